@@ -57,11 +57,16 @@ impl HeldRoll {
         terminal
     }
 
-    /// Adds a node, and waits until the screen shows as many as there are.
+    /// How many nodes are new, as the screen says it.
+    pub async fn progress(&self) -> String {
+        let (old, new) = (self.machines.nodes(1).await.len(), self.machines.nodes(2).await.len());
+        format!("{new} of {} nodes new", old + new)
+    }
+
+    /// Adds a node, and waits until the screen shows it.
     pub async fn grow(&self, terminal: &Terminal) {
         self.machines.add(2, ZONES[0], Value::Null).await;
-        let (old, new) = (self.machines.nodes(1).await.len(), self.machines.nodes(2).await.len());
-        until_said(terminal, &format!("{new} of {} nodes new", old + new));
+        until_said(terminal, &self.progress().await);
     }
 
     /// Lets the budget go and waits for the end of the roll.

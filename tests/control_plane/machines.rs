@@ -27,12 +27,14 @@ const STRATEGIC: &str = "strategic-merge-patch+json";
 pub struct Machines {
     plane: SharedPlane,
     made: AtomicUsize,
-    kubelets: AbortHandle,
+    kubelets: Option<AbortHandle>,
 }
 
 impl Drop for Machines {
     fn drop(&mut self) {
-        self.kubelets.abort();
+        if let Some(kubelets) = &self.kubelets {
+            kubelets.abort();
+        }
     }
 }
 
@@ -71,11 +73,42 @@ fn checksum(generation: usize) -> String {
     format!("{generation:064x}")
 }
 
+/// A node of a generation, as it registers.
+pub fn describe_node(generation: usize, zone: &str, number: usize) -> Value {
+    let zone_number = zone.rsplit('-').next().unwrap();
+    let node_name =
+        format!("shoot--f00--alpha-{POOL}-z{zone_number}-{generation:05x}-{number:05x}");
+    json!({
+        "metadata": {
+            "name": node_name,
+            "labels": {
+                "kubernetes.io/hostname": node_name,
+                "topology.kubernetes.io/zone": zone,
+                "worker.gardener.cloud/pool": POOL,
+                "worker.gardener.cloud/gardener-node-agent-secret-name":
+                    generation_name(generation),
+                "worker.gardener.cloud/kubernetes-version": "1.34.4",
+            },
+            "annotations": {"checksum/cloud-config-data": checksum(generation)},
+        },
+        "spec": {"taints": [{
+            "key": "node.gardener.cloud/critical-components-not-ready", "effect": "NoSchedule",
+        }]},
+    })
+}
+
 impl Machines {
     /// Starts kubelets for all nodes that there will be.
     pub fn start(plane: &SharedPlane) -> Arc<Self> {
         let kubelets = tokio::spawn(run_kubelets(plane.clone())).abort_handle();
-        Arc::new(Self { plane: plane.clone(), made: AtomicUsize::new(0), kubelets })
+        let mut machines = Self::without_kubelets(plane);
+        machines.kubelets = Some(kubelets);
+        Arc::new(machines)
+    }
+
+    /// Nodes on which nothing happens.
+    pub fn without_kubelets(plane: &SharedPlane) -> Self {
+        Self { plane: plane.clone(), made: AtomicUsize::new(0), kubelets: None }
     }
 
     /// Creates the Secret that describes nodes of a generation.
@@ -98,32 +131,13 @@ impl Machines {
     /// Creates a node and waits until it is ready; its name.
     pub async fn add(&self, generation: usize, zone: &str, labels: Value) -> String {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let zone_number = zone.rsplit('-').next().unwrap();
-        let node_name =
-            format!("shoot--f00--alpha-{POOL}-z{zone_number}-{generation:05x}-{number:05x}");
-        let mut node = json!({
-            "metadata": {
-                "name": node_name,
-                "labels": {
-                    "kubernetes.io/hostname": node_name,
-                    "topology.kubernetes.io/zone": zone,
-                    "worker.gardener.cloud/pool": POOL,
-                    "worker.gardener.cloud/gardener-node-agent-secret-name":
-                        generation_name(generation),
-                    "worker.gardener.cloud/kubernetes-version": "1.34.4",
-                },
-                "annotations": {"checksum/cloud-config-data": checksum(generation)},
-            },
-            "spec": {"taints": [{
-                "key": "node.gardener.cloud/critical-components-not-ready", "effect": "NoSchedule",
-            }]},
-        });
+        let mut node = describe_node(generation, zone, number);
+        let path = format!("/api/v1/nodes/{}", name(&node));
         for (key, value) in labels.as_object().into_iter().flatten() {
             node["metadata"]["labels"][key] = value.clone();
         }
         let answer = self.plane.admin().write("POST", "/api/v1/nodes", "json", &node).await;
         assert_eq!(answer.code, 201, "{}", answer.json());
-        let path = format!("/api/v1/nodes/{node_name}");
         until("a node that is ready", async || {
             let taints = self.plane.admin().get(&path).await.json();
             let taints = taints["spec"]["taints"].as_array().map_or(0, Vec::len);
@@ -131,7 +145,7 @@ impl Machines {
         })
         .await;
         self.change(&path, |node| node["spec"]["taints"] = json!([])).await;
-        node_name
+        name(&node).to_owned()
     }
 
     /// Changes an object, whoever else changes it.
@@ -244,7 +258,8 @@ fn on_node(node: &str) -> String {
     format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")
 }
 
-fn condition(kind: &str, holds: bool, reason: &str, since: Timestamp) -> Value {
+/// A condition of a node or a pod.
+pub fn condition(kind: &str, holds: bool, reason: &str, since: Timestamp) -> Value {
     let since = since.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     json!({
         "type": kind, "status": if holds { "True" } else { "False" }, "reason": reason,

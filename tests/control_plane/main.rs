@@ -14,6 +14,7 @@
 mod answers;
 mod authority;
 mod cluster;
+mod compaction;
 mod comparison;
 mod kubeconfigs;
 mod machines;
@@ -25,6 +26,7 @@ mod rotation;
 mod screen;
 mod server;
 mod simulated_server;
+mod size;
 mod ske;
 #[path = "../terminal/support.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]

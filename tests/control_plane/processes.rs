@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::authority::Generation;
 use crate::server::Server;
@@ -48,7 +49,9 @@ pub struct ControlPlane {
     assets: PathBuf,
     folder: tempfile::TempDir,
     etcd: String,
-    port: u16,
+    pub port: u16,
+    /// The port in kubeconfigs; another one where something stands before the API server.
+    pub published_port: u16,
     /// More flags of kube-apiserver.
     flags: Vec<String>,
     processes: BTreeMap<&'static str, Child>,
@@ -90,6 +93,7 @@ impl SharedPlane {
             folder,
             etcd: etcd.clone(),
             port,
+            published_port: port,
             flags: flags.iter().map(|&flag| flag.to_owned()).collect(),
             processes: BTreeMap::new(),
             generations,
@@ -125,7 +129,7 @@ impl SharedPlane {
     /// Gives the group of admin kubeconfigs all rights.
     pub async fn allow_admins(&self) {
         let group = "rbac.authorization.k8s.io";
-        let binding = serde_json::json!({
+        let binding = json!({
             "metadata": {"name": "admins"},
             "subjects": [{"kind": "Group", "apiGroup": group, "name": ADMINS}],
             "roleRef": {"kind": "ClusterRole", "apiGroup": group, "name": "cluster-admin"},
@@ -157,6 +161,21 @@ impl SharedPlane {
             self.lock().check(start);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// Lets etcd forget all versions but the newest one.
+    pub async fn compact(&self) {
+        let url = format!("{}/v3/kv", self.lock().etcd);
+        let client = self.admin().client;
+        let send = async |action: &str, body: String| -> Value {
+            let answer = client.post(format!("{url}/{action}")).body(body).send().await.unwrap();
+            serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+        };
+        // The key is "/" in base64.
+        let answer = send("range", r#"{"key":"Lw=="}"#.to_owned()).await;
+        let revision = answer["header"]["revision"].as_str().unwrap().to_owned();
+        let answer = send("compaction", format!(r#"{{"revision":"{revision}"}}"#)).await;
+        assert!(answer["error"].is_null(), "{answer}");
     }
 
     /// Starts the API server again, with the keys it had or with other ones.
@@ -311,7 +330,7 @@ impl ControlPlane {
             "apiVersion: v1\nkind: Config\nclusters:\n- name: shoot\n  cluster:\n    \
              certificate-authority-data: {}\n    server: https://127.0.0.1:{}\n",
             STANDARD.encode(self.authorities()),
-            self.port
+            self.published_port
         );
         writeln!(
             text,
