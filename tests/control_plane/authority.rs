@@ -20,7 +20,8 @@ pub struct Certificate {
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    /// An authority that nobody else knows.
+    pub fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -26,9 +26,12 @@ mod rotation;
 mod screen;
 mod server;
 mod simulated_server;
+mod situations;
 mod size;
 mod ske;
+mod stuck;
 #[path = "../terminal/support.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod terminal;
+mod webhook;
 mod workloads;
