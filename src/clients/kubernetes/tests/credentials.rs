@@ -194,6 +194,27 @@ async fn k8s_37_a_server_that_is_back_after_a_long_outage_is_found_within_second
 }
 
 #[tokio::test]
+async fn k8s_37_what_a_starting_server_forbids_is_read_soon_after() {
+    let fake = fake().await;
+    let observer = TestObserver::of(&fake, quiet());
+    first_snapshot(&observer).await;
+    fake.rules(|rules| rules.away = true);
+    fake.cut();
+    observer.turn(100).await;
+    fake.put(NODES, node("n1", "u1"));
+    // It takes requests before it has read its roles.
+    fake.rules(|rules| {
+        rules.away = false;
+        rules.statuses.insert(NODES, 403);
+    });
+    observer.turn(20).await;
+    assert!(observer.trouble().is_none());
+    fake.rules(|rules| rules.statuses.clear());
+    observer.turn(20).await;
+    assert_eq!(observer.snapshot().nodes.len(), 2);
+}
+
+#[tokio::test]
 async fn k8s_04_after_an_outage_every_kind_is_listed_again() {
     let fake = fake().await;
     fake.put(PODS, json!({"metadata": {"name": "p0", "namespace": "a", "uid": "p0"}}));
