@@ -265,10 +265,10 @@ impl Tab<'_> {
         let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
         if let Some(text) = self.unseen() {
-            // In full: what to do stands at the end.
-            for (index, text) in
-                wrap(&text::sentence(&text), columns.saturating_sub(2)).into_iter().enumerate()
-            {
+            // In full, since what to do stands at the end; but figures stay even on a tiny screen.
+            let most = (rows / 2).max(2);
+            let text = wrap_to(&text::sentence(&text), columns.saturating_sub(2), most);
+            for (index, text) in text.into_iter().enumerate() {
                 let lead = if index == 0 { "! " } else { "  " };
                 lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
             }
