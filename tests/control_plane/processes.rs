@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -41,7 +41,7 @@ pub fn assets() -> Option<PathBuf> {
     folder
 }
 
-/// A control plane; its processes end when it is dropped.
+/// A control plane.
 ///
 /// Between the start and the end of a rotation it has two generations of keys, used as Gardener does: both authorities
 /// are trusted, certificates and tokens are issued with the new keys, and the server shows its old certificate.
@@ -60,18 +60,30 @@ pub struct ControlPlane {
     admin: Server,
 }
 
-impl Drop for ControlPlane {
-    fn drop(&mut self) {
-        for process in self.processes.values_mut().rev() {
-            drop(process.kill());
-            drop(process.wait());
-        }
+/// A control plane that a test, SKE and the machines use. Its processes end with the first of them, the test: a test
+/// that fails does not wait for what runs beside it.
+pub struct SharedPlane {
+    plane: Arc<Mutex<ControlPlane>>,
+    is_owner: bool,
+}
+
+impl Clone for SharedPlane {
+    fn clone(&self) -> Self {
+        Self { plane: Arc::clone(&self.plane), is_owner: false }
     }
 }
 
-/// A control plane that a test, SKE and the machines use.
-#[derive(Clone)]
-pub struct SharedPlane(Arc<Mutex<ControlPlane>>);
+impl Drop for SharedPlane {
+    fn drop(&mut self) {
+        if self.is_owner {
+            let mut plane = self.plane.lock().unwrap_or_else(PoisonError::into_inner);
+            for process in plane.processes.values_mut().rev() {
+                drop(process.kill());
+                drop(process.wait());
+            }
+        }
+    }
+}
 
 /// A port that is free now, and below those that the system gives to connections.
 fn free_port() -> u16 {
@@ -113,7 +125,7 @@ impl SharedPlane {
             ],
         );
         plane.run_api_server();
-        let shared = Self(Arc::new(Mutex::new(plane)));
+        let shared = Self { plane: Arc::new(Mutex::new(plane)), is_owner: true };
         shared.wait_until_ready().await;
         shared
     }
@@ -140,7 +152,7 @@ impl SharedPlane {
 
     /// Its processes and keys. Nobody waits with them.
     pub fn lock(&self) -> MutexGuard<'_, ControlPlane> {
-        self.0.lock().unwrap()
+        self.plane.lock().unwrap()
     }
 
     /// A client with all rights, whose credentials are of the newest generation.
