@@ -29,7 +29,9 @@ pub mod testing {
     pub use crate::clock::Clock;
 
     pub mod app {
-        pub use crate::app::{fleet, keymap, message, now, requests, settings, state, update};
+        pub use crate::app::{
+            fleet, keymap, message, nodes, now, requests, settings, state, update,
+        };
     }
     pub mod cli {
         pub use crate::cli::args::{CredentialsOf, Flags, Format, Goal, WaitFor};
@@ -46,6 +48,7 @@ pub mod testing {
             snapshot,
         };
         pub mod roll {
+            pub use crate::domain::roll::blocker::Blocker;
             pub use crate::domain::roll::{Roll, tracker};
         }
     }

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::answers::{message, shape};
-use crate::real_server::{RealServer, assets, say};
+use crate::processes::{assets, say};
+use crate::real_server::RealServer;
 use crate::requests::{Request, all, intended};
 use crate::server::{Answer, Server};
 use crate::simulated_server::SimulatedServer;

@@ -1,5 +1,6 @@
-//! The real Kubernetes control plane beside the simulator. Needs etcd and kube-apiserver in the folder that
-//! `KUBEBUILDER_ASSETS` names; CONTRIBUTING says how to get them.
+//! The real Kubernetes control plane: beside the simulator, and below the built program while a test plays SKE, the
+//! machine controller and the kubelets. Needs etcd, kube-apiserver, kube-controller-manager and kube-scheduler in the
+//! folder that `KUBEBUILDER_ASSETS` names; CONTRIBUTING says how to get them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,8 +12,26 @@
 )]
 
 mod answers;
+mod authority;
+mod cluster;
+mod compaction;
 mod comparison;
+mod kubeconfigs;
+mod machines;
+mod outage;
+mod processes;
 mod real_server;
 mod requests;
+mod rotation;
+mod screen;
 mod server;
 mod simulated_server;
+mod situations;
+mod size;
+mod ske;
+mod stuck;
+#[path = "../terminal/support.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod terminal;
+mod webhook;
+mod workloads;

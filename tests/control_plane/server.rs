@@ -10,9 +10,12 @@ use serde_json::Value;
 const QUIET: Duration = Duration::from_millis(1_500);
 
 /// An API server and a client with all rights.
+#[derive(Clone)]
 pub struct Server {
     pub base: String,
     pub client: reqwest::Client,
+    /// Shows no certificate.
+    pub anonymous: reqwest::Client,
 }
 
 /// A request, with nothing left to fill in.
@@ -42,13 +45,10 @@ impl Server {
     /// A client that trusts one authority, and shows a certificate with its key.
     pub fn new(base: String, authority: &[u8], identity: &[u8]) -> Self {
         let roots = reqwest::Certificate::from_pem_bundle(authority).unwrap();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only(roots)
-            .identity(reqwest::Identity::from_pem(identity).unwrap())
-            .build()
-            .unwrap();
-        Self { base, client }
+        let builder = || reqwest::Client::builder().no_proxy().tls_certs_only(roots.clone());
+        let identity = reqwest::Identity::from_pem(identity).unwrap();
+        let client = builder().identity(identity).build().unwrap();
+        Self { base, client, anonymous: builder().build().unwrap() }
     }
 
     pub async fn send(&self, call: &Call) -> Answer {

@@ -163,7 +163,8 @@ async fn k8s_04_an_unreachable_server_keeps_the_last_snapshot_with_its_age() {
     journey.hides("delta: ");
     journey.shows("✗ 0 stuck");
     journey.press("/delta<enter><enter>3").await;
-    journey.says("The API server is unreachable: the API server of delta");
+    journey.shows("! Since 14:");
+    journey.shows(": the API server is unreachable: the API server of");
     journey.shows(" as of 15m ago ");
     assert_ne!(journey.expected("delta").progress(), last, "meanwhile the roll went on");
     assert_eq!(journey.issued("delta"), asked, "no kubeconfig helps against that");

@@ -15,7 +15,7 @@ use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 /// The binary under test.
 pub const SKEYS: &str = env!("CARGO_BIN_EXE_skeys");
 /// No wait is longer; none takes as long unless something is wrong.
-const LIMIT: Duration = Duration::from_mins(1);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// A terminal with a program in it.
 pub struct Terminal {
@@ -161,11 +161,15 @@ impl Terminal {
         self.master.resize(size).unwrap();
     }
 
+    /// The process of the program.
+    pub fn id(&self) -> rustix::process::Pid {
+        let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        rustix::process::Pid::from_raw(id).unwrap()
+    }
+
     /// Sends a signal to the program.
     pub fn signal(&self, signal: rustix::process::Signal) {
-        let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
-        let id = rustix::process::Pid::from_raw(id).unwrap();
-        rustix::process::kill_process(id, signal).unwrap();
+        rustix::process::kill_process(self.id(), signal).unwrap();
     }
 
     /// Waits for the end of the program; exit status, or the number of a signal plus 128.

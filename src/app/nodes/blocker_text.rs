@@ -331,8 +331,9 @@ pub fn fix(blocker: &Blocker) -> String {
     }
     let fix = match &blocker.cause {
         BlockerCause::Pdb(block) => {
-            // Where no replacement could come, deleting a pod that serves is no remedy.
+            // Where no replacement comes, deleting a pod that serves is no remedy.
             let more = match (&block.unready, &block.missing) {
+                _ if block.fix == PdbFix::UnmanagedPods => None,
                 (Some(_), _) => Some(PDB_ALLOW_UNREADY),
                 (None, Some(_)) => None,
                 (None, None) => Some(PDB_DELETE_POD),

@@ -181,6 +181,7 @@ texts! {
     TITLE = " nodes ";
     TIMELINE_TITLE = " timeline ";
     LIVE = " live ";
+    unavailable_since(time, why) = "since {time}: {why}";
     title_as_of(age) = " as of {age} ago ";
 
     NO_POOL = "no pool";

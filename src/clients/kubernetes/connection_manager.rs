@@ -32,6 +32,8 @@ const NOT_ACCEPTED_RETRY: Duration = Duration::from_secs(15);
 const REFUSED_RETRY: Duration = Duration::from_mins(1);
 /// A kubeconfig that is not used is not worth asking for again soon.
 const INVALID_KUBECONFIG_RETRY: Duration = Duration::from_mins(5);
+/// A server that cannot be reached is tried again after this at the latest, so that it is seen soon when it is back.
+const LONGEST_UNREACHABLE: Duration = Duration::from_secs(5);
 /// Kubeconfigs are requested no faster than this.
 const MIN_ISSUE_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -352,7 +354,8 @@ where
         if !is_up || self.unreachable > 1 {
             self.disconnect(Unavailable::Unreachable(failure));
         }
-        backoff::delay(self.unreachable, random()).max(MIN_READINESS_INTERVAL / 2)
+        let wait = backoff::delay(self.unreachable, random());
+        wait.clamp(MIN_READINESS_INTERVAL / 2, LONGEST_UNREACHABLE)
     }
 
     /// Fresh credentials are refused: that is normal soon after a start, as it is while a rotation is completed that the

@@ -42,6 +42,8 @@ const PATIENCE: u32 = 3;
 const UNOPENED: u32 = 2;
 /// Pause after HTTP 403 or a kind that is not served, first and later.
 const DENIED: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(5));
+/// The same for what was allowed before: a server that has just started does not know its roles yet.
+const DENIED_ANEW: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(15));
 
 /// What is done next for a resource.
 enum WatchState {
@@ -151,7 +153,12 @@ impl<T: PartialEq> Watcher<'_, T> {
     async fn connect(&mut self) -> (Arc<Connection>, bool) {
         let connection = wait_for_connection(&mut self.connections).await;
         let outages = self.context.store().outages();
-        (connection, std::mem::replace(&mut self.outages, outages) != outages)
+        let is_outdated = std::mem::replace(&mut self.outages, outages) != outages;
+        if is_outdated {
+            // What failed during the outage says nothing about a server that is back.
+            self.failures = 0;
+        }
+        (connection, is_outdated)
     }
 
     async fn pause(&mut self, wait: Duration) {
@@ -195,7 +202,9 @@ impl<T: PartialEq> Watcher<'_, T> {
             context.update(|store| store.set_status(kind, status));
         }
         if is_denied {
-            return if patient { DENIED.0 } else { DENIED.1 };
+            let was_allowed = context.store().is_listed(kind);
+            let (first, later) = if was_allowed { DENIED_ANEW } else { DENIED };
+            return if patient { first } else { later };
         }
         // The usual course of things: list again at once, but not again and again.
         if matches!(error, KubeError::Gone(_)) && failures == 1 {

@@ -24,10 +24,10 @@ use crate::app::nodes::text;
 use crate::app::screen::Metrics;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
-use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Severity;
 use crate::domain::roll::classify::NodeRoll;
 use crate::domain::roll::progress::PoolState;
+use crate::domain::roll::{Roll, RollNote};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 use crate::domain::text::plural;
@@ -239,6 +239,19 @@ impl Tab<'_> {
         }
     }
 
+    /// Why the snapshot is stale, and since when where that is an error.
+    fn unseen(&self) -> Option<String> {
+        let text = self.state.unseen(&self.entry.cluster.id)?;
+        let since = self.observed.trouble.as_ref().map(|(_, since)| *since);
+        Some(match since.filter(|_| is_bad(self.state, self.entry)) {
+            Some(since) => {
+                let time = self.state.zone().log(since, self.state.shared.now.wall);
+                text::unavailable_since(time, text)
+            }
+            None => text,
+        })
+    }
+
     /// Whether nodes are being replaced; before that, the steps of the control plane are shown.
     fn has_begun(&self) -> bool {
         self.entry.cluster.rotation.phase != Phase::Preparing
@@ -251,11 +264,11 @@ impl Tab<'_> {
     fn head(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
         let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
-        if let Some(text) = self.state.unseen(&self.entry.cluster.id) {
-            for (index, text) in wrap_to(&text::sentence(&text), columns.saturating_sub(2), 2)
-                .into_iter()
-                .enumerate()
-            {
+        if let Some(text) = self.unseen() {
+            // In full, since what to do stands at the end; but figures stay even on a tiny screen.
+            let most = (rows / 2).max(2);
+            let text = wrap_to(&text::sentence(&text), columns.saturating_sub(2), most);
+            for (index, text) in text.into_iter().enumerate() {
                 let lead = if index == 0 { "! " } else { "  " };
                 lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
             }
@@ -330,7 +343,10 @@ impl Tab<'_> {
                 lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
             }
         }
-        for note in &self.roll.notes {
+        // While the server as a whole is away, that each kind is, too, says nothing more.
+        let is_away = self.observed.trouble.is_some();
+        let is_told = |note: &&RollNote| !is_away || !matches!(note, RollNote::Unseen { .. });
+        for note in self.roll.notes.iter().filter(is_told) {
             let spans = vec![theme.span("· ", Tone::Dim), theme.span(text::note(note), Tone::Dim)];
             lines.push(Line::from(cut_spans(spans, columns)));
         }

@@ -190,7 +190,12 @@ fn nodes_tab() {
     snapshot_at("nodes_events", &events, 80, 24);
     let away = Failure::new(FailureKind::Unreachable, "no answer from api.example:443 within 10 s")
         .hint("Check the cluster's access control list");
-    let cut_off = rolls::cut_off(rolls::rolling(12), Unavailable::Unreachable(away.clone()));
+    // As long as messages are; what to do is not cut off.
+    let refused = "the API server of pay-prod (api.pay-prod.0a1b2c3d4e.s.ske.eu01.onstackit.cloud): \
+                   no connection (tcp connect error: Connection refused (os error 111))";
+    let long = Failure::new(FailureKind::Unreachable, refused)
+        .hint("Check the network, the proxy, and the cluster's access control list");
+    let cut_off = rolls::cut_off(rolls::rolling(12), Unavailable::Unreachable(long));
     snapshot_at("nodes_cut_off", &cut_off, 140, 40);
     snapshot_at("nodes_cut_off", &cut_off, 80, 24);
     snapshot("nodes_unreachable", &rolls::unseen(Unavailable::Unreachable(away)));

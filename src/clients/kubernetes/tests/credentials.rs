@@ -177,6 +177,46 @@ async fn k8s_04_an_unreachable_server_is_reported_with_a_reason_and_recovers() {
 }
 
 #[tokio::test]
+async fn k8s_37_a_server_that_is_back_after_a_long_outage_is_found_within_seconds() {
+    let fake = fake().await;
+    let observer = TestObserver::of(&fake, quiet());
+    first_snapshot(&observer).await;
+    // Waiting times are random, so that one outage proves little.
+    for number in 1..=4 {
+        fake.rules(|rules| rules.away = true);
+        fake.cut();
+        observer.turn(100).await;
+        assert!(matches!(observer.trouble(), Some(Unavailable::Unreachable(_))));
+        fake.put(NODES, node(&format!("n{number}"), &format!("u{number}")));
+        fake.rules(|rules| rules.away = false);
+        observer.turn(10).await;
+        assert!(observer.trouble().is_none(), "{:?}", observer.trouble());
+        assert_eq!(observer.snapshot().nodes.len(), 1 + number);
+    }
+}
+
+#[tokio::test]
+async fn k8s_37_what_a_starting_server_forbids_is_read_soon_after() {
+    let fake = fake().await;
+    let observer = TestObserver::of(&fake, quiet());
+    first_snapshot(&observer).await;
+    fake.rules(|rules| rules.away = true);
+    fake.cut();
+    observer.turn(100).await;
+    fake.put(NODES, node("n1", "u1"));
+    // It takes requests before it has read its roles.
+    fake.rules(|rules| {
+        rules.away = false;
+        rules.statuses.insert(NODES, 403);
+    });
+    observer.turn(20).await;
+    assert!(observer.trouble().is_none());
+    fake.rules(|rules| rules.statuses.clear());
+    observer.turn(20).await;
+    assert_eq!(observer.snapshot().nodes.len(), 2);
+}
+
+#[tokio::test]
 async fn k8s_04_after_an_outage_every_kind_is_listed_again() {
     let fake = fake().await;
     fake.put(PODS, json!({"metadata": {"name": "p0", "namespace": "a", "uid": "p0"}}));

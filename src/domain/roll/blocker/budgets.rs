@@ -216,9 +216,9 @@ fn find_missing<'a>(
             return Some((Some(pod), MissingReplica::NotStarting(pod.into(), text)));
         }
     }
-    let fewer = budget.observed && budget.healthy < budget.expected;
-    let rejecting = fewer.then(|| webhooks::rejecting_pods(context.snapshot, &budget.namespace))?;
-    Some((None, MissingReplica::Rejected(rejecting?)))
+    // Whether a replica is missing shows in no figure: a budget may expect only as many pods as exist.
+    let rejecting = webhooks::rejecting_pods(context.snapshot, &budget.namespace)?;
+    Some((None, MissingReplica::Rejected(rejecting)))
 }
 
 /// Whether two pods are replicas of one workload. `ReplicaSet`s of one Deployment differ in their last part only.

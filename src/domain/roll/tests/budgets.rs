@@ -383,6 +383,20 @@ fn k8s_20_the_reason_why_a_replica_does_not_come_is_named_beside_the_budget() {
 }
 
 #[test]
+fn k8s_20_a_webhook_is_named_where_the_budget_counts_only_the_pods_that_are_there() {
+    let mut seen = fixture("unhealthy_budgets");
+    let budget = seen.budgets.iter_mut().find(|budget| budget.namespace == "rejected").unwrap();
+    // As of minAvailable with a number: the controller expects no more pods than exist.
+    let all_healthy = Budget { expected: budget.healthy, ..(**budget).clone() };
+    *budget = Arc::new(all_healthy);
+    let roll = at_once(&preparing(), &seen);
+    let BlockerCause::Pdb(block) = &about(&roll, "rejected/guard").cause else { panic!("none") };
+    let rejecting = Some(MissingReplica::Rejected(ObjectName::new("images", "check")));
+    assert!(block.misconfigured);
+    assert_eq!(block.missing, rejecting);
+}
+
+#[test]
 fn k8s_23_a_pending_pod_of_another_workload_is_not_called_a_replica() {
     assert_eq!(block_of("broad").missing, None);
     let roll = at_once(&preparing(), &fixture("unhealthy_budgets"));
