@@ -25,12 +25,16 @@ async fn each_change_of_progress_prints_one_line() {
     let lines = wait.out.lines();
     let rests: Vec<&str> = lines.iter().map(|line| line.split_once(' ').unwrap().1).collect();
     assert_eq!(rests[0], "alpha PREPARING");
-    assert!(rests.iter().any(|line| line.starts_with("alpha PREPARING 0 of 3 nodes new, ")));
-    let figures = rests.iter().filter(|line| line.contains(" nodes new")).count();
+    assert!(
+        rests.iter().any(|line| line.starts_with("alpha PREPARING 3 of 3 nodes left to replace, "))
+    );
+    let figures = rests.iter().filter(|line| line.contains(" of 3 nodes left to replace")).count();
     assert!(figures >= 3, "{lines:#?}");
     assert!(rests.windows(2).all(|pair| pair[0] != pair[1]), "{lines:#?}");
     assert!(lines.len() < 20, "{lines:#?}");
-    assert!(rests.last().unwrap().starts_with("alpha PREPARED all 3 nodes new (started 2026-"));
+    assert!(
+        rests.last().unwrap().starts_with("alpha PREPARED all 3 nodes replaced (started 2026-")
+    );
     // The last that SKE was asked is how the cluster is; looks may still be on their way.
     let log = cloud.simulator.request_log();
     let last = log.iter().rev().find(|call| !call.path.starts_with("/kubernetes/")).unwrap();

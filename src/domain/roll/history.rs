@@ -12,6 +12,14 @@ use crate::domain::roll::durations::ReplacementTimes;
 use crate::domain::roll::generation::newest_template;
 use crate::domain::snapshot::{Budget, Templates};
 
+/// Nodes that a roll replaces: those of the old generation when it began. It does not change while nodes come and go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RollGoal {
+    pub nodes: usize,
+    /// It is an estimate: nodes may have been replaced before the roll was observed.
+    pub estimated: bool,
+}
+
 /// What earlier snapshots showed. Its size follows the nodes and pools that exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollHistory {
@@ -28,6 +36,8 @@ pub struct RollHistory {
     /// Pools that another roll concerns or has concerned, until it concerns none any more: they are counted together to
     /// the end.
     pub others: BTreeSet<String>,
+    /// How many nodes each pool's roll replaces: of the rotation, and of another roll after it (`true`).
+    pub goals: BTreeMap<(String, bool), RollGoal>,
     /// How long replaced nodes took.
     pub times: ReplacementTimes,
     exhausted_budgets: BTreeMap<ObjectName, Since>,
@@ -77,6 +87,11 @@ impl RollHistory {
     /// Observation was interrupted: the next states may have begun earlier than they are seen.
     pub fn begin_watch(&mut self) {
         (self.budgets_seen, self.endpoints_seen) = (false, false);
+    }
+
+    /// How many nodes a pool's roll replaces, if it was observed: the rotation's, or another one after it.
+    pub fn goal(&self, pool: &str, other: bool) -> Option<RollGoal> {
+        self.goals.get(&(pool.to_owned(), other)).copied()
     }
 
     /// Since when a node is in a stage, if it was in it when last seen.

@@ -104,17 +104,24 @@ impl Roll {
         let progress = match stage {
             RolloutStage::Before => None,
             RolloutStage::Rolling if !seen => None,
-            RolloutStage::Rolling => Some(RollProgress::counted(counts)),
-            RolloutStage::After => Some(RollProgress::finished(counts)),
+            RolloutStage::Rolling => Some(pools.iter().map(|pool| pool.progress).sum()),
+            RolloutStage::After => {
+                let of_pool = |pool: &PoolRoll| {
+                    RollProgress::finished(history.goal(&pool.name, false), pool.counts)
+                };
+                Some(RollProgress { done: true, ..pools.iter().map(of_pool).sum() })
+            }
         };
         let is_other =
             seen && stage != RolloutStage::Rolling && pools.iter().any(|pool| pool.another);
         let another = is_other.then(|| {
-            let mut counts = NodeCounts::default();
             // A pool that is done first stays in, or its new nodes would be lost to the count.
             let concerned = |pool: &&PoolRoll| pool.another || history.others.contains(&pool.name);
-            pools.iter().filter(concerned).for_each(|pool| counts += pool.counts);
-            RollProgress::counted(counts)
+            let of_pool = |pool: &PoolRoll| {
+                let goal = history.goal(&pool.name, true).unwrap_or_else(|| pool.estimate_goal());
+                RollProgress::counted(goal, pool.counts)
+            };
+            pools.iter().filter(concerned).map(of_pool).sum()
         });
         let estimate = match (stage, estimated(&pools, blockers.iter().any(Blocker::stops))) {
             (RolloutStage::Rolling, _) if !seen => RollEstimate::Unknown,

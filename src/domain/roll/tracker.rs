@@ -161,7 +161,8 @@ impl RollTracker {
         }
         let seen = classify_pools(cluster, snapshot, &self.history, clock);
         let first = self.history.watched_since.is_none();
-        let mut causes = self.note_pools(&seen, rollout_stage(&cluster.rotation), clock);
+        let stage = rollout_stage(&cluster.rotation);
+        let mut causes = self.note_pools(&seen, stage, clock);
         let mut before = std::mem::take(&mut self.history.nodes);
         for pool in &seen {
             for node in pool.nodes() {
@@ -169,11 +170,12 @@ impl RollTracker {
                 self.note_node(pool, node, track, first, clock, &mut causes);
             }
         }
+        self.note_goals(&seen, stage, first);
         let rolling: BTreeSet<&str> =
             seen.iter().filter(|pool| rolls(pool)).map(|pool| pool.name.as_str()).collect();
         for (uid, track) in before {
             let is_shown = rolling.contains(track.pool.as_str());
-            self.note_gone(uid, track, is_shown, clock, &mut causes);
+            self.note_gone(uid, track, is_shown, clock);
         }
         if !snapshot.is_blind_to("poddisruptionbudgets") {
             self.history.note_budgets(&snapshot.budgets, clock.now());
@@ -223,6 +225,8 @@ impl RollTracker {
                 let at = pool.template_created.unwrap_or(clock.now());
                 self.timeline.add(at, TimelineEvent::AnotherRoll { pool: pool.name.clone() });
                 causes.push(RegressionCause::AnotherRoll(pool.name.clone()));
+                let other = rollout_stage != RolloutStage::Rolling;
+                self.history.goals.remove(&(pool.name.clone(), other));
             } else if !pool.another {
                 self.another.remove(&pool.name);
             }
@@ -233,14 +237,39 @@ impl RollTracker {
             }
         }
         let names: BTreeSet<&str> = seen.iter().map(|pool| pool.name.as_str()).collect();
+        for (pool, _) in self.history.goals.keys().filter(|(pool, _)| !names.contains(&**pool)) {
+            causes.push(RegressionCause::PoolRemoved(pool.clone()));
+        }
+        self.history.goals.retain(|(pool, _), _| names.contains(pool.as_str()));
         self.estimate_reasons.retain(|pool, _| names.contains(pool.as_str()));
         self.begun.retain(|pool| names.contains(pool.as_str()));
         self.another.retain(|pool| names.contains(pool.as_str()));
         if self.another.is_empty() {
             self.history.others.clear();
+            self.history.goals.retain(|(_, other), _| !other);
         }
         self.history.others.extend(self.another.iter().cloned());
         causes
+    }
+
+    /// Records how many nodes a pool's roll replaces: until nodes begin, those there are; what was replaced before the
+    /// roll was observed is estimated.
+    fn note_goals(&mut self, seen: &[PoolRoll], stage: RolloutStage, first: bool) {
+        for pool in seen {
+            let is_rotation = stage == RolloutStage::Rolling;
+            if !(is_rotation && pool.state.is_rolling() || pool.another) {
+                continue;
+            }
+            let mut goal = pool.estimate_goal();
+            goal.estimated &= first;
+            let waits = pool.state == PoolState::NotBegun && !self.begun.contains(&pool.name);
+            let known = self.history.goals.entry((pool.name.clone(), !is_rotation));
+            let known = known.or_insert(goal);
+            if waits {
+                *known = goal;
+            }
+            known.nodes = known.nodes.max(pool.counts.old_left());
+        }
     }
 
     fn note_node(
@@ -275,7 +304,18 @@ impl RollTracker {
             if !(returned || quiet) {
                 self.add_stage_change(pool, node, before, first, took, clock);
             }
-            causes.extend(find_cause(pool, node, before, first));
+            let cause = find_cause(pool, node, before, first);
+            if let Some(RegressionCause::OldNodeAdded(_) | RegressionCause::NodeCountsAgain(_)) =
+                cause
+                && !returned
+                && self.begun.contains(&pool.name)
+            {
+                // Which roll's: the newest, since only that one has old nodes.
+                let goals = self.history.goals.iter_mut().rev();
+                let of_pool = goals.filter(|((name, _), _)| *name == pool.name);
+                of_pool.take(1).for_each(|(_, goal)| goal.nodes += 1);
+            }
+            causes.extend(cause);
         }
         let drain_began = match node.stage {
             NodeStage::Draining | NodeStage::Leaving => Some(node.since.unwrap_or(since).at),
@@ -371,14 +411,7 @@ impl RollTracker {
         self.timeline.add(at, what);
     }
 
-    fn note_gone(
-        &mut self,
-        uid: String,
-        track: NodeHistory,
-        is_shown: bool,
-        clock: ClusterClock,
-        causes: &mut Vec<RegressionCause>,
-    ) {
+    fn note_gone(&mut self, uid: String, track: NodeHistory, is_shown: bool, clock: ClusterClock) {
         if self.gone.len() == MAX_GONE {
             self.gone.pop_front();
         }
@@ -390,9 +423,6 @@ impl RollTracker {
             .filter(|took| !took.is_negative() && *took <= LONGEST_DRAIN);
         if let Some(took) = took.filter(|_| track.stage == NodeStage::Draining) {
             self.history.times.drains.add(&uid, took);
-        }
-        if track.stage == NodeStage::New {
-            causes.push(RegressionCause::NodeLost(track.short.clone()));
         }
         self.history.changes.insert((track.pool, track.zone), clock.now());
         if is_shown {

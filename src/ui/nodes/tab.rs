@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ╭─ nodes ──────────────────────────────────────────────╮╭─ web-z2-aaaaa-77777 ──── ✗ blocked 47m ─╮
-//! │ ▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱  9 of 15 nodes new   stalled 47m    ││ blocker   PodDisruptionBudget …         │
+//! │ ▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱  6 of 15 nodes left to replace       ││ blocker   PodDisruptionBudget …         │
 //! │                                                      ││ fix       To unblock: add one ready …   │
 //! │ web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12                            ││ inspect   kubectl -n payments get pdb … │
 //! │   eu01-1   ■ ■ ■ □                                   ││                                         │
