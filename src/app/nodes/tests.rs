@@ -1,10 +1,14 @@
 //! The texts of rolls, nodes and blockers.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::{blocker_text, text};
+use crate::app::now::Now;
 use crate::app::rotation::findings_text;
 use crate::domain::cluster::{Cluster, ReportedError};
 use crate::domain::fixtures::now;
@@ -15,12 +19,13 @@ use crate::domain::roll::durations::{DurationRange, RollEstimate};
 use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::roll::tests::blockers::preparing;
+use crate::domain::roll::tests::budgets::{budget, held_by};
 use crate::domain::roll::tests::stages::{FIXTURES, fixture};
 use crate::domain::roll::tests::tracking::{draining, old, snapshot};
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
-use crate::domain::snapshot::{ClusterSnapshot, Unseen};
+use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unseen};
 
 /// Watches a snapshot until every time limit has passed.
 fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> (Roll, RollTracker) {
@@ -205,4 +210,24 @@ fn a_drain_past_the_default_timeout_is_marked() {
     assert!(text::stage_detail(node, now()).unwrap().contains("1h 13m"));
     node.deadline = Some(ago(1));
     assert_eq!(text::stage_detail(node, now()).as_deref(), Some(text::FORCED_OVERDUE));
+}
+
+#[test]
+fn k8s_33_a_short_block_between_two_snapshots_is_in_the_timeline() {
+    let subject = preparing();
+    let at = |seconds: u64| Now {
+        wall: ago(4).saturating_add(Duration::from_secs(seconds)).unwrap(),
+        monotonic: Duration::from_secs(seconds),
+    };
+    let held = held_by(budget(0, 0, 1, 1), 4);
+    let mut free = held.clone();
+    free.budgets.clear();
+    let mut observed = ObservedCluster::default();
+    for (seconds, seen) in [(170, held), (182, free)] {
+        observed.take_event(&subject, ObserverEvent::Snapshot(Arc::new(seen)), at(seconds));
+    }
+    let entries = observed.tracker.timeline().entries().rev().take(2);
+    let shown: Vec<_> = entries.map(|e| (e.at, text::timeline_event(&e.what))).collect();
+    let blocked = "web-1 blocked by PodDisruptionBudget payments/api".to_owned();
+    assert_eq!(shown, [(at(182).wall, "web-1 unblocked".to_owned()), (at(182).wall, blocked)]);
 }

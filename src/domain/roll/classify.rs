@@ -92,6 +92,8 @@ pub struct NodeRoll {
     pub deadline: Option<Timestamp>,
     /// While it drains: one of the roll's blockers blocks it.
     pub blocked: bool,
+    /// Since when it is blocked, as its first blocker says.
+    pub blocked_since: Option<Since>,
     /// While it joins: why it does not count as new yet.
     pub joining_reason: Option<JoiningReason>,
     /// Its own reason why it is not ready, or is being removed; safe to draw.
@@ -191,6 +193,7 @@ impl NodeRoll {
                 .filter(|_| stage == NodeStage::Draining)
                 .and_then(|at| clock.ours(at).checked_add(DRAIN_TIMEOUT).ok()),
             blocked: false,
+            blocked_since: None,
             joining_reason: waits_for,
             reason: reason.filter(|text| !text.is_empty()).map(clean),
             of_old_generation: wanted.is_old(node),

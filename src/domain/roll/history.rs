@@ -40,6 +40,8 @@ pub struct RollHistory {
     pub goals: BTreeMap<(String, bool), RollGoal>,
     /// How long replaced nodes took.
     pub times: ReplacementTimes,
+    /// Nodes whose drain is blocked, by uid.
+    pub blocked: BTreeMap<String, NodeBlock>,
     exhausted_budgets: BTreeMap<ObjectName, Since>,
     unanswered: BTreeMap<ObjectName, Since>,
     reported: BTreeMap<String, Since>,
@@ -65,6 +67,15 @@ pub struct NodeHistory {
     pub zone: String,
 }
 
+/// Since when the drain of a node is blocked without an interruption, and by which PodDisruptionBudgets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeBlock {
+    pub since: Since,
+    pub budgets: BTreeMap<ObjectName, Since>,
+    /// The node's name from its pool on.
+    pub short: String,
+}
+
 impl RollHistory {
     /// The clock was set back: moves every time after `now` to `now`.
     pub fn rewind(&mut self, now: Timestamp) {
@@ -78,6 +89,11 @@ impl RollHistory {
             .chain(self.exhausted_budgets.values_mut().map(|since| &mut since.at))
             .chain(self.unanswered.values_mut().map(|since| &mut since.at))
             .chain(self.reported.values_mut().map(|since| &mut since.at))
+            .chain(self.blocked.values_mut().flat_map(|block| {
+                [&mut block.since.at]
+                    .into_iter()
+                    .chain(block.budgets.values_mut().map(|since| &mut since.at))
+            }))
             .chain(&mut self.watched_since);
         for at in all {
             *at = (*at).min(now);

@@ -22,14 +22,14 @@ pub mod tracker;
 #[cfg(test)]
 pub mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::blocker::context::BlockerContext;
 use crate::domain::roll::blocker::{Blocker, MAX_BLOCKERS, Severity, find_blockers};
-use crate::domain::roll::classify::{NodeRoll, NodeStage};
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::estimate::estimate;
@@ -179,16 +179,18 @@ impl Roll {
 
 /// Marks the draining nodes that are blocked, and counts them.
 fn mark_blocked(pools: &mut [PoolRoll], blockers: &[Blocker]) {
-    let blocked: BTreeSet<&str> = blockers
-        .iter()
-        .filter(|blocker| blocker.blocks_drain())
-        .filter_map(|blocker| Some(blocker.node.as_ref()?.full.as_str()))
-        .collect();
+    let mut blocked: HashMap<&str, Option<Since>> = HashMap::new();
+    for blocker in blockers.iter().filter(|blocker| blocker.blocks_drain()) {
+        if let Some(node) = &blocker.node {
+            blocked.entry(&node.full).or_insert(blocker.since);
+        }
+    }
     for pool in pools {
         for zone in &mut pool.zones {
             for node in &mut zone.nodes {
-                node.blocked =
-                    node.stage == NodeStage::Draining && blocked.contains(node.name.as_str());
+                let since = blocked.get(node.name.as_str());
+                let since = since.filter(|_| node.stage == NodeStage::Draining).copied();
+                (node.blocked, node.blocked_since) = (since.is_some(), since.flatten());
                 zone.counts.blocked += usize::from(node.blocked);
                 pool.counts.blocked += usize::from(node.blocked);
             }

@@ -9,12 +9,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::Blocker;
 use crate::domain::roll::blocker::webhooks::find_unanswered;
+use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
-use crate::domain::roll::history::{NodeHistory, RollHistory};
+use crate::domain::roll::history::{NodeBlock, NodeHistory, RollHistory};
 use crate::domain::roll::progress::{PoolRoll, PoolState, RollProgress, classify_pools};
 use crate::domain::roll::regression::{find_cause, has_regressed};
 use crate::domain::roll::timeline::{RegressionCause, Timeline, TimelineEvent};
@@ -46,7 +46,6 @@ pub struct RollTracker {
     history: RollHistory,
     gone: VecDeque<String>,
     timeline: Timeline,
-    blocked: BTreeMap<String, String>,
     begun: BTreeSet<String>,
     another: BTreeSet<String>,
     estimate_reasons: BTreeMap<String, BTreeSet<EstimateReason>>,
@@ -87,6 +86,23 @@ impl RollTracker {
     /// The snapshot that was observed last still holds at `at` (our clock): nothing changed, and that was seen.
     pub fn still_holds(&mut self, at: Timestamp) {
         self.last = self.last.max(Some(at));
+    }
+
+    /// Reads the snapshot that was observed last as of `at` (our clock): nothing changed, but a blocker may begin or end
+    /// by time alone.
+    pub fn reevaluate(
+        &mut self,
+        cluster: &Cluster,
+        snapshot: &ClusterSnapshot,
+        at: Timestamp,
+    ) -> Roll {
+        self.still_holds(at);
+        let roll = Roll::read(cluster, snapshot, &self.history, at);
+        if snapshot.templates != Templates::Unread && !snapshot.is_blind_to("nodes") {
+            let clock = ClusterClock::new(at, snapshot.skew_seconds);
+            self.note_blocks(&roll, snapshot.tells_drains(), clock);
+        }
+        roll
     }
 
     /// The clock was set back to `now`: no recorded time is later. The timeline does not change.
@@ -433,44 +449,40 @@ impl RollTracker {
 
     /// Nodes that were blocked when that was last known.
     pub fn has_blocked(&self) -> bool {
-        !self.blocked.is_empty()
+        !self.history.blocked.is_empty()
     }
 
     fn note_blocks(&mut self, roll: &Roll, known: bool, clock: ClusterClock) {
-        let mut held = BTreeMap::new();
+        let mut before = std::mem::take(&mut self.history.blocked);
         for node in roll.nodes().filter(|node| node.blocked) {
             // Of very many blockers not all are listed.
-            let by = roll.blockers_of(node).find(|blocker| blocker.blocks_drain());
-            let by = by.and_then(Blocker::object);
-            held.insert(node.uid.clone(), (node.short.clone(), by));
+            let by = || roll.blockers_of(node).filter(|blocker| blocker.blocks_drain());
+            let known = before.remove(&node.uid);
+            if let (None, Some(by)) = (&known, by().find_map(Blocker::object)) {
+                let what = TimelineEvent::Blocked { node: node.short.clone(), by };
+                self.timeline.add(clock.now(), what);
+            }
+            let since = node.blocked_since.unwrap_or(Since::exact(clock.now()));
+            let since = known.map_or(since, |known| known.since);
+            let budgets = by().filter_map(|blocker| {
+                let BlockerCause::Pdb(block) = &blocker.cause else { return None };
+                Some((block.budget.clone(), blocker.since?))
+            });
+            let block = NodeBlock { since, budgets: budgets.collect(), short: node.short.clone() };
+            self.history.blocked.insert(node.uid.clone(), block);
         }
-        for (uid, (node, by)) in &held {
-            if let Some(by) = by
-                && !self.blocked.contains_key(uid)
-            {
-                let what = TimelineEvent::Blocked { node: node.clone(), by: by.clone() };
+        for (uid, block) in before {
+            let Some(track) = self.history.nodes.get(&uid) else { continue };
+            if !known && track.stage == NodeStage::Draining {
+                self.history.blocked.insert(uid, block);
+            } else {
+                // The wait from here on is another one.
+                let zone = (track.pool.clone(), track.zone.clone());
+                self.history.changes.insert(zone, clock.now());
+                let what = TimelineEvent::Unblocked { node: block.short };
                 self.timeline.add(clock.now(), what);
             }
         }
-        let nodes = &self.history.nodes;
-        let drains =
-            |uid: &String| nodes.get(uid).is_some_and(|node| node.stage == NodeStage::Draining);
-        for (uid, node) in std::mem::take(&mut self.blocked) {
-            if held.contains_key(&uid) || !nodes.contains_key(&uid) {
-                continue;
-            }
-            if !known && drains(&uid) {
-                self.blocked.insert(uid, node);
-            } else {
-                if let Some(track) = nodes.get(&uid) {
-                    // The wait from here on is another one.
-                    let zone = (track.pool.clone(), track.zone.clone());
-                    self.history.changes.insert(zone, clock.now());
-                }
-                self.timeline.add(clock.now(), TimelineEvent::Unblocked { node });
-            }
-        }
-        self.blocked.extend(held.into_iter().map(|(uid, (node, _))| (uid, node)));
     }
 
     fn notice_figures(&mut self, roll: &Roll, clock: ClusterClock, causes: Vec<RegressionCause>) {

@@ -36,7 +36,9 @@ const LABEL: usize = 10;
 /// The stage of a node and for how long ("✗ blocked 47m").
 pub fn stage(node: &NodeRoll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let (glyph, tone) = sign(node);
-    let lasts = node.since.filter(|_| node.stage != NodeStage::Old);
+    // A blocked node and its blocker show the same time.
+    let since = node.blocked_since.or(node.since);
+    let lasts = since.filter(|_| node.stage != NodeStage::Old);
     let lasts = lasts.map(|began| format!(" {}", text::lasting(began, now)));
     let word = format!("{glyph} {}{}", text::stage(node), lasts.unwrap_or_default());
     vec![theme.span(word, tone)]

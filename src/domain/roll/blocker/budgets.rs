@@ -109,6 +109,7 @@ pub fn find<'a>(
     out: &mut Vec<Blocker>,
 ) -> HashSet<&'a str> {
     let mut held: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
+    let mut young: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
     let mut several: BTreeMap<(&str, &str, Vec<&str>), Several<'_>> = BTreeMap::new();
     let mut unreadable: BTreeMap<(&str, &str), (&NodeRoll, &Budget)> = BTreeMap::new();
     for (pod, node) in &pods.leaving {
@@ -121,9 +122,11 @@ pub fn find<'a>(
                 // The replica that was evicted before may have to become ready first.
                 let lasts = began(context, node, budget)
                     .is_some_and(|began| since(began.at, context.clock.now()) >= PATIENCE);
-                if blocks_eviction(budget, pod) && (is_misconfigured(budget) || lasts) {
+                if blocks_eviction(budget, pod) {
+                    let counts = is_misconfigured(budget) || lasts;
+                    let found = if counts { &mut held } else { &mut young };
                     let key = (node.name.as_str(), &*budget.namespace, &*budget.name);
-                    held.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
+                    found.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
                 }
             }
             budgets => {
@@ -135,6 +138,16 @@ pub fn find<'a>(
             }
         }
     }
+    // A node that is blocked stays so until it progresses, whatever its budget becomes.
+    let blocked: HashSet<&str> =
+        held.keys().map(|key| key.0).chain(several.keys().map(|key| key.0)).collect();
+    young.retain(|key, (node, ..)| {
+        context.history.blocked.contains_key(&node.uid) && !blocked.contains(key.0)
+    });
+    held.extend(young);
+    let mut blockers: HashMap<&str, usize> = HashMap::new();
+    let nodes = held.keys().map(|key| key.0).chain(several.keys().map(|key| key.0));
+    nodes.for_each(|node| *blockers.entry(node).or_default() += 1);
     for ((_, _, budgets), (node, pods)) in several {
         let budgets = budgets.into_iter().map(str::to_owned).collect();
         let cause = BlockerCause::SeveralPdbs { pods: pods.into_iter().collect(), budgets };
@@ -174,7 +187,11 @@ pub fn find<'a>(
             unready: unready.then_some(waiting),
             missing: missing.map(|(_, missing)| missing),
         });
-        out.push(Blocker::of_node(cause, node, began(context, node, budget)));
+        let block = context.history.blocked.get(&node.uid);
+        let is_new = block.filter(|block| !block.budgets.contains_key(&budget.into()));
+        let takes_over = is_new.filter(|_| blockers.get(node.name.as_str()) == Some(&1));
+        let since = takes_over.map(|block| block.since).or_else(|| began(context, node, budget));
+        out.push(Blocker::of_node(cause, node, since));
     }
     out.extend(unreadable.into_values().map(|(node, budget)| {
         let reason = match &budget.selector {
@@ -236,6 +253,10 @@ fn is_sibling(one: &Pod, other: &Pod) -> bool {
 /// Since when a budget blocks a node: it drains, and the budget allows nothing. A budget that was exhausted when it was
 /// first seen counts as exhausted from the start.
 fn began(context: &BlockerContext<'_>, node: &NodeRoll, budget: &Budget) -> Option<Since> {
+    let blocked = context.history.blocked.get(&node.uid);
+    if let Some(since) = blocked.and_then(|block| block.budgets.get(&budget.into())) {
+        return Some(*since);
+    }
     let exhausted = context.history.exhausted_since(budget).filter(|since| !since.at_least);
     node.since.map(|drains| exhausted.map_or(drains, |exhausted| drains.max(exhausted)))
 }
