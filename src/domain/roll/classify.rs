@@ -94,6 +94,9 @@ pub struct NodeRoll {
     pub blocked: bool,
     /// Since when it is blocked, as its first blocker says.
     pub blocked_since: Option<Since>,
+    /// While nothing but a grace period blocks it: when its pods have ended, at the earliest and at the latest. The
+    /// earliest is the platform's default drain limit.
+    pub leaves: Option<(Timestamp, Timestamp)>,
     /// While it joins: why it does not count as new yet.
     pub joining_reason: Option<JoiningReason>,
     /// Its own reason why it is not ready, or is being removed; safe to draw.
@@ -194,6 +197,7 @@ impl NodeRoll {
                 .and_then(|at| clock.ours(at).checked_add(DRAIN_TIMEOUT).ok()),
             blocked: false,
             blocked_since: None,
+            leaves: None,
             joining_reason: waits_for,
             reason: reason.filter(|text| !text.is_empty()).map(clean),
             of_old_generation: wanted.is_old(node),

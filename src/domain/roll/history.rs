@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use crate::domain::cluster::ReportedError;
 use crate::domain::roll::blocker::cause::ObjectName;
 use crate::domain::roll::classify::{NodeStage, Since};
-use crate::domain::roll::durations::ReplacementTimes;
 use crate::domain::roll::generation::newest_template;
 use crate::domain::snapshot::{Budget, Templates};
 
@@ -38,8 +37,6 @@ pub struct RollHistory {
     pub others: BTreeSet<String>,
     /// How many nodes each pool's roll replaces: of the rotation, and of another roll after it (`true`).
     pub goals: BTreeMap<(String, bool), RollGoal>,
-    /// How long replaced nodes took.
-    pub times: ReplacementTimes,
     /// Nodes whose drain is blocked, by uid.
     pub blocked: BTreeMap<String, NodeBlock>,
     exhausted_budgets: BTreeMap<ObjectName, Since>,

@@ -13,6 +13,7 @@ use crate::domain::roll::blocker::webhooks::find_unanswered;
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::durations::{LONGEST_DRAIN, LONGEST_JOIN};
 use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
 use crate::domain::roll::history::{NodeBlock, NodeHistory, RollHistory};
 use crate::domain::roll::progress::{PoolRoll, PoolState, RollProgress, classify_pools};
@@ -21,10 +22,6 @@ use crate::domain::roll::timeline::{RegressionCause, Timeline, TimelineEvent};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Templates};
 
-/// A node that took longer to become ready was ready before and failed in between.
-const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
-/// A drain that seems to have taken longer ended while the cluster was not observed.
-const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(6);
 /// Snapshots that follow each other faster than this show when something happened.
 const CLOSE: SignedDuration = SignedDuration::from_mins(2);
 /// Removed nodes that may turn out to exist still.
@@ -359,7 +356,6 @@ impl RollTracker {
     fn forget_gone(&mut self, uid: &str) -> bool {
         let Some(place) = self.gone.iter().position(|gone| gone == uid) else { return false };
         self.gone.remove(place);
-        self.history.times.drains.remove(uid);
         true
     }
 
@@ -390,7 +386,6 @@ impl RollTracker {
         if !plausible {
             return None;
         }
-        self.history.times.joins.add(&node.uid, took);
         Some(took)
     }
 
@@ -437,9 +432,6 @@ impl RollTracker {
             .filter(|_| self.was_close(clock))
             .map(|began| clock.now().duration_since(began))
             .filter(|took| !took.is_negative() && *took <= LONGEST_DRAIN);
-        if let Some(took) = took.filter(|_| track.stage == NodeStage::Draining) {
-            self.history.times.drains.add(&uid, took);
-        }
         self.history.changes.insert((track.pool, track.zone), clock.now());
         if is_shown {
             self.timeline.add(clock.now(), TimelineEvent::Gone { node: track.short, took });

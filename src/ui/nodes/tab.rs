@@ -335,9 +335,9 @@ impl Tab<'_> {
             lines.push(Line::from(cut_spans(spans, columns)));
         }
         let mut facts = Vec::new();
-        let times = &self.observed.tracker.history().times;
-        if times.joins.len() >= 3 {
-            facts.push(text::measured_node(long(times.median()), times.joins.len()));
+        let times = &self.roll.times;
+        if times.drains.len() >= 3 {
+            facts.push(text::measured_node(long(times.median()), times.drains.len()));
         }
         facts.extend(text::worst_case(self.roll.estimate));
         facts.push(text::basis(&self.roll.estimate_reasons));

@@ -8,6 +8,7 @@ use crate::domain::age::since;
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::durations::ReplacementTimes;
 use crate::domain::roll::generation::{RolloutStage, rollout_stage};
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::PoolRoll;
@@ -23,6 +24,7 @@ pub struct BlockerContext<'a> {
     pub snapshot: &'a ClusterSnapshot,
     pub pools: &'a [PoolRoll],
     pub history: &'a RollHistory,
+    pub times: &'a ReplacementTimes,
     pub clock: ClusterClock,
 }
 

@@ -146,9 +146,6 @@ fn a_replacement_is_recorded_from_joining_to_removal() {
             gone("web-1", Some(4)),
         ]
     );
-    let times = &tracker.history().times;
-    assert_eq!((times.joins.len(), times.drains.len()), (1, 1));
-    assert_eq!(times.median(), SignedDuration::from_mins(3 + 4));
 }
 
 #[test]
@@ -158,7 +155,6 @@ fn a_drain_that_ended_unobserved_is_not_measured() {
     let leaves = draining(old("web-1", ZONE), ago(60));
     tracker.observe(&subject, &snapshot(vec![leaves, old("web-2", ZONE)]), ago(58));
     tracker.observe(&subject, &snapshot(vec![old("web-2", ZONE)]), ago(2));
-    assert_eq!(tracker.history().times.drains.len(), 0);
     assert_eq!(happened(&tracker).last(), Some(&gone("web-1", None)));
 }
 
@@ -189,7 +185,6 @@ fn k8s_03_a_short_list_in_between_does_not_count_nodes_as_gone_for_good() {
     disturbed.observe(&subject, &snapshot(all.clone()), ago(30));
     disturbed.observe(&subject, &snapshot(vec![old("web-1", ZONE)]), ago(20));
     disturbed.observe(&subject, &snapshot(all.clone()), ago(10));
-    assert_eq!(disturbed.history().times.drains.len(), 0);
     let read = |tracker: &RollTracker| {
         Roll::read(&subject, &snapshot(all.clone()), tracker.history(), ago(9))
     };
@@ -265,7 +260,6 @@ fn another_start_begins_a_new_history() {
     let mut next = preparing();
     next.rotation.initiated = Some(ago(5));
     assert!(tracker.observe(&next, &seen, ago(4)).is_some());
-    assert_eq!(tracker.history().times.joins.len(), 0);
     assert_eq!(happened(&tracker), [TimelineEvent::Phase(Phase::Preparing)]);
     let mut other = preparing();
     other.created = Some(ago(60));
@@ -301,8 +295,8 @@ fn a_watch_that_begins_in_the_middle_reads_what_the_nodes_report() {
             TimelineEvent::Draining { node: "web-3".into() },
         ]
     );
-    assert_eq!(tracker.history().times.joins.len(), 2);
     let roll = Roll::read(&subject, &seen, tracker.history(), ago(0));
+    assert_eq!(roll.times.joins.len(), 2);
     let waiting = roll.nodes().find(|node| node.stage == NodeStage::Old).unwrap();
     assert_eq!(waiting.since, Some(Since::at_least(ago(1))), "since when it waits is not known");
 }
@@ -560,6 +554,5 @@ fn the_history_is_bounded_over_a_long_life() {
         tracker.observe(&subject, &snapshot(vec![fresh]), at);
     }
     assert_eq!(tracker.timeline().entries().len(), MAX_ENTRIES);
-    assert!(tracker.history().times.joins.len() <= 256);
     assert_eq!(tracker.history().nodes.len(), 1);
 }

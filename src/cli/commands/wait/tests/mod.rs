@@ -21,7 +21,7 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::cause::{NameSample, NodeName, ObjectName, PdbBlock, PdbFix};
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::Since;
-use crate::domain::roll::durations::{DurationRange, RollEstimate};
+use crate::domain::roll::durations::{DurationRange, ReplacementTimes, RollEstimate};
 use crate::domain::roll::history::RollGoal;
 use crate::domain::roll::progress::{NodeCounts, RollProgress};
 use crate::domain::rotation::Phase;
@@ -64,6 +64,7 @@ fn seen(new: usize) -> ObservedCluster {
             blocked: false,
             from_usual: false,
         },
+        times: ReplacementTimes::default(),
         blockers: Vec::new(),
         notes: Vec::new(),
     };
