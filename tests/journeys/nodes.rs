@@ -228,6 +228,18 @@ async fn k8s_05_without_secrets_counts_are_right_and_marked_as_estimates() {
 }
 
 #[tokio::test]
+async fn k8s_26_what_is_forbidden_is_said_where_blockers_would_be() {
+    let budgets = "/apis/policy/v1/poddisruptionbudgets";
+    for (path, kind) in [(budgets, "poddisruptionbudgets"), ("/api/v1/pods", "pods")] {
+        let mut journey = oddly(path, FaultEffect::Forbid {}).await;
+        journey.says(&format!("{kind}: "));
+        journey.says("drain blockers cannot be detected");
+        journey.pass(30, 4).await;
+        journey.says("drain blockers cannot be detected");
+    }
+}
+
+#[tokio::test]
 async fn k8s_06_without_labels_counts_are_right_and_marked_as_estimates() {
     let mut journey = oddly("", FaultEffect::StripLabels {}).await;
     journey.says("estimated: nodes without a generation label are classified by age");

@@ -108,6 +108,26 @@ async fn unavailable_nodes_are_logged_once_and_reads_continue() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k8s_26_what_is_forbidden_is_said_once() {
+    for (path, what) in [
+        ("/apis/policy/v1/poddisruptionbudgets", "cannot read poddisruptionbudgets: "),
+        ("/api/v1/pods", "cannot read pods: "),
+        ("/api/v1/nodes", "cannot read nodes: "),
+    ] {
+        let cloud = Cloud::with(SCENE, 4.0).await;
+        cloud.simulator.inject_fault(Fault::for_cluster("alpha", path, FaultEffect::Forbid {}));
+        cloud.step("alpha", ClusterOperation::StartRotation);
+        let mut wait = cloud.wait(observing("alpha"));
+        assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
+        let lines = wait.out.lines();
+        let said = lines.iter().filter(|line| line.contains(what));
+        assert_eq!(said.count(), 1, "{path}: {lines:#?}");
+        let follows = if path.ends_with("nodes") { "not visible" } else { "cannot be detected" };
+        assert!(wait.out.text().contains(follows), "{lines:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_permission_no_kubeconfig_is_requested() {
     for (policy, why) in [
         (ObservationPolicy::NotReadOnly, "read-only"),

@@ -331,8 +331,11 @@ impl Tab<'_> {
             }
         }
         for note in &self.roll.notes {
-            let spans = vec![theme.span("· ", Tone::Dim), theme.span(text::note(note), Tone::Dim)];
-            lines.push(Line::from(cut_spans(spans, columns)));
+            let words = wrap(&text::note(note), columns.saturating_sub(2));
+            lines.extend(words.into_iter().enumerate().map(|(index, text)| {
+                let lead = if index == 0 { "· " } else { "  " };
+                Line::from(vec![theme.span(lead, Tone::Dim), theme.span(text, Tone::Dim)])
+            }));
         }
         let mut facts = Vec::new();
         let times = &self.roll.times;

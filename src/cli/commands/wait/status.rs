@@ -15,9 +15,9 @@ use crate::cli::commands::wait::tracker::{Reached, grace};
 use crate::domain::age::long;
 use crate::domain::attention::{Stuck, stuck};
 use crate::domain::cluster::{Cluster, ClusterState, ReportedError};
-use crate::domain::roll::Roll;
+use crate::domain::roll::{Roll, RollNote};
 use crate::domain::rotation::Phase;
-use crate::domain::snapshot::{Templates, Unavailable};
+use crate::domain::snapshot::{Templates, Unavailable, Unseen};
 use crate::domain::text::{clean, cut_end};
 
 /// Longest text of a server within a line, in columns.
@@ -145,6 +145,19 @@ impl<'a> WaitStatus<'a> {
             Unavailable::OneWay => text::ONE_WAY,
         };
         Some(text::nodes_unavailable(server_text(why)))
+    }
+
+    /// Kinds without which the roll or its blockers cannot be seen, and of which nothing is known, with the note about it.
+    pub fn unseen(&self) -> impl Iterator<Item = (&'static str, &'a RollNote)> {
+        let roll = self.observed.roll.as_ref().filter(|_| self.is_rolling() && self.observed.live);
+        roll.into_iter().flat_map(|roll| &roll.notes).filter_map(|note| match note {
+            RollNote::Unseen {
+                kind: kind @ ("nodes" | "pods" | "poddisruptionbudgets"),
+                why: Unseen::Failing(_),
+                nothing_known: true,
+            } => Some((*kind, note)),
+            _ => None,
+        })
     }
 
     /// Errors that SKE reports, and whether it seems to have given up.

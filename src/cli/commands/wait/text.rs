@@ -21,6 +21,7 @@ texts! {
     UNKNOWN_PHASE = "phase unknown to skeys; waiting for another";
     cluster_state(state) = "cluster is {state}";
     nodes_unavailable(why) = "cannot read nodes: {why}";
+    not_visible(what) = "cannot read {what}";
     NODES_AVAILABLE = "nodes can be read again";
     NOT_ACCEPTED_YET = "the API server does not accept new credentials yet";
     HIBERNATED = "the cluster is hibernated";
