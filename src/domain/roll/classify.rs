@@ -154,6 +154,11 @@ fn joining_reason(
 }
 
 impl NodeRoll {
+    /// Whether it is in this pool and zone; an empty zone is all of them.
+    pub fn is_in(&self, (pool, zone): &(String, String)) -> bool {
+        self.pool == *pool && (zone.is_empty() || self.zone == *zone)
+    }
+
     /// Classifies one node. `zone` is where it is counted.
     pub fn of(
         node: &Node,
