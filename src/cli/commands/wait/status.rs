@@ -150,13 +150,13 @@ impl<'a> WaitStatus<'a> {
     /// Kinds without which the roll or its blockers cannot be seen, and of which nothing is known, with the note about it.
     pub fn unseen(&self) -> impl Iterator<Item = (&'static str, &'a RollNote)> {
         let roll = self.observed.roll.as_ref().filter(|_| self.is_rolling() && self.observed.live);
-        roll.into_iter().flat_map(|roll| &roll.notes).filter_map(|note| match note {
-            RollNote::Unseen {
-                kind: kind @ ("nodes" | "pods" | "poddisruptionbudgets"),
-                why: Unseen::Failing(_),
-                nothing_known: true,
-            } => Some((*kind, note)),
-            _ => None,
+        roll.into_iter().flat_map(|roll| &roll.notes).filter_map(|note| {
+            let RollNote::Unseen { kind, why: Unseen::Failing(_), nothing_known: true } = note
+            else {
+                return None;
+            };
+            let is_needed = matches!(*kind, "nodes" | "pods" | "poddisruptionbudgets");
+            is_needed.then_some((*kind, note))
         })
     }
 

@@ -38,16 +38,15 @@ pub fn find(
 
 /// What several zones of a pool miss is one blocker of the pool.
 fn joined(one: Blocker, other: Blocker) -> Blocker {
-    let cause = match (&one.cause, &other.cause) {
-        (
-            BlockerCause::NoNewNode { old_left, missing },
-            BlockerCause::NoNewNode { old_left: more_left, missing: more_missing },
-        ) => BlockerCause::NoNewNode {
-            old_left: old_left + more_left,
-            missing: missing + more_missing,
-        },
-        _ => return one,
+    let (
+        BlockerCause::NoNewNode { old_left, missing },
+        BlockerCause::NoNewNode { old_left: more_left, missing: more_missing },
+    ) = (&one.cause, &other.cause)
+    else {
+        return one;
     };
+    let (old_left, missing) = (old_left + more_left, missing + more_missing);
+    let cause = BlockerCause::NoNewNode { old_left, missing };
     let place = one.place.map(|(pool, _)| (pool, String::new()));
     let since = one.since.into_iter().chain(other.since).min();
     Blocker { place, ..Blocker::new(cause, since) }
