@@ -138,16 +138,12 @@ pub fn find<'a>(
             }
         }
     }
-    // A node that is blocked stays so until it progresses, whatever its budget becomes.
-    let blocked: HashSet<&str> =
-        held.keys().map(|key| key.0).chain(several.keys().map(|key| key.0)).collect();
-    young.retain(|key, (node, ..)| {
-        context.history.blocked.contains_key(&node.uid) && !blocked.contains(key.0)
+    // A node stays blocked by a budget until it progresses, whatever the budget becomes.
+    young.retain(|_, (node, budget, _)| {
+        let block = context.history.blocked.get(&node.uid);
+        block.is_some_and(|block| block.budgets.contains_key(&ObjectName::from(*budget)))
     });
     held.extend(young);
-    let mut blockers: HashMap<&str, usize> = HashMap::new();
-    let nodes = held.keys().map(|key| key.0).chain(several.keys().map(|key| key.0));
-    nodes.for_each(|node| *blockers.entry(node).or_default() += 1);
     for ((_, _, budgets), (node, pods)) in several {
         let budgets = budgets.into_iter().map(str::to_owned).collect();
         let cause = BlockerCause::SeveralPdbs { pods: pods.into_iter().collect(), budgets };
@@ -187,11 +183,7 @@ pub fn find<'a>(
             unready: unready.then_some(waiting),
             missing: missing.map(|(_, missing)| missing),
         });
-        let block = context.history.blocked.get(&node.uid);
-        let is_new = block.filter(|block| !block.budgets.contains_key(&budget.into()));
-        let takes_over = is_new.filter(|_| blockers.get(node.name.as_str()) == Some(&1));
-        let since = takes_over.map(|block| block.since).or_else(|| began(context, node, budget));
-        out.push(Blocker::of_node(cause, node, since));
+        out.push(Blocker::of_node(cause, node, began(context, node, budget)));
     }
     out.extend(unreadable.into_values().map(|(node, budget)| {
         let reason = match &budget.selector {

@@ -481,7 +481,6 @@ fn k8s_31_a_node_stays_blocked_since_its_first_moment_while_its_budget_gets_wors
     let mut tracker = RollTracker::default();
     let misconfigured = || budget(0, 1, 1, 1);
     let edited = Budget { observed: false, ..budget(1, 1, 1, 1) };
-    let recreated = Budget { name: "api-2".into(), ..budget(0, 0, 1, 1) };
     for (at, guard) in [
         (4, misconfigured()),
         (3, budget(1, 2, 1, 2)),
@@ -489,7 +488,6 @@ fn k8s_31_a_node_stays_blocked_since_its_first_moment_while_its_budget_gets_wors
         // One replica is not ready any more, which is normal for a while.
         (1, budget(0, 0, 1, 1)),
         (1, edited),
-        (1, recreated),
     ] {
         let exhausted = guard.allowed == 0 || !guard.observed;
         let roll = tracker.observe(&subject, &held_by(guard, 11), ago(at)).unwrap();
