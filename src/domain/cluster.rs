@@ -294,9 +294,10 @@ impl Cluster {
         self.unhealthy = unhealthy.then(|| (known.map_or(at, |(began, _)| began.min(at)), at));
     }
 
-    /// When its present keys were born: the last start, or the creation when it was never rotated.
+    /// When its present keys were created: at the last start, or with the cluster where it was never rotated.
     pub fn credentials_born(&self) -> Option<Timestamp> {
-        self.rotation.initiated.or(self.created)
+        let with_cluster = || self.created.filter(|_| self.rotation.phase == Phase::Never);
+        self.rotation.initiated.or_else(with_cluster)
     }
 
     /// Nodes at least and at most, over all pools.

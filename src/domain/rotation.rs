@@ -154,7 +154,7 @@ impl Rotation {
     pub fn since(&self) -> Option<Timestamp> {
         match self.phase {
             Phase::Never => None,
-            Phase::Completed => self.completed.or(self.initiated),
+            Phase::Completed => self.completed,
             Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Unknown(_) => {
                 self.initiated
             }

@@ -141,7 +141,7 @@ mod tests {
             .map(|at| format!("a{at}: &a{at} [*a{0}, *a{0}]\n", at - 1))
             .fold("a0: &a0 [x]\n".to_owned(), |text, line| text + &line);
         fs::write(kube.join("1-bomb.yaml"), bomb).unwrap();
-        fs::write(kube.join("2-deep.yaml"), "[".repeat(100)).unwrap();
+        fs::write(kube.join("2-deep.yaml"), "[".repeat(100) + &"]".repeat(100)).unwrap();
         let large = fs::File::create(kube.join("3-large.yaml")).unwrap();
         large.set_len(100 * 1024 * 1024).unwrap();
         fs::create_dir(kube.join("4-folder.yaml")).unwrap();

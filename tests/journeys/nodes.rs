@@ -49,23 +49,24 @@ async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
     journey.press("/farm<enter>R<tab><enter>").await;
     journey.press("<enter>").await;
     journey.press("3").await;
-    journey.until_holds("a picture", (5, 60), |journey| journey.headline().is_some()).await;
+    journey.until_holds("a picture", (5, 60), |journey| journey.left().is_some()).await;
     let (mut before, mut changes) = (None, 0);
     for round in 0..400 {
         journey.pass(10, 1).await;
         if journey.phase("farm") == "PREPARED" {
             break;
         }
-        journey.until_shown(|j| Some(j.expected("farm").progress()), Journey::headline).await;
+        journey.until_shown(|j| Some(j.expected("farm").left()), Journey::left).await;
         let (truths, drawn) = (places.clone(), places.clone());
         journey
             .until_shown(move |j| j.expected_by_zone("farm", &truths), move |j| j.drawn(&drawn))
             .await;
         // Nothing looks done before SKE says so, not even when all nodes are new.
         journey.hides("100 %");
-        journey.hides("all 15 nodes new");
-        changes += usize::from(before != journey.headline());
-        before = journey.headline();
+        journey.hides("all 15 nodes replaced");
+        journey.shows(" of 15 nodes left to replace");
+        changes += usize::from(before != journey.left());
+        before = journey.left();
         if round % 20 == 0 {
             journey.press("<esc>").await;
             journey.until_expected("farm").await;
@@ -76,7 +77,7 @@ async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
     }
     assert_eq!(journey.phase("farm"), "PREPARED");
     assert!(changes > 10, "{changes} different figures");
-    journey.until("all 15 nodes new", 30).await;
+    journey.until("all 15 nodes replaced", 30).await;
     journey.press("<esc>").await;
     journey.shows("done 15/15");
     journey.shows("◑ 1 PREPARED");
@@ -132,7 +133,7 @@ async fn a_blocked_drain_is_named_and_the_estimate_returns_once_it_is_unblocked(
         })
     };
     journey.until_holds("the node is gone", (10, 60), gone).await;
-    journey.until_shown(|j| Some(j.expected("held").progress()), Journey::headline).await;
+    journey.until_shown(|j| Some(j.expected("held").left()), Journey::left).await;
 }
 
 #[tokio::test]
@@ -154,8 +155,8 @@ async fn a_zone_without_capacity_is_named_until_capacity_returns() {
     journey.with_cluster("full", |cluster| cluster.set_capacity("web", true));
     journey.until("full: rollout resumed", 600).await;
     journey.hides("no new node for");
-    journey.until_shown(|j| Some(j.expected("full").progress()), Journey::headline).await;
-    journey.until_slowly("all 6 nodes new", 20, 200).await;
+    journey.until_shown(|j| Some(j.expected("full").left()), Journey::left).await;
+    journey.until_slowly("all 6 nodes replaced", 20, 200).await;
 }
 
 #[tokio::test]
@@ -190,12 +191,12 @@ async fn a_webhook_without_endpoints_is_named_by_its_service() {
     let stands = none_joins(&journey);
     journey.pass(60, 10).await;
     assert_eq!(none_joins(&journey), stands);
-    journey.until_shown(|j| Some(j.expected("guard").progress()), Journey::headline).await;
+    journey.until_shown(|j| Some(j.expected("guard").left()), Journey::left).await;
 
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(1)).await.unwrap();
     journey.until("guard: rollout resumed", 600).await;
     journey.hides("no endpoints");
-    journey.until_slowly("all 9 nodes new", 20, 300).await;
+    journey.until_slowly("all 9 nodes replaced", 20, 300).await;
 }
 
 /// A picture of a rolling cluster while something is odd about it from the first request on.
@@ -204,7 +205,7 @@ async fn oddly(path: &str, effect: FaultEffect) -> Journey {
     setting.faults.push(Fault::for_cluster("odd", path, effect));
     let mut journey = Journey::with(setting).await;
     journey.press("<enter>3").await;
-    journey.until_holds("a picture", (5, 100), |journey| journey.headline().is_some()).await;
+    journey.until_holds("a picture", (5, 100), |journey| journey.left().is_some()).await;
     journey
 }
 
@@ -215,7 +216,7 @@ async fn stays_true(journey: &mut Journey) {
         if journey.phase("odd") != "PREPARING" {
             return;
         }
-        journey.until_shown(|j| Some(j.expected("odd").progress()), Journey::headline).await;
+        journey.until_shown(|j| Some(j.expected("odd").left()), Journey::left).await;
     }
 }
 
@@ -224,6 +225,18 @@ async fn k8s_05_without_secrets_counts_are_right_and_marked_as_estimates() {
     let mut journey = oddly("/api/v1/namespaces/kube-system/secrets", FaultEffect::Forbid {}).await;
     journey.says("estimated: from node taints and ages (no permission to read Secrets)");
     stays_true(&mut journey).await;
+}
+
+#[tokio::test]
+async fn k8s_26_what_is_forbidden_is_said_where_blockers_would_be() {
+    let budgets = "/apis/policy/v1/poddisruptionbudgets";
+    for (path, kind) in [(budgets, "poddisruptionbudgets"), ("/api/v1/pods", "pods")] {
+        let mut journey = oddly(path, FaultEffect::Forbid {}).await;
+        journey.says(&format!("{kind}: "));
+        journey.says("drain blockers cannot be detected");
+        journey.pass(30, 4).await;
+        journey.says("drain blockers cannot be detected");
+    }
 }
 
 #[tokio::test]
@@ -271,7 +284,7 @@ async fn k8s_12_a_second_roll_while_prepared_is_labelled_another_roll() {
     journey.until("another rollout", 60).await;
     for _ in 0..20 {
         journey.pass(20, 1).await;
-        journey.until_shown(|j| Some(j.expected("again").progress()), Journey::headline).await;
+        journey.until_shown(|j| Some(j.expected("again").left()), Journey::left).await;
         journey.hides("stalled");
     }
     journey.press("<esc>").await;

@@ -29,9 +29,9 @@ pub struct ExpectedNodes {
 }
 
 impl ExpectedNodes {
-    /// New ones and all that count, as "9/15" has them.
-    pub fn progress(self) -> (usize, usize) {
-        (self.new, self.new + self.draining + self.old)
+    /// Nodes left to replace.
+    pub fn left(self) -> usize {
+        self.draining + self.old
     }
 }
 
@@ -115,21 +115,20 @@ impl Journey {
             .to_owned()
     }
 
-    /// New nodes and all, as the row of a cluster in the fleet shows them.
+    /// Replaced nodes and the goal, as the row of a cluster in the fleet shows them ("9/15", "9/~15").
     pub fn progress(&self, name: &str) -> Option<(usize, usize)> {
         let row = self.row(name);
         row.split_whitespace().find_map(|word| {
-            let (new, all) = word.split_once('/')?;
-            Some((new.parse().ok()?, all.parse().ok()?))
+            let (replaced, goal) = word.split_once('/')?;
+            Some((replaced.parse().ok()?, goal.trim_start_matches('~').parse().ok()?))
         })
     }
 
-    /// New nodes and all, as the head of the nodes tab says it ("9 of 15 nodes new").
-    pub fn headline(&self) -> Option<(usize, usize)> {
+    /// Nodes left to replace, as the head of the nodes tab says it ("6 of 15 nodes left to replace").
+    pub fn left(&self) -> Option<usize> {
         let words = self.words();
-        let (before, after) = words.split_once(" of ")?;
-        let new = before.rsplit(' ').next()?.parse().ok()?;
-        after.contains(" nodes new").then_some((new, after.split(' ').next()?.parse().ok()?))
+        let (head, _) = words.split_once(" left to replace")?;
+        head.rsplit_once(" of ")?.0.rsplit(' ').next()?.parse().ok()
     }
 
     /// The nodes of zones, each of a pool, as the nodes tab draws them: one sign for each.
@@ -180,7 +179,8 @@ impl Journey {
     /// Lets at most two pictures come, until the fleet shows what really is.
     #[track_caller]
     pub fn until_expected<'a>(&'a mut self, name: &'a str) -> impl Future<Output = ()> + 'a {
-        self.until_shown(|j| Some(j.expected(name).progress()), |j| j.progress(name))
+        let left = |j: &Self| j.progress(name).map(|(replaced, goal)| goal - replaced);
+        self.until_shown(|j| Some(j.expected(name).left()), left)
     }
 
     /// Lets virtual time pass in steps until something holds; panics after so many of them.

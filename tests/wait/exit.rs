@@ -118,16 +118,16 @@ async fn the_bar_is_one_line_on_standard_error_and_the_result_one_on_standard_ou
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert!(lines[0].contains(" alpha PREPARED all 3 nodes new (started "), "{lines:#?}");
+    assert!(lines[0].contains(" alpha PREPARED all 3 nodes replaced (started "), "{lines:#?}");
     let drawn = wait.err.text();
     assert!(!drawn.contains('\n'), "{drawn:?}");
     let frames: Vec<&str> = drawn.split("\r\u{1b}[K").collect();
     assert!(
-        frames.iter().any(|frame| frame.contains("▱▱ 0 of 3 nodes new, usually")),
+        frames.iter().any(|frame| frame.contains("▱▱ 3 of 3 nodes left to replace, usually")),
         "{frames:#?}"
     );
     assert!(
-        frames.iter().any(|frame| frame.contains('▰') && frame.contains(" nodes new")),
+        frames.iter().any(|frame| frame.contains('▰') && frame.contains(" nodes left to replace")),
         "{frames:#?}"
     );
     assert!(frames.windows(2).all(|pair| pair[0] != pair[1] || pair[0].is_empty()), "{frames:#?}");

@@ -25,12 +25,16 @@ async fn each_change_of_progress_prints_one_line() {
     let lines = wait.out.lines();
     let rests: Vec<&str> = lines.iter().map(|line| line.split_once(' ').unwrap().1).collect();
     assert_eq!(rests[0], "alpha PREPARING");
-    assert!(rests.iter().any(|line| line.starts_with("alpha PREPARING 0 of 3 nodes new, ")));
-    let figures = rests.iter().filter(|line| line.contains(" nodes new")).count();
+    assert!(
+        rests.iter().any(|line| line.starts_with("alpha PREPARING 3 of 3 nodes left to replace, "))
+    );
+    let figures = rests.iter().filter(|line| line.contains(" of 3 nodes left to replace")).count();
     assert!(figures >= 3, "{lines:#?}");
     assert!(rests.windows(2).all(|pair| pair[0] != pair[1]), "{lines:#?}");
     assert!(lines.len() < 20, "{lines:#?}");
-    assert!(rests.last().unwrap().starts_with("alpha PREPARED all 3 nodes new (started 2026-"));
+    assert!(
+        rests.last().unwrap().starts_with("alpha PREPARED all 3 nodes replaced (started 2026-")
+    );
     // The last that SKE was asked is how the cluster is; looks may still be on their way.
     let log = cloud.simulator.request_log();
     let last = log.iter().rev().find(|call| !call.path.starts_with("/kubernetes/")).unwrap();
@@ -101,6 +105,26 @@ async fn unavailable_nodes_are_logged_once_and_reads_continue() {
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(lines[1].contains("alpha PREPARING (cannot read nodes: "), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k8s_26_what_is_forbidden_is_said_once() {
+    for (path, what) in [
+        ("/apis/policy/v1/poddisruptionbudgets", "cannot read poddisruptionbudgets: "),
+        ("/api/v1/pods", "cannot read pods: "),
+        ("/api/v1/nodes", "cannot read nodes: "),
+    ] {
+        let cloud = Cloud::with(SCENE, 4.0).await;
+        cloud.simulator.inject_fault(Fault::for_cluster("alpha", path, FaultEffect::Forbid {}));
+        cloud.step("alpha", ClusterOperation::StartRotation);
+        let mut wait = cloud.wait(observing("alpha"));
+        assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
+        let lines = wait.out.lines();
+        let said = lines.iter().filter(|line| line.contains(what));
+        assert_eq!(said.count(), 1, "{path}: {lines:#?}");
+        let follows = if path.ends_with("nodes") { "not visible" } else { "cannot be detected" };
+        assert!(wait.out.text().contains(follows), "{lines:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -285,7 +285,8 @@ fn since_cell(row: &Row<'_>) -> Cell {
         (Some(at), Phase::Prepared) => (Some(at), Tone::Attention),
         (Some(at), Phase::Completed) => (Some(at), Tone::Dim),
         (Some(at), _) => (Some(at), Tone::Plain),
-        (None, _) => (row.cluster().created, Tone::Dim),
+        (None, Phase::Never) => (row.cluster().created, Tone::Dim),
+        (None, _) => (None, Tone::Dim),
     };
     at.map_or_else(Cell::dash, |at| Cell::new(narrow(since(at, row.now())), tone))
 }
@@ -395,22 +396,22 @@ fn roll_tone(row: &Row<'_>, observed: &ObservedCluster) -> Tone {
     }
 }
 
-/// "9/15 new", while nodes are replaced and can be seen: what the roll and the phase say in one.
+/// "6/15 left", while nodes are replaced and can be seen: what the roll and the phase say in one.
 pub fn new_nodes(row: &Row<'_>) -> Option<Cell> {
     if row.cluster().rotation.phase != Phase::Preparing || row.entry.gone.is_some() {
         return None;
     }
     let observed = row.observed()?;
     let progress = observed.roll.as_ref()?.progress()?;
-    let text = text::new_narrow(text::progress_narrow(progress));
+    let text = text::left_of_goal(progress);
     Some(Cell::new(text, roll_tone(row, observed)))
 }
 
-/// A bar of so many cells. Full only when it is done, empty only when nothing is new.
+/// A bar of so many cells. Full only when it is done, empty only when nothing is replaced.
 pub fn bar(progress: RollProgress, cells: usize) -> String {
     let whole = u32::try_from(cells).unwrap_or(0);
     let part = progress.fraction() * f64::from(whole);
-    let least = usize::from(progress.new > 0);
+    let least = usize::from(progress.replaced() > 0);
     let most = if progress.done { cells } else { cells.saturating_sub(1) };
     let filled = (0..cells)
         .filter(|cell| f64::from(u32::try_from(*cell).unwrap_or(0)) + 0.5 <= part)

@@ -1,14 +1,14 @@
 //! What can be copied on a screen: names, ids, errors, commands.
 
-use crate::app::kubeconfig::names::names;
 use crate::app::menus::state::CopyItem;
 use crate::app::menus::text;
 use crate::app::nodes::blocker_text;
 use crate::app::state::State;
 use crate::domain::api_call::api_call;
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::KubeconfigLocation;
+use crate::domain::credential::{KubeconfigLocation, Verdict};
 use crate::domain::kubectl::Kubectl;
+use crate::domain::shell::quote;
 
 /// Which nodes there are in which pool and zone, and what becomes of them.
 const WATCH_NODES: &str = "get nodes -L worker.gardener.cloud/pool,topology.kubernetes.io/zone -w";
@@ -38,19 +38,23 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         add(text::CLUSTER, id.name.to_string());
         add(text::PROJECT, id.project().to_string());
         let context = context_of(state, cluster);
-        let context = context.as_deref();
-        add(text::WATCH_NODES, Kubectl::plain(WATCH_NODES).line(context));
+        let mut command = |label: &str, command: Kubectl| match context {
+            Some(context) => add(label, command.line(Some(context))),
+            // Whatever the current context is, it need not be of this cluster.
+            None => add(&text::without_context(label), command.line(None)),
+        };
+        command(text::WATCH_NODES, Kubectl::plain(WATCH_NODES));
         let roll = state.nodes.roll(id);
         for blocker in roll.iter().flat_map(|roll| &roll.blockers).take(3) {
-            if let Some(command) = blocker_text::inspect(blocker) {
-                add(&blocker_text::object(blocker), command.line(context));
+            if let Some(inspect) = blocker_text::inspect(blocker) {
+                command(&blocker_text::object(blocker), inspect);
             }
         }
         if let Some(node) = state.node_at_cursor() {
-            add(text::NODE, node.name.clone());
-            if let Some(command) = Kubectl::about(None, "describe node", &node.name, "") {
-                add(text::DESCRIBE_NODE, command.line(context));
+            if let Some(describe) = Kubectl::about(None, "describe node", &node.name, "") {
+                command(text::DESCRIBE_NODE, describe);
             }
+            add(text::NODE, node.name.clone());
         }
         if let Some(step) = state.due_step() {
             let call = api_call(&state.shared.settings.ske, id, step);
@@ -69,13 +73,16 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
     items
 }
 
-/// The context in which a cluster is found: where its kubeconfig went, else the name that skeys would give it.
-fn context_of(state: &State, cluster: &Cluster) -> Option<String> {
-    let held = state.credentials.best(cluster, state.server_now());
-    match held.map(|(access, _)| &access.place) {
-        Some(KubeconfigLocation::File { context, .. }) => Some(context.clone()),
-        _ => names(&state.fleet, &cluster.id).into_iter().next(),
-    }
+/// The context in which a cluster is found: of a kubeconfig that skeys issued, saved, and that works. A name that nobody
+/// saved may be one of another cluster.
+fn context_of<'a>(state: &'a State, cluster: &Cluster) -> Option<&'a str> {
+    let judged = state.credentials.verdicts(cluster, state.server_now());
+    let best = state.credentials.best(cluster, state.server_now()).map(|(access, _)| access);
+    let working = judged.into_iter().filter(|(_, verdict)| *verdict != Verdict::Dead);
+    best.into_iter().chain(working.map(|(access, _)| access)).find_map(|access| {
+        let KubeconfigLocation::File { context, .. } = &access.place else { return None };
+        quote(context).map(|_| context.as_str())
+    })
 }
 
 #[cfg(test)]
@@ -91,7 +98,8 @@ mod tests {
     use crate::app::state::State;
 
     use crate::domain::cluster::ClusterId;
-    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::credential::KubeconfigLocation;
+    use crate::domain::fixtures::{access, cluster, now};
     use crate::domain::persisted::PersistedState;
     use crate::domain::rotation::Phase;
 
@@ -101,7 +109,7 @@ mod tests {
             ("shop;touch x;#", "--context 'shop;touch x;#' ", "clusters/shop%3Btouch%20x%3B%23/"),
             ("a$(touch x)", "--context 'a$(touch x)' ", "clusters/a%24%28touch%20x%29/"),
             ("a'b", r"--context 'a'\''b' ", "clusters/a%27b/"),
-            // No shell could read it back: the current context is meant.
+            // No shell could read it back.
             ("a\nb", "kubectl get nodes -L", "clusters/a%0Ab/"),
         ] {
             let at = Now { wall: now(), monotonic: Duration::ZERO };
@@ -111,6 +119,7 @@ mod tests {
             let mut evil = cluster("a", Phase::Completed);
             evil.id = ClusterId::new("p", "eu01", name);
             state.view.cursor = Some(evil.id.clone());
+            state.credentials.accesses = vec![access(&evil, true, "~/.kube/config")];
             state.fleet.put(Entry::new(evil, at, RequestId(1)));
             let items = copy_items(&state);
             let of = |prefix: &str| {
@@ -121,5 +130,28 @@ mod tests {
             let call = of("curl");
             assert!(call.contains(segment) && !call.contains("touch x"), "{call}");
         }
+    }
+
+    #[test]
+    fn a_command_without_a_known_context_says_what_to_do_and_guesses_none() {
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
+        let (settings, keymap) = (Settings::defaults(), Keymap::default());
+        let mut state = State::new(settings, keymap, PersistedState::default(), at, 1);
+        let shop = cluster("shop", Phase::Completed);
+        state.view.cursor = Some(shop.id.clone());
+        state.fleet.put(Entry::new(shop.clone(), at, RequestId(1)));
+        let watch = |state: &State| {
+            let items = copy_items(state);
+            let item = items.into_iter().find(|item| item.text.starts_with("kubectl")).unwrap();
+            (item.label, item.text.contains("--context"))
+        };
+        let hint = "watch the nodes (issue and save a kubeconfig to add --context)".to_owned();
+        assert_eq!(watch(&state), (hint.clone(), false));
+        let mut copied = access(&shop, true, "");
+        copied.place = KubeconfigLocation::Clipboard;
+        state.credentials.accesses = vec![copied];
+        assert_eq!(watch(&state), (hint, false), "the clipboard has no context");
+        state.credentials.accesses.push(access(&shop, true, "~/.kube/config"));
+        assert_eq!(watch(&state), ("watch the nodes".to_owned(), true));
     }
 }

@@ -67,6 +67,10 @@ impl ObservedCluster {
                 false
             }
             ObserverEvent::Snapshot(snapshot) => {
+                // A blocker may have begun by time alone since the last evaluation, and end with this snapshot.
+                if self.live && self.roll.as_ref().is_some_and(|roll| roll.counts.draining > 0) {
+                    self.evaluate(cluster, now);
+                }
                 let roll = self.tracker.observe(cluster, &snapshot, now.wall);
                 self.snapshot = Some(snapshot);
                 self.seen = Some(now);
@@ -91,10 +95,10 @@ impl ObservedCluster {
     pub fn evaluate(&mut self, cluster: &Cluster, now: Now) {
         self.read = now.monotonic;
         let at = self.as_of(now.wall);
-        if self.live {
-            self.tracker.still_holds(at);
-        }
         match &self.snapshot {
+            Some(snapshot) if self.live => {
+                self.roll = Some(self.tracker.reevaluate(cluster, snapshot, at));
+            }
             Some(snapshot) => {
                 self.roll = Some(Roll::read(cluster, snapshot, self.tracker.history(), at));
             }

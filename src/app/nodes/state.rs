@@ -85,11 +85,7 @@ impl NodesState {
         chosen
             .and_then(|uid| find(&|node| node.uid == *uid))
             .or_else(|| find(&|node| node.blocked))
-            .or_else(|| {
-                find(&|node| {
-                    place.is_some_and(|(pool, zone)| node.pool == *pool && node.zone == *zone)
-                })
-            })
+            .or_else(|| find(&|node| place.is_some_and(|place| node.is_in(place))))
             .or_else(|| find(&|node| node.stage == NodeStage::Draining))
             .or_else(|| find(&|node| node.stage == NodeStage::Joining))
             .or_else(|| roll.nodes().next())

@@ -1,10 +1,14 @@
 //! The texts of rolls, nodes and blockers.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::{blocker_text, text};
+use crate::app::now::Now;
 use crate::app::rotation::findings_text;
 use crate::domain::cluster::{Cluster, ReportedError};
 use crate::domain::fixtures::now;
@@ -12,15 +16,16 @@ use crate::domain::preflight::nodes::{before_complete, before_start};
 use crate::domain::roll::Roll;
 use crate::domain::roll::classify::NodeStage;
 use crate::domain::roll::durations::{DurationRange, RollEstimate};
-use crate::domain::roll::history::RollHistory;
+use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::roll::tests::blockers::preparing;
+use crate::domain::roll::tests::budgets::{budget, held_by};
 use crate::domain::roll::tests::stages::{FIXTURES, fixture};
 use crate::domain::roll::tests::tracking::{draining, old, snapshot};
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
-use crate::domain::snapshot::{ClusterSnapshot, Unseen};
+use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unseen};
 
 /// Watches a snapshot until every time limit has passed.
 fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> (Roll, RollTracker) {
@@ -124,23 +129,42 @@ fn ranges_are_rounded_outwards() {
 
 #[test]
 fn progress_is_written_by_rule() {
-    let of = |new, old, done| RollProgress { new, old, between: 0, done };
-    // All of them join, or are removed again: they exist.
-    let between = RollProgress { between: 3, ..of(0, 0, false) };
+    let of = |old, nodes, estimated, done| RollProgress {
+        goal: RollGoal { nodes, estimated },
+        old,
+        done,
+    };
     for (progress, wide, narrow, percent) in [
-        (of(9, 6, false), "9 of 15 nodes new", "9/15", 60),
-        (of(0, 0, false), "no nodes", "no nodes", 0),
-        (of(0, 0, true), "no nodes", "no nodes", 100),
-        (between, "0 of 3 nodes new", "0/3", 0),
-        (of(1, 0, true), "the only node is new", "done 1/1", 100),
-        (of(15, 0, true), "all 15 nodes new", "done 15/15", 100),
-        (of(999, 1, false), "999 of 1000 nodes new", "999/1000", 99),
-        (of(15, 0, false), "15 of 15 nodes new", "15/15", 99),
+        (of(6, 15, false, false), "6 of 15 nodes left to replace", "9/15", 60),
+        (of(6, 15, true, false), "6 of about 15 nodes left to replace", "9/~15", 60),
+        (of(0, 0, false, false), "no nodes", "no nodes", 0),
+        (of(0, 0, false, true), "no nodes", "no nodes", 100),
+        (of(1, 1, false, false), "1 of 1 node left to replace", "0/1", 0),
+        (of(0, 1, true, true), "the only node is new", "done 1/1", 100),
+        (of(0, 1, false, true), "the only node is replaced", "done 1/1", 100),
+        (of(0, 15, true, true), "all 15 nodes new", "done 15/15", 100),
+        (of(0, 15, false, true), "all 15 nodes replaced", "done 15/15", 100),
+        (of(1, 1000, false, false), "1 of 1000 nodes left to replace", "999/1000", 99),
+        (of(0, 15, false, false), "0 of 15 nodes left to replace", "15/15", 99),
     ] {
         assert_eq!(text::progress(progress), wide);
         assert_eq!(text::progress_narrow(progress), narrow);
         assert_eq!(progress.percent(), percent);
         assert_eq!(progress.fraction() < 1.0, percent < 100);
+    }
+}
+
+#[test]
+fn progress_is_written_by_rule_where_there_is_less_room() {
+    let of =
+        |old, estimated, done| RollProgress { goal: RollGoal { nodes: 15, estimated }, old, done };
+    for (progress, short, left) in [
+        (of(6, false, false), "6 of 15 left to replace", "6/15 left"),
+        (of(6, true, false), "6 of about 15 left to replace", "6/~15 left"),
+        (of(0, false, true), "all 15 nodes replaced", "done 15/15"),
+    ] {
+        assert_eq!(text::progress_short(progress), short);
+        assert_eq!(text::left_of_goal(progress), left);
     }
 }
 
@@ -186,4 +210,24 @@ fn a_drain_past_the_default_timeout_is_marked() {
     assert!(text::stage_detail(node, now()).unwrap().contains("1h 13m"));
     node.deadline = Some(ago(1));
     assert_eq!(text::stage_detail(node, now()).as_deref(), Some(text::FORCED_OVERDUE));
+}
+
+#[test]
+fn k8s_33_a_short_block_between_two_snapshots_is_in_the_timeline() {
+    let subject = preparing();
+    let at = |seconds: u64| Now {
+        wall: ago(4).saturating_add(Duration::from_secs(seconds)).unwrap(),
+        monotonic: Duration::from_secs(seconds),
+    };
+    let held = held_by(budget(0, 0, 1, 1), 4);
+    let mut free = held.clone();
+    free.budgets.clear();
+    let mut observed = ObservedCluster::default();
+    for (seconds, seen) in [(170, held), (182, free)] {
+        observed.take_event(&subject, ObserverEvent::Snapshot(Arc::new(seen)), at(seconds));
+    }
+    let entries = observed.tracker.timeline().entries().rev().take(2);
+    let shown: Vec<_> = entries.map(|e| (e.at, text::timeline_event(&e.what))).collect();
+    let blocked = "web-1 blocked by PodDisruptionBudget payments/api".to_owned();
+    assert_eq!(shown, [(at(182).wall, "web-1 unblocked".to_owned()), (at(182).wall, blocked)]);
 }

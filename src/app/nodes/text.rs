@@ -11,6 +11,7 @@ use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::durations::{DurationRange, RollEstimate, USUAL_NODE};
 use crate::domain::roll::generation::EstimateReason;
+use crate::domain::roll::history::RollGoal;
 use crate::domain::roll::limits::Limits;
 use crate::domain::roll::progress::{NodeCounts, PoolRoll, PoolState, RollProgress};
 use crate::domain::roll::start_steps::{StartStepDetail, StartStepName};
@@ -29,7 +30,10 @@ texts! {
     NO_NODES = "no nodes";
     ONLY_NODE_NEW = "the only node is new";
     all_new(total) = "all {total} nodes new";
-    some_new(new, total) = "{new} of {total} nodes new";
+    ONLY_NODE_REPLACED = "the only node is replaced";
+    all_replaced(total) = "all {total} nodes replaced";
+    left_to_replace(old, goal) = "{old} of {goal} left to replace";
+    about(count) = "about {count}";
     done(numbers) = "done {numbers}";
 
     NODES_NOT_VISIBLE = "nodes not visible";
@@ -112,18 +116,16 @@ texts! {
     node_not_ready(node) = "{node} is no longer ready";
     node_blocked_by(node, kind, name) = "{node} blocked by {kind} {name}";
     node_unblocked(node) = "{node} unblocked";
-    progress_regressed(to, from, causes) = "{to}, down from {from}: {causes}";
+    progress_regressed(to, from, causes) = "{to}, was {from}: {causes}";
     after(time) = " after {time}";
     REGRESSION_PHASE = "SKE reports another phase";
     regression_another_roll(pool) = "nodes of pool {pool} are replaced again";
     regression_template(pool) = "generation of pool {pool} corrected";
-    regression_configuration(pool) = "configuration of pool {pool} changed";
-    regression_node_lost(node) = "{node} no longer exists";
     cordoned_new(pool, nodes) =
         "pool {pool}: {nodes} cordoned; evicted pods cannot be scheduled there";
     NEW_NODE = "new node is";
     NEW_NODES = "new nodes are";
-    regression_node_preserved(node) = "{node} failed and is preserved";
+    regression_pool_removed(pool) = "pool {pool} no longer exists";
     regression_old_node(node) = "{node} of the old generation was added";
     regression_node_counted(node) = "{node} is no longer preserved";
 
@@ -161,7 +163,7 @@ texts! {
     limit_reached(count) =
         "not observed: {count} clusters are already observed, the configured maximum (kubernetes.limit)";
     NOT_OBSERVED = "not observed now";
-    new_narrow(progress) = "{progress} new";
+    left_narrow(old, goal) = "{old}/{goal} left";
     SHORT_NOT_OBSERVED = "not observed";
     SHORT_CONNECTING = "connecting";
     SHORT_NOT_ACCEPTED_YET = "retrying";
@@ -230,28 +232,56 @@ texts! {
         "observing nodes with admin kubeconfigs valid for ten minutes, in memory only";
 }
 
-/// "9 of 15 nodes new", "all 24 nodes new", "no nodes".
+/// "6 of 15 nodes left to replace", "6 of about 15 nodes …" where the roll had begun before it was observed, "all 24 nodes
+/// replaced", "all 24 nodes new", "no nodes".
 pub fn progress(progress: RollProgress) -> String {
-    match (progress.done, progress.total()) {
-        (_, 0) => NO_NODES.to_owned(),
-        (true, 1) => ONLY_NODE_NEW.to_owned(),
-        (true, total) => all_new(total),
-        (false, total) => some_new(progress.new, total),
+    let RollGoal { nodes, estimated } = progress.goal;
+    match (progress.done, nodes, estimated) {
+        (_, 0, _) => NO_NODES.to_owned(),
+        (true, 1, true) => ONLY_NODE_NEW.to_owned(),
+        (true, _, true) => all_new(nodes),
+        (true, 1, false) => ONLY_NODE_REPLACED.to_owned(),
+        (true, _, false) => all_replaced(nodes),
+        (false, _, false) => left_to_replace(progress.old, plural(nodes, NODE, MANY_NODES)),
+        (false, _, true) => left_to_replace(progress.old, about(plural(nodes, NODE, MANY_NODES))),
     }
 }
 
-/// "9/15", "done 24/24", "no nodes": progress for a narrow column.
+/// The same where there is less room: "6 of 15 left to replace".
+pub fn progress_short(of: RollProgress) -> String {
+    if of.done || of.goal.nodes == 0 {
+        return progress(of);
+    }
+    let goal = of.goal.nodes.to_string();
+    left_to_replace(of.old, if of.goal.estimated { about(goal) } else { goal })
+}
+
+/// "9/15", "9/~15", "done 24/24", "no nodes": what was replaced, for a narrow column.
 pub fn progress_narrow(progress: RollProgress) -> String {
-    let numbers = new_of_total(progress);
-    if progress.done && progress.total() > 0 { done(numbers) } else { numbers }
+    let numbers = replaced_of_goal(progress);
+    if progress.done && progress.goal.nodes > 0 { done(numbers) } else { numbers }
 }
 
 /// "3/5", of a roll or a pool.
-pub fn new_of_total(progress: RollProgress) -> String {
-    match progress.total() {
-        0 => NO_NODES.to_owned(),
-        total => format!("{}/{total}", progress.new),
+pub fn replaced_of_goal(progress: RollProgress) -> String {
+    match goal_narrow(progress) {
+        None => NO_NODES.to_owned(),
+        Some(goal) => format!("{}/{goal}", progress.replaced()),
     }
+}
+
+/// "6/15 left", "done 24/24".
+pub fn left_of_goal(progress: RollProgress) -> String {
+    match goal_narrow(progress).filter(|_| !progress.done) {
+        None => progress_narrow(progress),
+        Some(goal) => left_narrow(progress.old, goal),
+    }
+}
+
+fn goal_narrow(progress: RollProgress) -> Option<String> {
+    let RollGoal { nodes, estimated } = progress.goal;
+    let sign = if estimated && !progress.done { "~" } else { "" };
+    (nodes > 0).then(|| format!("{sign}{nodes}"))
 }
 
 /// "about 40–60m left", "usually 7–10m per node", "stalled 47m"; `None` when there is nothing to wait for.
@@ -487,11 +517,7 @@ fn regression_cause(cause: &RegressionCause) -> String {
         RegressionCause::Phase => REGRESSION_PHASE.to_owned(),
         RegressionCause::AnotherRoll(pool) => regression_another_roll(clean(pool)),
         RegressionCause::OtherTemplate(pool) => regression_template(clean(pool)),
-        RegressionCause::Reconfigured(pool) => regression_configuration(clean(pool)),
-        RegressionCause::NodeLost(node) => regression_node_lost(node),
-        RegressionCause::NodeNotReady(node) => node_not_ready(node),
-        RegressionCause::NodeLeaving(node) => node_being_removed(node),
-        RegressionCause::NodePreserved(node) => regression_node_preserved(node),
+        RegressionCause::PoolRemoved(pool) => regression_pool_removed(clean(pool)),
         RegressionCause::OldNodeAdded(node) => regression_old_node(node),
         RegressionCause::NodeCountsAgain(node) => regression_node_counted(node),
     }

@@ -88,6 +88,7 @@ texts! {
     NEXT_COMPLETING = "wait; SKE removes the old credentials";
     next_start(age) = "start a rotation; the credentials are {age} old";
     next_unknown_phase(phase) = "check the portal; skeys does not know the phase {phase}";
+    NEXT_NO_PHASE = "check the portal; SKE reports no phase";
     credentials_age(age) = "; the credentials are {age} old";
     next_nothing(age) = "nothing to do{age}";
     sending(step) = "Sending the {step} request …";

@@ -122,7 +122,8 @@ pub fn nodes_to_replace(
     let mut nodes: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     match seen {
         Some(snapshot) => {
-            for node in &snapshot.nodes {
+            // A failed node that is preserved is not replaced.
+            for node in snapshot.nodes.iter().filter(|node| node.ready || !node.preserved) {
                 let pool = pool_of(node, &snapshot.templates, &known);
                 *nodes.entry((pool, &node.zone)).or_default() += 1;
             }

@@ -92,6 +92,11 @@ pub struct NodeRoll {
     pub deadline: Option<Timestamp>,
     /// While it drains: one of the roll's blockers blocks it.
     pub blocked: bool,
+    /// Since when it is blocked, as its first blocker says.
+    pub blocked_since: Option<Since>,
+    /// While nothing but a grace period blocks it: when its pods have ended, at the earliest and at the latest. The
+    /// earliest is the platform's default drain limit.
+    pub leaves: Option<(Timestamp, Timestamp)>,
     /// While it joins: why it does not count as new yet.
     pub joining_reason: Option<JoiningReason>,
     /// Its own reason why it is not ready, or is being removed; safe to draw.
@@ -149,6 +154,11 @@ fn joining_reason(
 }
 
 impl NodeRoll {
+    /// Whether it is in this pool and zone; an empty zone is all of them.
+    pub fn is_in(&self, (pool, zone): &(String, String)) -> bool {
+        self.pool == *pool && (zone.is_empty() || self.zone == *zone)
+    }
+
     /// Classifies one node. `zone` is where it is counted.
     pub fn of(
         node: &Node,
@@ -191,6 +201,8 @@ impl NodeRoll {
                 .filter(|_| stage == NodeStage::Draining)
                 .and_then(|at| clock.ours(at).checked_add(DRAIN_TIMEOUT).ok()),
             blocked: false,
+            blocked_since: None,
+            leaves: None,
             joining_reason: waits_for,
             reason: reason.filter(|text| !text.is_empty()).map(clean),
             of_old_generation: wanted.is_old(node),

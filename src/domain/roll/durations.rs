@@ -1,7 +1,5 @@
 //! How long nodes take: what this roll showed, what is usual, and the estimate that is made of it.
 
-use std::collections::VecDeque;
-
 use jiff::{SignedDuration, Timestamp};
 
 /// What replacing a node usually takes, from creation to removal of the old one.
@@ -12,8 +10,10 @@ const USUAL_DRAIN: DurationRange =
     DurationRange { low: SignedDuration::from_mins(3), high: SignedDuration::from_mins(5) };
 /// A shorter time without a change is normal.
 const LEAST_STALL: SignedDuration = SignedDuration::from_mins(10);
-/// Durations kept of each kind.
-const MAX_SAMPLES: usize = 256;
+/// A node that took longer to become ready was ready before and failed in between.
+pub const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
+/// A drain that seems to have taken longer ended while the cluster was not observed.
+pub const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(6);
 
 /// A range of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,25 +73,25 @@ impl RollEstimate {
     }
 }
 
-/// Durations measured in this roll, one for each node, the newest ones.
+/// Durations measured in this roll.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct DurationSamples(VecDeque<(String, SignedDuration)>);
+pub struct DurationSamples(Vec<SignedDuration>);
 
 impl DurationSamples {
-    /// Adds a node's duration, once.
-    pub fn add(&mut self, uid: &str, took: SignedDuration) {
-        if self.0.iter().any(|(known, _)| known == uid) {
-            return;
-        }
-        if self.0.len() == MAX_SAMPLES {
-            self.0.pop_front();
-        }
-        self.0.push_back((uid.to_owned(), took));
+    /// Those that are plausible: longer than nothing, at most so long.
+    pub fn of(all: impl Iterator<Item = SignedDuration>, most: SignedDuration) -> Self {
+        let mut all: Vec<_> =
+            all.filter(|took| *took > SignedDuration::ZERO && *took <= most).collect();
+        all.sort_unstable();
+        Self(all)
     }
 
-    /// Removes a node's duration: it was measured wrongly.
-    pub fn remove(&mut self, uid: &str) {
-        self.0.retain(|(known, _)| known != uid);
+    /// Without those that are much longer than the shorter ones: something held these nodes.
+    #[must_use]
+    pub fn without_held(mut self) -> Self {
+        let usual = self.quarter(1).unwrap_or_default();
+        self.0.retain(|took| *took <= LEAST_STALL.max(usual * 3));
+        self
     }
 
     /// Number of durations.
@@ -101,19 +101,17 @@ impl DurationSamples {
 
     /// The duration that this many quarters of the samples do not exceed; `None` without samples.
     fn quarter(&self, quarters: usize) -> Option<SignedDuration> {
-        let mut sorted: Vec<SignedDuration> = self.0.iter().map(|(_, took)| *took).collect();
-        sorted.sort_unstable();
-        let last = sorted.len().checked_sub(1)?;
-        sorted.get((last * quarters + 2) / 4).copied()
+        let last = self.0.len().checked_sub(1)?;
+        self.0.get((last * quarters + 2) / 4).copied()
     }
 }
 
-/// How long replaced nodes took in this roll.
+/// How long replaced nodes took in this roll, from the nodes that there are: whoever looks sees the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplacementTimes {
     /// From a new node's creation until it was ready.
     pub joins: DurationSamples,
-    /// From the begin of an old node's drain until it was removed.
+    /// From then until the node of the next batch was created in the same zone: in between an old node drains.
     pub drains: DurationSamples,
 }
 

@@ -6,11 +6,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::since;
-use crate::domain::roll::classify::{CREATION_TIMEOUT, DRAIN_TIMEOUT, NodeStage};
-use crate::domain::roll::durations::{DurationRange, ReplacementTimes, RollEstimate};
+use crate::domain::roll::classify::{CREATION_TIMEOUT, DRAIN_TIMEOUT, NodeRoll, NodeStage};
+use crate::domain::roll::durations::{
+    DurationRange, DurationSamples, LONGEST_JOIN, ReplacementTimes, RollEstimate,
+};
+use crate::domain::roll::limits::Limits;
 use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
 
-/// Nodes that must have become new before their times make an estimate.
+/// Joins and drains that must have been measured before their times make an estimate.
 const ENOUGH: usize = 2;
 
 /// Estimates when these pools will be done. `watched_since` is when the first snapshot arrived.
@@ -44,7 +47,8 @@ pub fn estimate(
         let last = zones.iter().filter_map(|(_, zone)| zone.changed).max().or(watched_since);
         return RollEstimate::Stalled { since: last.unwrap_or(now) };
     }
-    let new: usize = pools.iter().map(|pool| pool.counts.new).sum();
+    // The end of a grace period is part of the range.
+    let is_held = |node: &NodeRoll| node.blocked && node.leaves.is_none();
     let batch = times.batch();
     let ranges = || zones.iter().map(|(_, zone)| remaining(zone, batch, now));
     RollEstimate::Remaining {
@@ -53,8 +57,38 @@ pub fn estimate(
             high: ranges().map(|range| range.high).max().unwrap_or_default(),
         },
         worst_case: zones.iter().map(|(_, zone)| worst_case(zone)).max().unwrap_or_default(),
-        blocked: zones.iter().any(|zone| stalled(zone) || zone.1.counts.blocked > 0),
-        from_usual: times.joins.len() < ENOUGH || new < ENOUGH,
+        blocked: zones.iter().any(|zone| stalled(zone) || zone.1.nodes.iter().any(is_held)),
+        from_usual: times.joins.len() < ENOUGH || times.drains.len() < ENOUGH,
+    }
+}
+
+/// Measures how long the new nodes of pools that roll took, and what lay between two of a zone. From the nodes alone, so
+/// that every instance shows the same, whenever it began to observe.
+pub fn measure(pools: &[PoolRoll]) -> ReplacementTimes {
+    let zones = || {
+        let rolling = pools.iter().filter(|pool| pool.state.is_rolling());
+        rolling.flat_map(|pool| &pool.zones)
+    };
+    let ready = |node: &NodeRoll| {
+        let is_new = node.stage == NodeStage::New;
+        node.since.filter(|since| is_new && !since.at_least).map(|since| since.at)
+    };
+    let joins = zones().flat_map(|zone| &zone.nodes);
+    let joins = joins.filter_map(|node| Some(ready(node)?.duration_since(node.created?)));
+    let drains = zones().flat_map(|zone| {
+        let mut joined: Vec<Timestamp> = zone.nodes.iter().filter_map(ready).collect();
+        let is_new = |node: &&NodeRoll| matches!(node.stage, NodeStage::New | NodeStage::Joining);
+        let new = zone.nodes.iter().filter(is_new);
+        let mut created: Vec<Timestamp> = new.filter_map(|node| node.created).collect();
+        joined.sort_unstable();
+        created.sort_unstable();
+        // A node drains between the end of a batch and the begin of the next one.
+        let next = created.into_iter().skip(zone.limits.map_or(1, Limits::batch));
+        joined.into_iter().zip(next).map(|(ready, next)| next.duration_since(ready))
+    });
+    ReplacementTimes {
+        joins: DurationSamples::of(joins, LONGEST_JOIN),
+        drains: DurationSamples::of(drains, DRAIN_TIMEOUT).without_held(),
     }
 }
 
@@ -67,6 +101,9 @@ fn is_stalled(
     now: Timestamp,
 ) -> bool {
     let longer = |at: Option<Timestamp>| at.is_some_and(|at| since(at, now) > limit);
+    if zone.nodes.iter().any(|node| node.leaves.is_some()) {
+        return false;
+    }
     let reported = zone.nodes.iter().any(|node| {
         matches!(node.stage, NodeStage::Draining | NodeStage::Joining)
             && longer(node.since.map(|since| since.at))
@@ -84,7 +121,15 @@ fn remaining(zone: &ZoneRoll, batch: DurationRange, now: Timestamp) -> DurationR
         .max()
         .unwrap_or_default();
     let all = batch.times(zone.batches().max(1));
-    DurationRange { low: all.low - under_way.min(batch.low), ..all }
+    let rest = batch.times(zone.batches().saturating_sub(1));
+    let leaving = zone.nodes.iter().filter_map(|node| node.leaves);
+    leaving.fold(
+        DurationRange { low: all.low - under_way.min(batch.low), ..all },
+        |range, (earliest, latest)| DurationRange {
+            low: range.low.max(since(now, earliest).saturating_add(rest.low)),
+            high: range.high.max(since(now, latest).saturating_add(all.high)),
+        },
+    )
 }
 
 fn worst_case(zone: &ZoneRoll) -> SignedDuration {

@@ -8,9 +8,16 @@ use jiff::Timestamp;
 use crate::domain::cluster::ReportedError;
 use crate::domain::roll::blocker::cause::ObjectName;
 use crate::domain::roll::classify::{NodeStage, Since};
-use crate::domain::roll::durations::ReplacementTimes;
 use crate::domain::roll::generation::newest_template;
 use crate::domain::snapshot::{Budget, Templates};
+
+/// Nodes that a roll replaces: those of the old generation when it began. It does not change while nodes come and go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RollGoal {
+    pub nodes: usize,
+    /// It is an estimate: nodes may have been replaced before the roll was observed.
+    pub estimated: bool,
+}
 
 /// What earlier snapshots showed. Its size follows the nodes and pools that exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,8 +35,10 @@ pub struct RollHistory {
     /// Pools that another roll concerns or has concerned, until it concerns none any more: they are counted together to
     /// the end.
     pub others: BTreeSet<String>,
-    /// How long replaced nodes took.
-    pub times: ReplacementTimes,
+    /// How many nodes each pool's roll replaces: of the rotation, and of another roll after it (`true`).
+    pub goals: BTreeMap<(String, bool), RollGoal>,
+    /// Nodes whose drain is blocked, by uid.
+    pub blocked: BTreeMap<String, NodeBlock>,
     exhausted_budgets: BTreeMap<ObjectName, Since>,
     unanswered: BTreeMap<ObjectName, Since>,
     reported: BTreeMap<String, Since>,
@@ -55,6 +64,15 @@ pub struct NodeHistory {
     pub zone: String,
 }
 
+/// Since when the drain of a node is blocked without an interruption, and by which PodDisruptionBudgets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeBlock {
+    pub since: Since,
+    pub budgets: BTreeMap<ObjectName, Since>,
+    /// The node's name from its pool on.
+    pub short: String,
+}
+
 impl RollHistory {
     /// The clock was set back: moves every time after `now` to `now`.
     pub fn rewind(&mut self, now: Timestamp) {
@@ -68,6 +86,11 @@ impl RollHistory {
             .chain(self.exhausted_budgets.values_mut().map(|since| &mut since.at))
             .chain(self.unanswered.values_mut().map(|since| &mut since.at))
             .chain(self.reported.values_mut().map(|since| &mut since.at))
+            .chain(self.blocked.values_mut().flat_map(|block| {
+                [&mut block.since.at]
+                    .into_iter()
+                    .chain(block.budgets.values_mut().map(|since| &mut since.at))
+            }))
             .chain(&mut self.watched_since);
         for at in all {
             *at = (*at).min(now);
@@ -77,6 +100,11 @@ impl RollHistory {
     /// Observation was interrupted: the next states may have begun earlier than they are seen.
     pub fn begin_watch(&mut self) {
         (self.budgets_seen, self.endpoints_seen) = (false, false);
+    }
+
+    /// How many nodes a pool's roll replaces, if it was observed: the rotation's, or another one after it.
+    pub fn goal(&self, pool: &str, other: bool) -> Option<RollGoal> {
+        self.goals.get(&(pool.to_owned(), other)).copied()
     }
 
     /// Since when a node is in a stage, if it was in it when last seen.

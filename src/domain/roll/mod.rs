@@ -22,17 +22,17 @@ pub mod tracker;
 #[cfg(test)]
 pub mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::blocker::context::BlockerContext;
 use crate::domain::roll::blocker::{Blocker, MAX_BLOCKERS, Severity, find_blockers};
-use crate::domain::roll::classify::{NodeRoll, NodeStage};
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
-use crate::domain::roll::durations::RollEstimate;
-use crate::domain::roll::estimate::estimate;
+use crate::domain::roll::durations::{ReplacementTimes, RollEstimate};
+use crate::domain::roll::estimate::{estimate, measure};
 use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::{NodeCounts, PoolRoll, RollProgress, classify_pools};
@@ -53,6 +53,8 @@ pub struct Roll {
     pub estimate_reasons: BTreeSet<EstimateReason>,
     pub steps: Vec<StartStep>,
     pub estimate: RollEstimate,
+    /// How long its nodes took so far.
+    pub times: ReplacementTimes,
     /// What blocks it, worst first, bounded.
     pub blockers: Vec<Blocker>,
     pub notes: Vec<RollNote>,
@@ -88,12 +90,14 @@ impl Roll {
         let stage = rollout_stage(&cluster.rotation);
         let clock = ClusterClock::new(now, snapshot.skew_seconds);
         let mut pools = classify_pools(cluster, snapshot, history, clock);
-        let context = BlockerContext { cluster, snapshot, pools: &pools, history, clock };
+        let times = measure(&pools);
+        let context =
+            BlockerContext { cluster, snapshot, pools: &pools, history, times: &times, clock };
         let mut blockers = find_blockers(&context);
         mark_blocked(&mut pools, &blockers);
         let mut counts = NodeCounts::default();
         let estimated = |pools: &[PoolRoll], stops: bool| {
-            estimate(pools, &history.times, history.watched_since, now).blocked_if(stops)
+            estimate(pools, &times, history.watched_since, now).blocked_if(stops)
         };
         for pool in &mut pools {
             counts += pool.counts;
@@ -104,17 +108,24 @@ impl Roll {
         let progress = match stage {
             RolloutStage::Before => None,
             RolloutStage::Rolling if !seen => None,
-            RolloutStage::Rolling => Some(RollProgress::counted(counts)),
-            RolloutStage::After => Some(RollProgress::finished(counts)),
+            RolloutStage::Rolling => Some(pools.iter().map(|pool| pool.progress).sum()),
+            RolloutStage::After => {
+                let of_pool = |pool: &PoolRoll| {
+                    RollProgress::finished(history.goal(&pool.name, false), pool.counts)
+                };
+                Some(RollProgress { done: true, ..pools.iter().map(of_pool).sum() })
+            }
         };
         let is_other =
             seen && stage != RolloutStage::Rolling && pools.iter().any(|pool| pool.another);
         let another = is_other.then(|| {
-            let mut counts = NodeCounts::default();
             // A pool that is done first stays in, or its new nodes would be lost to the count.
             let concerned = |pool: &&PoolRoll| pool.another || history.others.contains(&pool.name);
-            pools.iter().filter(concerned).for_each(|pool| counts += pool.counts);
-            RollProgress::counted(counts)
+            let of_pool = |pool: &PoolRoll| {
+                let goal = history.goal(&pool.name, true).unwrap_or_else(|| pool.estimate_goal());
+                RollProgress::counted(goal, pool.counts)
+            };
+            pools.iter().filter(concerned).map(of_pool).sum()
         });
         let estimate = match (stage, estimated(&pools, blockers.iter().any(Blocker::stops))) {
             (RolloutStage::Rolling, _) if !seen => RollEstimate::Unknown,
@@ -135,6 +146,7 @@ impl Roll {
             estimate_reasons,
             steps,
             estimate,
+            times,
             blockers,
             notes,
         }
@@ -170,18 +182,26 @@ impl Roll {
     }
 }
 
+/// When pods in their grace period have ended, at the earliest and at the latest; `None` where something else blocks.
+type GracePeriod = Option<(Timestamp, Timestamp)>;
+
 /// Marks the draining nodes that are blocked, and counts them.
 fn mark_blocked(pools: &mut [PoolRoll], blockers: &[Blocker]) {
-    let blocked: BTreeSet<&str> = blockers
-        .iter()
-        .filter(|blocker| blocker.blocks_drain())
-        .filter_map(|blocker| Some(blocker.node.as_ref()?.full.as_str()))
-        .collect();
+    let mut blocked: HashMap<&str, (Option<Since>, GracePeriod)> = HashMap::new();
+    for blocker in blockers.iter().filter(|blocker| blocker.blocks_drain()) {
+        let leaves = blocker.cause.grace_period();
+        if let Some(node) = &blocker.node {
+            let known = blocked.entry(&node.full).or_insert((blocker.since, leaves));
+            known.1 = known.1.filter(|_| leaves.is_some());
+        }
+    }
     for pool in pools {
         for zone in &mut pool.zones {
             for node in &mut zone.nodes {
-                node.blocked =
-                    node.stage == NodeStage::Draining && blocked.contains(node.name.as_str());
+                let found = blocked.get(node.name.as_str());
+                let found = found.filter(|_| node.stage == NodeStage::Draining).copied();
+                node.blocked = found.is_some();
+                (node.blocked_since, node.leaves) = found.unwrap_or_default();
                 zone.counts.blocked += usize::from(node.blocked);
                 pool.counts.blocked += usize::from(node.blocked);
             }

@@ -1,6 +1,7 @@
 //! Counts and progress of a roll: per zone, per pool, and for the whole cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Sum;
 use std::ops::AddAssign;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::generation::{
     EstimateReason, GenerationQuery, RolloutStage, TargetGeneration, pool_of, rollout_stage,
 };
-use crate::domain::roll::history::RollHistory;
+use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::limits::Limits;
 use crate::domain::snapshot::{ClusterSnapshot, Node};
 
@@ -76,52 +77,62 @@ impl AddAssign for NodeCounts {
     }
 }
 
-/// "9 of 15 nodes new". Joining nodes count on neither side; preserved ones are not counted.
+/// "6 of 15 nodes left to replace". Preserved nodes are not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RollProgress {
-    /// Nodes that are new and ready.
-    pub new: usize,
+    /// Once it is done and was not observed from its beginning: the nodes there are.
+    pub goal: RollGoal,
     /// Nodes that are still to be replaced.
     pub old: usize,
-    /// Nodes that are on neither side: joining or being removed.
-    pub between: usize,
     /// All nodes are new: of the roll the phase says so, of a pool its nodes do.
     pub done: bool,
 }
 
 impl RollProgress {
     /// What a count shows while the phase has not said that the nodes are done.
-    pub fn counted(counts: NodeCounts) -> Self {
-        let between = counts.joining + counts.leaving;
-        Self { new: counts.new, old: counts.old_left(), between, done: false }
+    pub fn counted(goal: RollGoal, counts: NodeCounts) -> Self {
+        let old = counts.old_left();
+        Self { goal: RollGoal { nodes: goal.nodes.max(old), ..goal }, old, done: false }
     }
 
     /// What is shown once the phase has said so, even if the list of nodes lags.
-    pub fn finished(counts: NodeCounts) -> Self {
-        let new = counts.seen() - counts.old_left() - counts.preserved;
-        Self { new, old: 0, between: 0, done: true }
+    pub fn finished(goal: Option<RollGoal>, counts: NodeCounts) -> Self {
+        let nodes = counts.seen() - counts.old_left() - counts.preserved;
+        let goal = goal.filter(|goal| !goal.estimated);
+        let goal = goal.unwrap_or(RollGoal { nodes, estimated: nodes > 0 });
+        Self { goal, old: 0, done: true }
     }
 
-    /// Nodes on both sides; where there are none, those that are on their way to one.
-    pub fn total(self) -> usize {
-        match self.new + self.old {
-            0 => self.between,
-            both => both,
-        }
+    /// Nodes that were replaced.
+    pub fn replaced(self) -> usize {
+        self.goal.nodes.saturating_sub(self.old)
     }
 
-    /// Share that is new, 0 to 1; exactly 1 only when done, at most 0.99 before.
+    /// Share that was replaced, 0 to 1; exactly 1 only when done, at most 0.99 before.
     pub fn fraction(self) -> f64 {
         if self.done {
             return 1.0;
         }
         let part = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        (part(self.new) / part(self.total().max(1))).min(0.99)
+        (part(self.replaced()) / part(self.goal.nodes.max(1))).min(0.99)
     }
 
     /// The share in whole percent, rounded down; 100 only when done.
     pub fn percent(self) -> usize {
-        if self.done { 100 } else { (self.new * 100 / self.total().max(1)).min(99) }
+        if self.done { 100 } else { (self.replaced() * 100 / self.goal.nodes.max(1)).min(99) }
+    }
+}
+
+impl Sum for RollProgress {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            goal: RollGoal {
+                nodes: sum.goal.nodes + one.goal.nodes,
+                estimated: sum.goal.estimated || one.goal.estimated,
+            },
+            old: sum.old + one.old,
+            done: false,
+        })
     }
 }
 
@@ -148,6 +159,15 @@ impl ZoneRoll {
     /// Whether the zone is still being worked on.
     pub fn is_unfinished(&self) -> bool {
         self.counts.old_left() + self.counts.joining + self.counts.leaving > 0
+    }
+
+    /// Machines that the zone has, without those that are being removed and those that the roll adds temporarily.
+    pub fn machines(&self) -> usize {
+        let counts = self.counts;
+        let surge = self.limits.map_or(0, |limits| usize::try_from(limits.surge).unwrap_or(0));
+        let in_flight =
+            if counts.old_left() > 0 { surge.min(counts.joining + counts.draining) } else { 0 };
+        (counts.seen() - counts.leaving).saturating_sub(in_flight)
     }
 
     /// When a node here last changed its stage, as far as the nodes themselves show.
@@ -215,6 +235,26 @@ impl PoolState {
 }
 
 impl PoolRoll {
+    /// How many nodes its roll replaces, as far as one snapshot shows. Where one is new or may be missing meanwhile, some
+    /// may have been replaced already.
+    pub fn estimate_goal(&self) -> RollGoal {
+        let (counts, old) = (self.counts, self.counts.old_left());
+        let limits = || self.zones.iter().map(|zone| zone.limits);
+        let untouched = counts.new + counts.joining + counts.leaving == 0
+            && limits().all(|limits| limits.is_some_and(|limits| limits.unavailable == 0));
+        if self.state == PoolState::NotBegun || untouched {
+            return RollGoal { nodes: old, estimated: false };
+        }
+        let machines = self.zones.iter().map(ZoneRoll::machines).sum::<usize>() - counts.preserved;
+        let sum = |bound: fn(&Limits) -> u32| {
+            let bounds = limits().map(|limits| usize::try_from(bound(&limits?)).ok());
+            bounds.sum::<Option<usize>>().filter(|_| counts.seen() > 0)
+        };
+        let nodes = machines.max(sum(|limits| limits.minimum).unwrap_or(0));
+        let nodes = nodes.min(sum(|limits| limits.maximum).unwrap_or(usize::MAX)).max(old);
+        RollGoal { nodes, estimated: nodes > 0 }
+    }
+
     /// All nodes of the pool.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeRoll> {
         self.zones.iter().flat_map(|zone| &zone.nodes)
@@ -302,20 +342,14 @@ fn pool(
         counts += zone.counts;
     }
     let state = state(spec, counts, &wanted, rollout_stage(query.rotation));
-    let progress = match state {
-        PoolState::Settled | PoolState::Empty | PoolState::AllNew => RollProgress::finished(counts),
-        PoolState::NotBegun | PoolState::Rolling | PoolState::Missing => {
-            RollProgress::counted(counts)
-        }
-    };
-    PoolRoll {
+    let mut pool = PoolRoll {
         name: name.to_owned(),
         known_to_ske: spec.is_some(),
         state,
         another: wanted.another,
         zones,
         counts,
-        progress,
+        progress: RollProgress::default(),
         estimate: RollEstimate::Idle,
         estimate_reasons: if query.nodes.is_empty() {
             BTreeSet::new()
@@ -324,7 +358,22 @@ fn pool(
         },
         template_created,
         template: wanted.name,
-    }
+    };
+    let of_rotation = rollout_stage(query.rotation) == RolloutStage::Rolling;
+    let known = history.goal(name, !of_rotation && pool.another);
+    let goal = known.unwrap_or_else(|| pool.estimate_goal());
+    pool.progress = match state {
+        PoolState::AllNew | PoolState::Empty if of_rotation => {
+            RollProgress { done: true, ..RollProgress::counted(goal, counts) }
+        }
+        PoolState::Settled | PoolState::Empty | PoolState::AllNew => {
+            RollProgress::finished(known, counts)
+        }
+        PoolState::NotBegun | PoolState::Rolling | PoolState::Missing => {
+            RollProgress::counted(goal, counts)
+        }
+    };
+    pool
 }
 
 fn state(

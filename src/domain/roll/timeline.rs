@@ -58,7 +58,7 @@ pub enum TimelineEvent {
     Blocked { node: String, by: ObjectReference },
     /// A drain is no longer blocked.
     Unblocked { node: String },
-    /// The share of new nodes decreased.
+    /// The share of replaced nodes decreased.
     ProgressRegressed {
         from: RollProgress,
         to: RollProgress,
@@ -67,7 +67,7 @@ pub enum TimelineEvent {
     },
 }
 
-/// Why the share of new nodes decreased. Nodes have their short names.
+/// Why the share of replaced nodes decreased. Nodes have their short names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegressionCause {
     /// The phase is an earlier or an unknown one.
@@ -76,16 +76,8 @@ pub enum RegressionCause {
     AnotherRoll(String),
     /// The target generation of the pool was corrected.
     OtherTemplate(String),
-    /// The configuration of the pool's nodes was changed in place; they still have to apply it.
-    Reconfigured(String),
-    /// A new node no longer exists.
-    NodeLost(String),
-    /// A new node is no longer ready.
-    NodeNotReady(String),
-    /// A new node is being removed.
-    NodeLeaving(String),
-    /// A new node failed and is preserved.
-    NodePreserved(String),
+    /// The pool no longer exists.
+    PoolRemoved(String),
     /// A node of the old generation was added.
     OldNodeAdded(String),
     /// A node of the old generation is no longer preserved and counts again.

@@ -9,22 +9,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::Blocker;
 use crate::domain::roll::blocker::webhooks::find_unanswered;
+use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::durations::{LONGEST_DRAIN, LONGEST_JOIN};
 use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
-use crate::domain::roll::history::{NodeHistory, RollHistory};
+use crate::domain::roll::history::{NodeBlock, NodeHistory, RollHistory};
 use crate::domain::roll::progress::{PoolRoll, PoolState, RollProgress, classify_pools};
 use crate::domain::roll::regression::{find_cause, has_regressed};
 use crate::domain::roll::timeline::{RegressionCause, Timeline, TimelineEvent};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Templates};
 
-/// A node that took longer to become ready was ready before and failed in between.
-const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
-/// A drain that seems to have taken longer ended while the cluster was not observed.
-const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(6);
 /// Snapshots that follow each other faster than this show when something happened.
 const CLOSE: SignedDuration = SignedDuration::from_mins(2);
 /// Removed nodes that may turn out to exist still.
@@ -46,7 +43,6 @@ pub struct RollTracker {
     history: RollHistory,
     gone: VecDeque<String>,
     timeline: Timeline,
-    blocked: BTreeMap<String, String>,
     begun: BTreeSet<String>,
     another: BTreeSet<String>,
     estimate_reasons: BTreeMap<String, BTreeSet<EstimateReason>>,
@@ -87,6 +83,23 @@ impl RollTracker {
     /// The snapshot that was observed last still holds at `at` (our clock): nothing changed, and that was seen.
     pub fn still_holds(&mut self, at: Timestamp) {
         self.last = self.last.max(Some(at));
+    }
+
+    /// Reads the snapshot that was observed last as of `at` (our clock): nothing changed, but a blocker may begin or end
+    /// by time alone.
+    pub fn reevaluate(
+        &mut self,
+        cluster: &Cluster,
+        snapshot: &ClusterSnapshot,
+        at: Timestamp,
+    ) -> Roll {
+        self.still_holds(at);
+        let roll = Roll::read(cluster, snapshot, &self.history, at);
+        if snapshot.templates != Templates::Unread && !snapshot.is_blind_to("nodes") {
+            let clock = ClusterClock::new(at, snapshot.skew_seconds);
+            self.note_blocks(&roll, snapshot.tells_drains(), clock);
+        }
+        roll
     }
 
     /// The clock was set back to `now`: no recorded time is later. The timeline does not change.
@@ -161,7 +174,8 @@ impl RollTracker {
         }
         let seen = classify_pools(cluster, snapshot, &self.history, clock);
         let first = self.history.watched_since.is_none();
-        let mut causes = self.note_pools(&seen, rollout_stage(&cluster.rotation), clock);
+        let stage = rollout_stage(&cluster.rotation);
+        let mut causes = self.note_pools(&seen, stage, clock);
         let mut before = std::mem::take(&mut self.history.nodes);
         for pool in &seen {
             for node in pool.nodes() {
@@ -169,11 +183,12 @@ impl RollTracker {
                 self.note_node(pool, node, track, first, clock, &mut causes);
             }
         }
+        self.note_goals(&seen, stage, first);
         let rolling: BTreeSet<&str> =
             seen.iter().filter(|pool| rolls(pool)).map(|pool| pool.name.as_str()).collect();
         for (uid, track) in before {
             let is_shown = rolling.contains(track.pool.as_str());
-            self.note_gone(uid, track, is_shown, clock, &mut causes);
+            self.note_gone(uid, track, is_shown, clock);
         }
         if !snapshot.is_blind_to("poddisruptionbudgets") {
             self.history.note_budgets(&snapshot.budgets, clock.now());
@@ -223,6 +238,8 @@ impl RollTracker {
                 let at = pool.template_created.unwrap_or(clock.now());
                 self.timeline.add(at, TimelineEvent::AnotherRoll { pool: pool.name.clone() });
                 causes.push(RegressionCause::AnotherRoll(pool.name.clone()));
+                let other = rollout_stage != RolloutStage::Rolling;
+                self.history.goals.remove(&(pool.name.clone(), other));
             } else if !pool.another {
                 self.another.remove(&pool.name);
             }
@@ -233,14 +250,39 @@ impl RollTracker {
             }
         }
         let names: BTreeSet<&str> = seen.iter().map(|pool| pool.name.as_str()).collect();
+        for (pool, _) in self.history.goals.keys().filter(|(pool, _)| !names.contains(&**pool)) {
+            causes.push(RegressionCause::PoolRemoved(pool.clone()));
+        }
+        self.history.goals.retain(|(pool, _), _| names.contains(pool.as_str()));
         self.estimate_reasons.retain(|pool, _| names.contains(pool.as_str()));
         self.begun.retain(|pool| names.contains(pool.as_str()));
         self.another.retain(|pool| names.contains(pool.as_str()));
         if self.another.is_empty() {
             self.history.others.clear();
+            self.history.goals.retain(|(_, other), _| !other);
         }
         self.history.others.extend(self.another.iter().cloned());
         causes
+    }
+
+    /// Records how many nodes a pool's roll replaces: until nodes begin, those there are; what was replaced before the
+    /// roll was observed is estimated.
+    fn note_goals(&mut self, seen: &[PoolRoll], stage: RolloutStage, first: bool) {
+        for pool in seen {
+            let is_rotation = stage == RolloutStage::Rolling;
+            if !(is_rotation && pool.state.is_rolling() || pool.another) {
+                continue;
+            }
+            let mut goal = pool.estimate_goal();
+            goal.estimated &= first;
+            let waits = pool.state == PoolState::NotBegun && !self.begun.contains(&pool.name);
+            let known = self.history.goals.entry((pool.name.clone(), !is_rotation));
+            let known = known.or_insert(goal);
+            if waits {
+                *known = goal;
+            }
+            known.nodes = known.nodes.max(pool.counts.old_left());
+        }
     }
 
     fn note_node(
@@ -275,7 +317,18 @@ impl RollTracker {
             if !(returned || quiet) {
                 self.add_stage_change(pool, node, before, first, took, clock);
             }
-            causes.extend(find_cause(pool, node, before, first));
+            let cause = find_cause(pool, node, before, first);
+            if let Some(RegressionCause::OldNodeAdded(_) | RegressionCause::NodeCountsAgain(_)) =
+                cause
+                && !returned
+                && self.begun.contains(&pool.name)
+            {
+                // Which roll's: the newest, since only that one has old nodes.
+                let goals = self.history.goals.iter_mut().rev();
+                let of_pool = goals.filter(|((name, _), _)| *name == pool.name);
+                of_pool.take(1).for_each(|(_, goal)| goal.nodes += 1);
+            }
+            causes.extend(cause);
         }
         let drain_began = match node.stage {
             NodeStage::Draining | NodeStage::Leaving => Some(node.since.unwrap_or(since).at),
@@ -303,7 +356,6 @@ impl RollTracker {
     fn forget_gone(&mut self, uid: &str) -> bool {
         let Some(place) = self.gone.iter().position(|gone| gone == uid) else { return false };
         self.gone.remove(place);
-        self.history.times.drains.remove(uid);
         true
     }
 
@@ -334,7 +386,6 @@ impl RollTracker {
         if !plausible {
             return None;
         }
-        self.history.times.joins.add(&node.uid, took);
         Some(took)
     }
 
@@ -371,14 +422,7 @@ impl RollTracker {
         self.timeline.add(at, what);
     }
 
-    fn note_gone(
-        &mut self,
-        uid: String,
-        track: NodeHistory,
-        is_shown: bool,
-        clock: ClusterClock,
-        causes: &mut Vec<RegressionCause>,
-    ) {
+    fn note_gone(&mut self, uid: String, track: NodeHistory, is_shown: bool, clock: ClusterClock) {
         if self.gone.len() == MAX_GONE {
             self.gone.pop_front();
         }
@@ -388,12 +432,6 @@ impl RollTracker {
             .filter(|_| self.was_close(clock))
             .map(|began| clock.now().duration_since(began))
             .filter(|took| !took.is_negative() && *took <= LONGEST_DRAIN);
-        if let Some(took) = took.filter(|_| track.stage == NodeStage::Draining) {
-            self.history.times.drains.add(&uid, took);
-        }
-        if track.stage == NodeStage::New {
-            causes.push(RegressionCause::NodeLost(track.short.clone()));
-        }
         self.history.changes.insert((track.pool, track.zone), clock.now());
         if is_shown {
             self.timeline.add(clock.now(), TimelineEvent::Gone { node: track.short, took });
@@ -403,44 +441,40 @@ impl RollTracker {
 
     /// Nodes that were blocked when that was last known.
     pub fn has_blocked(&self) -> bool {
-        !self.blocked.is_empty()
+        !self.history.blocked.is_empty()
     }
 
     fn note_blocks(&mut self, roll: &Roll, known: bool, clock: ClusterClock) {
-        let mut held = BTreeMap::new();
+        let mut before = std::mem::take(&mut self.history.blocked);
         for node in roll.nodes().filter(|node| node.blocked) {
             // Of very many blockers not all are listed.
-            let by = roll.blockers_of(node).find(|blocker| blocker.blocks_drain());
-            let by = by.and_then(Blocker::object);
-            held.insert(node.uid.clone(), (node.short.clone(), by));
+            let by = || roll.blockers_of(node).filter(|blocker| blocker.blocks_drain());
+            let known = before.remove(&node.uid);
+            if let (None, Some(by)) = (&known, by().find_map(Blocker::object)) {
+                let what = TimelineEvent::Blocked { node: node.short.clone(), by };
+                self.timeline.add(clock.now(), what);
+            }
+            let since = node.blocked_since.unwrap_or(Since::exact(clock.now()));
+            let since = known.map_or(since, |known| known.since);
+            let budgets = by().filter_map(|blocker| {
+                let BlockerCause::Pdb(block) = &blocker.cause else { return None };
+                Some((block.budget.clone(), blocker.since?))
+            });
+            let block = NodeBlock { since, budgets: budgets.collect(), short: node.short.clone() };
+            self.history.blocked.insert(node.uid.clone(), block);
         }
-        for (uid, (node, by)) in &held {
-            if let Some(by) = by
-                && !self.blocked.contains_key(uid)
-            {
-                let what = TimelineEvent::Blocked { node: node.clone(), by: by.clone() };
+        for (uid, block) in before {
+            let Some(track) = self.history.nodes.get(&uid) else { continue };
+            if !known && track.stage == NodeStage::Draining {
+                self.history.blocked.insert(uid, block);
+            } else {
+                // The wait from here on is another one.
+                let zone = (track.pool.clone(), track.zone.clone());
+                self.history.changes.insert(zone, clock.now());
+                let what = TimelineEvent::Unblocked { node: block.short };
                 self.timeline.add(clock.now(), what);
             }
         }
-        let nodes = &self.history.nodes;
-        let drains =
-            |uid: &String| nodes.get(uid).is_some_and(|node| node.stage == NodeStage::Draining);
-        for (uid, node) in std::mem::take(&mut self.blocked) {
-            if held.contains_key(&uid) || !nodes.contains_key(&uid) {
-                continue;
-            }
-            if !known && drains(&uid) {
-                self.blocked.insert(uid, node);
-            } else {
-                if let Some(track) = nodes.get(&uid) {
-                    // The wait from here on is another one.
-                    let zone = (track.pool.clone(), track.zone.clone());
-                    self.history.changes.insert(zone, clock.now());
-                }
-                self.timeline.add(clock.now(), TimelineEvent::Unblocked { node });
-            }
-        }
-        self.blocked.extend(held.into_iter().map(|(uid, (node, _))| (uid, node)));
     }
 
     fn notice_figures(&mut self, roll: &Roll, clock: ClusterClock, causes: Vec<RegressionCause>) {

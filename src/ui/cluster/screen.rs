@@ -165,10 +165,12 @@ fn draw_head(
 fn when(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
     let rotation = &entry.cluster.rotation;
     let now = state.shared.now.wall;
-    let text = match (&rotation.phase, rotation.since()) {
-        (Phase::Completed, Some(at)) => text::completed(long(since(at, now))),
-        (_, Some(at)) => text::started(long(since(at, now))),
-        (_, None) => text::NEVER_ROTATED.to_owned(),
+    let completed = rotation.completed.filter(|_| rotation.phase == Phase::Completed);
+    let text = match (completed, rotation.initiated) {
+        (Some(at), _) => text::completed(long(since(at, now))),
+        (None, Some(at)) => text::started(long(since(at, now))),
+        (None, None) if rotation.phase == Phase::Never => text::NEVER_ROTATED.to_owned(),
+        (None, None) => String::new(),
     };
     vec![theme.span(text, Tone::Dim)]
 }

@@ -20,7 +20,7 @@ use crate::app::nodes::text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::{Blocker, Severity};
+use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
 use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::snapshot::{ClusterSnapshot, Event, Pod, Unseen};
@@ -36,7 +36,9 @@ const LABEL: usize = 10;
 /// The stage of a node and for how long ("✗ blocked 47m").
 pub fn stage(node: &NodeRoll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let (glyph, tone) = sign(node);
-    let lasts = node.since.filter(|_| node.stage != NodeStage::Old);
+    // A blocked node and its blocker show the same time.
+    let since = node.blocked_since.or(node.since);
+    let lasts = since.filter(|_| node.stage != NodeStage::Old);
     let lasts = lasts.map(|began| format!(" {}", text::lasting(began, now)));
     let word = format!("{glyph} {}{}", text::stage(node), lasts.unwrap_or_default());
     vec![theme.span(word, tone)]
@@ -45,13 +47,13 @@ pub fn stage(node: &NodeRoll, now: Timestamp, theme: Theme) -> Vec<Span<'static>
 /// The blockers of a node, then those of its zone and of the whole roll.
 pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
     let own = roll.blockers_of(node);
+    // A pod without a node waits for any node, not for this one.
+    let waits = |cause: &BlockerCause| matches!(cause, BlockerCause::UnschedulablePods { .. });
     let around = roll.blockers.iter().filter(|blocker| {
         blocker.node.is_none()
             && blocker.severity() != Severity::Note
-            && blocker
-                .place
-                .as_ref()
-                .is_none_or(|(pool, zone)| *pool == node.pool && *zone == node.zone)
+            && !waits(&blocker.cause)
+            && blocker.place.as_ref().is_none_or(|place| node.is_in(place))
     });
     own.chain(around).collect()
 }
@@ -264,10 +266,25 @@ pub fn title(node: &NodeRoll, theme: Theme, columns: usize) -> Span<'static> {
 #[cfg(test)]
 mod tests {
     use crate::domain::fixtures::now;
+    use crate::domain::roll::blocker::{Blocker, BlockerCause};
     use crate::domain::roll::clock_skew::ClusterClock;
+    use crate::domain::roll::tests::at_once;
+    use crate::domain::roll::tests::blockers::preparing;
+    use crate::domain::roll::tests::stages::fixture;
     use crate::domain::snapshot::Pod;
     use crate::ui::fixtures::{ago, rolls};
-    use crate::ui::nodes::node::pod_state;
+    use crate::ui::nodes::node::{concerning, pod_state};
+
+    #[test]
+    fn k8s_32_pods_without_a_node_are_no_blocker_of_one_node() {
+        let roll = at_once(&preparing(), &fixture("held_by_pods"));
+        let is_pending =
+            |blocker: &&Blocker| matches!(blocker.cause, BlockerCause::UnschedulablePods { .. });
+        assert!(roll.blockers.iter().any(|blocker| is_pending(&blocker)));
+        for node in roll.nodes() {
+            assert_eq!(concerning(&roll, node).into_iter().find(is_pending), None);
+        }
+    }
 
     #[test]
     fn a_terminating_pod_shows_how_long_its_deletion_is_overdue() {

@@ -1,7 +1,7 @@
 //! A roll in lines: the bar, the legend, pools and zones with a glyph for each node, and the steps before them.
 //!
 //! ```text
-//!  ▰▰▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱  9 of 15 nodes new  60 %   about 40–60m left
+//!  ▰▰▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱  6 of 15 nodes left to replace  60 %   about 40–60m left
 //!  ■ 9 new   ▣ 1 joining   ▢ 1 draining   ✗ 1 blocked   □ 3 old
 //!
 //!  web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12   about 45–70m left          surge 1, unavailable 0
@@ -170,9 +170,10 @@ pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec
     } else {
         6
     };
+    let words = if columns >= 60 { text::progress } else { text::progress_short };
     let mut parts = vec![
         vec![theme.span(bar(progress, cells), tone)],
-        vec![Span::raw("  "), theme.part(text::progress(progress), Role::Title)],
+        vec![Span::raw("  "), theme.part(words(progress), Role::Title)],
     ];
     parts.extend(estimate);
     if !progress.done {
@@ -188,7 +189,7 @@ pub fn summary_short(roll: &Roll, theme: Theme) -> Vec<Span<'static>> {
         return vec![Span::raw(text::counts(roll.counts))];
     };
     let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(progress.done) };
-    let text = format!(" {}", text::new_narrow(text::progress_narrow(progress)));
+    let text = format!(" {}", text::left_of_goal(progress));
     vec![theme.span(bar(progress, 8), tone), theme.part(text, Role::Title)]
 }
 
@@ -306,7 +307,7 @@ pub fn pools_low<'a>(
     let name = names(roll);
     let indent = || Part::Text(blanks((name + 1).min(columns / 4)));
     for pool in &roll.pools {
-        let progress = format!(" {}", text::new_of_total(pool.progress));
+        let progress = format!(" {}", text::replaced_of_goal(pool.progress));
         let head = name + width(&progress);
         let mut parts = vec![
             Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
@@ -376,7 +377,7 @@ fn pool_line(
     } else {
         let cells = if columns >= 64 { 12 } else { 6 };
         parts.push(vec![Span::raw("  "), theme.span(bar(pool.progress, cells), tone)]);
-        parts.push(vec![Span::raw(format!("  {}", text::new_of_total(pool.progress)))]);
+        parts.push(vec![Span::raw(format!("  {}", text::replaced_of_goal(pool.progress)))]);
     }
     if let Some(text) = pool_estimate(pool, now) {
         parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);

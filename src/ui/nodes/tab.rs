@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ╭─ nodes ──────────────────────────────────────────────╮╭─ web-z2-aaaaa-77777 ──── ✗ blocked 47m ─╮
-//! │ ▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱  9 of 15 nodes new   stalled 47m    ││ blocker   PodDisruptionBudget …         │
+//! │ ▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱  6 of 15 nodes left to replace       ││ blocker   PodDisruptionBudget …         │
 //! │                                                      ││ fix       To unblock: add one ready …   │
 //! │ web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12                            ││ inspect   kubectl -n payments get pdb … │
 //! │   eu01-1   ■ ■ ■ □                                   ││                                         │
@@ -347,13 +347,16 @@ impl Tab<'_> {
         let is_away = self.observed.trouble.is_some();
         let is_told = |note: &&RollNote| !is_away || !matches!(note, RollNote::Unseen { .. });
         for note in self.roll.notes.iter().filter(is_told) {
-            let spans = vec![theme.span("· ", Tone::Dim), theme.span(text::note(note), Tone::Dim)];
-            lines.push(Line::from(cut_spans(spans, columns)));
+            let words = wrap(&text::note(note), columns.saturating_sub(2));
+            lines.extend(words.into_iter().enumerate().map(|(index, text)| {
+                let lead = if index == 0 { "· " } else { "  " };
+                Line::from(vec![theme.span(lead, Tone::Dim), theme.span(text, Tone::Dim)])
+            }));
         }
         let mut facts = Vec::new();
-        let times = &self.observed.tracker.history().times;
-        if times.joins.len() >= 3 {
-            facts.push(text::measured_node(long(times.median()), times.joins.len()));
+        let times = &self.roll.times;
+        if times.drains.len() >= 3 {
+            facts.push(text::measured_node(long(times.median()), times.drains.len()));
         }
         facts.extend(text::worst_case(self.roll.estimate));
         facts.push(text::basis(&self.roll.estimate_reasons));

@@ -86,7 +86,10 @@ pub fn next(entry: &Entry, state: &State) -> Next {
             Next::new("next", text, Tone::Warn)
         }
         (Phase::Unknown(text), _) => {
-            let text = text::next_unknown_phase(text);
+            let text = match text.as_str() {
+                "" => text::NEXT_NO_PHASE.to_owned(),
+                text => text::next_unknown_phase(text),
+            };
             Next::new("next", text, Tone::Warn)
         }
         (_, Some(step)) => Next::new("next", step_text::next_step(&step), Tone::Warn),

@@ -143,7 +143,9 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
             nothing(),
             dim(ago(rotation.completed, "completed")),
         ],
-        Phase::Unknown(text) => [(text::phase(text), Tone::Warn), nothing(), nothing()],
+        Phase::Unknown(_) => {
+            [(text::phase(rotation.phase.word()), Tone::Warn), nothing(), nothing()]
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tui_input::Input;
 
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::cell::Tone;
-use crate::app::cluster::tabs::Tab;
+use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
 use crate::app::help::Help;
@@ -38,7 +38,7 @@ use crate::domain::cluster::Region;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
-use crate::domain::rotation::Step;
+use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::snapshot::Unavailable;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
@@ -118,6 +118,40 @@ fn fleet_in_full() {
     snapshot_at("fleet", &state, 250, 50);
     snapshot_at("fleet", &state, 100, 30);
     snapshot_at("fleet", &state, 60, 20);
+}
+
+#[test]
+fn k8s_28_no_sentence_claims_more_than_phase_and_times_say() {
+    let started = Some(ago(60 * 24 * 5));
+    let unstated = Phase::Unknown(String::new());
+    // The age of the cluster is the age of its credentials only where it was never rotated.
+    let rotated = ["never rotated", "777d", "completed 5d"].as_slice();
+    let unclear = ["never rotated", "777d", "the phase │", "the phase  "].as_slice();
+    for (phase, initiated, wrong) in [
+        (Phase::Completed, None, rotated),
+        (Phase::Completed, started, rotated),
+        (Phase::Prepared, None, rotated),
+        (Phase::Preparing, None, rotated),
+        (Phase::Completing, None, rotated),
+        (unstated, None, unclear),
+    ] {
+        for (tab, _) in TABS {
+            let mut state = opened("shop-prod", tab);
+            let id = id(&state, "shop-prod");
+            let cluster = &mut state.fleet.entries.get_mut(&id).unwrap().cluster;
+            cluster.rotation = Rotation { phase: phase.clone(), initiated, completed: None };
+            cluster.created = Some(ago(60 * 24 * 777));
+            let shown = text(&state, 140, 40);
+            let found = wrong.iter().find(|wrong| shown.contains(**wrong));
+            assert_eq!(found, None, "{phase:?} {initiated:?}\n{shown}");
+            if tab == Tab::Rotation && matches!(phase, Phase::Unknown(_)) {
+                assert!(shown.contains("phase not stated"), "{shown}");
+            }
+            state.screen = Screen::Fleet;
+            let fleet = text(&state, 140, 40);
+            assert!(!fleet.contains("777d"), "{phase:?} {initiated:?}\n{fleet}");
+        }
+    }
 }
 
 #[test]

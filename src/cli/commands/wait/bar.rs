@@ -4,6 +4,7 @@ use ratatui::style::{Color, Modifier, Style};
 
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::bar;
+use crate::app::nodes::text as nodes_text;
 use crate::app::now::Now;
 use crate::cli::commands::wait::lines::unavailable;
 use crate::cli::commands::wait::status::WaitStatus;
@@ -67,7 +68,11 @@ fn details(status: &WaitStatus<'_>) -> Vec<Part> {
     let lasts = unavailable(status).is_some();
     let of_nodes = |lasting: bool| status.unavailable_remark().filter(|_| lasts == lasting);
     let urgent = status.headline().map(|headline| (headline, Tone::Bad)).or_else(|| {
-        let remark = of_nodes(true).or_else(|| status.state_remark());
+        let unseen = || {
+            let (_, note) = status.unseen().next()?;
+            Some(text::not_visible(nodes_text::note(note)))
+        };
+        let remark = of_nodes(true).or_else(|| status.state_remark()).or_else(unseen);
         remark
             .or_else(|| status.problem_remarks().into_iter().next())
             .map(|remark| (remark, Tone::Warn))

@@ -4,7 +4,7 @@ use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
 use crate::app::nodes::blocker_text;
-use crate::app::nodes::text::progress;
+use crate::app::nodes::text::{self as nodes_text, progress};
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::cli::commands::wait::status::{WaitStatus, problems, stopping_state};
@@ -37,6 +37,8 @@ struct LineState {
     problems: Vec<String>,
     gave_up: bool,
     unavailable: Option<Discriminant<Unavailable>>,
+    /// Kinds of which nothing is known.
+    unseen: Vec<&'static str>,
     outage: bool,
 }
 
@@ -63,6 +65,7 @@ impl LineState {
                 matches!(stuck(cluster, status.now.wall), Some(Stuck::GaveUp(_)))
             }),
             unavailable: unavailable(status),
+            unseen: status.unseen().map(|(kind, _)| kind).collect(),
             outage: status.outage.is_some_and(|outage| outage.is_reported(status.now)),
         }
     }
@@ -105,6 +108,7 @@ impl Lines {
         if state.outage {
             // Unavailable nodes may be the same outage.
             state.unavailable = before.unavailable;
+            state.unseen.clone_from(&before.unseen);
         }
         // In a long roll the state alternates, and with it whether SKE seems to have given up.
         state.gave_up |= before.gave_up && state.phase == before.phase;
@@ -157,6 +161,10 @@ impl Lines {
                 None if status.is_rolling() => remarks.push(text::NODES_AVAILABLE.to_owned()),
                 None => {}
             }
+        }
+        if state.unseen != before.unseen {
+            remarks
+                .extend(status.unseen().map(|(_, note)| text::not_visible(nodes_text::note(note))));
         }
         remarks
     }

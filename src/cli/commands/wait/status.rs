@@ -15,9 +15,9 @@ use crate::cli::commands::wait::tracker::{Reached, grace};
 use crate::domain::age::long;
 use crate::domain::attention::{Stuck, stuck};
 use crate::domain::cluster::{Cluster, ClusterState, ReportedError};
-use crate::domain::roll::Roll;
+use crate::domain::roll::{Roll, RollNote};
 use crate::domain::rotation::Phase;
-use crate::domain::snapshot::{Templates, Unavailable};
+use crate::domain::snapshot::{Templates, Unavailable, Unseen};
 use crate::domain::text::{clean, cut_end};
 
 /// Longest text of a server within a line, in columns.
@@ -88,7 +88,7 @@ impl<'a> WaitStatus<'a> {
         self.roll().filter(|_| self.is_rolling())
     }
 
-    /// "9 of 15 nodes new, about 40–60m left".
+    /// "6 of 15 nodes left to replace, about 40–60m left".
     pub fn summary(&self) -> Option<String> {
         match self.phase()? {
             Phase::Preparing => self.roll().map(|roll| nodes_text::summary(roll, self.seen_at())),
@@ -114,6 +114,7 @@ impl<'a> WaitStatus<'a> {
             (Phase::Preparing, ObservationPolicy::NotReadOnly) => text::READ_ONLY,
             (Phase::Preparing, ObservationPolicy::NotConfigured) => text::NOT_CONFIGURED,
             (Phase::Prepared, _) if self.goal == Goal::Completed => text::AWAITS_COMPLETE,
+            (Phase::Unknown(text), _) if text.is_empty() => text::NO_PHASE_REPORTED,
             (Phase::Unknown(_), _) => text::UNKNOWN_PHASE,
             _ => return None,
         };
@@ -146,6 +147,19 @@ impl<'a> WaitStatus<'a> {
         Some(text::nodes_unavailable(server_text(why)))
     }
 
+    /// Kinds without which the roll or its blockers cannot be seen, and of which nothing is known, with the note about it.
+    pub fn unseen(&self) -> impl Iterator<Item = (&'static str, &'a RollNote)> {
+        let roll = self.observed.roll.as_ref().filter(|_| self.is_rolling() && self.observed.live);
+        roll.into_iter().flat_map(|roll| &roll.notes).filter_map(|note| {
+            let RollNote::Unseen { kind, why: Unseen::Failing(_), nothing_known: true } = note
+            else {
+                return None;
+            };
+            let is_needed = matches!(*kind, "nodes" | "pods" | "poddisruptionbudgets");
+            is_needed.then_some((*kind, note))
+        })
+    }
+
     /// Errors that SKE reports, and whether it seems to have given up.
     pub fn problem_remarks(&self) -> Vec<String> {
         let Some(cluster) = self.cluster else { return Vec::new() };
@@ -155,7 +169,7 @@ impl<'a> WaitStatus<'a> {
         problems.chain(gave_up.map(step_text::stuck)).collect()
     }
 
-    /// "shop-prod is PREPARING, 9 of 15 nodes new, about 40–60m left": for the last sentence.
+    /// "shop-prod is PREPARING, 6 of 15 nodes left to replace, about 40–60m left": for the last sentence.
     pub fn sentence(&self) -> String {
         let lasting = |outage: Option<&Outage>| {
             outage.map_or_else(String::new, |outage| text::and(text::lasting(outage, self.now)))
@@ -170,7 +184,7 @@ impl<'a> WaitStatus<'a> {
         text::status(self.name, self.phase_word()) + &summary + continues + &outage
     }
 
-    /// "2026-11-24T15:03:00Z shop-prod PREPARED all 15 nodes new (started 2026-11-24T14:02:11Z, waited 58m)".
+    /// "2026-11-24T15:03:00Z shop-prod PREPARED all 15 nodes replaced (started 2026-11-24T14:02:11Z, waited 58m)".
     /// `recovery`: the end of an outage that is not printed yet.
     pub fn reached(&self, how: Reached, began: Now, recovery: Option<String>) -> String {
         let mut remarks = Vec::new();

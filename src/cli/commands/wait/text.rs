@@ -6,7 +6,7 @@ use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::texts::texts;
 use crate::domain::age::{long, since};
-use crate::domain::rotation::Rotation;
+use crate::domain::rotation::{Phase, Rotation};
 
 texts! {
     UNSTATED = "UNSTATED";
@@ -17,9 +17,11 @@ texts! {
     READ_ONLY = "nodes not observed: read-only mode";
     NOT_CONFIGURED = "nodes not observed: kubernetes.watch is never";
     AWAITS_COMPLETE = "waiting for someone to complete the rotation";
+    NO_PHASE_REPORTED = "SKE reports no phase; waiting for one";
     UNKNOWN_PHASE = "phase unknown to skeys; waiting for another";
     cluster_state(state) = "cluster is {state}";
     nodes_unavailable(why) = "cannot read nodes: {why}";
+    not_visible(what) = "cannot read {what}";
     NODES_AVAILABLE = "nodes can be read again";
     NOT_ACCEPTED_YET = "the API server does not accept new credentials yet";
     HIBERNATED = "the cluster is hibernated";
@@ -54,7 +56,9 @@ texts! {
         "{address} has no rotation in progress: {last}; SKE has shown no start for {grace}. Start a rotation first";
     last_completed(started, completed) = "last started {started}, completed {completed}";
     last_started(started) = "last started {started}";
+    last_completed_only(completed) = "last completed {completed}";
     NEVER_ROTATED = "never rotated";
+    NO_TIMES = "SKE reports no times of the last rotation";
     no_longer_listed(address, phase) = "{address} is no longer listed by SKE; last phase {phase}";
     not_found(address, failure) = "{address} not found: {failure}";
     recreated(address, when) = "{address} was deleted and recreated{when}; this is another cluster";
@@ -103,7 +107,9 @@ pub fn last_rotation(rotation: &Rotation) -> String {
     match (rotation.initiated, rotation.completed) {
         (Some(started), Some(completed)) => last_completed(moment(started), moment(completed)),
         (Some(started), None) => last_started(moment(started)),
-        (None, _) => NEVER_ROTATED.to_owned(),
+        (None, Some(completed)) => last_completed_only(moment(completed)),
+        (None, None) if rotation.phase == Phase::Never => NEVER_ROTATED.to_owned(),
+        (None, None) => NO_TIMES.to_owned(),
     }
 }
 

@@ -109,6 +109,7 @@ pub fn find<'a>(
     out: &mut Vec<Blocker>,
 ) -> HashSet<&'a str> {
     let mut held: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
+    let mut young: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
     let mut several: BTreeMap<(&str, &str, Vec<&str>), Several<'_>> = BTreeMap::new();
     let mut unreadable: BTreeMap<(&str, &str), (&NodeRoll, &Budget)> = BTreeMap::new();
     for (pod, node) in &pods.leaving {
@@ -121,9 +122,11 @@ pub fn find<'a>(
                 // The replica that was evicted before may have to become ready first.
                 let lasts = began(context, node, budget)
                     .is_some_and(|began| since(began.at, context.clock.now()) >= PATIENCE);
-                if blocks_eviction(budget, pod) && (is_misconfigured(budget) || lasts) {
+                if blocks_eviction(budget, pod) {
+                    let counts = is_misconfigured(budget) || lasts;
+                    let found = if counts { &mut held } else { &mut young };
                     let key = (node.name.as_str(), &*budget.namespace, &*budget.name);
-                    held.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
+                    found.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
                 }
             }
             budgets => {
@@ -135,6 +138,12 @@ pub fn find<'a>(
             }
         }
     }
+    // A node stays blocked by a budget until it progresses, whatever the budget becomes.
+    young.retain(|_, (node, budget, _)| {
+        let block = context.history.blocked.get(&node.uid);
+        block.is_some_and(|block| block.budgets.contains_key(&ObjectName::from(*budget)))
+    });
+    held.extend(young);
     for ((_, _, budgets), (node, pods)) in several {
         let budgets = budgets.into_iter().map(str::to_owned).collect();
         let cause = BlockerCause::SeveralPdbs { pods: pods.into_iter().collect(), budgets };
@@ -236,6 +245,10 @@ fn is_sibling(one: &Pod, other: &Pod) -> bool {
 /// Since when a budget blocks a node: it drains, and the budget allows nothing. A budget that was exhausted when it was
 /// first seen counts as exhausted from the start.
 fn began(context: &BlockerContext<'_>, node: &NodeRoll, budget: &Budget) -> Option<Since> {
+    let blocked = context.history.blocked.get(&node.uid);
+    if let Some(since) = blocked.and_then(|block| block.budgets.get(&budget.into())) {
+        return Some(*since);
+    }
     let exhausted = context.history.exhausted_since(budget).filter(|since| !since.at_least);
     node.since.map(|drains| exhausted.map_or(drains, |exhausted| drains.max(exhausted)))
 }

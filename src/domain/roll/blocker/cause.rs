@@ -102,6 +102,14 @@ pub enum BlockerCause {
     Maintenance { opens: Option<Timestamp> },
 }
 
+impl BlockerCause {
+    /// When pods in their grace period have ended, at the earliest and at the latest.
+    pub fn grace_period(&self) -> Option<(Timestamp, Timestamp)> {
+        let Self::GracePeriod { until, limit, .. } = self else { return None };
+        Some((limit.map_or(*until, |limit| limit.min(*until)), *until))
+    }
+}
+
 /// A PodDisruptionBudget that allows no eviction, and the pods that it blocks.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PdbBlock {

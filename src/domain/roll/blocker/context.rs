@@ -8,9 +8,10 @@ use crate::domain::age::since;
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
+use crate::domain::roll::durations::ReplacementTimes;
 use crate::domain::roll::generation::{RolloutStage, rollout_stage};
 use crate::domain::roll::history::RollHistory;
-use crate::domain::roll::progress::PoolRoll;
+use crate::domain::roll::progress::{PoolRoll, PoolState};
 use crate::domain::snapshot::{ClusterSnapshot, Pod};
 
 /// What is normal briefly, while a pod restarts, is a blocker when it lasts this long.
@@ -23,15 +24,24 @@ pub struct BlockerContext<'a> {
     pub snapshot: &'a ClusterSnapshot,
     pub pools: &'a [PoolRoll],
     pub history: &'a RollHistory,
+    pub times: &'a ReplacementTimes,
     pub clock: ClusterClock,
 }
 
 impl BlockerContext<'_> {
-    /// Whether something that began then cannot be of this rotation's roll.
+    /// Whether something that began then cannot be of this roll: it is from before the start, or before the first nodes
+    /// were replaced.
     pub fn is_older(&self, began: Timestamp) -> bool {
         let rotation = &self.cluster.rotation;
-        rollout_stage(rotation) == RolloutStage::Rolling
-            && rotation.initiated.is_some_and(|started| began < started)
+        let is_rolling = rollout_stage(rotation) == RolloutStage::Rolling;
+        let started = rotation.initiated.filter(|_| is_rolling);
+        let begun = |pool: &&PoolRoll| {
+            pool.state.is_rolling() && pool.state != PoolState::NotBegun && pool.counts.seen() > 0
+        };
+        let begun = self.pools.iter().filter(begun).map(|pool| pool.template_created);
+        // Where one of them is not known, its nodes may have begun at any time.
+        let begun = begun.collect::<Option<Vec<_>>>().unwrap_or_default().into_iter().min();
+        started.max(begun).is_some_and(|roll| began < roll)
     }
 
     /// Whether something has lasted for longer than this.

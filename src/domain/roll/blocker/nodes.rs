@@ -28,11 +28,28 @@ pub fn find(
                 let starting = starting.map(Vec::as_slice).unwrap_or_default();
                 out.extend(find_not_ready(context, node, starting));
             }
-            if !kept_away {
-                out.extend(find_missing(context, pool, zone));
-            }
+        }
+        if !kept_away {
+            let missing = pool.zones.iter().filter_map(|zone| find_missing(context, pool, zone));
+            out.extend(missing.reduce(joined));
         }
     }
+}
+
+/// What several zones of a pool miss is one blocker of the pool.
+fn joined(one: Blocker, other: Blocker) -> Blocker {
+    let (
+        BlockerCause::NoNewNode { old_left, missing },
+        BlockerCause::NoNewNode { old_left: more_left, missing: more_missing },
+    ) = (&one.cause, &other.cause)
+    else {
+        return one;
+    };
+    let (old_left, missing) = (old_left + more_left, missing + more_missing);
+    let cause = BlockerCause::NoNewNode { old_left, missing };
+    let place = one.place.map(|(pool, _)| (pool, String::new()));
+    let since = one.since.into_iter().chain(other.since).min();
+    Blocker { place, ..Blocker::new(cause, since) }
 }
 
 fn find_not_ready(

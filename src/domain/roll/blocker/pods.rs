@@ -290,7 +290,7 @@ pub fn find_full_pools(
         let shares = zones.iter().filter_map(|zone| Some((zone, zone.limits?.maximum)));
         let shares: Vec<(&ZoneRoll, u32)> = shares.filter(|(_, most)| *most > 0).collect();
         let is_full = |(zone, most): &(&ZoneRoll, u32)| {
-            machines(zone) >= usize::try_from(*most).unwrap_or(usize::MAX)
+            zone.machines() >= usize::try_from(*most).unwrap_or(usize::MAX)
         };
         let full: Vec<(&ZoneRoll, u32)> = shares.iter().copied().filter(is_full).collect();
         let all = !full.is_empty() && full.len() == shares.len();
@@ -300,15 +300,6 @@ pub fn find_full_pools(
         (all || !full.zones.is_empty()).then_some(full)
     });
     found.collect()
-}
-
-/// Machines of a zone that count against its maximum: those that the roll adds temporarily do not.
-fn machines(zone: &ZoneRoll) -> usize {
-    let counts = zone.counts;
-    let surge = zone.limits.map_or(0, |limits| usize::try_from(limits.surge).unwrap_or(0));
-    let in_flight =
-        if counts.old_left() > 0 { surge.min(counts.joining + counts.draining) } else { 0 };
-    (counts.seen() - counts.leaving).saturating_sub(in_flight)
 }
 
 fn find_lost(pods: &RelevantPods<'_>, out: &mut Vec<Blocker>) {

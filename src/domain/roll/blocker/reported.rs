@@ -1,5 +1,6 @@
 //! Errors of the SKE API, attached to what the cluster shows of them, and planned events.
 
+use crate::domain::age::since;
 use crate::domain::attention;
 use crate::domain::cluster::ReportedError;
 use crate::domain::roll::blocker::cause::{Blocker, BlockerCause, PdbBlock};
@@ -18,7 +19,9 @@ pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) {
     for problem in cluster.problems.iter().filter(|problem| !problem.is_only_incomplete()) {
         put_beside(context, problem, out);
     }
-    let within = longest_remaining(context.pools, &context.history.times, now);
+    let graces = out.iter().filter_map(|blocker| blocker.cause.grace_period());
+    let grace = graces.map(|(_, latest)| since(now, latest)).max().unwrap_or_default();
+    let within = longest_remaining(context.pools, context.times, now).max(grace);
     for event in planned_events(cluster, now, within) {
         let cause = match event {
             PlannedEvent::Hibernation(at) => {

@@ -225,6 +225,36 @@ fn k8s_32_a_pod_of_a_daemon_set_is_no_pod_that_finds_no_node() {
 }
 
 #[test]
+fn k8s_32_a_pod_that_was_pending_before_nodes_were_replaced_is_no_blocker() {
+    let pending = |minutes: i64| {
+        let mut waiting = pod("api-2", None);
+        waiting.pending = true;
+        waiting.unscheduled = Some((Some(ago(minutes)), "0/5 nodes are available".into()));
+        let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(30))]);
+        seen.pods.push(Arc::new(waiting));
+        kinds(&at_once(&preparing(), &seen)).contains(&"UnschedulablePods".to_owned())
+    };
+    // The rotation started 180 minutes ago, and the pool's new template is 174 minutes old.
+    assert_eq!([200, 177, 20].map(pending), [false, false, true]);
+}
+
+#[test]
+fn k8s_32_a_pool_without_room_is_named_once() {
+    let subject = preparing();
+    let mut tracker = RollTracker::default();
+    let zones = ["eu01-1", "eu01-2", "eu01-3"];
+    let seen = snapshot(zones.map(|zone| old(&format!("web-{zone}"), zone)).to_vec());
+    for minutes in [30, 15, 0] {
+        tracker.observe(&subject, &seen, ago(minutes));
+    }
+    let roll = Roll::read(&subject, &seen, tracker.history(), now());
+    assert_eq!(kinds(&roll), ["NoNewNode"]);
+    let blocker = roll.blockers.first().unwrap();
+    assert_eq!(blocker.cause, BlockerCause::NoNewNode { old_left: 3, missing: 0 });
+    assert_eq!(blocker.place, Some(("web".into(), String::new())));
+}
+
+#[test]
 fn full_pools_are_named_only_when_pods_cannot_be_scheduled() {
     let mut subject = preparing();
     (subject.pools[0].minimum, subject.pools[0].maximum) = (2, 3);
@@ -451,7 +481,8 @@ fn blockers_of_a_node_come_first_and_those_older_than_the_roll_are_left_out() {
     let started = subject.rotation.initiated.unwrap();
     let before = started.checked_sub(SignedDuration::from_hours(900)).unwrap();
     seen.pods.push(Arc::new(waiting("gpu-0", before)));
-    let later = started.checked_add(SignedDuration::from_mins(1)).unwrap();
+    // The pool's template is eight minutes younger than the start.
+    let later = started.checked_add(SignedDuration::from_mins(30)).unwrap();
     seen.pods.push(Arc::new(waiting("late-0", later)));
     let roll = at_once(&subject, &seen);
     let worst = roll.worst().unwrap();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use crate::domain::fixtures::now;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::budgets::{
@@ -477,4 +479,69 @@ fn k8s_07_a_large_cluster_is_looked_at_as_a_small_one_is() {
     assert_eq!((roll.counts.draining, roll.counts.blocked), (20, 20));
     let index = BudgetIndex::of(&seen.budgets);
     assert!(seen.pods.iter().all(|pod| index.covering(pod).len() == 1));
+}
+
+/// A node that drains since so many minutes, with a pod that a budget covers.
+pub fn held_by(guard: Budget, minutes: i64) -> ClusterSnapshot {
+    let mut seen = snapshot(vec![draining(old("web-1", "eu01-1"), ago(minutes))]);
+    seen.pods = vec![Arc::new(pod("api-1", Some("web-1")))];
+    seen.budgets = vec![Arc::new(guard)];
+    seen
+}
+
+#[test]
+fn k8s_31_a_node_stays_blocked_since_its_first_moment_while_its_budget_gets_worse_or_is_edited() {
+    let subject = preparing();
+    let mut tracker = RollTracker::default();
+    let misconfigured = || budget(0, 1, 1, 1);
+    let edited = Budget { observed: false, ..budget(1, 1, 1, 1) };
+    for (at, guard) in [
+        (4, misconfigured()),
+        (3, budget(1, 2, 1, 2)),
+        (2, misconfigured()),
+        // One replica is not ready any more, which is normal for a while.
+        (1, budget(0, 0, 1, 1)),
+        (1, edited),
+    ] {
+        let exhausted = guard.allowed == 0 || !guard.observed;
+        let roll = tracker.observe(&subject, &held_by(guard, 11), ago(at)).unwrap();
+        assert_eq!(roll.counts.blocked == 1, exhausted, "{at}");
+        let node = roll.nodes().next().unwrap();
+        let first = if at == 4 { ago(11) } else { ago(2) };
+        let since = exhausted.then_some(Since::exact(first));
+        assert_eq!(
+            (node.blocked_since, roll.worst().and_then(|worst| worst.since)),
+            (since, since)
+        );
+    }
+    let ends = || {
+        let entries = tracker.timeline().entries();
+        entries.filter(|e| matches!(e.what, TimelineEvent::Unblocked { .. })).count()
+    };
+    assert_eq!(ends(), 1, "only when the budget allowed an eviction");
+    let mut free = held_by(misconfigured(), 11);
+    free.budgets.clear();
+    tracker.observe(&subject, &free, ago(0));
+    let entries = tracker.timeline().entries();
+    let ends = entries.filter(|e| matches!(e.what, TimelineEvent::Unblocked { .. })).count();
+    assert_eq!(ends, 2);
+}
+
+#[test]
+fn k8s_33_a_block_that_begins_by_time_alone_is_in_the_timeline_when_it_shows() {
+    let subject = preparing();
+    let seen = held_by(budget(0, 0, 1, 1), 4);
+    let mut tracker = RollTracker::default();
+    let at = |seconds: i64| ago(4).saturating_add(SignedDuration::from_secs(seconds)).unwrap();
+    let blocked = |tracker: &RollTracker| {
+        let entries = tracker.timeline().entries();
+        let blocked = entries.filter(|e| matches!(e.what, TimelineEvent::Blocked { .. }));
+        blocked.map(|entry| entry.at).collect::<Vec<_>>()
+    };
+    assert_eq!(tracker.observe(&subject, &seen, at(5)).unwrap().counts.blocked, 0);
+    assert_eq!(tracker.reevaluate(&subject, &seen, at(175)).counts.blocked, 0);
+    assert_eq!(blocked(&tracker), []);
+    assert_eq!(tracker.reevaluate(&subject, &seen, at(181)).counts.blocked, 1);
+    assert_eq!(tracker.reevaluate(&subject, &seen, at(186)).counts.blocked, 1);
+    assert_eq!(blocked(&tracker), [at(181)]);
 }

@@ -1,9 +1,12 @@
 //! When a roll will be done, and when it is stalled.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use crate::domain::roll::Roll;
 use crate::domain::roll::durations::{DurationRange, RollEstimate};
+use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::tracking::{NEW, draining, node, old, snapshot};
 use crate::domain::roll::tests::{ago, cluster};
 use crate::domain::roll::tracker::RollTracker;
@@ -41,11 +44,8 @@ fn the_estimate_is_the_usual_one_until_two_nodes_were_replaced() {
     let roll = watched(&none, &[0]);
     let RollEstimate::Remaining { range, .. } = roll.estimate else { panic!("{roll:?}") };
     assert_eq!(range, mins(21, 30));
-    let two = snapshot(vec![
-        ready("web-1", "eu01-1", 20, 16),
-        ready("web-2", "eu01-2", 15, 11),
-        old("web-3", "eu01-2"),
-    ]);
+    let measured = [40, 30, 20].map(|at| ready(&format!("web-{at}"), "eu01-2", at, at - 4));
+    let two = snapshot(measured.into_iter().chain([old("web-3", "eu01-2")]).collect());
     let measured = watched(&two, &[0]).estimate;
     assert!(matches!(measured, RollEstimate::Remaining { blocked: false, from_usual: false, .. }));
 }
@@ -152,4 +152,69 @@ fn a_slow_cluster_is_given_three_times_its_own_median() {
     // 20m to join and 4m to drain: 72m.
     assert!(matches!(watched(&snapshot(nodes(70)), &[0]).estimate, RollEstimate::Remaining { .. }));
     assert!(matches!(watched(&snapshot(nodes(74)), &[0]).estimate, RollEstimate::Stalled { .. }));
+}
+
+#[test]
+fn k8s_34_every_instance_measures_the_same_and_joins_apart_from_drains() {
+    // One at a time: created every 10m, ready after 1m, so that 9m are for the drain; once a budget held it an hour.
+    let zone = |held: i64| {
+        let ready = |number: i64, at: i64| ready(&format!("web-{number}"), "eu01-1", at, at - 1);
+        let mut nodes: Vec<Node> = (1..=4).map(|n| ready(n, 10 * n)).collect();
+        nodes.push(ready(5, 50 + held));
+        nodes.push(old("web-9", "eu01-1"));
+        snapshot(nodes)
+    };
+    for held in [0, 60] {
+        let roll = watched(&zone(held), &[0]);
+        assert_eq!(roll.times.joins.len(), 5);
+        assert_eq!(roll.times.drains.len(), if held == 0 { 4 } else { 3 });
+        assert_eq!(roll.times.median(), SignedDuration::from_mins(10), "held {held}m");
+        let estimate = |minutes: &[i64]| {
+            let RollEstimate::Remaining { range, from_usual, .. } =
+                watched(&zone(held), minutes).estimate
+            else {
+                panic!("not remaining")
+            };
+            (range, from_usual)
+        };
+        assert_eq!(estimate(&[0]), estimate(&[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]));
+        assert!(!estimate(&[0]).1);
+    }
+    // Many joins of seconds, and no drain yet: a measured pace is not claimed.
+    let mut nodes: Vec<Node> = (0..14)
+        .map(|n| ready(&format!("web-{n}"), &format!("zone-{n}"), 4, 4))
+        .map(|node| Node {
+            ready_changed: Some(ago(4).saturating_add(SignedDuration::from_secs(20)).unwrap()),
+            ..node
+        })
+        .collect();
+    nodes.push(old("web-99", "eu01-1"));
+    let roll = watched(&snapshot(nodes), &[0]);
+    let RollEstimate::Remaining { range, from_usual: true, .. } = roll.estimate else {
+        panic!("{:?}", roll.estimate)
+    };
+    assert!(range.high >= SignedDuration::from_mins(5), "{range:?}");
+}
+
+#[test]
+fn k8s_16_the_estimate_contains_the_rest_of_a_grace_period() {
+    let mut seen = snapshot(vec![draining(old("web-1", "eu01-1"), ago(40))]);
+    let mut stays = pod("worker-1", Some("web-1"));
+    (stays.grace_seconds, stays.deleted_by) = (86_400, Some(ago(40 - 24 * 60)));
+    seen.pods.push(Arc::new(stays));
+    let roll = watched(&seen, &[0]);
+    let RollEstimate::Remaining { range, blocked: false, .. } = roll.estimate else {
+        panic!("{:?}", roll.estimate)
+    };
+    // Gardener's default limit ends the drain after two hours; SKE's is unknown.
+    assert_eq!(range.low, SignedDuration::from_mins(80));
+    assert_eq!(range.high, SignedDuration::from_mins(24 * 60 - 40 + 10));
+    let mut guard = budget(0, 1, 1, 1);
+    guard.name = "guard".into();
+    seen.budgets.push(Arc::new(guard));
+    seen.pods.push(Arc::new(pod("api-1", Some("web-1"))));
+    assert!(!matches!(
+        watched(&seen, &[0]).estimate,
+        RollEstimate::Remaining { blocked: false, .. }
+    ));
 }

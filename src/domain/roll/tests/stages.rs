@@ -78,7 +78,7 @@ fn checked(name: &str, phase: Phase) -> Roll {
     roll
 }
 
-/// Fixture, phase, new nodes and all that count, state of the first pool, and why it is an estimate.
+/// Fixture, phase, nodes left to replace and all that are, state of the first pool, and why it is an estimate.
 type Row = (&'static str, Phase, (usize, usize), PoolState, &'static [EstimateReason]);
 
 #[test]
@@ -86,25 +86,25 @@ fn every_node_of_every_fixture_is_in_its_expected_stage() {
     use EstimateReason::{LabelsAbsent, NoTemplate, SecretsForbidden, TemplatesLag};
     use PoolState::{AllNew, NotBegun, Rolling, Settled};
     let rows: [Row; 14] = [
-        ("control_plane_first", Phase::Preparing, (0, 3), NotBegun, &[]),
-        ("every_stage", Phase::Preparing, (2, 7), Rolling, &[]),
-        ("labels_absent", Phase::Preparing, (1, 5), Rolling, &[LabelsAbsent]),
+        ("control_plane_first", Phase::Preparing, (3, 3), NotBegun, &[]),
+        ("every_stage", Phase::Preparing, (5, 6), Rolling, &[]),
+        ("labels_absent", Phase::Preparing, (4, 4), Rolling, &[LabelsAbsent]),
         ("labels_absent_on_some", Phase::Preparing, (2, 4), Rolling, &[LabelsAbsent]),
-        ("secrets_forbidden_taints", Phase::Preparing, (1, 3), Rolling, &[SecretsForbidden]),
-        ("secrets_forbidden_ages", Phase::Preparing, (1, 3), Rolling, &[SecretsForbidden]),
-        ("secrets_forbidden_not_begun", Phase::Preparing, (0, 3), NotBegun, &[SecretsForbidden]),
-        ("all_new", Phase::Preparing, (3, 3), AllNew, &[]),
-        ("prepared_but_lagging", Phase::Prepared, (3, 3), Settled, &[]),
-        ("another_roll_while_preparing", Phase::Preparing, (1, 3), Rolling, &[]),
-        ("templates_lag", Phase::Preparing, (1, 2), Rolling, &[TemplatesLag]),
-        ("pools", Phase::Preparing, (2, 5), Rolling, &[NoTemplate]),
-        ("blocked_by_budgets", Phase::Preparing, (2, 4), Rolling, &[]),
+        ("secrets_forbidden_taints", Phase::Preparing, (2, 4), Rolling, &[SecretsForbidden]),
+        ("secrets_forbidden_ages", Phase::Preparing, (2, 3), Rolling, &[SecretsForbidden]),
+        ("secrets_forbidden_not_begun", Phase::Preparing, (3, 3), NotBegun, &[SecretsForbidden]),
+        ("all_new", Phase::Preparing, (0, 3), AllNew, &[]),
+        ("prepared_but_lagging", Phase::Prepared, (0, 3), Settled, &[]),
+        ("another_roll_while_preparing", Phase::Preparing, (2, 3), Rolling, &[]),
+        ("templates_lag", Phase::Preparing, (1, 3), Rolling, &[TemplatesLag]),
+        ("pools", Phase::Preparing, (3, 5), Rolling, &[NoTemplate]),
+        ("blocked_by_budgets", Phase::Preparing, (2, 3), Rolling, &[]),
         ("no_new_node", Phase::Preparing, (2, 4), Rolling, &[]),
     ];
-    for (name, phase, (new, total), state, estimate_reasons) in rows {
+    for (name, phase, (old, goal), state, estimate_reasons) in rows {
         let roll = checked(name, phase);
         let progress = roll.rotation.unwrap();
-        assert_eq!((progress.new, progress.total()), (new, total), "{name}");
+        assert_eq!((progress.old, progress.goal.nodes), (old, goal), "{name}");
         assert_eq!(roll.pools[0].state, state, "{name}");
         let is_full = roll.pools[0].progress.percent() == 100;
         assert_eq!(is_full, matches!(state, AllNew | Settled), "{name}");
@@ -117,7 +117,7 @@ fn every_node_of_every_fixture_is_in_its_expected_stage() {
 fn before_nodes_are_replaced_nothing_is_new_and_the_steps_show_why() {
     let roll = checked("control_plane_first", Phase::Preparing);
     let progress = roll.rotation.unwrap();
-    assert_eq!((progress.percent(), progress.new, progress.total()), (0, 0, 3));
+    assert_eq!((progress.percent(), progress.old, progress.goal.nodes), (0, 3, 3));
     assert_eq!(roll.estimate, RollEstimate::NotBegun);
     assert_eq!(roll.pools[0].state, PoolState::NotBegun);
     let states: Vec<_> = roll.steps.iter().map(|step| (step.name, step.state)).collect();
@@ -213,7 +213,7 @@ fn all_new_is_not_a_hundred_percent_before_the_phase_says_so() {
     assert_eq!(roll.estimate, RollEstimate::Finishing);
     let done = at_once(&cluster(Phase::Prepared), &fixture("all_new"));
     assert_eq!(done.rotation.unwrap().percent(), 100);
-    assert_eq!(done.rotation.unwrap().total(), 3);
+    assert_eq!(done.rotation.unwrap().goal.nodes, 3);
     assert_eq!(done.estimate, RollEstimate::Done);
 }
 
@@ -235,7 +235,7 @@ fn k8s_12_an_upgrade_while_prepared_is_another_roll() {
         let roll = checked("another_roll_while_prepared", phase);
         assert!(roll.rotation.unwrap().done, "the rotation's own nodes were done");
         let another = roll.another.unwrap();
-        assert_eq!((another.new, another.total()), (1, 3));
+        assert_eq!((another.old, another.goal.nodes), (2, 3));
         assert!(roll.pools[0].another);
         assert_eq!(roll.notes, [RollNote::AnotherRoll("web".into())]);
         assert_eq!(roll.progress(), roll.another);
@@ -302,7 +302,7 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
         ],
         "each is older than the one with the taint"
     );
-    assert_eq!(roll.rotation.unwrap().new, 0);
+    assert_eq!(roll.counts.new, 0);
     for node in &mut snapshot.nodes {
         let mut clean = (**node).clone();
         clean.marked_for_deletion = false;
@@ -314,7 +314,7 @@ fn k8s_06_without_a_start_nothing_is_called_new_by_its_age() {
         PoolState::NotBegun,
         "nothing says that nodes have begun"
     );
-    assert_eq!(unreported.rotation.unwrap().new, 0);
+    assert_eq!(unreported.counts.new, 0);
 }
 
 #[test]
@@ -382,7 +382,7 @@ fn k8s_04_a_list_that_is_old_is_shown_and_said_to_be() {
     let mut snapshot = fixture("every_stage");
     snapshot.unseen.insert("nodes", Unseen::Failing("503 for 2m".into()));
     let roll = at_once(&cluster(Phase::Preparing), &snapshot);
-    assert_eq!(roll.rotation.unwrap().new, 2);
+    assert_eq!(roll.counts.new, 2);
     let why = Unseen::Failing("503 for 2m".into());
     assert_eq!(roll.notes[0], RollNote::Unseen { kind: "nodes", why, nothing_known: false });
 }

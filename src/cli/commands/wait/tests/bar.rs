@@ -36,25 +36,25 @@ fn drawn(scene: &Scene, second: u64, columns: usize) -> String {
 fn the_bar_shows_name_phase_progress_estimate_and_waiting_time() {
     assert_eq!(
         drawn(&Scene::rolling(seen(9)), 720, 120),
-        "shop-prod PREPARING ▰▰▰▰▰▰▱▱▱▱ 9 of 15 nodes new, about 40–60m left  waited 12m"
+        "shop-prod PREPARING ▰▰▰▰▰▰▱▱▱▱ 6 of 15 nodes left to replace, about 40–60m left  waited 12m"
     );
 }
 
 #[test]
 fn the_blocker_is_cut_last_in_a_narrow_terminal() {
     let held = Scene::rolling(blocked(9));
-    let whole = "shop-prod PREPARING ▰▰▰▰▰▰▱▱▱▱ 9 of 15 nodes new, about 40–60m left, 1 node blocked; \
+    let whole = "shop-prod PREPARING ▰▰▰▰▰▰▱▱▱▱ 6 of 15 nodes left to replace, about 40–60m left, 1 node blocked; \
                  PDB payments/api allows no evictions now · web-7 blocked 48m  waited 90s";
     assert_eq!(drawn(&held, 90, 200), whole);
     let columns = width(whole);
     assert_eq!(drawn(&held, 90, columns - 1), whole.strip_suffix("  waited 90s").unwrap());
     let without_bar = drawn(&held, 90, columns - 20);
-    assert!(without_bar.starts_with("shop-prod PREPARING 9 of 15"), "{without_bar}");
+    assert!(without_bar.starts_with("shop-prod PREPARING 6 of 15"), "{without_bar}");
     assert!(
         without_bar.ends_with("payments/api allows no evictions now · web-7 blocked 48m"),
         "{without_bar}"
     );
-    assert_eq!(drawn(&held, 90, 40), "shop-prod PREPARING 9 of 15 nodes new, …");
+    assert_eq!(drawn(&held, 90, 40), "shop-prod PREPARING 6 of 15 nodes left …");
     assert_eq!(drawn(&held, 90, 0), "");
 }
 
@@ -64,7 +64,7 @@ fn the_bar_shows_outages_and_searches() {
     let outage = Some(Outage::new(failure, after(0)));
     let out = Scene { outage, ..Scene::rolling(seen(9)) };
     let text = drawn(&out, 300, 120);
-    assert!(text.contains("SKE reads failing for 5m: HTTP 503; 9 of 15"), "{text}");
+    assert!(text.contains("SKE reads failing for 5m: HTTP 503; 6 of 15"), "{text}");
     assert!(!drawn(&out, 10, 120).contains("503"), "a short outage is not shown");
     let mut search = Scene::new(Phase::Never);
     search.cluster = None;
@@ -79,7 +79,10 @@ fn tty_11_ascii_is_ascii() {
         assert!(line.is_ascii(), "{line:?}");
     }
     let line = draw(&held.at(90), after(0), theme(ThemeChoice::Mono, true), 200);
-    assert!(bare(&line).contains("PREPARING ######.... 9 of 15 nodes new, about 40-60m"), "{line}");
+    assert!(
+        bare(&line).contains("PREPARING ######.... 6 of 15 nodes left to replace, about 40-60m"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -9,7 +9,6 @@ use crate::cli::commands::wait::tracker::Reached;
 use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::roll::durations::RollEstimate;
-use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{Templates, Unavailable, Unseen};
 
@@ -27,7 +26,9 @@ fn unreachable() -> Failure {
 fn a_line_has_time_name_phase_and_progress() {
     assert_eq!(
         printed(&[(49, &Scene::rolling(seen(9)))]),
-        ["2026-11-24T14:03:00Z shop-prod PREPARING 9 of 15 nodes new, about 40–60m left"]
+        [
+            "2026-11-24T14:03:00Z shop-prod PREPARING 6 of 15 nodes left to replace, about 40–60m left"
+        ]
     );
 }
 
@@ -42,7 +43,7 @@ fn time_alone_prints_no_line_and_a_node_does() {
     }
     let lines = printed(&[(0, &nine), (600, &nine), (700, &later), (800, &ten), (900, &ten)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
-    assert!(lines[1].starts_with("2026-11-24T14:15:31Z shop-prod PREPARING 10 of 15"), "{lines:?}");
+    assert!(lines[1].starts_with("2026-11-24T14:15:31Z shop-prod PREPARING 5 of 15"), "{lines:?}");
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn node_changes_in_quick_succession_share_a_line() {
     times.push((108, &scenes[5]));
     let lines = printed(&times);
     let progress: Vec<&str> = lines.iter().filter_map(|line| line.split(' ').nth(3)).collect();
-    assert_eq!(progress, ["0", "3", "5"]);
+    assert_eq!(progress, ["15", "12", "10"]);
     // A phase is printed immediately.
     let prepared = Scene::new(Phase::Prepared);
     assert_eq!(printed(&[(0, &scenes[5]), (1, &prepared)]).len(), 2);
@@ -94,7 +95,7 @@ fn a_blocker_is_printed_when_it_appears_and_when_it_is_gone() {
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(
         lines[1].ends_with(
-            "9 of 15 nodes new, about 40–60m left, 1 node blocked; \
+            "6 of 15 nodes left to replace, about 40–60m left, 1 node blocked; \
              PDB payments/api allows no evictions now · web-7 blocked 48m"
         ),
         "{lines:#?}"
@@ -110,7 +111,7 @@ fn a_stall_is_printed_once() {
     }
     let lines = printed(&[(0, &Scene::rolling(seen(9))), (60, &still), (600, &still)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
-    assert!(lines[1].ends_with("9 of 15 nodes new, stalled 21m"), "{lines:#?}");
+    assert!(lines[1].ends_with("6 of 15 nodes left to replace, stalled 21m"), "{lines:#?}");
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn an_outage_of_ske_does_not_hide_node_changes() {
     blind.observed.trouble = Some((Unavailable::NoAccess(unreachable()), after(100).wall));
     let lines = printed(&[(30, &out), (60, &more), (300, &blind)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
-    assert!(lines[1].ends_with("10 of 15 nodes new, about 40–60m left"), "{lines:#?}");
+    assert!(lines[1].ends_with("5 of 15 nodes left to replace, about 40–60m left"), "{lines:#?}");
 }
 
 #[test]
@@ -180,10 +181,8 @@ fn a_reported_error_is_printed_once_even_if_numbers_in_it_change() {
 fn a_change_that_is_not_shown_prints_no_line() {
     let (mut few, mut more) = (Scene::rolling(seen(9)), Scene::rolling(seen(9)));
     for (scene, joining) in [(&mut few, 1), (&mut more, 2)] {
-        if let Some(RollProgress { between, .. }) =
-            scene.observed.roll.as_mut().and_then(|roll| roll.rotation.as_mut())
-        {
-            *between = joining;
+        if let Some(roll) = &mut scene.observed.roll {
+            roll.counts.joining = joining;
         }
     }
     assert_ne!(few.observed.roll.as_ref().unwrap(), more.observed.roll.as_ref().unwrap());
@@ -333,7 +332,7 @@ fn the_last_line_names_how_the_phase_was_reached() {
 fn the_last_sentence_has_the_current_status() {
     assert_eq!(
         Scene::rolling(blocked(9)).at(60).sentence(),
-        "shop-prod is PREPARING, 9 of 15 nodes new, about 40–60m left, 1 node blocked; \
+        "shop-prod is PREPARING, 6 of 15 nodes left to replace, about 40–60m left, 1 node blocked; \
          the rotation continues without skeys"
     );
     assert_eq!(Scene::new(Phase::Prepared).at(60).sentence(), "shop-prod is PREPARED");

@@ -21,7 +21,8 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::cause::{NameSample, NodeName, ObjectName, PdbBlock, PdbFix};
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::Since;
-use crate::domain::roll::durations::{DurationRange, RollEstimate};
+use crate::domain::roll::durations::{DurationRange, ReplacementTimes, RollEstimate};
+use crate::domain::roll::history::RollGoal;
 use crate::domain::roll::progress::{NodeCounts, RollProgress};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Templates};
@@ -46,7 +47,11 @@ fn seen(new: usize) -> ObservedCluster {
     let roll = Roll {
         pools: Vec::new(),
         counts: NodeCounts { new, old: 15 - new, ..NodeCounts::default() },
-        rotation: Some(RollProgress { new, old: 15 - new, between: 0, done: false }),
+        rotation: Some(RollProgress {
+            goal: RollGoal { nodes: 15, estimated: false },
+            old: 15 - new,
+            done: false,
+        }),
         another: None,
         estimate_reasons: std::collections::BTreeSet::new(),
         steps: Vec::new(),
@@ -59,6 +64,7 @@ fn seen(new: usize) -> ObservedCluster {
             blocked: false,
             from_usual: false,
         },
+        times: ReplacementTimes::default(),
         blockers: Vec::new(),
         notes: Vec::new(),
     };

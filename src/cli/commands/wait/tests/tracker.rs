@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::tests::{after, ago, cluster};
+use crate::cli::commands::wait::text;
 use crate::cli::commands::wait::tracker::{
     PollIntervals, Reached, START_GRACE, WaitResult, WaitTracker,
 };
@@ -55,6 +56,18 @@ fn results(goal: Goal, readings: &[Cluster]) -> Vec<WaitResult> {
 fn reason(verdict: WaitResult) -> String {
     let WaitResult::Failed(text) = verdict else { panic!("{verdict:?}") };
     text
+}
+
+#[test]
+fn k8s_28_a_wait_claims_no_more_than_phase_and_times_say() {
+    let at = |second| Timestamp::from_second(second).ok();
+    let of = |phase, initiated, completed| {
+        text::last_rotation(&Rotation { phase, initiated, completed })
+    };
+    assert_eq!(of(Phase::Never, None, None), "never rotated");
+    assert_eq!(of(Phase::Completed, None, None), "SKE reports no times of the last rotation");
+    assert_eq!(of(Phase::Completed, None, at(60)), "last completed 1970-01-01T00:01:00Z");
+    assert_eq!(of(Phase::Completed, at(60), None), "last started 1970-01-01T00:01:00Z");
 }
 
 #[test]
