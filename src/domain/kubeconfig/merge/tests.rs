@@ -9,9 +9,10 @@ use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::parse_values;
 use crate::domain::kubeconfig::{
     ClusterIdentity, KubeconfigKind, MergeOptions, MergeQuery, MergeRefusal, ParsedKubeconfig,
-    merge, survey,
+    contents_of_file, entries_named, merge, survey,
 };
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretValue};
+use crate::fuzz::{changed_text, fuzz};
 
 const SERVER: &str = "https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
 
@@ -53,7 +54,7 @@ fn merged(text: &str, context: &str, make_current: bool) -> Result<String, Failu
         Err(MergeRefusal::Taken(taken)) => panic!("{taken:?}"),
     };
     assert!(told.is_ok(), "{told:?}");
-    let (before, after) = (parse_values(text).unwrap(), parse_values(&merged).unwrap());
+    let (before, after) = (values_of(text), values_of(&merged));
     for (list, _) in super::LISTS {
         assert_eq!(others(&before, list, context), others(&after, list, context), "{merged}");
         let is_own = |entry: &&Value| entry["name"] == json!(context);
@@ -71,6 +72,10 @@ fn merged(text: &str, context: &str, make_current: bool) -> Result<String, Failu
         assert_eq!(current, before.get("current-context"));
     }
     Ok(merged)
+}
+
+fn values_of(text: &str) -> SecretValue {
+    parse_values(super::without_mark(text).1).unwrap()
 }
 
 fn others(values: &Value, list: &str, context: &str) -> Vec<Value> {
@@ -143,6 +148,74 @@ proptest! {
         }
         prop_assert!(line_end != "\r" || !merged.contains('\n'), "{merged:?}");
     }
+}
+
+#[test]
+fn fuzz_kubeconfig_merge() {
+    let custom = CUSTOM.replace("SERVER", SERVER);
+    let seeds = [
+        format!(
+            "{HEAD}{ONE}users:\n- name: b\n  user:\n    token: |-\n      abc\n      def\ncurrent-context: b # now\n"
+        ),
+        format!("\u{feff}{HEAD}{custom}").replace('\n', "\r\n"),
+        format!(
+            "{HEAD}extensions: [{{name: x, extension: {{a: 0x1F, b: !!binary QUJD, 1: yes, c: !t 2.50}}}}]\n{ONE}---\n"
+        ),
+        format!("{HEAD}clusters: []\ncontexts:\nusers: ~\npreferences: {{}}\n"),
+        format!(
+            "{HEAD}x: &a {{user: &t {{token: >+\n      t\n\n}}}}\nusers:\n- &u\n  name: b\n  user: *t\n  # about b\n\n# end\n"
+        ),
+        serde_json::to_string_pretty(&*parse_values(&custom).unwrap()).unwrap(),
+        format!(
+            "{{clusters: [{{name: alpha, cluster: {{server: '{SERVER}'}}}},\n {{name: 'b'}}], contexts: [], users: []}}\n"
+        ),
+        "# nothing yet\n".to_owned(),
+        custom,
+    ];
+    let words = [
+        "clusters:\n",
+        "contexts:\n",
+        "users: &l\n",
+        "current-context: |\n  b\n",
+        "alpha",
+        "name: alpha",
+        "name",
+        "{name: b, user: {token: t}}",
+        "cluster: {server: h}",
+        "extensions: [{name: x}]",
+        "kind: List",
+        "\n\n  # c\n",
+        "    ",
+        "apiVersion: v1",
+        SERVER,
+        "*t",
+        "*u",
+        "- &a\n  ",
+        "'a\n\n  b'",
+        "\"a\\\n  b\"",
+        "? [a]\n: b\n",
+    ];
+    let contexts = select(vec!["alpha", "b", "new: # \"'", "~", "\u{e4} b"]);
+    let input = (changed_text(seeds, &words), contexts, any::<bool>());
+    fuzz(256, &input, |(text, context, make_current)| {
+        let known = ClusterIdentity::Server(SERVER.to_owned());
+        contents_of_file(&text, &known);
+        entries_named(&text, context, &known);
+        let Ok(once) = merged(&text, context, make_current) else { return Ok(()) };
+        let before = values_of(&text);
+        let is_filled = |(list, _): &(&str, &str)| !super::items(&before, list).is_empty();
+        let is_there = |(list, _): &(&str, &str)| before[*list].to_string().contains(context);
+        let adds = super::LISTS.iter().all(is_filled) && !super::LISTS.iter().any(is_there);
+        let mut rest = once.bytes();
+        let only_adds = text.bytes().all(|byte| rest.any(|other| other == byte));
+        prop_assert!(!adds || make_current || only_adds, "{once}");
+        // What was merged is there already.
+        let twice = merged(&once, context, make_current);
+        prop_assert_eq!(twice.as_ref(), Ok(&once));
+        let login = merge(&once, &fresh(KubeconfigKind::Login), &options(context, make_current));
+        prop_assert!(login.is_ok(), "{login:?}");
+        Ok(())
+    });
 }
 
 #[test]
