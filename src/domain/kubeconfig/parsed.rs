@@ -3,6 +3,7 @@
 //! impersonation) is refused before anything is done with it.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use http::uri::Authority;
 use serde_json::{Value, json};
@@ -271,8 +272,12 @@ fn check_cluster(cluster: &Value) -> Result<(&str, &str), InvalidKubeconfig> {
         return refuse("server", "has a server URL with more than a host and a port");
     }
     let is_address = host.parse::<Authority>().is_ok_and(|address| {
-        let port = address.as_str().strip_prefix(address.host());
-        !address.host().is_empty() && (port == Some("") || address.port_u16().is_some())
+        let host = address.host();
+        let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(host) => host.parse::<Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && !host.contains(['[', ']', ':']),
+        };
+        is_host && (address.as_str() == host || address.port_u16().is_some())
     });
     if !is_address {
         return refuse("server", "has a server URL without a valid host and port");
@@ -454,6 +459,8 @@ mod tests {
             (at("https://a:1:2"), "cluster.server"),
             (at("https://[::1"), "cluster.server"),
             (at("https://::1"), "cluster.server"),
+            (at("https://[].example"), "cluster.server"),
+            (at("https://[a]"), "cluster.server"),
             (at("https://api.example/path"), "cluster.server"),
             (at("https://api.example?a=b"), "cluster.server"),
             (at("https://api.example\\evil.example"), "cluster.server"),
@@ -580,7 +587,8 @@ mod tests {
         let user = &entries["users"][0]["user"];
         let (exec, null) = (&user["exec"], Value::Null);
         let url = reqwest::Url::parse(cluster["server"].as_str().unwrap_or_default());
-        let is_host = url.is_ok_and(|url| {
+        // A number in the place of a name is none for this parser.
+        let is_host = url.map_or(true, |url| {
             let whole = url.as_str().trim_end_matches('/').to_owned();
             url.has_host()
                 && whole == format!("https://{}", url.authority())
