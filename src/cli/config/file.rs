@@ -34,7 +34,7 @@ pub struct ConfigProblem {
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.text)
+        write!(f, "{}: {}", self.place, clean(&self.text))
     }
 }
 
@@ -292,6 +292,12 @@ mod tests {
     fn file_15_a_duplicate_key_is_an_error_with_its_place() {
         let found = problems("read_only = true\nread_only = false\n");
         assert!(found[0].starts_with("config.toml:2:1: "), "{found:?}");
+    }
+
+    #[test]
+    fn host_01_control_characters_of_a_value_are_not_printed() {
+        let found = problems("[kubeconfig]\nlifetime = \"\\u001b[2J8h\"\n");
+        assert!(found[0].contains("␛[2J8h is not a duration"), "{found:?}");
     }
 
     #[test]

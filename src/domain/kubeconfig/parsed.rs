@@ -3,7 +3,6 @@
 //! impersonation) is refused before anything is done with it.
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use http::uri::Authority;
 use serde_json::{Value, json};
@@ -274,7 +273,10 @@ fn check_cluster(cluster: &Value) -> Result<(&str, &str), InvalidKubeconfig> {
     let is_address = host.parse::<Authority>().is_ok_and(|address| {
         let host = address.host();
         let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(host) => host.parse::<Ipv6Addr>().is_ok(),
+            Some(host) => {
+                host.contains(':')
+                    && host.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c))
+            }
             None => !host.is_empty() && !host.contains(['[', ']', ':']),
         };
         is_host && (address.as_str() == host || address.port_u16().is_some())
@@ -385,7 +387,11 @@ pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failur
         "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": context,
         "clusters": [*clusters], "contexts": [*contexts], "users": [*users],
     }));
-    Ok(Secret::new(format!("{}\n", emit::block(&root, 0))))
+    let text = Secret::new(format!("{}\n", emit::block(&root, 0)));
+    if document::parse_values(text.expose()).is_ok_and(|values| values == root) {
+        return Ok(text);
+    }
+    Err(InvalidKubeconfig("cannot be written so that kubectl reads the same".to_owned()).into())
 }
 
 /// Refuses names that no list can show.
@@ -559,6 +565,16 @@ mod tests {
             let refusal = read(KubeconfigKind::Admin, good.replace(from, to)).expect_err(to);
             assert!(refusal.starts_with("has a value that JSON does not have"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn api_23_what_cannot_be_written_as_a_file_of_its_own_is_refused() {
+        // A key that long can only stand alone, without a value.
+        let long = format!(", {}", "k".repeat(1_100));
+        let text = text(&cluster("https://api.example", &long), CERTIFICATE);
+        let parsed = read(KubeconfigKind::Admin, text).unwrap();
+        let failure = renamed(&parsed, "mine").expect_err("kubectl could not read it");
+        assert!(failure.message.contains("cannot be written"), "{}", failure.message);
     }
 
     #[test]
