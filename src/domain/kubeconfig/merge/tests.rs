@@ -370,6 +370,13 @@ fn file_24_what_is_refused_is_refused_with_the_persons_own_line() {
 }
 
 #[test]
+fn cred_09_a_file_that_cannot_be_changed_whoever_owns_the_entry_is_known_before() {
+    let text = format!("{HEAD}{ONE}users:\n- name: b\n  user:\n(    token: |-\n      abc\n");
+    let failure = merged(&text, "b", false).unwrap_err();
+    assert!(failure.message.starts_with("line 8: user b cannot be changed"), "{failure}");
+}
+
+#[test]
 fn file_24_values_that_json_does_not_have_stay_as_they_are() {
     let extensions = "extensions: [{name: x, extension: {a: 18446744073709551616, b: !!binary QUJD, 1: yes, c: !t 2.50}}]\n";
     let text = format!("{extensions}{HEAD}{ONE}");
