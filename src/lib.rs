@@ -8,6 +8,8 @@ mod cli;
 mod clients;
 mod clock;
 mod domain;
+#[cfg(test)]
+mod fuzz;
 mod runtime;
 mod simulator;
 mod store;

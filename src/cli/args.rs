@@ -105,6 +105,9 @@ pub enum Command {
         /// Address to listen on; port 0 selects a free one
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
+        /// Listen where other machines can connect; whoever can do so can use the simulator
+        #[arg(long)]
+        allow_remote: bool,
         /// The simulated clusters.
         #[command(flatten)]
         options: SceneOptions,

@@ -80,8 +80,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
                 Err(status) => status,
             })
         }
-        Some(Command::Simulate { listen, options }) => {
-            commands::simulate::run(listen, &options).await
+        Some(Command::Simulate { listen, allow_remote, options }) => {
+            commands::simulate::run(listen, allow_remote, &options).await
         }
         Some(Command::Wait(arguments)) => wait(flags, places, &arguments).await,
         Some(Command::Credentials(arguments)) => credentials(flags, places, &arguments).await,

@@ -1,6 +1,6 @@
 //! Faults that can be injected, by code or with `POST /_simulator/faults`:
 //! `{"method":"POST","path":"start-credentials-rotation","times":1,"effect":{"drop_after":{}}}`.
-//! `DELETE /_simulator/faults` removes them all.
+//! `DELETE /_simulator/faults` removes them all. Both need the bearer that `SKEYS_SIMULATOR_TOKEN` has.
 //!
 //! Faults of a cluster's Kubernetes API name it at the beginning of the path: `kubernetes/alpha/api/v1/nodes`,
 //! `kubernetes/<project>/<region>/alpha/` where two have the same name, `kubernetes/*/api/v1/secrets` for all.

@@ -1,16 +1,24 @@
 //! What the simulator's HTTP servers share: reading requests, and building responses with injected faults.
 
 use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::{HeaderMap, Request, Response};
+use hyper::http::HeaderValue;
+use hyper::http::uri::Authority;
+use hyper::{HeaderMap, Request, Response, Uri};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::simulator::faults::{FaultEffect, find_effect};
+
+/// How long connections are left alone after one could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Body of a response.
 pub type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -23,6 +31,8 @@ pub struct ResponseDraft {
     pub status: u16,
     pub content_type: String,
     pub retry_after: Option<String>,
+    /// Methods of the path, where another one was used.
+    pub allow: Option<&'static str>,
     /// Texts of `Warning` headers.
     pub warnings: Vec<String>,
     pub body: Vec<u8>,
@@ -32,7 +42,8 @@ impl ResponseDraft {
     /// A response without `Retry-After`.
     pub fn new(status: u16, content_type: &str, body: String) -> Self {
         let (content_type, body) = (content_type.to_owned(), body.into_bytes());
-        Self { status, content_type, retry_after: None, warnings: Vec::new(), body }
+        let (retry_after, allow, warnings) = (None, None, Vec::new());
+        Self { status, content_type, retry_after, allow, warnings, body }
     }
 
     /// The response that a fault injects instead of the true one.
@@ -63,6 +74,9 @@ impl ResponseDraft {
             .header(trace_header, trace);
         if let Some(retry_after) = self.retry_after {
             response = response.header("retry-after", retry_after);
+        }
+        if let Some(allow) = self.allow {
+            response = response.header("allow", allow);
         }
         for warning in &self.warnings {
             let text = warning.replace('\\', "\\\\").replace('"', "\\\"");
@@ -150,13 +164,76 @@ impl HttpRequest {
         })
     }
 
+    /// Whether a web page of another site sent it, or it came by a name that is not this machine's: a page can have
+    /// its own name lead here.
+    pub fn is_of_another_site(&self, host: IpAddr) -> bool {
+        let is_ours = |authority: Option<&Authority>| {
+            let name = authority.map_or("", Authority::host).trim_matches(['[', ']']);
+            match name.parse::<IpAddr>() {
+                Ok(address) => address == host || address.is_loopback() && host.is_loopback(),
+                Err(_) => name == "localhost" && host.is_loopback(),
+            }
+        };
+        let header = |name: &str| self.headers.get(name).map(HeaderValue::as_bytes);
+        let host = header("host").map(|text| Authority::try_from(text).ok());
+        let origin = header("origin").map(|text| Uri::try_from(text).ok());
+        host.is_some_and(|host| !is_ours(host.as_ref()))
+            || origin.is_some_and(|origin| !is_ours(origin.as_ref().and_then(Uri::authority)))
+    }
+
     /// The segments of the path.
     pub fn segments(&self) -> Vec<&str> {
         self.path.split('/').filter(|segment| !segment.is_empty()).collect()
     }
 }
 
+/// The next connection of a listener. Where none can be accepted, as without a free file descriptor, it tries again
+/// after a pause.
+pub async fn accept<T, F>(clock: &Clock, next: impl Fn() -> F) -> T
+where
+    F: Future<Output = io::Result<(T, SocketAddr)>>,
+{
+    loop {
+        match next().await {
+            Ok((stream, _)) => return stream,
+            Err(_) => clock.sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
 /// Names and values of a query or form.
 pub fn parse_form(text: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(text).into_owned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io;
+    use std::task::Poll;
+
+    use jiff::Timestamp;
+
+    use crate::clock::Clock;
+    use crate::simulator::http::{ACCEPT_PAUSE, accept};
+
+    #[tokio::test]
+    async fn sim_07_connections_that_cannot_be_accepted_are_tried_again_after_a_pause() {
+        let (clock, tries) = (Clock::by_hand(Timestamp::UNIX_EPOCH), Cell::new(0));
+        let next = || {
+            tries.set(tries.get() + 1);
+            let address = ([127, 0, 0, 1], 0).into();
+            let no_descriptor =
+                io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+            std::future::ready(if tries.get() < 4 { Err(no_descriptor) } else { Ok(((), address)) })
+        };
+        let mut accepted = Box::pin(accept(&clock, next));
+        for tried in 1..4 {
+            assert_eq!(futures_util::poll!(&mut accepted), Poll::Pending);
+            assert_eq!(futures_util::poll!(&mut accepted), Poll::Pending);
+            assert_eq!(tries.get(), tried);
+            clock.turn(ACCEPT_PAUSE);
+        }
+        assert_eq!(futures_util::poll!(&mut accepted), Poll::Ready(()));
+    }
 }

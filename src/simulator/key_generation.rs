@@ -1,5 +1,7 @@
 //! One generation of a cluster's credentials: certificate authorities for servers and clients, and a signing key.
 
+use std::net::IpAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
@@ -79,15 +81,19 @@ impl KeyGeneration {
         Ok(ClientCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
-    /// Issues a certificate for the API server.
-    pub fn issue_serving(&self, names: &[&str]) -> Result<ServingCertificate, rcgen::Error> {
+    /// Issues a certificate for the API server, for these names and the address at which it listens.
+    pub fn issue_serving(
+        &self,
+        names: &[&str],
+        host: IpAddr,
+    ) -> Result<ServingCertificate, rcgen::Error> {
         let key = KeyPair::generate()?;
         let mut params = leaf_params(ExtendedKeyUsagePurpose::ServerAuth);
         params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         for name in names {
             params.subject_alt_names.push(SanType::DnsName((*name).try_into()?));
         }
-        params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
+        params.subject_alt_names.push(SanType::IpAddress(host));
         params.not_before = to_date(earlier(self.created, LEEWAY));
         params.not_after = to_date(later(self.created, LIFETIME));
         let certificate = params.signed_by(&key, &self.server)?;

@@ -1,5 +1,7 @@
 //! Kubeconfigs as SKE returns them: with a client certificate, with the `stackit` exec plugin, or with a static token.
 
+use std::net::SocketAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +16,7 @@ pub fn admin(
     user: &str,
     seconds: i64,
     now: Timestamp,
-    port: u16,
+    server: SocketAddr,
 ) -> Result<(String, Timestamp), rcgen::Error> {
     let requested = SignedDuration::from_secs(seconds);
     let most = cluster.scene.clamp.as_deref().and_then(parse_duration);
@@ -27,11 +29,15 @@ pub fn admin(
         STANDARD.encode(&issued.certificate),
         STANDARD.encode(&issued.key)
     );
-    Ok((document(cluster, port, "", &user)?, until))
+    Ok((document(cluster, server, "", &user)?, until))
 }
 
 /// A kubeconfig that gets its credentials from the `stackit` command.
-pub fn exec(cluster: &mut SimulatedCluster, idp: bool, port: u16) -> Result<String, rcgen::Error> {
+pub fn exec(
+    cluster: &mut SimulatedCluster,
+    idp: bool,
+    server: SocketAddr,
+) -> Result<String, rcgen::Error> {
     let (name, project, region) = (&cluster.id.name, cluster.id.project(), cluster.id.region());
     let argument = if idp { "\n      - --idp" } else { "" };
     let extensions = format!(
@@ -44,7 +50,7 @@ pub fn exec(cluster: &mut SimulatedCluster, idp: bool, port: u16) -> Result<Stri
          - kubeconfig\n      - login{argument}\n      command: stackit\n      interactiveMode: Never\n      \
          provideClusterInfo: true"
     );
-    document(cluster, port, &extensions, &user)
+    document(cluster, server, &extensions, &user)
 }
 
 /// What the old endpoint for credentials returns.
@@ -59,33 +65,27 @@ pub struct StaticCredentials {
 pub fn with_static_token(
     cluster: &mut SimulatedCluster,
     token: &str,
-    port: u16,
+    server: SocketAddr,
 ) -> Result<StaticCredentials, rcgen::Error> {
-    let kubeconfig = document(cluster, port, "", &format!("token: {token}"))?;
+    let kubeconfig = document(cluster, server, "", &format!("token: {token}"))?;
     let authority = STANDARD.encode(cluster.credentials.bundle_pem()?);
-    Ok(StaticCredentials { server: server(port), authority, kubeconfig })
+    Ok(StaticCredentials { server: format!("https://{server}"), authority, kubeconfig })
 }
 
 fn document(
     cluster: &mut SimulatedCluster,
-    port: u16,
+    server: SocketAddr,
     extensions: &str,
     user: &str,
 ) -> Result<String, rcgen::Error> {
     let name = format!("garden-ske--{}-external", cluster.id.name);
     let authority = STANDARD.encode(cluster.credentials.bundle_pem()?);
-    let server = server(port);
     Ok(format!(
         "apiVersion: v1\nkind: Config\nclusters:\n- name: {name}\n  cluster:\n    \
-         certificate-authority-data: {authority}\n    server: {server}\n{extensions}\
+         certificate-authority-data: {authority}\n    server: https://{server}\n{extensions}\
          contexts:\n- name: {name}\n  context:\n    cluster: {name}\n    user: {name}\n\
          current-context: {name}\npreferences: {{}}\nusers:\n- name: {name}\n  user:\n    {user}\n"
     ))
-}
-
-/// The API servers are on this machine; their certificates carry the published name as well.
-fn server(port: u16) -> String {
-    format!("https://127.0.0.1:{port}")
 }
 
 /// A kubeconfig that a client must not use: one line of a good one is changed.

@@ -66,7 +66,7 @@ pub async fn serve(options: SimulatorOptions, clock: Clock) -> Result<Simulator,
     let address = listener.local_addr().map_err(unreachable)?;
     let now = clock.now();
     let cloud = SimulatedCloud::new(&options.scene, options.seed, options.speed, now);
-    let mut state = SimulatorState::new(cloud, options.seed);
+    let mut state = SimulatorState::new(cloud, options.seed, address.ip());
     let token = state.tokens.issue(token_api::ACCOUNT, now);
     let shared = Arc::new(Shared::new(state, clock));
     let server =
@@ -89,7 +89,19 @@ impl Simulator {
             ("STACKIT_ACCESS_TOKEN", self.token.clone()),
             ("STACKIT_PROJECT_ID", project),
             ("STACKIT_REGION", region),
+            ("SKEYS_SIMULATOR_TOKEN", state.fault_token.clone()),
         ]
+    }
+
+    /// The content of a key file for the account of the simulator.
+    ///
+    /// # Errors
+    /// No key can be generated.
+    pub fn service_account_key(&self) -> Result<String, Failure> {
+        let (endpoint, now) = (format!("http://{}/token", self.address), self.shared.clock.now());
+        self.shared.lock().tokens.key_file(&endpoint, now).map_err(|error| {
+            Failure::new(FailureKind::Bug, format!("generating a service-account key: {error}"))
+        })
     }
 
     /// Ids and names of the projects.

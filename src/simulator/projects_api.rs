@@ -1,11 +1,14 @@
-//! The resource manager API v2: lists of projects, and one project.
+//! The resource manager API v2, projects and what is above them, and of the authorization API v2 what the account may do.
 
 use serde_json::{Value, json};
 
 use crate::simulator::cloud::SimulatedCloud;
 use crate::simulator::http::JsonResponse;
+use crate::simulator::token_api::ACCOUNT;
 
 const PARENT: &str = "demo-organization-q7t3k1xy";
+const CREATED: &str = "2024-02-15T11:06:29Z";
+const UPDATED: &str = "2025-01-15T11:06:29Z";
 const PARENT_ID: &str = "0d3f7c11-5b7e-4a37-9c76-3f0e5a0d9b10";
 
 /// Answers a request to a path below `/v2`; `None` if this API has no such path.
@@ -25,8 +28,40 @@ pub fn route(
                 None => error(404, "Not Found", "project not found"),
             })
         }
+        ("GET", ["organizations"]) => {
+            let organization = json!({
+                "organizationId": PARENT_ID, "containerId": PARENT, "name": "demo-organization",
+                "lifecycleState": "ACTIVE", "creationTime": CREATED, "updateTime": UPDATED,
+            });
+            Some((200, json!({"items": [organization], "limit": 50, "offset": 0})))
+        }
+        ("GET", ["folders"]) => Some((200, json!({"items": [], "limit": 50, "offset": 0}))),
+        ("GET", ["users", email, "permissions" | "memberships"]) if *email != ACCOUNT => {
+            Some(error(403, "Forbidden", "only the permissions of the own account can be read"))
+        }
+        ("GET", ["users", _, "permissions"]) => Some(permissions(cloud, query)),
+        ("GET", ["users", email, "memberships"]) => {
+            let membership = |(id, _): &(String, String)| json!({"resourceType": "project", "resourceId": id, "role": "owner", "subject": email});
+            let items: Vec<Value> = cloud.projects.iter().map(membership).collect();
+            Some((200, json!({"items": items})))
+        }
         _ => None,
     }
+}
+
+/// The account may do everything that is asked about, in every project.
+fn permissions(cloud: &SimulatedCloud, query: &[(String, String)]) -> JsonResponse {
+    let values = |name: &'static str| {
+        query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value)
+    };
+    if values("resourceType").any(|kind| kind != "project") {
+        return (200, json!({"items": []}));
+    }
+    let permission = |name| json!({"name": name, "description": ""});
+    let asked: Vec<Value> = values("permissions").map(permission).collect();
+    let item = |(id, _): &(String, String)| json!({"resourceId": id, "resourceType": "project", "permissions": asked});
+    let items: Vec<Value> = cloud.projects.iter().map(item).collect();
+    (200, json!({"items": items}))
 }
 
 fn list(cloud: &SimulatedCloud, query: &[(String, String)]) -> JsonResponse {
@@ -55,8 +90,8 @@ fn project(id: &str, name: &str) -> Value {
         "name": name,
         "lifecycleState": "ACTIVE",
         "parent": {"id": PARENT_ID, "containerId": PARENT, "type": "ORGANIZATION"},
-        "creationTime": "2024-02-15T11:06:29Z",
-        "updateTime": "2025-01-15T11:06:29Z",
+        "creationTime": CREATED,
+        "updateTime": UPDATED,
     })
 }
 

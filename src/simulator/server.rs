@@ -1,8 +1,7 @@
-//! The HTTP server of the cloud's own APIs, on loopback, and of the interface for faults.
+//! The HTTP server of the cloud's own APIs, and of the interface for faults.
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -15,7 +14,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::simulator::faults::{Fault, FaultEffect, find_effect};
-use crate::simulator::http::{HttpRequest, JsonResponse, ResponseBody, ResponseDraft, parse_form};
+use crate::simulator::http::{
+    HttpRequest, JsonResponse, ResponseBody, ResponseDraft, accept, parse_form,
+};
 use crate::simulator::kubernetes::listener::serve_new_ports;
 use crate::simulator::rules::ApiError;
 use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
@@ -32,10 +33,7 @@ pub async fn accept_connections(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         // Removes connections that ended.
         while connections.try_join_next().is_some() {}
-        let Ok((stream, _)) = listener.accept().await else {
-            shared.clock.sleep(Duration::from_millis(50)).await;
-            continue;
-        };
+        let stream = accept(&shared.clock, || listener.accept()).await;
         let shared = Arc::clone(&shared);
         let service = service_fn(move |request| handle(Arc::clone(&shared), request));
         let mut server = http1::Builder::new();
@@ -64,6 +62,7 @@ async fn handle(
     let response = (!drops)
         .then(|| {
             ResponseDraft::injected(&effects)
+                .or_else(|| refused(&state, &request))
                 .unwrap_or_else(|| dispatch(&mut state, &request, &effects, now).into())
         })
         .filter(|_| !drops_response);
@@ -85,6 +84,52 @@ async fn handle(
     response.build(&effects, ("x-trace-id", &trace), now)
 }
 
+/// The refusal of what no API gets to see.
+fn refused(state: &SimulatorState, request: &HttpRequest) -> Option<ResponseDraft> {
+    if request.is_of_another_site(state.ports.host) {
+        let message = "the Host or Origin of the request is not the simulator's";
+        let answer: JsonResponse = ApiError::new(403, "PermissionDenied", message).into();
+        return Some(answer.into());
+    }
+    let allow = methods(&request.segments())?;
+    if allow.split(", ").any(|method| method == request.method) {
+        return None;
+    }
+    let message = format!("the methods of this path are {allow}");
+    let answer: JsonResponse = ApiError::new(405, "Unimplemented", message).into();
+    Some(ResponseDraft { allow: Some(allow), ..answer.into() })
+}
+
+/// The methods of a path; `None` if there is no such path.
+fn methods(path: &[&str]) -> Option<&'static str> {
+    let rest = match path {
+        ["token"] => return Some("POST"),
+        ["_simulator", "faults"] => return Some("DELETE, POST"),
+        ["v1", "projects", _, "clusters", _, "credentials"]
+        | ["v2", "projects" | "organizations" | "folders"]
+        | ["v2", "projects", _]
+        | ["v2", "users", _, "permissions" | "memberships"]
+        | ["v2", "regions", _, "provider-options"] => return Some("GET"),
+        ["v2", "projects", _, "regions", _, "clusters", rest @ ..] => rest,
+        _ => return None,
+    };
+    match rest {
+        [] | [_, "kubeconfig", "login" | "idp"] => Some("GET"),
+        [_] => Some("DELETE, GET, PUT"),
+        [
+            _,
+            "complete-credentials-rotation"
+            | "hibernate"
+            | "kubeconfig"
+            | "maintenance"
+            | "reconcile"
+            | "start-credentials-rotation"
+            | "wakeup",
+        ] => Some("POST"),
+        _ => None,
+    }
+}
+
 fn dispatch(
     state: &mut SimulatorState,
     request: &HttpRequest,
@@ -99,6 +144,10 @@ fn dispatch(
     }
     match (method.as_str(), request.segments().as_slice()) {
         ("POST", ["token"]) => state.tokens.exchange(&parse_form(body), now),
+        (_, ["_simulator", "faults"]) if bearer.as_ref() != Some(&state.fault_token) => {
+            let message = "faults need the bearer that SKEYS_SIMULATOR_TOKEN has";
+            ApiError::new(401, "Unauthenticated", message).into()
+        }
         ("POST", ["_simulator", "faults"]) => {
             let fault = serde_json::from_slice::<Fault>(body).map_err(|error| error.to_string());
             match fault.and_then(|fault| fault.check().map(|()| fault)) {
@@ -115,7 +164,7 @@ fn dispatch(
         }
         (_, ["v2", path @ ..]) if authenticated => {
             projects_api::route(&state.cloud, method, path, query)
-                .or_else(|| ske_api::route(state, method, path, body, effects, now))
+                .or_else(|| ske_api::route(state, method, path, query, body, effects, now))
                 .unwrap_or_else(not_found)
         }
         ("GET", ["v1", "projects", project, "clusters", name, "credentials"]) if authenticated => {

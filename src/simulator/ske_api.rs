@@ -1,9 +1,11 @@
 //! The SKE API v2 over the cloud: the published paths, types, statuses and error bodies.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::net::SocketAddr;
 
-use jiff::Timestamp;
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::clients::ske::wire;
 use crate::domain::cluster::ClusterId;
@@ -14,9 +16,16 @@ use crate::simulator::kubeconfig;
 use crate::simulator::rules::{
     ApiError, ClusterOperation, check_expiration, check_idp, static_token_refused,
 };
-use crate::simulator::speed::rfc3339;
+use crate::simulator::speed::{later, rfc3339};
 use crate::simulator::state::SimulatorState;
 use crate::simulator::token_api::ACCOUNT;
+
+/// Version of the machine image that all nodes have, and one before it.
+const IMAGE: &str = "4230.2.1";
+const EARLIER_IMAGE: &str = "4152.2.3";
+const VOLUME: &str = "storage_premium_perf1";
+/// Versions that expire within this time are deprecated.
+const SUPPORT_ENDS: SignedDuration = SignedDuration::from_hours(24 * 60);
 
 type Answer = Result<JsonResponse, ApiError>;
 
@@ -40,6 +49,7 @@ pub fn route(
     state: &mut SimulatorState,
     method: &str,
     path: &[&str],
+    query: &[(String, String)],
     body: &[u8],
     effects: &[FaultEffect],
     now: Timestamp,
@@ -49,6 +59,7 @@ pub fn route(
         (_, ["projects", project, "regions", region, "clusters", rest @ ..]) => {
             api.clusters(method, project, region, rest, body)
         }
+        ("GET", ["regions", region, "provider-options"]) => api.provider_options(region, query),
         _ => return None,
     };
     Some(answer.unwrap_or_else(Into::into))
@@ -66,9 +77,9 @@ fn read_static_credentials(state: &mut SimulatorState, project: &str, name: &str
     let cluster = state.cloud.cluster(&id).ok_or_else(|| ApiError::cluster_not_found(name))?;
     let token = cluster.credentials.static_token.clone().filter(|_| !cluster.used_new_endpoints);
     let token = token.ok_or_else(static_token_refused)?;
-    let port = state.ports.port(&id).map_err(internal)?;
+    let address = state.ports.address(&id).map_err(internal)?;
     let cluster = state.cloud.cluster_mut(&id).ok_or_else(no_path)?;
-    let credentials = kubeconfig::with_static_token(cluster, &token, port).map_err(internal)?;
+    let credentials = kubeconfig::with_static_token(cluster, &token, address).map_err(internal)?;
     let body = json!({
         "server": credentials.server, "token": token,
         "certificateAuthorityData": credentials.authority, "kubeconfig": credentials.kubeconfig,
@@ -123,6 +134,41 @@ impl SkeApi<'_> {
         }
     }
 
+    /// What clusters of a region can have: the versions that those of the scene have, and one image before theirs.
+    fn provider_options(&self, region: &str, query: &[(String, String)]) -> Answer {
+        self.check_region(region)?;
+        let state = query.iter().find(|(key, _)| key == "versionState").map(|(_, value)| &**value);
+        if !matches!(state, None | Some("" | "SUPPORTED")) {
+            return Err(ApiError::invalid_argument("versionState is SUPPORTED or absent"));
+        }
+        let is_wanted = |entry: &Value| state != Some("SUPPORTED") || entry["state"] == "supported";
+        let soon = later(self.now, SUPPORT_ENDS);
+        let (mut versions, mut machines) = (BTreeMap::new(), BTreeSet::new());
+        for cluster in self.state.cloud.clusters() {
+            versions.insert(cluster.scene.version.as_str(), cluster.expires);
+            machines.extend(cluster.scene.pools.iter().map(|pool| pool.machine.as_str()));
+        }
+        let version = |(version, expires): (&str, Timestamp)| {
+            let state = if expires > soon { "supported" } else { "deprecated" };
+            json!({"version": version, "state": state, "expirationDate": rfc3339(expires)})
+        };
+        let versions: Vec<Value> = versions.into_iter().map(version).filter(is_wanted).collect();
+        let image = |version: &str, state: &str| json!({"version": version, "state": state, "cri": [{"name": "containerd"}]});
+        let mut images = vec![image(IMAGE, "supported"), image(EARLIER_IMAGE, "deprecated")];
+        images.retain(is_wanted);
+        let zone = |number| json!({"name": format!("{region}-{number}")});
+        Ok((
+            200,
+            json!({
+                "availabilityZones": (1..=3).map(zone).collect::<Vec<_>>(),
+                "kubernetesVersions": versions,
+                "machineImages": [{"name": "flatcar", "versions": images}],
+                "machineTypes": machines.into_iter().map(machine_type).collect::<Vec<_>>(),
+                "volumeTypes": [{"name": VOLUME}],
+            }),
+        ))
+    }
+
     fn check_region(&self, region: &str) -> Result<(), ApiError> {
         let offered = self.state.cloud.regions.iter().any(|known| known == region);
         offered.then_some(()).ok_or(ApiError::new(501, "Unimplemented", "unknown region"))
@@ -174,25 +220,28 @@ impl SkeApi<'_> {
         let seconds = check_expiration(payload.expiration_seconds.as_deref())?;
         self.state.cloud.act(id, ClusterOperation::IssueKubeconfig, self.now)?;
         let now = self.now;
-        let (cluster, port) = self.with_port(id)?;
+        let (cluster, address) = self.with_address(id)?;
         cluster.used_new_endpoints = true;
         let (text, until) =
-            kubeconfig::admin(cluster, ACCOUNT, seconds, now, port).map_err(internal)?;
+            kubeconfig::admin(cluster, ACCOUNT, seconds, now, address).map_err(internal)?;
         Ok(self.kubeconfig(text, Some(rfc3339(until))))
     }
 
     fn exec_kubeconfig(&mut self, id: &ClusterId, idp: bool) -> Answer {
-        let (cluster, port) = self.with_port(id)?;
+        let (cluster, address) = self.with_address(id)?;
         if idp {
             check_idp(cluster.scene.idp)?;
         }
-        let text = kubeconfig::exec(cluster, idp, port).map_err(internal)?;
+        let text = kubeconfig::exec(cluster, idp, address).map_err(internal)?;
         Ok(self.kubeconfig(text, None))
     }
 
-    fn with_port(&mut self, id: &ClusterId) -> Result<(&mut SimulatedCluster, u16), ApiError> {
-        let port = self.state.ports.port(id).map_err(internal)?;
-        Ok((self.state.cloud.cluster_mut(id).ok_or_else(no_path)?, port))
+    fn with_address(
+        &mut self,
+        id: &ClusterId,
+    ) -> Result<(&mut SimulatedCluster, SocketAddr), ApiError> {
+        let address = self.state.ports.address(id).map_err(internal)?;
+        Ok((self.state.cloud.cluster_mut(id).ok_or_else(no_path)?, address))
     }
 
     fn kubeconfig(&self, text: String, expiration_timestamp: Option<String>) -> JsonResponse {
@@ -208,6 +257,18 @@ impl SkeApi<'_> {
     }
 }
 
+/// A machine type, sized by its name: `g1a.4d` has 4 cores of family `g`.
+fn machine_type(name: &str) -> Value {
+    let size = name.split_once('.').map_or("", |(_, size)| size);
+    let cores: u32 = size.trim_end_matches(char::is_alphabetic).parse().unwrap_or(2);
+    let memory = match name.as_bytes().first() {
+        Some(b'c') => cores.saturating_mul(2),
+        Some(b'm') => cores.saturating_mul(8),
+        _ => cores.saturating_mul(4),
+    };
+    json!({"name": name, "cpu": cores, "memory": memory, "gpu": 0, "architecture": "amd64"})
+}
+
 /// A cluster as the API writes it.
 pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
     let scene = &cluster.scene;
@@ -221,10 +282,10 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
             .map(|zone| format!("{}-{zone}", cluster.id.region()))
             .collect(),
         machine: Some(wire::Machine {
-            image: Some(wire::Image { name: "flatcar".to_owned(), version: "4230.2.1".to_owned() }),
+            image: Some(wire::Image { name: "flatcar".to_owned(), version: IMAGE.to_owned() }),
             kind: pool.machine.clone(),
         }),
-        volume: Some(wire::Volume { size: 50, kind: Some("storage_premium_perf1".to_owned()) }),
+        volume: Some(wire::Volume { size: 50, kind: Some(VOLUME.to_owned()) }),
     });
     wire::Cluster {
         access: scene.idp.then(|| wire::Access {

@@ -1,6 +1,7 @@
 //! What the servers of one simulator share: the cloud, tokens, faults, ports, and the log of requests.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -117,6 +118,8 @@ pub struct SimulatorState {
     pub cloud: SimulatedCloud,
     pub tokens: AccessTokens,
     pub faults: Faults,
+    /// What those who order faults must know.
+    pub fault_token: String,
     pub rng: Rng,
     pub ports: ApiServerPorts,
     pub watches: BTreeMap<u64, WatchProgress>,
@@ -126,14 +129,15 @@ pub struct SimulatorState {
 }
 
 impl SimulatorState {
-    /// The state before the first request.
-    pub fn new(cloud: SimulatedCloud, seed: u64) -> Self {
+    /// The state before the first request to the APIs at an address.
+    pub fn new(cloud: SimulatedCloud, seed: u64, host: IpAddr) -> Self {
         Self {
             cloud,
             tokens: AccessTokens::default(),
             faults: Faults::default(),
+            fault_token: uuid::Uuid::new_v4().to_string(),
             rng: Rng::new(seed ^ 0x5eed),
-            ports: ApiServerPorts::default(),
+            ports: ApiServerPorts::new(host),
             watches: BTreeMap::new(),
             last_watch: 0,
             request_log: VecDeque::new(),

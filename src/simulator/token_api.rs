@@ -3,19 +3,67 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData};
 use serde_json::{Value, json};
 
-use crate::simulator::speed::later;
+use crate::simulator::speed::{later, rfc3339};
 
 const LIFETIME_SECONDS: i64 = 12 * 3_600;
 /// The account of every client that does not name one.
 pub const ACCOUNT: &str = "demo@simulator";
 
-/// Tokens that were issued, with their expiry.
-#[derive(Debug, Default)]
+/// `sub` of its assertions.
+const SUBJECT: &str = "00000000-0000-4000-8000-00000000c0de";
+/// `aud` of its assertions.
+const AUDIENCE: &str = "https://service-account.simulator.invalid";
+const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 90);
+
+/// Tokens that were issued, with their expiry, and the key of the account.
+#[derive(Default)]
 pub struct AccessTokens {
     issued: Vec<(String, Timestamp)>,
     count: u64,
+    key: Option<AccountKey>,
+}
+
+/// A key with which the account signs in.
+struct AccountKey {
+    id: String,
+    public: DecodingKey,
+    /// The key file in JSON, as the portal hands it out; the private key is in it.
+    file: String,
+}
+
+impl AccountKey {
+    fn generate(token_endpoint: &str, now: Timestamp) -> Result<Self, rcgen::Error> {
+        let pair = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
+        let id = uuid::Uuid::new_v4().to_string();
+        let file = json!({
+            "id": id, "publicKey": pair.public_key_pem(), "createdAt": rfc3339(now),
+            "validUntil": rfc3339(later(now, KEY_LIFETIME)), "keyType": "USER_MANAGED",
+            "keyOrigin": "GENERATED", "keyAlgorithm": "RSA_2048", "active": true,
+            "credentials": {
+                "kid": id, "iss": ACCOUNT, "sub": SUBJECT, "aud": AUDIENCE,
+                "privateKey": pair.serialize_pem(), "tokenEndpoint": token_endpoint,
+            },
+        });
+        let public = DecodingKey::from_rsa_der(pair.der_bytes());
+        Ok(Self { id, public, file: file.to_string() })
+    }
+
+    /// The claims of an assertion that this key signed; its time is not checked.
+    fn verify(&self, assertion: &str) -> Option<Value> {
+        let mut validation = Validation::new(Algorithm::RS512);
+        // The library would ask the machine's clock.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.set_issuer(&[ACCOUNT]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.sub = Some(SUBJECT.to_owned());
+        let decoded = jsonwebtoken::decode(assertion, &self.public, &validation);
+        decoded.ok().map(|data| data.claims)
+    }
 }
 
 impl AccessTokens {
@@ -26,7 +74,7 @@ impl AccessTokens {
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = part(json!({"alg": "RS512", "typ": "JWT", "kid": "simulator"}));
         let claims = part(json!({
-            "email": account, "sub": "00000000-0000-4000-8000-00000000c0de", "iss": "simulator",
+            "email": account, "sub": SUBJECT, "iss": "simulator",
             "iat": now.as_second(), "exp": until.as_second(), "jti": self.count.to_string(),
         }));
         let signature = URL_SAFE_NO_PAD.encode(format!("simulated-{}", self.count));
@@ -34,6 +82,18 @@ impl AccessTokens {
         self.issued.retain(|(_, end)| *end > now);
         self.issued.push((token.clone(), until));
         token
+    }
+
+    /// The content of the account's key file. The key is generated when it is first asked for.
+    pub fn key_file(
+        &mut self,
+        token_endpoint: &str,
+        now: Timestamp,
+    ) -> Result<String, rcgen::Error> {
+        if self.key.is_none() {
+            self.key = Some(AccountKey::generate(token_endpoint, now)?);
+        }
+        Ok(self.key.as_ref().map(|key| key.file.clone()).unwrap_or_default())
     }
 
     /// Whether a bearer was issued here, and is neither expired nor revoked.
@@ -60,17 +120,22 @@ impl AccessTokens {
         let Some(assertion) = field("assertion") else {
             return refuse(400, "assertion is missing", "Bad Request");
         };
-        let mut parts = assertion.split('.');
-        let header = decode(parts.next());
-        let claims = decode(parts.next());
-        if header.get("alg").and_then(Value::as_str) != Some("RS512") || parts.next().is_none() {
-            return refuse(400, "the assertion is no RS512 JWT", "Bad Request");
-        }
+        let header = match jsonwebtoken::decode_header(assertion) {
+            Ok(header) if header.alg == Algorithm::RS512 => header,
+            _ => return refuse(400, "the assertion is no RS512 JWT", "Bad Request"),
+        };
+        let kid = header.kid.unwrap_or_default();
+        let Some(key) = self.key.as_ref().filter(|key| key.id == kid) else {
+            return refuse(401, &format!("Key with kid {kid} was not found"), "Unauthorized");
+        };
+        let Some(claims) = key.verify(assertion) else {
+            let message = "the assertion has a wrong signature, issuer, subject or audience";
+            return refuse(401, message, "Unauthorized");
+        };
         if claims.get("exp").and_then(Value::as_i64).is_none_or(|end| end <= now.as_second()) {
             return refuse(401, "the assertion is expired", "Unauthorized");
         }
-        let account = claims.get("iss").and_then(Value::as_str).unwrap_or(ACCOUNT).to_owned();
-        let token = self.issue(&account, now);
+        let token = self.issue(ACCOUNT, now);
         let body = json!({
             // Deprecated, but the official SDKs want it to be there.
             "access_token": token, "refresh_token": token, "expires_in": LIFETIME_SECONDS, "scope": "",
@@ -78,10 +143,4 @@ impl AccessTokens {
         });
         (200, body)
     }
-}
-
-fn decode(part: Option<&str>) -> Value {
-    part.and_then(|part| URL_SAFE_NO_PAD.decode(part).ok())
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or(Value::Null)
 }

@@ -91,6 +91,8 @@ pub struct Setting {
     /// no cluster, so that they can count their requests.
     pub variables: BTreeMap<&'static str, String>,
     pub projects: Option<usize>,
+    /// Whether a service-account key signs in.
+    pub has_key: bool,
     /// How far this machine's clock is ahead of SKE's, in seconds.
     pub ahead: i64,
     pub ways: Vec<ClipboardRoute>,
@@ -106,6 +108,7 @@ impl Default for Setting {
             size: (120, 40),
             variables: BTreeMap::new(),
             projects: None,
+            has_key: false,
             ahead: 0,
             ways: vec![ClipboardRoute::Terminal],
             prepare: Box::new(|_home| {}),
@@ -123,11 +126,7 @@ impl Setting {
 
     /// Signs in with a service-account key instead of the token that the simulator prints.
     pub fn with_key(self) -> Self {
-        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-        let key = serde_json::json!({"id": "k", "credentials": {"kid": "kid-1",
-            "iss": "demo@simulator", "sub": "s", "aud": "a",
-            "privateKey": pair.serialize_pem()}});
-        self.set("STACKIT_SERVICE_ACCOUNT_KEY", &key.to_string()).set("STACKIT_ACCESS_TOKEN", "")
+        Self { has_key: true, ..self }
     }
 
     /// The environment of a person at this simulator.
@@ -144,6 +143,11 @@ impl Setting {
         let mut variables: BTreeMap<_, _> = simulator.exports().into_iter().collect();
         variables.extend(fixed.map(|(name, value)| (name, value.to_owned())));
         variables.insert("SKEYS_PROJECTS", projects.join(","));
+        if self.has_key {
+            let key = simulator.service_account_key().unwrap();
+            variables.insert("STACKIT_SERVICE_ACCOUNT_KEY", key);
+            variables.remove("STACKIT_ACCESS_TOKEN");
+        }
         let home = home.to_str().unwrap();
         let own = self.variables.iter().map(|(name, value)| (*name, value.replace('~', home)));
         variables.extend(own);

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod cloud_api;
 mod credentials;
 mod faults;
 mod lists;

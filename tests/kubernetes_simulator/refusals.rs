@@ -173,7 +173,10 @@ async fn sim_04_faults_never_reach_their_own_interface_and_impossible_ones_are_r
     let base = &exports["STACKIT_SKE_CUSTOM_ENDPOINT"];
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let order = async |fault: Value| {
-        let answer = http.post(format!("{base}/_simulator/faults")).body(fault.to_string());
+        let answer = http
+            .post(format!("{base}/_simulator/faults"))
+            .bearer_auth(&exports["SKEYS_SIMULATOR_TOKEN"])
+            .body(fault.to_string());
         answer.send().await.unwrap().status().as_u16()
     };
     let projects = async || {
@@ -198,7 +201,12 @@ async fn sim_04_faults_never_reach_their_own_interface_and_impossible_ones_are_r
     assert_eq!(order(json!({"effect": {"drop": {}}})).await, 202);
     assert_eq!(projects().await, 0);
     assert_eq!(order(json!({"effect": {"answer": {"status": 503}}})).await, 202);
-    let removed = http.delete(format!("{base}/_simulator/faults")).send().await.unwrap();
+    let removed = http
+        .delete(format!("{base}/_simulator/faults"))
+        .bearer_auth(&exports["SKEYS_SIMULATOR_TOKEN"])
+        .send()
+        .await
+        .unwrap();
     assert_eq!(removed.status().as_u16(), 200);
     assert_eq!(projects().await, 401);
 }

@@ -34,14 +34,19 @@ pub struct Cloud {
 impl Cloud {
     /// A cloud with one project, whose clusters are described in lines of a scene.
     pub async fn with(clusters: &str) -> Self {
+        Self::at("127.0.0.1:0", clusters).await
+    }
+
+    /// The same, listening at an address.
+    pub async fn at(listen: &str, clusters: &str) -> Self {
         skeys::testing::clients::install_crypto();
         let text = format!(
             "regions = [\"eu01\"]\n[[projects]]\nid = \"{PROJECT}\"\nname = \"shop\"\n{clusters}"
         );
         let scene = Scene::parse(&text, "test").unwrap();
         let clock = Clock::by_hand(start());
-        let options =
-            SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
+        let listen = listen.parse().unwrap();
+        let options = SimulatorOptions { seed: 7, speed: 1.0, scene, listen };
         let simulator = serve(options, clock.clone()).await.unwrap();
         let exports = simulator.exports().into_iter().collect();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -1,5 +1,6 @@
 //! `skeys wait` as it is shipped: at a terminal, in a pipe, and ended from outside. No moment is asserted.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -362,7 +363,7 @@ fn wrong_usage_exits_with_2_and_names_what_is_missing() {
 }
 
 #[test]
-fn it_works_with_what_skeys_simulate_prints() {
+fn sim_03_it_works_with_what_skeys_simulate_prints_and_the_key_file() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("scene.toml"), SCENE).unwrap();
     let mut server = Command::new(SKEYS)
@@ -373,15 +374,37 @@ fn it_works_with_what_skeys_simulate_prints() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let exports: Vec<String> = (0..7).map(|_| first_line(&mut server)).collect();
-    let environment: Vec<(&str, &str)> = exports
+    let exports: Vec<String> = (0..9).map(|_| first_line(&mut server)).collect();
+    let mut environment: Vec<(&str, &str)> = exports
         .iter()
         .map(|line| line.strip_prefix("export ").unwrap().split_once('=').unwrap())
         .collect();
+    // By the key.
+    environment.retain(|(name, _)| *name != "STACKIT_ACCESS_TOKEN");
+    let [.., ("STACKIT_SERVICE_ACCOUNT_KEY_PATH", key)] = environment[..] else { unreachable!() };
+    let mode = std::fs::metadata(key).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
     let (status, out, err) =
         plain(home.path(), &["wait", "bravo", "--for", "prepared"], &environment);
     signal(&server, Signal::TERM);
     assert_eq!(server.wait().unwrap().code(), Some(143));
     assert_eq!((status, err.as_str()), (0, ""));
     assert!(out.contains(" bravo PREPARED (already reached; started "), "{out}");
+    assert!(!Path::new(key).exists(), "the key ends with the simulator");
+}
+
+#[test]
+fn sim_06_the_simulator_listens_beyond_loopback_only_when_told_to_and_at_one_address() {
+    let home = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (&["--listen", "192.0.2.1:0"][..], "add --allow-remote"),
+        (&["--listen", "0.0.0.0:0"], "kubeconfigs contain it"),
+        (&["--listen", "[::]:0", "--allow-remote"], "kubeconfigs contain it"),
+        // No address of this machine.
+        (&["--listen", "192.0.2.1:0", "--allow-remote"], "cannot listen on 192.0.2.1:0"),
+    ] {
+        let arguments = [&["simulate"], arguments].concat();
+        let (status, out, err) = plain(home.path(), &arguments, &[]);
+        assert!(status == 1 && out.is_empty() && err.contains(words), "{status} {err}");
+    }
 }

@@ -87,7 +87,8 @@ impl Cloud {
         }
         if matches!(command.sign_in, SignIn::Key) {
             variables.remove("STACKIT_ACCESS_TOKEN");
-            variables.insert("STACKIT_SERVICE_ACCOUNT_KEY", account_key());
+            let key = self.simulator.service_account_key().unwrap();
+            variables.insert("STACKIT_SERVICE_ACCOUNT_KEY", key);
         }
         let wanted = WaitFor {
             cluster: command.cluster.parse().unwrap(),
@@ -187,13 +188,6 @@ pub enum SignIn {
     Given,
     /// With a service-account key.
     Key,
-}
-
-fn account_key() -> String {
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
-    serde_json::json!({"id": "k", "credentials": {"kid": "kid-1", "iss": "demo@simulator",
-        "sub": "s", "aud": "a", "privateKey": pair.serialize_pem()}})
-    .to_string()
 }
 
 /// The command line.

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use anyhow::Context;
+use tempfile::NamedTempFile;
 
 use crate::cli::args::SceneOptions;
 use crate::cli::output;
@@ -19,22 +20,52 @@ use crate::simulator::{SimulatorOptions, serve};
 ///
 /// # Errors
 /// The scene is invalid, or the address is in use.
-pub async fn run(listen: SocketAddr, options: &SceneOptions) -> anyhow::Result<u8> {
+pub async fn run(
+    listen: SocketAddr,
+    allow_remote: bool,
+    options: &SceneOptions,
+) -> anyhow::Result<u8> {
+    if listen.ip().is_unspecified() {
+        anyhow::bail!(
+            "--listen needs one address of this machine, not {}: kubeconfigs contain it",
+            listen.ip()
+        );
+    }
+    if !listen.ip().is_loopback() && !allow_remote {
+        anyhow::bail!(
+            "other machines can connect to {}; add --allow-remote to listen there",
+            listen.ip()
+        );
+    }
     let clock = Clock::machine();
     let scene = scene(options, &clock).await?;
     let &SceneOptions { seed, speed, .. } = options;
     let options = SimulatorOptions { seed, speed, scene, listen };
-    let simulator = serve(options, clock).await?;
+    let simulator = serve(options, clock.clone()).await?;
+    let key = simulator.service_account_key()?;
+    let file = run_blocking(&clock, FILE_LIMIT, "the service-account key", || key_file(key))
+        .await?
+        .context("writing the service-account key")?;
+    let path = file.path().display().to_string();
     let mut out = std::io::stdout();
-    let mut lines = simulator.exports().into_iter();
+    let mut lines =
+        simulator.exports().into_iter().chain([("STACKIT_SERVICE_ACCOUNT_KEY_PATH", path)]);
     let printed = lines.try_for_each(|(name, value)| writeln!(out, "export {name}={value}"));
     if let Err(error) = printed.and_then(|()| out.flush()) {
         return Ok(output::exit_status(Err(error), 1));
     }
     let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
     let number = signals::wait_for_end().await;
-    drop(simulator);
+    drop((simulator, file));
     Ok(signals::exit_status(number))
+}
+
+/// A private file that is removed when it is dropped.
+fn key_file(key: String) -> std::io::Result<NamedTempFile> {
+    let mut file =
+        tempfile::Builder::new().prefix("skeys-simulator-key-").suffix(".json").tempfile()?;
+    file.write_all(key.as_bytes())?;
+    Ok(file)
 }
 
 /// The scene to play: a file, or the built-in fleet.

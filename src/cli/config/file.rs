@@ -34,7 +34,7 @@ pub struct ConfigProblem {
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.text)
+        write!(f, "{}: {}", self.place, clean(&self.text))
     }
 }
 
@@ -246,6 +246,7 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::cli::config::file::read;
+    use crate::fuzz::{changed_text, fuzz};
 
     fn problems(text: &str) -> Vec<String> {
         read("config.toml", text).unwrap_err().iter().map(ToString::to_string).collect()
@@ -294,20 +295,55 @@ mod tests {
     }
 
     #[test]
+    fn host_01_control_characters_of_a_value_are_not_printed() {
+        let found = problems("[kubeconfig]\nlifetime = \"\\u001b[2J8h\"\n");
+        assert!(found[0].contains("␛[2J8h is not a duration"), "{found:?}");
+    }
+
+    #[test]
     fn file_15_columns_count_characters() {
         let found = problems("protected = [\"ä\"] \nü = 1");
         assert!(found[0].starts_with("config.toml:2:1: "), "{found:?}");
     }
 
-    proptest! {
-        #![proptest_config(crate::property_cases(256))]
-
-        #[test]
-        fn any_text_ends_in_values_or_sentences(text in ".{0,200}") {
-            if let Err(problems) = read("config.toml", &text) {
-                prop_assert!(!problems.is_empty());
-                prop_assert!(problems.iter().all(|p| p.place.starts_with("config.toml:")));
+    #[test]
+    fn fuzz_config() {
+        let example = crate::cli::config::EXAMPLE.replace("#: ", "");
+        let seeds = [
+            example.as_str(),
+            "read_only = true\nprojects = ['a', \"b\"]\n[poll]\nidle = \"30s\"\nconcurrency = 6\n",
+            "poll = {idle = \"1h\"}\nkeys.rotate = [\"ctrl-r\", \"R\"]\n[kubeconfig]\nlifetime = \"8h\"\nfolder = '~/x'\n",
+        ].map(str::to_owned);
+        let words = [
+            "[poll]\n",
+            "[[a]]\n",
+            "=",
+            " = ",
+            "\"\"\"\n",
+            "\'\'\'",
+            "inf",
+            "1979-05-27T07:32:00Z",
+            "a.b.c = 1\n",
+            "poll.idle = \"9s\"\n",
+            "read_only",
+            "99999d",
+            "\"1h\"",
+            "[display]\n",
+            "theme = \"drak\"\n",
+            "\u{e4}",
+            "\"\\u0000\"",
+            "[keys]\n",
+        ];
+        fuzz(256, &changed_text(seeds, &words), |text| {
+            let lines = text.split('\n').count();
+            for problem in read("config.toml", &text).err().into_iter().flatten() {
+                let shown = problem.to_string();
+                prop_assert!(!shown.contains(char::is_control), "{shown}");
+                let place: Vec<&str> = problem.place.split(':').collect();
+                let line: usize = place[1].parse().unwrap();
+                prop_assert!(place[0] == "config.toml" && (1..=lines).contains(&line), "{shown}");
             }
-        }
+            Ok(())
+        });
     }
 }

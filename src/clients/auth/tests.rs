@@ -12,6 +12,7 @@ use crate::clients::auth::{
     SourceConfig, TokenSource, access_token, service_account_key, token_file,
 };
 use crate::clients::http::Http;
+use crate::clients::projects::ProjectsClient;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -20,6 +21,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
+use crate::fuzz::{changed_text, fuzz};
 
 fn jwt(claims: &serde_json::Value) -> String {
     let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -378,4 +380,65 @@ async fn a_post_without_a_token_is_not_sent() {
     let failure = client.rotate(&ClusterId::new("p", "eu01", "x"), Step::Start).await.unwrap_err();
     assert!(!failure.leaves_outcome_unknown(), "{failure:?}");
     assert_eq!(api.count(), 0);
+}
+
+/// Whole answers of HTTP, to every client that reads one.
+#[test]
+fn fuzz_http_answers() {
+    let token = jwt(
+        &serde_json::json!({"email": "ops-sa@sa.stackit.cloud", "exp": now().as_second() + 60}),
+    );
+    let seeds = [
+        granted(&token),
+        answer("200 OK", JSON, r#"{"access_token":"t","expires_in":"3599","refresh_token":"r","token_type":"Bearer"}"#),
+        answer("200 OK", JSON, r#"{"items":[{"name":"a","status":{"credentialsRotation":{"phase":"PREPARED"}}}]}"#),
+        answer("200 OK", JSON, r#"{"name":"shop","projectId":"p","labels":{}}"#),
+        answer("200 OK", JSON, r#"{"kubeconfig":"kind: Config\n","expirationTimestamp":"2026-11-24T22:00:00Z"}"#),
+        answer("429 Too Many Requests", "Retry-After: 7\r\nDate: Tue, 24 Nov 2026 14:02:11 GMT\r\nx-trace-id: abc\r\n", "slow down"),
+        answer("401 Unauthorized", JSON, r#"{"error":"invalid_grant","error_description":"Key with kid k not found"}"#),
+        answer("400 Bad Request", JSON, r#"{"code":"FailedPrecondition","message":"m","details":["d"]}"#),
+        answer("503 Service Unavailable", "Content-Type: text/html; charset=utf-8\r\n", "<html>"),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"nam\r\n6\r\ne\":\"a\"}\r\n0\r\n\r\n".to_owned(),
+        "HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\nContent-Length: 0\r\n\r\n".to_owned(),
+    ];
+    let words = [
+        "HTTP/1.1 ",
+        "200",
+        "204",
+        "401",
+        "999",
+        "Content-Length: 99999999999999999999\r\n",
+        "Retry-After: -1\r\n",
+        "Retry-After: Tue, 24 Nov 9999 14:02:11 GMT\r\n",
+        "Content-Encoding: gzip\r\n",
+        "\r\n\r\n",
+        "\"access_token\":",
+        "\"expires_in\":1e300",
+        "{\"error\":{\"code\":1,\"message\":\"m\"}}",
+        "\"\\u001b[2J\"",
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let key = key_json(None);
+    fuzz(32, &changed_text(seeds, &words), |text| {
+        proptest::prop_assume!(!text.is_empty());
+        let failures = runtime.block_on(async {
+            let server = Server::start(vec![text]).await;
+            let (signs_in, ..) = from_config(inline(&key, Some(server.base.clone()))).unwrap();
+            let (source, http, _) = from_config(fixed("canary-token")).unwrap();
+            let ske = SkeClient::new(&server.base, http.clone(), source.clone()).unwrap();
+            let projects = ProjectsClient::new(&server.base, http, source).unwrap();
+            let id = ClusterId::new("p", "eu01", "a");
+            [
+                signs_in.token().await.err(),
+                ske.list(&id.scope).await.err(),
+                projects.name(id.project()).await.err(),
+            ]
+        });
+        for failure in failures.into_iter().flatten() {
+            let shown = failure.to_string();
+            let is_short = shown.len() < 10_000 && !shown.contains(char::is_control);
+            proptest::prop_assert!(is_short && !shown.contains("canary-token"), "{shown}");
+        }
+        Ok(())
+    });
 }

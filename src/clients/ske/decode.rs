@@ -314,8 +314,10 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::clients::ske::decode::{kubeconfig, list, one};
-    use crate::domain::cluster::{ClusterId, ClusterState, Scope};
+    use crate::domain::cluster::{Cluster, ClusterId, ClusterState, Scope};
     use crate::domain::rotation::Phase;
+    use crate::domain::text::clean;
+    use crate::fuzz::{changed, fuzz};
 
     fn scope() -> Scope {
         ClusterId::new("p", "eu01", "x").scope
@@ -403,13 +405,6 @@ mod tests {
         #![proptest_config(crate::property_cases(256))]
 
         #[test]
-        fn api_07_any_bytes_end_in_a_value_or_a_sentence(body in any::<Vec<u8>>()) {
-            if let Err(reason) = list(&scope(), &body) {
-                prop_assert!(reason.contains("line"));
-            }
-        }
-
-        #[test]
         fn api_07_any_fields_of_a_cluster_end_in_clean_words(
             phase in any::<String>(), state in any::<String>(), moment in any::<String>(), number in any::<i64>()
         ) {
@@ -422,5 +417,65 @@ mod tests {
             prop_assert!(clusters[0].state.word().chars().all(|c| !c.is_control()));
             prop_assert!(clusters[0].rotation.phase.word().chars().all(|c| !c.is_control()));
         }
+    }
+
+    #[test]
+    fn api_07_fuzz_ske_answers() {
+        let full = include_str!("../../../tests/contract/fixtures/cluster.json");
+        let seeds = [
+            format!("{{\"items\":[{full},{full}]}}"),
+            full.to_owned(),
+            r#"{"name":"a","nodepools":[{"name":"p","minimum":1,"maximum":3,"maxSurge":1,"availabilityZones":["eu01-1"]}],
+                "status":{"error":{"code":"B","details":"b"},"errors":[{"code":"A","message":"a"}]}}"#.to_owned(),
+            r#"{"kubeconfig":"apiVersion: v1\nkind: Config\n","expirationTimestamp":"2026-11-24T22:00:00Z"}"#.to_owned(),
+        ];
+        let words = [
+            "\"name\":\"a\"",
+            "\"items\":",
+            "{\"name\":\"b\"},",
+            "\"errors\":[{},{}],",
+            "\"0000-01-01T25:61:00Z\"",
+            "\"phase\":\"PREPARING\",",
+            "1.5",
+            "-9223372036854775809",
+            "{\"a\":1,\"a\":2}",
+            "\"..\"",
+            "\"a/b\"",
+            "\"\\u001b[2J\"",
+            "\"\\ud83d\"",
+            "\"2026-11-24T14:00:60+25:00\"",
+        ];
+        let is_clean = |text: &str| clean(text) == text;
+        let check = |cluster: &Cluster| {
+            prop_assert!(is_clean(cluster.state.word()) && is_clean(cluster.rotation.phase.word()));
+            prop_assert!(is_clean(cluster.id.name.as_str()) && is_clean(cluster.version.as_str()));
+            prop_assert!(
+                cluster
+                    .problems
+                    .iter()
+                    .all(|problem| is_clean(&problem.code) && is_clean(&problem.message))
+            );
+            prop_assert!(
+                cluster
+                    .pools
+                    .iter()
+                    .all(|pool| is_clean(&pool.name) && is_clean(&pool.machine_type))
+            );
+            prop_assert!(cluster.problems.len() <= 102 && cluster.pools.len() <= 1_000);
+            Ok(())
+        };
+        fuzz(256, &changed(seeds, &words), |body| {
+            match list(&scope(), &body) {
+                Ok((clusters, _)) => clusters.iter().try_for_each(check)?,
+                Err(reason) => prop_assert!(reason.contains("line"), "{reason}"),
+            }
+            if let Ok(cluster) = one(&ClusterId::new("p", "eu01", "a"), &body) {
+                check(&cluster)?;
+            }
+            if let Err(reason) = kubeconfig(&body) {
+                prop_assert!(is_clean(&reason), "{reason}");
+            }
+            Ok(())
+        });
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -14,6 +16,7 @@ use crate::domain::credential::{
 use crate::domain::fixtures::{cluster, now};
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{Phase, Rotation};
+use crate::fuzz::{changed, fuzz};
 
 fn key(number: usize) -> KeyHash {
     KeyHash::parse(&format!("{number:064x}")).unwrap()
@@ -284,7 +287,7 @@ fn certificates_are_read_as_their_authority_made_them() {
         let key = rcgen::KeyPair::generate().unwrap();
         rcgen::CertifiedIssuer::self_signed(params, key).unwrap()
     };
-    let encode = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
+    let encode = |pem: &str| STANDARD.encode(pem);
     let (old, new) = (authority("ca-client-old"), authority("ca-client-new"));
     let client = |signer: &rcgen::CertifiedIssuer<'_, rcgen::KeyPair>, with_id| {
         let mut params = rcgen::CertificateParams::default();
@@ -317,4 +320,31 @@ fn certificates_are_read_as_their_authority_made_them() {
     }
     let keys: BTreeSet<_> = CredentialFacts::read("", &both, None).unwrap().authorities;
     assert_eq!(keys.len(), 2);
+}
+
+fn pem(der: &[u8]) -> Vec<u8> {
+    let text = STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n").into_bytes()
+}
+
+#[test]
+fn fuzz_certificates() {
+    let mut parameters = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap();
+    parameters.use_authority_key_identifier_extension = true;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap();
+    let word = ["\u{30}\u{80}", "\u{30}\u{1}", "\u{2}\u{1}\0", "\u{5}\0", "9912312359Z"];
+    let (of_der, of_pem) = (
+        changed([certificate.der().to_vec()], &word),
+        changed([certificate.pem()], &["-----BEGIN CERTIFICATE-----\n", "====", "-----"]),
+    );
+    fuzz(256, &prop_oneof![of_der.prop_map(|der| pem(&der)), of_pem], |pem| {
+        let text = STANDARD.encode(&pem);
+        if let Ok(facts) = CredentialFacts::read(&text, Some(&text)) {
+            let client = facts.client.unwrap();
+            prop_assert_eq!(crate::domain::text::clean(&client.issuer), client.issuer);
+            prop_assert!(!facts.authorities.is_empty());
+        }
+        Ok(())
+    });
 }

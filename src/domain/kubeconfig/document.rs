@@ -272,6 +272,18 @@ pub fn parse_values(text: &str) -> Result<SecretValue, Failure> {
 /// Begins a text that stands for what JSON has no value for: large and infinite numbers, tags, keys that are no text.
 const MARK: char = '\0';
 
+/// Whether JSON has everything that is in values that were read from YAML.
+pub fn is_json(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.starts_with(MARK),
+        Value::Array(items) => items.iter().all(is_json),
+        Value::Object(fields) => {
+            fields.iter().all(|(key, value)| !key.starts_with(MARK) && is_json(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
 /// Any YAML value, as JSON. What JSON does not have is a marked text, which no text of a file is equal to.
 struct AnyValue(Value);
 

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use http::uri::Authority;
 use serde_json::{Value, json};
 
 use crate::domain::credential::{CertificateError, CredentialFacts};
@@ -237,10 +238,13 @@ fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
     let root = document::parse_tree(plain)
         .and_then(|_| document::parse_values(plain))
         .map_err(|failure| InvalidKubeconfig(format!("cannot be parsed: {}", failure.message)))?;
-    if root.is_object() || root.is_null() {
-        return Ok(root);
+    if !root.is_object() && !root.is_null() {
+        return Err(InvalidKubeconfig("is not a mapping".to_owned()));
     }
-    Err(InvalidKubeconfig("is not a mapping".to_owned()))
+    if !document::is_json(&root) {
+        return Err(InvalidKubeconfig("has a value that JSON does not have".to_owned()));
+    }
+    Ok(root)
 }
 
 /// The credential plugin of the kinds that hold no secret.
@@ -272,8 +276,22 @@ fn check_cluster(cluster: &Value) -> Result<(&str, &str), InvalidKubeconfig> {
     };
     let host = address.strip_suffix('/').unwrap_or(address);
     let is_of_host = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-    if host.is_empty() || !host.chars().all(is_of_host) {
+    if !host.chars().all(is_of_host) {
         return refuse("server", "has a server URL with more than a host and a port");
+    }
+    let is_address = host.parse::<Authority>().is_ok_and(|address| {
+        let host = address.host();
+        let is_host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(host) => {
+                host.contains(':')
+                    && host.chars().all(|c| c.is_ascii_hexdigit() || ":.".contains(c))
+            }
+            None => !host.is_empty() && !host.contains(['[', ']', ':']),
+        };
+        is_host && (address.as_str() == host || address.port_u16().is_some())
+    });
+    if !is_address {
+        return refuse("server", "has a server URL without a valid host and port");
     }
     let skip = "insecure-skip-tls-verify";
     if has(cluster, skip) && cluster.get(skip) != Some(&Value::Bool(false)) {
@@ -378,7 +396,11 @@ pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failur
         "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": context,
         "clusters": [*clusters], "contexts": [*contexts], "users": [*users],
     }));
-    Ok(Secret::new(format!("{}\n", emit::block(&root, 0))))
+    let text = Secret::new(format!("{}\n", emit::block(&root, 0)));
+    if document::parse_values(text.expose()).is_ok_and(|values| values == root) {
+        return Ok(text);
+    }
+    Err(InvalidKubeconfig("cannot be written so that kubectl reads the same".to_owned()).into())
 }
 
 /// Refuses names that no list can show.
@@ -395,8 +417,14 @@ pub(in crate::domain::kubeconfig) fn check_context_name(context: &str) -> Result
 #[cfg(test)]
 mod tests {
     use crate::domain::failure::Failure;
-    use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde_json::{Value, json};
+
+    use crate::domain::kubeconfig::document::parse_values;
+    use crate::domain::kubeconfig::parsed::{KubeconfigKind, ParsedKubeconfig, renamed};
     use crate::domain::secret::Secret;
+    use crate::fuzz::{changed_text, fuzz};
 
     const CERTIFICATE: &str = "client-certificate-data: QUJD, client-key-data: U0VDUkVU";
     const COMMAND: &str = "exec: {command: stackit, args: [ske, kubeconfig, login]}";
@@ -439,6 +467,15 @@ mod tests {
             (at("HTTPS://api.example"), "cluster.server"),
             (at("https://"), "cluster.server"),
             (at("https://u:p@api.example"), "cluster.server"),
+            (at("https://api.example:65536"), "cluster.server"),
+            (at("https://api.example:x"), "cluster.server"),
+            (at("https://api.example:"), "cluster.server"),
+            (at("https://:443"), "cluster.server"),
+            (at("https://a:1:2"), "cluster.server"),
+            (at("https://[::1"), "cluster.server"),
+            (at("https://::1"), "cluster.server"),
+            (at("https://[].example"), "cluster.server"),
+            (at("https://[a]"), "cluster.server"),
             (at("https://api.example/path"), "cluster.server"),
             (at("https://api.example?a=b"), "cluster.server"),
             (at("https://api.example\\evil.example"), "cluster.server"),
@@ -519,10 +556,34 @@ mod tests {
             ["https://api.exam\u{1b}ple", "https://api.exam\nple", "https://u@api.example"]
         {
             let text = text(&cluster("SERVER", ""), CERTIFICATE);
-            let text = text.replace("'SERVER'", &serde_json::Value::from(server).to_string());
+            let text = text.replace("'SERVER'", &Value::from(server).to_string());
             let refusal = read(KubeconfigKind::Admin, text).expect_err(server);
             assert!(refusal.ends_with(" (cluster.server)"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn api_23_what_json_has_no_value_for_is_refused() {
+        let good = text(&cluster("https://api.example", ""), CERTIFICATE);
+        for (from, to) in [
+            ("U0VDUkVU", "18446744073709551616"),
+            ("namespace: web", "namespace: .inf"),
+            ("namespace: web", "namespace: web, 1: a"),
+            ("namespace: web", "namespace: !t web"),
+        ] {
+            let refusal = read(KubeconfigKind::Admin, good.replace(from, to)).expect_err(to);
+            assert!(refusal.starts_with("has a value that JSON does not have"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn api_23_what_cannot_be_written_as_a_file_of_its_own_is_refused() {
+        // A key that long can only stand alone, without a value.
+        let long = format!(", {}", "k".repeat(1_100));
+        let text = text(&cluster("https://api.example", &long), CERTIFICATE);
+        let parsed = read(KubeconfigKind::Admin, text).unwrap();
+        let failure = renamed(&parsed, "mine").expect_err("kubectl could not read it");
+        assert!(failure.message.contains("cannot be written"), "{}", failure.message);
     }
 
     #[test]
@@ -544,5 +605,117 @@ mod tests {
         );
         let login = read(KubeconfigKind::Login, text(&cluster("https://a", ""), COMMAND)).unwrap();
         assert!(login.client_key().is_none() && login.client_certificate().is_none());
+    }
+    /// Whether the fields that decide whom kubectl trusts, asks, runs and acts as are those that SKE issues.
+    fn is_as_issued(kind: KubeconfigKind, entries: &Value) -> bool {
+        let cluster = &entries["clusters"][0]["cluster"];
+        let user = &entries["users"][0]["user"];
+        let (exec, null) = (&user["exec"], Value::Null);
+        let url = reqwest::Url::parse(cluster["server"].as_str().unwrap_or_default());
+        // A number in the place of a name is none for this parser.
+        let is_host = url.map_or(true, |url| {
+            let whole = url.as_str().trim_end_matches('/').to_owned();
+            url.has_host()
+                && whole == format!("https://{}", url.authority())
+                && url.username().is_empty()
+                && url.password().is_none()
+        });
+        let cluster_keys = ["certificate-authority", "proxy-url", "tls-server-name"];
+        let user_keys = [
+            "client-certificate",
+            "client-key",
+            "tokenFile",
+            "token",
+            "username",
+            "password",
+            "auth-provider",
+            "as",
+            "as-uid",
+            "as-groups",
+            "as-user-extra",
+        ];
+        let certificate = ["client-certificate-data", "client-key-data"];
+        let signs_in = match kind {
+            KubeconfigKind::Admin => {
+                *exec == null && certificate.iter().all(|key| user[key].is_string())
+            }
+            KubeconfigKind::Login | KubeconfigKind::Idp => {
+                let args = ["ske", "kubeconfig", "login", "--idp"];
+                let given = exec["args"].as_array().unwrap();
+                exec["command"] == "stackit"
+                    && given.len() >= 3
+                    && args.starts_with(
+                        &given.iter().map(|arg| arg.as_str().unwrap()).collect::<Vec<_>>(),
+                    )
+                    && (exec["env"] == null || exec["env"] == json!([]))
+                    && certificate.iter().all(|key| user[key] == null)
+            }
+        };
+        is_host
+            && signs_in
+            && cluster_keys.iter().all(|key| cluster[key] == null)
+            && user_keys.iter().all(|key| user[key] == null)
+            && [&null, &json!(false)].contains(&&cluster["insecure-skip-tls-verify"])
+    }
+
+    #[test]
+    fn fuzz_kubeconfig_gate() {
+        let cluster = cluster("https://api.example:6443/", ", insecure-skip-tls-verify: false");
+        let idp = "exec: {apiVersion: client.authentication.k8s.io/v1, command: stackit, args: [ske, kubeconfig, login, --idp], \
+                   env: [], interactiveMode: Never, provideClusterInfo: true, installHint: Install it}";
+        let flow = [CERTIFICATE, COMMAND, idp].map(|user| text(&cluster, user));
+        let json = flow
+            .clone()
+            .map(|text| serde_json::to_string_pretty(&*parse_values(&text).unwrap()).unwrap());
+        let anchors = text("<<: *base, server: 'https://a'", CERTIFICATE);
+        let anchors = format!("x: &base {{certificate-authority-data: QUJD}}\n{anchors}");
+        let words = [
+            "token: t, ",
+            "as: root, ",
+            "as-groups: [system:masters], ",
+            "proxy-url: http://p, ",
+            "tls-server-name: b, ",
+            "insecure-skip-tls-verify: true, ",
+            "insecure-skip-tls-verify: 'true', ",
+            "certificate-authority: /etc/passwd, ",
+            "exec: {command: sh, args: [-c, id]}, ",
+            "client-key: /etc/shadow, ",
+            "tokenFile: /etc/shadow, ",
+            "auth-provider: {}, ",
+            "username: a, ",
+            "\"token\": \"t\", ",
+            "\"as\": \"root\", ",
+            "env: [{name: a, value: b}], ",
+            "command: sh, ",
+            "https://u:p@evil/",
+            "http://evil",
+            "https://a/b?c#d",
+            "\\x2f",
+            "TOKEN: t, ",
+            "/usr/bin/stackit",
+            "c",
+            "k",
+            "u",
+            "- {name: c, context: {cluster: k, user: u}}",
+            "{name: u, user: {token: t}}, ",
+            "<<: {token: t}, ",
+        ];
+        let kinds = select(vec![KubeconfigKind::Admin, KubeconfigKind::Login, KubeconfigKind::Idp]);
+        let seeds = flow.into_iter().chain(json).chain([anchors]);
+        fuzz(256, &(changed_text(seeds, &words), kinds), |(text, kind)| {
+            let Ok(parsed) = ParsedKubeconfig::read(kind, &Secret::new(text)) else {
+                return Ok(());
+            };
+            let Ok(file) = renamed(&parsed, "mine") else { return Ok(()) };
+            let values = parse_values(file.expose()).unwrap();
+            prop_assert!(is_as_issued(kind, &values), "{:?}", *values);
+            // What is written passes as well, and is the same.
+            let again = ParsedKubeconfig::read(kind, &file)
+                .map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
+            prop_assert_eq!(again.server(), parsed.server());
+            prop_assert_eq!(again.authorities(), parsed.authorities());
+            prop_assert!(again.client_key() == parsed.client_key());
+            Ok(())
+        });
     }
 }

@@ -314,6 +314,7 @@ mod tests {
     use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseEventKind};
     use proptest::prelude::*;
 
+    use crate::fuzz::{changed, fuzz};
     use crate::runtime::input::parser::{LONGEST_PASTE, Parser};
 
     fn key(code: KeyCode) -> Event {
@@ -464,29 +465,60 @@ mod tests {
         assert_eq!(text.len(), LONGEST_PASTE - 6);
     }
 
-    proptest! {
-        #![proptest_config(crate::property_cases(256))]
-
-        #[test]
-        fn tty_07_tty_13_pieces_give_what_the_whole_gives(
-            bytes in prop::collection::vec(
-                prop_oneof![Just(0x1b_u8), Just(b'['), Just(b'~'), Just(b'O'), b'0'..=b'9', any::<u8>()], 0..40),
-            cuts in prop::collection::vec(0_usize..40, 0..6),
-        ) {
-            let mut parser = Parser::default();
-            let mut whole = parser.feed(&bytes);
-            whole.extend(parser.expire());
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+    #[test]
+    fn tty_07_tty_13_fuzz_terminal_input() {
+        let seeds: Vec<Vec<u8>> = [
+            &b"jjkk/web\r\x1b"[..],
+            b"\x1b[A\x1bOB\x1b[1;5C\x1b\x1b[D\x1b[3~\x1b[[B\x1b[97;5u\x1bj",
+            b"\x1b[<65;10;5M\x1b[<0;999;1m\x1b[97;10;5M\x1b[Ma*%",
+            b"a\x1b[200~line\r\nq\x03\x1b[31m\x1b[201~b",
+            b"\x1b]11;rgb:1e1e/1e1e/1e1e\x1b\\\x1bP>|XTerm(377)\x1b\\\x1b_Gi=1;OK\x1b\\\x1b[?62;4;6c",
+            "\u{e9}\u{1f642}\u{65e5}".as_bytes(),
+        ].map(<[u8]>::to_vec).into();
+        let words = [
+            "\x1b",
+            "\x1b[",
+            "\x1bO",
+            "\x1b]",
+            "\x1bP",
+            "\x1b\\",
+            "\x1b[200~",
+            "\x1b[201~",
+            "\x1b[M",
+            "\x1b[<",
+            ";",
+            "~",
+            "\x07",
+            "\x03",
+            "\x1a",
+            "99999999999",
+            "u",
+            "M",
+            "R",
+            "?",
+        ];
+        let cuts = prop::collection::vec(any::<prop::sample::Index>(), 0..6);
+        fuzz(256, &(changed(seeds, &words), cuts), |(bytes, cuts)| {
+            let whole = parsed(&bytes);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
-            let mut events = Vec::new();
             let mut parser = Parser::default();
+            let mut events = Vec::new();
             for pair in cuts.windows(2) {
                 events.extend(parser.feed(&bytes[pair[0]..pair[1]]));
             }
             events.extend(parser.expire());
+            prop_assert!(events.len() <= bytes.len());
             prop_assert_eq!(events, whole);
             prop_assert_eq!(parser.patience(), None);
-        }
+            // Whatever came before, Ctrl-C arrives. Three bytes of it may belong to the mouse.
+            let mut parser = Parser::default();
+            parser.feed(&bytes);
+            let mut ended = parser.feed(&[3; 4]);
+            ended.extend(parser.expire());
+            prop_assert!(ended.contains(&parsed(b"\x03")[0]));
+            Ok(())
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -111,8 +112,12 @@ impl ClusterCredentials {
     }
 
     /// Issues a certificate for the API server.
-    pub fn issue_serving(&mut self, names: &[&str]) -> Result<ServingCertificate, rcgen::Error> {
-        self.generation(self.serving)?.issue_serving(names)
+    pub fn issue_serving(
+        &mut self,
+        names: &[&str],
+        host: IpAddr,
+    ) -> Result<ServingCertificate, rcgen::Error> {
+        self.generation(self.serving)?.issue_serving(names, host)
     }
 
     /// Signs claims with the present key; empty if the crypto library refuses.

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::domain::cluster::ClusterId;
+use crate::simulator::http::accept;
 use crate::simulator::kubernetes::handler::{ApiConnection, handle};
 use crate::simulator::kubernetes::ports::ReservedPort;
 use crate::simulator::kubernetes::tls::{TlsMaterial, build_material};
@@ -63,10 +64,8 @@ async fn run_listener(shared: Arc<Shared>, id: ClusterId, mut port: ReservedPort
                     continue;
                 };
                 tokio::select! {
-                    accepted = listener.accept() => {
-                        if let Ok((stream, _)) = accepted {
-                            accept_connection(&shared, &id, stream, &mut known, &mut connections);
-                        }
+                    stream = accept(&shared.clock, || listener.accept()) => {
+                        accept_connection(&shared, &id, stream, &mut known, &mut connections);
                     }
                     Some(_) = connections.join_next() => {}
                     () = &mut change => {}
@@ -86,7 +85,7 @@ async fn run_listener(shared: Arc<Shared>, id: ClusterId, mut port: ReservedPort
                 let mut held = Vec::new();
                 loop {
                     tokio::select! {
-                        accepted = listener.accept() => held.extend(accepted.ok()),
+                        stream = accept(&shared.clock, || listener.accept()) => held.push(stream),
                         () = &mut change => break,
                     }
                 }
@@ -121,6 +120,7 @@ fn evaluate(
 ) -> (ListenerMode, Option<Timestamp>, Option<watch::Receiver<()>>) {
     let now = shared.clock.now();
     let mut state = shared.lock();
+    let host = state.ports.host;
     let fault = state.faults.unreachable(id, now);
     let Some(cluster) = state.cloud.cluster_mut(id) else {
         return (ListenerMode::Refuse, None, None);
@@ -134,7 +134,7 @@ fn evaluate(
         return (ListenerMode::Refuse, cluster.next_due(), changes);
     }
     let current = known.filter(|known| known.rollout == cluster.api_server_rollout());
-    match current.map_or_else(|| build_material(cluster), |known| Ok(known.clone())) {
+    match current.map_or_else(|| build_material(cluster, host), |known| Ok(known.clone())) {
         Ok(material) => (ListenerMode::Serve(Box::new(material)), None, changes),
         Err(_) => (ListenerMode::Refuse, None, changes),
     }

@@ -1,8 +1,8 @@
-//! The TCP ports of clusters' API servers on loopback, each the same for as long as the simulator runs.
+//! The TCP ports of clusters' API servers, each the same for as long as the simulator runs.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::AbortHandle;
@@ -10,24 +10,31 @@ use tokio::task::AbortHandle;
 use crate::domain::cluster::ClusterId;
 
 /// The ports by cluster, and the tasks that serve them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ApiServerPorts {
+    /// Where they listen, as the cloud's own APIs do.
+    pub host: IpAddr,
     ports: BTreeMap<ClusterId, u16>,
     unserved: Vec<(ClusterId, ReservedPort)>,
     listeners: Vec<AbortHandle>,
 }
 
 impl ApiServerPorts {
-    /// The port of a cluster's API server, reserved on the first call.
-    pub fn port(&mut self, id: &ClusterId) -> io::Result<u16> {
+    /// No cluster has a port yet.
+    pub fn new(host: IpAddr) -> Self {
+        Self { host, ports: BTreeMap::new(), unserved: Vec::new(), listeners: Vec::new() }
+    }
+
+    /// The address of a cluster's API server, reserved on the first call.
+    pub fn address(&mut self, id: &ClusterId) -> io::Result<SocketAddr> {
         if let Some(port) = self.ports.get(id) {
-            return Ok(*port);
+            return Ok((self.host, *port).into());
         }
-        let reserved = ReservedPort::new()?;
-        let port = reserved.address.port();
-        self.ports.insert(id.clone(), port);
+        let reserved = ReservedPort::new(self.host)?;
+        let address = reserved.address;
+        self.ports.insert(id.clone(), address.port());
         self.unserved.push((id.clone(), reserved));
-        Ok(port)
+        Ok(address)
     }
 
     /// Lets `serve` start a task for every port that has none.
@@ -57,15 +64,15 @@ enum PortState {
 }
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
 impl ReservedPort {
-    fn new() -> io::Result<Self> {
-        let listener = bind((Ipv4Addr::LOCALHOST, 0).into())?.listen(1024)?;
+    fn new(host: IpAddr) -> io::Result<Self> {
+        let listener = bind((host, 0).into())?.listen(1024)?;
         Ok(Self { address: listener.local_addr()?, state: PortState::Listening(listener) })
     }
 

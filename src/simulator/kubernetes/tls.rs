@@ -3,6 +3,7 @@
 //! A real kube-apiserver does not refuse unknown clients in the handshake: it requests a certificate, checks that the
 //! client holds its key, and answers 401.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -85,7 +86,7 @@ impl ClientCertVerifier for AnyClientCertificate {
 }
 
 /// What the present rollout of a cluster's API server needs.
-pub fn build_material(cluster: &mut SimulatedCluster) -> anyhow::Result<TlsMaterial> {
+pub fn build_material(cluster: &mut SimulatedCluster, host: IpAddr) -> anyhow::Result<TlsMaterial> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     for der in cluster.credentials.client_authorities()? {
@@ -96,7 +97,7 @@ pub fn build_material(cluster: &mut SimulatedCluster) -> anyhow::Result<TlsMater
         WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider)).build()?;
     let name = cluster.api_server_name();
     let names = [&*name, "localhost", "kubernetes", "kubernetes.default.svc"];
-    let serving = cluster.credentials.issue_serving(&names)?;
+    let serving = cluster.credentials.issue_serving(&names, host)?;
     let config = |accepts| -> Result<Arc<ServerConfig>, Error> {
         let verifier = AnyClientCertificate { verifier: Arc::clone(&verifier), accepts };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(serving.key.clone()));

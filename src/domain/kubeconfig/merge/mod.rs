@@ -85,6 +85,13 @@ pub struct Survey {
     pub dropped: Vec<String>,
 }
 
+impl Survey {
+    /// Whether what the person added to the entries stays: those of another cluster are replaced whole.
+    fn keeps(&self) -> bool {
+        !matches!(self.owner, EntryOwner::Another(_))
+    }
+}
+
 const LISTS: [(&str, &str); 3] =
     [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
 
@@ -98,7 +105,12 @@ pub fn survey(existing: &str, query: &MergeQuery) -> Result<Survey, Failure> {
     let file = ReadFile::read(without_mark(existing).1)?;
     let mut survey = survey_entries(&file, &query.context, &query.known)?;
     let entries = sample_entries(query.kind, &query.context);
-    survey.dropped = merge_entries(file, entries, &query.context, query.make_current, &survey)?.1;
+    let merged = |keeps| merge_entries(&file, &entries, &query.context, query.make_current, keeps);
+    survey.dropped = merged(survey.keeps())?.1;
+    if !survey.taken.is_empty() {
+        // Whose entries they are may turn out otherwise by what is issued.
+        merged(!survey.keeps())?;
+    }
     Ok(survey)
 }
 
@@ -335,23 +347,21 @@ pub fn merge(
     }
     let entries = fresh.entries(&options.context)?;
     let (text, dropped) =
-        merge_entries(file, entries, &options.context, options.make_current, &found)?;
+        merge_entries(&file, &entries, &options.context, options.make_current, found.keeps())?;
     Ok(Merged { text: Secret::new(format!("{mark}{}", *text)), dropped })
 }
 
 /// The merged text, and which fields of replaced entries are gone.
 fn merge_entries(
-    file: ReadFile<'_>,
-    entries: Entries,
+    file: &ReadFile<'_>,
+    entries: &Entries,
     context: &str,
     make_current: bool,
-    found: &Survey,
+    keeps: bool,
 ) -> Result<(Zeroizing<String>, Vec<String>), Failure> {
     if file.root.is_none() {
-        return Ok((new_document(file.text, &entries, context)?, Vec::new()));
+        return Ok((new_document(file.text, entries, context)?, Vec::new()));
     }
-    // What the person added to an entry of this cluster stays.
-    let keeps = !matches!(found.owner, EntryOwner::Another(_));
     let mut dropped = Vec::new();
     let mut text = Zeroizing::new(file.text.to_owned());
     for ((list, entry), (_, word)) in entries.iter().zip(LISTS) {

@@ -9,9 +9,10 @@ use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::parse_values;
 use crate::domain::kubeconfig::{
     ClusterIdentity, KubeconfigKind, MergeOptions, MergeQuery, MergeRefusal, ParsedKubeconfig,
-    merge, survey,
+    contents_of_file, entries_named, merge, survey,
 };
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretValue};
+use crate::fuzz::{changed_text, fuzz};
 
 const SERVER: &str = "https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
 
@@ -42,18 +43,17 @@ fn query(context: &str, kind: KubeconfigKind, make_current: bool) -> MergeQuery 
 /// Merges, and checks what holds for every file: what the sample of the survey tells, that foreign entries have the same
 /// values, and that no line is lost.
 fn merged(text: &str, context: &str, make_current: bool) -> Result<String, Failure> {
-    let told = survey(text, &query(context, KubeconfigKind::Admin, make_current));
+    // Nothing is issued for a file that the survey refuses.
+    let told = survey(text, &query(context, KubeconfigKind::Admin, make_current))?;
     let fresh = fresh(KubeconfigKind::Admin);
     let merged = match merge(text, &fresh, &options(context, make_current)) {
         Ok(merged) => merged.text.expose().to_owned(),
         Err(MergeRefusal::Refused(failure)) => {
-            assert!(told.is_err(), "known only after issuing: {failure}\n{text}");
-            return Err(failure);
+            panic!("known only after issuing: {failure}\n{text}")
         }
         Err(MergeRefusal::Taken(taken)) => panic!("{taken:?}"),
     };
-    assert!(told.is_ok(), "{told:?}");
-    let (before, after) = (parse_values(text).unwrap(), parse_values(&merged).unwrap());
+    let (before, after) = (values_of(text), values_of(&merged));
     for (list, _) in super::LISTS {
         assert_eq!(others(&before, list, context), others(&after, list, context), "{merged}");
         let is_own = |entry: &&Value| entry["name"] == json!(context);
@@ -65,12 +65,16 @@ fn merged(text: &str, context: &str, make_current: bool) -> Result<String, Failu
         }
     }
     let current = after.get("current-context");
-    if make_current || before.is_null() {
+    if make_current || told.blank {
         assert_eq!(current, Some(&json!(context)));
     } else {
         assert_eq!(current, before.get("current-context"));
     }
     Ok(merged)
+}
+
+fn values_of(text: &str) -> SecretValue {
+    parse_values(super::without_mark(text).1).unwrap()
 }
 
 fn others(values: &Value, list: &str, context: &str) -> Vec<Value> {
@@ -143,6 +147,74 @@ proptest! {
         }
         prop_assert!(line_end != "\r" || !merged.contains('\n'), "{merged:?}");
     }
+}
+
+#[test]
+fn fuzz_kubeconfig_merge() {
+    let custom = CUSTOM.replace("SERVER", SERVER);
+    let seeds = [
+        format!(
+            "{HEAD}{ONE}users:\n- name: b\n  user:\n    token: |-\n      abc\n      def\ncurrent-context: b # now\n"
+        ),
+        format!("\u{feff}{HEAD}{custom}").replace('\n', "\r\n"),
+        format!(
+            "{HEAD}extensions: [{{name: x, extension: {{a: 0x1F, b: !!binary QUJD, 1: yes, c: !t 2.50}}}}]\n{ONE}---\n"
+        ),
+        format!("{HEAD}clusters: []\ncontexts:\nusers: ~\npreferences: {{}}\n"),
+        format!(
+            "{HEAD}x: &a {{user: &t {{token: >+\n      t\n\n}}}}\nusers:\n- &u\n  name: b\n  user: *t\n  # about b\n\n# end\n"
+        ),
+        serde_json::to_string_pretty(&*parse_values(&custom).unwrap()).unwrap(),
+        format!(
+            "{{clusters: [{{name: alpha, cluster: {{server: '{SERVER}'}}}},\n {{name: 'b'}}], contexts: [], users: []}}\n"
+        ),
+        "# nothing yet\n".to_owned(),
+        custom,
+    ];
+    let words = [
+        "clusters:\n",
+        "contexts:\n",
+        "users: &l\n",
+        "current-context: |\n  b\n",
+        "alpha",
+        "name: alpha",
+        "name",
+        "{name: b, user: {token: t}}",
+        "cluster: {server: h}",
+        "extensions: [{name: x}]",
+        "kind: List",
+        "\n\n  # c\n",
+        "    ",
+        "apiVersion: v1",
+        SERVER,
+        "*t",
+        "*u",
+        "- &a\n  ",
+        "'a\n\n  b'",
+        "\"a\\\n  b\"",
+        "? [a]\n: b\n",
+    ];
+    let contexts = select(vec!["alpha", "b", "new: # \"'", "~", "\u{e4} b"]);
+    let input = (changed_text(seeds, &words), contexts, any::<bool>());
+    fuzz(256, &input, |(text, context, make_current)| {
+        let known = ClusterIdentity::Server(SERVER.to_owned());
+        contents_of_file(&text, &known);
+        entries_named(&text, context, &known);
+        let Ok(once) = merged(&text, context, make_current) else { return Ok(()) };
+        let before = values_of(&text);
+        let is_filled = |(list, _): &(&str, &str)| !super::items(&before, list).is_empty();
+        let is_there = |(list, _): &(&str, &str)| before[*list].to_string().contains(context);
+        let adds = super::LISTS.iter().all(is_filled) && !super::LISTS.iter().any(is_there);
+        let mut rest = once.bytes();
+        let only_adds = text.bytes().all(|byte| rest.any(|other| other == byte));
+        prop_assert!(!adds || make_current || only_adds, "{once}");
+        // What was merged is there already.
+        let twice = merged(&once, context, make_current);
+        prop_assert_eq!(twice.as_ref(), Ok(&once));
+        let login = merge(&once, &fresh(KubeconfigKind::Login), &options(context, make_current));
+        prop_assert!(login.is_ok(), "{login:?}");
+        Ok(())
+    });
 }
 
 #[test]
@@ -295,6 +367,13 @@ fn file_24_what_is_refused_is_refused_with_the_persons_own_line() {
         );
         assert!(failure.message.contains(part), "{}", failure.message);
     }
+}
+
+#[test]
+fn cred_09_a_file_that_cannot_be_changed_whoever_owns_the_entry_is_known_before() {
+    let text = format!("{HEAD}{ONE}users:\n- name: b\n  user:\n(    token: |-\n      abc\n");
+    let failure = merged(&text, "b", false).unwrap_err();
+    assert!(failure.message.starts_with("line 8: user b cannot be changed"), "{failure}");
 }
 
 #[test]
