@@ -340,7 +340,7 @@ fn fuzz_certificates() {
     );
     fuzz(256, &prop_oneof![of_der.prop_map(|der| pem(&der)), of_pem], |pem| {
         let text = STANDARD.encode(&pem);
-        if let Ok(facts) = CredentialFacts::read(&text, Some(&text)) {
+        if let Ok(facts) = CredentialFacts::read("", &text, Some(&text)) {
             let client = facts.client.unwrap();
             prop_assert_eq!(crate::domain::text::clean(&client.issuer), client.issuer);
             prop_assert!(!facts.authorities.is_empty());
