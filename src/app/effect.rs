@@ -8,6 +8,7 @@ use crate::app::requests::RequestId;
 use crate::app::session::window::WindowStatus;
 use crate::domain::action::Action;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::credential::KubeconfigLocation;
 use crate::domain::kubeconfig::{
     FileTarget, KubeconfigKind, MergeOptions, MergeQuery, ParsedKubeconfig,
 };
@@ -61,6 +62,8 @@ pub enum Request {
     },
     /// Read which credentials the kubeconfig files of this machine hold, and these files (`Inventory`).
     ReadInventory(Vec<String>),
+    /// Try credentials of this machine (`Tried`).
+    TryCredentials(Vec<KubeconfigLocation>),
     /// Observe a cluster through its own API until `Effect::Unobserve` (`ObservedCluster`, again and again).
     Observe {
         cluster: Box<Cluster>,
@@ -118,6 +121,7 @@ impl Request {
             | Self::List(_)
             | Self::Read(_)
             | Self::ReadInventory(_)
+            | Self::TryCredentials(_)
             | Self::Observe { .. }
             | Self::Plan { .. }
             | Self::CopySecret(_)

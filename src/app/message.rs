@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::app::requests::RequestId;
 use crate::app::settings::Background;
 use crate::domain::cluster::{Cluster, ProjectId};
-use crate::domain::credential::{Credentials, FoundFile, Issuance};
+use crate::domain::credential::{Credentials, FoundFile, Issuance, KubeconfigLocation, Trial};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, ParsedKubeconfig, Plan, Saved};
@@ -56,6 +56,8 @@ pub enum Answer {
     Action(Result<Option<String>, Failure>),
     /// To `Request::ReadInventory`.
     Inventory(Vec<FoundFile>),
+    /// To `Request::TryCredentials`: what came of each.
+    Tried(Vec<(KubeconfigLocation, Trial)>),
     /// To `Request::Plan`: what the destination looks like.
     Plan(Result<Box<Plan>, Failure>),
     /// To `Request::Issue`.

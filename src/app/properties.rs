@@ -21,7 +21,7 @@ use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
-use crate::domain::credential::{Credentials, KubeconfigLocation};
+use crate::domain::credential::{Credentials, KubeconfigLocation, Trial};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
 use crate::domain::identity::Identity;
@@ -251,6 +251,10 @@ impl Environment {
             }
             Request::Act { .. } => Answer::Action(if works { Ok(None) } else { Err(broken()) }),
             Request::ReadInventory(_) => Answer::Inventory(Vec::new()),
+            Request::TryCredentials(places) => {
+                let trial = if works { Trial::Accepted } else { Trial::NoAnswer(String::new()) };
+                Answer::Tried(places.into_iter().map(|place| (place, trial.clone())).collect())
+            }
             Request::Observe { .. } => {
                 Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
             }

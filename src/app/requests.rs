@@ -43,6 +43,8 @@ pub enum RequestOwner {
     },
     /// The kubeconfig files of this machine.
     Inventory,
+    /// Credentials that are tried after a rotation was completed.
+    Trials(ClusterId),
     /// What a destination looks like, for a kubeconfig form.
     Plan(DialogId),
     Kubeconfig(Box<KubeconfigRequest>),

@@ -26,11 +26,11 @@ use crate::app::screen::Screen;
 use crate::app::session::window::window_status;
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{actions, fleet, kubeconfig, log, menus, rotation};
-use crate::domain::cluster::ClusterId;
+use crate::app::{actions, credentials, fleet, kubeconfig, log, menus, rotation};
+use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::{Outcome, Record};
-use crate::domain::rotation::{Phase, Step};
+use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::text::clean;
 
 /// Longest paste that a text field takes, in characters.
@@ -228,6 +228,10 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             rotation::update::inventory_read(&mut state.rotation, &files, cx);
             state.inventory.files = Some(files);
         }
+        (RequestOwner::Trials(id), Answer::Tried(tried)) => {
+            let label = state.fleet.label(&id);
+            credentials::update::tried(&mut state.inventory, (&id, label), tried, cx);
+        }
         (RequestOwner::Plan(dialog), Answer::Plan(result)) => {
             let form = state.kubeconfig.form_of(dialog);
             if let Some(form) = form.filter(|form| form.plan_request == request) {
@@ -333,6 +337,7 @@ fn broken(
         RequestOwner::Identity
         | RequestOwner::ProjectNames
         | RequestOwner::Inventory
+        | RequestOwner::Trials(_)
         | RequestOwner::Copy(_)
         | RequestOwner::ClearClipboard
         | RequestOwner::Log
@@ -363,6 +368,12 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             if changed {
                 observing::cluster_read(&mut state.nodes, fleet, &cluster, cx);
             }
+            let known = state.known_credentials(&Cluster {
+                rotation: Rotation { phase: Phase::Prepared, ..cluster.rotation.clone() },
+                ..(*cluster).clone()
+            });
+            let cx = context!(state, out);
+            credentials::update::cluster_read(&mut state.inventory, &cluster, known, cx);
         }
         Event::ClusterNotRead { cluster, request, failure } => {
             let read = (&cluster, request);
@@ -422,6 +433,7 @@ fn forget(state: &mut State, out: &mut Outbox, id: &ClusterId, why: &str) {
     let cx = context!(state, out);
     delivery::forget(&mut state.kubeconfig, id, why, cx);
     observing::remove(&mut state.nodes, id, cx);
+    state.inventory.forget(id);
 }
 
 /// The known kubeconfigs changed: updates rows and the open dialog.
@@ -562,6 +574,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             | RequestOwner::Clusters(_)
             | RequestOwner::Cluster(_)
             | RequestOwner::Inventory
+            | RequestOwner::Trials(_)
             | RequestOwner::Plan(_)
             | RequestOwner::Copy(_)
             | RequestOwner::ClearClipboard

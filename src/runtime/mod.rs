@@ -14,6 +14,7 @@ pub mod perform;
 pub mod signals;
 pub mod stop;
 pub mod terminal;
+pub mod trials;
 pub mod watchdog;
 
 use std::collections::VecDeque;

@@ -36,6 +36,7 @@ use crate::runtime::log::LogBuffer;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
+use crate::runtime::trials::try_place;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
@@ -275,6 +276,14 @@ impl Performer {
                 let find = move || kubeconfigs.find_all(&more);
                 Answer::Inventory(self.run_blocking("kubeconfigs of this machine", find).await?)
             }
+            Request::TryCredentials(places) => {
+                let mut tried = Vec::new();
+                for place in places {
+                    let trial = try_place(&place, &services.kubeconfigs, &services.clock).await;
+                    tried.push((place, trial));
+                }
+                Answer::Tried(tried)
+            }
             Request::Plan { file, query } => {
                 let plan = self.plan(file, query).await;
                 Answer::Plan(plan.map(Box::new))
@@ -495,6 +504,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Rotate { .. } => "rotate",
         Request::Act { .. } => "act",
         Request::ReadInventory(_) => "read kubeconfigs",
+        Request::TryCredentials(_) => "try credentials",
         Request::Observe { .. } => "observe",
         Request::Plan { .. } => "plan kubeconfig file",
         Request::Issue { .. } => "issue kubeconfig",
@@ -530,6 +540,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::Rotation(RotateOutcome::Accepted { .. } | RotateOutcome::Changed(_))
         | Answer::Action(Ok(_))
         | Answer::Inventory(_)
+        | Answer::Tried(_)
         | Answer::Plan(Ok(_))
         | Answer::Kubeconfig(Ok(_))
         | Answer::Saved(Ok(_) | Err(NotSaved::Changed(_) | NotSaved::Taken(_)))

@@ -317,7 +317,7 @@ async fn complete_ends_old_credentials_and_observing_continues() {
     assert!(matches!(&refused, kube::Error::Api(status) if status.code == 401), "{refused:?}");
     works(&old).await.unwrap_err();
     journey.pass(10, 6).await;
-    assert_eq!(journey.simulator.open_watches(), 12);
+    assert_eq!(journey.simulator.open_watches(), 15);
     journey.shows("─ live ─");
     journey.shows("■ 3 new");
 }
@@ -394,7 +394,7 @@ async fn returning_soon_reuses_the_kubeconfig() {
     for _ in 0..5 {
         journey.press("<esc>").await;
         journey.pass(10, 4).await;
-        assert_eq!(journey.simulator.open_watches(), 12, "it lingers");
+        assert_eq!(journey.simulator.open_watches(), 15, "it lingers");
         journey.press("<enter>3").await;
         journey.pass(5, 1).await;
     }

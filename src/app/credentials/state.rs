@@ -1,21 +1,50 @@
-//! What the kubeconfig files of this machine hold, and the place in the list of a cluster's credentials.
+//! What the kubeconfig files of this machine hold, what was foretold of it, and the place in the list of a cluster's
+//! credentials.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::credential::FoundFile;
+use jiff::Timestamp;
+
+use crate::domain::cluster::ClusterId;
+use crate::domain::credential::{FoundFile, KubeconfigLocation, Trial, Verdict};
 
 /// What the kubeconfig files of this machine hold.
 #[derive(Debug, Clone, Default)]
 pub struct InventoryState {
     /// `None` until they were read.
     pub files: Option<Arc<Vec<FoundFile>>>,
+    /// What was foretold of each rotation that was seen open.
+    pub foretold: BTreeMap<ClusterId, Foretold>,
+    /// What came of trying, after the last rotation that was completed.
+    pub trials: BTreeMap<ClusterId, Vec<(KubeconfigLocation, Trial)>>,
     /// Row under the cursor of the credentials tab.
     pub cursor: usize,
+}
+
+/// What was foretold of a rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foretold {
+    /// `lastInitiationTime` of the rotation.
+    pub start: Timestamp,
+    pub verdicts: Vec<(KubeconfigLocation, Verdict)>,
 }
 
 impl InventoryState {
     /// Another cluster or tab begins at its first row.
     pub fn rewind(&mut self) {
         self.cursor = 0;
+    }
+
+    /// What came of trying a credential.
+    pub fn trial(&self, id: &ClusterId, place: &KubeconfigLocation) -> Option<&Trial> {
+        let mut tried = self.trials.get(id)?.iter();
+        tried.find(|(tried, _)| tried.is_same_entry(place)).map(|(_, trial)| trial)
+    }
+
+    /// Nothing is known of a cluster any more.
+    pub fn forget(&mut self, id: &ClusterId) {
+        self.foretold.remove(id);
+        self.trials.remove(id);
     }
 }

@@ -1,7 +1,8 @@
 //! Texts about credentials: what becomes of them, and why.
 
+use crate::app::credentials::proof::Proof;
 use crate::app::texts::texts;
-use crate::domain::credential::{Bundle, Evidence, Generation, StaleToken, Verdict};
+use crate::domain::credential::{Bundle, Evidence, Generation, StaleToken, Trial, Verdict};
 use crate::domain::rotation::Phase;
 
 texts! {
@@ -79,6 +80,18 @@ texts! {
     TOKEN_NOT_USED = "no use recorded";
     old_authority(pods) = "{pods}: started before the namespace got the new certificate authority; restart before complete";
 
+    foretold_to_survive(all, count) = "{all} foretold to keep working: {count} accepted";
+    foretold_to_break(all, count) = "{all} foretold to break: {count} refused";
+    foretold_open(count) = "{count} not told by trying";
+    NOTHING_TRIED = "no credential of this machine to try";
+    proof_differs(summary, places) = "{summary}; AGAINST the verdict: {places}";
+    of_cluster(cluster, text) = "{cluster}: {text}";
+    PROOF_HINT = "Report this with `skeys credentials CLUSTER --try -o json`, which holds no secret";
+    tried_accepted(why) = "{why}; tried: accepted";
+    tried_refused(why, reason) = "{why}; tried: refused ({reason})";
+    tried_no_answer(why, reason) = "{why}; tried without an answer ({reason})";
+    not_tried(why, reason) = "{why}; not tried: {reason}";
+
     KUBECONFIGS = "kubeconfigs";
     AUTHORITIES = "certificate authorities";
     SIGNING_KEY = "service-account key";
@@ -115,6 +128,34 @@ pub fn evidence(all: &[Evidence]) -> String {
         return ITS_RECORD.to_owned();
     }
     all.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// Why, and what came of trying.
+pub fn evidence_and_trial(all: &[Evidence], trial: Option<&Trial>) -> String {
+    let why = evidence(all);
+    match trial {
+        None => why,
+        Some(Trial::Accepted) => tried_accepted(why),
+        Some(Trial::Refused(reason)) => tried_refused(why, reason),
+        Some(Trial::NoAnswer(reason)) => tried_no_answer(why, reason),
+        Some(Trial::NotTried(reason)) => not_tried(why, reason),
+    }
+}
+
+/// What trying showed, in clauses.
+pub fn proof(proof: &Proof) -> String {
+    let Proof { to_survive, survived, to_break, broke, open } = *proof;
+    let mut clauses = Vec::new();
+    if to_survive > 0 {
+        clauses.push(foretold_to_survive(to_survive, survived));
+    }
+    if to_break > 0 {
+        clauses.push(foretold_to_break(to_break, broke));
+    }
+    if open > 0 {
+        clauses.push(foretold_open(open));
+    }
+    if clauses.is_empty() { NOTHING_TRIED.to_owned() } else { clauses.join("; ") }
 }
 
 fn one(evidence: &Evidence) -> String {

@@ -1,13 +1,20 @@
-//! Reads the kubeconfig files of this machine, and moves in the list of a cluster's credentials.
+//! Reads the kubeconfig files of this machine, moves in the list of a cluster's credentials, and tries after a rotation
+//! what was foretold of them.
 
 use crate::app::context::UpdateContext;
-use crate::app::credentials::state::InventoryState;
+use crate::app::credentials::proof::Proof;
+use crate::app::credentials::state::{Foretold, InventoryState};
+use crate::app::credentials::text;
 use crate::app::effect::Request;
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::Metrics;
-use crate::domain::credential::Credentials;
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation, Trial, Verdict};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::record::Outcome;
+use crate::domain::rotation::Phase;
 
 /// Reads the files anew: the usual ones, the configured ones, and those that skeys wrote.
 pub fn read(credentials: &Credentials, cx: &mut UpdateContext<'_>) {
@@ -21,4 +28,66 @@ pub fn run(inventory: &mut InventoryState, command: Command, metrics: &Metrics) 
     if let Some(next) = moved(command, inventory.cursor.min(last), metrics.page(), last) {
         inventory.cursor = next;
     }
+}
+
+/// A reading came. While a rotation is open, what is `known` of it is foretold; once it is completed, that is tried.
+pub fn cluster_read(
+    inventory: &mut InventoryState,
+    cluster: &Cluster,
+    known: Vec<KnownCredential>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let id = &cluster.id;
+    let Some(start) = cluster.rotation.initiated else { return };
+    match cluster.rotation.phase {
+        Phase::Preparing | Phase::Prepared => {
+            let known = known.into_iter().filter(|known| known.verdict != Verdict::Expired);
+            let verdicts = known.map(|known| (known.place, known.verdict)).collect();
+            inventory.foretold.insert(id.clone(), Foretold { start, verdicts });
+            inventory.trials.remove(id);
+        }
+        Phase::Completed if !inventory.trials.contains_key(id) => {
+            let foretold = inventory.foretold.get(id).filter(|foretold| foretold.start == start);
+            let places = foretold.into_iter().flat_map(|foretold| &foretold.verdicts);
+            let places: Vec<KubeconfigLocation> = places.map(|(place, _)| place.clone()).collect();
+            if !places.is_empty() {
+                inventory.trials.insert(id.clone(), Vec::new());
+                cx.request(RequestOwner::Trials(id.clone()), Request::TryCredentials(places));
+            }
+        }
+        Phase::Completed | Phase::Completing | Phase::Never | Phase::Unknown(_) => {}
+    }
+}
+
+/// What came of trying: compared with what was foretold, recorded, and loud where it differs.
+pub fn tried(
+    inventory: &mut InventoryState,
+    (id, label): (&ClusterId, String),
+    tried: Vec<(KubeconfigLocation, Trial)>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let verdicts = inventory.foretold.get(id).map(|foretold| foretold.verdicts.clone());
+    let mut counts = Proof::default();
+    let mut differing = Vec::new();
+    for (place, verdict) in verdicts.into_iter().flatten() {
+        let Some((_, trial)) = tried.iter().find(|(tried, _)| *tried == place) else { continue };
+        let is_as_foretold = counts.count(verdict, trial);
+        if !is_as_foretold {
+            differing.push(place.words());
+        }
+    }
+    let summary = text::proof(&counts);
+    let text = match differing.as_slice() {
+        [] => summary,
+        places => text::proof_differs(summary, places.join(", ")),
+    };
+    let record = cx.record(Some(id), "credentials", Outcome::Seen, text.clone());
+    cx.journal(record);
+    if differing.is_empty() {
+        cx.observation(text::of_cluster(label, text));
+    } else {
+        let problem = Failure::new(FailureKind::Refused, text::of_cluster(label, text));
+        cx.error(problem.hint(text::PROOF_HINT));
+    }
+    inventory.trials.insert(id.clone(), tried);
 }

@@ -49,6 +49,17 @@ impl KubeconfigLocation {
         }
     }
 
+    /// Whether both are one entry of one file.
+    pub fn is_same_entry(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::File { path, context, .. },
+                Self::File { path: other_path, context: other_context, .. },
+            ) => path == other_path && context == other_context,
+            _ => false,
+        }
+    }
+
     /// Whether what goes here takes the place of what went there.
     pub fn replaces(&self, earlier: &Self) -> bool {
         match (self, earlier) {

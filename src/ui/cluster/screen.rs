@@ -55,10 +55,6 @@ pub fn draw(
         nodes::tab::draw(state, theme, frame, body, entry, metrics);
         return;
     }
-    if let (Tab::Credentials, Some(entry)) = (tab, entry) {
-        credentials::tab::draw(state, theme, frame, body, entry, metrics);
-        return;
-    }
     if tab == Tab::Activity {
         activity::screen::draw_records(state, theme, frame, body, metrics);
         return;
@@ -75,6 +71,10 @@ pub fn draw(
         inner = block.inner(body);
         inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
         frame.render_widget(block, body);
+    }
+    if let (Tab::Credentials, Some(entry)) = (tab, entry) {
+        credentials::tab::draw(state, theme, frame, inner, entry, metrics);
+        return;
     }
     let columns = usize::from(inner.width);
     let lines = match (tab, entry) {

@@ -30,7 +30,7 @@ pub fn draw(
     entry: &Entry,
     metrics: &mut Metrics,
 ) {
-    let columns = usize::from(area.width).saturating_sub(2);
+    let columns = usize::from(area.width);
     let rows = usize::from(area.height);
     let known = state.known_credentials(&entry.cluster);
     metrics.scroll_last = known.len().saturating_sub(1);
@@ -41,7 +41,8 @@ pub fn draw(
     let mut detail = Vec::new();
     if let Some(known) = known.get(selected) {
         head.push(list.remove(0));
-        let why = text::evidence(&known.evidence);
+        let trial = state.inventory.trial(&entry.cluster.id, &known.place);
+        let why = text::evidence_and_trial(&known.evidence, trial);
         detail.extend(indented(theme, &why, columns, Tone::Dim));
     } else {
         let none = if state.inventory.files.is_some() { text::NONE_FOUND } else { text::READING };
@@ -59,8 +60,7 @@ pub fn draw(
     lines.push(Line::default());
     lines.extend(below);
     lines.truncate(rows);
-    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-    frame.render_widget(Text::from(lines), inner);
+    frame.render_widget(Text::from(lines), area);
     let bar = Rect {
         x: area.right().saturating_sub(1),
         y: area.y + crate::ui::text::cells(top),

@@ -321,6 +321,7 @@ fn findings(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'
                 .into_iter()
                 .find(|(mark, _, _)| *mark == finding.mark())
                 .unwrap_or((FindingMark::Unknowable, "?", Tone::Dim));
+            let tone = if finding.breaks() { Tone::Bad } else { tone };
             marked(theme, sign, tone, &findings_text::finding(finding), columns)
         })
         .collect()

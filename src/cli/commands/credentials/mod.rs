@@ -14,17 +14,17 @@ use crate::cli::args::Format;
 use crate::cli::commands::wait::list_scopes;
 use crate::cli::commands::wait::search::{Search, SearchResult};
 use crate::cli::commands::wait::target::Target;
-use crate::clients::kubernetes::{ObserverTarget, observe, try_credential};
+use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::cluster::{Cluster, ClusterName, Scope};
 use crate::domain::credential::{
-    Credentials, FoundFile, KnownCredential, KubeconfigLocation, Reference, StaleToken, Trial,
-    Verdict, pods_with_old_authority, restarted_by, stale_tokens,
+    Credentials, FoundFile, KnownCredential, Reference, StaleToken, Trial, Verdict,
+    pods_with_old_authority, restarted_by, stale_tokens,
 };
 use crate::domain::kubectl::Kubectl;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
-use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
+use crate::runtime::trials::try_place;
 use crate::store::kubeconfigs::Kubeconfigs;
 
 /// Exit status when something stops working on *complete*, or does so already.
@@ -111,7 +111,7 @@ pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), S
     let mut known = Vec::new();
     for one in services.credentials.inventory(&cluster, &services.files, keys, now) {
         let trial = match &services.tries {
-            Some(kubeconfigs) => Some(try_one(&one, kubeconfigs, &services.clock).await),
+            Some(kubeconfigs) => Some(try_place(&one.place, kubeconfigs, &services.clock).await),
             None => None,
         };
         known.push((one, trial));
@@ -120,18 +120,6 @@ pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), S
     let report = Report { cluster, now, known, files: services.files, inside };
     let status = if report.breaks() { BREAKS } else { 0 };
     Ok((render::report(&report, order.format), status))
-}
-
-async fn try_one(known: &KnownCredential, kubeconfigs: &Kubeconfigs, clock: &Clock) -> Trial {
-    let KubeconfigLocation::File { path, context, .. } = &known.place else {
-        return Trial::NotTried("it is in no file".to_owned());
-    };
-    let (files, shown) = (kubeconfigs.clone(), path.clone());
-    let text = run_blocking(clock, FILE_LIMIT, path, move || files.read_file(&shown)).await;
-    match text.map_err(|failure| failure.message).and_then(|text| text) {
-        Ok(text) => try_credential(&text, context, clock).await,
-        Err(why) => Trial::NotTried(why),
-    }
 }
 
 async fn find(target: Target, scopes: Vec<Scope>, services: &Services) -> Result<Cluster, String> {
