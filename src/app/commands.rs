@@ -15,7 +15,6 @@ use crate::app::fleet::row::row_source;
 use crate::app::fleet::{self, polling};
 use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
-use crate::app::kubeconfig::update::RenewedEntry;
 use crate::app::log::{self, LogView};
 use crate::app::menus::copy::copy_items;
 use crate::app::menus::palette::commands;
@@ -29,8 +28,6 @@ use crate::app::state::State;
 use crate::app::text;
 use crate::app::{actions, activity, credentials, kubeconfig, nodes, rotation, session};
 use crate::domain::action::Action;
-use crate::domain::cluster::Cluster;
-use crate::domain::credential::KubeconfigLocation;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
 
@@ -96,7 +93,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Rotate => open_rotation(state, out),
         Command::Kubeconfig => {
             if let Some(cluster) = state.subject().map(|entry| entry.cluster.clone()) {
-                let renewed = renewed_entry(state, &cluster);
+                let renewed = state.renewed_entry();
                 let (kubeconfig, fleet) = (&mut state.kubeconfig, &state.fleet);
                 kubeconfig::update::open(kubeconfig, fleet, cluster, renewed, context!(state, out));
             }
@@ -116,18 +113,6 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         }
         _ => on_screen(state, out, command),
     }
-}
-
-/// The entry under the cursor of the credentials tab, if SKE can issue one of its kind in its place.
-fn renewed_entry(state: &State, cluster: &Cluster) -> Option<RenewedEntry> {
-    if state.screen.tab() != Some(Tab::Credentials) {
-        return None;
-    }
-    let known = state.known_credentials(cluster);
-    let known = known.get(state.inventory.cursor.min(known.len().saturating_sub(1)))?;
-    let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
-    let kind = known.kind.issued_as()?;
-    Some(RenewedEntry { kind, file: path.clone(), context: context.clone() })
 }
 
 /// Whether a command that cannot be carried out says why; the others do nothing then.

@@ -14,6 +14,7 @@ use crate::app::fleet::state::{Entry, Fleet, ScopeState, ScopeStatus};
 use crate::app::fleet::view::FleetView;
 use crate::app::help::Help;
 use crate::app::keymap::{KeyContext, Keymap};
+use crate::app::kubeconfig::form::RenewedEntry;
 use crate::app::kubeconfig::state::KubeconfigState;
 use crate::app::log::LogView;
 use crate::app::menus::state::Menu;
@@ -29,7 +30,7 @@ use crate::app::settings::{Settings, ThemeChoice};
 use crate::app::shared::Shared;
 use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
-use crate::domain::credential::{Credentials, KnownCredential};
+use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
@@ -174,6 +175,17 @@ impl State {
         let snapshot = self.nodes.current_snapshot(&cluster.id);
         let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
         self.credentials.inventory(cluster, files, keys, self.server_now())
+    }
+
+    /// The entry under the cursor of the credentials tab, if SKE can issue one of its kind in its place.
+    pub fn renewed_entry(&self) -> Option<RenewedEntry> {
+        let cluster =
+            &self.subject().filter(|_| self.screen.tab() == Some(Tab::Credentials))?.cluster;
+        let known = self.known_credentials(cluster);
+        let known = known.get(self.inventory.cursor.min(known.len().saturating_sub(1)))?;
+        let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
+        let kind = known.kind.issued_as()?;
+        Some(RenewedEntry { kind, file: path.clone(), context: context.clone() })
     }
 
     /// Why nothing newer is seen of a cluster's nodes; `None` while they are seen.

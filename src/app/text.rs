@@ -50,6 +50,7 @@ texts! {
     error_hint(more, back, copy) = "{more}{back} dismiss · {copy} copy ";
     marked(count) = "{count} marked";
     ALL_NODES = "all nodes";
+    RENEW = "renew";
     CLEAR_FILTER = "clear filter";
     closes(key) = " {key} closes ";
     LOG_TITLE = " diagnostic log ";

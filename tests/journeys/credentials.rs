@@ -168,6 +168,39 @@ async fn cred_04_a_replaced_kubeconfig_causes_no_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_22_an_entry_is_renewed_in_its_own_file_and_keeps_what_the_person_wrote() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(ISSUE).await;
+    let text = journey.read(".kube/config");
+    let own = "# mine\n".to_owned()
+        + &text
+            .replace("    cluster: alpha\n", "    cluster: alpha\n    namespace: web\n")
+            .replace("    server: ", "    proxy-url: http://127.0.0.1:1\n    server: ");
+    std::fs::remove_file(journey.path(".kube/config")).unwrap();
+    std::fs::write(journey.path(".kube/work.yaml"), &own).unwrap();
+    journey.press("<enter>R").await;
+    journey.press(START).await;
+    journey.until_slowly("PREPARED", 30, 200).await;
+    journey.press("4r").await;
+    journey.says("~/.kube/work.yaml, context alpha");
+    journey.says("BREAKS on complete");
+    journey.press("K").await;
+    journey.says("merge into ~/.kube/work.yaml");
+    journey.press(ISSUE).await;
+    journey.press("<tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/work.yaml, context alpha");
+    journey.says("keeps working after complete");
+    let renewed = journey.read(".kube/work.yaml");
+    for kept in ["# mine\n", "namespace: web\n", "proxy-url: http://127.0.0.1:1\n"] {
+        assert!(renewed.contains(kept), "{kept}\n{renewed}");
+    }
+    assert_ne!(renewed, own);
+    assert_eq!(journey.read(".kube/work.yaml.skeys-backup"), own);
+    assert!(!journey.path(".kube/config").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_11_an_answer_during_exit_is_in_the_journal() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::delay("/clusters/alpha/kubeconfig", 1));

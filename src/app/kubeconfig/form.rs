@@ -50,6 +50,15 @@ pub struct KubeconfigForm {
     pub guard: Guard,
 }
 
+/// An entry of a kubeconfig that is issued anew in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewedEntry {
+    pub kind: KubeconfigKind,
+    /// The file in shown form (`~/…`).
+    pub file: String,
+    pub context: String,
+}
+
 /// Fields of the form, in the order of Tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KubeconfigField {

@@ -16,6 +16,7 @@ use crate::app::kubeconfig::delivery::{self, Delivery};
 use crate::app::kubeconfig::destination::{DESTINATIONS, Destination};
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, NameConflict, PlanState,
+    RenewedEntry,
 };
 use crate::app::kubeconfig::names::{file_of, free_name, names};
 use crate::app::kubeconfig::state::KubeconfigState;
@@ -31,15 +32,6 @@ use crate::domain::text::clean;
 
 /// Longest text in a field, in characters.
 const FIELD_LIMIT: usize = 256;
-
-/// An entry of a kubeconfig that is issued anew in its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenewedEntry {
-    pub kind: KubeconfigKind,
-    /// The file in shown form (`~/…`).
-    pub file: String,
-    pub context: String,
-}
 
 /// Opens the form for a cluster; for the renewal of an entry if one is given.
 pub fn open(

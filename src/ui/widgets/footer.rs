@@ -309,6 +309,7 @@ fn label(state: &State, binding: &Binding) -> String {
         (Command::Rotate, _) => {
             state.due_step().map_or(binding.label.to_owned(), |step| format!("{step}…"))
         }
+        (Command::Kubeconfig, _) if state.renewed_entry().is_some() => text::RENEW.to_owned(),
         (Command::Events, _) if state.nodes.in_full => text::ALL_NODES.to_owned(),
         (Command::Open, _)
             if state.activity.open && state.lists_records() && !state.has_dialog() =>
