@@ -24,6 +24,7 @@ use ratatui::backend::TestBackend;
 use ratatui::layout::Constraint;
 use ratatui::widgets::{Row, Table};
 
+use skeys::testing::Clock;
 use skeys::testing::app::state::State;
 use skeys::testing::app::update::settle;
 use skeys::testing::clients::ske::decode;
@@ -31,6 +32,7 @@ use skeys::testing::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Sco
 use skeys::testing::simulator::cloud::SimulatedCloud;
 use skeys::testing::simulator::describe;
 use skeys::testing::simulator::scene::Scene;
+use skeys::testing::store::kubeconfigs::Kubeconfigs;
 
 use crate::measure::{
     Bench, Cloud, draw, line, machine, mebibytes, median, memory, press, processor_time, terminal,
@@ -44,8 +46,55 @@ fn main() {
     keys(&bench);
     decoding(&bench);
     first_frame(&bench);
+    inventory(&bench);
     bytes(&bench);
     resting(&bench);
+}
+
+/// A kubeconfig with so many contexts, each with a certificate of so many bytes that is none.
+fn kubeconfig(contexts: usize, bytes: usize) -> String {
+    let data = "QUJD".repeat(bytes / 4);
+    let list = |name: &str, entry: &dyn Fn(usize) -> String| {
+        let entries: Vec<String> = (0..contexts).map(entry).collect();
+        format!("{name}:\n{}\n", entries.join("\n"))
+    };
+    let server = |at: usize| format!("https://api.c-{at}.0a1b2c3d4e.s.ske.eu01.onstackit.cloud");
+    list("clusters", &|at| {
+        format!(
+            "- name: c-{at}\n  cluster:\n    server: {}\n    certificate-authority-data: {data}",
+            server(at)
+        )
+    }) + &list("users", &|at| {
+        format!("- name: u-{at}\n  user:\n    client-certificate-data: {data}")
+    }) + &list("contexts", &|at| {
+        format!("- name: c-{at}\n  context:\n    cluster: c-{at}\n    user: u-{at}")
+    })
+}
+
+/// The kubeconfig files of a machine; naive: only parsed.
+fn inventory(bench: &Bench) {
+    for (files, contexts, bytes) in [(200, 1, 1_500), (1, 2_000, 2_500)] {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join(".kube");
+        std::fs::create_dir(&folder).unwrap();
+        let text = kubeconfig(contexts, bytes);
+        for at in 0..files {
+            std::fs::write(folder.join(format!("{at}.yaml")), &text).unwrap();
+        }
+        let found = Kubeconfigs::new(Some(home.path().to_owned()), None, Clock::machine());
+        let ours = bench.time(|| {
+            assert_eq!(black_box(found.find_all(&[])).len(), files);
+        });
+        let naive = bench.time(|| {
+            for at in 0..files {
+                let text = std::fs::read_to_string(folder.join(format!("{at}.yaml"))).unwrap();
+                black_box(yaml_serde::from_str::<serde_json::Value>(&text).unwrap());
+            }
+        });
+        let size = text.len() * files / 1_000_000;
+        let what = format!("inventory, {files} files, {contexts} contexts each, {size} MB");
+        line(&what, ours, Some(naive));
+    }
 }
 
 fn now() -> Timestamp {

@@ -44,9 +44,27 @@ async fn host_01_escape_sequences_of_a_server_are_replaced() {
     assert!(journey.sent.lock().unwrap().is_empty(), "nothing goes to the terminal beside frames");
 }
 
+/// Begins every secret that is planted; as long as what is looked for.
+const CANARY: &str = "canary-5e1f0c9b7a3d2846-";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn host_04_no_secret_is_on_the_screen_in_the_journal_the_state_or_the_log() {
-    let mut journey = Journey::begin().await;
+    let planted = Setting {
+        prepare: Box::new(|home| {
+            let server = "https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+            let text = format!(
+                "clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\n\
+                 users: [{{name: u, user: {{token: {CANARY}-token, username: a, password: {CANARY}-password}}}}]\n\
+                 contexts: [{{name: planted, context: {{cluster: c, user: u}}}}]\n"
+            );
+            fs::create_dir_all(home.join(".kube")).unwrap();
+            fs::write(home.join(".kube/planted.yaml"), text).unwrap();
+            fs::write(home.join(".kube/broken.yaml"), format!("a: [{CANARY}-in-a-broken-file"))
+                .unwrap();
+        }),
+        ..Setting::default()
+    };
+    let mut journey = Journey::with(planted).await;
     let token = journey.simulator.exports().into_iter().find(|(n, _)| *n == "STACKIT_ACCESS_TOKEN");
     let token = token.unwrap().1;
     let mut screens = String::new();
@@ -60,6 +78,8 @@ async fn host_04_no_secret_is_on_the_screen_in_the_journal_the_state_or_the_log(
         "<enter>",
         "1",
         "3",
+        "4",
+        "<down>",
         "y",
         "<esc>",
         "?",
@@ -79,6 +99,8 @@ async fn host_04_no_secret_is_on_the_screen_in_the_journal_the_state_or_the_log(
         .chain([token.as_str()])
         .collect();
     assert_eq!(canaries.len(), 2);
+    assert!(screens.contains("~/.kube/planted.yaml") && screens.contains("~/.kube/broken.yaml"));
+    let canaries: Vec<&str> = canaries.into_iter().chain([CANARY]).collect();
     let log = logged().await;
     assert!(log.contains("issue a kubeconfig for alpha") && log.contains("save kubeconfig"));
     screens.push_str(&log);

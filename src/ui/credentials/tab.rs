@@ -18,9 +18,6 @@ use crate::ui::text::{blanks, cut_spans, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::scrollbar;
 
-/// Rows that the list of credentials takes at least.
-const LEAST_ROWS: usize = 4;
-
 /// Draws the tab.
 pub fn draw(
     state: &State,
@@ -30,43 +27,38 @@ pub fn draw(
     entry: &Entry,
     metrics: &mut Metrics,
 ) {
-    let columns = usize::from(area.width);
-    let rows = usize::from(area.height);
+    let (columns, rows) = (usize::from(area.width), usize::from(area.height));
     let known = state.known_credentials(&entry.cluster);
-    metrics.scroll_last = known.len().saturating_sub(1);
-    let selected = state.inventory.cursor.min(metrics.scroll_last);
-    let below = below(entry, state, theme, columns);
-    let mut head = vec![title(theme, text::TITLE_MACHINE, columns)];
-    let mut list = table::lines(&known, state, theme, columns, Some(selected));
-    let mut detail = Vec::new();
-    if let Some(known) = known.get(selected) {
-        head.push(list.remove(0));
-        let trial = state.inventory.trial(&entry.cluster.id, &known.place);
-        let why = text::evidence_and_trial(&known.evidence, trial);
-        detail.extend(indented(theme, &why, columns, Tone::Dim));
+    let last = known.len().saturating_sub(1);
+    let selected = state.inventory.cursor.min(last);
+    let mut lines = vec![title(theme, text::TITLE_MACHINE, columns)];
+    let mut seen = lines.len();
+    if let Some(chosen) = known.get(selected) {
+        let mut list = table::lines(&known, state, theme, columns, Some(selected));
+        let others = list.split_off(selected + 2);
+        let trial = state.inventory.trial(&entry.cluster.id, &chosen.place);
+        let why = text::evidence_and_trial(&chosen.evidence, trial);
+        lines.extend(list);
+        lines.extend(indented(theme, &why, columns, Tone::Dim));
+        seen = lines.len();
+        lines.extend(others);
     } else {
         let none = if state.inventory.files.is_some() { text::NONE_FOUND } else { text::READING };
-        list = vec![Line::from(theme.span(format!("  {none}"), Tone::Dim))];
+        lines.push(Line::from(theme.span(format!("  {none}"), Tone::Dim)));
     }
-    let fixed = head.len() + detail.len();
-    let room = rows.saturating_sub(fixed + below.len() + 1).max(LEAST_ROWS.min(list.len()));
-    metrics.page_rows = room;
-    let all = list.len();
-    let first = selected.saturating_sub(room.saturating_sub(1)).min(all.saturating_sub(room));
-    let top = head.len();
-    let mut lines = head;
-    lines.extend(list.into_iter().skip(first).take(room));
-    lines.extend(detail);
     lines.push(Line::default());
-    lines.extend(below);
-    lines.truncate(rows);
-    frame.render_widget(Text::from(lines), area);
-    let bar = Rect {
-        x: area.right().saturating_sub(1),
-        y: area.y + crate::ui::text::cells(top),
-        width: 1,
-        height: crate::ui::text::cells(room.min(all)).min(area.height),
-    };
+    lines.extend(below(entry, state, theme, columns));
+    // Below the last row the cursor scrolls what stands there.
+    let all = lines.len();
+    let overflow = all.saturating_sub(rows);
+    let to_row = seen.saturating_sub(rows).min(overflow);
+    let further = if selected == last { overflow - to_row } else { overflow };
+    (metrics.page_rows, metrics.scroll_last) = (rows, last + further);
+    let first = (to_row + state.inventory.cursor.saturating_sub(last)).min(overflow);
+    let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
+    frame.render_widget(Text::from(shown), area);
+    let edge = frame.area().right().saturating_sub(1);
+    let bar = Rect { x: area.right().min(edge), width: 1, ..area };
     scrollbar::draw(theme, frame, bar, first, all);
 }
 
