@@ -27,10 +27,10 @@ use crate::app::session::window::window_status;
 use crate::app::state::State;
 use crate::app::text;
 use crate::app::{actions, credentials, fleet, kubeconfig, log, menus, rotation};
-use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::{Outcome, Record};
-use crate::domain::rotation::{Phase, Rotation, Step};
+use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::clean;
 
 /// Longest paste that a text field takes, in characters.
@@ -368,10 +368,8 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             if changed {
                 observing::cluster_read(&mut state.nodes, fleet, &cluster, cx);
             }
-            let known = state.known_credentials(&Cluster {
-                rotation: Rotation { phase: Phase::Prepared, ..cluster.rotation.clone() },
-                ..(*cluster).clone()
-            });
+            let is_open = matches!(cluster.rotation.phase, Phase::Preparing | Phase::Prepared);
+            let known = if is_open { state.known_credentials(&cluster) } else { Vec::new() };
             let cx = context!(state, out);
             credentials::update::cluster_read(&mut state.inventory, &cluster, known, cx);
         }
