@@ -2,6 +2,7 @@
 
 use crate::app::credentials::proof::Proof;
 use crate::app::texts::texts;
+use crate::domain::cluster::Cluster;
 use crate::domain::credential::{Bundle, Evidence, Generation, StaleToken, Trial, Verdict};
 use crate::domain::rotation::Phase;
 
@@ -92,6 +93,10 @@ texts! {
     tried_no_answer(why, reason) = "{why}; tried without an answer ({reason})";
     not_tried(why, reason) = "{why}; not tried: {reason}";
 
+    team_message(cluster, place, start) =
+        "Cluster {cluster} ({place}): its credentials are being rotated{start}. When the rotation is completed, kubeconfigs, tokens and pinned certificate authorities from before the start stop working. Please renew yours now, in CI, monitoring and backup, too, and answer when done.";
+    team_start(time) = " since {time}";
+    team_token(name, account) = " Token in use: Secret {name} of service account {account}.";
     KUBECONFIGS = "kubeconfigs";
     AUTHORITIES = "certificate authorities";
     SIGNING_KEY = "service-account key";
@@ -156,6 +161,18 @@ pub fn proof(proof: &Proof) -> String {
         clauses.push(foretold_open(open));
     }
     if clauses.is_empty() { NOTHING_TRIED.to_owned() } else { clauses.join("; ") }
+}
+
+/// What colleagues must know and do before a rotation is completed, to be sent to them.
+pub fn for_the_team(cluster: &Cluster, project: &str, tokens: &[StaleToken]) -> String {
+    let place = format!("project {project}, {}", cluster.id.region());
+    let start = cluster.rotation.initiated.map(team_start).unwrap_or_default();
+    let mut text = team_message(&cluster.id.name, place, start);
+    for token in tokens.iter().filter(|token| token.used_since_start) {
+        let name = format!("{}/{}", token.namespace, token.name);
+        text.push_str(&team_token(name, &token.account));
+    }
+    text
 }
 
 fn one(evidence: &Evidence) -> String {
@@ -230,4 +247,29 @@ pub fn what_rotates(
         (ENCRYPTION_KEY, now, START_ENCRYPTION),
     ];
     (ON_START, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::credentials::text::for_the_team;
+    use crate::domain::credential::{Generation, StaleToken};
+    use crate::domain::fixtures::cluster;
+    use crate::domain::rotation::Phase;
+
+    #[test]
+    fn the_message_names_the_cluster_the_start_and_what_is_known_inside() {
+        let token = StaleToken {
+            namespace: "ci".into(),
+            name: "robot-token".into(),
+            account: "robot".into(),
+            generation: Generation::Previous,
+            is_replaced: false,
+            last_used: None,
+            used_since_start: true,
+        };
+        let text = for_the_team(&cluster("shop", Phase::Prepared), "Shop", &[token]);
+        assert!(text.starts_with("Cluster shop (project Shop, eu01)"), "{text}");
+        assert!(text.contains("rotated since 2026-11-24T11:02:11Z"), "{text}");
+        assert!(text.ends_with("Token in use: Secret ci/robot-token of service account robot."));
+    }
 }

@@ -1,13 +1,15 @@
 //! What can be copied on a screen: names, ids, errors, commands.
 
+use crate::app::credentials::text::for_the_team;
 use crate::app::menus::state::CopyItem;
 use crate::app::menus::text;
 use crate::app::nodes::blocker_text;
 use crate::app::state::State;
 use crate::domain::api_call::api_call;
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::{KubeconfigLocation, Verdict};
+use crate::domain::credential::{KubeconfigLocation, Verdict, stale_tokens};
 use crate::domain::kubectl::Kubectl;
+use crate::domain::rotation::Step;
 use crate::domain::shell::quote;
 
 /// Which nodes there are in which pool and zone, and what becomes of them.
@@ -37,6 +39,12 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         let id = &cluster.id;
         add(text::CLUSTER, id.name.to_string());
         add(text::PROJECT, id.project().to_string());
+        if state.due_step() == Some(Step::Complete) {
+            let seen = state.nodes.current_snapshot(id);
+            let tokens = seen.map(|seen| stale_tokens(cluster, &seen)).unwrap_or_default();
+            let project = state.fleet.project_name(id.project());
+            add(text::TEAM_MESSAGE, for_the_team(cluster, project, &tokens));
+        }
         let context = context_of(state, cluster);
         let mut command = |label: &str, command: Kubectl| match context {
             Some(context) => add(label, command.line(Some(context))),

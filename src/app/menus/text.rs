@@ -3,6 +3,7 @@
 use crate::app::texts::texts;
 
 texts! {
+    TEAM_MESSAGE = "message to the team";
     SORT_HINT = "select again to reverse";
     NO_COMMAND = "no matching command";
     NOTHING = "nothing to select";
