@@ -130,6 +130,13 @@ pub enum Command {
     /// itself. Verdicts compare certificates and keys. Nothing that a kubeconfig names is run; no secret is printed.
     #[command(after_help = CREDENTIALS_STATUS)]
     Credentials(CredentialsOf),
+    /// List what is due: rotations to complete, old credentials, and what expires soon
+    ///
+    /// Reads the clusters of all configured projects and regions, or of those of --project and --region, and the
+    /// kubeconfig files of this machine. Ages are set with `overdue_after` and `overdue_rules`, the time before the expiry
+    /// of a kubeconfig with `kubeconfig.warn_before`; a Kubernetes version or image is due 30 days before it expires.
+    #[command(after_help = DUE_STATUS)]
+    Due(DueWhat),
     /// Show, check or create the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -155,6 +162,37 @@ Exit status:
   1   the cluster cannot be found or read
   2   wrong usage or configuration
   3   something stops working on start or complete, does not work any more, or was judged wrongly";
+
+/// Help on the exit status of `skeys due`.
+const DUE_STATUS: &str = "\
+Exit status:
+  0   nothing is due
+  1   failed, or a project and region could not be listed in full: standard error says which,
+      and the rest is printed
+  2   wrong usage or configuration
+  3   something is due";
+
+/// Arguments of `skeys due`.
+#[derive(Debug, Clone, Args)]
+pub struct DueWhat {
+    /// Output format; prometheus is the text format that the textfile collector of node exporter reads
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "table"
+    )]
+    pub format: DueFormat,
+}
+
+/// How `skeys due` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DueFormat {
+    Table,
+    Json,
+    Prometheus,
+}
 
 /// Arguments of `skeys credentials`.
 #[derive(Debug, Clone, Args)]

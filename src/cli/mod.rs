@@ -16,7 +16,7 @@ use clap::Parser;
 use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::args::{Arguments, Command, CredentialsOf, Flags, WaitFor};
+use crate::cli::args::{Arguments, Command, CredentialsOf, DueWhat, Flags, WaitFor};
 use crate::cli::commands::wait::TIMED_OUT;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{Loaded, Places, load};
@@ -85,6 +85,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         }
         Some(Command::Wait(arguments)) => wait(flags, places, &arguments).await,
         Some(Command::Credentials(arguments)) => credentials(flags, places, &arguments).await,
+        Some(Command::Due(arguments)) => due(flags, places, &arguments).await,
         Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
             Ok(loaded) => {
@@ -153,6 +154,21 @@ async fn credentials(
         Ok((report, status)) => Ok(output::print(&report, "", status)),
         Err(problem) => anyhow::bail!(problem),
     }
+}
+
+/// `skeys due`.
+async fn due(flags: Flags, places: Places<'static>, arguments: &DueWhat) -> anyhow::Result<u8> {
+    let loaded = match read_configuration(flags, places.clone()).await {
+        Ok(loaded) => loaded,
+        Err(status) => return Ok(status),
+    };
+    if let Some(problem) = no_sign_in(&loaded).or_else(|| no_project(&loaded)) {
+        anyhow::bail!(problem);
+    }
+    let _log = start_log(&loaded, &places).await?;
+    let machine = (Clock::machine(), state_folder());
+    let output = wiring::due(&loaded, &places, arguments, machine).await?;
+    Ok(output::print(&output.out, &output.err, output.status))
 }
 
 /// Starts the diagnostic log; it is whole when what this gives is dropped.

@@ -2,5 +2,7 @@
 
 pub mod config;
 pub mod credentials;
+pub mod due;
 pub mod simulate;
+mod table;
 pub mod wait;
