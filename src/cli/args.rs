@@ -137,6 +137,13 @@ pub enum Command {
     /// of a kubeconfig with `kubeconfig.warn_before`; a Kubernetes version or image is due 30 days before it expires.
     #[command(after_help = DUE_STATUS)]
     Due(DueWhat),
+    /// Print what the journal tells of the rotations of a cluster, as evidence for an audit
+    ///
+    /// Reads only the journal of this machine: no sign-in, no network. Who started and completed, when, phases and how long
+    /// they lasted, findings that were accepted, kubeconfigs, blockers, outcome, trace IDs; no secrets. A name must be that
+    /// of one cluster in the journal.
+    #[command(after_help = REPORT_STATUS)]
+    Report(ReportOf),
     /// Show, check or create the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -171,6 +178,37 @@ Exit status:
       and the rest is printed
   2   wrong usage or configuration
   3   something is due";
+
+/// Help on the exit status of `skeys report`.
+const REPORT_STATUS: &str = "\
+Exit status:
+  0   printed
+  1   the journal cannot be read, has nothing of the cluster, or has several of its name
+  2   wrong usage";
+
+/// Arguments of `skeys report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportOf {
+    /// Name of the cluster, or PROJECT/REGION/NAME
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: Target,
+    /// Output format
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "markdown"
+    )]
+    pub format: ReportFormat,
+}
+
+/// How `skeys report` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Markdown,
+    Json,
+}
 
 /// Arguments of `skeys due`.
 #[derive(Debug, Clone, Args)]

@@ -17,13 +17,13 @@ use crate::app::keymap::Keymap;
 use crate::app::now::Now;
 use crate::app::settings::{ObservationScope, Settings, ThemeChoice};
 use crate::app::state::State;
-use crate::cli::args::{CredentialsOf, DueWhat, SceneOptions, WaitFor};
+use crate::cli::args::{CredentialsOf, DueWhat, Flags, ReportOf, SceneOptions, WaitFor};
 use crate::cli::commands::due::DueOutput;
 use crate::cli::commands::simulate::scene;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
 use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order, TIMED_OUT};
-use crate::cli::commands::{credentials, due};
+use crate::cli::commands::{credentials, due, report};
 use crate::cli::config::{Config, Loaded, Places, expand};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
@@ -400,6 +400,27 @@ pub async fn due(
         clock,
     };
     Ok(due::run(scopes(config), words.format, services).await)
+}
+
+/// Tells what the journal has of the rotations of a cluster, or why there is nothing to tell.
+///
+/// # Errors
+/// The journal does not answer, or is no file.
+pub async fn report(
+    flags: &Flags,
+    words: &ReportOf,
+    (clock, state_folder): (Clock, Option<PathBuf>),
+) -> anyhow::Result<Result<String, String>> {
+    let Some(folder) = state_folder else { return Ok(Err(report::NO_FOLDER.to_owned())) };
+    let order = report::Order {
+        target: words.cluster.clone(),
+        projects: flags.project.clone(),
+        regions: flags.region.clone(),
+        format: words.format,
+    };
+    let now = clock.now();
+    let read = move || Ok(report::run(&order, &Journal::open(&folder)?, now));
+    run_blocking(&clock, FILE_LIMIT, "journal", read).await?
 }
 
 fn kubeconfigs_of(places: &Places<'_>, clock: &Clock) -> Kubeconfigs {

@@ -21,6 +21,7 @@ pub mod preflight;
 pub mod record;
 pub mod roll;
 pub mod rotation;
+pub mod rotation_report;
 pub mod secret;
 pub mod shell;
 pub mod snapshot;
