@@ -22,6 +22,22 @@ pub fn columns<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
 
 /// A row of a Markdown table.
 pub fn markdown_row(cells: &[String]) -> String {
-    let cells: Vec<String> = cells.iter().map(|text| text.replace('|', "\\|")).collect();
+    let cells: Vec<String> = cells.iter().map(|text| markdown(text).replace('|', "\\|")).collect();
     format!("| {} |\n", cells.join(" | "))
+}
+
+/// A text in Markdown: what servers and files say is no HTML.
+pub fn markdown(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::commands::table::markdown_row;
+
+    #[test]
+    fn foreign_text_is_neither_html_nor_another_cell() {
+        let row = markdown_row(&["<img src=x>".to_owned(), "a | b & c".to_owned()]);
+        assert_eq!(row, "| &lt;img src=x> | a \\| b &amp; c |\n");
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::args::ReportFormat;
 use crate::cli::commands::report::{Report, text};
-use crate::cli::commands::table::markdown_row;
+use crate::cli::commands::table::{markdown as escaped, markdown_row};
 use crate::cli::commands::wait::target::address;
 use crate::domain::age::long;
 use crate::domain::record::{Outcome, Record};
@@ -139,7 +139,7 @@ fn list(title: &str, lines: &[String], out: &mut String) {
     }
     out.push_str(&format!("\n### {title}\n\n"));
     for line in lines {
-        out.push_str(&format!("- {line}\n"));
+        out.push_str(&format!("- {}\n", escaped(line)));
     }
 }
 
