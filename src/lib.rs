@@ -36,10 +36,12 @@ pub mod testing {
         };
     }
     pub mod cli {
-        pub use crate::cli::args::{CredentialsOf, Flags, Format, Goal, WaitFor};
+        pub use crate::cli::args::{
+            CredentialsOf, DueFormat, DueWhat, Flags, Format, Goal, ReportFormat, ReportOf, WaitFor,
+        };
         pub use crate::cli::commands::wait;
         pub use crate::cli::config::{Places, load};
-        pub use crate::cli::wiring::{Dashboard, Machine, credentials, prepare_wait};
+        pub use crate::cli::wiring::{Dashboard, Machine, credentials, due, prepare_wait, report};
     }
     pub mod clients {
         pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::domain::age::DisplayZone;
+use crate::domain::age_policy::AgePolicy;
 use crate::domain::cluster::{ClusterName, ProjectId, Region};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::matches_glob;
@@ -22,7 +23,7 @@ pub struct Settings {
     /// Whether nothing may be written or changed.
     pub read_only: bool,
     /// Credentials older than this are overdue.
-    pub overdue_after: SignedDuration,
+    pub overdue_after: AgePolicy,
     /// Poll interval while no rotation runs.
     pub poll_idle: Duration,
     /// Interval of reads of a cluster on screen while a step runs.
@@ -77,7 +78,7 @@ impl Settings {
             regions: Vec::new(),
             protected: Vec::new(),
             read_only: false,
-            overdue_after: SignedDuration::from_hours(180 * 24),
+            overdue_after: AgePolicy::only(SignedDuration::from_hours(180 * 24)),
             poll_idle: Duration::from_secs(30),
             poll_running: Duration::from_secs(3),
             watch: ObservationScope::Running,

@@ -130,6 +130,20 @@ pub enum Command {
     /// itself. Verdicts compare certificates and keys. Nothing that a kubeconfig names is run; no secret is printed.
     #[command(after_help = CREDENTIALS_STATUS)]
     Credentials(CredentialsOf),
+    /// List what is due: rotations to complete, old credentials, and what expires soon
+    ///
+    /// Reads the clusters of all configured projects and regions, or of those of --project and --region, and the
+    /// kubeconfig files of this machine. Ages are set with `overdue_after` and `overdue_rules`, the time before the expiry
+    /// of a kubeconfig with `kubeconfig.warn_before`; a Kubernetes version or image is due 30 days before it expires.
+    #[command(after_help = DUE_STATUS)]
+    Due(DueWhat),
+    /// Print what the journal tells of the rotations of a cluster, as evidence for an audit
+    ///
+    /// Reads only the journal of this machine: no sign-in, no network. Who started and completed, when, phases and how long
+    /// they lasted, findings that were accepted, kubeconfigs, blockers, outcome, trace IDs; no secrets. A name must be that
+    /// of one cluster in the journal.
+    #[command(after_help = REPORT_STATUS)]
+    Report(ReportOf),
     /// Show, check or create the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -155,6 +169,68 @@ Exit status:
   1   the cluster cannot be found or read
   2   wrong usage or configuration
   3   something stops working on start or complete, does not work any more, or was judged wrongly";
+
+/// Help on the exit status of `skeys due`.
+const DUE_STATUS: &str = "\
+Exit status:
+  0   nothing is due
+  1   failed, or a project and region could not be listed in full: standard error says which,
+      and the rest is printed
+  2   wrong usage or configuration
+  3   something is due";
+
+/// Help on the exit status of `skeys report`.
+const REPORT_STATUS: &str = "\
+Exit status:
+  0   printed
+  1   the journal cannot be read, has nothing of the cluster, or has several of its name
+  2   wrong usage";
+
+/// Arguments of `skeys report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportOf {
+    /// Name of the cluster, or PROJECT/REGION/NAME
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: Target,
+    /// Output format
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "markdown"
+    )]
+    pub format: ReportFormat,
+}
+
+/// How `skeys report` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Markdown,
+    Json,
+}
+
+/// Arguments of `skeys due`.
+#[derive(Debug, Clone, Args)]
+pub struct DueWhat {
+    /// Output format; prometheus is the text format that the textfile collector of node exporter reads
+    #[arg(
+        short = 'o',
+        long = "output",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "table"
+    )]
+    pub format: DueFormat,
+}
+
+/// How `skeys due` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DueFormat {
+    Table,
+    Json,
+    Prometheus,
+}
 
 /// Arguments of `skeys credentials`.
 #[derive(Debug, Clone, Args)]

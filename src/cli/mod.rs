@@ -16,7 +16,7 @@ use clap::Parser;
 use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::args::{Arguments, Command, CredentialsOf, Flags, WaitFor};
+use crate::cli::args::{Arguments, Command, CredentialsOf, DueWhat, Flags, ReportOf, WaitFor};
 use crate::cli::commands::wait::TIMED_OUT;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{Loaded, Places, load};
@@ -85,6 +85,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         }
         Some(Command::Wait(arguments)) => wait(flags, places, &arguments).await,
         Some(Command::Credentials(arguments)) => credentials(flags, places, &arguments).await,
+        Some(Command::Due(arguments)) => due(flags, places, &arguments).await,
+        Some(Command::Report(arguments)) => report(&flags, &arguments).await,
         Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
             Ok(loaded) => {
@@ -151,6 +153,32 @@ async fn credentials(
     let machine = (Clock::machine(), state_folder());
     match wiring::credentials(&loaded, &places, arguments, machine).await? {
         Ok((report, status)) => Ok(output::print(&report, "", status)),
+        Err(problem) => anyhow::bail!(problem),
+    }
+}
+
+/// `skeys due`.
+async fn due(flags: Flags, places: Places<'static>, arguments: &DueWhat) -> anyhow::Result<u8> {
+    let loaded = match read_configuration(flags, places.clone()).await {
+        Ok(loaded) => loaded,
+        Err(status) => return Ok(status),
+    };
+    if let Some(problem) = no_sign_in(&loaded).or_else(|| no_project(&loaded)) {
+        anyhow::bail!(problem);
+    }
+    let _log = start_log(&loaded, &places).await?;
+    let machine = (Clock::machine(), state_folder());
+    let output = wiring::due(&loaded, &places, arguments, machine).await?;
+    Ok(output::print(&output.out, &output.err, output.status))
+}
+
+/// `skeys report`. It reads no configuration: the journal is enough.
+async fn report(flags: &Flags, arguments: &ReportOf) -> anyhow::Result<u8> {
+    if let Some(problem) = arguments.cluster.contradiction(&flags.project, &flags.region) {
+        return Ok(output::print("", &format!("skeys: {problem}\n"), USAGE));
+    }
+    match wiring::report(flags, arguments, (Clock::machine(), state_folder())).await? {
+        Ok(report) => Ok(output::print(&report, "", 0)),
         Err(problem) => anyhow::bail!(problem),
     }
 }

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use crate::app::settings::{Background, ColorDepth, ObservationScope, Settings, ThemeChoice};
 use crate::cli::config::Config;
+use crate::domain::age_policy::{AgePolicy, AgeRule};
 
 /// What the configuration and the environment say of the screen and of what is done by itself.
 pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Settings {
@@ -20,8 +21,15 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
     Settings {
         protected: config.list("protected").to_vec(),
         read_only: config.switch("read_only"),
-        overdue_after: SignedDuration::try_from(config.duration("overdue_after"))
-            .unwrap_or(SignedDuration::MAX),
+        overdue_after: AgePolicy {
+            default: SignedDuration::try_from(config.duration("overdue_after"))
+                .unwrap_or(SignedDuration::MAX),
+            rules: config
+                .list("overdue_rules")
+                .iter()
+                .filter_map(|rule| AgeRule::parse(rule).ok())
+                .collect(),
+        },
         poll_idle: config.duration("poll.idle"),
         poll_running: config.duration("poll.running"),
         watch: match config.text("kubernetes.watch") {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use crossterm::event::Event;
 use futures_util::Stream;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use ratatui::backend::Backend;
 use tokio::sync::watch;
@@ -16,12 +17,13 @@ use crate::app::keymap::Keymap;
 use crate::app::now::Now;
 use crate::app::settings::{ObservationScope, Settings, ThemeChoice};
 use crate::app::state::State;
-use crate::cli::args::{CredentialsOf, SceneOptions, WaitFor};
-use crate::cli::commands::credentials;
+use crate::cli::args::{CredentialsOf, DueWhat, Flags, ReportOf, SceneOptions, WaitFor};
+use crate::cli::commands::due::DueOutput;
 use crate::cli::commands::simulate::scene;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
 use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order, TIMED_OUT};
+use crate::cli::commands::{credentials, due, report};
 use crate::cli::config::{Config, Loaded, Places, expand};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
@@ -33,6 +35,7 @@ use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{ProjectId, Region, Scope};
+use crate::domain::credential::{Credentials, FoundFile};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
@@ -350,17 +353,10 @@ pub async fn credentials(
     let config = &loaded.config;
     let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
     let settings = read_settings(config, places.environment);
-    let kubeconfig = (places.environment)("KUBECONFIG").map(Into::into);
-    let kubeconfigs = Kubeconfigs::new(places.home.clone(), kubeconfig, clock.clone());
-    let search = settings.search.clone();
+    let kubeconfigs = kubeconfigs_of(places, &clock);
     let tries = words.r#try.then(|| kubeconfigs.clone());
-    let read = move || {
-        let recorded = state_folder.as_deref().map(state_file::credentials).unwrap_or_default();
-        let more = search.into_iter().chain(recorded.files()).collect::<Vec<_>>();
-        (kubeconfigs.find_all(&more), recorded)
-    };
-    let (files, recorded) =
-        run_blocking(&clock, FILE_LIMIT, "kubeconfigs of this machine", read).await?;
+    let search = settings.search.clone();
+    let (files, recorded) = find_kubeconfigs(kubeconfigs, search, state_folder, &clock).await?;
     let services = credentials::Services {
         ske: SkeClient::new(config.text("endpoints.ske"), http, tokens)?,
         concurrency: config.number("poll.concurrency"),
@@ -376,6 +372,75 @@ pub async fn credentials(
         format: words.format,
     };
     Ok(credentials::run(order, services).await)
+}
+
+/// Says what is due in all configured projects and regions.
+///
+/// # Errors
+/// What keeps it from starting.
+pub async fn due(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    words: &DueWhat,
+    (clock, state_folder): (Clock, Option<PathBuf>),
+) -> anyhow::Result<DueOutput> {
+    let config = &loaded.config;
+    let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
+    let settings = read_settings(config, places.environment);
+    let kubeconfigs = kubeconfigs_of(places, &clock);
+    let (files, recorded) =
+        find_kubeconfigs(kubeconfigs, settings.search, state_folder, &clock).await?;
+    let services = due::Services {
+        ske: SkeClient::new(config.text("endpoints.ske"), http, tokens)?,
+        concurrency: config.number("poll.concurrency"),
+        policy: settings.overdue_after,
+        warn_before: SignedDuration::try_from(config.duration("kubeconfig.warn_before"))?,
+        credentials: recorded,
+        files,
+        clock,
+    };
+    Ok(due::run(scopes(config), words.format, services).await)
+}
+
+/// Tells what the journal has of the rotations of a cluster, or why there is nothing to tell.
+///
+/// # Errors
+/// The journal does not answer, or is no file.
+pub async fn report(
+    flags: &Flags,
+    words: &ReportOf,
+    (clock, state_folder): (Clock, Option<PathBuf>),
+) -> anyhow::Result<Result<String, String>> {
+    let Some(folder) = state_folder else { return Ok(Err(report::NO_FOLDER.to_owned())) };
+    let order = report::Order {
+        target: words.cluster.clone(),
+        projects: flags.project.clone(),
+        regions: flags.region.clone(),
+        format: words.format,
+    };
+    let now = clock.now();
+    let read = move || Ok(report::run(&order, &Journal::open(&folder)?, now));
+    run_blocking(&clock, FILE_LIMIT, "journal", read).await?
+}
+
+fn kubeconfigs_of(places: &Places<'_>, clock: &Clock) -> Kubeconfigs {
+    let listed = (places.environment)("KUBECONFIG").map(Into::into);
+    Kubeconfigs::new(places.home.clone(), listed, clock.clone())
+}
+
+/// The kubeconfig files of this machine, and what skeys recorded.
+async fn find_kubeconfigs(
+    kubeconfigs: Kubeconfigs,
+    search: Vec<String>,
+    state_folder: Option<PathBuf>,
+    clock: &Clock,
+) -> Result<(Vec<FoundFile>, Credentials), Failure> {
+    let read = move || {
+        let recorded = state_folder.as_deref().map(state_file::credentials).unwrap_or_default();
+        let more = search.into_iter().chain(recorded.files()).collect::<Vec<_>>();
+        (kubeconfigs.find_all(&more), recorded)
+    };
+    run_blocking(clock, FILE_LIMIT, "kubeconfigs of this machine", read).await
 }
 
 /// Where clusters are searched: every configured project in every configured region.

@@ -14,6 +14,9 @@ const GIVES_UP_AFTER: SignedDuration = SignedDuration::from_hours(12);
 /// a break for this long is more than that.
 const NO_FLICKER: SignedDuration = SignedDuration::from_mins(15);
 
+/// A version that expires within this time needs attention.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// Groups of the fleet in the order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attention {
@@ -82,14 +85,16 @@ pub fn attention(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuratio
         Attention::Running
     } else if is_overdue(cluster, now, overdue_after) {
         Attention::Overdue
-    } else if cluster
-        .version_expires
-        .is_some_and(|at| at.duration_since(now) < SignedDuration::from_hours(30 * 24))
-    {
+    } else if cluster.version_expires.is_some_and(|at| expires_soon(at, now)) {
         Attention::Expiring
     } else {
         Attention::Settled
     }
+}
+
+/// Whether a version that expires at `at` has expired or will within 30 days.
+pub fn expires_soon(at: Timestamp, now: Timestamp) -> bool {
+    at.duration_since(now) < EXPIRES_SOON
 }
 
 /// Whether the credentials are older than the configured age.

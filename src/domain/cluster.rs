@@ -192,6 +192,8 @@ pub struct NodePool {
     pub machine_type: String,
     /// Machine image and version ("flatcar 4230.2.1").
     pub image: String,
+    /// `status.expiration.nodepools[].osExpirationDate`.
+    pub image_expires: Option<Timestamp>,
 }
 
 /// An error that SKE reports for the cluster: `status.errors[]`, and the older `status.error`.

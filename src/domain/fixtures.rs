@@ -42,6 +42,7 @@ pub fn cluster(name: &str, phase: Phase) -> Cluster {
             zones: vec!["eu01-1".into(), "eu01-2".into(), "eu01-3".into()],
             machine_type: "c1.4".into(),
             image: "flatcar 4230.2.1".into(),
+            image_expires: None,
         }],
         problems: Vec::new(),
         schedules: Vec::new(),

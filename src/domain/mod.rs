@@ -2,11 +2,13 @@
 
 pub mod action;
 pub mod age;
+pub mod age_policy;
 pub mod api_call;
 pub mod attention;
 pub mod backoff;
 pub mod cluster;
 pub mod credential;
+pub mod due;
 pub mod failure;
 #[cfg(test)]
 pub mod fixtures;
@@ -19,6 +21,7 @@ pub mod preflight;
 pub mod record;
 pub mod roll;
 pub mod rotation;
+pub mod rotation_report;
 pub mod secret;
 pub mod shell;
 pub mod snapshot;

@@ -104,6 +104,8 @@ pub struct ScenePool {
     /// Machine type; the number after the dot is that of its cores.
     #[serde(default = "machine")]
     pub machine: String,
+    /// When the image expires, RFC 3339.
+    pub image_expires: Option<String>,
     /// `maximum`; by default twice the nodes.
     pub maximum: Option<u32>,
     /// Whether the autoscaler adds and removes nodes.

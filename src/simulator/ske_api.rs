@@ -327,6 +327,15 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
                     expiration_date: Some(rfc3339(cluster.expires)),
                     version: Some(scene.version.clone()),
                 }),
+                nodepools: scene
+                    .pools
+                    .iter()
+                    .filter(|pool| pool.image_expires.is_some())
+                    .map(|pool| wire::NodepoolExpiration {
+                        name: pool.name.clone(),
+                        os_expiration_date: pool.image_expires.clone(),
+                    })
+                    .collect(),
             }),
             hibernated: cluster.state == "STATE_HIBERNATED",
             pod_address_ranges: vec!["100.64.0.0/14".to_owned()],

@@ -19,6 +19,20 @@ use crate::store::private_file::{self, failed};
 /// Bytes that are read from the end at most.
 const TAIL_BYTES: u64 = 1024 * 1024;
 
+/// Bytes that a report reads from the end at most.
+pub const EXTRACT_BYTES: u64 = 32 * 1024 * 1024;
+
+/// What the journal has of some clusters.
+#[derive(Debug)]
+pub struct JournalExtract {
+    /// Oldest first, each change once.
+    pub records: Vec<Record>,
+    /// Lines that could not be read.
+    pub skipped: usize,
+    /// Whether the file is longer than the part that was read.
+    pub is_cut: bool,
+}
+
 /// The journal file.
 #[derive(Debug, Clone)]
 pub struct Journal {
@@ -118,10 +132,7 @@ impl Journal {
 
     /// The last `count` records, oldest first, each change once, and a note when lines could not be read.
     pub fn tail(&self, count: usize) -> Result<(Vec<Record>, Option<String>), Failure> {
-        let bytes = match self.last_bytes() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
-            other => other.map_err(|error| failed("reading", &self.path, error))?,
-        };
+        let (bytes, _) = self.last_bytes(TAIL_BYTES)?;
         let text = String::from_utf8_lossy(&bytes);
         let mut broken = 0_usize;
         let mut records: Vec<Record> = Vec::new();
@@ -142,20 +153,53 @@ impl Journal {
         Ok((records, note))
     }
 
-    fn last_bytes(&self) -> io::Result<Vec<u8>> {
+    /// The records of wanted clusters in the last `most` bytes.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub fn extract(
+        &self,
+        most: u64,
+        is_wanted: impl Fn(&ClusterId) -> bool,
+    ) -> Result<JournalExtract, Failure> {
+        let (bytes, is_cut) = self.last_bytes(most)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let mut skipped = 0;
+        let mut records: Vec<Record> = Vec::new();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            match serde_json::from_str::<Line>(line).ok().and_then(Line::record) {
+                Some(record) if record.cluster.as_ref().is_some_and(&is_wanted) => {
+                    records.push(record);
+                }
+                Some(_) => {}
+                None => skipped += 1,
+            }
+        }
+        Ok(JournalExtract { records: without_duplicates(records), skipped, is_cut })
+    }
+
+    /// Whole lines from the end, and whether there are more before them; none where there is no file.
+    fn last_bytes(&self, most: u64) -> Result<(Vec<u8>, bool), Failure> {
+        match self.read_end(most) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((Vec::new(), false)),
+            other => other.map_err(|error| failed("reading", &self.path, error)),
+        }
+    }
+
+    fn read_end(&self, most: u64) -> io::Result<(Vec<u8>, bool)> {
         let mut file = open_regular(&self.path, OpenOptions::new().read(true))?;
         let length = file.metadata()?.len();
-        let start = length.saturating_sub(TAIL_BYTES);
+        let start = length.saturating_sub(most);
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        file.take(most).read_to_end(&mut bytes)?;
         if start > 0 {
             // The first line of a cut is not whole.
             let whole =
                 bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
             bytes.drain(..whole);
         }
-        Ok(bytes)
+        Ok((bytes, start > 0))
     }
 }
 

@@ -764,3 +764,26 @@ fn file_17_a_line_of_an_older_version_is_read_as_it_was_written() {
     assert_eq!(read, [("issued, expires Tue", None), ("issued, expires Tue", None)]);
     assert_eq!(note, None);
 }
+
+#[test]
+fn the_journal_of_a_cluster_is_read_from_its_end_and_a_cut_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let line = |cluster: &str, text: &str| {
+        format!(
+            r#"{{"at":"2026-11-24T14:02:11Z","who":"me","project":"p","region":"eu01","cluster":"{cluster}","step":"start","outcome":"done","text":"{text}"}}"#
+        )
+    };
+    let lines = [line("shop", "1"), line("other", "2"), "torn".to_owned(), line("shop", "3")];
+    fs::write(home.path().join("journal.jsonl"), lines.join("\n")).unwrap();
+    let journal = Journal::open(home.path()).unwrap();
+    for (most, expected, skipped, is_cut) in
+        [(10_000, &["1", "3"][..], 1, false), (250, &["3"], 1, true), (5, &[], 0, true)]
+    {
+        let extract = journal.extract(most, |id| id.name.as_str() == "shop").unwrap();
+        let texts: Vec<_> = extract.records.iter().map(|record| record.text.as_str()).collect();
+        assert_eq!(
+            (texts.as_slice(), extract.skipped, extract.is_cut),
+            (expected, skipped, is_cut)
+        );
+    }
+}

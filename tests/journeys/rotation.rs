@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use serde_json::Value;
+use skeys::testing::cli::{Flags, ReportFormat, ReportOf, report};
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
@@ -51,6 +53,24 @@ async fn a_rotation_runs_from_start_to_completed_with_keys_alone() {
         assert!(outcomes[1].contains("\"trace\":"), "{journal}");
         assert!(outcomes[1].contains("demo@simulator"), "{journal}");
     }
+    let words = ReportOf { cluster: "alpha".parse().unwrap(), format: ReportFormat::Json };
+    let machine = (journey.clock.clone(), Some(journey.path("state")));
+    let told = report(&Flags::default(), &words, machine).await.unwrap().unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let rotation = &told["rotations"][0];
+    assert_eq!(
+        (told["rotations"].as_array().unwrap().len(), told["cut"].as_bool()),
+        (1, Some(false))
+    );
+    assert_eq!(rotation["outcome"], "completed", "{told:#}");
+    let list = |field: &str, part: &str| -> Vec<&str> {
+        rotation[field].as_array().unwrap().iter().map(|one| one[part].as_str().unwrap()).collect()
+    };
+    assert_eq!(list("steps", "step"), ["start", "complete"]);
+    assert_eq!(list("steps", "outcome"), ["done", "done"]);
+    assert_eq!(list("steps", "who"), ["demo@simulator"; 2]);
+    assert_eq!(list("phases", "to"), ["preparing", "PREPARED", "completing", "completed"]);
+    assert_eq!(rotation["traces"].as_array().unwrap().len(), 2, "{told:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

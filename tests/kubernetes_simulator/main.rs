@@ -12,6 +12,7 @@ mod support;
 
 mod cloud_api;
 mod credentials;
+mod due;
 mod faults;
 mod lists;
 mod refusals;

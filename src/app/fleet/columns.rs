@@ -292,7 +292,7 @@ fn since_cell(row: &Row<'_>) -> Cell {
 }
 
 fn age_cell(row: &Row<'_>) -> Cell {
-    let overdue_after = row.source.shared.settings.overdue_after;
+    let overdue_after = row.overdue_after();
     row.cluster().credentials_born().map_or_else(Cell::dash, |born| {
         let overdue = is_overdue(row.cluster(), row.now(), overdue_after);
         let tone = if overdue { Tone::Warn } else { Tone::Dim };
@@ -319,7 +319,7 @@ fn next_cell(row: &Row<'_>) -> Cell {
     if row.is_held() {
         return Cell::new(step_text::INSPECT_BLOCKER, Tone::Bad);
     }
-    let overdue_after = row.source.shared.settings.overdue_after;
+    let overdue_after = row.overdue_after();
     let Some(step) = next_step(row.cluster(), row.now(), overdue_after) else {
         return Cell::new("", Tone::Dim);
     };

@@ -1,6 +1,6 @@
 //! A row of the fleet: a cluster with all that its cells and its place in an order are made of.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::app::fleet::state::{Entry, Fleet};
 use crate::app::nodes::observed::ObservedCluster;
@@ -85,12 +85,17 @@ impl<'a> Row<'a> {
         self.source.nodes.is_held(&self.entry.cluster.id)
     }
 
+    /// The allowed age of its credentials.
+    pub fn overdue_after(&self) -> SignedDuration {
+        self.source.shared.settings.overdue_after.limit(&self.entry.cluster.id)
+    }
+
     /// The group it belongs to, by what SKE and its own API show.
     pub fn attention(&self) -> Attention {
         if self.is_held() {
             return Attention::Stuck;
         }
-        attention(self.cluster(), self.now(), self.source.shared.settings.overdue_after)
+        attention(self.cluster(), self.now(), self.overdue_after())
     }
 
     /// Whether its roll is stuck.

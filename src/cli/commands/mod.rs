@@ -2,5 +2,8 @@
 
 pub mod config;
 pub mod credentials;
+pub mod due;
+pub mod report;
 pub mod simulate;
+mod table;
 pub mod wait;

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::cli::config::keys::{Key, ValueKind, find, keys, nearest};
+use crate::domain::age_policy::AgeRule;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::clean;
 
@@ -123,13 +124,13 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
                 .map_err(|_overflow| wrong("too large"))?;
             check_number(key, number)
         }
-        (ValueKind::List, DeValue::Array(items)) => items
+        (ValueKind::List | ValueKind::AgeRules, DeValue::Array(items)) => items
             .iter()
             .map(|item| {
                 text_of(item).ok_or_else(|| wrong("a list with an item that is not a string"))
             })
             .collect::<Result<_, _>>()
-            .map(Value::List),
+            .and_then(|items| check_list(key, items)),
         (ValueKind::Keys, DeValue::Table(table)) => {
             let mut keys = BTreeMap::new();
             for (name, value) in table {
@@ -184,6 +185,15 @@ fn check_number(key: &Key, number: i64) -> Result<Value, String> {
     Err(format!("{} is {number}; expected {}", key.path, key.kind.describe()))
 }
 
+fn check_list(key: &Key, items: Vec<String>) -> Result<Value, String> {
+    let checked = items.iter().filter(|_| key.kind == ValueKind::AgeRules).try_for_each(|item| {
+        let wrong = |why| format!("{} has \"{}\": {why}", key.path, clean(item));
+        AgeRule::parse(item).map(drop).map_err(wrong)
+    });
+    checked.map_err(|why| format!("{why}; expected {}", key.kind.describe()))?;
+    Ok(Value::List(items))
+}
+
 /// Reads a value from text, as variables and flags give it and as most values stand in the file.
 ///
 /// # Errors
@@ -218,13 +228,14 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
             Err(format!("{}{hint}", wrong()))
         }
         ValueKind::Text | ValueKind::Path => Ok(Value::Text(text.to_owned())),
-        ValueKind::List => Ok(Value::List(
+        ValueKind::List | ValueKind::AgeRules => check_list(
+            key,
             text.split(',')
                 .map(str::trim)
                 .filter(|part| !part.is_empty())
                 .map(str::to_owned)
                 .collect(),
-        )),
+        ),
         ValueKind::Lifetime => Lifetime::parse(text)
             .map(Value::Lifetime)
             .map_err(|error| format!("{}: {error}", key.path)),
@@ -286,6 +297,16 @@ mod tests {
             assert!(found.starts_with(expected), "{found}\n{expected}");
         }
         assert!(found[4].ends_with("did you mean dark?"));
+    }
+
+    #[test]
+    fn file_15_a_rule_that_cannot_be_read_is_named() {
+        assert_eq!(
+            problems("overdue_rules = [\"*-prod=90d\", \"shop\"]"),
+            [
+                "config.toml:1:17: overdue_rules has \"shop\": there is no = in it; expected a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d"
+            ]
+        );
     }
 
     #[test]

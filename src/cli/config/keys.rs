@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::app::kubeconfig::destination;
 use crate::clients::auth::SOURCES;
+use crate::domain::age_policy::AGE_RANGE;
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,6 +23,8 @@ pub enum ValueKind {
     Path,
     /// A list of texts.
     List,
+    /// A list of rules, each a pattern and an age.
+    AgeRules,
     /// A kubeconfig lifetime, 1h to 180d.
     Lifetime,
     /// A table of lists: command to keys.
@@ -84,9 +87,16 @@ const KEYS: &[Key] = &[
     key!(
         "overdue_after",
         ["SKEYS_OVERDUE_AFTER"],
-        ValueKind::Duration(DAY, Duration::from_hours(24 * 3650)),
+        ValueKind::Duration(AGE_RANGE.0, AGE_RANGE.1),
         "\"180d\"",
         "Credentials older than this are overdue"
+    ),
+    key!(
+        "overdue_rules",
+        ["SKEYS_OVERDUE_RULES"],
+        ValueKind::AgeRules,
+        "[]",
+        "Other ages than overdue_after, as PATTERN=DURATION; the pattern is a glob of the name or of PROJECT/REGION/NAME"
     ),
     key!(
         "poll.idle",
@@ -157,6 +167,13 @@ const KEYS: &[Key] = &[
         ValueKind::List,
         "[]",
         "More kubeconfig files to look for credentials in; the file name may have * and ?"
+    ),
+    key!(
+        "kubeconfig.warn_before",
+        ["SKEYS_KUBECONFIG_WARN_BEFORE"],
+        ValueKind::Duration(Duration::ZERO, Duration::from_hours(24 * 180)),
+        "\"7d\"",
+        "A kubeconfig is due in `skeys due` this long before it expires"
     ),
     key!(
         "kubeconfig.make_current",
@@ -301,6 +318,9 @@ impl ValueKind {
             Self::Text => "a string".to_owned(),
             Self::Path => "the path of a file or folder".to_owned(),
             Self::List => "a list of strings".to_owned(),
+            Self::AgeRules => {
+                "a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d".to_owned()
+            }
             Self::Lifetime => "a lifetime from 1h to 180d, such as \"8h\"".to_owned(),
             Self::Keys => "a table of lists, such as rotate = [\"R\"]".to_owned(),
         }

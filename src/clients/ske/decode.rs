@@ -189,7 +189,11 @@ fn cluster(id: ClusterId, item: Item) -> Cluster {
             initiated: rotation.last_initiation_time.as_deref().and_then(parse_timestamp),
             completed: rotation.last_completion_time.as_deref().and_then(parse_timestamp),
         },
-        pools: item.nodepools.into_iter().map(pool).collect(),
+        pools: item
+            .nodepools
+            .into_iter()
+            .map(|one| pool(one, status.expiration.as_ref()))
+            .collect(),
         problems: problems(&status, &cut),
         schedules: item
             .hibernation
@@ -211,7 +215,8 @@ fn cluster(id: ClusterId, item: Item) -> Cluster {
     }
 }
 
-fn pool(pool: wire::Nodepool) -> NodePool {
+fn pool(pool: wire::Nodepool, expiration: Option<&wire::Expiration>) -> NodePool {
+    let mut expirations = expiration.into_iter().flat_map(|expiration| &expiration.nodepools);
     let machine = pool.machine.unwrap_or_default();
     let image = machine.image.unwrap_or_default();
     NodePool {
@@ -223,6 +228,10 @@ fn pool(pool: wire::Nodepool) -> NodePool {
         zones: pool.availability_zones.iter().map(|zone| clean(zone)).collect(),
         machine_type: clean(&machine.kind),
         image: clean(format!("{} {}", image.name, image.version).trim()),
+        image_expires: expirations
+            .find(|expiration| expiration.name == pool.name)
+            .and_then(|expiration| expiration.os_expiration_date.as_deref())
+            .and_then(parse_timestamp),
     }
 }
 

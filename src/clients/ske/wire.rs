@@ -224,6 +224,18 @@ pub struct ClusterError {
 pub struct Expiration {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesExpiration>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub nodepools: Vec<NodepoolExpiration>,
+}
+
+/// `ExpirationStatusNodepool`: of its image alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodepoolExpiration {
+    pub name: String,
+    /// `osExpirationDate`, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os_expiration_date: Option<String>,
 }
 
 /// `ExpirationStatusKubernetes`.

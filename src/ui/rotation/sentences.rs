@@ -70,7 +70,8 @@ pub fn next(entry: &Entry, state: &State) -> Next {
         return Next::new("problem", problem.to_string(), Tone::Warn);
     }
     let age = cluster.credentials_born().map(|born| long(since(born, now)));
-    match (&cluster.rotation.phase, next_step(cluster, now, state.shared.settings.overdue_after)) {
+    let overdue_after = state.shared.settings.overdue_after.limit(&cluster.id);
+    match (&cluster.rotation.phase, next_step(cluster, now, overdue_after)) {
         (_, Some(NextStep::UpdateClients)) => {
             Next::new("next", text::NEXT_UPDATE_CLIENTS, Tone::Attention)
         }

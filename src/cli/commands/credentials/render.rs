@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::app::credentials::text;
 use crate::cli::args::Format;
 use crate::cli::commands::credentials::{Inside, Report};
+use crate::cli::commands::table::{columns, markdown_row};
 use crate::domain::credential::{Generation, KnownCredential, KubeconfigLocation, Trial, Verdict};
-use crate::domain::text::width;
 
 /// The report in a format, with a line end.
 pub(super) fn report(report: &Report, format: Format) -> String {
@@ -99,21 +99,11 @@ fn table(report: &Report) -> String {
     let mut out = format!("{}\n", title(report));
     let mut rows = vec![HEADINGS.map(str::to_owned)];
     rows.extend(report.known.iter().map(row));
-    let columns = [0, 1, 2, 3, 4].map(|at| {
-        rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max().unwrap_or(0)
-    });
     if report.known.is_empty() {
         out.push_str(text::NONE_FOUND);
         out.push('\n');
     } else {
-        for row in &rows {
-            for (cell, columns) in row.iter().zip(columns) {
-                out.push_str(cell);
-                out.push_str(&" ".repeat(columns.saturating_sub(width(cell)) + 2));
-            }
-            out.push_str(row.last().map_or("", String::as_str));
-            out.push('\n');
-        }
+        out.push_str(&columns(&rows));
     }
     for (sign, note) in notes(report) {
         out.push_str(&format!("{sign} {note}\n"));
@@ -122,16 +112,11 @@ fn table(report: &Report) -> String {
 }
 
 fn markdown(report: &Report) -> String {
-    let cell = |text: &str| text.replace('|', "\\|");
-    let line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
     let mut out = format!("## {}\n\n", title(report));
-    out.push_str(&line(&HEADINGS.map(str::to_lowercase)));
+    out.push_str(&markdown_row(&HEADINGS.map(str::to_lowercase)));
     out.push_str("| --- | --- | --- | --- | --- | --- |\n");
     for known in &report.known {
-        out.push_str(&line(&row(known)));
+        out.push_str(&markdown_row(&row(known)));
     }
     out.push('\n');
     for (sign, note) in notes(report) {

@@ -1,0 +1,40 @@
+//! Texts of `skeys due`.
+
+use crate::app::texts::texts;
+
+texts! {
+    COLUMN_CLUSTER = "CLUSTER";
+    COLUMN_DUE = "DUE";
+    COLUMN_DETAIL = "DETAIL";
+    nothing(clusters) = "nothing is due in {clusters}";
+    CLUSTER = "cluster";
+    CLUSTERS = "clusters";
+    STUCK = "stuck";
+    PREPARED = "PREPARED";
+    OVERDUE = "overdue";
+    NEVER_ROTATED = "never rotated";
+    KUBECONFIG = "kubeconfig";
+    KUBERNETES_VERSION = "Kubernetes version";
+    IMAGE = "OS image";
+    started(age) = "rotation started {age} ago";
+    STARTED_UNKNOWN = "SKE does not report when the rotation started";
+    complete(started) = "{started}; update clients, then complete";
+    age(age, limit) = "credentials are {age} old; allowed: {limit}";
+    AGE_UNKNOWN = "SKE does not report when the cluster was created";
+    expires(subject, left) = "{subject} expires in {left}";
+    expired(subject, age) = "{subject} expired {age} ago";
+    credential(kind, place) = "{kind} in {place}";
+    pool(image, pool) = "{image} of pool {pool}";
+    not_listed(project, region, why) = "not listed: project {project}, region {region}: {why}";
+    skipped(count) = "{count} in the answer could not be read";
+    not_read(path, why) = "{path}: not read: {why}";
+    METRIC_LISTED = "Whether the clusters of a project and region could be listed in full";
+    METRIC_CHECKED = "When this was checked, in seconds since 1970";
+    METRIC_DUE = "Number of things that are due, by reason";
+    METRIC_AGE = "Age of the credentials";
+    METRIC_LIMIT = "Allowed age of the credentials";
+    METRIC_PHASE = "Phase of the rotation, always 1";
+    METRIC_VERSION = "When the Kubernetes version expires, in seconds since 1970";
+    METRIC_IMAGE = "When the operating system image of a node pool expires, in seconds since 1970";
+    METRIC_KUBECONFIG = "When a kubeconfig on this machine expires, in seconds since 1970";
+}

@@ -1,0 +1,227 @@
+//! The report as Markdown and as JSON.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cli::args::ReportFormat;
+use crate::cli::commands::report::{Report, text};
+use crate::cli::commands::table::{markdown as escaped, markdown_row};
+use crate::cli::commands::wait::target::address;
+use crate::domain::age::long;
+use crate::domain::record::{Outcome, Record};
+use crate::domain::rotation::Step;
+use crate::domain::rotation_report::{Attempt, PhaseChange, ReportOutcome, RotationReport};
+use crate::domain::text::plural;
+use crate::store::journal::EXTRACT_BYTES;
+
+/// The report in a format, with a line end.
+pub(super) fn report(report: &Report, format: ReportFormat) -> String {
+    match format {
+        ReportFormat::Markdown => markdown(report),
+        ReportFormat::Json => json(report),
+    }
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn outcome(outcome: ReportOutcome) -> &'static str {
+    match outcome {
+        ReportOutcome::NotStarted => text::NOT_STARTED,
+        ReportOutcome::StartUnknown => text::START_UNKNOWN,
+        ReportOutcome::Open => text::OPEN,
+        ReportOutcome::CompleteAccepted => text::COMPLETE_ACCEPTED,
+        ReportOutcome::Completed => text::COMPLETED,
+    }
+}
+
+fn markdown(report: &Report) -> String {
+    let title = text::title(address(&report.cluster));
+    let mut out = format!("# {title}\n\n{}\n", text::source(&report.journal, time(report.at)));
+    if report.is_cut {
+        out.push_str(&format!("\n{}\n", text::cut(EXTRACT_BYTES / 1024 / 1024)));
+    }
+    if report.skipped > 0 {
+        let lines = plural(report.skipped, text::LINE, text::LINES);
+        out.push_str(&format!("\n{}\n", text::skipped(lines)));
+    }
+    if report.rotations.is_empty() {
+        out.push_str(&format!("\n{}\n", text::NO_ROTATION));
+    }
+    for one in &report.rotations {
+        rotation(one, &mut out);
+    }
+    out
+}
+
+fn rotation(one: &RotationReport, out: &mut String) {
+    let day = one.span().map_or_else(
+        || text::UNDATED.to_owned(),
+        |(first, _)| first.strftime("%Y-%m-%d").to_string(),
+    );
+    out.push_str(&format!("\n## {}\n", text::rotation(day, outcome(one.outcome()))));
+    let ended = matches!(one.outcome(), ReportOutcome::Completed);
+    let notes = [
+        one.attempt(Step::Start).is_none().then_some(text::STARTED_BY_OTHERS),
+        (ended && one.attempt(Step::Complete).is_none()).then_some(text::COMPLETED_BY_OTHERS),
+        (one.is_over && one.outcome() == ReportOutcome::Open).then_some(text::CONTINUED),
+    ];
+    for note in notes.into_iter().flatten() {
+        out.push_str(&format!("\n{note}\n"));
+    }
+    let steps = [
+        text::COLUMN_TIME,
+        text::COLUMN_STEP,
+        text::COLUMN_BY,
+        text::COLUMN_OUTCOME,
+        text::COLUMN_ANSWER,
+        text::COLUMN_TRACE,
+    ];
+    table(text::STEPS, steps, one.attempts.iter().flat_map(step_rows), out);
+    let findings: Vec<String> = one
+        .attempts
+        .iter()
+        .filter_map(|attempt| {
+            let accepted = attempt.accepted.as_ref()?;
+            Some(text::accepted(attempt.step, time(attempt.at), accepted))
+        })
+        .collect();
+    list(text::ACCEPTED_FINDINGS, &findings, out);
+    let phases = [text::COLUMN_SEEN, text::COLUMN_FROM, text::COLUMN_TO, text::COLUMN_LASTED];
+    table(text::PHASES, phases, one.phases.iter().map(phase_row), out);
+    let kubeconfigs = [
+        text::COLUMN_TIME,
+        text::COLUMN_BY,
+        text::COLUMN_OUTCOME,
+        text::COLUMN_TEXT,
+        text::COLUMN_EXPIRES,
+    ];
+    let kubeconfig_row = |record: &Record| {
+        let expires = record.expires.map(time).unwrap_or_default();
+        let outcome = record.outcome.word().to_owned();
+        [time(record.at), record.who.clone(), outcome, record.text.clone(), expires]
+    };
+    table(text::KUBECONFIGS, kubeconfigs, one.kubeconfigs.iter().map(kubeconfig_row), out);
+    let plain = [text::COLUMN_TIME, text::COLUMN_TEXT];
+    let plain_row = |record: &Record| [time(record.at), record.text.clone()];
+    table(text::BLOCKERS, plain, one.blockers.iter().map(plain_row), out);
+    let others = [text::COLUMN_TIME, text::COLUMN_BY, text::COLUMN_OUTCOME, text::COLUMN_TEXT];
+    let other_row = |record: &Record| {
+        let outcome = record.outcome.word().to_owned();
+        [time(record.at), record.who.clone(), outcome, record.text.clone()]
+    };
+    table(text::OTHERS, others, one.others.iter().map(other_row), out);
+    list(text::TRACES, &one.traces().into_iter().map(str::to_owned).collect::<Vec<_>>(), out);
+}
+
+fn table<const COLUMNS: usize>(
+    title: &str,
+    headings: [&str; COLUMNS],
+    rows: impl Iterator<Item = [String; COLUMNS]>,
+    out: &mut String,
+) {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        return;
+    }
+    out.push_str(&format!("\n### {title}\n\n"));
+    out.push_str(&markdown_row(&headings.map(str::to_owned)));
+    out.push_str(&markdown_row(&headings.map(|_| "---".to_owned())));
+    for row in rows {
+        out.push_str(&markdown_row(&row));
+    }
+}
+
+fn list(title: &str, lines: &[String], out: &mut String) {
+    if lines.is_empty() {
+        return;
+    }
+    out.push_str(&format!("\n### {title}\n\n"));
+    for line in lines {
+        out.push_str(&format!("- {}\n", escaped(line)));
+    }
+}
+
+/// A row for what was sent, then one for each answer.
+fn step_rows(attempt: &Attempt) -> Vec<[String; 6]> {
+    let row = |at, who: &str, outcome: Outcome, answer: &str, trace: Option<&str>| {
+        [
+            time(at),
+            attempt.step.verb().to_owned(),
+            who.to_owned(),
+            outcome.word().to_owned(),
+            answer.to_owned(),
+            trace.unwrap_or_default().to_owned(),
+        ]
+    };
+    let sent = row(
+        attempt.at,
+        &attempt.who,
+        Outcome::Intended,
+        if attempt.answers.is_empty() { text::NO_ANSWER } else { "" },
+        None,
+    );
+    let answers = attempt.answers.iter().map(|answer| {
+        row(answer.at, &answer.who, answer.outcome, &answer.text, answer.trace.as_deref())
+    });
+    [sent].into_iter().chain(answers).collect()
+}
+
+fn phase_row(change: &PhaseChange) -> [String; 4] {
+    let lasted = change.lasted.map(long).unwrap_or_default();
+    [time(change.at), change.from.clone(), change.to.clone(), lasted]
+}
+
+fn json(report: &Report) -> String {
+    let id = &report.cluster;
+    let value = json!({
+        "cluster": {
+            "project": id.project().as_str(), "region": id.region().as_str(),
+            "name": id.name.as_str(),
+        },
+        "journal": report.journal,
+        "at": time(report.at),
+        "cut": report.is_cut,
+        "lines_not_read": report.skipped,
+        "rotations": report.rotations.iter().map(rotation_json).collect::<Vec<_>>(),
+    });
+    format!("{value:#}\n")
+}
+
+fn rotation_json(one: &RotationReport) -> Value {
+    let records = |records: &[Record]| records.iter().map(record_json).collect::<Vec<_>>();
+    let attempts = one.attempts.iter().map(|attempt| {
+        json!({
+            "step": attempt.step.verb(), "at": time(attempt.at), "who": attempt.who,
+            "request": attempt.request, "outcome": attempt.outcome().word(),
+            "accepted": attempt.accepted, "answers": records(&attempt.answers),
+        })
+    });
+    let phases = one.phases.iter().map(|change| {
+        json!({
+            "seen": time(change.at), "from": change.from, "to": change.to,
+            "seconds": change.lasted.map(|lasted| lasted.as_secs()),
+        })
+    });
+    json!({
+        "outcome": one.outcome().word(),
+        "first": one.span().map(|(first, _)| time(first)),
+        "last": one.span().map(|(_, last)| time(last)),
+        "followed": one.is_over,
+        "steps": attempts.collect::<Vec<_>>(),
+        "phases": phases.collect::<Vec<_>>(),
+        "kubeconfigs": records(&one.kubeconfigs),
+        "blockers": records(&one.blockers),
+        "others": records(&one.others),
+        "traces": one.traces(),
+    })
+}
+
+fn record_json(record: &Record) -> Value {
+    json!({
+        "at": time(record.at), "who": record.who, "step": record.step,
+        "outcome": record.outcome.word(), "text": record.text, "request": record.request,
+        "expires": record.expires.map(time), "trace": record.trace,
+    })
+}

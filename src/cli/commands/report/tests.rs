@@ -1,0 +1,76 @@
+//! The outputs of `skeys report`.
+
+use std::fs;
+use std::path::Path;
+
+use crate::cli::args::ReportFormat;
+use crate::cli::commands::report::{Order, run, text};
+use crate::domain::fixtures::now;
+use crate::store::journal::Journal;
+
+/// A journal with a whole rotation of one cluster, of which another project has the name, too.
+const JOURNAL: &str = r#"{"at":"2026-11-20T09:00:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"start","request":"r3","outcome":"intended","text":"start credentials rotation"}
+{"at":"2026-11-20T09:00:02Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"start","request":"r3","outcome":"done","text":"start: accepted (202)","trace":"7f3c"}
+{"at":"2026-11-20T09:01:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"phase","outcome":"seen","text":"completed → preparing"}
+{"at":"2026-11-20T09:01:20Z","who":"eve@acme","project":"p-1","region":"eu01","cluster":"shop","step":"phase","outcome":"seen","text":"completed → preparing"}
+{"at":"2026-11-20T09:30:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"roll","outcome":"seen","text":"PDB payments/api allows no evictions | 1 of 1"}
+{"at":"2026-11-20T10:02:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"phase","outcome":"seen","text":"preparing → PREPARED"}
+{"at":"2026-11-20T10:03:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"kubeconfig","request":"r9","outcome":"done","text":"issued","expires":"2026-11-20T18:03:00Z"}
+{"at":"2026-11-20T10:03:01Z","who":"ops@acme","project":"p-2","region":"eu01","cluster":"shop","step":"kubeconfig","request":"r9","outcome":"done","text":"issued"}
+a line that is torn
+{"at":"2026-11-21T08:00:00Z","who":"eve@acme","project":"p-1","region":"eu01","cluster":"shop","step":"complete","request":"r3","outcome":"intended","text":"complete credentials rotation; accepted: 1 kubeconfig of this machine will stop working: ~/.kube/ci.yaml"}
+{"at":"2026-11-21T08:00:09Z","who":"eve@acme","project":"p-1","region":"eu01","cluster":"shop","step":"complete","request":"r3","outcome":"unknown","text":"complete: no clear answer: connection closed"}
+{"at":"2026-11-21T08:00:40Z","who":"eve@acme","project":"p-1","region":"eu01","cluster":"shop","step":"complete","request":"r3","outcome":"done","text":"complete: read back: the step happened","trace":"81aa"}
+{"at":"2026-11-21T08:20:00Z","who":"eve@acme","project":"p-1","region":"eu01","cluster":"shop","step":"phase","outcome":"seen","text":"completing → completed"}
+"#;
+
+fn report(folder: &Path, cluster: &str, format: ReportFormat) -> Result<String, String> {
+    let order = Order {
+        target: cluster.parse().unwrap(),
+        projects: Vec::new(),
+        regions: Vec::new(),
+        format,
+    };
+    run(&order, &Journal::open(folder).unwrap(), now())
+}
+
+#[test]
+fn the_journal_is_told_as_markdown_and_json() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("journal.jsonl"), JOURNAL).unwrap();
+    let both = [ReportFormat::Markdown, ReportFormat::Json]
+        .map(|format| report(home.path(), "p-1/eu01/shop", format).unwrap())
+        .join("\n")
+        .replace(&home.path().display().to_string(), "STATE");
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("report", both);
+    });
+}
+
+#[test]
+fn a_name_must_be_that_of_one_cluster_of_the_journal() {
+    let home = tempfile::tempdir().unwrap();
+    let of = |cluster: &str| report(home.path(), cluster, ReportFormat::Json);
+    assert!(of("shop").unwrap_err().ends_with("has nothing of shop"), "there is no journal");
+    fs::write(home.path().join("journal.jsonl"), JOURNAL).unwrap();
+    let several = of("shop").unwrap_err();
+    assert!(several.contains("named shop: p-1/eu01/shop, p-2/eu01/shop."), "{several}");
+    assert!(of("other").unwrap_err().ends_with("has nothing of other"));
+    let order = Order {
+        target: "shop".parse().unwrap(),
+        projects: vec!["p-2".to_owned()],
+        regions: Vec::new(),
+        format: ReportFormat::Markdown,
+    };
+    let of_project = run(&order, &Journal::open(home.path()).unwrap(), now()).unwrap();
+    assert!(of_project.contains(text::NO_ROTATION), "{of_project}");
+}
+
+#[test]
+fn texts() {
+    let all =
+        text::ALL.iter().fold(String::new(), |all, (name, text)| all + name + ": " + text + "\n");
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("texts", all);
+    });
+}

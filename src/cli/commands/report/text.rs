@@ -1,0 +1,49 @@
+//! Texts of `skeys report`.
+
+use crate::app::texts::texts;
+
+texts! {
+    title(cluster) = "Rotations of {cluster}";
+    source(journal, time) =
+        "From the journal of this machine ({journal}), read at {time}. Times are UTC by this machine's clock. A phase may have changed before it was seen. What others did is here only as far as skeys saw it.";
+    cut(limit) = "The journal is longer than the last {limit} MiB, which were read: older rotations are missing, and the first one may be.";
+    skipped(lines) = "Left out: {lines} that could not be read.";
+    LINE = "line";
+    LINES = "lines";
+    NO_ROTATION = "The journal tells of no rotation of this cluster.";
+    rotation(day, outcome) = "{day}: {outcome}";
+    UNDATED = "undated";
+    NOT_STARTED = "not started";
+    START_UNKNOWN = "unknown whether it started";
+    OPEN = "not completed as far as was seen";
+    COMPLETE_ACCEPTED = "complete accepted; its end was not seen";
+    COMPLETED = "completed";
+    STARTED_BY_OTHERS = "The start was not sent by skeys on this machine, or before the journal begins.";
+    COMPLETED_BY_OTHERS = "The completion was not sent by skeys on this machine.";
+    CONTINUED = "A later rotation began, or the cluster was recreated.";
+    ACCEPTED_FINDINGS = "Findings that were accepted";
+    accepted(step, time, findings) = "{step}, {time}: {findings}";
+    STEPS = "Steps";
+    PHASES = "Phases";
+    KUBECONFIGS = "Kubeconfigs";
+    BLOCKERS = "Blockers";
+    OTHERS = "Other records";
+    TRACES = "Trace IDs";
+    COLUMN_TIME = "time";
+    COLUMN_STEP = "step";
+    COLUMN_BY = "by";
+    COLUMN_OUTCOME = "outcome";
+    COLUMN_ANSWER = "answer";
+    COLUMN_TRACE = "trace ID";
+    COLUMN_SEEN = "seen";
+    COLUMN_FROM = "from";
+    COLUMN_TO = "to";
+    COLUMN_LASTED = "lasted";
+    COLUMN_TEXT = "what";
+    COLUMN_EXPIRES = "expires";
+    NO_ANSWER = "no answer recorded";
+    NO_FOLDER = "there is no state folder, so no journal";
+    nothing(journal, cluster) = "the journal ({journal}) has nothing of {cluster}";
+    ambiguous(name, clusters) =
+        "the journal tells of several clusters named {name}: {clusters}. Select one with --project or --region, or by its full address";
+}

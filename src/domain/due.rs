@@ -1,0 +1,188 @@
+//! What of a cluster is due, with each reason on its own. The rules are those by which the fleet is ordered.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::attention::{expires_soon, is_overdue, stuck};
+use crate::domain::cluster::Cluster;
+use crate::domain::credential::{CredentialKind, KnownCredential, KubeconfigLocation};
+use crate::domain::rotation::Phase;
+
+/// A reason for which a person has to act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Due {
+    /// A running step does not move, as far as the SKE API shows.
+    Stuck { started: Option<Timestamp> },
+    /// Clients must be updated and the rotation completed.
+    Prepared { started: Option<Timestamp> },
+    /// The credentials are older than `limit`.
+    Overdue { born: Timestamp, limit: SignedDuration },
+    /// As old as the cluster, and that is older than `limit` or of unknown age.
+    NeverRotated { created: Option<Timestamp>, limit: SignedDuration },
+    /// A kubeconfig has expired or will soon.
+    Kubeconfig { place: KubeconfigLocation, kind: CredentialKind, expires: Timestamp },
+    /// The Kubernetes version has expired or will soon.
+    KubernetesVersion { version: String, expires: Timestamp },
+    /// The operating system image of a node pool has expired or will soon.
+    Image { pool: String, image: String, expires: Timestamp },
+}
+
+/// From when on something is due.
+#[derive(Debug, Clone, Copy)]
+pub struct DueLimits {
+    /// Allowed age of the credentials.
+    pub age: SignedDuration,
+    /// A kubeconfig that expires within this time is due.
+    pub kubeconfig: SignedDuration,
+}
+
+impl Due {
+    /// A word that does not change, for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Stuck { .. } => "stuck",
+            Self::Prepared { .. } => "prepared",
+            Self::Overdue { .. } => "overdue",
+            Self::NeverRotated { .. } => "never_rotated",
+            Self::Kubeconfig { .. } => "kubeconfig_expires",
+            Self::KubernetesVersion { .. } => "kubernetes_version_expires",
+            Self::Image { .. } => "os_image_expires",
+        }
+    }
+
+    /// Order of urgency: what is running first, what only expires last.
+    pub fn order(&self) -> u8 {
+        match self {
+            Self::Stuck { .. } => 0,
+            Self::Prepared { .. } => 1,
+            Self::Overdue { .. } => 2,
+            Self::NeverRotated { .. } => 3,
+            Self::Kubeconfig { .. } => 4,
+            Self::KubernetesVersion { .. } => 5,
+            Self::Image { .. } => 6,
+        }
+    }
+}
+
+/// Everything that is due of a cluster. `known`: its credentials; `now`: by SKE's clock.
+pub fn due(
+    cluster: &Cluster,
+    known: &[KnownCredential],
+    limits: DueLimits,
+    now: Timestamp,
+) -> Vec<Due> {
+    let mut due = Vec::new();
+    let started = cluster.rotation.initiated;
+    if stuck(cluster, now).is_some() {
+        due.push(Due::Stuck { started });
+    }
+    match cluster.rotation.phase {
+        Phase::Prepared => due.push(Due::Prepared { started }),
+        Phase::Never if cluster.credentials_born().is_none() => {
+            due.push(Due::NeverRotated { created: None, limit: limits.age });
+        }
+        _ if !is_overdue(cluster, now, limits.age) => {}
+        Phase::Never => {
+            due.push(Due::NeverRotated { created: cluster.created, limit: limits.age });
+        }
+        // The rotation that is under way ends it.
+        Phase::Preparing | Phase::Completing => {}
+        Phase::Completed | Phase::Unknown(_) => {
+            due.extend(
+                cluster.credentials_born().map(|born| Due::Overdue { born, limit: limits.age }),
+            );
+        }
+    }
+    due.extend(known.iter().filter_map(|known| {
+        let expires = known.expires?;
+        let (place, kind) = (known.place.clone(), known.kind);
+        let is_due = expires.duration_since(now) < limits.kubeconfig || expires <= now;
+        is_due.then_some(Due::Kubeconfig { place, kind, expires })
+    }));
+    if let Some(expires) = cluster.version_expires.filter(|at| expires_soon(*at, now)) {
+        due.push(Due::KubernetesVersion { version: cluster.version.as_str().to_owned(), expires });
+    }
+    due.extend(cluster.pools.iter().filter_map(|pool| {
+        let expires = pool.image_expires.filter(|at| expires_soon(*at, now))?;
+        Some(Due::Image { pool: pool.name.clone(), image: pool.image.clone(), expires })
+    }));
+    due
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use crate::domain::cluster::Cluster;
+    use crate::domain::credential::{CredentialKind, KnownCredential, KubeconfigLocation, Verdict};
+    use crate::domain::due::{Due, DueLimits, due};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::rotation::Phase;
+
+    fn days(days: i64) -> SignedDuration {
+        SignedDuration::from_hours(24 * days)
+    }
+
+    const fn limits() -> DueLimits {
+        DueLimits {
+            age: SignedDuration::from_hours(24 * 180),
+            kubeconfig: SignedDuration::from_hours(24 * 7),
+        }
+    }
+
+    fn words(subject: &Cluster) -> Vec<&'static str> {
+        due(subject, &[], limits(), now()).iter().map(Due::word).collect()
+    }
+
+    #[test]
+    fn each_phase_is_due_for_its_own_reason() {
+        assert_eq!(words(&cluster("a", Phase::Never)), ["never_rotated"]);
+        assert_eq!(words(&cluster("a", Phase::Prepared)), ["prepared"]);
+        for calm in [Phase::Preparing, Phase::Completing, Phase::Completed] {
+            assert!(words(&cluster("a", calm)).is_empty());
+        }
+        let mut old = cluster("a", Phase::Completed);
+        old.rotation.initiated = Some(now() - days(181));
+        assert_eq!(words(&old), ["overdue"]);
+        old.rotation.phase = Phase::Unknown("SOON".into());
+        assert_eq!(words(&old), ["overdue"], "whatever the phase means");
+        old.rotation.phase = Phase::Prepared;
+        assert_eq!(words(&old), ["prepared"], "completing it is what is due");
+    }
+
+    #[test]
+    fn a_young_cluster_is_not_due_and_one_of_unknown_age_is() {
+        let mut young = cluster("a", Phase::Never);
+        young.created = Some(now() - days(3));
+        assert!(words(&young).is_empty());
+        young.created = None;
+        assert_eq!(words(&young), ["never_rotated"]);
+    }
+
+    #[test]
+    fn what_expires_is_due_before_it_does_and_afterwards() {
+        let mut subject = cluster("a", Phase::Completed);
+        for (in_days, is_due) in [(31, false), (29, true), (-1, true)] {
+            subject.version_expires = Some(now() + days(in_days));
+            subject.pools[0].image_expires = Some(now() + days(in_days));
+            let expected: &[&str] =
+                if is_due { &["kubernetes_version_expires", "os_image_expires"] } else { &[] };
+            assert_eq!(words(&subject), expected, "{in_days}");
+        }
+        let subject = cluster("a", Phase::Completed);
+        for (in_days, within, is_due) in
+            [(8, 7, false), (6, 7, true), (-1, 7, true), (0, 0, true), (1, 0, false)]
+        {
+            let known = KnownCredential {
+                place: KubeconfigLocation::Clipboard,
+                kind: CredentialKind::ClientCertificate,
+                expires: Some(now() + days(in_days)),
+                verdict: Verdict::Works,
+                evidence: Vec::new(),
+                wide_mode: None,
+            };
+            let limits = DueLimits { kubeconfig: days(within), ..limits() };
+            let found = due(&subject, &[known], limits, now());
+            assert_eq!(!found.is_empty(), is_due, "{in_days} {within}");
+        }
+    }
+}

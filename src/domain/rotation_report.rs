@@ -1,0 +1,423 @@
+//! What the journal tells of each rotation of a cluster: who did what, when, and how it ended. It tells only what skeys did
+//! and saw on this machine.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::domain::record::{Outcome, Record};
+use crate::domain::rotation::{Phase, Step};
+
+/// Between the sentence of an intended step and the findings that were accepted.
+const ACCEPTED: &str = "; accepted: ";
+/// Between the phases of a change.
+const ARROW: &str = " → ";
+
+/// One rotation, or a start that did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RotationReport {
+    /// Steps that were sent, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Changes of the phase that were seen, oldest first.
+    pub phases: Vec<PhaseChange>,
+    /// What happened to kubeconfigs: requested, issued, saved, discarded.
+    pub kubeconfigs: Vec<Record>,
+    /// What was seen of the roll: blockers, and that it goes on.
+    pub blockers: Vec<Record>,
+    /// Everything else.
+    pub others: Vec<Record>,
+    /// A later rotation or cluster followed, so that nothing more is to come.
+    pub is_over: bool,
+}
+
+/// A step that was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub step: Step,
+    pub at: Timestamp,
+    pub who: String,
+    /// Id of the request; unique in one run of skeys.
+    pub request: Option<String>,
+    /// Findings that were accepted, as one text.
+    pub accepted: Option<String>,
+    /// What became of it, oldest first.
+    pub answers: Vec<Record>,
+}
+
+/// A phase that was seen to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhaseChange {
+    /// When a reading showed it, by our clock; it may have changed earlier.
+    pub at: Timestamp,
+    pub from: String,
+    pub to: String,
+    /// How long it was seen in the new phase; `None` for the last one, and where the change that followed was not seen.
+    pub lasted: Option<SignedDuration>,
+}
+
+/// How a rotation stands, as far as the journal tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportOutcome {
+    /// The start was refused or did not happen.
+    NotStarted,
+    /// Nobody knows whether the start happened.
+    StartUnknown,
+    /// Started, and not completed as far as was seen.
+    Open,
+    /// Complete was accepted; that it ended was not seen.
+    CompleteAccepted,
+    Completed,
+}
+
+impl ReportOutcome {
+    /// A word that does not change, for programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not_started",
+            Self::StartUnknown => "start_unknown",
+            Self::Open => "open",
+            Self::CompleteAccepted => "complete_accepted",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+impl Attempt {
+    /// The last that is known; [`Outcome::Intended`] where no answer was written down.
+    pub fn outcome(&self) -> Outcome {
+        self.answers.last().map_or(Outcome::Intended, |answer| answer.outcome)
+    }
+}
+
+impl RotationReport {
+    /// The step as it took effect, or the last attempt.
+    pub fn attempt(&self, step: Step) -> Option<&Attempt> {
+        let mut of_step = self.attempts.iter().filter(|attempt| attempt.step == step);
+        let done = of_step.clone().find(|attempt| attempt.outcome() == Outcome::Done);
+        done.or_else(|| of_step.next_back())
+    }
+
+    /// How it stands.
+    pub fn outcome(&self) -> ReportOutcome {
+        let took = |step| self.attempt(step).map(Attempt::outcome);
+        if self.was_seen(&Phase::Completed) {
+            ReportOutcome::Completed
+        } else if took(Step::Complete) == Some(Outcome::Done) {
+            ReportOutcome::CompleteAccepted
+        } else if !self.phases.is_empty() {
+            ReportOutcome::Open
+        } else {
+            match took(Step::Start) {
+                Some(Outcome::Refused) => ReportOutcome::NotStarted,
+                Some(Outcome::Intended | Outcome::Unknown) => ReportOutcome::StartUnknown,
+                Some(Outcome::Done | Outcome::Seen) | None => ReportOutcome::Open,
+            }
+        }
+    }
+
+    /// The first and the last moment that the journal tells of.
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let steps = self
+            .attempts
+            .iter()
+            .flat_map(|attempt| attempt.answers.iter().map(|answer| answer.at).chain([attempt.at]));
+        let phases = self.phases.iter().map(|change| change.at);
+        let records = self.kubeconfigs.iter().chain(&self.blockers).chain(&self.others);
+        let all = steps.chain(phases).chain(records.map(|record| record.at));
+        all.fold(None, |span, at| match span {
+            None => Some((at, at)),
+            Some((first, last)) => Some((at.min(first), at.max(last))),
+        })
+    }
+
+    /// Trace ids of its requests, each once, in the order of the journal.
+    pub fn traces(&self) -> Vec<&str> {
+        let answers = self.attempts.iter().flat_map(|attempt| &attempt.answers);
+        let all = answers.chain(&self.kubeconfigs).chain(&self.others);
+        let mut traces: Vec<&str> = Vec::new();
+        for trace in all.filter_map(|record| record.trace.as_deref()) {
+            if !traces.contains(&trace) {
+                traces.push(trace);
+            }
+        }
+        traces
+    }
+
+    fn was_seen(&self, phase: &Phase) -> bool {
+        self.phases.iter().any(|change| change.to == phase.word())
+    }
+
+    /// Whether what comes next belongs to another rotation.
+    fn has_ended(&self) -> bool {
+        self.is_over
+            || self.was_seen(&Phase::Completed)
+            || self.outcome() == ReportOutcome::NotStarted
+    }
+}
+
+/// The rotations of one cluster. `records`: those of that cluster, oldest first.
+pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
+    let mut found: Vec<RotationReport> = Vec::new();
+    for (place, record) in records.iter().enumerate() {
+        let step = match record.step.as_str() {
+            "start" => Some(Step::Start),
+            "complete" => Some(Step::Complete),
+            _ => None,
+        };
+        match (step, record.outcome) {
+            (Some(step), Outcome::Intended) => {
+                let later = records.get(place + 1..).unwrap_or_default();
+                let attempt = attempt(step, record, later);
+                if step == Step::Start && starts_another(&found, &attempt) {
+                    begin(&mut found);
+                }
+                open(&mut found).attempts.push(attempt);
+            }
+            // Taken in with what was intended; what was cut off stands for itself.
+            (Some(step), _) => {
+                let is_answer = |attempt: &Attempt| attempt.answers.contains(record);
+                let mut attempts = found.iter().flat_map(|rotation| &rotation.attempts);
+                if !attempts.any(is_answer) {
+                    open(&mut found).attempts.push(Attempt {
+                        step,
+                        at: record.at,
+                        who: record.who.clone(),
+                        request: record.request.clone(),
+                        accepted: None,
+                        answers: vec![record.clone()],
+                    });
+                }
+            }
+            (None, _) if record.step == "phase" => phase(&mut found, record),
+            (None, _) => {
+                // What happens between rotations belongs to none.
+                let Some(rotation) = found.last_mut().filter(|rotation| !rotation.has_ended())
+                else {
+                    continue;
+                };
+                match record.step.as_str() {
+                    "kubeconfig" | "save" => rotation.kubeconfigs.push(record.clone()),
+                    "roll" => rotation.blockers.push(record.clone()),
+                    _ => rotation.others.push(record.clone()),
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A step with all that became of it: the lines of the same request before the id is used again by another run.
+fn attempt(step: Step, intent: &Record, later: &[Record]) -> Attempt {
+    let is_same = |record: &&Record| record.step == intent.step && record.request == intent.request;
+    let answers = later
+        .iter()
+        .filter(is_same)
+        .take_while(|record| record.outcome != Outcome::Intended)
+        .cloned()
+        .collect();
+    Attempt {
+        step,
+        at: intent.at,
+        who: intent.who.clone(),
+        request: intent.request.clone(),
+        accepted: intent.text.split_once(ACCEPTED).map(|(_, findings)| findings.to_owned()),
+        answers,
+    }
+}
+
+/// Whether a start is that of another rotation than the last one. A start that happened while an earlier rotation seemed
+/// open shows that its end was not seen.
+fn starts_another(found: &[RotationReport], attempt: &Attempt) -> bool {
+    let Some(last) = found.last() else { return true };
+    let has_begun = last.attempt(Step::Start).is_some_and(|start| start.outcome() == Outcome::Done)
+        || !last.phases.is_empty();
+    last.has_ended() || (attempt.outcome() == Outcome::Done && has_begun)
+}
+
+/// The rotation that what comes next belongs to.
+fn open(found: &mut Vec<RotationReport>) -> &mut RotationReport {
+    match found.pop_if(|last| !last.has_ended()) {
+        Some(last) => found.push_mut(last),
+        None => found.push_mut(RotationReport::default()),
+    }
+}
+
+fn begin(found: &mut Vec<RotationReport>) {
+    if let Some(last) = found.last_mut() {
+        last.is_over = true;
+    }
+    found.push(RotationReport::default());
+}
+
+fn phase(found: &mut Vec<RotationReport>, record: &Record) {
+    let Some((from, to)) = record.text.split_once(ARROW) else {
+        // The cluster was deleted and recreated.
+        if let Some(last) = found.last_mut().filter(|last| !last.has_ended()) {
+            last.others.push(record.clone());
+            last.is_over = true;
+        }
+        return;
+    };
+    let seen = found.last().and_then(|last| last.phases.last());
+    if seen.is_some_and(|seen| (seen.from.as_str(), seen.to.as_str()) == (from, to)) {
+        // Another instance of skeys saw it later.
+        return;
+    }
+    let rotation = open(found);
+    // Where a phase between them was not seen, nobody knows how long this one lasted.
+    if let Some(last) = rotation.phases.last_mut().filter(|last| last.to == from) {
+        last.lasted = Some(record.at.duration_since(last.at).max(SignedDuration::ZERO));
+    }
+    let (from, to) = (from.to_owned(), to.to_owned());
+    rotation.phases.push(PhaseChange { at: record.at, from, to, lasted: None });
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use crate::domain::cluster::ClusterId;
+    use crate::domain::fixtures::now;
+    use crate::domain::record::{Outcome, Record};
+    use crate::domain::rotation::Step;
+    use crate::domain::rotation_report::{ReportOutcome, RotationReport, rotations};
+
+    fn record(minutes: i64, step: &str, outcome: Outcome, text: &str) -> Record {
+        Record {
+            at: now() + SignedDuration::from_mins(minutes),
+            who: "ops@acme".into(),
+            cluster: Some(ClusterId::new("p-1", "eu01", "shop")),
+            step: step.into(),
+            request: None,
+            outcome,
+            text: text.into(),
+            expires: None,
+            trace: None,
+        }
+    }
+
+    fn sent(minutes: i64, step: &str, request: u64, answer: Outcome) -> [Record; 2] {
+        let about =
+            |record: Record, trace: Option<&str>| record.about(request, trace.map(Into::into));
+        [
+            about(record(minutes, step, Outcome::Intended, step), None),
+            about(record(minutes + 1, step, answer, "answer"), Some("t-1")),
+        ]
+    }
+
+    fn seen(minutes: i64, text: &str) -> Record {
+        record(minutes, "phase", Outcome::Seen, text)
+    }
+
+    fn outcomes(found: &[RotationReport]) -> Vec<ReportOutcome> {
+        found.iter().map(RotationReport::outcome).collect()
+    }
+
+    #[test]
+    fn a_whole_rotation_is_told_from_start_to_completed() {
+        let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
+        records.extend([
+            seen(2, "never → preparing"),
+            record(10, "roll", Outcome::Seen, "PDB payments/api allows no evictions"),
+            seen(62, "preparing → PREPARED"),
+            record(70, "kubeconfig", Outcome::Intended, "admin kubeconfig"),
+            record(71, "kubeconfig", Outcome::Done, "issued"),
+        ]);
+        let mut complete = sent(80, "complete", 2, Outcome::Done);
+        complete[0].text = "complete credentials rotation; accepted: one breaks; two break".into();
+        records.extend(complete);
+        records.extend([seen(82, "PREPARED → completing"), seen(90, "completing → completed")]);
+        records.push(record(500, "kubeconfig", Outcome::Done, "issued after it ended"));
+        let found = rotations(&records);
+        assert_eq!(outcomes(&found), [ReportOutcome::Completed]);
+        let one = &found[0];
+        let start = one.attempt(Step::Start).unwrap();
+        assert_eq!((start.who.as_str(), start.outcome()), ("ops@acme", Outcome::Done));
+        let complete = one.attempt(Step::Complete).unwrap();
+        assert_eq!(complete.accepted.as_deref(), Some("one breaks; two break"));
+        let lasted: Vec<_> = one.phases.iter().map(|change| change.lasted).collect();
+        let minutes = |minutes| Some(SignedDuration::from_mins(minutes));
+        assert_eq!(lasted, [minutes(60), minutes(20), minutes(8), None]);
+        assert_eq!((one.kubeconfigs.len(), one.blockers.len()), (2, 1));
+        assert_eq!(one.traces(), ["t-1"]);
+    }
+
+    #[test]
+    fn a_refused_start_is_told_apart_from_the_one_that_happened() {
+        let mut records = sent(0, "start", 1, Outcome::Refused).to_vec();
+        records.extend(sent(5, "start", 2, Outcome::Done));
+        records.push(seen(6, "never → preparing"));
+        let found = rotations(&records);
+        assert_eq!(outcomes(&found), [ReportOutcome::NotStarted, ReportOutcome::Open]);
+    }
+
+    #[test]
+    fn a_refused_or_repeated_complete_stays_in_its_rotation() {
+        let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
+        records.extend(sent(5, "complete", 2, Outcome::Refused));
+        // The next run of skeys counts its requests from the beginning.
+        records.extend(sent(9, "complete", 2, Outcome::Done));
+        let found = rotations(&records);
+        assert_eq!(outcomes(&found), [ReportOutcome::CompleteAccepted]);
+        let answers: Vec<_> = found[0].attempts.iter().map(|one| one.answers.len()).collect();
+        assert_eq!(answers, [1, 1, 1], "an answer belongs to one request");
+    }
+
+    #[test]
+    fn an_answer_that_was_lost_and_read_back_counts_as_it_turned_out() {
+        let mut records = sent(0, "start", 1, Outcome::Unknown).to_vec();
+        assert_eq!(outcomes(&rotations(&records)), [ReportOutcome::StartUnknown]);
+        records.push(record(3, "start", Outcome::Done, "read back").about(1, None));
+        assert_eq!(outcomes(&rotations(&records)), [ReportOutcome::Open]);
+        assert_eq!(rotations(&records)[0].attempts.len(), 1);
+        assert_eq!(
+            outcomes(&rotations(&records[..1])),
+            [ReportOutcome::StartUnknown],
+            "it crashed"
+        );
+    }
+
+    #[test]
+    fn a_later_start_ends_a_rotation_whose_end_nobody_saw() {
+        let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
+        records.push(seen(2, "never → preparing"));
+        records.extend(sent(9_000, "start", 1, Outcome::Done));
+        let found = rotations(&records);
+        assert_eq!(outcomes(&found), [ReportOutcome::Open, ReportOutcome::Open]);
+        assert!(found[0].is_over && !found[1].is_over);
+    }
+
+    #[test]
+    fn a_rotation_of_others_and_a_recreated_cluster_are_told_as_they_were_seen() {
+        let records = [
+            seen(0, "never → preparing"),
+            seen(60, "preparing → PREPARED"),
+            seen(70, "the cluster was deleted and recreated"),
+            seen(80, "never → preparing"),
+        ];
+        let found = rotations(&records);
+        assert_eq!(outcomes(&found), [ReportOutcome::Open, ReportOutcome::Open]);
+        assert!(found[0].is_over && found[0].attempts.is_empty());
+        assert_eq!(found[1].phases.len(), 1);
+    }
+
+    #[test]
+    fn a_phase_whose_end_was_not_seen_has_no_length_and_a_change_seen_twice_counts_once() {
+        let found = rotations(&[
+            seen(0, "never → preparing"),
+            seen(60, "preparing → PREPARED"),
+            seen(500, "completing → completed"),
+            seen(530, "completing → completed"),
+        ]);
+        assert_eq!(outcomes(&found), [ReportOutcome::Completed]);
+        let lasted: Vec<_> = found[0].phases.iter().map(|change| change.lasted).collect();
+        assert_eq!(lasted, [Some(SignedDuration::from_mins(60)), None, None]);
+    }
+
+    #[test]
+    fn what_a_cut_journal_still_has_of_a_step_is_kept() {
+        let answer = record(0, "complete", Outcome::Done, "complete: accepted (202)");
+        let found = rotations(&[answer, seen(5, "completing → completed")]);
+        assert_eq!(outcomes(&found), [ReportOutcome::Completed]);
+        assert_eq!(found[0].attempt(Step::Complete).unwrap().outcome(), Outcome::Done);
+        assert!(rotations(&[]).is_empty());
+    }
+}
