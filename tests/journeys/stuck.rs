@@ -1,8 +1,10 @@
 //! Rolls that are stuck, as the dashboard explains them. The same situations on real controllers: `tests/control_plane`.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
 use skeys::testing::app::settings::ObservationScope;
 
 use crate::simulated_cluster::{client, observing};
@@ -51,6 +53,29 @@ async fn k8s_17_a_finished_pod_that_a_finalizer_keeps_holds_its_node() {
     let pods: Api<Pod> = Api::namespaced(client(&text).await, "batch");
     let pod = pods.get("report").await.unwrap();
     assert_eq!(pod.status.unwrap().phase.as_deref(), Some("Succeeded"));
+}
+
+#[tokio::test]
+async fn k8s_18_a_webhook_on_evictions_that_nothing_serves_is_named() {
+    let workload = "namespace = \"policy\", name = \"drains\", guards_evictions = true";
+    let stop = async |journey: &mut Journey| {
+        let text = journey.ask_kubeconfig("held").await;
+        let deployments: Api<Deployment> = Api::namespaced(client(&text).await, "policy");
+        let none = Patch::Merge(json!({"spec": {"replicas": 0}}));
+        deployments.patch_scale("drains", &PatchParams::default(), &none).await.unwrap();
+        journey.pass(60, 10).await;
+    };
+    let mut journey = rolling(workload, stop).await;
+    journey.until_slowly("webhooks may deny the eviction", 10, 120).await;
+    journey.says("ValidatingWebhookConfiguration drains");
+    journey.says("policy/drains has no endpoints");
+    journey.says("To unblock: fix the webhook, or remove pods/eviction");
+    // Evictions are tried again once it is served.
+    let text = journey.ask_kubeconfig("held").await;
+    let deployments: Api<Deployment> = Api::namespaced(client(&text).await, "policy");
+    let one = Patch::Merge(json!({"spec": {"replicas": 1}}));
+    deployments.patch_scale("drains", &PatchParams::default(), &one).await.unwrap();
+    journey.until_slowly("all 3 nodes replaced", 20, 200).await;
 }
 
 #[tokio::test]

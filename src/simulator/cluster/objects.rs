@@ -413,6 +413,8 @@ pub struct StoredEndpoint {
 pub struct StoredWebhook {
     /// `clientConfig.service`.
     pub service: ObjectKey,
+    /// The resource whose creation it is asked about.
+    pub resource: &'static str,
     pub failure_policy: Arc<str>,
     /// `metadata.generation`.
     pub generation: u32,
