@@ -6,6 +6,14 @@ use unicode_width::UnicodeWidthStr;
 /// Longest foreign text that is kept, in characters; a server's essay is cut here.
 pub const MAX_FOREIGN_TEXT: usize = 2_000;
 
+/// How many characters of a text are wrong if it means a word, unless more than so many are.
+pub fn distance_within(text: &str, word: &str, most: usize) -> Option<usize> {
+    // Each character more or less is a wrong one. Time and memory of the distance are the product of the lengths.
+    let difference = text.chars().count().abs_diff(word.chars().count());
+    let distance = (difference <= most).then(|| strsim::damerau_levenshtein(text, word))?;
+    (distance <= most).then_some(distance)
+}
+
 /// Turns text from servers, files and the clipboard into something that a terminal cannot act on:
 /// control characters become their visible snapshots (␛ for escape), bidirectional overrides and
 /// zero-width characters become `⟨U+202E⟩`, line ends become one blank, and the length is limited.
@@ -155,7 +163,9 @@ pub fn matches_glob(glob: &str, text: &str) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::domain::text::{MAX_FOREIGN_TEXT, clean, cut_end, cut_middle, matches_glob, width};
+    use crate::domain::text::{
+        MAX_FOREIGN_TEXT, clean, cut_end, cut_middle, distance_within, matches_glob, width,
+    };
 
     #[test]
     fn host_01_escape_sequences_become_visible_marks() {
@@ -197,6 +207,14 @@ mod tests {
             prop_assert!(width(&cut_middle(&text, columns)) <= columns);
             prop_assert!(width(&cut_end(&text, columns)) <= columns);
         }
+    }
+
+    #[test]
+    fn a_text_of_another_length_is_far_from_a_word_without_a_comparison() {
+        assert_eq!(distance_within("drak", "dark", 1), Some(1));
+        assert_eq!(distance_within("drak", "light", 3), None);
+        // Compared, they would need 800 GB.
+        assert_eq!(distance_within(&"x".repeat(1_000_000), &"x".repeat(100_000), 3), None);
     }
 
     #[test]

@@ -165,6 +165,20 @@ pub struct SceneWorkload {
     /// Whether it serves an admission webhook for new nodes (`failurePolicy: Fail`).
     #[serde(default)]
     pub guards_nodes: bool,
+    /// Whether it serves an admission webhook for evictions (`failurePolicy: Fail`).
+    #[serde(default)]
+    pub guards_evictions: bool,
+}
+
+impl SceneWorkload {
+    /// The resource whose creation its admission webhook is asked about.
+    pub fn guarded(&self) -> Option<&'static str> {
+        if self.guards_evictions {
+            Some("pods/eviction")
+        } else {
+            self.guards_nodes.then_some("nodes")
+        }
+    }
 }
 
 /// The controller of a workload.

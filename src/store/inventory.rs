@@ -149,7 +149,7 @@ mod tests {
         let kubeconfigs = Kubeconfigs::new(Some(home.path().to_owned()), None, Clock::machine());
         let found = kubeconfigs.find_all(&[]);
         let why = |at: usize| found[at].contexts.as_ref().unwrap_err().as_str();
-        assert!(why(0).contains("aliases expand to more than"), "{}", why(0));
+        assert!(why(0).contains("aliases and tags expand to more than"), "{}", why(0));
         assert!(why(1).contains("nested deeper than"), "{}", why(1));
         assert!(why(2).contains("larger than"), "{}", why(2));
         assert_eq!(why(3), "it is a folder");

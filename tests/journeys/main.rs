@@ -23,3 +23,4 @@ mod observing;
 mod outage;
 mod pictures;
 mod rotation;
+mod stuck;

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use crate::cli::config::keys::{Key, ValueKind, find, keys, nearest};
 use crate::domain::age_policy::AgeRule;
 use crate::domain::lifetime::Lifetime;
-use crate::domain::text::clean;
+use crate::domain::text::{clean, distance_within};
 
 /// A checked value.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,31 +44,27 @@ impl fmt::Display for ConfigProblem {
 /// # Errors
 /// Everything that is wrong, in the order of the file.
 pub fn read(name: &str, text: &str) -> Result<BTreeMap<&'static str, Value>, Vec<ConfigProblem>> {
-    let place = |at: usize| {
-        let (line, column) = line_and_column(text, at);
-        format!("{name}:{line}:{column}")
-    };
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        vec![ConfigProblem { place: place(at), text: clean(error.message()) }]
+        located(name, text, vec![(at, clean(error.message()))])
     })?;
-    let mut reader = Reader { place: &place, values: BTreeMap::new(), problems: Vec::new() };
+    let mut reader = Reader::default();
     reader.table("", table.get_ref());
     if reader.problems.is_empty() {
         Ok(reader.values)
     } else {
-        reader.problems.sort_by_key(|(at, _)| *at);
-        Err(reader.problems.into_iter().map(|(_, problem)| problem).collect())
+        Err(located(name, text, reader.problems))
     }
 }
 
-struct Reader<'a> {
-    place: &'a dyn Fn(usize) -> String,
+#[derive(Default)]
+struct Reader {
     values: BTreeMap<&'static str, Value>,
-    problems: Vec<(usize, ConfigProblem)>,
+    /// What is wrong, each with its byte.
+    problems: Vec<(usize, String)>,
 }
 
-impl Reader<'_> {
+impl Reader {
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             let at = name.span().start;
@@ -110,8 +106,7 @@ impl Reader<'_> {
     }
 
     fn problem(&mut self, at: usize, text: String) {
-        let place = (self.place)(at);
-        self.problems.push((at, ConfigProblem { place, text }));
+        self.problems.push((at, text));
     }
 }
 
@@ -219,11 +214,8 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
             if words.contains(&text) {
                 return Ok(Value::Text(text.to_owned()));
             }
-            let near = words
-                .iter()
-                .map(|word| (strsim::damerau_levenshtein(text, word), word))
-                .filter(|(distance, _)| *distance <= 3)
-                .min();
+            let near =
+                words.iter().filter_map(|word| Some((distance_within(text, word, 3)?, word))).min();
             let hint = near.map_or_else(String::new, |(_, word)| format!("; did you mean {word}?"));
             Err(format!("{}{hint}", wrong()))
         }
@@ -243,13 +235,18 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
     }
 }
 
-/// Line and column, counted from one, columns in characters.
-fn line_and_column(text: &str, at: usize) -> (usize, usize) {
-    let before: String = text.bytes().take(at).map(char::from).collect();
-    let line = before.matches('\n').count() + 1;
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let column = text.get(line_start..at).map_or(0, |part| part.chars().count()) + 1;
-    (line, column)
+/// Problems with line and column, counted from one, columns in characters; in the order of the file, which is walked once.
+fn located(name: &str, text: &str, mut problems: Vec<(usize, String)>) -> Vec<ConfigProblem> {
+    problems.sort_by_key(|(at, _)| *at);
+    let mut characters = text.char_indices().peekable();
+    let (mut line, mut column) = (1, 1);
+    let mut locate = |(at, text)| {
+        while let Some((_, character)) = characters.next_if(|(next, _)| *next < at) {
+            (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        ConfigProblem { place: format!("{name}:{line}:{column}"), text }
+    };
+    problems.into_iter().map(&mut locate).collect()
 }
 
 #[cfg(test)]
@@ -323,8 +320,19 @@ mod tests {
 
     #[test]
     fn file_15_columns_count_characters() {
-        let found = problems("protected = [\"ä\"] \nü = 1");
-        assert!(found[0].starts_with("config.toml:2:1: "), "{found:?}");
+        let found = problems("protected = [\"ä\"] \n\"ü\" = 1\npoll = {\"ä\" = 1, \"ö\" = 2}");
+        let places = ["config.toml:2:1: ", "config.toml:3:9: ", "config.toml:3:18: "];
+        assert_eq!(found.len(), places.len(), "{found:?}");
+        for (found, place) in found.iter().zip(places) {
+            assert!(found.starts_with(place), "{found}");
+        }
+    }
+
+    #[test]
+    fn file_15_a_very_long_key_or_word_has_no_nearest_one() {
+        let long = "x".repeat(40_000);
+        assert!(problems(&format!("{long} = 1"))[0].ends_with('…'));
+        assert!(!problems(&format!("display.theme = \"{long}\""))[0].contains("did you mean"));
     }
 
     #[test]

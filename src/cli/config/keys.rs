@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::app::kubeconfig::destination;
 use crate::clients::auth::SOURCES;
 use crate::domain::age_policy::AGE_RANGE;
+use crate::domain::text::distance_within;
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -297,8 +298,9 @@ pub fn find(path: &str) -> Option<Key> {
 /// The valid path that looks most like a wrong one.
 pub fn nearest(path: &str) -> Option<Key> {
     keys()
-        .map(|key| (strsim::damerau_levenshtein(path, key.path), key))
-        .filter(|(distance, key)| *distance <= key.path.len().max(path.len()) / 2)
+        .filter_map(|key| {
+            Some((distance_within(path, key.path, key.path.len().max(path.len()) / 2)?, key))
+        })
         .min_by_key(|(distance, key)| (*distance, key.path))
         .map(|(_, key)| key)
 }

@@ -13,7 +13,7 @@ use crate::domain::credential::{
     FoundContext, SignIn, TokenFacts, Trust, decode_base64, read_authorities, read_client,
 };
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::document::{self, parse_tree, parse_values};
+use crate::domain::kubeconfig::document;
 use crate::domain::kubeconfig::entry_owner::server_address;
 use crate::domain::kubeconfig::parsed::KubeconfigKind;
 use crate::domain::text::clean;
@@ -27,9 +27,7 @@ pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String>
 /// The text is no kubeconfig, with the line.
 pub fn read_contexts(text: &str, reader: FileReader<'_>) -> Result<Vec<FoundContext>, Failure> {
     let text = text.trim_start_matches('\u{feff}');
-    // It bounds what the aliases expand to.
-    parse_tree(text)?;
-    let root = parse_values(text)?;
+    let (_, root) = document::read(text)?;
     if !(root.is_object() || root.is_null()) {
         return Err(document::file_failure("not a kubeconfig: the document is no mapping"));
     }

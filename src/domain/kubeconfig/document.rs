@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 use serde::Deserialize;
 use serde::de::{
     Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess as _, Visitor,
@@ -21,8 +21,10 @@ use crate::domain::text::clean;
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Deepest nesting that is read.
 pub const MAX_DEPTH: usize = 64;
-/// Most values that are read once every alias is expanded.
+/// Most values that are written in a text.
 const MAX_VALUES: usize = 1_000_000;
+/// Most bytes that aliases and tags expand to.
+const MAX_EXPANDED: usize = 1024 * 1024;
 
 /// A refusal of a file's text.
 pub fn file_failure(message: impl Into<String>) -> Failure {
@@ -50,8 +52,8 @@ pub struct Node {
     pub line: usize,
     /// Whether it is a block scalar.
     pub block_scalar: bool,
-    /// How many values it holds, itself included, with every alias expanded.
-    values: usize,
+    /// Bytes of its texts and tags with every alias expanded, and one for each value.
+    size: usize,
 }
 
 impl Node {
@@ -78,7 +80,18 @@ impl Node {
     }
 }
 
-/// The only document of a text; `None` when it is empty.
+/// The only document of a text as both readers see it: the tree is `None` when it is empty.
+///
+/// # Errors
+/// What is wrong, with its line: syntax, several documents, duplicate keys, too deep, too large.
+pub fn read(text: &str) -> Result<(Option<Node>, SecretValue), Failure> {
+    // The first reader bounds the depth and what aliases expand to: alone, the second one takes a time that grows with
+    // the square of the depth, and expands every alias.
+    let root = parse_tree(text)?;
+    Ok((root, parse_values(text)?))
+}
+
+/// The only document of a text as a tree; `None` when it is empty.
 ///
 /// # Errors
 /// What is wrong, with its line: syntax, several documents, duplicate keys, too deep, too large.
@@ -88,7 +101,9 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     }
     let mut root: Option<Node> = None;
     let mut open: Vec<OpenNode> = Vec::new();
+    // Their sizes.
     let mut anchors: HashMap<usize, usize> = HashMap::new();
+    let (mut values, mut expanded) = (0_usize, 0_usize);
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
             file_failure(format!(
@@ -98,9 +113,14 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
             ))
         })?;
         let line = span.start.line();
-        let leaf = |content, block_scalar, values| -> Result<Node, Failure> {
-            Ok(Node { content, span: byte_range(&span)?, line, block_scalar, values })
+        let leaf = |content, block_scalar, size| -> Result<Node, Failure> {
+            Ok(Node { content, span: byte_range(&span)?, line, block_scalar, size })
         };
+        let mut expand = |size| {
+            expanded = usize::saturating_add(expanded, size);
+            size
+        };
+        let is_map = matches!(event, Event::MappingStart(..));
         let done = match event {
             Event::DocumentStart(_, Some(version)) if (version.major, version.minor) != (1, 1) => {
                 return Err(file_failure(format!(
@@ -108,29 +128,27 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
                     version.major, version.minor
                 )));
             }
-            Event::MappingStart(style, anchor, _) => {
-                open.push(OpenNode::new(true, style, anchor, &span)?);
-                None
-            }
-            Event::SequenceStart(style, anchor, _) => {
-                open.push(OpenNode::new(false, style, anchor, &span)?);
+            Event::MappingStart(style, anchor, tag) | Event::SequenceStart(style, anchor, tag) => {
+                let size = expand(tag_len(tag.as_deref()));
+                open.push(OpenNode::new(is_map, style, anchor, size, &span)?);
                 None
             }
             Event::MappingEnd | Event::SequenceEnd => match open.pop() {
                 Some(finished) => {
                     let anchor = finished.anchor;
                     let node = finished.close(&span)?;
-                    anchors.insert(anchor, node.values);
+                    anchors.insert(anchor, node.size);
                     Some(node)
                 }
                 None => None,
             },
-            Event::Scalar(value, style, anchor, _) => {
+            Event::Scalar(value, style, anchor, tag) => {
                 let plain = matches!(style, ScalarStyle::Plain);
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                anchors.insert(anchor, 1);
+                let size = 1 + value.len() + expand(tag_len(tag.as_deref()));
+                anchors.insert(anchor, size);
                 let mut node =
-                    leaf(Content::Scalar(value.into_owned().into(), plain), is_block, 1)?;
+                    leaf(Content::Scalar(value.into_owned().into(), plain), is_block, size)?;
                 if is_block {
                     // The parser counts the indentation of what follows.
                     let inside = text.get(node.span.clone()).unwrap_or_default();
@@ -142,8 +160,8 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
             }
             Event::Alias(anchor) => {
                 // One that refers to what it is a part of has no end.
-                let values = anchors.get(&anchor).copied().unwrap_or(MAX_VALUES + 1);
-                Some(leaf(Content::Alias, false, values)?)
+                let size = expand(anchors.get(&anchor).copied().unwrap_or(usize::MAX));
+                Some(leaf(Content::Alias, false, size)?)
             }
             Event::UnresolvedAlias(_) => Some(leaf(Content::Alias, false, 1)?),
             Event::DocumentStart(..)
@@ -159,12 +177,15 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
                 "line {line}: nested deeper than {MAX_DEPTH} levels"
             )));
         }
-        let Some(node) = done else { continue };
-        if node.values > MAX_VALUES {
+        if expanded > MAX_EXPANDED {
             return Err(file_failure(format!(
-                "line {}: its aliases expand to more than {MAX_VALUES} values",
-                node.line
+                "line {line}: the aliases and tags expand to more than 1 MiB"
             )));
+        }
+        let Some(node) = done else { continue };
+        values += 1;
+        if values > MAX_VALUES {
+            return Err(file_failure(format!("line {line}: more than {MAX_VALUES} values")));
         }
         match open.last_mut() {
             Some(parent) => parent.children.push(node),
@@ -185,16 +206,24 @@ struct OpenNode {
     map: bool,
     flow: bool,
     anchor: usize,
+    size: usize,
     start: usize,
     line: usize,
     children: Vec<Node>,
 }
 
 impl OpenNode {
-    fn new(map: bool, style: StructureStyle, anchor: usize, span: &Span) -> Result<Self, Failure> {
+    fn new(
+        map: bool,
+        style: StructureStyle,
+        anchor: usize,
+        size: usize,
+        span: &Span,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             map,
             anchor,
+            size,
             flow: matches!(style, StructureStyle::Flow),
             start: byte_range(span)?.start,
             line: span.start.line(),
@@ -209,14 +238,19 @@ impl OpenNode {
         } else {
             self.children.last().map_or(self.start, |last| last.span.end.max(self.start))
         };
-        let values = self.children.iter().map(|child| child.values).fold(1, usize::saturating_add);
+        let sizes = self.children.iter().map(|child| child.size);
+        let size = sizes.fold(self.size + 1, usize::saturating_add);
         let content = if self.map {
             Content::Map(map_entries(self.children)?, self.flow)
         } else {
             Content::List(self.children, self.flow)
         };
-        Ok(Node { content, span: self.start..end, line: self.line, block_scalar: false, values })
+        Ok(Node { content, span: self.start..end, line: self.line, block_scalar: false, size })
     }
+}
+
+fn tag_len(tag: Option<&Tag>) -> usize {
+    tag.map_or(0, |tag| tag.handle().len() + tag.suffix().len())
 }
 
 fn map_entries(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
@@ -243,7 +277,8 @@ fn byte_range(span: &Span) -> Result<Range<usize>, Failure> {
         .ok_or_else(|| Failure::new(FailureKind::Bug, "the YAML parser returned no byte positions"))
 }
 
-/// The first document of the text as values, read by a reader that shares no code with the splicing.
+/// The first document of the text as values, read by a reader that shares no code with the splicing. Only for texts that
+/// [`parse_tree`] accepts.
 ///
 /// # Errors
 /// Where it cannot be read; more than one document.

@@ -235,8 +235,7 @@ fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
     if plain.len() > MAX_BYTES {
         return Err(InvalidKubeconfig("is larger than 1 MiB".to_owned()));
     }
-    let root = document::parse_tree(plain)
-        .and_then(|_| document::parse_values(plain))
+    let (_, root) = document::read(plain)
         .map_err(|failure| InvalidKubeconfig(format!("cannot be parsed: {}", failure.message)))?;
     if !root.is_object() && !root.is_null() {
         return Err(InvalidKubeconfig("is not a mapping".to_owned()));
@@ -397,7 +396,7 @@ pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failur
         "clusters": [*clusters], "contexts": [*contexts], "users": [*users],
     }));
     let text = Secret::new(format!("{}\n", emit::block(&root, 0)));
-    if document::parse_values(text.expose()).is_ok_and(|values| values == root) {
+    if document::read(text.expose()).is_ok_and(|(_, values)| values == root) {
         return Ok(text);
     }
     Err(InvalidKubeconfig("cannot be written so that kubectl reads the same".to_owned()).into())

@@ -18,6 +18,8 @@ pub enum EvictionRefusal {
     NotFound,
     /// The eviction API does not support more than one budget for a pod.
     SeveralBudgets,
+    /// An admission webhook has to be asked, and nothing serves it.
+    Webhook(ObjectKey),
     /// The budget was changed just now.
     Unobserved(ObjectKey),
     /// The budget allows no disruption now.
@@ -202,6 +204,9 @@ impl DataPlane {
     pub fn check_eviction(&self, key: &ObjectKey) -> Result<(), EvictionRefusal> {
         let object = self.store.get(ObjectKind::Pod, key).ok_or(EvictionRefusal::NotFound)?;
         let pod = object.pod().ok_or(EvictionRefusal::NotFound)?;
+        if let Some(service) = self.refusing_service("pods/eviction") {
+            return Err(EvictionRefusal::Webhook(service.clone()));
+        }
         // Pods that do not run, or are being deleted, are not disrupted.
         if pod.started.is_none() || object.meta.deletion.is_some() {
             return Ok(());

@@ -88,7 +88,11 @@ impl DataPlane {
                 ) => {
                     blocked.get_or_insert(budget);
                 }
-                Err(EvictionRefusal::SeveralBudgets | EvictionRefusal::NotFound) => {}
+                Err(
+                    EvictionRefusal::SeveralBudgets
+                    | EvictionRefusal::Webhook(_)
+                    | EvictionRefusal::NotFound,
+                ) => {}
             }
         }
         if let Some(machine) = self.machine_mut(name) {

@@ -119,7 +119,7 @@ impl DataPlane {
             Some((pool, zone, machine.template))
         });
         let Some((pool, zone, template)) = found.filter(|_| self.is_creating(name)) else { return };
-        if self.refuses_nodes() {
+        if self.refusing_service("nodes").is_some() {
             let requested = self.node_history(name).map_or(at, |history| history.requested);
             if at < self.speed.after(requested, CREATION_TIMEOUT) {
                 self.retry(name, at, Task::RegisterNode(Arc::clone(name)));

@@ -234,6 +234,10 @@ pub struct StoredPod {
     /// Why it cannot be scheduled, and since when.
     pub unschedulable: Option<(Timestamp, String)>,
     pub started: Option<Timestamp>,
+    /// When its containers ended for good.
+    pub finished: Option<Timestamp>,
+    /// Whether its containers end again and again.
+    pub crashes: bool,
     /// Condition `Ready`, and since when.
     pub ready: (bool, Timestamp),
     /// Revision of its workload's template.
@@ -245,7 +249,11 @@ pub struct StoredPod {
 impl StoredPod {
     /// `status.phase`.
     pub fn phase(&self) -> &'static str {
-        if self.started.is_some() { "Running" } else { "Pending" }
+        match (self.started, self.finished) {
+            (_, Some(_)) => "Succeeded",
+            (Some(_), None) => "Running",
+            (None, None) => "Pending",
+        }
     }
 }
 
@@ -405,6 +413,8 @@ pub struct StoredEndpoint {
 pub struct StoredWebhook {
     /// `clientConfig.service`.
     pub service: ObjectKey,
+    /// The resource whose creation it is asked about.
+    pub resource: &'static str,
     pub failure_policy: Arc<str>,
     /// `metadata.generation`.
     pub generation: u32,

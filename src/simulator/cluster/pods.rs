@@ -174,6 +174,8 @@ impl DataPlane {
             scheduled: None,
             unschedulable: None,
             started: None,
+            finished: None,
+            crashes: false,
             ready: (false, at),
             revision: workload.revision,
             number: self.last_number,
@@ -234,6 +236,7 @@ impl DataPlane {
         self.store.edit_pod(&id.key, |pod| {
             pod.started = Some(at);
             pod.ready = (recovers && !deleted, at);
+            pod.crashes = !recovers;
         });
         let event = NewEvent::normal("kubelet", "Started", "Started container main");
         self.pod_event(&id.key, at, event);
@@ -278,7 +281,10 @@ impl DataPlane {
         if object.meta.finalizers.is_empty() {
             self.remove_pod(&id.key, at);
         } else {
-            self.store.edit_pod(&id.key, |pod| pod.ready = (false, at));
+            self.store.edit_pod(&id.key, |pod| {
+                pod.ready = (false, at);
+                pod.finished = Some(at);
+            });
         }
     }
 

@@ -1,4 +1,4 @@
-//! Admission webhooks that guard nodes: their service, its endpoints, and what is refused while there are none.
+//! Admission webhooks that guard nodes or evictions: their service, its endpoints, and what is refused while there are none.
 
 use std::sync::Arc;
 
@@ -15,9 +15,8 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 impl DataPlane {
     /// Creates the webhook of a workload, if it has one, with its service.
     pub(super) fn create_webhook(&mut self, number: usize, at: Timestamp) {
-        let Some(workload) = self.workloads.get(number).filter(|w| w.scene.guards_nodes) else {
-            return;
-        };
+        let Some(workload) = self.workloads.get(number) else { return };
+        let Some(resource) = workload.scene.guarded() else { return };
         let service = workload.key.clone();
         let name = &service.name;
         let meta = self.new_meta(service.clone(), at);
@@ -29,15 +28,15 @@ impl DataPlane {
         meta.labels.insert(SERVICE_NAME.into(), Arc::clone(name));
         self.store.put(StoredObject { meta, body: ObjectBody::EndpointSlice(Vec::new()) });
         let meta = self.new_meta(ObjectKey::global(Arc::clone(name)), at);
-        let webhook = StoredWebhook { service, failure_policy: "Fail".into(), generation: 1 };
+        let webhook =
+            StoredWebhook { service, resource, failure_policy: "Fail".into(), generation: 1 };
         self.store.put(StoredObject { meta, body: ObjectBody::ValidatingWebhook(webhook) });
     }
 
     /// Updates the endpoints of a workload's service.
     pub(super) fn update_endpoints(&mut self, number: usize) {
-        let Some(workload) = self.workloads.get(number).filter(|w| w.scene.guards_nodes) else {
-            return;
-        };
+        let guarded = self.workloads.get(number).filter(|w| w.scene.guarded().is_some());
+        let Some(workload) = guarded else { return };
         let endpoint = |key: &ObjectKey| {
             let object = self.store.get(ObjectKind::Pod, key)?;
             let pod = object.pod()?;
@@ -57,14 +56,16 @@ impl DataPlane {
         }
     }
 
-    /// Whether a webhook refuses new nodes because nothing serves it.
-    pub(super) fn refuses_nodes(&self) -> bool {
-        self.store.list(ObjectKind::ValidatingWebhook).any(|object| {
-            let ObjectBody::ValidatingWebhook(webhook) = &object.body else { return false };
+    /// The service of a webhook that refuses new objects of a resource because nothing serves it.
+    pub(super) fn refusing_service(&self, resource: &str) -> Option<&ObjectKey> {
+        self.store.list(ObjectKind::ValidatingWebhook).find_map(|object| {
+            let ObjectBody::ValidatingWebhook(webhook) = &object.body else { return None };
             let is_served = self.endpoint_slice(&webhook.service).is_some_and(|slice| {
                 matches!(&slice.body, ObjectBody::EndpointSlice(all) if all.iter().any(|one| one.serving))
             });
-            *webhook.failure_policy == *"Fail" && !is_served
+            let refuses =
+                webhook.resource == resource && *webhook.failure_policy == *"Fail" && !is_served;
+            refuses.then_some(&webhook.service)
         })
     }
 

@@ -116,6 +116,7 @@ fn deployment(namespace: &str, name: &str) -> SceneWorkload {
         recovers: true,
         detaches: true,
         guards_nodes: false,
+        guards_evictions: false,
     }
 }
 

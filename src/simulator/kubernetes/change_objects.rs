@@ -311,6 +311,16 @@ impl ObjectChange<'_> {
                     "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
                 );
             }
+            EvictionRefusal::Webhook(ObjectKey { namespace, name }) => {
+                let why = format!(
+                    "failed calling webhook \"{name}.example.com\": failed to call webhook: Post \
+                     \"https://{name}.{namespace}.svc:443/validate?timeout=10s\": no endpoints available for service \
+                     \"{name}\""
+                );
+                let message = format!("Internal error occurred: {why}");
+                let details = json!({"causes": [{"message": why}]});
+                return detailed_failure(500, "InternalError", &message, details);
+            }
             EvictionRefusal::Unobserved(budget) => (
                 format!(
                     "The disruption budget {} is still being processed by the server.",

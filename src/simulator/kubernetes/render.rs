@@ -355,6 +355,7 @@ fn render_endpoints(meta: &ObjectMeta, endpoints: &[StoredEndpoint], view: &Obje
 
 fn render_webhook(meta: &ObjectMeta, webhook: &StoredWebhook) -> Value {
     let ObjectKey { namespace, name } = &webhook.service;
+    let resource = webhook.resource;
     json!({"webhooks": [{
         "name": format!("{}.example.com", meta.key.name),
         "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 10,
@@ -364,7 +365,7 @@ fn render_webhook(meta: &ObjectMeta, webhook: &StoredWebhook) -> Value {
             "namespace": &**namespace, "name": &**name, "path": "/validate", "port": 443,
         }},
         "rules": [{
-            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nodes"], "scope": "*",
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource], "scope": "*",
         }],
     }]})
 }

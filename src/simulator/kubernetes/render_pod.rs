@@ -47,6 +47,9 @@ pub fn body(meta: &ObjectMeta, pod: &StoredPod, view: &ObjectView) -> Value {
     json!({"spec": spec, "status": status(meta, pod, &image, view)})
 }
 
+/// Why a container waits that ended too often.
+pub const CRASH_LOOP: &str = "CrashLoopBackOff";
+
 fn status(meta: &ObjectMeta, pod: &StoredPod, image: &str, view: &ObjectView) -> Value {
     let (ready, since) = pod.ready;
     let flag = |kind: &str, status: bool, at: Timestamp| {
@@ -77,15 +80,19 @@ fn status(meta: &ObjectMeta, pod: &StoredPod, image: &str, view: &ObjectView) ->
             set(condition, "message", json!("containers with unready status: [main]"));
         }
     }
-    let state = match pod.started {
-        Some(at) => json!({"running": {"startedAt": view.time(at)}}),
-        None => json!({"waiting": {"reason": "ContainerCreating"}}),
+    let state = match (pod.started, pod.finished) {
+        (_, Some(at)) => {
+            json!({"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": view.time(at)}})
+        }
+        (Some(_), None) if pod.crashes => json!({"waiting": {"reason": CRASH_LOOP}}),
+        (Some(at), None) => json!({"running": {"startedAt": view.time(at)}}),
+        (None, None) => json!({"waiting": {"reason": "ContainerCreating"}}),
     };
     let mut status = json!({
         "phase": pod.phase(), "qosClass": "Burstable", "startTime": view.time(placed), "conditions": conditions,
         "containerStatuses": [{
-            "name": "main", "image": image, "imageID": "", "ready": ready, "restartCount": 0,
-            "started": pod.started.is_some(), "state": state,
+            "name": "main", "image": image, "imageID": "", "ready": ready,
+            "restartCount": u32::from(pod.crashes), "started": pod.started.is_some(), "state": state,
         }],
     });
     if pod.started.is_some() {

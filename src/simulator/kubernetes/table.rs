@@ -190,10 +190,12 @@ fn pod_cells(meta: &ObjectMeta, pod: &StoredPod, old: &str, view: &ObjectView) -
         (_, _, Some(_)) => "Terminating",
         (None, _, None) => "Pending",
         (Some(_), None, None) => "ContainerCreating",
+        (Some(_), Some(_), None) if pod.crashes => render_pod::CRASH_LOOP,
         (Some(_), Some(_), None) => "Running",
     };
     let node = pod.node.as_deref().map_or("<none>".into(), |node| view.node_name(node));
     let ready = if pod.ready.0 { "1/1" } else { "0/1" };
     let address = pod.started.map_or_else(|| "<none>".into(), |_| render_pod::address(pod.number));
-    json!([&*meta.key.name, ready, status, "0", old, address, node, "<none>", "<none>"])
+    let restarts = if pod.crashes { "1" } else { "0" };
+    json!([&*meta.key.name, ready, status, restarts, old, address, node, "<none>", "<none>"])
 }

@@ -10,7 +10,7 @@ use crate::cli::commands::wait::target::address;
 use crate::cli::commands::wait::text;
 use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::text::{clean, plural};
+use crate::domain::text::{clean, distance_within, plural};
 
 /// Edit distance up to which a name is suggested.
 const SIMILAR_DISTANCE: usize = 2;
@@ -154,9 +154,8 @@ impl Search {
             Some(only) if projects.len() == 1 => text::project(clean(only.as_str())),
             _ => plural(projects.len(), "project", "projects"),
         };
-        let is_similar = |name: &&String| {
-            strsim::damerau_levenshtein(name, self.name.as_str()) <= SIMILAR_DISTANCE
-        };
+        let is_similar =
+            |name: &&String| distance_within(name, self.name.as_str(), SIMILAR_DISTANCE).is_some();
         let similar = self.names.iter().filter(is_similar).take(MOST_SIMILAR);
         let similar = similar.map(|name| clean(name)).collect::<Vec<_>>().join(", ");
         let not_offered = self.regions_not_offered().join(", ");

@@ -188,7 +188,7 @@ pub fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
 
 /// Which cluster a whole file belongs to when it is to be replaced, and the contexts in it.
 pub fn contents_of_file(existing: &str, known: &ClusterIdentity) -> (EntryOwner, Vec<String>) {
-    let Ok(values) = document::parse_values(without_mark(existing).1) else {
+    let Ok((_, values)) = document::read(without_mark(existing).1) else {
         return (EntryOwner::Unknown, Vec::new());
     };
     let servers = items(&values, "clusters").iter().filter_map(server);
@@ -223,8 +223,7 @@ struct ReadFile<'a> {
 
 impl<'a> ReadFile<'a> {
     fn read(text: &'a str) -> Result<Self, Failure> {
-        let root = document::parse_tree(text)?;
-        let values = document::parse_values(text)?;
+        let (root, values) = document::read(text)?;
         if let Some(root) = &root {
             if !matches!(root.content, Content::Map(..)) || !values.is_object() {
                 return Err(file_failure(format!("line {}: not a mapping", root.line)));
@@ -420,8 +419,7 @@ impl Change<'_> {
             let mut splice = Splice::new(text, root);
             self.splice(&mut splice, &file, place)?;
             let out = splice.apply()?;
-            let is_expected = document::parse_values(&out).is_ok_and(|values| values == expected)
-                && document::parse_tree(&out).is_ok();
+            let is_expected = document::read(&out).is_ok_and(|(_, values)| values == expected);
             is_expected.then_some(out)
         })
     }
@@ -545,7 +543,7 @@ fn new_document(
     let body = format!("{}{}\n", if is_line { "" } else { "\n" }, emit::block(&expected, 0));
     let body = Zeroizing::new(body.replace('\n', usual_line_end(text)));
     let out = Zeroizing::new(format!("{text}{}", *body));
-    if document::parse_values(&out).is_ok_and(|values| values == expected) {
+    if document::read(&out).is_ok_and(|(_, values)| values == expected) {
         return Ok(out);
     }
     let lines = text.lines().count().max(1);

@@ -332,6 +332,7 @@ fn file_24_what_is_refused_is_refused_with_the_persons_own_line() {
     for (before, name) in ('a'..='l').zip('b'..='m') {
         bomb.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 9].join(",")));
     }
+    let long = "x".repeat(20_000);
     for (text, line, part) in [
         ("kind: Config\nusers:\n- {name: 1e3, user: {}}\n".to_owned(), 3, "not a string"),
         ("a: 1\n---\nb: 2\n".to_owned(), 3, "more than one"),
@@ -357,6 +358,13 @@ fn file_24_what_is_refused_is_refused_with_the_persons_own_line() {
         ("# a \u{2028} b\nkind: Config\n".to_owned(), 3, "invalid YAML"),
         (format!("kind: Config\na: &a [x,x]\n{bomb}"), 8, "expand"),
         ("kind: Config\nx: &x [*x]\n".to_owned(), 2, ""),
+        // Few values, but of many bytes.
+        (format!("t: &t {long}\nx: [{}]\n", "*t,".repeat(2_000)), 2, "expand"),
+        (
+            format!("%TAG !e! {}\n---\nx: [{}]\n", "x".repeat(1_000), "!e!t a,".repeat(2_000)),
+            3,
+            "expand",
+        ),
     ] {
         let failure = merged(&text, "alpha", true).expect_err(&text);
         let start = format!("line {line}: ");
@@ -367,6 +375,18 @@ fn file_24_what_is_refused_is_refused_with_the_persons_own_line() {
         );
         assert!(failure.message.contains(part), "{}", failure.message);
     }
+}
+
+#[test]
+fn file_24_a_file_to_replace_is_read_within_the_same_limits() {
+    let known = ClusterIdentity::Server(SERVER.to_owned());
+    let contexts = |text: &str| contents_of_file(text, &known).1;
+    let nested =
+        |depth| format!("contexts: [{{name: a}}]\nx: {}{}", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(contexts(&nested(60)), ["a"]);
+    // The reader of values would read it.
+    assert!(parse_values(&nested(100)).is_ok());
+    assert!(contexts(&nested(100)).is_empty());
 }
 
 #[test]

@@ -1,0 +1,113 @@
+//! Rolls that are stuck, as the dashboard explains them. The same situations on real controllers: `tests/control_plane`.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use serde_json::json;
+use skeys::testing::app::settings::ObservationScope;
+
+use crate::simulated_cluster::{client, observing};
+use crate::support::{Journey, Setting};
+
+/// The nodes tab of a cluster with three nodes and a workload, after the start of a rotation; `before` comes before it.
+async fn rolling(workload: &str, before: impl AsyncFnOnce(&mut Journey)) -> Journey {
+    let cluster = format!(
+        "[[projects.clusters]]\nname = \"held\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
+         pools = [{{ name = \"web\", nodes = 3 }}]\nworkloads = [{{ {workload} }}]\n"
+    );
+    let setting = Setting { size: (150, 64), ..observing(ObservationScope::Running, &cluster) };
+    let mut journey = Journey::with(setting).await;
+    before(&mut journey).await;
+    journey.press("/held<enter>R<tab><enter>").await;
+    journey.press("<enter>").await;
+    journey.press("3").await;
+    journey
+}
+
+#[tokio::test]
+async fn k8s_16_a_grace_period_of_a_day_is_named_with_the_end_of_the_drain() {
+    let workload = "namespace = \"queue\", name = \"worker\", replicas = 3, grace = 86400";
+    let mut journey = rolling(workload, async |_| ()).await;
+    journey.until_slowly("has a long termination grace period", 10, 120).await;
+    for part in [
+        "queue/worker-",
+        "may take another 23h",
+        "The drain is forced in 1h",
+        "Unblocks when the pod exits",
+    ] {
+        journey.says(part);
+    }
+}
+
+#[tokio::test]
+async fn k8s_17_a_finished_pod_that_a_finalizer_keeps_holds_its_node() {
+    let workload = "namespace = \"batch\", name = \"report\", kind = \"bare\", grace = 5, \
+         finalizer = \"example.org/archive\"";
+    let mut journey = rolling(workload, async |_| ()).await;
+    journey.until_slowly("is stuck in Terminating", 10, 200).await;
+    journey.says("batch/report");
+    journey.says("finalizers: example.org/archive");
+    journey.says("Unblocks when the owner of the finalizer removes it");
+    let text = journey.ask_kubeconfig("held").await;
+    let pods: Api<Pod> = Api::namespaced(client(&text).await, "batch");
+    let pod = pods.get("report").await.unwrap();
+    assert_eq!(pod.status.unwrap().phase.as_deref(), Some("Succeeded"));
+}
+
+#[tokio::test]
+async fn k8s_18_a_webhook_on_evictions_that_nothing_serves_is_named() {
+    let workload = "namespace = \"policy\", name = \"drains\", guards_evictions = true";
+    let stop = async |journey: &mut Journey| {
+        let text = journey.ask_kubeconfig("held").await;
+        let deployments: Api<Deployment> = Api::namespaced(client(&text).await, "policy");
+        let none = Patch::Merge(json!({"spec": {"replicas": 0}}));
+        deployments.patch_scale("drains", &PatchParams::default(), &none).await.unwrap();
+        journey.pass(60, 10).await;
+    };
+    let mut journey = rolling(workload, stop).await;
+    journey.until_slowly("webhooks may deny the eviction", 10, 120).await;
+    journey.says("ValidatingWebhookConfiguration drains");
+    journey.says("policy/drains has no endpoints");
+    journey.says("To unblock: fix the webhook, or remove pods/eviction");
+    // Evictions are tried again once it is served.
+    let text = journey.ask_kubeconfig("held").await;
+    let deployments: Api<Deployment> = Api::namespaced(client(&text).await, "policy");
+    let one = Patch::Merge(json!({"spec": {"replicas": 1}}));
+    deployments.patch_scale("drains", &PatchParams::default(), &one).await.unwrap();
+    journey.until_slowly("all 3 nodes replaced", 20, 200).await;
+}
+
+#[tokio::test]
+async fn k8s_19_replicas_in_a_crash_loop_are_named_with_what_is_missing() {
+    let workload = "namespace = \"shop\", name = \"front\", min_available = 1, recovers = false";
+    let crash = async |journey: &mut Journey| {
+        let text = journey.ask_kubeconfig("held").await;
+        let pods: Api<Pod> = Api::namespaced(client(&text).await, "shop");
+        for pod in pods.list(&ListParams::default()).await.unwrap() {
+            pods.delete(&pod.name_any(), &DeleteParams::default()).await.unwrap();
+        }
+        journey.pass(60, 10).await;
+    };
+    let mut journey = rolling(workload, crash).await;
+    journey.until_slowly("PodDisruptionBudget shop/front allows no evictions", 10, 120).await;
+    for part in [
+        "healthy, has 0). These pods are not ready",
+        "(CrashLoopBackOff)",
+        "Unblocks when one more replica is ready",
+        "With unhealthyPodEvictionPolicy AlwaysAllow the PDB does not block pods that are not ready",
+    ] {
+        journey.says(part);
+    }
+}
+
+#[tokio::test]
+async fn k8s_20_a_replica_whose_volume_does_not_detach_is_named_beside_the_budget() {
+    let workload = "namespace = \"shop\", name = \"db\", kind = \"stateful_set\", volume = true, \
+         min_available = 1, detaches = false";
+    let mut journey = rolling(workload, async |_| ()).await;
+    journey.until_slowly("Multi-Attach", 5, 200).await;
+    journey.says("PodDisruptionBudget shop/db allows no evictions");
+    journey.says("FailedAttachVolume");
+    journey.hides("Deleting the pod bypasses the PDB");
+}
