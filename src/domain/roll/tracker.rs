@@ -270,7 +270,9 @@ impl RollTracker {
     fn note_goals(&mut self, seen: &[PoolRoll], stage: RolloutStage, first: bool) {
         for pool in seen {
             let is_rotation = stage == RolloutStage::Rolling;
-            if !(is_rotation && pool.state.is_rolling() || pool.another) {
+            // One that another roll concerned is shown with it to the end.
+            let is_other = pool.another || self.history.others.contains(&pool.name);
+            if !(is_rotation && pool.state.is_rolling() || is_other) {
                 continue;
             }
             let mut goal = pool.estimate_goal();
