@@ -59,8 +59,7 @@ impl HeldRoll {
 
     /// How many nodes are new, as the screen says it.
     pub async fn progress(&self) -> String {
-        let (old, new) = (self.machines.nodes(1).await.len(), self.machines.nodes(2).await.len());
-        format!("{new} of {} nodes new", old + new)
+        format!("■ {} new", self.machines.nodes(2).await.len())
     }
 
     /// Adds a node, and waits until the screen shows it.

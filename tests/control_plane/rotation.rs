@@ -94,7 +94,7 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     let path = "/apis/apps/v1/namespaces/payments/deployments/api/scale";
     let scale = json!({"spec": {"replicas": 2}});
     assert_eq!(plane.admin().write("PATCH", path, "merge-patch+json", &scale).await.code, 200);
-    until_said(&terminal, "all 3 nodes new");
+    until_said(&terminal, "all 3 nodes replaced");
     until_said(&terminal, "PREPARED");
 
     let new_token = request_token(&plane.admin()).await;
@@ -112,17 +112,17 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     until_verdict(&terminal, "alpha", "BREAKS on complete");
     until_verdict(&terminal, "alpha-new", "keeps working after complete");
     press(&mut terminal, &["R"]);
-    until_said(&terminal, "1 kubeconfig issued by skeys before the start will stop working");
+    until_said(&terminal, "1 kubeconfig of this machine will stop working");
     until_said(&terminal, "you have a kubeconfig issued after the start");
     until_said(&terminal, "the old signing key, and every kubeconfig and token issued before");
     until_said(&terminal, "stop working. This cannot be undone.");
-    press(&mut terminal, &["a", "l", "p", "h", "a", "\r", "\r"]);
+    press(&mut terminal, &["a", "l", "p", "h", "a", "\r", "\r", "\r"]);
     until_said(&terminal, "completed");
     platform.join().unwrap();
 
     // The old kubeconfig trusts no authority that the server has, and the server none that it has; tokens as well.
-    until_verdict(&terminal, "alpha", "dead: issued before the last rotation");
-    until_verdict(&terminal, "alpha-new", "until the next rotation is completed");
+    until_verdict(&terminal, "alpha", "no longer works");
+    until_verdict(&terminal, "alpha-new", "works until the next rotation is completed");
     assert_eq!(try_context(&text, "alpha").await, Verdict::Untrusted);
     assert_eq!(try_identity(&text, "alpha", "alpha-new").await, Verdict::Refused);
     assert_eq!(try_token(&plane.admin(), &old_token).await, (401, String::new()));
