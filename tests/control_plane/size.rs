@@ -96,7 +96,8 @@ async fn k8s_07_a_large_cluster_is_shown_whole() {
         time.as_millis()
     ));
     press(&mut terminal, &["\r", "3"]);
-    until_said(&terminal, &format!("{NEW_NODES} of {NODES} nodes new"));
+    let left = NODES - NEW_NODES;
+    until_said(&terminal, &format!("{left} of about {NODES} nodes left to replace"));
     until_said(&terminal, "nodes live");
     press(&mut terminal, &["\x03"]);
     assert_eq!(terminal.end_restored(), 0);
