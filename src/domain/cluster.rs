@@ -170,6 +170,12 @@ impl KubernetesVersion {
         self.numbers != (0, 0, 0)
     }
 
+    /// Whether a rotation drops the old encryption key of etcd before it is prepared, and not on *complete* (Gardener,
+    /// from 1.34 on).
+    pub fn drops_encryption_key_early(&self) -> bool {
+        (self.numbers.0, self.numbers.1) >= (1, 34)
+    }
+
     /// Whether clusters of this version may still hand out static-token kubeconfigs (below 1.27); a version that
     /// cannot be read may. Source: "How to rotate credentials".
     pub fn may_have_static_tokens(&self) -> bool {

@@ -177,7 +177,7 @@ mod tests {
                 kind: CredentialKind::ClientCertificate,
                 expires: Some(now() + days(in_days)),
                 verdict: Verdict::Works,
-                evidence: Vec::new(),
+                reasons: Vec::new(),
                 wide_mode: None,
             };
             let limits = DueLimits { kubeconfig: days(within), ..limits() };

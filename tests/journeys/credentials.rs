@@ -132,11 +132,11 @@ async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
     journey.until_slowly("completed", 10, 200).await;
     journey.press("1").await;
     journey.says("no longer works");
-    // What was foretold is tried.
+    // What was predicted is tried.
     journey.press("4").await;
     journey.says("tried: refused (the server certificate is not this cluster's");
     journey.press("5").await;
-    journey.says("1 foretold to break: 1 refused");
+    journey.says("1 predicted to break: 1 refused");
     journey.press("2").await;
     journey.says("○ 1 get access");
     journey.says("yours ended with the rotation");

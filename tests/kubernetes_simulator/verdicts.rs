@@ -1,4 +1,4 @@
-//! What `skeys credentials` foretells of real credentials, and what becomes of them.
+//! What `skeys credentials` predicts of real credentials, and what becomes of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,7 +60,7 @@ fn statuses(report: &Value) -> BTreeMap<String, String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cred_02_what_is_foretold_of_real_credentials_comes_true_whatever_the_clock_says() {
+async fn cred_02_what_is_predicted_of_real_credentials_comes_true_whatever_the_clock_says() {
     for ahead in [0, 600, -600] {
         let cloud = Cloud::with(CLUSTER).await;
         let (_, old_way) = cloud.old_credentials("legacy").await;
@@ -90,7 +90,7 @@ async fn cred_02_what_is_foretold_of_real_credentials_comes_true_whatever_the_cl
             std::fs::write(kube.join(format!("{name}.yaml")), text).unwrap();
         }
         let (prepared, status) = report(&cloud, home.path(), ahead).await;
-        let foretold = statuses(&prepared);
+        let predicted = statuses(&prepared);
         check_trials(&prepared);
         assert_eq!(status, 3, "something breaks");
         let expected = [
@@ -104,10 +104,10 @@ async fn cred_02_what_is_foretold_of_real_credentials_comes_true_whatever_the_cl
             ("requested-after", "survives_complete"),
         ];
         let expected = expected.map(|(name, status)| (name.to_owned(), status.to_owned()));
-        assert_eq!(foretold, BTreeMap::from(expected), "{prepared:#}");
+        assert_eq!(predicted, BTreeMap::from(expected), "{prepared:#}");
         for (name, text) in &texts {
             let works = does(&client(text).await).await == "works";
-            assert_eq!(works, foretold[*name] != "dead", "{name} while PREPARED");
+            assert_eq!(works, predicted[*name] != "dead", "{name} while PREPARED");
         }
         let tokens = prepared["in_cluster"]["tokens"].as_array().unwrap();
         assert!(tokens.iter().any(|token| token["secret"] == "deployer-token"), "{prepared:#}");
@@ -119,7 +119,7 @@ async fn cred_02_what_is_foretold_of_real_credentials_comes_true_whatever_the_cl
         check_trials(&completed);
         for (name, text) in &texts {
             let works = does(&client(text).await).await == "works";
-            assert_eq!(works, foretold[*name] == "survives_complete", "{name} as foretold");
+            assert_eq!(works, predicted[*name] == "survives_complete", "{name} as predicted");
             let is_right = told[*name] == if works { "works" } else { "dead" };
             assert!(is_right, "{name} is {}, {completed:#}", told[*name]);
         }

@@ -1,6 +1,5 @@
 //! Every credential that is known for a cluster, and what a rotation does to it.
 
-pub mod proof;
 pub mod state;
 pub mod text;
 pub mod update;

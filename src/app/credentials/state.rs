@@ -1,4 +1,4 @@
-//! What the kubeconfig files of this machine hold, what was foretold of it, and the place in the list of a cluster's
+//! What the kubeconfig files of this machine hold, what was predicted of it, and the place in the list of a cluster's
 //! credentials.
 
 use std::collections::BTreeMap;
@@ -14,17 +14,17 @@ use crate::domain::credential::{FoundFile, KubeconfigLocation, Trial, Verdict};
 pub struct InventoryState {
     /// `None` until they were read.
     pub files: Option<Arc<Vec<FoundFile>>>,
-    /// What was foretold of each rotation that was seen open.
-    pub foretold: BTreeMap<ClusterId, Foretold>,
+    /// What was predicted of each rotation that was seen open.
+    pub predicted: BTreeMap<ClusterId, Prediction>,
     /// What came of trying, after the last rotation that was completed.
     pub trials: BTreeMap<ClusterId, Vec<(KubeconfigLocation, Trial)>>,
     /// Row under the cursor of the credentials tab.
     pub cursor: usize,
 }
 
-/// What was foretold of a rotation.
+/// What was predicted of a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foretold {
+pub struct Prediction {
     /// `lastInitiationTime` of the rotation.
     pub start: Timestamp,
     pub verdicts: Vec<(KubeconfigLocation, Verdict)>,
@@ -44,7 +44,7 @@ impl InventoryState {
 
     /// Nothing is known of a cluster any more.
     pub fn forget(&mut self, id: &ClusterId) {
-        self.foretold.remove(id);
+        self.predicted.remove(id);
         self.trials.remove(id);
     }
 }

@@ -1,9 +1,10 @@
 //! Texts about credentials: what becomes of them, and why.
 
-use crate::app::credentials::proof::Proof;
 use crate::app::texts::texts;
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::{Bundle, Evidence, Generation, StaleToken, Trial, Verdict};
+use crate::domain::credential::{
+    Bundle, Generation, Proof, StaleToken, Trial, Verdict, VerdictReason,
+};
 use crate::domain::rotation::Phase;
 
 texts! {
@@ -81,9 +82,9 @@ texts! {
     TOKEN_NOT_USED = "no use recorded";
     old_authority(pods) = "{pods}: started before the namespace got the new certificate authority; restart before complete";
 
-    foretold_to_survive(all, count) = "{all} foretold to keep working: {count} accepted";
-    foretold_to_break(all, count) = "{all} foretold to break: {count} refused";
-    foretold_open(count) = "{count} not told by trying";
+    predicted_to_survive(all, count) = "{all} predicted to keep working: {count} accepted";
+    predicted_to_break(all, count) = "{all} predicted to break: {count} refused";
+    predicted_open(count) = "{count} not told by trying";
     NOTHING_TRIED = "no credential of this machine to try";
     proof_differs(summary, places) = "{summary}; AGAINST the verdict: {places}";
     of_cluster(cluster, text) = "{cluster}: {text}";
@@ -105,6 +106,9 @@ texts! {
     NOW_ONE = "one";
     NOW_BOTH = "old and new";
     NOW_REMOVING = "the old one is being removed";
+    NOW_REPLACING = "being replaced";
+    NOW_NEW = "the new one";
+    UNCHANGED = "no change";
     START_KUBECONFIGS = "earlier ones stay valid; static tokens stop working";
     START_NEW = "a new one is added";
     START_ENCRYPTION = "a new one is added; Secrets are encrypted with it";
@@ -128,7 +132,7 @@ pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
 }
 
 /// Why, in clauses.
-pub fn evidence(all: &[Evidence]) -> String {
+pub fn reasons(all: &[VerdictReason]) -> String {
     if all.is_empty() {
         return ITS_RECORD.to_owned();
     }
@@ -136,8 +140,8 @@ pub fn evidence(all: &[Evidence]) -> String {
 }
 
 /// Why, and what came of trying.
-pub fn evidence_and_trial(all: &[Evidence], trial: Option<&Trial>) -> String {
-    let why = evidence(all);
+pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String {
+    let why = reasons(all);
     match trial {
         None => why,
         Some(Trial::Accepted) => tried_accepted(why),
@@ -152,13 +156,13 @@ pub fn proof(proof: &Proof) -> String {
     let Proof { to_survive, survived, to_break, broke, open } = *proof;
     let mut clauses = Vec::new();
     if to_survive > 0 {
-        clauses.push(foretold_to_survive(to_survive, survived));
+        clauses.push(predicted_to_survive(to_survive, survived));
     }
     if to_break > 0 {
-        clauses.push(foretold_to_break(to_break, broke));
+        clauses.push(predicted_to_break(to_break, broke));
     }
     if open > 0 {
-        clauses.push(foretold_open(open));
+        clauses.push(predicted_open(open));
     }
     if clauses.is_empty() { NOTHING_TRIED.to_owned() } else { clauses.join("; ") }
 }
@@ -175,34 +179,34 @@ pub fn for_the_team(cluster: &Cluster, project: &str, tokens: &[StaleToken]) -> 
     text
 }
 
-fn one(evidence: &Evidence) -> String {
-    let text = match evidence {
-        Evidence::Expired => EXPIRED,
-        Evidence::Signer(Generation::Current) => SIGNED_NOW,
-        Evidence::Signer(Generation::Previous) => SIGNED_BEFORE,
-        Evidence::Signer(Generation::Unknown) => SIGNER_UNKNOWN,
-        Evidence::Bundle(Bundle::Newest) => TRUSTS_NEWEST,
-        Evidence::Bundle(Bundle::Older) => TRUSTS_OLDER,
-        Evidence::Bundle(Bundle::Foreign) => TRUSTS_FOREIGN,
-        Evidence::Bundle(Bundle::Unknown) => TRUST_UNKNOWN,
-        Evidence::SystemAuthorities => TRUSTS_SYSTEM,
-        Evidence::NotVerified => NOT_VERIFIED,
-        Evidence::StaticToken => STATIC_TOKEN,
-        Evidence::StaticTokenOfVersion(version) => return static_token_of_version(version),
-        Evidence::TokenKey(Generation::Current) => TOKEN_SIGNED_NOW,
-        Evidence::TokenKey(Generation::Previous) => TOKEN_SIGNED_BEFORE,
-        Evidence::TokenKey(Generation::Unknown) => TOKEN_KEY_UNKNOWN,
-        Evidence::TokenKeyGone => TOKEN_KEY_GONE,
-        Evidence::OtherToken(issuer) => return other_token(issuer),
-        Evidence::StackitPlugin => STACKIT_PLUGIN,
-        Evidence::OtherPlugin(command) => return other_plugin(command),
-        Evidence::OtherSignIn(what) => return other_sign_in(what),
-        Evidence::NoSignIn => NO_SIGN_IN,
-        Evidence::Unreadable(field) => return cannot_read(field),
-        Evidence::Dates { after_start: true } => DATED_AFTER,
-        Evidence::Dates { after_start: false } => DATED_BEFORE,
-        Evidence::RotationUnclear => ROTATION_UNCLEAR,
-        Evidence::NotRecorded => NOT_RECORDED,
+fn one(reasons: &VerdictReason) -> String {
+    let text = match reasons {
+        VerdictReason::Expired => EXPIRED,
+        VerdictReason::Signer(Generation::Current) => SIGNED_NOW,
+        VerdictReason::Signer(Generation::Previous) => SIGNED_BEFORE,
+        VerdictReason::Signer(Generation::Unknown) => SIGNER_UNKNOWN,
+        VerdictReason::Bundle(Bundle::Newest) => TRUSTS_NEWEST,
+        VerdictReason::Bundle(Bundle::Older) => TRUSTS_OLDER,
+        VerdictReason::Bundle(Bundle::Foreign) => TRUSTS_FOREIGN,
+        VerdictReason::Bundle(Bundle::Unknown) => TRUST_UNKNOWN,
+        VerdictReason::SystemAuthorities => TRUSTS_SYSTEM,
+        VerdictReason::NotVerified => NOT_VERIFIED,
+        VerdictReason::StaticToken => STATIC_TOKEN,
+        VerdictReason::StaticTokenOfVersion(version) => return static_token_of_version(version),
+        VerdictReason::TokenKey(Generation::Current) => TOKEN_SIGNED_NOW,
+        VerdictReason::TokenKey(Generation::Previous) => TOKEN_SIGNED_BEFORE,
+        VerdictReason::TokenKey(Generation::Unknown) => TOKEN_KEY_UNKNOWN,
+        VerdictReason::TokenKeyGone => TOKEN_KEY_GONE,
+        VerdictReason::OtherToken(issuer) => return other_token(issuer),
+        VerdictReason::StackitPlugin => STACKIT_PLUGIN,
+        VerdictReason::OtherPlugin(command) => return other_plugin(command),
+        VerdictReason::OtherSignIn(what) => return other_sign_in(what),
+        VerdictReason::NoSignIn => NO_SIGN_IN,
+        VerdictReason::Unreadable(field) => return cannot_read(field),
+        VerdictReason::Dates { after_start: true } => DATED_AFTER,
+        VerdictReason::Dates { after_start: false } => DATED_BEFORE,
+        VerdictReason::RotationUnclear => ROTATION_UNCLEAR,
+        VerdictReason::NotRecorded => NOT_RECORDED,
     };
     text.to_owned()
 }
@@ -222,31 +226,37 @@ pub fn stale_token(stale: &StaleToken) -> String {
     format!("{name}: {breaks}; {replaced}; {used}")
 }
 
-/// What rotates: its name, what is in use now, and what the next step does to it. The heading of the last column first.
-pub fn what_rotates(
-    phase: &Phase,
-) -> (&'static str, [(&'static str, &'static str, &'static str); 4]) {
-    let (now, is_open) = match phase {
-        Phase::Preparing | Phase::Prepared => (NOW_BOTH, true),
-        Phase::Completing => (NOW_REMOVING, true),
-        Phase::Never | Phase::Completed | Phase::Unknown(_) => (NOW_ONE, false),
+/// What rotates: its name, what is in use now, and what the next step does to it. The heading of the last column first;
+/// `None` where the phase does not tell.
+pub fn what_rotates(cluster: &Cluster) -> Option<(&'static str, [[&'static str; 3]; 4])> {
+    let now = match cluster.rotation.phase {
+        Phase::Unknown(_) => return None,
+        Phase::Never | Phase::Completed => {
+            let rows = [
+                [KUBECONFIGS, NOW_KUBECONFIGS, START_KUBECONFIGS],
+                [AUTHORITIES, NOW_ONE, START_NEW],
+                [SIGNING_KEY, NOW_ONE, START_NEW],
+                [ENCRYPTION_KEY, NOW_ONE, START_ENCRYPTION],
+            ];
+            return Some((ON_START, rows));
+        }
+        Phase::Preparing | Phase::Prepared => NOW_BOTH,
+        Phase::Completing => NOW_REMOVING,
     };
-    if is_open {
-        let rows = [
-            (KUBECONFIGS, NOW_KUBECONFIGS, COMPLETE_KUBECONFIGS),
-            (AUTHORITIES, now, COMPLETE_AUTHORITIES),
-            (SIGNING_KEY, now, COMPLETE_SIGNING),
-            (ENCRYPTION_KEY, now, COMPLETE_ENCRYPTION),
-        ];
-        return (ON_COMPLETE, rows);
-    }
+    let encryption = if !cluster.version.drops_encryption_key_early() {
+        [ENCRYPTION_KEY, now, COMPLETE_ENCRYPTION]
+    } else if cluster.rotation.phase == Phase::Preparing {
+        [ENCRYPTION_KEY, NOW_REPLACING, UNCHANGED]
+    } else {
+        [ENCRYPTION_KEY, NOW_NEW, UNCHANGED]
+    };
     let rows = [
-        (KUBECONFIGS, NOW_KUBECONFIGS, START_KUBECONFIGS),
-        (AUTHORITIES, now, START_NEW),
-        (SIGNING_KEY, now, START_NEW),
-        (ENCRYPTION_KEY, now, START_ENCRYPTION),
+        [KUBECONFIGS, NOW_KUBECONFIGS, COMPLETE_KUBECONFIGS],
+        [AUTHORITIES, now, COMPLETE_AUTHORITIES],
+        [SIGNING_KEY, now, COMPLETE_SIGNING],
+        encryption,
     ];
-    (ON_START, rows)
+    Some((ON_COMPLETE, rows))
 }
 
 #[cfg(test)]

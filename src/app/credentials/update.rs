@@ -1,9 +1,8 @@
 //! Reads the kubeconfig files of this machine, moves in the list of a cluster's credentials, and tries after a rotation
-//! what was foretold of them.
+//! what was predicted of them.
 
 use crate::app::context::UpdateContext;
-use crate::app::credentials::proof::Proof;
-use crate::app::credentials::state::{Foretold, InventoryState};
+use crate::app::credentials::state::{InventoryState, Prediction};
 use crate::app::credentials::text;
 use crate::app::effect::Request;
 use crate::app::keymap::Command;
@@ -11,7 +10,9 @@ use crate::app::motion::moved;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::Metrics;
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation, Trial, Verdict};
+use crate::domain::credential::{
+    Credentials, KnownCredential, KubeconfigLocation, Proof, Trial, Verdict,
+};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
@@ -30,7 +31,7 @@ pub fn run(inventory: &mut InventoryState, command: Command, metrics: &Metrics) 
     }
 }
 
-/// A reading came. While a rotation is open, what is `known` of it is foretold; once it is completed, that is tried.
+/// A reading came. While a rotation is open, what is `known` of it is predicted; once it is completed, that is tried.
 pub fn cluster_read(
     inventory: &mut InventoryState,
     cluster: &Cluster,
@@ -43,12 +44,13 @@ pub fn cluster_read(
         Phase::Preparing | Phase::Prepared => {
             let known = known.into_iter().filter(|known| known.verdict != Verdict::Expired);
             let verdicts = known.map(|known| (known.place, known.verdict)).collect();
-            inventory.foretold.insert(id.clone(), Foretold { start, verdicts });
+            inventory.predicted.insert(id.clone(), Prediction { start, verdicts });
             inventory.trials.remove(id);
         }
         Phase::Completed if !inventory.trials.contains_key(id) => {
-            let foretold = inventory.foretold.get(id).filter(|foretold| foretold.start == start);
-            let places = foretold.into_iter().flat_map(|foretold| &foretold.verdicts);
+            let predicted =
+                inventory.predicted.get(id).filter(|predicted| predicted.start == start);
+            let places = predicted.into_iter().flat_map(|predicted| &predicted.verdicts);
             let places: Vec<KubeconfigLocation> = places.map(|(place, _)| place.clone()).collect();
             if !places.is_empty() {
                 inventory.trials.insert(id.clone(), Vec::new());
@@ -59,20 +61,20 @@ pub fn cluster_read(
     }
 }
 
-/// What came of trying: compared with what was foretold, recorded, and loud where it differs.
+/// What came of trying: compared with what was predicted, recorded, and loud where it differs.
 pub fn tried(
     inventory: &mut InventoryState,
     (id, label): (&ClusterId, String),
     tried: Vec<(KubeconfigLocation, Trial)>,
     cx: &mut UpdateContext<'_>,
 ) {
-    let verdicts = inventory.foretold.get(id).map(|foretold| foretold.verdicts.clone());
+    let verdicts = inventory.predicted.get(id).map(|predicted| predicted.verdicts.clone());
     let mut counts = Proof::default();
     let mut differing = Vec::new();
     for (place, verdict) in verdicts.into_iter().flatten() {
         let Some((_, trial)) = tried.iter().find(|(tried, _)| *tried == place) else { continue };
-        let is_as_foretold = counts.count(verdict, trial);
-        if !is_as_foretold {
+        let is_as_predicted = counts.count(verdict, trial);
+        if !is_as_predicted {
             differing.push(place.words());
         }
     }

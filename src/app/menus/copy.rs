@@ -7,7 +7,9 @@ use crate::app::nodes::blocker_text;
 use crate::app::state::State;
 use crate::domain::api_call::api_call;
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::{KubeconfigLocation, Verdict, stale_tokens};
+use crate::domain::credential::{
+    KubeconfigLocation, Verdict, pods_with_old_authority, restart_commands, stale_tokens,
+};
 use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::Step;
 use crate::domain::shell::quote;
@@ -39,9 +41,9 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         let id = &cluster.id;
         add(text::CLUSTER, id.name.to_string());
         add(text::PROJECT, id.project().to_string());
+        let seen = state.nodes.current_snapshot(id);
         if state.due_step() == Some(Step::Complete) {
-            let seen = state.nodes.current_snapshot(id);
-            let tokens = seen.map(|seen| stale_tokens(cluster, &seen)).unwrap_or_default();
+            let tokens = seen.as_ref().map(|seen| stale_tokens(cluster, seen)).unwrap_or_default();
             let project = state.fleet.project_name(id.project());
             add(text::TEAM_MESSAGE, for_the_team(cluster, project, &tokens));
         }
@@ -52,6 +54,10 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
             None => add(&text::without_context(label), command.line(None)),
         };
         command(text::WATCH_NODES, Kubectl::plain(WATCH_NODES));
+        let pods = seen.as_ref().map(|seen| pods_with_old_authority(seen)).unwrap_or_default();
+        for restart in restart_commands(&pods).into_iter().take(3) {
+            command(text::RESTART, restart);
+        }
         let roll = state.nodes.roll(id);
         for blocker in roll.iter().flat_map(|roll| &roll.blockers).take(3) {
             if let Some(inspect) = blocker_text::inspect(blocker) {

@@ -1,5 +1,6 @@
 //! The texts of the findings of a preflight.
 
+use crate::app::credentials;
 use crate::app::nodes::blocker_text::{full_pool, resources};
 use crate::app::nodes::text::{list, progress, range, sample, unseen};
 use crate::app::rotation::step_text::inconsistent_times;
@@ -7,7 +8,7 @@ use crate::app::texts::texts;
 use crate::domain::age::long;
 use crate::domain::cluster::ClusterState;
 use crate::domain::credential::KubeconfigLocation;
-use crate::domain::preflight::{AccessDoubt, Finding, StaticTokens};
+use crate::domain::preflight::{Finding, StaticTokens};
 use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{clean, plural};
@@ -37,9 +38,6 @@ texts! {
         "kubeconfig in {place} may not work: {why}; Esc, then K to issue one";
     access_unclear_after_complete(place, why) =
         "kubeconfig in {place} may stop working on complete: {why}; Esc, then K to issue one";
-    START_UNKNOWN = "SKE does not report when the rotation started";
-    NOT_RECORDED = "an earlier version of skeys issued it without recording its certificates";
-    CERTIFICATES = "its certificates do not show whether it was issued before or after the start";
     NO_ACCESS_ONE_WAY = "skeys has issued no kubeconfig for this cluster";
     NO_ACCESS = "no valid kubeconfig issued by skeys; Esc, then K to issue one";
     NO_ACCESS_SINCE_START =
@@ -170,12 +168,8 @@ pub fn finding(finding: &Finding) -> String {
                 Step::Complete => access_held_since_start(left, place.words()),
             }
         }
-        Finding::AccessUnclear { step, place, why } => {
-            let why = match why {
-                AccessDoubt::StartUnknown => START_UNKNOWN,
-                AccessDoubt::NotRecorded => NOT_RECORDED,
-                AccessDoubt::Certificates => CERTIFICATES,
-            };
+        Finding::AccessUnclear { step, place, reasons } => {
+            let why = credentials::text::reasons(reasons);
             match step {
                 Step::Start => access_unclear(place.words(), why),
                 Step::Complete => access_unclear_after_complete(place.words(), why),

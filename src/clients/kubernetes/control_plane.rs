@@ -43,18 +43,13 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
             && start.is_none_or(|start| !context.store().node_replacement_began(start));
         let reencrypted =
             if counts { count_secrets(&connection).await.ok().flatten() } else { None };
-        let signing = match &keys {
-            // One key needs no second look.
-            Some(keys) if keys.len() > 1 => signing_key(&connection).await,
-            _ => None,
+        let keys = match keys {
+            Some(accepted) => Some(signing_keys(accepted, &phase, context, &connection).await),
+            None => None,
         };
         context.update(|store| {
             store.update_control_plane(|plane| {
-                if let Some(accepted) = keys {
-                    let known = plane.signing_keys.take().and_then(|known| known.signing);
-                    let signing = signing.or(known).filter(|key| accepted.contains(key));
-                    plane.signing_keys = Some(SigningKeys { accepted, signing });
-                }
+                plane.signing_keys = keys.or_else(|| plane.signing_keys.take());
                 if counts || phase != Phase::Preparing {
                     plane.reencrypted = reencrypted;
                 }
@@ -92,6 +87,29 @@ fn key_ids(body: &[u8]) -> Option<BTreeSet<String>> {
     }
     let keys = serde_json::from_slice::<Keys>(body).ok()?.keys;
     Some(keys.iter().map(|key| clean(&key.kid)).collect())
+}
+
+/// Which of the accepted keys signs. While a rotation is prepared, API servers may still sign with the old one, so it is
+/// asked for once they are all new, and then not again.
+async fn signing_keys(
+    accepted: BTreeSet<String>,
+    phase: &Phase,
+    context: &ObserverContext,
+    connection: &Connection,
+) -> SigningKeys {
+    let signing = match phase {
+        Phase::Prepared | Phase::Completing => {
+            let known = context.store().signing_key().filter(|key| accepted.contains(key));
+            match known {
+                None if accepted.len() > 1 && *phase == Phase::Prepared => {
+                    signing_key(connection).await.filter(|key| accepted.contains(key))
+                }
+                known => known,
+            }
+        }
+        Phase::Never | Phase::Preparing | Phase::Completed | Phase::Unknown(_) => None,
+    };
+    SigningKeys { accepted, signing }
 }
 
 /// Which key signs now, as a fresh token of ten minutes shows. Of it only the header is looked at.

@@ -1,12 +1,15 @@
 //! Credentials inside a cluster that a rotation ends, or that some pods do not know yet. Judged by metadata alone:
 //! tokens never leave the cluster.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::generation::Generation;
+use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Pod, TokenSecret};
 
@@ -126,8 +129,18 @@ pub fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<&Pod> {
         .collect()
 }
 
+/// The commands that restart the workloads of pods, each once.
+pub fn restart_commands(pods: &[&Pod]) -> Vec<Kubectl> {
+    let workloads = pods.iter().filter_map(|pod| Some((&*pod.namespace, restarted_by(pod)?)));
+    let workloads: BTreeSet<(&str, String)> = workloads.collect();
+    let command = |(namespace, workload): &(&str, String)| {
+        Kubectl::about(Some(namespace), "rollout restart", workload, "")
+    };
+    workloads.iter().filter_map(command).collect()
+}
+
 /// What `kubectl rollout restart` restarts a pod by ("deployment/web"); `None` for pods that it cannot restart.
-pub fn restarted_by(pod: &Pod) -> Option<String> {
+fn restarted_by(pod: &Pod) -> Option<String> {
     let owner = pod.owner.as_ref()?;
     match owner.kind.as_str() {
         // Its name is that of the Deployment and a hash.
@@ -149,7 +162,7 @@ mod tests {
 
     use crate::domain::credential::Generation;
     use crate::domain::credential::in_cluster::{
-        pods_with_old_authority, restarted_by, stale_tokens,
+        pods_with_old_authority, restart_commands, stale_tokens,
     };
     use crate::domain::fixtures::cluster;
     use crate::domain::rotation::Phase;
@@ -242,8 +255,9 @@ mod tests {
         };
         let found: Vec<&Pod> = pods_with_old_authority(&snapshot);
         assert_eq!(found.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(), ["early"]);
-        assert_eq!(restarted_by(found[0]).as_deref(), Some("deployment/early"));
-        assert_eq!(restarted_by(&pod("x", 0, "Job")), None);
+        let twice = [found[0], found[0], &pod("x", 0, "Job")];
+        let lines: Vec<_> = restart_commands(&twice).iter().map(|c| c.line(None)).collect();
+        assert_eq!(lines, ["kubectl -n shop rollout restart deployment/early"]);
         snapshot.root_bundles = bundle(1);
         assert!(pods_with_old_authority(&snapshot).is_empty(), "the new one is not there yet");
     }

@@ -8,9 +8,9 @@ use crate::domain::credential::access::{Access, KubeconfigLocation};
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
 use crate::domain::credential::generation::Issuance;
-use crate::domain::credential::judge::{Basis, Evidence, SigningKeys};
+use crate::domain::credential::judge::{Basis, SigningKeys, VerdictReason};
 use crate::domain::credential::verdict::Verdict;
-use crate::domain::kubeconfig::{ClusterIdentity, EntryOwner, KubeconfigKind, owner_of_server};
+use crate::domain::kubeconfig::{KubeconfigKind, is_address_of};
 
 /// One credential for a cluster, with its verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct KnownCredential {
     pub expires: Option<Timestamp>,
     pub verdict: Verdict,
     /// Why; empty for what the record of its issuing decides.
-    pub evidence: Vec<Evidence>,
+    pub reasons: Vec<VerdictReason>,
     /// Permission bits of its file, where others than its owner may read or write it.
     pub wide_mode: Option<u32>,
 }
@@ -91,13 +91,6 @@ impl CredentialKind {
     }
 }
 
-impl KnownCredential {
-    /// Whether an earlier version issued it and did not record its certificates.
-    pub fn is_unrecorded(&self) -> bool {
-        self.evidence.contains(&Evidence::NotRecorded)
-    }
-}
-
 impl FoundContext {
     /// Where it is.
     pub fn place(&self, file: &FoundFile) -> KubeconfigLocation {
@@ -130,13 +123,13 @@ impl Credentials {
     ) -> Vec<KnownCredential> {
         let basis = Basis::new(cluster, self.known_of(cluster), keys, now);
         let judged = self.contexts_of(cluster, files).map(|(file, found)| {
-            let (verdict, evidence) = basis.judge(found);
+            let (verdict, reasons) = basis.judge(found);
             KnownCredential {
                 place: found.place(file),
                 kind: CredentialKind::of(found),
                 expires: found.sign_in.iter().filter_map(SignIn::expires).max(),
                 verdict,
-                evidence,
+                reasons,
                 wide_mode: file.wide_mode,
             }
         });
@@ -157,12 +150,7 @@ impl Credentials {
                 kind: CredentialKind::of_issued(access.kind),
                 expires: access.expires,
                 verdict,
-                evidence: access
-                    .issuance
-                    .is_none()
-                    .then_some(Evidence::NotRecorded)
-                    .into_iter()
-                    .collect(),
+                reasons: basis.doubts(access, verdict),
                 wide_mode: None,
             }
         }));
@@ -173,10 +161,8 @@ impl Credentials {
 /// Whether a context leads to a cluster: by its server, where SKE named it, else by an authority that both trust, else by
 /// the name and region in the server's address.
 fn leads_to(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> bool {
-    let servers = known.iter().map(|issuance| &issuance.facts.server).filter(|s| !s.is_empty());
-    let mut servers = servers.peekable();
-    let is_named = servers.peek().is_some();
-    if servers.any(|server| *server == found.server) {
+    let servers = || known.iter().map(|issuance| &issuance.facts.server).filter(|s| !s.is_empty());
+    if servers().any(|server| *server == found.server) {
         return true;
     }
     let shares_authority = match &found.trust {
@@ -185,7 +171,5 @@ fn leads_to(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> bool {
         }
         Trust::Anything | Trust::System | Trust::Unreadable(_) => false,
     };
-    let identity = ClusterIdentity::Address(id.clone());
-    shares_authority
-        || (!is_named && matches!(owner_of_server(&found.server, &identity), EntryOwner::Alike(_)))
+    shares_authority || (servers().next().is_none() && is_address_of(&found.server, id))
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, KubernetesVersion};
+use crate::domain::credential::access::Access;
 use crate::domain::credential::certificate::ClientCertificate;
 use crate::domain::credential::found::{FoundContext, SignIn, TokenFacts, Trust};
 use crate::domain::credential::generation::{
@@ -28,7 +29,7 @@ pub struct SigningKeys {
 
 /// Why a verdict is what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Evidence {
+pub enum VerdictReason {
     /// It ended by itself.
     Expired,
     /// The client authority in use signed it, or an older one did.
@@ -116,25 +117,38 @@ impl<'a> Basis<'a> {
     }
 
     /// Judges a context by everything it needs: a server certificate that it accepts, and one way to sign in.
-    pub(super) fn judge(&self, found: &FoundContext) -> (Verdict, Vec<Evidence>) {
+    pub(super) fn judge(&self, found: &FoundContext) -> (Verdict, Vec<VerdictReason>) {
         let ways = found.sign_in.iter().map(|way| self.judge_sign_in(way));
-        let none = (Verdict::CannotTell, vec![Evidence::NoSignIn]);
+        let none = (Verdict::CannotTell, vec![VerdictReason::NoSignIn]);
         // One way that is accepted is enough.
-        let (by_user, mut evidence) =
-            ways.max_by_key(|(verdict, _)| rank(*verdict)).unwrap_or(none);
+        let (by_user, mut reasons) = ways.max_by_key(|(verdict, _)| rank(*verdict)).unwrap_or(none);
         if by_user == Verdict::Expired {
-            return (by_user, evidence);
+            return (by_user, reasons);
         }
         let (by_server, reason) = self.judge_trust(&found.trust);
-        evidence.push(reason);
+        reasons.push(reason);
         let worse = if rank(by_server) < rank(by_user) { by_server } else { by_user };
         if self.is_clear() || worse == Verdict::BreaksOnStart {
-            return (worse, evidence);
+            return (worse, reasons);
         }
-        (Verdict::CannotTell, vec![Evidence::RotationUnclear])
+        (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
     }
 
-    fn judge_trust(&self, trust: &Trust) -> (Verdict, Evidence) {
+    /// Why nothing can be told of what SKE issued and nobody finds in a file; empty where its record decides.
+    pub(super) fn doubts(&self, access: &Access, verdict: Verdict) -> Vec<VerdictReason> {
+        if verdict != Verdict::CannotTell {
+            return Vec::new();
+        }
+        vec![if !self.is_clear() {
+            VerdictReason::RotationUnclear
+        } else if access.issuance.is_none() {
+            VerdictReason::NotRecorded
+        } else {
+            VerdictReason::Signer(Generation::Unknown)
+        }]
+    }
+
+    fn judge_trust(&self, trust: &Trust) -> (Verdict, VerdictReason) {
         match trust {
             Trust::Authorities(keys) => {
                 let held = bundle(keys, &self.known, self.rotation);
@@ -148,17 +162,17 @@ impl<'a> Basis<'a> {
                     Bundle::Foreign => Verdict::Dead,
                     Bundle::Unknown => Verdict::CannotTell,
                 };
-                (verdict, Evidence::Bundle(held))
+                (verdict, VerdictReason::Bundle(held))
             }
-            Trust::Anything => (self.verdict(Generation::Current), Evidence::NotVerified),
-            Trust::System => (Verdict::CannotTell, Evidence::SystemAuthorities),
-            Trust::Unreadable(why) => (Verdict::CannotTell, Evidence::Unreadable(why.clone())),
+            Trust::Anything => (self.verdict(Generation::Current), VerdictReason::NotVerified),
+            Trust::System => (Verdict::CannotTell, VerdictReason::SystemAuthorities),
+            Trust::Unreadable(why) => (Verdict::CannotTell, VerdictReason::Unreadable(why.clone())),
         }
     }
 
-    fn judge_sign_in(&self, way: &SignIn) -> (Verdict, Vec<Evidence>) {
+    fn judge_sign_in(&self, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
         if way.expires().is_some_and(|expires| expires <= self.now) {
-            return (Verdict::Expired, vec![Evidence::Expired]);
+            return (Verdict::Expired, vec![VerdictReason::Expired]);
         }
         let unknown = |why| (Verdict::CannotTell, vec![why]);
         match way {
@@ -167,49 +181,53 @@ impl<'a> Basis<'a> {
             SignIn::ServiceAccountToken(token) => self.judge_account_token(token),
             // The server's certificate decides: what signs in is not part of the rotation.
             SignIn::Plugin { stackit: Some(_), .. } => {
-                (self.verdict(Generation::Current), vec![Evidence::StackitPlugin])
+                (self.verdict(Generation::Current), vec![VerdictReason::StackitPlugin])
             }
-            SignIn::Plugin { command, .. } => unknown(Evidence::OtherPlugin(command.clone())),
-            SignIn::OtherToken(token) => unknown(Evidence::OtherToken(token.issuer.clone())),
-            SignIn::Other(what) => unknown(Evidence::OtherSignIn(what.clone())),
-            SignIn::Unreadable(why) => unknown(Evidence::Unreadable(why.clone())),
+            SignIn::Plugin { command, .. } => unknown(VerdictReason::OtherPlugin(command.clone())),
+            SignIn::OtherToken(token) => unknown(VerdictReason::OtherToken(token.issuer.clone())),
+            SignIn::Other(what) => unknown(VerdictReason::OtherSignIn(what.clone())),
+            SignIn::Unreadable(why) => unknown(VerdictReason::Unreadable(why.clone())),
         }
     }
 
-    fn judge_certificate(&self, certificate: &ClientCertificate) -> (Verdict, Vec<Evidence>) {
+    fn judge_certificate(&self, certificate: &ClientCertificate) -> (Verdict, Vec<VerdictReason>) {
         let generation = signer_generation(certificate.signer(), &self.known, self.rotation);
-        let mut evidence = vec![Evidence::Signer(generation)];
+        let mut reasons = vec![VerdictReason::Signer(generation)];
         if generation == Generation::Unknown
             && let Some(start) = self.rotation.initiated
         {
             // Both moments are SKE's own; this machine's clock takes no part.
             let distance = certificate.not_before.duration_since(start);
             if distance.abs() > TOLERANCE {
-                evidence.push(Evidence::Dates { after_start: distance.is_positive() });
+                reasons.push(VerdictReason::Dates { after_start: distance.is_positive() });
             }
         }
-        (self.verdict(generation), evidence)
+        (self.verdict(generation), reasons)
     }
 
-    fn judge_static_token(&self) -> (Verdict, Vec<Evidence>) {
+    fn judge_static_token(&self) -> (Verdict, Vec<VerdictReason>) {
         let has_begun = self.is_open() || self.rotation.initiated.is_some();
+        if self.rotation.phase == Phase::Preparing {
+            // It ends once every API server was restarted.
+            return (Verdict::CannotTell, vec![VerdictReason::StaticToken]);
+        }
         if has_begun {
-            return (Verdict::Dead, vec![Evidence::StaticToken]);
+            return (Verdict::Dead, vec![VerdictReason::StaticToken]);
         }
         if self.rotation.phase == Phase::Never && self.version.may_have_static_tokens() {
-            return (Verdict::BreaksOnStart, vec![Evidence::StaticToken]);
+            return (Verdict::BreaksOnStart, vec![VerdictReason::StaticToken]);
         }
         let version = self.version.as_str().to_owned();
-        (Verdict::CannotTell, vec![Evidence::StaticTokenOfVersion(version)])
+        (Verdict::CannotTell, vec![VerdictReason::StaticTokenOfVersion(version)])
     }
 
-    fn judge_account_token(&self, token: &TokenFacts) -> (Verdict, Vec<Evidence>) {
-        let unknown = Evidence::TokenKey(Generation::Unknown);
+    fn judge_account_token(&self, token: &TokenFacts) -> (Verdict, Vec<VerdictReason>) {
+        let unknown = VerdictReason::TokenKey(Generation::Unknown);
         let (Some(keys), Some(key)) = (self.keys, &token.key_id) else {
             return (Verdict::CannotTell, vec![unknown]);
         };
         if !keys.accepted.contains(key) {
-            return (Verdict::Dead, vec![Evidence::TokenKeyGone]);
+            return (Verdict::Dead, vec![VerdictReason::TokenKeyGone]);
         }
         let generation = match &keys.signing {
             Some(signing) if signing == key => Generation::Current,
@@ -222,7 +240,7 @@ impl<'a> Basis<'a> {
             Generation::Previous => Verdict::BreaksOnComplete,
             Generation::Current | Generation::Unknown => self.verdict(generation),
         };
-        (verdict, vec![Evidence::TokenKey(generation)])
+        (verdict, vec![VerdictReason::TokenKey(generation)])
     }
 }
 

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
-    ClientCertificate, CredentialFacts, Credentials, Evidence, FoundContext, Generation, Issuance,
-    KeyHash, Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict,
+    ClientCertificate, CredentialFacts, Credentials, FoundContext, Generation, Issuance, KeyHash,
+    Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason,
 };
 use crate::domain::fixtures::{cluster, found_file, now};
 use crate::domain::kubeconfig::KubeconfigKind;
@@ -110,7 +110,7 @@ proptest! {
             (SignIn::ServiceAccountToken(token), token_key),
         ];
         for (way, generation) in ways {
-            let (verdict, evidence) = basis.judge(&found(trust.clone(), vec![way.clone()]));
+            let (verdict, reasons) = basis.judge(&found(trust.clone(), vec![way.clone()]));
             let lasts = generation == rotations && pinned.contains(&rotations);
             let old = rotations.wrapping_sub(1);
             // While it completes, the API server may be of either generation; the keys are read from it.
@@ -120,10 +120,10 @@ proptest! {
             let works = is_accepted
                 && (pinned.contains(&rotations) || is_open && pinned.contains(&old));
             match verdict {
-                Verdict::SurvivesComplete => prop_assert!(is_open && lasts, "{evidence:?}"),
-                Verdict::Works => prop_assert!(!is_open && lasts, "{evidence:?}"),
-                Verdict::BreaksOnComplete => prop_assert!(is_open && !lasts, "{evidence:?}"),
-                Verdict::Dead => prop_assert!(!works, "{evidence:?}"),
+                Verdict::SurvivesComplete => prop_assert!(is_open && lasts, "{reasons:?}"),
+                Verdict::Works => prop_assert!(!is_open && lasts, "{reasons:?}"),
+                Verdict::BreaksOnComplete => prop_assert!(is_open && !lasts, "{reasons:?}"),
+                Verdict::Dead => prop_assert!(!works, "{reasons:?}"),
                 Verdict::CannotTell => {}
                 Verdict::Expired | Verdict::BreaksOnStart => prop_assert!(false, "{verdict:?}"),
             }
@@ -214,9 +214,9 @@ fn cred_05_without_phase_or_start_nothing_is_promised() {
         subject.rotation = Rotation { phase, initiated: None, completed: None };
         let basis = Basis::new(&subject, vec![&reference], None, now());
         let trust = Trust::Authorities(keys(&[0, 1]));
-        let (verdict, evidence) =
+        let (verdict, reasons) =
             basis.judge(&found(trust, vec![SignIn::Certificate(certificate(1))]));
-        assert_eq!((verdict, evidence), (Verdict::CannotTell, vec![Evidence::RotationUnclear]));
+        assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::RotationUnclear]));
     }
 }
 
@@ -226,10 +226,10 @@ fn cred_02_dates_are_no_proof_and_one_way_that_works_is_enough() {
     subject.rotation = moment(1, Phase::Prepared);
     let basis = Basis::new(&subject, Vec::new(), None, now());
     let trust = Trust::Authorities(keys(&[0]));
-    let (verdict, evidence) = basis.judge(&found(trust, vec![SignIn::Certificate(certificate(0))]));
+    let (verdict, reasons) = basis.judge(&found(trust, vec![SignIn::Certificate(certificate(0))]));
     assert_eq!(verdict, Verdict::CannotTell);
-    assert!(evidence.contains(&Evidence::Signer(Generation::Unknown)));
-    assert!(evidence.contains(&Evidence::Dates { after_start: true }));
+    assert!(reasons.contains(&VerdictReason::Signer(Generation::Unknown)));
+    assert!(reasons.contains(&VerdictReason::Dates { after_start: true }));
     let reference = issued(1, &Phase::Prepared, true);
     let basis = Basis::new(&subject, vec![&reference], None, now());
     let both = vec![SignIn::Certificate(certificate(0)), SignIn::Certificate(certificate(1))];
@@ -238,7 +238,7 @@ fn cred_02_dates_are_no_proof_and_one_way_that_works_is_enough() {
     let ended = ClientCertificate { not_after: now(), ..certificate(1) };
     let trust = Trust::Authorities(keys(&[7]));
     let told = basis.judge(&found(trust, vec![SignIn::Certificate(ended)]));
-    assert_eq!(told, (Verdict::Expired, vec![Evidence::Expired]));
+    assert_eq!(told, (Verdict::Expired, vec![VerdictReason::Expired]));
 }
 
 #[test]

@@ -45,7 +45,10 @@ impl EntryOwner {
 }
 
 /// Which cluster a server belongs to.
-pub fn owner_of_server(server: &str, known: &ClusterIdentity) -> EntryOwner {
+pub(in crate::domain::kubeconfig) fn owner_of_server(
+    server: &str,
+    known: &ClusterIdentity,
+) -> EntryOwner {
     let found = server_address(server);
     let who = || match ske(&found) {
         Some((name, region)) => format!("{} in {}", clean(name), clean(region)),
@@ -61,9 +64,7 @@ pub fn owner_of_server(server: &str, known: &ClusterIdentity) -> EntryOwner {
         }
         ClusterIdentity::Address(id) => match ske(&found) {
             None => EntryOwner::At(who()),
-            Some((name, region)) if id.name.as_str() == name && id.region().as_str() == region => {
-                EntryOwner::Alike(who())
-            }
+            Some(_) if is_address_of(&found, id) => EntryOwner::Alike(who()),
             Some(_) => EntryOwner::Another(who()),
         },
     }
@@ -75,6 +76,12 @@ pub fn server_address(server: &str) -> String {
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit('@').next().unwrap_or_default();
     host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase()
+}
+
+/// Whether an address ([`server_address`]) is one of SKE for a cluster of this name and region; another project may have
+/// one, too.
+pub fn is_address_of(address: &str, cluster: &ClusterId) -> bool {
+    ske(address) == Some((cluster.name.as_str(), cluster.region().as_str()))
 }
 
 /// Name and region in `api.<name>.<10 hex>.s.ske.<region>.onstackit.cloud`.

@@ -12,7 +12,7 @@ mod splice;
 pub use crate::domain::kubeconfig::contexts::{FileReader, read_contexts, token_facts};
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{
-    ClusterIdentity, EntryOwner, owner_of_server, server_address,
+    ClusterIdentity, EntryOwner, is_address_of, server_address,
 };
 pub use crate::domain::kubeconfig::merge::{
     MergeOptions, MergeQuery, MergeRefusal, Merged, combine_owners, contents_of_file,

@@ -1,10 +1,9 @@
 //! Findings about the credentials inside a cluster before it is completed.
 
-use std::collections::BTreeSet;
-
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::{StaleToken, pods_with_old_authority, restarted_by, stale_tokens};
-use crate::domain::kubectl::Kubectl;
+use crate::domain::credential::{
+    StaleToken, pods_with_old_authority, restart_commands, stale_tokens,
+};
 use crate::domain::preflight::finding::Finding;
 use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::snapshot::ClusterSnapshot;
@@ -26,14 +25,7 @@ pub fn in_cluster(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<Finding>
     }
     let pods = pods_with_old_authority(snapshot);
     if !pods.is_empty() {
-        let workloads: BTreeSet<(&str, String)> = pods
-            .iter()
-            .filter_map(|pod| Some((pod.namespace.as_str(), restarted_by(pod)?)))
-            .collect();
-        let restart = workloads.iter().filter_map(|(namespace, workload)| {
-            Kubectl::about(Some(namespace), "rollout restart", workload, "")
-        });
-        let restart = restart.collect();
+        let restart = restart_commands(&pods);
         out.push(Finding::PodsWithOldAuthority { pods: pods.into_iter().collect(), restart });
     }
     for kind in ["token secrets", "configmaps"] {

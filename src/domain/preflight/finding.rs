@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use crate::domain::action::Refusal;
 use crate::domain::cluster::{ClusterState, ReportedError};
-use crate::domain::credential::KubeconfigLocation;
+use crate::domain::credential::{KubeconfigLocation, VerdictReason};
 use crate::domain::kubectl::Kubectl;
 use crate::domain::roll::blocker::cause::{FullPool, NameSample, NodeResource};
 use crate::domain::roll::durations::DurationRange;
@@ -45,7 +45,7 @@ pub enum Finding {
     AccessUnclear {
         step: Step,
         place: KubeconfigLocation,
-        why: AccessDoubt,
+        reasons: Vec<VerdictReason>,
     },
     /// No kubeconfig that works; asking for one may disable static tokens.
     NoAccess {
@@ -123,16 +123,6 @@ pub enum Finding {
     AnotherRoll(RollProgress),
     NodesNotReady(usize),
     UnschedulablePods(NameSample),
-}
-
-/// Why the verdict on a kubeconfig is unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessDoubt {
-    StartUnknown,
-    /// An earlier version of skeys issued it without recording its certificates.
-    NotRecorded,
-    /// Its certificates do not show whether it is from before or after the start.
-    Certificates,
 }
 
 impl Finding {

@@ -6,7 +6,7 @@ pub mod nodes;
 #[cfg(test)]
 mod tests;
 
-pub use crate::domain::preflight::finding::{AccessDoubt, Finding, FindingMark};
+pub use crate::domain::preflight::finding::{Finding, FindingMark};
 
 use std::sync::Arc;
 
@@ -35,6 +35,12 @@ pub struct Evidence {
     pub unseen: Option<String>,
 }
 
+impl Evidence {
+    fn files(&self) -> &[FoundFile] {
+        self.files.as_ref().map_or(&[][..], |files| files.as_slice())
+    }
+}
+
 /// What is known of static tokens before a start, which disables them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StaticTokens {
@@ -53,10 +59,9 @@ pub enum StaticTokens {
 impl StaticTokens {
     /// Determines what is known of static tokens.
     pub fn find(cluster: &Cluster, evidence: &Evidence) -> Self {
-        let files = evidence.files.as_ref().map_or(&[][..], |files| files.as_slice());
         let mut found = evidence
             .credentials
-            .contexts_of(cluster, files)
+            .contexts_of(cluster, evidence.files())
             .filter(|(_, context)| context.sign_in.contains(&SignIn::StaticToken))
             .map(|(file, context)| context.place(file));
         if let Some(first) = found.next() {
@@ -95,8 +100,7 @@ pub fn findings(
     out.extend(cluster.rotation.inconsistent_times(there).map(Finding::Times));
     let snapshot = evidence.snapshot.as_deref();
     let keys = snapshot.and_then(|snapshot| snapshot.control_plane.signing_keys.as_ref());
-    let files = evidence.files.as_ref().map_or(&[][..], |files| files.as_slice());
-    let known = evidence.credentials.inventory(cluster, files, keys, there);
+    let known = evidence.credentials.inventory(cluster, evidence.files(), keys, there);
     out.push(find_access(step, cluster, &known, there));
     if let (None, Some(why)) = (snapshot, &evidence.unseen) {
         out.push(Finding::NodesUnseen(why.clone()));
@@ -142,14 +146,8 @@ fn find_access(
     }
     let unclear = known.iter().find(|known| known.verdict == Verdict::CannotTell);
     if let Some(known) = unclear {
-        let why = if cluster.rotation.initiated.is_none() {
-            AccessDoubt::StartUnknown
-        } else if known.is_unrecorded() {
-            AccessDoubt::NotRecorded
-        } else {
-            AccessDoubt::Certificates
-        };
-        return Finding::AccessUnclear { step, place: known.place.clone(), why };
+        let (place, reasons) = (known.place.clone(), known.reasons.clone());
+        return Finding::AccessUnclear { step, place, reasons };
     }
     // Asking for one would disable the static tokens before the warning.
     Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::domain::cluster::{Cluster, HibernationSchedule, KubernetesVersion};
-use crate::domain::credential::{Credentials, SignIn, Trust};
+use crate::domain::credential::{Credentials, SignIn, Trust, VerdictReason};
 use crate::domain::fixtures::{access, found_file, now};
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
-use crate::domain::preflight::{
-    AccessDoubt, Evidence, Finding, FindingMark, StaticTokens, findings,
-};
+use crate::domain::preflight::{Evidence, Finding, FindingMark, StaticTokens, findings};
 use crate::domain::roll::durations::USUAL_NODE;
 use crate::domain::roll::history::RollGoal;
 use crate::domain::roll::progress::RollProgress;
@@ -114,8 +112,11 @@ fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
     let credentials = Credentials { accesses, ..Credentials::default() };
     let evidence = Evidence { credentials, ..Evidence::default() };
     let found = findings(Step::Complete, &subject, &evidence, now());
-    let unclear =
-        Finding::AccessUnclear { step: Step::Complete, place, why: AccessDoubt::StartUnknown };
+    let unclear = Finding::AccessUnclear {
+        step: Step::Complete,
+        place,
+        reasons: vec![VerdictReason::RotationUnclear],
+    };
     assert!(found.contains(&unclear), "{found:?}");
     assert_eq!(unclear.mark(), FindingMark::Unknowable);
 }

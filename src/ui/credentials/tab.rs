@@ -12,6 +12,7 @@ use crate::app::nodes::text::list;
 use crate::app::screen::Metrics;
 use crate::app::state::State;
 use crate::domain::credential::{pods_with_old_authority, stale_tokens};
+use crate::domain::rotation::Step;
 use crate::domain::text::width;
 use crate::ui::credentials::table;
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap};
@@ -37,7 +38,7 @@ pub fn draw(
         let mut list = table::lines(&known, state, theme, columns, Some(selected));
         let others = list.split_off(selected + 2);
         let trial = state.inventory.trial(&entry.cluster.id, &chosen.place);
-        let why = text::evidence_and_trial(&chosen.evidence, trial);
+        let why = text::reasons_and_trial(&chosen.reasons, trial);
         lines.extend(list);
         lines.extend(indented(theme, &why, columns, Tone::Dim));
         seen = lines.len();
@@ -131,8 +132,7 @@ fn in_cluster(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec
         out.extend(marked(theme, "!", Tone::Bad, &text, columns));
     }
     if out.is_empty() {
-        let is_open =
-            cluster.rotation.phase.due_step() == Some(crate::domain::rotation::Step::Complete);
+        let is_open = cluster.rotation.phase.due_step() == Some(Step::Complete);
         let text = if is_open { text::NOTHING_IN_CLUSTER } else { text::NO_ROTATION };
         out.extend(marked(theme, "✓", Tone::Good, text, columns));
     }
@@ -141,17 +141,15 @@ fn in_cluster(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec
 
 /// What rotates, what of it is in use, and what the next step does.
 pub fn what_rotates(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let (next, rows) = text::what_rotates(&entry.cluster.rotation.phase);
-    let name = rows.iter().map(|(name, ..)| width(name)).max().unwrap_or_default();
-    let now = rows.iter().map(|(_, now, _)| width(now)).max().unwrap_or_default();
-    let line = |name_text: &str, now_text: &str, next: &str| {
-        format!("  {}  {}  {next}", pad_end(name_text, name), pad_end(now_text, now))
+    let Some((next, rows)) = text::what_rotates(&entry.cluster) else { return Vec::new() };
+    let widest =
+        |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max();
+    let (name, now) = (widest(0).unwrap_or_default(), widest(1).unwrap_or_default());
+    let line = |[first, second, third]: [&str; 3]| {
+        format!("  {}  {}  {third}", pad_end(first, name), pad_end(second, now))
     };
-    let heading = line(text::TITLE_ROTATES, text::COLUMN_NOW, next);
-    let mut out = vec![Line::from(cut_spans(vec![theme.part(heading, Role::Label)], columns))];
-    for (name, now, next) in rows {
-        let spans = vec![Span::raw(line(name, now, next))];
-        out.push(Line::from(cut_spans(spans, columns)));
-    }
-    out
+    let heading = theme.part(line([text::TITLE_ROTATES, text::COLUMN_NOW, next]), Role::Label);
+    let rows = rows.into_iter().map(|row| Span::raw(line(row)));
+    let lines = std::iter::once(heading).chain(rows);
+    lines.map(|span| Line::from(cut_spans(vec![span], columns))).collect()
 }

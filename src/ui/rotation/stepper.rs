@@ -150,9 +150,8 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
 }
 
 fn clients_words(entry: &Entry, state: &State) -> String {
-    let judged = state.credentials.verdicts(&entry.cluster, state.server_now());
-    let breaking =
-        judged.iter().filter(|(_, verdict)| *verdict == Verdict::BreaksOnComplete).count();
+    let known = state.known_credentials(&entry.cluster);
+    let breaking = known.iter().filter(|known| known.verdict == Verdict::BreaksOnComplete).count();
     match breaking {
         0 => text::DUE_YOURS.to_owned(),
         count => text::due_breaking(plural(count, "kubeconfig", "kubeconfigs")),

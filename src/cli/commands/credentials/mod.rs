@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::domain::cluster::{Cluster, ClusterName, Scope};
 use crate::domain::credential::{
     Credentials, FoundFile, KnownCredential, Reference, StaleToken, Trial, Verdict,
-    pods_with_old_authority, restarted_by, stale_tokens,
+    pods_with_old_authority, restart_commands, stale_tokens,
 };
 use crate::domain::kubectl::Kubectl;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
@@ -208,10 +208,6 @@ fn is_temporary(why: &Unavailable) -> bool {
 
 fn inside(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Inside {
     let pods = pods_with_old_authority(snapshot);
-    let mut workloads: Vec<(&str, String)> =
-        pods.iter().filter_map(|pod| Some((pod.namespace.as_str(), restarted_by(pod)?))).collect();
-    workloads.sort();
-    workloads.dedup();
     let unseen = ["token secrets", "serviceaccounts", "configmaps", "pods"];
     let unseen = unseen.into_iter().filter_map(|kind| {
         let why = snapshot.unseen.get(kind)?;
@@ -220,12 +216,7 @@ fn inside(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Inside {
     Inside {
         tokens: stale_tokens(cluster, snapshot),
         pods: pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect(),
-        restart: workloads
-            .iter()
-            .filter_map(|(namespace, workload)| {
-                Kubectl::about(Some(namespace), "rollout restart", workload, "")
-            })
-            .collect(),
+        restart: restart_commands(&pods),
         unseen: unseen.collect(),
     }
 }

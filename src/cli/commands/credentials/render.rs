@@ -29,7 +29,7 @@ const HEADINGS: [&str; 6] = [
 fn row((known, trial): &(KnownCredential, Option<Trial>)) -> [String; 6] {
     let ends = known.expires.map_or_else(|| "-".to_owned(), |at| at.to_string());
     let (status, _) = text::verdict(known.verdict);
-    let why = text::evidence(&known.evidence);
+    let why = text::reasons(&known.reasons);
     let tried = trial.as_ref().map_or_else(|| "-".to_owned(), |trial| tried(trial).to_owned());
     [known.kind.word().to_owned(), known.place.words(), ends, status.to_owned(), tried, why]
 }
@@ -181,7 +181,7 @@ fn credential((known, trial): &(KnownCredential, Option<Trial>)) -> Value {
         "status": word(known.verdict),
         "tried": trial.as_ref().map(tried),
         "contradicted": trial.as_ref().map(|trial| trial.contradicts(known.verdict)),
-        "evidence": text::evidence(&known.evidence),
+        "why": text::reasons(&known.reasons),
         "mode": known.wide_mode.map(|mode| format!("{mode:04o}")),
     })
 }

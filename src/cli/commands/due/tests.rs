@@ -28,7 +28,7 @@ fn known(place: KubeconfigLocation, expires_in: i64) -> KnownCredential {
         kind: CredentialKind::ClientCertificate,
         expires: Some(now() + days(expires_in)),
         verdict: Verdict::Works,
-        evidence: Vec::new(),
+        reasons: Vec::new(),
         wide_mode: None,
     }
 }
