@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::VolumeAttachment;
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
@@ -233,4 +233,35 @@ async fn the_server_serves_version_and_health() {
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
     let missing = http::Request::get("/apis/batch/v1/jobs").body(Vec::new()).unwrap();
     assert_eq!(code(client.request_text(missing).await), 404);
+}
+
+/// k9s shows the events of this group and not those of the core group.
+#[tokio::test]
+async fn events_are_served_by_the_later_group_under_its_own_names() {
+    let cloud = Cloud::calm().await;
+    let client = cloud.client("alpha").await;
+    let pods = Api::<Pod>::namespaced(client.clone(), "shop");
+    let name = pods.list(&ListParams::default()).await.unwrap().items[0].name_any();
+    pods.delete(&name, &DeleteParams::default()).await.unwrap();
+    cloud.wait(60).await;
+    let core = ask(&client, "GET", "/api/v1/namespaces/shop/events", "*/*").await;
+    let path = "/apis/events.k8s.io/v1/namespaces/shop/events";
+    let later = ask(&client, "GET", path, "*/*").await;
+    let (core, later) = (&core["items"][0], &later["items"][0]);
+    assert!(!core["involvedObject"]["name"].is_null());
+    for (of_core, of_later) in [
+        ("involvedObject", "regarding"),
+        ("message", "note"),
+        ("reportingComponent", "reportingController"),
+        ("count", "deprecatedCount"),
+        ("lastTimestamp", "deprecatedLastTimestamp"),
+        ("reason", "reason"),
+    ] {
+        assert_eq!(core[of_core], later[of_later], "{of_later}");
+    }
+    assert!(later["message"].is_null() && later["involvedObject"].is_null(), "{later}");
+    let about = core["involvedObject"]["name"].as_str().unwrap();
+    let path = format!("{path}?fieldSelector=regarding.name%3D{about}");
+    let found = ask(&client, "GET", &path, "*/*").await;
+    assert!(!found["items"].as_array().unwrap().is_empty());
 }

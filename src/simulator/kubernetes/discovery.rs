@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::simulator::http::JsonResponse;
 use crate::simulator::kubernetes::json::set;
-use crate::simulator::kubernetes::resources::{RESOURCES, Resource};
+use crate::simulator::kubernetes::resources::{EVENTS, RESOURCES, Resource};
 
 /// Groups besides the core group.
 const GROUPS: &[&str] = &[
@@ -13,6 +13,7 @@ const GROUPS: &[&str] = &[
     "authentication.k8s.io",
     "authorization.k8s.io",
     "discovery.k8s.io",
+    EVENTS,
     "policy",
     "storage.k8s.io",
 ];

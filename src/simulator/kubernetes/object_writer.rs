@@ -1,13 +1,13 @@
 //! Writes objects in the format of a request: in full, as metadata, or as rows of a table.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::simulator::cluster::objects::StoredObject;
 use crate::simulator::http::{HttpRequest, JsonResponse};
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::ObjectView;
 use crate::simulator::kubernetes::request::ResponseFormat;
-use crate::simulator::kubernetes::resources::Resource;
+use crate::simulator::kubernetes::resources::{EVENTS, Resource};
 use crate::simulator::kubernetes::status::{bad_request, failure, not_acceptable};
 use crate::simulator::kubernetes::table::IncludeObject;
 use crate::simulator::kubernetes::{render, table};
@@ -63,9 +63,17 @@ impl ObjectWriter {
         Self { resource, format: ResponseFormat::Object, view }
     }
 
+    fn body(&self, object: &StoredObject, version: u64) -> Map<String, Value> {
+        let mut found = render::object(object, version, &self.view);
+        if self.resource.group == EVENTS {
+            render::rename_event_fields(&mut found);
+        }
+        found
+    }
+
     /// One object in full, with `kind` and `apiVersion`.
     pub fn full(&self, object: &StoredObject, version: u64) -> Value {
-        let mut found = render::object(object, version, &self.view);
+        let mut found = self.body(object, version);
         found.insert("kind".to_owned(), json!(self.resource.name));
         found.insert("apiVersion".to_owned(), json!(self.resource.api_version()));
         Value::Object(found)
@@ -121,9 +129,8 @@ impl ObjectWriter {
         let objects = page.objects.iter().map(|object| (*object, object.meta.version));
         match self.format {
             ResponseFormat::Object => {
-                let items: Vec<Value> = objects
-                    .map(|(object, version)| render::object(object, version, &self.view).into())
-                    .collect();
+                let items: Vec<Value> =
+                    objects.map(|(object, version)| self.body(object, version).into()).collect();
                 json!({
                     "kind": format!("{}List", self.resource.name), "apiVersion": self.resource.api_version(),
                     "metadata": metadata, "items": items,

@@ -56,8 +56,7 @@ pub fn read(
     }
     let options = ListOptions::read(request, streams_lists)?;
     let (labels, fields) = (request.value("labelSelector"), request.value("fieldSelector"));
-    let selector =
-        ObjectSelector::new(resource.name, namespace, labels, fields).map_err(bad_request)?;
+    let selector = ObjectSelector::new(resource, namespace, labels, fields).map_err(bad_request)?;
     if options.watch {
         let version = match options.initial_events {
             Some(true) => None,

@@ -150,6 +150,23 @@ fn render_event(event: &StoredEvent, view: &ObjectView) -> Value {
     })
 }
 
+/// Turns an event of the core group into one of `events.k8s.io/v1`.
+pub fn rename_event_fields(event: &mut Map<String, Value>) {
+    for (core, later) in [
+        ("involvedObject", "regarding"),
+        ("message", "note"),
+        ("reportingComponent", "reportingController"),
+        ("source", "deprecatedSource"),
+        ("count", "deprecatedCount"),
+        ("firstTimestamp", "deprecatedFirstTimestamp"),
+        ("lastTimestamp", "deprecatedLastTimestamp"),
+    ] {
+        if let Some(value) = event.remove(core) {
+            event.insert(later.to_owned(), value);
+        }
+    }
+}
+
 fn render_volume(meta: &ObjectMeta, volume: &StoredVolume) -> Value {
     let affinity = |key: &str, value: &str| {
         json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::simulator::cluster::objects::{ObjectBody, StoredObject};
+use crate::simulator::kubernetes::resources::{EVENTS, Resource};
 use crate::simulator::kubernetes::validation::{label_value, qualified_name};
 
 /// The objects that a request selects.
@@ -30,7 +31,12 @@ impl ObjectSelector {
     ///
     /// # Errors
     /// As kube-apiserver words them.
-    pub fn new(kind: &str, namespace: &str, labels: &str, fields: &str) -> Result<Self, String> {
+    pub fn new(
+        resource: &Resource,
+        namespace: &str,
+        labels: &str,
+        fields: &str,
+    ) -> Result<Self, String> {
         let (namespace, labels) = (namespace.to_owned(), requirements(labels)?);
         let mut selector = Self { namespace, labels, fields: Vec::new() };
         for term in fields.split(',').map(str::trim).filter(|term| !term.is_empty()) {
@@ -43,10 +49,9 @@ impl ObjectSelector {
                 .ok_or_else(|| {
                     format!("invalid field selector: \"{fields}\"; can't understand '{term}'")
                 })?;
-            if !is_supported(kind, key) {
-                return Err(format!("field label not supported: {key}"));
-            }
-            selector.fields.push((key.to_owned(), equal, value.to_owned()));
+            let stored = stored_field(resource, key)
+                .ok_or_else(|| format!("field label not supported: {key}"))?;
+            selector.fields.push((stored, equal, value.to_owned()));
         }
         Ok(selector)
     }
@@ -91,6 +96,21 @@ impl Requirement {
 
 fn number_label(object: &StoredObject, key: &str) -> Option<i64> {
     object.label(key)?.parse().ok()
+}
+
+/// The field that a key selects by; `None` for one that the resource is not selected by.
+fn stored_field(resource: &Resource, key: &str) -> Option<String> {
+    if resource.group != EVENTS {
+        return is_supported(resource.name, key).then(|| key.to_owned());
+    }
+    match key {
+        "reportingController" => Some("reportingComponent".to_owned()),
+        "reason" | "type" | "metadata.name" | "metadata.namespace" => Some(key.to_owned()),
+        _ => {
+            let key = format!("involvedObject.{}", key.strip_prefix("regarding.")?);
+            is_supported(resource.name, &key).then_some(key)
+        }
+    }
 }
 
 fn is_supported(kind: &str, key: &str) -> bool {
@@ -309,6 +329,7 @@ impl<'a> SelectorParser<'a> {
 
 #[cfg(test)]
 mod tests {
+    use crate::simulator::kubernetes::resources::Resource;
     use crate::simulator::kubernetes::selectors::{ObjectSelector, Requirement, requirements};
 
     #[test]
@@ -340,9 +361,12 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_refused() {
-        assert!(ObjectSelector::new("Pod", "", "", "spec.nodeName=a,metadata.name!=b").is_ok());
-        let error = ObjectSelector::new("Pod", "", "", "spec.color=red").unwrap_err();
+        let of = |plural| Resource::find("", plural).unwrap();
+        assert!(
+            ObjectSelector::new(of("pods"), "", "", "spec.nodeName=a,metadata.name!=b").is_ok()
+        );
+        let error = ObjectSelector::new(of("pods"), "", "", "spec.color=red").unwrap_err();
         assert_eq!(error, "field label not supported: spec.color");
-        assert!(ObjectSelector::new("Node", "", "", "spec.nodeName=a").is_err());
+        assert!(ObjectSelector::new(of("nodes"), "", "", "spec.nodeName=a").is_err());
     }
 }
