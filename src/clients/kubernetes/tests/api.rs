@@ -111,6 +111,11 @@ impl FakeCluster {
     ) -> Response<BoxBody<Bytes, Infallible>> {
         match path {
             "/readyz" => return whole(200, Value::from("ok")),
+            "/api/v1/namespaces/default/serviceaccounts/default/token" => {
+                // {"alg":"RS256","kid":"b"} . {} . no signature
+                let token = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImIifQ.e30.AA";
+                return whole(201, json!({"status": {"token": token}}));
+            }
             "/openid/v1/jwks" => return whole(200, json!({"keys": [{"kid": "a"}, {"kid": "b"}]})),
             _ => {}
         }

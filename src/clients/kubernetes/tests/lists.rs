@@ -8,6 +8,7 @@ use crate::clients::kubernetes::tests::cluster::{
     EVENTS, FakeCluster, Handshake, NODES, PODS, SECRETS,
 };
 use crate::clients::kubernetes::tests::observer::{TestObserver, quiet, started};
+use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ObserverEvent, Templates, Unavailable, Unseen};
 
 /// A node of pool `web`.
@@ -166,6 +167,34 @@ async fn secrets_are_counted_only_while_they_are_re_encrypted() {
     let before = counted();
     observer.turn(100).await;
     assert_eq!(counted(), before);
+}
+
+#[tokio::test]
+async fn the_signing_key_is_asked_for_once_and_only_while_prepared() {
+    let fake = small().await;
+    let observer = TestObserver::of(&fake, started(2));
+    let tokens = || fake.count(&["/serviceaccounts/default/token"]);
+    observer
+        .until("the keys", |observer| observer.snapshot().control_plane.signing_keys.is_some())
+        .await;
+    observer.turn(120).await;
+    assert_eq!(tokens(), 0, "an API server may still sign with the old key");
+    observer.cluster.send_modify(|cluster| cluster.rotation.phase = Phase::Prepared);
+    observer.turning_until("asked for", |_| tokens() > 0).await;
+    observer.turn(120).await;
+    let asked = tokens();
+    let known = observer.snapshot().control_plane.signing_keys.clone().unwrap().signing;
+    observer.cluster.send_modify(|cluster| cluster.rotation.phase = Phase::Completing);
+    observer.turn(120).await;
+    assert_eq!(tokens(), asked);
+    assert_eq!((asked, known.as_deref()), (1, Some("b")), "asked again only after no answer");
+    observer.cluster.send_modify(|cluster| cluster.rotation.phase = Phase::Completed);
+    observer
+        .turning_until("forgotten", |observer| {
+            let keys = observer.snapshot().control_plane.signing_keys.clone();
+            keys.unwrap().signing.is_none()
+        })
+        .await;
 }
 
 #[tokio::test]
