@@ -164,7 +164,8 @@ impl DataPlane {
         }
     }
 
-    pub(super) fn new_meta(&mut self, key: ObjectKey, at: Timestamp) -> ObjectMeta {
+    /// The metadata of a new object.
+    pub fn new_meta(&mut self, key: ObjectKey, at: Timestamp) -> ObjectMeta {
         ObjectMeta::new(key, self.rng.uid().into(), at)
     }
 

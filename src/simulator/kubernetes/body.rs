@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::authentication::v1::{SelfSubjectReview, TokenRequest};
 use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use k8s_openapi::api::autoscaling::v1::Scale;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod};
 use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions;
 use serde::de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -184,6 +184,7 @@ pub fn type_name(value: &Value) -> &'static str {
 /// A field has another type.
 pub fn typed(kind: &str, document: &Value) -> Result<Value, String> {
     match kind {
+        "ConfigMap" => convert::<ConfigMap>(document),
         "DaemonSet" => convert::<DaemonSet>(document),
         "DeleteOptions" => convert::<DeleteOptions>(document),
         "Deployment" => convert::<Deployment>(document),

@@ -29,7 +29,8 @@ use crate::simulator::speed::later;
 
 const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
-const OTHER_NAMESPACE: &str =
+/// An object of another namespace than that of the path.
+pub const OTHER_NAMESPACE: &str =
     "the namespace of the provided object does not match the namespace sent on the request";
 const NOT_MODELLED: &str = "the simulator does not model changes of this field";
 /// Seconds after which a client may try an eviction again while a changed budget is not observed yet.
@@ -425,6 +426,7 @@ fn judge_change(kind: ObjectKind, path: &str) -> FieldChange {
             &["spec.replicas", "spec.template.metadata.annotations"]
         }
         ObjectKind::DaemonSet => &["spec.template.metadata.annotations"],
+        ObjectKind::ConfigMap => &["data"],
         // Only its policy is compared: nothing else of a webhook can be stored.
         ObjectKind::ValidatingWebhook => &["webhooks"],
         _ => &[],
@@ -467,7 +469,7 @@ fn judge_change(kind: ObjectKind, path: &str) -> FieldChange {
 }
 
 /// Takes the fields over that can be changed.
-fn apply_document(object: &mut StoredObject, document: &Value, now: Timestamp) {
+pub fn apply_document(object: &mut StoredObject, document: &Value, now: Timestamp) {
     let texts = |pointer: &str| -> LabelMap {
         document
             .pointer(pointer)
@@ -491,6 +493,10 @@ fn apply_document(object: &mut StoredObject, document: &Value, now: Timestamp) {
                 controller.replicas = count(document.pointer("/spec/replicas")).unwrap_or(1);
             }
             controller.template_annotations = texts("/spec/template/metadata/annotations");
+        }
+        ObjectBody::ConfigMap(data) => {
+            let entries = texts("/data").into_iter();
+            *data = entries.map(|(key, value)| (key.to_string(), value.to_string())).collect();
         }
         ObjectBody::Budget(budget) => {
             budget.min_available = int_or_percent(document.pointer("/spec/minAvailable"));

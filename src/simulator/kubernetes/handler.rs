@@ -23,7 +23,7 @@ use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::tls::TlsMaterial;
 use crate::simulator::kubernetes::user::UserInfo;
 use crate::simulator::kubernetes::watch::WatchStream;
-use crate::simulator::kubernetes::{change_objects, discovery, review, status};
+use crate::simulator::kubernetes::{change_objects, config_maps, discovery, review, status};
 use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
 
 /// Longer bodies are refused, bytes.
@@ -194,6 +194,9 @@ fn dispatch(
     let answer = match (request.method.as_str(), target.resource.kind, target.subresource) {
         ("POST", ObjectKind::ServiceAccount, "token") => {
             review::create_token(cluster, target, request, view).map(Into::into)
+        }
+        ("POST", ObjectKind::ConfigMap, "") if target.name.is_empty() => {
+            config_maps::create(&mut cluster.data_plane, target, request, view).map(Into::into)
         }
         _ => change_objects::change(cluster, target, request, view),
     };

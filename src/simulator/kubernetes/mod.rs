@@ -8,6 +8,7 @@ mod authenticate;
 mod authorize;
 mod body;
 mod change_objects;
+mod config_maps;
 mod discovery;
 mod field_error;
 mod handler;

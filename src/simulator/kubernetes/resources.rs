@@ -16,6 +16,7 @@ pub struct Resource {
 }
 
 const READ: &[&str] = &["get", "list", "watch"];
+const READ_CREATE: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
 const READ_PATCH: &[&str] = &["get", "list", "patch", "watch"];
 const READ_DELETE_PATCH: &[&str] = &["delete", "get", "list", "patch", "watch"];
 
@@ -39,7 +40,7 @@ macro_rules! resources {
 }
 
 resources! {
-    "", ConfigMap "ConfigMap" "configmaps" true Some("cm"), READ;
+    "", ConfigMap "ConfigMap" "configmaps" true Some("cm"), READ_CREATE;
     "", Event "Event" "events" true Some("ev"), READ;
     "", Namespace "Namespace" "namespaces" false Some("ns"), READ;
     "", Node "Node" "nodes" false Some("no"), READ_DELETE_PATCH;

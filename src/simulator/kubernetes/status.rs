@@ -36,7 +36,8 @@ pub fn not_found(resource: &Resource, name: &str) -> JsonResponse {
     detailed_failure(404, "NotFound", &message, details_of(resource, name))
 }
 
-fn details_of(resource: &Resource, name: &str) -> Value {
+/// Which object an answer is about.
+pub fn details_of(resource: &Resource, name: &str) -> Value {
     let mut details = json!({"name": name, "kind": resource.plural});
     if !resource.group.is_empty() {
         set(&mut details, "group", json!(resource.group));
