@@ -1,6 +1,8 @@
 //! Whether a command can be carried out now, and if not, why: read by the dispatcher, footer, menus and help.
 #![expect(clippy::wildcard_enum_match_arm, reason = "other commands are always possible")]
 
+use crate::app::checklist;
+use crate::app::checklist::state::ChecklistSource;
 use crate::app::cluster::tabs::Tab;
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::{Command, KeyContext};
@@ -31,6 +33,22 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::Reconcile => return on_cluster(Action::Reconcile),
         Command::Watch if state.subject().is_none() => text::WATCH_NO_CLUSTER,
         Command::Events if state.screen.tab() != Some(Tab::Nodes) => text::EVENTS_ELSEWHERE,
+        Command::Mark | Command::Left | Command::Right if state.checklist.dialog.is_some() => {
+            checklist::text::FIELDS
+        }
+        Command::Add | Command::Remove | Command::Share
+            if state.screen.tab() != Some(Tab::Checklist) =>
+        {
+            checklist::text::ELSEWHERE
+        }
+        Command::Add | Command::Remove | Command::Share | Command::Open | Command::Mark
+            if state.screen.tab() == Some(Tab::Checklist) && !state.has_dialog() =>
+        {
+            return can_change_checklist(state, command).map_err(str::to_owned);
+        }
+        Command::Mark if matches!(state.screen, Screen::Cluster { .. }) => {
+            checklist::text::ELSEWHERE
+        }
         Command::Open => match state.context() {
             KeyContext::Fleet if state.subject().is_none() => text::OPEN_NO_CLUSTER,
             KeyContext::Cluster | KeyContext::Activity if state.lists_records() => {
@@ -66,6 +84,30 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         _ => return Ok(()),
     };
     Err(reason.to_owned())
+}
+
+fn can_change_checklist(state: &State, command: Command) -> Result<(), &'static str> {
+    let Some(id) = state.screen.cluster() else { return Ok(()) };
+    let (list, source) = state.checklist_of(id);
+    if state.shared.settings.read_only {
+        return Err(text::READ_ONLY);
+    }
+    match source {
+        ChecklistSource::Local { .. } | ChecklistSource::Shared { .. } => {}
+        ChecklistSource::Reading
+        | ChecklistSource::Copy
+        | ChecklistSource::Unreadable(_)
+        | ChecklistSource::Failed(_) => return Err(checklist::text::NOT_NOW),
+    }
+    match command {
+        Command::Share if state.nodes.current_snapshot(id).is_none() => {
+            Err(checklist::text::NOT_OBSERVED)
+        }
+        Command::Open | Command::Remove | Command::Mark if list.clients().is_empty() => {
+            Err(checklist::text::NO_CLIENT)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says whether an action can be carried out on a cluster now.

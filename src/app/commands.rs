@@ -26,8 +26,9 @@ use crate::app::screen::{Clickable, Screen};
 use crate::app::session::quit::{self, QuitDialog};
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{actions, activity, credentials, kubeconfig, nodes, rotation, session};
+use crate::app::{actions, activity, checklist, credentials, kubeconfig, nodes, rotation, session};
 use crate::domain::action::Action;
+use crate::domain::cluster::ClusterId;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
 
@@ -126,6 +127,10 @@ fn is_checked(command: Command) -> bool {
             | Command::Watch
             | Command::Events
             | Command::Open
+            | Command::Mark
+            | Command::Add
+            | Command::Remove
+            | Command::Share
     )
 }
 
@@ -146,6 +151,10 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             (Command::Previous | Command::Left, tab) => show_tab(state, tab.neighbour(false)),
             (Command::Number(number), tab) => show_tab(state, Tab::numbered(number).unwrap_or(tab)),
             (Command::Events, _) => nodes::update::toggle_in_full(&mut state.nodes, id),
+            (_, Tab::Checklist) => {
+                let id = id.clone();
+                checklist_tab(state, out, &id, command);
+            }
             (Command::Open, _) => activity::update::toggle_open(&mut state.activity, Some(id)),
             (_, Tab::Nodes) => nodes::update::run(&mut state.nodes, id, command, metrics),
             (_, Tab::Credentials) => {
@@ -161,11 +170,20 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
     }
 }
 
+fn checklist_tab(state: &mut State, out: &mut Outbox, id: &ClusterId, command: Command) {
+    let Some(cluster) = state.fleet.cluster(id) else { return };
+    let snapshot = state.nodes.current_snapshot(id);
+    let (checklist, metrics) = (&mut state.checklist, &state.shared.metrics);
+    let shown = (cluster, snapshot.as_deref());
+    checklist::update::run(checklist, shown, command, metrics, context!(state, out));
+}
+
 /// Another screen or tab begins at its top.
 fn rewind(state: &mut State) {
     state.cluster.scroll = 0;
     state.nodes.scroll = 0;
     state.inventory.rewind();
+    state.checklist.cursor = 0;
     state.activity.rewind();
 }
 
@@ -188,7 +206,9 @@ fn open_cluster(state: &mut State, out: &mut Outbox) {
     state.cluster.due = state.shared.now.monotonic;
     rewind(state);
     state.nodes.rewind();
-    context!(state, out).read_cluster(&id, RequestId::default());
+    let cx = context!(state, out);
+    cx.read_cluster(&id, RequestId::default());
+    checklist::update::read(&id, cx);
     read_inventory(state, out);
 }
 
@@ -223,6 +243,7 @@ fn refresh(state: &mut State, out: &mut Outbox) {
     let cx = context!(state, out);
     if let Some(id) = state.screen.cluster() {
         cx.read_cluster(id, RequestId::default());
+        checklist::update::read(id, cx);
     }
     cx.request(RequestOwner::Identity, Request::Identify);
     read_inventory(state, out);
@@ -236,16 +257,19 @@ pub fn read_inventory(state: &mut State, out: &mut Outbox) {
 fn open_rotation(state: &mut State, out: &mut Outbox) {
     let (Some(step), Some(entry)) = (state.due_step(), state.subject()) else { return };
     let cluster = entry.cluster.clone();
+    let snapshot = state.nodes.current_snapshot(&cluster.id);
     let evidence = Evidence {
         credentials: state.credentials.of(&cluster),
         skew: state.fleet.skew,
         files: state.inventory.files.clone(),
-        snapshot: state.nodes.current_snapshot(&cluster.id),
         unseen: state.unseen(&cluster.id),
+        checklist: state.checklist.known(&cluster.id, snapshot.as_deref()),
+        snapshot,
     };
     let project = state.fleet.project_name(cluster.id.project()).to_owned();
     read_inventory(state, out);
     let cx = context!(state, out);
+    checklist::update::read(&cluster.id, cx);
     rotation::update::open(&mut state.rotation, step, (cluster, project), evidence, cx);
 }
 
@@ -399,6 +423,7 @@ fn close_dialog(state: &mut State, out: &mut Outbox) {
         return;
     }
     (state.rotation.dialog, state.action, state.menu) = (None, None, None);
+    state.checklist.dialog = None;
 }
 
 #[cfg(test)]

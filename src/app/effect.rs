@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::app::requests::RequestId;
 use crate::app::session::window::WindowStatus;
 use crate::domain::action::Action;
+use crate::domain::checklist::{Checklist, ChecklistChange};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::credential::KubeconfigLocation;
 use crate::domain::kubeconfig::{
@@ -64,6 +65,14 @@ pub enum Request {
     ReadInventory(Vec<String>),
     /// Try credentials of this machine (`Tried`).
     TryCredentials(Vec<KubeconfigLocation>),
+    /// Read the checklist of a cluster on this machine (`Checklist`).
+    ReadChecklist(ClusterId),
+    /// Write a checklist (`Checklist`): in the cluster, if it is shared there.
+    WriteChecklist {
+        id: ClusterId,
+        write: Box<ChecklistWrite>,
+        intent: Box<Record>,
+    },
     /// Observe a cluster through its own API until `Effect::Unobserve` (`ObservedCluster`, again and again).
     Observe {
         cluster: Box<Cluster>,
@@ -106,6 +115,17 @@ pub enum Request {
     ReadLog,
 }
 
+/// What is to be written of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChecklistWrite {
+    Local(ChecklistChange),
+    Shared(ChecklistChange),
+    /// Share this list, or add the clients that only it has to the shared one.
+    Share(Checklist),
+    /// Take the shared one back to this machine.
+    Unshare,
+}
+
 impl Request {
     /// Whether it changes something outside the program, so that the end waits for it.
     pub fn is_write(&self) -> bool {
@@ -114,6 +134,7 @@ impl Request {
             | Self::Act { .. }
             | Self::Issue { .. }
             | Self::Save { .. }
+            | Self::WriteChecklist { .. }
             | Self::ClearClipboard(_)
             | Self::Persist(..) => true,
             Self::Identify
@@ -122,6 +143,7 @@ impl Request {
             | Self::Read(_)
             | Self::ReadInventory(_)
             | Self::TryCredentials(_)
+            | Self::ReadChecklist(_)
             | Self::Observe { .. }
             | Self::Plan { .. }
             | Self::CopySecret(_)

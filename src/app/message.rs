@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::requests::RequestId;
 use crate::app::settings::Background;
+use crate::domain::checklist::LocalChecklist;
 use crate::domain::cluster::{Cluster, ProjectId};
 use crate::domain::credential::{Credentials, FoundFile, Issuance, KubeconfigLocation, Trial};
 use crate::domain::failure::Failure;
@@ -58,6 +59,8 @@ pub enum Answer {
     Inventory(Vec<FoundFile>),
     /// To `Request::TryCredentials`: what came of each.
     Tried(Vec<(KubeconfigLocation, Trial)>),
+    /// To `Request::ReadChecklist` and `Request::WriteChecklist`: what this machine keeps then.
+    Checklist(Result<LocalChecklist, Failure>),
     /// To `Request::Plan`: what the destination looks like.
     Plan(Result<Box<Plan>, Failure>),
     /// To `Request::Issue`.

@@ -45,6 +45,13 @@ pub enum RequestOwner {
     Inventory,
     /// Credentials that are tried after a rotation was completed.
     Trials(ClusterId),
+    /// The checklist of a cluster on this machine.
+    Checklist(ClusterId),
+    /// A change of a checklist, and the dialog that it was made in.
+    ChecklistChange {
+        cluster: ClusterId,
+        dialog: Option<DialogId>,
+    },
     /// What a destination looks like, for a kubeconfig form.
     Plan(DialogId),
     Kubeconfig(Box<KubeconfigRequest>),

@@ -1,10 +1,13 @@
 //! Everything the program knows and shows at one moment: what all features read, and the state of each. Only `update`
 //! changes it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::activity::state::Activity;
+use crate::app::checklist::state::{ChecklistSource, ChecklistState};
 use crate::app::cluster::state::ClusterView;
 use crate::app::cluster::tabs::Tab;
 use crate::app::credentials::state::InventoryState;
@@ -29,6 +32,7 @@ use crate::app::session::state::Session;
 use crate::app::settings::{Settings, ThemeChoice};
 use crate::app::shared::Shared;
 use crate::domain::age::DisplayZone;
+use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
 use crate::domain::persisted::PersistedState;
@@ -56,6 +60,7 @@ pub struct State {
     pub credentials: Credentials,
     /// What the kubeconfig files of this machine hold.
     pub inventory: InventoryState,
+    pub checklist: ChecklistState,
     pub rotation: RotationState,
     pub kubeconfig: KubeconfigState,
     pub action: Option<ActionDialog>,
@@ -126,6 +131,7 @@ impl State {
             nodes: NodesState::default(),
             activity: Activity::default(),
             inventory: InventoryState::default(),
+            checklist: ChecklistState::default(),
             rotation: RotationState::default(),
             kubeconfig: KubeconfigState::default(),
             action: None,
@@ -177,6 +183,11 @@ impl State {
         self.credentials.inventory(cluster, files, keys, self.server_now())
     }
 
+    /// The checklist of a cluster, and where it comes from.
+    pub fn checklist_of(&self, id: &ClusterId) -> (Arc<Checklist>, ChecklistSource) {
+        self.checklist.list(id, self.nodes.current_snapshot(id).as_deref())
+    }
+
     /// The entry under the cursor of the credentials tab, if SKE can issue one of its kind in its place.
     pub fn renewed_entry(&self) -> Option<RenewedEntry> {
         let cluster =
@@ -217,7 +228,8 @@ impl State {
         let rotation = self.rotation.dialog.as_ref().map(|dialog| &dialog.shown.id);
         let action = || self.action.as_ref().map(|dialog| &dialog.cluster);
         let form = || self.kubeconfig.form.as_ref().map(|form| &form.cluster.id);
-        rotation.or_else(action).or_else(form)
+        let checklist = || self.checklist.dialog.as_ref().map(|dialog| &dialog.cluster);
+        rotation.or_else(action).or_else(form).or_else(checklist)
     }
 
     /// Whether a dialog or a list lies over the screen.
@@ -250,7 +262,7 @@ impl State {
             KeyContext::Help
         } else if self.rotation.dialog.is_some() || self.action.is_some() {
             KeyContext::Dialog
-        } else if self.kubeconfig.form.is_some() {
+        } else if self.kubeconfig.form.is_some() || self.checklist.dialog.is_some() {
             KeyContext::Form
         } else if self.menu.is_some() {
             KeyContext::Menu

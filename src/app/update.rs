@@ -26,7 +26,7 @@ use crate::app::screen::Screen;
 use crate::app::session::window::window_status;
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{actions, credentials, fleet, kubeconfig, log, menus, rotation};
+use crate::app::{actions, checklist, credentials, fleet, kubeconfig, log, menus, rotation};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::{Outcome, Record};
@@ -74,7 +74,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let on_screen = observed_on_screen(state);
     observing::plan(&mut state.nodes, &state.fleet, &on_screen, context!(state, &mut out));
     dispatch_events(state, &mut out);
-    show_nodes_in_dialog(state);
+    show_evidence_in_dialog(state);
     update_window(state, &mut out);
     out.effects
 }
@@ -148,6 +148,12 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
         (KeyContext::Dialog, _) if state.rotation.dialog.is_some() => {
             rotation::update::key(&mut state.rotation, command, key, context!(state, out));
         }
+        (KeyContext::Form, _) if state.checklist.dialog.is_some() => {
+            let id = state.checklist.dialog.as_ref().map(|dialog| &dialog.cluster);
+            let snapshot = id.and_then(|id| state.nodes.current_snapshot(id));
+            let (checklist, cx) = (&mut state.checklist, context!(state, out));
+            checklist::update::key(checklist, snapshot.as_deref(), (command, key), cx);
+        }
         (KeyContext::Form, _) => {
             let cx = context!(state, out);
             kubeconfig::update::key(&mut state.kubeconfig, &state.fleet, command, key, cx);
@@ -181,6 +187,8 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     }
     if let Some(dialog) = &mut state.rotation.dialog {
         rotation::update::paste(dialog);
+    } else if state.checklist.dialog.is_some() {
+        checklist::update::paste(&mut state.checklist, &part);
     } else if state.kubeconfig.form.is_some() {
         kubeconfig::update::paste(&mut state.kubeconfig, &part, context!(state, out));
     } else if state.context() == KeyContext::Filter {
@@ -231,6 +239,13 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
         (RequestOwner::Trials(id), Answer::Tried(tried)) => {
             let label = state.fleet.label(&id);
             credentials::update::tried(&mut state.inventory, (&id, label), tried, cx);
+        }
+        (RequestOwner::Checklist(id), Answer::Checklist(result)) => {
+            checklist::update::read_answered(&mut state.checklist, id, result);
+        }
+        (RequestOwner::ChecklistChange { cluster, dialog }, Answer::Checklist(result)) => {
+            let checklist = &mut state.checklist;
+            checklist::update::written(checklist, (cluster, dialog), result, cx);
         }
         (RequestOwner::Plan(dialog), Answer::Plan(result)) => {
             let form = state.kubeconfig.form_of(dialog);
@@ -319,6 +334,13 @@ fn broken(
         RequestOwner::Action { cluster, action } => {
             let sent = (&cluster, action, request);
             actions::update::answered(&state.fleet, sent, Err(failure), cx);
+        }
+        RequestOwner::Checklist(id) => {
+            checklist::update::read_answered(&mut state.checklist, id, Err(failure));
+        }
+        RequestOwner::ChecklistChange { cluster, dialog } => {
+            let checklist = &mut state.checklist;
+            checklist::update::written(checklist, (cluster, dialog), Err(failure), cx);
         }
         RequestOwner::Plan(dialog) => {
             let form = state.kubeconfig.form_of(dialog);
@@ -432,6 +454,7 @@ fn forget(state: &mut State, out: &mut Outbox, id: &ClusterId, why: &str) {
     delivery::forget(&mut state.kubeconfig, id, why, cx);
     observing::remove(&mut state.nodes, id, cx);
     state.inventory.forget(id);
+    state.checklist.forget(id);
 }
 
 /// The known kubeconfigs changed: updates rows and the open dialog.
@@ -475,7 +498,7 @@ fn observed_on_screen(state: &State) -> Vec<ClusterId> {
         let rolls = state.fleet.cluster(id).is_some_and(|cluster| {
             matches!(cluster.rotation.phase, Phase::Preparing | Phase::Prepared)
         });
-        if rolls || matches!(tab, Tab::Nodes | Tab::Credentials) {
+        if rolls || matches!(tab, Tab::Nodes | Tab::Credentials | Tab::Checklist) {
             ids.push(id.clone());
         }
     }
@@ -483,17 +506,20 @@ fn observed_on_screen(state: &State) -> Vec<ClusterId> {
 }
 
 /// Updates the nodes in an open dialog, or why they are unavailable.
-fn show_nodes_in_dialog(state: &mut State) {
+fn show_evidence_in_dialog(state: &mut State) {
     let Some(dialog) = &state.rotation.dialog else { return };
     let id = &dialog.shown.id;
     let (snapshot, unseen) = (state.nodes.current_snapshot(id), state.unseen(id));
+    let checklist = state.checklist.known(id, snapshot.as_deref());
     let Some(dialog) = &mut state.rotation.dialog else { return };
     let is_same = match (&dialog.evidence.snapshot, &snapshot) {
         (Some(known), Some(snapshot)) => Arc::ptr_eq(known, snapshot),
         (None, None) => true,
         _ => false,
     };
-    if !is_same || dialog.evidence.unseen != unseen {
+    let evidence = &dialog.evidence;
+    if !is_same || evidence.unseen != unseen || evidence.checklist != checklist {
+        dialog.evidence.checklist = checklist;
         dialog.evidence.snapshot = snapshot;
         dialog.evidence.unseen = unseen;
         dialog.update_findings(state.shared.now.wall);
@@ -573,12 +599,16 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             | RequestOwner::Cluster(_)
             | RequestOwner::Inventory
             | RequestOwner::Trials(_)
+            | RequestOwner::Checklist(_)
             | RequestOwner::Plan(_)
             | RequestOwner::Copy(_)
             | RequestOwner::ClearClipboard
             | RequestOwner::PersistedState
             | RequestOwner::Log
             | RequestOwner::Observer(_) => continue,
+            RequestOwner::ChecklistChange { cluster, .. } => {
+                (cluster, "checklist".to_owned(), None)
+            }
         };
         let text = text::QUIT_BEFORE_ANSWER;
         let record = cx.record(Some(id), &step, Outcome::Unknown, text);

@@ -6,6 +6,7 @@ pub mod age_policy;
 pub mod api_call;
 pub mod attention;
 pub mod backoff;
+pub mod checklist;
 pub mod cluster;
 pub mod credential;
 pub mod due;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use tracing::{Instrument as _, error, info, info_span, trace};
@@ -12,10 +12,14 @@ use tracing::{Instrument as _, error, info, info_span, trace};
 use crate::app::message::{Answer, Message};
 use crate::app::nodes::text;
 use crate::app::requests::RequestId;
-use crate::clients::kubernetes::{ObserverTarget, observe};
+use crate::clients::kubernetes::{
+    ChecklistRequest, ChecklistWrite, ObserverTarget, observe_and_write,
+};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
+use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::runtime::blocking::catch_panic;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
@@ -28,6 +32,7 @@ const RESTART_DELAY: Duration = Duration::from_mins(1);
 pub struct Observers(Mutex<BTreeMap<ClusterId, Observer>>);
 
 struct Observer {
+    checklists: mpsc::Sender<ChecklistRequest>,
     readings: watch::Sender<Cluster>,
     task: AbortHandle,
 }
@@ -82,6 +87,7 @@ impl Observers {
     ) {
         let id = cluster.id.clone();
         let (readings, reader) = watch::channel(cluster);
+        let (checklists, mut writes) = mpsc::channel(1);
         let target = ObserverTarget {
             cluster: reader,
             ske_on_loopback: ske.is_on_loopback(),
@@ -104,7 +110,8 @@ impl Observers {
                             }
                             pending.push(event);
                         };
-                        let work = observe(target.clone(), issue, clock.clone(), sink);
+                        let (target, ticks) = (target.clone(), clock.clone());
+                        let work = observe_and_write(target, &mut writes, issue, ticks, sink);
                         let Err(defect) = catch_panic(&format!("observing {about}"), work).await
                         else {
                             return;
@@ -133,7 +140,7 @@ impl Observers {
             }
             .instrument(info_span!("observe", cluster = %id)),
         );
-        self.lock().insert(id, Observer { readings, task: task.abort_handle() });
+        self.lock().insert(id, Observer { checklists, readings, task: task.abort_handle() });
     }
 
     /// Hands on a newer reading of SKE.
@@ -141,6 +148,30 @@ impl Observers {
         if let Some(observer) = self.lock().get(&cluster.id) {
             observer.readings.send_replace(cluster);
         }
+    }
+
+    /// Writes the checklist in a cluster, and hands back what it holds then.
+    ///
+    /// # Errors
+    /// The cluster is not observed or cannot be reached, or the list is not as the person saw it.
+    pub async fn write_checklist(
+        &self,
+        id: &ClusterId,
+        write: ChecklistWrite,
+    ) -> Result<Checklist, Failure> {
+        let unobserved = || {
+            Failure::new(FailureKind::NotPossible, "The cluster is not observed; nothing was sent")
+        };
+        let sender = self.lock().get(id).map(|observer| observer.checklists.clone());
+        let (answer, answered) = oneshot::channel();
+        let sender = sender.ok_or_else(unobserved)?;
+        sender.send((write, answer)).await.map_err(|_ended| unobserved())?;
+        answered.await.unwrap_or_else(|_ended| {
+            Err(Failure::new(
+                FailureKind::Unreachable,
+                "The connection to the cluster ended; whether the checklist was written is not known",
+            ))
+        })
     }
 
     /// Ends observing a cluster.

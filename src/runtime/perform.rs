@@ -9,16 +9,17 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tracing::{Instrument as _, debug, info_span, warn};
 
-use crate::app::effect::{Effect, Request};
+use crate::app::effect::{ChecklistWrite, Effect, Request};
 use crate::app::message::{Answer, IssuedKubeconfig, Listing, Message, RotateOutcome};
 use crate::app::requests::RequestId;
 use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
-use crate::clients::kubernetes::{Expected, check_server};
+use crate::clients::kubernetes::{ChecklistWrite as SharedWrite, Expected, check_server};
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::action::Action;
+use crate::domain::checklist::LocalChecklist;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{Credentials, Issuance};
 use crate::domain::failure::{Failure, FailureKind, causes};
@@ -37,6 +38,7 @@ use crate::runtime::loop_input::{LoopInput, LoopSender};
 use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
 use crate::runtime::trials::try_place;
+use crate::store::checklists;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
@@ -284,6 +286,19 @@ impl Performer {
                 }
                 Answer::Tried(tried)
             }
+            Request::ReadChecklist(id) => Answer::Checklist(match services.state_folder.clone() {
+                Some(folder) => {
+                    let name = folder.display().to_string();
+                    self.run_blocking(&name, move || checklists::read(&folder, &id)).await?
+                }
+                None => Ok(LocalChecklist::default()),
+            }),
+            Request::WriteChecklist { id, write, intent } => {
+                Answer::Checklist(match self.record_intent(*intent).await {
+                    Ok(()) => self.write_checklist(id, *write).await,
+                    Err(failure) => Err(failure),
+                })
+            }
             Request::Plan { file, query } => {
                 let plan = self.plan(file, query).await;
                 Answer::Plan(plan.map(Box::new))
@@ -359,6 +374,47 @@ impl Performer {
         let save = move || files.save(&file, &fresh, &options, fingerprint.as_deref());
         let saved = retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, save).await?;
         Ok(saved.into_result()?)
+    }
+
+    async fn write_checklist(
+        &self,
+        id: ClusterId,
+        write: ChecklistWrite,
+    ) -> Result<LocalChecklist, Failure> {
+        let observers = &self.0.observers;
+        let write_shared = |write| observers.write_checklist(&id, write);
+        let (list, shared) = match write {
+            ChecklistWrite::Local(change) => {
+                let (id, folder) = (id, self.state_folder()?);
+                return self
+                    .keep_checklist(move || checklists::change(&folder, &id, &change))
+                    .await;
+            }
+            ChecklistWrite::Shared(change) => {
+                (write_shared(SharedWrite::Change(change)).await?, true)
+            }
+            ChecklistWrite::Share(local) => (write_shared(SharedWrite::Share(local)).await?, true),
+            ChecklistWrite::Unshare => (write_shared(SharedWrite::Unshare).await?, false),
+        };
+        let (kept, folder) = (LocalChecklist { list, shared }, self.state_folder()?);
+        self.keep_checklist(move || checklists::save(&folder, &id, &kept)).await
+    }
+
+    async fn keep_checklist(
+        &self,
+        write: impl Fn() -> Result<Attempt<LocalChecklist>, Failure> + Clone + Send + Sync + 'static,
+    ) -> Result<LocalChecklist, Failure> {
+        let clock = &self.0.services.clock;
+        retry_while_locked(clock, LOCK_WAIT, "checklists", write).await?.into_result()
+    }
+
+    fn state_folder(&self) -> Result<PathBuf, Failure> {
+        self.0.services.state_folder.clone().ok_or_else(|| {
+            Failure::new(
+                FailureKind::NotPossible,
+                "Nothing is kept on this machine (no state folder)",
+            )
+        })
     }
 
     async fn project_names(&self, ids: Vec<ProjectId>) -> Vec<(ProjectId, String)> {
@@ -506,6 +562,8 @@ fn kind(request: &Request) -> &'static str {
         Request::ReadInventory(_) => "read kubeconfigs",
         Request::TryCredentials(_) => "try credentials",
         Request::Observe { .. } => "observe",
+        Request::ReadChecklist(_) => "read checklist",
+        Request::WriteChecklist { .. } => "write checklist",
         Request::Plan { .. } => "plan kubeconfig file",
         Request::Issue { .. } => "issue kubeconfig",
         Request::Save { .. } => "save kubeconfig",
@@ -523,6 +581,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         Answer::Clusters(Err(failure))
         | Answer::Cluster(Err(failure))
         | Answer::Action(Err(failure))
+        | Answer::Checklist(Err(failure))
         | Answer::Plan(Err(failure))
         | Answer::Kubeconfig(Err(failure))
         | Answer::Copied(Err(failure))
@@ -541,6 +600,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::Action(Ok(_))
         | Answer::Inventory(_)
         | Answer::Tried(_)
+        | Answer::Checklist(Ok(_))
         | Answer::Plan(Ok(_))
         | Answer::Kubeconfig(Ok(_))
         | Answer::Saved(Ok(_) | Err(NotSaved::Changed(_) | NotSaved::Taken(_)))

@@ -1,5 +1,6 @@
 //! Layer 2: files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
 
+pub mod checklists;
 pub mod files;
 mod inventory;
 pub mod journal;

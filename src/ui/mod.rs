@@ -3,6 +3,7 @@
 
 pub mod actions;
 pub mod activity;
+pub mod checklist;
 pub mod cluster;
 pub mod credentials;
 pub mod fleet;
@@ -94,6 +95,9 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
     }
     if let Some(form) = &state.kubeconfig.form {
         kubeconfig::form::draw(state, theme, frame, body, form, metrics);
+    }
+    if let Some(dialog) = &state.checklist.dialog {
+        checklist::dialog::draw(state, theme, frame, body, dialog, metrics);
     }
     if let Some(menu) = &state.menu {
         menus::list::draw(state, theme, frame, body, menu);

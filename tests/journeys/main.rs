@@ -13,6 +13,7 @@ mod notifications;
 mod simulated_cluster;
 mod support;
 
+mod checklist;
 mod clipboard;
 mod credentials;
 mod hostile;

@@ -7,15 +7,17 @@ pub enum Tab {
     Rotation,
     Nodes,
     Credentials,
+    Checklist,
     Activity,
 }
 
 /// The tabs in the order of the screen, with their titles.
-pub const TABS: [(Tab, &str); 5] = [
+pub const TABS: [(Tab, &str); 6] = [
     (Tab::Overview, "overview"),
     (Tab::Rotation, "rotation"),
     (Tab::Nodes, "nodes"),
     (Tab::Credentials, "credentials"),
+    (Tab::Checklist, "checklist"),
     (Tab::Activity, "activity"),
 ];
 

@@ -67,6 +67,11 @@ pub const BINDINGS: &[Binding] = bindings! {
     "choose", Command::Mark, &[Form, Menu], ["space"], "toggle", Some(30), "select or toggle";
     "mark", Command::Mark, &[Fleet], ["space"], "mark", Some(60),
         "mark or unmark the cluster, to copy names or to filter by marked";
+    "mark-row", Command::Mark, &[Cluster], ["space"], "mark", Some(11), "checklist: mark the client as done or open";
+    "add-client", Command::Add, &[Cluster], ["a"], "add", Some(12), "checklist: add a client";
+    "remove-client", Command::Remove, &[Cluster], ["x", "delete"], "remove", Some(14), "checklist: remove the client";
+    "share", Command::Share, &[Cluster], ["S"], "share", Some(13),
+        "checklist: share it with colleagues through the cluster, or no longer";
     "mark-all", Command::MarkAll, &[Fleet], ["a"], "mark all", None, "mark or unmark all shown clusters";
     "sort", Command::Sort, &[Fleet], ["s"], "sort", Some(70), "select the order";
     "columns", Command::Columns, &[Fleet], ["c"], "columns", Some(80), "select the columns";
@@ -83,8 +88,8 @@ pub const BINDINGS: &[Binding] = bindings! {
     "number-2", Command::Number(2), ON_CLUSTER, ["2"], "tab 2", None, "second tab or count";
     "number-3", Command::Number(3), ON_CLUSTER, ["3"], "tab 3", None, "third tab or count";
     "number-4", Command::Number(4), ON_CLUSTER, ["4"], "tab 4", None, "fourth tab or count";
-    "number-5", Command::Number(5), &[Fleet], ["5"], "count 5", None, "fifth count";
-    "number-6", Command::Number(6), &[Fleet], ["6"], "count 6", None, "sixth count";
+    "number-5", Command::Number(5), ON_CLUSTER, ["5"], "tab 5", None, "fifth tab or count";
+    "number-6", Command::Number(6), ON_CLUSTER, ["6"], "tab 6", None, "sixth tab or count";
     "copy", Command::Copy, SCREENS, ["y"], "copy", Some(50), "copy: name, ids, last error, API call, kubectl command";
     "copy-dialog", Command::Copy, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
     "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "refresh now";

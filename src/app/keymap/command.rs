@@ -41,6 +41,11 @@ pub enum Command {
     Watch,
     /// All events of the node under the cursor, or its summary.
     Events,
+    /// A client of the checklist.
+    Add,
+    Remove,
+    /// Share the checklist through the cluster, or no longer.
+    Share,
     Next,
     Previous,
     /// Tab or count filter by number, 1 to 6.

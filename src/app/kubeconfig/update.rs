@@ -1,10 +1,6 @@
 //! The kubeconfig form: filling in, questions, and asking SKE once.
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "keys and commands that mean nothing here are ignored"
-)]
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{KeyEvent, KeyEventKind};
 use tui_input::{Input, InputRequest};
 
 use crate::app::context::UpdateContext;
@@ -23,15 +19,13 @@ use crate::app::kubeconfig::state::KubeconfigState;
 use crate::app::kubeconfig::text;
 use crate::app::motion::neighbour;
 use crate::app::requests::{KubeconfigRequest, RequestId, RequestOwner};
+use crate::app::text_field::type_into;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Credentials, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, NotSaved, Plan, Saved};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::clean;
-
-/// Longest text in a field, in characters.
-const FIELD_LIMIT: usize = 256;
 
 /// Opens the form for a cluster; for the renewal of an entry if one is given.
 pub fn open(
@@ -297,31 +291,6 @@ fn edit(
         }
         _ => {}
     }
-}
-
-/// Types into a field; says whether its text changed.
-fn type_into(input: &mut Input, key: KeyEvent) -> bool {
-    let before = input.value().to_owned();
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    let request = match key.code {
-        KeyCode::Char('u') if control => Some(InputRequest::DeleteLine),
-        KeyCode::Char('w') if control => Some(InputRequest::DeletePrevWord),
-        KeyCode::Char(_) if control => None,
-        KeyCode::Char(c) if before.chars().count() < FIELD_LIMIT => {
-            Some(InputRequest::InsertChar(c))
-        }
-        KeyCode::Backspace => Some(InputRequest::DeletePrevChar),
-        KeyCode::Delete => Some(InputRequest::DeleteNextChar),
-        KeyCode::Left => Some(InputRequest::GoToPrevChar),
-        KeyCode::Right => Some(InputRequest::GoToNextChar),
-        KeyCode::Home => Some(InputRequest::GoToStart),
-        KeyCode::End => Some(InputRequest::GoToEnd),
-        _ => None,
-    };
-    if let Some(request) = request {
-        input.handle(request);
-    }
-    input.value() != before
 }
 
 /// Text was pasted into the focused field.

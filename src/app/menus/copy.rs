@@ -1,5 +1,6 @@
 //! What can be copied on a screen: names, ids, errors, commands.
 
+use crate::app::checklist;
 use crate::app::credentials::text::for_the_team;
 use crate::app::menus::state::CopyItem;
 use crate::app::menus::text;
@@ -46,6 +47,11 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
             let tokens = seen.as_ref().map(|seen| stale_tokens(cluster, seen)).unwrap_or_default();
             let project = state.fleet.project_name(id.project());
             add(text::TEAM_MESSAGE, for_the_team(cluster, project, &tokens));
+        }
+        let (clients, _) = state.checklist_of(id);
+        if !clients.clients().is_empty() {
+            let table = checklist::text::markdown(&clients, &cluster.rotation);
+            add(checklist::text::COPY, table);
         }
         let context = context_of(state, cluster);
         let mut command = |label: &str, command: Kubectl| match context {

@@ -60,7 +60,13 @@ texts! {
     KUBECONFIG = "kubeconfig";
     KUBECONFIGS = "kubeconfigs";
     nodes_not_checked(why) = "nodes not checked: {why}";
-    OTHER_CLIENTS = "clients outside this machine cannot be checked from here";
+    OTHER_CLIENTS = "other clients cannot be checked from here; the checklist names none";
+    CHECKLIST_UNREAD = "other clients cannot be checked from here; checklist not read";
+    open_clients(clients, names) =
+        "{clients} of the checklist without new credentials will stop working: {names}";
+    CLIENT = "client";
+    CLIENTS = "clients";
+    clients_done(clients) = "all of the checklist have new credentials ({clients})";
 
     nodes_to_replace(nodes, range) =
         "{nodes} to replace, usually {range} in total if nothing blocks";
@@ -191,7 +197,12 @@ pub fn finding(finding: &Finding) -> String {
             }
         }
         Finding::NodesUnseen(why) => nodes_not_checked(why),
-        Finding::OtherClients => OTHER_CLIENTS.to_owned(),
+        Finding::OtherClients { read: true } => OTHER_CLIENTS.to_owned(),
+        Finding::OtherClients { .. } => CHECKLIST_UNREAD.to_owned(),
+        Finding::OpenClients(open) => {
+            open_clients(plural(open.len(), CLIENT, CLIENTS), list(open.iter().cloned(), 3))
+        }
+        Finding::ClientsDone(count) => clients_done(plural(*count, CLIENT, CLIENTS)),
 
         Finding::NodesToReplace { count, takes } => {
             nodes_to_replace(plural(*count, NODE, NODES), range(*takes))

@@ -3,6 +3,7 @@
 
 mod access;
 mod access_policy;
+mod checklist;
 mod connection;
 mod connection_manager;
 mod context;
@@ -21,5 +22,6 @@ mod trial;
 mod watcher;
 
 pub use crate::clients::kubernetes::access::{Expected, check_server};
-pub use crate::clients::kubernetes::observe::{ObserverTarget, observe};
+pub use crate::clients::kubernetes::checklist::{ChecklistRequest, ChecklistWrite};
+pub use crate::clients::kubernetes::observe::{ObserverTarget, observe, observe_and_write};
 pub use crate::clients::kubernetes::trial::try_credential;

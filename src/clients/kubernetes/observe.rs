@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::clients::kubernetes::access::Expected;
+use crate::clients::kubernetes::checklist::{ChecklistRequest, write_checklists};
 use crate::clients::kubernetes::connection_manager::ConnectionManager;
 use crate::clients::kubernetes::context::ObserverContext;
 use crate::clients::kubernetes::control_plane::watch_control_plane;
@@ -45,6 +46,21 @@ pub struct ObserverTarget {
 /// last snapshot means that the snapshot holds.
 pub async fn observe<F, Fut>(
     target: ObserverTarget,
+    issue: F,
+    clock: Clock,
+    sink: impl FnMut(ObserverEvent) + Send,
+) where
+    F: Fn() -> Fut + Send + Sync,
+    Fut: Future<Output = Result<KubeconfigResponse, Failure>> + Send,
+{
+    let (_nobody_writes, mut none) = mpsc::channel(1);
+    observe_and_write(target, &mut none, issue, clock, sink).await;
+}
+
+/// As [`observe`]; `checklists` is what is to be written of the shared checklist.
+pub async fn observe_and_write<F, Fut>(
+    target: ObserverTarget,
+    checklists: &mut mpsc::Receiver<ChecklistRequest>,
     issue: F,
     clock: Clock,
     sink: impl FnMut(ObserverEvent) + Send,
@@ -91,6 +107,8 @@ pub async fn observe<F, Fut>(
     parts.push(Box::pin(watch_resource(resources::token_secrets(), &context)));
     parts.push(Box::pin(watch_resource(resources::service_accounts(), &context)));
     parts.push(Box::pin(watch_resource(resources::root_bundles(), &context)));
+    parts.push(Box::pin(watch_resource(resources::checklists(), &context)));
+    parts.push(Box::pin(write_checklists(&context, checklists)));
     parts.push(Box::pin(watch_resource(resources::node_events(), &context)));
     parts.push(Box::pin(watch_resource(resources::pod_events(), &context)));
     parts.push(Box::pin(watch_control_plane(&context, cluster)));

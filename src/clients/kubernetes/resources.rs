@@ -1,5 +1,7 @@
 //! The resources that are watched: where they are served, what is requested of them, how they are decoded.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
@@ -14,10 +16,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::clients::kubernetes::checklist::checklist;
 use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::object_cache::{Item, Key};
 use crate::clients::kubernetes::store::{ObjectCaches, ResourceKind};
+use crate::domain::checklist::Checklist;
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
 use crate::domain::snapshot::{
     Attachment, BoundVolume, Budget, Event, Node, Pod, RootBundle, ServiceAccount, Template,
@@ -232,6 +236,23 @@ pub fn root_bundles() -> WatchedResource<RootBundle> {
         ..WatchedResource::new(ResourceKind::RootBundles, "/api/v1/configmaps", 20, read, |store| {
             &mut store.root_bundles
         })
+    }
+}
+
+/// `v1 ConfigMap` `default/skeys-checklist`.
+pub fn checklists() -> WatchedResource<Result<Arc<Checklist>, String>> {
+    let read = |text: &str| {
+        decode_object::<core::ConfigMap, _>(text, |object| Some(checklist(object).map(Arc::new)))
+    };
+    WatchedResource {
+        fields: Some("metadata.name=skeys-checklist"),
+        ..WatchedResource::new(
+            ResourceKind::Checklists,
+            "/api/v1/namespaces/default/configmaps",
+            1,
+            read,
+            |store| &mut store.checklists,
+        )
     }
 }
 

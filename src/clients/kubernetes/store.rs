@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clients::kubernetes::object_cache::ObjectCache;
+use crate::domain::checklist::{Checklist, SharedChecklist};
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
 use crate::domain::snapshot::{
     Attachment, BoundVolume, Budget, ClusterSnapshot, ControlPlane, Event, Node, Pod, RootBundle,
@@ -35,12 +36,13 @@ pub enum ResourceKind {
     TokenSecrets,
     ServiceAccounts,
     RootBundles,
+    Checklists,
     NodeEvents,
     PodEvents,
 }
 
 impl ResourceKind {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Nodes,
         Self::Templates,
         Self::Pods,
@@ -54,6 +56,7 @@ impl ResourceKind {
         Self::TokenSecrets,
         Self::ServiceAccounts,
         Self::RootBundles,
+        Self::Checklists,
         Self::NodeEvents,
         Self::PodEvents,
     ];
@@ -79,6 +82,7 @@ impl ResourceKind {
             Self::TokenSecrets => "token secrets",
             Self::ServiceAccounts => "serviceaccounts",
             Self::RootBundles => "configmaps",
+            Self::Checklists => "checklist",
             Self::NodeEvents | Self::PodEvents => "events",
         }
     }
@@ -124,6 +128,7 @@ pub struct Store {
     pub token_secrets: ObjectCache<TokenSecret>,
     pub service_accounts: ObjectCache<ServiceAccount>,
     pub root_bundles: ObjectCache<RootBundle>,
+    pub checklists: ObjectCache<Result<Arc<Checklist>, String>>,
     pub node_events: ObjectCache<Event>,
     pub pod_events: ObjectCache<Event>,
     control_plane: ControlPlane,
@@ -152,6 +157,7 @@ impl Default for Store {
             token_secrets: ObjectCache::default(),
             service_accounts: ObjectCache::default(),
             root_bundles: ObjectCache::default(),
+            checklists: ObjectCache::default(),
             node_events: events(),
             pod_events: events(),
             control_plane: ControlPlane::default(),
@@ -306,6 +312,7 @@ impl Store {
             token_secrets: self.token_secrets.all().map(Arc::clone).collect(),
             service_accounts: self.service_accounts.all().map(Arc::clone).collect(),
             root_bundles: self.root_bundles.all().map(Arc::clone).collect(),
+            checklist: self.shared_checklist(),
             events,
             control_plane: self.control_plane.clone(),
             unseen: self.unseen(),
@@ -320,6 +327,15 @@ impl Store {
                 self.templates.all().map(|template| (**template).clone()).collect(),
             ),
             Some(ResourceState { listed: false, .. }) | None => Templates::Unread,
+        }
+    }
+
+    fn shared_checklist(&self) -> SharedChecklist {
+        match self.checklists.all().next().map(|read| &**read) {
+            Some(Ok(list)) => SharedChecklist::Known(Arc::clone(list)),
+            Some(Err(why)) => SharedChecklist::Unreadable(why.clone()),
+            None if self.is_listed(ResourceKind::Checklists) => SharedChecklist::Absent,
+            None => SharedChecklist::Unread,
         }
     }
 

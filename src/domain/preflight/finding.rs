@@ -69,7 +69,14 @@ pub enum Finding {
     },
     /// Nodes and pods cannot be seen, and why, in a clause.
     NodesUnseen(String),
-    OtherClients,
+    /// Nothing is listed of clients outside this machine, or the list cannot be read.
+    OtherClients {
+        read: bool,
+    },
+    /// Clients of the checklist without credentials of this rotation.
+    OpenClients(Vec<String>),
+    /// All clients of the checklist have them.
+    ClientsDone(usize),
 
     NodesToReplace {
         count: usize,
@@ -134,6 +141,7 @@ impl Finding {
                 | Self::TokensInUse(_)
                 | Self::PodsWithOldAuthority { .. }
                 | Self::NodesBeforeStart(_)
+                | Self::OpenClients(_)
         )
     }
 
@@ -145,11 +153,12 @@ impl Finding {
             | Self::AccessHeld { .. }
             | Self::NodesToReplace { .. }
             | Self::NoPdbBlocks
+            | Self::ClientsDone(_)
             | Self::NodesSinceStart(_) => FindingMark::Fine,
             Self::Refused(_) => FindingMark::Refused,
             Self::AccessUnclear { .. }
             | Self::NodesUnseen(_)
-            | Self::OtherClients
+            | Self::OtherClients { .. }
             | Self::UnclearCredentials(_)
             | Self::FilesUnread
             | Self::UnreadableSchedule(_)
@@ -183,6 +192,7 @@ impl Finding {
             | Self::PodsWithLocalData(_)
             | Self::PoolAtMaximum(_)
             | Self::NodesBeforeStart(_)
+            | Self::OpenClients(_)
             | Self::AnotherRoll(_)
             | Self::NodesNotReady(_)
             | Self::UnschedulablePods(_) => FindingMark::Note,

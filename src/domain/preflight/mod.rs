@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::action::{Action, permits};
 use crate::domain::age::since;
+use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::{
     Credentials, FoundFile, KnownCredential, KubeconfigLocation, SignIn, Verdict,
@@ -31,6 +32,8 @@ pub struct Evidence {
     pub skew: SignedDuration,
     /// What the cluster's own API shows now; `None` while it is not observed or not reachable.
     pub snapshot: Option<Arc<ClusterSnapshot>>,
+    /// The clients outside this machine; `None` where the list cannot be read.
+    pub checklist: Option<Arc<Checklist>>,
     /// Why there is no snapshot, in a clause.
     pub unseen: Option<String>,
 }
@@ -115,7 +118,7 @@ pub fn findings(
             );
             out.extend(find_breaking(&known));
             out.extend(evidence.files.is_none().then_some(Finding::FilesUnread));
-            out.push(Finding::OtherClients);
+            out.push(find_clients(cluster, evidence.checklist.as_deref()));
         }
     }
     // What needs a person comes first: the smallest screen shows only that.
@@ -151,6 +154,19 @@ fn find_access(
     }
     // Asking for one would disable the static tokens before the warning.
     Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }
+}
+
+/// What the checklist says of clients outside this machine.
+fn find_clients(cluster: &Cluster, checklist: Option<&Checklist>) -> Finding {
+    let Some(list) = checklist.filter(|list| !list.clients().is_empty()) else {
+        return Finding::OtherClients { read: checklist.is_some() };
+    };
+    let open: Vec<String> =
+        list.open(&cluster.rotation).map(|client| client.name.clone()).collect();
+    match open.as_slice() {
+        [] => Finding::ClientsDone(list.clients().len()),
+        _ => Finding::OpenClients(open),
+    }
 }
 
 /// What stops working on this machine, and what cannot be judged.

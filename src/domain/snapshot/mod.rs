@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::domain::checklist::SharedChecklist;
 use crate::domain::credential::{Issuance, SigningKeys};
 use crate::domain::failure::Failure;
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
@@ -41,6 +42,8 @@ pub struct ClusterSnapshot {
     pub service_accounts: Vec<Arc<ServiceAccount>>,
     /// Which authorities the pods of each namespace get.
     pub root_bundles: Vec<Arc<RootBundle>>,
+    /// The checklist that is shared through the cluster.
+    pub checklist: SharedChecklist,
     /// Late events, oldest first, bounded.
     pub events: Vec<Arc<Event>>,
     /// Signs of the steps before the nodes begin.
@@ -94,6 +97,7 @@ impl ClusterSnapshot {
             "token secrets" => self.token_secrets.is_empty(),
             "serviceaccounts" => self.service_accounts.is_empty(),
             "configmaps" => self.root_bundles.is_empty(),
+            "checklist" => self.checklist == SharedChecklist::Unread,
             "events" => self.events.is_empty(),
             _ => true,
         };

@@ -29,7 +29,7 @@ use crate::ui::text::{blanks, cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 use crate::ui::widgets::{header, notices, scrollbar};
-use crate::ui::{activity, credentials, nodes};
+use crate::ui::{activity, checklist, credentials, nodes};
 
 /// Draws the screen.
 pub fn draw(
@@ -76,9 +76,13 @@ pub fn draw(
         credentials::tab::draw(state, theme, frame, inner, entry, metrics);
         return;
     }
+    if let (Tab::Checklist, Some(entry)) = (tab, entry) {
+        checklist::tab::draw(state, theme, frame, inner, entry, metrics);
+        return;
+    }
     let columns = usize::from(inner.width);
     let lines = match (tab, entry) {
-        (_, None) | (Tab::Nodes | Tab::Credentials | Tab::Activity, _) => {
+        (_, None) | (Tab::Nodes | Tab::Credentials | Tab::Checklist | Tab::Activity, _) => {
             vec![Line::from(theme.span(text::NOT_READ, Tone::Dim))]
         }
         (Tab::Overview, Some(entry)) => overview::lines(entry, state, theme, columns),

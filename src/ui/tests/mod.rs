@@ -10,6 +10,9 @@ use tui_input::Input;
 
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::cell::Tone;
+use crate::app::checklist::state::{
+    ChecklistDialog, ChecklistDialogKind, ChecklistField, ChecklistForm, ChecklistState,
+};
 use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
@@ -23,6 +26,7 @@ use crate::app::menus::state::{CopyItem, Menu, MenuItems};
 use crate::app::message::Message;
 use crate::app::notices::Toast;
 use crate::app::now::Now;
+use crate::app::requests::DialogId;
 use crate::app::rotation::dialog::{Focus, RotationDialogStage};
 use crate::app::rotation::findings_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
@@ -34,6 +38,7 @@ use crate::app::state::State;
 use crate::app::update::update;
 use crate::domain::action::Action;
 use crate::domain::age::DisplayZone;
+use crate::domain::checklist::ChecklistConflict;
 use crate::domain::cluster::Region;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
@@ -42,7 +47,7 @@ use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::snapshot::Unavailable;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
-    opened, outage, refusal, rolls, rotating, text, with_credentials,
+    opened, outage, refusal, rolls, rotating, text, with_checklist, with_credentials,
 };
 use crate::ui::theme::{Theme, plain};
 
@@ -72,12 +77,14 @@ fn guard() -> Guard {
 fn texts() {
     use crate::app::rotation::step_text;
     use crate::app::{
-        actions, activity, cluster, credentials, fleet, kubeconfig, menus, nodes, rotation, session,
+        actions, activity, checklist, cluster, credentials, fleet, kubeconfig, menus, nodes,
+        rotation, session,
     };
-    let features: [(&str, &[(&str, &str)]); 14] = [
+    let features: [(&str, &[(&str, &str)]); 15] = [
         ("in common", crate::app::text::ALL),
         ("actions", actions::text::ALL),
         ("activity", activity::text::ALL),
+        ("checklist", checklist::text::ALL),
         ("cluster", cluster::text::ALL),
         ("credentials", credentials::text::ALL),
         ("fleet", fleet::text::ALL),
@@ -264,6 +271,28 @@ fn the_roll_is_shown_in_fleet_and_rotation() {
     snapshot_at("rotation_before", &before, 80, 24);
 }
 
+fn checklist_dialogs(state: &State) -> [(&'static str, ChecklistDialog); 3] {
+    let cluster = id(state, "shop-prod");
+    let client = state.checklist_of(&cluster).0.clients()[0].clone();
+    let form = Box::new(ChecklistForm::about(Some(client.clone())));
+    let dialog = |kind, focus| ChecklistDialog {
+        id: DialogId(1),
+        cluster: cluster.clone(),
+        kind,
+        focus,
+        request: None,
+        failure: None,
+        guard: guard(),
+    };
+    let mut refused = dialog(ChecklistDialogKind::Edit(form), ChecklistField::Owner);
+    refused.failure = Some(Failure::from(ChecklistConflict::Changed));
+    [
+        ("checklist_edit", refused),
+        ("checklist_remove", dialog(ChecklistDialogKind::Remove(client), ChecklistField::Cancel)),
+        ("checklist_share", dialog(ChecklistDialogKind::Share, ChecklistField::Confirm)),
+    ]
+}
+
 #[test]
 fn cluster_tabs() {
     snapshot("overview", &opened("shop-prod", Tab::Overview));
@@ -273,6 +302,18 @@ fn cluster_tabs() {
     let mut second = with_credentials("shop-prod");
     second.inventory.cursor = 1;
     snapshot_at("credentials_breaking", &second, 80, 24);
+    let listed = with_checklist("shop-prod");
+    snapshot("checklist", &listed);
+    snapshot_at("checklist_none", &opened("web-stage", Tab::Checklist), 80, 24);
+    for (name, dialog) in checklist_dialogs(&listed) {
+        let state = State {
+            checklist: ChecklistState { dialog: Some(dialog), ..listed.checklist.clone() },
+            ..listed.clone()
+        };
+        for (columns, rows) in [(140, 40), (80, 24), (40, 12)] {
+            snapshot_at(name, &state, columns, rows);
+        }
+    }
     snapshot_at("credentials_none", &opened("web-stage", Tab::Credentials), 80, 24);
     snapshot("cluster_activity", &opened("shop-prod", Tab::Activity));
     snapshot_at("rotation_never", &opened("legacy-7", Tab::Rotation), 80, 24);

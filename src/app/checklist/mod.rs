@@ -1,0 +1,5 @@
+//! The checklist of a cluster: clients that no program can find, and whether each has new credentials.
+
+pub mod state;
+pub mod text;
+pub mod update;

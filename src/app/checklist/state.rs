@@ -1,0 +1,226 @@
+//! The checklists of this machine, and the dialog that changes one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tui_input::Input;
+
+use crate::app::checklist::text;
+use crate::app::motion::neighbour;
+use crate::app::requests::{DialogId, RequestId};
+use crate::app::shared::Guard;
+use crate::domain::checklist::{
+    Checklist, ChecklistChange, ChecklistClient, LocalChecklist, MOST_CHARACTERS, SharedChecklist,
+};
+use crate::domain::cluster::ClusterId;
+use crate::domain::failure::Failure;
+use crate::domain::snapshot::{ClusterSnapshot, Unseen};
+
+/// The checklists of this machine, and the dialog that changes one.
+#[derive(Debug, Clone, Default)]
+pub struct ChecklistState {
+    /// What this machine keeps of each cluster that was opened, or why it cannot be read.
+    pub local: BTreeMap<ClusterId, Result<LocalChecklist, Failure>>,
+    /// Row under the cursor.
+    pub cursor: usize,
+    pub dialog: Option<ChecklistDialog>,
+}
+
+/// Where a list that is shown comes from, which decides whether it can be changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChecklistSource {
+    Reading,
+    /// Kept on this machine; whether the cluster was asked for a shared one.
+    Local {
+        seen: bool,
+    },
+    /// Shared through the cluster. Names of clients that only this machine has.
+    Shared {
+        only_here: Vec<String>,
+    },
+    /// A copy of the shared one while the cluster is not observed.
+    Copy,
+    /// The `ConfigMap` of the cluster is there and cannot be read.
+    Unreadable(String),
+    /// The file of this machine cannot be read.
+    Failed(Failure),
+}
+
+impl ChecklistState {
+    /// The list of a cluster, and where it comes from. Where the cluster has one, that counts.
+    pub fn list(
+        &self,
+        id: &ClusterId,
+        snapshot: Option<&ClusterSnapshot>,
+    ) -> (Arc<Checklist>, ChecklistSource) {
+        let local = self.local.get(id);
+        let kept = local.and_then(|local| local.as_ref().ok());
+        let own = || Arc::new(kept.map(|kept| kept.list.clone()).unwrap_or_default());
+        let shared = snapshot.map(|snapshot| &snapshot.checklist);
+        let unseen = snapshot.and_then(|snapshot| snapshot.unseen.get("checklist"));
+        let is_being_read = unseen == Some(&Unseen::Unread);
+        match (shared, local) {
+            (Some(SharedChecklist::Known(shared)), _) => {
+                let unshared = kept.filter(|kept| !kept.shared);
+                let missing = unshared.into_iter().flat_map(|kept| shared.missing(&kept.list));
+                let only_here = missing.map(|client| client.name.clone()).collect();
+                (Arc::clone(shared), ChecklistSource::Shared { only_here })
+            }
+            (Some(SharedChecklist::Unreadable(why)), _) => {
+                (own(), ChecklistSource::Unreadable(why.clone()))
+            }
+            (_, None) => (own(), ChecklistSource::Reading),
+            (_, Some(Err(failure))) => (own(), ChecklistSource::Failed(failure.clone())),
+            (Some(SharedChecklist::Absent), Some(Ok(_))) => {
+                (own(), ChecklistSource::Local { seen: true })
+            }
+            (Some(SharedChecklist::Unread) | None, Some(Ok(kept))) if kept.shared => {
+                (own(), ChecklistSource::Copy)
+            }
+            (Some(SharedChecklist::Unread), _) if is_being_read => {
+                (own(), ChecklistSource::Reading)
+            }
+            (Some(SharedChecklist::Unread) | None, Some(Ok(_))) => {
+                (own(), ChecklistSource::Local { seen: false })
+            }
+        }
+    }
+
+    /// The list of a cluster as far as it is known; `None` if it cannot be told.
+    pub fn known(
+        &self,
+        id: &ClusterId,
+        snapshot: Option<&ClusterSnapshot>,
+    ) -> Option<Arc<Checklist>> {
+        let (list, source) = self.list(id, snapshot);
+        match source {
+            ChecklistSource::Local { seen: false } if list.clients().is_empty() => None,
+            ChecklistSource::Local { .. }
+            | ChecklistSource::Shared { .. }
+            | ChecklistSource::Copy => Some(list),
+            ChecklistSource::Reading
+            | ChecklistSource::Unreadable(_)
+            | ChecklistSource::Failed(_) => None,
+        }
+    }
+
+    /// Nothing is known of a cluster any more.
+    pub fn forget(&mut self, id: &ClusterId) {
+        self.local.remove(id);
+        self.dialog.take_if(|dialog| dialog.cluster == *id);
+    }
+}
+
+/// The dialog that changes a checklist.
+#[derive(Debug, Clone)]
+pub struct ChecklistDialog {
+    /// What it asks for is answered to it alone.
+    pub id: DialogId,
+    pub cluster: ClusterId,
+    pub kind: ChecklistDialogKind,
+    pub focus: ChecklistField,
+    /// The write that is under way.
+    pub request: Option<RequestId>,
+    /// Why the last one failed.
+    pub failure: Option<Failure>,
+    pub guard: Guard,
+}
+
+/// What a dialog is about.
+#[derive(Debug, Clone)]
+pub enum ChecklistDialogKind {
+    /// Fill in a client; a new one if there was none.
+    Edit(Box<ChecklistForm>),
+    Remove(ChecklistClient),
+    Share,
+    Unshare,
+}
+
+/// A client as it is being filled in.
+#[derive(Debug, Clone, Default)]
+pub struct ChecklistForm {
+    pub before: Option<ChecklistClient>,
+    pub name: Input,
+    pub owner: Input,
+    pub note: Input,
+}
+
+/// Fields of the dialog, in the order of Tab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChecklistField {
+    Name,
+    Owner,
+    Note,
+    Confirm,
+    Cancel,
+}
+
+impl ChecklistForm {
+    /// A form about a client, or about a new one.
+    pub fn about(before: Option<ChecklistClient>) -> Self {
+        let input = |text: fn(&ChecklistClient) -> &String| {
+            Input::new(before.as_ref().map(text).cloned().unwrap_or_default())
+        };
+        Self {
+            name: input(|client| &client.name),
+            owner: input(|client| &client.owner),
+            note: input(|client| &client.note),
+            before,
+        }
+    }
+
+    /// The field's text, if it has one.
+    pub fn input(&mut self, field: ChecklistField) -> Option<&mut Input> {
+        match field {
+            ChecklistField::Name => Some(&mut self.name),
+            ChecklistField::Owner => Some(&mut self.owner),
+            ChecklistField::Note => Some(&mut self.note),
+            ChecklistField::Confirm | ChecklistField::Cancel => None,
+        }
+    }
+
+    /// The change as filled in.
+    ///
+    /// # Errors
+    /// The sentence to show.
+    pub fn change(&self) -> Result<ChecklistChange, &'static str> {
+        let text = |input: &Input| -> String {
+            let text = crate::domain::text::clean(input.value());
+            text.trim().chars().take(MOST_CHARACTERS).collect()
+        };
+        let after = ChecklistClient {
+            name: text(&self.name),
+            owner: text(&self.owner),
+            note: text(&self.note),
+            done: self.before.as_ref().and_then(|before| before.done),
+        };
+        if after.name.is_empty() {
+            return Err(text::NAME_MISSING);
+        }
+        Ok(ChecklistChange { before: self.before.clone(), after: Some(after) })
+    }
+}
+
+impl ChecklistDialog {
+    /// Moves the focus to the next or the previous field.
+    pub fn step_focus(&mut self, forward: bool) {
+        use ChecklistField::{Cancel, Confirm, Name, Note, Owner};
+        let fields: &[ChecklistField] = match self.kind {
+            ChecklistDialogKind::Edit(_) => &[Name, Owner, Note, Confirm, Cancel],
+            ChecklistDialogKind::Remove(_)
+            | ChecklistDialogKind::Share
+            | ChecklistDialogKind::Unshare => &[Cancel, Confirm],
+        };
+        self.focus = neighbour(fields, self.focus, forward);
+    }
+
+    /// Word on the acting button.
+    pub fn verb(&self) -> &'static str {
+        match self.kind {
+            ChecklistDialogKind::Edit(_) => text::SAVE,
+            ChecklistDialogKind::Remove(_) => text::REMOVE,
+            ChecklistDialogKind::Share => text::SHARE,
+            ChecklistDialogKind::Unshare => text::UNSHARE,
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Texts of the checklist.
+
+use crate::app::texts::texts;
+use crate::domain::checklist::Checklist;
+use crate::domain::rotation::Rotation;
+
+texts! {
+    COLUMN_CLIENT = "CLIENT";
+    COLUMN_OWNER = "OWNER";
+    COLUMN_NOTE = "NOTE";
+    FIELD_CLIENT = "client";
+    FIELD_OWNER = "owner";
+    FIELD_NOTE = "note";
+    EMPTY = "No client is listed.";
+    WHAT_FOR =
+        "List what no program can find: CI, GitOps, monitoring, backup, other people. Each must get new credentials between start and complete.";
+    READING = "reading the checklist";
+    count(done, all) = "{done} of {all} have credentials of this rotation";
+    NO_ROTATION = "clients can be marked as done once a rotation is started";
+    LOCAL = "kept on this machine; S shares it with colleagues";
+    LOCAL_UNSEEN = "kept on this machine; whether colleagues share one is not known while the cluster is not observed";
+    SHARED = "shared: ConfigMap default/skeys-checklist of this cluster";
+    copy(why) = "shared, but the cluster is not observed ({why}); as last written from here, and not to be changed now";
+    unreadable(why) = "ConfigMap default/skeys-checklist of this cluster cannot be read: {why}";
+    failed(why) = "the checklist of this machine cannot be read: {why}";
+    only_here(names) = "only on this machine: {names}; S adds them to the shared list";
+
+    ADD_TITLE = "Add a client";
+    edit_title(name) = "Client {name}";
+    remove_title(name) = "Remove {name}";
+    SHARE_TITLE = "Share the checklist";
+    UNSHARE_TITLE = "Stop sharing the checklist";
+    SAVE = "Save";
+    REMOVE = "Remove";
+    SHARE = "Share";
+    UNSHARE = "Stop sharing";
+    CANCEL = "Cancel";
+    REMOVES = "The client is removed from the checklist.";
+    SHARES =
+        "The list is written to ConfigMap default/skeys-checklist of the cluster. Everybody who may read ConfigMaps of that namespace sees names, owners and notes; everybody who may write them can change the list. Write no secrets into it.";
+    UNSHARES =
+        "ConfigMap default/skeys-checklist is deleted in the cluster. The list is kept on this machine; colleagues no longer see it.";
+    WRITING = "writing";
+    NAME_MISSING = "name the client";
+
+    FIELDS = "The form has texts and buttons only.";
+    ELSEWHERE = "Only in the checklist tab.";
+    NO_CLIENT = "No client is listed; a adds one.";
+    NOT_NOW = "The checklist cannot be changed now.";
+    NOT_STARTED = "Clients can be marked as done once SKE reports the start of a rotation.";
+    NOT_OBSERVED = "The checklist can be shared only while the cluster is observed.";
+    log_added(name) = "checklist: {name} added";
+    log_changed(name) = "checklist: {name} changed";
+    log_done(name) = "checklist: {name} done";
+    log_open(name) = "checklist: {name} open again";
+    log_removed(name) = "checklist: {name} removed";
+    LOG_SHARE = "checklist: share in ConfigMap default/skeys-checklist";
+    LOG_UNSHARE = "checklist: delete ConfigMap default/skeys-checklist";
+    log_failed(failure) = "checklist not written: {failure}";
+
+    COPY = "checklist (Markdown)";
+    MARKDOWN_HEAD = "| client | owner | new credentials | note |\n| --- | --- | --- | --- |";
+    markdown_row(name, owner, done, note) = "\n| {name} | {owner} | {done} | {note} |";
+    DONE = "done";
+    OPEN = "open";
+}
+
+/// A checklist as a Markdown table.
+pub fn markdown(list: &Checklist, rotation: &Rotation) -> String {
+    let mut out = MARKDOWN_HEAD.to_owned();
+    let cell = |text: &str| text.replace('\\', "\\\\").replace('|', "\\|");
+    for client in list.clients() {
+        let done = if client.is_done(rotation) { DONE } else { OPEN };
+        out.push_str(&markdown_row(
+            cell(&client.name),
+            cell(&client.owner),
+            done,
+            cell(&client.note),
+        ));
+    }
+    out
+}

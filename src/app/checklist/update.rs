@@ -1,0 +1,259 @@
+//! Keys of the checklist tab and its dialog, and what came of writing the list.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "keys and commands that mean nothing here are ignored"
+)]
+
+use crossterm::event::{KeyEvent, KeyEventKind};
+use tui_input::InputRequest;
+
+use crate::app::checklist::state::{
+    ChecklistDialog, ChecklistDialogKind, ChecklistField, ChecklistForm, ChecklistSource,
+    ChecklistState,
+};
+use crate::app::checklist::text;
+use crate::app::context::UpdateContext;
+use crate::app::effect::{ChecklistWrite, Request};
+use crate::app::keymap::Command;
+use crate::app::motion::moved;
+use crate::app::requests::{DialogId, RequestId, RequestOwner};
+use crate::app::screen::Metrics;
+use crate::app::text_field::type_into;
+use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist};
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::failure::Failure;
+use crate::domain::record::Outcome;
+use crate::domain::snapshot::ClusterSnapshot;
+
+/// Reads the checklist of a cluster on this machine.
+pub fn read(id: &ClusterId, cx: &mut UpdateContext<'_>) {
+    let owner = RequestOwner::Checklist(id.clone());
+    cx.request(owner, Request::ReadChecklist(id.clone()));
+}
+
+/// A command in the tab.
+pub fn run(
+    checklist: &mut ChecklistState,
+    (cluster, snapshot): (&Cluster, Option<&ClusterSnapshot>),
+    command: Command,
+    metrics: &Metrics,
+    cx: &mut UpdateContext<'_>,
+) {
+    let (list, source) = checklist.list(&cluster.id, snapshot);
+    let last = list.clients().len().saturating_sub(1);
+    let cursor = checklist.cursor.min(last);
+    if let Some(next) = moved(command, cursor, metrics.page(), last) {
+        checklist.cursor = next;
+        return;
+    }
+    if !matches!(source, ChecklistSource::Local { .. } | ChecklistSource::Shared { .. }) {
+        return;
+    }
+    let selected = list.clients().get(cursor).cloned();
+    let kind = match (command, selected) {
+        (Command::Share, _) => match &source {
+            ChecklistSource::Shared { only_here } if only_here.is_empty() => {
+                ChecklistDialogKind::Unshare
+            }
+            ChecklistSource::Shared { .. } | ChecklistSource::Local { .. } => {
+                ChecklistDialogKind::Share
+            }
+            _ => return,
+        },
+        (Command::Add, _) => ChecklistDialogKind::Edit(Box::default()),
+        (Command::Open, Some(client)) => {
+            ChecklistDialogKind::Edit(Box::new(ChecklistForm::about(Some(client))))
+        }
+        (Command::Remove, Some(client)) => ChecklistDialogKind::Remove(client),
+        (Command::Mark, Some(client)) => {
+            toggle(cluster, &source, client, cx);
+            return;
+        }
+        _ => return,
+    };
+    let focus = match kind {
+        ChecklistDialogKind::Edit(_) => ChecklistField::Name,
+        _ => ChecklistField::Cancel,
+    };
+    checklist.dialog = Some(ChecklistDialog {
+        id: cx.requests.begin_dialog(),
+        cluster: cluster.id.clone(),
+        kind,
+        focus,
+        request: None,
+        failure: None,
+        guard: cx.shared.guard(),
+    });
+}
+
+/// Marks a client as done, or opens it again.
+fn toggle(
+    cluster: &Cluster,
+    source: &ChecklistSource,
+    before: ChecklistClient,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(start) = cluster.rotation.initiated else {
+        cx.toast(text::NOT_STARTED);
+        return;
+    };
+    let done = if before.is_done(&cluster.rotation) { None } else { Some(start) };
+    let log =
+        if done.is_some() { text::log_done(&before.name) } else { text::log_open(&before.name) };
+    let after = ChecklistClient { done, ..before.clone() };
+    let change = ChecklistChange { before: Some(before), after: Some(after) };
+    let owner = RequestOwner::ChecklistChange { cluster: cluster.id.clone(), dialog: None };
+    send(&cluster.id, owner, of_source(source, change), log, cx);
+}
+
+fn of_source(source: &ChecklistSource, change: ChecklistChange) -> ChecklistWrite {
+    match source {
+        ChecklistSource::Shared { .. } => ChecklistWrite::Shared(change),
+        _ => ChecklistWrite::Local(change),
+    }
+}
+
+fn send(
+    id: &ClusterId,
+    owner: RequestOwner,
+    write: ChecklistWrite,
+    log: String,
+    cx: &mut UpdateContext<'_>,
+) -> RequestId {
+    let cluster = id.clone();
+    cx.request_logged(owner, id, ("checklist", log), |intent| Request::WriteChecklist {
+        id: cluster,
+        write: Box::new(write),
+        intent,
+    })
+}
+
+/// A key while the dialog is open.
+pub fn key(
+    checklist: &mut ChecklistState,
+    snapshot: Option<&ClusterSnapshot>,
+    (command, key): (Option<Command>, KeyEvent),
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(dialog) = &mut checklist.dialog else { return };
+    // What is being written is written; its answer is kept all the same.
+    if command == Some(Command::Back) {
+        checklist.dialog = None;
+        return;
+    }
+    if dialog.request.is_some() {
+        return;
+    }
+    let is_text = !matches!(dialog.focus, ChecklistField::Confirm | ChecklistField::Cancel);
+    match command {
+        Some(Command::Open) if key.kind != KeyEventKind::Press => {}
+        Some(Command::Open) if is_text => dialog.step_focus(true),
+        Some(Command::Open) if !cx.shared.may_press(dialog.guard) => {}
+        Some(Command::Open) if dialog.focus == ChecklistField::Cancel => checklist.dialog = None,
+        Some(Command::Open) => confirm(checklist, snapshot, cx),
+        Some(Command::Next | Command::Down) => dialog.step_focus(true),
+        Some(Command::Previous | Command::Up) => dialog.step_focus(false),
+        Some(Command::Left | Command::Right) if !is_text => {
+            dialog.focus = match dialog.focus {
+                ChecklistField::Confirm => ChecklistField::Cancel,
+                _ => ChecklistField::Confirm,
+            };
+        }
+        _ => {
+            let focus = dialog.focus;
+            if let ChecklistDialogKind::Edit(form) = &mut dialog.kind
+                && let Some(input) = form.input(focus)
+                && type_into(input, key)
+            {
+                dialog.failure = None;
+            }
+        }
+    }
+}
+
+/// Text was pasted into the focused field.
+pub fn paste(checklist: &mut ChecklistState, pasted: &str) {
+    let Some(dialog) = &mut checklist.dialog else { return };
+    let focus = dialog.focus;
+    if let (None, ChecklistDialogKind::Edit(form)) = (&dialog.request, &mut dialog.kind)
+        && let Some(input) = form.input(focus)
+    {
+        for c in pasted.chars() {
+            input.handle(InputRequest::InsertChar(c));
+        }
+    }
+}
+
+fn confirm(
+    checklist: &mut ChecklistState,
+    snapshot: Option<&ClusterSnapshot>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(id) = checklist.dialog.as_ref().map(|dialog| dialog.cluster.clone()) else { return };
+    let (_, source) = checklist.list(&id, snapshot);
+    let kept = checklist.local.get(&id).and_then(|local| local.as_ref().ok());
+    let own = kept.map(|kept| kept.list.clone()).unwrap_or_default();
+    let Some(dialog) = &mut checklist.dialog else { return };
+    let (write, log) = match &dialog.kind {
+        ChecklistDialogKind::Edit(form) => match form.change() {
+            Ok(change) => {
+                let name =
+                    change.after.as_ref().map(|after| after.name.clone()).unwrap_or_default();
+                let is_new = change.before.is_none();
+                let log = if is_new { text::log_added(name) } else { text::log_changed(name) };
+                (of_source(&source, change), log)
+            }
+            Err(_missing) => {
+                dialog.focus = ChecklistField::Name;
+                return;
+            }
+        },
+        ChecklistDialogKind::Remove(client) => {
+            let change = ChecklistChange { before: Some(client.clone()), after: None };
+            (of_source(&source, change), text::log_removed(&client.name))
+        }
+        ChecklistDialogKind::Share => (ChecklistWrite::Share(own), text::LOG_SHARE.to_owned()),
+        ChecklistDialogKind::Unshare => (ChecklistWrite::Unshare, text::LOG_UNSHARE.to_owned()),
+    };
+    let owner = RequestOwner::ChecklistChange { cluster: id.clone(), dialog: Some(dialog.id) };
+    dialog.failure = None;
+    dialog.request = Some(send(&id, owner, write, log, cx));
+}
+
+/// The list of this machine was read, or not.
+pub fn read_answered(
+    checklist: &mut ChecklistState,
+    id: ClusterId,
+    result: Result<LocalChecklist, Failure>,
+) {
+    checklist.local.insert(id, result);
+}
+
+/// A list was written, or not. Of a dialog only the one that asked is closed.
+pub fn written(
+    checklist: &mut ChecklistState,
+    (id, dialog): (ClusterId, Option<DialogId>),
+    result: Result<LocalChecklist, Failure>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let open = checklist.dialog.as_mut().filter(|open| Some(open.id) == dialog);
+    match result {
+        Ok(local) => {
+            if open.is_some() {
+                checklist.dialog = None;
+            }
+            checklist.local.insert(id, Ok(local));
+        }
+        Err(failure) => {
+            let failed = text::log_failed(&failure);
+            let record = cx.record(Some(&id), "checklist", Outcome::Refused, failed);
+            cx.journal(record);
+            // It may be refused since somebody else has changed the list.
+            read(&id, cx);
+            match open {
+                Some(open) => (open.request, open.failure) = (None, Some(failure)),
+                None => cx.error(failure),
+            }
+        }
+    }
+}

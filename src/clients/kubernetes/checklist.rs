@@ -1,0 +1,174 @@
+//! The checklist that is shared through the cluster: the `ConfigMap` `default/skeys-checklist`, written only where nobody
+//! else has changed it since it was read.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clients::kubernetes::connection::{ANSWER_LIMIT, Connection};
+use crate::clients::kubernetes::context::ObserverContext;
+use crate::clients::kubernetes::error::KubeError;
+use crate::domain::checklist::{CHECKLIST_NAME, CHECKLIST_NAMESPACE, Checklist, ChecklistChange};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::text::clean;
+
+/// The key of its data that holds the list.
+const KEY: &str = "checklist.json";
+/// How often it is read again because somebody else was faster.
+const MOST_TRIES: usize = 5;
+
+/// What is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChecklistWrite {
+    Change(ChecklistChange),
+    /// Create it, or add the clients of this list that it does not have.
+    Share(Checklist),
+    /// Delete it; what it held last is handed back.
+    Unshare,
+}
+
+/// A write, and where what the list holds afterwards is sent.
+pub type ChecklistRequest = (ChecklistWrite, oneshot::Sender<Result<Checklist, Failure>>);
+
+/// The `ConfigMap` as it was read.
+struct Found {
+    list: Checklist,
+    version: String,
+}
+
+/// Carries writes out, one after the other.
+pub async fn write_checklists(
+    context: &ObserverContext,
+    requests: &mut mpsc::Receiver<ChecklistRequest>,
+) {
+    while let Some((write, answer)) = requests.recv().await {
+        let connection = context.connections.borrow().clone();
+        let result = match connection {
+            Some(connection) => perform(&connection, &write).await,
+            None => Err(Failure::new(FailureKind::Unreachable, "The cluster cannot be reached")),
+        };
+        // Who asked may be gone.
+        drop(answer.send(result));
+    }
+    // Nobody can ask any more.
+    std::future::pending::<()>().await;
+}
+
+async fn perform(
+    connection: &Arc<Connection>,
+    write: &ChecklistWrite,
+) -> Result<Checklist, Failure> {
+    for _ in 0..MOST_TRIES {
+        let found = find(connection).await?;
+        let sent = match (write, found) {
+            (ChecklistWrite::Change(change), Some(Found { mut list, version })) => {
+                list.apply(change).map_err(Failure::from)?;
+                put(connection, list, Some(version)).await
+            }
+            (ChecklistWrite::Change(_), None) => {
+                return Err(Failure::new(
+                    FailureKind::NotFound,
+                    format!("{CHECKLIST_NAMESPACE}/{CHECKLIST_NAME} was deleted in the cluster"),
+                )
+                .hint("Share the checklist again, or keep it on this machine"));
+            }
+            (ChecklistWrite::Share(local), None) => put(connection, local.clone(), None).await,
+            (ChecklistWrite::Share(local), Some(Found { mut list, version })) => {
+                list.add_missing(local);
+                put(connection, list, Some(version)).await
+            }
+            (ChecklistWrite::Unshare, None) => return Ok(Checklist::default()),
+            (ChecklistWrite::Unshare, Some(found)) => delete(connection, found).await,
+        };
+        match sent {
+            Ok(list) => return Ok(list),
+            // Refused since it is not as it was read: nothing was written, so that it may be tried again.
+            Err(KubeError::Status { code: 409, .. }) => {}
+            Err(error) => return Err(connection.failure(&error)),
+        }
+    }
+    Err(Failure::new(
+        FailureKind::Refused,
+        "Others change the checklist at the same time; nothing was written",
+    )
+    .hint("Try again"))
+}
+
+async fn find(connection: &Connection) -> Result<Option<Found>, Failure> {
+    let path = path(CHECKLIST_NAME);
+    let body = match connection.get(&path).await {
+        Ok(body) => body,
+        Err(KubeError::NotServed(_)) => return Ok(None),
+        Err(error) => return Err(connection.failure(&error)),
+    };
+    let object = serde_json::from_slice::<ConfigMap>(&body);
+    let object = object.map_err(|error| {
+        connection.failure(&KubeError::Format(format!("column {}", error.column())))
+    })?;
+    let list = checklist(&object).map_err(|why| {
+        let name = format!("{CHECKLIST_NAMESPACE}/{CHECKLIST_NAME}");
+        Failure::new(FailureKind::Format, format!("ConfigMap {name} of the cluster: {why}"))
+            .hint("Repair it, or delete it to begin with a new one")
+    })?;
+    Ok(Some(Found { list, version: object.metadata.resource_version.unwrap_or_default() }))
+}
+
+/// Reads the list in the `ConfigMap`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn checklist(object: &ConfigMap) -> Result<Checklist, String> {
+    let text = object.data.as_ref().and_then(|data| data.get(KEY));
+    let text = text.ok_or_else(|| format!("it has no key {KEY}"))?;
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| format!("{KEY}, line {}: no JSON", error.line()))?;
+    Checklist::from_json(&value).map_err(|why| format!("{KEY}: {}", clean(&why)))
+}
+
+fn path(name: &str) -> String {
+    format!("/api/v1/namespaces/{CHECKLIST_NAMESPACE}/configmaps/{name}")
+}
+
+/// Creates the `ConfigMap`, or replaces the one of a version.
+async fn put(
+    connection: &Connection,
+    list: Checklist,
+    version: Option<String>,
+) -> Result<Checklist, KubeError> {
+    let request = match version {
+        Some(_) => http::Request::put(path(CHECKLIST_NAME)),
+        None => http::Request::post(path("").trim_end_matches('/')),
+    };
+    let (name, namespace) = (CHECKLIST_NAME, CHECKLIST_NAMESPACE);
+    let object = json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace, "resourceVersion": version},
+        "data": {KEY: format!("{:#}", list.to_json())},
+    });
+    send(connection, request, &object).await.map(|()| list)
+}
+
+async fn delete(connection: &Connection, found: Found) -> Result<Checklist, KubeError> {
+    let options = json!({
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"resourceVersion": found.version},
+    });
+    let request = http::Request::delete(path(CHECKLIST_NAME));
+    send(connection, request, &options).await.map(|()| found.list)
+}
+
+async fn send(
+    connection: &Connection,
+    request: http::request::Builder,
+    body: &Value,
+) -> Result<(), KubeError> {
+    let request = request
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(body.to_string().into_bytes())
+        .map_err(|error| KubeError::Format(error.to_string()))?;
+    connection.read(request, ANSWER_LIMIT).await.map(drop)
+}

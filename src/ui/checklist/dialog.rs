@@ -1,0 +1,104 @@
+//! The dialog that changes a checklist.
+//!
+//! ```text
+//! ┏━ Add a client ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ shop-prod ━┓
+//! ┃  client   [ ci deploy▏                                      ]  ┃
+//! ┃  owner    [ Kim                                             ]  ┃
+//! ┃  note     [                                                 ]  ┃
+//! ┃   [ Save ]    [ Cancel ]                                       ┃
+//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Text};
+
+use crate::app::cell::Tone;
+use crate::app::checklist::state::{ChecklistDialog, ChecklistDialogKind, ChecklistField};
+use crate::app::checklist::text;
+use crate::app::screen::{Clickable, Metrics};
+use crate::app::state::State;
+use crate::ui::text::{cells, pad_end, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::button::{self, Button};
+use crate::ui::widgets::dialog::{columns, failure, field, open};
+
+const MOST: u16 = 72;
+/// Columns of the labels.
+const LABEL: usize = 8;
+
+/// Draws the dialog over `area`.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    dialog: &ChecklistDialog,
+    metrics: &mut Metrics,
+) {
+    let columns = columns(area, MOST);
+    let said = |text: &str| -> Vec<Line<'static>> {
+        wrap(text, columns).into_iter().map(Line::from).collect()
+    };
+    let (title, mut lines) = match &dialog.kind {
+        ChecklistDialogKind::Edit(form) => {
+            let title = form.before.as_ref().map(|before| text::edit_title(&before.name));
+            let row = |label: &str, input, at| {
+                let role = if dialog.focus == at { Role::Accent } else { Role::Label };
+                let mut spans = vec![theme.part(pad_end(label, LABEL), role)];
+                let room = columns.saturating_sub(LABEL);
+                spans.extend(field(theme, input, room, dialog.focus == at));
+                Line::from(spans)
+            };
+            let lines = vec![
+                row(text::FIELD_CLIENT, &form.name, ChecklistField::Name),
+                row(text::FIELD_OWNER, &form.owner, ChecklistField::Owner),
+                row(text::FIELD_NOTE, &form.note, ChecklistField::Note),
+            ];
+            (title.unwrap_or_else(|| text::ADD_TITLE.to_owned()), lines)
+        }
+        ChecklistDialogKind::Remove(client) => {
+            (text::remove_title(&client.name), said(text::REMOVES))
+        }
+        ChecklistDialogKind::Share => (text::SHARE_TITLE.to_owned(), said(text::SHARES)),
+        ChecklistDialogKind::Unshare => (text::UNSHARE_TITLE.to_owned(), said(text::UNSHARES)),
+    };
+    let problem = match &dialog.kind {
+        ChecklistDialogKind::Edit(form) => form.change().err(),
+        ChecklistDialogKind::Remove(_)
+        | ChecklistDialogKind::Share
+        | ChecklistDialogKind::Unshare => None,
+    };
+    let roomy = area.height >= 12;
+    if roomy {
+        lines.push(Line::default());
+    }
+    if let Some(refused) = &dialog.failure {
+        lines.extend(failure(theme, refused, columns));
+    } else if dialog.request.is_some() {
+        lines.push(Line::from(theme.span(text::WRITING, Tone::Dim)));
+    } else if let Some(problem) = problem {
+        lines.push(Line::from(theme.span(problem, Tone::Dim)));
+    }
+    let is_edit = matches!(dialog.kind, ChecklistDialogKind::Edit(_));
+    let confirm = Button {
+        label: dialog.verb(),
+        focused: dialog.focus == ChecklistField::Confirm,
+        ready: dialog.request.is_none() && problem.is_none(),
+        click: Some(Clickable::Confirm),
+    };
+    let cancel = Button {
+        label: text::CANCEL,
+        focused: dialog.focus == ChecklistField::Cancel,
+        ready: true,
+        click: Some(Clickable::Cancel),
+    };
+    let buttons = if is_edit { [confirm, cancel] } else { [cancel, confirm] };
+    let place = state.fleet.label(&dialog.cluster);
+    let rows = button::rows(&buttons, columns);
+    let inner = open(theme, frame, area, (MOST, lines.len() + rows), &title, &place);
+    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(rows)));
+    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    button::draw(theme, frame, below, &buttons, metrics);
+}

@@ -1,0 +1,4 @@
+//! The checklist of clients outside the cluster: its tab, and the dialog that changes it.
+
+pub mod dialog;
+pub mod tab;

@@ -1,0 +1,138 @@
+//! The checklist tab.
+//!
+//! ```text
+//!   1 of 3 have credentials of this rotation
+//!
+//!     CLIENT         OWNER    NOTE
+//! ▸ ✓ ci deploy      Kim      repository variable KUBECONFIG
+//!   ○ monitoring     Ops      federation scrapes the API server
+//!
+//!   kept on this machine; S shares it with colleagues
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::cell::Tone;
+use crate::app::checklist::state::ChecklistSource;
+use crate::app::checklist::text;
+use crate::app::fleet::state::Entry;
+use crate::app::nodes::text::list as names;
+use crate::app::screen::Metrics;
+use crate::app::state::State;
+use crate::domain::checklist::ChecklistClient;
+use crate::domain::text::{cut_middle, width};
+use crate::ui::text::{blanks, cells, cut_spans, pad_end, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::dialog::marked;
+use crate::ui::widgets::scrollbar;
+
+/// Draws the tab.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    entry: &Entry,
+    metrics: &mut Metrics,
+) {
+    let (columns, rows) = (usize::from(area.width), usize::from(area.height));
+    let rotation = &entry.cluster.rotation;
+    let (list, source) = state.checklist_of(&entry.cluster.id);
+    let clients = list.clients();
+    let mut above = Vec::new();
+    if clients.is_empty() {
+        above.extend(marked(theme, " ", Tone::Dim, text::EMPTY, columns));
+        above.extend(marked(theme, " ", Tone::Dim, text::WHAT_FOR, columns.min(100)));
+    } else if rotation.initiated.is_some() {
+        let done = clients.len().saturating_sub(list.open(rotation).count());
+        let tone = if done == clients.len() { Tone::Good } else { Tone::Warn };
+        let sign = if done == clients.len() { "✓" } else { "!" };
+        above.extend(marked(theme, sign, tone, &text::count(done, clients.len()), columns));
+    } else {
+        above.extend(marked(theme, " ", Tone::Dim, text::NO_ROTATION, columns));
+    }
+    above.push(Line::default());
+    let last = clients.len().saturating_sub(1);
+    let selected = state.checklist.cursor.min(last);
+    let widest = |cell: fn(&ChecklistClient) -> &String, most: usize, title: &str| {
+        let wide = clients.iter().map(|client| width(cell(client))).max().unwrap_or_default();
+        wide.max(width(title)).min(most)
+    };
+    let name = widest(|client| &client.name, columns * 2 / 5, text::COLUMN_CLIENT);
+    let owner = widest(|client| &client.owner, columns / 4, text::COLUMN_OWNER);
+    let line = |[first, second, third]: [&str; 3]| {
+        let [first, second] = [(first, name), (second, owner)]
+            .map(|(text, columns)| pad_end(&cut_middle(text, columns), columns));
+        format!("{first}  {second}  {third}")
+    };
+    if !clients.is_empty() {
+        let titles = line([text::COLUMN_CLIENT, text::COLUMN_OWNER, text::COLUMN_NOTE]);
+        above.push(row(vec![blanks(4), theme.part(titles, Role::Label)], columns));
+    }
+    let mut below = vec![Line::default()];
+    below.extend(source_lines(state, theme, entry, &source, columns));
+    let room = rows.saturating_sub(above.len() + below.len()).max(1);
+    (metrics.page_rows, metrics.scroll_last) = (room, last);
+    let first = (selected + 1).saturating_sub(room);
+    let shown = clients.iter().enumerate().skip(first).take(room).map(|(at, client)| {
+        let is_done = client.is_done(rotation);
+        let mark =
+            if is_done { theme.span("✓ ", Tone::Good) } else { theme.span("○ ", Tone::Warn) };
+        let is_selected = at == selected;
+        let lead = if is_selected { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") };
+        let words = line([&client.name, &client.owner, &client.note]);
+        let words = if is_selected { theme.part(words, Role::Title) } else { Span::raw(words) };
+        row(vec![lead, mark, words], columns)
+    });
+    let head = above.len();
+    let lines: Vec<Line<'static>> = above.into_iter().chain(shown).chain(below).collect();
+    frame.render_widget(Text::from(lines), area);
+    let edge = frame.area().right().saturating_sub(1);
+    let list_area = Rect {
+        x: area.right().min(edge),
+        width: 1,
+        y: area.y + cells(head).min(area.height),
+        height: cells(room).min(area.height.saturating_sub(cells(head))),
+    };
+    scrollbar::draw(theme, frame, list_area, first, clients.len());
+}
+
+fn row(spans: Vec<Span<'static>>, columns: usize) -> Line<'static> {
+    Line::from(cut_spans(spans, columns))
+}
+
+/// Where the list comes from, and what is to be said about that.
+fn source_lines(
+    state: &State,
+    theme: Theme,
+    entry: &Entry,
+    source: &ChecklistSource,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let said =
+        |sign: &'static str, tone: Tone, text: &str| marked(theme, sign, tone, text, columns);
+    let dim = |text: &str| -> Vec<Line<'static>> {
+        let lines = wrap(text, columns.saturating_sub(2)).into_iter();
+        lines.map(|line| Line::from(vec![blanks(2), theme.span(line, Tone::Dim)])).collect()
+    };
+    match source {
+        ChecklistSource::Reading => dim(text::READING),
+        ChecklistSource::Local { seen: true } => dim(text::LOCAL),
+        ChecklistSource::Local { seen: false } => dim(text::LOCAL_UNSEEN),
+        ChecklistSource::Shared { only_here } if only_here.is_empty() => dim(text::SHARED),
+        ChecklistSource::Shared { only_here } => {
+            let missing = text::only_here(names(only_here.iter().cloned(), 3));
+            let mut lines = dim(text::SHARED);
+            lines.extend(said("!", Tone::Warn, &missing));
+            lines
+        }
+        ChecklistSource::Copy => {
+            let why = state.unseen(&entry.cluster.id).unwrap_or_default();
+            said("?", Tone::Warn, &text::copy(why))
+        }
+        ChecklistSource::Unreadable(why) => said("✗", Tone::Bad, &text::unreadable(why)),
+        ChecklistSource::Failed(failure) => said("✗", Tone::Bad, &text::failed(failure)),
+    }
+}

@@ -1,0 +1,165 @@
+//! The checklist of clients outside the cluster: on this machine, and shared through the cluster.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use skeys::testing::app::settings::ObservationScope;
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+
+use crate::simulated_cluster::{client, observing};
+use crate::support::{Journey, Setting};
+
+const PREPARED: &str = "[[projects.clusters]]\nname = \"shop\"\nphase = \"PREPARED\"\ninitiated_ago = \"3h\"\n\
+                        completed_ago = \"120d\"\n";
+
+fn open() -> Setting {
+    observing(ObservationScope::Open, PREPARED)
+}
+
+/// The `ConfigMap`s of the namespace, as a colleague sees them.
+async fn config_maps(journey: &Journey) -> Api<ConfigMap> {
+    Api::namespaced(client(&journey.ask_kubeconfig("shop").await).await, "default")
+}
+
+/// The clients in the `ConfigMap`, by name.
+async fn shared(maps: &Api<ConfigMap>) -> Value {
+    let map = maps.get("skeys-checklist").await.unwrap();
+    serde_json::from_str(&map.data.unwrap()["checklist.json"]).unwrap()
+}
+
+/// Somebody else is faster than so many replacements of the `ConfigMap`.
+fn conflicts(times: Option<u32>) -> Fault {
+    let answer = r#"{"kind":"Status","code":409,"reason":"Conflict","message":"modified"}"#;
+    let path = "kubernetes/shop/api/v1/namespaces/default/configmaps/skeys-checklist";
+    Fault::new("PUT", path, times, FaultEffect::answer(409, answer))
+}
+
+/// Replaces the list as a colleague does.
+async fn put(maps: &Api<ConfigMap>, list: &Value) {
+    let patch = Patch::Merge(json!({"data": {"checklist.json": list.to_string()}}));
+    maps.patch("skeys-checklist", &PatchParams::default(), &patch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_is_listed_and_done_and_counts_before_complete() {
+    let mut journey = Journey::with(Setting { size: (100, 40), ..open() }).await;
+    journey.press("<enter>5").await;
+    journey.until("S shares it with colleagues", 20).await;
+    journey.says("No client is listed");
+    journey.press("R").await;
+    journey.says("the checklist names none");
+    journey.press("<esc>a").await;
+    journey.wait(1).await;
+    journey.press("<enter><enter><enter><enter>").await;
+    journey.says("name the client");
+    journey.press("<esc>a").await;
+    journey.wait(1).await;
+    journey.press("ci deploy<enter>Kim<enter>variable KUBECONFIG<enter><enter>").await;
+    journey.shows("▸ ○ ci deploy  Kim    variable KUBECONFIG");
+    journey.says("0 of 1 have credentials of this rotation");
+    journey.press("R").await;
+    journey.says("1 client of the checklist without new credentials will stop working: ci deploy");
+    journey.press("<esc><space>").await;
+    journey.shows("▸ ✓ ci deploy");
+    journey.press("R").await;
+    journey.says("all of the checklist have new credentials (1 client)");
+    journey.press("<esc>").await;
+    let kept = journey.read("state/checklists.json");
+    assert!(kept.contains("\"name\": \"ci deploy\""), "{kept}");
+    let journal = journey.read("state/journal.jsonl");
+    assert!(journal.contains("checklist: ci deploy done"), "{journal}");
+    journey.press("<enter>").await;
+    journey.wait(1).await;
+    journey.press("<ctrl-u>cd<enter><enter><enter><enter>").await;
+    journey.shows("▸ ✓ cd");
+    journey.press("x").await;
+    journey.wait(1).await;
+    journey.press("<tab><enter>").await;
+    journey.says("No client is listed");
+}
+
+#[tokio::test]
+async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
+    let mut journey = Journey::with(open()).await;
+    journey.press("<enter>5").await;
+    journey.until("S shares it with colleagues", 20).await;
+    journey.press("a").await;
+    journey.wait(1).await;
+    journey.press("ci<enter><enter><enter><enter>").await;
+    journey.press("S").await;
+    journey.says("ConfigMap default/skeys-checklist of the cluster");
+    journey.wait(1).await;
+    journey.press("<tab><enter>").await;
+    journey.until("shared: ConfigMap default/skeys-checklist", 20).await;
+    let maps = config_maps(&journey).await;
+    let mut list = shared(&maps).await;
+    assert_eq!(list["clients"][0]["name"], "ci");
+
+    // A colleague adds one and takes the other over, while it is being changed here.
+    journey.press("<enter>").await;
+    list["clients"][0]["owner"] = "Ada".into();
+    list["clients"].as_array_mut().unwrap().push(json!({"name": "backup"}));
+    put(&maps, &list).await;
+    journey.until("backup", 20).await;
+    journey.press("<tab>me<enter><enter><enter>").await;
+    journey.says("Somebody else has changed this client meanwhile");
+    assert_eq!(shared(&maps).await, list, "nothing was written");
+    journey.press("<esc>").await;
+    journey.shows("▸ ○ ci      Ada");
+
+    // Somebody is faster between reading and writing.
+    journey.order(conflicts(Some(2)));
+    journey.press("<space>").await;
+    journey.until("✓ ci", 20).await;
+    assert!(shared(&maps).await["clients"][0]["doneForRotation"].is_string());
+    journey.order(conflicts(None));
+    journey.press("<space>").await;
+    journey.says("Others change the checklist at the same time; nothing was written");
+    journey.press("<esc>").await;
+    journey.shows("✓ ci");
+
+    // A list that cannot be read is never written over.
+    put(&maps, &json!({"version": 2})).await;
+    journey.until("a newer skeys wrote it (format 2)", 20).await;
+    journey.press("<space>").await;
+    journey.says("The checklist cannot be changed now");
+    maps.delete("skeys-checklist", &DeleteParams::default()).await.unwrap();
+    journey.until("kept on this machine", 20).await;
+    journey.shows("✓ ci      Ada");
+}
+
+#[tokio::test]
+async fn a_list_that_is_shared_already_takes_the_clients_of_this_machine() {
+    let mut journey = Journey::with(open()).await;
+    let maps = config_maps(&journey).await;
+    let list = json!({"version": 1, "clients": [{"name": "backup", "owner": "Ada"}]});
+    let map: ConfigMap = serde_json::from_value(json!({
+        "metadata": {"name": "skeys-checklist"}, "data": {"checklist.json": list.to_string()}
+    }))
+    .unwrap();
+    journey.press("<enter>5").await;
+    journey.until("S shares it with colleagues", 20).await;
+    journey.press("a").await;
+    journey.wait(1).await;
+    journey.press("ci<enter><enter><enter><enter>").await;
+    maps.create(&PostParams::default(), &map).await.unwrap();
+    journey.until("only on this machine: ci; S adds them to the shared list", 20).await;
+    journey.press("S").await;
+    journey.wait(1).await;
+    journey.press("<tab><enter>").await;
+    journey.until("○ ci", 20).await;
+    assert_eq!(shared(&maps).await["clients"].as_array().unwrap().len(), 2);
+
+    // While the cluster is not seen, the copy is shown and cannot be changed.
+    journey.trouble("shop", "", FaultEffect::Drop {}, 600);
+    journey.until_slowly("shared, but the cluster is not observed", 10, 60).await;
+    journey.press("<space>").await;
+    journey.says("The checklist cannot be changed now");
+    journey.until_slowly("shared: ConfigMap", 10, 120).await;
+    journey.press("S").await;
+    journey.wait(1).await;
+    journey.press("<tab><enter>").await;
+    journey.until("kept on this machine", 20).await;
+    assert!(maps.get_opt("skeys-checklist").await.unwrap().is_none());
+    journey.shows("○ backup  Ada");
+}
