@@ -125,6 +125,7 @@ impl UpdateContext<'_> {
             text: text.into(),
             expires: None,
             trace: None,
+            findings: Vec::new(),
         }
     }
 

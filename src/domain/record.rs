@@ -19,7 +19,8 @@ pub struct Record {
     pub who: String,
     /// On which cluster; `None` for what concerns no single one.
     pub cluster: Option<ClusterId>,
-    /// What was done ("start", "complete", "kubeconfig", "save", "copy", "wake up", "reconcile", "phase").
+    /// What was done ("start", "complete", "kubeconfig", "save", "copy", "wake up", "reconcile", "phase", "roll",
+    /// "credentials", "checklist").
     pub step: String,
     /// Id of the request, the same on every line about it.
     pub request: Option<String>,
@@ -30,6 +31,8 @@ pub struct Record {
     pub expires: Option<Timestamp>,
     /// The server's `x-trace-id`.
     pub trace: Option<String>,
+    /// What was known before the step, each with its mark.
+    pub findings: Vec<String>,
 }
 
 impl Record {
@@ -149,6 +152,7 @@ mod tests {
             text: text.into(),
             expires: None,
             trace: None,
+            findings: Vec::new(),
         };
         let records = vec![
             seen(0, "web", "never → preparing"),
@@ -176,6 +180,7 @@ mod tests {
             text: "complete: accepted (202)".into(),
             expires: None,
             trace: Some("7f3c".into()),
+            findings: Vec::new(),
         };
         assert_eq!(
             record.line(),

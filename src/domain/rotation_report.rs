@@ -22,6 +22,10 @@ pub struct RotationReport {
     pub kubeconfigs: Vec<Record>,
     /// What was seen of the roll: blockers, and that it goes on.
     pub blockers: Vec<Record>,
+    /// What was done about clients of the checklist.
+    pub checklist: Vec<Record>,
+    /// What trying the credentials showed after it was completed.
+    pub proof: Vec<Record>,
     /// Everything else.
     pub others: Vec<Record>,
     /// A later rotation or cluster followed, so that nothing more is to come.
@@ -38,6 +42,8 @@ pub struct Attempt {
     pub request: Option<String>,
     /// Findings that were accepted, as one text.
     pub accepted: Option<String>,
+    /// What was known before it, each with its mark.
+    pub findings: Vec<String>,
     /// What became of it, oldest first.
     pub answers: Vec<Record>,
 }
@@ -120,7 +126,8 @@ impl RotationReport {
             .iter()
             .flat_map(|attempt| attempt.answers.iter().map(|answer| answer.at).chain([attempt.at]));
         let phases = self.phases.iter().map(|change| change.at);
-        let records = self.kubeconfigs.iter().chain(&self.blockers).chain(&self.others);
+        let records = self.kubeconfigs.iter().chain(&self.blockers).chain(&self.checklist);
+        let records = records.chain(&self.proof).chain(&self.others);
         let all = steps.chain(phases).chain(records.map(|record| record.at));
         all.fold(None, |span, at| match span {
             None => Some((at, at)),
@@ -182,11 +189,17 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                         who: record.who.clone(),
                         request: record.request.clone(),
                         accepted: None,
+                        findings: record.findings.clone(),
                         answers: vec![record.clone()],
                     });
                 }
             }
             (None, _) if record.step == "phase" => phase(&mut found, record),
+            // What was predicted is tried once the rotation is completed.
+            (None, _) if record.step == "credentials" => {
+                let last = found.last_mut().filter(|last| !last.is_over);
+                last.into_iter().for_each(|last| last.proof.push(record.clone()));
+            }
             (None, _) => {
                 // What happens between rotations belongs to none.
                 let Some(rotation) = found.last_mut().filter(|rotation| !rotation.has_ended())
@@ -196,6 +209,7 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                 match record.step.as_str() {
                     "kubeconfig" | "save" => rotation.kubeconfigs.push(record.clone()),
                     "roll" => rotation.blockers.push(record.clone()),
+                    "checklist" => rotation.checklist.push(record.clone()),
                     _ => rotation.others.push(record.clone()),
                 }
             }
@@ -219,6 +233,7 @@ fn attempt(step: Step, intent: &Record, later: &[Record]) -> Attempt {
         who: intent.who.clone(),
         request: intent.request.clone(),
         accepted: intent.text.split_once(ACCEPTED).map(|(_, findings)| findings.to_owned()),
+        findings: intent.findings.clone(),
         answers,
     }
 }
@@ -291,6 +306,7 @@ mod tests {
             text: text.into(),
             expires: None,
             trace: None,
+            findings: Vec::new(),
         }
     }
 
@@ -325,6 +341,9 @@ mod tests {
         complete[0].text = "complete credentials rotation; accepted: one breaks; two break".into();
         records.extend(complete);
         records.extend([seen(82, "PREPARED → completing"), seen(90, "completing → completed")]);
+        records[0].findings = vec!["! one finding".to_owned()];
+        records.insert(9, record(79, "checklist", Outcome::Intended, "checklist: ci done"));
+        records.push(record(91, "credentials", Outcome::Seen, "1 predicted to break: 1 refused"));
         records.push(record(500, "kubeconfig", Outcome::Done, "issued after it ended"));
         let found = rotations(&records);
         assert_eq!(outcomes(&found), [ReportOutcome::Completed]);
@@ -338,6 +357,8 @@ mod tests {
         assert_eq!(lasted, [minutes(60), minutes(20), minutes(8), None]);
         assert_eq!((one.kubeconfigs.len(), one.blockers.len()), (2, 1));
         assert_eq!(one.traces(), ["t-1"]);
+        assert_eq!(start.findings, ["! one finding"]);
+        assert_eq!((one.checklist.len(), one.proof.len(), one.others.len()), (1, 1, 0));
     }
 
     #[test]

@@ -60,6 +60,8 @@ struct Line {
     expires: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<String>,
 }
 
 impl Journal {
@@ -218,6 +220,7 @@ impl From<&Record> for Line {
             text: clean(&record.text),
             expires: record.expires.map(|at| at.to_string()),
             trace: record.trace.as_deref().map(clean),
+            findings: record.findings.iter().map(|finding| clean(finding)).collect(),
         }
     }
 }
@@ -241,6 +244,7 @@ impl Line {
             // One that cannot be read is no reason to lose the line.
             expires: self.expires.and_then(|text| text.parse().ok()),
             trace: self.trace.as_deref().map(clean),
+            findings: self.findings.iter().map(|finding| clean(finding)).collect(),
         })
     }
 }

@@ -741,6 +741,7 @@ fn file_17_a_torn_line_is_terminated_and_reported() {
         text: "a b".into(),
         expires: Some(now()),
         trace: None,
+        findings: vec!["! one".into()],
     };
     assert_eq!(journal.append(&record), Ok(Attempt::Done(())));
     let path = home.path().join("new/journal.jsonl");

@@ -281,6 +281,12 @@ fn detect_changes(
     };
     let progress = observed.roll.as_ref().and_then(Roll::progress).filter(|_| rolling);
     let remaining = progress.map(|progress| progress.old);
+    let was_rolling = nodes.observing.get(id).is_some_and(|one| one.remaining.is_some());
+    let nodes_now = observed.roll.as_ref().and_then(Roll::progress);
+    if let Some(end) = nodes_now.filter(|_| was_rolling && !rolling) {
+        let record = cx.record(Some(id), "roll", Outcome::Seen, text::roll_ended(end));
+        cx.journal(record);
+    }
     if let Some(observation) = nodes.observing.get_mut(id)
         && (observation.held, observation.remaining) != (held, remaining)
     {

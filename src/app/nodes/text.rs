@@ -52,6 +52,8 @@ texts! {
     stalled_without_reason(time) = "No remaining node has changed for {time}; no blocker found.";
     STALLED = "rollout stalled";
     WAS_STALLED = "rollout was stalled";
+    ended(nodes) = "rollout ended: {nodes} replaced";
+    ended_early(old, all) = "rollout ended with {old} of {all} left to replace";
     RESUMED = "rollout resumed";
     as_of_ago(text, time) = "{text} (as of {time} ago)";
 
@@ -230,6 +232,13 @@ texts! {
     NOTIFY_NO_NODES = "; nodes are not observed";
     OBSERVING_RECORD =
         "observing nodes with admin kubeconfigs valid for ten minutes, in memory only";
+}
+
+/// How a roll ended, as far as its nodes were seen.
+pub fn roll_ended(end: RollProgress) -> String {
+    let all = plural(end.goal.nodes, "node", "nodes");
+    let all = if end.goal.estimated { format!("about {all}") } else { all };
+    if end.old == 0 { ended(all) } else { ended_early(end.old, all) }
 }
 
 /// "6 of 15 nodes left to replace", "6 of about 15 nodes …" where the roll had begun before it was observed, "all 24 nodes

@@ -8,7 +8,7 @@ use crate::app::texts::texts;
 use crate::domain::age::long;
 use crate::domain::cluster::ClusterState;
 use crate::domain::credential::KubeconfigLocation;
-use crate::domain::preflight::{Finding, StaticTokens};
+use crate::domain::preflight::{Finding, FindingMark, StaticTokens};
 use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{clean, plural};
@@ -151,6 +151,17 @@ pub fn static_tokens(tokens: &StaticTokens) -> String {
         StaticTokens::Unlikely { searched: true } => STATIC_TOKENS_NONE_FOUND.to_owned(),
         StaticTokens::Unlikely { .. } => STATIC_TOKENS_NOT_VISIBLE.to_owned(),
     }
+}
+
+/// A line of the preflight with its mark, as the journal keeps it.
+pub fn marked(found: &Finding) -> String {
+    let mark = match found.mark() {
+        FindingMark::Fine => '✓',
+        FindingMark::Note => '!',
+        FindingMark::Refused => '✗',
+        FindingMark::Unknowable => '?',
+    };
+    format!("{mark} {}", finding(found))
 }
 
 /// One line of the preflight, in one clause without a full stop.

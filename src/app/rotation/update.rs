@@ -218,9 +218,11 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         [] => text::log_request(step),
         accepted => text::log_accepted(text::log_request(step), accepted.join("; ")),
     };
-    let intent = (step.verb(), log);
-    let request =
-        cx.request_logged(owner, &id, intent, |intent| Request::Rotate { step, shown, intent });
+    let findings = dialog.findings.iter().map(findings_text::marked).collect();
+    let request = cx.request_logged(owner, &id, (step.verb(), log), |mut intent| {
+        intent.findings = findings;
+        Request::Rotate { step, shown, intent }
+    });
     let pending = Pending {
         request,
         step,

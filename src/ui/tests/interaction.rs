@@ -352,6 +352,7 @@ fn an_open_record_stays_when_new_ones_arrive() {
         text: text.to_owned(),
         expires: None,
         trace: None,
+        findings: Vec::new(),
     };
     let (read, late) = (record("the one that is read"), record("the late one"));
     state.activity.records.push_back(read);

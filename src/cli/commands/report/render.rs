@@ -79,6 +79,9 @@ fn rotation(one: &RotationReport, out: &mut String) {
         text::COLUMN_TRACE,
     ];
     table(text::STEPS, steps, one.attempts.iter().flat_map(step_rows), out);
+    for attempt in &one.attempts {
+        list(&text::found(attempt.step, time(attempt.at)), &attempt.findings, out);
+    }
     let findings: Vec<String> = one
         .attempts
         .iter()
@@ -111,6 +114,8 @@ fn rotation(one: &RotationReport, out: &mut String) {
         let outcome = record.outcome.word().to_owned();
         [time(record.at), record.who.clone(), outcome, record.text.clone()]
     };
+    table(text::CHECKLIST, others, one.checklist.iter().map(other_row), out);
+    table(text::PROOF, plain, one.proof.iter().map(plain_row), out);
     table(text::OTHERS, others, one.others.iter().map(other_row), out);
     list(text::TRACES, &one.traces().into_iter().map(str::to_owned).collect::<Vec<_>>(), out);
 }
@@ -195,7 +200,7 @@ fn rotation_json(one: &RotationReport) -> Value {
         json!({
             "step": attempt.step.verb(), "at": time(attempt.at), "who": attempt.who,
             "request": attempt.request, "outcome": attempt.outcome().word(),
-            "accepted": attempt.accepted, "answers": records(&attempt.answers),
+            "accepted": attempt.accepted, "findings": attempt.findings, "answers": records(&attempt.answers),
         })
     });
     let phases = one.phases.iter().map(|change| {
@@ -213,6 +218,8 @@ fn rotation_json(one: &RotationReport) -> Value {
         "phases": phases.collect::<Vec<_>>(),
         "kubeconfigs": records(&one.kubeconfigs),
         "blockers": records(&one.blockers),
+        "checklist": records(&one.checklist),
+        "proof": records(&one.proof),
         "others": records(&one.others),
         "traces": one.traces(),
     })

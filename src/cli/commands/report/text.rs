@@ -21,12 +21,15 @@ texts! {
     STARTED_BY_OTHERS = "The start was not sent by skeys on this machine, or before the journal begins.";
     COMPLETED_BY_OTHERS = "The completion was not sent by skeys on this machine.";
     CONTINUED = "A later rotation began, or the cluster was recreated.";
+    found(step, time) = "Findings before {step}, {time}";
     ACCEPTED_FINDINGS = "Findings that were accepted";
     accepted(step, time, findings) = "{step}, {time}: {findings}";
     STEPS = "Steps";
     PHASES = "Phases";
     KUBECONFIGS = "Kubeconfigs";
-    BLOCKERS = "Blockers";
+    BLOCKERS = "Roll and blockers";
+    CHECKLIST = "Checklist";
+    PROOF = "Credentials tried after completion";
     OTHERS = "Other records";
     TRACES = "Trace IDs";
     COLUMN_TIME = "time";
