@@ -254,7 +254,7 @@ impl State {
             KeyContext::Form
         } else if self.menu.is_some() {
             KeyContext::Menu
-        } else if self.view.filter_before.is_some() {
+        } else if self.view.filter_input.is_some() {
             KeyContext::Filter
         } else {
             self.screen_context()

@@ -23,4 +23,5 @@ mod observing;
 mod outage;
 mod pictures;
 mod rotation;
+mod screens;
 mod stuck;

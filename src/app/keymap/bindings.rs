@@ -49,7 +49,7 @@ pub const BINDINGS: &[Binding] = bindings! {
         "start or complete the rotation, whichever is due";
     "kubeconfig", Command::Kubeconfig, ON_CLUSTER, ["K"], "kubeconfig", Some(30), "issue a kubeconfig";
     "filter", Command::Filter, &[Fleet], ["/"], "filter", Some(40),
-        "filter: text, phase:prepared, project:, region:, state:, age:>90d, stuck, marked";
+        "filter: text, ~fuzzy, !not, phase:prepared, project:, region:, state:, age:>90d, stuck, marked";
     "up", Command::Up, LISTS, ["up", "k"], "up", None, "move up";
     "down", Command::Down, LISTS, ["down", "j"], "down", None, "move down";
     "page-up", Command::PageUp, LISTS, ["pageup"], "page up", None, "move up one page";

@@ -13,6 +13,7 @@ use crate::app::cell::Tone;
 use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
+use crate::app::fleet::view::FilterInput;
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, KeyContext};
 use crate::app::kubeconfig::destination::Destination;
@@ -176,7 +177,8 @@ fn fleet_without_rows() {
     arrange(&mut filtered);
     snapshot_at("fleet_filtered_out", &filtered, 80, 24);
     filtered.view.filter = "phase:prepared".into();
-    filtered.view.filter_before = Some(String::new());
+    filtered.view.filter_input =
+        Some(FilterInput { before: (String::new(), None), selected: false });
     arrange(&mut filtered);
     snapshot_at("fleet_filtering", &filtered, 80, 24);
 }

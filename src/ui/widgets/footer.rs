@@ -53,7 +53,7 @@ pub fn rows(state: &State, area: Rect) -> u16 {
     }
     let columns = usize::from(area.width.saturating_sub(4));
     let lines = match (state.notices.errors.front(), &state.notices.toast) {
-        _ if state.view.filter_before.is_some() => 1,
+        _ if state.view.filter_input.is_some() => 1,
         (Some(error), _) => {
             // One more for the words that say what to do with it.
             wrap_to(&error_text(error), columns, 4).len() + usize::from(area.width < 60)
@@ -77,7 +77,7 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, bott
     let mut lines = message_lines(state, theme, columns, usize::from(area.height), bottom.spans);
     let one_line = area.height < 2;
     let something_said = state.notices.toast.is_some() || !state.notices.errors.is_empty();
-    if one_line && (something_said || state.view.filter_before.is_some()) {
+    if one_line && (something_said || state.view.filter_input.is_some()) {
         lines.truncate(1);
     } else {
         lines.truncate(usize::from(area.height.saturating_sub(1)));
@@ -93,7 +93,7 @@ fn message_lines(
     rows: usize,
     status: Vec<Span<'static>>,
 ) -> Vec<Line<'static>> {
-    if state.view.filter_before.is_some() {
+    if state.view.filter_input.is_some() {
         return vec![filter_line(state, theme, columns)];
     }
     if let Some(error) = state.notices.errors.front() {
@@ -101,6 +101,9 @@ fn message_lines(
         let more = if more == 0 { String::new() } else { text::more_errors(more) };
         let (back, copy) =
             (key_of(state, theme, Command::Back), key_of(state, theme, Command::Copy));
+        // A filter is cleared before.
+        let clears = state.screen == Screen::Fleet && !state.view.filter.is_empty();
+        let back = if clears { format!("{back} {back}") } else { back };
         let hint = text::error_hint(&more, &back, &copy);
         let hint = vec![theme.span(hint, Tone::Dim)];
         let mut texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
@@ -133,11 +136,10 @@ fn message_lines(
 
 fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
     let shown = format!("{} of {} ", state.view.shown.len(), state.fleet.entries.len());
-    let mut left = vec![
-        theme.part(" / ", Role::Accent),
-        Span::raw(clean(&state.view.filter)),
-        theme.part("▏", Role::Accent),
-    ];
+    let filter = clean(&state.view.filter);
+    let selected = state.view.filter_input.as_ref().is_some_and(|input| input.selected);
+    let filter = if selected { theme.part(filter, Role::Focus) } else { Span::raw(filter) };
+    let mut left = vec![theme.part(" / ", Role::Accent), filter, theme.part("▏", Role::Accent)];
     if state.view.shown.is_empty() && !state.fleet.entries.is_empty() {
         let problems = problems(&state.view.filter).join("; ");
         left.push(theme.span(format!("  {}", clean(&problems)), Tone::Warn));
@@ -318,12 +320,12 @@ fn label(state: &State, binding: &Binding) -> String {
         }
         (Command::Back, _) if state.context() == KeyContext::Help => "close".to_owned(),
         (Command::Back, Screen::Fleet) if !state.is_covered() => {
-            if !state.notices.errors.is_empty() {
-                "dismiss".to_owned()
-            } else if state.view.filter.is_empty() || state.view.filter_before.is_some() {
-                binding.label.to_owned()
-            } else {
+            if !state.view.filter.is_empty() && state.view.filter_input.is_none() {
                 text::CLEAR_FILTER.to_owned()
+            } else if !state.notices.errors.is_empty() {
+                "dismiss".to_owned()
+            } else {
+                binding.label.to_owned()
             }
         }
         _ => binding.label.to_owned(),
