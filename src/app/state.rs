@@ -29,6 +29,7 @@ use crate::app::session::state::Session;
 use crate::app::settings::{Settings, ThemeChoice};
 use crate::app::shared::Shared;
 use crate::domain::age::DisplayZone;
+use crate::domain::attention::NextStep;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
 use crate::domain::persisted::PersistedState;
@@ -164,6 +165,11 @@ impl State {
         }
     }
 
+    /// What somebody would do next with that cluster.
+    pub fn next_step(&self) -> Option<NextStep> {
+        self.row(self.subject()?).next_step()
+    }
+
     /// The step that is due for that cluster.
     pub fn due_step(&self) -> Option<Step> {
         self.subject()?.cluster.rotation.phase.due_step()
@@ -171,10 +177,7 @@ impl State {
 
     /// Every credential that is known for a cluster.
     pub fn known_credentials(&self, cluster: &Cluster) -> Vec<KnownCredential> {
-        let files = self.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
-        let snapshot = self.nodes.current_snapshot(&cluster.id);
-        let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
-        self.credentials.inventory(cluster, files, keys, self.server_now())
+        self.rows().known_credentials(cluster)
     }
 
     /// The entry under the cursor of the credentials tab, if SKE can issue one of its kind in its place.

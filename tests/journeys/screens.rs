@@ -50,3 +50,94 @@ async fn esc_clears_the_filter_before_the_message() {
     journey.hides("Nothing matches");
     journey.shows("Watch: no cluster selected");
 }
+
+const RESTING: &str = "name = \"alpha\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn next_is_said_once_and_fits_the_state() {
+    let mut journey = begin(&[
+        "name = \"young\"\nphase = \"NEVER\"\nage = \"30d\"",
+        "name = \"ancient\"\nphase = \"NEVER\"\nage = \"400d\"",
+        "name = \"sick\"\nphase = \"NEVER\"\nage = \"400d\"\nstate = \"STATE_UNHEALTHY\"",
+    ])
+    .await;
+    journey.press("/young<enter><enter>2").await;
+    journey.says("next: nothing to do; the credentials are 30d old");
+    journey.shows("never rotated");
+    journey.hides("due: never rotated");
+    journey.press("<esc>/ancient<enter><enter>2").await;
+    journey.shows("due: never rotated");
+    journey.says("next: start a rotation; the credentials are 400d old");
+    journey.press("<esc>/sick<enter><enter>2").await;
+    journey.says("next: the cluster is unhealthy: check its nodes, then reconcile it");
+    journey.shows("3  show the nodes");
+    journey.shows("C  reconcile the cluster");
+    journey.hides("start the rotation");
+    journey.hides("R start…");
+    journey.shows("C reconcile ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kubeconfig_that_breaks_comes_before_complete_and_the_steps_never_go_back() {
+    let mut journey = begin(&[RESTING]).await;
+    journey.press("K<ctrl-o>").await;
+    journey.says("Kubeconfig of alpha →");
+    journey.press("R<tab><enter>").await;
+    journey.until("SKE shows preparing.", 30).await;
+    journey.press("<enter><enter>").await;
+    journey.until_slowly("◑ PREPARED", 20, 400).await;
+    journey.says("renew 1 kubeconfig of yours that would BREAK");
+    for step in ["✓ 1 get access", "✓ 2 start", "● 3 update clients", "○ 4 complete"] {
+        journey.shows(step);
+    }
+    let screen = journey.screen();
+    let place = |text: &str| screen.find(text).unwrap_or_else(|| panic!("no {text}\n{screen}"));
+    assert!(place("K  issue a kubeconfig") < place("R  complete the rotation"), "{screen}");
+    assert!(place(" K kubeconfig") < place(" R complete…"), "{screen}");
+    journey.press("K<ctrl-o><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha →");
+    journey.hides("would BREAK");
+    journey.says("next: update clients, then complete");
+    journey.press("Ralpha<tab><tab><enter>").await;
+    journey.until_slowly("● completed", 10, 400).await;
+    journey.press("<enter>").await;
+    for step in ["✓ 1 get access", "✓ 2 start", "✓ 3 update clients", "✓ 4 complete"] {
+        journey.shows(step);
+    }
+    journey.says("next: nothing to do");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn enter_walks_through_the_form_to_the_button_that_issues() {
+    let mut journey = begin(&[RESTING]).await;
+    journey.press("K").await;
+    for (hint, other) in [
+        ("⏎ next field", "→ change"),
+        ("⏎ next field", "→ change"),
+        ("⏎ next field", "ctrl-o issue"),
+        ("⏎ to Issue", "ctrl-o issue"),
+    ] {
+        journey.shows(hint);
+        journey.shows(other);
+        journey.press("<enter>").await;
+    }
+    journey.shows("⏎ issue");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
+    journey.press("<enter>").await;
+    journey.says("Kubeconfig of alpha →");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn static_tokens_are_a_warning_only_where_there_can_be_some() {
+    let mut journey = begin(&[
+        "name = \"nova\"\nphase = \"NEVER\"\nage = \"30d\"",
+        "name = \"legacy\"\nphase = \"NEVER\"\nversion = \"1.26.15\"\nage = \"800d\"",
+    ])
+    .await;
+    journey.press("/nova<enter>R").await;
+    journey.says("Static tokens, if any, stop working now (none found on this machine).");
+    journey.hides("Kubeconfigs with a static token");
+    journey.press("<esc>/legacy<enter>R").await;
+    journey.says("Kubeconfigs with a static token stop working now: version 1.26.15");
+}

@@ -132,10 +132,7 @@ pub fn type_filter(
     let Some(input) = &mut view.filter_input else { return };
     let selected = std::mem::take(&mut input.selected);
     let typed = change(if selected { "" } else { &view.filter });
-    if typed.chars().count() > FILTER_LIMIT {
-        return;
-    }
-    set_filter(view, source, typed);
+    set_filter(view, source, typed.chars().take(FILTER_LIMIT).collect());
     view.cursor = view.shown.first().cloned();
     view.keep_cursor_visible(source.shared.metrics.page());
 }

@@ -219,11 +219,12 @@ fn effects(
             let with_why = text::static_tokens_stop(&why);
             let text = match (short, tokens.are_likely()) {
                 (true, true) if width(&with_why) <= columns => with_why,
-                (true, _) => text::STATIC_TOKENS_STOP.to_owned(),
+                (true, true) => text::STATIC_TOKENS_STOP.to_owned(),
+                (true, false) => text::STATIC_TOKENS_QUIET.to_owned(),
                 (false, true) => text::static_kubeconfigs_stop(&why),
-                (false, false) => text::static_kubeconfigs_stop_quiet(&why),
+                (false, false) => text::static_tokens_quiet(&why),
             };
-            texts.push((text, if tokens.are_likely() { Tone::Bad } else { Tone::Warn }));
+            texts.push((text, if tokens.are_likely() { Tone::Bad } else { Tone::Dim }));
             texts = end_of_start(texts, short);
         }
         Step::Complete => {

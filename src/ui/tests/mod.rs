@@ -35,7 +35,7 @@ use crate::app::state::State;
 use crate::app::update::update;
 use crate::domain::action::Action;
 use crate::domain::age::DisplayZone;
-use crate::domain::cluster::Region;
+use crate::domain::cluster::{ClusterState, Region};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
@@ -270,6 +270,10 @@ fn the_roll_is_shown_in_fleet_and_rotation() {
 fn cluster_tabs() {
     snapshot("overview", &opened("shop-prod", Tab::Overview));
     snapshot("rotation_prepared", &opened("shop-prod", Tab::Rotation));
+    let mut unhealthy = opened("web-stage", Tab::Rotation);
+    let web = id(&unhealthy, "web-stage");
+    unhealthy.fleet.entries.get_mut(&web).unwrap().cluster.state = ClusterState::Unhealthy;
+    snapshot("rotation_unhealthy", &unhealthy);
     snapshot("rotation_stuck", &opened("pay-prod", Tab::Rotation));
     snapshot("credentials", &with_credentials("shop-prod"));
     let mut second = with_credentials("shop-prod");

@@ -13,12 +13,13 @@ use crate::app::availability::can;
 use crate::app::cell::Tone;
 use crate::app::fleet::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
-use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigFormStage};
+use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigForm, KubeconfigFormStage};
 use crate::app::menus::state::MenuItems;
 use crate::app::rotation::dialog::Focus;
 use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::text;
+use crate::domain::attention::NextStep;
 use crate::domain::text::{clean, width};
 use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
@@ -172,10 +173,12 @@ fn hint_line(
 /// The hints that fit: the first ones, and always the way back and the help if there are such.
 fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'static>> {
     let context = state.context();
+    let next = state.next_step();
     let mut possible: Vec<(u8, &Binding)> = BINDINGS
         .iter()
         .filter(|binding| binding.contexts.contains(&context))
         .filter_map(|binding| binding.hint.map(|hint| (hint, binding)))
+        .filter_map(|(hint, binding)| Some((place(binding.command, hint, next.as_ref())?, binding)))
         .filter(|(_, binding)| {
             // What a phase forbids stays where it is; chosen, it says why.
             let stays = matches!(binding.command, Command::Rotate | Command::Kubeconfig)
@@ -218,14 +221,22 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
     spans
 }
 
+/// Its place among the hints, by what is next; `None` for what is not offered then.
+fn place(command: Command, hint: u8, next: Option<&NextStep>) -> Option<u8> {
+    let is_unhealthy = matches!(next, Some(NextStep::InspectUnhealthy));
+    match (command, next) {
+        (Command::Rotate, Some(NextStep::InspectUnhealthy)) => None,
+        (Command::Reconcile, _) => is_unhealthy.then_some(hint),
+        (Command::Kubeconfig, Some(NextStep::RenewKubeconfigs(_))) => Some(15),
+        _ => Some(hint),
+    }
+}
+
 fn works(state: &State, context: KeyContext, command: Command) -> bool {
     match (context, command) {
         // Tab and the arrows do the same between buttons.
         (KeyContext::Dialog, Command::Right) => false,
         (KeyContext::Dialog, Command::Copy) => state.rotation.dialog.is_some(),
-        (KeyContext::Form, Command::Open) => !state.kubeconfig.form.as_ref().is_some_and(|form| {
-            matches!(form.stage, KubeconfigFormStage::Issuing(_) | KubeconfigFormStage::Saving(_))
-        }),
         // Both keys do the same in a menu: the fitting one is named.
         (KeyContext::Menu, Command::Mark) => ticks(state),
         (KeyContext::Menu, Command::Open) => !ticks(state),
@@ -237,9 +248,28 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
             | KeyContext::Form
             | KeyContext::Dialog,
             Command::Back,
-        )
-        | (KeyContext::Form, Command::Mark) => true,
+        ) => true,
+        (KeyContext::Form, command) => {
+            state.kubeconfig.form.as_ref().is_some_and(|form| works_in_form(form, command))
+        }
         _ => can(state, command).is_ok(),
+    }
+}
+
+/// Whether a key does something in the field of the form that has the focus.
+fn works_in_form(form: &KubeconfigForm, command: Command) -> bool {
+    let chooses = matches!(form.focus, KubeconfigField::Kind | KubeconfigField::Destination)
+        || (form.focus == KubeconfigField::Lifetime && form.issued.is_none());
+    match (&form.stage, command) {
+        (KubeconfigFormStage::Issuing(_) | KubeconfigFormStage::Saving(_), _) => false,
+        (KubeconfigFormStage::Editing, Command::Submit) => form.focus != KubeconfigField::Confirm,
+        (KubeconfigFormStage::Editing, Command::Mark) => {
+            form.focus == KubeconfigField::MakeCurrent && !form.becomes_current()
+        }
+        (KubeconfigFormStage::Editing, Command::Right) => chooses,
+        (_, Command::Submit | Command::Mark | Command::Right) => false,
+        (KubeconfigFormStage::Failed(_), Command::Next) => false,
+        _ => true,
     }
 }
 
@@ -289,13 +319,29 @@ fn press_label(state: &State) -> Option<&'static str> {
         (KubeconfigFormStage::Asking { .. }, _) | (_, KubeconfigField::Cancel) => {
             text::PRESS_CANCEL
         }
-        (_, KubeconfigField::Confirm) if form.issued.is_some() => text::PRESS_SAVE,
-        (_, KubeconfigField::Confirm) => text::PRESS_ISSUE,
-        _ => text::PRESS_NEXT_FIELD,
+        (_, KubeconfigField::Confirm) => submit_label(form),
+        (_, field) => match form.after(field) {
+            KubeconfigField::Confirm if form.issued.is_some() => text::PRESS_TO_SAVE,
+            KubeconfigField::Confirm => text::PRESS_TO_ISSUE,
+            KubeconfigField::Kind
+            | KubeconfigField::Lifetime
+            | KubeconfigField::Destination
+            | KubeconfigField::Path
+            | KubeconfigField::Context
+            | KubeconfigField::MakeCurrent
+            | KubeconfigField::Cancel => text::PRESS_NEXT_FIELD,
+        },
     })
 }
 
+fn submit_label(form: &KubeconfigForm) -> &'static str {
+    if form.issued.is_some() { text::PRESS_SAVE } else { text::PRESS_ISSUE }
+}
+
 fn label(state: &State, binding: &Binding) -> String {
+    if let (Command::Submit, Some(form)) = (binding.command, &state.kubeconfig.form) {
+        return submit_label(form).to_owned();
+    }
     if let Some(menu) = &state.menu
         && state.context() == KeyContext::Menu
         && let Some(label) = menu_label(&menu.items, binding.command)
