@@ -198,6 +198,12 @@ fn back(state: &mut State) {
         (state.activity.open, state.activity.scroll) = (false, 0);
         return;
     }
+    if state.nodes.in_full
+        && let Screen::Cluster { id, tab: Tab::Nodes, .. } = &state.screen
+    {
+        nodes::update::toggle_in_full(&mut state.nodes, id);
+        return;
+    }
     if state.screen == Screen::Fleet && !state.view.filter.is_empty() {
         fleet::update::set_filter(&mut state.view, row_source!(state), String::new());
         return;

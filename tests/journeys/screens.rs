@@ -1,5 +1,10 @@
 //! What the screens offer: the filter, the next step, the form, and where keys lead.
 
+use crossterm::event::Event;
+use skeys::testing::app::settings::ObservationScope;
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+
+use crate::simulated_cluster::observing;
 use crate::support::{Journey, Setting};
 
 const PROJECT: &str = "regions = [\"eu01\", \"eu02\"]\n[[projects]]\n\
@@ -140,4 +145,85 @@ async fn static_tokens_are_a_warning_only_where_there_can_be_some() {
     journey.hides("Kubeconfigs with a static token");
     journey.press("<esc>/legacy<enter>R").await;
     journey.says("Kubeconfigs with a static token stop working now: version 1.26.15");
+}
+
+#[tokio::test]
+async fn esc_leads_from_one_node_back_to_all_of_them() {
+    let cluster = "[[projects.clusters]]\nname = \"farm\"\nphase = \"PREPARING\"\ninitiated_ago = \"20m\"\n\
+         completed_ago = \"120d\"\nprogress = 0.3\npools = [{ name = \"web\", nodes = 9 }]\n";
+    let setting = Setting { size: (132, 40), ..observing(ObservationScope::Running, cluster) };
+    let mut journey = Journey::with(setting).await;
+    journey.press("<enter>3").await;
+    journey.until_holds("a roll", (5, 60), |journey| journey.left().is_some()).await;
+    journey.shows("e details");
+    journey.press("e").await;
+    journey.shows("e all nodes");
+    journey.press("<esc>").await;
+    journey.shows("3 NODES");
+    journey.shows("e details");
+    journey.press("<esc>").await;
+    journey.shows("skeys  FLEET   ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clusters_of_one_name_are_told_apart_at_every_width() {
+    let twins = ["eu01", "eu02"].map(|region| format!("name = \"twin\"\nregion = \"{region}\"\n"));
+    let setting = Setting {
+        scene: scene(&twins.each_ref().map(String::as_str)),
+        ..Setting::default().set("SKEYS_REGIONS", "eu01,eu02")
+    };
+    let mut journey = Journey::with(setting).await;
+    for (columns, rows) in [(140, 40), (80, 24), (62, 20), (50, 15), (40, 12), (34, 10)] {
+        journey.resize(columns, rows);
+        journey.event(Event::Resize(columns, rows)).await;
+        for region in ["eu01", "eu02"] {
+            journey.shows(&format!(
+                "twin{}",
+                if columns < 76 { format!("·{region}") } else { String::new() }
+            ));
+            journey.shows(region);
+        }
+        journey.press("K").await;
+        journey.shows("twin");
+        let regions = ["eu01", "eu02"].map(|region| {
+            journey
+                .screen()
+                .lines()
+                .any(|line| line.contains("New kubeconfig") && line.contains(region))
+        });
+        assert_ne!(regions[0], regions[1], "{}", journey.screen());
+        journey.press("<esc>").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_counted_before_the_first_reading_and_overdue_is_seen_at_every_width() {
+    let mut journey = Journey::with(Setting {
+        scene: scene(&[
+            "name = \"fresh\"\ninitiated_ago = \"9d\"\ncompleted_ago = \"8d\"",
+            "name = \"old\"\ninitiated_ago = \"409d\"\ncompleted_ago = \"408d\"",
+        ]),
+        faults: vec![Fault::new(
+            "GET",
+            "/clusters",
+            Some(1),
+            FaultEffect::Delay { milliseconds: 5_000 },
+        )],
+        ..Setting::default()
+    })
+    .await;
+    journey.shows(" – clusters   1 ● – completed");
+    journey.hides("0 clusters");
+    journey.until("2 clusters   1 ● 2 completed", 10).await;
+    for (columns, rows) in [(140, 40), (80, 24), (50, 15), (40, 12)] {
+        journey.resize(columns, rows);
+        journey.event(Event::Resize(columns, rows)).await;
+        let screen = journey.screen();
+        let overdue = |name: &str| {
+            screen
+                .lines()
+                .any(|line| line.contains(&format!("● {name}")) && line.contains("overdue"))
+        };
+        assert!(overdue("old") && !overdue("fresh"), "{screen}");
+    }
 }

@@ -300,6 +300,11 @@ fn age_cell(row: &Row<'_>) -> Cell {
     })
 }
 
+/// That its credentials are overdue, if that is what matters most of it.
+pub fn overdue(row: &Row<'_>) -> Option<Cell> {
+    (row.attention() == Attention::Overdue).then(|| Cell::new(step_text::OVERDUE, Tone::Warn))
+}
+
 fn state_cell(row: &Row<'_>) -> Cell {
     let state = &row.cluster().state;
     let tone = match state {

@@ -14,6 +14,7 @@ texts! {
     RENEW_KUBECONFIGS = "renew kubeconfig first";
     UPDATE_CLIENTS = "update clients, complete";
     UNHEALTHY = "unhealthy: see its nodes";
+    OVERDUE = "overdue";
     START_OVERDUE = "start: overdue";
     OVERDUE_LATER = "overdue, not possible now";
 

@@ -121,11 +121,10 @@ fn draw_head(
 ) {
     let columns = usize::from(area.width);
     let project = cut_middle(state.fleet.project_name(id.project()), 20);
-    let name = id.name.as_str();
     let mut left = if columns >= 70 {
-        header::path(theme, &["FLEET", &project, name])
+        header::path(theme, &["FLEET", &project, id.name.as_str()])
     } else {
-        vec![Span::raw(" "), theme.part(name.to_owned(), Role::Title)]
+        vec![Span::raw(" "), theme.part(state.fleet.label(id), Role::Title)]
     };
     if state.shared.settings.is_protected(&id.name) {
         left.push(theme.part("  PROTECTED", Role::Title));
