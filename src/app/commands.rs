@@ -212,21 +212,27 @@ fn open_cluster(state: &mut State, out: &mut Outbox) {
     read_inventory(state, out);
 }
 
-/// One thing per press, the loudest first.
+/// One thing per press: what the user opened first, then messages.
 fn back(state: &mut State) {
     if state.activity.open && state.lists_records() && state.notices.errors.is_empty() {
         (state.activity.open, state.activity.scroll) = (false, 0);
+        return;
+    }
+    if state.nodes.in_full
+        && let Screen::Cluster { id, tab: Tab::Nodes, .. } = &state.screen
+    {
+        nodes::update::toggle_in_full(&mut state.nodes, id);
+        return;
+    }
+    if state.screen == Screen::Fleet && !state.view.filter.is_empty() {
+        fleet::update::set_filter(&mut state.view, row_source!(state), String::new());
         return;
     }
     if state.notices.dismiss_error() {
         return;
     }
     match std::mem::replace(&mut state.screen, Screen::Fleet) {
-        Screen::Fleet => {
-            if state.notices.toast.take().is_none() && !state.view.filter.is_empty() {
-                fleet::update::set_filter(&mut state.view, row_source!(state), String::new());
-            }
-        }
+        Screen::Fleet => state.notices.toast = None,
         // Rows may have moved meanwhile.
         Screen::Cluster { .. } => state.view.outdated = true,
         Screen::Activity(from) => {

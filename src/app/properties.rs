@@ -389,7 +389,7 @@ fn open_form(
     id: ClusterId,
 ) -> Result<(), TestCaseError> {
     if state.is_covered()
-        || state.view.filter_before.is_some()
+        || state.view.filter_input.is_some()
         || !state.fleet.entries.contains_key(&id)
     {
         return Ok(());

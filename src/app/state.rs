@@ -32,6 +32,7 @@ use crate::app::session::state::Session;
 use crate::app::settings::{Settings, ThemeChoice};
 use crate::app::shared::Shared;
 use crate::domain::age::DisplayZone;
+use crate::domain::attention::NextStep;
 use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
@@ -170,6 +171,11 @@ impl State {
         }
     }
 
+    /// What somebody would do next with that cluster.
+    pub fn next_step(&self) -> Option<NextStep> {
+        self.row(self.subject()?).next_step()
+    }
+
     /// The step that is due for that cluster.
     pub fn due_step(&self) -> Option<Step> {
         self.subject()?.cluster.rotation.phase.due_step()
@@ -177,10 +183,7 @@ impl State {
 
     /// Every credential that is known for a cluster.
     pub fn known_credentials(&self, cluster: &Cluster) -> Vec<KnownCredential> {
-        let files = self.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
-        let snapshot = self.nodes.current_snapshot(&cluster.id);
-        let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
-        self.credentials.inventory(cluster, files, keys, self.server_now())
+        self.rows().known_credentials(cluster)
     }
 
     /// The checklist of a cluster, and where it comes from.
@@ -266,7 +269,7 @@ impl State {
             KeyContext::Form
         } else if self.menu.is_some() {
             KeyContext::Menu
-        } else if self.view.filter_before.is_some() {
+        } else if self.view.filter_input.is_some() {
             KeyContext::Filter
         } else {
             self.screen_context()

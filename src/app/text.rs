@@ -64,6 +64,8 @@ texts! {
     PRESS_NOT_ACCEPT = "take back";
     PRESS_CONFIRM = "confirm";
     PRESS_NEXT_FIELD = "next field";
+    PRESS_TO_ISSUE = "to Issue";
+    PRESS_TO_SAVE = "to Save";
     PRESS_ISSUE = "issue";
     PRESS_SAVE = "save";
 }

@@ -192,8 +192,8 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     } else if state.kubeconfig.form.is_some() {
         kubeconfig::update::paste(&mut state.kubeconfig, &part, context!(state, out));
     } else if state.context() == KeyContext::Filter {
-        let filter = format!("{}{part}", state.view.filter);
-        fleet::update::set_filter(&mut state.view, row_source!(state), filter);
+        let source = row_source!(state);
+        fleet::update::type_filter(&mut state.view, source, |filter| format!("{filter}{part}"));
     }
 }
 

@@ -97,9 +97,12 @@ pub fn expires_soon(at: Timestamp, now: Timestamp) -> bool {
     at.duration_since(now) < EXPIRES_SOON
 }
 
-/// Whether the credentials are older than the configured age.
+/// Whether the credentials are older than the configured age, or of unknown age and never rotated.
 pub fn is_overdue(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuration) -> bool {
-    cluster.credentials_born().is_some_and(|born| since(born, now) > overdue_after)
+    match cluster.credentials_born() {
+        Some(born) => since(born, now) > overdue_after,
+        None => cluster.rotation.phase == Phase::Never,
+    }
 }
 
 /// What somebody would do next.
@@ -109,9 +112,12 @@ pub enum NextStep {
     UnknownPhase,
     AwaitNodes,
     AwaitCompletion,
+    /// So many known kubeconfigs stop working on *complete*: new ones are issued before.
+    RenewKubeconfigs(usize),
     UpdateClients,
     /// Complete is due and not possible now.
     CompleteLater(Refusal),
+    /// It is unhealthy: that is looked into before a start.
     InspectUnhealthy,
     /// The credentials are overdue.
     Start,
@@ -119,9 +125,11 @@ pub enum NextStep {
     StartLater,
 }
 
-/// Finds what somebody would do next; `None` when there is nothing to do.
+/// Finds what somebody would do next; `None` when there is nothing to do. `breaking`: how many known kubeconfigs stop
+/// working on *complete*.
 pub fn next_step(
     cluster: &Cluster,
+    breaking: usize,
     now: Timestamp,
     overdue_after: SignedDuration,
 ) -> Option<NextStep> {
@@ -134,6 +142,7 @@ pub fn next_step(
         Phase::Preparing => Some(NextStep::AwaitNodes),
         Phase::Completing => Some(NextStep::AwaitCompletion),
         Phase::Prepared => Some(match permitted(Step::Complete) {
+            _ if breaking > 0 => NextStep::RenewKubeconfigs(breaking),
             Ok(()) => NextStep::UpdateClients,
             Err(refusal) => NextStep::CompleteLater(refusal),
         }),
@@ -202,7 +211,24 @@ mod tests {
     fn old_credentials_are_overdue_and_the_next_step_says_so() {
         let subject = cluster("a", Phase::Never);
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Overdue);
-        assert_eq!(next_step(&subject, now(), OVERDUE), Some(NextStep::Start));
-        assert_eq!(next_step(&cluster("a", Phase::Completed), now(), OVERDUE), None);
+        assert_eq!(next_step(&subject, 0, now(), OVERDUE), Some(NextStep::Start));
+        assert_eq!(next_step(&cluster("a", Phase::Completed), 0, now(), OVERDUE), None);
+        let mut young = cluster("a", Phase::Never);
+        young.created = Some(now());
+        assert_eq!(next_step(&young, 0, now(), OVERDUE), None);
+        young.created = None;
+        assert_eq!(attention(&young, now(), OVERDUE), Attention::Overdue, "of unknown age");
+        assert_eq!(next_step(&young, 0, now(), OVERDUE), Some(NextStep::Start));
+    }
+
+    #[test]
+    fn kubeconfigs_come_before_complete_and_an_unhealthy_cluster_before_a_start() {
+        let prepared = cluster("a", Phase::Prepared);
+        let next = |cluster, breaking| next_step(cluster, breaking, now(), OVERDUE);
+        assert_eq!(next(&prepared, 0), Some(NextStep::UpdateClients));
+        assert_eq!(next(&prepared, 2), Some(NextStep::RenewKubeconfigs(2)));
+        let mut overdue = cluster("a", Phase::Never);
+        overdue.state = ClusterState::Unhealthy;
+        assert_eq!(next(&overdue, 0), Some(NextStep::InspectUnhealthy));
     }
 }

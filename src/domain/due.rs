@@ -77,9 +77,6 @@ pub fn due(
     }
     match cluster.rotation.phase {
         Phase::Prepared => due.push(Due::Prepared { started }),
-        Phase::Never if cluster.credentials_born().is_none() => {
-            due.push(Due::NeverRotated { created: None, limit: limits.age });
-        }
         _ if !is_overdue(cluster, now, limits.age) => {}
         Phase::Never => {
             due.push(Due::NeverRotated { created: cluster.created, limit: limits.age });

@@ -49,6 +49,7 @@ pub fn view(state: &State, frame: &mut Frame<'_>) -> Metrics {
     } else {
         draw(state, theme, frame, area, &mut metrics);
     }
+    theme::trim_underlines(frame.buffer_mut());
     if theme.ascii {
         theme::to_ascii(frame.buffer_mut());
     }

@@ -1,6 +1,6 @@
 //! Turns meanings into styles, and every glyph into ASCII where only that can be drawn.
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
@@ -38,6 +38,8 @@ pub struct Theme {
     pub indexed: bool,
     /// Whether only bold, underline and the like tell things apart.
     pub colorless: bool,
+    /// The terminal's background, where it is known and there are fine colours for it.
+    pub background: Option<Background>,
 }
 
 /// The colours of a theme; `None` is the user's own foreground.
@@ -65,14 +67,14 @@ impl Theme {
         depth: ColorDepth,
         ascii: bool,
     ) -> Self {
+        let background = background.filter(|_| depth != ColorDepth::Sixteen);
         let choice = match (chosen, background) {
-            (chosen, _) if depth == ColorDepth::Sixteen => chosen,
             (ThemeChoice::Auto, Some(Background::Dark)) => ThemeChoice::Dark,
             (ThemeChoice::Auto, Some(Background::Light)) => ThemeChoice::Light,
             (chosen, _) => chosen,
         };
         let (indexed, colorless) = (depth == ColorDepth::Indexed, depth == ColorDepth::None);
-        Self { choice, ascii, indexed, colorless }
+        Self { choice, ascii, indexed, colorless, background }
     }
 
     /// A colour in 24 bits, or the one of xterm's 256 that is nearest to it.
@@ -82,46 +84,56 @@ impl Theme {
 
     fn palette(self) -> Palette {
         let choice = if self.colorless { ThemeChoice::Mono } else { self.choice };
-        match choice {
-            // Of the sixteen, those that stand out on black and on white alike; the background stays unknown.
-            ThemeChoice::Auto => Palette {
-                accent: Some(Color::Cyan),
-                dim: None,
-                busy: Some(Color::LightBlue),
-                attention: Some(Color::Magenta),
-                bad: Some(Color::Red),
-                good: Some(Color::Green),
-                // Yellow is not to be read on white, and the background may be that.
-                warn: Some(Color::LightRed),
-            },
-            ThemeChoice::Dark => Palette {
-                accent: Some(self.fine(0x0082_aaff, 111)),
-                dim: Some(self.fine(0x0084_8ca8, 103)),
-                busy: Some(self.fine(0x007f_dbe6, 116)),
-                attention: Some(self.fine(0x00ff_cb6b, 221)),
-                bad: Some(self.fine(0x00ff_6e7a, 204)),
-                good: Some(self.fine(0x008f_c98a, 114)),
-                warn: Some(self.fine(0x00f5_9e5c, 215)),
-            },
-            ThemeChoice::Light => Palette {
-                accent: Some(self.fine(0x0024_50b5, 25)),
-                dim: Some(self.fine(0x0068_6e7d, 242)),
-                busy: Some(self.fine(0x0000_6478, 24)),
-                attention: Some(self.fine(0x0083_5200, 94)),
-                bad: Some(self.fine(0x00b3_1d28, 124)),
-                good: Some(self.fine(0x0036_6b25, 28)),
-                warn: Some(self.fine(0x00a0_4200, 130)),
-            },
-            ThemeChoice::HighContrast => Palette {
-                accent: None,
+        match (choice, self.background) {
+            // Of the sixteen, those that stand out on black and on white alike; the background stays unknown. Cyan,
+            // green and yellow are not to be read on white.
+            (ThemeChoice::Auto, _) => Palette {
+                accent: Some(Color::LightBlue),
                 dim: None,
                 busy: Some(Color::LightBlue),
                 attention: Some(Color::Magenta),
                 bad: Some(Color::Red),
                 good: None,
-                warn: None,
+                warn: Some(Color::LightRed),
             },
-            ThemeChoice::Mono => Palette {
+            (ThemeChoice::Dark, _) => Palette {
+                accent: Some(self.fine(0x0082_aaff, 111)),
+                dim: Some(self.fine(0x0097_9eb8, 247)),
+                busy: Some(self.fine(0x007f_dbe6, 116)),
+                attention: Some(self.fine(0x00ff_cb6b, 221)),
+                bad: Some(self.fine(0x00ff_6e7a, 210)),
+                good: Some(self.fine(0x008f_c98a, 114)),
+                warn: Some(self.fine(0x00f5_9e5c, 215)),
+            },
+            (ThemeChoice::Light, _) => Palette {
+                accent: Some(self.fine(0x0024_50b5, 25)),
+                dim: Some(self.fine(0x0068_6e7d, 242)),
+                busy: Some(self.fine(0x0000_6478, 24)),
+                attention: Some(self.fine(0x0083_5200, 94)),
+                bad: Some(self.fine(0x00b3_1d28, 88)),
+                good: Some(self.fine(0x0036_6b25, 22)),
+                warn: Some(self.fine(0x00a0_4200, 124)),
+            },
+            (ThemeChoice::HighContrast, Some(Background::Dark)) => Palette {
+                accent: Some(self.fine(0x00b8_d0ff, 153)),
+                dim: None,
+                busy: Some(self.fine(0x008f_e9f5, 123)),
+                attention: Some(self.fine(0x00ff_d88a, 222)),
+                bad: Some(self.fine(0x00ff_b3b8, 217)),
+                good: None,
+                warn: Some(self.fine(0x00ff_c299, 223)),
+            },
+            (ThemeChoice::HighContrast, Some(Background::Light)) => Palette {
+                accent: Some(self.fine(0x0014_307a, 18)),
+                dim: None,
+                busy: Some(self.fine(0x0000_4352, 17)),
+                attention: Some(self.fine(0x0057_3600, 53)),
+                bad: Some(self.fine(0x007d_0d16, 88)),
+                good: None,
+                warn: Some(self.fine(0x006e_2d00, 52)),
+            },
+            // No colour is sure to stand out on a background that is not known.
+            (ThemeChoice::HighContrast, None) | (ThemeChoice::Mono, _) => Palette {
                 accent: None,
                 dim: None,
                 busy: None,
@@ -291,6 +303,24 @@ const ASCII_BORDER: border::Set<'static> = border::Set {
     horizontal_bottom: "-",
 };
 
+/// Takes the line under blanks away that only pad a text.
+pub fn trim_underlines(buffer: &mut Buffer) {
+    let columns = usize::from(buffer.area.width).max(1);
+    for row in buffer.content.chunks_mut(columns) {
+        let is_line = |cell: &Cell| cell.modifier.contains(Modifier::UNDERLINED);
+        for run in row.chunk_by_mut(|left, right| is_line(left) == is_line(right)) {
+            let text = |cell: &Cell| cell.symbol() != " ";
+            let first = run.iter().position(text).unwrap_or(run.len());
+            let end = run.iter().rposition(text).map_or(0, |last| last + 1);
+            for (at, cell) in run.iter_mut().enumerate() {
+                if at < first || at >= end {
+                    cell.modifier.remove(Modifier::UNDERLINED);
+                }
+            }
+        }
+    }
+}
+
 /// Replaces every cell that is not ASCII by its plain form. One pass over the cells of the screen, so that no text,
 /// foreign or own, can slip through.
 pub fn to_ascii(buffer: &mut Buffer) {
@@ -341,11 +371,13 @@ fn plain_form(c: char) -> char {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::style::{Color, Modifier};
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
+    use ratatui::style::{Color, Modifier, Style};
 
     use crate::app::cell::Tone;
     use crate::app::settings::ThemeChoice;
-    use crate::ui::theme::{Role, Theme};
+    use crate::ui::theme::{Role, Theme, trim_underlines};
 
     const TONES: [Tone; 7] =
         [Tone::Plain, Tone::Dim, Tone::Busy, Tone::Attention, Tone::Bad, Tone::Good, Tone::Warn];
@@ -361,7 +393,96 @@ mod tests {
     ];
 
     fn theme(choice: ThemeChoice) -> Theme {
-        Theme { choice, ascii: false, indexed: false, colorless: false }
+        Theme { choice, ascii: false, indexed: false, colorless: false, background: None }
+    }
+
+    /// xterm's own colours of the sixteen, and those of its 256 beyond them.
+    fn rgb(color: Color) -> [u8; 3] {
+        match color {
+            Color::Rgb(r, g, b) => [r, g, b],
+            Color::Red => [205, 0, 0],
+            Color::LightRed => [255, 0, 0],
+            Color::Magenta => [205, 0, 205],
+            Color::LightBlue => [92, 92, 255],
+            Color::Indexed(number @ 232..) => [8 + 10 * (number - 232); 3],
+            Color::Indexed(number @ 16..) => {
+                [(number - 16) / 36, (number - 16) / 6 % 6, (number - 16) % 6]
+                    .map(|step| [0, 95, 135, 175, 215, 255][usize::from(step)])
+            }
+            other => panic!("nothing is known of {other}"),
+        }
+    }
+
+    /// Relative luminance and contrast as WCAG 2.1 defines them.
+    fn contrast(color: [u8; 3], background: [u8; 3]) -> f64 {
+        let luminance = |color: [u8; 3]| {
+            let [r, g, b] = color.map(|part| {
+                let part = f64::from(part) / 255.0;
+                if part <= 0.040_45 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+            });
+            0.2126 * r + 0.7152 * g + 0.0722 * b
+        };
+        let (a, b) = (luminance(color), luminance(background));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    /// Backgrounds that terminals come with.
+    const DARK: [[u8; 3]; 5] =
+        [[0, 0, 0], [0x11, 0x15, 0x1c], [0x1e, 0x1e, 0x2e], [0x28, 0x2c, 0x34], [0x2e, 0x34, 0x40]];
+    const LIGHT: [[u8; 3]; 3] = [[255, 255, 255], [0xf6, 0xf8, 0xfa], [0xfd, 0xf6, 0xe3]];
+
+    #[test]
+    fn tty_10_every_colour_is_readable_on_every_background_of_its_theme() {
+        use crate::app::settings::Background::{Dark, Light};
+        use crate::app::settings::ColorDepth::{Full, Indexed, Sixteen};
+        let black_and_white = [DARK[0], LIGHT[0]];
+        let mut checked = 0;
+        for (choice, background, on, least) in [
+            (ThemeChoice::Dark, Some(Dark), &DARK[..], 4.5),
+            (ThemeChoice::Light, Some(Light), &LIGHT[..], 4.5),
+            (ThemeChoice::Auto, Some(Dark), &DARK[..], 4.5),
+            (ThemeChoice::Auto, Some(Light), &LIGHT[..], 4.5),
+            (ThemeChoice::HighContrast, Some(Dark), &DARK[..], 7.0),
+            (ThemeChoice::HighContrast, Some(Light), &LIGHT[..], 7.0),
+            (ThemeChoice::HighContrast, None, &black_and_white[..], 7.0),
+            // No colour reaches more than 4.58 on black and on white; of the sixteen these come nearest.
+            (ThemeChoice::Auto, None, &black_and_white[..], 3.5),
+            (ThemeChoice::Mono, None, &black_and_white[..], 7.0),
+        ] {
+            for depth in [Full, Indexed, Sixteen] {
+                if depth == Sixteen && !matches!(choice, ThemeChoice::HighContrast) {
+                    continue;
+                }
+                let theme = Theme::new(choice, background, depth, false);
+                let styles = TONES.map(|tone| theme.tone(tone)).into_iter();
+                for style in styles.chain(ROLES.map(|role| theme.role(role))) {
+                    // What has no colour is as readable as the user's own text; high contrast dims nothing.
+                    assert!(
+                        choice != ThemeChoice::HighContrast || !style.has_modifier(Modifier::DIM)
+                    );
+                    for background in on.iter().filter(|_| style.fg.is_some()) {
+                        let found = contrast(rgb(style.fg.unwrap()), *background);
+                        assert!(
+                            found >= least,
+                            "{choice:?} {depth:?} {style:?} on {background:?}: {found:.2}"
+                        );
+                        checked += 1;
+                    }
+                }
+            }
+        }
+        assert!(checked > 200, "{checked}");
+    }
+
+    #[test]
+    fn padding_is_not_underlined() {
+        let style = Style::new().add_modifier(Modifier::UNDERLINED);
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 9, 1));
+        buffer.set_string(1, 0, " a b   ", style);
+        trim_underlines(&mut buffer);
+        let lines = buffer.content.iter().map(|cell| cell.modifier.contains(Modifier::UNDERLINED));
+        let lines: String = lines.map(|is_line| if is_line { '_' } else { ' ' }).collect();
+        assert_eq!(lines, "  ___    ");
     }
 
     #[test]

@@ -24,4 +24,5 @@ mod observing;
 mod outage;
 mod pictures;
 mod rotation;
+mod screens;
 mod stuck;

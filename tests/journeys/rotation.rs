@@ -23,7 +23,7 @@ async fn a_rotation_runs_from_start_to_completed_with_keys_alone() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>R").await;
     journey.shows("Start credentials rotation");
-    journey.says("Kubeconfigs with a static token stop working now");
+    journey.says("Static tokens, if any, stop working now");
     journey.press("<tab><enter>").await;
     journey.shows("Accepted at 14:00:");
     journey.until("SKE shows preparing.", 30).await;

@@ -27,6 +27,11 @@ impl Tab {
         TABS.iter().find(|(tab, _)| *tab == self).map_or("", |(_, title)| title)
     }
 
+    /// Its number, from 1 on.
+    pub fn number(self) -> u8 {
+        (1..).zip(&TABS).find(|(_, (tab, _))| *tab == self).map_or(1, |(number, _)| number)
+    }
+
     /// The tab with this number, from 1 on.
     pub fn numbered(number: u8) -> Option<Self> {
         TABS.get(usize::from(number).checked_sub(1)?).map(|(tab, _)| *tab)

@@ -18,7 +18,9 @@ texts! {
     started(duration) = " started {duration} ago ";
     NEVER_ROTATED = " never rotated ";
     ADVICE_START =
-        "Starting creates new keys and replaces every node; old and new credentials then both work. Except for static tokens, nothing old stops working before the rotation is completed.";
+        "Starting creates new keys and replaces every node; old and new credentials then both work until the rotation is completed.";
+    ADVICE_START_OLD_VERSION =
+        "Starting creates new keys and replaces every node; old and new credentials then both work until the rotation is completed, except for static tokens: they stop working at the start.";
     ADVICE_PREPARED =
         "Between start and complete, old and new credentials both work, and SKE sets no deadline. The old keys stay valid until complete: complete as soon as every client is updated.";
     ADVICE_COMPLETING =

@@ -109,7 +109,8 @@ texts! {
     NOW_REPLACING = "being replaced";
     NOW_NEW = "the new one";
     UNCHANGED = "no change";
-    START_KUBECONFIGS = "earlier ones stay valid; static tokens stop working";
+    START_KUBECONFIGS = "earlier ones stay valid";
+    START_OLD_KUBECONFIGS = "earlier ones stay valid; static tokens stop working";
     START_NEW = "a new one is added";
     START_ENCRYPTION = "a new one is added; Secrets are encrypted with it";
     COMPLETE_KUBECONFIGS = "those from before the start stop working";
@@ -232,8 +233,10 @@ pub fn what_rotates(cluster: &Cluster) -> Option<(&'static str, [[&'static str; 
     let now = match cluster.rotation.phase {
         Phase::Unknown(_) => return None,
         Phase::Never | Phase::Completed => {
+            let old = cluster.version.may_have_static_tokens();
+            let kubeconfigs = if old { START_OLD_KUBECONFIGS } else { START_KUBECONFIGS };
             let rows = [
-                [KUBECONFIGS, NOW_KUBECONFIGS, START_KUBECONFIGS],
+                [KUBECONFIGS, NOW_KUBECONFIGS, kubeconfigs],
                 [AUTHORITIES, NOW_ONE, START_NEW],
                 [SIGNING_KEY, NOW_ONE, START_NEW],
                 [ENCRYPTION_KEY, NOW_ONE, START_ENCRYPTION],

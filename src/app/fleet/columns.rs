@@ -8,7 +8,7 @@ use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::text;
 use crate::app::rotation::step_text;
 use crate::domain::age::{narrow, since};
-use crate::domain::attention::{Attention, is_overdue, next_step};
+use crate::domain::attention::{Attention, is_overdue};
 use crate::domain::cluster::{ClusterState, KubernetesVersion};
 use crate::domain::credential::Verdict;
 use crate::domain::roll::Roll;
@@ -300,6 +300,11 @@ fn age_cell(row: &Row<'_>) -> Cell {
     })
 }
 
+/// That its credentials are overdue, if that is what matters most of it.
+pub fn overdue(row: &Row<'_>) -> Option<Cell> {
+    (row.attention() == Attention::Overdue).then(|| Cell::new(step_text::OVERDUE, Tone::Warn))
+}
+
 fn state_cell(row: &Row<'_>) -> Cell {
     let state = &row.cluster().state;
     let tone = match state {
@@ -319,8 +324,7 @@ fn next_cell(row: &Row<'_>) -> Cell {
     if row.is_held() {
         return Cell::new(step_text::INSPECT_BLOCKER, Tone::Bad);
     }
-    let overdue_after = row.overdue_after();
-    let Some(step) = next_step(row.cluster(), row.now(), overdue_after) else {
+    let Some(step) = row.next_step() else {
         return Cell::new("", Tone::Dim);
     };
     let text = time_left(row).map_or_else(|| step_text::next_step(&step), step_text::wait_for);

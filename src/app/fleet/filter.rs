@@ -1,7 +1,7 @@
-//! The fleet's filter: words with a meaning (`phase:prepared`, `age:>90d`, `stuck`) and fuzzy text.
+//! The fleet's filter: words with a meaning (`phase:prepared`, `age:>90d`, `stuck`) and text. `!` negates a word.
 
 use jiff::{SignedDuration, Timestamp};
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use crate::app::fleet::text;
@@ -12,8 +12,12 @@ use crate::domain::cluster::Cluster;
 /// A filter, read from what was typed.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    terms: Vec<Term>,
-    text: String,
+    /// Each with whether it has to hold.
+    terms: Vec<(Term, bool)>,
+    /// The other words, each as a substring, as it stands after `~` fuzzy.
+    text: Pattern,
+    /// The same, all of them fuzzy.
+    similar: Pattern,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -43,48 +47,79 @@ impl Filter {
     /// Reads a filter. Words that look like a term but are not one count as text.
     pub fn parse(input: &str) -> Self {
         let mut filter = Self::default();
-        let mut words = Vec::new();
         for word in input.split_whitespace() {
-            match term(word) {
-                Some(term) => filter.terms.push(term),
-                None => words.push(word),
+            let (negated, bare) = word.strip_prefix('!').map_or((false, word), |rest| (true, rest));
+            match term(bare) {
+                Some(term) => filter.terms.push((term, !negated)),
+                None => filter.add_text(word),
             }
         }
-        filter.text = words.join(" ");
         filter
     }
 
-    /// Keeps what matches all terms and the fuzzy text, each with how closely: 0 when the name holds the text as
-    /// it was typed, 1 when it only fits.
-    pub fn matching<'a, T>(
+    fn add_text(&mut self, word: &str) {
+        if word.trim_matches(['!', '~', '^', '\'', '$']).is_empty() {
+            return;
+        }
+        let fuzzy = word.strip_prefix('~');
+        let mut atom =
+            Atom::parse(fuzzy.unwrap_or(word), CaseMatching::Ignore, Normalization::Smart);
+        self.similar.atoms.push(atom.clone());
+        if fuzzy.is_none() && atom.kind == AtomKind::Fuzzy {
+            atom.kind = AtomKind::Substring;
+        }
+        self.text.atoms.push(atom);
+    }
+
+    /// Keeps what matches all terms and the text, or what is similar to the text if nothing holds it. Each with its
+    /// rank, the best first: the whole name, its beginning, a part of it, a part of the project's.
+    pub fn matching<'a, T: Clone>(
         &self,
         subjects: impl IntoIterator<Item = (T, FilterRow<'a>)>,
         now: Timestamp,
-    ) -> Vec<(u8, T)> {
-        let pattern = (!self.text.is_empty())
-            .then(|| Pattern::parse(&self.text, CaseMatching::Ignore, Normalization::Smart));
-        let mut matcher = Matcher::new(Config::DEFAULT);
-        let mut characters = Vec::new();
-        let mut haystack = String::new();
-        subjects
-            .into_iter()
-            .filter(|(_, subject)| self.terms.iter().all(|term| term.holds(subject, now)))
-            .filter(|(_, subject)| {
-                pattern.as_ref().is_none_or(|pattern| {
-                    haystack.clear();
-                    haystack.push_str(subject.cluster.id.name.as_str());
-                    haystack.push(' ');
-                    haystack.push_str(subject.project);
-                    let text = Utf32Str::new(&haystack, &mut characters);
-                    pattern.score(text, &mut matcher).is_some()
-                })
-            })
-            .map(|(item, subject)| {
-                let literal = subject.cluster.id.name.as_str().contains(&self.text);
-                (u8::from(!literal), item)
-            })
-            .collect()
+    ) -> Vec<(u32, T)> {
+        let holds = |row: &FilterRow<'a>| {
+            self.terms.iter().all(|(term, wanted)| term.holds(row, now) == *wanted)
+        };
+        let candidates: Vec<(T, FilterRow<'a>)> =
+            subjects.into_iter().filter(|(_, row)| holds(row)).collect();
+        let found = search(&self.text, &candidates);
+        if found.is_empty() && self.text.atoms != self.similar.atoms {
+            return search(&self.similar, &candidates);
+        }
+        found
     }
+}
+
+fn search<T: Clone>(pattern: &Pattern, rows: &[(T, FilterRow<'_>)]) -> Vec<(u32, T)> {
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let (mut names, mut texts) = (Vec::new(), Vec::new());
+    let mut haystack = String::new();
+    let mut begin = pattern.atoms.iter().find(|atom| !atom.negative).cloned();
+    if let Some(word) = &mut begin {
+        word.kind = AtomKind::Prefix;
+    }
+    let is_fuzzy = pattern.atoms.iter().any(|atom| atom.kind == AtomKind::Fuzzy);
+    let mut rank = |row: &FilterRow<'_>| {
+        let name = row.cluster.id.name.as_str();
+        haystack.clear();
+        haystack.push_str(name);
+        haystack.push(' ');
+        haystack.push_str(row.project);
+        let score = pattern.score(Utf32Str::new(&haystack, &mut texts), &mut matcher)?;
+        if is_fuzzy {
+            return Some(u32::MAX - score);
+        }
+        let name = Utf32Str::new(name, &mut names);
+        let begins = begin.as_ref().filter(|word| word.score(name, &mut matcher).is_some());
+        Some(match begins {
+            Some(word) if word.needle_text().len() == name.len() => 0,
+            Some(_) => 1,
+            None if pattern.score(name, &mut matcher).is_some() => 2,
+            None => 3,
+        })
+    };
+    rows.iter().filter_map(|(item, row)| Some((rank(row)?, item.clone()))).collect()
 }
 
 /// What phases and states are called, and what a time looks like.
@@ -126,6 +161,7 @@ pub fn problems(input: &str) -> Vec<String> {
 }
 
 fn problem(word: &str) -> Option<String> {
+    let word = word.strip_prefix('!').unwrap_or(word);
     let (key, value) = word.split_once(':')?;
     let begins =
         |words: &str| words.split(", ").any(|word| word.starts_with(&value.to_lowercase()));
@@ -208,9 +244,34 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_substring_ranks_before_a_fuzzy_match() {
+    fn text_is_fuzzy_on_request_or_where_nothing_holds_it() {
         let clusters = [cluster("e-commerc-h", Phase::Never), cluster("echo", Phase::Never)];
-        assert_eq!(names("ech", &clusters), ["echo", "e-commerc-h"]);
+        assert_eq!(names("ech", &clusters), ["echo"]);
+        assert_eq!(names("~ech", &clusters), ["echo", "e-commerc-h"]);
+        assert_eq!(names("emh", &clusters), ["e-commerc-h"], "nothing holds it");
+    }
+
+    #[test]
+    fn the_whole_name_comes_before_a_part_of_it_and_that_before_the_project() {
+        let clusters = ["my-pay", "web", "pay-1", "pay"].map(|name| cluster(name, Phase::Never));
+        assert_eq!(names("pay", &clusters), ["pay", "pay-1", "my-pay", "web"]);
+        assert_eq!(names("PAY", &clusters), ["pay", "pay-1", "my-pay", "web"]);
+    }
+
+    #[test]
+    fn an_exclamation_mark_negates_a_word() {
+        let clusters = [
+            cluster("shop-prod", Phase::Prepared),
+            cluster("shop-dev", Phase::Never),
+            cluster("web", Phase::Prepared),
+        ];
+        assert_eq!(names("!shop", &clusters), ["web"]);
+        assert_eq!(names("shop !dev", &clusters), ["shop-prod"]);
+        assert_eq!(names("!phase:prepared", &clusters), ["shop-dev"]);
+        assert_eq!(names("!marked phase:prepared", &clusters), ["shop-prod"]);
+        assert_eq!(names("web !", &clusters), ["web"], "not finished");
+        assert!(names("!web !shop", &clusters).is_empty());
+        assert_eq!(problems("!phase:foo").len(), 1);
     }
 
     #[test]

@@ -2,14 +2,16 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::app::credentials::state::InventoryState;
 use crate::app::fleet::state::{Entry, Fleet};
 use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::state::NodesState;
 use crate::app::rotation::pending::{Pending, PendingSteps};
 use crate::app::shared::Shared;
-use crate::domain::attention::{Attention, attention, stuck};
+use crate::domain::attention::{Attention, NextStep, attention, next_step, stuck};
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::Credentials;
+use crate::domain::credential::{Credentials, KnownCredential, Verdict};
+use crate::domain::rotation::Phase;
 
 /// Where rows are made from.
 #[derive(Clone, Copy)]
@@ -19,6 +21,7 @@ pub struct RowSource<'a> {
     pub nodes: &'a NodesState,
     pub pending: &'a PendingSteps,
     pub credentials: &'a Credentials,
+    pub inventory: &'a InventoryState,
 }
 
 /// The source of rows, borrowed from the state beside what is made from it.
@@ -30,6 +33,7 @@ macro_rules! row_source {
             nodes: &$state.nodes,
             pending: &$state.rotation.pending,
             credentials: &$state.credentials,
+            inventory: &$state.inventory,
         }
     };
 }
@@ -46,6 +50,15 @@ impl<'a> RowSource<'a> {
     /// The row of a cluster.
     pub fn row(self, entry: &'a Entry) -> Row<'a> {
         Row { entry, source: self }
+    }
+
+    /// Every credential that is known for a cluster.
+    pub fn known_credentials(self, cluster: &Cluster) -> Vec<KnownCredential> {
+        let files = self.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+        let snapshot = self.nodes.current_snapshot(&cluster.id);
+        let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
+        let now = self.fleet.server_now(self.shared.now.wall);
+        self.credentials.inventory(cluster, files, keys, now)
     }
 }
 
@@ -88,6 +101,20 @@ impl<'a> Row<'a> {
     /// The allowed age of its credentials.
     pub fn overdue_after(&self) -> SignedDuration {
         self.source.shared.settings.overdue_after.limit(&self.entry.cluster.id)
+    }
+
+    /// How many known kubeconfigs of it stop working on *complete*, where that is the next step.
+    fn breaking(&self) -> usize {
+        if self.cluster().rotation.phase != Phase::Prepared {
+            return 0;
+        }
+        let known = self.source.known_credentials(self.cluster());
+        known.iter().filter(|known| known.verdict == Verdict::BreaksOnComplete).count()
+    }
+
+    /// What somebody would do next; `None` when there is nothing to do.
+    pub fn next_step(&self) -> Option<NextStep> {
+        next_step(self.cluster(), self.breaking(), self.now(), self.overdue_after())
     }
 
     /// The group it belongs to, by what SKE and its own API show.

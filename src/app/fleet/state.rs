@@ -26,13 +26,24 @@ pub struct Entry {
     pub phase_seen: Option<Timestamp>,
     /// Place among all names in their natural order. A cache: [`Fleet::rank_names`] makes it.
     pub name_rank: usize,
+    /// Whether another cluster has its name. A cache, too.
+    pub has_namesake: bool,
 }
 
 impl Entry {
     /// A cluster that was read for the first time.
     pub fn new(mut cluster: Cluster, seen: Now, sequence: RequestId) -> Self {
         cluster.carry_over(None, seen.wall);
-        Self { cluster, seen, sequence, gone: None, older: None, phase_seen: None, name_rank: 0 }
+        Self {
+            cluster,
+            seen,
+            sequence,
+            gone: None,
+            older: None,
+            phase_seen: None,
+            name_rank: 0,
+            has_namesake: false,
+        }
     }
 
     /// Takes in a later reading of it, or of another cluster under its name.
@@ -180,6 +191,21 @@ impl Fleet {
         }
     }
 
+    /// What tells a cluster apart from others of its name, in a word: its project where one of them is in its region,
+    /// else its region. `None` where no other has its name.
+    pub fn distinction<'a>(&'a self, entry: &'a Entry) -> Option<&'a str> {
+        let id = &entry.cluster.id;
+        let mut others = self
+            .scopes
+            .keys()
+            .filter(|scope| scope.region == id.scope.region && **scope != id.scope)
+            .map(|scope| ClusterId { scope: scope.clone(), name: id.name.clone() });
+        entry.has_namesake.then(|| match others.any(|other| self.entries.contains_key(&other)) {
+            true => self.project_name(id.project()),
+            false => id.region().as_str(),
+        })
+    }
+
     /// A cluster as last read.
     pub fn cluster(&self, id: &ClusterId) -> Option<&Cluster> {
         self.entries.get(id).map(|entry| &entry.cluster)
@@ -206,8 +232,13 @@ impl Fleet {
     pub fn rank_names(&mut self) {
         let mut by_name: Vec<&mut Entry> = self.entries.values_mut().collect();
         by_name.sort_unstable_by(|a, b| compare_names(&a.cluster.id, &b.cluster.id));
-        for (rank, entry) in by_name.into_iter().enumerate() {
-            entry.name_rank = rank;
+        let mut rank = 0;
+        for same in by_name.chunk_by_mut(|a, b| a.cluster.id.name == b.cluster.id.name) {
+            let has_namesake = same.len() > 1;
+            for entry in same {
+                (entry.name_rank, entry.has_namesake) = (rank, has_namesake);
+                rank += 1;
+            }
         }
     }
 
@@ -279,7 +310,7 @@ mod tests {
             add("p-2", "eu02", "triple"),
             add("p-2", "eu01", "triple"),
         ];
-        let labels = ids.map(|id| fleet.label(&id));
+        let labels = ids.each_ref().map(|id| fleet.label(id));
         assert_eq!(
             labels,
             [
@@ -291,6 +322,10 @@ mod tests {
                 "triple (eu01)"
             ]
         );
+        fleet.rank_names();
+        let words = ids.map(|id| fleet.distinction(&fleet.entries[&id]).map(str::to_owned));
+        let words = words.each_ref().map(|word| word.as_deref().unwrap_or("–"));
+        assert_eq!(words, ["–", "eu01", "eu02", "p-1", "payments", "eu01"]);
         let gone = ClusterId::new("p-1", "eu02", "alone");
         assert_eq!(
             fleet.label(&gone),

@@ -18,6 +18,7 @@ texts! {
     no_clusters(scope) = "No clusters in {scope}. Select others with --project and --region.";
     one_project(name) = "project {name}";
     unknown_phases(count) = "? {count} unknown";
+    NOTHING_READ = "– clusters";
     matching(shown, clusters) = " {shown} of {clusters} ";
     range(first, last, all) = " clusters {first}–{last} of {all} ";
     FULL_LOG = " full log ";

@@ -7,7 +7,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::app::fleet::row::RowSource;
-use crate::app::fleet::view::FleetView;
+use crate::app::fleet::view::{FilterInput, FleetView};
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
 
@@ -28,7 +28,10 @@ const FILTER_LIMIT: usize = 200;
 pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
     let page = source.shared.metrics.page();
     match command {
-        Command::Filter => view.filter_before = Some(view.filter.clone()),
+        Command::Filter => {
+            let before = (view.filter.clone(), view.cursor.clone());
+            view.filter_input = Some(FilterInput { before, selected: !view.filter.is_empty() });
+        }
         Command::Mark => {
             if let Some(id) = view.cursor.clone()
                 && !view.marks.remove(&id)
@@ -80,32 +83,56 @@ pub fn filter_key(
 ) {
     let page = source.shared.metrics.page();
     match command {
-        Some(Command::Open) => view.filter_before = None,
+        Some(Command::Open) => {
+            view.filter_input = None;
+            // Who ends a filter has chosen what the cursor is on.
+            view.cursor_moved |= !view.filter.is_empty();
+        }
         Some(Command::Back) => {
-            if let Some(before) = view.filter_before.take() {
-                view.filter = before;
+            if let Some(input) = view.filter_input.take() {
+                (view.filter, view.cursor) = input.before;
+                view.select(source, page);
             }
         }
         _ => {
             let control = key.modifiers.contains(KeyModifiers::CONTROL);
-            let filter = &mut view.filter;
             match key.code {
-                KeyCode::Char('u') if control => filter.clear(),
-                KeyCode::Char('w') if control => {
-                    let kept = filter.trim_end().rfind(' ').map_or(0, |at| at + 1);
-                    filter.truncate(kept);
+                KeyCode::Char('u') if control => type_filter(view, source, |_| String::new()),
+                KeyCode::Char('w') if control => type_filter(view, source, |filter| {
+                    let words = filter.trim_end().rsplit_once(' ');
+                    words.map_or_else(String::new, |(kept, _)| format!("{kept} "))
+                }),
+                KeyCode::Char(c) if !control => {
+                    type_filter(view, source, |filter| format!("{filter}{c}"));
                 }
-                KeyCode::Char(c) if !control && filter.chars().count() < FILTER_LIMIT => {
-                    filter.push(c);
-                }
-                KeyCode::Backspace => {
+                KeyCode::Backspace => type_filter(view, source, |filter| {
+                    let mut filter = filter.to_owned();
                     filter.pop();
-                }
+                    filter
+                }),
                 KeyCode::Up => move_cursor(view, Command::Up, page),
                 KeyCode::Down => move_cursor(view, Command::Down, page),
-                _ => return,
+                KeyCode::Left | KeyCode::Right | KeyCode::Home | KeyCode::End => {
+                    if let Some(input) = &mut view.filter_input {
+                        input.selected = false;
+                    }
+                }
+                _ => {}
             }
         }
     }
-    view.select(source, page);
+}
+
+/// The text of the filter line changes: what is selected goes, and the cursor is on the best match.
+pub fn type_filter(
+    view: &mut FleetView,
+    source: RowSource<'_>,
+    change: impl FnOnce(&str) -> String,
+) {
+    let Some(input) = &mut view.filter_input else { return };
+    let selected = std::mem::take(&mut input.selected);
+    let typed = change(if selected { "" } else { &view.filter });
+    set_filter(view, source, typed.chars().take(FILTER_LIMIT).collect());
+    view.cursor = view.shown.first().cloned();
+    view.keep_cursor_visible(source.shared.metrics.page());
 }

@@ -10,12 +10,21 @@ use crate::domain::attention::Attention;
 use crate::domain::cluster::{ClusterId, ProjectId};
 use crate::domain::rotation::Phase;
 
+/// The filter line while it has the keyboard.
+#[derive(Debug, Clone)]
+pub struct FilterInput {
+    /// Filter and cursor before.
+    pub before: (String, Option<ClusterId>),
+    /// Whether the whole text is selected: what is typed replaces it.
+    pub selected: bool,
+}
+
 /// How the fleet is shown.
 #[derive(Debug, Clone)]
 pub struct FleetView {
     pub filter: String,
-    /// While the filter line has the keyboard: the filter before.
-    pub filter_before: Option<String>,
+    /// While the filter line has the keyboard.
+    pub filter_input: Option<FilterInput>,
     pub sort: &'static Column,
     pub reversed: bool,
     /// Ids of the columns to show; empty means all that fit.
@@ -69,7 +78,7 @@ impl FleetView {
     pub fn new(sort: &'static Column, columns: Vec<String>) -> Self {
         Self {
             filter: String::new(),
-            filter_before: None,
+            filter_input: None,
             sort,
             reversed: false,
             columns,
@@ -138,7 +147,7 @@ impl FleetView {
             (row, FilterRow { cluster, project: name, marked, stuck: row.is_held() })
         });
         let now = source.shared.now.wall;
-        let mut rows: Vec<(u8, SortValue<'_>, Row<'_>)> = Filter::parse(&self.filter)
+        let mut rows: Vec<(u32, SortValue<'_>, Row<'_>)> = Filter::parse(&self.filter)
             .matching(candidates, now)
             .into_iter()
             .map(|(rank, row)| (rank, (self.sort.sort)(&row), row))

@@ -48,8 +48,9 @@ pub const BINDINGS: &[Binding] = bindings! {
     "rotate", Command::Rotate, ON_CLUSTER, ["R"], "rotate", Some(20),
         "start or complete the rotation, whichever is due";
     "kubeconfig", Command::Kubeconfig, ON_CLUSTER, ["K"], "kubeconfig", Some(30), "issue a kubeconfig";
+    "submit", Command::Submit, &[Form], ["ctrl-o"], "issue", Some(15), "issue or save the kubeconfig, from any field";
     "filter", Command::Filter, &[Fleet], ["/"], "filter", Some(40),
-        "filter: text, phase:prepared, project:, region:, state:, age:>90d, stuck, marked";
+        "filter: text, ~fuzzy, !not, phase:prepared, project:, region:, state:, age:>90d, stuck, marked";
     "up", Command::Up, LISTS, ["up", "k"], "up", None, "move up";
     "down", Command::Down, LISTS, ["down", "j"], "down", None, "move down";
     "page-up", Command::PageUp, LISTS, ["pageup"], "page up", None, "move up one page";
@@ -61,7 +62,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "previous-field", Command::Previous, &[Dialog, Form], ["shift-tab"], "back", None, "previous field";
     "next-field", Command::Next, &[Dialog, Form], ["tab"], "next", Some(20), "next field";
     "left", Command::Left, &[Dialog, Form], ["left"], "left", None, "previous button or preset";
-    "right", Command::Right, &[Dialog, Form], ["right"], "preset", Some(40), "next button or preset";
+    "right", Command::Right, &[Dialog, Form], ["right"], "change", Some(40), "next button or preset";
     "field-up", Command::Up, &[Form], ["up"], "up", None, "previous choice or field";
     "field-down", Command::Down, &[Form], ["down"], "down", None, "next choice or field";
     "choose", Command::Mark, &[Form, Menu], ["space"], "toggle", Some(30), "select or toggle";
@@ -78,7 +79,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "preview", Command::Preview, &[Fleet], ["p"], "preview", None, "show or hide the preview";
     "activity", Command::Activity, ON_CLUSTER, ["A"], "activity", Some(75), "show the activity log";
     "wake-up", Command::WakeUp, ON_CLUSTER, ["W"], "wake up", Some(25), "wake up a hibernated cluster";
-    "reconcile", Command::Reconcile, ON_CLUSTER, ["C"], "reconcile", None, "reconcile the cluster with its configuration";
+    "reconcile", Command::Reconcile, ON_CLUSTER, ["C"], "reconcile", Some(20), "reconcile the cluster with its configuration";
     "watch", Command::Watch, ON_CLUSTER, ["w"], "watch", Some(65),
         "turn notifications about this cluster on or off: bell, desktop, window title";
     "events", Command::Events, &[Cluster], ["e"], "details", Some(46),

@@ -28,6 +28,8 @@ pub enum Command {
     /// Mark or unmark a cluster; choose in a form.
     Mark,
     MarkAll,
+    /// Press the acting button of a form, from any field.
+    Submit,
     Sort,
     Columns,
     Rotate,

@@ -223,6 +223,14 @@ impl KubeconfigForm {
         }
     }
 
+    /// Where Enter leads from a field: to the next one, and from the last to the button that acts, past Cancel.
+    pub fn after(&self, field: KubeconfigField) -> KubeconfigField {
+        match neighbour(&self.fields(), field, true) {
+            KubeconfigField::Cancel => KubeconfigField::Confirm,
+            next => next,
+        }
+    }
+
     /// Moves the focus to the next or the previous field.
     pub fn step_focus(&mut self, forward: bool) {
         self.focus = neighbour(&self.fields(), self.focus, forward);

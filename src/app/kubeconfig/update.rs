@@ -165,6 +165,11 @@ pub fn key(
     match &mut form.stage {
         KubeconfigFormStage::Editing if command == Some(Command::Open) && !pressed => {}
         KubeconfigFormStage::Editing if pressed => press(kubeconfig, fleet, cx),
+        KubeconfigFormStage::Editing if command == Some(Command::Submit) => {
+            if key.kind == KeyEventKind::Press && cx.shared.may_press(form.guard) {
+                confirm(kubeconfig, fleet, cx);
+            }
+        }
         KubeconfigFormStage::Editing => edit(kubeconfig, command, key, cx),
         KubeconfigFormStage::Asking { question, answer } => {
             let answers: Vec<usize> = (0..question.answers().len()).collect();
@@ -221,7 +226,7 @@ fn abandoned_text(request: RequestId, cx: &UpdateContext<'_>) -> String {
     }
 }
 
-/// Enter: presses buttons only; in a field it goes on to the next.
+/// Enter: presses buttons only; in a field it goes on, to the acting button at last.
 fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     match form.focus {
@@ -235,7 +240,7 @@ fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext
         | KubeconfigField::Destination
         | KubeconfigField::Path
         | KubeconfigField::Context
-        | KubeconfigField::MakeCurrent => form.step_focus(true),
+        | KubeconfigField::MakeCurrent => form.focus = form.after(form.focus),
     }
 }
 

@@ -18,9 +18,8 @@ texts! {
     and_more(text, count) = "{text} and {count} more";
     static_tokens_of_version(version) = "version {version} still issues them";
     STATIC_TOKENS_UNKNOWN_VERSION = "the version is unknown, so they may be in use";
-    STATIC_TOKENS_NEVER_ROTATED = "this cluster was never rotated, so they may be in use";
-    STATIC_TOKENS_NONE_FOUND = "none found on this machine; others cannot be checked from here";
-    STATIC_TOKENS_NOT_VISIBLE = "they cannot be checked from here";
+    STATIC_TOKENS_NONE_FOUND = "none found on this machine";
+    STATIC_TOKENS_NOT_VISIBLE = "this machine is not searched yet";
 
     NEVER_ROTATED_ALLOWED = "never rotated; ready to start";
     allowed(phase, step) = "phase {phase}; ready to {step}";
@@ -147,7 +146,6 @@ pub fn static_tokens(tokens: &StaticTokens) -> String {
         }
         StaticTokens::OldVersion(version) => static_tokens_of_version(version.as_str()),
         StaticTokens::UnknownVersion => STATIC_TOKENS_UNKNOWN_VERSION.to_owned(),
-        StaticTokens::NeverRotated => STATIC_TOKENS_NEVER_ROTATED.to_owned(),
         StaticTokens::Unlikely { searched: true } => STATIC_TOKENS_NONE_FOUND.to_owned(),
         StaticTokens::Unlikely { .. } => STATIC_TOKENS_NOT_VISIBLE.to_owned(),
     }

@@ -11,8 +11,10 @@ texts! {
     AWAIT_NODES = "wait for the nodes";
     wait_for(time) = "wait, {time} left";
     AWAIT_COMPLETION = "wait";
+    RENEW_KUBECONFIGS = "renew kubeconfig first";
     UPDATE_CLIENTS = "update clients, complete";
-    UNHEALTHY = "check: unhealthy";
+    UNHEALTHY = "unhealthy: see its nodes";
+    OVERDUE = "overdue";
     START_OVERDUE = "start: overdue";
     OVERDUE_LATER = "overdue, not possible now";
 
@@ -31,6 +33,7 @@ pub fn next_step(step: &NextStep) -> String {
         NextStep::UnknownPhase => UNKNOWN_PHASE.to_owned(),
         NextStep::AwaitNodes => AWAIT_NODES.to_owned(),
         NextStep::AwaitCompletion => AWAIT_COMPLETION.to_owned(),
+        NextStep::RenewKubeconfigs(_) => RENEW_KUBECONFIGS.to_owned(),
         NextStep::UpdateClients => UPDATE_CLIENTS.to_owned(),
         NextStep::CompleteLater(refusal) => refusal.to_string(),
         NextStep::InspectUnhealthy => UNHEALTHY.to_owned(),

@@ -55,7 +55,8 @@ texts! {
     static_tokens_stop(reason) = "Static tokens stop working now: {reason}.";
     STATIC_TOKENS_STOP = "Static tokens stop working now.";
     static_kubeconfigs_stop(reason) = "Kubeconfigs with a static token stop working now: {reason}.";
-    static_kubeconfigs_stop_quiet(note) = "Kubeconfigs with a static token stop working now ({note}).";
+    STATIC_TOKENS_QUIET = "Static tokens, if any, stop working.";
+    static_tokens_quiet(note) = "Static tokens, if any, stop working now ({note}).";
     BEFORE_START = "the start";
     old_credentials_stop(time) = "All credentials issued before {time} stop working.";
     old_authority_stops(time) =
@@ -83,6 +84,10 @@ texts! {
     START = "Start rotation";
     COMPLETE = "Complete rotation";
     gone_since(time) = "no longer listed since {time}";
+    next_renew(kubeconfigs) =
+        "renew {kubeconfigs} of yours that would BREAK, update other clients, then complete";
+    NEXT_UNHEALTHY = "the cluster is unhealthy: check its nodes, then reconcile it";
+    NEXT_START = "start a rotation; this cluster was never rotated";
     NEXT_UPDATE_CLIENTS = "update clients, then complete; old credentials work until then";
     next_wait_for_nodes(left) = "wait until all nodes are new{left}; old credentials work";
     NEXT_COMPLETING = "wait; SKE removes the old credentials";
@@ -97,6 +102,9 @@ texts! {
         "The connection broke before SKE answered. Checking whether {effect}, for up to {left} …";
     KEY_START = "start the rotation";
     KEY_COMPLETE = "complete the rotation";
+    KEY_ISSUE = "issue a kubeconfig";
+    KEY_NODES = "show the nodes";
+    KEY_RECONCILE = "reconcile the cluster";
     key_refused(key, action, reason) = "{key}  {action}: not now, {reason}";
     since(duration) = "  {duration} ago";
     for_duration(duration) = "  for {duration}";
@@ -117,6 +125,7 @@ texts! {
     ACCESS_NONE = "none issued by skeys";
     SENT = "sent; see below";
     UNDO_NOT_POSSIBLE = "cannot be undone";
+    NEVER_ROTATED = "never rotated";
     DUE_NEVER_ROTATED = "due: never rotated";
     AFTER_NODES = "after all nodes are new";
     PREPARING_STARTED = "preparing; started";

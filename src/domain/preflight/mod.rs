@@ -19,7 +19,7 @@ use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::{
     Credentials, FoundFile, KnownCredential, KubeconfigLocation, SignIn, Verdict,
 };
-use crate::domain::rotation::{Phase, Step};
+use crate::domain::rotation::Step;
 use crate::domain::snapshot::ClusterSnapshot;
 
 /// What this machine knows beside the cluster itself.
@@ -52,8 +52,7 @@ pub enum StaticTokens {
     /// The version still issues them.
     OldVersion(KubernetesVersion),
     UnknownVersion,
-    NeverRotated,
-    /// No evidence of any; whether this machine was searched.
+    /// The version issues none and none was found; whether this machine was searched.
     Unlikely {
         searched: bool,
     },
@@ -73,8 +72,6 @@ impl StaticTokens {
             Self::UnknownVersion
         } else if cluster.version.may_have_static_tokens() {
             Self::OldVersion(cluster.version.clone())
-        } else if cluster.rotation.phase == Phase::Never {
-            Self::NeverRotated
         } else {
             Self::Unlikely { searched: evidence.files.is_some() }
         }

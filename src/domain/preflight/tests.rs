@@ -37,7 +37,7 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     let old = KubernetesVersion::new("1.26.4");
     for (cluster, expected) in [
         (&resting, StaticTokens::Unlikely { searched: true }),
-        (&cluster(Phase::Never), StaticTokens::NeverRotated),
+        (&cluster(Phase::Never), StaticTokens::Unlikely { searched: true }),
         (&of_version("1.26.4"), StaticTokens::OldVersion(old)),
         (&of_version("next"), StaticTokens::UnknownVersion),
     ] {

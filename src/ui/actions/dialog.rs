@@ -16,11 +16,10 @@ use crate::app::actions::text;
 use crate::app::screen::{Clickable, Metrics};
 use crate::app::state::State;
 use crate::domain::action::Action;
-use crate::domain::text::clean;
 use crate::ui::text::{cells, cut_spans, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, open};
+use crate::ui::widgets::dialog::{columns, open, place};
 
 const MOST: u16 = 66;
 
@@ -40,12 +39,12 @@ pub fn draw(
         Action::Reconcile => text::RECONCILE,
         Action::Rotate(_) | Action::Issue => text::ONE_REQUEST,
     };
-    let project = clean(state.fleet.project_name(id.project()));
-    let place = vec![
+    let project = state.fleet.project_name(id.project());
+    let subject = vec![
         theme.part(id.name.as_str().to_owned(), Role::Title),
-        Span::raw(format!(" · {project} · {}", id.region())),
+        Span::raw(place(id, project, columns)),
     ];
-    let mut lines = vec![Line::from(cut_spans(place, columns))];
+    let mut lines = vec![Line::from(cut_spans(subject, columns))];
     let roomy = area.height >= 12;
     if roomy {
         lines.push(Line::default());

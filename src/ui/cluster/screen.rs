@@ -20,6 +20,7 @@ use crate::app::fleet::state::Entry;
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
 use crate::domain::age::{long, since};
+use crate::domain::attention::NextStep;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{cut_middle, width};
@@ -124,11 +125,10 @@ fn draw_head(
 ) {
     let columns = usize::from(area.width);
     let project = cut_middle(state.fleet.project_name(id.project()), 20);
-    let name = id.name.as_str();
     let mut left = if columns >= 70 {
-        header::path(theme, &["FLEET", &project, name])
+        header::path(theme, &["FLEET", &project, id.name.as_str()])
     } else {
-        vec![Span::raw(" "), theme.part(name.to_owned(), Role::Title)]
+        vec![Span::raw(" "), theme.part(state.fleet.label(id), Role::Title)]
     };
     if state.shared.settings.is_protected(&id.name) {
         left.push(theme.part("  PROTECTED", Role::Title));
@@ -215,7 +215,7 @@ fn rotation_lines(
     // While nodes are replaced there is nothing to do; the key follows at the end.
     let rolls = entry.cluster.rotation.phase == Phase::Preparing;
     if !rolls {
-        sentences::key_line(entry, state, theme, 4, &mut facts);
+        sentences::key_lines(entry, state, theme, 4, &mut facts);
     }
     if roomy {
         facts.blank();
@@ -233,14 +233,15 @@ fn rotation_lines(
     sentences::problems(sentences::other_problems(entry, state, &next), "SKE reports", &mut known);
     if rolls {
         known.blank();
-        sentences::key_line(entry, state, theme, 0, &mut known);
+        sentences::key_lines(entry, state, theme, 0, &mut known);
     }
     let mut known = known.into_lines();
     if lines.len() + known.len() + 6 <= rows {
         known.push(Line::default());
         known.extend(overview::accesses(entry, state, theme, columns.saturating_sub(indent)));
     }
-    if lines.len() + known.len() + 4 <= rows && entry.gone.is_none() {
+    let is_unhealthy = state.row(entry).next_step() == Some(NextStep::InspectUnhealthy);
+    if lines.len() + known.len() + 4 <= rows && entry.gone.is_none() && !is_unhealthy {
         known.push(Line::default());
         known.extend(advice(entry, theme, columns.saturating_sub(indent)));
     }
@@ -254,6 +255,9 @@ fn rotation_lines(
 /// Advice for the current phase.
 fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let text = match entry.cluster.rotation.phase {
+        Phase::Never | Phase::Completed if entry.cluster.version.may_have_static_tokens() => {
+            text::ADVICE_START_OLD_VERSION
+        }
         Phase::Never | Phase::Completed => text::ADVICE_START,
         Phase::Preparing | Phase::Prepared => text::ADVICE_PREPARED,
         Phase::Completing => text::ADVICE_COMPLETING,

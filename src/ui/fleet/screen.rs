@@ -224,7 +224,11 @@ fn counts(
     let gap = || (vec![Span::raw(if numbers { "   " } else { " " })], None);
     let mut parts = vec![(vec![Span::raw(" ")], None)];
     if numbers {
-        let all = plural(state.view.counts.all, "cluster", "clusters");
+        let all = if state.fleet.is_loading() {
+            text::NOTHING_READ.to_owned()
+        } else {
+            plural(state.view.counts.all, "cluster", "clusters")
+        };
         parts.push((vec![theme.part(all, Role::Title)], None));
         parts.push(gap());
     }
@@ -234,6 +238,7 @@ fn counts(
         if numbers {
             item.push(theme.span(format!("{} ", index + 1), Tone::Dim));
         }
+        let count = if state.fleet.is_loading() { "–".to_owned() } else { count.to_string() };
         let text = if words {
             format!("{} {count} {word}", sign.text)
         } else {
@@ -406,7 +411,13 @@ fn bottom(state: &State, theme: Theme, rows: u16) -> Vec<Span<'static>> {
         Span::raw(" "),
         theme.span(sign.text, sign.tone),
         Span::raw(" "),
-        theme.part(entry.cluster.id.name.as_str().to_owned(), Role::Title),
+        theme.part(
+            match entry.has_namesake {
+                true => state.fleet.label(&entry.cluster.id),
+                false => entry.cluster.id.name.to_string(),
+            },
+            Role::Title,
+        ),
         Span::raw("  "),
         theme.span(next.with_lead(), next.tone),
     ]

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::cell::Tone;
-use crate::app::fleet::columns::{Column, glyph, new_nodes};
+use crate::app::fleet::columns::{Column, glyph, new_nodes, overdue};
 use crate::app::fleet::state::Entry;
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
@@ -169,7 +169,11 @@ fn row(
     };
     let row = state.row(entry);
     let sign = glyph(&row);
-    let has_roll = layout.iter().any(|(column, _)| column.id == "roll");
+    let shows = |id: &str| layout.iter().any(|(column, _)| column.id == id);
+    let (has_roll, has_next) = (shows("roll"), shows("next"));
+    // Where its place is not shown, a name says itself which of several clusters it is.
+    let distinction =
+        if shows("project") && shows("region") { None } else { state.fleet.distinction(entry) };
     let gap = gap(columns);
     let mut spans = vec![
         theme.part(if selected { "▌" } else { " " }, Role::Accent),
@@ -179,13 +183,16 @@ fn row(
     ];
     for (column, wide) in layout {
         let value = match column.id {
-            // Where there is no room for the roll, its figure says more than the word for its phase.
-            "phase" if !has_roll => new_nodes(&row),
+            // Where there is no room for the roll, its figure says more than the word for its phase; and where there is
+            // none for the next step, that it is overdue.
+            "phase" if !has_roll => new_nodes(&row).or_else(|| overdue(&row)),
+            "roll" if !has_next => overdue(&row),
             _ => None,
         };
         let value = value.unwrap_or_else(|| (column.cell)(&row, *wide));
         let text = match column.id {
-            "name" | "project" | "region" => cut_middle(&value.text, *wide),
+            "name" => distinct_name(&value.text, distinction, *wide),
+            "project" | "region" => cut_middle(&value.text, *wide),
             _ => value.text,
         };
         let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
@@ -199,4 +206,12 @@ fn row(
     spans.pop();
     let line = spread(spans, Vec::new(), columns);
     if selected { line.patch_style(theme.role(Role::Selected)) } else { line }
+}
+
+/// The name, and behind it what tells it apart.
+fn distinct_name(name: &str, distinction: Option<&str>, wide: usize) -> String {
+    let Some(distinction) = distinction else { return cut_middle(name, wide) };
+    let distinction = cut_middle(distinction, wide / 2);
+    let room = wide.saturating_sub(width(&distinction) + 1);
+    format!("{}·{distinction}", cut_middle(name, room))
 }

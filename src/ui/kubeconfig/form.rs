@@ -32,7 +32,7 @@ use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::text::{blanks, cells, cut_spans, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, failure, field, marked, open};
+use crate::ui::widgets::dialog::{columns, failure, field, marked, open, place};
 
 /// Columns that the form takes at most.
 const MOST: u16 = 84;
@@ -78,12 +78,12 @@ pub fn draw(
     }
     top.truncate(room.saturating_sub(bottom.len()));
     let lines: Vec<Line<'static>> = top.into_iter().chain(bottom).collect();
-    let place = format!(
-        "{} · {} · {}",
-        form.cluster.id.name,
-        cut_middle(&clean(&form.project), 20),
-        form.cluster.id.region()
-    );
+    let id = &form.cluster.id;
+    let room = usize::from(area.width.min(MOST)).saturating_sub(width(text::TITLE) + 8);
+    let mut place = format!("{}{}", id.name, place(id, &form.project, room));
+    if width(&place) > room {
+        place = cut_middle(&state.fleet.label(id), room);
+    }
     let rows = lines.len() + button_rows;
     let inner = open(theme, frame, area, (MOST, rows), text::TITLE, &place);
     let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));

@@ -33,7 +33,7 @@ use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::text::{cells, cut_spans, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, failure, field, marked, open};
+use crate::ui::widgets::dialog::{columns, failure, field, marked, open, place};
 
 /// Columns that the dialog takes at most.
 const MOST: u16 = 78;
@@ -179,8 +179,7 @@ fn facts(theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Ve
     let label = |text: &str| theme.part(text.to_owned(), Role::Label);
     let name = theme.part(id.name.as_str().to_owned(), Role::Title);
     if level >= 2 || columns < 60 {
-        let spans =
-            vec![name, Span::raw(format!(" · {} · {}", clean(&dialog.project), id.region()))];
+        let spans = vec![name, Span::raw(place(id, &dialog.project, columns))];
         return vec![Line::from(cut_spans(spans, columns))];
     }
     let first = vec![
@@ -219,11 +218,12 @@ fn effects(
             let with_why = text::static_tokens_stop(&why);
             let text = match (short, tokens.are_likely()) {
                 (true, true) if width(&with_why) <= columns => with_why,
-                (true, _) => text::STATIC_TOKENS_STOP.to_owned(),
+                (true, true) => text::STATIC_TOKENS_STOP.to_owned(),
+                (true, false) => text::STATIC_TOKENS_QUIET.to_owned(),
                 (false, true) => text::static_kubeconfigs_stop(&why),
-                (false, false) => text::static_kubeconfigs_stop_quiet(&why),
+                (false, false) => text::static_tokens_quiet(&why),
             };
-            texts.push((text, if tokens.are_likely() { Tone::Bad } else { Tone::Warn }));
+            texts.push((text, if tokens.are_likely() { Tone::Bad } else { Tone::Dim }));
             texts = end_of_start(texts, short);
         }
         Step::Complete => {

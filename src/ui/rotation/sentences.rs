@@ -4,6 +4,7 @@ use ratatui::text::Span;
 
 use crate::app::availability::can_act;
 use crate::app::cell::Tone;
+use crate::app::cluster::tabs::Tab;
 use crate::app::fleet::columns::phase_glyph;
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::Command;
@@ -13,7 +14,7 @@ use crate::app::rotation::{step_text, text};
 use crate::app::state::State;
 use crate::domain::action::Action;
 use crate::domain::age::{long, since};
-use crate::domain::attention::{NextStep, next_step, stuck};
+use crate::domain::attention::{NextStep, stuck};
 use crate::domain::cluster::ReportedError;
 use crate::domain::roll::start_steps::{StartStepName, StartStepState};
 use crate::domain::rotation::{Phase, Step};
@@ -70,8 +71,11 @@ pub fn next(entry: &Entry, state: &State) -> Next {
         return Next::new("problem", problem.to_string(), Tone::Warn);
     }
     let age = cluster.credentials_born().map(|born| long(since(born, now)));
-    let overdue_after = state.shared.settings.overdue_after.limit(&cluster.id);
-    match (&cluster.rotation.phase, next_step(cluster, now, overdue_after)) {
+    match (&cluster.rotation.phase, state.row(entry).next_step()) {
+        (_, Some(NextStep::RenewKubeconfigs(count))) => {
+            let text = text::next_renew(plural(count, "kubeconfig", "kubeconfigs"));
+            Next::new("next", text, Tone::Attention)
+        }
         (_, Some(NextStep::UpdateClients)) => {
             Next::new("next", text::NEXT_UPDATE_CLIENTS, Tone::Attention)
         }
@@ -82,8 +86,7 @@ pub fn next(entry: &Entry, state: &State) -> Next {
         }
         (Phase::Completing, _) => Next::new("next", text::NEXT_COMPLETING, Tone::Busy),
         (_, Some(NextStep::Start)) => {
-            let age = age.unwrap_or_default();
-            let text = text::next_start(&age);
+            let text = age.map_or_else(|| text::NEXT_START.to_owned(), text::next_start);
             Next::new("next", text, Tone::Warn)
         }
         (Phase::Unknown(text), _) => {
@@ -92,6 +95,9 @@ pub fn next(entry: &Entry, state: &State) -> Next {
                 text => text::next_unknown_phase(text),
             };
             Next::new("next", text, Tone::Warn)
+        }
+        (_, Some(NextStep::InspectUnhealthy)) => {
+            Next::new("next", text::NEXT_UNHEALTHY, Tone::Warn)
         }
         (_, Some(step)) => Next::new("next", step_text::next_step(&step), Tone::Warn),
         (_, None) => {
@@ -125,25 +131,43 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
     }
 }
 
-/// The key of the step that is due; dimmed with its reason when it cannot be done now.
-pub fn key_line(entry: &Entry, state: &State, theme: Theme, indent: usize, facts: &mut Facts) {
-    let Some(step) = state.due_step() else { return };
+/// The keys of what is next, in the order in which it is done; dimmed with its reason what cannot be done now.
+pub fn key_lines(entry: &Entry, state: &State, theme: Theme, indent: usize, facts: &mut Facts) {
     if entry.gone.is_some() {
         return;
     }
-    let words = match step {
-        Step::Start => text::KEY_START,
-        Step::Complete => text::KEY_COMPLETE,
+    let issue = (Command::Kubeconfig, text::KEY_ISSUE, Some(Action::Issue));
+    let rotate = match entry.cluster.rotation.phase.due_step() {
+        Some(step @ Step::Start) => {
+            Some((Command::Rotate, text::KEY_START, Some(Action::Rotate(step))))
+        }
+        Some(step @ Step::Complete) => {
+            Some((Command::Rotate, text::KEY_COMPLETE, Some(Action::Rotate(step))))
+        }
+        None => None,
     };
-    let key = key_of(state, theme, Command::Rotate);
-    match can_act(state, entry, Action::Rotate(step)) {
-        Ok(()) => facts.line(vec![
-            blanks(indent),
-            theme.part(format!("{key}  "), Role::Accent),
-            Span::raw(words),
-        ]),
-        Err(reason) => facts.sentence(&text::key_refused(&key, words, &reason), Tone::Dim, indent),
+    let keys = match state.row(entry).next_step() {
+        Some(NextStep::RenewKubeconfigs(_)) => [Some(issue), rotate],
+        Some(NextStep::InspectUnhealthy) => [
+            Some((Command::Number(Tab::Nodes.number()), text::KEY_NODES, None)),
+            Some((Command::Reconcile, text::KEY_RECONCILE, Some(Action::Reconcile))),
+        ],
+        _ => [rotate, None],
     };
+    for (command, words, action) in keys.into_iter().flatten() {
+        let key = key_of(state, theme, command);
+        let possible = action.map_or(Ok(()), |action| can_act(state, entry, action));
+        match possible {
+            Ok(()) => facts.line(vec![
+                blanks(indent),
+                theme.part(format!("{key}  "), Role::Accent),
+                Span::raw(words),
+            ]),
+            Err(reason) => {
+                facts.sentence(&text::key_refused(&key, words, &reason), Tone::Dim, indent)
+            }
+        };
+    }
 }
 
 /// How far the nodes are, phase and times; what matters most comes first.

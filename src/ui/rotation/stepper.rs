@@ -12,6 +12,7 @@ use crate::app::fleet::state::Entry;
 use crate::app::rotation::text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
+use crate::domain::attention::NextStep;
 use crate::domain::credential::{Access, Verdict};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{plural, width};
@@ -43,6 +44,7 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let pending = state.rotation.pending.get(&entry.cluster.id).map(|pending| pending.step);
     let marks = match (phase, pending) {
         (Phase::Unknown(_), _) => [StepMark::Unknown; 4],
+        (Phase::Never, None) if !is_due(entry, state) => [StepMark::Later; 4],
         (Phase::Never, _) | (Phase::Completed, Some(Step::Start)) => {
             [StepMark::Later, StepMark::Now, StepMark::Later, StepMark::Later]
         }
@@ -53,10 +55,15 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
         (Phase::Prepared, None) => [StepMark::Done, StepMark::Done, StepMark::Now, StepMark::Later],
         (Phase::Completed, _) => [StepMark::Done; 4],
     };
-    let [_, start, clients, complete] = marks;
-    // Access does not come with the phase: it is there as long as a kubeconfig works.
+    let [first, start, clients, complete] = marks;
     let (access, text, tone) = access_words(entry, state);
-    let access = if matches!(phase, Phase::Unknown(_)) { StepMark::Unknown } else { access };
+    // Access does not come with the phase. What was there at the start stays done; what breaks then is for step 3.
+    let was_there = start == StepMark::Done && !matches!(access, StepMark::Unknown);
+    let access = match first {
+        StepMark::Unknown => StepMark::Unknown,
+        _ if complete == StepMark::Done || (was_there && has_any(entry, state)) => StepMark::Done,
+        _ => access,
+    };
     let [start_words, client_words, complete_words] = words(entry, state, pending);
     let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
     [
@@ -77,6 +84,15 @@ pub fn is_unclear(entry: &Entry, state: &State) -> bool {
     has(entry, state, Verdict::CannotTell)
 }
 
+fn is_due(entry: &Entry, state: &State) -> bool {
+    let next = state.row(entry).next_step();
+    matches!(next, Some(NextStep::Start | NextStep::StartLater))
+}
+
+fn has_any(entry: &Entry, state: &State) -> bool {
+    !state.credentials.verdicts(&entry.cluster, state.server_now()).is_empty()
+}
+
 fn has(entry: &Entry, state: &State, wanted: Verdict) -> bool {
     let judged = state.credentials.verdicts(&entry.cluster, state.server_now());
     judged.iter().any(|(_, verdict)| *verdict == wanted)
@@ -86,7 +102,7 @@ fn access_words(entry: &Entry, state: &State) -> (StepMark, String, Tone) {
     let now = state.server_now();
     match own_access(entry, state) {
         Some((_, Verdict::BreaksOnComplete)) => {
-            (StepMark::Later, text::ACCESS_OLD.to_owned(), Tone::Warn)
+            (StepMark::Done, text::ACCESS_OLD.to_owned(), Tone::Dim)
         }
         Some((Access { expires: Some(at), .. }, _)) => {
             (StepMark::Done, text::access_expires(long(since(now, *at))), Tone::Dim)
@@ -97,6 +113,10 @@ fn access_words(entry: &Entry, state: &State) -> (StepMark, String, Tone) {
         }
         None if has(entry, state, Verdict::Dead) => {
             (StepMark::Later, text::ACCESS_DEAD.to_owned(), Tone::Warn)
+        }
+        // A completed rotation needed none.
+        None if entry.cluster.rotation.phase == Phase::Completed => {
+            (StepMark::Later, String::new(), Tone::Dim)
         }
         None => (StepMark::Later, text::ACCESS_NONE.to_owned(), Tone::Plain),
     }
@@ -119,7 +139,11 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
     }
     match &rotation.phase {
         Phase::Never => [
-            (text::DUE_NEVER_ROTATED.to_owned(), Tone::Plain),
+            if is_due(entry, state) {
+                (text::DUE_NEVER_ROTATED.to_owned(), Tone::Warn)
+            } else {
+                dim(text::NEVER_ROTATED.to_owned())
+            },
             dim(text::AFTER_NODES.to_owned()),
             dim(text::UNDO_NOT_POSSIBLE.to_owned()),
         ],
@@ -150,11 +174,11 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
 }
 
 fn clients_words(entry: &Entry, state: &State) -> String {
-    let known = state.known_credentials(&entry.cluster);
-    let breaking = known.iter().filter(|known| known.verdict == Verdict::BreaksOnComplete).count();
-    match breaking {
-        0 => text::DUE_YOURS.to_owned(),
-        count => text::due_breaking(plural(count, "kubeconfig", "kubeconfigs")),
+    match state.row(entry).next_step() {
+        Some(NextStep::RenewKubeconfigs(count)) => {
+            text::due_breaking(plural(count, "kubeconfig", "kubeconfigs"))
+        }
+        _ => text::DUE_YOURS.to_owned(),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::app::checklist::state::{
 use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
+use crate::app::fleet::view::FilterInput;
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, KeyContext};
 use crate::app::kubeconfig::destination::Destination;
@@ -39,7 +40,7 @@ use crate::app::update::update;
 use crate::domain::action::Action;
 use crate::domain::age::DisplayZone;
 use crate::domain::checklist::ChecklistConflict;
-use crate::domain::cluster::Region;
+use crate::domain::cluster::{ClusterState, Region};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
@@ -183,7 +184,8 @@ fn fleet_without_rows() {
     arrange(&mut filtered);
     snapshot_at("fleet_filtered_out", &filtered, 80, 24);
     filtered.view.filter = "phase:prepared".into();
-    filtered.view.filter_before = Some(String::new());
+    filtered.view.filter_input =
+        Some(FilterInput { before: (String::new(), None), selected: false });
     arrange(&mut filtered);
     snapshot_at("fleet_filtering", &filtered, 80, 24);
 }
@@ -297,6 +299,10 @@ fn checklist_dialogs(state: &State) -> [(&'static str, ChecklistDialog); 3] {
 fn cluster_tabs() {
     snapshot("overview", &opened("shop-prod", Tab::Overview));
     snapshot("rotation_prepared", &opened("shop-prod", Tab::Rotation));
+    let mut unhealthy = opened("web-stage", Tab::Rotation);
+    let web = id(&unhealthy, "web-stage");
+    unhealthy.fleet.entries.get_mut(&web).unwrap().cluster.state = ClusterState::Unhealthy;
+    snapshot("rotation_unhealthy", &unhealthy);
     snapshot("rotation_stuck", &opened("pay-prod", Tab::Rotation));
     snapshot("credentials", &with_credentials("shop-prod"));
     let mut second = with_credentials("shop-prod");

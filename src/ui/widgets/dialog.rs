@@ -7,8 +7,9 @@ use ratatui::widgets::Clear;
 use tui_input::Input;
 
 use crate::app::cell::Tone;
+use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
-use crate::domain::text::{clean, width};
+use crate::domain::text::{clean, cut_middle, width};
 use crate::ui::text::{blanks, wrap};
 use crate::ui::theme::{Role, Theme};
 
@@ -58,6 +59,13 @@ pub fn open(
     frame.render_widget(block, place);
     let pad = padding(area);
     Rect { x: inner.x + pad, width: inner.width.saturating_sub(pad * 2), ..inner }
+}
+
+/// Where a cluster is, to be said behind its name: the project is cut so that the region stays.
+pub fn place(id: &ClusterId, project: &str, columns: usize) -> String {
+    let used = width(id.name.as_str()) + width(id.region().as_str()) + 6;
+    let project = cut_middle(&clean(project), columns.saturating_sub(used).clamp(5, 20));
+    format!(" · {project} · {}", id.region())
 }
 
 /// A title in the heavy border, at its left or right end.

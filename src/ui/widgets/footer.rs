@@ -13,12 +13,13 @@ use crate::app::availability::can;
 use crate::app::cell::Tone;
 use crate::app::fleet::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
-use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigFormStage};
+use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigForm, KubeconfigFormStage};
 use crate::app::menus::state::MenuItems;
 use crate::app::rotation::dialog::Focus;
 use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::text;
+use crate::domain::attention::NextStep;
 use crate::domain::text::{clean, width};
 use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
@@ -53,7 +54,7 @@ pub fn rows(state: &State, area: Rect) -> u16 {
     }
     let columns = usize::from(area.width.saturating_sub(4));
     let lines = match (state.notices.errors.front(), &state.notices.toast) {
-        _ if state.view.filter_before.is_some() => 1,
+        _ if state.view.filter_input.is_some() => 1,
         (Some(error), _) => {
             // One more for the words that say what to do with it.
             wrap_to(&error_text(error), columns, 4).len() + usize::from(area.width < 60)
@@ -77,7 +78,7 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, bott
     let mut lines = message_lines(state, theme, columns, usize::from(area.height), bottom.spans);
     let one_line = area.height < 2;
     let something_said = state.notices.toast.is_some() || !state.notices.errors.is_empty();
-    if one_line && (something_said || state.view.filter_before.is_some()) {
+    if one_line && (something_said || state.view.filter_input.is_some()) {
         lines.truncate(1);
     } else {
         lines.truncate(usize::from(area.height.saturating_sub(1)));
@@ -93,7 +94,7 @@ fn message_lines(
     rows: usize,
     status: Vec<Span<'static>>,
 ) -> Vec<Line<'static>> {
-    if state.view.filter_before.is_some() {
+    if state.view.filter_input.is_some() {
         return vec![filter_line(state, theme, columns)];
     }
     if let Some(error) = state.notices.errors.front() {
@@ -101,6 +102,9 @@ fn message_lines(
         let more = if more == 0 { String::new() } else { text::more_errors(more) };
         let (back, copy) =
             (key_of(state, theme, Command::Back), key_of(state, theme, Command::Copy));
+        // A filter is cleared before.
+        let clears = state.screen == Screen::Fleet && !state.view.filter.is_empty();
+        let back = if clears { format!("{back} {back}") } else { back };
         let hint = text::error_hint(&more, &back, &copy);
         let hint = vec![theme.span(hint, Tone::Dim)];
         let mut texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
@@ -133,11 +137,10 @@ fn message_lines(
 
 fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
     let shown = format!("{} of {} ", state.view.shown.len(), state.fleet.entries.len());
-    let mut left = vec![
-        theme.part(" / ", Role::Accent),
-        Span::raw(clean(&state.view.filter)),
-        theme.part("▏", Role::Accent),
-    ];
+    let filter = clean(&state.view.filter);
+    let selected = state.view.filter_input.as_ref().is_some_and(|input| input.selected);
+    let filter = if selected { theme.part(filter, Role::Focus) } else { Span::raw(filter) };
+    let mut left = vec![theme.part(" / ", Role::Accent), filter, theme.part("▏", Role::Accent)];
     if state.view.shown.is_empty() && !state.fleet.entries.is_empty() {
         let problems = problems(&state.view.filter).join("; ");
         left.push(theme.span(format!("  {}", clean(&problems)), Tone::Warn));
@@ -170,10 +173,12 @@ fn hint_line(
 /// The hints that fit: the first ones, and always the way back and the help if there are such.
 fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'static>> {
     let context = state.context();
+    let next = state.next_step();
     let mut possible: Vec<(u8, &Binding)> = BINDINGS
         .iter()
         .filter(|binding| binding.contexts.contains(&context))
         .filter_map(|binding| binding.hint.map(|hint| (hint, binding)))
+        .filter_map(|(hint, binding)| Some((place(binding.command, hint, next.as_ref())?, binding)))
         .filter(|(_, binding)| {
             // What a phase forbids stays where it is; chosen, it says why.
             let stays = matches!(binding.command, Command::Rotate | Command::Kubeconfig)
@@ -216,14 +221,22 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
     spans
 }
 
+/// Its place among the hints, by what is next; `None` for what is not offered then.
+fn place(command: Command, hint: u8, next: Option<&NextStep>) -> Option<u8> {
+    let is_unhealthy = matches!(next, Some(NextStep::InspectUnhealthy));
+    match (command, next) {
+        (Command::Rotate, Some(NextStep::InspectUnhealthy)) => None,
+        (Command::Reconcile, _) => is_unhealthy.then_some(hint),
+        (Command::Kubeconfig, Some(NextStep::RenewKubeconfigs(_))) => Some(15),
+        _ => Some(hint),
+    }
+}
+
 fn works(state: &State, context: KeyContext, command: Command) -> bool {
     match (context, command) {
         // Tab and the arrows do the same between buttons.
         (KeyContext::Dialog, Command::Right) => false,
         (KeyContext::Dialog, Command::Copy) => state.rotation.dialog.is_some(),
-        (KeyContext::Form, Command::Open) => !state.kubeconfig.form.as_ref().is_some_and(|form| {
-            matches!(form.stage, KubeconfigFormStage::Issuing(_) | KubeconfigFormStage::Saving(_))
-        }),
         // Both keys do the same in a menu: the fitting one is named.
         (KeyContext::Menu, Command::Mark) => ticks(state),
         (KeyContext::Menu, Command::Open) => !ticks(state),
@@ -235,9 +248,28 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
             | KeyContext::Form
             | KeyContext::Dialog,
             Command::Back,
-        )
-        | (KeyContext::Form, Command::Mark) => true,
+        ) => true,
+        (KeyContext::Form, command) => {
+            state.kubeconfig.form.as_ref().is_some_and(|form| works_in_form(form, command))
+        }
         _ => can(state, command).is_ok(),
+    }
+}
+
+/// Whether a key does something in the field of the form that has the focus.
+fn works_in_form(form: &KubeconfigForm, command: Command) -> bool {
+    let chooses = matches!(form.focus, KubeconfigField::Kind | KubeconfigField::Destination)
+        || (form.focus == KubeconfigField::Lifetime && form.issued.is_none());
+    match (&form.stage, command) {
+        (KubeconfigFormStage::Issuing(_) | KubeconfigFormStage::Saving(_), _) => false,
+        (KubeconfigFormStage::Editing, Command::Submit) => form.focus != KubeconfigField::Confirm,
+        (KubeconfigFormStage::Editing, Command::Mark) => {
+            form.focus == KubeconfigField::MakeCurrent && !form.becomes_current()
+        }
+        (KubeconfigFormStage::Editing, Command::Right) => chooses,
+        (_, Command::Submit | Command::Mark | Command::Right) => false,
+        (KubeconfigFormStage::Failed(_), Command::Next) => false,
+        _ => true,
     }
 }
 
@@ -287,13 +319,29 @@ fn press_label(state: &State) -> Option<&'static str> {
         (KubeconfigFormStage::Asking { .. }, _) | (_, KubeconfigField::Cancel) => {
             text::PRESS_CANCEL
         }
-        (_, KubeconfigField::Confirm) if form.issued.is_some() => text::PRESS_SAVE,
-        (_, KubeconfigField::Confirm) => text::PRESS_ISSUE,
-        _ => text::PRESS_NEXT_FIELD,
+        (_, KubeconfigField::Confirm) => submit_label(form),
+        (_, field) => match form.after(field) {
+            KubeconfigField::Confirm if form.issued.is_some() => text::PRESS_TO_SAVE,
+            KubeconfigField::Confirm => text::PRESS_TO_ISSUE,
+            KubeconfigField::Kind
+            | KubeconfigField::Lifetime
+            | KubeconfigField::Destination
+            | KubeconfigField::Path
+            | KubeconfigField::Context
+            | KubeconfigField::MakeCurrent
+            | KubeconfigField::Cancel => text::PRESS_NEXT_FIELD,
+        },
     })
 }
 
+fn submit_label(form: &KubeconfigForm) -> &'static str {
+    if form.issued.is_some() { text::PRESS_SAVE } else { text::PRESS_ISSUE }
+}
+
 fn label(state: &State, binding: &Binding) -> String {
+    if let (Command::Submit, Some(form)) = (binding.command, &state.kubeconfig.form) {
+        return submit_label(form).to_owned();
+    }
     if let Some(menu) = &state.menu
         && state.context() == KeyContext::Menu
         && let Some(label) = menu_label(&menu.items, binding.command)
@@ -318,12 +366,12 @@ fn label(state: &State, binding: &Binding) -> String {
         }
         (Command::Back, _) if state.context() == KeyContext::Help => "close".to_owned(),
         (Command::Back, Screen::Fleet) if !state.is_covered() => {
-            if !state.notices.errors.is_empty() {
-                "dismiss".to_owned()
-            } else if state.view.filter.is_empty() || state.view.filter_before.is_some() {
-                binding.label.to_owned()
-            } else {
+            if !state.view.filter.is_empty() && state.view.filter_input.is_none() {
                 text::CLEAR_FILTER.to_owned()
+            } else if !state.notices.errors.is_empty() {
+                "dismiss".to_owned()
+            } else {
+                binding.label.to_owned()
             }
         }
         _ => binding.label.to_owned(),

@@ -1,0 +1,229 @@
+//! What the screens offer: the filter, the next step, the form, and where keys lead.
+
+use crossterm::event::Event;
+use skeys::testing::app::settings::ObservationScope;
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+
+use crate::simulated_cluster::observing;
+use crate::support::{Journey, Setting};
+
+const PROJECT: &str = "regions = [\"eu01\", \"eu02\"]\n[[projects]]\n\
+    id = \"5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21\"\nname = \"shop\"\n";
+
+/// Clusters of one project, each by the lines of its table.
+fn scene(clusters: &[&str]) -> String {
+    let tables = clusters.iter().map(|lines| format!("[[projects.clusters]]\n{lines}\n"));
+    tables.fold(PROJECT.to_owned(), |scene, table| scene + &table)
+}
+
+async fn begin(clusters: &[&str]) -> Journey {
+    Journey::with(Setting { scene: scene(clusters), ..Setting::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_filter_is_typed_the_cursor_is_on_the_best_match() {
+    let mut journey = begin(&[
+        "name = \"iamedia\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"",
+        "name = \"media-enc\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"",
+        "name = \"iam\"\ninitiated_ago = \"9d\"\ncompleted_ago = \"8d\"",
+    ])
+    .await;
+    // What the cursor is on still matches, and another cluster matches better.
+    journey.press("/media-enc<enter>/iamedia<backspace><backspace><backspace><backspace>").await;
+    journey.shows("2 of 3");
+    journey.press("<enter>K").await;
+    journey.shows("━ iam · shop · eu01");
+    journey.press("<esc>").await;
+    // The old text is selected: typing replaces it, and Esc brings it and the cursor back.
+    journey.press("/med<esc>").await;
+    journey.shows("2 of 3");
+    journey.press("/med<enter>K").await;
+    journey.shows("━ media-enc · shop · eu01");
+    journey.press("<esc>/!iam<enter>").await;
+    journey.shows("1 of 3");
+    journey.press("/mdc<enter>").await;
+    journey.shows("1 of 3");
+    journey.press("/~ia<enter>").await;
+    journey.hides("1 of 3");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn esc_clears_the_filter_before_the_message() {
+    let mut journey =
+        begin(&["name = \"alpha\"\ninitiated_ago = \"9d\"\ncompleted_ago = \"8d\""]).await;
+    journey.press("/nothing<enter>w<esc>").await;
+    journey.hides("Nothing matches");
+    journey.shows("Watch: no cluster selected");
+}
+
+const RESTING: &str = "name = \"alpha\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn next_is_said_once_and_fits_the_state() {
+    let mut journey = begin(&[
+        "name = \"young\"\nphase = \"NEVER\"\nage = \"30d\"",
+        "name = \"ancient\"\nphase = \"NEVER\"\nage = \"400d\"",
+        "name = \"sick\"\nphase = \"NEVER\"\nage = \"400d\"\nstate = \"STATE_UNHEALTHY\"",
+    ])
+    .await;
+    journey.press("/young<enter><enter>2").await;
+    journey.says("next: nothing to do; the credentials are 30d old");
+    journey.shows("never rotated");
+    journey.hides("due: never rotated");
+    journey.press("<esc>/ancient<enter><enter>2").await;
+    journey.shows("due: never rotated");
+    journey.says("next: start a rotation; the credentials are 400d old");
+    journey.press("<esc>/sick<enter><enter>2").await;
+    journey.says("next: the cluster is unhealthy: check its nodes, then reconcile it");
+    journey.shows("3  show the nodes");
+    journey.shows("C  reconcile the cluster");
+    journey.hides("start the rotation");
+    journey.hides("R start…");
+    journey.shows("C reconcile ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kubeconfig_that_breaks_comes_before_complete_and_the_steps_never_go_back() {
+    let mut journey = begin(&[RESTING]).await;
+    journey.press("K<ctrl-o>").await;
+    journey.says("Kubeconfig of alpha →");
+    journey.press("R<tab><enter>").await;
+    journey.until("SKE shows preparing.", 30).await;
+    journey.press("<enter><enter>").await;
+    journey.until_slowly("◑ PREPARED", 20, 400).await;
+    journey.says("renew 1 kubeconfig of yours that would BREAK");
+    for step in ["✓ 1 get access", "✓ 2 start", "● 3 update clients", "○ 4 complete"] {
+        journey.shows(step);
+    }
+    let screen = journey.screen();
+    let place = |text: &str| screen.find(text).unwrap_or_else(|| panic!("no {text}\n{screen}"));
+    assert!(place("K  issue a kubeconfig") < place("R  complete the rotation"), "{screen}");
+    assert!(place(" K kubeconfig") < place(" R complete…"), "{screen}");
+    journey.press("K<ctrl-o><tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha →");
+    journey.hides("would BREAK");
+    journey.says("next: update clients, then complete");
+    journey.press("Ralpha<tab><tab><enter>").await;
+    journey.until_slowly("● completed", 10, 400).await;
+    journey.press("<enter>").await;
+    for step in ["✓ 1 get access", "✓ 2 start", "✓ 3 update clients", "✓ 4 complete"] {
+        journey.shows(step);
+    }
+    journey.says("next: nothing to do");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn enter_walks_through_the_form_to_the_button_that_issues() {
+    let mut journey = begin(&[RESTING]).await;
+    journey.press("K").await;
+    for (hint, other) in [
+        ("⏎ next field", "→ change"),
+        ("⏎ next field", "→ change"),
+        ("⏎ next field", "ctrl-o issue"),
+        ("⏎ to Issue", "ctrl-o issue"),
+    ] {
+        journey.shows(hint);
+        journey.shows(other);
+        journey.press("<enter>").await;
+    }
+    journey.shows("⏎ issue");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0);
+    journey.press("<enter>").await;
+    journey.says("Kubeconfig of alpha →");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn static_tokens_are_a_warning_only_where_there_can_be_some() {
+    let mut journey = begin(&[
+        "name = \"nova\"\nphase = \"NEVER\"\nage = \"30d\"",
+        "name = \"legacy\"\nphase = \"NEVER\"\nversion = \"1.26.15\"\nage = \"800d\"",
+    ])
+    .await;
+    journey.press("/nova<enter>R").await;
+    journey.says("Static tokens, if any, stop working now (none found on this machine).");
+    journey.hides("Kubeconfigs with a static token");
+    journey.press("<esc>/legacy<enter>R").await;
+    journey.says("Kubeconfigs with a static token stop working now: version 1.26.15");
+}
+
+#[tokio::test]
+async fn esc_leads_from_one_node_back_to_all_of_them() {
+    let cluster = "[[projects.clusters]]\nname = \"farm\"\nphase = \"PREPARING\"\ninitiated_ago = \"20m\"\n\
+         completed_ago = \"120d\"\nprogress = 0.3\npools = [{ name = \"web\", nodes = 9 }]\n";
+    let setting = Setting { size: (132, 40), ..observing(ObservationScope::Running, cluster) };
+    let mut journey = Journey::with(setting).await;
+    journey.press("<enter>3").await;
+    journey.until_holds("a roll", (5, 60), |journey| journey.left().is_some()).await;
+    journey.shows("e details");
+    journey.press("e").await;
+    journey.shows("e all nodes");
+    journey.press("<esc>").await;
+    journey.shows("3 NODES");
+    journey.shows("e details");
+    journey.press("<esc>").await;
+    journey.shows("skeys  FLEET   ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clusters_of_one_name_are_told_apart_at_every_width() {
+    let twins = ["eu01", "eu02"].map(|region| format!("name = \"twin\"\nregion = \"{region}\"\n"));
+    let setting = Setting {
+        scene: scene(&twins.each_ref().map(String::as_str)),
+        ..Setting::default().set("SKEYS_REGIONS", "eu01,eu02")
+    };
+    let mut journey = Journey::with(setting).await;
+    for (columns, rows) in [(140, 40), (80, 24), (62, 20), (50, 15), (40, 12), (34, 10)] {
+        journey.resize(columns, rows);
+        journey.event(Event::Resize(columns, rows)).await;
+        for region in ["eu01", "eu02"] {
+            journey.shows(&format!(
+                "twin{}",
+                if columns < 76 { format!("·{region}") } else { String::new() }
+            ));
+            journey.shows(region);
+        }
+        journey.press("K").await;
+        journey.shows("twin");
+        let regions = ["eu01", "eu02"].map(|region| {
+            journey
+                .screen()
+                .lines()
+                .any(|line| line.contains("New kubeconfig") && line.contains(region))
+        });
+        assert_ne!(regions[0], regions[1], "{}", journey.screen());
+        journey.press("<esc>").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_counted_before_the_first_reading_and_overdue_is_seen_at_every_width() {
+    let mut journey = Journey::with(Setting {
+        scene: scene(&[
+            "name = \"fresh\"\ninitiated_ago = \"9d\"\ncompleted_ago = \"8d\"",
+            "name = \"old\"\ninitiated_ago = \"409d\"\ncompleted_ago = \"408d\"",
+        ]),
+        faults: vec![Fault::new(
+            "GET",
+            "/clusters",
+            Some(1),
+            FaultEffect::Delay { milliseconds: 5_000 },
+        )],
+        ..Setting::default()
+    })
+    .await;
+    journey.shows(" – clusters   1 ● – completed");
+    journey.hides("0 clusters");
+    journey.until("2 clusters   1 ● 2 completed", 10).await;
+    for (columns, rows) in [(140, 40), (80, 24), (50, 15), (40, 12)] {
+        journey.resize(columns, rows);
+        journey.event(Event::Resize(columns, rows)).await;
+        let screen = journey.screen();
+        let overdue = |name: &str| {
+            screen
+                .lines()
+                .any(|line| line.contains(&format!("● {name}")) && line.contains("overdue"))
+        };
+        assert!(overdue("old") && !overdue("fresh"), "{screen}");
+    }
+}
