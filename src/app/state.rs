@@ -31,6 +31,7 @@ use crate::app::shared::Shared;
 use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
+use crate::domain::kubectl::KubectlContext;
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
@@ -175,6 +176,12 @@ impl State {
         let snapshot = self.nodes.current_snapshot(&cluster.id);
         let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
         self.credentials.inventory(cluster, files, keys, self.server_now())
+    }
+
+    /// How kubectl reaches a cluster; `None` while no kubeconfig for it is known in a file.
+    pub fn kubectl_context(&self, cluster: &Cluster) -> Option<KubectlContext> {
+        let files = self.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+        self.credentials.kubectl_context(cluster, files, self.server_now())
     }
 
     /// The entry under the cursor of the credentials tab, if SKE can issue one of its kind in its place.
