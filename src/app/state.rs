@@ -36,6 +36,7 @@ use crate::domain::attention::NextStep;
 use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
+use crate::domain::kubectl::KubectlContext;
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
@@ -189,6 +190,12 @@ impl State {
     /// The checklist of a cluster, and where it comes from.
     pub fn checklist_of(&self, id: &ClusterId) -> (Arc<Checklist>, ChecklistSource) {
         self.checklist.list(id, self.nodes.current_snapshot(id).as_deref())
+    }
+
+    /// How kubectl reaches a cluster; `None` while no kubeconfig for it is known in a file.
+    pub fn kubectl_context(&self, cluster: &Cluster) -> Option<KubectlContext> {
+        let files = self.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+        self.credentials.kubectl_context(cluster, files, self.server_now())
     }
 
     /// The entry under the cursor of the credentials tab, if SKE can issue one of its kind in its place.

@@ -84,7 +84,8 @@ pub fn found_file(path: &str, server: &str, trust: Trust, sign_in: SignIn) -> Fo
         trust,
         sign_in: vec![sign_in],
     };
-    FoundFile { path: path.to_owned(), wide_mode: None, contexts: Ok(vec![context]) }
+    let is_default = path == "~/.kube/config";
+    FoundFile { path: path.to_owned(), is_default, wide_mode: None, contexts: Ok(vec![context]) }
 }
 
 /// A kubeconfig that a person got for a cluster an hour ago and that lives for nine more, issued after its last start or

@@ -1,8 +1,34 @@
-//! `kubectl` commands to copy: they only look, and are safe to paste into a shell.
+//! `kubectl` commands to copy: safe to paste into a shell, and about the cluster that they were made for.
 
 use crate::domain::shell::{argument, quote};
 
-/// A command that looks at something.
+/// How kubectl reaches a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubectlContext {
+    /// The kubeconfig in shown form (`~/…`), where kubectl needs to be told.
+    pub file: Option<String>,
+    pub name: String,
+}
+
+impl KubectlContext {
+    /// The options; `None` when no shell could read them back.
+    fn options(&self) -> Option<String> {
+        let file = match &self.file {
+            // A shell replaces the tilde only where it is not quoted.
+            Some(file) => Some(match file.strip_prefix("~/") {
+                Some(rest) => format!("~/{}", quote(rest)?),
+                None => quote(file)?,
+            }),
+            None => None,
+        };
+        // With `=` it is a value and no option, whatever it begins with.
+        let joint = if self.name.starts_with('-') { "=" } else { " " };
+        let context = format!("--context{joint}{}", quote(&self.name)?);
+        Some(file.map(|file| format!("--kubeconfig {file} ")).unwrap_or_default() + &context)
+    }
+}
+
+/// A command about one object or several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kubectl {
     /// Namespace, quoted.
@@ -48,11 +74,9 @@ impl Kubectl {
     }
 
     /// The command line; in a context if one is given that a shell can read back.
-    pub fn line(&self, context: Option<&str>) -> String {
+    pub fn line(&self, context: Option<&KubectlContext>) -> String {
         let mut line = "kubectl".to_owned();
-        // With `=` it is a value and no option, whatever it begins with.
-        let joint = if context.is_some_and(|context| context.starts_with('-')) { "=" } else { " " };
-        let context = context.and_then(quote).map(|context| format!("--context{joint}{context}"));
+        let context = context.and_then(KubectlContext::options);
         let namespace = self.namespace.as_ref().map(|namespace| format!("-n {namespace}"));
         let parts = [
             context.as_deref(),
@@ -71,7 +95,11 @@ impl Kubectl {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::kubectl::Kubectl;
+    use crate::domain::kubectl::{Kubectl, KubectlContext};
+
+    fn context(file: Option<&str>, name: &str) -> KubectlContext {
+        KubectlContext { file: file.map(str::to_owned), name: name.to_owned() }
+    }
 
     fn line(namespace: Option<&str>, verb: &'static str, name: &str) -> Option<String> {
         Kubectl::about(namespace, verb, name, "").map(|command| command.line(None))
@@ -85,9 +113,16 @@ mod tests {
         );
         let command = Kubectl::about(Some("a b"), "get pod", "x'; rm -rf ~ #", "-o yaml").unwrap();
         assert_eq!(
-            command.line(Some("shop;touch x;#")),
+            command.line(Some(&context(None, "shop;touch x;#"))),
             r"kubectl --context 'shop;touch x;#' -n 'a b' get pod 'x'\''; rm -rf ~ #' -o yaml"
         );
+        let nodes_in = |file| Kubectl::plain("get nodes").line(Some(&context(Some(file), "web")));
+        assert_eq!(
+            nodes_in("~/own files/$(x).yaml"),
+            "kubectl --kubeconfig ~/'own files/$(x).yaml' --context web get nodes"
+        );
+        assert_eq!(nodes_in("/a;b"), "kubectl --kubeconfig '/a;b' --context web get nodes");
+        assert_eq!(nodes_in("~/a\nb"), "kubectl get nodes");
         let nodes = |pool, zone| Kubectl::nodes_of(pool, zone).map(|command| command.line(None));
         assert_eq!(
             nodes("web", "eu01-2").unwrap(),
@@ -101,12 +136,15 @@ mod tests {
         for name in ["", "-f", "a\nb", "a\u{1b}[2J", "a\u{202e}b"] {
             assert_eq!(line(None, "get node", name), None, "{name:?}");
         }
-        assert_eq!(Kubectl::plain("get nodes").line(Some("a\nb")), "kubectl get nodes");
+        assert_eq!(
+            Kubectl::plain("get nodes").line(Some(&context(None, "a\nb"))),
+            "kubectl get nodes"
+        );
     }
 
     #[test]
     fn host_10_a_context_is_not_read_as_an_option() {
-        let line = Kubectl::plain("get nodes").line(Some("--token=x"));
+        let line = Kubectl::plain("get nodes").line(Some(&context(None, "--token=x")));
         assert_eq!(line, "kubectl --context=--token=x get nodes");
     }
 }

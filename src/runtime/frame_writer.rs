@@ -1,6 +1,6 @@
 //! Draws frames with few bytes: a style is changed by what differs from the one before, blanks are drawn in any, and the
-//! cursor moves the shortest way, which may be over what is there. Each frame is written at once, and assumes nothing
-//! about cursor and style of the terminal.
+//! cursor moves the shortest way, which may be over what is there. Many blanks are erased in one go. Each frame is
+//! written at once, and assumes nothing about cursor and style of the terminal.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -13,8 +13,10 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// A frame of more bytes is shown at once or not at all, where the terminal can do that.
 const SMALL: usize = 256;
-/// Cells that are written again rather than jumped over: a jump takes more bytes.
+/// Columns of the longest gap that may be written again rather than jumped over: a jump takes more bytes.
 const SHORT_GAP: u16 = 3;
+/// Blanks that are written; more take fewer bytes to erase, with the jump over them.
+const FEW_BLANKS: usize = 10;
 const BEGIN_SYNCHRONIZED: &[u8] = b"\x1b[?2026h";
 const END_SYNCHRONIZED: &[u8] = b"\x1b[?2026l";
 
@@ -30,35 +32,60 @@ struct Pen {
 pub struct FrameWriter<W: Write> {
     inner: CrosstermBackend<W>,
     frame: Vec<u8>,
-    /// What the terminal shows, as far as it was drawn since it was cleared.
+    /// What the terminal shows, as far as it was drawn since it was cleared; the rest is blank.
     shown: BTreeMap<(u16, u16), Cell>,
 }
 
 impl<W: Write> FrameWriter<W> {
-    /// Writes to `out`.
+    /// Writes to `out`, a terminal that shows nothing.
     pub fn new(out: W) -> Self {
         Self { inner: CrosstermBackend::new(out), frame: Vec::new(), shown: BTreeMap::new() }
     }
 
     /// Moves the cursor.
     fn go(&mut self, from: Option<Position>, to: Position, pen: Option<Pen>) {
-        if let (Some(from), Some(pen)) = (from, pen)
-            && from.y == to.y
-            && from.x < to.x
-            && to.x - from.x <= SHORT_GAP
-        {
-            let gap: Option<Vec<&Cell>> = (from.x..to.x)
-                .map(|x| self.shown.get(&(to.y, x)).filter(|cell| pen.draws(cell)))
-                .collect();
-            if let Some(gap) = gap {
-                for cell in gap {
-                    self.frame.extend_from_slice(cell.symbol().as_bytes());
-                }
-                return;
-            }
-        }
-        move_to(&mut self.frame, from, to);
+        let jump = jump(from, to);
+        let gap = from.zip(pen).and_then(|(from, pen)| self.gap(from, to, pen));
+        self.frame.extend_from_slice(
+            gap.filter(|gap| gap.len() <= jump.len()).unwrap_or(jump).as_bytes(),
+        );
     }
+
+    /// What stands in a short gap, if it can be written again with this pen.
+    fn gap(&self, from: Position, to: Position, pen: Pen) -> Option<String> {
+        if from.y != to.y || from.x >= to.x || to.x - from.x > SHORT_GAP {
+            return None;
+        }
+        let mut cells = (from.x..to.x).map(|x| self.shown(x, to.y));
+        // A gap must not end inside of a wide character.
+        let fits = |cell: &Cell| columns_of(cell) == 1 && pen.draws(cell);
+        cells.try_fold(String::new(), |gap, cell| fits(cell).then(|| gap + cell.symbol()))
+    }
+
+    /// How many of the cells, from the first on, can be erased together with what stands between them.
+    fn blanks(&self, content: &[(u16, u16, &Cell)]) -> usize {
+        let is_erased = |cell: &Cell| is_blank(cell) && cell.bg == Color::Reset;
+        let mut next = content.first().map(|(x, y, _)| (*x, *y));
+        let fits = |(x, y, cell): &&(u16, u16, &Cell)| {
+            let joins = next.is_some_and(|(from, row)| {
+                row == *y && (from..*x).all(|x| is_erased(self.shown(x, row)))
+            });
+            next = Some((x.saturating_add(1), *y));
+            joins && is_erased(cell)
+        };
+        content.iter().take_while(fits).count()
+    }
+
+    /// What the terminal shows at a place.
+    fn shown(&self, x: u16, y: u16) -> &Cell {
+        const BLANK: &Cell = &Cell::EMPTY;
+        self.shown.get(&(y, x)).unwrap_or(BLANK)
+    }
+}
+
+/// How many columns of the terminal a cell takes.
+fn columns_of(cell: &Cell) -> u16 {
+    u16::try_from(cell.symbol().width()).unwrap_or(1)
 }
 
 impl Pen {
@@ -92,25 +119,34 @@ impl<W: Write> Backend for FrameWriter<W> {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
+        let content: Vec<_> = content.collect();
+        let mut rest = content.as_slice();
         let mut pen = None;
         let mut cursor = None;
-        for (x, y, cell) in content {
+        while let Some((x, y, cell)) = rest.first().copied() {
             self.go(cursor, Position { x, y }, pen);
             if !pen.is_some_and(|pen: Pen| pen.draws(cell)) {
                 change_pen(&mut self.frame, pen, Pen::of(cell));
                 pen = Some(Pen::of(cell));
             }
-            self.frame.extend_from_slice(cell.symbol().as_bytes());
-            let columns = u16::try_from(cell.symbol().width()).unwrap_or(1);
-            cursor = Some(Position { x: x.saturating_add(columns), y });
-            if columns == 1 {
-                self.shown.insert((y, x), cell.clone());
+            let blanks = self.blanks(rest);
+            let (drawn, after) = rest.split_at(if blanks > FEW_BLANKS { blanks } else { 1 });
+            if let [.., (last, ..)] = drawn
+                && blanks > FEW_BLANKS
+            {
+                let columns = last - x + 1;
+                self.frame.extend_from_slice(format!("\x1b[{columns}X").as_bytes());
+                cursor = Some(Position { x, y });
             } else {
-                // A gap must not end inside of a wide character.
-                for x in x..x.saturating_add(columns.max(1)) {
-                    self.shown.remove(&(y, x));
+                self.frame.extend_from_slice(cell.symbol().as_bytes());
+                cursor = Some(Position { x: x.saturating_add(columns_of(cell)), y });
+            }
+            for (x, _, cell) in drawn {
+                for x in *x..x.saturating_add(columns_of(cell).max(1)) {
+                    self.shown.insert((y, x), (*cell).clone());
                 }
             }
+            rest = after;
         }
         Ok(())
     }
@@ -162,8 +198,8 @@ impl<W: Write> Backend for FrameWriter<W> {
     }
 }
 
-/// Moves the cursor from where it is, if that is known.
-fn move_to(out: &mut Vec<u8>, from: Option<Position>, to: Position) {
+/// The shortest way of the cursor from where it is, if that is known.
+fn jump(from: Option<Position>, to: Position) -> String {
     let absolute = format!("\x1b[{};{}H", to.y.saturating_add(1), to.x.saturating_add(1));
     let right = |columns: u16| match columns {
         0 => String::new(),
@@ -171,14 +207,13 @@ fn move_to(out: &mut Vec<u8>, from: Option<Position>, to: Position) {
         columns => format!("\x1b[{columns}C"),
     };
     let relative = match from {
-        Some(from) if from == to => return,
+        Some(from) if from == to => return String::new(),
         Some(from) if from.y == to.y && from.x < to.x => Some(right(to.x - from.x)),
         // In raw mode a line feed goes straight down.
         Some(from) if from.y.saturating_add(1) == to.y => Some(format!("\r\n{}", right(to.x))),
         Some(_) | None => None,
     };
-    let shorter = relative.filter(|relative| relative.len() < absolute.len());
-    out.extend_from_slice(shorter.unwrap_or(absolute).as_bytes());
+    relative.filter(|relative| relative.len() < absolute.len()).unwrap_or(absolute)
 }
 
 /// Changes the style from the one before, if that is known.
@@ -272,7 +307,7 @@ mod tests {
 
     use crate::runtime::frame_writer::{FrameWriter, Pen, SMALL, changes};
 
-    const AREA: Rect = Rect { x: 0, y: 0, width: 8, height: 4 };
+    const AREA: Rect = Rect { x: 0, y: 0, width: 24, height: 3 };
 
     /// Writes one screen after the other.
     fn written(screens: &[&Buffer]) -> Vec<u8> {
@@ -312,7 +347,10 @@ mod tests {
                 cell.modifier = modifiers.into_iter().fold(Modifier::empty(), |all, one| all | one);
                 cell
             });
-        prop::collection::vec(cell, AREA.area() as usize)
+        // Many alike, so that there are long blanks and long texts.
+        let run = (cell, 1..30_usize).prop_map(|(cell, count)| vec![cell; count]);
+        prop::collection::vec(run, AREA.area() as usize)
+            .prop_map(|runs| runs.into_iter().flatten().take(AREA.area() as usize).collect())
     }
 
     fn buffer(content: Vec<Cell>) -> Buffer {
@@ -356,6 +394,10 @@ mod tests {
         let all = Modifier::BOLD | Modifier::DIM;
         let pen = |modifier| Pen { modifier, ..Pen::default() };
         assert_eq!(changes(pen(all), pen(Modifier::BOLD)), ["22", "1"]);
+        // Blanks in a row are erased, with those that are there already.
+        let text = Buffer::with_lines([format!("{} {}e", "a".repeat(9), "b".repeat(9))]);
+        let rest = Buffer::with_lines([format!("{}d", " ".repeat(19))]);
+        assert_eq!(change(&text, &rest), "\u{1b}[1;1H\u{1b}[0m\u{1b}[19X\u{1b}[19Cd");
         let long = Buffer::with_lines(["x".repeat(SMALL + 1)]);
         let bytes = written(&[&long]);
         assert!(bytes.starts_with(b"\x1b[?2026h") && bytes.ends_with(b"\x1b[?2026l"));

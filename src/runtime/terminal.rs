@@ -12,8 +12,8 @@ use crossterm::event::{
 };
 use crossterm::style::ResetColor;
 use crossterm::terminal::{
-    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
@@ -122,7 +122,9 @@ impl Screen {
     /// The terminal refuses.
     pub fn enter(watchdog: Watchdog) -> io::Result<Self> {
         enter()?;
-        let terminal = Terminal::new(FrameWriter::new(io::stdout()))?;
+        let mut terminal = Terminal::new(FrameWriter::new(io::stdout()))?;
+        // Not every terminal has an alternate screen, such as GNU screen by default.
+        clear_screen(&mut terminal)?;
         Ok(Self { terminal, mouse: false, is_back: false, watchdog })
     }
 }
@@ -182,6 +184,9 @@ fn restore_sequence() -> Vec<u8> {
         sequence,
         EndSynchronizedUpdate,
         ResetColor,
+        // Where there is no alternate screen to leave.
+        Clear(ClearType::All),
+        cursor::MoveTo(0, 0),
         DisableMouseCapture,
         DisableBracketedPaste,
         LeaveAlternateScreen,

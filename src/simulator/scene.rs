@@ -168,12 +168,15 @@ pub struct SceneWorkload {
     /// Whether it serves an admission webhook for evictions (`failurePolicy: Fail`).
     #[serde(default)]
     pub guards_evictions: bool,
+    /// Whether that webhook denies every eviction while it is served, and writes an event about it.
+    #[serde(default)]
+    pub denies_evictions: bool,
 }
 
 impl SceneWorkload {
     /// The resource whose creation its admission webhook is asked about.
     pub fn guarded(&self) -> Option<&'static str> {
-        if self.guards_evictions {
+        if self.guards_evictions || self.denies_evictions {
             Some("pods/eviction")
         } else {
             self.guards_nodes.then_some("nodes")

@@ -77,6 +77,7 @@ impl Kubeconfigs {
         let mode = fs::metadata(file).map(|data| data.permissions().mode() & 0o777).ok();
         FoundFile {
             path: self.shown(file),
+            is_default: self.is_default(file),
             wide_mode: mode.filter(|mode| mode & !0o600 != 0),
             contexts: read_text(file).and_then(|text| {
                 read_contexts(&text, &|named| read_named(file, named))
@@ -200,6 +201,15 @@ mod tests {
         assert_eq!(shown[4], ("~/.kube/ske/one.kubeconfig", "own".to_owned()));
         assert_eq!(shown.len(), 5);
         assert_eq!(found[0].wide_mode, Some(0o644));
+        let defaults = |found: &[FoundFile]| {
+            let default = found.iter().filter(|file| file.is_default);
+            default.map(|file| file.path.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(defaults(&found), ["~/.kube/zz.yaml"], "what $KUBECONFIG lists");
+        let own = Kubeconfigs::new(Some(home.path().to_owned()), None, Clock::machine());
+        assert_eq!(defaults(&own.find_all(&more)), ["~/.kube/config"]);
+        let demo = Kubeconfigs::only_in(kube, Some(home.path().to_owned()), Clock::machine());
+        assert_eq!(defaults(&demo.find_all(&[])), [""; 0], "kubectl does not know the demo's");
         let way = |at: usize| &found[at].contexts.as_ref().unwrap()[0].sign_in[0];
         assert_eq!(*way(3), SignIn::StaticToken, "a file that it names is read beside it");
         assert!(matches!(way(4), SignIn::Unreadable(why) if why.starts_with("tokenFile /gone: ")));

@@ -81,6 +81,14 @@ impl Kubeconfigs {
         files
     }
 
+    /// Whether kubectl reads a file when no other one is named.
+    pub(super) fn is_default(&self, file: &Path) -> bool {
+        let listed = self.listed();
+        let usual = || self.home.as_ref().map(|home| home.join(".kube/config"));
+        let is_usual = || listed.is_empty() && usual().is_some_and(|usual| usual == file);
+        self.only_in.is_none() && (is_usual() || listed.iter().any(|listed| listed == file))
+    }
+
     /// The file that is merged into: the first existing of `$KUBECONFIG`, its last if none exists, or `~/.kube/config`.
     pub fn default_target(&self) -> Result<PathBuf, Failure> {
         if let Some(folder) = &self.only_in {

@@ -51,6 +51,42 @@ fn tty_04_the_first_key_after_a_resize_is_not_delayed() {
 }
 
 #[test]
+fn tty_10_a_terminal_without_an_alternate_screen_shows_skeys_alone_and_then_nothing_of_it() {
+    let words = ["sh", "-c", "seq 1000 1030; exec \"$0\" demo", SKEYS];
+    let mut terminal = Terminal::run(&words, 100, 30, &[]);
+    let without_alternate_screen = |terminal: &Terminal| {
+        let text =
+            String::from_utf8_lossy(&terminal.bytes()).replace("\u{1b}[?1049", "\u{1b}[?9999");
+        let mut parser = vt100::Parser::new(30.try_into().unwrap(), 100.try_into().unwrap(), 0);
+        parser.process(text.as_bytes());
+        parser
+    };
+    terminal.until("32 clusters");
+    let screen = without_alternate_screen(&terminal).screen().contents();
+    assert!(screen.contains("32 clusters") && !screen.contains("101"), "{screen}");
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+    let parser = without_alternate_screen(&terminal);
+    assert_eq!(parser.screen().contents().trim(), "");
+    assert_eq!(parser.screen().cursor_position(), (0, 0), "where the prompt comes");
+}
+
+#[test]
+fn tty_22_a_dialog_takes_less_than_four_kilobytes() {
+    let mut terminal = Terminal::run(&[SKEYS, "demo", "--speed", "1"], 140, 40, &[]);
+    terminal.until("32 clusters");
+    // What the clusters' own APIs say comes later.
+    terminal.until("36/~120");
+    let before = terminal.bytes().len();
+    terminal.send(b"K");
+    terminal.until("Creates ~/");
+    let taken = terminal.bytes().len() - before;
+    assert!((1_000..4_096).contains(&taken), "{taken}");
+    terminal.send(b"\x03");
+    terminal.end_restored();
+}
+
+#[test]
 fn tty_13_a_sequence_whose_rest_is_late_is_no_keys() {
     let mut terminal = Terminal::demo(120, 36);
     let late = |terminal: &mut Terminal, first: &[u8], rest: &[u8], wait: u64| {

@@ -7,13 +7,9 @@ use crate::app::menus::text;
 use crate::app::nodes::blocker_text;
 use crate::app::state::State;
 use crate::domain::api_call::api_call;
-use crate::domain::cluster::Cluster;
-use crate::domain::credential::{
-    KubeconfigLocation, Verdict, pods_with_old_authority, restart_commands, stale_tokens,
-};
+use crate::domain::credential::{pods_with_old_authority, restart_commands, stale_tokens};
 use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::Step;
-use crate::domain::shell::quote;
 
 /// Which nodes there are in which pool and zone, and what becomes of them.
 const WATCH_NODES: &str = "get nodes -L worker.gardener.cloud/pool,topology.kubernetes.io/zone -w";
@@ -53,8 +49,8 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
             let table = checklist::text::markdown(&clients, &cluster.rotation);
             add(checklist::text::COPY, table);
         }
-        let context = context_of(state, cluster);
-        let mut command = |label: &str, command: Kubectl| match context {
+        let context = state.kubectl_context(cluster);
+        let mut command = |label: &str, command: Kubectl| match &context {
             Some(context) => add(label, command.line(Some(context))),
             // Whatever the current context is, it need not be of this cluster.
             None => add(&text::without_context(label), command.line(None)),
@@ -91,18 +87,6 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         add(text::LAST_TRACE, trace);
     }
     items
-}
-
-/// The context in which a cluster is found: of a kubeconfig that skeys issued, saved, and that works. A name that nobody
-/// saved may be one of another cluster.
-fn context_of<'a>(state: &'a State, cluster: &Cluster) -> Option<&'a str> {
-    let judged = state.credentials.verdicts(cluster, state.server_now());
-    let best = state.credentials.best(cluster, state.server_now()).map(|(access, _)| access);
-    let working = judged.into_iter().filter(|(_, verdict)| *verdict != Verdict::Dead);
-    best.into_iter().chain(working.map(|(access, _)| access)).find_map(|access| {
-        let KubeconfigLocation::File { context, .. } = &access.place else { return None };
-        quote(context).map(|_| context.as_str())
-    })
 }
 
 #[cfg(test)]

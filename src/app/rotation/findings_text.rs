@@ -202,7 +202,7 @@ pub fn finding(finding: &Finding) -> String {
             let text = some(pods, OLD_AUTHORITY_POD, OLD_AUTHORITY_PODS);
             match commands.as_slice() {
                 [] => text,
-                commands => restart(text, list(commands.iter().map(|c| c.line(None)), 2)),
+                commands => restart(text, list(commands.iter().cloned(), 2)),
             }
         }
         Finding::NodesUnseen(why) => nodes_not_checked(why),

@@ -12,6 +12,8 @@ use crate::domain::kubeconfig::KubeconfigKind;
 pub struct FoundFile {
     /// The file in shown form (`~/…`).
     pub path: String,
+    /// Whether kubectl reads it when no other file is named.
+    pub is_default: bool,
     /// Its permission bits, where others than its owner may read or write it.
     pub wide_mode: Option<u32>,
     /// Its contexts, or why they cannot be read, in a clause.

@@ -1,6 +1,8 @@
 //! Every credential for one cluster that is known on this machine: what its kubeconfig files hold, and what was issued
 //! elsewhere.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId};
@@ -11,6 +13,8 @@ use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::judge::{Basis, SigningKeys, VerdictReason};
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::{KubeconfigKind, is_address_of};
+use crate::domain::kubectl::KubectlContext;
+use crate::domain::shell::quote;
 
 /// One credential for a cluster, with its verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +159,37 @@ impl Credentials {
             }
         }));
         rows
+    }
+
+    /// How kubectl reaches a cluster: with the entry of a file that works longest, or with one that may work. `now`: by
+    /// SKE's clock.
+    pub fn kubectl_context(
+        &self,
+        cluster: &Cluster,
+        files: &[FoundFile],
+        now: Timestamp,
+    ) -> Option<KubectlContext> {
+        // Of several contexts of one name kubectl takes the first.
+        let first = |context: &str| {
+            let has = |file: &&FoundFile| {
+                file.contexts.iter().flatten().any(|found| found.context == context)
+            };
+            files.iter().filter(|file| file.is_default).find(has)
+        };
+        let known = self.inventory(cluster, files, None, now);
+        let usable = known.iter().filter(|known| known.verdict != Verdict::Dead);
+        let in_files = usable.filter_map(|known| {
+            let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
+            quote(context)?;
+            let is_found = first(context).is_some_and(|file| file.path == *path);
+            let file = (!is_found).then(|| path.clone());
+            Some((known, KubectlContext { file, name: context.clone() }))
+        });
+        let best = in_files.min_by_key(|(known, _)| {
+            let (verdict, expires) = (known.verdict, known.expires.unwrap_or(Timestamp::MAX));
+            (!verdict.works_now(), !verdict.lasts(), Reverse(expires))
+        });
+        best.map(|(_, context)| context)
     }
 }
 

@@ -8,10 +8,11 @@ use proptest::prelude::*;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
-    ClientCertificate, CredentialFacts, Credentials, FoundContext, Generation, Issuance, KeyHash,
-    Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason,
+    ClientCertificate, CredentialFacts, Credentials, FoundContext, FoundFile, Generation, Issuance,
+    KeyHash, KubeconfigLocation, Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict,
+    VerdictReason,
 };
-use crate::domain::fixtures::{cluster, found_file, now};
+use crate::domain::fixtures::{access, cluster, found_file, now};
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{Phase, Rotation};
 
@@ -242,6 +243,39 @@ fn cred_02_dates_are_no_proof_and_one_way_that_works_is_enough() {
 }
 
 #[test]
+fn kubectl_is_led_to_the_cluster_by_context_and_by_file_where_it_would_not_find_it() {
+    let subject = cluster("web", Phase::Prepared);
+    let server = "api.web.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+    let file = |path: &str, server: &str| {
+        found_file(path, server, Trust::System, SignIn::Certificate(certificate(1)))
+    };
+    let context = |files: &[FoundFile], credentials: &Credentials| {
+        let found = credentials.kubectl_context(&subject, files, now())?;
+        Some((found.file.unwrap_or_default(), found.name))
+    };
+    let none = Credentials::default();
+    assert_eq!(context(&[file("~/.kube/config", "another")], &none), None);
+    let web = |path: &str| Some((path.to_owned(), "web".to_owned()));
+    assert_eq!(context(&[file("~/.kube/config", server)], &none), web(""));
+    assert_eq!(context(&[file("~/.kube/web.yaml", server)], &none), web("~/.kube/web.yaml"));
+    // kubectl would take the context of that name from the first of its files.
+    let mut second = file("~/second", server);
+    second.is_default = true;
+    let first = file("~/.kube/config", "another");
+    assert_eq!(context(&[first, second], &none), web("~/second"));
+    // What was issued and saved counts before the files were read.
+    let mut known = Credentials::default();
+    let mut saved = access(&subject, true, "");
+    saved.place = KubeconfigLocation::Clipboard;
+    known.put(saved);
+    assert_eq!(context(&[], &known), None, "the clipboard has no context");
+    known.put(access(&subject, true, "~/own/web.yaml"));
+    assert_eq!(context(&[], &known), web("~/own/web.yaml"));
+    // An entry that certainly works comes before one of which that is not known.
+    assert_eq!(context(&[file("~/.kube/config", server)], &known), web("~/own/web.yaml"));
+}
+
+#[test]
 fn the_inventory_holds_what_leads_to_the_cluster_and_what_went_elsewhere() {
     let subject = cluster("web", Phase::Prepared);
     let mut credentials = Credentials::default();
@@ -265,7 +299,7 @@ fn the_inventory_holds_what_leads_to_the_cluster_and_what_went_elsewhere() {
     credentials.note(Reference { cluster, created, issuance });
     assert_eq!(paths(&credentials, &subject), ["by-authority, context web"]);
     for path in ["by-name", "gone.yaml"] {
-        credentials.put(crate::domain::fixtures::access(&subject, true, path));
+        credentials.put(access(&subject, true, path));
     }
     assert_eq!(
         paths(&credentials, &subject),

@@ -4,12 +4,18 @@ use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
     StaleToken, pods_with_old_authority, restart_commands, stale_tokens,
 };
+use crate::domain::kubectl::KubectlContext;
 use crate::domain::preflight::finding::Finding;
 use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::snapshot::ClusterSnapshot;
 
 /// Tokens that *complete* ends, pods that may not know the new authority, and what of both cannot be seen.
-pub fn in_cluster(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<Finding> {
+/// `context`: how kubectl reaches the cluster.
+pub fn in_cluster(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    context: Option<&KubectlContext>,
+) -> Vec<Finding> {
     let tokens = stale_tokens(cluster, snapshot);
     let named = |is_wanted: fn(&&StaleToken) -> bool| -> NameSample {
         let wanted = tokens.iter().filter(is_wanted);
@@ -25,7 +31,7 @@ pub fn in_cluster(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<Finding>
     }
     let pods = pods_with_old_authority(snapshot);
     if !pods.is_empty() {
-        let restart = restart_commands(&pods);
+        let restart = restart_commands(&pods).iter().map(|command| command.line(context)).collect();
         out.push(Finding::PodsWithOldAuthority { pods: pods.into_iter().collect(), restart });
     }
     for kind in ["token secrets", "configmaps"] {

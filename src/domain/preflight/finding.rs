@@ -7,7 +7,6 @@ use jiff::SignedDuration;
 use crate::domain::action::Refusal;
 use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::credential::{KubeconfigLocation, VerdictReason};
-use crate::domain::kubectl::Kubectl;
 use crate::domain::roll::blocker::cause::{FullPool, NameSample, NodeResource};
 use crate::domain::roll::durations::DurationRange;
 use crate::domain::roll::progress::RollProgress;
@@ -65,7 +64,7 @@ pub enum Finding {
     /// Pods that may not know the new cluster authority, and the commands that restart them.
     PodsWithOldAuthority {
         pods: NameSample,
-        restart: Vec<Kubectl>,
+        restart: Vec<String>,
     },
     /// Nodes and pods cannot be seen, and why, in a clause.
     NodesUnseen(String),

@@ -110,9 +110,11 @@ pub fn findings(
         Step::Complete => {
             let found = snapshot.map(|snapshot| nodes::before_complete(cluster, snapshot, now));
             out.extend(found.unwrap_or_default());
-            out.extend(
-                snapshot.into_iter().flat_map(|seen| credentials::in_cluster(cluster, seen)),
-            );
+            if let Some(seen) = snapshot {
+                let context =
+                    evidence.credentials.kubectl_context(cluster, evidence.files(), there);
+                out.extend(credentials::in_cluster(cluster, seen, context.as_ref()));
+            }
             out.extend(find_breaking(&known));
             out.extend(evidence.files.is_none().then_some(Finding::FilesUnread));
             out.push(find_clients(cluster, evidence.checklist.as_deref()));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::simulator::cluster::data_plane::DataPlane;
+use crate::simulator::cluster::events::NewEvent;
 use crate::simulator::cluster::objects::{
     Deletion, IntOrPercent, LabelMap, ObjectBody, ObjectKey, ObjectKind, ObjectMeta,
     OwnerReference, StoredBudget, StoredController, StoredObject, TEMPLATE_GENERATION,
@@ -20,6 +21,8 @@ pub enum EvictionRefusal {
     SeveralBudgets,
     /// An admission webhook has to be asked, and nothing serves it.
     Webhook(ObjectKey),
+    /// An admission webhook denies it, in the words of the API server.
+    Denied(String),
     /// The budget was changed just now.
     Unobserved(ObjectKey),
     /// The budget allows no disruption now.
@@ -207,6 +210,12 @@ impl DataPlane {
         if let Some(service) = self.refusing_service("pods/eviction") {
             return Err(EvictionRefusal::Webhook(service.clone()));
         }
+        if let Some(ObjectKey { name, .. }) = self.denying_service("pods/eviction") {
+            let why = "drains are closed until the weekend";
+            return Err(EvictionRefusal::Denied(format!(
+                "admission webhook \"{name}.example.com\" denied the request: {why}"
+            )));
+        }
         // Pods that do not run, or are being deleted, are not disrupted.
         if pod.started.is_none() || object.meta.deletion.is_some() {
             return Ok(());
@@ -238,7 +247,12 @@ impl DataPlane {
         grace: Option<i64>,
         at: Timestamp,
     ) -> Result<(), EvictionRefusal> {
-        self.check_eviction(key)?;
+        let refusal = self.check_eviction(key);
+        if let Err(EvictionRefusal::Denied(why)) = &refusal {
+            let event = NewEvent::warning("drain-guard", "EvictionDenied", why.clone());
+            self.pod_event(key, at, event);
+        }
+        refusal?;
         self.delete_pod(key, grace, at);
         // The next eviction has to see the new figures.
         while let Some(workload) = self.dirty.budgets.pop_first() {

@@ -91,6 +91,7 @@ impl DataPlane {
                 Err(
                     EvictionRefusal::SeveralBudgets
                     | EvictionRefusal::Webhook(_)
+                    | EvictionRefusal::Denied(_)
                     | EvictionRefusal::NotFound,
                 ) => {}
             }

@@ -9,10 +9,10 @@ use crate::simulator::cluster::events::NewEvent;
 use crate::simulator::cluster::machine_deployment::{Machine, MachineAction, MachineStage};
 use crate::simulator::cluster::node_history::NodeHistory;
 use crate::simulator::cluster::nodes::{
-    CHECKSUM_ANNOTATION, CRITICAL_COMPONENTS_TAINT, NOT_READY_TAINT, ROLL_ANNOTATIONS,
-    UNINITIALIZED_TAINT, digest, mark_rolling, ready,
+    CHECKSUM_ANNOTATION, CRITICAL_COMPONENTS_TAINT, NOT_READY_TAINT, PRESERVE_ANNOTATION,
+    ROLL_ANNOTATIONS, UNINITIALIZED_TAINT, digest, mark_rolling, ready,
 };
-use crate::simulator::cluster::objects::{ObjectKey, ObjectKind};
+use crate::simulator::cluster::objects::{Condition, ObjectKey, ObjectKind};
 use crate::simulator::cluster::task_queue::Task;
 use crate::simulator::speed::{scale, vary};
 
@@ -27,6 +27,8 @@ const CREATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(20);
 const HISTORY_LIMIT: SignedDuration = SignedDuration::from_hours(6);
 /// Seconds between actions of the autoscaler.
 const AUTOSCALE: i64 = 360;
+/// Seconds between looks at a failed machine that is preserved.
+const PRESERVED: i64 = 30;
 /// Seconds until a kubelet whose node is refused tries again.
 const REGISTER_AGAIN: i64 = 10;
 
@@ -189,11 +191,30 @@ impl DataPlane {
 
     pub(super) fn give_up_machine(&mut self, name: &Arc<str>, at: Timestamp) {
         if self.is_creating(name) {
+            if self.is_preserved(name) {
+                self.edit_node(name, |object| {
+                    let (reason, message) = ("PreservedByUser", "Preservation by user request");
+                    if let Some(node) = object.node_mut() {
+                        let preserved = Condition { status: true, since: at, reason, message };
+                        node.preserved.get_or_insert(preserved);
+                    }
+                });
+                let next = self.in_roughly(at, PRESERVED);
+                self.tasks.add(throttled(at, next), Task::JoinTimeout(Arc::clone(name)));
+                return;
+            }
             let message = format!("Node {name} status is now: NodeNotReady");
             let event = NewEvent::warning("node-controller", "NodeNotReady", message);
             self.node_event(name, at, event);
             self.delete_machine(name, at);
         }
+    }
+
+    /// Whether somebody asked to keep the machine of a node if it fails.
+    fn is_preserved(&self, name: &Arc<str>) -> bool {
+        let node = self.store.get(ObjectKind::Node, &ObjectKey::global(Arc::clone(name)));
+        let value = node.and_then(|node| node.meta.annotations.get(PRESERVE_ANNOTATION));
+        value.is_some_and(|value| **value != *"false")
     }
 
     /// Begins to replace machines of older templates.

@@ -31,6 +31,8 @@ pub const ROLL_ANNOTATIONS: [&str; 2] = [
 pub const NODE_AGENT_SECRET_LABEL: &str = "worker.gardener.cloud/gardener-node-agent-secret-name";
 /// Annotation with the checksum of what a node has applied.
 pub const CHECKSUM_ANNOTATION: &str = "checksum/cloud-config-data";
+/// Annotation of nodes whose machine is kept when it fails.
+pub const PRESERVE_ANNOTATION: &str = "node.machine.sapcloud.io/preserve";
 /// Label of the pool.
 pub const POOL_LABEL: &str = "worker.gardener.cloud/pool";
 
@@ -110,6 +112,7 @@ impl DataPlane {
                           message:Network plugin returns error: cni plugin not initialized",
             },
             terminating: None,
+            preserved: None,
             unschedulable: false,
             taints: vec![
                 taint(CRITICAL_COMPONENTS_TAINT, None),

@@ -175,6 +175,8 @@ pub struct StoredNode {
     pub ready: Condition,
     /// Condition `Terminating`, of machines that are being deleted.
     pub terminating: Option<Condition>,
+    /// Condition `Preserved`.
+    pub preserved: Option<Condition>,
     pub unschedulable: bool,
     pub taints: Vec<Taint>,
     pub machine_type: Arc<str>,
@@ -415,6 +417,8 @@ pub struct StoredWebhook {
     pub service: ObjectKey,
     /// The resource whose creation it is asked about.
     pub resource: &'static str,
+    /// Whether it denies whatever it is asked about.
+    pub denies: bool,
     pub failure_policy: Arc<str>,
     /// `metadata.generation`.
     pub generation: u32,

@@ -1,4 +1,5 @@
-//! Admission webhooks that guard nodes or evictions: their service, its endpoints, and what is refused while there are none.
+//! Admission webhooks that guard nodes or evictions: their service, its endpoints, what is refused while there are none, and
+//! what they deny.
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ impl DataPlane {
     pub(super) fn create_webhook(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
         let Some(resource) = workload.scene.guarded() else { return };
+        let denies = workload.scene.denies_evictions;
         let service = workload.key.clone();
         let name = &service.name;
         let meta = self.new_meta(service.clone(), at);
@@ -28,8 +30,8 @@ impl DataPlane {
         meta.labels.insert(SERVICE_NAME.into(), Arc::clone(name));
         self.store.put(StoredObject { meta, body: ObjectBody::EndpointSlice(Vec::new()) });
         let meta = self.new_meta(ObjectKey::global(Arc::clone(name)), at);
-        let webhook =
-            StoredWebhook { service, resource, failure_policy: "Fail".into(), generation: 1 };
+        let failure_policy = "Fail".into();
+        let webhook = StoredWebhook { service, resource, denies, failure_policy, generation: 1 };
         self.store.put(StoredObject { meta, body: ObjectBody::ValidatingWebhook(webhook) });
     }
 
@@ -58,14 +60,30 @@ impl DataPlane {
 
     /// The service of a webhook that refuses new objects of a resource because nothing serves it.
     pub(super) fn refusing_service(&self, resource: &str) -> Option<&ObjectKey> {
-        self.store.list(ObjectKind::ValidatingWebhook).find_map(|object| {
+        let mut asked = self.asked_webhooks(resource);
+        let refusing = |webhook: &&StoredWebhook| {
+            *webhook.failure_policy == *"Fail" && !self.is_served(&webhook.service)
+        };
+        asked.find(refusing).map(|webhook| &webhook.service)
+    }
+
+    /// The service of a webhook that denies new objects of a resource.
+    pub(super) fn denying_service(&self, resource: &str) -> Option<&ObjectKey> {
+        let mut asked = self.asked_webhooks(resource);
+        let denying = asked.find(|webhook| webhook.denies && self.is_served(&webhook.service));
+        denying.map(|webhook| &webhook.service)
+    }
+
+    fn asked_webhooks(&self, resource: &str) -> impl Iterator<Item = &StoredWebhook> {
+        self.store.list(ObjectKind::ValidatingWebhook).filter_map(move |object| {
             let ObjectBody::ValidatingWebhook(webhook) = &object.body else { return None };
-            let is_served = self.endpoint_slice(&webhook.service).is_some_and(|slice| {
-                matches!(&slice.body, ObjectBody::EndpointSlice(all) if all.iter().any(|one| one.serving))
-            });
-            let refuses =
-                webhook.resource == resource && *webhook.failure_policy == *"Fail" && !is_served;
-            refuses.then_some(&webhook.service)
+            (webhook.resource == resource).then_some(webhook)
+        })
+    }
+
+    fn is_served(&self, service: &ObjectKey) -> bool {
+        self.endpoint_slice(service).is_some_and(|slice| {
+            matches!(&slice.body, ObjectBody::EndpointSlice(all) if all.iter().any(|one| one.serving))
         })
     }
 

@@ -117,6 +117,7 @@ fn deployment(namespace: &str, name: &str) -> SceneWorkload {
         detaches: true,
         guards_nodes: false,
         guards_evictions: false,
+        denies_evictions: false,
     }
 }
 

@@ -21,8 +21,8 @@ use crate::simulator::kubernetes::patch::PatchKind;
 use crate::simulator::kubernetes::request::RequestTarget;
 use crate::simulator::kubernetes::resources::Resource;
 use crate::simulator::kubernetes::status::{
-    bad_request, conflict, detailed_failure, failed_precondition, internal_error, no_method,
-    not_found,
+    bad_request, conflict, detailed_failure, failed_precondition, failure, internal_error,
+    no_method, not_found,
 };
 use crate::simulator::kubernetes::{body, scale, validation};
 use crate::simulator::speed::later;
@@ -322,6 +322,7 @@ impl ObjectChange<'_> {
                 let details = json!({"causes": [{"message": why}]});
                 return detailed_failure(500, "InternalError", &message, details);
             }
+            EvictionRefusal::Denied(why) => return failure(403, "Forbidden", &why),
             EvictionRefusal::Unobserved(budget) => (
                 format!(
                     "The disruption budget {} is still being processed by the server.",

@@ -47,6 +47,9 @@ pub fn body(meta: &ObjectMeta, node: &StoredNode, view: &ObjectView) -> Value {
         ),
         condition("Ready", &node.ready, view),
     ];
+    if let Some(preserved) = &node.preserved {
+        conditions.push(condition("Preserved", preserved, view));
+    }
     if let Some(terminating) = &node.terminating {
         conditions.push(condition("Terminating", terminating, view));
     }

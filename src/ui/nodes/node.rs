@@ -19,6 +19,7 @@ use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
+use crate::domain::kubectl::KubectlContext;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
@@ -72,8 +73,9 @@ pub fn lines(
     };
     let now = observed.as_of(state.shared.now.wall);
     let mut facts = Facts::new(theme, columns, LABEL);
+    let context = state.subject().and_then(|entry| state.kubectl_context(&entry.cluster));
     for blocker in concerning(roll, node).into_iter().take(3) {
-        held_by(blocker, now, theme, &mut facts);
+        held_by(blocker, context.as_ref(), now, theme, &mut facts);
         facts.blank();
     }
     identity(node, roll, (state, now), theme, &mut facts);
@@ -136,8 +138,14 @@ fn identity(
     }
 }
 
-/// A blocker in full.
-pub fn held_by(blocker: &Blocker, now: Timestamp, theme: Theme, facts: &mut Facts) {
+/// A blocker in full. `context`: how kubectl reaches the cluster.
+pub fn held_by(
+    blocker: &Blocker,
+    context: Option<&KubectlContext>,
+    now: Timestamp,
+    theme: Theme,
+    facts: &mut Facts,
+) {
     let (label, tone) = match blocker.severity() {
         Severity::Blocks => (text::LABEL_BLOCKER, Tone::Bad),
         Severity::Delays => (text::LABEL_BLOCKER, Tone::Warn),
@@ -148,15 +156,20 @@ pub fn held_by(blocker: &Blocker, now: Timestamp, theme: Theme, facts: &mut Fact
         let text = text::blocked_for(text::lasting(began, now));
         facts.fact("", vec![theme.span(text, Tone::Dim)]);
     }
-    remedy(blocker, now, theme, facts);
+    remedy(blocker, context, now, facts);
 }
 
 /// Why it blocks, how to fix it, a command to inspect it, and the SKE errors about it.
-pub fn remedy(blocker: &Blocker, now: Timestamp, theme: Theme, facts: &mut Facts) {
+pub fn remedy(
+    blocker: &Blocker,
+    context: Option<&KubectlContext>,
+    now: Timestamp,
+    facts: &mut Facts,
+) {
     facts.text(text::LABEL_WHY, &blocker_text::why(blocker, now), Tone::Plain);
     facts.text(text::LABEL_FIX, &blocker_text::fix(blocker), Tone::Plain);
     if let Some(command) = blocker_text::inspect(blocker) {
-        facts.fact(text::LABEL_INSPECT, vec![theme.span(command.line(None), Tone::Plain)]);
+        facts.text(text::LABEL_INSPECT, &command.line(context), Tone::Plain);
     }
     for problem in blocker.reported.iter().take(2) {
         facts.text(text::LABEL_SKE_ERROR, &problem.to_string(), Tone::Dim);

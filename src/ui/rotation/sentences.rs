@@ -242,11 +242,12 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     }
     if let Some(worst) = roll.worst() {
         facts.blank();
+        let context = state.kubectl_context(&entry.cluster);
         if state.nodes.is_held(&entry.cluster.id) {
             // The blocker is shown above.
-            node::remedy(worst, now, theme, facts);
+            node::remedy(worst, context.as_ref(), now, facts);
         } else {
-            node::held_by(worst, now, theme, facts);
+            node::held_by(worst, context.as_ref(), now, theme, facts);
         }
     }
     if let Some(text) = state.unseen(&entry.cluster.id) {

@@ -2,10 +2,12 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::app::cluster::tabs::Tab;
 use crate::app::effect::{Effect, Request};
 use crate::app::menus::state::{CopyItem, MenuItems};
 use crate::app::message::{Answer, Message};
 use crate::app::requests::RequestOwner;
+use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::update::update;
 use crate::domain::cluster::{ClusterId, ProjectId};
@@ -14,7 +16,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures;
 use crate::domain::kubeconfig::{EntryOwner, Plan};
 use crate::domain::record::{Outcome, Record};
-use crate::ui::fixtures::{asking, fleet, form, id, issuing, text};
+use crate::ui::fixtures::{asking, fleet, form, id, issuing, rolls, text};
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
     // Pressed by a person: never too soon after what appeared.
@@ -31,6 +33,22 @@ fn write(state: &mut State, typed: &str) {
 
 fn footer(state: &State, columns: u16) -> String {
     text(state, columns, 30).lines().last().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn commands_that_are_shown_are_about_the_cluster_that_is_shown() {
+    let mut state = rolls::stalled();
+    let pay = state.fleet.cluster(&id(&state, "pay-prod")).unwrap().clone();
+    state.credentials.accesses = vec![fixtures::access(&pay, true, "~/.kube/own/pay.yaml")];
+    for tab in [Tab::Nodes, Tab::Rotation] {
+        if let Screen::Cluster { tab: shown, .. } = &mut state.screen {
+            *shown = tab;
+        }
+        let text = text(&state, 140, 40);
+        // Wrapped where the pane is narrow.
+        assert!(text.contains("kubectl --kubeconfig ~/.kube/own/pay.yaml"), "{text}");
+        assert!(text.contains("--context pay-prod -n payments"), "{text}");
+    }
 }
 
 fn on_shop() -> State {

@@ -22,7 +22,7 @@ use crate::domain::credential::{
     Credentials, FoundFile, KnownCredential, Reference, StaleToken, Trial, Verdict,
     pods_with_old_authority, restart_commands, stale_tokens,
 };
-use crate::domain::kubectl::Kubectl;
+use crate::domain::kubectl::KubectlContext;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 use crate::runtime::trials::try_place;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -69,7 +69,7 @@ struct Inside {
     tokens: Vec<StaleToken>,
     /// Pods that may not know the new authority, as `namespace/name`, and what restarts them.
     pods: Vec<String>,
-    restart: Vec<Kubectl>,
+    restart: Vec<String>,
     /// Kinds that could not be read in full, and why.
     unseen: BTreeMap<&'static str, String>,
 }
@@ -116,7 +116,8 @@ pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), S
         };
         known.push((one, trial));
     }
-    let inside = seen.map(|snapshot| inside(&cluster, &snapshot));
+    let context = services.credentials.kubectl_context(&cluster, &services.files, now);
+    let inside = seen.map(|snapshot| inside(&cluster, &snapshot, context.as_ref()));
     let report = Report { cluster, now, known, files: services.files, inside };
     let status = if report.breaks() { BREAKS } else { 0 };
     Ok((render::report(&report, order.format), status))
@@ -206,7 +207,11 @@ fn is_temporary(why: &Unavailable) -> bool {
     matches!(why, Unavailable::Connecting | Unavailable::NotAcceptedYet { .. })
 }
 
-fn inside(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Inside {
+fn inside(
+    cluster: &Cluster,
+    snapshot: &ClusterSnapshot,
+    context: Option<&KubectlContext>,
+) -> Inside {
     let pods = pods_with_old_authority(snapshot);
     let unseen = ["token secrets", "serviceaccounts", "configmaps", "pods"];
     let unseen = unseen.into_iter().filter_map(|kind| {
@@ -216,7 +221,7 @@ fn inside(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Inside {
     Inside {
         tokens: stale_tokens(cluster, snapshot),
         pods: pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect(),
-        restart: restart_commands(&pods),
+        restart: restart_commands(&pods).iter().map(|command| command.line(context)).collect(),
         unseen: unseen.collect(),
     }
 }

@@ -89,7 +89,7 @@ fn inside_notes(inside: &Inside) -> Vec<(char, String)> {
         inside.tokens.iter().map(|stale| ('!', text::stale_token(stale))).collect();
     if !inside.pods.is_empty() {
         notes.push(('!', text::old_authority(inside.pods.join(", "))));
-        notes.extend(inside.restart.iter().map(|command| ('>', command.line(None))));
+        notes.extend(inside.restart.iter().map(|command| ('>', command.clone())));
     }
     notes.extend(inside.unseen.iter().map(|(kind, why)| ('?', text::kind_not_seen(kind, why))));
     notes
@@ -147,7 +147,7 @@ fn json(report: &Report) -> String {
                 "used_since_start": token.used_since_start,
             })).collect::<Vec<_>>(),
             "pods_with_old_authority": inside.pods,
-            "restart": inside.restart.iter().map(|command| command.line(None)).collect::<Vec<_>>(),
+            "restart": inside.restart,
             "not_checked": inside.unseen,
         }),
     };

@@ -131,6 +131,10 @@ fn joining_and_preserved_nodes_are_recognised() {
         "{metadata: {name: n1, annotations: {node.machine.sapcloud.io/preserve: now}}, status: {nodeInfo: {kubeletVersion: v1.33.3}}}",
     );
     assert!(annotated.preserved);
+    let asked = node(
+        "{metadata: {name: n1, annotations: {node.machine.sapcloud.io/preserve: when-failed}}}",
+    );
+    assert!(!asked.preserved, "it may still join");
     assert_eq!(annotated.version, "1.33.3");
 }
 
