@@ -105,6 +105,7 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateC
                     make_current: form.make_current,
                     replace: form.replace,
                     replace_another: form.replace && is_shown,
+                    in_place: false,
                 },
                 fingerprint: plan.and_then(|plan| plan.fingerprint.clone()),
                 fresh,

@@ -178,6 +178,7 @@ impl KubeconfigForm {
             known: self.known(),
             kind: self.kind,
             make_current: self.make_current,
+            in_place: false,
         }
     }
 
