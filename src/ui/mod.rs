@@ -95,6 +95,9 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
     if let Some(form) = &state.kubeconfig.form {
         kubeconfig::form::draw(state, theme, frame, body, form, metrics);
     }
+    if let Some(renewal) = &state.kubeconfig.renewal {
+        kubeconfig::renewal::draw(state, theme, frame, body, renewal, metrics);
+    }
     if let Some(menu) = &state.menu {
         menus::list::draw(state, theme, frame, body, menu);
     }

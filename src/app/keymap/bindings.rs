@@ -67,6 +67,8 @@ pub const BINDINGS: &[Binding] = bindings! {
     "choose", Command::Mark, &[Form, Menu], ["space"], "toggle", Some(30), "select or toggle";
     "mark", Command::Mark, &[Fleet], ["space"], "mark", Some(60),
         "mark or unmark the cluster, to copy names or to filter by marked";
+    "mark-credential", Command::Mark, &[Cluster], ["space"], "mark", Some(35),
+        "mark or unmark the kubeconfig entry; K renews all marked ones";
     "mark-all", Command::MarkAll, &[Fleet], ["a"], "mark all", None, "mark or unmark all shown clusters";
     "sort", Command::Sort, &[Fleet], ["s"], "sort", Some(70), "select the order";
     "columns", Command::Columns, &[Fleet], ["c"], "columns", Some(80), "select the columns";

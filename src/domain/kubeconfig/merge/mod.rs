@@ -167,7 +167,14 @@ impl<'a> Names<'a> {
         let mut names = Self { context, cluster: context.into(), user: context.into() };
         let contexts = items(values, "contexts");
         let old = contexts.iter().find(|entry| name_of(entry) == Some(context));
-        let Some(old) = old.filter(|_| in_place) else { return Ok(names) };
+        let old = match old {
+            Some(old) if in_place => old,
+            None if in_place => {
+                let context = clean(context);
+                return Err(file_failure(format!("has no context {context} any more")));
+            }
+            Some(_) | None => return Ok(names),
+        };
         let used =
             |entry: &Value, key: &str| Some(entry.get("context")?.get(key)?.as_str()?.to_owned());
         names.cluster = used(old, "cluster").map_or(names.cluster, Cow::Owned);
