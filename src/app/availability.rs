@@ -46,9 +46,6 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         {
             return can_change_checklist(state, command).map_err(str::to_owned);
         }
-        Command::Mark if matches!(state.screen, Screen::Cluster { .. }) => {
-            checklist::text::ELSEWHERE
-        }
         Command::Open => match state.context() {
             KeyContext::Fleet if state.subject().is_none() => text::OPEN_NO_CLUSTER,
             KeyContext::Cluster | KeyContext::Activity if state.lists_records() => {
@@ -80,6 +77,11 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::Mark if state.screen == Screen::Fleet && state.view.shown.is_empty() => {
             text::MARK_NO_CLUSTER
         }
+        Command::Mark if state.context() == KeyContext::Cluster => match state.screen.tab() {
+            Some(Tab::Credentials) if state.markable().is_some() => return Ok(()),
+            Some(Tab::Credentials) => text::MARK_NOT_RENEWED,
+            _ => text::MARK_ELSEWHERE,
+        },
         Command::MarkAll | Command::Sort if state.fleet.entries.is_empty() => text::NO_CLUSTERS,
         _ => return Ok(()),
     };

@@ -15,6 +15,7 @@ use crate::app::fleet::row::row_source;
 use crate::app::fleet::{self, polling};
 use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
+use crate::app::kubeconfig::renewal::RenewalField;
 use crate::app::log::{self, LogView};
 use crate::app::menus::copy::copy_items;
 use crate::app::menus::palette::commands;
@@ -94,9 +95,16 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Rotate => open_rotation(state, out),
         Command::Kubeconfig => {
             if let Some(cluster) = state.subject().map(|entry| entry.cluster.clone()) {
-                let renewed = state.renewed_entry();
+                let renewed = state.renewed_entries();
                 let (kubeconfig, fleet) = (&mut state.kubeconfig, &state.fleet);
-                kubeconfig::update::open(kubeconfig, fleet, cluster, renewed, context!(state, out));
+                // One that is issued already and nowhere yet comes before another one.
+                let is_held = kubeconfig.holds_one_of(&cluster);
+                let cx = context!(state, out);
+                if is_held || renewed.is_empty() {
+                    kubeconfig::update::open(kubeconfig, fleet, cluster, cx);
+                } else {
+                    kubeconfig::renew::open(kubeconfig, fleet, cluster, renewed, cx);
+                }
             }
         }
         Command::WakeUp => open_action(state, Action::WakeUp),
@@ -126,8 +134,8 @@ fn is_checked(command: Command) -> bool {
             | Command::Reconcile
             | Command::Watch
             | Command::Events
-            | Command::Open
             | Command::Mark
+            | Command::Open
             | Command::Add
             | Command::Remove
             | Command::Share
@@ -157,6 +165,12 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             }
             (Command::Open, _) => activity::update::toggle_open(&mut state.activity, Some(id)),
             (_, Tab::Nodes) => nodes::update::run(&mut state.nodes, id, command, metrics),
+            (Command::Mark, Tab::Credentials) => {
+                if let Some(place) = state.markable() {
+                    state.inventory.toggle(place);
+                    credentials::update::run(&mut state.inventory, Command::Down, metrics);
+                }
+            }
             (_, Tab::Credentials) => {
                 credentials::update::run(&mut state.inventory, command, metrics);
             }
@@ -413,6 +427,8 @@ fn click(state: &mut State, out: &mut Outbox, column: u16, row: u16) {
                 dialog.leave = true;
             } else if let Some(dialog) = &mut state.rotation.dialog {
                 dialog.focus = Focus::Confirm;
+            } else if let Some(renewal) = &mut state.kubeconfig.renewal {
+                renewal.focus = RenewalField::Confirm;
             }
         }
         Clickable::Row(_) | Clickable::Tab(_) | Clickable::Count(_) => {}
@@ -426,6 +442,10 @@ fn close_dialog(state: &mut State, out: &mut Outbox) {
     }
     if state.kubeconfig.form.is_some() {
         kubeconfig::update::back(&mut state.kubeconfig, context!(state, out));
+        return;
+    }
+    if state.kubeconfig.renewal.is_some() {
+        kubeconfig::renew::back(&mut state.kubeconfig, context!(state, out));
         return;
     }
     (state.rotation.dialog, state.action, state.menu) = (None, None, None);

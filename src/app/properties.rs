@@ -9,10 +9,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
+use crate::app::cluster::tabs::Tab;
 use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::Keymap;
 use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigFormStage};
+use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalStage};
 use crate::app::message::{Answer, Copied, IssuedKubeconfig, Listing, Message, RotateOutcome};
 use crate::app::now::Now;
 use crate::app::requests::{RequestId, RequestOwner};
@@ -24,7 +26,9 @@ use crate::domain::checklist::{
     Checklist, ChecklistChange, ChecklistClient, ChecklistConflict, LocalChecklist,
 };
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
-use crate::domain::credential::{Credentials, KubeconfigLocation, Trial};
+use crate::domain::credential::{
+    Credentials, FoundContext, FoundFile, KubeconfigLocation, SignIn, Trial, Trust,
+};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
 use crate::domain::identity::Identity;
@@ -42,6 +46,8 @@ enum Event {
     Named(KeyCode),
     /// Opens the kubeconfig form of a cluster and confirms it.
     Issue(u8),
+    /// Opens the credentials of a cluster, marks entries, and renews them.
+    Renew(u8),
     Pass(u64),
     Jump(i64),
     Answer(u8, u8),
@@ -62,6 +68,7 @@ fn event() -> impl Strategy<Value = Event> {
         ])
         .prop_map(Event::Named),
         3 => any::<u8>().prop_map(Event::Issue),
+        3 => any::<u8>().prop_map(Event::Renew),
         3 => (0_u64..90).prop_map(Event::Pass),
         1 => (-100_000_i64..100_000).prop_map(Event::Jump),
         8 => (any::<u8>(), any::<u8>()).prop_map(|(which, how)| Event::Answer(which, how)),
@@ -163,13 +170,21 @@ impl Environment {
             Request::Issue { shown, .. } => {
                 self.issued.insert(id, shown.id.clone());
             }
-            // A kubeconfig goes where the form on screen says, and it is the one that this form asked for.
-            Request::Save { fresh, .. } => {
+            // A kubeconfig goes where the dialog on screen says, and it is the one that this dialog asked for.
+            Request::Save { fresh, file, options, .. } => {
+                let brought = self.issued.iter().find(|(id, _)| fresh.server() == server(**id));
+                let (by, cluster) = brought.expect("it was asked for");
+                if let Some(renewal) = &state.kubeconfig.renewal {
+                    prop_assert_eq!(cluster, &renewal.cluster.id, "of another cluster");
+                    let item = renewal.items.iter().find(|item| item.issued == Some(*by));
+                    let entry = &item.expect("an entry waits for it").entry;
+                    prop_assert_eq!(&entry.target(), file);
+                    prop_assert_eq!(&entry.options(), options);
+                    return Ok(());
+                }
                 let Some(form) = &state.kubeconfig.form else {
                     return Err(TestCaseError::fail("saved without a form"));
                 };
-                let brought = self.issued.iter().find(|(id, _)| fresh.server() == server(**id));
-                let (by, cluster) = brought.expect("it was asked for");
                 prop_assert_eq!(cluster, &form.cluster.id, "filed under another cluster's name");
                 let held = form.issued.as_ref().map(|(request, held)| (*request, held));
                 let (request, held) = held.expect("the form holds it");
@@ -179,6 +194,21 @@ impl Environment {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Kubeconfigs of this machine: two entries for each cluster.
+    fn files(&self) -> Vec<FoundFile> {
+        let contexts = |id: &ClusterId| {
+            ["one", "two"].map(|name| FoundContext {
+                context: format!("{name}-{}", id.name),
+                server: format!("api.{}.0a1b2c3d4e.s.ske.{}.onstackit.cloud", id.name, id.region()),
+                trust: Trust::Anything,
+                sign_in: vec![SignIn::StaticToken],
+            })
+        };
+        let path = "~/.kube/config".to_owned();
+        let contexts = Ok(self.clusters.keys().flat_map(contexts).collect());
+        vec![FoundFile { path, is_default: true, wide_mode: None, contexts }]
     }
 
     /// What one of the observers sees.
@@ -253,7 +283,7 @@ impl Environment {
                 })
             }
             Request::Act { .. } => Answer::Action(if works { Ok(None) } else { Err(broken()) }),
-            Request::ReadInventory(_) => Answer::Inventory(Vec::new()),
+            Request::ReadInventory(_) => Answer::Inventory(self.files()),
             Request::TryCredentials(places) => {
                 let trial = if works { Trial::Accepted } else { Trial::NoAnswer(String::new()) };
                 Answer::Tried(places.into_iter().map(|place| (place, trial.clone())).collect())
@@ -419,6 +449,44 @@ fn confirm(state: &mut State, environment: &mut Environment) -> Result<(), TestC
     environment.take(state, effects)
 }
 
+/// Marks both entries of a cluster, opens their renewal, answers its look at the files, and confirms it.
+fn renew(
+    state: &mut State,
+    environment: &mut Environment,
+    id: ClusterId,
+) -> Result<(), TestCaseError> {
+    if state.is_covered()
+        || state.view.filter_input.is_some()
+        || !state.fleet.entries.contains_key(&id)
+    {
+        return Ok(());
+    }
+    state.inventory.files = Some(Arc::new(environment.files()));
+    let created = state.fleet.entries[&id].cluster.created;
+    state.screen = Screen::Cluster { id, created, tab: Tab::Credentials };
+    state.inventory.rewind();
+    state.shared.metrics.scroll_last = 1;
+    let mut now = state.shared.now;
+    for key in [' ', ' ', 'K'] {
+        let effects = update(state, now, press(KeyCode::Char(key)));
+        environment.take(state, effects)?;
+    }
+    let Some(renewal) = &mut state.kubeconfig.renewal else { return Ok(()) };
+    renewal.focus = RenewalField::Confirm;
+    let dialog = renewal.id;
+    let plans = state.requests.open().filter(|(_, owner)| **owner == RequestOwner::Plan(dialog));
+    let plans: Vec<RequestId> = plans.map(|(request, _)| request).collect();
+    now.monotonic += Duration::from_secs(1);
+    for request in plans {
+        environment.waiting.retain(|(waiting, _)| *waiting != request);
+        let seen = Message::Answered(request, Answer::Plan(Ok(Box::default())));
+        let effects = update(state, now, seen);
+        environment.take(state, effects)?;
+    }
+    let effects = update(state, now, press(KeyCode::Enter));
+    environment.take(state, effects)
+}
+
 /// What the machine knows and shows, without the moment.
 fn shown(state: &State) -> String {
     let mut state = state.clone();
@@ -450,6 +518,21 @@ fn invariants(state: &State, environment: &Environment) -> Result<(), TestCaseEr
     for (request, held) in &state.kubeconfig.unsaved {
         prop_assert_eq!(held.issued.fresh.server(), server(*request));
         prop_assert_eq!(&environment.issued[request], &held.request.cluster.id);
+    }
+    if let Some(renewal) = &state.kubeconfig.renewal {
+        for request in renewal.items.iter().filter_map(|item| item.issued) {
+            prop_assert_eq!(
+                &environment.issued[&request],
+                &renewal.cluster.id,
+                "another cluster's"
+            );
+        }
+        let is_under_way = |stage: &RenewalItemStage| {
+            matches!(stage, RenewalItemStage::Issuing(_) | RenewalItemStage::Saving(_))
+        };
+        let under_way = renewal.items.iter().filter(|item| is_under_way(&item.stage)).count();
+        let expected = usize::from(renewal.stage == RenewalStage::Running);
+        prop_assert_eq!(under_way, expected, "one after the other");
     }
     if let Some(form) = &state.kubeconfig.form
         && let Some((request, held)) = &form.issued
@@ -496,6 +579,11 @@ proptest! {
                     let id = environment.clusters.keys().nth(usize::from(which) % 4).unwrap().clone();
                     open_form(&mut state, &mut environment, id)?;
                     confirm(&mut state, &mut environment)?;
+                    continue;
+                }
+                Event::Renew(which) => {
+                    let id = environment.clusters.keys().nth(usize::from(which) % 4).unwrap().clone();
+                    renew(&mut state, &mut environment, id)?;
                     continue;
                 }
                 Event::Pass(seconds) => {

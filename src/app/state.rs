@@ -17,7 +17,7 @@ use crate::app::fleet::state::{Entry, Fleet, ScopeState, ScopeStatus};
 use crate::app::fleet::view::FleetView;
 use crate::app::help::Help;
 use crate::app::keymap::{KeyContext, Keymap};
-use crate::app::kubeconfig::form::RenewedEntry;
+use crate::app::kubeconfig::renewal::RenewedEntry;
 use crate::app::kubeconfig::state::KubeconfigState;
 use crate::app::log::LogView;
 use crate::app::menus::state::Menu;
@@ -198,15 +198,27 @@ impl State {
         self.credentials.kubectl_context(cluster, files, self.server_now())
     }
 
-    /// The entry under the cursor of the credentials tab, if SKE can issue one of its kind in its place.
-    pub fn renewed_entry(&self) -> Option<RenewedEntry> {
-        let cluster =
-            &self.subject().filter(|_| self.screen.tab() == Some(Tab::Credentials))?.cluster;
-        let known = self.known_credentials(cluster);
-        let known = known.get(self.inventory.cursor.min(known.len().saturating_sub(1)))?;
-        let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
-        let kind = known.kind.issued_as()?;
-        Some(RenewedEntry { kind, file: path.clone(), context: context.clone() })
+    /// What is renewed on the credentials tab: the entry under the cursor, or those that are marked, as far as SKE can
+    /// issue one of their kind in their place.
+    pub fn renewed_entries(&self) -> Vec<RenewedEntry> {
+        let on_tab = self.subject().filter(|_| self.screen.tab() == Some(Tab::Credentials));
+        let Some(entry) = on_tab else { return Vec::new() };
+        let known = self.known_credentials(&entry.cluster);
+        let marked = known.iter().filter(|known| self.inventory.is_marked(&known.place));
+        let marked: Vec<RenewedEntry> = marked.filter_map(renewed).collect();
+        if !marked.is_empty() {
+            return marked;
+        }
+        let at_cursor = known.get(self.inventory.cursor.min(known.len().saturating_sub(1)));
+        at_cursor.and_then(renewed).into_iter().collect()
+    }
+
+    /// The entry under the cursor of the credentials tab, if it can be renewed.
+    pub fn markable(&self) -> Option<KubeconfigLocation> {
+        let on_tab = self.subject().filter(|_| self.screen.tab() == Some(Tab::Credentials))?;
+        let known = self.known_credentials(&on_tab.cluster);
+        let at_cursor = known.get(self.inventory.cursor.min(known.len().saturating_sub(1)))?;
+        renewed(at_cursor).map(|_| at_cursor.place.clone())
     }
 
     /// Why nothing newer is seen of a cluster's nodes; `None` while they are seen.
@@ -239,7 +251,8 @@ impl State {
         let action = || self.action.as_ref().map(|dialog| &dialog.cluster);
         let form = || self.kubeconfig.form.as_ref().map(|form| &form.cluster.id);
         let checklist = || self.checklist.dialog.as_ref().map(|dialog| &dialog.cluster);
-        rotation.or_else(action).or_else(form).or_else(checklist)
+        let renewal = || self.kubeconfig.renewal.as_ref().map(|renewal| &renewal.cluster.id);
+        rotation.or_else(action).or_else(form).or_else(renewal).or_else(checklist)
     }
 
     /// Whether a dialog or a list lies over the screen.
@@ -272,7 +285,10 @@ impl State {
             KeyContext::Help
         } else if self.rotation.dialog.is_some() || self.action.is_some() {
             KeyContext::Dialog
-        } else if self.kubeconfig.form.is_some() || self.checklist.dialog.is_some() {
+        } else if self.kubeconfig.form.is_some()
+            || self.kubeconfig.renewal.is_some()
+            || self.checklist.dialog.is_some()
+        {
             KeyContext::Form
         } else if self.menu.is_some() {
             KeyContext::Menu
@@ -296,4 +312,11 @@ impl State {
             && self.fleet.failing().next().is_none()
             && self.fleet.scopes.values().any(|scope| matches!(scope.status, ScopeStatus::Live))
     }
+}
+
+/// What SKE issues in the place of a credential, if it can.
+fn renewed(known: &KnownCredential) -> Option<RenewedEntry> {
+    let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
+    let kind = known.kind.issued_as()?;
+    Some(RenewedEntry { kind, file: path.clone(), context: context.clone() })
 }

@@ -13,6 +13,8 @@ texts! {
     COPY_NOTHING = "Nothing to copy here.";
     BACK_AT_TOP = "Back: this is the first screen; q quits";
     MARK_NO_CLUSTER = "Mark: no cluster shown";
+    MARK_ELSEWHERE = "Mark: open the credentials or the checklist tab";
+    MARK_NOT_RENEWED = "Mark: SKE cannot issue this credential anew";
     NO_CLUSTERS = "No clusters";
     READ_ONLY = "read-only mode; start skeys without --read-only";
     not_listed(time) = "no longer listed since {time}";
@@ -56,6 +58,7 @@ texts! {
     LOG_TITLE = " diagnostic log ";
     LOG_READING = "Reading the log …";
     LOG_EMPTY = "No entry yet. skeys logs requests and failures; --log-level debug logs more.";
+    PRESS_RENEW = "renew";
     PRESS_QUIT = "quit";
     PRESS_STAY = "stay";
     PRESS_CLOSE = "close";

@@ -17,10 +17,10 @@ use crate::app::fleet::{polling, readings};
 use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::delivery::{self, Delivery};
-use crate::app::message::{Answer, Message, RotateOutcome};
+use crate::app::message::{Answer, IssuedKubeconfig, Message, RotateOutcome};
 use crate::app::nodes::observing;
 use crate::app::now::Now;
-use crate::app::requests::{RequestId, RequestOwner};
+use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
 use crate::app::rotation::pending::Pending;
 use crate::app::screen::Screen;
 use crate::app::session::window::window_status;
@@ -29,6 +29,7 @@ use crate::app::text;
 use crate::app::{actions, checklist, credentials, fleet, kubeconfig, log, menus, rotation};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kubeconfig::{NotSaved, Plan, Saved};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::clean;
@@ -154,6 +155,10 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
             let (checklist, cx) = (&mut state.checklist, context!(state, out));
             checklist::update::key(checklist, snapshot.as_deref(), (command, key), cx);
         }
+        (KeyContext::Form, _) if state.kubeconfig.renewal.is_some() => {
+            let cx = context!(state, out);
+            kubeconfig::renew::key(&mut state.kubeconfig, &state.fleet, command, key, cx);
+        }
         (KeyContext::Form, _) => {
             let cx = context!(state, out);
             kubeconfig::update::key(&mut state.kubeconfig, &state.fleet, command, key, cx);
@@ -189,6 +194,8 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
         rotation::update::paste(dialog);
     } else if state.checklist.dialog.is_some() {
         checklist::update::paste(&mut state.checklist, &part);
+    } else if let Some(renewal) = &mut state.kubeconfig.renewal {
+        kubeconfig::renew::paste(renewal, &part);
     } else if state.kubeconfig.form.is_some() {
         kubeconfig::update::paste(&mut state.kubeconfig, &part, context!(state, out));
     } else if state.context() == KeyContext::Filter {
@@ -248,19 +255,13 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             checklist::update::written(checklist, (cluster, dialog), result, cx);
         }
         (RequestOwner::Plan(dialog), Answer::Plan(result)) => {
-            let form = state.kubeconfig.form_of(dialog);
-            if let Some(form) = form.filter(|form| form.plan_request == request) {
-                kubeconfig::update::planned(form, &state.fleet, &state.credentials, result);
-            }
+            planned(state, (dialog, request), result);
         }
         (RequestOwner::Kubeconfig(asked), Answer::Kubeconfig(result)) => {
-            let asked = (request, *asked);
-            delivery::issued(&mut state.kubeconfig, &state.fleet, asked, result, cx);
+            issued(state, out, (request, *asked), result);
         }
         (RequestOwner::Delivery { kubeconfig, dialog }, Answer::Saved(result)) => {
-            let delivery = Delivery { request, kubeconfig, dialog };
-            let (kubeconfig, credentials) = (&mut state.kubeconfig, &state.credentials);
-            kubeconfig::update::saved(kubeconfig, &state.fleet, credentials, delivery, result, cx);
+            saved(state, out, Delivery { request, kubeconfig, dialog }, result);
         }
         (RequestOwner::Delivery { kubeconfig, dialog }, Answer::Copied(result)) => {
             let delivery = Delivery { request, kubeconfig, dialog };
@@ -297,6 +298,41 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             broken(state, out, request, owner, Failure::new(FailureKind::Bug, text));
         }
     }
+}
+
+/// What a file looks like, for the dialog that asked.
+fn planned(
+    state: &mut State,
+    (dialog, request): (DialogId, RequestId),
+    result: Result<Box<Plan>, Failure>,
+) {
+    if let Some(renewal) = state.kubeconfig.renewal_of(dialog) {
+        kubeconfig::renew::planned(renewal, request, result);
+        return;
+    }
+    let form = state.kubeconfig.form_of(dialog);
+    if let Some(form) = form.filter(|form| form.plan_request == request) {
+        kubeconfig::update::planned(form, &state.fleet, &state.credentials, result);
+    }
+}
+
+fn issued(
+    state: &mut State,
+    out: &mut Outbox,
+    (request, asked): (RequestId, KubeconfigRequest),
+    result: Result<IssuedKubeconfig, Failure>,
+) {
+    let (kubeconfig, fleet, cx) = (&mut state.kubeconfig, &state.fleet, context!(state, out));
+    let failure = delivery::issued(kubeconfig, fleet, (request, asked), result, cx);
+    kubeconfig::renew::issued(kubeconfig, fleet, request, failure, cx);
+}
+
+fn saved(state: &mut State, out: &mut Outbox, delivery: Delivery, result: Result<Saved, NotSaved>) {
+    let (kubeconfig, fleet, cx) = (&mut state.kubeconfig, &state.fleet, context!(state, out));
+    let until = kubeconfig.unsaved.get(&delivery.kubeconfig).and_then(|held| held.issued.expires);
+    let credentials = &state.credentials;
+    kubeconfig::update::saved(kubeconfig, fleet, credentials, delivery, result.clone(), cx);
+    kubeconfig::renew::saved(kubeconfig, fleet, delivery.request, (result, until), cx);
 }
 
 fn rotated(
@@ -342,19 +378,11 @@ fn broken(
             let checklist = &mut state.checklist;
             checklist::update::written(checklist, (cluster, dialog), Err(failure), cx);
         }
-        RequestOwner::Plan(dialog) => {
-            let form = state.kubeconfig.form_of(dialog);
-            if let Some(form) = form.filter(|form| form.plan_request == request) {
-                kubeconfig::update::planned(form, &state.fleet, &state.credentials, Err(failure));
-            }
-        }
-        RequestOwner::Kubeconfig(asked) => {
-            let asked = (request, *asked);
-            delivery::issued(&mut state.kubeconfig, &state.fleet, asked, Err(failure), cx);
-        }
+        RequestOwner::Plan(dialog) => planned(state, (dialog, request), Err(failure)),
+        RequestOwner::Kubeconfig(asked) => issued(state, out, (request, *asked), Err(failure)),
         RequestOwner::Delivery { kubeconfig, dialog } => {
             let delivery = Delivery { request, kubeconfig, dialog };
-            delivery::not_delivered(&mut state.kubeconfig, delivery, failure, cx);
+            saved(state, out, delivery, Err(NotSaved::Failed(failure)));
         }
         RequestOwner::Identity
         | RequestOwner::ProjectNames
@@ -401,6 +429,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
         }
         Event::ClusterMissing(id) => {
             kubeconfig::update::cluster_missing(&mut state.kubeconfig, &id);
+            kubeconfig::renew::cluster_missing(&mut state.kubeconfig, &id, cx);
             rotation::outcome::cluster_missing(&mut state.rotation, &id, cx);
         }
         Event::ClusterReplaced(id) => {
@@ -409,6 +438,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             }
             state.action.take_if(|dialog| dialog.cluster == id);
             state.kubeconfig.form.take_if(|form| form.cluster.id == id);
+            state.kubeconfig.renewal.take_if(|renewal| renewal.cluster.id == id);
             forget(state, out, &id, text::CLUSTER_DELETED);
         }
         Event::ClusterForgotten(id) => forget(state, out, &id, text::CLUSTER_NOT_LISTED),
@@ -429,6 +459,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             observing::agree(&mut state.nodes, &state.fleet, &id, cx);
         }
         Event::KubeconfigDelivered(access) => {
+            state.inventory.unmark(&access.place);
             state.credentials.prune(state.server_now());
             state.credentials.put(*access);
             credentials_changed(state);

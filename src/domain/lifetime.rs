@@ -65,6 +65,17 @@ impl Lifetime {
         }
     }
 
+    /// The next longer or shorter of the presets, as it is typed.
+    pub fn preset_beside(now: Option<Self>, longer: bool) -> Option<&'static str> {
+        let mut presets = Self::PRESETS.iter();
+        let next = if longer {
+            presets.find(|(_, preset)| now.is_none_or(|now| *preset > now))
+        } else {
+            presets.rfind(|(_, preset)| now.is_none_or(|now| *preset < now))
+        };
+        next.map(|(text, _)| *text)
+    }
+
     /// Seconds, 3 600 to 15 552 000.
     pub fn seconds(self) -> u32 {
         self.0

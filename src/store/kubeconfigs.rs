@@ -110,7 +110,7 @@ impl Kubeconfigs {
     pub fn plan(&self, file: &FileTarget, query: &MergeQuery) -> Result<Plan, Failure> {
         let path = self.path(file)?;
         let target = self.target(&path)?;
-        Ok(self.plan_of(file, query, &path, &target)?.0)
+        Ok(self.plan_of(file, query, None, (&path, &target))?.0)
     }
 
     /// Whether a kubeconfig can be saved now: the file takes it, and its folder a lock. Leaves nothing behind.
@@ -219,8 +219,8 @@ impl Kubeconfigs {
         &self,
         file: &FileTarget,
         query: &MergeQuery,
-        path: &Path,
-        target: &Target,
+        issued: Option<&ParsedKubeconfig>,
+        (path, target): (&Path, &Target),
     ) -> Result<(Plan, Vec<u8>), Failure> {
         let mut plan = Plan { path: self.shown(path), ..Plan::default() };
         if target.link {
@@ -243,7 +243,7 @@ impl Kubeconfigs {
             plan.notes.push(format!("mode {mode:04o} becomes {:04o}", mode & 0o600));
         }
         if !file.merges() {
-            plan.fingerprint = Some(fingerprint(&plan, &bytes));
+            plan.fingerprint = Some(fingerprint(&plan, plan.mode, &bytes));
             plan.taken.push(format!("file {}", plan.path));
             let text = std::str::from_utf8(&bytes).unwrap_or_default();
             (plan.owner, plan.lost) = kubeconfig::contents_of_file(text, &query.known);
@@ -255,7 +255,8 @@ impl Kubeconfigs {
             let line = before.filter(|byte| **byte == b'\n').count() + 1;
             self.unusable(path, &kubeconfig_refusal(&format!("line {line}: not UTF-8")))
         })?;
-        let survey = kubeconfig::survey(text, query).map_err(|why| self.unusable(path, &why))?;
+        let survey =
+            kubeconfig::survey(text, query, issued).map_err(|why| self.unusable(path, &why))?;
         plan.others = survey.others;
         plan.taken.splice(..0, survey.taken);
         plan.owner = kubeconfig::combine_owners(vec![plan.owner, survey.owner]);
@@ -263,7 +264,10 @@ impl Kubeconfigs {
         plan.blank = survey.blank;
         plan.current = survey.current;
         plan.dropped = survey.dropped;
-        plan.fingerprint = Some(fingerprint(&plan, &[]));
+        plan.changes = survey.changes;
+        // Renewals in place of one file follow each other, and the first one narrows its mode.
+        let mode = plan.mode.filter(|_| !query.in_place);
+        plan.fingerprint = Some(fingerprint(&plan, mode, &[]));
         Ok((plan, bytes))
     }
 
@@ -363,8 +367,11 @@ impl Kubeconfigs {
             known: ClusterIdentity::Server(fresh.server().to_owned()),
             kind: fresh.kind(),
             make_current: options.make_current,
+            in_place: options.in_place,
         };
-        let (plan, old) = self.plan_of(file, &query, path, &target)?;
+        // Only a renewal in place was shown with what it changes.
+        let issued = options.in_place.then_some(fresh);
+        let (plan, old) = self.plan_of(file, &query, issued, (path, &target))?;
         if plan.fingerprint.as_deref() != fingerprint {
             return Err(NotSaved::Changed(plan));
         }
@@ -483,9 +490,10 @@ fn kubeconfig_refusal(message: &str) -> Failure {
 }
 
 /// Of what was shown of a file, and of `content` where all of it is replaced.
-fn fingerprint(plan: &Plan, content: &[u8]) -> String {
-    let shown = (&plan.link, plan.mode, plan.blank, &plan.taken, &plan.dropped);
+fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
+    let shown = (&plan.link, mode, plan.blank, &plan.taken, &plan.dropped);
     let mut digest = Sha256::new_with_prefix(format!("{shown:?}"));
+    digest.update(format!("{:?}", kubeconfig::sum_of(&plan.changes)));
     digest.update(content);
     base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest.finalize())
 }

@@ -36,7 +36,13 @@ fn fresh() -> ParsedKubeconfig {
 }
 
 fn options(replace: bool) -> MergeOptions {
-    MergeOptions { context: "shop".into(), make_current: false, replace, replace_another: false }
+    MergeOptions {
+        context: "shop".into(),
+        make_current: false,
+        replace,
+        replace_another: false,
+        in_place: false,
+    }
 }
 
 fn query(context: &str) -> MergeQuery {
@@ -45,6 +51,7 @@ fn query(context: &str) -> MergeQuery {
         known: ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop")),
         kind: KubeconfigKind::Admin,
         make_current: false,
+        in_place: false,
     }
 }
 
@@ -180,7 +187,7 @@ proptest! {
             }
         }
         if crlf { text = text.replace('\n', "\r\n"); }
-        let options = MergeOptions { context: "Shop/1".into(), make_current: current, replace: false, replace_another: false };
+        let options = MergeOptions { context: "Shop/1".into(), make_current: current, replace: false, replace_another: false, in_place: false };
         let merged = merge(&text, &fresh(), &options).unwrap();
         let read: serde_json::Value = yaml_serde::from_str(merged.text.expose()).unwrap();
         prop_assert_eq!(read["users"].as_array().unwrap().len(), names.len() + 1);

@@ -100,6 +100,9 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
     if let Some(dialog) = &state.checklist.dialog {
         checklist::dialog::draw(state, theme, frame, body, dialog, metrics);
     }
+    if let Some(renewal) = &state.kubeconfig.renewal {
+        kubeconfig::renewal::draw(state, theme, frame, body, renewal, metrics);
+    }
     if let Some(menu) = &state.menu {
         menus::list::draw(state, theme, frame, body, menu);
     }

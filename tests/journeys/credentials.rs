@@ -2,6 +2,7 @@
 //! certificates, not from clocks.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 
 use skeys::testing::domain::credential::CredentialFacts;
 use skeys::testing::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
@@ -173,9 +174,11 @@ async fn file_22_an_entry_is_renewed_in_its_own_file_and_keeps_what_the_person_w
     journey.press("/alpha<enter>K").await;
     journey.press(ISSUE).await;
     let text = journey.read(".kube/config");
+    // As `kubectl config rename-context` leaves it, with what the person added.
     let own = "# mine\n".to_owned()
         + &text
             .replace("    cluster: alpha\n", "    cluster: alpha\n    namespace: web\n")
+            .replace("    user: alpha\n  name: alpha\n", "    user: alpha\n  name: prod\n")
             .replace("    server: ", "    proxy-url: http://127.0.0.1:1\n    server: ");
     std::fs::remove_file(journey.path(".kube/config")).unwrap();
     std::fs::write(journey.path(".kube/work.yaml"), &own).unwrap();
@@ -183,14 +186,23 @@ async fn file_22_an_entry_is_renewed_in_its_own_file_and_keeps_what_the_person_w
     journey.press(START).await;
     journey.until_slowly("PREPARED", 30, 200).await;
     journey.press("4r").await;
-    journey.says("~/.kube/work.yaml, context alpha");
+    journey.says("~/.kube/work.yaml, context prod");
     journey.says("BREAKS on complete");
+    let asked = journey.calls("POST", "/kubeconfig");
     journey.press("K").await;
-    journey.says("merge into ~/.kube/work.yaml");
-    journey.press(ISSUE).await;
-    journey.press("<tab><tab><enter>").await;
-    journey.says("Kubeconfig of alpha → ~/.kube/work.yaml, context alpha");
+    journey.says("~/.kube/work.yaml, context prod");
+    journey.says("- client-key-data: …");
+    journey.says("+ client-key-data: … (from SKE)");
+    // Whoever goes back leaves everything as it was.
+    journey.press("<enter><esc>").await;
+    assert_eq!(journey.calls("POST", "/kubeconfig"), asked);
+    assert_eq!(journey.read(".kube/work.yaml"), own);
+    journey.press("K<enter><enter>").await;
+    journey.until_slowly("1 of 1 renewed", 1, 60).await;
+    journey.press("<enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/work.yaml, context prod");
     journey.says("keeps working after complete");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), asked + 1);
     let renewed = journey.read(".kube/work.yaml");
     for kept in ["# mine\n", "namespace: web\n", "proxy-url: http://127.0.0.1:1\n"] {
         assert!(renewed.contains(kept), "{kept}\n{renewed}");
@@ -198,6 +210,63 @@ async fn file_22_an_entry_is_renewed_in_its_own_file_and_keeps_what_the_person_w
     assert_ne!(renewed, own);
     assert_eq!(journey.read(".kube/work.yaml.skeys-backup"), own);
     assert!(!journey.path(".kube/config").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_01_marked_entries_are_renewed_each_in_its_file_and_a_failure_stops_no_other() {
+    let mut journey = Journey::with(Setting { size: (140, 40), ..Setting::default() }).await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(ISSUE).await;
+    let text = journey.read(".kube/config");
+    let second = text
+        .replace("  name: alpha", "  name: two")
+        .replace("- name: alpha", "- name: two")
+        .replace("cluster: alpha", "cluster: two")
+        .replace("user: alpha", "user: two");
+    for file in ["a.yaml", "b.yaml", "c.yaml"] {
+        std::fs::write(journey.path(&format!(".kube/{file}")), &second).unwrap();
+    }
+    let last = journey.path(".kube/c.yaml");
+    let set_mode = |mode| {
+        std::fs::set_permissions(&last, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    journey.press("<enter>R").await;
+    journey.press(START).await;
+    journey.until_slowly("PREPARED", 30, 200).await;
+    journey.press("4r").await;
+    // All but the first.
+    journey.press("<down><space><space><space>").await;
+    journey.press("K").await;
+    for file in ["a.yaml", "b.yaml", "c.yaml"] {
+        journey.says(&format!("~/.kube/{file}, context two"));
+    }
+    // One of the files cannot be written any more.
+    set_mode(0o400);
+    let asked = journey.calls("POST", "/kubeconfig");
+    journey.press("<ctrl-u>30d<enter><enter>").await;
+    journey.until_slowly("2 of 3 renewed", 2, 60).await;
+    journey.says("c.yaml is read-only");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), asked + 2, "nothing is issued for nothing");
+    let keys: Vec<String> = ["config", "a.yaml", "b.yaml", "c.yaml"]
+        .map(|file| {
+            let text = journey.read(&format!(".kube/{file}"));
+            let key = text.lines().find(|line| line.contains("client-key-data")).unwrap();
+            key.to_owned()
+        })
+        .to_vec();
+    assert_eq!(keys[3], keys[0], "as it was");
+    assert!(keys[1] != keys[0] && keys[2] != keys[0] && keys[1] != keys[2], "each its own");
+    for file in ["a.yaml", "b.yaml"] {
+        let found = contexts(&journey.read(&format!(".kube/{file}")));
+        let client = found["two"].1.client.as_ref().unwrap();
+        assert!(client.issuer.starts_with("CN=ca-client-"));
+        let life = client.not_after.duration_since(client.not_before);
+        assert!(life > jiff::SignedDuration::from_hours(29 * 24), "{life}");
+    }
+    // What failed stays marked.
+    set_mode(0o600);
+    journey.press("<enter>K<enter><enter>").await;
+    journey.until_slowly("1 of 1 renewed", 1, 60).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

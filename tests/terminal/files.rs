@@ -11,7 +11,7 @@ use skeys::testing::domain::kubeconfig::{
 };
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::store::kubeconfigs::Kubeconfigs;
-use skeys::testing::store::private_file::{WriteStep, replace, unobserved};
+use skeys::testing::store::private_file::{Observer, WriteStep, replace, unobserved};
 
 use crate::support::{Cloud, SKEYS, Terminal, plain};
 
@@ -229,8 +229,13 @@ fn child_that_is_killed_while_it_saves() {
     let fresh = Secret::new(FRESH.to_owned());
     let fresh = ParsedKubeconfig::read(KubeconfigKind::Admin, &fresh).unwrap();
     let context = "shop".to_owned();
-    let options =
-        MergeOptions { context, make_current: false, replace: false, replace_another: false };
+    let options = MergeOptions {
+        context,
+        make_current: false,
+        replace: false,
+        replace_another: false,
+        in_place: false,
+    };
     let kill = |at: WriteStep| {
         if at == WriteStep::Rename {
             let me = rustix::process::getpid();
@@ -245,6 +250,83 @@ fn child_that_is_killed_while_it_saves() {
 const FRESH: &str = "clusters: [{name: k, cluster: {server: 'https://api.example', certificate-authority-data: QUJD}}]\n\
     contexts: [{name: c, context: {cluster: k, user: u}}]\n\
     users: [{name: u, user: {client-certificate-data: QUJD, client-key-data: U0VDUkVU}}]\n";
+
+/// What the child of the next test does: it renews an entry and is killed at one step of one of the two writes.
+#[test]
+fn child_that_is_killed_while_it_renews() {
+    let Ok(home) = std::env::var("SKEYS_CHILD_RENEWS") else { return };
+    let (write, step) =
+        (std::env::var("SKEYS_CHILD_WRITE").unwrap(), std::env::var("SKEYS_CHILD_STEP").unwrap());
+    let writes = std::cell::Cell::new(0);
+    let kill = |at: WriteStep| {
+        writes.set(writes.get() + u32::from(at == WriteStep::Folder));
+        if writes.get().to_string() == write && format!("{at:?}") == step {
+            let me = rustix::process::getpid();
+            rustix::process::kill_process(me, rustix::process::Signal::KILL).unwrap();
+        }
+        Ok(())
+    };
+    renew(Path::new(&home), &kill);
+}
+
+/// Renews the entry of [`FRESH`] in `~/.kube/config`.
+fn renew(home: &Path, observer: Observer<'_>) {
+    let files = Kubeconfigs::new(Some(home.to_owned()), None, Clock::machine());
+    let fresh = Secret::new(FRESH.replace("U0VDUkVU", "UkVORVdF"));
+    let fresh = ParsedKubeconfig::read(KubeconfigKind::Admin, &fresh).unwrap();
+    let query = MergeQuery {
+        context: "c".to_owned(),
+        known: ClusterIdentity::Server("https://api.example".to_owned()),
+        kind: KubeconfigKind::Admin,
+        make_current: false,
+        in_place: true,
+    };
+    let options = MergeOptions {
+        context: "c".to_owned(),
+        make_current: false,
+        replace: true,
+        replace_another: false,
+        in_place: true,
+    };
+    let target = FileTarget::MergeInto("~/.kube/config".into());
+    let plan = files.plan(&target, &query).unwrap();
+    let seen = plan.fingerprint.as_deref();
+    let saved = files.save_observed(&target, &fresh, &options, seen, observer).unwrap();
+    saved.into_result().unwrap();
+}
+
+#[test]
+fn file_02_a_kill_at_any_step_of_a_renewal_leaves_the_old_or_the_renewed_file_whole() {
+    let me = std::env::current_exe().unwrap();
+    // A save replaces two files: the backup, then the kubeconfig.
+    for (write, step) in [1, 2].into_iter().flat_map(|n| WriteStep::ALL.map(|step| (n, step))) {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join(".kube");
+        fs::create_dir_all(&folder).unwrap();
+        let config = folder.join("config");
+        fs::write(&config, FRESH).unwrap();
+        fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+        let output = std::process::Command::new(&me)
+            .args(["--exact", "files::child_that_is_killed_while_it_renews"])
+            .env("SKEYS_CHILD_RENEWS", home.path())
+            .env("SKEYS_CHILD_WRITE", write.to_string())
+            .env("SKEYS_CHILD_STEP", format!("{step:?}"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), None, "{write} {step:?}: killed");
+        let renewed = FRESH.replace("U0VDUkVU", "\"UkVORVdF\"");
+        let is_renewed = (write, step) == (2, WriteStep::SyncFolder);
+        let expected = if is_renewed { &renewed } else { FRESH };
+        assert_eq!(fs::read_to_string(&config).unwrap(), expected, "{write} {step:?}");
+        for entry in fs::read_dir(&folder).unwrap().flatten() {
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{step:?}");
+        }
+        // The next renewal is in nobody's way and leaves nothing of the killed one.
+        renew(home.path(), &unobserved);
+        assert_eq!(fs::read_to_string(&config).unwrap(), renewed, "{write} {step:?}");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "{write} {step:?}");
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn file_27_the_next_run_removes_the_key_and_the_lock_that_a_killed_one_left() {
@@ -311,6 +393,7 @@ fn child_that_looks_at_a_mounted_file() {
         known: ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop")),
         kind: KubeconfigKind::Admin,
         make_current: false,
+        in_place: false,
     };
     let failure = files.plan(&FileTarget::Merge, &query).unwrap_err();
     assert!(failure.message.contains("is a mount point"), "{failure}");

@@ -20,6 +20,8 @@ pub struct InventoryState {
     pub trials: BTreeMap<ClusterId, Vec<(KubeconfigLocation, Trial)>>,
     /// Row under the cursor of the credentials tab.
     pub cursor: usize,
+    /// Entries that are marked to be renewed.
+    pub marks: Vec<KubeconfigLocation>,
 }
 
 /// What was predicted of a rotation.
@@ -34,6 +36,25 @@ impl InventoryState {
     /// Another cluster or tab begins at its first row.
     pub fn rewind(&mut self) {
         self.cursor = 0;
+    }
+
+    /// Whether an entry is marked.
+    pub fn is_marked(&self, place: &KubeconfigLocation) -> bool {
+        self.marks.iter().any(|mark| mark.is_same_entry(place))
+    }
+
+    /// Marks an entry, or takes its mark back.
+    pub fn toggle(&mut self, place: KubeconfigLocation) {
+        let before = self.marks.len();
+        self.unmark(&place);
+        if self.marks.len() == before {
+            self.marks.push(place);
+        }
+    }
+
+    /// Takes the mark of an entry back.
+    pub fn unmark(&mut self, place: &KubeconfigLocation) {
+        self.marks.retain(|mark| !mark.is_same_entry(place));
     }
 
     /// What came of trying a credential.

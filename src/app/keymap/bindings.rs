@@ -68,7 +68,8 @@ pub const BINDINGS: &[Binding] = bindings! {
     "choose", Command::Mark, &[Form, Menu], ["space"], "toggle", Some(30), "select or toggle";
     "mark", Command::Mark, &[Fleet], ["space"], "mark", Some(60),
         "mark or unmark the cluster, to copy names or to filter by marked";
-    "mark-row", Command::Mark, &[Cluster], ["space"], "mark", Some(11), "checklist: mark the client as done or open";
+    "mark-row", Command::Mark, &[Cluster], ["space"], "mark", Some(11),
+        "credentials: mark the entry, K renews all marked ones; checklist: mark the client as done or open";
     "add-client", Command::Add, &[Cluster], ["a"], "add", Some(12), "checklist: add a client";
     "remove-client", Command::Remove, &[Cluster], ["x", "delete"], "remove", Some(14), "checklist: remove the client";
     "share", Command::Share, &[Cluster], ["S"], "share", Some(13),

@@ -27,19 +27,29 @@ pub struct Delivery {
     pub dialog: DialogId,
 }
 
-/// Takes in the answer of SKE. An issued kubeconfig is held until it is saved or discarded.
+/// Takes in the answer of SKE. An issued kubeconfig is held until it is saved or discarded. Gives the failure, as it is to
+/// be shown.
 pub fn issued(
     kubeconfig: &mut KubeconfigState,
     fleet: &Fleet,
     (request, asked): (RequestId, KubeconfigRequest),
     result: Result<IssuedKubeconfig, Failure>,
     cx: &mut UpdateContext<'_>,
-) {
+) -> Option<Failure> {
+    let is_renewal = kubeconfig.renewal_item(request).is_some();
     let waits = |form: &&mut KubeconfigForm| matches!(form.stage, KubeconfigFormStage::Issuing(waited) if waited == request);
     let form = kubeconfig.form_of(asked.dialog).filter(waits);
+    let is_awaited = is_renewal || form.is_some();
     let issued = match result {
         Ok(issued) => issued,
-        Err(failure) => return not_issued(form, fleet, (request, asked), failure, cx),
+        Err(failure) => {
+            let (label, asked) = (fleet.label(&asked.cluster.id), (request, asked));
+            let shown = not_issued(form.map(|form| &mut form.stage), asked, failure, cx);
+            if !is_awaited {
+                cx.error(shown.clone().tried(text::kubeconfig_of(label)));
+            }
+            return Some(shown);
+        }
     };
     let id = asked.cluster.id.clone();
     let held = UnsavedKubeconfig { request: asked, issued };
@@ -52,22 +62,25 @@ pub fn issued(
         form.issued = Some((request, held.clone()));
         kubeconfig.unsaved.insert(request, held);
         deliver(kubeconfig, fleet, cx);
-        return;
+        return None;
     }
     kubeconfig.unsaved.insert(request, held);
+    if is_renewal {
+        return None;
+    }
     let label = fleet.label(&id);
     let end = expires.map(|at| text::expires_at(cx.shared.zone().full(at)));
     let end = end.unwrap_or_default();
     cx.toast(text::issued_not_saved(&label, &end));
+    None
 }
 
 fn not_issued(
-    form: Option<&mut KubeconfigForm>,
-    fleet: &Fleet,
+    form: Option<&mut KubeconfigFormStage>,
     (request, asked): (RequestId, KubeconfigRequest),
     mut failure: Failure,
     cx: &mut UpdateContext<'_>,
-) {
+) -> Failure {
     let id = &asked.cluster.id;
     let unknown = failure.leaves_outcome_unknown() && asked.kind == KubeconfigKind::Admin;
     let mut shown = failure.clone();
@@ -78,13 +91,13 @@ fn not_issued(
         shown.hint = Some(format!("{hint}{}", end.unwrap_or_default()));
         failure.hint = Some(hint.to_owned());
     }
-    match form {
-        Some(form) => form.stage = KubeconfigFormStage::Failed(shown),
-        None => cx.error(shown.tried(text::kubeconfig_of(fleet.label(id)))),
+    if let Some(stage) = form {
+        *stage = KubeconfigFormStage::Failed(shown.clone());
     }
     let outcome = if unknown { Outcome::Unknown } else { Outcome::Refused };
     let record = cx.record(Some(id), "kubeconfig", outcome, failure.to_string());
     cx.journal(record.about(request, failure.trace).ending(expires));
+    shown
 }
 
 /// Brings the kubeconfig that the form holds to its destination.
@@ -105,6 +118,7 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateC
                     make_current: form.make_current,
                     replace: form.replace,
                     replace_another: form.replace && is_shown,
+                    in_place: false,
                 },
                 fingerprint: plan.and_then(|plan| plan.fingerprint.clone()),
                 fresh,
@@ -202,7 +216,7 @@ pub fn form_that_saves(
     )
 }
 
-/// It stays among what is not saved; its form, if it is there, offers other destinations.
+/// It stays among what is not saved; its form, if it is there, offers other destinations, and a renewal shows why.
 pub fn not_delivered(
     kubeconfig: &mut KubeconfigState,
     delivery: Delivery,
@@ -210,8 +224,10 @@ pub fn not_delivered(
     cx: &mut UpdateContext<'_>,
 ) {
     let text = failure.to_string();
+    let is_renewal = kubeconfig.renewal_item(delivery.request).is_some();
     match form_that_saves(kubeconfig, delivery) {
         Some(form) => form.stage = KubeconfigFormStage::Failed(failure),
+        None if is_renewal => {}
         None => cx.error(failure),
     }
     let Some(held) = kubeconfig.unsaved.get(&delivery.kubeconfig) else { return };

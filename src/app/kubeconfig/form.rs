@@ -27,8 +27,6 @@ pub struct KubeconfigForm {
     pub kind: KubeconfigKind,
     pub lifetime: Input,
     pub destination: &'static Destination,
-    /// The file whose entry is renewed, instead of the one that is usually merged into.
-    pub renewed_file: Option<String>,
     /// Path of the file, as typed.
     pub path: Input,
     /// Name of context, user and cluster in the file.
@@ -48,15 +46,6 @@ pub struct KubeconfigForm {
     /// Whether the person agreed to the one-way switch.
     pub one_way_agreed: bool,
     pub guard: Guard,
-}
-
-/// An entry of a kubeconfig that is issued anew in its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RenewedEntry {
-    pub kind: KubeconfigKind,
-    /// The file in shown form (`~/…`).
-    pub file: String,
-    pub context: String,
 }
 
 /// Fields of the form, in the order of Tab.
@@ -165,10 +154,7 @@ impl KubeconfigForm {
 
     /// The file that is written, if one is.
     pub fn target(&self) -> Option<FileTarget> {
-        match &self.renewed_file {
-            Some(file) if self.destination.merges() => Some(FileTarget::MergeInto(file.clone())),
-            _ => self.destination.target(self.path.value()),
-        }
+        self.destination.target(self.path.value())
     }
 
     /// What is to be merged, as far as it is known.
@@ -178,6 +164,7 @@ impl KubeconfigForm {
             known: self.known(),
             kind: self.kind,
             make_current: self.make_current,
+            in_place: false,
         }
     }
 
@@ -238,15 +225,8 @@ impl KubeconfigForm {
 
     /// Replaces the lifetime by the next longer or shorter of the usual ones.
     pub fn choose_preset(&mut self, longer: bool) {
-        let now = self.lifetime().ok();
-        let mut presets = Lifetime::PRESETS.iter();
-        let next = if longer {
-            presets.find(|(_, preset)| now.is_none_or(|now| *preset > now))
-        } else {
-            presets.rfind(|(_, preset)| now.is_none_or(|now| *preset < now))
-        };
-        if let Some((text, _)) = next {
-            self.lifetime = Input::new((*text).to_owned());
+        if let Some(text) = Lifetime::preset_beside(self.lifetime().ok(), longer) {
+            self.lifetime = Input::new(text.to_owned());
             self.touched = true;
         }
     }

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::app::kubeconfig::form::KubeconfigForm;
+use crate::app::kubeconfig::renewal::{Renewal, RenewalItem, RenewalItemStage};
 use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
 use crate::app::requests::{DialogId, RequestId};
+use crate::domain::cluster::Cluster;
 use crate::domain::secret::Secret;
 
 /// The open form, and kubeconfigs that are on their way.
 #[derive(Debug, Clone, Default)]
 pub struct KubeconfigState {
     pub form: Option<Box<KubeconfigForm>>,
+    /// Entries that are renewed in their places.
+    pub renewal: Option<Box<Renewal>>,
     /// Kubeconfigs that were issued and are nowhere yet, by the request that brought them: nothing of them is lost.
     pub unsaved: BTreeMap<RequestId, UnsavedKubeconfig>,
     /// Kubeconfigs that were copied to the clipboard, and when each is cleared, on the monotonic clock.
@@ -24,5 +28,29 @@ impl KubeconfigState {
     /// The form that a request belongs to, if it is still open.
     pub fn form_of(&mut self, dialog: DialogId) -> Option<&mut KubeconfigForm> {
         self.form.as_deref_mut().filter(|form| form.id == dialog)
+    }
+
+    /// Whether a kubeconfig of a cluster was issued and is nowhere yet.
+    pub fn holds_one_of(&self, cluster: &Cluster) -> bool {
+        self.unsaved.values().any(|held| held.request.cluster.is_same_cluster(cluster))
+    }
+
+    /// The renewal that a request belongs to, if it is still open.
+    pub fn renewal_of(&mut self, dialog: DialogId) -> Option<&mut Renewal> {
+        self.renewal.as_deref_mut().filter(|renewal| renewal.id == dialog)
+    }
+
+    /// The entry whose renewal waits for a request.
+    pub fn renewal_item(&mut self, request: RequestId) -> Option<&mut RenewalItem> {
+        self.renewal.as_mut()?.items.iter_mut().find(|item| match item.stage {
+            RenewalItemStage::Issuing(waited) | RenewalItemStage::Saving(waited) => {
+                waited == request
+            }
+            RenewalItemStage::Checking(_)
+            | RenewalItemStage::Ready
+            | RenewalItemStage::Changed
+            | RenewalItemStage::Done(_)
+            | RenewalItemStage::Failed(_) => false,
+        })
     }
 }

@@ -12,38 +12,32 @@ use crate::app::kubeconfig::delivery::{self, Delivery};
 use crate::app::kubeconfig::destination::{DESTINATIONS, Destination};
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, NameConflict, PlanState,
-    RenewedEntry,
 };
 use crate::app::kubeconfig::names::{file_of, free_name, names};
 use crate::app::kubeconfig::state::KubeconfigState;
 use crate::app::kubeconfig::text;
 use crate::app::motion::neighbour;
-use crate::app::requests::{KubeconfigRequest, RequestId, RequestOwner};
+use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
 use crate::app::text_field::type_into;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Credentials, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, NotSaved, Plan, Saved};
+use crate::domain::kubeconfig::{
+    EntryOwner, FileTarget, KubeconfigKind, MergeQuery, NotSaved, Plan, Saved,
+};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::clean;
 
-/// Opens the form for a cluster; for the renewal of an entry if one is given.
+/// Opens the form for a cluster.
 pub fn open(
     kubeconfig: &mut KubeconfigState,
     fleet: &Fleet,
     cluster: Cluster,
-    renewed: Option<RenewedEntry>,
     cx: &mut UpdateContext<'_>,
 ) {
     let settings = &cx.shared.settings;
     let name = names(fleet, &cluster.id).into_iter().next().unwrap_or_default();
-    let merge = || Destination::named("merge");
-    let destination =
-        renewed.as_ref().map_or(Destination::named(&settings.destination), |_| merge());
-    let (kind, name, renewed_file) = match renewed {
-        Some(RenewedEntry { kind, file, context }) => (kind, context, Some(file)),
-        None => (KubeconfigKind::Admin, name, None),
-    };
+    let destination = Destination::named(&settings.destination);
     // One that is there already and nowhere yet comes before another one.
     let issued = kubeconfig
         .unsaved
@@ -52,7 +46,7 @@ pub fn open(
         .find(|(_, held)| held.request.cluster.is_same_cluster(&cluster))
         .map(|(request, held)| (*request, held.clone()));
     let asked = issued.as_ref().map(|(_, held)| &held.request);
-    let kind = asked.map_or(kind, |asked| asked.kind);
+    let kind = asked.map_or(KubeconfigKind::Admin, |asked| asked.kind);
     let lifetime = asked.map_or(settings.lifetime, |asked| asked.lifetime);
     let focus =
         if issued.is_some() { KubeconfigField::Destination } else { KubeconfigField::Lifetime };
@@ -62,7 +56,6 @@ pub fn open(
         kind,
         lifetime: Input::new(lifetime.to_string()),
         destination,
-        renewed_file,
         path: Input::new(file_of(settings, &name)),
         context: Input::new(name),
         make_current: settings.make_current,
@@ -395,15 +388,28 @@ fn confirm(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateConte
 }
 
 fn issue(form: &mut KubeconfigForm, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
-    let asked = cx.shared.now.wall;
     let lifetime = form.lifetime().unwrap_or(Lifetime::MIN);
-    let (cluster, kind) = (form.cluster.clone(), form.kind);
+    let file = form.target().map(|file| (file, form.query()));
+    let what = (form.kind, lifetime);
+    let request = ask_ske(form.cluster.clone(), what, file, form.id, fleet, cx);
+    form.stage = KubeconfigFormStage::Issuing(request);
+}
+
+/// Asks SKE for a kubeconfig, once, for a dialog; `file` must take it before.
+pub fn ask_ske(
+    cluster: Cluster,
+    (kind, lifetime): (KubeconfigKind, Lifetime),
+    file: Option<(FileTarget, MergeQuery)>,
+    dialog: DialogId,
+    fleet: &Fleet,
+    cx: &mut UpdateContext<'_>,
+) -> RequestId {
+    let asked = cx.shared.now.wall;
     let text = match kind {
         KubeconfigKind::Admin => text::log_request_for(kind.word(), lifetime),
         KubeconfigKind::Login | KubeconfigKind::Idp => text::log_request(kind.word()),
     };
     let id = cluster.id.clone();
-    let file = form.target().map(|file| (file, form.query()));
     let shown = Box::new(cluster.clone());
     let owner = RequestOwner::Kubeconfig(Box::new(KubeconfigRequest {
         cluster,
@@ -411,16 +417,15 @@ fn issue(form: &mut KubeconfigForm, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
         lifetime,
         asked,
         asked_there: fleet.server_now(asked),
-        dialog: form.id,
+        dialog,
     }));
-    let request = cx.request_logged(owner, &id, ("kubeconfig", text), |intent| Request::Issue {
+    cx.request_logged(owner, &id, ("kubeconfig", text), |intent| Request::Issue {
         shown,
         kind,
         lifetime,
         file,
         intent,
-    });
-    form.stage = KubeconfigFormStage::Issuing(request);
+    })
 }
 
 /// The kubeconfig was written, or not.

@@ -1,5 +1,6 @@
 //! Kubeconfigs: what SKE issued, where one can go, and how one is merged into the user's file.
 
+mod changes;
 mod contexts;
 mod document;
 mod emit;
@@ -9,6 +10,7 @@ mod parsed;
 mod plan;
 mod splice;
 
+pub use crate::domain::kubeconfig::changes::{ChangedLine, sum_of};
 pub use crate::domain::kubeconfig::contexts::{FileReader, read_contexts, token_facts};
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::credential::KubeconfigLocation;
 use crate::domain::failure::Failure;
+use crate::domain::kubeconfig::changes::ChangedLine;
 use crate::domain::kubeconfig::entry_owner::EntryOwner;
 
 /// The file that a kubeconfig is written to.
@@ -50,6 +51,8 @@ pub struct Plan {
     pub blank: bool,
     /// `current-context` now.
     pub current: Option<String>,
+    /// What a renewal in place changes; before it is issued, as far as that can be known.
+    pub changes: Vec<ChangedLine>,
     pub notes: Vec<String>,
     /// SHA-256 of what a person agrees to: the link, the mode, and the entries that are replaced, or the whole file.
     /// `None` when the file does not exist.

@@ -45,8 +45,10 @@ pub fn lines(
     let rows = known.iter().enumerate().map(|(at, known)| {
         let (words, short) = text::verdict(known.verdict);
         let is_selected = selected == Some(at);
+        let is_marked = selected.is_some() && state.inventory.is_marked(&known.place);
         let spans = vec![
-            if is_selected { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") },
+            if is_selected { theme.part("▸", Role::Accent) } else { Span::raw(" ") },
+            if is_marked { theme.part("+", Role::Accent) } else { Span::raw(" ") },
             theme.span(pad_end(if wide { known.kind.word() } else { "" }, kind), Tone::Dim),
             Span::raw(pad_end(&cut_middle(&known.place.words(), place), place)),
             Span::raw(format!("  {}  ", pad_end(&ends(known, state), ends_columns))),

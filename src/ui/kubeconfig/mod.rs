@@ -1,3 +1,4 @@
 //! The kubeconfig form.
 
 pub mod form;
+pub mod renewal;

@@ -33,7 +33,7 @@ use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::text::{cells, cut_spans, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, failure, field, marked, open, place};
+use crate::ui::widgets::dialog::{columns, failure, field, marked, open, place, shorten};
 
 /// Columns that the dialog takes at most.
 const MOST: u16 = 78;
@@ -94,35 +94,6 @@ pub fn draw(
     frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
     let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
     button::draw(theme, frame, below, &buttons, metrics);
-}
-
-fn shorten(
-    theme: Theme,
-    lines: Vec<Line<'static>>,
-    room: usize,
-    scroll: usize,
-) -> Vec<Line<'static>> {
-    let all = lines.len();
-    if all <= room {
-        return lines;
-    }
-    if room == 0 {
-        return Vec::new();
-    }
-    let first = scroll.min(all - room.min(all));
-    let mut shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(room).collect();
-    let below = all - first - shown.len();
-    if let Some(last) = shown.last_mut()
-        && below > 0
-        && room > 1
-    {
-        *last =
-            Line::from(theme.span(
-                format!("  … {}: ↓", plural(below + 1, "more line", "more lines")),
-                Tone::Dim,
-            ));
-    }
-    shown
 }
 
 fn parts(state: &State, theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Parts {

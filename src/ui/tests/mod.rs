@@ -23,6 +23,7 @@ use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigFormStage, NameConflict, PlanState,
 };
+use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalStage};
 use crate::app::menus::state::{CopyItem, Menu, MenuItems};
 use crate::app::message::Message;
 use crate::app::notices::Toast;
@@ -48,7 +49,7 @@ use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::snapshot::Unavailable;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
-    opened, outage, refusal, rolls, rotating, text, with_checklist, with_credentials,
+    opened, outage, refusal, renewing, rolls, rotating, text, with_checklist, with_credentials,
 };
 use crate::ui::theme::{Theme, plain};
 
@@ -331,6 +332,25 @@ fn cluster_tabs() {
     let gone_id = id(&gone, "web-stage");
     gone.fleet.entries.get_mut(&gone_id).unwrap().gone = Some(ago(7));
     snapshot_at("rotation_gone", &gone, 80, 24);
+}
+
+#[test]
+fn a_renewal_shows_what_changes_and_what_came_of_it() {
+    let mut state = renewing("shop-prod");
+    snapshot("renewal", &state);
+    let renewal = state.kubeconfig.renewal.as_mut().unwrap();
+    (renewal.stage, renewal.focus) = (RenewalStage::Ended, RenewalField::Cancel);
+    renewal.items[0].stage = RenewalItemStage::Done(Some(ago(-480)));
+    snapshot("renewal_ended", &state);
+    let mut one_way = renewing("legacy-7");
+    one_way.kubeconfig.renewal.as_mut().unwrap().focus = RenewalField::Confirm;
+    snapshot_at("renewal_one_way", &one_way, 80, 24);
+    let mut marked = with_credentials("shop-prod");
+    for cursor in [0, 2] {
+        marked.inventory.cursor = cursor;
+        marked.inventory.toggle(marked.markable().unwrap());
+    }
+    snapshot_at("credentials_marked", &marked, 80, 24);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tui_input::Input;
 use crate::app::cell::Tone;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
-use crate::domain::text::{clean, cut_middle, width};
+use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::text::{blanks, wrap};
 use crate::ui::theme::{Role, Theme};
 
@@ -131,6 +131,36 @@ pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'sta
         );
     }
     lines
+}
+
+/// The lines from `scroll` on that fit into `room`; the last one says how many more there are.
+pub fn shorten(
+    theme: Theme,
+    lines: Vec<Line<'static>>,
+    room: usize,
+    scroll: usize,
+) -> Vec<Line<'static>> {
+    let all = lines.len();
+    if all <= room {
+        return lines;
+    }
+    if room == 0 {
+        return Vec::new();
+    }
+    let first = scroll.min(all - room.min(all));
+    let mut shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(room).collect();
+    let below = all - first - shown.len();
+    if let Some(last) = shown.last_mut()
+        && below > 0
+        && room > 1
+    {
+        *last =
+            Line::from(theme.span(
+                format!("  … {}: ↓", plural(below + 1, "more line", "more lines")),
+                Tone::Dim,
+            ));
+    }
+    shown
 }
 
 /// A wrapped sentence behind a sign.

@@ -14,6 +14,7 @@ use crate::app::cell::Tone;
 use crate::app::fleet::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
 use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigForm, KubeconfigFormStage};
+use crate::app::kubeconfig::renewal::{RenewalField, RenewalStage};
 use crate::app::menus::state::MenuItems;
 use crate::app::rotation::dialog::Focus;
 use crate::app::screen::Screen;
@@ -249,9 +250,10 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
             | KeyContext::Dialog,
             Command::Back,
         ) => true,
-        (KeyContext::Form, command) => {
-            state.kubeconfig.form.as_ref().is_some_and(|form| works_in_form(form, command))
-        }
+        (KeyContext::Form, command) => match &state.kubeconfig.form {
+            Some(form) => works_in_form(form, command),
+            None => command != Command::Mark,
+        },
         _ => can(state, command).is_ok(),
     }
 }
@@ -312,6 +314,14 @@ fn press_label(state: &State) -> Option<&'static str> {
     if let Some(dialog) = &state.action {
         return Some(if dialog.confirm { text::PRESS_CONFIRM } else { text::PRESS_CANCEL });
     }
+    if let Some(renewal) = &state.kubeconfig.renewal {
+        return Some(match (renewal.stage, renewal.focus) {
+            (RenewalStage::Ended, _) => text::PRESS_CLOSE,
+            (_, RenewalField::Lifetime) => text::PRESS_NEXT_FIELD,
+            (_, RenewalField::Cancel) => text::PRESS_CANCEL,
+            (_, RenewalField::Confirm) => text::PRESS_RENEW,
+        });
+    }
     let form = state.kubeconfig.form.as_ref()?;
     Some(match (&form.stage, form.focus) {
         (KubeconfigFormStage::Failed(_), _) => text::PRESS_CLOSE,
@@ -357,7 +367,7 @@ fn label(state: &State, binding: &Binding) -> String {
         (Command::Rotate, _) => {
             state.due_step().map_or(binding.label.to_owned(), |step| format!("{step}…"))
         }
-        (Command::Kubeconfig, _) if state.renewed_entry().is_some() => text::RENEW.to_owned(),
+        (Command::Kubeconfig, _) if !state.renewed_entries().is_empty() => text::RENEW.to_owned(),
         (Command::Events, _) if state.nodes.in_full => text::ALL_NODES.to_owned(),
         (Command::Open, _)
             if state.activity.open && state.lists_records() && !state.has_dialog() =>

@@ -1,15 +1,19 @@
 //! Merges an issued kubeconfig into the user's file. Bytes outside of what changes stay, and every step is read again and
 //! compared: the result has the expected values or the file is refused, with the line of the file as it is.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::domain::failure::Failure;
+use crate::domain::kubeconfig::changes::{ChangedLine, changed_lines};
 use crate::domain::kubeconfig::document::{self, Content, Node, file_failure};
 use crate::domain::kubeconfig::emit;
-use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, owner_of_server};
+use crate::domain::kubeconfig::entry_owner::{
+    ClusterIdentity, EntryOwner, owner_of_server, server_address,
+};
 use crate::domain::kubeconfig::parsed::{
     Entries, KubeconfigKind, ParsedKubeconfig, check_context_name, sample_entries,
 };
@@ -28,6 +32,8 @@ pub struct MergeOptions {
     pub replace: bool,
     /// Whether they are even when they belong to another cluster.
     pub replace_another: bool,
+    /// Whether the entries that the context of that name uses are renewed, whatever their names are.
+    pub in_place: bool,
 }
 
 /// A merged file.
@@ -64,6 +70,8 @@ pub struct MergeQuery {
     pub kind: KubeconfigKind,
     /// Whether it becomes the current context.
     pub make_current: bool,
+    /// Whether the entries that the context of that name uses are renewed, whatever their names are.
+    pub in_place: bool,
 }
 
 /// What a file holds, for showing.
@@ -83,6 +91,8 @@ pub struct Survey {
     pub current: Option<String>,
     /// Fields of replaced entries that will be gone ("token of user shop").
     pub dropped: Vec<String>,
+    /// What a renewal in place changes.
+    pub changes: Vec<ChangedLine>,
 }
 
 impl Survey {
@@ -95,23 +105,118 @@ impl Survey {
 const LISTS: [(&str, &str); 3] =
     [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
 
-/// Looks at a file for entries under a name, and merges a sample, so that a file that cannot be merged into is known
-/// before anything is issued.
+/// Looks at a file for entries under a name, and merges what was issued, or a sample of it, so that a file that cannot be
+/// merged into is known before anything is issued.
 ///
 /// # Errors
 /// Why the file cannot be merged into, with its line.
-pub fn survey(existing: &str, query: &MergeQuery) -> Result<Survey, Failure> {
+pub fn survey(
+    existing: &str,
+    query: &MergeQuery,
+    issued: Option<&ParsedKubeconfig>,
+) -> Result<Survey, Failure> {
     check_context_name(&query.context)?;
     let file = ReadFile::read(without_mark(existing).1)?;
-    let mut survey = survey_entries(&file, &query.context, &query.known)?;
-    let entries = sample_entries(query.kind, &query.context);
-    let merged = |keeps| merge_entries(&file, &entries, &query.context, query.make_current, keeps);
-    survey.dropped = merged(survey.keeps())?.1;
-    if !survey.taken.is_empty() {
+    let names = Names::of(&file.values, &query.context, query.in_place)?;
+    let mut survey = survey_entries(&file, &names, &query.known)?;
+    let mut entries = match issued {
+        Some(fresh) => fresh.entries(&query.context)?,
+        None => sample_entries(query.kind, &query.context),
+    };
+    names.put_into(&mut entries);
+    if query.in_place && issued.is_none() {
+        keep_likely(&mut entries, &file.values);
+    }
+    let merged = |keeps| merge_entries(&file, &entries, &names, query.make_current, keeps);
+    let (text, dropped) = merged(survey.keeps())?;
+    survey.dropped = dropped;
+    if query.in_place {
+        survey.changes = changed_lines(file.text, &text)?;
+    } else if !survey.taken.is_empty() {
         // Whose entries they are may turn out otherwise by what is issued.
         merged(!survey.keeps())?;
     }
     Ok(survey)
+}
+
+/// Puts into the sample what is most likely to be issued again as it is: the server, and the plugin of the stackit CLI.
+fn keep_likely(entries: &mut Entries, values: &Value) {
+    for ((list, entry), (_, word)) in entries.iter_mut().zip(LISTS) {
+        let name = name_of(entry).unwrap_or_default();
+        let old = items(values, list).iter().find(|old| name_of(old) == Some(name));
+        let Some(old) = old.and_then(|old| old.get(word)) else { continue };
+        let Some(fields) = entry.get_mut(word).and_then(Value::as_object_mut) else { continue };
+        for key in ["server", "exec"] {
+            if let (Some(field), Some(value)) = (fields.get_mut(key), old.get(key)) {
+                *field = value.clone();
+            }
+        }
+    }
+}
+
+/// The names of the entries that a merge writes.
+struct Names<'a> {
+    context: &'a str,
+    cluster: Cow<'a, str>,
+    user: Cow<'a, str>,
+}
+
+impl<'a> Names<'a> {
+    /// All have that of the context; in place, cluster and user are those that the context of the file uses.
+    fn of(values: &Value, context: &'a str, in_place: bool) -> Result<Self, Failure> {
+        let mut names = Self { context, cluster: context.into(), user: context.into() };
+        let contexts = items(values, "contexts");
+        let old = contexts.iter().find(|entry| name_of(entry) == Some(context));
+        let old = match old {
+            Some(old) if in_place => old,
+            None if in_place => {
+                let context = clean(context);
+                return Err(file_failure(format!("has no context {context} any more")));
+            }
+            Some(_) | None => return Ok(names),
+        };
+        let used =
+            |entry: &Value, key: &str| Some(entry.get("context")?.get(key)?.as_str()?.to_owned());
+        names.cluster = used(old, "cluster").map_or(names.cluster, Cow::Owned);
+        names.user = used(old, "user").map_or(names.user, Cow::Owned);
+        let server_of = |name: &str| {
+            let clusters = items(values, "clusters").iter();
+            clusters
+                .filter(|entry| name_of(entry) == Some(name))
+                .find_map(server)
+                .map(server_address)
+        };
+        let here = server_of(&names.cluster);
+        let shares = |entry: &&Value| {
+            used(entry, "user").as_deref() == Some(&*names.user)
+                && used(entry, "cluster").is_none_or(|cluster| server_of(&cluster) != here)
+        };
+        if let Some(other) = contexts.iter().find(shares) {
+            let (user, other) = (clean(&names.user), clean(name_of(other).unwrap_or_default()));
+            return Err(file_failure(format!(
+                "user {user} also belongs to context {other}, which uses another server"
+            ))
+            .hint("Issue one under another name instead"));
+        }
+        Ok(names)
+    }
+
+    /// Their order is that of [`LISTS`].
+    fn all(&self) -> [&str; 3] {
+        [&self.cluster, self.context, &self.user]
+    }
+
+    fn put_into(&self, entries: &mut Entries) {
+        for ((_, entry), name) in entries.iter_mut().zip(self.all()) {
+            if let Some(fields) = entry.as_object_mut() {
+                fields.insert("name".to_owned(), json!(name));
+            }
+            if let Some(used) = entry.get_mut("context").and_then(Value::as_object_mut) {
+                used.insert("cluster".to_owned(), json!(self.cluster));
+                used.insert("user".to_owned(), json!(self.user));
+            }
+        }
+    }
 }
 
 /// Entries of a name in a file that is only read, in words, and which cluster they belong to. A file that cannot be
@@ -122,29 +227,29 @@ pub fn entries_named(
     known: &ClusterIdentity,
 ) -> (Vec<String>, EntryOwner) {
     let survey = ReadFile::read(without_mark(existing).1)
-        .and_then(|file| survey_entries(&file, context, known))
+        .and_then(|file| survey_entries(&file, &Names::of(&file.values, context, false)?, known))
         .unwrap_or_default();
     (survey.taken, survey.owner)
 }
 
 fn survey_entries(
     file: &ReadFile<'_>,
-    context: &str,
+    wanted: &Names<'_>,
     known: &ClusterIdentity,
 ) -> Result<Survey, Failure> {
     let mut survey = Survey { blank: file.root.is_none(), ..Survey::default() };
-    for (list, word) in LISTS {
+    for ((list, word), wanted) in LISTS.into_iter().zip(wanted.all()) {
         let names = file.names(list)?;
-        if names.contains(&context) {
-            survey.taken.push(format!("{word} {}", clean(context)));
+        if names.contains(&wanted) {
+            survey.taken.push(format!("{word} {}", clean(wanted)));
         }
         if list == "contexts" {
-            survey.others = names.iter().filter(|name| **name != context).count();
+            survey.others = names.iter().filter(|name| **name != wanted).count();
         }
         let named = names.into_iter().filter(|name| !name.is_empty());
         survey.names.extend(named.map(ToOwned::to_owned));
     }
-    survey.owner = owner_of_entries(&file.values, context, known);
+    survey.owner = owner_of_entries(&file.values, wanted, known);
     survey.current = file
         .values
         .get("current-context")
@@ -155,16 +260,16 @@ fn survey_entries(
 }
 
 /// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.
-fn owner_of_entries(values: &Value, context: &str, known: &ClusterIdentity) -> EntryOwner {
+fn owner_of_entries(values: &Value, names: &Names<'_>, known: &ClusterIdentity) -> EntryOwner {
     // Another context may use what is to be replaced.
     let used = items(values, "contexts").iter().filter_map(|entry| {
         let uses = entry.get("context")?;
         let text = |field: &str| uses.get(field).and_then(Value::as_str);
-        let is_named = name_of(entry) == Some(context);
-        let is_used = [text("user"), text("cluster")].contains(&Some(context));
+        let is_named = name_of(entry) == Some(names.context);
+        let is_used = text("user") == Some(&names.user) || text("cluster") == Some(&names.cluster);
         text("cluster").filter(|_| is_named || is_used)
     });
-    let told = std::iter::once(context)
+    let told = std::iter::once(&*names.cluster)
         .chain(used)
         .filter_map(|name| {
             server(items(values, "clusters").iter().find(|entry| name_of(entry) == Some(name))?)
@@ -339,14 +444,16 @@ pub fn merge(
     let (mark, text) = without_mark(existing);
     let file = ReadFile::read(text)?;
     let known = ClusterIdentity::Server(fresh.server().to_owned());
-    let found = survey_entries(&file, &options.context, &known)?;
+    let names = Names::of(&file.values, &options.context, options.in_place)?;
+    let found = survey_entries(&file, &names, &known)?;
     let another = matches!(found.owner, EntryOwner::Another(_)) && !options.replace_another;
     if !found.taken.is_empty() && (another || !options.replace) {
         return Err(MergeRefusal::Taken(found.taken));
     }
-    let entries = fresh.entries(&options.context)?;
+    let mut entries = fresh.entries(&options.context)?;
+    names.put_into(&mut entries);
     let (text, dropped) =
-        merge_entries(&file, &entries, &options.context, options.make_current, found.keeps())?;
+        merge_entries(&file, &entries, &names, options.make_current, found.keeps())?;
     Ok(Merged { text: Secret::new(format!("{mark}{}", *text)), dropped })
 }
 
@@ -354,17 +461,17 @@ pub fn merge(
 fn merge_entries(
     file: &ReadFile<'_>,
     entries: &Entries,
-    context: &str,
+    names: &Names<'_>,
     make_current: bool,
     keeps: bool,
 ) -> Result<(Zeroizing<String>, Vec<String>), Failure> {
     if file.root.is_none() {
-        return Ok((new_document(file.text, entries, context)?, Vec::new()));
+        return Ok((new_document(file.text, entries, names.context)?, Vec::new()));
     }
     let mut dropped = Vec::new();
     let mut text = Zeroizing::new(file.text.to_owned());
-    for ((list, entry), (_, word)) in entries.iter().zip(LISTS) {
-        let position = file.names(list)?.iter().position(|name| *name == context);
+    for (((list, entry), (_, word)), wanted_name) in entries.iter().zip(LISTS).zip(names.all()) {
+        let position = file.names(list)?.iter().position(|name| *name == wanted_name);
         let old = position.and_then(|position| items(&file.values, list).get(position));
         let wanted = match old {
             Some(old) if keeps => with_own_fields(old, entry, word),
@@ -373,16 +480,16 @@ fn merge_entries(
         if let Some(old) = old {
             let keys = old.get(word).and_then(Value::as_object).map(Map::keys);
             let is_gone = |key: &&String| wanted.get(word).is_none_or(|new| new.get(key).is_none());
-            let words = |key: &String| format!("{} of {word} {}", clean(key), clean(context));
+            let words = |key: &String| format!("{} of {word} {}", clean(key), clean(wanted_name));
             dropped.extend(keys.into_iter().flatten().filter(is_gone).map(words));
         }
         let change = Change::Entry { list, position, wanted: &wanted, keeps };
         text = change.apply(&text).ok_or_else(|| {
-            unsafe_change(file.line_of(list, position), &format!("{word} {}", clean(context)))
+            unsafe_change(file.line_of(list, position), &format!("{word} {}", clean(wanted_name)))
         })?;
     }
     if make_current {
-        text = Change::Current(context).apply(&text).ok_or_else(|| {
+        text = Change::Current(names.context).apply(&text).ok_or_else(|| {
             let line = file.line_of("current-context", None);
             unsafe_change(line, "current-context")
         })?;

@@ -8,8 +8,8 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::parse_values;
 use crate::domain::kubeconfig::{
-    ClusterIdentity, KubeconfigKind, MergeOptions, MergeQuery, MergeRefusal, ParsedKubeconfig,
-    contents_of_file, entries_named, merge, survey,
+    ChangedLine, ClusterIdentity, KubeconfigKind, MergeOptions, MergeQuery, MergeRefusal,
+    ParsedKubeconfig, contents_of_file, entries_named, merge, survey,
 };
 use crate::domain::secret::{Secret, SecretValue};
 use crate::fuzz::{changed_text, fuzz};
@@ -32,19 +32,25 @@ fn fresh(kind: KubeconfigKind) -> ParsedKubeconfig {
 }
 
 fn options(context: &str, make_current: bool) -> MergeOptions {
-    MergeOptions { context: context.into(), make_current, replace: true, replace_another: true }
+    MergeOptions {
+        context: context.into(),
+        make_current,
+        replace: true,
+        replace_another: true,
+        in_place: false,
+    }
 }
 
 fn query(context: &str, kind: KubeconfigKind, make_current: bool) -> MergeQuery {
     let known = ClusterIdentity::Address(ClusterId::new("p", "eu01", "alpha"));
-    MergeQuery { context: context.into(), known, kind, make_current }
+    MergeQuery { context: context.into(), known, kind, make_current, in_place: false }
 }
 
 /// Merges, and checks what holds for every file: what the sample of the survey tells, that foreign entries have the same
 /// values, and that no line is lost.
 fn merged(text: &str, context: &str, make_current: bool) -> Result<String, Failure> {
     // Nothing is issued for a file that the survey refuses.
-    let told = survey(text, &query(context, KubeconfigKind::Admin, make_current))?;
+    let told = survey(text, &query(context, KubeconfigKind::Admin, make_current), None)?;
     let fresh = fresh(KubeconfigKind::Admin);
     let merged = match merge(text, &fresh, &options(context, make_current)) {
         Ok(merged) => merged.text.expose().to_owned(),
@@ -267,7 +273,7 @@ fn file_22_what_a_person_added_to_an_entry_of_the_cluster_stays() {
         .replace("T0xE", "TkVX")
         .replace("    token: old\n", "");
     assert_eq!(renewed, expected);
-    let told = survey(&text, &query("alpha", KubeconfigKind::Admin, false)).unwrap();
+    let told = survey(&text, &query("alpha", KubeconfigKind::Admin, false), None).unwrap();
     assert_eq!(told.dropped, ["token of user alpha"], "named before");
     // In flow style, and as JSON.
     let flow = format!(
@@ -293,6 +299,56 @@ fn file_22_what_a_person_added_to_an_entry_of_the_cluster_stays() {
     let another = text.replace("eu01", "eu02");
     let replaced = merged(&another, "alpha", false).unwrap();
     assert!(!replaced.contains("proxy-url") && replaced.contains("name: other"), "{replaced}");
+}
+
+/// A context, a cluster and a user of different names, as `kubectl config rename-context` leaves them.
+fn renamed_context() -> String {
+    format!(
+        "# mine\nclusters:\n- name: k\n  cluster:\n    server: {SERVER} # keep\n    proxy-url: http://127.0.0.1:1\n    certificate-authority-data: T0xE\n\
+         contexts:\n- name: prod\n  context: {{cluster: k, user: u, namespace: web}}\n- name: prod-b\n  context: {{cluster: k, user: u, namespace: b}}\n\
+         users:\n- name: u\n  user:\n    client-certificate-data: T0xE\n    client-key-data: T0xE # keep\n"
+    )
+}
+
+#[test]
+fn file_22_a_renewal_changes_the_entries_that_the_context_uses_and_shows_their_lines() {
+    let text = renamed_context();
+    let kind = KubeconfigKind::Admin;
+    let query = MergeQuery { in_place: true, ..query("prod", kind, false) };
+    let before = survey(&text, &query, None).unwrap();
+    assert_eq!(before.taken, ["cluster k", "context prod", "user u"]);
+    let lines = |changes: &[ChangedLine]| -> Vec<String> {
+        let sign = |added| if added { '+' } else { '-' };
+        changes.iter().map(|c| format!("{} {}{}", c.number, sign(c.is_added), c.text)).collect()
+    };
+    assert_eq!(
+        lines(&before.changes),
+        [
+            "7 -    certificate-authority-data: …",
+            "7 +    certificate-authority-data: …",
+            "16 -    client-certificate-data: …",
+            "17 -    client-key-data: … # …",
+            "16 +    client-certificate-data: …",
+            "17 +    client-key-data: … # …",
+        ]
+    );
+    let options = MergeOptions { in_place: true, ..options("prod", false) };
+    let merged = merge(&text, &fresh(kind), &options).unwrap();
+    let expected = text.replace("T0xE", "TkVX");
+    assert_eq!(merged.text.expose(), expected);
+    let after = survey(&text, &query, Some(&fresh(kind))).unwrap();
+    assert_eq!(after.changes, before.changes, "shown before it is issued");
+}
+
+#[test]
+fn file_22_a_user_of_another_server_is_not_renewed_in_place() {
+    let text = renamed_context().replace(
+        "context: {cluster: k, user: u, namespace: b}",
+        "context: {cluster: elsewhere, user: u}",
+    );
+    let query = MergeQuery { in_place: true, ..query("prod", KubeconfigKind::Admin, false) };
+    let refused = survey(&text, &query, None).unwrap_err();
+    assert_eq!(refused.message, "user u also belongs to context prod-b, which uses another server");
 }
 
 #[test]

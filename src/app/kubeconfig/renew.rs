@@ -1,0 +1,255 @@
+//! Renews kubeconfig entries in their places: shows what changes, then issues and saves one after the other.
+
+use std::sync::Arc;
+
+use crossterm::event::{KeyEvent, KeyEventKind};
+use tui_input::Input;
+
+use crate::app::context::UpdateContext;
+use crate::app::effect::Request;
+use crate::app::event::Event;
+use crate::app::fleet::state::Fleet;
+use crate::app::keymap::Command;
+use crate::app::kubeconfig::renewal::{
+    Renewal, RenewalField, RenewalItem, RenewalItemStage, RenewalStage, RenewedEntry,
+};
+use crate::app::kubeconfig::state::KubeconfigState;
+use crate::app::kubeconfig::text;
+use crate::app::kubeconfig::update::ask_ske;
+use crate::app::text_field::type_into;
+use crate::app::motion::neighbour;
+use crate::app::requests::{RequestId, RequestOwner};
+use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kubeconfig::{ClusterIdentity, EntryOwner, NotSaved, Plan, Saved};
+use crate::domain::lifetime::Lifetime;
+
+/// Opens the dialog and looks at the files.
+pub fn open(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    cluster: Cluster,
+    entries: Vec<RenewedEntry>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let id = cx.requests.begin_dialog();
+    let known = ClusterIdentity::Address(cluster.id.clone());
+    let mut items = Vec::new();
+    for entry in entries {
+        let plan = Request::Plan { file: entry.target(), query: entry.query(known.clone()) };
+        let stage = RenewalItemStage::Checking(cx.request(RequestOwner::Plan(id), plan));
+        items.push(RenewalItem { entry, plan: None, issued: None, stage });
+    }
+    let mut renewal = Renewal {
+        id,
+        project: fleet.project_name(cluster.id.project()).to_owned(),
+        lifetime: Input::new(cx.shared.settings.lifetime.to_string()),
+        items,
+        focus: RenewalField::Cancel,
+        stage: RenewalStage::Reviewing,
+        scroll: 0,
+        guard: cx.shared.guard(),
+        cluster,
+    };
+    renewal.focus = renewal.fields().first().copied().unwrap_or(renewal.focus);
+    kubeconfig.renewal = Some(Box::new(renewal));
+}
+
+/// Takes in what a file looks like.
+pub fn planned(renewal: &mut Renewal, request: RequestId, result: Result<Box<Plan>, Failure>) {
+    let waits = |item: &&mut RenewalItem| matches!(item.stage, RenewalItemStage::Checking(asked) if asked == request);
+    let Some(item) = renewal.items.iter_mut().find(waits) else { return };
+    item.stage = match result {
+        Ok(plan) if matches!(plan.owner, EntryOwner::Another(_)) => {
+            let owner = plan.owner.words();
+            let text = text::of_another_cluster(owner.trim_start_matches(", "));
+            RenewalItemStage::Failed(Failure::new(FailureKind::NotPossible, text))
+        }
+        Ok(plan) => {
+            item.plan = Some(plan);
+            RenewalItemStage::Ready
+        }
+        Err(failure) => RenewalItemStage::Failed(failure),
+    };
+}
+
+/// A key while the dialog is open.
+pub fn key(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    command: Option<Command>,
+    key: KeyEvent,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(renewal) = &mut kubeconfig.renewal else { return };
+    let has_lifetime = renewal.focus == RenewalField::Lifetime;
+    match command {
+        Some(Command::Back) => back(kubeconfig, cx),
+        Some(Command::Open) if key.kind == KeyEventKind::Press => press(kubeconfig, fleet, cx),
+        Some(Command::Open) => {}
+        Some(Command::Next) => step_focus(renewal, true),
+        Some(Command::Previous) => step_focus(renewal, false),
+        Some(command @ (Command::Up | Command::Down)) => {
+            cx.shared.metrics.scroll(&mut renewal.scroll, command);
+        }
+        Some(Command::Left | Command::Right) if has_lifetime => {
+            let longer = command == Some(Command::Right);
+            if let Some(preset) = Lifetime::preset_beside(renewal.lifetime().ok(), longer) {
+                renewal.lifetime = Input::new(preset.to_owned());
+            }
+        }
+        Some(Command::Left | Command::Right) => {
+            step_focus(renewal, command == Some(Command::Right));
+        }
+        _ if has_lifetime => drop(type_into(&mut renewal.lifetime, key)),
+        _ => {}
+    }
+}
+
+fn step_focus(renewal: &mut Renewal, forward: bool) {
+    renewal.focus = neighbour(renewal.fields(), renewal.focus, forward);
+}
+
+/// Text was pasted: for the lifetime only.
+pub fn paste(renewal: &mut Renewal, text: &str) {
+    if renewal.focus == RenewalField::Lifetime {
+        renewal.lifetime = Input::new(format!("{}{text}", renewal.lifetime.value()));
+    }
+}
+
+/// Closes the dialog. What was asked for is answered all the same, and then offered for saving.
+pub fn back(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
+    let Some(renewal) = kubeconfig.renewal.take() else { return };
+    if renewal.stage == RenewalStage::Running {
+        let waits = |item: &&RenewalItem| matches!(item.stage, RenewalItemStage::Ready);
+        cx.toast(text::renewal_stopped(renewal.items.iter().filter(waits).count()));
+    }
+}
+
+/// Enter: from the lifetime to the button that renews.
+fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let Some(renewal) = &mut kubeconfig.renewal else { return };
+    match renewal.focus {
+        RenewalField::Lifetime => renewal.focus = RenewalField::Confirm,
+        // Enter, pressed once too often, must not stop what it began.
+        RenewalField::Cancel if renewal.stage == RenewalStage::Running => {}
+        RenewalField::Cancel => back(kubeconfig, cx),
+        RenewalField::Confirm if !cx.shared.may_press(renewal.guard) => {}
+        RenewalField::Confirm if cx.shared.settings.read_only => cx.toast(text::READ_ONLY),
+        RenewalField::Confirm => {
+            if let Some(problem) = renewal.problem() {
+                cx.toast(problem);
+                return;
+            }
+            if renewal.is_one_way() {
+                cx.raise(Event::StaticTokensAgreed(renewal.cluster.id.clone()));
+            }
+            renewal.stage = RenewalStage::Running;
+            (renewal.focus, renewal.scroll) = (RenewalField::Cancel, 0);
+            go_on(kubeconfig, fleet, cx);
+        }
+    }
+}
+
+/// Begins with the next entry; after the last one, shows what came of all.
+fn go_on(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let Some(renewal) = &mut kubeconfig.renewal else { return };
+    let is_ready = |item: &RenewalItem| matches!(item.stage, RenewalItemStage::Ready);
+    let Some(at) = renewal.items.iter().position(is_ready) else {
+        let changed = |stage: &RenewalItemStage| matches!(stage, RenewalItemStage::Changed);
+        let again = renewal.items.iter_mut().filter(|item| changed(&item.stage));
+        let again = again.map(|item| item.stage = RenewalItemStage::Ready).count();
+        renewal.stage = if again > 0 { RenewalStage::Reviewing } else { RenewalStage::Ended };
+        renewal.guard = cx.shared.guard();
+        if again > 0 {
+            cx.toast(text::CHANGED_SINCE_SHOWN);
+        }
+        return;
+    };
+    let lifetime = renewal.lifetime().unwrap_or(Lifetime::MIN);
+    let (dialog, cluster) = (renewal.id, renewal.cluster.clone());
+    let Some(item) = renewal.items.get_mut(at) else { return };
+    let held = item.issued.and_then(|request| Some((request, kubeconfig.unsaved.get(&request)?)));
+    item.stage = if let Some((brought_by, held)) = held {
+        let save = Request::Save {
+            file: item.entry.target(),
+            fresh: Arc::clone(&held.issued.fresh),
+            options: item.entry.options(),
+            fingerprint: item.plan.as_ref().and_then(|plan| plan.fingerprint.clone()),
+        };
+        let owner = RequestOwner::Delivery { kubeconfig: brought_by, dialog };
+        RenewalItemStage::Saving(cx.request(owner, save))
+    } else {
+        let known = ClusterIdentity::Address(cluster.id.clone());
+        let file = Some((item.entry.target(), item.entry.query(known)));
+        let what = (item.entry.kind, lifetime);
+        RenewalItemStage::Issuing(ask_ske(cluster, what, file, dialog, fleet, cx))
+    };
+}
+
+/// Something that the running renewal waited for came, or not: goes on with it, or with the next entry.
+fn settle(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    request: RequestId,
+    next: impl FnOnce(&mut RenewalItem),
+    cx: &mut UpdateContext<'_>,
+) {
+    if let Some(item) = kubeconfig.renewal_item(request) {
+        next(item);
+        go_on(kubeconfig, fleet, cx);
+    }
+}
+
+/// SKE answered: what it issued is held among what is not saved.
+pub fn issued(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    request: RequestId,
+    failure: Option<Failure>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let next = |item: &mut RenewalItem| {
+        item.issued = failure.is_none().then_some(request);
+        item.stage = failure.map_or(RenewalItemStage::Ready, RenewalItemStage::Failed);
+    };
+    settle(kubeconfig, fleet, request, next, cx);
+}
+
+/// It was saved, or not.
+pub fn saved(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    request: RequestId,
+    (result, until): (Result<Saved, NotSaved>, Option<jiff::Timestamp>),
+    cx: &mut UpdateContext<'_>,
+) {
+    let next = |item: &mut RenewalItem| match result {
+        Ok(_) => (item.issued, item.stage) = (None, RenewalItemStage::Done(until)),
+        Err(NotSaved::Failed(failure)) => item.stage = RenewalItemStage::Failed(failure),
+        Err(NotSaved::Taken(plan)) => {
+            let owner = plan.owner.words();
+            let text = text::of_another_cluster(owner.trim_start_matches(", "));
+            let failure = Failure::new(FailureKind::NotPossible, text);
+            item.stage = RenewalItemStage::Failed(failure.hint(text::ISSUED_KEPT));
+        }
+        Err(NotSaved::Changed(plan)) => {
+            (item.plan, item.stage) = (Some(Box::new(plan)), RenewalItemStage::Changed);
+        }
+    };
+    settle(kubeconfig, fleet, request, next, cx);
+}
+
+/// The cluster is no longer listed: what was not begun cannot begin.
+pub fn cluster_missing(
+    kubeconfig: &mut KubeconfigState,
+    id: &ClusterId,
+    cx: &mut UpdateContext<'_>,
+) {
+    let is_open = |renewal: &mut Box<Renewal>| {
+        renewal.cluster.id == *id && renewal.stage == RenewalStage::Reviewing
+    };
+    if kubeconfig.renewal.take_if(is_open).is_some() {
+        cx.toast(text::not_listed(&id.name));
+    }
+}

@@ -1,0 +1,250 @@
+//! The renewal of entries: what changes in each file before it is written, and then what came of each.
+//!
+//! ```text
+//! ┏━ Renew in place ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ shop-prod · shop · eu01 ━┓
+//! ┃  valid for  [ 8h▏        ]   expires Wed 25 Nov 2026 22:03 at the latest     ┃
+//! ┃  ~/.kube/config, context shop-prod                                           ┃
+//! ┃     6 -     certificate-authority-data: …                                    ┃
+//! ┃     6 +     certificate-authority-data: … (from SKE)                         ┃
+//! ┃   [ Cancel ]    [ Renew ]                                                    ┃
+//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span, Text};
+
+use crate::app::cell::Tone;
+use crate::app::kubeconfig::renewal::{
+    Renewal, RenewalField, RenewalItem, RenewalItemStage, RenewalStage,
+};
+use crate::app::kubeconfig::text;
+use crate::app::screen::{Clickable, Metrics};
+use crate::app::state::State;
+use crate::domain::kubeconfig::{ChangedLine, Plan};
+use crate::domain::text::{clean, cut_middle, width};
+use crate::ui::text::{blanks, cells, spans_width, wrap};
+use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::button::{self, Button};
+use crate::ui::widgets::dialog::{columns, failure, field, marked, open, shorten};
+
+/// Columns that the dialog takes at most.
+const MOST: u16 = 100;
+
+/// Draws the dialog over `area`.
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    renewal: &Renewal,
+    metrics: &mut Metrics,
+) {
+    let columns = columns(area, MOST);
+    let buttons = buttons(renewal);
+    let button_rows = button::rows(&buttons, columns);
+    let room = usize::from(area.height.saturating_sub(2)).saturating_sub(button_rows);
+    let mut top = lifetime(state, theme, renewal, columns);
+    let mut bottom = bottom(theme, renewal, columns);
+    let middle: Vec<Line<'static>> = renewal
+        .items
+        .iter()
+        .flat_map(|item| lines_of(state, theme, item, renewal, columns))
+        .collect();
+    let with_gaps = top.len() + middle.len() + bottom.len() + 2;
+    if with_gaps <= room {
+        if !top.is_empty() {
+            top.push(Line::default());
+        }
+        bottom.insert(0, Line::default());
+    } else if with_gaps > room + 2 && renewal.problem().is_none() && !renewal.is_one_way() {
+        // What changes comes before what goes without saying.
+        top.truncate(1);
+        bottom.truncate(usize::from(renewal.stage != RenewalStage::Reviewing));
+    }
+    // Whatever the size, some of what changes is seen.
+    bottom.truncate(room.saturating_sub(top.len() + 2));
+    let middle_room = room.saturating_sub(top.len() + bottom.len());
+    metrics.scroll_last = middle.len().saturating_sub(middle_room);
+    let middle = shorten(theme, middle, middle_room, renewal.scroll);
+    let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
+    let place = format!(
+        "{} · {} · {}",
+        renewal.cluster.id.name,
+        cut_middle(&clean(&renewal.project), 20),
+        renewal.cluster.id.region()
+    );
+    let rows = lines.len() + button_rows;
+    let inner = open(theme, frame, area, (MOST, rows), text::RENEWAL_TITLE, &place);
+    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
+    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    button::draw(theme, frame, below, &buttons, metrics);
+}
+
+/// The lifetime, and when that ends.
+fn lifetime(state: &State, theme: Theme, renewal: &Renewal, columns: usize) -> Vec<Line<'static>> {
+    if renewal.stage != RenewalStage::Reviewing || !renewal.has_lifetime() {
+        return Vec::new();
+    }
+    let focused = renewal.focus == RenewalField::Lifetime;
+    let role = if focused { Role::Accent } else { Role::Label };
+    let label = if columns >= 56 { "valid for  " } else { "valid  " };
+    let mut spans =
+        vec![theme.part(if focused { "▸" } else { " " }, Role::Accent), theme.part(label, role)];
+    spans.extend(field(theme, &renewal.lifetime, 14, focused));
+    let (note, tone) = match renewal.lifetime() {
+        // SKE may grant less; the moment shown afterwards is the one that it returned.
+        Ok(lifetime) => {
+            let until = lifetime.until(state.shared.now.wall);
+            (text::valid_until(state.zone().full(until)), Tone::Plain)
+        }
+        Err(error) => (error.to_string(), Tone::Bad),
+    };
+    if spans_width(&spans) + 3 + width(&note) <= columns {
+        spans.push(Span::raw("   "));
+        spans.push(theme.span(note, tone));
+        return vec![Line::from(spans)];
+    }
+    let mut lines = vec![Line::from(spans)];
+    let note = wrap(&note, columns.saturating_sub(1)).into_iter();
+    lines.extend(note.map(|line| Line::from(vec![blanks(1), theme.span(line, tone)])));
+    lines
+}
+
+/// An entry: where it is, how far it is, and what changes in its file.
+fn lines_of(
+    state: &State,
+    theme: Theme,
+    item: &RenewalItem,
+    renewal: &Renewal,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let words = clean(&item.entry.words());
+    let (sign, tone, status) = match &item.stage {
+        RenewalItemStage::Checking(_) => ("→", Tone::Dim, text::CHECKING_FILE.to_owned()),
+        RenewalItemStage::Ready | RenewalItemStage::Changed
+            if renewal.stage == RenewalStage::Reviewing =>
+        {
+            let mut lines = marked(theme, "·", Tone::Dim, &words, columns);
+            let plan = item.plan.iter();
+            lines.extend(plan.flat_map(|plan| changes(theme, plan, columns)));
+            return lines;
+        }
+        RenewalItemStage::Ready if item.issued.is_some() => {
+            ("!", Tone::Warn, text::RENEWED_NOT_SAVED.to_owned())
+        }
+        RenewalItemStage::Ready => ("·", Tone::Dim, text::WAITING.to_owned()),
+        RenewalItemStage::Issuing(_) => ("→", Tone::Busy, text::IS_REQUESTED.to_owned()),
+        RenewalItemStage::Saving(_) => ("→", Tone::Busy, text::SAVING.to_owned()),
+        RenewalItemStage::Changed => ("!", Tone::Warn, text::RENEWED_NOT_SAVED.to_owned()),
+        RenewalItemStage::Done(None) => ("✓", Tone::Good, text::IS_RENEWED.to_owned()),
+        RenewalItemStage::Done(Some(at)) => {
+            ("✓", Tone::Good, text::renewed_until(state.zone().full(*at)))
+        }
+        RenewalItemStage::Failed(problem) => {
+            let mut lines = marked(theme, "·", Tone::Dim, &words, columns);
+            let why = failure(theme, problem, columns.saturating_sub(2));
+            lines.extend(why.into_iter().map(|mut line| {
+                line.spans.insert(0, blanks(2));
+                line
+            }));
+            return lines;
+        }
+    };
+    marked(theme, sign, tone, &format!("{words}: {status}"), columns)
+}
+
+/// The lines that change in a file, and what else is to be known of it.
+fn changes(theme: Theme, plan: &Plan, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let digits = plan.changes.iter().map(|change| change.number.to_string().len()).max();
+    for change in &plan.changes {
+        lines.extend(changed(theme, change, digits.unwrap_or_default(), columns));
+    }
+    let link = plan.link.as_ref().map(|link| text::link_to(clean(link)));
+    let notes = plan.notes.iter().filter(|_| plan.link.is_none()).map(|note| clean(note));
+    for note in link.into_iter().chain(notes) {
+        let wrapped = wrap(&note, columns.saturating_sub(4)).into_iter();
+        lines.extend(wrapped.map(|line| Line::from(vec![blanks(4), theme.span(line, Tone::Warn)])));
+    }
+    lines
+}
+
+/// A line of a file: its number, whether it goes or comes, and its text.
+fn changed(
+    theme: Theme,
+    change: &ChangedLine,
+    digits: usize,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let (sign, tone) = if change.is_added { ("+", Tone::Good) } else { ("-", Tone::Bad) };
+    let lead = format!("  {:>digits$} ", change.number);
+    let text = change.text.trim_start();
+    let indent = (change.text.len() - text.len()).min(if columns < 60 { 2 } else { 8 });
+    let source = if change.is_added && change.is_masked { text::FROM_SKE } else { "" };
+    let room = columns.saturating_sub(lead.len() + 2 + indent);
+    let wrapped = wrap(&format!("{text}{source}"), room).into_iter().enumerate();
+    let line = |(at, text): (usize, String)| {
+        let lead = if at == 0 { theme.span(lead.clone(), Tone::Dim) } else { blanks(lead.len()) };
+        let sign = if at == 0 { sign } else { " " };
+        Line::from(vec![lead, theme.span(format!("{sign} {}{text}", " ".repeat(indent)), tone)])
+    };
+    wrapped.map(line).collect()
+}
+
+/// What stands above the buttons.
+fn bottom(theme: Theme, renewal: &Renewal, columns: usize) -> Vec<Line<'static>> {
+    match renewal.stage {
+        RenewalStage::Reviewing if renewal.is_one_way() => {
+            marked(theme, "!", Tone::Warn, text::ONE_WAY, columns)
+        }
+        RenewalStage::Reviewing => match renewal.problem() {
+            Some(problem) if renewal.lifetime().is_ok() => {
+                marked(theme, "→", Tone::Dim, &problem, columns)
+            }
+            Some(_) => Vec::new(),
+            None => marked(theme, "=", Tone::Dim, text::RENEWAL_KEEPS, columns),
+        },
+        RenewalStage::Running | RenewalStage::Ended => {
+            let is_done = |item: &&RenewalItem| matches!(item.stage, RenewalItemStage::Done(_));
+            let (done, all) = (renewal.items.iter().filter(is_done).count(), renewal.items.len());
+            let (sign, tone) = if renewal.stage == RenewalStage::Running {
+                ("→", Tone::Busy)
+            } else if done == all {
+                ("✓", Tone::Good)
+            } else {
+                ("!", Tone::Warn)
+            };
+            marked(theme, sign, tone, &text::renewal_result(done, all), columns)
+        }
+    }
+}
+
+fn buttons(renewal: &Renewal) -> Vec<Button<'static>> {
+    let cancel = |label| Button {
+        label,
+        focused: renewal.focus == RenewalField::Cancel,
+        ready: true,
+        click: Some(Clickable::Cancel),
+    };
+    match renewal.stage {
+        RenewalStage::Reviewing => {
+            let is_one_way = renewal.is_one_way();
+            let label = if is_one_way { text::RENEW_DISABLING_STATIC_TOKENS } else { text::RENEW };
+            let confirm = Button {
+                label,
+                focused: renewal.focus == RenewalField::Confirm,
+                ready: renewal.problem().is_none(),
+                click: Some(Clickable::Confirm),
+            };
+            vec![cancel("Cancel"), confirm]
+        }
+        // Enter, pressed once too often, must not stop what it began: it takes Esc.
+        RenewalStage::Running => {
+            let label = text::STOP_WAITING;
+            vec![Button { label, focused: false, ready: true, click: Some(Clickable::Cancel) }]
+        }
+        RenewalStage::Ended => vec![cancel(text::CLOSE)],
+    }
+}
