@@ -24,6 +24,8 @@ pub struct Settings {
     pub read_only: bool,
     /// Credentials older than this are overdue.
     pub overdue_after: AgePolicy,
+    /// A kubeconfig that ends within this time is due.
+    pub warn_before: SignedDuration,
     /// Poll interval while no rotation runs.
     pub poll_idle: Duration,
     /// Interval of reads of a cluster on screen while a step runs.
@@ -79,6 +81,7 @@ impl Settings {
             protected: Vec::new(),
             read_only: false,
             overdue_after: AgePolicy::only(SignedDuration::from_hours(180 * 24)),
+            warn_before: SignedDuration::from_hours(7 * 24),
             poll_idle: Duration::from_secs(30),
             poll_running: Duration::from_secs(3),
             watch: ObservationScope::Running,

@@ -30,6 +30,8 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
                 .filter_map(|rule| AgeRule::parse(rule).ok())
                 .collect(),
         },
+        warn_before: SignedDuration::try_from(config.duration("kubeconfig.warn_before"))
+            .unwrap_or(SignedDuration::MAX),
         poll_idle: config.duration("poll.idle"),
         poll_running: config.duration("poll.running"),
         watch: match config.text("kubernetes.watch") {

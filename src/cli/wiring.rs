@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use crossterm::event::Event;
 use futures_util::Stream;
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use ratatui::backend::Backend;
 use tokio::sync::watch;
@@ -394,7 +393,7 @@ pub async fn due(
         ske: SkeClient::new(config.text("endpoints.ske"), http, tokens)?,
         concurrency: config.number("poll.concurrency"),
         policy: settings.overdue_after,
-        warn_before: SignedDuration::try_from(config.duration("kubeconfig.warn_before"))?,
+        warn_before: settings.warn_before,
         credentials: recorded,
         files,
         clock,

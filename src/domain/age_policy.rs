@@ -1,15 +1,18 @@
-//! How old the credentials of a cluster may get, by its name or project.
+//! How old the credentials of a cluster may get, by its name, project or label.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::domain::cluster::ClusterId;
+use crate::domain::cluster::Cluster;
 use crate::domain::text::matches_glob;
 
 /// The shortest and the longest age that a rule may allow.
 pub const AGE_RANGE: (Duration, Duration) =
     (Duration::from_hours(24), Duration::from_hours(24 * 3650));
+
+/// What a pattern of a label begins with.
+const LABEL: &str = "label:";
 
 /// One rule: clusters that match may have credentials of this age.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +32,7 @@ pub struct AgePolicy {
 
 impl AgeRule {
     /// Reads `PATTERN=DURATION`. The pattern is a glob (`*`, `?`) of the name, or, with a `/` in it, of
-    /// `PROJECT/REGION/NAME`.
+    /// `PROJECT/REGION/NAME`; after `label:` it is the key of a label, `=` and a glob of its value.
     ///
     /// # Errors
     /// What is wrong, in a clause.
@@ -41,6 +44,10 @@ impl AgeRule {
         if pattern.trim().is_empty() {
             return Err("the pattern is empty".to_owned());
         }
+        let is_half = |label: &str| label.split_once('=').is_none_or(|(key, _)| key.is_empty());
+        if pattern.trim().strip_prefix(LABEL).is_some_and(is_half) {
+            return Err("a label is written as label:KEY=VALUE".to_owned());
+        }
         if after < AGE_RANGE.0 || after > AGE_RANGE.1 {
             return Err("the duration is not from 1d to 3650d".to_owned());
         }
@@ -48,8 +55,12 @@ impl AgeRule {
         Ok(Self { pattern: pattern.trim().to_owned(), after })
     }
 
-    fn matches(&self, id: &ClusterId) -> bool {
-        if self.pattern.contains('/') {
+    fn matches(&self, cluster: &Cluster) -> bool {
+        let id = &cluster.id;
+        let label = self.pattern.strip_prefix(LABEL).and_then(|label| label.split_once('='));
+        if let Some((key, value)) = label {
+            cluster.labels.get(key).is_some_and(|own| matches_glob(value, own))
+        } else if self.pattern.contains('/') {
             let whole = format!("{}/{}/{}", id.project(), id.region(), id.name);
             matches_glob(&self.pattern, &whole)
         } else {
@@ -65,8 +76,8 @@ impl AgePolicy {
     }
 
     /// The allowed age of the credentials of a cluster.
-    pub fn limit(&self, id: &ClusterId) -> SignedDuration {
-        let rule = self.rules.iter().find(|rule| rule.matches(id));
+    pub fn limit(&self, cluster: &Cluster) -> SignedDuration {
+        let rule = self.rules.iter().find(|rule| rule.matches(cluster));
         rule.map_or(self.default, |rule| rule.after)
     }
 }
@@ -77,6 +88,8 @@ mod tests {
 
     use crate::domain::age_policy::{AgePolicy, AgeRule};
     use crate::domain::cluster::ClusterId;
+    use crate::domain::fixtures::cluster;
+    use crate::domain::rotation::Phase;
 
     #[test]
     fn the_first_rule_that_matches_a_name_or_an_address_counts() {
@@ -91,14 +104,41 @@ mod tests {
             ("p-2", "eu02", "shop", 7),
             ("p-2", "eu01", "shop", 180),
         ] {
-            let limit = policy.limit(&ClusterId::new(project, region, name));
+            let mut subject = cluster(name, Phase::Never);
+            subject.id = ClusterId::new(project, region, name);
+            let limit = policy.limit(&subject);
             assert_eq!(limit, SignedDuration::from_hours(24 * days), "{project}/{region}/{name}");
         }
     }
 
     #[test]
+    fn a_rule_may_name_a_label() {
+        let rules = ["label:environment=prod*=30d", "label:team="].map(AgeRule::parse);
+        let [Ok(rule), Err(_)] = rules else { panic!("{rules:?}") };
+        let policy = AgePolicy { default: SignedDuration::from_hours(24 * 180), rules: vec![rule] };
+        let mut subject = cluster("shop", Phase::Never);
+        for (key, value, days) in
+            [("environment", "production", 30), ("environment", "dev", 180), ("team", "prod", 180)]
+        {
+            subject.labels = [(key.to_owned(), value.to_owned())].into();
+            assert_eq!(policy.limit(&subject), SignedDuration::from_hours(24 * days), "{value}");
+        }
+    }
+
+    #[test]
     fn a_rule_without_pattern_or_with_an_age_that_makes_no_sense_is_refused() {
-        for wrong in ["", "90d", "=90d", " =90d", "*=", "*=soon", "*=1h", "*=4000d"] {
+        for wrong in [
+            "",
+            "90d",
+            "=90d",
+            " =90d",
+            "*=",
+            "*=soon",
+            "*=1h",
+            "*=4000d",
+            "label:a=90d",
+            "label:=b=90d",
+        ] {
             assert!(AgeRule::parse(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -1,5 +1,6 @@
 //! A cluster as the SKE API describes it, in the words of the product.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -260,6 +261,8 @@ pub struct Cluster {
     pub version: KubernetesVersion,
     /// `status.expiration.kubernetes.expirationDate`.
     pub version_expires: Option<Timestamp>,
+    /// `labels`: what users wrote.
+    pub labels: BTreeMap<String, String>,
     /// `status.aggregated`.
     pub state: ClusterState,
     /// `status.hibernated`.

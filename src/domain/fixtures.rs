@@ -1,5 +1,7 @@
 //! Clusters for the tests of every layer: one builder, so that fixtures agree.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion, NodePool};
@@ -47,6 +49,7 @@ pub fn cluster(name: &str, phase: Phase) -> Cluster {
         problems: Vec::new(),
         schedules: Vec::new(),
         maintenance: Some(("02:00".into(), "04:00".into())),
+        labels: BTreeMap::new(),
         idp: false,
         unhealthy: None,
     }

@@ -197,8 +197,9 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
             (None, _) if record.step == "phase" => phase(&mut found, record),
             // What was predicted is tried once the rotation is completed.
             (None, _) if record.step == "credentials" => {
-                let last = found.last_mut().filter(|last| !last.is_over);
-                last.into_iter().for_each(|last| last.proof.push(record.clone()));
+                if let Some(last) = found.last_mut().filter(|last| !last.is_over) {
+                    last.proof.push(record.clone());
+                }
             }
             (None, _) => {
                 // What happens between rotations belongs to none.

@@ -1,5 +1,7 @@
 //! Scenes: clouds described as data (`assets/scenes/*.toml`), with ages relative to the start of the simulator.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::domain::failure::{Failure, FailureKind};
@@ -40,6 +42,8 @@ pub struct SceneCluster {
     /// Days until the version expires.
     #[serde(default = "expires")]
     pub expires_in_days: i64,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// Age of the cluster, humantime text.
     #[serde(default = "age")]
     pub age: String,

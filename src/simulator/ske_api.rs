@@ -299,6 +299,7 @@ pub fn describe(cluster: &SimulatedCluster, now: Timestamp) -> wire::Cluster {
             }],
         }),
         kubernetes: Some(wire::Kubernetes { version: scene.version.clone() }),
+        labels: scene.labels.clone(),
         maintenance: Some(wire::Maintenance {
             auto_update: Some(wire::AutoUpdate {
                 kubernetes_version: true,

@@ -372,7 +372,7 @@ async fn the_limit_bounds_observed_clusters() {
         all.iter().filter(|name| journey.issued(name) > 0).cloned().collect()
     };
     assert_eq!(looked_at(&journey).len(), 2);
-    assert_eq!(journey.simulator.open_watches(), 30, "fifteen kinds each");
+    assert_eq!(journey.simulator.open_watches(), 32, "sixteen kinds each");
     let last = all.iter().find(|name| journey.issued(name) == 0).unwrap().clone();
     // Opening another one observes it instead of one of the others.
     journey.press(&format!("/{last}<enter><enter>3")).await;
@@ -433,6 +433,7 @@ async fn res_03_keys_are_handled_while_every_task_is_slow() {
         ("3", "3 NODES"),
         ("<down>", "3 NODES"),
         ("e", "live"),
+        ("<esc>", "3 NODES"),
         ("<esc>", "1 of 304 clusters"),
         ("/", "esc cancel"),
         ("<ctrl-u>", "304 clusters"),

@@ -29,6 +29,7 @@ enum Term {
     Older(SignedDuration),
     Younger(SignedDuration),
     Stuck,
+    Due,
     Marked,
 }
 
@@ -41,6 +42,8 @@ pub struct FilterRow<'a> {
     pub marked: bool,
     /// Whether its own API shows that its roll is held up.
     pub stuck: bool,
+    /// Whether something of it is due.
+    pub due: bool,
 }
 
 impl Filter {
@@ -132,6 +135,7 @@ const KEYS: &str = "phase, project, region, state, age";
 fn term(word: &str) -> Option<Term> {
     match word {
         "stuck" => return Some(Term::Stuck),
+        "due" => return Some(Term::Due),
         "marked" => return Some(Term::Marked),
         _ => {}
     }
@@ -195,6 +199,7 @@ impl Term {
             Self::Older(limit) => age().is_some_and(|age| age > *limit),
             Self::Younger(limit) => age().is_some_and(|age| age < *limit),
             Self::Stuck => subject.stuck || stuck(cluster, now).is_some(),
+            Self::Due => subject.due,
             Self::Marked => subject.marked,
         }
     }
@@ -218,6 +223,7 @@ mod tests {
                     project: "payments",
                     marked: cluster.id.name.as_str() == "web",
                     stuck: false,
+                    due: false,
                 },
             )
         });

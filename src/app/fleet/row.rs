@@ -100,7 +100,7 @@ impl<'a> Row<'a> {
 
     /// The allowed age of its credentials.
     pub fn overdue_after(&self) -> SignedDuration {
-        self.source.shared.settings.overdue_after.limit(&self.entry.cluster.id)
+        self.source.shared.settings.overdue_after.limit(&self.entry.cluster)
     }
 
     /// How many known kubeconfigs of it stop working on *complete*, where that is the next step.

@@ -12,13 +12,14 @@ use crate::app::keymap::Command;
 use crate::app::motion::moved;
 
 /// Filters behind the counts of the header, by number.
-pub const COUNT_FILTERS: [&str; 6] = [
+pub const COUNT_FILTERS: [&str; 7] = [
     "phase:completed",
     "phase:preparing",
     "phase:prepared",
     "phase:completing",
     "phase:never",
     "stuck",
+    "due",
 ];
 
 /// Longest filter, in characters.

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use crate::app::fleet::columns::{COLUMNS, Column, SortValue};
 use crate::app::fleet::filter::{Filter, FilterRow};
 use crate::app::fleet::row::{Row, RowSource};
 use crate::app::motion::keep_visible;
 use crate::domain::attention::Attention;
 use crate::domain::cluster::{ClusterId, ProjectId};
+use crate::domain::due::{DueLimits, due};
 use crate::domain::rotation::Phase;
 
 /// The filter line while it has the keyboard.
@@ -39,6 +42,8 @@ pub struct FleetView {
     pub offset: usize,
     /// Clusters that pass the filter, in order. A cache: [`FleetView::arrange`] makes it.
     pub shown: Vec<ClusterId>,
+    /// Clusters that need a person. A cache, too.
+    pub due: BTreeSet<ClusterId>,
     /// Counts over all clusters. A cache, too.
     pub counts: Counts,
     /// Whether data changed since the caches were made.
@@ -56,6 +61,7 @@ pub struct Counts {
     pub never: usize,
     pub unknown: usize,
     pub stuck: usize,
+    pub due: usize,
 }
 
 impl Counts {
@@ -88,6 +94,7 @@ impl FleetView {
             cursor_moved: false,
             offset: 0,
             shown: Vec::new(),
+            due: BTreeSet::new(),
             counts: Counts::default(),
             outdated: false,
         }
@@ -112,9 +119,11 @@ impl FleetView {
     pub fn arrange(&mut self, source: RowSource<'_>, page: usize) {
         self.outdated = false;
         self.counts = Counts::default();
+        self.due = find_due(source);
         for entry in source.fleet.entries.values() {
             self.counts.add(&source.row(entry));
         }
+        self.counts.due = self.due.len();
         self.select(source, page);
     }
 
@@ -144,7 +153,16 @@ impl FleetView {
             project = Some((id.project(), name));
             let marked = !self.marks.is_empty() && self.marks.contains(id);
             let cluster = &entry.cluster;
-            (row, FilterRow { cluster, project: name, marked, stuck: row.is_held() })
+            (
+                row,
+                FilterRow {
+                    cluster,
+                    project: name,
+                    marked,
+                    stuck: row.is_held(),
+                    due: self.due.contains(id),
+                },
+            )
         });
         let now = source.shared.now.wall;
         let mut rows: Vec<(u32, SortValue<'_>, Row<'_>)> = Filter::parse(&self.filter)
@@ -166,4 +184,23 @@ impl FleetView {
         let row = self.cursor_row().unwrap_or(0);
         self.offset = keep_visible(self.offset, row, page, self.shown.len());
     }
+}
+
+/// Clusters of which something is due, as `skeys due` lists them.
+fn find_due(source: RowSource<'_>) -> BTreeSet<ClusterId> {
+    let now = source.fleet.server_now(source.shared.now.wall);
+    let warn_before = source.shared.settings.warn_before;
+    let soon = now.saturating_add(warn_before).unwrap_or(Timestamp::MAX);
+    let files = source.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+    let entries = || source.fleet.entries.values();
+    let clusters = entries().map(|entry| &entry.cluster);
+    let mut found = source.credentials.ending_before(clusters, files, soon);
+    found.retain(|id| source.fleet.entries.contains_key(id));
+    found.extend(entries().filter_map(|entry| {
+        let row = source.row(entry);
+        let limits = DueLimits { age: row.overdue_after(), kubeconfig: warn_before };
+        let is_due = row.is_held() || !due(row.cluster(), &[], limits, now).is_empty();
+        is_due.then(|| entry.cluster.id.clone())
+    }));
+    found
 }

@@ -50,7 +50,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "kubeconfig", Command::Kubeconfig, ON_CLUSTER, ["K"], "kubeconfig", Some(30), "issue a kubeconfig";
     "submit", Command::Submit, &[Form], ["ctrl-o"], "issue", Some(15), "issue or save the kubeconfig, from any field";
     "filter", Command::Filter, &[Fleet], ["/"], "filter", Some(40),
-        "filter: text, ~fuzzy, !not, phase:prepared, project:, region:, state:, age:>90d, stuck, marked";
+        "filter: text, ~fuzzy, !not, phase:prepared, project:, region:, state:, age:>90d, stuck, due, marked";
     "up", Command::Up, LISTS, ["up", "k"], "up", None, "move up";
     "down", Command::Down, LISTS, ["down", "j"], "down", None, "move down";
     "page-up", Command::PageUp, LISTS, ["pageup"], "page up", None, "move up one page";
@@ -92,6 +92,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "number-4", Command::Number(4), ON_CLUSTER, ["4"], "tab 4", None, "fourth tab or count";
     "number-5", Command::Number(5), ON_CLUSTER, ["5"], "tab 5", None, "fifth tab or count";
     "number-6", Command::Number(6), ON_CLUSTER, ["6"], "tab 6", None, "sixth tab or count";
+    "number-7", Command::Number(7), &[Fleet], ["7"], "count 7", None, "seventh count";
     "copy", Command::Copy, SCREENS, ["y"], "copy", Some(50), "copy: name, ids, last error, API call, kubectl command";
     "copy-dialog", Command::Copy, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
     "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "refresh now";

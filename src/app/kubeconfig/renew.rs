@@ -16,9 +16,9 @@ use crate::app::kubeconfig::renewal::{
 use crate::app::kubeconfig::state::KubeconfigState;
 use crate::app::kubeconfig::text;
 use crate::app::kubeconfig::update::ask_ske;
-use crate::app::text_field::type_into;
 use crate::app::motion::neighbour;
 use crate::app::requests::{RequestId, RequestOwner};
+use crate::app::text_field::type_into;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{ClusterIdentity, EntryOwner, NotSaved, Plan, Saved};

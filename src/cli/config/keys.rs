@@ -97,7 +97,7 @@ const KEYS: &[Key] = &[
         ["SKEYS_OVERDUE_RULES"],
         ValueKind::AgeRules,
         "[]",
-        "Other ages than overdue_after, as PATTERN=DURATION; the pattern is a glob of the name or of PROJECT/REGION/NAME"
+        "Other ages than overdue_after, as PATTERN=DURATION; the pattern is a glob of the name, of PROJECT/REGION/NAME, or label:KEY=VALUE"
     ),
     key!(
         "poll.idle",

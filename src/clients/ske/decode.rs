@@ -182,6 +182,7 @@ fn cluster(id: ClusterId, item: Item) -> Cluster {
             .as_ref()
             .and_then(|expiration| expiration.kubernetes.as_ref()?.expiration_date.as_deref())
             .and_then(parse_timestamp),
+        labels: item.labels.into_iter().map(|(key, value)| (clean(&key), clean(&value))).collect(),
         state: state(status.aggregated.as_deref().unwrap_or_default()),
         hibernated: status.hibernated,
         rotation: Rotation {

@@ -3,6 +3,8 @@
 //!
 //! The simulator writes these same types.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// `ListClustersResponse`.
@@ -22,6 +24,8 @@ pub struct Cluster {
     pub hibernation: Option<Hibernation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Kubernetes>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
+    pub labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     #[serde(skip_serializing_if = "Option::is_none")]

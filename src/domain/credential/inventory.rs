@@ -2,6 +2,7 @@
 //! elsewhere.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -116,6 +117,34 @@ impl Credentials {
         contexts.filter(move |(_, found)| leads_to(found, &id, &known))
     }
 
+    /// Of which clusters a known kubeconfig ends before a moment, by SKE's clock.
+    pub fn ending_before<'a>(
+        &self,
+        clusters: impl Iterator<Item = &'a Cluster>,
+        files: &[FoundFile],
+        moment: Timestamp,
+    ) -> BTreeSet<ClusterId> {
+        let ends = |found: &&FoundContext| {
+            let expires = found.sign_in.iter().filter_map(SignIn::expires).max();
+            expires.is_some_and(|at| at < moment)
+        };
+        let contexts = files.iter().flat_map(|file| file.contexts.iter().flatten());
+        let ending: Vec<&FoundContext> = contexts.filter(ends).collect();
+        let elsewhere = self.accesses.iter().filter(|access| {
+            access.expires.is_some_and(|at| at < moment) && !was_read(access, files)
+        });
+        let mut found: BTreeSet<ClusterId> =
+            elsewhere.map(|access| access.cluster.clone()).collect();
+        // A machine has few of them; most fleets are looked through for none.
+        let clusters = clusters.filter(|_| !ending.is_empty());
+        found.extend(clusters.filter_map(|cluster| {
+            let known = self.known_of(cluster);
+            let leads = ending.iter().any(|context| leads_to(context, &cluster.id, &known));
+            leads.then(|| cluster.id.clone())
+        }));
+        found
+    }
+
     /// Every credential for a cluster: the contexts of the files that lead to it, then what went elsewhere and was not
     /// seen in a file. `now`: by SKE's clock.
     pub fn inventory(
@@ -138,26 +167,17 @@ impl Credentials {
             }
         });
         let mut rows: Vec<KnownCredential> = judged.collect();
-        // A file that was read tells itself what is in it.
-        let was_read = |access: &Access| match &access.place {
-            KubeconfigLocation::File { path, .. } => {
-                files.iter().any(|file| file.path == *path && file.contexts.is_ok())
-            }
-            KubeconfigLocation::Clipboard
-            | KubeconfigLocation::Stdout
-            | KubeconfigLocation::Other(_) => false,
-        };
         let verdicts = self.verdicts(cluster, now).into_iter();
-        rows.extend(verdicts.filter(|(access, _)| !was_read(access)).map(|(access, verdict)| {
-            KnownCredential {
+        rows.extend(verdicts.filter(|(access, _)| !was_read(access, files)).map(
+            |(access, verdict)| KnownCredential {
                 place: access.place.clone(),
                 kind: CredentialKind::of_issued(access.kind),
                 expires: access.expires,
                 verdict,
                 reasons: basis.doubts(access, verdict),
                 wide_mode: None,
-            }
-        }));
+            },
+        ));
         rows
     }
 
@@ -190,6 +210,18 @@ impl Credentials {
             (!verdict.works_now(), !verdict.lasts(), Reverse(expires))
         });
         best.map(|(_, context)| context)
+    }
+}
+
+/// Whether its file was read, which tells itself what is in it.
+fn was_read(access: &Access, files: &[FoundFile]) -> bool {
+    match &access.place {
+        KubeconfigLocation::File { path, .. } => {
+            files.iter().any(|file| file.path == *path && file.contexts.is_ok())
+        }
+        KubeconfigLocation::Clipboard
+        | KubeconfigLocation::Stdout
+        | KubeconfigLocation::Other(_) => false,
     }
 }
 

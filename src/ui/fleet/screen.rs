@@ -178,8 +178,9 @@ fn scope_words(state: &State) -> String {
 }
 
 /// The counts that are filters, with their numbers.
-fn counted(state: &State) -> [(Cell, &'static str, usize); 6] {
+fn counted(state: &State) -> [(Cell, &'static str, usize); 7] {
     let counts = state.view.counts;
+    let due = Cell { text: "!".to_owned(), tone: Tone::Warn };
     let stuck = Cell { text: "✗".to_owned(), tone: Tone::Bad };
     [
         (phase_glyph(&Phase::Completed, false), "completed", counts.completed),
@@ -188,6 +189,7 @@ fn counted(state: &State) -> [(Cell, &'static str, usize); 6] {
         (phase_glyph(&Phase::Completing, false), "completing", counts.completing),
         (phase_glyph(&Phase::Never, false), "never", counts.never),
         (stuck, "stuck", counts.stuck),
+        (due, "due", counts.due),
     ]
 }
 
@@ -263,7 +265,8 @@ fn counts(
 
 /// Counts in the fewest columns.
 pub fn short_counts(state: &State, theme: Theme) -> Vec<Span<'static>> {
-    counted(state)
+    let [of_phases @ .., _due] = counted(state);
+    of_phases
         .into_iter()
         .filter(|(_, _, count)| *count > 0)
         .map(|(sign, _, count)| theme.span(format!("{}{count} ", sign.text), sign.tone))

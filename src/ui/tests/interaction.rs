@@ -1,6 +1,7 @@
 //! Menus, the form and the filter: keys in, screen out.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::SignedDuration;
 
 use crate::app::cluster::tabs::Tab;
 use crate::app::effect::{Effect, Request};
@@ -9,14 +10,14 @@ use crate::app::message::{Answer, Message};
 use crate::app::requests::RequestOwner;
 use crate::app::screen::Screen;
 use crate::app::state::State;
-use crate::app::update::update;
+use crate::app::update::{settle, update};
 use crate::domain::cluster::{ClusterId, ProjectId};
-use crate::domain::credential::KubeconfigLocation;
+use crate::domain::credential::{KubeconfigLocation, SignIn, Trust};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures;
 use crate::domain::kubeconfig::{EntryOwner, Plan};
 use crate::domain::record::{Outcome, Record};
-use crate::ui::fixtures::{asking, fleet, form, id, issuing, rolls, text};
+use crate::ui::fixtures::{ago, asking, fleet, form, id, issuing, rolls, text};
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
     // Pressed by a person: never too soon after what appeared.
@@ -49,6 +50,34 @@ fn commands_that_are_shown_are_about_the_cluster_that_is_shown() {
         assert!(text.contains("kubectl --kubeconfig ~/.kube/own/pay.yaml"), "{text}");
         assert!(text.contains("--context pay-prod -n payments"), "{text}");
     }
+}
+
+#[test]
+fn what_is_due_is_counted_and_filtered() {
+    let mut state = fleet();
+    let names = |state: &mut State| -> Vec<String> {
+        settle(state);
+        state.view.shown.iter().map(|id| id.name.to_string()).collect()
+    };
+    press(&mut state, KeyCode::Char('7'));
+    let before = names(&mut state);
+    assert!(before.contains(&"shop-prod".to_owned()), "it is prepared: {before:?}");
+    assert!(!before.contains(&"web-stage".to_owned()), "{before:?}");
+    assert_eq!(state.view.counts.due, before.len());
+    // A kubeconfig of it ends tomorrow.
+    let web = state.fleet.cluster(&id(&state, "web-stage")).unwrap().clone();
+    let server = "api.web-stage.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+    let mut client = fixtures::issuance(1, &[1], None).facts.client.unwrap();
+    client.not_after = ago(-24 * 60);
+    let sign_in = SignIn::Certificate(client);
+    let file = fixtures::found_file("~/.kube/web", server, Trust::System, sign_in);
+    state.inventory.files = Some(std::sync::Arc::new(vec![file]));
+    state.view.outdated = true;
+    assert_eq!(web.id.region().as_str(), "eu01");
+    let after = names(&mut state);
+    assert_eq!((after.len(), after.contains(&"web-stage".to_owned())), (before.len() + 1, true));
+    press(&mut state, KeyCode::Char('7'));
+    assert!(state.view.filter.is_empty());
 }
 
 fn on_shop() -> State {

@@ -138,7 +138,7 @@ pub async fn run(scopes: Vec<Scope>, format: DueFormat, services: Services) -> D
 }
 
 fn check(cluster: Cluster, services: &Services, now: Timestamp) -> CheckedCluster {
-    let limit = services.policy.limit(&cluster.id);
+    let limit = services.policy.limit(&cluster);
     let known = services.credentials.inventory(&cluster, &services.files, None, now);
     let limits = DueLimits { age: limit, kubeconfig: services.warn_before };
     let due = due(&cluster, &known, limits, now);
