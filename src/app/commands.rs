@@ -17,17 +17,19 @@ use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::log::{self, LogView};
 use crate::app::menus::copy::copy_items;
-use crate::app::menus::palette::commands;
+use crate::app::menus::palette::offers;
 use crate::app::menus::state::{Menu, MenuItems};
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::rotation::dialog::Focus;
 use crate::app::rotation::pending::PendingStage;
 use crate::app::screen::{Clickable, Screen};
+use crate::app::search::Search;
 use crate::app::session::quit::{self, QuitDialog};
 use crate::app::state::State;
 use crate::app::text;
 use crate::app::{actions, activity, credentials, kubeconfig, nodes, rotation, session};
 use crate::domain::action::Action;
+use crate::domain::cluster::ClusterId;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
 
@@ -56,9 +58,12 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Quit if state.screen == Screen::Fleet => ask_to_quit(state, out),
         Command::Quit | Command::Back => back(state),
         Command::Interrupt => ask_to_quit(state, out),
-        Command::Help => state.help = Some(Help { context: state.context(), scroll: 0 }),
+        Command::Help => {
+            state.search = Search::default();
+            state.help = Some(Help { context: state.context(), scroll: 0 });
+        }
         Command::Palette => {
-            let found = commands(state.screen_context(), "");
+            let found = offers(state.screen_context(), "", &state.fleet);
             state.menu = Some(Menu::new(MenuItems::Commands(found), 0));
         }
         Command::Copy => match copy_items(state) {
@@ -126,11 +131,29 @@ fn is_checked(command: Command) -> bool {
             | Command::Watch
             | Command::Events
             | Command::Open
+            | Command::Filter
     )
 }
 
 /// A command that means something else on each screen.
 fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
+    match (&state.screen, command) {
+        (Screen::Fleet, Command::Right) => return run(state, out, Command::Open),
+        (Screen::Activity(_), Command::Right) if !state.activity.open => {
+            return run(state, out, Command::Open);
+        }
+        (Screen::Activity(_), Command::Left) => return back(state),
+        (Screen::Cluster { .. } | Screen::Activity(_), Command::Filter) => {
+            return state.search.begin();
+        }
+        (Screen::Cluster { .. } | Screen::Activity(_), Command::NextMatch) => {
+            return next_match(state, out, true);
+        }
+        (Screen::Cluster { .. } | Screen::Activity(_), Command::PreviousMatch) => {
+            return next_match(state, out, false);
+        }
+        _ => {}
+    }
     let metrics = &state.shared.metrics;
     match &mut state.screen {
         Screen::Fleet if command == Command::Open => open_cluster(state, out),
@@ -161,8 +184,53 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
     }
 }
 
+/// Goes to the next or previous match, or says that there is none.
+fn next_match(state: &mut State, out: &mut Outbox, forward: bool) {
+    if state.search.text.is_empty() || !find(state, forward, false) {
+        let text = text::no_match(&state.search.text);
+        context!(state, out).toast(text);
+    }
+}
+
+/// Puts the cursor on what is searched for; says whether there is such a thing.
+pub fn find(state: &mut State, forward: bool, stay: bool) -> bool {
+    let (search, metrics) = (&state.search, &state.shared.metrics);
+    match &state.screen {
+        _ if state.help.is_some() => true,
+        Screen::Cluster { id, tab: Tab::Nodes, .. } => {
+            nodes::update::find(&mut state.nodes, id, search, (forward, stay))
+        }
+        screen => {
+            let about = screen.cluster();
+            activity::update::find(&mut state.activity, about, search, (forward, stay), metrics)
+        }
+    }
+}
+
+/// Shows the clusters that match a filter.
+pub fn show_matching(state: &mut State, filter: String) {
+    if state.screen != Screen::Fleet {
+        state.screen = Screen::Fleet;
+        rewind(state);
+    }
+    fleet::update::set_filter(&mut state.view, row_source!(state), filter);
+    state.view.cursor = state.view.shown.first().cloned();
+    state.view.cursor_moved = true;
+}
+
+/// Opens a cluster that was chosen by its name.
+pub fn open_named(state: &mut State, out: &mut Outbox, id: ClusterId) {
+    state.screen = Screen::Fleet;
+    if !state.view.shown.contains(&id) {
+        fleet::update::set_filter(&mut state.view, row_source!(state), String::new());
+    }
+    (state.view.cursor, state.view.cursor_moved) = (Some(id), true);
+    open_cluster(state, out);
+}
+
 /// Another screen or tab begins at its top.
 fn rewind(state: &mut State) {
+    state.search = Search::default();
     state.cluster.scroll = 0;
     state.nodes.scroll = 0;
     state.inventory.rewind();
@@ -202,6 +270,10 @@ fn back(state: &mut State) {
         && let Screen::Cluster { id, tab: Tab::Nodes, .. } = &state.screen
     {
         nodes::update::toggle_in_full(&mut state.nodes, id);
+        return;
+    }
+    if !state.search.text.is_empty() && state.is_searchable() {
+        state.search = Search::default();
         return;
     }
     if state.screen == Screen::Fleet && !state.view.filter.is_empty() {

@@ -396,21 +396,26 @@ mod tests {
         Theme { choice, ascii: false, indexed: false, colorless: false, background: None }
     }
 
-    /// xterm's own colours of the sixteen, and those of its 256 beyond them.
+    /// xterm's own colours of the sixteen that are used, and those of its 256 beyond them.
     fn rgb(color: Color) -> [u8; 3] {
-        match color {
-            Color::Rgb(r, g, b) => [r, g, b],
-            Color::Red => [205, 0, 0],
-            Color::LightRed => [255, 0, 0],
-            Color::Magenta => [205, 0, 205],
-            Color::LightBlue => [92, 92, 255],
-            Color::Indexed(number @ 232..) => [8 + 10 * (number - 232); 3],
-            Color::Indexed(number @ 16..) => {
-                [(number - 16) / 36, (number - 16) / 6 % 6, (number - 16) % 6]
-                    .map(|step| [0, 95, 135, 175, 215, 255][usize::from(step)])
-            }
-            other => panic!("nothing is known of {other}"),
+        let named = [
+            (Color::Red, [205, 0, 0]),
+            (Color::LightRed, [255, 0, 0]),
+            (Color::Magenta, [205, 0, 205]),
+            (Color::LightBlue, [92, 92, 255]),
+        ];
+        if let Color::Rgb(r, g, b) = color {
+            return [r, g, b];
         }
+        if let Color::Indexed(number @ 232..) = color {
+            return [8 + 10 * (number - 232); 3];
+        }
+        if let Color::Indexed(number @ 16..) = color {
+            return [(number - 16) / 36, (number - 16) / 6 % 6, (number - 16) % 6]
+                .map(|step| [0, 95, 135, 175, 215, 255][usize::from(step)]);
+        }
+        let known = named.into_iter().find(|(name, _)| *name == color);
+        known.unwrap_or_else(|| panic!("nothing is known of {color}")).1
     }
 
     /// Relative luminance and contrast as WCAG 2.1 defines them.

@@ -433,6 +433,7 @@ async fn res_03_keys_are_handled_while_every_task_is_slow() {
         ("3", "3 NODES"),
         ("<down>", "3 NODES"),
         ("e", "live"),
+        ("<esc>", "3 NODES"),
         ("<esc>", "1 of 304 clusters"),
         ("/", "esc cancel"),
         ("<ctrl-u>", "304 clusters"),

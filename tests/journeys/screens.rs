@@ -161,6 +161,14 @@ async fn esc_leads_from_one_node_back_to_all_of_them() {
     journey.press("<esc>").await;
     journey.shows("3 NODES");
     journey.shows("e details");
+    for zone in ["z2", "z3", "z1"] {
+        journey.press(&format!("/{zone}<enter>")).await;
+        journey.shows(&format!("╭─ web-{zone}-"));
+        journey.press("n").await;
+        journey.shows(&format!("╭─ web-{zone}-"));
+    }
+    journey.press("<esc>").await;
+    journey.shows("3 NODES");
     journey.press("<esc>").await;
     journey.shows("skeys  FLEET   ");
 }
@@ -226,4 +234,99 @@ async fn nothing_is_counted_before_the_first_reading_and_overdue_is_seen_at_ever
         };
         assert!(overdue("old") && !overdue("fresh"), "{screen}");
     }
+}
+
+/// Place of the cursor and number of rows, as the footer says them.
+fn row(journey: &Journey) -> (usize, usize) {
+    let screen = journey.screen();
+    let last = screen.lines().last().unwrap().split_whitespace().last().unwrap().to_owned();
+    let (at, all) = last.split_once('/').unwrap_or_else(|| panic!("no place\n{screen}"));
+    (at.parse().unwrap(), all.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_move_by_pages_and_half_pages_and_sort_by_the_letter_of_a_column() {
+    let clusters: Vec<String> = (1..=40)
+        .map(|n| format!("name = \"c-{n}\"\ninitiated_ago = \"{n}d\"\ncompleted_ago = \"{n}d\""))
+        .collect();
+    let clusters: Vec<&str> = clusters.iter().map(String::as_str).collect();
+    let mut journey = begin(&clusters).await;
+    journey.press("<ctrl-f>").await;
+    let (page, _) = row(&journey);
+    journey.press("<ctrl-b><ctrl-d>").await;
+    let (half, _) = row(&journey);
+    assert!(half > 1 && page > half, "{page} {half}");
+    journey.press("<ctrl-u>").await;
+    assert_eq!(row(&journey), (1, 40));
+    let first = |journey: &Journey| {
+        let screen = journey.screen();
+        let line = screen.lines().find(|line| line.contains("● c-")).unwrap().to_owned();
+        line.split_whitespace().find(|word| word.starts_with("c-")).unwrap().to_owned()
+    };
+    for (keys, expected) in [("sn", "c-1"), ("sn", "c-40"), ("ss", "c-40"), ("sn", "c-1")] {
+        journey.press(keys).await;
+        journey.press("g").await;
+        assert_eq!(first(&journey), expected, "{keys}\n{}", journey.screen());
+    }
+    // Right opens; on the activity left goes back.
+    journey.press("l").await;
+    journey.shows("1 OVERVIEW");
+    journey.press("<esc>wAl").await;
+    journey.shows("FLEET › ACTIVITY");
+    journey.press("hh").await;
+    journey.shows("skeys  FLEET   ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_palette_takes_scopes_and_names_of_clusters() {
+    let mut journey =
+        begin(&[RESTING, "name = \"bravo\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\""]).await;
+    journey.press(":phase prep<enter>").await;
+    journey.shows("1 of 2 clusters  phase:prepared");
+    journey.press(":project shop<enter>").await;
+    journey.shows("clusters  project:shop");
+    journey.press(":stuck<enter>").await;
+    journey.shows("Nothing matches stuck");
+    journey.press(":alpha<enter>").await;
+    journey.shows("FLEET › shop › alpha");
+    journey.press(":bravo<enter>").await;
+    journey.shows("FLEET › shop › bravo");
+    journey.press("<esc>").await;
+    journey.hides("Nothing matches");
+    journey.press(":refr<enter>").await;
+    journey.shows("skeys  FLEET   ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn help_and_activity_are_searched() {
+    let mut journey = begin(&[RESTING]).await;
+    journey.press("?").await;
+    journey.shows("mark or unmark");
+    journey.press("/HIBER<enter>").await;
+    journey.shows("wake up a hibernated cluster");
+    journey.hides("mark or unmark");
+    journey.press("<esc>").await;
+    journey.shows("mark or unmark");
+    journey.press("<esc>K<ctrl-o>").await;
+    journey.says("Kubeconfig of alpha →");
+    journey.press("R<tab><enter>").await;
+    journey.until("SKE shows preparing.", 30).await;
+    journey.press("<enter>A/kubeconfig").await;
+    let cursor = |journey: &Journey| {
+        let screen = journey.screen();
+        screen.lines().find(|line| line.contains('▌')).unwrap().to_owned()
+    };
+    journey.shows("2 match");
+    let first = cursor(&journey);
+    journey.press("<enter>n").await;
+    let second = cursor(&journey);
+    assert_ne!(first, second);
+    journey.press("n").await;
+    assert_eq!(cursor(&journey), first);
+    journey.press("N").await;
+    assert_eq!(cursor(&journey), second);
+    journey.press("<esc>").await;
+    journey.shows("FLEET › ACTIVITY");
+    journey.press("/nowhere<enter>n").await;
+    journey.shows("No match: nowhere");
 }

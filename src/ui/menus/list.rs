@@ -15,6 +15,7 @@ use crate::app::availability::can;
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::keymap::{Binding, Command};
+use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::menus::text;
 use crate::app::state::State;
@@ -166,7 +167,7 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
                 let chosen = column == state.view.sort;
                 let arrow = if state.view.reversed { "↑" } else { "↓" };
                 Item {
-                    lead: if chosen { "(•) " } else { "( ) " }.to_owned(),
+                    lead: format!("{} {}  ", if chosen { "(•)" } else { "( )" }, column.key),
                     text: column.sort_label.to_owned(),
                     right: if chosen { arrow.to_owned() } else { String::new() },
                     ..Item::default()
@@ -183,7 +184,7 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
             })
             .collect(),
         MenuItems::Commands(commands) => {
-            commands.iter().map(|binding| command_item(state, theme, binding)).collect()
+            commands.iter().map(|item| palette_item(state, theme, item)).collect()
         }
     };
     (items, String::new())
@@ -217,6 +218,20 @@ fn columns(state: &State, theme: Theme, area: Rect) -> (Vec<Item>, String) {
         .collect();
     let key = key_of(state, theme, Command::Preview);
     (items, if hidden { text::hides_preview(&key) } else { String::new() })
+}
+
+fn palette_item(state: &State, theme: Theme, item: &PaletteItem) -> Item {
+    match item {
+        PaletteItem::Command(binding) => command_item(state, theme, binding),
+        PaletteItem::Filter(filter) => {
+            Item { label: text::FILTER.to_owned(), text: clean(filter), ..Item::default() }
+        }
+        PaletteItem::Cluster(id) => {
+            let place = dialog::place(id, state.fleet.project_name(id.project()), 60);
+            let text = format!("{}{place}", id.name);
+            Item { label: text::OPEN.to_owned(), text, ..Item::default() }
+        }
+    }
 }
 
 fn command_item(state: &State, theme: Theme, binding: &Binding) -> Item {

@@ -20,6 +20,7 @@ use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigFormStage, NameConflict, PlanState,
 };
+use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::state::{CopyItem, Menu, MenuItems};
 use crate::app::message::Message;
 use crate::app::notices::Toast;
@@ -477,7 +478,8 @@ fn menus() {
     let copy = MenuItems::Copy(copy.to_vec());
     snapshot_at("menu_copy", &menu(copy, 1), 80, 24);
     let named = |id| BINDINGS.iter().find(|binding| binding.id == id).unwrap();
-    let commands = MenuItems::Commands(["refresh", "reconcile", "wake-up"].map(named).to_vec());
+    let commands = ["refresh", "reconcile", "wake-up"].map(named).map(PaletteItem::Command);
+    let commands = MenuItems::Commands(commands.to_vec());
     snapshot_at("menu_commands", &menu(commands, 0), 80, 24);
 }
 
