@@ -4,13 +4,14 @@
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use crate::app::availability::{can, can_act};
 use crate::app::cluster::tabs::Tab;
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Request, TerminalEffect};
 use crate::app::event::Event;
+use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::row::row_source;
 use crate::app::fleet::{self, polling};
 use crate::app::help::{self, Help};
@@ -19,6 +20,7 @@ use crate::app::log::{self, LogView};
 use crate::app::menus::copy::copy_items;
 use crate::app::menus::palette::offers;
 use crate::app::menus::state::{Menu, MenuItems};
+use crate::app::motion::moved;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::rotation::dialog::Focus;
 use crate::app::rotation::pending::PendingStage;
@@ -27,7 +29,7 @@ use crate::app::search::Search;
 use crate::app::session::quit::{self, QuitDialog};
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{actions, activity, credentials, kubeconfig, nodes, rotation, session};
+use crate::app::{actions, activity, credentials, kubeconfig, menus, nodes, rotation, session};
 use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
 use crate::domain::preflight::Evidence;
@@ -425,25 +427,46 @@ pub fn mouse(state: &mut State, out: &mut Outbox, event: MouseEvent) {
 }
 
 fn wheel(state: &mut State, out: &mut Outbox, command: Command) {
+    if state.session.quit_dialog.is_some() {
+        return;
+    }
     if state.help.is_some() {
         help::run(&mut state.help, command, &state.shared.metrics);
     } else if state.log.is_some() {
         log::run(&mut state.log, command, &state.shared.metrics);
+    } else if state.rotation.dialog.is_some() {
+        let code = if command == Command::Up { KeyCode::Up } else { KeyCode::Down };
+        let key = KeyEvent::new(code, KeyModifiers::NONE);
+        rotation::update::key(&mut state.rotation, None, key, context!(state, out));
+    } else if let Some(menu) = &mut state.menu {
+        let last = menu.lines().saturating_sub(1);
+        menu.cursor = moved(command, menu.cursor, 1, last).unwrap_or(menu.cursor);
     } else if !state.is_covered() && state.context() != KeyContext::Filter {
         on_screen(state, out, command);
     }
 }
 
 fn click(state: &mut State, out: &mut Outbox, column: u16, row: u16) {
+    state.shared.key_count = state.shared.key_count.saturating_add(1);
     let hit = state.shared.metrics.targets.iter().find(|target| {
         let (x, y, width, height) = target.area;
         (x..x.saturating_add(width)).contains(&column)
             && (y..y.saturating_add(height)).contains(&row)
     });
     let Some(what) = hit.map(|target| target.what) else { return };
-    let covered = state.is_covered();
     match what {
-        Clickable::Row(at) if !covered => {
+        Clickable::Cancel => close_dialog(state, out),
+        Clickable::Confirm => click_confirm(state, out),
+        Clickable::Answer(answer) => {
+            let cx = context!(state, out);
+            kubeconfig::update::click_answer(&mut state.kubeconfig, &state.fleet, answer, cx);
+        }
+        Clickable::Line(line) => {
+            let (menu, view) = (&mut state.menu, &mut state.view);
+            menus::update::click(menu, view, line, context!(state, out));
+        }
+        _ if state.is_covered() => {}
+        Clickable::Row(at) => {
             let clicked = state.view.shown.get(at).cloned();
             if clicked.is_some() && clicked == state.view.cursor {
                 open_cluster(state, out);
@@ -452,18 +475,39 @@ fn click(state: &mut State, out: &mut Outbox, column: u16, row: u16) {
             state.view.cursor = clicked.or(state.view.cursor.take());
             state.view.cursor_moved = true;
         }
-        Clickable::Tab(tab) if !covered => show_tab(state, tab),
-        Clickable::Count(number) if !covered => on_screen(state, out, Command::Number(number)),
-        Clickable::Cancel => close_dialog(state, out),
-        Clickable::Confirm => {
-            // Destructive buttons are for the keyboard; the mouse only moves the focus there.
-            if let Some(dialog) = &mut state.session.quit_dialog {
-                dialog.leave = true;
-            } else if let Some(dialog) = &mut state.rotation.dialog {
-                dialog.focus = Focus::Confirm;
+        Clickable::Record(row) => {
+            let (about, metrics) = (state.screen.cluster(), &state.shared.metrics);
+            if activity::update::click(&mut state.activity, about, row, metrics) {
+                run(state, out, Command::Open);
             }
         }
-        Clickable::Row(_) | Clickable::Tab(_) | Clickable::Count(_) => {}
+        Clickable::Column(at) => {
+            if let Some(column) = COLUMNS.get(at) {
+                state.view.sort_by(column);
+                state.view.outdated = true;
+                persist(state, out);
+            }
+        }
+        Clickable::Tab(tab) => show_tab(state, tab),
+        Clickable::Count(number) => on_screen(state, out, Command::Number(number)),
+    }
+}
+
+/// A click on the button that acts: it gets the focus, and is pressed if it had it. A rotation is for the keyboard.
+fn click_confirm(state: &mut State, out: &mut Outbox) {
+    if let Some(dialog) = &mut state.session.quit_dialog {
+        if std::mem::replace(&mut dialog.leave, true) {
+            quit_key(state, out, Command::Open);
+        }
+    } else if let Some(dialog) = &mut state.rotation.dialog {
+        dialog.focus = Focus::Confirm;
+    } else if let Some(dialog) = &mut state.action {
+        if std::mem::replace(&mut dialog.confirm, true) {
+            action_key(state, out, Command::Open);
+        }
+    } else {
+        let cx = context!(state, out);
+        kubeconfig::update::click(&mut state.kubeconfig, &state.fleet, cx);
     }
 }
 

@@ -202,6 +202,10 @@ impl Theme {
             Role::Title => Style::new().add_modifier(Modifier::BOLD),
             Role::Border | Role::Label | Role::Off => self.dim(),
             Role::Selected => match self.choice {
+                // One bar, whatever the colours of what is in it.
+                ThemeChoice::HighContrast if !self.colorless => {
+                    Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED)
+                }
                 ThemeChoice::HighContrast | ThemeChoice::Mono => {
                     Style::new().add_modifier(Modifier::REVERSED)
                 }
@@ -465,8 +469,11 @@ mod tests {
                     assert!(
                         choice != ThemeChoice::HighContrast || !style.has_modifier(Modifier::DIM)
                     );
-                    for background in on.iter().filter(|_| style.fg.is_some()) {
-                        let found = contrast(rgb(style.fg.unwrap()), *background);
+                    let color = style.fg.filter(|color| *color != Color::Reset);
+                    for (color, background) in
+                        color.into_iter().flat_map(|color| on.iter().map(move |on| (color, on)))
+                    {
+                        let found = contrast(rgb(color), *background);
                         assert!(
                             found >= least,
                             "{choice:?} {depth:?} {style:?} on {background:?}: {found:.2}"

@@ -1,6 +1,6 @@
 //! What the screens offer: the filter, the next step, the form, and where keys lead.
 
-use crossterm::event::Event;
+use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -329,4 +329,84 @@ async fn help_and_activity_are_searched() {
     journey.shows("FLEET › ACTIVITY");
     journey.press("/nowhere<enter>n").await;
     journey.shows("No match: nowhere");
+}
+
+/// Where a text begins on the screen: column and row.
+fn place(journey: &Journey, text: &str) -> (u16, u16) {
+    let screen = journey.screen();
+    let found = screen.lines().zip(0..).find_map(|(line, row)| {
+        let at = line.find(text)?;
+        Some((u16::try_from(line[..at].chars().count()).unwrap(), row))
+    });
+    found.unwrap_or_else(|| panic!("no {text}\n{screen}"))
+}
+
+async fn click(journey: &mut Journey, text: &str) {
+    let (column, row) = place(journey, text);
+    mouse(journey, MouseEventKind::Down(MouseButton::Left), column, row).await;
+}
+
+async fn mouse(journey: &mut Journey, kind: MouseEventKind, column: u16, row: u16) {
+    // A person is slower than the guard of a dialog.
+    journey.clock.turn(std::time::Duration::from_millis(500));
+    let modifiers = KeyModifiers::NONE;
+    journey.event(Event::Mouse(MouseEvent { kind, column, row, modifiers })).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mouse_scrolls_sorts_opens_and_presses_but_starts_no_rotation() {
+    let mut journey = begin(&[
+        RESTING,
+        "name = \"bravo\"\ninitiated_ago = \"50d\"\ncompleted_ago = \"49d\"",
+        "name = \"carol\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"",
+    ])
+    .await;
+    journey.press("%").await;
+    let first = |journey: &Journey| {
+        ["alpha", "bravo", "carol"]
+            .map(|name| (place(journey, &format!("{name}  ")).1, name))
+            .into_iter()
+            .min()
+            .unwrap()
+            .1
+    };
+    assert_eq!(first(&journey), "carol");
+    click(&mut journey, "NAME").await;
+    assert_eq!(first(&journey), "alpha");
+    click(&mut journey, "NAME").await;
+    assert_eq!(first(&journey), "carol");
+    mouse(&mut journey, MouseEventKind::ScrollDown, 20, 6).await;
+    journey.shows("╭─ bravo ─");
+    click(&mut journey, "3 ◑ 1 PREPARED").await;
+    journey.shows("1 of 3 clusters  phase:prepared");
+    click(&mut journey, "3 ◑ 1 PREPARED").await;
+    // A click chooses, another one opens.
+    click(&mut journey, "● alpha").await;
+    journey.shows("╭─ alpha ─");
+    click(&mut journey, "● alpha").await;
+    journey.shows("1 OVERVIEW");
+    click(&mut journey, "4 credentials").await;
+    journey.shows("4 CREDENTIALS");
+    journey.press("<esc>s").await;
+    click(&mut journey, "project").await;
+    click(&mut journey, " c  credential age").await;
+    click(&mut journey, " c  credential age").await;
+    journey.shows("credential age");
+    journey.hides("Sort by");
+    journey.press("K").await;
+    click(&mut journey, "[ Issue kubeconfig ]").await;
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "it only has the focus");
+    click(&mut journey, "[ Issue kubeconfig ]").await;
+    journey.says("Kubeconfig of alpha →");
+    journey.press("R").await;
+    for _ in 0..3 {
+        click(&mut journey, "[ Start rotation ]").await;
+    }
+    journey.shows("Start credentials rotation");
+    assert_eq!(journey.calls("POST", "start-credentials-rotation"), 0, "that is for the keyboard");
+    click(&mut journey, "[ Cancel ]").await;
+    journey.press("A").await;
+    click(&mut journey, "kubeconfig →").await;
+    click(&mut journey, "kubeconfig →").await;
+    journey.shows("FLEET › ACTIVITY");
 }

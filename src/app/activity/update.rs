@@ -50,6 +50,21 @@ fn cursor_at(
     (cursor, keep_visible(activity.scroll, row, page, records.len()))
 }
 
+/// A click on a row of the list; says whether the cursor was on it.
+pub fn click(
+    activity: &mut Activity,
+    about: Option<&ClusterId>,
+    row: usize,
+    metrics: &Metrics,
+) -> bool {
+    let records = activity.list(about);
+    if activity.place(&records) == row {
+        return true;
+    }
+    (activity.cursor, activity.scroll) = cursor_at(activity, &records, row, metrics.page());
+    false
+}
+
 /// Moves the cursor to a record that is searched for; says whether there is one.
 pub fn find(
     activity: &mut Activity,

@@ -102,6 +102,12 @@ impl FleetView {
         })
     }
 
+    /// Sorts by a column; by the present one in the other direction.
+    pub fn sort_by(&mut self, column: &'static Column) {
+        self.reversed = self.sort == column && !self.reversed;
+        self.sort = column;
+    }
+
     /// Place of the cursor among the shown rows.
     pub fn cursor_row(&self) -> Option<usize> {
         let cursor = self.cursor.as_ref()?;

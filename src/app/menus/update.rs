@@ -63,6 +63,21 @@ pub fn key(
     }
 }
 
+/// A click on a line: it gets the cursor, and is chosen if it had it.
+pub fn click(
+    menu: &mut Option<Menu>,
+    view: &mut FleetView,
+    line: usize,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(open) = menu else { return };
+    if open.cursor == line {
+        choose(menu, view, cx);
+    } else {
+        open.cursor = line.min(open.lines().saturating_sub(1));
+    }
+}
+
 fn query_edit(key: KeyEvent) -> Option<InputRequest> {
     match key.code {
         KeyCode::Char(c)
@@ -80,8 +95,7 @@ fn choose(menu: &mut Option<Menu>, view: &mut FleetView, cx: &mut UpdateContext<
     match &open.items {
         MenuItems::Sort => {
             if let Some(column) = COLUMNS.get(open.cursor) {
-                view.reversed = view.sort == column && !view.reversed;
-                view.sort = column;
+                view.sort_by(column);
             }
             cx.raise(Event::RowsChanged);
             cx.raise(Event::PreferencesChanged);

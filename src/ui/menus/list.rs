@@ -18,6 +18,7 @@ use crate::app::keymap::{Binding, Command};
 use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::menus::text;
+use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
 use crate::domain::text::{clean, width};
 use crate::ui::fleet::screen::shown_columns;
@@ -64,7 +65,14 @@ impl Item {
 }
 
 /// Draws the list over `area`.
-pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    menu: &Menu,
+    metrics: &mut Metrics,
+) {
     let (items, note) = items(state, theme, area, menu);
     let (title, hint) = match &menu.items {
         MenuItems::Sort => ("Sort by", text::SORT_HINT),
@@ -131,6 +139,10 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu
         .take(high)
         .map(|(index, item)| line(theme, item, index == menu.cursor, (labels, columns)))
         .collect();
+    for index in 0..lines.len() {
+        let area = (list.x, list.y.saturating_add(cells(index)), list.width, 1);
+        metrics.targets.push(ClickTarget { area, what: Clickable::Line(first + index) });
+    }
     frame.render_widget(Text::from(lines), list);
     let bar = Rect { x: list.right().saturating_sub(1), width: 1, ..list };
     scrollbar::draw(theme, frame, bar, first, all);

@@ -636,7 +636,14 @@ fn a_click_selects_the_row_of_the_scrolled_list() {
     let (_, metrics) = drawn(&state, 80, 24);
     let first = metrics.targets.iter().find_map(|target| match target.what {
         Clickable::Row(row) => Some((row, target.area)),
-        Clickable::Tab(_) | Clickable::Count(_) | Clickable::Cancel | Clickable::Confirm => None,
+        Clickable::Tab(_)
+        | Clickable::Count(_)
+        | Clickable::Column(_)
+        | Clickable::Record(_)
+        | Clickable::Line(_)
+        | Clickable::Answer(_)
+        | Clickable::Cancel
+        | Clickable::Confirm => None,
     });
     assert_eq!(first, Some((100, (1, 4, 78, 1))));
 }
