@@ -10,7 +10,6 @@ texts! {
     SEARCH_ELSEWHERE = "Search: open the nodes or the activity";
     SEARCH_FIRST = "Nothing is searched for";
     no_match(text) = "No match: {text}";
-    matches(count) = "{count} match ";
     OPEN_NO_CLUSTER = "Open: no cluster selected";
     OPEN_NO_ENTRY = "Open: no activity yet";
     OPEN_NOTHING = "Nothing to open here";

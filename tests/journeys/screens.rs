@@ -316,7 +316,7 @@ async fn help_and_activity_are_searched() {
         let screen = journey.screen();
         screen.lines().find(|line| line.contains('▌')).unwrap().to_owned()
     };
-    journey.shows("2 match");
+    journey.shows("2 matches");
     let first = cursor(&journey);
     journey.press("<enter>n").await;
     let second = cursor(&journey);

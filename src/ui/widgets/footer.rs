@@ -20,7 +20,7 @@ use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::text;
 use crate::domain::attention::NextStep;
-use crate::domain::text::{clean, width};
+use crate::domain::text::{clean, plural, width};
 use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
@@ -140,7 +140,9 @@ fn message_lines(
 }
 
 fn search_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
-    let count = state.search_matches().map(text::matches).unwrap_or_default();
+    let count = state.search_matches();
+    let count = count.map(|count| format!("{} ", plural(count, "match", "matches")));
+    let count = count.unwrap_or_default();
     let selected = state.search.input.as_ref().is_some_and(|input| input.selected);
     let left = typed(theme, &state.search.text, selected);
     spread(left, vec![theme.span(count, Tone::Dim)], columns)
@@ -383,7 +385,11 @@ fn label(state: &State, binding: &Binding) -> String {
         {
             "list".to_owned()
         }
-        (Command::Back, _) if !state.search.text.is_empty() && state.is_searchable() => {
+        (Command::Back, _)
+            if !state.search.text.is_empty()
+                && state.is_searchable()
+                && state.search.input.is_none() =>
+        {
             text::CLEAR_SEARCH.to_owned()
         }
         (Command::Back, _) if state.context() == KeyContext::Help => "close".to_owned(),
