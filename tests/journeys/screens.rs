@@ -116,6 +116,10 @@ async fn a_kubeconfig_that_breaks_comes_before_complete_and_the_steps_never_go_b
 async fn enter_walks_through_the_form_to_the_button_that_issues() {
     let mut journey = begin(&[RESTING]).await;
     journey.press("K").await;
+    journey.hold(&"<enter>".repeat(9)).await;
+    journey.shows("⏎ issue");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "Enter is held down");
+    journey.press("<esc>K").await;
     for (hint, other) in [
         ("⏎ next field", "→ change"),
         ("⏎ next field", "→ change"),
@@ -268,9 +272,13 @@ async fn lists_move_by_pages_and_half_pages_and_sort_by_the_letter_of_a_column()
         journey.press("g").await;
         assert_eq!(first(&journey), expected, "{keys}\n{}", journey.screen());
     }
+    journey.press("s<ctrl-f><esc>").await;
+    assert_eq!(first(&journey), "c-1", "that moves in the menu");
     // Right opens; on the activity left goes back.
     journey.press("l").await;
     journey.shows("1 OVERVIEW");
+    journey.press("5").await;
+    journey.shows("5 ACTIVITY");
     journey.press("<esc>wAl").await;
     journey.shows("FLEET › ACTIVITY");
     journey.press("hh").await;

@@ -282,7 +282,13 @@ fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext
         | KubeconfigField::Destination
         | KubeconfigField::Path
         | KubeconfigField::Context
-        | KubeconfigField::MakeCurrent => form.focus = form.after(form.focus),
+        | KubeconfigField::MakeCurrent => {
+            form.focus = form.after(form.focus);
+            if form.focus == KubeconfigField::Confirm {
+                // Enter that is held down walks here, and presses nothing.
+                form.guard = cx.shared.guard();
+            }
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub fn key(
         return;
     }
     if matches!(open.items, MenuItems::Sort)
+        && command.is_none()
         && let KeyCode::Char(letter) = key.code
         && let Some(at) = COLUMNS.iter().position(|column| column.key == letter)
     {
