@@ -57,6 +57,14 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
             KeyContext::Cluster => text::OPEN_NOTHING,
             _ => return Ok(()),
         },
+        Command::Filter
+            if (state.screen != Screen::Fleet || state.log.is_some()) && !state.is_searchable() =>
+        {
+            text::SEARCH_ELSEWHERE
+        }
+        Command::NextMatch | Command::PreviousMatch if state.search.text.is_empty() => {
+            text::SEARCH_FIRST
+        }
         Command::Copy
             if matches!(state.screen, Screen::Activity(_))
                 && state.record_at_cursor().is_none()

@@ -4,13 +4,15 @@
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use crate::app::availability::{can, can_act};
+use crate::app::checklist::state::ChecklistField;
 use crate::app::cluster::tabs::Tab;
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Request, TerminalEffect};
 use crate::app::event::Event;
+use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::row::row_source;
 use crate::app::fleet::{self, polling};
 use crate::app::help::{self, Help};
@@ -18,16 +20,20 @@ use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::renewal::RenewalField;
 use crate::app::log::{self, LogView};
 use crate::app::menus::copy::copy_items;
-use crate::app::menus::palette::commands;
+use crate::app::menus::palette::offers;
 use crate::app::menus::state::{Menu, MenuItems};
+use crate::app::motion::moved;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::rotation::dialog::Focus;
 use crate::app::rotation::pending::PendingStage;
 use crate::app::screen::{Clickable, Screen};
+use crate::app::search::Search;
 use crate::app::session::quit::{self, QuitDialog};
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{actions, activity, checklist, credentials, kubeconfig, nodes, rotation, session};
+use crate::app::{
+    actions, activity, checklist, credentials, kubeconfig, menus, nodes, rotation, session,
+};
 use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
 use crate::domain::preflight::Evidence;
@@ -58,9 +64,12 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Quit if state.screen == Screen::Fleet => ask_to_quit(state, out),
         Command::Quit | Command::Back => back(state),
         Command::Interrupt => ask_to_quit(state, out),
-        Command::Help => state.help = Some(Help { context: state.context(), scroll: 0 }),
+        Command::Help => {
+            state.search = Search::default();
+            state.help = Some(Help { context: state.context(), scroll: 0 });
+        }
         Command::Palette => {
-            let found = commands(state.screen_context(), "");
+            let found = offers(state.screen_context(), "", &state.fleet);
             state.menu = Some(Menu::new(MenuItems::Commands(found), 0));
         }
         Command::Copy => match copy_items(state) {
@@ -139,11 +148,29 @@ fn is_checked(command: Command) -> bool {
             | Command::Add
             | Command::Remove
             | Command::Share
+            | Command::Filter
     )
 }
 
 /// A command that means something else on each screen.
 fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
+    match (&state.screen, command) {
+        (Screen::Fleet, Command::Right) => return run(state, out, Command::Open),
+        (Screen::Activity(_), Command::Right) if !state.activity.open => {
+            return run(state, out, Command::Open);
+        }
+        (Screen::Activity(_), Command::Left) => return back(state),
+        (Screen::Cluster { .. } | Screen::Activity(_), Command::Filter) => {
+            return state.search.begin();
+        }
+        (Screen::Cluster { .. } | Screen::Activity(_), Command::NextMatch) => {
+            return next_match(state, out, true);
+        }
+        (Screen::Cluster { .. } | Screen::Activity(_), Command::PreviousMatch) => {
+            return next_match(state, out, false);
+        }
+        _ => {}
+    }
     let metrics = &state.shared.metrics;
     match &mut state.screen {
         Screen::Fleet if command == Command::Open => open_cluster(state, out),
@@ -192,8 +219,53 @@ fn checklist_tab(state: &mut State, out: &mut Outbox, id: &ClusterId, command: C
     checklist::update::run(checklist, shown, command, metrics, context!(state, out));
 }
 
+/// Goes to the next or previous match, or says that there is none.
+fn next_match(state: &mut State, out: &mut Outbox, forward: bool) {
+    if state.search.text.is_empty() || !find(state, forward, false) {
+        let text = text::no_match(&state.search.text);
+        context!(state, out).toast(text);
+    }
+}
+
+/// Puts the cursor on what is searched for; says whether there is such a thing.
+pub fn find(state: &mut State, forward: bool, stay: bool) -> bool {
+    let (search, metrics) = (&state.search, &state.shared.metrics);
+    match &state.screen {
+        _ if state.help.is_some() => true,
+        Screen::Cluster { id, tab: Tab::Nodes, .. } => {
+            nodes::update::find(&mut state.nodes, id, search, (forward, stay))
+        }
+        screen => {
+            let about = screen.cluster();
+            activity::update::find(&mut state.activity, about, search, (forward, stay), metrics)
+        }
+    }
+}
+
+/// Shows the clusters that match a filter.
+pub fn show_matching(state: &mut State, filter: String) {
+    if state.screen != Screen::Fleet {
+        state.screen = Screen::Fleet;
+        rewind(state);
+    }
+    fleet::update::set_filter(&mut state.view, row_source!(state), filter);
+    state.view.cursor = state.view.shown.first().cloned();
+    state.view.cursor_moved = true;
+}
+
+/// Opens a cluster that was chosen by its name.
+pub fn open_named(state: &mut State, out: &mut Outbox, id: ClusterId) {
+    state.screen = Screen::Fleet;
+    if !state.view.shown.contains(&id) {
+        fleet::update::set_filter(&mut state.view, row_source!(state), String::new());
+    }
+    (state.view.cursor, state.view.cursor_moved) = (Some(id), true);
+    open_cluster(state, out);
+}
+
 /// Another screen or tab begins at its top.
 fn rewind(state: &mut State) {
+    state.search = Search::default();
     state.cluster.scroll = 0;
     state.nodes.scroll = 0;
     state.inventory.rewind();
@@ -236,6 +308,10 @@ fn back(state: &mut State) {
         && let Screen::Cluster { id, tab: Tab::Nodes, .. } = &state.screen
     {
         nodes::update::toggle_in_full(&mut state.nodes, id);
+        return;
+    }
+    if !state.search.text.is_empty() && state.is_searchable() {
+        state.search = Search::default();
         return;
     }
     if state.screen == Screen::Fleet && !state.view.filter.is_empty() {
@@ -391,25 +467,46 @@ pub fn mouse(state: &mut State, out: &mut Outbox, event: MouseEvent) {
 }
 
 fn wheel(state: &mut State, out: &mut Outbox, command: Command) {
+    if state.session.quit_dialog.is_some() {
+        return;
+    }
     if state.help.is_some() {
         help::run(&mut state.help, command, &state.shared.metrics);
     } else if state.log.is_some() {
         log::run(&mut state.log, command, &state.shared.metrics);
+    } else if state.rotation.dialog.is_some() {
+        let code = if command == Command::Up { KeyCode::Up } else { KeyCode::Down };
+        let key = KeyEvent::new(code, KeyModifiers::NONE);
+        rotation::update::key(&mut state.rotation, None, key, context!(state, out));
+    } else if let Some(menu) = &mut state.menu {
+        let last = menu.lines().saturating_sub(1);
+        menu.cursor = moved(command, menu.cursor, 1, last).unwrap_or(menu.cursor);
     } else if !state.is_covered() && state.context() != KeyContext::Filter {
         on_screen(state, out, command);
     }
 }
 
 fn click(state: &mut State, out: &mut Outbox, column: u16, row: u16) {
+    state.shared.key_count = state.shared.key_count.saturating_add(1);
     let hit = state.shared.metrics.targets.iter().find(|target| {
         let (x, y, width, height) = target.area;
         (x..x.saturating_add(width)).contains(&column)
             && (y..y.saturating_add(height)).contains(&row)
     });
     let Some(what) = hit.map(|target| target.what) else { return };
-    let covered = state.is_covered();
     match what {
-        Clickable::Row(at) if !covered => {
+        Clickable::Cancel => close_dialog(state, out),
+        Clickable::Confirm => click_confirm(state, out),
+        Clickable::Answer(answer) => {
+            let cx = context!(state, out);
+            kubeconfig::update::click_answer(&mut state.kubeconfig, &state.fleet, answer, cx);
+        }
+        Clickable::Line(line) => {
+            let (menu, view) = (&mut state.menu, &mut state.view);
+            menus::update::click(menu, view, line, context!(state, out));
+        }
+        _ if state.is_covered() => {}
+        Clickable::Row(at) => {
             let clicked = state.view.shown.get(at).cloned();
             if clicked.is_some() && clicked == state.view.cursor {
                 open_cluster(state, out);
@@ -418,20 +515,48 @@ fn click(state: &mut State, out: &mut Outbox, column: u16, row: u16) {
             state.view.cursor = clicked.or(state.view.cursor.take());
             state.view.cursor_moved = true;
         }
-        Clickable::Tab(tab) if !covered => show_tab(state, tab),
-        Clickable::Count(number) if !covered => on_screen(state, out, Command::Number(number)),
-        Clickable::Cancel => close_dialog(state, out),
-        Clickable::Confirm => {
-            // Destructive buttons are for the keyboard; the mouse only moves the focus there.
-            if let Some(dialog) = &mut state.session.quit_dialog {
-                dialog.leave = true;
-            } else if let Some(dialog) = &mut state.rotation.dialog {
-                dialog.focus = Focus::Confirm;
-            } else if let Some(renewal) = &mut state.kubeconfig.renewal {
-                renewal.focus = RenewalField::Confirm;
+        Clickable::Record(row) => {
+            let (about, metrics) = (state.screen.cluster(), &state.shared.metrics);
+            if activity::update::click(&mut state.activity, about, row, metrics) {
+                run(state, out, Command::Open);
             }
         }
-        Clickable::Row(_) | Clickable::Tab(_) | Clickable::Count(_) => {}
+        Clickable::Column(at) => {
+            if let Some(column) = COLUMNS.get(at) {
+                state.view.sort_by(column);
+                state.view.outdated = true;
+                persist(state, out);
+            }
+        }
+        Clickable::Tab(tab) => show_tab(state, tab),
+        Clickable::Count(number) => on_screen(state, out, Command::Number(number)),
+    }
+}
+
+/// A click on the button that acts: it gets the focus, and is pressed if it had it. A rotation is for the keyboard.
+fn click_confirm(state: &mut State, out: &mut Outbox) {
+    if let Some(dialog) = &mut state.session.quit_dialog {
+        if std::mem::replace(&mut dialog.leave, true) {
+            quit_key(state, out, Command::Open);
+        }
+    } else if let Some(dialog) = &mut state.rotation.dialog {
+        dialog.focus = Focus::Confirm;
+    } else if let Some(dialog) = &mut state.action {
+        if std::mem::replace(&mut dialog.confirm, true) {
+            action_key(state, out, Command::Open);
+        }
+    } else if let Some(dialog) = &mut state.checklist.dialog {
+        if std::mem::replace(&mut dialog.focus, ChecklistField::Confirm) == ChecklistField::Confirm
+        {
+            let snapshot = state.nodes.current_snapshot(&dialog.cluster);
+            let checklist = &mut state.checklist;
+            checklist::update::confirm(checklist, snapshot.as_deref(), context!(state, out));
+        }
+    } else if let Some(renewal) = &mut state.kubeconfig.renewal {
+        renewal.focus = RenewalField::Confirm;
+    } else {
+        let cx = context!(state, out);
+        kubeconfig::update::click(&mut state.kubeconfig, &state.fleet, cx);
     }
 }
 

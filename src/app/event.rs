@@ -50,4 +50,8 @@ pub enum Event {
     PreferencesChanged,
     /// A command was chosen in a list.
     Run(Command),
+    /// The fleet shows what matches this filter.
+    ShowMatching(String),
+    /// A cluster was chosen by its name.
+    OpenCluster(ClusterId),
 }

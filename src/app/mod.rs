@@ -29,6 +29,7 @@ mod properties;
 pub mod requests;
 pub mod rotation;
 pub mod screen;
+pub mod search;
 pub mod session;
 pub mod settings;
 pub mod shared;

@@ -13,10 +13,25 @@ pub fn moved(command: Command, at: usize, page: usize, last: usize) -> Option<us
         Command::Down => (at + 1).min(last),
         Command::PageUp => at.saturating_sub(page),
         Command::PageDown => (at + page).min(last),
+        Command::HalfPageUp => at.saturating_sub((page / 2).max(1)),
+        Command::HalfPageDown => (at + (page / 2).max(1)).min(last),
         Command::First => 0,
         Command::Last => last,
         _ => return None,
     })
+}
+
+/// The next of `count` places round and round for which something holds, from `at` on; that itself comes first if it
+/// may stay.
+pub fn next_match(
+    (at, count): (usize, usize),
+    forward: bool,
+    stay: bool,
+    holds: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let steps = usize::from(!stay)..=count;
+    let place = |step| if forward { at + step } else { at + count - step };
+    steps.map(|step| place(step) % count.max(1)).find(|place| *place < count && holds(*place))
 }
 
 /// The first row of a list so that a row is seen, scrolled as little as is needed.

@@ -80,6 +80,14 @@ pub enum Clickable {
     Tab(Tab),
     /// Count in the header, 1 to 6.
     Count(u8),
+    /// Title of a column of the fleet, by its place in `COLUMNS`.
+    Column(usize),
+    /// Row of the activity, counted from the newest.
+    Record(usize),
+    /// Line of an open list, counted from the first.
+    Line(usize),
+    /// Answer to the question of a form, the harmless one first.
+    Answer(usize),
     Cancel,
     Confirm,
 }

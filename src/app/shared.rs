@@ -30,7 +30,7 @@ pub struct Shared {
     pub background: Option<Background>,
     pub utc: bool,
     pub mouse: bool,
-    /// Keys pressed so far, to distinguish a key repeat from a decision.
+    /// Keys and clicks so far, to distinguish a key repeat from a decision.
     pub key_count: u64,
 }
 

@@ -21,6 +21,7 @@ use crate::app::kubeconfig::renewal::RenewedEntry;
 use crate::app::kubeconfig::state::KubeconfigState;
 use crate::app::log::LogView;
 use crate::app::menus::state::Menu;
+use crate::app::nodes;
 use crate::app::nodes::state::NodesState;
 use crate::app::notices::Notices;
 use crate::app::now::Now;
@@ -28,6 +29,7 @@ use crate::app::requests::Requests;
 use crate::app::rotation::pending::Pending;
 use crate::app::rotation::state::RotationState;
 use crate::app::screen::{Metrics, Screen};
+use crate::app::search::Search;
 use crate::app::session::state::Session;
 use crate::app::settings::{Settings, ThemeChoice};
 use crate::app::shared::Shared;
@@ -68,6 +70,7 @@ pub struct State {
     pub action: Option<ActionDialog>,
     pub menu: Option<Menu>,
     pub log: Option<LogView>,
+    pub search: Search,
     /// Help lies over everything but the question whether to leave.
     pub help: Option<Help>,
 }
@@ -139,6 +142,7 @@ impl State {
             action: None,
             menu: None,
             log: None,
+            search: Search::default(),
             help: None,
         }
     }
@@ -245,6 +249,33 @@ impl State {
         records.get(self.activity.place(&records)).map(|(_, record)| *record)
     }
 
+    /// Whether what is on screen can be searched.
+    pub fn is_searchable(&self) -> bool {
+        let records = self.lists_records() && !self.activity.open;
+        let nodes = self.screen.tab() == Some(Tab::Nodes) && !self.nodes.in_full;
+        self.help.is_some() || (records || nodes) && !self.is_covered()
+    }
+
+    /// Whether the search line has the keyboard.
+    pub fn is_searching(&self) -> bool {
+        self.search.input.is_some() && self.is_searchable()
+    }
+
+    /// How many rows of the screen hold what is searched for; `None` in the help, which shows those alone.
+    pub fn search_matches(&self) -> Option<usize> {
+        match (&self.screen, self.help) {
+            (_, Some(_)) => None,
+            (Screen::Cluster { id, tab: Tab::Nodes, .. }, _) => {
+                let all = nodes::update::matches(&self.nodes, id, &self.search);
+                Some(all.into_iter().filter(|(_, matches)| *matches).count())
+            }
+            (screen, _) => {
+                let all = self.activity.list(screen.cluster());
+                Some(all.iter().filter(|(_, record)| self.search.is_in([&*record.line()])).count())
+            }
+        }
+    }
+
     /// The cluster that the open dialog is about.
     pub fn dialog_cluster(&self) -> Option<&ClusterId> {
         let rotation = self.rotation.dialog.as_ref().map(|dialog| &dialog.shown.id);
@@ -281,6 +312,8 @@ impl State {
     pub fn context(&self) -> KeyContext {
         if self.session.quit_dialog.is_some() {
             KeyContext::Dialog
+        } else if self.is_searching() {
+            KeyContext::Filter
         } else if self.help.is_some() || self.log.is_some() {
             KeyContext::Help
         } else if self.rotation.dialog.is_some() || self.action.is_some() {

@@ -7,6 +7,9 @@ texts! {
     no_cluster(action) = "{action}: no cluster selected";
     WATCH_NO_CLUSTER = "Watch: no cluster selected";
     EVENTS_ELSEWHERE = "Events: open the nodes tab";
+    SEARCH_ELSEWHERE = "Search: open the nodes or the activity";
+    SEARCH_FIRST = "Nothing is searched for";
+    no_match(text) = "No match: {text}";
     OPEN_NO_CLUSTER = "Open: no cluster selected";
     OPEN_NO_ENTRY = "Open: no activity yet";
     OPEN_NOTHING = "Nothing to open here";
@@ -32,6 +35,20 @@ texts! {
     QUIT_BEFORE_ANSWER = "skeys quit before SKE answered";
     QUIT_WHILE_SAVING = "skeys quit while saving the kubeconfig";
     QUIT_UNSAVED = "discarded, not saved: skeys quit";
+    HELP_ROTATION = "A rotation in four steps";
+    HELP_ACT = "Act";
+    HELP_FIND = "Find";
+    HELP_SHOW = "Show";
+    HELP_MOVE = "Move";
+    HELP_PROGRAM = "Back and out";
+    HELP_SIGNS = "Signs";
+    HELP_COUNTS = "filter by a count: completed, preparing, PREPARED, completing, never, stuck";
+    HELP_TABS = "open a tab: overview, rotation, nodes, credentials, activity";
+    help_access(key) = "{key} issues a kubeconfig";
+    help_start(key) = "{key}: SKE creates new keys and replaces every node; old and new credentials work";
+    help_clients(key) =
+        "renew kubeconfigs ({key}), tokens and pinned authorities; the credentials tab lists what would break";
+    help_complete(key) = "{key}: the old credentials stop working; this cannot be undone";
     SIGN_NEVER = "never: no rotation yet";
     SIGN_PREPARING = "preparing: new keys are created, every node is replaced";
     SIGN_PREPARED = "PREPARED: update the clients, then complete";
@@ -53,6 +70,7 @@ texts! {
     marked(count) = "{count} marked";
     ALL_NODES = "all nodes";
     RENEW = "renew";
+    CLEAR_SEARCH = "clear search";
     CLEAR_FILTER = "clear filter";
     closes(key) = " {key} closes ";
     LOG_TITLE = " diagnostic log ";

@@ -23,6 +23,7 @@ use crate::app::now::Now;
 use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
 use crate::app::rotation::pending::Pending;
 use crate::app::screen::Screen;
+use crate::app::search::Search;
 use crate::app::session::window::window_status;
 use crate::app::state::State;
 use crate::app::text;
@@ -144,6 +145,7 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
             quit_key(state, out, command);
         }
         (KeyContext::Dialog | KeyContext::Form, Some(Command::Help)) => {
+            state.search = Search::default();
             state.help = Some(Help { context, scroll: 0 });
         }
         (KeyContext::Dialog, _) if state.rotation.dialog.is_some() => {
@@ -165,12 +167,26 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
         }
         (KeyContext::Menu, _) => {
             let (below, cx) = (state.screen_context(), context!(state, out));
-            menus::update::key(&mut state.menu, &mut state.view, (command, key), below, cx);
+            let (menu, view) = (&mut state.menu, &mut state.view);
+            menus::update::key(menu, view, &state.fleet, (command, key), below, cx);
+        }
+        (KeyContext::Filter, _) if state.is_searching() => {
+            if state.search.key(command, key) {
+                commands::find(state, true, true);
+            }
         }
         (KeyContext::Filter, _) => {
             fleet::update::filter_key(&mut state.view, row_source!(state), command, key);
         }
         (_, None) => {}
+        (KeyContext::Help, Some(Command::Filter)) => {
+            if state.help.is_some() {
+                state.search.begin();
+            }
+        }
+        (KeyContext::Help, Some(Command::Back)) if !state.search.text.is_empty() => {
+            state.search = Search::default();
+        }
         (KeyContext::Help, Some(command)) if state.help.is_none() => {
             log::run(&mut state.log, command, &state.shared.metrics);
         }
@@ -190,7 +206,11 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     if state.session.quit_dialog.is_some() {
         return;
     }
-    if let Some(dialog) = &mut state.rotation.dialog {
+    if state.is_searching() {
+        let text = format!("{}{part}", state.search.text);
+        state.search.replace(&text);
+        commands::find(state, true, true);
+    } else if let Some(dialog) = &mut state.rotation.dialog {
         rotation::update::paste(dialog);
     } else if state.checklist.dialog.is_some() {
         checklist::update::paste(&mut state.checklist, &part);
@@ -474,6 +494,8 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
         }
         Event::PreferencesChanged => persist(state, out),
         Event::Run(command) => commands::run(state, out, command),
+        Event::ShowMatching(filter) => commands::show_matching(state, filter),
+        Event::OpenCluster(id) => commands::open_named(state, out, id),
     }
 }
 

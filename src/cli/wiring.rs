@@ -207,7 +207,8 @@ impl Dashboard {
         let status = signals::send_to_loop(&self.sender).context("watching for signals")?;
         stop::send_to_loop(&self.sender).context("watching for stops")?;
         install_panic_hook(report_folder);
-        let asks_background = self.state.shared.theme == ThemeChoice::Auto;
+        let theme = self.state.shared.theme;
+        let asks_background = matches!(theme, ThemeChoice::Auto | ThemeChoice::HighContrast);
         let mut screen = Screen::enter(watchdog).context("taking the terminal")?;
         let input =
             input::open(asks_background, self.sender.clone()).context("reading the terminal")?;

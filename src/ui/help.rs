@@ -1,10 +1,11 @@
-//! The keys, made from the keymap: those of the place it was opened from first.
+//! The keys, made from the keymap: the steps of a rotation, the keys of the place it was opened from by task, the others.
+//! In columns as far as the terminal is wide; while it is searched only what matches.
 //!
 //! ```text
-//! ╭─ help: Fleet ───────────────────────────────────────────── esc closes ─╮
-//! │ FLEET                                                                  │
-//! │ ⏎               open or choose                                         │
-//! ╰────────────────────────────────────────────────────────────────────────╯
+//! ╭─ help ──────────────────────────────────────────────────────────────────────────────── esc closes ─╮
+//! │ A rotation                                       │ Find                                            │
+//! │ 1                 get access: K issues a kubec… │ /                filter: text, ~fuzzy, !not …   │
+//! ╰────────────────────────────────────────────────────────────────────────────────────────────────────╯
 //! ```
 
 use ratatui::Frame;
@@ -15,15 +16,35 @@ use ratatui::widgets::Clear;
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::phase_glyph;
 use crate::app::help::Help;
-use crate::app::keymap::{BINDINGS, Command, KeyContext};
+use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
+use crate::app::rotation;
 use crate::app::screen::Metrics;
 use crate::app::state::State;
 use crate::app::text;
 use crate::domain::rotation::Phase;
-use crate::ui::text::{pad_end, wrap};
+use crate::domain::text::clean;
+use crate::ui::text::{blanks, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
+
+/// Fewest columns of text beside others.
+const COLUMN: usize = 66;
+/// Blanks between two.
+const GAP: usize = 2;
+
+/// A line of the help: a key or sign, and what it means.
+struct Item {
+    key: String,
+    tone: Option<Tone>,
+    text: String,
+}
+
+/// Lines with a heading.
+struct Section {
+    title: &'static str,
+    items: Vec<Item>,
+}
 
 /// Draws the overlay.
 pub fn draw(
@@ -34,9 +55,7 @@ pub fn draw(
     Help { context, scroll }: Help,
     metrics: &mut Metrics,
 ) {
-    let width = area.width.min(100);
-    let place = Rect { x: area.x + (area.width - width) / 2, width, ..area };
-    frame.render_widget(Clear, place);
+    frame.render_widget(Clear, area);
     let block = theme
         .pane()
         .border_style(theme.role(Role::DialogBorder))
@@ -44,9 +63,19 @@ pub fn draw(
         .title(theme.title_right(vec![
             theme.span(text::closes(key_of(state, theme, Command::Back)), Tone::Dim),
         ]));
-    let inner = block.inner(place);
-    frame.render_widget(block, place);
-    let lines = lines(state, theme, context, usize::from(inner.width.saturating_sub(2)));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let room = usize::from(inner.width.saturating_sub(2));
+    let count = ((room + GAP) / (COLUMN + GAP)).max(1);
+    let columns = (room + GAP) / count - GAP;
+    let sections = found(sections(state, theme, context), state);
+    let blocks: Vec<Vec<Line<'static>>> =
+        sections.iter().map(|section| lines(section, theme, columns)).collect();
+    let mut lines = side_by_side(blocks, count, columns);
+    if lines.is_empty() {
+        let text = text::no_match(clean(&state.search.text));
+        lines.push(Line::from(theme.span(format!(" {text}"), Tone::Dim)));
+    }
     let rows = usize::from(inner.height);
     metrics.page_rows = rows;
     let all = lines.len();
@@ -58,67 +87,218 @@ pub fn draw(
     scrollbar::draw(theme, frame, bar, first, all);
 }
 
-fn lines(state: &State, theme: Theme, context: KeyContext, columns: usize) -> Vec<Line<'static>> {
-    let mut lines = keys_of(state, theme, context, columns);
-    lines.push(Line::default());
-    lines.extend(signs(theme, columns));
+/// What holds the text that is searched for.
+fn found(sections: Vec<Section>, state: &State) -> Vec<Section> {
+    let is_found =
+        |item: &Item| state.search.text.is_empty() || state.search.is_in([&*item.key, &*item.text]);
+    let narrowed = sections.into_iter().map(|section| Section {
+        items: section.items.into_iter().filter(is_found).collect(),
+        ..section
+    });
+    narrowed.filter(|section| !section.items.is_empty()).collect()
+}
+
+/// Blocks below each other in so many columns of about one height; none is divided.
+fn side_by_side(blocks: Vec<Vec<Line<'static>>>, count: usize, wide: usize) -> Vec<Line<'static>> {
+    let all: usize = blocks.iter().map(|block| block.len() + 1).sum();
+    let height = all.div_ceil(count);
+    let mut columns: Vec<Vec<Line<'static>>> = vec![Vec::new()];
+    for block in blocks {
+        let used = columns.last().map_or(0, Vec::len);
+        // A block goes where the larger part of it lies.
+        if used > 0 && used + block.len() / 2 >= height && columns.len() < count {
+            columns.push(Vec::new());
+        }
+        if let Some(column) = columns.last_mut() {
+            if !column.is_empty() {
+                column.push(Line::default());
+            }
+            column.extend(block);
+        }
+    }
+    let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    let row = |_| {
+        let mut spans = Vec::new();
+        for (index, column) in columns.iter_mut().enumerate() {
+            let line = column.next().unwrap_or_default();
+            spans.push(blanks((index * (wide + GAP)).saturating_sub(spans_width(&spans))));
+            spans.extend(line.spans);
+        }
+        Line::from(spans)
+    };
+    (0..rows).map(row).collect()
+}
+
+fn lines(section: &Section, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+    let label = if columns >= 60 { 18 } else { 11 };
+    let mut lines = vec![Line::from(theme.part(format!(" {}", section.title), Role::Title))];
+    for item in &section.items {
+        let text = wrap(&item.text, columns.saturating_sub(label + 1));
+        for (index, text) in text.into_iter().enumerate() {
+            let key = pad_end(if index == 0 { &item.key } else { "" }, label);
+            let key = match item.tone {
+                Some(tone) => theme.span(key, tone),
+                None => theme.part(key, Role::Accent),
+            };
+            lines.push(Line::from(vec![Span::raw(" "), key, Span::raw(text)]));
+        }
+    }
+    lines
+}
+
+fn sections(state: &State, theme: Theme, context: KeyContext) -> Vec<Section> {
+    let here = |binding: &&Binding| binding.contexts.contains(&context);
+    let mut sections = vec![steps(state, theme)];
+    for (title, task) in TASKS {
+        let bindings = BINDINGS.iter().filter(here).filter(|b| Task::of(b.command) == task);
+        let mut items: Vec<Item> = Vec::new();
+        let mut numbers: Vec<String> = Vec::new();
+        for binding in bindings {
+            if matches!(binding.command, Command::Number(_)) {
+                numbers.push(keys(state, theme, binding));
+            } else {
+                items.push(item(state, theme, binding));
+            }
+        }
+        if !numbers.is_empty() {
+            let is_fleet = context == KeyContext::Fleet;
+            let text = if is_fleet { text::HELP_COUNTS } else { text::HELP_TABS };
+            items.push(Item { key: numbers.join(" "), tone: None, text: text.to_owned() });
+        }
+        sections.push(Section { title, items });
+    }
+    sections.push(signs());
     for other in KeyContext::ALL {
-        if other != context {
-            lines.push(Line::default());
-            lines.extend(keys_of(state, theme, other, columns));
-        }
+        let elsewhere = BINDINGS
+            .iter()
+            .filter(|binding| !here(binding) && binding.contexts.first() == Some(&other));
+        let elsewhere = elsewhere.filter(|b| !matches!(b.command, Command::Number(_)));
+        let items = elsewhere.map(|binding| item(state, theme, binding)).collect();
+        sections.push(Section { title: other.title(), items });
     }
-    lines
+    sections
 }
 
-fn keys_of(state: &State, theme: Theme, context: KeyContext, columns: usize) -> Vec<Line<'static>> {
-    let label = if columns >= 60 { 18 } else { 11 };
-    let mut lines = vec![Line::from(theme.part(format!(" {}", context.title()), Role::Title))];
-    for binding in BINDINGS.iter().filter(|binding| binding.contexts.contains(&context)) {
-        let keys = theme.key(&state.shared.keymap.labels(binding));
-        let help = wrap(binding.help, columns.saturating_sub(label + 1));
-        for (index, text) in help.into_iter().enumerate() {
-            let keys = if index == 0 { keys.as_str() } else { "" };
-            lines.push(Line::from(vec![
-                Span::raw(" "),
-                theme.part(pad_end(keys, label), Role::Accent),
-                Span::raw(text),
-            ]));
-        }
-    }
-    lines
+/// What a key is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Act,
+    Find,
+    Show,
+    Move,
+    Program,
 }
 
-fn signs(theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::from(theme.part(" Signs", Role::Title))];
-    let label = if columns >= 60 { 18 } else { 11 };
+const TASKS: [(&str, Task); 5] = [
+    (text::HELP_ACT, Task::Act),
+    (text::HELP_FIND, Task::Find),
+    (text::HELP_SHOW, Task::Show),
+    (text::HELP_MOVE, Task::Move),
+    (text::HELP_PROGRAM, Task::Program),
+];
+
+impl Task {
+    fn of(command: Command) -> Self {
+        match command {
+            Command::Rotate
+            | Command::Kubeconfig
+            | Command::WakeUp
+            | Command::Reconcile
+            | Command::Watch
+            | Command::Copy
+            | Command::Submit
+            | Command::Add
+            | Command::Remove
+            | Command::Share
+            | Command::Refresh => Self::Act,
+            Command::Filter
+            | Command::NextMatch
+            | Command::PreviousMatch
+            | Command::Sort
+            | Command::Mark
+            | Command::MarkAll
+            | Command::Palette
+            | Command::Number(_) => Self::Find,
+            Command::Open
+            | Command::Events
+            | Command::Activity
+            | Command::Preview
+            | Command::Columns
+            | Command::Log
+            | Command::Help
+            | Command::Utc
+            | Command::Theme
+            | Command::Mouse => Self::Show,
+            Command::Up
+            | Command::Down
+            | Command::PageUp
+            | Command::PageDown
+            | Command::HalfPageUp
+            | Command::HalfPageDown
+            | Command::First
+            | Command::Last
+            | Command::Left
+            | Command::Right
+            | Command::Next
+            | Command::Previous => Self::Move,
+            Command::Back
+            | Command::Quit
+            | Command::Interrupt
+            | Command::Redraw
+            | Command::Suspend => Self::Program,
+        }
+    }
+}
+
+fn keys(state: &State, theme: Theme, binding: &Binding) -> String {
+    theme.key(&state.shared.keymap.labels(binding))
+}
+
+fn item(state: &State, theme: Theme, binding: &Binding) -> Item {
+    Item { key: keys(state, theme, binding), tone: None, text: binding.help.to_owned() }
+}
+
+/// A rotation in short, with the keys as they are configured.
+fn steps(state: &State, theme: Theme) -> Section {
+    let issue = key_of(state, theme, Command::Kubeconfig);
+    let rotate = key_of(state, theme, Command::Rotate);
+    let items = [
+        (rotation::text::STEP_1, text::help_access(&issue)),
+        (rotation::text::STEP_2, text::help_start(&rotate)),
+        (rotation::text::STEP_3, text::help_clients(&issue)),
+        (rotation::text::STEP_4, text::help_complete(&rotate)),
+    ]
+    .map(|(step, text)| {
+        let (number, title) = step.split_once(' ').unwrap_or(("", step));
+        let text = format!("{title}: {text}");
+        Item { key: number.to_owned(), tone: Some(Tone::Plain), text }
+    });
+    Section { title: text::HELP_ROTATION, items: items.into() }
+}
+
+fn signs() -> Section {
     let phases = [
         (Phase::Never, text::SIGN_NEVER),
         (Phase::Preparing, text::SIGN_PREPARING),
         (Phase::Prepared, text::SIGN_PREPARED),
         (Phase::Completing, text::SIGN_COMPLETING),
         (Phase::Completed, text::SIGN_COMPLETED),
-    ];
-    for (phase, text) in phases {
+    ]
+    .map(|(phase, text)| {
         let sign = phase_glyph(&phase, false);
-        lines.push(Line::from(vec![
-            Span::raw(" "),
-            theme.span(pad_end(&sign.text, label), sign.tone),
-            Span::raw(text),
-        ]));
-    }
+        Item { key: sign.text, tone: Some(sign.tone), text: text.to_owned() }
+    });
     let others = [
         ("✗", Tone::Bad, text::SIGN_STUCK),
         ("○", Tone::Dim, "hibernated"),
         ("~", Tone::Dim, text::SIGN_STALE),
         ("?", Tone::Warn, text::SIGN_UNKNOWN),
-    ];
-    for (sign, tone, text) in others {
-        lines.push(Line::from(vec![
-            Span::raw(" "),
-            theme.span(pad_end(sign, label), tone),
-            Span::raw(text),
-        ]));
-    }
-    lines
+    ]
+    .map(|(sign, tone, text)| Item {
+        key: sign.to_owned(),
+        tone: Some(tone),
+        text: text.to_owned(),
+    });
+    Section { title: text::HELP_SIGNS, items: phases.into_iter().chain(others).collect() }
 }

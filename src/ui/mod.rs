@@ -29,7 +29,7 @@ use ratatui::style::{Color, Modifier};
 use ratatui::text::{Line, Text};
 
 use crate::app::cell::Tone;
-use crate::app::screen::{Clickable, Metrics, Screen};
+use crate::app::screen::{Metrics, Screen};
 use crate::app::state::State;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::{self, BottomLine};
@@ -104,16 +104,14 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
         kubeconfig::renewal::draw(state, theme, frame, body, renewal, metrics);
     }
     if let Some(menu) = &state.menu {
-        menus::list::draw(state, theme, frame, body, menu);
+        menus::list::draw(state, theme, frame, body, menu, metrics);
     }
     if let Some(log) = &state.log {
         metrics.targets.clear();
         log::draw(state, theme, frame, body, log, metrics);
     }
     if let Some(help) = state.help {
-        metrics
-            .targets
-            .retain(|target| !matches!(target.what, Clickable::Cancel | Clickable::Confirm));
+        metrics.targets.clear();
         help::draw(state, theme, frame, body, help, metrics);
     }
     if let Some(dialog) = &state.session.quit_dialog {

@@ -202,6 +202,10 @@ impl Theme {
             Role::Title => Style::new().add_modifier(Modifier::BOLD),
             Role::Border | Role::Label | Role::Off => self.dim(),
             Role::Selected => match self.choice {
+                // One bar, whatever the colours of what is in it.
+                ThemeChoice::HighContrast if !self.colorless => {
+                    Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED)
+                }
                 ThemeChoice::HighContrast | ThemeChoice::Mono => {
                     Style::new().add_modifier(Modifier::REVERSED)
                 }
@@ -396,21 +400,26 @@ mod tests {
         Theme { choice, ascii: false, indexed: false, colorless: false, background: None }
     }
 
-    /// xterm's own colours of the sixteen, and those of its 256 beyond them.
+    /// xterm's own colours of the sixteen that are used, and those of its 256 beyond them.
     fn rgb(color: Color) -> [u8; 3] {
-        match color {
-            Color::Rgb(r, g, b) => [r, g, b],
-            Color::Red => [205, 0, 0],
-            Color::LightRed => [255, 0, 0],
-            Color::Magenta => [205, 0, 205],
-            Color::LightBlue => [92, 92, 255],
-            Color::Indexed(number @ 232..) => [8 + 10 * (number - 232); 3],
-            Color::Indexed(number @ 16..) => {
-                [(number - 16) / 36, (number - 16) / 6 % 6, (number - 16) % 6]
-                    .map(|step| [0, 95, 135, 175, 215, 255][usize::from(step)])
-            }
-            other => panic!("nothing is known of {other}"),
+        let named = [
+            (Color::Red, [205, 0, 0]),
+            (Color::LightRed, [255, 0, 0]),
+            (Color::Magenta, [205, 0, 205]),
+            (Color::LightBlue, [92, 92, 255]),
+        ];
+        if let Color::Rgb(r, g, b) = color {
+            return [r, g, b];
         }
+        if let Color::Indexed(number @ 232..) = color {
+            return [8 + 10 * (number - 232); 3];
+        }
+        if let Color::Indexed(number @ 16..) = color {
+            return [(number - 16) / 36, (number - 16) / 6 % 6, (number - 16) % 6]
+                .map(|step| [0, 95, 135, 175, 215, 255][usize::from(step)]);
+        }
+        let known = named.into_iter().find(|(name, _)| *name == color);
+        known.unwrap_or_else(|| panic!("nothing is known of {color}")).1
     }
 
     /// Relative luminance and contrast as WCAG 2.1 defines them.
@@ -460,8 +469,11 @@ mod tests {
                     assert!(
                         choice != ThemeChoice::HighContrast || !style.has_modifier(Modifier::DIM)
                     );
-                    for background in on.iter().filter(|_| style.fg.is_some()) {
-                        let found = contrast(rgb(style.fg.unwrap()), *background);
+                    let color = style.fg.filter(|color| *color != Color::Reset);
+                    for (color, background) in
+                        color.into_iter().flat_map(|color| on.iter().map(move |on| (color, on)))
+                    {
+                        let found = contrast(rgb(color), *background);
                         assert!(
                             found >= least,
                             "{choice:?} {depth:?} {style:?} on {background:?}: {found:.2}"

@@ -1,6 +1,6 @@
 //! What the screens offer: the filter, the next step, the form, and where keys lead.
 
-use crossterm::event::Event;
+use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -116,6 +116,10 @@ async fn a_kubeconfig_that_breaks_comes_before_complete_and_the_steps_never_go_b
 async fn enter_walks_through_the_form_to_the_button_that_issues() {
     let mut journey = begin(&[RESTING]).await;
     journey.press("K").await;
+    journey.hold(&"<enter>".repeat(9)).await;
+    journey.shows("⏎ issue");
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "Enter is held down");
+    journey.press("<esc>K").await;
     for (hint, other) in [
         ("⏎ next field", "→ change"),
         ("⏎ next field", "→ change"),
@@ -161,6 +165,14 @@ async fn esc_leads_from_one_node_back_to_all_of_them() {
     journey.press("<esc>").await;
     journey.shows("3 NODES");
     journey.shows("e details");
+    for zone in ["z2", "z3", "z1"] {
+        journey.press(&format!("/{zone}<enter>")).await;
+        journey.shows(&format!("╭─ web-{zone}-"));
+        journey.press("n").await;
+        journey.shows(&format!("╭─ web-{zone}-"));
+    }
+    journey.press("<esc>").await;
+    journey.shows("3 NODES");
     journey.press("<esc>").await;
     journey.shows("skeys  FLEET   ");
 }
@@ -226,4 +238,183 @@ async fn nothing_is_counted_before_the_first_reading_and_overdue_is_seen_at_ever
         };
         assert!(overdue("old") && !overdue("fresh"), "{screen}");
     }
+}
+
+/// Place of the cursor and number of rows, as the footer says them.
+fn row(journey: &Journey) -> (usize, usize) {
+    let screen = journey.screen();
+    let last = screen.lines().last().unwrap().split_whitespace().last().unwrap().to_owned();
+    let (at, all) = last.split_once('/').unwrap_or_else(|| panic!("no place\n{screen}"));
+    (at.parse().unwrap(), all.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_move_by_pages_and_half_pages_and_sort_by_the_letter_of_a_column() {
+    let clusters: Vec<String> = (1..=40)
+        .map(|n| format!("name = \"c-{n}\"\ninitiated_ago = \"{n}d\"\ncompleted_ago = \"{n}d\""))
+        .collect();
+    let clusters: Vec<&str> = clusters.iter().map(String::as_str).collect();
+    let mut journey = begin(&clusters).await;
+    journey.press("<ctrl-f>").await;
+    let (page, _) = row(&journey);
+    journey.press("<ctrl-b><ctrl-d>").await;
+    let (half, _) = row(&journey);
+    assert!(half > 1 && page > half, "{page} {half}");
+    journey.press("<ctrl-u>").await;
+    assert_eq!(row(&journey), (1, 40));
+    let first = |journey: &Journey| {
+        let screen = journey.screen();
+        let line = screen.lines().find(|line| line.contains("● c-")).unwrap().to_owned();
+        line.split_whitespace().find(|word| word.starts_with("c-")).unwrap().to_owned()
+    };
+    for (keys, expected) in [("sn", "c-1"), ("sn", "c-40"), ("ss", "c-40"), ("sn", "c-1")] {
+        journey.press(keys).await;
+        journey.press("g").await;
+        assert_eq!(first(&journey), expected, "{keys}\n{}", journey.screen());
+    }
+    journey.press("s<ctrl-f><esc>").await;
+    assert_eq!(first(&journey), "c-1", "that moves in the menu");
+    // Right opens; on the activity left goes back.
+    journey.press("l").await;
+    journey.shows("1 OVERVIEW");
+    journey.press("5").await;
+    journey.shows("5 ACTIVITY");
+    journey.press("<esc>wAl").await;
+    journey.shows("FLEET › ACTIVITY");
+    journey.press("hh").await;
+    journey.shows("skeys  FLEET   ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_palette_takes_scopes_and_names_of_clusters() {
+    let mut journey =
+        begin(&[RESTING, "name = \"bravo\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\""]).await;
+    journey.press(":phase prep<enter>").await;
+    journey.shows("1 of 2 clusters  phase:prepared");
+    journey.press(":project shop<enter>").await;
+    journey.shows("clusters  project:shop");
+    journey.press(":stuck<enter>").await;
+    journey.shows("Nothing matches stuck");
+    journey.press(":alpha<enter>").await;
+    journey.shows("FLEET › shop › alpha");
+    journey.press(":bravo<enter>").await;
+    journey.shows("FLEET › shop › bravo");
+    journey.press("<esc>").await;
+    journey.hides("Nothing matches");
+    journey.press(":refr<enter>").await;
+    journey.shows("skeys  FLEET   ");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn help_and_activity_are_searched() {
+    let mut journey = begin(&[RESTING]).await;
+    journey.press("?").await;
+    journey.shows("mark or unmark");
+    journey.press("/HIBER<enter>").await;
+    journey.shows("wake up a hibernated cluster");
+    journey.hides("mark or unmark");
+    journey.press("<esc>").await;
+    journey.shows("mark or unmark");
+    journey.press("<esc>K<ctrl-o>").await;
+    journey.says("Kubeconfig of alpha →");
+    journey.press("R<tab><enter>").await;
+    journey.until("SKE shows preparing.", 30).await;
+    journey.press("<enter>A/kubeconfig").await;
+    let cursor = |journey: &Journey| {
+        let screen = journey.screen();
+        screen.lines().find(|line| line.contains('▌')).unwrap().to_owned()
+    };
+    journey.shows("2 matches");
+    let first = cursor(&journey);
+    journey.press("<enter>n").await;
+    let second = cursor(&journey);
+    assert_ne!(first, second);
+    journey.press("n").await;
+    assert_eq!(cursor(&journey), first);
+    journey.press("N").await;
+    assert_eq!(cursor(&journey), second);
+    journey.press("<esc>").await;
+    journey.shows("FLEET › ACTIVITY");
+    journey.press("/nowhere<enter>n").await;
+    journey.shows("No match: nowhere");
+}
+
+/// Where a text begins on the screen: column and row.
+fn place(journey: &Journey, text: &str) -> (u16, u16) {
+    let screen = journey.screen();
+    let found = screen.lines().zip(0..).find_map(|(line, row)| {
+        let at = line.find(text)?;
+        Some((u16::try_from(line[..at].chars().count()).unwrap(), row))
+    });
+    found.unwrap_or_else(|| panic!("no {text}\n{screen}"))
+}
+
+async fn click(journey: &mut Journey, text: &str) {
+    let (column, row) = place(journey, text);
+    mouse(journey, MouseEventKind::Down(MouseButton::Left), column, row).await;
+}
+
+async fn mouse(journey: &mut Journey, kind: MouseEventKind, column: u16, row: u16) {
+    // A person is slower than the guard of a dialog.
+    journey.clock.turn(std::time::Duration::from_millis(500));
+    let modifiers = KeyModifiers::NONE;
+    journey.event(Event::Mouse(MouseEvent { kind, column, row, modifiers })).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_mouse_scrolls_sorts_opens_and_presses_but_starts_no_rotation() {
+    let mut journey = begin(&[
+        RESTING,
+        "name = \"bravo\"\ninitiated_ago = \"50d\"\ncompleted_ago = \"49d\"",
+        "name = \"carol\"\nphase = \"PREPARED\"\ninitiated_ago = \"5h\"",
+    ])
+    .await;
+    journey.press("%").await;
+    let first = |journey: &Journey| {
+        ["alpha", "bravo", "carol"]
+            .map(|name| (place(journey, &format!("{name}  ")).1, name))
+            .into_iter()
+            .min()
+            .unwrap()
+            .1
+    };
+    assert_eq!(first(&journey), "carol");
+    click(&mut journey, "NAME").await;
+    assert_eq!(first(&journey), "alpha");
+    click(&mut journey, "NAME").await;
+    assert_eq!(first(&journey), "carol");
+    mouse(&mut journey, MouseEventKind::ScrollDown, 20, 6).await;
+    journey.shows("╭─ bravo ─");
+    click(&mut journey, "3 ◑ 1 PREPARED").await;
+    journey.shows("1 of 3 clusters  phase:prepared");
+    click(&mut journey, "3 ◑ 1 PREPARED").await;
+    // A click chooses, another one opens.
+    click(&mut journey, "● alpha").await;
+    journey.shows("╭─ alpha ─");
+    click(&mut journey, "● alpha").await;
+    journey.shows("1 OVERVIEW");
+    click(&mut journey, "4 credentials").await;
+    journey.shows("4 CREDENTIALS");
+    journey.press("<esc>s").await;
+    click(&mut journey, "project").await;
+    click(&mut journey, " c  credential age").await;
+    click(&mut journey, " c  credential age").await;
+    journey.shows("credential age");
+    journey.hides("Sort by");
+    journey.press("K").await;
+    click(&mut journey, "[ Issue kubeconfig ]").await;
+    assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "it only has the focus");
+    click(&mut journey, "[ Issue kubeconfig ]").await;
+    journey.says("Kubeconfig of alpha →");
+    journey.press("R").await;
+    for _ in 0..3 {
+        click(&mut journey, "[ Start rotation ]").await;
+    }
+    journey.shows("Start credentials rotation");
+    assert_eq!(journey.calls("POST", "start-credentials-rotation"), 0, "that is for the keyboard");
+    click(&mut journey, "[ Cancel ]").await;
+    journey.press("A").await;
+    click(&mut journey, "kubeconfig →").await;
+    click(&mut journey, "kubeconfig →").await;
+    journey.shows("FLEET › ACTIVITY");
 }

@@ -184,12 +184,14 @@ pub fn paste(checklist: &mut ChecklistState, pasted: &str) {
     }
 }
 
-fn confirm(
+/// Carries out what the dialog is about, unless that is under way.
+pub fn confirm(
     checklist: &mut ChecklistState,
     snapshot: Option<&ClusterSnapshot>,
     cx: &mut UpdateContext<'_>,
 ) {
-    let Some(id) = checklist.dialog.as_ref().map(|dialog| dialog.cluster.clone()) else { return };
+    let idle = checklist.dialog.as_ref().filter(|dialog| dialog.request.is_none());
+    let Some(id) = idle.map(|dialog| dialog.cluster.clone()) else { return };
     let (_, source) = checklist.list(&id, snapshot);
     let kept = checklist.local.get(&id).and_then(|local| local.as_ref().ok());
     let own = kept.map(|kept| kept.list.clone()).unwrap_or_default();

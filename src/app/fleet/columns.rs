@@ -22,6 +22,8 @@ pub struct Column {
     /// Id in the configuration and the column menu.
     pub id: &'static str,
     pub title: &'static str,
+    /// Its key in the menu of orders.
+    pub key: char,
     /// Fewest and most columns of text.
     pub width: (u16, u16),
     /// Whether it is right-aligned.
@@ -59,6 +61,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "attention",
         title: "",
+        key: 'a',
         width: (1, 1),
         right: false,
         from: 0,
@@ -69,6 +72,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "name",
         title: "NAME",
+        key: 'n',
         width: (11, 16),
         right: false,
         from: 0,
@@ -80,6 +84,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "project",
         title: "PROJECT",
+        key: 'p',
         width: (8, 20),
         right: false,
         from: 62,
@@ -90,6 +95,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "region",
         title: "REG",
+        key: 'r',
         width: (4, 4),
         right: false,
         from: 68,
@@ -100,6 +106,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "phase",
         title: "PHASE",
+        key: 'f',
         width: (10, 10),
         right: false,
         from: 38,
@@ -110,6 +117,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "roll",
         title: "ROLL",
+        key: 'o',
         width: (13, 22),
         right: false,
         from: 52,
@@ -120,6 +128,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "since",
         title: "SINCE",
+        key: 's',
         width: (6, 6),
         right: true,
         from: 34,
@@ -130,6 +139,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "age",
         title: "CRED AGE",
+        key: 'c',
         width: (8, 8),
         right: true,
         from: 112,
@@ -140,6 +150,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "kubeconfig",
         title: "MY ACCESS",
+        key: 'm',
         width: (9, 9),
         right: true,
         from: 122,
@@ -153,6 +164,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "state",
         title: "STATE",
+        key: 't',
         width: (11, 12),
         right: false,
         from: 134,
@@ -163,6 +175,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "version",
         title: "K8S",
+        key: 'v',
         width: (7, 8),
         right: false,
         from: 144,
@@ -177,6 +190,7 @@ pub static COLUMNS: [Column; 12] = [
     Column {
         id: "next",
         title: "NEXT STEP",
+        key: 'x',
         width: (14, 30),
         right: false,
         from: 96,

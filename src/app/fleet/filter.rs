@@ -125,9 +125,10 @@ fn search<T: Clone>(pattern: &Pattern, rows: &[(T, FilterRow<'_>)]) -> Vec<(u32,
     rows.iter().filter_map(|(item, row)| Some((rank(row)?, item.clone()))).collect()
 }
 
-/// What phases and states are called, and what a time looks like.
-const PHASES: &str = "never, preparing, prepared, completing, completed";
-const STATES: &str =
+/// What phases are called.
+pub const PHASES: &str = "never, preparing, prepared, completing, completed";
+/// What states are called.
+pub const STATES: &str =
     "healthy, creating, deleting, unhealthy, reconciling, hibernated, hibernating, waking up";
 const TIMES: &str = "90d, >12h, <2w";
 const KEYS: &str = "phase, project, region, state, age";

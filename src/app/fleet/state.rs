@@ -200,9 +200,12 @@ impl Fleet {
             .keys()
             .filter(|scope| scope.region == id.scope.region && **scope != id.scope)
             .map(|scope| ClusterId { scope: scope.clone(), name: id.name.clone() });
-        entry.has_namesake.then(|| match others.any(|other| self.entries.contains_key(&other)) {
-            true => self.project_name(id.project()),
-            false => id.region().as_str(),
+        entry.has_namesake.then(|| {
+            if others.any(|other| self.entries.contains_key(&other)) {
+                self.project_name(id.project())
+            } else {
+                id.region().as_str()
+            }
         })
     }
 

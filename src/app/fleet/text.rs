@@ -12,7 +12,7 @@ texts! {
     RECREATED = "deleted and recreated; this is another cluster";
     NOT_LISTED = "no longer listed";
     recovered(project, region, duration) = "{project} in {region} answers again after {duration}";
-    nothing_matches(filter, hidden) = "Nothing matches {filter}. Esc clears the filter ({hidden} hidden).";
+    nothing_matches(filter, key, hidden) = "Nothing matches {filter}. {key} clears the filter ({hidden} hidden).";
     loading(scope) = "Listing the clusters of {scope} …";
     nothing_loaded(key) = "Nothing loaded; see the error above. {key} retries.";
     no_clusters(scope) = "No clusters in {scope}. Select others with --project and --region.";
@@ -42,7 +42,7 @@ texts! {
     rate_limited(place, time, more) = "{place}: SKE allows the next request at {time}{more}";
     NO_DATA = " No data yet.";
     data_of(time) = " Showing data of {time}.";
-    GET_TOKEN = "Get a new token, then press r";
+    get_token(key) = "Get a new token, then press {key}";
     signed_out(who, time, reason, data, advice) =
         "SKE has rejected the token{who} since {time} ({reason}).{data} {advice}.";
     not_offered(regions) = "{regions} not available";

@@ -4,12 +4,13 @@
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::app::fleet::row::RowSource;
 use crate::app::fleet::view::{FilterInput, FleetView};
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
+use crate::app::search::edited;
 
 /// Filters behind the counts of the header, by number.
 pub const COUNT_FILTERS: [&str; 7] = [
@@ -96,21 +97,11 @@ pub fn filter_key(
             }
         }
         _ => {
-            let control = key.modifiers.contains(KeyModifiers::CONTROL);
+            if edited("", key).is_some() {
+                type_filter(view, source, |filter| edited(filter, key).unwrap_or_default());
+                return;
+            }
             match key.code {
-                KeyCode::Char('u') if control => type_filter(view, source, |_| String::new()),
-                KeyCode::Char('w') if control => type_filter(view, source, |filter| {
-                    let words = filter.trim_end().rsplit_once(' ');
-                    words.map_or_else(String::new, |(kept, _)| format!("{kept} "))
-                }),
-                KeyCode::Char(c) if !control => {
-                    type_filter(view, source, |filter| format!("{filter}{c}"));
-                }
-                KeyCode::Backspace => type_filter(view, source, |filter| {
-                    let mut filter = filter.to_owned();
-                    filter.pop();
-                    filter
-                }),
                 KeyCode::Up => move_cursor(view, Command::Up, page),
                 KeyCode::Down => move_cursor(view, Command::Down, page),
                 KeyCode::Left | KeyCode::Right | KeyCode::Home | KeyCode::End => {

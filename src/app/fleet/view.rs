@@ -109,6 +109,12 @@ impl FleetView {
         })
     }
 
+    /// Sorts by a column; by the present one in the other direction.
+    pub fn sort_by(&mut self, column: &'static Column) {
+        self.reversed = self.sort == column && !self.reversed;
+        self.sort = column;
+    }
+
     /// Place of the cursor among the shown rows.
     pub fn cursor_row(&self) -> Option<usize> {
         let cursor = self.cursor.as_ref()?;
@@ -170,10 +176,15 @@ impl FleetView {
             .into_iter()
             .map(|(rank, row)| (rank, (self.sort.sort)(&row), row))
             .collect();
+        // The values of its column are all alike.
+        let is_name_reversed = self.reversed && self.sort.id == "name";
         rows.sort_unstable_by(|(rank, a, left), (other, b, right)| {
             let order = a.cmp(b);
             let order = if self.reversed { order.reverse() } else { order };
-            let by_name = || left.entry.name_rank.cmp(&right.entry.name_rank);
+            let by_name = || {
+                let order = left.entry.name_rank.cmp(&right.entry.name_rank);
+                if is_name_reversed { order.reverse() } else { order }
+            };
             rank.cmp(other).then(order).then_with(by_name)
         });
         rows.into_iter().map(|(.., row)| row.entry.cluster.id.clone()).collect()

@@ -51,12 +51,21 @@ pub const BINDINGS: &[Binding] = bindings! {
     "submit", Command::Submit, &[Form], ["ctrl-o"], "issue", Some(15), "issue or save the kubeconfig, from any field";
     "filter", Command::Filter, &[Fleet], ["/"], "filter", Some(40),
         "filter: text, ~fuzzy, !not, phase:prepared, project:, region:, state:, age:>90d, stuck, due, marked";
+    "search", Command::Filter, &[Cluster, Activity, Help], ["/"], "search", Some(55),
+        "search in the nodes, the activity or the help";
+    "next-match", Command::NextMatch, &[Cluster, Activity], ["n"], "next match", None, "go to the next match";
+    "previous-match", Command::PreviousMatch, &[Cluster, Activity], ["N"], "previous match", None,
+        "go to the previous match";
     "up", Command::Up, LISTS, ["up", "k"], "up", None, "move up";
     "down", Command::Down, LISTS, ["down", "j"], "down", None, "move down";
-    "page-up", Command::PageUp, LISTS, ["pageup"], "page up", None, "move up one page";
-    "page-down", Command::PageDown, LISTS, ["pagedown"], "page down", None, "move down one page";
+    "page-up", Command::PageUp, LISTS, ["pageup", "ctrl-b"], "page up", None, "move up one page";
+    "page-down", Command::PageDown, LISTS, ["pagedown", "ctrl-f"], "page down", None, "move down one page";
+    "half-page-up", Command::HalfPageUp, LISTS, ["ctrl-u"], "half page up", None, "move up half a page";
+    "half-page-down", Command::HalfPageDown, LISTS, ["ctrl-d"], "half page down", None, "move down half a page";
     "first", Command::First, LISTS, ["g", "home"], "first", None, "go to the first";
     "last", Command::Last, LISTS, ["G", "end"], "last", None, "go to the last";
+    "enter-row", Command::Right, &[Fleet, Activity], ["right", "l"], "open", None, "open what is under the cursor";
+    "leave", Command::Left, &[Activity], ["left", "h"], "back", None, "go back";
     "previous-tab", Command::Previous, &[Cluster], ["shift-tab", "left", "h"], "previous tab", None, "previous tab";
     "next-tab", Command::Next, &[Cluster], ["tab", "right", "l"], "next tab", Some(45), "next tab";
     "previous-field", Command::Previous, &[Dialog, Form], ["shift-tab"], "back", None, "previous field";
@@ -75,7 +84,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "share", Command::Share, &[Cluster], ["S"], "share", Some(13),
         "checklist: share it with colleagues through the cluster, or no longer";
     "mark-all", Command::MarkAll, &[Fleet], ["a"], "mark all", None, "mark or unmark all shown clusters";
-    "sort", Command::Sort, &[Fleet], ["s"], "sort", Some(70), "select the order";
+    "sort", Command::Sort, &[Fleet], ["s"], "sort", Some(70), "select the order: s and the letter of a column sort by it";
     "columns", Command::Columns, &[Fleet], ["c"], "columns", Some(80), "select the columns";
     "preview", Command::Preview, &[Fleet], ["p"], "preview", None, "show or hide the preview";
     "activity", Command::Activity, ON_CLUSTER, ["A"], "activity", Some(75), "show the activity log";
@@ -96,7 +105,8 @@ pub const BINDINGS: &[Binding] = bindings! {
     "copy", Command::Copy, SCREENS, ["y"], "copy", Some(50), "copy: name, ids, last error, API call, kubectl command";
     "copy-dialog", Command::Copy, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
     "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "refresh now";
-    "commands", Command::Palette, SCREENS, [":"], "commands", Some(95), "list all commands";
+    "commands", Command::Palette, SCREENS, [":"], "commands", Some(95),
+        "list all commands; takes project, region, phase or state with a value, and names of clusters";
     "theme", Command::Theme, SCREENS, ["T"], "theme", None, "next theme";
     "utc", Command::Utc, SCREENS, ["u"], "UTC", None, "switch between UTC and local time";
     "mouse", Command::Mouse, SCREENS, ["%"], "mouse", None, "turn the mouse on or off";
@@ -104,10 +114,10 @@ pub const BINDINGS: &[Binding] = bindings! {
     "help", Command::Help, SCREENS, ["?", "f1"], "help", Some(99), "show this help";
     "help-dialog", Command::Help, &[Dialog, Form], ["f1"], "help", None, "show this help";
     "back", Command::Back, &[Fleet, Cluster, Activity], ["esc", "backspace"], "back", Some(97),
-        "go back; in the fleet: clear the filter or the message";
+        "go back; in the fleet: clear the filter, then the message";
     "cancel", Command::Back, &[Dialog, Form, Menu, Help, KeyContext::Filter], ["esc"], "cancel", Some(90),
         "close without changes";
-    "accept", Command::Open, &[KeyContext::Filter], ["enter"], "apply", Some(10), "apply the filter";
+    "accept", Command::Open, &[KeyContext::Filter], ["enter"], "apply", Some(10), "apply the filter or the search";
     "quit", Command::Quit, &[Fleet, Cluster, Activity, Menu, Help], ["q"], "quit", None, "go back; in the fleet: quit";
     "interrupt", Command::Interrupt, &KeyContext::ALL, ["ctrl-c"], "quit", None,
         "quit; asks first while a request is pending";

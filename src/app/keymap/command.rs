@@ -7,6 +7,8 @@ pub enum Command {
     Down,
     PageUp,
     PageDown,
+    HalfPageUp,
+    HalfPageDown,
     First,
     Last,
     Left,
@@ -17,7 +19,10 @@ pub enum Command {
     Interrupt,
     Help,
     Palette,
+    /// Filter the fleet; search on other screens.
     Filter,
+    NextMatch,
+    PreviousMatch,
     Refresh,
     Copy,
     Utc,
@@ -98,7 +103,7 @@ impl KeyContext {
             Self::Help => "Help and log",
             Self::Dialog => "Dialogs",
             Self::Form => "Kubeconfig form",
-            Self::Filter => "Filter",
+            Self::Filter => "Filter and search",
         }
     }
 }

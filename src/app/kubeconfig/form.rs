@@ -212,10 +212,8 @@ impl KubeconfigForm {
 
     /// Where Enter leads from a field: to the next one, and from the last to the button that acts, past Cancel.
     pub fn after(&self, field: KubeconfigField) -> KubeconfigField {
-        match neighbour(&self.fields(), field, true) {
-            KubeconfigField::Cancel => KubeconfigField::Confirm,
-            next => next,
-        }
+        let next = neighbour(&self.fields(), field, true);
+        if next == KubeconfigField::Cancel { KubeconfigField::Confirm } else { next }
     }
 
     /// Moves the focus to the next or the previous field.

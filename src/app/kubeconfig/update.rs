@@ -159,8 +159,8 @@ pub fn key(
         KubeconfigFormStage::Editing if command == Some(Command::Open) && !pressed => {}
         KubeconfigFormStage::Editing if pressed => press(kubeconfig, fleet, cx),
         KubeconfigFormStage::Editing if command == Some(Command::Submit) => {
-            if key.kind == KeyEventKind::Press && cx.shared.may_press(form.guard) {
-                confirm(kubeconfig, fleet, cx);
+            if key.kind == KeyEventKind::Press {
+                submit(kubeconfig, fleet, cx);
             }
         }
         KubeconfigFormStage::Editing => edit(kubeconfig, command, key, cx),
@@ -184,6 +184,42 @@ pub fn key(
         KubeconfigFormStage::Issuing(_)
         | KubeconfigFormStage::Saving(_)
         | KubeconfigFormStage::Failed(_) => {}
+    }
+}
+
+/// Presses the button that acts, whatever has the focus.
+fn submit(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let Some(form) = &kubeconfig.form else { return };
+    let is_open = matches!(form.stage, KubeconfigFormStage::Editing);
+    if is_open && cx.shared.may_press(form.guard) {
+        confirm(kubeconfig, fleet, cx);
+    }
+}
+
+/// A click on the button that acts: it gets the focus, and is pressed if it had it.
+pub fn click(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    if form.focus == KubeconfigField::Confirm {
+        submit(kubeconfig, fleet, cx);
+    } else {
+        form.focus = KubeconfigField::Confirm;
+    }
+}
+
+/// A click on an answer: it gets the focus, and is given if it had it.
+pub fn click_answer(
+    kubeconfig: &mut KubeconfigState,
+    fleet: &Fleet,
+    clicked: usize,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(form) = &mut kubeconfig.form else { return };
+    let KubeconfigFormStage::Asking { question, answer } = &mut form.stage else { return };
+    if *answer != clicked {
+        *answer = clicked;
+    } else if cx.shared.may_press(form.guard) {
+        let question = question.clone();
+        answer_question(kubeconfig, fleet, &question, clicked, cx);
     }
 }
 
@@ -233,7 +269,13 @@ fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext
         | KubeconfigField::Destination
         | KubeconfigField::Path
         | KubeconfigField::Context
-        | KubeconfigField::MakeCurrent => form.focus = form.after(form.focus),
+        | KubeconfigField::MakeCurrent => {
+            form.focus = form.after(form.focus);
+            if form.focus == KubeconfigField::Confirm {
+                // Enter that is held down walks here, and presses nothing.
+                form.guard = cx.shared.guard();
+            }
+        }
     }
 }
 

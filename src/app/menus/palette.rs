@@ -1,19 +1,72 @@
-//! The command palette.
+//! The command palette: commands, what the fleet can be narrowed to, and clusters by name.
 
+use std::collections::BTreeSet;
+
+use crate::app::fleet::filter::{PHASES, STATES};
+use crate::app::fleet::state::Fleet;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
+use crate::domain::cluster::ClusterId;
 
-/// The commands that hold in a context and match what was typed.
-pub fn commands(context: KeyContext, query: &str) -> Vec<&'static Binding> {
-    let wanted = query.to_lowercase();
-    BINDINGS
+/// Clusters that are offered at most.
+const CLUSTERS: usize = 20;
+
+/// Something that the palette offers.
+#[derive(Debug, Clone)]
+pub enum PaletteItem {
+    Command(&'static Binding),
+    /// The fleet shows what matches this filter.
+    Filter(String),
+    Cluster(ClusterId),
+}
+
+/// What is offered in a context for what was typed: filters where it names one (`phase prepared`), a cluster of just
+/// that name, commands, other clusters.
+pub fn offers(context: KeyContext, query: &str, fleet: &Fleet) -> Vec<PaletteItem> {
+    let wanted = query.trim().to_lowercase();
+    let commands = BINDINGS
         .iter()
         .filter(|binding| binding.contexts.contains(&context) && is_named(binding.command))
         .filter(|binding| {
-            wanted.is_empty()
-                || binding.id.contains(&wanted)
-                || binding.help.to_lowercase().contains(&wanted)
+            binding.id.contains(&wanted) || binding.help.to_lowercase().contains(&wanted)
         })
-        .collect()
+        .map(PaletteItem::Command);
+    let named = fleet
+        .entries
+        .keys()
+        .filter(|id| !wanted.is_empty() && id.name.as_str().to_lowercase().contains(&wanted));
+    let (whole, part): (Vec<_>, Vec<_>) =
+        named.partition(|id| id.name.as_str().eq_ignore_ascii_case(&wanted));
+    let cluster = |id: &ClusterId| PaletteItem::Cluster(id.clone());
+    let filters = filters(&wanted, fleet).into_iter().map(PaletteItem::Filter);
+    let first = filters.chain(whole.into_iter().map(cluster));
+    first.chain(commands).chain(part.into_iter().take(CLUSTERS).map(cluster)).collect()
+}
+
+/// The filters that were named: one for each value that there is, or for the value that was typed.
+fn filters(wanted: &str, fleet: &Fleet) -> Vec<String> {
+    let (key, value) = wanted.split_once(' ').unwrap_or((wanted, ""));
+    let value = value.trim();
+    let scopes = || fleet.scopes.keys();
+    let values: BTreeSet<&str> = match key {
+        "phase" => PHASES.split(", ").collect(),
+        "state" => STATES.split(", ").collect(),
+        "region" => scopes().map(|scope| scope.region.as_str()).collect(),
+        "project" => scopes().map(|scope| fleet.project_name(&scope.project)).collect(),
+        "age" => BTreeSet::new(),
+        _ => {
+            let words = ["stuck", "marked"].into_iter();
+            let named = words.filter(|word| !wanted.is_empty() && word.starts_with(wanted));
+            return named.map(str::to_owned).collect();
+        }
+    };
+    // A word of a filter ends at a blank; what stands before it is enough to find it.
+    let word = |value: &str| value.split_whitespace().next().unwrap_or_default().to_lowercase();
+    let fits = values.into_iter().filter(|known| known.to_lowercase().contains(value));
+    let mut found: Vec<String> = fits.map(|known| format!("{key}:{}", word(known))).collect();
+    if found.is_empty() && !value.is_empty() {
+        found.push(format!("{key}:{}", word(value)));
+    }
+    found
 }
 
 /// Whether the palette lists a command: all but navigation and the palette itself.
@@ -25,6 +78,10 @@ fn is_named(command: Command) -> bool {
             | Command::Down
             | Command::PageUp
             | Command::PageDown
+            | Command::HalfPageUp
+            | Command::HalfPageDown
+            | Command::NextMatch
+            | Command::PreviousMatch
             | Command::First
             | Command::Last
             | Command::Left

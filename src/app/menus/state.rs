@@ -3,7 +3,7 @@
 use tui_input::Input;
 
 use crate::app::fleet::columns::{COLUMNS, Column};
-use crate::app::keymap::Binding;
+use crate::app::menus::palette::PaletteItem;
 
 /// A list to choose from.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub enum MenuItems {
     /// The columns that are not always shown.
     Columns,
     Copy(Vec<CopyItem>),
-    Commands(Vec<&'static Binding>),
+    Commands(Vec<PaletteItem>),
 }
 
 /// Something that can be copied.

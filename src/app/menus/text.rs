@@ -5,6 +5,8 @@ use crate::app::texts::texts;
 texts! {
     RESTART = "restart pods that lack the new authority";
     TEAM_MESSAGE = "message to the team";
+    FILTER = "filter";
+    OPEN = "open";
     SORT_HINT = "select again to reverse";
     NO_COMMAND = "no matching command";
     NOTHING = "nothing to select";

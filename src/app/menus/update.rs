@@ -10,9 +10,10 @@ use tui_input::InputRequest;
 use crate::app::context::UpdateContext;
 use crate::app::event::Event;
 use crate::app::fleet::columns::COLUMNS;
+use crate::app::fleet::state::Fleet;
 use crate::app::fleet::view::FleetView;
 use crate::app::keymap::{Command, KeyContext};
-use crate::app::menus::palette::commands;
+use crate::app::menus::palette::{PaletteItem, offers};
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::motion::moved;
 
@@ -20,6 +21,7 @@ use crate::app::motion::moved;
 pub fn key(
     menu: &mut Option<Menu>,
     view: &mut FleetView,
+    fleet: &Fleet,
     (command, key): (Option<Command>, KeyEvent),
     below: KeyContext,
     cx: &mut UpdateContext<'_>,
@@ -29,7 +31,7 @@ pub fn key(
         && let Some(request) = query_edit(key)
     {
         open.query.handle(request);
-        *found = commands(below, open.query.value());
+        *found = offers(below, open.query.value(), fleet);
         open.cursor = 0;
         return;
     }
@@ -38,6 +40,15 @@ pub fn key(
         && cx.shared.keymap.lookup(KeyContext::Fleet, key) == Some(Command::Preview)
     {
         view.preview = !view.preview;
+        return;
+    }
+    if matches!(open.items, MenuItems::Sort)
+        && command.is_none()
+        && let KeyCode::Char(letter) = key.code
+        && let Some(at) = COLUMNS.iter().position(|column| column.key == letter)
+    {
+        open.cursor = at;
+        choose(menu, view, cx);
         return;
     }
     let last = open.lines().saturating_sub(1);
@@ -50,6 +61,21 @@ pub fn key(
             open.cursor = moved(command, open.cursor, page, last).unwrap_or(open.cursor);
         }
         None => {}
+    }
+}
+
+/// A click on a line: it gets the cursor, and is chosen if it had it.
+pub fn click(
+    menu: &mut Option<Menu>,
+    view: &mut FleetView,
+    line: usize,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(open) = menu else { return };
+    if open.cursor == line {
+        choose(menu, view, cx);
+    } else {
+        open.cursor = line.min(open.lines().saturating_sub(1));
     }
 }
 
@@ -70,8 +96,7 @@ fn choose(menu: &mut Option<Menu>, view: &mut FleetView, cx: &mut UpdateContext<
     match &open.items {
         MenuItems::Sort => {
             if let Some(column) = COLUMNS.get(open.cursor) {
-                view.reversed = view.sort == column && !view.reversed;
-                view.sort = column;
+                view.sort_by(column);
             }
             cx.raise(Event::RowsChanged);
             cx.raise(Event::PreferencesChanged);
@@ -89,8 +114,12 @@ fn choose(menu: &mut Option<Menu>, view: &mut FleetView, cx: &mut UpdateContext<
             }
         }
         MenuItems::Commands(items) => {
-            if let Some(binding) = items.get(open.cursor) {
-                cx.raise(Event::Run(binding.command));
+            if let Some(item) = items.get(open.cursor) {
+                cx.raise(match item {
+                    PaletteItem::Command(binding) => Event::Run(binding.command),
+                    PaletteItem::Filter(filter) => Event::ShowMatching(filter.clone()),
+                    PaletteItem::Cluster(id) => Event::OpenCluster(id.clone()),
+                });
             }
         }
     }

@@ -3,10 +3,11 @@
 use crate::app::context::UpdateContext;
 use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
-use crate::app::motion::moved;
+use crate::app::motion::{moved, next_match};
 use crate::app::nodes::state::NodesState;
 use crate::app::nodes::text;
 use crate::app::screen::Metrics;
+use crate::app::search::Search;
 use crate::app::settings::ObservationScope;
 use crate::domain::cluster::ClusterId;
 use crate::domain::roll::Roll;
@@ -28,6 +29,29 @@ pub fn run(nodes: &mut NodesState, id: &ClusterId, command: Command, metrics: &M
     if let Some(next) = next.map(|uid| (*uid).to_owned()) {
         nodes.cursor = Some(next);
     }
+}
+
+/// Nodes as they are drawn, pool by pool and zone by zone, with whether one is searched for.
+pub fn matches(nodes: &NodesState, id: &ClusterId, search: &Search) -> Vec<(String, bool)> {
+    let all = nodes.roll(id).into_iter().flat_map(Roll::nodes);
+    all.map(|node| (node.uid.clone(), search.is_in([&*node.name, &*node.pool, &*node.zone])))
+        .collect()
+}
+
+/// Moves the cursor to a node that is searched for; says whether there is one.
+pub fn find(
+    nodes: &mut NodesState,
+    id: &ClusterId,
+    search: &Search,
+    (forward, stay): (bool, bool),
+) -> bool {
+    let all = matches(nodes, id, search);
+    let shown = nodes.node_at_cursor(id).map(|node| node.uid.as_str());
+    let at = shown.and_then(|uid| all.iter().position(|(known, _)| known == uid)).unwrap_or(0);
+    let holds = |place: usize| all.get(place).is_some_and(|(_, matches)| *matches);
+    let Some(next) = next_match((at, all.len()), forward, stay, holds) else { return false };
+    nodes.cursor = all.get(next).map(|(uid, _)| uid.clone());
+    true
 }
 
 /// Shows the node under the cursor alone, or all of them again.

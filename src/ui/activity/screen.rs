@@ -18,7 +18,7 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::activity::text;
 use crate::app::cell::Tone;
 use crate::app::motion::keep_visible;
-use crate::app::screen::{Metrics, Screen};
+use crate::app::screen::{ClickTarget, Clickable, Metrics, Screen};
 use crate::app::state::State;
 use crate::domain::record::Record;
 use crate::ui::activity::records;
@@ -159,6 +159,10 @@ fn list(
     let with_cluster = matches!(state.screen, Screen::Activity(_));
     let shown = all.iter().skip(first).take(rows).map(|(_, record)| *record);
     let mut lines = records::lines(shown, state, theme, columns, with_cluster);
+    for index in 0..lines.len() {
+        let area = (inner.x, inner.y.saturating_add(cells(index)), inner.width, 1);
+        metrics.targets.push(ClickTarget { area, what: Clickable::Record(first + index) });
+    }
     if let Some(line) = lines.get_mut(cursor.saturating_sub(first)) {
         *line = records::chosen(std::mem::take(line), theme, columns);
     }

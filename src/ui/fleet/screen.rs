@@ -365,7 +365,8 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
     let fleet = &state.fleet;
     let hidden = fleet.entries.len();
     let text = if hidden > 0 {
-        text::nothing_matches(clean(&state.view.filter), hidden)
+        let key = key_of(state, theme, Command::Back);
+        text::nothing_matches(clean(&state.view.filter), key, hidden)
     } else if fleet.is_loading() {
         text::loading(scope_words(state))
     } else if state.session.signed_out.is_some() || fleet.failing().next().is_some() {
@@ -415,9 +416,10 @@ fn bottom(state: &State, theme: Theme, rows: u16) -> Vec<Span<'static>> {
         theme.span(sign.text, sign.tone),
         Span::raw(" "),
         theme.part(
-            match entry.has_namesake {
-                true => state.fleet.label(&entry.cluster.id),
-                false => entry.cluster.id.name.to_string(),
+            if entry.has_namesake {
+                state.fleet.label(&entry.cluster.id)
+            } else {
+                entry.cluster.id.name.to_string()
             },
             Role::Title,
         ),

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::cell::Tone;
-use crate::app::fleet::columns::{Column, glyph, new_nodes, overdue};
+use crate::app::fleet::columns::{COLUMNS, Column, glyph, new_nodes, overdue};
 use crate::app::fleet::state::Entry;
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
@@ -111,6 +111,15 @@ pub fn draw(
     let mut lines = Vec::with_capacity(rows + 1);
     if heading {
         lines.push(titles(state, theme, &layout, columns));
+        let mut x = area.x.saturating_add(cells(LEAD));
+        for (column, wide) in &layout {
+            let place = COLUMNS.iter().position(|known| known == *column);
+            metrics.targets.extend(place.map(|at| ClickTarget {
+                area: (x, area.y, cells(*wide), 1),
+                what: Clickable::Column(at),
+            }));
+            x = x.saturating_add(cells(wide + gap(columns)));
+        }
     }
     let top = area.y.saturating_add(u16::from(heading));
     for (index, id) in state.view.shown.iter().skip(window.first).take(rows).enumerate() {

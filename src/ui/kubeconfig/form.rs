@@ -481,7 +481,7 @@ fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
                 label,
                 focused: index == *answer,
                 ready: true,
-                click: None,
+                click: Some(Clickable::Answer(index)),
             })
             .collect();
     }

@@ -15,8 +15,10 @@ use crate::app::availability::can;
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::keymap::{Binding, Command};
+use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::menus::text;
+use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
 use crate::domain::text::{clean, width};
 use crate::ui::fleet::screen::shown_columns;
@@ -63,7 +65,14 @@ impl Item {
 }
 
 /// Draws the list over `area`.
-pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu: &Menu) {
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    menu: &Menu,
+    metrics: &mut Metrics,
+) {
     let (items, note) = items(state, theme, area, menu);
     let (title, hint) = match &menu.items {
         MenuItems::Sort => ("Sort by", text::SORT_HINT),
@@ -130,6 +139,10 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, menu
         .take(high)
         .map(|(index, item)| line(theme, item, index == menu.cursor, (labels, columns)))
         .collect();
+    for index in 0..lines.len() {
+        let area = (list.x, list.y.saturating_add(cells(index)), list.width, 1);
+        metrics.targets.push(ClickTarget { area, what: Clickable::Line(first + index) });
+    }
     frame.render_widget(Text::from(lines), list);
     let bar = Rect { x: list.right().saturating_sub(1), width: 1, ..list };
     scrollbar::draw(theme, frame, bar, first, all);
@@ -166,7 +179,7 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
                 let chosen = column == state.view.sort;
                 let arrow = if state.view.reversed { "↑" } else { "↓" };
                 Item {
-                    lead: if chosen { "(•) " } else { "( ) " }.to_owned(),
+                    lead: format!("{} {}  ", if chosen { "(•)" } else { "( )" }, column.key),
                     text: column.sort_label.to_owned(),
                     right: if chosen { arrow.to_owned() } else { String::new() },
                     ..Item::default()
@@ -183,7 +196,7 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
             })
             .collect(),
         MenuItems::Commands(commands) => {
-            commands.iter().map(|binding| command_item(state, theme, binding)).collect()
+            commands.iter().map(|item| palette_item(state, theme, item)).collect()
         }
     };
     (items, String::new())
@@ -217,6 +230,20 @@ fn columns(state: &State, theme: Theme, area: Rect) -> (Vec<Item>, String) {
         .collect();
     let key = key_of(state, theme, Command::Preview);
     (items, if hidden { text::hides_preview(&key) } else { String::new() })
+}
+
+fn palette_item(state: &State, theme: Theme, item: &PaletteItem) -> Item {
+    match item {
+        PaletteItem::Command(binding) => command_item(state, theme, binding),
+        PaletteItem::Filter(filter) => {
+            Item { label: text::FILTER.to_owned(), text: clean(filter), ..Item::default() }
+        }
+        PaletteItem::Cluster(id) => {
+            let place = dialog::place(id, state.fleet.project_name(id.project()), 60);
+            let text = format!("{}{place}", id.name);
+            Item { label: text::OPEN.to_owned(), text, ..Item::default() }
+        }
+    }
 }
 
 fn command_item(state: &State, theme: Theme, binding: &Binding) -> Item {

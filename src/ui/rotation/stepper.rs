@@ -59,10 +59,12 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let (access, text, tone) = access_words(entry, state);
     // Access does not come with the phase. What was there at the start stays done; what breaks then is for step 3.
     let was_there = start == StepMark::Done && !matches!(access, StepMark::Unknown);
-    let access = match first {
-        StepMark::Unknown => StepMark::Unknown,
-        _ if complete == StepMark::Done || (was_there && has_any(entry, state)) => StepMark::Done,
-        _ => access,
+    let access = if first == StepMark::Unknown {
+        StepMark::Unknown
+    } else if complete == StepMark::Done || (was_there && has_any(entry, state)) {
+        StepMark::Done
+    } else {
+        access
     };
     let [start_words, client_words, complete_words] = words(entry, state, pending);
     let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };

@@ -1,7 +1,6 @@
 //! Menus, the form and the filter: keys in, screen out.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use jiff::SignedDuration;
 
 use crate::app::cluster::tabs::Tab;
 use crate::app::effect::{Effect, Request};

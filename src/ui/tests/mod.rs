@@ -24,6 +24,7 @@ use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigFormStage, NameConflict, PlanState,
 };
 use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalStage};
+use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::state::{CopyItem, Menu, MenuItems};
 use crate::app::message::Message;
 use crate::app::notices::Toast;
@@ -538,7 +539,8 @@ fn menus() {
     let copy = MenuItems::Copy(copy.to_vec());
     snapshot_at("menu_copy", &menu(copy, 1), 80, 24);
     let named = |id| BINDINGS.iter().find(|binding| binding.id == id).unwrap();
-    let commands = MenuItems::Commands(["refresh", "reconcile", "wake-up"].map(named).to_vec());
+    let commands = ["refresh", "reconcile", "wake-up"].map(named).map(PaletteItem::Command);
+    let commands = MenuItems::Commands(commands.to_vec());
     snapshot_at("menu_commands", &menu(commands, 0), 80, 24);
 }
 
@@ -695,7 +697,14 @@ fn a_click_selects_the_row_of_the_scrolled_list() {
     let (_, metrics) = drawn(&state, 80, 24);
     let first = metrics.targets.iter().find_map(|target| match target.what {
         Clickable::Row(row) => Some((row, target.area)),
-        Clickable::Tab(_) | Clickable::Count(_) | Clickable::Cancel | Clickable::Confirm => None,
+        Clickable::Tab(_)
+        | Clickable::Count(_)
+        | Clickable::Column(_)
+        | Clickable::Record(_)
+        | Clickable::Line(_)
+        | Clickable::Answer(_)
+        | Clickable::Cancel
+        | Clickable::Confirm => None,
     });
     assert_eq!(first, Some((100, (1, 4, 78, 1))));
 }

@@ -21,7 +21,7 @@ use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::text;
 use crate::domain::attention::NextStep;
-use crate::domain::text::{clean, width};
+use crate::domain::text::{clean, plural, width};
 use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
@@ -55,7 +55,7 @@ pub fn rows(state: &State, area: Rect) -> u16 {
     }
     let columns = usize::from(area.width.saturating_sub(4));
     let lines = match (state.notices.errors.front(), &state.notices.toast) {
-        _ if state.view.filter_input.is_some() => 1,
+        _ if state.view.filter_input.is_some() || state.is_searching() => 1,
         (Some(error), _) => {
             // One more for the words that say what to do with it.
             wrap_to(&error_text(error), columns, 4).len() + usize::from(area.width < 60)
@@ -79,7 +79,8 @@ pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, bott
     let mut lines = message_lines(state, theme, columns, usize::from(area.height), bottom.spans);
     let one_line = area.height < 2;
     let something_said = state.notices.toast.is_some() || !state.notices.errors.is_empty();
-    if one_line && (something_said || state.view.filter_input.is_some()) {
+    let types = state.view.filter_input.is_some() || state.is_searching();
+    if one_line && (something_said || types) {
         lines.truncate(1);
     } else {
         lines.truncate(usize::from(area.height.saturating_sub(1)));
@@ -95,6 +96,9 @@ fn message_lines(
     rows: usize,
     status: Vec<Span<'static>>,
 ) -> Vec<Line<'static>> {
+    if state.is_searching() {
+        return vec![search_line(state, theme, columns)];
+    }
     if state.view.filter_input.is_some() {
         return vec![filter_line(state, theme, columns)];
     }
@@ -136,12 +140,26 @@ fn message_lines(
     vec![Line::from(cut_spans(status, columns))]
 }
 
+fn search_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
+    let count = state.search_matches();
+    let count = count.map(|count| format!("{} ", plural(count, "match", "matches")));
+    let count = count.unwrap_or_default();
+    let selected = state.search.input.as_ref().is_some_and(|input| input.selected);
+    let left = typed(theme, &state.search.text, selected);
+    spread(left, vec![theme.span(count, Tone::Dim)], columns)
+}
+
+/// A line of text that is being typed.
+fn typed(theme: Theme, text: &str, selected: bool) -> Vec<Span<'static>> {
+    let text = clean(text);
+    let text = if selected { theme.part(text, Role::Focus) } else { Span::raw(text) };
+    vec![theme.part(" / ", Role::Accent), text, theme.part("▏", Role::Accent)]
+}
+
 fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
     let shown = format!("{} of {} ", state.view.shown.len(), state.fleet.entries.len());
-    let filter = clean(&state.view.filter);
     let selected = state.view.filter_input.as_ref().is_some_and(|input| input.selected);
-    let filter = if selected { theme.part(filter, Role::Focus) } else { Span::raw(filter) };
-    let mut left = vec![theme.part(" / ", Role::Accent), filter, theme.part("▏", Role::Accent)];
+    let mut left = typed(theme, &state.view.filter, selected);
     if state.view.shown.is_empty() && !state.fleet.entries.is_empty() {
         let problems = problems(&state.view.filter).join("; ");
         left.push(theme.span(format!("  {}", clean(&problems)), Tone::Warn));
@@ -156,6 +174,9 @@ fn hint_line(
     row: Option<(usize, usize)>,
 ) -> Line<'static> {
     let mut right = Vec::new();
+    if !state.search.text.is_empty() && !state.is_searching() && state.is_searchable() {
+        right.push(theme.part(format!("/{} ", clean(&state.search.text)), Role::Accent));
+    }
     if state.context() == KeyContext::Fleet {
         let marks = state.view.marks.len();
         if marks > 0 {
@@ -263,14 +284,14 @@ fn works_in_form(form: &KubeconfigForm, command: Command) -> bool {
     let chooses = matches!(form.focus, KubeconfigField::Kind | KubeconfigField::Destination)
         || (form.focus == KubeconfigField::Lifetime && form.issued.is_none());
     match (&form.stage, command) {
-        (KubeconfigFormStage::Issuing(_) | KubeconfigFormStage::Saving(_), _) => false,
         (KubeconfigFormStage::Editing, Command::Submit) => form.focus != KubeconfigField::Confirm,
         (KubeconfigFormStage::Editing, Command::Mark) => {
             form.focus == KubeconfigField::MakeCurrent && !form.becomes_current()
         }
         (KubeconfigFormStage::Editing, Command::Right) => chooses,
-        (_, Command::Submit | Command::Mark | Command::Right) => false,
-        (KubeconfigFormStage::Failed(_), Command::Next) => false,
+        (KubeconfigFormStage::Issuing(_) | KubeconfigFormStage::Saving(_), _)
+        | (_, Command::Submit | Command::Mark | Command::Right)
+        | (KubeconfigFormStage::Failed(_), Command::Next) => false,
         _ => true,
     }
 }
@@ -373,6 +394,13 @@ fn label(state: &State, binding: &Binding) -> String {
             if state.activity.open && state.lists_records() && !state.has_dialog() =>
         {
             "list".to_owned()
+        }
+        (Command::Back, _)
+            if !state.search.text.is_empty()
+                && state.is_searchable()
+                && state.search.input.is_none() =>
+        {
+            text::CLEAR_SEARCH.to_owned()
         }
         (Command::Back, _) if state.context() == KeyContext::Help => "close".to_owned(),
         (Command::Back, Screen::Fleet) if !state.is_covered() => {

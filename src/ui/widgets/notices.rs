@@ -128,16 +128,19 @@ fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         0 => String::new(),
         count => format!("  +{count} more"),
     };
-    let key = BINDINGS
-        .iter()
-        .find(|binding| binding.command == Command::Kubeconfig)
-        .map_or_else(String::new, |binding| state.shared.keymap.label(binding));
+    let key = key_of(state, Command::Kubeconfig);
     let name = state.fleet.label(&held.request.cluster.id);
     let end = held.issued.expires.map_or_else(String::new, |at| {
         kubeconfig::text::expiring(long(since(state.server_now(), at)))
     });
     let text = kubeconfig::text::not_saved(&name, &end, &key, &name, &more);
     behind(theme.span(" ! ", Tone::Attention), &text, columns.saturating_sub(4), 2)
+}
+
+/// The key of a command as it is configured.
+fn key_of(state: &State, command: Command) -> String {
+    let binding = BINDINGS.iter().find(|binding| binding.command == command);
+    binding.map_or_else(String::new, |binding| state.shared.keymap.label(binding))
 }
 
 fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
@@ -147,7 +150,8 @@ fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>>
         .fleet
         .oldest_seen()
         .map_or_else(|| text::NO_DATA.to_owned(), |seen| text::data_of(zone.clock(seen.wall)));
-    let advice = failure.advice().unwrap_or_else(|| text::GET_TOKEN.to_owned());
+    let refresh = || text::get_token(key_of(state, Command::Refresh));
+    let advice = failure.advice().unwrap_or_else(refresh);
     let who = if state.shared.identity.is_some() {
         format!(" of {}", state.shared.who())
     } else {

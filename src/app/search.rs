@@ -1,0 +1,87 @@
+//! The search line of what is on screen: nodes, activity, help; and how a line of text is edited.
+#![expect(clippy::wildcard_enum_match_arm, reason = "other keys do not change a text")]
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::app::keymap::Command;
+
+/// Longest text, in characters.
+const LIMIT: usize = 200;
+
+/// What is searched for on the screen.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    pub text: String,
+    /// While the line has the keyboard.
+    pub input: Option<SearchInput>,
+}
+
+/// The search line while it has the keyboard.
+#[derive(Debug, Clone)]
+pub struct SearchInput {
+    pub before: String,
+    /// Whether the whole text is selected: what is typed replaces it.
+    pub selected: bool,
+}
+
+impl Search {
+    /// The line takes the keyboard.
+    pub fn begin(&mut self) {
+        let selected = !self.text.is_empty();
+        self.input = Some(SearchInput { before: self.text.clone(), selected });
+    }
+
+    /// A key while the line has the keyboard. Says whether the text changed.
+    pub fn key(&mut self, command: Option<Command>, key: KeyEvent) -> bool {
+        match command {
+            Some(Command::Open) => self.input = None,
+            Some(Command::Back) => {
+                if let Some(input) = self.input.take() {
+                    self.text = input.before;
+                }
+            }
+            _ => {
+                let selected = self.input.as_ref().is_some_and(|input| input.selected);
+                let before = if selected { "" } else { &self.text };
+                if let Some(text) = edited(before, key) {
+                    self.replace(&text);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Another text, with nothing selected.
+    pub fn replace(&mut self, text: &str) {
+        self.text = text.chars().take(LIMIT).collect();
+        if let Some(input) = &mut self.input {
+            input.selected = false;
+        }
+    }
+
+    /// Whether one of these texts holds what is searched for.
+    pub fn is_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
+        let wanted = self.text.trim().to_lowercase();
+        !wanted.is_empty() && texts.into_iter().any(|text| text.to_lowercase().contains(&wanted))
+    }
+}
+
+/// A text after a key; `None` for keys that do not change it.
+pub fn edited(text: &str, key: KeyEvent) -> Option<String> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    match key.code {
+        KeyCode::Char('u') if control => Some(String::new()),
+        KeyCode::Char('w') if control => {
+            let words = text.trim_end().rsplit_once(' ');
+            Some(words.map_or_else(String::new, |(kept, _)| format!("{kept} ")))
+        }
+        KeyCode::Char(c) if !control => Some(format!("{text}{c}")),
+        KeyCode::Backspace => {
+            let mut text = text.to_owned();
+            text.pop();
+            Some(text)
+        }
+        _ => None,
+    }
+}
