@@ -1,6 +1,7 @@
 //! Layer 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
 
 pub mod auth;
+mod compute;
 mod error_chain;
 pub mod http;
 pub mod kubernetes;

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use base64::Engine as _;
+
 use crate::support::{Cloud, SKEYS, Terminal};
 
 /// Stands in for tmux: a stack of buffers, each a file.
@@ -20,15 +22,8 @@ case "$1" in
 esac
 "#;
 
-/// The demo with an issued kubeconfig in the buffer of tmux.
-fn with_a_kubeconfig_copied() -> Terminal {
-    let home = tempfile::tempdir().unwrap();
-    let program = home.path().join("tmux");
-    fs::write(&program, TMUX).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:/usr/bin:/bin", home.path().display());
-    let environment = [("PATH", path.as_str()), ("TMUX", "there,1,0")];
-    let mut terminal = Terminal::run_in(home, &[SKEYS, "demo"], 140, 40, &environment);
+/// Issues a kubeconfig to the clipboard.
+fn copy_a_kubeconfig(terminal: &mut Terminal) {
     terminal.until("32 clusters");
     terminal.send(b"K");
     terminal.until("New kubeconfig");
@@ -38,6 +33,19 @@ fn with_a_kubeconfig_copied() -> Terminal {
     // A button that has just appeared takes no key for a moment.
     std::thread::sleep(Duration::from_millis(600));
     terminal.send(b"\r");
+    terminal.until("Sent to the terminal");
+}
+
+/// The demo with an issued kubeconfig in the buffer of tmux.
+fn with_a_kubeconfig_copied() -> Terminal {
+    let home = tempfile::tempdir().unwrap();
+    let program = home.path().join("tmux");
+    fs::write(&program, TMUX).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", home.path().display());
+    let environment = [("PATH", path.as_str()), ("TMUX", "there,1,0")];
+    let mut terminal = Terminal::run_in(home, &[SKEYS, "demo"], 140, 40, &environment);
+    copy_a_kubeconfig(&mut terminal);
     terminal.until("Sent to the terminal (tmux)");
     assert!(buffers(&terminal)[0].contains("client-certificate-data"));
     terminal
@@ -46,6 +54,34 @@ fn with_a_kubeconfig_copied() -> Terminal {
 fn buffers(terminal: &Terminal) -> Vec<String> {
     let folder = fs::read_dir(terminal.home.path().join("buffers")).unwrap();
     folder.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+}
+
+#[test]
+fn tty_16_gnu_screen_passes_a_kubeconfig_on_to_the_terminal() {
+    if !std::path::Path::new("/usr/bin/screen").exists() {
+        eprintln!("not tried: screen is not installed");
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let sockets = home.path().join("sockets");
+    fs::create_dir(&sockets).unwrap();
+    fs::set_permissions(&sockets, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(home.path().join(".screenrc"), "startup_message off\n").unwrap();
+    let words = ["screen", "-U", SKEYS, "demo"];
+    let environment = [("SCREENDIR", sockets.to_str().unwrap())];
+    let mut terminal = Terminal::run_in(home, &words, 140, 40, &environment);
+    copy_a_kubeconfig(&mut terminal);
+    terminal.send(b"\x03");
+    terminal.end();
+    let bytes = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    let copies: Vec<&str> = bytes
+        .split("\u{1b}]52;c;")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once('\u{7}')?.0))
+        .collect();
+    let [copied, "!"] = copies[..] else { panic!("copied and cleared: {copies:?}") };
+    let text = base64::engine::general_purpose::STANDARD.decode(copied).unwrap();
+    assert!(String::from_utf8(text).unwrap().contains("client-certificate-data"));
 }
 
 #[test]

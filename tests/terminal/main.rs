@@ -16,4 +16,5 @@ mod clipboard;
 mod display;
 mod exit;
 mod files;
+mod hostile;
 mod wait;

@@ -422,8 +422,13 @@ fn fuzz_http_answers() {
     fuzz(32, &changed_text(seeds, &words), |text| {
         proptest::prop_assume!(!text.is_empty());
         let failures = runtime.block_on(async {
-            let server = Server::start(vec![text]).await;
-            let (signs_in, ..) = from_config(inline(&key, Some(server.base.clone()))).unwrap();
+            let server = Server::start(vec![text.clone()]).await;
+            // In place of STACKIT's own, which is tried for a key that is not known.
+            let default = Server::start(vec![text]).await;
+            let secret = KeyText::Inline(Secret::new(key.to_string()));
+            let base = Some(server.base.clone());
+            let config = service_account_key::source(secret, None, base, &default.base);
+            let (signs_in, ..) = from_config(config).unwrap();
             let (source, http, _) = from_config(fixed("canary-token")).unwrap();
             let ske = SkeClient::new(&server.base, http.clone(), source.clone()).unwrap();
             let projects = ProjectsClient::new(&server.base, http, source).unwrap();

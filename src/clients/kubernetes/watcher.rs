@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 
+use crate::clients::compute::compute;
 use crate::clients::http::random;
 use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
 use crate::clients::kubernetes::context::{ObserverContext, pause, wait_for_connection};
@@ -245,7 +246,7 @@ impl<T: PartialEq> Watcher<'_, T> {
             let connection = wait_for_connection(&mut connections).await;
             let request = self.resource.list_request(next.as_deref())?;
             let body = connection.read(request, PAGE_LIMIT).await?;
-            let page = self.resource.decode_page(&body)?;
+            let page = compute(|| self.resource.decode_page(&body))?;
             listed.items.extend(page.items);
             let is_too_long = listed.items.len() > self.resource.most_objects();
             listed.items.truncate(self.resource.most_objects());

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, Url};
 
 use crate::clients::auth::TokenSource;
+use crate::clients::compute::compute;
 use crate::clients::http::{Http, is_loopback, safe_url};
 use crate::clients::request::{HttpRequest, LIST_LIMIT};
 use crate::clients::response::HttpResponse;
@@ -98,7 +99,7 @@ impl SkeClient {
                 failure
             }
         })?;
-        let (clusters, skipped) = decode::list(scope, &answer.body)
+        let (clusters, skipped) = compute(|| decode::list(scope, &answer.body))
             .map_err(|reason| answer.format_failure(&request, &reason))?;
         Ok(Listing { clusters, skipped, skew: answer.skew.unwrap_or_default() })
     }
@@ -110,7 +111,7 @@ impl SkeClient {
     pub async fn get(&self, id: &ClusterId) -> Result<Reading, Failure> {
         let request = self.cluster_request(Method::GET, &format!("read {id}"), id, &[])?;
         let answer = self.send(&request, "ske.cluster.get").await?;
-        let cluster = decode::one(id, &answer.body)
+        let cluster = compute(|| decode::one(id, &answer.body))
             .map_err(|reason| answer.format_failure(&request, &reason))?;
         Ok(Reading { cluster, skew: answer.skew.unwrap_or_default() })
     }
