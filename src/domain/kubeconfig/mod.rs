@@ -7,6 +7,7 @@ mod entry_owner;
 mod merge;
 mod parsed;
 mod plan;
+mod shape;
 mod splice;
 
 pub use crate::domain::kubeconfig::contexts::{FileReader, read_contexts, token_facts};
