@@ -153,13 +153,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
                     leaf(Content::Scalar(value.into_owned().into(), plain), is_block, size)?;
                 node.tagged = tag.is_some();
                 check_escapes(text, &node, style)?;
-                if is_block {
-                    // The parser counts the indentation of what follows.
-                    let inside = text.get(node.span.clone()).unwrap_or_default();
-                    if let Some(last) = inside.rfind(['\n', '\r']) {
-                        node.span.end = node.span.start + last + 1;
-                    }
-                }
+                end_block_scalar(text, &mut node);
                 Some(node)
             }
             Event::Alias(anchor) => {
@@ -257,6 +251,16 @@ impl OpenNode {
             tagged: false,
             size,
         })
+    }
+}
+
+/// Ends a block scalar with its last line: the parser counts the indentation of what follows.
+fn end_block_scalar(text: &str, node: &mut Node) {
+    let inside = text.get(node.span.clone()).unwrap_or_default();
+    if node.block_scalar
+        && let Some(last) = inside.rfind(['\n', '\r'])
+    {
+        node.span.end = node.span.start + last + 1;
     }
 }
 
