@@ -60,7 +60,7 @@ fn ten() -> String {
         String::from("# mine\napiVersion: v1\nkind: Config\ncurrent-context: x0 # now\n");
     for (list, inner) in [
         ("clusters", "cluster: {server: 'https://h'}"),
-        ("contexts", "context: {cluster: x, user: y} # keep"),
+        ("contexts", "context: {cluster: x, user: z} # keep"),
         ("users", "user:\n    token: abc"),
     ] {
         text.push_str(&format!("{list}: # list\n"));

@@ -52,6 +52,8 @@ pub struct Node {
     pub line: usize,
     /// Whether it is a block scalar.
     pub block_scalar: bool,
+    /// Whether it has a tag.
+    pub tagged: bool,
     /// Bytes of its texts and tags with every alias expanded, and one for each value.
     size: usize,
 }
@@ -114,7 +116,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
         })?;
         let line = span.start.line();
         let leaf = |content, block_scalar, size| -> Result<Node, Failure> {
-            Ok(Node { content, span: byte_range(&span)?, line, block_scalar, size })
+            Ok(Node { content, span: byte_range(&span)?, line, block_scalar, tagged: false, size })
         };
         let mut expand = |size| {
             expanded = usize::saturating_add(expanded, size);
@@ -149,13 +151,9 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
                 anchors.insert(anchor, size);
                 let mut node =
                     leaf(Content::Scalar(value.into_owned().into(), plain), is_block, size)?;
-                if is_block {
-                    // The parser counts the indentation of what follows.
-                    let inside = text.get(node.span.clone()).unwrap_or_default();
-                    if let Some(last) = inside.rfind(['\n', '\r']) {
-                        node.span.end = node.span.start + last + 1;
-                    }
-                }
+                node.tagged = tag.is_some();
+                check_escapes(text, &node, style)?;
+                end_block_scalar(text, &mut node);
                 Some(node)
             }
             Event::Alias(anchor) => {
@@ -245,8 +243,39 @@ impl OpenNode {
         } else {
             Content::List(self.children, self.flow)
         };
-        Ok(Node { content, span: self.start..end, line: self.line, block_scalar: false, size })
+        Ok(Node {
+            content,
+            span: self.start..end,
+            line: self.line,
+            block_scalar: false,
+            tagged: false,
+            size,
+        })
     }
+}
+
+/// Ends a block scalar with its last line: the parser counts the indentation of what follows.
+fn end_block_scalar(text: &str, node: &mut Node) {
+    let inside = text.get(node.span.clone()).unwrap_or_default();
+    if node.block_scalar
+        && let Some(last) = inside.rfind(['\n', '\r'])
+    {
+        node.span.end = node.span.start + last + 1;
+    }
+}
+
+/// Refuses an escape of YAML 1.2 and JSON that YAML 1.1 does not have.
+fn check_escapes(text: &str, node: &Node, style: ScalarStyle) -> Result<(), Failure> {
+    let mut written = text.get(node.span.clone()).unwrap_or_default().chars();
+    while let Some(c) = written.next() {
+        if c == '\\' && written.next() == Some('/') && style == ScalarStyle::DoubleQuoted {
+            let line = node.line;
+            return Err(file_failure(format!(
+                "line {line}: kubectl does not read \\/ in a string"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn tag_len(tag: Option<&Tag>) -> usize {
@@ -265,6 +294,12 @@ fn map_entries(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
                 "line {}: duplicate key {} (first in line {first})",
                 key.line,
                 clean(name)
+            )));
+        }
+        if matches!(key.content, Content::List(..) | Content::Map(..)) {
+            return Err(file_failure(format!(
+                "line {}: kubectl does not read a list or a mapping as a key",
+                key.line
             )));
         }
         entries.push((key, value));

@@ -8,6 +8,7 @@ mod entry_owner;
 mod merge;
 mod parsed;
 mod plan;
+mod shape;
 mod splice;
 
 pub use crate::domain::kubeconfig::changes::{ChangedLine, sum_of};

@@ -17,6 +17,7 @@ use crate::domain::kubeconfig::entry_owner::{
 use crate::domain::kubeconfig::parsed::{
     Entries, KubeconfigKind, ParsedKubeconfig, check_context_name, sample_entries,
 };
+use crate::domain::kubeconfig::shape;
 use crate::domain::kubeconfig::splice::{Place, Splice, usual_line_end};
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
@@ -412,7 +413,7 @@ fn check_readable(root: &Node, values: &Value) -> Result<(), Failure> {
         Some(line) => Err(file_failure(format!(
             "line {line}: kubectl does not read infinite or undefined numbers"
         ))),
-        None => Ok(()),
+        None => shape::check(root),
     }
 }
 
