@@ -40,10 +40,11 @@ fn tty_04_the_first_key_after_a_resize_is_not_delayed() {
             screen.rows(0, 90).nth(24).is_some_and(|row| row.contains("help"))
         });
         terminal.send(b"?");
-        terminal.until("select the columns");
+        terminal.until("A rotation in four steps");
         terminal.send(b"\x1b");
-        terminal
-            .wait_for("help closed", |screen| !screen.contents().contains("select the columns"));
+        terminal.wait_for("help closed", |screen| {
+            !screen.contents().contains("A rotation in four steps")
+        });
         terminal.resize(100, 30);
     }
     terminal.send(b"q");
@@ -106,9 +107,13 @@ fn tty_13_a_sequence_whose_rest_is_late_is_no_keys() {
     late(&mut terminal, b"\x1b", b"]11;rgb:1e1e/1e1e/1e1e\x1b\\", 10);
     late(&mut terminal, b"j\x1b", b"[C", 10);
     terminal.send(b"?");
-    terminal.until("select the columns");
+    terminal.until("A rotation in four steps");
     terminal.send(b"\x1b");
-    terminal.wait_for("help closed", |screen| !screen.contents().contains("select the columns"));
+    terminal
+        .wait_for("help closed", |screen| !screen.contents().contains("A rotation in four steps"));
+    // The first arrow opened a cluster, the others went from tab to tab, and no Esc led back.
+    terminal.until("2 ROTATION");
+    terminal.send(b"\x1b");
     terminal.until("32 clusters");
     assert!(!String::from_utf8_lossy(&terminal.bytes()).contains("Reconcile "));
     terminal.send(b"q");
@@ -131,9 +136,10 @@ fn tty_19_answers_nobody_asked_for_do_nothing() {
     }
     std::thread::sleep(std::time::Duration::from_millis(600));
     terminal.send(b"?");
-    terminal.until("select the columns");
+    terminal.until("A rotation in four steps");
     terminal.send(b"\x1b");
-    terminal.wait_for("help closed", |screen| !screen.contents().contains("select the columns"));
+    terminal
+        .wait_for("help closed", |screen| !screen.contents().contains("A rotation in four steps"));
     terminal.until("32 clusters");
     terminal.send(b"q");
     assert_eq!(terminal.end_restored(), 0);
@@ -194,7 +200,7 @@ fn tty_11_a_locale_without_utf_8_is_drawn_in_ascii() {
     terminal.until("32 clusters");
     terminal.until("pay-prod");
     terminal.send(b"?");
-    terminal.until("Fleet");
+    terminal.until("A rotation in four steps");
     terminal.send(b"\x1b");
     terminal.until("32 clusters");
     terminal.send(b"q");

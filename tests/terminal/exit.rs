@@ -138,7 +138,7 @@ fn tty_14_a_stop_from_outside_restores_the_terminal_and_goes_on_as_before() {
         let modes = tcgetattr(terminal.slave()).unwrap().local_modes;
         assert!(!modes.intersects(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
         terminal.send(b"?");
-        terminal.until("select the columns");
+        terminal.until("A rotation in four steps");
         terminal.send(b"\x1b");
         // The screen may still be drawn anew: what is not on it is no sign, and q just after Esc is one key with Alt.
         std::thread::sleep(Duration::from_millis(300));

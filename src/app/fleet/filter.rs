@@ -103,12 +103,17 @@ fn search<T: Clone>(pattern: &Pattern, rows: &[(T, FilterRow<'_>)]) -> Vec<(u32,
         word.kind = AtomKind::Prefix;
     }
     let is_fuzzy = pattern.atoms.iter().any(|atom| atom.kind == AtomKind::Fuzzy);
+    let words = plain_words(pattern);
     let mut rank = |row: &FilterRow<'_>| {
         let name = row.cluster.id.name.as_str();
         haystack.clear();
         haystack.push_str(name);
         haystack.push(' ');
         haystack.push_str(row.project);
+        if let Some(words) = words.as_ref().filter(|_| haystack.is_ascii()) {
+            haystack.make_ascii_lowercase();
+            return plain_rank(words, &haystack, name.len());
+        }
         let score = pattern.score(Utf32Str::new(&haystack, &mut texts), &mut matcher)?;
         if is_fuzzy {
             return Some(u32::MAX - score);
@@ -123,6 +128,34 @@ fn search<T: Clone>(pattern: &Pattern, rows: &[(T, FilterRow<'_>)]) -> Vec<(u32,
         })
     };
     rows.iter().filter_map(|(item, row)| Some((rank(row)?, item.clone()))).collect()
+}
+
+/// The words of a pattern, each with whether it is negated, where all are plain ASCII: the usual case, which needs no
+/// scores.
+fn plain_words(pattern: &Pattern) -> Option<Vec<(&str, bool)>> {
+    let word = |atom| match (Atom::needle_text(atom), atom.kind) {
+        (Utf32Str::Ascii(word), AtomKind::Substring) => {
+            Some((std::str::from_utf8(word).ok()?, atom.negative))
+        }
+        _ => None,
+    };
+    pattern.atoms.iter().map(word).collect()
+}
+
+/// The rank of a text that begins with a name of `name` bytes, all in lower case; `None` if it does not match.
+fn plain_rank(words: &[(&str, bool)], text: &str, name: usize) -> Option<u32> {
+    let holds = |text: &str| words.iter().all(|(word, negated)| text.contains(word) != *negated);
+    if !holds(text) {
+        return None;
+    }
+    let first = words.iter().find(|(_, negated)| !negated).map(|(word, _)| *word);
+    let name = text.get(..name).unwrap_or_default();
+    Some(match first {
+        Some(first) if name == first => 0,
+        Some(first) if name.starts_with(first) => 1,
+        _ if holds(name) => 2,
+        _ => 3,
+    })
 }
 
 /// What phases are called.
