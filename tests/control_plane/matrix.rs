@@ -206,6 +206,14 @@ impl Matrix {
         let words = ["credentials", CLUSTER, "--try", "-o", "json"];
         let (_, out, err) = plain(self.home.path(), &words, &ske.environment());
         let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+        // Requests for certificates stay for a while; of those that are signed, the old ones break.
+        if self.texts.contains_key("signed-new") && report["phase"] == "PREPARED" {
+            let certificates = report["in_cluster"]["certificates"].as_array().unwrap();
+            let certificate =
+                |one: &Value| (one["request"].clone(), one["breaks_on_complete"].clone());
+            let found: Vec<_> = certificates.iter().map(certificate).collect();
+            assert_eq!(found, [(json!("robot-1"), json!(true))], "{report:#}");
+        }
         let mut statuses = BTreeMap::new();
         for (name, text) in &self.texts {
             let file = format!("~/.kube/{name}.yaml");

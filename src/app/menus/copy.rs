@@ -8,7 +8,8 @@ use crate::app::state::State;
 use crate::domain::api_call::api_call;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
-    KubeconfigLocation, Verdict, pods_with_old_authority, restart_commands, stale_tokens,
+    CLEAR_LOGIN_CACHE, KubeconfigLocation, Verdict, login_cache_may_be_stale,
+    pods_with_old_authority, restart_commands, stale_tokens,
 };
 use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::Step;
@@ -46,6 +47,10 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
             let tokens = seen.as_ref().map(|seen| stale_tokens(cluster, seen)).unwrap_or_default();
             let project = state.fleet.project_name(id.project());
             add(text::TEAM_MESSAGE, for_the_team(cluster, project, &tokens));
+        }
+        let known = state.known_credentials(cluster);
+        if login_cache_may_be_stale(cluster, &known, state.server_now()) {
+            add(text::LOGIN_CACHE, CLEAR_LOGIN_CACHE.to_owned());
         }
         let context = context_of(state, cluster);
         let mut command = |label: &str, command: Kubectl| match context {

@@ -62,6 +62,12 @@ pub enum Finding {
     TokensInUse(NameSample),
     /// Such tokens that were not used since, as far as is known.
     UnusedTokens(NameSample),
+    /// Client certificates that the cluster signed with the old authority, by their requests.
+    BreakingCertificates(NameSample),
+    /// Those of which the authority is not known.
+    UnclearCertificates(NameSample),
+    /// Requests for client certificates cannot be read.
+    RequestsUnseen,
     /// Pods that may not know the new cluster authority, and the commands that restart them.
     PodsWithOldAuthority {
         pods: NameSample,
@@ -132,6 +138,7 @@ impl Finding {
             self,
             Self::BreakingCredentials(_)
                 | Self::TokensInUse(_)
+                | Self::BreakingCertificates(_)
                 | Self::PodsWithOldAuthority { .. }
                 | Self::NodesBeforeStart(_)
         )
@@ -151,6 +158,8 @@ impl Finding {
             | Self::NodesUnseen(_)
             | Self::OtherClients
             | Self::UnclearCredentials(_)
+            | Self::UnclearCertificates(_)
+            | Self::RequestsUnseen
             | Self::FilesUnread
             | Self::UnreadableSchedule(_)
             | Self::Capacity
@@ -166,6 +175,7 @@ impl Finding {
             | Self::BreakingCredentials(_)
             | Self::TokensInUse(_)
             | Self::UnusedTokens(_)
+            | Self::BreakingCertificates(_)
             | Self::PodsWithOldAuthority { .. }
             | Self::DrainsFirst { .. }
             | Self::HibernationIn(_)

@@ -110,9 +110,9 @@ pub fn findings(
         Step::Complete => {
             let found = snapshot.map(|snapshot| nodes::before_complete(cluster, snapshot, now));
             out.extend(found.unwrap_or_default());
-            out.extend(
-                snapshot.into_iter().flat_map(|seen| credentials::in_cluster(cluster, seen)),
-            );
+            out.extend(snapshot.into_iter().flat_map(|seen| {
+                credentials::in_cluster(cluster, &evidence.credentials, seen, there)
+            }));
             out.extend(find_breaking(&known));
             out.extend(evidence.files.is_none().then_some(Finding::FilesUnread));
             out.push(Finding::OtherClients);
