@@ -79,6 +79,11 @@ impl Phase {
         matches!(self, Self::Preparing | Self::Completing)
     }
 
+    /// Whether a rotation is under way: old and new credentials are there.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Preparing | Self::Prepared | Self::Completing)
+    }
+
     /// The step a person would take next from here; `None` while that cannot be told.
     pub fn due_step(&self) -> Option<Step> {
         match self {

@@ -155,6 +155,13 @@ fn common_name(rotated: &str, first: &str, number: u32, created: Timestamp) -> S
     format!("{rotated}-{hash:08x}-{:05x}", created.as_second() & 0xf_ffff)
 }
 
+/// The request of a user for a certificate of a key, all as PEM.
+pub fn request_with_key(user: &str, key: &str) -> Result<String, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, user);
+    params.serialize_request(&KeyPair::from_pem(key)?)?.pem()
+}
+
 fn leaf_params(usage: ExtendedKeyUsagePurpose) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];

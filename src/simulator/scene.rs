@@ -82,6 +82,10 @@ pub struct SceneCluster {
     /// Service accounts besides the usual ones.
     #[serde(default)]
     pub service_accounts: Vec<SceneServiceAccount>,
+    /// Users for whom the cluster signs a client certificate when it is first looked at. As in a real one, the requests
+    /// are removed after an hour.
+    #[serde(default)]
+    pub certificate_requests: Vec<String>,
     /// Time until a drain is forced, humantime text.
     #[serde(default = "drain_timeout")]
     pub drain_timeout: String,

@@ -311,6 +311,47 @@ fn file_10_what_was_agreed_to_and_changed_is_shown_again() {
 }
 
 #[test]
+fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
+    let kubeconfig = |authority: &str, more: &str| {
+        format!(
+            "current-context: c\nclusters:\n- name: k\n  cluster:\n    server: https://api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud\n    \
+             certificate-authority-data: {authority}\nusers:\n- name: u\n  user:\n    exec:\n      command: stackit\n      \
+             args: [ske, kubeconfig, login]\n{more}contexts:\n- name: c\n  context: {{cluster: k, user: u}}\n"
+        )
+    };
+    // A second context has the same cluster and user, and others may read the file.
+    let old =
+        kubeconfig("T0xE", "") + "- name: d\n  context: {cluster: k, user: u, namespace: web}\n";
+    let (home, config) = home_with(&old);
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let target = FileTarget::MergeInto("~/.kube/config".into());
+    let plan = |context: &str| {
+        let query = MergeQuery { in_place: true, kind: KubeconfigKind::Login, ..query(context) };
+        files.plan(&target, &query).unwrap()
+    };
+    let (first, second) = (plan("c"), plan("d"));
+    assert_eq!(first.changes.len(), 2, "the bundle: {:?}", first.changes);
+    let issued = Secret::new(kubeconfig("TkVX", "      installHint: other\n"));
+    let fresh = ParsedKubeconfig::read(KubeconfigKind::Login, &issued).unwrap();
+    let save = |context: &str, seen: &Option<String>| {
+        let context = context.to_owned();
+        let options = MergeOptions { context, in_place: true, ..options(true) };
+        let saved = files.save(&target, &fresh, &options, seen.as_deref());
+        saved.map(|saved| saved.into_result().unwrap())
+    };
+    let Err(NotSaved::Changed(told)) = save("c", &first.fingerprint) else {
+        panic!("saved although more changes");
+    };
+    assert!(told.changes.iter().any(|line| line.text.contains("installHint: other")), "{told:?}");
+    assert_eq!(fs::read_to_string(&config).unwrap(), old);
+    // What was shown is saved, and so is the next entry of the same file.
+    save("c", &told.fingerprint).unwrap();
+    assert_eq!(mode(&config), 0o600);
+    save("d", &second.fingerprint).unwrap();
+}
+
+#[test]
 fn file_25_entries_of_others_written_meanwhile_are_kept_and_it_is_saved() {
     let (home, config) = home_with(&ten());
     let files = files(home.path(), &Clock::by_hand(now()));

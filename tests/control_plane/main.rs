@@ -18,6 +18,7 @@ mod compaction;
 mod comparison;
 mod kubeconfigs;
 mod machines;
+mod matrix;
 mod outage;
 mod processes;
 mod real_server;

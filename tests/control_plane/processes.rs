@@ -302,6 +302,9 @@ impl ControlPlane {
         let new = self.generations.last().unwrap();
         let tokens = self.write("controllers-tokens.key", &new.tokens.serialize_pem());
         let bundle = self.write("ca.pem", &self.authorities());
+        // It signs client certificates with the newest authority.
+        let signer = self.write("signer.pem", &new.client.pem);
+        let signer_key = self.write("signer.key", &new.client.key_pem());
         let until = Timestamp::now() + SignedDuration::from_hours(24);
         for program in CONTROLLERS {
             let text = self.kubeconfig(&format!("system:{program}"), MASTERS, until);
@@ -314,6 +317,9 @@ impl ControlPlane {
             if program == "kube-controller-manager" {
                 arguments.push(format!("--root-ca-file={bundle}"));
                 arguments.push(format!("--service-account-private-key-file={tokens}"));
+                let flag = "--cluster-signing-kube-apiserver-client";
+                arguments.push(format!("{flag}-cert-file={signer}"));
+                arguments.push(format!("{flag}-key-file={signer_key}"));
             }
             self.run(program, &arguments);
         }

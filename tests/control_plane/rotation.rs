@@ -1,14 +1,16 @@
 //! A whole rotation in which authorities and signing keys really change, driven with the built program.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::kubeconfigs::{Verdict, request_token, try_context, try_identity, try_token};
 use crate::machines::{Machines, ZONES, items, until};
-use crate::processes::{SharedPlane, assets};
+use crate::matrix::{self, Matrix, STATIC_TOKEN};
+use crate::processes::{ADMINS, SharedPlane, assets};
 use crate::screen::{completed, in_background, press, until_right, until_said};
-use crate::ske::Ske;
+use crate::ske::{Rotation, Ske};
 use crate::terminal::{SKEYS, Terminal};
 use crate::workloads::{create_namespace, deploy, limit, until_budget, until_ready};
 
@@ -26,6 +28,11 @@ fn until_verdict(terminal: &Terminal, context: &str, verdict: &str) {
     });
 }
 
+/// A file with one static token of the API server.
+fn tokens_file(token: &str) -> String {
+    format!("{token},static,static,{ADMINS}\n")
+}
+
 async fn until_root_authorities(plane: &SharedPlane, count: usize) {
     let path = "/api/v1/configmaps?fieldSelector=metadata.name%3Dkube-root-ca.crt";
     until("the authorities in every namespace", async || {
@@ -41,8 +48,15 @@ async fn until_root_authorities(plane: &SharedPlane, count: usize) {
 }
 
 /// What the platform does when a rotation is requested.
-async fn rotate(plane: SharedPlane, machines: Arc<Machines>, ske: Arc<Ske>) {
+async fn rotate(
+    plane: SharedPlane,
+    machines: Arc<Machines>,
+    ske: Arc<Ske>,
+    static_tokens: PathBuf,
+) {
     ske.until_requested("start").await;
+    // The static token is made anew.
+    std::fs::write(static_tokens, tokens_file("another-one")).unwrap();
     plane.begin_rotation().await;
     until_root_authorities(&plane, 2).await;
     machines.roll(2).await;
@@ -56,7 +70,11 @@ async fn rotate(plane: SharedPlane, machines: Arc<Machines>, ske: Arc<Ske>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     let Some(assets) = assets() else { return };
-    let plane = SharedPlane::with_controllers(&assets, &[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let static_tokens = folder.path().join("tokens.csv");
+    std::fs::write(&static_tokens, tokens_file(STATIC_TOKEN)).unwrap();
+    let flag = format!("--token-auth-file={}", static_tokens.display());
+    let plane = SharedPlane::with_controllers(&assets, &[&flag]).await;
     let machines = Machines::start(&plane);
     machines.describe(1).await;
     for zone in [ZONES[0], ZONES[0], ZONES[1]] {
@@ -73,10 +91,15 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     }
     until_budget(&admin, API, |status| status["currentHealthy"] == 1).await;
     let old_token = request_token(&admin).await;
+    let mut matrix = Matrix::before_start(&plane).await;
+    let never = Rotation { phase: "NEVER", initiated: None, completed: None };
+    let before = Ske::serve(plane.clone(), 3, never).await;
+    assert_eq!(matrix.statuses(&before).await, matrix::before_start());
+    drop(before);
     let ske = Arc::new(Ske::serve(plane.clone(), 3, completed()).await);
     let platform = in_background({
         let (plane, ske) = (plane.clone(), Arc::clone(&ske));
-        async move || rotate(plane, machines, ske).await
+        async move || rotate(plane, machines, ske, static_tokens).await
     });
 
     let mut terminal = Terminal::run(&[SKEYS], 132, 64, &ske.environment());
@@ -98,6 +121,8 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     until_said(&terminal, "PREPARED");
 
     let new_token = request_token(&plane.admin()).await;
+    matrix.after_start(&plane).await;
+    assert_eq!(matrix.statuses(&ske).await, matrix::prepared());
     press(&mut terminal, &["K", "\t", "\t", "-new", "\t", "\t", "\t", "\r"]);
     until_said(&terminal, "context alpha-new");
     press(&mut terminal, &["1"]);
@@ -119,6 +144,7 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     press(&mut terminal, &["a", "l", "p", "h", "a", "\r", "\r", "\r"]);
     until_said(&terminal, "completed");
     platform.join().unwrap();
+    assert_eq!(matrix.statuses(&ske).await, matrix::completed());
 
     // The old kubeconfig trusts no authority that the server has, and the server none that it has; tokens as well.
     until_verdict(&terminal, "alpha", "no longer works");

@@ -127,6 +127,33 @@ async fn cred_02_what_is_predicted_of_real_credentials_comes_true_whatever_the_c
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn k8s_29_a_certificate_that_the_cluster_signed_before_the_start_breaks_while_its_request_is_seen()
+ {
+    let scene = format!("{CLUSTER}certificate_requests = [\"ci-bot\"]\n");
+    let cloud = Cloud::with(&scene).await;
+    let old = cloud.kubeconfig("legacy").await;
+    // The cluster is looked at for the first time.
+    assert_eq!(does(&client(&old).await).await, "works");
+    cloud.begin("legacy", ClusterOperation::StartRotation);
+    cloud.until("legacy", |cluster| cluster.phase == "PREPARED").await;
+    let home = tempfile::tempdir().unwrap();
+    let (prepared, status) = report(&cloud, home.path(), 0).await;
+    assert_eq!(status, 3);
+    let [found] = prepared["in_cluster"]["certificates"].as_array().unwrap().as_slice() else {
+        panic!("{prepared:#}");
+    };
+    assert!(found["request"].as_str().unwrap().starts_with("ci-bot-"), "{prepared:#}");
+    assert_eq!(
+        (&found["requester"], &found["breaks_on_complete"]),
+        (&"ci-bot".into(), &true.into())
+    );
+    // An hour later its request is gone, and nothing tells of it any more.
+    cloud.clock.turn(Duration::from_hours(1));
+    let (later, _) = report(&cloud, home.path(), 0).await;
+    assert_eq!(later["in_cluster"]["certificates"], serde_json::json!([]));
+}
+
 /// The first kubeconfig with the authorities of the second.
 fn pinning_all(kubeconfig: &str, other: &str) -> String {
     let field = |text: &str| {

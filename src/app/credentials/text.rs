@@ -3,7 +3,7 @@
 use crate::app::texts::texts;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
-    Bundle, Generation, Proof, StaleToken, Trial, Verdict, VerdictReason,
+    Bundle, Generation, Proof, StaleCertificate, StaleToken, Trial, Verdict, VerdictReason,
 };
 use crate::domain::rotation::Phase;
 
@@ -26,6 +26,8 @@ texts! {
     wide_mode(path, mode) = "{path}: mode {mode} lets others than its owner read it; chmod 600";
     contradicted(place, tried) = "{place}: {tried}, against the verdict; report this";
     tried_because(place, tried, why) = "{place}: {tried}: {why}";
+    stale_login(command) =
+        "the stackit CLI may use a cached certificate from before complete for up to 30m; this removes its login cache, for all clusters, as the files do not name theirs: {command}";
     NOT_LISTED = "Kubeconfigs of other people and machines cannot be listed by anyone.";
     NOTHING_IN_CLUSTER = "no service-account token from before the start, no pod with the old authority alone";
     NO_ROTATION = "nothing stops working before a rotation is started";
@@ -80,6 +82,10 @@ texts! {
     token_used(day) = "last used {day}";
     TOKEN_USED_SINCE = "on the day of the start or later";
     TOKEN_NOT_USED = "no use recorded";
+    stale_certificate(request, requester, verdict) =
+        "client certificate of CertificateSigningRequest {request}, asked for by {requester}: {verdict}";
+    CERTIFICATE_MAY_BREAK = "which client authority signed it is not known; it may stop working on complete";
+    REQUESTS_NOT_SEEN = "CertificateSigningRequests cannot be read";
     old_authority(pods) = "{pods}: started before the namespace got the new certificate authority; restart before complete";
 
     predicted_to_survive(all, count) = "{all} predicted to keep working: {count} accepted";
@@ -225,6 +231,15 @@ pub fn stale_token(stale: &StaleToken) -> String {
         used = format!("{used}, {TOKEN_USED_SINCE}");
     }
     format!("{name}: {breaks}; {replaced}; {used}")
+}
+
+/// A client certificate that the cluster signed, and what becomes of it.
+pub fn signed_certificate(stale: &StaleCertificate) -> String {
+    let breaks = match stale.generation {
+        Generation::Previous => TOKEN_BREAKS,
+        Generation::Unknown | Generation::Current => CERTIFICATE_MAY_BREAK,
+    };
+    stale_certificate(&stale.request, &stale.requester, breaks)
 }
 
 /// What rotates: its name, what is in use now, and what the next step does to it. The heading of the last column first;

@@ -7,7 +7,10 @@ use crate::app::menus::text;
 use crate::app::nodes::blocker_text;
 use crate::app::state::State;
 use crate::domain::api_call::api_call;
-use crate::domain::credential::{pods_with_old_authority, restart_commands, stale_tokens};
+use crate::domain::credential::{
+    CLEAR_LOGIN_CACHE, login_cache_may_be_stale, pods_with_old_authority, restart_commands,
+    stale_tokens,
+};
 use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::Step;
 
@@ -48,6 +51,10 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         if !clients.clients().is_empty() {
             let table = checklist::text::markdown(&clients, &cluster.rotation);
             add(checklist::text::COPY, table);
+        }
+        let known = state.known_credentials(cluster);
+        if login_cache_may_be_stale(cluster, &known, state.server_now()) {
+            add(text::LOGIN_CACHE, CLEAR_LOGIN_CACHE.to_owned());
         }
         let context = state.kubectl_context(cluster);
         let mut command = |label: &str, command: Kubectl| match &context {

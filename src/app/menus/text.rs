@@ -3,6 +3,7 @@
 use crate::app::texts::texts;
 
 texts! {
+    LOGIN_CACHE = "remove the login cache of the stackit CLI (all clusters)";
     RESTART = "restart pods that lack the new authority";
     TEAM_MESSAGE = "message to the team";
     FILTER = "filter";

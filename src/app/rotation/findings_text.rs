@@ -51,6 +51,15 @@ texts! {
         "service-account tokens from before the start were used on its day or later and will stop working";
     UNUSED_TOKEN = "service-account token from before the start may stop working; no later use recorded";
     UNUSED_TOKENS = "service-account tokens from before the start may stop working; no later use recorded";
+    BREAKING_CERTIFICATE =
+        "client certificate of a CertificateSigningRequest was signed by the old authority and will stop working";
+    BREAKING_CERTIFICATES =
+        "client certificates of CertificateSigningRequests were signed by the old authority and will stop working";
+    UNCLEAR_CERTIFICATE =
+        "client certificate of a CertificateSigningRequest cannot be judged and may stop working";
+    UNCLEAR_CERTIFICATES =
+        "client certificates of CertificateSigningRequests cannot be judged and may stop working";
+    REQUESTS_UNSEEN = "CertificateSigningRequests cannot be read; client certificates of them are not checked";
     OLD_AUTHORITY_POD =
         "pod started before its namespace got the new certificate authority and may fail after complete";
     OLD_AUTHORITY_PODS =
@@ -198,6 +207,13 @@ pub fn finding(finding: &Finding) -> String {
         Finding::FilesUnread => FILES_UNREAD.to_owned(),
         Finding::TokensInUse(tokens) => some(tokens, TOKEN_IN_USE, TOKENS_IN_USE),
         Finding::UnusedTokens(tokens) => some(tokens, UNUSED_TOKEN, UNUSED_TOKENS),
+        Finding::BreakingCertificates(requests) => {
+            some(requests, BREAKING_CERTIFICATE, BREAKING_CERTIFICATES)
+        }
+        Finding::UnclearCertificates(requests) => {
+            some(requests, UNCLEAR_CERTIFICATE, UNCLEAR_CERTIFICATES)
+        }
+        Finding::RequestsUnseen => REQUESTS_UNSEEN.to_owned(),
         Finding::PodsWithOldAuthority { pods, restart: commands } => {
             let text = some(pods, OLD_AUTHORITY_POD, OLD_AUTHORITY_PODS);
             match commands.as_slice() {

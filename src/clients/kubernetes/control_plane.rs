@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::core::{PartialObjectMeta, Request};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -15,9 +17,10 @@ use crate::clients::kubernetes::context::{ObserverContext, wait_for_connection};
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::resources::PAGE;
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::SigningKeys;
+use crate::domain::credential::{SigningKeys, read_client};
 use crate::domain::kubeconfig::token_facts;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::SignedRequest;
 use crate::domain::text::clean;
 
 /// Poll interval while a step runs, and otherwise.
@@ -25,6 +28,9 @@ const INTERVAL_RUNNING: Duration = Duration::from_secs(30);
 const INTERVAL_IDLE: Duration = Duration::from_mins(2);
 /// Secrets are counted up to this many pages; beyond that the count is unknown.
 const MOST_PAGES: usize = 40;
+/// Requests for client certificates, at most one page.
+const SIGNED_REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=500\
+    &fieldSelector=spec.signerName%3Dkubernetes.io%2Fkube-apiserver-client";
 /// Label that a Secret gets when it is written with the new key (Gardener).
 const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
 
@@ -43,6 +49,7 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
             && start.is_none_or(|start| !context.store().node_replacement_began(start));
         let reencrypted =
             if counts { count_secrets(&connection).await.ok().flatten() } else { None };
+        let requests = if phase.is_open() { signed_requests(&connection).await } else { None };
         let keys = match keys {
             Some(accepted) => Some(signing_keys(accepted, &phase, context, &connection).await),
             None => None,
@@ -50,6 +57,7 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
         context.update(|store| {
             store.update_control_plane(|plane| {
                 plane.signing_keys = keys.or_else(|| plane.signing_keys.take());
+                plane.signed_requests = requests;
                 if counts || phase != Phase::Preparing {
                     plane.reencrypted = reencrypted;
                 }
@@ -131,6 +139,27 @@ async fn signing_key(connection: &Connection) -> Option<String> {
     let answer = Zeroizing::new(connection.read(request, ANSWER_LIMIT).await.ok()?);
     let answer: Answer<'_> = serde_json::from_slice(&answer).ok()?;
     token_facts(answer.status.token)?.key_id
+}
+
+/// Requests for which the cluster signed a client certificate, as far as they are still there; `None` where they cannot be
+/// read. Certificates are public.
+async fn signed_requests(connection: &Connection) -> Option<Vec<SignedRequest>> {
+    #[derive(Deserialize)]
+    struct Page {
+        items: Vec<Value>,
+    }
+    let request = http::Request::get(SIGNED_REQUESTS).body(Vec::new()).ok()?;
+    let body = connection.read(request, PAGE_LIMIT).await.ok()?;
+    let page = serde_json::from_slice::<Page>(&body).ok()?;
+    let read = |item: Value| {
+        let request = serde_json::from_value::<CertificateSigningRequest>(item).ok()?;
+        Some(SignedRequest {
+            name: clean(request.metadata.name.as_deref()?),
+            requester: clean(request.spec.username.as_deref().unwrap_or_default()),
+            certificate: read_client(&request.status?.certificate?.0)?,
+        })
+    };
+    Some(page.items.into_iter().filter_map(read).collect())
 }
 
 /// How many Secrets carry the label, and how many there are; metadata alone is asked for.

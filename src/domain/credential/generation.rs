@@ -139,7 +139,7 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
             (false, false) => Bundle::Foreign,
         };
     }
-    let is_open = matches!(rotation.phase, Phase::Preparing | Phase::Prepared | Phase::Completing);
+    let is_open = rotation.phase.is_open();
     if current.is_empty() {
         // The new authority is in none of the bundles from before it.
         let is_older = is_open && !keys.is_empty() && keys.iter().all(|key| old.contains(key));

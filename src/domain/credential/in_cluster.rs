@@ -8,9 +8,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::generation::Generation;
+use crate::domain::credential::credentials::Credentials;
+use crate::domain::credential::generation::{Generation, signer_generation};
 use crate::domain::kubectl::Kubectl;
-use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Pod, TokenSecret};
 
 /// Clocks of SKE and of the cluster may differ by this much.
@@ -40,8 +40,9 @@ pub struct StaleToken {
 /// Tokens in Secrets that *complete* ends, or may end; those in use first. Empty while no rotation is open.
 pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken> {
     let rotation = &cluster.rotation;
-    let is_open = matches!(rotation.phase, Phase::Preparing | Phase::Prepared | Phase::Completing);
-    let Some(start) = rotation.initiated.filter(|_| is_open) else { return Vec::new() };
+    let Some(start) = rotation.initiated.filter(|_| rotation.phase.is_open()) else {
+        return Vec::new();
+    };
     let day = start.to_zoned(TimeZone::UTC).date();
     let mut stale: Vec<StaleToken> = snapshot
         .token_secrets
@@ -69,6 +70,41 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
         .collect();
     stale.sort_by_key(|token| (!token.used_since_start, token.is_replaced));
     stale
+}
+
+/// A client certificate that the cluster signed for somebody, and which *complete* ends, or may end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleCertificate {
+    /// Name of the `CertificateSigningRequest`.
+    pub request: String,
+    /// Who asked for it.
+    pub requester: String,
+    pub expires: Timestamp,
+    /// [`Generation::Previous`]: it stops working on *complete*; [`Generation::Unknown`]: which authority signed it is not
+    /// known.
+    pub generation: Generation,
+}
+
+/// Client certificates of the CSR API that *complete* ends, or may end, as far as their requests are still there. `now`: by
+/// the cluster's clock.
+pub fn stale_certificates(
+    cluster: &Cluster,
+    credentials: &Credentials,
+    snapshot: &ClusterSnapshot,
+    now: Timestamp,
+) -> Vec<StaleCertificate> {
+    let known = credentials.known_of(cluster);
+    let requests = snapshot.control_plane.signed_requests.iter().flatten();
+    let judged = requests.filter(|request| request.certificate.not_after > now).map(|request| {
+        let signer = request.certificate.signer();
+        StaleCertificate {
+            request: request.name.clone(),
+            requester: request.requester.clone(),
+            expires: request.certificate.not_after,
+            generation: signer_generation(signer, &known, &cluster.rotation),
+        }
+    });
+    judged.filter(|stale| stale.generation != Generation::Current).collect()
 }
 
 fn generation(created: Timestamp, start: Timestamp) -> Generation {
@@ -160,14 +196,15 @@ mod tests {
     use jiff::SignedDuration;
     use jiff::civil::date;
 
-    use crate::domain::credential::Generation;
     use crate::domain::credential::in_cluster::{
-        pods_with_old_authority, restart_commands, stale_tokens,
+        pods_with_old_authority, restart_commands, stale_certificates, stale_tokens,
     };
-    use crate::domain::fixtures::cluster;
+    use crate::domain::credential::{Credentials, Generation, Reference};
+    use crate::domain::fixtures::{cluster, issuance, now};
     use crate::domain::rotation::Phase;
     use crate::domain::snapshot::{
-        ClusterSnapshot, OwnerReference, Pod, RootBundle, ServiceAccount, TokenSecret,
+        ClusterSnapshot, OwnerReference, Pod, RootBundle, ServiceAccount, SignedRequest,
+        TokenSecret,
     };
 
     fn secret(name: &str, account: &str, minutes: i64) -> Arc<TokenSecret> {
@@ -179,6 +216,37 @@ mod tests {
             created: Some(start + SignedDuration::from_mins(minutes)),
             last_used: None,
         })
+    }
+
+    #[test]
+    fn k8s_29_certificates_of_the_csr_api_are_judged_by_their_signer() {
+        let subject = cluster("web", Phase::Prepared);
+        let mut credentials = Credentials::default();
+        let signed = |name: &str, signer: u8| SignedRequest {
+            name: name.to_owned(),
+            requester: "kubernetes-admin".to_owned(),
+            certificate: issuance(signer, &[1], None).facts.client.unwrap(),
+        };
+        let mut expired = signed("ended", 1);
+        expired.certificate.not_after = now() - SignedDuration::from_mins(1);
+        let mut snapshot = ClusterSnapshot::default();
+        snapshot.control_plane.signed_requests =
+            Some(vec![signed("old", 1), signed("new", 2), expired]);
+        let found = |credentials: &Credentials, phase| {
+            let subject = cluster("web", phase);
+            let stale = stale_certificates(&subject, credentials, &snapshot, now());
+            let told = |one: &super::StaleCertificate| (one.request.clone(), one.generation);
+            stale.iter().map(told).collect::<Vec<_>>()
+        };
+        let unknown = |name: &str| (name.to_owned(), Generation::Unknown);
+        assert_eq!(found(&credentials, Phase::Prepared), [unknown("old"), unknown("new")]);
+        credentials.note(Reference {
+            cluster: subject.id.clone(),
+            created: subject.created,
+            issuance: issuance(2, &[1, 2], Some(subject.rotation)),
+        });
+        let old = ("old".to_owned(), Generation::Previous);
+        assert_eq!(found(&credentials, Phase::Prepared), [old]);
     }
 
     #[test]

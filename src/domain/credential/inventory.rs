@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::access::{Access, KubeconfigLocation};
@@ -15,6 +15,7 @@ use crate::domain::credential::judge::{Basis, SigningKeys, VerdictReason};
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::{KubeconfigKind, is_address_of};
 use crate::domain::kubectl::KubectlContext;
+use crate::domain::rotation::Phase;
 use crate::domain::shell::quote;
 
 /// One credential for a cluster, with its verdict.
@@ -94,6 +95,36 @@ impl CredentialKind {
             KubeconfigKind::Idp => Self::StackitPlugin { is_idp: true },
         }
     }
+}
+
+/// How long the stackit CLI may go on using a certificate of its login cache.
+const LOGIN_CACHE: SignedDuration = SignedDuration::from_mins(30);
+
+/// Removes the login cache of the stackit CLI. Its files do not say which cluster each is for.
+pub const CLEAR_LOGIN_CACHE: &str = if cfg!(target_os = "macos") {
+    r#"rm -f "$HOME"/Library/Caches/stackit/ske-login-*"#
+} else {
+    r#"rm -f "${XDG_CACHE_HOME:-$HOME/.cache}"/stackit/ske-login-*"#
+};
+
+/// Whether the stackit CLI may still sign in to a cluster with a certificate that *complete* ended: it looks only at when
+/// that expires. `now`: by SKE's clock.
+pub fn login_cache_may_be_stale<'a>(
+    cluster: &Cluster,
+    known: impl IntoIterator<Item = &'a KnownCredential>,
+    now: Timestamp,
+) -> bool {
+    let is_login =
+        |known: &KnownCredential| known.kind == CredentialKind::StackitPlugin { is_idp: false };
+    let ended = match cluster.rotation.phase {
+        Phase::Completing => true,
+        Phase::Completed => {
+            let completed = cluster.rotation.completed;
+            completed.is_some_and(|completed| now.duration_since(completed) < LOGIN_CACHE)
+        }
+        Phase::Never | Phase::Preparing | Phase::Prepared | Phase::Unknown(_) => false,
+    };
+    ended && known.into_iter().any(is_login)
 }
 
 impl FoundContext {

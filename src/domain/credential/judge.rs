@@ -91,7 +91,7 @@ impl<'a> Basis<'a> {
     }
 
     fn is_open(&self) -> bool {
-        matches!(self.rotation.phase, Phase::Preparing | Phase::Prepared | Phase::Completing)
+        self.rotation.phase.is_open()
     }
 
     /// Whether phase and times say which generation is in use.

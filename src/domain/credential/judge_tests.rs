@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
-    ClientCertificate, CredentialFacts, Credentials, FoundContext, FoundFile, Generation, Issuance,
-    KeyHash, KubeconfigLocation, Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict,
-    VerdictReason,
+    ClientCertificate, CredentialFacts, CredentialKind, Credentials, FoundContext, FoundFile,
+    Generation, Issuance, KeyHash, KnownCredential, KubeconfigLocation, Reference, SignIn,
+    SigningKeys, TokenFacts, Trust, Verdict, VerdictReason, login_cache_may_be_stale,
 };
 use crate::domain::fixtures::{access, cluster, found_file, now};
 use crate::domain::kubeconfig::KubeconfigKind;
@@ -306,4 +306,27 @@ fn the_inventory_holds_what_leads_to_the_cluster_and_what_went_elsewhere() {
         ["by-authority, context web", "gone.yaml, context web"],
         "what a file no longer holds is gone, what was not read may be there"
     );
+}
+
+#[test]
+fn cred_03_a_cached_login_is_told_for_half_an_hour_after_complete() {
+    let known = |kind| KnownCredential {
+        place: KubeconfigLocation::Clipboard,
+        kind,
+        expires: None,
+        verdict: Verdict::Works,
+        reasons: Vec::new(),
+        wide_mode: None,
+    };
+    let login = known(CredentialKind::StackitPlugin { is_idp: false });
+    let told = |phase, known: &KnownCredential, minutes| {
+        let mut subject = cluster("web", phase);
+        subject.rotation.completed = Some(now());
+        login_cache_may_be_stale(&subject, [known], now() + SignedDuration::from_mins(minutes))
+    };
+    assert!(told(Phase::Completing, &login, 500) && told(Phase::Completed, &login, 29));
+    assert!(!told(Phase::Completed, &login, 31) && !told(Phase::Prepared, &login, 1));
+    let certificate = known(CredentialKind::ClientCertificate);
+    let idp = known(CredentialKind::StackitPlugin { is_idp: true });
+    assert!(!told(Phase::Completed, &certificate, 1) && !told(Phase::Completed, &idp, 1));
 }

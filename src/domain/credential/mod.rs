@@ -24,9 +24,12 @@ pub use crate::domain::credential::credentials::{Credentials, Reference};
 pub use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, TokenFacts, Trust};
 pub use crate::domain::credential::generation::{Bundle, Generation, Issuance};
 pub use crate::domain::credential::in_cluster::{
-    StaleToken, pods_with_old_authority, restart_commands, stale_tokens,
+    StaleCertificate, StaleToken, pods_with_old_authority, restart_commands, stale_certificates,
+    stale_tokens,
 };
-pub use crate::domain::credential::inventory::{CredentialKind, KnownCredential};
+pub use crate::domain::credential::inventory::{
+    CLEAR_LOGIN_CACHE, CredentialKind, KnownCredential, login_cache_may_be_stale,
+};
 pub use crate::domain::credential::judge::{SigningKeys, VerdictReason};
 pub use crate::domain::credential::trial::{Proof, Trial};
 pub use crate::domain::credential::verdict::Verdict;

@@ -1,20 +1,24 @@
 //! Findings about the credentials inside a cluster before it is completed.
 
+use jiff::Timestamp;
+
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
-    StaleToken, pods_with_old_authority, restart_commands, stale_tokens,
+    Credentials, Generation, StaleToken, pods_with_old_authority, restart_commands,
+    stale_certificates, stale_tokens,
 };
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::preflight::finding::Finding;
 use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::snapshot::ClusterSnapshot;
 
-/// Tokens that *complete* ends, pods that may not know the new authority, and what of both cannot be seen.
+/// Tokens and certificates that *complete* ends, pods that may not know the new authority, and what of both cannot be seen.
 /// `context`: how kubectl reaches the cluster.
 pub fn in_cluster(
     cluster: &Cluster,
+    credentials: &Credentials,
     snapshot: &ClusterSnapshot,
-    context: Option<&KubectlContext>,
+    (context, now): (Option<&KubectlContext>, Timestamp),
 ) -> Vec<Finding> {
     let tokens = stale_tokens(cluster, snapshot);
     let named = |is_wanted: fn(&&StaleToken) -> bool| -> NameSample {
@@ -29,6 +33,18 @@ pub fn in_cluster(
     if unused.count > 0 {
         out.push(Finding::UnusedTokens(unused));
     }
+    let certificates = stale_certificates(cluster, credentials, snapshot, now);
+    let named = |wanted: Generation| -> NameSample {
+        let wanted = certificates.iter().filter(|stale| stale.generation == wanted);
+        wanted.map(|stale| ObjectName::new("", &stale.request)).collect()
+    };
+    let (breaking, unclear) = (named(Generation::Previous), named(Generation::Unknown));
+    if breaking.count > 0 {
+        out.push(Finding::BreakingCertificates(breaking));
+    }
+    if unclear.count > 0 {
+        out.push(Finding::UnclearCertificates(unclear));
+    }
     let pods = pods_with_old_authority(snapshot);
     if !pods.is_empty() {
         let restart = restart_commands(&pods).iter().map(|command| command.line(context)).collect();
@@ -38,6 +54,10 @@ pub fn in_cluster(
         if let Some(why) = snapshot.unseen.get(kind) {
             out.push(Finding::KindUnseen(kind, why.clone()));
         }
+    }
+    let is_read = snapshot.control_plane.signing_keys.is_some();
+    if is_read && snapshot.control_plane.signed_requests.is_none() {
+        out.push(Finding::RequestsUnseen);
     }
     out
 }

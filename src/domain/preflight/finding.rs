@@ -61,6 +61,12 @@ pub enum Finding {
     TokensInUse(NameSample),
     /// Such tokens that were not used since, as far as is known.
     UnusedTokens(NameSample),
+    /// Client certificates that the cluster signed with the old authority, by their requests.
+    BreakingCertificates(NameSample),
+    /// Those of which the authority is not known.
+    UnclearCertificates(NameSample),
+    /// Requests for client certificates cannot be read.
+    RequestsUnseen,
     /// Pods that may not know the new cluster authority, and the commands that restart them.
     PodsWithOldAuthority {
         pods: NameSample,
@@ -138,6 +144,7 @@ impl Finding {
             self,
             Self::BreakingCredentials(_)
                 | Self::TokensInUse(_)
+                | Self::BreakingCertificates(_)
                 | Self::PodsWithOldAuthority { .. }
                 | Self::NodesBeforeStart(_)
                 | Self::OpenClients(_)
@@ -159,6 +166,8 @@ impl Finding {
             | Self::NodesUnseen(_)
             | Self::OtherClients { .. }
             | Self::UnclearCredentials(_)
+            | Self::UnclearCertificates(_)
+            | Self::RequestsUnseen
             | Self::FilesUnread
             | Self::UnreadableSchedule(_)
             | Self::Capacity
@@ -174,6 +183,7 @@ impl Finding {
             | Self::BreakingCredentials(_)
             | Self::TokensInUse(_)
             | Self::UnusedTokens(_)
+            | Self::BreakingCertificates(_)
             | Self::PodsWithOldAuthority { .. }
             | Self::DrainsFirst { .. }
             | Self::HibernationIn(_)

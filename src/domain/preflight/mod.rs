@@ -113,7 +113,12 @@ pub fn findings(
             if let Some(seen) = snapshot {
                 let context =
                     evidence.credentials.kubectl_context(cluster, evidence.files(), there);
-                out.extend(credentials::in_cluster(cluster, seen, context.as_ref()));
+                out.extend(credentials::in_cluster(
+                    cluster,
+                    &evidence.credentials,
+                    seen,
+                    (context.as_ref(), there),
+                ));
             }
             out.extend(find_breaking(&known));
             out.extend(evidence.files.is_none().then_some(Finding::FilesUnread));

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::domain::checklist::SharedChecklist;
-use crate::domain::credential::{Issuance, SigningKeys};
+use crate::domain::credential::{ClientCertificate, Issuance, SigningKeys};
 use crate::domain::failure::Failure;
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
 pub use crate::domain::snapshot::labels::{Labels, Requirement, Selector};
@@ -370,8 +370,20 @@ pub struct ControlPlane {
     pub signing_keys: Option<SigningKeys>,
     /// What the certificates of the newest kubeconfig that skeys got for itself say, and the rotation before it was asked for.
     pub issuance: Option<Issuance>,
+    /// Client certificates that the cluster signed for requests that are still there; `None` where they are not read, and
+    /// while no rotation is open.
+    pub signed_requests: Option<Vec<SignedRequest>>,
     /// Secrets that carry the new encryption key's label, and all of them; `None` when not counted.
     pub reencrypted: Option<(usize, usize)>,
+}
+
+/// A `CertificateSigningRequest` for which the cluster signed a client certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedRequest {
+    pub name: String,
+    /// `spec.username`: who asked for it.
+    pub requester: String,
+    pub certificate: ClientCertificate,
 }
 
 /// What came of looking at a cluster.

@@ -118,6 +118,9 @@ impl DataPlane {
             initial.minutes_after(initial.initiated.unwrap_or(initial.created), 5)
         });
         self.build_accounts(initial, credentials, &bundle);
+        for user in &initial.scene.certificate_requests {
+            self.create_certificate_request(user, credentials, now);
+        }
         if initial.is_open() && !early {
             // The control plane has finished its part of the rotation.
             for batch in 0..BATCHES {

@@ -136,6 +136,9 @@ impl DataPlane {
             Task::VolumesAttached(pod) => self.mark_attached(&pod, at),
             Task::VolumeDetached(volume) => self.mark_detached(&volume, at),
             Task::RunAutoscaler => self.run_autoscaler(at),
+            Task::RemoveCertificateRequest(request) => {
+                self.store.remove(ObjectKind::CertificateRequest, &request);
+            }
             Task::ObserveBudget(budget) => self.observe_budget(&budget),
             // `SimulatedCluster` runs these.
             Task::Rotation(_)

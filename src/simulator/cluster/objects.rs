@@ -16,6 +16,7 @@ pub const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation"
 /// The kinds that are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKind {
+    CertificateRequest,
     ConfigMap,
     DaemonSet,
     Deployment,
@@ -128,6 +129,7 @@ pub struct Deletion {
 /// What differs between kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectBody {
+    CertificateRequest(Box<StoredCertificateRequest>),
     ConfigMap(BTreeMap<String, String>),
     Controller(StoredController),
     EndpointSlice(Vec<StoredEndpoint>),
@@ -150,6 +152,7 @@ impl ObjectBody {
     /// Its kind.
     pub fn kind(&self) -> ObjectKind {
         match self {
+            Self::CertificateRequest(_) => ObjectKind::CertificateRequest,
             Self::ConfigMap(_) => ObjectKind::ConfigMap,
             Self::Controller(controller) => controller.kind,
             Self::EndpointSlice(_) => ObjectKind::EndpointSlice,
@@ -389,6 +392,17 @@ pub struct StoredAttachment {
     pub attached: bool,
     /// Time and message of `status.detachError`.
     pub detach_error: Option<(Timestamp, &'static str)>,
+}
+
+/// `certificates.k8s.io/v1 CertificateSigningRequest` of a client certificate, which was approved and signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCertificateRequest {
+    /// `spec.username`.
+    pub user: Arc<str>,
+    /// `spec.request`, as PEM.
+    pub request: String,
+    /// `status.certificate`, as PEM.
+    pub certificate: String,
 }
 
 /// `v1 Service`.

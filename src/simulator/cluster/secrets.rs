@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::simulator::cluster::credentials::ClusterCredentials;
 use crate::simulator::cluster::data_plane::DataPlane;
 use crate::simulator::cluster::nodes::{POOL_LABEL, digest};
 use crate::simulator::cluster::objects::{
-    ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredObject, StoredSecret,
+    ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredCertificateRequest, StoredObject,
+    StoredSecret,
 };
-use crate::simulator::cluster::task_queue::BATCHES;
+use crate::simulator::cluster::task_queue::{BATCHES, Task};
+use crate::simulator::key_generation::request_with_key;
+use crate::simulator::speed::later;
 
 /// Label of objects that were written with, or signed with, a new key: its name.
 const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
@@ -24,6 +27,9 @@ const ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
 const LAST_USED: &str = "kubernetes.io/legacy-token-last-used";
 /// The `ConfigMap` with the bundle.
 const ROOT_CA: &str = "kube-root-ca.crt";
+/// How long a certificate of the CSR API lives, and how long its request stays after it was approved.
+const CERTIFICATE_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
+const REQUEST_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 /// Type of token Secrets.
 const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
 
@@ -96,6 +102,28 @@ impl DataPlane {
     pub(super) fn create_account(&mut self, key: &ObjectKey, at: Timestamp) {
         let meta = self.new_meta(key.clone(), at);
         self.store.put(StoredObject { meta, body: ObjectBody::ServiceAccount(Vec::new()) });
+    }
+
+    /// Signs a client certificate for a user, whose request is removed later.
+    pub(super) fn create_certificate_request(
+        &mut self,
+        user: &str,
+        credentials: &mut ClusterCredentials,
+        at: Timestamp,
+    ) {
+        let until = later(at, CERTIFICATE_LIFETIME);
+        let Ok(client) = credentials.issue_client(user, at, until) else { return };
+        let request = request_with_key(user, &client.key).unwrap_or_default();
+        let key = ObjectKey::global(format!("{user}-{}", self.rng.hex(5)));
+        let meta = self.new_meta(key.clone(), at);
+        let body = ObjectBody::CertificateRequest(Box::new(StoredCertificateRequest {
+            user: user.into(),
+            request,
+            certificate: client.certificate,
+        }));
+        self.store.put(StoredObject { meta, body });
+        let removed = self.speed.after(at, REQUEST_LIFETIME);
+        self.tasks.add(removed, Task::RemoveCertificateRequest(key));
     }
 
     /// Creates a token Secret of a service account, which lists it if Kubernetes created it.

@@ -34,6 +34,8 @@ pub enum Task {
     VolumesAttached(PodId),
     VolumeDetached(ObjectKey),
     RunAutoscaler,
+    /// A request whose certificate was issued long enough ago is removed.
+    RemoveCertificateRequest(ObjectKey),
     /// The disruption controller sees a changed budget.
     ObserveBudget(ObjectKey),
 }

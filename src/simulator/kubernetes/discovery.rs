@@ -12,6 +12,7 @@ const GROUPS: &[&str] = &[
     "apps",
     "authentication.k8s.io",
     "authorization.k8s.io",
+    "certificates.k8s.io",
     "discovery.k8s.io",
     EVENTS,
     "policy",

@@ -5,16 +5,20 @@ use serde_json::{Map, Value, json};
 
 use crate::simulator::cluster::objects::{
     LabelMap, ObjectBody, ObjectKey, ObjectKind, ObjectMeta, StoredAttachment, StoredBudget,
-    StoredController, StoredEndpoint, StoredEvent, StoredObject, StoredService, StoredVolume,
-    StoredWebhook,
+    StoredCertificateRequest, StoredController, StoredEndpoint, StoredEvent, StoredObject,
+    StoredService, StoredVolume, StoredWebhook,
 };
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::ObjectView;
+use crate::simulator::kubernetes::resources::CLIENT_SIGNER;
 use crate::simulator::kubernetes::{render_node, render_pod};
 
 /// An object without `kind` and `apiVersion`, with the version of the change that shows it.
 pub fn object(object: &StoredObject, version: u64, view: &ObjectView) -> Map<String, Value> {
     let mut found = match &object.body {
+        ObjectBody::CertificateRequest(request) => {
+            render_certificate_request(&object.meta, request, view)
+        }
         ObjectBody::ConfigMap(data) => json!({"data": data}),
         ObjectBody::Event(event) => render_event(event, view),
         ObjectBody::Namespace => {
@@ -58,6 +62,29 @@ pub fn object(object: &StoredObject, version: u64, view: &ObjectView) -> Map<Str
         }
         None => Map::new(),
     }
+}
+
+fn render_certificate_request(
+    meta: &ObjectMeta,
+    request: &StoredCertificateRequest,
+    view: &ObjectView,
+) -> Value {
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let at = view.time(meta.created);
+    json!({
+        "spec": {
+            "request": encode(&request.request), "signerName": CLIENT_SIGNER, "usages": ["client auth"],
+            "username": &*request.user, "groups": ["system:authenticated"],
+        },
+        "status": {
+            "certificate": encode(&request.certificate),
+            "conditions": [{
+                "type": "Approved", "status": "True", "reason": "KubectlApprove",
+                "message": "This CSR was approved by kubectl certificate approve.",
+                "lastUpdateTime": at, "lastTransitionTime": at,
+            }],
+        },
+    })
 }
 
 /// `metadata` of an object.

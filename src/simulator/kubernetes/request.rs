@@ -66,6 +66,7 @@ fn has_status(kind: ObjectKind) -> bool {
     matches!(
         kind,
         ObjectKind::Budget
+            | ObjectKind::CertificateRequest
             | ObjectKind::DaemonSet
             | ObjectKind::Deployment
             | ObjectKind::Namespace

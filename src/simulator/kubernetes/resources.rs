@@ -21,6 +21,8 @@ const READ_PATCH: &[&str] = &["get", "list", "patch", "watch"];
 const READ_DELETE_PATCH: &[&str] = &["delete", "get", "list", "patch", "watch"];
 
 const ADMISSION: &str = "admissionregistration.k8s.io";
+/// The signer of certificates that API servers know their clients by.
+pub const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
 /// The later group of events: the same objects with other names of fields.
 pub const EVENTS: &str = "events.k8s.io";
 
@@ -57,6 +59,7 @@ resources! {
     "apps", Deployment "Deployment" "deployments" true Some("deploy"), READ_PATCH;
     "apps", ReplicaSet "ReplicaSet" "replicasets" true Some("rs"), READ;
     "apps", StatefulSet "StatefulSet" "statefulsets" true Some("sts"), READ_PATCH;
+    "certificates.k8s.io", CertificateRequest "CertificateSigningRequest" "certificatesigningrequests" false Some("csr"), READ;
     EVENTS, Event "Event" "events" true Some("ev"), READ;
     "discovery.k8s.io", EndpointSlice "EndpointSlice" "endpointslices" true None, READ;
     "policy", Budget "PodDisruptionBudget" "poddisruptionbudgets" true Some("pdb"), READ_DELETE_PATCH;

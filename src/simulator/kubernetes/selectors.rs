@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::simulator::cluster::objects::{ObjectBody, StoredObject};
-use crate::simulator::kubernetes::resources::{EVENTS, Resource};
+use crate::simulator::kubernetes::resources::{CLIENT_SIGNER, EVENTS, Resource};
 use crate::simulator::kubernetes::validation::{label_value, qualified_name};
 
 /// The objects that a request selects.
@@ -139,6 +139,7 @@ fn is_supported(kind: &str, key: &str) -> bool {
             "reportingComponent",
         ],
         "Secret" => &["type"],
+        "CertificateSigningRequest" => &["spec.signerName"],
         "Namespace" => &["status.phase"],
         _ => &[],
     };
@@ -166,6 +167,7 @@ fn field<'a>(object: &'a StoredObject, key: &str) -> &'a str {
         ("type", ObjectBody::Event(event)) => event.severity,
         ("source" | "reportingComponent", ObjectBody::Event(event)) => event.component,
         ("type", ObjectBody::Secret(secret)) => secret.kind,
+        ("spec.signerName", ObjectBody::CertificateRequest(_)) => CLIENT_SIGNER,
         _ => "",
     }
 }

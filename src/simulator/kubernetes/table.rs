@@ -9,6 +9,7 @@ use crate::simulator::cluster::objects::{
 };
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::object_view::{ObjectView, age};
+use crate::simulator::kubernetes::resources::CLIENT_SIGNER;
 use crate::simulator::kubernetes::{render, render_node, render_pod};
 
 /// How much of an object its row includes.
@@ -53,6 +54,9 @@ fn columns(kind: ObjectKind) -> &'static str {
         ObjectKind::EndpointSlice => "Name,AddressType,Ports,Endpoints,Age",
         ObjectKind::MutatingWebhook | ObjectKind::ValidatingWebhook => "Name,Webhooks#,Age",
         ObjectKind::ServiceAccount => "Name,Secrets,Age",
+        ObjectKind::CertificateRequest => {
+            "Name,Age,SignerName,Requestor,RequestedDuration,Condition"
+        }
         ObjectKind::VolumeAttachment => "Name,Attacher,PV,Node,Attached?,Age",
     }
 }
@@ -141,6 +145,9 @@ fn cells(object: &StoredObject, view: &ObjectView) -> Value {
         }
         ObjectBody::Secret(secret) => json!([name, secret.kind, secret.data.len(), old]),
         ObjectBody::ServiceAccount(secrets) => json!([name, secrets.len(), old]),
+        ObjectBody::CertificateRequest(request) => {
+            json!([name, old, CLIENT_SIGNER, &*request.user, "<none>", "Approved,Issued"])
+        }
         ObjectBody::VolumeAttachment(StoredAttachment { volume, node, attached, .. }) => {
             let node = view.node_name(node);
             json!([name, "cinder.csi.openstack.org", &**volume, node, attached, old])

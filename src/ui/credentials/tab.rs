@@ -11,7 +11,10 @@ use crate::app::fleet::state::Entry;
 use crate::app::nodes::text::list;
 use crate::app::screen::Metrics;
 use crate::app::state::State;
-use crate::domain::credential::{pods_with_old_authority, stale_tokens};
+use crate::domain::credential::{
+    CLEAR_LOGIN_CACHE, Generation, login_cache_may_be_stale, pods_with_old_authority,
+    stale_certificates, stale_tokens,
+};
 use crate::domain::rotation::Step;
 use crate::domain::text::width;
 use crate::ui::credentials::table;
@@ -48,6 +51,10 @@ pub fn draw(
         lines.push(Line::from(theme.span(format!("  {none}"), Tone::Dim)));
     }
     lines.push(Line::default());
+    if login_cache_may_be_stale(&entry.cluster, &known, state.server_now()) {
+        let text = text::stale_login(CLEAR_LOGIN_CACHE);
+        lines.extend(marked(theme, "!", Tone::Warn, &text, columns));
+    }
     lines.extend(below(entry, state, theme, columns));
     // Below the last row the cursor scrolls what stands there.
     let all = lines.len();
@@ -124,6 +131,11 @@ fn in_cluster(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec
     for stale in stale_tokens(cluster, &snapshot) {
         let tone = if stale.used_since_start { Tone::Bad } else { Tone::Warn };
         out.extend(marked(theme, "!", tone, &text::stale_token(&stale), columns));
+    }
+    for stale in stale_certificates(cluster, &state.credentials, &snapshot, state.server_now()) {
+        let is_certain = stale.generation == Generation::Previous;
+        let (sign, tone) = if is_certain { ("!", Tone::Bad) } else { ("?", Tone::Dim) };
+        out.extend(marked(theme, sign, tone, &text::signed_certificate(&stale), columns));
     }
     let pods = pods_with_old_authority(&snapshot);
     if !pods.is_empty() {

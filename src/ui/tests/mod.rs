@@ -352,6 +352,11 @@ fn a_renewal_shows_what_changes_and_what_came_of_it() {
         marked.inventory.toggle(marked.markable().unwrap());
     }
     snapshot_at("credentials_marked", &marked, 80, 24);
+    let mut completed = with_credentials("shop-prod");
+    let completed_id = id(&completed, "shop-prod");
+    let rotation = &mut completed.fleet.entries.get_mut(&completed_id).unwrap().cluster.rotation;
+    (rotation.phase, rotation.completed) = (Phase::Completed, Some(ago(5)));
+    snapshot_at("credentials_cached_login", &completed, 80, 24);
 }
 
 #[test]

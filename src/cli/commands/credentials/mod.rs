@@ -19,8 +19,8 @@ use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::cluster::{Cluster, ClusterName, Scope};
 use crate::domain::credential::{
-    Credentials, FoundFile, KnownCredential, Reference, StaleToken, Trial, Verdict,
-    pods_with_old_authority, restart_commands, stale_tokens,
+    Credentials, FoundFile, Generation, KnownCredential, Reference, StaleCertificate, StaleToken,
+    Trial, Verdict, pods_with_old_authority, restart_commands, stale_certificates, stale_tokens,
 };
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
@@ -67,11 +67,22 @@ struct Report {
 /// What the cluster's own API shows.
 struct Inside {
     tokens: Vec<StaleToken>,
+    /// Client certificates of the CSR API; `None` where its requests cannot be read.
+    certificates: Option<Vec<StaleCertificate>>,
     /// Pods that may not know the new authority, as `namespace/name`, and what restarts them.
     pods: Vec<String>,
     restart: Vec<String>,
     /// Kinds that could not be read in full, and why.
     unseen: BTreeMap<&'static str, String>,
+}
+
+impl Inside {
+    fn breaks(&self) -> bool {
+        let mut certificates = self.certificates.iter().flatten();
+        !self.tokens.is_empty()
+            || !self.pods.is_empty()
+            || certificates.any(|stale| stale.generation == Generation::Previous)
+    }
 }
 
 impl Report {
@@ -84,8 +95,7 @@ impl Report {
             ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict))
         };
         let inside = self.inside.as_ref().ok();
-        self.known.iter().any(ends)
-            || inside.is_some_and(|inside| !inside.tokens.is_empty() || !inside.pods.is_empty())
+        self.known.iter().any(ends) || inside.is_some_and(Inside::breaks)
     }
 }
 
@@ -117,7 +127,9 @@ pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), S
         known.push((one, trial));
     }
     let context = services.credentials.kubectl_context(&cluster, &services.files, now);
-    let inside = seen.map(|snapshot| inside(&cluster, &snapshot, context.as_ref()));
+    let inside = seen.map(|snapshot| {
+        inside(&cluster, &services.credentials, &snapshot, (context.as_ref(), now))
+    });
     let report = Report { cluster, now, known, files: services.files, inside };
     let status = if report.breaks() { BREAKS } else { 0 };
     Ok((render::report(&report, order.format), status))
@@ -209,9 +221,13 @@ fn is_temporary(why: &Unavailable) -> bool {
 
 fn inside(
     cluster: &Cluster,
+    credentials: &Credentials,
     snapshot: &ClusterSnapshot,
-    context: Option<&KubectlContext>,
+    (context, now): (Option<&KubectlContext>, Timestamp),
 ) -> Inside {
+    let is_read =
+        !cluster.rotation.phase.is_open() || snapshot.control_plane.signed_requests.is_some();
+    let certificates = || stale_certificates(cluster, credentials, snapshot, now);
     let pods = pods_with_old_authority(snapshot);
     let unseen = ["token secrets", "serviceaccounts", "configmaps", "pods"];
     let unseen = unseen.into_iter().filter_map(|kind| {
@@ -220,6 +236,7 @@ fn inside(
     });
     Inside {
         tokens: stale_tokens(cluster, snapshot),
+        certificates: is_read.then(certificates),
         pods: pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect(),
         restart: restart_commands(&pods).iter().map(|command| command.line(context)).collect(),
         unseen: unseen.collect(),

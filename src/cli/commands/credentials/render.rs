@@ -6,7 +6,10 @@ use crate::app::credentials::text;
 use crate::cli::args::Format;
 use crate::cli::commands::credentials::{Inside, Report};
 use crate::cli::commands::table::{columns, markdown_row};
-use crate::domain::credential::{Generation, KnownCredential, KubeconfigLocation, Trial, Verdict};
+use crate::domain::credential::{
+    CLEAR_LOGIN_CACHE, Generation, KnownCredential, KubeconfigLocation, Trial, Verdict,
+    login_cache_may_be_stale,
+};
 
 /// The report in a format, with a line end.
 pub(super) fn report(report: &Report, format: Format) -> String {
@@ -51,6 +54,12 @@ fn title(report: &Report) -> String {
     format!("{}: phase {}{start}", cluster.id, rotation.phase.api_word())
 }
 
+/// Whether the stackit CLI may still use a certificate from before *complete*.
+fn has_stale_logins(report: &Report) -> bool {
+    let known = report.known.iter().map(|(known, _)| known);
+    login_cache_may_be_stale(&report.cluster, known, report.now)
+}
+
 /// Sentences about files and about what is inside the cluster, with a sign each.
 fn notes(report: &Report) -> Vec<(char, String)> {
     let mut notes = Vec::new();
@@ -76,6 +85,9 @@ fn notes(report: &Report) -> Vec<(char, String)> {
             _ => {}
         }
     }
+    if has_stale_logins(report) {
+        notes.push(('!', text::stale_login(CLEAR_LOGIN_CACHE)));
+    }
     match &report.inside {
         Err(why) => notes.push(('?', text::cluster_not_seen(why))),
         Ok(inside) => notes.extend(inside_notes(inside)),
@@ -87,6 +99,13 @@ fn notes(report: &Report) -> Vec<(char, String)> {
 fn inside_notes(inside: &Inside) -> Vec<(char, String)> {
     let mut notes: Vec<_> =
         inside.tokens.iter().map(|stale| ('!', text::stale_token(stale))).collect();
+    match &inside.certificates {
+        None => notes.push(('?', text::REQUESTS_NOT_SEEN.to_owned())),
+        Some(certificates) => notes.extend(certificates.iter().map(|stale| {
+            let sign = if stale.generation == Generation::Previous { '!' } else { '?' };
+            (sign, text::signed_certificate(stale))
+        })),
+    }
     if !inside.pods.is_empty() {
         notes.push(('!', text::old_authority(inside.pods.join(", "))));
         notes.extend(inside.restart.iter().map(|command| ('>', command.clone())));
@@ -146,6 +165,11 @@ fn json(report: &Report) -> String {
                 "last_used": token.last_used.map(|day| day.to_string()),
                 "used_since_start": token.used_since_start,
             })).collect::<Vec<_>>(),
+            "certificates": inside.certificates.as_ref().map(|all| all.iter().map(|stale| json!({
+                "request": stale.request, "requester": stale.requester,
+                "expires": stale.expires.to_string(),
+                "breaks_on_complete": stale.generation == Generation::Previous,
+            })).collect::<Vec<_>>()),
             "pods_with_old_authority": inside.pods,
             "restart": inside.restart,
             "not_checked": inside.unseen,
@@ -161,6 +185,7 @@ fn json(report: &Report) -> String {
         "started": cluster.rotation.initiated.map(|at| at.to_string()),
         "breaks": report.breaks(),
         "credentials": known,
+        "login_cache_may_be_stale": has_stale_logins(report),
         "files_not_read": unread,
         "in_cluster": inside,
     });
