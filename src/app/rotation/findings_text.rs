@@ -222,11 +222,10 @@ pub fn finding(finding: &Finding) -> String {
             }
         }
         Finding::NodesUnseen(why) => nodes_not_checked(why),
-        Finding::OtherClients { read: true } => OTHER_CLIENTS.to_owned(),
-        Finding::OtherClients { .. } => CHECKLIST_UNREAD.to_owned(),
-        Finding::OpenClients(open) => {
-            open_clients(plural(open.len(), CLIENT, CLIENTS), list(open.iter().cloned(), 3))
+        Finding::OtherClients { read } => {
+            if *read { OTHER_CLIENTS.to_owned() } else { CHECKLIST_UNREAD.to_owned() }
         }
+        Finding::OpenClients(open) => without_new_credentials(open),
         Finding::ClientsDone(count) => clients_done(plural(*count, CLIENT, CLIENTS)),
 
         Finding::NodesToReplace { count, takes } => {
@@ -277,6 +276,10 @@ pub fn finding(finding: &Finding) -> String {
         Finding::NodesNotReady(count) => plural(*count, NODE_NOT_READY, NODES_NOT_READY),
         Finding::UnschedulablePods(pods) => some(pods, UNSCHEDULABLE_POD, UNSCHEDULABLE_PODS),
     }
+}
+
+fn without_new_credentials(open: &[String]) -> String {
+    open_clients(plural(open.len(), CLIENT, CLIENTS), list(open.iter().cloned(), 3))
 }
 
 fn kubeconfigs(places: &[KubeconfigLocation]) -> String {
