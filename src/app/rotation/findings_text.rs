@@ -222,9 +222,7 @@ pub fn finding(finding: &Finding) -> String {
             }
         }
         Finding::NodesUnseen(why) => nodes_not_checked(why),
-        Finding::OtherClients { read } => {
-            if *read { OTHER_CLIENTS.to_owned() } else { CHECKLIST_UNREAD.to_owned() }
-        }
+        Finding::OtherClients { read } => other_clients(*read).to_owned(),
         Finding::OpenClients(open) => without_new_credentials(open),
         Finding::ClientsDone(count) => clients_done(plural(*count, CLIENT, CLIENTS)),
 
@@ -276,6 +274,10 @@ pub fn finding(finding: &Finding) -> String {
         Finding::NodesNotReady(count) => plural(*count, NODE_NOT_READY, NODES_NOT_READY),
         Finding::UnschedulablePods(pods) => some(pods, UNSCHEDULABLE_POD, UNSCHEDULABLE_PODS),
     }
+}
+
+fn other_clients(read: bool) -> &'static str {
+    if read { OTHER_CLIENTS } else { CHECKLIST_UNREAD }
 }
 
 fn without_new_credentials(open: &[String]) -> String {
