@@ -378,7 +378,7 @@ async fn the_limit_bounds_observed_clusters() {
     journey.press(&format!("/{last}<enter><enter>3")).await;
     journey.until_shown(|j| Some(j.expected(&last).left()), Journey::left).await;
     assert_eq!(journey.issued(&last), 1);
-    assert_eq!(journey.simulator.open_watches(), 30);
+    assert_eq!(journey.simulator.open_watches(), 32);
     journey.pass(10, 12).await;
     assert_eq!(looked_at(&journey).len(), 3, "and keeps its place");
 }

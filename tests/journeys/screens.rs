@@ -224,7 +224,7 @@ async fn nothing_is_counted_before_the_first_reading_and_overdue_is_seen_at_ever
         ..Setting::default()
     })
     .await;
-    journey.shows(" – clusters   1 ● – completed");
+    journey.shows(" – clusters  1 ● – completed");
     journey.hides("0 clusters");
     journey.until("2 clusters   1 ● 2 completed", 10).await;
     for (columns, rows) in [(140, 40), (80, 24), (50, 15), (40, 12)] {
@@ -278,7 +278,7 @@ async fn lists_move_by_pages_and_half_pages_and_sort_by_the_letter_of_a_column()
     journey.press("l").await;
     journey.shows("1 OVERVIEW");
     journey.press("5").await;
-    journey.shows("5 ACTIVITY");
+    journey.shows("5 CHECKLIST");
     journey.press("<esc>wAl").await;
     journey.shows("FLEET › ACTIVITY");
     journey.press("hh").await;

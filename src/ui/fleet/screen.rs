@@ -196,9 +196,11 @@ fn counted(state: &State) -> [(Cell, &'static str, usize); 7] {
 fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -> Line<'static> {
     let columns = usize::from(area.width);
     let mut told = Vec::new();
-    // The widest form that fits: with words, with numbers, bare.
-    for (words, numbers) in [(true, true), (false, true), (false, false)] {
-        told = counts(state, theme, words, numbers);
+    // The widest form that fits: with words, closer together, with numbers, bare.
+    for (words, numbers, gap) in
+        [(true, true, "   "), (true, true, "  "), (false, true, "   "), (false, false, " ")]
+    {
+        told = counts(state, theme, (words, numbers), gap);
         if told.iter().map(|(spans, _)| spans_width(spans)).sum::<usize>() <= columns {
             break;
         }
@@ -220,10 +222,10 @@ fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -
 fn counts(
     state: &State,
     theme: Theme,
-    words: bool,
-    numbers: bool,
+    (words, numbers): (bool, bool),
+    gap: &'static str,
 ) -> Vec<(Vec<Span<'static>>, Option<u8>)> {
-    let gap = || (vec![Span::raw(if numbers { "   " } else { " " })], None);
+    let gap = || (vec![Span::raw(gap)], None);
     let mut parts = vec![(vec![Span::raw(" ")], None)];
     if numbers {
         let all = if state.fleet.is_loading() {
