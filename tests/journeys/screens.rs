@@ -226,7 +226,7 @@ async fn nothing_is_counted_before_the_first_reading_and_overdue_is_seen_at_ever
     .await;
     journey.shows(" – clusters  1 ● – completed");
     journey.hides("0 clusters");
-    journey.until("2 clusters   1 ● 2 completed", 10).await;
+    journey.until("2 clusters  1 ● 2 completed", 10).await;
     for (columns, rows) in [(140, 40), (80, 24), (50, 15), (40, 12)] {
         journey.resize(columns, rows);
         journey.event(Event::Resize(columns, rows)).await;
