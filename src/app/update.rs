@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::SignedDuration;
+use zeroize::Zeroize as _;
 
 use crate::app::cluster::tabs::Tab;
 use crate::app::commands::{self, action_key, end_program, persist, quit_key};
@@ -106,7 +107,11 @@ fn rearm(state: &mut State, out: &mut Outbox) {
 fn take(state: &mut State, out: &mut Outbox, message: Message) {
     match message {
         Message::Key(key) => press(state, out, key),
-        Message::Pasted(text) => paste(state, out, &text),
+        Message::Pasted(mut text) => {
+            paste(state, out, &text);
+            // It may be a secret.
+            text.zeroize();
+        }
         Message::Mouse(event) => commands::mouse(state, out, event),
         Message::Resized(columns, rows) => {
             let before = std::mem::replace(&mut state.shared.size, (columns, rows));
@@ -218,6 +223,9 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
         kubeconfig::renew::paste(renewal, &part);
     } else if state.kubeconfig.form.is_some() {
         kubeconfig::update::paste(&mut state.kubeconfig, &part, context!(state, out));
+    } else if state.context() == KeyContext::Cluster && state.screen.tab() == Some(Tab::Credentials)
+    {
+        credentials::update::paste(&mut state.inventory, text, context!(state, out));
     } else if state.context() == KeyContext::Filter {
         let source = row_source!(state);
         fleet::update::type_filter(&mut state.view, source, |filter| format!("{filter}{part}"));

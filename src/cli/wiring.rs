@@ -356,8 +356,10 @@ pub async fn credentials(
     let kubeconfigs = kubeconfigs_of(places, &clock);
     let tries = words.r#try.then(|| kubeconfigs.clone());
     let search = settings.search.clone();
-    let (files, recorded) = find_kubeconfigs(kubeconfigs, search, state_folder, &clock).await?;
+    let (files, recorded) =
+        find_kubeconfigs(kubeconfigs, search, state_folder.clone(), &clock).await?;
     let services = credentials::Services {
+        state_folder,
         ske: SkeClient::new(config.text("endpoints.ske"), http, tokens)?,
         concurrency: config.number("poll.concurrency"),
         observes: !settings.read_only && settings.watch != ObservationScope::Never,

@@ -1,6 +1,6 @@
 //! The checklist of clients outside the cluster: on this machine, and shared through the cluster.
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use skeys::testing::app::settings::ObservationScope;
@@ -76,6 +76,32 @@ async fn a_client_is_listed_and_done_and_counts_before_complete() {
     journey.wait(1).await;
     journey.press("<tab><enter>").await;
     journey.says("No client is listed");
+}
+
+#[tokio::test]
+async fn a_pasted_token_is_judged_and_never_shown() {
+    let mut journey = Journey::with(open()).await;
+    let admin = client(&journey.ask_kubeconfig("shop").await).await;
+    let accounts: Api<ServiceAccount> = Api::namespaced(admin, "default");
+    let request = serde_json::from_value(json!({"spec": {"audiences": []}})).unwrap();
+    let token = accounts.create_token_request("default", &PostParams::default(), &request).await;
+    let token = token.unwrap().status.unwrap().token;
+    journey.press("<enter>4").await;
+    journey.until_text("Paste a token here to have it judged", 30).await;
+    journey.paste(&format!("{token}\n")).await;
+    journey
+        .until_text("pasted token of system:serviceaccount:default:default: keeps working", 90)
+        .await;
+    let signature = token.rsplit('.').next().unwrap().to_owned();
+    for text in
+        [journey.screen(), journey.read("state/journal.jsonl"), crate::support::logged().await]
+    {
+        assert!(!text.contains(&signature[..20]), "{text}");
+    }
+    journey.paste("c0ffeec0ffeec0ffee").await;
+    journey.says("pasted token: no longer works; static token; start disables these");
+    journey.paste("some words").await;
+    journey.says("The pasted text is no token");
 }
 
 #[tokio::test]

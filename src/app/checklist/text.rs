@@ -1,7 +1,7 @@
 //! Texts of the checklist.
 
 use crate::app::texts::texts;
-use crate::domain::checklist::Checklist;
+use crate::domain::checklist::{Checklist, ChecklistClient};
 use crate::domain::rotation::Rotation;
 
 texts! {
@@ -58,11 +58,21 @@ texts! {
     LOG_UNSHARE = "checklist: delete ConfigMap default/skeys-checklist";
     log_failed(failure) = "checklist not written: {failure}";
 
+    open(name) = "client of the checklist without new credentials: {name}";
+    open_of_owner(name, owner) = "client of the checklist without new credentials: {name} ({owner})";
     COPY = "checklist (Markdown)";
     MARKDOWN_HEAD = "| client | owner | new credentials | note |\n| --- | --- | --- | --- |";
     markdown_row(name, owner, done, note) = "\n| {name} | {owner} | {done} | {note} |";
     DONE = "done";
     OPEN = "open";
+}
+
+/// A client that must still get new credentials.
+pub fn open_client(client: &ChecklistClient) -> String {
+    match client.owner.as_str() {
+        "" => open(&client.name),
+        owner => open_of_owner(&client.name, owner),
+    }
 }
 
 /// A checklist as a Markdown table.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::cluster::ClusterId;
-use crate::domain::credential::{FoundFile, KubeconfigLocation, Trial, Verdict};
+use crate::domain::credential::{FoundFile, KubeconfigLocation, SignIn, Trial, Verdict};
 
 /// What the kubeconfig files of this machine hold.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,8 @@ pub struct InventoryState {
     pub trials: BTreeMap<ClusterId, Vec<(KubeconfigLocation, Trial)>>,
     /// Row under the cursor of the credentials tab.
     pub cursor: usize,
+    /// A token that was pasted to be judged, without the token.
+    pub pasted: Option<SignIn>,
     /// Entries that are marked to be renewed.
     pub marks: Vec<KubeconfigLocation>,
 }
@@ -35,7 +37,7 @@ pub struct Prediction {
 impl InventoryState {
     /// Another cluster or tab begins at its first row.
     pub fn rewind(&mut self) {
-        self.cursor = 0;
+        (self.cursor, self.pasted) = (0, None);
     }
 
     /// Whether an entry is marked.

@@ -3,7 +3,7 @@
 use crate::app::texts::texts;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
-    Bundle, Generation, Proof, StaleCertificate, StaleToken, Trial, Verdict, VerdictReason,
+    Bundle, Generation, Proof, SignIn, StaleCertificate, StaleToken, Trial, Verdict, VerdictReason,
 };
 use crate::domain::rotation::Phase;
 
@@ -29,6 +29,10 @@ texts! {
     stale_login(command) =
         "the stackit CLI may use a cached certificate from before complete for up to 30m; this removes its login cache, for all clusters, as the files do not name theirs: {command}";
     NOT_LISTED = "Kubeconfigs of other people and machines cannot be listed by anyone.";
+    PASTE = "Paste a token here to have it judged; only its header and claims are read.";
+    NO_TOKEN = "The pasted text is no token.";
+    pasted(subject, status, why) = "pasted token{subject}: {status}; {why}";
+    of_subject(subject) = " of {subject}";
     NOTHING_IN_CLUSTER = "no service-account token from before the start, no pod with the old authority alone";
     NO_ROTATION = "nothing stops working before a rotation is started";
     not_seen(why) = "not checked: {why}";
@@ -144,6 +148,22 @@ pub fn reasons(all: &[VerdictReason]) -> String {
         return ITS_RECORD.to_owned();
     }
     all.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// What becomes of a pasted token, and why.
+pub fn pasted_token(way: &SignIn, judged: Verdict, reasons: &[VerdictReason]) -> String {
+    let subject = match way {
+        SignIn::ServiceAccountToken(facts) | SignIn::OtherToken(facts) => {
+            of_subject(&facts.subject)
+        }
+        SignIn::Certificate(_)
+        | SignIn::StaticToken
+        | SignIn::Plugin { .. }
+        | SignIn::Other(_)
+        | SignIn::Unreadable(_) => String::new(),
+    };
+    let (status, _) = verdict(judged);
+    pasted(subject, status, self::reasons(reasons))
 }
 
 /// Why, and what came of trying.

@@ -14,6 +14,7 @@ use crate::domain::credential::{
     Credentials, KnownCredential, KubeconfigLocation, Proof, Trial, Verdict,
 };
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::kubeconfig::token_alone;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
 
@@ -28,6 +29,14 @@ pub fn run(inventory: &mut InventoryState, command: Command, metrics: &Metrics) 
     let last = metrics.scroll_last;
     if let Some(next) = moved(command, inventory.cursor.min(last), metrics.page(), last) {
         inventory.cursor = next;
+    }
+}
+
+/// Text was pasted into the tab: a token is judged, and only what it says of itself is kept.
+pub fn paste(inventory: &mut InventoryState, pasted: &str, cx: &mut UpdateContext<'_>) {
+    inventory.pasted = token_alone(pasted);
+    if inventory.pasted.is_none() {
+        cx.toast(text::NO_TOKEN);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::app::rotation::pending::{Pending, PendingSteps};
 use crate::app::shared::Shared;
 use crate::domain::attention::{Attention, NextStep, attention, next_step, stuck};
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::{Credentials, KnownCredential, Verdict};
+use crate::domain::credential::{Credentials, KnownCredential, SignIn, Verdict, VerdictReason};
 use crate::domain::rotation::Phase;
 
 /// Where rows are made from.
@@ -59,6 +59,14 @@ impl<'a> RowSource<'a> {
         let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
         let now = self.fleet.server_now(self.shared.now.wall);
         self.credentials.inventory(cluster, files, keys, now)
+    }
+
+    /// What becomes of a way to sign in to a cluster that is in no file.
+    pub fn judge_alone(self, cluster: &Cluster, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
+        let snapshot = self.nodes.current_snapshot(&cluster.id);
+        let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
+        let now = self.fleet.server_now(self.shared.now.wall);
+        self.credentials.judge_alone(cluster, way, keys, now)
     }
 }
 

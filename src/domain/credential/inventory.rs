@@ -212,6 +212,17 @@ impl Credentials {
         rows
     }
 
+    /// Judges a way to sign in that is in no file. `now`: by SKE's clock.
+    pub fn judge_alone(
+        &self,
+        cluster: &Cluster,
+        way: &SignIn,
+        keys: Option<&SigningKeys>,
+        now: Timestamp,
+    ) -> (Verdict, Vec<VerdictReason>) {
+        Basis::new(cluster, self.known_of(cluster), keys, now).judge_alone(way)
+    }
+
     /// How kubectl reaches a cluster: with the entry of a file that works longest, or with one that may work. `now`: by
     /// SKE's clock.
     pub fn kubectl_context(

@@ -134,6 +134,15 @@ impl<'a> Basis<'a> {
         (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
     }
 
+    /// Judges a way to sign in by itself.
+    pub(super) fn judge_alone(&self, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
+        let (verdict, reasons) = self.judge_sign_in(way);
+        if self.is_clear() || matches!(verdict, Verdict::Expired | Verdict::BreaksOnStart) {
+            return (verdict, reasons);
+        }
+        (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
+    }
+
     /// Why nothing can be told of what SKE issued and nobody finds in a file; empty where its record decides.
     pub(super) fn doubts(&self, access: &Access, verdict: Verdict) -> Vec<VerdictReason> {
         if verdict != Verdict::CannotTell {

@@ -18,6 +18,9 @@ use crate::domain::kubeconfig::entry_owner::server_address;
 use crate::domain::kubeconfig::parsed::KubeconfigKind;
 use crate::domain::text::clean;
 
+/// A shorter text is no token that somebody would use, in characters.
+const LEAST_TOKEN: usize = 16;
+
 /// Reads a file that a kubeconfig names, relative to the folder of the kubeconfig, or says why it cannot be read.
 pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String>;
 
@@ -139,6 +142,13 @@ fn sign_in(user: &Value, reader: FileReader<'_>) -> Vec<SignIn> {
     ways
 }
 
+/// Tells of a text whether it is a token, and of which kind.
+pub fn token_alone(text: &str) -> Option<SignIn> {
+    let text = text.trim();
+    let is_token = text.len() >= LEAST_TOKEN && text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_token.then(|| token(text))
+}
+
 fn token(text: &str) -> SignIn {
     match token_facts(text) {
         None => SignIn::StaticToken,
@@ -180,7 +190,7 @@ mod tests {
 
     use crate::domain::credential::{FoundContext, SignIn, Trust};
     use crate::domain::kubeconfig::KubeconfigKind;
-    use crate::domain::kubeconfig::contexts::read_contexts;
+    use crate::domain::kubeconfig::contexts::{read_contexts, token_alone};
 
     fn read(cluster: &str, user: &str) -> FoundContext {
         let text = format!(
@@ -215,6 +225,12 @@ mod tests {
         assert_eq!(facts.key_id.as_deref(), Some("k1"));
         assert_eq!(facts.subject, "system:serviceaccount:ci:deploy");
         assert_eq!(facts.expires.unwrap().as_second(), 1_800_000_000);
+        assert!(matches!(
+            token_alone(&format!("{account}\n")),
+            Some(SignIn::ServiceAccountToken(_))
+        ));
+        assert_eq!(token_alone("0123456789abcdef"), Some(SignIn::StaticToken));
+        assert_eq!((token_alone("short"), token_alone("several words of a text")), (None, None));
         let other = jwt(r#"{"iss":"https://idp.example","sub":"me","exp":1e400}"#);
         assert!(matches!(&of(&format!("token: {other}"))[..], [SignIn::StaticToken]));
         let other = jwt(r#"{"iss":"https://idp.example","sub":"me"}"#);

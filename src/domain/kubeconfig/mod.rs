@@ -12,7 +12,9 @@ mod shape;
 mod splice;
 
 pub use crate::domain::kubeconfig::changes::{ChangedLine, sum_of};
-pub use crate::domain::kubeconfig::contexts::{FileReader, read_contexts, token_facts};
+pub use crate::domain::kubeconfig::contexts::{
+    FileReader, read_contexts, token_alone, token_facts,
+};
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{
     ClusterIdentity, EntryOwner, is_address_of, server_address,

@@ -112,6 +112,14 @@ fn below(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
             _ => {}
         }
     }
+    match &state.inventory.pasted {
+        None => out.extend(marked(theme, "?", Tone::Dim, text::PASTE, columns)),
+        Some(way) => {
+            let (verdict, reasons) = state.rows().judge_alone(&entry.cluster, way);
+            let text = text::pasted_token(way, verdict, &reasons);
+            out.extend(marked(theme, "▸", table::tone(verdict), &text, columns));
+        }
+    }
     out.extend(marked(theme, "?", Tone::Dim, text::NOT_LISTED, columns));
     out.push(Line::default());
     out.push(title(theme, text::TITLE_CLUSTER, columns));

@@ -3,6 +3,7 @@
 mod render;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::cli::commands::wait::target::Target;
 use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
+use crate::domain::checklist::{Checklist, ChecklistClient, SharedChecklist};
 use crate::domain::cluster::{Cluster, ClusterName, Scope};
 use crate::domain::credential::{
     Credentials, FoundFile, Generation, KnownCredential, Reference, StaleCertificate, StaleToken,
@@ -24,7 +26,9 @@ use crate::domain::credential::{
 };
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::trials::try_place;
+use crate::store::checklists;
 use crate::store::kubeconfigs::Kubeconfigs;
 
 /// Exit status when something stops working on *complete*, or does so already.
@@ -53,6 +57,8 @@ pub struct Services {
     pub credentials: Credentials,
     /// The kubeconfig files of this machine.
     pub files: Vec<FoundFile>,
+    /// Where the checklists of this machine are kept, if anywhere.
+    pub state_folder: Option<PathBuf>,
 }
 
 /// Everything that is known of the credentials of a cluster.
@@ -62,6 +68,8 @@ struct Report {
     known: Vec<(KnownCredential, Option<Trial>)>,
     files: Vec<FoundFile>,
     inside: Result<Inside, String>,
+    /// Clients that no program can find, or why they are not known.
+    checklist: Result<Arc<Checklist>, String>,
 }
 
 /// What the cluster's own API shows.
@@ -95,7 +103,15 @@ impl Report {
             ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict))
         };
         let inside = self.inside.as_ref().ok();
-        self.known.iter().any(ends) || inside.is_some_and(Inside::breaks)
+        let open = self.open_clients().next().is_some();
+        self.known.iter().any(ends) || inside.is_some_and(Inside::breaks) || open
+    }
+
+    /// Clients without credentials of the rotation that is open.
+    fn open_clients(&self) -> impl Iterator<Item = &ChecklistClient> {
+        let rotation = &self.cluster.rotation;
+        let lists = self.checklist.iter().filter(|_| rotation.phase.is_open());
+        lists.flat_map(|list| list.open(rotation))
     }
 }
 
@@ -126,13 +142,35 @@ pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), S
         };
         known.push((one, trial));
     }
+    let shared = seen.as_ref().map(|seen| &seen.checklist).ok();
+    let checklist = find_checklist(&cluster, shared, &services).await;
     let context = services.credentials.kubectl_context(&cluster, &services.files, now);
     let inside = seen.map(|snapshot| {
         inside(&cluster, &services.credentials, &snapshot, (context.as_ref(), now))
     });
-    let report = Report { cluster, now, known, files: services.files, inside };
+    let report = Report { cluster, now, known, files: services.files, inside, checklist };
     let status = if report.breaks() { BREAKS } else { 0 };
     Ok((render::report(&report, order.format), status))
+}
+
+/// The checklist in the cluster, or that of this machine.
+async fn find_checklist(
+    cluster: &Cluster,
+    shared: Option<&SharedChecklist>,
+    services: &Services,
+) -> Result<Arc<Checklist>, String> {
+    match (shared, services.state_folder.clone()) {
+        (Some(SharedChecklist::Known(list)), _) => Ok(Arc::clone(list)),
+        (Some(SharedChecklist::Unreadable(why)), _) => Err(why.clone()),
+        (_, None) => Ok(Arc::default()),
+        (_, Some(folder)) => {
+            let id = cluster.id.clone();
+            let read = move || checklists::read(&folder, &id);
+            let read = run_blocking(&services.clock, FILE_LIMIT, "checklists", read).await;
+            let local = read.and_then(|local| local).map_err(|failure| failure.to_string())?;
+            Ok(Arc::new(local.list))
+        }
+    }
 }
 
 async fn find(target: Target, scopes: Vec<Scope>, services: &Services) -> Result<Cluster, String> {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::app::checklist::text as checklist;
 use crate::app::credentials::text;
 use crate::cli::args::Format;
 use crate::cli::commands::credentials::{Inside, Report};
@@ -92,6 +93,12 @@ fn notes(report: &Report) -> Vec<(char, String)> {
         Err(why) => notes.push(('?', text::cluster_not_seen(why))),
         Ok(inside) => notes.extend(inside_notes(inside)),
     }
+    match &report.checklist {
+        Err(why) => notes.push(('?', checklist::failed(why))),
+        Ok(_) => {
+            notes.extend(report.open_clients().map(|client| ('!', checklist::open_client(client))))
+        }
+    }
     notes.push(('?', text::NOT_LISTED.to_owned()));
     notes
 }
@@ -138,6 +145,12 @@ fn markdown(report: &Report) -> String {
         out.push_str(&markdown_row(&row(known)));
     }
     out.push('\n');
+    if let Ok(list) = &report.checklist
+        && !list.clients().is_empty()
+    {
+        let table = checklist::markdown(list, &report.cluster.rotation);
+        out.push_str(&format!("{table}\n\n"));
+    }
     for (sign, note) in notes(report) {
         let note = if sign == '>' { format!("`{note}`") } else { note };
         out.push_str(&format!("- {note}\n"));
@@ -188,8 +201,26 @@ fn json(report: &Report) -> String {
         "login_cache_may_be_stale": has_stale_logins(report),
         "files_not_read": unread,
         "in_cluster": inside,
+        "checklist": checklist_json(report),
     });
     format!("{value:#}\n")
+}
+
+fn checklist_json(report: &Report) -> Value {
+    let rotation = &report.cluster.rotation;
+    match &report.checklist {
+        Err(why) => json!({ "not_read": why }),
+        Ok(list) => list
+            .clients()
+            .iter()
+            .map(|client| {
+                json!({
+                    "client": client.name, "owner": client.owner, "note": client.note,
+                    "done": client.is_done(rotation),
+                })
+            })
+            .collect(),
+    }
 }
 
 fn credential((known, trial): &(KnownCredential, Option<Trial>)) -> Value {
