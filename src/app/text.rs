@@ -42,7 +42,7 @@ texts! {
     HELP_MOVE = "Move";
     HELP_PROGRAM = "Back and out";
     HELP_SIGNS = "Signs";
-    HELP_COUNTS = "filter by a count: completed, preparing, PREPARED, completing, never, stuck";
+    HELP_COUNTS = "filter by a count: completed, preparing, PREPARED, completing, never, stuck, due";
     HELP_TABS = "open a tab: overview, rotation, nodes, credentials, activity";
     help_access(key) = "{key} issues a kubeconfig";
     help_start(key) = "{key}: SKE creates new keys and replaces every node; old and new credentials work";

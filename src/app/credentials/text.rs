@@ -1,11 +1,13 @@
 //! Texts about credentials: what becomes of them, and why.
 
+use jiff::Timestamp;
+
 use crate::app::texts::texts;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
     Bundle, Generation, Proof, SignIn, StaleCertificate, StaleToken, Trial, Verdict, VerdictReason,
 };
-use crate::domain::rotation::Phase;
+use crate::domain::rotation::{Phase, Rotation};
 
 texts! {
     TITLE_MACHINE = "KUBECONFIGS OF THIS MACHINE";
@@ -108,6 +110,10 @@ texts! {
         "Cluster {cluster} ({place}): its credentials are being rotated{start}. When the rotation is completed, kubeconfigs, tokens and pinned certificate authorities from before the start stop working. Please renew yours now, in CI, monitoring and backup, too, and answer when done.";
     team_start(time) = " since {time}";
     team_token(name, account) = " Token in use: Secret {name} of service account {account}.";
+    last_start(time) = "all last rotated together: started {time}";
+    last_end(started, time) = "{started}, completed {time}";
+    NEVER_ROTATED = "none was rotated yet";
+    START_NOT_REPORTED = "SKE does not report when they were last rotated";
     KUBECONFIGS = "kubeconfigs";
     AUTHORITIES = "certificate authorities";
     SIGNING_KEY = "service-account key";
@@ -295,6 +301,19 @@ pub fn what_rotates(cluster: &Cluster) -> Option<(&'static str, [[&'static str; 
         encryption,
     ];
     Some((ON_COMPLETE, rows))
+}
+
+/// When all of that was rotated last; `time` writes a moment.
+pub fn last_rotated(rotation: &Rotation, time: impl Fn(Timestamp) -> String) -> String {
+    let Some(start) = rotation.initiated else {
+        let is_never = rotation.phase == Phase::Never;
+        return if is_never { NEVER_ROTATED } else { START_NOT_REPORTED }.to_owned();
+    };
+    let started = last_start(time(start));
+    match rotation.completed.filter(|_| rotation.phase == Phase::Completed) {
+        Some(end) => last_end(started, time(end)),
+        None => started,
+    }
 }
 
 #[cfg(test)]

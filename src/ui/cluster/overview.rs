@@ -48,7 +48,7 @@ pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<
     out.push(Line::default());
     out.extend(accesses(entry, state, theme, columns));
     out.push(Line::default());
-    out.extend(tab::what_rotates(entry, theme, columns));
+    out.extend(tab::what_rotates(entry, state, theme, columns));
     out
 }
 

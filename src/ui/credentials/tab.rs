@@ -125,7 +125,7 @@ fn below(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
     out.push(title(theme, text::TITLE_CLUSTER, columns));
     out.extend(in_cluster(entry, state, theme, columns));
     out.push(Line::default());
-    out.extend(what_rotates(entry, theme, columns));
+    out.extend(what_rotates(entry, state, theme, columns));
     out
 }
 
@@ -160,7 +160,12 @@ fn in_cluster(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec
 }
 
 /// What rotates, what of it is in use, and what the next step does.
-pub fn what_rotates(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+pub fn what_rotates(
+    entry: &Entry,
+    state: &State,
+    theme: Theme,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let Some((next, rows)) = text::what_rotates(&entry.cluster) else { return Vec::new() };
     let widest =
         |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max();
@@ -170,6 +175,9 @@ pub fn what_rotates(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'st
     };
     let heading = theme.part(line([text::TITLE_ROTATES, text::COLUMN_NOW, next]), Role::Label);
     let rows = rows.into_iter().map(|row| Span::raw(line(row)));
-    let lines = std::iter::once(heading).chain(rows);
+    let zone = state.zone();
+    let last = text::last_rotated(&entry.cluster.rotation, |at| zone.short(at));
+    let last = theme.span(format!("  {last}"), Tone::Dim);
+    let lines = std::iter::once(heading).chain(rows).chain([last]);
     lines.map(|span| Line::from(cut_spans(vec![span], columns))).collect()
 }

@@ -273,6 +273,9 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
         ) => true,
         (KeyContext::Form, command) => match &state.kubeconfig.form {
             Some(form) => works_in_form(form, command),
+            None if state.checklist.dialog.is_some() => {
+                matches!(command, Command::Open | Command::Next | Command::Back)
+            }
             None => command != Command::Mark,
         },
         _ => can(state, command).is_ok(),

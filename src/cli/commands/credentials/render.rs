@@ -96,7 +96,7 @@ fn notes(report: &Report) -> Vec<(char, String)> {
     match &report.checklist {
         Err(why) => notes.push(('?', checklist::failed(why))),
         Ok(_) => {
-            notes.extend(report.open_clients().map(|client| ('!', checklist::open_client(client))))
+            notes.extend(report.open_clients().map(|client| ('!', checklist::open_client(client))));
         }
     }
     notes.push(('?', text::NOT_LISTED.to_owned()));
