@@ -87,7 +87,7 @@ async fn a_pasted_token_is_judged_and_never_shown() {
     let token = accounts.create_token_request("default", &PostParams::default(), &request).await;
     let token = token.unwrap().status.unwrap().token;
     journey.press("<enter>4").await;
-    journey.until_text("Paste a token here to have it judged", 30).await;
+    journey.until_text("Paste a token to judge it", 30).await;
     journey.paste(&format!("{token}\n")).await;
     journey
         .until_text("pasted token of system:serviceaccount:default:default: keeps working", 90)

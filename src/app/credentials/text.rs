@@ -31,7 +31,7 @@ texts! {
     stale_login(command) =
         "the stackit CLI may use a cached certificate from before complete for up to 30m; this removes its login cache, for all clusters, as the files do not name theirs: {command}";
     NOT_LISTED = "Kubeconfigs of other people and machines cannot be listed by anyone.";
-    PASTE = "Paste a token here to have it judged; only its header and claims are read.";
+    PASTE = "Paste a token to judge it; only its header and claims are read.";
     NO_TOKEN = "The pasted text is no token.";
     pasted(subject, status, why) = "pasted token{subject}: {status}; {why}";
     of_subject(subject) = " of {subject}";

@@ -22,6 +22,9 @@ use crate::ui::text::{blanks, cut_spans, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::scrollbar;
 
+/// Fewest columns for what a step does.
+const LEAST_EFFECT: usize = 18;
+
 /// Draws the tab.
 pub fn draw(
     state: &State,
@@ -113,7 +116,7 @@ fn below(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
         }
     }
     match &state.inventory.pasted {
-        None => out.extend(marked(theme, "?", Tone::Dim, text::PASTE, columns)),
+        None => out.extend(indented(theme, text::PASTE, columns, Tone::Dim)),
         Some(way) => {
             let (verdict, reasons) = state.rows().judge_alone(&entry.cluster, way);
             let text = text::pasted_token(way, verdict, &reasons);
@@ -170,11 +173,23 @@ pub fn what_rotates(
     let widest =
         |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max();
     let (name, now) = (widest(0).unwrap_or_default(), widest(1).unwrap_or_default());
+    // Where there is little room, what the step does matters more.
+    let now = now + 2;
+    let now = if columns >= name + now + LEAST_EFFECT + 4 { now } else { 0 };
     let line = |[first, second, third]: [&str; 3]| {
-        format!("  {}  {}  {third}", pad_end(first, name), pad_end(second, now))
+        let second = if now > 0 { pad_end(second, now) } else { String::new() };
+        format!("  {}  {second}{third}", pad_end(first, name))
     };
     let heading = theme.part(line([text::TITLE_ROTATES, text::COLUMN_NOW, next]), Role::Label);
-    let rows = rows.into_iter().map(|row| Span::raw(line(row)));
+    let room = columns.saturating_sub(name + now + 4).max(LEAST_EFFECT);
+    let rows = rows.into_iter().flat_map(|[first, second, third]| {
+        let parts = wrap(third, room).into_iter().enumerate();
+        let row = |(at, part): (usize, String)| match at {
+            0 => Span::raw(line([first, second, &part])),
+            _ => Span::raw(line(["", "", &part])),
+        };
+        parts.map(row).collect::<Vec<_>>()
+    });
     let zone = state.zone();
     let last = text::last_rotated(&entry.cluster.rotation, |at| zone.short(at));
     let last = theme.span(format!("  {last}"), Tone::Dim);

@@ -718,8 +718,9 @@ fn a_click_selects_the_row_of_the_scrolled_list() {
 fn a_long_overview_can_be_scrolled() {
     let mut state = opened("shop-prod", Tab::Overview);
     assert!(!text(&state, 50, 15).contains("KUBECONFIG"));
+    assert!(!text(&state, 50, 15).contains("all last rotated"));
     state.cluster.scroll = 900;
-    assert!(text(&state, 50, 15).contains("keeps working"));
+    assert!(text(&state, 50, 15).contains("all last rotated"));
 }
 
 #[test]
