@@ -139,7 +139,9 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     press(&mut terminal, &["R"]);
     until_said(&terminal, "1 kubeconfig of this machine will stop working");
     until_said(&terminal, "you have a kubeconfig issued after the start");
-    until_said(&terminal, "the old signing key, and every kubeconfig and token issued before");
+    // What lies beside the dialog stands between its lines.
+    until_said(&terminal, "the old signing key, and every kubeconfig");
+    until_said(&terminal, "and token issued before");
     until_said(&terminal, "stop working. This cannot be undone.");
     press(&mut terminal, &["a", "l", "p", "h", "a", "\r", "\r", "\r"]);
     until_said(&terminal, "completed");
