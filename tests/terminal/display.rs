@@ -77,11 +77,18 @@ fn tty_22_a_dialog_takes_less_than_four_kilobytes() {
     terminal.until("32 clusters");
     // What the clusters' own APIs say comes later.
     terminal.until("36/~120");
-    let before = terminal.bytes().len();
-    terminal.send(b"K");
-    terminal.until("Creates ~/");
-    let taken = terminal.bytes().len() - before;
-    assert!((1_000..4_096).contains(&taken), "{taken}");
+    let open = |terminal: &mut Terminal| {
+        let before = terminal.bytes().len();
+        terminal.send(b"K");
+        terminal.until("Creates ~/");
+        let taken = terminal.bytes().len() - before;
+        terminal.send(b"\x1b");
+        terminal.until("? help");
+        taken
+    };
+    // A frame that comes in between because a cluster changed only adds to it.
+    let least = (0..8).map(|_| open(&mut terminal)).min().unwrap();
+    assert!((1_000..4_096).contains(&least), "{least}");
     terminal.send(b"\x03");
     terminal.end_restored();
 }
