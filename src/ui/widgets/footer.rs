@@ -276,7 +276,7 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
             None if state.checklist.dialog.is_some() => {
                 matches!(command, Command::Open | Command::Next | Command::Back)
             }
-            None => command != Command::Mark,
+            None => !matches!(command, Command::Mark | Command::Submit),
         },
         _ => can(state, command).is_ok(),
     }
