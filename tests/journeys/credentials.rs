@@ -139,7 +139,7 @@ async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
     journey.press("5").await;
     journey.says("1 predicted to break: 1 refused");
     journey.press("2").await;
-    journey.says("✓ 1 get access");
+    journey.says("○ 1 get access");
     journey.says("yours ended with the rotation");
     journey.press("R").await;
     journey.says("no valid kubeconfig issued by skeys");

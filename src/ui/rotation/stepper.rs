@@ -56,16 +56,9 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
         (Phase::Completed, _) => [StepMark::Done; 4],
     };
     let [first, start, clients, complete] = marks;
-    let (access, text, tone) = access_words(entry, state);
-    // Access does not come with the phase. What was there at the start stays done; what breaks then is for step 3.
-    let was_there = start == StepMark::Done && !matches!(access, StepMark::Unknown);
-    let access = if first == StepMark::Unknown {
-        StepMark::Unknown
-    } else if complete == StepMark::Done || (was_there && has_any(entry, state)) {
-        StepMark::Done
-    } else {
-        access
-    };
+    // Access does not come with the phase: it is there as long as a kubeconfig works. What breaks on complete is for step 3.
+    let (access, text, tone) = access_words(entry, state, complete == StepMark::Done);
+    let access = if first == StepMark::Unknown { StepMark::Unknown } else { access };
     let [start_words, client_words, complete_words] = words(entry, state, pending);
     let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
     [
@@ -91,16 +84,13 @@ fn is_due(entry: &Entry, state: &State) -> bool {
     matches!(next, Some(NextStep::Start | NextStep::StartLater))
 }
 
-fn has_any(entry: &Entry, state: &State) -> bool {
-    !state.credentials.verdicts(&entry.cluster, state.server_now()).is_empty()
-}
-
 fn has(entry: &Entry, state: &State, wanted: Verdict) -> bool {
     let judged = state.credentials.verdicts(&entry.cluster, state.server_now());
     judged.iter().any(|(_, verdict)| *verdict == wanted)
 }
 
-fn access_words(entry: &Entry, state: &State) -> (StepMark, String, Tone) {
+/// Whether there is access, in words; `finished`: the rotation is completed.
+fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepMark, String, Tone) {
     let now = state.server_now();
     match own_access(entry, state) {
         Some((_, Verdict::BreaksOnComplete)) => {
@@ -117,9 +107,7 @@ fn access_words(entry: &Entry, state: &State) -> (StepMark, String, Tone) {
             (StepMark::Later, text::ACCESS_DEAD.to_owned(), Tone::Warn)
         }
         // A completed rotation needed none.
-        None if entry.cluster.rotation.phase == Phase::Completed => {
-            (StepMark::Later, String::new(), Tone::Dim)
-        }
+        None if finished => (StepMark::Done, String::new(), Tone::Dim),
         None => (StepMark::Later, text::ACCESS_NONE.to_owned(), Tone::Plain),
     }
 }
