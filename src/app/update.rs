@@ -270,6 +270,7 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             let files = Arc::new(files);
             rotation::update::inventory_read(&mut state.rotation, &files, cx);
             state.inventory.files = Some(files);
+            state.view.outdated = true;
         }
         (RequestOwner::Trials(id), Answer::Tried(tried)) => {
             let label = state.fleet.label(&id);

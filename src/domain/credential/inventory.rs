@@ -13,7 +13,7 @@ use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
 use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::judge::{Basis, SigningKeys, VerdictReason};
 use crate::domain::credential::verdict::Verdict;
-use crate::domain::kubeconfig::{KubeconfigKind, is_address_of};
+use crate::domain::kubeconfig::{KubeconfigKind, is_address_of, name_in_address};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::rotation::Phase;
 use crate::domain::shell::quote;
@@ -166,9 +166,16 @@ impl Credentials {
         });
         let mut found: BTreeSet<ClusterId> =
             elsewhere.map(|access| access.cluster.clone()).collect();
-        // A machine has few of them; most fleets are looked through for none.
-        let clusters = clusters.filter(|_| !ending.is_empty());
-        found.extend(clusters.filter_map(|cluster| {
+        // Only these can be led to; a fleet has many others.
+        let recorded: BTreeSet<&ClusterId> = (self.accesses.iter().map(|access| &access.cluster))
+            .chain(self.references.iter().map(|reference| &reference.cluster))
+            .collect();
+        let named: BTreeSet<&str> =
+            ending.iter().filter_map(|found| name_in_address(&found.server)).collect();
+        let candidates = clusters.filter(|cluster| {
+            recorded.contains(&cluster.id) || named.contains(cluster.id.name.as_str())
+        });
+        found.extend(candidates.filter_map(|cluster| {
             let known = self.known_of(cluster);
             let leads = ending.iter().any(|context| leads_to(context, &cluster.id, &known));
             leads.then(|| cluster.id.clone())

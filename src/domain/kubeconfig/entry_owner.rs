@@ -84,6 +84,11 @@ pub fn is_address_of(address: &str, cluster: &ClusterId) -> bool {
     ske(address) == Some((cluster.name.as_str(), cluster.region().as_str()))
 }
 
+/// The name of the cluster in an address of SKE.
+pub fn name_in_address(address: &str) -> Option<&str> {
+    ske(address).map(|(name, _region)| name)
+}
+
 /// Name and region in `api.<name>.<10 hex>.s.ske.<region>.onstackit.cloud`.
 fn ske(host: &str) -> Option<(&str, &str)> {
     let host = host.split(':').next().unwrap_or_default();

@@ -17,7 +17,7 @@ pub use crate::domain::kubeconfig::contexts::{
 };
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{
-    ClusterIdentity, EntryOwner, is_address_of, server_address,
+    ClusterIdentity, EntryOwner, is_address_of, name_in_address, server_address,
 };
 pub use crate::domain::kubeconfig::merge::{
     MergeOptions, MergeQuery, MergeRefusal, Merged, combine_owners, contents_of_file,

@@ -70,8 +70,10 @@ fn what_is_due_is_counted_and_filtered() {
     client.not_after = ago(-24 * 60);
     let sign_in = SignIn::Certificate(client);
     let file = fixtures::found_file("~/.kube/web", server, Trust::System, sign_in);
-    state.inventory.files = Some(std::sync::Arc::new(vec![file]));
-    state.view.outdated = true;
+    let request = state.requests.begin(RequestOwner::Inventory);
+    let found = Message::Answered(request, Answer::Inventory(vec![file]));
+    let at = state.shared.now;
+    update(&mut state, at, found);
     assert_eq!(web.id.region().as_str(), "eu01");
     let after = names(&mut state);
     assert_eq!((after.len(), after.contains(&"web-stage".to_owned())), (before.len() + 1, true));
