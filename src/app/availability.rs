@@ -2,7 +2,6 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "other commands are always possible")]
 
 use crate::app::checklist;
-use crate::app::checklist::state::ChecklistSource;
 use crate::app::cluster::tabs::Tab;
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::{Command, KeyContext};
@@ -33,9 +32,6 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::Reconcile => return on_cluster(Action::Reconcile),
         Command::Watch if state.subject().is_none() => text::WATCH_NO_CLUSTER,
         Command::Events if state.screen.tab() != Some(Tab::Nodes) => text::EVENTS_ELSEWHERE,
-        Command::Mark | Command::Left | Command::Right if state.checklist.dialog.is_some() => {
-            checklist::text::FIELDS
-        }
         Command::Add | Command::Remove | Command::Share
             if state.screen.tab() != Some(Tab::Checklist) =>
         {
@@ -102,12 +98,8 @@ fn can_change_checklist(state: &State, command: Command) -> Result<(), &'static 
     if state.shared.settings.read_only {
         return Err(text::READ_ONLY);
     }
-    match source {
-        ChecklistSource::Local { .. } | ChecklistSource::Shared { .. } => {}
-        ChecklistSource::Reading
-        | ChecklistSource::Copy
-        | ChecklistSource::Unreadable(_)
-        | ChecklistSource::Failed(_) => return Err(checklist::text::NOT_NOW),
+    if !source.is_changeable() {
+        return Err(checklist::text::NOT_NOW);
     }
     match command {
         Command::Share if state.nodes.current_snapshot(id).is_none() => {

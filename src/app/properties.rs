@@ -353,7 +353,7 @@ fn checklist() -> LocalChecklist {
     let mut list = Checklist::default();
     let client = ChecklistClient { name: "ci".into(), ..ChecklistClient::default() };
     list.apply(&ChecklistChange { before: None, after: Some(client) }).unwrap();
-    LocalChecklist { list, shared: false }
+    LocalChecklist { list: Arc::new(list), shared: false }
 }
 
 /// So many nodes, some of them old, the first one draining for hours.

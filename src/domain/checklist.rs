@@ -48,7 +48,7 @@ pub struct Checklist {
 /// The checklist of a cluster on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LocalChecklist {
-    pub list: Checklist,
+    pub list: Arc<Checklist>,
     /// Whether it is a copy of the one in the cluster, which decides.
     pub shared: bool,
 }

@@ -396,7 +396,8 @@ impl Performer {
             ChecklistWrite::Share(local) => (write_shared(SharedWrite::Share(local)).await?, true),
             ChecklistWrite::Unshare => (write_shared(SharedWrite::Unshare).await?, false),
         };
-        let (kept, folder) = (LocalChecklist { list, shared }, self.state_folder()?);
+        let (kept, folder) =
+            (LocalChecklist { list: Arc::new(list), shared }, self.state_folder()?);
         self.keep_checklist(move || checklists::save(&folder, &id, &kept)).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -42,7 +43,7 @@ pub fn change(
 ) -> Result<Attempt<LocalChecklist>, Failure> {
     update(folder, id, |local| {
         local.shared = false;
-        local.list.apply(change).map_err(Failure::from)
+        Arc::make_mut(&mut local.list).apply(change).map_err(Failure::from)
     })
 }
 
@@ -97,7 +98,10 @@ fn is_of(entry: &Value, id: &ClusterId) -> bool {
 
 fn local(entry: &Value) -> Result<LocalChecklist, String> {
     let list = Checklist::from_json(entry.get("checklist").unwrap_or(&Value::Null))?;
-    Ok(LocalChecklist { list, shared: entry.get("shared") == Some(&Value::Bool(true)) })
+    Ok(LocalChecklist {
+        list: Arc::new(list),
+        shared: entry.get("shared") == Some(&Value::Bool(true)),
+    })
 }
 
 fn read_all(path: &Path) -> Result<Vec<Value>, Failure> {
@@ -129,7 +133,9 @@ fn damaged(path: &Path, why: &str) -> Failure {
 mod tests {
     use std::fs;
 
-    use crate::domain::checklist::{Checklist, ChecklistChange, ChecklistClient, LocalChecklist};
+    use std::sync::Arc;
+
+    use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist};
     use crate::domain::cluster::ClusterId;
     use crate::store::checklists::{NAME, change, read, save};
     use crate::store::lock::{Attempt, FileLock};
@@ -155,7 +161,7 @@ mod tests {
         assert_eq!(names(&read(home.path(), &other).unwrap()), ["backup"]);
         let taken = change(home.path(), &shop, &added("ci")).unwrap_err();
         assert!(taken.message.contains("has this name"), "{taken}");
-        let copy = LocalChecklist { list: Checklist::default(), shared: true };
+        let copy = LocalChecklist { list: Arc::default(), shared: true };
         save(home.path(), &shop, &copy).unwrap();
         assert_eq!(read(home.path(), &shop).unwrap(), copy);
         assert_eq!(names(&read(home.path(), &other).unwrap()), ["backup"]);

@@ -1,7 +1,7 @@
 //! The checklist of clients outside the cluster: on this machine, and shared through the cluster.
 
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::{Value, json};
 use skeys::testing::app::settings::ObservationScope;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
@@ -27,17 +27,20 @@ async fn shared(maps: &Api<ConfigMap>) -> Value {
     serde_json::from_str(&map.data.unwrap()["checklist.json"]).unwrap()
 }
 
-/// Somebody else is faster than so many replacements of the `ConfigMap`.
+/// Somebody else is faster than so many changes of the `ConfigMap`.
 fn conflicts(times: Option<u32>) -> Fault {
     let answer = r#"{"kind":"Status","code":409,"reason":"Conflict","message":"modified"}"#;
     let path = "kubernetes/shop/api/v1/namespaces/default/configmaps/skeys-checklist";
-    Fault::new("PUT", path, times, FaultEffect::answer(409, answer))
+    Fault::new("PATCH", path, times, FaultEffect::answer(409, answer))
 }
 
 /// Replaces the list as a colleague does.
 async fn put(maps: &Api<ConfigMap>, list: &Value) {
-    let patch = Patch::Merge(json!({"data": {"checklist.json": list.to_string()}}));
-    maps.patch("skeys-checklist", &PatchParams::default(), &patch).await.unwrap();
+    let mut map = maps.get("skeys-checklist").await.unwrap();
+    map.metadata.labels = Some([("team".to_owned(), "shop".to_owned())].into());
+    let data = [("checklist.json", list.to_string()), ("more", "x".to_owned())];
+    map.data = Some(data.map(|(key, value)| (key.to_owned(), value)).into());
+    maps.replace("skeys-checklist", &PostParams::default(), &map).await.unwrap();
 }
 
 #[tokio::test]
@@ -138,6 +141,9 @@ async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
     journey.press("<space>").await;
     journey.until("✓ ci", 20).await;
     assert!(shared(&maps).await["clients"][0]["doneForRotation"].is_string());
+    let map = maps.get("skeys-checklist").await.unwrap();
+    assert_eq!(map.data.unwrap()["more"], "x", "of a ConfigMap only the list is ours");
+    assert_eq!(map.metadata.labels.unwrap()["team"], "shop");
     journey.order(conflicts(None));
     journey.press("<space>").await;
     journey.says("Others change the checklist at the same time; nothing was written");
@@ -176,9 +182,14 @@ async fn a_list_that_is_shared_already_takes_the_clients_of_this_machine() {
     journey.until("○ ci", 20).await;
     assert_eq!(shared(&maps).await["clients"].as_array().unwrap().len(), 2);
 
-    // While the cluster is not seen, the copy is shown and cannot be changed.
+    // While the cluster is not seen, the copy is shown and cannot be changed, by a dialog that is open already, either.
+    journey.press("<enter>").await;
     journey.trouble("shop", "", FaultEffect::Drop {}, 600);
     journey.until_slowly("shared, but the cluster is not observed", 10, 60).await;
+    journey.press("<tab>me<enter><enter><enter>").await;
+    journey.says("The checklist cannot be changed now");
+    journey.press("<esc>").await;
+    assert!(!journey.read("state/checklists.json").contains("\"me\""));
     journey.press("<space>").await;
     journey.says("The checklist cannot be changed now");
     journey.until_slowly("shared: ConfigMap", 10, 120).await;

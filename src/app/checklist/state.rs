@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tui_input::Input;
 
 use crate::app::checklist::text;
+use crate::app::effect::ChecklistWrite;
 use crate::app::motion::neighbour;
 use crate::app::requests::{DialogId, RequestId};
 use crate::app::shared::Guard;
@@ -46,6 +47,22 @@ pub enum ChecklistSource {
     Failed(Failure),
 }
 
+impl ChecklistSource {
+    /// How a change is written; `None` where the list cannot be changed now.
+    pub fn write(&self, change: ChecklistChange) -> Option<ChecklistWrite> {
+        match self {
+            Self::Local { .. } => Some(ChecklistWrite::Local(change)),
+            Self::Shared { .. } => Some(ChecklistWrite::Shared(change)),
+            Self::Reading | Self::Copy | Self::Unreadable(_) | Self::Failed(_) => None,
+        }
+    }
+
+    /// Whether the list can be changed now.
+    pub fn is_changeable(&self) -> bool {
+        matches!(self, Self::Local { .. } | Self::Shared { .. })
+    }
+}
+
 impl ChecklistState {
     /// The list of a cluster, and where it comes from. Where the cluster has one, that counts.
     pub fn list(
@@ -55,7 +72,7 @@ impl ChecklistState {
     ) -> (Arc<Checklist>, ChecklistSource) {
         let local = self.local.get(id);
         let kept = local.and_then(|local| local.as_ref().ok());
-        let own = || Arc::new(kept.map(|kept| kept.list.clone()).unwrap_or_default());
+        let own = || kept.map(|kept| Arc::clone(&kept.list)).unwrap_or_default();
         let shared = snapshot.map(|snapshot| &snapshot.checklist);
         let unseen = snapshot.and_then(|snapshot| snapshot.unseen.get("checklist"));
         let is_being_read = unseen == Some(&Unseen::Unread);

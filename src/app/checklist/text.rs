@@ -43,7 +43,6 @@ texts! {
     WRITING = "writing";
     NAME_MISSING = "name the client";
 
-    FIELDS = "The form has texts and buttons only.";
     ELSEWHERE = "Only in the checklist tab.";
     NO_CLIENT = "No client is listed; a adds one.";
     NOT_NOW = "The checklist cannot be changed now.";

@@ -21,7 +21,7 @@ use crate::app::screen::Metrics;
 use crate::app::text_field::type_into;
 use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist};
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::failure::Failure;
+use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::Outcome;
 use crate::domain::snapshot::ClusterSnapshot;
 
@@ -46,7 +46,7 @@ pub fn run(
         checklist.cursor = next;
         return;
     }
-    if !matches!(source, ChecklistSource::Local { .. } | ChecklistSource::Shared { .. }) {
+    if !source.is_changeable() {
         return;
     }
     let selected = list.clients().get(cursor).cloned();
@@ -103,13 +103,8 @@ fn toggle(
     let after = ChecklistClient { done, ..before.clone() };
     let change = ChecklistChange { before: Some(before), after: Some(after) };
     let owner = RequestOwner::ChecklistChange { cluster: cluster.id.clone(), dialog: None };
-    send(&cluster.id, owner, of_source(source, change), log, cx);
-}
-
-fn of_source(source: &ChecklistSource, change: ChecklistChange) -> ChecklistWrite {
-    match source {
-        ChecklistSource::Shared { .. } => ChecklistWrite::Shared(change),
-        _ => ChecklistWrite::Local(change),
+    if let Some(write) = source.write(change) {
+        send(&cluster.id, owner, write, log, cx);
     }
 }
 
@@ -194,7 +189,7 @@ pub fn confirm(
     let Some(id) = idle.map(|dialog| dialog.cluster.clone()) else { return };
     let (_, source) = checklist.list(&id, snapshot);
     let kept = checklist.local.get(&id).and_then(|local| local.as_ref().ok());
-    let own = kept.map(|kept| kept.list.clone()).unwrap_or_default();
+    let own = kept.map(|kept| (*kept.list).clone()).unwrap_or_default();
     let Some(dialog) = &mut checklist.dialog else { return };
     let (write, log) = match &dialog.kind {
         ChecklistDialogKind::Edit(form) => match form.change() {
@@ -203,7 +198,7 @@ pub fn confirm(
                     change.after.as_ref().map(|after| after.name.clone()).unwrap_or_default();
                 let is_new = change.before.is_none();
                 let log = if is_new { text::log_added(name) } else { text::log_changed(name) };
-                (of_source(&source, change), log)
+                (source.write(change), log)
             }
             Err(_missing) => {
                 dialog.focus = ChecklistField::Name;
@@ -212,10 +207,19 @@ pub fn confirm(
         },
         ChecklistDialogKind::Remove(client) => {
             let change = ChecklistChange { before: Some(client.clone()), after: None };
-            (of_source(&source, change), text::log_removed(&client.name))
+            (source.write(change), text::log_removed(&client.name))
         }
-        ChecklistDialogKind::Share => (ChecklistWrite::Share(own), text::LOG_SHARE.to_owned()),
-        ChecklistDialogKind::Unshare => (ChecklistWrite::Unshare, text::LOG_UNSHARE.to_owned()),
+        ChecklistDialogKind::Share => {
+            (Some(ChecklistWrite::Share(own)), text::LOG_SHARE.to_owned())
+        }
+        ChecklistDialogKind::Unshare => {
+            (Some(ChecklistWrite::Unshare), text::LOG_UNSHARE.to_owned())
+        }
+    };
+    // It may have become so since the dialog was opened.
+    let Some(write) = write.filter(|_| source.is_changeable()) else {
+        dialog.failure = Some(Failure::new(FailureKind::NotPossible, text::NOT_NOW));
+        return;
     };
     let owner = RequestOwner::ChecklistChange { cluster: id.clone(), dialog: Some(dialog.id) };
     dialog.failure = None;

@@ -59,7 +59,7 @@ texts! {
         "client certificate of a CertificateSigningRequest cannot be judged and may stop working";
     UNCLEAR_CERTIFICATES =
         "client certificates of CertificateSigningRequests cannot be judged and may stop working";
-    REQUESTS_UNSEEN = "CertificateSigningRequests cannot be read; client certificates of them are not checked";
+    REQUESTS_UNSEEN = "CertificateSigningRequests cannot be read in full; client certificates of them are not checked";
     OLD_AUTHORITY_POD =
         "pod started before its namespace got the new certificate authority and may fail after complete";
     OLD_AUTHORITY_PODS =

@@ -131,15 +131,17 @@ fn path(name: &str) -> String {
     format!("/api/v1/namespaces/{CHECKLIST_NAMESPACE}/configmaps/{name}")
 }
 
-/// Creates the `ConfigMap`, or replaces the one of a version.
+/// Creates the `ConfigMap`, or changes the list alone in the one of a version.
 async fn put(
     connection: &Connection,
     list: Checklist,
     version: Option<String>,
 ) -> Result<Checklist, KubeError> {
     let request = match version {
-        Some(_) => http::Request::put(path(CHECKLIST_NAME)),
-        None => http::Request::post(path("").trim_end_matches('/')),
+        Some(_) => http::Request::patch(path(CHECKLIST_NAME))
+            .header(http::header::CONTENT_TYPE, "application/merge-patch+json"),
+        None => http::Request::post(path("").trim_end_matches('/'))
+            .header(http::header::CONTENT_TYPE, "application/json"),
     };
     let (name, namespace) = (CHECKLIST_NAME, CHECKLIST_NAMESPACE);
     let object = json!({
@@ -157,7 +159,8 @@ async fn delete(connection: &Connection, found: Found) -> Result<Checklist, Kube
         "kind": "DeleteOptions",
         "preconditions": {"resourceVersion": found.version},
     });
-    let request = http::Request::delete(path(CHECKLIST_NAME));
+    let request = http::Request::delete(path(CHECKLIST_NAME))
+        .header(http::header::CONTENT_TYPE, "application/json");
     send(connection, request, &options).await.map(|()| found.list)
 }
 
@@ -167,7 +170,6 @@ async fn send(
     body: &Value,
 ) -> Result<(), KubeError> {
     let request = request
-        .header(http::header::CONTENT_TYPE, "application/json")
         .body(body.to_string().into_bytes())
         .map_err(|error| KubeError::Format(error.to_string()))?;
     connection.read(request, ANSWER_LIMIT).await.map(drop)

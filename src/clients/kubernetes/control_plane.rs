@@ -71,6 +71,19 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
     }
 }
 
+/// `ListMeta`: where the next page begins.
+#[derive(Deserialize, Default)]
+struct ListMeta {
+    #[serde(default, rename = "continue")]
+    next: Option<String>,
+}
+
+impl ListMeta {
+    fn has_more(&self) -> bool {
+        self.next.as_ref().is_some_and(|next| !next.is_empty())
+    }
+}
+
 async fn wait_for_phase_change(cluster: &mut watch::Receiver<Cluster>, phase: &Phase) {
     loop {
         if cluster.changed().await.is_err() {
@@ -142,15 +155,20 @@ async fn signing_key(connection: &Connection) -> Option<String> {
 }
 
 /// Requests for which the cluster signed a client certificate, as far as they are still there; `None` where they cannot be
-/// read. Certificates are public.
+/// read, or are more than one page. Certificates are public.
 async fn signed_requests(connection: &Connection) -> Option<Vec<SignedRequest>> {
     #[derive(Deserialize)]
     struct Page {
+        #[serde(default)]
+        metadata: ListMeta,
         items: Vec<Value>,
     }
     let request = http::Request::get(SIGNED_REQUESTS).body(Vec::new()).ok()?;
     let body = connection.read(request, PAGE_LIMIT).await.ok()?;
     let page = serde_json::from_slice::<Page>(&body).ok()?;
+    if page.metadata.has_more() {
+        return None;
+    }
     let read = |item: Value| {
         let request = serde_json::from_value::<CertificateSigningRequest>(item).ok()?;
         Some(SignedRequest {
@@ -171,11 +189,6 @@ async fn count_secrets(connection: &Connection) -> Result<Option<(usize, usize)>
         #[serde(default)]
         items: Vec<PartialObjectMeta<Secret>>,
     }
-    #[derive(Deserialize, Default)]
-    struct ListMeta {
-        #[serde(default, rename = "continue")]
-        next: Option<String>,
-    }
     let (mut labelled, mut all) = (0_usize, 0_usize);
     let mut next: Option<String> = None;
     for _page in 0..MOST_PAGES {
@@ -190,8 +203,9 @@ async fn count_secrets(connection: &Connection) -> Result<Option<(usize, usize)>
         all = all.saturating_add(page.items.len());
         labelled =
             labelled.saturating_add(page.items.iter().filter(|secret| is_new(secret)).count());
-        next = page.metadata.next.filter(|next| !next.is_empty());
-        if next.is_none() {
+        let has_more = page.metadata.has_more();
+        next = page.metadata.next;
+        if !has_more {
             return Ok(Some((labelled, all)));
         }
     }

@@ -22,11 +22,11 @@ use crate::app::kubeconfig::text;
 use crate::app::screen::{Clickable, Metrics};
 use crate::app::state::State;
 use crate::domain::kubeconfig::{ChangedLine, Plan};
-use crate::domain::text::{clean, cut_middle, width};
+use crate::domain::text::{clean, width};
 use crate::ui::text::{blanks, cells, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, failure, field, marked, open, shorten};
+use crate::ui::widgets::dialog::{columns, failure, field, marked, open, place, shorten};
 
 /// Columns that the dialog takes at most.
 const MOST: u16 = 100;
@@ -68,12 +68,8 @@ pub fn draw(
     metrics.scroll_last = middle.len().saturating_sub(middle_room);
     let middle = shorten(theme, middle, middle_room, renewal.scroll);
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
-    let place = format!(
-        "{} · {} · {}",
-        renewal.cluster.id.name,
-        cut_middle(&clean(&renewal.project), 20),
-        renewal.cluster.id.region()
-    );
+    let id = &renewal.cluster.id;
+    let place = format!("{}{}", id.name, place(id, &renewal.project, columns));
     let rows = lines.len() + button_rows;
     let inner = open(theme, frame, area, (MOST, rows), text::RENEWAL_TITLE, &place);
     let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));

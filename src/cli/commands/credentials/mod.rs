@@ -168,7 +168,7 @@ async fn find_checklist(
             let read = move || checklists::read(&folder, &id);
             let read = run_blocking(&services.clock, FILE_LIMIT, "checklists", read).await;
             let local = read.and_then(|local| local).map_err(|failure| failure.to_string())?;
-            Ok(Arc::new(local.list))
+            Ok(local.list)
         }
     }
 }
