@@ -110,10 +110,10 @@ texts! {
         "Cluster {cluster} ({place}): its credentials are being rotated{start}. When the rotation is completed, kubeconfigs, tokens and pinned certificate authorities from before the start stop working. Please renew yours now, in CI, monitoring and backup, too, and answer when done.";
     team_start(time) = " since {time}";
     team_token(name, account) = " Token in use: Secret {name} of service account {account}.";
-    last_start(time) = "all last rotated together: started {time}";
+    last_start(time) = "last rotation: started {time}";
     last_end(started, time) = "{started}, completed {time}";
-    NEVER_ROTATED = "none was rotated yet";
-    START_NOT_REPORTED = "SKE does not report when they were last rotated";
+    NEVER_ROTATED = "never rotated";
+    START_NOT_REPORTED = "last rotation: SKE does not report its start";
     KUBECONFIGS = "kubeconfigs";
     AUTHORITIES = "certificate authorities";
     SIGNING_KEY = "service-account key";
@@ -121,6 +121,7 @@ texts! {
     NOW_KUBECONFIGS = "valid until they expire";
     NOW_ONE = "one";
     NOW_BOTH = "old and new";
+    NOW_ADDING = "a new one is being added";
     NOW_REMOVING = "the old one is being removed";
     NOW_REPLACING = "being replaced";
     NOW_NEW = "the new one";
@@ -268,39 +269,54 @@ pub fn signed_certificate(stale: &StaleCertificate) -> String {
     stale_certificate(&stale.request, &stale.requester, breaks)
 }
 
-/// What rotates: its name, what is in use now, and what the next step does to it. The heading of the last column first;
-/// `None` where the phase does not tell.
-pub fn what_rotates(cluster: &Cluster) -> Option<(&'static str, [[&'static str; 3]; 4])> {
-    let now = match cluster.rotation.phase {
+/// What rotates, what of it is in use now, and what the steps do to it; `None` where the phase does not tell.
+pub fn what_rotates(cluster: &Cluster) -> Option<WhatRotates> {
+    let (version, phase) = (&cluster.version, &cluster.rotation.phase);
+    let is_early = version.drops_encryption_key_early();
+    let complete_encryption = if is_early { UNCHANGED } else { COMPLETE_ENCRYPTION };
+    let now = match phase {
         Phase::Unknown(_) => return None,
-        Phase::Never | Phase::Completed => {
-            let old = cluster.version.may_have_static_tokens();
-            let kubeconfigs = if old { START_OLD_KUBECONFIGS } else { START_KUBECONFIGS };
-            let rows = [
-                [KUBECONFIGS, NOW_KUBECONFIGS, kubeconfigs],
-                [AUTHORITIES, NOW_ONE, START_NEW],
-                [SIGNING_KEY, NOW_ONE, START_NEW],
-                [ENCRYPTION_KEY, NOW_ONE, START_ENCRYPTION],
-            ];
-            return Some((ON_START, rows));
-        }
-        Phase::Preparing | Phase::Prepared => NOW_BOTH,
+        Phase::Never | Phase::Completed => NOW_ONE,
+        Phase::Preparing => NOW_ADDING,
+        Phase::Prepared => NOW_BOTH,
         Phase::Completing => NOW_REMOVING,
     };
-    let encryption = if !cluster.version.drops_encryption_key_early() {
-        [ENCRYPTION_KEY, now, COMPLETE_ENCRYPTION]
-    } else if cluster.rotation.phase == Phase::Preparing {
-        [ENCRYPTION_KEY, NOW_REPLACING, UNCHANGED]
-    } else {
-        [ENCRYPTION_KEY, NOW_NEW, UNCHANGED]
+    let now_encryption = match phase {
+        Phase::Preparing if is_early => NOW_REPLACING,
+        Phase::Prepared | Phase::Completing if is_early => NOW_NEW,
+        Phase::Never
+        | Phase::Preparing
+        | Phase::Prepared
+        | Phase::Completing
+        | Phase::Completed
+        | Phase::Unknown(_) => now,
     };
-    let rows = [
-        [KUBECONFIGS, NOW_KUBECONFIGS, COMPLETE_KUBECONFIGS],
-        [AUTHORITIES, now, COMPLETE_AUTHORITIES],
-        [SIGNING_KEY, now, COMPLETE_SIGNING],
-        encryption,
-    ];
-    Some((ON_COMPLETE, rows))
+    let start_kubeconfigs =
+        if version.may_have_static_tokens() { START_OLD_KUBECONFIGS } else { START_KUBECONFIGS };
+    let row = |name, now, start, complete| RotatedKind { name, now, start, complete };
+    Some(WhatRotates {
+        is_started: phase.is_open(),
+        kinds: [
+            row(KUBECONFIGS, NOW_KUBECONFIGS, start_kubeconfigs, COMPLETE_KUBECONFIGS),
+            row(AUTHORITIES, now, START_NEW, COMPLETE_AUTHORITIES),
+            row(SIGNING_KEY, now, START_NEW, COMPLETE_SIGNING),
+            row(ENCRYPTION_KEY, now_encryption, START_ENCRYPTION, complete_encryption),
+        ],
+    })
+}
+
+/// What rotates, and whether *start* has happened already.
+pub struct WhatRotates {
+    pub is_started: bool,
+    pub kinds: [RotatedKind; 4],
+}
+
+/// One kind of what rotates: what of it is in use, and what the steps do.
+pub struct RotatedKind {
+    pub name: &'static str,
+    pub now: &'static str,
+    pub start: &'static str,
+    pub complete: &'static str,
 }
 
 /// When all of that was rotated last; `time` writes a moment.

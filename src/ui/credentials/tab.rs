@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span, Text};
 
 use crate::app::cell::Tone;
-use crate::app::credentials::text;
+use crate::app::credentials::text::{self, RotatedKind};
 use crate::app::fleet::state::Entry;
 use crate::app::nodes::text::list;
 use crate::app::screen::Metrics;
@@ -22,8 +22,9 @@ use crate::ui::text::{blanks, cut_spans, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::scrollbar;
 
-/// Fewest columns for what a step does.
+/// Fewest columns for what a step does, and for each of two steps.
 const LEAST_EFFECT: usize = 18;
+const LEAST_EFFECT_OF_TWO: usize = 30;
 
 /// Draws the tab.
 pub fn draw(
@@ -169,26 +170,39 @@ pub fn what_rotates(
     theme: Theme,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let Some((next, rows)) = text::what_rotates(&entry.cluster) else { return Vec::new() };
-    let widest =
-        |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| width(cell)).max();
-    let (name, now) = (widest(0).unwrap_or_default(), widest(1).unwrap_or_default());
-    // Where there is little room, what the step does matters more.
-    let now = now + 2;
-    let now = if columns >= name + now + LEAST_EFFECT + 4 { now } else { 0 };
-    let line = |[first, second, third]: [&str; 3]| {
-        let second = if now > 0 { pad_end(second, now) } else { String::new() };
-        format!("  {}  {second}{third}", pad_end(first, name))
+    let Some(rotated) = text::what_rotates(&entry.cluster) else { return Vec::new() };
+    let widest = |cell: fn(&RotatedKind) -> &str| {
+        2 + rotated.kinds.iter().map(|kind| width(cell(kind))).max().unwrap_or_default()
     };
-    let heading = theme.part(line([text::TITLE_ROTATES, text::COLUMN_NOW, next]), Role::Label);
-    let room = columns.saturating_sub(name + now + 4).max(LEAST_EFFECT);
-    let rows = rows.into_iter().flat_map(|[first, second, third]| {
-        let parts = wrap(third, room).into_iter().enumerate();
-        let row = |(at, part): (usize, String)| match at {
-            0 => Span::raw(line([first, second, &part])),
-            _ => Span::raw(line(["", "", &part])),
+    let (name, now) = (widest(|kind| kind.name), widest(|kind| kind.now));
+    // Where there is little room, what the next step does matters more than what is in use, and than what comes later.
+    let now = if columns >= name + now + LEAST_EFFECT + 2 { now } else { 0 };
+    let room = columns.saturating_sub(name + now + 2);
+    let both = !rotated.is_started && room >= 2 * (LEAST_EFFECT_OF_TWO + 2);
+    let room = if both { room / 2 - 2 } else { room.max(LEAST_EFFECT) };
+    let line = |[first, second, third, fourth]: [&str; 4]| {
+        let second = if now > 0 { pad_end(second, now) } else { String::new() };
+        let third = if both { pad_end(third, room + 2) } else { third.to_owned() };
+        format!("  {}{second}{third}{fourth}", pad_end(first, name))
+    };
+    let titles = match (rotated.is_started, both) {
+        (true, _) => [text::ON_COMPLETE, ""],
+        (false, true) => [text::ON_START, text::ON_COMPLETE],
+        (false, false) => [text::ON_START, ""],
+    };
+    let [third, fourth] = titles;
+    let heading = [text::TITLE_ROTATES, text::COLUMN_NOW, third, fourth];
+    let heading = theme.part(line(heading), Role::Label);
+    let rows = rotated.kinds.iter().flat_map(|kind| {
+        let next = if rotated.is_started { kind.complete } else { kind.start };
+        let later = if both { kind.complete } else { "" };
+        let (next, later) = (wrap(next, room), wrap(later, room));
+        let part = |lines: &[String], at: usize| lines.get(at).cloned().unwrap_or_default();
+        let row = |at: usize| {
+            let (name, now) = if at == 0 { (kind.name, kind.now) } else { ("", "") };
+            Span::raw(line([name, now, &part(&next, at), &part(&later, at)]))
         };
-        parts.map(row).collect::<Vec<_>>()
+        (0..next.len().max(later.len())).map(row).collect::<Vec<_>>()
     });
     let zone = state.zone();
     let last = text::last_rotated(&entry.cluster.rotation, |at| zone.short(at));

@@ -300,6 +300,7 @@ fn checklist_dialogs(state: &State) -> [(&'static str, ChecklistDialog); 3] {
 #[test]
 fn cluster_tabs() {
     snapshot("overview", &opened("shop-prod", Tab::Overview));
+    snapshot_at("overview_completed", &opened("web-stage", Tab::Overview), 140, 40);
     snapshot("rotation_prepared", &opened("shop-prod", Tab::Rotation));
     let mut unhealthy = opened("web-stage", Tab::Rotation);
     let web = id(&unhealthy, "web-stage");
@@ -718,9 +719,9 @@ fn a_click_selects_the_row_of_the_scrolled_list() {
 fn a_long_overview_can_be_scrolled() {
     let mut state = opened("shop-prod", Tab::Overview);
     assert!(!text(&state, 50, 15).contains("KUBECONFIG"));
-    assert!(!text(&state, 50, 15).contains("all last rotated"));
+    assert!(!text(&state, 50, 15).contains("last rotation:"));
     state.cluster.scroll = 900;
-    assert!(text(&state, 50, 15).contains("all last rotated"));
+    assert!(text(&state, 50, 15).contains("last rotation:"));
 }
 
 #[test]
