@@ -45,7 +45,12 @@ async fn report(cloud: &Cloud, home: &Path, ahead: i64) -> (Value, u8) {
 fn check_trials(report: &Value) {
     for row in report["credentials"].as_array().unwrap() {
         let works = !["dead", "expired"].contains(&row["status"].as_str().unwrap());
-        let tried = if works { "accepted" } else { "refused" };
+        let is_plugin = row["kind"] == "stackit login";
+        let tried = match works {
+            _ if is_plugin => "not tried",
+            true => "accepted",
+            false => "refused",
+        };
         assert_eq!(row["tried"], tried, "{report:#}");
         assert_eq!(row["contradicted"], false);
     }
@@ -82,7 +87,15 @@ async fn cred_02_what_is_predicted_of_real_credentials_comes_true_whatever_the_c
             ("secret", with_token(&new, &secret)),
             ("requested", with_token(&new, &requested)),
             ("requested-after", with_token(&new, &requested_after)),
+            ("login-old", with_plugin(&old)),
+            ("login-new", with_plugin(&new)),
         ]);
+        // No plugin is run: what it gives is a certificate of now.
+        let used = |name: &str, text: &str| match name {
+            "login-old" => pinning(&new, oldest),
+            "login-new" => new.clone(),
+            _ => text.to_owned(),
+        };
         let home = tempfile::tempdir().unwrap();
         let kube = home.path().join(".kube");
         std::fs::create_dir(&kube).unwrap();
@@ -102,11 +115,13 @@ async fn cred_02_what_is_predicted_of_real_credentials_comes_true_whatever_the_c
             ("secret", "breaks_on_complete"),
             ("requested", "breaks_on_complete"),
             ("requested-after", "survives_complete"),
+            ("login-old", "breaks_on_complete"),
+            ("login-new", "survives_complete"),
         ];
         let expected = expected.map(|(name, status)| (name.to_owned(), status.to_owned()));
         assert_eq!(predicted, BTreeMap::from(expected), "{prepared:#}");
         for (name, text) in &texts {
-            let works = does(&client(text).await).await == "works";
+            let works = does(&client(&used(name, text)).await).await == "works";
             assert_eq!(works, predicted[*name] != "dead", "{name} while PREPARED");
         }
         let tokens = prepared["in_cluster"]["tokens"].as_array().unwrap();
@@ -118,7 +133,7 @@ async fn cred_02_what_is_predicted_of_real_credentials_comes_true_whatever_the_c
         let told = statuses(&completed);
         check_trials(&completed);
         for (name, text) in &texts {
-            let works = does(&client(text).await).await == "works";
+            let works = does(&client(&used(name, text)).await).await == "works";
             assert_eq!(works, predicted[*name] == "survives_complete", "{name} as predicted");
             let is_right = told[*name] == if works { "works" } else { "dead" };
             assert!(is_right, "{name} is {}, {completed:#}", told[*name]);
@@ -152,6 +167,12 @@ async fn k8s_29_a_certificate_that_the_cluster_signed_before_the_start_breaks_wh
     cloud.clock.turn(Duration::from_hours(1));
     let (later, _) = report(&cloud, home.path(), 0).await;
     assert_eq!(later["in_cluster"]["certificates"], serde_json::json!([]));
+}
+
+/// A kubeconfig with which the stackit CLI signs in.
+fn with_plugin(kubeconfig: &str) -> String {
+    let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, command: stackit, args: [ske, kubeconfig, login]}";
+    with_token(kubeconfig, "none").replace("token: none", plugin)
 }
 
 /// The first kubeconfig with the authorities of the second.
