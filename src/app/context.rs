@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::app::activity::state::Activity;
 use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::event::Event;
-use crate::app::notices::Notices;
+use crate::app::notices::{Notices, ToastAbout};
 use crate::app::requests::{RequestId, RequestOwner, Requests};
 use crate::app::shared::Shared;
 use crate::domain::cluster::ClusterId;
@@ -49,8 +49,8 @@ impl UpdateContext<'_> {
     }
 
     /// Shows an observation.
-    pub fn observation(&mut self, text: impl Into<String>) {
-        self.notices.observation(self.shared.now, text.into());
+    pub fn observation(&mut self, about: ToastAbout, text: impl Into<String>) {
+        self.notices.observation(self.shared.now, about, text.into());
     }
 
     /// Shows an error until it is dismissed.

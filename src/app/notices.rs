@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::app::now::Now;
+use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 
 /// How long a toast stays.
@@ -25,22 +26,32 @@ pub struct Toast {
     pub text: String,
     /// When it goes, on the monotonic clock.
     pub until: Duration,
-    /// Whether it says what was observed, not what became of something the person did.
-    pub observed: bool,
+    pub about: ToastAbout,
+}
+
+/// What a message is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToastAbout {
+    /// What became of something that the person did.
+    Request,
+    /// What was observed of a cluster. A record says the same.
+    Cluster(ClusterId),
+    /// What was observed of SKE. A record says the same.
+    Ske,
 }
 
 impl Notices {
     /// Shows what became of something that the person did.
     pub fn answer(&mut self, now: Now, text: String) {
         let until = now.monotonic.saturating_add(TOAST);
-        self.toast = Some(Toast { text, until, observed: false });
+        self.toast = Some(Toast { text, until, about: ToastAbout::Request });
     }
 
     /// Shows what was observed; it never takes the place of an answer to the person.
-    pub fn observation(&mut self, now: Now, text: String) {
-        if self.toast.as_ref().is_none_or(|toast| toast.observed) {
+    pub fn observation(&mut self, now: Now, about: ToastAbout, text: String) {
+        if self.toast.as_ref().is_none_or(|toast| toast.about != ToastAbout::Request) {
             let until = now.monotonic.saturating_add(TOAST);
-            self.toast = Some(Toast { text, until, observed: true });
+            self.toast = Some(Toast { text, until, about });
         }
     }
 

@@ -68,7 +68,9 @@ fn clip(metrics: &mut Metrics, area: Rect) {
 }
 
 fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
-    let foot = footer::rows(state, area).min(area.height);
+    let records = fleet::screen::strip_rows(state, area.height.saturating_sub(2)) > 0;
+    let toast = footer::toast(state, records);
+    let foot = footer::rows(state, area, toast).min(area.height);
     let body = Rect { height: area.height - foot, ..area };
     let mut bottom = BottomLine::default();
     match &state.screen {
@@ -79,7 +81,7 @@ fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics:
         Screen::Activity(_) => activity::screen::draw(state, theme, frame, body, metrics),
     }
     let foot_area = Rect { y: body.bottom(), height: foot, ..area };
-    footer::draw(state, theme, frame, foot_area, bottom);
+    footer::draw(state, theme, frame, foot_area, (bottom, toast));
     // What lies under a dialog cannot be clicked.
     if state.is_covered() {
         metrics.targets.clear();

@@ -31,23 +31,24 @@ pub fn blanks(columns: usize) -> Span<'static> {
     Span::raw(" ".repeat(columns))
 }
 
-/// Breaks a text at its blanks into lines of at most so many columns; words that are longer are broken.
+/// Breaks a text at its blanks into lines of at most so many columns; words that are longer are broken. A figure
+/// stays with what it counts.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
     let mut line = String::new();
-    for word in text.split_whitespace() {
-        if !line.is_empty() && width(&line) + 1 + width(word) > columns {
+    for group in groups(text, columns) {
+        if !line.is_empty() && width(&line) + 1 + width(&group) > columns {
             lines.push(std::mem::take(&mut line));
         }
         if !line.is_empty() {
             line.push(' ');
         }
-        if width(&line) + width(word) <= columns {
-            line.push_str(word);
+        if width(&line) + width(&group) <= columns {
+            line.push_str(&group);
             continue;
         }
-        for grapheme in word.graphemes(true) {
+        for grapheme in group.graphemes(true) {
             if !line.is_empty() && width(&line) + width(grapheme) > columns {
                 lines.push(std::mem::take(&mut line));
             }
@@ -58,6 +59,32 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         lines.push(line);
     }
     lines
+}
+
+/// The words of a text, those of a figure as one: "3h 12m", "6 nodes".
+fn groups(text: &str, columns: usize) -> Vec<String> {
+    let mut groups: Vec<String> = Vec::new();
+    let mut before = "";
+    for word in text.split_whitespace() {
+        match groups.last_mut() {
+            Some(group) if is_figure(before, word) && width(group) + 1 + width(word) <= columns => {
+                group.push(' ');
+                group.push_str(word);
+            }
+            _ => groups.push(word.to_owned()),
+        }
+        before = word;
+    }
+    groups
+}
+
+/// Whether two words are one figure: a count and what is counted, or the parts of a duration.
+fn is_figure(before: &str, word: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_duration = |text: &str| text.strip_suffix(['d', 'h', 'm', 's']).is_some_and(is_number);
+    let word = word.trim_end_matches(|c: char| c.is_ascii_punctuation());
+    let counted = word.starts_with(char::is_alphabetic);
+    is_number(before) && counted || is_duration(before) && is_duration(word)
 }
 
 /// At most `rows` wrapped lines; the last one ends in an ellipsis when something was left out.
@@ -165,6 +192,14 @@ mod tests {
     fn truncated_text_ends_in_an_ellipsis() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
         assert_eq!(wrap_to("one two three", 7, 1), ["one …"]);
+    }
+
+    #[test]
+    fn a_figure_stays_with_what_it_counts() {
+        assert_eq!(wrap("started 3h 12m ago", 11), ["started", "3h 12m ago"]);
+        assert_eq!(wrap("about 6 nodes, left", 9), ["about", "6 nodes,", "left"]);
+        assert_eq!(wrap("in 3h 12m.", 6), ["in 3h", "12m."], "too long for one line");
+        assert_eq!(wrap("see 3 and", 5), ["see", "3 and"]);
     }
 
     proptest! {

@@ -111,7 +111,7 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     press(&mut terminal, &["\r", "3"]);
     until_said(&terminal, "blocked by PodDisruptionBudget payments/api");
     until_right(&terminal, "blocker PodDisruptionBudget payments/api allows no evictions");
-    until_right(&terminal, "allows no evictions (needs 1 healthy, has 1 of 1).");
+    until_right(&terminal, "the PDB needs 1 healthy, has 1 of 1.");
     // What the screen advises helps.
     until_right(&terminal, "fix To unblock: add one ready replica, or relax the PDB.");
     let path = "/apis/apps/v1/namespaces/payments/deployments/api/scale";

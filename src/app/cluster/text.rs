@@ -14,9 +14,6 @@ texts! {
     NO_KUBECONFIGS = "no kubeconfig for this cluster on this machine";
     NOT_READ = "not read yet";
     not_listed(time) = "no longer listed since {time}; the data shown is from the last read";
-    completed(duration) = " completed {duration} ago ";
-    started(duration) = " started {duration} ago ";
-    NEVER_ROTATED = " never rotated ";
     ADVICE_START =
         "Starting creates new keys and replaces every node; old and new credentials then both work until the rotation is completed.";
     ADVICE_START_OLD_VERSION =

@@ -95,7 +95,7 @@ pub fn tried(
     let record = cx.record(Some(id), "credentials", Outcome::Seen, text.clone());
     cx.journal(record);
     if differing.is_empty() {
-        cx.observation(text::of_cluster(label, text));
+        cx.toast(text::of_cluster(label, text));
     } else {
         let problem = Failure::new(FailureKind::Refused, text::of_cluster(label, text));
         cx.error(problem.hint(text::PROOF_HINT));

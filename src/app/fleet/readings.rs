@@ -9,6 +9,7 @@ use crate::app::fleet::polling;
 use crate::app::fleet::state::{Change, Entry, Fleet, ScopeStatus};
 use crate::app::fleet::text;
 use crate::app::message::Listing;
+use crate::app::notices::ToastAbout;
 use crate::app::requests::RequestId;
 use crate::app::rotation::pending::PendingSteps;
 use crate::domain::age::{long, since};
@@ -121,7 +122,8 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
     let after = &cluster.rotation.phase;
     let text = format!("{} → {}", before.word(), after.word());
     if matches!(after, Phase::Prepared | Phase::Completed) {
-        cx.observation(text::of_cluster(fleet.label(&cluster.id), &text));
+        let about = ToastAbout::Cluster(cluster.id.clone());
+        cx.observation(about, text::of_cluster(fleet.label(&cluster.id), &text));
         let (cluster, text) = (cluster.id.clone(), after.word().to_owned());
         cx.raise(Event::Announce { cluster, text });
     }
@@ -183,7 +185,7 @@ fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_>) {
     let project = fleet.project_name(&scope.project);
     let text = text::recovered(project, &scope.region, lasted);
     if outage.is_reported(cx.shared.now) {
-        cx.observation(text.clone());
+        cx.observation(ToastAbout::Ske, text.clone());
     }
     let mut record = cx.record(None, "connection", Outcome::Seen, text);
     record.trace.clone_from(&outage.failure.trace);

@@ -24,12 +24,10 @@ texts! {
 
     pdb_misconfigured(pdb) = "PodDisruptionBudget {pdb} allows no evictions";
     pdb_exhausted(pdb) = "PodDisruptionBudget {pdb} allows no evictions now";
-    pdb_why(node, lasts, pods, pdb, status) =
-        "{node} has been blocked for {lasts}: pod {pods} cannot be evicted; PDB {pdb} {status}.";
-    pdb_status(desired, healthy) = "allows no evictions (needs {desired} healthy, has {healthy})";
-    pdb_status_of(desired, healthy, expected) =
-        "allows no evictions (needs {desired} healthy, has {healthy} of {expected})";
-    PDB_NOT_OBSERVED = "changed and its status is not updated yet";
+    pdb_why(pods, status) = "Pod {pods} cannot be evicted: the PDB {status}.";
+    pdb_status(desired, healthy) = "needs {desired} healthy, has {healthy}";
+    pdb_status_of(desired, healthy, expected) = "needs {desired} healthy, has {healthy} of {expected}";
+    PDB_NOT_OBSERVED = "was changed and its status is not updated yet";
     replica_unscheduled(pod, message) = " Replica {pod} cannot be scheduled{message}.";
     replica_not_starting(pod, message) = " Replica {pod} does not start{message}.";
     replica_rejected(service) =
@@ -231,12 +229,12 @@ pub fn brief(blocker: &Blocker) -> String {
     }
 }
 
-/// Why it blocks, as sentences.
+/// Why it blocks, as sentences below its headline.
 pub fn why(blocker: &Blocker, now: Timestamp) -> String {
     let node = blocker.node.as_ref().map(|node| node.short.as_str()).unwrap_or_default();
     let lasts = blocker.since.map(|began| lasting(began, now)).unwrap_or_default();
     match &blocker.cause {
-        BlockerCause::Pdb(block) => pdb_reason(block, node, &lasts),
+        BlockerCause::Pdb(block) => pdb_reason(block),
         BlockerCause::SeveralPdbs { pods, budgets } => {
             let names = list(budgets.iter().map(|name| clean(name)), 3);
             several_pdbs_why(several_pdbs(first_and_more(pods), budgets.len()), names)
@@ -380,6 +378,15 @@ pub fn fix(blocker: &Blocker) -> String {
     fix.to_owned()
 }
 
+/// What SKE reports about a blocker; its code alone where the message says the same as the blocker.
+pub fn reported_error(blocker: &Blocker, problem: &ReportedError) -> String {
+    if matches!(blocker.cause, BlockerCause::Pdb(_)) && problem.code == MISCONFIGURED_PDB {
+        clean(&problem.code)
+    } else {
+        problem.to_string()
+    }
+}
+
 /// A command that shows what blocks; `None` where none does, or no shell takes the name.
 pub fn inspect(blocker: &Blocker) -> Option<Kubectl> {
     let of = |kind: &'static str, object: &ObjectName, tail: &'static str| {
@@ -450,7 +457,7 @@ pub fn object(blocker: &Blocker) -> String {
     blocker.object().map_or_else(|| SKE.to_owned(), |(kind, name)| format!("{kind} {name}"))
 }
 
-fn pdb_reason(block: &PdbBlock, node: &str, lasts: &str) -> String {
+fn pdb_reason(block: &PdbBlock) -> String {
     let unready = block.unready.as_deref().map(|reason| match reason {
         "" => PODS_UNREADY.to_owned(),
         reason => pods_unready(clean(reason)),
@@ -460,7 +467,7 @@ fn pdb_reason(block: &PdbBlock, node: &str, lasts: &str) -> String {
         MissingReplica::NotStarting(pod, text) => replica_not_starting(pod, message(text)),
         MissingReplica::Rejected(service) => replica_rejected(service),
     });
-    pdb_why(node, lasts, first_and_more(&block.pods), &block.budget, pdb_figures(block))
+    pdb_why(first_and_more(&block.pods), pdb_figures(block))
         + &unready.unwrap_or_default()
         + &missing.unwrap_or_default()
 }

@@ -9,6 +9,7 @@ use crate::app::fleet::state::Fleet;
 use crate::app::nodes::blocker_text;
 use crate::app::nodes::state::{NodesState, Observation};
 use crate::app::nodes::text;
+use crate::app::notices::ToastAbout;
 use crate::app::now::Now;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::settings::{ObservationScope, Settings};
@@ -296,7 +297,7 @@ fn detect_changes(
     if text.is_empty() {
         return;
     }
-    cx.observation(format!("{}: {text}", fleet.label(id)));
+    cx.observation(ToastAbout::Cluster(id.clone()), format!("{}: {text}", fleet.label(id)));
     cx.raise(Event::Announce { cluster: id.clone(), text: text.clone() });
     let record = cx.record(Some(id), "roll", Outcome::Seen, text);
     cx.journal(record);

@@ -199,6 +199,8 @@ texts! {
     LABEL_FIX = "fix";
     LABEL_INSPECT = "inspect";
     LABEL_SKE_ERROR = "SKE error";
+    pace(interval, most) = "new nodes per {interval}, at most {most}";
+    LABEL_PACE = "pace";
     LABEL_POOL = "pool";
     LABEL_STATE = "state";
     LABEL_VERSION = "version";
@@ -609,6 +611,15 @@ pub fn lasting(began: Since, now: Timestamp) -> String {
 /// "47m": the time between two timestamps.
 pub fn passed(from: Timestamp, to: Timestamp) -> String {
     long(since(from, to))
+}
+
+/// "5m", "2h": a length of time that has one unit.
+pub fn interval(length: SignedDuration) -> String {
+    match length.as_mins() {
+        minutes @ ..60 => format!("{minutes}m"),
+        minutes @ 60..1440 => format!("{}h", minutes / 60),
+        minutes => format!("{}d", minutes / 1440),
+    }
 }
 
 /// "pool web in eu01-2".

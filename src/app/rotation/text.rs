@@ -128,7 +128,8 @@ texts! {
     NEVER_ROTATED = "never rotated";
     DUE_NEVER_ROTATED = "due: never rotated";
     AFTER_NODES = "after all nodes are new";
-    PREPARING_STARTED = "preparing; started";
+    preparing_for(duration) = "preparing for {duration}";
+    PREPARING = "preparing";
     DROPPING = "removing old credentials";
     phase(name) = "phase {name}";
     DUE_YOURS = "due: up to you";

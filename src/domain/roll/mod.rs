@@ -13,6 +13,7 @@ pub mod estimate;
 pub mod generation;
 pub mod history;
 pub mod limits;
+pub mod pace;
 pub mod progress;
 pub mod regression;
 pub mod start_steps;

@@ -25,6 +25,9 @@ use crate::ui::text::{blanks, cut_spans, pad_end, pad_start, spans_width};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 
+/// From so many columns on, what rotates stands beside the node pools.
+const BESIDE_FROM: usize = 170;
+
 /// All lines of the tab.
 pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let mut out = Vec::new();
@@ -44,15 +47,24 @@ pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<
         out.extend(right_facts(entry, state, theme, columns));
     }
     out.push(Line::default());
-    out.extend(pools(entry, theme, columns));
-    out.push(Line::default());
-    out.extend(accesses(entry, state, theme, columns));
-    out.push(Line::default());
-    out.extend(tab::what_rotates(entry, state, theme, columns));
+    if columns >= BESIDE_FROM {
+        let pools = pools(entry, state, theme, left_columns.saturating_sub(1));
+        let rotates = tab::what_rotates(entry, state, theme, columns - left_columns);
+        out.extend(beside(pools, rotates, left_columns));
+        out.push(Line::default());
+        out.extend(accesses(entry, state, theme, columns));
+    } else {
+        out.extend(pools(entry, state, theme, columns));
+        out.push(Line::default());
+        out.extend(accesses(entry, state, theme, columns));
+        out.push(Line::default());
+        out.extend(tab::what_rotates(entry, state, theme, columns));
+    }
     out
 }
 
-fn beside(
+/// Lines beside others, which begin in a column.
+pub fn beside(
     left: Vec<Line<'static>>,
     right: Vec<Line<'static>>,
     columns: usize,
@@ -128,32 +140,40 @@ fn right_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Ve
     facts.into_lines()
 }
 
-fn pools(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn pools(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let pools = &entry.cluster.pools;
     if pools.is_empty() {
         return vec![Line::from(theme.span(text::NO_POOLS, Tone::Dim))];
     }
-    let name = pools.iter().map(|pool| width(&pool.name)).max().unwrap_or(4).clamp(4, 15);
-    let zones = pools.iter().map(|pool| width(&zones_text(pool))).max().unwrap_or(5).clamp(5, 26);
-    let machine = pools.iter().map(|p| width(&p.machine_type)).max().unwrap_or(7).clamp(7, 12);
-    let mut lines = vec![Line::from(cut_spans(
-        vec![theme.part(
-            format!(
-                "{}  {}  SURGE  UNAV  {}  {}  IMAGE",
-                pad_end("POOL", name),
-                pad_start("NODES", 7),
-                pad_end("ZONES", zones),
-                pad_end("MACHINE", machine)
-            ),
-            Role::Label,
-        )],
-        columns,
-    ))];
+    let observed = state.nodes.observed.get(&entry.cluster.id).filter(|observed| observed.live);
+    let roll = observed.and_then(|observed| observed.roll.as_ref());
+    let present = |pool: &NodePool| {
+        let of_pool = roll?.pools.iter().find(|known| known.name == pool.name)?;
+        Some(of_pool.counts.seen().to_string())
+    };
+    let widest = |least: usize, most: usize, cell: &dyn Fn(&NodePool) -> String| {
+        pools.iter().map(|pool| width(&cell(pool))).max().unwrap_or(least).clamp(least, most)
+    };
+    let name = widest(4, 15, &|pool| pool.name.clone());
+    let zones = widest(5, 26, &zones_text);
+    let machine = widest(7, 12, &|pool| pool.machine_type.clone());
+    let heading = format!(
+        "{}  {}{}  SURGE  UNAV  {}  {}  IMAGE",
+        pad_end("POOL", name),
+        pad_start("NODES", 7),
+        if roll.is_some() { "  NOW" } else { "" },
+        pad_end("ZONES", zones),
+        pad_end("MACHINE", machine)
+    );
+    let mut lines = vec![Line::from(cut_spans(vec![theme.part(heading, Role::Label)], columns))];
     for pool in pools {
         let counts = format!("{}–{}", pool.minimum, pool.maximum);
+        let present = present(pool).unwrap_or_else(|| "–".to_owned());
+        let present = roll.map(|_| format!("  {}", pad_start(&present, 3))).unwrap_or_default();
         let spans = vec![
             Span::raw(pad_end(&pool.name, name)),
             Span::raw(format!("  {}", pad_start(&counts, 7))),
+            Span::raw(present),
             Span::raw(format!("  {}", pad_start(&pool.max_surge.to_string(), 5))),
             Span::raw(format!("  {}", pad_start(&pool.max_unavailable.to_string(), 4))),
             theme.span(format!("  {}", pad_end(&zones_text(pool), zones)), Tone::Dim),

@@ -3,7 +3,7 @@
 //! ```text
 //!  skeys  FLEET › shop › shop-prod                                        WRITE  ● live 2s
 //!  1 overview   2 ROTATION   3 activity                             1.33.4 · eu01 · healthy
-//! ╭─ rotation ──────────────────────────────────────────────── started 11:02 · 3h 12m ago ─╮
+//! ╭─ rotation ─────────────────────────────────────────────────────────────────────────────╮
 //! │  ✓ 1 get access ━━━━ ✓ 2 start ━━━━━━━ ● 3 update clients ┄┄┄┄ ○ 4 complete            │
 //! │  ▸ next: update every client, then complete; old credentials work until then           │
 //! ╰────────────────────────────────────────────────────────────────────────────────────────╯
@@ -19,7 +19,6 @@ use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
-use crate::domain::age::{long, since};
 use crate::domain::attention::NextStep;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
@@ -31,6 +30,9 @@ use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 use crate::ui::widgets::{header, notices, scrollbar};
 use crate::ui::{activity, checklist, credentials, nodes};
+
+/// From so many columns on the rotation has two columns.
+const BESIDE_FROM: usize = 150;
 
 /// Draws the screen.
 pub fn draw(
@@ -63,12 +65,9 @@ pub fn draw(
     let boxed = body.height >= 10 && body.width >= 50;
     let mut inner = body;
     if boxed {
-        let mut block = theme
+        let block = theme
             .pane()
             .title(theme.title(vec![theme.part(format!(" {} ", tab.title()), Role::Title)]));
-        if let (Tab::Rotation, Some(entry)) = (tab, entry) {
-            block = block.title(theme.title_right(when(entry, state, theme)));
-        }
         inner = block.inner(body);
         inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
         frame.render_widget(block, body);
@@ -166,19 +165,6 @@ fn draw_head(
     frame.render_widget(Text::from(vec![first, spread(tabs, right, columns)]), area);
 }
 
-fn when(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
-    let rotation = &entry.cluster.rotation;
-    let now = state.shared.now.wall;
-    let completed = rotation.completed.filter(|_| rotation.phase == Phase::Completed);
-    let text = match (completed, rotation.initiated) {
-        (Some(at), _) => text::completed(long(since(at, now))),
-        (None, Some(at)) => text::started(long(since(at, now))),
-        (None, None) if rotation.phase == Phase::Never => text::NEVER_ROTATED.to_owned(),
-        (None, None) => String::new(),
-    };
-    vec![theme.span(text, Tone::Dim)]
-}
-
 fn rotation_lines(
     entry: &Entry,
     state: &State,
@@ -225,8 +211,11 @@ fn rotation_lines(
         lines.push(Line::default());
     }
     let indent = 2;
-    let mut known = Facts::new(theme, columns.saturating_sub(indent), 13);
-    sentences::roll_facts(entry, state, theme, &mut known);
+    // What blocks the nodes, and what this machine holds, stand beside the nodes where there is room.
+    let both = columns >= BESIDE_FROM;
+    let left = if both { columns * 4 / 7 } else { columns.saturating_sub(indent) };
+    let mut known = Facts::new(theme, left.saturating_sub(2 * usize::from(both)), 13);
+    sentences::roll_facts(entry, state, theme, !both, &mut known);
     if roomy {
         known.blank();
     }
@@ -236,20 +225,39 @@ fn rotation_lines(
         sentences::key_lines(entry, state, theme, 0, &mut known);
     }
     let mut known = known.into_lines();
-    if lines.len() + known.len() + 6 <= rows {
-        known.push(Line::default());
-        known.extend(overview::accesses(entry, state, theme, columns.saturating_sub(indent)));
+    let room = if both { columns - left - indent } else { left };
+    let mut aside = Facts::new(theme, room, 13);
+    if both && rolls {
+        sentences::blocked_by(entry, state, theme, &mut aside);
+        aside.blank();
+    }
+    let mut aside = aside.into_lines();
+    let fits = |lines: &[Line<'_>], above: usize, more: usize| above + lines.len() + more <= rows;
+    let above = lines.len();
+    let side = if both { &mut aside } else { &mut known };
+    if fits(side, above, 6) {
+        push_section(side, overview::accesses(entry, state, theme, room));
     }
     let is_unhealthy = state.row(entry).next_step() == Some(NextStep::InspectUnhealthy);
-    if lines.len() + known.len() + 4 <= rows && entry.gone.is_none() && !is_unhealthy {
-        known.push(Line::default());
-        known.extend(advice(entry, theme, columns.saturating_sub(indent)));
+    if fits(side, above, 4) && entry.gone.is_none() && !is_unhealthy {
+        push_section(side, advice(entry, theme, room));
+    }
+    if both {
+        known = overview::beside(known, aside, left);
     }
     lines.extend(known.into_iter().map(|mut line| {
         line.spans.insert(0, blanks(indent));
         line
     }));
     lines
+}
+
+/// Adds lines below others, with an empty one between them.
+fn push_section(lines: &mut Vec<Line<'static>>, section: Vec<Line<'static>>) {
+    if !lines.is_empty() {
+        lines.push(Line::default());
+    }
+    lines.extend(section);
 }
 
 /// Advice for the current phase.

@@ -129,7 +129,11 @@ fn below(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
     out.push(title(theme, text::TITLE_CLUSTER, columns));
     out.extend(in_cluster(entry, state, theme, columns));
     out.push(Line::default());
-    out.extend(what_rotates(entry, state, theme, columns));
+    let rotates = what_rotates(entry, state, theme, columns.saturating_sub(2));
+    out.extend(rotates.into_iter().map(|mut line| {
+        line.spans.insert(0, blanks(2));
+        line
+    }));
     out
 }
 
@@ -176,14 +180,14 @@ pub fn what_rotates(
     };
     let (name, now) = (widest(|kind| kind.name), widest(|kind| kind.now));
     // Where there is little room, what the next step does matters more than what is in use, and than what comes later.
-    let now = if columns >= name + now + LEAST_EFFECT + 2 { now } else { 0 };
-    let room = columns.saturating_sub(name + now + 2);
+    let now = if columns >= name + now + LEAST_EFFECT { now } else { 0 };
+    let room = columns.saturating_sub(name + now);
     let both = !rotated.is_started && room >= 2 * (LEAST_EFFECT_OF_TWO + 2);
     let room = if both { room / 2 - 2 } else { room.max(LEAST_EFFECT) };
     let line = |[first, second, third, fourth]: [&str; 4]| {
         let second = if now > 0 { pad_end(second, now) } else { String::new() };
         let third = if both { pad_end(third, room + 2) } else { third.to_owned() };
-        format!("  {}{second}{third}{fourth}", pad_end(first, name))
+        format!("{}{second}{third}{fourth}", pad_end(first, name))
     };
     let titles = match (rotated.is_started, both) {
         (true, _) => [text::ON_COMPLETE, ""],
@@ -206,7 +210,7 @@ pub fn what_rotates(
     });
     let zone = state.zone();
     let last = text::last_rotated(&entry.cluster.rotation, |at| zone.short(at));
-    let last = theme.span(format!("  {last}"), Tone::Dim);
+    let last = theme.span(last, Tone::Dim);
     let lines = std::iter::once(heading).chain(rows).chain([last]);
     lines.map(|span| Line::from(cut_spans(vec![span], columns))).collect()
 }

@@ -19,7 +19,7 @@ use crate::ui::theme::{Role, Theme};
 /// From this width on there is room for the kind, and for a verdict in full.
 const WIDE: usize = 100;
 
-/// A heading and a line for each credential; the selected one is marked.
+/// A heading and a line for each credential; where one is selected, the lines have marks before them.
 pub fn lines(
     known: &[KnownCredential],
     state: &State,
@@ -35,7 +35,8 @@ pub fn lines(
     let room = columns.saturating_sub(kind + ends_columns + status + 6).max(8);
     let place = places.max().unwrap_or(0).max(width(text::COLUMN_PLACE)).min(room);
     let heading = format!(
-        "  {}{}  {}  {}",
+        "{}{}{}  {}  {}",
+        if selected.is_some() { "  " } else { "" },
         pad_end(if wide { text::COLUMN_CREDENTIAL } else { "" }, kind),
         pad_end(text::COLUMN_PLACE, place),
         pad_end(text::COLUMN_ENDS, ends_columns),
@@ -46,14 +47,18 @@ pub fn lines(
         let (words, short) = text::verdict(known.verdict);
         let is_selected = selected == Some(at);
         let is_marked = selected.is_some() && state.inventory.is_marked(&known.place);
-        let spans = vec![
+        let marks = [
             if is_selected { theme.part("▸", Role::Accent) } else { Span::raw(" ") },
             if is_marked { theme.part("+", Role::Accent) } else { Span::raw(" ") },
+        ];
+        let mut spans: Vec<Span<'static>> =
+            if selected.is_some() { marks.into() } else { Vec::new() };
+        spans.extend([
             theme.span(pad_end(if wide { known.kind.word() } else { "" }, kind), Tone::Dim),
             Span::raw(pad_end(&cut_middle(&known.place.words(), place), place)),
             Span::raw(format!("  {}  ", pad_end(&ends(known, state), ends_columns))),
             theme.span(if wide { words } else { short }, tone(known.verdict)),
-        ];
+        ]);
         Line::from(cut_spans(spans, columns))
     });
     std::iter::once(heading).chain(rows).collect()

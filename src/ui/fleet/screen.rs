@@ -39,6 +39,15 @@ const PREVIEW_FROM: u16 = 110;
 /// Height from which on the activity is shown.
 const STRIP_FROM: u16 = 34;
 
+/// Rows of the activity with its border: as many as it has to say, within a share of the screen.
+pub fn strip_rows(state: &State, height: u16) -> u16 {
+    match cells(state.activity.records.len()) {
+        _ if height < STRIP_FROM => 0,
+        0 => 0,
+        records => records.min((height.saturating_sub(18)) / 4) + 2,
+    }
+}
+
 /// Draws the screen; returns what its bottom line says.
 pub fn draw(
     state: &State,
@@ -73,13 +82,11 @@ fn has_preview(state: &State, area: Rect) -> bool {
 fn places(state: &State, area: Rect, notices: usize, with_preview: bool) -> [Rect; 5] {
     let notice_rows = cells(notices).min(area.height / 3);
     let head_rows = if area.height >= 12 { 2 } else { 1 };
-    let strip_rows =
-        if area.height >= STRIP_FROM && !state.activity.records.is_empty() { 7 } else { 0 };
     let [head, notices, main, strip] = Layout::vertical([
         Constraint::Length(head_rows),
         Constraint::Length(notice_rows),
         Constraint::Fill(1),
-        Constraint::Length(strip_rows),
+        Constraint::Length(strip_rows(state, area.height)),
     ])
     .areas(area);
     let preview_columns = if area.width >= 170 { 50 } else { 40 };

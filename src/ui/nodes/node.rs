@@ -75,7 +75,9 @@ pub fn lines(
     let mut facts = Facts::new(theme, columns, LABEL);
     let context = state.subject().and_then(|entry| state.kubectl_context(&entry.cluster));
     for blocker in concerning(roll, node).into_iter().take(3) {
-        held_by(blocker, context.as_ref(), now, theme, &mut facts);
+        // Since when the node itself is blocked, the border says.
+        let is_own = blocker.node.as_ref().is_some_and(|blocked| blocked.full == node.name);
+        held_by(blocker, context.as_ref(), (now, !is_own), theme, &mut facts);
         facts.blank();
     }
     identity(node, roll, (state, now), theme, &mut facts);
@@ -138,11 +140,11 @@ fn identity(
     }
 }
 
-/// A blocker in full. `context`: how kubectl reaches the cluster.
+/// A blocker in full, and since when if that is wanted. `context`: how kubectl reaches the cluster.
 pub fn held_by(
     blocker: &Blocker,
     context: Option<&KubectlContext>,
-    now: Timestamp,
+    (now, with_age): (Timestamp, bool),
     theme: Theme,
     facts: &mut Facts,
 ) {
@@ -152,7 +154,7 @@ pub fn held_by(
         Severity::Note => (text::LABEL_NOTE, Tone::Plain),
     };
     facts.text(label, &blocker_text::brief(blocker), tone);
-    if let Some(began) = blocker.since {
+    if let Some(began) = blocker.since.filter(|_| with_age) {
         let text = text::blocked_for(text::lasting(began, now));
         facts.fact("", vec![theme.span(text, Tone::Dim)]);
     }
@@ -172,7 +174,8 @@ pub fn remedy(
         facts.text(text::LABEL_INSPECT, &command.line(context), Tone::Plain);
     }
     for problem in blocker.reported.iter().take(2) {
-        facts.text(text::LABEL_SKE_ERROR, &problem.to_string(), Tone::Dim);
+        let problem = blocker_text::reported_error(blocker, problem);
+        facts.text(text::LABEL_SKE_ERROR, &problem, Tone::Dim);
     }
 }
 

@@ -9,6 +9,8 @@
 //!    eu01-2   ■ ■[✗]□
 //! ```
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use ratatui::text::{Line, Span};
 
@@ -20,11 +22,16 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
 use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::limits::Limits;
+use crate::domain::roll::pace::RollPace;
 use crate::domain::roll::progress::{NodeCounts, PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::start_steps::{StartStep, StartStepState};
 use crate::domain::text::{clean, cut_middle, width};
 use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
+
+/// Most intervals of the pace, and the columns that its words take.
+const PACE_MOST: usize = 40;
+const PACE_WORDS: usize = 34;
 
 /// Lines, and the one of them that must be seen. Nodes are drawn only where their line is shown.
 #[derive(Debug)]
@@ -295,7 +302,7 @@ pub fn pools<'a>(
     grid
 }
 
-/// The same with a line or two for each pool.
+/// The same with one line for each pool, zone below zone; with more lines where they do not fit beside each other.
 pub fn pools_low<'a>(
     roll: &'a Roll,
     chosen: Option<&'a str>,
@@ -305,36 +312,92 @@ pub fn pools_low<'a>(
 ) -> Grid<'a> {
     let mut grid = Grid::new(chosen, theme, columns);
     let name = names(roll);
-    let indent = || Part::Text(blanks((name + 1).min(columns / 4)));
+    let progress = |pool: &PoolRoll| format!(" {}", text::replaced_of_goal(pool.progress));
+    let figures = roll.pools.iter().map(|pool| width(&progress(pool))).max().unwrap_or(0);
+    let head = name + figures;
+    let zones = zone_columns(roll);
+    let aligned = head + zones.values().map(|wide| wide + 2).sum::<usize>() < columns;
+    let indent = || Part::Text(blanks(head.min(columns / 4)));
+    // The only pool that is not done takes as long as the whole roll, which is said elsewhere.
+    let open = roll.pools.iter().filter(|pool| !pool.progress.done).count();
     for pool in &roll.pools {
-        let progress = format!(" {}", text::replaced_of_goal(pool.progress));
-        let head = name + width(&progress);
         let mut parts = vec![
             Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
-            Part::Text(theme.part(progress, Role::Title)),
+            Part::Text(theme.part(pad_end(&progress(pool), figures), Role::Title)),
         ];
-        let left = pool_estimate(pool, now).filter(|_| columns >= 60);
-        if let Some(left) = left.filter(|left| head + width(left) + 30 < columns) {
-            parts.push(Part::Text(theme.span(format!("  {left}"), Tone::Dim)));
-        }
-        for zone in &pool.zones {
-            let wide = width(&zone_name(zone)) + 2 + 2 * zone.nodes.len() + 2;
-            if grid.width(&parts) + wide > columns {
-                grid.rows.push(Row::Parts(std::mem::replace(&mut parts, vec![indent()]), None));
+        if aligned {
+            for (zone_name, wide) in &zones {
+                let end = grid.width(&parts) + wide + 2;
+                if let Some(zone) = pool.zones.iter().find(|zone| zone.name == *zone_name) {
+                    parts.push(Part::Text(zone_label(zone, theme)));
+                    grid.place_cursor(&zone.nodes);
+                    parts.push(Part::Nodes(&zone.nodes));
+                }
+                parts.push(Part::Text(blanks(end.saturating_sub(grid.width(&parts)))));
             }
-            parts.push(Part::Text(theme.span(format!("  {}", zone_name(zone)), Tone::Dim)));
-            let room = (columns.saturating_sub(grid.width(&parts) + 1) / 2).max(1);
-            for (row, nodes) in zone.nodes.chunks(room).enumerate() {
-                if row > 0 {
+        } else {
+            for zone in &pool.zones {
+                let wide = width(&zone_name(zone)) + 2 + 2 * zone.nodes.len() + 2;
+                if grid.width(&parts) + wide > columns {
                     grid.rows.push(Row::Parts(std::mem::replace(&mut parts, vec![indent()]), None));
                 }
-                grid.place_cursor(nodes);
-                parts.push(Part::Nodes(nodes));
+                parts.push(Part::Text(zone_label(zone, theme)));
+                let room = (columns.saturating_sub(grid.width(&parts) + 1) / 2).max(1);
+                for (row, nodes) in zone.nodes.chunks(room).enumerate() {
+                    if row > 0 {
+                        let full = std::mem::replace(&mut parts, vec![indent()]);
+                        grid.rows.push(Row::Parts(full, None));
+                    }
+                    grid.place_cursor(nodes);
+                    parts.push(Part::Nodes(nodes));
+                }
             }
+        }
+        let left = pool_estimate(pool, now).filter(|_| pool.progress.done || open > 1);
+        if let Some(left) = left.filter(|left| grid.width(&parts) + width(left) + 3 <= columns) {
+            parts.push(Part::Text(theme.span(format!("   {left}"), Tone::Dim)));
         }
         grid.rows.push(Row::Parts(parts, None));
     }
     grid
+}
+
+fn zone_label(zone: &ZoneRoll, theme: Theme) -> Span<'static> {
+    theme.span(format!("  {}", zone_name(zone)), Tone::Dim)
+}
+
+/// Every zone of the roll by name, and the columns that its name and its nodes take in the pool that has most of them.
+fn zone_columns(roll: &Roll) -> BTreeMap<&str, usize> {
+    let mut columns = BTreeMap::new();
+    for zone in roll.pools.iter().flat_map(|pool| &pool.zones) {
+        let wide = width(&zone_name(zone)) + 2 * zone.nodes.len();
+        let known = columns.entry(zone.name.as_str()).or_insert(wide);
+        *known = wide.max(*known);
+    }
+    columns
+}
+
+/// The pace of a roll as a bar for each interval; `None` where there is nothing to draw.
+pub fn pace(
+    roll: &Roll,
+    (from, until): (Timestamp, Timestamp),
+    theme: Theme,
+    columns: usize,
+) -> Option<Vec<Span<'static>>> {
+    let room = columns.saturating_sub(PACE_WORDS).min(PACE_MOST);
+    let pace = RollPace::read(roll, from, until, room)?;
+    let most = pace.created.iter().copied().max()?;
+    let bars: String = pace.created.iter().map(|count| pace_bar(*count, most)).collect();
+    let words = text::pace(text::interval(pace.interval), most);
+    let spans = vec![theme.span(bars, Tone::Good), theme.span(format!("  {words}"), Tone::Dim)];
+    Some(cut_spans(spans, columns))
+}
+
+fn pace_bar(count: usize, most: usize) -> char {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    // An interval without a node is the only one with the lowest bar.
+    let step = (count * (BARS.len() - 1)).div_ceil(most.max(1));
+    BARS.get(step).copied().unwrap_or('█')
 }
 
 /// Columns that the names of pools take.

@@ -279,6 +279,10 @@ impl Tab<'_> {
             lines.extend(roll::steps(&self.roll.steps, theme, columns));
         } else if self.has_begun() {
             lines.push(Line::from(roll::legend(self.roll.counts, theme, columns)));
+            let rolls = self.entry.cluster.rotation.phase == Phase::Preparing;
+            let started = self.entry.cluster.rotation.initiated.filter(|_| rolls && rows >= 16);
+            let pace = started.and_then(|from| roll::pace(self.roll, (from, now), theme, columns));
+            lines.extend(pace.map(Line::from));
         } else {
             lines.push(Line::from(roll::step_now(&self.roll.steps, theme, columns)));
         }

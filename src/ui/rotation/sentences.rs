@@ -170,12 +170,16 @@ pub fn key_lines(entry: &Entry, state: &State, theme: Theme, indent: usize, fact
     }
 }
 
-/// How far the nodes are, phase and times; what matters most comes first.
-pub fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+/// How far the nodes are, phase and times; what matters most comes first. `blocker`: what blocks them stands among it.
+pub fn roll_facts(entry: &Entry, state: &State, theme: Theme, blocker: bool, facts: &mut Facts) {
     let rolls = entry.cluster.rotation.phase == Phase::Preparing;
     let seen = rolls && nodes_seen(entry, state, theme, facts);
     if seen {
         facts.blank();
+        if blocker {
+            blocked_by(entry, state, theme, facts);
+            facts.blank();
+        }
     }
     times(entry, state, theme, facts);
     if !(seen || nodes_seen(entry, state, theme, facts)) {
@@ -187,10 +191,6 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     let rotation = &entry.cluster.rotation;
     let zone = state.zone();
     let now = state.shared.now.wall;
-    let moment = |at| {
-        let ago = text::since(long(since(at, now)));
-        vec![Span::raw(zone.full(at)), theme.span(ago, Tone::Dim)]
-    };
     let sign = phase_glyph(&rotation.phase, false);
     let mut phase = vec![
         theme.span(sign.text, sign.tone),
@@ -201,12 +201,19 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
         phase.push(theme.span(text::for_duration(long(since(seen, now))), Tone::Dim));
     }
     facts.fact("phase", phase);
+    // How long ago these were, the steps above say.
     if let Some(at) = rotation.initiated {
-        facts.fact("started", moment(at));
+        facts.fact("started", vec![Span::raw(zone.full(at))]);
     }
-    if let Some(at) = rotation.completed {
-        let label = if rotation.phase == Phase::Completed { "completed" } else { "previous" };
-        facts.fact(label, moment(at));
+    match rotation.completed {
+        Some(at) if rotation.phase == Phase::Completed => {
+            facts.fact("completed", vec![Span::raw(zone.full(at))]);
+        }
+        Some(at) => {
+            let ago = text::since(long(since(at, now)));
+            facts.fact("previous", vec![Span::raw(zone.full(at)), theme.span(ago, Tone::Dim)]);
+        }
+        None => {}
     }
     if let Some(why) = rotation.inconsistent_times(now) {
         let why = text::doubtful_times(step_text::inconsistent_times(why));
@@ -235,20 +242,14 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     } else {
         facts.fact("", roll::step_now(&roll.steps, theme, room));
     }
+    let started = entry.cluster.rotation.initiated;
+    if let Some(pace) = started.and_then(|from| roll::pace(roll, (from, now), theme, room)) {
+        facts.fact(nodes_text::LABEL_PACE, pace);
+    }
     facts.blank();
     let grid = roll::pools_low(roll, None, now, theme, room);
     for line in grid.lines(0, grid.height()) {
         facts.fact("", line.spans);
-    }
-    if let Some(worst) = roll.worst() {
-        facts.blank();
-        let context = state.kubectl_context(&entry.cluster);
-        if state.nodes.is_held(&entry.cluster.id) {
-            // The blocker is shown above.
-            node::remedy(worst, context.as_ref(), now, facts);
-        } else {
-            node::held_by(worst, context.as_ref(), now, theme, facts);
-        }
     }
     if let Some(text) = state.unseen(&entry.cluster.id) {
         let seen = observed.and_then(|observed| observed.seen).map(|seen| seen.wall);
@@ -257,6 +258,21 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
         facts.text("detail", &format!("{age}{text}"), Tone::Warn);
     }
     true
+}
+
+/// The worst blocker of the roll, with its fix.
+pub fn blocked_by(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+    let observed = state.nodes.observed.get(&entry.cluster.id);
+    let worst = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?.worst()?)));
+    let Some((observed, worst)) = worst else { return };
+    let now = observed.as_of(state.shared.now.wall);
+    let context = state.kubectl_context(&entry.cluster);
+    if state.nodes.is_held(&entry.cluster.id) {
+        // The blocker is shown above.
+        node::remedy(worst, context.as_ref(), now, facts);
+    } else {
+        node::held_by(worst, context.as_ref(), (now, true), theme, facts);
+    }
 }
 
 /// What SKE reports about nodes, and why nothing else is known.

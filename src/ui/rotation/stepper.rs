@@ -138,7 +138,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
             dim(text::UNDO_NOT_POSSIBLE.to_owned()),
         ],
         Phase::Preparing => [
-            (ago(rotation.initiated, text::PREPARING_STARTED), Tone::Busy),
+            (preparing(entry, now), Tone::Busy),
             dim(text::AFTER_NODES.to_owned()),
             dim(text::UNDO_NOT_POSSIBLE.to_owned()),
         ],
@@ -161,6 +161,12 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
             [(text::phase(rotation.phase.word()), Tone::Warn), nothing(), nothing()]
         }
     }
+}
+
+fn preparing(entry: &Entry, now: jiff::Timestamp) -> String {
+    let started = entry.cluster.rotation.initiated;
+    started
+        .map_or_else(|| text::PREPARING.to_owned(), |at| text::preparing_for(long(since(at, now))))
 }
 
 fn clients_words(entry: &Entry, state: &State) -> String {

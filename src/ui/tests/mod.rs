@@ -2,6 +2,8 @@
 
 mod interaction;
 
+use std::collections::BTreeSet;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 use ratatui::buffer::Cell;
@@ -27,7 +29,7 @@ use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalSta
 use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::state::{CopyItem, Menu, MenuItems};
 use crate::app::message::Message;
-use crate::app::notices::Toast;
+use crate::app::notices::{Toast, ToastAbout};
 use crate::app::now::Now;
 use crate::app::requests::DialogId;
 use crate::app::rotation::dialog::{Focus, RotationDialogStage};
@@ -48,6 +50,7 @@ use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
 use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::snapshot::Unavailable;
+use crate::domain::text::width;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
     opened, outage, refusal, renewing, rolls, rotating, text, with_checklist, with_credentials,
@@ -257,6 +260,7 @@ fn the_roll_is_shown_in_fleet_and_rotation() {
         *tab = Tab::Rotation;
     }
     snapshot("rotation_stalled", &state);
+    snapshot_at("rotation_stalled", &state, 250, 60);
     state.screen = Screen::Fleet;
     arrange(&mut state);
     state.view.cursor = Some(pay);
@@ -300,6 +304,7 @@ fn checklist_dialogs(state: &State) -> [(&'static str, ChecklistDialog); 3] {
 #[test]
 fn cluster_tabs() {
     snapshot("overview", &opened("shop-prod", Tab::Overview));
+    snapshot_at("overview", &opened("shop-prod", Tab::Overview), 250, 60);
     snapshot_at("overview_completed", &opened("web-stage", Tab::Overview), 140, 40);
     snapshot("rotation_prepared", &opened("shop-prod", Tab::Rotation));
     let mut unhealthy = opened("web-stage", Tab::Rotation);
@@ -654,12 +659,15 @@ fn messages_are_above_the_keys() {
     state.notices.toast = Some(Toast {
         text: "Copied. Cleared in 45s.".into(),
         until: std::time::Duration::MAX,
-        observed: false,
+        about: ToastAbout::Request,
     });
     assert!(text(&state, 80, 24).contains("▸ Copied. Cleared in 45s."));
     let long = "Kubeconfig of shop-prod → ~/.kube/config, context shop-prod/eu01/shop, expires Tue 24 Nov 2026 22:02";
-    state.notices.toast =
-        Some(Toast { text: long.into(), until: std::time::Duration::MAX, observed: false });
+    state.notices.toast = Some(Toast {
+        text: long.into(),
+        until: std::time::Duration::MAX,
+        about: ToastAbout::Request,
+    });
     for (columns, rows) in [(140, 40), (80, 24), (50, 15)] {
         let drawn = text(&state, columns, rows);
         assert!(drawn.contains("22:02"), "it is said to its end at {columns}x{rows}: {drawn}");
@@ -669,6 +677,65 @@ fn messages_are_above_the_keys() {
     snapshot_at("error", &state, 140, 40);
     snapshot_at("error", &state, 80, 24);
     snapshot_at("error", &state, 40, 12);
+}
+
+#[test]
+fn a_message_that_the_screen_shows_is_not_repeated() {
+    let mut state = fleet();
+    let cluster = id(&state, "shop-prod");
+    let message = "shop-prod: PodDisruptionBudget payments/api allows no evictions";
+    let mut toast = Toast {
+        text: message.into(),
+        until: std::time::Duration::MAX,
+        about: ToastAbout::Cluster(cluster),
+    };
+    state.notices.toast = Some(toast.clone());
+    assert!(!text(&state, 140, 40).contains(message), "the activity shows it");
+    assert!(text(&state, 80, 24).contains(message), "there is no activity on a small screen");
+    for (tab, shown) in [(Tab::Overview, true), (Tab::Rotation, false), (Tab::Nodes, false)] {
+        let mut open = opened("shop-prod", tab);
+        open.notices.toast = Some(toast.clone());
+        assert_eq!(text(&open, 140, 40).contains(message), shown, "{tab:?}");
+    }
+    let mut other = opened("pay-prod", Tab::Rotation);
+    other.notices.toast = Some(toast.clone());
+    assert!(text(&other, 140, 40).contains(message), "another cluster is open");
+    toast.about = ToastAbout::Request;
+    state.notices.toast = Some(toast);
+    assert!(text(&state, 140, 40).contains(message), "it answers the person");
+}
+
+#[test]
+fn the_activity_takes_the_rows_that_it_has_to_say() {
+    let mut state = fleet();
+    let rows_of = |state: &State, rows| {
+        let drawn = text(state, 140, rows);
+        let from = drawn.lines().position(|line| line.contains("─ activity ─"))?;
+        drawn.lines().skip(from).position(|line| line.contains('╯'))
+    };
+    let record = state.activity.records.back().unwrap().clone();
+    for (records, rows) in [(0, None), (1, Some(2)), (3, Some(4)), (40, Some(6))] {
+        state.activity.records = std::iter::repeat_n(record.clone(), records).collect();
+        assert_eq!(rows_of(&state, 40), rows, "{records} records");
+    }
+    assert_eq!(rows_of(&state, 60), Some(11), "more on a high screen");
+    assert_eq!(rows_of(&state, 24), None);
+}
+
+#[test]
+fn zones_of_pools_stand_below_each_other() {
+    let mut state = rolls::rolling(18);
+    if let Screen::Cluster { tab, .. } = &mut state.screen {
+        *tab = Tab::Rotation;
+    }
+    let drawn = text(&state, 140, 40);
+    let pools: Vec<&str> = drawn.lines().filter(|line| line.contains(" eu01-1 ")).collect();
+    assert_eq!(pools.len(), 2, "{drawn}");
+    for zone in ["eu01-1", "eu01-2", "eu01-3"] {
+        let place = |line: &&str| line.split_once(zone).map(|(before, _)| width(before));
+        let places: BTreeSet<_> = pools.iter().map(place).collect();
+        assert_eq!(places.len(), 1, "{zone}: {drawn}");
+    }
 }
 
 #[test]
@@ -747,11 +814,11 @@ fn tty_12_wide_characters_keep_the_columns_aligned() {
     let drawn = text(&state, 100, 30);
     let place = |name: &str| {
         let line = drawn.lines().find(|line| line.contains(name)).unwrap();
-        crate::domain::text::width(line.split("eu0").next().unwrap())
+        width(line.split("eu0").next().unwrap())
     };
     assert_eq!(place("shop-prod2"), place("data-lake"));
     let title = drawn.lines().find(|line| line.contains("REG")).unwrap();
-    assert_eq!(crate::domain::text::width(title.split("REG").next().unwrap()), place("pay-prod"));
+    assert_eq!(width(title.split("REG").next().unwrap()), place("pay-prod"));
 }
 
 #[test]

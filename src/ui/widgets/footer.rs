@@ -11,11 +11,13 @@ use ratatui::text::{Line, Span, Text};
 
 use crate::app::availability::can;
 use crate::app::cell::Tone;
+use crate::app::cluster::tabs::Tab;
 use crate::app::fleet::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
 use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigForm, KubeconfigFormStage};
 use crate::app::kubeconfig::renewal::{RenewalField, RenewalStage};
 use crate::app::menus::state::MenuItems;
+use crate::app::notices::ToastAbout;
 use crate::app::rotation::dialog::Focus;
 use crate::app::screen::Screen;
 use crate::app::state::State;
@@ -48,19 +50,33 @@ pub fn key_of(state: &State, theme: Theme, command: Command) -> String {
         .unwrap_or_default()
 }
 
+/// The message to show, unless the screen shows the same already. `records`: the screen shows the latest records.
+pub fn toast(state: &State, records: bool) -> Option<&str> {
+    let toast = state.notices.toast.as_ref()?;
+    let is_shown = match (&state.screen, &toast.about) {
+        (_, ToastAbout::Request) | (Screen::Cluster { .. }, ToastAbout::Ske) => false,
+        (Screen::Fleet, _) => records,
+        (Screen::Activity(_), _) => true,
+        (Screen::Cluster { id, tab, .. }, ToastAbout::Cluster(cluster)) => {
+            id == cluster && matches!(tab, Tab::Rotation | Tab::Nodes | Tab::Activity)
+        }
+    };
+    (!is_shown).then_some(toast.text.as_str())
+}
+
 /// Rows that the footer takes on a screen of this size.
-pub fn rows(state: &State, area: Rect) -> u16 {
+pub fn rows(state: &State, area: Rect, toast: Option<&str>) -> u16 {
     if area.height < 10 {
         return 1;
     }
     let columns = usize::from(area.width.saturating_sub(4));
-    let lines = match (state.notices.errors.front(), &state.notices.toast) {
+    let lines = match (state.notices.errors.front(), toast) {
         _ if state.view.filter_input.is_some() || state.is_searching() => 1,
         (Some(error), _) => {
             // One more for the words that say what to do with it.
             wrap_to(&error_text(error), columns, 4).len() + usize::from(area.width < 60)
         }
-        (None, Some(toast)) => wrap_to(&toast.text, columns, TOAST_LINES).len(),
+        (None, Some(toast)) => wrap_to(toast, columns, TOAST_LINES).len(),
         (None, None) => 1,
     };
     cells(lines + 1).clamp(2, (area.height / 3).max(2))
@@ -74,11 +90,18 @@ fn error_text(error: &crate::domain::failure::Failure) -> String {
 }
 
 /// Draws it; `bottom` is what the screen itself has to say while nothing else does.
-pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, bottom: BottomLine) {
+pub fn draw(
+    state: &State,
+    theme: Theme,
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (bottom, toast): (BottomLine, Option<&str>),
+) {
     let columns = usize::from(area.width);
-    let mut lines = message_lines(state, theme, columns, usize::from(area.height), bottom.spans);
+    let rows = usize::from(area.height);
+    let mut lines = message_lines(state, theme, columns, rows, (bottom.spans, toast));
     let one_line = area.height < 2;
-    let something_said = state.notices.toast.is_some() || !state.notices.errors.is_empty();
+    let something_said = toast.is_some() || !state.notices.errors.is_empty();
     let types = state.view.filter_input.is_some() || state.is_searching();
     if one_line && (something_said || types) {
         lines.truncate(1);
@@ -94,7 +117,7 @@ fn message_lines(
     theme: Theme,
     columns: usize,
     rows: usize,
-    status: Vec<Span<'static>>,
+    (status, toast): (Vec<Span<'static>>, Option<&str>),
 ) -> Vec<Line<'static>> {
     if state.is_searching() {
         return vec![search_line(state, theme, columns)];
@@ -132,10 +155,10 @@ fn message_lines(
         }
         return lines;
     }
-    if let Some(toast) = &state.notices.toast {
+    if let Some(toast) = toast {
         let lines = rows.saturating_sub(1).clamp(1, TOAST_LINES);
         let mark = theme.part(" ▸ ", Role::Accent);
-        return behind(mark, &toast.text, columns.saturating_sub(4), lines);
+        return behind(mark, toast, columns.saturating_sub(4), lines);
     }
     vec![Line::from(cut_spans(status, columns))]
 }
