@@ -113,7 +113,7 @@ pub fn situations() -> Vec<Situation> {
             pods: 2,
             says: &[
                 "PodDisruptionBudget k8s-19-unready/app allows no evictions now",
-                "(needs 1 healthy, has 0). These pods are not ready (CrashLoopBackOff).",
+                "needs 1 healthy, has 0. These pods are not ready (CrashLoopBackOff).",
                 "Unblocks when one more replica is ready.",
                 "With unhealthyPodEvictionPolicy AlwaysAllow the PDB does not block pods that are not ready.",
             ],
@@ -171,7 +171,7 @@ pub fn situations() -> Vec<Situation> {
             objects: vec![Deployment(1, plain.clone()), own_rule("minAvailable", json!(1))],
             says: &[
                 "PodDisruptionBudget k8s-31-edited/app allows no evictions",
-                "(needs 1 healthy, has 1 of 1).",
+                "needs 1 healthy, has 1 of 1.",
                 "To unblock: add one ready replica, or relax the PDB.",
             ],
             ..base()
@@ -184,7 +184,7 @@ pub fn situations() -> Vec<Situation> {
             ],
             pods: 2,
             says: &[
-                "(needs 1 healthy, has 0). These pods are not ready (CrashLoopBackOff).",
+                "needs 1 healthy, has 0. These pods are not ready (CrashLoopBackOff).",
                 "To unblock: repair or delete one pod that is not ready, or relax the PDB. More replicas do not help",
             ],
             ..base()

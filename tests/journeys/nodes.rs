@@ -108,7 +108,7 @@ async fn a_blocked_drain_is_named_and_the_estimate_returns_once_it_is_unblocked(
         machines.find(|machine| machine.blocked.is_some()).unwrap().name.to_string()
     });
     let short = &node[node.find("web-z1-").unwrap()..];
-    journey.says("held: PodDisruptionBudget payments/api allows no evictions");
+    journey.says("✗ PDB payments/api allows no evictions");
     journey.shows(&format!("{short} blocked"));
     journey.shows("once unblocked");
     journey.shows("✗ 1 blocked");
@@ -178,10 +178,10 @@ async fn a_webhook_without_endpoints_is_named_by_its_service() {
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(0)).await.unwrap();
     journey.until("✗ webhook service policy/webhook has no endpoints", 300).await;
     journey.shows("nodes, and new nodes may not join");
-    journey.shows("ValidatingWebhookConfiguration webhook");
+    journey.shows("ValidatingWebhookConfiguration");
     journey.shows("kubectl -n policy describe service webhook");
     journey.shows("once unblocked");
-    journey.until_text("guard: webhook service policy/webhook has no endpoints", 10).await;
+    journey.until_text("✗ webhook service policy/webhook has no endpoints", 10).await;
     journey.pass(60, 10).await;
     let none_joins = |journey: &Journey| {
         let expected = journey.expected("guard");

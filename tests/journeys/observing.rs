@@ -83,7 +83,7 @@ async fn blockers_are_reported_only_after_every_kind_is_read() {
         completed_ago = \"120d\"\nprogress = 0.3\npools = [{ name = \"web\", nodes = 9 }]\n\
         blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n";
     let mut journey = watching(held).await;
-    journey.until("held: PodDisruptionBudget payments/api allows no evictions", 5).await;
+    journey.until("held           PodDisruptionBudget payments/api allows no evictions", 5).await;
     journey.pass(10, 6).await;
     let journal = journey.read("state/journal.jsonl");
     let told: Vec<&str> =

@@ -29,7 +29,7 @@ async fn a_rotation_runs_from_start_to_completed_with_keys_alone() {
     journey.until("SKE shows preparing.", 30).await;
     journey.hides("Waiting for SKE");
     journey.press("<enter>").await;
-    journey.shows("preparing; started");
+    journey.shows("preparing for");
     journey.until_slowly("◑ PREPARED", 20, 400).await;
     journey.shows("3 update clients");
     journey.press("R").await;

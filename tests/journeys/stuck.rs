@@ -120,10 +120,11 @@ async fn k8s_19_replicas_in_a_crash_loop_are_named_with_what_is_missing() {
     let mut journey = rolling(workload, crash).await;
     journey.until_slowly("PodDisruptionBudget shop/front allows no evictions", 10, 120).await;
     for part in [
-        "healthy, has 0). These pods are not ready",
+        "healthy, has 0. These pods are not ready",
         "(CrashLoopBackOff)",
         "Unblocks when one more replica is ready",
-        "With unhealthyPodEvictionPolicy AlwaysAllow the PDB does not block pods that are not ready",
+        "unhealthyPodEvictionPolicy AlwaysAllow the PDB does",
+        "not block pods that are not ready",
     ] {
         journey.says(part);
     }

@@ -59,10 +59,10 @@ texts! {
     PREPARING_TOO_LONG_FIX = "Reconcile the cluster; the platform then likely retries.";
 
     webhook(service) = "webhook service {service} has no endpoints";
-    webhook_refuses(service, lasts, configurations, resources) =
-        "Service {service} has had no endpoints for {lasts}; required by {configurations} (failurePolicy Fail). The API server rejects {resources}, and new nodes may not join.";
-    webhook_may_refuse(service, lasts, configurations, resources) =
-        "Service {service} has had no endpoints for {lasts}; required by {configurations} (failurePolicy Fail). The API server may reject {resources}; whether the webhook applies is unknown.";
+    webhook_refuses(configurations, resources) =
+        "Required by {configurations} (failurePolicy Fail). The API server rejects {resources}, and new nodes may not join.";
+    webhook_may_refuse(configurations, resources) =
+        "Required by {configurations} (failurePolicy Fail). The API server may reject {resources}; whether the webhook applies is unknown.";
     WEBHOOK_FIX =
         "Unblocks when a pod of the service is ready. If the webhook rejects that pod, or is no longer needed: delete its configuration, or set failurePolicy Ignore.";
     NODES = "nodes";
@@ -140,8 +140,8 @@ texts! {
         "Unblocks when the node is ready; the platform replaces a machine that stays not ready.";
 
     unschedulable(pods) = "pod {pods} cannot be scheduled";
-    unschedulable_why(brief, lasts, message, volume) =
-        "{brief}, pending for {lasts}{message}.{volume}";
+    unschedulable_why(lasts, message, volume) =
+        "Pending for {lasts}{message}.{volume}";
     bound_to_node(volume) = " Its volume {volume} is bound to one node.";
     bound_to_zones(volume, zones) = " Its volume {volume} is bound to {zones}.";
     BOUND_TO_NODE_FIX = "Unblocks when that node is back, or the pod gets another volume.";
@@ -149,7 +149,7 @@ texts! {
     UNSCHEDULABLE_FIX = "Unblocks when a node has room for the pod.";
 
     unreadable_pdb(pdb) = "PodDisruptionBudget {pdb} cannot be evaluated";
-    unreadable_pdb_why(brief, reason, node) = "{brief} ({reason}); it may block pods on {node}.";
+    unreadable_pdb_why(reason, node) = "It may block pods on {node}: {reason}.";
     UNREADABLE_PDB_FIX = "Check the PDB with kubectl.";
 
     pdb_ahead(pdb) = "PodDisruptionBudget {pdb} will block a drain";
@@ -157,11 +157,11 @@ texts! {
         "PodDisruptionBudget {pdb} allows no evictions; it covers pod {pods} on old nodes and will block their drain.";
     BARE_POD = "pod is not recreated";
     BARE_PODS = "pods are not recreated";
-    bare_pods_why(brief, pods) = "{brief} (no controller): {pods}.";
+    bare_pods_why(pods) = "Without a controller: {pods}.";
     BARE_PODS_FIX = "Recreate them on another node, if needed.";
     LOCAL_DATA_POD = "pod loses local data";
     LOCAL_DATA_PODS = "pods lose local data";
-    local_data_why(brief, pods) = "{brief} (emptyDir or hostPath): {pods}.";
+    local_data_why(pods) = "In emptyDir or hostPath: {pods}.";
     LOCAL_DATA_FIX = "Copy the data before the drain, if needed.";
     local_volume(volume) = "volume {volume} is bound to its node";
     local_volume_why(pod, node, volume) =
@@ -171,7 +171,7 @@ texts! {
     pool_at_maximum(pool, maximum) = "pool {pool} is at its maximum of {maximum}";
     pool_at_maximum_in(pool, zones) = "pool {pool} is at its maximum in {zones}";
     zone_maximum(zone, maximum) = "{zone} ({maximum})";
-    at_maximum_why(brief) = "{brief}; the autoscaler adds no node there for unschedulable pods.";
+    AT_MAXIMUM_WHY = "The autoscaler adds no node there for unschedulable pods.";
     AT_MAXIMUM_FIX = "To unblock: raise a pool's maximum, or lower the pods' requests.";
 
     HIBERNATION = "hibernation is scheduled before the rollout ends";
@@ -184,7 +184,7 @@ texts! {
     HIBERNATION_FIX = "Postpone the schedule, if the rollout should end first.";
     MAINTENANCE_OPEN = "the maintenance window is open";
     MAINTENANCE_OPENS = "the maintenance window opens before the rollout ends";
-    maintenance_open_why(brief) = "{brief}; an update in it may replace nodes again.";
+    MAINTENANCE_WHY = "An update in it may replace nodes again.";
     maintenance_opens_why(left) =
         "The maintenance window opens in {left}, before the rollout ends; an update in it may replace nodes again.";
     MAINTENANCE_FIX = "No action needed, unless an update is due.";
@@ -245,7 +245,7 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
             let configurations =
                 list(configurations.map(|(kind, name)| format!("{kind} {}", clean(name))), 3);
             let text = if block.certain { webhook_refuses } else { webhook_may_refuse };
-            text(&block.service, lasts, configurations, resources(&block.refused))
+            text(configurations, resources(&block.refused))
         }
         BlockerCause::NoNewNode { old_left, missing } => {
             let left = match *old_left {
@@ -303,22 +303,20 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
                 Some(zones) => bound_to_zones(clean(volume), zone_names(zones)),
                 None => bound_to_node(clean(volume)),
             });
-            unschedulable_why(brief(blocker), lasts, message(text), volume.unwrap_or_default())
+            unschedulable_why(lasts, message(text), volume.unwrap_or_default())
         }
         BlockerCause::PdbAhead { budget, pods } => pdb_ahead_why(budget, first_and_more(pods)),
-        BlockerCause::UnreadablePdb { reason, node, .. } => {
-            unreadable_pdb_why(brief(blocker), clean(reason), node)
-        }
-        BlockerCause::BarePods(pods) => bare_pods_why(brief(blocker), sample(pods)),
-        BlockerCause::LocalData(pods) => local_data_why(brief(blocker), sample(pods)),
+        BlockerCause::UnreadablePdb { reason, node, .. } => unreadable_pdb_why(clean(reason), node),
+        BlockerCause::BarePods(pods) => bare_pods_why(sample(pods)),
+        BlockerCause::LocalData(pods) => local_data_why(sample(pods)),
         BlockerCause::LocalVolume { pod, volume } => local_volume_why(pod, node, clean(volume)),
-        BlockerCause::PoolsAtMaximum(_) => at_maximum_why(brief(blocker)),
+        BlockerCause::PoolsAtMaximum(_) => AT_MAXIMUM_WHY.to_owned(),
         BlockerCause::Hibernation { at, rotation_runs: true } => {
             hibernation_refused(passed(now, *at))
         }
         BlockerCause::Hibernation { at, .. } => hibernation_meanwhile(passed(now, *at)),
         BlockerCause::Maintenance { opens: Some(at) } => maintenance_opens_why(passed(now, *at)),
-        BlockerCause::Maintenance { opens: None } => maintenance_open_why(brief(blocker)),
+        BlockerCause::Maintenance { opens: None } => MAINTENANCE_WHY.to_owned(),
     }
 }
 

@@ -274,7 +274,8 @@ pub fn pools<'a>(
         if index > 0 {
             grid.rows.push(Row::Drawn(Line::default()));
         }
-        grid.rows.push(Row::Drawn(pool_line(pool, cluster, name, now, theme, columns)));
+        let line = pool_line(pool, (roll, cluster), name, now, theme, columns);
+        grid.rows.push(Row::Drawn(line));
         let zone_columns = pool.zones.iter().map(|zone| width(&zone_name(zone))).max().unwrap_or(0);
         for zone in &pool.zones {
             let lead = format!("  {}  ", pad_end(&zone_name(zone), zone_columns));
@@ -318,8 +319,6 @@ pub fn pools_low<'a>(
     let zones = zone_columns(roll);
     let aligned = head + zones.values().map(|wide| wide + 2).sum::<usize>() < columns;
     let indent = || Part::Text(blanks(head.min(columns / 4)));
-    // The only pool that is not done takes as long as the whole roll, which is said elsewhere.
-    let open = roll.pools.iter().filter(|pool| !pool.progress.done).count();
     for pool in &roll.pools {
         let mut parts = vec![
             Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
@@ -353,7 +352,7 @@ pub fn pools_low<'a>(
                 }
             }
         }
-        let left = pool_estimate(pool, now).filter(|_| pool.progress.done || open > 1);
+        let left = pool_estimate(pool, roll, now);
         if let Some(left) = left.filter(|left| grid.width(&parts) + width(left) + 3 <= columns) {
             parts.push(Part::Text(theme.span(format!("   {left}"), Tone::Dim)));
         }
@@ -405,13 +404,15 @@ fn names(roll: &Roll) -> usize {
     roll.pools.iter().map(|pool| width(&pool_name(pool))).max().unwrap_or(0)
 }
 
-/// The state of a pool where that says all, else how long it still takes.
-fn pool_estimate(pool: &PoolRoll, now: Timestamp) -> Option<String> {
+/// The state of a pool where that says all, else how long it still takes. The only pool that is not done takes as long
+/// as the whole roll, which is said elsewhere.
+fn pool_estimate(pool: &PoolRoll, roll: &Roll, now: Timestamp) -> Option<String> {
     let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
+    let is_only = roll.pools.iter().all(|other| other.name == pool.name || other.progress.done);
     text::pool_state(pool)
         .map(str::to_owned)
         .filter(|_| !settled)
-        .or_else(|| text::estimate(pool.estimate, now))
+        .or_else(|| text::estimate(pool.estimate, now).filter(|_| !is_only))
 }
 
 /// A pool's name as it is drawn; pool names have at most 15 characters.
@@ -425,7 +426,7 @@ fn zone_name(zone: &ZoneRoll) -> String {
 
 fn pool_line(
     pool: &PoolRoll,
-    cluster: &Cluster,
+    (roll, cluster): (&Roll, &Cluster),
     name: usize,
     now: Timestamp,
     theme: Theme,
@@ -442,7 +443,7 @@ fn pool_line(
         parts.push(vec![Span::raw("  "), theme.span(bar(pool.progress, cells), tone)]);
         parts.push(vec![Span::raw(format!("  {}", text::replaced_of_goal(pool.progress)))]);
     }
-    if let Some(text) = pool_estimate(pool, now) {
+    if let Some(text) = pool_estimate(pool, roll, now) {
         parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);
     }
     let left = as_fits(parts, columns);

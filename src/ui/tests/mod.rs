@@ -682,8 +682,8 @@ fn messages_are_above_the_keys() {
 #[test]
 fn a_message_that_the_screen_shows_is_not_repeated() {
     let mut state = fleet();
-    let cluster = id(&state, "shop-prod");
-    let message = "shop-prod: PodDisruptionBudget payments/api allows no evictions";
+    let cluster = id(&state, "pay-prod");
+    let message = "pay-prod: PodDisruptionBudget payments/api allows no evictions";
     let mut toast = Toast {
         text: message.into(),
         until: std::time::Duration::MAX,
@@ -692,12 +692,19 @@ fn a_message_that_the_screen_shows_is_not_repeated() {
     state.notices.toast = Some(toast.clone());
     assert!(!text(&state, 140, 40).contains(message), "the activity shows it");
     assert!(text(&state, 80, 24).contains(message), "there is no activity on a small screen");
-    for (tab, shown) in [(Tab::Overview, true), (Tab::Rotation, false), (Tab::Nodes, false)] {
-        let mut open = opened("shop-prod", tab);
+    for (mut open, place, shown) in [
+        (rolls::stalled(), Tab::Overview, true),
+        (rolls::stalled(), Tab::Rotation, false),
+        (rolls::stalled(), Tab::Nodes, false),
+        (rolls::rolling(18), Tab::Nodes, true),
+    ] {
+        if let Screen::Cluster { tab, .. } = &mut open.screen {
+            *tab = place;
+        }
         open.notices.toast = Some(toast.clone());
-        assert_eq!(text(&open, 140, 40).contains(message), shown, "{tab:?}");
+        assert_eq!(text(&open, 140, 40).contains(message), shown, "{place:?}");
     }
-    let mut other = opened("pay-prod", Tab::Rotation);
+    let mut other = opened("shop-prod", Tab::Rotation);
     other.notices.toast = Some(toast.clone());
     assert!(text(&other, 140, 40).contains(message), "another cluster is open");
     toast.about = ToastAbout::Request;

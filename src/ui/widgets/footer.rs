@@ -57,9 +57,12 @@ pub fn toast(state: &State, records: bool) -> Option<&str> {
         (_, ToastAbout::Request) | (Screen::Cluster { .. }, ToastAbout::Ske) => false,
         (Screen::Fleet, _) => records,
         (Screen::Activity(_), _) => true,
-        (Screen::Cluster { id, tab, .. }, ToastAbout::Cluster(cluster)) => {
-            id == cluster && matches!(tab, Tab::Rotation | Tab::Nodes | Tab::Activity)
+        // The blocker of the roll stands on the tab.
+        (Screen::Cluster { id, tab, .. }, ToastAbout::Cluster(cluster)) if id == cluster => {
+            *tab == Tab::Activity
+                || matches!(tab, Tab::Rotation | Tab::Nodes) && state.nodes.is_held(id)
         }
+        (Screen::Cluster { .. }, ToastAbout::Cluster(_)) => false,
     };
     (!is_shown).then_some(toast.text.as_str())
 }
