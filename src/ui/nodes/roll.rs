@@ -157,12 +157,28 @@ pub fn legend(counts: NodeCounts, theme: Theme, columns: usize) -> Vec<Span<'sta
     cut_spans(spans, columns)
 }
 
-/// Bar, progress, percent and estimate, as far as they fit.
-pub fn summary(roll: &Roll, now: Timestamp, theme: Theme, columns: usize) -> Vec<Span<'static>> {
-    let estimate = text::estimate(roll.estimate, now).map(|text| {
-        let tone = estimate_tone(roll);
-        vec![Span::raw("   "), theme.span(text, tone)]
-    });
+/// Bar, progress and percent, as far as they fit; the estimate behind them, else below where there is some room.
+pub fn summary(
+    roll: &Roll,
+    now: Timestamp,
+    theme: Theme,
+    columns: usize,
+) -> Vec<Vec<Span<'static>>> {
+    let estimate =
+        text::estimate(roll.estimate, now).map(|text| theme.span(text, estimate_tone(roll)));
+    let behind = estimate.clone().map(|estimate| vec![Span::raw("   "), estimate]);
+    let first = summary_line(roll, behind, theme, columns);
+    let is_said = |estimate: &Span<'_>| first.contains(estimate);
+    let below = estimate.filter(|estimate| columns >= 60 && !is_said(estimate));
+    std::iter::once(first.clone()).chain(below.map(|estimate| vec![estimate])).collect()
+}
+
+fn summary_line(
+    roll: &Roll,
+    estimate: Option<Vec<Span<'static>>>,
+    theme: Theme,
+    columns: usize,
+) -> Vec<Span<'static>> {
     let Some(progress) = roll.progress() else {
         let text = text::counts(roll.counts);
         let mut parts = vec![vec![Span::raw(text)]];

@@ -273,7 +273,7 @@ impl Tab<'_> {
                 lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
             }
         }
-        lines.push(Line::from(roll::summary(self.roll, now, theme, columns)));
+        lines.extend(roll::summary(self.roll, now, theme, columns).into_iter().map(Line::from));
         if !self.has_begun() && rows >= 16 {
             lines.push(Line::default());
             lines.extend(roll::steps(&self.roll.steps, theme, columns));

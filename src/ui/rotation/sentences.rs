@@ -232,7 +232,9 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     let now =
         observed.map_or(state.shared.now.wall, |observed| observed.as_of(state.shared.now.wall));
     let room = facts.room();
-    facts.fact("nodes", roll::summary(roll, now, theme, room));
+    for (at, line) in roll::summary(roll, now, theme, room).into_iter().enumerate() {
+        facts.fact(if at == 0 { "nodes" } else { "" }, line);
+    }
     if *phase != Phase::Preparing {
         return true;
     }
