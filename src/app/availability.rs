@@ -1,14 +1,15 @@
 //! Whether a command can be carried out now, and if not, why: read by the dispatcher, footer, menus and help.
 #![expect(clippy::wildcard_enum_match_arm, reason = "other commands are always possible")]
 
-use crate::app::checklist;
 use crate::app::cluster::tabs::Tab;
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::{Command, KeyContext};
+use crate::app::menus::export::listed;
 use crate::app::rotation::update::pending_reason;
 use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::text;
+use crate::app::{checklist, menus};
 use crate::domain::action::{Action, permits};
 use crate::domain::rotation::Step;
 
@@ -69,6 +70,7 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         {
             text::COPY_NOTHING
         }
+        Command::Export if listed(state).is_none() => menus::text::EXPORT_NOTHING,
         Command::Back
             if state.screen == Screen::Fleet
                 && !state.has_dialog()

@@ -20,6 +20,7 @@ use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::renewal::RenewalField;
 use crate::app::log::{self, LogView};
 use crate::app::menus::copy::copy_items;
+use crate::app::menus::export::listed;
 use crate::app::menus::palette::offers;
 use crate::app::menus::state::{Menu, MenuItems};
 use crate::app::motion::moved;
@@ -76,6 +77,10 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             items if items.is_empty() => context!(state, out).toast(text::COPY_NOTHING),
             items => state.menu = Some(Menu::new(MenuItems::Copy(items), 0)),
         },
+        Command::Export => {
+            let listed = listed(state).unwrap_or_default();
+            state.menu = Some(Menu::new(MenuItems::Export(listed), 0));
+        }
         Command::Sort => state.menu = Some(Menu::sort(state.view.sort)),
         Command::Columns => state.menu = Some(Menu::new(MenuItems::Columns, 0)),
         Command::Refresh => refresh(state, out),
@@ -149,6 +154,7 @@ fn is_checked(command: Command) -> bool {
             | Command::Remove
             | Command::Share
             | Command::Filter
+            | Command::Export
     )
 }
 

@@ -18,6 +18,7 @@ use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
+use crate::domain::table::{Table, TableFormat};
 
 /// Something to be done by the runtime.
 #[derive(Debug, Clone)]
@@ -105,6 +106,14 @@ pub enum Request {
     CopySecret(Secret),
     /// Copy something that is no secret (`Copied`).
     CopyText(String),
+    /// Write a table into a new file of this name, without its ending (`TableSaved`).
+    SaveTable {
+        table: Box<Table>,
+        format: TableFormat,
+        name: String,
+    },
+    /// Copy a table (`Copied`).
+    CopyTable(Box<Table>, TableFormat),
     /// Clear from the clipboard what a request copied, if it still holds that (`ClipboardCleared`).
     ClearClipboard(RequestId),
     /// Keep between runs, but for what has ended at a moment by SKE's clock (`Credentials`).
@@ -135,6 +144,7 @@ impl Request {
             | Self::Issue { .. }
             | Self::Save { .. }
             | Self::WriteChecklist { .. }
+            | Self::SaveTable { .. }
             | Self::ClearClipboard(_)
             | Self::Persist(..) => true,
             Self::Identify
@@ -148,6 +158,7 @@ impl Request {
             | Self::Plan { .. }
             | Self::CopySecret(_)
             | Self::CopyText(_)
+            | Self::CopyTable(..)
             | Self::LoadCredentials
             | Self::ReadLog => false,
         }

@@ -4,10 +4,12 @@
 use jiff::SignedDuration;
 
 use crate::app::keymap::Command;
+use crate::app::menus::choices::ExportTarget;
 use crate::app::requests::RequestId;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Access, Reference};
 use crate::domain::failure::Failure;
+use crate::domain::table::TableFormat;
 
 /// An event between features.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub enum Event {
     PreferencesChanged,
     /// A command was chosen in a list.
     Run(Command),
+    /// An export was chosen.
+    Export(TableFormat, ExportTarget),
     /// The fleet shows what matches this filter.
     ShowMatching(String),
     /// A cluster was chosen by its name.

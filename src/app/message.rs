@@ -67,7 +67,9 @@ pub enum Answer {
     Kubeconfig(Result<IssuedKubeconfig, Failure>),
     /// To `Request::Save`: where it is.
     Saved(Result<Saved, NotSaved>),
-    /// To `Request::CopySecret` and `Request::CopyText`.
+    /// To `Request::SaveTable`: where it is.
+    TableSaved(Result<String, Failure>),
+    /// To `Request::CopySecret`, `Request::CopyText` and `Request::CopyTable`.
     Copied(Result<Copied, Failure>),
     /// To `Request::ClearClipboard`: whether something of ours was removed.
     ClipboardCleared(bool),

@@ -60,7 +60,7 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => prop::sample::select("RKAWCsyca/:?jkgGp1234%uTrq xbweo-prd".chars().collect::<Vec<_>>())
+        6 => prop::sample::select("RKAWCsyca/:?jkgGp1234%uTrq xbweo-prd\u{13}".chars().collect::<Vec<_>>())
             .prop_map(Event::Key),
         5 => prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right,
@@ -320,11 +320,13 @@ impl Environment {
                     notes: Vec::new(),
                 }),
             }),
-            Request::CopySecret(_) | Request::CopyText(_) => Answer::Copied(if works {
-                Ok(Copied { how: "Copied".into(), can_check: true })
-            } else {
-                Err(broken())
-            }),
+            Request::CopySecret(_) | Request::CopyText(_) | Request::CopyTable(..) => {
+                let copied = Copied { how: "Copied".into(), can_check: true };
+                Answer::Copied(works.then_some(copied).ok_or_else(broken))
+            }
+            Request::SaveTable { name, .. } => {
+                Answer::TableSaved(works.then_some(name).ok_or_else(broken))
+            }
             Request::ClearClipboard(_) => Answer::ClipboardCleared(works),
             Request::Persist(kept, _) => {
                 Answer::Credentials { credentials: kept.credentials, note: None }
@@ -570,6 +572,9 @@ proptest! {
             now.wall = now.wall.saturating_add(SignedDuration::from_millis(450)).unwrap();
             let mut pressed_enter = false;
             let message = match event {
+                Event::Key('\u{13}') => {
+                    Message::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL))
+                }
                 Event::Key(c) => press(KeyCode::Char(c)),
                 Event::Named(code) => {
                     pressed_enter = code == KeyCode::Enter;

@@ -64,6 +64,8 @@ pub enum RequestOwner {
     },
     /// Text on its way to the clipboard: what it is, in words.
     Copy(String),
+    /// A table on its way to a file: what it lists, in words.
+    Export(String),
     ClearClipboard,
     /// Writing or reading what is kept between runs.
     PersistedState,

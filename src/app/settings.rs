@@ -62,6 +62,8 @@ pub struct Settings {
     pub sort: String,
     /// How the clipboard is reached ("tmux", "terminal (OSC 52)", "desktop").
     pub clipboard_way: String,
+    /// Folder of exported files, in shown form.
+    pub export_folder: String,
     /// Whether this is a demo on the embedded simulator.
     pub demo: bool,
 }
@@ -102,6 +104,7 @@ impl Settings {
             columns: Vec::new(),
             sort: "attention".to_owned(),
             clipboard_way: "desktop".to_owned(),
+            export_folder: ".".to_owned(),
             demo: false,
         }
     }

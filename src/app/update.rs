@@ -304,6 +304,9 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             cx.toast(text::copied(&copied.how, &what));
         }
         (RequestOwner::Copy(_), Answer::Copied(Err(failure))) => cx.error(failure),
+        (RequestOwner::Export(what), Answer::TableSaved(result)) => {
+            menus::export::saved(&what, result, cx);
+        }
         (RequestOwner::ClearClipboard, Answer::ClipboardCleared(cleared)) => {
             cx.toast(if cleared { text::CLIPBOARD_CLEARED } else { text::CLIPBOARD_KEPT });
         }
@@ -418,6 +421,7 @@ fn broken(
         | RequestOwner::Inventory
         | RequestOwner::Trials(_)
         | RequestOwner::Copy(_)
+        | RequestOwner::Export(_)
         | RequestOwner::ClearClipboard
         | RequestOwner::Log
         | RequestOwner::PersistedState
@@ -503,6 +507,11 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
         }
         Event::PreferencesChanged => persist(state, out),
         Event::Run(command) => commands::run(state, out, command),
+        Event::Export(format, target) => {
+            if let Some((owner, request)) = menus::export::request(state, format, target) {
+                context!(state, out).request(owner, request);
+            }
+        }
         Event::ShowMatching(filter) => commands::show_matching(state, filter),
         Event::OpenCluster(id) => commands::open_named(state, out, id),
     }
@@ -664,6 +673,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             | RequestOwner::Checklist(_)
             | RequestOwner::Plan(_)
             | RequestOwner::Copy(_)
+            | RequestOwner::Export(_)
             | RequestOwner::ClearClipboard
             | RequestOwner::PersistedState
             | RequestOwner::Log

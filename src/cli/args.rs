@@ -290,14 +290,20 @@ pub enum Goal {
 #[derive(Debug, Clone, Args)]
 pub struct SceneOptions {
     /// Seed of everything random
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = Self::default().seed)]
     pub seed: u64,
     /// How many times faster than in reality rotations run
-    #[arg(long, default_value_t = 30.0, value_parser = parse_speed)]
+    #[arg(long, default_value_t = Self::default().speed, value_parser = parse_speed)]
     pub speed: f64,
     /// Scene file (TOML) instead of the built-in fleet
     #[arg(long, value_name = "FILE")]
     pub scene: Option<PathBuf>,
+}
+
+impl Default for SceneOptions {
+    fn default() -> Self {
+        Self { seed: 7, speed: 30.0, scene: None }
+    }
 }
 
 /// Commands on the configuration file.

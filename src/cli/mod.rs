@@ -16,7 +16,10 @@ use clap::Parser;
 use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::args::{Arguments, Command, CredentialsOf, DueWhat, Flags, ReportOf, WaitFor};
+use crate::cli::args::{
+    Arguments, Command, CredentialsOf, DueWhat, Flags, ReportOf, SceneOptions, WaitFor,
+};
+use crate::cli::commands::first_start::{FirstStart, Found};
 use crate::cli::commands::wait::TIMED_OUT;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{Loaded, Places, load};
@@ -89,23 +92,42 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Report(arguments)) => report(&flags, &arguments).await,
         Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
-            Ok(loaded) => {
-                let log = start_log(&loaded, &places).await?;
-                wiring::demo(&loaded, &places, &options, log.buffer.clone()).await
-            }
+            Ok(loaded) => demo(&loaded, &places, &options).await,
             Err(status) => Ok(status),
         },
-        None => match read_configuration(flags, places.clone()).await {
+        None => match read_configuration(flags.clone(), places.clone()).await {
             Ok(loaded) => {
                 let missing = no_sign_in(&loaded).or_else(|| no_project(&loaded));
-                if let Some(problem) = missing.or_else(terminal_problem) {
-                    anyhow::bail!(problem);
+                match (missing, terminal_problem()) {
+                    (Some(_), None) => return first_start(&loaded, &flags, &places).await,
+                    (Some(problem), Some(_)) | (None, Some(problem)) => anyhow::bail!(problem),
+                    (None, None) => {}
                 }
                 let log = start_log(&loaded, &places).await?;
                 wiring::dashboard(&loaded, &places, log.buffer.clone()).await
             }
             Err(status) => Ok(status),
         },
+    }
+}
+
+/// `skeys demo`.
+async fn demo(loaded: &Loaded, places: &Places<'_>, options: &SceneOptions) -> anyhow::Result<u8> {
+    let log = start_log(loaded, places).await?;
+    wiring::demo(loaded, places, options, log.buffer.clone()).await
+}
+
+/// The start in a terminal where token or project are missing.
+async fn first_start(loaded: &Loaded, flags: &Flags, places: &Places<'_>) -> anyhow::Result<u8> {
+    let (file, _) = config::path(flags, places);
+    let found = Found {
+        token: loaded.config.auth.as_ref().map(|source| source.summary.as_str()),
+        projects: loaded.config.list("projects").len(),
+        file: file.as_deref().map(|file| (file, file.exists())),
+    };
+    match commands::first_start::show(&found).await? {
+        FirstStart::Demo => demo(loaded, places, &SceneOptions::default()).await,
+        FirstStart::Left(status) => Ok(status),
     }
 }
 

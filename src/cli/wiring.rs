@@ -68,6 +68,8 @@ pub struct Machine {
     pub clipboard: Vec<ClipboardRoute>,
     /// Folder of state, journal and reports; `None` where nothing can be kept.
     pub state_folder: Option<PathBuf>,
+    /// Folder of exported files.
+    pub export_folder: PathBuf,
     pub log: LogBuffer,
 }
 
@@ -78,6 +80,8 @@ impl Machine {
             zone: TimeZone::system(),
             clipboard: ClipboardRoute::available(environment),
             state_folder: crate::cli::state_folder(),
+            // A folder that was removed has no name.
+            export_folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             log,
         }
     }
@@ -141,7 +145,7 @@ impl Dashboard {
         let keymap = Keymap::new(&config.keys()).map_err(|problems| {
             anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
         })?;
-        let Machine { clock, zone, clipboard, state_folder, log } = machine;
+        let Machine { clock, zone, clipboard, state_folder, export_folder, log } = machine;
         let (state_folder, refused) = usable_folder(state_folder, &clock).await;
         let (http, tokens) = sign_in(cloud.source, config, places, &clock).await?;
         let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
@@ -153,6 +157,7 @@ impl Dashboard {
         settings.demo = cloud.demo_folder.is_some();
         settings.folder = cloud.demo_folder.unwrap_or(settings.folder);
         settings.clipboard_way = clipboard.first().map_or("", |route| route.word()).to_owned();
+        settings.export_folder = export_folder.display().to_string();
         settings.local_zone = DisplayZone::new(zone);
         let stored = match state_folder.clone() {
             Some(folder) => Stored::read(folder, &clock).await,
@@ -167,6 +172,7 @@ impl Dashboard {
             kubeconfigs: cloud.kubeconfigs.with_state_folder(state_folder.clone()),
             journal: stored.journal,
             state_folder,
+            export_folder,
             clipboard: Clipboard::new(clipboard, clock.clone(), sender.clone()),
             log,
             notifier: Notifier::of(places.environment, config.switch("notify.desktop")),

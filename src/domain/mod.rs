@@ -26,4 +26,5 @@ pub mod rotation_report;
 pub mod secret;
 pub mod shell;
 pub mod snapshot;
+pub mod table;
 pub mod text;

@@ -31,6 +31,8 @@ use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
+use crate::domain::table::{Table, TableFormat};
+use crate::domain::text::clean;
 use crate::runtime::blocking::{FILE_LIMIT, catch_panic, retry_while_locked, run_blocking};
 use crate::runtime::clipboard::Clipboard;
 use crate::runtime::log::LogBuffer;
@@ -39,6 +41,7 @@ use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
 use crate::runtime::trials::try_place;
 use crate::store::checklists;
+use crate::store::exports;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
@@ -61,6 +64,8 @@ pub struct Services {
     pub journal: Option<Journal>,
     /// Folder of what is kept between runs; `None` where nothing can be kept.
     pub state_folder: Option<PathBuf>,
+    /// Folder of exported files.
+    pub export_folder: PathBuf,
     pub clipboard: Clipboard,
     /// The latest of the diagnostic log.
     pub log: LogBuffer,
@@ -286,13 +291,7 @@ impl Performer {
                 }
                 Answer::Tried(tried)
             }
-            Request::ReadChecklist(id) => Answer::Checklist(match services.state_folder.clone() {
-                Some(folder) => {
-                    let name = folder.display().to_string();
-                    self.run_blocking(&name, move || checklists::read(&folder, &id)).await?
-                }
-                None => Ok(LocalChecklist::default()),
-            }),
+            Request::ReadChecklist(id) => Answer::Checklist(self.read_checklist(id).await?),
             Request::WriteChecklist { id, write, intent } => {
                 Answer::Checklist(match self.record_intent(*intent).await {
                     Ok(()) => self.write_checklist(id, *write).await,
@@ -314,6 +313,13 @@ impl Performer {
                 Answer::Copied(services.clipboard.copy(text.expose(), Some(id)).await)
             }
             Request::CopyText(text) => Answer::Copied(services.clipboard.copy(&text, None).await),
+            Request::SaveTable { table, format, name } => {
+                Answer::TableSaved(self.save_table(table, format, name).await)
+            }
+            Request::CopyTable(table, format) => {
+                let text = self.run_blocking("the table", move || table.text(format)).await?;
+                Answer::Copied(services.clipboard.copy(&text, None).await)
+            }
             Request::ClearClipboard(copy) => {
                 Answer::ClipboardCleared(services.clipboard.clear(copy).await)
             }
@@ -374,6 +380,32 @@ impl Performer {
         let save = move || files.save(&file, &fresh, &options, fingerprint.as_deref());
         let saved = retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, save).await?;
         Ok(saved.into_result()?)
+    }
+
+    async fn save_table(
+        &self,
+        table: Box<Table>,
+        format: TableFormat,
+        name: String,
+    ) -> Result<String, Failure> {
+        self.may_write()?;
+        let folder = self.0.services.export_folder.clone();
+        let shown = folder.display().to_string();
+        let (_, ending) = format.names();
+        let save = move || exports::save(&folder, &name, ending, &table.text(format));
+        let path = self.run_blocking(&shown, save).await??;
+        Ok(clean(&path.display().to_string()))
+    }
+
+    async fn read_checklist(
+        &self,
+        id: ClusterId,
+    ) -> Result<Result<LocalChecklist, Failure>, Failure> {
+        let Some(folder) = self.0.services.state_folder.clone() else {
+            return Ok(Ok(LocalChecklist::default()));
+        };
+        let name = folder.display().to_string();
+        self.run_blocking(&name, move || checklists::read(&folder, &id)).await
     }
 
     async fn write_checklist(
@@ -568,7 +600,8 @@ fn kind(request: &Request) -> &'static str {
         Request::Plan { .. } => "plan kubeconfig file",
         Request::Issue { .. } => "issue kubeconfig",
         Request::Save { .. } => "save kubeconfig",
-        Request::CopySecret(_) | Request::CopyText(_) => "copy",
+        Request::CopySecret(_) | Request::CopyText(_) | Request::CopyTable(..) => "copy",
+        Request::SaveTable { .. } => "export",
         Request::ClearClipboard(_) => "clear clipboard",
         Request::Persist(..) => "save state",
         Request::LoadCredentials => "load state",
@@ -586,6 +619,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::Plan(Err(failure))
         | Answer::Kubeconfig(Err(failure))
         | Answer::Copied(Err(failure))
+        | Answer::TableSaved(Err(failure))
         | Answer::Saved(Err(NotSaved::Failed(failure)))
         | Answer::Rotation(
             RotateOutcome::NotSent(failure)
@@ -606,6 +640,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::Kubeconfig(Ok(_))
         | Answer::Saved(Ok(_) | Err(NotSaved::Changed(_) | NotSaved::Taken(_)))
         | Answer::Copied(Ok(_))
+        | Answer::TableSaved(Ok(_))
         | Answer::ClipboardCleared(_)
         | Answer::Credentials { .. }
         | Answer::Log(_)

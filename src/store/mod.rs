@@ -1,6 +1,7 @@
 //! Layer 2: files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
 
 pub mod checklists;
+pub mod exports;
 pub mod files;
 mod inventory;
 pub mod journal;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::domain::failure::{Failure, FailureKind};
@@ -135,6 +136,32 @@ pub fn replace(
             format!("flushing the folder {shown} failed: {error}; after a power failure the old file may be back")
         }
     }))
+}
+
+/// Creates a file, mode 0600, that is there whole or not at all. `false` where something of that name exists: it is
+/// left as it is.
+///
+/// # Errors
+/// The step that failed: there is no new file.
+pub fn create_new(path: &Path, content: &[u8]) -> Result<bool, Failure> {
+    let Some(folder) = parent(path) else {
+        return Err(Failure::new(FailureKind::File, "This path does not name a file"));
+    };
+    let at = |step: WriteStep| move |error: io::Error| failed(step.word(), path, error);
+    let (guard, mut file) = Temporary::create(&folder).map_err(at(WriteStep::Create))?;
+    file.write_all(content).map_err(at(WriteStep::Write))?;
+    file.sync_all().map_err(at(WriteStep::Sync))?;
+    let placed = renameat_with(CWD, &guard.0, CWD, path, RenameFlags::NOREPLACE);
+    // Not every file system can; a second name does the same, and the guard removes the first.
+    let placed = match placed.map_err(io::Error::from) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => fs::hard_link(&guard.0, path),
+        placed => placed,
+    };
+    match placed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(failed(WriteStep::Rename.word(), path, error)),
+    }
 }
 
 /// The folder of a path; `.` for a bare name.

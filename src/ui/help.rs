@@ -207,6 +207,7 @@ impl Task {
             | Command::Reconcile
             | Command::Watch
             | Command::Copy
+            | Command::Export
             | Command::Submit
             | Command::Add
             | Command::Remove

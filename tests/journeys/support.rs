@@ -192,6 +192,7 @@ impl Journey {
             zone: TimeZone::UTC,
             clipboard: setting.ways,
             state_folder: Some(home.path().join("state")),
+            export_folder: home.path().to_owned(),
             log,
         };
         let loaded = load(&Flags::default(), &places).unwrap();

@@ -272,10 +272,47 @@ fn a_scene_that_is_missing_is_named_before_the_terminal_is_touched() {
 #[test]
 fn auth_01_without_credentials_all_sources_are_listed_and_the_demo_suggested() {
     let mut terminal = Terminal::run(&[SKEYS, "--project", "p"], 100, 30, &[]);
-    assert_eq!(terminal.end(), 1);
-    for text in ["STACKIT_ACCESS_TOKEN", "--token-file", "service-account key", "skeys demo"] {
+    terminal.until("press d for the demo");
+    for text in [
+        "✗ token    no credentials found",
+        "✓ project  1 set",
+        "STACKIT_ACCESS_TOKEN",
+        "--token-file",
+        "service-account key",
+        "skeys config init",
+    ] {
         terminal.until(text);
     }
+    // Only keys that are named do something, and a paste is no key.
+    terminal.send(b"x");
+    terminal.send(b"\x1b[200~d\x1b[201~");
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 1);
+    assert!(!String::from_utf8_lossy(&terminal.bytes()).contains("1049h"));
+    // Without a terminal there is nobody to press a key.
+    let home = tempfile::tempdir().unwrap();
+    let (status, out, err) = plain(home.path(), &["--project", "p"], &[]);
+    assert_eq!((status, out.as_str()), (1, ""));
+    for text in ["STACKIT_ACCESS_TOKEN", "--token-file", "service-account key", "skeys demo"] {
+        assert!(err.contains(text), "{err}");
+    }
+}
+
+#[test]
+fn auth_01_the_demo_is_one_key_away_and_a_signal_leaves_the_terminal_as_it_was() {
+    let mut terminal = Terminal::run(&[SKEYS], 80, 24, &[]);
+    terminal.until("press d for the demo");
+    terminal.send(b"d");
+    terminal.until("32 clusters");
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+
+    let mut terminal = Terminal::run(&[SKEYS], 80, 24, &[]);
+    terminal.until("press d for the demo");
+    terminal.signal(rustix::process::Signal::TERM);
+    assert_eq!(terminal.end(), 143);
+    let modes = rustix::termios::tcgetattr(terminal.slave()).unwrap().local_modes;
+    assert!(modes.contains(rustix::termios::LocalModes::ECHO), "the terminal is as it was");
 }
 
 #[test]

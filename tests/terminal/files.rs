@@ -425,3 +425,19 @@ fn cred_09_a_bind_mounted_file_is_refused_before_and_said() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("refused as a mount point"), "{text}");
 }
+
+#[test]
+fn ctrl_s_exports_instead_of_stopping_the_output() {
+    let mut terminal = Terminal::demo(100, 30);
+    terminal.send(b"\x13");
+    terminal.until("new file in ");
+    terminal.send(b"\r");
+    terminal.until("Exported 32 clusters to ");
+    let files = fs::read_dir(terminal.home.path()).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let exported: Vec<String> = names.filter(|name| name.starts_with("skeys-fleet-")).collect();
+    let text = fs::read_to_string(terminal.home.path().join(&exported[0])).unwrap();
+    assert_eq!((exported.len(), text.lines().count()), (1, 33), "{text}");
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+}

@@ -7,5 +7,15 @@ texts! {
     NONE = "No activity yet. Actions and observed changes appear here.";
     TITLE = " activity, newest first ";
     title_range(first, last, all) = " activity {first}–{last} of {all}, newest first ";
+    COLUMN_AT = "TIME";
+    COLUMN_OUTCOME = "OUTCOME";
+    COLUMN_STEP = "STEP";
+    COLUMN_CLUSTER = "CLUSTER";
+    COLUMN_REGION = "REGION";
+    COLUMN_PROJECT = "PROJECT ID";
+    COLUMN_BY = "BY";
+    COLUMN_TEXT = "TEXT";
+    COLUMN_EXPIRES = "EXPIRES";
+    COLUMN_TRACE = "TRACE ID";
     cluster(name, region, project) = "{name}, region {region}, project {project}";
 }

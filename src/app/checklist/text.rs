@@ -1,12 +1,12 @@
 //! Texts of the checklist.
 
 use crate::app::texts::texts;
-use crate::domain::checklist::{Checklist, ChecklistClient};
-use crate::domain::rotation::Rotation;
+use crate::domain::checklist::ChecklistClient;
 
 texts! {
     COLUMN_CLIENT = "CLIENT";
     COLUMN_OWNER = "OWNER";
+    COLUMN_DONE = "NEW CREDENTIALS";
     COLUMN_NOTE = "NOTE";
     FIELD_CLIENT = "client";
     FIELD_OWNER = "owner";
@@ -60,8 +60,6 @@ texts! {
     open(name) = "client of the checklist without new credentials: {name}";
     open_of_owner(name, owner) = "client of the checklist without new credentials: {name} ({owner})";
     COPY = "checklist (Markdown)";
-    MARKDOWN_HEAD = "| client | owner | new credentials | note |\n| --- | --- | --- | --- |";
-    markdown_row(name, owner, done, note) = "\n| {name} | {owner} | {done} | {note} |";
     DONE = "done";
     OPEN = "open";
 }
@@ -72,20 +70,4 @@ pub fn open_client(client: &ChecklistClient) -> String {
         "" => open(&client.name),
         owner => open_of_owner(&client.name, owner),
     }
-}
-
-/// A checklist as a Markdown table.
-pub fn markdown(list: &Checklist, rotation: &Rotation) -> String {
-    let mut out = MARKDOWN_HEAD.to_owned();
-    let cell = |text: &str| text.replace('\\', "\\\\").replace('|', "\\|");
-    for client in list.clients() {
-        let done = if client.is_done(rotation) { DONE } else { OPEN };
-        out.push_str(&markdown_row(
-            cell(&client.name),
-            cell(&client.owner),
-            done,
-            cell(&client.note),
-        ));
-    }
-    out
 }

@@ -14,6 +14,7 @@ use crate::domain::credential::Verdict;
 use crate::domain::roll::Roll;
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
+use crate::domain::table::TableValue;
 use crate::domain::text::width;
 
 /// Column of the fleet.
@@ -36,7 +37,12 @@ pub struct Column {
     pub cell: for<'a> fn(&Row<'a>, usize) -> Cell,
     /// What rows are sorted by.
     pub sort: for<'a> fn(&Row<'a>) -> SortValue<'a>,
+    /// What it is in an exported table.
+    pub exports: &'static [ExportedColumn],
 }
+
+/// A column of an exported table: key, title (empty where only programs want it), value of a row.
+pub type ExportedColumn = (&'static str, &'static str, for<'a> fn(&Row<'a>) -> TableValue);
 
 impl PartialEq for Column {
     fn eq(&self, other: &Self) -> bool {
@@ -68,6 +74,7 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "attention: what needs you first",
         cell: |row, _| glyph(row),
         sort: urgency,
+        exports: &[("attention", "ATTENTION", |row| attention_word(row.attention()).into())],
     },
     Column {
         id: "name",
@@ -80,6 +87,7 @@ pub static COLUMNS: [Column; 12] = [
         cell: |row, _| Cell::new(row.cluster().id.name.as_str(), Tone::Plain),
         // All alike: what is alike is in the order of names.
         sort: |_| SortValue::Number(0),
+        exports: &[("name", "NAME", |row| row.cluster().id.name.as_str().into())],
     },
     Column {
         id: "project",
@@ -91,6 +99,10 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "project",
         cell: |row, _| Cell::new(row.project(), Tone::Plain),
         sort: |row| SortValue::Text(row.project()),
+        exports: &[
+            ("project_id", "PROJECT ID", |row| row.cluster().id.project().as_str().into()),
+            ("project", "PROJECT", |row| row.project().into()),
+        ],
     },
     Column {
         id: "region",
@@ -102,6 +114,7 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "region",
         cell: |row, _| Cell::new(row.cluster().id.region().as_str(), Tone::Plain),
         sort: |row| SortValue::Text(row.cluster().id.region().as_str()),
+        exports: &[("region", "REGION", |row| row.cluster().id.region().as_str().into())],
     },
     Column {
         id: "phase",
@@ -113,6 +126,10 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "phase",
         cell: |row, _| phase_cell(row),
         sort: |row| SortValue::Number(i64::from(row.cluster().rotation.phase.order())),
+        exports: &[
+            ("phase", "PHASE", |row| row.cluster().rotation.phase.api_word().into()),
+            ("not_listed_since", "", |row| TableValue::moment(row.entry.gone)),
+        ],
     },
     Column {
         id: "roll",
@@ -124,6 +141,10 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "roll",
         cell: roll_cell,
         sort: nodes_left,
+        exports: &[
+            ("nodes_left", "NODES LEFT", |row| progress(row, |progress| progress.old)),
+            ("nodes_to_replace", "OF NODES", |row| progress(row, |progress| progress.goal.nodes)),
+        ],
     },
     Column {
         id: "since",
@@ -135,6 +156,15 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "since: longest in phase",
         cell: |row, _| since_cell(row),
         sort: |row| moment(row.cluster().rotation.since().or(row.cluster().created)),
+        exports: &[
+            ("last_started", "LAST STARTED", |row| {
+                TableValue::moment(row.cluster().rotation.initiated)
+            }),
+            ("last_completed", "LAST COMPLETED", |row| {
+                TableValue::moment(row.cluster().rotation.completed)
+            }),
+            ("created", "", |row| TableValue::moment(row.cluster().created)),
+        ],
     },
     Column {
         id: "age",
@@ -146,6 +176,9 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "credential age: oldest",
         cell: |row, _| age_cell(row),
         sort: |row| moment(row.cluster().credentials_born()),
+        exports: &[("credentials_since", "CREDENTIALS SINCE", |row| {
+            TableValue::moment(row.cluster().credentials_born())
+        })],
     },
     Column {
         id: "kubeconfig",
@@ -156,10 +189,10 @@ pub static COLUMNS: [Column; 12] = [
         from: 122,
         sort_label: "my access: ends soonest",
         cell: |row, _| access_cell(row),
-        sort: |row| {
-            let best = row.source.credentials.best(row.cluster(), row.server_now());
-            moment(best.and_then(|(access, _)| access.expires))
-        },
+        sort: |row| moment(best_access_ends(row)),
+        exports: &[("kubeconfig_until", "MY ACCESS UNTIL", |row| {
+            TableValue::moment(best_access_ends(row))
+        })],
     },
     Column {
         id: "state",
@@ -171,6 +204,7 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "state: worst",
         cell: |row, _| state_cell(row),
         sort: |row| SortValue::Number(i64::from(row.cluster().state.severity())),
+        exports: &[("state", "STATE", |row| row.cluster().state.word().into())],
     },
     Column {
         id: "version",
@@ -186,6 +220,10 @@ pub static COLUMNS: [Column; 12] = [
             Cell::new(row.cluster().version.as_str(), tone)
         },
         sort: |row| SortValue::Version(&row.cluster().version),
+        exports: &[
+            ("kubernetes", "KUBERNETES", |row| row.cluster().version.as_str().into()),
+            ("kubernetes_expires", "", |row| TableValue::moment(row.cluster().version_expires)),
+        ],
     },
     Column {
         id: "next",
@@ -197,6 +235,7 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "next step",
         cell: |row, _| next_cell(row),
         sort: urgency,
+        exports: &[("next_step", "NEXT STEP", |row| next_cell(row).text.into())],
     },
 ];
 
@@ -210,6 +249,29 @@ impl Column {
     pub fn is_fixed(&self) -> bool {
         matches!(self.id, "attention" | "name")
     }
+}
+
+/// A word that does not change, for programs.
+fn attention_word(attention: Attention) -> &'static str {
+    match attention {
+        Attention::Stuck => "stuck",
+        Attention::ReportedError => "reported_error",
+        Attention::Prepared => "prepared",
+        Attention::Running => "running",
+        Attention::Overdue => "overdue",
+        Attention::Expiring => "kubernetes_version_expires",
+        Attention::Settled => "settled",
+    }
+}
+
+/// A figure of the roll, where one is observed.
+fn progress(row: &Row<'_>, figure: fn(RollProgress) -> usize) -> TableValue {
+    let roll = row.observed().and_then(|observed| observed.roll.as_ref());
+    roll.and_then(Roll::progress).map_or_else(TableValue::none, |seen| figure(seen).into())
+}
+
+fn best_access_ends(row: &Row<'_>) -> Option<Timestamp> {
+    row.source.credentials.best(row.cluster(), row.server_now())?.0.expires
 }
 
 fn moment(at: Option<Timestamp>) -> SortValue<'static> {

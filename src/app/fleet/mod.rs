@@ -7,6 +7,7 @@ pub mod polling;
 pub mod readings;
 pub mod row;
 pub mod state;
+pub mod table;
 pub mod text;
 pub mod update;
 pub mod view;

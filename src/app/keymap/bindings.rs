@@ -103,6 +103,8 @@ pub const BINDINGS: &[Binding] = bindings! {
     "number-6", Command::Number(6), ON_CLUSTER, ["6"], "tab 6", None, "sixth tab or count";
     "number-7", Command::Number(7), &[Fleet], ["7"], "count 7", None, "seventh count";
     "copy", Command::Copy, SCREENS, ["y"], "copy", Some(50), "copy: name, ids, last error, API call, kubectl command";
+    "export", Command::Export, SCREENS, ["ctrl-s"], "export", None,
+        "export what is listed: CSV, JSON or Markdown, to a file or the clipboard";
     "copy-dialog", Command::Copy, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
     "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "refresh now";
     "commands", Command::Palette, SCREENS, [":"], "commands", Some(95),

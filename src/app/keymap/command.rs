@@ -25,6 +25,8 @@ pub enum Command {
     PreviousMatch,
     Refresh,
     Copy,
+    /// Export what the screen lists.
+    Export,
     Utc,
     Mouse,
     Redraw,

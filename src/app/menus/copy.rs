@@ -1,6 +1,7 @@
 //! What can be copied on a screen: names, ids, errors, commands.
 
 use crate::app::checklist;
+use crate::app::checklist::table::table as checklist_table;
 use crate::app::credentials::text::for_the_team;
 use crate::app::menus::state::CopyItem;
 use crate::app::menus::text;
@@ -49,8 +50,8 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         }
         let (clients, _) = state.checklist_of(id);
         if !clients.clients().is_empty() {
-            let table = checklist::text::markdown(&clients, &cluster.rotation);
-            add(checklist::text::COPY, table);
+            let table = checklist_table(&clients, &cluster.rotation);
+            add(checklist::text::COPY, table.markdown());
         }
         let known = state.known_credentials(cluster);
         if login_cache_may_be_stale(cluster, &known, state.server_now()) {

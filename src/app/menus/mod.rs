@@ -1,6 +1,8 @@
 //! Lists to choose from: order, columns, what to copy, all commands.
 
+pub mod choices;
 pub mod copy;
+pub mod export;
 pub mod palette;
 pub mod state;
 pub mod text;

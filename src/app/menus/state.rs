@@ -3,6 +3,7 @@
 use tui_input::Input;
 
 use crate::app::fleet::columns::{COLUMNS, Column};
+use crate::app::menus::choices::CHOICES;
 use crate::app::menus::palette::PaletteItem;
 
 /// A list to choose from.
@@ -21,6 +22,8 @@ pub enum MenuItems {
     /// The columns that are not always shown.
     Columns,
     Copy(Vec<CopyItem>),
+    /// Format and target of what the screen lists, in words.
+    Export(String),
     Commands(Vec<PaletteItem>),
 }
 
@@ -55,6 +58,7 @@ impl Menu {
             MenuItems::Sort => COLUMNS.len(),
             MenuItems::Columns => optional_columns().count(),
             MenuItems::Copy(items) => items.len(),
+            MenuItems::Export(_) => CHOICES.len(),
             MenuItems::Commands(items) => items.len(),
         }
     }

@@ -26,5 +26,21 @@ texts! {
     DESCRIBE_NODE = "describe the node";
     api_call(step) = "API call: {step}";
     SKE_ERROR = "SKE error";
+    ONE_CLUSTER = "cluster";
+    CLUSTERS = "clusters";
+    ONE_RECORD = "record";
+    RECORDS = "records";
+    ONE_NODE = "node or blocker";
+    NODES_AND_BLOCKERS = "nodes and blockers";
+    ONE_CLIENT = "client";
+    CLIENTS = "clients";
+    ONE_CREDENTIAL = "credential";
+    CREDENTIALS = "credentials";
+    exported_as(what, format) = "{what} as {format}";
+    exported_to(what, path) = "Exported {what} to {path}";
+    to_file(folder) = "new file in {folder}";
+    TO_CLIPBOARD = "clipboard";
+    EXPORT_READ_ONLY = "Export: read-only mode writes no file; export to the clipboard";
+    EXPORT_NOTHING = "Export: nothing is listed here";
     LAST_TRACE = "last trace id";
 }

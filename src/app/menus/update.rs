@@ -13,8 +13,10 @@ use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::Fleet;
 use crate::app::fleet::view::FleetView;
 use crate::app::keymap::{Command, KeyContext};
+use crate::app::menus::choices::{CHOICES, ExportTarget};
 use crate::app::menus::palette::{PaletteItem, offers};
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
+use crate::app::menus::text;
 use crate::app::motion::moved;
 
 /// A key while a menu is open. `below`: the key context of the screen behind it.
@@ -113,6 +115,13 @@ fn choose(menu: &mut Option<Menu>, view: &mut FleetView, cx: &mut UpdateContext<
                 cx.copy(&item.label, item.text.clone());
             }
         }
+        MenuItems::Export(_) => match CHOICES.get(open.cursor) {
+            Some((_, ExportTarget::File)) if cx.shared.settings.read_only => {
+                cx.toast(text::EXPORT_READ_ONLY);
+                *menu = Some(open);
+            }
+            chosen => cx.out.events.extend(chosen.map(|(format, to)| Event::Export(*format, *to))),
+        },
         MenuItems::Commands(items) => {
             if let Some(item) = items.get(open.cursor) {
                 cx.raise(match item {

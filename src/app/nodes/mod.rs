@@ -7,6 +7,7 @@ pub mod blocker_text;
 pub mod observed;
 pub mod observing;
 pub mod state;
+pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod text;

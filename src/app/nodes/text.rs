@@ -24,6 +24,16 @@ use crate::domain::text::{clean, plural};
 texts! {
     list_and_more(list, count) = "{list} and {count} more";
     at_least(time) = "at least {time}";
+    COLUMN_KIND = "KIND";
+    COLUMN_NODE = "NODE";
+    COLUMN_POOL = "POOL";
+    COLUMN_ZONE = "ZONE";
+    COLUMN_STATE = "STATE";
+    COLUMN_SINCE = "SINCE";
+    COLUMN_TEXT = "TEXT";
+    COLUMN_FIX = "FIX";
+    COLUMN_INSPECT = "INSPECT";
+    or_earlier(time) = "{time} or earlier";
     NODE = "node";
     MANY_NODES = "nodes";
 

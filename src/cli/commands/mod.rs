@@ -3,6 +3,7 @@
 pub mod config;
 pub mod credentials;
 pub mod due;
+pub mod first_start;
 pub mod report;
 pub mod simulate;
 mod table;

@@ -45,7 +45,8 @@ pub fn open(
             let known = LoopInput::Message(Message::BackgroundKnown(background));
             drop(incoming.blocking_send(known));
         }
-        if let Err(error) = read_events(&sender) {
+        let send = |event| sender.blocking_send(Ok(event)).is_err().then_some(());
+        if let Err(error) = read_until(send) {
             drop(sender.blocking_send(Err(error)));
         }
     })?;
@@ -69,8 +70,11 @@ fn query_background() -> Option<Background> {
     })
 }
 
-/// Reads until the terminal or the loop is gone.
-fn read_events(sender: &mpsc::Sender<io::Result<Event>>) -> io::Result<()> {
+/// Reads events of the real terminal until one of them gives something.
+///
+/// # Errors
+/// The terminal is gone.
+pub fn read_until<T>(mut take: impl FnMut(Event) -> Option<T>) -> io::Result<T> {
     let mut parser = Parser::default();
     let mut buffer = [0; 4096];
     loop {
@@ -85,10 +89,8 @@ fn read_events(sender: &mpsc::Sender<io::Result<Event>>) -> io::Result<()> {
         } else {
             parser.expire()
         };
-        for event in events {
-            if sender.blocking_send(Ok(event)).is_err() {
-                return Ok(());
-            }
+        if let Some(found) = events.into_iter().find_map(&mut take) {
+            return Ok(found);
         }
     }
 }

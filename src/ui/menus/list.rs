@@ -15,11 +15,13 @@ use crate::app::availability::can;
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::keymap::{Binding, Command};
+use crate::app::menus::choices::{CHOICES, ExportTarget};
 use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::menus::text;
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
+use crate::domain::table::TableFormat;
 use crate::domain::text::{clean, width};
 use crate::ui::fleet::screen::shown_columns;
 use crate::ui::text::{behind, cells, cut_spans, pad_end, spread, wrap};
@@ -78,11 +80,12 @@ pub fn draw(
         MenuItems::Sort => ("Sort by", text::SORT_HINT),
         MenuItems::Columns => ("Columns", note.as_str()),
         MenuItems::Copy(_) => ("Copy", ""),
+        MenuItems::Export(listed) => ("Export", listed.as_str()),
         MenuItems::Commands(_) => ("Commands", ""),
     };
     let query = matches!(menu.items, MenuItems::Commands(_));
     let least = match menu.items {
-        MenuItems::Sort | MenuItems::Columns => 46,
+        MenuItems::Sort | MenuItems::Columns | MenuItems::Export(_) => 46,
         MenuItems::Copy(_) | MenuItems::Commands(_) => 76,
     };
     let labels = items.iter().map(|item| width(&item.label)).max().unwrap_or(0);
@@ -95,7 +98,8 @@ pub fn draw(
     let labels = labels.min(columns / 2);
     let above = usize::from(query);
     // As many rows as the longest line takes, so that the list stays where it is while one moves along it.
-    let in_full = matches!(menu.items, MenuItems::Copy(_) | MenuItems::Commands(_));
+    let in_full =
+        matches!(menu.items, MenuItems::Copy(_) | MenuItems::Export(_) | MenuItems::Commands(_));
     let cut = |item: &Item| in_full && item.columns(labels) > columns;
     let full = |item: &Item| wrap(&item.full(labels), columns.saturating_sub(2)).len();
     let longest = items.iter().filter(|item| cut(item)).map(full).max().unwrap_or(0);
@@ -195,6 +199,7 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
                 ..Item::default()
             })
             .collect(),
+        MenuItems::Export(_) => CHOICES.iter().map(|choice| export_item(state, *choice)).collect(),
         MenuItems::Commands(commands) => {
             commands.iter().map(|item| palette_item(state, theme, item)).collect()
         }
@@ -230,6 +235,16 @@ fn columns(state: &State, theme: Theme, area: Rect) -> (Vec<Item>, String) {
         .collect();
     let key = key_of(state, theme, Command::Preview);
     (items, if hidden { text::hides_preview(&key) } else { String::new() })
+}
+
+fn export_item(state: &State, (format, target): (TableFormat, ExportTarget)) -> Item {
+    let settings = &state.shared.settings;
+    let text = match target {
+        ExportTarget::File => text::to_file(clean(&settings.export_folder)),
+        ExportTarget::Clipboard => text::TO_CLIPBOARD.to_owned(),
+    };
+    let off = target == ExportTarget::File && settings.read_only;
+    Item { label: format.names().0.to_owned(), text, off, ..Item::default() }
 }
 
 fn palette_item(state: &State, theme: Theme, item: &PaletteItem) -> Item {

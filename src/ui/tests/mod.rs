@@ -549,6 +549,11 @@ fn menus() {
     let copy = copy.map(|(label, text)| CopyItem { label: label.into(), text: text.into() });
     let copy = MenuItems::Copy(copy.to_vec());
     snapshot_at("menu_copy", &menu(copy, 1), 80, 24);
+    let mut export = menu(MenuItems::Export("44 clusters".into()), 1);
+    export.shared.settings.export_folder = "/home/ops/rotations".into();
+    snapshot("menu_export", &export);
+    export.shared.settings.read_only = true;
+    snapshot_at("menu_export_read_only", &export, 80, 24);
     let named = |id| BINDINGS.iter().find(|binding| binding.id == id).unwrap();
     let commands = ["refresh", "reconcile", "wake-up"].map(named).map(PaletteItem::Command);
     let commands = MenuItems::Commands(commands.to_vec());

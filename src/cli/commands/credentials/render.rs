@@ -2,50 +2,26 @@
 
 use serde_json::{Value, json};
 
-use crate::app::checklist::text as checklist;
+use crate::app::checklist::{table as checklist_table, text as checklist};
+use crate::app::credentials::table::{self, tried};
 use crate::app::credentials::text;
 use crate::cli::args::Format;
 use crate::cli::commands::credentials::{Inside, Report};
-use crate::cli::commands::table::{columns, markdown_row};
-use crate::domain::credential::{
-    CLEAR_LOGIN_CACHE, Generation, KnownCredential, KubeconfigLocation, Trial, Verdict,
-    login_cache_may_be_stale,
-};
+use crate::cli::commands::table::columns;
+use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, Trial, login_cache_may_be_stale};
+use crate::domain::table::Table;
 
 /// The report in a format, with a line end.
 pub(super) fn report(report: &Report, format: Format) -> String {
     match format {
-        Format::Table => table(report),
+        Format::Table => columns_of(report),
         Format::Markdown => markdown(report),
         Format::Json => json(report),
     }
 }
 
-const HEADINGS: [&str; 6] = [
-    text::COLUMN_CREDENTIAL,
-    text::COLUMN_PLACE,
-    text::COLUMN_ENDS,
-    text::COLUMN_STATUS,
-    text::COLUMN_TRIED,
-    text::COLUMN_WHY,
-];
-
-fn row((known, trial): &(KnownCredential, Option<Trial>)) -> [String; 6] {
-    let ends = known.expires.map_or_else(|| "-".to_owned(), |at| at.to_string());
-    let (status, _) = text::verdict(known.verdict);
-    let why = text::reasons(&known.reasons);
-    let tried = trial.as_ref().map_or_else(|| "-".to_owned(), |trial| tried(trial).to_owned());
-    [known.kind.word().to_owned(), known.place.words(), ends, status.to_owned(), tried, why]
-}
-
-/// A word that does not change, for programs, too.
-fn tried(trial: &Trial) -> &'static str {
-    match trial {
-        Trial::Accepted => "accepted",
-        Trial::Refused(_) => "refused",
-        Trial::NoAnswer(_) => "no answer",
-        Trial::NotTried(_) => "not tried",
-    }
+fn inventory(report: &Report) -> Table {
+    table::table(report.known.iter().map(|(known, trial)| (known, trial.as_ref())))
 }
 
 fn title(report: &Report) -> String {
@@ -121,15 +97,13 @@ fn inside_notes(inside: &Inside) -> Vec<(char, String)> {
     notes
 }
 
-fn table(report: &Report) -> String {
+fn columns_of(report: &Report) -> String {
     let mut out = format!("{}\n", title(report));
-    let mut rows = vec![HEADINGS.map(str::to_owned)];
-    rows.extend(report.known.iter().map(row));
     if report.known.is_empty() {
         out.push_str(text::NONE_FOUND);
         out.push('\n');
     } else {
-        out.push_str(&columns(&rows));
+        out.push_str(&columns(&inventory(report).shown()));
     }
     for (sign, note) in notes(report) {
         out.push_str(&format!("{sign} {note}\n"));
@@ -139,17 +113,13 @@ fn table(report: &Report) -> String {
 
 fn markdown(report: &Report) -> String {
     let mut out = format!("## {}\n\n", title(report));
-    out.push_str(&markdown_row(&HEADINGS.map(str::to_lowercase)));
-    out.push_str("| --- | --- | --- | --- | --- | --- |\n");
-    for known in &report.known {
-        out.push_str(&markdown_row(&row(known)));
-    }
+    out.push_str(&inventory(report).markdown());
     out.push('\n');
     if let Ok(list) = &report.checklist
         && !list.clients().is_empty()
     {
-        let table = checklist::markdown(list, &report.cluster.rotation);
-        out.push_str(&format!("{table}\n\n"));
+        let clients = checklist_table::table(list, &report.cluster.rotation);
+        out.push_str(&format!("{}\n", clients.markdown()));
     }
     for (sign, note) in notes(report) {
         let note = if sign == '>' { format!("`{note}`") } else { note };
@@ -160,7 +130,6 @@ fn markdown(report: &Report) -> String {
 
 fn json(report: &Report) -> String {
     let cluster = &report.cluster;
-    let known: Vec<Value> = report.known.iter().map(credential).collect();
     let unread: Vec<Value> = report
         .files
         .iter()
@@ -197,7 +166,7 @@ fn json(report: &Report) -> String {
         "phase": cluster.rotation.phase.api_word(),
         "started": cluster.rotation.initiated.map(|at| at.to_string()),
         "breaks": report.breaks(),
-        "credentials": known,
+        "credentials": inventory(report).json(),
         "login_cache_may_be_stale": has_stale_logins(report),
         "files_not_read": unread,
         "in_cluster": inside,
@@ -207,50 +176,8 @@ fn json(report: &Report) -> String {
 }
 
 fn checklist_json(report: &Report) -> Value {
-    let rotation = &report.cluster.rotation;
     match &report.checklist {
         Err(why) => json!({ "not_read": why }),
-        Ok(list) => list
-            .clients()
-            .iter()
-            .map(|client| {
-                json!({
-                    "client": client.name, "owner": client.owner, "note": client.note,
-                    "done": client.is_done(rotation),
-                })
-            })
-            .collect(),
-    }
-}
-
-fn credential((known, trial): &(KnownCredential, Option<Trial>)) -> Value {
-    let (file, context) = match &known.place {
-        KubeconfigLocation::File { path, context, .. } => (Some(path), Some(context)),
-        KubeconfigLocation::Clipboard
-        | KubeconfigLocation::Stdout
-        | KubeconfigLocation::Other(_) => (None, None),
-    };
-    json!({
-        "place": known.place.words(), "file": file, "context": context,
-        "kind": known.kind.word(),
-        "expires": known.expires.map(|at| at.to_string()),
-        "status": word(known.verdict),
-        "tried": trial.as_ref().map(tried),
-        "contradicted": trial.as_ref().map(|trial| trial.contradicts(known.verdict)),
-        "why": text::reasons(&known.reasons),
-        "mode": known.wide_mode.map(|mode| format!("{mode:04o}")),
-    })
-}
-
-/// A word that does not change, for programs.
-fn word(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Expired => "expired",
-        Verdict::Dead => "dead",
-        Verdict::BreaksOnStart => "breaks_on_start",
-        Verdict::BreaksOnComplete => "breaks_on_complete",
-        Verdict::SurvivesComplete => "survives_complete",
-        Verdict::Works => "works",
-        Verdict::CannotTell => "unknown",
+        Ok(list) => checklist_table::table(list, &report.cluster.rotation).json(),
     }
 }

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use crate::cli::args::ReportFormat;
 use crate::cli::commands::report::{Report, text};
-use crate::cli::commands::table::{markdown as escaped, markdown_row};
 use crate::cli::commands::wait::target::address;
 use crate::domain::age::long;
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Step;
 use crate::domain::rotation_report::{Attempt, PhaseChange, ReportOutcome, RotationReport};
+use crate::domain::table::{markdown as escaped, markdown_row};
 use crate::domain::text::plural;
 use crate::store::journal::EXTRACT_BYTES;
 

@@ -1,0 +1,68 @@
+//! The inventory of a cluster's credentials as a table.
+
+use crate::app::credentials::text;
+use crate::domain::credential::{KnownCredential, KubeconfigLocation, Trial, Verdict};
+use crate::domain::table::{Table, TableValue};
+
+const COLUMNS: [(&str, &str); 10] = [
+    ("kind", text::COLUMN_CREDENTIAL),
+    ("place", text::COLUMN_PLACE),
+    ("file", ""),
+    ("context", ""),
+    ("expires", text::COLUMN_ENDS),
+    ("status", text::COLUMN_STATUS),
+    ("tried", text::COLUMN_TRIED),
+    ("contradicted", ""),
+    ("why", text::COLUMN_WHY),
+    ("mode", ""),
+];
+
+/// Credentials, each with what came of trying it.
+pub fn table<'a>(known: impl Iterator<Item = (&'a KnownCredential, Option<&'a Trial>)>) -> Table {
+    Table::new(&COLUMNS, known.map(row).collect())
+}
+
+fn row((known, trial): (&KnownCredential, Option<&Trial>)) -> Vec<TableValue> {
+    let (file, context) = match &known.place {
+        KubeconfigLocation::File { path, context, .. } => (Some(path), Some(context)),
+        KubeconfigLocation::Clipboard
+        | KubeconfigLocation::Stdout
+        | KubeconfigLocation::Other(_) => (None, None),
+    };
+    let contradicted = trial.map(|trial| trial.contradicts(known.verdict));
+    vec![
+        known.kind.word().into(),
+        known.place.words().into(),
+        TableValue::text(file),
+        TableValue::text(context),
+        TableValue::moment(known.expires),
+        TableValue::from(word(known.verdict)).shown_as(text::verdict(known.verdict).0),
+        TableValue::text(trial.map(tried)),
+        contradicted.map_or_else(TableValue::none, TableValue::from),
+        text::reasons(&known.reasons).into(),
+        TableValue::text(known.wide_mode.map(|mode| format!("{mode:04o}"))),
+    ]
+}
+
+/// A word that does not change, for programs, too.
+pub fn tried(trial: &Trial) -> &'static str {
+    match trial {
+        Trial::Accepted => "accepted",
+        Trial::Refused(_) => "refused",
+        Trial::NoAnswer(_) => "no answer",
+        Trial::NotTried(_) => "not tried",
+    }
+}
+
+/// A word that does not change, for programs.
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Expired => "expired",
+        Verdict::Dead => "dead",
+        Verdict::BreaksOnStart => "breaks_on_start",
+        Verdict::BreaksOnComplete => "breaks_on_complete",
+        Verdict::SurvivesComplete => "survives_complete",
+        Verdict::Works => "works",
+        Verdict::CannotTell => "unknown",
+    }
+}

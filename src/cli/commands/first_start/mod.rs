@@ -1,0 +1,112 @@
+//! The first start, where token or project are missing: what is missing, what to do, and the demo one key away. It is
+//! printed, not drawn, so that commands can be copied and stay when it ends.
+
+pub mod text;
+
+use std::io;
+use std::path::Path;
+
+use crate::cli::output;
+use crate::clients::auth::{SOURCES, SourceKind};
+use crate::runtime::signals;
+use crate::runtime::single_key::{SingleKey, wait_for};
+
+/// What is there and what is not.
+pub struct Found<'a> {
+    /// The token source in words, if one is set.
+    pub token: Option<&'a str>,
+    pub projects: usize,
+    /// The configuration file, and whether it is there.
+    pub file: Option<(&'a Path, bool)>,
+}
+
+/// How it ended.
+pub enum FirstStart {
+    Demo,
+    /// With this exit status.
+    Left(u8),
+}
+
+/// Says what is missing and waits for a key.
+///
+/// # Errors
+/// The terminal cannot be read.
+pub async fn show(found: &Found<'_>) -> io::Result<FirstStart> {
+    let printed = output::print(&describe(found), "", 1);
+    if printed != 1 {
+        return Ok(FirstStart::Left(printed));
+    }
+    Ok(match wait_for("dDqQ").await? {
+        SingleKey::Key('d' | 'D') => FirstStart::Demo,
+        SingleKey::Key(_) | SingleKey::Left => FirstStart::Left(1),
+        SingleKey::Signal(number) => FirstStart::Left(signals::exit_status(number)),
+    })
+}
+
+/// What is missing, and what to do.
+fn describe(found: &Found<'_>) -> String {
+    let token = match found.token {
+        Some(summary) => text::token_there(summary),
+        None => text::TOKEN_MISSING.to_owned(),
+    };
+    let project = match found.projects {
+        0 => text::PROJECT_MISSING.to_owned(),
+        count => text::projects(count),
+    };
+    let file = match found.file {
+        None => text::NO_FILE.to_owned(),
+        Some((path, true)) => text::file_there(path.display()),
+        Some((path, false)) => text::file_missing(path.display()),
+    };
+    let mut steps = vec![text::TRY_PROJECT.to_owned()];
+    if found.token.is_none() {
+        steps.insert(0, text::TRY_TOKEN.to_owned());
+    }
+    let keep = [text::KEEP_INIT, text::KEEP_CHECK].map(str::to_owned).to_vec();
+    let mut parts = vec![
+        (text::NOTHING, vec![token, project, file]),
+        (text::TRY_ONCE, steps),
+        (text::KEEP, keep),
+    ];
+    if found.token.is_none() {
+        parts.push((text::WAYS, SOURCES.iter().map(SourceKind::describe_settings).collect()));
+    }
+    let mut out = String::new();
+    for (title, lines) in parts {
+        out.push_str(&format!("{title}\n"));
+        for line in lines {
+            out.push_str(&format!("  {line}\n"));
+        }
+        out.push('\n');
+    }
+    format!("{out}{}\n", text::DEMO)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::cli::commands::first_start::{Found, describe, text};
+
+    #[test]
+    fn what_is_missing_and_what_to_do_is_said() {
+        let file = Path::new("/home/ops/.config/skeys/config.toml");
+        let nothing = describe(&Found { token: None, projects: 0, file: Some((file, false)) });
+        let no_project = describe(&Found {
+            token: Some("the token of X"),
+            projects: 0,
+            file: Some((file, true)),
+        });
+        let texts = text::ALL
+            .iter()
+            .fold(String::new(), |all, (name, text)| all + name + ": " + text + "\n");
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| {
+            insta::assert_snapshot!("nothing", nothing);
+            insta::assert_snapshot!("no_project", no_project);
+            insta::assert_snapshot!("texts", texts);
+        });
+    }
+}
