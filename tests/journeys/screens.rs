@@ -240,6 +240,22 @@ async fn nothing_is_counted_before_the_first_reading_and_overdue_is_seen_at_ever
     }
 }
 
+/// Enter walks to the acting button, and past no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_whole_job_takes_few_keys() {
+    let mut journey = begin(&[RESTING]).await;
+    let start = journey.press("R<tab><enter>").await;
+    journey.until("SKE shows preparing.", 30).await;
+    let close = journey.press("<enter>").await;
+    journey.until_slowly("◑ PREPARED", 20, 400).await;
+    let kubeconfig = journey.press("K<ctrl-o>").await;
+    journey.until("context alpha", 30).await;
+    journey.shows("keeps working");
+    let complete = journey.press("Ralpha<enter><enter>").await;
+    journey.until_slowly("● completed", 10, 200).await;
+    assert_eq!((start, close, kubeconfig, complete), (3, 1, 2, 1 + "alpha".len() + 2));
+}
+
 /// Place of the cursor and number of rows, as the footer says them.
 fn row(journey: &Journey) -> (usize, usize) {
     let screen = journey.screen();

@@ -231,14 +231,17 @@ impl Journey {
     }
 
     /// Presses keys: plain characters, and names in angle brackets ("R", "<tab><enter>").
-    pub async fn press(&mut self, keys: &str) {
-        for key in parse(keys) {
+    pub async fn press(&mut self, keys: &str) -> usize {
+        let keys = parse(keys);
+        let presses = keys.len();
+        for key in keys {
             // A person is slower than the guard of a dialog.
             self.clock.turn(Duration::from_millis(500));
             self.settle().await;
             self.keyboard.send(Event::Key(key));
             self.settle().await;
         }
+        presses
     }
 
     /// Sends keys as fast as a held-down key does, without time passing.
