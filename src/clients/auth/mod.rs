@@ -2,10 +2,12 @@
 
 pub mod access_token;
 mod claims;
+mod credentials_file;
 mod exchange;
 pub mod key;
 mod secret_file;
 pub mod service_account_key;
+pub mod service_account_token;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::auth::claims::Claims;
-pub use crate::clients::auth::source::{AuthSettings, PathSetting, SourceConfig, SourceKind};
+pub use crate::clients::auth::source::{
+    AuthSettings, SetBy, Setting, SettingKind, SourceConfig, SourceKind,
+};
 use crate::clients::auth::source::{Granted, Read, Source, Tokens};
 use crate::clients::http::Http;
 use crate::clock::{BlockingError, Clock};
@@ -42,12 +46,16 @@ const FAILING_MATTERS: SignedDuration = SignedDuration::from_mins(5);
 
 /// Every way to sign in. The first that is set is used; one that a flag names goes before all others.
 pub const SOURCES: &[SourceKind] =
-    &[access_token::KIND, service_account_key::KIND, token_file::KIND];
+    &[access_token::KIND, service_account_key::KIND, service_account_token::KIND, token_file::KIND];
 
-/// The source to use; `None` if none is set.
+/// The source to use; `None` if none is set. One that is set but broken is used all the same: the next one may act as
+/// somebody else.
 pub fn choose(set: &AuthSettings<'_>) -> Option<SourceConfig> {
-    let named = SOURCES.iter().filter(|kind| kind.is_named(set));
-    named.chain(SOURCES).find_map(|kind| (kind.find)(set))
+    let (named, others): (Vec<_>, Vec<_>) = SOURCES.iter().partition(|kind| kind.is_named(set));
+    let mut found = named.into_iter().chain(others).filter_map(|kind| (kind.find)(set));
+    let mut first = found.next()?;
+    first.unused = found.map(|source| source.summary).collect();
+    Some(first)
 }
 
 /// Hands out tokens. Clones share one token and one renewal.
@@ -95,7 +103,15 @@ impl TokenSource {
     /// # Errors
     /// File, field and remedy when key or file cannot be used.
     pub fn new(config: SourceConfig, http: Http, clock: Clock) -> Result<Self, Failure> {
-        let mut source = (config.open)(&http)?;
+        let unused = config.describe_unused();
+        let mut source = (config.open)(&http).map_err(|mut failure| {
+            match &mut failure.hint {
+                Some(hint) => hint.push_str(&unused),
+                None => failure.message.push_str(&unused),
+            }
+            failure
+        })?;
+        source.remedy.push_str(&unused);
         let claims = match &source.tokens {
             Tokens::Given(secret) => claims::read(secret),
             Tokens::Read(read) => claims::read(&read()?),
