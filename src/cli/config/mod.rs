@@ -452,6 +452,47 @@ mod tests {
     }
 
     #[test]
+    fn workload_identity_comes_after_service_account_tokens_and_before_token_files() {
+        let account_token = ("STACKIT_SERVICE_ACCOUNT_TOKEN", "t");
+        let account = ("STACKIT_SERVICE_ACCOUNT_EMAIL", "a");
+        let asked = ("STACKIT_USE_OIDC", "1");
+        let federated = ("STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN", "t");
+        let federated_file = ("STACKIT_FEDERATED_TOKEN_FILE", "/federated");
+        let github =
+            [("ACTIONS_ID_TOKEN_REQUEST_URL", "u"), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t")];
+        let azure = [("SYSTEM_OIDCREQUESTURI", "u"), ("SYSTEM_ACCESSTOKEN", "t")];
+        for (environment, stored, expected) in [
+            (
+                &[account, federated, account_token][..],
+                Some("{}"),
+                "the token of STACKIT_SERVICE_ACCOUNT_TOKEN",
+            ),
+            (
+                &[account, federated, federated_file, asked],
+                None,
+                "workload identity, the token of STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN",
+            ),
+            (
+                &[account, federated_file, asked, github[0], github[1]],
+                None,
+                "workload identity, the token in /federated",
+            ),
+            (
+                &[asked, github[0], github[1], azure[0], azure[1]],
+                None,
+                "workload identity of GitHub Actions",
+            ),
+            (&[asked, azure[0], azure[1]], None, "workload identity of Azure DevOps"),
+            (&[asked], None, "workload identity"),
+            (&[account, github[0], github[1]], None, "the token in ~/token"),
+        ] {
+            let file = "[auth]\ntoken_file = \"~/token\"\n";
+            let found = signs_in(&[], environment, file, stored);
+            assert_eq!(found.first().map_or("", String::as_str), expected);
+        }
+    }
+
+    #[test]
     fn what_is_set_beside_the_source_that_is_used_is_listed_and_not_used() {
         let environment = [("STACKIT_ACCESS_TOKEN", "t"), ("STACKIT_SERVICE_ACCOUNT_TOKEN", "t")];
         let file = "[auth]\ntoken_file = \"/token\"\n";

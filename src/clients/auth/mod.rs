@@ -12,27 +12,27 @@ mod source;
 #[cfg(test)]
 mod tests;
 pub mod token_file;
+pub mod workload_identity;
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::auth::claims::Claims;
+use crate::clients::auth::secret_file::SingleReader;
 pub use crate::clients::auth::source::{
     AuthSettings, SetBy, Setting, SettingKind, SourceConfig, SourceKind,
 };
 use crate::clients::auth::source::{Granted, Read, Source, Tokens};
 use crate::clients::http::Http;
-use crate::clock::{BlockingError, Clock};
+use crate::clock::Clock;
 use crate::domain::age;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::identity::Identity;
 use crate::domain::secret::Secret;
 
-/// Longest time to read a token file.
-const READ_LIMIT: Duration = Duration::from_secs(10);
 /// A token is renewed this long before its end.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
 /// After a failed renewal the endpoint is left alone for this long; whoever asks meanwhile gets the same failure.
@@ -45,8 +45,13 @@ const SOURCE_ENDS_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 const FAILING_MATTERS: SignedDuration = SignedDuration::from_mins(5);
 
 /// Every way to sign in. The first that is set is used; one that a flag names goes before all others.
-pub const SOURCES: &[SourceKind] =
-    &[access_token::KIND, service_account_key::KIND, service_account_token::KIND, token_file::KIND];
+pub const SOURCES: &[SourceKind] = &[
+    access_token::KIND,
+    service_account_key::KIND,
+    service_account_token::KIND,
+    workload_identity::KIND,
+    token_file::KIND,
+];
 
 /// The source to use; `None` if none is set. One that is set but broken is used all the same: the next one may act as
 /// somebody else.
@@ -66,6 +71,7 @@ struct Inner {
     source: Source,
     clock: Clock,
     state: tokio::sync::Mutex<State>,
+    reader: SingleReader,
     /// Seen by the screen without waiting for a renewal.
     shown: std::sync::Mutex<Shown>,
 }
@@ -77,8 +83,6 @@ struct State {
     forced: Option<Duration>,
     /// Why the last renewal failed, and the monotonic moment before which it is not repeated.
     failed: Option<(Duration, Failure)>,
-    /// Alive while a file is read.
-    reading: Weak<()>,
     /// By how much SKE's clock is ahead of this machine's, asked for where a token has ended.
     skew: Option<SignedDuration>,
 }
@@ -122,6 +126,7 @@ impl TokenSource {
             source,
             clock,
             state: tokio::sync::Mutex::default(),
+            reader: SingleReader::default(),
             shown: std::sync::Mutex::new(shown),
         })))
     }
@@ -290,32 +295,12 @@ impl TokenSource {
         }
     }
 
-    /// Reads the token file, which may lie on a disk that does not answer: then no further thread waits for it.
+    /// Reads the token file. Whoever asks meanwhile waits for the same.
     async fn read(&self, read: Arc<Read>) -> Result<Secret, Failure> {
-        let mut state = self.0.state.lock().await;
-        if state.reading.strong_count() > 0 {
-            return Err(self.reading_failure(BlockingError::TimedOut));
-        }
-        let under_way = Arc::new(());
-        state.reading = Arc::downgrade(&under_way);
-        let work = move || {
-            let read = read();
-            drop(under_way);
-            read
-        };
-        let read = self.0.clock.run_blocking(READ_LIMIT, work).await;
-        read.map_err(|error| self.reading_failure(error))?
-    }
-
-    fn reading_failure(&self, error: BlockingError) -> Failure {
-        let (kind, reason) = match error {
-            BlockingError::TimedOut => {
-                (FailureKind::File, format!("no answer within {} s", READ_LIMIT.as_secs()))
-            }
-            BlockingError::Panicked => (FailureKind::Bug, "a task of skeys panicked".to_owned()),
-        };
-        Failure::new(kind, format!("could not read the {}: {reason}", self.0.source.name))
-            .hint(&self.0.source.remedy)
+        let _one_at_a_time = self.0.state.lock().await;
+        let what = format!("the {}", self.0.source.name);
+        let read = self.0.reader.read(&self.0.clock, &what, move || read()).await;
+        read.map_err(|failure| failure.hint(&self.0.source.remedy))?
     }
 
     /// Says that a token has ended by this machine's clock alone, if that is so. `skew` asks by how much SKE's clock is
