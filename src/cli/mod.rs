@@ -231,7 +231,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
     let ways: Vec<String> = SOURCES.iter().map(SourceKind::describe_settings).collect();
     Some(format!(
         "no credentials found. Checked:\n  {}\n\
-         Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \
+         Install the stackit CLI and run `stackit auth login`, or set one of these. \
          To try skeys without an account: skeys demo",
         ways.join("\n  ")
     ))

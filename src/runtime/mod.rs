@@ -12,6 +12,7 @@ pub mod notify;
 pub mod observers;
 pub mod perform;
 pub mod signals;
+pub mod stackit;
 pub mod stop;
 pub mod terminal;
 pub mod trials;

@@ -18,7 +18,7 @@ use crossterm::terminal::{
 use crossterm::{cursor, execute, queue};
 use ratatui::Terminal;
 use ratatui::backend::Backend;
-use rustix::termios::{LocalModes, QueueSelector, tcflush, tcgetattr};
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
 
 use crate::app::session::window::WindowStatus;
 use crate::runtime::frame_writer::FrameWriter;
@@ -138,9 +138,19 @@ impl Drop for Screen {
 
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
+    forbid_background_output();
     ENTERED.store(true, Ordering::SeqCst);
     // Hidden here and not by ratatui, whose own way complains on standard error when the terminal has died.
     execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
+}
+
+/// Stops programs of other process groups that write to the terminal, which are those that this one starts: a question
+/// of theirs would lie on the screen. Leaving raw mode takes it back.
+fn forbid_background_output() {
+    if let Ok(mut modes) = tcgetattr(io::stdin()) {
+        modes.local_modes |= LocalModes::TOSTOP;
+        let _refused = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
+    }
 }
 
 /// Restores the terminal, once. Does nothing if it is as it was; a dead terminal is no error here.

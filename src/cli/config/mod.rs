@@ -13,6 +13,7 @@ use crate::cli::config::keys::{Key, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
+use crate::runtime::stackit;
 use crate::store::files;
 
 /// Content of `config.example.toml`.
@@ -164,6 +165,9 @@ fn choose_source(flags: &Flags, places: &Places<'_>, values: &Values) -> Option<
             let value = (places.environment)(name).filter(|value| !value.trim().is_empty());
             value.map(Secret::new)
         },
+        stackit: (places.environment)("PATH")
+            .and_then(|folders| stackit::find(&folders))
+            .map(stackit::token_program),
     })
 }
 

@@ -29,6 +29,7 @@ pub fn named(secret: Secret, name: &str, origin: &str) -> SourceConfig {
             tokens: Tokens::Given(claims::check_token(secret.expose(), &origin)?),
             // What a process was given at its start cannot be changed from outside.
             remedy: format!("restart skeys with a new token in {origin}"),
+            login: None,
             account: None,
             ends: None,
             notes: Vec::new(),

@@ -9,6 +9,7 @@ mod secret_file;
 pub mod service_account_key;
 pub mod service_account_token;
 mod source;
+pub mod stackit_cli;
 #[cfg(test)]
 mod tests;
 pub mod token_file;
@@ -23,7 +24,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clients::auth::claims::Claims;
 use crate::clients::auth::secret_file::SingleReader;
 pub use crate::clients::auth::source::{
-    AuthSettings, SetBy, Setting, SettingKind, SourceConfig, SourceKind,
+    AuthSettings, ProgramOutput, SetBy, Setting, SettingKind, SourceConfig, SourceKind,
+    TokenProgram,
 };
 use crate::clients::auth::source::{Granted, Read, Source, Tokens};
 use crate::clients::http::Http;
@@ -51,6 +53,7 @@ pub const SOURCES: &[SourceKind] = &[
     service_account_token::KIND,
     workload_identity::KIND,
     token_file::KIND,
+    stackit_cli::KIND,
 ];
 
 /// The source to use; `None` if none is set. One that is set but broken is used all the same: the next one may act as
@@ -81,6 +84,9 @@ struct State {
     current: Option<Granted>,
     /// Monotonic moment of the last renewal that a 401 asked for.
     forced: Option<Duration>,
+    /// Monotonic moment before which no other token is asked for as long as the current one lives: it may be all that
+    /// the source has.
+    pause_ends: Duration,
     /// Why the last renewal failed, and the monotonic moment before which it is not repeated.
     failed: Option<(Duration, Failure)>,
     /// By how much SKE's clock is ahead of this machine's, asked for where a token has ended.
@@ -155,8 +161,9 @@ impl TokenSource {
             held.until.is_none_or(|until| until.duration_since(now) > margin)
         };
         let failed = self.failed_just_now(&state);
+        let pauses = failed.is_some() || self.0.clock.monotonic() < state.pause_ends;
         if let Some(held) = &state.current
-            && (lives(held, RENEW_BEFORE) || failed.is_some() && lives(held, SignedDuration::ZERO))
+            && (lives(held, RENEW_BEFORE) || pauses && lives(held, SignedDuration::ZERO))
         {
             return Ok(held.secret.clone());
         }
@@ -205,7 +212,7 @@ impl TokenSource {
         let secret = self.store_issued(issue().await, &mut state)?;
         state.forced = Some(monotonic);
         if secret == *refused {
-            return Err(signed_out("a renewed token is the same one".to_owned()));
+            return Err(signed_out(format!("a renewed token is the same one: {remedy}")));
         }
         Ok(secret)
     }
@@ -258,18 +265,31 @@ impl TokenSource {
         issued: Result<Granted, Failure>,
         state: &mut State,
     ) -> Result<Secret, Failure> {
+        let ended = |granted: &Granted| granted.until.filter(|until| *until <= self.0.clock.now());
+        let issued = issued.and_then(|granted| match ended(&granted) {
+            None => Ok(granted),
+            Some(until) => {
+                self.update_shown(&granted.secret, granted.until);
+                let token = describe_token(&self.lock_shown().claims);
+                let message =
+                    format!("{}: {token} expired at {}", self.0.source.name, age::utc(until));
+                let failure = Failure::new(FailureKind::SignedOut, message);
+                Err(failure.hint(&self.0.source.remedy))
+            }
+        });
+        let pause_ends = self.0.clock.monotonic().saturating_add(RENEWAL_PAUSE);
         match issued {
             Ok(granted) => {
                 self.update_shown(&granted.secret, granted.until);
                 self.lock_shown().notes.extend(granted.note.clone());
                 state.failed = None;
+                state.pause_ends = pause_ends;
                 let secret = granted.secret.clone();
                 state.current = Some(granted);
                 Ok(secret)
             }
             Err(failure) => {
-                let until = self.0.clock.monotonic().saturating_add(RENEWAL_PAUSE);
-                state.failed = Some((until, failure.clone()));
+                state.failed = Some((pause_ends, failure.clone()));
                 self.lock_shown().failing = Some(failure.to_string());
                 Err(failure)
             }

@@ -89,6 +89,7 @@ pub fn source(
             name: NAME.to_owned(),
             tokens: Tokens::Issued(Box::new(issue)),
             remedy: "check that the service account and its key still exist".to_owned(),
+            login: None,
             account,
             ends,
             notes,

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::clients::http::Http;
+use crate::clock::Clock;
 use crate::domain::failure::Failure;
 use crate::domain::secret::Secret;
 
@@ -68,6 +70,27 @@ pub enum SetBy {
     Default,
 }
 
+/// A program of another tool that prints a token.
+#[derive(Clone)]
+pub struct TokenProgram {
+    pub path: PathBuf,
+    /// Runs it to its end: for a limited time, without a terminal, and without secrets in its environment.
+    pub run: Arc<RunProgram>,
+}
+
+/// Runs a program by this clock.
+pub type RunProgram =
+    dyn Fn(Clock) -> BoxFuture<'static, Result<ProgramOutput, Failure>> + Send + Sync;
+
+/// What a program printed that ended.
+pub struct ProgramOutput {
+    pub success: bool,
+    /// How it ended, in words.
+    pub status: String,
+    pub stdout: Zeroizing<Vec<u8>>,
+    pub stderr: Zeroizing<Vec<u8>>,
+}
+
 /// What is set, wherever it was set.
 pub struct AuthSettings<'a> {
     /// The value of a setting that is a path, by its key.
@@ -76,6 +99,8 @@ pub struct AuthSettings<'a> {
     pub text: &'a dyn Fn(&str) -> Option<String>,
     /// A variable of the environment.
     pub variable: &'a dyn Fn(&str) -> Option<Secret>,
+    /// `stackit auth get-access-token`, if there is a `stackit`.
+    pub stackit: Option<TokenProgram>,
 }
 
 impl SourceKind {
@@ -141,6 +166,8 @@ pub struct Source {
     pub tokens: Tokens,
     /// What to do when a token has expired or is refused.
     pub remedy: String,
+    /// A program with which a person signs in anew: `stackit` of `stackit auth login`.
+    pub login: Option<PathBuf>,
     /// The account, where it is known without a token.
     pub account: Option<String>,
     /// When the source itself ends.

@@ -43,6 +43,14 @@ pub fn source(path: PathBuf) -> SourceConfig {
         } else {
             (Tokens::Read(Arc::new(read)), format!("write a new token to {shown}"))
         };
-        Ok(Source { name: NAME.to_owned(), notes, tokens, remedy, account: None, ends: None })
+        Ok(Source {
+            name: NAME.to_owned(),
+            notes,
+            tokens,
+            remedy,
+            login: None,
+            account: None,
+            ends: None,
+        })
     })
 }

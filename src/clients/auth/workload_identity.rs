@@ -149,6 +149,7 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
             name: NAME.to_owned(),
             tokens: Tokens::Issued(Box::new(issue)),
             remedy: REMEDY.to_owned(),
+            login: None,
             account: Some(clean(&account)),
             ends: None,
             notes: Vec::new(),
