@@ -52,6 +52,13 @@ pub fn token_program(path: PathBuf) -> TokenProgram {
     TokenProgram { path, run: Arc::new(run) }
 }
 
+/// `stackit auth login` of this program, at the terminal.
+pub fn login(program: &Path) -> Command {
+    let mut command = stackit(program, &["auth", "login"]);
+    command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    command
+}
+
 /// A command of this program.
 fn stackit(program: &Path, arguments: &[&str]) -> Command {
     let mut command = command(program);
@@ -140,7 +147,7 @@ mod tests {
             ),
             (
                 "echo 'Error: Session is expired. Please log in again first.' >&2; echo more >&2; exit 1",
-                "`stackit auth get-access-token` failed: Session is expired. Please log in again first.",
+                "`stackit auth get-access-token` failed: Session is expired. Please log in again first",
             ),
             ("exit 3", "`stackit auth get-access-token` ended with exit status: 3"),
             ("yes canary", "stackit: it prints more than 64 KiB"),

@@ -16,7 +16,9 @@ pub mod token_file;
 pub mod workload_identity;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -75,6 +77,7 @@ struct Inner {
     clock: Clock,
     state: tokio::sync::Mutex<State>,
     reader: SingleReader,
+    tries_again: AtomicBool,
     /// Seen by the screen without waiting for a renewal.
     shown: std::sync::Mutex<Shown>,
 }
@@ -133,6 +136,7 @@ impl TokenSource {
             clock,
             state: tokio::sync::Mutex::default(),
             reader: SingleReader::default(),
+            tries_again: AtomicBool::new(false),
             shown: std::sync::Mutex::new(shown),
         })))
     }
@@ -156,6 +160,9 @@ impl TokenSource {
             Tokens::Issued(issue) => issue,
         };
         let mut state = self.0.state.lock().await;
+        if self.0.tries_again.swap(false, Ordering::SeqCst) {
+            *state = State::default();
+        }
         let now = self.0.clock.now();
         let lives = |held: &Granted, margin| {
             held.until.is_none_or(|until| until.duration_since(now) > margin)
@@ -217,6 +224,16 @@ impl TokenSource {
         Ok(secret)
     }
 
+    /// The program with which a person logs in anew.
+    pub fn login_program(&self) -> Option<&Path> {
+        self.0.source.login.as_deref()
+    }
+
+    /// A person has done something about the sign-in: the next one who needs a token asks for it, whatever was before.
+    pub fn try_again(&self) {
+        self.0.tries_again.store(true, Ordering::SeqCst);
+    }
+
     /// Whether another token can come while the program runs.
     pub fn can_change(&self) -> bool {
         !matches!(self.0.source.tokens, Tokens::Given(_))
@@ -230,6 +247,7 @@ impl TokenSource {
             source: self.0.source.name.clone(),
             until: claims.until,
             renews: matches!(self.0.source.tokens, Tokens::Issued(_)),
+            logs_in: self.0.source.login.is_some(),
         }
     }
 

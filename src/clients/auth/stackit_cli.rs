@@ -87,7 +87,9 @@ fn explain_end(output: &ProgramOutput) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     match line {
-        Some(line) => format!("failed: {}", shorten(line.trim_start_matches("Error: "))),
+        Some(line) => {
+            format!("failed: {}", shorten(line.trim_start_matches("Error: ").trim_end_matches('.')))
+        }
         None => format!("ended with {}", clean(&output.status)),
     }
 }
