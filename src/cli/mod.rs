@@ -89,7 +89,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Report(arguments)) => report(&flags, &arguments).await,
         Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
-            Ok(loaded) => {
+            Ok(mut loaded) => {
+                // The demo has projects and regions of its own.
+                loaded.config.ignore_stackit();
                 let log = start_log(&loaded, &places).await?;
                 wiring::demo(&loaded, &places, &options, log.buffer.clone()).await
             }
@@ -240,8 +242,8 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
 /// Why nothing can be listed, if no project is named.
 fn no_project(loaded: &Loaded) -> Option<String> {
     loaded.config.list("projects").is_empty().then(|| {
-        "no project is set. Use --project ID, STACKIT_PROJECT_ID, or `projects` in the configuration \
-         (`skeys config path`). To try skeys without an account: skeys demo"
+        "no project is set. Use --project ID, STACKIT_PROJECT_ID, `projects` in the configuration \
+         (`skeys config path`), or `stackit config set --project-id ID`. To try skeys without an account: skeys demo"
             .to_owned()
     })
 }

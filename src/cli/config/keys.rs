@@ -242,7 +242,7 @@ const KEYS: &[Key] = &[
     ),
     key!(
         "endpoints.token",
-        ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL"],
+        ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL", "STACKIT_TOKEN_CUSTOM_ENDPOINT"],
         ValueKind::Text,
         "\"\"",
         "URL of the token endpoint; empty: the one in the key, or STACKIT's"

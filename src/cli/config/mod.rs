@@ -1,7 +1,9 @@
-//! The configuration of one run: flags over environment over file over defaults, each value with its origin.
+//! The configuration of one run: flags over environment over file over the stackit CLI's over defaults, each value with
+//! its origin.
 
 pub mod file;
 pub mod keys;
+mod stackit;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use crate::cli::config::keys::{Key, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
-use crate::runtime::stackit;
+use crate::runtime::stackit::{find, token_program};
 use crate::store::files;
 
 /// Content of `config.example.toml`.
@@ -62,7 +64,7 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
     }
 }
 
-/// Reads flags, environment and file.
+/// Reads flags, environment, file and the configuration of the stackit CLI.
 ///
 /// # Errors
 /// Everything that is wrong, each with its place.
@@ -71,6 +73,9 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
     let mut notes = Vec::new();
     let mut values: Values =
         keys().map(|key| (key.path, (default(&key), DEFAULT.to_owned()))).collect();
+    let of_stackit = stackit::read(places.environment, places.home.as_deref());
+    values.extend(of_stackit.values);
+    notes.extend(of_stackit.notes);
     match path(flags, places) {
         (Some(path), named) => match read_file(&path, named) {
             Ok(Some(found)) => {
@@ -165,9 +170,7 @@ fn choose_source(flags: &Flags, places: &Places<'_>, values: &Values) -> Option<
             let value = (places.environment)(name).filter(|value| !value.trim().is_empty());
             value.map(Secret::new)
         },
-        stackit: (places.environment)("PATH")
-            .and_then(|folders| stackit::find(&folders))
-            .map(stackit::token_program),
+        stackit: (places.environment)("PATH").and_then(|folders| find(&folders)).map(token_program),
     })
 }
 
@@ -197,6 +200,16 @@ impl Config {
             None => lines.push("cannot sign in: no token source is configured".to_owned()),
         }
         lines
+    }
+
+    /// Takes back what the configuration of the stackit CLI says.
+    pub fn ignore_stackit(&mut self) {
+        let of_stackit = |origin: &str| origin.starts_with(stackit::ORIGIN);
+        for key in keys() {
+            if self.values.get(key.path).is_some_and(|(_, origin)| of_stackit(origin)) {
+                self.values.insert(key.path, (default(&key), DEFAULT.to_owned()));
+            }
+        }
     }
 
     /// A switch.
