@@ -48,8 +48,8 @@ pub mod testing {
     }
     pub mod domain {
         pub use crate::domain::{
-            action, cluster, credential, kubeconfig, lifetime, persisted, rotation, secret,
-            snapshot,
+            action, cluster, credential, failure, identity, kubeconfig, lifetime, persisted,
+            rotation, secret, snapshot,
         };
         pub mod roll {
             pub use crate::domain::roll::blocker::Blocker;

@@ -31,6 +31,7 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::Kubeconfig => return on_cluster(Action::Issue),
         Command::WakeUp => return on_cluster(Action::WakeUp),
         Command::Reconcile => return on_cluster(Action::Reconcile),
+        Command::LogIn if !state.logs_in() => text::LOG_IN_NOT_SUPPORTED,
         Command::Watch if state.subject().is_none() => text::WATCH_NO_CLUSTER,
         Command::Events if state.screen.tab() != Some(Tab::Nodes) => text::EVENTS_ELSEWHERE,
         Command::Add | Command::Remove | Command::Share

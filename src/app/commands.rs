@@ -106,6 +106,10 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             state.session.suspended = Some(state.shared.now);
             context!(state, out).terminal(TerminalEffect::Suspend);
         }
+        Command::LogIn => {
+            state.session.suspended = Some(state.shared.now);
+            context!(state, out).terminal(TerminalEffect::LogIn);
+        }
         Command::Rotate => open_rotation(state, out),
         Command::Kubeconfig => {
             if let Some(cluster) = state.subject().map(|entry| entry.cluster.clone()) {

@@ -174,6 +174,8 @@ pub enum TerminalEffect {
     Redraw,
     /// Go to the background (Ctrl-Z).
     Suspend,
+    /// Give the terminal to the program with which a person logs in, until it ends (`LoggedIn`).
+    LogIn,
     /// End the program; texts to print afterwards, in order.
     Quit {
         print: Vec<Secret>,

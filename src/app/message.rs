@@ -27,6 +27,8 @@ pub enum Message {
     Ticked,
     /// The program came back from the background (Ctrl-Z, fg).
     Resumed,
+    /// The program with which a person logs in has ended.
+    LoggedIn(Result<(), Failure>),
     BackgroundKnown(Background),
     /// TERM, INT or HUP was received.
     Terminated,

@@ -252,6 +252,7 @@ impl Environment {
                     source: "token".into(),
                     until: None,
                     renews: false,
+                    logs_in: false,
                 }),
                 notes: vec!["a note".into()],
             },

@@ -339,6 +339,11 @@ impl State {
             || self.rotation.pending.values().any(Pending::is_under_way)
     }
 
+    /// Whether a person can log in anew from here.
+    pub fn logs_in(&self) -> bool {
+        self.shared.identity.as_ref().is_some_and(|identity| identity.logs_in)
+    }
+
     /// Whether any scope answered well lately.
     pub fn is_live(&self) -> bool {
         self.session.signed_out.is_none()

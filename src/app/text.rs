@@ -21,6 +21,7 @@ texts! {
     NO_CLUSTERS = "No clusters";
     READ_ONLY = "read-only mode; start skeys without --read-only";
     not_listed(time) = "no longer listed since {time}";
+    LOG_IN_NOT_SUPPORTED = "Log in: only where the login of the stackit CLI signs in";
     token_rejected(time) = "SKE has rejected the token since {time}";
     theme(name) = "Theme: {name}.";
     mouse(state) = "Mouse {state}.";

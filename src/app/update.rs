@@ -127,6 +127,12 @@ fn take(state: &mut State, out: &mut Outbox, message: Message) {
             state.session.window = None;
             context!(state, out).terminal(TerminalEffect::Redraw);
         }
+        Message::LoggedIn(ended) => {
+            if let Err(failure) = ended {
+                state.notices.error(failure);
+            }
+            commands::run(state, out, Command::Refresh);
+        }
         Message::BackgroundKnown(background) => state.shared.background = Some(background),
         Message::Terminated => end_program(state, out),
         Message::Answered(request, answer) => answered(state, out, request, answer),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::cli::commands::wait::target::Target;
-use crate::clients::auth::{PathSetting, SOURCES};
+use crate::clients::auth::{SOURCES, Setting};
 
 /// Rotates the credentials of STACKIT Kubernetes Engine clusters and shows the status of each rotation
 #[derive(Debug, Parser)]
@@ -59,10 +59,10 @@ pub struct Flags {
 
 /// The flags of all token sources.
 #[derive(Debug, Clone, Default)]
-pub struct AuthFlags(pub Vec<(&'static PathSetting, PathBuf)>);
+pub struct AuthFlags(pub Vec<(&'static Setting, PathBuf)>);
 
-fn auth_flags() -> impl Iterator<Item = (&'static PathSetting, &'static str)> {
-    let settings = SOURCES.iter().flat_map(|kind| kind.paths);
+fn auth_flags() -> impl Iterator<Item = (&'static Setting, &'static str)> {
+    let settings = SOURCES.iter().flat_map(|kind| kind.settings);
     settings.filter_map(|setting| Some((setting, setting.flag?)))
 }
 

@@ -92,14 +92,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Report(arguments)) => report(&flags, &arguments).await,
         Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
-            Ok(loaded) => demo(&loaded, &places, &options).await,
+            Ok(loaded) => demo(loaded, &places, &options).await,
             Err(status) => Ok(status),
         },
         None => match read_configuration(flags.clone(), places.clone()).await {
             Ok(loaded) => {
                 let missing = no_sign_in(&loaded).or_else(|| no_project(&loaded));
                 match (missing, terminal_problem()) {
-                    (Some(_), None) => return first_start(&loaded, &flags, &places).await,
+                    (Some(_), None) => return first_start(loaded, &flags, &places).await,
                     (Some(problem), Some(_)) | (None, Some(problem)) => anyhow::bail!(problem),
                     (None, None) => {}
                 }
@@ -112,13 +112,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
 }
 
 /// `skeys demo`.
-async fn demo(loaded: &Loaded, places: &Places<'_>, options: &SceneOptions) -> anyhow::Result<u8> {
-    let log = start_log(loaded, places).await?;
-    wiring::demo(loaded, places, options, log.buffer.clone()).await
+async fn demo(
+    mut loaded: Loaded,
+    places: &Places<'_>,
+    options: &SceneOptions,
+) -> anyhow::Result<u8> {
+    // The demo has projects and regions of its own.
+    loaded.config.ignore_stackit();
+    let log = start_log(&loaded, places).await?;
+    wiring::demo(&loaded, places, options, log.buffer.clone()).await
 }
 
 /// The start in a terminal where token or project are missing.
-async fn first_start(loaded: &Loaded, flags: &Flags, places: &Places<'_>) -> anyhow::Result<u8> {
+async fn first_start(loaded: Loaded, flags: &Flags, places: &Places<'_>) -> anyhow::Result<u8> {
     let (file, _) = config::path(flags, places);
     let found = Found {
         token: loaded.config.auth.as_ref().map(|source| source.summary.as_str()),
@@ -253,7 +259,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
     let ways: Vec<String> = SOURCES.iter().map(SourceKind::describe_settings).collect();
     Some(format!(
         "no credentials found. Checked:\n  {}\n\
-         Set STACKIT_ACCESS_TOKEN (for example with `stackit auth get-access-token`) or a service-account key. \
+         Install the stackit CLI and run `stackit auth login`, or set one of these. \
          To try skeys without an account: skeys demo",
         ways.join("\n  ")
     ))
@@ -262,8 +268,8 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
 /// Why nothing can be listed, if no project is named.
 fn no_project(loaded: &Loaded) -> Option<String> {
     loaded.config.list("projects").is_empty().then(|| {
-        "no project is set. Use --project ID, STACKIT_PROJECT_ID, or `projects` in the configuration \
-         (`skeys config path`). To try skeys without an account: skeys demo"
+        "no project is set. Use --project ID, STACKIT_PROJECT_ID, `projects` in the configuration \
+         (`skeys config path`), or `stackit config set --project-id ID`. To try skeys without an account: skeys demo"
             .to_owned()
     })
 }

@@ -1,19 +1,25 @@
-//! The one way to run other programs: without anything secret in their environment, and for a limited time.
+//! The one way to run other programs: without anything secret in their environment, away from the terminal, and for a
+//! limited time.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
 use tracing::{Instrument as _, debug, info_span, warn};
+use zeroize::Zeroizing;
 
+use crate::clients::auth::ProgramOutput;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::runtime::blocking::{run_blocking, timed_out};
 
 /// What a helper of this machine may need: where things are, which language, which terminal, display and bus. Everything
 /// else stays here, tokens and keys among it.
-const INHERITED_VARIABLES: &[&str] = &[
+pub const INHERITED_VARIABLES: &[&str] = &[
     "PATH",
     "HOME",
     "USER",
@@ -45,18 +51,28 @@ const INHERITED_VARIABLES: &[&str] = &[
     "DBUS_SESSION_BUS_ADDRESS",
 ];
 
-/// A program to be started, without standard input or output, that ends with this one.
+/// Most that is read of what a program prints, in bytes.
+const LARGEST_OUTPUT: usize = 64 * 1024;
+
+/// A program to be started, without standard input or output, that ends with this one. It has a process group of its
+/// own, which is not the terminal's: it cannot read keys from there.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
-pub fn command(program: &str) -> Command {
+pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
-    for name in INHERITED_VARIABLES {
+    inherit(&mut command, INHERITED_VARIABLES);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.process_group(0);
+    command
+}
+
+/// Lets a program have more variables of this process.
+pub fn inherit(command: &mut Command, names: &[&str]) {
+    for name in names {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    command
 }
 
 /// Runs a program to its end with a text on its standard input, and gives its standard output if that is piped.
@@ -66,10 +82,30 @@ pub fn command(program: &str) -> Command {
 pub async fn run(
     clock: &Clock,
     limit: Duration,
-    mut command: Command,
+    command: Command,
     input: &str,
 ) -> Result<Vec<u8>, Failure> {
-    let name = command.as_std().get_program().to_string_lossy().into_owned();
+    let name = name_of(&command);
+    let output = output(clock, limit, command, input).await?;
+    if output.success {
+        return Ok(output.stdout.to_vec());
+    }
+    let text = format!("{name} ended with {}", output.status);
+    Err(Failure::new(FailureKind::NotPossible, text))
+}
+
+/// Runs a program to its end, whatever its status, with a text on its standard input.
+///
+/// # Errors
+/// It cannot be started, prints more than 64 KiB, or takes longer than `limit` and is killed, and with it all that it
+/// has started.
+pub async fn output(
+    clock: &Clock,
+    limit: Duration,
+    mut command: Command,
+    input: &str,
+) -> Result<ProgramOutput, Failure> {
+    let name = name_of(&command);
     let failed = |error: std::io::Error| {
         Failure::new(FailureKind::NotPossible, format!("{name}: {error}")).caused_by(error)
     };
@@ -79,16 +115,20 @@ pub async fn run(
             run_blocking(clock, limit, &name, move || command.stdin(Stdio::piped()).spawn())
                 .await?
                 .map_err(failed)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes()).await.map_err(failed)?;
-        }
-        let output = child.wait_with_output().await.map_err(failed)?;
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            let text = format!("{name} ended with {}", output.status);
-            Err(Failure::new(FailureKind::NotPossible, text))
-        }
+        let mut group = Group::of(&child);
+        let stdin = child.stdin.take();
+        let write = async {
+            if let Some(mut stdin) = stdin {
+                stdin.write_all(input.as_bytes()).await?;
+            }
+            Ok(())
+        };
+        let (stdout, stderr) = (read_some(child.stdout.take()), read_some(child.stderr.take()));
+        let ((), stdout, stderr) = tokio::try_join!(write, stdout, stderr).map_err(failed)?;
+        let status = child.wait().await.map_err(failed)?;
+        group.0 = None;
+        let (success, status) = (status.success(), status.to_string());
+        Ok(ProgramOutput { success, status, stdout, stderr })
     };
     let began = clock.monotonic();
     let span = info_span!("child", program = name);
@@ -96,10 +136,48 @@ pub async fn run(
     let ended = ended.unwrap_or_else(|| Err(timed_out(&name, limit)));
     let ms = clock.monotonic().saturating_sub(began).as_millis();
     span.in_scope(|| match &ended {
-        Ok(_) => debug!(ms, "ended"),
+        Ok(output) => debug!(ms, status = output.status, "ended"),
         Err(failure) => warn!(ms, error = %failure, causes = causes(failure), "failed"),
     });
     ended
+}
+
+fn name_of(command: &Command) -> String {
+    let program = Path::new(command.as_std().get_program());
+    program.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Reads what a program prints.
+///
+/// # Errors
+/// It is too much, or the pipe breaks.
+async fn read_some(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    // It may be a token: what grows would leave copies behind.
+    let mut read = Zeroizing::new(Vec::with_capacity(LARGEST_OUTPUT + 1));
+    if let Some(pipe) = pipe {
+        pipe.take(LARGEST_OUTPUT as u64 + 1).read_to_end(&mut read).await?;
+    }
+    if read.len() > LARGEST_OUTPUT {
+        return Err(std::io::Error::other("it prints more than 64 KiB"));
+    }
+    Ok(read)
+}
+
+/// The process group of a program that runs. It is killed when this is dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)))
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            let _gone = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod observers;
 pub mod perform;
 pub mod signals;
 pub mod single_key;
+pub mod stackit;
 pub mod stop;
 pub mod terminal;
 pub mod trials;
@@ -265,6 +266,20 @@ where
             TerminalEffect::Redraw => {
                 clear_screen(surface.terminal()).map_err(io::Error::other)?;
                 frame.buffer = None;
+            }
+            TerminalEffect::LogIn => {
+                let ended = performer.log_in(surface)?;
+                frame.buffer = None;
+                let size = surface.terminal().size().map_err(io::Error::other)?;
+                taken.extend(
+                    [
+                        Message::Resumed,
+                        // Only the program that had the terminal was told of a new size.
+                        Message::Resized(size.width, size.height),
+                        Message::LoggedIn(ended),
+                    ]
+                    .map(LoopInput::Message),
+                );
             }
             TerminalEffect::Suspend => {
                 surface.suspend()?;

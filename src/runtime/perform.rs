@@ -1,5 +1,6 @@
 //! Carries effects out: one match, one task each, every result a message. The only place that awaits a client.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -39,6 +40,8 @@ use crate::runtime::log::LogBuffer;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
+use crate::runtime::stackit;
+use crate::runtime::terminal::Surface;
 use crate::runtime::trials::try_place;
 use crate::store::checklists;
 use crate::store::exports;
@@ -139,6 +142,28 @@ impl Performer {
             }
             notified.await;
         }
+    }
+
+    /// Gives the terminal to the program with which a person logs in; gives back how that ended.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn log_in<S: Surface>(&self, surface: &mut S) -> io::Result<Result<(), Failure>> {
+        let tokens = &self.0.services.tokens;
+        let failed = |what: &str| {
+            let failure =
+                Failure::new(FailureKind::SignedOut, format!("`stackit auth login` {what}"));
+            Err(failure.hint("run it in another terminal to see why, then press r"))
+        };
+        let Some(program) = tokens.login_program() else { return Ok(failed("is not there")) };
+        let ended = surface.lend(stackit::login(program))?;
+        tokens.try_again();
+        Ok(match ended {
+            Ok(Some(0)) => Ok(()),
+            Ok(Some(status)) => failed(&format!("ended with exit status {status}")),
+            Ok(None) => failed("was ended by a signal"),
+            Err(error) => failed(&format!("could not be run: {error}")),
+        })
     }
 
     /// Appends records to the journal, one after the other. Nobody is left to be told of a failure.

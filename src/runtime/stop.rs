@@ -5,7 +5,7 @@
 use std::io;
 use std::thread;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use rustix::process::kill_current_process_group;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -52,10 +52,17 @@ pub fn send_to_loop(sender: &LoopSender) -> io::Result<()> {
 /// Stops the process group as Ctrl-Z does in a shell; returns when it goes on. The whole group, as the terminal would
 /// do it, so that a wrapping script stops too.
 pub fn stop_process_group() {
-    let set = stop_signal();
-    let was_blocked = set.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_UNBLOCK);
-    let _refused = kill_current_process_group(rustix::process::Signal::TSTP);
+    while_unblocked(|| {
+        let _refused = kill_current_process_group(rustix::process::Signal::TSTP);
+    });
+}
+
+/// Does something while SIGTSTP is not blocked in this thread. A program that is started inherits that.
+pub fn while_unblocked<T>(work: impl FnOnce() -> T) -> T {
+    let was_blocked = stop_signal().thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
+    let done = work();
     if was_blocked.is_ok_and(|mask| mask.contains(Signal::SIGTSTP)) {
         block();
     }
+    done
 }

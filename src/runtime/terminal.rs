@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Stdout, Write};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
+use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crossterm::event::{
@@ -16,14 +18,19 @@ use crossterm::terminal::{
     disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
+use nix::sys::signal::{SigSet, SigmaskHow};
 use ratatui::Terminal;
 use ratatui::backend::Backend;
-use rustix::termios::{LocalModes, QueueSelector, tcflush, tcgetattr};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, tcflush, tcgetattr, tcgetpgrp, tcsetattr, tcsetpgrp,
+};
+use tokio::process::Command;
 
 use crate::app::session::window::WindowStatus;
 use crate::runtime::frame_writer::FrameWriter;
 use crate::runtime::notify::{Notifier, PROGRESS_OFF};
-use crate::runtime::stop::stop_process_group;
+use crate::runtime::stop::{stop_process_group, while_unblocked};
 use crate::runtime::watchdog::Watchdog;
 use crate::store::private_file::{create_folder, replace, unobserved};
 
@@ -80,6 +87,13 @@ pub trait Surface {
     /// The terminal is gone.
     fn suspend(&mut self) -> io::Result<()>;
 
+    /// Gives the terminal to a program until it ends; gives back its exit status, `None` if a signal ended it, or why it
+    /// could not be run.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    fn lend(&mut self, command: Command) -> io::Result<io::Result<Option<i32>>>;
+
     /// Takes the terminal anew after the process was stopped: somebody else may have used it meanwhile. Says whether
     /// that was still to be done.
     ///
@@ -101,6 +115,8 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 /// Whether somebody is restoring the terminal.
 static RESTORING: AtomicBool = AtomicBool::new(false);
 
+/// Held by whoever reads keys.
+pub static READING: Mutex<()> = Mutex::new(());
 /// Whether the terminal's title is ours.
 static TITLED: AtomicBool = AtomicBool::new(false);
 /// Whether the terminal was told of progress.
@@ -138,9 +154,19 @@ impl Drop for Screen {
 
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
+    forbid_background_output();
     ENTERED.store(true, Ordering::SeqCst);
     // Hidden here and not by ratatui, whose own way complains on standard error when the terminal has died.
     execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
+}
+
+/// Stops programs of other process groups that write to the terminal, which are those that this one starts: a question
+/// of theirs would lie on the screen. Leaving raw mode takes it back.
+fn forbid_background_output() {
+    if let Ok(mut modes) = tcgetattr(io::stdin()) {
+        modes.local_modes |= LocalModes::TOSTOP;
+        let _refused = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
+    }
 }
 
 /// Restores the terminal, once. Does nothing if it is as it was; a dead terminal is no error here.
@@ -236,6 +262,14 @@ impl Surface for Screen {
         self.take_back()
     }
 
+    fn lend(&mut self, mut command: Command) -> io::Result<io::Result<Option<i32>>> {
+        let _keys = READING.lock().unwrap_or_else(PoisonError::into_inner);
+        restore();
+        let ended = run_in_foreground(command.as_std_mut());
+        self.take_back()?;
+        Ok(ended)
+    }
+
     fn resume(&mut self) -> io::Result<bool> {
         let is_raw = tcgetattr(io::stdin())
             .is_ok_and(|modes| !modes.local_modes.contains(LocalModes::ICANON));
@@ -264,6 +298,44 @@ pub fn clear_screen<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Err
     // Resets the buffer of the last frame; the other one is clean.
     terminal.swap_buffers();
     Ok(())
+}
+
+/// Runs a program as a shell runs a job: the terminal is its process group's until it ends, so that Ctrl-C is its alone.
+/// One that is stopped is ended: nobody could let it go on. Gives back its exit status; `None` if a signal ended it.
+fn run_in_foreground(command: &mut process::Command) -> io::Result<Option<i32>> {
+    let terminal = io::stdin();
+    let ours = tcgetpgrp(&terminal)?;
+    let group = Pid::from_child(&while_unblocked(|| command.spawn())?);
+    let given = tcsetpgrp(&terminal, group);
+    // It may have asked for the terminal before it had it.
+    let started = given.and_then(|()| kill_process_group(group, Signal::CONT));
+    if started.is_err() {
+        let _gone = kill_process_group(group, Signal::KILL);
+    }
+    let ended = wait_for_group(group);
+    // Whoever takes the terminal back from the background is stopped otherwise.
+    let mut signals = SigSet::empty();
+    signals.add(nix::sys::signal::Signal::SIGTTOU);
+    let mask = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let back = tcsetpgrp(&terminal, ours);
+    mask.thread_set_mask()?;
+    back?;
+    started?;
+    ended
+}
+
+/// Waits for the first of a process group to end.
+fn wait_for_group(group: Pid) -> io::Result<Option<i32>> {
+    loop {
+        match waitpid(Some(group), WaitOptions::UNTRACED) {
+            Ok(Some((_, status))) if status.stopped() => {
+                let _gone = kill_process_group(group, Signal::KILL);
+            }
+            Ok(Some((_, status))) => return Ok(status.exit_status()),
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Installs the panic hook: a panic of the loop restores the screen first, then says one sentence and where

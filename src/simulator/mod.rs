@@ -84,6 +84,7 @@ impl Simulator {
         vec![
             ("STACKIT_SKE_CUSTOM_ENDPOINT", base.clone()),
             ("STACKIT_TOKEN_BASEURL", format!("{base}/token")),
+            ("STACKIT_IDP_TOKEN_ENDPOINT", format!("{base}/oauth/v2/token")),
             ("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT", base.clone()),
             ("STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT", base),
             ("STACKIT_ACCESS_TOKEN", self.token.clone()),
@@ -101,6 +102,17 @@ impl Simulator {
         let (endpoint, now) = (format!("http://{}/token", self.address), self.shared.clock.now());
         self.shared.lock().tokens.key_file(&endpoint, now).map_err(|error| {
             Failure::new(FailureKind::Bug, format!("generating a service-account key: {error}"))
+        })
+    }
+
+    /// A token of a platform that may be exchanged for one of the account.
+    ///
+    /// # Errors
+    /// No key can be generated.
+    pub fn federated_token(&self) -> Result<String, Failure> {
+        let now = self.shared.clock.now();
+        self.shared.lock().tokens.federated_token(now).map_err(|error| {
+            Failure::new(FailureKind::Bug, format!("generating a federated token: {error}"))
         })
     }
 

@@ -103,7 +103,7 @@ fn refused(state: &SimulatorState, request: &HttpRequest) -> Option<ResponseDraf
 /// The methods of a path; `None` if there is no such path.
 fn methods(path: &[&str]) -> Option<&'static str> {
     let rest = match path {
-        ["token"] => return Some("POST"),
+        ["token"] | ["oauth", "v2", "token"] => return Some("POST"),
         ["_simulator", "faults"] => return Some("DELETE, POST"),
         ["v1", "projects", _, "clusters", _, "credentials"]
         | ["v2", "projects" | "organizations" | "folders"]
@@ -144,6 +144,7 @@ fn dispatch(
     }
     match (method.as_str(), request.segments().as_slice()) {
         ("POST", ["token"]) => state.tokens.exchange(&parse_form(body), now),
+        ("POST", ["oauth", "v2", "token"]) => state.tokens.federate(&parse_form(body), now),
         (_, ["_simulator", "faults"]) if bearer.as_ref() != Some(&state.fault_token) => {
             let message = "faults need the bearer that SKEYS_SIMULATOR_TOKEN has";
             ApiError::new(401, "Unauthenticated", message).into()

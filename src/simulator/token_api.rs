@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rcgen::{KeyPair, PKCS_RSA_SHA256, PublicKeyData};
 use serde_json::{Value, json};
 
@@ -15,6 +15,9 @@ pub const ACCOUNT: &str = "demo@simulator";
 
 /// `sub` of its assertions.
 const SUBJECT: &str = "00000000-0000-4000-8000-00000000c0de";
+/// `iss`, `sub` and `aud` of the tokens of the trusted platform.
+const PLATFORM: (&str, &str, &str) =
+    ("https://platform.simulator.invalid", "workload", "sts.accounts.stackit.cloud");
 /// `aud` of its assertions.
 const AUDIENCE: &str = "https://service-account.simulator.invalid";
 const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 90);
@@ -25,6 +28,22 @@ pub struct AccessTokens {
     issued: Vec<(String, Timestamp)>,
     count: u64,
     key: Option<AccountKey>,
+    platform: Option<PlatformKey>,
+}
+
+/// The key of a platform whose workloads may sign in as the account.
+struct PlatformKey {
+    private: EncodingKey,
+    public: DecodingKey,
+}
+
+impl PlatformKey {
+    fn generate() -> Result<Self, rcgen::Error> {
+        let pair = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
+        let private = EncodingKey::from_rsa_pem(pair.serialize_pem().as_bytes());
+        let private = private.map_err(|_not_a_pem| rcgen::Error::CouldNotParseKeyPair)?;
+        Ok(Self { private, public: DecodingKey::from_rsa_der(pair.der_bytes()) })
+    }
 }
 
 /// A key with which the account signs in.
@@ -104,6 +123,60 @@ impl AccessTokens {
     /// Revokes all tokens.
     pub fn revoke(&mut self) {
         self.issued.clear();
+    }
+
+    /// A token of the platform for its workload, which lives for ten minutes.
+    pub fn federated_token(&mut self, now: Timestamp) -> Result<String, rcgen::Error> {
+        if self.platform.is_none() {
+            self.platform = Some(PlatformKey::generate()?);
+        }
+        let (issuer, subject, audience) = PLATFORM;
+        let claims =
+            json!({"iss": issuer, "sub": subject, "aud": audience, "exp": now.as_second() + 600});
+        let private = self.platform.as_ref().map(|key| &key.private);
+        let sign = |key| jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, key).ok();
+        private.and_then(sign).ok_or(rcgen::Error::CouldNotParseKeyPair)
+    }
+
+    /// Answers the token endpoint of the identity provider: status and body.
+    pub fn federate(&mut self, form: &[(String, String)], now: Timestamp) -> (u16, Value) {
+        let field =
+            |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
+        let refuse = |status: u16, error: &str, text: &str| {
+            (status, json!({"error": error, "error_description": text}))
+        };
+        if field("grant_type") != Some("client_credentials") {
+            return refuse(400, "unsupported_grant_type", "unsupported grant_type");
+        }
+        let kind = "urn:schwarz:params:oauth:client-assertion-type:workload-jwt";
+        if field("client_assertion_type") != Some(kind) {
+            return refuse(400, "invalid_request", "unsupported client_assertion_type");
+        }
+        if field("client_id") != Some(ACCOUNT) {
+            return refuse(401, "invalid_client", "the service account is unknown");
+        }
+        let (issuer, subject, audience) = PLATFORM;
+        let mut validation = Validation::new(Algorithm::RS256);
+        // The library would ask the machine's clock.
+        validation.validate_exp = false;
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.sub = Some(subject.to_owned());
+        let claims = self.platform.as_ref().and_then(|platform| {
+            let assertion = field("client_assertion")?;
+            jsonwebtoken::decode::<Value>(assertion, &platform.public, &validation).ok()
+        });
+        let end = claims.and_then(|data| data.claims.get("exp").and_then(Value::as_i64));
+        if end.is_none_or(|end| end <= now.as_second()) {
+            let text =
+                "no federated identity provider of the service account accepts the assertion";
+            return refuse(401, "invalid_client", text);
+        }
+        let token = self.issue(ACCOUNT, now);
+        (
+            200,
+            json!({"access_token": token, "expires_in": LIFETIME_SECONDS, "token_type": "Bearer"}),
+        )
     }
 
     /// Answers the token endpoint: status and body.

@@ -247,6 +247,7 @@ impl Task {
             | Command::Quit
             | Command::Interrupt
             | Command::Redraw
+            | Command::LogIn
             | Command::Suspend => Self::Program,
         }
     }

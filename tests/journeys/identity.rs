@@ -61,7 +61,7 @@ async fn auth_04_refused_although_fresh_is_signed_out_with_the_data_kept() {
     let body = r#"{"code":"Unauthenticated","message":"token rejected","details":""}"#;
     journey.order(Fault::new("GET", "/clusters", None, FaultEffect::answer(401, body)));
     journey.press("r").await;
-    journey.says("SKE has rejected the token of");
+    journey.says("Signed out since");
     journey.shows("signed out");
     journey.shows("alpha");
     assert_eq!(journey.calls("POST", "/token"), 2, "one renewal");

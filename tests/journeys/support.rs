@@ -561,6 +561,10 @@ impl Surface for TestSurface {
         Ok(())
     }
 
+    fn lend(&mut self, _: tokio::process::Command) -> io::Result<io::Result<Option<i32>>> {
+        Ok(Err(io::Error::other("there is no terminal")))
+    }
+
     fn wait_until(&mut self, until: Option<Duration>) {
         *self.waits.lock().unwrap() = until;
     }

@@ -16,6 +16,7 @@ mod due;
 mod faults;
 mod lists;
 mod refusals;
+mod sign_in;
 mod verdicts;
 mod watches;
 mod writes;

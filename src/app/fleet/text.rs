@@ -43,8 +43,8 @@ texts! {
     NO_DATA = " No data yet.";
     data_of(time) = " Showing data of {time}.";
     get_token(key) = "Get a new token, then press {key}";
-    signed_out(who, time, reason, data, advice) =
-        "SKE has rejected the token{who} since {time} ({reason}).{data} {advice}.";
+    log_in(key) = "Press {key} to log in with the stackit CLI";
+    signed_out(time, reason, data, advice) = "Signed out since {time}: {reason}.{data} {advice}.";
     not_offered(regions) = "{regions} not available";
     unreadable(entries, verb) = "{entries} could not be read and {verb} not shown";
 }

@@ -109,6 +109,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "refresh now";
     "commands", Command::Palette, SCREENS, [":"], "commands", Some(95),
         "list all commands; takes project, region, phase or state with a value, and names of clusters";
+    "log-in", Command::LogIn, SCREENS, ["I"], "log in", None, "log in anew with the stackit CLI; the dashboard comes back";
     "theme", Command::Theme, SCREENS, ["T"], "theme", None, "next theme";
     "utc", Command::Utc, SCREENS, ["u"], "UTC", None, "switch between UTC and local time";
     "mouse", Command::Mouse, SCREENS, ["%"], "mouse", None, "turn the mouse on or off";

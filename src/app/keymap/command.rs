@@ -31,6 +31,8 @@ pub enum Command {
     Mouse,
     Redraw,
     Suspend,
+    /// Log in anew, in the terminal.
+    LogIn,
     Theme,
     /// Mark or unmark a cluster; choose in a form.
     Mark,

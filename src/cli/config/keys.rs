@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::app::kubeconfig::destination;
-use crate::clients::auth::SOURCES;
+use crate::clients::auth::{SOURCES, SettingKind};
 use crate::domain::age_policy::AGE_RANGE;
 use crate::domain::text::distance_within;
 
@@ -242,7 +242,7 @@ const KEYS: &[Key] = &[
     ),
     key!(
         "endpoints.token",
-        ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL"],
+        ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL", "STACKIT_TOKEN_CUSTOM_ENDPOINT"],
         ValueKind::Text,
         "\"\"",
         "URL of the token endpoint; empty: the one in the key, or STACKIT's"
@@ -280,11 +280,15 @@ const KEYS: &[Key] = &[
 
 /// Every key of the configuration.
 pub fn keys() -> impl Iterator<Item = Key> {
-    let of_sources = SOURCES.iter().flat_map(|kind| kind.paths).map(|setting| Key {
+    let of_sources = SOURCES.iter().flat_map(|kind| kind.settings).map(|setting| Key {
         path: setting.key,
         environment: setting.environment,
-        kind: ValueKind::Path,
-        default: "\"\"",
+        kind: match setting.kind {
+            SettingKind::Path => ValueKind::Path,
+            SettingKind::Text => ValueKind::Text,
+            SettingKind::Switch => ValueKind::Switch,
+        },
+        default: setting.default,
         help: setting.help,
     });
     KEYS.iter().copied().chain(of_sources)

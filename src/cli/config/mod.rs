@@ -1,7 +1,9 @@
-//! The configuration of one run: flags over environment over file over defaults, each value with its origin.
+//! The configuration of one run: flags over environment over file over the stackit CLI's over defaults, each value with
+//! its origin.
 
 pub mod file;
 pub mod keys;
+mod stackit;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,9 +12,10 @@ use std::time::Duration;
 use crate::cli::args::Flags;
 use crate::cli::config::file::{ConfigProblem, Value, from_text, read};
 use crate::cli::config::keys::{Key, keys};
-use crate::clients::auth::{self, AuthSettings, SourceConfig};
+use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
+use crate::runtime::stackit::{find, token_program};
 use crate::store::files;
 
 /// Content of `config.example.toml`.
@@ -25,6 +28,9 @@ pub struct Config {
     /// How to sign in; `None` if no source is set.
     pub auth: Option<SourceConfig>,
 }
+
+/// The origin of a value that nobody set.
+const DEFAULT: &str = "default";
 
 /// Values by path, each with its origin.
 type Values = BTreeMap<&'static str, (Value, String)>;
@@ -58,7 +64,7 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
     }
 }
 
-/// Reads flags, environment and file.
+/// Reads flags, environment, file and the configuration of the stackit CLI.
 ///
 /// # Errors
 /// Everything that is wrong, each with its place.
@@ -66,7 +72,10 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let mut values: Values =
-        keys().map(|key| (key.path, (default(&key), "default".to_owned()))).collect();
+        keys().map(|key| (key.path, (default(&key), DEFAULT.to_owned()))).collect();
+    let of_stackit = stackit::read(places.environment, places.home.as_deref());
+    values.extend(of_stackit.values);
+    notes.extend(of_stackit.notes);
     match path(flags, places) {
         (Some(path), named) => match read_file(&path, named) {
             Ok(Some(found)) => {
@@ -144,18 +153,24 @@ fn read_file(
 fn choose_source(flags: &Flags, places: &Places<'_>, values: &Values) -> Option<SourceConfig> {
     let text = |path: &str| match values.get(path) {
         Some((Value::Text(text), _)) if !text.is_empty() => Some(text.clone()),
+        Some((Value::Switch(true), _)) => Some("true".to_owned()),
         _ => None,
     };
     auth::choose(&AuthSettings {
         path: &|key| {
-            let by_flag = flags.auth.0.iter().any(|(setting, _)| setting.key == key);
-            Some((expand(&text(key)?, places.home.as_deref()), by_flag))
+            let by = match values.get(key) {
+                _ if flags.auth.0.iter().any(|(setting, _)| setting.key == key) => SetBy::Flag,
+                Some((_, origin)) if origin == DEFAULT => SetBy::Default,
+                Some(_) | None => SetBy::Person,
+            };
+            Some((expand(&text(key)?, places.home.as_deref()), by))
         },
+        text: &text,
         variable: &|name| {
             let value = (places.environment)(name).filter(|value| !value.trim().is_empty());
             value.map(Secret::new)
         },
-        token_endpoint: text("endpoints.token"),
+        stackit: (places.environment)("PATH").and_then(|folders| find(&folders)).map(token_program),
     })
 }
 
@@ -176,11 +191,25 @@ impl Config {
                 format!("{} = {}   # {origin}", key.path, format_value(value))
             })
             .collect();
-        lines.push(match &self.auth {
-            Some(source) => format!("signs in with {}", source.summary),
-            None => "cannot sign in: no token source is configured".to_owned(),
-        });
+        match &self.auth {
+            Some(source) => {
+                lines.push(format!("signs in with {}", source.summary));
+                let unused = source.unused.iter();
+                lines.extend(unused.map(|summary| format!("also set, not used: {summary}")));
+            }
+            None => lines.push("cannot sign in: no token source is configured".to_owned()),
+        }
         lines
+    }
+
+    /// Takes back what the configuration of the stackit CLI says.
+    pub fn ignore_stackit(&mut self) {
+        let of_stackit = |origin: &str| origin.starts_with(stackit::ORIGIN);
+        for key in keys() {
+            if self.values.get(key.path).is_some_and(|(_, origin)| of_stackit(origin)) {
+                self.values.insert(key.path, (default(&key), DEFAULT.to_owned()));
+            }
+        }
     }
 
     /// A switch.
@@ -281,7 +310,7 @@ fn some_list(list: &[String]) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::path::Path;
 
     use clap::Parser as _;
 
@@ -289,6 +318,9 @@ mod tests {
     use crate::cli::config::file::{Value, read};
     use crate::cli::config::keys::keys;
     use crate::cli::config::{EXAMPLE, Loaded, Places, default, load};
+    use crate::clients::auth::TokenSource;
+    use crate::clients::http::Http;
+    use crate::clock::Clock;
 
     fn loaded(
         flags: &Flags,
@@ -296,16 +328,24 @@ mod tests {
         file: &str,
     ) -> Result<Loaded, Vec<String>> {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
+        loaded_at(Path::new("/home/a"), folder.path(), flags, environment, file)
+    }
+
+    /// With a home folder, and a folder for the file.
+    fn loaded_at(
+        home: &Path,
+        folder: &Path,
+        flags: &Flags,
+        environment: &[(&str, &str)],
+        file: &str,
+    ) -> Result<Loaded, Vec<String>> {
+        let path = folder.join("config.toml");
         std::fs::write(&path, file).unwrap();
         let lookup = |name: &str| {
             environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        let places = Places {
-            environment: &lookup,
-            default_file: Some(path),
-            home: Some(PathBuf::from("/home/a")),
-        };
+        let places =
+            Places { environment: &lookup, default_file: Some(path), home: Some(home.to_owned()) };
         load(flags, &places).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
@@ -345,33 +385,182 @@ mod tests {
         assert_eq!(loaded.notes.len(), 1);
     }
 
+    /// What signs in, and what is set as well, with flags, environment, configuration and credentials file.
+    fn signs_in(
+        flags: &[&str],
+        environment: &[(&str, &str)],
+        file: &str,
+        credentials: Option<&str>,
+    ) -> Vec<String> {
+        let home = tempfile::tempdir().unwrap();
+        if let Some(text) = credentials {
+            std::fs::create_dir(home.path().join(".stackit")).unwrap();
+            std::fs::write(home.path().join(".stackit/credentials.json"), text).unwrap();
+        }
+        let flags = Arguments::try_parse_from(["skeys"].iter().chain(flags)).unwrap().flags;
+        let loaded = loaded_at(home.path(), home.path(), &flags, environment, file).unwrap();
+        let Some(source) = loaded.config.auth else { return Vec::new() };
+        let at_home = home.path().display().to_string();
+        let summaries = [source.summary].into_iter().chain(source.unused);
+        summaries.map(|summary| summary.replace(&at_home, "~")).collect()
+    }
+
     #[test]
     fn the_sources_of_a_token_have_an_order_and_a_flag_goes_before_it() {
-        let signs_in = |flags: &[&str], environment: &[(&str, &str)], file: &str| {
-            let words = ["skeys"].iter().chain(flags);
-            let flags = Arguments::try_parse_from(words).unwrap().flags;
-            let config = loaded(&flags, environment, file).unwrap().config;
-            config.auth.map(|source| source.summary).unwrap_or_default()
-        };
         let token = ("STACKIT_ACCESS_TOKEN", "t");
         let key = ("STACKIT_SERVICE_ACCOUNT_KEY", "{}");
+        let key_path = ("STACKIT_SERVICE_ACCOUNT_KEY_PATH", "/key");
+        let account_token = ("STACKIT_SERVICE_ACCOUNT_TOKEN", "t");
         let files = "[auth]\nservice_account_key = \"~/key.json\"\ntoken_file = \"/token\"\n";
         let only_token = "[auth]\ntoken_file = \"~/token\"\n";
-        for (flags, environment, file, expected) in [
-            (&["--token-file", "t"][..], &[token, key][..], files, "the token in t"),
+        let stored_both = r#"{"STACKIT_SERVICE_ACCOUNT_KEY_PATH": "/stored", "STACKIT_SERVICE_ACCOUNT_KEY": "{}", "STACKIT_SERVICE_ACCOUNT_TOKEN": "t"}"#;
+        let stored_text = r#"{"STACKIT_SERVICE_ACCOUNT_KEY": "{}"}"#;
+        let stored_token = r#"{"STACKIT_SERVICE_ACCOUNT_TOKEN": "t"}"#;
+        let in_file = "set in ~/.stackit/credentials.json";
+        let of_stored = "the token of STACKIT_SERVICE_ACCOUNT_TOKEN in ~/.stackit/credentials.json";
+        for (flags, environment, file, stored, expected) in [
+            (&["--token-file", "t"][..], &[token, key][..], files, None, "the token in t"),
             (
                 &["--service-account-key=k", "--token-file=t"],
                 &[token],
                 "",
+                None,
                 "the service-account key k",
             ),
-            (&[], &[token, key], files, "the token of STACKIT_ACCESS_TOKEN"),
-            (&[], &[key], files, "the service-account key /home/a/key.json"),
-            (&[], &[key], only_token, "the service-account key of STACKIT_SERVICE_ACCOUNT_KEY"),
-            (&[], &[], only_token, "the token in /home/a/token"),
-            (&[], &[("STACKIT_ACCESS_TOKEN", " ")], "", ""),
+            (&[], &[token, key], files, None, "the token of STACKIT_ACCESS_TOKEN"),
+            (&[], &[key], files, None, "the service-account key ~/key.json"),
+            (&[], &[key_path, key], "", Some(stored_both), "the service-account key /key"),
+            (
+                &[],
+                &[key, account_token],
+                only_token,
+                Some(stored_both),
+                "the service-account key of STACKIT_SERVICE_ACCOUNT_KEY",
+            ),
+            (
+                &[],
+                &[account_token],
+                only_token,
+                Some(stored_both),
+                &*format!("the service-account key /stored, {in_file}"),
+            ),
+            (
+                &[],
+                &[account_token],
+                only_token,
+                Some(stored_text),
+                &*format!("the service-account key of STACKIT_SERVICE_ACCOUNT_KEY, {in_file}"),
+            ),
+            (
+                &[],
+                &[account_token],
+                only_token,
+                Some(stored_token),
+                "the token of STACKIT_SERVICE_ACCOUNT_TOKEN",
+            ),
+            (&[], &[], only_token, Some(stored_token), of_stored),
+            (&[], &[], only_token, Some("{}"), "the token in ~/token"),
+            (&[], &[], "", Some("{}"), ""),
+            (&[], &[("STACKIT_ACCESS_TOKEN", " ")], "", None, ""),
         ] {
-            assert_eq!(signs_in(flags, environment, file), expected);
+            let found = signs_in(flags, environment, file, stored);
+            assert_eq!(found.first().map_or("", String::as_str), expected);
+        }
+    }
+
+    #[test]
+    fn workload_identity_comes_after_service_account_tokens_and_before_token_files() {
+        let account_token = ("STACKIT_SERVICE_ACCOUNT_TOKEN", "t");
+        let account = ("STACKIT_SERVICE_ACCOUNT_EMAIL", "a");
+        let asked = ("STACKIT_USE_OIDC", "1");
+        let federated = ("STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN", "t");
+        let federated_file = ("STACKIT_FEDERATED_TOKEN_FILE", "/federated");
+        let github =
+            [("ACTIONS_ID_TOKEN_REQUEST_URL", "u"), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t")];
+        let azure = [("SYSTEM_OIDCREQUESTURI", "u"), ("SYSTEM_ACCESSTOKEN", "t")];
+        for (environment, stored, expected) in [
+            (
+                &[account, federated, account_token][..],
+                Some("{}"),
+                "the token of STACKIT_SERVICE_ACCOUNT_TOKEN",
+            ),
+            (
+                &[account, federated, federated_file, asked],
+                None,
+                "workload identity, the token of STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN",
+            ),
+            (
+                &[account, federated_file, asked, github[0], github[1]],
+                None,
+                "workload identity, the token in /federated",
+            ),
+            (
+                &[asked, github[0], github[1], azure[0], azure[1]],
+                None,
+                "workload identity of GitHub Actions",
+            ),
+            (&[asked, azure[0], azure[1]], None, "workload identity of Azure DevOps"),
+            (&[asked], None, "workload identity"),
+            (&[account, github[0], github[1]], None, "the token in ~/token"),
+        ] {
+            let file = "[auth]\ntoken_file = \"~/token\"\n";
+            let found = signs_in(&[], environment, file, stored);
+            assert_eq!(found.first().map_or("", String::as_str), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_set_beside_the_source_that_is_used_is_listed_and_not_used() {
+        let environment = [("STACKIT_ACCESS_TOKEN", "t"), ("STACKIT_SERVICE_ACCOUNT_TOKEN", "t")];
+        let file = "[auth]\ntoken_file = \"/token\"\n";
+        let expected = ["STACKIT_ACCESS_TOKEN", "STACKIT_SERVICE_ACCOUNT_TOKEN"]
+            .map(|name| format!("the token of {name}"));
+        let expected = expected.into_iter().chain(["the token in /token".to_owned()]);
+        assert_eq!(signs_in(&[], &environment, file, None), expected.collect::<Vec<_>>());
+        let loaded = loaded(&Flags::default(), &environment, file).unwrap();
+        let lines = loaded.config.lines().join("\n");
+        let expected = "signs in with the token of STACKIT_ACCESS_TOKEN\n\
+                        also set, not used: the token of STACKIT_SERVICE_ACCOUNT_TOKEN\n\
+                        also set, not used: the token in /token";
+        assert!(lines.ends_with(expected), "{lines}");
+    }
+
+    #[test]
+    fn auth_07_a_broken_credentials_file_is_used_and_says_what_is_wrong() {
+        for (text, expected) in [
+            ("{\"canary\": canary", "not JSON at line 1, column 12"),
+            ("[\"canary\"]", "not a JSON object"),
+        ] {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("c.json");
+            std::fs::write(&path, text).unwrap();
+            let name = path.display().to_string();
+            let environment = [("STACKIT_CREDENTIALS_PATH", &*name)];
+            let file = "[auth]\ntoken_file = \"/token\"\n";
+            let loaded = loaded(&Flags::default(), &environment, file).unwrap();
+            let source = loaded.config.auth.unwrap();
+            assert_eq!(source.summary, format!("the credentials file {name}"));
+            let clock = Clock::by_hand(jiff::Timestamp::UNIX_EPOCH);
+            let http = Http::new(clock.clone(), None).unwrap();
+            let failure = TokenSource::new(source, http, clock).unwrap_err();
+            assert_eq!(failure.message, format!("{name}: {expected}"));
+            let hint = failure.hint.clone().unwrap();
+            assert!(hint.ends_with("(also set, not used: the token in /token)"), "{hint}");
+            assert!(!format!("{failure:?}").contains("canary"));
+        }
+    }
+
+    #[test]
+    fn auth_11_a_credentials_file_that_is_missing_or_a_fifo_is_told_if_it_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        for name in ["fifo", "missing"] {
+            let path = home.path().join(name).display().to_string();
+            let environment = [("STACKIT_CREDENTIALS_PATH", &*path)];
+            let source = loaded(&Flags::default(), &environment, "").unwrap().config.auth.unwrap();
+            assert_eq!(source.summary, format!("the credentials file {path}"));
         }
     }
 

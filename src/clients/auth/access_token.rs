@@ -1,7 +1,5 @@
 //! A token that is given itself, in a variable of the environment.
 
-use std::sync::Arc;
-
 use crate::clients::auth::claims;
 use crate::clients::auth::source::{AuthSettings, Source, SourceConfig, SourceKind, Tokens};
 use crate::domain::secret::Secret;
@@ -11,7 +9,7 @@ const VARIABLE: &str = "STACKIT_ACCESS_TOKEN";
 
 /// See the module.
 pub const KIND: SourceKind =
-    SourceKind { name: "access token", variables: &[VARIABLE], paths: &[], find };
+    SourceKind { name: "access token", variables: &[VARIABLE], settings: &[], places: &[], find };
 
 fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     Some(source((set.variable)(VARIABLE)?, VARIABLE))
@@ -19,18 +17,22 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
 
 /// A token; `origin` is who gave it.
 pub fn source(secret: Secret, origin: &str) -> SourceConfig {
-    let origin = clean(origin);
-    let summary = format!("the token of {origin}");
-    let open = Arc::new(move |_: &_| {
+    named(secret, origin, origin)
+}
+
+/// A token by what it is called behind the account on the screen.
+pub fn named(secret: Secret, name: &str, origin: &str) -> SourceConfig {
+    let (name, origin) = (clean(name), clean(origin));
+    SourceConfig::new(format!("the token of {origin}"), move |_| {
         Ok(Source {
-            name: origin.clone(),
+            name: name.clone(),
             tokens: Tokens::Given(claims::check_token(secret.expose(), &origin)?),
             // What a process was given at its start cannot be changed from outside.
             remedy: format!("restart skeys with a new token in {origin}"),
+            login: None,
             account: None,
             ends: None,
             notes: Vec::new(),
         })
-    });
-    SourceConfig { summary, open }
+    })
 }

@@ -96,20 +96,53 @@ impl Exchange {
     }
 
     async fn request_token(&self, endpoint: &Url) -> Result<Granted, Failure> {
-        let now = self.http.clock().now();
-        let assertion = self.key.assertion(now)?;
-        let form = Secret::new(format!(
-            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
-            assertion.expose()
-        ));
-        let purpose = format!("get a token for {}", self.key.account());
-        let mut request = HttpRequest::new(Method::POST, endpoint.clone(), purpose);
-        request.body = Some(("application/x-www-form-urlencoded", form));
-        request.secrets = vec![assertion];
+        let assertion = self.key.assertion(self.http.clock().now())?;
+        let form = Form {
+            endpoint,
+            account: &self.key.account(),
+            fields: &[
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                ("assertion", assertion.expose()),
+            ],
+            remedy: "check that the service account and its key still exist",
+        };
+        form.request_token(&self.http, &assertion).await
+    }
+}
+
+/// A form that a token endpoint takes.
+pub struct Form<'a> {
+    pub endpoint: &'a Url,
+    /// Whose token it is for.
+    pub account: &'a str,
+    pub fields: &'a [(&'a str, &'a str)],
+    /// What to do if it is refused.
+    pub remedy: &'a str,
+}
+
+impl Form<'_> {
+    fn encode(&self) -> Secret {
+        // What grows would leave copies of the secret behind.
+        let length = |text: &str| text.len().saturating_mul(3).saturating_add(2);
+        let room = self.fields.iter().map(|(name, value)| length(name) + length(value)).sum();
+        let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
+        Secret::new(form.extend_pairs(self.fields).finish())
+    }
+
+    /// Exchanges an assertion, which is in one of the fields, for a token.
+    ///
+    /// # Errors
+    /// Refused, unreachable, or an answer without a token.
+    pub async fn request_token(&self, http: &Http, assertion: &Secret) -> Result<Granted, Failure> {
+        let now = http.clock().now();
+        let purpose = format!("get a token for {}", self.account);
+        let mut request = HttpRequest::new(Method::POST, self.endpoint.clone(), purpose);
+        request.body = Some(("application/x-www-form-urlencoded", self.encode()));
+        request.secrets = vec![assertion.clone()];
         request.answers_secret = true;
-        let answer = self.http.send(&request).await.map_err(as_transient)?;
+        let answer = http.send(&request).await.map_err(as_transient)?;
         if let Some(failure) = answer.failure(&request) {
-            return Err(explain_refusal(&answer, failure));
+            return Err(explain_refusal(&answer, failure, self.remedy));
         }
         let skew = answer.skew;
         let wrong = |what: &str| answer.format_failure(&request, what);
@@ -132,20 +165,20 @@ impl Exchange {
 }
 
 /// An exchange without effect can be repeated: an unreachable endpoint is transient.
-fn as_transient(mut failure: Failure) -> Failure {
+pub fn as_transient(mut failure: Failure) -> Failure {
     if failure.kind == FailureKind::NotPossible {
         failure.kind = FailureKind::Unreachable;
     }
     failure
 }
 
-fn explain_refusal(answer: &HttpResponse, mut failure: Failure) -> Failure {
+fn explain_refusal(answer: &HttpResponse, mut failure: Failure, remedy: &str) -> Failure {
     let is_refusal = (400..500).contains(&answer.status) && !matches!(answer.status, 408 | 429);
     if !is_refusal {
         return failure;
     }
     failure.kind = FailureKind::SignedOut;
-    failure.hint = Some("check that the service account and its key still exist".to_owned());
+    failure.hint = Some(remedy.to_owned());
     if let Some(skew) = answer.skew
         && skew.abs() > SKEW_WORTH_SAYING
     {

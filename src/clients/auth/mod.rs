@@ -2,33 +2,41 @@
 
 pub mod access_token;
 mod claims;
+mod credentials_file;
 mod exchange;
 pub mod key;
 mod secret_file;
 pub mod service_account_key;
+pub mod service_account_token;
 mod source;
+pub mod stackit_cli;
 #[cfg(test)]
 mod tests;
 pub mod token_file;
+pub mod workload_identity;
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clients::auth::claims::Claims;
-pub use crate::clients::auth::source::{AuthSettings, PathSetting, SourceConfig, SourceKind};
+use crate::clients::auth::secret_file::SingleReader;
+pub use crate::clients::auth::source::{
+    AuthSettings, ProgramOutput, SetBy, Setting, SettingKind, SourceConfig, SourceKind,
+    TokenProgram,
+};
 use crate::clients::auth::source::{Granted, Read, Source, Tokens};
 use crate::clients::http::Http;
-use crate::clock::{BlockingError, Clock};
+use crate::clock::Clock;
 use crate::domain::age;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::identity::Identity;
 use crate::domain::secret::Secret;
 
-/// Longest time to read a token file.
-const READ_LIMIT: Duration = Duration::from_secs(10);
 /// A token is renewed this long before its end.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
 /// After a failed renewal the endpoint is left alone for this long; whoever asks meanwhile gets the same failure.
@@ -41,13 +49,23 @@ const SOURCE_ENDS_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 const FAILING_MATTERS: SignedDuration = SignedDuration::from_mins(5);
 
 /// Every way to sign in. The first that is set is used; one that a flag names goes before all others.
-pub const SOURCES: &[SourceKind] =
-    &[access_token::KIND, service_account_key::KIND, token_file::KIND];
+pub const SOURCES: &[SourceKind] = &[
+    access_token::KIND,
+    service_account_key::KIND,
+    service_account_token::KIND,
+    workload_identity::KIND,
+    token_file::KIND,
+    stackit_cli::KIND,
+];
 
-/// The source to use; `None` if none is set.
+/// The source to use; `None` if none is set. One that is set but broken is used all the same: the next one may act as
+/// somebody else.
 pub fn choose(set: &AuthSettings<'_>) -> Option<SourceConfig> {
-    let named = SOURCES.iter().filter(|kind| kind.is_named(set));
-    named.chain(SOURCES).find_map(|kind| (kind.find)(set))
+    let (named, others): (Vec<_>, Vec<_>) = SOURCES.iter().partition(|kind| kind.is_named(set));
+    let mut found = named.into_iter().chain(others).filter_map(|kind| (kind.find)(set));
+    let mut first = found.next()?;
+    first.unused = found.map(|source| source.summary).collect();
+    Some(first)
 }
 
 /// Hands out tokens. Clones share one token and one renewal.
@@ -58,6 +76,8 @@ struct Inner {
     source: Source,
     clock: Clock,
     state: tokio::sync::Mutex<State>,
+    reader: SingleReader,
+    tries_again: AtomicBool,
     /// Seen by the screen without waiting for a renewal.
     shown: std::sync::Mutex<Shown>,
 }
@@ -67,10 +87,11 @@ struct State {
     current: Option<Granted>,
     /// Monotonic moment of the last renewal that a 401 asked for.
     forced: Option<Duration>,
+    /// Monotonic moment before which no other token is asked for as long as the current one lives: it may be all that
+    /// the source has.
+    pause_ends: Duration,
     /// Why the last renewal failed, and the monotonic moment before which it is not repeated.
     failed: Option<(Duration, Failure)>,
-    /// Alive while a file is read.
-    reading: Weak<()>,
     /// By how much SKE's clock is ahead of this machine's, asked for where a token has ended.
     skew: Option<SignedDuration>,
 }
@@ -95,7 +116,15 @@ impl TokenSource {
     /// # Errors
     /// File, field and remedy when key or file cannot be used.
     pub fn new(config: SourceConfig, http: Http, clock: Clock) -> Result<Self, Failure> {
-        let mut source = (config.open)(&http)?;
+        let unused = config.describe_unused();
+        let mut source = (config.open)(&http).map_err(|mut failure| {
+            match &mut failure.hint {
+                Some(hint) => hint.push_str(&unused),
+                None => failure.message.push_str(&unused),
+            }
+            failure
+        })?;
+        source.remedy.push_str(&unused);
         let claims = match &source.tokens {
             Tokens::Given(secret) => claims::read(secret),
             Tokens::Read(read) => claims::read(&read()?),
@@ -106,6 +135,8 @@ impl TokenSource {
             source,
             clock,
             state: tokio::sync::Mutex::default(),
+            reader: SingleReader::default(),
+            tries_again: AtomicBool::new(false),
             shown: std::sync::Mutex::new(shown),
         })))
     }
@@ -129,13 +160,17 @@ impl TokenSource {
             Tokens::Issued(issue) => issue,
         };
         let mut state = self.0.state.lock().await;
+        if self.0.tries_again.swap(false, Ordering::SeqCst) {
+            *state = State::default();
+        }
         let now = self.0.clock.now();
         let lives = |held: &Granted, margin| {
             held.until.is_none_or(|until| until.duration_since(now) > margin)
         };
         let failed = self.failed_just_now(&state);
+        let pauses = failed.is_some() || self.0.clock.monotonic() < state.pause_ends;
         if let Some(held) = &state.current
-            && (lives(held, RENEW_BEFORE) || failed.is_some() && lives(held, SignedDuration::ZERO))
+            && (lives(held, RENEW_BEFORE) || pauses && lives(held, SignedDuration::ZERO))
         {
             return Ok(held.secret.clone());
         }
@@ -184,9 +219,19 @@ impl TokenSource {
         let secret = self.store_issued(issue().await, &mut state)?;
         state.forced = Some(monotonic);
         if secret == *refused {
-            return Err(signed_out("a renewed token is the same one".to_owned()));
+            return Err(signed_out(format!("a renewed token is the same one: {remedy}")));
         }
         Ok(secret)
+    }
+
+    /// The program with which a person logs in anew.
+    pub fn login_program(&self) -> Option<&Path> {
+        self.0.source.login.as_deref()
+    }
+
+    /// A person has done something about the sign-in: the next one who needs a token asks for it, whatever was before.
+    pub fn try_again(&self) {
+        self.0.tries_again.store(true, Ordering::SeqCst);
     }
 
     /// Whether another token can come while the program runs.
@@ -202,6 +247,7 @@ impl TokenSource {
             source: self.0.source.name.clone(),
             until: claims.until,
             renews: matches!(self.0.source.tokens, Tokens::Issued(_)),
+            logs_in: self.0.source.login.is_some(),
         }
     }
 
@@ -237,18 +283,31 @@ impl TokenSource {
         issued: Result<Granted, Failure>,
         state: &mut State,
     ) -> Result<Secret, Failure> {
+        let ended = |granted: &Granted| granted.until.filter(|until| *until <= self.0.clock.now());
+        let issued = issued.and_then(|granted| match ended(&granted) {
+            None => Ok(granted),
+            Some(until) => {
+                self.update_shown(&granted.secret, granted.until);
+                let token = describe_token(&self.lock_shown().claims);
+                let message =
+                    format!("{}: {token} expired at {}", self.0.source.name, age::utc(until));
+                let failure = Failure::new(FailureKind::SignedOut, message);
+                Err(failure.hint(&self.0.source.remedy))
+            }
+        });
+        let pause_ends = self.0.clock.monotonic().saturating_add(RENEWAL_PAUSE);
         match issued {
             Ok(granted) => {
                 self.update_shown(&granted.secret, granted.until);
                 self.lock_shown().notes.extend(granted.note.clone());
                 state.failed = None;
+                state.pause_ends = pause_ends;
                 let secret = granted.secret.clone();
                 state.current = Some(granted);
                 Ok(secret)
             }
             Err(failure) => {
-                let until = self.0.clock.monotonic().saturating_add(RENEWAL_PAUSE);
-                state.failed = Some((until, failure.clone()));
+                state.failed = Some((pause_ends, failure.clone()));
                 self.lock_shown().failing = Some(failure.to_string());
                 Err(failure)
             }
@@ -274,32 +333,12 @@ impl TokenSource {
         }
     }
 
-    /// Reads the token file, which may lie on a disk that does not answer: then no further thread waits for it.
+    /// Reads the token file. Whoever asks meanwhile waits for the same.
     async fn read(&self, read: Arc<Read>) -> Result<Secret, Failure> {
-        let mut state = self.0.state.lock().await;
-        if state.reading.strong_count() > 0 {
-            return Err(self.reading_failure(BlockingError::TimedOut));
-        }
-        let under_way = Arc::new(());
-        state.reading = Arc::downgrade(&under_way);
-        let work = move || {
-            let read = read();
-            drop(under_way);
-            read
-        };
-        let read = self.0.clock.run_blocking(READ_LIMIT, work).await;
-        read.map_err(|error| self.reading_failure(error))?
-    }
-
-    fn reading_failure(&self, error: BlockingError) -> Failure {
-        let (kind, reason) = match error {
-            BlockingError::TimedOut => {
-                (FailureKind::File, format!("no answer within {} s", READ_LIMIT.as_secs()))
-            }
-            BlockingError::Panicked => (FailureKind::Bug, "a task of skeys panicked".to_owned()),
-        };
-        Failure::new(kind, format!("could not read the {}: {reason}", self.0.source.name))
-            .hint(&self.0.source.remedy)
+        let _one_at_a_time = self.0.state.lock().await;
+        let what = format!("the {}", self.0.source.name);
+        let read = self.0.reader.read(&self.0.clock, &what, move || read()).await;
+        read.map_err(|failure| failure.hint(&self.0.source.remedy))?
     }
 
     /// Says that a token has ended by this machine's clock alone, if that is so. `skew` asks by how much SKE's clock is

@@ -3,15 +3,66 @@
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::clock::{BlockingError, Clock};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
 use crate::domain::shell::argument;
 use crate::domain::text::clean;
 
 const LARGEST_FILE: u64 = 1024 * 1024;
+/// Longest time to read a token file.
+const READ_LIMIT: Duration = Duration::from_secs(10);
+
+/// Reads a file that may lie on a disk that does not answer: as long as one read hangs, no other thread waits for it.
+#[derive(Default)]
+pub struct SingleReader {
+    /// Alive while a file is read.
+    under_way: Mutex<Weak<()>>,
+}
+
+impl SingleReader {
+    /// Does the work of reading away from the tasks. `what` is what is read.
+    ///
+    /// # Errors
+    /// It takes longer than ten seconds, or panics.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        clock: &Clock,
+        what: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let failure = |error| {
+            let (kind, reason) = match error {
+                BlockingError::TimedOut => {
+                    (FailureKind::File, format!("no answer within {} s", READ_LIMIT.as_secs()))
+                }
+                BlockingError::Panicked => {
+                    (FailureKind::Bug, "a task of skeys panicked".to_owned())
+                }
+            };
+            Failure::new(kind, format!("could not read {what}: {reason}"))
+        };
+        let token = Arc::new(());
+        {
+            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            if under_way.strong_count() > 0 {
+                return Err(failure(BlockingError::TimedOut));
+            }
+            *under_way = Arc::downgrade(&token);
+        }
+        let work = move || {
+            let read = work();
+            drop(token);
+            read
+        };
+        clock.run_blocking(READ_LIMIT, work).await.map_err(failure)
+    }
+}
 
 /// Reads a small secret file as text.
 ///

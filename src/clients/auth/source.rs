@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::clients::http::Http;
+use crate::clock::Clock;
 use crate::domain::failure::Failure;
 use crate::domain::secret::Secret;
 
@@ -15,47 +17,107 @@ use crate::domain::secret::Secret;
 pub struct SourceKind {
     /// "service-account key".
     pub name: &'static str,
-    /// Secrets in the environment; they are never in a file or a flag.
+    /// Secrets in the environment; they are never in a flag.
     pub variables: &'static [&'static str],
-    /// Files. The first one is what sets the source, others add to it.
-    pub paths: &'static [PathSetting],
+    /// Its settings. The first one sets the source, others add to it.
+    pub settings: &'static [Setting],
+    /// What else sets it, in words.
+    pub places: &'static [&'static str],
     /// The source, if it is set.
     pub find: fn(&AuthSettings<'_>) -> Option<SourceConfig>,
 }
 
-/// The path of a file with a secret in it.
+/// A setting of a source; none is a secret itself.
 #[derive(Debug)]
-pub struct PathSetting {
+pub struct Setting {
     /// Its key in the configuration ("`auth.token_file`").
     pub key: &'static str,
     pub environment: &'static [&'static str],
-    /// A flag of every command ("token-file").
+    /// A flag of every command ("token-file"), for a path.
     pub flag: Option<&'static str>,
+    pub kind: SettingKind,
+    /// As in the configuration: a path or a text in quotes.
+    pub default: &'static str,
     pub help: &'static str,
+}
+
+impl Setting {
+    /// A path that is not set by default, and has no flag.
+    pub const fn path(
+        key: &'static str,
+        environment: &'static [&'static str],
+        help: &'static str,
+    ) -> Self {
+        Self { key, environment, flag: None, kind: SettingKind::Path, default: "\"\"", help }
+    }
+}
+
+/// What a setting may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingKind {
+    Path,
+    Text,
+    /// "true" or "false".
+    Switch,
+}
+
+/// Who set a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetBy {
+    Flag,
+    /// Environment or configuration.
+    Person,
+    Default,
+}
+
+/// A program of another tool that prints a token.
+#[derive(Clone)]
+pub struct TokenProgram {
+    pub path: PathBuf,
+    /// Runs it to its end: for a limited time, without a terminal, and without secrets in its environment.
+    pub run: Arc<RunProgram>,
+}
+
+/// Runs a program by this clock.
+pub type RunProgram =
+    dyn Fn(Clock) -> BoxFuture<'static, Result<ProgramOutput, Failure>> + Send + Sync;
+
+/// What a program printed that ended.
+pub struct ProgramOutput {
+    pub success: bool,
+    /// How it ended, in words.
+    pub status: String,
+    pub stdout: Zeroizing<Vec<u8>>,
+    pub stderr: Zeroizing<Vec<u8>>,
 }
 
 /// What is set, wherever it was set.
 pub struct AuthSettings<'a> {
-    /// The value of a [`PathSetting`] by its key, and whether a flag gave it.
-    pub path: &'a dyn Fn(&str) -> Option<(PathBuf, bool)>,
+    /// The value of a setting that is a path, by its key.
+    pub path: &'a dyn Fn(&str) -> Option<(PathBuf, SetBy)>,
+    /// The value of any other setting of the configuration.
+    pub text: &'a dyn Fn(&str) -> Option<String>,
     /// A variable of the environment.
     pub variable: &'a dyn Fn(&str) -> Option<Secret>,
-    pub token_endpoint: Option<String>,
+    /// `stackit auth get-access-token`, if there is a `stackit`.
+    pub stackit: Option<TokenProgram>,
 }
 
 impl SourceKind {
     /// Whether a flag names this source.
     pub fn is_named(&self, set: &AuthSettings<'_>) -> bool {
-        self.paths.iter().any(|setting| (set.path)(setting.key).is_some_and(|(_, flag)| flag))
+        let by_flag = |setting: &Setting| (set.path)(setting.key).map(|(_, by)| by);
+        self.settings.iter().any(|setting| by_flag(setting) == Some(SetBy::Flag))
     }
 
     /// How to set it, in one line.
     pub fn describe_settings(&self) -> String {
         let mut ways: Vec<String> = self.variables.iter().map(ToString::to_string).collect();
-        if let Some(PathSetting { key, environment, flag, .. }) = self.paths.first() {
+        if let Some(Setting { key, environment, flag, .. }) = self.settings.first() {
             ways.extend(flag.map(|flag| format!("--{flag}")));
             ways.extend(environment.iter().chain([key]).map(ToString::to_string));
         }
+        ways.extend(self.places.iter().map(ToString::to_string));
         format!("{}: {}", self.name, ways.join(", "))
     }
 }
@@ -69,6 +131,26 @@ pub struct SourceConfig {
     pub summary: String,
     /// Reads what the source needs; no request is made.
     pub open: Arc<Open>,
+    /// Summaries of the sources that are set as well, and not used: another one may be another account.
+    pub unused: Vec<String>,
+}
+
+impl SourceConfig {
+    /// A source.
+    pub fn new(
+        summary: String,
+        open: impl Fn(&Http) -> Result<Source, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        Self { summary, open: Arc::new(open), unused: Vec::new() }
+    }
+
+    /// The sources that are set as well, to follow a remedy; empty if there are none.
+    pub fn describe_unused(&self) -> String {
+        if self.unused.is_empty() {
+            return String::new();
+        }
+        format!(" (also set, not used: {})", self.unused.join("; "))
+    }
 }
 
 impl fmt::Debug for SourceConfig {
@@ -84,6 +166,8 @@ pub struct Source {
     pub tokens: Tokens,
     /// What to do when a token has expired or is refused.
     pub remedy: String,
+    /// A program with which a person signs in anew: `stackit` of `stackit auth login`.
+    pub login: Option<PathBuf>,
     /// The account, where it is known without a token.
     pub account: Option<String>,
     /// When the source itself ends.

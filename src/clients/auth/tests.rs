@@ -1,15 +1,19 @@
 //! Token sources against a token endpoint on loopback.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::FutureExt as _;
 
 use crate::clients::auth::exchange::DEFAULT_ENDPOINT;
 use crate::clients::auth::key::KeyText;
 use crate::clients::auth::{
-    SourceConfig, TokenSource, access_token, service_account_key, token_file,
+    AuthSettings, ProgramOutput, SourceConfig, TokenProgram, TokenSource, access_token, choose,
+    service_account_key, token_file,
 };
 use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
@@ -446,4 +450,60 @@ fn fuzz_http_answers() {
         }
         Ok(())
     });
+}
+
+/// A CLI that prints these tokens, the last one again and again; counts how often it is asked.
+fn cli(tokens: Vec<String>) -> (SourceConfig, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let run = move |_| {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        let token = tokens.get(number).or(tokens.last()).cloned().unwrap();
+        async move {
+            tokio::task::yield_now().await;
+            let (stdout, stderr) = (token.into_bytes().into(), Vec::new().into());
+            Ok(ProgramOutput { success: true, status: String::new(), stdout, stderr })
+        }
+        .boxed()
+    };
+    let stackit = Some(TokenProgram { path: "/usr/bin/stackit".into(), run: Arc::new(run) });
+    let set = AuthSettings { path: &|_| None, text: &|_| None, variable: &|_| None, stackit };
+    (choose(&set).unwrap(), asked)
+}
+
+#[tokio::test]
+async fn auth_03_the_cli_is_asked_once_for_all_and_again_before_its_token_ends() {
+    let token = |seconds: i64| jwt(&serde_json::json!({"exp": now().as_second() + seconds}));
+    let (first, second) = (token(600), token(4_200));
+    let (config, asked) = cli(vec![first.clone(), first.clone(), second.clone()]);
+    assert_eq!(config.summary, "the stackit CLI, /usr/bin/stackit");
+    let (source, _, clock) = from_config(config).unwrap();
+    let ask_all = || futures_util::future::join_all((0..50).map(|_| source.token()));
+    for (turn, expected, times) in [
+        (0, &first, 1),
+        (539, &first, 1),
+        // It has no other token yet, and is not asked at every read.
+        (1, &first, 2),
+        (9, &first, 2),
+        (1, &second, 3),
+        (3_000, &second, 3),
+    ] {
+        clock.turn(Duration::from_secs(turn));
+        for given in ask_all().await {
+            assert_eq!(given.unwrap().expose(), expected);
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), times);
+    }
+    assert!(source.identity().renews);
+}
+
+#[tokio::test]
+async fn auth_09_a_refused_token_that_the_cli_still_prints_is_signed_out() {
+    let token = jwt(&serde_json::json!({"exp": now().as_second() + 600}));
+    let (config, _) = cli(vec![token]);
+    let (source, ..) = from_config(config).unwrap();
+    let refused = source.token().await.unwrap();
+    let failure = source.renew(&refused).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::SignedOut);
+    assert!(failure.hint.unwrap().contains("run `stackit auth login`"));
 }

@@ -7,20 +7,23 @@ use std::sync::Arc;
 use crate::clients::auth::claims;
 use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
 use crate::clients::auth::source::{
-    AuthSettings, PathSetting, Source, SourceConfig, SourceKind, Tokens,
+    AuthSettings, Setting, Source, SourceConfig, SourceKind, Tokens,
 };
 use crate::domain::text::clean;
 
 const NAME: &str = "token file";
-const FILE: PathSetting = PathSetting {
-    key: "auth.token_file",
-    environment: &["SKEYS_AUTH_TOKEN_FILE"],
+const FILE: Setting = Setting {
     flag: Some("token-file"),
-    help: "File with an access token; reread when it changes",
+    ..Setting::path(
+        "auth.token_file",
+        &["SKEYS_AUTH_TOKEN_FILE"],
+        "File with an access token; reread when it changes",
+    )
 };
 
 /// See the module.
-pub const KIND: SourceKind = SourceKind { name: NAME, variables: &[], paths: &[FILE], find };
+pub const KIND: SourceKind =
+    SourceKind { name: NAME, variables: &[], settings: &[FILE], places: &[], find };
 
 fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     (set.path)(FILE.key).map(|(path, _)| source(path))
@@ -29,8 +32,7 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
 /// The token in a file.
 pub fn source(path: PathBuf) -> SourceConfig {
     let shown = clean(&path.display().to_string());
-    let summary = format!("the token in {shown}");
-    let open = Arc::new(move |_: &_| {
+    SourceConfig::new(format!("the token in {shown}"), move |_| {
         let (path, origin) = (path.clone(), shown.clone());
         let notes = warn_if_readable_by_others(&path).into_iter().collect();
         // A FIFO, as of `<(command)`, gives its token once.
@@ -41,7 +43,14 @@ pub fn source(path: PathBuf) -> SourceConfig {
         } else {
             (Tokens::Read(Arc::new(read)), format!("write a new token to {shown}"))
         };
-        Ok(Source { name: NAME.to_owned(), notes, tokens, remedy, account: None, ends: None })
-    });
-    SourceConfig { summary, open }
+        Ok(Source {
+            name: NAME.to_owned(),
+            notes,
+            tokens,
+            remedy,
+            login: None,
+            account: None,
+            ends: None,
+        })
+    })
 }

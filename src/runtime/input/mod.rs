@@ -7,6 +7,7 @@ mod keys;
 mod parser;
 
 use std::io;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use crossterm::event::Event;
@@ -17,6 +18,7 @@ use crate::app::message::Message;
 use crate::app::settings::Background;
 use crate::runtime::input::parser::Parser;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
+use crate::runtime::terminal::READING;
 
 /// Longest wait for the terminal's answer, which takes a round trip to it. Keys typed before it came are lost.
 const ANSWER: Duration = Duration::from_millis(250);
@@ -79,6 +81,11 @@ pub fn read_until<T>(mut take: impl FnMut(Event) -> Option<T>) -> io::Result<T> 
     let mut buffer = [0; 4096];
     loop {
         let events = if wait_for_bytes(parser.patience())? {
+            let _turn = READING.lock().unwrap_or_else(PoisonError::into_inner);
+            // Another program may have had the terminal meanwhile.
+            if !wait_for_bytes(Some(Duration::ZERO))? {
+                continue;
+            }
             let read = match rustix::io::read(io::stdin(), &mut buffer) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::BrokenPipe)),
                 Ok(count) => buffer.get(..count).unwrap_or_default(),

@@ -150,20 +150,14 @@ fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>>
         .fleet
         .oldest_seen()
         .map_or_else(|| text::NO_DATA.to_owned(), |seen| text::data_of(zone.clock(seen.wall)));
-    let refresh = || text::get_token(key_of(state, Command::Refresh));
-    let advice = failure.advice().unwrap_or_else(refresh);
-    let who = if state.shared.identity.is_some() {
-        format!(" of {}", state.shared.who())
+    let advice = if state.logs_in() {
+        text::log_in(key_of(state, Command::LogIn))
     } else {
-        String::new()
+        let refresh = || text::get_token(key_of(state, Command::Refresh));
+        failure.advice().unwrap_or_else(refresh)
     };
-    let text = text::signed_out(
-        &who,
-        zone.clock(*at),
-        &failure.message,
-        &data,
-        advice.trim_end_matches('.'),
-    );
+    let text =
+        text::signed_out(zone.clock(*at), &failure.message, &data, advice.trim_end_matches('.'));
     marked(theme, &text, columns, 3)
 }
 

@@ -1,0 +1,95 @@
+//! The login of the `stackit` CLI. Its store is not read: only the CLI itself renews the login, and where it keeps it
+//! depends on the machine.
+
+use futures_util::FutureExt as _;
+use serde_json::Value;
+
+use crate::clients::auth::claims;
+use crate::clients::auth::source::{
+    AuthSettings, Granted, ProgramOutput, Source, SourceConfig, SourceKind, TokenProgram, Tokens,
+};
+use crate::clients::error_chain::shorten;
+use crate::clock::Clock;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::{Secret, SecretValue};
+use crate::domain::text::clean;
+
+const NAME: &str = "stackit CLI";
+const COMMAND: &str = "stackit auth get-access-token";
+const REMEDY: &str =
+    "run `stackit auth login`, or `stackit auth activate-service-account` for a service account";
+
+/// See the module.
+pub const KIND: SourceKind = SourceKind {
+    name: NAME,
+    variables: &[],
+    settings: &[],
+    places: &["`stackit auth get-access-token`, if stackit is on PATH"],
+    find,
+};
+
+fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
+    set.stackit.clone().map(source)
+}
+
+/// The login of this `stackit`.
+fn source(program: TokenProgram) -> SourceConfig {
+    let summary = format!("the {NAME}, {}", clean(&program.path.display().to_string()));
+    SourceConfig::new(summary, move |http| {
+        let (program, clock) = (program.clone(), http.clock().clone());
+        let login = Some(program.path.clone());
+        let issue = move || issue_token(program.clone(), clock.clone()).boxed();
+        Ok(Source {
+            name: NAME.to_owned(),
+            tokens: Tokens::Issued(Box::new(issue)),
+            remedy: REMEDY.to_owned(),
+            login,
+            account: None,
+            ends: None,
+            notes: Vec::new(),
+        })
+    })
+}
+
+/// Asks the CLI. A token that has ended is handed on as it is: whoever takes it compares it with the clock.
+async fn issue_token(program: TokenProgram, clock: Clock) -> Result<Granted, Failure> {
+    let output = (program.run)(clock).await.map_err(|mut failure| {
+        failure.hint = Some(REMEDY.to_owned());
+        failure.tried(format!("could not run `{COMMAND}`"))
+    })?;
+    let refuse = |what: String| {
+        let message = format!("`{COMMAND}` {what}");
+        Failure::new(FailureKind::SignedOut, message).hint(REMEDY)
+    };
+    if !output.success {
+        return Err(refuse(explain_end(&output)));
+    }
+    let text = std::str::from_utf8(&output.stdout).unwrap_or_default().trim();
+    let secret = read_token(text)
+        .and_then(|token| claims::check_token(token.expose(), COMMAND).ok())
+        .ok_or_else(|| refuse(format!("printed no token ({} bytes)", output.stdout.len())))?;
+    let until = claims::read(&secret).until;
+    Ok(Granted { secret, until, note: None })
+}
+
+/// The token in what is printed: plain, or as the CLI's `output_format` has it.
+fn read_token(text: &str) -> Option<Secret> {
+    if text.starts_with('{') {
+        let value = SecretValue::new(serde_json::from_str::<Value>(text).ok()?);
+        return Some(Secret::new(value.get("access_token")?.as_str()?.to_owned()));
+    }
+    let text = text.strip_prefix("access_token:").unwrap_or(text).trim();
+    (!text.starts_with('<')).then(|| Secret::new(text.to_owned()))
+}
+
+/// The first line of what the CLI says, or how it ended.
+fn explain_end(output: &ProgramOutput) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    match line {
+        Some(line) => {
+            format!("failed: {}", shorten(line.trim_start_matches("Error: ").trim_end_matches('.')))
+        }
+        None => format!("ended with {}", clean(&output.status)),
+    }
+}

@@ -1,0 +1,245 @@
+//! Workload identity: a token that a platform issued for this workload is exchanged for one of a service account.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use reqwest::{Method, Url};
+
+use crate::clients::auth::claims;
+use crate::clients::auth::exchange::{Form, as_transient};
+use crate::clients::auth::secret_file::{SingleReader, read_file};
+use crate::clients::auth::source::{
+    AuthSettings, Granted, SetBy, Setting, SettingKind, Source, SourceConfig, SourceKind, Tokens,
+};
+use crate::clients::http::{Http, safe_url};
+use crate::clients::request::HttpRequest;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::{Secret, SecretValue};
+use crate::domain::text::clean;
+
+const NAME: &str = "workload identity";
+const TOKEN_FILE: Setting = Setting {
+    default: "\"/var/run/secrets/stackit.cloud/serviceaccount/token\"",
+    ..Setting::path(
+        "auth.federated_token_file",
+        &["SKEYS_AUTH_FEDERATED_TOKEN_FILE", "STACKIT_FEDERATED_TOKEN_FILE"],
+        "File with a token of the platform, for workload identity; the default counts if it exists",
+    )
+};
+const EMAIL: Setting = Setting {
+    kind: SettingKind::Text,
+    ..Setting::path(
+        "auth.service_account_email",
+        &["SKEYS_AUTH_SERVICE_ACCOUNT_EMAIL", "STACKIT_SERVICE_ACCOUNT_EMAIL"],
+        "Service account that workload identity signs in as",
+    )
+};
+const USE_OIDC: Setting = Setting {
+    kind: SettingKind::Switch,
+    default: "false",
+    ..Setting::path(
+        "auth.use_oidc",
+        &["SKEYS_AUTH_USE_OIDC", "STACKIT_USE_OIDC"],
+        "Sign in by workload identity; needed for GitHub Actions and Azure DevOps",
+    )
+};
+const ENDPOINT: Setting = Setting {
+    kind: SettingKind::Text,
+    default: "\"https://accounts.stackit.cloud/oauth/v2/token\"",
+    ..Setting::path(
+        "endpoints.identity_provider",
+        &["SKEYS_ENDPOINTS_IDENTITY_PROVIDER", "STACKIT_IDP_TOKEN_ENDPOINT"],
+        "URL of the token endpoint for workload identity",
+    )
+};
+const TOKEN: &str = "STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN";
+const GITHUB: (&str, &str) = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN");
+const AZURE: (&str, &str) = ("SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN");
+const REMEDY: &str =
+    "check the federated identity providers of the service account: issuer, subject and audience";
+
+/// See the module.
+pub const KIND: SourceKind = SourceKind {
+    name: NAME,
+    variables: &[TOKEN],
+    settings: &[TOKEN_FILE, EMAIL, USE_OIDC, ENDPOINT],
+    places: &["STACKIT_USE_OIDC in GitHub Actions or Azure DevOps"],
+    find,
+};
+
+/// Where the token of the platform comes from.
+#[derive(Clone)]
+enum Platform {
+    Given(Secret),
+    File(PathBuf),
+    GitHub { url: Secret, token: Secret },
+    AzureDevOps { url: Secret, token: Secret },
+}
+
+/// A token or a file that is named sets it, and so does the default file together with the account. GitHub and Azure
+/// offer their tokens to every job, so that they count only where workload identity is asked for.
+fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
+    let is_asked = (set.text)(USE_OIDC.key).is_some();
+    let email = (set.text)(EMAIL.key);
+    let file = (set.path)(TOKEN_FILE.key);
+    let named = file.as_ref().filter(|(_, by)| *by != SetBy::Default);
+    let offered = |(url, token): (&str, &str)| {
+        let both = || Some(((set.variable)(url)?, (set.variable)(token)?));
+        is_asked.then(both).flatten()
+    };
+    let platform = if let Some(token) = (set.variable)(TOKEN) {
+        Some(Platform::Given(token))
+    } else if let Some((path, _)) = named {
+        Some(Platform::File(path.clone()))
+    } else if let Some((url, token)) = offered(GITHUB) {
+        Some(Platform::GitHub { url, token })
+    } else if let Some((url, token)) = offered(AZURE) {
+        Some(Platform::AzureDevOps { url, token })
+    } else if let Some((path, _)) = file.filter(|(path, _)| path.exists())
+        && (is_asked || email.is_some())
+    {
+        Some(Platform::File(path))
+    } else if is_asked {
+        None
+    } else {
+        return None;
+    };
+    Some(source(platform, email, (set.text)(ENDPOINT.key).unwrap_or_default()))
+}
+
+fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -> SourceConfig {
+    let summary = match &platform {
+        Some(Platform::Given(_)) => format!("{NAME}, the token of {TOKEN}"),
+        Some(Platform::File(path)) => {
+            format!("{NAME}, the token in {}", clean(&path.display().to_string()))
+        }
+        Some(Platform::GitHub { .. }) => format!("{NAME} of GitHub Actions"),
+        Some(Platform::AzureDevOps { .. }) => format!("{NAME} of Azure DevOps"),
+        None => NAME.to_owned(),
+    };
+    SourceConfig::new(summary, move |http| {
+        let refuse = |what: &str, hint: &str| {
+            let message = format!("{NAME}: {what}");
+            Err(Failure::new(FailureKind::NotPossible, message).hint(hint))
+        };
+        let Some(platform) = platform.clone() else {
+            let hint = format!(
+                "set {TOKEN} or STACKIT_FEDERATED_TOKEN_FILE; in GitHub Actions grant id-token: write, in Azure DevOps \
+                 pass SYSTEM_ACCESSTOKEN to the step"
+            );
+            return refuse("there is no token of a platform", &hint);
+        };
+        let Some(account) = email.clone() else {
+            let hint = "set STACKIT_SERVICE_ACCOUNT_EMAIL or auth.service_account_email";
+            return refuse("no service account is set", hint);
+        };
+        let federation = Arc::new(Federation {
+            account: account.clone(),
+            platform,
+            endpoint: safe_url(&endpoint, "the token endpoint for workload identity")?,
+            http: http.clone(),
+            reader: SingleReader::default(),
+        });
+        let issue = move || {
+            let federation = Arc::clone(&federation);
+            async move { federation.issue_token().await }.boxed()
+        };
+        Ok(Source {
+            name: NAME.to_owned(),
+            tokens: Tokens::Issued(Box::new(issue)),
+            remedy: REMEDY.to_owned(),
+            login: None,
+            account: Some(clean(&account)),
+            ends: None,
+            notes: Vec::new(),
+        })
+    })
+}
+
+/// A service account, and how its tokens are come by.
+struct Federation {
+    account: String,
+    platform: Platform,
+    endpoint: Url,
+    http: Http,
+    reader: SingleReader,
+}
+
+impl Federation {
+    async fn issue_token(&self) -> Result<Granted, Failure> {
+        let assertion = self.assertion().await?;
+        let form = Form {
+            endpoint: &self.endpoint,
+            account: &self.account,
+            fields: &[
+                ("grant_type", "client_credentials"),
+                (
+                    "client_assertion_type",
+                    "urn:schwarz:params:oauth:client-assertion-type:workload-jwt",
+                ),
+                ("client_assertion", assertion.expose()),
+                ("client_id", &self.account),
+            ],
+            remedy: REMEDY,
+        };
+        form.request_token(&self.http, &assertion).await
+    }
+
+    /// The token of the platform, each time anew.
+    async fn assertion(&self) -> Result<Secret, Failure> {
+        match &self.platform {
+            Platform::Given(token) => claims::check_token(token.expose(), TOKEN),
+            Platform::File(path) => {
+                let name = clean(&path.display().to_string());
+                let path = path.clone();
+                let work = move || read_file(&path);
+                let read = self.reader.read(self.http.clock(), &name, work).await??;
+                claims::check_token(read.expose(), &name)
+            }
+            Platform::GitHub { url, token } => {
+                let query = [("audience", "sts.accounts.stackit.cloud")];
+                self.ask_platform("GitHub Actions", Method::GET, GITHUB.0, url, token, &query).await
+            }
+            Platform::AzureDevOps { url, token } => {
+                let query = [("api-version", "7.1"), ("audience", "api://AzureADTokenExchange")];
+                self.ask_platform("Azure DevOps", Method::POST, AZURE.0, url, token, &query).await
+            }
+        }
+    }
+
+    /// Asks a platform for its token; `query` is added where the address does not have it.
+    async fn ask_platform(
+        &self,
+        name: &str,
+        method: Method,
+        variable: &str,
+        url: &Secret,
+        token: &Secret,
+        query: &[(&str, &str)],
+    ) -> Result<Secret, Failure> {
+        let mut url = safe_url(url.expose(), variable)?;
+        for (key, value) in query {
+            if !url.query_pairs().any(|(found, _)| found == *key) {
+                url.query_pairs_mut().append_pair(key, value);
+            }
+        }
+        let purpose = format!("get a token of {name}");
+        let mut request = HttpRequest::new(method, url, purpose);
+        request.bearer = Some(token.clone());
+        request.answers_secret = true;
+        let answer = self.http.send(&request).await.map_err(as_transient)?;
+        if let Some(failure) = answer.failure(&request) {
+            return Err(failure.hint(format!("check the permissions of the job in {name}")));
+        }
+        let found = serde_json::from_slice(&answer.body).map(SecretValue::new);
+        let text = |value: &SecretValue| {
+            let text = ["value", "oidcToken"].into_iter().find_map(|key| value.get(key)?.as_str());
+            text.map(|text| Secret::new(text.to_owned()))
+        };
+        let found = found.ok().as_ref().and_then(text);
+        let found =
+            found.ok_or_else(|| answer.format_failure(&request, "there is no token in it"))?;
+        claims::check_token(found.expose(), name)
+    }
+}

@@ -1,0 +1,225 @@
+//! Every token source through configuration, real HTTP and the simulator's endpoints.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use skeys::testing::cli::{Flags, Places, load};
+use skeys::testing::clients::auth::TokenSource;
+use skeys::testing::clients::http::Http;
+use skeys::testing::clients::ske::SkeClient;
+use skeys::testing::domain::failure::{Failure, FailureKind};
+use skeys::testing::domain::identity::Identity;
+
+use crate::support::Cloud;
+
+const ACCOUNT: &str = "demo@simulator";
+
+/// Signs in with what an environment sets, and lists the clusters.
+struct SignIn {
+    summary: String,
+    tokens: TokenSource,
+    ske: SkeClient,
+}
+
+impl SignIn {
+    fn with(cloud: &Cloud, home: &Path, environment: &[(&str, &str)]) -> Result<Self, Failure> {
+        let endpoints = ["STACKIT_TOKEN_BASEURL", "STACKIT_IDP_TOKEN_ENDPOINT"];
+        let lookup = |name: &str| {
+            let set = environment.iter().find(|(key, _)| *key == name);
+            let endpoint = || endpoints.contains(&name).then(|| cloud.exports[name].clone());
+            set.map(|(_, value)| (*value).to_owned()).or_else(endpoint)
+        };
+        let places =
+            Places { environment: &lookup, default_file: None, home: Some(home.to_owned()) };
+        let source = load(&Flags::default(), &places).unwrap().config.auth.unwrap();
+        let summary = source.summary.clone();
+        let http = Http::new(cloud.clock.clone(), None).unwrap();
+        let tokens = TokenSource::new(source, http.clone(), cloud.clock.clone())?;
+        let base = &cloud.exports["STACKIT_SKE_CUSTOM_ENDPOINT"];
+        let ske = SkeClient::new(base, http, tokens.clone()).unwrap();
+        Ok(Self { summary, tokens, ske })
+    }
+
+    async fn list(&self) -> Result<usize, Failure> {
+        Ok(self.ske.list(&Cloud::id("alpha").scope).await?.clusters.len())
+    }
+}
+
+/// A platform that hands out one token, and keeps the requests for it.
+struct Platform {
+    url: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Platform {
+    async fn start(answer: String) -> Self {
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = Arc::clone(&requests);
+        let api = axum::Router::new().fallback(
+            move |method: http::Method, uri: http::Uri, headers: http::HeaderMap| async move {
+                let bearer = headers.get("authorization").map(|value| value.to_str().unwrap());
+                let request = format!("{method} {uri} {}", bearer.unwrap_or_default());
+                log.lock().unwrap().push(request);
+                answer
+            },
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/token?job=7", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, api).await });
+        Self { url, requests }
+    }
+}
+
+#[tokio::test]
+async fn every_source_signs_in() {
+    let cloud = Cloud::calm().await;
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| -> &str { home.path().join(name).display().to_string().leak() };
+    let key = cloud.simulator.service_account_key().unwrap();
+    let federated = cloud.simulator.federated_token().unwrap();
+    let token = cloud.exports["STACKIT_ACCESS_TOKEN"].clone();
+    let (public, private) = {
+        let mut file: serde_json::Value = serde_json::from_str(&key).unwrap();
+        let private = file["credentials"]["privateKey"].take();
+        (file.to_string(), private.as_str().unwrap().to_owned())
+    };
+    for (name, text) in [("key", &key), ("public", &public), ("pem", &private)] {
+        std::fs::write(path(name), text).unwrap();
+    }
+    std::fs::write(path("federated"), format!("{federated}\n")).unwrap();
+    std::fs::write(path("token"), &token).unwrap();
+    let credentials = serde_json::json!({
+        "STACKIT_SERVICE_ACCOUNT_KEY": public, "STACKIT_PRIVATE_KEY_PATH": path("pem"),
+    });
+    std::fs::write(path("credentials"), credentials.to_string()).unwrap();
+    let github = Platform::start(serde_json::json!({"value": federated}).to_string()).await;
+    let azure = Platform::start(serde_json::json!({"oidcToken": federated}).to_string()).await;
+    let account = ("STACKIT_SERVICE_ACCOUNT_EMAIL", ACCOUNT);
+    let asked = ("STACKIT_USE_OIDC", "1");
+    let wif = "workload identity";
+    let cases = [
+        (vec![("STACKIT_ACCESS_TOKEN", &*token)], "STACKIT_ACCESS_TOKEN"),
+        (vec![("STACKIT_SERVICE_ACCOUNT_KEY", &*key)], "service-account key"),
+        (vec![("STACKIT_SERVICE_ACCOUNT_KEY_PATH", path("key"))], "service-account key"),
+        (
+            vec![
+                ("STACKIT_SERVICE_ACCOUNT_KEY_PATH", path("public")),
+                ("STACKIT_PRIVATE_KEY", &*private),
+            ],
+            "service-account key",
+        ),
+        (vec![("STACKIT_CREDENTIALS_PATH", path("credentials"))], "service-account key"),
+        (vec![("STACKIT_SERVICE_ACCOUNT_TOKEN", &*token)], "service-account token"),
+        (vec![account, ("STACKIT_FEDERATED_TOKEN_FILE", path("federated"))], wif),
+        (vec![account, ("STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN", &*federated)], wif),
+        (
+            vec![
+                account,
+                asked,
+                ("ACTIONS_ID_TOKEN_REQUEST_URL", &*github.url),
+                ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-token"),
+            ],
+            wif,
+        ),
+        (
+            vec![
+                account,
+                asked,
+                ("SYSTEM_OIDCREQUESTURI", &*azure.url),
+                ("SYSTEM_ACCESSTOKEN", "job-token"),
+            ],
+            wif,
+        ),
+        (vec![("SKEYS_AUTH_TOKEN_FILE", path("token"))], "token file"),
+    ];
+    for (environment, expected) in cases {
+        let sign_in = SignIn::with(&cloud, home.path(), &environment).unwrap();
+        assert_eq!(sign_in.list().await, Ok(1), "{}", sign_in.summary);
+        let Identity { who, source, renews, .. } = sign_in.tokens.identity();
+        let can_renew = expected == wif || expected == "service-account key";
+        assert_eq!((&*who, &*source, renews), (ACCOUNT, expected, can_renew));
+    }
+    let asked = |platform: &Platform| platform.requests.lock().unwrap().clone();
+    assert_eq!(
+        asked(&github),
+        ["GET /token?job=7&audience=sts.accounts.stackit.cloud Bearer job-token"]
+    );
+    assert_eq!(
+        asked(&azure),
+        [
+            "POST /token?job=7&api-version=7.1&audience=api%3A%2F%2FAzureADTokenExchange Bearer job-token"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn workload_identity_needs_a_token_that_is_named_or_to_be_asked_for() {
+    let cloud = Cloud::calm().await;
+    let home = tempfile::tempdir().unwrap();
+    let account = ("STACKIT_SERVICE_ACCOUNT_EMAIL", ACCOUNT);
+    let job = [
+        account,
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://job.example"),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"),
+    ];
+    // The account alone, and what GitHub gives to every job, do not sign in.
+    let lookup =
+        |name: &str| job.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
+    let places = Places { environment: &lookup, default_file: None, home: None };
+    assert!(load(&Flags::default(), &places).unwrap().config.auth.is_none());
+    for (environment, expected) in [
+        (
+            vec![("STACKIT_USE_OIDC", "1"), account],
+            "workload identity: there is no token of a platform",
+        ),
+        (
+            vec![("STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN", "t")],
+            "workload identity: no service account is set",
+        ),
+    ] {
+        let failure = SignIn::with(&cloud, home.path(), &environment).err().unwrap();
+        assert_eq!(failure.message, expected);
+        assert!(failure.hint.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_platform_file_is_read_again_for_every_token() {
+    let cloud = Cloud::calm().await;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("federated");
+    std::fs::write(&file, cloud.simulator.federated_token().unwrap()).unwrap();
+    let name = file.display().to_string();
+    let environment =
+        [("STACKIT_SERVICE_ACCOUNT_EMAIL", ACCOUNT), ("STACKIT_FEDERATED_TOKEN_FILE", &*name)];
+    let sign_in = SignIn::with(&cloud, home.path(), &environment).unwrap();
+    assert_eq!(sign_in.list().await, Ok(1));
+    cloud.simulator.revoke_tokens();
+    // The token of the platform lives for ten minutes.
+    cloud.clock.turn(Duration::from_mins(11));
+    let failure = sign_in.list().await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::SignedOut);
+    let text = failure.to_string();
+    assert!(text.contains("no federated identity provider"), "{text}");
+    assert!(text.contains("issuer, subject and audience"), "{text}");
+    std::fs::write(&file, cloud.simulator.federated_token().unwrap()).unwrap();
+    cloud.clock.turn(Duration::from_secs(30));
+    assert_eq!(sign_in.list().await, Ok(1));
+}
+
+#[tokio::test]
+async fn a_key_whose_tokens_are_revoked_gets_a_new_one() {
+    let cloud = Cloud::calm().await;
+    let home = tempfile::tempdir().unwrap();
+    let key = cloud.simulator.service_account_key().unwrap();
+    let environment = [("STACKIT_SERVICE_ACCOUNT_KEY", &*key)];
+    let sign_in = SignIn::with(&cloud, home.path(), &environment).unwrap();
+    assert_eq!(sign_in.list().await, Ok(1));
+    cloud.simulator.revoke_tokens();
+    assert_eq!(sign_in.list().await, Ok(1));
+    cloud.clock.turn(Duration::from_hours(12));
+    assert_eq!(sign_in.list().await, Ok(1));
+    let asked = cloud.simulator.request_log().into_iter();
+    assert_eq!(asked.filter(|request| request.path == "/token").count(), 3);
+}

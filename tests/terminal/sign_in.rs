@@ -1,0 +1,110 @@
+//! The `stackit` CLI beside the dashboard: it never asks on the screen, and gets the terminal to log in.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{Cloud, SKEYS, Terminal};
+
+/// Puts a stand-in for the CLI into the home folder, written by another process: while a file is open for writing,
+/// nobody can run it.
+fn stand_in(home: &Path, script: &str) {
+    let mut write = Command::new("sh")
+        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+        .arg(home.join("stackit"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    write.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{script}").as_bytes()).unwrap();
+    assert!(write.wait().unwrap().success());
+}
+
+/// The dashboard with nothing to sign in but the stand-in.
+fn dashboard(cloud: &Cloud, script: &str) -> Terminal {
+    let home = tempfile::tempdir().unwrap();
+    stand_in(home.path(), script);
+    let token =
+        cloud.environment(&[]).into_iter().find(|(name, _)| *name == "STACKIT_ACCESS_TOKEN");
+    std::fs::write(home.path().join("issued"), token.unwrap().1).unwrap();
+    let path = format!("{}:/usr/bin:/bin", home.path().display());
+    let mut environment = cloud.environment(&[("PATH", &path)]);
+    environment.retain(|(name, _)| *name != "STACKIT_ACCESS_TOKEN");
+    Terminal::run_in(home, &[SKEYS], 100, 30, &environment)
+}
+
+/// State of a process as the system has it, such as `T`: stopped. Empty if it is gone.
+fn state(pid: &str) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().unwrap_or_default().chars().take(1).collect()
+}
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..36_000 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("waited in vain for: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_09_a_question_of_the_cli_is_never_on_the_screen() {
+    let cloud = Cloud::begin().await;
+    let script = "echo $$ > $HOME/new; mv $HOME/new $HOME/pid\n\
+                  printf 'Passphrase? ' > /dev/tty; read -r answer < /dev/tty; echo $answer";
+    let mut terminal = dashboard(&cloud, script);
+    let file = terminal.home.path().join("pid");
+    until("the CLI to start", || file.exists());
+    let pid = std::fs::read_to_string(file).unwrap().trim().to_owned();
+    until("the CLI to be stopped", || state(&pid) == "T");
+    terminal.send(b"?");
+    terminal.until("A rotation in four steps");
+    terminal.send(b"q");
+    terminal.wait_for("the help to close", |screen| !screen.contents().contains("four steps"));
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+    let bytes = String::from_utf8_lossy(&terminal.bytes()).into_owned();
+    assert!(!bytes.contains("Passphrase"), "{bytes}");
+    until("the CLI to end", || matches!(&*state(&pid), "" | "Z" | "X"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_09_a_login_that_is_over_is_renewed_in_the_terminal() {
+    let cloud = Cloud::begin().await;
+    let script = "case \"$*\" in\n\
+        'auth get-access-token') [ -f $HOME/token ] && exec cat $HOME/token\n\
+          echo 'Error: Session is expired. Please log in again first.' >&2; exit 1;;\n\
+        'auth login') printf 'Continue in the browser? '; read -r answer\n\
+          [ \"$answer\" = qqq ] && cp $HOME/issued $HOME/token;;\n\
+        esac";
+    let mut terminal = dashboard(&cloud, script);
+    terminal.until("failed: Session is expired.");
+    terminal.until("Press I to log in with the stackit CLI");
+    // Ctrl-C ends the CLI alone; Ctrl-Z, too, since nobody could let it go on.
+    for end in [b"\x03", b"\x1a"] {
+        terminal.send(b"I");
+        terminal.wait_for("the main screen", |screen| {
+            !screen.alternate_screen() && screen.contents().contains("Continue in the browser?")
+        });
+        assert_ne!(terminal.foreground(), terminal.id());
+        terminal.send(end);
+        terminal.until("`stackit auth login` was ended by a signal");
+        assert_eq!(terminal.foreground(), terminal.id());
+        terminal.send(b"\x1b");
+        terminal.wait_for("no error", |screen| !screen.contents().contains("by a signal"));
+    }
+    terminal.send(b"I");
+    terminal.wait_for("the main screen", |screen| {
+        !screen.alternate_screen() && screen.contents().contains("Continue in the browser?")
+    });
+    // None of these is a key of the dashboard's: it would leave.
+    terminal.send(b"qqq\r");
+    terminal.until("delta");
+    terminal.wait_for("the end of signed out", |screen| {
+        !screen.contents().to_lowercase().contains("signed out")
+    });
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+}
