@@ -39,7 +39,7 @@ pub mod testing {
         pub use crate::cli::args::{
             CredentialsOf, DueFormat, DueWhat, Flags, Format, Goal, ReportFormat, ReportOf, WaitFor,
         };
-        pub use crate::cli::commands::wait;
+        pub use crate::cli::commands::{doctor, wait};
         pub use crate::cli::config::{Places, load};
         pub use crate::cli::wiring::{Dashboard, Machine, credentials, due, prepare_wait, report};
     }

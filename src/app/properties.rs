@@ -246,16 +246,7 @@ impl Environment {
         }
         let plan = || Plan { path: "~/.kube/config".into(), ..Plan::default() };
         match request {
-            Request::Identify => Answer::Identity {
-                identity: Box::new(Identity {
-                    who: "ops".into(),
-                    source: "token".into(),
-                    until: None,
-                    renews: false,
-                    logs_in: false,
-                }),
-                notes: vec!["a note".into()],
-            },
+            Request::Identify => identity(),
             Request::NameProjects(ids) => {
                 Answer::ProjectNames(ids.into_iter().map(|id| (id, "shop".to_owned())).collect())
             }
@@ -350,6 +341,17 @@ impl Environment {
         let fits = is_kubeconfig && matches!(answer, Answer::Kubeconfig(_));
         (!fits).then(|| Message::Answered(*waiting, answer.clone()))
     }
+}
+
+fn identity() -> Answer {
+    let identity = Identity {
+        who: "ops".into(),
+        source: "token".into(),
+        until: None,
+        renews: false,
+        logs_in: false,
+    };
+    Answer::Identity { identity: Box::new(identity), notes: vec!["a note".into()] }
 }
 
 fn checklist() -> LocalChecklist {

@@ -144,6 +144,15 @@ pub enum Command {
     /// of one cluster in the journal.
     #[command(after_help = REPORT_STATUS)]
     Report(ReportOf),
+    /// Check everything that skeys needs: configuration, sign-in, network, projects, terminal, files
+    ///
+    /// One line for each check, with what to do. The report holds no secret and can be pasted into a support ticket.
+    #[command(after_help = DOCTOR_STATUS)]
+    Doctor {
+        /// Send no request
+        #[arg(long)]
+        offline: bool,
+    },
     /// Show, check or create the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -178,6 +187,13 @@ Exit status:
       and the rest is printed
   2   wrong usage or configuration
   3   something is due";
+
+/// Help on the exit status of `skeys doctor`.
+const DOCTOR_STATUS: &str = "\
+Exit status:
+  0   nothing to fix
+  1   something to fix
+  2   wrong usage";
 
 /// Help on the exit status of `skeys report`.
 const REPORT_STATUS: &str = "\

@@ -90,6 +90,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Credentials(arguments)) => credentials(flags, places, &arguments).await,
         Some(Command::Due(arguments)) => due(flags, places, &arguments).await,
         Some(Command::Report(arguments)) => report(&flags, &arguments).await,
+        Some(Command::Doctor { offline }) => doctor(flags, places, !offline).await,
         Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
             Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
             Ok(loaded) => demo(loaded, &places, &options).await,
@@ -209,6 +210,24 @@ async fn report(flags: &Flags, arguments: &ReportOf) -> anyhow::Result<u8> {
         Ok(report) => Ok(output::print(&report, "", 0)),
         Err(problem) => anyhow::bail!(problem),
     }
+}
+
+/// `skeys doctor`, which works with a broken configuration, too.
+async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::Result<u8> {
+    let (file, _) = config::path(&flags, &places);
+    let loaded = match on_configuration(flags, places.clone(), load).await {
+        Ok(loaded) => loaded,
+        Err(status) => return Ok(status),
+    };
+    let order = commands::doctor::Order {
+        file,
+        loaded,
+        terminal_problem: terminal_problem(),
+        state_folder: state_folder(),
+        online,
+    };
+    let (report, status) = commands::doctor::run(order, &places, &Clock::machine()).await;
+    Ok(output::print(&report, "", status))
 }
 
 /// Starts the diagnostic log; it is whole when what this gives is dropped.

@@ -431,13 +431,14 @@ pub async fn report(
     run_blocking(&clock, FILE_LIMIT, "journal", read).await?
 }
 
-fn kubeconfigs_of(places: &Places<'_>, clock: &Clock) -> Kubeconfigs {
+/// The kubeconfigs of the person.
+pub(super) fn kubeconfigs_of(places: &Places<'_>, clock: &Clock) -> Kubeconfigs {
     let listed = (places.environment)("KUBECONFIG").map(Into::into);
     Kubeconfigs::new(places.home.clone(), listed, clock.clone())
 }
 
 /// The kubeconfig files of this machine, and what skeys recorded.
-async fn find_kubeconfigs(
+pub(super) async fn find_kubeconfigs(
     kubeconfigs: Kubeconfigs,
     search: Vec<String>,
     state_folder: Option<PathBuf>,
@@ -452,7 +453,7 @@ async fn find_kubeconfigs(
 }
 
 /// Where clusters are searched: every configured project in every configured region.
-fn scopes(config: &Config) -> Vec<Scope> {
+pub(super) fn scopes(config: &Config) -> Vec<Scope> {
     let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
     let projects = config.list("projects").iter().map(ProjectId::new);
     let in_regions = |project: ProjectId| {
@@ -537,7 +538,7 @@ impl Stored {
 }
 
 /// The folder of state and journal, or why it is not used.
-async fn usable_folder(
+pub(super) async fn usable_folder(
     folder: Option<PathBuf>,
     clock: &Clock,
 ) -> (Option<PathBuf>, Option<String>) {
@@ -555,7 +556,7 @@ async fn usable_folder(
 }
 
 /// The HTTP client and the source of tokens, both of which may read files.
-async fn sign_in(
+pub(super) async fn sign_in(
     source: SourceConfig,
     config: &Config,
     places: &Places<'_>,
@@ -570,7 +571,8 @@ async fn sign_in(
     Ok((http, tokens))
 }
 
-async fn extra_ca(
+/// The certificates that are trusted beside those of the machine, if a file of them is set.
+pub(super) async fn extra_ca(
     config: &Config,
     home: Option<&Path>,
     clock: &Clock,

@@ -34,10 +34,15 @@ const VARIABLES: &[&str] = &[
 
 /// Finds it in a list of folders as `PATH` has it.
 pub fn find(folders: &str) -> Option<PathBuf> {
+    find_program(folders, "stackit")
+}
+
+/// Finds a program in a list of folders as `PATH` has it.
+pub fn find_program(folders: &str, name: &str) -> Option<PathBuf> {
     // A relative folder would be another one elsewhere.
     let folders = std::env::split_paths(folders).filter(|folder| folder.is_absolute());
     folders
-        .map(|folder| folder.join("stackit"))
+        .map(|folder| folder.join(name))
         .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
 }
 

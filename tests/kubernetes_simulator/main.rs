@@ -12,6 +12,7 @@ mod support;
 
 mod cloud_api;
 mod credentials;
+mod doctor;
 mod due;
 mod faults;
 mod lists;

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod credentials;
+pub mod doctor;
 pub mod due;
 pub mod first_start;
 pub mod report;

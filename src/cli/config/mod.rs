@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::args::Flags;
-use crate::cli::config::file::{ConfigProblem, Value, from_text, read};
+pub use crate::cli::config::file::ConfigProblem;
+use crate::cli::config::file::{Value, from_text, read};
 use crate::cli::config::keys::{Key, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
 use crate::domain::lifetime::Lifetime;

@@ -1,0 +1,151 @@
+//! `skeys doctor`: checks everything that skeys needs, one line each, with what to do. No line holds a secret.
+
+mod offline;
+mod online;
+pub mod text;
+
+use std::path::PathBuf;
+
+use crate::cli::config::{ConfigProblem, Loaded, Places};
+use crate::cli::settings::read_settings;
+use crate::clock::Clock;
+use crate::domain::failure::Failure;
+use crate::domain::text::{clean, width};
+use crate::ui::theme::plain;
+
+/// What is checked.
+pub struct Order {
+    /// The configuration file, and whether it was named.
+    pub file: Option<PathBuf>,
+    pub loaded: Result<Loaded, Vec<ConfigProblem>>,
+    /// Why no dashboard can be drawn here, if that is so.
+    pub terminal_problem: Option<String>,
+    /// Where state and journal are kept.
+    pub state_folder: Option<PathBuf>,
+    /// Whether requests are sent.
+    pub online: bool,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CheckResult {
+    Good,
+    /// It works, but somebody may want to know.
+    Note,
+    Bad,
+}
+
+/// One line.
+#[derive(Debug, PartialEq, Eq)]
+struct Check {
+    result: CheckResult,
+    name: &'static str,
+    text: String,
+    /// What to do.
+    remedy: Option<String>,
+}
+
+impl Check {
+    fn good(name: &'static str, text: impl Into<String>) -> Self {
+        Self { result: CheckResult::Good, name, text: text.into(), remedy: None }
+    }
+
+    fn note(name: &'static str, text: impl Into<String>, remedy: &str) -> Self {
+        let remedy = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
+        Self { result: CheckResult::Note, name, text: text.into(), remedy }
+    }
+
+    fn bad(name: &'static str, text: impl Into<String>, remedy: &str) -> Self {
+        Self { result: CheckResult::Bad, ..Self::note(name, text, remedy) }
+    }
+
+    fn failed(name: &'static str, failure: &Failure) -> Self {
+        let text = match &failure.tried {
+            Some(tried) => format!("{tried}: {}", failure.message),
+            None => failure.message.clone(),
+        };
+        Self { remedy: failure.hint.clone(), ..Self::bad(name, text, "") }
+    }
+}
+
+/// Checks everything; gives the report and the exit status.
+pub async fn run(order: Order, places: &Places<'_>, clock: &Clock) -> (String, u8) {
+    let Order { file, loaded, terminal_problem, state_folder, online } = order;
+    let mut checks = offline::program_and_file(file.as_deref());
+    match &loaded {
+        Err(problems) => {
+            let bad =
+                |problem: &ConfigProblem| Check::bad(text::CONFIGURATION, problem.to_string(), "");
+            checks.extend(problems.iter().map(bad));
+        }
+        Ok(loaded) => {
+            checks.extend(offline::configured(loaded, places));
+            checks.extend(
+                offline::machine(loaded, places, terminal_problem, state_folder, clock).await,
+            );
+            if let Some(source) = loaded.config.auth.clone() {
+                checks.extend(online::check(source, loaded, places, clock, online).await);
+            }
+        }
+    }
+    let ascii = loaded.is_ok_and(|loaded| read_settings(&loaded.config, places.environment).ascii);
+    render(&checks, ascii)
+}
+
+fn render(checks: &[Check], ascii: bool) -> (String, u8) {
+    let name = checks.iter().map(|check| width(check.name)).max().unwrap_or(0);
+    let mut out = String::new();
+    for check in checks {
+        let mark = match check.result {
+            CheckResult::Good => "✓",
+            CheckResult::Note => "!",
+            CheckResult::Bad => "✗",
+        };
+        let gap = " ".repeat(name.saturating_sub(width(check.name)));
+        out.push_str(&format!("{mark} {}{gap}  {}", check.name, clean(&check.text)));
+        if let Some(remedy) = &check.remedy {
+            out.push_str(&format!(" → {}", clean(remedy)));
+        }
+        out.push('\n');
+    }
+    let bad = checks.iter().filter(|check| check.result == CheckResult::Bad).count();
+    let last = if bad == 0 { text::ALL_WELL.to_owned() } else { text::to_fix(bad) };
+    out.push_str(&format!("\n{last}\n"));
+    (if ascii { plain(&out) } else { out }, u8::from(bad > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::commands::doctor::{Check, render, text};
+    use crate::domain::failure::{Failure, FailureKind};
+
+    #[test]
+    fn each_check_is_one_line_with_its_remedy_and_a_bad_one_sets_the_status() {
+        let failure = Failure::new(FailureKind::Forbidden, "403\u{1b}[31m").hint("ask for it");
+        let checks = [
+            Check::good("program", "skeys"),
+            Check::note("proxy", "none", ""),
+            Check::failed("SKE API", &failure.tried("could not list")),
+        ];
+        let (report, status) = render(&checks, false);
+        assert_eq!(
+            report,
+            "✓ program  skeys\n! proxy    none\n✗ SKE API  could not list: 403␛[31m → ask for it\n\n1 to fix\n"
+        );
+        assert_eq!(status, 1);
+        let (report, status) = render(&checks[..2], true);
+        assert!(report.is_ascii() && report.ends_with("nothing to fix\n"), "{report}");
+        assert_eq!(status, 0);
+    }
+
+    #[test]
+    fn texts() {
+        let texts = text::ALL
+            .iter()
+            .fold(String::new(), |all, (name, text)| all + name + ": " + text + "\n");
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.bind(|| insta::assert_snapshot!("texts", texts));
+    }
+}

@@ -1,0 +1,206 @@
+//! What can be checked without a request.
+
+use std::path::{Path, PathBuf};
+
+use crate::app::keymap::Keymap;
+use crate::app::settings::{ColorDepth, Settings};
+use crate::cli::commands::doctor::{Check, text};
+use crate::cli::config::{Config, Loaded, Places};
+use crate::cli::settings::read_settings;
+use crate::cli::wiring::{extra_ca, find_kubeconfigs, kubeconfigs_of, usable_folder};
+use crate::clients::http::safe_url;
+use crate::clock::Clock;
+use crate::domain::credential::FoundFile;
+use crate::domain::text::plural;
+use crate::runtime::clipboard::ClipboardRoute;
+use crate::runtime::stackit;
+
+const ENDPOINTS: [&str; 3] = ["endpoints.ske", "endpoints.token", "endpoints.resource_manager"];
+const PROXIES: [&str; 8] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
+/// The program and its configuration file.
+pub fn program_and_file(file: Option<&Path>) -> Vec<Check> {
+    let version = env!("CARGO_PKG_VERSION");
+    let version = text::version(version, std::env::consts::OS, std::env::consts::ARCH);
+    let file = match file {
+        Some(path) if path.exists() => {
+            Check::good(text::CONFIGURATION, text::file_read(path.display()))
+        }
+        Some(path) => {
+            let missing = text::file_missing(path.display());
+            Check::note(text::CONFIGURATION, missing, text::FILE_REMEDY)
+        }
+        None => Check::note(text::CONFIGURATION, text::FILE_NONE, ""),
+    };
+    vec![Check::good(text::PROGRAM, version), file]
+}
+
+/// What the configuration says: keys, token source, projects, endpoints, proxy.
+pub fn configured(loaded: &Loaded, places: &Places<'_>) -> Vec<Check> {
+    let config = &loaded.config;
+    let note = |note: &String| Check::note(text::CONFIGURATION, note, text::SEE_CHECK);
+    let mut checks: Vec<Check> = loaded.notes.iter().map(note).collect();
+    if let Err(problems) = Keymap::new(&config.keys()) {
+        let bad = |problem: &String| Check::bad(text::CONFIGURATION, problem, text::KEYS_REMEDY);
+        checks.extend(problems.iter().map(bad));
+    }
+    match &config.auth {
+        Some(source) => {
+            checks.push(Check::good(text::TOKEN_SOURCE, &source.summary));
+            let unused = source.unused.iter();
+            checks.extend(
+                unused.map(|summary| {
+                    Check::note(text::TOKEN_SOURCE, text::source_unused(summary), "")
+                }),
+            );
+        }
+        None => {
+            checks.push(Check::bad(text::TOKEN_SOURCE, text::SOURCE_NONE, text::SOURCE_REMEDY));
+        }
+    }
+    checks.push(match config.list("projects").len() {
+        0 => Check::bad(text::PROJECTS, text::PROJECTS_NONE, text::PROJECTS_REMEDY),
+        count => {
+            let projects = plural(count, text::ONE_PROJECT, text::MANY_PROJECTS);
+            let regions = config.list("regions").join(" ");
+            Check::good(text::PROJECTS, text::projects(projects, regions))
+        }
+    });
+    checks.extend(endpoints(config));
+    let proxies: Vec<String> = PROXIES
+        .into_iter()
+        .filter_map(|name| Some((name, (places.environment)(name)?)))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}={}", without_credentials(&value)))
+        .collect();
+    let proxies = if proxies.is_empty() { text::PROXY_NONE.to_owned() } else { proxies.join(", ") };
+    checks.push(Check::good(text::PROXY, proxies));
+    checks
+}
+
+fn endpoints(config: &Config) -> Vec<Check> {
+    let set = ENDPOINTS.into_iter().map(|key| (key, config.text(key)));
+    set.filter(|(_, url)| !url.is_empty())
+        .map(|(key, url)| match safe_url(url, key) {
+            Ok(url) => Check::good(text::ENDPOINTS, format!("{key} = {url}")),
+            Err(failure) => Check::failed(text::ENDPOINTS, &failure),
+        })
+        .collect()
+}
+
+/// The address of a proxy without user and password.
+fn without_credentials(value: &str) -> String {
+    match value.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map_or("", |(scheme, _)| scheme);
+            let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+            format!("{scheme}…@{host}")
+        }
+        None => value.to_owned(),
+    }
+}
+
+/// What of this machine is used: extra authority, terminal, clipboard, state, kubeconfigs, programs.
+pub async fn machine(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    terminal_problem: Option<String>,
+    state_folder: Option<PathBuf>,
+    clock: &Clock,
+) -> Vec<Check> {
+    let config = &loaded.config;
+    let settings = read_settings(config, places.environment);
+    let mut checks = Vec::new();
+    match extra_ca(config, places.home.as_deref(), clock).await {
+        Ok(None) => {}
+        Ok(Some(_)) => checks.push(Check::good(text::CA_FILE, config.text("endpoints.ca_file"))),
+        Err(error) => checks.push(Check::bad(text::CA_FILE, format!("{error:#}"), "")),
+    }
+    checks.push(terminal(&settings, places, terminal_problem));
+    let routes = ClipboardRoute::available(places.environment);
+    let routes: Vec<&str> = routes.into_iter().map(ClipboardRoute::word).collect();
+    checks.push(Check::good(text::CLIPBOARD, routes.join(", ")));
+    let shown = state_folder.as_ref().map(|folder| folder.display().to_string());
+    let (usable, refused) = usable_folder(state_folder, clock).await;
+    checks.push(match (shown, refused) {
+        (_, Some(why)) => Check::bad(text::STATE, why, ""),
+        (Some(path), None) => Check::good(text::STATE, text::state_ready(path)),
+        (None, None) => Check::note(text::STATE, text::STATE_NONE, ""),
+    });
+    let kubeconfigs = kubeconfigs_of(places, clock);
+    match find_kubeconfigs(kubeconfigs, settings.search, usable, clock).await {
+        Ok((files, _)) => checks.extend(kubeconfig_files(&files)),
+        Err(failure) => checks.push(Check::failed(text::KUBECONFIGS, &failure)),
+    }
+    let folders = (places.environment)("PATH").unwrap_or_default();
+    for (name, remedy) in [("stackit", text::STACKIT_REMEDY), ("kubectl", text::KUBECTL_REMEDY)] {
+        checks.push(match stackit::find_program(&folders, name) {
+            Some(path) => Check::good(text::PROGRAMS, text::program_at(name, path.display())),
+            None => Check::note(text::PROGRAMS, text::program_missing(name), remedy),
+        });
+    }
+    checks
+}
+
+fn terminal(settings: &Settings, places: &Places<'_>, problem: Option<String>) -> Check {
+    if let Some(problem) = problem {
+        return Check::note(text::TERMINAL, problem, "");
+    }
+    let term = (places.environment)("TERM").unwrap_or_default();
+    let colors = match settings.depth {
+        ColorDepth::Full => text::COLORS_FULL,
+        ColorDepth::Indexed => text::COLORS_INDEXED,
+        ColorDepth::Sixteen => text::COLORS_SIXTEEN,
+        ColorDepth::None => text::COLORS_NONE,
+    };
+    if settings.ascii {
+        let terminal = text::terminal(term, colors, text::CHARSET_ASCII);
+        Check::note(text::TERMINAL, terminal, text::CHARSET_REMEDY)
+    } else {
+        Check::good(text::TERMINAL, text::terminal(term, colors, text::CHARSET_UTF8))
+    }
+}
+
+/// How many files and contexts there are; each that cannot be read, or that others may read.
+fn kubeconfig_files(files: &[FoundFile]) -> Vec<Check> {
+    let contexts = files.iter().filter_map(|file| file.contexts.as_ref().ok()).map(Vec::len).sum();
+    let contexts = plural(contexts, text::ONE_CONTEXT, text::CONTEXTS);
+    let count = plural(files.len(), text::ONE_FILE, text::FILES);
+    let mut checks = vec![Check::good(text::KUBECONFIGS, text::kubeconfigs(count, contexts))];
+    for file in files {
+        if let Err(why) = &file.contexts {
+            checks.push(Check::note(text::KUBECONFIGS, text::unreadable(&file.path, why), ""));
+        }
+        if let Some(mode) = file.wide_mode {
+            let text = text::wide_mode(&file.path, format!("{mode:03o}"));
+            checks.push(Check::note(text::KUBECONFIGS, text, text::WIDE_MODE_REMEDY));
+        }
+    }
+    checks
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::commands::doctor::offline::without_credentials;
+
+    #[test]
+    fn a_proxy_is_shown_without_its_password() {
+        for (value, shown) in [
+            ("http://proxy:3128", "http://proxy:3128"),
+            ("http://ops:hunter2@proxy:3128", "http://…@proxy:3128"),
+            ("ops:hunter2@proxy:3128", "…@proxy:3128"),
+            ("http://ops:p@ss@proxy:3128", "http://…@proxy:3128"),
+        ] {
+            assert_eq!(without_credentials(value), shown);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What a token source gives, and what SKE answers.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt as _, stream};
+use jiff::SignedDuration;
+
+use crate::cli::commands::doctor::{Check, text};
+use crate::cli::config::{Loaded, Places};
+use crate::cli::wiring::{scopes, sign_in};
+use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::projects::ProjectsClient;
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
+use crate::domain::age::{long, utc};
+use crate::domain::cluster::{ProjectId, Scope};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::text::plural;
+
+/// Clocks that differ by more are named.
+const SKEW_WORTH_SAYING: SignedDuration = SignedDuration::from_secs(60);
+/// Projects and regions with the same answer that are named.
+const MOST_NAMED: usize = 3;
+
+/// Opens the token source; then, unless only this machine is checked, gets a token and reads.
+pub async fn check(
+    source: SourceConfig,
+    loaded: &Loaded,
+    places: &Places<'_>,
+    clock: &Clock,
+    online: bool,
+) -> Vec<Check> {
+    let config = &loaded.config;
+    let (http, tokens) = match sign_in(source, config, places, clock).await {
+        Ok(signed_in) => signed_in,
+        Err(error) => {
+            return vec![match error.downcast_ref::<Failure>() {
+                Some(failure) => Check::failed(text::TOKEN_SOURCE, failure),
+                None => Check::bad(text::TOKEN_SOURCE, format!("{error:#}"), ""),
+            }];
+        }
+    };
+    let mut checks = Vec::new();
+    if online {
+        let token = tokens.token().await;
+        checks.push(match &token {
+            Ok(_) => Check::good(text::TOKEN, describe(&tokens)),
+            Err(failure) => Check::failed(text::TOKEN, failure),
+        });
+        if token.is_ok() {
+            let ske = SkeClient::new(config.text("endpoints.ske"), http.clone(), tokens.clone());
+            match ske {
+                Ok(ske) => {
+                    let concurrency = config.number("poll.concurrency").max(1);
+                    checks.extend(list_all(&ske, scopes(config), concurrency).await);
+                }
+                Err(failure) => checks.push(Check::failed(text::SKE, &failure)),
+            }
+            let base = config.text("endpoints.resource_manager");
+            let first = config.list("projects").first().map(ProjectId::new);
+            if let Some(first) = first {
+                checks.push(match ProjectsClient::new(base, http, tokens.clone()) {
+                    Ok(projects) => names(&projects, &first).await,
+                    Err(failure) => Check::failed(text::NAMES, &failure),
+                });
+            }
+        }
+    }
+    let notes = tokens.notes().into_iter();
+    checks.extend(notes.map(|note| Check::note(text::TOKEN_SOURCE, note, "")));
+    checks
+}
+
+fn describe(tokens: &TokenSource) -> String {
+    let identity = tokens.identity();
+    match identity.until {
+        Some(until) => text::token_until(identity.who, identity.source, utc(until)),
+        None => text::token(identity.who, identity.source),
+    }
+}
+
+/// Lists every project in every region; equal answers are said once.
+async fn list_all(ske: &SkeClient, scopes: Vec<Scope>, concurrency: usize) -> Vec<Check> {
+    let all = scopes.len();
+    let answers = stream::iter(scopes)
+        .map(|scope| async move { (ske.list(&scope).await, scope) })
+        .buffer_unordered(concurrency)
+        .collect::<Vec<_>>()
+        .await;
+    let (mut clusters, mut listed, mut skew) = (0, 0, None);
+    let mut failures: BTreeMap<(String, String), (FailureKind, Vec<Scope>)> = BTreeMap::new();
+    for (answer, scope) in answers {
+        match answer {
+            Ok(listing) => {
+                listed += 1;
+                clusters += listing.clusters.len();
+                skew = skew.or(Some(listing.skew));
+            }
+            Err(failure) => {
+                let key = (failure.message, failure.hint.unwrap_or_default());
+                failures.entry(key).or_insert_with(|| (failure.kind, Vec::new())).1.push(scope);
+            }
+        }
+    }
+    let mut checks: Vec<Check> = skew.map(clock).into_iter().collect();
+    if listed > 0 || all == 0 {
+        let clusters = plural(clusters, text::ONE_CLUSTER, text::CLUSTERS);
+        let scopes = plural(listed, text::ONE_SCOPE, text::SCOPES);
+        checks.push(Check::good(text::SKE, text::listed(clusters, scopes)));
+    }
+    for ((message, hint), (kind, mut scopes)) in failures {
+        scopes.sort();
+        let more = scopes.len().saturating_sub(MOST_NAMED);
+        for scope in scopes.into_iter().take(MOST_NAMED) {
+            let text = text::scope(scope.project, scope.region, &message);
+            // A region without SKE, or a project without it, is no fault where others have it.
+            let lacks_ske = matches!(kind, FailureKind::NotOffered | FailureKind::NotFound);
+            let is_fault = listed == 0 || !lacks_ske;
+            let check = if is_fault { Check::bad } else { Check::note };
+            checks.push(check(text::SKE, text, &hint));
+        }
+        if more > 0 {
+            checks.push(Check::note(text::SKE, text::and_more(more), ""));
+        }
+    }
+    checks
+}
+
+fn clock(skew: SignedDuration) -> Check {
+    if skew.abs() <= SKEW_WORTH_SAYING {
+        return Check::good(text::CLOCK, text::clock_right(long(SKEW_WORTH_SAYING)));
+    }
+    let difference = long(skew.abs());
+    let words = if skew.is_negative() { text::clock_ahead } else { text::clock_behind };
+    Check::bad(text::CLOCK, words(difference), text::CLOCK_REMEDY)
+}
+
+async fn names(projects: &ProjectsClient, first: &ProjectId) -> Check {
+    match projects.name(first).await {
+        Ok(name) => Check::good(text::NAMES, name),
+        Err(failure) => Check::note(text::NAMES, failure.message, text::NAMES_REMEDY),
+    }
+}
