@@ -26,6 +26,7 @@ use crate::cli::config::{Loaded, Places, load};
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
+use crate::runtime::child;
 use crate::runtime::log::Log;
 use crate::runtime::stop;
 use crate::runtime::terminal::force_restore;
@@ -36,6 +37,7 @@ const USAGE: u8 = 2;
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    child::become_detached();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -8,16 +8,19 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
+use rustls::CertificateError;
+use rustls::pki_types::UnixTime;
 use tokio_util::bytes::Bytes;
 use tracing::Instrument as _;
 use zeroize::Zeroizing;
 
-use crate::clients::error_chain::describe_error;
+use crate::clients::error_chain::{describe_error, find_source, shorten};
 use crate::clients::redact::Redactor;
 use crate::clients::request::HttpRequest;
 use crate::clients::request_log::RequestLog;
 use crate::clients::response::HttpResponse;
 use crate::clock::Clock;
+use crate::domain::age;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
@@ -290,13 +293,57 @@ fn sending_failure(request: &HttpRequest, error: &reqwest::Error) -> Failure {
         FailureKind::NotPossible
     };
     let host = request.host();
-    let failure =
-        request.failure(kind, format!("could not connect to {host}; nothing was sent ({reason})"));
-    if reason.contains("certificate") {
-        failure.hint("if the network has its own certificate authority, set endpoints.ca_file")
-    } else {
-        failure.hint("check the network, the proxy and the address")
+    let because = |reason: &str| {
+        request.failure(kind, format!("could not connect to {host}; nothing was sent ({reason})"))
+    };
+    match certificate_problem(error) {
+        Some((reason, hint)) => because(&reason).hint(hint),
+        None if reason.contains("certificate") => because(&reason).hint(CA_HINT),
+        None => because(&reason).hint("check the network, the proxy and the address"),
     }
+}
+
+const CA_HINT: &str = "if the network has a certificate authority of its own, set endpoints.ca_file to its certificate";
+
+/// What is wrong with the certificate of a server, and what to do.
+fn certificate_problem(error: &reqwest::Error) -> Option<(String, String)> {
+    let Some(rustls::Error::InvalidCertificate(problem)) = find_source::<rustls::Error>(error)
+    else {
+        return None;
+    };
+    let moment = |time: &UnixTime| {
+        let seconds = i64::try_from(time.as_secs()).ok()?;
+        Timestamp::from_second(seconds).ok().map(|time| format!(" at {}", age::utc(time)))
+    };
+    let clock = format!("check this machine's clock; {CA_HINT}");
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum of the library is not closed")]
+    Some(match problem {
+        CertificateError::UnknownIssuer => (
+            "the issuer of its certificate is unknown to this machine".to_owned(),
+            CA_HINT.to_owned(),
+        ),
+        CertificateError::BadSignature => (
+            "its certificate was signed by another authority of the same name".to_owned(),
+            CA_HINT.to_owned(),
+        ),
+        CertificateError::Expired => ("its certificate has expired".to_owned(), clock),
+        CertificateError::ExpiredContext { not_after, .. } => {
+            let end = moment(not_after).unwrap_or_default();
+            (format!("its certificate expired{end}"), clock)
+        }
+        CertificateError::NotValidYet => ("its certificate is not valid yet".to_owned(), clock),
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            let start = moment(not_before).unwrap_or_default();
+            (format!("its certificate becomes valid{start}"), clock)
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+            "its certificate is for another name".to_owned(),
+            format!("check the address, and whether a proxy answers in its place; {CA_HINT}"),
+        ),
+        other => {
+            (shorten(&format!("its certificate is not accepted: {other}")), CA_HINT.to_owned())
+        }
+    })
 }
 
 fn redirect_failure(
@@ -377,4 +424,104 @@ fn non_negative(duration: SignedDuration) -> Duration {
 /// A number in 0..1 for jitter; nothing secret hangs on it.
 pub fn random() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use reqwest::{Method, Url};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use crate::clients::http::Http;
+    use crate::clients::request::HttpRequest;
+    use crate::clients::scripted::{JSON, answer};
+    use crate::clock::Clock;
+    use crate::domain::failure::{Failure, FailureKind};
+    use crate::domain::fixtures::now;
+    use crate::domain::secret::Secret;
+
+    /// A server with a certificate; gives its port and its authority.
+    async fn serve(
+        issuer: &str,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (u16, Vec<u8>) {
+        crate::clients::install_crypto();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, issuer);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &authority).unwrap();
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = [0; 4096];
+                let count = stream.read(&mut request).await.unwrap_or(0);
+                if count > 0 {
+                    drop(stream.write_all(answer("200 OK", JSON, "{}").as_bytes()).await);
+                    drop(stream.shutdown().await);
+                }
+            }
+        });
+        (port, authority.pem().into_bytes())
+    }
+
+    async fn get(port: u16, ca: Option<Vec<u8>>) -> Result<u16, Failure> {
+        let http = Http::new(Clock::by_hand(now()), ca).unwrap();
+        let url = Url::parse(&format!("https://localhost:{port}/")).unwrap();
+        let mut request = HttpRequest::new(Method::GET, url, "read it");
+        request.bearer = Some(Secret::new("canary".to_owned()));
+        http.send(&request).await.map(|answer| answer.status)
+    }
+
+    #[tokio::test]
+    async fn api_25_what_is_wrong_with_a_certificate_is_told_and_how_to_trust_an_authority() {
+        let ended = |params: &mut CertificateParams| {
+            params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        };
+        let (good, authority) = serve("a", "localhost", |_| ()).await;
+        let (expired, of_expired) = serve("b", "localhost", ended).await;
+        let (_, of_namesake) = serve("a", "localhost", |_| ()).await;
+        let (other, of_other) = serve("c", "other.example", |_| ()).await;
+        assert_eq!(get(good, Some(authority)).await, Ok(200));
+        for (port, ca, expected) in [
+            (good, None, "the issuer of its certificate is unknown to this machine"),
+            (
+                good,
+                Some(of_other.clone()),
+                "the issuer of its certificate is unknown to this machine",
+            ),
+            (
+                good,
+                Some(of_namesake),
+                "its certificate was signed by another authority of the same name",
+            ),
+            (expired, Some(of_expired), "its certificate expired at 2020-01-01 00:00:00 UTC"),
+            (other, Some(of_other), "its certificate is for another name"),
+        ] {
+            let failure = get(port, ca).await.unwrap_err();
+            let text =
+                format!("could not connect to localhost:{port}; nothing was sent ({expected})");
+            assert_eq!((failure.kind, &failure.message), (FailureKind::Unreachable, &text));
+            assert!(failure.hint.unwrap().contains("set endpoints.ca_file"));
+        }
+    }
 }

@@ -2,8 +2,11 @@
 //! limited time.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -54,14 +57,54 @@ pub const INHERITED_VARIABLES: &[&str] = &[
 /// Most that is read of what a program prints, in bytes.
 const LARGEST_OUTPUT: usize = 64 * 1024;
 
-/// A program to be started, without standard input or output, that ends with this one. It has a process group of its
-/// own, which is not the terminal's: it cannot read keys from there.
+/// A program to be started, without standard input or output, that ends with this one.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
     inherit(&mut command, INHERITED_VARIABLES);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// First argument of this program where it is to become another one.
+const DETACH: &str = "--detach";
+/// This program, if it can be started for that.
+static LAUNCHER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Becomes another program in a session of its own, if the arguments ask for that: it has no terminal on which it could
+/// ask something. Only a process that is about to become the program can begin a session, without unsafe code. To be
+/// called first of all.
+#[expect(clippy::disallowed_methods, reason = "the environment is that of the door")]
+pub fn become_detached() {
+    let mut arguments = std::env::args_os();
+    let launcher = if cfg!(target_os = "linux") {
+        // It leads to this program even when the file has been replaced.
+        Some(PathBuf::from("/proc/self/exe"))
+    } else {
+        std::env::current_exe().ok()
+    };
+    if arguments.nth(1).is_some_and(|first| first == DETACH) {
+        let Some(program) = arguments.next() else { return };
+        let _leads_one_already = rustix::process::setsid();
+        let error = std::process::Command::new(&program).args(arguments).exec();
+        drop(writeln!(std::io::stderr(), "{error}"));
+        std::process::exit(127);
+    }
+    if let Some(launcher) = launcher {
+        LAUNCHER.set(launcher).unwrap_or_default();
+    }
+}
+
+/// A program as [`command`] starts it, in a session of its own. In tests, which are another program, in a process group
+/// of its own.
+pub fn detached(program: &Path) -> Command {
+    if let Some(launcher) = LAUNCHER.get() {
+        let mut command = command(launcher);
+        command.arg(DETACH).arg(program);
+        return command;
+    }
+    let mut command = command(program);
     command.process_group(0);
     command
 }
@@ -86,7 +129,7 @@ pub async fn run(
     input: &str,
 ) -> Result<Vec<u8>, Failure> {
     let name = name_of(&command);
-    let output = output(clock, limit, command, input).await?;
+    let output = output(clock, limit, &name, command, input).await?;
     if output.success {
         return Ok(output.stdout.to_vec());
     }
@@ -94,25 +137,25 @@ pub async fn run(
     Err(Failure::new(FailureKind::NotPossible, text))
 }
 
-/// Runs a program to its end, whatever its status, with a text on its standard input.
+/// Runs a program to its end, whatever its status, with a text on its standard input. `name` is what it is called.
 ///
 /// # Errors
-/// It cannot be started, prints more than 64 KiB, or takes longer than `limit` and is killed, and with it all that it
-/// has started.
+/// It cannot be started, prints more than 64 KiB, or takes longer than `limit` and is killed, and with it its process group, if
+/// it leads one.
 pub async fn output(
     clock: &Clock,
     limit: Duration,
+    name: &str,
     mut command: Command,
     input: &str,
 ) -> Result<ProgramOutput, Failure> {
-    let name = name_of(&command);
     let failed = |error: std::io::Error| {
         Failure::new(FailureKind::NotPossible, format!("{name}: {error}")).caused_by(error)
     };
     let work = async {
         // Finding a program may block on a file system that does not answer.
         let mut child =
-            run_blocking(clock, limit, &name, move || command.stdin(Stdio::piped()).spawn())
+            run_blocking(clock, limit, name, move || command.stdin(Stdio::piped()).spawn())
                 .await?
                 .map_err(failed)?;
         let mut group = Group::of(&child);
@@ -133,7 +176,7 @@ pub async fn output(
     let began = clock.monotonic();
     let span = info_span!("child", program = name);
     let ended = clock.timeout(limit, work.instrument(span.clone())).await;
-    let ended = ended.unwrap_or_else(|| Err(timed_out(&name, limit)));
+    let ended = ended.unwrap_or_else(|| Err(timed_out(name, limit)));
     let ms = clock.monotonic().saturating_sub(began).as_millis();
     span.in_scope(|| match &ended {
         Ok(output) => debug!(ms, status = output.status, "ended"),

@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::clients::auth::TokenProgram;
 use crate::clock::Clock;
-use crate::runtime::child::{command, inherit, output};
+use crate::runtime::child::{command, detached, inherit, output};
 
 /// Longest time that it may take to print a token: it may ask the network for it.
 const TOKEN_LIMIT: Duration = Duration::from_secs(10);
@@ -50,25 +50,21 @@ pub fn find_program(folders: &str, name: &str) -> Option<PathBuf> {
 pub fn token_program(path: PathBuf) -> TokenProgram {
     let program = path.clone();
     let run = move |clock: Clock| {
-        let mut command = stackit(&program, &["auth", "get-access-token"]);
+        let mut command = detached(&program);
+        inherit(&mut command, VARIABLES);
+        command.args(["auth", "get-access-token"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        async move { output(&clock, TOKEN_LIMIT, command, "").await }.boxed()
+        async move { output(&clock, TOKEN_LIMIT, "stackit", command, "").await }.boxed()
     };
     TokenProgram { path, run: Arc::new(run) }
 }
 
 /// `stackit auth login` of this program, at the terminal.
 pub fn login(program: &Path) -> Command {
-    let mut command = stackit(program, &["auth", "login"]);
-    command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
-    command
-}
-
-/// A command of this program.
-fn stackit(program: &Path, arguments: &[&str]) -> Command {
     let mut command = command(program);
     inherit(&mut command, VARIABLES);
-    command.args(arguments);
+    command.args(["auth", "login"]).process_group(0);
+    command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
     command
 }
 
@@ -95,7 +91,8 @@ mod tests {
         let mut write = command("sh");
         write.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(&path);
         let text = format!("#!/bin/sh\n{script}\n");
-        let written = output(&Clock::by_hand(now()), Duration::from_secs(1), write, &text).await;
+        let written =
+            output(&Clock::by_hand(now()), Duration::from_secs(1), "sh", write, &text).await;
         assert!(written.unwrap().success);
         path
     }

@@ -22,9 +22,7 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use ratatui::Terminal;
 use ratatui::backend::Backend;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
-use rustix::termios::{
-    LocalModes, OptionalActions, QueueSelector, tcflush, tcgetattr, tcgetpgrp, tcsetattr, tcsetpgrp,
-};
+use rustix::termios::{LocalModes, QueueSelector, tcflush, tcgetattr, tcgetpgrp, tcsetpgrp};
 use tokio::process::Command;
 
 use crate::app::session::window::WindowStatus;
@@ -154,19 +152,9 @@ impl Drop for Screen {
 
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
-    forbid_background_output();
     ENTERED.store(true, Ordering::SeqCst);
     // Hidden here and not by ratatui, whose own way complains on standard error when the terminal has died.
     execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
-}
-
-/// Stops programs of other process groups that write to the terminal, which are those that this one starts: a question
-/// of theirs would lie on the screen. Leaving raw mode takes it back.
-fn forbid_background_output() {
-    if let Ok(mut modes) = tcgetattr(io::stdin()) {
-        modes.local_modes |= LocalModes::TOSTOP;
-        let _refused = tcsetattr(io::stdin(), OptionalActions::Now, &modes);
-    }
 }
 
 /// Restores the terminal, once. Does nothing if it is as it was; a dead terminal is no error here.

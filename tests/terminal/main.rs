@@ -17,5 +17,6 @@ mod display;
 mod exit;
 mod files;
 mod hostile;
+mod proxy;
 mod sign_in;
 mod wait;
