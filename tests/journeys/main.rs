@@ -24,6 +24,7 @@ mod nodes;
 mod observing;
 mod outage;
 mod pictures;
+mod recording;
 mod rotation;
 mod screens;
 mod stuck;
