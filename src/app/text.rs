@@ -22,6 +22,7 @@ texts! {
     READ_ONLY = "read-only mode; start skeys without --read-only";
     not_listed(time) = "no longer listed since {time}";
     token_rejected(time) = "SKE has rejected the token since {time}";
+    not_permitted(permission, project) = "the account lacks {permission} in project {project}";
     theme(name) = "Theme: {name}.";
     mouse(state) = "Mouse {state}.";
     MOUSE_OFF = "off; the terminal selects text again";

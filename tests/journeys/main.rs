@@ -16,6 +16,7 @@ mod support;
 mod checklist;
 mod clipboard;
 mod credentials;
+mod discovery;
 mod export;
 mod hostile;
 mod identity;
