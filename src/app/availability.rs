@@ -133,5 +133,9 @@ pub fn can_act(state: &State, entry: &Entry, action: Action) -> Result<(), Strin
     if let (Some(pending), Action::Rotate(_)) = (state.rotation.pending.get(&cluster.id), action) {
         return Err(pending_reason(pending, &state.shared));
     }
+    if let Some(permission) = state.fleet.permissions.missing(cluster.id.project(), action) {
+        let project = state.fleet.project_name(cluster.id.project());
+        return Err(text::not_permitted(permission, project));
+    }
     permits(cluster, action).map_err(|refusal| refusal.to_string())
 }

@@ -14,7 +14,7 @@ use crate::app::effect::{Request, TerminalEffect};
 use crate::app::event::Event;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::row::row_source;
-use crate::app::fleet::{self, polling};
+use crate::app::fleet::{self, discovery, polling};
 use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::renewal::RenewalField;
@@ -347,6 +347,9 @@ fn refresh(state: &mut State, out: &mut Outbox) {
     polling::refresh(&mut state.fleet, now);
     state.cluster.due = now.monotonic;
     let cx = context!(state, out);
+    if state.fleet.scopes.is_empty() {
+        discovery::begin(&mut state.fleet, cx);
+    }
     if let Some(id) = state.screen.cluster() {
         cx.read_cluster(id, RequestId::default());
         checklist::update::read(id, cx);

@@ -46,6 +46,10 @@ pub enum Request {
     Identify,
     /// Learn the names of projects (`ProjectNames`).
     NameProjects(Vec<ProjectId>),
+    /// Find out what the account may do, with its projects if they are wanted (`Discovered`).
+    Discover {
+        projects: bool,
+    },
     /// List one scope (`Clusters`).
     List(Scope),
     Read(ClusterId),
@@ -149,6 +153,7 @@ impl Request {
             | Self::Persist(..) => true,
             Self::Identify
             | Self::NameProjects(_)
+            | Self::Discover { .. }
             | Self::List(_)
             | Self::Read(_)
             | Self::ReadInventory(_)

@@ -13,6 +13,7 @@ use crate::domain::credential::{Credentials, FoundFile, Issuance, KubeconfigLoca
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, ParsedKubeconfig, Plan, Saved};
+use crate::domain::permissions::Discovered;
 use crate::domain::snapshot::ObserverEvent;
 
 /// Something that happened.
@@ -49,6 +50,8 @@ pub enum Answer {
     },
     /// To `Request::NameProjects`: those that have a name.
     ProjectNames(Vec<(ProjectId, String)>),
+    /// To `Request::Discover`.
+    Discovered(Result<Discovered, Failure>),
     /// To `Request::List`.
     Clusters(Result<Listing, Failure>),
     /// To `Request::Read`: the cluster and the server's clock minus ours.

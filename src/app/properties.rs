@@ -33,6 +33,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved};
+use crate::domain::permissions::Discovered;
 use crate::domain::persisted::PersistedState;
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
@@ -249,6 +250,9 @@ impl Environment {
             Request::Identify => identity(),
             Request::NameProjects(ids) => {
                 Answer::ProjectNames(ids.into_iter().map(|id| (id, "shop".to_owned())).collect())
+            }
+            Request::Discover { .. } => {
+                Answer::Discovered(works.then(Discovered::default).ok_or_else(broken))
             }
             Request::List(_) if works => Answer::Clusters(Ok(Listing {
                 clusters: self

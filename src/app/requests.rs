@@ -31,6 +31,8 @@ pub struct DialogId(pub u64);
 pub enum RequestOwner {
     Identity,
     ProjectNames,
+    /// What the account may do.
+    Discovery,
     Clusters(Scope),
     Cluster(ClusterId),
     Rotation {

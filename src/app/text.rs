@@ -23,6 +23,7 @@ texts! {
     not_listed(time) = "no longer listed since {time}";
     LOG_IN_NOT_SUPPORTED = "Log in: only where the login of the stackit CLI signs in";
     token_rejected(time) = "SKE has rejected the token since {time}";
+    not_permitted(permission, project) = "the account lacks {permission} in project {project}";
     theme(name) = "Theme: {name}.";
     mouse(state) = "Mouse {state}.";
     MOUSE_OFF = "off; the terminal selects text again";

@@ -14,7 +14,7 @@ use crate::app::context::{Outbox, context};
 use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::event::Event;
 use crate::app::fleet::row::row_source;
-use crate::app::fleet::{polling, readings};
+use crate::app::fleet::{discovery, polling, readings};
 use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::delivery::{self, Delivery};
@@ -50,6 +50,7 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
     if !unnamed.is_empty() {
         cx.request(RequestOwner::ProjectNames, Request::NameProjects(unnamed));
     }
+    discovery::begin(&mut state.fleet, cx);
     if cx.shared.mouse {
         cx.terminal(TerminalEffect::Mouse(true));
     }
@@ -259,6 +260,9 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             state.fleet.projects.extend(names);
             state.view.outdated = true;
         }
+        (RequestOwner::Discovery, Answer::Discovered(result)) => {
+            discovery::answered(&mut state.fleet, result, cx);
+        }
         (RequestOwner::Clusters(scope), Answer::Clusters(result)) => {
             let pending = &state.rotation.pending;
             readings::listed(&mut state.fleet, (&scope, request), result, &in_use, pending, cx);
@@ -394,6 +398,7 @@ fn broken(
     let in_use = in_use(state);
     let cx = context!(state, out);
     match owner {
+        RequestOwner::Discovery => discovery::answered(&mut state.fleet, Err(failure), cx),
         RequestOwner::Clusters(scope) => {
             let (result, pending) = (Err(failure), &state.rotation.pending);
             readings::listed(&mut state.fleet, (&scope, request), result, &in_use, pending, cx);
@@ -672,6 +677,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             }
             RequestOwner::Identity
             | RequestOwner::ProjectNames
+            | RequestOwner::Discovery
             | RequestOwner::Clusters(_)
             | RequestOwner::Cluster(_)
             | RequestOwner::Inventory

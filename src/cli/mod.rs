@@ -21,7 +21,6 @@ use crate::cli::args::{
 };
 use crate::cli::commands::first_start::{FirstStart, Found};
 use crate::cli::commands::wait::TIMED_OUT;
-use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{Loaded, Places, load};
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
@@ -100,9 +99,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         },
         None => match read_configuration(flags.clone(), places.clone()).await {
             Ok(loaded) => {
-                let missing = no_sign_in(&loaded).or_else(|| no_project(&loaded));
+                let missing = no_sign_in(&loaded);
                 match (missing, terminal_problem()) {
-                    (Some(_), None) => return first_start(loaded, &flags, &places).await,
+                    (Some(_), None) => {
+                        return Box::pin(first_start(loaded, &flags, &places)).await;
+                    }
                     (Some(problem), Some(_)) | (None, Some(problem)) => anyhow::bail!(problem),
                     (None, None) => {}
                 }
@@ -126,11 +127,10 @@ async fn demo(
     wiring::demo(&loaded, places, options, log.buffer.clone()).await
 }
 
-/// The start in a terminal where token or project are missing.
+/// The start in a terminal where there is no token.
 async fn first_start(loaded: Loaded, flags: &Flags, places: &Places<'_>) -> anyhow::Result<u8> {
     let (file, _) = config::path(flags, places);
     let found = Found {
-        token: loaded.config.auth.as_ref().map(|source| source.summary.as_str()),
         projects: loaded.config.list("projects").len(),
         file: file.as_deref().map(|file| (file, file.exists())),
     };
@@ -153,9 +153,7 @@ async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> any
         Ok(loaded) => loaded,
         Err(status) => return Ok(status),
     };
-    let is_whole = matches!(arguments.cluster, Target::Whole(_));
-    if let Some(problem) = no_sign_in(&loaded).or_else(|| no_project(&loaded).filter(|_| !is_whole))
-    {
+    if let Some(problem) = no_sign_in(&loaded) {
         anyhow::bail!(problem);
     }
     let _log = start_log(&loaded, &places).await?;
@@ -175,9 +173,7 @@ async fn credentials(
         Ok(loaded) => loaded,
         Err(status) => return Ok(status),
     };
-    let is_whole = matches!(arguments.cluster, Target::Whole(_));
-    if let Some(problem) = no_sign_in(&loaded).or_else(|| no_project(&loaded).filter(|_| !is_whole))
-    {
+    if let Some(problem) = no_sign_in(&loaded) {
         anyhow::bail!(problem);
     }
     let _log = start_log(&loaded, &places).await?;
@@ -194,7 +190,7 @@ async fn due(flags: Flags, places: Places<'static>, arguments: &DueWhat) -> anyh
         Ok(loaded) => loaded,
         Err(status) => return Ok(status),
     };
-    if let Some(problem) = no_sign_in(&loaded).or_else(|| no_project(&loaded)) {
+    if let Some(problem) = no_sign_in(&loaded) {
         anyhow::bail!(problem);
     }
     let _log = start_log(&loaded, &places).await?;
@@ -284,15 +280,6 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
          To try skeys without an account: skeys demo",
         ways.join("\n  ")
     ))
-}
-
-/// Why nothing can be listed, if no project is named.
-fn no_project(loaded: &Loaded) -> Option<String> {
-    loaded.config.list("projects").is_empty().then(|| {
-        "no project is set. Use --project ID, STACKIT_PROJECT_ID, `projects` in the configuration \
-         (`skeys config path`), or `stackit config set --project-id ID`. To try skeys without an account: skeys demo"
-            .to_owned()
-    })
 }
 
 /// Why a dashboard cannot be drawn here, if it cannot.

@@ -20,6 +20,7 @@ use crate::cli::args::{CredentialsOf, DueWhat, Flags, ReportOf, SceneOptions, Wa
 use crate::cli::commands::due::DueOutput;
 use crate::cli::commands::simulate::scene;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
+use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order, TIMED_OUT};
 use crate::cli::commands::{credentials, due, report};
@@ -28,6 +29,7 @@ use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::settings::read_settings;
 use crate::clients::auth::{SourceConfig, TokenSource, access_token};
+use crate::clients::discovery::DiscoveryClient;
 use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
@@ -92,6 +94,7 @@ struct Cloud {
     source: SourceConfig,
     ske: String,
     resource_manager: String,
+    authorization: String,
     projects: Vec<String>,
     kubeconfigs: Kubeconfigs,
     /// For the demo: its folder for kubeconfigs in files of their own.
@@ -124,6 +127,7 @@ impl Dashboard {
             source: source(config)?,
             ske: config.text("endpoints.ske").to_owned(),
             resource_manager: config.text("endpoints.resource_manager").to_owned(),
+            authorization: config.text("endpoints.authorization").to_owned(),
             projects: config.list("projects").to_vec(),
             kubeconfigs: Kubeconfigs::new(
                 places.home.clone(),
@@ -149,7 +153,9 @@ impl Dashboard {
         let (state_folder, refused) = usable_folder(state_folder, &clock).await;
         let (http, tokens) = sign_in(cloud.source, config, places, &clock).await?;
         let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
-        let projects = ProjectsClient::new(&cloud.resource_manager, http, tokens.clone())?;
+        let projects = ProjectsClient::new(&cloud.resource_manager, http.clone(), tokens.clone())?;
+        let names = projects.clone();
+        let discovery = DiscoveryClient::new(&cloud.authorization, http, tokens.clone(), names)?;
         let mut settings = read_settings(config, places.environment);
         settings.projects = cloud.projects.iter().map(|id| (ProjectId::new(id), None)).collect();
         settings.ske = cloud.ske;
@@ -168,6 +174,7 @@ impl Dashboard {
             clock: clock.clone(),
             ske,
             tokens,
+            discovery,
             projects: Some(projects),
             kubeconfigs: cloud.kubeconfigs.with_state_folder(state_folder.clone()),
             journal: stored.journal,
@@ -269,6 +276,7 @@ pub async fn demo(
         source: access_token::source(Secret::new(export("STACKIT_ACCESS_TOKEN")), "demo"),
         ske: export("STACKIT_SKE_CUSTOM_ENDPOINT"),
         resource_manager: export("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
+        authorization: export("STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"),
         projects: simulator.projects().into_iter().map(|(id, _name)| id).collect(),
         kubeconfigs: Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone()),
         demo_folder: Some(folder.own_files()),
@@ -296,14 +304,11 @@ pub async fn prepare_wait(
 ) -> anyhow::Result<(Order, wait::Services, Vec<String>)> {
     let config = &loaded.config;
     let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
+    let scopes = scopes_of(&words.cluster, config, &http, &tokens).await?;
     let ske = SkeClient::new(config.text("endpoints.ske"), http, tokens.clone())?;
     let settings = read_settings(config, places.environment);
-    let order = Order {
-        target: words.cluster.clone(),
-        goal: words.goal,
-        timeout: words.timeout,
-        scopes: scopes(config),
-    };
+    let order =
+        Order { target: words.cluster.clone(), goal: words.goal, timeout: words.timeout, scopes };
     let services = wait::Services {
         clock,
         ske,
@@ -364,6 +369,7 @@ pub async fn credentials(
     let search = settings.search.clone();
     let (files, recorded) =
         find_kubeconfigs(kubeconfigs, search, state_folder.clone(), &clock).await?;
+    let scopes = scopes_of(&words.cluster, config, &http, &tokens).await?;
     let services = credentials::Services {
         state_folder,
         ske: SkeClient::new(config.text("endpoints.ske"), http, tokens)?,
@@ -374,11 +380,7 @@ pub async fn credentials(
         files,
         clock,
     };
-    let order = credentials::Order {
-        target: words.cluster.clone(),
-        scopes: scopes(config),
-        format: words.format,
-    };
+    let order = credentials::Order { target: words.cluster.clone(), scopes, format: words.format };
     Ok(credentials::run(order, services).await)
 }
 
@@ -398,6 +400,7 @@ pub async fn due(
     let kubeconfigs = kubeconfigs_of(places, &clock);
     let (files, recorded) =
         find_kubeconfigs(kubeconfigs, settings.search, state_folder, &clock).await?;
+    let scopes = scopes(config, &http, &tokens).await?;
     let services = due::Services {
         ske: SkeClient::new(config.text("endpoints.ske"), http, tokens)?,
         concurrency: config.number("poll.concurrency"),
@@ -407,7 +410,7 @@ pub async fn due(
         files,
         clock,
     };
-    Ok(due::run(scopes(config), words.format, services).await)
+    Ok(due::run(scopes, words.format, services).await)
 }
 
 /// Tells what the journal has of the rotations of a cluster, or why there is nothing to tell.
@@ -452,14 +455,40 @@ pub(super) async fn find_kubeconfigs(
     run_blocking(clock, FILE_LIMIT, "kubeconfigs of this machine", read).await
 }
 
-/// Where clusters are searched: every configured project in every configured region.
-pub(super) fn scopes(config: &Config) -> Vec<Scope> {
+/// Where a cluster is searched; nowhere, if it is named in full.
+async fn scopes_of(
+    target: &Target,
+    config: &Config,
+    http: &Http,
+    tokens: &TokenSource,
+) -> Result<Vec<Scope>, Failure> {
+    match target {
+        Target::Whole(_) => Ok(Vec::new()),
+        Target::Name(_) => scopes(config, http, tokens).await,
+    }
+}
+
+/// Where clusters are searched: every project in every configured region. Where no projects are configured, those in which
+/// the account may list clusters.
+pub(super) async fn scopes(
+    config: &Config,
+    http: &Http,
+    tokens: &TokenSource,
+) -> Result<Vec<Scope>, Failure> {
     let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
-    let projects = config.list("projects").iter().map(ProjectId::new);
+    let mut projects: Vec<ProjectId> = config.list("projects").iter().map(ProjectId::new).collect();
+    if projects.is_empty() {
+        let of = |key| config.text(key);
+        let (http, tokens) = (http.clone(), tokens.clone());
+        let names =
+            ProjectsClient::new(of("endpoints.resource_manager"), http.clone(), tokens.clone())?;
+        let client = DiscoveryClient::new(of("endpoints.authorization"), http, tokens, names)?;
+        projects = client.projects().await?;
+    }
     let in_regions = |project: ProjectId| {
         regions.iter().map(move |region| Scope { project: project.clone(), region: region.clone() })
     };
-    projects.flat_map(in_regions).collect()
+    Ok(projects.into_iter().flat_map(in_regions).collect())
 }
 
 /// A bar where standard error is a terminal that can draw one, else lines.

@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod compute;
+pub mod discovery;
 mod error_chain;
 pub mod http;
 pub mod kubernetes;

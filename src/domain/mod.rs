@@ -17,6 +17,7 @@ pub mod identity;
 pub mod kubeconfig;
 pub mod kubectl;
 pub mod lifetime;
+pub mod permissions;
 pub mod persisted;
 pub mod preflight;
 pub mod record;

@@ -15,6 +15,7 @@ use crate::app::message::{Answer, IssuedKubeconfig, Listing, Message, RotateOutc
 use crate::app::requests::RequestId;
 use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
+use crate::clients::discovery::DiscoveryClient;
 use crate::clients::kubernetes::{ChecklistWrite as SharedWrite, Expected, check_server};
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
@@ -60,6 +61,8 @@ pub struct Services {
     pub clock: Clock,
     pub ske: SkeClient,
     pub tokens: TokenSource,
+    /// What the account may do.
+    pub discovery: DiscoveryClient,
     /// Names of projects, where a resource manager is known.
     pub projects: Option<ProjectsClient>,
     pub kubeconfigs: Kubeconfigs,
@@ -274,6 +277,9 @@ impl Performer {
                 Answer::Identity { identity, notes: services.tokens.notes() }
             }
             Request::NameProjects(ids) => Answer::ProjectNames(self.project_names(ids).await),
+            Request::Discover { projects } => {
+                Answer::Discovered(services.discovery.discover(projects).await)
+            }
             Request::List(scope) => {
                 let _permit = self.0.reads.acquire().await;
                 let result = services.ske.list(&scope).await.map(|listing| Listing {
@@ -350,14 +356,7 @@ impl Performer {
             }
             Request::Persist(kept, now) => self.save_state(*kept, now).await?,
             Request::LoadCredentials => {
-                let credentials = match services.state_folder.clone() {
-                    Some(folder) => {
-                        let name = folder.display().to_string();
-                        self.run_blocking(&name, move || state_file::credentials(&folder)).await?
-                    }
-                    None => Credentials::default(),
-                };
-                Answer::Credentials { credentials, note: None }
+                Answer::Credentials { credentials: self.load_credentials().await?, note: None }
             }
             Request::ReadLog => Answer::Log(services.log.lines()),
             // Begun before, outside of any task.
@@ -420,6 +419,14 @@ impl Performer {
         let save = move || exports::save(&folder, &name, ending, &table.text(format));
         let path = self.run_blocking(&shown, save).await??;
         Ok(clean(&path.display().to_string()))
+    }
+
+    async fn load_credentials(&self) -> Result<Credentials, Failure> {
+        let Some(folder) = self.0.services.state_folder.clone() else {
+            return Ok(Credentials::default());
+        };
+        let name = folder.display().to_string();
+        self.run_blocking(&name, move || state_file::credentials(&folder)).await
     }
 
     async fn read_checklist(
@@ -613,6 +620,7 @@ fn kind(request: &Request) -> &'static str {
     match request {
         Request::Identify => "identify",
         Request::NameProjects(_) => "name projects",
+        Request::Discover { .. } => "find projects and permissions",
         Request::List(_) => "list clusters",
         Request::Read(_) => "read cluster",
         Request::Rotate { .. } => "rotate",
@@ -638,6 +646,7 @@ fn kind(request: &Request) -> &'static str {
 fn failure(answer: &Answer) -> Option<&Failure> {
     match answer {
         Answer::Clusters(Err(failure))
+        | Answer::Discovered(Err(failure))
         | Answer::Cluster(Err(failure))
         | Answer::Action(Err(failure))
         | Answer::Checklist(Err(failure))
@@ -655,6 +664,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         Answer::Identity { .. }
         | Answer::ProjectNames(_)
         | Answer::Clusters(Ok(_))
+        | Answer::Discovered(Ok(_))
         | Answer::Cluster(Ok(_))
         | Answer::Rotation(RotateOutcome::Accepted { .. } | RotateOutcome::Changed(_))
         | Answer::Action(Ok(_))

@@ -87,6 +87,7 @@ async fn every_call(simulator: &skeys::testing::simulator::Simulator, clock: &Cl
             drop(ske.list(&scope).await);
         }
     }
+    assert_eq!(names.of_member("demo@simulator").await.unwrap().len(), all.len());
     drop(names.name(&ProjectId::new("00000000-0000-4000-8000-000000000000")).await);
     let shop = |name: &str| ClusterId::new(&all[0].0, "eu01", name);
     let id = shop("shop-dev");

@@ -12,27 +12,42 @@ use skeys::testing::app::settings::ThemeChoice;
 
 use crate::support::{Journey, Setting};
 
-const CELL: (f64, f64) = (8.4, 17.0);
-const FONT: f64 = 14.0;
+pub const CELL: (f64, f64) = (8.4, 17.0);
+/// Blanks around the cells.
+pub const MARGIN: f64 = 12.0;
+/// The style of everything that is drawn.
+pub const STYLE: &str = "text{font:14px ui-monospace,'JetBrains Mono','DejaVu Sans Mono',Menlo,Consolas,monospace;white-space:pre}";
 
 /// Colours behind and of text that has none of its own.
-struct Paper {
-    name: &'static str,
-    theme: ThemeChoice,
-    back: &'static str,
-    ink: &'static str,
+pub struct Paper {
+    pub name: &'static str,
+    pub theme: ThemeChoice,
+    pub back: &'static str,
+    pub ink: &'static str,
 }
 
-const DARK: Paper = Paper { name: "", theme: ThemeChoice::Dark, back: "#12161e", ink: "#d7dce6" };
-const LIGHT: Paper =
+pub const DARK: Paper =
+    Paper { name: "", theme: ThemeChoice::Dark, back: "#12161e", ink: "#d7dce6" };
+pub const LIGHT: Paper =
     Paper { name: "-light", theme: ThemeChoice::Light, back: "#fbfbf8", ink: "#1f2430" };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_pictures_match_the_program() {
+    hold(draw_all().await);
+}
+
+/// Whether the pictures are to be drawn anew.
+pub fn is_redrawn() -> bool {
+    std::env::var_os("SKEYS_DRAW_PICTURES").is_some()
+}
+
+/// Writes pictures into their files where that is asked for, else panics over those that are old.
+#[track_caller]
+pub fn hold(drawn: Vec<(String, String)>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/pictures");
-    let redraw = std::env::var_os("SKEYS_DRAW_PICTURES").is_some();
+    let redraw = is_redrawn();
     let mut old = Vec::new();
-    for (name, svg) in draw_all().await {
+    for (name, svg) in drawn {
         let file = folder.join(format!("{name}.svg"));
         if redraw {
             std::fs::create_dir_all(&folder).unwrap();
@@ -128,42 +143,42 @@ async fn draw_all() -> Vec<(String, String)> {
 
 fn svg(buffer: &Buffer, paper: &Paper) -> String {
     let (columns, rows) = (buffer.area.width, buffer.area.height);
-    let (width, height) = (at(columns, CELL.0) + 24.0, at(rows, CELL.1) + 24.0);
+    let width = at(columns, CELL.0) + 2.0 * MARGIN;
+    let height = at(rows, CELL.1) + 2.0 * MARGIN;
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">\n\
-         <style>text{{font:{FONT}px ui-monospace,'JetBrains Mono','DejaVu Sans Mono',Menlo,Consolas,monospace;white-space:pre}}</style>\n\
-         <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"{}\"/>\n<g transform=\"translate(12 12)\">\n",
+         <style>{STYLE}</style>\n\
+         <rect width=\"{width}\" height=\"{height}\" rx=\"8\" fill=\"{}\"/>\n<g transform=\"translate({MARGIN} {MARGIN})\">\n",
         paper.back
     );
     for row in 0..rows {
-        let cells: Vec<&Cell> = (0..columns).map(|column| &buffer[(column, row)]).collect();
-        let mut column = 0;
-        while column < cells.len() {
-            let first = cells[column];
-            let run = cells[column..]
-                .iter()
-                .take_while(|cell| {
-                    cell_style(cell, paper) == cell_style(first, paper) && alike(first, cell)
-                })
-                .count()
-                .max(1);
-            let text: String =
-                cells[column..column + run].iter().map(|cell| cell.symbol()).collect();
-            paint(
-                &mut out,
-                (u16::try_from(column).unwrap(), row),
-                run,
-                &text,
-                &cell_style(first, paper),
-            );
-            column += run;
-        }
+        draw_row(&mut out, buffer, row, row, paper);
     }
     out.push_str("</g>\n</svg>\n");
     out
 }
 
-fn at(cells: u16, size: f64) -> f64 {
+/// Draws a row of the screen at the height of another one.
+pub fn draw_row(out: &mut String, buffer: &Buffer, row: u16, to: u16, paper: &Paper) {
+    let columns = buffer.area.width;
+    let cells: Vec<&Cell> = (0..columns).map(|column| &buffer[(column, row)]).collect();
+    let mut column = 0;
+    while column < cells.len() {
+        let first = cells[column];
+        let run = cells[column..]
+            .iter()
+            .take_while(|cell| {
+                cell_style(cell, paper) == cell_style(first, paper) && alike(first, cell)
+            })
+            .count()
+            .max(1);
+        let text: String = cells[column..column + run].iter().map(|cell| cell.symbol()).collect();
+        paint(out, (u16::try_from(column).unwrap(), to), run, &text, &cell_style(first, paper));
+        column += run;
+    }
+}
+
+pub fn at(cells: u16, size: f64) -> f64 {
     (f64::from(cells) * size * 10.0).round() / 10.0
 }
 
@@ -222,7 +237,11 @@ fn paint(out: &mut String, (column, row): (u16, u16), run: usize, text: &str, lo
     let first: String = text.chars().take(1).collect();
     if let Some(path) = line_of(&first) {
         let thick = if "━┃┏┓┗┛".contains(&first) { 2.4 } else { 1.1 };
-        for cell in 0..wide {
+        // A line along a row is one path; the others stand alone, or one in each cell.
+        let is_along = "─━".contains(&first);
+        let along = format!("M0 8.5H{}", at(wide, CELL.0));
+        let path = if is_along { along.as_str() } else { path };
+        for cell in 0..if is_along { 1 } else { wide } {
             let left = at(column + cell, CELL.0);
             writeln!(
                 out,

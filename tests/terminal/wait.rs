@@ -354,7 +354,8 @@ fn wrong_usage_exits_with_2_and_names_what_is_missing() {
     assert!(err.contains("no credentials found"), "{err}");
     let (status, _, err) = plain(home.path(), &wait, &[("STACKIT_ACCESS_TOKEN", "t")]);
     assert_eq!(status, 1);
-    assert!(err.contains("no project is set"), "{err}");
+    assert!(err.contains("the token names no email address"), "{err}");
+    assert!(err.contains("--project"), "{err}");
     let (status, out, _) = plain(home.path(), &["wait", "--help"], &[]);
     assert_eq!(status, 0);
     for text in ["PROJECT/REGION/NAME", "Exit status:", "124", "5 minutes", "prepared"] {

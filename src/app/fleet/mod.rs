@@ -1,6 +1,7 @@
 //! All clusters: what is known of them, when they are read, and the table of them.
 
 pub mod columns;
+pub mod discovery;
 pub mod filter;
 pub mod order;
 pub mod polling;

@@ -10,6 +10,7 @@ use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::permissions::Permissions;
 use crate::domain::rotation::{OLD_ANSWERS, Phase};
 
 /// A cluster and what this program knows about its reading.
@@ -134,6 +135,10 @@ pub struct Fleet {
     pub scopes: BTreeMap<Scope, ScopeState>,
     /// Names of projects, where they are known.
     pub projects: BTreeMap<ProjectId, String>,
+    /// What the account may do, as far as it is known.
+    pub permissions: Permissions,
+    /// Whether the projects of the account are being found.
+    pub discovers: bool,
     /// SKE's clock minus this machine's, as its last answer showed it; small differences count as none.
     pub skew: SignedDuration,
     /// Keeps polls of many instances apart.
@@ -151,6 +156,8 @@ impl Fleet {
             rolling: BTreeSet::new(),
             scopes: BTreeMap::new(),
             projects: BTreeMap::new(),
+            permissions: Permissions::default(),
+            discovers: false,
             skew: SignedDuration::ZERO,
             random: fastrand::Rng::with_seed(seed),
         }

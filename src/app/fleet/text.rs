@@ -16,6 +16,8 @@ texts! {
     loading(scope) = "Listing the clusters of {scope} …";
     nothing_loaded(key) = "Nothing loaded; see the error above. {key} retries.";
     no_clusters(scope) = "No clusters in {scope}. Select others with --project and --region.";
+    DISCOVERING = "Finding the projects of the account …";
+    NO_PROJECT = "The account may list clusters in no project. Set others with --project, or ask for ske.cluster.list.";
     one_project(name) = "project {name}";
     unknown_phases(count) = "? {count} unknown";
     NOTHING_READ = "– clusters";

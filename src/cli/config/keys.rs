@@ -62,7 +62,7 @@ const KEYS: &[Key] = &[
         ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"],
         ValueKind::List,
         "[]",
-        "IDs of the projects to list"
+        "IDs of the projects to list; none: all that the account may list clusters of"
     ),
     key!(
         "regions",
@@ -253,6 +253,13 @@ const KEYS: &[Key] = &[
         ValueKind::Text,
         "\"https://resource-manager.api.stackit.cloud\"",
         "URL of the resource manager API, for project names"
+    ),
+    key!(
+        "endpoints.authorization",
+        ["SKEYS_ENDPOINTS_AUTHORIZATION", "STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"],
+        ValueKind::Text,
+        "\"https://authorization.api.stackit.cloud\"",
+        "URL of the authorization API, for permissions and for the projects where none are set"
     ),
     key!(
         "endpoints.ca_file",

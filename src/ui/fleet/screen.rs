@@ -378,7 +378,14 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
         text::nothing_matches(clean(&state.view.filter), key, hidden)
     } else if fleet.is_loading() {
         text::loading(scope_words(state))
-    } else if state.session.signed_out.is_some() || fleet.failing().next().is_some() {
+    } else if fleet.discovers {
+        text::DISCOVERING.to_owned()
+    } else if fleet.scopes.is_empty() && state.notices.errors.is_empty() {
+        text::NO_PROJECT.to_owned()
+    } else if fleet.scopes.is_empty()
+        || state.session.signed_out.is_some()
+        || fleet.failing().next().is_some()
+    {
         text::nothing_loaded(key_of(state, theme, Command::Refresh))
     } else {
         text::no_clusters(scope_words(state))

@@ -15,7 +15,13 @@ use crate::domain::text::plural;
 use crate::runtime::clipboard::ClipboardRoute;
 use crate::runtime::stackit;
 
-const ENDPOINTS: [&str; 3] = ["endpoints.ske", "endpoints.token", "endpoints.resource_manager"];
+const ENDPOINTS: [&str; 5] = [
+    "endpoints.ske",
+    "endpoints.token",
+    "endpoints.identity_provider",
+    "endpoints.resource_manager",
+    "endpoints.authorization",
+];
 const PROXIES: [&str; 8] = [
     "HTTPS_PROXY",
     "https_proxy",
@@ -68,7 +74,7 @@ pub fn configured(loaded: &Loaded, places: &Places<'_>) -> Vec<Check> {
         }
     }
     checks.push(match config.list("projects").len() {
-        0 => Check::bad(text::PROJECTS, text::PROJECTS_NONE, text::PROJECTS_REMEDY),
+        0 => Check::good(text::PROJECTS, text::PROJECTS_ALL),
         count => {
             let projects = plural(count, text::ONE_PROJECT, text::MANY_PROJECTS);
             let regions = config.list("regions").join(" ");

@@ -52,7 +52,10 @@ pub async fn check(
             match ske {
                 Ok(ske) => {
                     let concurrency = config.number("poll.concurrency").max(1);
-                    checks.extend(list_all(&ske, scopes(config), concurrency).await);
+                    match scopes(config, &http, &tokens).await {
+                        Ok(scopes) => checks.extend(list_all(&ske, scopes, concurrency).await),
+                        Err(failure) => checks.push(Check::failed(text::PROJECTS, &failure)),
+                    }
                 }
                 Err(failure) => checks.push(Check::failed(text::SKE, &failure)),
             }

@@ -20,8 +20,7 @@ texts! {
     projects(projects, regions) = "{projects} in {regions}";
     ONE_PROJECT = "project";
     MANY_PROJECTS = "projects";
-    PROJECTS_NONE = "none is set";
-    PROJECTS_REMEDY = "use --project, `projects` in the configuration, or `stackit config set --project-id ID`";
+    PROJECTS_ALL = "none is set: all in which the account may list clusters";
     ENDPOINTS = "endpoints";
     CA_FILE = "extra CA";
     PROXY = "proxy";

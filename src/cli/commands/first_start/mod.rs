@@ -1,4 +1,4 @@
-//! The first start, where token or project are missing: what is missing, what to do, and the demo one key away. It is
+//! The first start, where there is no token: what is missing, what to do, and the demo one key away. It is
 //! printed, not drawn, so that commands can be copied and stay when it ends.
 
 pub mod text;
@@ -13,8 +13,7 @@ use crate::runtime::single_key::{SingleKey, wait_for};
 
 /// What is there and what is not.
 pub struct Found<'a> {
-    /// The token source in words, if one is set.
-    pub token: Option<&'a str>,
+    /// Projects that are set.
     pub projects: usize,
     /// The configuration file, and whether it is there.
     pub file: Option<(&'a Path, bool)>,
@@ -45,10 +44,6 @@ pub async fn show(found: &Found<'_>) -> io::Result<FirstStart> {
 
 /// What is missing, and what to do.
 fn describe(found: &Found<'_>) -> String {
-    let token = match found.token {
-        Some(summary) => text::token_there(summary),
-        None => text::TOKEN_MISSING.to_owned(),
-    };
     let project = match found.projects {
         0 => text::PROJECT_MISSING.to_owned(),
         count => text::projects(count),
@@ -58,19 +53,13 @@ fn describe(found: &Found<'_>) -> String {
         Some((path, true)) => text::file_there(path.display()),
         Some((path, false)) => text::file_missing(path.display()),
     };
-    let mut steps = vec![text::TRY_PROJECT.to_owned()];
-    if found.token.is_none() {
-        steps.insert(0, text::TRY_TOKEN.to_owned());
-    }
-    let keep = [text::KEEP_INIT, text::KEEP_CHECK].map(str::to_owned).to_vec();
-    let mut parts = vec![
-        (text::NOTHING, vec![token, project, file]),
-        (text::TRY_ONCE, steps),
-        (text::KEEP, keep),
+    let owned = |lines: [&str; 2]| lines.map(str::to_owned).to_vec();
+    let parts = [
+        (text::NOTHING, vec![text::TOKEN_MISSING.to_owned(), project, file]),
+        (text::TRY_ONCE, owned([text::TRY_TOKEN, text::TRY_PROJECT])),
+        (text::KEEP, owned([text::KEEP_INIT, text::KEEP_CHECK])),
+        (text::WAYS, SOURCES.iter().map(SourceKind::describe_settings).collect()),
     ];
-    if found.token.is_none() {
-        parts.push((text::WAYS, SOURCES.iter().map(SourceKind::describe_settings).collect()));
-    }
     let mut out = String::new();
     for (title, lines) in parts {
         out.push_str(&format!("{title}\n"));
@@ -91,12 +80,8 @@ mod tests {
     #[test]
     fn what_is_missing_and_what_to_do_is_said() {
         let file = Path::new("/home/ops/.config/skeys/config.toml");
-        let nothing = describe(&Found { token: None, projects: 0, file: Some((file, false)) });
-        let no_project = describe(&Found {
-            token: Some("the token of X"),
-            projects: 0,
-            file: Some((file, true)),
-        });
+        let nothing = describe(&Found { projects: 0, file: Some((file, false)) });
+        let some = describe(&Found { projects: 2, file: Some((file, true)) });
         let texts = text::ALL
             .iter()
             .fold(String::new(), |all, (name, text)| all + name + ": " + text + "\n");
@@ -105,7 +90,7 @@ mod tests {
         settings.set_omit_expression(true);
         settings.bind(|| {
             insta::assert_snapshot!("nothing", nothing);
-            insta::assert_snapshot!("no_project", no_project);
+            insta::assert_snapshot!("some", some);
             insta::assert_snapshot!("texts", texts);
         });
     }

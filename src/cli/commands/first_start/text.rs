@@ -3,17 +3,16 @@
 use crate::app::texts::texts;
 
 texts! {
-    NOTHING = "skeys needs a token and a project to list clusters.";
+    NOTHING = "skeys needs a token to list clusters.";
     TOKEN_MISSING = "✗ token    no credentials found";
-    token_there(summary) = "✓ token    {summary}";
-    PROJECT_MISSING = "✗ project  none is set";
+    PROJECT_MISSING = "· project  none is set: all that the account may list are shown";
     projects(count) = "✓ project  {count} set";
     file_missing(path) = "· file     {path} (not there yet)";
     file_there(path) = "✓ file     {path}";
     NO_FILE = "· file     no home folder is set; --config names one";
     TRY_ONCE = "Try it on your clusters";
     TRY_TOKEN = "export STACKIT_ACCESS_TOKEN=\"$(stackit auth get-access-token)\"";
-    TRY_PROJECT = "skeys --project PROJECT_ID    # `stackit project list` shows the IDs";
+    TRY_PROJECT = "skeys    # --project ID shows some of the projects only";
     KEEP = "Keep it";
     KEEP_INIT = "skeys config init     # writes the file above, with every setting explained";
     KEEP_CHECK = "skeys config check    # shows which value holds and where it comes from";

@@ -1,0 +1,142 @@
+//! The authorization API v2 and the resource manager: which projects an account can list, and what it may do there.
+
+use reqwest::{Method, Url};
+use serde::Deserialize;
+
+use crate::clients::auth::TokenSource;
+use crate::clients::http::{Http, safe_url};
+use crate::clients::projects::ProjectsClient;
+use crate::clients::request::{HttpRequest, LIST_LIMIT};
+use crate::domain::cluster::ProjectId;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::permissions::{ASKED, Discovered, LIST, Permissions};
+use crate::domain::text::clean;
+
+/// Asks what the account of the tokens may do.
+#[derive(Clone)]
+pub struct DiscoveryClient {
+    base: Url,
+    http: Http,
+    tokens: TokenSource,
+    names: ProjectsClient,
+}
+
+/// `ListUserPermissionsResponse`.
+#[derive(Deserialize)]
+struct Held {
+    #[serde(default)]
+    items: Vec<HeldInResource>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HeldInResource {
+    #[serde(default)]
+    resource_id: String,
+    #[serde(default)]
+    resource_type: String,
+    #[serde(default)]
+    permissions: Vec<HeldPermission>,
+}
+
+#[derive(Deserialize)]
+struct HeldPermission {
+    #[serde(default)]
+    name: String,
+}
+
+impl DiscoveryClient {
+    /// A client for the authorization API at `base`.
+    ///
+    /// # Errors
+    /// `base` is not https, nor http to this machine itself.
+    pub fn new(
+        base: &str,
+        http: Http,
+        tokens: TokenSource,
+        names: ProjectsClient,
+    ) -> Result<Self, Failure> {
+        let base = safe_url(base, "the address of the authorization API")?;
+        Ok(Self { base, http, tokens, names })
+    }
+
+    /// What the account may do; with the projects that it can list, if those are wanted.
+    ///
+    /// # Errors
+    /// The token names no email address, or a read failed.
+    pub async fn discover(&self, wants_projects: bool) -> Result<Discovered, Failure> {
+        let email = self.email().await?;
+        // Whether the API gives projects where all or any of the permissions are held is not documented: one that
+        // is asked about alone is clear.
+        let projects = if wants_projects { Some(self.held(&email, &[LIST]).await?) } else { None };
+        let permissions = self.held(&email, &ASKED).await;
+        let projects = match projects {
+            Some(found) => {
+                // A project without a name is shown by its id.
+                let mut names = self.names.of_member(&email).await.unwrap_or_default();
+                Some(found.projects().map(|id| (id.clone(), names.remove(id))).collect())
+            }
+            None => None,
+        };
+        match permissions {
+            Ok(permissions) => Ok(Discovered { permissions, projects }),
+            Err(_) if projects.is_some() => {
+                Ok(Discovered { permissions: Permissions::default(), projects })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The projects in which the account may list clusters.
+    ///
+    /// # Errors
+    /// As for [`DiscoveryClient::discover`].
+    pub async fn projects(&self) -> Result<Vec<ProjectId>, Failure> {
+        let email = self.email().await?;
+        Ok(self.held(&email, &[LIST]).await?.projects().cloned().collect())
+    }
+
+    async fn email(&self) -> Result<String, Failure> {
+        self.tokens.token().await?;
+        let who = self.tokens.identity().who;
+        if who.contains('@') {
+            return Ok(who);
+        }
+        let text =
+            "the token names no email address, so that the projects of the account cannot be found";
+        Err(Failure::new(FailureKind::NotPossible, text)
+            .hint("Set them: --project ID, STACKIT_PROJECT_ID or `projects` in the configuration"))
+    }
+
+    /// `GET /v2/users/{email}/permissions`: effective permissions in projects.
+    async fn held(&self, email: &str, permissions: &[&str]) -> Result<Permissions, Failure> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["v2", "users", email, "permissions"]);
+        }
+        url.query_pairs_mut()
+            .append_pair("resourceType", "project")
+            .extend_pairs(permissions.iter().map(|permission| ("permissions", permission)));
+        let purpose = format!("read the permissions of {email}");
+        let mut request =
+            HttpRequest { limit: LIST_LIMIT, ..HttpRequest::new(Method::GET, url, purpose) };
+        request.bearer = Some(self.tokens.token().await?);
+        let answer = self.http.send(&request).await?;
+        if let Some(failure) = answer.failure(&request) {
+            return Err(failure);
+        }
+        let held: Held = serde_json::from_slice(&answer.body)
+            .map_err(|error| answer.format_failure(&request, &error.to_string()))?;
+        let mut found = Permissions::default();
+        let is_project = |item: &HeldInResource| {
+            matches!(item.resource_type.as_str(), "" | "project") && !item.resource_id.is_empty()
+        };
+        for item in held.items.into_iter().filter(is_project) {
+            let project = ProjectId::new(clean(&item.resource_id));
+            for permission in item.permissions {
+                found.add(project.clone(), clean(&permission.name));
+            }
+        }
+        Ok(found)
+    }
+}

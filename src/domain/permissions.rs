@@ -1,0 +1,72 @@
+//! What an account may do in which project, as far as it is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::action::Action;
+use crate::domain::cluster::ProjectId;
+
+/// Lists clusters; a project without it is not shown.
+pub const LIST: &str = "ske.cluster.list";
+const ROTATE: &str = "ske.cluster.credential.rotate";
+const ISSUE: &str = "ske.cluster.kubeconfig.create";
+
+/// Permissions that are asked about; of others nothing is known.
+pub const ASKED: [&str; 3] = [LIST, ROTATE, ISSUE];
+
+/// The permissions of one account, by project.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Permissions(BTreeMap<ProjectId, BTreeSet<String>>);
+
+impl Permissions {
+    /// The account holds a permission in a project.
+    pub fn add(&mut self, project: ProjectId, permission: String) {
+        self.0.entry(project).or_default().insert(permission);
+    }
+
+    /// Projects in which the account holds any permission.
+    pub fn projects(&self) -> impl Iterator<Item = &ProjectId> {
+        self.0.keys()
+    }
+
+    /// The permission that an action needs and the account does not hold. `None` where that is not known, too: of a project
+    /// that the answer does not name, and of actions whose permission is not asked about.
+    pub fn missing(&self, project: &ProjectId, action: Action) -> Option<&'static str> {
+        let needed = match action {
+            Action::Rotate(_) => ROTATE,
+            Action::Issue => ISSUE,
+            Action::WakeUp | Action::Reconcile => return None,
+        };
+        let held = self.0.get(project)?;
+        (!held.contains(needed)).then_some(needed)
+    }
+}
+
+/// What was found out about an account.
+#[derive(Debug, Clone, Default)]
+pub struct Discovered {
+    pub permissions: Permissions,
+    /// Projects whose clusters the account may list, if they were asked for; each with its name where that is known.
+    pub projects: Option<Vec<(ProjectId, Option<String>)>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::action::Action;
+    use crate::domain::cluster::ProjectId;
+    use crate::domain::permissions::{ISSUE, LIST, Permissions, ROTATE};
+    use crate::domain::rotation::Step;
+
+    #[test]
+    fn only_what_is_known_to_be_missing_is_missing() {
+        let mut held = Permissions::default();
+        let (shop, other) = (ProjectId::new("shop"), ProjectId::new("other"));
+        held.add(shop.clone(), LIST.to_owned());
+        held.add(shop.clone(), ISSUE.to_owned());
+        let start = Action::Rotate(Step::Start);
+        assert_eq!(held.missing(&shop, start), Some(ROTATE));
+        assert_eq!(held.missing(&shop, Action::Issue), None);
+        assert_eq!(held.missing(&shop, Action::WakeUp), None, "not asked about");
+        assert_eq!(held.missing(&other, start), None, "not known");
+        assert_eq!(Permissions::default().missing(&shop, start), None);
+    }
+}
