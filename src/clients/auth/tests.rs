@@ -466,7 +466,8 @@ fn cli(tokens: Vec<String>) -> (SourceConfig, Arc<AtomicUsize>) {
         }
         .boxed()
     };
-    let stackit = Some(TokenProgram { path: "/usr/bin/stackit".into(), run: Arc::new(run) });
+    let stackit =
+        Some(TokenProgram { path: "/usr/bin/stackit".into(), profile: None, run: Arc::new(run) });
     let set = AuthSettings { path: &|_| None, text: &|_| None, variable: &|_| None, stackit };
     (choose(&set).unwrap(), asked)
 }
