@@ -34,6 +34,9 @@ pub struct Flags {
     /// Configuration file
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Profile of the configuration file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
     /// Send only reads; save no kubeconfig
     #[arg(long, global = true)]
     pub read_only: bool,

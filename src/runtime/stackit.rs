@@ -1,6 +1,6 @@
 //! The `stackit` CLI: where it is, and how it is run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,23 +46,31 @@ pub fn find_program(folders: &str, name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
 }
 
-/// `stackit auth get-access-token` of this program.
-pub fn token_program(path: PathBuf) -> TokenProgram {
+/// `stackit auth get-access-token` of this program, with a profile or the active one.
+pub fn token_program(path: PathBuf, profile: Option<String>) -> TokenProgram {
     let program = path.clone();
+    let of_login = profile.clone();
     let run = move |clock: Clock| {
         let mut command = detached(&program);
-        inherit(&mut command, VARIABLES);
+        prepare(&mut command, profile.as_deref());
         command.args(["auth", "get-access-token"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         async move { output(&clock, TOKEN_LIMIT, "stackit", command, "").await }.boxed()
     };
-    TokenProgram { path, run: Arc::new(run) }
+    TokenProgram { path, profile: of_login, run: Arc::new(run) }
+}
+
+fn prepare(command: &mut Command, profile: Option<&str>) {
+    inherit(command, VARIABLES);
+    if let Some(profile) = profile {
+        command.env("STACKIT_CLI_PROFILE", profile);
+    }
 }
 
 /// `stackit auth login` of this program, at the terminal.
-pub fn login(program: &Path) -> Command {
-    let mut command = command(program);
-    inherit(&mut command, VARIABLES);
+pub fn login(program: &TokenProgram) -> Command {
+    let mut command = command(&program.path);
+    prepare(&mut command, program.profile.as_deref());
     command.args(["auth", "login"]).process_group(0);
     command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
     command
@@ -83,7 +91,7 @@ mod tests {
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::now;
     use crate::runtime::child::{INHERITED_VARIABLES, command, output};
-    use crate::runtime::stackit::{VARIABLES, find, token_program};
+    use crate::runtime::stackit::{VARIABLES, find, login, token_program};
 
     /// A stand-in for the CLI, written by another process: while a file is open for writing, nobody can run it.
     async fn stand_in(folder: &Path, script: &str) -> PathBuf {
@@ -102,7 +110,7 @@ mod tests {
             path: &|_| None,
             text: &|_| None,
             variable: &|_| None,
-            stackit: Some(token_program(program)),
+            stackit: Some(token_program(program, None)),
         });
         let http = Http::new(clock.clone(), None).unwrap();
         TokenSource::new(source.unwrap(), http, clock.clone()).unwrap()
@@ -209,6 +217,18 @@ mod tests {
         let failure = tokens.token().await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::NotPossible);
         assert!(failure.message.starts_with("stackit: No such file"), "{failure:?}");
+    }
+
+    #[tokio::test]
+    async fn the_profile_is_handed_on_to_every_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("[ \"$STACKIT_CLI_PROFILE\" = shift ] && echo {}", jwt(60));
+        let program = token_program(stand_in(folder.path(), &script).await, Some("shift".into()));
+        let output = (program.run)(Clock::by_hand(now())).await.unwrap();
+        assert!(output.success);
+        let command = login(&program);
+        let set = command.as_std().get_envs().find(|(name, _)| *name == "STACKIT_CLI_PROFILE");
+        assert_eq!(set.unwrap().1.unwrap(), "shift");
     }
 
     #[tokio::test]

@@ -39,32 +39,76 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
+/// Values by path.
+pub type FileValues = BTreeMap<&'static str, Value>;
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub struct FileContent {
+    /// What holds for every profile.
+    pub values: FileValues,
+    /// Profiles by name: what they say instead.
+    pub profiles: BTreeMap<String, FileValues>,
+}
+
 /// Reads a file's text; `name` is how errors call the file.
 ///
 /// # Errors
 /// Everything that is wrong, in the order of the file.
-pub fn read(name: &str, text: &str) -> Result<BTreeMap<&'static str, Value>, Vec<ConfigProblem>> {
+pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         located(name, text, vec![(at, clean(error.message()))])
     })?;
-    let mut reader = Reader::default();
-    reader.table("", table.get_ref());
+    let mut reader = Reader { has_profiles: true, ..Reader::default() };
+    let profiles = reader.file(table.get_ref());
     if reader.problems.is_empty() {
-        Ok(reader.values)
+        Ok(FileContent { values: reader.values, profiles })
     } else {
         Err(located(name, text, reader.problems))
     }
 }
 
+/// The section of profiles, each with keys of its own.
+const PROFILES: &str = "profiles";
+
 #[derive(Default)]
 struct Reader {
-    values: BTreeMap<&'static str, Value>,
+    /// Whether it reads a whole file, not a profile in it.
+    has_profiles: bool,
+    values: FileValues,
     /// What is wrong, each with its byte.
     problems: Vec<(usize, String)>,
 }
 
 impl Reader {
+    /// Reads a whole file; gives its profiles.
+    fn file(&mut self, table: &DeTable<'_>) -> BTreeMap<String, FileValues> {
+        let mut profiles = BTreeMap::new();
+        let found = table.iter().find(|(name, _)| name.get_ref() == PROFILES);
+        match found.map(|(_, value)| (value.span().start, value.get_ref())) {
+            None => {}
+            Some((_, DeValue::Table(found))) => {
+                for (name, value) in found {
+                    let path = format!("{PROFILES}.{}", clean(name.get_ref()));
+                    let DeValue::Table(table) = value.get_ref() else {
+                        self.unknown(name.span().start, value, &path, true);
+                        continue;
+                    };
+                    let mut reader = Self::default();
+                    reader.table("", table);
+                    self.problems.extend(reader.problems);
+                    profiles.insert(name.get_ref().to_string(), reader.values);
+                }
+            }
+            Some((at, _)) => {
+                self.problem(at, format!("{PROFILES} is no section: [{PROFILES}.NAME]"));
+            }
+        }
+        self.table("", table);
+        profiles
+    }
+
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
         for (name, value) in table {
             let at = name.span().start;
@@ -73,6 +117,9 @@ impl Reader {
             } else {
                 format!("{prefix}.{}", name.get_ref())
             };
+            if path == PROFILES && self.has_profiles {
+                continue;
+            }
             if let Some(key) = find(&path) {
                 match check(&key, value) {
                     Ok(checked) => {
@@ -255,6 +302,26 @@ mod tests {
 
     use crate::cli::config::file::read;
     use crate::fuzz::{changed_text, fuzz};
+
+    #[test]
+    fn file_15_profiles_are_held_against_the_same_table() {
+        let found = problems(
+            "[profiles.a]\nread_only = 1\n[profiles.b.poll]\nidel = \"30s\"\n[profiles.c.profiles.d]\n",
+        );
+        let expected = [
+            "config.toml:2:13: read_only is a number; expected true or false",
+            "config.toml:4:1: unknown key poll.idel; did you mean poll.idle?",
+            "config.toml:5:13: unknown key profiles",
+        ];
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}\n{expected}");
+        }
+        let wrong = "config.toml:1:12: profiles is no section: [profiles.NAME]";
+        assert_eq!(problems("profiles = 7"), [wrong]);
+        let wrong = "config.toml:2:5: profiles.a is a number; expected a section: [profiles.a]";
+        assert_eq!(problems("[profiles]\na = 7"), [wrong]);
+    }
 
     fn problems(text: &str) -> Vec<String> {
         read("config.toml", text).unwrap_err().iter().map(ToString::to_string).collect()

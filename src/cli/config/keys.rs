@@ -72,6 +72,13 @@ const KEYS: &[Key] = &[
         "Regions to list in each project"
     ),
     key!(
+        "stackit_profile",
+        ["SKEYS_STACKIT_PROFILE", "STACKIT_CLI_PROFILE"],
+        ValueKind::Text,
+        "\"\"",
+        "Profile of the stackit CLI to sign in with and to read; empty: the active one"
+    ),
+    key!(
         "protected",
         ["SKEYS_PROTECTED"],
         ValueKind::List,

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use crate::cli::args::Flags;
 pub use crate::cli::config::file::ConfigProblem;
-use crate::cli::config::file::{Value, from_text, read};
+use crate::cli::config::file::{FileContent, FileValues, Value, from_text, read};
 use crate::cli::config::keys::{Key, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
+use crate::domain::text::clean;
 use crate::runtime::stackit::{find, token_program};
 use crate::store::files;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub auth: Option<SourceConfig>,
 }
 
+/// The key of the profile of the stackit CLI.
+const STACKIT_PROFILE: &str = "stackit_profile";
 /// The origin of a value that nobody set.
 const DEFAULT: &str = "default";
 
@@ -74,16 +77,14 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
     let mut notes = Vec::new();
     let mut values: Values =
         keys().map(|key| (key.path, (default(&key), DEFAULT.to_owned()))).collect();
-    let of_stackit = stackit::read(places.environment, places.home.as_deref());
-    values.extend(of_stackit.values);
-    notes.extend(of_stackit.notes);
+    let named_profile = (places.environment)("SKEYS_PROFILE").filter(|name| !name.is_empty());
+    let profile = flags.profile.as_deref().or(named_profile.as_deref());
     match path(flags, places) {
         (Some(path), named) => match read_file(&path, named) {
-            Ok(Some(found)) => {
-                let origin = path.display().to_string();
-                values.extend(found.into_iter().map(|(path, value)| (path, (value, origin.clone()))));
-            }
-            Ok(None) => {}
+            Ok(found) => match apply_file(found, profile, &path.display().to_string(), &mut values) {
+                Ok(()) => {}
+                Err(problem) => problems.push(problem),
+            },
             Err(found) => problems.extend(found),
         },
         (None, _) => notes.push(
@@ -105,11 +106,59 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
         }
     }
     apply_flags(flags, &mut values);
+    let of_stackit = stackit::read(
+        text_in(&values, STACKIT_PROFILE),
+        places.environment,
+        places.home.as_deref(),
+    );
+    for (path, value) in of_stackit.values {
+        values.entry(path).and_modify(|held| {
+            if held.1 == DEFAULT {
+                *held = value;
+            }
+        });
+    }
+    notes.extend(of_stackit.notes);
     if !problems.is_empty() {
         return Err(problems);
     }
     let auth = choose_source(flags, places, &values);
     Ok(Loaded { config: Config { values, auth }, notes })
+}
+
+/// Puts the values of a file, and those of the profile that is chosen, in the place of others.
+///
+/// # Errors
+/// There is no such profile.
+fn apply_file(
+    content: FileContent,
+    profile: Option<&str>,
+    file: &str,
+    values: &mut Values,
+) -> Result<(), ConfigProblem> {
+    let FileContent { values: common, mut profiles } = content;
+    let mut put = |found: FileValues, origin: &str| {
+        let found = found.into_iter();
+        values.extend(found.map(|(path, value)| (path, (value, origin.to_owned()))));
+    };
+    put(common, file);
+    let Some(name) = profile else { return Ok(()) };
+    let Some(found) = profiles.remove(name) else {
+        let names: Vec<String> = profiles.into_keys().collect();
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let text = format!("there is no profile {name}; there is: {known}");
+        return Err(ConfigProblem { place: file.to_owned(), text });
+    };
+    put(found, &format!("{file}, profile {}", clean(name)));
+    Ok(())
+}
+
+/// A text that is set.
+fn text_in<'a>(values: &'a Values, path: &str) -> Option<&'a str> {
+    match values.get(path) {
+        Some((Value::Text(text), _)) if !text.is_empty() => Some(text),
+        _ => None,
+    }
 }
 
 /// Default of a key. The defaults are checked by a test, so that a broken one is an empty text here.
@@ -134,17 +183,17 @@ pub fn default(key: &Key) -> Value {
 /// Largest configuration that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-fn read_file(
-    path: &Path,
-    named: bool,
-) -> Result<Option<BTreeMap<&'static str, Value>>, Vec<ConfigProblem>> {
+/// Reads a file; one that is not named may be missing.
+fn read_file(path: &Path, named: bool) -> Result<FileContent, Vec<ConfigProblem>> {
     let name = path.display().to_string();
     let text = files::read(path, MAX_BYTES).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
     });
     match text {
-        Ok(text) => read(&name, &text).map(Some),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => Ok(None),
+        Ok(text) => read(&name, &text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => {
+            Ok(FileContent::default())
+        }
         Err(error) => {
             Err(vec![ConfigProblem { place: name, text: format!("cannot be read: {error}") }])
         }
@@ -153,9 +202,8 @@ fn read_file(
 
 fn choose_source(flags: &Flags, places: &Places<'_>, values: &Values) -> Option<SourceConfig> {
     let text = |path: &str| match values.get(path) {
-        Some((Value::Text(text), _)) if !text.is_empty() => Some(text.clone()),
         Some((Value::Switch(true), _)) => Some("true".to_owned()),
-        _ => None,
+        _ => text_in(values, path).map(str::to_owned),
     };
     auth::choose(&AuthSettings {
         path: &|key| {
@@ -171,7 +219,9 @@ fn choose_source(flags: &Flags, places: &Places<'_>, values: &Values) -> Option<
             let value = (places.environment)(name).filter(|value| !value.trim().is_empty());
             value.map(Secret::new)
         },
-        stackit: (places.environment)("PATH").and_then(|folders| find(&folders)).map(token_program),
+        stackit: (places.environment)("PATH")
+            .and_then(|folders| find(&folders))
+            .map(|program| token_program(program, text(STACKIT_PROFILE))),
     })
 }
 
@@ -268,7 +318,7 @@ impl Config {
 }
 
 fn format_value(value: &Value) -> String {
-    let quoted = |text: &str| format!("{:?}", crate::domain::text::clean(text));
+    let quoted = |text: &str| format!("{:?}", clean(text));
     match value {
         Value::Switch(on) => on.to_string(),
         Value::Duration(duration) => quoted(&humantime::format_duration(*duration).to_string()),
@@ -511,6 +561,38 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_overrides_the_rest_of_the_file_and_nothing_above_it() {
+        let file = "projects = [\"common\"]\n[poll]\nidle = \"40s\"\n\
+                    [profiles.night]\nprojects = [\"night\"]\nstackit_profile = \"shift\"\n\
+                    [profiles.night.endpoints]\nske = \"https://night.example\"\n";
+        let flags = Flags { profile: Some("night".to_owned()), ..Flags::default() };
+        let by_name = [("SKEYS_PROFILE", "night")];
+        for (flags, environment) in [(&flags, &[][..]), (&Flags::default(), &by_name)] {
+            let config = loaded(flags, environment, file).unwrap().config;
+            assert_eq!(config.list("projects"), ["night"]);
+            assert_eq!(config.text("endpoints.ske"), "https://night.example");
+            assert_eq!(config.duration("poll.idle").as_secs(), 40);
+            let lines = config.lines();
+            let line = lines.iter().find(|line| line.starts_with("projects = ")).unwrap();
+            assert!(line.ends_with("config.toml, profile night"), "{line}");
+        }
+        let environment = [("STACKIT_PROJECT_ID", "environment"), ("STACKIT_CLI_PROFILE", "own")];
+        let config = loaded(&flags, &environment, file).unwrap().config;
+        assert_eq!(config.list("projects"), ["environment"]);
+        assert_eq!(config.text("stackit_profile"), "own");
+        assert_eq!(
+            loaded(&Flags::default(), &[], file).unwrap().config.list("projects"),
+            ["common"]
+        );
+        let flags = Flags { profile: Some("nihgt".to_owned()), ..Flags::default() };
+        let problems = loaded(&flags, &[], file).unwrap_err();
+        assert!(
+            problems[0].ends_with("config.toml: there is no profile nihgt; there is: night"),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
     fn what_is_set_beside_the_source_that_is_used_is_listed_and_not_used() {
         let environment = [("STACKIT_ACCESS_TOKEN", "t"), ("STACKIT_SERVICE_ACCOUNT_TOKEN", "t")];
         let file = "[auth]\ntoken_file = \"/token\"\n";
@@ -571,9 +653,10 @@ mod tests {
         let lines: Vec<&str> =
             EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
         let whole = lines.join("\n");
-        let values = read("config.example.toml", &whole).unwrap_or_else(|p| panic!("{p:#?}"));
+        let content = read("config.example.toml", &whole).unwrap_or_else(|p| panic!("{p:#?}"));
         for key in keys() {
-            let found = values.get(key.path).unwrap_or_else(|| panic!("{} is missing", key.path));
+            let found =
+                content.values.get(key.path).unwrap_or_else(|| panic!("{} is missing", key.path));
             if !matches!(found, Value::Keys(_)) {
                 assert_eq!(*found, default(&key), "{}", key.path);
             }
@@ -589,7 +672,7 @@ mod tests {
             }
         }
         assert!(
-            read("config.example.toml", EXAMPLE).unwrap().is_empty(),
+            read("config.example.toml", EXAMPLE).unwrap().values.is_empty(),
             "nothing is set as shipped"
         );
     }

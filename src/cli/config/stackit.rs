@@ -28,10 +28,14 @@ pub struct Found {
 }
 
 /// Reads the configuration of the active profile. Nothing that is wrong with it keeps skeys from starting.
-pub fn read(environment: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> Found {
+/// `profile` is the one that is configured; else the CLI's own rules say which is active.
+pub fn read(
+    profile: Option<&str>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    home: Option<&Path>,
+) -> Found {
     let Some(folder) = folder(environment, home) else { return Found::default() };
-    let named = environment("STACKIT_CLI_PROFILE").filter(|name| !name.is_empty());
-    read_profile(&folder, named).unwrap_or_else(|note| {
+    read_profile(&folder, profile).unwrap_or_else(|note| {
         let note = format!("The configuration of the stackit CLI is not used: {}", clean(&note));
         Found { notes: vec![note], ..Found::default() }
     })
@@ -46,9 +50,9 @@ fn folder(environment: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> 
     Some(set.or_else(|| Some(home?.join(".config")))?.join("stackit"))
 }
 
-fn read_profile(folder: &Path, named: Option<String>) -> Result<Found, String> {
+fn read_profile(folder: &Path, named: Option<&str>) -> Result<Found, String> {
     let profile = match named {
-        Some(name) => Some(name),
+        Some(name) => Some(name.to_owned()),
         None => read_text(&folder.join("cli-profile.txt"))?,
     };
     let profile = profile.as_deref().map_or("default", str::trim);

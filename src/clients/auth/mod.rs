@@ -16,7 +16,6 @@ pub mod token_file;
 pub mod workload_identity;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -225,8 +224,8 @@ impl TokenSource {
     }
 
     /// The program with which a person logs in anew.
-    pub fn login_program(&self) -> Option<&Path> {
-        self.0.source.login.as_deref()
+    pub fn login_program(&self) -> Option<&TokenProgram> {
+        self.0.source.login.as_ref()
     }
 
     /// A person has done something about the sign-in: the next one who needs a token asks for it, whatever was before.

@@ -74,6 +74,8 @@ pub enum SetBy {
 #[derive(Clone)]
 pub struct TokenProgram {
     pub path: PathBuf,
+    /// Its own configuration; `None` for the active one.
+    pub profile: Option<String>,
     /// Runs it to its end: for a limited time, without a terminal, and without secrets in its environment.
     pub run: Arc<RunProgram>,
 }
@@ -167,7 +169,7 @@ pub struct Source {
     /// What to do when a token has expired or is refused.
     pub remedy: String,
     /// A program with which a person signs in anew: `stackit` of `stackit auth login`.
-    pub login: Option<PathBuf>,
+    pub login: Option<TokenProgram>,
     /// The account, where it is known without a token.
     pub account: Option<String>,
     /// When the source itself ends.

@@ -34,10 +34,12 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
 
 /// The login of this `stackit`.
 fn source(program: TokenProgram) -> SourceConfig {
-    let summary = format!("the {NAME}, {}", clean(&program.path.display().to_string()));
+    let profile = program.profile.as_ref().map(|name| format!(", profile {name}"));
+    let path = program.path.display();
+    let summary = clean(&format!("the {NAME}, {path}{}", profile.unwrap_or_default()));
     SourceConfig::new(summary, move |http| {
         let (program, clock) = (program.clone(), http.clock().clone());
-        let login = Some(program.path.clone());
+        let login = Some(program.clone());
         let issue = move || issue_token(program.clone(), clock.clone()).boxed();
         Ok(Source {
             name: NAME.to_owned(),

@@ -302,13 +302,16 @@ async fn auth_13_a_token_that_ended_by_a_wrong_clock_is_told_with_how_wrong_it_i
         let server = Server::start(vec![refused]).await;
         // An hour old by this clock.
         let exp = now().as_second() - 3_600;
-        let config = fixed(&jwt(&serde_json::json!({"exp": exp})));
-        let (source, http, _) = from_config(config).unwrap();
-        let client = SkeClient::new(&server.base, http, source).unwrap();
-        let failure = client.get(&ClusterId::new("p", "eu01", "a")).await.unwrap_err();
-        assert_eq!(failure.kind, FailureKind::SignedOut);
-        assert!(failure.message.contains(told), "{failure}");
-        assert_eq!(failure.message.contains("clock"), ahead > Duration::from_hours(1), "{failure}");
+        let token = jwt(&serde_json::json!({"exp": exp}));
+        for config in [fixed(&token), cli(vec![token.clone()]).0] {
+            let (source, http, _) = from_config(config).unwrap();
+            let client = SkeClient::new(&server.base, http, source).unwrap();
+            let failure = client.get(&ClusterId::new("p", "eu01", "a")).await.unwrap_err();
+            assert_eq!(failure.kind, FailureKind::SignedOut);
+            assert!(failure.message.contains(told), "{failure}");
+            let names_clock = ahead > Duration::from_hours(1);
+            assert_eq!(failure.message.contains("clock"), names_clock, "{failure}");
+        }
         assert!(!server.requests.lock().unwrap()[0].to_lowercase().contains("bearer"));
     }
 }
@@ -466,7 +469,8 @@ fn cli(tokens: Vec<String>) -> (SourceConfig, Arc<AtomicUsize>) {
         }
         .boxed()
     };
-    let stackit = Some(TokenProgram { path: "/usr/bin/stackit".into(), run: Arc::new(run) });
+    let stackit =
+        Some(TokenProgram { path: "/usr/bin/stackit".into(), profile: None, run: Arc::new(run) });
     let set = AuthSettings { path: &|_| None, text: &|_| None, variable: &|_| None, stackit };
     (choose(&set).unwrap(), asked)
 }
