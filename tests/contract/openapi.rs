@@ -32,9 +32,13 @@ impl Published {
         };
         let mut problems = Vec::new();
         for name in &call.query {
-            let known = operation["parameters"]
-                .as_array()
-                .is_some_and(|all| all.iter().any(|p| p["in"] == "query" && p["name"] == **name));
+            let is_it = |parameter: &Value| {
+                let shared = parameter["$ref"].as_str().and_then(|path| path.strip_prefix('#'));
+                let shared = shared.and_then(|path| self.document.pointer(path));
+                let parameter = shared.unwrap_or(parameter);
+                parameter["in"] == "query" && parameter["name"] == **name
+            };
+            let known = operation["parameters"].as_array().is_some_and(|all| all.iter().any(is_it));
             if !known {
                 problems.push(format!("{at}: unknown query parameter {name}"));
             }
