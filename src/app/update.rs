@@ -39,6 +39,9 @@ use crate::domain::text::clean;
 /// Longest paste that a text field takes, in characters.
 const PASTE_LIMIT: usize = 256;
 
+/// The screen is drawn anew at least this often, so that ages are right.
+const LONGEST_REST: Duration = Duration::from_mins(1);
+
 /// Effects of the very first moment.
 pub fn begin(state: &mut State) -> Vec<Effect> {
     let mut out = Outbox::default();
@@ -86,7 +89,14 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
 fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
     let now = state.shared.now;
     let suspended = state.session.suspended.take().filter(|at| now.overslept(at.monotonic));
-    if now.has_jumped_since(before) {
+    // The monotonic clock may stop during a sleep, or go on.
+    let planned = before.monotonic.saturating_add(LONGEST_REST);
+    if now.has_jumped_since(before) || suspended.is_none() && now.overslept(planned) {
+        if state.session.quit_dialog.is_none()
+            && let Some(dialog) = state.action.take()
+        {
+            context!(state, out).toast(actions::text::closed(dialog.action.word()));
+        }
         rearm(state, out);
         polling::doubt(&mut state.fleet);
         observing::restart(&mut state.nodes, &state.fleet, before, context!(state, out));
@@ -633,7 +643,7 @@ fn redraw_after(state: &State) -> Duration {
         || !state.rotation.pending.is_empty()
         || state.fleet.failing().next().is_some()
         || waits;
-    if seconds_matter { Duration::from_secs(1) } else { Duration::from_mins(1) }
+    if seconds_matter { Duration::from_secs(1) } else { LONGEST_REST }
 }
 
 /// Journal records of requests that are unanswered at exit.
