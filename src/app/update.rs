@@ -47,16 +47,15 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
     let mut out = Outbox::default();
     let cx = context!(state, &mut out);
     cx.request(RequestOwner::Identity, Request::Identify);
-    let projects = &cx.shared.settings.projects;
-    let unnamed: Vec<_> =
-        projects.iter().filter(|(_, name)| name.is_none()).map(|(id, _)| id.clone()).collect();
-    if !unnamed.is_empty() {
-        cx.request(RequestOwner::ProjectNames, Request::NameProjects(unnamed));
-    }
     if cx.shared.mouse {
         cx.terminal(TerminalEffect::Mouse(true));
     }
     polling::poll(&mut state.fleet, cx);
+    // Each by itself, so that a slow one keeps no other from being shown.
+    let projects = cx.shared.settings.projects.iter();
+    for (id, _) in projects.filter(|(_, name)| name.is_none()) {
+        cx.request(RequestOwner::ProjectNames, Request::NameProjects(vec![id.clone()]));
+    }
     log::poll(&mut state.log, cx);
     commands::read_inventory(state, &mut out);
     out.effects

@@ -49,6 +49,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long client-go's lock of a kubeconfig is waited for.
 const KUBECONFIG_LOCK_WAIT: Duration = Duration::from_secs(10);
 
+/// Names of projects that are read at once.
+const NAMES_AT_ONCE: usize = 4;
+
 /// What effects are carried out with.
 pub struct Services {
     pub clock: Clock,
@@ -80,6 +83,8 @@ struct Inner {
     services: Services,
     observers: Observers,
     reads: Semaphore,
+    /// Names of projects come from another server than clusters.
+    names: Semaphore,
     sender: LoopSender,
     in_flight: AtomicUsize,
     writes: AtomicUsize,
@@ -99,6 +104,7 @@ impl Performer {
             services,
             observers: Observers::default(),
             reads,
+            names: Semaphore::new(NAMES_AT_ONCE),
             sender,
             in_flight: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
@@ -422,7 +428,7 @@ impl Performer {
         let mut names = Vec::new();
         if let Some(client) = self.0.services.projects.as_ref() {
             for id in ids {
-                let _permit = self.0.reads.acquire().await;
+                let _permit = self.0.names.acquire().await;
                 if let Ok(name) = client.name(&id).await {
                     names.push((id, name));
                 }

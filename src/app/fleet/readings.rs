@@ -148,9 +148,8 @@ fn remove_missing(
     cx: &mut UpdateContext<'_>,
 ) {
     let missing: Vec<ClusterId> = fleet
-        .entries
-        .values()
-        .filter(|entry| entry.cluster.id.scope == *scope && entry.sequence < request)
+        .in_scope(scope)
+        .filter(|entry| entry.sequence < request)
         .map(|entry| entry.cluster.id.clone())
         .filter(|id| !listed.contains(id))
         .collect();

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::app::fleet::circuit::Circuit;
 use crate::app::fleet::order::compare_names;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
-use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, ClusterName, ProjectId, Region, Scope};
 use crate::domain::rotation::{OLD_ANSWERS, Phase};
 
 /// A cluster and what this program knows about its reading.
@@ -109,6 +110,8 @@ pub struct ScopeState {
     pub seen: Option<Now>,
     /// Items of the last list that could not be read.
     pub skipped: usize,
+    /// Whether a step runs in one of its clusters.
+    pub busy: bool,
 }
 
 impl Default for ScopeState {
@@ -120,6 +123,7 @@ impl Default for ScopeState {
             wait_until: None,
             seen: None,
             skipped: 0,
+            busy: false,
         }
     }
 }
@@ -132,6 +136,8 @@ pub struct Fleet {
     /// Clusters whose nodes are being replaced, cached.
     pub rolling: BTreeSet<ClusterId>,
     pub scopes: BTreeMap<Scope, ScopeState>,
+    /// Regions whose last lists brought no answer.
+    pub circuits: BTreeMap<Region, Circuit>,
     /// Names of projects, where they are known.
     pub projects: BTreeMap<ProjectId, String>,
     /// SKE's clock minus this machine's, as its last answer showed it; small differences count as none.
@@ -150,6 +156,7 @@ impl Fleet {
             entries: BTreeMap::new(),
             rolling: BTreeSet::new(),
             scopes: BTreeMap::new(),
+            circuits: BTreeMap::new(),
             projects: BTreeMap::new(),
             skew: SignedDuration::ZERO,
             random: fastrand::Rng::with_seed(seed),
@@ -214,6 +221,13 @@ impl Fleet {
         self.entries.get(id).map(|entry| &entry.cluster)
     }
 
+    /// Clusters of a scope, by name.
+    pub fn in_scope<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Entry> {
+        let first = ClusterId { scope: scope.clone(), name: ClusterName::new("") };
+        let entries = self.entries.range(first..).map(|(_, entry)| entry);
+        entries.take_while(move |entry| entry.cluster.id.scope == *scope)
+    }
+
     /// Takes a reading in.
     pub fn put(&mut self, entry: Entry) {
         let id = entry.cluster.id.clone();
@@ -262,6 +276,14 @@ impl Fleet {
             ScopeStatus::Failing(outage) => Some((id, scope, outage.as_ref())),
             ScopeStatus::Loading | ScopeStatus::Live | ScopeStatus::NotOffered => None,
         })
+    }
+
+    /// Regions in which several scopes fail and one at a time is tried.
+    pub fn unreachable_regions(&self) -> Vec<&Region> {
+        let open = self.circuits.iter().filter(|(_, circuit)| circuit.is_open());
+        open.map(|(region, _)| region)
+            .filter(|region| self.failing().filter(|(id, ..)| id.region == **region).count() > 1)
+            .collect()
     }
 
     /// Whether a cluster's row is old because its scope fails.
