@@ -17,4 +17,5 @@ mod display;
 mod exit;
 mod files;
 mod hostile;
+mod limits;
 mod wait;
