@@ -16,6 +16,7 @@ mod support;
 mod checklist;
 mod clipboard;
 mod credentials;
+mod endurance;
 mod hostile;
 mod identity;
 mod kubeconfig;
