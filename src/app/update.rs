@@ -42,6 +42,9 @@ const PASTE_LIMIT: usize = 256;
 /// The screen is drawn anew at least this often, so that ages are right.
 const LONGEST_REST: Duration = Duration::from_mins(1);
 
+/// What was read of the fleet is kept this often, and at the end.
+const KEEP_FLEET: Duration = Duration::from_mins(10);
+
 /// Effects of the very first moment.
 pub fn begin(state: &mut State) -> Vec<Effect> {
     let mut out = Outbox::default();
@@ -50,6 +53,7 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
     if cx.shared.mouse {
         cx.terminal(TerminalEffect::Mouse(true));
     }
+    cx.request(RequestOwner::PersistedState, Request::LoadFleet);
     polling::poll(&mut state.fleet, cx);
     // Each by itself, so that a slow one keeps no other from being shown.
     let projects = cx.shared.settings.projects.iter();
@@ -323,6 +327,12 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             state.credentials.join(credentials);
             credentials_changed(state);
         }
+        (RequestOwner::PersistedState, Answer::LastFleet(last)) => {
+            if last.ske == state.shared.settings.ske {
+                state.fleet.remember(last.clusters);
+                state.view.outdated = true;
+            }
+        }
         (RequestOwner::Log, Answer::Log(lines)) => {
             if let Some(log) = &mut state.log {
                 log.lines = Some(lines);
@@ -544,6 +554,9 @@ fn poll(state: &mut State, out: &mut Outbox) {
     polling::poll(&mut state.fleet, cx);
     log::poll(&mut state.log, cx);
     rotation::outcome::advance(&mut state.rotation, &state.fleet, cx);
+    if state.session.fleet_kept.saturating_add(KEEP_FLEET) <= now.monotonic {
+        commands::keep_fleet(state, out);
+    }
     if let Some(id) = polled_cluster(state).filter(|_| state.cluster.due <= now.monotonic) {
         state.cluster.due = now.monotonic.saturating_add(state.shared.settings.poll_running);
         context!(state, out).read_cluster(&id, RequestId::default());

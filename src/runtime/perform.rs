@@ -26,6 +26,7 @@ use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
     FileTarget, KubeconfigKind, MergeOptions, MergeQuery, NotSaved, ParsedKubeconfig, Plan, Saved,
 };
+use crate::domain::last_known::LastFleet;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
@@ -39,6 +40,7 @@ use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
 use crate::runtime::trials::try_place;
 use crate::store::checklists;
+use crate::store::fleet_file;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
@@ -324,16 +326,12 @@ impl Performer {
                 Answer::ClipboardCleared(services.clipboard.clear(copy).await)
             }
             Request::Persist(kept, now) => self.save_state(*kept, now).await?,
-            Request::LoadCredentials => {
-                let credentials = match services.state_folder.clone() {
-                    Some(folder) => {
-                        let name = folder.display().to_string();
-                        self.run_blocking(&name, move || state_file::credentials(&folder)).await?
-                    }
-                    None => Credentials::default(),
-                };
-                Answer::Credentials { credentials, note: None }
+            Request::LoadFleet => Answer::LastFleet(self.load_fleet().await?),
+            Request::SaveFleet(fleet) => {
+                self.save_fleet(fleet).await;
+                Answer::LastFleet(LastFleet::default())
             }
+            Request::LoadCredentials => self.load_credentials().await?,
             Request::ReadLog => Answer::Log(services.log.lines()),
             // Begun before, outside of any task.
             Request::Observe { .. } => {
@@ -537,6 +535,35 @@ impl Performer {
         Ok(IssuedKubeconfig { fresh: Arc::new(fresh), expires: issued.expires, issuance })
     }
 
+    async fn load_credentials(&self) -> Result<Answer, Failure> {
+        let credentials = match self.0.services.state_folder.clone() {
+            Some(folder) => {
+                let name = folder.display().to_string();
+                self.run_blocking(&name, move || state_file::credentials(&folder)).await?
+            }
+            None => Credentials::default(),
+        };
+        Ok(Answer::Credentials { credentials, note: None })
+    }
+
+    async fn load_fleet(&self) -> Result<LastFleet, Failure> {
+        let Some(folder) = self.0.services.state_folder.clone() else {
+            return Ok(LastFleet::default());
+        };
+        let name = folder.display().to_string();
+        self.run_blocking(&name, move || fleet_file::load(&folder)).await
+    }
+
+    /// A cache that is not kept is not worth a word; the log has it.
+    async fn save_fleet(&self, fleet: Box<LastFleet>) {
+        let Some(folder) = self.0.services.state_folder.clone() else { return };
+        let name = folder.display().to_string();
+        let save = move || fleet_file::save(&folder, &fleet);
+        if let Err(failure) = self.run_blocking(&name, save).await.flatten() {
+            log_outcome(Some(&failure));
+        }
+    }
+
     async fn save_state(&self, kept: PersistedState, now: Timestamp) -> Result<Answer, Failure> {
         let credentials = kept.credentials.clone();
         let Services { state_folder: Some(folder), clock, .. } = &self.0.services else {
@@ -578,6 +605,8 @@ fn kind(request: &Request) -> &'static str {
         Request::ClearClipboard(_) => "clear clipboard",
         Request::Persist(..) => "save state",
         Request::LoadCredentials => "load state",
+        Request::LoadFleet => "load fleet",
+        Request::SaveFleet(_) => "save fleet",
         Request::ReadLog => "read the log",
     }
 }
@@ -614,6 +643,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::Copied(Ok(_))
         | Answer::ClipboardCleared(_)
         | Answer::Credentials { .. }
+        | Answer::LastFleet(_)
         | Answer::Log(_)
         | Answer::Observed(_) => None,
     }

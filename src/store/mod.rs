@@ -2,6 +2,7 @@
 
 pub mod checklists;
 pub mod files;
+pub mod fleet_file;
 mod inventory;
 pub mod journal;
 pub mod kubeconfigs;

@@ -99,7 +99,9 @@ fn apply(
         return;
     }
     let id = cluster.id.clone();
-    let (entry, change) = match fleet.entries.remove(&id) {
+    // What happened since an earlier run was not seen.
+    let known = fleet.entries.remove(&id).filter(|entry| !entry.is_last_known());
+    let (entry, change) = match known {
         None => (Entry::new(cluster, now, request), Change::Cluster),
         Some(mut entry) => {
             let change = entry.take(cluster, now, request);
@@ -154,7 +156,8 @@ fn remove_missing(
         .filter(|id| !listed.contains(id))
         .collect();
     for id in missing {
-        if !mark_missing(fleet, &id, cx) && !in_use.contains(&id) {
+        let was_read = fleet.entries.get(&id).is_some_and(|entry| !entry.is_last_known());
+        if !was_read || !mark_missing(fleet, &id, cx) && !in_use.contains(&id) {
             fleet.forget(&id);
             cx.raise(Event::ClusterForgotten(id));
         }

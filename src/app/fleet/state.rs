@@ -7,10 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::fleet::circuit::Circuit;
 use crate::app::fleet::order::compare_names;
+use crate::app::fleet::text;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
-use crate::domain::cluster::{Cluster, ClusterId, ClusterName, ProjectId, Region, Scope};
+use crate::domain::cluster::{
+    Cluster, ClusterId, ClusterName, ClusterState, ProjectId, Region, Scope,
+};
+use crate::domain::last_known::LastKnown;
 use crate::domain::rotation::{OLD_ANSWERS, Phase};
 
 /// A cluster and what this program knows about its reading.
@@ -74,6 +78,35 @@ impl Entry {
         }
         self.phase_seen = Some(now.wall);
         Change::Phase(before)
+    }
+}
+
+impl Entry {
+    /// A cluster that an earlier run read last.
+    pub fn last_known(known: LastKnown) -> Self {
+        let seen = Now { wall: known.read, monotonic: Duration::ZERO };
+        let cluster = Cluster {
+            id: known.id,
+            created: known.created,
+            version: known.version,
+            version_expires: None,
+            labels: BTreeMap::new(),
+            state: ClusterState::Unknown(text::NOT_READ.to_owned()),
+            hibernated: false,
+            rotation: known.rotation,
+            pools: Vec::new(),
+            problems: Vec::new(),
+            schedules: Vec::new(),
+            maintenance: None,
+            idp: false,
+            unhealthy: None,
+        };
+        Self::new(cluster, seen, RequestId::default())
+    }
+
+    /// Whether it was not read in this run: nothing can be done with it until it is.
+    pub fn is_last_known(&self) -> bool {
+        self.sequence == RequestId::default()
     }
 }
 
@@ -239,6 +272,32 @@ impl Fleet {
         self.entries.insert(id, entry);
     }
 
+    /// Takes in what an earlier run read last, where nothing was read in this one.
+    pub fn remember(&mut self, known: Vec<LastKnown>) {
+        for known in known {
+            let scope = self.scopes.get(&known.id.scope);
+            if scope.is_some_and(|scope| scope.seen.is_none())
+                && !self.entries.contains_key(&known.id)
+            {
+                self.put(Entry::last_known(known));
+            }
+        }
+    }
+
+    /// What the next run is to begin with.
+    pub fn last_known(&self) -> Vec<LastKnown> {
+        let listed = self.entries.values().filter(|entry| entry.gone.is_none());
+        listed
+            .map(|Entry { cluster, seen, .. }| LastKnown {
+                id: cluster.id.clone(),
+                created: cluster.created,
+                version: cluster.version.clone(),
+                rotation: cluster.rotation.clone(),
+                read: seen.wall,
+            })
+            .collect()
+    }
+
     /// Drops a cluster.
     pub fn forget(&mut self, id: &ClusterId) {
         self.rolling.remove(id);
@@ -288,6 +347,9 @@ impl Fleet {
 
     /// Whether a cluster's row is old because its scope fails.
     pub fn is_stale(&self, id: &ClusterId) -> bool {
+        if self.entries.get(id).is_some_and(Entry::is_last_known) {
+            return true;
+        }
         self.scopes
             .get(&id.scope)
             .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing(_)))

@@ -40,6 +40,7 @@ pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> 
         lines.extend(failing_lines(state, theme, columns, failing_place, more));
     }
     lines.extend(waits(state, theme, columns));
+    lines.extend(last_known(state, theme, columns));
     lines
 }
 
@@ -140,6 +141,15 @@ fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let more = if more == 0 { String::new() } else { format!("  +{more} more") };
     let text = text::rate_limited(place(state, scope), state.zone().clock(until), &more);
     vec![Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns))]
+}
+
+/// Rows that an earlier run read.
+fn last_known(state: &State, theme: Theme, columns: usize) -> Option<Line<'static>> {
+    let known = || state.fleet.entries.values().filter(|entry| entry.is_last_known());
+    let oldest = known().map(|entry| entry.seen.wall).min()?;
+    let age = long(since(oldest, state.shared.now.wall));
+    let text = text::last_known(plural(known().count(), "cluster", "clusters"), &age);
+    Some(Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns)))
 }
 
 /// A kubeconfig that was issued and is nowhere yet, unless it is in the form on screen; and how many more there are.
