@@ -49,6 +49,35 @@ fn main() {
     inventory(&bench);
     bytes(&bench);
     resting(&bench);
+    large(&bench);
+}
+
+/// 10,000 clusters in 200 projects and two regions, over a network with 50 ms latency that loses 2 % of the requests.
+fn large(bench: &Bench) {
+    let (clusters, projects) = if bench.quick { (200, 8) } else { (10_000, 200) };
+    let (count, places) = (clusters.to_string(), projects.to_string());
+    let words = ["--clusters", &count, "--projects", &places, "--latency", "50ms", "--loss", "2%"];
+    let cloud = Cloud::begin(&words, None);
+    let ids =
+        Scene::generated(clusters, projects, 7).projects.into_iter().map(|project| project.id);
+    let mut environment = cloud.exports.clone();
+    environment.push(("SKEYS_PROJECTS".to_owned(), ids.collect::<Vec<_>>().join(",")));
+    environment.push(("SKEYS_REGIONS".to_owned(), "eu01,eu02".to_owned()));
+    let start = Instant::now();
+    let terminal = InTerminal::start(&[], &environment);
+    terminal.until("c-0");
+    line(&format!("{clusters} clusters over a bad network: first rows"), start.elapsed(), None);
+    terminal.until(&format!("{clusters} clusters"));
+    line("… all rows", start.elapsed(), None);
+    let process = terminal.child.process_id().unwrap().to_string();
+    let seconds = if bench.quick { 1 } else { 60 };
+    let before = processor_time(&process);
+    std::thread::sleep(Duration::from_secs(seconds));
+    let used = processor_time(&process).zip(before).map(|(after, before)| after - before);
+    if let (Some(resident), Some(used)) = (mebibytes(&process, "VmRSS"), used) {
+        memory("… resident memory", resident, None);
+        println!("{:<52} {:>10.2} %", "… processor while it polls", 100.0 * used / seconds as f64);
+    }
 }
 
 /// A kubeconfig with so many contexts, each with a certificate of so many bytes that is none.
@@ -242,7 +271,7 @@ struct InTerminal {
     child: Box<dyn portable_pty::Child + Send + Sync>,
     /// What is on it, and how many bytes came.
     seen: Arc<Mutex<(vt100::Parser, usize)>>,
-    writer: Box<dyn std::io::Write + Send>,
+    writer: Arc<Mutex<Box<dyn std::io::Write + Send>>>,
     _master: Box<dyn portable_pty::MasterPty + Send>,
     _home: tempfile::TempDir,
 }
@@ -264,14 +293,19 @@ impl InTerminal {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
-        let writer = pair.master.take_writer().unwrap();
+        let writer = Arc::new(Mutex::new(pair.master.take_writer().unwrap()));
         let cells = |count| std::num::NonZeroU16::new(count).unwrap();
         let parser = vt100::Parser::new(cells(40), cells(140), 0);
         let seen = Arc::new(Mutex::new((parser, 0)));
-        let shared = Arc::clone(&seen);
+        let (shared, answers) = (Arc::clone(&seen), Arc::clone(&writer));
         std::thread::spawn(move || {
             let mut buffer = [0; 8_192];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                let read = buffer.get(..count).unwrap_or_default();
+                // Every terminal says what it is when asked; without that, skeys waits for its background.
+                if read.windows(3).any(|bytes| bytes == b"\x1b[c") {
+                    drop(answers.lock().unwrap().write_all(b"\x1b[?62c"));
+                }
                 let mut seen = shared.lock().unwrap();
                 seen.0.process(buffer.get(..count).unwrap_or_default());
                 seen.1 += count;
@@ -282,7 +316,7 @@ impl InTerminal {
 
     /// Presses a key and gives the bytes that come for it.
     fn bytes_of(&mut self, key: &[u8]) -> usize {
-        self.writer.write_all(key).unwrap();
+        self.writer.lock().unwrap().write_all(key).unwrap();
         self.bytes_within(Duration::from_millis(600))
     }
 

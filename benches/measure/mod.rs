@@ -130,7 +130,7 @@ pub struct Cloud {
     process: Child,
     /// What a client has in its environment.
     pub exports: Vec<(String, String)>,
-    _scene: tempfile::TempDir,
+    _scene: Option<tempfile::TempDir>,
 }
 
 impl Cloud {
@@ -139,9 +139,14 @@ impl Cloud {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("scene.toml");
         std::fs::write(&file, scene).unwrap();
+        Self::begin(&["--scene", file.to_str().unwrap()], Some(folder))
+    }
+
+    /// Begins to simulate in real time, as these words say; keeps the folder of the scene until it ends.
+    pub fn begin(words: &[&str], scene: Option<tempfile::TempDir>) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_skeys"))
-            .args(["simulate", "--speed", "1", "--scene"])
-            .arg(&file)
+            .args(["simulate", "--speed", "1"])
+            .args(words)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -155,7 +160,7 @@ impl Cloud {
                     Some((name.to_owned(), value.to_owned()))
                 })
                 .collect();
-        Self { process, exports, _scene: folder }
+        Self { process, exports, _scene: scene }
     }
 }
 

@@ -37,6 +37,7 @@ use crate::app::{
 };
 use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
+use crate::domain::last_known::LastFleet;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
 
@@ -451,7 +452,19 @@ pub fn end_program(state: &mut State, out: &mut Outbox) {
         cx.terminal(TerminalEffect::Status(None));
     }
     persist(state, out);
+    keep_fleet(state, out);
     context!(state, out).terminal(TerminalEffect::Quit { print });
+}
+
+/// Keeps what was read of the fleet for the next run.
+pub fn keep_fleet(state: &mut State, out: &mut Outbox) {
+    state.session.fleet_kept = state.shared.now.monotonic;
+    let clusters = state.fleet.last_known();
+    if !clusters.is_empty() {
+        let last = LastFleet { ske: state.shared.settings.ske.clone(), clusters };
+        let keep = Request::SaveFleet(Box::new(last));
+        context!(state, out).request(RequestOwner::PersistedState, keep);
+    }
 }
 
 /// Saves the persisted state.

@@ -13,6 +13,7 @@ use crate::domain::credential::KubeconfigLocation;
 use crate::domain::kubeconfig::{
     FileTarget, KubeconfigKind, MergeOptions, MergeQuery, ParsedKubeconfig,
 };
+use crate::domain::last_known::LastFleet;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
@@ -124,6 +125,10 @@ pub enum Request {
     Persist(Box<PersistedState>, Timestamp),
     /// Learn what other instances of the program have issued meanwhile (`Credentials`).
     LoadCredentials,
+    /// Read what an earlier run saw of the fleet last (`LastFleet`).
+    LoadFleet,
+    /// Keep what was seen of the fleet last (`LastFleet`, empty).
+    SaveFleet(Box<LastFleet>),
     /// Read the latest lines of the diagnostic log (`Log`).
     ReadLog,
 }
@@ -150,6 +155,7 @@ impl Request {
             | Self::WriteChecklist { .. }
             | Self::SaveTable { .. }
             | Self::ClearClipboard(_)
+            | Self::SaveFleet(_)
             | Self::Persist(..) => true,
             Self::Identify
             | Self::NameProjects(_)
@@ -165,6 +171,7 @@ impl Request {
             | Self::CopyText(_)
             | Self::CopyTable(..)
             | Self::LoadCredentials
+            | Self::LoadFleet
             | Self::ReadLog => false,
         }
     }

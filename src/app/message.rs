@@ -13,6 +13,7 @@ use crate::domain::credential::{Credentials, FoundFile, Issuance, KubeconfigLoca
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, ParsedKubeconfig, Plan, Saved};
+use crate::domain::last_known::LastFleet;
 use crate::domain::permissions::Discovered;
 use crate::domain::snapshot::ObserverEvent;
 
@@ -85,6 +86,8 @@ pub enum Answer {
         /// A message about the file.
         note: Option<String>,
     },
+    /// To `Request::LoadFleet` and `Request::SaveFleet`.
+    LastFleet(LastFleet),
     /// To `Request::ReadLog`: lines, oldest first.
     Log(Vec<String>),
     /// To `Request::Observe`, again and again until `Effect::Unobserve`.

@@ -11,6 +11,8 @@ pub mod commands;
 pub mod context;
 pub mod credentials;
 pub mod effect;
+#[cfg(test)]
+mod endurance;
 pub mod event;
 pub mod fleet;
 pub mod help;

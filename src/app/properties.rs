@@ -33,6 +33,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, now};
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved};
+use crate::domain::last_known::LastFleet;
 use crate::domain::permissions::Discovered;
 use crate::domain::persisted::PersistedState;
 use crate::domain::rotation::Phase;
@@ -328,6 +329,7 @@ impl Environment {
                 Answer::Credentials { credentials: kept.credentials, note: None }
             }
             Request::ReadLog => Answer::Log(vec!["a line".to_owned()]),
+            Request::LoadFleet | Request::SaveFleet(_) => Answer::LastFleet(LastFleet::default()),
             Request::LoadCredentials => {
                 Answer::Credentials { credentials: Credentials::default(), note: None }
             }
@@ -793,7 +795,7 @@ fn cred_01_every_order_of_seven_messages_about_two_clusters_and_two_dialogs_keep
         settings.destination = destination.to_owned();
         let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 3);
         for cluster in &clusters {
-            state.fleet.put(Entry::new(cluster.clone(), at, RequestId(0)));
+            state.fleet.put(Entry::new(cluster.clone(), at, RequestId(1)));
         }
         state.view.outdated = true;
         settle(&mut state);

@@ -1,13 +1,13 @@
 //! The one table of what was asked for and is not answered: who asked, and for what. An answer is taken in through its
 //! entry here and in no other way, so that it cannot land with anybody else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 
 use crate::domain::action::Action;
-use crate::domain::cluster::{Cluster, ClusterId, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, Region, Scope};
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::rotation::Step;
@@ -102,6 +102,8 @@ pub struct Requests {
     last: u64,
     last_dialog: u64,
     open: BTreeMap<RequestId, RequestOwner>,
+    /// Scopes that are being listed: a fleet has hundreds.
+    listed: BTreeSet<Scope>,
 }
 
 impl Requests {
@@ -109,6 +111,9 @@ impl Requests {
     pub fn begin(&mut self, owner: RequestOwner) -> RequestId {
         self.last = self.last.saturating_add(1);
         let id = RequestId(self.last);
+        if let RequestOwner::Clusters(scope) = &owner {
+            self.listed.insert(scope.clone());
+        }
         self.open.insert(id, owner);
         id
     }
@@ -122,7 +127,11 @@ impl Requests {
     /// Ends a request: its answer came, or nobody waits for one any more. `None` if it is not open, so that a second
     /// answer changes nothing.
     pub fn end(&mut self, id: RequestId) -> Option<RequestOwner> {
-        self.open.remove(&id)
+        let owner = self.open.remove(&id);
+        if let Some(RequestOwner::Clusters(scope)) = &owner {
+            self.listed.remove(scope);
+        }
+        owner
     }
 
     /// Who waits for a request that is answered more than once.
@@ -150,7 +159,12 @@ impl Requests {
 
     /// Whether a scope is being listed.
     pub fn lists(&self, scope: &Scope) -> bool {
-        self.open.values().any(|owner| matches!(owner, RequestOwner::Clusters(id) if id == scope))
+        self.listed.contains(scope)
+    }
+
+    /// Whether any scope of a region is being listed.
+    pub fn lists_in(&self, region: &Region) -> bool {
+        self.listed.iter().any(|scope| scope.region == *region)
     }
 
     /// Kubeconfigs that were asked for, or are on their way to a file or the clipboard.

@@ -30,8 +30,10 @@ use crate::app::state::State;
 use crate::app::text;
 use crate::app::{actions, checklist, credentials, fleet, kubeconfig, log, menus, rotation};
 use crate::domain::cluster::ClusterId;
+use crate::domain::credential::Credentials;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{NotSaved, Plan, Saved};
+use crate::domain::last_known::LastFleet;
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::clean;
@@ -39,22 +41,28 @@ use crate::domain::text::clean;
 /// Longest paste that a text field takes, in characters.
 const PASTE_LIMIT: usize = 256;
 
+/// The screen is drawn anew at least this often, so that ages are right.
+const LONGEST_REST: Duration = Duration::from_mins(1);
+
+/// What was read of the fleet is kept this often, and at the end.
+const KEEP_FLEET: Duration = Duration::from_mins(10);
+
 /// Effects of the very first moment.
 pub fn begin(state: &mut State) -> Vec<Effect> {
     let mut out = Outbox::default();
     let cx = context!(state, &mut out);
     cx.request(RequestOwner::Identity, Request::Identify);
-    let projects = &cx.shared.settings.projects;
-    let unnamed: Vec<_> =
-        projects.iter().filter(|(_, name)| name.is_none()).map(|(id, _)| id.clone()).collect();
-    if !unnamed.is_empty() {
-        cx.request(RequestOwner::ProjectNames, Request::NameProjects(unnamed));
-    }
     discovery::begin(&mut state.fleet, cx);
     if cx.shared.mouse {
         cx.terminal(TerminalEffect::Mouse(true));
     }
+    cx.request(RequestOwner::PersistedState, Request::LoadFleet);
     polling::poll(&mut state.fleet, cx);
+    // Each by itself, so that a slow one keeps no other from being shown.
+    let projects = cx.shared.settings.projects.iter();
+    for (id, _) in projects.filter(|(_, name)| name.is_none()) {
+        cx.request(RequestOwner::ProjectNames, Request::NameProjects(vec![id.clone()]));
+    }
     log::poll(&mut state.log, cx);
     commands::read_inventory(state, &mut out);
     out.effects
@@ -87,7 +95,14 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
 fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
     let now = state.shared.now;
     let suspended = state.session.suspended.take().filter(|at| now.overslept(at.monotonic));
-    if now.has_jumped_since(before) {
+    // The monotonic clock may stop during a sleep, or go on.
+    let planned = before.monotonic.saturating_add(LONGEST_REST);
+    if now.has_jumped_since(before) || suspended.is_none() && now.overslept(planned) {
+        if state.session.quit_dialog.is_none()
+            && let Some(dialog) = state.action.take()
+        {
+            context!(state, out).toast(actions::text::closed(dialog.action.word()));
+        }
         rearm(state, out);
         polling::doubt(&mut state.fleet);
         observing::restart(&mut state.nodes, &state.fleet, before, context!(state, out));
@@ -321,12 +336,9 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             cx.toast(if cleared { text::CLIPBOARD_CLEARED } else { text::CLIPBOARD_KEPT });
         }
         (RequestOwner::PersistedState, Answer::Credentials { credentials, note }) => {
-            if let Some(note) = note {
-                cx.error(Failure::new(FailureKind::File, note));
-            }
-            state.credentials.join(credentials);
-            credentials_changed(state);
+            credentials_loaded(state, out, credentials, note);
         }
+        (RequestOwner::PersistedState, Answer::LastFleet(last)) => fleet_loaded(state, last),
         (RequestOwner::Log, Answer::Log(lines)) => {
             if let Some(log) = &mut state.log {
                 log.lines = Some(lines);
@@ -339,6 +351,27 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             let text = text::WRONG_ANSWER;
             broken(state, out, request, owner, Failure::new(FailureKind::Bug, text));
         }
+    }
+}
+
+fn credentials_loaded(
+    state: &mut State,
+    out: &mut Outbox,
+    credentials: Credentials,
+    note: Option<String>,
+) {
+    if let Some(note) = note {
+        context!(state, out).error(Failure::new(FailureKind::File, note));
+    }
+    state.credentials.join(credentials);
+    credentials_changed(state);
+}
+
+/// The fleet of the last run, unless that was on another SKE.
+fn fleet_loaded(state: &mut State, last: LastFleet) {
+    if last.ske == state.shared.settings.ske {
+        state.fleet.remember(last.clusters);
+        state.view.outdated = true;
     }
 }
 
@@ -555,6 +588,9 @@ fn poll(state: &mut State, out: &mut Outbox) {
     polling::poll(&mut state.fleet, cx);
     log::poll(&mut state.log, cx);
     rotation::outcome::advance(&mut state.rotation, &state.fleet, cx);
+    if state.session.fleet_kept.saturating_add(KEEP_FLEET) <= now.monotonic {
+        commands::keep_fleet(state, out);
+    }
     if let Some(id) = polled_cluster(state).filter(|_| state.cluster.due <= now.monotonic) {
         state.cluster.due = now.monotonic.saturating_add(state.shared.settings.poll_running);
         context!(state, out).read_cluster(&id, RequestId::default());
@@ -653,7 +689,7 @@ fn redraw_after(state: &State) -> Duration {
         || !state.rotation.pending.is_empty()
         || state.fleet.failing().next().is_some()
         || waits;
-    if seconds_matter { Duration::from_secs(1) } else { Duration::from_mins(1) }
+    if seconds_matter { Duration::from_secs(1) } else { LONGEST_REST }
 }
 
 /// Journal records of requests that are unanswered at exit.

@@ -317,11 +317,31 @@ pub struct SceneOptions {
     /// Scene file (TOML) instead of the built-in fleet
     #[arg(long, value_name = "FILE")]
     pub scene: Option<PathBuf>,
+    /// Number of clusters, in all phases, instead of the built-in fleet
+    #[arg(long, value_name = "N", conflicts_with = "scene", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub clusters: Option<u32>,
+    /// Number of projects that they are spread over; by default one for 50 clusters
+    #[arg(long, value_name = "N", requires = "clusters", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub projects: Option<u32>,
+    /// Time that a request takes on its way, for example 50ms
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_latency)]
+    pub latency: Duration,
+    /// Share of the requests that the network loses, for example 2%: a 503, a reset connection or a slow answer
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = parse_loss)]
+    pub loss: f64,
 }
 
 impl Default for SceneOptions {
     fn default() -> Self {
-        Self { seed: 7, speed: 30.0, scene: None }
+        Self {
+            seed: 7,
+            speed: 30.0,
+            scene: None,
+            clusters: None,
+            projects: None,
+            latency: Duration::ZERO,
+            loss: 0.0,
+        }
     }
 }
 
@@ -347,6 +367,20 @@ fn parse_speed(text: &str) -> Result<f64, String> {
     }
 }
 
+fn parse_latency(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(latency) if latency <= Duration::from_mins(1) => Ok(latency),
+        _ => Err("expected a duration of at most 1m".to_owned()),
+    }
+}
+
+fn parse_loss(text: &str) -> Result<f64, String> {
+    match text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("expected a percentage from 0% to 100%".to_owned()),
+    }
+}
+
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if duration < Duration::from_secs(1) {
@@ -364,6 +398,21 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_loss_is_a_percentage() {
+        let loss = |text: &str| {
+            let parsed = Arguments::try_parse_from(["skeys", "demo", "--loss", text]).ok()?;
+            match parsed.command {
+                Some(Command::Demo(options)) => Some(options.loss),
+                _ => None,
+            }
+        };
+        assert_eq!(
+            [loss("2%"), loss("50"), loss("101%"), loss("x")],
+            [Some(0.02), Some(0.5), None, None]
+        );
     }
 
     #[test]

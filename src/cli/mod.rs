@@ -124,7 +124,7 @@ async fn demo(
     // The demo has projects and regions of its own.
     loaded.config.ignore_stackit();
     let log = start_log(&loaded, places).await?;
-    wiring::demo(&loaded, places, options, log.buffer.clone()).await
+    Box::pin(wiring::demo(&loaded, places, options, log.buffer.clone())).await
 }
 
 /// The start in a terminal where there is no token.

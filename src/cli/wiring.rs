@@ -264,6 +264,7 @@ pub async fn demo(
         listen: ([127, 0, 0, 1], 0).into(),
     };
     let simulator = serve(options, clock.clone()).await?;
+    simulator.set_network(world.latency, world.loss);
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
     // What the demo writes stays apart from the person's kubeconfigs, journal and state.

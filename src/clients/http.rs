@@ -26,8 +26,15 @@ use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
 const CONNECT: Duration = Duration::from_secs(5);
+/// A shared connection that is dead, as after a sleep, is found by pings while requests wait for it: without them, each
+/// request on it would time out.
+const PING: Duration = Duration::from_secs(5);
 /// Time for the rest of an answer beyond the first byte's limit: 60 s in all for ordinary calls.
 const REST_OF_ANSWER: Duration = Duration::from_secs(45);
+
+/// Connections to a host that are kept for later requests. More are opened than requests run at once: where one becomes
+/// free first, the new one is kept, too.
+const KEPT_CONNECTIONS: usize = 8;
 
 /// Sends requests. Clones share connections, cooldowns and time.
 #[derive(Clone)]
@@ -65,7 +72,10 @@ impl Http {
                 .retry(reqwest::retry::never())
                 .referer(false)
                 // The only limit that the clock does not hold: the connector is out of its reach.
-                .connect_timeout(CONNECT);
+                .connect_timeout(CONNECT)
+                .pool_max_idle_per_host(KEPT_CONNECTIONS)
+                .http2_keep_alive_interval(PING)
+                .http2_keep_alive_timeout(PING);
             let builder =
                 if extra.is_empty() { builder } else { builder.tls_certs_merge(extra.clone()) };
             builder.build().map_err(|error| {
@@ -293,6 +303,10 @@ fn sending_failure(request: &HttpRequest, error: &reqwest::Error) -> Failure {
         FailureKind::NotPossible
     };
     let host = request.host();
+    if lacks_descriptors(error) {
+        let detail = format!("too many open files: no connection to {host}; nothing was sent");
+        return request.failure(kind, detail).hint("raise the limit of open files (ulimit -n)");
+    }
     let because = |reason: &str| {
         request.failure(kind, format!("could not connect to {host}; nothing was sent ({reason})"))
     };
@@ -344,6 +358,13 @@ fn certificate_problem(error: &reqwest::Error) -> Option<(String, String)> {
             (shorten(&format!("its certificate is not accepted: {other}")), CA_HINT.to_owned())
         }
     })
+}
+
+/// Whether this process, or the machine, has no free file descriptor.
+fn lacks_descriptors(error: &reqwest::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = find_source::<std::io::Error>(error).and_then(Errno::from_io_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }
 
 fn redirect_failure(

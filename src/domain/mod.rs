@@ -16,6 +16,7 @@ pub mod fixtures;
 pub mod identity;
 pub mod kubeconfig;
 pub mod kubectl;
+pub mod last_known;
 pub mod lifetime;
 pub mod permissions;
 pub mod persisted;

@@ -28,6 +28,7 @@ use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
     FileTarget, KubeconfigKind, MergeOptions, MergeQuery, NotSaved, ParsedKubeconfig, Plan, Saved,
 };
+use crate::domain::last_known::LastFleet;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
@@ -46,6 +47,7 @@ use crate::runtime::terminal::Surface;
 use crate::runtime::trials::try_place;
 use crate::store::checklists;
 use crate::store::exports;
+use crate::store::fleet_file;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
@@ -55,6 +57,9 @@ use crate::store::state_file;
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long client-go's lock of a kubeconfig is waited for.
 const KUBECONFIG_LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Names of projects that are read at once.
+const NAMES_AT_ONCE: usize = 4;
 
 /// What effects are carried out with.
 pub struct Services {
@@ -91,6 +96,8 @@ struct Inner {
     services: Services,
     observers: Observers,
     reads: Semaphore,
+    /// Names of projects come from another server than clusters.
+    names: Semaphore,
     sender: LoopSender,
     in_flight: AtomicUsize,
     writes: AtomicUsize,
@@ -110,6 +117,7 @@ impl Performer {
             services,
             observers: Observers::default(),
             reads,
+            names: Semaphore::new(NAMES_AT_ONCE),
             sender,
             in_flight: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
@@ -355,9 +363,12 @@ impl Performer {
                 Answer::ClipboardCleared(services.clipboard.clear(copy).await)
             }
             Request::Persist(kept, now) => self.save_state(*kept, now).await?,
-            Request::LoadCredentials => {
-                Answer::Credentials { credentials: self.load_credentials().await?, note: None }
+            Request::LoadFleet => Answer::LastFleet(self.load_fleet().await?),
+            Request::SaveFleet(fleet) => {
+                self.save_fleet(fleet).await;
+                Answer::LastFleet(LastFleet::default())
             }
+            Request::LoadCredentials => self.load_credentials().await?,
             Request::ReadLog => Answer::Log(services.log.lines()),
             // Begun before, outside of any task.
             Request::Observe { .. } => {
@@ -421,14 +432,6 @@ impl Performer {
         Ok(clean(&path.display().to_string()))
     }
 
-    async fn load_credentials(&self) -> Result<Credentials, Failure> {
-        let Some(folder) = self.0.services.state_folder.clone() else {
-            return Ok(Credentials::default());
-        };
-        let name = folder.display().to_string();
-        self.run_blocking(&name, move || state_file::credentials(&folder)).await
-    }
-
     async fn read_checklist(
         &self,
         id: ClusterId,
@@ -486,7 +489,7 @@ impl Performer {
         let mut names = Vec::new();
         if let Some(client) = self.0.services.projects.as_ref() {
             for id in ids {
-                let _permit = self.0.reads.acquire().await;
+                let _permit = self.0.names.acquire().await;
                 if let Ok(name) = client.name(&id).await {
                     names.push((id, name));
                 }
@@ -595,6 +598,35 @@ impl Performer {
         Ok(IssuedKubeconfig { fresh: Arc::new(fresh), expires: issued.expires, issuance })
     }
 
+    async fn load_credentials(&self) -> Result<Answer, Failure> {
+        let credentials = match self.0.services.state_folder.clone() {
+            Some(folder) => {
+                let name = folder.display().to_string();
+                self.run_blocking(&name, move || state_file::credentials(&folder)).await?
+            }
+            None => Credentials::default(),
+        };
+        Ok(Answer::Credentials { credentials, note: None })
+    }
+
+    async fn load_fleet(&self) -> Result<LastFleet, Failure> {
+        let Some(folder) = self.0.services.state_folder.clone() else {
+            return Ok(LastFleet::default());
+        };
+        let name = folder.display().to_string();
+        self.run_blocking(&name, move || fleet_file::load(&folder)).await
+    }
+
+    /// A cache that is not kept is not worth a word; the log has it.
+    async fn save_fleet(&self, fleet: Box<LastFleet>) {
+        let Some(folder) = self.0.services.state_folder.clone() else { return };
+        let name = folder.display().to_string();
+        let save = move || fleet_file::save(&folder, &fleet);
+        if let Err(failure) = self.run_blocking(&name, save).await.flatten() {
+            log_outcome(Some(&failure));
+        }
+    }
+
     async fn save_state(&self, kept: PersistedState, now: Timestamp) -> Result<Answer, Failure> {
         let credentials = kept.credentials.clone();
         let Services { state_folder: Some(folder), clock, .. } = &self.0.services else {
@@ -638,6 +670,8 @@ fn kind(request: &Request) -> &'static str {
         Request::ClearClipboard(_) => "clear clipboard",
         Request::Persist(..) => "save state",
         Request::LoadCredentials => "load state",
+        Request::LoadFleet => "load fleet",
+        Request::SaveFleet(_) => "save fleet",
         Request::ReadLog => "read the log",
     }
 }
@@ -678,6 +712,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::TableSaved(Ok(_))
         | Answer::ClipboardCleared(_)
         | Answer::Credentials { .. }
+        | Answer::LastFleet(_)
         | Answer::Log(_)
         | Answer::Observed(_) => None,
     }

@@ -52,16 +52,16 @@ impl SimulatedCloud {
 
     /// As `advance`, for the clusters of a project in a region only.
     pub fn advance_in(&mut self, project: &str, region: &str, now: Timestamp) {
-        for (id, cluster) in &mut self.clusters {
-            if is_in(id, project, region) {
-                cluster.advance(now);
-            }
-        }
+        let clusters = self.clusters.range_mut(ClusterId::new(project, region, "")..);
+        clusters
+            .take_while(|(id, _)| is_in(id, project, region))
+            .for_each(|(_, cluster)| cluster.advance(now));
     }
 
     /// Clusters of a project in a region, by name.
     pub fn list(&self, project: &str, region: &str) -> impl Iterator<Item = &SimulatedCluster> {
-        self.clusters().filter(move |cluster| is_in(&cluster.id, project, region))
+        let clusters = self.clusters.range(ClusterId::new(project, region, "")..);
+        clusters.take_while(move |(id, _)| is_in(id, project, region)).map(|(_, cluster)| cluster)
     }
 
     /// All clusters.

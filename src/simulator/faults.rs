@@ -214,7 +214,8 @@ impl Fault {
 const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
 /// The longest delay of a request, milliseconds.
 const LONGEST_DELAY: u64 = 24 * 3_600_000;
-const KUBERNETES: &str = "kubernetes/";
+/// Begins the paths of clusters' Kubernetes APIs.
+pub const KUBERNETES: &str = "kubernetes/";
 
 /// The paths by which a fault may name a request to a cluster's Kubernetes API.
 pub fn kubernetes_paths(id: &ClusterId, path: &str) -> Vec<String> {

@@ -4,10 +4,12 @@
 pub mod cloud;
 pub mod cluster;
 pub mod faults;
+mod generated;
 mod http;
 mod key_generation;
 mod kubeconfig;
 mod kubernetes;
+mod network;
 mod projects_api;
 mod rng;
 pub mod rules;
@@ -20,6 +22,7 @@ mod token_api;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
@@ -135,6 +138,11 @@ impl Simulator {
     pub fn inject_fault(&self, fault: Fault) {
         self.shared.lock().faults.add(fault, self.shared.clock.now());
         self.shared.notify_all();
+    }
+
+    /// Makes the network before the cloud's own APIs slow, and lets it lose this fraction of the requests.
+    pub fn set_network(&self, latency: Duration, loss: f64) {
+        self.shared.lock().network.set(latency, loss);
     }
 
     /// Removes all faults.

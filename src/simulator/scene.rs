@@ -230,6 +230,38 @@ pub enum TokenSecret {
     Manual,
 }
 
+impl SceneCluster {
+    /// A cluster of which only the name and the region are stated.
+    pub fn named(name: String, region: &str) -> Self {
+        Self {
+            name,
+            repeat: one(),
+            region: region.to_owned(),
+            version: version(),
+            expires_in_days: expires(),
+            labels: BTreeMap::new(),
+            age: age(),
+            phase: completed(),
+            initiated_ago: None,
+            completed_ago: None,
+            state: healthy(),
+            progress: 0.0,
+            pools: Vec::new(),
+            idp: false,
+            hibernation: None,
+            errors: Vec::new(),
+            blocked: None,
+            workloads: Vec::new(),
+            usual_workloads: true,
+            service_accounts: Vec::new(),
+            certificate_requests: Vec::new(),
+            drain_timeout: drain_timeout(),
+            no_capacity: None,
+            clamp: None,
+        }
+    }
+}
+
 macro_rules! defaults {
     ($($name:ident: $type:ty = $value:expr;)*) => {
         $(fn $name() -> $type { $value.into() })*

@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterId;
 use crate::simulator::cloud::SimulatedCloud;
-use crate::simulator::faults::{FaultEffect, Faults};
+use crate::simulator::faults::{FaultEffect, Faults, KUBERNETES};
 use crate::simulator::http::HttpRequest;
 use crate::simulator::kubernetes::ports::ApiServerPorts;
+use crate::simulator::network::Network;
 use crate::simulator::rng::Rng;
 use crate::simulator::token_api::AccessTokens;
 
@@ -54,7 +55,7 @@ impl Shared {
 
     /// The effects of faults on a request, once it was delayed as long as they say, and the time then.
     pub async fn receive(&self, method: &str, paths: &[String]) -> (Vec<FaultEffect>, Timestamp) {
-        let effects = self.lock().faults.take_effects(method, paths, self.clock.now());
+        let effects = self.lock().take_effects(method, paths, self.clock.now());
         for effect in &effects {
             if let FaultEffect::Delay { milliseconds } = effect {
                 self.delayed.fetch_add(1, Ordering::SeqCst);
@@ -118,6 +119,7 @@ pub struct SimulatorState {
     pub cloud: SimulatedCloud,
     pub tokens: AccessTokens,
     pub faults: Faults,
+    pub network: Network,
     /// What those who order faults must know.
     pub fault_token: String,
     pub rng: Rng,
@@ -135,6 +137,7 @@ impl SimulatorState {
             cloud,
             tokens: AccessTokens::default(),
             faults: Faults::default(),
+            network: Network::new(seed),
             fault_token: uuid::Uuid::new_v4().to_string(),
             rng: Rng::new(seed ^ 0x5eed),
             ports: ApiServerPorts::new(host),
@@ -142,6 +145,14 @@ impl SimulatorState {
             last_watch: 0,
             request_log: VecDeque::new(),
         }
+    }
+
+    /// The effects of network and faults on a request.
+    fn take_effects(&mut self, method: &str, paths: &[String], now: Timestamp) -> Vec<FaultEffect> {
+        let is_own = !paths.first().is_some_and(|path| path.starts_with(KUBERNETES));
+        let mut effects = if is_own { self.network.effects() } else { Vec::new() };
+        effects.extend(self.faults.take_effects(method, paths, now));
+        effects
     }
 
     /// Adds a request to the log.

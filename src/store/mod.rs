@@ -3,6 +3,7 @@
 pub mod checklists;
 pub mod exports;
 pub mod files;
+pub mod fleet_file;
 mod inventory;
 pub mod journal;
 pub mod kubeconfigs;

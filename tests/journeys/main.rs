@@ -17,6 +17,7 @@ mod checklist;
 mod clipboard;
 mod credentials;
 mod discovery;
+mod endurance;
 mod export;
 mod hostile;
 mod identity;

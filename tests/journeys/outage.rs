@@ -218,3 +218,41 @@ async fn api_27_rows_of_a_project_that_fails_are_stale_not_deleted() {
     journey.simulator.clear_faults();
     journey.until("● encoder", 60).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_the_last_run_are_shown_with_their_age_until_ske_answers() {
+    let mut first = Journey::begin().await;
+    first.press("q").await;
+    first.end().await;
+    let kept = first.read("state/fleet.json");
+    assert!(kept.contains("alpha") && !kept.contains("eyJ"), "{kept}");
+    // The next run is on the same API, which gives no answer now.
+    let exports: std::collections::BTreeMap<_, _> = first.simulator.exports().into_iter().collect();
+    first.order(Fault::new("GET", "/clusters", None, FaultEffect::Drop {}));
+    let prepare = move |home: &std::path::Path| {
+        std::fs::create_dir(home.join("state")).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(home.join("state"), private).unwrap();
+        std::fs::write(home.join("state/fleet.json"), &kept).unwrap();
+    };
+    let setting = Setting { prepare: Box::new(prepare), ..Setting::default() }
+        .set("STACKIT_SKE_CUSTOM_ENDPOINT", &exports["STACKIT_SKE_CUSTOM_ENDPOINT"])
+        .set("STACKIT_ACCESS_TOKEN", &exports["STACKIT_ACCESS_TOKEN"]);
+    let mut journey = Journey::with(setting).await;
+    journey.wait(30).await;
+    journey.shows("8 clusters");
+    journey.shows("~ alpha");
+    journey.says("8 clusters as read up to 30s ago, until SKE answers");
+    journey.hides("healthy");
+    journey.press("/alpha<enter>R").await;
+    journey.shows("Start: not read yet");
+    journey.hides("Start credentials rotation");
+    first.simulator.clear_faults();
+    journey.until("● alpha", 60).await;
+    journey.hides("as read up to");
+    // What happened in between was not seen, and is not told as news.
+    journey.press("A").await;
+    journey.hides("→");
+    journey.press("<esc>R").await;
+    journey.shows("Start credentials rotation");
+}

@@ -419,6 +419,42 @@ async fn time_01_a_wall_clock_jump_keeps_ages_right_without_extra_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_02_after_eight_hours_of_sleep_an_open_dialog_needs_a_new_reading_and_decision() {
+    // The monotonic clock of some systems stops during a sleep, that of others goes on.
+    for stops in [true, false] {
+        let mut journey = Journey::begin().await;
+        let sleep = |journey: &Journey| {
+            let hours = SignedDuration::from_hours(8);
+            if stops {
+                journey.clock.jump(hours);
+            } else {
+                journey.clock.turn(hours.unsigned_abs());
+            }
+        };
+        // One key from being sent.
+        journey.press("/bravo<enter>Rbravo<tab><tab>").await;
+        journey.shows("the name matches");
+        journey.order(Fault::delay("/clusters", 1));
+        sleep(&journey);
+        journey.press("<enter>").await;
+        journey.shows("checking …");
+        assert_eq!(journey.calls("POST", COMPLETE), 0, "nothing read");
+        journey.simulator.clear_faults();
+        journey.wait(1).await;
+        // What was decided eight hours ago is decided again.
+        journey.shows("type bravo to complete");
+        journey.press("<tab><enter>").await;
+        assert_eq!(journey.calls("POST", COMPLETE), 0, "{}", journey.screen());
+        journey.press("<esc><esc>/echo<enter>W<tab>").await;
+        journey.shows("Wake up");
+        sleep(&journey);
+        journey.press("<enter>").await;
+        assert_eq!(journey.calls("POST", "wakeup"), 0, "{}", journey.screen());
+        journey.says("Wake up: closed after the machine slept. Check the cluster and ask again.");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_protected_cluster_needs_its_name_for_a_start() {
     let setting = Setting::default().set("SKEYS_PROTECTED", "alph*");
     let mut journey = Journey::with(setting).await;

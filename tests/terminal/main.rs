@@ -17,6 +17,7 @@ mod display;
 mod exit;
 mod files;
 mod hostile;
+mod limits;
 mod proxy;
 mod sign_in;
 mod wait;

@@ -296,8 +296,12 @@ pub struct Cloud {
 impl Cloud {
     /// A cloud in which things take the time that they take: a phase changes when a test says so.
     pub async fn begin() -> Self {
+        Self::of(Scene::parse(SCENE, "scene.toml").unwrap()).await
+    }
+
+    /// A cloud of a scene.
+    pub async fn of(scene: Scene) -> Self {
         skeys::testing::clients::install_crypto();
-        let scene = Scene::parse(SCENE, "scene.toml").unwrap();
         let options =
             SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
         let simulator = serve(options, Clock::machine()).await.unwrap();

@@ -10,5 +10,6 @@ texts! {
         "SKE creates the nodes again and workloads start. A hibernation schedule may hibernate the cluster again.";
     RECONCILE =
         "SKE reconciles the cluster with its configuration. Workloads keep running unless something has drifted.";
+    closed(action) = "{action}: closed after the machine slept. Check the cluster and ask again.";
     ONE_REQUEST = "One request is sent to SKE.";
 }

@@ -52,8 +52,13 @@ pub fn cluster_read(
     match cluster.rotation.phase {
         Phase::Preparing | Phase::Prepared => {
             let known = known.into_iter().filter(|known| known.verdict != Verdict::Expired);
-            let verdicts = known.map(|known| (known.place, known.verdict)).collect();
-            inventory.predicted.insert(id.clone(), Prediction { start, verdicts });
+            let verdicts: Vec<_> = known.map(|known| (known.place, known.verdict)).collect();
+            // Of most clusters of a large fleet no credential is known.
+            if verdicts.is_empty() {
+                inventory.predicted.remove(id);
+            } else {
+                inventory.predicted.insert(id.clone(), Prediction { start, verdicts });
+            }
             inventory.trials.remove(id);
         }
         Phase::Completed if !inventory.trials.contains_key(id) => {

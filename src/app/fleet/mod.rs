@@ -1,5 +1,6 @@
 //! All clusters: what is known of them, when they are read, and the table of them.
 
+pub mod circuit;
 pub mod columns;
 pub mod discovery;
 pub mod filter;

@@ -100,7 +100,9 @@ fn apply(
         return;
     }
     let id = cluster.id.clone();
-    let (entry, change) = match fleet.entries.remove(&id) {
+    // What happened since an earlier run was not seen.
+    let known = fleet.entries.remove(&id).filter(|entry| !entry.is_last_known());
+    let (entry, change) = match known {
         None => (Entry::new(cluster, now, request), Change::Cluster),
         Some(mut entry) => {
             let change = entry.take(cluster, now, request);
@@ -150,14 +152,14 @@ fn remove_missing(
     cx: &mut UpdateContext<'_>,
 ) {
     let missing: Vec<ClusterId> = fleet
-        .entries
-        .values()
-        .filter(|entry| entry.cluster.id.scope == *scope && entry.sequence < request)
+        .in_scope(scope)
+        .filter(|entry| entry.sequence < request)
         .map(|entry| entry.cluster.id.clone())
         .filter(|id| !listed.contains(id))
         .collect();
     for id in missing {
-        if !mark_missing(fleet, &id, cx) && !in_use.contains(&id) {
+        let was_read = fleet.entries.get(&id).is_some_and(|entry| !entry.is_last_known());
+        if !was_read || !mark_missing(fleet, &id, cx) && !in_use.contains(&id) {
             fleet.forget(&id);
             cx.raise(Event::ClusterForgotten(id));
         }

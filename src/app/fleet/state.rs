@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::app::fleet::circuit::Circuit;
 use crate::app::fleet::order::compare_names;
+use crate::app::fleet::text;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
-use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
+use crate::domain::cluster::{
+    Cluster, ClusterId, ClusterName, ClusterState, ProjectId, Region, Scope,
+};
+use crate::domain::last_known::LastKnown;
 use crate::domain::permissions::Permissions;
 use crate::domain::rotation::{OLD_ANSWERS, Phase};
 
@@ -77,6 +82,35 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// A cluster that an earlier run read last.
+    pub fn last_known(known: LastKnown) -> Self {
+        let seen = Now { wall: known.read, monotonic: Duration::ZERO };
+        let cluster = Cluster {
+            id: known.id,
+            created: known.created,
+            version: known.version,
+            version_expires: None,
+            labels: BTreeMap::new(),
+            state: ClusterState::Unknown(text::NOT_READ.to_owned()),
+            hibernated: false,
+            rotation: known.rotation,
+            pools: Vec::new(),
+            problems: Vec::new(),
+            schedules: Vec::new(),
+            maintenance: None,
+            idp: false,
+            unhealthy: None,
+        };
+        Self::new(cluster, seen, RequestId::default())
+    }
+
+    /// Whether it was not read in this run: nothing can be done with it until it is.
+    pub fn is_last_known(&self) -> bool {
+        self.sequence == RequestId::default()
+    }
+}
+
 /// What a later reading of a cluster shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -110,6 +144,8 @@ pub struct ScopeState {
     pub seen: Option<Now>,
     /// Items of the last list that could not be read.
     pub skipped: usize,
+    /// Whether a step runs in one of its clusters.
+    pub busy: bool,
 }
 
 impl Default for ScopeState {
@@ -121,6 +157,7 @@ impl Default for ScopeState {
             wait_until: None,
             seen: None,
             skipped: 0,
+            busy: false,
         }
     }
 }
@@ -133,6 +170,8 @@ pub struct Fleet {
     /// Clusters whose nodes are being replaced, cached.
     pub rolling: BTreeSet<ClusterId>,
     pub scopes: BTreeMap<Scope, ScopeState>,
+    /// Regions whose last lists brought no answer.
+    pub circuits: BTreeMap<Region, Circuit>,
     /// Names of projects, where they are known.
     pub projects: BTreeMap<ProjectId, String>,
     /// What the account may do, as far as it is known.
@@ -155,6 +194,7 @@ impl Fleet {
             entries: BTreeMap::new(),
             rolling: BTreeSet::new(),
             scopes: BTreeMap::new(),
+            circuits: BTreeMap::new(),
             projects: BTreeMap::new(),
             permissions: Permissions::default(),
             discovers: false,
@@ -221,6 +261,13 @@ impl Fleet {
         self.entries.get(id).map(|entry| &entry.cluster)
     }
 
+    /// Clusters of a scope, by name.
+    pub fn in_scope<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Entry> {
+        let first = ClusterId { scope: scope.clone(), name: ClusterName::new("") };
+        let entries = self.entries.range(first..).map(|(_, entry)| entry);
+        entries.take_while(move |entry| entry.cluster.id.scope == *scope)
+    }
+
     /// Takes a reading in.
     pub fn put(&mut self, entry: Entry) {
         let id = entry.cluster.id.clone();
@@ -230,6 +277,32 @@ impl Fleet {
             self.rolling.remove(&id);
         }
         self.entries.insert(id, entry);
+    }
+
+    /// Takes in what an earlier run read last, where nothing was read in this one.
+    pub fn remember(&mut self, known: Vec<LastKnown>) {
+        for known in known {
+            let scope = self.scopes.get(&known.id.scope);
+            if scope.is_some_and(|scope| scope.seen.is_none())
+                && !self.entries.contains_key(&known.id)
+            {
+                self.put(Entry::last_known(known));
+            }
+        }
+    }
+
+    /// What the next run is to begin with.
+    pub fn last_known(&self) -> Vec<LastKnown> {
+        let listed = self.entries.values().filter(|entry| entry.gone.is_none());
+        listed
+            .map(|Entry { cluster, seen, .. }| LastKnown {
+                id: cluster.id.clone(),
+                created: cluster.created,
+                version: cluster.version.clone(),
+                rotation: cluster.rotation.clone(),
+                read: seen.wall,
+            })
+            .collect()
     }
 
     /// Drops a cluster.
@@ -271,8 +344,19 @@ impl Fleet {
         })
     }
 
+    /// Regions in which several scopes fail and one at a time is tried.
+    pub fn unreachable_regions(&self) -> Vec<&Region> {
+        let open = self.circuits.iter().filter(|(_, circuit)| circuit.is_open());
+        open.map(|(region, _)| region)
+            .filter(|region| self.failing().filter(|(id, ..)| id.region == **region).count() > 1)
+            .collect()
+    }
+
     /// Whether a cluster's row is old because its scope fails.
     pub fn is_stale(&self, id: &ClusterId) -> bool {
+        if self.entries.get(id).is_some_and(Entry::is_last_known) {
+            return true;
+        }
         self.scopes
             .get(&id.scope)
             .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing(_)))

@@ -40,6 +40,10 @@ texts! {
     next_retry_short(when) = "next {when}";
     next_retry(duration) = "next retry in {duration}";
     scope_failing(place, reason, duration, next) = "{place}: {reason} for {duration}, {next}";
+    unreachable_tail(duration, projects, next) =
+        " for {duration}; {projects}, one at a time is tried, {next}";
+    NOT_READ = "not read yet";
+    last_known(clusters, duration) = "{clusters} as read up to {duration} ago, until SKE answers";
     with_hint(message, hint) = "{message}; {hint}";
     rate_limited(place, time, more) = "{place}: SKE allows the next request at {time}{more}";
     NO_DATA = " No data yet.";

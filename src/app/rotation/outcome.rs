@@ -344,6 +344,8 @@ pub fn rearm(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         dialog.stage = RotationDialogStage::Checking;
         dialog.checked = None;
         dialog.ignore_reads_through = last;
+        // What was decided before may be hours old.
+        dialog.reset(cx.shared.guard());
         cx.read_cluster(&dialog.shown.id, last);
     }
 }

@@ -1,5 +1,7 @@
 //! What this run of the program knows of itself.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::app::now::Now;
@@ -18,4 +20,6 @@ pub struct Session {
     /// What window title and terminal progress say of the watched clusters.
     pub window: Option<WindowStatus>,
     pub quitting: bool,
+    /// When the fleet was last kept for the next run, on the monotonic clock.
+    pub fleet_kept: Duration,
 }

@@ -39,9 +39,10 @@ pub async fn run(
     }
     let clock = Clock::machine();
     let scene = scene(options, &clock).await?;
-    let &SceneOptions { seed, speed, .. } = options;
+    let &SceneOptions { seed, speed, latency, loss, .. } = options;
     let options = SimulatorOptions { seed, speed, scene, listen };
     let simulator = serve(options, clock.clone()).await?;
+    simulator.set_network(latency, loss);
     let key = simulator.service_account_key()?;
     let file = run_blocking(&clock, FILE_LIMIT, "the service-account key", || key_file(key))
         .await?
@@ -68,11 +69,16 @@ fn key_file(key: String) -> std::io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The scene to play: a file, or the built-in fleet.
+/// The scene to play: a file, a generated one, or the built-in fleet.
 ///
 /// # Errors
 /// The file cannot be read or is invalid; the error names line and field.
 pub async fn scene(options: &SceneOptions, clock: &Clock) -> anyhow::Result<Scene> {
+    if let Some(clusters) = options.clusters {
+        let projects = options.projects.unwrap_or(clusters.div_ceil(50));
+        let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        return Ok(Scene::generated(count(clusters), count(projects), options.seed));
+    }
     let Some(path) = options.scene.clone() else {
         return Ok(Scene::fleet()?);
     };

@@ -13,7 +13,7 @@ use crate::app::outage::Outage;
 use crate::app::requests::RequestOwner;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
-use crate::domain::cluster::Scope;
+use crate::domain::cluster::{Region, Scope};
 use crate::domain::failure::Failure;
 use crate::domain::text::{cut_end, cut_middle, plural, width};
 use crate::ui::text::{behind, cut_spans};
@@ -29,13 +29,43 @@ pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> 
     if state.session.signed_out.is_some() {
         return lines;
     }
-    let failing = state.fleet.failing().count();
-    for (index, failing_place) in state.fleet.failing().take(LINES).enumerate() {
+    let unreachable = state.fleet.unreachable_regions();
+    for region in &unreachable {
+        lines.extend(unreachable_line(state, theme, columns, region));
+    }
+    let places = || state.fleet.failing().filter(|(id, ..)| !unreachable.contains(&&id.region));
+    let failing = places().count();
+    for (index, failing_place) in places().take(LINES).enumerate() {
         let more = if index + 1 == LINES { failing.saturating_sub(LINES) } else { 0 };
         lines.extend(failing_lines(state, theme, columns, failing_place, more));
     }
     lines.extend(waits(state, theme, columns));
+    lines.extend(last_known(state, theme, columns));
     lines
+}
+
+/// A region in which no project can be listed.
+fn unreachable_line(
+    state: &State,
+    theme: Theme,
+    columns: usize,
+    region: &Region,
+) -> Option<Line<'static>> {
+    let failing = || state.fleet.failing().filter(|(id, ..)| id.region == *region);
+    let (.., oldest) = failing().min_by_key(|(.., outage)| outage.since.monotonic)?;
+    let age = long(since(oldest.since.wall, state.shared.now.wall));
+    let left = state.fleet.circuits.get(region)?.probe.saturating_sub(state.shared.now.monotonic);
+    let next = if left.is_zero() || state.requests.lists_in(region) {
+        text::RETRYING.to_owned()
+    } else {
+        text::next_retry(long(SignedDuration::try_from(left).unwrap_or(SignedDuration::MAX)))
+    };
+    let projects = plural(failing().count(), "project", "projects");
+    let tail = text::unreachable_tail(&age, &projects, &next);
+    let head = format!("{region}: {}", oldest.failure.message);
+    let head = cut_end(&head, columns.saturating_sub(3 + width(&tail)).max(20));
+    let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(head + &tail)];
+    Some(Line::from(cut_spans(spans, columns)))
 }
 
 /// One failing place: where, why, since when, the next try; and how many more there are.
@@ -111,6 +141,15 @@ fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let more = if more == 0 { String::new() } else { format!("  +{more} more") };
     let text = text::rate_limited(place(state, scope), state.zone().clock(until), &more);
     vec![Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns))]
+}
+
+/// Rows that an earlier run read.
+fn last_known(state: &State, theme: Theme, columns: usize) -> Option<Line<'static>> {
+    let known = || state.fleet.entries.values().filter(|entry| entry.is_last_known());
+    let oldest = known().map(|entry| entry.seen.wall).min()?;
+    let age = long(since(oldest, state.shared.now.wall));
+    let text = text::last_known(plural(known().count(), "cluster", "clusters"), &age);
+    Some(Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns)))
 }
 
 /// A kubeconfig that was issued and is nowhere yet, unless it is in the form on screen; and how many more there are.
