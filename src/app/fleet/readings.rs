@@ -1,7 +1,9 @@
 //! What reads bring: clusters that changed, vanished or are new ones under an old name.
 
-use jiff::SignedDuration;
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::SignedDuration;
 
 use crate::app::context::UpdateContext;
 use crate::app::event::Event;
@@ -17,6 +19,9 @@ use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
+
+/// Rows are ordered anew at least this often, since time alone makes clusters due.
+const REORDER: Duration = Duration::from_secs(30);
 
 /// A scope was listed, or not. `in_use`: clusters whose rows stay although they are not listed any more.
 pub fn listed(
@@ -41,7 +46,9 @@ pub fn listed(
     cx.raise(Event::SignIn(None));
     fleet.note_skew(listing.skew);
     log_recovery(fleet, scope, cx);
+    let mut changed = false;
     if let Some(entry) = fleet.scopes.get_mut(scope) {
+        changed = !matches!(entry.status, ScopeStatus::Live) || entry.skipped != listing.skipped;
         entry.status = ScopeStatus::Live;
         entry.seen = Some(cx.shared.now);
         entry.skipped = listing.skipped;
@@ -50,14 +57,19 @@ pub fn listed(
     let listed: BTreeSet<ClusterId> =
         listing.clusters.iter().map(|cluster| cluster.id.clone()).collect();
     for cluster in listing.clusters {
-        apply(fleet, cluster, request, listing.skew, cx);
+        changed |= apply(fleet, cluster, request, listing.skew, cx);
     }
     // The missing ones may be among the items that could not be read.
     if listing.skipped == 0 {
-        remove_missing(fleet, scope, request, &listed, in_use, cx);
+        changed |= remove_missing(fleet, scope, request, &listed, in_use, cx);
     }
     polling::schedule_after_success(fleet, scope, pending, cx);
-    cx.raise(Event::RowsChanged);
+    // Ordering a large fleet takes longer than reading a part of it. Time alone changes what is due.
+    let now = cx.shared.now.monotonic;
+    if changed || now.saturating_sub(fleet.ordered) >= REORDER {
+        fleet.ordered = now;
+        cx.raise(Event::RowsChanged);
+    }
 }
 
 /// One cluster was read, or not.
@@ -71,8 +83,9 @@ pub fn read(
         Ok((cluster, skew)) => {
             cx.raise(Event::SignIn(None));
             fleet.note_skew(skew);
-            apply(fleet, *cluster, request, skew, cx);
-            cx.raise(Event::RowsChanged);
+            if apply(fleet, *cluster, request, skew, cx) {
+                cx.raise(Event::RowsChanged);
+            }
         }
         Err(failure) => {
             cx.raise(Event::SignIn(Some(failure.clone())));
@@ -86,20 +99,21 @@ pub fn read(
     }
 }
 
-/// Takes a reading in, unless a later one is there.
+/// Takes a reading in, unless a later one is there. Returns whether it changed anything.
 fn apply(
     fleet: &mut Fleet,
     cluster: Cluster,
     request: RequestId,
     skew: SignedDuration,
     cx: &mut UpdateContext<'_>,
-) {
+) -> bool {
     let now = cx.shared.now;
     let known = fleet.entries.get(&cluster.id);
     if known.is_some_and(|entry| entry.sequence > request) {
-        return;
+        return false;
     }
     let id = cluster.id.clone();
+    let was_gone = known.is_some_and(|entry| entry.gone.is_some());
     // What happened since an earlier run was not seen.
     let known = fleet.entries.remove(&id).filter(|entry| !entry.is_last_known());
     let (entry, change) = match known {
@@ -118,6 +132,7 @@ fn apply(
     }
     let changed = change != Change::Nothing;
     cx.raise(Event::ClusterRead { cluster, request, skew, changed });
+    changed || was_gone
 }
 
 fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateContext<'_>) {
@@ -142,7 +157,7 @@ fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     cx.raise(Event::ClusterReplaced(id.clone()));
 }
 
-/// Clusters that a working, complete list no longer has.
+/// Removes clusters that a working, complete list no longer has. Returns whether there were any.
 fn remove_missing(
     fleet: &mut Fleet,
     scope: &Scope,
@@ -150,13 +165,14 @@ fn remove_missing(
     listed: &BTreeSet<ClusterId>,
     in_use: &[ClusterId],
     cx: &mut UpdateContext<'_>,
-) {
+) -> bool {
     let missing: Vec<ClusterId> = fleet
         .in_scope(scope)
         .filter(|entry| entry.sequence < request)
         .map(|entry| entry.cluster.id.clone())
         .filter(|id| !listed.contains(id))
         .collect();
+    let is_any = !missing.is_empty();
     for id in missing {
         let was_read = fleet.entries.get(&id).is_some_and(|entry| !entry.is_last_known());
         if !was_read || !mark_missing(fleet, &id, cx) && !in_use.contains(&id) {
@@ -164,6 +180,7 @@ fn remove_missing(
             cx.raise(Event::ClusterForgotten(id));
         }
     }
+    is_any
 }
 
 /// Marks the cluster as no longer listed and logs it once. Returns whether this was the first time.
@@ -243,5 +260,27 @@ mod tests {
         state.view.cursor = Some(web.id);
         list(&mut state, Vec::new());
         assert_eq!(gone(&state), 1, "the list tells it no second time");
+    }
+    #[test]
+    fn a_list_without_changes_orders_the_rows_only_from_time_to_time() {
+        let mut settings = Settings::defaults();
+        let web = cluster("web", Phase::Never);
+        settings.projects = vec![(ProjectId::new(web.id.project().as_str()), None)];
+        settings.regions = vec![Region::new("eu01")];
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), at, 1);
+        let mut is_outdated = |seconds: u64, cluster: &Cluster| {
+            state.shared.now.monotonic = Duration::from_secs(seconds);
+            state.view.outdated = false;
+            list(&mut state, vec![cluster.clone()]);
+            state.view.outdated
+        };
+        assert!(is_outdated(1, &web), "it is new");
+        assert!(!is_outdated(2, &web));
+        let mut changed = web;
+        changed.rotation.phase = Phase::Prepared;
+        assert!(is_outdated(3, &changed));
+        assert!(!is_outdated(4, &changed));
+        assert!(is_outdated(40, &changed), "time alone makes it due");
     }
 }

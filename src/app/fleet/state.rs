@@ -174,6 +174,8 @@ pub struct Fleet {
     pub circuits: BTreeMap<Region, Circuit>,
     /// Names of projects, where they are known.
     pub projects: BTreeMap<ProjectId, String>,
+    /// When reading last had the rows ordered, on the monotonic clock.
+    pub ordered: Duration,
     /// What the account may do, as far as it is known.
     pub permissions: Permissions,
     /// Whether the projects of the account are being found.
@@ -196,6 +198,7 @@ impl Fleet {
             scopes: BTreeMap::new(),
             circuits: BTreeMap::new(),
             projects: BTreeMap::new(),
+            ordered: Duration::ZERO,
             permissions: Permissions::default(),
             discovers: false,
             skew: SignedDuration::ZERO,

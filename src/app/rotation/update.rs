@@ -85,6 +85,10 @@ pub fn key(
         Some(Command::Next | Command::Right) => dialog.step_focus(true),
         Some(Command::Previous | Command::Left) => dialog.step_focus(false),
         Some(Command::Copy) => copy(dialog, cx),
+        // No name of a cluster has a blank.
+        None if key.code == KeyCode::Char(' ') && dialog.focus == Focus::Accept => {
+            press(rotation, cx);
+        }
         Some(Command::Open) if key.kind == KeyEventKind::Press => {
             if cx.shared.may_press(dialog.guard) {
                 press(rotation, cx);

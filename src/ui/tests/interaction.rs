@@ -7,6 +7,7 @@ use crate::app::effect::{Effect, Request};
 use crate::app::menus::state::{CopyItem, MenuItems};
 use crate::app::message::{Answer, Message};
 use crate::app::requests::RequestOwner;
+use crate::app::rotation::dialog::{Focus, RotationDialogStage};
 use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::update::{settle, update};
@@ -16,7 +17,8 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures;
 use crate::domain::kubeconfig::{EntryOwner, Plan};
 use crate::domain::record::{Outcome, Record};
-use crate::ui::fixtures::{ago, asking, fleet, form, id, issuing, rolls, text};
+use crate::domain::rotation::Step;
+use crate::ui::fixtures::{ago, asking, fleet, form, id, issuing, rolls, rotating, text};
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
     // Pressed by a person: never too soon after what appeared.
@@ -422,4 +424,16 @@ fn a_requested_kubeconfig_is_kept_if_the_cluster_is_missing() {
     update(&mut state, now, Message::Answered(request, Answer::Cluster(Err(missed))));
     let Some(form) = &state.kubeconfig.form else { panic!("the form is closed") };
     assert!(matches!(form.stage, KubeconfigFormStage::Issuing(_)), "{:?}", form.stage);
+}
+
+#[test]
+fn space_accepts_what_breaks_and_is_no_part_of_the_name() {
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
+    let dialog = |state: &State| state.rotation.dialog.clone().unwrap();
+    write(&mut state, "rod");
+    press(&mut state, KeyCode::Tab);
+    assert_eq!(dialog(&state).focus, Focus::Accept, "{:?}", dialog(&state).findings);
+    press(&mut state, KeyCode::Char(' '));
+    assert!(dialog(&state).is_accepted());
+    assert_eq!(dialog(&state).typed.value(), "shop-prod");
 }

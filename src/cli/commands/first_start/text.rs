@@ -11,7 +11,7 @@ texts! {
     file_there(path) = "✓ file     {path}";
     NO_FILE = "· file     no home folder is set; --config names one";
     TRY_ONCE = "Try it on your clusters";
-    TRY_TOKEN = "export STACKIT_ACCESS_TOKEN=\"$(stackit auth get-access-token)\"";
+    TRY_TOKEN = "stackit auth login    # skeys uses its login";
     TRY_PROJECT = "skeys    # --project ID shows some of the projects only";
     KEEP = "Keep it";
     KEEP_INIT = "skeys config init     # writes the file above, with every setting explained";
