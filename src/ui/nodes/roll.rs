@@ -169,7 +169,7 @@ pub fn summary(
     let behind = estimate.clone().map(|estimate| vec![Span::raw("   "), estimate]);
     let first = summary_line(roll, behind, theme, columns);
     let is_said = |estimate: &Span<'_>| first.contains(estimate);
-    let below = estimate.filter(|estimate| columns >= 60 && !is_said(estimate));
+    let below = estimate.filter(|estimate| columns >= 50 && !is_said(estimate));
     std::iter::once(first.clone()).chain(below.map(|estimate| vec![estimate])).collect()
 }
 
