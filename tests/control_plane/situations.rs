@@ -149,7 +149,7 @@ pub fn situations() -> Vec<Situation> {
             name: "k8s-30-unmanaged",
             objects: vec![Pod(plain.clone()), own_rule("maxUnavailable", json!(1))],
             says: &[
-                "PDB k8s-30-unmanaged/app counts no pods; its pods have no controller.",
+                "the PDB counts no pods; its pods have no controller.",
                 "To unblock: delete the PDB, or run its pods by a controller.",
             ],
             // Nothing replaces it.
@@ -160,7 +160,7 @@ pub fn situations() -> Vec<Situation> {
             name: "k8s-30-no-scale",
             objects: vec![Job(plain.clone()), own_rule("maxUnavailable", json!(1))],
             says: &[
-                "PDB k8s-30-no-scale/app has no computed status.",
+                "the PDB has no computed status.",
                 "To unblock: fix or delete the PDB; its controller reports: jobs.batch does not implement the scale subresource.",
             ],
             hides: &["ready replica"],
