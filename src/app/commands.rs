@@ -348,9 +348,8 @@ fn refresh(state: &mut State, out: &mut Outbox) {
     polling::refresh(&mut state.fleet, now);
     state.cluster.due = now.monotonic;
     let cx = context!(state, out);
-    if state.fleet.scopes.is_empty() {
-        discovery::begin(&mut state.fleet, cx);
-    }
+    discovery::begin(&mut state.fleet, cx);
+    let cx = context!(state, out);
     if let Some(id) = state.screen.cluster() {
         cx.read_cluster(id, RequestId::default());
         checklist::update::read(id, cx);

@@ -61,6 +61,10 @@ async fn what_the_account_may_not_do_is_refused_with_the_permission() {
     journey.press("K").await;
     journey.says("Kubeconfig: the account lacks ske.cluster.kubeconfig.create in project shop");
     assert_eq!(journey.calls("POST", "kubeconfig"), 0);
+    // What was granted meanwhile holds from the next refresh on.
+    journey.simulator.clear_faults();
+    journey.press("rR").await;
+    journey.shows("Start credentials rotation");
     let both =
         r#"{"name":"ske.cluster.credential.rotate"},{"name":"ske.cluster.kubeconfig.create"}"#;
     let unknown = Fault::new("GET", "permissions", None, FaultEffect::answer(403, "{}"));

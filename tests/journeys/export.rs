@@ -88,6 +88,8 @@ async fn nodes_with_their_blockers_are_exported() {
     );
     let blocker = of("blocker")[0];
     assert!(blocker["object"].as_str().unwrap().starts_with("PodDisruptionBudget "), "{blocker:#}");
+    let text = blocker["text"].as_str().unwrap();
+    assert!(text.starts_with("PodDisruptionBudget ") && text.contains(". Pod "), "{blocker:#}");
     assert!(blocker["fix"].as_str().unwrap().starts_with("To unblock: "), "{blocker:#}");
 }
 

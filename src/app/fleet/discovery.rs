@@ -10,7 +10,7 @@ use crate::domain::permissions::Discovered;
 
 /// Asks what the account may do; with its projects, where none are set and none were found.
 pub fn begin(fleet: &mut Fleet, cx: &mut UpdateContext<'_>) {
-    if fleet.discovers {
+    if cx.requests.open().any(|(_, owner)| matches!(owner, RequestOwner::Discovery)) {
         return;
     }
     fleet.discovers = cx.shared.settings.projects.is_empty() && fleet.scopes.is_empty();

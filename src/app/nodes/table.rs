@@ -78,7 +78,7 @@ fn blocker_row(blocker: &Blocker, now: Timestamp) -> Vec<TableValue> {
         state.into(),
         since,
         at_least,
-        blocker_text::why(blocker, now).into(),
+        format!("{}. {}", blocker_text::brief(blocker), blocker_text::why(blocker, now)).into(),
         blocker_text::object(blocker).into(),
         blocker_text::fix(blocker).into(),
         TableValue::text(inspect),
