@@ -1,7 +1,8 @@
 //! What the benches share: medians and their table, a listed dashboard, a simulator in a process of its own.
 
-use std::io::BufRead as _;
-use std::process::{Child, Command, Stdio};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -14,9 +15,10 @@ use skeys::testing::app::now::Now;
 use skeys::testing::app::requests::RequestOwner;
 use skeys::testing::app::settings::Settings;
 use skeys::testing::app::state::State;
-use skeys::testing::app::update::{begin, settle, update};
+use skeys::testing::app::update::{begin, next_wake, settle, update};
 use skeys::testing::domain::cluster::{Cluster, ProjectId, Region, Scope};
 use skeys::testing::domain::persisted::PersistedState;
+use skeys::testing::domain::rotation::Phase;
 use skeys::testing::ui::view;
 
 /// Columns and rows of every terminal here.
@@ -87,23 +89,62 @@ fn row(name: &str, ours: f64, naive: Option<f64>, text: impl Fn(f64) -> String) 
 
 /// A state that has listed these clusters.
 pub fn machine(clusters: Vec<Cluster>, wall: Timestamp) -> State {
-    let count = clusters.len();
-    let mut settings = Settings::defaults();
-    settings.projects = vec![(ProjectId::new(PROJECT), Some("shop".to_owned()))];
-    settings.regions = vec![Region::new("eu01")];
-    let now = Now { wall, monotonic: Duration::ZERO };
-    let mut state = State::new(settings, Keymap::default(), PersistedState::default(), now, 7);
-    state.shared.size = SIZE;
-    drop(begin(&mut state));
     let scope = Scope { project: ProjectId::new(PROJECT), region: Region::new("eu01") };
-    let lists = |owner: &RequestOwner| *owner == RequestOwner::Clusters(scope.clone());
-    let request = state.requests.open().find(|(_, owner)| lists(owner)).unwrap().0;
-    let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
-    let answer = Answer::Clusters(Ok(listing));
-    drop(update(&mut state, now, Message::Answered(request, answer)));
-    settle(&mut state);
-    assert_eq!(state.view.shown.len(), count);
-    state
+    Lists::begin(BTreeMap::from([(scope, clusters)]), wall).state
+}
+
+/// A state whose lists are answered one at a time.
+pub struct Lists {
+    pub state: State,
+    clusters: BTreeMap<Scope, Vec<Cluster>>,
+}
+
+impl Lists {
+    /// All scopes, all in one region, were listed once.
+    pub fn begin(clusters: BTreeMap<Scope, Vec<Cluster>>, wall: Timestamp) -> Self {
+        let mut settings = Settings::defaults();
+        settings.projects = clusters.keys().map(|scope| (scope.project.clone(), None)).collect();
+        settings.regions = vec![Region::new("eu01")];
+        let now = Now { wall, monotonic: Duration::ZERO };
+        let mut state = State::new(settings, Keymap::default(), PersistedState::default(), now, 7);
+        state.shared.size = SIZE;
+        drop(begin(&mut state));
+        let count = clusters.values().map(Vec::len).sum::<usize>();
+        let scopes = clusters.len();
+        let mut lists = Self { state, clusters };
+        (0..scopes).for_each(|_| lists.next(false));
+        assert_eq!(lists.state.view.shown.len(), count);
+        lists
+    }
+
+    /// The next list is asked for and answered; if it `changes`, one of its clusters is in another phase than before.
+    pub fn next(&mut self, changes: bool) {
+        let open = |state: &State| {
+            state.requests.open().find_map(|(id, owner)| {
+                let RequestOwner::Clusters(scope) = owner else { return None };
+                Some((id, scope.clone()))
+            })
+        };
+        while open(&self.state).is_none() {
+            let mut now = self.state.shared.now;
+            let step = next_wake(&self.state).unwrap().saturating_sub(now.monotonic);
+            now.monotonic += step;
+            now.wall += SignedDuration::try_from(step).unwrap();
+            drop(update(&mut self.state, now, Message::Ticked));
+        }
+        let (request, scope) = open(&self.state).unwrap();
+        let clusters = self.clusters.get_mut(&scope).unwrap();
+        if let Some(cluster) = clusters.first_mut().filter(|_| changes) {
+            let rolls = cluster.rotation.phase == Phase::Preparing;
+            cluster.rotation.phase = if rolls { Phase::Prepared } else { Phase::Preparing };
+        }
+        let listing =
+            Listing { clusters: clusters.clone(), skipped: 0, skew: SignedDuration::ZERO };
+        let answer = Message::Answered(request, Answer::Clusters(Ok(listing)));
+        let now = self.state.shared.now;
+        drop(update(&mut self.state, now, answer));
+        settle(&mut self.state);
+    }
 }
 
 /// A terminal that nobody sees.
@@ -128,6 +169,8 @@ pub fn press(state: &mut State, code: KeyCode) {
 /// A cloud in another process.
 pub struct Cloud {
     process: Child,
+    /// Open as long as it runs: it ends where nobody reads what it prints.
+    _printed: BufReader<ChildStdout>,
     /// What a client has in its environment.
     pub exports: Vec<(String, String)>,
     _scene: Option<tempfile::TempDir>,
@@ -150,17 +193,17 @@ impl Cloud {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let exports: Vec<(String, String)> =
-            std::io::BufReader::new(process.stdout.take().unwrap())
-                .lines()
-                .map_while(Result::ok)
-                .take(7)
-                .filter_map(|line| {
-                    let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
-                    Some((name.to_owned(), value.to_owned()))
-                })
-                .collect();
-        Self { process, exports, _scene: scene }
+        let mut printed = BufReader::new(process.stdout.take().unwrap());
+        let exports = (&mut printed)
+            .lines()
+            .map_while(Result::ok)
+            .take(8)
+            .filter_map(|line| {
+                let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
+            })
+            .collect();
+        Self { process, _printed: printed, exports, _scene: scene }
     }
 }
 
