@@ -24,6 +24,7 @@ use crate::cli::commands::wait::TIMED_OUT;
 use crate::cli::config::{Loaded, Places, load};
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
+use crate::domain::failure::Failure;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::child;
 use crate::runtime::log::Log;
@@ -58,11 +59,23 @@ pub fn main() -> ExitCode {
     };
     let status = match runtime.block_on(run(arguments)) {
         Ok(status) => ExitCode::from(status),
-        Err(error) => failed(&format!("{error:#}")),
+        Err(error) => failed(&describe(&error)),
     };
     // A thread that waits for the terminal, a file or a clipboard must not hold the end up.
     runtime.shutdown_background();
     status
+}
+
+/// An error and what it came from; a [`Failure`] says all by itself.
+fn describe(error: &anyhow::Error) -> String {
+    let mut texts = Vec::new();
+    for part in error.chain() {
+        texts.push(part.to_string());
+        if part.is::<Failure>() {
+            break;
+        }
+    }
+    texts.join(": ")
 }
 
 /// Runs a command; gives the exit status.

@@ -169,14 +169,8 @@ async fn workload_identity_needs_a_token_that_is_named_or_to_be_asked_for() {
     let places = Places { environment: &lookup, default_file: None, home: None };
     assert!(load(&Flags::default(), &places).unwrap().config.auth.is_none());
     for (environment, expected) in [
-        (
-            vec![("STACKIT_USE_OIDC", "1"), account],
-            "workload identity: there is no token of a platform",
-        ),
-        (
-            vec![("STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN", "t")],
-            "workload identity: no service account is set",
-        ),
+        (vec![("STACKIT_USE_OIDC", "1"), account], "there is no token of a platform"),
+        (vec![("STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN", "t")], "no service account is set"),
     ] {
         let failure = SignIn::with(&cloud, home.path(), &environment).err().unwrap();
         assert_eq!(failure.message, expected);

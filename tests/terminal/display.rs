@@ -300,6 +300,15 @@ fn auth_01_without_credentials_all_sources_are_listed_and_the_demo_suggested() {
 }
 
 #[test]
+fn a_file_that_is_missing_is_told_once_with_its_source_and_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let told = plain(home.path(), &["due", "--project", "p", "--token-file", "/missing"], &[]);
+    let text = "skeys: could not sign in with the token in /missing: could not read /missing: \
+                No such file or directory (os error 2). Write a new token to /missing\n";
+    assert_eq!(told, (1, String::new(), text.to_owned()));
+}
+
+#[test]
 fn auth_01_the_demo_is_one_key_away_and_a_signal_leaves_the_terminal_as_it_was() {
     let mut terminal = Terminal::run(&[SKEYS], 80, 24, &[]);
     terminal.until("press d for the demo");

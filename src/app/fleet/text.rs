@@ -44,7 +44,7 @@ texts! {
         " for {duration}; {projects}, one at a time is tried, {next}";
     NOT_READ = "not read yet";
     last_known(clusters, duration) = "{clusters} as read up to {duration} ago, until SKE answers";
-    with_hint(message, hint) = "{message}; {hint}";
+    with_hint(text, hint) = "{text}; {hint}";
     rate_limited(place, time, more) = "{place}: SKE allows the next request at {time}{more}";
     NO_DATA = " No data yet.";
     data_of(time) = " Showing data of {time}.";

@@ -47,6 +47,9 @@ const SOURCE_ENDS_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// A failing renewal is reported when the token expires within this time.
 const FAILING_MATTERS: SignedDuration = SignedDuration::from_mins(5);
 
+/// What to do where a source cannot be opened and says nothing of it.
+const CHECK: &str = "`skeys doctor` checks what is set";
+
 /// Every way to sign in. The first that is set is used; one that a flag names goes before all others.
 pub const SOURCES: &[SourceKind] = &[
     access_token::KIND,
@@ -73,6 +76,10 @@ pub struct TokenSource(Arc<Inner>);
 
 struct Inner {
     source: Source,
+    /// What is tried, for failures: "could not sign in with the token in FILE".
+    tried: String,
+    /// The sources that are set as well, to follow what to do; empty if there are none.
+    unused: String,
     clock: Clock,
     state: tokio::sync::Mutex<State>,
     reader: SingleReader,
@@ -115,23 +122,22 @@ impl TokenSource {
     /// # Errors
     /// File, field and remedy when key or file cannot be used.
     pub fn new(config: SourceConfig, http: Http, clock: Clock) -> Result<Self, Failure> {
+        let tried = format!("could not sign in with {}", config.summary);
         let unused = config.describe_unused();
-        let mut source = (config.open)(&http).map_err(|mut failure| {
-            match &mut failure.hint {
-                Some(hint) => hint.push_str(&unused),
-                None => failure.message.push_str(&unused),
-            }
-            failure
-        })?;
-        source.remedy.push_str(&unused);
+        let explain = |failure, remedy| explain(failure, &tried, remedy, &unused);
+        let mut source = (config.open)(&http).map_err(|failure| explain(failure, CHECK))?;
         let claims = match &source.tokens {
             Tokens::Given(secret) => claims::read(secret),
-            Tokens::Read(read) => claims::read(&read()?),
+            Tokens::Read(read) => {
+                claims::read(&read().map_err(|failure| explain(failure, &source.remedy))?)
+            }
             Tokens::Issued(_) => Claims { who: source.account.clone(), until: None },
         };
         let shown = Shown { claims, notes: std::mem::take(&mut source.notes), ..Shown::default() };
         Ok(Self(Arc::new(Inner {
             source,
+            tried,
+            unused,
             clock,
             state: tokio::sync::Mutex::default(),
             reader: SingleReader::default(),
@@ -143,8 +149,13 @@ impl TokenSource {
     /// A token that should work; renewed first when it is about to expire.
     ///
     /// # Errors
-    /// The token has ended, cannot be read, or cannot be renewed.
+    /// The token has ended, cannot be read, or cannot be renewed; names the source, those that are set as well, and what to
+    /// do.
     pub async fn token(&self) -> Result<Secret, Failure> {
+        self.current().await.map_err(|failure| self.explain(failure))
+    }
+
+    async fn current(&self) -> Result<Secret, Failure> {
         let issue = match &self.0.source.tokens {
             Tokens::Given(secret) => {
                 self.check_end(secret)?;
@@ -190,6 +201,10 @@ impl TokenSource {
     /// # Errors
     /// Signed out: the source has no other token; says what to do.
     pub async fn renew(&self, refused: &Secret) -> Result<Secret, Failure> {
+        self.another(refused).await.map_err(|failure| self.explain(failure))
+    }
+
+    async fn another(&self, refused: &Secret) -> Result<Secret, Failure> {
         let remedy = &self.0.source.remedy;
         let signed_out = |hint: String| {
             let claims = self.lock_shown().claims.clone();
@@ -197,7 +212,7 @@ impl TokenSource {
             Failure::new(FailureKind::SignedOut, message).hint(hint)
         };
         let Tokens::Issued(issue) = &self.0.source.tokens else {
-            let secret = self.token().await?;
+            let secret = self.current().await?;
             return if secret == *refused { Err(signed_out(remedy.clone())) } else { Ok(secret) };
         };
         let mut state = self.0.state.lock().await;
@@ -365,9 +380,21 @@ impl TokenSource {
         failure
     }
 
+    fn explain(&self, failure: Failure) -> Failure {
+        explain(failure, &self.0.tried, &self.0.source.remedy, &self.0.unused)
+    }
+
     fn lock_shown(&self) -> std::sync::MutexGuard<'_, Shown> {
         self.0.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Completes a failure: which source it was, what to do, and which sources are set as well.
+fn explain(mut failure: Failure, tried: &str, remedy: &str, unused: &str) -> Failure {
+    failure.message = failure.sentence();
+    failure.tried = Some(tried.to_owned());
+    failure.hint.get_or_insert_with(|| remedy.to_owned()).push_str(unused);
+    failure
 }
 
 fn describe_token(claims: &Claims) -> String {

@@ -97,6 +97,37 @@ async fn auth_04_a_rejected_token_is_reported_with_its_account() {
 }
 
 #[tokio::test]
+async fn every_failure_names_its_source_what_to_do_and_what_else_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing");
+    let also_set = |mut config: SourceConfig| {
+        config.unused.push("the stackit CLI".to_owned());
+        config
+    };
+    let expired = jwt(&serde_json::json!({"exp": 1}));
+    let key = key_json(Some("http://127.0.0.1:1/token"));
+    let file = folder.path().join("token");
+    std::fs::write(&file, "opaque").unwrap();
+    let (from_file, ..) = from_config(also_set(token_file::source(file.clone()))).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let (fixed, ..) = from_config(also_set(fixed(&expired))).unwrap();
+    let (refused, ..) = from_config(also_set(inline(&key, None))).unwrap();
+    for (failure, source) in [
+        (refusal(also_set(token_file::source(missing.clone()))), "the token in "),
+        (from_file.token().await.unwrap_err(), "the token in "),
+        (fixed.token().await.unwrap_err(), "the token of STACKIT_ACCESS_TOKEN"),
+        (refused.token().await.unwrap_err(), "the service-account key"),
+        (refused.renew(&Secret::new("t".to_owned())).await.unwrap_err(), "the service-account key"),
+    ] {
+        let text = failure.to_string();
+        assert!(text.starts_with(&format!("could not sign in with {source}")), "{text}");
+        let (_, remedy) = text.split_once(". ").unwrap();
+        let remedy = remedy.strip_suffix(" (also set, not used: the stackit CLI)").unwrap();
+        assert!(!remedy.is_empty(), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_opaque_token_has_an_unknown_identity_and_works() {
     let (source, ..) = from_config(fixed(" opaque \n")).unwrap();
     assert_eq!(source.token().await.unwrap().expose(), "opaque");

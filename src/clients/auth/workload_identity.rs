@@ -58,6 +58,8 @@ const GITHUB: (&str, &str) = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_
 const AZURE: (&str, &str) = ("SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN");
 const REMEDY: &str =
     "check the federated identity providers of the service account: issuer, subject and audience";
+const FILE_REMEDY: &str =
+    "set STACKIT_FEDERATED_TOKEN_FILE to the file in which the platform puts its token";
 
 /// See the module.
 pub const KIND: SourceKind = SourceKind {
@@ -119,10 +121,8 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
         None => NAME.to_owned(),
     };
     SourceConfig::new(summary, move |http| {
-        let refuse = |what: &str, hint: &str| {
-            let message = format!("{NAME}: {what}");
-            Err(Failure::new(FailureKind::NotPossible, message).hint(hint))
-        };
+        let refuse =
+            |what: &str, hint: &str| Err(Failure::new(FailureKind::NotPossible, what).hint(hint));
         let Some(platform) = platform.clone() else {
             let hint = format!(
                 "set {TOKEN} or STACKIT_FEDERATED_TOKEN_FILE; in GitHub Actions grant id-token: write, in Azure DevOps \
@@ -194,8 +194,9 @@ impl Federation {
                 let name = clean(&path.display().to_string());
                 let path = path.clone();
                 let work = move || read_file(&path);
-                let read = self.reader.read(self.http.clock(), &name, work).await??;
-                claims::check_token(read.expose(), &name)
+                let read = self.reader.read(self.http.clock(), &name, work).await.flatten();
+                let unreadable = |failure: Failure| failure.hint(FILE_REMEDY);
+                claims::check_token(read.map_err(unreadable)?.expose(), &name)
             }
             Platform::GitHub { url, token } => {
                 let query = [("audience", "sts.accounts.stackit.cloud")];

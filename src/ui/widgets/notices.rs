@@ -14,7 +14,6 @@ use crate::app::requests::RequestOwner;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Region, Scope};
-use crate::domain::failure::Failure;
 use crate::domain::text::{cut_end, cut_middle, plural, width};
 use crate::ui::text::{behind, cut_spans};
 use crate::ui::theme::Theme;
@@ -80,36 +79,30 @@ fn failing_lines(
     let next = next_retry(state, (scope, status), columns < 60);
     if columns < 60 {
         let tail = format!(" {age}, {next}");
-        let text = format!("{}: {}", scope.region, reason(&outage.failure));
+        let text = format!("{}: {}", scope.region, outage.failure.message);
         let text = cut_end(&text, columns.saturating_sub(4 + width(&tail)));
         let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(format!("{text}{tail}"))];
         return vec![Line::from(spans)];
     }
     let place = place(state, scope);
-    let reason = reason(&outage.failure);
+    let reason = &outage.failure.message;
     let tail = if more > 0 { format!("  +{more} more") } else { String::new() };
     let text_with = |reason: &str| text::scope_failing(&place, reason, &age, &next);
-    let text = text_with(&reason);
+    let text = text_with(reason);
     if !outage.failure.is_transient() {
-        // Only a person can help here: the whole sentence counts.
+        // Only a person can help here: the whole sentence counts, and what to do.
+        let hint = outage.failure.hint.as_ref();
+        let text = hint.map_or_else(|| text.clone(), |hint| text::with_hint(&text, hint));
         return marked(theme, &format!("{text}{tail}"), columns, 2);
     }
     // What is cut is the reason, mostly the server's words, so that place and next retry stay.
     let room = columns.saturating_sub(3 + width(&tail));
     let over = width(&text).saturating_sub(room);
-    let keep = width(&reason).saturating_sub(over);
-    let text = if over > 0 && keep >= 8 { text_with(&cut_end(&reason, keep)) } else { text };
+    let keep = width(reason).saturating_sub(over);
+    let text = if over > 0 && keep >= 8 { text_with(&cut_end(reason, keep)) } else { text };
     let text = cut_end(&text, room);
     let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(text), theme.span(tail, Tone::Dim)];
     vec![Line::from(cut_spans(spans, columns))]
-}
-
-/// Why a list failed; with what to do where only a person can help.
-fn reason(failure: &Failure) -> String {
-    match (&failure.hint, failure.is_transient()) {
-        (Some(hint), false) => text::with_hint(&failure.message, hint),
-        _ => failure.message.clone(),
-    }
 }
 
 fn place(state: &State, scope: &Scope) -> String {

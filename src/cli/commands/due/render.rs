@@ -33,7 +33,12 @@ fn table(report: &Report) -> String {
     let due = report.due();
     if due.is_empty() {
         let clusters = plural(report.clusters.len(), text::CLUSTER, text::CLUSTERS);
-        return format!("{}\n", text::nothing(clusters));
+        let line = match (report.missing().next(), report.clusters.len()) {
+            (None, _) => text::nothing(clusters),
+            (Some(_), 0) => text::NOTHING_LISTED.to_owned(),
+            (Some(_), _) => text::nothing_listed(clusters),
+        };
+        return format!("{line}\n");
     }
     let headings = [text::COLUMN_CLUSTER, text::COLUMN_DUE, text::COLUMN_DETAIL];
     let mut rows = vec![headings.map(str::to_owned)];

@@ -99,6 +99,16 @@ fn the_status_tells_due_from_failed() {
 }
 
 #[test]
+fn what_could_not_be_listed_is_not_said_to_be_without_anything_due() {
+    let mut report = report();
+    report.clusters.truncate(1);
+    let table = |report: &Report| render::report(report, DueFormat::Table);
+    assert_eq!(table(&report), "nothing is due in the 1 cluster that could be listed\n");
+    report.clusters.clear();
+    assert_eq!(table(&report), "no clusters could be listed\n");
+}
+
+#[test]
 fn every_metric_has_help_and_type_and_each_series_stands_once() {
     let text = render::report(&report(), DueFormat::Prometheus);
     let (mut described, mut series) = (BTreeSet::new(), BTreeSet::new());

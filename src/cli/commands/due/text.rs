@@ -7,6 +7,8 @@ texts! {
     COLUMN_DUE = "DUE";
     COLUMN_DETAIL = "DETAIL";
     nothing(clusters) = "nothing is due in {clusters}";
+    nothing_listed(clusters) = "nothing is due in the {clusters} that could be listed";
+    NOTHING_LISTED = "no clusters could be listed";
     CLUSTER = "cluster";
     CLUSTERS = "clusters";
     STUCK = "stuck";
