@@ -40,12 +40,14 @@ impl HttpResponse {
     /// Takes status and headers; the body is filled in later.
     pub fn from_head(response: &reqwest::Response, now: Timestamp) -> Self {
         let headers = response.headers();
+        let status = response.status().as_u16();
         Self {
-            status: response.status().as_u16(),
+            status,
             trace: header_text(headers, &HeaderName::from_static("x-trace-id"))
                 .map(|id| clean(&id)),
             retry_at: header_text(headers, &RETRY_AFTER)
                 .and_then(|text| parse_retry_after(&text, now))
+                .or((status == 429).then_some(backoff::RATE_LIMIT_PAUSE))
                 .map(|wait| backoff::retry_after(now, wait)),
             skew: header_text(headers, &DATE)
                 .and_then(|text| parse_http_date(&text))

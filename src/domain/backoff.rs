@@ -14,6 +14,8 @@ const QUICK_RETRIES: u32 = 4;
 const LEAST: Duration = Duration::from_millis(500);
 /// How often a refused token is tried again, where its source may bring another.
 pub const SIGNED_OUT: Duration = Duration::from_mins(1);
+/// How long a server that is asked too often (HTTP 429) is left alone where it does not say so itself.
+pub const RATE_LIMIT_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// A server's Retry-After is honoured up to this.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
 

@@ -97,7 +97,7 @@ async fn an_hour_of_random_faults_loses_no_update() {
     // Once a list works again, nothing that failed is waited for longer than a usual interval.
     journey.wait(60).await;
     journey.until("● live", 30).await;
-    for text in ["retrying", "next retry", "Listing", "allows the next request"] {
+    for text in ["retrying", "next retry", "Listing", "asks for a pause"] {
         journey.hides(text);
     }
     let screen = journey.screen();

@@ -164,6 +164,7 @@ pub fn schedule_after_failure(
         }
         None => {}
     }
+    let in_region = fleet.scopes.keys().filter(|id| id.region == scope.region).count();
     let Some(entry) = fleet.scopes.get_mut(scope) else { return };
     if failure.kind == FailureKind::NotOffered && !has_rows {
         entry.due = now.monotonic.saturating_add(RARELY);
@@ -177,6 +178,11 @@ pub fn schedule_after_failure(
     entry.wait_until = failure.retry_at.or(entry.wait_until);
     let outage = Outage::after(before, failure, now);
     entry.due = outage.next(now, idle, true, jitter);
+    if outage.failure.retry_at.is_some() {
+        // All scopes of the region wait for the same moment.
+        let wait = spread(Duration::ZERO, in_region).mul_f64(jitter);
+        entry.due = entry.due.saturating_add(wait);
+    }
     if matches!(outage.failure.kind, FailureKind::NotFound | FailureKind::Forbidden) {
         entry.due = entry.due.max(now.monotonic.saturating_add(RARELY));
     }
@@ -245,7 +251,12 @@ mod tests {
                 let listing =
                     Listing { clusters: Vec::new(), skipped: 0, skew: SignedDuration::ZERO };
                 let result = answer(&scope).map(|()| listing);
-                let result = result.map_err(|kind| Failure::new(kind, "no route to host"));
+                let result = result.map_err(|kind| {
+                    let mut failure = Failure::new(kind, "no answer");
+                    let limited = kind == FailureKind::RateLimited;
+                    failure.retry_at = limited.then(|| moment.wall + Duration::from_mins(1));
+                    failure
+                });
                 let message = Message::Answered(request, Answer::Clusters(result));
                 waiting.extend(lists(update(state, moment, message)));
             }
@@ -271,6 +282,24 @@ mod tests {
             }
             assert!(each.len() == 2 * projects && each.values().all(|times| *times >= 3));
         }
+    }
+
+    #[test]
+    fn api_09_scopes_that_wait_for_the_same_moment_do_not_come_back_in_it() {
+        let mut state = machine(200, &["eu01"]);
+        run(&mut state, 0, 20, |_| Err(FailureKind::RateLimited));
+        let asked = run(&mut state, 20, 100, |_| Ok(()));
+        let first = asked.first().unwrap().0;
+        assert!(first >= Duration::from_mins(1), "{first:?}");
+        for second in 0..30 {
+            let from = first + Duration::from_secs(second);
+            let within =
+                asked.iter().filter(|(at, _)| (from..from + Duration::from_secs(1)).contains(at));
+            assert!(within.count() <= 3 * usize::try_from(LISTS_PER_SECOND).unwrap());
+        }
+        assert!(
+            asked.iter().filter(|(at, _)| *at <= first + Duration::from_secs(45)).count() >= 200
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ texts! {
     BREAKS_ON_COMPLETE = "BREAKS on complete";
     ACCESS_UNKNOWN = "unknown";
     NO_ACCESS = "none issued by skeys";
-    retry_after(time) = "SKE allows the next request at {time}";
+    retry_after(time) = "SKE asks for a pause; next request at {time}";
     RETRYING = "retrying";
     next_retry_short(when) = "next {when}";
     next_retry(duration) = "next retry in {duration}";
@@ -45,7 +45,7 @@ texts! {
     NOT_READ = "not read yet";
     last_known(clusters, duration) = "{clusters} as read up to {duration} ago, until SKE answers";
     with_hint(text, hint) = "{text}; {hint}";
-    rate_limited(place, time, more) = "{place}: SKE allows the next request at {time}{more}";
+    rate_limited(place, time, more) = "{place}: SKE asks for a pause; next request at {time}{more}";
     NO_DATA = " No data yet.";
     data_of(time) = " Showing data of {time}.";
     get_token(key) = "Get a new token, then press {key}";

@@ -144,6 +144,22 @@ async fn api_09_after_a_429_nothing_is_sent_to_host_and_region_until_the_moment(
 }
 
 #[tokio::test]
+async fn api_09_a_429_that_names_no_moment_gets_a_pause_of_ten_seconds() {
+    for headers in ["", "Retry-After: soon\r\n"] {
+        let limited = answer("429 Too Many", headers, "{}");
+        let server = Server::start(vec![limited, answer("200 OK", JSON, "{}")]).await;
+        let (client, _, clock) = client(&server.base);
+        let moment = Some(now() + Duration::from_secs(10));
+        for _ in 0..2 {
+            assert_eq!(client.list(&scope()).await.unwrap_err().retry_at, moment);
+        }
+        assert_eq!(server.count(), 1);
+        clock.turn(Duration::from_secs(10));
+        client.list(&scope()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn api_10_a_silent_server_ends_in_a_time_out() {
     let server = Server::start(vec![String::new()]).await;
     let (client, _, clock) = client(&server.base);
