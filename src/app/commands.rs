@@ -132,6 +132,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             if let Some(id) = state.subject().map(|entry| entry.cluster.id.clone()) {
                 let cx = context!(state, out);
                 nodes::update::toggle_watch(&mut state.nodes, &state.fleet, &id, cx);
+                cx.raise(Event::PreferencesChanged);
             }
         }
         Command::Activity => {
@@ -468,11 +469,17 @@ pub fn keep_fleet(state: &mut State, out: &mut Outbox) {
 
 /// Saves the persisted state.
 pub fn persist(state: &mut State, out: &mut Outbox) {
+    let (marks, watched) = (&state.view.marks, &state.nodes.watched);
+    let clusters = marks
+        .union(watched)
+        .map(|id| state.fleet.kept(id, marks.contains(id), watched.contains(id)));
     let persisted = crate::domain::persisted::PersistedState {
         credentials: state.credentials.clone(),
         theme: Some(state.shared.theme.word().to_owned()),
         columns: state.view.columns.clone(),
         sort: Some(state.view.sort.id.to_owned()),
+        filter: state.view.filter.clone(),
+        clusters: clusters.collect(),
     };
     let persist = Request::Persist(Box::new(persisted), state.server_now());
     context!(state, out).request(RequestOwner::PersistedState, persist);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use ratatui::style::Color;
 
 use crate::domain::age::DisplayZone;
 use crate::domain::age_policy::AgePolicy;
@@ -47,6 +48,8 @@ pub struct Settings {
     /// Time until a kubeconfig is cleared from the clipboard.
     pub clipboard_clear: Duration,
     pub theme: ThemeChoice,
+    /// Colours in the place of the theme's, as the terminal can show them.
+    pub colors: Palette,
     pub depth: ColorDepth,
     /// The terminal's background, as far as it is known at the start.
     pub background: Option<Background>,
@@ -95,6 +98,7 @@ impl Settings {
             make_current: false,
             clipboard_clear: Duration::from_secs(45),
             theme: ThemeChoice::Auto,
+            colors: Palette::default(),
             depth: ColorDepth::Sixteen,
             background: None,
             ascii: false,
@@ -133,6 +137,46 @@ pub enum ColorDepth {
     Indexed,
     /// 24 bits.
     Full,
+}
+
+/// Colours by what they mean; `None`: the user's own foreground, or what lies below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Palette {
+    pub accent: Option<Color>,
+    pub dim: Option<Color>,
+    pub busy: Option<Color>,
+    pub attention: Option<Color>,
+    pub bad: Option<Color>,
+    pub good: Option<Color>,
+    pub warn: Option<Color>,
+}
+
+impl Palette {
+    /// The meanings, in the words of the configuration.
+    pub const ROLES: [&'static str; 7] =
+        ["accent", "dim", "busy", "attention", "bad", "good", "warn"];
+
+    /// Each meaning with its colour.
+    fn colors(&mut self) -> impl Iterator<Item = (&'static str, &mut Option<Color>)> {
+        let Self { accent, dim, busy, attention, bad, good, warn } = self;
+        Self::ROLES.into_iter().zip([accent, dim, busy, attention, bad, good, warn])
+    }
+
+    /// Sets the colour of a meaning; an unknown one changes nothing.
+    pub fn set(&mut self, role: &str, color: Color) {
+        if let Some((_, place)) = self.colors().find(|(known, _)| *known == role) {
+            *place = Some(color);
+        }
+    }
+
+    /// These colours over others.
+    #[must_use]
+    pub fn over(mut self, mut below: Self) -> Self {
+        for ((_, color), (_, below)) in self.colors().zip(below.colors()) {
+            *color = color.or(*below);
+        }
+        self
+    }
 }
 
 /// Whether the terminal's background is dark or light.

@@ -14,6 +14,7 @@ use crate::app::credentials::state::InventoryState;
 use crate::app::fleet::columns::{COLUMNS, Column};
 use crate::app::fleet::row::{Row, RowSource, row_source};
 use crate::app::fleet::state::{Entry, Fleet, ScopeState, ScopeStatus};
+use crate::app::fleet::update::FILTER_LIMIT;
 use crate::app::fleet::view::FleetView;
 use crate::app::help::Help;
 use crate::app::keymap::{KeyContext, Keymap};
@@ -39,7 +40,7 @@ use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
 use crate::domain::kubectl::KubectlContext;
-use crate::domain::persisted::PersistedState;
+use crate::domain::persisted::{KeptCluster, PersistedState};
 use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
 use crate::domain::rotation::Step;
@@ -111,9 +112,16 @@ impl State {
             }
             (chosen, _) => chosen,
         };
+        let of = |is: fn(&KeptCluster) -> bool| {
+            let kept = persisted.clusters.iter().filter(|kept| is(kept));
+            kept.map(|kept| kept.id.clone()).collect()
+        };
+        let (marks, watched) = (of(|kept| kept.marked), of(|kept| kept.watched));
+        let filter = persisted.filter.chars().take(FILTER_LIMIT).collect();
+        let kept = persisted.clusters.into_iter().map(|kept| (kept.id.clone(), kept)).collect();
         Self {
-            fleet: Fleet { scopes, projects, ..Fleet::new(seed) },
-            view: FleetView::new(sort, columns),
+            fleet: Fleet { kept, scopes, projects, ..Fleet::new(seed) },
+            view: FleetView { filter, marks, ..FleetView::new(sort, columns) },
             credentials: persisted.credentials,
             shared: Shared {
                 keymap,
@@ -133,7 +141,7 @@ impl State {
             session: Session::default(),
             screen: Screen::Fleet,
             cluster: ClusterView::default(),
-            nodes: NodesState::default(),
+            nodes: NodesState { watched, ..NodesState::default() },
             activity: Activity::default(),
             inventory: InventoryState::default(),
             checklist: ChecklistState::default(),

@@ -530,7 +530,10 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             }
         }
         Event::Announce { cluster, text } => {
-            observing::announce(&state.nodes, &state.fleet, &cluster, text, cx);
+            if observing::announce(&state.nodes, &state.fleet, &cluster, text, cx) {
+                // The next run does not say it again.
+                persist(state, out);
+            }
         }
         Event::StaticTokensAgreed(id) => {
             observing::agree(&mut state.nodes, &state.fleet, &id, cx);

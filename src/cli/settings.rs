@@ -2,9 +2,12 @@
 
 use jiff::SignedDuration;
 
-use crate::app::settings::{Background, ColorDepth, ObservationScope, Settings, ThemeChoice};
+use crate::app::settings::{
+    Background, ColorDepth, ObservationScope, Palette, Settings, ThemeChoice,
+};
 use crate::cli::config::Config;
 use crate::domain::age_policy::{AgePolicy, AgeRule};
+use crate::ui::theme::shown;
 
 /// What the configuration and the environment say of the screen and of what is done by itself.
 pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Settings {
@@ -18,6 +21,11 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
         | ThemeChoice::HighContrast
         | ThemeChoice::Mono) => chosen,
     };
+    let depth = depth(environment);
+    let mut colors = Palette::default();
+    for (role, color) in config.colors() {
+        colors.set(role, shown(*color, depth));
+    }
     Settings {
         protected: config.list("protected").to_vec(),
         read_only: config.switch("read_only"),
@@ -47,7 +55,8 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
         make_current: config.switch("kubeconfig.make_current"),
         clipboard_clear: config.duration("kubeconfig.clipboard_clear"),
         theme,
-        depth: depth(environment),
+        colors,
+        depth,
         background: background(environment("COLORFGBG").as_deref()),
         ascii: match config.text("display.ascii") {
             "always" => true,

@@ -501,9 +501,8 @@ fn printer(
     let term = environment("TERM").unwrap_or_default();
     let can_draw = !matches!(term.as_str(), "" | "dumb");
     let form = if can_draw && io::stderr().is_terminal() {
-        let Settings { theme, background, depth, ascii, .. } = settings;
         Form::Bar(printer::Screen {
-            theme: Theme::new(*theme, *background, *depth, *ascii),
+            theme: Theme::new(settings.theme, settings.background, settings),
             notifier,
             columns: Box::new(columns_of_stderr),
         })

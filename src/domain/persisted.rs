@@ -1,6 +1,10 @@
-//! What is kept between runs: issued kubeconfigs and the look of the table; never a secret.
+//! What is kept between runs: issued kubeconfigs, the look of the table, marks and watches; never a secret.
 
+use jiff::Timestamp;
+
+use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::Credentials;
+use crate::domain::rotation::Phase;
 
 /// What is kept between runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,4 +15,27 @@ pub struct PersistedState {
     pub columns: Vec<String>,
     /// Sort key.
     pub sort: Option<String>,
+    /// Filter of the fleet; empty means none.
+    pub filter: String,
+    /// Clusters that are marked or watched.
+    pub clusters: Vec<KeptCluster>,
+}
+
+/// A cluster that is marked or watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptCluster {
+    pub id: ClusterId,
+    /// Distinguishes it from a later cluster under its name, where it is known.
+    pub created: Option<Timestamp>,
+    pub marked: bool,
+    pub watched: bool,
+    /// Its phase when it was last read, if it ever was.
+    pub phase: Option<Phase>,
+}
+
+impl KeptCluster {
+    /// Whether a reading is of another cluster under its name.
+    pub fn is_replaced_by(&self, read: &Cluster) -> bool {
+        matches!((self.created, read.created), (Some(kept), Some(read)) if kept != read)
+    }
 }

@@ -6,7 +6,8 @@ use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::credential::{
@@ -15,7 +16,7 @@ use crate::domain::credential::{
 };
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::KubeconfigKind;
-use crate::domain::persisted::PersistedState;
+use crate::domain::persisted::{KeptCluster, PersistedState};
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::text::clean;
 use crate::store::files::read_regular;
@@ -28,6 +29,8 @@ const NAME: &str = "state.json";
 /// Locked while the state file is rewritten: the file itself is replaced by each write.
 const LOCK: &str = "state.lock";
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// Marked and watched clusters that are kept.
+const MOST_CLUSTERS: usize = 10_000;
 
 #[derive(Serialize, Deserialize)]
 struct Wire {
@@ -43,6 +46,33 @@ struct Wire {
     columns: Vec<String>,
     #[serde(default)]
     sort: Option<String>,
+    /// These and what comes later: a version that does not know them ignores them, and none fails because of them.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    filter: String,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    clusters: Vec<WireKeptCluster>,
+}
+
+/// A value of a wrong kind counts as not stated.
+fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: DeserializeOwned + Default,
+    D: Deserializer<'de>,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(T::deserialize(value).unwrap_or_default())
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireKeptCluster {
+    #[serde(flatten)]
+    cluster: WireCluster,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    marked: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    watched: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phase: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -252,6 +282,13 @@ impl From<Wire> for PersistedState {
             theme: wire.theme.as_deref().map(clean),
             columns: wire.columns.iter().map(|column| clean(column)).collect(),
             sort: wire.sort.as_deref().map(clean),
+            filter: clean(&wire.filter),
+            clusters: wire
+                .clusters
+                .into_iter()
+                .take(MOST_CLUSTERS)
+                .map(WireKeptCluster::read)
+                .collect(),
         }
     }
 }
@@ -266,6 +303,8 @@ impl From<&PersistedState> for Wire {
             theme: kept.theme.clone(),
             columns: kept.columns.clone(),
             sort: kept.sort.clone(),
+            filter: kept.filter.clone(),
+            clusters: kept.clusters.iter().map(WireKeptCluster::from).collect(),
         }
     }
 }
@@ -319,6 +358,25 @@ impl WireCluster {
     fn read(&self) -> (ClusterId, Option<Timestamp>) {
         let id = ClusterId::new(&clean(&self.project), &clean(&self.region), &clean(&self.cluster));
         (id, moment(self.created.as_ref()))
+    }
+}
+
+impl WireKeptCluster {
+    fn read(self) -> KeptCluster {
+        let (id, created) = self.cluster.read();
+        let phase = self.phase.as_deref().map(Phase::from_api_word);
+        KeptCluster { id, created, marked: self.marked, watched: self.watched, phase }
+    }
+}
+
+impl From<&KeptCluster> for WireKeptCluster {
+    fn from(kept: &KeptCluster) -> Self {
+        Self {
+            cluster: WireCluster::of(&kept.id, kept.created),
+            marked: kept.marked,
+            watched: kept.watched,
+            phase: kept.phase.as_ref().map(|phase| phase.api_word().to_owned()),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::domain::kubeconfig::{
     ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeOptions, MergeQuery,
     MergeRefusal, NotSaved, ParsedKubeconfig, Plan, Saved, merge, renamed,
 };
-use crate::domain::persisted::PersistedState;
+use crate::domain::persisted::{KeptCluster, PersistedState};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
@@ -669,6 +669,36 @@ fn file_16_a_state_that_cannot_be_used_is_set_aside() {
         state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
         assert_eq!(state_file::load(home.path()), (kept, None));
         assert_eq!(mode(&home.path().join("state.json")), 0o600);
+    }
+}
+
+#[test]
+fn file_31_filter_marks_and_watches_are_kept_and_wrong_ones_cost_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let kept = |name: &str, (marked, watched), phase| KeptCluster {
+        id: ClusterId::new("p", "eu01", name),
+        created: Some(now()),
+        marked,
+        watched,
+        phase,
+    };
+    let clusters = vec![
+        kept("a", (true, false), None),
+        kept("b", (true, true), Some(Phase::Preparing)),
+        kept("c", (false, true), Some(Phase::Unknown("NEXT".into()))),
+    ];
+    let filter = "phase:prepared shop".to_owned();
+    let sort = Some("name".to_owned());
+    let state = PersistedState { sort, filter, clusters, ..PersistedState::default() };
+    state_file::save(home.path(), &state, now()).unwrap().into_result().unwrap();
+    assert_eq!(state_file::load(home.path()), (state.clone(), None));
+    for (filter, clusters) in [("7", "{}"), ("[1]", "[7]"), ("null", "[{\"marked\": true}]")] {
+        let text = format!(
+            "{{\"version\": 2, \"sort\": \"name\", \"filter\": {filter}, \"clusters\": {clusters}, \"later\": 1}}"
+        );
+        fs::write(home.path().join("state.json"), text).unwrap();
+        let expected = PersistedState { sort: state.sort.clone(), ..PersistedState::default() };
+        assert_eq!(state_file::load(home.path()), (expected, None));
     }
 }
 

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType};
 
 use crate::app::cell::Tone;
-use crate::app::settings::{Background, ColorDepth, ThemeChoice};
+use crate::app::settings::{Background, ColorDepth, Palette, Settings, ThemeChoice};
 use crate::app::state::State;
 
 /// What a part of the screen is, beside the meaning of its text.
@@ -40,33 +40,19 @@ pub struct Theme {
     pub colorless: bool,
     /// The terminal's background, where it is known and there are fine colours for it.
     pub background: Option<Background>,
-}
-
-/// The colours of a theme; `None` is the user's own foreground.
-struct Palette {
-    accent: Option<Color>,
-    dim: Option<Color>,
-    busy: Option<Color>,
-    attention: Option<Color>,
-    bad: Option<Color>,
-    good: Option<Color>,
-    warn: Option<Color>,
+    /// Colours in the place of the theme's; monochrome has none.
+    pub colors: Palette,
 }
 
 impl Theme {
     /// The theme of a state.
     pub fn of(state: &State) -> Self {
-        let settings = &state.shared.settings;
-        Self::new(state.shared.theme, state.shared.background, settings.depth, settings.ascii)
+        Self::new(state.shared.theme, state.shared.background, &state.shared.settings)
     }
 
     /// The theme that was chosen, as the terminal can show it.
-    pub fn new(
-        chosen: ThemeChoice,
-        background: Option<Background>,
-        depth: ColorDepth,
-        ascii: bool,
-    ) -> Self {
+    pub fn new(chosen: ThemeChoice, background: Option<Background>, settings: &Settings) -> Self {
+        let Settings { depth, ascii, colors, .. } = *settings;
         let background = background.filter(|_| depth != ColorDepth::Sixteen);
         let choice = match (chosen, background) {
             (ThemeChoice::Auto, Some(Background::Dark)) => ThemeChoice::Dark,
@@ -74,7 +60,7 @@ impl Theme {
             (chosen, _) => chosen,
         };
         let (indexed, colorless) = (depth == ColorDepth::Indexed, depth == ColorDepth::None);
-        Self { choice, ascii, indexed, colorless, background }
+        Self { choice, ascii, indexed, colorless, background, colors }
     }
 
     /// A colour in 24 bits, or the one of xterm's 256 that is nearest to it.
@@ -83,8 +69,15 @@ impl Theme {
     }
 
     fn palette(self) -> Palette {
-        let choice = if self.colorless { ThemeChoice::Mono } else { self.choice };
-        match (choice, self.background) {
+        if self.colorless || self.choice == ThemeChoice::Mono {
+            return Palette::default();
+        }
+        self.colors.over(self.of_theme())
+    }
+
+    /// The colours of the theme itself.
+    fn of_theme(self) -> Palette {
+        match (self.choice, self.background) {
             // Of the sixteen, those that stand out on black and on white alike; the background stays unknown. Cyan,
             // green and yellow are not to be read on white.
             (ThemeChoice::Auto, _) => Palette {
@@ -133,15 +126,7 @@ impl Theme {
                 warn: Some(self.fine(0x006e_2d00, 52)),
             },
             // No colour is sure to stand out on a background that is not known.
-            (ThemeChoice::HighContrast, None) | (ThemeChoice::Mono, _) => Palette {
-                accent: None,
-                dim: None,
-                busy: None,
-                attention: None,
-                bad: None,
-                good: None,
-                warn: None,
-            },
+            (ThemeChoice::HighContrast, None) | (ThemeChoice::Mono, _) => Palette::default(),
         }
     }
 
@@ -279,6 +264,62 @@ impl Theme {
     }
 }
 
+/// The sixteen colours of a terminal, as xterm paints them.
+const SIXTEEN: [(Color, [u8; 3]); 16] = [
+    (Color::Black, [0, 0, 0]),
+    (Color::Red, [205, 0, 0]),
+    (Color::Green, [0, 205, 0]),
+    (Color::Yellow, [205, 205, 0]),
+    (Color::Blue, [0, 0, 238]),
+    (Color::Magenta, [205, 0, 205]),
+    (Color::Cyan, [0, 205, 205]),
+    (Color::Gray, [229, 229, 229]),
+    (Color::DarkGray, [127, 127, 127]),
+    (Color::LightRed, [255, 0, 0]),
+    (Color::LightGreen, [0, 255, 0]),
+    (Color::LightYellow, [255, 255, 0]),
+    (Color::LightBlue, [92, 92, 255]),
+    (Color::LightMagenta, [255, 0, 255]),
+    (Color::LightCyan, [0, 255, 255]),
+    (Color::White, [255, 255, 255]),
+];
+
+/// Those of xterm's 256 colours that are no choice of the user: a cube, and greys.
+fn fixed_colors() -> impl Iterator<Item = (Color, [u8; 3])> {
+    (16..=255).map(|number: u8| {
+        let steps = number - 16;
+        let rgb = match number.checked_sub(232) {
+            Some(grey) => [8 + 10 * grey; 3],
+            None => [steps / 36, steps / 6 % 6, steps % 6]
+                .map(|step| if step == 0 { 0 } else { 55 + 40 * step }),
+        };
+        (Color::Indexed(number), rgb)
+    })
+}
+
+/// A colour, or the nearest one that a terminal of this depth shows.
+pub fn shown(color: Color, depth: ColorDepth) -> Color {
+    let fixed = || fixed_colors().find(|(known, _)| *known == color);
+    let rgb = if let Color::Rgb(red, green, blue) = color {
+        [red, green, blue]
+    } else if let Color::Indexed(number @ ..16) = color {
+        return SIXTEEN.get(usize::from(number)).map_or(color, |(named, _)| *named);
+    } else if let Some((_, rgb)) = fixed() {
+        rgb
+    } else {
+        return color;
+    };
+    let distance = |(_, other): &(Color, [u8; 3])| {
+        rgb.iter().zip(other).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum::<u32>()
+    };
+    let nearest = match depth {
+        ColorDepth::Full | ColorDepth::None => None,
+        ColorDepth::Indexed => fixed_colors().min_by_key(distance),
+        ColorDepth::Sixteen => SIXTEEN.into_iter().min_by_key(distance),
+    };
+    nearest.map_or(color, |(nearest, _)| nearest)
+}
+
 /// Titles are drawn over the border's style; what they do not state themselves is the user's own.
 fn above_border(spans: Vec<Span<'static>>) -> Vec<Span<'static>> {
     spans
@@ -382,8 +423,8 @@ mod tests {
     use ratatui::style::{Color, Modifier, Style};
 
     use crate::app::cell::Tone;
-    use crate::app::settings::ThemeChoice;
-    use crate::ui::theme::{Role, Theme, trim_underlines};
+    use crate::app::settings::{Background, ColorDepth, Palette, Settings, ThemeChoice};
+    use crate::ui::theme::{Role, SIXTEEN, Theme, fixed_colors, shown, trim_underlines};
 
     const TONES: [Tone; 7] =
         [Tone::Plain, Tone::Dim, Tone::Busy, Tone::Attention, Tone::Bad, Tone::Good, Tone::Warn];
@@ -399,28 +440,19 @@ mod tests {
     ];
 
     fn theme(choice: ThemeChoice) -> Theme {
-        Theme { choice, ascii: false, indexed: false, colorless: false, background: None }
+        Theme::new(choice, None, &Settings::defaults())
+    }
+
+    fn with(choice: ThemeChoice, background: Option<Background>, depth: ColorDepth) -> Theme {
+        Theme::new(choice, background, &Settings { depth, ..Settings::defaults() })
     }
 
     /// xterm's own colours of the sixteen that are used, and those of its 256 beyond them.
     fn rgb(color: Color) -> [u8; 3] {
-        let named = [
-            (Color::Red, [205, 0, 0]),
-            (Color::LightRed, [255, 0, 0]),
-            (Color::Magenta, [205, 0, 205]),
-            (Color::LightBlue, [92, 92, 255]),
-        ];
         if let Color::Rgb(r, g, b) = color {
             return [r, g, b];
         }
-        if let Color::Indexed(number @ 232..) = color {
-            return [8 + 10 * (number - 232); 3];
-        }
-        if let Color::Indexed(number @ 16..) = color {
-            return [(number - 16) / 36, (number - 16) / 6 % 6, (number - 16) % 6]
-                .map(|step| [0, 95, 135, 175, 215, 255][usize::from(step)]);
-        }
-        let known = named.into_iter().find(|(name, _)| *name == color);
+        let known = SIXTEEN.into_iter().chain(fixed_colors()).find(|(name, _)| *name == color);
         known.unwrap_or_else(|| panic!("nothing is known of {color}")).1
     }
 
@@ -464,7 +496,7 @@ mod tests {
                 if depth == Sixteen && !matches!(choice, ThemeChoice::HighContrast) {
                     continue;
                 }
-                let theme = Theme::new(choice, background, depth, false);
+                let theme = with(choice, background, depth);
                 let styles = TONES.map(|tone| theme.tone(tone)).into_iter();
                 for style in styles.chain(ROLES.map(|role| theme.role(role))) {
                     // What has no colour is as readable as the user's own text; high contrast dims nothing.
@@ -524,6 +556,50 @@ mod tests {
                 assert_eq!((plain.fg, plain.bg), (None, None), "{choice:?}");
                 assert!(plain.add_modifier.contains(painted.add_modifier), "{choice:?}");
             }
+        }
+    }
+
+    #[test]
+    fn colours_of_the_configuration_lie_over_every_theme_with_colours() {
+        let own = Color::Rgb(1, 2, 3);
+        let mut settings = Settings::defaults();
+        settings.colors.set("bad", own);
+        settings.colors.set("nothing", own);
+        let palette = Palette { bad: Some(own), ..Palette::default() };
+        assert_eq!(settings.colors, palette);
+        for choice in ThemeChoice::ALL {
+            for background in [None, Some(Background::Dark), Some(Background::Light)] {
+                settings.depth = ColorDepth::Full;
+                let theme = Theme::new(choice, background, &settings);
+                let plain = with(choice, background, ColorDepth::Full);
+                assert_eq!(theme.tone(Tone::Good), plain.tone(Tone::Good));
+                let expected = (choice != ThemeChoice::Mono).then_some(own);
+                let (found, plain) = (theme.tone(Tone::Bad), plain.tone(Tone::Bad));
+                assert_eq!(found.fg, expected);
+                assert_eq!(found.add_modifier, plain.add_modifier);
+                settings.depth = ColorDepth::None;
+                assert_eq!(Theme::new(choice, background, &settings).tone(Tone::Bad).fg, None);
+            }
+        }
+    }
+
+    #[test]
+    fn tty_10_a_colour_that_the_terminal_does_not_have_is_shown_as_the_nearest_one() {
+        use ColorDepth::{Full, Indexed, Sixteen};
+        let accent = Color::Rgb(0x7a, 0xa2, 0xf7);
+        for (color, depth, expected) in [
+            (accent, Full, accent),
+            (accent, Indexed, Color::Indexed(111)),
+            (accent, Sixteen, Color::LightBlue),
+            (Color::Rgb(250, 0, 0), Sixteen, Color::LightRed),
+            (Color::Indexed(196), Sixteen, Color::LightRed),
+            (Color::Indexed(196), Indexed, Color::Indexed(196)),
+            (Color::Indexed(244), Indexed, Color::Indexed(244)),
+            (Color::Indexed(9), Sixteen, Color::LightRed),
+            (Color::Green, Sixteen, Color::Green),
+            (Color::Reset, Sixteen, Color::Reset),
+        ] {
+            assert_eq!(shown(color, depth), expected, "{color:?} {depth:?}");
         }
     }
 

@@ -21,6 +21,7 @@ mod endurance;
 mod export;
 mod hostile;
 mod identity;
+mod kept;
 mod kubeconfig;
 mod nodes;
 mod observing;

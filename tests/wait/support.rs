@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use skeys::testing::Clock;
-use skeys::testing::app::settings::{ColorDepth, ThemeChoice};
+use skeys::testing::app::settings::{Settings, ThemeChoice};
 use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
 use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Order, Services, run};
 use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load, prepare_wait};
@@ -153,7 +153,7 @@ impl Cloud {
         let form = match command.columns {
             None => Form::Lines,
             Some(columns) => Form::Bar(Screen {
-                theme: Theme::new(ThemeChoice::Mono, None, ColorDepth::Sixteen, false),
+                theme: Theme::new(ThemeChoice::Mono, None, &Settings::defaults()),
                 notifier: Notifier::of(|name| (name == "WT_SESSION").then(|| "1".into()), false),
                 columns: Box::new(move || columns),
             }),

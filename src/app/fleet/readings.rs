@@ -17,6 +17,7 @@ use crate::app::rotation::pending::PendingSteps;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::persisted::KeptCluster;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
 
@@ -116,7 +117,10 @@ fn apply(
     let was_gone = known.is_some_and(|entry| entry.gone.is_some());
     // What happened since an earlier run was not seen.
     let known = fleet.entries.remove(&id).filter(|entry| !entry.is_last_known());
+    let kept = fleet.kept.remove(&id);
+    let is_replaced = kept.as_ref().is_some_and(|kept| kept.is_replaced_by(&cluster));
     let (entry, change) = match known {
+        None if is_replaced => (Entry::new(cluster, now, request), Change::Replaced),
         None => (Entry::new(cluster, now, request), Change::Cluster),
         Some(mut entry) => {
             let change = entry.take(cluster, now, request);
@@ -129,6 +133,9 @@ fn apply(
         Change::Phase(before) => log_phase(fleet, before, &cluster, cx),
         Change::Replaced => log_replacement(fleet, &id, cx),
         Change::Nothing | Change::Cluster => {}
+    }
+    if let Some(kept) = kept.filter(|kept| kept.watched && !is_replaced) {
+        announce_missed(fleet, &kept, &cluster, cx);
     }
     let changed = change != Change::Nothing;
     cx.raise(Event::ClusterRead { cluster, request, skew, changed });
@@ -146,6 +153,18 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
     }
     let record = cx.record(Some(&cluster.id), "phase", Outcome::Seen, text);
     cx.journal(record);
+}
+
+/// A watched cluster is read for the first time in this run: says once what came about since the last one.
+fn announce_missed(fleet: &Fleet, kept: &KeptCluster, read: &Cluster, cx: &mut UpdateContext<'_>) {
+    let phase = &read.rotation.phase;
+    let is_other = kept.phase.as_ref().is_some_and(|before| before != phase);
+    if is_other && matches!(phase, Phase::Prepared | Phase::Completed) {
+        let text = text::since_last_run(phase.word());
+        let about = ToastAbout::Cluster(kept.id.clone());
+        cx.observation(about, text::of_cluster(fleet.label(&kept.id), &text));
+        cx.raise(Event::Announce { cluster: kept.id.clone(), text });
+    }
 }
 
 /// The cluster was recreated. Kubeconfigs of the old one are recognised by `Access::is_of`.
@@ -166,10 +185,11 @@ fn remove_missing(
     in_use: &[ClusterId],
     cx: &mut UpdateContext<'_>,
 ) -> bool {
-    let missing: Vec<ClusterId> = fleet
+    let missing: BTreeSet<ClusterId> = fleet
         .in_scope(scope)
         .filter(|entry| entry.sequence < request)
         .map(|entry| entry.cluster.id.clone())
+        .chain(fleet.kept.keys().filter(|id| id.scope == *scope).cloned())
         .filter(|id| !listed.contains(id))
         .collect();
     let is_any = !missing.is_empty();
@@ -217,6 +237,7 @@ mod tests {
 
     use jiff::SignedDuration;
 
+    use crate::app::effect::{Effect, Request};
     use crate::app::keymap::Keymap;
     use crate::app::message::{Answer, Listing, Message};
     use crate::app::now::Now;
@@ -224,10 +245,10 @@ mod tests {
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::update;
-    use crate::domain::cluster::{Cluster, ProjectId, Region};
+    use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::persisted::PersistedState;
+    use crate::domain::persisted::{KeptCluster, PersistedState};
     use crate::domain::rotation::Phase;
 
     fn list(state: &mut State, clusters: Vec<Cluster>) {
@@ -261,6 +282,107 @@ mod tests {
         list(&mut state, Vec::new());
         assert_eq!(gone(&state), 1, "the list tells it no second time");
     }
+
+    fn kept(cluster: &Cluster, phase: Phase) -> KeptCluster {
+        let (id, created) = (cluster.id.clone(), cluster.created);
+        KeptCluster { id, created, marked: true, watched: true, phase: Some(phase) }
+    }
+
+    /// A machine that begins with what an earlier run kept, and a scope to list.
+    fn with_kept(clusters: Vec<KeptCluster>) -> State {
+        let mut settings = Settings::defaults();
+        let project = cluster("web", Phase::Never).id.project().clone();
+        settings.projects = vec![(project, None)];
+        settings.regions = vec![Region::new("eu01")];
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
+        let persisted = PersistedState { clusters, ..PersistedState::default() };
+        State::new(settings, Keymap::default(), persisted, at, 1)
+    }
+
+    fn answer(state: &mut State, result: Result<Listing, Failure>) -> Vec<Effect> {
+        let scope = state.fleet.scopes.keys().next().cloned().unwrap();
+        let request = state.requests.begin(RequestOwner::Clusters(scope));
+        let message = Message::Answered(request, Answer::Clusters(result));
+        update(state, state.shared.now, message)
+    }
+
+    fn listing(clusters: &[&Cluster], skipped: usize) -> Listing {
+        let clusters = clusters.iter().map(|cluster| (*cluster).clone()).collect();
+        Listing { clusters, skipped, skew: SignedDuration::ZERO }
+    }
+
+    fn is_kept(state: &State, cluster: &Cluster) -> (bool, bool) {
+        (state.view.marks.contains(&cluster.id), state.nodes.watched.contains(&cluster.id))
+    }
+
+    #[test]
+    fn api_17_a_mark_of_an_earlier_run_stays_until_a_complete_list_lacks_its_cluster() {
+        let [web, db] = ["web", "db"].map(|name| cluster(name, Phase::Never));
+        let mut elsewhere = web.clone();
+        elsewhere.id = ClusterId::new("another-project", "eu01", "web");
+        let all = [&web, &db, &elsewhere].map(|cluster| kept(cluster, Phase::Never)).to_vec();
+        let mut state = with_kept(all);
+        assert_eq!(state.view.marked(&state.fleet).count(), 0, "none has a row");
+        let failure = Failure::new(FailureKind::Unreachable, "no answer");
+        for result in [Err(failure), Ok(listing(&[&web], 1))] {
+            answer(&mut state, result);
+            assert_eq!(is_kept(&state, &db), (true, true));
+        }
+        assert_eq!(state.view.marked(&state.fleet).count(), 1);
+        answer(&mut state, Ok(listing(&[&web], 0)));
+        assert_eq!(is_kept(&state, &web), (true, true));
+        assert_eq!(is_kept(&state, &db), (false, false));
+        assert_eq!(is_kept(&state, &elsewhere), (true, true), "nothing lists its project");
+        answer(&mut state, Ok(listing(&[&web, &db], 0)));
+        assert_eq!(is_kept(&state, &db), (false, false));
+    }
+
+    #[test]
+    fn api_18_a_cluster_recreated_between_two_runs_loses_mark_and_watch() {
+        let web = cluster("web", Phase::Preparing);
+        let mut again = cluster("web", Phase::Prepared);
+        again.created = Some(now());
+        assert_ne!(web.created, again.created);
+        let mut state = with_kept(vec![kept(&web, Phase::Preparing)]);
+        let effects = answer(&mut state, Ok(listing(&[&again], 0)));
+        assert_eq!(is_kept(&state, &web), (false, false));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Notify { .. })));
+        let said = state.notices.toast.as_ref().map(|toast| toast.text.as_str());
+        assert_eq!(said, Some("web: deleted and recreated; this is another cluster"));
+    }
+
+    #[test]
+    fn what_came_about_between_two_runs_is_told_once_of_watched_clusters() {
+        for (before, after, expected) in [
+            (Some(Phase::Preparing), Phase::Prepared, Some("PREPARED since skeys last ran")),
+            (Some(Phase::Never), Phase::Completed, Some("completed since skeys last ran")),
+            (Some(Phase::Prepared), Phase::Prepared, None),
+            (Some(Phase::Completed), Phase::Preparing, None),
+            (None, Phase::Prepared, None),
+        ] {
+            for watched in [true, false] {
+                let web = cluster("web", after.clone());
+                let kept =
+                    KeptCluster { phase: before.clone(), watched, ..kept(&web, Phase::Never) };
+                let mut state = with_kept(vec![kept]);
+                for expected in [expected.filter(|_| watched), None] {
+                    let effects = answer(&mut state, Ok(listing(&[&web], 0)));
+                    let (mut told, mut phase) = (None, None);
+                    for effect in &effects {
+                        if let Effect::Notify { text, .. } = effect {
+                            told = Some(text.as_str());
+                        } else if let Effect::Request(_, Request::Persist(kept, _)) = effect {
+                            phase = kept.clusters.first().and_then(|kept| kept.phase.clone());
+                        }
+                    }
+                    assert_eq!(told, expected, "{before:?} {after:?} {watched}");
+                    // What is told is kept as told.
+                    assert_eq!(phase, expected.map(|_| after.clone()));
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_list_without_changes_orders_the_rows_only_from_time_to_time() {
         let mut settings = Settings::defaults();

@@ -16,6 +16,7 @@ use crate::domain::cluster::{
 };
 use crate::domain::last_known::LastKnown;
 use crate::domain::permissions::Permissions;
+use crate::domain::persisted::KeptCluster;
 use crate::domain::rotation::{OLD_ANSWERS, Phase};
 
 /// A cluster and what this program knows about its reading.
@@ -167,6 +168,8 @@ impl Default for ScopeState {
 pub struct Fleet {
     /// Clusters by address. [`Fleet::put`] and [`Fleet::forget`] add and remove.
     pub entries: BTreeMap<ClusterId, Entry>,
+    /// Clusters that an earlier run marked or watched, until they are read.
+    pub kept: BTreeMap<ClusterId, KeptCluster>,
     /// Clusters whose nodes are being replaced, cached.
     pub rolling: BTreeSet<ClusterId>,
     pub scopes: BTreeMap<Scope, ScopeState>,
@@ -194,6 +197,7 @@ impl Fleet {
     pub fn new(seed: u64) -> Self {
         Self {
             entries: BTreeMap::new(),
+            kept: BTreeMap::new(),
             rolling: BTreeSet::new(),
             scopes: BTreeMap::new(),
             circuits: BTreeMap::new(),
@@ -308,8 +312,24 @@ impl Fleet {
             .collect()
     }
 
+    /// A cluster as the next run is to know it again.
+    pub fn kept(&self, id: &ClusterId, marked: bool, watched: bool) -> KeptCluster {
+        let read = self.entries.get(id).filter(|entry| !entry.is_last_known());
+        let read = read.map(|entry| &entry.cluster);
+        let kept = self.kept.get(id);
+        let phase = read.map(|read| &read.rotation.phase);
+        KeptCluster {
+            id: id.clone(),
+            created: read.and_then(|read| read.created).or_else(|| kept?.created),
+            marked,
+            watched,
+            phase: phase.or_else(|| kept?.phase.as_ref()).cloned(),
+        }
+    }
+
     /// Drops a cluster.
     pub fn forget(&mut self, id: &ClusterId) {
+        self.kept.remove(id);
         self.rolling.remove(id);
         self.entries.remove(id);
     }

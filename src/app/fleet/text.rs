@@ -11,6 +11,7 @@ texts! {
     of_cluster(cluster, event) = "{cluster}: {event}";
     RECREATED = "deleted and recreated; this is another cluster";
     NOT_LISTED = "no longer listed";
+    since_last_run(phase) = "{phase} since skeys last ran";
     recovered(project, region, duration) = "{project} in {region} answers again after {duration}";
     nothing_matches(filter, key, hidden) = "Nothing matches {filter}. {key} clears the filter ({hidden} hidden).";
     loading(scope) = "Listing the clusters of {scope} …";

@@ -24,7 +24,7 @@ pub const COUNT_FILTERS: [&str; 7] = [
 ];
 
 /// Longest filter, in characters.
-const FILTER_LIMIT: usize = 200;
+pub const FILTER_LIMIT: usize = 200;
 
 /// A command of the fleet alone.
 pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
@@ -44,7 +44,7 @@ pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
         }
         Command::MarkAll => {
             if view.shown.iter().all(|id| view.marks.contains(id)) {
-                view.marks.clear();
+                view.marks.retain(|id| !source.fleet.entries.contains_key(id));
             } else {
                 view.marks.extend(view.shown.iter().cloned());
             }

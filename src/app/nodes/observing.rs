@@ -303,22 +303,23 @@ fn detect_changes(
     cx.journal(record);
 }
 
-/// Sends a notification about a watched cluster.
+/// Sends a notification about a cluster, if it is watched; says whether it is.
 pub fn announce(
     nodes: &NodesState,
     fleet: &Fleet,
     id: &ClusterId,
     text: String,
     cx: &mut UpdateContext<'_>,
-) {
+) -> bool {
     if !nodes.watched.contains(id) {
-        return;
+        return false;
     }
     let label = fleet.label(id);
     // A notification has no other context: it always names the region.
     let title =
         if label == id.name.as_str() { format!("{label} ({})", id.region()) } else { label };
     cx.effect(Effect::Notify { title, text });
+    true
 }
 
 #[cfg(test)]

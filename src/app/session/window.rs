@@ -29,7 +29,8 @@ pub enum Progress {
 /// The watched cluster for title and progress: the first blocked one, else the first rolling one, else the first.
 pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> {
     let rank = |id: &&ClusterId| (!nodes.is_held(id), !fleet.rolls(id));
-    let id = nodes.watched.iter().min_by_key(rank)?;
+    let is_read = |id: &&ClusterId| fleet.entries.get(*id).is_some_and(|e| !e.is_last_known());
+    let id = nodes.watched.iter().filter(is_read).min_by_key(rank)?;
     let phase = &fleet.cluster(id)?.rotation.phase;
     let seen = nodes.observed.get(id).filter(|seen| seen.live && *phase == Phase::Preparing);
     let progress = seen.and_then(|seen| seen.roll.as_ref()?.progress());

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use ratatui::style::Color;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::app::settings::Palette;
 use crate::cli::config::keys::{Key, ValueKind, find, keys, nearest};
 use crate::domain::age_policy::AgeRule;
 use crate::domain::lifetime::Lifetime;
@@ -24,6 +26,8 @@ pub enum Value {
     Lifetime(Lifetime),
     /// Keys by command.
     Keys(BTreeMap<String, Vec<String>>),
+    /// Colours by what they mean.
+    Colors(BTreeMap<&'static str, Color>),
 }
 
 /// One thing that is wrong, and where.
@@ -121,6 +125,11 @@ impl Reader {
                 continue;
             }
             if let Some(key) = find(&path) {
+                if let (ValueKind::Colors, DeValue::Table(inner)) = (key.kind, value.get_ref()) {
+                    let colors = self.colors(&path, inner);
+                    self.values.insert(key.path, Value::Colors(colors));
+                    continue;
+                }
                 match check(&key, value) {
                     Ok(checked) => {
                         self.values.insert(key.path, checked);
@@ -136,6 +145,36 @@ impl Reader {
                 self.unknown(at, value, &path, is_section);
             }
         }
+    }
+
+    fn colors(&mut self, path: &str, table: &DeTable<'_>) -> BTreeMap<&'static str, Color> {
+        let mut colors = BTreeMap::new();
+        for (name, value) in table {
+            let path = format!("{path}.{}", clean(name.get_ref()));
+            let role = Palette::ROLES.into_iter().find(|role| role == name.get_ref());
+            let color = if let DeValue::Integer(number) = value.get_ref() {
+                u8::from_str_radix(number.as_str(), number.radix()).ok().map(Color::Indexed)
+            } else {
+                text_of(value).and_then(|text| text.parse().ok())
+            };
+            match (role, color) {
+                (Some(role), Some(color)) => {
+                    colors.insert(role, color);
+                }
+                (None, _) => {
+                    let known = Palette::ROLES.join(", ");
+                    self.problem(
+                        name.span().start,
+                        format!("unknown key {path}; there is: {known}"),
+                    );
+                }
+                (Some(_), None) => {
+                    let text = format!("{path} is no colour; expected {COLOR}");
+                    self.problem(value.span().start, text);
+                }
+            }
+        }
+        colors
     }
 
     /// A key that the table does not have: a section written as a value, or a wrong name.
@@ -156,6 +195,10 @@ impl Reader {
         self.problems.push((at, text));
     }
 }
+
+/// What a colour may be.
+const COLOR: &str =
+    "\"#rrggbb\", a name such as \"red\" or \"bright-blue\", or a number from 0 to 255";
 
 fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
     let wrong = |what: &str| format!("{} is {what}; expected {}", key.path, key.kind.describe());
@@ -278,7 +321,7 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
         ValueKind::Lifetime => Lifetime::parse(text)
             .map(Value::Lifetime)
             .map_err(|error| format!("{}: {error}", key.path)),
-        ValueKind::Keys => Err(wrong()),
+        ValueKind::Keys | ValueKind::Colors => Err(wrong()),
     }
 }
 
@@ -374,6 +417,26 @@ mod tests {
     }
 
     #[test]
+    fn file_15_a_wrong_role_or_colour_is_named_with_what_there_is() {
+        let found = problems(
+            "[display.colors]\naccent = \"blurple\"\nacent = 7\nbad = 256\ngood = [1]\n\
+             [profiles.a.display.colors]\n  dim = \"#12345\"\n",
+        );
+        let colors = "expected \"#rrggbb\", a name such as \"red\" or \"bright-blue\", or a number from 0 to 255";
+        let roles = "accent, dim, busy, attention, bad, good, warn";
+        let expected = [
+            format!("config.toml:2:10: display.colors.accent is no colour; {colors}"),
+            format!("config.toml:3:1: unknown key display.colors.acent; there is: {roles}"),
+            format!("config.toml:4:7: display.colors.bad is no colour; {colors}"),
+            format!("config.toml:5:8: display.colors.good is no colour; {colors}"),
+            format!("config.toml:7:9: display.colors.dim is no colour; {colors}"),
+        ];
+        assert_eq!(found, expected);
+        let wrong = "config.toml:2:10: display.colors is a string; expected a table of colours, such as accent = \"#7aa2f7\"";
+        assert_eq!(problems("[display]\ncolors = \"red\""), [wrong]);
+    }
+
+    #[test]
     fn file_15_a_duplicate_key_is_an_error_with_its_place() {
         let found = problems("read_only = true\nread_only = false\n");
         assert!(found[0].starts_with("config.toml:2:1: "), "{found:?}");
@@ -429,6 +492,8 @@ mod tests {
             "\u{e4}",
             "\"\\u0000\"",
             "[keys]\n",
+            "[display.colors]\n",
+            "accent = 7\n",
         ];
         fuzz(256, &changed_text(seeds, &words), |text| {
             let lines = text.split('\n').count();

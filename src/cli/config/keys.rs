@@ -30,6 +30,8 @@ pub enum ValueKind {
     Lifetime,
     /// A table of lists: command to keys.
     Keys,
+    /// A table of colours: meaning to colour.
+    Colors,
 }
 
 /// One key.
@@ -241,6 +243,13 @@ const KEYS: &[Key] = &[
         "Sort order of the fleet"
     ),
     key!(
+        "display.colors",
+        [],
+        ValueKind::Colors,
+        "{}",
+        "Colours by what they mean, instead of the theme's; mono and NO_COLOR have none"
+    ),
+    key!(
         "endpoints.ske",
         ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"],
         ValueKind::Text,
@@ -343,6 +352,7 @@ impl ValueKind {
             }
             Self::Lifetime => "a lifetime from 1h to 180d, such as \"8h\"".to_owned(),
             Self::Keys => "a table of lists, such as rotate = [\"R\"]".to_owned(),
+            Self::Colors => "a table of colours, such as accent = \"#7aa2f7\"".to_owned(),
         }
     }
 }

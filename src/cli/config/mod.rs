@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ratatui::style::Color;
+
 use crate::cli::args::Flags;
 pub use crate::cli::config::file::ConfigProblem;
 use crate::cli::config::file::{FileContent, FileValues, Value, from_text, read};
-use crate::cli::config::keys::{Key, keys};
+use crate::cli::config::keys::{Key, ValueKind, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::secret::Secret;
@@ -172,6 +174,9 @@ pub fn default(key: &Key) -> Value {
                 items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
             );
         }
+        Some(toml::Value::Table(_)) if key.kind == ValueKind::Colors => {
+            return Value::Colors(BTreeMap::new());
+        }
         Some(toml::Value::Table(_)) => return Value::Keys(BTreeMap::new()),
         Some(toml::Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
@@ -308,6 +313,15 @@ impl Config {
         }
     }
 
+    /// Colours by what they mean.
+    pub fn colors(&self) -> impl Iterator<Item = (&'static str, &Color)> {
+        let colors = match self.values.get("display.colors") {
+            Some((Value::Colors(colors), _)) => Some(colors),
+            _ => None,
+        };
+        colors.into_iter().flatten().map(|(role, color)| (*role, color))
+    }
+
     /// Changed keys by command.
     pub fn keys(&self) -> BTreeMap<String, Vec<String>> {
         match self.values.get("keys") {
@@ -329,6 +343,10 @@ fn format_value(value: &Value) -> String {
         }
         Value::Lifetime(lifetime) => quoted(&lifetime.to_string()),
         Value::Keys(keys) => format!("{} changed", keys.len()),
+        Value::Colors(colors) => {
+            let colors = colors.iter().map(|(role, color)| format!("{role} = \"{color}\""));
+            format!("{{{}}}", colors.collect::<Vec<_>>().join(", "))
+        }
     }
 }
 
@@ -590,6 +608,25 @@ mod tests {
             problems[0].ends_with("config.toml: there is no profile nihgt; there is: night"),
             "{problems:?}"
         );
+    }
+
+    #[test]
+    fn colours_have_names_numbers_and_hex_and_a_profile_has_its_own() {
+        let file = "[display.colors]\naccent = \"#7aa2f7\"\nbad = \"bright-red\"\ngood = 22\n\
+                    [profiles.night.display.colors]\nwarn = \"3\"\n";
+        for (flags, expected) in [
+            (&[][..], "{accent = \"#7AA2F7\", bad = \"LightRed\", good = \"22\"}"),
+            (&["--profile", "night"], "{warn = \"3\"}"),
+        ] {
+            let flags = Arguments::try_parse_from(["skeys"].iter().chain(flags)).unwrap().flags;
+            let config = loaded(&flags, &[("COLORTERM", "truecolor")], file).unwrap().config;
+            let lines = config.lines();
+            let line = lines.iter().find_map(|line| line.strip_prefix("display.colors = "));
+            assert!(line.unwrap().starts_with(expected), "{line:?}");
+            let again = format!("display.colors = {expected}");
+            let again = loaded(&Flags::default(), &[], &again).unwrap().config;
+            assert_eq!(config.colors().collect::<Vec<_>>(), again.colors().collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -204,7 +204,7 @@ fn hint_line(
         right.push(theme.part(format!("/{} ", clean(&state.search.text)), Role::Accent));
     }
     if state.context() == KeyContext::Fleet {
-        let marks = state.view.marks.len();
+        let marks = state.view.marked(&state.fleet).count();
         if marks > 0 {
             right.push(theme.part(text::marked(marks), Role::Accent));
             right.push(Span::raw("  "));

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::app::outage::Outage;
 use crate::app::session::window::Progress;
-use crate::app::settings::{ColorDepth, ThemeChoice};
+use crate::app::settings::{Settings, ThemeChoice};
 use crate::cli::commands::wait::bar::draw;
 use crate::cli::commands::wait::tests::{Scene, after, blocked, seen};
 use crate::domain::cluster::ReportedError;
@@ -14,7 +14,7 @@ use crate::domain::text::width;
 use crate::ui::theme::Theme;
 
 fn theme(choice: ThemeChoice, ascii: bool) -> Theme {
-    Theme::new(choice, None, ColorDepth::Sixteen, ascii)
+    Theme::new(choice, None, &Settings { ascii, ..Settings::defaults() })
 }
 
 /// Without colours.

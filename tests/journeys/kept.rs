@@ -1,0 +1,83 @@
+//! What a second run begins with: filter, marks and watches of the first.
+
+use std::fs;
+
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
+
+use crate::support::{Journey, SMALL, Setting};
+
+/// A run that begins with the state that another one left, in a terminal that shows notifications.
+fn after(journey: &Journey, scene: &str) -> Setting {
+    let kept = journey.read("state/state.json");
+    Setting {
+        scene: scene.to_owned(),
+        prepare: Box::new(move |home| {
+            fs::create_dir(home.join("state")).unwrap();
+            fs::write(home.join("state/state.json"), &kept).unwrap();
+        }),
+        ..Setting::default()
+    }
+    .set("TERM_PROGRAM", "iTerm.app")
+}
+
+async fn quit(journey: &mut Journey) {
+    journey.terminate();
+    journey.end().await;
+}
+
+/// What rang, and forgets it.
+fn rings(journey: &Journey) -> Vec<String> {
+    let sent = std::mem::take(&mut *journey.sent.lock().unwrap());
+    sent.into_iter().filter(|text| text.starts_with('\u{7}')).collect()
+}
+
+#[tokio::test]
+async fn filter_marks_and_watches_are_there_in_the_next_run() {
+    let mut first = Journey::begin().await;
+    first.press("/bravo<enter><space><esc>/delta<enter>w").await;
+    quit(&mut first).await;
+
+    // Its roll ended, and another was deleted, while nobody looked.
+    let roll = "name = \"delta\" # rolling, far from its end\nphase = \"PREPARING\"";
+    assert!(SMALL.contains(roll));
+    let scene = SMALL.replace(roll, "name = \"delta\"\nphase = \"PREPARED\"");
+    let mut second = Journey::with(after(&first, &scene)).await;
+    second.says("delta: PREPARED since skeys last ran");
+    assert_eq!(rings(&second), ["\u{7}\u{1b}]9;delta (eu01): PREPARED since skeys last ran\u{7}"]);
+    second.shows("1 of 8");
+    second.shows("1 marked");
+    second.hides("bravo");
+    second.press("<esc>").await;
+    second.shows("bravo");
+    second.wait(60).await;
+    assert!(rings(&second).is_empty(), "it is told once");
+    quit(&mut second).await;
+
+    let without = scene.replace("name = \"bravo\"", "name = \"tango\"");
+    let mut setting = after(&second, &without);
+    let fails = FaultEffect::answer(500, "{\"code\":\"Internal\",\"message\":\"down\"}");
+    setting.faults = vec![Fault::new("GET", "/clusters", Some(1), fails)];
+    let mut third = Journey::with(setting).await;
+    assert!(rings(&third).is_empty(), "it was told before");
+    third.hides("marked");
+    third.until("tango", 120).await;
+    quit(&mut third).await;
+    let kept = third.read("state/state.json");
+    assert!(!kept.contains("bravo") && kept.contains("\"watched\": true"), "{kept}");
+}
+
+#[tokio::test]
+async fn a_kept_filter_shows_as_one_and_can_be_cleared() {
+    let mut first = Journey::begin().await;
+    first.press("/phase:completing<enter>").await;
+    quit(&mut first).await;
+    let mut second = Journey::with(after(&first, SMALL)).await;
+    second.shows("1 of 8 clusters  phase:completing");
+    second.shows("esc clear filter");
+    second.press("<esc>").await;
+    second.shows("alpha");
+    quit(&mut second).await;
+    let third = Journey::with(after(&second, SMALL)).await;
+    third.shows("alpha");
+    third.hides("esc clear filter");
+}
