@@ -1,6 +1,6 @@
 //! Reads and writes what is kept between runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::cluster::ClusterId;
+use crate::domain::cluster::{ClusterId, ProjectId, Region};
 use crate::domain::credential::{
     Access, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash, KubeconfigLocation,
     Reference,
@@ -17,6 +17,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::persisted::PersistedState;
 use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::selection::{SelectedProjects, Selection};
 use crate::domain::text::clean;
 use crate::store::files::read_regular;
 use crate::store::lock::{Attempt, FileLock, held};
@@ -43,6 +44,19 @@ struct Wire {
     columns: Vec<String>,
     #[serde(default)]
     sort: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    selections: BTreeMap<String, WireSelection>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireSelection {
+    /// Whether projects that are not configured are selected, too.
+    #[serde(default)]
+    all: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -252,6 +266,7 @@ impl From<Wire> for PersistedState {
             theme: wire.theme.as_deref().map(clean),
             columns: wire.columns.iter().map(|column| clean(column)).collect(),
             sort: wire.sort.as_deref().map(clean),
+            selections: wire.selections.into_iter().map(WireSelection::read).collect(),
         }
     }
 }
@@ -266,7 +281,30 @@ impl From<&PersistedState> for Wire {
             theme: kept.theme.clone(),
             columns: kept.columns.clone(),
             sort: kept.sort.clone(),
+            selections: kept.selections.iter().map(WireSelection::of).collect(),
         }
+    }
+}
+
+impl WireSelection {
+    fn read((profile, wire): (String, Self)) -> (String, Selection) {
+        let projects = match wire.project {
+            Some(id) => SelectedProjects::One(ProjectId::new(clean(&id))),
+            None if wire.all => SelectedProjects::All,
+            None => SelectedProjects::Configured,
+        };
+        let region = wire.region.map(|region| Region::new(clean(&region)));
+        (profile, Selection { projects, region })
+    }
+
+    fn of((profile, selection): (&String, &Selection)) -> (String, Self) {
+        let project = match &selection.projects {
+            SelectedProjects::One(id) => Some(id.to_string()),
+            SelectedProjects::Configured | SelectedProjects::All => None,
+        };
+        let region = selection.region.as_ref().map(ToString::to_string);
+        let all = selection.projects == SelectedProjects::All;
+        (profile.clone(), Self { all, project, region })
     }
 }
 

@@ -28,5 +28,6 @@ mod outage;
 mod pictures;
 mod recording;
 mod rotation;
+mod scope;
 mod screens;
 mod stuck;

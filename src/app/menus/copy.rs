@@ -33,8 +33,8 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
             add(text::ENTRY_TRACE, trace.clone());
         }
     }
-    if !state.view.marks.is_empty() {
-        let names: Vec<&str> = state.view.marks.iter().map(|id| id.name.as_str()).collect();
+    let names: Vec<&str> = state.shown_marks().map(|id| id.name.as_str()).collect();
+    if !names.is_empty() {
         add(text::MARKED, names.join("\n"));
     }
     if let Some(entry) = state.subject() {
