@@ -41,7 +41,9 @@ pub mod testing {
         };
         pub use crate::cli::commands::{doctor, wait};
         pub use crate::cli::config::{Places, load};
-        pub use crate::cli::wiring::{Dashboard, Machine, credentials, due, prepare_wait, report};
+        pub use crate::cli::wiring::{
+            Dashboard, Machine, Reload, credentials, due, prepare_wait, report, run_all,
+        };
     }
     pub mod clients {
         pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};
@@ -57,6 +59,7 @@ pub mod testing {
         }
     }
     pub mod runtime {
+        pub use crate::runtime::Console;
         pub use crate::runtime::{clipboard, log, loop_input, notify, perform, terminal, watchdog};
     }
     pub mod simulator {

@@ -32,6 +32,7 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::WakeUp => return on_cluster(Action::WakeUp),
         Command::Reconcile => return on_cluster(Action::Reconcile),
         Command::LogIn if !state.logs_in() => text::LOG_IN_NOT_SUPPORTED,
+        Command::Reload if state.shared.settings.demo => text::RELOAD_DEMO,
         Command::Watch if state.subject().is_none() => text::WATCH_NO_CLUSTER,
         Command::Events if state.screen.tab() != Some(Tab::Nodes) => text::EVENTS_ELSEWHERE,
         Command::Add | Command::Remove | Command::Share
@@ -89,7 +90,9 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
             Some(Tab::Credentials) => text::MARK_NOT_RENEWED,
             _ => text::MARK_ELSEWHERE,
         },
-        Command::MarkAll | Command::Sort if state.fleet.entries.is_empty() => text::NO_CLUSTERS,
+        Command::MarkAll | Command::Sort if state.fleet.selected().next().is_none() => {
+            text::NO_CLUSTERS
+        }
         _ => return Ok(()),
     };
     Err(reason.to_owned())

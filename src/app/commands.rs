@@ -19,6 +19,7 @@ use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::renewal::RenewalField;
 use crate::app::log::{self, LogView};
+use crate::app::menus::choices::ScopeChoice;
 use crate::app::menus::copy::copy_items;
 use crate::app::menus::export::listed;
 use crate::app::menus::palette::offers;
@@ -37,9 +38,11 @@ use crate::app::{
 };
 use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
+use crate::domain::failure::Failure;
 use crate::domain::last_known::LastFleet;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
+use crate::domain::secret::Secret;
 
 /// Carries out a command on the screen.
 pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
@@ -71,7 +74,8 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             state.help = Some(Help { context: state.context(), scroll: 0 });
         }
         Command::Palette => {
-            let found = offers(state.screen_context(), "", &state.fleet);
+            let settings = &state.shared.settings;
+            let found = offers(state.screen_context(), "", &state.fleet, settings);
             state.menu = Some(Menu::new(MenuItems::Commands(found), 0));
         }
         Command::Copy => match copy_items(state) {
@@ -83,6 +87,8 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             state.menu = Some(Menu::new(MenuItems::Export(listed), 0));
         }
         Command::Sort => state.menu = Some(Menu::sort(state.view.sort)),
+        Command::Scope => state.menu = Some(Menu::scope(&state.fleet, &state.shared.settings)),
+        Command::Reload => restart(state, out, state.shared.settings.profile.clone()),
         Command::Columns => state.menu = Some(Menu::new(MenuItems::Columns, 0)),
         Command::Refresh => refresh(state, out),
         Command::Log => state.log = Some(LogView::default()),
@@ -161,6 +167,7 @@ fn is_checked(command: Command) -> bool {
             | Command::Share
             | Command::Filter
             | Command::Export
+            | Command::Reload
     )
 }
 
@@ -263,6 +270,56 @@ pub fn show_matching(state: &mut State, filter: String) {
     fleet::update::set_filter(&mut state.view, row_source!(state), filter);
     state.view.cursor = state.view.shown.first().cloned();
     state.view.cursor_moved = true;
+}
+
+/// Profile, projects or region were chosen: the fleet shows them.
+pub fn select(state: &mut State, out: &mut Outbox, choice: ScopeChoice) {
+    let settings = &state.shared.settings;
+    // What an earlier run selected may be something else than what holds in this one.
+    let kept = state.session.selections.entry(settings.profile_key().to_owned()).or_default();
+    let mut selection = state.fleet.selection.clone();
+    match choice {
+        ScopeChoice::Profile(profile) if profile == settings.profile => return,
+        ScopeChoice::Profile(profile) => return restart(state, out, profile),
+        ScopeChoice::Projects(projects) => {
+            kept.projects.clone_from(&projects);
+            selection.projects = projects;
+        }
+        ScopeChoice::Region(region) => {
+            kept.region.clone_from(&region);
+            selection.region = region;
+        }
+    }
+    state.fleet.select(selection, state.shared.now);
+    state.screen = Screen::Fleet;
+    rewind(state);
+    (state.view.cursor_moved, state.view.outdated) = (false, true);
+    persist(state, out);
+}
+
+/// Asks for a dashboard with the configuration as it is now, unless that would lose something.
+fn restart(state: &mut State, out: &mut Outbox, profile: Option<String>) {
+    if let Some(why) = why_stay(state) {
+        return context!(state, out).toast(session::text::no_restart(why));
+    }
+    let cx = context!(state, out);
+    if !cx.requests.open().any(|(_, owner)| *owner == RequestOwner::Restart) {
+        cx.request(RequestOwner::Restart, Request::Prepare { profile });
+    }
+}
+
+/// The next dashboard is ready, or cannot begin: then this one goes on.
+pub fn prepared(state: &mut State, out: &mut Outbox, result: Result<(), Failure>) {
+    match (result, why_stay(state)) {
+        (Err(failure), _) => context!(state, out).error(failure),
+        (Ok(()), Some(why)) => context!(state, out).toast(session::text::no_restart(why)),
+        (Ok(()), None) => {
+            if state.shared.mouse {
+                context!(state, out).terminal(TerminalEffect::Mouse(false));
+            }
+            end(state, out, |print| TerminalEffect::Restart { print });
+        }
+    }
 }
 
 /// Opens a cluster that was chosen by its name.
@@ -441,6 +498,10 @@ fn why_stay(state: &State) -> Option<String> {
 
 /// Ends the program.
 pub fn end_program(state: &mut State, out: &mut Outbox) {
+    end(state, out, |print| TerminalEffect::Quit { print });
+}
+
+fn end(state: &mut State, out: &mut Outbox, how: fn(Vec<Secret>) -> TerminalEffect) {
     if std::mem::replace(&mut state.session.quitting, true) {
         return;
     }
@@ -453,7 +514,7 @@ pub fn end_program(state: &mut State, out: &mut Outbox) {
     }
     persist(state, out);
     keep_fleet(state, out);
-    context!(state, out).terminal(TerminalEffect::Quit { print });
+    context!(state, out).terminal(how(print));
 }
 
 /// Keeps what was read of the fleet for the next run.
@@ -480,6 +541,7 @@ pub fn persist(state: &mut State, out: &mut Outbox) {
         sort: Some(state.view.sort.id.to_owned()),
         filter: state.view.filter.clone(),
         clusters: clusters.collect(),
+        selections: state.session.selections.clone(),
     };
     let persist = Request::Persist(Box::new(persisted), state.server_now());
     context!(state, out).request(RequestOwner::PersistedState, persist);
@@ -617,17 +679,26 @@ mod tests {
     use crate::app::cluster::tabs::Tab;
     use crate::app::commands;
     use crate::app::context::{Outbox, context};
+    use crate::app::effect::{Effect, Request, TerminalEffect};
     use crate::app::keymap::{Command, Keymap};
+    use crate::app::menus::choices::ScopeChoice;
     use crate::app::menus::state::MenuItems;
+    use crate::app::message::{Answer, Message};
     use crate::app::now::Now;
+    use crate::app::requests::RequestOwner;
     use crate::app::screen::Screen;
+    use crate::app::session;
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::text;
+    use crate::app::update::update;
+    use crate::domain::action::Action;
+    use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::persisted::PersistedState;
     use crate::domain::record::Outcome;
     use crate::domain::rotation::Phase;
+    use crate::domain::secret::Secret;
 
     fn add_record(state: &mut State, name: Option<&str>, text: &str) {
         let id = name.map(|name| cluster(name, Phase::Never).id);
@@ -710,5 +781,64 @@ mod tests {
         let Some(menu) = &state.menu else { panic!("no menu") };
         let MenuItems::Copy(items) = &menu.items else { panic!("another menu") };
         assert!(items[0].text.ends_with("by ?: first"), "{items:?}");
+    }
+
+    /// The answer to the request for another dashboard, and what follows from it.
+    fn answer(state: &mut State, result: Result<(), Failure>) -> Vec<Effect> {
+        let open = state.requests.open().find(|(_, owner)| **owner == RequestOwner::Restart);
+        let (request, _) = open.expect("it was asked for");
+        let answer = Message::Answered(request, Answer::Prepared(result));
+        update(state, state.shared.now, answer)
+    }
+
+    fn is_restart(effect: &Effect) -> bool {
+        matches!(effect, Effect::Terminal(TerminalEffect::Restart { .. }))
+    }
+
+    fn toast(state: &State) -> &str {
+        state.notices.toast.as_ref().map_or("", |toast| toast.text.as_str())
+    }
+
+    #[test]
+    fn another_dashboard_follows_once_it_is_ready_and_this_one_is_saved() {
+        let mut state = machine();
+        state.shared.mouse = true;
+        state.kubeconfig.print.push(Secret::new("apiVersion: v1".to_owned()));
+        press(&mut state, &[Command::Reload, Command::Reload]);
+        assert_eq!(state.requests.open().count(), 1, "asked for twice, it is made once");
+        let failure = Failure::new(FailureKind::NotPossible, "no such file");
+        assert!(!answer(&mut state, Err(failure)).iter().any(is_restart));
+        assert!(!state.session.quitting && state.notices.errors.len() == 1);
+        press(&mut state, &[Command::Reload]);
+        let effects = answer(&mut state, Ok(()));
+        let place = |find: fn(&Effect) -> bool| effects.iter().position(find).unwrap();
+        let saved = place(|effect| matches!(effect, Effect::Request(_, Request::Persist(..))));
+        let mouse =
+            |effect: &Effect| matches!(effect, Effect::Terminal(TerminalEffect::Mouse(false)));
+        assert!(saved < place(is_restart) && place(mouse) < place(is_restart));
+        let Some(Effect::Terminal(TerminalEffect::Restart { print })) = effects.last() else {
+            panic!("{effects:?}")
+        };
+        assert_eq!(print.len(), 1, "what is to be printed at the end is handed on");
+    }
+
+    #[test]
+    fn nothing_starts_again_while_a_request_is_sent_nor_in_the_demo() {
+        let mut state = machine();
+        press(&mut state, &[Command::Reload]);
+        let cluster = cluster("web", Phase::Never).id;
+        let sent = RequestOwner::Action { cluster, action: Action::WakeUp };
+        let sent = state.requests.begin(sent);
+        // It was sent while the other one was made ready.
+        assert!(!answer(&mut state, Ok(())).iter().any(is_restart));
+        assert!(toast(&state).contains(session::text::OUTCOME_UNKNOWN), "{}", toast(&state));
+        press(&mut state, &[Command::Reload]);
+        let profile = ScopeChoice::Profile(Some("night".to_owned()));
+        commands::select(&mut state, &mut Outbox::default(), profile);
+        assert_eq!(state.requests.open().count(), 1, "only what was sent");
+        state.requests.end(sent);
+        state.shared.settings.demo = true;
+        press(&mut state, &[Command::Reload]);
+        assert_eq!((toast(&state), state.requests.open().count()), (text::RELOAD_DEMO, 0));
     }
 }

@@ -47,9 +47,11 @@ pub enum Request {
     Identify,
     /// Learn the names of projects (`ProjectNames`).
     NameProjects(Vec<ProjectId>),
-    /// Find out what the account may do, with its projects if they are wanted (`Discovered`).
-    Discover {
-        projects: bool,
+    /// Find out what the account may do, and its projects (`Discovered`).
+    Discover,
+    /// Make a dashboard ready with the configuration as it is now and this profile (`Prepared`).
+    Prepare {
+        profile: Option<String>,
     },
     /// List one scope (`Clusters`).
     List(Scope),
@@ -159,7 +161,8 @@ impl Request {
             | Self::Persist(..) => true,
             Self::Identify
             | Self::NameProjects(_)
-            | Self::Discover { .. }
+            | Self::Discover
+            | Self::Prepare { .. }
             | Self::List(_)
             | Self::Read(_)
             | Self::ReadInventory(_)
@@ -190,6 +193,10 @@ pub enum TerminalEffect {
     LogIn,
     /// End the program; texts to print afterwards, in order.
     Quit {
+        print: Vec<Secret>,
+    },
+    /// End this dashboard; the one that was made ready follows. Texts to print after the end of the program.
+    Restart {
         print: Vec<Secret>,
     },
 }

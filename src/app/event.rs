@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 
 use crate::app::keymap::Command;
-use crate::app::menus::choices::ExportTarget;
+use crate::app::menus::choices::{ExportTarget, ScopeChoice};
 use crate::app::requests::RequestId;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Access, Reference};
@@ -56,6 +56,8 @@ pub enum Event {
     Export(TableFormat, ExportTarget),
     /// The fleet shows what matches this filter.
     ShowMatching(String),
+    /// Profile, projects or region were chosen.
+    Select(ScopeChoice),
     /// A cluster was chosen by its name.
     OpenCluster(ClusterId),
 }

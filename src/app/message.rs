@@ -53,6 +53,8 @@ pub enum Answer {
     ProjectNames(Vec<(ProjectId, String)>),
     /// To `Request::Discover`.
     Discovered(Result<Discovered, Failure>),
+    /// To `Request::Prepare`.
+    Prepared(Result<(), Failure>),
     /// To `Request::List`.
     Clusters(Result<Listing, Failure>),
     /// To `Request::Read`: the cluster and the server's clock minus ours.

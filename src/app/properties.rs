@@ -62,7 +62,7 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        6 => prop::sample::select("RKAWCsyca/:?jkgGp1234%uTrq xbweo-prd\u{13}".chars().collect::<Vec<_>>())
+        6 => prop::sample::select("RKAWCsyca/:?jkgGpP1234%uTrq xbweo-prd\u{13}".chars().collect::<Vec<_>>())
             .prop_map(Event::Key),
         5 => prop::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Left, KeyCode::Right,
@@ -252,13 +252,15 @@ impl Environment {
             Request::NameProjects(ids) => {
                 Answer::ProjectNames(ids.into_iter().map(|id| (id, "shop".to_owned())).collect())
             }
-            Request::Discover { .. } => {
-                Answer::Discovered(works.then(Discovered::default).ok_or_else(broken))
+            Request::Discover => {
+                Answer::Discovered(works.then(|| discovered(how)).ok_or_else(broken))
             }
-            Request::List(_) if works => Answer::Clusters(Ok(Listing {
+            Request::Prepare { .. } => Answer::Prepared(works.then_some(()).ok_or_else(broken)),
+            Request::List(scope) if works => Answer::Clusters(Ok(Listing {
                 clusters: self
                     .clusters
                     .values()
+                    .filter(|cluster| cluster.id.scope == scope)
                     .skip(usize::from(how.is_multiple_of(5)))
                     .cloned()
                     .collect(),
@@ -347,6 +349,13 @@ impl Environment {
         let fits = is_kubeconfig && matches!(answer, Answer::Kubeconfig(_));
         (!fits).then(|| Message::Answered(*waiting, answer.clone()))
     }
+}
+
+fn discovered(how: u8) -> Discovered {
+    let found = [("5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21", "shop"), ("other", "other")];
+    let found = found.into_iter().take(usize::from(how % 3));
+    let projects = found.map(|(id, name)| (ProjectId::new(id), Some(name.to_owned()))).collect();
+    Discovered { permissions: None, projects: Ok(projects) }
 }
 
 fn identity() -> Answer {
@@ -525,6 +534,11 @@ fn invariants(state: &State, environment: &Environment) -> Result<(), TestCaseEr
     prop_assert!(state.notices.errors.len() <= 20 && state.activity.records.len() <= 500);
     prop_assert!(next_wake(state).is_none_or(|wake| wake >= state.shared.now.monotonic));
     prop_assert!(state.view.shown.iter().all(|id| state.fleet.entries.contains_key(id)));
+    prop_assert!(state.view.shown.iter().all(|id| state.fleet.is_selected(&id.scope)));
+    if !state.session.quitting {
+        let pending = state.rotation.pending.keys();
+        prop_assert!(pending.into_iter().all(|id| state.fleet.is_polled(&id.scope)));
+    }
     // Every kubeconfig belongs to its requester.
     for (request, held) in &state.kubeconfig.unsaved {
         prop_assert_eq!(held.issued.fresh.server(), server(*request));

@@ -33,6 +33,8 @@ pub enum RequestOwner {
     ProjectNames,
     /// What the account may do.
     Discovery,
+    /// A new configuration or another profile.
+    Restart,
     Clusters(Scope),
     Cluster(ClusterId),
     Rotation {

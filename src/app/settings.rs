@@ -16,6 +16,14 @@ use crate::domain::text::matches_glob;
 pub struct Settings {
     /// Projects to list, with names where the configuration gives them.
     pub projects: Vec<(ProjectId, Option<String>)>,
+    /// Where the list of projects comes from.
+    pub projects_origin: String,
+    /// Whether projects and regions were set for this run alone: what an earlier one selected does not count then.
+    pub set_for_run: (bool, bool),
+    /// The profile of the configuration; `None` is its values outside of all profiles.
+    pub profile: Option<String>,
+    /// All profiles that there are.
+    pub profiles: Vec<String>,
     /// Address of the SKE API.
     pub ske: String,
     pub regions: Vec<Region>,
@@ -72,6 +80,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What the profile is kept under.
+    pub fn profile_key(&self) -> &str {
+        self.profile.as_deref().unwrap_or_default()
+    }
+
     /// Whether a cluster's name matches a `protected` glob.
     pub fn is_protected(&self, name: &ClusterName) -> bool {
         self.protected.iter().any(|glob| matches_glob(glob, name.as_str()))
@@ -81,6 +94,10 @@ impl Settings {
     pub fn defaults() -> Self {
         Self {
             projects: Vec::new(),
+            projects_origin: String::new(),
+            set_for_run: (false, false),
+            profile: None,
+            profiles: Vec::new(),
             ske: "https://ske.api.stackit.cloud".to_owned(),
             regions: Vec::new(),
             protected: Vec::new(),

@@ -13,7 +13,7 @@ use crate::app::cluster::tabs::Tab;
 use crate::app::credentials::state::InventoryState;
 use crate::app::fleet::columns::{COLUMNS, Column};
 use crate::app::fleet::row::{Row, RowSource, row_source};
-use crate::app::fleet::state::{Entry, Fleet, ScopeState, ScopeStatus};
+use crate::app::fleet::state::{Entry, Fleet, ScopeStatus};
 use crate::app::fleet::update::FILTER_LIMIT;
 use crate::app::fleet::view::FleetView;
 use crate::app::help::Help;
@@ -37,13 +37,14 @@ use crate::app::shared::Shared;
 use crate::domain::age::DisplayZone;
 use crate::domain::attention::NextStep;
 use crate::domain::checklist::Checklist;
-use crate::domain::cluster::{Cluster, ClusterId, Scope};
+use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::persisted::{KeptCluster, PersistedState};
 use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
 use crate::domain::rotation::Step;
+use crate::domain::selection::SelectedProjects;
 
 /// The whole state.
 #[derive(Debug, Clone)]
@@ -85,22 +86,17 @@ impl State {
         now: Now,
         seed: u64,
     ) -> Self {
-        let scopes = settings
-            .projects
-            .iter()
-            .flat_map(|(project, _)| {
-                settings
-                    .regions
-                    .iter()
-                    .map(|region| Scope { project: project.clone(), region: region.clone() })
-            })
-            .map(|scope| (scope, ScopeState::default()))
-            .collect();
-        let projects = settings
-            .projects
-            .iter()
-            .filter_map(|(id, name)| name.clone().map(|name| (id.clone(), name)))
-            .collect();
+        let mut fleet = Fleet::new(seed);
+        for (id, name) in &settings.projects {
+            fleet.add_project(id, &settings.regions);
+            fleet.configured.insert(id.clone());
+            fleet.projects.extend(name.clone().map(|name| (id.clone(), name)));
+        }
+        let session = Session { selections: persisted.selections, ..Session::default() };
+        fleet.selection = session.selection(&settings);
+        if let SelectedProjects::One(project) = &fleet.selection.projects.clone() {
+            fleet.add_project(project, &settings.regions);
+        }
         let [attention, ..] = &COLUMNS;
         let sort = persisted.sort.as_deref().unwrap_or(&settings.sort);
         let sort = Column::from_id(sort).unwrap_or(attention);
@@ -118,9 +114,9 @@ impl State {
         };
         let (marks, watched) = (of(|kept| kept.marked), of(|kept| kept.watched));
         let filter = persisted.filter.chars().take(FILTER_LIMIT).collect();
-        let kept = persisted.clusters.into_iter().map(|kept| (kept.id.clone(), kept)).collect();
+        fleet.kept = persisted.clusters.into_iter().map(|kept| (kept.id.clone(), kept)).collect();
         Self {
-            fleet: Fleet { kept, scopes, projects, ..Fleet::new(seed) },
+            fleet,
             view: FleetView { filter, marks, ..FleetView::new(sort, columns) },
             credentials: persisted.credentials,
             shared: Shared {
@@ -138,7 +134,7 @@ impl State {
             },
             requests: Requests::default(),
             notices: Notices::default(),
-            session: Session::default(),
+            session,
             screen: Screen::Fleet,
             cluster: ClusterView::default(),
             nodes: NodesState { watched, ..NodesState::default() },
@@ -356,7 +352,7 @@ impl State {
     pub fn is_live(&self) -> bool {
         self.session.signed_out.is_none()
             && self.fleet.failing().next().is_none()
-            && self.fleet.scopes.values().any(|scope| matches!(scope.status, ScopeStatus::Live))
+            && self.fleet.selected_scopes().any(|(_, s)| matches!(s.status, ScopeStatus::Live))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The only place where state changes: `update` takes what happened, hands it to the features that it concerns, and
 //! says what to do.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,16 +21,17 @@ use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::delivery::{self, Delivery};
 use crate::app::message::{Answer, IssuedKubeconfig, Message, RotateOutcome};
 use crate::app::nodes::observing;
+use crate::app::nodes::state::NodesState;
 use crate::app::now::Now;
 use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
-use crate::app::rotation::pending::Pending;
+use crate::app::rotation::pending::{Pending, PendingSteps};
 use crate::app::screen::Screen;
 use crate::app::search::Search;
 use crate::app::session::window::window_status;
 use crate::app::state::State;
 use crate::app::text;
 use crate::app::{actions, checklist, credentials, fleet, kubeconfig, log, menus, rotation};
-use crate::domain::cluster::ClusterId;
+use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::credential::Credentials;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{NotSaved, Plan, Saved};
@@ -53,10 +55,17 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
     let cx = context!(state, &mut out);
     cx.request(RequestOwner::Identity, Request::Identify);
     discovery::begin(&mut state.fleet, cx);
+    if let Some(region) = state.fleet.selection.region.clone()
+        && !cx.shared.settings.regions.contains(&region)
+    {
+        cx.toast(fleet::text::region_unavailable(region));
+        state.fleet.selection.region = None;
+    }
     if cx.shared.mouse {
         cx.terminal(TerminalEffect::Mouse(true));
     }
     cx.request(RequestOwner::PersistedState, Request::LoadFleet);
+    state.fleet.tracked = tracked(&state.rotation.pending, &state.nodes);
     polling::poll(&mut state.fleet, cx);
     // Each by itself, so that a slow one keeps no other from being shown.
     let projects = cx.shared.settings.projects.iter();
@@ -278,6 +287,9 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
         (RequestOwner::Discovery, Answer::Discovered(result)) => {
             discovery::answered(&mut state.fleet, result, cx);
         }
+        (RequestOwner::Restart, Answer::Prepared(result)) => {
+            commands::prepared(state, out, result);
+        }
         (RequestOwner::Clusters(scope), Answer::Clusters(result)) => {
             let pending = &state.rotation.pending;
             readings::listed(&mut state.fleet, (&scope, request), result, &in_use, pending, cx);
@@ -462,6 +474,7 @@ fn broken(
         }
         RequestOwner::Identity
         | RequestOwner::ProjectNames
+        | RequestOwner::Restart
         | RequestOwner::Inventory
         | RequestOwner::Trials(_)
         | RequestOwner::Copy(_)
@@ -561,6 +574,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
         }
         Event::ShowMatching(filter) => commands::show_matching(state, filter),
         Event::OpenCluster(id) => commands::open_named(state, out, id),
+        Event::Select(choice) => commands::select(state, out, choice),
     }
 }
 
@@ -586,6 +600,7 @@ fn credentials_changed(state: &mut State) {
 fn poll(state: &mut State, out: &mut Outbox) {
     let now = state.shared.now;
     state.notices.expire(now);
+    state.fleet.tracked = tracked(&state.rotation.pending, &state.nodes);
     let cx = context!(state, out);
     delivery::clear_clipboard(&mut state.kubeconfig, now.monotonic, cx);
     polling::poll(&mut state.fleet, cx);
@@ -598,6 +613,11 @@ fn poll(state: &mut State, out: &mut Outbox) {
         state.cluster.due = now.monotonic.saturating_add(state.shared.settings.poll_running);
         context!(state, out).read_cluster(&id, RequestId::default());
     }
+}
+
+/// Scopes that are listed whatever is selected: a pending step or a watched cluster is in them.
+fn tracked(pending: &PendingSteps, nodes: &NodesState) -> BTreeSet<Scope> {
+    pending.keys().chain(&nodes.watched).map(|id| id.scope.clone()).collect()
 }
 
 /// The open cluster, if it is worth reading often.
@@ -686,7 +706,7 @@ pub fn next_wake(state: &State) -> Option<Duration> {
 
 /// How soon the screen changes by time alone.
 fn redraw_after(state: &State) -> Duration {
-    let waits = state.fleet.scopes.values().any(|scope| scope.wait_until.is_some());
+    let waits = state.fleet.selected_scopes().any(|(_, scope)| scope.wait_until.is_some());
     let seconds_matter = state.has_dialog()
         || state.session.quit_dialog.is_some()
         || !state.rotation.pending.is_empty()
@@ -717,6 +737,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             RequestOwner::Identity
             | RequestOwner::ProjectNames
             | RequestOwner::Discovery
+            | RequestOwner::Restart
             | RequestOwner::Clusters(_)
             | RequestOwner::Cluster(_)
             | RequestOwner::Inventory

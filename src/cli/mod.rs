@@ -121,7 +121,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
                     (None, None) => {}
                 }
                 let log = start_log(&loaded, &places).await?;
-                wiring::dashboard(&loaded, &places, log.buffer.clone()).await
+                let order = (flags, places);
+                Box::pin(wiring::dashboard(&loaded, order, log.buffer.clone())).await
             }
             Err(status) => Ok(status),
         },

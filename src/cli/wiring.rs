@@ -1,6 +1,7 @@
 //! Puts the layers together: clients, store, runtime, for the real cloud or for the embedded simulator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -10,7 +11,7 @@ use crossterm::event::Event;
 use futures_util::Stream;
 use jiff::tz::TimeZone;
 use ratatui::backend::Backend;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::app::keymap::Keymap;
 use crate::app::now::Now;
@@ -24,7 +25,7 @@ use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order, TIMED_OUT};
 use crate::cli::commands::{credentials, due, report};
-use crate::cli::config::{Config, Loaded, Places, expand};
+use crate::cli::config::{Config, Loaded, Places, expand, load};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::settings::read_settings;
@@ -41,15 +42,16 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::secret::Secret;
+use crate::domain::text::clean;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
 use crate::runtime::log::LogBuffer;
-use crate::runtime::loop_input::{LoopReceiver, LoopSender};
+use crate::runtime::loop_input::LoopReceiver;
 use crate::runtime::notify::Notifier;
-use crate::runtime::perform::{Performer, Services};
+use crate::runtime::perform::{Performer, Services, SuccessorOrder};
 use crate::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
 use crate::runtime::watchdog::Watchdog;
-use crate::runtime::{input, loop_input, run, signals, stop};
+use crate::runtime::{Console, input, loop_input, run, signals, stop};
 use crate::simulator::{SimulatorOptions, serve};
 use crate::store::files;
 use crate::store::journal::Journal;
@@ -63,6 +65,7 @@ use crate::ui::theme::Theme;
 const CA_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// What of this machine a dashboard works with, beside what is configured. Tests put in their own.
+#[derive(Clone)]
 pub struct Machine {
     pub clock: Clock,
     pub zone: TimeZone,
@@ -101,14 +104,130 @@ struct Cloud {
     demo_folder: Option<String>,
 }
 
+/// A dashboard whose configuration, keys and clients are sound; what is kept between runs is not read yet.
+struct Prepared {
+    settings: Settings,
+    keymap: Keymap,
+    ske: SkeClient,
+    tokens: TokenSource,
+    discovery: DiscoveryClient,
+    projects: ProjectsClient,
+    kubeconfigs: Kubeconfigs,
+    notifier: Notifier,
+    concurrency: usize,
+    notes: Vec<String>,
+}
+
+impl Prepared {
+    /// On the configured SKE.
+    async fn new(loaded: &Loaded, places: &Places<'_>, machine: &Machine) -> anyhow::Result<Self> {
+        let config = &loaded.config;
+        let cloud = Cloud {
+            source: source(config)?,
+            ske: config.text("endpoints.ske").to_owned(),
+            resource_manager: config.text("endpoints.resource_manager").to_owned(),
+            authorization: config.text("endpoints.authorization").to_owned(),
+            projects: config.list("projects").to_vec(),
+            kubeconfigs: kubeconfigs_of(places, &machine.clock),
+            demo_folder: None,
+        };
+        Self::on(cloud, loaded, places, machine).await
+    }
+
+    async fn on(
+        cloud: Cloud,
+        loaded: &Loaded,
+        places: &Places<'_>,
+        machine: &Machine,
+    ) -> anyhow::Result<Self> {
+        let config = &loaded.config;
+        let keymap = Keymap::new(&config.keys()).map_err(|problems| {
+            anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
+        })?;
+        let (http, tokens) = sign_in(cloud.source, config, places, &machine.clock).await?;
+        let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
+        let projects = ProjectsClient::new(&cloud.resource_manager, http.clone(), tokens.clone())?;
+        let names = projects.clone();
+        let discovery = DiscoveryClient::new(&cloud.authorization, http, tokens.clone(), names)?;
+        let mut settings = read_settings(config, places.environment);
+        settings.projects = cloud.projects.iter().map(|id| (ProjectId::new(id), None)).collect();
+        settings.ske = cloud.ske;
+        settings.regions = config.list("regions").iter().map(Region::new).collect();
+        settings.demo = cloud.demo_folder.is_some();
+        if !settings.demo {
+            let ((origin, projects), (_, regions)) =
+                (config.origin("projects"), config.origin("regions"));
+            origin.clone_into(&mut settings.projects_origin);
+            settings.set_for_run = (projects, regions);
+            settings.profile.clone_from(&loaded.profile);
+            settings.profiles.clone_from(&loaded.profiles);
+        }
+        settings.folder = cloud.demo_folder.unwrap_or(settings.folder);
+        let clipboard = machine.clipboard.first().map_or("", |route| route.word());
+        clipboard.clone_into(&mut settings.clipboard_way);
+        settings.export_folder = machine.export_folder.display().to_string();
+        settings.local_zone = DisplayZone::new(machine.zone.clone());
+        Ok(Self {
+            settings,
+            keymap,
+            ske,
+            tokens,
+            discovery,
+            projects,
+            kubeconfigs: cloud.kubeconfigs,
+            notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
+            concurrency: config.number("poll.concurrency"),
+            notes: loaded.notes.clone(),
+        })
+    }
+
+    /// Reads what is kept between runs, and begins with it.
+    async fn start(self, machine: Machine) -> Dashboard {
+        let Machine { clock, clipboard, state_folder, export_folder, log, .. } = machine;
+        let (state_folder, refused) = usable_folder(state_folder, &clock).await;
+        let stored = match state_folder.clone() {
+            Some(folder) => Stored::read(folder, &clock).await,
+            None => Stored::default(),
+        };
+        let (sender, receiver) = loop_input::channel();
+        let (successors, orders) = mpsc::channel(1);
+        let services = Services {
+            clock: clock.clone(),
+            ske: self.ske,
+            tokens: self.tokens,
+            discovery: self.discovery,
+            projects: Some(self.projects),
+            kubeconfigs: self.kubeconfigs.with_state_folder(state_folder.clone()),
+            journal: stored.journal,
+            state_folder,
+            export_folder,
+            clipboard: Clipboard::new(clipboard, clock.clone(), sender.clone()),
+            log,
+            notifier: self.notifier,
+            read_only: self.settings.read_only,
+            concurrency: self.concurrency,
+            successors,
+        };
+        let performer = Performer::new(services, sender);
+        let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
+        let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
+        let mut state = State::new(self.settings, self.keymap, stored.state, now, seed);
+        // What happened before, below what happens now.
+        state.activity.records.extend(stored.records);
+        let notes = refused.into_iter().chain(stored.notes).chain(self.notes);
+        state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
+        Dashboard { state, performer, receiver, orders, clock }
+    }
+}
+
 /// A dashboard that is ready to run.
 pub struct Dashboard {
     state: State,
     /// Carries its effects out.
     pub performer: Performer,
-    /// Sends messages to it.
-    pub sender: LoopSender,
     receiver: LoopReceiver,
+    /// Dashboards that are to be made ready to follow it.
+    orders: mpsc::Receiver<SuccessorOrder>,
     clock: Clock,
 }
 
@@ -122,110 +241,26 @@ impl Dashboard {
         places: &Places<'_>,
         machine: Machine,
     ) -> anyhow::Result<Self> {
-        let config = &loaded.config;
-        let cloud = Cloud {
-            source: source(config)?,
-            ske: config.text("endpoints.ske").to_owned(),
-            resource_manager: config.text("endpoints.resource_manager").to_owned(),
-            authorization: config.text("endpoints.authorization").to_owned(),
-            projects: config.list("projects").to_vec(),
-            kubeconfigs: Kubeconfigs::new(
-                places.home.clone(),
-                (places.environment)("KUBECONFIG").map(Into::into),
-                machine.clock.clone(),
-            ),
-            demo_folder: None,
-        };
-        Self::on(cloud, loaded, places, machine).await
-    }
-
-    async fn on(
-        cloud: Cloud,
-        loaded: &Loaded,
-        places: &Places<'_>,
-        machine: Machine,
-    ) -> anyhow::Result<Self> {
-        let config = &loaded.config;
-        let keymap = Keymap::new(&config.keys()).map_err(|problems| {
-            anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
-        })?;
-        let Machine { clock, zone, clipboard, state_folder, export_folder, log } = machine;
-        let (state_folder, refused) = usable_folder(state_folder, &clock).await;
-        let (http, tokens) = sign_in(cloud.source, config, places, &clock).await?;
-        let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
-        let projects = ProjectsClient::new(&cloud.resource_manager, http.clone(), tokens.clone())?;
-        let names = projects.clone();
-        let discovery = DiscoveryClient::new(&cloud.authorization, http, tokens.clone(), names)?;
-        let mut settings = read_settings(config, places.environment);
-        settings.projects = cloud.projects.iter().map(|id| (ProjectId::new(id), None)).collect();
-        settings.ske = cloud.ske;
-        settings.regions = config.list("regions").iter().map(Region::new).collect();
-        settings.demo = cloud.demo_folder.is_some();
-        settings.folder = cloud.demo_folder.unwrap_or(settings.folder);
-        settings.clipboard_way = clipboard.first().map_or("", |route| route.word()).to_owned();
-        settings.export_folder = export_folder.display().to_string();
-        settings.local_zone = DisplayZone::new(zone);
-        let stored = match state_folder.clone() {
-            Some(folder) => Stored::read(folder, &clock).await,
-            None => Stored::default(),
-        };
-        let (sender, receiver) = loop_input::channel();
-        let services = Services {
-            clock: clock.clone(),
-            ske,
-            tokens,
-            discovery,
-            projects: Some(projects),
-            kubeconfigs: cloud.kubeconfigs.with_state_folder(state_folder.clone()),
-            journal: stored.journal,
-            state_folder,
-            export_folder,
-            clipboard: Clipboard::new(clipboard, clock.clone(), sender.clone()),
-            log,
-            notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
-            read_only: settings.read_only,
-            concurrency: config.number("poll.concurrency"),
-        };
-        let performer = Performer::new(services, sender.clone());
-        let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
-        let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
-        let mut state = State::new(settings, keymap, stored.state, now, seed);
-        // What happened before, below what happens now.
-        state.activity.records.extend(stored.records);
-        let notes = refused.into_iter().chain(stored.notes).chain(loaded.notes.iter().cloned());
-        state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
-        Ok(Self { state, performer, sender, receiver, clock })
-    }
-
-    /// Runs until the user leaves or the terminal is gone; gives back what is to be printed afterwards.
-    ///
-    /// # Errors
-    /// The terminal cannot be drawn on any more.
-    pub async fn run<S: Surface>(
-        self,
-        surface: &mut S,
-        input: impl Stream<Item = io::Result<Event>> + Unpin,
-    ) -> io::Result<Vec<Secret>>
-    where
-        <S::Backend as Backend>::Error: std::error::Error + Send + Sync + 'static,
-    {
-        let Self { state, performer, receiver, clock, .. } = self;
-        // The state is large, and lives as long as the program.
-        Box::pin(run(state, surface, input, &performer, receiver, &clock)).await
+        Ok(Prepared::new(loaded, places, &machine).await?.start(machine).await)
     }
 
     /// Runs in the terminal of this process; gives the exit status.
-    async fn show(self, report_folder: Option<PathBuf>) -> anyhow::Result<u8> {
+    async fn show(
+        self,
+        reload: Option<&Reload>,
+        report_folder: Option<PathBuf>,
+    ) -> anyhow::Result<u8> {
         let watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
-        let status = signals::send_to_loop(&self.sender).context("watching for signals")?;
-        stop::send_to_loop(&self.sender).context("watching for stops")?;
+        let (sender, signals) = loop_input::channel();
+        let status = signals::send_to_loop(&sender).context("watching for signals")?;
+        stop::send_to_loop(&sender).context("watching for stops")?;
         install_panic_hook(report_folder);
         let theme = self.state.shared.theme;
         let asks_background = matches!(theme, ThemeChoice::Auto | ThemeChoice::HighContrast);
         let mut screen = Screen::enter(watchdog).context("taking the terminal")?;
-        let input =
-            input::open(asks_background, self.sender.clone()).context("reading the terminal")?;
-        let ended = self.run(&mut screen, input).await;
+        let keys = input::open(asks_background, sender).context("reading the terminal")?;
+        let console = Console { keys, signals, left: VecDeque::new() };
+        let ended = run_all(self, reload, &mut screen, console, |_performer| {}).await;
         drop(screen);
         let mut status = status.load(Ordering::SeqCst);
         for text in ended.context("drawing on the terminal")? {
@@ -235,14 +270,100 @@ impl Dashboard {
     }
 }
 
+/// What dashboards that follow the first one are made from.
+pub struct Reload {
+    pub flags: Flags,
+    pub places: Places<'static>,
+    pub machine: Machine,
+}
+
+impl Reload {
+    /// Reads the configuration anew, and makes everything ready that can fail.
+    async fn prepare(&self, profile: Option<String>) -> Result<Prepared, Failure> {
+        let what = match &profile {
+            Some(name) => format!("Profile {} cannot begin", clean(name)),
+            None => "The configuration cannot be used".to_owned(),
+        };
+        // An empty one is none, whatever the environment says.
+        let profile = Some(profile.unwrap_or_default());
+        let (flags, places) = (Flags { profile, ..self.flags.clone() }, self.places.clone());
+        let load = move || load(&flags, &places);
+        let failed = |why: &str| {
+            let text = format!("{what}: {}", clean(why));
+            Failure::new(FailureKind::NotPossible, text).hint("The dashboard goes on as before")
+        };
+        let loaded = run_blocking(&self.machine.clock, FILE_LIMIT, "configuration", load)
+            .await?
+            .map_err(|problems| {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                failed(&lines.join("; "))
+            })?;
+        let prepared = Prepared::new(&loaded, &self.places, &self.machine).await;
+        prepared.map_err(|error| failed(&format!("{error:#}")))
+    }
+}
+
+/// Runs a dashboard, and those that follow it on the same terminal, until the user leaves or the terminal is gone; gives
+/// back what is to be printed afterwards. Each has clients, tasks and a channel of its own, so that nothing that was
+/// asked for by one is answered to another. `began` is told of each.
+///
+/// # Errors
+/// The terminal cannot be drawn on any more.
+pub async fn run_all<S: Surface>(
+    first: Dashboard,
+    reload: Option<&Reload>,
+    surface: &mut S,
+    mut console: Console<impl Stream<Item = io::Result<Event>> + Unpin>,
+    began: impl Fn(&Performer),
+) -> io::Result<Vec<Secret>>
+where
+    <S::Backend as Backend>::Error: std::error::Error + Send + Sync + 'static,
+{
+    let mut print = Vec::new();
+    let mut dashboard = first;
+    loop {
+        let Dashboard { state, performer, receiver, mut orders, clock } = dashboard;
+        began(&performer);
+        let mut next = None;
+        let prepare = async {
+            while let (Some(reload), Some(order)) = (reload, orders.recv().await) {
+                let prepared = reload.prepare(order.profile).await.map(|made| next = Some(made));
+                // Nobody waits for it any more where the dashboard has ended.
+                drop(order.answer.send(prepared));
+            }
+            orders.close();
+            std::future::pending::<Infallible>().await
+        };
+        // The state is large, and lives as long as its dashboard.
+        let run = Box::pin(run(state, surface, &mut console, &performer, receiver, &clock));
+        let mut ended = tokio::select! {
+            ended = run => ended?,
+            never = prepare => match never {},
+        };
+        print.append(&mut ended.print);
+        performer.end_observers();
+        let (true, Some(prepared), Some(reload)) = (ended.follows, next, reload) else {
+            return Ok(print);
+        };
+        dashboard = prepared.start(reload.machine.clone()).await;
+        let shared = &mut dashboard.state.shared;
+        shared.background = ended.background.or(shared.background);
+    }
+}
+
 /// Opens the dashboard on the configured SKE; gives the exit status.
 ///
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
-pub async fn dashboard(loaded: &Loaded, places: &Places<'_>, log: LogBuffer) -> anyhow::Result<u8> {
+pub async fn dashboard(
+    loaded: &Loaded,
+    (flags, places): (Flags, Places<'static>),
+    log: LogBuffer,
+) -> anyhow::Result<u8> {
     let machine = Machine::this(places.environment, log);
+    let first = Dashboard::new(loaded, &places, machine.clone()).await?;
     let folder = machine.state_folder.clone();
-    Dashboard::new(loaded, places, machine).await?.show(folder).await
+    first.show(Some(&Reload { flags, places, machine }), folder).await
 }
 
 /// Opens the dashboard on an embedded simulator; gives the exit status. It knows the simulator's address and nothing else of it.
@@ -283,8 +404,8 @@ pub async fn demo(
         demo_folder: Some(folder.own_files()),
     };
     let machine = Machine { state_folder: Some(folder.state()), ..machine };
-    let ended = match Dashboard::on(cloud, loaded, places, machine).await {
-        Ok(dashboard) => dashboard.show(Some(folder.state())).await,
+    let ended = match Prepared::on(cloud, loaded, places, &machine).await {
+        Ok(prepared) => prepared.start(machine).await.show(None, Some(folder.state())).await,
         Err(error) => Err(error),
     };
     drop(simulator);

@@ -60,31 +60,25 @@ impl DiscoveryClient {
         Ok(Self { base, http, tokens, names })
     }
 
-    /// What the account may do; with the projects that it can list, if those are wanted.
+    /// What the account may do, and the projects in which it may list clusters.
     ///
     /// # Errors
-    /// The token names no email address, or a read failed.
-    pub async fn discover(&self, wants_projects: bool) -> Result<Discovered, Failure> {
+    /// The token names no email address.
+    pub async fn discover(&self) -> Result<Discovered, Failure> {
         let email = self.email().await?;
         // Whether the API gives projects where all or any of the permissions are held is not documented: one that
         // is asked about alone is clear.
-        let projects = if wants_projects { Some(self.held(&email, &[LIST]).await?) } else { None };
-        let permissions = self.held(&email, &ASKED).await;
-        let projects = match projects {
-            Some(found) => {
+        let listed = self.held(&email, &[LIST]).await;
+        let permissions = self.held(&email, &ASKED).await.ok();
+        let projects = match listed {
+            Ok(found) => {
                 // A project without a name is shown by its id.
                 let mut names = self.names.of_member(&email).await.unwrap_or_default();
-                Some(found.projects().map(|id| (id.clone(), names.remove(id))).collect())
-            }
-            None => None,
-        };
-        match permissions {
-            Ok(permissions) => Ok(Discovered { permissions, projects }),
-            Err(_) if projects.is_some() => {
-                Ok(Discovered { permissions: Permissions::default(), projects })
+                Ok(found.projects().map(|id| (id.clone(), names.remove(id))).collect())
             }
             Err(failure) => Err(failure),
-        }
+        };
+        Ok(Discovered { permissions, projects })
     }
 
     /// The projects in which the account may list clusters.

@@ -26,6 +26,7 @@ pub mod roll;
 pub mod rotation;
 pub mod rotation_report;
 pub mod secret;
+pub mod selection;
 pub mod shell;
 pub mod snapshot;
 pub mod table;

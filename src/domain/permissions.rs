@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::action::Action;
 use crate::domain::cluster::ProjectId;
+use crate::domain::failure::Failure;
 
 /// Lists clusters; a project without it is not shown.
 pub const LIST: &str = "ske.cluster.list";
@@ -42,11 +43,12 @@ impl Permissions {
 }
 
 /// What was found out about an account.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Discovered {
-    pub permissions: Permissions,
-    /// Projects whose clusters the account may list, if they were asked for; each with its name where that is known.
-    pub projects: Option<Vec<(ProjectId, Option<String>)>>,
+    /// `None` where they could not be read.
+    pub permissions: Option<Permissions>,
+    /// Projects whose clusters the account may list, each with its name where that is known; or why they are not known.
+    pub projects: Result<Vec<(ProjectId, Option<String>)>, Failure>,
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
-//! What is kept between runs: issued kubeconfigs, the look of the table, marks and watches; never a secret.
+//! What is kept between runs: issued kubeconfigs, what is selected, the look of the table, marks and watches; never a
+//! secret.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::Credentials;
 use crate::domain::rotation::Phase;
+use crate::domain::selection::Selection;
 
 /// What is kept between runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +23,8 @@ pub struct PersistedState {
     pub filter: String,
     /// Clusters that are marked or watched.
     pub clusters: Vec<KeptCluster>,
+    /// What the fleet was narrowed to, by the profile in which that was chosen; "" is no profile.
+    pub selections: BTreeMap<String, Selection>,
 }
 
 /// A cluster that is marked or watched.

@@ -33,6 +33,7 @@ use ratatui::style::{Color, Modifier};
 use crate::app::effect::{Effect, TerminalEffect};
 use crate::app::message::Message;
 use crate::app::now::Now;
+use crate::app::settings::Background;
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
@@ -48,25 +49,52 @@ type Gone<S> = <<S as Surface>::Backend as Backend>::Error;
 /// How long the end waits for a request that was sent.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// Runs until the user leaves or the terminal is gone; gives back what is to be printed afterwards.
+/// What comes from the terminal and the system, for one dashboard after the other.
+pub struct Console<I> {
+    pub keys: I,
+    /// Signals, and what the terminal tells of itself.
+    pub signals: LoopReceiver,
+    /// What one dashboard had taken and left for the next one.
+    pub left: VecDeque<LoopInput>,
+}
+
+/// How a dashboard ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What is to be printed after the end of the program.
+    pub print: Vec<Secret>,
+    /// Whether another one follows.
+    pub follows: bool,
+    /// The background of the terminal, which is asked for only once.
+    pub background: Option<Background>,
+}
+
+impl Ended {
+    fn new(print: Vec<Secret>, follows: bool) -> Self {
+        Self { print, follows, background: None }
+    }
+}
+
+/// Runs until the user leaves, another dashboard is to follow, or the terminal is gone.
 ///
 /// # Errors
 /// The terminal cannot be drawn on any more.
 pub async fn run<S, I>(
     mut state: State,
     surface: &mut S,
-    mut input: I,
+    console: &mut Console<I>,
     performer: &Performer,
     mut incoming: LoopReceiver,
     clock: &Clock,
-) -> io::Result<Vec<Secret>>
+) -> io::Result<Ended>
 where
     S: Surface,
     Gone<S>: std::error::Error + Send + Sync + 'static,
     I: Stream<Item = io::Result<Event>> + Unpin,
 {
     let mut frame = LastFrame::default();
-    let mut taken = VecDeque::new();
+    let Console { keys: input, signals, left } = console;
+    let mut taken = std::mem::take(left);
     let size = surface.terminal().size().map_err(io::Error::other)?;
     state.shared.size = (size.width, size.height);
     frame.draw(&mut state, surface)?;
@@ -79,6 +107,7 @@ where
         surface.wait_until(wake);
         tokio::select! {
             biased;
+            Some(next) = signals.recv() => taken.push_back(next),
             Some(next) = incoming.recv() => taken.push_back(next),
             event = input.next() => match event {
                 Some(Ok(event)) => taken.extend(translate(event)),
@@ -89,12 +118,12 @@ where
         }
         // Keys come first: they are few, and answers that never stop must not keep a person out.
         while taken.len() < CAPACITY
-            && let Some(event) = ready_event(&mut input).await
+            && let Some(event) = ready_event(input).await
         {
             taken.extend(translate(event));
         }
         while taken.len() < CAPACITY
-            && let Ok(next) = incoming.try_recv()
+            && let Ok(next) = signals.try_recv().or_else(|_none| incoming.try_recv())
         {
             taken.push_back(next);
         }
@@ -126,19 +155,35 @@ where
             let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
             let effects = update(&mut state, now, message);
             let end = perform_all(effects, surface, performer, &mut frame, &mut taken)?;
-            if let Some(mut print) = end {
-                surface.quit();
+            if let Some(mut ended) = end {
+                if ended.follows {
+                    (*left, taken) = taken.into_iter().partition(is_of_console);
+                } else {
+                    surface.quit();
+                }
+                ended.background = state.shared.background;
                 let mut last = Shutdown { state, performer, clock };
                 for next in taken {
                     last.take(next, surface)?;
                 }
-                print.extend(last.finish(&mut incoming, surface).await?);
-                return Ok(print);
+                ended.print.extend(last.finish(&mut incoming, surface).await?);
+                return Ok(ended);
             }
         }
         settle(&mut state);
         frame.draw(&mut state, surface)?;
         performer.settle(settled);
+    }
+}
+
+/// Whether it came from a person, the terminal or the system, so that it is not of one dashboard alone.
+fn is_of_console(next: &LoopInput) -> bool {
+    match next {
+        LoopInput::Stop | LoopInput::Continued => true,
+        LoopInput::Settled(_) | LoopInput::Send(_) => false,
+        LoopInput::Message(message) => {
+            !matches!(message, Message::Answered(..) | Message::TaskFailed(_) | Message::Ticked)
+        }
     }
 }
 
@@ -240,15 +285,14 @@ fn translate(event: Event) -> Option<LoopInput> {
     Some(LoopInput::Message(message))
 }
 
-/// Carries effects out: what concerns the terminal here, the rest in tasks. Gives back what is to be
-/// printed when the program ends.
+/// Carries effects out: what concerns the terminal here, the rest in tasks. Says so when the dashboard ends.
 fn perform_all<S: Surface>(
     effects: Vec<Effect>,
     surface: &mut S,
     performer: &Performer,
     frame: &mut LastFrame,
     taken: &mut VecDeque<LoopInput>,
-) -> io::Result<Option<Vec<Secret>>>
+) -> io::Result<Option<Ended>>
 where
     Gone<S>: std::error::Error + Send + Sync + 'static,
 {
@@ -258,7 +302,8 @@ where
             continue;
         };
         match effect {
-            TerminalEffect::Quit { print } => return Ok(Some(print)),
+            TerminalEffect::Quit { print } => return Ok(Some(Ended::new(print, false))),
+            TerminalEffect::Restart { print } => return Ok(Some(Ended::new(print, true))),
             TerminalEffect::Mouse(on) => surface.mouse(on)?,
             TerminalEffect::Status(status) => {
                 surface.status(performer.notifier(), status.as_ref())?;

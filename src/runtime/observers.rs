@@ -174,6 +174,11 @@ impl Observers {
         })
     }
 
+    /// Ends observing all clusters.
+    pub fn end_all(&self) {
+        self.lock().clear();
+    }
+
     /// Ends observing a cluster.
     pub fn end(&self, id: &ClusterId) {
         if self.lock().remove(id).is_some() {

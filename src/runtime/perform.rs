@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex, Notify, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::app::effect::{ChecklistWrite, Effect, Request};
@@ -86,6 +86,15 @@ pub struct Services {
     pub read_only: bool,
     /// Lists and reads under way at once, at most.
     pub concurrency: usize,
+    /// Who makes the dashboard ready that is to follow this one.
+    pub successors: mpsc::Sender<SuccessorOrder>,
+}
+
+/// A dashboard is to be made ready, with the configuration as it is now.
+pub struct SuccessorOrder {
+    pub profile: Option<String>,
+    /// Whether it can begin.
+    pub answer: oneshot::Sender<Result<(), Failure>>,
 }
 
 /// Carries effects out. Clones share the tasks.
@@ -153,6 +162,11 @@ impl Performer {
             }
             notified.await;
         }
+    }
+
+    /// Ends all observing: nobody takes in what comes of it any more.
+    pub fn end_observers(&self) {
+        self.0.observers.end_all();
     }
 
     /// Gives the terminal to the program with which a person logs in; gives back how that ended.
@@ -271,6 +285,20 @@ impl Performer {
         });
     }
 
+    /// Has a dashboard made ready that is to follow this one.
+    ///
+    /// # Errors
+    /// It cannot begin, or nobody makes one.
+    async fn prepare(&self, profile: Option<String>) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        // Where nobody takes it, its answer is dropped with it.
+        drop(self.0.services.successors.send(SuccessorOrder { profile, answer }).await);
+        answered.await.unwrap_or_else(|_dropped| {
+            let text = "This dashboard cannot be started again with another configuration";
+            Err(Failure::new(FailureKind::NotPossible, text))
+        })
+    }
+
     /// Carries a request out.
     ///
     /// # Errors
@@ -285,9 +313,8 @@ impl Performer {
                 Answer::Identity { identity, notes: services.tokens.notes() }
             }
             Request::NameProjects(ids) => Answer::ProjectNames(self.project_names(ids).await),
-            Request::Discover { projects } => {
-                Answer::Discovered(services.discovery.discover(projects).await)
-            }
+            Request::Discover => Answer::Discovered(services.discovery.discover().await),
+            Request::Prepare { profile } => Answer::Prepared(self.prepare(profile).await),
             Request::List(scope) => {
                 let _permit = self.0.reads.acquire().await;
                 let result = services.ske.list(&scope).await.map(|listing| Listing {
@@ -652,7 +679,8 @@ fn kind(request: &Request) -> &'static str {
     match request {
         Request::Identify => "identify",
         Request::NameProjects(_) => "name projects",
-        Request::Discover { .. } => "find projects and permissions",
+        Request::Discover => "find projects and permissions",
+        Request::Prepare { .. } => "prepare another dashboard",
         Request::List(_) => "list clusters",
         Request::Read(_) => "read cluster",
         Request::Rotate { .. } => "rotate",
@@ -681,6 +709,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
     match answer {
         Answer::Clusters(Err(failure))
         | Answer::Discovered(Err(failure))
+        | Answer::Prepared(Err(failure))
         | Answer::Cluster(Err(failure))
         | Answer::Action(Err(failure))
         | Answer::Checklist(Err(failure))
@@ -699,6 +728,7 @@ fn failure(answer: &Answer) -> Option<&Failure> {
         | Answer::ProjectNames(_)
         | Answer::Clusters(Ok(_))
         | Answer::Discovered(Ok(_))
+        | Answer::Prepared(Ok(()))
         | Answer::Cluster(Ok(_))
         | Answer::Rotation(RotateOutcome::Accepted { .. } | RotateOutcome::Changed(_))
         | Answer::Action(Ok(_))

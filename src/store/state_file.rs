@@ -1,6 +1,6 @@
 //! Reads and writes what is kept between runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::cluster::ClusterId;
+use crate::domain::cluster::{ClusterId, ProjectId, Region};
 use crate::domain::credential::{
     Access, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash, KubeconfigLocation,
     Reference,
@@ -18,6 +18,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::persisted::{KeptCluster, PersistedState};
 use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::selection::{SelectedProjects, Selection};
 use crate::domain::text::clean;
 use crate::store::files::read_regular;
 use crate::store::lock::{Attempt, FileLock, held};
@@ -51,6 +52,8 @@ struct Wire {
     filter: String,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     clusters: Vec<WireKeptCluster>,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    selections: BTreeMap<String, WireSelection>,
 }
 
 /// A value of a wrong kind counts as not stated.
@@ -73,6 +76,17 @@ struct WireKeptCluster {
     watched: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     phase: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireSelection {
+    /// Whether projects that are not configured are selected, too.
+    #[serde(default)]
+    all: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -289,6 +303,7 @@ impl From<Wire> for PersistedState {
                 .take(MOST_CLUSTERS)
                 .map(WireKeptCluster::read)
                 .collect(),
+            selections: wire.selections.into_iter().map(WireSelection::read).collect(),
         }
     }
 }
@@ -305,7 +320,30 @@ impl From<&PersistedState> for Wire {
             sort: kept.sort.clone(),
             filter: kept.filter.clone(),
             clusters: kept.clusters.iter().map(WireKeptCluster::from).collect(),
+            selections: kept.selections.iter().map(WireSelection::of).collect(),
         }
+    }
+}
+
+impl WireSelection {
+    fn read((profile, wire): (String, Self)) -> (String, Selection) {
+        let projects = match wire.project {
+            Some(id) => SelectedProjects::One(ProjectId::new(clean(&id))),
+            None if wire.all => SelectedProjects::All,
+            None => SelectedProjects::Configured,
+        };
+        let region = wire.region.map(|region| Region::new(clean(&region)));
+        (profile, Selection { projects, region })
+    }
+
+    fn of((profile, selection): (&String, &Selection)) -> (String, Self) {
+        let project = match &selection.projects {
+            SelectedProjects::One(id) => Some(id.to_string()),
+            SelectedProjects::Configured | SelectedProjects::All => None,
+        };
+        let region = selection.region.as_ref().map(ToString::to_string);
+        let all = selection.projects == SelectedProjects::All;
+        (profile.clone(), Self { all, project, region })
     }
 }
 

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 
 use crate::clock::Clock;
-use crate::domain::cluster::ClusterId;
+use crate::domain::cluster::{ClusterId, ProjectId, Region};
 use crate::domain::credential::{Access, Credentials, KubeconfigLocation, Reference};
 use crate::domain::failure::Failure;
 use crate::domain::fixtures::{cluster, issuance, now};
@@ -22,6 +22,7 @@ use crate::domain::persisted::{KeptCluster, PersistedState};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
+use crate::domain::selection::{SelectedProjects, Selection};
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
@@ -735,6 +736,22 @@ fn cred_02_certificates_are_persisted() {
     };
     let credentials = Credentials { accesses: vec![login, admin], references: vec![reference] };
     let kept = PersistedState { credentials, ..PersistedState::default() };
+    state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
+    assert_eq!(state_file::load(home.path()), (kept, None));
+}
+
+#[test]
+fn what_was_selected_is_kept_for_each_profile() {
+    let home = tempfile::tempdir().unwrap();
+    let of =
+        |projects, region: Option<&str>| Selection { projects, region: region.map(Region::new) };
+    let selections = [
+        ("", of(SelectedProjects::One(ProjectId::new("p")), None)),
+        ("night", of(SelectedProjects::All, Some("eu01"))),
+        ("day", Selection::default()),
+    ];
+    let selections = selections.map(|(profile, selection)| (profile.to_owned(), selection));
+    let kept = PersistedState { selections: selections.into(), ..PersistedState::default() };
     state_file::save(home.path(), &kept, now()).unwrap().into_result().unwrap();
     assert_eq!(state_file::load(home.path()), (kept, None));
 }

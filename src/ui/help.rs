@@ -220,6 +220,7 @@ impl Task {
             | Command::Mark
             | Command::MarkAll
             | Command::Palette
+            | Command::Scope
             | Command::Number(_) => Self::Find,
             Command::Open
             | Command::Events
@@ -248,6 +249,7 @@ impl Task {
             | Command::Interrupt
             | Command::Redraw
             | Command::LogIn
+            | Command::Reload
             | Command::Suspend => Self::Program,
         }
     }

@@ -1,4 +1,4 @@
-//! The projects of the account, where none are set, and what it may do in them.
+//! The projects of the account, and what it may do in them.
 
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -26,11 +26,12 @@ async fn without_projects_those_of_the_account_are_listed_with_their_names() {
     assert_eq!(journey.calls("GET", PERMISSIONS), 2, "what can be listed, and what can be done");
     assert_eq!(journey.calls("GET", "/v2/projects"), 1);
     assert_eq!(journey.calls("GET", &format!("/v2/projects/{PROJECT}")), 0);
-    // Projects that are set win.
-    let journey = Journey::begin().await;
+    // Projects that are set win; others are found all the same, to be selected.
+    let journey = Journey::with(Setting { projects: Some(1), ..Setting::default() }).await;
     journey.shows("8 clusters");
-    assert_eq!(journey.calls("GET", PERMISSIONS), 1);
-    assert_eq!(journey.calls("GET", "/v2/projects"), 0);
+    journey.shows("project shop");
+    assert_eq!(journey.calls("GET", PERMISSIONS), 2);
+    assert_eq!(journey.calls("GET", "/v2/projects"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

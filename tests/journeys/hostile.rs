@@ -182,7 +182,9 @@ async fn tty_07_unrequested_mouse_reports_are_ignored() {
         journey.event(Event::Mouse(report)).await;
     }
     assert_eq!(journey.screen(), before);
-    let is_read = |path: &str| path.contains(PROJECT) || path.ends_with("/permissions");
+    let is_read = |path: &str| {
+        path.contains(PROJECT) || path.ends_with("/permissions") || path == "/v2/projects"
+    };
     assert!(journey.simulator.request_log().iter().all(|call| is_read(&call.path)));
 }
 

@@ -29,5 +29,6 @@ mod outage;
 mod pictures;
 mod recording;
 mod rotation;
+mod scope;
 mod screens;
 mod stuck;

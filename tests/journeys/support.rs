@@ -18,11 +18,12 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use skeys::testing::Clock;
-use skeys::testing::cli::{Dashboard, Flags, Machine, Places, load};
+use skeys::testing::cli::{Dashboard, Flags, Machine, Places, Reload, load, run_all};
 use skeys::testing::domain::secret::Secret;
+use skeys::testing::runtime::Console;
 use skeys::testing::runtime::clipboard::ClipboardRoute;
 use skeys::testing::runtime::log::{Log, LogBuffer};
-use skeys::testing::runtime::loop_input::{LoopInput, LoopSender};
+use skeys::testing::runtime::loop_input::{LoopInput, LoopSender, channel};
 use skeys::testing::runtime::perform::Performer;
 use skeys::testing::runtime::terminal::Surface;
 use skeys::testing::simulator::faults::Fault;
@@ -72,11 +73,14 @@ pub async fn logged() -> String {
 pub struct Journey {
     pub clock: Clock,
     pub simulator: Simulator,
+    /// The one of the profile `night`.
+    pub night: Option<Simulator>,
     pub home: tempfile::TempDir,
     pub sent: Arc<Mutex<Vec<String>>>,
     waits: Arc<Mutex<Option<Duration>>>,
     size: Arc<Mutex<(u16, u16)>>,
-    performer: Performer,
+    /// Of the dashboard that runs now.
+    performer: Arc<Mutex<Performer>>,
     keyboard: Keyboard,
     screen: watch::Receiver<Buffer>,
     incoming: LoopSender,
@@ -87,6 +91,7 @@ pub struct Journey {
 pub struct Setting {
     pub scene: String,
     pub size: (u16, u16),
+    pub flags: Flags,
     /// Variables of the environment, beside those that lead to the simulator. Journeys that are not about nodes observe
     /// no cluster, so that they can count their requests.
     pub variables: BTreeMap<&'static str, String>,
@@ -99,6 +104,9 @@ pub struct Setting {
     pub prepare: Box<dyn Fn(&Path)>,
     /// Faults that are there from the first request on.
     pub faults: Vec<Fault>,
+    /// The world of a second simulator. Then the configuration file leads to both, instead of the environment: to the
+    /// second one in the profile `night`.
+    pub night: Option<String>,
 }
 
 impl Default for Setting {
@@ -106,6 +114,7 @@ impl Default for Setting {
         Self {
             scene: SMALL.to_owned(),
             size: (120, 40),
+            flags: Flags::default(),
             variables: BTreeMap::new(),
             projects: None,
             has_key: false,
@@ -113,6 +122,7 @@ impl Default for Setting {
             ways: vec![ClipboardRoute::Terminal],
             prepare: Box::new(|_home| {}),
             faults: Vec::new(),
+            night: None,
         }
     }
 }
@@ -179,11 +189,28 @@ impl Journey {
         let clock = clock.set_ahead(jiff::SignedDuration::from_secs(setting.ahead));
         let home = tempfile::tempdir().unwrap();
         (setting.prepare)(home.path());
-        let variables = setting.environment(&simulator, home.path());
+        let mut variables = setting.environment(&simulator, home.path());
+        let night = match &setting.night {
+            Some(scene) => {
+                let scene = Scene::parse(scene, "night.toml").unwrap();
+                let listen = "127.0.0.1:0".parse().unwrap();
+                let options = SimulatorOptions { seed: 8, speed: 1.0, scene, listen };
+                let night = serve(options, clock.clone()).await.unwrap();
+                let sections = section("", &simulator, home.path())
+                    + &section("profiles.night.", &night, home.path());
+                std::fs::write(home.path().join("config.toml"), sections).unwrap();
+                let own = &setting.variables;
+                variables.retain(|name, _| !name.starts_with("STACKIT_") || own.contains_key(name));
+                variables.insert("SKEYS_PROJECTS", String::new());
+                Some(night)
+            }
+            None => None,
+        };
         setting.faults.into_iter().for_each(|fault| simulator.inject_fault(fault));
-        let environment = |name: &str| variables.get(name).cloned();
+        // As long as the program: a dashboard that follows reads it, too.
+        let environment = Box::leak(Box::new(move |name: &str| variables.get(name).cloned()));
         let places = Places {
-            environment: &environment,
+            environment,
             default_file: Some(home.path().join("config.toml")),
             home: Some(home.path().to_owned()),
         };
@@ -195,9 +222,11 @@ impl Journey {
             export_folder: home.path().to_owned(),
             log,
         };
-        let loaded = load(&Flags::default(), &places).unwrap();
-        let dashboard = Dashboard::new(&loaded, &places, machine).await.unwrap();
-        let (performer, incoming) = (dashboard.performer.clone(), dashboard.sender.clone());
+        let flags = setting.flags;
+        let loaded = load(&flags, &places).unwrap();
+        let dashboard = Dashboard::new(&loaded, &places, machine.clone()).await.unwrap();
+        let performer = Arc::new(Mutex::new(dashboard.performer.clone()));
+        let (incoming, signals) = channel();
 
         let (publish, screen) = watch::channel(Buffer::empty(Rect::default()));
         let sent = Arc::new(Mutex::new(Vec::new()));
@@ -211,11 +240,17 @@ impl Journey {
             size: Arc::clone(&size),
         };
         let keyboard = Keyboard::default();
-        let input = keyboard.clone();
-        let task = tokio::spawn(async move { dashboard.run(&mut surface, input).await });
+        let console = Console { keys: keyboard.clone(), signals, left: VecDeque::new() };
+        let current = Arc::clone(&performer);
+        let task = tokio::spawn(async move {
+            let began = move |performer: &Performer| *current.lock().unwrap() = performer.clone();
+            let reload = Reload { flags, places, machine };
+            run_all(dashboard, Some(&reload), &mut surface, console, began).await
+        });
         let mut journey = Self {
             clock,
             simulator,
+            night,
             home,
             sent,
             waits,
@@ -434,7 +469,8 @@ impl Journey {
                 // The system may hold small packets back.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let busy = self.performer.in_flight() > self.simulator.delayed_requests();
+            let night = self.night.as_ref().map_or(0, Simulator::delayed_requests);
+            let busy = self.in_flight() > self.simulator.delayed_requests() + night;
             let told = self.simulator.lagging_watches() == 0;
             let waits =
                 self.waits.lock().unwrap().is_none_or(|until| until > self.clock.monotonic());
@@ -449,7 +485,7 @@ impl Journey {
         }
         panic!(
             "nothing settles: {} tasks, {} held, {} watches lag, waits until {:?}, it is {:?}, keyboard idle {}\n{}",
-            self.performer.in_flight(),
+            self.in_flight(),
             self.simulator.delayed_requests(),
             self.simulator.lagging_watches(),
             self.waits.lock().unwrap(),
@@ -457,6 +493,10 @@ impl Journey {
             self.keyboard.is_idle(),
             self.screen()
         );
+    }
+
+    fn in_flight(&self) -> usize {
+        self.performer.lock().unwrap().in_flight()
     }
 
     /// Orders a fault.
@@ -500,6 +540,19 @@ impl Journey {
             .unwrap()
             .unwrap()
     }
+}
+
+/// A section of the configuration that leads to a simulator.
+fn section(prefix: &str, simulator: &Simulator, home: &Path) -> String {
+    let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
+    let file = home.join(format!("{prefix}token"));
+    std::fs::write(&file, &exports["STACKIT_ACCESS_TOKEN"]).unwrap();
+    let base = &exports["STACKIT_SKE_CUSTOM_ENDPOINT"];
+    format!(
+        "[{prefix}auth]\ntoken_file = \"{}\"\n[{prefix}endpoints]\nske = \"{base}\"\n\
+         resource_manager = \"{base}\"\nauthorization = \"{base}\"\n",
+        file.display()
+    )
 }
 
 /// So many rests without any progress, each of a millisecond: longer than any system holds a small packet back.

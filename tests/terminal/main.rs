@@ -18,6 +18,7 @@ mod exit;
 mod files;
 mod hostile;
 mod limits;
+mod profiles;
 mod proxy;
 mod sign_in;
 mod wait;

@@ -1,41 +1,82 @@
-//! The projects of the account, where none are set, and what it may do in them.
+//! The projects in which the account may list clusters, and what it may do in them.
 
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
-use crate::app::fleet::state::{Fleet, ScopeState};
+use crate::app::event::Event;
+use crate::app::fleet::state::{Fleet, ScopeStatus};
+use crate::app::fleet::text;
 use crate::app::requests::RequestOwner;
-use crate::domain::cluster::Scope;
+use crate::domain::cluster::{ClusterId, ProjectId};
 use crate::domain::failure::Failure;
 use crate::domain::permissions::Discovered;
+use crate::domain::selection::{SelectedProjects, Selection};
 
-/// Asks what the account may do; with its projects, where none are set and none were found.
+/// Asks for the projects of the account and what it may do.
 pub fn begin(fleet: &mut Fleet, cx: &mut UpdateContext<'_>) {
     if cx.requests.open().any(|(_, owner)| matches!(owner, RequestOwner::Discovery)) {
         return;
     }
-    fleet.discovers = cx.shared.settings.projects.is_empty() && fleet.scopes.is_empty();
-    cx.request(RequestOwner::Discovery, Request::Discover { projects: fleet.discovers });
+    fleet.discovers = fleet.scopes.is_empty();
+    cx.request(RequestOwner::Discovery, Request::Discover);
 }
 
-/// What came of it. That permissions are not known disturbs nobody: nothing is refused then.
+/// What came of it. Where there is something to list already, a failure disturbs nobody: nothing is refused then, and no
+/// other project is offered.
 pub fn answered(
     fleet: &mut Fleet,
     result: Result<Discovered, Failure>,
     cx: &mut UpdateContext<'_>,
 ) {
     let wanted = std::mem::take(&mut fleet.discovers);
-    match result {
-        Ok(found) => {
-            fleet.permissions = found.permissions;
-            for (project, name) in found.projects.into_iter().flatten() {
-                for region in &cx.shared.settings.regions {
-                    let scope = Scope { project: project.clone(), region: region.clone() };
-                    fleet.scopes.insert(scope, ScopeState::default());
-                }
+    let projects = result.and_then(|found| {
+        if let Some(permissions) = found.permissions {
+            fleet.permissions = permissions;
+        }
+        found.projects
+    });
+    match projects {
+        Ok(projects) => {
+            fleet.undiscovered = None;
+            drop_unavailable(fleet, |id| projects.iter().any(|(found, _)| found == id), cx);
+            for (project, name) in projects {
+                fleet.add_project(&project, &cx.shared.settings.regions);
                 fleet.projects.extend(name.map(|name| (project, name)));
             }
+            let remembered = std::mem::take(&mut fleet.remembered);
+            fleet.remember(remembered);
+            cx.raise(Event::RowsChanged);
         }
-        Err(failure) if wanted => cx.error(failure),
-        Err(_) => {}
+        Err(failure) => {
+            if wanted {
+                cx.error(failure.clone());
+            }
+            fleet.undiscovered = Some(failure);
+        }
     }
+}
+
+/// An earlier run selected a project that is neither configured nor found: all are selected instead. Where its clusters
+/// were listed in this run, it is there.
+fn drop_unavailable(
+    fleet: &mut Fleet,
+    is_found: impl Fn(&ProjectId) -> bool,
+    cx: &mut UpdateContext<'_>,
+) {
+    let SelectedProjects::One(project) = fleet.selection.projects.clone() else { return };
+    let is_live = fleet.scopes.iter().any(|(scope, state)| {
+        scope.project == project && matches!(state.status, ScopeStatus::Live)
+    });
+    if is_live || fleet.configured.contains(&project) || is_found(&project) {
+        return;
+    }
+    cx.toast(text::project_unavailable(fleet.project_name(&project)));
+    fleet.scopes.retain(|scope, _| scope.project != project);
+    let gone: Vec<ClusterId> =
+        fleet.entries.keys().filter(|id| *id.project() == project).cloned().collect();
+    for id in gone {
+        fleet.forget(&id);
+        cx.raise(Event::ClusterForgotten(id));
+    }
+    let selection = Selection { projects: SelectedProjects::default(), ..fleet.selection.clone() };
+    fleet.select(selection, cx.shared.now);
 }

@@ -8,6 +8,7 @@ pub mod order;
 pub mod polling;
 pub mod readings;
 pub mod row;
+pub mod selection;
 pub mod state;
 pub mod table;
 pub mod text;

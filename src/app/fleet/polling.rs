@@ -30,8 +30,10 @@ pub fn poll(fleet: &mut Fleet, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now;
     // Where a region is unreachable, the scope that has waited longest is tried.
     let mut probes: BTreeMap<&Region, (Duration, &Scope)> = BTreeMap::new();
-    for (id, scope) in &mut fleet.scopes {
+    for scope in fleet.scopes.values_mut() {
         scope.wait_until = scope.wait_until.filter(|until| *until > now.wall);
+    }
+    for (id, scope) in fleet.scopes.iter().filter(|(id, _)| fleet.is_polled(id)) {
         if scope.due > now.monotonic || cx.requests.lists(id) {
             continue;
         }
@@ -57,7 +59,8 @@ fn list(scope: &Scope, cx: &mut UpdateContext<'_>) {
 
 /// When a scope is listed next, on the monotonic clock.
 pub fn next_wake(fleet: &Fleet, requests: &Requests) -> Option<Duration> {
-    let idle = fleet.scopes.iter().filter(|(id, _)| !requests.lists(id));
+    let polled = fleet.scopes.iter().filter(|(id, _)| fleet.is_polled(id));
+    let idle = polled.filter(|(id, _)| !requests.lists(id));
     idle.filter_map(|(id, scope)| {
         match fleet.circuits.get(&id.region).filter(|circuit| circuit.is_open()) {
             None => Some(scope.due),
@@ -129,12 +132,13 @@ pub fn schedule_after_success(
             && (entry.cluster.rotation.phase.is_running()
                 || pending.contains_key(&entry.cluster.id))
     });
-    let others = fleet.scopes.iter().filter(|(id, other)| other.busy && *id != scope).count();
+    let polled = || fleet.scopes.iter().filter(|(id, _)| fleet.is_polled(id));
+    let others = polled().filter(|(id, other)| other.busy && *id != scope).count();
     let idle = cx.shared.settings.poll_idle;
     let interval = if busy {
         spread(BUSY_SCOPE.min(idle), others + 1)
     } else {
-        spread(idle, fleet.scopes.len())
+        spread(idle, polled().count())
     };
     if let Some(entry) = fleet.scopes.get_mut(scope) {
         entry.busy = busy;

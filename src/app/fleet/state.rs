@@ -14,10 +14,12 @@ use crate::app::requests::RequestId;
 use crate::domain::cluster::{
     Cluster, ClusterId, ClusterName, ClusterState, ProjectId, Region, Scope,
 };
+use crate::domain::failure::Failure;
 use crate::domain::last_known::LastKnown;
 use crate::domain::permissions::Permissions;
 use crate::domain::persisted::KeptCluster;
 use crate::domain::rotation::{OLD_ANSWERS, Phase};
+use crate::domain::selection::Selection;
 
 /// A cluster and what this program knows about its reading.
 #[derive(Debug, Clone)]
@@ -172,7 +174,15 @@ pub struct Fleet {
     pub kept: BTreeMap<ClusterId, KeptCluster>,
     /// Clusters whose nodes are being replaced, cached.
     pub rolling: BTreeSet<ClusterId>,
+    /// Every scope that can be listed, selected or not.
     pub scopes: BTreeMap<Scope, ScopeState>,
+    pub selection: Selection,
+    /// Projects that are configured.
+    pub configured: BTreeSet<ProjectId>,
+    /// Scopes with clusters that are watched or have a pending step: they are listed in any case.
+    pub tracked: BTreeSet<Scope>,
+    /// What an earlier run read in scopes that are not known yet.
+    pub remembered: Vec<LastKnown>,
     /// Regions whose last lists brought no answer.
     pub circuits: BTreeMap<Region, Circuit>,
     /// Names of projects, where they are known.
@@ -183,6 +193,8 @@ pub struct Fleet {
     pub permissions: Permissions,
     /// Whether the projects of the account are being found.
     pub discovers: bool,
+    /// Why the projects of the account are not known.
+    pub undiscovered: Option<Failure>,
     /// SKE's clock minus this machine's, as its last answer showed it; small differences count as none.
     pub skew: SignedDuration,
     /// Keeps polls of many instances apart.
@@ -200,11 +212,16 @@ impl Fleet {
             kept: BTreeMap::new(),
             rolling: BTreeSet::new(),
             scopes: BTreeMap::new(),
+            selection: Selection::default(),
+            configured: BTreeSet::new(),
+            tracked: BTreeSet::new(),
+            remembered: Vec::new(),
             circuits: BTreeMap::new(),
             projects: BTreeMap::new(),
             ordered: Duration::ZERO,
             permissions: Permissions::default(),
             discovers: false,
+            undiscovered: None,
             skew: SignedDuration::ZERO,
             random: fastrand::Rng::with_seed(seed),
         }
@@ -289,11 +306,10 @@ impl Fleet {
     /// Takes in what an earlier run read last, where nothing was read in this one.
     pub fn remember(&mut self, known: Vec<LastKnown>) {
         for known in known {
-            let scope = self.scopes.get(&known.id.scope);
-            if scope.is_some_and(|scope| scope.seen.is_none())
-                && !self.entries.contains_key(&known.id)
-            {
-                self.put(Entry::last_known(known));
+            match self.scopes.get(&known.id.scope) {
+                None => self.remembered.push(known),
+                Some(scope) if scope.seen.is_some() || self.entries.contains_key(&known.id) => {}
+                Some(_) => self.put(Entry::last_known(known)),
             }
         }
     }
@@ -355,13 +371,13 @@ impl Fleet {
 
     /// Whether no scope has answered yet.
     pub fn is_loading(&self) -> bool {
-        self.entries.is_empty()
-            && self.scopes.values().any(|scope| matches!(scope.status, ScopeStatus::Loading))
+        self.selected().next().is_none()
+            && self.selected_scopes().any(|(_, scope)| matches!(scope.status, ScopeStatus::Loading))
     }
 
-    /// Scopes that fail, in order.
+    /// Selected scopes that fail, in order.
     pub fn failing(&self) -> impl Iterator<Item = (&Scope, &ScopeState, &Outage)> {
-        self.scopes.iter().filter_map(|(id, scope)| match &scope.status {
+        self.selected_scopes().filter_map(|(id, scope)| match &scope.status {
             ScopeStatus::Failing(outage) => Some((id, scope, outage.as_ref())),
             ScopeStatus::Loading | ScopeStatus::Live | ScopeStatus::NotOffered => None,
         })
@@ -375,22 +391,23 @@ impl Fleet {
             .collect()
     }
 
-    /// Whether a cluster's row is old because its scope fails.
+    /// Whether a cluster's row is old: its scope fails, or is not listed again yet.
     pub fn is_stale(&self, id: &ClusterId) -> bool {
         if self.entries.get(id).is_some_and(Entry::is_last_known) {
             return true;
         }
-        self.scopes
-            .get(&id.scope)
-            .is_some_and(|scope| matches!(scope.status, ScopeStatus::Failing(_)))
+        self.scopes.get(&id.scope).is_some_and(|scope| match scope.status {
+            ScopeStatus::Failing(_) => true,
+            ScopeStatus::Loading => scope.seen.is_some(),
+            ScopeStatus::Live | ScopeStatus::NotOffered => false,
+        })
     }
 
-    /// The oldest last good list over all scopes that should be live.
+    /// The oldest last good list over all selected scopes that should be live.
     pub fn oldest_seen(&self) -> Option<Now> {
-        self.scopes
-            .values()
-            .filter(|scope| !matches!(scope.status, ScopeStatus::NotOffered))
-            .filter_map(|scope| scope.seen)
+        self.selected_scopes()
+            .filter(|(_, scope)| !matches!(scope.status, ScopeStatus::NotOffered))
+            .filter_map(|(_, scope)| scope.seen)
             .min_by_key(|seen| seen.monotonic)
     }
 }

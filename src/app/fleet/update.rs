@@ -4,6 +4,8 @@
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
+use std::collections::BTreeSet;
+
 use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::app::fleet::row::RowSource;
@@ -11,6 +13,7 @@ use crate::app::fleet::view::{FilterInput, FleetView};
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::app::search::edited;
+use crate::domain::cluster::ClusterId;
 
 /// Filters behind the counts of the header, by number.
 pub const COUNT_FILTERS: [&str; 7] = [
@@ -44,7 +47,8 @@ pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
         }
         Command::MarkAll => {
             if view.shown.iter().all(|id| view.marks.contains(id)) {
-                view.marks.retain(|id| !source.fleet.entries.contains_key(id));
+                let shown: BTreeSet<&ClusterId> = view.shown.iter().collect();
+                view.marks.retain(|id| !shown.contains(id));
             } else {
                 view.marks.extend(view.shown.iter().cloned());
             }

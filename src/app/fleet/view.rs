@@ -45,13 +45,13 @@ pub struct FleetView {
     pub shown: Vec<ClusterId>,
     /// Clusters that need a person. A cache, too.
     pub due: BTreeSet<ClusterId>,
-    /// Counts over all clusters. A cache, too.
+    /// Counts over all selected clusters. A cache, too.
     pub counts: Counts,
     /// Whether data changed since the caches were made.
     pub outdated: bool,
 }
 
-/// Counts per phase and of stuck clusters, over all that are known.
+/// Counts per phase and of stuck clusters, over all that are selected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     pub all: usize,
@@ -116,9 +116,10 @@ impl FleetView {
         self.sort = column;
     }
 
-    /// Marked clusters that have a row: others are marked since an earlier run, and not listed.
+    /// Marked clusters that have a row: others are not selected, or marked since an earlier run and not listed.
     pub fn marked<'a>(&'a self, fleet: &'a Fleet) -> impl Iterator<Item = &'a ClusterId> {
-        self.marks.iter().filter(|id| fleet.entries.contains_key(id))
+        let has_row = |id: &&ClusterId| fleet.entries.contains_key(*id);
+        self.marks.iter().filter(has_row).filter(|id| fleet.is_selected(&id.scope))
     }
 
     /// Place of the cursor among the shown rows.
@@ -132,7 +133,7 @@ impl FleetView {
         self.outdated = false;
         self.counts = Counts::default();
         self.due = find_due(source);
-        for entry in source.fleet.entries.values() {
+        for entry in source.fleet.selected() {
             self.counts.add(&source.row(entry));
         }
         self.counts.due = self.due.len();
@@ -155,7 +156,7 @@ impl FleetView {
     fn ordered(&self, source: RowSource<'_>) -> Vec<ClusterId> {
         // Neighbours mostly belong to one project.
         let mut project: Option<(&ProjectId, &str)> = None;
-        let candidates = source.fleet.entries.values().map(|entry| {
+        let candidates = source.fleet.selected().map(|entry| {
             let row = source.row(entry);
             let id = &entry.cluster.id;
             let name = match project {
@@ -209,10 +210,10 @@ fn find_due(source: RowSource<'_>) -> BTreeSet<ClusterId> {
     let warn_before = source.shared.settings.warn_before;
     let soon = now.saturating_add(warn_before).unwrap_or(Timestamp::MAX);
     let files = source.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
-    let entries = || source.fleet.entries.values();
+    let entries = || source.fleet.selected();
     let clusters = entries().map(|entry| &entry.cluster);
     let mut found = source.credentials.ending_before(clusters, files, soon);
-    found.retain(|id| source.fleet.entries.contains_key(id));
+    found.retain(|id| source.fleet.entries.contains_key(id) && source.fleet.is_selected(&id.scope));
     found.extend(entries().filter_map(|entry| {
         let row = source.row(entry);
         let limits = DueLimits { age: row.overdue_after(), kubeconfig: warn_before };

@@ -87,6 +87,10 @@ pub const BINDINGS: &[Binding] = bindings! {
     "sort", Command::Sort, &[Fleet], ["s"], "sort", Some(70), "select the order: s and the letter of a column sort by it";
     "columns", Command::Columns, &[Fleet], ["c"], "columns", Some(80), "select the columns";
     "preview", Command::Preview, &[Fleet], ["p"], "preview", None, "show or hide the preview";
+    "scope", Command::Scope, SCREENS, ["P"], "scope", Some(96),
+        "select profile, project and region: only these clusters are listed and shown";
+    "reload", Command::Reload, SCREENS, [], "reload", None,
+        "reload the configuration: the dashboard starts again with it";
     "activity", Command::Activity, ON_CLUSTER, ["A"], "activity", Some(75), "show the activity log";
     "wake-up", Command::WakeUp, ON_CLUSTER, ["W"], "wake up", Some(25), "wake up a hibernated cluster";
     "reconcile", Command::Reconcile, ON_CLUSTER, ["C"], "reconcile", Some(20), "reconcile the cluster with its configuration";
@@ -108,7 +112,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "copy-dialog", Command::Copy, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
     "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "refresh now";
     "commands", Command::Palette, SCREENS, [":"], "commands", Some(95),
-        "list all commands; takes project, region, phase or state with a value, and names of clusters";
+        "list all commands; takes scope or profile with a name, a filter such as phase prepared, and names of clusters";
     "log-in", Command::LogIn, SCREENS, ["I"], "log in", None, "log in anew with the stackit CLI; the dashboard comes back";
     "theme", Command::Theme, SCREENS, ["T"], "theme", None, "next theme";
     "utc", Command::Utc, SCREENS, ["u"], "UTC", None, "switch between UTC and local time";

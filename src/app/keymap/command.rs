@@ -41,6 +41,10 @@ pub enum Command {
     Submit,
     Sort,
     Columns,
+    /// Choose profile, project and region.
+    Scope,
+    /// Begin anew with the configuration as it is now.
+    Reload,
     Rotate,
     Kubeconfig,
     Activity,

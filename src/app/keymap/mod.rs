@@ -70,9 +70,12 @@ impl Keymap {
             .map_or_else(String::new, |key| shown(key))
     }
 
-    /// All keys of a binding as people read them.
+    /// All keys of a binding as people read them; where there is none, what the palette takes.
     pub fn labels(&self, binding: &Binding) -> String {
         let keys = self.keys.get(binding.id).map(Vec::as_slice).unwrap_or_default();
+        if keys.is_empty() {
+            return format!(":{}", binding.id);
+        }
         keys.iter().map(|key| shown(key)).collect::<Vec<_>>().join(" ")
     }
 }

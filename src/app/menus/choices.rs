@@ -1,6 +1,18 @@
-//! The lines of the menu of exports.
+//! What the menus of exports and of the scope have to choose from.
 
+use crate::domain::cluster::Region;
+use crate::domain::selection::SelectedProjects;
 use crate::domain::table::TableFormat;
+
+/// A part of the scope that was chosen; the other parts stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScopeChoice {
+    /// `None` is the configuration outside of all profiles.
+    Profile(Option<String>),
+    /// `None` is all.
+    Region(Option<Region>),
+    Projects(SelectedProjects),
+}
 
 /// Where an exported table goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

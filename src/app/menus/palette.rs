@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::app::fleet::filter::{PHASES, STATES};
 use crate::app::fleet::state::Fleet;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
+use crate::app::menus::scope::{self, ScopeItem};
+use crate::app::settings::Settings;
 use crate::domain::cluster::ClusterId;
 
 /// Clusters that are offered at most.
@@ -17,11 +19,18 @@ pub enum PaletteItem {
     /// The fleet shows what matches this filter.
     Filter(String),
     Cluster(ClusterId),
+    /// Only these projects, this region or this profile.
+    Scope(ScopeItem),
 }
 
-/// What is offered in a context for what was typed: filters where it names one (`phase prepared`), a cluster of just
-/// that name, commands, other clusters.
-pub fn offers(context: KeyContext, query: &str, fleet: &Fleet) -> Vec<PaletteItem> {
+/// What is offered in a context for what was typed: filters where it names one (`phase prepared`), parts of the scope
+/// (`scope shop`, `profile night`), a cluster of just that name, commands, other clusters.
+pub fn offers(
+    context: KeyContext,
+    query: &str,
+    fleet: &Fleet,
+    settings: &Settings,
+) -> Vec<PaletteItem> {
     let wanted = query.trim().to_lowercase();
     let commands = BINDINGS
         .iter()
@@ -31,14 +40,20 @@ pub fn offers(context: KeyContext, query: &str, fleet: &Fleet) -> Vec<PaletteIte
         })
         .map(PaletteItem::Command);
     let named = fleet
-        .entries
-        .keys()
+        .selected()
+        .map(|entry| &entry.cluster.id)
         .filter(|id| !wanted.is_empty() && id.name.as_str().to_lowercase().contains(&wanted));
     let (whole, part): (Vec<_>, Vec<_>) =
         named.partition(|id| id.name.as_str().eq_ignore_ascii_case(&wanted));
     let cluster = |id: &ClusterId| PaletteItem::Cluster(id.clone());
     let filters = filters(&wanted, fleet).into_iter().map(PaletteItem::Filter);
-    let first = filters.chain(whole.into_iter().map(cluster));
+    let scopes = match wanted.split_once(' ') {
+        Some(("scope", rest)) => scope::items(fleet, settings, rest),
+        Some(("profile", _)) => scope::items(fleet, settings, &wanted),
+        _ => Vec::new(),
+    };
+    let first = filters.chain(scopes.into_iter().map(PaletteItem::Scope));
+    let first = first.chain(whole.into_iter().map(cluster));
     first.chain(commands).chain(part.into_iter().take(CLUSTERS).map(cluster)).collect()
 }
 
@@ -46,7 +61,7 @@ pub fn offers(context: KeyContext, query: &str, fleet: &Fleet) -> Vec<PaletteIte
 fn filters(wanted: &str, fleet: &Fleet) -> Vec<String> {
     let (key, value) = wanted.split_once(' ').unwrap_or((wanted, ""));
     let value = value.trim();
-    let scopes = || fleet.scopes.keys();
+    let scopes = || fleet.selected_scopes().map(|(scope, _)| scope);
     let values: BTreeSet<&str> = match key {
         "phase" => PHASES.split(", ").collect(),
         "state" => STATES.split(", ").collect(),

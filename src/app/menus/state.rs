@@ -3,8 +3,11 @@
 use tui_input::Input;
 
 use crate::app::fleet::columns::{COLUMNS, Column};
+use crate::app::fleet::state::Fleet;
 use crate::app::menus::choices::CHOICES;
 use crate::app::menus::palette::PaletteItem;
+use crate::app::menus::scope::{self, ScopeItem};
+use crate::app::settings::Settings;
 
 /// A list to choose from.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub enum MenuItems {
     /// Format and target of what the screen lists, in words.
     Export(String),
     Commands(Vec<PaletteItem>),
+    /// Profile, region and projects.
+    Scope(Vec<ScopeItem>),
 }
 
 /// Something that can be copied.
@@ -52,6 +57,18 @@ impl Menu {
         Self::new(MenuItems::Sort, cursor)
     }
 
+    /// The menu of the scope, on the selected projects.
+    pub fn scope(fleet: &Fleet, settings: &Settings) -> Self {
+        let items = scope::items(fleet, settings, "");
+        let cursor = scope::present(&items);
+        Self::new(MenuItems::Scope(items), cursor)
+    }
+
+    /// Whether its lines are narrowed by typing.
+    pub fn is_searched(&self) -> bool {
+        matches!(self.items, MenuItems::Commands(_) | MenuItems::Scope(_))
+    }
+
     /// Number of lines.
     pub fn lines(&self) -> usize {
         match &self.items {
@@ -60,6 +77,7 @@ impl Menu {
             MenuItems::Copy(items) => items.len(),
             MenuItems::Export(_) => CHOICES.len(),
             MenuItems::Commands(items) => items.len(),
+            MenuItems::Scope(items) => items.len(),
         }
     }
 }

@@ -42,5 +42,15 @@ texts! {
     TO_CLIPBOARD = "clipboard";
     EXPORT_READ_ONLY = "Export: read-only mode writes no file; export to the clipboard";
     EXPORT_NOTHING = "Export: nothing is listed here";
+    SCOPE = "Scope";
+    SCOPE_HINT = "type to search";
+    SCOPE_PROFILE = "profile";
+    SCOPE_REGION = "region";
+    SCOPE_PROJECT = "project";
+    NO_PROFILE = "none: only what is set outside of profiles";
+    ALL_REGIONS = "all";
+    all_projects(projects) = "all: {projects} in which the account may list clusters";
+    configured_projects(projects, origin) = "configured: {projects}, set by {origin}";
+    others_unknown(projects, why) = "all: {projects}; others are not known: {why}";
     LAST_TRACE = "last trace id";
 }

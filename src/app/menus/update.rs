@@ -15,6 +15,7 @@ use crate::app::fleet::view::FleetView;
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::menus::choices::{CHOICES, ExportTarget};
 use crate::app::menus::palette::{PaletteItem, offers};
+use crate::app::menus::scope;
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::menus::text;
 use crate::app::motion::moved;
@@ -29,11 +30,15 @@ pub fn key(
     cx: &mut UpdateContext<'_>,
 ) {
     let Some(open) = menu else { return };
-    if let MenuItems::Commands(found) = &mut open.items
+    if open.is_searched()
         && let Some(request) = query_edit(key)
     {
         open.query.handle(request);
-        *found = offers(below, open.query.value(), fleet);
+        let (query, settings) = (open.query.value(), &cx.shared.settings);
+        open.items = match open.items {
+            MenuItems::Scope(_) => MenuItems::Scope(scope::items(fleet, settings, query)),
+            _ => MenuItems::Commands(offers(below, query, fleet, settings)),
+        };
         open.cursor = 0;
         return;
     }
@@ -128,8 +133,13 @@ fn choose(menu: &mut Option<Menu>, view: &mut FleetView, cx: &mut UpdateContext<
                     PaletteItem::Command(binding) => Event::Run(binding.command),
                     PaletteItem::Filter(filter) => Event::ShowMatching(filter.clone()),
                     PaletteItem::Cluster(id) => Event::OpenCluster(id.clone()),
+                    PaletteItem::Scope(item) => Event::Select(item.choice.clone()),
                 });
             }
+        }
+        MenuItems::Scope(items) => {
+            let chosen = items.get(open.cursor).map(|item| Event::Select(item.choice.clone()));
+            cx.out.events.extend(chosen);
         }
     }
 }

@@ -54,7 +54,7 @@ fn wanted(
     if settings.watch == ObservationScope::Running {
         // Observed clusters come first: neither filter nor order of the rows may cost kubeconfigs.
         let rest = nodes.observing.keys().chain(&fleet.rolling);
-        take(&mut found, &mut rest.filter(|id| fleet.rolls(id)));
+        take(&mut found, &mut rest.filter(|id| fleet.rolls(id) && fleet.is_polled(&id.scope)));
     }
     (found, asked_for)
 }

@@ -1,5 +1,6 @@
 //! What this run of the program knows of itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +8,9 @@ use jiff::Timestamp;
 use crate::app::now::Now;
 use crate::app::session::quit::QuitDialog;
 use crate::app::session::window::WindowStatus;
+use crate::app::settings::Settings;
 use crate::domain::failure::Failure;
+use crate::domain::selection::{SelectedProjects, Selection};
 
 /// What this run of the program knows of itself.
 #[derive(Debug, Clone, Default)]
@@ -22,4 +25,18 @@ pub struct Session {
     pub quitting: bool,
     /// When the fleet was last kept for the next run, on the monotonic clock.
     pub fleet_kept: Duration,
+    /// What persons selected, by profile; "" is none.
+    pub selections: BTreeMap<String, Selection>,
+}
+
+impl Session {
+    /// What was selected in this profile, as far as nothing is set for this run.
+    pub fn selection(&self, settings: &Settings) -> Selection {
+        let kept = self.selections.get(settings.profile_key()).cloned().unwrap_or_default();
+        let (projects, regions) = settings.set_for_run;
+        Selection {
+            projects: if projects { SelectedProjects::Configured } else { kept.projects },
+            region: kept.region.filter(|_| !regions),
+        }
+    }
 }

@@ -8,6 +8,7 @@ texts! {
     KUBECONFIG_UNSAVED = "An issued kubeconfig is not saved.";
     OUTCOME_UNKNOWN = "The outcome of a request is still being checked.";
     REQUESTS_CONTINUE = "Requests that were sent continue without skeys; start skeys again to see the result.";
+    no_restart(why) = "The dashboard does not start again now. {why}";
     QUIT_TITLE = "Quit skeys";
     STAY = "Stay";
     QUIT = "Quit";

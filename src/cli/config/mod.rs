@@ -57,6 +57,9 @@ pub struct Loaded {
     pub config: Config,
     /// Things worth a line, none of them an error.
     pub notes: Vec<String>,
+    /// The profile that is chosen, and all that there are.
+    pub profile: Option<String>,
+    pub profiles: Vec<String>,
 }
 
 /// The file that would be read: named by flag or variable, else the default one.
@@ -80,13 +83,17 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
     let mut values: Values =
         keys().map(|key| (key.path, (default(&key), DEFAULT.to_owned()))).collect();
     let named_profile = (places.environment)("SKEYS_PROFILE").filter(|name| !name.is_empty());
+    // An empty flag is none, whatever the environment says.
     let profile = flags.profile.as_deref().or(named_profile.as_deref());
+    let profile = profile.filter(|name| !name.is_empty());
+    let mut profiles = Vec::new();
     match path(flags, places) {
         (Some(path), named) => match read_file(&path, named) {
-            Ok(found) => match apply_file(found, profile, &path.display().to_string(), &mut values) {
-                Ok(()) => {}
-                Err(problem) => problems.push(problem),
-            },
+            Ok(found) => {
+                profiles.extend(found.profiles.keys().cloned());
+                let file = path.display().to_string();
+                problems.extend(apply_file(found, profile, &file, &mut values).err());
+            }
             Err(found) => problems.extend(found),
         },
         (None, _) => notes.push(
@@ -125,7 +132,8 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
         return Err(problems);
     }
     let auth = choose_source(flags, places, &values);
-    Ok(Loaded { config: Config { values, auth }, notes })
+    let profile = profile.map(str::to_owned);
+    Ok(Loaded { config: Config { values, auth }, notes, profile, profiles })
 }
 
 /// Puts the values of a file, and those of the profile that is chosen, in the place of others.
@@ -266,6 +274,13 @@ impl Config {
                 self.values.insert(key.path, (default(&key), DEFAULT.to_owned()));
             }
         }
+    }
+
+    /// Where a value comes from, in a few words; and whether that is this run alone: a flag or the environment.
+    pub fn origin(&self, path: &str) -> (&str, bool) {
+        let origin = self.values.get(path).map_or(DEFAULT, |(_, origin)| origin.as_str());
+        let is_named = |key: Key| key.path == path && key.environment.contains(&origin);
+        (origin, origin.starts_with("--") || keys().any(is_named))
     }
 
     /// A switch.
@@ -602,6 +617,16 @@ mod tests {
             loaded(&Flags::default(), &[], file).unwrap().config.list("projects"),
             ["common"]
         );
+        let none = Flags { profile: Some(String::new()), ..Flags::default() };
+        let without = loaded(&none, &by_name, file).unwrap();
+        assert_eq!(
+            (without.config.list("projects"), without.profile),
+            (&["common".to_owned()][..], None)
+        );
+        assert_eq!(without.profiles, ["night"]);
+        let config = loaded(&flags, &[("STACKIT_REGION", "eu01")], file).unwrap().config;
+        let set_for_run = ["projects", "regions", "read_only"].map(|path| config.origin(path).1);
+        assert_eq!(set_for_run, [false, true, false]);
         let flags = Flags { profile: Some("nihgt".to_owned()), ..Flags::default() };
         let problems = loaded(&flags, &[], file).unwrap_err();
         assert!(

@@ -18,13 +18,14 @@ use ratatui::text::{Line, Span, Text};
 use crate::app::cell::{Cell, Tone};
 use crate::app::fleet::columns::{glyph, phase_glyph};
 use crate::app::fleet::filter::problems;
+use crate::app::fleet::state::Fleet;
 use crate::app::fleet::text;
 use crate::app::fleet::update::COUNT_FILTERS;
 use crate::app::keymap::Command;
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
 use crate::domain::rotation::Phase;
-use crate::domain::text::{clean, plural};
+use crate::domain::text::{clean, plural, width};
 use crate::ui::activity::records;
 use crate::ui::fleet::preview;
 use crate::ui::fleet::table;
@@ -138,14 +139,19 @@ fn draw_header(
     let right = header::status(state, theme, columns);
     if area.height < 2 {
         let mut left = vec![Span::raw(" "), theme.part("skeys", Role::Accent), Span::raw(" ")];
+        if state.fleet.is_narrowed() {
+            left.push(theme.part(short_scope(state), Role::Accent));
+            left.push(Span::raw(" "));
+        }
         left.extend(short_counts(state, theme));
         frame.render_widget(Text::from(spread(left, right, columns)), area);
         return;
     }
     let room = columns.saturating_sub(spans_width(&right) + 1);
     let gap = Span::raw("   ");
-    let scope = vec![gap.clone(), theme.span(scope_text(state), Tone::Dim)];
-    let mut parts = vec![header::path(theme, &["FLEET"]), scope];
+    let path = header::path(theme, &["FLEET"]);
+    let scope = scope_spans(state, theme, room.saturating_sub(spans_width(&path) + 3));
+    let mut parts = vec![path, [vec![gap.clone()], scope].concat()];
     let full = header::identity(state, theme, true);
     let used: usize = parts.iter().map(|part| spans_width(part)).sum();
     let who = if used + spans_width(&full) + 3 <= room {
@@ -162,25 +168,72 @@ fn draw_header(
     frame.render_widget(Text::from(vec![first, second]), area);
 }
 
-fn scope_text(state: &State) -> String {
-    let mut projects: Vec<_> = state.fleet.scopes.keys().map(|scope| &scope.project).collect();
-    projects.dedup();
-    let mut regions: Vec<_> =
-        state.fleet.scopes.keys().map(|scope| scope.region.as_str()).collect();
-    regions.sort_unstable();
-    regions.dedup();
-    let name = match projects.as_slice() {
-        [one] => text::one_project(clean(state.fleet.project_name(one))),
-        several => plural(several.len(), "project", "projects"),
+/// Profile and scope, in the widest form that fits. That it is narrowed is told in any case.
+fn scope_spans(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let profile = state.shared.settings.profile.as_deref().map(clean);
+    let (in_full, name) = match &profile {
+        Some(name) => (text::in_profile(name), format!("{name} · ")),
+        None => (String::new(), String::new()),
     };
-    if regions.is_empty() { name } else { format!("{name} · {}", regions.join(" ")) }
+    let is_narrowed = state.fleet.is_narrowed();
+    let full = scope_text(state);
+    let short = if is_narrowed { short_scope(state) } else { full.clone() };
+    let forms = [(&in_full, &full), (&name, &full), (&name, &short), (&String::new(), &short)];
+    let fits = |(profile, scope): &(&String, &String)| width(profile) + width(scope) <= columns;
+    let (profile, scope) = forms.into_iter().find(fits).unwrap_or((&in_full, &short));
+    let scope = if is_narrowed {
+        theme.part(scope.clone(), Role::Accent)
+    } else {
+        theme.span(scope.clone(), Tone::Dim)
+    };
+    let spans = vec![theme.span(profile.clone(), Tone::Dim), scope];
+    if is_narrowed { cut_spans(spans, columns) } else { spans }
+}
+
+/// The selected projects and regions, and of how many they are.
+fn scope_parts(state: &State) -> (String, String) {
+    let (all, all_regions) = Fleet::parts(state.fleet.scopes.keys());
+    let selected = state.fleet.selected_scopes().map(|(scope, _)| scope);
+    let (projects, regions) = Fleet::parts(selected);
+    let is_all = projects.len() == all.len();
+    let name = match (projects.iter().next(), projects.len()) {
+        (Some(one), 1) => {
+            let name = text::one_project(clean(state.fleet.project_name(one)));
+            if is_all { name } else { text::part(name, 1, all.len()) }
+        }
+        (_, several) if is_all => plural(several, "project", "projects"),
+        (_, several) => text::some_projects(several, all.len()),
+    };
+    let names = regions.iter().map(|region| region.as_str()).collect::<Vec<_>>().join(" ");
+    let is_all = regions.len() == all_regions.len();
+    let regions = if is_all { names } else { text::part(names, regions.len(), all_regions.len()) };
+    (name, regions)
+}
+
+fn scope_text(state: &State) -> String {
+    match scope_parts(state) {
+        (projects, regions) if regions.is_empty() => projects,
+        (projects, regions) => format!("{projects} · {regions}"),
+    }
+}
+
+/// The same in the fewest columns: how many of how many projects, and the region if there are others.
+fn short_scope(state: &State) -> String {
+    let (all, regions) = Fleet::parts(state.fleet.scopes.keys());
+    let (projects, _) = Fleet::parts(state.fleet.selected_scopes().map(|(scope, _)| scope));
+    let mut short = format!("{}/{}", projects.len(), all.len());
+    if let Some(region) = state.fleet.selection.region.as_ref().filter(|_| regions.len() > 1) {
+        short.push_str(&format!(" · {region}"));
+    }
+    short
 }
 
 /// The same within a sentence.
 fn scope_words(state: &State) -> String {
-    match scope_text(state).split_once(" · ") {
-        Some((projects, regions)) => format!("{projects} ({regions})"),
-        None => scope_text(state),
+    match scope_parts(state) {
+        (projects, regions) if regions.is_empty() => projects,
+        _ if state.fleet.is_narrowed() => scope_text(state),
+        (projects, regions) => format!("{projects} ({regions})"),
     }
 }
 
@@ -335,10 +388,11 @@ fn title(
     columns: usize,
 ) -> Vec<Span<'static>> {
     let all = state.view.shown.len();
-    let range = if all == 0 || (all == state.fleet.entries.len() && all <= rows) {
+    let known = state.view.counts.all;
+    let range = if all == 0 || (all == known && all <= rows) {
         " clusters ".to_owned()
     } else if all <= rows {
-        text::matching(all, plural(state.fleet.entries.len(), "cluster", "clusters"))
+        text::matching(all, plural(known, "cluster", "clusters"))
     } else {
         text::range(first + 1, (first + rows).min(all), all)
     };
@@ -372,7 +426,7 @@ fn aside_border(state: &State, theme: Theme, columns: usize) -> Line<'static> {
 /// The text instead of rows: loading, no clusters, no match.
 fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     let fleet = &state.fleet;
-    let hidden = fleet.entries.len();
+    let hidden = state.view.counts.all;
     let text = if hidden > 0 {
         let key = key_of(state, theme, Command::Back);
         text::nothing_matches(clean(&state.view.filter), key, hidden)
@@ -387,6 +441,8 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
         || fleet.failing().next().is_some()
     {
         text::nothing_loaded(key_of(state, theme, Command::Refresh))
+    } else if fleet.is_narrowed() {
+        text::none_selected(scope_words(state), key_of(state, theme, Command::Scope))
     } else {
         text::no_clusters(scope_words(state))
     };

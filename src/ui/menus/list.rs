@@ -17,6 +17,7 @@ use crate::app::fleet::columns::COLUMNS;
 use crate::app::keymap::{Binding, Command};
 use crate::app::menus::choices::{CHOICES, ExportTarget};
 use crate::app::menus::palette::PaletteItem;
+use crate::app::menus::scope::ScopeItem;
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::menus::text;
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
@@ -82,11 +83,13 @@ pub fn draw(
         MenuItems::Copy(_) => ("Copy", ""),
         MenuItems::Export(listed) => ("Export", listed.as_str()),
         MenuItems::Commands(_) => ("Commands", ""),
+        MenuItems::Scope(_) => (text::SCOPE, text::SCOPE_HINT),
     };
-    let query = matches!(menu.items, MenuItems::Commands(_));
+    let query = menu.is_searched();
+    let is_palette = matches!(menu.items, MenuItems::Commands(_));
     let least = match menu.items {
         MenuItems::Sort | MenuItems::Columns | MenuItems::Export(_) => 46,
-        MenuItems::Copy(_) | MenuItems::Commands(_) => 76,
+        MenuItems::Copy(_) | MenuItems::Commands(_) | MenuItems::Scope(_) => 76,
     };
     let labels = items.iter().map(|item| width(&item.label)).max().unwrap_or(0);
     let labels = if labels == 0 { 0 } else { labels + 2 };
@@ -98,8 +101,7 @@ pub fn draw(
     let labels = labels.min(columns / 2);
     let above = usize::from(query);
     // As many rows as the longest line takes, so that the list stays where it is while one moves along it.
-    let in_full =
-        matches!(menu.items, MenuItems::Copy(_) | MenuItems::Export(_) | MenuItems::Commands(_));
+    let in_full = !matches!(menu.items, MenuItems::Sort | MenuItems::Columns);
     let cut = |item: &Item| in_full && item.columns(labels) > columns;
     let full = |item: &Item| wrap(&item.full(labels), columns.saturating_sub(2)).len();
     let longest = items.iter().filter(|item| cut(item)).map(full).max().unwrap_or(0);
@@ -109,7 +111,7 @@ pub fn draw(
     let inner = open(theme, frame, area, (most, rows), title, hint);
     if query {
         let spans = vec![
-            theme.part(": ", Role::Accent),
+            theme.part(if is_palette { ": " } else { "/ " }, Role::Accent),
             Span::raw(clean(menu.query.value())),
             theme.part("▏", Role::Accent),
         ];
@@ -122,7 +124,7 @@ pub fn draw(
         ..inner
     };
     if items.is_empty() {
-        let text = if query { text::NO_COMMAND } else { text::NOTHING };
+        let text = if is_palette { text::NO_COMMAND } else { text::NOTHING };
         frame.render_widget(Text::from(theme.span(text, Tone::Dim)), list);
         return;
     }
@@ -203,6 +205,7 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
         MenuItems::Commands(commands) => {
             commands.iter().map(|item| palette_item(state, theme, item)).collect()
         }
+        MenuItems::Scope(choices) => choices.iter().map(scope_item).collect(),
     };
     (items, String::new())
 }
@@ -258,6 +261,17 @@ fn palette_item(state: &State, theme: Theme, item: &PaletteItem) -> Item {
             let text = format!("{}{place}", id.name);
             Item { label: text::OPEN.to_owned(), text, ..Item::default() }
         }
+        PaletteItem::Scope(item) => Item { lead: String::new(), ..scope_item(item) },
+    }
+}
+
+fn scope_item(item: &ScopeItem) -> Item {
+    Item {
+        lead: if item.present { "(•) " } else { "( ) " }.to_owned(),
+        label: item.part().to_owned(),
+        text: clean(&item.text),
+        right: clean(&item.note),
+        off: false,
     }
 }
 

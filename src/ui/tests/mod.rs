@@ -16,17 +16,20 @@ use crate::app::checklist::state::{
     ChecklistDialog, ChecklistDialogKind, ChecklistField, ChecklistForm, ChecklistState,
 };
 use crate::app::cluster::tabs::{TABS, Tab};
+use crate::app::commands;
+use crate::app::context::Outbox;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
 use crate::app::fleet::view::FilterInput;
 use crate::app::help::Help;
-use crate::app::keymap::{BINDINGS, KeyContext};
+use crate::app::keymap::{BINDINGS, Command, KeyContext};
 use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigFormStage, NameConflict, PlanState,
 };
 use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalStage};
 use crate::app::menus::palette::PaletteItem;
+use crate::app::menus::scope;
 use crate::app::menus::state::{CopyItem, Menu, MenuItems};
 use crate::app::message::Message;
 use crate::app::notices::{Toast, ToastAbout};
@@ -44,11 +47,12 @@ use crate::app::update::update;
 use crate::domain::action::Action;
 use crate::domain::age::DisplayZone;
 use crate::domain::checklist::ChecklistConflict;
-use crate::domain::cluster::{ClusterState, Region};
+use crate::domain::cluster::{ClusterState, ProjectId, Region};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
 use crate::domain::rotation::{Phase, Rotation, Step};
+use crate::domain::selection::{SelectedProjects, Selection};
 use crate::domain::snapshot::Unavailable;
 use crate::domain::text::width;
 use crate::ui::fixtures::{
@@ -560,6 +564,51 @@ fn menus() {
     snapshot_at("menu_commands", &menu(commands, 0), 80, 24);
 }
 
+/// The fleet of the fixtures, of which this is selected; more projects were found than are configured.
+fn selecting(projects: SelectedProjects, region: Option<&str>) -> State {
+    let mut state = fleet();
+    let settings = &mut state.shared.settings;
+    settings.projects_origin = "--project".to_owned();
+    settings.profiles = vec!["night".to_owned(), "test".to_owned()];
+    settings.profile = Some("night".to_owned());
+    for number in 0..9 {
+        let id = ProjectId::new(format!("0{number}2b3c4d-5555-4666-8777-444455556666"));
+        state.fleet.add_project(&id, &settings.regions);
+        state.fleet.projects.insert(id, format!("team-{number}"));
+    }
+    failing(&mut state);
+    let region = region.map(Region::new);
+    state.fleet.select(Selection { projects, region }, state.shared.now);
+    arrange(&mut state);
+    state
+}
+
+#[test]
+fn scope() {
+    let shop = SelectedProjects::One(id(&fleet(), "shop-prod").project().clone());
+    let mut state = selecting(shop, Some("eu01"));
+    snapshot("scope_narrowed", &state);
+    snapshot_at("scope_narrowed", &state, 40, 8);
+    commands::run(&mut state, &mut Outbox::default(), Command::Scope);
+    snapshot("scope_menu", &state);
+    state.shared.settings.ascii = true;
+    snapshot_at("scope_menu_ascii", &state, 80, 24);
+    state.menu = Some(Menu::new(MenuItems::Scope(Vec::new()), 0));
+    snapshot_at("scope_menu_empty", &state, 80, 24);
+    let mut state = selecting(SelectedProjects::Configured, None);
+    snapshot_at("scope_configured", &state, 80, 24);
+    let items = scope::items(&state.fleet, &state.shared.settings, "pay");
+    let [item] = items.as_slice() else { panic!("{items:?}") };
+    assert_eq!((item.part(), &*item.note), ("project", "503 upstream connect error"));
+    assert!(scope::items(&state.fleet, &state.shared.settings, "project pay eu").is_empty());
+    // Nothing is there, and that is due to the scope.
+    let team = ProjectId::new("042b3c4d-5555-4666-8777-444455556666");
+    state = selecting(SelectedProjects::One(team), None);
+    live(&mut state);
+    snapshot_at("scope_without_clusters", &state, 80, 24);
+    snapshot_at("scope_without_clusters", &state, 40, 12);
+}
+
 #[test]
 fn questions() {
     let mut state = opened("night", Tab::Overview);
@@ -1010,6 +1059,8 @@ fn every_screen() -> Vec<State> {
     failing(&mut trouble);
     let mut sort = fleet();
     sort.menu = Some(Menu::new(MenuItems::Sort, 2));
+    let mut scope = selecting(SelectedProjects::All, Some("eu02"));
+    commands::run(&mut scope, &mut Outbox::default(), Command::Scope);
     let mut quit = fleet();
     quit.session.quit_dialog =
         Some(QuitDialog { leave: true, why: "something is being sent".into() });
@@ -1030,6 +1081,7 @@ fn every_screen() -> Vec<State> {
         log,
         trouble,
         sort,
+        scope,
         quit,
         typed,
         opened("pay-prod", Tab::Overview),
@@ -1060,7 +1112,7 @@ proptest! {
     fn tty_03_no_size_breaks_the_drawing(
         columns in 1_u16..=60,
         rows in 1_u16..=20,
-        which in 0_usize..17,
+        which in 0_usize..21,
         theme in 0_usize..5,
     ) {
         let mut screens = every_screen();

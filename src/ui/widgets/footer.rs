@@ -183,10 +183,10 @@ fn typed(theme: Theme, text: &str, selected: bool) -> Vec<Span<'static>> {
 }
 
 fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
-    let shown = format!("{} of {} ", state.view.shown.len(), state.fleet.entries.len());
+    let shown = format!("{} of {} ", state.view.shown.len(), state.view.counts.all);
     let selected = state.view.filter_input.as_ref().is_some_and(|input| input.selected);
     let mut left = typed(theme, &state.view.filter, selected);
-    if state.view.shown.is_empty() && !state.fleet.entries.is_empty() {
+    if state.view.shown.is_empty() && state.view.counts.all > 0 {
         let problems = problems(&state.view.filter).join("; ");
         left.push(theme.span(format!("  {}", clean(&problems)), Tone::Warn));
     }

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::app::cell::Tone;
 use crate::app::fleet::text;
 
-use crate::app::fleet::state::{ScopeState, ScopeStatus};
+use crate::app::fleet::state::{Entry, ScopeState, ScopeStatus};
 use crate::app::keymap::{BINDINGS, Command};
 use crate::app::kubeconfig;
 use crate::app::outage::Outage;
@@ -20,6 +20,8 @@ use crate::ui::theme::Theme;
 
 /// Failing places that get a line of their own.
 const LINES: usize = 2;
+/// Rows that are older than this say so until they are read again.
+const OLD: SignedDuration = SignedDuration::from_mins(1);
 
 /// Lines about trouble, most important first.
 pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
@@ -124,7 +126,7 @@ fn next_retry(state: &State, (id, scope): (&Scope, &ScopeState), short: bool) ->
 }
 
 fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let mut waiting = state.fleet.scopes.iter().filter_map(|(id, scope)| {
+    let mut waiting = state.fleet.selected_scopes().filter_map(|(id, scope)| {
         let failing = matches!(scope.status, ScopeStatus::Failing(_));
         let until = scope.wait_until.filter(|until| *until > state.shared.now.wall && !failing)?;
         Some((id, until))
@@ -136,11 +138,17 @@ fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     vec![Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns))]
 }
 
-/// Rows that an earlier run read.
+/// Rows that an earlier run read, or that were read before their scope was selected again.
 fn last_known(state: &State, theme: Theme, columns: usize) -> Option<Line<'static>> {
-    let known = || state.fleet.entries.values().filter(|entry| entry.is_last_known());
+    let now = state.shared.now;
+    let is_old = |entry: &&Entry| {
+        let scope = state.fleet.scopes.get(&entry.cluster.id.scope);
+        let is_loading = scope.is_some_and(|scope| matches!(scope.status, ScopeStatus::Loading));
+        entry.is_last_known() || is_loading && now.longest_since(entry.seen) >= OLD
+    };
+    let known = || state.fleet.selected().filter(is_old);
     let oldest = known().map(|entry| entry.seen.wall).min()?;
-    let age = long(since(oldest, state.shared.now.wall));
+    let age = long(since(oldest, now.wall));
     let text = text::last_known(plural(known().count(), "cluster", "clusters"), &age);
     Some(Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns)))
 }
@@ -202,8 +210,7 @@ fn marked(theme: Theme, text: &str, columns: usize, rows: usize) -> Vec<Line<'st
 pub fn asides(state: &State) -> Vec<String> {
     let mut regions: Vec<&str> = state
         .fleet
-        .scopes
-        .iter()
+        .selected_scopes()
         .filter(|(_, scope)| matches!(scope.status, ScopeStatus::NotOffered))
         .map(|(id, _)| id.region.as_str())
         .collect();
@@ -213,7 +220,7 @@ pub fn asides(state: &State) -> Vec<String> {
     if !regions.is_empty() {
         texts.push(text::not_offered(regions.join(", ")));
     }
-    let skipped: usize = state.fleet.scopes.values().map(|scope| scope.skipped).sum();
+    let skipped: usize = state.fleet.selected_scopes().map(|(_, scope)| scope.skipped).sum();
     if skipped > 0 {
         texts.push(text::unreadable(
             plural(skipped, "entry", "entries"),

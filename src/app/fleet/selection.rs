@@ -1,0 +1,314 @@
+//! What of the fleet is selected. Only that is listed, shown and counted; what was read of the rest stays, with its age.
+
+use std::collections::BTreeSet;
+
+use crate::app::fleet::state::{Entry, Fleet, ScopeState, ScopeStatus};
+use crate::app::now::Now;
+use crate::domain::cluster::{ProjectId, Region, Scope};
+use crate::domain::selection::{SelectedProjects, Selection};
+
+impl Fleet {
+    /// Whether the clusters of a scope are shown.
+    pub fn is_selected(&self, scope: &Scope) -> bool {
+        let Selection { projects, region } = &self.selection;
+        let has_project = match projects {
+            SelectedProjects::Configured => {
+                self.configured.is_empty() || self.configured.contains(&scope.project)
+            }
+            SelectedProjects::All => true,
+            SelectedProjects::One(project) => *project == scope.project,
+        };
+        has_project && region.as_ref().is_none_or(|region| *region == scope.region)
+    }
+
+    /// Whether a scope is listed: it is selected, or something in it is tracked.
+    pub fn is_polled(&self, scope: &Scope) -> bool {
+        self.is_selected(scope) || self.tracked.contains(scope)
+    }
+
+    /// What is selected, and how listing it goes.
+    pub fn selected_scopes(&self) -> impl Iterator<Item = (&Scope, &ScopeState)> {
+        self.scopes.iter().filter(|(scope, _)| self.is_selected(scope))
+    }
+
+    /// The clusters that are selected.
+    pub fn selected(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|entry| self.is_selected(&entry.cluster.id.scope))
+    }
+
+    /// The projects and regions of scopes, each once.
+    pub fn parts<'a>(
+        scopes: impl Iterator<Item = &'a Scope>,
+    ) -> (BTreeSet<&'a ProjectId>, BTreeSet<&'a Region>) {
+        scopes.map(|scope| (&scope.project, &scope.region)).unzip()
+    }
+
+    /// Whether there is more than what is selected.
+    pub fn is_narrowed(&self) -> bool {
+        self.scopes.keys().any(|scope| !self.is_selected(scope))
+    }
+
+    /// A project whose clusters can be listed.
+    pub fn add_project(&mut self, project: &ProjectId, regions: &[Region]) {
+        for region in regions {
+            let scope = Scope { project: project.clone(), region: region.clone() };
+            self.scopes.entry(scope).or_default();
+        }
+    }
+
+    /// Selects something else. What was not listed until now is due, and what was read of it counts as old until then.
+    pub fn select(&mut self, selection: Selection, now: Now) {
+        let before: BTreeSet<Scope> =
+            self.scopes.keys().filter(|scope| self.is_polled(scope)).cloned().collect();
+        self.selection = selection;
+        for (scope, state) in &mut self.scopes {
+            if before.contains(scope) {
+                continue;
+            }
+            state.due = state.wait_until.map_or(now.monotonic, |until| now.monotonic_at(until));
+            if matches!(state.status, ScopeStatus::Live) {
+                state.status = ScopeStatus::Loading;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+
+    use crate::app::effect::{Effect, Request};
+    use crate::app::fleet::state::ScopeStatus;
+    use crate::app::keymap::{KeyContext, Keymap};
+    use crate::app::menus::choices::ScopeChoice;
+    use crate::app::menus::palette::{PaletteItem, offers};
+    use crate::app::message::{Answer, Listing, Message};
+    use crate::app::now::Now;
+    use crate::app::requests::RequestId;
+    use crate::app::settings::Settings;
+    use crate::app::state::State;
+    use crate::app::update::{begin, settle, update};
+    use crate::domain::cluster::{ClusterId, ProjectId, Region, Scope};
+    use crate::domain::failure::{Failure, FailureKind};
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::permissions::Discovered;
+    use crate::domain::persisted::PersistedState;
+    use crate::domain::rotation::Phase;
+    use crate::domain::selection::{SelectedProjects, Selection};
+
+    fn at(seconds: u64) -> Now {
+        let passed = Duration::from_secs(seconds);
+        Now { wall: now() + SignedDuration::try_from(passed).unwrap(), monotonic: passed }
+    }
+
+    fn settings(projects: &[&str]) -> Settings {
+        let mut settings = Settings::defaults();
+        settings.projects = projects.iter().map(|id| (ProjectId::new(id), None)).collect();
+        settings.regions = vec![Region::new("eu01"), Region::new("eu02")];
+        settings
+    }
+
+    fn machine(settings: Settings, kept: PersistedState) -> (State, Vec<Effect>) {
+        let mut state = State::new(settings, Keymap::default(), kept, at(0), 1);
+        let effects = begin(&mut state);
+        (state, effects)
+    }
+
+    fn lists(effects: &[Effect]) -> Vec<(RequestId, Scope)> {
+        let list = |effect: &Effect| {
+            let Effect::Request(request, Request::List(scope)) = effect else { return None };
+            Some((*request, scope.clone()))
+        };
+        effects.iter().filter_map(list).collect()
+    }
+
+    fn discovery(effects: &[Effect]) -> RequestId {
+        let find = |effect: &Effect| {
+            let Effect::Request(request, Request::Discover) = effect else { return None };
+            Some(*request)
+        };
+        effects.iter().find_map(find).unwrap()
+    }
+
+    fn found(projects: &[&str]) -> Answer {
+        let projects = projects.iter().map(|id| (ProjectId::new(id), None)).collect();
+        Answer::Discovered(Ok(Discovered { permissions: None, projects: Ok(projects) }))
+    }
+
+    fn listing(scope: &Scope, name: &str) -> Answer {
+        let mut listed = cluster(name, Phase::Never);
+        listed.id = ClusterId::new(scope.project.as_str(), scope.region.as_str(), name);
+        let (clusters, skew) = (vec![listed], SignedDuration::ZERO);
+        Answer::Clusters(Ok(Listing { clusters, skipped: 0, skew }))
+    }
+
+    fn choose(state: &mut State, seconds: u64, choice: ScopeChoice) -> Vec<Effect> {
+        state.shared.now = at(seconds);
+        let mut out = crate::app::context::Outbox::default();
+        crate::app::commands::select(state, &mut out, choice);
+        let effects = update(state, at(seconds), Message::Ticked);
+        settle(state);
+        out.effects.into_iter().chain(effects).collect()
+    }
+
+    fn one(id: &str) -> SelectedProjects {
+        SelectedProjects::One(ProjectId::new(id))
+    }
+
+    fn shown(state: &State) -> Vec<&str> {
+        state.view.shown.iter().map(|id| id.scope.project.as_str()).collect()
+    }
+
+    #[test]
+    fn projects_that_are_found_are_offered_beside_the_configured_ones_and_not_listed_unasked() {
+        let (mut state, effects) = machine(settings(&["a"]), PersistedState::default());
+        assert_eq!(lists(&effects).len(), 2);
+        let answer = Message::Answered(discovery(&effects), found(&["a", "b", "c"]));
+        assert!(lists(&update(&mut state, at(1), answer)).is_empty());
+        assert!(state.fleet.is_narrowed());
+        let asked = lists(&choose(&mut state, 2, ScopeChoice::Projects(SelectedProjects::All)));
+        assert_eq!(asked.len(), 4, "{asked:?}");
+        assert!(!state.fleet.is_narrowed());
+        // Without configured projects, all that are found are listed.
+        let (mut state, effects) = machine(settings(&[]), PersistedState::default());
+        let answer = Message::Answered(discovery(&effects), found(&["a", "b"]));
+        assert_eq!(lists(&update(&mut state, at(1), answer)).len(), 4);
+        assert!(!state.fleet.is_narrowed());
+    }
+
+    #[test]
+    fn a_late_answer_is_stored_and_shown_only_where_its_scope_is_selected() {
+        let (mut state, effects) = machine(settings(&["a", "b"]), PersistedState::default());
+        choose(&mut state, 1, ScopeChoice::Projects(one("a")));
+        for (request, scope) in lists(&effects) {
+            let answer = Message::Answered(request, listing(&scope, "web"));
+            update(&mut state, at(2), answer);
+        }
+        settle(&mut state);
+        assert_eq!((state.fleet.entries.len(), state.view.counts.all), (4, 2));
+        assert_eq!(shown(&state), ["a", "a"]);
+        choose(&mut state, 3, ScopeChoice::Region(Some(Region::new("eu02"))));
+        assert_eq!(shown(&state), ["a"]);
+        assert!(lists(&update(&mut state, at(40), Message::Ticked)).len() == 1);
+        // It is due at once, old until it is read again, and what was listed all the time is not.
+        let asked = choose(&mut state, 41, ScopeChoice::Projects(SelectedProjects::Configured));
+        assert_eq!(lists(&asked).len(), 1, "b in eu02; a is under way");
+        let is_loading =
+            |scope: &Scope| matches!(state.fleet.scopes[scope].status, ScopeStatus::Loading);
+        let of =
+            |project: &str| Scope { project: ProjectId::new(project), region: Region::new("eu02") };
+        assert!(is_loading(&of("b")) && !is_loading(&of("a")));
+        assert_eq!(shown(&state).len(), 2);
+        assert!(state.fleet.is_stale(&ClusterId::new("b", "eu02", "web")));
+    }
+
+    #[test]
+    fn a_server_that_asked_to_wait_is_left_alone_when_its_scope_is_selected_again() {
+        let (mut state, effects) = machine(settings(&["a", "b"]), PersistedState::default());
+        for (request, _) in lists(&effects) {
+            let mut failure = Failure::new(FailureKind::RateLimited, "slowly");
+            failure.retry_at = Some(at(300).wall);
+            update(&mut state, at(1), Message::Answered(request, Answer::Clusters(Err(failure))));
+        }
+        choose(&mut state, 2, ScopeChoice::Projects(one("a")));
+        let all = ScopeChoice::Projects(SelectedProjects::Configured);
+        assert!(lists(&choose(&mut state, 3, all)).is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_run_selected_holds_for_its_profile_and_not_against_what_is_set_for_the_run()
+    {
+        let selection = |projects, region: Option<&str>| Selection {
+            projects,
+            region: region.map(Region::new),
+        };
+        let mut kept = PersistedState::default();
+        kept.selections.insert(String::new(), selection(one("b"), Some("eu02")));
+        kept.selections.insert("night".to_owned(), selection(one("c"), None));
+        let of = |profile: Option<&str>, set_for_run| {
+            let profile = profile.map(str::to_owned);
+            let settings = Settings { set_for_run, profile, ..settings(&["a", "b"]) };
+            machine(settings, kept.clone()).0.fleet.selection
+        };
+        assert_eq!(of(None, (false, false)), selection(one("b"), Some("eu02")));
+        let configured = SelectedProjects::Configured;
+        assert_eq!(of(None, (true, false)), selection(configured, Some("eu02")));
+        assert_eq!(of(None, (false, true)), selection(one("b"), None));
+        assert_eq!(of(Some("night"), (false, false)), selection(one("c"), None));
+        assert_eq!(of(Some("new"), (false, false)), Selection::default());
+        // What is chosen in such a run changes only that part of what is kept.
+        let for_run = Settings { set_for_run: (true, false), ..settings(&["a", "b"]) };
+        let (mut state, _) = machine(for_run, kept.clone());
+        let effects = choose(&mut state, 1, ScopeChoice::Region(None));
+        let persisted = effects.iter().find_map(|effect| {
+            let Effect::Request(_, Request::Persist(kept, _)) = effect else { return None };
+            Some(&kept.selections[""])
+        });
+        assert_eq!(persisted, Some(&selection(one("b"), None)));
+    }
+
+    #[test]
+    fn a_kept_project_that_is_not_available_gives_way_unless_its_clusters_are_listed() {
+        let mut kept = PersistedState::default();
+        let selection = Selection { projects: one("gone"), region: Some(Region::new("eu99")) };
+        kept.selections.insert(String::new(), selection);
+        let (mut state, effects) = machine(settings(&["a"]), kept.clone());
+        assert_eq!(state.fleet.selection.region, None, "no such region is configured");
+        let toast =
+            |state: &State| state.notices.toast.clone().map_or_else(String::new, |t| t.text);
+        assert!(toast(&state).contains("eu99"), "{}", toast(&state));
+        let asked = lists(&effects);
+        assert!(
+            asked.len() == 2 && asked.iter().all(|(_, scope)| scope.project.as_str() == "gone")
+        );
+        let (mut listed, discovers) = (state.clone(), discovery(&effects));
+        let answer = || Message::Answered(discovers, found(&["a", "b"]));
+        let effects = update(&mut state, at(1), answer());
+        assert_eq!(state.fleet.selection.projects, SelectedProjects::Configured);
+        assert_eq!(lists(&effects).len(), 2, "a is listed at once");
+        assert!(toast(&state).contains("gone") && state.fleet.scopes.len() == 4);
+        let (request, scope) = asked.first().unwrap().clone();
+        // Its late answer comes to nothing.
+        let late = Message::Answered(request, listing(&scope, "web"));
+        update(&mut state, at(2), late.clone());
+        assert!(state.fleet.entries.is_empty());
+        update(&mut listed, at(1), late);
+        update(&mut listed, at(2), answer());
+        assert_eq!(listed.fleet.selection.projects, one("gone"));
+        // Where projects cannot be found, nothing is known against it.
+        let (mut state, effects) = machine(settings(&["a"]), kept);
+        let failure = Failure::new(FailureKind::Unreachable, "no route");
+        let answer = Answer::Discovered(Err(failure));
+        update(&mut state, at(1), Message::Answered(discovery(&effects), answer));
+        assert_eq!(state.fleet.selection.projects, one("gone"));
+        assert!(state.notices.errors.is_empty());
+    }
+
+    #[test]
+    fn the_palette_takes_scope_and_profile_and_project_stays_a_filter() {
+        let (mut state, effects) = machine(settings(&["shop"]), PersistedState::default());
+        let answer = Message::Answered(discovery(&effects), found(&["shop", "media"]));
+        update(&mut state, at(1), answer);
+        let settings = &mut state.shared.settings;
+        settings.profiles = vec!["night".to_owned()];
+        let first = |query: &str| {
+            offers(KeyContext::Fleet, query, &state.fleet, &state.shared.settings)
+                .into_iter()
+                .next()
+        };
+        let chosen = |query: &str| match first(query) {
+            Some(PaletteItem::Scope(item)) => Some(item.choice),
+            _ => None,
+        };
+        assert_eq!(chosen("scope media"), Some(ScopeChoice::Projects(one("media"))));
+        let eu02 = ScopeChoice::Region(Some(Region::new("eu02")));
+        assert_eq!(chosen("scope EU02"), Some(eu02));
+        assert_eq!(chosen("profile ni"), Some(ScopeChoice::Profile(Some("night".to_owned()))));
+        assert!(
+            matches!(first("project shop"), Some(PaletteItem::Filter(filter)) if filter == "project:shop")
+        );
+        assert!(matches!(first("scope"), Some(PaletteItem::Command(found)) if found.id == "scope"));
+    }
+}
