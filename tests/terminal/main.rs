@@ -16,6 +16,7 @@ mod clipboard;
 mod display;
 mod exit;
 mod files;
+mod guided_setup;
 mod hostile;
 mod limits;
 mod proxy;
