@@ -20,5 +20,6 @@ mod guided_setup;
 mod hostile;
 mod limits;
 mod proxy;
+mod readme;
 mod sign_in;
 mod wait;
