@@ -357,6 +357,11 @@ pub enum ConfigCommand {
         /// Replace an existing file
         #[arg(long)]
         force: bool,
+        /// Ask how to sign in, which projects and which regions; write the answers, and open the dashboard
+        ///
+        /// Signs in before it writes. An existing file is left as it is: the lines for it are printed.
+        #[arg(long, conflicts_with = "force")]
+        guided: bool,
     },
 }
 

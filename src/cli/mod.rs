@@ -17,11 +17,12 @@ use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::args::{
-    Arguments, Command, CredentialsOf, DueWhat, Flags, ReportOf, SceneOptions, WaitFor,
+    Arguments, Command, ConfigCommand, CredentialsOf, DueWhat, Flags, ReportOf, SceneOptions,
+    WaitFor,
 };
 use crate::cli::commands::first_start::{FirstStart, Found};
 use crate::cli::commands::wait::TIMED_OUT;
-use crate::cli::config::{Loaded, Places, load};
+use crate::cli::config::{ConfigProblem, Loaded, Places, load, load_with};
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
@@ -46,7 +47,11 @@ pub fn main() -> ExitCode {
         }
     };
     forbid_core_dumps();
-    if matches!(arguments.command, None | Some(Command::Demo(_))) {
+    let opens_dashboard = match &arguments.command {
+        Some(Command::Config(command)) => is_guided(command),
+        command => matches!(command, None | Some(Command::Demo(_))),
+    };
+    if opens_dashboard {
         // Before there are other threads.
         stop::block();
     }
@@ -88,6 +93,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
     };
     let Arguments { flags, command } = arguments;
     match command {
+        Some(Command::Config(command)) if is_guided(&command) => match terminal_problem() {
+            Some(problem) => anyhow::bail!(problem),
+            None => Box::pin(guided_setup(flags, places)).await,
+        },
         Some(Command::Config(command)) => {
             let run = move |flags: &Flags, places: &Places<'_>| {
                 commands::config::run(&command, flags, places)
@@ -115,17 +124,46 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
                 let missing = no_sign_in(&loaded);
                 match (missing, terminal_problem()) {
                     (Some(_), None) => {
-                        return Box::pin(first_start(loaded, &flags, &places)).await;
+                        return Box::pin(first_start(loaded, flags, places)).await;
                     }
                     (Some(problem), Some(_)) | (None, Some(problem)) => anyhow::bail!(problem),
                     (None, None) => {}
                 }
-                let log = start_log(&loaded, &places).await?;
-                let order = (flags, places);
-                Box::pin(wiring::dashboard(&loaded, order, log.buffer.clone())).await
+                Box::pin(dashboard(&loaded, (flags, places))).await
             }
             Err(status) => Ok(status),
         },
+    }
+}
+
+async fn dashboard(loaded: &Loaded, order: (Flags, Places<'static>)) -> anyhow::Result<u8> {
+    let log = start_log(loaded, &order.1).await?;
+    wiring::dashboard(loaded, order, log.buffer.clone()).await
+}
+
+fn is_guided(command: &ConfigCommand) -> bool {
+    matches!(command, ConfigCommand::Init { guided: true, .. })
+}
+
+/// `skeys config init --guided`: asks, writes the configuration, and opens the dashboard with it.
+async fn guided_setup(flags: Flags, places: Places<'static>) -> anyhow::Result<u8> {
+    let (Some(path), _) = config::path(&flags, &places) else {
+        anyhow::bail!(commands::config::NO_PATH);
+    };
+    let read = |flags: &Flags, places: &Places<'_>| load_with(flags, places, "");
+    let loaded = match on_configuration(flags.clone(), places.clone(), read).await {
+        Ok(Ok(loaded)) => loaded,
+        Ok(Err(problems)) => return Ok(print_problems(&problems)),
+        Err(status) => return Ok(status),
+    };
+    match commands::guided_setup::run(&path, &loaded, &flags, &places, &Clock::machine()).await {
+        commands::guided_setup::SetupEnd::Left(status) => Ok(status),
+        commands::guided_setup::SetupEnd::Written => {
+            match read_configuration(flags.clone(), places.clone()).await {
+                Ok(loaded) => dashboard(&loaded, (flags, places)).await,
+                Err(status) => Ok(status),
+            }
+        }
     }
 }
 
@@ -142,14 +180,15 @@ async fn demo(
 }
 
 /// The start in a terminal where there is no token.
-async fn first_start(loaded: Loaded, flags: &Flags, places: &Places<'_>) -> anyhow::Result<u8> {
-    let (file, _) = config::path(flags, places);
+async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> anyhow::Result<u8> {
+    let (file, _) = config::path(&flags, &places);
     let found = Found {
         projects: loaded.config.list("projects").len(),
         file: file.as_deref().map(|file| (file, file.exists())),
     };
     match commands::first_start::show(&found).await? {
-        FirstStart::Demo => demo(loaded, places, &SceneOptions::default()).await,
+        FirstStart::Demo => demo(loaded, &places, &SceneOptions::default()).await,
+        FirstStart::GuidedSetup => Box::pin(guided_setup(flags, places)).await,
         FirstStart::Left(status) => Ok(status),
     }
 }
@@ -274,12 +313,15 @@ async fn on_configuration<T: Send + 'static>(
 
 /// Reads the configuration, or says what is wrong and gives the exit status.
 async fn read_configuration(flags: Flags, places: Places<'static>) -> Result<Loaded, u8> {
-    on_configuration(flags, places, load).await?.map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let remedy =
-            "skeys did not start. Fix the errors above; `skeys config check` lists them again.";
-        output::print("", &format!("{}\n{remedy}\n", lines.join("\n")), USAGE)
-    })
+    on_configuration(flags, places, load).await?.map_err(|problems| print_problems(&problems))
+}
+
+/// Says what is wrong with the configuration; gives the exit status.
+fn print_problems(problems: &[ConfigProblem]) -> u8 {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let remedy =
+        "skeys did not start. Fix the errors above; `skeys config check` lists them again.";
+    output::print("", &format!("{}\n{remedy}\n", lines.join("\n")), USAGE)
 }
 
 /// Why there is no token to be had, if there is none.

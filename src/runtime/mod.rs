@@ -6,6 +6,7 @@ pub mod child;
 pub mod clipboard;
 pub mod frame_writer;
 pub mod input;
+pub mod line;
 pub mod log;
 pub mod loop_input;
 pub mod notify;

@@ -290,7 +290,10 @@ pub fn clear_screen<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Err
 
 /// Runs a program as a shell runs a job: the terminal is its process group's until it ends, so that Ctrl-C is its alone.
 /// One that is stopped is ended: nobody could let it go on. Gives back its exit status; `None` if a signal ended it.
-fn run_in_foreground(command: &mut process::Command) -> io::Result<Option<i32>> {
+///
+/// # Errors
+/// It cannot be started, or the terminal is gone.
+pub fn run_in_foreground(command: &mut process::Command) -> io::Result<Option<i32>> {
     let terminal = io::stdin();
     let ours = tcgetpgrp(&terminal)?;
     let group = Pid::from_child(&while_unblocked(|| command.spawn())?);

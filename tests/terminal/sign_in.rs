@@ -1,23 +1,6 @@
 //! The `stackit` CLI beside the dashboard: it never asks on the screen, and gets the terminal to log in.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
-use crate::support::{Cloud, SKEYS, Terminal};
-
-/// Puts a stand-in for the CLI into the home folder, written by another process: while a file is open for writing,
-/// nobody can run it.
-fn stand_in(home: &Path, script: &str) {
-    let mut write = Command::new("sh")
-        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
-        .arg(home.join("stackit"))
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    write.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{script}").as_bytes()).unwrap();
-    assert!(write.wait().unwrap().success());
-}
+use crate::support::{Cloud, SKEYS, Terminal, stand_in};
 
 /// The dashboard with nothing to sign in but the stand-in.
 fn dashboard(cloud: &Cloud, script: &str) -> Terminal {

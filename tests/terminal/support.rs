@@ -124,6 +124,16 @@ impl Terminal {
         }
     }
 
+    /// Waits until something holds of all that was written to the terminal.
+    #[track_caller]
+    pub fn wait_for_bytes(&self, what: &str, holds: impl Fn(&[u8]) -> bool) {
+        let start = Instant::now();
+        while !holds(&self.bytes()) {
+            assert!(start.elapsed() < LIMIT, "waited in vain for: {what}\n{}", self.screen());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Types bytes.
     pub fn send(&mut self, bytes: &[u8]) {
         let mut writer = self.writer.lock().unwrap();
@@ -215,6 +225,19 @@ impl Drop for Terminal {
         // A test that failed leaves no process behind.
         drop(self.child.kill());
     }
+}
+
+/// Puts a stand-in for the `stackit` CLI into the home folder, written by another process: while a file is open for
+/// writing, nobody can run it.
+pub fn stand_in(home: &Path, script: &str) {
+    let mut write = std::process::Command::new("sh")
+        .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
+        .arg(home.join("stackit"))
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    write.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{script}").as_bytes()).unwrap();
+    assert!(write.wait().unwrap().success());
 }
 
 /// Runs the binary without a terminal: status, standard output, standard error.

@@ -6,6 +6,9 @@ use crate::cli::args::{ConfigCommand, Flags};
 use crate::cli::config::{EXAMPLE, Places, load, path};
 use crate::store::private_file;
 
+/// Why there is no file.
+pub const NO_PATH: &str = "No home folder is set; use --config or SKEYS_CONFIG.";
+
 /// What a command prints and how it ends.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Output {
@@ -31,13 +34,12 @@ impl Output {
 pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Output {
     let (path, _) = path(flags, places);
     let Some(path) = path else {
-        let text = "No home folder is set; use --config or SKEYS_CONFIG.\n";
-        return Output::failure(text.to_owned(), 1);
+        return Output::failure(format!("{NO_PATH}\n"), 1);
     };
     match command {
         ConfigCommand::Path => Output::success(format!("{}\n", path.display())),
         ConfigCommand::Check => check(flags, places),
-        ConfigCommand::Init { force } => init(&path, *force),
+        ConfigCommand::Init { force, .. } => init(&path, *force),
     }
 }
 
@@ -93,7 +95,8 @@ mod tests {
         let file = folder.path().join("new/config.toml");
         let places =
             Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
-        let init = |force| run(&ConfigCommand::Init { force }, &Flags::default(), &places);
+        let init =
+            |force| run(&ConfigCommand::Init { force, guided: false }, &Flags::default(), &places);
         assert_eq!(init(false).status, 0);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), EXAMPLE);
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);

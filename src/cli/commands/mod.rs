@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod doctor;
 pub mod due;
 pub mod first_start;
+pub mod guided_setup;
 pub mod report;
 pub mod simulate;
 mod table;

@@ -78,6 +78,30 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
 /// # Errors
 /// Everything that is wrong, each with its place.
 pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
+    load_by(flags, places, read_file)
+}
+
+/// Reads the same as if these lines were in the file, which need not be there.
+///
+/// # Errors
+/// As for [`load`].
+pub fn load_with(
+    flags: &Flags,
+    places: &Places<'_>,
+    lines: &str,
+) -> Result<Loaded, Vec<ConfigProblem>> {
+    load_by(flags, places, |path, _named| {
+        let mut content = read_file(path, false)?;
+        content.values.extend(read(&path.display().to_string(), lines)?.values);
+        Ok(content)
+    })
+}
+
+fn load_by(
+    flags: &Flags,
+    places: &Places<'_>,
+    read_file: impl FnOnce(&Path, bool) -> Result<FileContent, Vec<ConfigProblem>>,
+) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let mut values: Values =
@@ -281,6 +305,12 @@ impl Config {
         let origin = self.values.get(path).map_or(DEFAULT, |(_, origin)| origin.as_str());
         let is_named = |key: Key| key.path == path && key.environment.contains(&origin);
         (origin, origin.starts_with("--") || keys().any(is_named))
+    }
+
+    /// What sets a value; `None` for a default.
+    pub fn set_by(&self, path: &str) -> Option<&str> {
+        let (_, origin) = self.values.get(path)?;
+        (origin != DEFAULT).then_some(origin)
     }
 
     /// A switch.

@@ -1,6 +1,6 @@
 //! The service-account key: reads it, and signs the assertion that is exchanged for a token.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -44,6 +44,17 @@ impl KeyText {
             Self::Path(path) => warn_if_readable_by_others(path),
         }
     }
+}
+
+/// Whether this is a key file whose private key is kept apart.
+pub fn lacks_private_key(path: &Path) -> bool {
+    let value = read_file(path).ok();
+    let value =
+        value.and_then(|text| serde_json::from_str(text.expose()).map(SecretValue::new).ok());
+    let credentials = value.as_ref().and_then(|value| value.get("credentials"));
+    credentials.is_some_and(|credentials| {
+        credentials.get("privateKey").and_then(Value::as_str).unwrap_or_default().trim().is_empty()
+    })
 }
 
 /// A key that can sign.

@@ -64,7 +64,10 @@ pub const SOURCES: &[SourceKind] = &[
 /// somebody else.
 pub fn choose(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     let (named, others): (Vec<_>, Vec<_>) = SOURCES.iter().partition(|kind| kind.is_named(set));
-    let mut found = named.into_iter().chain(others).filter_map(|kind| (kind.find)(set));
+    let mut found = named.into_iter().chain(others).filter_map(|kind| {
+        let source = (kind.find)(set)?;
+        Some(SourceConfig { kind: kind.name, ..source })
+    });
     let mut first = found.next()?;
     first.unused = found.map(|source| source.summary).collect();
     Some(first)

@@ -12,7 +12,8 @@ use crate::clients::auth::source::{
 };
 
 const NAME: &str = "service-account key";
-const KEY: Setting = Setting {
+/// The file.
+pub const KEY: Setting = Setting {
     flag: Some("service-account-key"),
     ..Setting::path(
         "auth.service_account_key",
@@ -20,7 +21,8 @@ const KEY: Setting = Setting {
         "Service-account key file (JSON)",
     )
 };
-const PRIVATE_KEY: Setting = Setting::path(
+/// The file of the private key alone.
+pub const PRIVATE_KEY: Setting = Setting::path(
     "auth.private_key",
     &["SKEYS_AUTH_PRIVATE_KEY", "STACKIT_PRIVATE_KEY_PATH"],
     "Private key file (PEM), if the key file has none",

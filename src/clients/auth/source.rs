@@ -131,6 +131,8 @@ type Open = dyn Fn(&Http) -> Result<Source, Failure> + Send + Sync;
 pub struct SourceConfig {
     /// Behind "signs in with": "the token of `STACKIT_ACCESS_TOKEN`".
     pub summary: String,
+    /// [`SourceKind::name`] of its kind.
+    pub kind: &'static str,
     /// Reads what the source needs; no request is made.
     pub open: Arc<Open>,
     /// Summaries of the sources that are set as well, and not used: another one may be another account.
@@ -143,7 +145,7 @@ impl SourceConfig {
         summary: String,
         open: impl Fn(&Http) -> Result<Source, Failure> + Send + Sync + 'static,
     ) -> Self {
-        Self { summary, open: Arc::new(open), unused: Vec::new() }
+        Self { summary, kind: "", open: Arc::new(open), unused: Vec::new() }
     }
 
     /// The sources that are set as well, to follow a remedy; empty if there are none.

@@ -12,7 +12,8 @@ use crate::clients::auth::source::{
 use crate::domain::text::clean;
 
 const NAME: &str = "token file";
-const FILE: Setting = Setting {
+/// See its help.
+pub const FILE: Setting = Setting {
     flag: Some("token-file"),
     ..Setting::path(
         "auth.token_file",

@@ -19,7 +19,8 @@ use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
 const NAME: &str = "workload identity";
-const TOKEN_FILE: Setting = Setting {
+/// The file with the token of the platform.
+pub const TOKEN_FILE: Setting = Setting {
     default: "\"/var/run/secrets/stackit.cloud/serviceaccount/token\"",
     ..Setting::path(
         "auth.federated_token_file",
@@ -27,7 +28,8 @@ const TOKEN_FILE: Setting = Setting {
         "File with a token of the platform, for workload identity; the default counts if it exists",
     )
 };
-const EMAIL: Setting = Setting {
+/// The service account.
+pub const EMAIL: Setting = Setting {
     kind: SettingKind::Text,
     ..Setting::path(
         "auth.service_account_email",

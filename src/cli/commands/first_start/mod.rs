@@ -1,5 +1,5 @@
-//! The first start, where there is no token: what is missing, what to do, and the demo one key away. It is
-//! printed, not drawn, so that commands can be copied and stay when it ends.
+//! The first start, where there is no token: what is missing, what to do, and the guided set-up and the demo
+//! one key away. It is printed, not drawn, so that commands can be copied and stay when it ends.
 
 pub mod text;
 
@@ -22,6 +22,7 @@ pub struct Found<'a> {
 /// How it ended.
 pub enum FirstStart {
     Demo,
+    GuidedSetup,
     /// With this exit status.
     Left(u8),
 }
@@ -35,7 +36,8 @@ pub async fn show(found: &Found<'_>) -> io::Result<FirstStart> {
     if printed != 1 {
         return Ok(FirstStart::Left(printed));
     }
-    Ok(match wait_for("dDqQ").await? {
+    Ok(match wait_for("sSdDqQ").await? {
+        SingleKey::Key('s' | 'S') => FirstStart::GuidedSetup,
         SingleKey::Key('d' | 'D') => FirstStart::Demo,
         SingleKey::Key(_) | SingleKey::Left => FirstStart::Left(1),
         SingleKey::Signal(number) => FirstStart::Left(signals::exit_status(number)),
@@ -68,7 +70,7 @@ fn describe(found: &Found<'_>) -> String {
         }
         out.push('\n');
     }
-    format!("{out}{}\n", text::DEMO)
+    format!("{out}{}\n{}\n", text::SETUP, text::DEMO)
 }
 
 #[cfg(test)]

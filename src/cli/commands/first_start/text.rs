@@ -17,5 +17,6 @@ texts! {
     KEEP_INIT = "skeys config init     # writes the file above, with every setting explained";
     KEEP_CHECK = "skeys config check    # shows which value holds and where it comes from";
     WAYS = "Token sources, the first that is set is used";
+    SETUP = "Press s for a guided set-up: a few questions, which sign in and write the file.";
     DEMO = "Without an account: press d for the demo on an embedded simulator, q to leave.";
 }

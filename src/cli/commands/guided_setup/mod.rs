@@ -1,0 +1,496 @@
+//! The guided set-up: asks line by line in the plain terminal, signs in at once, and writes the configuration.
+
+mod answers;
+#[cfg(test)]
+mod tests;
+pub mod text;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::args::Flags;
+use crate::cli::commands::guided_setup::answers::{
+    Answers, absolute, parse_choice, parse_projects, parse_regions,
+};
+use crate::cli::config::{Config, Loaded, Places, expand, load_with};
+use crate::cli::output;
+use crate::cli::settings::read_settings;
+use crate::cli::wiring::sign_in;
+use crate::clients::auth::key::lacks_private_key;
+use crate::clients::auth::{
+    SourceConfig, TokenProgram, TokenSource, service_account_key, stackit_cli, token_file,
+    workload_identity,
+};
+use crate::clients::discovery::DiscoveryClient;
+use crate::clients::http::Http;
+use crate::clients::projects::ProjectsClient;
+use crate::clock::Clock;
+use crate::domain::age::utc;
+use crate::domain::cluster::ProjectId;
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::text::{clean, width};
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
+use crate::runtime::line::{self, LineInput};
+use crate::runtime::signals;
+use crate::runtime::stackit;
+use crate::runtime::terminal::run_in_foreground;
+use crate::store::private_file;
+use crate::ui::text::wrap;
+use crate::ui::theme::plain;
+
+/// Longest time to sign in or to find the projects.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Projects that are listed by name.
+const MOST_LISTED: usize = 40;
+
+/// How it ended.
+pub enum SetupEnd {
+    /// The configuration is there.
+    Written,
+    /// With this exit status.
+    Left(u8),
+}
+
+/// The person leaves, with this exit status.
+struct Left(u8);
+
+/// A way to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As environment, credentials file or configuration have it.
+    AsSet,
+    StackitCli,
+    KeyFile,
+    TokenFile,
+    WorkloadIdentity,
+}
+
+impl Way {
+    /// The kind of the source that is to sign in.
+    fn kind(self) -> Option<&'static str> {
+        Some(match self {
+            Self::AsSet => return None,
+            Self::StackitCli => stackit_cli::KIND.name,
+            Self::KeyFile => service_account_key::KIND.name,
+            Self::TokenFile => token_file::KIND.name,
+            Self::WorkloadIdentity => workload_identity::KIND.name,
+        })
+    }
+}
+
+/// Signed in, with what the configuration would then be.
+struct SignedIn {
+    answers: Answers,
+    config: Config,
+    http: Http,
+    tokens: TokenSource,
+}
+
+/// Asks, and writes the configuration to `path`.
+pub async fn run(
+    path: &Path,
+    loaded: &Loaded,
+    flags: &Flags,
+    places: &Places<'static>,
+    clock: &Clock,
+) -> SetupEnd {
+    let ascii = read_settings(&loaded.config, places.environment).ascii;
+    let setup = Setup { flags, places, clock, ascii };
+    match setup.ask_all(path, loaded).await {
+        Ok(()) => SetupEnd::Written,
+        Err(Left(status)) => SetupEnd::Left(status),
+    }
+}
+
+struct Setup<'a> {
+    flags: &'a Flags,
+    places: &'a Places<'static>,
+    clock: &'a Clock,
+    ascii: bool,
+}
+
+impl Setup<'_> {
+    async fn ask_all(&self, path: &Path, loaded: &Loaded) -> Result<(), Left> {
+        self.say(text::INTRODUCTION)?;
+        let set = loaded.config.auth.as_ref();
+        let signed_in = loop {
+            let way = self.ask_way(set).await?;
+            if let Some(signed_in) = self.sign_in(way).await? {
+                break signed_in;
+            }
+        };
+        let answers = self.ask_projects(&signed_in).await?;
+        let answers = self.ask_regions(&signed_in.config, answers).await?;
+        self.write(path, &answers).await
+    }
+
+    async fn ask_way(&self, set: Option<&SourceConfig>) -> Result<Way, Left> {
+        let of_stackit = set.is_some_and(|source| source.kind == stackit_cli::KIND.name);
+        let mut ways = Vec::new();
+        if let Some(source) = set.filter(|_| !of_stackit) {
+            ways.push((Way::AsSet, text::as_set(&source.summary)));
+        }
+        let program = self.find_stackit();
+        ways.extend([
+            (
+                Way::StackitCli,
+                program.map_or(text::STACKIT_NOT_THERE.to_owned(), |path| {
+                    text::stackit_there(clean(&path.display().to_string()))
+                }),
+            ),
+            (Way::KeyFile, text::KEY_FILE.to_owned()),
+            (Way::TokenFile, text::TOKEN_FILE.to_owned()),
+            (Way::WorkloadIdentity, text::WORKLOAD_IDENTITY.to_owned()),
+        ]);
+        self.say(text::HOW)?;
+        for (number, (_, what)) in (1..).zip(&ways) {
+            self.item(number, what)?;
+        }
+        let last = ways.len();
+        // What is found is listed first.
+        let default = set.map(|_| 1);
+        let prompt =
+            default.map_or_else(|| text::number(last), |default| text::number_or(last, default));
+        let parse = |line: &str| parse_choice(line, default, last);
+        let number = self.ask(&prompt, default.is_some(), parse).await?;
+        Ok(ways.get(number - 1).map_or(Way::AsSet, |(way, _)| *way))
+    }
+
+    /// Asks what this way needs and signs in with it; `None` to choose another way.
+    async fn sign_in(&self, way: Way) -> Result<Option<SignedIn>, Left> {
+        match way {
+            Way::StackitCli if self.find_stackit().is_none() => {
+                self.say(text::STACKIT_MISSING)?;
+                Ok(None)
+            }
+            Way::AsSet | Way::StackitCli => self.try_once(way, Answers::default()).await,
+            Way::KeyFile => {
+                let key = self.ask_path(text::KEY_PATH).await?;
+                let answers = Answers::default().text(service_account_key::KEY.key, &key);
+                let file = expand(&key, self.places.home.as_deref());
+                let lacks = move || lacks_private_key(&file);
+                // A file that does not answer is told by whoever signs in with it.
+                if !run_blocking(self.clock, FILE_LIMIT, &key, lacks).await.unwrap_or(false) {
+                    return self.try_once(way, answers).await;
+                }
+                self.say(text::PRIVATE_KEY)?;
+                let pem = self.ask_path(text::PRIVATE_KEY_PATH).await?;
+                self.try_once(way, answers.text(service_account_key::PRIVATE_KEY.key, &pem)).await
+            }
+            Way::TokenFile => {
+                let file = self.ask_path(text::TOKEN_PATH).await?;
+                self.try_once(way, Answers::default().text(token_file::FILE.key, &file)).await
+            }
+            Way::WorkloadIdentity => {
+                let file = self.ask_path(text::FEDERATED_PATH).await?;
+                let answers = Answers::default().text(workload_identity::TOKEN_FILE.key, &file);
+                let parse = |line: &str| {
+                    let is_email = line.contains('@') && !line.contains(char::is_whitespace);
+                    let wrong = || text::not_an_email(clean(line));
+                    is_email.then(|| line.to_owned()).ok_or_else(wrong)
+                };
+                let email = self.ask(text::EMAIL, false, parse).await?;
+                self.try_once(way, answers.text(workload_identity::EMAIL.key, &email)).await
+            }
+        }
+    }
+
+    /// Signs in with the configuration that these answers give, or says why that fails.
+    async fn try_once(&self, way: Way, answers: Answers) -> Result<Option<SignedIn>, Left> {
+        self.say(text::SIGNING_IN)?;
+        let (flags, places, lines) = (self.flags.clone(), self.places.clone(), answers.lines());
+        let load = move || load_with(&flags, &places, &lines);
+        let config = match run_blocking(self.clock, FILE_LIMIT, "configuration", load).await {
+            Ok(Ok(loaded)) => loaded.config,
+            Ok(Err(problems)) => {
+                for problem in problems {
+                    self.say(&problem.to_string())?;
+                }
+                return Ok(None);
+            }
+            Err(failure) => return self.fail(&failure).map(|()| None),
+        };
+        let Some(source) = config.auth.clone() else { return Ok(None) };
+        let is_other = way.kind().is_some_and(|kind| kind != source.kind);
+        if is_other || !answers.hold_in(&config) {
+            self.say(&text::other_goes_first(&source.summary))?;
+            return Ok(None);
+        }
+        let opened = self.limited(sign_in(source, &config, self.places, self.clock)).await?;
+        let (http, tokens) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => {
+                let problem = match error.downcast_ref::<Failure>() {
+                    Some(failure) => failure.to_string(),
+                    None => format!("{error:#}."),
+                };
+                return self.say(&problem).map(|()| None);
+            }
+            Err(failure) => return self.fail(&failure).map(|()| None),
+        };
+        if !self.get_token(&tokens).await? {
+            let Some(program) = tokens.login_program() else { return Ok(None) };
+            if !self.log_in(program).await? {
+                return Ok(None);
+            }
+            tokens.try_again();
+            if !self.get_token(&tokens).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(SignedIn { answers, config, http, tokens }))
+    }
+
+    /// Gets a token, and says whose it is or why there is none.
+    async fn get_token(&self, tokens: &TokenSource) -> Result<bool, Left> {
+        match self.limited(tokens.token()).await? {
+            Ok(Ok(_token)) => {}
+            Ok(Err(failure)) | Err(failure) => return self.fail(&failure).map(|()| false),
+        }
+        let identity = tokens.identity();
+        self.say(&match identity.until {
+            Some(until) => text::signed_in_until(identity.who, identity.source, utc(until)),
+            None => text::signed_in(identity.who, identity.source),
+        })?;
+        for note in tokens.notes() {
+            self.say(&text::note(note))?;
+        }
+        Ok(true)
+    }
+
+    /// Gives the terminal to `stackit auth login`, if the person agrees.
+    async fn log_in(&self, program: &TokenProgram) -> Result<bool, Left> {
+        let parse = |line: &str| match line.to_lowercase().as_str() {
+            "" | "y" | "yes" => Ok(true),
+            "n" | "no" => Ok(false),
+            _ => Err(text::NOT_YES_OR_NO.to_owned()),
+        };
+        let agreed = self.ask(text::LOG_IN, true, parse).await?;
+        if agreed && let Err(error) = run_in_foreground(stackit::login(program).as_std_mut()) {
+            self.say(&text::login_failed(error))?;
+            return Ok(false);
+        }
+        Ok(agreed)
+    }
+
+    async fn ask_projects(&self, signed_in: &SignedIn) -> Result<Answers, Left> {
+        const KEY: &str = "projects";
+        let SignedIn { answers, config, .. } = signed_in;
+        if let Some((set, by)) = set_elsewhere(config, KEY) {
+            self.say(&text::projects_set(set, by))?;
+            return Ok(answers.clone());
+        }
+        let (found, title) = match self.limited(discover(signed_in)).await? {
+            Ok(Ok(found)) => {
+                let title = match found.len() {
+                    0 => text::NO_PROJECTS.to_owned(),
+                    1 => text::ONE_PROJECT.to_owned(),
+                    count => text::projects_found(count),
+                };
+                (found, title)
+            }
+            Ok(Err(failure)) | Err(failure) => (Vec::new(), failure.to_string()),
+        };
+        self.say(&title)?;
+        let ids: Vec<ProjectId> = found.iter().map(|(id, _)| id.clone()).collect();
+        for (number, (id, name)) in (1..).zip(found.iter().take(MOST_LISTED)) {
+            let name = name.as_ref().map_or_else(String::new, |name| format!("{name} "));
+            self.item(number, &format!("{name}{id}"))?;
+        }
+        if found.len() > MOST_LISTED {
+            self.say(&text::and_more(found.len() - MOST_LISTED))?;
+        }
+        let prompt = if ids.is_empty() { text::PROJECT_IDS } else { text::WHICH_PROJECTS };
+        let parse = |line: &str| parse_projects(line, &ids);
+        let chosen = self.ask(prompt, !ids.is_empty(), parse).await?;
+        Ok(set_unless_so(config, answers.clone(), KEY, &chosen))
+    }
+
+    async fn ask_regions(&self, config: &Config, answers: Answers) -> Result<Answers, Left> {
+        const KEY: &str = "regions";
+        if let Some((set, by)) = set_elsewhere(config, KEY) {
+            self.say(&text::regions_set(set, by))?;
+            return Ok(answers);
+        }
+        let mut defaults = config.clone();
+        defaults.ignore_stackit();
+        let defaults = defaults.list(KEY);
+        let prompt = text::which_regions(defaults.join(", "));
+        let chosen = self.ask(&prompt, true, parse_regions).await?;
+        let chosen = if chosen.is_empty() { defaults.to_vec() } else { chosen };
+        Ok(set_unless_so(config, answers, KEY, &chosen))
+    }
+
+    /// Writes the file, unless there is one.
+    async fn write(&self, path: &Path, answers: &Answers) -> Result<(), Left> {
+        let shown = clean(&path.display().to_string());
+        let lines = answers.lines();
+        let at = path.to_owned();
+        match run_blocking(self.clock, FILE_LIMIT, &shown, move || at.exists()).await {
+            Ok(false) => {}
+            Ok(true) => return self.refuse_to_replace(&shown, &lines),
+            Err(failure) => return self.fail(&failure).and(Err(Left(1))),
+        }
+        self.say(&text::will_write(&shown))?;
+        self.print_lines(&lines, text::NO_LINES)?;
+        let parse = |line: &str| match line {
+            "" => Ok(()),
+            _ => Err(text::NOT_ENTER.to_owned()),
+        };
+        self.ask(text::WRITE, true, parse).await?;
+        let (at, content) = (path.to_owned(), answers.file());
+        let write = move || {
+            if let Some(folder) = private_file::parent(&at) {
+                private_file::create_folder(&folder)?;
+            }
+            private_file::create_new(&at, content.as_bytes())
+        };
+        match run_blocking(self.clock, FILE_LIMIT, &shown, write).await.and_then(|done| done) {
+            Ok(true) => self.say(&text::written(&shown)),
+            Ok(false) => self.refuse_to_replace(&shown, &lines),
+            Err(failure) => self.fail(&failure).and(Err(Left(1))),
+        }
+    }
+
+    fn refuse_to_replace(&self, shown: &str, lines: &str) -> Result<(), Left> {
+        self.say(&text::exists(shown))?;
+        self.print_lines(lines, text::NOTHING_TO_ADD)?;
+        Err(Left(1))
+    }
+
+    async fn ask_path(&self, prompt: &str) -> Result<String, Left> {
+        let folder = std::env::current_dir().unwrap_or_default();
+        loop {
+            let parse = |line: &str| Ok(absolute(line, &folder));
+            let path = self.ask(prompt, false, parse).await?;
+            let file = expand(&path, self.places.home.as_deref());
+            let open = move || std::fs::File::open(file).map(drop);
+            match run_blocking(self.clock, FILE_LIMIT, &path, open).await {
+                Ok(Ok(())) => return Ok(path),
+                Ok(Err(error)) => self.say(&text::no_file(&path, error))?,
+                Err(failure) => self.fail(&failure)?,
+            }
+        }
+    }
+
+    /// Asks until the answer is right. Nothing at all leaves, unless that is an answer.
+    async fn ask<T>(
+        &self,
+        prompt: &str,
+        may_be_empty: bool,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, Left> {
+        loop {
+            self.prompt(prompt)?;
+            let line = match line::read().await {
+                Ok(LineInput::Line(line)) => line,
+                Ok(LineInput::Signal(number)) => {
+                    self.print("")?;
+                    return Err(Left(signals::exit_status(number)));
+                }
+                Ok(LineInput::Left) | Err(_) => {
+                    self.print("")?;
+                    return Err(Left(1));
+                }
+            };
+            if line == "q" || line.is_empty() && !may_be_empty {
+                return Err(Left(1));
+            }
+            match parse(&line) {
+                Ok(answer) => return Ok(answer),
+                Err(problem) => self.say(&problem)?,
+            }
+        }
+    }
+
+    /// Waits for something, for a limited time, or until a signal ends the program.
+    async fn limited<T>(&self, work: impl Future<Output = T>) -> Result<Result<T, Failure>, Left> {
+        let ended = tokio::select! {
+            ended = self.clock.timeout(LIMIT, work) => ended,
+            number = signals::wait_for_end() => return Err(Left(signals::exit_status(number))),
+        };
+        let text = || text::no_sign_in(LIMIT.as_secs());
+        Ok(ended.ok_or_else(|| Failure::new(FailureKind::TimedOut, text())))
+    }
+
+    fn find_stackit(&self) -> Option<PathBuf> {
+        stackit::find(&(self.places.environment)("PATH")?)
+    }
+
+    fn fail(&self, failure: &Failure) -> Result<(), Left> {
+        self.say(&failure.to_string())
+    }
+
+    /// Prints a text as a paragraph.
+    fn say(&self, text: &str) -> Result<(), Left> {
+        self.print(&wrap(&clean(text), columns()).join("\n"))
+    }
+
+    /// Prints an item of a numbered list.
+    fn item(&self, number: usize, text: &str) -> Result<(), Left> {
+        let mark = format!("{number:>3}  ");
+        let lines = wrap(&clean(text), columns().saturating_sub(width(&mark)));
+        let gap = format!("\n{}", " ".repeat(width(&mark)));
+        self.print(&format!("{mark}{}", lines.join(&gap)))
+    }
+
+    /// Prints lines of a configuration, which are not to be broken.
+    fn print_lines(&self, lines: &str, none: &str) -> Result<(), Left> {
+        if lines.is_empty() {
+            return self.say(none);
+        }
+        lines.lines().try_for_each(|line| self.print(&format!("  {}", clean(line))))
+    }
+
+    /// Prints a text as it is.
+    fn print(&self, text: &str) -> Result<(), Left> {
+        self.put(&format!("{text}\n"))
+    }
+
+    fn prompt(&self, text: &str) -> Result<(), Left> {
+        self.put(&format!("{} ", wrap(text, columns().saturating_sub(1)).join("\n")))
+    }
+
+    fn put(&self, text: &str) -> Result<(), Left> {
+        let text = if self.ascii { plain(text) } else { text.to_owned() };
+        match output::print(&text, "", 0) {
+            0 => Ok(()),
+            status => Err(Left(status)),
+        }
+    }
+}
+
+/// A list that is set by something that goes before the file, or in the file, and by what.
+fn set_elsewhere(config: &Config, key: &str) -> Option<(String, String)> {
+    let mut own = config.clone();
+    own.ignore_stackit();
+    let by = own.set_by(key).filter(|_| !own.list(key).is_empty())?;
+    Some((own.list(key).join(", "), by.to_owned()))
+}
+
+/// Sets a list, unless it is so already.
+fn set_unless_so(
+    config: &Config,
+    answers: Answers,
+    key: &'static str,
+    chosen: &[String],
+) -> Answers {
+    if config.list(key) == chosen { answers } else { answers.list(key, chosen) }
+}
+
+/// The projects in which the account may list clusters, with the names that are known.
+async fn discover(signed_in: &SignedIn) -> Result<Vec<(ProjectId, Option<String>)>, Failure> {
+    let SignedIn { config, http, tokens, .. } = signed_in;
+    let address = config.text("endpoints.resource_manager");
+    let names = ProjectsClient::new(address, http.clone(), tokens.clone())?;
+    let address = config.text("endpoints.authorization");
+    let client = DiscoveryClient::new(address, http.clone(), tokens.clone(), names)?;
+    client.discover().await?.projects
+}
+
+/// Columns of the terminal; 80 where it does not tell.
+fn columns() -> usize {
+    let size = crossterm::terminal::size().ok().filter(|(columns, _)| *columns > 0);
+    size.map_or(80, |(columns, _)| usize::from(columns))
+}
