@@ -42,8 +42,9 @@ fn tty_04_the_first_key_after_a_resize_is_not_delayed() {
         });
         terminal.send(b"?");
         terminal.until("A rotation in four steps");
+        // The last row, in which the fleet has its own help, is drawn last.
+        terminal.until("esc close");
         terminal.send(b"\x1b");
-        // A screen that is just being cleared shows no help, either.
         terminal.until("? help");
         terminal.resize(100, 30);
     }
