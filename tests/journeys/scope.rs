@@ -34,7 +34,7 @@ async fn host_14_only_what_is_selected_is_listed_and_counted_and_the_header_says
     journey.hides("of 2");
     journey.press("P").await;
     journey.says("project media 6a1c0e21-7a1e-4c52-9d5e-5f1c3d9a2b7f 1 cluster");
-    journey.says("(•) project configured: 2 projects, set by SKEYS_PROJECTS");
+    journey.says("(•) project all: 2 projects");
     journey.press("media<enter>").await;
     journey.shows("1 cluster ");
     journey.shows("project media (1 of 2) · eu01");
@@ -46,7 +46,7 @@ async fn host_14_only_what_is_selected_is_listed_and_counted_and_the_header_says
     assert!(lists(&journey, MEDIA) > media + 2);
     // What was read before is there at once, with its age, until it is read again.
     journey.order(Fault::delay("/clusters", 5));
-    journey.press(":scope conf<enter>").await;
+    journey.press(":scope all:<enter>").await;
     journey.shows("9 clusters");
     journey.shows("~ alpha");
     journey.says("8 clusters as read up to 2m ago");
@@ -69,7 +69,7 @@ async fn a_late_answer_is_the_reading_of_its_scope_and_of_no_other() {
     journey.shows("1 cluster ");
     journey.simulator.clear_faults();
     journey.order(Fault::delay("/clusters", 30));
-    journey.press("Pconfigured<enter>").await;
+    journey.press("Pall:<enter>").await;
     journey.shows("9 clusters");
     let screen = journey.screen();
     let row = screen.lines().find(|line| line.contains(" nova ")).unwrap();
@@ -95,7 +95,7 @@ async fn a_pending_step_and_a_watched_cluster_outside_of_the_selection_are_track
     let before = lists(&journey, PROJECT);
     journey.wait(60).await;
     assert_eq!(lists(&journey, PROJECT), before, "and no longer");
-    journey.press("Pconfigured<enter>/legacy<enter>w<esc>").await;
+    journey.press("Pall:<enter>/legacy<enter>w<esc>").await;
     journey.press("Pmedia<enter>").await;
     journey.wait(60).await;
     let before = lists(&journey, PROJECT);
@@ -115,7 +115,7 @@ async fn marks_stay_and_only_those_that_are_shown_count() {
     journey.press("<esc>a").await;
     journey.press("y").await;
     journey.says("marked names encoder");
-    journey.press("<esc>aPconfigured<enter>y").await;
+    journey.press("<esc>aPall:<enter>y").await;
     journey.says("marked names alpha");
 }
 
@@ -126,7 +126,8 @@ async fn projects_that_are_not_configured_are_one_choice_away() {
     journey.shows("8 clusters");
     journey.shows("project shop (1 of 2) · eu01 eu02");
     journey.press("P").await;
-    journey.says("all: 2 projects in which the account may list clusters");
+    journey.says("(•) project configured: 1 project, set by SKEYS_PROJECTS");
+    journey.says("( ) project all: 2 projects, also those that are not configured");
     journey.press("all<space>projects<enter>").await;
     journey.shows("10 clusters");
     journey.hides("of 2");
@@ -146,6 +147,25 @@ async fn why_other_projects_are_not_known_is_told_in_the_menu_and_disturbs_nobod
     journey.hides("permissions");
     journey.press("Pall<space>projects").await;
     journey.says("others are not known: HTTP 403");
+}
+
+#[tokio::test]
+async fn observers_end_with_their_dashboard_and_those_outside_of_the_selection_do_too() {
+    let observing = |setting: Setting| setting.set("SKEYS_KUBERNETES_WATCH", "running");
+    let mut journey = Journey::with(observing(profiles())).await;
+    assert_eq!(journey.simulator.open_watches(), 16, "delta rolls");
+    journey.press("Pnight<enter>").await;
+    journey.until("1 cluster ", 20).await;
+    journey.wait(5).await;
+    assert_eq!(journey.simulator.open_watches(), 0);
+    let mut journey = Journey::with(observing(setting())).await;
+    assert_eq!(journey.simulator.open_watches(), 16);
+    journey.press("Pmedia<enter>").await;
+    journey.wait(60).await;
+    assert_eq!(journey.simulator.open_watches(), 0, "as after every cluster that is left");
+    journey.press("Pall:<enter>").await;
+    journey.wait(10).await;
+    assert_eq!(journey.simulator.open_watches(), 16);
 }
 
 /// Runs with the state that an earlier run left, in a home of its own.
