@@ -68,7 +68,7 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
             if matches!(state.screen, Screen::Activity(_))
                 && state.record_at_cursor().is_none()
                 && state.notices.errors.is_empty()
-                && state.shown_marks().next().is_none() =>
+                && state.view.marked(&state.fleet).next().is_none() =>
         {
             text::COPY_NOTHING
         }

@@ -153,11 +153,6 @@ impl State {
         self.fleet.server_now(self.shared.now.wall)
     }
 
-    /// The marked clusters, as far as they are selected.
-    pub fn shown_marks(&self) -> impl Iterator<Item = &ClusterId> {
-        self.view.marks.iter().filter(|id| self.fleet.is_selected(&id.scope))
-    }
-
     /// Where the rows of the fleet are made from.
     pub fn rows(&self) -> RowSource<'_> {
         row_source!(self)

@@ -381,3 +381,36 @@ fn strip_blanks(buffer: &mut Buffer) {
         cell.modifier = Modifier::empty();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+    use crate::app::message::{Answer, Message};
+    use crate::app::requests::RequestId;
+    use crate::runtime::is_of_console;
+    use crate::runtime::loop_input::LoopInput;
+
+    #[test]
+    fn host_13_keys_and_signals_pass_over_to_the_next_dashboard_and_answers_do_not() {
+        let key = KeyEvent::new(KeyCode::Char('R'), KeyModifiers::NONE);
+        for message in [
+            Message::Key(key),
+            Message::Pasted("text".to_owned()),
+            Message::Resized(80, 24),
+            Message::Terminated,
+        ] {
+            assert!(is_of_console(&LoopInput::Message(message)));
+        }
+        assert!(is_of_console(&LoopInput::Stop) && is_of_console(&LoopInput::Continued));
+        let answer = || Message::Answered(RequestId(1), Answer::Log(Vec::new()));
+        for input in [
+            LoopInput::Message(answer()),
+            LoopInput::Settled(answer()),
+            LoopInput::Message(Message::Ticked),
+            LoopInput::Send(String::new()),
+        ] {
+            assert!(!is_of_console(&input), "{input:?}");
+        }
+    }
+}

@@ -201,7 +201,7 @@ async fn what_was_selected_is_kept_and_what_is_set_for_the_run_goes_before_it() 
     let gone = "{\"project\":\"0e217b7f-gone\"}";
     let journey = Journey::with(with_state(file(setting()), gone)).await;
     journey.shows("9 clusters");
-    journey.says("Project 0e217b7f-gone, selected in an earlier run, is not available");
+    journey.says("Project 0e217b7f-gone was selected and is not available");
 }
 
 /// The world of another account.

@@ -44,7 +44,9 @@ pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
         }
         Command::MarkAll => {
             if view.shown.iter().all(|id| view.marks.contains(id)) {
-                view.marks.retain(|id| !view.shown.contains(id));
+                for id in &view.shown {
+                    view.marks.remove(id);
+                }
             } else {
                 view.marks.extend(view.shown.iter().cloned());
             }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::app::fleet::columns::{COLUMNS, Column, SortValue};
 use crate::app::fleet::filter::{Filter, FilterRow};
 use crate::app::fleet::row::{Row, RowSource};
+use crate::app::fleet::state::Fleet;
 use crate::app::motion::keep_visible;
 use crate::domain::attention::Attention;
 use crate::domain::cluster::{ClusterId, ProjectId};
@@ -113,6 +114,11 @@ impl FleetView {
     pub fn sort_by(&mut self, column: &'static Column) {
         self.reversed = self.sort == column && !self.reversed;
         self.sort = column;
+    }
+
+    /// Marked clusters that are selected: the others stay marked, and nothing is done with them.
+    pub fn marked<'a>(&'a self, fleet: &'a Fleet) -> impl Iterator<Item = &'a ClusterId> {
+        self.marks.iter().filter(|id| fleet.is_selected(&id.scope))
     }
 
     /// Place of the cursor among the shown rows.

@@ -33,7 +33,7 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
             add(text::ENTRY_TRACE, trace.clone());
         }
     }
-    let names: Vec<&str> = state.shown_marks().map(|id| id.name.as_str()).collect();
+    let names: Vec<&str> = state.view.marked(&state.fleet).map(|id| id.name.as_str()).collect();
     if !names.is_empty() {
         add(text::MARKED, names.join("\n"));
     }
