@@ -154,8 +154,11 @@ async fn observers_end_with_their_dashboard_and_those_outside_of_the_selection_d
     let observing = |setting: Setting| setting.set("SKEYS_KUBERNETES_WATCH", "running");
     let mut journey = Journey::with(observing(profiles())).await;
     assert_eq!(journey.simulator.open_watches(), 16, "delta rolls");
+    // Its clients wait for an answer until long after the switch.
+    journey.order(Fault::delay("eu01/clusters", 30));
+    journey.press("r").await;
     journey.press("Pnight<enter>").await;
-    journey.until("1 cluster ", 20).await;
+    journey.followed_by("1 cluster ").await;
     journey.wait(5).await;
     assert_eq!(journey.simulator.open_watches(), 0);
     let mut journey = Journey::with(observing(setting())).await;
@@ -217,16 +220,17 @@ async fn host_13_another_profile_begins_anew_and_no_answer_of_the_old_account_la
     let mut journey = Journey::with(profiles()).await;
     journey.shows("8 clusters");
     journey.press("/alpha<enter><space>T").await;
-    journey.order(Fault::delay("/clusters", 6));
+    journey.order(Fault::delay("/clusters", 9));
     journey.press("r").await;
     journey.press("<esc>P").await;
     journey.says("(•) profile none: only what is set outside of profiles");
     journey.press("night<enter>").await;
-    journey.until("1 cluster ", 20).await;
+    journey.followed_by("1 cluster ").await;
     journey.shows("profile night · project dark");
     journey.shows("▌ ● owl");
     journey.hides("alpha");
     // Answers of the first account come now.
+    assert!(journey.simulator.delayed_requests() > 0);
     journey.wait(60).await;
     assert_eq!(journey.simulator.delayed_requests(), 0);
     journey.shows("1 cluster ");
@@ -239,7 +243,7 @@ async fn host_13_another_profile_begins_anew_and_no_answer_of_the_old_account_la
     // And back: what is kept of one account is not shown in the other.
     journey.simulator.clear_faults();
     journey.press(":profile none<enter>").await;
-    journey.until("8 clusters", 20).await;
+    journey.followed_by("8 clusters").await;
     journey.hides("owl");
     journey.press("q").await;
     journey.end().await;
@@ -285,6 +289,6 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
     // What is right again works, and a change is taken over without another profile.
     std::fs::write(journey.path("config.toml"), format!("read_only = true\n{file}")).unwrap();
     journey.press(":reload<enter>").await;
-    journey.until("READ-ONLY", 10).await;
-    journey.until("8 clusters", 20).await;
+    journey.followed_by("READ-ONLY").await;
+    journey.followed_by("8 clusters").await;
 }

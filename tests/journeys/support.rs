@@ -367,6 +367,18 @@ impl Journey {
         );
     }
 
+    /// Waits until another dashboard shows a text, while no virtual time passes.
+    pub async fn followed_by(&mut self, text: &str) {
+        for _ in 0..4_000 {
+            if self.screen().contains(text) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.settle().await;
+        self.shows(text);
+    }
+
     /// The screen as text.
     pub fn screen(&self) -> String {
         let buffer = self.screen.borrow();
