@@ -38,6 +38,7 @@ use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::secret::Secret;
+use crate::domain::selection::Selection;
 use crate::runtime::frame_writer::is_blank;
 use crate::runtime::loop_input::{CAPACITY, LoopInput, LoopReceiver};
 use crate::runtime::perform::Performer;
@@ -67,11 +68,13 @@ pub struct Ended {
     pub follows: bool,
     /// The background of the terminal, which is asked for only once.
     pub background: Option<Background>,
+    /// What was selected last, and in which profile.
+    pub selection: (Option<String>, Selection),
 }
 
 impl Ended {
     fn new(print: Vec<Secret>, follows: bool) -> Self {
-        Self { print, follows, background: None }
+        Self { print, follows, background: None, selection: Default::default() }
     }
 }
 
@@ -162,6 +165,8 @@ where
                     surface.quit();
                 }
                 ended.background = state.shared.background;
+                let profile = state.shared.settings.profile.clone();
+                ended.selection = (profile, state.fleet.selection.clone());
                 let mut last = Shutdown { state, performer, clock };
                 for next in taken {
                     last.take(next, surface)?;

@@ -134,6 +134,11 @@ async fn projects_that_are_not_configured_are_one_choice_away() {
     journey.press(":scope region eu02<enter>").await;
     journey.shows("1 cluster ");
     journey.shows("2 projects · eu02 (1 of 2)");
+    // The same profile goes on with it, although projects and regions are set for this run.
+    let before = lists(&journey, MEDIA);
+    journey.press(":reload<enter>").await;
+    journey.followed_when(|journey| lists(journey, MEDIA) > before).await;
+    journey.followed_by("2 projects · eu02 (1 of 2)").await;
     journey.press("Pshop<enter>").await;
     journey.says("No clusters in project shop (1 of 2) · eu02 (1 of 2).");
     journey.says("Only these are selected; P selects more.");

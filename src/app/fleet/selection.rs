@@ -56,6 +56,14 @@ impl Fleet {
         }
     }
 
+    /// What was selected before: a project of it is listed although it is not found yet.
+    pub fn begin_with(&mut self, selection: Selection, regions: &[Region]) {
+        if let SelectedProjects::One(project) = &selection.projects {
+            self.add_project(project, regions);
+        }
+        self.selection = selection;
+    }
+
     /// Selects something else. What was not listed until now is due, and what was read of it counts as old until then.
     pub fn select(&mut self, selection: Selection, now: Now) {
         let before: BTreeSet<Scope> =
