@@ -44,7 +44,6 @@ use crate::domain::persisted::{KeptCluster, PersistedState};
 use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
 use crate::domain::rotation::Step;
-use crate::domain::selection::SelectedProjects;
 
 /// The whole state.
 #[derive(Debug, Clone)]
@@ -93,10 +92,7 @@ impl State {
             fleet.projects.extend(name.clone().map(|name| (id.clone(), name)));
         }
         let session = Session { selections: persisted.selections, ..Session::default() };
-        fleet.selection = session.selection(&settings);
-        if let SelectedProjects::One(project) = &fleet.selection.projects.clone() {
-            fleet.add_project(project, &settings.regions);
-        }
+        fleet.begin_with(session.selection(&settings), &settings.regions);
         let [attention, ..] = &COLUMNS;
         let sort = persisted.sort.as_deref().unwrap_or(&settings.sort);
         let sort = Column::from_id(sort).unwrap_or(attention);

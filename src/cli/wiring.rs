@@ -346,8 +346,12 @@ where
             return Ok(print);
         };
         dashboard = prepared.start(reload.machine.clone()).await;
-        let shared = &mut dashboard.state.shared;
+        let State { shared, fleet, .. } = &mut dashboard.state;
         shared.background = ended.background.or(shared.background);
+        let (profile, selection) = ended.selection;
+        if profile == shared.settings.profile {
+            fleet.begin_with(selection, &shared.settings.regions);
+        }
     }
 }
 

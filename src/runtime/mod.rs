@@ -39,6 +39,7 @@ use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::secret::Secret;
+use crate::domain::selection::Selection;
 use crate::runtime::frame_writer::is_blank;
 use crate::runtime::loop_input::{CAPACITY, LoopInput, LoopReceiver};
 use crate::runtime::perform::Performer;
@@ -68,11 +69,13 @@ pub struct Ended {
     pub follows: bool,
     /// The background of the terminal, which is asked for only once.
     pub background: Option<Background>,
+    /// What was selected last, and in which profile.
+    pub selection: (Option<String>, Selection),
 }
 
 impl Ended {
     fn new(print: Vec<Secret>, follows: bool) -> Self {
-        Self { print, follows, background: None }
+        Self { print, follows, background: None, selection: Default::default() }
     }
 }
 
@@ -163,6 +166,8 @@ where
                     surface.quit();
                 }
                 ended.background = state.shared.background;
+                let profile = state.shared.settings.profile.clone();
+                ended.selection = (profile, state.fleet.selection.clone());
                 let mut last = Shutdown { state, performer, clock };
                 for next in taken {
                     last.take(next, surface)?;
@@ -380,5 +385,38 @@ fn strip_blanks(buffer: &mut Buffer) {
     for cell in buffer.content.iter_mut().filter(|cell| is_blank(cell)) {
         cell.fg = Color::Reset;
         cell.modifier = Modifier::empty();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+    use crate::app::message::{Answer, Message};
+    use crate::app::requests::RequestId;
+    use crate::runtime::is_of_console;
+    use crate::runtime::loop_input::LoopInput;
+
+    #[test]
+    fn host_13_keys_and_signals_pass_over_to_the_next_dashboard_and_answers_do_not() {
+        let key = KeyEvent::new(KeyCode::Char('R'), KeyModifiers::NONE);
+        for message in [
+            Message::Key(key),
+            Message::Pasted("text".to_owned()),
+            Message::Resized(80, 24),
+            Message::Terminated,
+        ] {
+            assert!(is_of_console(&LoopInput::Message(message)));
+        }
+        assert!(is_of_console(&LoopInput::Stop) && is_of_console(&LoopInput::Continued));
+        let answer = || Message::Answered(RequestId(1), Answer::Log(Vec::new()));
+        for input in [
+            LoopInput::Message(answer()),
+            LoopInput::Settled(answer()),
+            LoopInput::Message(Message::Ticked),
+            LoopInput::Send(String::new()),
+        ] {
+            assert!(!is_of_console(&input), "{input:?}");
+        }
     }
 }

@@ -34,7 +34,7 @@ async fn host_14_only_what_is_selected_is_listed_and_counted_and_the_header_says
     journey.hides("of 2");
     journey.press("P").await;
     journey.says("project media 6a1c0e21-7a1e-4c52-9d5e-5f1c3d9a2b7f 1 cluster");
-    journey.says("(•) project configured: 2 projects, set by SKEYS_PROJECTS");
+    journey.says("(•) project all: 2 projects");
     journey.press("media<enter>").await;
     journey.shows("1 cluster ");
     journey.shows("project media (1 of 2) · eu01");
@@ -46,7 +46,7 @@ async fn host_14_only_what_is_selected_is_listed_and_counted_and_the_header_says
     assert!(lists(&journey, MEDIA) > media + 2);
     // What was read before is there at once, with its age, until it is read again.
     journey.order(Fault::delay("/clusters", 5));
-    journey.press(":scope conf<enter>").await;
+    journey.press(":scope all:<enter>").await;
     journey.shows("9 clusters");
     journey.shows("~ alpha");
     journey.says("8 clusters as read up to 2m ago");
@@ -69,7 +69,7 @@ async fn a_late_answer_is_the_reading_of_its_scope_and_of_no_other() {
     journey.shows("1 cluster ");
     journey.simulator.clear_faults();
     journey.order(Fault::delay("/clusters", 30));
-    journey.press("Pconfigured<enter>").await;
+    journey.press("Pall:<enter>").await;
     journey.shows("9 clusters");
     let screen = journey.screen();
     let row = screen.lines().find(|line| line.contains(" nova ")).unwrap();
@@ -95,7 +95,7 @@ async fn a_pending_step_and_a_watched_cluster_outside_of_the_selection_are_track
     let before = lists(&journey, PROJECT);
     journey.wait(60).await;
     assert_eq!(lists(&journey, PROJECT), before, "and no longer");
-    journey.press("Pconfigured<enter>/legacy<enter>w<esc>").await;
+    journey.press("Pall:<enter>/legacy<enter>w<esc>").await;
     journey.press("Pmedia<enter>").await;
     journey.wait(60).await;
     let before = lists(&journey, PROJECT);
@@ -115,7 +115,7 @@ async fn marks_stay_and_only_those_that_are_shown_count() {
     journey.press("<esc>a").await;
     journey.press("y").await;
     journey.says("marked names encoder");
-    journey.press("<esc>aPconfigured<enter>y").await;
+    journey.press("<esc>aPall:<enter>y").await;
     journey.says("marked names alpha");
 }
 
@@ -126,13 +126,19 @@ async fn projects_that_are_not_configured_are_one_choice_away() {
     journey.shows("8 clusters");
     journey.shows("project shop (1 of 2) · eu01 eu02");
     journey.press("P").await;
-    journey.says("all: 2 projects in which the account may list clusters");
+    journey.says("(•) project configured: 1 project, set by SKEYS_PROJECTS");
+    journey.says("( ) project all: 2 projects, also those that are not configured");
     journey.press("all<space>projects<enter>").await;
     journey.shows("10 clusters");
     journey.hides("of 2");
     journey.press(":scope region eu02<enter>").await;
     journey.shows("1 cluster ");
     journey.shows("2 projects · eu02 (1 of 2)");
+    // The same profile goes on with it, although projects and regions are set for this run.
+    let before = lists(&journey, MEDIA);
+    journey.press(":reload<enter>").await;
+    journey.followed_when(|journey| lists(journey, MEDIA) > before).await;
+    journey.followed_by("2 projects · eu02 (1 of 2)").await;
     journey.press("Pshop<enter>").await;
     journey.says("No clusters in project shop (1 of 2) · eu02 (1 of 2).");
     journey.says("Only these are selected; P selects more.");
@@ -146,6 +152,28 @@ async fn why_other_projects_are_not_known_is_told_in_the_menu_and_disturbs_nobod
     journey.hides("permissions");
     journey.press("Pall<space>projects").await;
     journey.says("others are not known: HTTP 403");
+}
+
+#[tokio::test]
+async fn observers_end_with_their_dashboard_and_those_outside_of_the_selection_do_too() {
+    let observing = |setting: Setting| setting.set("SKEYS_KUBERNETES_WATCH", "running");
+    let mut journey = Journey::with(observing(profiles())).await;
+    assert_eq!(journey.simulator.open_watches(), 16, "delta rolls");
+    // Its clients wait for an answer until long after the switch.
+    journey.order(Fault::delay("eu01/clusters", 30));
+    journey.press("r").await;
+    journey.press("Pnight<enter>").await;
+    journey.followed_by("1 cluster ").await;
+    journey.wait(5).await;
+    assert_eq!(journey.simulator.open_watches(), 0);
+    let mut journey = Journey::with(observing(setting())).await;
+    assert_eq!(journey.simulator.open_watches(), 16);
+    journey.press("Pmedia<enter>").await;
+    journey.wait(60).await;
+    assert_eq!(journey.simulator.open_watches(), 0, "as after every cluster that is left");
+    journey.press("Pall:<enter>").await;
+    journey.wait(10).await;
+    assert_eq!(journey.simulator.open_watches(), 16);
 }
 
 /// Runs with the state that an earlier run left, in a home of its own.
@@ -181,7 +209,7 @@ async fn what_was_selected_is_kept_and_what_is_set_for_the_run_goes_before_it() 
     let gone = "{\"project\":\"0e217b7f-gone\"}";
     let journey = Journey::with(with_state(file(setting()), gone)).await;
     journey.shows("9 clusters");
-    journey.says("Project 0e217b7f-gone, selected in an earlier run, is not available");
+    journey.says("Project 0e217b7f-gone was selected and is not available");
 }
 
 /// The world of another account.
@@ -197,16 +225,17 @@ async fn host_13_another_profile_begins_anew_and_no_answer_of_the_old_account_la
     let mut journey = Journey::with(profiles()).await;
     journey.shows("8 clusters");
     journey.press("/alpha<enter><space>T").await;
-    journey.order(Fault::delay("/clusters", 6));
+    journey.order(Fault::delay("/clusters", 9));
     journey.press("r").await;
     journey.press("<esc>P").await;
     journey.says("(•) profile none: only what is set outside of profiles");
     journey.press("night<enter>").await;
-    journey.until("1 cluster ", 20).await;
+    journey.followed_by("1 cluster ").await;
     journey.shows("profile night · project dark");
     journey.shows("▌ ● owl");
     journey.hides("alpha");
     // Answers of the first account come now.
+    assert!(journey.simulator.delayed_requests() > 0);
     journey.wait(60).await;
     assert_eq!(journey.simulator.delayed_requests(), 0);
     journey.shows("1 cluster ");
@@ -219,7 +248,7 @@ async fn host_13_another_profile_begins_anew_and_no_answer_of_the_old_account_la
     // And back: what is kept of one account is not shown in the other.
     journey.simulator.clear_faults();
     journey.press(":profile none<enter>").await;
-    journey.until("8 clusters", 20).await;
+    journey.followed_by("8 clusters").await;
     journey.hides("owl");
     journey.press("q").await;
     journey.end().await;
@@ -265,6 +294,6 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
     // What is right again works, and a change is taken over without another profile.
     std::fs::write(journey.path("config.toml"), format!("read_only = true\n{file}")).unwrap();
     journey.press(":reload<enter>").await;
-    journey.until("READ-ONLY", 10).await;
-    journey.until("8 clusters", 20).await;
+    journey.followed_by("READ-ONLY").await;
+    journey.followed_by("8 clusters").await;
 }

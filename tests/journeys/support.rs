@@ -367,6 +367,24 @@ impl Journey {
         );
     }
 
+    /// Waits until another dashboard shows a text, while no virtual time passes.
+    pub async fn followed_by(&mut self, text: &str) {
+        self.followed_when(|journey| journey.screen().contains(text)).await;
+        self.shows(text);
+    }
+
+    /// Waits until something holds of another dashboard, while no virtual time passes.
+    pub async fn followed_when(&mut self, holds: impl Fn(&Self) -> bool) {
+        for _ in 0..4_000 {
+            if holds(self) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.settle().await;
+        assert!(holds(self), "it does not follow\n{}", self.screen());
+    }
+
     /// The screen as text.
     pub fn screen(&self) -> String {
         let buffer = self.screen.borrow();

@@ -3,7 +3,7 @@
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::event::Event;
-use crate::app::fleet::state::{Fleet, ScopeStatus};
+use crate::app::fleet::state::{Entry, Fleet};
 use crate::app::fleet::text;
 use crate::app::requests::RequestOwner;
 use crate::domain::cluster::{ClusterId, ProjectId};
@@ -55,18 +55,22 @@ pub fn answered(
     }
 }
 
-/// An earlier run selected a project that is neither configured nor found: all are selected instead. Where its clusters
-/// were listed in this run, it is there.
+/// A project is selected that is neither configured nor found, as an earlier run may have left it: the usual ones are
+/// selected instead. Where something was read of it in this run, it is there, and nothing that is meant for it is lost.
 fn drop_unavailable(
     fleet: &mut Fleet,
     is_found: impl Fn(&ProjectId) -> bool,
     cx: &mut UpdateContext<'_>,
 ) {
     let SelectedProjects::One(project) = fleet.selection.projects.clone() else { return };
-    let is_live = fleet.scopes.iter().any(|(scope, state)| {
-        scope.project == project && matches!(state.status, ScopeStatus::Live)
-    });
-    if is_live || fleet.configured.contains(&project) || is_found(&project) {
+    let was_listed =
+        fleet.scopes.iter().any(|(scope, state)| scope.project == project && state.seen.is_some());
+    let was_read = |entry: &Entry| *entry.cluster.id.project() == project && !entry.is_last_known();
+    if was_listed
+        || fleet.entries.values().any(was_read)
+        || fleet.configured.contains(&project)
+        || is_found(&project)
+    {
         return;
     }
     cx.toast(text::project_unavailable(fleet.project_name(&project)));

@@ -56,6 +56,14 @@ impl Fleet {
         }
     }
 
+    /// What was selected before: a project of it is listed although it is not found yet.
+    pub fn begin_with(&mut self, selection: Selection, regions: &[Region]) {
+        if let SelectedProjects::One(project) = &selection.projects {
+            self.add_project(project, regions);
+        }
+        self.selection = selection;
+    }
+
     /// Selects something else. What was not listed until now is due, and what was read of it counts as old until then.
     pub fn select(&mut self, selection: Selection, now: Now) {
         let before: BTreeSet<Scope> =
@@ -90,9 +98,10 @@ mod tests {
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::{begin, settle, update};
-    use crate::domain::cluster::{ClusterId, ProjectId, Region, Scope};
+    use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
+    use crate::domain::last_known::LastKnown;
     use crate::domain::permissions::Discovered;
     use crate::domain::persisted::PersistedState;
     use crate::domain::rotation::Phase;
@@ -176,6 +185,30 @@ mod tests {
         let answer = Message::Answered(discovery(&effects), found(&["a", "b"]));
         assert_eq!(lists(&update(&mut state, at(1), answer)).len(), 4);
         assert!(!state.fleet.is_narrowed());
+    }
+
+    #[test]
+    fn rows_of_the_last_run_are_those_of_projects_that_this_account_has() {
+        let (mut state, effects) = machine(settings(&["a"]), PersistedState::default());
+        let known = ["a", "b", "of-another-account"].map(|project| {
+            let mut last = cluster("web", Phase::Never);
+            last.id = ClusterId::new(project, "eu01", "web");
+            let Cluster { id, created, version, rotation, .. } = last;
+            LastKnown { id, created, version, rotation, read: now() }
+        });
+        state.fleet.remember(known.to_vec());
+        let known = |state: &State| {
+            let ids = state.fleet.entries.keys();
+            ids.map(|id| id.project().to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(known(&state), ["a"]);
+        let answer = Message::Answered(discovery(&effects), found(&["a", "b"]));
+        update(&mut state, at(1), answer);
+        settle(&mut state);
+        assert_eq!(
+            (known(&state), shown(&state)),
+            (vec!["a".to_owned(), "b".to_owned()], vec!["a"])
+        );
     }
 
     #[test]

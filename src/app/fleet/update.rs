@@ -4,8 +4,6 @@
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
-use std::collections::BTreeSet;
-
 use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::app::fleet::row::RowSource;
@@ -13,7 +11,6 @@ use crate::app::fleet::view::{FilterInput, FleetView};
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::app::search::edited;
-use crate::domain::cluster::ClusterId;
 
 /// Filters behind the counts of the header, by number.
 pub const COUNT_FILTERS: [&str; 7] = [
@@ -47,8 +44,9 @@ pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
         }
         Command::MarkAll => {
             if view.shown.iter().all(|id| view.marks.contains(id)) {
-                let shown: BTreeSet<&ClusterId> = view.shown.iter().collect();
-                view.marks.retain(|id| !shown.contains(id));
+                for id in &view.shown {
+                    view.marks.remove(id);
+                }
             } else {
                 view.marks.extend(view.shown.iter().cloned());
             }

@@ -89,18 +89,21 @@ fn projects(fleet: &Fleet, settings: &Settings) -> Vec<ScopeItem> {
         text,
         note: String::new(),
     };
+    let has_others = fleet.configured.len() < found.len() && !fleet.configured.is_empty();
     let all = match &fleet.undiscovered {
         Some(failure) => text::others_unknown(all, &failure.message),
+        None if has_others => text::others_too(all),
         None => text::all_projects(all),
     };
     let mut items = Vec::new();
-    if fleet.configured.is_empty() {
-        items.push(line(SelectedProjects::Configured, all));
-    } else {
+    if has_others {
         let configured = plural(fleet.configured.len(), "project", "projects");
         let text = text::configured_projects(configured, &settings.projects_origin);
         items.push(line(SelectedProjects::Configured, text));
         items.push(line(SelectedProjects::All, all));
+    } else {
+        let present = !matches!(fleet.selection.projects, SelectedProjects::One(_));
+        items.push(ScopeItem { present, ..line(SelectedProjects::Configured, all) });
     }
     let notes = notes(fleet);
     let mut named: Vec<(&str, &ProjectId)> =

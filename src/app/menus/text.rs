@@ -49,7 +49,8 @@ texts! {
     SCOPE_PROJECT = "project";
     NO_PROFILE = "none: only what is set outside of profiles";
     ALL_REGIONS = "all";
-    all_projects(projects) = "all: {projects} in which the account may list clusters";
+    all_projects(projects) = "all: {projects}";
+    others_too(projects) = "all: {projects}, also those that are not configured";
     configured_projects(projects, origin) = "configured: {projects}, set by {origin}";
     others_unknown(projects, why) = "all: {projects}; others are not known: {why}";
     LAST_TRACE = "last trace id";
