@@ -7,6 +7,7 @@ pub mod config;
 mod demo_folder;
 mod output;
 mod settings;
+pub mod watched_config;
 pub mod wiring;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::cli::args::{
 use crate::cli::commands::first_start::{FirstStart, Found};
 use crate::cli::commands::wait::TIMED_OUT;
 use crate::cli::config::{Loaded, Places, load};
+use crate::cli::watched_config::WatchedConfig;
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
@@ -92,11 +94,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Due(arguments)) => due(flags, places, &arguments).await,
         Some(Command::Report(arguments)) => report(&flags, &arguments).await,
         Some(Command::Doctor { offline }) => doctor(flags, places, !offline).await,
-        Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
-            Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
-            Ok(loaded) => demo(loaded, &places, &options).await,
-            Err(status) => Ok(status),
-        },
+        Some(Command::Demo(options)) => {
+            match read_configuration(flags.clone(), places.clone()).await {
+                Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
+                Ok(loaded) => demo(loaded, &flags, &places, &options).await,
+                Err(status) => Ok(status),
+            }
+        }
         None => match read_configuration(flags.clone(), places.clone()).await {
             Ok(loaded) => {
                 let missing = no_sign_in(&loaded);
@@ -108,7 +112,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
                     (None, None) => {}
                 }
                 let log = start_log(&loaded, &places).await?;
-                wiring::dashboard(&loaded, &places, log.buffer.clone()).await
+                let watched = WatchedConfig::new(flags, places.clone(), &loaded);
+                Box::pin(wiring::dashboard(&loaded, &places, log.buffer.clone(), watched)).await
             }
             Err(status) => Ok(status),
         },
@@ -118,24 +123,31 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
 /// `skeys demo`.
 async fn demo(
     mut loaded: Loaded,
-    places: &Places<'_>,
+    flags: &Flags,
+    places: &Places<'static>,
     options: &SceneOptions,
 ) -> anyhow::Result<u8> {
     // The demo has projects and regions of its own.
     loaded.config.ignore_stackit();
     let log = start_log(&loaded, places).await?;
-    Box::pin(wiring::demo(&loaded, places, options, log.buffer.clone())).await
+    let watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
+    let watched = watched.map(WatchedConfig::without_stackit);
+    Box::pin(wiring::demo(&loaded, places, options, (log.buffer.clone(), watched))).await
 }
 
 /// The start in a terminal where there is no token.
-async fn first_start(loaded: Loaded, flags: &Flags, places: &Places<'_>) -> anyhow::Result<u8> {
+async fn first_start(
+    loaded: Loaded,
+    flags: &Flags,
+    places: &Places<'static>,
+) -> anyhow::Result<u8> {
     let (file, _) = config::path(flags, places);
     let found = Found {
         projects: loaded.config.list("projects").len(),
         file: file.as_deref().map(|file| (file, file.exists())),
     };
     match commands::first_start::show(&found).await? {
-        FirstStart::Demo => demo(loaded, places, &SceneOptions::default()).await,
+        FirstStart::Demo => demo(loaded, flags, places, &SceneOptions::default()).await,
         FirstStart::Left(status) => Ok(status),
     }
 }

@@ -28,6 +28,7 @@ use crate::cli::config::{Config, Loaded, Places, expand};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::settings::read_settings;
+use crate::cli::watched_config::WatchedConfig;
 use crate::clients::auth::{SourceConfig, TokenSource, access_token};
 use crate::clients::discovery::DiscoveryClient;
 use crate::clients::http::Http;
@@ -43,6 +44,7 @@ use crate::domain::record::Record;
 use crate::domain::secret::Secret;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
+use crate::runtime::configuration::ConfigurationLook;
 use crate::runtime::log::LogBuffer;
 use crate::runtime::loop_input::{LoopReceiver, LoopSender};
 use crate::runtime::notify::Notifier;
@@ -73,10 +75,16 @@ pub struct Machine {
     /// Folder of exported files.
     pub export_folder: PathBuf,
     pub log: LogBuffer,
+    /// The configuration file, if changes to it are noticed.
+    pub config: Option<WatchedConfig>,
 }
 
 impl Machine {
-    fn this(environment: &dyn Fn(&str) -> Option<String>, log: LogBuffer) -> Self {
+    fn this(
+        environment: &dyn Fn(&str) -> Option<String>,
+        log: LogBuffer,
+        config: Option<WatchedConfig>,
+    ) -> Self {
         Self {
             clock: Clock::machine(),
             zone: TimeZone::system(),
@@ -85,6 +93,7 @@ impl Machine {
             // A folder that was removed has no name.
             export_folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             log,
+            config,
         }
     }
 }
@@ -110,6 +119,8 @@ pub struct Dashboard {
     pub sender: LoopSender,
     receiver: LoopReceiver,
     clock: Clock,
+    /// Looks at the configuration file, if there is one.
+    watched: Option<ConfigurationLook>,
 }
 
 impl Dashboard {
@@ -149,7 +160,8 @@ impl Dashboard {
         let keymap = Keymap::new(&config.keys()).map_err(|problems| {
             anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
         })?;
-        let Machine { clock, zone, clipboard, state_folder, export_folder, log } = machine;
+        let Machine { clock, zone, clipboard, state_folder, export_folder, log, config: watched } =
+            machine;
         let (state_folder, refused) = usable_folder(state_folder, &clock).await;
         let (http, tokens) = sign_in(cloud.source, config, places, &clock).await?;
         let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
@@ -187,6 +199,10 @@ impl Dashboard {
             concurrency: config.number("poll.concurrency"),
         };
         let performer = Performer::new(services, sender.clone());
+        let watched: Option<ConfigurationLook> = match watched {
+            Some(mut watched) => Some(Box::new(move || watched.look())),
+            None => None,
+        };
         let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
         let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
         let mut state = State::new(settings, keymap, stored.state, now, seed);
@@ -194,7 +210,7 @@ impl Dashboard {
         state.activity.records.extend(stored.records);
         let notes = refused.into_iter().chain(stored.notes).chain(loaded.notes.iter().cloned());
         state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
-        Ok(Self { state, performer, sender, receiver, clock })
+        Ok(Self { state, performer, sender, receiver, clock, watched })
     }
 
     /// Runs until the user leaves or the terminal is gone; gives back what is to be printed afterwards.
@@ -209,7 +225,8 @@ impl Dashboard {
     where
         <S::Backend as Backend>::Error: std::error::Error + Send + Sync + 'static,
     {
-        let Self { state, performer, receiver, clock, .. } = self;
+        let Self { state, performer, receiver, clock, watched, .. } = self;
+        let _watch = watched.map(|look| performer.watch_configuration(look));
         // The state is large, and lives as long as the program.
         Box::pin(run(state, surface, input, &performer, receiver, &clock)).await
     }
@@ -239,8 +256,13 @@ impl Dashboard {
 ///
 /// # Errors
 /// What keeps it from starting, or the terminal went away.
-pub async fn dashboard(loaded: &Loaded, places: &Places<'_>, log: LogBuffer) -> anyhow::Result<u8> {
-    let machine = Machine::this(places.environment, log);
+pub async fn dashboard(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    log: LogBuffer,
+    config: Option<WatchedConfig>,
+) -> anyhow::Result<u8> {
+    let machine = Machine::this(places.environment, log, config);
     let folder = machine.state_folder.clone();
     Dashboard::new(loaded, places, machine).await?.show(folder).await
 }
@@ -253,9 +275,9 @@ pub async fn demo(
     loaded: &Loaded,
     places: &Places<'_>,
     world: &SceneOptions,
-    log: LogBuffer,
+    (log, config): (LogBuffer, Option<WatchedConfig>),
 ) -> anyhow::Result<u8> {
-    let machine = Machine::this(places.environment, log);
+    let machine = Machine::this(places.environment, log, config);
     let clock = machine.clock.clone();
     let options = SimulatorOptions {
         seed: world.seed,

@@ -18,7 +18,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use skeys::testing::Clock;
-use skeys::testing::cli::{Dashboard, Flags, Machine, Places, load};
+use skeys::testing::cli::{Dashboard, Flags, Machine, Places, WatchedConfig, load};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::clipboard::ClipboardRoute;
 use skeys::testing::runtime::log::{Log, LogBuffer};
@@ -36,6 +36,9 @@ use tokio::task::JoinHandle;
 pub fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
 }
+
+/// Reads a variable of the environment.
+type Environment = dyn Fn(&str) -> Option<String> + Sync;
 
 /// The log of all journeys, with everything that could be logged.
 static LOG: OnceCell<Log> = OnceCell::const_new();
@@ -181,12 +184,16 @@ impl Journey {
         (setting.prepare)(home.path());
         let variables = setting.environment(&simulator, home.path());
         setting.faults.into_iter().for_each(|fault| simulator.inject_fault(fault));
-        let environment = |name: &str| variables.get(name).cloned();
+        // Who watches the configuration reads it as long as the test runs.
+        let environment: &'static Environment =
+            Box::leak(Box::new(move |name: &str| variables.get(name).cloned()));
         let places = Places {
-            environment: &environment,
+            environment,
             default_file: Some(home.path().join("config.toml")),
             home: Some(home.path().to_owned()),
         };
+        let flags = Flags::default();
+        let loaded = load(&flags, &places).unwrap();
         let machine = Machine {
             clock: clock.clone(),
             zone: TimeZone::UTC,
@@ -194,8 +201,8 @@ impl Journey {
             state_folder: Some(home.path().join("state")),
             export_folder: home.path().to_owned(),
             log,
+            config: WatchedConfig::new(flags, places.clone(), &loaded),
         };
-        let loaded = load(&Flags::default(), &places).unwrap();
         let dashboard = Dashboard::new(&loaded, &places, machine).await.unwrap();
         let (performer, incoming) = (dashboard.performer.clone(), dashboard.sender.clone());
 
