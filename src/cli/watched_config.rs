@@ -122,11 +122,14 @@ impl WatchedConfig {
 
 /// The first of the problems stands for all.
 fn broken(problems: Vec<String>) -> Failure {
-    let more = problems.len().saturating_sub(1);
-    let more = if more > 0 { format!(" ({more} more)") } else { String::new() };
+    let more = match problems.len().saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" ({more} more; `skeys config check` lists all)"),
+    };
     let first = problems.into_iter().next().unwrap_or_default();
-    Failure::new(FailureKind::File, format!("{first}{more}; the values before still hold"))
-        .hint("Fix the file; `skeys config check` lists all errors")
+    let text =
+        format!("The changed configuration is not used, the values before hold: {first}{more}");
+    Failure::new(FailureKind::File, text)
 }
 
 #[cfg(test)]
@@ -186,11 +189,13 @@ mod tests {
         let at = folder.path().join("config.toml").display().to_string();
         write(folder.path(), "[poll]\nidle = \"1s\"\nidel = 1\n");
         let told = looked(&mut watched);
-        assert!(told.starts_with(&format!("{at}:2:8: poll.idle is \"1s\"; expected")), "{told}");
-        assert!(told.ends_with(" (1 more); the values before still hold"), "{told}");
+        let begin = "The changed configuration is not used, the values before hold";
+        let expected = format!("{begin}: {at}:2:8: poll.idle is \"1s\"; expected");
+        assert!(told.starts_with(&expected), "{told}");
+        assert!(told.ends_with(" (1 more; `skeys config check` lists all)"), "{told}");
         write(folder.path(), "[keys]\nrotate = [\"K\"]\n");
         let told = looked(&mut watched);
-        assert!(told.starts_with(&format!("{at}: key K is bound to both")), "{told}");
+        assert!(told.contains(&format!("{at}: key K is bound to both")), "{told}");
         write(folder.path(), "[display]\ntheme = \"dark\"\n");
         assert_eq!(looked(&mut watched), "config.toml: [\"display.theme\"] []");
     }

@@ -74,3 +74,73 @@ async fn watch(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use crate::app::keymap::Keymap;
+    use crate::app::message::{ChangedConfiguration, Message};
+    use crate::app::settings::Settings;
+    use crate::clock::Clock;
+    use crate::runtime::configuration::{ConfigurationLook, ConfigurationWatch};
+    use crate::runtime::loop_input::{self, LoopInput};
+
+    /// What the loop is sent while time passes, no faster than the file answers if it does, and how often writing was forbidden then.
+    async fn sent(look: ConfigurationLook, answers: bool) -> Vec<(Message, usize)> {
+        let (sender, mut receiver) = loop_input::channel();
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let forbidden = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&forbidden);
+        let forbid = move || drop(count.fetch_add(1, Ordering::SeqCst));
+        let _watch = ConfigurationWatch::begin(look, clock.clone(), sender, forbid);
+        let mut sent = Vec::new();
+        for _ in 0..200 {
+            clock.turn(Duration::from_millis(500));
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            while answers && clock.racing() > 0 {
+                tokio::task::yield_now().await;
+            }
+            while let Ok(LoopInput::Message(message)) = receiver.try_recv() {
+                sent.push((message, forbidden.load(Ordering::SeqCst)));
+            }
+        }
+        sent
+    }
+
+    #[tokio::test]
+    async fn file_34_a_configuration_file_that_does_not_answer_is_told_once_and_left_alone() {
+        let (_hold, never) = mpsc::channel::<()>();
+        let never = std::sync::Mutex::new(never);
+        let look = move || {
+            drop(never.lock().map(|never| never.recv()));
+            None
+        };
+        let sent = sent(Box::new(look), false).await;
+        let [(Message::TaskFailed(failure), 0)] = sent.as_slice() else { panic!("{sent:?}") };
+        assert_eq!(
+            failure.message,
+            "the configuration file: no answer within 10 s; changes of it are no longer noticed"
+        );
+    }
+
+    #[tokio::test]
+    async fn host_13_nothing_is_written_any_more_before_the_loop_knows_of_read_only_mode() {
+        let mut reads = [false, true].into_iter();
+        let look = move || {
+            let settings = Settings { read_only: reads.next()?, ..Settings::defaults() };
+            let file = "config.toml".to_owned();
+            let (keymap, live, at_start) = (Keymap::default(), Vec::new(), Vec::new());
+            Some(Ok(ChangedConfiguration { file, settings, keymap, live, at_start }))
+        };
+        let sent = sent(Box::new(look), true).await;
+        let forbidden: Vec<usize> = sent.iter().map(|(_, forbidden)| *forbidden).collect();
+        assert_eq!(forbidden, [0, 1]);
+    }
+}
