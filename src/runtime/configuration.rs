@@ -96,7 +96,9 @@ mod tests {
         let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
         let forbidden = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&forbidden);
-        let forbid = move || drop(count.fetch_add(1, Ordering::SeqCst));
+        let forbid = move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        };
         let _watch = ConfigurationWatch::begin(look, clock.clone(), sender, forbid);
         let mut sent = Vec::new();
         for _ in 0..200 {
