@@ -18,7 +18,7 @@ pub struct WatchedConfig {
     flags: Flags,
     places: Places<'static>,
     file: PathBuf,
-    /// What holds since the start, and what was read last.
+    /// What holds since the start, and what was read last; without secrets.
     started: Config,
     last: Config,
     /// Whether the configuration of the stackit CLI counts.
@@ -53,7 +53,8 @@ impl WatchedConfig {
     /// The configuration that was loaded with these flags; `None` where no file can be.
     pub fn new(flags: Flags, places: Places<'static>, loaded: &Loaded) -> Option<Self> {
         let (file, _) = path(&flags, &places);
-        let config = loaded.config.clone();
+        let mut config = loaded.config.clone();
+        config.auth = None;
         Some(Self {
             flags,
             places,
@@ -95,6 +96,7 @@ impl WatchedConfig {
                 return Err(broken(problems));
             }
         };
+        config.auth = None;
         if !self.reads_stackit {
             config.ignore_stackit();
         }

@@ -44,7 +44,6 @@ use crate::domain::record::Record;
 use crate::domain::secret::Secret;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
-use crate::runtime::configuration::ConfigurationLook;
 use crate::runtime::log::LogBuffer;
 use crate::runtime::loop_input::{LoopReceiver, LoopSender};
 use crate::runtime::notify::Notifier;
@@ -76,14 +75,14 @@ pub struct Machine {
     pub export_folder: PathBuf,
     pub log: LogBuffer,
     /// The configuration file, if changes to it are noticed.
-    pub config: Option<WatchedConfig>,
+    pub watched: Option<WatchedConfig>,
 }
 
 impl Machine {
     fn this(
         environment: &dyn Fn(&str) -> Option<String>,
         log: LogBuffer,
-        config: Option<WatchedConfig>,
+        watched: Option<WatchedConfig>,
     ) -> Self {
         Self {
             clock: Clock::machine(),
@@ -93,7 +92,7 @@ impl Machine {
             // A folder that was removed has no name.
             export_folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             log,
-            config,
+            watched,
         }
     }
 }
@@ -119,8 +118,7 @@ pub struct Dashboard {
     pub sender: LoopSender,
     receiver: LoopReceiver,
     clock: Clock,
-    /// Looks at the configuration file, if there is one.
-    watched: Option<ConfigurationLook>,
+    watched: Option<WatchedConfig>,
 }
 
 impl Dashboard {
@@ -160,8 +158,7 @@ impl Dashboard {
         let keymap = Keymap::new(&config.keys()).map_err(|problems| {
             anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
         })?;
-        let Machine { clock, zone, clipboard, state_folder, export_folder, log, config: watched } =
-            machine;
+        let Machine { clock, zone, clipboard, state_folder, export_folder, log, watched } = machine;
         let (state_folder, refused) = usable_folder(state_folder, &clock).await;
         let (http, tokens) = sign_in(cloud.source, config, places, &clock).await?;
         let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
@@ -199,10 +196,6 @@ impl Dashboard {
             concurrency: config.number("poll.concurrency"),
         };
         let performer = Performer::new(services, sender.clone());
-        let watched: Option<ConfigurationLook> = match watched {
-            Some(mut watched) => Some(Box::new(move || watched.look())),
-            None => None,
-        };
         let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
         let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
         let mut state = State::new(settings, keymap, stored.state, now, seed);
@@ -226,7 +219,8 @@ impl Dashboard {
         <S::Backend as Backend>::Error: std::error::Error + Send + Sync + 'static,
     {
         let Self { state, performer, receiver, clock, watched, .. } = self;
-        let _watch = watched.map(|look| performer.watch_configuration(look));
+        let _watch = watched
+            .map(|mut watched| performer.watch_configuration(Box::new(move || watched.look())));
         // The state is large, and lives as long as the program.
         Box::pin(run(state, surface, input, &performer, receiver, &clock)).await
     }
@@ -260,9 +254,9 @@ pub async fn dashboard(
     loaded: &Loaded,
     places: &Places<'_>,
     log: LogBuffer,
-    config: Option<WatchedConfig>,
+    watched: Option<WatchedConfig>,
 ) -> anyhow::Result<u8> {
-    let machine = Machine::this(places.environment, log, config);
+    let machine = Machine::this(places.environment, log, watched);
     let folder = machine.state_folder.clone();
     Dashboard::new(loaded, places, machine).await?.show(folder).await
 }
@@ -275,9 +269,9 @@ pub async fn demo(
     loaded: &Loaded,
     places: &Places<'_>,
     world: &SceneOptions,
-    (log, config): (LogBuffer, Option<WatchedConfig>),
+    (log, watched): (LogBuffer, Option<WatchedConfig>),
 ) -> anyhow::Result<u8> {
-    let machine = Machine::this(places.environment, log, config);
+    let machine = Machine::this(places.environment, log, watched);
     let clock = machine.clock.clone();
     let options = SimulatorOptions {
         seed: world.seed,

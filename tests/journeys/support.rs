@@ -201,7 +201,7 @@ impl Journey {
             state_folder: Some(home.path().join("state")),
             export_folder: home.path().to_owned(),
             log,
-            config: WatchedConfig::new(flags, places.clone(), &loaded),
+            watched: WatchedConfig::new(flags, places.clone(), &loaded),
         };
         let dashboard = Dashboard::new(&loaded, &places, machine).await.unwrap();
         let (performer, incoming) = (dashboard.performer.clone(), dashboard.sender.clone());
