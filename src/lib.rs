@@ -41,6 +41,7 @@ pub mod testing {
         };
         pub use crate::cli::commands::{doctor, wait};
         pub use crate::cli::config::{Places, load};
+        pub use crate::cli::watched_config::WatchedConfig;
         pub use crate::cli::wiring::{
             Dashboard, Machine, Reload, credentials, due, prepare_wait, report, run_all,
         };

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crossterm::event::{KeyEvent, MouseEvent};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::app::keymap::Keymap;
 use crate::app::requests::RequestId;
-use crate::app::settings::Background;
+use crate::app::settings::{Background, Settings};
 use crate::domain::checklist::LocalChecklist;
 use crate::domain::cluster::{Cluster, ProjectId};
 use crate::domain::credential::{Credentials, FoundFile, Issuance, KubeconfigLocation, Trial};
@@ -32,12 +33,27 @@ pub enum Message {
     /// The program with which a person logs in has ended.
     LoggedIn(Result<(), Failure>),
     BackgroundKnown(Background),
+    /// The configuration file changed: what it says now, or why it cannot be used.
+    ConfigurationRead(Box<Result<ChangedConfiguration, Failure>>),
     /// TERM, INT or HUP was received.
     Terminated,
     /// The answer to a request (`Effect::Request`).
     Answered(RequestId, Answer),
     /// A task without a requester failed (journal, notification), or a task panicked.
     TaskFailed(Failure),
+}
+
+/// What the configuration says after its file changed.
+#[derive(Debug, Clone)]
+pub struct ChangedConfiguration {
+    /// Name of the file.
+    pub file: String,
+    pub settings: Settings,
+    pub keymap: Keymap,
+    /// Paths of the keys that have another value now and take effect at once.
+    pub live: Vec<&'static str>,
+    /// Paths of those that have another value than at the start, and take effect at the next one.
+    pub at_start: Vec<&'static str>,
 }
 
 /// What came of a request.

@@ -8,6 +8,7 @@ pub mod cell;
 pub mod checklist;
 pub mod cluster;
 pub mod commands;
+pub mod configuration;
 pub mod context;
 pub mod credentials;
 pub mod effect;

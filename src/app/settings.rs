@@ -11,7 +11,8 @@ use crate::domain::cluster::{ClusterName, ProjectId, Region};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::matches_glob;
 
-/// Settings of one run. They do not change while it runs; what the user toggles lives in the state.
+/// Settings of one run: what the configuration says, and what the machine is. They change as a whole, when the file of the
+/// configuration does ([`Settings::reread`]); what the user toggles lives in the state.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Projects to list, with names where the configuration gives them.
@@ -88,6 +89,31 @@ impl Settings {
     /// Whether a cluster's name matches a `protected` glob.
     pub fn is_protected(&self, name: &ClusterName) -> bool {
         self.protected.iter().any(|glob| matches_glob(glob, name.as_str()))
+    }
+
+    /// What the configuration says after its file changed: cloud, machine and terminal stay, and read-only stays on.
+    #[must_use]
+    pub fn reread(&self, read: Self) -> Self {
+        let now = self.clone();
+        Self {
+            projects: now.projects,
+            projects_origin: now.projects_origin,
+            set_for_run: now.set_for_run,
+            profile: now.profile,
+            profiles: if now.demo { now.profiles } else { read.profiles },
+            ske: now.ske,
+            regions: now.regions,
+            read_only: now.read_only || read.read_only,
+            // The demo has its own.
+            folder: if now.demo { now.folder } else { read.folder },
+            depth: now.depth,
+            background: now.background,
+            local_zone: now.local_zone,
+            clipboard_way: now.clipboard_way,
+            export_folder: now.export_folder,
+            demo: now.demo,
+            ..read
+        }
     }
 
     /// The defaults of the product, for one project and region; tests and the demo begin here.

@@ -25,6 +25,10 @@ texts! {
     LOG_IN_NOT_SUPPORTED = "Log in: only where the login of the stackit CLI signs in";
     token_rejected(time) = "SKE has rejected the token since {time}";
     not_permitted(permission, project) = "the account lacks {permission} in project {project}";
+    configuration_changed(file, keys) = "{file} changed: {keys}";
+    configuration_at_start(file, keys) = "{file} changed; takes effect after :reload or the next start: {keys}";
+    configuration_partly(file, keys, later) =
+        "{file} changed: {keys}; takes effect after :reload or the next start: {later}";
     theme(name) = "Theme: {name}.";
     mouse(state) = "Mouse {state}.";
     MOUSE_OFF = "off; the terminal selects text again";

@@ -30,7 +30,9 @@ use crate::app::search::Search;
 use crate::app::session::window::window_status;
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{actions, checklist, credentials, fleet, kubeconfig, log, menus, rotation};
+use crate::app::{
+    actions, checklist, configuration, credentials, fleet, kubeconfig, log, menus, rotation,
+};
 use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::credential::Credentials;
 use crate::domain::failure::{Failure, FailureKind};
@@ -159,6 +161,7 @@ fn take(state: &mut State, out: &mut Outbox, message: Message) {
             commands::run(state, out, Command::Refresh);
         }
         Message::BackgroundKnown(background) => state.shared.background = Some(background),
+        Message::ConfigurationRead(read) => configuration::read(state, out, *read),
         Message::Terminated => end_program(state, out),
         Message::Answered(request, answer) => answered(state, out, request, answer),
         Message::TaskFailed(failure) => state.notices.error(failure),

@@ -7,6 +7,7 @@ pub mod config;
 mod demo_folder;
 mod output;
 mod settings;
+pub mod watched_config;
 pub mod wiring;
 
 use std::path::PathBuf;
@@ -23,9 +24,9 @@ use crate::cli::args::{
 use crate::cli::commands::first_start::{FirstStart, Found};
 use crate::cli::commands::wait::TIMED_OUT;
 use crate::cli::config::{ConfigProblem, Loaded, Places, load, load_with};
+use crate::cli::watched_config::WatchedConfig;
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
-use crate::domain::failure::Failure;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::child;
 use crate::runtime::log::Log;
@@ -64,23 +65,11 @@ pub fn main() -> ExitCode {
     };
     let status = match runtime.block_on(run(arguments)) {
         Ok(status) => ExitCode::from(status),
-        Err(error) => failed(&describe(&error)),
+        Err(error) => failed(&output::describe(&error)),
     };
     // A thread that waits for the terminal, a file or a clipboard must not hold the end up.
     runtime.shutdown_background();
     status
-}
-
-/// An error and what it came from; a [`Failure`] says all by itself.
-fn describe(error: &anyhow::Error) -> String {
-    let mut texts = Vec::new();
-    for part in error.chain() {
-        texts.push(part.to_string());
-        if part.is::<Failure>() {
-            break;
-        }
-    }
-    texts.join(": ")
 }
 
 /// Runs a command; gives the exit status.
@@ -114,11 +103,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Due(arguments)) => due(flags, places, &arguments).await,
         Some(Command::Report(arguments)) => report(&flags, &arguments).await,
         Some(Command::Doctor { offline }) => doctor(flags, places, !offline).await,
-        Some(Command::Demo(options)) => match read_configuration(flags, places.clone()).await {
-            Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
-            Ok(loaded) => demo(loaded, &places, &options).await,
-            Err(status) => Ok(status),
-        },
+        Some(Command::Demo(options)) => {
+            match read_configuration(flags.clone(), places.clone()).await {
+                Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
+                Ok(loaded) => demo(loaded, &flags, &places, &options).await,
+                Err(status) => Ok(status),
+            }
+        }
         None => match read_configuration(flags.clone(), places.clone()).await {
             Ok(loaded) => {
                 let missing = no_sign_in(&loaded);
@@ -170,13 +161,16 @@ async fn guided_setup(flags: Flags, places: Places<'static>) -> anyhow::Result<u
 /// `skeys demo`.
 async fn demo(
     mut loaded: Loaded,
-    places: &Places<'_>,
+    flags: &Flags,
+    places: &Places<'static>,
     options: &SceneOptions,
 ) -> anyhow::Result<u8> {
     // The demo has projects and regions of its own.
     loaded.config.ignore_stackit();
     let log = start_log(&loaded, places).await?;
-    Box::pin(wiring::demo(&loaded, places, options, log.buffer.clone())).await
+    let watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
+    let watched = watched.map(WatchedConfig::without_stackit);
+    Box::pin(wiring::demo(&loaded, places, options, (log.buffer.clone(), watched))).await
 }
 
 /// The start in a terminal where there is no token.
@@ -187,7 +181,7 @@ async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> a
         file: file.as_deref().map(|file| (file, file.exists())),
     };
     match commands::first_start::show(&found).await? {
-        FirstStart::Demo => demo(loaded, &places, &SceneOptions::default()).await,
+        FirstStart::Demo => demo(loaded, &flags, &places, &SceneOptions::default()).await,
         FirstStart::GuidedSetup => Box::pin(guided_setup(flags, places)).await,
         FirstStart::Left(status) => Ok(status),
     }

@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, Write as _};
 
+use crate::domain::failure::Failure;
+
 /// Exit status when something could not be printed: `EX_IOERR` of sysexits(3).
 pub const NOT_PRINTED: u8 = 74;
 
@@ -28,4 +30,16 @@ pub fn exit_status(printed: io::Result<()>, status: u8) -> u8 {
 /// What to say when something cannot be printed.
 pub fn sentence(error: &io::Error) -> String {
     format!("could not print: {error}")
+}
+
+/// An error and what it came from; a [`Failure`] says all by itself.
+pub fn describe(error: &anyhow::Error) -> String {
+    let mut texts = Vec::new();
+    for part in error.chain() {
+        texts.push(part.to_string());
+        if part.is::<Failure>() {
+            break;
+        }
+    }
+    texts.join(": ")
 }

@@ -29,6 +29,7 @@ use crate::cli::config::{Config, Loaded, Places, expand, load};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::settings::read_settings;
+use crate::cli::watched_config::WatchedConfig;
 use crate::clients::auth::{SourceConfig, TokenSource, access_token};
 use crate::clients::discovery::DiscoveryClient;
 use crate::clients::http::Http;
@@ -216,7 +217,7 @@ impl Prepared {
         state.activity.records.extend(stored.records);
         let notes = refused.into_iter().chain(stored.notes).chain(self.notes);
         state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
-        Dashboard { state, performer, receiver, orders, clock }
+        Dashboard { state, performer, receiver, orders, clock, watched: None }
     }
 }
 
@@ -229,6 +230,8 @@ pub struct Dashboard {
     /// Dashboards that are to be made ready to follow it.
     orders: mpsc::Receiver<SuccessorOrder>,
     clock: Clock,
+    /// The configuration file, if changes to it are noticed.
+    pub watched: Option<WatchedConfig>,
 }
 
 impl Dashboard {
@@ -279,7 +282,10 @@ pub struct Reload {
 
 impl Reload {
     /// Reads the configuration anew, and makes everything ready that can fail.
-    async fn prepare(&self, profile: Option<String>) -> Result<Prepared, Failure> {
+    async fn prepare(
+        &self,
+        profile: Option<String>,
+    ) -> Result<(Prepared, Option<WatchedConfig>), Failure> {
         let what = match &profile {
             Some(name) => format!("Profile {} cannot begin", clean(name)),
             None => "The configuration cannot be used".to_owned(),
@@ -287,6 +293,7 @@ impl Reload {
         // An empty one is none, whatever the environment says.
         let profile = Some(profile.unwrap_or_default());
         let (flags, places) = (Flags { profile, ..self.flags.clone() }, self.places.clone());
+        let order = (flags.clone(), places.clone());
         let load = move || load(&flags, &places);
         let failed = |why: &str| {
             let text = format!("{what}: {}", clean(why));
@@ -299,7 +306,8 @@ impl Reload {
                 failed(&lines.join("; "))
             })?;
         let prepared = Prepared::new(&loaded, &self.places, &self.machine).await;
-        prepared.map_err(|error| failed(&format!("{error:#}")))
+        let prepared = prepared.map_err(|error| failed(&output::describe(&error)))?;
+        Ok((prepared, WatchedConfig::new(order.0, order.1, &loaded)))
     }
 }
 
@@ -322,7 +330,9 @@ where
     let mut print = Vec::new();
     let mut dashboard = first;
     loop {
-        let Dashboard { state, performer, receiver, mut orders, clock } = dashboard;
+        let Dashboard { state, performer, receiver, mut orders, clock, watched } = dashboard;
+        let watch = watched
+            .map(|mut watched| performer.watch_configuration(Box::new(move || watched.look())));
         began(&performer);
         let mut next = None;
         let prepare = async {
@@ -342,10 +352,12 @@ where
         };
         print.append(&mut ended.print);
         performer.end_observers();
-        let (true, Some(prepared), Some(reload)) = (ended.follows, next, reload) else {
+        drop(watch);
+        let (true, Some((prepared, watched)), Some(reload)) = (ended.follows, next, reload) else {
             return Ok(print);
         };
         dashboard = prepared.start(reload.machine.clone()).await;
+        dashboard.watched = watched;
         let State { shared, fleet, .. } = &mut dashboard.state;
         shared.background = ended.background.or(shared.background);
         let (profile, selection) = ended.selection;
@@ -365,7 +377,8 @@ pub async fn dashboard(
     log: LogBuffer,
 ) -> anyhow::Result<u8> {
     let machine = Machine::this(places.environment, log);
-    let first = Dashboard::new(loaded, &places, machine.clone()).await?;
+    let mut first = Dashboard::new(loaded, &places, machine.clone()).await?;
+    first.watched = WatchedConfig::new(flags.clone(), places.clone(), loaded);
     let folder = machine.state_folder.clone();
     first.show(Some(&Reload { flags, places, machine }), folder).await
 }
@@ -378,7 +391,7 @@ pub async fn demo(
     loaded: &Loaded,
     places: &Places<'_>,
     world: &SceneOptions,
-    log: LogBuffer,
+    (log, watched): (LogBuffer, Option<WatchedConfig>),
 ) -> anyhow::Result<u8> {
     let machine = Machine::this(places.environment, log);
     let clock = machine.clock.clone();
@@ -409,7 +422,10 @@ pub async fn demo(
     };
     let machine = Machine { state_folder: Some(folder.state()), ..machine };
     let ended = match Prepared::on(cloud, loaded, places, &machine).await {
-        Ok(prepared) => prepared.start(machine).await.show(None, Some(folder.state())).await,
+        Ok(prepared) => {
+            let dashboard = Dashboard { watched, ..prepared.start(machine).await };
+            dashboard.show(None, Some(folder.state())).await
+        }
         Err(error) => Err(error),
     };
     drop(simulator);

@@ -4,6 +4,7 @@
 pub mod blocking;
 pub mod child;
 pub mod clipboard;
+pub mod configuration;
 pub mod frame_writer;
 pub mod input;
 pub mod line;

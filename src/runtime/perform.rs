@@ -38,6 +38,7 @@ use crate::domain::table::{Table, TableFormat};
 use crate::domain::text::clean;
 use crate::runtime::blocking::{FILE_LIMIT, catch_panic, retry_while_locked, run_blocking};
 use crate::runtime::clipboard::Clipboard;
+use crate::runtime::configuration::{ConfigurationLook, ConfigurationWatch};
 use crate::runtime::log::LogBuffer;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 use crate::runtime::notify::Notifier;
@@ -108,6 +109,8 @@ struct Inner {
     /// Names of projects come from another server than clusters.
     names: Semaphore,
     sender: LoopSender,
+    /// Begins as the services say; once it is on, it stays on.
+    read_only: AtomicBool,
     in_flight: AtomicUsize,
     writes: AtomicUsize,
     write_ended: Notify,
@@ -122,12 +125,14 @@ impl Performer {
     /// A performer that sends results to `sender`.
     pub fn new(services: Services, sender: LoopSender) -> Self {
         let reads = Semaphore::new(services.concurrency.max(1));
+        let read_only = AtomicBool::new(services.read_only);
         Self(Arc::new(Inner {
             services,
             observers: Observers::default(),
             reads,
             names: Semaphore::new(NAMES_AT_ONCE),
             sender,
+            read_only,
             in_flight: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             write_ended: Notify::new(),
@@ -169,6 +174,17 @@ impl Performer {
         self.0.observers.end_all();
     }
 
+    /// Looks at the configuration file until what this gives is dropped.
+    pub fn watch_configuration(&self, look: ConfigurationLook) -> ConfigurationWatch {
+        let (this, clock) = (self.clone(), self.0.services.clock.clone());
+        let forbid = move || this.0.read_only.store(true, Ordering::SeqCst);
+        ConfigurationWatch::begin(look, clock, self.0.sender.clone(), forbid)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.0.read_only.load(Ordering::SeqCst)
+    }
+
     /// Gives the terminal to the program with which a person logs in; gives back how that ended.
     ///
     /// # Errors
@@ -208,7 +224,7 @@ impl Performer {
         let Inner { services, observers, sender, .. } = &*self.0;
         match effect {
             Effect::Request(id, Request::Observe { cluster, agreed }) => {
-                if !services.read_only {
+                if !self.is_read_only() {
                     observers.begin(*cluster, (id, agreed), &services.ske, &services.clock, sender);
                 }
             }
@@ -526,7 +542,7 @@ impl Performer {
     }
 
     fn may_write(&self) -> Result<(), Failure> {
-        if self.0.services.read_only {
+        if self.is_read_only() {
             Err(Failure::new(
                 FailureKind::NotPossible,
                 "read-only mode; nothing was sent or written",

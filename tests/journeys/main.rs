@@ -15,6 +15,7 @@ mod support;
 
 mod checklist;
 mod clipboard;
+mod configuration;
 mod credentials;
 mod discovery;
 mod endurance;

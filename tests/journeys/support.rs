@@ -18,7 +18,9 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use skeys::testing::Clock;
-use skeys::testing::cli::{Dashboard, Flags, Machine, Places, Reload, load, run_all};
+use skeys::testing::cli::{
+    Dashboard, Flags, Machine, Places, Reload, WatchedConfig, load, run_all,
+};
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::Console;
 use skeys::testing::runtime::clipboard::ClipboardRoute;
@@ -37,6 +39,9 @@ use tokio::task::JoinHandle;
 pub fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
 }
+
+/// Reads a variable of the environment.
+type Environment = dyn Fn(&str) -> Option<String> + Sync;
 
 /// The log of all journeys, with everything that could be logged.
 static LOG: OnceCell<Log> = OnceCell::const_new();
@@ -207,8 +212,9 @@ impl Journey {
             None => None,
         };
         setting.faults.into_iter().for_each(|fault| simulator.inject_fault(fault));
-        // As long as the program: a dashboard that follows reads it, too.
-        let environment = Box::leak(Box::new(move |name: &str| variables.get(name).cloned()));
+        // As long as the program: a dashboard that follows reads it, too, and so does who watches the configuration.
+        let environment: &'static Environment =
+            Box::leak(Box::new(move |name: &str| variables.get(name).cloned()));
         let places = Places {
             environment,
             default_file: Some(home.path().join("config.toml")),
@@ -224,7 +230,8 @@ impl Journey {
         };
         let flags = setting.flags;
         let loaded = load(&flags, &places).unwrap();
-        let dashboard = Dashboard::new(&loaded, &places, machine.clone()).await.unwrap();
+        let mut dashboard = Dashboard::new(&loaded, &places, machine.clone()).await.unwrap();
+        dashboard.watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
         let performer = Arc::new(Mutex::new(dashboard.performer.clone()));
         let (incoming, signals) = channel();
 

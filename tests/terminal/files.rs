@@ -28,6 +28,26 @@ fn file_15_a_wrong_configuration_is_named_with_line_and_column_and_nothing_start
 }
 
 #[test]
+fn file_32_a_configuration_that_changes_under_the_dashboard_takes_effect_or_is_named_as_broken() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("mine.toml");
+    fs::write(&file, "").unwrap();
+    let words = [SKEYS, "--config", "mine.toml", "demo"];
+    let mut terminal = Terminal::run_in(home, &words, 120, 30, &[]);
+    terminal.until("32 clusters");
+    for (text, expected) in [
+        ("[display]\nsort = \"nmae\"\n", "mine.toml:2:8: display.sort is \"nmae\""),
+        ("[display]\nsort = \"name\"\n", "mine.toml changed: display.sort"),
+    ] {
+        replace(&file, text.as_bytes(), &unobserved).unwrap();
+        terminal.until(expected);
+    }
+    terminal.until("name ↓");
+    terminal.send(b"q");
+    assert_eq!(terminal.end_restored(), 0);
+}
+
+#[test]
 fn config_path_init_and_check_work_together() {
     let home = tempfile::tempdir().unwrap();
     let (status, path, _) = plain(home.path(), &["config", "path"], &[]);

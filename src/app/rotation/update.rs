@@ -72,6 +72,16 @@ pub fn open(
     cx.read_cluster(&id, opened_at);
 }
 
+/// Which clusters are protected may have changed: an open question wants the name from now on, and never less than it did.
+pub fn protection_changed(rotation: &mut RotationState, shared: &Shared) {
+    let Some(dialog) = rotation.dialog.as_deref_mut() else { return };
+    let is_protected = shared.settings.is_protected(&dialog.shown.id.name);
+    if is_protected && !dialog.wants_name && dialog.stage.is_open() {
+        dialog.wants_name = true;
+        dialog.reset(shared.guard());
+    }
+}
+
 /// A key while the dialog is open.
 pub fn key(
     rotation: &mut RotationState,

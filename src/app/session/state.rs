@@ -22,6 +22,8 @@ pub struct Session {
     pub quit_dialog: Option<QuitDialog>,
     /// What window title and terminal progress say of the watched clusters.
     pub window: Option<WindowStatus>,
+    /// What is wrong with the configuration file since it changed, as it was told.
+    pub configuration_problem: Option<Failure>,
     pub quitting: bool,
     /// When the fleet was last kept for the next run, on the monotonic clock.
     pub fleet_kept: Duration,

@@ -301,6 +301,24 @@ const KEYS: &[Key] = &[
     key!("keys", [], ValueKind::Keys, "{}", "Keys by command, instead of the defaults"),
 ];
 
+/// Keys that hold from the start of a dashboard to its end, and sections of such keys: who signs in where, what is listed, and
+/// what is opened once.
+const AT_START: [&str; 8] = [
+    "projects",
+    "regions",
+    "stackit_profile",
+    "poll.concurrency",
+    "notify.desktop",
+    "auth.",
+    "endpoints.",
+    "log.",
+];
+
+/// Whether a running dashboard takes a changed value.
+pub fn is_live(path: &str) -> bool {
+    !AT_START.iter().any(|key| path == *key || key.ends_with('.') && path.starts_with(key))
+}
+
 /// Every key of the configuration.
 pub fn keys() -> impl Iterator<Item = Key> {
     let of_sources = SOURCES.iter().flat_map(|kind| kind.settings).map(|setting| Key {

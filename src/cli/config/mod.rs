@@ -290,6 +290,13 @@ impl Config {
         lines
     }
 
+    /// Keys that have another value in another configuration.
+    pub fn changed_keys(&self, other: &Self) -> Vec<&'static str> {
+        let of = |config: &Self, key: &str| config.values.get(key).map(|(value, _)| value.clone());
+        let paths = keys().map(|key| key.path);
+        paths.filter(|key| of(self, key) != of(other, key)).collect()
+    }
+
     /// Takes back what the configuration of the stackit CLI says.
     pub fn ignore_stackit(&mut self) {
         let of_stackit = |origin: &str| origin.starts_with(stackit::ORIGIN);
