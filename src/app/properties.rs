@@ -50,6 +50,8 @@ enum Event {
     Issue(u8),
     /// Opens the credentials of a cluster, marks entries, and renews them.
     Renew(u8),
+    /// Chooses a line of the menu of the scope.
+    Scope(u8),
     Pass(u64),
     Jump(i64),
     Answer(u8, u8),
@@ -71,6 +73,7 @@ fn event() -> impl Strategy<Value = Event> {
         .prop_map(Event::Named),
         3 => any::<u8>().prop_map(Event::Issue),
         3 => any::<u8>().prop_map(Event::Renew),
+        2 => any::<u8>().prop_map(Event::Scope),
         3 => (0_u64..90).prop_map(Event::Pass),
         1 => (-100_000_i64..100_000).prop_map(Event::Jump),
         8 => (any::<u8>(), any::<u8>()).prop_map(|(which, how)| Event::Answer(which, how)),
@@ -150,6 +153,10 @@ impl Environment {
                 }
                 Effect::Reading(cluster) => {
                     prop_assert!(self.observed.contains_key(&cluster.id), "nobody observes");
+                }
+                Effect::Terminal(TerminalEffect::Restart { .. }) => {
+                    prop_assert!(!state.write_under_way(), "something is sent");
+                    prop_assert!(state.kubeconfig.unsaved.is_empty(), "it would be lost");
                 }
                 Effect::Journal(_) | Effect::Notify { .. } | Effect::Terminal(_) => {}
             }
@@ -424,6 +431,7 @@ fn machine() -> (State, Environment) {
     settings.projects = vec![(ProjectId::new("5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"), None)];
     settings.regions = vec![Region::new("eu01")];
     settings.watch_limit = LIMIT;
+    settings.profiles = vec!["night".to_owned()];
     let now = Now { wall: now(), monotonic: Duration::ZERO };
     (State::new(settings, Keymap::default(), PersistedState::default(), now, 3), environment)
 }
@@ -613,6 +621,15 @@ proptest! {
                     let id = environment.clusters.keys().nth(usize::from(which) % 4).unwrap().clone();
                     renew(&mut state, &mut environment, id)?;
                     continue;
+                }
+                Event::Scope(line) => {
+                    if state.context() == state.screen_context() {
+                        let effects = update(&mut state, now, press(KeyCode::Char('P')));
+                        environment.take(&state, effects)?;
+                    }
+                    let Some(menu) = &mut state.menu else { continue };
+                    menu.cursor = usize::from(line) % menu.lines().max(1);
+                    press(KeyCode::Enter)
                 }
                 Event::Pass(seconds) => {
                     now.monotonic += Duration::from_secs(seconds);

@@ -33,7 +33,16 @@ impl Fleet {
 
     /// The clusters that are selected.
     pub fn selected(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values().filter(|entry| self.is_selected(&entry.cluster.id.scope))
+        // Neighbours mostly belong to one scope.
+        let mut last: Option<(&Scope, bool)> = None;
+        self.entries.iter().filter_map(move |(id, entry)| {
+            let is_selected = match last {
+                Some((scope, is_selected)) if *scope == id.scope => is_selected,
+                _ => self.is_selected(&id.scope),
+            };
+            last = Some((&id.scope, is_selected));
+            is_selected.then_some(entry)
+        })
     }
 
     /// The projects and regions of scopes, each once.
