@@ -537,7 +537,8 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
         Event::ClusterForgotten(id) => forget(state, out, &id, text::CLUSTER_NOT_LISTED),
         Event::RowsChanged => state.view.outdated = true,
         Event::SignIn(Some(failure)) if failure.kind == FailureKind::SignedOut => {
-            state.session.signed_out.get_or_insert((cx.shared.now.wall, failure));
+            let since = state.session.signed_out.take().map_or(cx.shared.now.wall, |(at, _)| at);
+            state.session.signed_out = Some((since, failure));
         }
         Event::SignIn(Some(_)) => {}
         Event::SignIn(None) => {

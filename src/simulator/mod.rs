@@ -172,6 +172,11 @@ impl Simulator {
         result
     }
 
+    /// Revokes the service-account key and all access tokens; the next one that is asked for is a new one.
+    pub fn revoke_service_account_key(&self) {
+        self.shared.lock().tokens.revoke_key();
+    }
+
     /// Revokes all access tokens.
     pub fn revoke_tokens(&self) {
         self.shared.lock().tokens.revoke();

@@ -115,6 +115,12 @@ impl AccessTokens {
         Ok(self.key.as_ref().map(|key| key.file.clone()).unwrap_or_default())
     }
 
+    /// Forgets the key of the account, and revokes all tokens.
+    pub fn revoke_key(&mut self) {
+        self.key = None;
+        self.revoke();
+    }
+
     /// Whether a bearer was issued here, and is neither expired nor revoked.
     pub fn is_valid(&self, bearer: &str, now: Timestamp) -> bool {
         self.issued.iter().any(|(token, until)| token == bearer && *until > now)

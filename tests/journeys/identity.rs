@@ -89,6 +89,60 @@ async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
     assert_eq!(journey.calls("POST", "/token"), 2);
 }
 
+/// Fifty projects with a cluster each.
+fn fifty_projects() -> Setting {
+    let project = |number: usize| {
+        format!(
+            "[[projects]]\nid = \"{number:08}-7a1e-4c52-9d5e-2b7f6a1c0e21\"\nname = \"p{number}\"\n\
+             [[projects.clusters]]\nname = \"c{number}\"\n"
+        )
+    };
+    let projects: String = (0..50).map(project).collect();
+    let scene = format!("regions = [\"eu01\"]\n{projects}");
+    Setting { scene, size: (160, 40), ..Setting::default().with_key() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_03_a_token_that_ends_while_fifty_projects_are_polled_is_renewed_once() {
+    let mut journey = Journey::with(fifty_projects()).await;
+    journey.until("50 clusters", 30).await;
+    let listed = journey.calls("GET", "/clusters");
+    while journey.calls("GET", "/clusters") < listed + 20 {
+        journey.wait(1).await;
+    }
+    journey.simulator.revoke_tokens();
+    while journey.calls("GET", "/clusters") < listed + 150 {
+        journey.wait(1).await;
+    }
+    journey.shows("50 clusters");
+    journey.shows("live");
+    journey.hides("igned out");
+    assert_eq!(journey.calls("POST", "/token"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_16_a_key_that_is_revoked_is_said_and_a_new_one_in_its_file_ends_it() {
+    let mut journey = Journey::with(fifty_projects()).await;
+    journey.until("50 clusters", 30).await;
+    journey.simulator.revoke_service_account_key();
+    journey.until("signed out", 60).await;
+    journey.says("was not found");
+    journey.shows("50 clusters");
+    let asked = journey.calls("POST", "/token");
+    journey.wait(60).await;
+    let again = journey.calls("POST", "/token") - asked;
+    assert!(again <= 6, "one at a time, with a pause of ten seconds: {again}");
+    let key = journey.simulator.service_account_key().unwrap();
+    let file = journey.home.path().join("key.json");
+    std::fs::write(file, key.split_at(key.len() / 2).0).unwrap();
+    journey.wait(70).await;
+    journey.says("key.json: not JSON at line 1");
+    journey.says("the key that was read before is used as long as it works");
+    std::fs::write(journey.home.path().join("key.json"), &key).unwrap();
+    journey.until("live", 120).await;
+    journey.hides("signed out");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_header_shows_identity_source_and_expiry() {
     let journey = Journey::with(Setting { size: (160, 40), ..Setting::default().with_key() }).await;

@@ -139,7 +139,7 @@ impl Setting {
         self
     }
 
-    /// Signs in with a service-account key instead of the token that the simulator prints.
+    /// Signs in with the service-account key `key.json` of the home folder instead of the token that the simulator prints.
     pub fn with_key(self) -> Self {
         Self { has_key: true, ..self }
     }
@@ -159,8 +159,10 @@ impl Setting {
         variables.extend(fixed.map(|(name, value)| (name, value.to_owned())));
         variables.insert("SKEYS_PROJECTS", projects.join(","));
         if self.has_key {
-            let key = simulator.service_account_key().unwrap();
-            variables.insert("STACKIT_SERVICE_ACCOUNT_KEY", key);
+            let file = home.join("key.json");
+            std::fs::write(&file, simulator.service_account_key().unwrap()).unwrap();
+            let path = file.display().to_string();
+            variables.insert("STACKIT_SERVICE_ACCOUNT_KEY_PATH", path);
             variables.remove("STACKIT_ACCESS_TOKEN");
         }
         let home = home.to_str().unwrap();

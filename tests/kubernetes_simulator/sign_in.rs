@@ -217,3 +217,118 @@ async fn a_key_whose_tokens_are_revoked_gets_a_new_one() {
     let asked = cloud.simulator.request_log().into_iter();
     assert_eq!(asked.filter(|request| request.path == "/token").count(), 3);
 }
+
+/// Files with everything that can sign in, of one key and one token.
+struct Files<'a> {
+    cloud: &'a Cloud,
+    home: tempfile::TempDir,
+}
+
+impl Files<'_> {
+    fn path(&self, name: &str) -> String {
+        self.home.path().join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Writes all files, with the key that the simulator accepts now and a new token.
+    async fn write_all(&self) {
+        let simulator = &self.cloud.simulator;
+        let key = simulator.service_account_key().unwrap();
+        let inline = [("STACKIT_SERVICE_ACCOUNT_KEY", &*key)];
+        let signed_in = SignIn::with(self.cloud, self.home.path(), &inline).unwrap();
+        let token = signed_in.tokens.token().await.unwrap().expose().to_owned();
+        let mut public: serde_json::Value = serde_json::from_str(&key).unwrap();
+        let private = public["credentials"]["privateKey"].take();
+        let json = |name: &str, value: &str| serde_json::json!({name: value}).to_string();
+        for (name, text) in [
+            ("key", key.clone()),
+            ("public", public.to_string()),
+            ("pem", private.as_str().unwrap().to_owned()),
+            ("key.json", json("STACKIT_SERVICE_ACCOUNT_KEY", &key)),
+            ("path.json", json("STACKIT_SERVICE_ACCOUNT_KEY_PATH", &self.path("key"))),
+            ("token.json", json("STACKIT_SERVICE_ACCOUNT_TOKEN", &token)),
+            ("token", token),
+            ("federated", simulator.federated_token().unwrap()),
+        ] {
+            self.write(name, &text);
+        }
+    }
+
+    fn sign_in(&self, variables: &[(&str, &str)]) -> SignIn {
+        let set: Vec<(&str, String)> =
+            variables.iter().map(|(name, file)| (*name, self.path(file))).collect();
+        let mut environment: Vec<(&str, &str)> =
+            set.iter().map(|(name, path)| (*name, &**path)).collect();
+        environment.push(("STACKIT_SERVICE_ACCOUNT_EMAIL", ACCOUNT));
+        SignIn::with(self.cloud, self.home.path(), &environment).unwrap()
+    }
+}
+
+/// Every source that is read from a file, by its variables and their files.
+const OF_FILES: [&[(&str, &str)]; 7] = [
+    &[("STACKIT_SERVICE_ACCOUNT_KEY_PATH", "key")],
+    &[("STACKIT_SERVICE_ACCOUNT_KEY_PATH", "public"), ("STACKIT_PRIVATE_KEY_PATH", "pem")],
+    &[("STACKIT_CREDENTIALS_PATH", "key.json")],
+    &[("STACKIT_CREDENTIALS_PATH", "path.json")],
+    &[("STACKIT_CREDENTIALS_PATH", "token.json")],
+    &[("SKEYS_AUTH_TOKEN_FILE", "token")],
+    &[("STACKIT_FEDERATED_TOKEN_FILE", "federated")],
+];
+
+#[tokio::test]
+async fn auth_14_a_credential_file_that_is_replaced_is_used_without_a_restart() {
+    let cloud = Cloud::calm().await;
+    let files = Files { cloud: &cloud, home: tempfile::tempdir().unwrap() };
+    for variables in OF_FILES {
+        files.write_all().await;
+        let sign_in = files.sign_in(variables);
+        assert_eq!(sign_in.list().await, Ok(1), "{}", sign_in.summary);
+        cloud.simulator.revoke_service_account_key();
+        if variables[0].1 != "federated" {
+            let failure = sign_in.list().await.unwrap_err();
+            assert_eq!(failure.kind, FailureKind::SignedOut, "{}: {failure}", sign_in.summary);
+        }
+        files.write_all().await;
+        cloud.clock.turn(Duration::from_secs(30));
+        assert_eq!(sign_in.list().await, Ok(1), "{}", sign_in.summary);
+        assert_eq!(sign_in.tokens.identity().who, ACCOUNT);
+    }
+}
+
+#[tokio::test]
+async fn auth_15_a_broken_replacement_leaves_what_was_read_before_in_use_and_is_named() {
+    let cloud = Cloud::calm().await;
+    let files = Files { cloud: &cloud, home: tempfile::tempdir().unwrap() };
+    for variables in OF_FILES {
+        files.write_all().await;
+        let sign_in = files.sign_in(variables);
+        assert_eq!(sign_in.list().await, Ok(1), "{}", sign_in.summary);
+        let is_token = matches!(variables[0].1, "token" | "token.json");
+        let name = variables[0].1;
+        let whole = std::fs::read_to_string(files.path(name)).unwrap();
+        let kept = |sign_in: &SignIn| {
+            let notes = sign_in.tokens.notes().into_iter();
+            notes.filter(|note| note.contains("was read before is used")).collect::<Vec<_>>()
+        };
+        for broken in ["", "{", whole.split_at(whole.len() - 3).0] {
+            files.write(name, broken);
+            // A token of a file is read for every request; others are renewed.
+            if !is_token {
+                cloud.simulator.revoke_tokens();
+            }
+            assert_eq!(sign_in.list().await, Ok(1), "{}: {broken}", sign_in.summary);
+            assert_eq!(sign_in.list().await, Ok(1), "{}: {broken}", sign_in.summary);
+            let notes = kept(&sign_in);
+            assert_eq!(notes.len(), 1, "{}: {broken}: {notes:?}", sign_in.summary);
+            assert!(!notes[0].contains(broken) || broken.len() < 2, "{notes:?}");
+            cloud.clock.turn(Duration::from_secs(30));
+        }
+        cloud.simulator.revoke_service_account_key();
+        files.write_all().await;
+        assert_eq!(sign_in.list().await, Ok(1), "{}", sign_in.summary);
+        assert_eq!(kept(&sign_in), Vec::<String>::new(), "{}", sign_in.summary);
+    }
+}

@@ -1,7 +1,7 @@
 //! A token that is given itself, in a variable of the environment.
 
 use crate::clients::auth::claims;
-use crate::clients::auth::source::{AuthSettings, Source, SourceConfig, SourceKind, Tokens};
+use crate::clients::auth::source::{About, AuthSettings, Source, SourceConfig, SourceKind, Tokens};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
@@ -30,9 +30,7 @@ pub fn named(secret: Secret, name: &str, origin: &str) -> SourceConfig {
             // What a process was given at its start cannot be changed from outside.
             remedy: format!("restart skeys with a new token in {origin}"),
             login: None,
-            account: None,
-            ends: None,
-            notes: Vec::new(),
+            about: About::default(),
         })
     })
 }

@@ -1,6 +1,7 @@
 //! The credentials file of the STACKIT SDKs: a JSON object with the names of the environment as its keys.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use crate::clients::auth::secret_file::read_file;
 use crate::clients::auth::source::{AuthSettings, SetBy, Setting};
@@ -20,6 +21,7 @@ pub const FILE: Setting = Setting {
 
 /// The values of the file.
 pub struct CredentialsFile {
+    pub path: PathBuf,
     /// Its path, for sentences.
     pub name: String,
     values: SecretValue,
@@ -32,33 +34,42 @@ impl CredentialsFile {
     /// It is named and missing, or cannot be read: what it is, and why.
     pub fn read(set: &AuthSettings<'_>) -> Result<Option<Self>, (String, Failure)> {
         let Some((path, by)) = (set.path)(FILE.key) else { return Ok(None) };
-        let name = clean(&path.display().to_string());
-        let refuse = |failure: Failure| {
-            let hint = "correct the file, or name another one in auth.credentials_file";
-            Err((format!("the credentials file {name}"), failure.hint(hint)))
-        };
-        let wrong = |what: &str| Failure::new(FailureKind::File, format!("{name}: {what}"));
-        match std::fs::metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound && by == SetBy::Default => {
-                return Ok(None);
-            }
-            Err(error) => return refuse(wrong(&error.to_string()).caused_by(error)),
-            // Whoever reads a FIFO waits for its writer.
-            Ok(data) if !data.is_file() => return refuse(wrong("not a regular file")),
-            Ok(_) => {}
+        let is_missing = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
+        if by == SetBy::Default && std::fs::metadata(&path).is_err_and(|error| is_missing(&error)) {
+            return Ok(None);
         }
-        let text = match read_file(&path) {
-            Ok(text) => text,
-            Err(failure) => return refuse(failure),
+        Self::open(path).map(Some).map_err(|(name, failure)| {
+            let hint = "correct the file, or name another one in auth.credentials_file";
+            (format!("the credentials file {name}"), failure.hint(hint))
+        })
+    }
+
+    /// Reads the file at a path.
+    ///
+    /// # Errors
+    /// Its name, and what is wrong with it.
+    pub fn open(path: PathBuf) -> Result<Self, (String, Failure)> {
+        let name = clean(&path.display().to_string());
+        let wrong = |what: &str| Failure::new(FailureKind::File, format!("{name}: {what}"));
+        let values = match std::fs::metadata(&path) {
+            Err(error) => Err(wrong(&error.to_string()).caused_by(error)),
+            // Whoever reads a FIFO waits for its writer.
+            Ok(data) if !data.is_file() => Err(wrong("not a regular file")),
+            Ok(_) => read_file(&path).and_then(|text| {
+                match serde_json::from_str(text.expose()).map(SecretValue::new) {
+                    Ok(values) if values.is_object() => Ok(values),
+                    Ok(_) => Err(wrong("not a JSON object")),
+                    Err(error) => Err(wrong(&format!(
+                        "not JSON at line {}, column {}",
+                        error.line(),
+                        error.column()
+                    ))),
+                }
+            }),
         };
-        match serde_json::from_str(text.expose()).map(SecretValue::new) {
-            Ok(values) if values.is_object() => Ok(Some(Self { name, values })),
-            Ok(_) => refuse(wrong("not a JSON object")),
-            Err(error) => refuse(wrong(&format!(
-                "not JSON at line {}, column {}",
-                error.line(),
-                error.column()
-            ))),
+        match values {
+            Ok(values) => Ok(Self { path, name, values }),
+            Err(failure) => Err((name, failure)),
         }
     }
 

@@ -23,10 +23,12 @@ const SKEW_WORTH_SAYING: SignedDuration = SignedDuration::from_secs(60);
 
 /// A key, and where it is exchanged.
 pub struct Exchange {
-    key: ServiceAccountKey,
+    /// What is exchanged.
+    pub key: ServiceAccountKey,
     http: Http,
     endpoint: Mutex<Url>,
-    default_endpoint: Url,
+    /// Tried where the key's own endpoint does not know it; `None` where one is configured.
+    default_endpoint: Option<Url>,
 }
 
 /// Answer of the token endpoint, as far as it is needed.
@@ -50,10 +52,10 @@ impl Exchange {
         default_endpoint: &str,
     ) -> Result<Self, Failure> {
         let default_endpoint = safe_url(default_endpoint, "the token endpoint")?;
-        let endpoint = match (configured, &key.token_endpoint) {
-            (Some(text), _) => safe_url(&text, "the token endpoint")?,
-            (None, Some(inside)) => inside.clone(),
-            (None, None) => default_endpoint.clone(),
+        let (endpoint, default_endpoint) = match (configured, &key.token_endpoint) {
+            (Some(text), _) => (safe_url(&text, "the token endpoint")?, None),
+            (None, Some(inside)) => (inside.clone(), Some(default_endpoint)),
+            (None, None) => (default_endpoint, None),
         };
         Ok(Self { key, http, endpoint: Mutex::new(endpoint), default_endpoint })
     }
@@ -71,10 +73,9 @@ impl Exchange {
         };
         let unknown_key =
             failure.message.contains("Key with kid") && failure.message.contains("not found");
-        if !unknown_key || endpoint == self.default_endpoint {
-            return Err(failure);
-        }
-        let granted = match self.request_token(&self.default_endpoint).await {
+        let default = self.default_endpoint.as_ref().filter(|default| **default != endpoint);
+        let Some(default) = default.filter(|_| unknown_key) else { return Err(failure) };
+        let granted = match self.request_token(default).await {
             Ok(granted) => granted,
             Err(other) => {
                 let mut failure = failure;
@@ -88,10 +89,9 @@ impl Exchange {
             "the token endpoint {} does not know the key; the default {} does and is used: \
              remove tokenEndpoint from the key",
             host(&endpoint),
-            host(&self.default_endpoint)
+            host(default)
         );
-        *self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
-            self.default_endpoint.clone();
+        *self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = default.clone();
         Ok(Granted { note: Some(note), ..granted })
     }
 
@@ -160,7 +160,7 @@ impl Form<'_> {
                     .until
                     .and_then(|until| until.saturating_sub(skew.unwrap_or_default()).ok())
             });
-        Ok(Granted { secret, until, note: None })
+        Ok(Granted::new(secret, until))
     }
 }
 

@@ -7,6 +7,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Url;
 use serde_json::Value;
 
+use crate::clients::auth::credentials_file::CredentialsFile;
 use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
 use crate::clients::http::{Http, safe_url};
 use crate::domain::failure::{Failure, FailureKind};
@@ -20,14 +21,23 @@ pub enum KeyText {
     Inline(Secret),
     /// The file.
     Path(PathBuf),
+    /// In a credentials file: by one name the path of the file that holds it, or by the other the text.
+    Stored {
+        file: PathBuf,
+        names: (&'static str, &'static str),
+        /// The path that stood there at first.
+        path: Option<PathBuf>,
+    },
 }
 
 impl KeyText {
     /// Where the text comes from, for sentences.
     pub fn origin(&self, inline: &str) -> String {
         match self {
-            Self::Inline(_) => inline.to_owned(),
-            Self::Path(path) => clean(&path.display().to_string()),
+            Self::Inline(_) | Self::Stored { path: None, .. } => inline.to_owned(),
+            Self::Path(path) | Self::Stored { path: Some(path), .. } => {
+                clean(&path.display().to_string())
+            }
         }
     }
 
@@ -35,13 +45,28 @@ impl KeyText {
         match self {
             Self::Inline(secret) => Ok(secret.clone()),
             Self::Path(path) => read_file(path),
+            Self::Stored { file, names: (path, text), .. } => {
+                let file = CredentialsFile::open(file.clone()).map_err(|(_, failure)| failure)?;
+                if let Some(path) = file.text(path) {
+                    return read_file(Path::new(path.expose()));
+                }
+                let missing = || format!("{}: neither {path} nor {text} is set", file.name);
+                file.text(text).ok_or_else(|| Failure::new(FailureKind::File, missing()))
+            }
         }
+    }
+
+    /// Whether another text can come while the program runs.
+    pub fn can_change(&self) -> bool {
+        !matches!(self, Self::Inline(_))
     }
 
     fn warning(&self) -> Option<String> {
         match self {
-            Self::Inline(_) => None,
-            Self::Path(path) => warn_if_readable_by_others(path),
+            Self::Inline(_) | Self::Stored { path: None, .. } => None,
+            Self::Path(path) | Self::Stored { path: Some(path), .. } => {
+                warn_if_readable_by_others(path)
+            }
         }
     }
 }
@@ -64,6 +89,8 @@ pub struct ServiceAccountKey {
     subject: String,
     audience: String,
     signer: EncodingKey,
+    /// The texts that it was read from.
+    texts: (Secret, Secret),
     /// `credentials.tokenEndpoint`.
     pub token_endpoint: Option<Url>,
     pub valid_until: Option<Timestamp>,
@@ -129,6 +156,7 @@ impl ServiceAccountKey {
             subject: field("sub")?,
             audience: field("aud")?,
             signer,
+            texts: (text, pem),
             token_endpoint,
             valid_until: value
                 .get("validUntil")
@@ -141,6 +169,11 @@ impl ServiceAccountKey {
         };
         found.assertion(Timestamp::UNIX_EPOCH).map_err(|_cannot_sign| wrong_pem())?;
         Ok(found)
+    }
+
+    /// Whether both were read from the same texts.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.texts == other.texts
     }
 
     /// The account's email, as the key states it.

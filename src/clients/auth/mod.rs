@@ -21,14 +21,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
 
 use crate::clients::auth::claims::Claims;
-use crate::clients::auth::secret_file::SingleReader;
+use crate::clients::auth::secret_file::{SingleReader, keeps};
+use crate::clients::auth::source::{About, Granted, Read, Source, Tokens};
 pub use crate::clients::auth::source::{
     AuthSettings, ProgramOutput, SetBy, Setting, SettingKind, SourceConfig, SourceKind,
     TokenProgram,
 };
-use crate::clients::auth::source::{Granted, Read, Source, Tokens};
 use crate::clients::http::Http;
 use crate::clock::Clock;
 use crate::domain::age;
@@ -101,6 +102,10 @@ struct State {
     pause_ends: Duration,
     /// Why the last renewal failed, and the monotonic moment before which it is not repeated.
     failed: Option<(Duration, Failure)>,
+    /// A token of a file that was in use before the current one.
+    previous: Option<Secret>,
+    /// A token of a file that was refused while the one before it lived.
+    refused: Option<Secret>,
     /// By how much SKE's clock is ahead of this machine's, asked for where a token has ended.
     skew: Option<SignedDuration>,
 }
@@ -108,9 +113,12 @@ struct State {
 #[derive(Default)]
 struct Shown {
     claims: Claims,
+    about: About,
     notes: Vec<String>,
     /// The last renewal failed, for this reason.
     failing: Option<String>,
+    /// Why what was read before is used instead of what is there now.
+    kept: Option<String>,
 }
 
 impl fmt::Debug for TokenSource {
@@ -134,9 +142,10 @@ impl TokenSource {
             Tokens::Read(read) => {
                 claims::read(&read().map_err(|failure| explain(failure, &source.remedy))?)
             }
-            Tokens::Issued(_) => Claims { who: source.account.clone(), until: None },
+            Tokens::Issued(_) => Claims { who: source.about.account.clone(), until: None },
         };
-        let shown = Shown { claims, notes: std::mem::take(&mut source.notes), ..Shown::default() };
+        let about = std::mem::take(&mut source.about);
+        let shown = Shown { claims, about, ..Shown::default() };
         Ok(Self(Arc::new(Inner {
             source,
             tried,
@@ -165,10 +174,8 @@ impl TokenSource {
                 return Ok(secret.clone());
             }
             Tokens::Read(read) => {
-                let secret = self.read(Arc::clone(read)).await?;
-                self.update_shown(&secret, None);
-                self.check_end(&secret)?;
-                return Ok(secret);
+                let mut state = self.0.state.lock().await;
+                return self.read(Arc::clone(read), &mut state).await;
             }
             Tokens::Issued(issue) => issue,
         };
@@ -214,11 +221,21 @@ impl TokenSource {
             let message = format!("{} was rejected", describe_token(&claims));
             Failure::new(FailureKind::SignedOut, message).hint(hint)
         };
-        let Tokens::Issued(issue) = &self.0.source.tokens else {
-            let secret = self.current().await?;
-            return if secret == *refused { Err(signed_out(remedy.clone())) } else { Ok(secret) };
-        };
         let mut state = self.0.state.lock().await;
+        let issue = match &self.0.source.tokens {
+            Tokens::Issued(issue) => issue,
+            Tokens::Given(_) => return Err(signed_out(remedy.clone())),
+            Tokens::Read(read) => {
+                let mut secret = self.read(Arc::clone(read), &mut state).await?;
+                if secret == *refused && state.previous.is_some() {
+                    // It may be half of a token that is being written.
+                    state.refused = Some(secret);
+                    secret = self.read(Arc::clone(read), &mut state).await?;
+                }
+                let is_other = secret != *refused;
+                return if is_other { Ok(secret) } else { Err(signed_out(remedy.clone())) };
+            }
+        };
         if let Some(held) = &state.current
             && held.secret != *refused
         {
@@ -272,18 +289,19 @@ impl TokenSource {
     pub fn notes(&self) -> Vec<String> {
         let now = self.0.clock.now();
         let shown = self.lock_shown();
-        let mut notes = shown.notes.clone();
+        let mut notes = shown.about.notes.clone();
+        notes.extend(shown.notes.iter().chain(&shown.kept).cloned());
         let ends_within = |until: Timestamp, limit| until.duration_since(now) < limit;
         if let Some(reason) = &shown.failing
             && shown.claims.until.is_some_and(|until| ends_within(until, FAILING_MATTERS))
         {
             notes.push(format!("the token ends within 5 minutes and {reason}"));
         }
-        if let Source { name, ends: Some(ends), .. } = &self.0.source
-            && ends_within(*ends, SOURCE_ENDS_SOON)
+        if let Some(ends) = shown.about.ends
+            && ends_within(ends, SOURCE_ENDS_SOON)
         {
-            let verb = if *ends < now { "ended" } else { "ends" };
-            notes.push(format!("the {name} {verb} at {}", age::utc(*ends)));
+            let verb = if ends < now { "ended" } else { "ends" };
+            notes.push(format!("the {} {verb} at {}", self.0.source.name, age::utc(ends)));
         }
         notes
     }
@@ -314,9 +332,13 @@ impl TokenSource {
         });
         let pause_ends = self.0.clock.monotonic().saturating_add(RENEWAL_PAUSE);
         match issued {
-            Ok(granted) => {
+            Ok(mut granted) => {
+                if let Some(about) = granted.about.take() {
+                    self.lock_shown().about = about;
+                }
                 self.update_shown(&granted.secret, granted.until);
-                self.lock_shown().notes.extend(granted.note.clone());
+                self.lock_shown().notes.extend(granted.note.take());
+                self.keep(granted.kept.take());
                 state.failed = None;
                 state.pause_ends = pause_ends;
                 let secret = granted.secret.clone();
@@ -333,9 +355,9 @@ impl TokenSource {
 
     fn update_shown(&self, secret: &Secret, until: Option<Timestamp>) {
         let mut claims = claims::read(secret);
-        claims.who = claims.who.or_else(|| self.0.source.account.clone());
-        claims.until = until.or(claims.until);
         let mut shown = self.lock_shown();
+        claims.who = claims.who.or_else(|| shown.about.account.clone());
+        claims.until = until.or(claims.until);
         (shown.claims, shown.failing) = (claims, None);
     }
 
@@ -350,12 +372,55 @@ impl TokenSource {
         }
     }
 
-    /// Reads the token file. Whoever asks meanwhile waits for the same.
-    async fn read(&self, read: Arc<Read>) -> Result<Secret, Failure> {
-        let _one_at_a_time = self.0.state.lock().await;
+    /// Says once why what was read before is used.
+    fn keep(&self, kept: Option<String>) {
+        let mut shown = self.lock_shown();
+        if let Some(why) = kept.as_ref().filter(|_| shown.kept != kept) {
+            warn!(why, "a credential file was replaced and cannot be used");
+        }
+        shown.kept = kept;
+    }
+
+    /// Reads the token file. Whoever asks meanwhile waits for the same. Where the file cannot be used, it is being
+    /// replaced perhaps: the token before it is used as long as it lives.
+    async fn read(&self, read: Arc<Read>, state: &mut State) -> Result<Secret, Failure> {
         let what = format!("the {}", self.0.source.name);
         let read = self.0.reader.read(&self.0.clock, &what, move || read()).await;
-        read.map_err(|failure| failure.hint(&self.0.source.remedy))?
+        let read =
+            read.map_err(|failure| failure.hint(&self.0.source.remedy)).and_then(|read| read);
+        let held = state.current.as_ref().map(|held| held.secret.clone());
+        let read = read.and_then(|secret| match self.check_end(&secret) {
+            Ok(()) => Ok(secret),
+            Err(failure) => {
+                self.update_shown(&secret, None);
+                Err(failure)
+            }
+        });
+        let is_refused = read.as_ref().is_ok_and(|read| state.refused.as_ref() == Some(read));
+        let (secret, kept) = if let (Ok(secret), false) = (&read, is_refused) {
+            state.refused = None;
+            if let Some(held) = held.filter(|held| held != secret) {
+                state.previous = Some(held);
+            }
+            (secret.clone(), None)
+        } else {
+            let old = if is_refused { state.previous.take().or(held) } else { held };
+            let lives =
+                |old: &Secret| read.as_ref().ok() != Some(old) && self.check_end(old).is_ok();
+            match (old.filter(lives), read) {
+                (Some(old), Err(failure)) => (old, Some(keeps("token", &failure))),
+                (Some(old), Ok(_)) => {
+                    let failure =
+                        Failure::new(FailureKind::SignedOut, format!("{what} is refused"));
+                    (old, Some(keeps("token", &failure)))
+                }
+                (None, read) => (read?, None),
+            }
+        };
+        self.keep(kept);
+        self.update_shown(&secret, None);
+        state.current = Some(Granted::new(secret.clone(), None));
+        Ok(secret)
     }
 
     /// Says that a token has ended by this machine's clock alone, if that is so. `skew` asks by how much SKE's clock is

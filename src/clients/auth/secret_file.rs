@@ -64,6 +64,11 @@ impl SingleReader {
     }
 }
 
+/// What is said where a replaced file cannot be used, and what was read of it before is.
+pub fn keeps(what: &str, failure: &Failure) -> String {
+    format!("{}; the {what} that was read before is used as long as it works", failure.message)
+}
+
 /// Reads a small secret file as text.
 ///
 /// # Errors

@@ -1,15 +1,19 @@
 //! A service-account key, which is exchanged for tokens of short life.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 
 use crate::clients::auth::credentials_file::{self, CredentialsFile};
 use crate::clients::auth::exchange::{DEFAULT_ENDPOINT, Exchange};
 use crate::clients::auth::key::{KeyText, ServiceAccountKey};
+use crate::clients::auth::secret_file::{SingleReader, keeps};
 use crate::clients::auth::source::{
-    AuthSettings, Setting, Source, SourceConfig, SourceKind, Tokens,
+    About, AuthSettings, Granted, Setting, Source, SourceConfig, SourceKind, Tokens,
 };
+use crate::clients::http::Http;
+use crate::domain::failure::Failure;
 
 const NAME: &str = "service-account key";
 /// The file.
@@ -54,10 +58,12 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
             return Some(SourceConfig::new(summary, move |_| Err(failure.clone())));
         }
     };
-    let stored = |path: &str, text: &str| {
+    let stored = |path: &'static str, text: &'static str| {
         let file = file.as_ref()?;
-        let path = file.text(path).map(|path| KeyText::Path(path.expose().into()));
-        path.or_else(|| file.text(text).map(KeyText::Inline))
+        let names = (path, text);
+        let path = file.text(path).map(|path| PathBuf::from(path.expose()));
+        let is_set = path.is_some() || file.text(text).is_some();
+        is_set.then(|| KeyText::Stored { file: file.path.clone(), names, path })
     };
     let key = key.or_else(|| stored("STACKIT_SERVICE_ACCOUNT_KEY_PATH", KEY_TEXT))?;
     let private_key = own(&PRIVATE_KEY, PRIVATE_KEY_TEXT)
@@ -80,21 +86,89 @@ pub fn source(
     let summary = format!("the {NAME} {}", key.origin(&format!("of {KEY_TEXT}")));
     let default = default.to_owned();
     SourceConfig::new(summary, move |http| {
-        let key = ServiceAccountKey::read(&key, private_key.as_ref(), http)?;
-        let (account, ends, notes) = (Some(key.account()), key.valid_until, key.notes.clone());
-        let exchange = Arc::new(Exchange::new(key, endpoint.clone(), http.clone(), &default)?);
+        let place = KeyPlace {
+            key: key.clone(),
+            private_key: private_key.clone(),
+            endpoint: endpoint.clone(),
+            default: default.clone(),
+            http: http.clone(),
+        };
+        let exchange = place.open()?;
+        let about = about(&exchange.key);
+        let replaceable = Arc::new(ReplaceableKey {
+            place: Arc::new(place),
+            exchange: Mutex::new(Arc::new(exchange)),
+            reader: SingleReader::default(),
+        });
         let issue = move || {
-            let exchange = Arc::clone(&exchange);
-            async move { exchange.issue_token().await }.boxed()
+            let key = Arc::clone(&replaceable);
+            async move { key.issue_token().await }.boxed()
         };
         Ok(Source {
             name: NAME.to_owned(),
             tokens: Tokens::Issued(Box::new(issue)),
             remedy: "check that the service account and its key still exist".to_owned(),
             login: None,
-            account,
-            ends,
-            notes,
+            about,
         })
     })
+}
+
+fn about(key: &ServiceAccountKey) -> About {
+    About { account: Some(key.account()), ends: key.valid_until, notes: key.notes.clone() }
+}
+
+/// Where a key is read, and where it is exchanged.
+struct KeyPlace {
+    key: KeyText,
+    private_key: Option<KeyText>,
+    endpoint: Option<String>,
+    default: String,
+    http: Http,
+}
+
+impl KeyPlace {
+    fn open(&self) -> Result<Exchange, Failure> {
+        let key = ServiceAccountKey::read(&self.key, self.private_key.as_ref(), &self.http)?;
+        Exchange::new(key, self.endpoint.clone(), self.http.clone(), &self.default)
+    }
+
+    fn can_change(&self) -> bool {
+        self.key.can_change() || self.private_key.as_ref().is_some_and(KeyText::can_change)
+    }
+}
+
+/// A key whose file may be replaced while the program runs.
+struct ReplaceableKey {
+    place: Arc<KeyPlace>,
+    exchange: Mutex<Arc<Exchange>>,
+    reader: SingleReader,
+}
+
+impl ReplaceableKey {
+    /// Reads the key anew, and exchanges it. One that cannot be read leaves the one before it in use.
+    async fn issue_token(&self) -> Result<Granted, Failure> {
+        let current = || self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = None;
+        if self.place.can_change() {
+            let place = Arc::clone(&self.place);
+            let name = self.place.key.origin("the service-account key");
+            let read = self.reader.read(self.place.http.clock(), &name, move || place.open()).await;
+            match read.and_then(|opened| opened) {
+                Ok(exchange) if exchange.key.is_same(&current().key) => {}
+                Ok(exchange) => *current() = Arc::new(exchange),
+                Err(failure) => kept = Some(keeps("key", &failure)),
+            }
+        }
+        let exchange = Arc::clone(&current());
+        match exchange.issue_token().await {
+            Ok(granted) => Ok(Granted { about: Some(about(&exchange.key)), kept, ..granted }),
+            Err(mut failure) => {
+                if let Some(kept) = kept {
+                    failure.message.push_str(&format!("; {kept}"));
+                }
+                Err(failure)
+            }
+        }
+    }
 }

@@ -1,8 +1,11 @@
 //! A token of a service account, which lives long and is given itself.
 
-use crate::clients::auth::access_token;
+use std::sync::Arc;
+
 use crate::clients::auth::credentials_file::{self, CredentialsFile};
-use crate::clients::auth::source::{AuthSettings, SourceConfig, SourceKind};
+use crate::clients::auth::source::{About, AuthSettings, Source, SourceConfig, SourceKind, Tokens};
+use crate::clients::auth::{access_token, claims};
+use crate::domain::secret::Secret;
 
 const NAME: &str = "service-account token";
 const VARIABLE: &str = "STACKIT_SERVICE_ACCOUNT_TOKEN";
@@ -22,6 +25,23 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     }
     // One that cannot be read is the business of the source before this one.
     let file = CredentialsFile::read(set).ok()??;
-    let origin = format!("{VARIABLE} in {}", file.name);
-    Some(access_token::named(file.text(VARIABLE)?, NAME, &origin))
+    file.text(VARIABLE)?;
+    let CredentialsFile { path, name, .. } = file;
+    let origin = format!("{VARIABLE} in {name}");
+    Some(SourceConfig::new(format!("the token of {origin}"), move |_| {
+        let (path, origin) = (path.clone(), origin.clone());
+        let remedy = format!("write a new token to {origin}");
+        let read = move || {
+            let file = CredentialsFile::open(path.clone()).map_err(|(_, failure)| failure)?;
+            let token = file.text(VARIABLE);
+            claims::check_token(token.as_ref().map_or("", Secret::expose), &origin)
+        };
+        Ok(Source {
+            name: NAME.to_owned(),
+            tokens: Tokens::Read(Arc::new(read)),
+            remedy,
+            login: None,
+            about: About::default(),
+        })
+    }))
 }

@@ -172,11 +172,16 @@ pub struct Source {
     pub remedy: String,
     /// A program with which a person signs in anew: `stackit` of `stackit auth login`.
     pub login: Option<TokenProgram>,
-    /// The account, where it is known without a token.
+    pub about: About,
+}
+
+/// What is known of a source without a token; it changes with the file that the source is in.
+#[derive(Clone, Default)]
+pub struct About {
     pub account: Option<String>,
     /// When the source itself ends.
     pub ends: Option<Timestamp>,
-    /// Warnings found while it was opened.
+    /// Warnings found while it was read.
     pub notes: Vec<String>,
 }
 
@@ -200,4 +205,15 @@ pub struct Granted {
     pub until: Option<Timestamp>,
     /// A detour that was taken.
     pub note: Option<String>,
+    /// Where the source has been read anew.
+    pub about: Option<About>,
+    /// Why what was read before is used instead of what is there now.
+    pub kept: Option<String>,
+}
+
+impl Granted {
+    /// A token, and nothing to say of it.
+    pub fn new(secret: Secret, until: Option<Timestamp>) -> Self {
+        Self { secret, until, note: None, about: None, kept: None }
+    }
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::clients::auth::claims;
 use crate::clients::auth::source::{
-    AuthSettings, Granted, ProgramOutput, Source, SourceConfig, SourceKind, TokenProgram, Tokens,
+    About, AuthSettings, Granted, ProgramOutput, Source, SourceConfig, SourceKind, TokenProgram,
+    Tokens,
 };
 use crate::clients::error_chain::shorten;
 use crate::clock::Clock;
@@ -46,9 +47,7 @@ fn source(program: TokenProgram) -> SourceConfig {
             tokens: Tokens::Issued(Box::new(issue)),
             remedy: REMEDY.to_owned(),
             login,
-            account: None,
-            ends: None,
-            notes: Vec::new(),
+            about: About::default(),
         })
     })
 }
@@ -71,7 +70,7 @@ async fn issue_token(program: TokenProgram, clock: Clock) -> Result<Granted, Fai
         .and_then(|token| claims::check_token(token.expose(), COMMAND).ok())
         .ok_or_else(|| refuse(format!("printed no token ({} bytes)", output.stdout.len())))?;
     let until = claims::read(&secret).until;
-    Ok(Granted { secret, until, note: None })
+    Ok(Granted::new(secret, until))
 }
 
 /// The token in what is printed: plain, or as the CLI's `output_format` has it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::clients::auth::claims;
 use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
 use crate::clients::auth::source::{
-    AuthSettings, Setting, Source, SourceConfig, SourceKind, Tokens,
+    About, AuthSettings, Setting, Source, SourceConfig, SourceKind, Tokens,
 };
 use crate::domain::text::clean;
 
@@ -46,12 +46,10 @@ pub fn source(path: PathBuf) -> SourceConfig {
         };
         Ok(Source {
             name: NAME.to_owned(),
-            notes,
             tokens,
             remedy,
             login: None,
-            account: None,
-            ends: None,
+            about: About { notes, ..About::default() },
         })
     })
 }

@@ -1,16 +1,17 @@
 //! Workload identity: a token that a platform issued for this workload is exchanged for one of a service account.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use reqwest::{Method, Url};
 
 use crate::clients::auth::claims;
 use crate::clients::auth::exchange::{Form, as_transient};
-use crate::clients::auth::secret_file::{SingleReader, read_file};
+use crate::clients::auth::secret_file::{SingleReader, keeps, read_file};
 use crate::clients::auth::source::{
-    AuthSettings, Granted, SetBy, Setting, SettingKind, Source, SourceConfig, SourceKind, Tokens,
+    About, AuthSettings, Granted, SetBy, Setting, SettingKind, Source, SourceConfig, SourceKind,
+    Tokens,
 };
 use crate::clients::http::{Http, safe_url};
 use crate::clients::request::HttpRequest;
@@ -142,6 +143,7 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
             endpoint: safe_url(&endpoint, "the token endpoint for workload identity")?,
             http: http.clone(),
             reader: SingleReader::default(),
+            worked: Mutex::default(),
         });
         let issue = move || {
             let federation = Arc::clone(&federation);
@@ -152,9 +154,7 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
             tokens: Tokens::Issued(Box::new(issue)),
             remedy: REMEDY.to_owned(),
             login: None,
-            account: Some(clean(&account)),
-            ends: None,
-            notes: Vec::new(),
+            about: About { account: Some(clean(&account)), ..About::default() },
         })
     })
 }
@@ -166,11 +166,37 @@ struct Federation {
     endpoint: Url,
     http: Http,
     reader: SingleReader,
+    /// The last token of the platform that was exchanged.
+    worked: Mutex<Option<Secret>>,
 }
 
 impl Federation {
+    /// Exchanges the token that the platform has now. Where that cannot be read or is refused, a file is being replaced
+    /// perhaps, and the token before it may live still.
     async fn issue_token(&self) -> Result<Granted, Failure> {
-        let assertion = self.assertion().await?;
+        let worked = || self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = worked().clone();
+        let now = self.assertion().await;
+        let is_new = now.as_ref().ok() != before.as_ref();
+        let failure = match now {
+            Ok(assertion) => match self.exchange(&assertion).await {
+                Ok(granted) => {
+                    *worked() = Some(assertion);
+                    return Ok(granted);
+                }
+                Err(failure) if failure.kind != FailureKind::SignedOut => return Err(failure),
+                Err(failure) => failure,
+            },
+            Err(failure) => failure,
+        };
+        let Some(before) = before.filter(|_| is_new) else { return Err(failure) };
+        match self.exchange(&before).await {
+            Ok(granted) => Ok(Granted { kept: Some(keeps("token", &failure)), ..granted }),
+            Err(_) => Err(failure),
+        }
+    }
+
+    async fn exchange(&self, assertion: &Secret) -> Result<Granted, Failure> {
         let form = Form {
             endpoint: &self.endpoint,
             account: &self.account,
@@ -185,7 +211,7 @@ impl Federation {
             ],
             remedy: REMEDY,
         };
-        form.request_token(&self.http, &assertion).await
+        form.request_token(&self.http, assertion).await
     }
 
     /// The token of the platform, each time anew.
