@@ -48,12 +48,16 @@ const PASTE_LIMIT: usize = 256;
 /// The screen is drawn anew at least this often, so that ages are right.
 const LONGEST_REST: Duration = Duration::from_mins(1);
 
+/// Account and expiry of the token, and what is to be said of its source, are asked for this often.
+const IDENTIFY: Duration = Duration::from_mins(1);
+
 /// What was read of the fleet is kept this often, and at the end.
 const KEEP_FLEET: Duration = Duration::from_mins(10);
 
 /// Effects of the very first moment.
 pub fn begin(state: &mut State) -> Vec<Effect> {
     let mut out = Outbox::default();
+    state.session.identified = state.shared.now.monotonic;
     let cx = context!(state, &mut out);
     cx.request(RequestOwner::Identity, Request::Identify);
     discovery::begin(&mut state.fleet, cx);
@@ -278,9 +282,10 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
     match (owner, answer) {
         (owner, Answer::Broken(failure)) => broken(state, out, request, owner, failure),
         (RequestOwner::Identity, Answer::Identity { identity, notes }) => {
-            for note in notes {
+            for note in notes.iter().filter(|note| !state.session.notes.contains(note)) {
                 cx.toast(note);
             }
+            state.session.notes = notes;
             state.shared.identity = Some(*identity);
         }
         (RequestOwner::ProjectNames, Answer::ProjectNames(names)) => {
@@ -612,6 +617,10 @@ fn poll(state: &mut State, out: &mut Outbox) {
     rotation::outcome::advance(&mut state.rotation, &state.fleet, cx);
     if state.session.fleet_kept.saturating_add(KEEP_FLEET) <= now.monotonic {
         commands::keep_fleet(state, out);
+    }
+    if state.session.identified.saturating_add(IDENTIFY) <= now.monotonic {
+        state.session.identified = now.monotonic;
+        context!(state, out).request(RequestOwner::Identity, Request::Identify);
     }
     if let Some(id) = polled_cluster(state).filter(|_| state.cluster.due <= now.monotonic) {
         state.cluster.due = now.monotonic.saturating_add(state.shared.settings.poll_running);

@@ -121,6 +121,22 @@ async fn auth_03_a_token_that_ends_while_fifty_projects_are_polled_is_renewed_on
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn auth_15_a_broken_key_file_is_named_once_and_the_dashboard_goes_on() {
+    let mut journey = Journey::with(Setting::default().with_key()).await;
+    journey.wait(10).await;
+    std::fs::write(journey.home.path().join("key.json"), "{").unwrap();
+    journey.simulator.revoke_tokens();
+    journey.until("key.json: not JSON", 120).await;
+    journey.shows("live");
+    journey.press("<esc>").await;
+    journey.hides("key.json: not JSON");
+    journey.wait(130).await;
+    journey.press("r").await;
+    journey.hides("key.json: not JSON");
+    journey.shows("live");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn auth_16_a_key_that_is_revoked_is_said_and_a_new_one_in_its_file_ends_it() {
     let mut journey = Journey::with(fifty_projects()).await;
     journey.until("50 clusters", 30).await;

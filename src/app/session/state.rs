@@ -25,6 +25,10 @@ pub struct Session {
     /// What is wrong with the configuration file since it changed, as it was told.
     pub configuration_problem: Option<Failure>,
     pub quitting: bool,
+    /// What was said of the source of the token, each once.
+    pub notes: Vec<String>,
+    /// When account and expiry were last asked for, on the monotonic clock.
+    pub identified: Duration,
     /// When the fleet was last kept for the next run, on the monotonic clock.
     pub fleet_kept: Duration,
     /// What persons selected, by profile; "" is none.
