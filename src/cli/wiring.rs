@@ -263,7 +263,8 @@ impl Dashboard {
         let mut screen = Screen::enter(watchdog).context("taking the terminal")?;
         let keys = input::open(asks_background, sender).context("reading the terminal")?;
         let console = Console { keys, signals, left: VecDeque::new() };
-        let ended = run_all(self, reload, &mut screen, console, |_performer| {}).await;
+        // The state is large, and lives as long as its dashboard.
+        let ended = Box::pin(run_all(self, reload, &mut screen, console, |_performer| {})).await;
         drop(screen);
         let mut status = status.load(Ordering::SeqCst);
         for text in ended.context("drawing on the terminal")? {
@@ -380,7 +381,7 @@ pub async fn dashboard(
     let mut first = Dashboard::new(loaded, &places, machine.clone()).await?;
     first.watched = WatchedConfig::new(flags.clone(), places.clone(), loaded);
     let folder = machine.state_folder.clone();
-    first.show(Some(&Reload { flags, places, machine }), folder).await
+    Box::pin(first.show(Some(&Reload { flags, places, machine }), folder)).await
 }
 
 /// Opens the dashboard on an embedded simulator; gives the exit status. It knows the simulator's address and nothing else of it.
@@ -424,7 +425,7 @@ pub async fn demo(
     let ended = match Prepared::on(cloud, loaded, places, &machine).await {
         Ok(prepared) => {
             let dashboard = Dashboard { watched, ..prepared.start(machine).await };
-            dashboard.show(None, Some(folder.state())).await
+            Box::pin(dashboard.show(None, Some(folder.state()))).await
         }
         Err(error) => Err(error),
     };

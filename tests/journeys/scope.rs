@@ -274,7 +274,7 @@ async fn a_switch_is_refused_while_a_kubeconfig_is_not_saved() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
-    let mut journey = Journey::with(profiles()).await;
+    let mut journey = Journey::with(Setting { notices_changes: false, ..profiles() }).await;
     let file = journey.read("config.toml");
     let with = |text: &str| format!("{file}{text}");
     for (text, why) in [
@@ -285,11 +285,6 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
     ] {
         std::fs::write(journey.path("config.toml"), text).unwrap();
         journey.press("Pnight<enter>").await;
-        if !journey.words().contains("cannot begin") {
-            // That the file changed is told, too.
-            journey.says("The changed configuration is not used");
-            journey.press("<esc>").await;
-        }
         journey.says("Profile night cannot begin: ");
         journey.says(why);
         journey.shows("8 clusters");

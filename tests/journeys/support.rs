@@ -112,6 +112,8 @@ pub struct Setting {
     /// The world of a second simulator. Then the configuration file leads to both, instead of the environment: to the
     /// second one in the profile `night`.
     pub night: Option<String>,
+    /// Whether a changed configuration is noticed without being asked for.
+    pub notices_changes: bool,
 }
 
 impl Default for Setting {
@@ -128,6 +130,7 @@ impl Default for Setting {
             prepare: Box::new(|_home| {}),
             faults: Vec::new(),
             night: None,
+            notices_changes: true,
         }
     }
 }
@@ -233,7 +236,8 @@ impl Journey {
         let flags = setting.flags;
         let loaded = load(&flags, &places).unwrap();
         let mut dashboard = Dashboard::new(&loaded, &places, machine.clone()).await.unwrap();
-        dashboard.watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
+        let watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
+        dashboard.watched = watched.filter(|_| setting.notices_changes);
         let performer = Arc::new(Mutex::new(dashboard.performer.clone()));
         let (incoming, signals) = channel();
 

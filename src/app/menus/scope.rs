@@ -8,10 +8,13 @@ use crate::app::menus::text;
 use crate::app::settings::Settings;
 use crate::domain::cluster::{ProjectId, Region};
 use crate::domain::selection::SelectedProjects;
-use crate::domain::text::{cut_end, plural};
+use crate::domain::text::{cut_end, plural, width};
 
 /// Columns of the reason why a project cannot be listed, at most.
 const NOTE_LIMIT: usize = 48;
+
+/// Columns that names of projects get, at most, before their ids; longer ones push them.
+const NAME_LIMIT: usize = 24;
 
 /// A line of the menu.
 #[derive(Debug, Clone)]
@@ -109,8 +112,11 @@ fn projects(fleet: &Fleet, settings: &Settings) -> Vec<ScopeItem> {
     let mut named: Vec<(&str, &ProjectId)> =
         found.into_iter().map(|id| (fleet.project_name(id), id)).collect();
     named.sort_by_key(|(name, _)| name.to_lowercase());
+    let is_named = |(name, id): &&(&str, &ProjectId)| *name != id.as_str();
+    let names = named.iter().filter(is_named).map(|(name, _)| width(name)).max().unwrap_or(0);
     items.extend(named.into_iter().map(|(name, id)| {
-        let text = if name == id.as_str() { name.to_owned() } else { format!("{name}  {id}") };
+        let gap = " ".repeat(names.min(NAME_LIMIT).saturating_sub(width(name)) + 2);
+        let text = if name == id.as_str() { name.to_owned() } else { format!("{name}{gap}{id}") };
         let note = notes.get(id).cloned().unwrap_or_default();
         ScopeItem { note, ..line(SelectedProjects::One(id.clone()), text) }
     }));
