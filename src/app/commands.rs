@@ -539,6 +539,7 @@ pub fn persist(state: &mut State, out: &mut Outbox) {
         theme: Some(state.shared.theme.word().to_owned()),
         columns: state.view.columns.clone(),
         sort: Some(state.view.sort.id.to_owned()),
+        reversed: state.view.reversed,
         filter: state.view.filter.clone(),
         clusters: clusters.collect(),
         selections: state.session.selections.clone(),

@@ -113,7 +113,12 @@ impl State {
         fleet.kept = persisted.clusters.into_iter().map(|kept| (kept.id.clone(), kept)).collect();
         Self {
             fleet,
-            view: FleetView { filter, marks, ..FleetView::new(sort, columns) },
+            view: FleetView {
+                filter,
+                marks,
+                reversed: persisted.reversed,
+                ..FleetView::new(sort, columns)
+            },
             credentials: persisted.credentials,
             shared: Shared {
                 keymap,

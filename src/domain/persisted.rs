@@ -19,6 +19,8 @@ pub struct PersistedState {
     pub columns: Vec<String>,
     /// Sort key.
     pub sort: Option<String>,
+    /// Whether the order is reversed.
+    pub reversed: bool,
     /// Filter of the fleet; empty means none.
     pub filter: String,
     /// Clusters that are marked or watched.

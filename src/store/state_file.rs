@@ -48,6 +48,8 @@ struct Wire {
     #[serde(default)]
     sort: Option<String>,
     /// These and what comes later: a version that does not know them ignores them, and none fails because of them.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    reversed: bool,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     filter: String,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
@@ -296,6 +298,7 @@ impl From<Wire> for PersistedState {
             theme: wire.theme.as_deref().map(clean),
             columns: wire.columns.iter().map(|column| clean(column)).collect(),
             sort: wire.sort.as_deref().map(clean),
+            reversed: wire.reversed,
             filter: clean(&wire.filter),
             clusters: wire
                 .clusters
@@ -318,6 +321,7 @@ impl From<&PersistedState> for Wire {
             theme: kept.theme.clone(),
             columns: kept.columns.clone(),
             sort: kept.sort.clone(),
+            reversed: kept.reversed,
             filter: kept.filter.clone(),
             clusters: kept.clusters.iter().map(WireKeptCluster::from).collect(),
             selections: kept.selections.iter().map(WireSelection::of).collect(),

@@ -32,8 +32,10 @@ fn rings(journey: &Journey) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn filter_marks_and_watches_are_there_in_the_next_run() {
+async fn order_filter_marks_and_watches_are_there_in_the_next_run() {
     let mut first = Journey::begin().await;
+    first.press("snsn").await;
+    first.shows("name ↑");
     first.press("/bravo<enter><space><esc>/delta<enter>w").await;
     quit(&mut first).await;
 
@@ -44,6 +46,7 @@ async fn filter_marks_and_watches_are_there_in_the_next_run() {
     let mut second = Journey::with(after(&first, &scene)).await;
     second.says("delta: PREPARED since skeys last ran");
     assert_eq!(rings(&second), ["\u{7}\u{1b}]9;delta (eu01): PREPARED since skeys last ran\u{7}"]);
+    second.shows("name ↑");
     second.shows("1 of 8");
     second.shows("1 marked");
     second.hides("bravo");
