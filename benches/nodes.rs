@@ -53,12 +53,13 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use crate::measure::{
-    Bench, Cloud, PROJECT, draw, line, machine, mebibytes, median, memory, press, processor_time,
-    terminal,
+    Bench, Cloud, draw, line, machine, mebibytes, median, memory, press, processor_time, terminal,
 };
 
 /// Says to this program that it is the one who looks, and how.
 const OBSERVE: &str = "--observe";
+/// The project that clusters are in.
+const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();

@@ -16,15 +16,13 @@ use skeys::testing::app::requests::RequestOwner;
 use skeys::testing::app::settings::Settings;
 use skeys::testing::app::state::State;
 use skeys::testing::app::update::{begin, next_wake, settle, update};
-use skeys::testing::domain::cluster::{Cluster, ProjectId, Region, Scope};
+use skeys::testing::domain::cluster::{Cluster, Region, Scope};
 use skeys::testing::domain::persisted::PersistedState;
 use skeys::testing::domain::rotation::Phase;
 use skeys::testing::ui::view;
 
 /// Columns and rows of every terminal here.
 pub const SIZE: (u16, u16) = (140, 40);
-/// The project that clusters are in.
-pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 
 /// How thoroughly is measured.
 pub struct Bench {
@@ -87,9 +85,9 @@ fn row(name: &str, ours: f64, naive: Option<f64>, text: impl Fn(f64) -> String) 
     println!("{name:<52} {:>12} {other:>12} {ratio:>8}", text(ours));
 }
 
-/// A state that has listed these clusters.
+/// A state that has listed these clusters, all of one project and region.
 pub fn machine(clusters: Vec<Cluster>, wall: Timestamp) -> State {
-    let scope = Scope { project: ProjectId::new(PROJECT), region: Region::new("eu01") };
+    let scope = clusters.first().unwrap().id.scope.clone();
     Lists::begin(BTreeMap::from([(scope, clusters)]), wall).state
 }
 
