@@ -40,9 +40,11 @@ use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::last_known::LastFleet;
+use crate::domain::persisted::PersistedState;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
+use crate::domain::selection::Selection;
 
 /// Carries out a command on the screen.
 pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
@@ -299,18 +301,31 @@ pub fn select(state: &mut State, out: &mut Outbox, choice: ScopeChoice) {
 
 /// Asks for a dashboard with the configuration as it is now, unless that would lose something.
 fn restart(state: &mut State, out: &mut Outbox, profile: Option<String>) {
-    if let Some(why) = why_stay(state) {
+    if let Some(why) = why_no_restart(state) {
         return context!(state, out).toast(session::text::no_restart(why));
     }
     let cx = context!(state, out);
-    if !cx.requests.open().any(|(_, owner)| *owner == RequestOwner::Restart) {
-        cx.request(RequestOwner::Restart, Request::Prepare { profile });
+    if cx.requests.open().any(|(_, owner)| *owner == RequestOwner::Restart) {
+        return cx.toast(session::text::no_restart(session::text::PREPARING.to_owned()));
     }
+    cx.toast(session::text::PREPARING.to_owned());
+    cx.request(RequestOwner::Restart, Request::Prepare { profile });
+}
+
+/// Why another dashboard cannot begin now, if it cannot: what is open or about to be lost would be gone.
+fn why_no_restart(state: &State) -> Option<String> {
+    why_stay(state).or_else(|| {
+        let copied = !state.kubeconfig.clipboard.is_empty();
+        copied.then(|| session::text::KUBECONFIG_IN_CLIPBOARD.to_owned())
+    })
 }
 
 /// The next dashboard is ready, or cannot begin: then this one goes on.
 pub fn prepared(state: &mut State, out: &mut Outbox, result: Result<(), Failure>) {
-    match (result, why_stay(state)) {
+    let is_plain = state.context() == state.screen_context();
+    let why = why_no_restart(state)
+        .or_else(|| (!is_plain).then(|| session::text::SOMETHING_OPEN.to_owned()));
+    match (result, why) {
         (Err(failure), _) => context!(state, out).error(failure),
         (Ok(()), Some(why)) => context!(state, out).toast(session::text::no_restart(why)),
         (Ok(()), None) => {
@@ -528,13 +543,20 @@ pub fn keep_fleet(state: &mut State, out: &mut Outbox) {
     }
 }
 
-/// Saves the persisted state.
-pub fn persist(state: &mut State, out: &mut Outbox) {
+/// What the next run begins with.
+pub fn persisted(state: &State) -> PersistedState {
     let (marks, watched) = (&state.view.marks, &state.nodes.watched);
     let clusters = marks
         .union(watched)
         .map(|id| state.fleet.kept(id, marks.contains(id), watched.contains(id)));
-    let persisted = crate::domain::persisted::PersistedState {
+    let mut selections = state.session.selections.clone();
+    let settings = &state.shared.settings;
+    if settings.set_for_run == (false, false) && state.fleet.selection != Selection::default() {
+        selections.insert(settings.profile_key().to_owned(), state.fleet.selection.clone());
+    } else if settings.set_for_run == (false, false) {
+        selections.remove(settings.profile_key());
+    }
+    PersistedState {
         credentials: state.credentials.clone(),
         theme: Some(state.shared.theme.word().to_owned()),
         columns: state.view.columns.clone(),
@@ -542,9 +564,13 @@ pub fn persist(state: &mut State, out: &mut Outbox) {
         reversed: state.view.reversed,
         filter: state.view.filter.clone(),
         clusters: clusters.collect(),
-        selections: state.session.selections.clone(),
-    };
-    let persist = Request::Persist(Box::new(persisted), state.server_now());
+        selections,
+    }
+}
+
+/// Saves the persisted state.
+pub fn persist(state: &mut State, out: &mut Outbox) {
+    let persist = Request::Persist(Box::new(persisted(state)), state.server_now());
     context!(state, out).request(RequestOwner::PersistedState, persist);
 }
 

@@ -20,15 +20,15 @@ texts! {
     MARK_ELSEWHERE = "Mark: open the credentials or the checklist tab";
     MARK_NOT_RENEWED = "Mark: SKE cannot issue this credential anew";
     NO_CLUSTERS = "No clusters";
-    READ_ONLY = "read-only mode; start skeys without --read-only";
+    READ_ONLY = "read-only mode, by --read-only, SKEYS_READ_ONLY or read_only in the configuration";
     not_listed(time) = "no longer listed since {time}";
     LOG_IN_NOT_SUPPORTED = "Log in: only where the login of the stackit CLI signs in";
     token_rejected(time) = "SKE has rejected the token since {time}";
     not_permitted(permission, project) = "the account lacks {permission} in project {project}";
     configuration_changed(file, keys) = "{file} changed: {keys}";
-    configuration_at_start(file, keys) = "{file} changed; takes effect after :reload or the next start: {keys}";
+    configuration_at_start(file, keys) = "{file} changed; takes effect after :reload, log.* at the next start: {keys}";
     configuration_partly(file, keys, later) =
-        "{file} changed: {keys}; takes effect after :reload or the next start: {later}";
+        "{file} changed: {keys}; takes effect after :reload, log.* at the next start: {later}";
     theme(name) = "Theme: {name}.";
     mouse(state) = "Mouse {state}.";
     MOUSE_OFF = "off; the terminal selects text again";

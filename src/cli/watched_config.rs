@@ -39,9 +39,9 @@ struct Identity {
 }
 
 impl Identity {
-    /// `None`: there is no file, or something that cannot be read twice.
+    /// `None`: there is no file, an empty one, as on a full disk, or something that cannot be read twice.
     fn of(file: &Path) -> Option<Self> {
-        let data = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
+        let data = fs::metadata(file).ok().filter(|data| data.is_file() && data.len() > 0)?;
         Some(Self {
             inode: (data.dev(), data.ino()),
             bytes: data.len(),
@@ -74,8 +74,8 @@ impl WatchedConfig {
         Self { reads_stackit: false, ..self }
     }
 
-    /// Looks at the file. It is read once it is the same in two looks; one that was removed changes nothing, since
-    /// editors remove a file before they write it anew. It may block.
+    /// Looks at the file. It is read once it is the same in two looks; one that was removed or emptied changes nothing,
+    /// since editors do that before they write it anew. It may block.
     pub fn look(&mut self) -> Option<Result<ChangedConfiguration, Failure>> {
         let found = Identity::of(&self.file)?;
         if self.read == Some(found) || self.fresh.replace(found) != Some(found) {
@@ -207,6 +207,10 @@ mod tests {
         for _ in 0..3 {
             assert!(watched.look().is_none());
         }
+        write(folder.path(), "");
+        for _ in 0..3 {
+            assert!(watched.look().is_none(), "protected holds");
+        }
         for text in
             ["", "protected", "protected = [\"*\"]\n", "protected = [\"*\"]\nread_only = true\n"]
         {
@@ -243,7 +247,7 @@ mod tests {
             "[display]\nutc = false\nmouse = true\n[profiles.night.poll]\nidle = \"40s\"\n",
         );
         assert_eq!(looked(&mut watched), "config.toml: [\"poll.idle\", \"display.mouse\"] []");
-        write(folder.path(), "");
+        write(folder.path(), "# nothing\n");
         let told = looked(&mut watched);
         assert!(told.contains("there is no profile night"), "{told}");
     }

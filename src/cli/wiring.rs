@@ -25,7 +25,7 @@ use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order, TIMED_OUT};
 use crate::cli::commands::{credentials, due, report};
-use crate::cli::config::{Config, Loaded, Places, expand, load};
+use crate::cli::config::{Config, Loaded, Places, expand, load, path};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::settings::read_settings;
@@ -182,14 +182,20 @@ impl Prepared {
         })
     }
 
-    /// Reads what is kept between runs, and begins with it.
-    async fn start(self, machine: Machine) -> Dashboard {
+    /// Reads what is kept between runs, and begins with it. What the dashboard `before` had goes first: perhaps it could
+    /// not be saved.
+    async fn start(self, machine: Machine, before: Option<PersistedState>) -> Dashboard {
         let Machine { clock, clipboard, state_folder, export_folder, log, .. } = machine;
         let (state_folder, refused) = usable_folder(state_folder, &clock).await;
         let stored = match state_folder.clone() {
             Some(folder) => Stored::read(folder, &clock).await,
             None => Stored::default(),
         };
+        let mut persisted = stored.state;
+        if let Some(mut before) = before {
+            before.credentials.join(persisted.credentials);
+            persisted = before;
+        }
         let (sender, receiver) = loop_input::channel();
         let (successors, orders) = mpsc::channel(1);
         let services = Services {
@@ -212,7 +218,7 @@ impl Prepared {
         let performer = Performer::new(services, sender);
         let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
         let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
-        let mut state = State::new(self.settings, self.keymap, stored.state, now, seed);
+        let mut state = State::new(self.settings, self.keymap, persisted, now, seed);
         // What happened before, below what happens now.
         state.activity.records.extend(stored.records);
         let notes = refused.into_iter().chain(stored.notes).chain(self.notes);
@@ -244,7 +250,7 @@ impl Dashboard {
         places: &Places<'_>,
         machine: Machine,
     ) -> anyhow::Result<Self> {
-        Ok(Prepared::new(loaded, places, &machine).await?.start(machine).await)
+        Ok(Prepared::new(loaded, places, &machine).await?.start(machine, None).await)
     }
 
     /// Runs in the terminal of this process; gives the exit status.
@@ -276,12 +282,36 @@ impl Dashboard {
 
 /// What dashboards that follow the first one are made from.
 pub struct Reload {
-    pub flags: Flags,
-    pub places: Places<'static>,
-    pub machine: Machine,
+    flags: Flags,
+    places: Places<'static>,
+    machine: Machine,
+    /// The file that the first one was configured by. Without it, less would be protected than it says.
+    file: Option<PathBuf>,
 }
 
 impl Reload {
+    /// For dashboards with these flags.
+    pub fn new(flags: Flags, places: Places<'static>, machine: Machine) -> Self {
+        let (file, _) = path(&flags, &places);
+        let file = file.filter(|file| file.exists() && !is_empty(file));
+        Self { flags, places, machine, file }
+    }
+
+    /// Fails where the file of the start cannot be read as it was.
+    fn check_file(file: Option<&Path>) -> Result<(), String> {
+        let Some(file) = file else { return Ok(()) };
+        let name = clean(&file.display().to_string());
+        if !file.exists() {
+            Err(format!("{name} is missing"))
+        } else if !file.is_file() {
+            Err(format!("{name} is no regular file, and cannot be read a second time"))
+        } else if is_empty(file) {
+            Err(format!("{name} is empty"))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Reads the configuration anew, and makes everything ready that can fail.
     async fn prepare(
         &self,
@@ -295,13 +325,15 @@ impl Reload {
         let profile = Some(profile.unwrap_or_default());
         let (flags, places) = (Flags { profile, ..self.flags.clone() }, self.places.clone());
         let order = (flags.clone(), places.clone());
-        let load = move || load(&flags, &places);
+        let file = self.file.clone();
+        let load = move || Self::check_file(file.as_deref()).map(|()| load(&flags, &places));
         let failed = |why: &str| {
             let text = format!("{what}: {}", clean(why));
             Failure::new(FailureKind::NotPossible, text).hint("The dashboard goes on as before")
         };
         let loaded = run_blocking(&self.machine.clock, FILE_LIMIT, "configuration", load)
             .await?
+            .map_err(|why| failed(&why))?
             .map_err(|problems| {
                 let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 failed(&lines.join("; "))
@@ -310,6 +342,10 @@ impl Reload {
         let prepared = prepared.map_err(|error| failed(&output::describe(&error)))?;
         Ok((prepared, WatchedConfig::new(order.0, order.1, &loaded)))
     }
+}
+
+fn is_empty(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|data| data.is_file() && data.len() == 0)
 }
 
 /// Runs a dashboard, and those that follow it on the same terminal, until the user leaves or the terminal is gone; gives
@@ -357,7 +393,7 @@ where
         let (true, Some((prepared, watched)), Some(reload)) = (ended.follows, next, reload) else {
             return Ok(print);
         };
-        dashboard = prepared.start(reload.machine.clone()).await;
+        dashboard = prepared.start(reload.machine.clone(), Some(ended.persisted)).await;
         dashboard.watched = watched;
         let State { shared, fleet, .. } = &mut dashboard.state;
         shared.background = ended.background.or(shared.background);
@@ -381,7 +417,7 @@ pub async fn dashboard(
     let mut first = Dashboard::new(loaded, &places, machine.clone()).await?;
     first.watched = WatchedConfig::new(flags.clone(), places.clone(), loaded);
     let folder = machine.state_folder.clone();
-    Box::pin(first.show(Some(&Reload { flags, places, machine }), folder)).await
+    Box::pin(first.show(Some(&Reload::new(flags, places, machine)), folder)).await
 }
 
 /// Opens the dashboard on an embedded simulator; gives the exit status. It knows the simulator's address and nothing else of it.
@@ -424,7 +460,7 @@ pub async fn demo(
     let machine = Machine { state_folder: Some(folder.state()), ..machine };
     let ended = match Prepared::on(cloud, loaded, places, &machine).await {
         Ok(prepared) => {
-            let dashboard = Dashboard { watched, ..prepared.start(machine).await };
+            let dashboard = Dashboard { watched, ..prepared.start(machine, None).await };
             Box::pin(dashboard.show(None, Some(folder.state()))).await
         }
         Err(error) => Err(error),

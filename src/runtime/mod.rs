@@ -32,6 +32,7 @@ use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
+use crate::app::commands::persisted;
 use crate::app::effect::{Effect, TerminalEffect};
 use crate::app::message::Message;
 use crate::app::now::Now;
@@ -39,6 +40,7 @@ use crate::app::settings::Background;
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
+use crate::domain::persisted::PersistedState;
 use crate::domain::secret::Secret;
 use crate::domain::selection::Selection;
 use crate::runtime::frame_writer::is_blank;
@@ -70,13 +72,16 @@ pub struct Ended {
     pub follows: bool,
     /// The background of the terminal, which is asked for only once.
     pub background: Option<Background>,
+    /// What the next one begins with, whether or not it could be saved.
+    pub persisted: PersistedState,
     /// What was selected last, and in which profile.
     pub selection: (Option<String>, Selection),
 }
 
 impl Ended {
     fn new(print: Vec<Secret>, follows: bool) -> Self {
-        Self { print, follows, background: None, selection: Default::default() }
+        let persisted = PersistedState::default();
+        Self { print, follows, background: None, persisted, selection: Default::default() }
     }
 }
 
@@ -169,6 +174,7 @@ where
                 ended.background = state.shared.background;
                 let profile = state.shared.settings.profile.clone();
                 ended.selection = (profile, state.fleet.selection.clone());
+                ended.persisted = persisted(&state);
                 let mut last = Shutdown { state, performer, clock };
                 for next in taken {
                     last.take(next, surface)?;

@@ -547,7 +547,7 @@ impl Performer {
                 FailureKind::NotPossible,
                 "read-only mode; nothing was sent or written",
             )
-            .hint("Start skeys without --read-only"))
+            .hint("Start skeys without --read-only, SKEYS_READ_ONLY and read_only in the configuration"))
         } else {
             Ok(())
         }

@@ -48,6 +48,21 @@ async fn clip_03_quitting_clears_the_clipboard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clip_03_another_dashboard_waits_until_the_clipboard_is_cleared() {
+    let mut journey = Journey::begin().await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(TO_CLIPBOARD).await;
+    journey.press("<esc><esc>:reload<enter>").await;
+    journey.says("A kubeconfig is in the clipboard, and would be cleared from it.");
+    assert_ne!(journey.sent.lock().unwrap().last().unwrap(), "\u{1b}]52;c;!\u{7}");
+    journey.wait(46).await;
+    journey.hold(":reload<enter>s").await;
+    journey.until("Close what is open, then choose it again.", 5).await;
+    journey.press("<esc>:reload<enter>").await;
+    journey.followed_by("8 clusters").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clip_01_without_a_route_the_kubeconfig_is_kept_and_a_file_offered() {
     let mut journey = Journey::with(Setting { ways: Vec::new(), ..Setting::default() }).await;
     journey.press("/alpha<enter>K").await;

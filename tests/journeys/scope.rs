@@ -273,6 +273,22 @@ async fn a_switch_is_refused_while_a_kubeconfig_is_not_saved() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_saved_is_there_after_a_reload_and_a_copied_kubeconfig_stays() {
+    let mut journey = Journey::with(profiles()).await;
+    journey.press("/alpha<enter>K").await;
+    journey.press("<ctrl-o>").await;
+    journey.until_text("access expires in 7h", 30).await;
+    let state = journey.path("state/state.json");
+    drop(std::fs::remove_file(&state));
+    std::fs::create_dir(&state).unwrap();
+    journey.press("<space>:reload<enter>").await;
+    journey.says("Another dashboard is being prepared.");
+    journey.followed_by("1 of 8 clusters").await;
+    journey.shows("1 marked");
+    journey.says("access expires in 7h");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
     let mut journey = Journey::with(Setting { notices_changes: false, ..profiles() }).await;
     let file = journey.read("config.toml");
@@ -290,6 +306,18 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
         journey.shows("8 clusters");
         journey.press("<esc>").await;
         journey.hides("cannot begin");
+    }
+    // A file that cannot be read as before would leave less protected.
+    for (text, why) in [(None, "config.toml is missing"), (Some(""), "config.toml is empty")] {
+        std::fs::remove_file(journey.path("config.toml")).unwrap();
+        if let Some(text) = text {
+            std::fs::write(journey.path("config.toml"), text).unwrap();
+        }
+        journey.press(":reload<enter>").await;
+        journey.says("The configuration cannot be used: ");
+        journey.says(why);
+        journey.press("<esc>").await;
+        std::fs::write(journey.path("config.toml"), "#").unwrap();
     }
     // What is right again works, and a change is taken over without another profile.
     std::fs::write(journey.path("config.toml"), format!("read_only = true\n{file}")).unwrap();

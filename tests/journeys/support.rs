@@ -257,7 +257,7 @@ impl Journey {
         let current = Arc::clone(&performer);
         let task = tokio::spawn(async move {
             let began = move |performer: &Performer| *current.lock().unwrap() = performer.clone();
-            let reload = Reload { flags, places, machine };
+            let reload = Reload::new(flags, places, machine);
             run_all(dashboard, Some(&reload), &mut surface, console, began).await
         });
         let mut journey = Self {

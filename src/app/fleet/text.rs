@@ -17,8 +17,8 @@ texts! {
     loading(scope) = "Listing the clusters of {scope} …";
     nothing_loaded(key) = "Nothing loaded; see the error above. {key} retries.";
     no_clusters(scope) = "No clusters in {scope}. Select others with --project and --region.";
-    project_unavailable(name) = "Project {name} was selected and is not available; the scope is wider now";
-    region_unavailable(region) = "Region {region} was selected and is not configured; the scope is wider now";
+    project_unavailable(name) = "Project {name} was selected and is not available; all projects are shown now";
+    region_unavailable(region) = "Region {region} was selected and is not configured; all regions are shown now";
     DISCOVERING = "Finding the projects of the account …";
     NO_PROJECT = "The account may list clusters in no project. Set others with --project, or ask for ske.cluster.list.";
     none_selected(scope, key) = "No clusters in {scope}. Only these are selected; {key} selects more.";

@@ -8,6 +8,9 @@ texts! {
     KUBECONFIG_UNSAVED = "An issued kubeconfig is not saved.";
     OUTCOME_UNKNOWN = "The outcome of a request is still being checked.";
     REQUESTS_CONTINUE = "Requests that were sent continue without skeys; start skeys again to see the result.";
+    KUBECONFIG_IN_CLIPBOARD = "A kubeconfig is in the clipboard, and would be cleared from it.";
+    SOMETHING_OPEN = "Close what is open, then choose it again.";
+    PREPARING = "Another dashboard is being prepared.";
     no_restart(why) = "The dashboard does not start again now. {why}";
     QUIT_TITLE = "Quit skeys";
     STAY = "Stay";

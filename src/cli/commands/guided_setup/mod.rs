@@ -365,8 +365,15 @@ impl Setup<'_> {
             let parse = |line: &str| Ok(absolute(line, &folder));
             let path = self.ask(prompt, false, parse).await?;
             let file = expand(&path, self.places.home.as_deref());
-            let open = move || std::fs::File::open(file).map(drop);
-            match run_blocking(self.clock, FILE_LIMIT, &path, open).await {
+            let open = move || {
+                // Opening a FIFO waits for who writes it.
+                if !std::fs::metadata(&file)?.is_file() {
+                    return Err(std::io::Error::other("it is no regular file"));
+                }
+                std::fs::File::open(file).map(drop)
+            };
+            let opened = self.limited(run_blocking(self.clock, FILE_LIMIT, &path, open)).await?;
+            match opened.flatten() {
                 Ok(Ok(())) => return Ok(path),
                 Ok(Err(error)) => self.say(&text::no_file(&path, error))?,
                 Err(failure) => self.fail(&failure)?,
