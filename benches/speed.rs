@@ -68,7 +68,8 @@ fn large(bench: &Bench) {
     environment.push(("SKEYS_REGIONS".to_owned(), "eu01,eu02".to_owned()));
     let start = Instant::now();
     let terminal = InTerminal::start(&[], &environment);
-    terminal.until("c-0");
+    // The cursor is on a row.
+    terminal.until("▌");
     line(&format!("{clusters} clusters over a bad network: first rows"), start.elapsed(), None);
     terminal.until(&format!("{clusters} clusters"));
     line("… all rows", start.elapsed(), None);

@@ -30,7 +30,7 @@ use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::settings::read_settings;
 use crate::cli::watched_config::WatchedConfig;
-use crate::clients::auth::{SourceConfig, TokenSource, access_token};
+use crate::clients::auth::{SOURCES, SourceConfig, TokenSource, access_token};
 use crate::clients::discovery::DiscoveryClient;
 use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
@@ -795,5 +795,9 @@ pub(super) async fn extra_ca(
 }
 
 fn source(config: &Config) -> anyhow::Result<SourceConfig> {
-    config.auth.clone().context("no way to sign in was found")
+    config.auth.clone().with_context(|| {
+        let names: Vec<&str> = SOURCES.iter().map(|kind| kind.name).collect();
+        let checked = names.join(", ");
+        format!("no credentials found; checked: {checked}. Run `stackit auth login`, or set one")
+    })
 }

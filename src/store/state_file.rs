@@ -52,9 +52,13 @@ struct Wire {
     reversed: bool,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     filter: String,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "usable_items", skip_serializing_if = "Vec::is_empty")]
     clusters: Vec<WireKeptCluster>,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "usable_values",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     selections: BTreeMap<String, WireSelection>,
 }
 
@@ -66,6 +70,27 @@ where
 {
     let value = serde_json::Value::deserialize(deserializer)?;
     Ok(T::deserialize(value).unwrap_or_default())
+}
+
+/// The items of a list that are of the right kind.
+fn usable_items<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let items: Vec<serde_json::Value> = or_default(deserializer)?;
+    Ok(items.into_iter().filter_map(|item| T::deserialize(item).ok()).collect())
+}
+
+/// The entries of a map that are of the right kind.
+fn usable_values<'de, T, D>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    T: DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    let entries: BTreeMap<String, serde_json::Value> = or_default(deserializer)?;
+    let usable = |(name, value)| Some((name, T::deserialize(value).ok()?));
+    Ok(entries.into_iter().filter_map(usable).collect())
 }
 
 #[derive(Serialize, Deserialize)]

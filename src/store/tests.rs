@@ -701,6 +701,11 @@ fn file_31_filter_marks_and_watches_are_kept_and_wrong_ones_cost_nothing_else() 
         let expected = PersistedState { sort: state.sort.clone(), ..PersistedState::default() };
         assert_eq!(state_file::load(home.path()), (expected, None));
     }
+    // One wrong entry costs no other.
+    let text = "{\"version\": 2, \"clusters\": [7, {\"project\": \"p\", \"region\": \"eu01\", \"cluster\": \"a\",                 \"marked\": true}], \"selections\": {\"a\": 7, \"\": {\"project\": \"p\"}}}";
+    fs::write(home.path().join("state.json"), text).unwrap();
+    let (state, _) = state_file::load(home.path());
+    assert_eq!((state.clusters.len(), state.selections.len()), (1, 1));
 }
 
 fn access(name: &str, hours: i64) -> Access {
