@@ -270,6 +270,10 @@ async fn a_configuration_that_is_there_is_left_as_it_is() {
     let lines = format!("  projects = [\"{PROJECT}\"]\n  [auth]\n  token_file = \"~/token\"");
     assert!(screen.contains("Regions: eu01, set by "), "{screen}");
     assert!(screen.contains("exists and is left as it is."), "{screen}");
+    assert!(
+        screen.contains("will be left as it is: the lines"),
+        "told at the beginning, too: {screen}"
+    );
     assert!(screen.contains(&lines), "{screen}");
     assert_eq!(std::fs::read_to_string(file).unwrap(), text);
 }

@@ -95,6 +95,10 @@ impl Reader {
             Some((_, DeValue::Table(found))) => {
                 for (name, value) in found {
                     let path = format!("{PROFILES}.{}", clean(name.get_ref()));
+                    if name.get_ref().trim().is_empty() {
+                        self.problem(name.span().start, "a profile needs a name".to_owned());
+                        continue;
+                    }
                     let DeValue::Table(table) = value.get_ref() else {
                         self.unknown(name.span().start, value, &path, true);
                         continue;
@@ -360,6 +364,7 @@ mod tests {
         for (found, expected) in found.iter().zip(expected) {
             assert!(found.starts_with(expected), "{found}\n{expected}");
         }
+        assert_eq!(problems("[profiles.\"\"]"), ["config.toml:1:11: a profile needs a name"]);
         let wrong = "config.toml:1:12: profiles is no section: [profiles.NAME]";
         assert_eq!(problems("profiles = 7"), [wrong]);
         let wrong = "config.toml:2:5: profiles.a is a number; expected a section: [profiles.a]";

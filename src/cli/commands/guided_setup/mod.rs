@@ -113,6 +113,9 @@ struct Setup<'a> {
 impl Setup<'_> {
     async fn ask_all(&self, path: &Path, loaded: &Loaded) -> Result<(), Left> {
         self.say(text::INTRODUCTION)?;
+        if path.symlink_metadata().is_ok() {
+            self.say(&text::will_stay(clean(&path.display().to_string())))?;
+        }
         let set = loaded.config.auth.as_ref();
         let signed_in = loop {
             let way = self.ask_way(set).await?;

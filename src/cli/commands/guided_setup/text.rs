@@ -4,6 +4,7 @@ use crate::app::texts::texts;
 
 texts! {
     INTRODUCTION = "This writes a configuration for skeys. Nothing is written before you agree. No key or token is typed here: only names of files. q, Ctrl-C or Ctrl-D leaves at any question.";
+    will_stay(path) = "{path} exists and will be left as it is: the lines for it are shown at the end.";
     HOW = "How does skeys sign in?";
     as_set(source) = "as it is set already: {source}";
     stackit_there(path) = "the login of the stackit CLI, {path}";
