@@ -156,6 +156,8 @@ impl FleetView {
     fn ordered(&self, source: RowSource<'_>) -> Vec<ClusterId> {
         // Neighbours mostly belong to one project.
         let mut project: Option<(&ProjectId, &str)> = None;
+        // Both are in the order of the ids.
+        let mut due = self.due.iter().peekable();
         let candidates = source.fleet.selected().map(|entry| {
             let row = source.row(entry);
             let id = &entry.cluster.id;
@@ -164,6 +166,7 @@ impl FleetView {
                 _ => row.project(),
             };
             project = Some((id.project(), name));
+            while due.next_if(|due| *due < id).is_some() {}
             let marked = !self.marks.is_empty() && self.marks.contains(id);
             let cluster = &entry.cluster;
             (
@@ -173,7 +176,7 @@ impl FleetView {
                     project: name,
                     marked,
                     stuck: row.is_held(),
-                    due: self.due.contains(id),
+                    due: due.peek() == Some(&id),
                 },
             )
         });
