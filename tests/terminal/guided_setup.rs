@@ -265,6 +265,8 @@ async fn a_configuration_that_is_there_is_left_as_it_is() {
         &mut terminal,
         &[(WAY, "3"), ("Path of the token file:", "~/token"), (PROJECTS, PROJECT)],
     );
+    // What is printed last may come after the end is known.
+    terminal.until("token_file = \"~/token\"");
     assert_eq!(terminal.end_restored(), 1);
     let screen = terminal.screen();
     let lines = format!("  projects = [\"{PROJECT}\"]\n  [auth]\n  token_file = \"~/token\"");
