@@ -20,11 +20,23 @@ pub enum LineInput {
     Signal(u8),
 }
 
-/// Waits for a line on standard input. Ctrl-Z stops the program meanwhile, as in a shell.
+/// Asks, and waits for a line on standard input. Ctrl-Z stops the program meanwhile, as in a shell.
 ///
 /// # Errors
-/// No thread can be started.
-pub async fn read() -> io::Result<LineInput> {
+/// What `ask` returns; within, no thread can be started.
+pub async fn read<E>(ask: impl FnOnce() -> Result<(), E>) -> Result<io::Result<LineInput>, E> {
+    let mut end = std::pin::pin!(signals::wait_for_end());
+    // Signals are waited for before anybody sees the question.
+    tokio::select! {
+        biased;
+        number = &mut end => return Ok(Ok(LineInput::Signal(number))),
+        () = std::future::ready(()) => {}
+    }
+    ask()?;
+    Ok(read_until(end).await)
+}
+
+async fn read_until(end: impl Future<Output = u8>) -> io::Result<LineInput> {
     let (sender, mut receiver) = mpsc::channel(1);
     std::thread::Builder::new().name("line".to_owned()).spawn(move || {
         let line = stop::while_unblocked(read_line).unwrap_or(LineInput::Left);
@@ -32,7 +44,7 @@ pub async fn read() -> io::Result<LineInput> {
     })?;
     Ok(tokio::select! {
         line = receiver.recv() => line.unwrap_or(LineInput::Left),
-        number = signals::wait_for_end() => LineInput::Signal(number),
+        number = end => LineInput::Signal(number),
     })
 }
 

@@ -392,8 +392,7 @@ impl Setup<'_> {
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, Left> {
         loop {
-            self.prompt(prompt)?;
-            let line = match line::read().await {
+            let line = match line::read(|| self.prompt(prompt)).await? {
                 Ok(LineInput::Line(line)) => line,
                 Ok(LineInput::Signal(number)) => {
                     self.print("")?;
