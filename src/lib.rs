@@ -41,10 +41,9 @@ pub mod testing {
         };
         pub use crate::cli::commands::{doctor, wait};
         pub use crate::cli::config::{Places, load};
+        pub use crate::cli::dashboard::{Dashboard, Machine, Reload, run_all};
         pub use crate::cli::watched_config::WatchedConfig;
-        pub use crate::cli::wiring::{
-            Dashboard, Machine, Reload, credentials, due, prepare_wait, report, run_all,
-        };
+        pub use crate::cli::wiring::{credentials, due, prepare_wait, report};
     }
     pub mod clients {
         pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};

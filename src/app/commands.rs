@@ -11,6 +11,7 @@ use crate::app::checklist::state::ChecklistField;
 use crate::app::cluster::tabs::Tab;
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Request, TerminalEffect};
+use crate::app::ending::{ask_to_quit, persist, quit_key, restart};
 use crate::app::event::Event;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::row::row_source;
@@ -27,24 +28,15 @@ use crate::app::menus::state::{Menu, MenuItems};
 use crate::app::motion::moved;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::rotation::dialog::Focus;
-use crate::app::rotation::pending::PendingStage;
 use crate::app::screen::{Clickable, Screen};
 use crate::app::search::Search;
-use crate::app::session::quit::{self, QuitDialog};
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{
-    actions, activity, checklist, credentials, kubeconfig, menus, nodes, rotation, session,
-};
+use crate::app::{actions, activity, checklist, credentials, kubeconfig, menus, nodes, rotation};
 use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
-use crate::domain::failure::Failure;
-use crate::domain::last_known::LastFleet;
-use crate::domain::persisted::PersistedState;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
-use crate::domain::secret::Secret;
-use crate::domain::selection::Selection;
 
 /// Carries out a command on the screen.
 pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
@@ -276,65 +268,18 @@ pub fn show_matching(state: &mut State, filter: String) {
 
 /// Profile, projects or region were chosen: the fleet shows them.
 pub fn select(state: &mut State, out: &mut Outbox, choice: ScopeChoice) {
-    let settings = &state.shared.settings;
-    // What an earlier run selected may be something else than what holds in this one.
-    let kept = state.session.selections.entry(settings.profile_key().to_owned()).or_default();
     let mut selection = state.fleet.selection.clone();
     match choice {
-        ScopeChoice::Profile(profile) if profile == settings.profile => return,
+        ScopeChoice::Profile(profile) if profile == state.shared.settings.profile => return,
         ScopeChoice::Profile(profile) => return restart(state, out, profile),
-        ScopeChoice::Projects(projects) => {
-            kept.projects.clone_from(&projects);
-            selection.projects = projects;
-        }
-        ScopeChoice::Region(region) => {
-            kept.region.clone_from(&region);
-            selection.region = region;
-        }
+        ScopeChoice::Projects(projects) => selection.projects = projects,
+        ScopeChoice::Region(region) => selection.region = region,
     }
     state.fleet.select(selection, state.shared.now);
     state.screen = Screen::Fleet;
     rewind(state);
     (state.view.cursor_moved, state.view.outdated) = (false, true);
     persist(state, out);
-}
-
-/// Asks for a dashboard with the configuration as it is now, unless that would lose something.
-fn restart(state: &mut State, out: &mut Outbox, profile: Option<String>) {
-    if let Some(why) = why_no_restart(state) {
-        return context!(state, out).toast(session::text::no_restart(why));
-    }
-    let cx = context!(state, out);
-    if cx.requests.open().any(|(_, owner)| *owner == RequestOwner::Restart) {
-        return cx.toast(session::text::no_restart(session::text::PREPARING.to_owned()));
-    }
-    cx.toast(session::text::PREPARING.to_owned());
-    cx.request(RequestOwner::Restart, Request::Prepare { profile });
-}
-
-/// Why another dashboard cannot begin now, if it cannot: what is open or about to be lost would be gone.
-fn why_no_restart(state: &State) -> Option<String> {
-    why_stay(state).or_else(|| {
-        let copied = !state.kubeconfig.clipboard.is_empty();
-        copied.then(|| session::text::KUBECONFIG_IN_CLIPBOARD.to_owned())
-    })
-}
-
-/// The next dashboard is ready, or cannot begin: then this one goes on.
-pub fn prepared(state: &mut State, out: &mut Outbox, result: Result<(), Failure>) {
-    let is_plain = state.context() == state.screen_context();
-    let why = why_no_restart(state)
-        .or_else(|| (!is_plain).then(|| session::text::SOMETHING_OPEN.to_owned()));
-    match (result, why) {
-        (Err(failure), _) => context!(state, out).error(failure),
-        (Ok(()), Some(why)) => context!(state, out).toast(session::text::no_restart(why)),
-        (Ok(()), None) => {
-            if state.shared.mouse {
-                context!(state, out).terminal(TerminalEffect::Mouse(false));
-            }
-            end(state, out, |print| TerminalEffect::Restart { print });
-        }
-    }
 }
 
 /// Opens a cluster that was chosen by its name.
@@ -474,104 +419,6 @@ pub fn action_key(state: &mut State, out: &mut Outbox, command: Command) {
             actions::update::send(&dialog.cluster, dialog.action, context!(state, out));
         }
     }
-}
-
-/// A key while it is asked whether to leave.
-pub fn quit_key(state: &mut State, out: &mut Outbox, command: Command) {
-    if quit::key(&mut state.session.quit_dialog, command) {
-        end_program(state, out);
-    }
-}
-
-/// Leaves, or asks first while something is under way; asked twice, it leaves.
-fn ask_to_quit(state: &mut State, out: &mut Outbox) {
-    match why_stay(state) {
-        Some(why) if state.session.quit_dialog.is_none() => {
-            state.session.quit_dialog = Some(QuitDialog { leave: false, why });
-        }
-        _ => end_program(state, out),
-    }
-}
-
-fn why_stay(state: &State) -> Option<String> {
-    let sending = |stage: &PendingStage| matches!(stage, PendingStage::Sending);
-    let sent = state.rotation.pending.iter().find(|(_, pending)| sending(&pending.stage));
-    if let Some((id, pending)) = sent {
-        return Some(session::text::request_being_sent(pending.step, state.fleet.label(id)));
-    }
-    let why = if state.requests.has_kubeconfigs() {
-        session::text::KUBECONFIG_UNDER_WAY
-    } else if !state.kubeconfig.unsaved.is_empty() {
-        session::text::KUBECONFIG_UNSAVED
-    } else if state.write_under_way() {
-        session::text::OUTCOME_UNKNOWN
-    } else {
-        return None;
-    };
-    Some(why.to_owned())
-}
-
-/// Ends the program.
-pub fn end_program(state: &mut State, out: &mut Outbox) {
-    end(state, out, |print| TerminalEffect::Quit { print });
-}
-
-fn end(state: &mut State, out: &mut Outbox, how: fn(Vec<Secret>) -> TerminalEffect) {
-    if std::mem::replace(&mut state.session.quitting, true) {
-        return;
-    }
-    let window = state.session.window.take();
-    let print = std::mem::take(&mut state.kubeconfig.print);
-    let cx = context!(state, out);
-    kubeconfig::delivery::clear_clipboard(&mut state.kubeconfig, std::time::Duration::MAX, cx);
-    if window.is_some() {
-        cx.terminal(TerminalEffect::Status(None));
-    }
-    persist(state, out);
-    keep_fleet(state, out);
-    context!(state, out).terminal(how(print));
-}
-
-/// Keeps what was read of the fleet for the next run.
-pub fn keep_fleet(state: &mut State, out: &mut Outbox) {
-    state.session.fleet_kept = state.shared.now.monotonic;
-    let clusters = state.fleet.last_known();
-    if !clusters.is_empty() {
-        let last = LastFleet { ske: state.shared.settings.ske.clone(), clusters };
-        let keep = Request::SaveFleet(Box::new(last));
-        context!(state, out).request(RequestOwner::PersistedState, keep);
-    }
-}
-
-/// What the next run begins with.
-pub fn persisted(state: &State) -> PersistedState {
-    let (marks, watched) = (&state.view.marks, &state.nodes.watched);
-    let clusters = marks
-        .union(watched)
-        .map(|id| state.fleet.kept(id, marks.contains(id), watched.contains(id)));
-    let mut selections = state.session.selections.clone();
-    let settings = &state.shared.settings;
-    if settings.set_for_run == (false, false) && state.fleet.selection != Selection::default() {
-        selections.insert(settings.profile_key().to_owned(), state.fleet.selection.clone());
-    } else if settings.set_for_run == (false, false) {
-        selections.remove(settings.profile_key());
-    }
-    PersistedState {
-        credentials: state.credentials.clone(),
-        theme: Some(state.shared.theme.word().to_owned()),
-        columns: state.view.columns.clone(),
-        sort: Some(state.view.sort.id.to_owned()),
-        reversed: state.view.reversed,
-        filter: state.view.filter.clone(),
-        clusters: clusters.collect(),
-        selections,
-    }
-}
-
-/// Saves the persisted state.
-pub fn persist(state: &mut State, out: &mut Outbox) {
-    let persist = Request::Persist(Box::new(persisted(state)), state.server_now());
-    context!(state, out).request(RequestOwner::PersistedState, persist);
 }
 
 /// The mouse was used; it is reported only while it is on.

@@ -12,6 +12,7 @@ pub mod configuration;
 pub mod context;
 pub mod credentials;
 pub mod effect;
+pub mod ending;
 #[cfg(test)]
 mod endurance;
 pub mod event;

@@ -10,9 +10,10 @@ use jiff::SignedDuration;
 use zeroize::Zeroize as _;
 
 use crate::app::cluster::tabs::Tab;
-use crate::app::commands::{self, action_key, end_program, persist, quit_key};
+use crate::app::commands::{self, action_key};
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Effect, Request, TerminalEffect};
+use crate::app::ending::{self, end_program, persist, quit_key};
 use crate::app::event::Event;
 use crate::app::fleet::row::row_source;
 use crate::app::fleet::{discovery, polling, readings};
@@ -296,7 +297,7 @@ fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Ans
             discovery::answered(&mut state.fleet, result, cx);
         }
         (RequestOwner::Restart, Answer::Prepared(result)) => {
-            commands::prepared(state, out, result);
+            ending::prepared(state, out, result);
         }
         (RequestOwner::Clusters(scope), Answer::Clusters(result)) => {
             let pending = &state.rotation.pending;
@@ -616,7 +617,7 @@ fn poll(state: &mut State, out: &mut Outbox) {
     log::poll(&mut state.log, cx);
     rotation::outcome::advance(&mut state.rotation, &state.fleet, cx);
     if state.session.fleet_kept.saturating_add(KEEP_FLEET) <= now.monotonic {
-        commands::keep_fleet(state, out);
+        ending::keep_fleet(state, out);
     }
     if state.session.identified.saturating_add(IDENTIFY) <= now.monotonic {
         state.session.identified = now.monotonic;

@@ -4,6 +4,7 @@
 pub mod args;
 pub mod commands;
 pub mod config;
+pub mod dashboard;
 mod demo_folder;
 mod output;
 mod settings;
@@ -129,7 +130,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
 
 async fn dashboard(loaded: &Loaded, order: (Flags, Places<'static>)) -> anyhow::Result<u8> {
     let log = start_log(loaded, &order.1).await?;
-    wiring::dashboard(loaded, order, log.buffer.clone()).await
+    dashboard::open(loaded, order, log.buffer.clone()).await
 }
 
 fn is_guided(command: &ConfigCommand) -> bool {
@@ -170,7 +171,7 @@ async fn demo(
     let log = start_log(&loaded, places).await?;
     let watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
     let watched = watched.map(WatchedConfig::without_stackit);
-    Box::pin(wiring::demo(&loaded, places, options, (log.buffer.clone(), watched))).await
+    Box::pin(dashboard::demo(&loaded, places, options, (log.buffer.clone(), watched))).await
 }
 
 /// The start in a terminal where there is no token.

@@ -41,13 +41,22 @@ struct Identity {
 impl Identity {
     /// `None`: there is no file, an empty one, as on a full disk, or something that cannot be read twice.
     fn of(file: &Path) -> Option<Self> {
-        let data = fs::metadata(file).ok().filter(|data| data.is_file() && data.len() > 0)?;
+        let data = fs::metadata(file).ok().filter(has_content)?;
         Some(Self {
             inode: (data.dev(), data.ino()),
             bytes: data.len(),
             changed: (data.ctime(), data.ctime_nsec()),
         })
     }
+}
+
+fn has_content(data: &fs::Metadata) -> bool {
+    data.is_file() && data.len() > 0
+}
+
+/// Whether a file can be read as the configuration that it was.
+pub fn is_usable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|data| has_content(&data))
 }
 
 impl WatchedConfig {

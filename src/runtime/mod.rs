@@ -32,8 +32,8 @@ use ratatui::backend::Backend;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
-use crate::app::commands::persisted;
 use crate::app::effect::{Effect, TerminalEffect};
+use crate::app::ending::persisted;
 use crate::app::message::Message;
 use crate::app::now::Now;
 use crate::app::settings::Background;

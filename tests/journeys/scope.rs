@@ -301,14 +301,16 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
     ] {
         std::fs::write(journey.path("config.toml"), text).unwrap();
         journey.press("Pnight<enter>").await;
-        journey.says("Profile night cannot begin: ");
+        journey.says("Profile night cannot be used: ");
         journey.says(why);
         journey.shows("8 clusters");
         journey.press("<esc>").await;
-        journey.hides("cannot begin");
+        journey.hides("cannot be used");
     }
     // A file that cannot be read as before would leave less protected.
-    for (text, why) in [(None, "config.toml is missing"), (Some(""), "config.toml is empty")] {
+    for (text, why) in
+        [(None, "config.toml is missing, empty or"), (Some(""), "config.toml is missing, empty or")]
+    {
         std::fs::remove_file(journey.path("config.toml")).unwrap();
         if let Some(text) = text {
             std::fs::write(journey.path("config.toml"), text).unwrap();

@@ -67,7 +67,7 @@ async fn a_first_start_with_a_key_file_ends_in_the_dashboard() {
     let name = "my \"key\" ä.json";
     std::fs::write(home.path().join(name), file.to_string()).unwrap();
     std::fs::write(home.path().join("private.pem"), private.as_str().unwrap()).unwrap();
-    let mut terminal = Terminal::run_in(home, &[SKEYS], 120, 60, &environment(&cloud, &[]));
+    let mut terminal = Terminal::run_in(home, &[SKEYS], 180, 60, &environment(&cloud, &[]));
     terminal.until("Press s for a guided set-up");
     terminal.send(b"s");
     answer(
@@ -88,6 +88,7 @@ async fn a_first_start_with_a_key_file_ends_in_the_dashboard() {
     terminal.until("3 is neither a number of the list nor the ID of a project.");
     answer(&mut terminal, &[(WRITE, "")]);
     terminal.until("delta");
+    // In a narrow header, the source gives way to the scope once all projects are known.
     terminal.until("service-account key");
     terminal.send(b"q");
     assert_eq!(terminal.end_restored(), 0);
@@ -154,7 +155,7 @@ async fn the_login_of_the_stackit_cli_is_used_and_renewed_when_it_is_over() {
     let path = format!("{}:/usr/bin:/bin", home.path().display());
     let environment = environment(&cloud, &[("PATH", &path)]);
     let words = [SKEYS, "config", "init", "--guided"];
-    let mut terminal = Terminal::run_in(home, &words, 120, 60, &environment);
+    let mut terminal = Terminal::run_in(home, &words, 180, 60, &environment);
     answer(
         &mut terminal,
         &[

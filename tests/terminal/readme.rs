@@ -144,7 +144,7 @@ async fn every_block_of_the_first_cluster_ends_with_a_cluster_on_the_screen() {
         let own = ["STACKIT_ACCESS_TOKEN", "STACKIT_PROJECT_ID", "STACKIT_REGION"];
         environment.retain(|(name, _)| !own.contains(name));
         let words = ["sh", "-eu", "-c", &block];
-        let mut terminal = Terminal::run_in(home, &words, 140, 60, &environment);
+        let mut terminal = Terminal::run_in(home, &words, 180, 60, &environment);
         for (question, line) in case.typed {
             terminal.wait_for(question, |screen| {
                 screen.contents().replace('\n', " ").trim_end().ends_with(question)

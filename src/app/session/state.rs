@@ -31,7 +31,7 @@ pub struct Session {
     pub identified: Duration,
     /// When the fleet was last kept for the next run, on the monotonic clock.
     pub fleet_kept: Duration,
-    /// What persons selected, by profile; "" is none.
+    /// What earlier runs selected, by profile; "" is none.
     pub selections: BTreeMap<String, Selection>,
 }
 
@@ -44,5 +44,24 @@ impl Session {
             projects: if projects { SelectedProjects::Configured } else { kept.projects },
             region: kept.region.filter(|_| !regions),
         }
+    }
+
+    /// What is kept for the next run while this is selected: what is set for this run alone is not.
+    pub fn kept_selections(
+        &self,
+        settings: &Settings,
+        selected: &Selection,
+    ) -> BTreeMap<String, Selection> {
+        let mut selections = self.selections.clone();
+        let kept = selections.entry(settings.profile_key().to_owned()).or_default();
+        let (projects, regions) = settings.set_for_run;
+        if !projects {
+            kept.projects.clone_from(&selected.projects);
+        }
+        if !regions {
+            kept.region.clone_from(&selected.region);
+        }
+        selections.retain(|_, selection| *selection != Selection::default());
+        selections
     }
 }

@@ -316,8 +316,7 @@ impl Config {
 
     /// What sets a value; `None` for a default.
     pub fn set_by(&self, path: &str) -> Option<&str> {
-        let (_, origin) = self.values.get(path)?;
-        (origin != DEFAULT).then_some(origin)
+        Some(self.origin(path).0).filter(|origin| *origin != DEFAULT)
     }
 
     /// A switch.

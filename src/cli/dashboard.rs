@@ -1,0 +1,489 @@
+//! Dashboards: made ready for the configured SKE or for the embedded simulator, run, and followed by others on the same
+//! terminal.
+
+use crate::app::keymap::Keymap;
+use crate::app::now::Now;
+use crate::app::settings::{Settings, ThemeChoice};
+use crate::app::state::State;
+use crate::cli::args::{Flags, SceneOptions};
+use crate::cli::commands::simulate::scene;
+use crate::cli::config::{Loaded, Places, load, path};
+use crate::cli::demo_folder::DemoFolder;
+use crate::cli::output;
+use crate::cli::settings::read_settings;
+use crate::cli::watched_config::{WatchedConfig, is_usable};
+use crate::cli::wiring::{kubeconfigs_of, sign_in, source, usable_folder};
+use crate::clients::auth::{SourceConfig, TokenSource, access_token};
+use crate::clients::discovery::DiscoveryClient;
+use crate::clients::projects::ProjectsClient;
+use crate::clients::ske::SkeClient;
+use crate::clock::Clock;
+use crate::domain::age::DisplayZone;
+use crate::domain::cluster::{ProjectId, Region};
+use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::persisted::PersistedState;
+use crate::domain::record::Record;
+use crate::domain::secret::Secret;
+use crate::domain::text::clean;
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
+use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
+use crate::runtime::log::LogBuffer;
+use crate::runtime::loop_input::LoopReceiver;
+use crate::runtime::notify::Notifier;
+use crate::runtime::perform::{Performer, Services, SuccessorOrder};
+use crate::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
+use crate::runtime::watchdog::Watchdog;
+use crate::runtime::{Console, input, loop_input, run, signals, stop};
+use crate::simulator::{SimulatorOptions, serve};
+use crate::store::journal::Journal;
+use crate::store::kubeconfigs::Kubeconfigs;
+use crate::store::stale_files;
+use crate::store::state_file;
+use anyhow::Context;
+use crossterm::event::Event;
+use futures_util::Stream;
+use jiff::tz::TimeZone;
+use ratatui::backend::Backend;
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::io::{self};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use tokio::sync::mpsc;
+
+/// What of this machine a dashboard works with, beside what is configured. Tests put in their own.
+#[derive(Clone)]
+pub struct Machine {
+    pub clock: Clock,
+    pub zone: TimeZone,
+    /// How the clipboard can be reached, best first.
+    pub clipboard: Vec<ClipboardRoute>,
+    /// Folder of state, journal and reports; `None` where nothing can be kept.
+    pub state_folder: Option<PathBuf>,
+    /// Folder of exported files.
+    pub export_folder: PathBuf,
+    pub log: LogBuffer,
+}
+
+impl Machine {
+    fn this(environment: &dyn Fn(&str) -> Option<String>, log: LogBuffer) -> Self {
+        Self {
+            clock: Clock::machine(),
+            zone: TimeZone::system(),
+            clipboard: ClipboardRoute::available(environment),
+            state_folder: crate::cli::state_folder(),
+            // A folder that was removed has no name.
+            export_folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            log,
+        }
+    }
+}
+
+/// Where the cloud is, how to sign in, and where kubeconfigs go.
+struct Cloud {
+    source: SourceConfig,
+    ske: String,
+    resource_manager: String,
+    authorization: String,
+    projects: Vec<String>,
+    kubeconfigs: Kubeconfigs,
+    /// For the demo: its folder for kubeconfigs in files of their own.
+    demo_folder: Option<String>,
+}
+
+/// A dashboard whose configuration, keys and clients are sound; what is kept between runs is not read yet.
+struct Prepared {
+    settings: Settings,
+    keymap: Keymap,
+    ske: SkeClient,
+    tokens: TokenSource,
+    discovery: DiscoveryClient,
+    projects: ProjectsClient,
+    kubeconfigs: Kubeconfigs,
+    notifier: Notifier,
+    concurrency: usize,
+    notes: Vec<String>,
+}
+
+impl Prepared {
+    /// On the configured SKE.
+    async fn new(loaded: &Loaded, places: &Places<'_>, machine: &Machine) -> anyhow::Result<Self> {
+        let config = &loaded.config;
+        let cloud = Cloud {
+            source: source(config)?,
+            ske: config.text("endpoints.ske").to_owned(),
+            resource_manager: config.text("endpoints.resource_manager").to_owned(),
+            authorization: config.text("endpoints.authorization").to_owned(),
+            projects: config.list("projects").to_vec(),
+            kubeconfigs: kubeconfigs_of(places, &machine.clock),
+            demo_folder: None,
+        };
+        Self::on(cloud, loaded, places, machine).await
+    }
+
+    async fn on(
+        cloud: Cloud,
+        loaded: &Loaded,
+        places: &Places<'_>,
+        machine: &Machine,
+    ) -> anyhow::Result<Self> {
+        let config = &loaded.config;
+        let keymap = Keymap::new(&config.keys()).map_err(|problems| {
+            anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
+        })?;
+        let (http, tokens) = sign_in(cloud.source, config, places, &machine.clock).await?;
+        let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
+        let projects = ProjectsClient::new(&cloud.resource_manager, http.clone(), tokens.clone())?;
+        let names = projects.clone();
+        let discovery = DiscoveryClient::new(&cloud.authorization, http, tokens.clone(), names)?;
+        let mut settings = read_settings(config, places.environment);
+        settings.projects = cloud.projects.iter().map(|id| (ProjectId::new(id), None)).collect();
+        settings.ske = cloud.ske;
+        settings.regions = config.list("regions").iter().map(Region::new).collect();
+        settings.demo = cloud.demo_folder.is_some();
+        if !settings.demo {
+            let ((origin, projects), (_, regions)) =
+                (config.origin("projects"), config.origin("regions"));
+            origin.clone_into(&mut settings.projects_origin);
+            settings.set_for_run = (projects, regions);
+            settings.profile.clone_from(&loaded.profile);
+            settings.profiles.clone_from(&loaded.profiles);
+        }
+        settings.folder = cloud.demo_folder.unwrap_or(settings.folder);
+        let clipboard = machine.clipboard.first().map_or("", |route| route.word());
+        clipboard.clone_into(&mut settings.clipboard_way);
+        settings.export_folder = machine.export_folder.display().to_string();
+        settings.local_zone = DisplayZone::new(machine.zone.clone());
+        Ok(Self {
+            settings,
+            keymap,
+            ske,
+            tokens,
+            discovery,
+            projects,
+            kubeconfigs: cloud.kubeconfigs,
+            notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
+            concurrency: config.number("poll.concurrency"),
+            notes: loaded.notes.clone(),
+        })
+    }
+
+    /// Reads what is kept between runs, and begins with it. What the dashboard `before` had goes first: perhaps it could
+    /// not be saved.
+    async fn start(self, machine: Machine, before: Option<PersistedState>) -> Dashboard {
+        let Machine { clock, clipboard, state_folder, export_folder, log, .. } = machine;
+        let (state_folder, refused) = usable_folder(state_folder, &clock).await;
+        let stored = match state_folder.clone() {
+            Some(folder) => Stored::read(folder, &clock).await,
+            None => Stored::default(),
+        };
+        let mut persisted = stored.state;
+        if let Some(mut before) = before {
+            before.credentials.join(persisted.credentials);
+            persisted = before;
+        }
+        let (sender, receiver) = loop_input::channel();
+        let (successors, orders) = mpsc::channel(1);
+        let services = Services {
+            clock: clock.clone(),
+            ske: self.ske,
+            tokens: self.tokens,
+            discovery: self.discovery,
+            projects: Some(self.projects),
+            kubeconfigs: self.kubeconfigs.with_state_folder(state_folder.clone()),
+            journal: stored.journal,
+            state_folder,
+            export_folder,
+            clipboard: Clipboard::new(clipboard, clock.clone(), sender.clone()),
+            log,
+            notifier: self.notifier,
+            read_only: self.settings.read_only,
+            concurrency: self.concurrency,
+            successors,
+        };
+        let performer = Performer::new(services, sender);
+        let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
+        let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
+        let mut state = State::new(self.settings, self.keymap, persisted, now, seed);
+        // What happened before, below what happens now.
+        state.activity.records.extend(stored.records);
+        let notes = refused.into_iter().chain(stored.notes).chain(self.notes);
+        state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
+        Dashboard { state, performer, receiver, orders, clock, watched: None }
+    }
+}
+
+/// A dashboard that is ready to run.
+pub struct Dashboard {
+    state: State,
+    /// Carries its effects out.
+    pub performer: Performer,
+    receiver: LoopReceiver,
+    /// Dashboards that are to be made ready to follow it.
+    orders: mpsc::Receiver<SuccessorOrder>,
+    clock: Clock,
+    /// The configuration file, if changes to it are noticed.
+    pub watched: Option<WatchedConfig>,
+}
+
+impl Dashboard {
+    /// A dashboard on the configured SKE.
+    ///
+    /// # Errors
+    /// What keeps it from starting.
+    pub async fn new(
+        loaded: &Loaded,
+        places: &Places<'_>,
+        machine: Machine,
+    ) -> anyhow::Result<Self> {
+        Ok(Prepared::new(loaded, places, &machine).await?.start(machine, None).await)
+    }
+
+    /// Runs in the terminal of this process; gives the exit status.
+    async fn show(
+        self,
+        reload: Option<&Reload>,
+        report_folder: Option<PathBuf>,
+    ) -> anyhow::Result<u8> {
+        let watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
+        let (sender, signals) = loop_input::channel();
+        let status = signals::send_to_loop(&sender).context("watching for signals")?;
+        stop::send_to_loop(&sender).context("watching for stops")?;
+        install_panic_hook(report_folder);
+        let theme = self.state.shared.theme;
+        let asks_background = matches!(theme, ThemeChoice::Auto | ThemeChoice::HighContrast);
+        let mut screen = Screen::enter(watchdog).context("taking the terminal")?;
+        let keys = input::open(asks_background, sender).context("reading the terminal")?;
+        let console = Console { keys, signals, left: VecDeque::new() };
+        // The state is large, and lives as long as its dashboard.
+        let ended = Box::pin(run_all(self, reload, &mut screen, console, |_performer| {})).await;
+        drop(screen);
+        let mut status = status.load(Ordering::SeqCst);
+        for text in ended.context("drawing on the terminal")? {
+            status = output::print(text.expose(), "", status);
+        }
+        Ok(status)
+    }
+}
+
+/// What dashboards that follow the first one are made from.
+pub struct Reload {
+    flags: Flags,
+    places: Places<'static>,
+    machine: Machine,
+    /// The file that the first one was configured by. Without it, less would be protected than it says.
+    file: Option<PathBuf>,
+}
+
+impl Reload {
+    /// For dashboards with these flags.
+    pub fn new(flags: Flags, places: Places<'static>, machine: Machine) -> Self {
+        let (file, _) = path(&flags, &places);
+        let is_read = |data: std::fs::Metadata| !data.is_file() || data.len() > 0;
+        let file = file.filter(|file| std::fs::metadata(file).is_ok_and(is_read));
+        Self { flags, places, machine, file }
+    }
+
+    /// Reads the configuration anew, and makes everything ready that can fail.
+    async fn prepare(
+        &self,
+        profile: Option<String>,
+    ) -> Result<(Prepared, Option<WatchedConfig>), Failure> {
+        let what = match &profile {
+            Some(name) => format!("Profile {} cannot be used", clean(name)),
+            None => "The configuration cannot be used".to_owned(),
+        };
+        // An empty one is none, whatever the environment says.
+        let profile = Some(profile.unwrap_or_default());
+        let (flags, places) = (Flags { profile, ..self.flags.clone() }, self.places.clone());
+        let order = (flags.clone(), places.clone());
+        let file = self.file.clone();
+        let load = move || match file.filter(|file| !is_usable(file)) {
+            Some(file) => Err(format!(
+                "{} is missing, empty or no regular file, so that less would be protected than before",
+                file.display()
+            )),
+            None => Ok(load(&flags, &places)),
+        };
+        let failed = |why: &str| {
+            let text = format!("{what}: {}", clean(why));
+            Failure::new(FailureKind::NotPossible, text).hint("The dashboard goes on as before")
+        };
+        let loaded = run_blocking(&self.machine.clock, FILE_LIMIT, "configuration", load)
+            .await?
+            .map_err(|why| failed(&why))?
+            .map_err(|problems| {
+                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                failed(&lines.join("; "))
+            })?;
+        let prepared = Prepared::new(&loaded, &self.places, &self.machine).await;
+        let prepared = prepared.map_err(|error| failed(&output::describe(&error)))?;
+        Ok((prepared, WatchedConfig::new(order.0, order.1, &loaded)))
+    }
+}
+
+/// Runs a dashboard, and those that follow it on the same terminal, until the user leaves or the terminal is gone; gives
+/// back what is to be printed afterwards. Each has clients, tasks and a channel of its own, so that nothing that was
+/// asked for by one is answered to another. `began` is told of each.
+///
+/// # Errors
+/// The terminal cannot be drawn on any more.
+pub async fn run_all<S: Surface>(
+    first: Dashboard,
+    reload: Option<&Reload>,
+    surface: &mut S,
+    mut console: Console<impl Stream<Item = io::Result<Event>> + Unpin>,
+    began: impl Fn(&Performer),
+) -> io::Result<Vec<Secret>>
+where
+    <S::Backend as Backend>::Error: std::error::Error + Send + Sync + 'static,
+{
+    let mut print = Vec::new();
+    let mut dashboard = first;
+    loop {
+        let Dashboard { state, performer, receiver, mut orders, clock, watched } = dashboard;
+        let watch = watched
+            .map(|mut watched| performer.watch_configuration(Box::new(move || watched.look())));
+        began(&performer);
+        let mut next = None;
+        let prepare = async {
+            while let (Some(reload), Some(order)) = (reload, orders.recv().await) {
+                let prepared = reload.prepare(order.profile).await.map(|made| next = Some(made));
+                // Nobody waits for it any more where the dashboard has ended.
+                drop(order.answer.send(prepared));
+            }
+            orders.close();
+            std::future::pending::<Infallible>().await
+        };
+        // The state is large, and lives as long as its dashboard.
+        let run = Box::pin(run(state, surface, &mut console, &performer, receiver, &clock));
+        let mut ended = tokio::select! {
+            ended = run => ended?,
+            never = prepare => match never {},
+        };
+        print.append(&mut ended.print);
+        performer.end_observers();
+        drop(watch);
+        let (true, Some((prepared, watched)), Some(reload)) = (ended.follows, next, reload) else {
+            return Ok(print);
+        };
+        dashboard = prepared.start(reload.machine.clone(), Some(ended.persisted)).await;
+        dashboard.watched = watched;
+        let State { shared, fleet, .. } = &mut dashboard.state;
+        shared.background = ended.background.or(shared.background);
+        let (profile, selection) = ended.selection;
+        if profile == shared.settings.profile {
+            fleet.begin_with(selection, &shared.settings.regions);
+        }
+    }
+}
+
+/// Opens the dashboard on the configured SKE; gives the exit status.
+///
+/// # Errors
+/// What keeps it from starting, or the terminal went away.
+pub async fn open(
+    loaded: &Loaded,
+    (flags, places): (Flags, Places<'static>),
+    log: LogBuffer,
+) -> anyhow::Result<u8> {
+    let machine = Machine::this(places.environment, log);
+    let mut first = Dashboard::new(loaded, &places, machine.clone()).await?;
+    first.watched = WatchedConfig::new(flags.clone(), places.clone(), loaded);
+    let folder = machine.state_folder.clone();
+    Box::pin(first.show(Some(&Reload::new(flags, places, machine)), folder)).await
+}
+
+/// Opens the dashboard on an embedded simulator; gives the exit status. It knows the simulator's address and nothing else of it.
+///
+/// # Errors
+/// What keeps it from starting, or the terminal went away.
+pub async fn demo(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    world: &SceneOptions,
+    (log, watched): (LogBuffer, Option<WatchedConfig>),
+) -> anyhow::Result<u8> {
+    let machine = Machine::this(places.environment, log);
+    let clock = machine.clock.clone();
+    let options = SimulatorOptions {
+        seed: world.seed,
+        speed: world.speed,
+        scene: scene(world, &clock).await?,
+        listen: ([127, 0, 0, 1], 0).into(),
+    };
+    let simulator = serve(options, clock.clone()).await?;
+    simulator.set_network(world.latency, world.loss);
+    let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
+    let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
+    // What the demo writes stays apart from the person's kubeconfigs, journal and state.
+    let (base, home) = (machine.state_folder.clone(), places.home.clone());
+    let create = move || DemoFolder::create(base.as_deref(), home);
+    let folder = run_blocking(&clock, FILE_LIMIT, "the folder for the demo", create)
+        .await?
+        .context("creating a folder for the demo")?;
+    let cloud = Cloud {
+        source: access_token::source(Secret::new(export("STACKIT_ACCESS_TOKEN")), "demo"),
+        ske: export("STACKIT_SKE_CUSTOM_ENDPOINT"),
+        resource_manager: export("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
+        authorization: export("STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"),
+        projects: simulator.projects().into_iter().map(|(id, _name)| id).collect(),
+        kubeconfigs: Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone()),
+        demo_folder: Some(folder.own_files()),
+    };
+    let machine = Machine { state_folder: Some(folder.state()), ..machine };
+    let ended = match Prepared::on(cloud, loaded, places, &machine).await {
+        Ok(prepared) => {
+            let dashboard = Dashboard { watched, ..prepared.start(machine, None).await };
+            Box::pin(dashboard.show(None, Some(folder.state()))).await
+        }
+        Err(error) => Err(error),
+    };
+    drop(simulator);
+    let left = run_blocking(&clock, FILE_LIMIT, "the folder of the demo", || folder.end()).await;
+    let status = ended?;
+    Ok(output::print("", &left?.unwrap_or_default(), status))
+}
+
+/// What is kept between runs.
+#[derive(Default)]
+struct Stored {
+    state: PersistedState,
+    /// `None` where nothing can be recorded.
+    journal: Option<Journal>,
+    /// The latest of the journal.
+    records: Vec<Record>,
+    /// What should be said of the files.
+    notes: Vec<String>,
+}
+
+impl Stored {
+    async fn read(folder: PathBuf, clock: &Clock) -> Self {
+        let name = folder.display().to_string();
+        let read = run_blocking(clock, FILE_LIMIT, &name, move || Self::read_files(&folder)).await;
+        read.unwrap_or_else(|failure| {
+            let note = format!("{}; nothing is recorded in this run", failure.message);
+            Self { notes: vec![note], ..Self::default() }
+        })
+    }
+
+    fn read_files(folder: &Path) -> Self {
+        stale_files::remove_all(folder);
+        let (state, note) = state_file::load(folder);
+        let mut stored = Self { state, notes: note.into_iter().collect(), ..Self::default() };
+        match Journal::open(folder) {
+            Ok(journal) => {
+                match journal.tail(200) {
+                    Ok((records, torn)) => {
+                        stored.records = records;
+                        stored.notes.extend(torn);
+                    }
+                    Err(failure) => stored.notes.push(failure.to_string()),
+                }
+                stored.journal = Some(journal);
+            }
+            Err(failure) => stored.notes.push(failure.to_string()),
+        }
+        stored
+    }
+}
