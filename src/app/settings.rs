@@ -11,6 +11,13 @@ use crate::domain::cluster::{ClusterName, ProjectId, Region};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::matches_glob;
 
+/// What was set for this run alone, by a flag or the environment: what an earlier run selected does not count then.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SetForRun {
+    pub projects: bool,
+    pub regions: bool,
+}
+
 /// Settings of one run: what the configuration says, and what the machine is. They change as a whole, when the file of the
 /// configuration does ([`Settings::reread`]); what the user toggles lives in the state.
 #[derive(Debug, Clone)]
@@ -19,8 +26,7 @@ pub struct Settings {
     pub projects: Vec<(ProjectId, Option<String>)>,
     /// Where the list of projects comes from.
     pub projects_origin: String,
-    /// Whether projects and regions were set for this run alone: what an earlier one selected does not count then.
-    pub set_for_run: (bool, bool),
+    pub set_for_run: SetForRun,
     /// The profile of the configuration; `None` is its values outside of all profiles.
     pub profile: Option<String>,
     /// All profiles that there are.
@@ -121,7 +127,7 @@ impl Settings {
         Self {
             projects: Vec::new(),
             projects_origin: String::new(),
-            set_for_run: (false, false),
+            set_for_run: SetForRun::default(),
             profile: None,
             profiles: Vec::new(),
             ske: "https://ske.api.stackit.cloud".to_owned(),

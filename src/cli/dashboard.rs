@@ -3,7 +3,7 @@
 
 use crate::app::keymap::Keymap;
 use crate::app::now::Now;
-use crate::app::settings::{Settings, ThemeChoice};
+use crate::app::settings::{SetForRun, Settings, ThemeChoice};
 use crate::app::state::State;
 use crate::cli::args::{Flags, SceneOptions};
 use crate::cli::commands::simulate::scene;
@@ -145,7 +145,7 @@ impl Prepared {
             let ((origin, projects), (_, regions)) =
                 (config.origin("projects"), config.origin("regions"));
             origin.clone_into(&mut settings.projects_origin);
-            settings.set_for_run = (projects, regions);
+            settings.set_for_run = SetForRun { projects, regions };
             settings.profile.clone_from(&loaded.profile);
             settings.profiles.clone_from(&loaded.profiles);
         }

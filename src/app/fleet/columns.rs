@@ -476,14 +476,14 @@ fn roll_tone(row: &Row<'_>, observed: &ObservedCluster) -> Tone {
     }
 }
 
-/// "6/15 left", while nodes are replaced and can be seen: what the roll and the phase say in one.
+/// "9/15", while nodes are replaced and can be seen: what the roll and the phase say in one.
 pub fn new_nodes(row: &Row<'_>) -> Option<Cell> {
     if row.cluster().rotation.phase != Phase::Preparing || row.entry.gone.is_some() {
         return None;
     }
     let observed = row.observed()?;
     let progress = observed.roll.as_ref()?.progress()?;
-    let text = text::left_of_goal(progress);
+    let text = text::progress_narrow(progress);
     Some(Cell::new(text, roll_tone(row, observed)))
 }
 

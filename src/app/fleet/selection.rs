@@ -104,7 +104,7 @@ mod tests {
     use crate::app::message::{Answer, Listing, Message};
     use crate::app::now::Now;
     use crate::app::requests::RequestId;
-    use crate::app::settings::Settings;
+    use crate::app::settings::{SetForRun, Settings};
     use crate::app::state::State;
     use crate::app::update::{begin, settle, update};
     use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
@@ -269,7 +269,8 @@ mod tests {
         let mut kept = PersistedState::default();
         kept.selections.insert(String::new(), selection(one("b"), Some("eu02")));
         kept.selections.insert("night".to_owned(), selection(one("c"), None));
-        let of = |profile: Option<&str>, set_for_run| {
+        let of = |profile: Option<&str>, (projects, regions)| {
+            let set_for_run = SetForRun { projects, regions };
             let profile = profile.map(str::to_owned);
             let settings = Settings { set_for_run, profile, ..settings(&["a", "b"]) };
             machine(settings, kept.clone()).0.fleet.selection
@@ -281,7 +282,8 @@ mod tests {
         assert_eq!(of(Some("night"), (false, false)), selection(one("c"), None));
         assert_eq!(of(Some("new"), (false, false)), Selection::default());
         // What is chosen in such a run changes only that part of what is kept.
-        let for_run = Settings { set_for_run: (true, false), ..settings(&["a", "b"]) };
+        let set_for_run = SetForRun { projects: true, regions: false };
+        let for_run = Settings { set_for_run, ..settings(&["a", "b"]) };
         let (mut state, _) = machine(for_run, kept.clone());
         let effects = choose(&mut state, 1, ScopeChoice::Region(None));
         let persisted = effects.iter().find_map(|effect| {

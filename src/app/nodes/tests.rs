@@ -158,13 +158,13 @@ fn progress_is_written_by_rule() {
 fn progress_is_written_by_rule_where_there_is_less_room() {
     let of =
         |old, estimated, done| RollProgress { goal: RollGoal { nodes: 15, estimated }, old, done };
-    for (progress, short, left) in [
-        (of(6, false, false), "6 of 15 left to replace", "6/15 left"),
-        (of(6, true, false), "6 of about 15 left to replace", "6/~15 left"),
+    for (progress, short, narrow) in [
+        (of(6, false, false), "6 of 15 left to replace", "9/15"),
+        (of(6, true, false), "6 of about 15 left to replace", "9/~15"),
         (of(0, false, true), "all 15 nodes replaced", "done 15/15"),
     ] {
         assert_eq!(text::progress_short(progress), short);
-        assert_eq!(text::left_of_goal(progress), left);
+        assert_eq!(text::progress_narrow(progress), narrow);
     }
 }
 

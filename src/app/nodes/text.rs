@@ -175,7 +175,6 @@ texts! {
     limit_reached(count) =
         "not observed: {count} clusters are already observed, the configured maximum (kubernetes.limit)";
     NOT_OBSERVED = "not observed now";
-    left_narrow(old, goal) = "{old}/{goal} left";
     SHORT_NOT_OBSERVED = "not observed";
     SHORT_CONNECTING = "connecting";
     SHORT_NOT_ACCEPTED_YET = "retrying";
@@ -283,26 +282,11 @@ pub fn progress_narrow(progress: RollProgress) -> String {
     if progress.done && progress.goal.nodes > 0 { done(numbers) } else { numbers }
 }
 
-/// "3/5", of a roll or a pool.
+/// "3/5", "3/~5", of a roll or a pool.
 pub fn replaced_of_goal(progress: RollProgress) -> String {
-    match goal_narrow(progress) {
-        None => NO_NODES.to_owned(),
-        Some(goal) => format!("{}/{goal}", progress.replaced()),
-    }
-}
-
-/// "6/15 left", "done 24/24".
-pub fn left_of_goal(progress: RollProgress) -> String {
-    match goal_narrow(progress).filter(|_| !progress.done) {
-        None => progress_narrow(progress),
-        Some(goal) => left_narrow(progress.old, goal),
-    }
-}
-
-fn goal_narrow(progress: RollProgress) -> Option<String> {
     let RollGoal { nodes, estimated } = progress.goal;
     let sign = if estimated && !progress.done { "~" } else { "" };
-    (nodes > 0).then(|| format!("{sign}{nodes}"))
+    if nodes == 0 { NO_NODES.to_owned() } else { format!("{}/{sign}{nodes}", progress.replaced()) }
 }
 
 /// "about 40–60m left", "usually 7–10m per node", "stalled 47m"; `None` when there is nothing to wait for.

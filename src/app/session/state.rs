@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::app::now::Now;
 use crate::app::session::quit::QuitDialog;
 use crate::app::session::window::WindowStatus;
-use crate::app::settings::Settings;
+use crate::app::settings::{SetForRun, Settings};
 use crate::domain::failure::Failure;
 use crate::domain::selection::{SelectedProjects, Selection};
 
@@ -39,7 +39,7 @@ impl Session {
     /// What was selected in this profile, as far as nothing is set for this run.
     pub fn selection(&self, settings: &Settings) -> Selection {
         let kept = self.selections.get(settings.profile_key()).cloned().unwrap_or_default();
-        let (projects, regions) = settings.set_for_run;
+        let SetForRun { projects, regions } = settings.set_for_run;
         Selection {
             projects: if projects { SelectedProjects::Configured } else { kept.projects },
             region: kept.region.filter(|_| !regions),
@@ -54,7 +54,7 @@ impl Session {
     ) -> BTreeMap<String, Selection> {
         let mut selections = self.selections.clone();
         let kept = selections.entry(settings.profile_key().to_owned()).or_default();
-        let (projects, regions) = settings.set_for_run;
+        let SetForRun { projects, regions } = settings.set_for_run;
         if !projects {
             kept.projects.clone_from(&selected.projects);
         }

@@ -212,7 +212,7 @@ pub fn summary_short(roll: &Roll, theme: Theme) -> Vec<Span<'static>> {
         return vec![Span::raw(text::counts(roll.counts))];
     };
     let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(progress.done) };
-    let text = format!(" {}", text::left_of_goal(progress));
+    let text = format!(" {}", text::progress_narrow(progress));
     vec![theme.span(bar(progress, 8), tone), theme.part(text, Role::Title)]
 }
 

@@ -27,7 +27,6 @@ texts! {
     PROXY_NONE = "none is set";
     TERMINAL = "terminal";
     terminal(term, colors, charset) = "TERM={term}, {colors}, {charset}";
-    TERMINAL_NONE = "standard output is no terminal";
     COLORS_FULL = "24-bit colours";
     COLORS_INDEXED = "256 colours";
     COLORS_SIXTEEN = "16 colours";
@@ -70,7 +69,6 @@ texts! {
     scope(project, region, why) = "{project} in {region}: {why}";
     and_more(count) = "and {count} more";
     NAMES = "project names";
-    named(count) = "{count} read";
     NAMES_REMEDY = "projects are shown by their IDs";
     ALL_WELL = "nothing to fix";
     to_fix(count) = "{count} to fix";
