@@ -26,11 +26,9 @@ use crate::domain::checklist::{
     Checklist, ChecklistChange, ChecklistClient, ChecklistConflict, LocalChecklist,
 };
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
-use crate::domain::credential::{
-    Credentials, FoundContext, FoundFile, KubeconfigLocation, SignIn, Trial, Trust,
-};
+use crate::domain::credential::{Credentials, FoundFile, KubeconfigLocation, SignIn, Trial, Trust};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::fixtures::{self, now};
+use crate::domain::fixtures::{self, found, found_context, now};
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved};
 use crate::domain::last_known::LastFleet;
@@ -208,16 +206,14 @@ impl Environment {
     /// Kubeconfigs of this machine: two entries for each cluster.
     fn files(&self) -> Vec<FoundFile> {
         let contexts = |id: &ClusterId| {
-            ["one", "two"].map(|name| FoundContext {
-                context: format!("{name}-{}", id.name),
-                server: format!("api.{}.0a1b2c3d4e.s.ske.{}.onstackit.cloud", id.name, id.region()),
-                trust: Trust::Anything,
-                sign_in: vec![SignIn::StaticToken],
+            let server =
+                format!("api.{}.0a1b2c3d4e.s.ske.{}.onstackit.cloud", id.name, id.region());
+            ["one", "two"].map(|name| {
+                let context = format!("{name}-{}", id.name);
+                found_context(&context, &server, Trust::Anything, vec![SignIn::StaticToken])
             })
         };
-        let path = "~/.kube/config".to_owned();
-        let contexts = Ok(self.clusters.keys().flat_map(contexts).collect());
-        vec![FoundFile { path, is_default: true, wide_mode: None, contexts }]
+        vec![found("~/.kube/config", Ok(self.clusters.keys().flat_map(contexts).collect()))]
     }
 
     /// What one of the observers sees.

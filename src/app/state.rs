@@ -357,8 +357,11 @@ impl State {
     }
 }
 
-/// What SKE issues in the place of a credential, if it can.
+/// What SKE issues in the place of a credential, if it can. What kubectl finds in another file would not be replaced.
 fn renewed(known: &KnownCredential) -> Option<RenewedEntry> {
+    if known.other_file.is_some() {
+        return None;
+    }
     let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
     let kind = known.kind.issued_as()?;
     Some(RenewedEntry { kind, file: path.clone(), context: context.clone() })

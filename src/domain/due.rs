@@ -176,6 +176,7 @@ mod tests {
                 verdict: Verdict::Works,
                 reasons: Vec::new(),
                 wide_mode: None,
+                other_file: None,
             };
             let limits = DueLimits { kubeconfig: days(within), ..limits() };
             let found = due(&subject, &[known], limits, now());

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId, ClusterState, KubernetesVersion, NodePool};
 use crate::domain::credential::{
-    Access, ClientCertificate, CredentialFacts, FoundContext, FoundFile, Issuance, KeyHash,
-    KubeconfigLocation, SignIn, SigningKeys, Trust,
+    Access, ClientCertificate, CredentialFacts, Credentials, FoundContext, FoundFile, Issuance,
+    KeyHash, KubeconfigLocation, SignIn, SigningKeys, Trust,
 };
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{Phase, Rotation};
@@ -79,16 +79,52 @@ pub fn signing_keys(count: usize) -> SigningKeys {
     SigningKeys { accepted: (1..=count).map(|key| format!("k{key}")).collect(), signing: None }
 }
 
+/// A context that a file of this machine holds.
+pub fn found_context(
+    context: &str,
+    server: &str,
+    trust: Trust,
+    sign_in: Vec<SignIn>,
+) -> FoundContext {
+    let (context, server) = (context.to_owned(), server.to_owned());
+    FoundContext { context, server, trust, sign_in, unusable: None, other_file: None }
+}
+
+/// A file of this machine.
+pub fn found(path: &str, contexts: Result<Vec<FoundContext>, String>) -> FoundFile {
+    let (path, is_default) = (path.to_owned(), path == "~/.kube/config");
+    FoundFile { path, other_names: Vec::new(), is_default, wide_mode: None, contexts }
+}
+
 /// A file of this machine with one context, for a cluster of that server.
 pub fn found_file(path: &str, server: &str, trust: Trust, sign_in: SignIn) -> FoundFile {
-    let context = FoundContext {
-        context: "web".to_owned(),
-        server: server.to_owned(),
-        trust,
-        sign_in: vec![sign_in],
-    };
-    let is_default = path == "~/.kube/config";
-    FoundFile { path: path.to_owned(), is_default, wide_mode: None, contexts: Ok(vec![context]) }
+    found(path, Ok(vec![found_context("web", server, trust, vec![sign_in])]))
+}
+
+/// The files that hold what was recorded of them.
+pub fn files_of(credentials: &Credentials) -> Vec<FoundFile> {
+    let mut files: BTreeMap<&str, Vec<FoundContext>> = BTreeMap::new();
+    for access in &credentials.accesses {
+        let KubeconfigLocation::File { path, context, .. } = &access.place else { continue };
+        let facts = access.issuance.as_ref().map(|issuance| issuance.facts.clone());
+        let CredentialFacts { server, client, authorities, .. } = facts.unwrap_or_default();
+        let client = client.map(|client| ClientCertificate {
+            not_after: access.expires.unwrap_or(client.not_after),
+            ..client
+        });
+        let stackit = Some(access.kind);
+        let plugin = SignIn::Plugin { command: "stackit".to_owned(), stackit };
+        let way = client.map_or(plugin, SignIn::Certificate);
+        let address = format!(
+            "api.{}.0a1b2c3d4e.s.ske.{}.onstackit.cloud",
+            access.cluster.name,
+            access.cluster.region()
+        );
+        let server = if server.is_empty() { address } else { server };
+        let found = found_context(context, &server, Trust::Authorities(authorities), vec![way]);
+        files.entry(path).or_default().push(found);
+    }
+    files.into_iter().map(|(path, contexts)| found(path, Ok(contexts))).collect()
 }
 
 /// A kubeconfig that a person got for a cluster an hour ago and that lives for nine more, issued after its last start or

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::domain::credential::FoundFile;
-use crate::domain::kubeconfig::{MAX_BYTES, read_contexts};
+use crate::domain::kubeconfig::{KubeconfigEntries, MAX_BYTES, read_entries, resolve};
 use crate::domain::secret::Secret;
 use crate::domain::text::{clean, matches_glob};
 use crate::store::files::read_regular;
@@ -25,9 +25,11 @@ const ENDS: [&str; 3] = ["yaml", "yml", "conf"];
 impl Kubeconfigs {
     /// The kubeconfig files of this machine: those of `$KUBECONFIG`, `~/.kube/config`, `~/.kube/*.yaml`, `*.yml` and
     /// `*.conf`, and `more`: what skeys wrote, in shown form, and paths from the configuration, of which the last part
-    /// may have `*` and `?`. What does not exist is left out, what cannot be read is there with its reason.
+    /// may have `*` and `?`. What cannot be read is there with its reason; of what does not exist only `more` is there,
+    /// without contexts.
     pub fn find_all(&self, more: &[String]) -> Vec<FoundFile> {
         let mut candidates = self.listed();
+        let mut named = Vec::new();
         if let Some(folder) = self.usual_folder() {
             candidates.push(folder.join("config"));
             candidates.extend(entries(&folder, |name| {
@@ -42,26 +44,36 @@ impl Kubeconfigs {
                     let matches = |name: &str| matches_glob(pattern, name);
                     candidates.extend(entries(folder, matches));
                 }
-                _ => candidates.push(path),
+                _ => named.push(path),
             }
         }
-        let mut seen = Vec::new();
-        let mut found = Vec::new();
-        for file in candidates {
+        let mut found: Vec<(PathBuf, FoundFile<KubeconfigEntries>)> = Vec::new();
+        let is_named = candidates.len();
+        for (number, file) in candidates.into_iter().chain(named).enumerate() {
             // Several names may lead to one file.
             let real = match fs::canonicalize(&file) {
-                Ok(real) if seen.contains(&real) => continue,
                 Ok(real) => real,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if number >= is_named {
+                        found.push((
+                            file.clone(),
+                            self.found(&file, Ok(KubeconfigEntries::default())),
+                        ));
+                    }
+                    continue;
+                }
                 Err(_) => file.clone(),
             };
-            seen.push(real);
-            found.push(self.read_one(&file));
+            if let Some((_, first)) = found.iter_mut().find(|(known, _)| *known == real) {
+                first.other_names.push(self.shown(&file));
+                continue;
+            }
             if found.len() == MOST_FILES {
                 break;
             }
+            found.push((real, self.read_one(&file)));
         }
-        found
+        resolve(found.into_iter().map(|(_, file)| file).collect())
     }
 
     /// The text of a kubeconfig in shown form, to try what it holds.
@@ -73,16 +85,26 @@ impl Kubeconfigs {
         read_text(&path).map(|text| Secret::new(text.to_string()))
     }
 
-    fn read_one(&self, file: &Path) -> FoundFile {
+    fn read_one(&self, file: &Path) -> FoundFile<KubeconfigEntries> {
+        let entries = read_text(file).and_then(|text| {
+            let read = read_entries(&text, &|named| read_named(file, named));
+            read.map_err(|failure| failure.message)
+        });
+        self.found(file, entries)
+    }
+
+    fn found(
+        &self,
+        file: &Path,
+        contexts: Result<KubeconfigEntries, String>,
+    ) -> FoundFile<KubeconfigEntries> {
         let mode = fs::metadata(file).map(|data| data.permissions().mode() & 0o777).ok();
         FoundFile {
             path: self.shown(file),
+            other_names: Vec::new(),
             is_default: self.is_default(file),
             wide_mode: mode.filter(|mode| mode & !0o600 != 0),
-            contexts: read_text(file).and_then(|text| {
-                read_contexts(&text, &|named| read_named(file, named))
-                    .map_err(|failure| failure.message)
-            }),
+            contexts,
         }
     }
 }
@@ -122,7 +144,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use crate::clock::Clock;
-    use crate::domain::credential::{FoundFile, SignIn};
+    use crate::domain::credential::{FoundContext, FoundFile, SignIn};
     use crate::store::kubeconfigs::Kubeconfigs;
 
     fn kubeconfig(context: &str, user: &str) -> String {
@@ -182,12 +204,15 @@ mod tests {
         let list = format!("{}:/gone", kube.join("zz.yaml").display());
         let clock = Clock::machine();
         let kubeconfigs = Kubeconfigs::new(Some(home.path().to_owned()), Some(list.into()), clock);
-        let more = ["~/.kube/ske/o*.kubeconfig".to_owned(), "~/.kube/config".to_owned()];
+        let more = ["~/.kube/ske/o*.kubeconfig", "~/.kube/config", "~/gone.yaml"];
+        let more = more.map(str::to_owned);
         let found = kubeconfigs.find_all(&more);
         let shown: Vec<(&str, String)> = found
             .iter()
             .map(|FoundFile { path, contexts, .. }| {
-                let contexts = contexts.as_ref().map(|contexts| contexts[0].context.clone());
+                let first =
+                    |found: &Vec<FoundContext>| found.first().map(|found| found.context.clone());
+                let contexts = contexts.as_ref().map(|found| first(found).unwrap_or_default());
                 (path.as_str(), contexts.unwrap_or_else(Clone::clone))
             })
             .collect();
@@ -199,7 +224,9 @@ mod tests {
         assert_eq!(shown[2], ("~/.kube/not-utf8.yml", "not UTF-8".to_owned()));
         assert_eq!(shown[3], ("~/.kube/prod.yaml", "prod".to_owned()));
         assert_eq!(shown[4], ("~/.kube/ske/one.kubeconfig", "own".to_owned()));
-        assert_eq!(shown.len(), 5);
+        assert_eq!(shown[5], ("~/gone.yaml", String::new()), "what is gone holds nothing");
+        assert_eq!(shown.len(), 6);
+        assert!(found[0].is_at("~/.kube/config"), "{:?}", found[0].other_names);
         assert_eq!(found[0].wide_mode, Some(0o644));
         let defaults = |found: &[FoundFile]| {
             let default = found.iter().filter(|file| file.is_default);

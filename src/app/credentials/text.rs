@@ -57,6 +57,8 @@ texts! {
     SIGNED_BEFORE = "signed by an older client authority";
     SIGNER_UNKNOWN = "which client authority signed it is not known without a new kubeconfig to compare with";
     TRUSTS_NEWEST = "trusts the certificate authority that stays";
+    TRUSTS_NEWEST_ALONE =
+        "trusts only the new certificate authority; the API server uses the old one until complete";
     TRUSTS_OLDER = "trusts only the old certificate authority of the cluster";
     TRUSTS_FOREIGN = "trusts none of the certificate authorities of this cluster";
     TRUST_UNKNOWN = "which certificate authority it trusts is not known without a new kubeconfig to compare with";
@@ -64,7 +66,8 @@ texts! {
     NOT_VERIFIED = "does not verify the server certificate";
     STATIC_TOKEN = "static token; start disables these";
     static_token_of_version(version) = "static token, which Kubernetes {version} no longer issues";
-    TOKEN_SIGNED_NOW = "signed with the service-account key in use";
+    TOKEN_SIGNED_NOW =
+        "signed with the service-account key in use; whether its account exists is not checked";
     TOKEN_SIGNED_BEFORE = "signed with the old service-account key";
     TOKEN_KEY_UNKNOWN = "which service-account key signed it is not known while the cluster is not observed";
     TOKEN_KEY_GONE = "signed with a key that the cluster no longer accepts";
@@ -74,6 +77,13 @@ texts! {
     other_sign_in(what) = "{what}; cannot be judged";
     NO_SIGN_IN = "names no credential";
     cannot_read(field) = "cannot be read: {field}";
+    unusable(why) = "kubectl cannot use it: {why}";
+    not_yet_valid(moment) = "its certificate is not valid before {moment}";
+    other_file(file) = "kubectl reads its cluster or user from {file}: renew it there";
+    NEWER_THAN_KNOWN =
+        "trusts a certificate authority that SKE did not issue before; a rotation may have started";
+    MAY_BE_ELSEWHERE = "only its server's name fits; another project may have a cluster of that name";
+    FILE_NOT_READ = "skeys saved it there; the file has not been read";
     DATED_AFTER = "its dates are from after the start, which is no proof";
     DATED_BEFORE = "its dates are from before the start, which is no proof";
     ROTATION_UNCLEAR = "SKE does not report phase and start of the rotation";
@@ -220,6 +230,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Signer(Generation::Previous) => SIGNED_BEFORE,
         VerdictReason::Signer(Generation::Unknown) => SIGNER_UNKNOWN,
         VerdictReason::Bundle(Bundle::Newest) => TRUSTS_NEWEST,
+        VerdictReason::Bundle(Bundle::NewestAlone) => TRUSTS_NEWEST_ALONE,
         VerdictReason::Bundle(Bundle::Older) => TRUSTS_OLDER,
         VerdictReason::Bundle(Bundle::Foreign) => TRUSTS_FOREIGN,
         VerdictReason::Bundle(Bundle::Unknown) => TRUST_UNKNOWN,
@@ -241,6 +252,12 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Dates { after_start: false } => DATED_BEFORE,
         VerdictReason::RotationUnclear => ROTATION_UNCLEAR,
         VerdictReason::NotRecorded => NOT_RECORDED,
+        VerdictReason::Unusable(why) => return unusable(why),
+        VerdictReason::NotYetValid(moment) => return not_yet_valid(moment),
+        VerdictReason::OtherFile(file) => return other_file(file),
+        VerdictReason::NewerThanKnown => NEWER_THAN_KNOWN,
+        VerdictReason::MayBeElsewhere => MAY_BE_ELSEWHERE,
+        VerdictReason::FileNotRead => FILE_NOT_READ,
     };
     text.to_owned()
 }

@@ -10,7 +10,7 @@ use crate::app::rotation::step_text;
 use crate::domain::age::{narrow, since};
 use crate::domain::attention::{Attention, is_overdue};
 use crate::domain::cluster::{ClusterState, KubernetesVersion};
-use crate::domain::credential::Verdict;
+use crate::domain::credential::{Verdict, best_access};
 use crate::domain::roll::Roll;
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
@@ -271,7 +271,7 @@ fn progress(row: &Row<'_>, figure: fn(RollProgress) -> usize) -> TableValue {
 }
 
 fn best_access_ends(row: &Row<'_>) -> Option<Timestamp> {
-    row.source.credentials.best(row.cluster(), row.server_now())?.0.expires
+    best_access(&row.source.known_credentials(row.cluster()))?.expires
 }
 
 fn moment(at: Option<Timestamp>) -> SortValue<'static> {
@@ -415,18 +415,15 @@ fn next_cell(row: &Row<'_>) -> Cell {
 
 /// How long the best kubeconfig still works; "?" if that is unknown for all.
 fn access_cell(row: &Row<'_>) -> Cell {
-    let (credentials, cluster, now) = (row.source.credentials, row.cluster(), row.server_now());
-    let Some((access, verdict)) = credentials.best(cluster, now) else {
-        let verdicts = credentials.verdicts(cluster, now);
-        let unclear = verdicts.iter().any(|(_, verdict)| *verdict == Verdict::CannotTell);
+    let known = row.source.known_credentials(row.cluster());
+    let Some(best) = best_access(&known) else {
+        let unclear = known.iter().any(|known| known.verdict == Verdict::CannotTell);
         return if unclear { Cell::new("?", Tone::Warn) } else { Cell::dash() };
     };
-    let Some(expires) = access.expires else {
-        return Cell::new(access.kind.word(), Tone::Plain);
-    };
-    let left = since(now, expires);
+    let Some(expires) = best.expires else { return Cell::new(best.kind.word(), Tone::Plain) };
+    let left = since(row.server_now(), expires);
     let ends_soon = left < SignedDuration::from_mins(30);
-    let warns = ends_soon || verdict == Verdict::BreaksOnComplete;
+    let warns = ends_soon || best.verdict == Verdict::BreaksOnComplete;
     Cell::new(narrow(left), if warns { Tone::Warn } else { Tone::Plain })
 }
 

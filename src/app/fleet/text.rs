@@ -41,7 +41,7 @@ texts! {
     access_without_expiry(kind) = "{kind}, never expires";
     BREAKS_ON_COMPLETE = "BREAKS on complete";
     ACCESS_UNKNOWN = "unknown";
-    NO_ACCESS = "none issued by skeys";
+    NO_ACCESS = "none on this machine";
     retry_after(time) = "SKE asks for a pause; next request at {time}";
     RETRYING = "retrying";
     next_retry_short(when) = "next {when}";

@@ -37,8 +37,8 @@ texts! {
         "kubeconfig in {place} may not work: {why}; Esc, then K to issue one";
     access_unclear_after_complete(place, why) =
         "kubeconfig in {place} may stop working on complete: {why}; Esc, then K to issue one";
-    NO_ACCESS_ONE_WAY = "skeys has issued no kubeconfig for this cluster";
-    NO_ACCESS = "no valid kubeconfig issued by skeys; Esc, then K to issue one";
+    NO_ACCESS_ONE_WAY = "no kubeconfig for this cluster on this machine";
+    NO_ACCESS = "no valid kubeconfig on this machine; Esc, then K to issue one";
     NO_ACCESS_SINCE_START =
         "no kubeconfig issued by skeys since the start; Esc, then K to issue one";
     breaking(credentials, places) = "{credentials} of this machine will stop working: {places}";

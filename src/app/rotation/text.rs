@@ -122,7 +122,7 @@ texts! {
     access_kind(kind) = "yours: {kind}";
     ACCESS_UNKNOWN = "unknown whether yours works";
     ACCESS_DEAD = "yours ended with the rotation";
-    ACCESS_NONE = "none issued by skeys";
+    ACCESS_NONE = "none on this machine";
     SENT = "sent; see below";
     UNDO_NOT_POSSIBLE = "cannot be undone";
     NEVER_ROTATED = "never rotated";

@@ -73,6 +73,11 @@ impl KubeconfigLocation {
 }
 
 impl Access {
+    /// Whether it was saved to a file.
+    pub fn is_in_file(&self) -> bool {
+        matches!(self.place, KubeconfigLocation::File { .. })
+    }
+
     /// Whether it ended by itself.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)

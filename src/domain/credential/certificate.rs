@@ -6,9 +6,12 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::PrivateKeyDer;
 use sha2::{Digest as _, Sha256};
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
+use zeroize::Zeroizing;
 
 use crate::domain::kubeconfig::server_address;
 use crate::domain::text::clean;
@@ -117,7 +120,7 @@ fn newest(authorities: &[(KeyHash, i64)]) -> Option<KeyHash> {
     latest.all(|other| other == first).then(|| first.clone())
 }
 
-/// The certificates (DER) in base64 of PEM, at least one; `None` if anything else is in it.
+/// The certificates (DER) in base64 of PEM, at least one; blocks of other kinds do not count, as for Go's `crypto/tls`.
 pub fn decode_certificates(text: &str) -> Option<Vec<Vec<u8>>> {
     decode_base64(text).and_then(|pem| decode_pem(&pem))
 }
@@ -130,13 +133,37 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
 }
 
 fn decode_pem(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let blocks: Vec<Pem> = Pem::iter_from_buffer(pem).collect::<Result<_, _>>().ok()?;
-    let are_certificates = blocks.iter().all(|block| block.label == "CERTIFICATE");
-    let ders: Vec<Vec<u8>> = blocks.into_iter().map(|block| block.contents).collect();
-    (are_certificates && !ders.is_empty()).then_some(ders)
+    let mut ders = Vec::new();
+    for block in Pem::iter_from_buffer(pem) {
+        let Pem { label, contents } = block.ok()?;
+        // It may be a private key.
+        let mut contents = Zeroizing::new(contents);
+        if label == "CERTIFICATE" {
+            ders.push(std::mem::take(&mut *contents));
+        }
+    }
+    (!ders.is_empty()).then_some(ders)
 }
 
-/// Keys of the certificates in a PEM, each with the second from which on it holds; `None` if anything else is in it.
+/// Whether a PEM holds the private key of the first certificate of another PEM; `None` where it holds no private key that
+/// can be read.
+pub fn is_key_of(key: &[u8], certificate: &[u8]) -> Option<bool> {
+    let blocks = Pem::iter_from_buffer(key).map_while(Result::ok);
+    let mut keys = blocks.map(|block| (block.label, Zeroizing::new(block.contents)));
+    let (label, der) = keys.find(|(label, _)| label.ends_with("PRIVATE KEY"))?;
+    let key = match label.as_str() {
+        "PRIVATE KEY" => PrivateKeyDer::Pkcs8(der.as_slice().into()),
+        "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(der.as_slice().into()),
+        "EC PRIVATE KEY" => PrivateKeyDer::Sec1(der.as_slice().into()),
+        _ => return None,
+    };
+    let public = any_supported_type(&key).ok()?.public_key()?.to_vec();
+    let certificates = decode_pem(certificate)?;
+    let (_, certificate) = X509Certificate::from_der(certificates.first()?).ok()?;
+    Some(certificate.public_key().raw == public.as_slice())
+}
+
+/// Keys of the certificates in a PEM, each with the second from which on it holds; `None` if none is in it.
 pub fn read_authorities(pem: &[u8]) -> Option<Vec<(KeyHash, i64)>> {
     let authority = |der: Vec<u8>| {
         let (_, certificate) = X509Certificate::from_der(&der).ok()?;

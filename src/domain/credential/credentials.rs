@@ -82,17 +82,6 @@ impl Credentials {
         mine.into_iter().map(|access| (access, verdict(access))).collect()
     }
 
-    /// The one to count on: of those that certainly work now one that outlasts an open rotation if there is one, and
-    /// of those the one that lives longest.
-    pub fn best(&self, cluster: &Cluster, now: Timestamp) -> Option<(&Access, Verdict)> {
-        self.verdicts(cluster, now)
-            .into_iter()
-            .filter(|(_, verdict)| verdict.works_now())
-            .max_by_key(|(access, verdict)| {
-                (verdict.lasts(), access.expires.unwrap_or(Timestamp::MAX))
-            })
-    }
-
     /// Adds what the user got. What was in its place before is gone.
     pub fn put(&mut self, access: Access) {
         self.drop_if(|earlier| access.place.replaces(&earlier.place));

@@ -7,17 +7,26 @@ use jiff::Timestamp;
 use crate::domain::credential::certificate::{ClientCertificate, KeyHash};
 use crate::domain::kubeconfig::KubeconfigKind;
 
-/// A kubeconfig file of this machine.
+/// A kubeconfig file of this machine. One that is gone holds no contexts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundFile {
+pub struct FoundFile<Contexts = Vec<FoundContext>> {
     /// The file in shown form (`~/…`).
     pub path: String,
+    /// Other names of the same file, in shown form.
+    pub other_names: Vec<String>,
     /// Whether kubectl reads it when no other file is named.
     pub is_default: bool,
     /// Its permission bits, where others than its owner may read or write it.
     pub wide_mode: Option<u32>,
     /// Its contexts, or why they cannot be read, in a clause.
-    pub contexts: Result<Vec<FoundContext>, String>,
+    pub contexts: Result<Contexts, String>,
+}
+
+impl<Contexts> FoundFile<Contexts> {
+    /// Whether a path in shown form leads to it.
+    pub fn is_at(&self, path: &str) -> bool {
+        self.path == path || self.other_names.iter().any(|name| name == path)
+    }
 }
 
 /// A context with the cluster and the user that it names.
@@ -28,8 +37,20 @@ pub struct FoundContext {
     /// `cluster.server` as host and port, cleaned.
     pub server: String,
     pub trust: Trust,
-    /// Every way to sign in that the user has; one that the API server accepts is enough.
+    /// Every way to sign in that kubectl uses for the user; one that the API server accepts is enough.
     pub sign_in: Vec<SignIn>,
+    /// Why kubectl cannot connect with it, whatever its certificates say, in a clause.
+    pub unusable: Option<String>,
+    /// The other file of `$KUBECONFIG` in which kubectl finds its cluster or its user, in shown form.
+    pub other_file: Option<String>,
+}
+
+impl FoundContext {
+    /// When the last of its ways to sign in ends by itself; `None` where one has no end.
+    pub fn ends(&self) -> Option<Timestamp> {
+        let ends: Option<Vec<Timestamp>> = self.sign_in.iter().map(SignIn::expires).collect();
+        ends?.into_iter().max()
+    }
 }
 
 /// Which server certificates a context accepts.

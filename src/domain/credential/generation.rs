@@ -84,8 +84,16 @@ fn by_signer<'a, Known: Iterator<Item = &'a Issuance>>(
 }
 
 /// Of which generation a client certificate is that may have been made by anyone: by its signer alone.
-pub fn signer_generation(signer: &str, known: &[&Issuance], rotation: &Rotation) -> Generation {
-    by_signer(Generation::Unknown, signer, |wanted| references(known, rotation, wanted))
+pub fn signer_generation(
+    certificate: &ClientCertificate,
+    known: &[&Issuance],
+    rotation: &Rotation,
+) -> Generation {
+    let of = |wanted| references(known, rotation, wanted);
+    let found = by_signer(Generation::Unknown, certificate.signer(), of);
+    let is_named = || known.iter().any(|known| known.signer() == Some(certificate.signer()));
+    // A name that nobody knows is not comparable with the key ids that SKE's certificates have.
+    if certificate.authority_key_id.is_none() && !is_named() { Generation::Unknown } else { found }
 }
 
 /// What those kubeconfigs that are known to be of one generation say. Before the first start there is only one.
@@ -112,6 +120,8 @@ fn references<'a>(
 pub enum Bundle {
     /// The authority that the API server has after *complete*.
     Newest,
+    /// That one without the one that the API server has until then.
+    NewestAlone,
     /// An authority of this cluster, but not that one.
     Older,
     /// No authority of this cluster.
@@ -133,7 +143,11 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
     };
     let holds = |some: &BTreeSet<&KeyHash>| some.iter().any(|key| keys.contains(*key));
     if new.len() == 1 {
-        return match (holds(&new), holds(&current) || holds(&old)) {
+        let is_before_complete = matches!(rotation.phase, Phase::Preparing | Phase::Prepared);
+        let others: BTreeSet<&KeyHash> =
+            current.union(&old).copied().filter(|key| !new.contains(key)).collect();
+        return match (holds(&new), holds(&others)) {
+            (true, false) if is_before_complete && !others.is_empty() => Bundle::NewestAlone,
             (true, _) => Bundle::Newest,
             (false, true) => Bundle::Older,
             (false, false) => Bundle::Foreign,

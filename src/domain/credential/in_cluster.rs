@@ -96,12 +96,11 @@ pub fn stale_certificates(
     let known = credentials.known_of(cluster);
     let requests = snapshot.control_plane.signed_requests.iter().flatten();
     let judged = requests.filter(|request| request.certificate.not_after > now).map(|request| {
-        let signer = request.certificate.signer();
         StaleCertificate {
             request: request.name.clone(),
             requester: request.requester.clone(),
             expires: request.certificate.not_after,
-            generation: signer_generation(signer, &known, &cluster.rotation),
+            generation: signer_generation(&request.certificate, &known, &cluster.rotation),
         }
     });
     judged.filter(|stale| stale.generation != Generation::Current).collect()

@@ -10,7 +10,7 @@ use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::access::{Access, KubeconfigLocation};
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
-use crate::domain::credential::generation::Issuance;
+use crate::domain::credential::generation::{Generation, Issuance};
 use crate::domain::credential::judge::{Basis, SigningKeys, VerdictReason};
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::{KubeconfigKind, is_address_of, name_in_address};
@@ -30,6 +30,35 @@ pub struct KnownCredential {
     pub reasons: Vec<VerdictReason>,
     /// Permission bits of its file, where others than its owner may read or write it.
     pub wide_mode: Option<u32>,
+    /// The other file of `$KUBECONFIG` in which kubectl finds its cluster or its user, in shown form.
+    pub other_file: Option<String>,
+}
+
+impl KnownCredential {
+    /// Whether it is access to count on. That it stops working at a moment does not say that it works until then, and of a
+    /// service account it is not known whether it exists and what it may do.
+    fn is_access(&self) -> bool {
+        let is_unsure = self.reasons.contains(&VerdictReason::Signer(Generation::Unknown));
+        match self.kind {
+            CredentialKind::ClientCertificate => self.verdict.works_now() && !is_unsure,
+            CredentialKind::StackitPlugin { .. } => self.verdict.works_now(),
+            CredentialKind::StaticToken => self.verdict == Verdict::BreaksOnStart,
+            CredentialKind::ServiceAccountToken
+            | CredentialKind::OtherToken
+            | CredentialKind::OtherPlugin
+            | CredentialKind::Other
+            | CredentialKind::None => false,
+        }
+    }
+}
+
+/// Of the credentials of a cluster the one to count on: of those that certainly work now one that outlasts an open
+/// rotation if there is one, and of those the one that lives longest.
+pub fn best_access(known: &[KnownCredential]) -> Option<&KnownCredential> {
+    known
+        .iter()
+        .filter(|known| known.is_access())
+        .max_by_key(|known| (known.verdict.lasts(), known.expires.unwrap_or(Timestamp::MAX)))
 }
 
 /// What kind of credential it is.
@@ -75,8 +104,8 @@ impl CredentialKind {
         }
     }
 
-    fn of(found: &FoundContext) -> Self {
-        match found.sign_in.first() {
+    fn of(way: Option<&SignIn>) -> Self {
+        match way {
             None => Self::None,
             Some(SignIn::Certificate(_)) => Self::ClientCertificate,
             Some(SignIn::StaticToken) => Self::StaticToken,
@@ -142,10 +171,18 @@ impl Credentials {
         cluster: &Cluster,
         files: &'a [FoundFile],
     ) -> impl Iterator<Item = (&'a FoundFile, &'a FoundContext)> {
+        self.leads_of(cluster, files).map(|(file, found, _)| (file, found))
+    }
+
+    fn leads_of<'a>(
+        &self,
+        cluster: &Cluster,
+        files: &'a [FoundFile],
+    ) -> impl Iterator<Item = (&'a FoundFile, &'a FoundContext, Lead)> {
         let (id, known) = (cluster.id.clone(), self.known_of(cluster));
         let contexts =
             files.iter().flat_map(|file| file.contexts.iter().flatten().map(move |c| (file, c)));
-        contexts.filter(move |(_, found)| leads_to(found, &id, &known))
+        contexts.filter_map(move |(file, found)| Some((file, found, lead(found, &id, &known)?)))
     }
 
     /// Of which clusters a known kubeconfig ends before a moment, by SKE's clock.
@@ -155,15 +192,13 @@ impl Credentials {
         files: &[FoundFile],
         moment: Timestamp,
     ) -> BTreeSet<ClusterId> {
-        let ends = |found: &&FoundContext| {
-            let expires = found.sign_in.iter().filter_map(SignIn::expires).max();
-            expires.is_some_and(|at| at < moment)
-        };
+        let ends = |found: &&FoundContext| found.ends().is_some_and(|at| at < moment);
         let contexts = files.iter().flat_map(|file| file.contexts.iter().flatten());
         let ending: Vec<&FoundContext> = contexts.filter(ends).collect();
-        let elsewhere = self.accesses.iter().filter(|access| {
-            access.expires.is_some_and(|at| at < moment) && !was_read(access, files)
-        });
+        let elsewhere = self
+            .accesses
+            .iter()
+            .filter(|access| access.expires.is_some_and(|at| at < moment) && !access.is_in_file());
         let mut found: BTreeSet<ClusterId> =
             elsewhere.map(|access| access.cluster.clone()).collect();
         // Only these can be led to; a fleet has many others.
@@ -177,7 +212,7 @@ impl Credentials {
         });
         found.extend(candidates.filter_map(|cluster| {
             let known = self.known_of(cluster);
-            let leads = ending.iter().any(|context| leads_to(context, &cluster.id, &known));
+            let leads = ending.iter().any(|context| lead(context, &cluster.id, &known).is_some());
             leads.then(|| cluster.id.clone())
         }));
         found
@@ -193,29 +228,42 @@ impl Credentials {
         now: Timestamp,
     ) -> Vec<KnownCredential> {
         let basis = Basis::new(cluster, self.known_of(cluster), keys, now);
-        let judged = self.contexts_of(cluster, files).map(|(file, found)| {
-            let (verdict, reasons) = basis.judge(found);
+        let judged = self.leads_of(cluster, files).map(|(file, found, lead)| {
+            let (mut verdict, mut reasons, way) = basis.judge(found);
+            if lead == Lead::Address && verdict == Verdict::Dead {
+                (verdict, reasons) = (Verdict::CannotTell, vec![VerdictReason::MayBeElsewhere]);
+            }
+            reasons.extend(found.other_file.clone().map(VerdictReason::OtherFile));
             KnownCredential {
                 place: found.place(file),
-                kind: CredentialKind::of(found),
-                expires: found.sign_in.iter().filter_map(SignIn::expires).max(),
+                kind: CredentialKind::of(way),
+                expires: way.and_then(SignIn::expires),
                 verdict,
                 reasons,
                 wide_mode: file.wide_mode,
+                other_file: found.other_file.clone(),
             }
         });
         let mut rows: Vec<KnownCredential> = judged.collect();
-        let verdicts = self.verdicts(cluster, now).into_iter();
-        rows.extend(verdicts.filter(|(access, _)| !was_read(access, files)).map(
-            |(access, verdict)| KnownCredential {
+        // A file that was read tells itself what is in it.
+        let not_in_files =
+            self.verdicts(cluster, now).into_iter().filter(|(access, _)| !was_read(access, files));
+        rows.extend(not_in_files.map(|(access, recorded)| {
+            let (verdict, reasons) = if access.is_in_file() && recorded != Verdict::Expired {
+                (Verdict::CannotTell, vec![VerdictReason::FileNotRead])
+            } else {
+                (recorded, basis.doubts(access, recorded))
+            };
+            KnownCredential {
                 place: access.place.clone(),
                 kind: CredentialKind::of_issued(access.kind),
                 expires: access.expires,
                 verdict,
-                reasons: basis.doubts(access, verdict),
+                reasons,
                 wide_mode: None,
-            },
-        ));
+                other_file: None,
+            }
+        }));
         rows
     }
 
@@ -245,12 +293,14 @@ impl Credentials {
             };
             files.iter().filter(|file| file.is_default).find(has)
         };
+        let is_refused = files.iter().any(|file| file.is_default && file.contexts.is_err());
         let known = self.inventory(cluster, files, None, now);
         let usable = known.iter().filter(|known| known.verdict != Verdict::Dead);
         let in_files = usable.filter_map(|known| {
             let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
             quote(context)?;
-            let is_found = first(context).is_some_and(|file| file.path == *path);
+            // It reads no file of several if one cannot be read.
+            let is_found = !is_refused && first(context).is_some_and(|file| file.path == *path);
             let file = (!is_found).then(|| path.clone());
             Some((known, KubectlContext { file, name: context.clone() }))
         });
@@ -262,24 +312,27 @@ impl Credentials {
     }
 }
 
-/// Whether its file was read, which tells itself what is in it.
+/// Whether its file was read, or is gone: that tells itself what is in it.
 fn was_read(access: &Access, files: &[FoundFile]) -> bool {
-    match &access.place {
-        KubeconfigLocation::File { path, .. } => {
-            files.iter().any(|file| file.path == *path && file.contexts.is_ok())
-        }
-        KubeconfigLocation::Clipboard
-        | KubeconfigLocation::Stdout
-        | KubeconfigLocation::Other(_) => false,
-    }
+    let KubeconfigLocation::File { path, .. } = &access.place else { return false };
+    files.iter().any(|file| file.is_at(path) && file.contexts.is_ok())
+}
+
+/// Why a context is taken for one of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lead {
+    /// SKE named its server, or it trusts an authority of the cluster.
+    Proven,
+    /// By the name and region in its server's address alone.
+    Address,
 }
 
 /// Whether a context leads to a cluster: by its server, where SKE named it, else by an authority that both trust, else by
 /// the name and region in the server's address.
-fn leads_to(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> bool {
+fn lead(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> Option<Lead> {
     let servers = || known.iter().map(|issuance| &issuance.facts.server).filter(|s| !s.is_empty());
     if servers().any(|server| *server == found.server) {
-        return true;
+        return Some(Lead::Proven);
     }
     let shares_authority = match &found.trust {
         Trust::Authorities(keys) => {
@@ -287,5 +340,9 @@ fn leads_to(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> bool {
         }
         Trust::Anything | Trust::System | Trust::Unreadable(_) => false,
     };
-    shares_authority || (servers().next().is_none() && is_address_of(&found.server, id))
+    if shares_authority {
+        return Some(Lead::Proven);
+    }
+    let by_address = servers().next().is_none() && is_address_of(&found.server, id);
+    by_address.then_some(Lead::Address)
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::access::Access;
-use crate::domain::credential::certificate::ClientCertificate;
+use crate::domain::credential::certificate::{ClientCertificate, KeyHash};
 use crate::domain::credential::found::{FoundContext, SignIn, TokenFacts, Trust};
 use crate::domain::credential::generation::{
     Bundle, Generation, Issuance, bundle, signer_generation,
@@ -56,6 +56,18 @@ pub enum VerdictReason {
     OtherPlugin(String),
     /// A way to sign in that certificates do not decide.
     OtherSignIn(String),
+    /// kubectl cannot connect with it, whatever its certificates say.
+    Unusable(String),
+    /// Its certificate is not valid before this moment.
+    NotYetValid(Timestamp),
+    /// It trusts an authority that SKE had not issued when it was last asked.
+    NewerThanKnown,
+    /// kubectl finds its cluster or its user in this other file of `$KUBECONFIG`, in shown form.
+    OtherFile(String),
+    /// Only its server's name leads to the cluster: another project may have a cluster of that name.
+    MayBeElsewhere,
+    /// Its record says that it was saved to a file, and the file cannot be read.
+    FileNotRead,
     NoSignIn,
     /// The field that cannot be read.
     Unreadable(String),
@@ -116,22 +128,48 @@ impl<'a> Basis<'a> {
         }
     }
 
-    /// Judges a context by everything it needs: a server certificate that it accepts, and one way to sign in.
-    pub(super) fn judge(&self, found: &FoundContext) -> (Verdict, Vec<VerdictReason>) {
-        let ways = found.sign_in.iter().map(|way| self.judge_sign_in(way));
-        let none = (Verdict::CannotTell, vec![VerdictReason::NoSignIn]);
-        // One way that is accepted is enough.
-        let (by_user, mut reasons) = ways.max_by_key(|(verdict, _)| rank(*verdict)).unwrap_or(none);
+    /// Judges a context by everything it needs: a server certificate that it accepts, and one way to sign in, which is
+    /// the third part of the answer.
+    pub(super) fn judge<'f>(
+        &self,
+        found: &'f FoundContext,
+    ) -> (Verdict, Vec<VerdictReason>, Option<&'f SignIn>) {
+        let ways = found.sign_in.iter().map(|way| (way, self.judge_sign_in(way)));
+        // One way that is accepted is enough; of several the one that ends last.
+        let best = ways.max_by_key(|(way, (verdict, _))| {
+            (rank(*verdict), way.expires().unwrap_or(Timestamp::MAX))
+        });
+        let (way, by_user, mut reasons) = match best {
+            Some((way, (verdict, reasons))) => (Some(way), verdict, reasons),
+            None => (None, Verdict::CannotTell, vec![VerdictReason::NoSignIn]),
+        };
+        if let Some(why) = &found.unusable {
+            return (Verdict::CannotTell, vec![VerdictReason::Unusable(why.clone())], way);
+        }
         if by_user == Verdict::Expired {
-            return (by_user, reasons);
+            return (by_user, reasons, way);
         }
         let (by_server, reason) = self.judge_trust(&found.trust);
         reasons.push(reason);
         let worse = if rank(by_server) < rank(by_user) { by_server } else { by_user };
-        if self.is_clear() || worse == Verdict::BreaksOnStart {
-            return (worse, reasons);
+        if !self.is_clear() && worse != Verdict::BreaksOnStart {
+            return (Verdict::CannotTell, vec![VerdictReason::RotationUnclear], way);
         }
-        (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
+        let is_older = reasons.contains(&VerdictReason::Signer(Generation::Previous));
+        if is_older && self.is_newer_than_known(&found.trust) {
+            return (Verdict::CannotTell, vec![VerdictReason::NewerThanKnown], way);
+        }
+        (worse, reasons, way)
+    }
+
+    /// Whether it trusts an authority of the cluster and one that nobody knows, while no rotation is shown: SKE may have
+    /// started one that it does not show yet.
+    fn is_newer_than_known(&self, trust: &Trust) -> bool {
+        let Trust::Authorities(keys) = trust else { return false };
+        let known: BTreeSet<&KeyHash> =
+            self.known.iter().flat_map(|known| &known.facts.authorities).collect();
+        let held = keys.iter().filter(|key| known.contains(key)).count();
+        !self.is_open() && held > 0 && held < keys.len()
     }
 
     /// Judges a way to sign in by itself.
@@ -162,6 +200,8 @@ impl<'a> Basis<'a> {
             Trust::Authorities(keys) => {
                 let held = bundle(keys, &self.known, self.rotation);
                 let verdict = match held {
+                    // The API server shows a certificate of the old authority until *complete*.
+                    Bundle::NewestAlone => Verdict::CannotTell,
                     Bundle::Newest => self.verdict(Generation::Current),
                     Bundle::Older => self.verdict(Generation::Previous),
                     // What is issued meanwhile no longer tells the old authority.
@@ -200,7 +240,11 @@ impl<'a> Basis<'a> {
     }
 
     fn judge_certificate(&self, certificate: &ClientCertificate) -> (Verdict, Vec<VerdictReason>) {
-        let generation = signer_generation(certificate.signer(), &self.known, self.rotation);
+        if certificate.not_before.duration_since(self.now) > TOLERANCE {
+            let reason = VerdictReason::NotYetValid(certificate.not_before);
+            return (Verdict::CannotTell, vec![reason]);
+        }
+        let generation = signer_generation(certificate, &self.known, self.rotation);
         let mut reasons = vec![VerdictReason::Signer(generation)];
         if generation == Generation::Unknown
             && let Some(start) = self.rotation.initiated

@@ -8,11 +8,12 @@ use proptest::prelude::*;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
-    ClientCertificate, CredentialFacts, CredentialKind, Credentials, FoundContext, FoundFile,
-    Generation, Issuance, KeyHash, KnownCredential, KubeconfigLocation, Reference, SignIn,
-    SigningKeys, TokenFacts, Trust, Verdict, VerdictReason, login_cache_may_be_stale,
+    Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials, FoundContext,
+    FoundFile, Generation, Issuance, KeyHash, KnownCredential, KubeconfigLocation, Reference,
+    SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason, best_access,
+    login_cache_may_be_stale,
 };
-use crate::domain::fixtures::{access, cluster, found_file, now};
+use crate::domain::fixtures::{self, access, cluster, found_context, found_file, now};
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{Phase, Rotation};
 
@@ -67,7 +68,7 @@ fn issued(rotations: usize, phase: &Phase, dated: bool) -> Issuance {
 }
 
 fn found(trust: Trust, sign_in: Vec<SignIn>) -> FoundContext {
-    FoundContext { context: "web".into(), server: "api.example".into(), trust, sign_in }
+    found_context("web", "api.example", trust, sign_in)
 }
 
 const PHASES: [Phase; 4] = [Phase::Preparing, Phase::Prepared, Phase::Completing, Phase::Completed];
@@ -111,7 +112,8 @@ proptest! {
             (SignIn::ServiceAccountToken(token), token_key),
         ];
         for (way, generation) in ways {
-            let (verdict, reasons) = basis.judge(&found(trust.clone(), vec![way.clone()]));
+            let found = found(trust.clone(), vec![way.clone()]);
+            let (verdict, reasons, _) = basis.judge(&found);
             let lasts = generation == rotations && pinned.contains(&rotations);
             let old = rotations.wrapping_sub(1);
             // While it completes, the API server may be of either generation; the keys are read from it.
@@ -215,8 +217,8 @@ fn cred_05_without_phase_or_start_nothing_is_promised() {
         subject.rotation = Rotation { phase, initiated: None, completed: None };
         let basis = Basis::new(&subject, vec![&reference], None, now());
         let trust = Trust::Authorities(keys(&[0, 1]));
-        let (verdict, reasons) =
-            basis.judge(&found(trust, vec![SignIn::Certificate(certificate(1))]));
+        let found = found(trust, vec![SignIn::Certificate(certificate(1))]);
+        let (verdict, reasons, _) = basis.judge(&found);
         assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::RotationUnclear]));
     }
 }
@@ -227,7 +229,8 @@ fn cred_02_dates_are_no_proof_and_one_way_that_works_is_enough() {
     subject.rotation = moment(1, Phase::Prepared);
     let basis = Basis::new(&subject, Vec::new(), None, now());
     let trust = Trust::Authorities(keys(&[0]));
-    let (verdict, reasons) = basis.judge(&found(trust, vec![SignIn::Certificate(certificate(0))]));
+    let one = found(trust, vec![SignIn::Certificate(certificate(0))]);
+    let (verdict, reasons, _) = basis.judge(&one);
     assert_eq!(verdict, Verdict::CannotTell);
     assert!(reasons.contains(&VerdictReason::Signer(Generation::Unknown)));
     assert!(reasons.contains(&VerdictReason::Dates { after_start: true }));
@@ -238,8 +241,9 @@ fn cred_02_dates_are_no_proof_and_one_way_that_works_is_enough() {
     assert_eq!(basis.judge(&found(trust, both)).0, Verdict::SurvivesComplete);
     let ended = ClientCertificate { not_after: now(), ..certificate(1) };
     let trust = Trust::Authorities(keys(&[7]));
-    let told = basis.judge(&found(trust, vec![SignIn::Certificate(ended)]));
-    assert_eq!(told, (Verdict::Expired, vec![VerdictReason::Expired]));
+    let ended = found(trust, vec![SignIn::Certificate(ended)]);
+    let (verdict, reasons, _) = basis.judge(&ended);
+    assert_eq!((verdict, reasons), (Verdict::Expired, vec![VerdictReason::Expired]));
 }
 
 #[test]
@@ -272,7 +276,9 @@ fn kubectl_is_led_to_the_cluster_by_context_and_by_file_where_it_would_not_find_
     known.put(access(&subject, true, "~/own/web.yaml"));
     assert_eq!(context(&[], &known), web("~/own/web.yaml"));
     // An entry that certainly works comes before one of which that is not known.
-    assert_eq!(context(&[file("~/.kube/config", server)], &known), web("~/own/web.yaml"));
+    let mut files = fixtures::files_of(&known);
+    files.push(file("~/.kube/config", server));
+    assert_eq!(context(&files, &known), web("~/own/web.yaml"));
 }
 
 #[test]
@@ -298,12 +304,12 @@ fn the_inventory_holds_what_leads_to_the_cluster_and_what_went_elsewhere() {
     let (cluster, created) = (subject.id.clone(), subject.created);
     credentials.note(Reference { cluster, created, issuance });
     assert_eq!(paths(&credentials, &subject), ["by-authority, context web"]);
-    for path in ["by-name", "gone.yaml"] {
+    for path in ["by-name", "unread.yaml"] {
         credentials.put(access(&subject, true, path));
     }
     assert_eq!(
         paths(&credentials, &subject),
-        ["by-authority, context web", "gone.yaml, context web"],
+        ["by-authority, context web", "unread.yaml, context web"],
         "what a file no longer holds is gone, what was not read may be there"
     );
 }
@@ -317,6 +323,7 @@ fn cred_03_a_cached_login_is_told_for_half_an_hour_after_complete() {
         verdict: Verdict::Works,
         reasons: Vec::new(),
         wide_mode: None,
+        other_file: None,
     };
     let login = known(CredentialKind::StackitPlugin { is_idp: false });
     let told = |phase, known: &KnownCredential, minutes| {
@@ -329,4 +336,118 @@ fn cred_03_a_cached_login_is_told_for_half_an_hour_after_complete() {
     let certificate = known(CredentialKind::ClientCertificate);
     let idp = known(CredentialKind::StackitPlugin { is_idp: true });
     assert!(!told(Phase::Completed, &certificate, 1) && !told(Phase::Completed, &idp, 1));
+}
+
+/// What is told of a context while a rotation is in a phase, with one kubeconfig that SKE issued then.
+fn told(phase: Phase, found: &FoundContext) -> (Verdict, Vec<VerdictReason>) {
+    let mut subject = cluster("web", Phase::Never);
+    subject.rotation = moment(1, phase.clone());
+    let reference = issued(1, &phase, true);
+    let (verdict, reasons, _) = Basis::new(&subject, vec![&reference], None, now()).judge(found);
+    (verdict, reasons)
+}
+
+fn pinned(authorities: &[usize], certificate: ClientCertificate) -> FoundContext {
+    found(Trust::Authorities(keys(authorities)), vec![SignIn::Certificate(certificate)])
+}
+
+#[test]
+fn cred_02_what_kubectl_cannot_use_is_never_access() {
+    let good = pinned(&[0, 1], certificate(1));
+    assert_eq!(told(Phase::Prepared, &good).0, Verdict::SurvivesComplete);
+    let unusable = FoundContext { unusable: Some("client-key is missing".into()), ..good };
+    let why = VerdictReason::Unusable("client-key is missing".into());
+    assert_eq!(told(Phase::Prepared, &unusable), (Verdict::CannotTell, vec![why]));
+}
+
+#[test]
+fn cred_02_who_trusts_the_new_authority_alone_cannot_connect_before_complete() {
+    let alone = pinned(&[1], certificate(1));
+    for phase in [Phase::Preparing, Phase::Prepared] {
+        let (verdict, reasons) = told(phase, &alone);
+        assert_eq!(verdict, Verdict::CannotTell);
+        assert!(reasons.contains(&VerdictReason::Bundle(Bundle::NewestAlone)));
+    }
+    assert_eq!(told(Phase::Completed, &alone).0, Verdict::Works);
+}
+
+#[test]
+fn cred_02_what_is_newer_than_ske_shows_is_not_called_older() {
+    let (verdict, reasons) = told(Phase::Completed, &pinned(&[1, 2], certificate(2)));
+    assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::NewerThanKnown]));
+    assert_eq!(told(Phase::Completed, &pinned(&[1], certificate(0))).0, Verdict::Dead);
+}
+
+#[test]
+fn cred_02_a_certificate_without_a_key_id_or_from_the_future_tells_no_generation() {
+    let unnamed = ClientCertificate { authority_key_id: None, ..certificate(1) };
+    let (verdict, reasons) = told(Phase::Completed, &pinned(&[1], unnamed));
+    assert_eq!(verdict, Verdict::CannotTell);
+    assert!(reasons.contains(&VerdictReason::Signer(Generation::Unknown)));
+    let begins = now() + SignedDuration::from_hours(1);
+    let later = ClientCertificate { not_before: begins, ..certificate(1) };
+    let (verdict, reasons) = told(Phase::Completed, &pinned(&[1], later));
+    assert_eq!(verdict, Verdict::CannotTell);
+    assert!(reasons.contains(&VerdictReason::NotYetValid(begins)));
+}
+
+#[test]
+fn cred_03_kind_and_end_are_those_of_the_way_that_works() {
+    let mut subject = cluster("web", Phase::Completed);
+    subject.rotation = moment(1, Phase::Completed);
+    let issuance = issued(1, &Phase::Completed, true);
+    let mut credentials = Credentials::default();
+    let (id, created) = (subject.id.clone(), subject.created);
+    credentials.note(Reference { cluster: id, created, issuance });
+    let token = |expires| {
+        let key_id = Some("k1".to_owned());
+        SignIn::ServiceAccountToken(TokenFacts { key_id, expires, ..TokenFacts::default() })
+    };
+    let accepted =
+        SigningKeys { accepted: BTreeSet::from(["k1".to_owned()]), signing: Some("k1".to_owned()) };
+    let row = |ways: Vec<SignIn>| {
+        let context = FoundContext { sign_in: ways, ..pinned(&[1], certificate(1)) };
+        let files = [fixtures::found("a", Ok(vec![context]))];
+        credentials.inventory(&subject, &files, Some(&accepted), now()).remove(0)
+    };
+    let soon = now() + SignedDuration::from_hours(1);
+    let dead = SignIn::Certificate(certificate(0));
+    let known = row(vec![dead, token(Some(soon))]);
+    assert_eq!(known.kind, CredentialKind::ServiceAccountToken);
+    assert_eq!((known.expires, known.verdict), (Some(soon), Verdict::Works));
+    assert_eq!(best_access(&[known]), None, "the rights of a service account are not known");
+    let ended = SignIn::Certificate(ClientCertificate { not_after: now(), ..certificate(1) });
+    let known = row(vec![ended, token(None)]);
+    assert_eq!((known.expires, known.verdict), (None, Verdict::Works));
+}
+
+#[test]
+fn cred_04_what_was_saved_counts_only_while_its_file_holds_it() {
+    let subject = cluster("web", Phase::Prepared);
+    let mut credentials = Credentials::default();
+    credentials.put(access(&subject, true, "~/.kube/config"));
+    let known = |files: &[FoundFile]| credentials.inventory(&subject, files, None, now());
+    let held = known(&fixtures::files_of(&credentials));
+    assert_eq!(best_access(&held).map(|best| best.verdict), Some(Verdict::SurvivesComplete));
+    assert_eq!(known(&[fixtures::found("~/.kube/config", Ok(Vec::new()))]), []);
+    let mut linked = fixtures::found("~/dotfiles/kube", Ok(Vec::new()));
+    linked.other_names.push("~/.kube/config".to_owned());
+    assert_eq!(known(&[linked]), [], "the file has another name, too");
+    for files in [vec![], vec![fixtures::found("~/.kube/config", Err("line 1".into()))]] {
+        let known = known(&files);
+        let told: Vec<_> = known.iter().map(|one| (one.verdict, one.reasons.clone())).collect();
+        assert_eq!(told, [(Verdict::CannotTell, vec![VerdictReason::FileNotRead])]);
+        assert_eq!(best_access(&known), None);
+    }
+}
+
+#[test]
+fn a_cluster_of_that_name_in_another_project_is_not_called_dead() {
+    let mut subject = cluster("web", Phase::Completed);
+    subject.version = KubernetesVersion::new("1.26.4");
+    let server = "api.web.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+    let found = [found_file("a", server, Trust::Anything, SignIn::StaticToken)];
+    let known = Credentials::default().inventory(&subject, &found, None, now());
+    assert_eq!(known[0].reasons, [VerdictReason::MayBeElsewhere]);
+    assert_eq!(known[0].verdict, Verdict::CannotTell);
 }

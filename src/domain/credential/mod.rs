@@ -18,7 +18,7 @@ mod verdict;
 pub use crate::domain::credential::access::{Access, KubeconfigLocation};
 pub use crate::domain::credential::certificate::{
     CertificateError, ClientCertificate, CredentialFacts, KeyHash, decode_base64,
-    decode_certificates, read_authorities, read_client,
+    decode_certificates, is_key_of, read_authorities, read_client,
 };
 pub use crate::domain::credential::credentials::{Credentials, Reference};
 pub use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, TokenFacts, Trust};
@@ -28,7 +28,7 @@ pub use crate::domain::credential::in_cluster::{
     stale_tokens,
 };
 pub use crate::domain::credential::inventory::{
-    CLEAR_LOGIN_CACHE, CredentialKind, KnownCredential, login_cache_may_be_stale,
+    CLEAR_LOGIN_CACHE, CredentialKind, KnownCredential, best_access, login_cache_may_be_stale,
 };
 pub use crate::domain::credential::judge::{SigningKeys, VerdictReason};
 pub use crate::domain::credential::trial::{Proof, Trial};

@@ -11,9 +11,9 @@ use crate::domain::cluster::Cluster;
 use crate::domain::credential::generation::{Generation, generation};
 use crate::domain::credential::{
     Access, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash, KubeconfigLocation,
-    Reference, Verdict,
+    Reference, Verdict, best_access,
 };
-use crate::domain::fixtures::{cluster, now};
+use crate::domain::fixtures::{cluster, files_of, now};
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{Phase, Rotation};
 use crate::fuzz::{changed, fuzz};
@@ -182,7 +182,8 @@ fn cred_03_what_a_completed_rotation_ended_is_dead_and_no_access() {
         subject.rotation = rotation(phase, 1_000, Some(completed));
         assert_eq!(verdicts(&credentials, &subject), [told]);
     }
-    assert!(credentials.best(&subject, now()).is_none());
+    let known = credentials.inventory(&subject, &files_of(&credentials), None, now());
+    assert_eq!(best_access(&known), None);
 }
 
 #[test]
@@ -227,7 +228,8 @@ fn cred_05_without_the_moment_of_the_start_nothing_is_promised() {
                 references: Vec::new(),
             };
             assert_eq!(verdicts(&credentials, &subject), [Verdict::CannotTell]);
-            assert!(credentials.best(&subject, now()).is_none());
+            let known = credentials.inventory(&subject, &files_of(&credentials), None, now());
+            assert_eq!(best_access(&known), None);
         }
     }
 }

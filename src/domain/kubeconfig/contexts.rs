@@ -1,5 +1,5 @@
-//! Reads the contexts of a kubeconfig of any origin: which authorities each trusts and how it signs in, without the
-//! secrets. Nothing that it names is run or connected to.
+//! Reads the contexts of kubeconfigs of any origin, each as kubectl would use it: which authorities it trusts and how it
+//! signs in, without the secrets. Nothing that they name is run or connected to.
 
 use std::collections::HashMap;
 
@@ -10,12 +10,13 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::domain::credential::{
-    FoundContext, SignIn, TokenFacts, Trust, decode_base64, read_authorities, read_client,
+    FoundContext, FoundFile, SignIn, TokenFacts, Trust, decode_base64, is_key_of, read_authorities,
+    read_client,
 };
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::document;
 use crate::domain::kubeconfig::entry_owner::server_address;
-use crate::domain::kubeconfig::parsed::KubeconfigKind;
+use crate::domain::kubeconfig::merge::ReadFile;
+use crate::domain::kubeconfig::parsed::plugin_kind;
 use crate::domain::text::clean;
 
 /// A shorter text is no token that somebody would use, in characters.
@@ -24,45 +25,108 @@ const LEAST_TOKEN: usize = 16;
 /// Reads a file that a kubeconfig names, relative to the folder of the kubeconfig, or says why it cannot be read.
 pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String>;
 
-/// The contexts of a kubeconfig, in its order. Those without a cluster or a user are left out: they connect to nothing.
-///
-/// # Errors
-/// The text is no kubeconfig, with the line.
-pub fn read_contexts(text: &str, reader: FileReader<'_>) -> Result<Vec<FoundContext>, Failure> {
-    let text = text.trim_start_matches('\u{feff}');
-    let (_, root) = document::read(text)?;
-    if !(root.is_object() || root.is_null()) {
-        return Err(document::file_failure("not a kubeconfig: the document is no mapping"));
-    }
-    let (clusters, users) =
-        (by_name(&root, "clusters", "cluster"), by_name(&root, "users", "user"));
-    let contexts = root.get("contexts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let read = |entry: &Value| {
-        let context = entry.get("context")?;
-        let cluster = clusters.get(context.get("cluster")?.as_str()?)?;
-        let user = users.get(context.get("user")?.as_str()?)?;
-        Some(FoundContext {
-            context: clean(entry.get("name")?.as_str()?),
-            server: clean(&server_address(filled(cluster, "server")?)),
-            trust: trust(cluster, reader),
-            sign_in: sign_in(user, reader),
-        })
-    };
-    Ok(contexts.iter().filter_map(read).collect())
+/// What a kubeconfig holds; each context names its cluster and its user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KubeconfigEntries {
+    contexts: Vec<NamedContext>,
+    clusters: HashMap<String, FoundCluster>,
+    users: HashMap<String, FoundUser>,
 }
 
-/// The first entry of each name, as for kubectl.
-fn by_name<'a>(root: &'a Value, list: &str, field: &str) -> HashMap<&'a str, &'a Value> {
-    let entries = root.get(list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let mut found = HashMap::new();
-    for entry in entries {
-        if let (Some(name), Some(value)) =
-            (entry.get("name").and_then(Value::as_str), entry.get(field))
-        {
-            found.entry(name).or_insert(value);
-        }
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct NamedContext {
+    name: String,
+    cluster: String,
+    user: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FoundCluster {
+    server: String,
+    trust: Trust,
+    unusable: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FoundUser {
+    sign_in: Vec<SignIn>,
+    unusable: Option<String>,
+}
+
+/// Reads a kubeconfig. Contexts without a cluster or a user are left out: they connect to nothing.
+///
+/// # Errors
+/// kubectl does not read the text, with the line.
+pub fn read_entries(text: &str, reader: FileReader<'_>) -> Result<KubeconfigEntries, Failure> {
+    let file = ReadFile::read(text.trim_start_matches('\u{feff}'))?;
+    // One name that is there twice makes kubectl refuse the file.
+    for list in ["clusters", "users", "contexts"] {
+        file.names(list)?;
     }
-    found
+    let named = |list: &str, field: &'static str| {
+        let entries =
+            file.values.get(list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        entries
+            .iter()
+            .filter_map(move |entry| Some((entry.get("name")?.as_str()?, entry.get(field)?)))
+    };
+    let contexts = named("contexts", "context").filter_map(|(name, context)| {
+        let text = |key: &str| Some(context.get(key)?.as_str()?.to_owned());
+        Some(NamedContext { name: clean(name), cluster: text("cluster")?, user: text("user")? })
+    });
+    let clusters = named("clusters", "cluster");
+    let users = named("users", "user");
+    Ok(KubeconfigEntries {
+        contexts: contexts.collect(),
+        clusters: clusters.map(|(name, it)| (name.to_owned(), found_cluster(it, reader))).collect(),
+        users: users.map(|(name, it)| (name.to_owned(), found_user(it, reader))).collect(),
+    })
+}
+
+/// Gives every context its cluster and its user. kubectl looks for those of `$KUBECONFIG` in all files of it, in their
+/// order, and takes the first of each name; it reads none of them if one cannot be read. What it does not find that way
+/// is as `--kubeconfig FILE` would read it.
+pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
+    let defaults: Result<Vec<_>, _> = (files.iter().filter(|file| file.is_default))
+        .map(|file| file.contexts.as_ref().map(|entries| (file.path.as_str(), entries)))
+        .collect();
+    let defaults = defaults.unwrap_or_default();
+    let contexts_of = |path: &str, own: &KubeconfigEntries| -> Vec<FoundContext> {
+        let context = |named: &NamedContext| {
+            let has = |(_, entries): &&(&str, &KubeconfigEntries)| {
+                entries.contexts.iter().any(|other| other.name == named.name)
+            };
+            let is_first = defaults.iter().find(has).is_some_and(|(first, _)| *first == path);
+            let alone = [(path, own)];
+            let pool = if is_first { defaults.as_slice() } else { &alone[..] };
+            let (cluster_file, cluster) = pool
+                .iter()
+                .find_map(|(path, entries)| Some((*path, entries.clusters.get(&named.cluster)?)))?;
+            let (user_file, user) =
+                pool.iter().find_map(|(path, e)| Some((*path, e.users.get(&named.user)?)))?;
+            let other_file = [cluster_file, user_file].into_iter().find(|file| *file != path);
+            Some(FoundContext {
+                context: named.name.clone(),
+                server: cluster.server.clone(),
+                trust: cluster.trust.clone(),
+                sign_in: user.sign_in.clone(),
+                unusable: cluster.unusable.clone().or_else(|| user.unusable.clone()),
+                other_file: other_file.map(str::to_owned),
+            })
+        };
+        own.contexts.iter().filter_map(context).collect()
+    };
+    let resolved = files.iter().map(|file| FoundFile {
+        path: file.path.clone(),
+        other_names: file.other_names.clone(),
+        is_default: file.is_default,
+        wide_mode: file.wide_mode,
+        contexts: match &file.contexts {
+            Ok(own) => Ok(contexts_of(&file.path, own)),
+            Err(why) => Err(why.clone()),
+        },
+    });
+    resolved.collect()
 }
 
 fn filled<'a>(map: &'a Value, key: &str) -> Option<&'a str> {
@@ -84,62 +148,130 @@ fn data_or_file(
     Some(reader(path).map_err(|why| format!("{field} {}: {why}", clean(path))))
 }
 
-fn trust(cluster: &Value, reader: FileReader<'_>) -> Trust {
-    if cluster.get("insecure-skip-tls-verify") == Some(&Value::Bool(true)) {
-        return Trust::Anything;
-    }
+/// What kubectl refuses to read side by side.
+fn both_set(map: &Value, [first, second]: [&str; 2]) -> Option<String> {
+    (filled(map, first).is_some() && filled(map, second).is_some())
+        .then(|| format!("{first} and {second} are both set"))
+}
+
+/// `cluster`, judged as `validateClusterInfo` of client-go and its TLS configuration do.
+fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     let field = "certificate-authority";
-    match data_or_file(cluster, field, reader) {
+    let authorities = data_or_file(cluster, field, reader);
+    let skips = cluster.get("insecure-skip-tls-verify") == Some(&Value::Bool(true));
+    let server = filled(cluster, "server").unwrap_or_default();
+    let address = clean(&server_address(server));
+    let name = filled(cluster, "tls-server-name").map(clean);
+    let unusable = if server.is_empty() {
+        Some("it has no server".to_owned())
+    } else if server.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
+        Some("its server is not https".to_owned())
+    } else if skips && authorities.is_some() {
+        Some(format!("insecure-skip-tls-verify and {field} are both set"))
+    } else if let Some(name) = name.filter(|name| address.split(':').next() != Some(name)) {
+        Some(format!("tls-server-name is {name}, not its server"))
+    } else {
+        both_set(cluster, [field, "certificate-authority-data"])
+    };
+    let trust = match authorities {
+        _ if skips => Trust::Anything,
         None => Trust::System,
         Some(Err(why)) => Trust::Unreadable(why),
         Some(Ok(pem)) => match read_authorities(&pem) {
             Some(keys) => Trust::Authorities(keys.into_iter().map(|(key, _)| key).collect()),
-            None => Trust::Unreadable(format!("{field} holds something that is no certificate")),
+            None => Trust::Unreadable(format!("{field} holds no certificate")),
         },
-    }
+    };
+    FoundCluster { server: address, trust, unusable }
 }
 
-fn sign_in(user: &Value, reader: FileReader<'_>) -> Vec<SignIn> {
+/// `user`, judged as `validateAuthInfo` of client-go does, with the ways to sign in that it would use.
+fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
     let mut ways = Vec::new();
-    let field = "client-certificate";
-    ways.extend(data_or_file(user, field, reader).map(|read| {
-        let none = || format!("{field} holds no certificate");
-        match read.and_then(|pem| read_client(&pem).ok_or_else(none)) {
-            Ok(certificate) => SignIn::Certificate(certificate),
-            Err(why) => SignIn::Unreadable(why),
-        }
-    }));
-    // As for client-go, the file takes precedence.
-    if let Some(path) = filled(user, "tokenFile") {
-        ways.push(match reader(path) {
-            Ok(bytes) => token(&String::from_utf8_lossy(&bytes)),
-            Err(why) => SignIn::Unreadable(format!("tokenFile {}: {why}", clean(path))),
-        });
-    } else if let Some(text) = filled(user, "token") {
-        ways.push(token(text));
-    }
-    if let Some(exec) = user.get("exec").filter(|exec| exec.is_object()) {
-        let command = filled(exec, "command").map(clean).unwrap_or_default();
-        let name = command.rsplit('/').next().unwrap_or_default();
-        let args = exec.get("args").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let args: Vec<&str> = args.iter().filter_map(Value::as_str).collect();
-        let stackit = match args.as_slice() {
-            ["ske", "kubeconfig", "login", more @ ..] if name == "stackit" => {
-                let is_idp = more.contains(&"--idp");
-                Some(if is_idp { KubeconfigKind::Idp } else { KubeconfigKind::Login })
+    let mut unusable = impersonates_nobody(user)
+        .or_else(|| both_set(user, ["client-certificate", "client-certificate-data"]))
+        .or_else(|| both_set(user, ["client-key", "client-key-data"]))
+        .or_else(|| both_set(user, ["token", "username"]))
+        .or_else(|| both_set(user, ["token", "password"]));
+    if let Some(read) = data_or_file(user, "client-certificate", reader) {
+        let none = || "client-certificate holds no certificate".to_owned();
+        let read = read.and_then(|pem| Ok((read_client(&pem).ok_or_else(none)?, pem)));
+        match read {
+            Ok((certificate, pem)) => {
+                ways.push(SignIn::Certificate(certificate));
+                unusable = unusable.or_else(|| wrong_key(user, &pem, reader));
             }
-            _ => None,
-        };
-        ways.push(SignIn::Plugin { command, stackit });
+            Err(why) => {
+                unusable.get_or_insert_with(|| why.clone());
+                ways.push(SignIn::Unreadable(why));
+            }
+        }
+    }
+    // As for client-go, the file takes precedence while it can be read.
+    let file = filled(user, "tokenFile").map(|path| (path, reader(path)));
+    match (file, filled(user, "token")) {
+        (Some((_, Ok(bytes))), _) => ways.push(token(&String::from_utf8_lossy(&bytes))),
+        (_, Some(text)) => ways.push(token(text)),
+        (Some((path, Err(why))), None) => {
+            ways.push(SignIn::Unreadable(format!("tokenFile {}: {why}", clean(path))));
+        }
+        (None, None) => {}
     }
     if filled(user, "username").is_some() {
         ways.push(SignIn::Other("basic authentication".to_owned()));
     }
-    if let Some(provider) = user.get("auth-provider").filter(|provider| provider.is_object()) {
+    let provider = user.get("auth-provider").filter(|provider| provider.is_object());
+    if let Some(exec) = user.get("exec").filter(|exec| exec.is_object()) {
+        unusable = unusable.or_else(|| wrong_plugin(exec, provider.is_some()));
+        // client-go runs no plugin for who has something else.
+        if ways.is_empty() {
+            let command = filled(exec, "command").map(clean).unwrap_or_default();
+            ways.push(SignIn::Plugin { command, stackit: plugin_kind(exec) });
+        }
+    }
+    if let Some(provider) = provider {
         let name = filled(provider, "name").map(clean).unwrap_or_default();
         ways.push(SignIn::Other(format!("auth provider {name}")));
     }
-    ways
+    FoundUser { sign_in: ways, unusable }
+}
+
+fn impersonates_nobody(user: &Value) -> Option<String> {
+    let is_set = |key: &&str| match user.get(*key) {
+        None | Some(Value::Null) => false,
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::Object(map)) => !map.is_empty(),
+        Some(_) => filled(user, key).is_some(),
+    };
+    let more = ["as-uid", "as-groups", "as-user-extra"].into_iter().find(is_set)?;
+    filled(user, "as").is_none().then(|| format!("{more} is set without as"))
+}
+
+/// Why the private key is not that of the certificate.
+fn wrong_key(user: &Value, certificate: &[u8], reader: FileReader<'_>) -> Option<String> {
+    match data_or_file(user, "client-key", reader) {
+        None => Some("client-key is missing".to_owned()),
+        Some(Err(why)) => Some(why),
+        Some(Ok(key)) => match is_key_of(&key, certificate) {
+            None => Some("client-key holds no private key that can be read".to_owned()),
+            Some(false) => Some("client-key is not the key of client-certificate".to_owned()),
+            Some(true) => None,
+        },
+    }
+}
+
+fn wrong_plugin(exec: &Value, has_provider: bool) -> Option<String> {
+    // The first version takes IfAvailable where nothing is set.
+    let is_first = filled(exec, "apiVersion") == Some("client.authentication.k8s.io/v1beta1");
+    let missing = match filled(exec, "interactiveMode") {
+        _ if has_provider => return Some("exec and auth-provider are both set".to_owned()),
+        _ if filled(exec, "command").is_none() => "command",
+        _ if filled(exec, "apiVersion").is_none() => "apiVersion",
+        None if is_first => return None,
+        Some("Never" | "IfAvailable" | "Always") => return None,
+        Some(_) | None => "interactiveMode",
+    };
+    Some(format!("exec has no valid {missing}"))
 }
 
 /// Tells of a text whether it is a token, and of which kind.
@@ -151,6 +283,7 @@ pub fn token_alone(text: &str) -> Option<SignIn> {
 
 fn token(text: &str) -> SignIn {
     match token_facts(text) {
+        None if text.trim().split('.').count() == 5 => SignIn::Other("encrypted token".to_owned()),
         None => SignIn::StaticToken,
         Some(facts) if facts.subject.starts_with("system:serviceaccount:") => {
             SignIn::ServiceAccountToken(facts)
@@ -185,12 +318,29 @@ pub fn token_facts(token: &str) -> Option<TokenFacts> {
 #[cfg(test)]
 mod tests {
     use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     use zeroize::Zeroizing;
 
-    use crate::domain::credential::{FoundContext, SignIn, Trust};
+    use crate::domain::credential::{FoundContext, FoundFile, SignIn, Trust};
+    use crate::domain::fixtures;
     use crate::domain::kubeconfig::KubeconfigKind;
-    use crate::domain::kubeconfig::contexts::{read_contexts, token_alone};
+    use crate::domain::kubeconfig::contexts::{
+        KubeconfigEntries, read_entries, resolve, token_alone,
+    };
+
+    fn entries(text: &str) -> Result<KubeconfigEntries, String> {
+        let reader = |path: &str| match path {
+            "token" => Ok(Zeroizing::new(b"abc\n".to_vec())),
+            _ => Err("no such file".to_owned()),
+        };
+        read_entries(text, &reader).map_err(|failure| failure.message)
+    }
+
+    fn file(path: &str, text: &str) -> FoundFile<KubeconfigEntries> {
+        let FoundFile { path, other_names, is_default, wide_mode, .. } =
+            fixtures::found(path, Ok(Vec::new()));
+        FoundFile { path, other_names, is_default, wide_mode, contexts: entries(text) }
+    }
 
     fn read(cluster: &str, user: &str) -> FoundContext {
         let text = format!(
@@ -198,13 +348,16 @@ mod tests {
              users: [{{name: u, user: {{{user}}}}}]\n\
              contexts: [{{name: mine, context: {{cluster: c, user: u}}}}, {{name: x, context: {{}}}}]\n"
         );
-        let reader = |path: &str| match path {
-            "token" => Ok(Zeroizing::new(b"abc\n".to_vec())),
-            _ => Err("no such file".to_owned()),
-        };
-        let mut contexts = read_contexts(&text, &reader).unwrap();
+        let mut contexts = resolve(vec![file("a", &text)]).remove(0).contexts.unwrap();
         assert_eq!(contexts.len(), 1, "a context that names nothing connects to nothing");
         contexts.remove(0)
+    }
+
+    /// A client certificate and its key, each as PEM.
+    fn pair() -> [String; 2] {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        [certificate.pem(), key.serialize_pem()]
     }
 
     fn jwt(claims: &str) -> String {
@@ -229,23 +382,34 @@ mod tests {
             token_alone(&format!("{account}\n")),
             Some(SignIn::ServiceAccountToken(_))
         ));
+        let [SignIn::ServiceAccountToken(_)] =
+            &of(&format!("tokenFile: gone, token: {account}"))[..]
+        else {
+            panic!("the token counts where the file cannot be read")
+        };
         assert_eq!(token_alone("0123456789abcdef"), Some(SignIn::StaticToken));
         assert_eq!((token_alone("short"), token_alone("several words of a text")), (None, None));
+        assert_eq!(of("token: a.b.c.d.e"), [SignIn::Other("encrypted token".into())]);
         let other = jwt(r#"{"iss":"https://idp.example","sub":"me","exp":1e400}"#);
         assert!(matches!(&of(&format!("token: {other}"))[..], [SignIn::StaticToken]));
         let other = jwt(r#"{"iss":"https://idp.example","sub":"me"}"#);
         assert!(matches!(&of(&format!("token: {other}"))[..], [SignIn::OtherToken(_)]));
-        let exec = |command: &str, args: &str| {
-            of(&format!("exec: {{command: {command}, args: [{args}]}}")).remove(0)
+        let exec = |command: &str, more: &str| {
+            of(&format!("exec: {{command: {command}, {more}}}")).remove(0)
         };
         let plugin =
             |command: &str, stackit| SignIn::Plugin { command: command.to_owned(), stackit };
-        assert_eq!(
-            exec("stackit", "ske, kubeconfig, login, --idp"),
-            plugin("stackit", Some(KubeconfigKind::Idp))
-        );
-        assert_eq!(exec("stackit", "auth"), plugin("stackit", None));
-        assert_eq!(exec("/opt/kubelogin", "get-token"), plugin("/opt/kubelogin", None));
+        for (command, more, kind) in [
+            ("stackit", "args: [ske, kubeconfig, login]", Some(KubeconfigKind::Login)),
+            ("stackit", "args: [ske, kubeconfig, login, --idp]", Some(KubeconfigKind::Idp)),
+            ("stackit", "args: [ske, kubeconfig, login, --cluster, other]", None),
+            ("stackit", "args: [ske, kubeconfig, login], env: [{name: A, value: b}]", None),
+            ("/tmp/stackit", "args: [ske, kubeconfig, login]", None),
+            ("stackit", "args: [auth]", None),
+            ("/opt/kubelogin", "args: [get-token]", None),
+        ] {
+            assert_eq!(exec(command, more), plugin(command, kind), "{command} {more}");
+        }
         assert_eq!(of("username: a, password: b"), [SignIn::Other("basic authentication".into())]);
         assert_eq!(of(""), []);
         let [SignIn::Unreadable(why)] = &of("client-certificate: /gone.crt")[..] else {
@@ -256,21 +420,145 @@ mod tests {
     }
 
     #[test]
+    fn cred_02_a_plugin_beside_another_way_to_sign_in_is_never_asked() {
+        let [certificate, key] = pair().map(|pem| STANDARD.encode(pem));
+        let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
+                    command: stackit, args: [ske, kubeconfig, login]}";
+        let certificate = format!("client-certificate-data: {certificate}, client-key-data: {key}");
+        for (beside, is_asked) in [
+            ("", true),
+            ("token: abc123,", false),
+            (&format!("{certificate},"), false),
+            ("username: a, password: b,", false),
+        ] {
+            let found = read("", &format!("{beside} {exec}"));
+            assert_eq!(found.unusable, None);
+            let asked = found.sign_in.iter().any(|way| matches!(way, SignIn::Plugin { .. }));
+            assert_eq!(asked, is_asked, "{beside}");
+        }
+    }
+
+    #[test]
+    fn cred_02_what_kubectl_refuses_is_no_access() {
+        let [certificate, key] = pair().map(|pem| STANDARD.encode(pem));
+        let [_, other_key] = pair().map(|pem| STANDARD.encode(pem));
+        let certificate = format!("client-certificate-data: {certificate}");
+        let good = format!("{certificate}, client-key-data: {key}");
+        assert_eq!(read("", &good).unusable, None);
+        let authority = format!(", certificate-authority-data: {}", STANDARD.encode(&pair()[0]));
+        for (cluster, user, why) in [
+            ("", certificate.clone(), "client-key is missing"),
+            ("", format!("{certificate}, client-key: gone"), "client-key gone: no such file"),
+            (
+                "",
+                format!("{certificate}, client-key-data: {other_key}"),
+                "client-key is not the key of client-certificate",
+            ),
+            (
+                "",
+                format!("{certificate}, client-key-data: QUJD"),
+                "client-key holds no private key that can be read",
+            ),
+            (
+                "",
+                format!("{good}, client-certificate: gone"),
+                "client-certificate and client-certificate-data are both set",
+            ),
+            ("", "client-certificate: gone".into(), "client-certificate gone: no such file"),
+            ("", format!("{good}, token: a, username: b"), "token and username are both set"),
+            ("", format!("{good}, as-groups: [a]"), "as-groups is set without as"),
+            (
+                "",
+                "exec: {apiVersion: client.authentication.k8s.io/v1, command: a}".into(),
+                "exec has no valid interactiveMode",
+            ),
+            ("", "exec: {command: a}".into(), "exec has no valid apiVersion"),
+            (
+                &format!(", insecure-skip-tls-verify: true{authority}"),
+                good.clone(),
+                "insecure-skip-tls-verify and certificate-authority are both set",
+            ),
+            (
+                &format!("{authority}, certificate-authority: gone"),
+                good.clone(),
+                "certificate-authority and certificate-authority-data are both set",
+            ),
+            (", tls-server-name: other", good.clone(), "tls-server-name is other, not its server"),
+        ] {
+            assert_eq!(read(cluster, &user).unusable.as_deref(), Some(why));
+        }
+        assert_eq!(read(", tls-server-name: api.example", &good).unusable, None);
+        let first = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: a}";
+        assert_eq!(read("", first).unusable, None);
+        let plain = "clusters: [{name: c, cluster: {server: 'http://api.example'}}]\n\
+                     users: [{name: u, user: {}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]";
+        let found = resolve(vec![file("a", plain)]).remove(0).contexts.unwrap();
+        assert_eq!(found[0].unusable.as_deref(), Some("its server is not https"));
+    }
+
+    #[test]
+    fn cred_08_files_of_kubeconfig_are_read_together_and_the_first_of_each_name_counts() {
+        let cluster = |name: &str, server: &str| {
+            format!("clusters: [{{name: {name}, cluster: {{server: 'https://{server}'}}}}]\n")
+        };
+        let user = |token: &str| format!("users: [{{name: same, user: {{{token}}}}}]\n");
+        let context = |name: &str, cluster: &str| {
+            format!("contexts: [{{name: {name}, context: {{cluster: {cluster}, user: same}}}}]\n")
+        };
+        let default = |path: &str, text: &str| FoundFile { is_default: true, ..file(path, text) };
+        let first = cluster("one", "one.example") + &context("split", "one");
+        let second = cluster("one", "two.example") + &user("token: abc") + &context("own", "one");
+        let third = cluster("one", "three.example") + &user("username: a") + &context("own", "one");
+        let told = |files: Vec<FoundFile<KubeconfigEntries>>| -> Vec<(String, String, bool, Option<String>)> {
+            let files = resolve(files);
+            let contexts = files.into_iter().flat_map(|file| file.contexts.unwrap_or_default());
+            let row = |found: FoundContext| {
+                let is_token = found.sign_in == [SignIn::StaticToken];
+                (found.context, found.server, is_token, found.other_file)
+            };
+            contexts.map(row).collect()
+        };
+        let row = |context: &str, server: &str, is_token, other: Option<&str>| {
+            (context.to_owned(), server.to_owned(), is_token, other.map(str::to_owned))
+        };
+        assert_eq!(
+            told(vec![default("a", &first), default("b", &second), default("c", &third)]),
+            [
+                row("split", "one.example", true, Some("b")),
+                row("own", "one.example", true, Some("a")),
+                row("own", "three.example", false, None),
+            ],
+            "the second of a name is reached with --kubeconfig alone"
+        );
+        assert_eq!(
+            told(vec![default("a", &first), file("b", &second)]),
+            [row("own", "two.example", true, None)]
+        );
+        assert_eq!(
+            told(vec![default("a", &first), default("b", &second), default("c", "a: [")]),
+            [row("own", "two.example", true, None)],
+            "kubectl reads no file of several if one cannot be read"
+        );
+    }
+
+    #[test]
     fn which_server_certificates_are_accepted() {
         let of = |cluster: &str| read(cluster, "").trust;
         assert_eq!(read("", "").server, "api.example");
         assert_eq!(of(""), Trust::System);
         assert_eq!(of(", insecure-skip-tls-verify: true"), Trust::Anything);
-        assert!(matches!(of(", certificate-authority-data: '***'"), Trust::Unreadable(_)));
+        assert!(matches!(of(", certificate-authority-data: QUJD"), Trust::Unreadable(_)));
         assert!(matches!(of(", certificate-authority: ca.crt"), Trust::Unreadable(_)));
     }
 
     #[test]
-    fn what_is_no_kubeconfig_says_where() {
-        let none = |_: &str| Err(String::new());
-        let failure = read_contexts("a: b\n- c", &none).unwrap_err();
-        assert!(failure.message.starts_with("line 2: "), "{}", failure.message);
-        assert!(read_contexts("[1, 2]", &none).unwrap_err().message.contains("no mapping"));
-        assert_eq!(read_contexts("", &none).unwrap(), []);
+    fn what_kubectl_does_not_read_says_where() {
+        let why = |text: &str| entries(text).unwrap_err();
+        assert!(why("a: b\n- c").starts_with("line 2: "), "{}", why("a: b\n- c"));
+        assert!(why("[1, 2]").contains("not a mapping"));
+        let twice = "users:\n- {name: a, user: {}}\n- {name: a, user: {token: b}}\n";
+        assert_eq!(why(twice), "line 3: duplicate name a in users (first in line 2)");
+        assert!(why("kind: List").contains("kubectl reads only Config"));
+        assert_eq!(entries("").unwrap(), KubeconfigEntries::default());
     }
 }

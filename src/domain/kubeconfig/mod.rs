@@ -12,7 +12,9 @@ mod shape;
 mod splice;
 
 pub use crate::domain::kubeconfig::changes::{ChangedLine, sum_of};
-pub use crate::domain::kubeconfig::contexts::{read_contexts, token_alone, token_facts};
+pub use crate::domain::kubeconfig::contexts::{
+    KubeconfigEntries, read_entries, resolve, token_alone, token_facts,
+};
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{
     ClusterIdentity, EntryOwner, is_address_of, name_in_address, server_address,

@@ -351,6 +351,12 @@ fn check_user(
     }
 }
 
+/// The kind that a credential plugin belongs to, where it is exactly the one that SKE issues.
+pub fn plugin_kind(exec: &Value) -> Option<KubeconfigKind> {
+    let kinds = [KubeconfigKind::Login, KubeconfigKind::Idp];
+    kinds.into_iter().find(|kind| check_exec(*kind, exec).is_ok())
+}
+
 /// Lets `stackit ske kubeconfig login` pass, as SKE issues it: kubectl would run anything else as the person.
 fn check_exec(kind: KubeconfigKind, exec: &Value) -> Result<(), InvalidKubeconfig> {
     let refuse = |key: &str, reason: &str| {

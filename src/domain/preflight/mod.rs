@@ -17,7 +17,7 @@ use crate::domain::age::since;
 use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::{
-    Credentials, FoundFile, KnownCredential, KubeconfigLocation, SignIn, Verdict,
+    Credentials, FoundFile, KnownCredential, KubeconfigLocation, SignIn, Verdict, best_access,
 };
 use crate::domain::rotation::Step;
 use crate::domain::snapshot::ClusterSnapshot;
@@ -142,11 +142,7 @@ fn find_access(
     known: &[KnownCredential],
     now: Timestamp,
 ) -> Finding {
-    let held = known
-        .iter()
-        .filter(|known| known.verdict.works_now())
-        .filter(|known| step == Step::Start || known.verdict.lasts())
-        .max_by_key(|known| (known.verdict.lasts(), known.expires.unwrap_or(Timestamp::MAX)));
+    let held = best_access(known).filter(|best| step == Step::Start || best.verdict.lasts());
     if let Some(known) = held {
         let left = known.expires.map(|at| since(now, at));
         return Finding::AccessHeld { step, left, place: known.place.clone() };

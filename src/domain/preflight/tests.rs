@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use crate::domain::cluster::{Cluster, HibernationSchedule, KubernetesVersion};
 use crate::domain::credential::{Credentials, SignIn, Trust, VerdictReason};
-use crate::domain::fixtures::{access, found_file, now};
+use crate::domain::fixtures::{access, files_of, found_file, now};
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
 use crate::domain::preflight::{Evidence, Finding, FindingMark, StaticTokens, findings};
 use crate::domain::roll::durations::USUAL_NODE;
@@ -95,7 +95,8 @@ fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     let accesses = vec![access(&subject, false, "old.yaml"), access(&subject, true, "new.yaml")];
     let places: Vec<_> = accesses.iter().map(|access| access.place.clone()).collect();
     let credentials = Credentials { accesses, ..Credentials::default() };
-    let evidence = Evidence { credentials, ..Evidence::default() };
+    let files = Some(Arc::new(files_of(&credentials)));
+    let evidence = Evidence { credentials, files, ..Evidence::default() };
     let found = findings(Step::Complete, &subject, &evidence, now());
     assert!(found.contains(&Finding::BreakingCredentials(vec![places[0].clone()])));
     let held = |finding: &&Finding| matches!(finding, Finding::AccessHeld { place, .. } if *place == places[1]);
@@ -110,7 +111,8 @@ fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
     let place = accesses[0].place.clone();
     subject.rotation.initiated = None;
     let credentials = Credentials { accesses, ..Credentials::default() };
-    let evidence = Evidence { credentials, ..Evidence::default() };
+    let files = Some(Arc::new(files_of(&credentials)));
+    let evidence = Evidence { credentials, files, ..Evidence::default() };
     let found = findings(Step::Complete, &subject, &evidence, now());
     let unclear = Finding::AccessUnclear {
         step: Step::Complete,

@@ -22,7 +22,7 @@ use crate::app::rotation::step_text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
-use crate::domain::credential::Verdict;
+use crate::domain::credential::{Verdict, best_access};
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
 use crate::ui::nodes::roll;
@@ -203,20 +203,21 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
 }
 
 fn access_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
-    let now = state.server_now();
-    match stepper::own_access(entry, state) {
-        Some((access, verdict)) => {
-            let ends = match access.expires {
-                Some(at) => text::access_expires(long(since(now, at))),
-                None => text::access_without_expiry(access.kind.word()),
+    let known = state.rows().known_credentials(&entry.cluster);
+    let is_unclear = || known.iter().any(|known| known.verdict == Verdict::CannotTell);
+    match best_access(&known) {
+        Some(best) => {
+            let ends = match best.expires {
+                Some(at) => text::access_expires(long(since(state.server_now(), at))),
+                None => text::access_without_expiry(best.kind.word()),
             };
             facts.fact("access", vec![Span::raw(ends)]);
-            if verdict == Verdict::BreaksOnComplete {
+            if best.verdict == Verdict::BreaksOnComplete {
                 facts.text("", text::BREAKS_ON_COMPLETE, Tone::Bad);
             }
-            facts.text("", &access.place.words(), Tone::Dim);
+            facts.text("", &best.place.words(), Tone::Dim);
         }
-        None if stepper::is_unclear(entry, state) => {
+        None if is_unclear() => {
             facts.fact("access", vec![theme.span(text::ACCESS_UNKNOWN, Tone::Warn)]);
         }
         None => {

@@ -13,7 +13,7 @@ use crate::app::rotation::text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::attention::NextStep;
-use crate::domain::credential::{Access, Verdict};
+use crate::domain::credential::{KnownCredential, Verdict, best_access};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{plural, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
@@ -69,43 +69,28 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     ]
 }
 
-/// The kubeconfig to count on: one that certainly works, and outlives *complete* if there is one.
-pub fn own_access<'a>(entry: &Entry, state: &'a State) -> Option<(&'a Access, Verdict)> {
-    state.credentials.best(&entry.cluster, state.server_now())
-}
-
-/// Whether it is unknown if issued kubeconfigs work.
-pub fn is_unclear(entry: &Entry, state: &State) -> bool {
-    has(entry, state, Verdict::CannotTell)
-}
-
 fn is_due(entry: &Entry, state: &State) -> bool {
     let next = state.row(entry).next_step();
     matches!(next, Some(NextStep::Start | NextStep::StartLater))
 }
 
-fn has(entry: &Entry, state: &State, wanted: Verdict) -> bool {
-    let judged = state.credentials.verdicts(&entry.cluster, state.server_now());
-    judged.iter().any(|(_, verdict)| *verdict == wanted)
-}
-
 /// Whether there is access, in words; `finished`: the rotation is completed.
 fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepMark, String, Tone) {
     let now = state.server_now();
-    match own_access(entry, state) {
-        Some((_, Verdict::BreaksOnComplete)) => {
+    let known = state.rows().known_credentials(&entry.cluster);
+    let has = |verdict| known.iter().any(|known| known.verdict == verdict);
+    match best_access(&known) {
+        Some(KnownCredential { verdict: Verdict::BreaksOnComplete, .. }) => {
             (StepMark::Done, text::ACCESS_OLD.to_owned(), Tone::Dim)
         }
-        Some((Access { expires: Some(at), .. }, _)) => {
+        Some(KnownCredential { expires: Some(at), .. }) => {
             (StepMark::Done, text::access_expires(long(since(now, *at))), Tone::Dim)
         }
-        Some((access, _)) => (StepMark::Done, text::access_kind(access.kind.word()), Tone::Dim),
-        None if is_unclear(entry, state) => {
+        Some(best) => (StepMark::Done, text::access_kind(best.kind.word()), Tone::Dim),
+        None if has(Verdict::CannotTell) => {
             (StepMark::Unknown, text::ACCESS_UNKNOWN.to_owned(), Tone::Warn)
         }
-        None if has(entry, state, Verdict::Dead) => {
-            (StepMark::Later, text::ACCESS_DEAD.to_owned(), Tone::Warn)
-        }
+        None if has(Verdict::Dead) => (StepMark::Later, text::ACCESS_DEAD.to_owned(), Tone::Warn),
         // A completed rotation needed none.
         None if finished => (StepMark::Done, String::new(), Tone::Dim),
         None => (StepMark::Later, text::ACCESS_NONE.to_owned(), Tone::Plain),

@@ -30,6 +30,7 @@ fn known(place: KubeconfigLocation, expires_in: i64) -> KnownCredential {
         verdict: Verdict::Works,
         reasons: Vec::new(),
         wide_mode: None,
+        other_file: None,
     }
 }
 

@@ -320,15 +320,15 @@ fn server(entry: &Value) -> Option<&str> {
 }
 
 /// A file as both readers see it.
-struct ReadFile<'a> {
+pub(super) struct ReadFile<'a> {
     text: &'a str,
     /// `None` where there is nothing in it.
     root: Option<Node>,
-    values: SecretValue,
+    pub(super) values: SecretValue,
 }
 
 impl<'a> ReadFile<'a> {
-    fn read(text: &'a str) -> Result<Self, Failure> {
+    pub(super) fn read(text: &'a str) -> Result<Self, Failure> {
         let (root, values) = document::read(text)?;
         if let Some(root) = &root {
             if !matches!(root.content, Content::Map(..)) || !values.is_object() {
@@ -344,7 +344,7 @@ impl<'a> ReadFile<'a> {
     }
 
     /// The names in a list, in order; refuses lists that are not lists, and names that are there twice.
-    fn names(&self, list: &str) -> Result<Vec<&str>, Failure> {
+    pub(super) fn names(&self, list: &str) -> Result<Vec<&str>, Failure> {
         let Some(value) = self.list(list) else { return Ok(Vec::new()) };
         let nodes = match &value.content {
             Content::List(nodes, _) => nodes,
