@@ -305,7 +305,7 @@ async fn complete_ends_old_credentials_and_observing_continues() {
     journey.press("<enter>3").await;
     journey.until("all 3 nodes replaced", 20).await;
     journey.press("R").await;
-    journey.press("alpha<enter><enter><enter>").await;
+    journey.press("alpha<enter><enter><tab><tab><enter>").await;
     journey.until_holds("COMPLETED", (5, 400), |j| j.phase("alpha") == "COMPLETED").await;
     works(&new).await.unwrap();
     // New authorities work; clients that pin the old ones reject the server.

@@ -119,7 +119,7 @@ async fn record(paper: &Paper) -> Vec<Frame> {
     pass(&mut journey, 1, 20).await;
     journey.press("shop-prod").await;
     take(&journey, 35, "R: complete cannot be undone: the name is typed");
-    journey.press("<enter><enter><enter>").await;
+    journey.press("<enter><enter><tab><tab><enter>").await;
     journey.until_slowly("completing", 5, 60).await;
     journey.press("<enter>2").await;
     take(&journey, 20, "the old credentials are removed");

@@ -183,7 +183,9 @@ fn press(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         return;
     }
     if dialog.focus == Focus::Accept {
+        // The focus stays: no row of Enters leads over what breaks to the button that completes.
         dialog.accepted = if dialog.is_accepted() { Vec::new() } else { dialog.breaking() };
+        return;
     }
     if !dialog.is_accepted() {
         dialog.focus = Focus::Accept;

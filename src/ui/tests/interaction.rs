@@ -438,3 +438,15 @@ fn space_accepts_what_breaks_and_is_no_part_of_the_name() {
     assert!(dialog(&state).is_accepted());
     assert_eq!(dialog(&state).typed.value(), "shop-prod");
 }
+
+#[test]
+fn tty_08_no_row_of_enters_leads_over_what_breaks_to_the_button() {
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
+    write(&mut state, "rod");
+    for _ in 0..7 {
+        press(&mut state, KeyCode::Enter);
+        let dialog = state.rotation.dialog.as_deref().unwrap();
+        assert_eq!(dialog.focus, Focus::Accept);
+        assert!(matches!(dialog.stage, RotationDialogStage::Asking));
+    }
+}
