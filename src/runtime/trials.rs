@@ -1,6 +1,8 @@
 //! Tries the credentials of kubeconfig files.
 
-use crate::clients::kubernetes::try_credential;
+use std::path::Path;
+
+use crate::clients::kubernetes::{TriedFile, try_credential};
 use crate::clock::Clock;
 use crate::domain::credential::{KubeconfigLocation, Trial};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
@@ -15,10 +17,18 @@ pub async fn try_place(
     let KubeconfigLocation::File { path, context, .. } = place else {
         return Trial::NotTried("it is in no file".to_owned());
     };
-    let (files, shown) = (kubeconfigs.clone(), path.clone());
-    let text = run_blocking(clock, FILE_LIMIT, path, move || files.read_file(&shown)).await;
-    match text.map_err(|failure| failure.message).and_then(|text| text) {
-        Ok(text) => try_credential(&text, context, clock).await,
+    let (reader, shown) = (kubeconfigs.clone(), path.clone());
+    let files = run_blocking(clock, FILE_LIMIT, path, move || reader.read_files(&shown)).await;
+    match files.map_err(|failure| failure.message).and_then(|files| files) {
+        Ok(files) => {
+            let asked = kubeconfigs.path_of_shown(path);
+            let tried = files.into_iter().map(|(file, text)| TriedFile {
+                folder: file.parent().map(Path::to_owned).unwrap_or_default(),
+                is_asked: Some(&file) == asked.as_ref(),
+                text,
+            });
+            try_credential(&tried.collect::<Vec<_>>(), context, clock).await
+        }
         Err(why) => Trial::NotTried(why),
     }
 }

@@ -76,13 +76,23 @@ impl Kubeconfigs {
         resolve(found.into_iter().map(|(_, file)| file).collect())
     }
 
-    /// The text of a kubeconfig in shown form, to try what it holds.
+    /// The text of a kubeconfig in shown form, to try what it holds, and of those that kubectl reads together with it:
+    /// in the order of `$KUBECONFIG`, without those that do not exist.
     ///
     /// # Errors
-    /// Why it cannot be read, in a clause.
-    pub fn read_file(&self, shown: &str) -> Result<Secret, String> {
+    /// Why one cannot be read, in a clause.
+    pub fn read_files(&self, shown: &str) -> Result<Vec<(PathBuf, Secret)>, String> {
         let path = self.path_of_shown(shown).ok_or_else(|| "its path is not known".to_owned())?;
-        read_text(&path).map(|text| Secret::new(text.to_string()))
+        let mut files = self.listed();
+        files.retain(|file| file.exists());
+        if !files.contains(&path) {
+            files = vec![path];
+        }
+        let read = |file: PathBuf| {
+            let text = read_text(&file)?;
+            Ok((file, Secret::new(text.to_string())))
+        };
+        files.into_iter().map(read).collect()
     }
 
     fn read_one(&self, file: &Path) -> FoundFile<KubeconfigEntries> {

@@ -143,7 +143,7 @@ impl Kubeconfigs {
     }
 
     /// A file in shown form (`~/…`), where it may be read.
-    pub(super) fn path_of_shown(&self, shown: &str) -> Option<PathBuf> {
+    pub fn path_of_shown(&self, shown: &str) -> Option<PathBuf> {
         let path = match (shown.strip_prefix("~/"), &self.home) {
             (Some(rest), Some(home)) => home.join(rest),
             _ => PathBuf::from(shown),

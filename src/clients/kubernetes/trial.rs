@@ -1,5 +1,6 @@
 //! Tries a credential: one handshake and one read that changes nothing.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::client::Body;
@@ -13,11 +14,18 @@ use crate::domain::secret::Secret;
 /// How long an answer is waited for.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Tries the credential of a context. A plugin is never run.
-pub async fn try_credential(kubeconfig: &Secret, context: &str, clock: &Clock) -> Trial {
+/// A kubeconfig to try, with the folder that its relative paths begin at.
+pub struct TriedFile {
+    pub folder: PathBuf,
+    pub text: Secret,
+    /// Whether it is the one that holds the context, and not another one of `$KUBECONFIG`.
+    pub is_asked: bool,
+}
+
+/// Tries the credential of a context, with the files that kubectl reads together, in their order. A plugin is never run.
+pub async fn try_credential(files: &[TriedFile], context: &str, clock: &Clock) -> Trial {
     let not_tried = |why: &str| Trial::NotTried(why.to_owned());
-    // What the reader says of it may quote a secret.
-    let Ok(kubeconfig) = Kubeconfig::from_yaml(kubeconfig.expose()) else {
+    let Some(kubeconfig) = as_kubectl_reads(files, context) else {
         return not_tried("its file cannot be read");
     };
     let mut contexts = kubeconfig.contexts.iter().filter(|named| named.name == context);
@@ -54,5 +62,78 @@ pub async fn try_credential(kubeconfig: &Secret, context: &str, clock: &Clock) -
             let text = why.to_string();
             if is_refused { Trial::Refused(text) } else { Trial::NoAnswer(text) }
         }
+    }
+}
+
+/// The files merged, where the context of that name is the first of them; else the one that holds it alone.
+fn as_kubectl_reads(files: &[TriedFile], context: &str) -> Option<Kubeconfig> {
+    // What the reader says of a file may quote a secret.
+    let read = |file: &TriedFile| {
+        let mut kubeconfig = Kubeconfig::from_yaml(file.text.expose()).ok()?;
+        make_absolute(&mut kubeconfig, &file.folder);
+        Some(kubeconfig)
+    };
+    let has =
+        |kubeconfig: &Kubeconfig| kubeconfig.contexts.iter().any(|named| named.name == context);
+    let asked = files.iter().find(|file| file.is_asked)?;
+    let all: Option<Vec<(bool, Kubeconfig)>> =
+        files.iter().map(|file| Some((file.is_asked, read(file)?))).collect();
+    let merged =
+        all.filter(|all| all.iter().find(|(_, one)| has(one)).is_some_and(|(asked, _)| *asked));
+    let merged = merged.and_then(|all| {
+        let mut all = all.into_iter().map(|(_, one)| one);
+        let first = all.next()?;
+        all.try_fold(first, Kubeconfig::merge).ok()
+    });
+    merged.or_else(|| read(asked))
+}
+
+/// Relative paths begin at the folder of their file, as for kubectl.
+fn make_absolute(kubeconfig: &mut Kubeconfig, folder: &Path) {
+    let clusters = kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut());
+    let users = kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut());
+    let paths =
+        clusters.map(|cluster| &mut cluster.certificate_authority).chain(users.flat_map(|user| {
+            [&mut user.client_certificate, &mut user.client_key, &mut user.token_file]
+        }));
+    for path in paths.flatten().filter(|path| !path.is_empty()) {
+        *path = folder.join(&*path).display().to_string();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use crate::clients::kubernetes::trial::{TriedFile, as_kubectl_reads};
+    use crate::domain::secret::Secret;
+
+    fn file(folder: &str, text: &str, is_asked: bool) -> TriedFile {
+        TriedFile { folder: PathBuf::from(folder), text: Secret::new(text.to_owned()), is_asked }
+    }
+
+    const CONTEXT: &str = "contexts: [{name: a, context: {cluster: c, user: u}}]\n";
+    const USER: &str = "users: [{name: u, user: {client-certificate: u.crt, client-key: /k}}]\n";
+
+    #[test]
+    fn cred_08_what_is_tried_is_what_kubectl_would_use() {
+        let users = |files: &[TriedFile]| -> Vec<String> {
+            let read = as_kubectl_reads(files, "a").unwrap();
+            let users = read.auth_infos.into_iter().filter_map(|named| named.auth_info);
+            users.flat_map(|user| [user.client_certificate, user.client_key]).flatten().collect()
+        };
+        let split = [file("/one", CONTEXT, true), file("/two", USER, false)];
+        assert_eq!(users(&split), ["/two/u.crt", "/k"], "relative to the file that names it");
+        let hidden =
+            [file("/one", CONTEXT, false), file("/two", &(CONTEXT.to_owned() + USER), true)];
+        assert_eq!(
+            users(&hidden),
+            ["/two/u.crt", "/k"],
+            "alone: kubectl takes another one of that name"
+        );
+        let broken =
+            [file("/one", "a: [", false), file("/two", &(CONTEXT.to_owned() + USER), true)];
+        assert_eq!(users(&broken), ["/two/u.crt", "/k"]);
+        assert!(as_kubectl_reads(&[file("/one", "a: [", true)], "a").is_none());
     }
 }
