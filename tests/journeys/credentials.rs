@@ -107,7 +107,7 @@ async fn cred_02_a_kubeconfig_issued_just_before_the_start_is_recognised_despite
         journey.press(START).await;
         journey.until_slowly("PREPARED", 30, 200).await;
         journey.press("R").await;
-        journey.says("no kubeconfig issued by skeys since the start");
+        journey.says("no kubeconfig from after the start on this machine");
         journey.says("1 kubeconfig of this machine will stop working");
         assert!(!journey.words().contains("you have a kubeconfig"), "{ahead}");
         journey.press("<esc>1").await;
@@ -129,7 +129,7 @@ async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
     journey.press("<enter>R").await;
     journey.press(START).await;
     journey.until_slowly("PREPARED", 30, 200).await;
-    journey.press("Ralpha<enter><enter><enter>").await;
+    journey.press("Ralpha<enter><enter><tab><tab><enter>").await;
     journey.until_slowly("completed", 10, 200).await;
     journey.press("1").await;
     journey.says("no longer works");
@@ -142,7 +142,7 @@ async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
     journey.says("○ 1 get access");
     journey.says("yours ended with the rotation");
     journey.press("R").await;
-    journey.says("no valid kubeconfig issued by skeys");
+    journey.says("no valid kubeconfig on this machine");
     journey.press("<esc><esc>").await;
     journey.hides("179d");
 }

@@ -585,7 +585,7 @@ async fn host_03_an_exec_entry_in_the_users_files_is_never_executed() {
 async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     let mut journey = Journey::begin().await;
     journey.press("/bravo<enter>R").await;
-    journey.says("no kubeconfig issued by skeys since the start");
+    journey.says("no kubeconfig from after the start on this machine");
     journey.press("<esc>").await;
     let now = journey.clock.now();
     let bravo = ClusterId::new(PROJECT, "eu01", "bravo");
@@ -616,5 +616,5 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     });
     journey.until("deleted and recreated", 60).await;
     journey.press("<esc>R").await;
-    journey.says("no valid kubeconfig issued by skeys");
+    journey.says("no valid kubeconfig on this machine");
 }

@@ -40,7 +40,7 @@ texts! {
     NO_ACCESS_ONE_WAY = "no kubeconfig for this cluster on this machine";
     NO_ACCESS = "no valid kubeconfig on this machine; Esc, then K to issue one";
     NO_ACCESS_SINCE_START =
-        "no kubeconfig issued by skeys since the start; Esc, then K to issue one";
+        "no kubeconfig from after the start on this machine; Esc, then K to issue one";
     breaking(credentials, places) = "{credentials} of this machine will stop working: {places}";
     unclear(credentials, places) =
         "{credentials} of this machine cannot be judged and may stop working: {places}";

@@ -336,7 +336,8 @@ fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
         (MenuItems::Columns, Command::Mark) => Some("toggle"),
         // What was ticked stays ticked.
         (MenuItems::Columns, Command::Back) => Some("close"),
-        (MenuItems::Sort, Command::Open) => Some("select"),
+        (MenuItems::Sort | MenuItems::Scope(_), Command::Open) => Some("select"),
+        (MenuItems::Export(_), Command::Open) => Some("export"),
         (MenuItems::Copy(_), Command::Open) => Some("copy"),
         (MenuItems::Commands(_), Command::Open) => Some("run"),
         _ => None,
