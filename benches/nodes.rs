@@ -366,12 +366,16 @@ fn converted<'a, K: 'a, T>(
     objects.filter_map(read).map(Arc::new).collect()
 }
 
-fn fill<K: Serialize, T: PartialEq>(store: &mut Store, kind: &WatchedResource<T>, objects: &[K]) {
+fn fill<K: Serialize, T: PartialEq>(
+    store: &mut Store,
+    resource: &WatchedResource<T>,
+    objects: &[K],
+) {
     let body = json!({"metadata": {"resourceVersion": "1"}, "items": objects}).to_string();
-    let page = kind.decode_page(body.as_bytes()).unwrap();
+    let page = resource.decode_page(body.as_bytes()).unwrap();
     assert_eq!(page.unreadable, 0);
-    (kind.cache)(store).replace_all(page.items);
-    store.set_status(kind.resource_kind, ListStatus::Seen(None));
+    (resource.cache)(&mut store.caches).replace_all(page.items);
+    store.set_status(resource.kind, ListStatus::Seen(None));
 }
 
 /// The line of a watch that says that an object changed.
@@ -441,7 +445,7 @@ fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
     bench: &Bench,
     full: &Full,
     now: jiff::Timestamp,
-    (what, kind): (&str, &WatchedResource<T>),
+    (what, resource): (&str, &WatchedResource<T>),
     objects: [Value; 2],
     replace: impl Fn(&mut Full, K),
 ) {
@@ -450,11 +454,11 @@ fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
     let lines = objects.each_ref().map(changed);
     let time = bench.time(|| {
         for line in &lines {
-            black_box(kind.decode_event(line).unwrap().is_some());
+            black_box(resource.decode_event(line).unwrap().is_some());
         }
     });
     line(&format!("reading the event of {what}"), time / 2, None);
-    let changes = lines.map(|line| match kind.decode_event(&line).unwrap().unwrap() {
+    let changes = lines.map(|line| match resource.decode_event(&line).unwrap().unwrap() {
         WatchEvent::Put(item) => item,
         WatchEvent::Remove(_) | WatchEvent::Bookmark(_) | WatchEvent::Unreadable(_) => {
             unreachable!()
@@ -462,7 +466,7 @@ fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
     });
     let mut changes = changes.iter().cycle();
     let ours = bench.time(|| {
-        assert!((kind.cache)(&mut store).put(changes.next().unwrap().clone()));
+        assert!((resource.cache)(&mut store.caches).put(changes.next().unwrap().clone()));
         show(&mut state, store.snapshot());
     });
     // The naive way: what is kept are whole objects, and all of them are converted for every snapshot.

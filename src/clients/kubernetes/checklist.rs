@@ -9,13 +9,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clients::kubernetes::connection::{ANSWER_LIMIT, Connection};
 use crate::clients::kubernetes::context::ObserverContext;
+use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::error::KubeError;
 use crate::domain::checklist::{CHECKLIST_NAME, CHECKLIST_NAMESPACE, Checklist, ChecklistChange};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::text::clean;
 
-/// The key of its data that holds the list.
-const KEY: &str = "checklist.json";
 /// How often it is read again because somebody else was faster.
 const MOST_TRIES: usize = 5;
 
@@ -107,24 +105,12 @@ async fn find(connection: &Connection) -> Result<Option<Found>, Failure> {
     let object = object.map_err(|error| {
         connection.failure(&KubeError::Format(format!("column {}", error.column())))
     })?;
-    let list = checklist(&object).map_err(|why| {
+    let list = decode::checklist(&object).map_err(|why| {
         let name = format!("{CHECKLIST_NAMESPACE}/{CHECKLIST_NAME}");
         Failure::new(FailureKind::Format, format!("ConfigMap {name} of the cluster: {why}"))
             .hint("Repair it, or delete it to begin with a new one")
     })?;
     Ok(Some(Found { list, version: object.metadata.resource_version.unwrap_or_default() }))
-}
-
-/// Reads the list in the `ConfigMap`.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn checklist(object: &ConfigMap) -> Result<Checklist, String> {
-    let text = object.data.as_ref().and_then(|data| data.get(KEY));
-    let text = text.ok_or_else(|| format!("it has no key {KEY}"))?;
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| format!("{KEY}, line {}: no JSON", error.line()))?;
-    Checklist::from_json(&value).map_err(|why| format!("{KEY}: {}", clean(&why)))
 }
 
 fn path(name: &str) -> String {
@@ -148,7 +134,7 @@ async fn put(
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": name, "namespace": namespace, "resourceVersion": version},
-        "data": {KEY: format!("{:#}", list.to_json())},
+        "data": {decode::CHECKLIST_KEY: format!("{:#}", list.to_json())},
     });
     send(connection, request, &object).await.map(|()| list)
 }

@@ -105,6 +105,11 @@ impl<T: PartialEq> ObjectCache<T> {
         self.objects.values().map(|cached| &cached.value)
     }
 
+    /// The same as [`Self::all`], at once.
+    pub fn to_vec(&self) -> Vec<Arc<T>> {
+        self.all().cloned().collect()
+    }
+
     fn trim(&mut self) {
         let Some(Bound { most, moment }) = &self.bound else { return };
         let excess = self.objects.len().saturating_sub(*most);

@@ -14,7 +14,7 @@ use crate::clients::kubernetes::checklist::{ChecklistRequest, write_checklists};
 use crate::clients::kubernetes::connection_manager::ConnectionManager;
 use crate::clients::kubernetes::context::ObserverContext;
 use crate::clients::kubernetes::control_plane::watch_control_plane;
-use crate::clients::kubernetes::resources;
+use crate::clients::kubernetes::resources::{self, ResourceVisitor, WatchedResource};
 use crate::clients::kubernetes::store::Store;
 use crate::clients::kubernetes::watcher::watch_resource;
 use crate::clients::ske::KubeconfigResponse;
@@ -91,28 +91,24 @@ pub async fn observe_and_write<F, Fut>(
         sender,
     );
     // Woken one by one; a plain join would poll all of them for each event of one.
-    let mut parts: FuturesUnordered<BoxFuture<'_, ()>> = FuturesUnordered::new();
-    parts.push(Box::pin(report(&context, sink)));
-    parts.push(Box::pin(connection_manager.run()));
-    parts.push(Box::pin(watch_resource(resources::nodes(), &context)));
-    parts.push(Box::pin(watch_resource(resources::templates(), &context)));
-    parts.push(Box::pin(watch_resource(resources::pods(), &context)));
-    parts.push(Box::pin(watch_resource(resources::budgets(), &context)));
-    parts.push(Box::pin(watch_resource(resources::attachments(), &context)));
-    parts.push(Box::pin(watch_resource(resources::volumes(), &context)));
-    parts.push(Box::pin(watch_resource(resources::validating_webhooks(), &context)));
-    parts.push(Box::pin(watch_resource(resources::mutating_webhooks(), &context)));
-    parts.push(Box::pin(watch_resource(resources::endpoints(), &context)));
-    parts.push(Box::pin(watch_resource(resources::namespaces(), &context)));
-    parts.push(Box::pin(watch_resource(resources::token_secrets(), &context)));
-    parts.push(Box::pin(watch_resource(resources::service_accounts(), &context)));
-    parts.push(Box::pin(watch_resource(resources::root_bundles(), &context)));
-    parts.push(Box::pin(watch_resource(resources::checklists(), &context)));
-    parts.push(Box::pin(write_checklists(&context, checklists)));
-    parts.push(Box::pin(watch_resource(resources::node_events(), &context)));
-    parts.push(Box::pin(watch_resource(resources::pod_events(), &context)));
-    parts.push(Box::pin(watch_control_plane(&context, cluster)));
-    while parts.next().await.is_some() {}
+    let mut parts = Parts { context: &context, futures: FuturesUnordered::new() };
+    parts.futures.push(Box::pin(report(&context, sink)));
+    parts.futures.push(Box::pin(connection_manager.run()));
+    resources::visit_all(&mut parts);
+    parts.futures.push(Box::pin(write_checklists(&context, checklists)));
+    parts.futures.push(Box::pin(watch_control_plane(&context, cluster)));
+    while parts.futures.next().await.is_some() {}
+}
+
+struct Parts<'a> {
+    context: &'a ObserverContext,
+    futures: FuturesUnordered<BoxFuture<'a, ()>>,
+}
+
+impl ResourceVisitor for Parts<'_> {
+    fn visit<T: PartialEq + Send + Sync + 'static>(&mut self, resource: WatchedResource<T>) {
+        self.futures.push(Box::pin(watch_resource(resource, self.context)));
+    }
 }
 
 /// Reports trouble at once and snapshots at most every [`MIN_SNAPSHOT_INTERVAL`].

@@ -1,7 +1,9 @@
-//! The resources that are watched: where they are served, what is requested of them, how they are decoded.
+//! The resources that are watched: where they are served, what is requested of them, how they
+//! are decoded, and what is kept of them.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
@@ -16,11 +18,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::clients::kubernetes::checklist::checklist;
 use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::object_cache::{Item, Key};
-use crate::clients::kubernetes::store::{ObjectCaches, ResourceKind};
+use crate::clients::kubernetes::object_cache::{Item, Key, ObjectCache};
 use crate::domain::checklist::Checklist;
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
 use crate::domain::snapshot::{
@@ -32,11 +32,12 @@ use crate::domain::snapshot::{
 pub const PAGE: u32 = 500;
 /// The server ends a watch after this; seconds.
 pub const WATCH_SECONDS: u32 = 240;
+/// Events that are kept, of nodes and of pods each.
+const MOST_EVENTS: usize = 500;
 
 /// Objects of one kind that are listed and watched.
 pub struct WatchedResource<T> {
-    /// Its place in the store, which has its name for people.
-    pub resource_kind: ResourceKind,
+    pub kind: ResourceKind,
     path: &'static str,
     labels: Option<&'static str>,
     fields: Option<&'static str>,
@@ -44,216 +45,155 @@ pub struct WatchedResource<T> {
     /// Pages that are read at most.
     pub most_pages: usize,
     read: fn(&str) -> Option<Item<T>>,
+    /// The moment by which only the latest objects are kept.
+    latest: Option<fn(&T) -> Option<Timestamp>>,
     /// Its objects in the store.
-    pub cache: ObjectCaches<T>,
+    pub cache: fn(&mut ResourceCaches) -> &mut ObjectCache<T>,
 }
 
-impl<T> WatchedResource<T> {
-    fn new(
-        resource_kind: ResourceKind,
-        path: &'static str,
-        most_pages: usize,
-        read: fn(&str) -> Option<Item<T>>,
-        cache: ObjectCaches<T>,
-    ) -> Self {
-        let (labels, fields) = (None, None);
-        Self { resource_kind, path, labels, fields, metadata_only: false, most_pages, read, cache }
-    }
-}
-
-impl<T> WatchedResource<T> {
+impl<T: PartialEq> WatchedResource<T> {
     /// Objects that are kept at most, whether a list or a watch brings them.
     pub fn most_objects(&self) -> usize {
         self.most_pages.saturating_mul(usize::try_from(PAGE).unwrap_or(usize::MAX))
     }
+
+    /// Whether only the latest objects are kept.
+    pub fn is_bounded(&self) -> bool {
+        self.latest.is_some()
+    }
+
+    fn empty_cache(&self) -> ObjectCache<T> {
+        match self.latest {
+            Some(moment) => ObjectCache::bounded(MOST_EVENTS, moment),
+            None => ObjectCache::default(),
+        }
+    }
 }
 
-/// `v1 Node`; as many as Kubernetes itself is made for.
-pub fn nodes() -> WatchedResource<Node> {
-    let read = |text: &str| decode_object::<core::Node, _>(text, decode::node);
-    WatchedResource::new(ResourceKind::Nodes, "/api/v1/nodes", 10, read, |store| &mut store.nodes)
+/// Does the same with each resource.
+pub trait ResourceVisitor {
+    fn visit<T: PartialEq + Send + Sync + 'static>(&mut self, resource: WatchedResource<T>);
 }
 
-/// `v1 Pod`: finished ones, too, since they may keep a node from being removed.
-pub fn pods() -> WatchedResource<Pod> {
-    let read = |text: &str| decode_object::<core::Pod, _>(text, decode::pod);
-    WatchedResource::new(ResourceKind::Pods, "/api/v1/pods", 200, read, |store| &mut store.pods)
-}
+/// A row: name and type of its cache, its kind and how [`ClusterSnapshot::unseen`] names it, object of the API, decoder,
+/// path, most pages, and fields of [`WatchedResource`] that are not as usual.
+///
+/// [`ClusterSnapshot::unseen`]: crate::domain::snapshot::ClusterSnapshot::unseen
+macro_rules! resources {
+    ($(
+        $(#[$doc:meta])*
+        $cache:ident: $value:ty = $kind:ident $name:literal,
+        $object:ty => $decode:expr, $path:literal, $most_pages:literal
+        $(, $field:ident: $setting:expr)*;
+    )*) => {
+        /// A kind that is listed and watched.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum ResourceKind {
+            $($(#[$doc])* $kind,)*
+        }
 
-/// `policy/v1 PodDisruptionBudget`.
-pub fn budgets() -> WatchedResource<Budget> {
-    let read = |text: &str| decode_object::<PodDisruptionBudget, _>(text, decode::budget);
-    WatchedResource::new(
-        ResourceKind::Budgets,
-        "/apis/policy/v1/poddisruptionbudgets",
-        20,
-        read,
-        |store| &mut store.budgets,
-    )
-}
+        impl ResourceKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
 
-/// `storage.k8s.io/v1 VolumeAttachment`.
-pub fn attachments() -> WatchedResource<Attachment> {
-    let read = |text: &str| decode_object::<VolumeAttachment, _>(text, decode::attachment);
-    WatchedResource::new(
-        ResourceKind::Attachments,
-        "/apis/storage.k8s.io/v1/volumeattachments",
-        40,
-        read,
-        |store| &mut store.attachments,
-    )
-}
+            /// The API's own plural, where it is no other kind's, too.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name,)*
+                }
+            }
+        }
 
-/// `v1 PersistentVolume` that is bound to a node or a zone.
-pub fn volumes() -> WatchedResource<BoundVolume> {
-    let read = |text: &str| decode_object::<core::PersistentVolume, _>(text, decode::bound_volume);
-    WatchedResource::new(ResourceKind::Volumes, "/api/v1/persistentvolumes", 40, read, |store| {
-        &mut store.volumes
-    })
-}
+        /// What is kept of each kind.
+        pub struct ResourceCaches {
+            $(pub $cache: ObjectCache<$value>,)*
+        }
 
-/// `admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration`.
-pub fn validating_webhooks() -> WatchedResource<Admission> {
-    let read =
-        |text: &str| decode_object::<ValidatingWebhookConfiguration, _>(text, decode::validating);
-    WatchedResource::new(
-        ResourceKind::ValidatingWebhooks,
-        "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
-        4,
-        read,
-        |store| &mut store.validating_webhooks,
-    )
-}
+        impl Default for ResourceCaches {
+            fn default() -> Self {
+                Self { $($cache: $cache().empty_cache(),)* }
+            }
+        }
 
-/// `admissionregistration.k8s.io/v1 MutatingWebhookConfiguration`.
-pub fn mutating_webhooks() -> WatchedResource<Admission> {
-    let read =
-        |text: &str| decode_object::<MutatingWebhookConfiguration, _>(text, decode::mutating);
-    WatchedResource::new(
-        ResourceKind::MutatingWebhooks,
-        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
-        4,
-        read,
-        |store| &mut store.mutating_webhooks,
-    )
-}
+        $(
+        $(#[$doc])*
+        pub fn $cache() -> WatchedResource<$value> {
+            let usual = WatchedResource {
+                kind: ResourceKind::$kind,
+                path: $path,
+                labels: None,
+                fields: None,
+                metadata_only: false,
+                most_pages: $most_pages,
+                read: |text| decode_object::<$object, _>(text, $decode),
+                latest: None,
+                cache: |caches| &mut caches.$cache,
+            };
+            WatchedResource { $($field: $setting,)* ..usual }
+        })*
 
-/// `discovery.k8s.io/v1 EndpointSlice`.
-pub fn endpoints() -> WatchedResource<Endpoints> {
-    let read = |text: &str| decode_object::<EndpointSlice, _>(text, decode::endpoints);
-    WatchedResource::new(
-        ResourceKind::Endpoints,
-        "/apis/discovery.k8s.io/v1/endpointslices",
-        40,
-        read,
-        |store| &mut store.endpoints,
-    )
-}
-
-/// Metadata of `v1 Namespace`.
-pub fn namespaces() -> WatchedResource<Namespace> {
-    let read = |text: &str| {
-        decode_object::<PartialObjectMeta<core::Namespace>, _>(text, decode::namespace)
+        /// Visits all of them.
+        pub fn visit_all(visitor: &mut impl ResourceVisitor) {
+            $(visitor.visit($cache());)*
+        }
     };
-    WatchedResource {
-        metadata_only: true,
-        ..WatchedResource::new(ResourceKind::Namespaces, "/api/v1/namespaces", 20, read, |store| {
-            &mut store.namespaces
-        })
-    }
 }
 
-/// `v1 Event` about nodes; a field selector has no "or", so pods have a list of their own.
-pub fn node_events() -> WatchedResource<Event> {
-    let read = |text: &str| decode_object::<core::Event, _>(text, decode::node_event);
-    WatchedResource {
-        fields: Some("involvedObject.kind=Node"),
-        ..WatchedResource::new(ResourceKind::NodeEvents, "/api/v1/events", 20, read, |store| {
-            &mut store.node_events
-        })
-    }
-}
-
-/// `v1 Event` about pods.
-pub fn pod_events() -> WatchedResource<Event> {
-    let read = |text: &str| decode_object::<core::Event, _>(text, decode::pod_event);
-    WatchedResource {
-        fields: Some("involvedObject.kind=Pod"),
-        ..WatchedResource::new(ResourceKind::PodEvents, "/api/v1/events", 20, read, |store| {
-            &mut store.pod_events
-        })
-    }
-}
-
-/// Metadata of the Secrets that describe what the nodes of a pool are meant to be.
-pub fn templates() -> WatchedResource<Template> {
-    let read =
-        |text: &str| decode_object::<PartialObjectMeta<core::Secret>, _>(text, decode::template);
-    WatchedResource {
-        labels: Some("gardener.cloud/role=operating-system-config"),
-        metadata_only: true,
-        ..WatchedResource::new(
-            ResourceKind::Templates,
-            "/api/v1/namespaces/kube-system/secrets",
-            4,
-            read,
-            |store| &mut store.templates,
-        )
-    }
-}
-
-/// Metadata of the Secrets with tokens of service accounts.
-pub fn token_secrets() -> WatchedResource<TokenSecret> {
-    let read = |text: &str| {
-        decode_object::<PartialObjectMeta<core::Secret>, _>(text, decode::token_secret)
-    };
-    WatchedResource {
-        fields: Some("type=kubernetes.io/service-account-token"),
-        metadata_only: true,
-        ..WatchedResource::new(ResourceKind::TokenSecrets, "/api/v1/secrets", 20, read, |store| {
-            &mut store.token_secrets
-        })
-    }
-}
-
-/// `v1 ServiceAccount`.
-pub fn service_accounts() -> WatchedResource<ServiceAccount> {
-    let read = |text: &str| decode_object::<core::ServiceAccount, _>(text, decode::service_account);
-    WatchedResource::new(
-        ResourceKind::ServiceAccounts,
-        "/api/v1/serviceaccounts",
-        40,
-        read,
-        |store| &mut store.service_accounts,
-    )
-}
-
-/// `v1 ConfigMap` `kube-root-ca.crt` of every namespace.
-pub fn root_bundles() -> WatchedResource<RootBundle> {
-    let read = |text: &str| decode_object::<core::ConfigMap, _>(text, decode::root_bundle);
-    WatchedResource {
-        fields: Some("metadata.name=kube-root-ca.crt"),
-        ..WatchedResource::new(ResourceKind::RootBundles, "/api/v1/configmaps", 20, read, |store| {
-            &mut store.root_bundles
-        })
-    }
-}
-
-/// `v1 ConfigMap` `default/skeys-checklist`.
-pub fn checklists() -> WatchedResource<Result<Arc<Checklist>, String>> {
-    let read = |text: &str| {
-        decode_object::<core::ConfigMap, _>(text, |object| Some(checklist(object).map(Arc::new)))
-    };
-    WatchedResource {
-        fields: Some("metadata.name=skeys-checklist"),
-        ..WatchedResource::new(
-            ResourceKind::Checklists,
-            "/api/v1/namespaces/default/configmaps",
-            1,
-            read,
-            |store| &mut store.checklists,
-        )
-    }
+resources! {
+    /// `v1 Node`; as many as Kubernetes itself is made for.
+    nodes: Node = Nodes "nodes", core::Node => decode::node, "/api/v1/nodes", 10;
+    /// Metadata of the Secrets that describe what the nodes of a pool are meant to be.
+    templates: Template = Templates "secrets",
+        PartialObjectMeta<core::Secret> => decode::template, "/api/v1/namespaces/kube-system/secrets", 4,
+        labels: Some("gardener.cloud/role=operating-system-config"), metadata_only: true;
+    /// `v1 Pod`: finished ones, too, since they may keep a node from being removed.
+    pods: Pod = Pods "pods", core::Pod => decode::pod, "/api/v1/pods", 200;
+    /// `policy/v1 PodDisruptionBudget`.
+    budgets: Budget = Budgets "poddisruptionbudgets",
+        PodDisruptionBudget => decode::budget, "/apis/policy/v1/poddisruptionbudgets", 20;
+    /// `storage.k8s.io/v1 VolumeAttachment`.
+    attachments: Attachment = Attachments "volumeattachments",
+        VolumeAttachment => decode::attachment, "/apis/storage.k8s.io/v1/volumeattachments", 40;
+    /// `v1 PersistentVolume` that is bound to a node or a zone.
+    volumes: BoundVolume = Volumes "persistentvolumes",
+        core::PersistentVolume => decode::bound_volume, "/api/v1/persistentvolumes", 40;
+    /// `admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration`.
+    validating_webhooks: Admission = ValidatingWebhooks "validatingwebhookconfigurations",
+        ValidatingWebhookConfiguration => decode::validating,
+        "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", 4;
+    /// `admissionregistration.k8s.io/v1 MutatingWebhookConfiguration`.
+    mutating_webhooks: Admission = MutatingWebhooks "mutatingwebhookconfigurations",
+        MutatingWebhookConfiguration => decode::mutating,
+        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", 4;
+    /// `discovery.k8s.io/v1 EndpointSlice`.
+    endpoints: Endpoints = Endpoints "endpointslices",
+        EndpointSlice => decode::endpoints, "/apis/discovery.k8s.io/v1/endpointslices", 40;
+    /// Metadata of `v1 Namespace`.
+    namespaces: Namespace = Namespaces "namespaces",
+        PartialObjectMeta<core::Namespace> => decode::namespace, "/api/v1/namespaces", 20,
+        metadata_only: true;
+    /// Metadata of the Secrets with tokens of service accounts.
+    token_secrets: TokenSecret = TokenSecrets "token secrets",
+        PartialObjectMeta<core::Secret> => decode::token_secret, "/api/v1/secrets", 20,
+        fields: Some("type=kubernetes.io/service-account-token"), metadata_only: true;
+    /// `v1 ServiceAccount`.
+    service_accounts: ServiceAccount = ServiceAccounts "serviceaccounts",
+        core::ServiceAccount => decode::service_account, "/api/v1/serviceaccounts", 40;
+    /// `v1 ConfigMap` `kube-root-ca.crt` of every namespace.
+    root_bundles: RootBundle = RootBundles "configmaps",
+        core::ConfigMap => decode::root_bundle, "/api/v1/configmaps", 20,
+        fields: Some("metadata.name=kube-root-ca.crt");
+    /// `v1 ConfigMap` `default/skeys-checklist`.
+    checklists: Result<Arc<Checklist>, String> = Checklists "checklist",
+        core::ConfigMap => |object| Some(decode::checklist(object).map(Arc::new)),
+        "/api/v1/namespaces/default/configmaps", 1,
+        fields: Some("metadata.name=skeys-checklist");
+    /// `v1 Event` about nodes; a field selector has no "or", so pods have a list of their own.
+    node_events: Event = NodeEvents "events", core::Event => decode::node_event, "/api/v1/events", 20,
+        fields: Some("involvedObject.kind=Node"), latest: Some(|event| event.at);
+    /// `v1 Event` about pods.
+    pod_events: Event = PodEvents "events", core::Event => decode::pod_event, "/api/v1/events", 20,
+        fields: Some("involvedObject.kind=Pod"), latest: Some(|event| event.at);
 }
 
 /// Reads one object. `None`: it is not one of this kind, or has no name.

@@ -4,89 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::clients::kubernetes::object_cache::ObjectCache;
-use crate::domain::checklist::{Checklist, SharedChecklist};
-use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
-use crate::domain::snapshot::{
-    Attachment, BoundVolume, Budget, ClusterSnapshot, ControlPlane, Event, Node, Pod, RootBundle,
-    ServiceAccount, Template, Templates, TokenSecret, Unavailable, Unseen,
-};
+use crate::clients::kubernetes::resources::{ResourceCaches, ResourceKind};
+use crate::domain::checklist::SharedChecklist;
+use crate::domain::snapshot::{ClusterSnapshot, ControlPlane, Templates, Unavailable, Unseen};
 
-/// Events that are kept, of nodes and of pods each.
-const MOST_EVENTS: usize = 500;
 /// Smaller changes of the cluster's clock are noise: the header it is read from counts whole seconds.
 const SKEW_NOISE: u64 = 3;
-
-/// Finds the cache of a kind.
-pub type ObjectCaches<T> = fn(&mut Store) -> &mut ObjectCache<T>;
-
-/// A kind that is listed and watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ResourceKind {
-    Nodes,
-    Templates,
-    Pods,
-    Budgets,
-    Attachments,
-    Volumes,
-    ValidatingWebhooks,
-    MutatingWebhooks,
-    Endpoints,
-    Namespaces,
-    TokenSecrets,
-    ServiceAccounts,
-    RootBundles,
-    Checklists,
-    NodeEvents,
-    PodEvents,
-}
-
-impl ResourceKind {
-    const ALL: [Self; 16] = [
-        Self::Nodes,
-        Self::Templates,
-        Self::Pods,
-        Self::Budgets,
-        Self::Attachments,
-        Self::Volumes,
-        Self::ValidatingWebhooks,
-        Self::MutatingWebhooks,
-        Self::Endpoints,
-        Self::Namespaces,
-        Self::TokenSecrets,
-        Self::ServiceAccounts,
-        Self::RootBundles,
-        Self::Checklists,
-        Self::NodeEvents,
-        Self::PodEvents,
-    ];
-
-    /// Whether only the latest objects are kept.
-    pub fn is_bounded(self) -> bool {
-        matches!(self, Self::NodeEvents | Self::PodEvents)
-    }
-
-    /// The API's own plural, as in [`ClusterSnapshot::unseen`].
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nodes => "nodes",
-            Self::Templates => "secrets",
-            Self::Pods => "pods",
-            Self::Budgets => "poddisruptionbudgets",
-            Self::Attachments => "volumeattachments",
-            Self::Volumes => "persistentvolumes",
-            Self::ValidatingWebhooks => "validatingwebhookconfigurations",
-            Self::MutatingWebhooks => "mutatingwebhookconfigurations",
-            Self::Endpoints => "endpointslices",
-            Self::Namespaces => "namespaces",
-            Self::TokenSecrets => "token secrets",
-            Self::ServiceAccounts => "serviceaccounts",
-            Self::RootBundles => "configmaps",
-            Self::Checklists => "checklist",
-            Self::NodeEvents | Self::PodEvents => "events",
-        }
-    }
-}
 
 /// What is known of one kind of objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,22 +38,7 @@ struct ResourceState {
 
 /// Everything that was seen, and what is to be reported.
 pub struct Store {
-    pub nodes: ObjectCache<Node>,
-    pub templates: ObjectCache<Template>,
-    pub pods: ObjectCache<Pod>,
-    pub budgets: ObjectCache<Budget>,
-    pub attachments: ObjectCache<Attachment>,
-    pub volumes: ObjectCache<BoundVolume>,
-    pub validating_webhooks: ObjectCache<Admission>,
-    pub mutating_webhooks: ObjectCache<Admission>,
-    pub endpoints: ObjectCache<Endpoints>,
-    pub namespaces: ObjectCache<Namespace>,
-    pub token_secrets: ObjectCache<TokenSecret>,
-    pub service_accounts: ObjectCache<ServiceAccount>,
-    pub root_bundles: ObjectCache<RootBundle>,
-    pub checklists: ObjectCache<Result<Arc<Checklist>, String>>,
-    pub node_events: ObjectCache<Event>,
-    pub pod_events: ObjectCache<Event>,
+    pub caches: ResourceCaches,
     control_plane: ControlPlane,
     skew_seconds: i64,
     states: BTreeMap<ResourceKind, ResourceState>,
@@ -142,29 +50,13 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        let events = || ObjectCache::bounded(MOST_EVENTS, |event: &Event| event.at);
         Self {
-            nodes: ObjectCache::default(),
-            templates: ObjectCache::default(),
-            pods: ObjectCache::default(),
-            budgets: ObjectCache::default(),
-            attachments: ObjectCache::default(),
-            volumes: ObjectCache::default(),
-            validating_webhooks: ObjectCache::default(),
-            mutating_webhooks: ObjectCache::default(),
-            endpoints: ObjectCache::default(),
-            namespaces: ObjectCache::default(),
-            token_secrets: ObjectCache::default(),
-            service_accounts: ObjectCache::default(),
-            root_bundles: ObjectCache::default(),
-            checklists: ObjectCache::default(),
-            node_events: events(),
-            pod_events: events(),
+            caches: ResourceCaches::default(),
             control_plane: ControlPlane::default(),
             skew_seconds: 0,
             states: ResourceKind::ALL
-                .into_iter()
-                .map(|resource_kind| (resource_kind, ResourceState::default()))
+                .iter()
+                .map(|kind| (*kind, ResourceState::default()))
                 .collect(),
             unavailable: Some(Unavailable::Connecting),
             unavailable_is_reported: false,
@@ -181,8 +73,8 @@ impl Store {
     }
 
     /// The server answered for a kind.
-    pub fn set_status(&mut self, resource_kind: ResourceKind, status: ListStatus) {
-        let state = self.states.entry(resource_kind).or_default();
+    pub fn set_status(&mut self, kind: ResourceKind, status: ListStatus) {
+        let state = self.states.entry(kind).or_default();
         if let ListStatus::Seen(missing) = &status {
             (state.listed, state.missing) = (true, missing.clone());
         }
@@ -192,8 +84,8 @@ impl Store {
     }
 
     /// A watch of a kind goes on from where it was.
-    pub fn confirm_status(&mut self, resource_kind: ResourceKind) {
-        let state = self.states.entry(resource_kind).or_default();
+    pub fn confirm_status(&mut self, kind: ResourceKind) {
+        let state = self.states.entry(kind).or_default();
         self.changed |= !state.confirmed;
         state.confirmed = true;
         if state.listed && matches!(state.status, ListStatus::Failing(_)) {
@@ -203,15 +95,14 @@ impl Store {
     }
 
     /// Whether the server has answered for another kind, but not for this one, since the last time it was away.
-    pub fn is_late(&self, resource_kind: ResourceKind) -> bool {
+    pub fn is_late(&self, kind: ResourceKind) -> bool {
         let confirmed = |state: &ResourceState| state.confirmed;
-        !self.states.get(&resource_kind).is_some_and(confirmed)
-            && self.states.values().any(confirmed)
+        !self.states.get(&kind).is_some_and(confirmed) && self.states.values().any(confirmed)
     }
 
     /// Whether a kind was ever listed.
-    pub fn is_listed(&self, resource_kind: ResourceKind) -> bool {
-        self.states.get(&resource_kind).is_some_and(|state| state.listed)
+    pub fn is_listed(&self, kind: ResourceKind) -> bool {
+        self.states.get(&kind).is_some_and(|state| state.listed)
     }
 
     /// Changes what is known of the control plane.
@@ -272,46 +163,48 @@ impl Store {
     /// outage everything that was there before it: old pods on new nodes would look like something that holds them up.
     /// What was never read is named as such until it is there.
     pub fn has_changes(&self) -> bool {
-        let is_needed = |resource_kind: ResourceKind| {
-            matches!(resource_kind, ResourceKind::Nodes | ResourceKind::Templates)
-        };
+        let is_needed =
+            |kind: ResourceKind| matches!(kind, ResourceKind::Nodes | ResourceKind::Templates);
         self.changed
             && self.unavailable.is_none()
-            && self.states.iter().all(|(resource_kind, state)| {
-                state.confirmed || !(state.listed || is_needed(*resource_kind))
-            })
+            && self
+                .states
+                .iter()
+                .all(|(kind, state)| state.confirmed || !(state.listed || is_needed(*kind)))
     }
 
     /// Whether a node has begun to be replaced: the platform's own marks, not our reading of generations.
     pub fn node_replacement_began(&self, start: jiff::Timestamp) -> bool {
-        self.nodes.all().any(|node| node.marked_for_deletion || node.rolling)
-            || self.templates.all().any(|template| template.created.is_some_and(|at| at >= start))
+        self.caches.nodes.all().any(|node| node.marked_for_deletion || node.rolling)
+            || self
+                .caches
+                .templates
+                .all()
+                .any(|template| template.created.is_some_and(|at| at >= start))
     }
 
     /// The snapshot as of now.
     pub fn snapshot(&mut self) -> ClusterSnapshot {
         self.changed = false;
-        let mut events: Vec<Arc<Event>> =
-            self.node_events.all().chain(self.pod_events.all()).map(Arc::clone).collect();
+        let caches = &self.caches;
+        let mut events = caches.node_events.to_vec();
+        events.extend(caches.pod_events.to_vec());
         events.sort_by(|a, b| (a.at, &a.uid).cmp(&(b.at, &b.uid)));
+        let mut admissions = caches.validating_webhooks.to_vec();
+        admissions.extend(caches.mutating_webhooks.to_vec());
         ClusterSnapshot {
-            nodes: self.nodes.all().map(Arc::clone).collect(),
+            nodes: caches.nodes.to_vec(),
             templates: self.template_snapshot(),
-            pods: self.pods.all().map(Arc::clone).collect(),
-            budgets: self.budgets.all().map(Arc::clone).collect(),
-            attachments: self.attachments.all().map(Arc::clone).collect(),
-            volumes: self.volumes.all().map(Arc::clone).collect(),
-            admissions: self
-                .validating_webhooks
-                .all()
-                .chain(self.mutating_webhooks.all())
-                .map(Arc::clone)
-                .collect(),
-            endpoints: self.endpoints.all().map(Arc::clone).collect(),
-            namespaces: self.namespaces.all().map(Arc::clone).collect(),
-            token_secrets: self.token_secrets.all().map(Arc::clone).collect(),
-            service_accounts: self.service_accounts.all().map(Arc::clone).collect(),
-            root_bundles: self.root_bundles.all().map(Arc::clone).collect(),
+            pods: caches.pods.to_vec(),
+            budgets: caches.budgets.to_vec(),
+            attachments: caches.attachments.to_vec(),
+            volumes: caches.volumes.to_vec(),
+            admissions,
+            endpoints: caches.endpoints.to_vec(),
+            namespaces: caches.namespaces.to_vec(),
+            token_secrets: caches.token_secrets.to_vec(),
+            service_accounts: caches.service_accounts.to_vec(),
+            root_bundles: caches.root_bundles.to_vec(),
             checklist: self.shared_checklist(),
             events,
             control_plane: self.control_plane.clone(),
@@ -324,14 +217,14 @@ impl Store {
         match self.states.get(&ResourceKind::Templates) {
             Some(ResourceState { status: ListStatus::Forbidden(_), .. }) => Templates::Forbidden,
             Some(ResourceState { listed: true, .. }) => Templates::Known(
-                self.templates.all().map(|template| (**template).clone()).collect(),
+                self.caches.templates.all().map(|template| (**template).clone()).collect(),
             ),
             Some(ResourceState { listed: false, .. }) | None => Templates::Unread,
         }
     }
 
     fn shared_checklist(&self) -> SharedChecklist {
-        match self.checklists.all().next().map(|read| &**read) {
+        match self.caches.checklists.all().next().map(|read| &**read) {
             Some(Ok(list)) => SharedChecklist::Known(Arc::clone(list)),
             Some(Err(why)) => SharedChecklist::Unreadable(why.clone()),
             None if self.is_listed(ResourceKind::Checklists) => SharedChecklist::Absent,
@@ -341,17 +234,17 @@ impl Store {
 
     fn unseen(&self) -> BTreeMap<&'static str, Unseen> {
         let mut unseen = BTreeMap::new();
-        for (resource_kind, state) in &self.states {
+        for (kind, state) in &self.states {
             let why = match &state.status {
                 ListStatus::Unread => Unseen::Unread,
                 ListStatus::Seen(None) => continue,
                 ListStatus::Seen(Some(missing)) => Unseen::Partly(missing.clone()),
                 // `Templates::Forbidden` says this.
-                ListStatus::Forbidden(_) if *resource_kind == ResourceKind::Templates => continue,
+                ListStatus::Forbidden(_) if *kind == ResourceKind::Templates => continue,
                 ListStatus::Forbidden(text) => Unseen::Failing(format!("forbidden ({text})")),
                 ListStatus::Failing(text) => Unseen::Failing(text.clone()),
             };
-            unseen.insert(resource_kind.name(), why);
+            unseen.insert(kind.name(), why);
         }
         unseen
     }
@@ -359,7 +252,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use crate::clients::kubernetes::store::{ListStatus, ResourceKind, Store};
+    use crate::clients::kubernetes::resources::ResourceKind;
+    use crate::clients::kubernetes::store::{ListStatus, Store};
     use crate::domain::snapshot::Unseen;
 
     #[test]

@@ -185,7 +185,7 @@ impl<T: PartialEq> Watcher<'_, T> {
 
     /// Reports a failure, and says how long to wait.
     fn report_failure(&self, error: &KubeError) -> Duration {
-        let (context, kind, failures) = (self.context, self.resource.resource_kind, self.failures);
+        let (context, kind, failures) = (self.context, self.resource.kind, self.failures);
         // What others have answered for does not wait for one list that hangs.
         let hangs = matches!(error, KubeError::TimedOut(_)) && context.store().is_late(kind);
         let patient = failures < PATIENCE && !hangs;
@@ -270,11 +270,11 @@ impl<T: PartialEq> Watcher<'_, T> {
     /// Puts a list in the store; returns whether anything changed.
     fn store_list(&self, listed: Listed<T>) -> bool {
         self.context.update(|store| {
-            let changed = (self.resource.cache)(store).replace_all(listed.items);
+            let changed = (self.resource.cache)(&mut store.caches).replace_all(listed.items);
             if changed {
                 store.mark_changed();
             }
-            store.set_status(self.resource.resource_kind, ListStatus::Seen(listed.missing));
+            store.set_status(self.resource.kind, ListStatus::Seen(listed.missing));
             changed
         })
     }
@@ -301,7 +301,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         self.context.update(|store| {
             // An outage may have been noticed while the answer was on its way.
             if store.outages() == self.outages {
-                store.confirm_status(self.resource.resource_kind);
+                store.confirm_status(self.resource.kind);
             }
         });
         let mut lines = lines(body);
@@ -365,7 +365,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         version: &mut String,
     ) -> Result<Option<WatchEnd>, KubeError> {
         // Only some events are listed and kept, so that a list proves nothing; the other resources find out for them.
-        if self.resource.resource_kind.is_bounded() {
+        if self.resource.is_bounded() {
             let held_back = self.context.held_back.load(Ordering::Relaxed);
             return Ok(held_back.then_some(WatchEnd::Useless));
         }
@@ -385,11 +385,12 @@ impl<T: PartialEq> Watcher<'_, T> {
 
     /// Puts an object in the store, unless there are too many; returns whether anything changed.
     fn put(&self, item: Item<T>) -> bool {
-        let (cache, kind) = (self.resource.cache, self.resource.resource_kind);
+        let (cache, kind) = (self.resource.cache, self.resource.kind);
         let most = self.resource.most_objects();
         let mut store = self.context.store();
-        if !cache(&mut store).is_too_many(&item.key, most) {
-            return cache(&mut store).put(item);
+        let cache = cache(&mut store.caches);
+        if !cache.is_too_many(&item.key, most) {
+            return cache.put(item);
         }
         store.set_status(kind, ListStatus::Seen(Some(format!("only {most} of them are kept"))));
         false
@@ -402,7 +403,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         let (at, changed) = match change {
             WatchEvent::Put(item) => (item.version.clone(), self.put(item)),
             WatchEvent::Remove(item) => {
-                let changed = cache(&mut self.context.store()).remove(&item.key, &item.uid);
+                let changed = cache(&mut self.context.store().caches).remove(&item.key, &item.uid);
                 (item.version, changed)
             }
             WatchEvent::Bookmark(at) | WatchEvent::Unreadable(at) => (at, false),

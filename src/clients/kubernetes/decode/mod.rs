@@ -3,6 +3,7 @@
 
 mod admission;
 mod budget;
+mod checklist;
 mod event;
 mod node;
 mod pod;
@@ -20,6 +21,7 @@ pub use crate::clients::kubernetes::decode::admission::{
     endpoints, mutating, namespace, validating,
 };
 pub use crate::clients::kubernetes::decode::budget::budget;
+pub use crate::clients::kubernetes::decode::checklist::{CHECKLIST_KEY, checklist};
 pub use crate::clients::kubernetes::decode::event::{node_event, pod_event};
 pub use crate::clients::kubernetes::decode::node::{node, template};
 pub use crate::clients::kubernetes::decode::pod::pod;

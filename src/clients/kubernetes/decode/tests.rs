@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::resources;
+use crate::clients::kubernetes::resources::{self, ResourceVisitor, WatchedResource};
 use crate::domain::roll::tests::manifest::load;
 use crate::domain::roll::tests::stages::FIXTURES;
 use crate::domain::snapshot::{
@@ -373,29 +373,15 @@ fn any_object() -> impl Strategy<Value = Value> {
     })
 }
 
-fn try_all(text: &str) {
-    let line = format!("{{\"type\":\"MODIFIED\",\"object\":{text}}}");
-    macro_rules! all {
-        ($($kind:expr),*) => {$(
-            drop($kind.decode_page(text.as_bytes()));
-            drop($kind.decode_event(text));
-            drop($kind.decode_event(&line));
-        )*};
+struct TryAll<'a>(&'a str);
+
+impl ResourceVisitor for TryAll<'_> {
+    fn visit<T: PartialEq + Send + Sync + 'static>(&mut self, resource: WatchedResource<T>) {
+        let text = self.0;
+        drop(resource.decode_page(text.as_bytes()));
+        drop(resource.decode_event(text));
+        drop(resource.decode_event(&format!("{{\"type\":\"MODIFIED\",\"object\":{text}}}")));
     }
-    all!(
-        resources::nodes(),
-        resources::templates(),
-        resources::pods(),
-        resources::budgets(),
-        resources::attachments(),
-        resources::volumes(),
-        resources::validating_webhooks(),
-        resources::mutating_webhooks(),
-        resources::endpoints(),
-        resources::namespaces(),
-        resources::node_events(),
-        resources::pod_events()
-    );
 }
 
 proptest! {
@@ -403,11 +389,28 @@ proptest! {
 
     #[test]
     fn any_json_ends_in_a_value_or_a_sentence(value in any_object()) {
-        try_all(&value.to_string());
+        resources::visit_all(&mut TryAll(&value.to_string()));
         let as_page = json!({"items": [value.clone(), {"metadata": value}], "metadata": {}});
-        try_all(&as_page.to_string());
+        resources::visit_all(&mut TryAll(&as_page.to_string()));
     }
 
+}
+
+struct Answers<'a> {
+    bytes: &'a [u8],
+    event: &'a str,
+    page: &'a str,
+    most_items: usize,
+}
+
+impl ResourceVisitor for Answers<'_> {
+    fn visit<T: PartialEq + Send + Sync + 'static>(&mut self, resource: WatchedResource<T>) {
+        drop(resource.decode_event(self.event));
+        drop(resource.decode_page(self.bytes));
+        if let Ok(page) = resource.decode_page(self.page.as_bytes()) {
+            self.most_items = self.most_items.max(page.items.len() + page.unreadable);
+        }
+    }
 }
 
 #[test]
@@ -454,30 +457,9 @@ fn fuzz_kubernetes_answers() {
         let page = format!(
             "{{\"metadata\":{{\"resourceVersion\":\"7\",\"continue\":\"c\"}},\"items\":[{text}]}}"
         );
-        macro_rules! all {
-            ($($resource:ident),*) => {$({
-                let resource = resources::$resource();
-                drop(resource.decode_event(&event));
-                drop(resource.decode_page(&bytes));
-                if let Ok(page) = resource.decode_page(page.as_bytes()) {
-                    prop_assert!(page.items.len() + page.unreadable <= text.len());
-                }
-            })*};
-        }
-        all!(
-            nodes,
-            templates,
-            pods,
-            budgets,
-            attachments,
-            volumes,
-            validating_webhooks,
-            mutating_webhooks,
-            endpoints,
-            namespaces,
-            node_events,
-            pod_events
-        );
+        let mut answers = Answers { bytes: &bytes, event: &event, page: &page, most_items: 0 };
+        resources::visit_all(&mut answers);
+        prop_assert!(answers.most_items <= text.len());
         let failure = KubeError::from_answer(http::StatusCode::CONFLICT, None, &bytes).to_string();
         prop_assert_eq!(clean(&failure), failure);
         Ok(())
