@@ -1,5 +1,5 @@
 //! JSON of the SKE API v2, field for field (`ske-v2.json`, schemas). Everything is optional, since servers
-//! leave things out; enums stay text here, so that an unknown value never fails a whole answer.
+//! leave things out; enums stay text here, so that an unknown value never fails a whole answer. Nulls are removed before.
 //!
 //! The simulator writes these same types.
 
@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// `ListClustersResponse`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Serialize)]
 pub struct ClusterList {
-    #[serde(default, deserialize_with = "null_as_default")]
     pub items: Vec<Cluster>,
 }
 
@@ -24,13 +23,12 @@ pub struct Cluster {
     pub hibernation: Option<Hibernation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Kubernetes>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(deserialize_with = "null_as_default")]
     pub nodepools: Vec<Nodepool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ClusterStatus>,
@@ -58,7 +56,6 @@ pub struct Idp {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Hibernation {
-    #[serde(deserialize_with = "null_as_default")]
     pub schedules: Vec<HibernationSchedule>,
 }
 
@@ -119,7 +116,6 @@ pub struct Nodepool {
     pub max_surge: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<u32>,
-    #[serde(deserialize_with = "null_as_default")]
     pub availability_zones: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
@@ -169,18 +165,18 @@ pub struct ClusterStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_rotation: Option<CredentialsRotation>,
     /// `egressAddressRanges`, CIDR.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub egress_address_ranges: Vec<String>,
     /// `error`, the older single form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<RuntimeError>,
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ClusterError>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<Expiration>,
     pub hibernated: bool,
     /// `podAddressRanges`, CIDR.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pod_address_ranges: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account_issuer: Option<String>,
@@ -228,7 +224,7 @@ pub struct ClusterError {
 pub struct Expiration {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesExpiration>,
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodepools: Vec<NodepoolExpiration>,
 }
 
@@ -254,11 +250,10 @@ pub struct KubernetesExpiration {
 }
 
 /// `CreateKubeconfigPayload`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CreateKubeconfig {
     /// `expirationSeconds`: a number written as a string, 600 to 15 552 000.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration_seconds: Option<String>,
 }
 
@@ -272,12 +267,4 @@ pub struct Kubeconfig {
     /// `kubeconfig`, YAML text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<String>,
-}
-
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
