@@ -16,9 +16,10 @@ use crate::clock::Clock;
 use crate::domain::credential::KubeconfigLocation;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{
-    self, ClusterIdentity, EntryOwner, FileTarget, MAX_BYTES, MergeOptions, MergeQuery,
-    MergeRefusal, Merged, NotSaved, ParsedKubeconfig, Plan, Saved,
+    self, ClusterIdentity, FileTarget, MAX_BYTES, MergeOptions, MergeQuery, NotSaved,
+    ParsedKubeconfig, Plan, Saved,
 };
+use crate::domain::secret::Secret;
 use crate::domain::shell;
 use crate::domain::text::{clean, plural};
 use crate::store::files::{irregular_kind, read_regular};
@@ -375,20 +376,14 @@ impl Kubeconfigs {
         if plan.fingerprint.as_deref() != fingerprint {
             return Err(NotSaved::Changed(plan));
         }
-        // Whoever agreed to replace did not know yet that it is another cluster's.
-        let another = matches!(plan.owner, EntryOwner::Another(_)) && !options.replace_another;
-        if !plan.taken.is_empty() && (another || !options.replace) {
+        if !plan.taken.is_empty() && !options.may_replace(&plan.owner) {
             return Err(NotSaved::Taken(plan));
         }
         let mut notes = plan.notes.clone();
         let content = match file {
-            FileTarget::Merge | FileTarget::MergeInto(_) => match merge(&old, fresh, options) {
-                Ok(merged) => merged.text,
-                Err(MergeRefusal::Taken(_)) => return Err(NotSaved::Taken(plan)),
-                Err(MergeRefusal::Refused(why)) => {
-                    return Err(self.unusable(path, &why).into());
-                }
-            },
+            FileTarget::Merge | FileTarget::MergeInto(_) => {
+                merge(&old, fresh, options).map_err(|why| self.unusable(path, &why))?
+            }
             FileTarget::Own(_) => kubeconfig::renamed(fresh, &options.context)?,
         };
         if plan.exists {
@@ -439,11 +434,7 @@ impl Kubeconfigs {
     }
 }
 
-fn merge(
-    old: &[u8],
-    fresh: &ParsedKubeconfig,
-    options: &MergeOptions,
-) -> Result<Merged, MergeRefusal> {
+fn merge(old: &[u8], fresh: &ParsedKubeconfig, options: &MergeOptions) -> Result<Secret, Failure> {
     let text = std::str::from_utf8(old).map_err(|_not_utf8| kubeconfig_refusal("not UTF-8"))?;
     kubeconfig::merge(text, fresh, options)
 }

@@ -101,7 +101,7 @@ fn file_19_file_24_kubectl_reads_the_same_of_every_case_before_and_after() {
                 }
             };
             let before = before.as_ref().unwrap_or_else(|| panic!("{shown}: kubectl refuses it"));
-            std::fs::write(&out, merged.text.expose()).unwrap();
+            std::fs::write(&out, merged.expose()).unwrap();
             let after = kubectl(&out)
                 .unwrap_or_else(|| panic!("{shown}, {name}: kubectl refuses the result"));
             assert_eq!(foreign(before, name), foreign(&after, name), "{shown}, {name}");
@@ -200,7 +200,7 @@ fn file_22_a_renewal_in_every_case_keeps_everything_but_what_ske_issues() {
             for secret in ["TkVX", "QUJD", "t0k3n"] {
                 assert!(!said.contains(secret), "{shown}, {name}: {said}");
             }
-            let merged = merged.text.expose();
+            let merged = merged.expose();
             std::fs::write(&out, merged).unwrap();
             let after = kubectl(&out).unwrap_or_else(|| panic!("{shown}, {name}: refused"));
             let names = (cluster.as_str().unwrap(), user.as_str().unwrap());

@@ -20,8 +20,7 @@ pub use crate::domain::kubeconfig::entry_owner::{
     ClusterIdentity, EntryOwner, is_address_of, name_in_address, server_address,
 };
 pub use crate::domain::kubeconfig::merge::{
-    MergeOptions, MergeQuery, MergeRefusal, Merged, combine_owners, contents_of_file,
-    entries_named, merge, survey,
+    MergeOptions, MergeQuery, combine_owners, contents_of_file, entries_named, merge, survey,
 };
 pub use crate::domain::kubeconfig::parsed::{
     InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig, renamed,

@@ -37,27 +37,10 @@ pub struct MergeOptions {
     pub in_place: bool,
 }
 
-/// A merged file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Merged {
-    /// The whole new text.
-    pub text: Secret,
-    /// Fields of replaced entries that are gone ("token of user shop").
-    pub dropped: Vec<String>,
-}
-
-/// Why a merge was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MergeRefusal {
-    /// Entries of that name exist ("context shop").
-    Taken(Vec<String>),
-    /// The file cannot be changed safely; the sentence says why, with the line if known.
-    Refused(Failure),
-}
-
-impl From<Failure> for MergeRefusal {
-    fn from(failure: Failure) -> Self {
-        Self::Refused(failure)
+impl MergeOptions {
+    /// Whether entries of an owner are replaced. Who agreed to that may not have known that they are another cluster's.
+    pub fn may_replace(&self, owner: &EntryOwner) -> bool {
+        self.replace && (self.replace_another || !matches!(owner, EntryOwner::Another(_)))
     }
 }
 
@@ -432,30 +415,29 @@ fn not_finite(node: &Node) -> Option<usize> {
     }
 }
 
-/// Merges. Nothing but the three entries (and current-context, when asked) changes.
+/// Merges: the whole new text. Nothing but the three entries (and current-context, when asked) changes.
 ///
 /// # Errors
-/// [`MergeRefusal`].
+/// The file cannot be changed safely, with its line if known, or it has entries that must not be replaced.
 pub fn merge(
     existing: &str,
     fresh: &ParsedKubeconfig,
     options: &MergeOptions,
-) -> Result<Merged, MergeRefusal> {
+) -> Result<Secret, Failure> {
     check_context_name(&options.context)?;
     let (mark, text) = without_mark(existing);
     let file = ReadFile::read(text)?;
     let known = ClusterIdentity::Server(fresh.server().to_owned());
     let names = Names::of(&file.values, &options.context, options.in_place)?;
     let found = survey_entries(&file, &names, &known)?;
-    let another = matches!(found.owner, EntryOwner::Another(_)) && !options.replace_another;
-    if !found.taken.is_empty() && (another || !options.replace) {
-        return Err(MergeRefusal::Taken(found.taken));
+    // The store has asked; nothing is lost should another caller forget to.
+    if !found.taken.is_empty() && !options.may_replace(&found.owner) {
+        return Err(file_failure(format!("has {} already", found.taken.join(", "))));
     }
     let mut entries = fresh.entries(&options.context)?;
     names.put_into(&mut entries);
-    let (text, dropped) =
-        merge_entries(&file, &entries, &names, options.make_current, found.keeps())?;
-    Ok(Merged { text: Secret::new(format!("{mark}{}", *text)), dropped })
+    let (text, _) = merge_entries(&file, &entries, &names, options.make_current, found.keeps())?;
+    Ok(Secret::new(format!("{mark}{}", *text)))
 }
 
 /// The merged text, and which fields of replaced entries are gone.

@@ -8,8 +8,8 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::parse_values;
 use crate::domain::kubeconfig::{
-    ChangedLine, ClusterIdentity, KubeconfigKind, MergeOptions, MergeQuery, MergeRefusal,
-    ParsedKubeconfig, contents_of_file, entries_named, merge, survey,
+    ChangedLine, ClusterIdentity, KubeconfigKind, MergeOptions, MergeQuery, ParsedKubeconfig,
+    contents_of_file, entries_named, merge, survey,
 };
 use crate::domain::secret::{Secret, SecretValue};
 use crate::fuzz::{changed_text, fuzz};
@@ -53,11 +53,8 @@ fn merged(text: &str, context: &str, make_current: bool) -> Result<String, Failu
     let told = survey(text, &query(context, KubeconfigKind::Admin, make_current), None)?;
     let fresh = fresh(KubeconfigKind::Admin);
     let merged = match merge(text, &fresh, &options(context, make_current)) {
-        Ok(merged) => merged.text.expose().to_owned(),
-        Err(MergeRefusal::Refused(failure)) => {
-            panic!("known only after issuing: {failure}\n{text}")
-        }
-        Err(MergeRefusal::Taken(taken)) => panic!("{taken:?}"),
+        Ok(merged) => merged.expose().to_owned(),
+        Err(failure) => panic!("known only after issuing: {failure}\n{text}"),
     };
     let (before, after) = (values_of(text), values_of(&merged));
     for (list, _) in super::LISTS {
@@ -290,7 +287,7 @@ fn file_22_what_a_person_added_to_an_entry_of_the_cluster_stays() {
     );
     // Another kind: the certificate goes, what is the person's stays.
     let login = merge(&text, &fresh(KubeconfigKind::Login), &options("alpha", false)).unwrap();
-    let values = parse_values(login.text.expose()).unwrap();
+    let values = parse_values(login.expose()).unwrap();
     assert_eq!(values["users"][0]["user"]["exec"]["command"], "stackit");
     assert_eq!(values["users"][0]["user"]["as"], "someone");
     assert_eq!(values["users"][0]["user"].get("client-key-data"), None);
@@ -335,7 +332,7 @@ fn file_22_a_renewal_changes_the_entries_that_the_context_uses_and_shows_their_l
     let options = MergeOptions { in_place: true, ..options("prod", false) };
     let merged = merge(&text, &fresh(kind), &options).unwrap();
     let expected = text.replace("T0xE", "TkVX");
-    assert_eq!(merged.text.expose(), expected);
+    assert_eq!(merged.expose(), expected);
     let after = survey(&text, &query, Some(&fresh(kind))).unwrap();
     assert_eq!(after.changes, before.changes, "shown before it is issued");
 }
