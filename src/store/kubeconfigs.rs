@@ -256,16 +256,18 @@ impl Kubeconfigs {
             let line = before.filter(|byte| **byte == b'\n').count() + 1;
             self.unusable(path, &kubeconfig_refusal(&format!("line {line}: not UTF-8")))
         })?;
-        let survey =
+        let found =
             kubeconfig::survey(text, query, issued).map_err(|why| self.unusable(path, &why))?;
-        plan.others = survey.others;
-        plan.taken.splice(..0, survey.taken);
-        plan.owner = kubeconfig::combine_owners(vec![plan.owner, survey.owner]);
-        plan.names.extend(survey.names);
-        plan.blank = survey.blank;
-        plan.current = survey.current;
-        plan.dropped = survey.dropped;
-        plan.changes = survey.changes;
+        plan = Plan {
+            path: plan.path,
+            link: plan.link,
+            exists: plan.exists,
+            mode: plan.mode,
+            notes: plan.notes,
+            taken: [found.taken, plan.taken].concat(),
+            owner: kubeconfig::combine_owners(vec![plan.owner, found.owner]),
+            ..found
+        };
         // Renewals in place of one file follow each other, and the first one narrows its mode.
         let mode = plan.mode.filter(|_| !query.in_place);
         plan.fingerprint = Some(fingerprint(&plan, mode, &[]));

@@ -2,13 +2,13 @@
 //! compared: the result has the expected values or the file is refused, with the line of the file as it is.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::changes::{ChangedLine, changed_lines};
+use crate::domain::kubeconfig::changes::changed_lines;
 use crate::domain::kubeconfig::document::{self, Content, Node, file_failure};
 use crate::domain::kubeconfig::emit;
 use crate::domain::kubeconfig::entry_owner::{
@@ -17,6 +17,7 @@ use crate::domain::kubeconfig::entry_owner::{
 use crate::domain::kubeconfig::parsed::{
     Entries, KubeconfigKind, ParsedKubeconfig, check_context_name, sample_entries,
 };
+use crate::domain::kubeconfig::plan::Plan;
 use crate::domain::kubeconfig::shape;
 use crate::domain::kubeconfig::splice::{Place, Splice, usual_line_end};
 use crate::domain::secret::{Secret, SecretValue};
@@ -58,39 +59,11 @@ pub struct MergeQuery {
     pub in_place: bool,
 }
 
-/// What a file holds, for showing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Survey {
-    /// Contexts of other names.
-    pub others: usize,
-    /// Entries of the wanted name, in words.
-    pub taken: Vec<String>,
-    /// Which cluster those belong to.
-    pub owner: EntryOwner,
-    /// Every name that an entry has.
-    pub names: BTreeSet<String>,
-    /// Whether there is nothing in it yet.
-    pub blank: bool,
-    /// `current-context`, cleaned.
-    pub current: Option<String>,
-    /// Fields of replaced entries that will be gone ("token of user shop").
-    pub dropped: Vec<String>,
-    /// What a renewal in place changes.
-    pub changes: Vec<ChangedLine>,
-}
-
-impl Survey {
-    /// Whether what the person added to the entries stays: those of another cluster are replaced whole.
-    fn keeps(&self) -> bool {
-        !matches!(self.owner, EntryOwner::Another(_))
-    }
-}
-
 const LISTS: [(&str, &str); 3] =
     [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
 
 /// Looks at a file for entries under a name, and merges what was issued, or a sample of it, so that a file that cannot be
-/// merged into is known before anything is issued.
+/// merged into is known before anything is issued. The plan lacks what only who opens files knows.
 ///
 /// # Errors
 /// Why the file cannot be merged into, with its line.
@@ -98,11 +71,11 @@ pub fn survey(
     existing: &str,
     query: &MergeQuery,
     issued: Option<&ParsedKubeconfig>,
-) -> Result<Survey, Failure> {
+) -> Result<Plan, Failure> {
     check_context_name(&query.context)?;
     let file = ReadFile::read(without_mark(existing).1)?;
     let names = Names::of(&file.values, &query.context, query.in_place)?;
-    let mut survey = survey_entries(&file, &names, &query.known)?;
+    let mut plan = survey_entries(&file, &names, &query.known)?;
     let mut entries = match issued {
         Some(fresh) => fresh.entries(&query.context)?,
         None => sample_entries(query.kind, &query.context),
@@ -112,15 +85,21 @@ pub fn survey(
         keep_likely(&mut entries, &file.values);
     }
     let merged = |keeps| merge_entries(&file, &entries, &names, query.make_current, keeps);
-    let (text, dropped) = merged(survey.keeps())?;
-    survey.dropped = dropped;
+    let keeps = keeps_own_fields(&plan.owner);
+    let (text, dropped) = merged(keeps)?;
+    plan.dropped = dropped;
     if query.in_place {
-        survey.changes = changed_lines(file.text, &text)?;
-    } else if !survey.taken.is_empty() {
+        plan.changes = changed_lines(file.text, &text)?;
+    } else if !plan.taken.is_empty() {
         // Whose entries they are may turn out otherwise by what is issued.
-        merged(!survey.keeps())?;
+        merged(!keeps)?;
     }
-    Ok(survey)
+    Ok(plan)
+}
+
+/// Whether what the person added to entries stays: those of another cluster are replaced whole.
+fn keeps_own_fields(owner: &EntryOwner) -> bool {
+    !matches!(owner, EntryOwner::Another(_))
 }
 
 /// Puts into the sample what is most likely to be issued again as it is: the server, and the plugin of the stackit CLI.
@@ -210,37 +189,37 @@ pub fn entries_named(
     context: &str,
     known: &ClusterIdentity,
 ) -> (Vec<String>, EntryOwner) {
-    let survey = ReadFile::read(without_mark(existing).1)
+    let plan = ReadFile::read(without_mark(existing).1)
         .and_then(|file| survey_entries(&file, &Names::of(&file.values, context, false)?, known))
         .unwrap_or_default();
-    (survey.taken, survey.owner)
+    (plan.taken, plan.owner)
 }
 
 fn survey_entries(
     file: &ReadFile<'_>,
     wanted: &Names<'_>,
     known: &ClusterIdentity,
-) -> Result<Survey, Failure> {
-    let mut survey = Survey { blank: file.root.is_none(), ..Survey::default() };
+) -> Result<Plan, Failure> {
+    let mut plan = Plan { blank: file.root.is_none(), ..Plan::default() };
     for ((list, word), wanted) in LISTS.into_iter().zip(wanted.all()) {
         let names = file.names(list)?;
         if names.contains(&wanted) {
-            survey.taken.push(format!("{word} {}", clean(wanted)));
+            plan.taken.push(format!("{word} {}", clean(wanted)));
         }
         if list == "contexts" {
-            survey.others = names.iter().filter(|name| **name != wanted).count();
+            plan.others = names.iter().filter(|name| **name != wanted).count();
         }
         let named = names.into_iter().filter(|name| !name.is_empty());
-        survey.names.extend(named.map(ToOwned::to_owned));
+        plan.names.extend(named.map(ToOwned::to_owned));
     }
-    survey.owner = owner_of_entries(&file.values, wanted, known);
-    survey.current = file
+    plan.owner = owner_of_entries(&file.values, wanted, known);
+    plan.current = file
         .values
         .get("current-context")
         .and_then(Value::as_str)
         .filter(|text| !text.is_empty())
         .map(clean);
-    Ok(survey)
+    Ok(plan)
 }
 
 /// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.
@@ -436,7 +415,8 @@ pub fn merge(
     }
     let mut entries = fresh.entries(&options.context)?;
     names.put_into(&mut entries);
-    let (text, _) = merge_entries(&file, &entries, &names, options.make_current, found.keeps())?;
+    let keeps = keeps_own_fields(&found.owner);
+    let (text, _) = merge_entries(&file, &entries, &names, options.make_current, keeps)?;
     Ok(Secret::new(format!("{mark}{}", *text)))
 }
 
