@@ -362,7 +362,7 @@ fn renewed(known: &KnownCredential) -> Option<RenewedEntry> {
     if known.other_file.is_some() {
         return None;
     }
-    let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
+    let (file, context) = known.place.entry()?;
     let kind = known.kind.issued_as()?;
-    Some(RenewedEntry { kind, file: path.clone(), context: context.clone() })
+    Some(RenewedEntry { kind, file: file.to_owned(), context: context.to_owned() })
 }

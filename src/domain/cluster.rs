@@ -286,14 +286,15 @@ pub struct Cluster {
 /// Readings that are further apart than this tell nothing of the time between them.
 const WITHOUT_BREAK: SignedDuration = SignedDuration::from_mins(5);
 
+/// Whether two moments of creation can be those of one cluster: SKE does not always say when it was.
+pub fn is_same_creation(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    one.zip(other).is_none_or(|(one, other)| one == other)
+}
+
 impl Cluster {
     /// Whether a reading is of this very cluster, not of a later one under its name.
     pub fn is_same_cluster(&self, read: &Self) -> bool {
-        let same_creation = match (self.created, read.created) {
-            (Some(known), Some(read)) => known == read,
-            _ => true,
-        };
-        self.id == read.id && same_creation
+        self.id == read.id && is_same_creation(self.created, read.created)
     }
 
     /// Takes over what only several readings tell; `before`: the reading before this one, which was made at `at`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::credential::Credentials;
 use crate::domain::rotation::Phase;
 use crate::domain::selection::Selection;
@@ -44,6 +44,6 @@ pub struct KeptCluster {
 impl KeptCluster {
     /// Whether a reading is of another cluster under its name.
     pub fn is_replaced_by(&self, read: &Cluster) -> bool {
-        matches!((self.created, read.created), (Some(kept), Some(read)) if kept != read)
+        !is_same_creation(self.created, read.created)
     }
 }

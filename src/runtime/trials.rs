@@ -14,10 +14,10 @@ pub async fn try_place(
     kubeconfigs: &Kubeconfigs,
     clock: &Clock,
 ) -> Trial {
-    let KubeconfigLocation::File { path, context, .. } = place else {
+    let Some((path, context)) = place.entry() else {
         return Trial::NotTried("it is in no file".to_owned());
     };
-    let (reader, shown) = (kubeconfigs.clone(), path.clone());
+    let (reader, shown) = (kubeconfigs.clone(), path.to_owned());
     let files = run_blocking(clock, FILE_LIMIT, path, move || reader.read_files(&shown)).await;
     match files.map_err(|failure| failure.message).and_then(|files| files) {
         Ok(files) => {

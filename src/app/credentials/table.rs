@@ -1,7 +1,7 @@
 //! The inventory of a cluster's credentials as a table.
 
 use crate::app::credentials::text;
-use crate::domain::credential::{KnownCredential, KubeconfigLocation, Trial, Verdict};
+use crate::domain::credential::{KnownCredential, Trial, Verdict};
 use crate::domain::table::{Table, TableValue};
 
 const COLUMNS: [(&str, &str); 10] = [
@@ -23,12 +23,7 @@ pub fn table<'a>(known: impl Iterator<Item = (&'a KnownCredential, Option<&'a Tr
 }
 
 fn row((known, trial): (&KnownCredential, Option<&Trial>)) -> Vec<TableValue> {
-    let (file, context) = match &known.place {
-        KubeconfigLocation::File { path, context, .. } => (Some(path), Some(context)),
-        KubeconfigLocation::Clipboard
-        | KubeconfigLocation::Stdout
-        | KubeconfigLocation::Other(_) => (None, None),
-    };
+    let (file, context) = known.place.entry().unzip();
     let contradicted = trial.map(|trial| trial.contradicts(known.verdict));
     vec![
         known.kind.word().into(),

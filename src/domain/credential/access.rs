@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::credential::generation::Issuance;
 use crate::domain::kubeconfig::KubeconfigKind;
 
@@ -49,24 +49,25 @@ impl KubeconfigLocation {
         }
     }
 
+    /// The file in shown form, and the context in it.
+    pub fn entry(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::File { path, context, .. } => Some((path, context)),
+            Self::Clipboard | Self::Stdout | Self::Other(_) => None,
+        }
+    }
+
     /// Whether both are one entry of one file.
     pub fn is_same_entry(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::File { path, context, .. },
-                Self::File { path: other_path, context: other_context, .. },
-            ) => path == other_path && context == other_context,
-            _ => false,
-        }
+        self.entry().is_some() && self.entry() == other.entry()
     }
 
     /// Whether what goes here takes the place of what went there.
     pub fn replaces(&self, earlier: &Self) -> bool {
-        match (self, earlier) {
-            (
-                Self::File { path, context, whole },
-                Self::File { path: old_path, context: old_context, .. },
-            ) => path == old_path && (*whole || context == old_context),
+        match (self, earlier.entry()) {
+            (Self::File { path, context, whole }, Some((old_path, old_context))) => {
+                path == old_path && (*whole || context == old_context)
+            }
             _ => false,
         }
     }
@@ -85,11 +86,6 @@ impl Access {
 
     /// Whether it is for this cluster, and not for an earlier one of the same address.
     pub fn is_of(&self, cluster: &Cluster) -> bool {
-        self.cluster == cluster.id && is_same(self.created, cluster.created)
+        self.cluster == cluster.id && is_same_creation(self.created, cluster.created)
     }
-}
-
-/// Whether two moments of creation can be those of one cluster.
-pub(super) fn is_same(ours: Option<Timestamp>, theirs: Option<Timestamp>) -> bool {
-    ours.zip(theirs).is_none_or(|(ours, theirs)| ours == theirs)
 }

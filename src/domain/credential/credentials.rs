@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::credential::access::{Access, KubeconfigLocation, is_same};
+use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
+use crate::domain::credential::access::Access;
 use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::verdict::{Verdict, verdict};
 
@@ -21,7 +21,7 @@ pub struct Reference {
 
 impl Reference {
     fn is_of(&self, cluster: &Cluster) -> bool {
-        self.cluster == cluster.id && is_same(self.created, cluster.created)
+        self.cluster == cluster.id && is_same_creation(self.created, cluster.created)
     }
 }
 
@@ -47,13 +47,8 @@ impl Credentials {
 
     /// The files that kubeconfigs were saved to, in shown form.
     pub fn files(&self) -> Vec<String> {
-        let file = |access: &Access| match &access.place {
-            KubeconfigLocation::File { path, .. } => Some(path.clone()),
-            KubeconfigLocation::Clipboard
-            | KubeconfigLocation::Stdout
-            | KubeconfigLocation::Other(_) => None,
-        };
-        self.accesses.iter().filter_map(file).collect()
+        let entries = self.accesses.iter().filter_map(|access| access.place.entry());
+        entries.map(|(path, _)| path.to_owned()).collect()
     }
 
     /// What SKE issued for a cluster, as far as its certificates were recorded.

@@ -297,12 +297,12 @@ impl Credentials {
         let known = self.inventory(cluster, files, None, now);
         let usable = known.iter().filter(|known| known.verdict != Verdict::Dead);
         let in_files = usable.filter_map(|known| {
-            let KubeconfigLocation::File { path, context, .. } = &known.place else { return None };
+            let (path, context) = known.place.entry()?;
             quote(context)?;
             // It reads no file of several if one cannot be read.
-            let is_found = !is_refused && first(context).is_some_and(|file| file.path == *path);
-            let file = (!is_found).then(|| path.clone());
-            Some((known, KubectlContext { file, name: context.clone() }))
+            let is_found = !is_refused && first(context).is_some_and(|file| file.path == path);
+            let file = (!is_found).then(|| path.to_owned());
+            Some((known, KubectlContext { file, name: context.to_owned() }))
         });
         let best = in_files.min_by_key(|(known, _)| {
             let (verdict, expires) = (known.verdict, known.expires.unwrap_or(Timestamp::MAX));
@@ -314,7 +314,7 @@ impl Credentials {
 
 /// Whether its file was read, or is gone: that tells itself what is in it.
 fn was_read(access: &Access, files: &[FoundFile]) -> bool {
-    let KubeconfigLocation::File { path, .. } = &access.place else { return false };
+    let Some((path, _)) = access.place.entry() else { return false };
     files.iter().any(|file| file.is_at(path) && file.contexts.is_ok())
 }
 

@@ -117,15 +117,8 @@ impl<'a> Basis<'a> {
         }
     }
 
-    /// What becomes of something of a generation.
     fn verdict(&self, generation: Generation) -> Verdict {
-        match (generation, self.is_open()) {
-            (Generation::Unknown, _) => Verdict::CannotTell,
-            (Generation::Current, true) => Verdict::SurvivesComplete,
-            (Generation::Current, false) => Verdict::Works,
-            (Generation::Previous, true) => Verdict::BreaksOnComplete,
-            (Generation::Previous, false) => Verdict::Dead,
-        }
+        Verdict::of(generation, &self.rotation.phase)
     }
 
     /// Judges a context by everything it needs: a server certificate that it accepts, and one way to sign in, which is

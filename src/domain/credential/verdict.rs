@@ -25,6 +25,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// What becomes of something of a generation.
+    pub(super) fn of(generation: Generation, phase: &Phase) -> Self {
+        match (generation, phase.is_open()) {
+            (Generation::Unknown, _) => Self::CannotTell,
+            (Generation::Current, true) => Self::SurvivesComplete,
+            (Generation::Current, false) => Self::Works,
+            (Generation::Previous, true) => Self::BreaksOnComplete,
+            (Generation::Previous, false) => Self::Dead,
+        }
+    }
+
     /// Whether it certainly works now.
     pub fn works_now(self) -> bool {
         matches!(
@@ -50,22 +61,15 @@ pub fn verdict(
     if access.is_expired(now) {
         return Verdict::Expired;
     }
-    let is_open = match rotation.phase {
+    match rotation.phase {
         Phase::Never => return Verdict::Works,
         Phase::Unknown(_) => return Verdict::CannotTell,
         // SKE shows the moment of a start and not its phase yet.
         Phase::Completed if rotation.contradicts_completion() => return Verdict::CannotTell,
-        Phase::Completed => false,
-        Phase::Preparing | Phase::Prepared | Phase::Completing => true,
-    };
+        Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {}
+    }
     let (Some(issuance), Some(_)) = (&access.issuance, rotation.initiated) else {
         return Verdict::CannotTell;
     };
-    match (generation(issuance, known, rotation), is_open) {
-        (Generation::Unknown, _) => Verdict::CannotTell,
-        (Generation::Current, true) => Verdict::SurvivesComplete,
-        (Generation::Current, false) => Verdict::Works,
-        (Generation::Previous, true) => Verdict::BreaksOnComplete,
-        (Generation::Previous, false) => Verdict::Dead,
-    }
+    Verdict::of(generation(issuance, known, rotation), &rotation.phase)
 }

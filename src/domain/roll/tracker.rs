@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::{Cluster, ClusterId};
+use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::webhooks::find_unanswered;
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
@@ -130,8 +130,7 @@ impl RollTracker {
         let initiated = cluster.rotation.initiated;
         let seen = RotationId { cluster: cluster.id.clone(), created: cluster.created, initiated };
         let is_same = |known: &RotationId| {
-            let created = known.created.zip(seen.created);
-            created.is_none_or(|(known, seen)| known == seen)
+            is_same_creation(known.created, seen.created)
                 && known.cluster == seen.cluster
                 && known.initiated == seen.initiated
         };
