@@ -14,6 +14,7 @@ use crate::domain::credential::{
     read_client,
 };
 use crate::domain::failure::Failure;
+use crate::domain::kubeconfig::document::{filled, items, name_of};
 use crate::domain::kubeconfig::entry_owner::server_address;
 use crate::domain::kubeconfig::merge::ReadFile;
 use crate::domain::kubeconfig::parsed::plugin_kind;
@@ -64,11 +65,8 @@ pub fn read_entries(text: &str, reader: FileReader<'_>) -> Result<KubeconfigEntr
         file.names(list)?;
     }
     let named = |list: &str, field: &'static str| {
-        let entries =
-            file.values.get(list).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        entries
-            .iter()
-            .filter_map(move |entry| Some((entry.get("name")?.as_str()?, entry.get(field)?)))
+        let entries = items(&file.values, list).iter();
+        entries.filter_map(move |entry| Some((name_of(entry)?, entry.get(field)?)))
     };
     let contexts = named("contexts", "context").filter_map(|(name, context)| {
         let text = |key: &str| Some(context.get(key)?.as_str()?.to_owned());
@@ -127,10 +125,6 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
         },
     });
     resolved.collect()
-}
-
-fn filled<'a>(map: &'a Value, key: &str) -> Option<&'a str> {
-    map.get(key)?.as_str().filter(|text| !text.trim().is_empty())
 }
 
 /// What `<field>-data` holds, else the file that `<field>` names; `None` where neither is set.

@@ -339,6 +339,26 @@ pub fn parse_values(text: &str) -> Result<SecretValue, Failure> {
     Ok(first.unwrap_or_else(|| SecretValue::new(Value::Null)))
 }
 
+/// The items of a list; none where there is no list.
+pub fn items<'a>(values: &'a Value, list: &str) -> &'a [Value] {
+    values.get(list).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The name of an entry of a list.
+pub fn name_of(entry: &Value) -> Option<&str> {
+    entry.get("name").and_then(Value::as_str)
+}
+
+/// The entry of a name: the first one, as for kubectl.
+pub fn entry_named<'a>(values: &'a Value, list: &str, name: &str) -> Option<&'a Value> {
+    items(values, list).iter().find(|entry| name_of(entry) == Some(name))
+}
+
+/// A text that is there and not blank.
+pub fn filled<'a>(map: &'a Value, key: &str) -> Option<&'a str> {
+    map.get(key)?.as_str().filter(|text| !text.trim().is_empty())
+}
+
 /// Begins a text that stands for what JSON has no value for: large and infinite numbers, tags, keys that are no text.
 const MARK: char = '\0';
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::domain::credential::{CertificateError, CredentialFacts};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::kubeconfig::document;
+use crate::domain::kubeconfig::document::{self, entry_named, filled, items};
 use crate::domain::kubeconfig::emit;
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
@@ -98,9 +98,7 @@ struct Current<'a> {
 
 impl<'a> Current<'a> {
     fn of(root: &'a Value) -> Result<Self, InvalidKubeconfig> {
-        let contexts =
-            root.get("contexts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let name = match (filled(root, "current-context"), contexts) {
+        let name = match (filled(root, "current-context"), items(root, "contexts")) {
             (_, []) => return Err(InvalidKubeconfig::new("contexts", "has no context")),
             (Some(current), _) => current,
             (None, [only]) => filled(only, "name").ok_or_else(|| {
@@ -114,32 +112,20 @@ impl<'a> Current<'a> {
                 ));
             }
         };
-        let context = named(root, "contexts", name, "context").ok_or_else(|| {
+        let named = |list: &str, name: &str, field: &str| {
+            entry_named(root, list, name)?.get(field).filter(|value| value.is_object())
+        };
+        let context = named("contexts", name, "context").ok_or_else(|| {
             InvalidKubeconfig::new("current-context", "has a current-context that does not exist")
         })?;
         let of_context = |list: &'static str, field: &'static str| {
-            filled(context, field).and_then(|name| named(root, list, name, field)).ok_or_else(
-                || InvalidKubeconfig::new(list, format_args!("has no {field} for its context")),
-            )
+            filled(context, field).and_then(|name| named(list, name, field)).ok_or_else(|| {
+                InvalidKubeconfig::new(list, format_args!("has no {field} for its context"))
+            })
         };
         let (cluster, user) = (of_context("clusters", "cluster")?, of_context("users", "user")?);
         Ok(Self { context, cluster, user })
     }
-}
-
-/// The entry of a name in a list.
-fn named<'a>(root: &'a Value, list: &str, name: &str, field: &str) -> Option<&'a Value> {
-    root.get(list)?
-        .as_array()?
-        .iter()
-        .find(|entry| entry.get("name").and_then(Value::as_str) == Some(name))?
-        .get(field)
-        .filter(|value| value.is_object())
-}
-
-/// A text that is there and not blank.
-fn filled<'a>(map: &'a Value, key: &str) -> Option<&'a str> {
-    map.get(key)?.as_str().filter(|text| !text.trim().is_empty())
 }
 
 /// Whether a key is there. Null is the same as absent, as for kubectl.
@@ -200,15 +186,7 @@ impl ParsedKubeconfig {
     pub(in crate::domain::kubeconfig) fn entries(&self, name: &str) -> Result<Entries, Failure> {
         let root = values(&self.text)?;
         let Current { context, cluster, user } = Current::of(&root)?;
-        let mut renamed = json!({ "cluster": name, "user": name });
-        if let (Some(namespace), Some(map)) = (context.get("namespace"), renamed.as_object_mut()) {
-            map.insert("namespace".to_owned(), namespace.clone());
-        }
-        Ok([
-            ("clusters", SecretValue::new(json!({ "cluster": cluster, "name": name }))),
-            ("contexts", SecretValue::new(json!({ "context": renamed, "name": name }))),
-            ("users", SecretValue::new(json!({ "name": name, "user": user }))),
-        ])
+        Ok(entries_of(name, cluster, context.get("namespace"), user))
     }
 }
 
@@ -222,7 +200,14 @@ pub(in crate::domain::kubeconfig) fn sample_entries(kind: KubeconfigKind, name: 
     };
     let cluster =
         json!({ "certificate-authority-data": "QQ==", "server": "https://sample.invalid" });
-    let context = json!({ "cluster": name, "user": name });
+    entries_of(name, &cluster, None, &user)
+}
+
+fn entries_of(name: &str, cluster: &Value, namespace: Option<&Value>, user: &Value) -> Entries {
+    let mut context = json!({ "cluster": name, "user": name });
+    if let (Some(namespace), Some(fields)) = (namespace, context.as_object_mut()) {
+        fields.insert("namespace".to_owned(), namespace.clone());
+    }
     [
         ("clusters", SecretValue::new(json!({ "cluster": cluster, "name": name }))),
         ("contexts", SecretValue::new(json!({ "context": context, "name": name }))),
@@ -362,8 +347,8 @@ fn check_exec(kind: KubeconfigKind, exec: &Value) -> Result<(), InvalidKubeconfi
     let refuse = |key: &str, reason: &str| {
         Err(InvalidKubeconfig::new(&format!("user.exec.{}", clean(key)), reason))
     };
-    let args = exec.get("args").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let args: Vec<&str> = args.iter().map(|arg| arg.as_str().unwrap_or_default()).collect();
+    let args = items(exec, "args").iter();
+    let args: Vec<&str> = args.map(|arg| arg.as_str().unwrap_or_default()).collect();
     match (args.as_slice(), kind) {
         (["ske", "kubeconfig", "login"], _)
         | (["ske", "kubeconfig", "login", "--idp"], KubeconfigKind::Idp) => {}

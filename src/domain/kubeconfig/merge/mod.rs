@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::changes::changed_lines;
-use crate::domain::kubeconfig::document::{self, Content, Node, file_failure};
+use crate::domain::kubeconfig::document::{
+    self, Content, Node, entry_named, file_failure, items, name_of,
+};
 use crate::domain::kubeconfig::emit;
 use crate::domain::kubeconfig::entry_owner::{
     ClusterIdentity, EntryOwner, owner_of_server, server_address,
@@ -106,7 +108,7 @@ fn keeps_own_fields(owner: &EntryOwner) -> bool {
 fn keep_likely(entries: &mut Entries, values: &Value) {
     for ((list, entry), (_, word)) in entries.iter_mut().zip(LISTS) {
         let name = name_of(entry).unwrap_or_default();
-        let old = items(values, list).iter().find(|old| name_of(old) == Some(name));
+        let old = entry_named(values, list, name);
         let Some(old) = old.and_then(|old| old.get(word)) else { continue };
         let Some(fields) = entry.get_mut(word).and_then(Value::as_object_mut) else { continue };
         for key in ["server", "exec"] {
@@ -129,8 +131,7 @@ impl<'a> Names<'a> {
     fn of(values: &Value, context: &'a str, in_place: bool) -> Result<Self, Failure> {
         let mut names = Self { context, cluster: context.into(), user: context.into() };
         let contexts = items(values, "contexts");
-        let old = contexts.iter().find(|entry| name_of(entry) == Some(context));
-        let old = match old {
+        let old = match entry_named(values, "contexts", context) {
             Some(old) if in_place => old,
             None if in_place => {
                 let context = clean(context);
@@ -234,9 +235,7 @@ fn owner_of_entries(values: &Value, names: &Names<'_>, known: &ClusterIdentity) 
     });
     let told = std::iter::once(&*names.cluster)
         .chain(used)
-        .filter_map(|name| {
-            server(items(values, "clusters").iter().find(|entry| name_of(entry) == Some(name))?)
-        })
+        .filter_map(|name| server(entry_named(values, "clusters", name)?))
         .map(|server| owner_of_server(server, known))
         .collect();
     combine_owners(told)
@@ -267,14 +266,6 @@ pub fn contents_of_file(existing: &str, known: &ClusterIdentity) -> (EntryOwner,
 
 fn without_mark(text: &str) -> (&str, &str) {
     text.strip_prefix('\u{feff}').map_or(("", text), |text| ("\u{feff}", text))
-}
-
-fn items<'a>(values: &'a Value, list: &str) -> &'a [Value] {
-    values.get(list).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn name_of(entry: &Value) -> Option<&str> {
-    entry.get("name").and_then(Value::as_str)
 }
 
 fn server(entry: &Value) -> Option<&str> {
