@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::app::requests::RequestId;
 use crate::app::session::window::WindowStatus;
 use crate::domain::action::Action;
-use crate::domain::checklist::{Checklist, ChecklistChange};
+use crate::domain::checklist::{ChecklistChange, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::credential::KubeconfigLocation;
 use crate::domain::kubeconfig::{
@@ -139,11 +139,7 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChecklistWrite {
     Local(ChecklistChange),
-    Shared(ChecklistChange),
-    /// Share this list, or add the clients that only it has to the shared one.
-    Share(Checklist),
-    /// Take the shared one back to this machine.
-    Unshare,
+    Shared(SharedWrite),
 }
 
 impl Request {

@@ -9,12 +9,12 @@ use jiff::SignedDuration;
 
 use crate::app::effect::{Effect, Request};
 use crate::app::keymap::Keymap;
-use crate::app::message::{Answer, Listing, Message};
+use crate::app::message::{Answer, Message};
 use crate::app::now::Now;
 use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, update};
-use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, Listing, ProjectId, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{cluster, now};
 use crate::domain::persisted::PersistedState;

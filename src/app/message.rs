@@ -9,7 +9,7 @@ use crate::app::keymap::Keymap;
 use crate::app::requests::RequestId;
 use crate::app::settings::{Background, Settings};
 use crate::domain::checklist::LocalChecklist;
-use crate::domain::cluster::{Cluster, ProjectId};
+use crate::domain::cluster::{Cluster, Listing, ProjectId};
 use crate::domain::credential::{Credentials, FoundFile, Issuance, KubeconfigLocation, Trial};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
@@ -112,16 +112,6 @@ pub enum Answer {
     Observed(ObserverEvent),
     /// The task that carried the request out broke; what it did before is not known.
     Broken(Failure),
-}
-
-/// Answer of a list.
-#[derive(Debug, Clone)]
-pub struct Listing {
-    pub clusters: Vec<Cluster>,
-    /// Items of the answer that could not be read.
-    pub skipped: usize,
-    /// The server's clock minus ours.
-    pub skew: SignedDuration,
 }
 
 /// How a request to start or complete ended.

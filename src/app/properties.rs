@@ -15,7 +15,7 @@ use crate::app::fleet::state::Entry;
 use crate::app::keymap::Keymap;
 use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigFormStage};
 use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalStage};
-use crate::app::message::{Answer, Copied, IssuedKubeconfig, Listing, Message, RotateOutcome};
+use crate::app::message::{Answer, Copied, IssuedKubeconfig, Message, RotateOutcome};
 use crate::app::now::Now;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::screen::Screen;
@@ -25,7 +25,7 @@ use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::domain::checklist::{
     Checklist, ChecklistChange, ChecklistClient, ChecklistConflict, LocalChecklist,
 };
-use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region};
+use crate::domain::cluster::{Cluster, ClusterId, Listing, ProjectId, Region};
 use crate::domain::credential::{Credentials, FoundFile, KubeconfigLocation, SignIn, Trial, Trust};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, found, found_context, now};

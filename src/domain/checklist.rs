@@ -60,6 +60,16 @@ pub struct ChecklistChange {
     pub after: Option<ChecklistClient>,
 }
 
+/// What is to be written of the checklist in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SharedWrite {
+    Change(ChecklistChange),
+    /// Create it, or add the clients of this list that it does not have.
+    Share(Checklist),
+    /// Delete it; what it held last is handed back.
+    Unshare,
+}
+
 /// Why a change does not apply to a list: somebody else changed it meanwhile, or it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChecklistConflict {

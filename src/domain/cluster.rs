@@ -286,6 +286,17 @@ pub struct Cluster {
 /// Readings that are further apart than this tell nothing of the time between them.
 const WITHOUT_BREAK: SignedDuration = SignedDuration::from_mins(5);
 
+/// Clusters of one scope, as just read.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// In the server's order.
+    pub clusters: Vec<Cluster>,
+    /// Items without a usable name, and those that were too many.
+    pub skipped: usize,
+    /// The server's clock minus ours; zero when it did not say.
+    pub skew: SignedDuration,
+}
+
 /// Whether two moments of creation can be those of one cluster: SKE does not always say when it was.
 pub fn is_same_creation(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
     one.zip(other).is_none_or(|(one, other)| one == other)

@@ -12,12 +12,10 @@ use tracing::{Instrument as _, error, info, info_span, trace};
 use crate::app::message::{Answer, Message};
 use crate::app::nodes::text;
 use crate::app::requests::RequestId;
-use crate::clients::kubernetes::{
-    ChecklistRequest, ChecklistWrite, ObserverTarget, observe_and_write,
-};
+use crate::clients::kubernetes::{ChecklistRequest, ObserverTarget, observe_and_write};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
-use crate::domain::checklist::Checklist;
+use crate::domain::checklist::{Checklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
@@ -157,7 +155,7 @@ impl Observers {
     pub async fn write_checklist(
         &self,
         id: &ClusterId,
-        write: ChecklistWrite,
+        write: SharedWrite,
     ) -> Result<Checklist, Failure> {
         let unobserved = || {
             Failure::new(FailureKind::NotPossible, "The cluster is not observed; nothing was sent")

@@ -11,17 +11,17 @@ use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::app::effect::{ChecklistWrite, Effect, Request};
-use crate::app::message::{Answer, IssuedKubeconfig, Listing, Message, RotateOutcome};
+use crate::app::message::{Answer, IssuedKubeconfig, Message, RotateOutcome};
 use crate::app::requests::RequestId;
 use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
 use crate::clients::discovery::DiscoveryClient;
-use crate::clients::kubernetes::{ChecklistWrite as SharedWrite, Expected, check_server};
+use crate::clients::kubernetes::{Expected, check_server};
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::action::Action;
-use crate::domain::checklist::LocalChecklist;
+use crate::domain::checklist::{LocalChecklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{Credentials, Issuance};
 use crate::domain::failure::{Failure, FailureKind, causes};
@@ -333,12 +333,7 @@ impl Performer {
             Request::Prepare { profile } => Answer::Prepared(self.prepare(profile).await),
             Request::List(scope) => {
                 let _permit = self.0.reads.acquire().await;
-                let result = services.ske.list(&scope).await.map(|listing| Listing {
-                    clusters: listing.clusters,
-                    skipped: listing.skipped,
-                    skew: listing.skew,
-                });
-                Answer::Clusters(result)
+                Answer::Clusters(services.ske.list(&scope).await)
             }
             Request::Read(id) => {
                 let read = services.ske.get(&id).await;
@@ -491,23 +486,18 @@ impl Performer {
         id: ClusterId,
         write: ChecklistWrite,
     ) -> Result<LocalChecklist, Failure> {
-        let observers = &self.0.observers;
-        let write_shared = |write| observers.write_checklist(&id, write);
-        let (list, shared) = match write {
+        let write = match write {
             ChecklistWrite::Local(change) => {
                 let (id, folder) = (id, self.state_folder()?);
                 return self
                     .keep_checklist(move || checklists::change(&folder, &id, &change))
                     .await;
             }
-            ChecklistWrite::Shared(change) => {
-                (write_shared(SharedWrite::Change(change)).await?, true)
-            }
-            ChecklistWrite::Share(local) => (write_shared(SharedWrite::Share(local)).await?, true),
-            ChecklistWrite::Unshare => (write_shared(SharedWrite::Unshare).await?, false),
+            ChecklistWrite::Shared(write) => write,
         };
-        let (kept, folder) =
-            (LocalChecklist { list: Arc::new(list), shared }, self.state_folder()?);
+        let shared = write != SharedWrite::Unshare;
+        let list = Arc::new(self.0.observers.write_checklist(&id, write).await?);
+        let (kept, folder) = (LocalChecklist { list, shared }, self.state_folder()?);
         self.keep_checklist(move || checklists::save(&folder, &id, &kept)).await
     }
 

@@ -12,6 +12,7 @@ use crate::app::requests::{DialogId, RequestId};
 use crate::app::shared::Guard;
 use crate::domain::checklist::{
     Checklist, ChecklistChange, ChecklistClient, LocalChecklist, MOST_CHARACTERS, SharedChecklist,
+    SharedWrite,
 };
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
@@ -52,7 +53,7 @@ impl ChecklistSource {
     pub fn write(&self, change: ChecklistChange) -> Option<ChecklistWrite> {
         match self {
             Self::Local { .. } => Some(ChecklistWrite::Local(change)),
-            Self::Shared { .. } => Some(ChecklistWrite::Shared(change)),
+            Self::Shared { .. } => Some(ChecklistWrite::Shared(SharedWrite::Change(change))),
             Self::Reading | Self::Copy | Self::Unreadable(_) | Self::Failed(_) => None,
         }
     }

@@ -19,7 +19,7 @@ use crate::app::motion::moved;
 use crate::app::requests::{DialogId, RequestId, RequestOwner};
 use crate::app::screen::Metrics;
 use crate::app::text_field::type_into;
-use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist};
+use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::Outcome;
@@ -210,10 +210,10 @@ pub fn confirm(
             (source.write(change), text::log_removed(&client.name))
         }
         ChecklistDialogKind::Share => {
-            (Some(ChecklistWrite::Share(own)), text::LOG_SHARE.to_owned())
+            (Some(ChecklistWrite::Shared(SharedWrite::Share(own))), text::LOG_SHARE.to_owned())
         }
         ChecklistDialogKind::Unshare => {
-            (Some(ChecklistWrite::Unshare), text::LOG_UNSHARE.to_owned())
+            (Some(ChecklistWrite::Shared(SharedWrite::Unshare)), text::LOG_UNSHARE.to_owned())
         }
     };
     // It may have become so since the dialog was opened.

@@ -203,13 +203,13 @@ mod tests {
     use crate::app::effect::{Effect, Request};
     use crate::app::fleet::polling::LISTS_PER_SECOND;
     use crate::app::keymap::Keymap;
-    use crate::app::message::{Answer, Listing, Message};
+    use crate::app::message::{Answer, Message};
     use crate::app::now::Now;
     use crate::app::requests::RequestId;
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::{begin, next_wake, update};
-    use crate::domain::cluster::{ProjectId, Region, Scope};
+    use crate::domain::cluster::{Listing, ProjectId, Region, Scope};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::now;
     use crate::domain::persisted::PersistedState;

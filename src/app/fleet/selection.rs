@@ -101,13 +101,13 @@ mod tests {
     use crate::app::keymap::{KeyContext, Keymap};
     use crate::app::menus::choices::ScopeChoice;
     use crate::app::menus::palette::{PaletteItem, offers};
-    use crate::app::message::{Answer, Listing, Message};
+    use crate::app::message::{Answer, Message};
     use crate::app::now::Now;
     use crate::app::requests::RequestId;
     use crate::app::settings::{SetForRun, Settings};
     use crate::app::state::State;
     use crate::app::update::{begin, settle, update};
-    use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
+    use crate::domain::cluster::{Cluster, ClusterId, Listing, ProjectId, Region, Scope};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::last_known::LastKnown;

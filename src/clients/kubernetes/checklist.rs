@@ -11,24 +11,14 @@ use crate::clients::kubernetes::connection::{ANSWER_LIMIT, Connection};
 use crate::clients::kubernetes::context::ObserverContext;
 use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::error::KubeError;
-use crate::domain::checklist::{CHECKLIST_NAME, CHECKLIST_NAMESPACE, Checklist, ChecklistChange};
+use crate::domain::checklist::{CHECKLIST_NAME, CHECKLIST_NAMESPACE, Checklist, SharedWrite};
 use crate::domain::failure::{Failure, FailureKind};
 
 /// How often it is read again because somebody else was faster.
 const MOST_TRIES: usize = 5;
 
-/// What is to be written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChecklistWrite {
-    Change(ChecklistChange),
-    /// Create it, or add the clients of this list that it does not have.
-    Share(Checklist),
-    /// Delete it; what it held last is handed back.
-    Unshare,
-}
-
 /// A write, and where what the list holds afterwards is sent.
-pub type ChecklistRequest = (ChecklistWrite, oneshot::Sender<Result<Checklist, Failure>>);
+pub type ChecklistRequest = (SharedWrite, oneshot::Sender<Result<Checklist, Failure>>);
 
 /// The `ConfigMap` as it was read.
 struct Found {
@@ -54,31 +44,28 @@ pub async fn write_checklists(
     std::future::pending::<()>().await;
 }
 
-async fn perform(
-    connection: &Arc<Connection>,
-    write: &ChecklistWrite,
-) -> Result<Checklist, Failure> {
+async fn perform(connection: &Arc<Connection>, write: &SharedWrite) -> Result<Checklist, Failure> {
     for _ in 0..MOST_TRIES {
         let found = find(connection).await?;
         let sent = match (write, found) {
-            (ChecklistWrite::Change(change), Some(Found { mut list, version })) => {
+            (SharedWrite::Change(change), Some(Found { mut list, version })) => {
                 list.apply(change).map_err(Failure::from)?;
                 put(connection, list, Some(version)).await
             }
-            (ChecklistWrite::Change(_), None) => {
+            (SharedWrite::Change(_), None) => {
                 return Err(Failure::new(
                     FailureKind::NotFound,
                     format!("{CHECKLIST_NAMESPACE}/{CHECKLIST_NAME} was deleted in the cluster"),
                 )
                 .hint("Share the checklist again, or keep it on this machine"));
             }
-            (ChecklistWrite::Share(local), None) => put(connection, local.clone(), None).await,
-            (ChecklistWrite::Share(local), Some(Found { mut list, version })) => {
+            (SharedWrite::Share(local), None) => put(connection, local.clone(), None).await,
+            (SharedWrite::Share(local), Some(Found { mut list, version })) => {
                 list.add_missing(local);
                 put(connection, list, Some(version)).await
             }
-            (ChecklistWrite::Unshare, None) => return Ok(Checklist::default()),
-            (ChecklistWrite::Unshare, Some(found)) => delete(connection, found).await,
+            (SharedWrite::Unshare, None) => return Ok(Checklist::default()),
+            (SharedWrite::Unshare, Some(found)) => delete(connection, found).await,
         };
         match sent {
             Ok(list) => return Ok(list),

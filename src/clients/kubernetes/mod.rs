@@ -22,6 +22,6 @@ mod trial;
 mod watcher;
 
 pub use crate::clients::kubernetes::access::{Expected, check_server};
-pub use crate::clients::kubernetes::checklist::{ChecklistRequest, ChecklistWrite};
+pub use crate::clients::kubernetes::checklist::ChecklistRequest;
 pub use crate::clients::kubernetes::observe::{ObserverTarget, observe, observe_and_write};
 pub use crate::clients::kubernetes::trial::{TriedFile, try_credential};

@@ -17,7 +17,7 @@ use crate::clients::compute::compute;
 use crate::clients::http::{Http, is_loopback, safe_url};
 use crate::clients::request::{HttpRequest, LIST_LIMIT};
 use crate::clients::response::HttpResponse;
-use crate::domain::cluster::{Cluster, ClusterId, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, Listing, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::rotation::Step;
@@ -29,17 +29,6 @@ const ISSUE_FIRST_BYTE: Duration = Duration::from_mins(1);
 /// Life of the kubeconfigs that skeys uses itself, in seconds: the least that the API grants. It is not a `Lifetime`,
 /// whose limits are what the product promises to people. Source: SKE API v2, `CreateKubeconfigPayload`.
 pub const SHORT_LIFE_SECONDS: u32 = 600;
-
-/// Clusters of one scope, as just read.
-#[derive(Debug, Clone)]
-pub struct Listing {
-    /// In the server's order.
-    pub clusters: Vec<Cluster>,
-    /// Items without a usable name.
-    pub skipped: usize,
-    /// The server's clock minus ours; zero when it did not say.
-    pub skew: SignedDuration,
-}
 
 /// One cluster, as just read.
 #[derive(Debug, Clone)]

@@ -12,10 +12,10 @@ use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::args::DueFormat;
-use crate::clients::ske::{Listing, SkeClient};
+use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age_policy::AgePolicy;
-use crate::domain::cluster::{Cluster, Scope};
+use crate::domain::cluster::{Cluster, Listing, Scope};
 use crate::domain::credential::{Credentials, FoundFile, KnownCredential};
 use crate::domain::due::{Due, DueLimits, due};
 use crate::domain::failure::{Failure, FailureKind};
