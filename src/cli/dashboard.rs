@@ -189,7 +189,7 @@ impl Prepared {
             ske: self.ske,
             tokens: self.tokens,
             discovery: self.discovery,
-            projects: Some(self.projects),
+            projects: self.projects,
             kubeconfigs: self.kubeconfigs.with_state_folder(state_folder.clone()),
             journal: stored.journal,
             state_folder,

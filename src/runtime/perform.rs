@@ -69,8 +69,8 @@ pub struct Services {
     pub tokens: TokenSource,
     /// What the account may do.
     pub discovery: DiscoveryClient,
-    /// Names of projects, where a resource manager is known.
-    pub projects: Option<ProjectsClient>,
+    /// Names of projects.
+    pub projects: ProjectsClient,
     pub kubeconfigs: Kubeconfigs,
     /// The journal; `None` where nothing can be kept.
     pub journal: Option<Journal>,
@@ -520,12 +520,10 @@ impl Performer {
 
     async fn project_names(&self, ids: Vec<ProjectId>) -> Vec<(ProjectId, String)> {
         let mut names = Vec::new();
-        if let Some(client) = self.0.services.projects.as_ref() {
-            for id in ids {
-                let _permit = self.0.names.acquire().await;
-                if let Ok(name) = client.name(&id).await {
-                    names.push((id, name));
-                }
+        for id in ids {
+            let _permit = self.0.names.acquire().await;
+            if let Ok(name) = self.0.services.projects.name(&id).await {
+                names.push((id, name));
             }
         }
         names
