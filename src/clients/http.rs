@@ -442,11 +442,6 @@ fn non_negative(duration: SignedDuration) -> Duration {
     Duration::try_from(duration).unwrap_or(Duration::ZERO)
 }
 
-/// A number in 0..1 for jitter; nothing secret hangs on it.
-pub fn random() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use crate::clients::http::random;
 use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
 use crate::clients::kubernetes::access_policy::AccessPolicy;
 use crate::clients::kubernetes::connection::Connection;
@@ -248,7 +247,7 @@ where
         let asked = failure.retry_at.map(|at| at.duration_since(self.context.clock.now()));
         let asked = asked.and_then(|wait| Duration::try_from(wait).ok());
         let own = if failure.is_transient() {
-            backoff::delay(self.unissued.saturating_add(2), random()).max(MIN_ISSUE_INTERVAL)
+            backoff::delay(self.unissued.saturating_add(2), fastrand::f64()).max(MIN_ISSUE_INTERVAL)
         } else {
             REFUSED_RETRY
         };
@@ -354,7 +353,7 @@ where
         if !is_up || self.unreachable > 1 {
             self.disconnect(Unavailable::Unreachable(failure));
         }
-        let wait = backoff::delay(self.unreachable, random());
+        let wait = backoff::delay(self.unreachable, fastrand::f64());
         wait.clamp(MIN_READINESS_INTERVAL / 2, LONGEST_UNREACHABLE)
     }
 
@@ -439,5 +438,5 @@ where
 }
 
 fn retry_not_accepted() -> Duration {
-    NOT_ACCEPTED_RETRY.saturating_add(NOT_ACCEPTED_RETRY.mul_f64(random() / 3.0))
+    NOT_ACCEPTED_RETRY.saturating_add(NOT_ACCEPTED_RETRY.mul_f64(fastrand::f64() / 3.0))
 }

@@ -14,7 +14,6 @@ use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 
 use crate::clients::compute::compute;
-use crate::clients::http::random;
 use crate::clients::kubernetes::connection::{Connection, PAGE_LIMIT};
 use crate::clients::kubernetes::context::{ObserverContext, pause, wait_for_connection};
 use crate::clients::kubernetes::error::KubeError;
@@ -129,7 +128,7 @@ impl<T: PartialEq> Watcher<'_, T> {
                 match self.watch(&connection, &mut version).await {
                     Ok(WatchEnd::Ended) => WatchState::Watch { version },
                     Ok(WatchEnd::ShortLived) => WatchState::BackOff {
-                        wait: backoff::delay(self.short_lived, random()),
+                        wait: backoff::delay(self.short_lived, fastrand::f64()),
                         next: Box::new(WatchState::Watch { version }),
                     },
                     Ok(WatchEnd::Useless) => WatchState::Poll { until: self.end_of_polling() },
@@ -212,7 +211,7 @@ impl<T: PartialEq> Watcher<'_, T> {
             return Duration::ZERO;
         }
         let asked = if let KubeError::Busy(Some(asked)) = error { *asked } else { Duration::ZERO };
-        backoff::delay(failures, random()).max(asked.min(backoff::LONGEST_RETRY_AFTER))
+        backoff::delay(failures, fastrand::f64()).max(asked.min(backoff::LONGEST_RETRY_AFTER))
     }
 
     async fn list_and_store(

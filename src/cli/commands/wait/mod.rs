@@ -33,7 +33,6 @@ use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::{PollIntervals, Reached, WaitResult, WaitTracker};
 use crate::cli::output;
-use crate::clients::http::random;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::long;
@@ -245,8 +244,11 @@ impl<'a> Wait<'a> {
                 SearchResult::Failed(sentence) => return Ok(Err(sentence)),
                 SearchResult::Pending => first = false,
             }
-            let due =
-                search.next_round(now(&self.services.clock), self.services.cadence.idle, random());
+            let due = search.next_round(
+                now(&self.services.clock),
+                self.services.cadence.idle,
+                fastrand::f64(),
+            );
             while self.now().monotonic < due {
                 self.pause_until(due, false)?.await;
             }
@@ -312,7 +314,8 @@ impl<'a> Wait<'a> {
 
     fn next_read(&self) -> Duration {
         let now = self.now();
-        let next = |tracker: &WaitTracker| tracker.next_read(now, self.services.cadence, random());
+        let next =
+            |tracker: &WaitTracker| tracker.next_read(now, self.services.cadence, fastrand::f64());
         self.state.tracker.as_ref().map_or(now.monotonic, next)
     }
 
