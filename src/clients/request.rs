@@ -16,6 +16,15 @@ pub const ANSWER_LIMIT: usize = 1024 * 1024;
 /// Longest wait for the first byte of an answer.
 pub const FIRST_BYTE: Duration = Duration::from_secs(15);
 
+/// The host of an address as people read it, and its port unless it is the usual one.
+pub fn host_and_port(url: &Url) -> String {
+    let host = clean(url.host_str().unwrap_or("?"));
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    }
+}
+
 /// One request: what to send, and how far to trust the answer.
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
@@ -58,8 +67,7 @@ impl HttpRequest {
 
     /// Host (and port) as people read it.
     pub fn host(&self) -> String {
-        let host = clean(self.url.host_str().unwrap_or("?"));
-        self.url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+        host_and_port(&self.url)
     }
 
     /// Starts a failure of this request.

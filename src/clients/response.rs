@@ -49,9 +49,7 @@ impl HttpResponse {
                 .and_then(|text| parse_retry_after(&text, now))
                 .or((status == 429).then_some(backoff::RATE_LIMIT_PAUSE))
                 .map(|wait| backoff::retry_after(now, wait)),
-            skew: header_text(headers, &DATE)
-                .and_then(|text| parse_http_date(&text))
-                .map(|date| date.duration_since(now)),
+            skew: clock_skew(headers, now),
             content_type: header_text(headers, &CONTENT_TYPE)
                 .and_then(|text| text.split(';').next().map(|kind| kind.trim().to_lowercase()))
                 .unwrap_or_default(),
@@ -145,6 +143,11 @@ fn scalar_text(value: &Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }
+}
+
+/// The server's clock (`Date`) minus ours.
+pub fn clock_skew(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
+    Some(parse_http_date(&header_text(headers, &DATE)?)?.duration_since(now))
 }
 
 fn header_text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

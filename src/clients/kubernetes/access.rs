@@ -10,6 +10,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::clients::http::is_loopback;
+use crate::clients::request::host_and_port;
 use crate::domain::cluster::ClusterName;
 use crate::domain::credential::{ClientCertificate, CredentialFacts, decode_certificates};
 use crate::domain::failure::{Failure, FailureKind};
@@ -135,11 +136,6 @@ fn is_api_server(host: &str, cluster: &str) -> bool {
     !cluster.is_empty()
         && middle.split('.').all(is_label)
         && middle.split('.').any(|label| label == "ske")
-}
-
-fn host_and_port(url: &Url) -> String {
-    let host = clean(url.host_str().unwrap_or("?"));
-    url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
 }
 
 /// YAML may fold long values over lines.

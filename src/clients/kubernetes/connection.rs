@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use http::header::{ACCEPT_ENCODING, DATE, HeaderMap, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, HeaderMap, RETRY_AFTER};
 use http_body_util::BodyExt as _;
-use jiff::Timestamp;
 use kube::client::Body;
 use tracing::Instrument as _;
 
@@ -19,6 +18,7 @@ use crate::clients::kubernetes::error::{KubeError, Reason};
 use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clients::request::FIRST_BYTE;
 use crate::clients::request_log::RequestLog;
+use crate::clients::response::clock_skew;
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::Failure;
@@ -118,7 +118,9 @@ impl Connection {
             Err(error) => log.failed(error),
         }
         let (head, body) = response?.into_parts();
-        self.record_clock_skew(&head.headers);
+        if let Some(skew) = clock_skew(&head.headers, self.clock.now()) {
+            self.skew.store(skew.as_secs(), Ordering::Relaxed);
+        }
         if head.status.is_success() {
             return Ok(body);
         }
@@ -166,18 +168,6 @@ impl Connection {
     /// The failure for the screen.
     pub fn failure(&self, error: &KubeError) -> Failure {
         error.failure(&self.cluster, self.access.host())
-    }
-
-    fn record_clock_skew(&self, headers: &HeaderMap) {
-        let date = headers
-            .get(DATE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| httpdate::parse_http_date(text).ok())
-            .and_then(|moment| Timestamp::try_from(moment).ok());
-        if let Some(date) = date {
-            let skew = date.duration_since(self.clock.now()).as_secs();
-            self.skew.store(skew, Ordering::Relaxed);
-        }
     }
 }
 

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::clients::kubernetes::connection::{ANSWER_LIMIT, Connection, PAGE_LIMIT};
 use crate::clients::kubernetes::context::{ObserverContext, wait_for_connection};
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::resources::PAGE;
+use crate::clients::kubernetes::resources::{ListMeta, PAGE};
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{SigningKeys, read_client};
 use crate::domain::kubeconfig::token_facts;
@@ -68,19 +68,6 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
             () = context.clock.sleep(wait) => {}
             () = wait_for_phase_change(&mut cluster, &phase) => {}
         }
-    }
-}
-
-/// `ListMeta`: where the next page begins.
-#[derive(Deserialize, Default)]
-struct ListMeta {
-    #[serde(default, rename = "continue")]
-    next: Option<String>,
-}
-
-impl ListMeta {
-    fn has_more(&self) -> bool {
-        self.next.as_ref().is_some_and(|next| !next.is_empty())
     }
 }
 
@@ -166,7 +153,7 @@ async fn signed_requests(connection: &Connection) -> Option<Vec<SignedRequest>> 
     let request = http::Request::get(SIGNED_REQUESTS).body(Vec::new()).ok()?;
     let body = connection.read(request, PAGE_LIMIT).await.ok()?;
     let page = serde_json::from_slice::<Page>(&body).ok()?;
-    if page.metadata.has_more() {
+    if page.metadata.next().is_some() {
         return None;
     }
     let read = |item: Value| {
@@ -203,9 +190,8 @@ async fn count_secrets(connection: &Connection) -> Result<Option<(usize, usize)>
         all = all.saturating_add(page.items.len());
         labelled =
             labelled.saturating_add(page.items.iter().filter(|secret| is_new(secret)).count());
-        let has_more = page.metadata.has_more();
-        next = page.metadata.next;
-        if !has_more {
+        next = page.metadata.next();
+        if next.is_none() {
             return Ok(Some((labelled, all)));
         }
     }

@@ -226,17 +226,25 @@ pub struct Page<T> {
 #[derive(Deserialize)]
 struct RawPage<'a> {
     #[serde(default)]
-    metadata: RawListMeta,
+    metadata: ListMeta,
     #[serde(default, borrow)]
     items: Option<Vec<&'a RawValue>>,
 }
 
+/// `ListMeta`.
 #[derive(Deserialize, Default)]
-struct RawListMeta {
+pub struct ListMeta {
     #[serde(default, rename = "resourceVersion")]
     version: Option<String>,
     #[serde(default, rename = "continue")]
     next: Option<String>,
+}
+
+impl ListMeta {
+    /// Where the next page begins.
+    pub fn next(self) -> Option<String> {
+        filled(self.next)
+    }
 }
 
 /// A line of a watch.
@@ -261,7 +269,7 @@ struct RawWatchEvent<'a> {
 #[derive(Deserialize, Default)]
 struct RawObject {
     #[serde(default)]
-    metadata: RawListMeta,
+    metadata: ListMeta,
 }
 
 impl<T> WatchedResource<T> {
