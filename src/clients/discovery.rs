@@ -1,12 +1,12 @@
 //! The authorization API v2 and the resource manager: which projects an account can list, and what it may do there.
 
-use reqwest::{Method, Url};
 use serde::Deserialize;
 
+use crate::clients::api::ApiClient;
 use crate::clients::auth::TokenSource;
-use crate::clients::http::{Http, safe_url};
+use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
-use crate::clients::request::{HttpRequest, LIST_LIMIT};
+use crate::clients::request::LIST_LIMIT;
 use crate::domain::cluster::ProjectId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::permissions::{ASKED, Discovered, LIST, Permissions};
@@ -15,9 +15,7 @@ use crate::domain::text::clean;
 /// Asks what the account of the tokens may do.
 #[derive(Clone)]
 pub struct DiscoveryClient {
-    base: Url,
-    http: Http,
-    tokens: TokenSource,
+    api: ApiClient,
     names: ProjectsClient,
 }
 
@@ -56,8 +54,8 @@ impl DiscoveryClient {
         tokens: TokenSource,
         names: ProjectsClient,
     ) -> Result<Self, Failure> {
-        let base = safe_url(base, "the address of the authorization API")?;
-        Ok(Self { base, http, tokens, names })
+        let api = ApiClient::new(base, "the address of the authorization API", http, tokens)?;
+        Ok(Self { api, names })
     }
 
     /// What the account may do, and the projects in which it may list clusters.
@@ -91,8 +89,8 @@ impl DiscoveryClient {
     }
 
     async fn email(&self) -> Result<String, Failure> {
-        self.tokens.token().await?;
-        let who = self.tokens.identity().who;
+        self.api.tokens.token().await?;
+        let who = self.api.tokens.identity().who;
         if who.contains('@') {
             return Ok(who);
         }
@@ -104,23 +102,12 @@ impl DiscoveryClient {
 
     /// `GET /v2/users/{email}/permissions`: effective permissions in projects.
     async fn held(&self, email: &str, permissions: &[&str]) -> Result<Permissions, Failure> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["v2", "users", email, "permissions"]);
-        }
+        let mut url = self.api.url(&["v2", "users", email, "permissions"])?;
         url.query_pairs_mut()
             .append_pair("resourceType", "project")
             .extend_pairs(permissions.iter().map(|permission| ("permissions", permission)));
         let purpose = format!("read the permissions of {email}");
-        let mut request =
-            HttpRequest { limit: LIST_LIMIT, ..HttpRequest::new(Method::GET, url, purpose) };
-        request.bearer = Some(self.tokens.token().await?);
-        let answer = self.http.send(&request).await?;
-        if let Some(failure) = answer.failure(&request) {
-            return Err(failure);
-        }
-        let held: Held = serde_json::from_slice(&answer.body)
-            .map_err(|error| answer.format_failure(&request, &error.to_string()))?;
+        let held: Held = self.api.read(url, purpose, LIST_LIMIT).await?;
         let mut found = Permissions::default();
         let is_project = |item: &HeldInResource| {
             matches!(item.resource_type.as_str(), "" | "project") && !item.resource_id.is_empty()

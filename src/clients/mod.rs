@@ -1,5 +1,6 @@
 //! Layer 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
 
+mod api;
 pub mod auth;
 mod compute;
 pub mod discovery;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::{Method, Url};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
+use crate::clients::api::ApiClient;
 use crate::clients::auth::TokenSource;
-use crate::clients::http::{Http, safe_url};
-use crate::clients::request::HttpRequest;
+use crate::clients::http::Http;
+use crate::clients::request::ANSWER_LIMIT;
 use crate::domain::cluster::ProjectId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
@@ -16,9 +15,7 @@ use crate::domain::text::clean;
 /// Talks to one resource manager as one account.
 #[derive(Clone)]
 pub struct ProjectsClient {
-    base: Url,
-    http: Http,
-    tokens: TokenSource,
+    api: ApiClient,
 }
 
 /// A page of `ListProjectsResponse`.
@@ -55,8 +52,8 @@ impl ProjectsClient {
     /// # Errors
     /// `base` is not https, nor http to this machine itself.
     pub fn new(base: &str, http: Http, tokens: TokenSource) -> Result<Self, Failure> {
-        let base = safe_url(base, "the address of the resource manager")?;
-        Ok(Self { base, http, tokens })
+        let api = ApiClient::new(base, "the address of the resource manager", http, tokens)?;
+        Ok(Self { api })
     }
 
     /// Names of all projects of a member (`GET /v2/projects`, in pages).
@@ -66,14 +63,12 @@ impl ProjectsClient {
     pub async fn of_member(&self, email: &str) -> Result<BTreeMap<ProjectId, String>, Failure> {
         let mut names = BTreeMap::new();
         for page in 0..PAGES {
-            let mut url = self.base.clone();
-            if let Ok(mut segments) = url.path_segments_mut() {
-                segments.pop_if_empty().extend(["v2", "projects"]);
-            }
+            let mut url = self.api.url(&["v2", "projects"])?;
             let (limit, offset) = (PAGE.to_string(), (page * PAGE).to_string());
             let query = [("member", email), ("limit", &limit), ("offset", &offset)];
             url.query_pairs_mut().extend_pairs(query);
-            let found: Page = self.read(url, format!("list the projects of {email}")).await?;
+            let purpose = format!("list the projects of {email}");
+            let found: Page = self.api.read(url, purpose, ANSWER_LIMIT).await?;
             let is_last = found.items.len() < PAGE;
             let named = found.items.into_iter().filter(|project| !project.name.is_empty());
             names.extend(named.map(|p| (ProjectId::new(clean(&p.project_id)), clean(&p.name))));
@@ -84,27 +79,14 @@ impl ProjectsClient {
         Ok(names)
     }
 
-    async fn read<T: DeserializeOwned>(&self, url: Url, purpose: String) -> Result<T, Failure> {
-        let mut request = HttpRequest::new(Method::GET, url, purpose);
-        request.bearer = Some(self.tokens.token().await?);
-        let answer = self.http.send(&request).await?;
-        match answer.failure(&request) {
-            Some(failure) => Err(failure),
-            None => serde_json::from_slice(&answer.body)
-                .map_err(|error| answer.format_failure(&request, &error.to_string())),
-        }
-    }
-
     /// Name of a project (`GET /v2/projects/{id}`, field `name`).
     ///
     /// # Errors
     /// As for every read; callers show the id instead.
     pub async fn name(&self, id: &ProjectId) -> Result<String, Failure> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["v2", "projects", id.as_str()]);
-        }
-        let project: Project = self.read(url, format!("read the name of project {id}")).await?;
+        let url = self.api.url(&["v2", "projects", id.as_str()])?;
+        let purpose = format!("read the name of project {id}");
+        let project: Project = self.api.read(url, purpose, ANSWER_LIMIT).await?;
         let name = clean(&project.name);
         if name.is_empty() {
             let text = format!("could not read the name of project {id}: it has none");

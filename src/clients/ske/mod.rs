@@ -10,11 +10,12 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use reqwest::{Method, Url};
+use reqwest::Method;
 
+use crate::clients::api::ApiClient;
 use crate::clients::auth::TokenSource;
 use crate::clients::compute::compute;
-use crate::clients::http::{Http, is_loopback, safe_url};
+use crate::clients::http::{Http, is_loopback};
 use crate::clients::request::{HttpRequest, LIST_LIMIT};
 use crate::clients::response::HttpResponse;
 use crate::domain::cluster::{Cluster, ClusterId, Listing, Scope};
@@ -50,14 +51,12 @@ pub struct KubeconfigResponse {
 /// Talks to one SKE API as one account. Clones share connections and token.
 #[derive(Clone)]
 pub struct SkeClient {
-    base: Url,
-    http: Http,
-    tokens: TokenSource,
+    api: ApiClient,
 }
 
 impl fmt::Debug for SkeClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SkeClient({})", self.base)
+        write!(f, "SkeClient({})", self.api.base)
     }
 }
 
@@ -67,10 +66,7 @@ impl SkeClient {
     /// # Errors
     /// `base` is not https, nor http to this machine itself.
     pub fn new(base: &str, http: Http, tokens: TokenSource) -> Result<Self, Failure> {
-        let mut base = safe_url(base, "the address of the SKE API")?;
-        base.set_query(None);
-        base.set_fragment(None);
-        Ok(Self { base, http, tokens })
+        Ok(Self { api: ApiClient::new(base, "the address of the SKE API", http, tokens)? })
     }
 
     /// Lists the clusters of a project in a region.
@@ -154,7 +150,7 @@ impl SkeClient {
 
     /// Whether the API at the other end is on this machine (the simulator).
     pub fn is_on_loopback(&self) -> bool {
-        is_loopback(&self.base)
+        is_loopback(&self.api.base)
     }
 
     /// Reads the kubeconfig that logs in through the `stackit` command; no secret inside.
@@ -219,8 +215,9 @@ impl SkeClient {
 
     /// Sends with a token; after a 401, which had no effect, once more with a renewed one.
     async fn send(&self, request: &HttpRequest, permission: &str) -> Result<HttpResponse, Failure> {
+        let ApiClient { http, tokens, .. } = &self.api;
         let mut request = request.clone();
-        let token = match self.tokens.token().await {
+        let token = match tokens.token().await {
             Ok(token) => token,
             Err(failure) => {
                 let failure = self.explain_clock(&request, failure).await;
@@ -228,14 +225,14 @@ impl SkeClient {
             }
         };
         request.bearer = Some(token.clone());
-        let mut answer = self.http.send(&request).await?;
+        let mut answer = http.send(&request).await?;
         if answer.status == 401 {
-            let renewed = match self.tokens.renew(&token).await {
+            let renewed = match tokens.renew(&token).await {
                 Ok(renewed) => renewed,
                 Err(failure) => return Err(answer.decorate(mark_not_sent(&request, failure))),
             };
             request.bearer = Some(renewed);
-            answer = self.http.send(&request).await?;
+            answer = http.send(&request).await?;
         }
         match answer.failure(&request) {
             None => Ok(answer),
@@ -254,8 +251,8 @@ impl SkeClient {
         if request.method != Method::GET {
             return failure;
         }
-        let skew = async { self.http.send(request).await.ok()?.skew };
-        self.tokens.explain_clock(failure, skew).await
+        let skew = async { self.api.http.send(request).await.ok()?.skew };
+        self.api.tokens.explain_clock(failure, skew).await
     }
 
     fn cluster_request(
@@ -280,23 +277,9 @@ impl SkeClient {
         let mut path =
             vec!["v2", "projects", scope.project.as_str(), "regions", scope.region.as_str()];
         path.extend(rest);
-        let mut request = HttpRequest::new(method, self.url(&path)?, purpose);
+        let mut request = HttpRequest::new(method, self.api.url(&path)?, purpose);
         request.region = scope.region.to_string();
         Ok(request)
-    }
-
-    /// Every element stays one element: a name can never change which endpoint is meant.
-    fn url(&self, path: &[&str]) -> Result<Url, Failure> {
-        if let Some(element) = path.iter().find(|element| matches!(**element, "" | "." | "..")) {
-            let message = format!("\"{element}\" is not a valid project, region or cluster");
-            return Err(Failure::new(FailureKind::NotPossible, message));
-        }
-        let mut url = self.base.clone();
-        // Fails only for addresses without a host, which `safe_url` does not let through.
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        Ok(url)
     }
 }
 

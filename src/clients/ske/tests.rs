@@ -227,7 +227,7 @@ async fn host_04_a_kubeconfig_is_returned_without_debug_output() {
     assert_eq!(issued.kubeconfig.expose(), "canary-kubeconfig");
     assert_eq!(issued.expires, "2026-11-24T16:00:00Z".parse::<Timestamp>().ok());
     assert!(server.requests.lock().unwrap()[0].ends_with(r#"{"expirationSeconds":"3600"}"#));
-    let shown = format!("{issued:?} {client:?} {http:?} {:?}", client.tokens);
+    let shown = format!("{issued:?} {client:?} {http:?} {:?}", client.api.tokens);
     assert!(!shown.contains("canary"), "{shown}");
 }
 
@@ -244,10 +244,10 @@ async fn the_observers_kubeconfig_is_valid_for_ten_minutes() {
 fn endpoints_that_would_leak_the_token_are_refused() {
     let (good, http, _) = client("http://127.0.0.1:1");
     for base in ["http://ske.example", "ftp://127.0.0.1", "nonsense", "https://a:b@ske.example"] {
-        assert!(SkeClient::new(base, http.clone(), good.tokens.clone()).is_err(), "{base}");
+        assert!(SkeClient::new(base, http.clone(), good.api.tokens.clone()).is_err(), "{base}");
     }
-    assert!(SkeClient::new("https://ske.example/x/", http, good.tokens.clone()).is_ok());
-    let url = good.url(&["clusters", "a/../b?c"]).unwrap();
+    assert!(SkeClient::new("https://ske.example/x/", http, good.api.tokens.clone()).is_ok());
+    let url = good.api.url(&["clusters", "a/../b?c"]).unwrap();
     assert_eq!(url.path(), "/clusters/a%2F..%2Fb%3Fc");
-    assert!(good.url(&["clusters", ".."]).is_err());
+    assert!(good.api.url(&["clusters", ".."]).is_err());
 }
