@@ -402,7 +402,7 @@ fn show(state: &mut State, snapshot: ClusterSnapshot) {
     let id = state.fleet.entries.keys().next().unwrap().clone();
     let sighting = ObserverEvent::Snapshot(Arc::new(snapshot));
     let number = state.nodes.observing.get(&id).unwrap().request;
-    drop(black_box(update(state, now, Message::Answered(number, Answer::Observed(sighting)))));
+    drop(black_box(update(state, now, Message::Answered(number, Ok(Answer::Observed(sighting))))));
     settle(state);
 }
 

@@ -138,7 +138,7 @@ impl Lists {
         }
         let listing =
             Listing { clusters: clusters.clone(), skipped: 0, skew: SignedDuration::ZERO };
-        let answer = Message::Answered(request, Answer::Clusters(Ok(listing)));
+        let answer = Message::Answered(request, Ok(Answer::Clusters(listing)));
         let now = self.state.shared.now;
         drop(update(&mut self.state, now, answer));
         settle(&mut self.state);

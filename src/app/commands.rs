@@ -661,7 +661,7 @@ mod tests {
     fn answer(state: &mut State, result: Result<(), Failure>) -> Vec<Effect> {
         let open = state.requests.open().find(|(_, owner)| **owner == RequestOwner::Restart);
         let (request, _) = open.expect("it was asked for");
-        let answer = Message::Answered(request, Answer::Prepared(result));
+        let answer = Message::Answered(request, result.map(|()| Answer::Prepared));
         update(state, state.shared.now, answer)
     }
 

@@ -8,7 +8,6 @@ use crate::app::rotation::pending::PendingStage;
 use crate::app::session::quit::{self, QuitDialog};
 use crate::app::state::State;
 use crate::app::{kubeconfig, session};
-use crate::domain::failure::Failure;
 use crate::domain::last_known::LastFleet;
 use crate::domain::persisted::PersistedState;
 use crate::domain::secret::Secret;
@@ -127,18 +126,16 @@ fn why_no_restart(state: &State) -> Option<String> {
 }
 
 /// The next dashboard is ready, or cannot begin: then this one goes on.
-pub fn prepared(state: &mut State, out: &mut Outbox, result: Result<(), Failure>) {
+pub fn prepared(state: &mut State, out: &mut Outbox) {
     let is_plain = state.context() == state.screen_context();
     let why = why_no_restart(state)
         .or_else(|| (!is_plain).then(|| session::text::SOMETHING_OPEN.to_owned()));
-    match (result, why) {
-        (Err(failure), _) => context!(state, out).error(failure),
-        (Ok(()), Some(why)) => context!(state, out).toast(session::text::no_restart(why)),
-        (Ok(()), None) => {
-            if state.shared.mouse {
-                context!(state, out).terminal(TerminalEffect::Mouse(false));
-            }
-            end(state, out, |print| TerminalEffect::Restart { print });
-        }
+    if let Some(why) = why {
+        context!(state, out).toast(session::text::no_restart(why));
+        return;
     }
+    if state.shared.mouse {
+        context!(state, out).terminal(TerminalEffect::Mouse(false));
+    }
+    end(state, out, |print| TerminalEffect::Restart { print });
 }

@@ -37,8 +37,9 @@ pub enum Message {
     ConfigurationRead(Box<Result<ChangedConfiguration, Failure>>),
     /// TERM, INT or HUP was received.
     Terminated,
-    /// The answer to a request (`Effect::Request`).
-    Answered(RequestId, Answer),
+    /// What came of a request (`Effect::Request`): its answer, or why there is none. Where the task that carried it out
+    /// broke, it is not known what it did before.
+    Answered(RequestId, Result<Answer, Failure>),
     /// A task without a requester failed (journal, notification), or a task panicked.
     TaskFailed(Failure),
 }
@@ -56,7 +57,7 @@ pub struct ChangedConfiguration {
     pub at_start: Vec<&'static str>,
 }
 
-/// What came of a request.
+/// The answer to a request.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// To `Request::Identify`.
@@ -68,33 +69,33 @@ pub enum Answer {
     /// To `Request::NameProjects`: those that have a name.
     ProjectNames(Vec<(ProjectId, String)>),
     /// To `Request::Discover`.
-    Discovered(Result<Discovered, Failure>),
+    Discovered(Discovered),
     /// To `Request::Prepare`.
-    Prepared(Result<(), Failure>),
+    Prepared,
     /// To `Request::List`.
-    Clusters(Result<Listing, Failure>),
+    Clusters(Listing),
     /// To `Request::Read`: the cluster and the server's clock minus ours.
-    Cluster(Result<(Box<Cluster>, SignedDuration), Failure>),
+    Cluster(Box<Cluster>, SignedDuration),
     /// To `Request::Rotate`.
     Rotation(RotateOutcome),
     /// To `Request::Act`: the trace id.
-    Action(Result<Option<String>, Failure>),
+    Action(Option<String>),
     /// To `Request::ReadInventory`.
     Inventory(Vec<FoundFile>),
     /// To `Request::TryCredentials`: what came of each.
     Tried(Vec<(KubeconfigLocation, Trial)>),
     /// To `Request::ReadChecklist` and `Request::WriteChecklist`: what this machine keeps then.
-    Checklist(Result<LocalChecklist, Failure>),
+    Checklist(LocalChecklist),
     /// To `Request::Plan`: what the destination looks like.
-    Plan(Result<Box<Plan>, Failure>),
+    Plan(Box<Plan>),
     /// To `Request::Issue`.
-    Kubeconfig(Result<IssuedKubeconfig, Failure>),
+    Kubeconfig(IssuedKubeconfig),
     /// To `Request::Save`: where it is.
     Saved(Result<Saved, NotSaved>),
     /// To `Request::SaveTable`: where it is.
-    TableSaved(Result<String, Failure>),
+    TableSaved(String),
     /// To `Request::CopySecret`, `Request::CopyText` and `Request::CopyTable`.
-    Copied(Result<Copied, Failure>),
+    Copied(Copied),
     /// To `Request::ClearClipboard`: whether something of ours was removed.
     ClipboardCleared(bool),
     /// To `Request::Persist` and `Request::LoadCredentials`.
@@ -110,8 +111,6 @@ pub enum Answer {
     Log(Vec<String>),
     /// To `Request::Observe`, again and again until `Effect::Unobserve`.
     Observed(ObserverEvent),
-    /// The task that carried the request out broke; what it did before is not known.
-    Broken(Failure),
 }
 
 /// How a request to start or complete ended.

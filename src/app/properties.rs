@@ -88,7 +88,7 @@ struct Environment {
     clusters: BTreeMap<ClusterId, Cluster>,
     waiting: Vec<(RequestId, Request)>,
     /// What was answered, to be answered again.
-    past: Vec<(RequestId, Answer)>,
+    past: Vec<(RequestId, Result<Answer, Failure>)>,
     rotations: BTreeMap<ClusterId, usize>,
     observed: BTreeMap<ClusterId, RequestId>,
     /// Kubeconfigs that were asked for, and for which cluster.
@@ -226,7 +226,7 @@ impl Environment {
             2 => ObserverEvent::Unavailable(Unavailable::OneWay),
             nodes => ObserverEvent::Snapshot(Arc::new(snapshot(nodes))),
         };
-        Some(Message::Answered(*request, Answer::Observed(sighting)))
+        Some(Message::Answered(*request, Ok(Answer::Observed(sighting))))
     }
 
     fn answer(&mut self, which: usize, how: u8) -> Option<Message> {
@@ -240,26 +240,26 @@ impl Environment {
     }
 
     /// An answer to every kind of request.
-    fn answer_to(&mut self, id: RequestId, request: Request, how: u8) -> Answer {
+    fn answer_to(&mut self, id: RequestId, request: Request, how: u8) -> Result<Answer, Failure> {
         let broken = || Failure::new(FailureKind::Unreachable, "the connection broke");
         let works = !how.is_multiple_of(3);
         if how.is_multiple_of(17) {
             if let Request::Rotate { shown, .. } = &request {
                 self.rotations.remove(&shown.id);
             }
-            return Answer::Broken(broken());
+            return Err(broken());
         }
         let plan = || Plan { path: "~/.kube/config".into(), ..Plan::default() };
-        match request {
+        Ok(match request {
             Request::Identify => identity(),
             Request::NameProjects(ids) => {
                 Answer::ProjectNames(ids.into_iter().map(|id| (id, "shop".to_owned())).collect())
             }
             Request::Discover => {
-                Answer::Discovered(works.then(|| discovered(how)).ok_or_else(broken))
+                Answer::Discovered(works.then(|| discovered(how)).ok_or_else(broken)?)
             }
-            Request::Prepare { .. } => Answer::Prepared(works.then_some(()).ok_or_else(broken)),
-            Request::List(scope) if works => Answer::Clusters(Ok(Listing {
+            Request::Prepare { .. } => works.then_some(Answer::Prepared).ok_or_else(broken)?,
+            Request::List(scope) if works => Answer::Clusters(Listing {
                 clusters: self
                     .clusters
                     .values()
@@ -269,12 +269,14 @@ impl Environment {
                     .collect(),
                 skipped: 0,
                 skew: SignedDuration::ZERO,
-            })),
-            Request::List(_) => Answer::Clusters(Err(broken())),
-            Request::Read(id) => Answer::Cluster(match self.clusters.get(&id) {
-                Some(cluster) if works => Ok((Box::new(cluster.clone()), SignedDuration::ZERO)),
-                _ => Err(broken()),
             }),
+            Request::List(_) => return Err(broken()),
+            Request::Read(id) => match self.clusters.get(&id) {
+                Some(cluster) if works => {
+                    Answer::Cluster(Box::new(cluster.clone()), SignedDuration::ZERO)
+                }
+                _ => return Err(broken()),
+            },
             Request::Rotate { shown, .. } => {
                 self.rotations.remove(&shown.id);
                 Answer::Rotation(match how % 4 {
@@ -284,7 +286,7 @@ impl Environment {
                     _ => RotateOutcome::Accepted { trace: None, skew: SignedDuration::ZERO },
                 })
             }
-            Request::Act { .. } => Answer::Action(if works { Ok(None) } else { Err(broken()) }),
+            Request::Act { .. } => works.then_some(Answer::Action(None)).ok_or_else(broken)?,
             Request::ReadInventory(_) => Answer::Inventory(self.files()),
             Request::TryCredentials(places) => {
                 let trial = if works { Trial::Accepted } else { Trial::NoAnswer(String::new()) };
@@ -292,23 +294,22 @@ impl Environment {
             }
             Request::ReadChecklist(_) | Request::WriteChecklist { .. } => {
                 let refused = || Failure::from(ChecklistConflict::Changed);
-                Answer::Checklist(if works { Ok(checklist()) } else { Err(refused()) })
+                Answer::Checklist(works.then(checklist).ok_or_else(refused)?)
             }
             Request::Observe { .. } => {
                 Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
             }
-            Request::Plan { .. } => Answer::Plan(match how % 5 {
-                0 => Err(Failure::new(FailureKind::File, "it is read-only")),
-                1 => Ok(Box::new(Plan { taken: vec!["context web".into()], ..plan() })),
-                _ => Ok(Box::new(plan())),
-            }),
-            Request::Issue { kind, .. } => Answer::Kubeconfig(if works {
+            Request::Plan { .. } => Answer::Plan(Box::new(match how % 5 {
+                0 => return Err(Failure::new(FailureKind::File, "it is read-only")),
+                1 => Plan { taken: vec!["context web".into()], ..plan() },
+                _ => plan(),
+            })),
+            Request::Issue { .. } if !works => return Err(broken()),
+            Request::Issue { kind, .. } => {
                 let fresh = Arc::new(kubeconfig(kind, id));
                 let expires = now().checked_add(SignedDuration::from_hours(8)).ok();
-                Ok(IssuedKubeconfig { fresh, expires, issuance: None })
-            } else {
-                Err(broken())
-            }),
+                Answer::Kubeconfig(IssuedKubeconfig { fresh, expires, issuance: None })
+            }
             Request::Save { file, options, .. } => Answer::Saved(match how % 4 {
                 0 => Err(NotSaved::Failed(broken())),
                 1 => Err(NotSaved::Taken(plan())),
@@ -324,10 +325,10 @@ impl Environment {
             }),
             Request::CopySecret(_) | Request::CopyText(_) | Request::CopyTable(..) => {
                 let copied = Copied { how: "Copied".into(), can_check: true };
-                Answer::Copied(works.then_some(copied).ok_or_else(broken))
+                Answer::Copied(works.then_some(copied).ok_or_else(broken)?)
             }
             Request::SaveTable { name, .. } => {
-                Answer::TableSaved(works.then_some(name).ok_or_else(broken))
+                Answer::TableSaved(works.then_some(name).ok_or_else(broken)?)
             }
             Request::ClearClipboard(_) => Answer::ClipboardCleared(works),
             Request::Persist(kept, _) => {
@@ -338,7 +339,7 @@ impl Environment {
             Request::LoadCredentials => {
                 Answer::Credentials { credentials: Credentials::default(), note: None }
             }
-        }
+        })
     }
 
     /// An answer that came before, once more; with `other` to the request that waits longest.
@@ -349,7 +350,7 @@ impl Environment {
         };
         // The runtime answers with what was asked for; only another kind would be a defect.
         let is_kubeconfig = matches!(request, Request::Issue { .. });
-        let fits = is_kubeconfig && matches!(answer, Answer::Kubeconfig(_));
+        let fits = is_kubeconfig && matches!(answer, Ok(Answer::Kubeconfig(_)));
         (!fits).then(|| Message::Answered(*waiting, answer.clone()))
     }
 }
@@ -465,7 +466,7 @@ fn confirm(state: &mut State, environment: &mut Environment) -> Result<(), TestC
     if let Some(at) = environment.waiting.iter().position(|(waiting, _)| *waiting == request) {
         environment.waiting.remove(at);
         let plan = Plan { path: "~/.kube/config".into(), ..Plan::default() };
-        let seen = Message::Answered(request, Answer::Plan(Ok(Box::new(plan))));
+        let seen = Message::Answered(request, Ok(Answer::Plan(Box::new(plan))));
         let effects = update(state, now, seen);
         environment.take(state, effects)?;
     }
@@ -503,7 +504,7 @@ fn renew(
     now.monotonic += Duration::from_secs(1);
     for request in plans {
         environment.waiting.retain(|(waiting, _)| *waiting != request);
-        let seen = Message::Answered(request, Answer::Plan(Ok(Box::default())));
+        let seen = Message::Answered(request, Ok(Answer::Plan(Box::default())));
         let effects = update(state, now, seen);
         environment.take(state, effects)?;
     }

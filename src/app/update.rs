@@ -37,6 +37,7 @@ use crate::app::{
 use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::credential::Credentials;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, Plan, Saved};
 use crate::domain::last_known::LastFleet;
 use crate::domain::record::{Outcome, Record};
@@ -271,108 +272,133 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     }
 }
 
-/// Passes an answer to its requester. An unexpected or repeated answer changes nothing.
-fn answered(state: &mut State, out: &mut Outbox, request: RequestId, answer: Answer) {
+/// What an answer holds, if it is of the kind that was asked for; another one is a defect, and as good as none.
+macro_rules! of_kind {
+    ($answer:expr, $kind:pat => $value:expr) => {
+        match $answer {
+            Ok($kind) => Ok($value),
+            Ok(_) => Err(wrong_answer()),
+            Err(failure) => Err(failure),
+        }
+    };
+}
+
+fn wrong_answer() -> Failure {
+    Failure::new(FailureKind::Bug, text::WRONG_ANSWER)
+}
+
+/// Passes what came of a request to its requester. An unexpected or repeated answer changes nothing.
+fn answered(
+    state: &mut State,
+    out: &mut Outbox,
+    request: RequestId,
+    answer: Result<Answer, Failure>,
+) {
     let owner = match (state.requests.owner(request), &answer) {
-        (Some(owner @ RequestOwner::Observer(_)), Answer::Observed(_)) => Some(owner.clone()),
+        (Some(owner @ RequestOwner::Observer(_)), Ok(Answer::Observed(_))) => Some(owner.clone()),
         _ => state.requests.end(request),
     };
     let Some(owner) = owner else { return };
     let in_use = in_use(state);
     let cx = context!(state, out);
     match (owner, answer) {
-        (owner, Answer::Broken(failure)) => broken(state, out, request, owner, failure),
-        (RequestOwner::Identity, Answer::Identity { identity, notes }) => {
-            for note in notes.iter().filter(|note| !state.session.notes.contains(note)) {
-                cx.toast(note);
-            }
-            state.session.notes = notes;
-            state.shared.identity = Some(*identity);
+        (RequestOwner::Identity, Ok(Answer::Identity { identity, notes })) => {
+            identified(state, out, *identity, notes);
         }
-        (RequestOwner::ProjectNames, Answer::ProjectNames(names)) => {
+        (RequestOwner::ProjectNames, Ok(Answer::ProjectNames(names))) => {
             state.fleet.projects.extend(names);
             state.view.outdated = true;
         }
-        (RequestOwner::Discovery, Answer::Discovered(result)) => {
+        (RequestOwner::Discovery, answer) => {
+            let result = of_kind!(answer, Answer::Discovered(found) => found);
             discovery::answered(&mut state.fleet, result, cx);
         }
-        (RequestOwner::Restart, Answer::Prepared(result)) => {
-            ending::prepared(state, out, result);
-        }
-        (RequestOwner::Clusters(scope), Answer::Clusters(result)) => {
+        (RequestOwner::Restart, Ok(Answer::Prepared)) => ending::prepared(state, out),
+        (RequestOwner::Clusters(scope), answer) => {
+            let result = of_kind!(answer, Answer::Clusters(listing) => listing);
             let pending = &state.rotation.pending;
             readings::listed(&mut state.fleet, (&scope, request), result, &in_use, pending, cx);
         }
-        (RequestOwner::Cluster(id), Answer::Cluster(result)) => {
+        (RequestOwner::Cluster(id), answer) => {
+            let result = of_kind!(answer, Answer::Cluster(cluster, skew) => (cluster, skew));
             readings::read(&mut state.fleet, (&id, request), result, cx);
         }
-        (RequestOwner::Rotation { cluster, step }, Answer::Rotation(outcome)) => {
-            rotated(state, out, (&cluster, step, request), outcome);
+        (RequestOwner::Rotation { cluster, step }, answer) => {
+            let outcome = of_kind!(answer, Answer::Rotation(outcome) => outcome)
+                .unwrap_or_else(|failure| RotateOutcome::Unknown(failure, SignedDuration::ZERO));
+            let sent = (&cluster, step, request);
+            rotation::outcome::answered(&mut state.rotation, &state.fleet, sent, outcome, cx);
         }
-        (RequestOwner::Action { cluster, action }, Answer::Action(result)) => {
+        (RequestOwner::Action { cluster, action }, answer) => {
+            let result = of_kind!(answer, Answer::Action(trace) => trace);
             actions::update::answered(&state.fleet, (&cluster, action, request), result, cx);
         }
-        (RequestOwner::Inventory, Answer::Inventory(files)) => {
+        (RequestOwner::Inventory, Ok(Answer::Inventory(files))) => {
             let files = Arc::new(files);
             rotation::update::inventory_read(&mut state.rotation, &files, cx);
             state.inventory.files = Some(files);
             state.view.outdated = true;
         }
-        (RequestOwner::Trials(id), Answer::Tried(tried)) => {
+        (RequestOwner::Trials(id), Ok(Answer::Tried(tried))) => {
             let label = state.fleet.label(&id);
             credentials::update::tried(&mut state.inventory, (&id, label), tried, cx);
         }
-        (RequestOwner::Checklist(id), Answer::Checklist(result)) => {
+        (RequestOwner::Checklist(id), answer) => {
+            let result = of_kind!(answer, Answer::Checklist(list) => list);
             checklist::update::read_answered(&mut state.checklist, id, result);
         }
-        (RequestOwner::ChecklistChange { cluster, dialog }, Answer::Checklist(result)) => {
-            let checklist = &mut state.checklist;
-            checklist::update::written(checklist, (cluster, dialog), result, cx);
+        (RequestOwner::ChecklistChange { cluster, dialog }, answer) => {
+            let result = of_kind!(answer, Answer::Checklist(list) => list);
+            checklist::update::written(&mut state.checklist, (cluster, dialog), result, cx);
         }
-        (RequestOwner::Plan(dialog), Answer::Plan(result)) => {
-            planned(state, (dialog, request), result);
+        (RequestOwner::Plan(dialog), answer) => {
+            planned(state, (dialog, request), of_kind!(answer, Answer::Plan(plan) => plan));
         }
-        (RequestOwner::Kubeconfig(asked), Answer::Kubeconfig(result)) => {
+        (RequestOwner::Kubeconfig(asked), answer) => {
+            let result = of_kind!(answer, Answer::Kubeconfig(issued) => issued);
             issued(state, out, (request, *asked), result);
         }
-        (RequestOwner::Delivery { kubeconfig, dialog }, Answer::Saved(result)) => {
+        (RequestOwner::Delivery { kubeconfig, dialog }, Ok(Answer::Copied(copied))) => {
+            let delivery = Delivery { request, kubeconfig, dialog };
+            delivery::copied(&mut state.kubeconfig, &state.fleet, delivery, copied, cx);
+        }
+        (RequestOwner::Delivery { kubeconfig, dialog }, answer) => {
+            let result = of_kind!(answer, Answer::Saved(result) => result);
+            let result = result.unwrap_or_else(|failure| Err(NotSaved::Failed(failure)));
             saved(state, out, Delivery { request, kubeconfig, dialog }, result);
         }
-        (RequestOwner::Delivery { kubeconfig, dialog }, Answer::Copied(result)) => {
-            let delivery = Delivery { request, kubeconfig, dialog };
-            let kubeconfig = &mut state.kubeconfig;
-            match result {
-                Ok(copied) => delivery::copied(kubeconfig, &state.fleet, delivery, copied, cx),
-                Err(failure) => delivery::not_delivered(kubeconfig, delivery, failure, cx),
-            }
-        }
-        (RequestOwner::Copy(what), Answer::Copied(Ok(copied))) => {
+        (RequestOwner::Copy(what), Ok(Answer::Copied(copied))) => {
             cx.toast(text::copied(&copied.how, &what));
         }
-        (RequestOwner::Copy(_), Answer::Copied(Err(failure))) => cx.error(failure),
-        (RequestOwner::Export(what), Answer::TableSaved(result)) => {
-            menus::export::saved(&what, result, cx);
+        (RequestOwner::Export(what), Ok(Answer::TableSaved(path))) => {
+            menus::export::saved(&what, path, cx);
         }
-        (RequestOwner::ClearClipboard, Answer::ClipboardCleared(cleared)) => {
+        (RequestOwner::ClearClipboard, Ok(Answer::ClipboardCleared(cleared))) => {
             cx.toast(if cleared { text::CLIPBOARD_CLEARED } else { text::CLIPBOARD_KEPT });
         }
-        (RequestOwner::PersistedState, Answer::Credentials { credentials, note }) => {
+        (RequestOwner::PersistedState, Ok(Answer::Credentials { credentials, note })) => {
             credentials_loaded(state, out, credentials, note);
         }
-        (RequestOwner::PersistedState, Answer::LastFleet(last)) => fleet_loaded(state, last),
-        (RequestOwner::Log, Answer::Log(lines)) => {
+        (RequestOwner::PersistedState, Ok(Answer::LastFleet(last))) => fleet_loaded(state, last),
+        (RequestOwner::Log, Ok(Answer::Log(lines))) => {
             if let Some(log) = &mut state.log {
                 log.lines = Some(lines);
             }
         }
-        (RequestOwner::Observer(id), Answer::Observed(event)) => {
+        (RequestOwner::Observer(id), Ok(Answer::Observed(event))) => {
             observing::observed(&mut state.nodes, &state.fleet, (&id, request), event, cx);
         }
-        (owner, _) => {
-            let text = text::WRONG_ANSWER;
-            broken(state, out, request, owner, Failure::new(FailureKind::Bug, text));
-        }
+        (_, Err(failure)) => cx.error(failure),
+        (_, Ok(_)) => cx.error(wrong_answer()),
     }
+}
+
+fn identified(state: &mut State, out: &mut Outbox, identity: Identity, notes: Vec<String>) {
+    for note in notes.iter().filter(|note| !state.session.notes.contains(note)) {
+        context!(state, out).toast(note);
+    }
+    state.session.notes = notes;
+    state.shared.identity = Some(identity);
 }
 
 fn credentials_loaded(
@@ -429,70 +455,6 @@ fn saved(state: &mut State, out: &mut Outbox, delivery: Delivery, result: Result
     let credentials = &state.credentials;
     kubeconfig::update::saved(kubeconfig, fleet, credentials, delivery, result.clone(), cx);
     kubeconfig::renew::saved(kubeconfig, fleet, delivery.request, (result, until), cx);
-}
-
-fn rotated(
-    state: &mut State,
-    out: &mut Outbox,
-    sent: (&ClusterId, Step, RequestId),
-    outcome: RotateOutcome,
-) {
-    let cx = context!(state, out);
-    rotation::outcome::answered(&mut state.rotation, &state.fleet, sent, outcome, cx);
-}
-
-/// A request ended in a panic: its requester is informed, and its effect is unknown.
-fn broken(
-    state: &mut State,
-    out: &mut Outbox,
-    request: RequestId,
-    owner: RequestOwner,
-    failure: Failure,
-) {
-    let in_use = in_use(state);
-    let cx = context!(state, out);
-    match owner {
-        RequestOwner::Discovery => discovery::answered(&mut state.fleet, Err(failure), cx),
-        RequestOwner::Clusters(scope) => {
-            let (result, pending) = (Err(failure), &state.rotation.pending);
-            readings::listed(&mut state.fleet, (&scope, request), result, &in_use, pending, cx);
-        }
-        RequestOwner::Cluster(id) => {
-            readings::read(&mut state.fleet, (&id, request), Err(failure), cx);
-        }
-        RequestOwner::Rotation { cluster, step } => {
-            let outcome = RotateOutcome::Unknown(failure, SignedDuration::ZERO);
-            rotated(state, out, (&cluster, step, request), outcome);
-        }
-        RequestOwner::Action { cluster, action } => {
-            let sent = (&cluster, action, request);
-            actions::update::answered(&state.fleet, sent, Err(failure), cx);
-        }
-        RequestOwner::Checklist(id) => {
-            checklist::update::read_answered(&mut state.checklist, id, Err(failure));
-        }
-        RequestOwner::ChecklistChange { cluster, dialog } => {
-            let checklist = &mut state.checklist;
-            checklist::update::written(checklist, (cluster, dialog), Err(failure), cx);
-        }
-        RequestOwner::Plan(dialog) => planned(state, (dialog, request), Err(failure)),
-        RequestOwner::Kubeconfig(asked) => issued(state, out, (request, *asked), Err(failure)),
-        RequestOwner::Delivery { kubeconfig, dialog } => {
-            let delivery = Delivery { request, kubeconfig, dialog };
-            saved(state, out, delivery, Err(NotSaved::Failed(failure)));
-        }
-        RequestOwner::Identity
-        | RequestOwner::ProjectNames
-        | RequestOwner::Restart
-        | RequestOwner::Inventory
-        | RequestOwner::Trials(_)
-        | RequestOwner::Copy(_)
-        | RequestOwner::Export(_)
-        | RequestOwner::ClearClipboard
-        | RequestOwner::Log
-        | RequestOwner::PersistedState
-        | RequestOwner::Observer(_) => cx.error(failure),
-    }
 }
 
 /// Clusters in use: their rows stay although they are no longer listed.

@@ -416,7 +416,7 @@ mod tests {
             assert!(is_of_console(&LoopInput::Message(message)));
         }
         assert!(is_of_console(&LoopInput::Stop) && is_of_console(&LoopInput::Continued));
-        let answer = || Message::Answered(RequestId(1), Answer::Log(Vec::new()));
+        let answer = || Message::Answered(RequestId(1), Ok(Answer::Log(Vec::new())));
         for input in [
             LoopInput::Message(answer()),
             LoopInput::Settled(answer()),

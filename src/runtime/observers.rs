@@ -126,7 +126,7 @@ impl Observers {
                 let forwarding = async {
                     loop {
                         for event in pending.take().await {
-                            let message = Message::Answered(number, Answer::Observed(event));
+                            let message = Message::Answered(number, Ok(Answer::Observed(event)));
                             drop(sender.send(LoopInput::Message(message)).await);
                         }
                     }

@@ -238,14 +238,14 @@ impl Performer {
                 self.spawn(
                     request.is_write(),
                     async move {
-                        let answer = this.answer(id, request).await.unwrap_or_else(Answer::Broken);
+                        let answer = this.answer(id, request).await;
                         if is_logged {
                             log_outcome(failure(&answer));
                         }
                         Some(Message::Answered(id, answer))
                     }
                     .instrument(span),
-                    move |defect| Message::Answered(id, Answer::Broken(defect)),
+                    move |defect| Message::Answered(id, Err(defect)),
                 );
             }
             Effect::Journal(record) => {
@@ -318,7 +318,7 @@ impl Performer {
     /// Carries a request out.
     ///
     /// # Errors
-    /// What keeps it from being answered at all.
+    /// Why there is no answer.
     async fn answer(&self, id: RequestId, request: Request) -> Result<Answer, Failure> {
         let services = &self.0.services;
         Ok(match request {
@@ -329,15 +329,18 @@ impl Performer {
                 Answer::Identity { identity, notes: services.tokens.notes() }
             }
             Request::NameProjects(ids) => Answer::ProjectNames(self.project_names(ids).await),
-            Request::Discover => Answer::Discovered(services.discovery.discover().await),
-            Request::Prepare { profile } => Answer::Prepared(self.prepare(profile).await),
+            Request::Discover => Answer::Discovered(services.discovery.discover().await?),
+            Request::Prepare { profile } => {
+                self.prepare(profile).await?;
+                Answer::Prepared
+            }
             Request::List(scope) => {
                 let _permit = self.0.reads.acquire().await;
-                Answer::Clusters(services.ske.list(&scope).await)
+                Answer::Clusters(services.ske.list(&scope).await?)
             }
             Request::Read(id) => {
-                let read = services.ske.get(&id).await;
-                Answer::Cluster(read.map(|reading| (Box::new(reading.cluster), reading.skew)))
+                let reading = services.ske.get(&id).await?;
+                Answer::Cluster(Box::new(reading.cluster), reading.skew)
             }
             Request::Rotate { step, shown, intent } => {
                 Answer::Rotation(match self.record_intent(*intent).await {
@@ -346,13 +349,11 @@ impl Performer {
                 })
             }
             Request::Act { id, action, intent } => {
-                Answer::Action(match self.record_intent(*intent).await {
-                    Ok(()) => match action {
-                        Action::WakeUp => services.ske.wake_up(&id).await,
-                        Action::Reconcile => services.ske.reconcile(&id).await,
-                        Action::Rotate(_) | Action::Issue => Ok(None),
-                    },
-                    Err(failure) => Err(failure),
+                self.record_intent(*intent).await?;
+                Answer::Action(match action {
+                    Action::WakeUp => services.ske.wake_up(&id).await?,
+                    Action::Reconcile => services.ske.reconcile(&id).await?,
+                    Action::Rotate(_) | Action::Issue => None,
                 })
             }
             Request::ReadInventory(more) => {
@@ -370,32 +371,26 @@ impl Performer {
             }
             Request::ReadChecklist(id) => Answer::Checklist(self.read_checklist(id).await?),
             Request::WriteChecklist { id, write, intent } => {
-                Answer::Checklist(match self.record_intent(*intent).await {
-                    Ok(()) => self.write_checklist(id, *write).await,
-                    Err(failure) => Err(failure),
-                })
+                self.record_intent(*intent).await?;
+                Answer::Checklist(self.write_checklist(id, *write).await?)
             }
-            Request::Plan { file, query } => {
-                let plan = self.plan(file, query).await;
-                Answer::Plan(plan.map(Box::new))
-            }
+            Request::Plan { file, query } => Answer::Plan(Box::new(self.plan(file, query).await?)),
             Request::Issue { shown, kind, lifetime, file, intent } => {
-                let issued = self.issue(&shown, kind, lifetime, file, *intent).await;
-                Answer::Kubeconfig(issued)
+                Answer::Kubeconfig(self.issue(&shown, kind, lifetime, file, *intent).await?)
             }
             Request::Save { file, fresh, options, fingerprint } => {
                 Answer::Saved(self.save(file, fresh, options, fingerprint).await)
             }
             Request::CopySecret(text) => {
-                Answer::Copied(services.clipboard.copy(text.expose(), Some(id)).await)
+                Answer::Copied(services.clipboard.copy(text.expose(), Some(id)).await?)
             }
-            Request::CopyText(text) => Answer::Copied(services.clipboard.copy(&text, None).await),
+            Request::CopyText(text) => Answer::Copied(services.clipboard.copy(&text, None).await?),
             Request::SaveTable { table, format, name } => {
-                Answer::TableSaved(self.save_table(table, format, name).await)
+                Answer::TableSaved(self.save_table(table, format, name).await?)
             }
             Request::CopyTable(table, format) => {
                 let text = self.run_blocking("the table", move || table.text(format)).await?;
-                Answer::Copied(services.clipboard.copy(&text, None).await)
+                Answer::Copied(services.clipboard.copy(&text, None).await?)
             }
             Request::ClearClipboard(copy) => {
                 Answer::ClipboardCleared(services.clipboard.clear(copy).await)
@@ -470,15 +465,12 @@ impl Performer {
         Ok(clean(&path.display().to_string()))
     }
 
-    async fn read_checklist(
-        &self,
-        id: ClusterId,
-    ) -> Result<Result<LocalChecklist, Failure>, Failure> {
+    async fn read_checklist(&self, id: ClusterId) -> Result<LocalChecklist, Failure> {
         let Some(folder) = self.0.services.state_folder.clone() else {
-            return Ok(Ok(LocalChecklist::default()));
+            return Ok(LocalChecklist::default());
         };
         let name = folder.display().to_string();
-        self.run_blocking(&name, move || checklists::read(&folder, &id)).await
+        self.run_blocking(&name, move || checklists::read(&folder, &id)).await?
     }
 
     async fn write_checklist(
@@ -708,47 +700,19 @@ fn kind(request: &Request) -> &'static str {
     }
 }
 
-/// The failure in an answer, if it is one.
-fn failure(answer: &Answer) -> Option<&Failure> {
+/// What failed, whether it is an answer or not.
+fn failure(answer: &Result<Answer, Failure>) -> Option<&Failure> {
     match answer {
-        Answer::Clusters(Err(failure))
-        | Answer::Discovered(Err(failure))
-        | Answer::Prepared(Err(failure))
-        | Answer::Cluster(Err(failure))
-        | Answer::Action(Err(failure))
-        | Answer::Checklist(Err(failure))
-        | Answer::Plan(Err(failure))
-        | Answer::Kubeconfig(Err(failure))
-        | Answer::Copied(Err(failure))
-        | Answer::TableSaved(Err(failure))
-        | Answer::Saved(Err(NotSaved::Failed(failure)))
-        | Answer::Rotation(
-            RotateOutcome::NotSent(failure)
-            | RotateOutcome::Refused(failure)
-            | RotateOutcome::Unknown(failure, _),
-        )
-        | Answer::Broken(failure) => Some(failure),
-        Answer::Identity { .. }
-        | Answer::ProjectNames(_)
-        | Answer::Clusters(Ok(_))
-        | Answer::Discovered(Ok(_))
-        | Answer::Prepared(Ok(()))
-        | Answer::Cluster(Ok(_))
-        | Answer::Rotation(RotateOutcome::Accepted { .. } | RotateOutcome::Changed(_))
-        | Answer::Action(Ok(_))
-        | Answer::Inventory(_)
-        | Answer::Tried(_)
-        | Answer::Checklist(Ok(_))
-        | Answer::Plan(Ok(_))
-        | Answer::Kubeconfig(Ok(_))
-        | Answer::Saved(Ok(_) | Err(NotSaved::Changed(_) | NotSaved::Taken(_)))
-        | Answer::Copied(Ok(_))
-        | Answer::TableSaved(Ok(_))
-        | Answer::ClipboardCleared(_)
-        | Answer::Credentials { .. }
-        | Answer::LastFleet(_)
-        | Answer::Log(_)
-        | Answer::Observed(_) => None,
+        Err(failure)
+        | Ok(
+            Answer::Saved(Err(NotSaved::Failed(failure)))
+            | Answer::Rotation(
+                RotateOutcome::NotSent(failure)
+                | RotateOutcome::Refused(failure)
+                | RotateOutcome::Unknown(failure, _),
+            ),
+        ) => Some(failure),
+        Ok(_) => None,
     }
 }
 

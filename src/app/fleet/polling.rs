@@ -254,14 +254,14 @@ mod tests {
                 asked.push((moment.monotonic, scope.clone()));
                 let listing =
                     Listing { clusters: Vec::new(), skipped: 0, skew: SignedDuration::ZERO };
-                let result = answer(&scope).map(|()| listing);
+                let result = answer(&scope).map(|()| Answer::Clusters(listing));
                 let result = result.map_err(|kind| {
                     let mut failure = Failure::new(kind, "no answer");
                     let limited = kind == FailureKind::RateLimited;
                     failure.retry_at = limited.then(|| moment.wall + Duration::from_mins(1));
                     failure
                 });
-                let message = Message::Answered(request, Answer::Clusters(result));
+                let message = Message::Answered(request, result);
                 waiting.extend(lists(update(state, moment, message)));
             }
             if waiting.is_empty() && state.shared.now.monotonic < end {

@@ -255,7 +255,7 @@ mod tests {
         let request = state.requests.begin(RequestOwner::Clusters(scope));
         let at = state.shared.now;
         let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
-        update(state, at, Message::Answered(request, Answer::Clusters(Ok(listing))));
+        update(state, at, Message::Answered(request, Ok(Answer::Clusters(listing))));
     }
 
     #[test]
@@ -273,7 +273,7 @@ mod tests {
         for _ in 0..2 {
             let request = state.requests.begin(RequestOwner::Cluster(web.id.clone()));
             let failure = Failure::new(FailureKind::NotFound, "no such cluster");
-            update(&mut state, at, Message::Answered(request, Answer::Cluster(Err(failure))));
+            update(&mut state, at, Message::Answered(request, Err(failure)));
             assert_eq!(gone(&state), 1);
         }
         assert!(state.fleet.entries.get(&web.id).is_some_and(|entry| entry.gone.is_some()));
@@ -301,7 +301,7 @@ mod tests {
     fn answer(state: &mut State, result: Result<Listing, Failure>) -> Vec<Effect> {
         let scope = state.fleet.scopes.keys().next().cloned().unwrap();
         let request = state.requests.begin(RequestOwner::Clusters(scope));
-        let message = Message::Answered(request, Answer::Clusters(result));
+        let message = Message::Answered(request, result.map(Answer::Clusters));
         update(state, state.shared.now, message)
     }
 

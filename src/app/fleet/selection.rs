@@ -152,14 +152,14 @@ mod tests {
 
     fn found(projects: &[&str]) -> Answer {
         let projects = projects.iter().map(|id| (ProjectId::new(id), None)).collect();
-        Answer::Discovered(Ok(Discovered { permissions: None, projects: Ok(projects) }))
+        Answer::Discovered(Discovered { permissions: None, projects: Ok(projects) })
     }
 
     fn listing(scope: &Scope, name: &str) -> Answer {
         let mut listed = cluster(name, Phase::Never);
         listed.id = ClusterId::new(scope.project.as_str(), scope.region.as_str(), name);
         let (clusters, skew) = (vec![listed], SignedDuration::ZERO);
-        Answer::Clusters(Ok(Listing { clusters, skipped: 0, skew }))
+        Answer::Clusters(Listing { clusters, skipped: 0, skew })
     }
 
     fn choose(state: &mut State, seconds: u64, choice: ScopeChoice) -> Vec<Effect> {
@@ -183,7 +183,7 @@ mod tests {
     fn projects_that_are_found_are_offered_beside_the_configured_ones_and_not_listed_unasked() {
         let (mut state, effects) = machine(settings(&["a"]), PersistedState::default());
         assert_eq!(lists(&effects).len(), 2);
-        let answer = Message::Answered(discovery(&effects), found(&["a", "b", "c"]));
+        let answer = Message::Answered(discovery(&effects), Ok(found(&["a", "b", "c"])));
         assert!(lists(&update(&mut state, at(1), answer)).is_empty());
         assert!(state.fleet.is_narrowed());
         let asked = lists(&choose(&mut state, 2, ScopeChoice::Projects(SelectedProjects::All)));
@@ -191,7 +191,7 @@ mod tests {
         assert!(!state.fleet.is_narrowed());
         // Without configured projects, all that are found are listed.
         let (mut state, effects) = machine(settings(&[]), PersistedState::default());
-        let answer = Message::Answered(discovery(&effects), found(&["a", "b"]));
+        let answer = Message::Answered(discovery(&effects), Ok(found(&["a", "b"])));
         assert_eq!(lists(&update(&mut state, at(1), answer)).len(), 4);
         assert!(!state.fleet.is_narrowed());
     }
@@ -211,7 +211,7 @@ mod tests {
             ids.map(|id| id.project().to_string()).collect::<Vec<_>>()
         };
         assert_eq!(known(&state), ["a"]);
-        let answer = Message::Answered(discovery(&effects), found(&["a", "b"]));
+        let answer = Message::Answered(discovery(&effects), Ok(found(&["a", "b"])));
         update(&mut state, at(1), answer);
         settle(&mut state);
         assert_eq!(
@@ -225,7 +225,7 @@ mod tests {
         let (mut state, effects) = machine(settings(&["a", "b"]), PersistedState::default());
         choose(&mut state, 1, ScopeChoice::Projects(one("a")));
         for (request, scope) in lists(&effects) {
-            let answer = Message::Answered(request, listing(&scope, "web"));
+            let answer = Message::Answered(request, Ok(listing(&scope, "web")));
             update(&mut state, at(2), answer);
         }
         settle(&mut state);
@@ -252,7 +252,7 @@ mod tests {
         for (request, _) in lists(&effects) {
             let mut failure = Failure::new(FailureKind::RateLimited, "slowly");
             failure.retry_at = Some(at(300).wall);
-            update(&mut state, at(1), Message::Answered(request, Answer::Clusters(Err(failure))));
+            update(&mut state, at(1), Message::Answered(request, Err(failure)));
         }
         choose(&mut state, 2, ScopeChoice::Projects(one("a")));
         let all = ScopeChoice::Projects(SelectedProjects::Configured);
@@ -308,14 +308,14 @@ mod tests {
             asked.len() == 2 && asked.iter().all(|(_, scope)| scope.project.as_str() == "gone")
         );
         let (mut listed, discovers) = (state.clone(), discovery(&effects));
-        let answer = || Message::Answered(discovers, found(&["a", "b"]));
+        let answer = || Message::Answered(discovers, Ok(found(&["a", "b"])));
         let effects = update(&mut state, at(1), answer());
         assert_eq!(state.fleet.selection.projects, SelectedProjects::Configured);
         assert_eq!(lists(&effects).len(), 2, "a is listed at once");
         assert!(toast(&state).contains("gone") && state.fleet.scopes.len() == 4);
         let (request, scope) = asked.first().unwrap().clone();
         // Its late answer comes to nothing.
-        let late = Message::Answered(request, listing(&scope, "web"));
+        let late = Message::Answered(request, Ok(listing(&scope, "web")));
         update(&mut state, at(2), late.clone());
         assert!(state.fleet.entries.is_empty());
         update(&mut listed, at(1), late);
@@ -324,8 +324,7 @@ mod tests {
         // Where projects cannot be found, nothing is known against it.
         let (mut state, effects) = machine(settings(&["a"]), kept);
         let failure = Failure::new(FailureKind::Unreachable, "no route");
-        let answer = Answer::Discovered(Err(failure));
-        update(&mut state, at(1), Message::Answered(discovery(&effects), answer));
+        update(&mut state, at(1), Message::Answered(discovery(&effects), Err(failure)));
         assert_eq!(state.fleet.selection.projects, one("gone"));
         assert!(state.notices.errors.is_empty());
     }
@@ -333,7 +332,7 @@ mod tests {
     #[test]
     fn the_palette_takes_scope_and_profile_and_project_stays_a_filter() {
         let (mut state, effects) = machine(settings(&["shop"]), PersistedState::default());
-        let answer = Message::Answered(discovery(&effects), found(&["shop", "media"]));
+        let answer = Message::Answered(discovery(&effects), Ok(found(&["shop", "media"])));
         update(&mut state, at(1), answer);
         let settings = &mut state.shared.settings;
         settings.profiles = vec!["night".to_owned()];

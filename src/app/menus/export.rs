@@ -10,7 +10,6 @@ use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::{activity, checklist, credentials, fleet, nodes};
 use crate::domain::cluster::ClusterId;
-use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
 use crate::domain::table::{Table, TableFormat};
 use crate::domain::text::plural;
@@ -108,13 +107,8 @@ pub fn request(
 }
 
 /// A file was written, or not.
-pub fn saved(what: &str, result: Result<String, Failure>, cx: &mut UpdateContext<'_>) {
-    match result {
-        Ok(path) => {
-            let text = text::exported_to(what, path);
-            cx.add_record(cx.record(None, "export", Outcome::Done, text.as_str()));
-            cx.toast(text);
-        }
-        Err(failure) => cx.error(failure),
-    }
+pub fn saved(what: &str, path: String, cx: &mut UpdateContext<'_>) {
+    let text = text::exported_to(what, path);
+    cx.add_record(cx.record(None, "export", Outcome::Done, text.as_str()));
+    cx.toast(text);
 }

@@ -450,7 +450,7 @@ mod tests {
 
     fn observe_event(state: &mut State, name: &str, event: ObserverEvent) -> Vec<Effect> {
         let number = state.nodes.observing.get(&id(name)).map_or(RequestId(0), |one| one.request);
-        pass(state, 1, Message::Answered(number, Answer::Observed(event)))
+        pass(state, 1, Message::Answered(number, Ok(Answer::Observed(event))))
     }
 
     #[test]
@@ -549,7 +549,7 @@ mod tests {
         for number in 0..600 {
             let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
             answer.pools[0].maximum = 100 + number;
-            let read = Answer::Cluster(Ok((Box::new(answer), SignedDuration::ZERO)));
+            let read = Ok(Answer::Cluster(Box::new(answer), SignedDuration::ZERO));
             let request = state.requests.begin(RequestOwner::Cluster(id("shop")));
             effects.extend(pass(&mut state, 3, Message::Answered(request, read)));
             effects.extend(pass(&mut state, 0, Message::Ticked));
@@ -571,7 +571,7 @@ mod tests {
         );
         let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
         answer.rotation.phase = Phase::Prepared;
-        let read = Answer::Cluster(Ok((Box::new(answer), SignedDuration::ZERO)));
+        let read = Ok(Answer::Cluster(Box::new(answer), SignedDuration::ZERO));
         let request = state.requests.begin(RequestOwner::Cluster(id("shop")));
         pass(&mut state, 1, Message::Answered(request, read));
         let roll = state.nodes.observed[&id("shop")].roll.clone().unwrap();
@@ -620,9 +620,9 @@ mod tests {
     }
 
     fn read(state: &mut State, name: &str, phase: Phase) -> Vec<Effect> {
-        let read = Ok((Box::new(cluster(name, phase)), SignedDuration::ZERO));
+        let read = Ok(Answer::Cluster(Box::new(cluster(name, phase)), SignedDuration::ZERO));
         let request = state.requests.begin(RequestOwner::Cluster(id(name)));
-        pass(state, 1, Message::Answered(request, Answer::Cluster(read)))
+        pass(state, 1, Message::Answered(request, read))
     }
 
     #[test]
@@ -648,7 +648,7 @@ mod tests {
         let failure = Failure::new(FailureKind::Unreachable, "no answer");
         let other = Message::Answered(
             RequestId(0),
-            Answer::Observed(ObserverEvent::Unavailable(Unavailable::Unreachable(failure))),
+            Ok(Answer::Observed(ObserverEvent::Unavailable(Unavailable::Unreachable(failure)))),
         );
         // From the background, whatever comes first; from sleep.
         for (wakes, suspended) in
@@ -674,7 +674,7 @@ mod tests {
             assert_eq!(state.unseen(&id("shop")), Some(text::CONNECTING.to_owned()));
             assert_eq!(notified(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
             // Events of the ended observer are too late.
-            let late = Message::Answered(old, Answer::Observed(snapshot(47)));
+            let late = Message::Answered(old, Ok(Answer::Observed(snapshot(47))));
             assert_eq!(notified(&pass(&mut state, 1, late)), [""; 0]);
             assert!(!state.nodes.observed[&id("shop")].live);
         }

@@ -475,11 +475,11 @@ mod tests {
                 .collect();
             for request in reads {
                 let answer = if second <= last_read {
-                    Ok((Box::new(shown.clone()), SignedDuration::ZERO))
+                    Ok(Answer::Cluster(Box::new(shown.clone()), SignedDuration::ZERO))
                 } else {
                     Err(Failure::new(FailureKind::Unreachable, "no route"))
                 };
-                let read = Message::Answered(request, Answer::Cluster(answer));
+                let read = Message::Answered(request, answer);
                 effects.extend(update(&mut state, at(second), read));
             }
             texts.extend(effects.into_iter().filter_map(|effect| match effect {
@@ -508,9 +508,9 @@ mod tests {
         });
         let mut checked_after = |request, works| {
             let reset = Failure::new(FailureKind::Unreachable, "connection reset");
-            let answer = (Box::new(shown.clone()), SignedDuration::ZERO);
+            let answer = Answer::Cluster(Box::new(shown.clone()), SignedDuration::ZERO);
             let result = if works { Ok(answer) } else { Err(reset) };
-            update(&mut state, at, Message::Answered(request, Answer::Cluster(result)));
+            update(&mut state, at, Message::Answered(request, result));
             let Some(dialog) = &state.rotation.dialog else { panic!("the dialog") };
             assert!(!matches!(dialog.stage, RotationDialogStage::Failed(_)));
             matches!(dialog.stage, RotationDialogStage::Asking) && dialog.checked.is_some()

@@ -74,7 +74,7 @@ fn what_is_due_is_counted_and_filtered() {
     let sign_in = SignIn::Certificate(client);
     let file = fixtures::found_file("~/.kube/web", server, Trust::System, sign_in);
     let request = state.requests.begin(RequestOwner::Inventory);
-    let found = Message::Answered(request, Answer::Inventory(vec![file]));
+    let found = Message::Answered(request, Ok(Answer::Inventory(vec![file])));
     let at = state.shared.now;
     update(&mut state, at, found);
     assert_eq!(web.id.region().as_str(), "eu01");
@@ -276,7 +276,7 @@ fn clearing_the_clipboard_is_reported() {
 fn planned(state: &mut State, plan: Plan) {
     let Some(form) = &state.kubeconfig.form else { panic!("the form is closed") };
     let (request, now) = (form.plan_request, state.shared.now);
-    update(state, now, Message::Answered(request, Answer::Plan(Ok(Box::new(plan)))));
+    update(state, now, Message::Answered(request, Ok(Answer::Plan(Box::new(plan)))));
 }
 
 fn taken(owner: EntryOwner) -> Plan {
@@ -422,7 +422,7 @@ fn a_requested_kubeconfig_is_kept_if_the_cluster_is_missing() {
     let missed = Failure::new(FailureKind::NotFound, "HTTP 404");
     let now = state.shared.now;
     let request = state.requests.begin(RequestOwner::Cluster(id));
-    update(&mut state, now, Message::Answered(request, Answer::Cluster(Err(missed))));
+    update(&mut state, now, Message::Answered(request, Err(missed)));
     let Some(form) = &state.kubeconfig.form else { panic!("the form is closed") };
     assert!(matches!(form.stage, KubeconfigFormStage::Issuing(_)), "{:?}", form.stage);
 }

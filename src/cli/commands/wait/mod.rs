@@ -365,13 +365,14 @@ impl<'a> Wait<'a> {
         let now = self.now();
         let cluster = self.state.tracker.as_ref().and_then(WaitTracker::latest);
         let (Some(cluster), LoopInput::Message(message)) = (cluster, incoming) else { return };
-        let (number, event) = if let Message::Answered(number, Answer::Observed(event)) = message {
-            (Some(number), event)
-        } else if let Message::TaskFailed(failure) = message {
-            (self.observing, ObserverEvent::Unavailable(Unavailable::NoAccess(failure)))
-        } else {
-            return;
-        };
+        let (number, event) =
+            if let Message::Answered(number, Ok(Answer::Observed(event))) = message {
+                (Some(number), event)
+            } else if let Message::TaskFailed(failure) = message {
+                (self.observing, ObserverEvent::Unavailable(Unavailable::NoAccess(failure)))
+            } else {
+                return;
+            };
         // Events of an earlier observer are too late.
         if number.is_none() || number != self.observing {
             return;
