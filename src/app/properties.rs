@@ -689,7 +689,13 @@ proptest! {
             .any(|effect| matches!(effect, Effect::Terminal(TerminalEffect::Quit { .. })));
         prop_assert!(quits || effects.is_empty());
         let asked = environment.waiting.iter().filter(|(_, request)| {
-            matches!(request, Request::Rotate { .. } | Request::Act { .. } | Request::Issue { .. })
+            matches!(
+                request,
+                Request::Rotate { .. }
+                    | Request::Act { .. }
+                    | Request::Issue { .. }
+                    | Request::WriteChecklist { .. }
+            )
         });
         let expected = asked.count() + state.kubeconfig.unsaved.len();
         let reported = unanswered(&mut state);
