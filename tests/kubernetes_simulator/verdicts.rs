@@ -171,7 +171,7 @@ async fn k8s_29_a_certificate_that_the_cluster_signed_before_the_start_breaks_wh
 
 /// A kubeconfig with which the stackit CLI signs in.
 fn with_plugin(kubeconfig: &str) -> String {
-    let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, command: stackit, args: [ske, kubeconfig, login]}";
+    let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: stackit, args: [ske, kubeconfig, login]}";
     with_token(kubeconfig, "none").replace("token: none", plugin)
 }
 

@@ -193,8 +193,6 @@ impl<'a> Basis<'a> {
             Trust::Authorities(keys) => {
                 let held = bundle(keys, &self.known, self.rotation);
                 let verdict = match held {
-                    // The API server shows a certificate of the old authority until *complete*.
-                    Bundle::NewestAlone => Verdict::CannotTell,
                     Bundle::Newest => self.verdict(Generation::Current),
                     Bundle::Older => self.verdict(Generation::Previous),
                     // What is issued meanwhile no longer tells the old authority.
@@ -202,7 +200,8 @@ impl<'a> Basis<'a> {
                         Verdict::BreaksOnComplete
                     }
                     Bundle::Foreign => Verdict::Dead,
-                    Bundle::Unknown => Verdict::CannotTell,
+                    // The API server shows a certificate of the old authority until *complete*.
+                    Bundle::NewestAlone | Bundle::Unknown => Verdict::CannotTell,
                 };
                 (verdict, VerdictReason::Bundle(held))
             }
