@@ -1,12 +1,5 @@
 //! The keys, made from the keymap: the steps of a rotation, the keys of the place it was opened from by task, the others.
 //! In columns as far as the terminal is wide; while it is searched only what matches.
-//!
-//! ```text
-//! ╭─ help ──────────────────────────────────────────────────────────────────────────────── esc closes ─╮
-//! │ A rotation                                       │ Find                                            │
-//! │ 1                 get access: K issues a kubec… │ /                filter: text, ~fuzzy, !not …   │
-//! ╰────────────────────────────────────────────────────────────────────────────────────────────────────╯
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

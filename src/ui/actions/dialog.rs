@@ -1,11 +1,4 @@
 //! A question before waking a cluster up or reconciling it.
-//!
-//! ```text
-//! ┏━ Wake up shop-dev ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-//! ┃  Its nodes are created again; workloads start.        ┃
-//! ┃  ▸[ Cancel ]    [ Wake up ]                           ┃
-//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

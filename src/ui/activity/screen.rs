@@ -1,15 +1,4 @@
 //! What happened, newest first, and the entry under the cursor in full.
-//!
-//! ```text
-//!  skeys  FLEET › ACTIVITY                                                WRITE  ● live 2s
-//! ╭─ activity 1–20 of 44, newest first ─────────────────────────────────────────── UTC ─────╮
-//! │▌14:02:11     ✓ shop-prod       start accepted                         trace 7f3c…91ab   │
-//! ╰─────────────────────────────────────────────────────────────────────────────────────────╯
-//! ╭─ entry ─────────────────────────────────────────────────────────────────────────────────╮
-//! │ ✓ start accepted                                                                        │
-//! │   when     Tue 24 Nov 2026 14:02:11 +00:00                                              │
-//! ╰─────────────────────────────────────────────────────────────────────────────────────────╯
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

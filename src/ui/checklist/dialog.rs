@@ -1,13 +1,4 @@
 //! The dialog that changes a checklist.
-//!
-//! ```text
-//! ┏━ Add a client ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ shop-prod ━┓
-//! ┃  client   [ ci deploy▏                                      ]  ┃
-//! ┃  owner    [ Kim                                             ]  ┃
-//! ┃  note     [                                                 ]  ┃
-//! ┃   [ Save ]    [ Cancel ]                                       ┃
-//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

@@ -1,14 +1,4 @@
 //! The checklist tab.
-//!
-//! ```text
-//!   1 of 3 have credentials of this rotation
-//!
-//!     CLIENT         OWNER    NOTE
-//! ▸ ✓ ci deploy      Kim      repository variable KUBECONFIG
-//!   ○ monitoring     Ops      federation scrapes the API server
-//!
-//!   kept on this machine; S shares it with colleagues
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

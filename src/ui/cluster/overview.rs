@@ -1,12 +1,4 @@
 //! What a cluster is: state, version, pools, windows, kubeconfigs.
-//!
-//! ```text
-//!  phase       ◑ PREPARED                       project      shop
-//!  state       healthy                          maintenance  02:00–04:00 UTC
-//!
-//!  POOL      NODES  SURGE  UNAV  ZONES                  MACHINE   IMAGE
-//!  web         3–6      3     0  eu01-1 eu01-2 eu01-3   c1.4      flatcar 4230.2.1
-//! ```
 
 use jiff::Timestamp;
 use ratatui::text::{Line, Span};

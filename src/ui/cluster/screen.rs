@@ -1,13 +1,4 @@
 //! The cluster screen: header, tabs, and the content of the selected tab.
-//!
-//! ```text
-//!  skeys  FLEET › shop › shop-prod                                        WRITE  ● live 2s
-//!  1 overview   2 ROTATION   3 activity                             1.33.4 · eu01 · healthy
-//! ╭─ rotation ─────────────────────────────────────────────────────────────────────────────╮
-//! │  ✓ 1 get access ━━━━ ✓ 2 start ━━━━━━━ ● 3 update clients ┄┄┄┄ ○ 4 complete            │
-//! │  ▸ next: update every client, then complete; old credentials work until then           │
-//! ╰────────────────────────────────────────────────────────────────────────────────────────╯
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

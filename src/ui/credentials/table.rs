@@ -1,9 +1,4 @@
 //! Rows of credentials: kind, place, end, and what becomes of each.
-//!
-//! ```text
-//! CREDENTIAL           FILE AND CONTEXT                   ENDS     STATUS
-//! client certificate   ~/.kube/config, context shop-prod  in 9h    works; BREAKS on complete
-//! ```
 
 use ratatui::text::{Line, Span};
 

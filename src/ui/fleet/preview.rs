@@ -1,12 +1,4 @@
 //! The pane beside the fleet: the cluster under the cursor in full.
-//!
-//! ```text
-//! ╭─ shop-prod ──────────────────────────╮
-//! │ phase   ◑ PREPARED                   │
-//! │ started Tue 24 Nov 2026 11:02 +00:00 │
-//! │ steps   ✓ 1 get access               │
-//! ╰──────────────────────────────────────╯
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

@@ -1,14 +1,4 @@
 //! All clusters.
-//!
-//! ```text
-//!  skeys  FLEET   3 projects · eu01 eu02   as ops-sa@acme (token file)          WRITE  ● live 3s
-//!  44 clusters   1 ● 31 completed   2 ◔ 3 preparing   3 ◑ 4 PREPARED   …
-//! ╭─ clusters 1–20 of 44   phase:prepared ──────────── attention ↓ ─╮╭─ shop-prod ─────────────╮
-//! │   NAME          PROJECT    REG   PHASE       ROLL        SINCE  ││ phase   ◑ PREPARED      │
-//! │▌◑ shop-prod     shop       eu01  PREPARED    done         2d04 █││ next    update clients  │
-//! ╰─────────────────────────────────────────────────────────────────╯╰─────────────────────────╯
-//! ╭─ activity ─────────────────────────────────────────────────────────────────── A full log ─╮
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

@@ -1,16 +1,4 @@
 //! The kubeconfig form: kind, lifetime, destination, name, and what the destination looks like afterwards.
-//!
-//! ```text
-//! ┏━ New kubeconfig ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ shop-prod · shop · eu01 ━┓
-//! ┃  kind       (•) admin   ( ) login with the stackit CLI   ( ) IDP            ┃
-//! ┃  valid for  [ 8h▏        ]   1h · 8h · 1d · 7d · 30d · 180d    ←→ preset    ┃
-//! ┃             until Wed 25 Nov 2026 22:03 +01:00 (21:03 UTC)                  ┃
-//! ┃  save to    (•) merge into ~/.kube/config                                   ┃
-//! ┃  context    [ shop-prod        ]                                            ┃
-//! ┃  result     ~/.kube/config, mode 0600 …                                     ┃
-//! ┃   [ Cancel ]    [ Issue kubeconfig ]                                        ┃
-//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

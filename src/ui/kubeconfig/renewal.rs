@@ -1,14 +1,4 @@
 //! The renewal of entries: what changes in each file before it is written, and then what came of each.
-//!
-//! ```text
-//! ┏━ Renew in place ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ shop-prod · shop · eu01 ━┓
-//! ┃  valid for  [ 8h▏        ]   expires Wed 25 Nov 2026 22:03 at the latest     ┃
-//! ┃  ~/.kube/config, context shop-prod                                           ┃
-//! ┃     6 -     certificate-authority-data: …                                    ┃
-//! ┃     6 +     certificate-authority-data: … (from SKE)                         ┃
-//! ┃   [ Cancel ]    [ Renew ]                                                    ┃
-//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

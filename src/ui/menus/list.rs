@@ -1,11 +1,4 @@
 //! Lists to choose from: order, columns, what to copy, commands by name.
-//!
-//! ```text
-//! ┏━ Sort by ━━━━━━━━━━━━━━━━━━━━━━━━━┓
-//! ┃ ▌(•) attention: what needs you first ┃
-//! ┃  ( ) name                            ┃
-//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

@@ -1,12 +1,4 @@
 //! One node in facts: its state, its blockers with their fix, its pods while it drains, its events.
-//!
-//! ```text
-//! ╭─ web-z2-aaaaa-77777 ────────────────────── ✗ blocked 47m ─╮
-//! │ pool      web · eu01-2                                    │
-//! │ blocker   PodDisruptionBudget payments/api allows no …    │
-//! │ fix       To unblock: add one ready replica, or relax …   │
-//! │ inspect   kubectl -n payments get pdb api                 │
-//! ```
 
 use std::cmp::Reverse;
 

@@ -1,13 +1,4 @@
 //! A roll in lines: the bar, the legend, pools and zones with a glyph for each node, and the steps before them.
-//!
-//! ```text
-//!  ▰▰▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱▱▱  6 of 15 nodes left to replace  60 %   about 40–60m left
-//!  ■ 9 new   ▣ 1 joining   ▢ 1 draining   ✗ 1 blocked   □ 3 old
-//!
-//!  web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12   about 45–70m left          surge 1, unavailable 0
-//!    eu01-1   ■ ■ ■ □
-//!    eu01-2   ■ ■[✗]□
-//! ```
 
 use std::collections::BTreeMap;
 

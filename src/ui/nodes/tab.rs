@@ -1,14 +1,4 @@
 //! The nodes tab of a cluster: pools and zones, the node under the cursor, the timeline.
-//!
-//! ```text
-//! ╭─ nodes ──────────────────────────────────────────────╮╭─ web-z2-aaaaa-77777 ──── ✗ blocked 47m ─╮
-//! │ ▰▰▰▰▰▰▰▰▰▰▱▱▱▱▱▱  6 of 15 nodes left to replace       ││ blocker   PodDisruptionBudget …         │
-//! │                                                      ││ fix       To unblock: add one ready …   │
-//! │ web    ▰▰▰▰▰▰▰▱▱▱▱▱  7/12                            ││ inspect   kubectl -n payments get pdb … │
-//! │   eu01-1   ■ ■ ■ □                                   ││                                         │
-//! ╰──────────────────────────────────────────────────────╯╰─────────────────────────────────────────╯
-//! ╭─ timeline ─────────────────────────────────────────────────────────────────────────────────────╮
-//! ```
 
 use jiff::Timestamp;
 use ratatui::Frame;

@@ -1,19 +1,4 @@
 //! Start or complete a rotation: which cluster, what the step does, what is known before it, and two buttons.
-//!
-//! ```text
-//! ┏━ Complete credentials rotation ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ step 4 of 4 ━┓
-//! ┃  cluster   shop-prod   project shop (5f1c…0e21)   region eu01             ┃
-//! ┃  API       POST …/clusters/shop-prod/complete-credentials-rotation        ┃
-//! ┃                                                                           ┃
-//! ┃  The old certificate authority, the old signing key, and every …          ┃
-//! ┃                                                                           ┃
-//! ┃  preflight                                                checked 2s ago  ┃
-//! ┃  ✓ phase is PREPARED, complete is allowed                                 ┃
-//! ┃                                                                           ┃
-//! ┃  type shop-prod to complete:  [ shop-p▏    ]  3 characters to go          ┃
-//! ┃  ▸[ Cancel ]    [ Complete rotation ]                                     ┃
-//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

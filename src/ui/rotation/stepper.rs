@@ -1,9 +1,4 @@
 //! The four steps of a rotation, and the current one.
-//!
-//! ```text
-//!  ✓ 1 get access ━━━━━━━ ✓ 2 start ━━━━━━━━━━━━ ● 3 update clients ┄┄┄┄ ○ 4 complete
-//!    ends in 7h 52m         started 2d 4h ago      you are here            cannot be undone
-//! ```
 
 use ratatui::text::{Line, Span};
 

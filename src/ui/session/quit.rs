@@ -1,11 +1,4 @@
 //! `QuitDialog` while something is under way.
-//!
-//! ```text
-//! ┏━ Leave skeys ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
-//! ┃  The start of shop-prod is being sent.                ┃
-//! ┃  ▸[ Stay ]    [ Leave ]                               ┃
-//! ┗━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┛
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

@@ -1,9 +1,4 @@
 //! The last lines of every screen: the latest message, and the available keys.
-//!
-//! ```text
-//!  ! SKE refused the start: another operation is running          esc dismiss · y copy
-//!  ⏎ open   R start…   K kubeconfig   / filter   y copy   ? help            2 marked  2/44
-//! ```
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
