@@ -253,8 +253,14 @@ impl ThemeChoice {
     pub const ALL: [Self; 5] =
         [Self::Auto, Self::Dark, Self::Light, Self::HighContrast, Self::Mono];
 
+    /// Their words, in the same order.
+    pub const WORDS: [&str; Self::ALL.len()] = {
+        let [auto, dark, light, high_contrast, mono] = Self::ALL;
+        [auto.word(), dark.word(), light.word(), high_contrast.word(), mono.word()]
+    };
+
     /// The word in the configuration.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Dark => "dark",

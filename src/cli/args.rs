@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, value_parser};
 
+use crate::app::settings::ThemeChoice;
 use crate::cli::commands::wait::target::Target;
+use crate::cli::config::keys::LOG_LEVELS;
 use crate::clients::auth::{SOURCES, Setting};
 
 /// Rotates the credentials of STACKIT Kubernetes Engine clusters and shows the status of each rotation
@@ -44,7 +46,7 @@ pub struct Flags {
     #[command(flatten)]
     pub auth: AuthFlags,
     /// Colour theme
-    #[arg(long, global = true, value_parser = ["auto", "dark", "light", "high-contrast", "mono"], hide_possible_values = false)]
+    #[arg(long, global = true, value_parser = ThemeChoice::WORDS, hide_possible_values = false)]
     pub theme: Option<String>,
     /// Draw with ASCII only
     #[arg(long, global = true)]
@@ -56,7 +58,7 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<String>,
     /// Log level
-    #[arg(long, global = true, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = LOG_LEVELS)]
     pub log_level: Option<String>,
 }
 

@@ -239,6 +239,12 @@ pub static COLUMNS: [Column; 12] = [
     },
 ];
 
+/// The words of `display.sort`.
+pub const COLUMN_IDS: [&str; COLUMNS.len()] = {
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = &COLUMNS;
+    [a.id, b.id, c.id, d.id, e.id, f.id, g.id, h.id, i.id, j.id, k.id, l.id]
+};
+
 impl Column {
     /// The column with this id.
     pub fn from_id(id: &str) -> Option<&'static Self> {

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use crate::app::fleet::columns::COLUMN_IDS;
 use crate::app::kubeconfig::destination;
+use crate::app::settings::ThemeChoice;
 use crate::clients::auth::{SOURCES, SettingKind};
 use crate::domain::age_policy::AGE_RANGE;
 use crate::domain::text::distance_within;
@@ -47,259 +49,85 @@ pub struct Key {
     pub help: &'static str,
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_mins(1);
-const DAY: Duration = Duration::from_hours(24);
+/// Words of `log.level`.
+pub const LOG_LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
-macro_rules! key {
-    ($path:literal, [$($environment:literal),*], $kind:expr, $default:literal, $help:literal) => {
-        Key { path: $path, environment: &[$($environment),*], kind: $kind, default: $default, help: $help }
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// A duration from so many to so many seconds.
+const fn seconds(least: u64, most: u64) -> ValueKind {
+    ValueKind::Duration(Duration::from_secs(least), Duration::from_secs(most))
+}
+
+use ValueKind::{AgeRules, Colors, Keys, Lifetime, List, Number, Path, Switch, Text, Word};
+
+/// One key in a line: path, names in the environment, kind, default in TOML; then its help.
+macro_rules! table {
+    ($($path:literal, $environment:expr, $kind:expr, $default:literal, $help:literal;)+) => {
+        &[$(Key { path: $path, environment: &$environment, kind: $kind, default: $default, help: $help }),+]
     };
 }
 
 /// Every key of the configuration but those of the token sources.
-const KEYS: &[Key] = &[
-    key!(
-        "projects",
-        ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"],
-        ValueKind::List,
-        "[]",
-        "IDs of the projects to list; none: all that the account may list clusters of"
-    ),
-    key!(
-        "regions",
-        ["SKEYS_REGIONS", "STACKIT_REGION"],
-        ValueKind::List,
-        "[\"eu01\", \"eu02\"]",
-        "Regions to list in each project"
-    ),
-    key!(
-        "stackit_profile",
-        ["SKEYS_STACKIT_PROFILE", "STACKIT_CLI_PROFILE"],
-        ValueKind::Text,
-        "\"\"",
-        "Profile of the stackit CLI to sign in with and to read; empty: the active one"
-    ),
-    key!(
-        "protected",
-        ["SKEYS_PROTECTED"],
-        ValueKind::List,
-        "[]",
-        "Glob patterns of cluster names; starting their rotation requires typing the name"
-    ),
-    key!(
-        "read_only",
-        ["SKEYS_READ_ONLY"],
-        ValueKind::Switch,
-        "false",
-        "Send only reads; save no kubeconfig"
-    ),
-    key!(
-        "overdue_after",
-        ["SKEYS_OVERDUE_AFTER"],
-        ValueKind::Duration(AGE_RANGE.0, AGE_RANGE.1),
-        "\"180d\"",
-        "Credentials older than this are overdue"
-    ),
-    key!(
-        "overdue_rules",
-        ["SKEYS_OVERDUE_RULES"],
-        ValueKind::AgeRules,
-        "[]",
-        "Other ages than overdue_after, as PATTERN=DURATION; the pattern is a glob of the name, of PROJECT/REGION/NAME, or label:KEY=VALUE"
-    ),
-    key!(
-        "poll.idle",
-        ["SKEYS_POLL_IDLE"],
-        ValueKind::Duration(Duration::from_secs(10), Duration::from_hours(1)),
-        "\"30s\"",
-        "Poll interval while no rotation runs"
-    ),
-    key!(
-        "poll.running",
-        ["SKEYS_POLL_RUNNING"],
-        ValueKind::Duration(SECOND, Duration::from_mins(5)),
-        "\"3s\"",
-        "Poll interval of the open cluster while a step runs"
-    ),
-    key!(
-        "poll.concurrency",
-        ["SKEYS_POLL_CONCURRENCY"],
-        ValueKind::Number(1, 32),
-        "6",
-        "Concurrent reads"
-    ),
-    key!(
-        "kubernetes.watch",
-        ["SKEYS_KUBERNETES_WATCH"],
-        ValueKind::Word(&["running", "open", "never"]),
-        "\"running\"",
-        "Which clusters are observed through their own API: those with rolling nodes, only the open one, or none"
-    ),
-    key!(
-        "kubernetes.limit",
-        ["SKEYS_KUBERNETES_LIMIT"],
-        ValueKind::Number(1, 32),
-        "6",
-        "Clusters observed concurrently"
-    ),
-    key!(
-        "notify.desktop",
-        ["SKEYS_NOTIFY_DESKTOP"],
-        ValueKind::Switch,
-        "true",
-        "Desktop notifications for watched clusters"
-    ),
-    key!(
-        "kubeconfig.lifetime",
-        ["SKEYS_KUBECONFIG_LIFETIME"],
-        ValueKind::Lifetime,
-        "\"8h\"",
-        "Default lifetime in the form"
-    ),
-    key!(
-        "kubeconfig.destination",
-        ["SKEYS_KUBECONFIG_DESTINATION"],
-        ValueKind::Word(&destination::WORDS),
-        "\"merge\"",
-        "Default destination in the form"
-    ),
-    key!(
-        "kubeconfig.folder",
-        ["SKEYS_KUBECONFIG_FOLDER"],
-        ValueKind::Path,
-        "\"~/.kube/ske\"",
-        "Folder for separate kubeconfig files"
-    ),
-    key!(
-        "kubeconfig.search",
-        ["SKEYS_KUBECONFIG_SEARCH"],
-        ValueKind::List,
-        "[]",
-        "More kubeconfig files to look for credentials in; the file name may have * and ?"
-    ),
-    key!(
-        "kubeconfig.warn_before",
-        ["SKEYS_KUBECONFIG_WARN_BEFORE"],
-        ValueKind::Duration(Duration::ZERO, Duration::from_hours(24 * 180)),
-        "\"7d\"",
-        "A kubeconfig is due in `skeys due` this long before it expires"
-    ),
-    key!(
-        "kubeconfig.make_current",
-        ["SKEYS_KUBECONFIG_MAKE_CURRENT"],
-        ValueKind::Switch,
-        "false",
-        "Preselect \"make it the current context\""
-    ),
-    key!(
-        "kubeconfig.clipboard_clear",
-        ["SKEYS_KUBECONFIG_CLIPBOARD_CLEAR"],
-        ValueKind::Duration(Duration::from_secs(5), Duration::from_mins(10)),
-        "\"45s\"",
-        "Time until a kubeconfig is cleared from the clipboard"
-    ),
-    key!(
-        "display.theme",
-        ["SKEYS_DISPLAY_THEME"],
-        ValueKind::Word(&["auto", "dark", "light", "high-contrast", "mono"]),
-        "\"auto\"",
-        "Colour theme"
-    ),
-    key!(
-        "display.ascii",
-        ["SKEYS_DISPLAY_ASCII"],
-        ValueKind::Word(&["auto", "always", "never"]),
-        "\"auto\"",
-        "Draw with ASCII only; auto depends on the locale"
-    ),
-    key!("display.utc", ["SKEYS_DISPLAY_UTC"], ValueKind::Switch, "false", "Show times in UTC"),
-    key!("display.mouse", ["SKEYS_DISPLAY_MOUSE"], ValueKind::Switch, "false", "Enable the mouse"),
-    key!(
-        "display.columns",
-        ["SKEYS_DISPLAY_COLUMNS"],
-        ValueKind::List,
-        "[]",
-        "Columns of the fleet by ID; empty: all that fit"
-    ),
-    key!(
-        "display.sort",
-        ["SKEYS_DISPLAY_SORT"],
-        ValueKind::Word(&[
-            "attention",
-            "name",
-            "project",
-            "region",
-            "phase",
-            "roll",
-            "since",
-            "age",
-            "kubeconfig",
-            "state",
-            "version",
-            "next"
-        ]),
-        "\"attention\"",
-        "Sort order of the fleet"
-    ),
-    key!(
-        "display.colors",
-        [],
-        ValueKind::Colors,
-        "{}",
-        "Colours by what they mean, instead of the theme's; mono and NO_COLOR have none"
-    ),
-    key!(
-        "endpoints.ske",
-        ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"],
-        ValueKind::Text,
-        "\"https://ske.api.stackit.cloud\"",
-        "URL of the SKE API"
-    ),
-    key!(
-        "endpoints.token",
-        ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL", "STACKIT_TOKEN_CUSTOM_ENDPOINT"],
-        ValueKind::Text,
-        "\"\"",
-        "URL of the token endpoint; empty: the one in the key, or STACKIT's"
-    ),
-    key!(
-        "endpoints.resource_manager",
-        ["SKEYS_ENDPOINTS_RESOURCE_MANAGER", "STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"],
-        ValueKind::Text,
-        "\"https://resource-manager.api.stackit.cloud\"",
-        "URL of the resource manager API, for project names"
-    ),
-    key!(
-        "endpoints.authorization",
-        ["SKEYS_ENDPOINTS_AUTHORIZATION", "STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"],
-        ValueKind::Text,
+const KEYS: &[Key] = table! {
+    "projects", ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"], List, "[]",
+        "IDs of the projects to list; none: all that the account may list clusters of";
+    "regions", ["SKEYS_REGIONS", "STACKIT_REGION"], List, "[\"eu01\", \"eu02\"]", "Regions to list in each project";
+    "stackit_profile", ["SKEYS_STACKIT_PROFILE", "STACKIT_CLI_PROFILE"], Text, "\"\"",
+        "Profile of the stackit CLI to sign in with and to read; empty: the active one";
+    "protected", ["SKEYS_PROTECTED"], List, "[]",
+        "Glob patterns of cluster names; starting their rotation requires typing the name";
+    "read_only", ["SKEYS_READ_ONLY"], Switch, "false", "Send only reads; save no kubeconfig";
+    "overdue_after", ["SKEYS_OVERDUE_AFTER"], ValueKind::Duration(AGE_RANGE.0, AGE_RANGE.1), "\"180d\"",
+        "Credentials older than this are overdue";
+    "overdue_rules", ["SKEYS_OVERDUE_RULES"], AgeRules, "[]",
+        "Other ages than overdue_after, as PATTERN=DURATION; the pattern is a glob of the name, of PROJECT/REGION/NAME, or label:KEY=VALUE";
+    "poll.idle", ["SKEYS_POLL_IDLE"], seconds(10, HOUR), "\"30s\"", "Poll interval while no rotation runs";
+    "poll.running", ["SKEYS_POLL_RUNNING"], seconds(1, 5 * MINUTE), "\"3s\"",
+        "Poll interval of the open cluster while a step runs";
+    "poll.concurrency", ["SKEYS_POLL_CONCURRENCY"], Number(1, 32), "6", "Concurrent reads";
+    "kubernetes.watch", ["SKEYS_KUBERNETES_WATCH"], Word(&["running", "open", "never"]), "\"running\"",
+        "Which clusters are observed through their own API: those with rolling nodes, only the open one, or none";
+    "kubernetes.limit", ["SKEYS_KUBERNETES_LIMIT"], Number(1, 32), "6", "Clusters observed concurrently";
+    "notify.desktop", ["SKEYS_NOTIFY_DESKTOP"], Switch, "true", "Desktop notifications for watched clusters";
+    "kubeconfig.lifetime", ["SKEYS_KUBECONFIG_LIFETIME"], Lifetime, "\"8h\"", "Default lifetime in the form";
+    "kubeconfig.destination", ["SKEYS_KUBECONFIG_DESTINATION"], Word(&destination::WORDS), "\"merge\"",
+        "Default destination in the form";
+    "kubeconfig.folder", ["SKEYS_KUBECONFIG_FOLDER"], Path, "\"~/.kube/ske\"", "Folder for separate kubeconfig files";
+    "kubeconfig.search", ["SKEYS_KUBECONFIG_SEARCH"], List, "[]",
+        "More kubeconfig files to look for credentials in; the file name may have * and ?";
+    "kubeconfig.warn_before", ["SKEYS_KUBECONFIG_WARN_BEFORE"], seconds(0, 180 * DAY), "\"7d\"",
+        "A kubeconfig is due in `skeys due` this long before it expires";
+    "kubeconfig.make_current", ["SKEYS_KUBECONFIG_MAKE_CURRENT"], Switch, "false",
+        "Preselect \"make it the current context\"";
+    "kubeconfig.clipboard_clear", ["SKEYS_KUBECONFIG_CLIPBOARD_CLEAR"], seconds(5, 10 * MINUTE), "\"45s\"",
+        "Time until a kubeconfig is cleared from the clipboard";
+    "display.theme", ["SKEYS_DISPLAY_THEME"], Word(&ThemeChoice::WORDS), "\"auto\"", "Colour theme";
+    "display.ascii", ["SKEYS_DISPLAY_ASCII"], Word(&["auto", "always", "never"]), "\"auto\"",
+        "Draw with ASCII only; auto depends on the locale";
+    "display.utc", ["SKEYS_DISPLAY_UTC"], Switch, "false", "Show times in UTC";
+    "display.mouse", ["SKEYS_DISPLAY_MOUSE"], Switch, "false", "Enable the mouse";
+    "display.columns", ["SKEYS_DISPLAY_COLUMNS"], List, "[]", "Columns of the fleet by ID; empty: all that fit";
+    "display.sort", ["SKEYS_DISPLAY_SORT"], Word(&COLUMN_IDS), "\"attention\"", "Sort order of the fleet";
+    "display.colors", [], Colors, "{}",
+        "Colours by what they mean, instead of the theme's; mono and NO_COLOR have none";
+    "endpoints.ske", ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"], Text, "\"https://ske.api.stackit.cloud\"",
+        "URL of the SKE API";
+    "endpoints.token", ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL", "STACKIT_TOKEN_CUSTOM_ENDPOINT"], Text, "\"\"",
+        "URL of the token endpoint; empty: the one in the key, or STACKIT's";
+    "endpoints.resource_manager", ["SKEYS_ENDPOINTS_RESOURCE_MANAGER", "STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"], Text,
+        "\"https://resource-manager.api.stackit.cloud\"", "URL of the resource manager API, for project names";
+    "endpoints.authorization", ["SKEYS_ENDPOINTS_AUTHORIZATION", "STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"], Text,
         "\"https://authorization.api.stackit.cloud\"",
-        "URL of the authorization API, for permissions and for the projects where none are set"
-    ),
-    key!(
-        "endpoints.ca_file",
-        ["SKEYS_ENDPOINTS_CA_FILE"],
-        ValueKind::Path,
-        "\"\"",
-        "Certificate authority (PEM) in addition to the system's"
-    ),
-    key!(
-        "log.file",
-        ["SKEYS_LOG_FILE"],
-        ValueKind::Path,
-        "\"\"",
-        "File of the diagnostic log, which contains no secrets; empty: none"
-    ),
-    key!(
-        "log.level",
-        ["SKEYS_LOG_LEVEL"],
-        ValueKind::Word(&["error", "warn", "info", "debug", "trace"]),
-        "\"info\"",
-        "Log level"
-    ),
-    key!("keys", [], ValueKind::Keys, "{}", "Keys by command, instead of the defaults"),
-];
+        "URL of the authorization API, for permissions and for the projects where none are set";
+    "endpoints.ca_file", ["SKEYS_ENDPOINTS_CA_FILE"], Path, "\"\"",
+        "Certificate authority (PEM) in addition to the system's";
+    "log.file", ["SKEYS_LOG_FILE"], Path, "\"\"", "File of the diagnostic log, which contains no secrets; empty: none";
+    "log.level", ["SKEYS_LOG_LEVEL"], Word(&LOG_LEVELS), "\"info\"", "Log level";
+    "keys", [], Keys, "{}", "Keys by command, instead of the defaults";
+};
 
 /// Keys that hold from the start of a dashboard to its end, and sections of such keys: who signs in where, what is listed, and
 /// what is opened once.
@@ -325,9 +153,9 @@ pub fn keys() -> impl Iterator<Item = Key> {
         path: setting.key,
         environment: setting.environment,
         kind: match setting.kind {
-            SettingKind::Path => ValueKind::Path,
-            SettingKind::Text => ValueKind::Text,
-            SettingKind::Switch => ValueKind::Switch,
+            SettingKind::Path => Path,
+            SettingKind::Text => Text,
+            SettingKind::Switch => Switch,
         },
         default: setting.default,
         help: setting.help,
@@ -376,11 +204,9 @@ impl ValueKind {
 }
 
 fn short(duration: Duration) -> String {
-    if duration >= DAY {
-        format!("{}d", duration.as_secs() / DAY.as_secs())
-    } else if duration >= MINUTE {
-        format!("{}m", duration.as_secs() / 60)
-    } else {
-        format!("{}s", duration.as_secs())
+    match duration.as_secs() {
+        seconds @ DAY.. => format!("{}d", seconds / DAY),
+        seconds @ MINUTE.. => format!("{}m", seconds / MINUTE),
+        seconds => format!("{seconds}s"),
     }
 }
