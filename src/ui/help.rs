@@ -9,7 +9,7 @@ use ratatui::widgets::Clear;
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::phase_glyph;
 use crate::app::help::Help;
-use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
+use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext, Task};
 use crate::app::rotation;
 use crate::app::screen::Metrics;
 use crate::app::state::State;
@@ -144,7 +144,7 @@ fn sections(state: &State, theme: Theme, context: KeyContext) -> Vec<Section> {
     let here = |binding: &&Binding| binding.contexts.contains(&context);
     let mut sections = vec![steps(state, theme)];
     for (title, task) in TASKS {
-        let bindings = BINDINGS.iter().filter(here).filter(|b| Task::of(b.command) == task);
+        let bindings = BINDINGS.iter().filter(here).filter(|binding| binding.task == task);
         let mut items: Vec<Item> = Vec::new();
         let mut numbers: Vec<String> = Vec::new();
         for binding in bindings {
@@ -173,16 +173,6 @@ fn sections(state: &State, theme: Theme, context: KeyContext) -> Vec<Section> {
     sections
 }
 
-/// What a key is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Task {
-    Act,
-    Find,
-    Show,
-    Move,
-    Program,
-}
-
 const TASKS: [(&str, Task); 5] = [
     (text::HELP_ACT, Task::Act),
     (text::HELP_FIND, Task::Find),
@@ -190,63 +180,6 @@ const TASKS: [(&str, Task); 5] = [
     (text::HELP_MOVE, Task::Move),
     (text::HELP_PROGRAM, Task::Program),
 ];
-
-impl Task {
-    fn of(command: Command) -> Self {
-        match command {
-            Command::Rotate
-            | Command::Kubeconfig
-            | Command::WakeUp
-            | Command::Reconcile
-            | Command::Watch
-            | Command::Copy
-            | Command::Export
-            | Command::Submit
-            | Command::Add
-            | Command::Remove
-            | Command::Share
-            | Command::Refresh => Self::Act,
-            Command::Filter
-            | Command::NextMatch
-            | Command::PreviousMatch
-            | Command::Sort
-            | Command::Mark
-            | Command::MarkAll
-            | Command::Palette
-            | Command::Scope
-            | Command::Number(_) => Self::Find,
-            Command::Open
-            | Command::Events
-            | Command::Activity
-            | Command::Preview
-            | Command::Columns
-            | Command::Log
-            | Command::Help
-            | Command::Utc
-            | Command::Theme
-            | Command::Mouse => Self::Show,
-            Command::Up
-            | Command::Down
-            | Command::PageUp
-            | Command::PageDown
-            | Command::HalfPageUp
-            | Command::HalfPageDown
-            | Command::First
-            | Command::Last
-            | Command::Left
-            | Command::Right
-            | Command::Next
-            | Command::Previous => Self::Move,
-            Command::Back
-            | Command::Quit
-            | Command::Interrupt
-            | Command::Redraw
-            | Command::LogIn
-            | Command::Reload
-            | Command::Suspend => Self::Program,
-        }
-    }
-}
 
 fn keys(state: &State, theme: Theme, binding: &Binding) -> String {
     theme.key(&state.shared.keymap.labels(binding))

@@ -1,6 +1,6 @@
 //! The one table of keys: lookup, footer hints, the help overlay, the README and the configuration read it.
 
-use crate::app::keymap::command::{Command, KeyContext};
+use crate::app::keymap::command::{Command, KeyContext, Task};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -8,6 +8,8 @@ pub struct Binding {
     /// Name in the configuration's `[keys]`.
     pub id: &'static str,
     pub command: Command,
+    /// Where the help lists it.
+    pub task: Task,
     pub contexts: &'static [KeyContext],
     /// Keys, most usual first.
     pub keys: &'static [&'static str],
@@ -20,18 +22,20 @@ pub struct Binding {
 }
 
 use KeyContext::{Activity, Cluster, Dialog, Fleet, Form, Help, Menu};
+use Task::{Act, Find, Move, Program, Show};
 
 const SCREENS: &[KeyContext] = &[Fleet, Cluster, Activity];
 const LISTS: &[KeyContext] = &[Fleet, Cluster, Activity, Menu, Help];
 const LISTED: &[KeyContext] = &[Fleet, Cluster, Activity, Menu];
 const ON_CLUSTER: &[KeyContext] = &[Fleet, Cluster];
 
-/// One binding in a line: id, command, where, keys, word in the footer, place in the footer; then its help.
+/// One binding in a line: id, command, task, where, keys, word in the footer, place in the footer; then its help.
 macro_rules! bindings {
-    ($($id:literal, $command:expr, $contexts:expr, $keys:expr, $label:literal, $hint:expr, $help:literal;)+) => {
+    ($($id:literal, $command:expr, $task:expr, $contexts:expr, $keys:expr, $label:literal, $hint:expr, $help:literal;)+) => {
         &[$(Binding {
             id: $id,
             command: $command,
+            task: $task,
             contexts: $contexts,
             keys: &$keys,
             label: $label,
@@ -43,91 +47,102 @@ macro_rules! bindings {
 
 /// Every key of the program.
 pub const BINDINGS: &[Binding] = bindings! {
-    "open", Command::Open, LISTED, ["enter"], "open", Some(10), "open or select";
-    "press", Command::Open, &[Dialog, Form], ["enter"], "press", Some(10), "press the focused button, or go to the next field";
-    "rotate", Command::Rotate, ON_CLUSTER, ["R"], "rotate", Some(20),
+    "open", Command::Open, Show, LISTED, ["enter"], "open", Some(10), "open or select";
+    "press", Command::Open, Show, &[Dialog, Form], ["enter"], "press", Some(10),
+        "press the focused button, or go to the next field";
+    "rotate", Command::Rotate, Act, ON_CLUSTER, ["R"], "rotate", Some(20),
         "start or complete the rotation, whichever is due";
-    "kubeconfig", Command::Kubeconfig, ON_CLUSTER, ["K"], "kubeconfig", Some(30), "issue a kubeconfig";
-    "submit", Command::Submit, &[Form], ["ctrl-o"], "issue", Some(15), "issue or save the kubeconfig, from any field";
-    "filter", Command::Filter, &[Fleet], ["/"], "filter", Some(40),
+    "kubeconfig", Command::Kubeconfig, Act, ON_CLUSTER, ["K"], "kubeconfig", Some(30), "issue a kubeconfig";
+    "submit", Command::Submit, Act, &[Form], ["ctrl-o"], "issue", Some(15),
+        "issue or save the kubeconfig, from any field";
+    "filter", Command::Filter, Find, &[Fleet], ["/"], "filter", Some(40),
         "filter: text, ~fuzzy, !not, phase:prepared, project:, region:, state:, age:>90d, stuck, due, marked";
-    "search", Command::Filter, &[Cluster, Activity, Help], ["/"], "search", Some(55),
+    "search", Command::Filter, Find, &[Cluster, Activity, Help], ["/"], "search", Some(55),
         "search in the nodes, the activity or the help";
-    "next-match", Command::NextMatch, &[Cluster, Activity], ["n"], "next match", None, "go to the next match";
-    "previous-match", Command::PreviousMatch, &[Cluster, Activity], ["N"], "previous match", None,
+    "next-match", Command::NextMatch, Find, &[Cluster, Activity], ["n"], "next match", None, "go to the next match";
+    "previous-match", Command::PreviousMatch, Find, &[Cluster, Activity], ["N"], "previous match", None,
         "go to the previous match";
-    "up", Command::Up, LISTS, ["up", "k"], "up", None, "move up";
-    "down", Command::Down, LISTS, ["down", "j"], "down", None, "move down";
-    "page-up", Command::PageUp, LISTS, ["pageup", "ctrl-b"], "page up", None, "move up one page";
-    "page-down", Command::PageDown, LISTS, ["pagedown", "ctrl-f"], "page down", None, "move down one page";
-    "half-page-up", Command::HalfPageUp, LISTS, ["ctrl-u"], "half page up", None, "move up half a page";
-    "half-page-down", Command::HalfPageDown, LISTS, ["ctrl-d"], "half page down", None, "move down half a page";
-    "first", Command::First, LISTS, ["g", "home"], "first", None, "go to the first";
-    "last", Command::Last, LISTS, ["G", "end"], "last", None, "go to the last";
-    "enter-row", Command::Right, &[Fleet, Activity], ["right", "l"], "open", None, "open what is under the cursor";
-    "leave", Command::Left, &[Activity], ["left", "h"], "back", None, "go back";
-    "previous-tab", Command::Previous, &[Cluster], ["shift-tab", "left", "h"], "previous tab", None, "previous tab";
-    "next-tab", Command::Next, &[Cluster], ["tab", "right", "l"], "next tab", Some(45), "next tab";
-    "previous-field", Command::Previous, &[Dialog, Form], ["shift-tab"], "back", None, "previous field";
-    "next-field", Command::Next, &[Dialog, Form], ["tab"], "next", Some(20), "next field";
-    "left", Command::Left, &[Dialog, Form], ["left"], "left", None, "previous button or preset";
-    "right", Command::Right, &[Dialog, Form], ["right"], "change", Some(40), "next button or preset";
-    "field-up", Command::Up, &[Form], ["up"], "up", None, "previous choice or field";
-    "field-down", Command::Down, &[Form], ["down"], "down", None, "next choice or field";
-    "choose", Command::Mark, &[Form, Menu], ["space"], "toggle", Some(30), "select or toggle";
-    "mark", Command::Mark, &[Fleet], ["space"], "mark", Some(60),
+    "up", Command::Up, Move, LISTS, ["up", "k"], "up", None, "move up";
+    "down", Command::Down, Move, LISTS, ["down", "j"], "down", None, "move down";
+    "page-up", Command::PageUp, Move, LISTS, ["pageup", "ctrl-b"], "page up", None, "move up one page";
+    "page-down", Command::PageDown, Move, LISTS, ["pagedown", "ctrl-f"], "page down", None, "move down one page";
+    "half-page-up", Command::HalfPageUp, Move, LISTS, ["ctrl-u"], "half page up", None, "move up half a page";
+    "half-page-down", Command::HalfPageDown, Move, LISTS, ["ctrl-d"], "half page down", None, "move down half a page";
+    "first", Command::First, Move, LISTS, ["g", "home"], "first", None, "go to the first";
+    "last", Command::Last, Move, LISTS, ["G", "end"], "last", None, "go to the last";
+    "enter-row", Command::Right, Move, &[Fleet, Activity], ["right", "l"], "open", None,
+        "open what is under the cursor";
+    "leave", Command::Left, Move, &[Activity], ["left", "h"], "back", None, "go back";
+    "previous-tab", Command::Previous, Move, &[Cluster], ["shift-tab", "left", "h"], "previous tab", None,
+        "previous tab";
+    "next-tab", Command::Next, Move, &[Cluster], ["tab", "right", "l"], "next tab", Some(45), "next tab";
+    "previous-field", Command::Previous, Move, &[Dialog, Form], ["shift-tab"], "back", None, "previous field";
+    "next-field", Command::Next, Move, &[Dialog, Form], ["tab"], "next", Some(20), "next field";
+    "left", Command::Left, Move, &[Dialog, Form], ["left"], "left", None, "previous button or preset";
+    "right", Command::Right, Move, &[Dialog, Form], ["right"], "change", Some(40), "next button or preset";
+    "field-up", Command::Up, Move, &[Form], ["up"], "up", None, "previous choice or field";
+    "field-down", Command::Down, Move, &[Form], ["down"], "down", None, "next choice or field";
+    "choose", Command::Mark, Find, &[Form, Menu], ["space"], "toggle", Some(30), "select or toggle";
+    "mark", Command::Mark, Find, &[Fleet], ["space"], "mark", Some(60),
         "mark or unmark the cluster, to copy names or to filter by marked";
-    "mark-row", Command::Mark, &[Cluster], ["space"], "mark", Some(11),
+    "mark-row", Command::Mark, Find, &[Cluster], ["space"], "mark", Some(11),
         "credentials: mark the entry, K renews all marked ones; checklist: mark the client as done or open";
-    "add-client", Command::Add, &[Cluster], ["a"], "add", Some(12), "checklist: add a client";
-    "remove-client", Command::Remove, &[Cluster], ["x", "delete"], "remove", Some(14), "checklist: remove the client";
-    "share", Command::Share, &[Cluster], ["S"], "share", Some(13),
+    "add-client", Command::Add, Act, &[Cluster], ["a"], "add", Some(12), "checklist: add a client";
+    "remove-client", Command::Remove, Act, &[Cluster], ["x", "delete"], "remove", Some(14),
+        "checklist: remove the client";
+    "share", Command::Share, Act, &[Cluster], ["S"], "share", Some(13),
         "checklist: share it with colleagues through the cluster, or no longer";
-    "mark-all", Command::MarkAll, &[Fleet], ["a"], "mark all", None, "mark or unmark all shown clusters";
-    "sort", Command::Sort, &[Fleet], ["s"], "sort", Some(70), "select the order: s and the letter of a column sort by it";
-    "columns", Command::Columns, &[Fleet], ["c"], "columns", Some(80), "select the columns";
-    "preview", Command::Preview, &[Fleet], ["p"], "preview", None, "show or hide the preview";
-    "scope", Command::Scope, SCREENS, ["P"], "scope", Some(96),
+    "mark-all", Command::MarkAll, Find, &[Fleet], ["a"], "mark all", None, "mark or unmark all shown clusters";
+    "sort", Command::Sort, Find, &[Fleet], ["s"], "sort", Some(70),
+        "select the order: s and the letter of a column sort by it";
+    "columns", Command::Columns, Show, &[Fleet], ["c"], "columns", Some(80), "select the columns";
+    "preview", Command::Preview, Show, &[Fleet], ["p"], "preview", None, "show or hide the preview";
+    "scope", Command::Scope, Find, SCREENS, ["P"], "scope", Some(96),
         "select profile, project and region: only these clusters are listed and shown";
-    "reload", Command::Reload, SCREENS, [], "reload", None,
+    "reload", Command::Reload, Program, SCREENS, [], "reload", None,
         "reload the configuration: the dashboard starts again with it";
-    "activity", Command::Activity, ON_CLUSTER, ["A"], "activity", Some(75), "show the activity log";
-    "wake-up", Command::WakeUp, ON_CLUSTER, ["W"], "wake up", Some(25), "wake up a hibernated cluster";
-    "reconcile", Command::Reconcile, ON_CLUSTER, ["C"], "reconcile", Some(20), "reconcile the cluster with its configuration";
-    "watch", Command::Watch, ON_CLUSTER, ["w"], "watch", Some(65),
+    "activity", Command::Activity, Show, ON_CLUSTER, ["A"], "activity", Some(75), "show the activity log";
+    "wake-up", Command::WakeUp, Act, ON_CLUSTER, ["W"], "wake up", Some(25), "wake up a hibernated cluster";
+    "reconcile", Command::Reconcile, Act, ON_CLUSTER, ["C"], "reconcile", Some(20),
+        "reconcile the cluster with its configuration";
+    "watch", Command::Watch, Act, ON_CLUSTER, ["w"], "watch", Some(65),
         "turn notifications about this cluster on or off: bell, desktop, window title";
-    "events", Command::Events, &[Cluster], ["e"], "details", Some(46),
+    "events", Command::Events, Show, &[Cluster], ["e"], "details", Some(46),
         "show the selected node in full, with all events; arrows scroll";
-    "number-1", Command::Number(1), ON_CLUSTER, ["1"], "tab 1", None,
+    "number-1", Command::Number(1), Find, ON_CLUSTER, ["1"], "tab 1", None,
         "first tab; in the fleet: filter by the first count";
-    "number-2", Command::Number(2), ON_CLUSTER, ["2"], "tab 2", None, "second tab or count";
-    "number-3", Command::Number(3), ON_CLUSTER, ["3"], "tab 3", None, "third tab or count";
-    "number-4", Command::Number(4), ON_CLUSTER, ["4"], "tab 4", None, "fourth tab or count";
-    "number-5", Command::Number(5), ON_CLUSTER, ["5"], "tab 5", None, "fifth tab or count";
-    "number-6", Command::Number(6), ON_CLUSTER, ["6"], "tab 6", None, "sixth tab or count";
-    "number-7", Command::Number(7), &[Fleet], ["7"], "count 7", None, "seventh count";
-    "copy", Command::Copy, SCREENS, ["y"], "copy", Some(50), "copy: name, ids, last error, API call, kubectl command";
-    "export", Command::Export, SCREENS, ["ctrl-s"], "export", None,
+    "number-2", Command::Number(2), Find, ON_CLUSTER, ["2"], "tab 2", None, "second tab or count";
+    "number-3", Command::Number(3), Find, ON_CLUSTER, ["3"], "tab 3", None, "third tab or count";
+    "number-4", Command::Number(4), Find, ON_CLUSTER, ["4"], "tab 4", None, "fourth tab or count";
+    "number-5", Command::Number(5), Find, ON_CLUSTER, ["5"], "tab 5", None, "fifth tab or count";
+    "number-6", Command::Number(6), Find, ON_CLUSTER, ["6"], "tab 6", None, "sixth tab or count";
+    "number-7", Command::Number(7), Find, &[Fleet], ["7"], "count 7", None, "seventh count";
+    "copy", Command::Copy, Act, SCREENS, ["y"], "copy", Some(50),
+        "copy: name, ids, last error, API call, kubectl command";
+    "export", Command::Export, Act, SCREENS, ["ctrl-s"], "export", None,
         "export what is listed: CSV, JSON or Markdown, to a file or the clipboard";
-    "copy-dialog", Command::Copy, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
-    "refresh", Command::Refresh, SCREENS, ["r"], "refresh", Some(90), "refresh now";
-    "commands", Command::Palette, SCREENS, [":"], "commands", Some(95),
+    "copy-dialog", Command::Copy, Act, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
+    "refresh", Command::Refresh, Act, SCREENS, ["r"], "refresh", Some(90), "refresh now";
+    "commands", Command::Palette, Find, SCREENS, [":"], "commands", Some(95),
         "list all commands; takes scope or profile with a name, a filter such as phase prepared, and names of clusters";
-    "log-in", Command::LogIn, SCREENS, ["I"], "log in", None, "log in anew with the stackit CLI; the dashboard comes back";
-    "theme", Command::Theme, SCREENS, ["T"], "theme", None, "next theme";
-    "utc", Command::Utc, SCREENS, ["u"], "UTC", None, "switch between UTC and local time";
-    "mouse", Command::Mouse, SCREENS, ["%"], "mouse", None, "turn the mouse on or off";
-    "log", Command::Log, SCREENS, ["L"], "log", None, "show the diagnostic log";
-    "help", Command::Help, SCREENS, ["?", "f1"], "help", Some(99), "show this help";
-    "help-dialog", Command::Help, &[Dialog, Form], ["f1"], "help", None, "show this help";
-    "back", Command::Back, &[Fleet, Cluster, Activity], ["esc", "backspace"], "back", Some(97),
+    "log-in", Command::LogIn, Program, SCREENS, ["I"], "log in", None,
+        "log in anew with the stackit CLI; the dashboard comes back";
+    "theme", Command::Theme, Show, SCREENS, ["T"], "theme", None, "next theme";
+    "utc", Command::Utc, Show, SCREENS, ["u"], "UTC", None, "switch between UTC and local time";
+    "mouse", Command::Mouse, Show, SCREENS, ["%"], "mouse", None, "turn the mouse on or off";
+    "log", Command::Log, Show, SCREENS, ["L"], "log", None, "show the diagnostic log";
+    "help", Command::Help, Show, SCREENS, ["?", "f1"], "help", Some(99), "show this help";
+    "help-dialog", Command::Help, Show, &[Dialog, Form], ["f1"], "help", None, "show this help";
+    "back", Command::Back, Program, &[Fleet, Cluster, Activity], ["esc", "backspace"], "back", Some(97),
         "go back; in the fleet: clear the filter, then the message";
-    "cancel", Command::Back, &[Dialog, Form, Menu, Help, KeyContext::Filter], ["esc"], "cancel", Some(90),
+    "cancel", Command::Back, Program, &[Dialog, Form, Menu, Help, KeyContext::Filter], ["esc"], "cancel", Some(90),
         "close without changes";
-    "accept", Command::Open, &[KeyContext::Filter], ["enter"], "apply", Some(10), "apply the filter or the search";
-    "quit", Command::Quit, &[Fleet, Cluster, Activity, Menu, Help], ["q"], "quit", None, "go back; in the fleet: quit";
-    "interrupt", Command::Interrupt, &KeyContext::ALL, ["ctrl-c"], "quit", None,
+    "accept", Command::Open, Show, &[KeyContext::Filter], ["enter"], "apply", Some(10),
+        "apply the filter or the search";
+    "quit", Command::Quit, Program, &[Fleet, Cluster, Activity, Menu, Help], ["q"], "quit", None,
+        "go back; in the fleet: quit";
+    "interrupt", Command::Interrupt, Program, &KeyContext::ALL, ["ctrl-c"], "quit", None,
         "quit; asks first while a request is pending";
-    "redraw", Command::Redraw, &KeyContext::ALL, ["ctrl-l"], "redraw", None, "redraw the screen";
-    "suspend", Command::Suspend, &KeyContext::ALL, ["ctrl-z"], "suspend", None, "suspend; fg resumes";
+    "redraw", Command::Redraw, Program, &KeyContext::ALL, ["ctrl-l"], "redraw", None, "redraw the screen";
+    "suspend", Command::Suspend, Program, &KeyContext::ALL, ["ctrl-z"], "suspend", None, "suspend; fg resumes";
 };

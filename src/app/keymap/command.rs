@@ -1,4 +1,4 @@
-//! Commands, and the contexts in which keys are bound to them.
+//! Commands, what they are for, and the contexts in which keys are bound to them.
 
 /// What a key asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +72,16 @@ impl Command {
     pub fn is_turn(self) -> bool {
         matches!(self, Self::Next | Self::Previous | Self::Left | Self::Right)
     }
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    Act,
+    Find,
+    Show,
+    Move,
+    Program,
 }
 
 /// Where a key is bound.

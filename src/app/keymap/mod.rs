@@ -11,7 +11,7 @@ use crossterm::event::KeyEvent;
 use crate::app::keymap::key_name::{is_key, key_name, shown};
 
 pub use crate::app::keymap::bindings::{BINDINGS, Binding};
-pub use crate::app::keymap::command::{Command, KeyContext};
+pub use crate::app::keymap::command::{Command, KeyContext, Task};
 
 /// Keys as they hold in this run: the table, changed by the configuration.
 #[derive(Debug, Clone)]

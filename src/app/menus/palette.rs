@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::app::fleet::filter::{PHASES, STATES};
 use crate::app::fleet::state::Fleet;
-use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
+use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext, Task};
 use crate::app::menus::scope::{self, ScopeItem};
 use crate::app::settings::Settings;
 use crate::domain::cluster::ClusterId;
@@ -34,7 +34,7 @@ pub fn offers(
     let wanted = query.trim().to_lowercase();
     let commands = BINDINGS
         .iter()
-        .filter(|binding| binding.contexts.contains(&context) && is_named(binding.command))
+        .filter(|binding| binding.contexts.contains(&context) && is_named(binding))
         .filter(|binding| {
             binding.id.contains(&wanted) || binding.help.to_lowercase().contains(&wanted)
         })
@@ -84,27 +84,16 @@ fn filters(wanted: &str, fleet: &Fleet) -> Vec<String> {
     found
 }
 
-/// Whether the palette lists a command: all but navigation and the palette itself.
-fn is_named(command: Command) -> bool {
-    !matches!(
-        command,
-        Command::Palette
-            | Command::Up
-            | Command::Down
-            | Command::PageUp
-            | Command::PageDown
-            | Command::HalfPageUp
-            | Command::HalfPageDown
-            | Command::NextMatch
-            | Command::PreviousMatch
-            | Command::First
-            | Command::Last
-            | Command::Left
-            | Command::Right
-            | Command::Next
-            | Command::Previous
-            | Command::Number(_)
-            | Command::Back
-            | Command::Interrupt
-    )
+/// Whether the palette lists a binding: all but navigation and the palette itself.
+fn is_named(binding: &Binding) -> bool {
+    let navigates = binding.task == Task::Move
+        || matches!(
+            binding.command,
+            Command::NextMatch
+                | Command::PreviousMatch
+                | Command::Number(_)
+                | Command::Back
+                | Command::Interrupt
+        );
+    !navigates && binding.command != Command::Palette
 }
