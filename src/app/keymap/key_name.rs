@@ -2,91 +2,59 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+/// Keys that are no characters: name in the configuration, and what people read.
+const NAMED: [(KeyCode, &str, &str); 16] = [
+    (KeyCode::Char(' '), "space", "space"),
+    (KeyCode::Enter, "enter", "⏎"),
+    (KeyCode::Esc, "esc", "esc"),
+    (KeyCode::Tab, "tab", "tab"),
+    (KeyCode::BackTab, "shift-tab", "shift-tab"),
+    (KeyCode::Backspace, "backspace", "backspace"),
+    (KeyCode::Delete, "delete", "delete"),
+    (KeyCode::Up, "up", "↑"),
+    (KeyCode::Down, "down", "↓"),
+    (KeyCode::Left, "left", "←"),
+    (KeyCode::Right, "right", "→"),
+    (KeyCode::PageUp, "pageup", "PgUp"),
+    (KeyCode::PageDown, "pagedown", "PgDn"),
+    (KeyCode::Home, "home", "home"),
+    (KeyCode::End, "end", "end"),
+    (KeyCode::F(1), "f1", "F1"),
+];
+
 /// Name of a key as the table writes it; `None` for keys that are never bound.
 pub fn key_name(key: KeyEvent) -> Option<String> {
-    let name = match key.code {
-        KeyCode::Char(' ') => "space".to_owned(),
-        KeyCode::Char(c) => {
-            if key.modifiers.contains(KeyModifiers::CONTROL) {
-                return Some(format!("ctrl-{}", c.to_ascii_lowercase()));
-            }
-            if key.modifiers.contains(KeyModifiers::ALT) {
-                return Some(format!("alt-{c}"));
-            }
-            return Some(c.to_string());
-        }
-        KeyCode::Enter => "enter".to_owned(),
-        KeyCode::Esc => "esc".to_owned(),
-        KeyCode::Tab => "tab".to_owned(),
-        KeyCode::BackTab => return Some("shift-tab".to_owned()),
-        KeyCode::Backspace => "backspace".to_owned(),
-        KeyCode::Delete => "delete".to_owned(),
-        KeyCode::Up => "up".to_owned(),
-        KeyCode::Down => "down".to_owned(),
-        KeyCode::Left => "left".to_owned(),
-        KeyCode::Right => "right".to_owned(),
-        KeyCode::PageUp => "pageup".to_owned(),
-        KeyCode::PageDown => "pagedown".to_owned(),
-        KeyCode::Home => "home".to_owned(),
-        KeyCode::End => "end".to_owned(),
-        KeyCode::F(number) => format!("f{number}"),
-        KeyCode::Insert
-        | KeyCode::Null
-        | KeyCode::CapsLock
-        | KeyCode::ScrollLock
-        | KeyCode::NumLock
-        | KeyCode::PrintScreen
-        | KeyCode::Pause
-        | KeyCode::Menu
-        | KeyCode::KeypadBegin
-        | KeyCode::Media(_)
-        | KeyCode::Modifier(_) => return None,
-    };
-    if key.modifiers.contains(KeyModifiers::SHIFT) && key.code == KeyCode::Tab {
-        return Some("shift-tab".to_owned());
+    let with = |modifier| key.modifiers.contains(modifier);
+    let is_back = key.code == KeyCode::Tab && with(KeyModifiers::SHIFT);
+    let code = if is_back { KeyCode::BackTab } else { key.code };
+    if let Some((_, name, _)) = NAMED.iter().find(|(named, ..)| *named == code) {
+        return Some((*name).to_owned());
     }
-    Some(name)
+    if let KeyCode::F(number) = code {
+        return Some(format!("f{number}"));
+    }
+    let KeyCode::Char(c) = code else { return None };
+    Some(if with(KeyModifiers::CONTROL) {
+        format!("ctrl-{}", c.to_ascii_lowercase())
+    } else if with(KeyModifiers::ALT) {
+        format!("alt-{c}")
+    } else {
+        c.to_string()
+    })
 }
 
 /// Whether the configuration may name such a key.
 pub fn is_key(name: &str) -> bool {
     let mut chars = name.chars();
     let one = matches!((chars.next(), chars.next()), (Some(c), None) if !c.is_control());
-    one || matches!(
-        name,
-        "enter"
-            | "esc"
-            | "tab"
-            | "shift-tab"
-            | "backspace"
-            | "delete"
-            | "up"
-            | "down"
-            | "left"
-            | "right"
-            | "pageup"
-            | "pagedown"
-            | "home"
-            | "end"
-            | "space"
-    ) || name
-        .strip_prefix("ctrl-")
-        .or_else(|| name.strip_prefix("alt-"))
-        .is_some_and(|rest| rest.chars().count() == 1)
+    let with_modifier = name.strip_prefix("ctrl-").or_else(|| name.strip_prefix("alt-"));
+    one || NAMED.iter().any(|(_, named, _)| *named == name)
+        || with_modifier.is_some_and(|rest| rest.chars().count() == 1)
         || name.strip_prefix('f').is_some_and(|rest| rest.parse::<u8>().is_ok())
 }
 
 /// The key as people read it.
 pub fn shown(key: &str) -> String {
-    match key {
-        "enter" => "⏎".to_owned(),
-        "up" => "↑".to_owned(),
-        "down" => "↓".to_owned(),
-        "left" => "←".to_owned(),
-        "right" => "→".to_owned(),
-        "pageup" => "PgUp".to_owned(),
-        "pagedown" => "PgDn".to_owned(),
-        "f1" => "F1".to_owned(),
-        _ => key.to_owned(),
-    }
+    let named = NAMED.iter().find(|(_, name, _)| *name == key);
+    named.map_or(key, |(.., read)| read).to_owned()
 }
