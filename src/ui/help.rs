@@ -216,7 +216,7 @@ fn signs() -> Section {
         (Phase::Completed, text::SIGN_COMPLETED),
     ]
     .map(|(phase, text)| {
-        let sign = phase_glyph(&phase, false);
+        let sign = phase_glyph(&phase);
         Item { key: sign.text, tone: Some(sign.tone), text: text.to_owned() }
     });
     let others = [

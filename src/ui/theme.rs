@@ -2,7 +2,6 @@
 
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType};
 
@@ -215,25 +214,13 @@ impl Theme {
     /// A pane: rounded single border.
     pub fn pane(self) -> Block<'static> {
         let block = Block::bordered().border_style(self.role(Role::Border));
-        if self.ascii {
-            block.border_set(ASCII_BORDER)
-        } else {
-            block.border_type(BorderType::Rounded)
-        }
+        block.border_type(BorderType::Rounded)
     }
 
     /// A dialog: heavy border.
     pub fn dialog(self) -> Block<'static> {
         let block = Block::bordered().border_style(self.role(Role::DialogBorder));
-        if self.ascii {
-            block.border_set(border::Set {
-                horizontal_top: "=",
-                horizontal_bottom: "=",
-                ..ASCII_BORDER
-            })
-        } else {
-            block.border_type(BorderType::Thick)
-        }
+        block.border_type(BorderType::Thick)
     }
 
     /// A title at the left of a border: `─ title ─`.
@@ -337,17 +324,6 @@ fn paint(color: Option<Color>) -> Style {
     color.map_or_else(Style::new, |color| Style::new().fg(color))
 }
 
-const ASCII_BORDER: border::Set<'static> = border::Set {
-    top_left: "+",
-    top_right: "+",
-    bottom_left: "+",
-    bottom_right: "+",
-    vertical_left: "|",
-    vertical_right: "|",
-    horizontal_top: "-",
-    horizontal_bottom: "-",
-};
-
 /// Takes the line under blanks away that only pad a text.
 pub fn trim_underlines(buffer: &mut Buffer) {
     let columns = usize::from(buffer.area.width).max(1);
@@ -390,9 +366,11 @@ fn plain_form(c: char) -> char {
         '▣' => 'J',
         '▢' => 'D',
         '□' => 'O',
+        '▤' => 'R',
+        '▥' => 'C',
+        '◆' | '◑' => 'P',
         '◌' | '·' | '▱' | '▂' => '.',
         '◔' => '/',
-        '◑' => 'P',
         '◕' => '\\',
         '●' | '•' | '▇' => '*',
         '✗' | '×' => 'x',

@@ -313,32 +313,29 @@ fn nodes_left(row: &Row<'_>) -> SortValue<'static> {
 /// Glyph of a cluster: its phase, or what matters more.
 pub fn glyph(row: &Row<'_>) -> Cell {
     let cluster = row.cluster();
-    let ascii = row.source.shared.settings.ascii;
-    let pick = |unicode, plain| if ascii { plain } else { unicode };
     if row.entry.gone.is_some() {
-        return Cell::new(pick("∅", "-"), Tone::Dim);
+        return Cell::new("∅", Tone::Dim);
     }
     if row.is_stuck() {
-        return Cell::new(pick("✗", "x"), Tone::Bad);
+        return Cell::new("✗", Tone::Bad);
     }
     if row.source.fleet.is_stale(&cluster.id) {
         return Cell::new("~", Tone::Dim);
     }
     if matches!(cluster.state, ClusterState::Hibernated | ClusterState::Hibernating) {
-        return Cell::new(pick("○", "o"), Tone::Dim);
+        return Cell::new("○", Tone::Dim);
     }
-    phase_glyph(&cluster.rotation.phase, ascii)
+    phase_glyph(&cluster.rotation.phase)
 }
 
 /// Glyph of a phase.
-pub fn phase_glyph(phase: &Phase, ascii: bool) -> Cell {
-    let pick = |unicode, plain| if ascii { plain } else { unicode };
+pub fn phase_glyph(phase: &Phase) -> Cell {
     match phase {
-        Phase::Never => Cell::new(pick("◌", "."), Tone::Dim),
-        Phase::Preparing => Cell::new(pick("◔", "/"), Tone::Busy),
-        Phase::Prepared => Cell::new(pick("◑", "P"), Tone::Attention),
-        Phase::Completing => Cell::new(pick("◕", "\\"), Tone::Busy),
-        Phase::Completed => Cell::new(pick("●", "*"), Tone::Good),
+        Phase::Never => Cell::new("◌", Tone::Dim),
+        Phase::Preparing => Cell::new("◔", Tone::Busy),
+        Phase::Prepared => Cell::new("◑", Tone::Attention),
+        Phase::Completing => Cell::new("◕", Tone::Busy),
+        Phase::Completed => Cell::new("●", Tone::Good),
         Phase::Unknown(_) => Cell::new("?", Tone::Warn),
     }
 }

@@ -72,7 +72,7 @@ fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
 /// Glyph and word of the phase, and since when if this program saw it begin.
 pub fn phase_words(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
     let phase = phase_cell(&state.row(entry));
-    let sign = phase_glyph(&entry.cluster.rotation.phase, state.shared.settings.ascii);
+    let sign = phase_glyph(&entry.cluster.rotation.phase);
     let mut spans =
         vec![theme.span(sign.text, sign.tone), Span::raw(" "), theme.span(phase.text, phase.tone)];
     // The API does not say when a phase began; only what this program saw change can be told.

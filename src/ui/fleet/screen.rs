@@ -233,11 +233,11 @@ fn counted(state: &State) -> [(Cell, &'static str, usize); 7] {
     let due = Cell { text: "!".to_owned(), tone: Tone::Warn };
     let stuck = Cell { text: "✗".to_owned(), tone: Tone::Bad };
     [
-        (phase_glyph(&Phase::Completed, false), "completed", counts.completed),
-        (phase_glyph(&Phase::Preparing, false), "preparing", counts.preparing),
-        (phase_glyph(&Phase::Prepared, false), "PREPARED", counts.prepared),
-        (phase_glyph(&Phase::Completing, false), "completing", counts.completing),
-        (phase_glyph(&Phase::Never, false), "never", counts.never),
+        (phase_glyph(&Phase::Completed), "completed", counts.completed),
+        (phase_glyph(&Phase::Preparing), "preparing", counts.preparing),
+        (phase_glyph(&Phase::Prepared), "PREPARED", counts.prepared),
+        (phase_glyph(&Phase::Completing), "completing", counts.completing),
+        (phase_glyph(&Phase::Never), "never", counts.never),
         (stuck, "stuck", counts.stuck),
         (due, "due", counts.due),
     ]

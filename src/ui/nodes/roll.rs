@@ -484,3 +484,32 @@ fn glyphs(nodes: &[NodeRoll], chosen: Option<&str>, theme: Theme) -> Vec<Span<'s
     }
     spans
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::app::settings::{Settings, ThemeChoice};
+    use crate::domain::roll::progress::NodeCounts;
+    use crate::ui::nodes::roll::legend;
+    use crate::ui::theme::{Theme, plain};
+
+    #[test]
+    fn every_sign_of_a_node_has_a_plain_form() {
+        let counts = NodeCounts {
+            new: 1,
+            joining: 1,
+            old: 1,
+            cordoned: 1,
+            draining: 2,
+            blocked: 1,
+            leaving: 1,
+            preserved: 1,
+        };
+        let theme = Theme::new(ThemeChoice::Auto, None, &Settings::defaults());
+        let legend: String =
+            legend(counts, theme, 200).into_iter().map(|part| part.content).collect();
+        assert_eq!(
+            plain(&legend),
+            "N 1 new   J 1 joining   D 1 draining   x 1 blocked   C 1 cordoned   O 1 old   R 1 removing   P 1 preserved"
+        );
+    }
+}

@@ -40,7 +40,7 @@ fn line(entry: &TimelineEntry, state: &State, theme: Theme, columns: usize) -> L
 fn sign(what: &TimelineEvent) -> (String, Tone) {
     let (sign, tone) = match what {
         TimelineEvent::Phase(phase) => {
-            let cell = phase_glyph(phase, false);
+            let cell = phase_glyph(phase);
             return (cell.text, cell.tone);
         }
         TimelineEvent::NodesBegan { .. } => ("▸", Tone::Busy),

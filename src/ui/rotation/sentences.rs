@@ -191,7 +191,7 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     let rotation = &entry.cluster.rotation;
     let zone = state.zone();
     let now = state.shared.now.wall;
-    let sign = phase_glyph(&rotation.phase, false);
+    let sign = phase_glyph(&rotation.phase);
     let mut phase = vec![
         theme.span(sign.text, sign.tone),
         Span::raw(" "),
