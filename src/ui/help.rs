@@ -1,9 +1,8 @@
 //! The keys, made from the keymap: the steps of a rotation, the keys of the place it was opened from by task, the others.
 //! In columns as far as the terminal is wide; while it is searched only what matches.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 
 use crate::app::cell::Tone;
@@ -11,11 +10,11 @@ use crate::app::fleet::columns::phase_glyph;
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext, Task};
 use crate::app::rotation;
-use crate::app::screen::Metrics;
 use crate::app::state::State;
 use crate::app::text;
 use crate::domain::rotation::Phase;
 use crate::domain::text::clean;
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{blanks, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::key_of;
@@ -40,15 +39,9 @@ struct Section {
 }
 
 /// Draws the overlay.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    Help { context, scroll }: Help,
-    metrics: &mut Metrics,
-) {
-    frame.render_widget(Clear, area);
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: Help) {
+    let (state, theme) = (canvas.state, canvas.theme);
+    canvas.frame.render_widget(Clear, area);
     let block = theme
         .pane()
         .border_style(theme.role(Role::DialogBorder))
@@ -56,8 +49,7 @@ pub fn draw(
         .title(theme.title_right(vec![
             theme.span(text::closes(key_of(state, theme, Command::Back)), Tone::Dim),
         ]));
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
+    let inner = canvas.block(block, area);
     let room = usize::from(inner.width.saturating_sub(2));
     let count = ((room + GAP) / (COLUMN + GAP)).max(1);
     let columns = (room + GAP) / count - GAP;
@@ -70,14 +62,14 @@ pub fn draw(
         lines.push(Line::from(theme.span(format!(" {text}"), Tone::Dim)));
     }
     let rows = usize::from(inner.height);
-    metrics.page_rows = rows;
+    canvas.metrics.page_rows = rows;
     let all = lines.len();
-    metrics.scroll_last = all.saturating_sub(rows);
-    let first = scroll.min(metrics.scroll_last);
+    canvas.metrics.scroll_last = all.saturating_sub(rows);
+    let first = scroll.min(canvas.metrics.scroll_last);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
-    frame.render_widget(Text::from(shown), inner);
+    canvas.text(shown, inner);
     let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };
-    scrollbar::draw(theme, frame, bar, first, all);
+    scrollbar::draw(canvas, bar, first, all);
 }
 
 /// What holds the text that is searched for.

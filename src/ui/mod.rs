@@ -3,6 +3,7 @@
 
 pub mod actions;
 pub mod activity;
+pub mod canvas;
 pub mod checklist;
 pub mod cluster;
 pub mod credentials;
@@ -26,11 +27,12 @@ mod tests;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
-use ratatui::text::{Line, Text};
+use ratatui::text::Line;
 
 use crate::app::cell::Tone;
 use crate::app::screen::{Metrics, Screen};
 use crate::app::state::State;
+use crate::ui::canvas::Canvas;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::{self, BottomLine};
 
@@ -41,14 +43,14 @@ const LEAST_ROWS: u16 = 8;
 
 /// Draws everything: the screen, the footer, the dialog over them, the help over all. Returns what was measured.
 pub fn view(state: &State, frame: &mut Frame<'_>) -> Metrics {
-    let theme = Theme::of(state);
-    let area = frame.area();
-    let mut metrics = Metrics::default();
+    let (theme, area) = (Theme::of(state), frame.area());
+    let mut canvas = Canvas { state, theme, frame, metrics: Metrics::default() };
     if area.width < LEAST_COLUMNS || area.height < LEAST_ROWS {
-        too_small(state, theme, frame, area);
+        too_small(&mut canvas, area);
     } else {
-        draw(state, theme, frame, area, &mut metrics);
+        draw(&mut canvas, area);
     }
+    let Canvas { mut metrics, .. } = canvas;
     theme::trim_underlines(frame.buffer_mut());
     if theme.ascii {
         theme::to_ascii(frame.buffer_mut());
@@ -67,63 +69,65 @@ fn clip(metrics: &mut Metrics, area: Rect) {
     });
 }
 
-fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
+fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let records = fleet::screen::strip_rows(state, area.height.saturating_sub(2)) > 0;
     let toast = footer::toast(state, records);
     let foot = footer::rows(state, area, toast).min(area.height);
     let body = Rect { height: area.height - foot, ..area };
     let mut bottom = BottomLine::default();
     match &state.screen {
-        Screen::Fleet => bottom = fleet::screen::draw(state, theme, frame, body, metrics),
+        Screen::Fleet => bottom = fleet::screen::draw(canvas, body),
         Screen::Cluster { id, tab, .. } => {
-            cluster::screen::draw(state, theme, frame, body, (id, *tab), metrics);
+            cluster::screen::draw(canvas, body, (id, *tab));
         }
-        Screen::Activity(_) => activity::screen::draw(state, theme, frame, body, metrics),
+        Screen::Activity(_) => activity::screen::draw(canvas, body),
     }
     let foot_area = Rect { y: body.bottom(), height: foot, ..area };
-    footer::draw(state, theme, frame, foot_area, (bottom, toast));
+    footer::draw(canvas, foot_area, (bottom, toast));
     // What lies under a dialog cannot be clicked.
     if state.is_covered() {
-        metrics.targets.clear();
+        canvas.metrics.targets.clear();
         // What lies under a dialog steps back, without a colour of its own.
         let faded = theme.role(Role::Off).remove_modifier(Modifier::BOLD | Modifier::REVERSED);
         let faded = if faded.fg.is_none() { faded.fg(Color::Reset) } else { faded };
-        frame.buffer_mut().set_style(body, faded);
+        canvas.frame.buffer_mut().set_style(body, faded);
     }
     if let Some(dialog) = &state.rotation.dialog {
-        rotation::dialog::draw(state, theme, frame, body, dialog, metrics);
+        rotation::dialog::draw(canvas, body, dialog);
     }
     if let Some(dialog) = &state.action {
-        actions::dialog::draw(state, theme, frame, body, dialog, metrics);
+        actions::dialog::draw(canvas, body, dialog);
     }
     if let Some(form) = &state.kubeconfig.form {
-        kubeconfig::form::draw(state, theme, frame, body, form, metrics);
+        kubeconfig::form::draw(canvas, body, form);
     }
     if let Some(dialog) = &state.checklist.dialog {
-        checklist::dialog::draw(state, theme, frame, body, dialog, metrics);
+        checklist::dialog::draw(canvas, body, dialog);
     }
     if let Some(renewal) = &state.kubeconfig.renewal {
-        kubeconfig::renewal::draw(state, theme, frame, body, renewal, metrics);
+        kubeconfig::renewal::draw(canvas, body, renewal);
     }
     if let Some(menu) = &state.menu {
-        menus::list::draw(state, theme, frame, body, menu, metrics);
+        menus::list::draw(canvas, body, menu);
     }
     if let Some(log) = &state.log {
-        metrics.targets.clear();
-        log::draw(state, theme, frame, body, log, metrics);
+        canvas.metrics.targets.clear();
+        log::draw(canvas, body, log);
     }
     if let Some(help) = state.help {
-        metrics.targets.clear();
-        help::draw(state, theme, frame, body, help, metrics);
+        canvas.metrics.targets.clear();
+        help::draw(canvas, body, help);
     }
     if let Some(dialog) = &state.session.quit_dialog {
-        metrics.targets.clear();
-        session::quit::draw(theme, frame, body, dialog, metrics);
+        canvas.metrics.targets.clear();
+        session::quit::draw(canvas, body, dialog);
     }
 }
 
 /// One line that still says the counts and the worst cluster, for terminals on which no screen fits.
-pub fn too_small(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+fn too_small(canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = usize::from(area.width);
     let counts = fleet::screen::short_counts(state, theme);
     let mut spans = counts;
@@ -136,5 +140,5 @@ pub fn too_small(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect)
         Line::from(text::cut_spans(spans, columns)),
         Line::from(text::cut_spans(vec![theme.span(wish, Tone::Dim)], columns)),
     ];
-    frame.render_widget(Text::from(lines), area);
+    canvas.text(lines, area);
 }

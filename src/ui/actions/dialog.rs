@@ -1,30 +1,23 @@
 //! A question before waking a cluster up or reconciling it.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::actions::text;
-use crate::app::screen::{Clickable, Metrics};
-use crate::app::state::State;
+use crate::app::screen::Clickable;
 use crate::domain::action::Action;
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{cells, cut_spans, wrap};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 use crate::ui::widgets::button::{self, Button};
 use crate::ui::widgets::dialog::{columns, open, place};
 
 const MOST: u16 = 66;
 
 /// Draws the question over `area`.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    dialog: &ActionDialog,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = columns(area, MOST);
     let id = &dialog.cluster;
     let text = match dialog.action {
@@ -47,10 +40,9 @@ pub fn draw(
         lines.push(Line::default());
     }
     let verb = dialog.action.word();
-    let inner =
-        open(theme, frame, area, (MOST, lines.len() + 1), &format!("{verb} {}", id.name), "");
+    let inner = open(canvas, area, (MOST, lines.len() + 1), &format!("{verb} {}", id.name), "");
     let text_rows = cells(lines.len()).min(inner.height.saturating_sub(1));
-    frame.render_widget(Text::from(lines), Rect { height: text_rows, ..inner });
+    canvas.text(lines, Rect { height: text_rows, ..inner });
     let below = Rect { y: inner.y + text_rows, height: inner.height.min(1), ..inner };
     let buttons = [
         Button {
@@ -66,5 +58,5 @@ pub fn draw(
             click: Some(Clickable::Confirm),
         },
     ];
-    button::draw(theme, frame, below, &buttons, metrics);
+    button::draw(canvas, below, &buttons);
 }

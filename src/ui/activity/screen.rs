@@ -1,16 +1,16 @@
 //! What happened, newest first, and the entry under the cursor in full.
 
-use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::activity::text;
 use crate::app::cell::Tone;
 use crate::app::motion::keep_visible;
-use crate::app::screen::{ClickTarget, Clickable, Metrics, Screen};
+use crate::app::screen::{Clickable, Screen};
 use crate::app::state::State;
 use crate::domain::record::Record;
 use crate::ui::activity::records;
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::{header, scrollbar};
@@ -25,63 +25,59 @@ const BORDER: u16 = 9;
 const ENTRY_BORDER: u16 = 5;
 
 /// Draws the screen.
-pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = usize::from(area.width);
     let head = spread(
         header::path(theme, &["FLEET", "ACTIVITY"]),
         header::status(state, theme, columns),
         columns,
     );
-    frame.render_widget(Text::from(head), Rect { height: 1, ..area });
+    canvas.text(head, Rect { height: 1, ..area });
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-    draw_records(state, theme, frame, body, metrics);
+    draw_records(canvas, body);
 }
 
 /// The records on screen, and the one under the cursor; also a tab of the cluster screen.
-pub fn draw_records(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    metrics: &mut Metrics,
-) {
+pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let all = state.activity.list(state.screen.cluster());
     let Some((_, chosen)) = all.get(state.activity.place(&all)) else {
-        nothing(state, theme, frame, area);
+        nothing(canvas, area);
         return;
     };
     if state.activity.open {
-        let inner = entry_pane(theme, frame, area);
+        let inner = entry_pane(canvas, area);
         let columns = usize::from(inner.width.saturating_sub(1));
         let lines = records::whole(chosen, state, theme, columns);
         let (rows, count) = (usize::from(inner.height), lines.len());
-        metrics.page_rows = rows;
-        metrics.scroll_last = count.saturating_sub(rows);
-        let first = state.activity.scroll.min(metrics.scroll_last);
+        canvas.metrics.page_rows = rows;
+        canvas.metrics.scroll_last = count.saturating_sub(rows);
+        let first = state.activity.scroll.min(canvas.metrics.scroll_last);
         let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
-        frame.render_widget(Text::from(shown), inner);
+        canvas.text(shown, inner);
         let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };
-        scrollbar::draw(theme, frame, bar, first, count);
+        scrollbar::draw(canvas, bar, first, count);
         return;
     }
     if area.width >= BESIDE {
         let [left, right] =
             Layout::horizontal([Constraint::Fill(5), Constraint::Fill(3)]).areas(area);
-        list(state, theme, frame, left, &all, metrics);
-        let inner = entry_pane(theme, frame, right);
+        list(canvas, left, &all);
+        let inner = entry_pane(canvas, right);
         let lines = records::whole(chosen, state, theme, usize::from(inner.width));
-        frame.render_widget(Text::from(lines), inner);
+        canvas.text(lines, inner);
     } else if area.height >= BELOW {
         let columns = usize::from(area.width.saturating_sub(2));
         let lines = records::whole(chosen, state, theme, columns);
         let wanted = cells(lines.len()).saturating_add(2).min(area.height / 2);
         let [above, below] =
             Layout::vertical([Constraint::Fill(1), Constraint::Length(wanted)]).areas(area);
-        list(state, theme, frame, above, &all, metrics);
-        let inner = entry_pane(theme, frame, below);
-        frame.render_widget(Text::from(lines), inner);
+        list(canvas, above, &all);
+        let inner = entry_pane(canvas, below);
+        canvas.text(lines, inner);
     } else {
-        list(state, theme, frame, area, &all, metrics);
+        list(canvas, area, &all);
     }
 }
 
@@ -89,11 +85,11 @@ fn zone(state: &State, theme: Theme) -> Vec<Span<'static>> {
     vec![theme.span(if state.shared.utc { " UTC " } else { " local time " }, Tone::Dim)]
 }
 
-fn nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+fn nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let title = vec![theme.part(" activity ", Role::Title)];
     let block = theme.pane().title(theme.title(title)).title(theme.title_right(zone(state, theme)));
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
+    let inner = canvas.block(block, area);
     let text = match state.screen {
         Screen::Cluster { .. } => text::NONE_HERE,
         Screen::Fleet | Screen::Activity(_) => text::NONE,
@@ -103,32 +99,25 @@ fn nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
     lines.extend(
         wrap(text, columns).iter().map(|text| theme.span(format!(" {text}"), Tone::Dim).into()),
     );
-    frame.render_widget(Text::from(lines), inner);
+    canvas.text(lines, inner);
 }
 
-fn entry_pane(theme: Theme, frame: &mut Frame<'_>, area: Rect) -> Rect {
+fn entry_pane(canvas: &mut Canvas<'_, '_>, area: Rect) -> Rect {
+    let theme = canvas.theme;
     if area.height < ENTRY_BORDER {
         return area;
     }
     let block = theme.pane().title(theme.title(vec![theme.part(" entry ", Role::Title)]));
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    inner
+    canvas.block(block, area)
 }
 
-fn list(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    all: &[(usize, &Record)],
-    metrics: &mut Metrics,
-) {
+fn list(canvas: &mut Canvas<'_, '_>, area: Rect, all: &[(usize, &Record)]) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let boxed = area.height >= BORDER;
     let rows = usize::from(area.height.saturating_sub(if boxed { 2 } else { 0 }));
     let cursor = state.activity.place(all);
     let first = keep_visible(state.activity.scroll, cursor, rows, all.len());
-    metrics.page_rows = rows;
+    canvas.metrics.page_rows = rows;
     let mut inner = area;
     if boxed {
         let last = (first + rows).min(all.len());
@@ -141,21 +130,17 @@ fn list(
             .pane()
             .title(theme.title(vec![theme.part(title, Role::Title)]))
             .title(theme.title_right(zone(state, theme)));
-        inner = block.inner(area);
-        frame.render_widget(block, area);
+        inner = canvas.block(block, area);
     }
     let columns = usize::from(inner.width.saturating_sub(1));
     let with_cluster = matches!(state.screen, Screen::Activity(_));
     let shown = all.iter().skip(first).take(rows).map(|(_, record)| *record);
     let mut lines = records::lines(shown, state, theme, columns, with_cluster);
-    for index in 0..lines.len() {
-        let area = (inner.x, inner.y.saturating_add(cells(index)), inner.width, 1);
-        metrics.targets.push(ClickTarget { area, what: Clickable::Record(first + index) });
-    }
+    canvas.click_rows(inner, lines.len(), |row| Clickable::Record(first + row));
     if let Some(line) = lines.get_mut(cursor.saturating_sub(first)) {
         *line = records::chosen(std::mem::take(line), theme, columns);
     }
-    frame.render_widget(Text::from(lines), inner);
+    canvas.text(lines, inner);
     let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };
-    scrollbar::draw(theme, frame, bar, first, all.len());
+    scrollbar::draw(canvas, bar, first, all.len());
 }

@@ -1,16 +1,15 @@
 //! The dialog that changes a checklist.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Text};
+use ratatui::text::Line;
 
 use crate::app::cell::Tone;
 use crate::app::checklist::state::{ChecklistDialog, ChecklistDialogKind, ChecklistField};
 use crate::app::checklist::text;
-use crate::app::screen::{Clickable, Metrics};
-use crate::app::state::State;
+use crate::app::screen::Clickable;
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{cells, pad_end, wrap};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 use crate::ui::widgets::button::{self, Button};
 use crate::ui::widgets::dialog::{columns, failure, field, open};
 
@@ -19,14 +18,8 @@ const MOST: u16 = 72;
 const LABEL: usize = 8;
 
 /// Draws the dialog over `area`.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    dialog: &ChecklistDialog,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = columns(area, MOST);
     let said = |text: &str| -> Vec<Line<'static>> {
         wrap(text, columns).into_iter().map(Line::from).collect()
@@ -87,9 +80,9 @@ pub fn draw(
     let buttons = if is_edit { [confirm, cancel] } else { [cancel, confirm] };
     let place = state.fleet.label(&dialog.cluster);
     let rows = button::rows(&buttons, columns);
-    let inner = open(theme, frame, area, (MOST, lines.len() + rows), &title, &place);
+    let inner = open(canvas, area, (MOST, lines.len() + rows), &title, &place);
     let used = cells(lines.len()).min(inner.height.saturating_sub(cells(rows)));
-    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    canvas.text(lines, Rect { height: used, ..inner });
     let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
-    button::draw(theme, frame, below, &buttons, metrics);
+    button::draw(canvas, below, &buttons);
 }

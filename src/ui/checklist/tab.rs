@@ -1,32 +1,25 @@
 //! The checklist tab.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::checklist::state::ChecklistSource;
 use crate::app::checklist::text;
 use crate::app::fleet::state::Entry;
 use crate::app::nodes::text::list as names;
-use crate::app::screen::Metrics;
 use crate::app::state::State;
 use crate::domain::checklist::ChecklistClient;
 use crate::domain::text::{cut_middle, width};
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{blanks, cells, cut_spans, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::dialog::marked;
 use crate::ui::widgets::scrollbar;
 
 /// Draws the tab.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    entry: &Entry,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let (columns, rows) = (usize::from(area.width), usize::from(area.height));
     let rotation = &entry.cluster.rotation;
     let (list, source) = state.checklist_of(&entry.cluster.id);
@@ -64,7 +57,7 @@ pub fn draw(
     let mut below = vec![Line::default()];
     below.extend(source_lines(state, theme, entry, &source, columns));
     let room = rows.saturating_sub(above.len() + below.len()).max(1);
-    (metrics.page_rows, metrics.scroll_last) = (room, last);
+    (canvas.metrics.page_rows, canvas.metrics.scroll_last) = (room, last);
     let first = (selected + 1).saturating_sub(room);
     let shown = clients.iter().enumerate().skip(first).take(room).map(|(at, client)| {
         let is_done = client.is_done(rotation);
@@ -78,15 +71,15 @@ pub fn draw(
     });
     let head = above.len();
     let lines: Vec<Line<'static>> = above.into_iter().chain(shown).chain(below).collect();
-    frame.render_widget(Text::from(lines), area);
-    let edge = frame.area().right().saturating_sub(1);
+    canvas.text(lines, area);
+    let edge = canvas.frame.area().right().saturating_sub(1);
     let list_area = Rect {
         x: area.right().min(edge),
         width: 1,
         y: area.y + cells(head).min(area.height),
         height: cells(room).min(area.height.saturating_sub(cells(head))),
     };
-    scrollbar::draw(theme, frame, list_area, first, clients.len());
+    scrollbar::draw(canvas, list_area, first, clients.len());
 }
 
 fn row(spans: Vec<Span<'static>>, columns: usize) -> Line<'static> {

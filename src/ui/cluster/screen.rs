@@ -1,19 +1,19 @@
 //! The cluster screen: header, tabs, and the content of the selected tab.
 
-use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
-use crate::app::screen::{ClickTarget, Clickable, Metrics};
+use crate::app::screen::Clickable;
 use crate::app::state::State;
 use crate::domain::attention::NextStep;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{cut_middle, width};
+use crate::ui::canvas::Canvas;
 use crate::ui::cluster::overview;
 use crate::ui::rotation::{sentences, stepper};
 use crate::ui::text::{blanks, cells, spread, wrap};
@@ -26,14 +26,8 @@ use crate::ui::{activity, checklist, credentials, nodes};
 const BESIDE_FROM: usize = 150;
 
 /// Draws the screen.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    (id, tab): (&ClusterId, Tab),
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab)) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let notice_lines = own_notices(state, theme, id, usize::from(area.width));
     let [head, notice_area, body] = Layout::vertical([
         Constraint::Length(2),
@@ -42,33 +36,30 @@ pub fn draw(
     ])
     .areas(area);
     let entry = state.fleet.entries.get(id);
-    draw_head(state, theme, frame, head, (id, tab, entry), metrics);
-    frame.render_widget(Text::from(notice_lines), notice_area);
-    metrics.page_rows = usize::from(body.height.saturating_sub(2));
+    draw_head(canvas, head, (id, tab, entry));
+    canvas.text(notice_lines, notice_area);
+    canvas.metrics.page_rows = usize::from(body.height.saturating_sub(2));
     if let (Tab::Nodes, Some(entry)) = (tab, entry) {
-        nodes::tab::draw(state, theme, frame, body, entry, metrics);
+        nodes::tab::draw(canvas, body, entry);
         return;
     }
     if tab == Tab::Activity {
-        activity::screen::draw_records(state, theme, frame, body, metrics);
+        activity::screen::draw_records(canvas, body);
         return;
     }
     let boxed = body.height >= 10 && body.width >= 50;
     let mut inner = body;
     if boxed {
-        let block = theme
-            .pane()
-            .title(theme.title(vec![theme.part(format!(" {} ", tab.title()), Role::Title)]));
-        inner = block.inner(body);
+        let title = vec![theme.part(format!(" {} ", tab.title()), Role::Title)];
+        inner = canvas.block(theme.pane().title(theme.title(title)), body);
         inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
-        frame.render_widget(block, body);
     }
     if let (Tab::Credentials, Some(entry)) = (tab, entry) {
-        credentials::tab::draw(state, theme, frame, inner, entry, metrics);
+        credentials::tab::draw(canvas, inner, entry);
         return;
     }
     if let (Tab::Checklist, Some(entry)) = (tab, entry) {
-        checklist::tab::draw(state, theme, frame, inner, entry, metrics);
+        checklist::tab::draw(canvas, inner, entry);
         return;
     }
     let columns = usize::from(inner.width);
@@ -84,11 +75,11 @@ pub fn draw(
     let rows = usize::from(inner.height);
     let all = lines.len();
     let first = state.cluster.scroll.min(all.saturating_sub(rows));
-    metrics.scroll_last = all.saturating_sub(rows);
+    canvas.metrics.scroll_last = all.saturating_sub(rows);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
-    frame.render_widget(Text::from(shown), inner);
+    canvas.text(shown, inner);
     let bar = Rect { x: inner.right().min(body.right().saturating_sub(1)), width: 1, ..inner };
-    scrollbar::draw(theme, frame, bar, first, all);
+    scrollbar::draw(canvas, bar, first, all);
 }
 
 fn own_notices(state: &State, theme: Theme, id: &ClusterId, columns: usize) -> Vec<Line<'static>> {
@@ -106,13 +97,11 @@ fn own_notices(state: &State, theme: Theme, id: &ClusterId, columns: usize) -> V
 }
 
 fn draw_head(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
+    canvas: &mut Canvas<'_, '_>,
     area: Rect,
     (id, tab, entry): (&ClusterId, Tab, Option<&Entry>),
-    metrics: &mut Metrics,
 ) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = usize::from(area.width);
     let project = cut_middle(state.fleet.project_name(id.project()), 20);
     let mut left = if columns >= 70 {
@@ -137,10 +126,8 @@ fn draw_head(
             false => String::new(),
         };
         let wide = width(&title) + 2;
-        metrics.targets.push(ClickTarget {
-            area: (area.x + cells(at), area.y + 1, cells(wide), 1),
-            what: Clickable::Tab(each),
-        });
+        let place = Rect { x: area.x + cells(at), y: area.y + 1, width: cells(wide), height: 1 };
+        canvas.click(place, Clickable::Tab(each));
         tabs.push(theme.span(format!("{} ", index + 1), Tone::Dim));
         tabs.push(if each == tab { theme.part(title, Role::Accent) } else { Span::raw(title) });
         tabs.push(Span::raw(gap));
@@ -153,7 +140,7 @@ fn draw_head(
     });
     let right = right.filter(|right| at + width(right) <= columns);
     let right = right.map(|right| theme.span(right, Tone::Dim)).into_iter().collect();
-    frame.render_widget(Text::from(vec![first, spread(tabs, right, columns)]), area);
+    canvas.text(vec![first, spread(tabs, right, columns)], area);
 }
 
 fn rotation_lines(

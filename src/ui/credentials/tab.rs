@@ -1,15 +1,13 @@
 //! The credentials tab: what this machine holds for the cluster, why it keeps working or breaks, and what is inside the
 //! cluster.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::credentials::text::{self, RotatedKind};
 use crate::app::fleet::state::Entry;
 use crate::app::nodes::text::list;
-use crate::app::screen::Metrics;
 use crate::app::state::State;
 use crate::domain::credential::{
     CLEAR_LOGIN_CACHE, Generation, login_cache_may_be_stale, pods_with_old_authority,
@@ -17,6 +15,7 @@ use crate::domain::credential::{
 };
 use crate::domain::rotation::Step;
 use crate::domain::text::width;
+use crate::ui::canvas::Canvas;
 use crate::ui::credentials::table;
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
@@ -27,14 +26,8 @@ const LEAST_EFFECT: usize = 18;
 const LEAST_EFFECT_OF_TWO: usize = 30;
 
 /// Draws the tab.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    entry: &Entry,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let (columns, rows) = (usize::from(area.width), usize::from(area.height));
     let known = state.known_credentials(&entry.cluster);
     let last = known.len().saturating_sub(1);
@@ -65,13 +58,13 @@ pub fn draw(
     let overflow = all.saturating_sub(rows);
     let to_row = seen.saturating_sub(rows).min(overflow);
     let further = if selected == last { overflow - to_row } else { overflow };
-    (metrics.page_rows, metrics.scroll_last) = (rows, last + further);
+    (canvas.metrics.page_rows, canvas.metrics.scroll_last) = (rows, last + further);
     let first = (to_row + state.inventory.cursor.saturating_sub(last)).min(overflow);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
-    frame.render_widget(Text::from(shown), area);
-    let edge = frame.area().right().saturating_sub(1);
+    canvas.text(shown, area);
+    let edge = canvas.frame.area().right().saturating_sub(1);
     let bar = Rect { x: area.right().min(edge), width: 1, ..area };
-    scrollbar::draw(theme, frame, bar, first, all);
+    scrollbar::draw(canvas, bar, first, all);
 }
 
 fn title(theme: Theme, text: &'static str, columns: usize) -> Line<'static> {

@@ -1,8 +1,7 @@
 //! The pane beside the fleet: the cluster under the cursor in full.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::{phase_cell, phase_glyph};
@@ -17,6 +16,7 @@ use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::{Verdict, best_access};
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
+use crate::ui::canvas::Canvas;
 use crate::ui::nodes::roll;
 use crate::ui::rotation::sentences;
 use crate::ui::rotation::stepper;
@@ -25,20 +25,20 @@ use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 
 /// Draws the pane.
-pub fn draw(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let Some(entry) = state.subject() else {
-        frame.render_widget(theme.pane(), area);
+        canvas.block(theme.pane(), area);
         return;
     };
     let columns = usize::from(area.width.saturating_sub(4));
     let name = cut_middle(entry.cluster.id.name.as_str(), columns.saturating_sub(2));
     let title = vec![theme.part(format!(" {name} "), Role::Title)];
     let block = theme.pane().title(theme.title(title));
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
+    let inner = canvas.block(block, area);
     let inner =
         Rect { x: inner.x.saturating_add(1), width: inner.width.saturating_sub(2), ..inner };
-    frame.render_widget(Text::from(lines(entry, state, theme, columns)), inner);
+    canvas.text(lines(entry, state, theme, columns), inner);
 }
 
 fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {

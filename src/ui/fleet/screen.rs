@@ -1,9 +1,8 @@
 //! All clusters.
 
-use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Modifier;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::{Cell, Tone};
 use crate::app::fleet::columns::{glyph, phase_glyph};
@@ -12,11 +11,12 @@ use crate::app::fleet::state::Fleet;
 use crate::app::fleet::text;
 use crate::app::fleet::update::COUNT_FILTERS;
 use crate::app::keymap::Command;
-use crate::app::screen::{ClickTarget, Clickable, Metrics};
+use crate::app::screen::Clickable;
 use crate::app::state::State;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, plural, width};
 use crate::ui::activity::records;
+use crate::ui::canvas::Canvas;
 use crate::ui::fleet::preview;
 use crate::ui::fleet::table;
 use crate::ui::rotation::sentences;
@@ -40,25 +40,20 @@ pub fn strip_rows(state: &State, height: u16) -> u16 {
 }
 
 /// Draws the screen; returns what its bottom line says.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    metrics: &mut Metrics,
-) -> BottomLine {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) -> BottomLine {
+    let (state, theme) = (canvas.state, canvas.theme);
     let notice_lines = notices::lines(state, theme, usize::from(area.width));
     let with_preview = has_preview(state, area);
     let [head, notice_area, list, side, strip] =
         places(state, area, notice_lines.len(), with_preview);
-    draw_header(state, theme, frame, head, metrics);
-    frame.render_widget(Text::from(notice_lines), notice_area);
-    let row = draw_list(state, theme, frame, list, metrics);
+    draw_header(canvas, head);
+    canvas.text(notice_lines, notice_area);
+    let row = draw_list(canvas, list);
     if with_preview {
-        preview::draw(state, theme, frame, side);
+        preview::draw(canvas, side);
     }
     if strip.height > 0 {
-        draw_strip(state, theme, frame, strip);
+        draw_strip(canvas, strip);
     }
     let spans = if with_preview { Vec::new() } else { bottom(state, theme, area.height) };
     BottomLine { spans, row }
@@ -118,13 +113,8 @@ pub fn shown_columns(
     (shown(has_preview(state, area)), shown(false))
 }
 
-fn draw_header(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    metrics: &mut Metrics,
-) {
+fn draw_header(canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = usize::from(area.width);
     let right = header::status(state, theme, columns);
     if area.height < 2 {
@@ -134,7 +124,7 @@ fn draw_header(
             left.push(Span::raw(" "));
         }
         left.extend(short_counts(state, theme));
-        frame.render_widget(Text::from(spread(left, right, columns)), area);
+        canvas.text(spread(left, right, columns), area);
         return;
     }
     let room = columns.saturating_sub(spans_width(&right) + 1);
@@ -154,8 +144,8 @@ fn draw_header(
     }
     let first = spread(as_fits(parts, room), right, columns);
     let second_area = Rect { y: area.y + 1, height: 1, ..area };
-    let second = counts_line(state, theme, second_area, metrics);
-    frame.render_widget(Text::from(vec![first, second]), area);
+    let second = counts_line(canvas, second_area);
+    canvas.text(vec![first, second], area);
 }
 
 /// Profile and scope, in the widest form that fits. That it is narrowed is told in any case.
@@ -243,7 +233,8 @@ fn counted(state: &State) -> [(Cell, &'static str, usize); 7] {
     ]
 }
 
-fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -> Line<'static> {
+fn counts_line(canvas: &mut Canvas<'_, '_>, area: Rect) -> Line<'static> {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = usize::from(area.width);
     let mut told = Vec::new();
     // The widest form that fits: with words, closer together, with numbers, bare.
@@ -260,8 +251,8 @@ fn counts_line(state: &State, theme: Theme, area: Rect, metrics: &mut Metrics) -
         if let Some(number) = number {
             let wide = cells(spans_width(&item));
             let at = area.x + cells(spans_width(&spans));
-            let what = Clickable::Count(number);
-            metrics.targets.push(ClickTarget { area: (at, area.y, wide, 1), what });
+            let place = Rect { x: at, y: area.y, width: wide, height: 1 };
+            canvas.click(place, Clickable::Count(number));
         }
         spans.extend(item);
     }
@@ -332,18 +323,13 @@ pub fn worst(state: &State) -> Option<Cell> {
     Some(Cell { text: format!("{} {}", sign.text, entry.cluster.id.name), tone: sign.tone })
 }
 
-fn draw_list(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    metrics: &mut Metrics,
-) -> Option<(usize, usize)> {
+fn draw_list(canvas: &mut Canvas<'_, '_>, area: Rect) -> Option<(usize, usize)> {
+    let (state, theme) = (canvas.state, canvas.theme);
     let (boxed, inner) = inside(area);
     let headed = !boxed && inner.y > area.y;
     let titled = u16::from(inner.height >= 6);
     let rows = usize::from(inner.height.saturating_sub(titled));
-    metrics.page_rows = rows;
+    canvas.metrics.page_rows = rows;
     let window = table::window(state, rows);
     let all = state.view.shown.len();
     let columns = usize::from(area.width);
@@ -353,20 +339,20 @@ fn draw_list(
             .title(theme.title(title(state, theme, window.first, rows, columns.saturating_sub(26))))
             .title(theme.title_right(order(state, theme)))
             .title_bottom(aside_border(state, theme, columns));
-        frame.render_widget(block, area);
+        canvas.block(block, area);
     } else if headed {
         let mut right = aside_line(state, theme, columns.saturating_sub(20)).spans;
         if right.is_empty() {
             right = order(state, theme);
         }
         let line = spread(title(state, theme, window.first, rows, columns), right, columns);
-        frame.render_widget(Text::from(line), Rect { height: 1, ..area });
+        canvas.text(line, Rect { height: 1, ..area });
     }
     if all == 0 {
-        draw_nothing(state, theme, frame, inner);
+        draw_nothing(canvas, inner);
         return None;
     }
-    table::draw(state, theme, frame, inner, window, metrics);
+    table::draw(canvas, inner, window);
     window.cursor.map(|row| (row + 1, all))
 }
 
@@ -414,7 +400,8 @@ fn aside_border(state: &State, theme: Theme, columns: usize) -> Line<'static> {
 }
 
 /// The text instead of rows: loading, no clusters, no match.
-fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let fleet = &state.fleet;
     let hidden = state.view.counts.all;
     let text = if hidden > 0 {
@@ -447,10 +434,11 @@ fn draw_nothing(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) 
     let rows = cells(lines.len());
     let top = area.y + area.height.saturating_sub(rows) / 3;
     let place = Rect { y: top, height: rows.min(area.height), ..area };
-    frame.render_widget(Text::from(lines), place);
+    canvas.text(lines, place);
 }
 
-fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
+fn draw_strip(canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let key = key_of(state, theme, Command::Activity);
     let full =
         vec![Span::raw(" "), theme.part(key, Role::Accent), theme.span(text::FULL_LOG, Tone::Dim)];
@@ -458,11 +446,10 @@ fn draw_strip(state: &State, theme: Theme, frame: &mut Frame<'_>, area: Rect) {
         .pane()
         .title(theme.title(vec![theme.part(" activity ", Role::Title)]))
         .title(theme.title_right(full));
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
+    let inner = canvas.block(block, area);
     let shown = state.activity.records.iter().rev().take(usize::from(inner.height));
     let lines = records::lines(shown, state, theme, usize::from(inner.width), true);
-    frame.render_widget(Text::from(lines), inner);
+    canvas.text(lines, inner);
 }
 
 /// Next step or trouble of the cluster under the cursor, where no preview says it.

@@ -1,16 +1,16 @@
 //! The fleet's table: only the rows on the screen are made.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::{COLUMNS, Column, glyph, new_nodes, overdue};
 use crate::app::fleet::state::Entry;
-use crate::app::screen::{ClickTarget, Clickable, Metrics};
+use crate::app::screen::Clickable;
 use crate::app::state::State;
 use crate::domain::cluster::ClusterId;
 use crate::domain::text::{cut_middle, width};
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{blanks, cells, pad_end, pad_start, spread};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::scrollbar;
@@ -96,14 +96,8 @@ fn gap(columns: usize) -> usize {
 }
 
 /// Draws titles and rows; says how many rows fit and where they can be clicked.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    window: Window,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = usize::from(area.width.saturating_sub(1));
     let layout = layout(state, columns);
     let heading = area.height >= 6;
@@ -113,11 +107,10 @@ pub fn draw(
         lines.push(titles(state, theme, &layout, columns));
         let mut x = area.x.saturating_add(cells(LEAD));
         for (column, wide) in &layout {
-            let place = COLUMNS.iter().position(|known| known == *column);
-            metrics.targets.extend(place.map(|at| ClickTarget {
-                area: (x, area.y, cells(*wide), 1),
-                what: Clickable::Column(at),
-            }));
+            if let Some(at) = COLUMNS.iter().position(|known| known == *column) {
+                let place = Rect { x, y: area.y, width: cells(*wide), height: 1 };
+                canvas.click(place, Clickable::Column(at));
+            }
             x = x.saturating_add(cells(wide + gap(columns)));
         }
     }
@@ -126,14 +119,12 @@ pub fn draw(
         let Some(entry) = state.fleet.entries.get(id) else { continue };
         let selected = window.cursor == Some(window.first + index);
         lines.push(row(state, theme, &layout, (id, entry), selected, columns));
-        metrics.targets.push(ClickTarget {
-            area: (area.x, top.saturating_add(cells(index)), area.width, 1),
-            what: Clickable::Row(window.first + index),
-        });
+        let y = top.saturating_add(cells(index));
+        canvas.click(Rect { y, height: 1, ..area }, Clickable::Row(window.first + index));
     }
-    frame.render_widget(Text::from(lines), area);
+    canvas.text(lines, area);
     let bar = Rect { x: area.right().saturating_sub(1), y: top, width: 1, height: cells(rows) };
-    scrollbar::draw(theme, frame, bar, window.first, state.view.shown.len());
+    scrollbar::draw(canvas, bar, window.first, state.view.shown.len());
 }
 
 fn titles(

@@ -1,8 +1,7 @@
 //! The kubeconfig form: kind, lifetime, destination, name, and what the destination looks like afterwards.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::kubeconfig::destination::{DESTINATIONS, Destination};
@@ -11,12 +10,13 @@ use crate::app::kubeconfig::form::{
 };
 use crate::app::kubeconfig::text;
 use crate::app::requests::RequestOwner;
-use crate::app::screen::{Clickable, Metrics};
+use crate::app::screen::Clickable;
 use crate::app::state::State;
 use crate::domain::age::{DisplayZone, long, since};
 use crate::domain::kubeconfig::{KubeconfigKind, Plan};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::{clean, cut_middle, plural, width};
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{blanks, cells, cut_spans, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
@@ -39,14 +39,8 @@ struct Sheet<'a> {
 }
 
 /// Draws the form over `area`.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    form: &KubeconfigForm,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = columns(area, MOST);
     let buttons = buttons(form);
     let button_rows = button::rows(&buttons, columns);
@@ -73,11 +67,11 @@ pub fn draw(
         place = cut_middle(&state.fleet.label(id), room);
     }
     let rows = lines.len() + button_rows;
-    let inner = open(theme, frame, area, (MOST, rows), text::TITLE, &place);
+    let inner = open(canvas, area, (MOST, rows), text::TITLE, &place);
     let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
-    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    canvas.text(lines, Rect { height: used, ..inner });
     let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
-    button::draw(theme, frame, below, &buttons, metrics);
+    button::draw(canvas, below, &buttons);
 }
 
 fn spaced(sections: Vec<Vec<Line<'static>>>) -> Vec<Line<'static>> {

@@ -1,18 +1,18 @@
 //! The renewal of entries: what changes in each file before it is written, and then what came of each.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::kubeconfig::renewal::{
     Renewal, RenewalField, RenewalItem, RenewalItemStage, RenewalStage,
 };
 use crate::app::kubeconfig::text;
-use crate::app::screen::{Clickable, Metrics};
+use crate::app::screen::Clickable;
 use crate::app::state::State;
 use crate::domain::kubeconfig::{ChangedLine, Plan};
 use crate::domain::text::{clean, width};
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{blanks, cells, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
@@ -22,14 +22,8 @@ use crate::ui::widgets::dialog::{columns, failure, field, marked, open, place, s
 const MOST: u16 = 100;
 
 /// Draws the dialog over `area`.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    renewal: &Renewal,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = columns(area, MOST);
     let buttons = buttons(renewal);
     let button_rows = button::rows(&buttons, columns);
@@ -55,17 +49,17 @@ pub fn draw(
     // Whatever the size, some of what changes is seen.
     bottom.truncate(room.saturating_sub(top.len() + 2));
     let middle_room = room.saturating_sub(top.len() + bottom.len());
-    metrics.scroll_last = middle.len().saturating_sub(middle_room);
+    canvas.metrics.scroll_last = middle.len().saturating_sub(middle_room);
     let middle = shorten(theme, middle, middle_room, renewal.scroll);
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
     let id = &renewal.cluster.id;
     let place = format!("{}{}", id.name, place(id, &renewal.project, columns));
     let rows = lines.len() + button_rows;
-    let inner = open(theme, frame, area, (MOST, rows), text::RENEWAL_TITLE, &place);
+    let inner = open(canvas, area, (MOST, rows), text::RENEWAL_TITLE, &place);
     let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
-    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    canvas.text(lines, Rect { height: used, ..inner });
     let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
-    button::draw(theme, frame, below, &buttons, metrics);
+    button::draw(canvas, below, &buttons);
 }
 
 /// The lifetime, and when that ends.

@@ -1,8 +1,7 @@
 //! Lists to choose from: order, columns, what to copy, commands by name.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::availability::can;
 use crate::app::cell::Tone;
@@ -13,10 +12,11 @@ use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::scope::ScopeItem;
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::menus::text;
-use crate::app::screen::{ClickTarget, Clickable, Metrics};
+use crate::app::screen::Clickable;
 use crate::app::state::State;
 use crate::domain::table::TableFormat;
 use crate::domain::text::{clean, width};
+use crate::ui::canvas::Canvas;
 use crate::ui::fleet::screen::shown_columns;
 use crate::ui::text::{behind, cells, cut_spans, pad_end, spread, wrap};
 use crate::ui::theme::{Role, Theme};
@@ -61,14 +61,8 @@ impl Item {
 }
 
 /// Draws the list over `area`.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    menu: &Menu,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let (items, note) = items(state, theme, area, menu);
     let (title, hint) = match &menu.items {
         MenuItems::Sort => ("Sort by", text::SORT_HINT),
@@ -101,7 +95,7 @@ pub fn draw(
     let below = longest.min(FULL).min(room.saturating_sub(LEAST_LISTED.min(items.len()) + above));
     let gap = usize::from(below > 0 && items.len() + above + below < room);
     let rows = (items.len().max(1) + above + gap + below).min(room);
-    let inner = open(theme, frame, area, (most, rows), title, hint);
+    let inner = open(canvas, area, (most, rows), title, hint);
     if query {
         let spans = vec![
             theme.part(if is_palette { ": " } else { "/ " }, Role::Accent),
@@ -109,7 +103,7 @@ pub fn draw(
             theme.part("▏", Role::Accent),
         ];
         let line = Line::from(cut_spans(spans, columns));
-        frame.render_widget(Text::from(line), Rect { height: inner.height.min(1), ..inner });
+        canvas.text(line, Rect { height: inner.height.min(1), ..inner });
     }
     let list = Rect {
         y: inner.y + u16::from(query).min(inner.height),
@@ -118,7 +112,7 @@ pub fn draw(
     };
     if items.is_empty() {
         let text = if is_palette { text::NO_COMMAND } else { text::NOTHING };
-        frame.render_widget(Text::from(theme.span(text, Tone::Dim)), list);
+        canvas.text(theme.span(text, Tone::Dim), list);
         return;
     }
     if let Some(item) = items.get(menu.cursor).filter(|item| below > 0 && cut(item)) {
@@ -126,7 +120,7 @@ pub fn draw(
         let lines = behind(mark, &item.full(labels), columns.saturating_sub(2), below);
         let height = cells(below).min(inner.height);
         let place = Rect { y: inner.bottom() - height, height, ..inner };
-        frame.render_widget(Text::from(lines), place);
+        canvas.text(lines, place);
     }
     let high = usize::from(list.height);
     let all = items.len();
@@ -138,13 +132,10 @@ pub fn draw(
         .take(high)
         .map(|(index, item)| line(theme, item, index == menu.cursor, (labels, columns)))
         .collect();
-    for index in 0..lines.len() {
-        let area = (list.x, list.y.saturating_add(cells(index)), list.width, 1);
-        metrics.targets.push(ClickTarget { area, what: Clickable::Line(first + index) });
-    }
-    frame.render_widget(Text::from(lines), list);
+    canvas.click_rows(list, lines.len(), |row| Clickable::Line(first + row));
+    canvas.text(lines, list);
     let bar = Rect { x: list.right().saturating_sub(1), width: 1, ..list };
-    scrollbar::draw(theme, frame, bar, first, all);
+    scrollbar::draw(canvas, bar, first, all);
 }
 
 fn line(

@@ -1,9 +1,8 @@
 //! The nodes tab of a cluster: pools and zones, the node under the cursor, the timeline.
 
 use jiff::Timestamp;
-use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::fleet::state::Entry;
@@ -21,6 +20,7 @@ use crate::domain::roll::{Roll, RollNote};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 use crate::domain::text::plural;
+use crate::ui::canvas::Canvas;
 use crate::ui::nodes::node;
 use crate::ui::nodes::roll;
 use crate::ui::nodes::roll::Grid;
@@ -36,38 +36,27 @@ const WIDE: u16 = 100;
 const SOME_EVENTS: usize = 6;
 
 /// Draws the tab.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    entry: &Entry,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let seen = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?)));
     let Some((observed, roll)) = seen else {
-        draw_without_roll(state, theme, frame, area, entry);
+        draw_without_roll(canvas, area, entry);
         return;
     };
     let now = observed.as_of(state.shared.now.wall);
     let tab = Tab { state, theme, entry, observed, roll, now };
     if area.width >= WIDE && area.height >= 20 {
-        tab.wide(frame, area, metrics);
+        tab.wide(canvas, area);
     } else {
-        tab.narrow(frame, area, metrics);
+        tab.narrow(canvas, area);
     }
 }
 
 /// Why no nodes are visible, and what SKE reports.
-fn draw_without_roll(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    entry: &Entry,
-) {
-    let inner = pane(theme, frame, area, vec![theme.part(text::TITLE, Role::Title)], Vec::new());
+fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
+    let (state, theme) = (canvas.state, canvas.theme);
+    let inner = pane(canvas, area, vec![theme.part(text::TITLE, Role::Title)], Vec::new());
     let columns = usize::from(inner.width);
     let (bad, text) = match state.unseen(&entry.cluster.id) {
         Some(text) => (is_bad(state, entry), text),
@@ -104,7 +93,7 @@ fn draw_without_roll(
                 .map(|t| Line::from(theme.span(t, Tone::Dim))),
         );
     }
-    frame.render_widget(Text::from(lines), inner);
+    canvas.text(lines, inner);
 }
 
 /// Whether no nodes are visible because of an error; connecting and hibernation are none.
@@ -123,12 +112,12 @@ fn has_border(area: Rect) -> bool {
 
 /// A pane where there is room for its border; hands back the room inside.
 fn pane(
-    theme: Theme,
-    frame: &mut Frame<'_>,
+    canvas: &mut Canvas<'_, '_>,
     area: Rect,
     title: Vec<Span<'static>>,
     right: Vec<Span<'static>>,
 ) -> Rect {
+    let theme = canvas.theme;
     if !has_border(area) {
         return Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     }
@@ -136,8 +125,7 @@ fn pane(
     if !right.is_empty() {
         block = block.title(theme.title_right(right));
     }
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
+    let inner = canvas.block(block, area);
     Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
 }
 
@@ -153,35 +141,35 @@ struct Tab<'a> {
 }
 
 impl Tab<'_> {
-    fn wide(&self, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
+    fn wide(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
         let rows = area.height;
         let below = if rows >= 24 { (rows / 3).min(12) } else { 0 };
         let [above, timeline_area] =
             Layout::vertical([Constraint::Fill(1), Constraint::Length(below)]).areas(area);
         let [left, right] =
             Layout::horizontal([Constraint::Fill(5), Constraint::Fill(4)]).areas(above);
-        let inner = pane(self.theme, frame, left, self.title(), self.freshness());
-        self.pools(frame, inner);
-        self.node(frame, right, metrics);
+        let inner = pane(canvas, left, self.title(), self.freshness());
+        self.pools(canvas, inner);
+        self.node(canvas, right);
         if below > 0 {
             let title = vec![self.theme.part(text::TIMELINE_TITLE, Role::Title)];
-            let inner = pane(self.theme, frame, timeline_area, title, Vec::new());
+            let inner = pane(canvas, timeline_area, title, Vec::new());
             let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
             let tracker = &self.observed.tracker;
             let lines = timeline::lines(tracker, self.state, self.theme, columns, rows);
-            frame.render_widget(Text::from(lines), inner);
+            canvas.text(lines, inner);
         }
     }
 
-    fn narrow(&self, frame: &mut Frame<'_>, area: Rect, metrics: &mut Metrics) {
-        let inner = pane(self.theme, frame, area, self.title(), self.freshness());
+    fn narrow(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
+        let inner = pane(canvas, area, self.title(), self.freshness());
         let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
         let chosen = self.state.node_at_cursor();
         if let Some(chosen) = chosen.filter(|_| self.state.nodes.in_full) {
             let [title, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
-            frame.render_widget(self.node_title(chosen, columns), title);
-            self.node_part(chosen, frame, rest, metrics);
+            canvas.text(self.node_title(chosen, columns), title);
+            self.node_part(canvas, rest, chosen);
             return;
         }
         let mut lines = self.head(columns, rows);
@@ -203,7 +191,7 @@ impl Tab<'_> {
             lines.push(self.node_title(chosen, columns));
             let rest = rows.saturating_sub(lines.len());
             let all = self.node_lines(chosen, columns);
-            lines.extend(self.part(all, rest, metrics).0);
+            lines.extend(self.part(all, rest, &mut canvas.metrics).0);
         }
         let rest = rows.saturating_sub(lines.len());
         if rest >= 3 {
@@ -211,7 +199,7 @@ impl Tab<'_> {
             let tracker = &self.observed.tracker;
             lines.extend(timeline::lines(tracker, self.state, self.theme, columns, rest - 1));
         }
-        frame.render_widget(Text::from(lines), inner);
+        canvas.text(lines, inner);
     }
 
     fn title(&self) -> Vec<Span<'static>> {
@@ -280,7 +268,7 @@ impl Tab<'_> {
     }
 
     /// Head, pools, blockers and notes.
-    fn pools(&self, frame: &mut Frame<'_>, area: Rect) {
+    fn pools(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
         let (columns, rows) = (usize::from(area.width), usize::from(area.height));
         let mut head = vec![Line::default()];
         head.extend(self.head(columns, rows));
@@ -310,11 +298,11 @@ impl Tab<'_> {
             height: cells(foot.len()),
             ..area
         };
-        frame.render_widget(Text::from(head), area);
-        frame.render_widget(Text::from(shown), grid_area);
-        frame.render_widget(Text::from(foot), foot_area);
+        canvas.text(head, area);
+        canvas.text(shown, grid_area);
+        canvas.text(foot, foot_area);
         let bar = Rect { x: area.right(), width: 1, ..grid_area };
-        scrollbar::draw(self.theme, frame, bar, first, all);
+        scrollbar::draw(canvas, bar, first, all);
     }
 
     /// Blockers, one line each; notes; how the estimate was made.
@@ -369,24 +357,24 @@ impl Tab<'_> {
     }
 
     /// The node under the cursor.
-    fn node(&self, frame: &mut Frame<'_>, mut area: Rect, metrics: &mut Metrics) {
+    fn node(&self, canvas: &mut Canvas<'_, '_>, mut area: Rect) {
         let Some(chosen) = self.state.node_at_cursor() else {
-            pane(self.theme, frame, area, Vec::new(), Vec::new());
+            pane(canvas, area, Vec::new(), Vec::new());
             return;
         };
         if !has_border(area) {
             let [title, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
             let title = Rect { x: title.x + 1, width: title.width.saturating_sub(2), ..title };
-            frame.render_widget(self.node_title(chosen, usize::from(title.width)), title);
+            canvas.text(self.node_title(chosen, usize::from(title.width)), title);
             area = rest;
         }
         let title = vec![node::title(chosen, self.theme, usize::from(area.width))];
         let mut right = vec![Span::raw(" ")];
         right.extend(node::stage(chosen, self.now, self.theme));
         right.push(Span::raw(" "));
-        let inner = pane(self.theme, frame, area, title, right);
-        self.node_part(chosen, frame, inner, metrics);
+        let inner = pane(canvas, area, title, right);
+        self.node_part(canvas, inner, chosen);
     }
 
     fn node_title(&self, chosen: &NodeRoll, columns: usize) -> Line<'static> {
@@ -396,20 +384,14 @@ impl Tab<'_> {
         Line::from(cut_spans(title, columns))
     }
 
-    fn node_part(
-        &self,
-        chosen: &NodeRoll,
-        frame: &mut Frame<'_>,
-        area: Rect,
-        metrics: &mut Metrics,
-    ) {
+    fn node_part(&self, canvas: &mut Canvas<'_, '_>, area: Rect, chosen: &NodeRoll) {
         let lines = self.node_lines(chosen, usize::from(area.width));
         let all = lines.len();
-        let (lines, first) = self.part(lines, usize::from(area.height), metrics);
-        frame.render_widget(Text::from(lines), area);
+        let (lines, first) = self.part(lines, usize::from(area.height), &mut canvas.metrics);
+        canvas.text(lines, area);
         if self.state.nodes.in_full {
             let bar = Rect { x: area.right(), width: 1, ..area };
-            scrollbar::draw(self.theme, frame, bar, first, all);
+            scrollbar::draw(canvas, bar, first, all);
         }
     }
 

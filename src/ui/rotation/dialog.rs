@@ -1,20 +1,20 @@
 //! Start or complete a rotation: which cluster, what the step does, what is known before it, and two buttons.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::findings_text;
 use crate::app::rotation::text;
-use crate::app::screen::{Clickable, Metrics};
+use crate::app::screen::Clickable;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::NodePool;
 use crate::domain::preflight::{FindingMark, StaticTokens};
 use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{cells, cut_spans, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
@@ -43,14 +43,8 @@ struct Parts {
 }
 
 /// Draws the dialog over `area`.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    dialog: &RotationDialog,
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = columns(area, MOST);
     let buttons = buttons(dialog);
     let button_rows = button::rows(&buttons, columns);
@@ -66,19 +60,19 @@ pub fn draw(
     // Whatever the size, the bottom holds the warning, the name and the buttons.
     top.truncate(room.saturating_sub(bottom.len()));
     let middle_room = room.saturating_sub(top.len() + bottom.len());
-    metrics.scroll_last = middle.len().saturating_sub(middle_room);
+    canvas.metrics.scroll_last = middle.len().saturating_sub(middle_room);
     let middle = shorten(theme, middle, middle_room, usize::from(dialog.scroll));
     let rows = top.len() + middle.len() + bottom.len() + button_rows;
     let (title, step) = match dialog.step {
         Step::Start => (text::START_TITLE, text::START_STEP),
         Step::Complete => (text::COMPLETE_TITLE, text::COMPLETE_STEP),
     };
-    let inner = open(theme, frame, area, (MOST, rows), title, step);
+    let inner = open(canvas, area, (MOST, rows), title, step);
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
     let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
-    frame.render_widget(Text::from(lines), Rect { height: used, ..inner });
+    canvas.text(lines, Rect { height: used, ..inner });
     let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
-    button::draw(theme, frame, below, &buttons, metrics);
+    button::draw(canvas, below, &buttons);
 }
 
 fn parts(state: &State, theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Parts {

@@ -1,11 +1,11 @@
 //! Buttons in a row: verbs in brackets; the focused one has a mark and is reversed.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
-use crate::app::screen::{ClickTarget, Clickable, Metrics};
+use crate::app::screen::Clickable;
 use crate::domain::text::width;
+use crate::ui::canvas::Canvas;
 use crate::ui::text::cells;
 use crate::ui::theme::{Role, Theme};
 
@@ -42,13 +42,8 @@ pub fn rows(buttons: &[Button<'_>], columns: usize) -> usize {
 }
 
 /// Draws buttons from the top left of `area`, and says where they can be clicked.
-pub fn draw(
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    buttons: &[Button<'_>],
-    metrics: &mut Metrics,
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, buttons: &[Button<'_>]) {
+    let theme = canvas.theme;
     let room = usize::from(area.width);
     let stacked = rows(buttons, room) > 1;
     let wide: usize = buttons.iter().map(|button| button.columns() + 3).sum();
@@ -63,13 +58,12 @@ pub fn draw(
             height: 1,
         }
         .intersection(area);
-        frame.render_widget(Text::from(Line::from(button.spans(theme))), place);
+        canvas.text(Line::from(button.spans(theme)), place);
         if let Some(what) = button.click
             && place.width > 1
             && !place.is_empty()
         {
-            let area = (place.x + 1, place.y, place.width - 1, 1);
-            metrics.targets.push(ClickTarget { area, what });
+            canvas.click(Rect { x: place.x + 1, width: place.width - 1, ..place }, what);
         }
         if stacked { y += 1 } else { x += columns + gap }
     }

@@ -1,6 +1,5 @@
 //! What all dialogs share: a heavy frame in the middle, a title with the step, fields, and a failure that stays.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
@@ -10,6 +9,7 @@ use crate::app::cell::Tone;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::text::{clean, cut_middle, plural, width};
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{blanks, wrap};
 use crate::ui::theme::{Role, Theme};
 
@@ -24,13 +24,13 @@ fn padding(area: Rect) -> u16 {
 
 /// Clears the place in the middle of `area`, draws the frame, and returns what is inside.
 pub fn open(
-    theme: Theme,
-    frame: &mut Frame<'_>,
+    canvas: &mut Canvas<'_, '_>,
     area: Rect,
     (most, rows): (u16, usize),
     title: &str,
     right: &str,
 ) -> Rect {
+    let theme = canvas.theme;
     let wide = area.width.min(most);
     let high = crate::ui::text::cells(rows.saturating_add(2)).min(area.height);
     let place = Rect {
@@ -46,7 +46,7 @@ pub fn open(
         width: (place.right() + 1).min(area.right()).saturating_sub(left),
         ..place
     };
-    frame.render_widget(Clear, halo);
+    canvas.frame.render_widget(Clear, halo);
     let mut block = theme.dialog().title(edge(
         theme,
         vec![theme.part(format!(" {title} "), Role::Title)],
@@ -55,8 +55,7 @@ pub fn open(
     if width(title) + width(right) + 8 <= usize::from(wide) && !right.is_empty() {
         block = block.title(edge(theme, vec![theme.span(format!(" {right} "), Tone::Dim)], true));
     }
-    let inner = block.inner(place);
-    frame.render_widget(block, place);
+    let inner = canvas.block(block, place);
     let pad = padding(area);
     Rect { x: inner.x + pad, width: inner.width.saturating_sub(pad * 2), ..inner }
 }

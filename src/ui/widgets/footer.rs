@@ -1,8 +1,7 @@
 //! The last lines of every screen: the latest message, and the available keys.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span, Text};
+use ratatui::text::{Line, Span};
 
 use crate::app::availability::can;
 use crate::app::cell::Tone;
@@ -19,6 +18,7 @@ use crate::app::state::State;
 use crate::app::text;
 use crate::domain::attention::NextStep;
 use crate::domain::text::{clean, plural, width};
+use crate::ui::canvas::Canvas;
 use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
@@ -88,13 +88,8 @@ fn error_text(error: &crate::domain::failure::Failure) -> String {
 }
 
 /// Draws it; `bottom` is what the screen itself has to say while nothing else does.
-pub fn draw(
-    state: &State,
-    theme: Theme,
-    frame: &mut Frame<'_>,
-    area: Rect,
-    (bottom, toast): (BottomLine, Option<&str>),
-) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (bottom, toast): (BottomLine, Option<&str>)) {
+    let (state, theme) = (canvas.state, canvas.theme);
     let columns = usize::from(area.width);
     let rows = usize::from(area.height);
     let mut lines = message_lines(state, theme, columns, rows, (bottom.spans, toast));
@@ -107,7 +102,7 @@ pub fn draw(
         lines.truncate(usize::from(area.height.saturating_sub(1)));
         lines.push(hint_line(state, theme, columns, bottom.row));
     }
-    frame.render_widget(Text::from(lines), area);
+    canvas.text(lines, area);
 }
 
 fn message_lines(

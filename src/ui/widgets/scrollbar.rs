@@ -1,15 +1,16 @@
 //! A scrollbar in one column: only when there is something to scroll.
 
-use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use crate::ui::canvas::Canvas;
 use crate::ui::text::cells;
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 
 /// Draws the thumb of a list of `all` lines of which those from `first` on are shown in `area`'s height.
-pub fn draw(theme: Theme, frame: &mut Frame<'_>, area: Rect, first: usize, all: usize) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, first: usize, all: usize) {
+    let theme = canvas.theme;
     let rows = usize::from(area.height);
-    let area = area.intersection(frame.area());
+    let area = area.intersection(canvas.frame.area());
     if all <= rows || rows == 0 || area.is_empty() {
         return;
     }
@@ -18,7 +19,7 @@ pub fn draw(theme: Theme, frame: &mut Frame<'_>, area: Rect, first: usize, all: 
     let top = (first.min(hidden) * (rows - thumb)).checked_div(hidden).unwrap_or(0);
     for row in top..top + thumb {
         let position = (area.x, area.y.saturating_add(cells(row)));
-        if let Some(cell) = frame.buffer_mut().cell_mut(position) {
+        if let Some(cell) = canvas.frame.buffer_mut().cell_mut(position) {
             cell.set_symbol("█").set_style(theme.role(Role::Border));
         }
     }

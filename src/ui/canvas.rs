@@ -1,0 +1,47 @@
+//! What a drawing needs, in one value: what is drawn, how, where to, and what is measured on the way.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Text;
+use ratatui::widgets::Block;
+
+use crate::app::screen::{ClickTarget, Clickable, Metrics};
+use crate::app::state::State;
+use crate::ui::text::cells;
+use crate::ui::theme::Theme;
+
+/// One drawing of the state.
+pub struct Canvas<'a, 'f> {
+    pub state: &'a State,
+    pub theme: Theme,
+    pub frame: &'a mut Frame<'f>,
+    pub metrics: Metrics,
+}
+
+impl Canvas<'_, '_> {
+    /// Draws lines from the top left of an area.
+    pub fn text(&mut self, text: impl Into<Text<'static>>, area: Rect) {
+        self.frame.render_widget(text.into(), area);
+    }
+
+    /// Draws a frame; hands back the room inside.
+    pub fn block(&mut self, block: Block<'_>, area: Rect) -> Rect {
+        let inner = block.inner(area);
+        self.frame.render_widget(block, area);
+        inner
+    }
+
+    /// Notes what a click on an area means.
+    pub fn click(&mut self, area: Rect, what: Clickable) {
+        let area = (area.x, area.y, area.width, area.height);
+        self.metrics.targets.push(ClickTarget { area, what });
+    }
+
+    /// The same for so many rows from the top of an area, one by one.
+    pub fn click_rows(&mut self, area: Rect, rows: usize, what: impl Fn(usize) -> Clickable) {
+        for row in 0..rows {
+            let y = area.y.saturating_add(cells(row));
+            self.click(Rect { y, height: 1, ..area }, what(row));
+        }
+    }
+}
