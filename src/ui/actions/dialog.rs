@@ -5,13 +5,12 @@ use ratatui::text::{Line, Span};
 
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::actions::text;
-use crate::app::screen::Clickable;
 use crate::domain::action::Action;
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{cells, cut_spans, wrap};
+use crate::ui::text::{cut_spans, wrap};
 use crate::ui::theme::Role;
-use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, open, place};
+use crate::ui::widgets::button::Button;
+use crate::ui::widgets::dialog::{columns, place, show};
 
 const MOST: u16 = 66;
 
@@ -40,23 +39,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
         lines.push(Line::default());
     }
     let verb = dialog.action.word();
-    let inner = open(canvas, area, (MOST, lines.len() + 1), &format!("{verb} {}", id.name), "");
-    let text_rows = cells(lines.len()).min(inner.height.saturating_sub(1));
-    canvas.text(lines, Rect { height: text_rows, ..inner });
-    let below = Rect { y: inner.y + text_rows, height: inner.height.min(1), ..inner };
-    let buttons = [
-        Button {
-            label: "Cancel",
-            focused: !dialog.confirm,
-            ready: true,
-            click: Some(Clickable::Cancel),
-        },
-        Button {
-            label: verb,
-            focused: dialog.confirm,
-            ready: true,
-            click: Some(Clickable::Confirm),
-        },
-    ];
-    button::draw(canvas, below, &buttons);
+    let buttons =
+        [Button::cancel("Cancel", !dialog.confirm), Button::confirm(verb, dialog.confirm, true)];
+    show(canvas, area, MOST, (&format!("{verb} {}", id.name), ""), lines, &buttons);
 }

@@ -6,12 +6,11 @@ use ratatui::text::Line;
 use crate::app::cell::Tone;
 use crate::app::checklist::state::{ChecklistDialog, ChecklistDialogKind, ChecklistField};
 use crate::app::checklist::text;
-use crate::app::screen::Clickable;
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{cells, pad_end, wrap};
+use crate::ui::text::{pad_end, wrap};
 use crate::ui::theme::Role;
-use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, failure, field, open};
+use crate::ui::widgets::button::Button;
+use crate::ui::widgets::dialog::{columns, failure, field, show};
 
 const MOST: u16 = 72;
 /// Columns of the labels.
@@ -65,24 +64,11 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
         lines.push(Line::from(theme.span(problem, Tone::Dim)));
     }
     let is_edit = matches!(dialog.kind, ChecklistDialogKind::Edit(_));
-    let confirm = Button {
-        label: dialog.verb(),
-        focused: dialog.focus == ChecklistField::Confirm,
-        ready: dialog.request.is_none() && problem.is_none(),
-        click: Some(Clickable::Confirm),
-    };
-    let cancel = Button {
-        label: text::CANCEL,
-        focused: dialog.focus == ChecklistField::Cancel,
-        ready: true,
-        click: Some(Clickable::Cancel),
-    };
+    let ready = dialog.request.is_none() && problem.is_none();
+    let is_focused = |field| dialog.focus == field;
+    let confirm = Button::confirm(dialog.verb(), is_focused(ChecklistField::Confirm), ready);
+    let cancel = Button::cancel(text::CANCEL, is_focused(ChecklistField::Cancel));
     let buttons = if is_edit { [confirm, cancel] } else { [cancel, confirm] };
     let place = state.fleet.label(&dialog.cluster);
-    let rows = button::rows(&buttons, columns);
-    let inner = open(canvas, area, (MOST, lines.len() + rows), &title, &place);
-    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(rows)));
-    canvas.text(lines, Rect { height: used, ..inner });
-    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
-    button::draw(canvas, below, &buttons);
+    show(canvas, area, MOST, (&title, &place), lines, &buttons);
 }

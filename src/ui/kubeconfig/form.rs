@@ -17,10 +17,10 @@ use crate::domain::kubeconfig::{KubeconfigKind, Plan};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{blanks, cells, cut_spans, pad_end, spans_width, wrap};
+use crate::ui::text::{blanks, cut_spans, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, failure, field, marked, open, place};
+use crate::ui::widgets::button::Button;
+use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, show};
 
 /// Columns that the form takes at most.
 const MOST: u16 = 84;
@@ -43,8 +43,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
     let (state, theme) = (canvas.state, canvas.theme);
     let columns = columns(area, MOST);
     let buttons = buttons(form);
-    let button_rows = button::rows(&buttons, columns);
-    let room = usize::from(area.height.saturating_sub(2)).saturating_sub(button_rows);
+    let room = room(area, MOST, &buttons);
     let roomy = Sheet { state, theme, form, columns, tight: false };
     let mut bottom = roomy.bottom();
     let mut top = spaced(roomy.sections());
@@ -66,12 +65,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
     if width(&place) > room {
         place = cut_middle(&state.fleet.label(id), room);
     }
-    let rows = lines.len() + button_rows;
-    let inner = open(canvas, area, (MOST, rows), text::TITLE, &place);
-    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
-    canvas.text(lines, Rect { height: used, ..inner });
-    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
-    button::draw(canvas, below, &buttons);
+    show(canvas, area, MOST, (text::TITLE, &place), lines, &buttons);
 }
 
 fn spaced(sections: Vec<Vec<Line<'static>>>) -> Vec<Line<'static>> {
@@ -463,29 +457,24 @@ fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
                 label,
                 focused: index == *answer,
                 ready: true,
-                click: Some(Clickable::Answer(index)),
+                click: Clickable::Answer(index),
             })
             .collect();
     }
-    let click = Some(Clickable::Cancel);
     match form.stage {
         // Enter, pressed once too often, must not give up what was just asked for: it takes Esc.
         KubeconfigFormStage::Issuing(_) => {
-            return vec![Button { label: text::STOP_WAITING, focused: false, ready: true, click }];
+            return vec![Button::cancel(text::STOP_WAITING, false)];
         }
         KubeconfigFormStage::Saving(_) => return Vec::new(),
         KubeconfigFormStage::Editing
         | KubeconfigFormStage::Asking { .. }
         | KubeconfigFormStage::Failed(_) => {}
     }
-    let focused = form.focus == KubeconfigField::Cancel;
-    let close = Button { label: "Cancel", focused, ready: true, click };
     let label = if form.issued.is_some() { form.destination.confirm } else { text::ISSUE };
-    let confirm = Button {
-        label,
-        focused: form.focus == KubeconfigField::Confirm,
-        ready: form.problem().is_none(),
-        click: Some(Clickable::Confirm),
-    };
-    vec![close, confirm]
+    let (cancel, confirm) = (KubeconfigField::Cancel, KubeconfigField::Confirm);
+    vec![
+        Button::cancel("Cancel", form.focus == cancel),
+        Button::confirm(label, form.focus == confirm, form.problem().is_none()),
+    ]
 }

@@ -8,15 +8,14 @@ use crate::app::kubeconfig::renewal::{
     Renewal, RenewalField, RenewalItem, RenewalItemStage, RenewalStage,
 };
 use crate::app::kubeconfig::text;
-use crate::app::screen::Clickable;
 use crate::app::state::State;
 use crate::domain::kubeconfig::{ChangedLine, Plan};
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{blanks, cells, spans_width, wrap};
+use crate::ui::text::{blanks, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, failure, field, marked, open, place, shorten};
+use crate::ui::widgets::button::Button;
+use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, shorten, show};
 
 /// Columns that the dialog takes at most.
 const MOST: u16 = 100;
@@ -26,8 +25,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
     let (state, theme) = (canvas.state, canvas.theme);
     let columns = columns(area, MOST);
     let buttons = buttons(renewal);
-    let button_rows = button::rows(&buttons, columns);
-    let room = usize::from(area.height.saturating_sub(2)).saturating_sub(button_rows);
+    let room = room(area, MOST, &buttons);
     let mut top = lifetime(state, theme, renewal, columns);
     let mut bottom = bottom(theme, renewal, columns);
     let middle: Vec<Line<'static>> = renewal
@@ -54,12 +52,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
     let id = &renewal.cluster.id;
     let place = format!("{}{}", id.name, place(id, &renewal.project, columns));
-    let rows = lines.len() + button_rows;
-    let inner = open(canvas, area, (MOST, rows), text::RENEWAL_TITLE, &place);
-    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
-    canvas.text(lines, Rect { height: used, ..inner });
-    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
-    button::draw(canvas, below, &buttons);
+    show(canvas, area, MOST, (text::RENEWAL_TITLE, &place), lines, &buttons);
 }
 
 /// The lifetime, and when that ends.
@@ -202,29 +195,17 @@ fn bottom(theme: Theme, renewal: &Renewal, columns: usize) -> Vec<Line<'static>>
 }
 
 fn buttons(renewal: &Renewal) -> Vec<Button<'static>> {
-    let cancel = |label| Button {
-        label,
-        focused: renewal.focus == RenewalField::Cancel,
-        ready: true,
-        click: Some(Clickable::Cancel),
-    };
+    let cancel = |label| Button::cancel(label, renewal.focus == RenewalField::Cancel);
     match renewal.stage {
         RenewalStage::Reviewing => {
             let is_one_way = renewal.is_one_way();
             let label = if is_one_way { text::RENEW_DISABLING_STATIC_TOKENS } else { text::RENEW };
-            let confirm = Button {
-                label,
-                focused: renewal.focus == RenewalField::Confirm,
-                ready: renewal.problem().is_none(),
-                click: Some(Clickable::Confirm),
-            };
+            let focused = renewal.focus == RenewalField::Confirm;
+            let confirm = Button::confirm(label, focused, renewal.problem().is_none());
             vec![cancel("Cancel"), confirm]
         }
         // Enter, pressed once too often, must not stop what it began: it takes Esc.
-        RenewalStage::Running => {
-            let label = text::STOP_WAITING;
-            vec![Button { label, focused: false, ready: true, click: Some(Clickable::Cancel) }]
-        }
+        RenewalStage::Running => vec![Button::cancel(text::STOP_WAITING, false)],
         RenewalStage::Ended => vec![cancel(text::CLOSE)],
     }
 }

@@ -7,7 +7,6 @@ use crate::app::cell::Tone;
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::findings_text;
 use crate::app::rotation::text;
-use crate::app::screen::Clickable;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::NodePool;
@@ -15,10 +14,10 @@ use crate::domain::preflight::{FindingMark, StaticTokens};
 use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{cells, cut_spans, spread, wrap};
+use crate::ui::text::{cut_spans, spread, wrap};
 use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::dialog::{columns, failure, field, marked, open, place, shorten};
+use crate::ui::widgets::button::Button;
+use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, shorten, show};
 
 /// Columns that the dialog takes at most.
 const MOST: u16 = 78;
@@ -47,8 +46,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
     let (state, theme) = (canvas.state, canvas.theme);
     let columns = columns(area, MOST);
     let buttons = buttons(dialog);
-    let button_rows = button::rows(&buttons, columns);
-    let room = usize::from(area.height.saturating_sub(2)).saturating_sub(button_rows);
+    let room = room(area, MOST, &buttons);
     let mut parts = parts(state, theme, dialog, columns, 0);
     for level in 1..=LEVELS {
         if parts.top.len() + parts.least + parts.bottom.len() <= room {
@@ -62,17 +60,12 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
     let middle_room = room.saturating_sub(top.len() + bottom.len());
     canvas.metrics.scroll_last = middle.len().saturating_sub(middle_room);
     let middle = shorten(theme, middle, middle_room, usize::from(dialog.scroll));
-    let rows = top.len() + middle.len() + bottom.len() + button_rows;
-    let (title, step) = match dialog.step {
+    let titles = match dialog.step {
         Step::Start => (text::START_TITLE, text::START_STEP),
         Step::Complete => (text::COMPLETE_TITLE, text::COMPLETE_STEP),
     };
-    let inner = open(canvas, area, (MOST, rows), title, step);
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
-    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(button_rows)));
-    canvas.text(lines, Rect { height: used, ..inner });
-    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
-    button::draw(canvas, below, &buttons);
+    show(canvas, area, MOST, titles, lines, &buttons);
 }
 
 fn parts(state: &State, theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Parts {
@@ -380,8 +373,6 @@ fn typed_note(dialog: &RotationDialog) -> String {
 }
 
 fn buttons(dialog: &RotationDialog) -> Vec<Button<'static>> {
-    let away =
-        |label, focused| Button { label, focused, ready: true, click: Some(Clickable::Cancel) };
     match dialog.stage {
         RotationDialogStage::Checking
         | RotationDialogStage::Asking
@@ -389,19 +380,17 @@ fn buttons(dialog: &RotationDialog) -> Vec<Button<'static>> {
         RotationDialogStage::Sending
         | RotationDialogStage::Unclear
         | RotationDialogStage::Failed(_)
-        | RotationDialogStage::Settled(_) => return vec![away(text::CLOSE, true)],
+        | RotationDialogStage::Settled(_) => return vec![Button::cancel(text::CLOSE, true)],
     }
     let named = !dialog.wants_name || dialog.typed.value() == dialog.shown.id.name.as_str();
-    let confirm = Button {
-        label: match dialog.step {
-            Step::Start => text::START,
-            Step::Complete => text::COMPLETE,
-        },
-        focused: dialog.focus == Focus::Confirm,
-        ready: named
-            && dialog.is_accepted()
-            && !matches!(dialog.stage, RotationDialogStage::Checking),
-        click: Some(Clickable::Confirm),
+    let label = match dialog.step {
+        Step::Start => text::START,
+        Step::Complete => text::COMPLETE,
     };
-    vec![away("Cancel", dialog.focus == Focus::Cancel), confirm]
+    let ready =
+        named && dialog.is_accepted() && !matches!(dialog.stage, RotationDialogStage::Checking);
+    vec![
+        Button::cancel("Cancel", dialog.focus == Focus::Cancel),
+        Button::confirm(label, dialog.focus == Focus::Confirm, ready),
+    ]
 }

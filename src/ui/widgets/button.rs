@@ -15,10 +15,20 @@ pub struct Button<'a> {
     pub focused: bool,
     /// Whether it can be pressed.
     pub ready: bool,
-    pub click: Option<Clickable>,
+    pub click: Clickable,
 }
 
-impl Button<'_> {
+impl<'a> Button<'a> {
+    /// The one that closes a dialog without doing anything.
+    pub fn cancel(label: &'a str, focused: bool) -> Self {
+        Self { label, focused, ready: true, click: Clickable::Cancel }
+    }
+
+    /// The one that does what a dialog is about.
+    pub fn confirm(label: &'a str, focused: bool, ready: bool) -> Self {
+        Self { label, focused, ready, click: Clickable::Confirm }
+    }
+
     fn spans(&self, theme: Theme) -> Vec<Span<'static>> {
         let text = format!("[ {} ]", self.label);
         if self.focused {
@@ -59,11 +69,8 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, buttons: &[Button<'_>]) {
         }
         .intersection(area);
         canvas.text(Line::from(button.spans(theme)), place);
-        if let Some(what) = button.click
-            && place.width > 1
-            && !place.is_empty()
-        {
-            canvas.click(Rect { x: place.x + 1, width: place.width - 1, ..place }, what);
+        if place.width > 1 && !place.is_empty() {
+            canvas.click(Rect { x: place.x + 1, width: place.width - 1, ..place }, button.click);
         }
         if stacked { y += 1 } else { x += columns + gap }
     }

@@ -10,8 +10,9 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{blanks, wrap};
+use crate::ui::text::{blanks, cells, wrap};
 use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::button::{self, Button};
 
 /// Columns of text that a dialog of at most `most` columns has in `area`.
 pub fn columns(area: Rect, most: u16) -> usize {
@@ -20,6 +21,29 @@ pub fn columns(area: Rect, most: u16) -> usize {
 
 fn padding(area: Rect) -> u16 {
     if area.width >= 60 { 2 } else { u16::from(area.width >= 45) }
+}
+
+/// Lines that have room above the buttons of a dialog.
+pub fn room(area: Rect, most: u16, buttons: &[Button<'_>]) -> usize {
+    let rows = button::rows(buttons, columns(area, most));
+    usize::from(area.height.saturating_sub(2)).saturating_sub(rows)
+}
+
+/// Draws a dialog of at most `most` columns over `area`: titles at both ends of its frame, lines, and buttons.
+pub fn show(
+    canvas: &mut Canvas<'_, '_>,
+    area: Rect,
+    most: u16,
+    (title, right): (&str, &str),
+    lines: Vec<Line<'static>>,
+    buttons: &[Button<'_>],
+) {
+    let rows = button::rows(buttons, columns(area, most));
+    let inner = open(canvas, area, (most, lines.len() + rows), title, right);
+    let used = cells(lines.len()).min(inner.height.saturating_sub(cells(rows)));
+    canvas.text(lines, Rect { height: used, ..inner });
+    let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+    button::draw(canvas, below, buttons);
 }
 
 /// Clears the place in the middle of `area`, draws the frame, and returns what is inside.
@@ -32,7 +56,7 @@ pub fn open(
 ) -> Rect {
     let theme = canvas.theme;
     let wide = area.width.min(most);
-    let high = crate::ui::text::cells(rows.saturating_add(2)).min(area.height);
+    let high = cells(rows.saturating_add(2)).min(area.height);
     let place = Rect {
         x: area.x + (area.width - wide) / 2,
         y: area.y + (area.height - high) / 2,
