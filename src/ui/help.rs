@@ -15,7 +15,7 @@ use crate::app::text;
 use crate::domain::rotation::Phase;
 use crate::domain::text::clean;
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{blanks, pad_end, spans_width, wrap};
+use crate::ui::text::{behind, blanks, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
@@ -119,15 +119,13 @@ fn lines(section: &Section, theme: Theme, columns: usize) -> Vec<Line<'static>> 
     let label = if columns >= 60 { 18 } else { 11 };
     let mut lines = vec![Line::from(theme.part(format!(" {}", section.title), Role::Title))];
     for item in &section.items {
+        let key = pad_end(&item.key, label);
+        let key = match item.tone {
+            Some(tone) => theme.span(key, tone),
+            None => theme.part(key, Role::Accent),
+        };
         let text = wrap(&item.text, columns.saturating_sub(label + 1));
-        for (index, text) in text.into_iter().enumerate() {
-            let key = pad_end(if index == 0 { &item.key } else { "" }, label);
-            let key = match item.tone {
-                Some(tone) => theme.span(key, tone),
-                None => theme.part(key, Role::Accent),
-            };
-            lines.push(Line::from(vec![Span::raw(" "), key, Span::raw(text)]));
-        }
+        lines.extend(behind(vec![Span::raw(" "), key], text));
     }
     lines
 }

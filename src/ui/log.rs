@@ -9,7 +9,7 @@ use crate::app::keymap::Command;
 use crate::app::log::LogView;
 use crate::app::text;
 use crate::ui::canvas::Canvas;
-use crate::ui::text::wrap;
+use crate::ui::text::{indent, wrap};
 use crate::ui::theme::Role;
 use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
@@ -30,11 +30,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, log: &LogView) {
     let lines: Vec<Line<'static>> = match &log.lines {
         None => empty(text::LOG_READING),
         Some(lines) if lines.is_empty() => empty(text::LOG_EMPTY),
-        Some(lines) => lines
-            .iter()
-            .flat_map(|line| wrap(line, columns))
-            .map(|line| Line::from(format!(" {line}")))
-            .collect(),
+        Some(lines) => lines.iter().flat_map(|line| indent(wrap(line, columns), 1)).collect(),
     };
     let all = lines.len();
     canvas.metrics.page_rows = rows;

@@ -103,12 +103,28 @@ pub fn wrap_to(text: &str, columns: usize, rows: usize) -> Vec<String> {
     lines
 }
 
-/// A text in at most so many rows, all of them behind the room that a mark takes, which stands before the first.
-pub fn behind(mark: Span<'static>, text: &str, columns: usize, rows: usize) -> Vec<Line<'static>> {
-    let room = blanks(width(&mark.content));
+/// Lines behind the room that a mark takes, which stands before the first.
+pub fn behind(
+    mark: impl Into<Line<'static>>,
+    lines: impl IntoIterator<Item = impl Into<Line<'static>>>,
+) -> Vec<Line<'static>> {
+    let mark = mark.into().spans;
+    let room = vec![blanks(spans_width(&mark))];
     let marks = std::iter::once(mark).chain(std::iter::repeat(room));
-    let texts = wrap_to(text, columns, rows).into_iter().map(Span::raw);
-    marks.zip(texts).map(|(mark, text)| Line::from(vec![mark, text])).collect()
+    let line = |(mark, line): (Vec<Span<'static>>, _)| {
+        let mut line: Line<'static> = Into::into(line);
+        line.spans.splice(0..0, mark);
+        line
+    };
+    marks.zip(lines).map(line).collect()
+}
+
+/// Lines behind so many blanks.
+pub fn indent(
+    lines: impl IntoIterator<Item = impl Into<Line<'static>>>,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    behind(blanks(columns), lines)
 }
 
 /// Columns of some spans.

@@ -5,9 +5,10 @@ use ratatui::text::{Line, Span};
 
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::actions::text;
+use crate::app::cell::Tone;
 use crate::domain::action::Action;
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{cut_spans, wrap};
+use crate::ui::text::cut_spans;
 use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, place, show};
@@ -34,7 +35,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
     if roomy {
         lines.push(Line::default());
     }
-    lines.extend(wrap(text, columns).into_iter().map(Line::from));
+    lines.extend(theme.paragraph(text, Tone::Plain, columns));
     if roomy {
         lines.push(Line::default());
     }

@@ -7,7 +7,7 @@ use crate::app::cell::Tone;
 use crate::app::state::State;
 use crate::domain::record::{Outcome, Record};
 use crate::domain::text::{cut_middle, width};
-use crate::ui::text::{blanks, cut_spans, pad_end, spans_width, spread, wrap};
+use crate::ui::text::{behind, cut_spans, indent, pad_end, spans_width, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 
@@ -98,17 +98,9 @@ pub fn chosen(line: Line<'static>, theme: Theme, columns: usize) -> Line<'static
 /// A record with all that is known of it, most important first.
 pub fn whole(record: &Record, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let (sign, tone) = sign(record.outcome);
-    let mut lines = Vec::new();
-    let sentence = record.sentence(&state.zone());
-    for (index, text) in wrap(&sentence, columns.saturating_sub(4)).into_iter().enumerate() {
-        let lead = if index == 0 { sign } else { " " };
-        lines.push(Line::from(vec![
-            Span::raw(" "),
-            theme.span(lead, tone),
-            Span::raw(" "),
-            Span::raw(text),
-        ]));
-    }
+    let mark = vec![Span::raw(" "), theme.span(sign, tone), Span::raw(" ")];
+    let sentence = wrap(&record.sentence(&state.zone()), columns.saturating_sub(4));
+    let mut lines = behind(mark, sentence);
     let mut facts = Facts::new(theme, columns.saturating_sub(4), 9);
     facts.text("when", &state.zone().exact(record.at), Tone::Plain);
     facts.text("who", &record.who, Tone::Plain);
@@ -123,10 +115,7 @@ pub fn whole(record: &Record, state: &State, theme: Theme, columns: usize) -> Ve
             facts.text(label, value, Tone::Plain);
         }
     }
-    lines.extend(facts.into_lines().into_iter().map(|mut line| {
-        line.spans.insert(0, blanks(3));
-        line
-    }));
+    lines.extend(indent(facts.into_lines(), 3));
     lines
 }
 

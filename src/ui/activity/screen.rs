@@ -11,7 +11,7 @@ use crate::app::state::State;
 use crate::domain::record::Record;
 use crate::ui::activity::records;
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{cells, spread, wrap};
+use crate::ui::text::{cells, indent, spread};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::{header, scrollbar};
 
@@ -96,9 +96,7 @@ fn nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
     };
     let columns = usize::from(inner.width.saturating_sub(2));
     let mut lines = vec![Line::default()];
-    lines.extend(
-        wrap(text, columns).iter().map(|text| theme.span(format!(" {text}"), Tone::Dim).into()),
-    );
+    lines.extend(indent(theme.paragraph(text, Tone::Dim, columns), 1));
     canvas.text(lines, inner);
 }
 

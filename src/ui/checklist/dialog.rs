@@ -7,7 +7,7 @@ use crate::app::cell::Tone;
 use crate::app::checklist::state::{ChecklistDialog, ChecklistDialogKind, ChecklistField};
 use crate::app::checklist::text;
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{pad_end, wrap};
+use crate::ui::text::pad_end;
 use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, failure, field, show};
@@ -20,9 +20,7 @@ const LABEL: usize = 8;
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
     let (state, theme) = (canvas.state, canvas.theme);
     let columns = columns(area, MOST);
-    let said = |text: &str| -> Vec<Line<'static>> {
-        wrap(text, columns).into_iter().map(Line::from).collect()
-    };
+    let said = |text: &str| theme.paragraph(text, Tone::Plain, columns);
     let (title, mut lines) = match &dialog.kind {
         ChecklistDialogKind::Edit(form) => {
             let title = form.before.as_ref().map(|before| text::edit_title(&before.name));

@@ -12,7 +12,7 @@ use crate::app::state::State;
 use crate::domain::checklist::ChecklistClient;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{blanks, cells, cut_spans, pad_end, wrap};
+use crate::ui::text::{blanks, cells, cut_spans, indent, pad_end};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::dialog::marked;
 use crate::ui::widgets::scrollbar;
@@ -96,10 +96,7 @@ fn source_lines(
 ) -> Vec<Line<'static>> {
     let said =
         |sign: &'static str, tone: Tone, text: &str| marked(theme, sign, tone, text, columns);
-    let dim = |text: &str| -> Vec<Line<'static>> {
-        let lines = wrap(text, columns.saturating_sub(2)).into_iter();
-        lines.map(|line| Line::from(vec![blanks(2), theme.span(line, Tone::Dim)])).collect()
-    };
+    let dim = |text: &str| indent(theme.paragraph(text, Tone::Dim, columns.saturating_sub(2)), 2);
     match source {
         ChecklistSource::Reading => dim(text::READING),
         ChecklistSource::Local { seen: true } => dim(text::LOCAL),

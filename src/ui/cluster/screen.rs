@@ -16,7 +16,7 @@ use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::Canvas;
 use crate::ui::cluster::overview;
 use crate::ui::rotation::{sentences, stepper};
-use crate::ui::text::{blanks, cells, spread, wrap};
+use crate::ui::text::{behind, cells, indent, spread, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 use crate::ui::widgets::{header, notices, scrollbar};
@@ -24,6 +24,9 @@ use crate::ui::{activity, checklist, credentials, nodes};
 
 /// From so many columns on the rotation has two columns.
 const BESIDE_FROM: usize = 150;
+
+/// Blanks before the facts of the rotation.
+const INDENT: usize = 2;
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab)) {
@@ -89,9 +92,8 @@ fn own_notices(state: &State, theme: Theme, id: &ClusterId, columns: usize) -> V
     }
     if let Some(gone) = state.fleet.entries.get(id).and_then(|entry| entry.gone) {
         let text = text::not_listed(state.zone().short(gone));
-        for line in wrap(&text, columns.saturating_sub(4)) {
-            lines.push(Line::from(vec![theme.span(" ! ", Tone::Warn), Span::raw(line)]));
-        }
+        let text = wrap(&text, columns.saturating_sub(4));
+        lines.extend(behind(theme.span(" ! ", Tone::Warn), text));
     }
     lines
 }
@@ -158,23 +160,17 @@ fn rotation_lines(
     if columns >= 96 {
         lines.extend(stepper::wide(entry, state, theme, columns));
     } else {
-        let tall = stepper::tall(entry, state, theme, columns.saturating_sub(2));
-        lines.extend(tall.into_iter().map(|mut spans| {
-            spans.insert(0, Span::raw("  "));
-            Line::from(spans)
-        }));
+        lines.extend(indent(stepper::tall(entry, state, theme, columns.saturating_sub(2)), 2));
     }
     lines.push(Line::default());
     let mut facts = Facts::new(theme, columns, 12);
     let next = sentences::next(entry, state);
     let lead = format!("  ▸ {}: ", next.lead);
-    let indent = width(&lead);
+    let room = columns.saturating_sub(width(&lead));
     // A notice above already says that it is no longer listed.
     let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
-    let words = wrap(said, columns.saturating_sub(indent));
-    for (index, text) in words.into_iter().enumerate() {
-        let lead = if index == 0 { theme.part(lead.clone(), Role::Accent) } else { blanks(indent) };
-        facts.line(vec![lead, theme.span(text, next.tone)]);
+    for line in behind(theme.part(lead, Role::Accent), theme.paragraph(said, next.tone, room)) {
+        facts.line(line.spans);
     }
     // While nodes are replaced there is nothing to do; the key follows at the end.
     let rolls = entry.cluster.rotation.phase == Phase::Preparing;
@@ -188,10 +184,9 @@ fn rotation_lines(
     if roomy && entry.gone.is_none() {
         lines.push(Line::default());
     }
-    let indent = 2;
     // What blocks the nodes, and what this machine holds, stand beside the nodes where there is room.
     let both = columns >= BESIDE_FROM;
-    let left = if both { columns * 4 / 7 } else { columns.saturating_sub(indent) };
+    let left = if both { columns * 4 / 7 } else { columns.saturating_sub(INDENT) };
     let mut known = Facts::new(theme, left.saturating_sub(2 * usize::from(both)), 13);
     sentences::roll_facts(entry, state, theme, !both, &mut known);
     if roomy {
@@ -203,7 +198,7 @@ fn rotation_lines(
         sentences::key_lines(entry, state, theme, 0, &mut known);
     }
     let mut known = known.into_lines();
-    let room = if both { columns - left - indent } else { left };
+    let room = if both { columns - left - INDENT } else { left };
     let mut aside = Facts::new(theme, room, 13);
     if both && rolls {
         sentences::blocked_by(entry, state, theme, &mut aside);
@@ -223,10 +218,7 @@ fn rotation_lines(
     if both {
         known = overview::beside(known, aside, left);
     }
-    lines.extend(known.into_iter().map(|mut line| {
-        line.spans.insert(0, blanks(indent));
-        line
-    }));
+    lines.extend(indent(known, INDENT));
     lines
 }
 
@@ -249,8 +241,5 @@ fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         Phase::Completing => text::ADVICE_COMPLETING,
         Phase::Unknown(_) => text::ADVICE_UNKNOWN,
     };
-    wrap(text, columns.min(100))
-        .into_iter()
-        .map(|line| theme.span(line, Tone::Dim).into())
-        .collect()
+    theme.paragraph(text, Tone::Dim, columns.min(100))
 }

@@ -17,7 +17,7 @@ use crate::domain::rotation::Step;
 use crate::domain::text::width;
 use crate::ui::canvas::Canvas;
 use crate::ui::credentials::table;
-use crate::ui::text::{blanks, cut_spans, pad_end, wrap};
+use crate::ui::text::{behind, cut_spans, indent, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::scrollbar;
 
@@ -73,8 +73,7 @@ fn title(theme: Theme, text: &'static str, columns: usize) -> Line<'static> {
 
 /// A text that begins under the rows.
 fn indented(theme: Theme, text: &str, columns: usize, tone: Tone) -> Vec<Line<'static>> {
-    let lines = wrap(text, columns.saturating_sub(4));
-    lines.into_iter().map(|line| vec![blanks(4), theme.span(line, tone)].into()).collect()
+    indent(theme.paragraph(text, tone, columns.saturating_sub(4)), 4)
 }
 
 /// A sign and a text behind it.
@@ -85,12 +84,7 @@ fn marked(
     text: &str,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    let words = wrap(text, columns.saturating_sub(4));
-    let line = |(at, words): (usize, String)| {
-        let lead = if at == 0 { theme.span(format!("  {sign} "), tone) } else { blanks(4) };
-        Line::from(vec![lead, Span::raw(words)])
-    };
-    words.into_iter().enumerate().map(line).collect()
+    behind(theme.span(format!("  {sign} "), tone), wrap(text, columns.saturating_sub(4)))
 }
 
 /// What stands below the list: files that were not read, what is inside the cluster, and what rotates.
@@ -123,10 +117,7 @@ fn below(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
     out.extend(in_cluster(entry, state, theme, columns));
     out.push(Line::default());
     let rotates = what_rotates(entry, state, theme, columns.saturating_sub(2));
-    out.extend(rotates.into_iter().map(|mut line| {
-        line.spans.insert(0, blanks(2));
-        line
-    }));
+    out.extend(indent(rotates, 2));
     out
 }
 

@@ -20,7 +20,7 @@ use crate::ui::canvas::Canvas;
 use crate::ui::fleet::preview;
 use crate::ui::fleet::table;
 use crate::ui::rotation::sentences;
-use crate::ui::text::{as_fits, cells, cut_spans, spans_width, spread, wrap};
+use crate::ui::text::{as_fits, cells, cut_spans, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::{BottomLine, key_of};
 use crate::ui::widgets::{header, notices};
@@ -428,8 +428,8 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let told = problems.into_iter().map(|problem| (clean(&problem), Tone::Warn));
     let lines: Vec<Line<'static>> = told
         .chain([(text, Tone::Plain)])
-        .flat_map(|(text, tone)| wrap(&text, columns).into_iter().map(move |line| (line, tone)))
-        .map(|(line, tone)| Line::from(theme.span(line, tone)).centered())
+        .flat_map(|(text, tone)| theme.paragraph(&text, tone, columns))
+        .map(Line::centered)
         .collect();
     let rows = cells(lines.len());
     let top = area.y + area.height.saturating_sub(rows) / 3;

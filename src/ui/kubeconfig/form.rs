@@ -17,7 +17,7 @@ use crate::domain::kubeconfig::{KubeconfigKind, Plan};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{blanks, cut_spans, pad_end, spans_width, wrap};
+use crate::ui::text::{blanks, cut_spans, indent, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, show};
@@ -130,11 +130,9 @@ impl Sheet<'_> {
     }
 
     fn note(&self, text: &str, tone: Tone) -> Vec<Line<'static>> {
-        let indent = self.label_columns();
-        wrap(text, self.columns.saturating_sub(indent))
-            .into_iter()
-            .map(|line| Line::from(vec![blanks(indent), self.theme.span(line, tone)]))
-            .collect()
+        let columns = self.label_columns();
+        let text = self.theme.paragraph(text, tone, self.columns.saturating_sub(columns));
+        indent(text, columns)
     }
 
     fn choice(&self, chosen: bool, text: &str) -> Span<'static> {

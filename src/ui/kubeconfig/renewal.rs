@@ -12,7 +12,7 @@ use crate::app::state::State;
 use crate::domain::kubeconfig::{ChangedLine, Plan};
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{blanks, spans_width, wrap};
+use crate::ui::text::{blanks, indent, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, shorten, show};
@@ -80,8 +80,7 @@ fn lifetime(state: &State, theme: Theme, renewal: &Renewal, columns: usize) -> V
         return vec![Line::from(spans)];
     }
     let mut lines = vec![Line::from(spans)];
-    let note = wrap(&note, columns.saturating_sub(1)).into_iter();
-    lines.extend(note.map(|line| Line::from(vec![blanks(1), theme.span(line, tone)])));
+    lines.extend(indent(theme.paragraph(&note, tone, columns.saturating_sub(1)), 1));
     lines
 }
 
@@ -118,10 +117,7 @@ fn lines_of(
         RenewalItemStage::Failed(problem) => {
             let mut lines = marked(theme, "·", Tone::Dim, &words, columns);
             let why = failure(theme, problem, columns.saturating_sub(2));
-            lines.extend(why.into_iter().map(|mut line| {
-                line.spans.insert(0, blanks(2));
-                line
-            }));
+            lines.extend(indent(why, 2));
             return lines;
         }
     };
@@ -138,8 +134,7 @@ fn changes(theme: Theme, plan: &Plan, columns: usize) -> Vec<Line<'static>> {
     let link = plan.link.as_ref().map(|link| text::link_to(clean(link)));
     let notes = plan.notes.iter().filter(|_| plan.link.is_none()).map(|note| clean(note));
     for note in link.into_iter().chain(notes) {
-        let wrapped = wrap(&note, columns.saturating_sub(4)).into_iter();
-        lines.extend(wrapped.map(|line| Line::from(vec![blanks(4), theme.span(line, Tone::Warn)])));
+        lines.extend(indent(theme.paragraph(&note, Tone::Warn, columns.saturating_sub(4)), 4));
     }
     lines
 }

@@ -18,7 +18,7 @@ use crate::domain::table::TableFormat;
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
 use crate::ui::fleet::screen::shown_columns;
-use crate::ui::text::{behind, cells, cut_spans, pad_end, spread, wrap};
+use crate::ui::text::{behind, cells, cut_spans, pad_end, spread, wrap, wrap_to};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::dialog;
 use crate::ui::widgets::dialog::open;
@@ -117,7 +117,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
     }
     if let Some(item) = items.get(menu.cursor).filter(|item| below > 0 && cut(item)) {
         let mark = theme.part("▸ ", Role::Accent);
-        let lines = behind(mark, &item.full(labels), columns.saturating_sub(2), below);
+        let lines = behind(mark, wrap_to(&item.full(labels), columns.saturating_sub(2), below));
         let height = cells(below).min(inner.height);
         let place = Rect { y: inner.bottom() - height, height, ..inner };
         canvas.text(lines, place);

@@ -25,8 +25,9 @@ use crate::ui::nodes::node;
 use crate::ui::nodes::roll;
 use crate::ui::nodes::roll::Grid;
 use crate::ui::nodes::timeline;
-use crate::ui::text::{cells, cut_spans, wrap, wrap_to};
+use crate::ui::text::{behind, cells, cut_spans, wrap, wrap_to};
 use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::dialog::marked;
 use crate::ui::widgets::{footer, scrollbar};
 
 /// From here on there is room for two panes beside each other.
@@ -64,12 +65,7 @@ fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     };
     let lead = if bad { theme.span("! ", Tone::Warn) } else { theme.span("· ", Tone::Dim) };
     let mut lines = vec![Line::default()];
-    for (index, text) in
-        wrap(&text::sentence(&text), columns.saturating_sub(4)).into_iter().enumerate()
-    {
-        let lead = if index == 0 { lead.clone() } else { Span::raw("  ") };
-        lines.push(Line::from(vec![lead, Span::raw(text)]));
-    }
+    lines.extend(behind(lead, wrap(&text::sentence(&text), columns.saturating_sub(4))));
     let (min, max) = entry.cluster.node_bounds();
     let pools: Vec<String> = entry
         .cluster
@@ -87,11 +83,7 @@ fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     );
     if entry.cluster.rotation.phase == Phase::Preparing {
         lines.push(Line::default());
-        lines.extend(
-            wrap(text::USUAL_NODE_TIME, columns)
-                .into_iter()
-                .map(|t| Line::from(theme.span(t, Tone::Dim))),
-        );
+        lines.extend(theme.paragraph(text::USUAL_NODE_TIME, Tone::Dim, columns));
     }
     canvas.text(lines, inner);
 }
@@ -246,10 +238,7 @@ impl Tab<'_> {
             // In full, since what to do stands at the end; but figures stay even on a tiny screen.
             let most = (rows / 2).max(2);
             let text = wrap_to(&text::sentence(&text), columns.saturating_sub(2), most);
-            for (index, text) in text.into_iter().enumerate() {
-                let lead = if index == 0 { "! " } else { "  " };
-                lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
-            }
+            lines.extend(behind(theme.span("! ", Tone::Warn), text));
         }
         lines.extend(roll::summary(self.roll, now, theme, columns).into_iter().map(Line::from));
         if !self.has_begun() && rows >= 16 {
@@ -320,20 +309,14 @@ impl Tab<'_> {
             lines.push(Line::from(cut_spans(spans, columns)));
         }
         if let Some(text) = text::unexplained_stall(self.roll, now) {
-            for (index, text) in wrap(&text, columns.saturating_sub(2)).into_iter().enumerate() {
-                let lead = if index == 0 { "! " } else { "  " };
-                lines.push(Line::from(vec![theme.span(lead, Tone::Warn), Span::raw(text)]));
-            }
+            lines.extend(marked(theme, "!", Tone::Warn, &text, columns));
         }
         // While the server as a whole is away, that each kind is, too, says nothing more.
         let is_away = self.observed.trouble.is_some();
         let is_told = |note: &&RollNote| !is_away || !matches!(note, RollNote::Unseen { .. });
         for note in self.roll.notes.iter().filter(is_told) {
-            let words = wrap(&text::note(note), columns.saturating_sub(2));
-            lines.extend(words.into_iter().enumerate().map(|(index, text)| {
-                let lead = if index == 0 { "· " } else { "  " };
-                Line::from(vec![theme.span(lead, Tone::Dim), theme.span(text, Tone::Dim)])
-            }));
+            let words = theme.paragraph(&text::note(note), Tone::Dim, columns.saturating_sub(2));
+            lines.extend(behind(theme.span("· ", Tone::Dim), words));
         }
         let mut facts = Vec::new();
         let times = &self.roll.times;

@@ -14,7 +14,7 @@ use crate::domain::preflight::{FindingMark, StaticTokens};
 use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{cut_spans, spread, wrap};
+use crate::ui::text::{cut_spans, spread};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, shorten, show};
@@ -197,12 +197,7 @@ fn end_of_start(mut texts: Vec<(String, Tone)>, short: bool) -> Vec<(String, Ton
 }
 
 fn lines_of(theme: Theme, texts: &[(String, Tone)], columns: usize) -> Vec<Line<'static>> {
-    texts
-        .iter()
-        .flat_map(|(text, tone)| {
-            wrap(text, columns).into_iter().map(|line| Line::from(theme.span(line, *tone)))
-        })
-        .collect()
+    texts.iter().flat_map(|(text, tone)| theme.paragraph(text, *tone, columns)).collect()
 }
 
 fn roll_effect(dialog: &RotationDialog, short: bool) -> String {

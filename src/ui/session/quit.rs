@@ -8,7 +8,6 @@ use crate::app::session::quit::QuitDialog;
 use crate::app::session::text;
 use crate::domain::text::clean;
 use crate::ui::canvas::Canvas;
-use crate::ui::text::wrap;
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, marked, show};
 
@@ -19,10 +18,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, QuitDialog { leave, why }: 
     let theme = canvas.theme;
     let columns = columns(area, MOST);
     let mut lines = marked(theme, "!", Tone::Warn, &clean(why), columns);
-    let rest = text::REQUESTS_CONTINUE;
-    lines.extend(
-        wrap(rest, columns).into_iter().map(|line| Line::from(theme.span(line, Tone::Dim))),
-    );
+    lines.extend(theme.paragraph(text::REQUESTS_CONTINUE, Tone::Dim, columns));
     if area.height >= 10 {
         lines.push(Line::default());
     }

@@ -10,7 +10,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{blanks, cells, wrap};
+use crate::ui::text::{behind, blanks, cells, indent, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
 
@@ -132,11 +132,7 @@ pub fn field(theme: Theme, input: &Input, columns: usize, focused: bool) -> Vec<
 pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'static>> {
     let mut lines = marked(theme, "✗", Tone::Bad, &failure.message, columns);
     if let Some(advice) = failure.advice() {
-        lines.extend(
-            wrap(&advice, columns.saturating_sub(2))
-                .into_iter()
-                .map(|text| Line::from(vec![Span::raw("  "), Span::raw(text)])),
-        );
+        lines.extend(indent(wrap(&advice, columns.saturating_sub(2)), 2));
     }
     let details: Vec<String> = [
         failure.tried.clone(),
@@ -146,13 +142,8 @@ pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'sta
     .into_iter()
     .flatten()
     .collect();
-    if !details.is_empty() {
-        lines.extend(
-            wrap(&details.join(" · "), columns.saturating_sub(2))
-                .into_iter()
-                .map(|text| Line::from(vec![Span::raw("  "), theme.span(text, Tone::Dim)])),
-        );
-    }
+    let details = theme.paragraph(&details.join(" · "), Tone::Dim, columns.saturating_sub(2));
+    lines.extend(indent(details, 2));
     lines
 }
 
@@ -194,13 +185,5 @@ pub fn marked(
     text: &str,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    wrap(text, columns.saturating_sub(2))
-        .into_iter()
-        .enumerate()
-        .map(|(index, line)| {
-            let lead =
-                if index == 0 { theme.span(format!("{sign} "), tone) } else { Span::raw("  ") };
-            Line::from(vec![lead, Span::raw(line)])
-        })
-        .collect()
+    behind(theme.span(format!("{sign} "), tone), wrap(text, columns.saturating_sub(2)))
 }

@@ -3,7 +3,7 @@
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
-use crate::ui::text::{blanks, cut_spans, pad_end, wrap};
+use crate::ui::text::{cut_spans, indent, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
 
 /// Lines of facts, being put together.
@@ -57,10 +57,9 @@ impl Facts {
     }
 
     /// Adds a wrapped sentence over the whole width, indented.
-    pub fn sentence(&mut self, text: &str, tone: Tone, indent: usize) -> &mut Self {
-        for line in wrap(text, self.columns.saturating_sub(indent)) {
-            self.lines.push(Line::from(vec![blanks(indent), self.theme.span(line, tone)]));
-        }
+    pub fn sentence(&mut self, text: &str, tone: Tone, by: usize) -> &mut Self {
+        let text = self.theme.paragraph(text, tone, self.columns.saturating_sub(by));
+        self.lines.extend(indent(text, by));
         self
     }
 

@@ -128,20 +128,14 @@ fn message_lines(
         let back = if clears { format!("{back} {back}") } else { back };
         let hint = text::error_hint(&more, &back, &copy);
         let hint = vec![theme.span(hint, Tone::Dim)];
-        let mut texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
-        let last = texts.pop().unwrap_or_default();
-        let mark = |first: bool| theme.span(if first { " ✗ " } else { "   " }, Tone::Bad);
-        let mut lines: Vec<Line<'static>> = texts
-            .into_iter()
-            .enumerate()
-            .map(|(index, text)| Line::from(vec![mark(index == 0), Span::raw(text)]))
-            .collect();
-        let first = lines.is_empty();
-        if width(&last) + 4 + spans_width(&hint) > columns && lines.len() + 2 < rows {
-            lines.push(Line::from(vec![mark(first), Span::raw(last)]));
+        let texts = wrap_to(&error_text(error), columns.saturating_sub(4), rows.max(2) - 1);
+        let mut lines = behind(theme.span(" ✗ ", Tone::Bad), texts);
+        let last = lines.pop().unwrap_or_default();
+        if spans_width(&last.spans) + 1 + spans_width(&hint) > columns && lines.len() + 2 < rows {
+            lines.push(last);
             lines.push(spread(Vec::new(), hint, columns));
         } else {
-            lines.push(spread(vec![mark(first), Span::raw(last)], hint, columns));
+            lines.push(spread(last.spans, hint, columns));
         }
         while lines.len() + 1 < rows {
             lines.insert(0, Line::default());
@@ -151,7 +145,7 @@ fn message_lines(
     if let Some(toast) = toast {
         let lines = rows.saturating_sub(1).clamp(1, TOAST_LINES);
         let mark = theme.part(" ▸ ", Role::Accent);
-        return behind(mark, toast, columns.saturating_sub(4), lines);
+        return behind(mark, wrap_to(toast, columns.saturating_sub(4), lines));
     }
     vec![Line::from(cut_spans(status, columns))]
 }

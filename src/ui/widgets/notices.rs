@@ -15,7 +15,7 @@ use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Region, Scope};
 use crate::domain::text::{cut_end, cut_middle, plural, width};
-use crate::ui::text::{behind, cut_spans};
+use crate::ui::text::{behind, cut_spans, wrap_to};
 use crate::ui::theme::Theme;
 
 /// Failing places that get a line of their own.
@@ -174,7 +174,7 @@ fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         kubeconfig::text::expiring(long(since(state.server_now(), at)))
     });
     let text = kubeconfig::text::not_saved(&name, &end, &key, &name, &more);
-    behind(theme.span(" ! ", Tone::Attention), &text, columns.saturating_sub(4), 2)
+    behind(theme.span(" ! ", Tone::Attention), wrap_to(&text, columns.saturating_sub(4), 2))
 }
 
 /// The key of a command as it is configured.
@@ -203,7 +203,7 @@ fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>>
 
 /// A sentence over some rows, behind a cross.
 fn marked(theme: Theme, text: &str, columns: usize, rows: usize) -> Vec<Line<'static>> {
-    behind(theme.span(" ✗ ", Tone::Bad), text, columns.saturating_sub(4), rows)
+    behind(theme.span(" ✗ ", Tone::Bad), wrap_to(text, columns.saturating_sub(4), rows))
 }
 
 /// Remarks: regions without SKE, items that could not be read.
