@@ -2,7 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::Text;
+use ratatui::text::{Span, Text};
 use ratatui::widgets::Block;
 
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
@@ -18,6 +18,11 @@ pub struct Canvas<'a, 'f> {
     pub metrics: Metrics,
 }
 
+/// An area without its first and last column.
+pub fn padded(area: Rect) -> Rect {
+    Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }
+}
+
 impl Canvas<'_, '_> {
     /// Draws lines from the top left of an area.
     pub fn text(&mut self, text: impl Into<Text<'static>>, area: Rect) {
@@ -29,6 +34,17 @@ impl Canvas<'_, '_> {
         let inner = block.inner(area);
         self.frame.render_widget(block, area);
         inner
+    }
+
+    /// Draws a pane with titles at the left and, unless empty, at the right of its border; hands back the room inside.
+    pub fn pane(
+        &mut self,
+        area: Rect,
+        title: Vec<Span<'static>>,
+        right: Vec<Span<'static>>,
+    ) -> Rect {
+        let theme = self.theme;
+        self.block(theme.pane().title(theme.title(title)).title(theme.title_right(right)), area)
     }
 
     /// Notes what a click on an area means.

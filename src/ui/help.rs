@@ -61,15 +61,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: H
         let text = text::no_match(clean(&state.search.text));
         lines.push(Line::from(theme.span(format!(" {text}"), Tone::Dim)));
     }
-    let rows = usize::from(inner.height);
-    canvas.metrics.page_rows = rows;
-    let all = lines.len();
-    canvas.metrics.scroll_last = all.saturating_sub(rows);
-    let first = scroll.min(canvas.metrics.scroll_last);
-    let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
-    canvas.text(shown, inner);
-    let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };
-    scrollbar::draw(canvas, bar, first, all);
+    scrollbar::scrolled(canvas, inner, inner.right().saturating_sub(1), lines, scroll);
 }
 
 /// What holds the text that is searched for.

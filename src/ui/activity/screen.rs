@@ -50,14 +50,8 @@ pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
         let inner = entry_pane(canvas, area);
         let columns = usize::from(inner.width.saturating_sub(1));
         let lines = records::whole(chosen, state, theme, columns);
-        let (rows, count) = (usize::from(inner.height), lines.len());
-        canvas.metrics.page_rows = rows;
-        canvas.metrics.scroll_last = count.saturating_sub(rows);
-        let first = state.activity.scroll.min(canvas.metrics.scroll_last);
-        let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
-        canvas.text(shown, inner);
-        let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };
-        scrollbar::draw(canvas, bar, first, count);
+        let bar = inner.right().saturating_sub(1);
+        scrollbar::scrolled(canvas, inner, bar, lines, state.activity.scroll);
         return;
     }
     if area.width >= BESIDE {
@@ -88,8 +82,7 @@ fn zone(state: &State, theme: Theme) -> Vec<Span<'static>> {
 fn nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let (state, theme) = (canvas.state, canvas.theme);
     let title = vec![theme.part(" activity ", Role::Title)];
-    let block = theme.pane().title(theme.title(title)).title(theme.title_right(zone(state, theme)));
-    let inner = canvas.block(block, area);
+    let inner = canvas.pane(area, title, zone(state, theme));
     let text = match state.screen {
         Screen::Cluster { .. } => text::NONE_HERE,
         Screen::Fleet | Screen::Activity(_) => text::NONE,
@@ -105,8 +98,7 @@ fn entry_pane(canvas: &mut Canvas<'_, '_>, area: Rect) -> Rect {
     if area.height < ENTRY_BORDER {
         return area;
     }
-    let block = theme.pane().title(theme.title(vec![theme.part(" entry ", Role::Title)]));
-    canvas.block(block, area)
+    canvas.pane(area, vec![theme.part(" entry ", Role::Title)], Vec::new())
 }
 
 fn list(canvas: &mut Canvas<'_, '_>, area: Rect, all: &[(usize, &Record)]) {
@@ -124,11 +116,7 @@ fn list(canvas: &mut Canvas<'_, '_>, area: Rect, all: &[(usize, &Record)]) {
         } else {
             text::title_range(first + 1, last, all.len())
         };
-        let block = theme
-            .pane()
-            .title(theme.title(vec![theme.part(title, Role::Title)]))
-            .title(theme.title_right(zone(state, theme)));
-        inner = canvas.block(block, area);
+        inner = canvas.pane(area, vec![theme.part(title, Role::Title)], zone(state, theme));
     }
     let columns = usize::from(inner.width.saturating_sub(1));
     let with_cluster = matches!(state.screen, Screen::Activity(_));

@@ -13,7 +13,7 @@ use crate::domain::attention::NextStep;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{cut_middle, width};
-use crate::ui::canvas::Canvas;
+use crate::ui::canvas::{Canvas, padded};
 use crate::ui::cluster::overview;
 use crate::ui::rotation::{sentences, stepper};
 use crate::ui::text::{behind, cells, indent, spread, wrap};
@@ -54,8 +54,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab
     let mut inner = body;
     if boxed {
         let title = vec![theme.part(format!(" {} ", tab.title()), Role::Title)];
-        inner = canvas.block(theme.pane().title(theme.title(title)), body);
-        inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+        inner = padded(canvas.pane(body, title, Vec::new()));
     }
     if let (Tab::Credentials, Some(entry)) = (tab, entry) {
         credentials::tab::draw(canvas, inner, entry);
@@ -75,14 +74,8 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab
             rotation_lines(entry, state, theme, columns, usize::from(inner.height))
         }
     };
-    let rows = usize::from(inner.height);
-    let all = lines.len();
-    let first = state.cluster.scroll.min(all.saturating_sub(rows));
-    canvas.metrics.scroll_last = all.saturating_sub(rows);
-    let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
-    canvas.text(shown, inner);
-    let bar = Rect { x: inner.right().min(body.right().saturating_sub(1)), width: 1, ..inner };
-    scrollbar::draw(canvas, bar, first, all);
+    let bar = inner.right().min(body.right().saturating_sub(1));
+    scrollbar::scrolled(canvas, inner, bar, lines, state.cluster.scroll);
 }
 
 fn own_notices(state: &State, theme: Theme, id: &ClusterId, columns: usize) -> Vec<Line<'static>> {

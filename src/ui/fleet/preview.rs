@@ -16,7 +16,7 @@ use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::{Verdict, best_access};
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
-use crate::ui::canvas::Canvas;
+use crate::ui::canvas::{Canvas, padded};
 use crate::ui::nodes::roll;
 use crate::ui::rotation::sentences;
 use crate::ui::rotation::stepper;
@@ -34,10 +34,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let columns = usize::from(area.width.saturating_sub(4));
     let name = cut_middle(entry.cluster.id.name.as_str(), columns.saturating_sub(2));
     let title = vec![theme.part(format!(" {name} "), Role::Title)];
-    let block = theme.pane().title(theme.title(title));
-    let inner = canvas.block(block, area);
-    let inner =
-        Rect { x: inner.x.saturating_add(1), width: inner.width.saturating_sub(2), ..inner };
+    let inner = padded(canvas.pane(area, title, Vec::new()));
     canvas.text(lines(entry, state, theme, columns), inner);
 }
 

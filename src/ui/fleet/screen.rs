@@ -442,11 +442,7 @@ fn draw_strip(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let key = key_of(state, theme, Command::Activity);
     let full =
         vec![Span::raw(" "), theme.part(key, Role::Accent), theme.span(text::FULL_LOG, Tone::Dim)];
-    let block = theme
-        .pane()
-        .title(theme.title(vec![theme.part(" activity ", Role::Title)]))
-        .title(theme.title_right(full));
-    let inner = canvas.block(block, area);
+    let inner = canvas.pane(area, vec![theme.part(" activity ", Role::Title)], full);
     let shown = state.activity.records.iter().rev().take(usize::from(inner.height));
     let lines = records::lines(shown, state, theme, usize::from(inner.width), true);
     canvas.text(lines, inner);

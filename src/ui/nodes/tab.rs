@@ -20,7 +20,7 @@ use crate::domain::roll::{Roll, RollNote};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 use crate::domain::text::plural;
-use crate::ui::canvas::Canvas;
+use crate::ui::canvas::{Canvas, padded};
 use crate::ui::nodes::node;
 use crate::ui::nodes::roll;
 use crate::ui::nodes::roll::Grid;
@@ -109,16 +109,7 @@ fn pane(
     title: Vec<Span<'static>>,
     right: Vec<Span<'static>>,
 ) -> Rect {
-    let theme = canvas.theme;
-    if !has_border(area) {
-        return Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
-    }
-    let mut block = theme.pane().title(theme.title(title));
-    if !right.is_empty() {
-        block = block.title(theme.title_right(right));
-    }
-    let inner = canvas.block(block, area);
-    Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
+    padded(if has_border(area) { canvas.pane(area, title, right) } else { area })
 }
 
 /// Everything that the tab draws from.
@@ -348,7 +339,7 @@ impl Tab<'_> {
         if !has_border(area) {
             let [title, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
-            let title = Rect { x: title.x + 1, width: title.width.saturating_sub(2), ..title };
+            let title = padded(title);
             canvas.text(self.node_title(chosen, usize::from(title.width)), title);
             area = rest;
         }

@@ -1,10 +1,29 @@
-//! A scrollbar in one column: only when there is something to scroll.
+//! Lines that are scrolled, and a scrollbar in one column: only when there is something to scroll.
 
 use ratatui::layout::Rect;
+use ratatui::text::Line;
 
 use crate::ui::canvas::Canvas;
 use crate::ui::text::cells;
 use crate::ui::theme::Role;
+
+/// Draws as many lines as fit, from the one on that was scrolled to, and the thumb in this column; measures how far
+/// scrolling is useful.
+pub fn scrolled(
+    canvas: &mut Canvas<'_, '_>,
+    area: Rect,
+    bar: u16,
+    lines: Vec<Line<'static>>,
+    scroll: usize,
+) {
+    let (rows, all) = (usize::from(area.height), lines.len());
+    canvas.metrics.page_rows = rows;
+    canvas.metrics.scroll_last = all.saturating_sub(rows);
+    let first = scroll.min(canvas.metrics.scroll_last);
+    let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
+    canvas.text(shown, area);
+    draw(canvas, Rect { x: bar, width: 1, ..area }, first, all);
+}
 
 /// Draws the thumb of a list of `all` lines of which those from `first` on are shown in `area`'s height.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, first: usize, all: usize) {
