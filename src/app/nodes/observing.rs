@@ -120,7 +120,7 @@ fn begin(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut UpdateC
     cx.effect(Effect::Journal(Box::new(record)));
     let observe = Request::Observe { cluster: Box::new(cluster), agreed };
     let request = cx.request(RequestOwner::Observer(id.clone()), observe);
-    let observation = Observation { request, left: None, agreed, held: false, remaining: None };
+    let observation = Observation { request, left: None, held: false, remaining: None };
     nodes.observing.insert(id.clone(), observation);
     nodes.observed.entry(id.clone()).or_default();
 }

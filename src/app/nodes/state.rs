@@ -42,8 +42,6 @@ pub struct Observation {
     pub request: RequestId,
     /// Since when it is no longer needed, on the monotonic clock; `None` while it is needed.
     pub left: Option<Duration>,
-    /// Whether the user agreed that requesting a kubeconfig disables static tokens.
-    pub agreed: bool,
     /// Whether the roll is stalled or has a blocker.
     pub held: bool,
     /// Nodes that it shows still to be replaced.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tui_input::Input;
 
-use crate::app::requests::{DialogId, RequestId};
+use crate::app::requests::RequestId;
 use crate::app::shared::Guard;
 use crate::domain::cluster::Cluster;
 use crate::domain::failure::Failure;
@@ -13,8 +13,6 @@ use crate::domain::rotation::Step;
 /// The dialog of a rotation step. It is about one pinned cluster, whatever moves beneath it.
 #[derive(Debug, Clone)]
 pub struct RotationDialog {
-    /// What it asks for is answered to it alone.
-    pub id: DialogId,
     pub step: Step,
     /// The cluster as the person sees it here; compared with a new reading before anything is sent.
     pub shown: Cluster,

@@ -43,11 +43,9 @@ pub fn open(
     cx: &mut UpdateContext<'_>,
 ) {
     let id = shown.id.clone();
-    let dialog = cx.requests.begin_dialog();
     let opened_at = cx.requests.last();
     let wants_name = step == Step::Complete || cx.shared.settings.is_protected(&id.name);
     let mut opened = RotationDialog {
-        id: dialog,
         step,
         findings: Vec::new(),
         shown,
