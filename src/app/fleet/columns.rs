@@ -384,9 +384,9 @@ pub fn overdue(row: &Row<'_>) -> Option<Cell> {
     (row.attention() == Attention::Overdue).then(|| Cell::new(step_text::OVERDUE, Tone::Warn))
 }
 
-fn state_cell(row: &Row<'_>) -> Cell {
-    let state = &row.cluster().state;
-    let tone = match state {
+/// How loud a state that SKE reports is.
+pub fn state_tone(state: &ClusterState) -> Tone {
+    match state {
         ClusterState::Unhealthy => Tone::Bad,
         ClusterState::Unknown(_) => Tone::Warn,
         ClusterState::Creating
@@ -395,8 +395,12 @@ fn state_cell(row: &Row<'_>) -> Cell {
         | ClusterState::WakingUp
         | ClusterState::Hibernating => Tone::Busy,
         ClusterState::Hibernated | ClusterState::Healthy => Tone::Dim,
-    };
-    Cell::new(state.word(), tone)
+    }
+}
+
+fn state_cell(row: &Row<'_>) -> Cell {
+    let state = &row.cluster().state;
+    Cell::new(state.word(), state_tone(state))
 }
 
 fn next_cell(row: &Row<'_>) -> Cell {

@@ -25,7 +25,7 @@ pub enum StartStepName {
 
 /// The state of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartStepState {
+pub enum StepState {
     Done,
     Now,
     Waiting,
@@ -36,7 +36,7 @@ pub enum StartStepState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartStep {
     pub name: StartStepName,
-    pub state: StartStepState,
+    pub state: StepState,
     pub detail: Option<StartStepDetail>,
 }
 
@@ -64,14 +64,14 @@ pub fn read_steps(
     progress: Option<RollProgress>,
 ) -> Vec<StartStep> {
     use StartStepName::{Accepted, ControlPlane, Nodes, Prepared, Secrets};
-    let all = |state: StartStepState| {
+    let all = |state: StepState| {
         [Accepted, ControlPlane, Secrets, Nodes, Prepared]
             .map(|name| StartStep { name, state, detail: None })
             .to_vec()
     };
     match rollout_stage(rotation) {
-        RolloutStage::Before => return all(StartStepState::Waiting),
-        RolloutStage::After => return all(StartStepState::Done),
+        RolloutStage::Before => return all(StepState::Waiting),
+        RolloutStage::After => return all(StepState::Done),
         RolloutStage::Rolling => {}
     }
     let begun =
@@ -79,28 +79,28 @@ pub fn read_steps(
     let plane = &snapshot.control_plane;
     let view = |name, state, detail| StartStep { name, state, detail };
     let plane_state = control_plane(plane, begun);
-    let detail = if plane_state == StartStepState::Now { plane_detail(plane) } else { None };
+    let detail = if plane_state == StepState::Now { plane_detail(plane) } else { None };
     let (secrets_state, secrets_detail) = secrets(plane, begun, plane_state);
     let (nodes_state, nodes_detail) = if snapshot.is_blind_to("nodes") {
-        (StartStepState::Unknown, Some(StartStepDetail::NodesUnseen))
+        (StepState::Unknown, Some(StartStepDetail::NodesUnseen))
     } else if begun {
-        (StartStepState::Now, progress.map(StartStepDetail::Nodes))
+        (StepState::Now, progress.map(StartStepDetail::Nodes))
     } else {
-        (StartStepState::Waiting, None)
+        (StepState::Waiting, None)
     };
     vec![
-        view(Accepted, StartStepState::Done, None),
+        view(Accepted, StepState::Done, None),
         view(ControlPlane, plane_state, detail),
         view(Secrets, secrets_state, secrets_detail),
         view(Nodes, nodes_state, nodes_detail),
-        view(Prepared, StartStepState::Waiting, None),
+        view(Prepared, StepState::Waiting, None),
     ]
 }
 
-fn control_plane(plane: &ControlPlane, begun: bool) -> StartStepState {
+fn control_plane(plane: &ControlPlane, begun: bool) -> StepState {
     let has_new_key = plane.signing_keys.as_ref().is_some_and(|keys| keys.accepted.len() > 1);
     let rewrites = plane.reencrypted.is_some_and(|(done, _)| done > 0);
-    if begun || has_new_key || rewrites { StartStepState::Done } else { StartStepState::Now }
+    if begun || has_new_key || rewrites { StepState::Done } else { StepState::Now }
 }
 
 fn plane_detail(plane: &ControlPlane) -> Option<StartStepDetail> {
@@ -117,18 +117,18 @@ fn plane_detail(plane: &ControlPlane) -> Option<StartStepDetail> {
 fn secrets(
     plane: &ControlPlane,
     begun: bool,
-    before: StartStepState,
-) -> (StartStepState, Option<StartStepDetail>) {
+    before: StepState,
+) -> (StepState, Option<StartStepDetail>) {
     if begun {
-        return (StartStepState::Done, None);
+        return (StepState::Done, None);
     }
     match plane.reencrypted {
         Some((done, total)) if done > 0 => {
-            let state = if done >= total { StartStepState::Done } else { StartStepState::Now };
+            let state = if done >= total { StepState::Done } else { StepState::Now };
             (state, Some(StartStepDetail::Secrets { done: done.min(total), total }))
         }
-        Some(_) if before == StartStepState::Done => (StartStepState::Now, None),
-        None if before == StartStepState::Done => (StartStepState::Unknown, None),
-        Some(_) | None => (StartStepState::Waiting, None),
+        Some(_) if before == StepState::Done => (StepState::Now, None),
+        None if before == StepState::Done => (StepState::Unknown, None),
+        Some(_) | None => (StepState::Waiting, None),
     }
 }

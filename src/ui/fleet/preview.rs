@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
-use crate::app::fleet::columns::{phase_cell, phase_glyph};
+use crate::app::fleet::columns::{phase_cell, phase_glyph, state_tone};
 use crate::app::fleet::state::Entry;
 use crate::app::fleet::text;
 
@@ -161,16 +161,8 @@ fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Fac
 
 /// The state that SKE reports.
 pub fn state_word(cluster: &Cluster, theme: Theme) -> Span<'static> {
-    let tone = match cluster.state {
-        ClusterState::Healthy => Tone::Good,
-        ClusterState::Unhealthy => Tone::Bad,
-        ClusterState::Hibernated | ClusterState::Hibernating => Tone::Dim,
-        ClusterState::Unknown(_) => Tone::Warn,
-        ClusterState::Creating
-        | ClusterState::Deleting
-        | ClusterState::Reconciling
-        | ClusterState::WakingUp => Tone::Busy,
-    };
+    let is_healthy = cluster.state == ClusterState::Healthy;
+    let tone = if is_healthy { Tone::Good } else { state_tone(&cluster.state) };
     theme.span(cluster.state.word().to_owned(), tone)
 }
 

@@ -25,9 +25,6 @@ use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, s
 /// Columns that the form takes at most.
 const MOST: u16 = 84;
 
-/// What issuing does to a cluster that still has static tokens.
-const ONE_WAY: &str = text::ONE_WAY;
-
 /// The form, being drawn.
 struct Sheet<'a> {
     state: &'a State,
@@ -196,8 +193,7 @@ impl Sheet<'_> {
                 let until = self.moment(lifetime.until(self.state.shared.now.wall));
                 lines.extend(self.note(&text::valid_until(&until), Tone::Plain));
                 if !self.tight && lifetime.seconds() > 30 * 86_400 {
-                    let text = text::ONLY_ROTATION_REVOKES;
-                    lines.extend(self.note(text, Tone::Warn));
+                    lines.extend(self.note(text::ONLY_ROTATION_REVOKES, Tone::Warn));
                 }
             }
             Err(error) => lines.extend(self.note(&error.to_string(), Tone::Bad)),
@@ -306,24 +302,21 @@ impl Sheet<'_> {
         if !writes && !self.tight {
             lines.push(self.row("result", false, vec![Span::raw(text::NO_FILE)]));
             if self.form.kind == KubeconfigKind::Admin {
-                let text = text::COPIES_REMAIN;
-                lines.extend(self.note(text, Tone::Warn));
+                lines.extend(self.note(text::COPIES_REMAIN, Tone::Warn));
             }
         }
         if self.form.kind == KubeconfigKind::Idp && !self.form.cluster.idp {
-            let text = text::IDP_OFF;
-            lines.extend(self.note(text, Tone::Warn));
+            lines.extend(self.note(text::IDP_OFF, Tone::Warn));
         }
         if self.form.cluster.hibernated && self.form.kind == KubeconfigKind::Admin {
-            let text = text::HIBERNATED;
-            lines.extend(self.note(text, Tone::Warn));
+            lines.extend(self.note(text::HIBERNATED, Tone::Warn));
         }
         let asked = matches!(
             self.form.stage,
             KubeconfigFormStage::Asking { question: FormQuestion::OneWay, .. }
         );
         if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() && !asked {
-            lines.extend(marked(self.theme, "!", Tone::Warn, ONE_WAY, self.columns));
+            lines.extend(marked(self.theme, "!", Tone::Warn, text::ONE_WAY, self.columns));
         }
         lines
     }
@@ -402,8 +395,7 @@ impl Sheet<'_> {
             KubeconfigFormStage::Failed(problem) => {
                 let mut lines = failure(theme, problem, self.columns);
                 if self.form.issued.is_some() {
-                    let text = text::ISSUED_KEPT;
-                    lines.extend(marked(theme, "!", Tone::Warn, text, self.columns));
+                    lines.extend(marked(theme, "!", Tone::Warn, text::ISSUED_KEPT, self.columns));
                 }
                 lines
             }
@@ -424,7 +416,7 @@ fn names(taken: &[String]) -> String {
 
 fn question_words(question: &FormQuestion) -> String {
     match question {
-        FormQuestion::OneWay => ONE_WAY.to_owned(),
+        FormQuestion::OneWay => text::ONE_WAY.to_owned(),
         FormQuestion::NameConflict(taken) => {
             let names = names(&taken.names);
             let owner = taken.owner.words();

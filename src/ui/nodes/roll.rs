@@ -15,8 +15,9 @@ use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::limits::Limits;
 use crate::domain::roll::pace::RollPace;
 use crate::domain::roll::progress::{NodeCounts, PoolRoll, PoolState, ZoneRoll};
-use crate::domain::roll::start_steps::{StartStep, StartStepState};
+use crate::domain::roll::start_steps::{StartStep, StepState};
 use crate::domain::text::{clean, cut_middle, width};
+use crate::ui::rotation::stepper;
 use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
 
@@ -106,8 +107,12 @@ impl<'a> Grid<'a> {
 
 /// The sign of a node.
 pub fn sign(node: &NodeRoll) -> (&'static str, Tone) {
-    match node.stage {
-        NodeStage::Draining if node.blocked => ("✗", Tone::Bad),
+    sign_of(node.stage, node.blocked)
+}
+
+fn sign_of(stage: NodeStage, is_blocked: bool) -> (&'static str, Tone) {
+    match stage {
+        NodeStage::Draining if is_blocked => ("✗", Tone::Bad),
         NodeStage::Draining => ("▢", Tone::Busy),
         NodeStage::New => ("■", Tone::Good),
         NodeStage::Leaving => ("▤", Tone::Warn),
@@ -120,22 +125,21 @@ pub fn sign(node: &NodeRoll) -> (&'static str, Tone) {
 
 /// What every sign means, with how many there are of it; those that do not occur are left out.
 pub fn legend(counts: NodeCounts, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+    let draining = counts.draining.saturating_sub(counts.blocked);
     let parts = [
-        ("■", Tone::Good, counts.new, text::STAGE_NEW),
-        ("▣", Tone::Busy, counts.joining, text::STAGE_JOINING),
-        ("▢", Tone::Busy, counts.draining.saturating_sub(counts.blocked), text::STAGE_DRAINING),
-        ("✗", Tone::Bad, counts.blocked, text::STAGE_BLOCKED),
-        ("▥", Tone::Warn, counts.cordoned, text::STAGE_CORDONED),
-        ("□", Tone::Dim, counts.old, text::STAGE_OLD),
-        ("▤", Tone::Warn, counts.leaving, text::STAGE_REMOVING),
-        ("◆", Tone::Dim, counts.preserved, text::STAGE_PRESERVED),
+        (NodeStage::New, false, counts.new, text::STAGE_NEW),
+        (NodeStage::Joining, false, counts.joining, text::STAGE_JOINING),
+        (NodeStage::Draining, false, draining, text::STAGE_DRAINING),
+        (NodeStage::Draining, true, counts.blocked, text::STAGE_BLOCKED),
+        (NodeStage::Cordoned, false, counts.cordoned, text::STAGE_CORDONED),
+        (NodeStage::Old, false, counts.old, text::STAGE_OLD),
+        (NodeStage::Leaving, false, counts.leaving, text::STAGE_REMOVING),
+        (NodeStage::Preserved, false, counts.preserved, text::STAGE_PRESERVED),
     ];
     let gap = if columns >= 60 { "   " } else { "  " };
     let mut spans: Vec<Span<'static>> = Vec::new();
-    for (sign, tone, count, word) in parts {
-        if count == 0 {
-            continue;
-        }
+    for (stage, is_blocked, count, word) in parts.into_iter().filter(|(.., count, _)| *count > 0) {
+        let (sign, tone) = sign_of(stage, is_blocked);
         if !spans.is_empty() {
             spans.push(Span::raw(gap));
         }
@@ -240,8 +244,8 @@ pub fn steps(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Line<'sta
 
 /// The step that is under way, in one line; else the first that is not done.
 pub fn step_now(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Span<'static>> {
-    let now = steps.iter().find(|step| step.state == StartStepState::Now);
-    let step = now.or_else(|| steps.iter().find(|step| step.state != StartStepState::Done));
+    let now = steps.iter().find(|step| step.state == StepState::Now);
+    let step = now.or_else(|| steps.iter().find(|step| step.state != StepState::Done));
     let Some(step) = step else { return Vec::new() };
     let mut spans = step_spans(step, theme);
     if let Some(detail) = step.detail {
@@ -251,19 +255,7 @@ pub fn step_now(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Span<'
 }
 
 fn step_spans(step: &StartStep, theme: Theme) -> Vec<Span<'static>> {
-    let (sign, tone) = match step.state {
-        StartStepState::Done => ("✓", Tone::Good),
-        StartStepState::Now => ("●", Tone::Busy),
-        StartStepState::Waiting => ("○", Tone::Dim),
-        StartStepState::Unknown => ("?", Tone::Dim),
-    };
-    let name = text::start_step(step.name);
-    let name = match step.state {
-        StartStepState::Now => theme.part(name, Role::Title),
-        StartStepState::Done => Span::raw(name),
-        StartStepState::Waiting | StartStepState::Unknown => theme.span(name, Tone::Dim),
-    };
-    vec![theme.span(sign, tone), Span::raw(" "), name]
+    stepper::heading(theme, step.state, text::start_step(step.name), Tone::Busy)
 }
 
 /// Pools, zones below each other, nodes side by side; the chosen one in brackets.

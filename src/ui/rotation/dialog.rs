@@ -189,8 +189,7 @@ fn effects(
 
 fn end_of_start(mut texts: Vec<(String, Tone)>, short: bool) -> Vec<(String, Tone)> {
     if !short {
-        let text = text::ONE_ROTATION;
-        texts.push((text.to_owned(), Tone::Plain));
+        texts.push((text::ONE_ROTATION.to_owned(), Tone::Plain));
     }
     texts.push((text::CANNOT_CANCEL.to_owned(), Tone::Plain));
     texts
@@ -281,10 +280,7 @@ fn stage_lines(
             lines.extend(question_lines(theme, dialog, columns));
             lines
         }
-        RotationDialogStage::Sending => {
-            let text = text::SENDING;
-            marked(theme, "→", Tone::Busy, text, columns)
-        }
+        RotationDialogStage::Sending => marked(theme, "→", Tone::Busy, text::SENDING, columns),
         RotationDialogStage::Unclear => {
             let text = state.rotation.pending.get(&dialog.shown.id).map_or_else(
                 || {

@@ -16,7 +16,7 @@ use crate::domain::action::Action;
 use crate::domain::age::{long, since};
 use crate::domain::attention::{NextStep, stuck};
 use crate::domain::cluster::ReportedError;
-use crate::domain::roll::start_steps::{StartStepName, StartStepState};
+use crate::domain::roll::start_steps::{StartStepName, StepState};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
 use crate::ui::nodes::node;
@@ -238,7 +238,7 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     if *phase != Phase::Preparing {
         return true;
     }
-    let running = roll.steps.iter().find(|step| step.state == StartStepState::Now);
+    let running = roll.steps.iter().find(|step| step.state == StepState::Now);
     if running.is_none_or(|step| step.name == StartStepName::Nodes) {
         facts.fact("", roll::legend(roll.counts, theme, room));
     } else {

@@ -9,25 +9,16 @@ use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::attention::NextStep;
 use crate::domain::credential::{KnownCredential, Verdict, best_access};
+use crate::domain::roll::start_steps::StepState;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{plural, width};
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
-/// The status of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepMark {
-    Done,
-    /// The one that is due or running.
-    Now,
-    Later,
-    Unknown,
-}
-
 /// One step in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepLine {
-    pub mark: StepMark,
+    pub state: StepState,
     pub title: &'static str,
     pub text: String,
     pub tone: Tone,
@@ -38,24 +29,28 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let phase = &entry.cluster.rotation.phase;
     let pending = state.rotation.pending.get(&entry.cluster.id).map(|pending| pending.step);
     let marks = match (phase, pending) {
-        (Phase::Unknown(_), _) => [StepMark::Unknown; 4],
-        (Phase::Never, None) if !is_due(entry, state) => [StepMark::Later; 4],
+        (Phase::Unknown(_), _) => [StepState::Unknown; 4],
+        (Phase::Never, None) if !is_due(entry, state) => [StepState::Waiting; 4],
         (Phase::Never, _) | (Phase::Completed, Some(Step::Start)) => {
-            [StepMark::Later, StepMark::Now, StepMark::Later, StepMark::Later]
+            [StepState::Waiting, StepState::Now, StepState::Waiting, StepState::Waiting]
         }
-        (Phase::Preparing, _) => [StepMark::Done, StepMark::Now, StepMark::Later, StepMark::Later],
+        (Phase::Preparing, _) => {
+            [StepState::Done, StepState::Now, StepState::Waiting, StepState::Waiting]
+        }
         (Phase::Prepared, Some(_)) | (Phase::Completing, _) => {
-            [StepMark::Done, StepMark::Done, StepMark::Done, StepMark::Now]
+            [StepState::Done, StepState::Done, StepState::Done, StepState::Now]
         }
-        (Phase::Prepared, None) => [StepMark::Done, StepMark::Done, StepMark::Now, StepMark::Later],
-        (Phase::Completed, _) => [StepMark::Done; 4],
+        (Phase::Prepared, None) => {
+            [StepState::Done, StepState::Done, StepState::Now, StepState::Waiting]
+        }
+        (Phase::Completed, _) => [StepState::Done; 4],
     };
     let [first, start, clients, complete] = marks;
     // Access does not come with the phase: it is there as long as a kubeconfig works. What breaks on complete is for step 3.
-    let (access, text, tone) = access_words(entry, state, complete == StepMark::Done);
-    let access = if first == StepMark::Unknown { StepMark::Unknown } else { access };
+    let (access, text, tone) = access_words(entry, state, complete == StepState::Done);
+    let access = if first == StepState::Unknown { StepState::Unknown } else { access };
     let [start_words, client_words, complete_words] = words(entry, state, pending);
-    let line = |mark, title, (text, tone)| StepLine { mark, title, text, tone };
+    let line = |state, title, (text, tone)| StepLine { state, title, text, tone };
     [
         line(access, text::STEP_1, (text, tone)),
         line(start, text::STEP_2, start_words),
@@ -70,25 +65,27 @@ fn is_due(entry: &Entry, state: &State) -> bool {
 }
 
 /// Whether there is access, in words; `finished`: the rotation is completed.
-fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepMark, String, Tone) {
+fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, String, Tone) {
     let now = state.server_now();
     let known = state.rows().known_credentials(&entry.cluster);
     let has = |verdict| known.iter().any(|known| known.verdict == verdict);
     match best_access(&known) {
         Some(KnownCredential { verdict: Verdict::BreaksOnComplete, .. }) => {
-            (StepMark::Done, text::ACCESS_OLD.to_owned(), Tone::Dim)
+            (StepState::Done, text::ACCESS_OLD.to_owned(), Tone::Dim)
         }
         Some(KnownCredential { expires: Some(at), .. }) => {
-            (StepMark::Done, text::access_expires(long(since(now, *at))), Tone::Dim)
+            (StepState::Done, text::access_expires(long(since(now, *at))), Tone::Dim)
         }
-        Some(best) => (StepMark::Done, text::access_kind(best.kind.word()), Tone::Dim),
+        Some(best) => (StepState::Done, text::access_kind(best.kind.word()), Tone::Dim),
         None if has(Verdict::CannotTell) => {
-            (StepMark::Unknown, text::ACCESS_UNKNOWN.to_owned(), Tone::Warn)
+            (StepState::Unknown, text::ACCESS_UNKNOWN.to_owned(), Tone::Warn)
         }
-        None if has(Verdict::Dead) => (StepMark::Later, text::ACCESS_DEAD.to_owned(), Tone::Warn),
+        None if has(Verdict::Dead) => {
+            (StepState::Waiting, text::ACCESS_DEAD.to_owned(), Tone::Warn)
+        }
         // A completed rotation needed none.
-        None if finished => (StepMark::Done, String::new(), Tone::Dim),
-        None => (StepMark::Later, text::ACCESS_NONE.to_owned(), Tone::Plain),
+        None if finished => (StepState::Done, String::new(), Tone::Dim),
+        None => (StepState::Waiting, text::ACCESS_NONE.to_owned(), Tone::Plain),
     }
 }
 
@@ -158,22 +155,31 @@ fn clients_words(entry: &Entry, state: &State) -> String {
     }
 }
 
-fn sign(theme: Theme, step: &StepLine) -> Span<'static> {
-    match step.mark {
-        StepMark::Done => theme.span("✓", Tone::Good),
-        StepMark::Now => {
-            theme.span("●", if step.tone == Tone::Busy { Tone::Busy } else { Tone::Attention })
-        }
-        StepMark::Later => theme.span("○", Tone::Dim),
-        StepMark::Unknown => theme.span("?", Tone::Dim),
-    }
+/// Sign and title of a step; `now`: how loud the one is that is under way.
+pub fn heading(
+    theme: Theme,
+    state: StepState,
+    title: &'static str,
+    now: Tone,
+) -> Vec<Span<'static>> {
+    let (sign, tone) = match state {
+        StepState::Done => ("✓", Tone::Good),
+        StepState::Now => ("●", now),
+        StepState::Waiting => ("○", Tone::Dim),
+        StepState::Unknown => ("?", Tone::Dim),
+    };
+    let title = match state {
+        StepState::Now => theme.part(title, Role::Title),
+        StepState::Done => Span::raw(title),
+        StepState::Waiting | StepState::Unknown => theme.span(title, Tone::Dim),
+    };
+    vec![theme.span(sign, tone), Span::raw(" "), title]
 }
 
-fn title(theme: Theme, step: &StepLine) -> Span<'static> {
-    match step.mark {
-        StepMark::Now => theme.part(step.title, Role::Title),
-        StepMark::Done => Span::raw(step.title),
-        StepMark::Later | StepMark::Unknown => theme.span(step.title, Tone::Dim),
+impl StepLine {
+    fn heading(&self, theme: Theme) -> Vec<Span<'static>> {
+        let now = if self.tone == Tone::Busy { Tone::Busy } else { Tone::Attention };
+        heading(theme, self.state, self.title, now)
     }
 }
 
@@ -182,7 +188,7 @@ pub fn tall(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<V
     steps(entry, state)
         .iter()
         .map(|step| {
-            let mut spans = vec![sign(theme, step), Span::raw(" "), title(theme, step)];
+            let mut spans = step.heading(theme);
             let used = width(step.title) + 2;
             let column = 20_usize;
             let gap = column.saturating_sub(used).max(2);
@@ -202,13 +208,14 @@ pub fn wide(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<L
     let mut top = Vec::new();
     let mut rows: Vec<Vec<Span<'static>>> = vec![Vec::new(), Vec::new()];
     for (index, step) in steps.iter().enumerate() {
-        top.push(sign(theme, step));
-        top.push(Span::raw(" "));
-        top.push(title(theme, step));
+        top.extend(step.heading(theme));
         let rest = share.saturating_sub(width(step.title) + 2);
         if index < 3 && rest > 3 {
-            let (line, tone) =
-                if step.mark == StepMark::Done { ("━", Tone::Good) } else { ("┄", Tone::Dim) };
+            let (line, tone) = if step.state == StepState::Done {
+                ("━", Tone::Good)
+            } else {
+                ("┄", Tone::Dim)
+            };
             top.push(Span::raw(" "));
             top.push(theme.span(line.repeat(rest - 2), tone));
             top.push(Span::raw(" "));

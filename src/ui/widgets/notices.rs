@@ -7,7 +7,7 @@ use crate::app::cell::Tone;
 use crate::app::fleet::text;
 
 use crate::app::fleet::state::{Entry, ScopeState, ScopeStatus};
-use crate::app::keymap::{BINDINGS, Command};
+use crate::app::keymap::Command;
 use crate::app::kubeconfig;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestOwner;
@@ -17,6 +17,7 @@ use crate::domain::cluster::{Region, Scope};
 use crate::domain::text::{cut_end, cut_middle, plural, width};
 use crate::ui::text::{behind, cut_spans, wrap_to};
 use crate::ui::theme::Theme;
+use crate::ui::widgets::footer::key_of;
 
 /// Failing places that get a line of their own.
 const LINES: usize = 2;
@@ -168,19 +169,13 @@ fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         0 => String::new(),
         count => format!("  +{count} more"),
     };
-    let key = key_of(state, Command::Kubeconfig);
+    let key = key_of(state, theme, Command::Kubeconfig);
     let name = state.fleet.label(&held.request.cluster.id);
     let end = held.issued.expires.map_or_else(String::new, |at| {
         kubeconfig::text::expiring(long(since(state.server_now(), at)))
     });
     let text = kubeconfig::text::not_saved(&name, &end, &key, &name, &more);
     behind(theme.span(" ! ", Tone::Attention), wrap_to(&text, columns.saturating_sub(4), 2))
-}
-
-/// The key of a command as it is configured.
-fn key_of(state: &State, command: Command) -> String {
-    let binding = BINDINGS.iter().find(|binding| binding.command == command);
-    binding.map_or_else(String::new, |binding| state.shared.keymap.label(binding))
 }
 
 fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
@@ -191,9 +186,9 @@ fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>>
         .oldest_seen()
         .map_or_else(|| text::NO_DATA.to_owned(), |seen| text::data_of(zone.clock(seen.wall)));
     let advice = if state.logs_in() {
-        text::log_in(key_of(state, Command::LogIn))
+        text::log_in(key_of(state, theme, Command::LogIn))
     } else {
-        let refresh = || text::get_token(key_of(state, Command::Refresh));
+        let refresh = || text::get_token(key_of(state, theme, Command::Refresh));
         failure.advice().unwrap_or_else(refresh)
     };
     let text =

@@ -10,7 +10,7 @@ use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::generation::EstimateReason;
 use crate::domain::roll::progress::{NodeCounts, PoolState};
-use crate::domain::roll::start_steps::{StartStepDetail, StartStepName, StartStepState};
+use crate::domain::roll::start_steps::{StartStepDetail, StartStepName, StepState};
 use crate::domain::roll::tests::manifest::load;
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::roll::{Roll, RollNote};
@@ -124,11 +124,11 @@ fn before_nodes_are_replaced_nothing_is_new_and_the_steps_show_why() {
     assert_eq!(
         states,
         [
-            (StartStepName::Accepted, StartStepState::Done),
-            (StartStepName::ControlPlane, StartStepState::Now),
-            (StartStepName::Secrets, StartStepState::Waiting),
-            (StartStepName::Nodes, StartStepState::Waiting),
-            (StartStepName::Prepared, StartStepState::Waiting),
+            (StartStepName::Accepted, StepState::Done),
+            (StartStepName::ControlPlane, StepState::Now),
+            (StartStepName::Secrets, StepState::Waiting),
+            (StartStepName::Nodes, StepState::Waiting),
+            (StartStepName::Prepared, StepState::Waiting),
         ]
     );
 }
@@ -143,18 +143,14 @@ fn steps_follow_the_signs_of_the_control_plane() {
         let secrets = &roll.steps[2];
         (roll.steps[1].state, secrets.state, secrets.detail)
     };
-    assert_eq!(step(Some(1), Some((0, 40))), (StartStepState::Now, StartStepState::Waiting, None));
-    assert_eq!(step(Some(2), Some((0, 40))), (StartStepState::Done, StartStepState::Now, None));
+    assert_eq!(step(Some(1), Some((0, 40))), (StepState::Now, StepState::Waiting, None));
+    assert_eq!(step(Some(2), Some((0, 40))), (StepState::Done, StepState::Now, None));
     assert_eq!(
         step(Some(2), Some((3, 40))),
-        (
-            StartStepState::Done,
-            StartStepState::Now,
-            Some(StartStepDetail::Secrets { done: 3, total: 40 })
-        )
+        (StepState::Done, StepState::Now, Some(StartStepDetail::Secrets { done: 3, total: 40 }))
     );
-    assert_eq!(step(Some(2), Some((40, 40))).1, StartStepState::Done);
-    assert_eq!(step(Some(2), None), (StartStepState::Done, StartStepState::Unknown, None));
+    assert_eq!(step(Some(2), Some((40, 40))).1, StepState::Done);
+    assert_eq!(step(Some(2), None), (StepState::Done, StepState::Unknown, None));
     snapshot.control_plane.issuance = Some(issuance(2, &[1, 2], None));
     snapshot.control_plane.reencrypted = None;
     let mut detail = |keys: Option<usize>| {
@@ -165,10 +161,10 @@ fn steps_follow_the_signs_of_the_control_plane() {
     assert_eq!(detail(Some(1)), authority(true));
     assert_eq!(detail(None), authority(false), "the keys could not be read");
     let rolling = checked("every_stage", Phase::Preparing);
-    assert_eq!(rolling.steps[2].state, StartStepState::Done);
+    assert_eq!(rolling.steps[2].state, StepState::Done);
     assert_eq!(rolling.steps[3].detail, rolling.rotation.map(StartStepDetail::Nodes));
     let done = at_once(&cluster(Phase::Prepared), &fixture("all_new"));
-    assert!(done.steps.iter().all(|step| step.state == StartStepState::Done));
+    assert!(done.steps.iter().all(|step| step.state == StepState::Done));
 }
 
 #[test]
@@ -374,7 +370,7 @@ fn nodes_that_cannot_be_listed_are_unknown_not_removed() {
     let roll = at_once(&cluster(Phase::Preparing), &snapshot);
     assert_eq!((roll.rotation, roll.estimate), (None, RollEstimate::Unknown));
     assert!(matches!(roll.notes[..], [RollNote::Unseen { nothing_known: true, .. }]));
-    assert_eq!(roll.steps[3].state, StartStepState::Unknown);
+    assert_eq!(roll.steps[3].state, StepState::Unknown);
 }
 
 #[test]
