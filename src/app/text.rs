@@ -89,7 +89,8 @@ texts! {
     PRESS_CLOSE = "close";
     PRESS_CANCEL = "cancel";
     PRESS_ACCEPT = "accept";
-    PRESS_NOT_ACCEPT = "take back";
+    PRESS_NOT_ACCEPT = "undo";
+    PRESS_MISSING = "show what is missing";
     PRESS_CONFIRM = "confirm";
     PRESS_NEXT_FIELD = "next field";
     PRESS_TO_ISSUE = "to Issue";

@@ -139,7 +139,7 @@ pub const BINDINGS: &[Binding] = bindings! {
         "close without changes";
     "accept", Command::Open, Show, &[KeyContext::Filter], ["enter"], "apply", Some(10),
         "apply the filter or the search";
-    "quit", Command::Quit, Program, &[Fleet, Cluster, Activity, Menu, Help], ["q"], "quit", None,
+    "quit", Command::Quit, Program, &[Fleet, Cluster, Activity, Menu, Help], ["q"], "quit", Some(97),
         "go back; in the fleet: quit";
     "interrupt", Command::Interrupt, Program, &KeyContext::ALL, ["ctrl-c"], "quit", None,
         "quit; asks first while a request is pending";

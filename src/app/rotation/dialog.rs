@@ -95,6 +95,12 @@ impl RotationDialog {
         self.accepted == self.breaking()
     }
 
+    /// Whether nothing is missing to send the step.
+    pub fn is_ready(&self) -> bool {
+        let is_named = !self.wants_name || self.typed.value() == self.shown.id.name.as_str();
+        is_named && self.is_accepted() && !matches!(self.stage, RotationDialogStage::Checking)
+    }
+
     /// Another stage begins, in which nothing is confirmed by a key that was pressed before.
     pub fn enter(&mut self, stage: RotationDialogStage, guard: Guard) {
         self.stage = stage;

@@ -373,15 +373,12 @@ fn buttons(dialog: &RotationDialog) -> Vec<Button<'static>> {
         | RotationDialogStage::Failed(_)
         | RotationDialogStage::Settled(_) => return vec![Button::cancel(text::CLOSE, true)],
     }
-    let named = !dialog.wants_name || dialog.typed.value() == dialog.shown.id.name.as_str();
     let label = match dialog.step {
         Step::Start => text::START,
         Step::Complete => text::COMPLETE,
     };
-    let ready =
-        named && dialog.is_accepted() && !matches!(dialog.stage, RotationDialogStage::Checking);
     vec![
         Button::cancel("Cancel", dialog.focus == Focus::Cancel),
-        Button::confirm(label, dialog.focus == Focus::Confirm, ready),
+        Button::confirm(label, dialog.focus == Focus::Confirm, dialog.is_ready()),
     ]
 }

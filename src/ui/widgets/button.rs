@@ -31,13 +31,13 @@ impl<'a> Button<'a> {
 
     fn spans(&self, theme: Theme) -> Vec<Span<'static>> {
         let text = format!("[ {} ]", self.label);
-        if self.focused {
-            vec![theme.part("▸", Role::Accent), theme.part(text, Role::Focus)]
-        } else if self.ready {
-            vec![Span::raw(" "), theme.part(text, Role::Title)]
-        } else {
-            vec![Span::raw(" "), theme.part(text, Role::Off)]
-        }
+        let mark = if self.focused { theme.part("▸", Role::Accent) } else { Span::raw(" ") };
+        let role = match (self.ready, self.focused) {
+            (false, _) => Role::Off,
+            (true, true) => Role::Focus,
+            (true, false) => Role::Title,
+        };
+        vec![mark, theme.part(text, role)]
     }
 
     fn columns(&self) -> usize {

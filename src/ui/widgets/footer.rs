@@ -217,11 +217,13 @@ fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'stat
                 && state.subject().is_some();
             works(state, context, binding.command) || stays
         })
+        // Where there is little room, what can be done on a cluster comes first.
+        .filter(|(_, binding)| binding.command != Command::Quit || gap > 1)
         .collect();
     possible.sort_by_key(|(hint, _)| *hint);
-    let (last, first): (Vec<_>, Vec<_>) = possible
-        .into_iter()
-        .partition(|(_, binding)| matches!(binding.command, Command::Back | Command::Help));
+    let (last, first): (Vec<_>, Vec<_>) = possible.into_iter().partition(|(_, binding)| {
+        matches!(binding.command, Command::Back | Command::Quit | Command::Help)
+    });
     let text = |binding: &Binding| {
         let key = theme.key(&state.shared.keymap.label(binding));
         (key, label(state, binding))
@@ -269,6 +271,10 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
         // Tab and the arrows do the same between buttons.
         (KeyContext::Dialog, Command::Right) => false,
         (KeyContext::Dialog, Command::Copy) => state.rotation.dialog.is_some(),
+        // The fleet is the first screen: there is no way back from it but out.
+        (KeyContext::Fleet, Command::Back) => clears(state),
+        (KeyContext::Fleet, Command::Quit) => !clears(state),
+        (_, Command::Quit) => false,
         // Both keys do the same in a menu: the fitting one is named.
         (KeyContext::Menu, Command::Mark) => ticks(state),
         (KeyContext::Menu, Command::Open) => !ticks(state),
@@ -290,6 +296,11 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
         },
         _ => can(state, command).is_ok(),
     }
+}
+
+/// Whether the way back clears something in the fleet.
+fn clears(state: &State) -> bool {
+    !state.view.filter.is_empty() || !state.notices.errors.is_empty()
 }
 
 /// Whether a key does something in the field of the form that has the focus.
@@ -343,6 +354,7 @@ fn press_label(state: &State) -> Option<&'static str> {
             Focus::Accept if dialog.is_accepted() => text::PRESS_NOT_ACCEPT,
             Focus::Accept => text::PRESS_ACCEPT,
             Focus::Cancel => text::PRESS_CANCEL,
+            Focus::Confirm if !dialog.is_ready() => text::PRESS_MISSING,
             Focus::Confirm => dialog.step.verb(),
         });
     }
