@@ -90,7 +90,8 @@ impl UpdateContext<'_> {
         request: impl FnOnce(Box<Record>) -> Request,
     ) -> RequestId {
         let id = self.requests.begin(owner);
-        let intent = self.record(Some(cluster), verb, Outcome::Intended, text).about(id, None);
+        let intent = self.record(Some(cluster), verb, Outcome::Intended, text);
+        let intent = self.about(intent, id, None);
         self.effect(Effect::Request(id, request(Box::new(intent))));
         id
     }
@@ -127,6 +128,11 @@ impl UpdateContext<'_> {
             trace: None,
             findings: Vec::new(),
         }
+    }
+
+    /// The record is about this request, which the server knows by this trace id.
+    pub fn about(&self, record: Record, request: RequestId, trace: Option<String>) -> Record {
+        record.about(self.requests.journal_name(request), trace)
     }
 
     /// Adds a record to the activity.

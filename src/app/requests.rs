@@ -101,6 +101,8 @@ impl KubeconfigRequest {
 /// What was asked for and is not answered.
 #[derive(Debug, Clone, Default)]
 pub struct Requests {
+    /// Tells this run from others that write the same journal, at the same time or later: each counts from one.
+    run: u32,
     last: u64,
     last_dialog: u64,
     open: BTreeMap<RequestId, RequestOwner>,
@@ -109,6 +111,17 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// None yet, of a run that a random number tells apart.
+    pub fn of_run(seed: u64) -> Self {
+        // Runs that begin one after the other have seeds that are close to each other.
+        Self { run: fastrand::Rng::with_seed(seed).u32(..) & 0x00ff_ffff, ..Self::default() }
+    }
+
+    /// A request as the journal names it: unique among all runs.
+    pub fn journal_name(&self, id: RequestId) -> String {
+        format!("{:06x}-{id}", self.run)
+    }
+
     /// Takes a number for a new request.
     pub fn begin(&mut self, owner: RequestOwner) -> RequestId {
         self.last = self.last.saturating_add(1);
@@ -179,5 +192,19 @@ impl Requests {
     /// Whether a wake-up or reconcile is under way.
     pub fn has_actions(&self) -> bool {
         self.open.values().any(|owner| matches!(owner, RequestOwner::Action { .. }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::app::requests::{RequestId, Requests};
+
+    #[test]
+    fn two_runs_name_their_requests_differently_in_the_journal() {
+        let names: Vec<String> =
+            (1..200).map(|seed| Requests::of_run(seed).journal_name(RequestId(13))).collect();
+        let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+        assert!(names.iter().all(|name| name.ends_with("-r13")), "{names:?}");
     }
 }

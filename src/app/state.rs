@@ -77,7 +77,8 @@ pub struct State {
 }
 
 impl State {
-    /// The state before anything was read. `seed`: for the jitter of polls.
+    /// The state before anything was read. `seed`: for the jitter of polls, and to tell
+    /// this run from others.
     pub fn new(
         settings: Settings,
         keymap: Keymap,
@@ -133,7 +134,7 @@ impl State {
                 key_count: 0,
                 settings,
             },
-            requests: Requests::default(),
+            requests: Requests::of_run(seed),
             notices: Notices::default(),
             session,
             screen: Screen::Fleet,

@@ -732,7 +732,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
         };
         let text = text::QUIT_BEFORE_ANSWER;
         let record = cx.record(Some(id), &step, Outcome::Unknown, text);
-        records.push(record.about(request, None).ending(expires));
+        records.push(cx.about(record, request, None).ending(expires));
     }
     let unsaved: Vec<RequestId> = state.kubeconfig.unsaved.keys().copied().collect();
     for request in unsaved {

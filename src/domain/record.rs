@@ -22,7 +22,7 @@ pub struct Record {
     /// What was done ("start", "complete", "kubeconfig", "save", "copy", "wake up", "reconcile", "phase", "roll",
     /// "credentials", "checklist").
     pub step: String,
-    /// Id of the request, the same on every line about it.
+    /// Id of the request, the same on every line about it. Lines of older versions have one that is unique in one run only.
     pub request: Option<String>,
     pub outcome: Outcome,
     /// One sentence for people; it has no moment in it, since zones are for whoever reads.
@@ -38,8 +38,8 @@ pub struct Record {
 impl Record {
     /// The record is about this request, which the server knows by this trace id.
     #[must_use]
-    pub fn about(mut self, request: impl ToString, trace: Option<String>) -> Self {
-        self.request = Some(request.to_string());
+    pub fn about(mut self, request: impl Into<String>, trace: Option<String>) -> Self {
+        self.request = Some(request.into());
         self.trace = trace;
         self
     }

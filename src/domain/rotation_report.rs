@@ -1,6 +1,8 @@
 //! What the journal tells of each rotation of a cluster: who did what, when, and how it ended. It tells only what skeys did
 //! and saw on this machine.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::record::{Outcome, Record};
@@ -38,14 +40,27 @@ pub struct Attempt {
     pub step: Step,
     pub at: Timestamp,
     pub who: String,
-    /// Id of the request; unique in one run of skeys.
+    /// Id of the request.
     pub request: Option<String>,
     /// Findings that were accepted, as one text.
     pub accepted: Option<String>,
     /// What was known before it, each with its mark.
     pub findings: Vec<String>,
-    /// What became of it, oldest first.
+    /// What became of it, oldest first. Where others share its id, the last of them has the answers of all.
     pub answers: Vec<Record>,
+    /// Another run used the id before this was answered, as older versions did: what is known of all of them.
+    pub shared: Option<SharedOutcome>,
+}
+
+/// What is known of attempts whose answers cannot be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedOutcome {
+    /// The same of each.
+    Each(Outcome),
+    /// At least one was taken.
+    OneDone,
+    /// Neither.
+    Unclear,
 }
 
 /// A phase that was seen to change.
@@ -87,9 +102,19 @@ impl ReportOutcome {
 }
 
 impl Attempt {
-    /// The last that is known; [`Outcome::Intended`] where no answer was written down.
+    /// The last that is known; [`Outcome::Intended`] where no answer was written down, and [`Outcome::Unknown`] where it
+    /// cannot be told which answer is the one to it.
     pub fn outcome(&self) -> Outcome {
-        self.answers.last().map_or(Outcome::Intended, |answer| answer.outcome)
+        match self.shared {
+            Some(SharedOutcome::Each(outcome)) => outcome,
+            Some(SharedOutcome::OneDone | SharedOutcome::Unclear) => Outcome::Unknown,
+            None => self.answers.last().map_or(Outcome::Intended, |answer| answer.outcome),
+        }
+    }
+
+    /// Whether this, or one that cannot be told from it, was taken.
+    fn took(&self) -> bool {
+        self.outcome() == Outcome::Done || self.shared == Some(SharedOutcome::OneDone)
     }
 }
 
@@ -97,13 +122,16 @@ impl RotationReport {
     /// The step as it took effect, or the last attempt.
     pub fn attempt(&self, step: Step) -> Option<&Attempt> {
         let mut of_step = self.attempts.iter().filter(|attempt| attempt.step == step);
-        let done = of_step.clone().find(|attempt| attempt.outcome() == Outcome::Done);
+        let done = of_step.clone().find(|attempt| attempt.took());
         done.or_else(|| of_step.next_back())
     }
 
     /// How it stands.
     pub fn outcome(&self) -> ReportOutcome {
-        let took = |step| self.attempt(step).map(Attempt::outcome);
+        let took = |step| {
+            let attempt = self.attempt(step)?;
+            Some(if attempt.took() { Outcome::Done } else { attempt.outcome() })
+        };
         if self.was_seen(&Phase::Completed) {
             ReportOutcome::Completed
         } else if took(Step::Complete) == Some(Outcome::Done) {
@@ -163,6 +191,7 @@ impl RotationReport {
 /// The rotations of one cluster. `records`: those of that cluster, oldest first.
 pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
     let mut found: Vec<RotationReport> = Vec::new();
+    let mut attempts = attempts(records);
     for (place, record) in records.iter().enumerate() {
         let step = match record.step.as_str() {
             "start" => Some(Step::Start),
@@ -171,8 +200,7 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
         };
         match (step, record.outcome) {
             (Some(step), Outcome::Intended) => {
-                let later = records.get(place + 1..).unwrap_or_default();
-                let attempt = attempt(step, record, later);
+                let Some(attempt) = attempts.remove(&place) else { continue };
                 if step == Step::Start && starts_another(&found, &attempt) {
                     begin(&mut found);
                 }
@@ -191,6 +219,7 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                         accepted: None,
                         findings: record.findings.clone(),
                         answers: vec![record.clone()],
+                        shared: None,
                     });
                 }
             }
@@ -219,23 +248,71 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
     found
 }
 
-/// A step with all that became of it: the lines of the same request before the id is used again by another run.
-fn attempt(step: Step, intent: &Record, later: &[Record]) -> Attempt {
-    let is_same = |record: &&Record| record.step == intent.step && record.request == intent.request;
-    let answers = later
-        .iter()
-        .filter(is_same)
-        .take_while(|record| record.outcome != Outcome::Intended)
-        .cloned()
-        .collect();
-    Attempt {
-        step,
-        at: intent.at,
-        who: intent.who.clone(),
-        request: intent.request.clone(),
-        accepted: intent.text.split_once(ACCEPTED).map(|(_, findings)| findings.to_owned()),
-        findings: intent.findings.clone(),
-        answers,
+/// What was intended, by its place in the records, with all that became of it.
+fn attempts(records: &[Record]) -> BTreeMap<usize, Attempt> {
+    let mut attempts: BTreeMap<usize, Attempt> = BTreeMap::new();
+    // Places of the attempts of one step and id that are not all answered, or of the last one that was.
+    let mut of_id: BTreeMap<(&str, Option<&str>), Vec<usize>> = BTreeMap::new();
+    for (place, record) in records.iter().enumerate() {
+        let step = match record.step.as_str() {
+            "start" => Step::Start,
+            "complete" => Step::Complete,
+            _ => continue,
+        };
+        let places = of_id.entry((record.step.as_str(), record.request.as_deref())).or_default();
+        if record.outcome == Outcome::Intended {
+            let last = places.last().and_then(|last| attempts.get_mut(last));
+            let answers = match last {
+                Some(last) if settled(&last.answers) < places.len() => {
+                    std::mem::take(&mut last.answers)
+                }
+                _ => {
+                    places.clear();
+                    Vec::new()
+                }
+            };
+            places.push(place);
+            let accepted = record.text.split_once(ACCEPTED).map(|(_, found)| found.to_owned());
+            let attempt = Attempt {
+                step,
+                at: record.at,
+                who: record.who.clone(),
+                request: record.request.clone(),
+                accepted,
+                findings: record.findings.clone(),
+                answers,
+                shared: None,
+            };
+            attempts.insert(place, attempt);
+        } else if let Some(last) = places.last().and_then(|last| attempts.get_mut(last)) {
+            last.answers.push(record.clone());
+        }
+        if places.len() > 1 {
+            let answers = places.last().and_then(|last| attempts.get(last));
+            let shared = shared_outcome(answers.map_or(&[], |last| &last.answers), places.len());
+            for place in places.iter() {
+                if let Some(attempt) = attempts.get_mut(place) {
+                    attempt.shared = Some(shared);
+                }
+            }
+        }
+    }
+    attempts
+}
+
+/// How many attempts these answers end.
+fn settled(answers: &[Record]) -> usize {
+    let ends = |answer: &&Record| matches!(answer.outcome, Outcome::Done | Outcome::Refused);
+    answers.iter().filter(ends).count()
+}
+
+fn shared_outcome(answers: &[Record], attempts: usize) -> SharedOutcome {
+    let count = |outcome| answers.iter().filter(|answer| answer.outcome == outcome).count();
+    match (count(Outcome::Done), count(Outcome::Refused)) {
+        (done, 0) if done >= attempts => SharedOutcome::Each(Outcome::Done),
+        (0, refused) if refused >= attempts => SharedOutcome::Each(Outcome::Refused),
+        (0, _) => SharedOutcome::Unclear,
+        _ => SharedOutcome::OneDone,
     }
 }
 
@@ -243,9 +320,10 @@ fn attempt(step: Step, intent: &Record, later: &[Record]) -> Attempt {
 /// open shows that its end was not seen.
 fn starts_another(found: &[RotationReport], attempt: &Attempt) -> bool {
     let Some(last) = found.last() else { return true };
-    let has_begun = last.attempt(Step::Start).is_some_and(|start| start.outcome() == Outcome::Done)
-        || !last.phases.is_empty();
-    last.has_ended() || (attempt.outcome() == Outcome::Done && has_begun)
+    let has_begun = last.attempt(Step::Start).is_some_and(Attempt::took) || !last.phases.is_empty();
+    // One of several that cannot be told apart belongs with the others.
+    let is_another = attempt.shared.is_none() && attempt.outcome() == Outcome::Done;
+    last.has_ended() || (is_another && has_begun)
 }
 
 /// The rotation that what comes next belongs to.
@@ -294,7 +372,7 @@ mod tests {
     use crate::domain::fixtures::now;
     use crate::domain::record::{Outcome, Record};
     use crate::domain::rotation::Step;
-    use crate::domain::rotation_report::{ReportOutcome, RotationReport, rotations};
+    use crate::domain::rotation_report::{Attempt, ReportOutcome, RotationReport, rotations};
 
     fn record(minutes: i64, step: &str, outcome: Outcome, text: &str) -> Record {
         Record {
@@ -312,8 +390,9 @@ mod tests {
     }
 
     fn sent(minutes: i64, step: &str, request: u64, answer: Outcome) -> [Record; 2] {
-        let about =
-            |record: Record, trace: Option<&str>| record.about(request, trace.map(Into::into));
+        let about = |record: Record, trace: Option<&str>| {
+            record.about(format!("r{request}"), trace.map(Into::into))
+        };
         [
             about(record(minutes, step, Outcome::Intended, step), None),
             about(record(minutes + 1, step, answer, "answer"), Some("t-1")),
@@ -383,11 +462,60 @@ mod tests {
         assert_eq!(answers, [1, 1, 1], "an answer belongs to one request");
     }
 
+    /// The lines of two runs that counted their requests alike and sent a step at the same time.
+    fn interleaved(answers: [(&str, Outcome); 2], names: [&str; 2]) -> Vec<Record> {
+        let mut records: Vec<Record> = (0..)
+            .zip(names)
+            .map(|(at, name)| record(at, "start", Outcome::Intended, "start").about(name, None))
+            .collect();
+        let answered = (2..)
+            .zip(answers)
+            .map(|(at, (name, answer))| record(at, "start", answer, "answer").about(name, None));
+        records.extend(answered);
+        records
+    }
+
+    #[test]
+    fn two_runs_at_the_same_time_are_told_apart_by_their_ids() {
+        let answers = [("b-r13", Outcome::Refused), ("a-r13", Outcome::Done)];
+        let found = rotations(&interleaved(answers, ["a-r13", "b-r13"]));
+        assert_eq!(outcomes(&found), [ReportOutcome::Open]);
+        let attempts: Vec<_> = found[0].attempts.iter().map(Attempt::outcome).collect();
+        assert_eq!(attempts, [Outcome::Done, Outcome::Refused]);
+    }
+
+    #[test]
+    fn interleaved_lines_of_two_runs_with_one_id_are_not_attributed() {
+        use Outcome::{Done, Refused, Unknown};
+        use ReportOutcome::{NotStarted, Open, StartUnknown};
+        for (answers, expected, each) in [
+            ([Done, Refused], &[Open][..], Unknown),
+            ([Refused, Done], &[Open], Unknown),
+            ([Refused, Refused], &[NotStarted, NotStarted], Refused),
+            ([Refused, Unknown], &[StartUnknown], Unknown),
+            ([Done, Done], &[Open], Done),
+        ] {
+            let mut records = interleaved(answers.map(|answer| ("r13", answer)), ["r13", "r13"]);
+            let found = rotations(&records);
+            assert_eq!(outcomes(&found), expected, "{answers:?}");
+            let attempts: Vec<&Attempt> = found.iter().flat_map(|one| &one.attempts).collect();
+            assert!(attempts.iter().all(|one| one.shared.is_some() && one.outcome() == each));
+            assert_eq!(attempts.iter().map(|one| one.answers.len()).sum::<usize>(), 2);
+            records.pop();
+            assert_ne!(outcomes(&rotations(&records))[0], NotStarted, "one is not answered");
+        }
+        let mut records = interleaved([("r13", Done), ("r13", Refused)], ["r13", "r13"]);
+        records.push(seen(5, "never → preparing"));
+        records.extend(sent(9_000, "start", 13, Refused));
+        let last = rotations(&records).pop().unwrap().attempts.pop().unwrap();
+        assert_eq!((last.outcome(), last.shared), (Refused, None), "all before it are answered");
+    }
+
     #[test]
     fn an_answer_that_was_lost_and_read_back_counts_as_it_turned_out() {
         let mut records = sent(0, "start", 1, Outcome::Unknown).to_vec();
         assert_eq!(outcomes(&rotations(&records)), [ReportOutcome::StartUnknown]);
-        records.push(record(3, "start", Outcome::Done, "read back").about(1, None));
+        records.push(record(3, "start", Outcome::Done, "read back").about("r1", None));
         assert_eq!(outcomes(&rotations(&records)), [ReportOutcome::Open]);
         assert_eq!(rotations(&records)[0].attempts.len(), 1);
         assert_eq!(

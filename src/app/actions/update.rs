@@ -69,6 +69,7 @@ pub fn answered(
         }
     };
     let record = cx.record(Some(id), &verb, outcome, text);
-    cx.journal(record.about(request, trace));
+    let record = cx.about(record, request, trace);
+    cx.journal(record);
     cx.read_cluster(id, RequestId::default());
 }

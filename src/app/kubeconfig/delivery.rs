@@ -57,7 +57,8 @@ pub fn issued(
     let text = if shorter { text::LOG_ISSUED_SHORTER } else { "issued" };
     let expires = held.issued.expires;
     let record = cx.record(Some(&id), "kubeconfig", Outcome::Done, text);
-    cx.journal(record.about(request, None).ending(expires));
+    let record = cx.about(record, request, None);
+    cx.journal(record.ending(expires));
     if let Some(form) = form {
         form.issued = Some((request, held.clone()));
         kubeconfig.unsaved.insert(request, held);
@@ -96,7 +97,8 @@ fn not_issued(
     }
     let outcome = if unknown { Outcome::Unknown } else { Outcome::Refused };
     let record = cx.record(Some(id), "kubeconfig", outcome, failure.to_string());
-    cx.journal(record.about(request, failure.trace).ending(expires));
+    let record = cx.about(record, request, failure.trace);
+    cx.journal(record.ending(expires));
     shown
 }
 
@@ -177,7 +179,8 @@ pub fn delivered(
     cx.toast(text);
     let record =
         cx.record(Some(&cluster.id), "save", Outcome::Done, text::log_delivered(&destination));
-    cx.journal(record.about(brought_by, None));
+    let record = cx.about(record, brought_by, None);
+    cx.journal(record);
     cx.raise(Event::KubeconfigDelivered(Box::new(Access {
         cluster: cluster.id.clone(),
         created: cluster.created,
@@ -232,7 +235,8 @@ pub fn not_delivered(
     }
     let Some(held) = kubeconfig.unsaved.get(&delivery.kubeconfig) else { return };
     let record = cx.record(Some(&held.request.cluster.id), "save", Outcome::Refused, text);
-    cx.journal(record.about(delivery.kubeconfig, None));
+    let record = cx.about(record, delivery.kubeconfig, None);
+    cx.journal(record);
 }
 
 /// What the journal is to keep of an issued kubeconfig that is dropped before it was saved.
@@ -244,7 +248,7 @@ pub fn dropped_record(
 ) -> Option<Record> {
     let held = kubeconfig.unsaved.remove(&request)?;
     let record = cx.record(Some(&held.request.cluster.id), "kubeconfig", Outcome::Done, why);
-    Some(record.about(request, None).ending(held.issued.expires))
+    Some(cx.about(record, request, None).ending(held.issued.expires))
 }
 
 /// Drops an issued kubeconfig that was not saved.

@@ -44,7 +44,8 @@ impl Sent<'_> {
     fn log(&self, outcome: Outcome, text: &str, trace: Option<String>, cx: &mut UpdateContext<'_>) {
         let verb = self.step.verb();
         let record = cx.record(Some(self.id), verb, outcome, text::log_step(verb, text));
-        cx.journal(record.about(self.request, trace));
+        let record = cx.about(record, self.request, trace);
+        cx.journal(record);
     }
 }
 

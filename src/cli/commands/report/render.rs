@@ -164,7 +164,11 @@ fn step_rows(attempt: &Attempt) -> Vec<[String; 6]> {
         attempt.at,
         &attempt.who,
         Outcome::Intended,
-        if attempt.answers.is_empty() { text::NO_ANSWER } else { "" },
+        match attempt.shared {
+            Some(_) => text::SHARED_ID,
+            None if attempt.answers.is_empty() => text::NO_ANSWER,
+            None => "",
+        },
         None,
     );
     let answers = attempt.answers.iter().map(|answer| {
@@ -199,7 +203,8 @@ fn rotation_json(one: &RotationReport) -> Value {
     let attempts = one.attempts.iter().map(|attempt| {
         json!({
             "step": attempt.step.verb(), "at": time(attempt.at), "who": attempt.who,
-            "request": attempt.request, "outcome": attempt.outcome().word(),
+            "request": attempt.request, "request_shared": attempt.shared.is_some(),
+            "outcome": attempt.outcome().word(),
             "accepted": attempt.accepted, "findings": attempt.findings, "answers": records(&attempt.answers),
         })
     });

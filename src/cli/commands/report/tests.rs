@@ -48,6 +48,21 @@ fn the_journal_is_told_as_markdown_and_json() {
 }
 
 #[test]
+fn two_runs_that_used_one_id_at_the_same_time_are_not_told_apart() {
+    let home = tempfile::tempdir().unwrap();
+    let line = |second: u8, outcome: &str| {
+        format!(
+            r#"{{"at":"2026-11-20T09:00:0{second}Z","who":"ops","project":"p-1","region":"eu01","cluster":"shop","step":"start","request":"r13","outcome":"{outcome}","text":"start"}}"#
+        ) + "\n"
+    };
+    let lines = [line(0, "intended"), line(1, "intended"), line(2, "refused"), line(3, "done")];
+    fs::write(home.path().join("journal.jsonl"), lines.concat()).unwrap();
+    let told = report(home.path(), "p-1/eu01/shop", ReportFormat::Markdown).unwrap();
+    assert_eq!(told.matches(text::SHARED_ID).count(), 2, "{told}");
+    assert!(!told.contains(text::NOT_STARTED) && !told.contains(text::NO_ANSWER), "{told}");
+}
+
+#[test]
 fn a_name_must_be_that_of_one_cluster_of_the_journal() {
     let home = tempfile::tempdir().unwrap();
     let of = |cluster: &str| report(home.path(), cluster, ReportFormat::Json);

@@ -45,6 +45,7 @@ texts! {
     COLUMN_TEXT = "what";
     COLUMN_EXPIRES = "expires";
     NO_ANSWER = "no answer recorded";
+    SHARED_ID = "sent at the same time by another run under the same request ID: which answer is whose cannot be told";
     NO_FOLDER = "there is no state folder, so no journal";
     nothing(journal, cluster) = "the journal ({journal}) has nothing of {cluster}";
     ambiguous(name, clusters) =
