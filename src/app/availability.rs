@@ -136,7 +136,8 @@ pub fn can_act(state: &State, entry: &Entry, action: Action) -> Result<(), Strin
     if let Some((at, _)) = &state.session.signed_out {
         return Err(text::token_rejected(state.zone().clock(*at)));
     }
-    if let (Some(pending), Action::Rotate(_)) = (state.rotation.pending.get(&cluster.id), action) {
+    let pending = state.rotation.pending.get(&cluster.id).filter(|pending| pending.blocks());
+    if let (Some(pending), Action::Rotate(_)) = (pending, action) {
         return Err(pending_reason(pending, &state.shared));
     }
     if let Some(permission) = state.fleet.permissions.missing(cluster.id.project(), action) {

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::app::keymap::Keymap;
 use crate::app::requests::RequestId;
 use crate::app::settings::{Background, Settings};
+use crate::domain::action::Accepted;
 use crate::domain::checklist::LocalChecklist;
 use crate::domain::cluster::{Cluster, Listing, ProjectId};
 use crate::domain::credential::{Credentials, FoundFile, Issuance, KubeconfigLocation, Trial};
@@ -78,8 +79,8 @@ pub enum Answer {
     Cluster(Box<Cluster>, SignedDuration),
     /// To `Request::Rotate`.
     Rotation(RotateOutcome),
-    /// To `Request::Act`: the trace id.
-    Action(Option<String>),
+    /// To `Request::Act`.
+    Action(Accepted),
     /// To `Request::ReadInventory`.
     Inventory(Vec<FoundFile>),
     /// To `Request::TryCredentials`: what came of each.
@@ -116,11 +117,8 @@ pub enum Answer {
 /// How a request to start or complete ended.
 #[derive(Debug, Clone)]
 pub enum RotateOutcome {
-    /// 202; the trace id and the server's clock minus ours.
-    Accepted {
-        trace: Option<String>,
-        skew: SignedDuration,
-    },
+    /// How SKE took it, and the server's clock minus ours.
+    Accepted(Accepted, SignedDuration),
     /// The re-read immediately before showed something else; nothing was sent.
     Changed(Box<Cluster>),
     NotSent(Failure),

@@ -22,6 +22,7 @@ use crate::app::screen::Screen;
 use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
+use crate::domain::action::Accepted;
 use crate::domain::checklist::{
     Checklist, ChecklistChange, ChecklistClient, ChecklistConflict, LocalChecklist,
 };
@@ -242,6 +243,7 @@ impl Environment {
     /// An answer to every kind of request.
     fn answer_to(&mut self, id: RequestId, request: Request, how: u8) -> Result<Answer, Failure> {
         let broken = || Failure::new(FailureKind::Unreachable, "the connection broke");
+        let accepted = || Accepted { status: 202, trace: None };
         let works = !how.is_multiple_of(3);
         if how.is_multiple_of(17) {
             if let Request::Rotate { shown, .. } = &request {
@@ -283,10 +285,10 @@ impl Environment {
                     0 => RotateOutcome::Unknown(broken(), SignedDuration::ZERO),
                     1 => RotateOutcome::Refused(Failure::new(FailureKind::Refused, "no")),
                     2 => RotateOutcome::Changed(shown),
-                    _ => RotateOutcome::Accepted { trace: None, skew: SignedDuration::ZERO },
+                    _ => RotateOutcome::Accepted(accepted(), SignedDuration::ZERO),
                 })
             }
-            Request::Act { .. } => works.then_some(Answer::Action(None)).ok_or_else(broken)?,
+            Request::Act { .. } => works.then(|| Answer::Action(accepted())).ok_or_else(broken)?,
             Request::ReadInventory(_) => Answer::Inventory(self.files()),
             Request::TryCredentials(places) => {
                 let trial = if works { Trial::Accepted } else { Trial::NoAnswer(String::new()) };

@@ -8,6 +8,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::clients::request::HttpRequest;
+use crate::domain::action::Accepted;
 use crate::domain::backoff;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, cut_end};
@@ -76,6 +77,35 @@ impl HttpResponse {
         let mut failure = request.failure(kind, message);
         failure.code = code;
         Some(self.decorate(failure))
+    }
+
+    /// How an operation that goes on after the answer was taken. The API documents 202 with an object for it; a 200
+    /// that says nothing else is taken for that.
+    ///
+    /// # Errors
+    /// Any other answer with 2xx, of a proxy or with an error in it, leaves it open whether something happened.
+    pub fn accepted(&self, request: &HttpRequest) -> Result<Accepted, Failure> {
+        if self.is_html() {
+            return Err(self.format_failure(request, "it is a web page"));
+        }
+        let body: Option<Value> = serde_json::from_slice(&self.body).ok();
+        let is_empty = match &body {
+            Some(value) => value.as_object().is_some_and(serde_json::Map::is_empty),
+            None => self.body.trim_ascii().is_empty(),
+        };
+        let is_error = body.is_some_and(|value| message_and_code(&value).1.is_some());
+        match self.status {
+            202 if !is_error => {}
+            200 if is_empty => {}
+            _ => {
+                let (message, code) = self.error_message();
+                let detail = format!("the answer is not what the API describes: {message}");
+                let mut failure = request.failure(FailureKind::Format, detail);
+                failure.code = code;
+                return Err(self.decorate(failure));
+            }
+        }
+        Ok(Accepted { status: self.status, trace: self.trace.clone() })
     }
 
     /// Adds trace id and the moment of Retry-After to a failure.

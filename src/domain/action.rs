@@ -30,6 +30,15 @@ impl Action {
     }
 }
 
+/// How SKE took a request whose work goes on after the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// HTTP status.
+    pub status: u16,
+    /// The server's `x-trace-id`.
+    pub trace: Option<String>,
+}
+
 /// Why an action is not possible now; the text is a clause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {

@@ -353,7 +353,10 @@ impl Performer {
                 Answer::Action(match action {
                     Action::WakeUp => services.ske.wake_up(&id).await?,
                     Action::Reconcile => services.ske.reconcile(&id).await?,
-                    Action::Rotate(_) | Action::Issue => None,
+                    Action::Rotate(_) | Action::Issue => {
+                        let text = format!("{} is another request", action.word());
+                        return Err(Failure::new(FailureKind::Bug, text));
+                    }
                 })
             }
             Request::ReadInventory(more) => {
@@ -577,7 +580,7 @@ impl Performer {
             return RotateOutcome::Changed(Box::new(reading.cluster));
         }
         match ske.rotate(&shown.id, step).await {
-            Ok(trace) => RotateOutcome::Accepted { trace, skew: reading.skew },
+            Ok(accepted) => RotateOutcome::Accepted(accepted, reading.skew),
             Err(failure) if failure.leaves_outcome_unknown() => {
                 RotateOutcome::Unknown(failure, reading.skew)
             }

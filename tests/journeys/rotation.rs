@@ -118,6 +118,20 @@ async fn api_11_stale_reads_after_202_are_not_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_33_an_error_with_status_200_is_no_acceptance() {
+    let mut journey = Journey::begin().await;
+    let body = r#"{"code":"FailedPrecondition","message":"no"}"#;
+    journey.order(Fault::new("POST", START, Some(1), FaultEffect::answer(200, body)));
+    journey.press("/alpha<enter>R<tab><enter>").await;
+    journey.says("Checking whether the rotation started");
+    journey.hides("Accepted at");
+    journey.until_text("SKE shows no started rotation. You can start it again.", 200).await;
+    assert_eq!(journey.calls("POST", START), 1);
+    let journal = journey.read("state/journal.jsonl");
+    assert!(!journal.contains("accepted (") && journal.contains("no (HTTP 200)"), "{journal}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_12_a_start_with_a_lost_answer_is_read_back_and_found() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::new("POST", START, Some(1), FaultEffect::DropAfter {}));

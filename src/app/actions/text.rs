@@ -4,7 +4,7 @@ use crate::app::texts::texts;
 
 texts! {
     accepted(cluster, verb) = "{cluster}: {verb} accepted.";
-    log_accepted(verb) = "{verb}: accepted (202)";
+    log_accepted(verb, status) = "{verb}: accepted ({status})";
     log_failed(verb, cluster, failure) = "{verb} of {cluster}: {failure}";
     WAKE_UP =
         "SKE creates the nodes again and workloads start. A hibernation schedule may hibernate the cluster again.";

@@ -8,7 +8,7 @@ use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::shared::{Guard, Shared};
-use crate::domain::action::Action;
+use crate::domain::action::{Accepted, Action};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
@@ -51,14 +51,14 @@ pub fn send(cluster: &ClusterId, action: Action, cx: &mut UpdateContext<'_>) {
 pub fn answered(
     fleet: &Fleet,
     (id, action, request): (&ClusterId, Action, RequestId),
-    result: Result<Option<String>, Failure>,
+    result: Result<Accepted, Failure>,
     cx: &mut UpdateContext<'_>,
 ) {
     let verb = action.word().to_lowercase();
     let (outcome, text, trace) = match result {
-        Ok(trace) => {
+        Ok(accepted) => {
             cx.toast(text::accepted(fleet.label(id), &verb));
-            (Outcome::Done, text::log_accepted(&verb), trace)
+            (Outcome::Done, text::log_accepted(&verb, accepted.status), accepted.trace)
         }
         Err(failure) => {
             let text = text::log_failed(&verb, &id.name, &failure);

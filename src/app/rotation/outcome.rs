@@ -13,10 +13,11 @@ use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::state::RotationState;
 use crate::app::rotation::text;
 use crate::app::shared::Shared;
+use crate::domain::action::Accepted;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::Outcome;
-use crate::domain::rotation::Step;
+use crate::domain::rotation::{OLD_ANSWERS, Step};
 
 /// How long an unknown outcome is read back.
 const READ_BACK: Duration = Duration::from_mins(3);
@@ -28,6 +29,12 @@ const READ_BACK_SLOW_AT: Duration = Duration::from_secs(150);
 const READ_BACK_SLOW: Duration = Duration::from_secs(5);
 /// An accepted step that does not show is reported after this long.
 const GRACE: Duration = Duration::from_mins(3);
+/// An accepted step that SKE has not shown for this long may be sent again. Whoever answered the request may not have
+/// passed it on, and nothing else would ever end the wait. Until then readings may be old; the dialog and the reading
+/// before each request keep a step that took effect meanwhile from being sent twice.
+const UNSEEN: Duration = OLD_ANSWERS;
+/// Reads for a step that was not shown come this often.
+const UNSEEN_READS: Duration = Duration::from_mins(1);
 /// A reading proves at the end of a read-back that nothing happened if it is not older than this.
 const FRESH: Duration = Duration::from_secs(15);
 /// Said of an accepted step until a reading shows it.
@@ -65,8 +72,8 @@ pub fn answered(
     let ignore_reads_through = cx.requests.last();
     let now = cx.shared.now;
     match outcome {
-        RotateOutcome::Accepted { trace, skew } => {
-            sent.log(Outcome::Done, text::LOG_ACCEPTED, trace, cx);
+        RotateOutcome::Accepted(Accepted { status, trace }, skew) => {
+            sent.log(Outcome::Done, &text::answer_accepted(status), trace, cx);
             let Some(pending) = pending else { return };
             pending.stage = PendingStage::Accepted { at: now.wall, reported: false };
             pending.skew = skew;
@@ -215,7 +222,23 @@ fn settle_pending(
                 cx.toast(text::accepted_shown(&accepted, phase));
             }
         }
-        PendingStage::Sending | PendingStage::Accepted { .. } => {}
+        // Only after the long wait was reported: what came with it was read then.
+        PendingStage::Accepted { at, reported: true }
+            if cx.shared.now.monotonic.saturating_sub(pending.asked.monotonic) > UNSEEN =>
+        {
+            let at = *at;
+            pending.stage = PendingStage::Unseen { at };
+            let text = text::unseen(sent.step, cx.shared.zone().clock(at));
+            settle(rotation, fleet, id, &text, cx);
+            sent.log(Outcome::Unknown, text::LOG_UNSEEN, None, cx);
+        }
+        PendingStage::Unseen { .. } if shows => {
+            rotation.pending.remove(id);
+            let text = text::unseen_shown(sent.step, cluster.rotation.phase.word());
+            cx.toast(text::of_cluster(fleet.label(id), text));
+            sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
+        }
+        PendingStage::Sending | PendingStage::Accepted { .. } | PendingStage::Unseen { .. } => {}
         PendingStage::ReadingBack { .. } | PendingStage::Lost if shows => {
             rotation.pending.remove(id);
             let text = match sent.step {
@@ -385,6 +408,7 @@ fn follow_one(
             let wait = if late { READ_BACK_SLOW * 3 } else { cx.shared.settings.poll_running };
             pending.due = now.saturating_add(wait);
         }
+        PendingStage::Unseen { .. } => pending.due = now.saturating_add(UNSEEN_READS),
         PendingStage::ReadingBack { until, seen } if *until <= now => {
             // What SKE showed earlier may have been older than the step.
             if seen.is_some_and(|seen| until.saturating_sub(seen) <= FRESH) {
@@ -415,11 +439,12 @@ mod tests {
     use crossterm::event::{KeyCode, KeyEvent};
     use jiff::SignedDuration;
 
+    use crate::app::availability::can;
     use crate::app::cluster::tabs::Tab;
     use crate::app::effect::{Effect, Request};
     use crate::app::fleet::state::Entry;
-    use crate::app::keymap::Keymap;
-    use crate::app::message::{Answer, Message};
+    use crate::app::keymap::{Command, Keymap};
+    use crate::app::message::{Answer, Message, RotateOutcome};
     use crate::app::now::Now;
     use crate::app::requests::{RequestId, RequestOwner};
     use crate::app::rotation::dialog::RotationDialogStage;
@@ -429,6 +454,7 @@ mod tests {
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::update;
+    use crate::domain::action::Accepted;
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::persisted::PersistedState;
@@ -489,6 +515,83 @@ mod tests {
             }));
         }
         texts
+    }
+
+    /// A start that was accepted and that SKE does not show: whether it may be sent again after so many minutes, and
+    /// what the journal has of it then. `reads` says whether reading works.
+    fn accepted_and_not_shown(minutes: u64, reads: bool) -> (State, bool, Vec<Outcome>) {
+        let shown = cluster("shop", Phase::Completed);
+        let at = |seconds: u64| Now {
+            wall: now().saturating_add(SignedDuration::from_secs(seconds.cast_signed())).unwrap(),
+            monotonic: Duration::from_secs(1_000 + seconds),
+        };
+        let mut state = State::new(
+            Settings::defaults(),
+            Keymap::default(),
+            PersistedState::default(),
+            at(0),
+            1,
+        );
+        state.fleet.put(Entry::new(shown.clone(), at(0), RequestId(1)));
+        state.screen = Screen::Cluster { id: shown.id.clone(), created: None, tab: Tab::Rotation };
+        let owner = RequestOwner::Rotation { cluster: shown.id.clone(), step: Step::Start };
+        let request = state.requests.begin(owner);
+        let pending = Pending {
+            request,
+            step: Step::Start,
+            asked: at(0),
+            before: shown.rotation.clone(),
+            skew: SignedDuration::ZERO,
+            ignore_reads_through: RequestId(1),
+            stage: PendingStage::Sending,
+            due: at(0).monotonic,
+        };
+        state.rotation.pending.insert(shown.id.clone(), pending);
+        let accepted = Accepted { status: 200, trace: None };
+        let outcome = RotateOutcome::Accepted(accepted, SignedDuration::ZERO);
+        let mut effects =
+            update(&mut state, at(0), Message::Answered(request, Ok(Answer::Rotation(outcome))));
+        let mut outcomes = Vec::new();
+        for second in 1..=minutes * 60 {
+            let ticked = update(&mut state, at(second), Message::Ticked);
+            for effect in std::mem::take(&mut effects).into_iter().chain(ticked) {
+                match effect {
+                    Effect::Request(request, Request::Read(_)) if reads => {
+                        let answer = Answer::Cluster(Box::new(shown.clone()), SignedDuration::ZERO);
+                        let read = Message::Answered(request, Ok(answer));
+                        effects.extend(update(&mut state, at(second), read));
+                    }
+                    Effect::Journal(record) => outcomes.push(record.outcome),
+                    _ => {}
+                }
+            }
+        }
+        let may_repeat = can(&state, Command::Rotate).is_ok();
+        (state, may_repeat, outcomes)
+    }
+
+    #[test]
+    fn api_32_an_accepted_step_that_is_never_shown_may_be_sent_again_after_ten_minutes() {
+        use Outcome::{Done, Unknown};
+        let (_, may_repeat, outcomes) = accepted_and_not_shown(9, true);
+        assert_eq!((may_repeat, outcomes), (false, vec![Done]));
+        let (_, may_repeat, outcomes) = accepted_and_not_shown(20, false);
+        assert_eq!((may_repeat, outcomes), (false, vec![Done]), "nothing was read");
+        let (mut state, may_repeat, outcomes) = accepted_and_not_shown(11, true);
+        assert_eq!((may_repeat, outcomes), (true, vec![Done, Unknown]));
+        // What it is followed by shows after all.
+        let mut started = cluster("shop", Phase::Preparing);
+        let later = Now {
+            wall: now().saturating_add(SignedDuration::from_mins(20)).unwrap(),
+            monotonic: Duration::from_secs(1_000 + 20 * 60),
+        };
+        started.rotation.initiated = Some(now());
+        let request = state.requests.begin(RequestOwner::Cluster(started.id.clone()));
+        let read = Answer::Cluster(Box::new(started), SignedDuration::ZERO);
+        let effects = update(&mut state, later, Message::Answered(request, Ok(read)));
+        let is_done = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "start" && record.outcome == Done);
+        assert!(effects.iter().any(is_done), "{effects:?}");
+        assert!(state.rotation.pending.is_empty());
     }
 
     #[test]

@@ -36,12 +36,14 @@ pub struct Pending {
 pub enum PendingStage {
     /// Re-reading, then sending.
     Sending,
-    /// Accepted with 202; the reads do not show it yet.
+    /// Accepted; the reads do not show it yet.
     Accepted {
         at: Timestamp,
         /// Whether the long wait was reported.
         reported: bool,
     },
+    /// Accepted, and the reads have not shown it for so long that it may be sent again.
+    Unseen { at: Timestamp },
     /// No clear answer; reading back to find out.
     ReadingBack {
         /// When to stop, on the monotonic clock.
@@ -59,9 +61,15 @@ impl Pending {
         match &self.stage {
             PendingStage::Sending => "sending",
             PendingStage::Accepted { .. } => "accepted",
+            PendingStage::Unseen { .. } => "not shown",
             PendingStage::ReadingBack { .. } => "checking",
             PendingStage::Lost => "unclear",
         }
+    }
+
+    /// Whether it forbids another step.
+    pub fn blocks(&self) -> bool {
+        !matches!(self.stage, PendingStage::Unseen { .. })
     }
 
     /// Whether it is unknown whether it was sent or took effect.
@@ -73,7 +81,7 @@ impl Pending {
     pub fn next_wake(&self) -> Option<Duration> {
         match &self.stage {
             PendingStage::ReadingBack { until, .. } => Some(self.due.min(*until)),
-            PendingStage::Accepted { .. } => Some(self.due),
+            PendingStage::Accepted { .. } | PendingStage::Unseen { .. } => Some(self.due),
             PendingStage::Sending | PendingStage::Lost => None,
         }
     }

@@ -5,10 +5,11 @@ use crate::app::texts::texts;
 texts! {
     WAITING = "Waiting for SKE to show the change (usually under 3 minutes).";
     log_step(step, event) = "{step}: {event}";
-    LOG_ACCEPTED = "accepted (202)";
+    answer_accepted(status) = "accepted ({status})";
+    LOG_UNSEEN = "accepted, but SKE shows no change";
     log_unclear(failure) = "no clear answer: {failure}";
     unclear(cluster, step) =
-        "{cluster}: the connection broke before SKE answered. Checking whether the {step} happened.";
+        "{cluster}: SKE gave no clear answer. Checking whether the {step} happened.";
     LOG_NOT_SENT_CHANGED = "not sent: the cluster changed";
     log_not_sent(reason) = "not sent: {reason}";
     log_refused(failure) = "refused: {failure}";
@@ -20,8 +21,8 @@ texts! {
     LOG_NOT_HAPPENED = "read back: the step did not happen";
     accepted_waiting(accepted, waiting) = "{accepted} {waiting}";
     accepted_shown(accepted, phase) = "{accepted} SKE shows {phase}.";
-    START_SEEN = "The rotation started: SKE shows it, although its answer was lost.";
-    COMPLETE_SEEN = "The rotation is completing: SKE shows it, although its answer was lost.";
+    START_SEEN = "The rotation started: SKE shows it, although it gave no clear answer.";
+    COMPLETE_SEEN = "The rotation is completing: SKE shows it, although it gave no clear answer.";
     LOG_HAPPENED = "read back: the step happened";
     RECREATED = "the cluster was deleted and recreated";
     phase_changed(before, after) = "the phase changed from {before} to {after}";
@@ -31,6 +32,11 @@ texts! {
     MAYBE_DELETED = "The cluster may have been deleted";
     still_waiting(cluster, time) =
         "{cluster}: accepted at {time}, but SKE does not show the change yet; skeys keeps checking";
+    unseen(step, time) =
+        "The {step} was accepted at {time}, but SKE has not shown it since. You can send it again.";
+    unseen_shown(step, phase) = "The {step} shows after all: SKE shows {phase}.";
+    send_again(step, time) =
+        "A {step} was accepted at {time}, but SKE has not shown it since. This sends another one.";
     LOST = "Result unknown: SKE does not answer. skeys does not send the request again.";
     LOG_LOST = "read back: SKE does not answer";
     name_missing(name) = "type {name} to confirm";
@@ -72,7 +78,7 @@ texts! {
     SENDING = "Reading the cluster again, then sending …";
     ROTATION_STARTED = "the rotation started";
     ROTATION_COMPLETED = "the rotation was completed";
-    checking_effect(effect) = "The connection broke before SKE answered. Checking whether {effect} …";
+    checking_effect(effect) = "SKE gave no clear answer. Checking whether {effect} …";
     type_name(name, step) = "type {name} to {step}: ";
     accept(findings) = "accept what breaks ({findings})";
     FINDING = "finding";
@@ -99,7 +105,7 @@ texts! {
     sending(step) = "Sending the {step} request …";
     accepted_and_waiting(time) = "Accepted at {time}. Waiting for SKE to show the change (usually under 3 minutes).";
     checking_effect_for(effect, left) =
-        "The connection broke before SKE answered. Checking whether {effect}, for up to {left} …";
+        "SKE gave no clear answer. Checking whether {effect}, for up to {left} …";
     KEY_START = "start the rotation";
     KEY_COMPLETE = "complete the rotation";
     KEY_ISSUE = "issue a kubeconfig";

@@ -214,7 +214,8 @@ fn press(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
 fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     let Some(dialog) = rotation.dialog.as_deref_mut() else { return };
     let (step, shown) = (dialog.step, &dialog.shown);
-    let refusal = match (rotation.pending.get(&shown.id), permits(shown, Action::Rotate(step))) {
+    let pending = rotation.pending.get(&shown.id).filter(|pending| pending.blocks());
+    let refusal = match (pending, permits(shown, Action::Rotate(step))) {
         _ if cx.shared.settings.read_only => Some(text::READ_ONLY.to_owned()),
         (Some(pending), _) => Some(pending_reason(pending, cx.shared)),
         (None, Err(refusal)) => Some(refusal.to_string()),
@@ -278,7 +279,7 @@ pub fn pending_reason(pending: &Pending, shared: &Shared) -> String {
     let step = pending.step;
     match &pending.stage {
         PendingStage::Sending => text::pending_sending(step),
-        PendingStage::Accepted { at, .. } => {
+        PendingStage::Accepted { at, .. } | PendingStage::Unseen { at } => {
             let waited = long(since(*at, shared.now.wall));
             let at = shared.zone().clock(*at);
             text::pending_accepted(&at, &waited)

@@ -404,8 +404,8 @@ async fn a_post_answered_401_is_repeated_once_with_a_renewed_token() {
     let (source, http, _) =
         from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
     let client = SkeClient::new(&api.base, http, source).unwrap();
-    let trace = client.rotate(&ClusterId::new("p", "eu01", "x"), Step::Start).await.unwrap();
-    assert_eq!((trace.as_deref(), endpoint.count(), api.count()), (Some("t7"), 2, 2));
+    let taken = client.rotate(&ClusterId::new("p", "eu01", "x"), Step::Start).await.unwrap();
+    assert_eq!((taken.trace.as_deref(), endpoint.count(), api.count()), (Some("t7"), 2, 2));
 }
 
 #[tokio::test]

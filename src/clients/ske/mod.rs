@@ -18,6 +18,7 @@ use crate::clients::compute::compute;
 use crate::clients::http::{Http, is_loopback};
 use crate::clients::request::{HttpRequest, LIST_LIMIT};
 use crate::clients::response::HttpResponse;
+use crate::domain::action::Accepted;
 use crate::domain::cluster::{Cluster, ClusterId, Listing, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::lifetime::Lifetime;
@@ -101,28 +102,28 @@ impl SkeClient {
         Ok(Reading { cluster, skew: answer.skew.unwrap_or_default() })
     }
 
-    /// Asks for a step of the rotation, once; gives the trace id.
+    /// Asks for a step of the rotation, once.
     ///
     /// # Errors
     /// [`Failure::leaves_outcome_unknown`] tells whether it may have happened all the same.
-    pub async fn rotate(&self, id: &ClusterId, step: Step) -> Result<Option<String>, Failure> {
+    pub async fn rotate(&self, id: &ClusterId, step: Step) -> Result<Accepted, Failure> {
         let purpose = format!("{step} the credentials rotation of {id}");
         self.post_action(id, &purpose, step.endpoint(), "ske.cluster.credential.rotate").await
     }
 
-    /// Asks to wake the cluster up, once; gives the trace id.
+    /// Asks to wake the cluster up, once.
     ///
     /// # Errors
     /// As [`SkeClient::rotate`].
-    pub async fn wake_up(&self, id: &ClusterId) -> Result<Option<String>, Failure> {
+    pub async fn wake_up(&self, id: &ClusterId) -> Result<Accepted, Failure> {
         self.post_action(id, &format!("wake up {id}"), "wakeup", "ske.cluster.wakeup").await
     }
 
-    /// Asks to reconcile the cluster, once; gives the trace id.
+    /// Asks to reconcile the cluster, once.
     ///
     /// # Errors
     /// As [`SkeClient::rotate`].
-    pub async fn reconcile(&self, id: &ClusterId) -> Result<Option<String>, Failure> {
+    pub async fn reconcile(&self, id: &ClusterId) -> Result<Accepted, Failure> {
         self.post_action(id, &format!("reconcile {id}"), "reconcile", "ske.cluster.reconcile").await
     }
 
@@ -204,13 +205,9 @@ impl SkeClient {
         purpose: &str,
         endpoint: &str,
         permission: &str,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Accepted, Failure> {
         let request = self.cluster_request(Method::POST, purpose, id, &[endpoint])?;
-        let answer = self.send(&request, permission).await?;
-        if answer.is_html() {
-            return Err(answer.format_failure(&request, "it is a web page"));
-        }
-        Ok(answer.trace)
+        self.send(&request, permission).await?.accepted(&request)
     }
 
     /// Sends with a token; after a 401, which had no effect, once more with a renewed one.

@@ -11,6 +11,7 @@ use crate::clients::http::Http;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
+use crate::domain::action::Action;
 use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
@@ -205,6 +206,51 @@ async fn api_15_a_refused_start_keeps_text_code_and_trace() {
     let text = failure.full_text();
     assert!(text.contains("phase is not 'Completed'") && text.contains("FailedPrecondition"));
     assert!(text.contains("t9") && !failure.leaves_outcome_unknown());
+}
+
+#[tokio::test]
+async fn api_33_only_a_documented_answer_is_an_acceptance() {
+    let error = r#"{"code":"FailedPrecondition","message":"no","details":""}"#;
+    for (status, body, expected) in [
+        ("202 Accepted", "{}", Some(202)),
+        ("202 Accepted", "", Some(202)),
+        ("202 Accepted", r#"{"operation":"7"}"#, Some(202)),
+        ("200 OK", "", Some(200)),
+        ("200 OK", " {} ", Some(200)),
+        ("202 Accepted", error, None),
+        ("200 OK", error, None),
+        ("200 OK", r#"{"error":"no"}"#, None),
+        ("200 OK", "null", None),
+        ("200 OK", "fine", None),
+        ("201 Created", "{}", None),
+        ("202 Accepted", "<html>", None),
+    ] {
+        for action in [Action::Rotate(Step::Complete), Action::WakeUp, Action::Reconcile] {
+            let headers = format!("{JSON}x-trace-id: t9\r\n");
+            let server = Server::start(vec![answer(status, &headers, body)]).await;
+            let (client, ..) = client(&server.base);
+            let taken = match action {
+                Action::Rotate(step) => client.rotate(&id(), step).await,
+                Action::WakeUp => client.wake_up(&id()).await,
+                Action::Reconcile | Action::Issue => client.reconcile(&id()).await,
+            };
+            assert_eq!(taken.as_ref().ok().map(|taken| taken.status), expected, "{status} {body}");
+            let trace = match taken {
+                Ok(taken) => taken.trace,
+                Err(failure) => {
+                    assert!(failure.leaves_outcome_unknown(), "{failure:?}");
+                    if body == error {
+                        let text = failure.to_string();
+                        let number = status.split(' ').next().unwrap();
+                        assert!(text.contains(&format!("no (HTTP {number})")), "{text}");
+                        assert!(text.contains("(FailedPrecondition)"), "{text}");
+                    }
+                    failure.trace
+                }
+            };
+            assert_eq!(trace.as_deref(), Some("t9"));
+        }
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::app::cell::Tone;
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::findings_text;
+use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
@@ -273,10 +274,13 @@ fn stage_lines(
 ) -> Vec<Line<'static>> {
     match &dialog.stage {
         RotationDialogStage::Checking | RotationDialogStage::Asking => {
-            question_lines(theme, dialog, columns)
+            let mut lines = earlier_lines(state, theme, dialog, columns);
+            lines.extend(question_lines(theme, dialog, columns));
+            lines
         }
         RotationDialogStage::Changed(text) => {
-            let mut lines = marked(theme, "!", Tone::Attention, text, columns);
+            let mut lines = earlier_lines(state, theme, dialog, columns);
+            lines.extend(marked(theme, "!", Tone::Attention, text, columns));
             lines.extend(question_lines(theme, dialog, columns));
             lines
         }
@@ -295,6 +299,22 @@ fn stage_lines(
             marked(theme, "?", Tone::Warn, &text, columns)
         }
         RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_) => Vec::new(),
+    }
+}
+
+/// That the step was accepted before and never shown.
+fn earlier_lines(
+    state: &State,
+    theme: Theme,
+    dialog: &RotationDialog,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    match state.rotation.pending.get(&dialog.shown.id) {
+        Some(Pending { stage: PendingStage::Unseen { at }, step, .. }) => {
+            let text = text::send_again(step, state.zone().clock(*at));
+            marked(theme, "!", Tone::Attention, &text, columns)
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -59,7 +59,8 @@ pub fn next(entry: &Entry, state: &State) -> Next {
         return Next::new("gone", text, Tone::Warn);
     }
     if let Some(pending) = state.rotation.pending.get(&cluster.id) {
-        return Next::new("sent", pending_sentence(state, pending), Tone::Busy);
+        let tone = if pending.blocks() { Tone::Busy } else { Tone::Warn };
+        return Next::new("sent", pending_sentence(state, pending), tone);
     }
     if let Some(held) = state.nodes.blocked_text(&cluster.id, now) {
         return Next::new("blocked", held, Tone::Bad);
@@ -122,6 +123,7 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
     match &pending.stage {
         PendingStage::Sending => text::sending(pending.step),
         PendingStage::Accepted { at, .. } => text::accepted_and_waiting(state.zone().clock(*at)),
+        PendingStage::Unseen { at } => text::unseen(pending.step, state.zone().clock(*at)),
         PendingStage::ReadingBack { until, .. } => {
             let left =
                 until.saturating_sub(state.shared.now.monotonic).try_into().unwrap_or_default();

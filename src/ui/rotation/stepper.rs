@@ -27,7 +27,8 @@ pub struct StepLine {
 /// The four steps of a cluster.
 pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let phase = &entry.cluster.rotation.phase;
-    let pending = state.rotation.pending.get(&entry.cluster.id).map(|pending| pending.step);
+    let pending = state.rotation.pending.get(&entry.cluster.id);
+    let pending = pending.filter(|pending| pending.blocks()).map(|pending| pending.step);
     let marks = match (phase, pending) {
         (Phase::Unknown(_), _) => [StepState::Unknown; 4],
         (Phase::Never, None) if !is_due(entry, state) => [StepState::Waiting; 4],

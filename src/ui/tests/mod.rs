@@ -380,6 +380,7 @@ fn a_sent_step_is_shown_in_every_stage() {
             PendingStage::ReadingBack { until: std::time::Duration::ZERO, seen: None },
             "Checking whether the rotation started",
         ),
+        (PendingStage::Unseen { at: ago(12) }, "accepted at 13:50:11, but SKE has not shown it"),
         (PendingStage::Lost, "does not send the request again"),
     ];
     for (stage, words) in stages {
@@ -400,6 +401,27 @@ fn a_sent_step_is_shown_in_every_stage() {
         assert!(flat.contains(words), "{words} in\n{drawn}");
     }
     snapshot_at("rotation_lost", &state, 80, 24);
+}
+
+#[test]
+fn the_dialog_says_that_an_accepted_step_was_never_shown() {
+    let mut state = rotating("web-stage", Step::Start, RotationDialogStage::Asking);
+    let cluster_id = id(&state, "web-stage");
+    let pending = Pending {
+        request: crate::app::requests::RequestId(1),
+        step: Step::Start,
+        asked: state.shared.now,
+        before: state.fleet.cluster(&cluster_id).unwrap().rotation.clone(),
+        skew: jiff::SignedDuration::ZERO,
+        ignore_reads_through: crate::app::requests::RequestId(0),
+        stage: PendingStage::Unseen { at: ago(12) },
+        due: std::time::Duration::ZERO,
+    };
+    state.rotation.pending.insert(cluster_id, pending);
+    for (columns, rows) in [(80, 24), (40, 12)] {
+        let drawn = text(&state, columns, rows);
+        assert!(drawn.contains("A start was accepted"), "{drawn}");
+    }
 }
 
 #[test]
