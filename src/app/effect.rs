@@ -71,7 +71,7 @@ pub enum Request {
     },
     /// Read which credentials the kubeconfig files of this machine hold, and these files (`Inventory`).
     ReadInventory(Vec<String>),
-    /// Try credentials of this machine (`Tried`).
+    /// Try credentials of this machine, and read what they are (`Tried`).
     TryCredentials(Vec<KubeconfigLocation>),
     /// Read the checklist of a cluster on this machine (`Checklist`).
     ReadChecklist(ClusterId),

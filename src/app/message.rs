@@ -11,7 +11,9 @@ use crate::app::settings::{Background, Settings};
 use crate::domain::action::Accepted;
 use crate::domain::checklist::LocalChecklist;
 use crate::domain::cluster::{Cluster, Listing, ProjectId};
-use crate::domain::credential::{Credentials, FoundFile, Issuance, KubeconfigLocation, Trial};
+use crate::domain::credential::{
+    Credentials, FoundContext, FoundFile, Issuance, KubeconfigLocation, Trial,
+};
 use crate::domain::failure::Failure;
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, ParsedKubeconfig, Plan, Saved};
@@ -83,8 +85,8 @@ pub enum Answer {
     Action(Accepted),
     /// To `Request::ReadInventory`.
     Inventory(Vec<FoundFile>),
-    /// To `Request::TryCredentials`: what came of each.
-    Tried(Vec<(KubeconfigLocation, Trial)>),
+    /// To `Request::TryCredentials`.
+    Tried(Vec<TriedCredential>),
     /// To `Request::ReadChecklist` and `Request::WriteChecklist`: what this machine keeps then.
     Checklist(LocalChecklist),
     /// To `Request::Plan`: what the destination looks like.
@@ -112,6 +114,15 @@ pub enum Answer {
     Log(Vec<String>),
     /// To `Request::Observe`, again and again until `Effect::Unobserve`.
     Observed(ObserverEvent),
+}
+
+/// A credential that was tried.
+#[derive(Debug, Clone)]
+pub struct TriedCredential {
+    pub place: KubeconfigLocation,
+    pub trial: Trial,
+    /// What its file said of it immediately before.
+    pub content: Option<FoundContext>,
 }
 
 /// How a request to start or complete ended.

@@ -10,12 +10,15 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::app::cluster::tabs::Tab;
+use crate::app::credentials::state::content_at;
 use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::Keymap;
 use crate::app::kubeconfig::form::{KubeconfigField, KubeconfigFormStage};
 use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalStage};
-use crate::app::message::{Answer, Copied, IssuedKubeconfig, Message, RotateOutcome};
+use crate::app::message::{
+    Answer, Copied, IssuedKubeconfig, Message, RotateOutcome, TriedCredential,
+};
 use crate::app::now::Now;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::screen::Screen;
@@ -240,6 +243,16 @@ impl Environment {
         Some(Message::Answered(id, answer))
     }
 
+    fn tried(&self, places: Vec<KubeconfigLocation>, works: bool) -> Answer {
+        let files = self.files();
+        let tried = |place: KubeconfigLocation| TriedCredential {
+            content: content_at(&files, &place),
+            trial: if works { Trial::Accepted } else { Trial::NoAnswer(String::new()) },
+            place,
+        };
+        Answer::Tried(places.into_iter().map(tried).collect())
+    }
+
     /// An answer to every kind of request.
     fn answer_to(&mut self, id: RequestId, request: Request, how: u8) -> Result<Answer, Failure> {
         let broken = || Failure::new(FailureKind::Unreachable, "the connection broke");
@@ -290,10 +303,7 @@ impl Environment {
             }
             Request::Act { .. } => works.then(|| Answer::Action(accepted())).ok_or_else(broken)?,
             Request::ReadInventory(_) => Answer::Inventory(self.files()),
-            Request::TryCredentials(places) => {
-                let trial = if works { Trial::Accepted } else { Trial::NoAnswer(String::new()) };
-                Answer::Tried(places.into_iter().map(|place| (place, trial.clone())).collect())
-            }
+            Request::TryCredentials(places) => self.tried(places, works),
             Request::ReadChecklist(_) | Request::WriteChecklist { .. } => {
                 let refused = || Failure::from(ChecklistConflict::Changed);
                 Answer::Checklist(works.then(checklist).ok_or_else(refused)?)

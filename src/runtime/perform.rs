@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tracing::{Instrument as _, debug, info_span, warn};
 
+use crate::app::credentials::state::content_at;
 use crate::app::effect::{ChecklistWrite, Effect, Request};
-use crate::app::message::{Answer, IssuedKubeconfig, Message, RotateOutcome};
+use crate::app::message::{Answer, IssuedKubeconfig, Message, RotateOutcome, TriedCredential};
 use crate::app::requests::RequestId;
 use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
@@ -23,7 +24,7 @@ use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::checklist::{LocalChecklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
-use crate::domain::credential::{Credentials, Issuance};
+use crate::domain::credential::{Credentials, Issuance, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
     FileTarget, KubeconfigKind, MergeOptions, MergeQuery, NotSaved, ParsedKubeconfig, Plan, Saved,
@@ -364,14 +365,7 @@ impl Performer {
                 let find = move || kubeconfigs.find_all(&more);
                 Answer::Inventory(self.run_blocking("kubeconfigs of this machine", find).await?)
             }
-            Request::TryCredentials(places) => {
-                let mut tried = Vec::new();
-                for place in places {
-                    let trial = try_place(&place, &services.kubeconfigs, &services.clock).await;
-                    tried.push((place, trial));
-                }
-                Answer::Tried(tried)
-            }
+            Request::TryCredentials(places) => Answer::Tried(self.try_credentials(places).await),
             Request::ReadChecklist(id) => Answer::Checklist(self.read_checklist(id).await?),
             Request::WriteChecklist { id, write, intent } => {
                 self.record_intent(*intent).await?;
@@ -570,6 +564,23 @@ impl Performer {
         Ok(None)
     }
 
+    async fn try_credentials(&self, places: Vec<KubeconfigLocation>) -> Vec<TriedCredential> {
+        let Services { kubeconfigs, clock, .. } = &self.0.services;
+        let paths: Vec<String> = places.iter().filter_map(path_of).collect();
+        let files = kubeconfigs.clone();
+        let find = move || files.find_all(&paths);
+        // What cannot be read is not tried either.
+        let files = self.run_blocking("kubeconfigs of this machine", find).await;
+        let files = files.unwrap_or_default();
+        let mut tried = Vec::new();
+        for place in places {
+            let content = content_at(&files, &place);
+            let trial = try_place(&place, kubeconfigs, clock).await;
+            tried.push(TriedCredential { place, trial, content });
+        }
+        tried
+    }
+
     async fn rotate(&self, shown: &Cluster, step: Step) -> RotateOutcome {
         let ske = &self.0.services.ske;
         let reading = match ske.get(&shown.id).await {
@@ -670,6 +681,16 @@ impl Performer {
             }
             Err(failure) => Err(failure),
         }
+    }
+}
+
+/// The file of a place in shown form.
+fn path_of(place: &KubeconfigLocation) -> Option<String> {
+    match place {
+        KubeconfigLocation::File { path, .. } => Some(path.clone()),
+        KubeconfigLocation::Clipboard
+        | KubeconfigLocation::Stdout
+        | KubeconfigLocation::Other(_) => None,
     }
 }
 

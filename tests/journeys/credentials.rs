@@ -148,6 +148,32 @@ async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_13_a_file_that_is_replaced_while_completing_is_not_held_against_the_verdict() {
+    let mut journey = Journey::with(Setting { size: (150, 40), ..Setting::default() }).await;
+    journey.press("/alpha<enter>K<ctrl-u>180d").await;
+    journey.press(ISSUE).await;
+    std::fs::copy(journey.path(".kube/config"), journey.path(".kube/a.yaml")).unwrap();
+    journey.press("<enter>R").await;
+    journey.press(START).await;
+    journey.until_slowly("PREPARED", 30, 200).await;
+    // The one that the person uses is replaced, the copy not yet.
+    journey.press("K").await;
+    journey.press(ISSUE).await;
+    journey.press("<tab><tab><enter>").await;
+    journey.says("Kubeconfig of alpha → ~/.kube/config, context alpha");
+    journey.press("4r").await;
+    journey.says("BREAKS on complete");
+    journey.says("keeps working after complete");
+    journey.press("Ralpha<enter><enter><enter>").await;
+    journey.says("Accepted at");
+    std::fs::copy(journey.path(".kube/config"), journey.path(".kube/a.yaml")).unwrap();
+    journey.until_slowly("tried: accepted", 10, 200).await;
+    journey.press("5").await;
+    journey.says("1 predicted to keep working: 1 accepted; 1 replaced since, not compared");
+    assert!(!journey.words().contains("AGAINST"), "{}", journey.screen());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_04_a_replaced_kubeconfig_causes_no_warning() {
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>K").await;

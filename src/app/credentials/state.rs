@@ -7,7 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::cluster::ClusterId;
-use crate::domain::credential::{FoundFile, KubeconfigLocation, SignIn, Trial, Verdict};
+use crate::domain::credential::{
+    FoundContext, FoundFile, KubeconfigLocation, SignIn, Trial, Verdict,
+};
 
 /// What the kubeconfig files of this machine hold.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +33,23 @@ pub struct InventoryState {
 pub struct Prediction {
     /// `lastInitiationTime` of the rotation.
     pub start: Timestamp,
-    pub verdicts: Vec<(KubeconfigLocation, Verdict)>,
+    pub credentials: Vec<PredictedCredential>,
+}
+
+/// What was predicted of one credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictedCredential {
+    pub place: KubeconfigLocation,
+    pub verdict: Verdict,
+    /// What its file said of it; another one in its place has no part in the prediction.
+    pub content: Option<FoundContext>,
+}
+
+/// What the files have at a place.
+pub fn content_at(files: &[FoundFile], place: &KubeconfigLocation) -> Option<FoundContext> {
+    let KubeconfigLocation::File { path, context, .. } = place else { return None };
+    let file = files.iter().find(|file| file.is_at(path))?;
+    file.contexts.iter().flatten().find(|found| found.context == *context).cloned()
 }
 
 impl InventoryState {

@@ -107,6 +107,7 @@ texts! {
     predicted_to_survive(all, count) = "{all} predicted to keep working: {count} accepted";
     predicted_to_break(all, count) = "{all} predicted to break: {count} refused";
     predicted_open(count) = "{count} not told by trying";
+    predicted_replaced(count) = "{count} replaced since, not compared";
     NOTHING_TRIED = "no credential of this machine to try";
     proof_differs(summary, places) = "{summary}; AGAINST the verdict: {places}";
     of_cluster(cluster, text) = "{cluster}: {text}";
@@ -195,8 +196,8 @@ pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String
     }
 }
 
-/// What trying showed, in clauses.
-pub fn proof(proof: &Proof) -> String {
+/// What trying showed, in clauses; `replaced`: those that are others than the ones of which something was predicted.
+pub fn proof(proof: &Proof, replaced: usize) -> String {
     let Proof { to_survive, survived, to_break, broke, open } = *proof;
     let mut clauses = Vec::new();
     if to_survive > 0 {
@@ -207,6 +208,9 @@ pub fn proof(proof: &Proof) -> String {
     }
     if open > 0 {
         clauses.push(predicted_open(open));
+    }
+    if replaced > 0 {
+        clauses.push(predicted_replaced(replaced));
     }
     if clauses.is_empty() { NOTHING_TRIED.to_owned() } else { clauses.join("; ") }
 }

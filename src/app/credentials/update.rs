@@ -2,10 +2,11 @@
 //! what was predicted of them.
 
 use crate::app::context::UpdateContext;
-use crate::app::credentials::state::{InventoryState, Prediction};
+use crate::app::credentials::state::{InventoryState, PredictedCredential, Prediction, content_at};
 use crate::app::credentials::text;
 use crate::app::effect::Request;
 use crate::app::keymap::Command;
+use crate::app::message::TriedCredential;
 use crate::app::motion::moved;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::Metrics;
@@ -52,20 +53,26 @@ pub fn cluster_read(
     match cluster.rotation.phase {
         Phase::Preparing | Phase::Prepared => {
             let known = known.into_iter().filter(|known| known.verdict != Verdict::Expired);
-            let verdicts: Vec<_> = known.map(|known| (known.place, known.verdict)).collect();
+            let files = inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+            let predicted = |known: KnownCredential| PredictedCredential {
+                content: content_at(files, &known.place),
+                place: known.place,
+                verdict: known.verdict,
+            };
+            let credentials: Vec<_> = known.map(predicted).collect();
             // Of most clusters of a large fleet no credential is known.
-            if verdicts.is_empty() {
+            if credentials.is_empty() {
                 inventory.predicted.remove(id);
             } else {
-                inventory.predicted.insert(id.clone(), Prediction { start, verdicts });
+                inventory.predicted.insert(id.clone(), Prediction { start, credentials });
             }
             inventory.trials.remove(id);
         }
         Phase::Completed if !inventory.trials.contains_key(id) => {
             let predicted =
                 inventory.predicted.get(id).filter(|predicted| predicted.start == start);
-            let places = predicted.into_iter().flat_map(|predicted| &predicted.verdicts);
-            let places: Vec<KubeconfigLocation> = places.map(|(place, _)| place.clone()).collect();
+            let predicted = predicted.into_iter().flat_map(|predicted| &predicted.credentials);
+            let places: Vec<KubeconfigLocation> = predicted.map(|one| one.place.clone()).collect();
             if !places.is_empty() {
                 inventory.trials.insert(id.clone(), Vec::new());
                 cx.request(RequestOwner::Trials(id.clone()), Request::TryCredentials(places));
@@ -75,24 +82,29 @@ pub fn cluster_read(
     }
 }
 
-/// What came of trying: compared with what was predicted, recorded, and loud where it differs.
+/// What came of trying: compared with what was predicted, recorded, and loud where it differs. What is another credential
+/// than the one of which something was predicted, such as a fresh one in its place, shows nothing.
 pub fn tried(
     inventory: &mut InventoryState,
     (id, label): (&ClusterId, String),
-    tried: Vec<(KubeconfigLocation, Trial)>,
+    tried: Vec<TriedCredential>,
     cx: &mut UpdateContext<'_>,
 ) {
-    let verdicts = inventory.predicted.get(id).map(|predicted| predicted.verdicts.clone());
-    let mut counts = Proof::default();
+    let predicted = inventory.predicted.get(id).map(|predicted| &predicted.credentials);
+    let (mut counts, mut replaced) = (Proof::default(), 0);
     let mut differing = Vec::new();
-    for (place, verdict) in verdicts.into_iter().flatten() {
-        let Some((_, trial)) = tried.iter().find(|(tried, _)| *tried == place) else { continue };
-        let is_as_predicted = counts.count(verdict, trial);
-        if !is_as_predicted {
-            differing.push(place.words());
+    for predicted in predicted.into_iter().flatten() {
+        let Some(tried) = tried.iter().find(|tried| tried.place == predicted.place) else {
+            continue;
+        };
+        let is_answered = matches!(tried.trial, Trial::Accepted | Trial::Refused(_));
+        if is_answered && tried.content != predicted.content {
+            replaced += 1;
+        } else if !counts.count(predicted.verdict, &tried.trial) {
+            differing.push(predicted.place.words());
         }
     }
-    let summary = text::proof(&counts);
+    let summary = text::proof(&counts, replaced);
     let text = match differing.as_slice() {
         [] => summary,
         places => text::proof_differs(summary, places.join(", ")),
@@ -105,5 +117,119 @@ pub fn tried(
         let problem = Failure::new(FailureKind::Refused, text::of_cluster(label, text));
         cx.error(problem.hint(text::PROOF_HINT));
     }
-    inventory.trials.insert(id.clone(), tried);
+    let trials = tried.into_iter().map(|tried| (tried.place, tried.trial)).collect();
+    inventory.trials.insert(id.clone(), trials);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use crate::app::context::{Outbox, context};
+    use crate::app::credentials::state::{PredictedCredential, Prediction};
+    use crate::app::credentials::update::cluster_read;
+    use crate::app::effect::Effect;
+    use crate::app::keymap::Keymap;
+    use crate::app::message::{Answer, Message, TriedCredential};
+    use crate::app::now::Now;
+    use crate::app::requests::RequestOwner;
+    use crate::app::settings::Settings;
+    use crate::app::state::State;
+    use crate::app::update::update;
+    use crate::domain::cluster::ClusterId;
+    use crate::domain::credential::{
+        CredentialKind, FoundContext, FoundFile, KnownCredential, KubeconfigLocation, SignIn,
+        TokenFacts, Trial, Trust, Verdict,
+    };
+    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::persisted::PersistedState;
+    use crate::domain::rotation::Phase;
+
+    fn at() -> Now {
+        Now { wall: now(), monotonic: Duration::from_secs(1_000) }
+    }
+
+    fn state() -> State {
+        State::new(Settings::defaults(), Keymap::default(), PersistedState::default(), at(), 1)
+    }
+
+    /// What a file may hold: told apart by a token's subject.
+    fn found(subject: &str) -> FoundContext {
+        let facts = TokenFacts { subject: subject.into(), ..TokenFacts::default() };
+        FoundContext {
+            context: "web".into(),
+            server: "api.example".into(),
+            trust: Trust::System,
+            sign_in: vec![SignIn::OtherToken(facts)],
+            unusable: None,
+            other_file: None,
+        }
+    }
+
+    fn place() -> KubeconfigLocation {
+        KubeconfigLocation::File { path: "~/a.yaml".into(), context: "web".into(), whole: false }
+    }
+
+    /// Whether what was predicted to break and is accepted is reported, and what the journal says of it.
+    fn reported(predicted: Option<&str>, tried: Option<&str>, trial: Trial) -> (bool, String) {
+        let (mut state, id) = (state(), ClusterId::new("p", "eu01", "web"));
+        let credential = PredictedCredential {
+            place: place(),
+            verdict: Verdict::BreaksOnComplete,
+            content: predicted.map(found),
+        };
+        let prediction = Prediction { start: now(), credentials: vec![credential] };
+        state.inventory.predicted.insert(id.clone(), prediction);
+        let request = state.requests.begin(RequestOwner::Trials(id));
+        let tried = TriedCredential { place: place(), trial, content: tried.map(found) };
+        let answer = Message::Answered(request, Ok(Answer::Tried(vec![tried])));
+        let effects = update(&mut state, at(), answer);
+        let told = effects.into_iter().find_map(|effect| {
+            if let Effect::Journal(record) = effect { Some(record.text) } else { None }
+        });
+        (!state.notices.errors.is_empty(), told.unwrap())
+    }
+
+    #[test]
+    fn cred_13_a_fresh_kubeconfig_in_the_place_of_one_that_breaks_is_no_difference() {
+        let (is_reported, told) = reported(Some("old"), Some("old"), Trial::Accepted);
+        assert!(is_reported && told.contains("AGAINST"), "{told}");
+        for (predicted, tried) in [(Some("old"), Some("fresh")), (None, Some("fresh"))] {
+            let (is_reported, told) = reported(predicted, tried, Trial::Accepted);
+            assert!(!is_reported, "{told}");
+            assert_eq!(told, "1 replaced since, not compared");
+        }
+        let gone = Trial::NotTried("it is not there".into());
+        assert_eq!(reported(Some("old"), None, gone).1, "1 not told by trying");
+    }
+
+    #[test]
+    fn a_prediction_keeps_what_was_there() {
+        let mut state = state();
+        let file = FoundFile {
+            path: "~/a.yaml".into(),
+            other_names: Vec::new(),
+            is_default: false,
+            wide_mode: None,
+            contexts: Ok(vec![found("old")]),
+        };
+        state.inventory.files = Some(Arc::new(vec![file]));
+        let mut prepared = cluster("web", Phase::Prepared);
+        prepared.rotation.initiated = Some(now());
+        let known = KnownCredential {
+            place: place(),
+            kind: CredentialKind::OtherToken,
+            expires: None,
+            verdict: Verdict::BreaksOnComplete,
+            reasons: Vec::new(),
+            wide_mode: None,
+            other_file: None,
+        };
+        let mut out = Outbox::default();
+        let cx = context!(state, &mut out);
+        cluster_read(&mut state.inventory, &prepared, vec![known], cx);
+        let predicted = &state.inventory.predicted[&prepared.id].credentials;
+        assert_eq!(predicted[0].content, Some(found("old")));
+    }
 }
