@@ -179,10 +179,12 @@ The rotation continues without skeys. To resume, run the same command again.";
 /// Help on the exit status of `skeys credentials`.
 const CREDENTIALS_STATUS: &str = "\
 Exit status:
-  0   nothing that is known stops working on complete
+  0   nothing stops working on complete, as far as credentials can be known
   1   the cluster cannot be found or read
   2   wrong usage or configuration
-  3   something stops working on start or complete, does not work any more, or was judged wrongly";
+  3   something stops working on start or complete, does not work any more, or was judged wrongly
+  4   nothing that is known does, but not everything could be checked: the cluster, a file, the
+      checklist or what skeys recorded was not read, or a verdict is unknown";
 
 /// Help on the exit status of `skeys due`.
 const DUE_STATUS: &str = "\

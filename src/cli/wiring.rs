@@ -114,7 +114,7 @@ pub async fn credentials(
     let kubeconfigs = kubeconfigs_of(places, &clock);
     let tries = words.r#try.then(|| kubeconfigs.clone());
     let search = settings.search.clone();
-    let (files, recorded) =
+    let Found { files, recorded, not_recorded } =
         find_kubeconfigs(kubeconfigs, search, state_folder.clone(), &clock).await?;
     let scopes = scopes_of(&words.cluster, config, &http, &tokens).await?;
     let services = credentials::Services {
@@ -124,6 +124,7 @@ pub async fn credentials(
         observes: !settings.read_only && settings.watch != ObservationScope::Never,
         tries,
         credentials: recorded,
+        not_recorded,
         files,
         clock,
     };
@@ -145,7 +146,7 @@ pub async fn due(
     let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
     let settings = read_settings(config, places.environment);
     let kubeconfigs = kubeconfigs_of(places, &clock);
-    let (files, recorded) =
+    let Found { files, recorded, not_recorded } =
         find_kubeconfigs(kubeconfigs, settings.search, state_folder, &clock).await?;
     let scopes = scopes(config, &http, &tokens).await?;
     let services = due::Services {
@@ -154,6 +155,7 @@ pub async fn due(
         policy: settings.overdue_after,
         warn_before: settings.warn_before,
         credentials: recorded,
+        not_recorded,
         files,
         clock,
     };
@@ -188,16 +190,25 @@ pub(super) fn kubeconfigs_of(places: &Places<'_>, clock: &Clock) -> Kubeconfigs 
 }
 
 /// The kubeconfig files of this machine, and what skeys recorded.
+pub(super) struct Found {
+    pub(super) files: Vec<FoundFile>,
+    pub(super) recorded: Credentials,
+    /// Why what was recorded is not known.
+    pub(super) not_recorded: Option<String>,
+}
+
+/// Reads the kubeconfig files of this machine, and what skeys recorded.
 pub(super) async fn find_kubeconfigs(
     kubeconfigs: Kubeconfigs,
     search: Vec<String>,
     state_folder: Option<PathBuf>,
     clock: &Clock,
-) -> Result<(Vec<FoundFile>, Credentials), Failure> {
+) -> Result<Found, Failure> {
     let read = move || {
-        let recorded = state_folder.as_deref().map(state_file::credentials).unwrap_or_default();
+        let read = state_folder.as_deref().map(state_file::credentials);
+        let (recorded, not_recorded) = read.unwrap_or_default();
         let more = search.into_iter().chain(recorded.files()).collect::<Vec<_>>();
-        (kubeconfigs.find_all(&more), recorded)
+        Found { files: kubeconfigs.find_all(&more), recorded, not_recorded }
     };
     run_blocking(clock, FILE_LIMIT, "kubeconfigs of this machine", read).await
 }

@@ -636,14 +636,14 @@ impl Performer {
     }
 
     async fn load_credentials(&self) -> Result<Answer, Failure> {
-        let credentials = match self.0.services.state_folder.clone() {
+        let (credentials, note) = match self.0.services.state_folder.clone() {
             Some(folder) => {
                 let name = folder.display().to_string();
                 self.run_blocking(&name, move || state_file::credentials(&folder)).await?
             }
-            None => Credentials::default(),
+            None => (Credentials::default(), None),
         };
-        Ok(Answer::Credentials { credentials, note: None })
+        Ok(Answer::Credentials { credentials, note })
     }
 
     async fn load_fleet(&self) -> Result<LastFleet, Failure> {

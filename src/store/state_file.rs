@@ -219,9 +219,16 @@ pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
     }
 }
 
-/// Kubeconfigs that are kept now, as far as they can be read; the file is left as it is.
-pub fn credentials(folder: &Path) -> Credentials {
-    usable(&folder.join(NAME)).map(|kept| kept.credentials).unwrap_or_default()
+/// Kubeconfigs that are kept now, and a note where the file has something that cannot be used; it is left as it is.
+pub fn credentials(folder: &Path) -> (Credentials, Option<String>) {
+    let path = folder.join(NAME);
+    match usable(&path) {
+        Ok(kept) => (kept.credentials, None),
+        Err(why) => {
+            let shown = clean(&path.display().to_string());
+            (Credentials::default(), Some(format!("{shown}: {why}; what it records is not known")))
+        }
+    }
 }
 
 fn usable(path: &Path) -> Result<PersistedState, String> {

@@ -773,6 +773,24 @@ fn file_16_a_state_file_of_version_1_is_read() {
 }
 
 #[test]
+fn file_16_records_that_cannot_be_read_are_not_said_to_be_none() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("state.json");
+    assert_eq!(state_file::credentials(home.path()), (Credentials::default(), None), "no file");
+    for (text, why) in [
+        (r#"{"version":99,"accesses":[]}"#, "it was written by a newer version (format 99)"),
+        (r#"{"version":"#, "it is damaged at line 1"),
+        ("", "it is empty"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let (recorded, note) = state_file::credentials(home.path());
+        assert_eq!(recorded, Credentials::default());
+        assert!(note.unwrap().ends_with(&format!("{why}; what it records is not known")));
+        assert_eq!(fs::read_to_string(&file).unwrap(), text, "it is left as it is");
+    }
+}
+
+#[test]
 fn file_16_entries_of_another_instance_are_not_erased() {
     let home = tempfile::tempdir().unwrap();
     let save = |theme: &str, accesses: &[Access]| {
@@ -783,8 +801,8 @@ fn file_16_entries_of_another_instance_are_not_erased() {
     };
     let (a, b, ended) = (access("a", 8), access("b", 8), access("c", -1));
     save("dark", &[a.clone(), ended]);
-    let accesses = state_file::credentials(home.path()).accesses;
-    assert_eq!(accesses, std::slice::from_ref(&a), "what ended goes");
+    let (recorded, note) = state_file::credentials(home.path());
+    assert_eq!((recorded.accesses, note), (vec![a.clone()], None), "what ended goes");
     let (told, note) = save("light", std::slice::from_ref(&b));
     assert_eq!(told.accesses, [a.clone(), b.clone()], "the other's are handed back");
     assert_eq!(note, None);
@@ -806,14 +824,14 @@ fn file_16_many_instances_at_once_lose_nothing() {
             });
         }
     });
-    assert_eq!(state_file::credentials(&home.path().join("state")).accesses.len(), 8);
+    assert_eq!(state_file::credentials(&home.path().join("state")).0.accesses.len(), 8);
 }
 
 #[test]
 fn file_16_a_file_that_became_unreadable_is_set_aside_before_it_is_replaced() {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("state.json"), "{\"version\": 99}").unwrap();
-    assert_eq!(state_file::credentials(home.path()), Credentials::default());
+    assert_eq!(state_file::credentials(home.path()).0, Credentials::default());
     let (credentials, note) = state_file::save(home.path(), &PersistedState::default(), now())
         .unwrap()
         .into_result()

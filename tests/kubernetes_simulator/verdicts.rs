@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::Value;
 use skeys::testing::cli::{CredentialsOf, Flags, Format, Places, credentials, load};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::credentials::{CLUSTER, authorities, does, issue_token, pinning, token_of};
@@ -182,4 +183,23 @@ fn pinning_all(kubeconfig: &str, other: &str) -> String {
         text.lines().find(is_it).unwrap().to_owned()
     };
     kubeconfig.replace(&field(kubeconfig), &field(other))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_14_files_are_attributed_by_what_ske_issues_where_the_cluster_refuses_it() {
+    let cloud = Cloud::with(CLUSTER).await;
+    let old = cloud.kubeconfig("legacy").await;
+    cloud.begin("legacy", ClusterOperation::StartRotation);
+    cloud.until("legacy", |cluster| cluster.phase == "PREPARED").await;
+    let home = tempfile::tempdir().unwrap();
+    let kube = home.path().join(".kube");
+    std::fs::create_dir(&kube).unwrap();
+    let refused = FaultEffect::answer(401, r#"{"kind":"Status","code":401}"#);
+    cloud.simulator.inject_fault(Fault::new("", "kubernetes/legacy/", None, refused));
+    let (told, status) = report(&cloud, home.path(), 0).await;
+    assert_eq!(status, 4, "the cluster was not checked: {told:#}");
+    std::fs::write(kube.join("old.yaml"), &old).unwrap();
+    let (told, status) = report(&cloud, home.path(), 0).await;
+    assert_eq!(statuses(&told)["old"], "breaks_on_complete", "{told:#}");
+    assert_eq!(status, 3, "{told:#}");
 }

@@ -24,6 +24,7 @@ texts! {
     ON_COMPLETE = "ON COMPLETE";
     READING = "reading the kubeconfig files";
     NONE_FOUND = "none found for this cluster";
+    NONE_FOUND_READ = "none found for this cluster among what could be read";
     unreadable_file(path, why) = "{path}: not read: {why}";
     wide_mode(path, mode) = "{path}: mode {mode} lets others than its owner read it; chmod 600";
     contradicted(place, tried) = "{place}: {tried}, against the verdict; report this";

@@ -44,7 +44,11 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
         seen = lines.len();
         lines.extend(others);
     } else {
-        let none = if state.inventory.files.is_some() { text::NONE_FOUND } else { text::READING };
+        let none = match &state.inventory.files {
+            None => text::READING,
+            Some(files) if files.iter().any(|file| file.contexts.is_err()) => text::NONE_FOUND_READ,
+            Some(_) => text::NONE_FOUND,
+        };
         lines.push(Line::from(theme.span(format!("  {none}"), Tone::Dim)));
     }
     lines.push(Line::default());

@@ -21,9 +21,11 @@ use crate::clock::Clock;
 use crate::domain::checklist::{Checklist, ChecklistClient, SharedChecklist};
 use crate::domain::cluster::{Cluster, ClusterName, Scope};
 use crate::domain::credential::{
-    Credentials, FoundFile, Generation, KnownCredential, Reference, StaleCertificate, StaleToken,
-    Trial, Verdict, pods_with_old_authority, restart_commands, stale_certificates, stale_tokens,
+    Credentials, FoundFile, Generation, Issuance, KnownCredential, Reference, StaleCertificate,
+    StaleToken, Trial, Verdict, pods_with_old_authority, restart_commands, stale_certificates,
+    stale_tokens,
 };
+use crate::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
@@ -33,6 +35,8 @@ use crate::store::kubeconfigs::Kubeconfigs;
 
 /// Exit status when something stops working on *complete*, or does so already.
 pub const BREAKS: u8 = 3;
+/// Exit status when nothing that is known does, and not everything could be looked at.
+pub const UNCHECKED: u8 = 4;
 /// How long a cluster's own API is waited for.
 const OBSERVE_LIMIT: Duration = Duration::from_mins(1);
 
@@ -55,6 +59,8 @@ pub struct Services {
     pub tries: Option<Kubeconfigs>,
     /// What skeys recorded.
     pub credentials: Credentials,
+    /// Why that is not known.
+    pub not_recorded: Option<String>,
     /// The kubeconfig files of this machine.
     pub files: Vec<FoundFile>,
     /// Where the checklists of this machine are kept, if anywhere.
@@ -67,6 +73,8 @@ struct Report {
     now: Timestamp,
     known: Vec<(KnownCredential, Option<Trial>)>,
     files: Vec<FoundFile>,
+    /// Why what skeys recorded is not known.
+    not_recorded: Option<String>,
     inside: Result<Inside, String>,
     /// Clients that no program can find, or why they are not known.
     checklist: Result<Arc<Checklist>, String>,
@@ -107,6 +115,26 @@ impl Report {
         self.known.iter().any(ends) || inside.is_some_and(Inside::breaks) || open
     }
 
+    /// Whether something could not be looked at, or not be judged: nothing is known of what it would have shown.
+    fn is_incomplete(&self) -> bool {
+        let unclear = |(known, _): &(KnownCredential, _)| known.verdict == Verdict::CannotTell;
+        let inside = self.inside.as_ref();
+        self.not_recorded.is_some()
+            || self.files.iter().any(|file| file.contexts.is_err())
+            || self.known.iter().any(unclear)
+            || inside
+                .map_or(true, |inside| inside.certificates.is_none() || !inside.unseen.is_empty())
+            || self.checklist.is_err()
+    }
+
+    fn status(&self) -> u8 {
+        match (self.breaks(), self.is_incomplete()) {
+            (true, _) => BREAKS,
+            (false, true) => UNCHECKED,
+            (false, false) => 0,
+        }
+    }
+
     /// Clients without credentials of the rotation that is open.
     fn open_clients(&self) -> impl Iterator<Item = &ChecklistClient> {
         let rotation = &self.cluster.rotation;
@@ -115,20 +143,20 @@ impl Report {
     }
 }
 
-/// Finds and judges the credentials; gives what is printed and the exit status: 0, or [`BREAKS`].
+/// Finds and judges the credentials; gives what is printed and the exit status: 0, [`BREAKS`] or [`UNCHECKED`].
 ///
 /// # Errors
 /// The cluster cannot be found or read.
 pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), String> {
     let cluster = find(order.target, order.scopes, &services).await?;
-    let seen = if services.observes {
+    let (issued, seen) = if services.observes {
         observe_once(&cluster, &services).await
     } else {
-        Err("not observed: read-only mode, or kubernetes.watch is never".to_owned())
+        (None, Err("not observed: read-only mode, or kubernetes.watch is never".to_owned()))
     };
-    if let Ok(snapshot) = &seen
-        && let Some(issuance) = snapshot.control_plane.issuance.clone()
-    {
+    let of_snapshot = seen.as_ref().ok().and_then(|seen| seen.control_plane.issuance.clone());
+    // What SKE issued tells whose the files are, also where the cluster does not take it.
+    if let Some(issuance) = of_snapshot.or(issued) {
         let (cluster, created) = (cluster.id.clone(), cluster.created);
         services.credentials.note(Reference { cluster, created, issuance });
     }
@@ -148,9 +176,9 @@ pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), S
     let inside = seen.map(|snapshot| {
         inside(&cluster, &services.credentials, &snapshot, (context.as_ref(), now))
     });
-    let report = Report { cluster, now, known, files: services.files, inside, checklist };
-    let status = if report.breaks() { BREAKS } else { 0 };
-    Ok((render::report(&report, order.format), status))
+    let Services { files, not_recorded, .. } = services;
+    let report = Report { cluster, now, known, files, not_recorded, inside, checklist };
+    Ok((render::report(&report, order.format), report.status()))
 }
 
 /// The checklist in the cluster, or that of this machine.
@@ -201,11 +229,11 @@ async fn find_named(
     }
 }
 
-/// The first snapshot with everything that verdicts need.
+/// What SKE issued for looking, and the first snapshot with everything that verdicts need.
 async fn observe_once(
     cluster: &Cluster,
     services: &Services,
-) -> Result<Arc<ClusterSnapshot>, String> {
+) -> (Option<Issuance>, Result<Arc<ClusterSnapshot>, String>) {
     let (_readings, reader) = watch::channel(cluster.clone());
     let target = ObserverTarget {
         cluster: reader,
@@ -219,7 +247,16 @@ async fn observe_once(
         arrived.notify_one();
     };
     let take = || last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let issue = || services.ske.issue_short_lived(&cluster.id);
+    let issued: Mutex<Option<Issuance>> = Mutex::new(None);
+    let issue = || async {
+        let response = services.ske.issue_short_lived(&cluster.id).await?;
+        let facts = ParsedKubeconfig::read(KubeconfigKind::Admin, &response.kubeconfig).ok();
+        if let Some(facts) = facts.and_then(|fresh| fresh.facts().ok()) {
+            let issuance = Issuance { facts, rotation: Some(cluster.rotation.clone()) };
+            *issued.lock().unwrap_or_else(PoisonError::into_inner) = Some(issuance);
+        }
+        Ok(response)
+    };
     let enough = async {
         loop {
             arrived.notified().await;
@@ -235,7 +272,7 @@ async fn observe_once(
         }
     };
     let observing = observe(target, issue, services.clock.clone(), sink);
-    tokio::select! {
+    let seen = tokio::select! {
         result = enough => result,
         () = observing => Err("not observed".to_owned()),
         () = services.clock.sleep(OBSERVE_LIMIT) => match take() {
@@ -243,7 +280,8 @@ async fn observe_once(
             Some(ObserverEvent::Unavailable(why)) => Err(unavailable(&why)),
             None => Err("no answer within a minute".to_owned()),
         },
-    }
+    };
+    (issued.into_inner().unwrap_or_else(PoisonError::into_inner), seen)
 }
 
 fn is_enough(snapshot: &ClusterSnapshot) -> bool {
@@ -280,3 +318,6 @@ fn inside(
         unseen: unseen.collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use crate::cli::commands::credentials::{Inside, Report};
 use crate::cli::commands::table::columns;
 use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, Trial, login_cache_may_be_stale};
 use crate::domain::table::Table;
+use crate::domain::text::clean;
 
 /// The report in a format, with a line end.
 pub(super) fn report(report: &Report, format: Format) -> String {
@@ -62,6 +63,9 @@ fn notes(report: &Report) -> Vec<(char, String)> {
             _ => {}
         }
     }
+    if let Some(why) = &report.not_recorded {
+        notes.push(('?', clean(why)));
+    }
     if has_stale_logins(report) {
         notes.push(('!', text::stale_login(CLEAR_LOGIN_CACHE)));
     }
@@ -100,7 +104,8 @@ fn inside_notes(inside: &Inside) -> Vec<(char, String)> {
 fn columns_of(report: &Report) -> String {
     let mut out = format!("{}\n", title(report));
     if report.known.is_empty() {
-        out.push_str(text::NONE_FOUND);
+        let incomplete = report.is_incomplete();
+        out.push_str(if incomplete { text::NONE_FOUND_READ } else { text::NONE_FOUND });
         out.push('\n');
     } else {
         out.push_str(&columns(&inventory(report).shown()));
@@ -166,6 +171,8 @@ fn json(report: &Report) -> String {
         "phase": cluster.rotation.phase.api_word(),
         "started": cluster.rotation.initiated.map(|at| at.to_string()),
         "breaks": report.breaks(),
+        "everything_checked": !report.is_incomplete(),
+        "records_not_read": report.not_recorded,
         "credentials": inventory(report).json(),
         "login_cache_may_be_stale": has_stale_logins(report),
         "files_not_read": unread,

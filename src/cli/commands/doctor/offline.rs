@@ -144,7 +144,10 @@ pub async fn machine(
     });
     let kubeconfigs = kubeconfigs_of(places, clock);
     match find_kubeconfigs(kubeconfigs, settings.search, usable, clock).await {
-        Ok((files, _)) => checks.extend(kubeconfig_files(&files)),
+        Ok(found) => {
+            checks.extend(found.not_recorded.map(|why| Check::bad(text::STATE, why, "")));
+            checks.extend(kubeconfig_files(&found.files));
+        }
         Err(failure) => checks.push(Check::failed(text::KUBECONFIGS, &failure)),
     }
     let folders = (places.environment)("PATH").unwrap_or_default();

@@ -36,6 +36,8 @@ pub struct Services {
     pub warn_before: SignedDuration,
     /// What skeys recorded.
     pub credentials: Credentials,
+    /// Why that is not known.
+    pub not_recorded: Option<String>,
     /// The kubeconfig files of this machine.
     pub files: Vec<FoundFile>,
 }
@@ -56,6 +58,8 @@ struct Report {
     scopes: Vec<(Scope, Option<String>)>,
     /// Kubeconfig files that could not be read, and why.
     unread: Vec<(String, String)>,
+    /// Why what skeys recorded is not known.
+    not_recorded: Option<String>,
 }
 
 /// One cluster.
@@ -111,7 +115,13 @@ pub async fn run(scopes: Vec<Scope>, format: DueFormat, services: Services) -> D
     };
     let nowhere = lists.iter().all(|(_, listed)| not_offered(listed));
     let now = services.clock.now();
-    let mut report = Report { now, clusters: Vec::new(), scopes: Vec::new(), unread: Vec::new() };
+    let mut report = Report {
+        now,
+        clusters: Vec::new(),
+        scopes: Vec::new(),
+        unread: Vec::new(),
+        not_recorded: services.not_recorded.as_deref().map(clean),
+    };
     for (scope, listed) in lists {
         if not_offered(&listed) && !nowhere {
             continue;

@@ -26,7 +26,11 @@ pub(super) fn problems(report: &Report) -> String {
         text::not_listed(clean(scope.project.as_str()), clean(scope.region.as_str()), why)
     });
     let unread = report.unread.iter().map(|(path, why)| text::not_read(path, why));
-    missing.chain(unread).fold(String::new(), |all, line| all + "skeys: " + &line + "\n")
+    let not_recorded = report.not_recorded.clone();
+    missing
+        .chain(unread)
+        .chain(not_recorded)
+        .fold(String::new(), |all, line| all + "skeys: " + &line + "\n")
 }
 
 fn table(report: &Report) -> String {

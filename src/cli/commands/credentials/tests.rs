@@ -1,0 +1,95 @@
+//! What the report says of what could not be looked at, and the exit status.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::app::credentials::text;
+use crate::cli::args::Format;
+use crate::cli::commands::credentials::{BREAKS, Inside, Report, UNCHECKED, render};
+use crate::domain::credential::{
+    CredentialKind, FoundFile, KnownCredential, KubeconfigLocation, Verdict,
+};
+use crate::domain::fixtures::{cluster, now};
+use crate::domain::rotation::Phase;
+
+/// What could not be looked at.
+type Change<'a> = &'a dyn Fn(&mut Report);
+
+/// Everything was read, and nothing was found.
+fn report() -> Report {
+    Report {
+        cluster: cluster("shop", Phase::Prepared),
+        now: now(),
+        known: Vec::new(),
+        files: Vec::new(),
+        not_recorded: None,
+        inside: Ok(Inside {
+            tokens: Vec::new(),
+            certificates: Some(Vec::new()),
+            pods: Vec::new(),
+            restart: Vec::new(),
+            unseen: BTreeMap::new(),
+        }),
+        checklist: Ok(Arc::default()),
+    }
+}
+
+fn known(verdict: Verdict) -> KnownCredential {
+    KnownCredential {
+        place: KubeconfigLocation::Clipboard,
+        kind: CredentialKind::ClientCertificate,
+        expires: None,
+        verdict,
+        reasons: Vec::new(),
+        wide_mode: None,
+        other_file: None,
+    }
+}
+
+#[test]
+fn only_what_was_looked_at_in_full_ends_with_zero() {
+    let whole = report();
+    assert_eq!(whole.status(), 0);
+    assert!(render::report(&whole, Format::Table).contains(&format!("{}\n", text::NONE_FOUND)));
+    let broken = FoundFile {
+        path: "~/.kube/broken.yaml".into(),
+        other_names: Vec::new(),
+        is_default: false,
+        wide_mode: None,
+        contexts: Err("not UTF-8".into()),
+    };
+    let unseen = |report: &mut Report| {
+        if let Ok(inside) = &mut report.inside {
+            inside.unseen.insert("pods", "forbidden".into());
+        }
+    };
+    let no_requests = |report: &mut Report| {
+        if let Ok(inside) = &mut report.inside {
+            inside.certificates = None;
+        }
+    };
+    let incomplete: [(&str, Change<'_>); 6] = [
+        ("HTTP 401", &|report| report.inside = Err("HTTP 401".into())),
+        ("not UTF-8", &|report| report.files.push(broken.clone())),
+        ("state.json", &|report| report.not_recorded = Some("state.json: it is empty".into())),
+        ("forbidden", &unseen),
+        ("", &no_requests),
+        ("locked", &|report| report.checklist = Err("locked".into())),
+    ];
+    for (why, change) in incomplete {
+        let mut report = report();
+        change(&mut report);
+        assert_eq!(report.status(), UNCHECKED, "{why}");
+        let table = render::report(&report, Format::Table);
+        assert!(table.contains(text::NONE_FOUND_READ) && table.contains(why), "{table}");
+        let json = render::report(&report, Format::Json);
+        assert!(json.contains("\"everything_checked\": false"), "{json}");
+        report.known.push((known(Verdict::BreaksOnComplete), None));
+        assert_eq!(report.status(), BREAKS, "what breaks is known");
+    }
+    let mut unclear = report();
+    unclear.known.push((known(Verdict::CannotTell), None));
+    assert_eq!(unclear.status(), UNCHECKED);
+    unclear.known = vec![(known(Verdict::SurvivesComplete), None)];
+    assert_eq!(unclear.status(), 0);
+}
