@@ -205,7 +205,7 @@ async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> any
         anyhow::bail!(problem);
     }
     let _log = start_log(&loaded, &places).await?;
-    wiring::wait(&loaded, &places, arguments, &watchdog).await
+    wiring::wait(&loaded, &places, arguments, (&watchdog, state_folder())).await
 }
 
 /// `skeys credentials`.

@@ -47,7 +47,7 @@ pub async fn prepare_wait(
     loaded: &Loaded,
     places: &Places<'_>,
     words: &WaitFor,
-    clock: Clock,
+    (clock, state_folder): (Clock, Option<PathBuf>),
 ) -> anyhow::Result<(Order, wait::Services, Vec<String>)> {
     let config = &loaded.config;
     let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
@@ -67,6 +67,7 @@ pub async fn prepare_wait(
             ObservationScope::Open | ObservationScope::Running => ObservationPolicy::AtNodes,
         },
         renews: tokens.can_change(),
+        journal: state_folder.and_then(|folder| Journal::open(&folder).ok()),
         redraws: signals::watch_redraws(),
         rests: watch::Sender::default(),
     };
@@ -82,9 +83,10 @@ pub async fn wait(
     loaded: &Loaded,
     places: &Places<'_>,
     words: &WaitFor,
-    watchdog: &Watchdog,
+    (watchdog, state_folder): (&Watchdog, Option<PathBuf>),
 ) -> anyhow::Result<u8> {
-    let (order, services, notes) = prepare_wait(loaded, places, words, Clock::machine()).await?;
+    let (order, services, notes) =
+        prepare_wait(loaded, places, words, (Clock::machine(), state_folder)).await?;
     let notifier = Notifier::of(places.environment, loaded.config.switch("notify.desktop"));
     let settings = read_settings(&loaded.config, places.environment);
     let mut printer = printer(&settings, places.environment, notifier);

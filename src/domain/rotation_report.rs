@@ -248,6 +248,16 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
     found
 }
 
+/// When the start of the last rotation was sent, if it was accepted and nobody saw that rotation end.
+pub fn accepted_start(records: &[Record]) -> Option<Timestamp> {
+    let found = rotations(records);
+    let starts =
+        |rotation: &&RotationReport| rotation.attempt(Step::Start).is_some_and(Attempt::took);
+    let last = found.iter().rev().find(starts)?;
+    let start = last.attempt(Step::Start)?;
+    (!last.was_seen(&Phase::Completed)).then_some(start.at)
+}
+
 /// What was intended, by its place in the records, with all that became of it.
 fn attempts(records: &[Record]) -> BTreeMap<usize, Attempt> {
     let mut attempts: BTreeMap<usize, Attempt> = BTreeMap::new();
@@ -372,7 +382,9 @@ mod tests {
     use crate::domain::fixtures::now;
     use crate::domain::record::{Outcome, Record};
     use crate::domain::rotation::Step;
-    use crate::domain::rotation_report::{Attempt, ReportOutcome, RotationReport, rotations};
+    use crate::domain::rotation_report::{
+        Attempt, ReportOutcome, RotationReport, accepted_start, rotations,
+    };
 
     fn record(minutes: i64, step: &str, outcome: Outcome, text: &str) -> Record {
         Record {
@@ -523,6 +535,24 @@ mod tests {
             [ReportOutcome::StartUnknown],
             "it crashed"
         );
+    }
+
+    #[test]
+    fn the_start_that_is_waited_for_is_the_last_one_that_was_accepted() {
+        assert_eq!(accepted_start(&[]), None);
+        let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
+        assert_eq!(accepted_start(&records), Some(now()));
+        records.extend(sent(5, "start", 2, Outcome::Refused));
+        assert_eq!(accepted_start(&records), Some(now()), "the other one changed nothing");
+        records.push(seen(6, "never → preparing"));
+        assert_eq!(accepted_start(&records), Some(now()));
+        records.push(seen(90, "completing → completed"));
+        assert_eq!(accepted_start(&records), None);
+        records.extend(sent(100, "start", 3, Outcome::Unknown));
+        assert_eq!(accepted_start(&records), None, "nobody knows");
+        records.push(record(103, "start", Outcome::Done, "read back").about("r3", None));
+        let later = now() + SignedDuration::from_mins(100);
+        assert_eq!(accepted_start(&records), Some(later));
     }
 
     #[test]

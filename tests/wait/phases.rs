@@ -73,6 +73,51 @@ async fn api_11_stale_reads_for_three_minutes_after_a_start_do_not_end_the_wait(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_11_completed_of_the_rotation_before_an_accepted_start_does_not_end_the_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let cloud = Cloud::with(crate::support::SCENE, 10.0).await;
+    let wait_for_completed = || WaitCommand {
+        state: Some(folder.path().to_owned()),
+        ..command("alpha", Goal::Completed)
+    };
+    // Nothing is known of a start.
+    let mut wait = cloud.wait(wait_for_completed());
+    assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+    let stale = FaultEffect::Stale { milliseconds: 180_000 };
+    cloud.simulator.inject_fault(Fault::new("POST", "start-credentials-rotation", None, stale));
+    let line = |outcome: &str| {
+        format!(
+            "{{\"at\":\"{}\",\"who\":\"ops\",\"project\":\"{}\",\"region\":\"eu01\",\"cluster\":\"alpha\",\
+             \"step\":\"start\",\"request\":\"1-r3\",\"outcome\":\"{outcome}\",\"text\":\"start\"}}\n",
+            cloud.clock.now(),
+            id("alpha").project(),
+        )
+    };
+    let journal = line("intended") + &line("done");
+    std::fs::write(folder.path().join("journal.jsonl"), journal).unwrap();
+    cloud.order("alpha", Step::Start).await;
+    let mut wait = cloud.wait(wait_for_completed());
+    wait.pass(&cloud, 170).await;
+    assert!(!wait.is_over(), "{}", wait.all());
+    assert!(wait.out.text().contains("COMPLETED (no rotation in progress; "), "{}", wait.all());
+    wait.stride = 5;
+    wait.pass(&cloud, 1_800).await;
+    assert!(wait.out.text().contains(" alpha PREPARED"), "{}", wait.all());
+    cloud.order("alpha", Step::Complete).await;
+    assert_eq!(wait.end(&cloud, 900).await, 0, "{}", wait.all());
+    let last = wait.out.lines().pop().unwrap();
+    assert!(last.contains(" alpha COMPLETED (started 2026-11-24T14:00:"), "{last}");
+    // It is over, also for a wait that begins now, although nobody wrote that down.
+    let mut wait = cloud.wait(wait_for_completed());
+    assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+    assert!(
+        wait.out.text().contains("already reached; started 2026-11-24T14:00:"),
+        "{}",
+        wait.all()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_start_the_wait_fails_after_five_minutes() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(command("alpha", Goal::Prepared));

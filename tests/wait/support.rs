@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -95,7 +96,7 @@ impl Cloud {
             goal: command.goal,
             timeout: command.timeout.map(Duration::from_secs),
         };
-        let clock = self.clock.clone();
+        let (clock, state) = (self.clock.clone(), command.state.clone());
         async move {
             let environment = |name: &str| variables.get(name).cloned();
             let places = Places {
@@ -105,7 +106,7 @@ impl Cloud {
             };
             let loaded = load(&Flags::default(), &places).unwrap();
             let (order, services, _notes) =
-                prepare_wait(&loaded, &places, &wanted, clock).await.unwrap();
+                prepare_wait(&loaded, &places, &wanted, (clock, state)).await.unwrap();
             (order, services)
         }
     }
@@ -199,6 +200,8 @@ pub struct WaitCommand<'a> {
     pub regions: Vec<&'a str>,
     pub policy: ObservationPolicy,
     pub sign_in: SignIn,
+    /// The folder of the journal, if there is one.
+    pub state: Option<PathBuf>,
     /// Columns of the terminal, if there is one.
     pub columns: Option<usize>,
 }
@@ -213,6 +216,7 @@ pub fn command(cluster: &str, goal: Goal) -> WaitCommand<'_> {
         regions: vec!["eu01"],
         policy: ObservationPolicy::NotConfigured,
         sign_in: SignIn::Given,
+        state: None,
         columns: None,
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
 use futures_util::stream::{self, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::app::message::{Answer, Message};
@@ -39,10 +40,13 @@ use crate::domain::age::long;
 use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::Phase;
+use crate::domain::rotation_report::accepted_start;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::loop_input::{LoopInput, LoopReceiver, LoopSender, channel};
 use crate::runtime::observers::Observers;
 use crate::runtime::signals;
+use crate::store::journal::{EXTRACT_BYTES, Journal};
 
 /// Exit status after a timeout, as of timeout(1).
 pub const TIMED_OUT: u8 = 124;
@@ -68,11 +72,16 @@ pub struct Services {
     pub looks: ObservationPolicy,
     /// Whether the source of the token can provide another one.
     pub renews: bool,
+    /// Tells of starts that SKE may not show yet.
+    pub journal: Option<Journal>,
     /// Changes when the terminal may have lost the bar.
     pub redraws: watch::Receiver<()>,
     /// Set whenever the wait is idle, for tests.
     pub rests: watch::Sender<IdleState>,
 }
+
+/// A cluster as read, and the server's clock minus ours where it was told.
+type Reading = (Cluster, Option<SignedDuration>);
 
 /// Until when a wait is idle, for tests that turn the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -258,16 +267,17 @@ impl<'a> Wait<'a> {
 
     /// Reads the cluster until the wait is over.
     async fn poll(&mut self, id: ClusterId, first: Option<Cluster>) -> io::Result<Ended> {
-        self.state.tracker =
-            Some(WaitTracker::new(self.state.goal, id.clone(), self.services.renews));
+        let accepted = self.accepted_start(&id).await?;
+        let renews = self.services.renews;
+        self.state.tracker = Some(WaitTracker::new(self.state.goal, id.clone(), renews, accepted));
         let mut due = self.now().monotonic;
         if let Some(cluster) = first {
-            if let Some(ended) = self.take_reading(Ok(cluster)) {
+            if let Some(ended) = self.take_reading(Ok((cluster, None))) {
                 return Ok(ended);
             }
             due = self.next_read();
         }
-        let mut reading: Fuse<BoxFuture<'static, Result<Cluster, Failure>>> = Fuse::terminated();
+        let mut reading: Fuse<BoxFuture<'static, Result<Reading, Failure>>> = Fuse::terminated();
         loop {
             if reading.is_terminated() && due <= self.now().monotonic {
                 reading = read(self.services.ske.clone(), id.clone()).boxed().fuse();
@@ -288,13 +298,33 @@ impl<'a> Wait<'a> {
         }
     }
 
+    /// When a start was sent and accepted, as far as the journal of this machine tells.
+    async fn accepted_start(&mut self, id: &ClusterId) -> io::Result<Option<Timestamp>> {
+        let Some(journal) = self.services.journal.clone() else { return Ok(None) };
+        let wanted = id.clone();
+        let read = move || journal.extract(EXTRACT_BYTES, |id| *id == wanted);
+        let read = run_blocking(&self.services.clock, FILE_LIMIT, "journal", read).await;
+        match read.and_then(|extract| extract) {
+            Ok(extract) => Ok(accepted_start(&extract.records)),
+            Err(failure) => {
+                self.printer.note(&failure.to_string())?;
+                Ok(None)
+            }
+        }
+    }
+
     /// Takes in a reading or a failure; `Some` when that ends the wait.
-    fn take_reading(&mut self, result: Result<Cluster, Failure>) -> Option<Ended> {
+    fn take_reading(&mut self, result: Result<Reading, Failure>) -> Option<Ended> {
         let now = self.now();
         let tracker = self.state.tracker.as_mut()?;
         let before = tracker.latest().cloned();
         let result = match result {
-            Ok(cluster) => tracker.take_reading(cluster, now),
+            Ok((cluster, skew)) => {
+                if let Some(skew) = skew {
+                    tracker.set_skew(skew);
+                }
+                tracker.take_reading(cluster, now)
+            }
             Err(failure) => tracker.take_failure(failure, now),
         };
         if let Some(cluster) =
@@ -489,15 +519,18 @@ pub async fn list_scopes(search: &mut Search, ske: &SkeClient, concurrency: usiz
     }
 }
 
-/// Reads a cluster. It counts as missing only if the list omits it, too.
-async fn read(ske: SkeClient, id: ClusterId) -> Result<Cluster, Failure> {
+/// Reads a cluster, and the server's clock minus ours. It counts as missing only if the list omits it, too.
+async fn read(ske: SkeClient, id: ClusterId) -> Result<Reading, Failure> {
     let missing = match ske.get(&id).await {
-        Ok(reading) => return Ok(reading.cluster),
+        Ok(reading) => return Ok((reading.cluster, Some(reading.skew))),
         Err(failure) if failure.kind == FailureKind::NotFound => failure,
         Err(failure) => return Err(failure),
     };
     match ske.list(&id.scope).await {
-        Ok(listing) => listing.clusters.into_iter().find(|other| other.id == id).ok_or(missing),
+        Ok(listing) => {
+            let listed = listing.clusters.into_iter().find(|other| other.id == id);
+            listed.map(|cluster| (cluster, Some(listing.skew))).ok_or(missing)
+        }
         // The account may be allowed to read clusters but not to list them.
         Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Forbidden) => {
             Err(missing)

@@ -54,6 +54,8 @@ texts! {
 
     no_rotation(address, last, grace) =
         "{address} has no rotation in progress: {last}; SKE has shown no start for {grace}. Start a rotation first";
+    start_not_shown(address, last, sent, grace) =
+        "{address} shows no rotation in progress: {last}; a start was accepted at {sent}, and SKE has shown none for {grace}";
     last_completed(started, completed) = "last started {started}, completed {completed}";
     last_started(started) = "last started {started}";
     last_completed_only(completed) = "last completed {completed}";

@@ -1,9 +1,12 @@
 //! Decides when a wait is over. Pure: readings, failures and times are arguments.
 //!
 //! For some minutes after an accepted start SKE may still show the previous phase. The wait fails only when SKE has
-//! shown for [`START_GRACE`] that no rotation is in progress.
+//! shown for [`START_GRACE`] that no rotation is in progress. COMPLETED of a rotation before a start that skeys sent is no
+//! end of the wait.
 
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::app::fleet::state::{Change, Entry};
 use crate::app::now::Now;
@@ -15,7 +18,7 @@ use crate::cli::commands::wait::text;
 use crate::domain::age::long;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::rotation::{CLOCK_TOLERANCE, Phase, Rotation};
 
 /// How long SKE may show no rotation; an accepted start usually shows within three minutes.
 pub const START_GRACE: Duration = Duration::from_mins(5);
@@ -63,6 +66,10 @@ pub struct WaitTracker {
     id: ClusterId,
     /// Whether the source of the token can provide another one.
     renews: bool,
+    /// When a start was sent and accepted, by our clock, as far as skeys recorded one.
+    accepted: Option<Timestamp>,
+    /// The server's clock minus ours, as far as it is known.
+    skew: SignedDuration,
     first: Option<Rotation>,
     /// The last reading that showed a rotation in progress.
     in_progress: Option<Rotation>,
@@ -75,11 +82,14 @@ pub struct WaitTracker {
 
 impl WaitTracker {
     /// A tracker without readings.
-    pub fn new(goal: Goal, id: ClusterId, renews: bool) -> Self {
+    /// `accepted`: when a start was sent and accepted, by our clock.
+    pub fn new(goal: Goal, id: ClusterId, renews: bool, accepted: Option<Timestamp>) -> Self {
         Self {
             goal,
             id,
             renews,
+            accepted,
+            skew: SignedDuration::ZERO,
             first: None,
             in_progress: None,
             latest: None,
@@ -110,6 +120,11 @@ impl WaitTracker {
         if let Some(entry) = &mut self.latest {
             entry.older = None;
         }
+    }
+
+    /// The server's clock minus ours became known.
+    pub fn set_skew(&mut self, skew: SignedDuration) {
+        self.skew = skew;
     }
 
     /// Takes in a reading.
@@ -157,12 +172,38 @@ impl WaitTracker {
                 WaitResult::Reached(Reached::Passed)
             }
             // Times that contradict the phase for longer than a start takes to show are wrong.
-            (Goal::Completed, Phase::Completed) if !doubtful || !in_time => reached,
-            (_, Phase::Never | Phase::Completed) if !in_time => WaitResult::Failed(
-                text::no_rotation(address(&self.id), text::last_rotation(rotation), grace()),
-            ),
+            (Goal::Completed, Phase::Completed)
+                if (!doubtful || !in_time) && !self.is_before_start(rotation) =>
+            {
+                reached
+            }
+            (_, Phase::Never | Phase::Completed) if !in_time => {
+                let (address, last) = (address(&self.id), text::last_rotation(rotation));
+                let sent = self.accepted.filter(|_| self.is_before_start(rotation));
+                WaitResult::Failed(match sent {
+                    Some(at) => text::start_not_shown(address, last, text::moment(at), grace()),
+                    None => text::no_rotation(address, last, grace()),
+                })
+            }
             _ => WaitResult::Continue,
         }
+    }
+
+    /// Whether what is shown is of a time before the start that was accepted.
+    fn is_before_start(&self, shown: &Rotation) -> bool {
+        let Some(accepted) = self.accepted else { return false };
+        let accepted = accepted.saturating_add(self.skew).unwrap_or(accepted);
+        let created = self.latest().and_then(|cluster| cluster.created);
+        // A start is accepted only after the rotation before it was completed, and long before its own is.
+        let is_earlier = match (shown.completed, shown.initiated) {
+            (Some(completed), _) => completed < accepted,
+            (None, Some(initiated)) => accepted.duration_since(initiated) > CLOCK_TOLERANCE,
+            (None, None) => true,
+        };
+        // The start of a cluster that was deleted says nothing of the one that has its name.
+        is_earlier
+            && self.in_progress.is_none()
+            && created.is_none_or(|created| created <= accepted)
     }
 
     /// Whether a completed rotation was in progress during this wait, or is later than the first reading.

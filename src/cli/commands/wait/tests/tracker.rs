@@ -20,7 +20,7 @@ const PASSED: WaitResult = WaitResult::Reached(Reached::Passed);
 const ALREADY_REACHED: WaitResult = WaitResult::Reached(Reached::BeforeWait);
 
 fn tracker(goal: Goal) -> WaitTracker {
-    WaitTracker::new(goal, cluster(Phase::Never).id, false)
+    WaitTracker::new(goal, cluster(Phase::Never).id, false, None)
 }
 
 /// A cluster whose rotation began and was completed so many minutes before the wait.
@@ -56,6 +56,39 @@ fn results(goal: Goal, readings: &[Cluster]) -> Vec<WaitResult> {
 fn reason(verdict: WaitResult) -> String {
     let WaitResult::Failed(text) = verdict else { panic!("{verdict:?}") };
     text
+}
+
+#[test]
+fn a_completion_before_an_accepted_start_is_not_the_one_that_is_waited_for() {
+    let id = cluster(Phase::Never).id;
+    let expecting =
+        |minutes: i64| WaitTracker::new(Goal::Completed, id.clone(), false, Some(ago(minutes)));
+    let mut tracker = expecting(1);
+    assert_eq!(tracker.take_reading(idle(), after(0)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(60)), WaitResult::Continue);
+    let why = reason(tracker.take_reading(idle(), after(301)));
+    assert!(why.contains("a start was accepted at 2026-"), "{why}");
+    // It shows, and ends.
+    let mut tracker = expecting(1);
+    assert_eq!(tracker.take_reading(idle(), after(0)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(under_way(Phase::Preparing), after(60)), WaitResult::Continue);
+    let done = rotated(Phase::Completed, Some(1), Some(-1));
+    assert_eq!(tracker.take_reading(done, after(120)), REACHED);
+    // It has ended already; the server's clock is behind by ten minutes.
+    let done = rotated(Phase::Completed, Some(60), Some(10));
+    assert_eq!(expecting(60).take_reading(done.clone(), after(0)), ALREADY_REACHED);
+    let mut tracker = expecting(5);
+    tracker.set_skew(SignedDuration::from_mins(-10));
+    assert_eq!(tracker.take_reading(done, after(0)), ALREADY_REACHED);
+    // Another cluster has the name now.
+    let mut recreated = idle();
+    recreated.created = Some(ago(0));
+    assert_eq!(expecting(1).take_reading(recreated, after(0)), ALREADY_REACHED);
+    // Without a moment of the completion that of the start tells.
+    let without = rotated(Phase::Completed, Some(1_500), None);
+    assert_eq!(expecting(1).take_reading(without, after(0)), WaitResult::Continue);
+    let without = rotated(Phase::Completed, Some(60), None);
+    assert_eq!(expecting(60).take_reading(without, after(0)), ALREADY_REACHED);
 }
 
 #[test]
@@ -306,7 +339,7 @@ fn auth_04_a_rejected_token_fails_the_first_read_and_later_ones_after_a_while() 
     let refused = || failure(FailureKind::SignedOut);
     assert_eq!(reason(tracker(Goal::Prepared).take_failure(refused(), after(0))), "HTTP 5xx");
     for (renews, patience) in [(false, 30), (true, 600)] {
-        let mut tracker = WaitTracker::new(Goal::Prepared, cluster(Phase::Never).id, renews);
+        let mut tracker = WaitTracker::new(Goal::Prepared, cluster(Phase::Never).id, renews, None);
         tracker.take_reading(under_way(Phase::Preparing), after(0));
         assert_eq!(tracker.take_failure(refused(), after(10)), WaitResult::Continue);
         assert_eq!(tracker.take_failure(refused(), after(9 + patience)), WaitResult::Continue);
