@@ -395,6 +395,9 @@ impl Kubeconfigs {
             notes.extend(private_file::replace(&backup, &old, observer)?);
             notes.push(format!("backup: {}", self.shown(&backup)));
         }
+        if !plan.sharing.is_empty() {
+            notes.push(format!("also changed: {}", plan.sharing.join(", ")));
+        }
         if plan.others > 0 {
             notes.push(format!(
                 "{} untouched",
@@ -484,7 +487,7 @@ fn kubeconfig_refusal(message: &str) -> Failure {
 
 /// Of what was shown of a file, and of `content` where all of it is replaced.
 fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
-    let shown = (&plan.link, mode, plan.blank, &plan.taken, &plan.dropped);
+    let shown = (&plan.link, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
     let mut digest = Sha256::new_with_prefix(format!("{shown:?}"));
     digest.update(format!("{:?}", kubeconfig::sum_of(&plan.changes)));
     digest.update(content);

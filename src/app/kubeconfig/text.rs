@@ -68,6 +68,7 @@ texts! {
     link_to(target) = "→ symbolic link to {target}";
     ASKS_BEFORE_REPLACING = "skeys asks before replacing";
     exists_already(owner, names, what) = "! already exists{owner}: {names}; {what}";
+    also_changes(contexts) = "! also changes: {contexts}";
     others_untouched(contexts) = "= {contexts} unchanged";
     ISSUED_UNSAVED = "The kubeconfig is issued but not saved yet.";
     requesting(age) = "requesting from SKE …{age}";

@@ -37,6 +37,8 @@ pub struct Plan {
     pub mode: Option<u32>,
     /// Contexts of other names, which stay untouched.
     pub others: usize,
+    /// Contexts of other names that change as well, since they use the same entries ("context dev (user prod)").
+    pub sharing: Vec<String>,
     /// Contexts that are lost when a file of its own is replaced.
     pub lost: Vec<String>,
     /// Fields of replaced entries that are not kept ("token of user shop").

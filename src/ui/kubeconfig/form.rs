@@ -345,6 +345,9 @@ impl Sheet<'_> {
         if !plan.lost.is_empty() {
             texts.push((lost(&plan.lost).trim().to_owned(), Tone::Warn));
         }
+        if !plan.sharing.is_empty() && self.form.destination.merges() {
+            texts.push((text::also_changes(plan.sharing.join(", ")), Tone::Warn));
+        }
         if plan.others > 0 && self.form.destination.merges() {
             let others = plural(plan.others, "other context", "other contexts");
             texts.push((text::others_untouched(&others), Tone::Dim));

@@ -131,9 +131,11 @@ fn changes(theme: Theme, plan: &Plan, columns: usize) -> Vec<Line<'static>> {
     for change in &plan.changes {
         lines.extend(changed(theme, change, digits.unwrap_or_default(), columns));
     }
+    let sharing = Some(&plan.sharing).filter(|sharing| !sharing.is_empty());
+    let sharing = sharing.map(|sharing| text::also_changes(sharing.join(", ")));
     let link = plan.link.as_ref().map(|link| text::link_to(clean(link)));
     let notes = plan.notes.iter().filter(|_| plan.link.is_none()).map(|note| clean(note));
-    for note in link.into_iter().chain(notes) {
+    for note in sharing.into_iter().chain(link).chain(notes) {
         lines.extend(indent(theme.paragraph(&note, Tone::Warn, columns.saturating_sub(4)), 4));
     }
     lines

@@ -511,6 +511,7 @@ fn kubeconfig_form() {
         taken: names.clone(),
         owner: EntryOwner::Another("shop-prod in eu02".into()),
         notes: vec!["mode 0644 is tightened to 0600".into()],
+        sharing: vec!["context dev (user shop-prod)".into()],
         ..Plan::default()
     }));
     let (owner, other) =

@@ -198,22 +198,24 @@ pub fn entries_named(
 
 fn survey_entries(
     file: &ReadFile<'_>,
-    wanted: &Names<'_>,
+    wanted_names: &Names<'_>,
     known: &ClusterIdentity,
 ) -> Result<Plan, Failure> {
     let mut plan = Plan { blank: file.root.is_none(), ..Plan::default() };
-    for ((list, word), wanted) in LISTS.into_iter().zip(wanted.all()) {
+    for ((list, word), wanted) in LISTS.into_iter().zip(wanted_names.all()) {
         let names = file.names(list)?;
         if names.contains(&wanted) {
             plan.taken.push(format!("{word} {}", clean(wanted)));
         }
         if list == "contexts" {
-            plan.others = names.iter().filter(|name| **name != wanted).count();
+            let others = names.iter().filter(|name| **name != wanted).count();
+            plan.sharing = sharing(&file.values, wanted_names);
+            plan.others = others.saturating_sub(plan.sharing.len());
         }
         let named = names.into_iter().filter(|name| !name.is_empty());
         plan.names.extend(named.map(ToOwned::to_owned));
     }
-    plan.owner = owner_of_entries(&file.values, wanted, known);
+    plan.owner = owner_of_entries(&file.values, wanted_names, known);
     plan.current = file
         .values
         .get("current-context")
@@ -221,6 +223,24 @@ fn survey_entries(
         .filter(|text| !text.is_empty())
         .map(clean);
     Ok(plan)
+}
+
+/// Other contexts that use the cluster or the user that is written.
+fn sharing(values: &Value, written: &Names<'_>) -> Vec<String> {
+    let contexts = items(values, "contexts").iter();
+    let others = contexts.filter(|entry| name_of(entry) != Some(written.context));
+    let shared = |entry: &Value| {
+        let uses = entry.get("context")?;
+        let used = |word: &str, name: &str| {
+            let is_used = uses.get(word).and_then(Value::as_str) == Some(name);
+            is_used.then(|| format!("{word} {}", clean(name)))
+        };
+        let both = [used("cluster", &written.cluster), used("user", &written.user)];
+        let both: Vec<String> = both.into_iter().flatten().collect();
+        let name = clean(name_of(entry)?);
+        (!both.is_empty()).then(|| format!("context {name} ({})", both.join(", ")))
+    };
+    others.filter_map(shared).collect()
 }
 
 /// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.

@@ -338,6 +338,30 @@ fn file_22_a_renewal_changes_the_entries_that_the_context_uses_and_shows_their_l
 }
 
 #[test]
+fn file_36_contexts_that_share_a_replaced_entry_are_named() {
+    let text = "clusters:\n- {name: shop, cluster: {server: https://a}}\n- {name: k, cluster: {server: https://a}}\n\
+        users:\n- {name: shop, user: {token: t}}\n- {name: u, user: {token: t}}\n\
+        contexts:\n- {name: shop, context: {cluster: k, user: u}}\n\
+        - {name: dev, context: {cluster: k, user: u}}\n- {name: ci, context: {cluster: k, user: x}}\n\
+        - {name: old, context: {cluster: k2, user: shop}}\n- {name: other, context: {cluster: z, user: z}}\n";
+    let of = |in_place| {
+        let kind = KubeconfigKind::Admin;
+        let known = ClusterIdentity::Server("a".into());
+        let query =
+            MergeQuery { context: "shop".into(), known, kind, make_current: false, in_place };
+        let survey = survey(text, &query, None).unwrap();
+        (survey.sharing, survey.others)
+    };
+    // In place the entries that the context uses are renewed; otherwise those of its name are replaced.
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        of(true),
+        (words(&["context dev (cluster k, user u)", "context ci (cluster k)"]), 2)
+    );
+    assert_eq!(of(false), (words(&["context old (user shop)"]), 3));
+}
+
+#[test]
 fn file_22_a_user_of_another_server_is_not_renewed_in_place() {
     let text = renamed_context().replace(
         "context: {cluster: k, user: u, namespace: b}",
