@@ -103,6 +103,8 @@ pub enum Request {
     },
     /// Write a kubeconfig (`Saved`).
     Save {
+        /// Whether an entry of the same batch was saved there before, whose backup is kept.
+        keeps_backup: bool,
         file: FileTarget,
         fresh: Arc<ParsedKubeconfig>,
         options: MergeOptions,

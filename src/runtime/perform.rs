@@ -375,8 +375,9 @@ impl Performer {
             Request::Issue { shown, kind, lifetime, file, intent } => {
                 Answer::Kubeconfig(self.issue(&shown, kind, lifetime, file, *intent).await?)
             }
-            Request::Save { file, fresh, options, fingerprint } => {
-                Answer::Saved(self.save(file, fresh, options, fingerprint).await)
+            Request::Save { file, fresh, options, fingerprint, keeps_backup } => {
+                let save = self.save(file, fresh, options, fingerprint, keeps_backup);
+                Answer::Saved(save.await)
             }
             Request::CopySecret(text) => {
                 Answer::Copied(services.clipboard.copy(text.expose(), Some(id)).await?)
@@ -437,12 +438,20 @@ impl Performer {
         fresh: Arc<ParsedKubeconfig>,
         options: MergeOptions,
         fingerprint: Option<String>,
+        keeps_backup: bool,
     ) -> Result<Saved, NotSaved> {
         self.may_write()?;
         let Services { kubeconfigs, clock, .. } = &self.0.services;
         let name = kubeconfigs.name(&file);
         let files = kubeconfigs.clone();
-        let save = move || files.save(&file, &fresh, &options, fingerprint.as_deref());
+        let save = move || {
+            let seen = fingerprint.as_deref();
+            if keeps_backup {
+                files.save_next(&file, &fresh, &options, seen)
+            } else {
+                files.save(&file, &fresh, &options, seen)
+            }
+        };
         let saved = retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, save).await?;
         Ok(saved.into_result()?)
     }

@@ -317,7 +317,21 @@ impl Kubeconfigs {
         options: &MergeOptions,
         fingerprint: Option<&str>,
     ) -> Result<Attempt<Saved>, NotSaved> {
-        self.save_observed(file, fresh, options, fingerprint, &unobserved)
+        self.save_with(file, fresh, options, fingerprint, (false, &unobserved))
+    }
+
+    /// [`Self::save`] of one more entry of a batch: the backup keeps the file as it was before the first of them.
+    ///
+    /// # Errors
+    /// [`NotSaved`]; nothing was changed then.
+    pub fn save_next(
+        &self,
+        file: &FileTarget,
+        fresh: &ParsedKubeconfig,
+        options: &MergeOptions,
+        fingerprint: Option<&str>,
+    ) -> Result<Attempt<Saved>, NotSaved> {
+        self.save_with(file, fresh, options, fingerprint, (true, &unobserved))
     }
 
     /// [`Self::save`], told of each step of each replacement.
@@ -332,6 +346,17 @@ impl Kubeconfigs {
         fingerprint: Option<&str>,
         observer: Observer<'_>,
     ) -> Result<Attempt<Saved>, NotSaved> {
+        self.save_with(file, fresh, options, fingerprint, (false, observer))
+    }
+
+    fn save_with(
+        &self,
+        file: &FileTarget,
+        fresh: &ParsedKubeconfig,
+        options: &MergeOptions,
+        fingerprint: Option<&str>,
+        (keeps_backup, observer): (bool, Observer<'_>),
+    ) -> Result<Attempt<Saved>, NotSaved> {
         let path = self.path(file)?;
         let before = self.target(&path)?;
         if let Some(folder) = private_file::parent(&before.path) {
@@ -343,7 +368,8 @@ impl Kubeconfigs {
         }
         match LockFile::try_create(&path)? {
             Some(_lock) => {
-                self.write(file, fresh, options, fingerprint, (&path, observer)).map(Attempt::Done)
+                let how = (&*path, keeps_backup, observer);
+                self.write(file, fresh, options, fingerprint, how).map(Attempt::Done)
             }
             None => Ok(Attempt::Locked(self.lock_held(&path))),
         }
@@ -362,7 +388,7 @@ impl Kubeconfigs {
         fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
-        (path, observer): (&Path, Observer<'_>),
+        (path, keeps_backup, observer): (&Path, bool, Observer<'_>),
     ) -> Result<Saved, NotSaved> {
         let target = self.target(path)?;
         let query = MergeQuery {
@@ -392,7 +418,9 @@ impl Kubeconfigs {
             let mut name = target.path.clone().into_os_string();
             name.push(BACKUP);
             let backup = PathBuf::from(name);
-            notes.extend(private_file::replace(&backup, &old, observer)?);
+            if !(keeps_backup && backup.is_file()) {
+                notes.extend(private_file::replace(&backup, &old, observer)?);
+            }
             notes.push(format!("backup: {}", self.shown(&backup)));
         }
         if !plan.sharing.is_empty() {

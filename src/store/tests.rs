@@ -331,9 +331,15 @@ fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
     let issued = Secret::new(kubeconfig("TkVX", "      installHint: other\n"));
     let fresh = ParsedKubeconfig::read(KubeconfigKind::Login, &issued).unwrap();
     let save = |context: &str, seen: &Option<String>| {
+        let is_next = context == "d";
         let context = context.to_owned();
         let options = MergeOptions { context, in_place: true, ..options(true) };
-        let saved = files.save(&target, &fresh, &options, seen.as_deref());
+        let seen = seen.as_deref();
+        let saved = if is_next {
+            files.save_next(&target, &fresh, &options, seen)
+        } else {
+            files.save(&target, &fresh, &options, seen)
+        };
         saved.map(|saved| saved.into_result().unwrap())
     };
     let Err(NotSaved::Changed(told)) = save("c", &first.fingerprint) else {
@@ -344,7 +350,10 @@ fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
     // What was shown is saved, and so is the next entry of the same file.
     save("c", &told.fingerprint).unwrap();
     assert_eq!(mode(&config), 0o600);
+    let backup = home.path().join(".kube/config.skeys-backup");
+    assert_eq!(fs::read_to_string(&backup).unwrap(), old);
     save("d", &second.fingerprint).unwrap();
+    assert_eq!(fs::read_to_string(&backup).unwrap(), old, "as it was before the first");
 }
 
 #[test]

@@ -296,6 +296,31 @@ async fn cred_01_marked_entries_are_renewed_each_in_its_file_and_a_failure_stops
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_35_the_backup_of_several_renewals_in_one_file_is_the_file_before_the_first() {
+    let mut journey = Journey::with(Setting { size: (140, 40), ..Setting::default() }).await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(ISSUE).await;
+    // As a second context of the same user.
+    let text = journey.read(".kube/config");
+    let context = "- context:\n    cluster: alpha\n    user: alpha\n  name: alpha\n";
+    assert!(text.contains(context), "{text}");
+    let own =
+        text.replace(context, &(context.to_owned() + &context.replace("name: alpha", "name: two")));
+    std::fs::write(journey.path(".kube/config"), &own).unwrap();
+    std::fs::remove_file(journey.path(".kube/config.skeys-backup")).ok();
+    journey.press("<enter>R").await;
+    journey.press(START).await;
+    journey.until_slowly("PREPARED", 30, 200).await;
+    journey.press("4r<space><space>K").await;
+    journey.says("also changes: context two (cluster alpha, user alpha)");
+    journey.says("also changes: context alpha (cluster alpha, user alpha)");
+    journey.press("<enter><enter>").await;
+    journey.until_slowly("2 of 2 renewed", 2, 60).await;
+    assert_ne!(journey.read(".kube/config"), own);
+    assert_eq!(journey.read(".kube/config.skeys-backup"), own);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_11_an_answer_during_exit_is_in_the_journal() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::delay("/clusters/alpha/kubeconfig", 1));

@@ -123,6 +123,7 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateC
                     in_place: false,
                 },
                 fingerprint: plan.and_then(|plan| plan.fingerprint.clone()),
+                keeps_backup: false,
                 fresh,
             })
         }

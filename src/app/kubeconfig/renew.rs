@@ -168,6 +168,11 @@ fn go_on(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext
     };
     let lifetime = renewal.lifetime().unwrap_or(Lifetime::MIN);
     let (dialog, cluster) = (renewal.id, renewal.cluster.clone());
+    let file = renewal.items.get(at).map(|item| &item.entry.file);
+    let is_saved = |item: &RenewalItem| {
+        matches!(item.stage, RenewalItemStage::Done(_)) && Some(&item.entry.file) == file
+    };
+    let keeps_backup = renewal.items.iter().any(is_saved);
     let Some(item) = renewal.items.get_mut(at) else { return };
     let held = item.issued.and_then(|request| Some((request, kubeconfig.unsaved.get(&request)?)));
     item.stage = if let Some((brought_by, held)) = held {
@@ -176,6 +181,7 @@ fn go_on(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext
             fresh: Arc::clone(&held.issued.fresh),
             options: item.entry.options(),
             fingerprint: item.plan.as_ref().and_then(|plan| plan.fingerprint.clone()),
+            keeps_backup,
         };
         let owner = RequestOwner::Delivery { kubeconfig: brought_by, dialog };
         RenewalItemStage::Saving(cx.request(owner, save))
