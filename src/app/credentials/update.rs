@@ -52,7 +52,10 @@ pub fn cluster_read(
     let Some(start) = cluster.rotation.initiated else { return };
     match cluster.rotation.phase {
         Phase::Preparing | Phase::Prepared => {
-            let known = known.into_iter().filter(|known| known.verdict != Verdict::Expired);
+            // What kubectl refuses may be accepted when it is tried from here.
+            let known = known
+                .into_iter()
+                .filter(|known| known.verdict != Verdict::Expired && known.unusable().is_none());
             let files = inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
             let predicted = |known: KnownCredential| PredictedCredential {
                 content: content_at(files, &known.place),

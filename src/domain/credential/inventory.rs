@@ -35,6 +35,14 @@ pub struct KnownCredential {
 }
 
 impl KnownCredential {
+    /// Why kubectl cannot use it, in a clause.
+    pub fn unusable(&self) -> Option<String> {
+        let why = |reason: &VerdictReason| {
+            if let VerdictReason::Unusable(why) = reason { Some(why.clone()) } else { None }
+        };
+        self.reasons.iter().find_map(why)
+    }
+
     /// Whether it is access to count on. That it stops working at a moment does not say that it works until then, and of a
     /// service account it is not known whether it exists and what it may do.
     fn is_access(&self) -> bool {

@@ -268,13 +268,12 @@ fn place(command: Command, hint: u8, next: Option<&NextStep>) -> Option<u8> {
 
 fn works(state: &State, context: KeyContext, command: Command) -> bool {
     match (context, command) {
-        // Tab and the arrows do the same between buttons.
-        (KeyContext::Dialog, Command::Right) => false,
         (KeyContext::Dialog, Command::Copy) => state.rotation.dialog.is_some(),
         // The fleet is the first screen: there is no way back from it but out.
         (KeyContext::Fleet, Command::Back) => clears(state),
         (KeyContext::Fleet, Command::Quit) => !clears(state),
-        (_, Command::Quit) => false,
+        // Tab and the arrows do the same between buttons.
+        (KeyContext::Dialog, Command::Right) | (_, Command::Quit) => false,
         // Both keys do the same in a menu: the fitting one is named.
         (KeyContext::Menu, Command::Mark) => ticks(state),
         (KeyContext::Menu, Command::Open) => !ticks(state),

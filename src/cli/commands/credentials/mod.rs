@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
+use crate::app::credentials::text::unusable;
 use crate::app::nodes::text::unavailable;
 use crate::cli::args::Format;
 use crate::cli::commands::wait::list_scopes;
@@ -164,9 +165,12 @@ pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), S
     let keys = seen.as_ref().ok().and_then(|seen| seen.control_plane.signing_keys.as_ref());
     let mut known = Vec::new();
     for one in services.credentials.inventory(&cluster, &services.files, keys, now) {
-        let trial = match &services.tries {
-            Some(kubeconfigs) => Some(try_place(&one.place, kubeconfigs, &services.clock).await),
-            None => None,
+        let trial = match (&services.tries, one.unusable()) {
+            (Some(_), Some(why)) => Some(Trial::NotTried(unusable(why))),
+            (Some(kubeconfigs), None) => {
+                Some(try_place(&one.place, kubeconfigs, &services.clock).await)
+            }
+            (None, _) => None,
         };
         known.push((one, trial));
     }
