@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::ReportedError;
 use crate::domain::roll::blocker::cause::ObjectName;
-use crate::domain::roll::classify::{NodeStage, Since};
+use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::generation::newest_template;
-use crate::domain::snapshot::{Budget, Templates};
+use crate::domain::snapshot::{Budget, ClusterSnapshot, Pod, Templates};
 
 /// Nodes that a roll replaces: those of the old generation when it began. It does not change while nodes come and go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct RollHistory {
     pub goals: BTreeMap<(String, bool), RollGoal>,
     /// Nodes whose drain is blocked, by uid.
     pub blocked: BTreeMap<String, NodeBlock>,
+    /// What is seen of the pods with volumes of nodes that drain, by uid of the node.
+    turns: BTreeMap<String, DrainTurn>,
     exhausted_budgets: BTreeMap<ObjectName, Since>,
     unanswered: BTreeMap<ObjectName, Since>,
     reported: BTreeMap<String, Since>,
@@ -64,6 +66,22 @@ pub struct NodeHistory {
     pub zone: String,
 }
 
+/// The pods with volumes of a node that drains: the platform evicts one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainTurn {
+    /// Pods by uid and attached volumes, and whether each of them is on its way.
+    seen: BTreeMap<(&'static str, String), bool>,
+    /// Since when that is unchanged.
+    pub since: Since,
+}
+
+impl DrainTurn {
+    /// Whether a pod is being deleted, or a volume detaches: the others wait.
+    pub fn is_under_way(&self) -> bool {
+        self.seen.values().any(|leaves| *leaves)
+    }
+}
+
 /// Since when the drain of a node is blocked without an interruption, and by which PodDisruptionBudgets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeBlock {
@@ -86,6 +104,7 @@ impl RollHistory {
             .chain(self.exhausted_budgets.values_mut().map(|since| &mut since.at))
             .chain(self.unanswered.values_mut().map(|since| &mut since.at))
             .chain(self.reported.values_mut().map(|since| &mut since.at))
+            .chain(self.turns.values_mut().map(|turn| &mut turn.since.at))
             .chain(self.blocked.values_mut().flat_map(|block| {
                 [&mut block.since.at]
                     .into_iter()
@@ -128,6 +147,42 @@ impl RollHistory {
         let exhausted = budgets.iter().filter(|budget| budget.allowed <= 0);
         let names = exhausted.map(|budget| ObjectName::from(&**budget));
         keep_since(&mut self.exhausted_budgets, names, Since { at, at_least: first });
+    }
+
+    /// The pods with volumes of a node that drains, as they were last seen.
+    pub fn turn(&self, uid: &str) -> Option<&DrainTurn> {
+        self.turns.get(uid)
+    }
+
+    /// Records the pods with volumes of these nodes, which drain.
+    pub fn note_turns<'a>(
+        &mut self,
+        draining: impl Iterator<Item = &'a NodeRoll>,
+        snapshot: &ClusterSnapshot,
+        at: Timestamp,
+    ) {
+        let mut before = std::mem::take(&mut self.turns);
+        let nodes: Vec<&NodeRoll> = draining.collect();
+        let mut seen: BTreeMap<&str, BTreeMap<(&'static str, String), bool>> =
+            nodes.iter().map(|node| (node.name.as_str(), BTreeMap::new())).collect();
+        let moved = |pod: &&Arc<Pod>| !pod.claims.is_empty() && !pod.stays_on_its_node();
+        for pod in snapshot.pods.iter().filter(moved) {
+            if let Some(seen) = pod.node.as_deref().and_then(|node| seen.get_mut(node)) {
+                seen.insert(("Pod", pod.uid.clone()), pod.deleted_by.is_some());
+            }
+        }
+        for volume in &snapshot.attachments {
+            if let Some(seen) = seen.get_mut(volume.node.as_str()) {
+                let detaches = volume.detaching_since.is_some();
+                seen.insert(("VolumeAttachment", volume.name.clone()), detaches);
+            }
+        }
+        for node in nodes {
+            let seen = seen.remove(node.name.as_str()).unwrap_or_default();
+            let known = before.remove(&node.uid).filter(|known| known.seen == seen);
+            let turn = known.unwrap_or(DrainTurn { seen, since: Since::exact(at) });
+            self.turns.insert(node.uid.clone(), turn);
+        }
     }
 
     /// Since when a service that webhooks call has no endpoints.

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::roll::Roll;
+use crate::domain::roll::blocker::context::is_drained;
 use crate::domain::roll::blocker::webhooks::find_unanswered;
 use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
@@ -189,6 +190,8 @@ impl RollTracker {
             let is_shown = rolling.contains(track.pool.as_str());
             self.note_gone(uid, track, is_shown, clock);
         }
+        let draining = seen.iter().flat_map(PoolRoll::nodes).filter(|node| is_drained(node));
+        self.history.note_turns(draining, snapshot, clock.now());
         if !snapshot.is_blind_to("poddisruptionbudgets") {
             self.history.note_budgets(&snapshot.budgets, clock.now());
         }

@@ -1,7 +1,6 @@
 //! Pods and volumes that block the removal of a node, or do not survive it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -99,6 +98,7 @@ fn find_denied_evictions(
     for (pod, node) in &pods.leaving {
         let drains = node.since.filter(|began| context.has_lasted(*began, PATIENCE));
         let is_free = pod.deleted_by.is_none()
+            && (is_its_turn(context, pod, node) || denial(context, &[pod]).is_some())
             && !pod.finished
             && index.unreadable(&pod.namespace).is_empty()
             && !matches!(index.covering(pod).as_slice(), [budget] if blocks_eviction(budget, pod))
@@ -125,14 +125,10 @@ fn find_denied_evictions(
         if named.is_empty() {
             continue;
         }
-        let is_denial = |event: &&Arc<Event>| {
-            let of_pod = named.iter().any(|pod| {
-                event.kind == "Pod" && event.name == pod.name && event.namespace == pod.namespace
-            });
-            (of_pod || (event.kind == "Node" && event.name == node.name))
-                && event.message.contains("admission webhook")
-        };
-        let denial = context.snapshot.events.iter().rev().find(is_denial);
+        let denial = denial(context, &named).or_else(|| {
+            let of_node = |event: &Event| event.kind == "Node" && event.name == node.name;
+            latest_denial(context, of_node)
+        });
         let cause = BlockerCause::EvictionWebhook(EvictionBlock {
             pods: named.iter().copied().collect(),
             configurations,
@@ -141,6 +137,32 @@ fn find_denied_evictions(
         });
         out.push(Blocker::of_node(cause, node, node.since));
     }
+}
+
+/// Whether nothing but a refusal can keep a pod on its node: a drain evicts pods with volumes one after the other, and
+/// waits for each one's volumes before the next.
+fn is_its_turn(context: &BlockerContext<'_>, pod: &Pod, node: &NodeRoll) -> bool {
+    pod.claims.is_empty()
+        || context
+            .history
+            .turn(&node.uid)
+            .is_none_or(|turn| !turn.is_under_way() && context.has_lasted(turn.since, PATIENCE))
+}
+
+/// The latest event that says that a webhook denied something about one of these pods.
+fn denial<'a>(context: &BlockerContext<'a>, pods: &[&Pod]) -> Option<&'a Event> {
+    latest_denial(context, |event| {
+        let is_about = |pod: &&Pod| event.name == pod.name && event.namespace == pod.namespace;
+        event.kind == "Pod" && pods.iter().any(is_about)
+    })
+}
+
+fn latest_denial<'a>(
+    context: &BlockerContext<'a>,
+    is_about: impl Fn(&Event) -> bool,
+) -> Option<&'a Event> {
+    let is_denial = |event: &&Event| event.message.contains("admission webhook") && is_about(event);
+    context.snapshot.events.iter().map(|event| &**event).rev().find(is_denial)
 }
 
 /// Whether budgets and pods are known, so that whatever is not explained by them has another cause.

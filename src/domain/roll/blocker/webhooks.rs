@@ -83,6 +83,14 @@ pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> 
 
 /// Webhooks that must answer and cannot: their service has no endpoints. `None` while that is unknown.
 fn dead_webhooks(snapshot: &ClusterSnapshot) -> Option<Vec<(&Admission, &Webhook, &Service)>> {
+    let dead = unanswered_webhooks(snapshot)?;
+    Some(dead.into_iter().filter(|(_, webhook, _)| !webhook.ignores_failures).collect())
+}
+
+/// Webhooks whose service has no endpoints, whether they must answer or not. `None` while that is unknown.
+fn unanswered_webhooks(
+    snapshot: &ClusterSnapshot,
+) -> Option<Vec<(&Admission, &Webhook, &Service)>> {
     if snapshot.is_being_read() || !snapshot.is_whole("endpointslices") {
         return None;
     }
@@ -94,7 +102,7 @@ fn dead_webhooks(snapshot: &ClusterSnapshot) -> Option<Vec<(&Admission, &Webhook
         .collect();
     let dead = all_webhooks(snapshot).filter_map(|(admission, webhook)| {
         let service = webhook.service.as_ref().filter(|service| !serving.contains(*service))?;
-        (!webhook.ignores_failures).then_some((admission, webhook, service))
+        Some((admission, webhook, service))
     });
     Some(dead.collect())
 }
@@ -127,18 +135,23 @@ pub fn asked_about_eviction<'a>(
     pod: &Pod,
 ) -> Vec<(&'static str, &'a str, Option<&'a Service>)> {
     let selected = SelectedObjects::of(snapshot);
-    let dead = dead_webhooks(snapshot).unwrap_or_default();
+    let dead = unanswered_webhooks(snapshot).unwrap_or_default();
+    let about = |rule: &Rule| rule.is_about(Create, "", "pods/eviction", true);
+    // The object of the request is the Eviction, which a drain sends without labels.
     let may_be_asked = |webhook: &Webhook| {
-        webhook.rules.iter().any(|rule| rule.is_about(Create, "", "pods/eviction", true))
+        webhook.rules.iter().any(about)
             && selected.selects_namespace(&webhook.namespaces, &pod.namespace) != Some(false)
+            && webhook.objects.matches(&Labels::default()) != Some(false)
     };
-    let asked = all_webhooks(snapshot).filter(|(_, webhook)| may_be_asked(webhook));
-    let mut out: Vec<_> = asked
-        .map(|(admission, webhook)| {
-            let is_dead = dead.iter().any(|(_, other, _)| std::ptr::eq(*other, webhook));
-            (admission.kind, admission.name.as_str(), webhook.service.as_ref().filter(|_| is_dead))
-        })
-        .collect();
+    let mut out = Vec::new();
+    for (admission, webhook) in all_webhooks(snapshot).filter(|(_, one)| may_be_asked(one)) {
+        let is_dead = dead.iter().any(|(_, other, _)| std::ptr::eq(*other, webhook));
+        // Without an answer the API server goes on where that is ignored: such a webhook denies nothing.
+        if !(is_dead && webhook.ignores_failures) {
+            let service = webhook.service.as_ref().filter(|_| is_dead);
+            out.push((admission.kind, admission.name.as_str(), service));
+        }
+    }
     out.sort_unstable();
     out.dedup();
     out

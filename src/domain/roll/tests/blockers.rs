@@ -18,8 +18,10 @@ use crate::domain::roll::tests::tracking::{NEW, draining, joining, node, old, sn
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
+use crate::domain::snapshot::admission::Webhook;
 use crate::domain::snapshot::{
-    Budget, ClusterSnapshot, Event, Node, OwnerReference, Pod, Selector, Unseen,
+    Attachment, Budget, ClusterSnapshot, Event, Node, OwnerReference, Pod, Requirement, Selector,
+    Unseen,
 };
 
 /// The fixtures' cluster while nodes roll.
@@ -174,6 +176,106 @@ fn k8s_18_webhooks_on_evictions_are_candidates_where_nothing_else_blocks_a_pod()
     guard.selector = Selector::Labels(Vec::new());
     seen.budgets.push(Arc::new(guard));
     assert_eq!(of(&seen), None);
+}
+
+/// What webhooks on evictions are blamed for on a node that has been draining for 40 minutes.
+fn denied(tracker: &RollTracker, seen: &ClusterSnapshot) -> Option<NameSample> {
+    let roll = Roll::read(&preparing(), seen, tracker.history(), now());
+    roll.blockers.into_iter().find_map(|blocker| {
+        let BlockerCause::EvictionWebhook(block) = blocker.cause else { return None };
+        Some(block.pods)
+    })
+}
+
+#[test]
+fn k8s_18_pods_with_volumes_wait_for_each_other_and_not_for_a_webhook() {
+    let mut seen = fixture("slow_drains");
+    let node = "shoot--f00--shop-web-z2-aaaaa-77777";
+    let with_claim = |name: &str| Pod {
+        namespace: "shop".into(),
+        claims: vec![name.into()],
+        ..pod(name, Some(node))
+    };
+    seen.pods.retain(|pod| pod.name != "front-1");
+    seen.pods.push(Arc::new(with_claim("db-0")));
+    let watched = |steps: &[(i64, &ClusterSnapshot)]| {
+        let mut tracker = RollTracker::default();
+        for (minutes, seen) in steps {
+            tracker.observe(&preparing(), seen, ago(*minutes));
+        }
+        tracker
+    };
+    let alone = seen.clone();
+    let mut leaving = seen.clone();
+    let deleted_by = Some(ago(-1));
+    leaving.pods.push(Arc::new(Pod { deleted_by, ..with_claim("db-1") }));
+    let mut detaching = seen.clone();
+    detaching.attachments.push(Arc::new(Attachment {
+        name: "csi-1".into(),
+        node: node.into(),
+        volume: "pv-1".into(),
+        detaching_since: Some(ago(1)),
+        detach_error: None,
+    }));
+    for seen in [&leaving, &detaching] {
+        assert_eq!(denied(&watched(&[(30, seen)]), seen), None, "another one is on its way");
+    }
+    let steps = [(30, &leaving), (6, &detaching), (2, &alone)];
+    assert_eq!(denied(&watched(&steps), &alone), None, "the next one is about to be evicted");
+    let held = Some(sample(&["shop/db-0"]));
+    let steps = [(30, &leaving), (6, &detaching), (4, &alone)];
+    assert_eq!(denied(&watched(&steps), &alone), held);
+    // What an event says counts at once.
+    let mut refused = leaving.clone();
+    refused.events.push(Arc::new(Event {
+        uid: "e".into(),
+        at: Some(ago(1)),
+        kind: "Pod".into(),
+        namespace: "shop".into(),
+        name: "db-0".into(),
+        reason: "EvictionFailed".into(),
+        message: "admission webhook \"guard.example.com\" denied the request".into(),
+        warning: true,
+        count: 9,
+    }));
+    assert_eq!(denied(&watched(&[(30, &refused)]), &refused), held);
+}
+
+#[test]
+fn k8s_18_a_webhook_that_is_not_asked_or_cannot_deny_is_no_candidate() {
+    let names = |change: fn(&mut Webhook)| {
+        let mut seen = fixture("slow_drains");
+        for admission in &mut seen.admissions {
+            let mut changed = (**admission).clone();
+            if changed.name == "drain-policy" {
+                changed.webhooks.iter_mut().for_each(change);
+            }
+            *admission = Arc::new(changed);
+        }
+        let roll = at_once(&preparing(), &seen);
+        let mut names = Vec::new();
+        for blocker in roll.blockers {
+            if let BlockerCause::EvictionWebhook(block) = blocker.cause {
+                names.extend(block.configurations.into_iter().map(|(_, name)| name));
+            }
+        }
+        names
+    };
+    let both = ["drain-policy", "eviction-guard"];
+    let other = ["eviction-guard"];
+    assert_eq!(names(|_| {}), both);
+    // Its service has no endpoints, and the API server goes on without an answer.
+    assert_eq!(names(|webhook| webhook.ignores_failures = true), other);
+    // The Eviction itself has no labels.
+    let labelled: fn(&mut Webhook) = |webhook| {
+        let wanted = Requirement::In("app".into(), vec!["front".into()]);
+        webhook.objects = Selector::Labels(vec![wanted]);
+    };
+    assert_eq!(names(labelled), other);
+    let unlabelled: fn(&mut Webhook) = |webhook| {
+        webhook.objects = Selector::Labels(vec![Requirement::Absent("skip".into())]);
+    };
+    assert_eq!(names(unlabelled), both);
 }
 
 #[test]
