@@ -21,7 +21,7 @@ use crate::domain::roll::progress::RollProgress;
 use crate::domain::roll::tests::blockers::preparing;
 use crate::domain::roll::tests::budgets::{budget, held_by};
 use crate::domain::roll::tests::stages::{FIXTURES, fixture};
-use crate::domain::roll::tests::tracking::{draining, old, snapshot};
+use crate::domain::roll::tests::tracking::{NEW, draining, node, old, snapshot};
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
@@ -132,6 +132,7 @@ fn progress_is_written_by_rule() {
     let of = |old, nodes, estimated, done| RollProgress {
         goal: RollGoal { nodes, estimated },
         old,
+        awaited: 0,
         done,
     };
     for (progress, wide, narrow, percent) in [
@@ -156,8 +157,12 @@ fn progress_is_written_by_rule() {
 
 #[test]
 fn progress_is_written_by_rule_where_there_is_less_room() {
-    let of =
-        |old, estimated, done| RollProgress { goal: RollGoal { nodes: 15, estimated }, old, done };
+    let of = |old, estimated, done| RollProgress {
+        goal: RollGoal { nodes: 15, estimated },
+        old,
+        awaited: 0,
+        done,
+    };
     for (progress, short, narrow) in [
         (of(6, false, false), "6 of 15 left to replace", "9/15"),
         (of(6, true, false), "6 of about 15 left to replace", "9/~15"),
@@ -195,7 +200,10 @@ fn an_estimate_shows_whether_it_was_measured_and_whether_the_roll_is_blocked() {
         writeln!(out, "{:?}", shown(estimate)).unwrap();
     }
     assert_texts("estimates", &out);
-    let stalled = at_once(&preparing(), &snapshot(vec![draining(old("web-3", "eu01-3"), ago(47))]));
+    let done = |name, zone| node(name, zone, ago(170), NEW);
+    let held = draining(old("web-3", "eu01-3"), ago(47));
+    let all = snapshot(vec![done("web-1", "eu01-1"), done("web-2", "eu01-2"), held]);
+    let stalled = at_once(&preparing(), &all);
     assert!(text::stall(&stalled, now()).unwrap().contains("47m"));
     assert!(text::unexplained_stall(&stalled, now()).unwrap().contains("47m"));
 }

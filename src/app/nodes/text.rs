@@ -23,6 +23,7 @@ use crate::domain::text::{clean, plural};
 
 texts! {
     list_and_more(list, count) = "{list} and {count} more";
+    and_then(first, second) = "{first}, {second}";
     at_least(time) = "at least {time}";
     COLUMN_KIND = "KIND";
     COLUMN_NODE = "NODE";
@@ -57,6 +58,8 @@ texts! {
     worst_case_of(time) = "worst case {time} (every drain times out; Gardener defaults)";
     NO_ROLL = "no rollout";
     blocked(nodes) = "{nodes} blocked";
+    missing(nodes) = "{nodes} missing";
+    STAGE_MISSING = "missing";
     ESTIMATED = "counts estimated";
     unchanged_for(time) = "no node has changed for {time}";
     stalled_without_reason(time) = "No remaining node has changed for {time}; no blocker found.";
@@ -140,6 +143,7 @@ texts! {
     regression_pool_removed(pool) = "pool {pool} no longer exists";
     regression_old_node(node) = "{node} of the old generation was added";
     regression_node_counted(node) = "{node} is no longer preserved";
+    FEWER_NEW_NODES = "there are fewer new nodes";
 
     clock_ahead(time) = "the cluster's clock is {time} ahead of this machine's; ages are corrected";
     clock_behind(time) = "the cluster's clock is {time} behind this machine's; ages are corrected";
@@ -330,6 +334,7 @@ pub fn summary(roll: &Roll, now: Timestamp) -> String {
         parts.push(NO_ROLL.to_owned());
     }
     parts.extend(estimate(roll.estimate, now));
+    parts.extend(missing_nodes(roll.counts));
     if roll.counts.blocked > 0 {
         parts.push(blocked(plural(roll.counts.blocked, NODE, MANY_NODES)));
     }
@@ -337,6 +342,11 @@ pub fn summary(roll: &Roll, now: Timestamp) -> String {
         parts.push(ESTIMATED.to_owned());
     }
     parts.join(", ")
+}
+
+/// "1 node missing": nodes that a zone has at least and that are not there yet; `None` where none is missing.
+pub fn missing_nodes(counts: NodeCounts) -> Option<String> {
+    (counts.missing > 0).then(|| missing(plural(counts.missing, NODE, MANY_NODES)))
 }
 
 /// "no node has changed for 47m"; `None` unless the roll is stalled.
@@ -423,6 +433,7 @@ pub fn counts(counts: NodeCounts) -> String {
         (counts.old, format!("{} {STAGE_OLD}", counts.old)),
         (counts.leaving, format!("{} {STAGE_REMOVING}", counts.leaving)),
         (counts.preserved, format!("{} {STAGE_PRESERVED}", counts.preserved)),
+        (counts.missing, format!("{} {STAGE_MISSING}", counts.missing)),
     ];
     let parts: Vec<String> =
         parts.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
@@ -525,6 +536,7 @@ fn regression_cause(cause: &RegressionCause) -> String {
         RegressionCause::PoolRemoved(pool) => regression_pool_removed(clean(pool)),
         RegressionCause::OldNodeAdded(node) => regression_old_node(node),
         RegressionCause::NodeCountsAgain(node) => regression_node_counted(node),
+        RegressionCause::FewerNewNodes => FEWER_NEW_NODES.to_owned(),
     }
 }
 

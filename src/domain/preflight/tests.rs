@@ -245,8 +245,12 @@ fn complete_shows_whether_every_node_is_new() {
     assert_eq!(found(&fixture("all_new")), [Finding::NodesSinceStart(3)]);
     let lagging = found(&fixture("prepared_but_lagging"));
     assert!(matches!(&lagging[0], Finding::NodesBeforeStart(nodes) if nodes.count == 2));
-    let another =
-        RollProgress { goal: RollGoal { nodes: 3, estimated: true }, old: 2, done: false };
+    let another = RollProgress {
+        goal: RollGoal { nodes: 3, estimated: true },
+        old: 2,
+        awaited: 0,
+        done: false,
+    };
     let of_another = found(&fixture("another_roll_while_prepared"));
     assert!(of_another.contains(&Finding::AnotherRoll(another)), "{of_another:?}");
     let waiting = found(&fixture("held_by_pods"));

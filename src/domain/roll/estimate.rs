@@ -33,6 +33,7 @@ pub fn estimate(
     let begun = |pool: &PoolRoll| pool.state != PoolState::NotBegun;
     let zones: Vec<(bool, &ZoneRoll)> = pools
         .iter()
+        .filter(|pool| pool.state != PoolState::Missing)
         .flat_map(|pool| pool.zones.iter().map(|zone| (begun(pool), zone)))
         .filter(|(_, zone)| zone.is_unfinished())
         .collect();

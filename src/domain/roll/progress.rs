@@ -17,7 +17,7 @@ use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::limits::Limits;
 use crate::domain::snapshot::{ClusterSnapshot, Node};
 
-/// Nodes by stage. Every node that was seen is in exactly one field, but for `blocked`.
+/// Nodes by stage. Every node that was seen is in exactly one field, but for `blocked` and `missing`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeCounts {
     /// New and ready.
@@ -36,6 +36,8 @@ pub struct NodeCounts {
     pub leaving: usize,
     /// Failed and preserved.
     pub preserved: usize,
+    /// Not seen, though the zone has at least so many more while its nodes are replaced: machines show once they register.
+    pub missing: usize,
 }
 
 impl NodeCounts {
@@ -58,6 +60,11 @@ impl NodeCounts {
         self.old + self.cordoned + self.draining
     }
 
+    /// Whether some are still to be replaced, or new ones on their way.
+    pub fn is_unfinished(self) -> bool {
+        self.old_left() + self.joining + self.leaving + self.missing > 0
+    }
+
     /// All nodes that were seen.
     pub fn seen(self) -> usize {
         self.new + self.leaving + self.joining + self.old_left() + self.preserved
@@ -74,6 +81,7 @@ impl AddAssign for NodeCounts {
         self.blocked += other.blocked;
         self.leaving += other.leaving;
         self.preserved += other.preserved;
+        self.missing += other.missing;
     }
 }
 
@@ -84,6 +92,8 @@ pub struct RollProgress {
     pub goal: RollGoal,
     /// Nodes that are still to be replaced.
     pub old: usize,
+    /// Old nodes that are gone, while no new one is seen in their place.
+    pub awaited: usize,
     /// All nodes are new: of the roll the phase says so, of a pool its nodes do.
     pub done: bool,
 }
@@ -92,7 +102,12 @@ impl RollProgress {
     /// What a count shows while the phase has not said that the nodes are done.
     pub fn counted(goal: RollGoal, counts: NodeCounts) -> Self {
         let old = counts.old_left();
-        Self { goal: RollGoal { nodes: goal.nodes.max(old), ..goal }, old, done: false }
+        let goal = RollGoal { nodes: goal.nodes.max(old), ..goal };
+        // Once none is old and none missing, the autoscaler may have left the pool smaller than it was.
+        let is_open = old + counts.missing > 0;
+        let gone = if is_open { goal.nodes - old } else { 0 };
+        let awaited = gone.saturating_sub(counts.new + counts.joining + counts.leaving);
+        Self { goal, old, awaited, done: false }
     }
 
     /// What is shown once the phase has said so, even if the list of nodes lags.
@@ -100,12 +115,12 @@ impl RollProgress {
         let nodes = counts.seen() - counts.old_left() - counts.preserved;
         let goal = goal.filter(|goal| !goal.estimated);
         let goal = goal.unwrap_or(RollGoal { nodes, estimated: nodes > 0 });
-        Self { goal, old: 0, done: true }
+        Self { goal, old: 0, awaited: 0, done: true }
     }
 
     /// Nodes that were replaced.
     pub fn replaced(self) -> usize {
-        self.goal.nodes.saturating_sub(self.old)
+        self.goal.nodes.saturating_sub(self.old + self.awaited)
     }
 
     /// Share that was replaced, 0 to 1; exactly 1 only when done, at most 0.99 before.
@@ -131,6 +146,7 @@ impl Sum for RollProgress {
                 estimated: sum.goal.estimated || one.goal.estimated,
             },
             old: sum.old + one.old,
+            awaited: sum.awaited + one.awaited,
             done: false,
         })
     }
@@ -158,7 +174,7 @@ impl ZoneRoll {
 
     /// Whether the zone is still being worked on.
     pub fn is_unfinished(&self) -> bool {
-        self.counts.old_left() + self.counts.joining + self.counts.leaving > 0
+        self.counts.is_unfinished()
     }
 
     /// Machines that the zone has, without those that are being removed and those that the roll adds temporarily.
@@ -328,7 +344,7 @@ fn pool(
         seen
     });
     let template_created = wanted.created.map(|at| clock.ours(at));
-    let zones: Vec<ZoneRoll> = zones
+    let mut zones: Vec<ZoneRoll> = zones
         .into_iter()
         .map(|mut zone| {
             let seen = zone.last_change().max(history.change(name, &zone.name));
@@ -342,6 +358,12 @@ fn pool(
         counts += zone.counts;
     }
     let state = state(spec, counts, &wanted, rollout_stage(query.rotation));
+    if !matches!(state, PoolState::Rolling | PoolState::Missing) {
+        counts.missing = 0;
+        for zone in &mut zones {
+            zone.counts.missing = 0;
+        }
+    }
     let mut pool = PoolRoll {
         name: name.to_owned(),
         known_to_ske: spec.is_some(),
@@ -395,9 +417,7 @@ fn state(
         RolloutStage::Before | RolloutStage::After if wanted.another => PoolState::Rolling,
         RolloutStage::Before | RolloutStage::After => PoolState::Settled,
         RolloutStage::Rolling if !wanted.begun => PoolState::NotBegun,
-        RolloutStage::Rolling if counts.old_left() + counts.joining + counts.leaving > 0 => {
-            PoolState::Rolling
-        }
+        RolloutStage::Rolling if counts.is_unfinished() => PoolState::Rolling,
         RolloutStage::Rolling => PoolState::AllNew,
     }
 }
@@ -430,6 +450,8 @@ fn zones(
         .collect();
     let mut unlisted: Vec<(&str, Vec<NodeRoll>)> = by_zone.into_iter().collect();
     unlisted.sort_by_key(|(zone, _)| (zone.is_empty(), *zone));
+    // A node whose zone is not known may be one that another zone seems to miss.
+    let all_placed = unlisted.is_empty();
     out.extend(unlisted.into_iter().map(|(zone, nodes)| ZoneRoll {
         name: zone.to_owned(),
         limits: None,
@@ -443,6 +465,10 @@ fn zones(
         });
         for node in &zone.nodes {
             zone.counts.add(node);
+        }
+        if let Some(limits) = zone.limits.filter(|_| all_placed) {
+            let least = usize::try_from(limits.minimum).unwrap_or(usize::MAX);
+            zone.counts.missing = least.saturating_sub(zone.nodes.len());
         }
     }
     out

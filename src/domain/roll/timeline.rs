@@ -82,6 +82,8 @@ pub enum RegressionCause {
     OldNodeAdded(String),
     /// A node of the old generation is no longer preserved and counts again.
     NodeCountsAgain(String),
+    /// New nodes are gone, and others not there yet.
+    FewerNewNodes,
 }
 
 /// Events of a roll, oldest first.

@@ -490,6 +490,8 @@ impl RollTracker {
                 let mut causes = causes.clone();
                 if before.done && !after.done {
                     causes.insert(0, RegressionCause::Phase);
+                } else if causes.is_empty() {
+                    causes.push(RegressionCause::FewerNewNodes);
                 }
                 self.timeline.add_regression(clock.now(), before, after, causes);
             }

@@ -408,10 +408,18 @@ fn names(roll: &Roll) -> usize {
 fn pool_estimate(pool: &PoolRoll, roll: &Roll, now: Timestamp) -> Option<String> {
     let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
     let is_only = roll.pools.iter().all(|other| other.name == pool.name || other.progress.done);
-    text::pool_state(pool)
-        .map(str::to_owned)
-        .filter(|_| !settled)
-        .or_else(|| text::estimate(pool.estimate, now).filter(|_| !is_only))
+    let state = text::pool_state(pool).map(str::to_owned).filter(|_| !settled);
+    let estimate = || text::estimate(pool.estimate, now).filter(|_| !is_only);
+    let Some(missing) = text::missing_nodes(pool.counts).filter(|_| pool.state.is_rolling()) else {
+        return state.or_else(estimate);
+    };
+    if pool.state == PoolState::Missing {
+        return state;
+    }
+    Some(match state.or_else(estimate) {
+        Some(more) => text::and_then(missing, more),
+        None => missing,
+    })
 }
 
 /// A pool's name as it is drawn; pool names have at most 15 characters.
@@ -495,6 +503,7 @@ mod tests {
             blocked: 1,
             leaving: 1,
             preserved: 1,
+            missing: 0,
         };
         let theme = Theme::new(ThemeChoice::Auto, None, &Settings::defaults());
         let legend: String =

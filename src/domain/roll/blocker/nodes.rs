@@ -90,8 +90,7 @@ fn find_missing(context: &BlockerContext<'_>, pool: &PoolRoll, zone: &ZoneRoll) 
         PoolState::Settled | PoolState::NotBegun | PoolState::Empty => return None,
     }
     let counts = zone.counts;
-    let wanted = zone.limits.map_or(0, |limits| usize::try_from(limits.minimum).unwrap_or(0));
-    let (old_left, missing) = (counts.old_left(), wanted.saturating_sub(counts.seen()));
+    let (old_left, missing) = (counts.old_left(), counts.missing);
     let under_way = counts.joining + counts.draining + counts.leaving;
     if under_way > 0 || (old_left == 0 && missing == 0) {
         return None;

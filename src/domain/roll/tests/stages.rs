@@ -195,7 +195,8 @@ fn stages_carry_since_when_and_why() {
             draining: 2,
             blocked: 0,
             leaving: 1,
-            preserved: 1
+            preserved: 1,
+            missing: 0,
         }
     );
 }

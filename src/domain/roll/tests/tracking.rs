@@ -349,6 +349,34 @@ fn a_roll_has_one_goal_from_the_dialog_to_its_end() {
 }
 
 #[test]
+fn a_node_that_is_gone_is_replaced_once_a_new_one_is_there() {
+    let mut subject = preparing();
+    let pool = &mut subject.pools[0];
+    pool.zones.truncate(1);
+    (pool.minimum, pool.maximum, pool.max_surge, pool.max_unavailable) = (3, 3, 0, 1);
+    let new = |name: &str, minutes| node(name, ZONE, ago(minutes), NEW);
+    let all = [old("a", ZONE), old("b", ZONE), old("c", ZONE)];
+    let steps = [
+        (all.to_vec(), (0, 3, 0), false),
+        (all[..2].to_vec(), (0, 3, 1), false),
+        (all[..1].to_vec(), (0, 3, 2), false),
+        (vec![all[0].clone(), new("d", 30)], (1, 3, 1), false),
+        (vec![new("d", 30), new("e", 20)], (2, 3, 1), false),
+        (vec![new("d", 30), new("e", 20), new("f", 10)], (3, 3, 0), true),
+    ];
+    let mut tracker = RollTracker::default();
+    for (step, (nodes, figures, done)) in steps.into_iter().enumerate() {
+        let at = ago(40 - i64::try_from(step).unwrap());
+        let roll = tracker.observe(&subject, &snapshot(nodes), at).unwrap();
+        let progress = roll.pools[0].progress;
+        let found = (progress.replaced(), progress.goal.nodes, roll.counts.missing);
+        assert_eq!((found, progress.done), (figures, done), "step {step}");
+        assert_eq!(roll.rotation.unwrap().replaced(), figures.0, "step {step}");
+    }
+    assert!(regressions(&tracker).is_empty());
+}
+
+#[test]
 fn who_comes_in_the_middle_of_a_roll_shows_the_same_goal_and_says_that_it_is_estimated() {
     let mut subject = preparing();
     let pool = &mut subject.pools[0];

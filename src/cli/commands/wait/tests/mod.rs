@@ -50,6 +50,7 @@ fn seen(new: usize) -> ObservedCluster {
         rotation: Some(RollProgress {
             goal: RollGoal { nodes: 15, estimated: false },
             old: 15 - new,
+            awaited: 0,
             done: false,
         }),
         another: None,
