@@ -286,6 +286,14 @@ pub fn progress_narrow(progress: RollProgress) -> String {
     if progress.done && progress.goal.nodes > 0 { done(numbers) } else { numbers }
 }
 
+/// "3/5"; "1 joining" of a pool that has only nodes that no rollout replaces.
+pub fn pool_progress(pool: &PoolRoll) -> String {
+    if pool.progress.goal.nodes == 0 && pool.counts.seen() > 0 {
+        return counts(pool.counts);
+    }
+    replaced_of_goal(pool.progress)
+}
+
 /// "3/5", "3/~5", of a roll or a pool.
 pub fn replaced_of_goal(progress: RollProgress) -> String {
     let RollGoal { nodes, estimated } = progress.goal;

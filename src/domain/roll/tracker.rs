@@ -16,7 +16,7 @@ use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::roll::durations::{LONGEST_DRAIN, LONGEST_JOIN};
 use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
-use crate::domain::roll::history::{NodeBlock, NodeHistory, RollHistory};
+use crate::domain::roll::history::{NodeBlock, NodeHistory, RollGoal, RollHistory};
 use crate::domain::roll::progress::{PoolRoll, PoolState, RollProgress, classify_pools};
 use crate::domain::roll::regression::{find_cause, has_regressed};
 use crate::domain::roll::timeline::{RegressionCause, Timeline, TimelineEvent};
@@ -183,7 +183,8 @@ impl RollTracker {
                 self.note_node(pool, node, track, first, clock, &mut causes);
             }
         }
-        self.note_goals(&seen, stage, first);
+        let close = self.was_close(clock);
+        self.note_goals(&seen, stage, (first, close));
         let rolling: BTreeSet<&str> =
             seen.iter().filter(|pool| rolls(pool)).map(|pool| pool.name.as_str()).collect();
         for (uid, track) in before {
@@ -269,7 +270,7 @@ impl RollTracker {
 
     /// Records how many nodes a pool's roll replaces: until nodes begin, those there are; what was replaced before the
     /// roll was observed is estimated.
-    fn note_goals(&mut self, seen: &[PoolRoll], stage: RolloutStage, first: bool) {
+    fn note_goals(&mut self, seen: &[PoolRoll], stage: RolloutStage, (first, close): (bool, bool)) {
         for pool in seen {
             let is_rotation = stage == RolloutStage::Rolling;
             // One that another roll concerned is shown with it to the end.
@@ -277,8 +278,12 @@ impl RollTracker {
             if !(is_rotation && pool.state.is_rolling() || is_other) {
                 continue;
             }
-            let mut goal = pool.estimate_goal();
-            goal.estimated &= first;
+            // New nodes of a pool whose roll was seen to begin are others than it replaces: the autoscaler added them.
+            let goal = if first || !close {
+                pool.estimate_goal()
+            } else {
+                RollGoal { nodes: pool.counts.old_left(), estimated: false }
+            };
             let waits = pool.state == PoolState::NotBegun && !self.begun.contains(&pool.name);
             let known = self.history.goals.entry((pool.name.clone(), !is_rotation));
             let known = known.or_insert(goal);

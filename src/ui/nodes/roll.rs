@@ -448,7 +448,7 @@ fn pool_line(
     } else {
         let cells = if columns >= 64 { 12 } else { 6 };
         parts.push(vec![Span::raw("  "), theme.span(bar(pool.progress, cells), tone)]);
-        parts.push(vec![Span::raw(format!("  {}", text::replaced_of_goal(pool.progress)))]);
+        parts.push(vec![Span::raw(format!("  {}", text::pool_progress(pool)))]);
     }
     if let Some(text) = pool_estimate(pool, roll, now) {
         parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);

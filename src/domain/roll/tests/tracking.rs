@@ -10,7 +10,7 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::BlockerCause;
 use crate::domain::roll::blocker::cause::ObjectName;
 use crate::domain::roll::classify::{JoiningReason, NodeStage, Since};
-use crate::domain::roll::history::RollHistory;
+use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::{ago, cluster};
 use crate::domain::roll::timeline::{MAX_ENTRIES, RegressionCause, TimelineEvent};
@@ -346,6 +346,29 @@ fn a_roll_has_one_goal_from_the_dialog_to_its_end() {
     subject.rotation.phase = Phase::Prepared;
     let end = tracker.observe(&subject, &snapshot(news(7).collect()), ago(10)).unwrap();
     assert_eq!(figures(&end), (0, 5, false), "not the seven nodes there are now");
+}
+
+#[test]
+fn nodes_that_the_autoscaler_adds_replace_none() {
+    let mut subject = preparing();
+    subject.pools[0].minimum = 0;
+    let template = |seen: &mut ClusterSnapshot| seen.templates = Templates::Known(Vec::new());
+    let mut tracker = RollTracker::default();
+    // The pool has no nodes at first, and others are added to it while its own drain.
+    let mut before = snapshot(Vec::new());
+    template(&mut before);
+    tracker.observe(&subject, &before, ago(60));
+    tracker.observe(&subject, &before, ago(59));
+    let nodes = vec![
+        old("web-1", ZONE),
+        old("web-2", ZONE),
+        node("web-3", ZONE, ago(58), NEW),
+        node("web-4", "eu01-2", ago(58), NEW),
+    ];
+    let seen = snapshot(nodes);
+    let roll = tracker.observe(&subject, &seen, ago(58)).unwrap();
+    let progress = roll.pools[0].progress;
+    assert_eq!((progress.goal, progress.replaced()), (RollGoal { nodes: 2, estimated: false }, 0));
 }
 
 #[test]
