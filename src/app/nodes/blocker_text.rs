@@ -30,6 +30,8 @@ texts! {
     PDB_NOT_OBSERVED = "was changed and its status is not updated yet";
     replica_unscheduled(pod, message) = " Replica {pod} cannot be scheduled{message}.";
     replica_not_starting(pod, message) = " Replica {pod} does not start{message}.";
+    replica_not_ready(pod) = " Replica {pod} is not ready.";
+    replica_not_ready_because(pod, reason) = " Replica {pod} is not ready ({reason}).";
     replica_rejected(service) =
         " The API server rejects new pods of the namespace: webhook service {service} has no endpoints.";
     PODS_UNREADY = " These pods are not ready.";
@@ -82,7 +84,7 @@ texts! {
     reported(code) = "SKE reports {code}";
     reported_why(code, message) = "SKE reports {code}: {message}.";
     REPORTED_FIX = "See the SKE error message.";
-    REPORTED_PDB_FIX = "To unblock: add one ready replica, or relax the PDB.";
+    REPORTED_PDB_FIX = "To unblock: relax the PDB. One more ready replica helps only where minAvailable allows for it, not with maxUnavailable 0 or minAvailable 100%.";
     NO_VALID_HOST_FIX =
         "Unblocks when the zone has capacity for this machine type; another type or zone may have it.";
     NO_ADDRESSES_FIX = "Unblocks when the network has free IP addresses.";
@@ -305,7 +307,7 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
             });
             unschedulable_why(lasts, message(text), volume.unwrap_or_default())
         }
-        BlockerCause::PdbAhead { budget, pods } => pdb_ahead_why(budget, first_and_more(pods)),
+        BlockerCause::PdbAhead { budget, pods, .. } => pdb_ahead_why(budget, first_and_more(pods)),
         BlockerCause::UnreadablePdb { reason, node, .. } => unreadable_pdb_why(clean(reason), node),
         BlockerCause::BarePods(pods) => bare_pods_why(sample(pods)),
         BlockerCause::LocalData(pods) => local_data_why(sample(pods)),
@@ -363,7 +365,7 @@ pub fn fix(blocker: &Blocker) -> String {
         BlockerCause::EvictionWebhook(_) => EVICTION_WEBHOOK_FIX,
         BlockerCause::PreservedNode { .. } => PRESERVED_NODE_FIX,
         BlockerCause::OldNodeNotReady { .. } => LAST_RESORT,
-        BlockerCause::PdbAhead { .. } => PDB_ADD_ONE,
+        BlockerCause::PdbAhead { fix, .. } => return pdb_fix(fix),
         BlockerCause::UnreadablePdb { .. } => UNREADABLE_PDB_FIX,
         BlockerCause::BarePods(_) => BARE_PODS_FIX,
         BlockerCause::LocalData(_) => LOCAL_DATA_FIX,
@@ -463,6 +465,8 @@ fn pdb_reason(block: &PdbBlock) -> String {
     let missing = block.missing.as_ref().map(|missing| match missing {
         MissingReplica::Unscheduled(pod, text) => replica_unscheduled(pod, message(text)),
         MissingReplica::NotStarting(pod, text) => replica_not_starting(pod, message(text)),
+        MissingReplica::NotReady(pod, reason) if reason.is_empty() => replica_not_ready(pod),
+        MissingReplica::NotReady(pod, reason) => replica_not_ready_because(pod, clean(reason)),
         MissingReplica::Rejected(service) => replica_rejected(service),
     });
     pdb_why(first_and_more(&block.pods), pdb_figures(block))

@@ -161,8 +161,8 @@ pub fn find<'a>(
         }
     }
     out.extend(ahead.into_values().map(|(budget, pods)| {
-        let pods = pods.into_iter().collect();
-        Blocker::new(BlockerCause::PdbAhead { budget: budget.into(), pods }, None)
+        let (pods, fix) = (pods.into_iter().collect(), find_fix(budget, false));
+        Blocker::new(BlockerCause::PdbAhead { budget: budget.into(), pods, fix }, None)
     }));
     let mut explained = HashSet::new();
     for (node, budget, held) in held.into_values() {
@@ -224,6 +224,18 @@ fn find_missing<'a>(
             let text = format!("{}: {}", event.reason, event.message);
             return Some((Some(pod), MissingReplica::NotStarting(pod.into(), text)));
         }
+    }
+    // A pod that crashes again and again has been started: it is not pending. Those of the node are described themselves.
+    let runs = |pod: &&Pod| {
+        !(pod.pending || pod.finished || pod.ready || pod.deleted_by.is_some())
+            && held.iter().all(|held| held.uid != pod.uid)
+    };
+    let running = context.snapshot.pods.iter().map(|pod| &**pod).filter(runs);
+    // One with a reason first.
+    if let Some(pod) = running.filter(|pod| is_replica(pod)).max_by_key(|pod| pod.waiting.is_some())
+    {
+        let reason = pod.waiting.clone().unwrap_or_default();
+        return Some((Some(pod), MissingReplica::NotReady(pod.into(), reason)));
     }
     // Whether a replica is missing shows in no figure: a budget may expect only as many pods as exist.
     let rejecting = webhooks::rejecting_pods(context.snapshot, &budget.namespace)?;

@@ -87,7 +87,7 @@ pub enum BlockerCause {
     /// A PodDisruptionBudget whose selector cannot be read, and why; it may cover pods of the node.
     UnreadablePdb { budget: ObjectName, reason: String, node: String },
     /// A PodDisruptionBudget that can allow no eviction covers pods of nodes whose drain has not begun.
-    PdbAhead { budget: ObjectName, pods: NameSample },
+    PdbAhead { budget: ObjectName, pods: NameSample, fix: PdbFix },
     /// Pods of draining nodes that have no controller.
     BarePods(NameSample),
     /// Pods of draining nodes that have data in emptyDir or hostPath.
@@ -135,6 +135,8 @@ pub enum MissingReplica {
     Unscheduled(ObjectName, String),
     /// It is scheduled and does not start, and the latest warning about that.
     NotStarting(ObjectName, String),
+    /// It runs and is not ready, and what keeps it from that (`CrashLoopBackOff`); empty while that is not known.
+    NotReady(ObjectName, String),
     /// The API server rejects new pods of its namespace: a webhook's service has no endpoints.
     Rejected(ObjectName),
 }

@@ -385,6 +385,47 @@ fn k8s_20_the_reason_why_a_replica_does_not_come_is_named_beside_the_budget() {
 }
 
 #[test]
+fn k8s_20_a_replica_that_crashes_is_named_beside_the_budget() {
+    let mut seen = fixture("unhealthy_budgets");
+    let held = seen.pods.iter().find(|pod| pod.namespace == "most").unwrap();
+    // Its phase is Running: its container was started before.
+    let crashing = Pod {
+        uid: "crashing".into(),
+        name: "api-2".into(),
+        node: Some("web-9".into()),
+        ready: false,
+        waiting: Some("CrashLoopBackOff".into()),
+        ..(**held).clone()
+    };
+    seen.pods.push(Arc::new(crashing));
+    let roll = at_once(&preparing(), &seen);
+    let BlockerCause::Pdb(block) = &about(&roll, "most/guard").cause else { panic!("no budget") };
+    let name = ObjectName::new("most", "api-2");
+    assert_eq!(block.missing, Some(MissingReplica::NotReady(name, "CrashLoopBackOff".into())));
+}
+
+#[test]
+fn k8s_27_the_remedy_before_a_drain_is_the_one_that_helps() {
+    for (most, least, fix) in [
+        (Some("0"), None, PdbFix::Relax(Some("maxUnavailable 0".into()))),
+        (None, Some("100%"), PdbFix::Relax(Some("minAvailable 100%".into()))),
+        (None, Some("1"), PdbFix::AddReplicas(1)),
+    ] {
+        let mut guard = budget(0, 1, 1, 1);
+        guard.max_unavailable = most.map(str::to_owned);
+        guard.min_available = least.map(str::to_owned);
+        let mut seen = snapshot(vec![old("a", "eu01-1"), old("b", "eu01-2")]);
+        seen.pods.push(Arc::new(pod("api-1", Some("a"))));
+        seen.budgets.push(Arc::new(guard));
+        let roll = at_once(&preparing(), &seen);
+        let BlockerCause::PdbAhead { fix: found, .. } = &about(&roll, "payments/api").cause else {
+            panic!("not named")
+        };
+        assert_eq!(*found, fix);
+    }
+}
+
+#[test]
 fn k8s_20_a_webhook_is_named_where_the_budget_counts_only_the_pods_that_are_there() {
     let mut seen = fixture("unhealthy_budgets");
     let budget = seen.budgets.iter_mut().find(|budget| budget.namespace == "rejected").unwrap();
@@ -415,7 +456,10 @@ fn k8s_27_a_budget_that_never_allows_an_eviction_is_named_before_the_drain_of_it
     let roll = at_once(&preparing(), &seen);
     let cause = &about(&roll, "payments/api").cause;
     let pods = sample(&["payments/api-1"]);
-    assert_eq!(*cause, BlockerCause::PdbAhead { budget: (&budget).into(), pods });
+    assert_eq!(
+        *cause,
+        BlockerCause::PdbAhead { budget: (&budget).into(), pods, fix: PdbFix::AddReplicas(1) }
+    );
     assert_eq!(about(&roll, "payments/api").severity(), Severity::Note);
     // Once the drain has begun, it is the blocker of the node and nothing else.
     let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(20)), old("b", "eu01-2")]);
