@@ -9,7 +9,7 @@ use crate::domain::cluster::ReportedError;
 use crate::domain::roll::blocker::cause::ObjectName;
 use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::generation::newest_template;
-use crate::domain::snapshot::{Budget, ClusterSnapshot, Pod, Templates};
+use crate::domain::snapshot::{Budget, ClusterSnapshot, Pod, Templates, Unseen};
 
 /// Nodes that a roll replaces: those of the old generation when it began. It does not change while nodes come and go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub struct RollHistory {
     exhausted_budgets: BTreeMap<ObjectName, Since>,
     unanswered: BTreeMap<ObjectName, Since>,
     reported: BTreeMap<String, Since>,
+    unread: BTreeMap<&'static str, Since>,
     /// Whether PodDisruptionBudgets were read in this watch; they may be read later than nodes.
     budgets_seen: bool,
     endpoints_seen: bool,
@@ -104,6 +105,7 @@ impl RollHistory {
             .chain(self.exhausted_budgets.values_mut().map(|since| &mut since.at))
             .chain(self.unanswered.values_mut().map(|since| &mut since.at))
             .chain(self.reported.values_mut().map(|since| &mut since.at))
+            .chain(self.unread.values_mut().map(|since| &mut since.at))
             .chain(self.turns.values_mut().map(|turn| &mut turn.since.at))
             .chain(self.blocked.values_mut().flat_map(|block| {
                 [&mut block.since.at]
@@ -194,6 +196,18 @@ impl RollHistory {
     pub fn note_services(&mut self, services: impl Iterator<Item = ObjectName>, at: Timestamp) {
         let first = !std::mem::replace(&mut self.endpoints_seen, true);
         keep_since(&mut self.unanswered, services, Since { at, at_least: first });
+    }
+
+    /// Since when a kind ("pods") cannot be read any more, or could not be from the first snapshot on.
+    pub fn unread_since(&self, kind: &str) -> Option<Since> {
+        self.unread.get(kind).copied()
+    }
+
+    /// Records which kinds cannot be read; those of the `first` snapshot may not have been for longer.
+    pub fn note_unread(&mut self, snapshot: &ClusterSnapshot, at: Timestamp, first: bool) {
+        let unread = snapshot.unseen.iter().filter(|(_, why)| matches!(why, Unseen::Failing(_)));
+        let kinds = unread.map(|(kind, _)| *kind);
+        keep_since(&mut self.unread, kinds, Since { at, at_least: first });
     }
 
     /// Since when SKE reports an error.

@@ -71,6 +71,7 @@ impl RollTracker {
             self.history.begin_watch();
         }
         self.history.note_problems(&cluster.problems, at, !watched);
+        self.history.note_unread(snapshot, at, !watched);
         let unread = snapshot.templates == Templates::Unread;
         let roll = if unread || snapshot.is_blind_to("nodes") {
             Roll::read(cluster, snapshot, &self.history, at)

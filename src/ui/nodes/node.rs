@@ -76,7 +76,7 @@ pub fn lines(
     let on_node = pods_on(node, snapshot);
     if node.stage.is_old() && node.stage != NodeStage::Old {
         facts.blank();
-        pods(&on_node, snapshot, now, theme, &mut facts);
+        pods(&on_node, (observed, snapshot), (state, now), theme, &mut facts);
     }
     facts.blank();
     let found = events_of(node, &on_node, snapshot);
@@ -179,15 +179,27 @@ fn pods_on<'a>(node: &NodeRoll, snapshot: &'a ClusterSnapshot) -> Vec<&'a Pod> {
 /// Pods of a draining node: those still to evict, the longest waiting first.
 fn pods(
     on_node: &[&Pod],
-    snapshot: &ClusterSnapshot,
-    now: Timestamp,
+    (observed, snapshot): (&ObservedCluster, &ClusterSnapshot),
+    (state, now): (&State, Timestamp),
     theme: Theme,
     facts: &mut Facts,
 ) {
-    if snapshot.is_blind_to("pods") {
-        facts.text(text::LABEL_PODS, text::PODS_UNREADABLE, Tone::Warn);
-        return;
-    }
+    let incomplete = match snapshot.unseen.get("pods") {
+        _ if snapshot.is_blind_to("pods") => {
+            facts.text(text::LABEL_PODS, text::PODS_UNREADABLE, Tone::Warn);
+            return;
+        }
+        // Pods that were there when they were last read may be gone.
+        Some(Unseen::Failing(_)) => {
+            let since = observed.tracker.history().unread_since("pods");
+            let since = since.map(|since| state.zone().log(since.at, state.shared.now.wall));
+            let text = since.map_or(text::PODS_UNREADABLE.to_owned(), text::pods_unknown_since);
+            facts.text(text::LABEL_PODS, &text, Tone::Warn);
+            return;
+        }
+        Some(Unseen::Partly(why)) => Some(clean(why)),
+        Some(Unseen::Unread) | None => None,
+    };
     let mut to_evict: Vec<&Pod> =
         on_node.iter().copied().filter(|pod| !pod.stays_on_its_node()).collect();
     let remaining = on_node.len() - to_evict.len();
@@ -196,9 +208,13 @@ fn pods(
         0 => String::new(),
         count => text::daemon_set_pods(plural(count, text::POD, text::PODS)),
     };
-    let text = match to_evict.len() {
-        0 => text::ALL_EVICTED.to_owned(),
-        count => text::pods_to_evict(plural(count, text::POD, text::PODS)),
+    let text = match (to_evict.len(), incomplete) {
+        (0, Some(why)) => text::no_pods_read(why),
+        (0, None) => text::ALL_EVICTED.to_owned(),
+        (count, Some(_)) => {
+            text::at_least(text::pods_to_evict(plural(count, text::POD, text::PODS)))
+        }
+        (count, None) => text::pods_to_evict(plural(count, text::POD, text::PODS)),
     };
     facts.fact(text::LABEL_PODS, vec![Span::raw(text + &remain)]);
     let clock = ClusterClock::new(now, snapshot.skew_seconds);

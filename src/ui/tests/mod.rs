@@ -3,6 +3,7 @@
 mod interaction;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
@@ -53,7 +54,7 @@ use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
 use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::selection::{SelectedProjects, Selection};
-use crate::domain::snapshot::Unavailable;
+use crate::domain::snapshot::{ClusterSnapshot, Unavailable, Unseen};
 use crate::domain::text::width;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
@@ -253,6 +254,27 @@ fn nodes_tab() {
     snapshot("nodes_unreachable", &rolls::unseen(Unavailable::Unreachable(away)));
     snapshot_at("nodes_one_way", &rolls::unseen(Unavailable::OneWay), 80, 24);
     snapshot_at("nodes_looking", &rolls::unseen(Unavailable::Connecting), 80, 24);
+}
+
+#[test]
+fn pods_that_cannot_be_read_are_not_counted_as_they_were() {
+    let of = |why| text(&rolls::without_pods(why), 140, 40);
+    let lost = of(Unseen::Failing("no answer".into()));
+    assert!(lost.contains("not known since"), "{lost}");
+    assert!(!lost.contains("to evict"), "{lost}");
+    let partly = of(Unseen::Partly("only the first 20000 were read".into()));
+    assert!(partly.contains("at least 1 pod to evict"), "{partly}");
+    let mut none = rolls::without_pods(Unseen::Partly("only the first 20000 were read".into()));
+    let pay = id(&none, "pay-prod");
+    let observed = none.nodes.observed.get_mut(&pay).unwrap();
+    let mut seen = ClusterSnapshot::clone(observed.snapshot.as_ref().unwrap());
+    for pod in &mut seen.pods {
+        *pod = Arc::new(rolls::pod(&pod.name, "another"));
+    }
+    observed.snapshot = Some(Arc::new(seen));
+    let none = text(&none, 140, 40);
+    assert!(none.contains("none found (only the first 20000"), "{none}");
+    assert!(!none.contains("all evicted"), "{none}");
 }
 
 #[test]

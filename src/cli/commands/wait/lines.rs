@@ -37,7 +37,7 @@ struct LineState {
     problems: Vec<String>,
     gave_up: bool,
     unavailable: Option<Discriminant<Unavailable>>,
-    /// Kinds of which nothing is known.
+    /// Kinds that cannot be read.
     unseen: Vec<&'static str>,
     outage: bool,
 }

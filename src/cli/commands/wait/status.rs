@@ -147,14 +147,12 @@ impl<'a> WaitStatus<'a> {
         Some(text::nodes_unavailable(server_text(why)))
     }
 
-    /// Kinds without which the roll or its blockers cannot be seen, and of which nothing is known, with the note about it.
+    /// Kinds without which the roll or its blockers cannot be seen, and that cannot be read, with the note about it: what
+    /// was read of them before may have changed since.
     pub fn unseen(&self) -> impl Iterator<Item = (&'static str, &'a RollNote)> {
         let roll = self.observed.roll.as_ref().filter(|_| self.is_rolling() && self.observed.live);
         roll.into_iter().flat_map(|roll| &roll.notes).filter_map(|note| {
-            let RollNote::Unseen { kind, why: Unseen::Failing(_), nothing_known: true } = note
-            else {
-                return None;
-            };
+            let RollNote::Unseen { kind, why: Unseen::Failing(_), .. } = note else { return None };
             let is_needed = matches!(*kind, "nodes" | "pods" | "poddisruptionbudgets");
             is_needed.then_some((*kind, note))
         })

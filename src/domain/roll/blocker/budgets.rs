@@ -119,9 +119,10 @@ pub fn find<'a>(
         match index.covering(pod).as_slice() {
             [] => {}
             [budget] => {
-                // The replica that was evicted before may have to become ready first.
+                // The replica that was evicted before may have to become ready first. What cannot be read may be over.
+                let known = context.known_until(&["pods", "poddisruptionbudgets"]);
                 let lasts = began(context, node, budget)
-                    .is_some_and(|began| since(began.at, context.clock.now()) >= PATIENCE);
+                    .is_some_and(|began| since(began.at, known) >= PATIENCE);
                 if blocks_eviction(budget, pod) {
                     let counts = is_misconfigured(budget) || lasts;
                     let found = if counts { &mut held } else { &mut young };

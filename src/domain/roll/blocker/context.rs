@@ -44,6 +44,19 @@ impl BlockerContext<'_> {
         started.max(begun).is_some_and(|roll| began < roll)
     }
 
+    /// The last moment at which all of these kinds were known as they were.
+    pub fn known_until(&self, kinds: &[&'static str]) -> Timestamp {
+        let lost = kinds.iter().filter_map(|kind| self.history.unread_since(kind));
+        lost.map(|since| since.at).fold(self.clock.now(), Timestamp::min)
+    }
+
+    /// The same context at the last moment at which a kind was known as it was: nothing begins later by time alone.
+    #[must_use]
+    pub fn while_known(&self, kind: &'static str) -> Self {
+        let until = self.known_until(&[kind]);
+        Self { clock: ClusterClock::new(until, self.snapshot.skew_seconds), ..*self }
+    }
+
     /// Whether something has lasted for longer than this.
     pub fn has_lasted(&self, began: Since, patience: SignedDuration) -> bool {
         since(began.at, self.clock.now()) > patience

@@ -32,11 +32,13 @@ pub fn find(
     (index, explained): (&BudgetIndex<'_>, &HashSet<&str>),
     out: &mut Vec<Blocker>,
 ) {
-    find_hung(context, pods, out);
-    find_grace_periods(context, pods, out);
-    find_denied_evictions(context, pods, index, out);
     find_volumes(context, out);
-    find_unschedulable(context, pods, explained, out);
+    // A pod that cannot be read any more may be gone.
+    let known = &context.while_known("pods");
+    find_hung(known, pods, out);
+    find_grace_periods(known, pods, out);
+    find_denied_evictions(known, pods, index, out);
+    find_unschedulable(known, pods, explained, out);
     find_lost(pods, out);
     find_local_volumes(context, pods, out);
 }

@@ -279,6 +279,31 @@ fn k8s_18_a_webhook_that_is_not_asked_or_cannot_deny_is_no_candidate() {
 }
 
 #[test]
+fn no_pod_begins_to_block_by_time_alone_while_pods_cannot_be_read() {
+    let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(30)), old("b", "eu01-1")]);
+    let deleted_by = Some(ago(21));
+    seen.pods.push(Arc::new(Pod { deleted_by, ..pod("api-1", Some("a")) }));
+    let mut tracker = RollTracker::default();
+    let blocked = |tracker: &mut RollTracker, seen: &ClusterSnapshot| {
+        kinds(&tracker.reevaluate(&preparing(), seen, now())).contains(&"HungPods".to_owned())
+    };
+    tracker.observe(&preparing(), &seen, ago(22));
+    let mut lost = seen.clone();
+    lost.unseen.insert("pods", Unseen::Failing("no answer".into()));
+    tracker.observe(&preparing(), &lost, ago(20));
+    assert!(!blocked(&mut tracker, &lost), "it may be gone");
+    assert_eq!(tracker.history().unread_since("pods").map(|since| since.at), Some(ago(20)));
+    let mut again = RollTracker::default();
+    again.observe(&preparing(), &seen, ago(22));
+    assert!(blocked(&mut again, &seen));
+    // What blocked before goes on to block.
+    let mut later = RollTracker::default();
+    later.observe(&preparing(), &seen, ago(22));
+    later.observe(&preparing(), &lost, ago(10));
+    assert!(blocked(&mut later, &lost));
+}
+
+#[test]
 fn k8s_21_a_failed_machine_that_is_preserved_is_the_blocker() {
     let roll = at_once(&preparing(), &fixture("slow_drains"));
     let blocker = about(&roll, "shoot--f00--shop-web-z3-bbbbb-33333");

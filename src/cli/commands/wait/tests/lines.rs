@@ -8,6 +8,7 @@ use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
 use crate::cli::commands::wait::tracker::Reached;
 use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::roll::RollNote;
 use crate::domain::roll::durations::RollEstimate;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{Templates, Unavailable, Unseen};
@@ -64,6 +65,23 @@ fn nodes_are_omitted_until_every_kind_is_listed() {
     snapshot.unseen.insert("pods", Unseen::Unread);
     again.observed.snapshot = Some(std::sync::Arc::new(snapshot));
     assert!(again.at(0).roll().is_none() && again.at(0).headline().is_none());
+}
+
+#[test]
+fn k8s_26_pods_that_cannot_be_read_any_more_are_printed() {
+    let before = Scene::rolling(blocked(9));
+    let mut later = Scene::rolling(blocked(9));
+    let note = RollNote::Unseen {
+        kind: "pods",
+        why: Unseen::Failing("no answer".into()),
+        nothing_known: false,
+    };
+    later.observed.roll.as_mut().unwrap().notes.push(note);
+    let lines = printed(&[(0, &before), (60, &later)]);
+    assert!(
+        lines[1].contains("cannot read pods: no answer; the data shown may be stale"),
+        "{lines:?}"
+    );
 }
 
 #[test]
