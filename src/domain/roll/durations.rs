@@ -16,7 +16,7 @@ pub const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
 pub const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(6);
 
 /// A range of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DurationRange {
     pub low: SignedDuration,
     /// The most it takes if nothing blocks.
@@ -30,6 +30,22 @@ impl DurationRange {
         let count = i32::try_from(count).unwrap_or(i32::MAX);
         let times = |one: SignedDuration| one.checked_mul(count).unwrap_or(SignedDuration::MAX);
         Self { low: times(self.low), high: times(self.high) }
+    }
+
+    /// This and then the other.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { low: self.low.saturating_add(other.low), high: self.high.saturating_add(other.high) }
+    }
+
+    /// What is left of it after some time. Never nothing: that it took longer does not show when it ends.
+    #[must_use]
+    pub fn after(self, passed: SignedDuration) -> Self {
+        let left = |all: SignedDuration, least| all.saturating_sub(passed).max(least);
+        Self {
+            low: left(self.low, SignedDuration::ZERO),
+            high: left(self.high, SignedDuration::from_mins(1)),
+        }
     }
 }
 
@@ -126,6 +142,17 @@ impl ReplacementTimes {
     /// A roll is stalled when no node has changed for longer than this.
     pub fn stall_after(&self) -> SignedDuration {
         LEAST_STALL.max(self.median() * 3)
+    }
+
+    /// What a new node takes until it is ready, as a part of a batch.
+    pub fn join(&self) -> DurationRange {
+        let usual = DurationRange {
+            low: USUAL_NODE.low - USUAL_DRAIN.low,
+            high: USUAL_NODE.high - USUAL_DRAIN.high,
+        };
+        let measured = self.joins.quarter(1).zip(self.joins.quarter(3));
+        measured
+            .map_or(usual, |(low, high)| DurationRange { low: low * 9 / 10, high: high * 6 / 5 })
     }
 
     /// What a batch takes, from the middle half of the measured times and a margin; the usual while there are none.

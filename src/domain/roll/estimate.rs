@@ -50,8 +50,7 @@ pub fn estimate(
     }
     // The end of a grace period is part of the range.
     let is_held = |node: &NodeRoll| node.blocked && node.leaves.is_none();
-    let batch = times.batch();
-    let ranges = || zones.iter().map(|(_, zone)| remaining(zone, batch, now));
+    let ranges = || zones.iter().map(|(_, zone)| remaining(zone, times, now));
     RollEstimate::Remaining {
         range: DurationRange {
             low: ranges().map(|range| range.low).max().unwrap_or_default(),
@@ -112,33 +111,46 @@ fn is_stalled(
     longer(zone.changed.or(watched_since)) && (reported || longer(watched_since))
 }
 
-fn remaining(zone: &ZoneRoll, batch: DurationRange, now: Timestamp) -> DurationRange {
-    let under_way = zone
-        .nodes
-        .iter()
-        .filter(|node| matches!(node.stage, NodeStage::Draining | NodeStage::Joining))
-        .filter_map(|node| node.since)
-        .map(|began| since(began.at, now))
-        .max()
-        .unwrap_or_default();
-    let all = batch.times(zone.batches().max(1));
-    let rest = batch.times(zone.batches().saturating_sub(1));
+fn remaining(zone: &ZoneRoll, times: &ReplacementTimes, now: Timestamp) -> DurationRange {
+    let (counts, batch) = (zone.counts, times.batch());
+    // While something holds a node, its drain does not advance.
+    let under_way = |node: &NodeRoll| {
+        let until = node.blocked_since.map_or(now, |blocked| blocked.at);
+        node.since.map(|began| since(began.at, until))
+    };
+    let of_stage = |stage| zone.nodes.iter().filter(move |node| node.stage == stage);
+    // A node that joins is a part of the batch whose old node still has to go, or the end of one that is over.
+    let drains_first = zone.limits.is_some_and(Limits::drains_first);
+    let ends = counts.old_left() == 0 || drains_first;
+    let joining = || of_stage(NodeStage::Joining).filter_map(under_way);
+    let latest = joining().min().filter(|_| ends);
+    let join = match latest.filter(|_| counts.missing == 0) {
+        Some(began) => times.join().after(began),
+        None if counts.missing > 0 => times.join(),
+        None => DurationRange::default(),
+    };
+    // A new node that is removed is drained and replaced as well.
+    let again = usize::from(counts.old_left() == 0 && counts.leaving > 0);
+    let batches = zone.batches() + again;
+    let draining = of_stage(NodeStage::Draining).filter_map(under_way);
+    let begun = draining.chain(joining().filter(|_| !ends)).max().unwrap_or_default();
+    let begun = if batches > 0 { begun.min(batch.low) } else { SignedDuration::ZERO };
+    let all = batch.times(batches).plus(join);
+    let rest = batch.times(batches.saturating_sub(1));
     let leaving = zone.nodes.iter().filter_map(|node| node.leaves);
-    leaving.fold(
-        DurationRange { low: all.low - under_way.min(batch.low), ..all },
-        |range, (earliest, latest)| DurationRange {
+    leaving.fold(DurationRange { low: all.low - begun, ..all }, |range, (earliest, latest)| {
+        DurationRange {
             low: range.low.max(since(now, earliest).saturating_add(rest.low)),
             high: range.high.max(since(now, latest).saturating_add(all.high)),
-        },
-    )
+        }
+    })
 }
 
 fn worst_case(zone: &ZoneRoll) -> SignedDuration {
     let batch = CREATION_TIMEOUT + DRAIN_TIMEOUT;
-    match zone.batches() {
-        0 => CREATION_TIMEOUT,
-        batches => DurationRange { low: batch, high: batch }.times(batches).high,
-    }
+    let batches = zone.batches();
+    let all = DurationRange { low: batch, high: batch }.times(batches).high;
+    if batches == 0 || zone.counts.missing > 0 { all.saturating_add(CREATION_TIMEOUT) } else { all }
 }
 
 /// How long these pools take at most if nothing blocks: what else is planned within it concerns them.
@@ -147,12 +159,11 @@ pub fn longest_remaining(
     times: &ReplacementTimes,
     now: Timestamp,
 ) -> SignedDuration {
-    let batch = times.batch();
     pools
         .iter()
         .flat_map(|pool| &pool.zones)
         .filter(|zone| zone.is_unfinished())
-        .map(|zone| remaining(zone, batch, now).high)
+        .map(|zone| remaining(zone, times, now).high)
         .max()
         .unwrap_or_default()
 }

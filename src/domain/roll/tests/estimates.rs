@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+use crate::domain::cluster::Cluster;
 use crate::domain::roll::Roll;
 use crate::domain::roll::durations::{DurationRange, RollEstimate};
+use crate::domain::roll::progress::PoolState;
 use crate::domain::roll::tests::budgets::{budget, pod};
-use crate::domain::roll::tests::tracking::{NEW, draining, node, old, snapshot};
+use crate::domain::roll::tests::tracking::{NEW, draining, joining, node, old, snapshot};
 use crate::domain::roll::tests::{ago, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
@@ -217,4 +219,63 @@ fn k8s_16_the_estimate_contains_the_rest_of_a_grace_period() {
         watched(&seen, &[0]).estimate,
         RollEstimate::Remaining { blocked: false, .. }
     ));
+}
+
+fn remaining(roll: &Roll) -> DurationRange {
+    let RollEstimate::Remaining { range, .. } = roll.estimate else {
+        panic!("{:?}", roll.estimate)
+    };
+    range
+}
+
+/// One pool in one zone, of which one node may be missing and none added.
+fn one_zone(nodes: u32) -> Cluster {
+    let mut subject = cluster(Phase::Preparing);
+    let pool = &mut subject.pools[0];
+    pool.zones.truncate(1);
+    (pool.minimum, pool.maximum) = (nodes, nodes);
+    (pool.max_surge, pool.max_unavailable) = (0, 1);
+    subject
+}
+
+fn seen_once(subject: &Cluster, nodes: Vec<Node>) -> Roll {
+    let mut tracker = RollTracker::default();
+    tracker.observe(subject, &snapshot(nodes), ago(0)).unwrap()
+}
+
+#[test]
+fn the_last_node_takes_only_as_long_as_it_still_joins() {
+    let new = |name: &str| ready(name, "eu01-1", 170, 170);
+    let born = |minutes| joining(node("web-3", "eu01-1", ago(minutes), NEW));
+    let left =
+        |minutes| remaining(&seen_once(&one_zone(3), vec![new("a"), new("b"), born(minutes)]));
+    // 4 to 5m are usual.
+    assert_eq!((left(0), left(3)), (mins(4, 5), mins(1, 2)));
+    assert_eq!(left(8), mins(0, 1));
+}
+
+#[test]
+fn a_node_that_is_missing_is_waited_for() {
+    let new = |name: &str| ready(name, "eu01-1", 170, 170);
+    let roll = seen_once(&one_zone(3), vec![new("a"), new("b")]);
+    assert_eq!((roll.pools[0].state, roll.counts.missing), (PoolState::Rolling, 1));
+    assert_eq!(remaining(&roll), mins(4, 5));
+    assert!(!roll.pools[0].progress.done);
+    // Before the last batch, too.
+    let roll = seen_once(&one_zone(3), vec![new("a"), old("b", "eu01-1")]);
+    assert_eq!(remaining(&roll), mins(4 + 7, 5 + 10));
+    let all = seen_once(&one_zone(3), vec![new("a"), new("b"), new("c")]);
+    assert_eq!((all.pools[0].state, all.estimate), (PoolState::AllNew, RollEstimate::Finishing));
+}
+
+#[test]
+fn k8s_34_the_time_for_which_a_node_is_held_is_no_progress() {
+    let mut seen = snapshot(vec![draining(old("web-1", "eu01-1"), ago(5)), old("web-2", "eu01-1")]);
+    seen.pods.push(Arc::new(pod("api-1", Some("web-1"))));
+    let free = remaining(&watched(&seen, &[5, 4, 3, 2, 1, 0])).low;
+    let mut guard = budget(0, 1, 1, 1);
+    guard.name = "guard".into();
+    seen.budgets.push(Arc::new(guard));
+    let held = remaining(&watched(&seen, &[5, 4, 3, 2, 1, 0])).low;
+    assert_eq!((free, held), (SignedDuration::from_mins(9), SignedDuration::from_mins(14)));
 }
