@@ -10,12 +10,16 @@ use crate::cli::commands::wait::lines::unavailable;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::text;
 use crate::domain::roll::Roll;
+use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, cut_end, width};
 use crate::ui::theme::{Theme, plain};
 
 /// Cells of the bar.
 const CELLS: usize = 10;
+
+/// Between progress and what is more urgent.
+const SEPARATOR: &str = "; ";
 
 type Part = (String, Tone);
 
@@ -38,14 +42,26 @@ pub fn draw(status: &WaitStatus<'_>, began: Now, theme: Theme, columns: usize) -
     parts.into_iter().map(|(text, tone)| painted(&text, theme.tone(tone))).collect()
 }
 
-/// Variants of the line, the widest first: waiting time is dropped before the bar, the bar before the blocker.
+/// Variants of the line, the widest first: waiting time is dropped before the bar, the bar before the words of the
+/// progress, and all of that before a blocker.
 fn variants(status: &WaitStatus<'_>, began: Now) -> Vec<Vec<Part>> {
     let phase = match status.phase() {
         Some(phase) => (status.phase_word(), tone_of(phase)),
         None => (text::SEARCHING.to_owned(), Tone::Dim),
     };
     let head = vec![(format!("{} ", status.name), Tone::Plain), phase];
-    let details = details(status);
+    let progress =
+        |words: fn(RollProgress) -> String| status.rolling().and_then(Roll::progress).map(words);
+    let short = |words| {
+        let urgent = status.headline().and(progress(words));
+        urgent.map(|summary| [head.clone(), details(status, Some(summary))].concat())
+    };
+    let short: Vec<Vec<Part>> =
+        [short(nodes_text::progress_short), short(nodes_text::progress_narrow)]
+            .into_iter()
+            .flatten()
+            .collect();
+    let details = details(status, status.summary());
     let tone = if status.is_held() { Tone::Bad } else { Tone::Busy };
     let cells = status.rolling().and_then(Roll::progress).map(|progress| bar(progress, CELLS));
     let cells = cells.map(|cells| vec![blank(), (cells, tone)]).unwrap_or_default();
@@ -53,13 +69,12 @@ fn variants(status: &WaitStatus<'_>, began: Now) -> Vec<Vec<Part>> {
     let least = [head.clone(), details.clone()].concat();
     let with_bar = [head, cells, details].concat();
     let full = [with_bar.clone(), waited].concat();
-    vec![full, with_bar, least]
+    [vec![full, with_bar, least], short].concat()
 }
 
 /// Progress, and the most urgent of blocker, outage, unavailable nodes and remark about the phase.
-fn details(status: &WaitStatus<'_>) -> Vec<Part> {
+fn details(status: &WaitStatus<'_>, summary: Option<String>) -> Vec<Part> {
     let now = status.now;
-    let summary = status.summary();
     if let Some(outage) = status.outage.filter(|outage| outage.is_reported(now)) {
         let summary = summary.map(|summary| (summary, Tone::Dim));
         return joined([Some((text::lasting(outage, now), Tone::Warn)), summary]);
@@ -93,7 +108,7 @@ fn blank() -> Part {
 fn joined(parts: [Option<Part>; 2]) -> Vec<Part> {
     let mut out = Vec::new();
     for part in parts.into_iter().flatten() {
-        out.push(if out.is_empty() { blank() } else { ("; ".to_owned(), Tone::Plain) });
+        out.push(if out.is_empty() { blank() } else { (SEPARATOR.to_owned(), Tone::Plain) });
         out.push(part);
     }
     out
@@ -124,6 +139,14 @@ fn cut(parts: Vec<Part>, columns: usize, ascii: bool) -> Vec<Part> {
             continue;
         }
         let text = cut_end(&text, left);
+        // A separator leads to something.
+        if width(&text) <= 1 && out.last().is_some_and(|(text, _)| text == SEPARATOR) {
+            out.pop();
+            break;
+        }
+        if text.trim_end() == SEPARATOR.trim_end() {
+            break;
+        }
         out.push((if ascii { plain(&text) } else { text }, tone));
         break;
     }

@@ -54,7 +54,16 @@ fn the_blocker_is_cut_last_in_a_narrow_terminal() {
         without_bar.ends_with("payments/api allows no evictions now · web-7 blocked 48m"),
         "{without_bar}"
     );
-    assert_eq!(drawn(&held, 90, 40), "shop-prod PREPARING 6 of 15 nodes left …");
+    let short = "shop-prod PREPARING 6 of 15 left to replace; PDB payments/api allows no evictions now · web-7 blocked 48m";
+    assert_eq!(drawn(&held, 90, width(short)), short);
+    let narrow =
+        "shop-prod PREPARING 9/15; PDB payments/api allows no evictions now · web-7 blocked 48m";
+    assert_eq!(drawn(&held, 90, 100), narrow);
+    assert_eq!(drawn(&held, 90, 40), "shop-prod PREPARING 9/15; PDB payments/…");
+    for columns in 0..40 {
+        let line = drawn(&held, 90, columns);
+        assert!(!line.trim_end_matches([' ', '…']).ends_with(';'), "{line:?}");
+    }
     assert_eq!(drawn(&held, 90, 0), "");
 }
 
