@@ -235,6 +235,11 @@ impl ReportedError {
         )
     }
 
+    /// "and 400 more node pools, which are not shown": no error, but how much is left out.
+    pub fn is_rest(&self) -> bool {
+        self.code.is_empty() && self.message.starts_with("and ")
+    }
+
     /// "The list may be incomplete": says nothing about the cluster itself.
     pub fn is_only_incomplete(&self) -> bool {
         self.code == "SKE_FETCHING_ERRORS_NOT_POSSIBLE"

@@ -203,6 +203,9 @@ pub fn brief(blocker: &Blocker) -> String {
         BlockerCause::PreparingTooLong => PREPARING_TOO_LONG.to_owned(),
         BlockerCause::Webhook(block) => webhook(&block.service),
         BlockerCause::NoNewNode { .. } => no_new_node(place(blocker.place.as_ref())),
+        BlockerCause::Reported(problem) if problem.code.is_empty() => {
+            reported(clean(&problem.message))
+        }
         BlockerCause::Reported(problem) => reported(clean(&problem.code)),
         BlockerCause::HungPods { pods, .. } => terminating_pod(first(pods)),
         BlockerCause::GracePeriod { pods, .. } => grace_period(first(pods)),

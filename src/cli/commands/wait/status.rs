@@ -162,8 +162,7 @@ impl<'a> WaitStatus<'a> {
     pub fn problem_remarks(&self) -> Vec<String> {
         let Some(cluster) = self.cluster else { return Vec::new() };
         let gave_up = stuck(cluster, self.now.wall).filter(|why| matches!(why, Stuck::GaveUp(_)));
-        let problems = problems(cluster)
-            .map(|problem| server_text(&text::reported(&problem.code, &problem.message)));
+        let problems = problems(cluster).map(|problem| server_text(&reported(problem)));
         problems.chain(gave_up.map(step_text::stuck)).collect()
     }
 
@@ -268,6 +267,14 @@ pub fn stopping_state(state: &ClusterState) -> Option<&ClusterState> {
         | ClusterState::Unhealthy
         | ClusterState::Reconciling
         | ClusterState::Unknown(_) => None,
+    }
+}
+
+fn reported(problem: &ReportedError) -> String {
+    match (problem.code.as_str(), problem.message.as_str()) {
+        (_, message) if problem.is_rest() => message.to_owned(),
+        ("", what) | (what, "") => text::reported_alone(what),
+        (code, message) => text::reported(code, message),
     }
 }
 

@@ -27,6 +27,7 @@ texts! {
     HIBERNATED = "the cluster is hibernated";
     ONE_WAY = "that needs a kubeconfig, which permanently disables static tokens";
     reported(code, message) = "SKE reports {code}: {message}";
+    reported_alone(what) = "SKE reports {what}";
     NO_MORE_ERRORS = "SKE reports no more errors";
 
     outage_begun(time, why) = "SKE reads failing since {time}: {why}; retrying";

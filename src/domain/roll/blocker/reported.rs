@@ -16,7 +16,8 @@ pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) {
         let since = cluster.rotation.initiated.map(Since::exact);
         out.push(Blocker::new(BlockerCause::PreparingTooLong, since));
     }
-    for problem in cluster.problems.iter().filter(|problem| !problem.is_only_incomplete()) {
+    let is_error = |problem: &&ReportedError| !problem.is_only_incomplete() && !problem.is_rest();
+    for problem in cluster.problems.iter().filter(is_error) {
         put_beside(context, problem, out);
     }
     let graces = out.iter().filter_map(|blocker| blocker.cause.grace_period());

@@ -85,6 +85,16 @@ fn k8s_26_pods_that_cannot_be_read_any_more_are_printed() {
 }
 
 #[test]
+fn what_says_only_how_much_is_not_shown_has_no_code() {
+    let mut scene = Scene::rolling(seen(9));
+    let message = "and 400 more node pools, which are not shown".to_owned();
+    let cluster = scene.cluster.as_mut().unwrap();
+    cluster.problems.push(ReportedError { code: String::new(), message });
+    let lines = printed(&[(0, &scene)]);
+    assert!(lines[0].ends_with(" (and 400 more node pools, which are not shown)"), "{lines:?}");
+}
+
+#[test]
 fn node_changes_in_quick_succession_share_a_line() {
     let scenes: Vec<Scene> = (0..6).map(|new| Scene::rolling(seen(new))).collect();
     let mut times: Vec<(u64, &Scene)> = (100..).zip(&scenes).collect();
