@@ -325,6 +325,12 @@ pub fn glyph(row: &Row<'_>) -> Cell {
     if matches!(cluster.state, ClusterState::Hibernated | ClusterState::Hibernating) {
         return Cell::new("○", Tone::Dim);
     }
+    // The glyph of a phase in which nothing is to be done would say that all is well.
+    let rests = matches!(cluster.rotation.phase, Phase::Never | Phase::Completed);
+    if rests && row.attention() == Attention::ReportedError {
+        let unhealthy = cluster.state == ClusterState::Unhealthy;
+        return Cell::new("!", if unhealthy { Tone::Bad } else { Tone::Warn });
+    }
     phase_glyph(&cluster.rotation.phase)
 }
 

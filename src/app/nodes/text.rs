@@ -57,6 +57,7 @@ texts! {
     FINISHING = "waiting for SKE to report PREPARED";
     worst_case_of(time) = "worst case {time} (every drain times out; Gardener defaults)";
     NO_ROLL = "no rollout";
+    nodes_no_roll(nodes) = "{nodes}, no rollout";
     blocked(nodes) = "{nodes} blocked";
     missing(nodes) = "{nodes} missing";
     STAGE_MISSING = "missing";
@@ -73,6 +74,7 @@ texts! {
     STAGE_BLOCKED = "blocked";
     STAGE_DRAINING = "draining";
     STAGE_NEW = "new";
+    STAGE_READY = "ready";
     STAGE_REMOVING = "removing";
     STAGE_JOINING = "joining";
     STAGE_CORDONED = "cordoned";
@@ -286,6 +288,14 @@ pub fn progress_short(of: RollProgress) -> String {
 pub fn progress_narrow(progress: RollProgress) -> String {
     let numbers = replaced_of_goal(progress);
     if progress.done && progress.goal.nodes > 0 { done(numbers) } else { numbers }
+}
+
+/// "3 nodes, no rollout": while no roll makes some of them new.
+pub fn idle(counts: NodeCounts) -> String {
+    match counts.seen() {
+        0 => NO_NODES.to_owned(),
+        seen => nodes_no_roll(plural(seen, NODE, MANY_NODES)),
+    }
 }
 
 /// "3/5"; "1 joining" of a pool that has only nodes that no rollout replaces.

@@ -38,6 +38,7 @@ use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stag
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::{NodeCounts, PoolRoll, RollProgress, classify_pools};
 use crate::domain::roll::start_steps::{StartStep, read_steps};
+use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Unseen};
 
 /// A roll at one time.
@@ -50,6 +51,8 @@ pub struct Roll {
     pub rotation: Option<RollProgress>,
     /// Share of new nodes in a roll that is not part of the rotation (an upgrade, a changed pool), if there is one.
     pub another: Option<RollProgress>,
+    /// No roll is under way, and none was seen to end: nodes are neither old nor new.
+    pub idle: bool,
     /// Why the counts are estimates; empty when they are exact.
     pub estimate_reasons: BTreeSet<EstimateReason>,
     pub steps: Vec<StartStep>,
@@ -134,6 +137,12 @@ impl Roll {
             (RolloutStage::After, RollEstimate::Idle) => RollEstimate::Done,
             (_, estimate) => estimate,
         };
+        let is_over = matches!(cluster.rotation.phase, Phase::Never | Phase::Completed);
+        let idle = is_over
+            && seen
+            && another.is_none()
+            && progress.is_none_or(|progress| progress.goal.estimated)
+            && !pools.iter().any(|pool| pool.state.is_rolling());
         blockers.truncate(MAX_BLOCKERS);
         let estimate_reasons =
             pools.iter().flat_map(|pool| pool.estimate_reasons.iter().copied()).collect();
@@ -144,6 +153,7 @@ impl Roll {
             counts,
             rotation: progress,
             another,
+            idle,
             estimate_reasons,
             steps,
             estimate,

@@ -27,13 +27,15 @@ use crate::ui::widgets::facts::Facts;
 const LABEL: usize = 10;
 
 /// The stage of a node and for how long ("✗ blocked 47m").
-pub fn stage(node: &NodeRoll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
-    let (glyph, tone) = sign(node);
+pub fn stage(node: &NodeRoll, roll: &Roll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
+    let (glyph, tone) = sign(node, roll.idle);
+    let is_plain = roll.idle && node.stage == NodeStage::New;
+    let word = if is_plain { text::STAGE_READY } else { text::stage(node) };
     // A blocked node and its blocker show the same time.
     let since = node.blocked_since.or(node.since);
     let lasts = since.filter(|_| node.stage != NodeStage::Old);
     let lasts = lasts.map(|began| format!(" {}", text::lasting(began, now)));
-    let word = format!("{glyph} {}{}", text::stage(node), lasts.unwrap_or_default());
+    let word = format!("{glyph} {word}{}", lasts.unwrap_or_default());
     vec![theme.span(word, tone)]
 }
 

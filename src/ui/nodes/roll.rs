@@ -16,7 +16,7 @@ use crate::domain::roll::limits::Limits;
 use crate::domain::roll::pace::RollPace;
 use crate::domain::roll::progress::{NodeCounts, PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::start_steps::{StartStep, StepState};
-use crate::domain::text::{clean, cut_middle, width};
+use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::rotation::stepper;
 use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
@@ -32,6 +32,8 @@ pub struct Grid<'a> {
     /// The line of the node under the cursor.
     pub cursor: usize,
     chosen: Option<&'a str>,
+    /// No roll is under way.
+    idle: bool,
     theme: Theme,
     columns: usize,
 }
@@ -50,8 +52,8 @@ enum Part<'a> {
 }
 
 impl<'a> Grid<'a> {
-    fn new(chosen: Option<&'a str>, theme: Theme, columns: usize) -> Self {
-        Self { rows: Vec::new(), cursor: 0, chosen, theme, columns }
+    fn new(roll: &Roll, chosen: Option<&'a str>, theme: Theme, columns: usize) -> Self {
+        Self { rows: Vec::new(), cursor: 0, chosen, idle: roll.idle, theme, columns }
     }
 
     /// How many lines there are.
@@ -73,7 +75,9 @@ impl<'a> Grid<'a> {
         for part in parts {
             match part {
                 Part::Text(span) => spans.push(span.clone()),
-                Part::Nodes(nodes) => spans.extend(glyphs(nodes, self.chosen, self.theme)),
+                Part::Nodes(nodes) => {
+                    spans.extend(glyphs(nodes, self.chosen, self.idle, self.theme));
+                }
             }
         }
         let Some(note) = note else { return Line::from(cut_spans(spans, self.columns)) };
@@ -105,13 +109,14 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// The sign of a node.
-pub fn sign(node: &NodeRoll) -> (&'static str, Tone) {
-    sign_of(node.stage, node.blocked)
+/// The sign of a node; while no roll is under way, none is new.
+pub fn sign(node: &NodeRoll, idle: bool) -> (&'static str, Tone) {
+    sign_of(node.stage, node.blocked, idle)
 }
 
-fn sign_of(stage: NodeStage, is_blocked: bool) -> (&'static str, Tone) {
+fn sign_of(stage: NodeStage, is_blocked: bool, idle: bool) -> (&'static str, Tone) {
     match stage {
+        NodeStage::New if idle => ("■", Tone::Plain),
         NodeStage::Draining if is_blocked => ("✗", Tone::Bad),
         NodeStage::Draining => ("▢", Tone::Busy),
         NodeStage::New => ("■", Tone::Good),
@@ -124,10 +129,11 @@ fn sign_of(stage: NodeStage, is_blocked: bool) -> (&'static str, Tone) {
 }
 
 /// What every sign means, with how many there are of it; those that do not occur are left out.
-pub fn legend(counts: NodeCounts, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+pub fn legend(counts: NodeCounts, idle: bool, theme: Theme, columns: usize) -> Vec<Span<'static>> {
     let draining = counts.draining.saturating_sub(counts.blocked);
+    let new = if idle { text::STAGE_READY } else { text::STAGE_NEW };
     let parts = [
-        (NodeStage::New, false, counts.new, text::STAGE_NEW),
+        (NodeStage::New, false, counts.new, new),
         (NodeStage::Joining, false, counts.joining, text::STAGE_JOINING),
         (NodeStage::Draining, false, draining, text::STAGE_DRAINING),
         (NodeStage::Draining, true, counts.blocked, text::STAGE_BLOCKED),
@@ -139,7 +145,7 @@ pub fn legend(counts: NodeCounts, theme: Theme, columns: usize) -> Vec<Span<'sta
     let gap = if columns >= 60 { "   " } else { "  " };
     let mut spans: Vec<Span<'static>> = Vec::new();
     for (stage, is_blocked, count, word) in parts.into_iter().filter(|(.., count, _)| *count > 0) {
-        let (sign, tone) = sign_of(stage, is_blocked);
+        let (sign, tone) = sign_of(stage, is_blocked, idle);
         if !spans.is_empty() {
             spans.push(Span::raw(gap));
         }
@@ -174,8 +180,8 @@ fn summary_line(
     theme: Theme,
     columns: usize,
 ) -> Vec<Span<'static>> {
-    let Some(progress) = roll.progress() else {
-        let text = text::counts(roll.counts);
+    let Some(progress) = roll.progress().filter(|_| !roll.idle) else {
+        let text = if roll.idle { text::idle(roll.counts) } else { text::counts(roll.counts) };
         let mut parts = vec![vec![Span::raw(text)]];
         parts.extend(estimate);
         return as_fits(parts, columns);
@@ -203,8 +209,9 @@ fn summary_line(
 
 /// Bar and progress for a narrow pane.
 pub fn summary_short(roll: &Roll, theme: Theme) -> Vec<Span<'static>> {
-    let Some(progress) = roll.progress() else {
-        return vec![Span::raw(text::counts(roll.counts))];
+    let Some(progress) = roll.progress().filter(|_| !roll.idle) else {
+        let text = if roll.idle { text::idle(roll.counts) } else { text::counts(roll.counts) };
+        return vec![Span::raw(text)];
     };
     let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(progress.done) };
     let text = format!(" {}", text::progress_narrow(progress));
@@ -267,7 +274,7 @@ pub fn pools<'a>(
     theme: Theme,
     columns: usize,
 ) -> Grid<'a> {
-    let mut grid = Grid::new(chosen, theme, columns);
+    let mut grid = Grid::new(roll, chosen, theme, columns);
     let name = names(roll);
     for (index, pool) in roll.pools.iter().enumerate() {
         if index > 0 {
@@ -310,9 +317,9 @@ pub fn pools_low<'a>(
     theme: Theme,
     columns: usize,
 ) -> Grid<'a> {
-    let mut grid = Grid::new(chosen, theme, columns);
+    let mut grid = Grid::new(roll, chosen, theme, columns);
     let name = names(roll);
-    let progress = |pool: &PoolRoll| format!(" {}", text::replaced_of_goal(pool.progress));
+    let progress = |pool: &PoolRoll| format!(" {}", pool_figures(pool, roll));
     let figures = roll.pools.iter().map(|pool| width(&progress(pool))).max().unwrap_or(0);
     let head = name + figures;
     let zones = zone_columns(roll);
@@ -431,6 +438,14 @@ fn zone_name(zone: &ZoneRoll) -> String {
     if zone.name.is_empty() { text::NO_ZONE.to_owned() } else { cut_middle(&clean(&zone.name), 12) }
 }
 
+/// How many nodes of a pool are replaced; while no roll is under way, how many there are.
+fn pool_figures(pool: &PoolRoll, roll: &Roll) -> String {
+    if roll.idle && pool.counts.seen() > 0 {
+        return plural(pool.counts.seen(), text::NODE, text::MANY_NODES);
+    }
+    text::pool_progress(pool)
+}
+
 fn pool_line(
     pool: &PoolRoll,
     (roll, cluster): (&Roll, &Cluster),
@@ -443,7 +458,7 @@ fn pool_line(
     let tone = if pool.counts.blocked > 0 { Tone::Bad } else { bar_tone(pool.progress.done) };
     let mut parts = vec![vec![theme.part(pad_end(&pool_name(pool), name), Role::Title)]];
     if settled {
-        let text = text::counts(pool.counts);
+        let text = if roll.idle { pool_figures(pool, roll) } else { text::counts(pool.counts) };
         parts.push(vec![Span::raw("  "), Span::raw(text)]);
     } else {
         let cells = if columns >= 64 { 12 } else { 6 };
@@ -465,7 +480,12 @@ fn pool_line(
 }
 
 /// One sign for each node, a blank before each; the chosen one in brackets.
-fn glyphs(nodes: &[NodeRoll], chosen: Option<&str>, theme: Theme) -> Vec<Span<'static>> {
+fn glyphs(
+    nodes: &[NodeRoll],
+    chosen: Option<&str>,
+    idle: bool,
+    theme: Theme,
+) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     let mut after_chosen = false;
     for node in nodes {
@@ -475,7 +495,7 @@ fn glyphs(nodes: &[NodeRoll], chosen: Option<&str>, theme: Theme) -> Vec<Span<'s
             (false, true) => theme.part("]", Role::Accent),
             (false, false) => Span::raw(" "),
         });
-        let (sign, tone) = sign(node);
+        let (sign, tone) = sign(node, idle);
         spans.push(theme.span(sign, tone));
         after_chosen = is_chosen;
     }
@@ -507,7 +527,7 @@ mod tests {
         };
         let theme = Theme::new(ThemeChoice::Auto, None, &Settings::defaults());
         let legend: String =
-            legend(counts, theme, 200).into_iter().map(|part| part.content).collect();
+            legend(counts, false, theme, 200).into_iter().map(|part| part.content).collect();
         assert_eq!(
             plain(&legend),
             "N 1 new   J 1 joining   D 1 draining   x 1 blocked   C 1 cordoned   O 1 old   R 1 removing   P 1 preserved"

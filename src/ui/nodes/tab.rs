@@ -236,7 +236,7 @@ impl Tab<'_> {
             lines.push(Line::default());
             lines.extend(roll::steps(&self.roll.steps, theme, columns));
         } else if self.has_begun() {
-            lines.push(Line::from(roll::legend(self.roll.counts, theme, columns)));
+            lines.push(Line::from(roll::legend(self.roll.counts, self.roll.idle, theme, columns)));
             let rolls = self.entry.cluster.rotation.phase == Phase::Preparing;
             let started = self.entry.cluster.rotation.initiated.filter(|_| rolls && rows >= 16);
             let pace = started.and_then(|from| roll::pace(self.roll, (from, now), theme, columns));
@@ -345,7 +345,7 @@ impl Tab<'_> {
         }
         let title = vec![node::title(chosen, self.theme, usize::from(area.width))];
         let mut right = vec![Span::raw(" ")];
-        right.extend(node::stage(chosen, self.now, self.theme));
+        right.extend(node::stage(chosen, self.roll, self.now, self.theme));
         right.push(Span::raw(" "));
         let inner = pane(canvas, area, title, right);
         self.node_part(canvas, inner, chosen);
@@ -354,7 +354,7 @@ impl Tab<'_> {
     fn node_title(&self, chosen: &NodeRoll, columns: usize) -> Line<'static> {
         let mut title =
             vec![self.theme.part(format!("[{}]", chosen.short), Role::Title), Span::raw("  ")];
-        title.extend(node::stage(chosen, self.now, self.theme));
+        title.extend(node::stage(chosen, self.roll, self.now, self.theme));
         Line::from(cut_spans(title, columns))
     }
 

@@ -242,7 +242,7 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     }
     let running = roll.steps.iter().find(|step| step.state == StepState::Now);
     if running.is_none_or(|step| step.name == StartStepName::Nodes) {
-        facts.fact("", roll::legend(roll.counts, theme, room));
+        facts.fact("", roll::legend(roll.counts, roll.idle, theme, room));
     } else {
         facts.fact("", roll::step_now(&roll.steps, theme, room));
     }

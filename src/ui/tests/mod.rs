@@ -257,6 +257,17 @@ fn nodes_tab() {
 }
 
 #[test]
+fn while_no_rollout_is_under_way_nodes_are_neither_old_nor_new() {
+    let state = rolls::idle();
+    snapshot_at("nodes_idle", &state, 140, 40);
+    for (columns, rows) in [(140, 40), (80, 24)] {
+        let text = text(&state, columns, rows);
+        assert!(text.contains("15 nodes, no rollout"), "{text}");
+        assert!(!text.contains("new"), "{text}");
+    }
+}
+
+#[test]
 fn pods_that_cannot_be_read_are_not_counted_as_they_were() {
     let of = |why| text(&rolls::without_pods(why), 140, 40);
     let lost = of(Unseen::Failing("no answer".into()));
@@ -275,6 +286,18 @@ fn pods_that_cannot_be_read_are_not_counted_as_they_were() {
     let none = text(&none, 140, 40);
     assert!(none.contains("none found (only the first 20000"), "{none}");
     assert!(!none.contains("all evicted"), "{none}");
+}
+
+#[test]
+fn an_unhealthy_cluster_has_no_green_sign() {
+    let mut state = fleet();
+    let web = id(&state, "web-prod-1");
+    state.fleet.entries.get_mut(&web).unwrap().cluster.state = ClusterState::Unhealthy;
+    let text = text(&state, 140, 40);
+    let row = text.lines().find(|line| line.contains("web-prod-1")).unwrap();
+    assert!(row.contains("! web-prod-1") && row.contains("completed"), "{row}");
+    let other = text.lines().find(|line| line.contains("web-prod-2")).unwrap();
+    assert!(other.contains("● web-prod-2"), "{other}");
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn seen(new: usize) -> ObservedCluster {
             done: false,
         }),
         another: None,
+        idle: false,
         estimate_reasons: std::collections::BTreeSet::new(),
         steps: Vec::new(),
         estimate: RollEstimate::Remaining {
