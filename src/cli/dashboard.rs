@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{ProjectId, Region};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::misplaced_secret::show;
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::secret::Secret;
@@ -290,7 +291,7 @@ impl Reload {
         profile: Option<String>,
     ) -> Result<(Prepared, Option<WatchedConfig>), Failure> {
         let what = match &profile {
-            Some(name) => format!("Profile {} cannot be used", clean(name)),
+            Some(name) => format!("Profile {} cannot be used", show(name)),
             None => "The configuration cannot be used".to_owned(),
         };
         // An empty one is none, whatever the environment says.
@@ -301,7 +302,7 @@ impl Reload {
         let load = move || match file.filter(|file| !is_usable(file)) {
             Some(file) => Err(format!(
                 "{} is missing, empty or no regular file, so that less would be protected than before",
-                file.display()
+                show(file.display())
             )),
             None => Ok(load(&flags, &places)),
         };

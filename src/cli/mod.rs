@@ -11,6 +11,7 @@ mod settings;
 pub mod watched_config;
 pub mod wiring;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ use crate::cli::config::{ConfigProblem, Loaded, Places, load, load_with};
 use crate::cli::watched_config::WatchedConfig;
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
+use crate::domain::misplaced_secret::{SHOWN, looks_secret, show};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::child;
 use crate::runtime::log::Log;
@@ -41,6 +43,9 @@ const USAGE: u8 = 2;
 /// Runs the program.
 pub fn main() -> ExitCode {
     child::become_detached();
+    if let Some(problem) = misplaced_argument(std::env::args_os().skip(1)) {
+        return ExitCode::from(output::print("", &problem, USAGE));
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -71,6 +76,19 @@ pub fn main() -> ExitCode {
     // A thread that waits for the terminal, a file or a clipboard must not hold the end up.
     runtime.shutdown_background();
     status
+}
+
+/// Refuses a key or token in an argument: arguments are visible to other users, and what is wrong with one is said with
+/// its value.
+fn misplaced_argument(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
+    if !arguments.any(|argument| looks_secret(&argument.to_string_lossy())) {
+        return None;
+    }
+    let variables: Vec<_> = SOURCES.iter().flat_map(|kind| kind.variables).copied().collect();
+    Some(format!(
+        "skeys: an argument has {SHOWN}, and arguments are visible to other users: replace it, and set {}\n",
+        variables.join(" or ")
+    ))
 }
 
 /// Runs a command; gives the exit status.
@@ -299,7 +317,7 @@ async fn on_configuration<T: Send + 'static>(
     work: impl FnOnce(&Flags, &Places<'_>) -> T + Send + 'static,
 ) -> Result<T, u8> {
     let (file, _) = config::path(&flags, &places);
-    let name = file.map_or_else(|| "configuration".to_owned(), |file| file.display().to_string());
+    let name = file.map_or_else(|| "configuration".to_owned(), |file| show(file.display()));
     let work = move || work(&flags, &places);
     run_blocking(&Clock::machine(), FILE_LIMIT, &name, work)
         .await
@@ -360,4 +378,21 @@ fn forbid_core_dumps() {
 pub fn state_folder() -> Option<PathBuf> {
     ProjectDirs::from("", "", "skeys")
         .map(|dirs| dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir()).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use crate::cli::misplaced_argument;
+
+    #[test]
+    fn auth_17_a_token_in_an_argument_is_refused_and_not_shown() {
+        let refused = |arguments: &[&str]| misplaced_argument(arguments.iter().map(OsString::from));
+        for argument in ["eyJjYW5hcnk.Y2FuYXJ5.canary", "--theme=eyJjYW5hcnk.Y2FuYXJ5.canary"] {
+            let text = refused(&["wait", argument]).unwrap();
+            assert!(text.contains("STACKIT_ACCESS_TOKEN") && !text.contains("anary"), "{text}");
+        }
+        assert_eq!(refused(&["wait", "p-1/eu01/shop", "--timeout", "2h 30m"]), None);
+    }
 }

@@ -12,6 +12,7 @@ use crate::cli::config::keys::is_live;
 use crate::cli::config::{Config, Loaded, Places, load, path};
 use crate::cli::settings::read_settings;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::misplaced_secret::show;
 use crate::domain::text::clean;
 
 /// The configuration of a running dashboard. Flags, environment and profile stay those of the start.
@@ -106,7 +107,7 @@ impl WatchedConfig {
         if !self.reads_stackit {
             config.ignore_stackit();
         }
-        let place = |problem| format!("{}: {problem}", clean(&self.file.display().to_string()));
+        let place = |problem| format!("{}: {problem}", show(self.file.display()));
         let keymap = Keymap::new(&config.keys())
             .map_err(|problems| broken(problems.into_iter().map(place).collect()))?;
         Ok((loaded, keymap))
@@ -281,7 +282,7 @@ mod tests {
                 (ValueKind::Number(least, _), _) => least.to_string(),
                 (ValueKind::Word(words), _) => format!("{:?}", words[1]),
                 (ValueKind::AgeRules, _) => "[\"a=9d\"]".to_owned(),
-                (ValueKind::List, _) => "[\"another\"]".to_owned(),
+                (ValueKind::List | ValueKind::Ids, _) => "[\"another\"]".to_owned(),
                 (ValueKind::Lifetime, _) => "\"1h\"".to_owned(),
                 (ValueKind::Keys, _) => "{rotate = [\"f9\"]}".to_owned(),
                 (ValueKind::Colors, _) => "{bad = 7}".to_owned(),

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::domain::cluster::{ProjectId, Region, Scope};
 use crate::domain::credential::{Credentials, FoundFile};
 use crate::domain::failure::Failure;
+use crate::domain::misplaced_secret::show;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::notify::Notifier;
 use crate::runtime::signals;
@@ -288,7 +289,7 @@ pub(super) async fn usable_folder(
     clock: &Clock,
 ) -> (Option<PathBuf>, Option<String>) {
     let Some(folder) = folder else { return (None, None) };
-    let (name, path) = (folder.display().to_string(), folder.clone());
+    let (name, path) = (show(folder.display()), folder.clone());
     let checked = run_blocking(clock, FILE_LIMIT, &name, move || check_private(&path)).await;
     match checked.and_then(|checked| checked) {
         Ok(()) => (Some(folder), None),
@@ -327,7 +328,7 @@ pub(super) async fn extra_ca(
         return Ok(None);
     }
     let path = expand(file, home);
-    let name = format!("endpoints.ca_file, {}", path.display());
+    let name = format!("endpoints.ca_file, {}", show(path.display()));
     let read = run_blocking(clock, FILE_LIMIT, &name, move || files::read(&path, CA_LIMIT)).await?;
     read.map(Some).with_context(|| format!("reading {name}"))
 }

@@ -22,6 +22,7 @@ use crate::clients::response::HttpResponse;
 use crate::clock::Clock;
 use crate::domain::age;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::misplaced_secret::show;
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
@@ -243,7 +244,7 @@ fn build(request: &HttpRequest) -> Result<reqwest::Request, Failure> {
 /// A sentence that names `what` and says what is wrong.
 pub fn safe_url(text: &str, what: &str) -> Result<Url, Failure> {
     let refuse = |reason: &str| {
-        Failure::new(FailureKind::NotPossible, format!("{what} {} {reason}", clean(text)))
+        Failure::new(FailureKind::NotPossible, format!("{what} {} {reason}", show(text)))
             .hint("use https://HOST; http is allowed only for loopback")
     };
     let url =

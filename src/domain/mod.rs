@@ -18,6 +18,7 @@ pub mod kubeconfig;
 pub mod kubectl;
 pub mod last_known;
 pub mod lifetime;
+pub mod misplaced_secret;
 pub mod permissions;
 pub mod persisted;
 pub mod preflight;

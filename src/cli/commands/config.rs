@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::cli::args::{ConfigCommand, Flags};
 use crate::cli::config::{EXAMPLE, Places, load, path};
+use crate::domain::misplaced_secret::{looks_secret, show};
 use crate::store::private_file;
 
 /// Why there is no file.
@@ -37,7 +38,12 @@ pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Outpu
         return Output::failure(format!("{NO_PATH}\n"), 1);
     };
     match command {
-        ConfigCommand::Path => Output::success(format!("{}\n", path.display())),
+        ConfigCommand::Path => {
+            let text = path.display().to_string();
+            // Programs read it: it stays as it is.
+            let text = if looks_secret(&text) { show(text) } else { text };
+            Output::success(format!("{text}\n"))
+        }
         ConfigCommand::Check => check(flags, places),
         ConfigCommand::Init { force, .. } => init(&path, *force),
     }
@@ -66,7 +72,7 @@ fn check(flags: &Flags, places: &Places<'_>) -> Output {
 
 fn init(path: &Path, force: bool) -> Output {
     if path.exists() && !force {
-        let text = format!("{} already exists; use --force to replace it.\n", path.display());
+        let text = format!("{} already exists; use --force to replace it.\n", show(path.display()));
         return Output::failure(text, 1);
     }
     let written = private_file::parent(path)
@@ -75,7 +81,7 @@ fn init(path: &Path, force: bool) -> Output {
     match written {
         Ok(note) => {
             let note = note.map(|note| format!("Note: {note}\n")).unwrap_or_default();
-            Output::success(format!("Written: {}\n{note}", path.display()))
+            Output::success(format!("Written: {}\n{note}", show(path.display())))
         }
         Err(failure) => Output::failure(format!("{failure}\n"), 1),
     }

@@ -9,9 +9,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::app::settings::Palette;
-use crate::cli::config::keys::{Key, ValueKind, find, keys, nearest};
+use crate::cli::config::keys::{Key, ValueKind, find, keys, misplaced, nearest};
 use crate::domain::age_policy::AgeRule;
 use crate::domain::lifetime::Lifetime;
+use crate::domain::misplaced_secret::{looks_secret, show};
 use crate::domain::text::{clean, distance_within};
 
 /// A checked value.
@@ -39,7 +40,7 @@ pub struct ConfigProblem {
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, clean(&self.text))
+        write!(f, "{}: {}", show(&self.place), clean(&self.text))
     }
 }
 
@@ -62,7 +63,7 @@ pub struct FileContent {
 pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        located(name, text, vec![(at, clean(error.message()))])
+        located(name, text, vec![(at, show(error.message()))])
     })?;
     let mut reader = Reader { has_profiles: true, ..Reader::default() };
     let profiles = reader.file(table.get_ref());
@@ -94,7 +95,7 @@ impl Reader {
             None => {}
             Some((_, DeValue::Table(found))) => {
                 for (name, value) in found {
-                    let path = format!("{PROFILES}.{}", clean(name.get_ref()));
+                    let path = format!("{PROFILES}.{}", show(name.get_ref()));
                     if name.get_ref().trim().is_empty() {
                         self.problem(name.span().start, "a profile needs a name".to_owned());
                         continue;
@@ -129,10 +130,16 @@ impl Reader {
                 continue;
             }
             if let Some(key) = find(&path) {
-                if let (ValueKind::Colors, DeValue::Table(inner)) = (key.kind, value.get_ref()) {
-                    let colors = self.colors(&path, inner);
-                    self.values.insert(key.path, Value::Colors(colors));
-                    continue;
+                if let DeValue::Table(inner) = value.get_ref() {
+                    let values = match key.kind {
+                        ValueKind::Colors => Some(Value::Colors(self.colors(&path, inner))),
+                        ValueKind::Keys => Some(Value::Keys(self.keys(&key, inner))),
+                        _ => None,
+                    };
+                    if let Some(values) = values {
+                        self.values.insert(key.path, values);
+                        continue;
+                    }
                 }
                 match check(&key, value) {
                     Ok(checked) => {
@@ -154,7 +161,7 @@ impl Reader {
     fn colors(&mut self, path: &str, table: &DeTable<'_>) -> BTreeMap<&'static str, Color> {
         let mut colors = BTreeMap::new();
         for (name, value) in table {
-            let path = format!("{path}.{}", clean(name.get_ref()));
+            let path = format!("{path}.{}", show(name.get_ref()));
             let role = Palette::ROLES.into_iter().find(|role| role == name.get_ref());
             let color = if let DeValue::Integer(number) = value.get_ref() {
                 u8::from_str_radix(number.as_str(), number.radix()).ok().map(Color::Indexed)
@@ -181,6 +188,37 @@ impl Reader {
         colors
     }
 
+    fn keys(&mut self, key: &Key, table: &DeTable<'_>) -> BTreeMap<String, Vec<String>> {
+        let mut keys = BTreeMap::new();
+        for (name, value) in table {
+            let list = match value.get_ref() {
+                DeValue::Array(items) => items.iter().map(text_of).collect::<Option<Vec<_>>>(),
+                _ => None,
+            };
+            let name = name.get_ref();
+            let is_secret =
+                |list: &[String]| looks_secret(name) || list.iter().any(|item| looks_secret(item));
+            match list {
+                Some(list) if is_secret(&list) => {
+                    self.problem(value.span().start, misplaced(key));
+                }
+                Some(list) => {
+                    keys.insert(name.to_string(), list);
+                }
+                None => {
+                    let text = format!(
+                        "{}.{} is no list of keys; expected {}",
+                        key.path,
+                        show(name),
+                        key.kind.describe()
+                    );
+                    self.problem(value.span().start, text);
+                }
+            }
+        }
+        keys
+    }
+
     /// A key that the table does not have: a section written as a value, or a wrong name.
     fn unknown(&mut self, at: usize, value: &Spanned<DeValue<'_>>, path: &str, is_section: bool) {
         if is_section {
@@ -192,7 +230,7 @@ impl Reader {
         let hint = nearest(path).map_or_else(String::new, |near| {
             format!("; did you mean {}? ({})", near.path, near.help)
         });
-        self.problem(at, format!("unknown key {}{hint}", clean(path)));
+        self.problem(at, format!("unknown key {}{hint}", show(path)));
     }
 
     fn problem(&mut self, at: usize, text: String) {
@@ -213,30 +251,13 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
                 .map_err(|_overflow| wrong("too large"))?;
             check_number(key, number)
         }
-        (ValueKind::List | ValueKind::AgeRules, DeValue::Array(items)) => items
+        (ValueKind::List | ValueKind::Ids | ValueKind::AgeRules, DeValue::Array(items)) => items
             .iter()
             .map(|item| {
                 text_of(item).ok_or_else(|| wrong("a list with an item that is not a string"))
             })
             .collect::<Result<_, _>>()
             .and_then(|items| check_list(key, items)),
-        (ValueKind::Keys, DeValue::Table(table)) => {
-            let mut keys = BTreeMap::new();
-            for (name, value) in table {
-                let DeValue::Array(items) = value.get_ref() else {
-                    return Err(wrong(&format!("invalid at {}", name.get_ref())));
-                };
-                let list = items
-                    .iter()
-                    .map(|item| {
-                        text_of(item)
-                            .ok_or_else(|| wrong(&format!("invalid at {}", name.get_ref())))
-                    })
-                    .collect::<Result<_, _>>()?;
-                keys.insert(name.get_ref().to_string(), list);
-            }
-            Ok(Value::Keys(keys))
-        }
         (
             ValueKind::Duration(..)
             | ValueKind::Word(_)
@@ -275,12 +296,36 @@ fn check_number(key: &Key, number: i64) -> Result<Value, String> {
 }
 
 fn check_list(key: &Key, items: Vec<String>) -> Result<Value, String> {
-    let checked = items.iter().filter(|_| key.kind == ValueKind::AgeRules).try_for_each(|item| {
-        let wrong = |why| format!("{} has \"{}\": {why}", key.path, clean(item));
-        AgeRule::parse(item).map(drop).map_err(wrong)
-    });
-    checked.map_err(|why| format!("{why}; expected {}", key.kind.describe()))?;
+    if items.iter().any(|item| looks_secret(item)) {
+        return Err(misplaced(key));
+    }
+    let wrong = |item: &str, why: &str| {
+        format!("{} has \"{}\"{why}; expected {}", key.path, clean(item), key.kind.describe())
+    };
+    for item in &items {
+        match key.kind {
+            ValueKind::AgeRules => {
+                AgeRule::parse(item).map_err(|why| wrong(item, &format!(": {why}")))?;
+            }
+            ValueKind::Ids if !is_id(item) => return Err(wrong(item, "")),
+            _ => {}
+        }
+    }
     Ok(Value::List(items))
+}
+
+/// Whether this can be one part of an address.
+fn is_id(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    (1..=100).contains(&text.len()) && text.chars().all(is_part)
+}
+
+/// Takes a list of a flag.
+///
+/// # Errors
+/// As for [`from_text`].
+pub fn from_list(key: &Key, items: &[String]) -> Result<Value, String> {
+    check_list(key, items.to_vec())
 }
 
 /// Reads a value from text, as variables and flags give it and as most values stand in the file.
@@ -288,6 +333,9 @@ fn check_list(key: &Key, items: Vec<String>) -> Result<Value, String> {
 /// # Errors
 /// What is wrong and what would be right, without the place.
 pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
+    if looks_secret(text) {
+        return Err(misplaced(key));
+    }
     let shown = clean(text);
     let wrong = || format!("{} is \"{shown}\"; expected {}", key.path, key.kind.describe());
     match key.kind {
@@ -314,7 +362,7 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
             Err(format!("{}{hint}", wrong()))
         }
         ValueKind::Text | ValueKind::Path => Ok(Value::Text(text.to_owned())),
-        ValueKind::List | ValueKind::AgeRules => check_list(
+        ValueKind::List | ValueKind::Ids | ValueKind::AgeRules => check_list(
             key,
             text.split(',')
                 .map(str::trim)
@@ -409,6 +457,17 @@ mod tests {
             assert!(found.starts_with(expected), "{found}\n{expected}");
         }
         assert!(found[4].ends_with("did you mean dark?"));
+    }
+
+    #[test]
+    fn file_15_a_wrong_entry_of_keys_is_named_at_its_own_place() {
+        let found = problems("[keys]\nrotate = [\"R\"]\nquit = \"q\"\nhelp = [7]\n");
+        let what = "is no list of keys; expected a table of lists, such as rotate = [\"R\"]";
+        let expected = [
+            format!("config.toml:3:8: keys.quit {what}"),
+            format!("config.toml:4:8: keys.help {what}"),
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

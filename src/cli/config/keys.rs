@@ -8,6 +8,7 @@ use crate::app::kubeconfig::destination;
 use crate::app::settings::ThemeChoice;
 use crate::clients::auth::{SOURCES, SettingKind};
 use crate::domain::age_policy::AGE_RANGE;
+use crate::domain::misplaced_secret::SHOWN;
 use crate::domain::text::distance_within;
 
 /// What a value may be.
@@ -26,6 +27,8 @@ pub enum ValueKind {
     Path,
     /// A list of texts.
     List,
+    /// A list of IDs, each of which becomes one part of an address.
+    Ids,
     /// A list of rules, each a pattern and an age.
     AgeRules,
     /// A kubeconfig lifetime, 1h to 180d.
@@ -61,7 +64,7 @@ const fn seconds(least: u64, most: u64) -> ValueKind {
     ValueKind::Duration(Duration::from_secs(least), Duration::from_secs(most))
 }
 
-use ValueKind::{AgeRules, Colors, Keys, Lifetime, List, Number, Path, Switch, Text, Word};
+use ValueKind::{AgeRules, Colors, Ids, Keys, Lifetime, List, Number, Path, Switch, Text, Word};
 
 /// One key in a line: path, names in the environment, kind, default in TOML; then its help.
 macro_rules! table {
@@ -72,9 +75,9 @@ macro_rules! table {
 
 /// Every key of the configuration but those of the token sources.
 const KEYS: &[Key] = table! {
-    "projects", ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"], List, "[]",
+    "projects", ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"], Ids, "[]",
         "IDs of the projects to list; none: all that the account may list clusters of";
-    "regions", ["SKEYS_REGIONS", "STACKIT_REGION"], List, "[\"eu01\", \"eu02\"]", "Regions to list in each project";
+    "regions", ["SKEYS_REGIONS", "STACKIT_REGION"], Ids, "[\"eu01\", \"eu02\"]", "Regions to list in each project";
     "stackit_profile", ["SKEYS_STACKIT_PROFILE", "STACKIT_CLI_PROFILE"], Text, "\"\"",
         "Profile of the stackit CLI to sign in with and to read; empty: the active one";
     "protected", ["SKEYS_PROTECTED"], List, "[]",
@@ -168,6 +171,20 @@ pub fn find(path: &str) -> Option<Key> {
     keys().find(|key| key.path == path)
 }
 
+/// Why a value that looks like a key or token is not taken; nothing of it is shown.
+pub fn misplaced(key: &Key) -> String {
+    let mut settings = SOURCES.iter().flat_map(|kind| kind.settings);
+    let content = settings.find(|setting| setting.key == key.path).and_then(|one| one.content);
+    let place = match content {
+        Some(variable) => format!("what is in the file goes into {variable}"),
+        None => format!(
+            "keys and tokens go into {}",
+            SOURCES.iter().flat_map(|kind| kind.variables).copied().collect::<Vec<_>>().join(", ")
+        ),
+    };
+    format!("{} is {SHOWN}; expected {}; {place}", key.path, key.kind.describe())
+}
+
 /// The valid path that looks most like a wrong one.
 pub fn nearest(path: &str) -> Option<Key> {
     keys()
@@ -193,6 +210,7 @@ impl ValueKind {
             Self::Text => "a string".to_owned(),
             Self::Path => "the path of a file or folder".to_owned(),
             Self::List => "a list of strings".to_owned(),
+            Self::Ids => "a list of IDs of letters, digits and -".to_owned(),
             Self::AgeRules => {
                 "a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d".to_owned()
             }

@@ -13,12 +13,12 @@ use ratatui::style::Color;
 
 use crate::cli::args::Flags;
 pub use crate::cli::config::file::ConfigProblem;
-use crate::cli::config::file::{FileContent, FileValues, Value, from_text, read};
-use crate::cli::config::keys::{Key, ValueKind, keys};
+use crate::cli::config::file::{FileContent, FileValues, Value, from_list, from_text, read};
+use crate::cli::config::keys::{Key, ValueKind, find as find_key, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
 use crate::domain::lifetime::Lifetime;
+use crate::domain::misplaced_secret::show;
 use crate::domain::secret::Secret;
-use crate::domain::text::clean;
 use crate::runtime::stackit::{find, token_program};
 use crate::store::files;
 
@@ -92,7 +92,7 @@ pub fn load_with(
 ) -> Result<Loaded, Vec<ConfigProblem>> {
     load_by(flags, places, |path, _named| {
         let mut content = read_file(path, false)?;
-        content.values.extend(read(&path.display().to_string(), lines)?.values);
+        content.values.extend(read(&show(path.display()), lines)?.values);
         Ok(content)
     })
 }
@@ -115,7 +115,7 @@ fn load_by(
         (Some(path), named) => match read_file(&path, named) {
             Ok(found) => {
                 profiles.extend(found.profiles.keys().cloned());
-                let file = path.display().to_string();
+                let file = show(path.display());
                 problems.extend(apply_file(found, profile, &file, &mut values).err());
             }
             Err(found) => problems.extend(found),
@@ -138,7 +138,7 @@ fn load_by(
             }
         }
     }
-    apply_flags(flags, &mut values);
+    problems.extend(apply_flags(flags, &mut values));
     let of_stackit = stackit::read(
         text_in(&values, STACKIT_PROFILE),
         places.environment,
@@ -180,10 +180,10 @@ fn apply_file(
     let Some(found) = profiles.remove(name) else {
         let names: Vec<String> = profiles.into_keys().collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let text = format!("there is no profile {name}; there is: {known}");
+        let text = format!("there is no profile {}; there is: {known}", show(name));
         return Err(ConfigProblem { place: file.to_owned(), text });
     };
-    put(found, &format!("{file}, profile {}", clean(name)));
+    put(found, &format!("{file}, profile {}", show(name)));
     Ok(())
 }
 
@@ -222,7 +222,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads a file; one that is not named may be missing.
 fn read_file(path: &Path, named: bool) -> Result<FileContent, Vec<ConfigProblem>> {
-    let name = path.display().to_string();
+    let name = show(path.display());
     let text = files::read(path, MAX_BYTES).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
     });
@@ -382,11 +382,30 @@ impl Config {
     }
 }
 
+/// A duration as the documentation writes it, and as it can be read: "180d", "1h 30m".
+pub fn format_duration(duration: Duration) -> String {
+    let mut rest = duration.as_secs();
+    let mut parts = Vec::new();
+    for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if rest >= seconds {
+            parts.push(format!("{}{unit}", rest / seconds));
+        }
+        rest %= seconds;
+    }
+    for (unit, nanoseconds) in [("ms", 1_000_000), ("us", 1_000), ("ns", 1)] {
+        let count = duration.subsec_nanos() / nanoseconds % 1_000;
+        if count > 0 {
+            parts.push(format!("{count}{unit}"));
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
+}
+
 fn format_value(value: &Value) -> String {
-    let quoted = |text: &str| format!("{:?}", clean(text));
+    let quoted = |text: &str| format!("{:?}", show(text));
     match value {
         Value::Switch(on) => on.to_string(),
-        Value::Duration(duration) => quoted(&humantime::format_duration(*duration).to_string()),
+        Value::Duration(duration) => quoted(&format_duration(*duration)),
         Value::Number(number) => number.to_string(),
         Value::Text(text) => quoted(text),
         Value::List(list) => {
@@ -401,31 +420,40 @@ fn format_value(value: &Value) -> String {
     }
 }
 
-/// Puts the flags that were given in the place of other values.
-fn apply_flags(flags: &Flags, values: &mut Values) {
-    let given = [
-        ("projects", "--project", some_list(&flags.project)),
-        ("regions", "--region", some_list(&flags.region)),
-        ("read_only", "--read-only", flags.read_only.then_some(Value::Switch(true))),
-        ("display.theme", "--theme", flags.theme.clone().map(Value::Text)),
-        ("log.file", "--log-file", flags.log_file.clone().map(Value::Text)),
-        ("log.level", "--log-level", flags.log_level.clone().map(Value::Text)),
-        ("display.ascii", "--ascii", flags.ascii.then(|| Value::Text("always".to_owned()))),
-        ("display.utc", "--utc", flags.utc.then_some(Value::Switch(true))),
+/// Puts the flags that were given in the place of other values; gives what is wrong with them.
+fn apply_flags(flags: &Flags, values: &mut Values) -> Vec<ConfigProblem> {
+    let lists = [("projects", "--project", &flags.project), ("regions", "--region", &flags.region)];
+    let lists = lists.into_iter().filter(|(_, _, list)| !list.is_empty());
+    let lists = lists.map(|(path, flag, list)| (path, flag.to_owned(), list.clone()));
+    let texts = [
+        ("read_only", "--read-only", flags.read_only.then(|| "true".to_owned())),
+        ("display.theme", "--theme", flags.theme.clone()),
+        ("log.file", "--log-file", flags.log_file.clone()),
+        ("log.level", "--log-level", flags.log_level.clone()),
+        ("display.ascii", "--ascii", flags.ascii.then(|| "always".to_owned())),
+        ("display.utc", "--utc", flags.utc.then(|| "true".to_owned())),
     ];
-    for (path, flag, value) in given {
-        if let Some(value) = value {
-            values.insert(path, (value, flag.to_owned()));
+    let texts = texts.into_iter().filter_map(|(path, flag, text)| Some((path, flag, text?)));
+    let texts = texts.map(|(path, flag, text)| (path, flag.to_owned(), text));
+    let paths = flags.auth.0.iter().map(|(setting, path)| {
+        let flag = format!("--{}", setting.flag.unwrap_or_default());
+        (setting.key, flag, path.display().to_string())
+    });
+    let lists = lists
+        .filter_map(|(path, flag, list)| Some((from_list(&find_key(path)?, &list), path, flag)));
+    let texts = texts.chain(paths);
+    let texts = texts
+        .filter_map(|(path, flag, text)| Some((from_text(&find_key(path)?, &text), path, flag)));
+    let mut problems = Vec::new();
+    for (value, path, flag) in lists.chain(texts) {
+        match value {
+            Ok(value) => {
+                values.insert(path, (value, flag));
+            }
+            Err(text) => problems.push(ConfigProblem { place: flag, text }),
         }
     }
-    for (setting, path) in &flags.auth.0 {
-        let flag = format!("--{}", setting.flag.unwrap_or_default());
-        values.insert(setting.key, (Value::Text(path.display().to_string()), flag));
-    }
-}
-
-fn some_list(list: &[String]) -> Option<Value> {
-    (!list.is_empty()).then(|| Value::List(list.to_vec()))
+    problems
 }
 
 #[cfg(test)]
@@ -441,6 +469,7 @@ mod tests {
     use crate::clients::auth::TokenSource;
     use crate::clients::http::Http;
     use crate::clock::Clock;
+    use crate::domain::misplaced_secret::SHOWN;
 
     fn loaded(
         flags: &Flags,
@@ -742,6 +771,139 @@ mod tests {
             let environment = [("STACKIT_CREDENTIALS_PATH", &*path)];
             let source = loaded(&Flags::default(), &environment, "").unwrap().config.auth.unwrap();
             assert_eq!(source.summary, format!("the credentials file {path}"));
+        }
+    }
+
+    /// Secrets, and a part of each by which it is found.
+    const CANARIES: [(&str, &str); 4] = [
+        (
+            "{\n \"credentials\": {\"kid\": \"canary\", \"privateKey\": \"-----BEGIN PRIVATE KEY-----\"}\n}",
+            "canary",
+        ),
+        ("eyJhbGciOiJSUzUxMiJ9.eyJlbWFpbCI6ImNhbmFyeSJ9.Y2FuYXJ5", "ImNhbmFyeSJ9"),
+        ("-----BEGIN PRIVATE KEY-----\nY2FuYXJ5Y2FuYXJ5\n-----END PRIVATE KEY-----", "Y2FuYXJ5"),
+        ("Zx8Kq2LmN0vRt5Yw9Bc3Df7Gh1Jk4Pq6Su", "Zx8Kq2Lm"),
+    ];
+
+    #[test]
+    fn auth_17_a_secret_in_any_setting_is_refused_and_not_shown() {
+        let check = |name: &str, mark: &str, found: Result<Loaded, Vec<String>>| {
+            let problems = found.err().unwrap_or_else(|| panic!("{name} is taken"));
+            let text = problems.join("\n");
+            assert!(!text.contains(mark) && text.contains(SHOWN), "{name}: {text}");
+            text
+        };
+        let parsed = |flag: &str, value: &str| {
+            Arguments::try_parse_from(["skeys", &format!("--{flag}={value}")]).unwrap().flags
+        };
+        for (secret, mark) in CANARIES {
+            for key in keys() {
+                for name in key.environment {
+                    // Another source is in use.
+                    let environment = [(*name, secret), ("STACKIT_ACCESS_TOKEN", "e30.e30.c2ln")];
+                    let text = check(name, mark, loaded(&Flags::default(), &environment, ""));
+                    assert!(text.starts_with(&format!("{name}: {} is (a", key.path)), "{text}");
+                }
+                let string = toml::Value::String(secret.to_owned()).to_string();
+                for value in
+                    [string.clone(), format!("[{string}]"), format!("{{ rotate = [{string}] }}")]
+                {
+                    let file = format!("{} = {value}\n", key.path);
+                    if let Err(problems) = loaded(&Flags::default(), &[], &file) {
+                        assert!(!problems.concat().contains(mark), "{problems:?}");
+                    } else {
+                        panic!("{file} is taken");
+                    }
+                }
+            }
+            let owned = || vec![secret.to_owned()];
+            let given = [
+                Flags { project: owned(), ..Flags::default() },
+                Flags { region: owned(), ..Flags::default() },
+                Flags { log_file: Some(secret.to_owned()), ..Flags::default() },
+                parsed("token-file", secret),
+                parsed("service-account-key", secret),
+                Flags { config: Some(secret.into()), ..Flags::default() },
+                Flags { profile: Some(secret.to_owned()), ..Flags::default() },
+            ];
+            for flags in given {
+                check("flag", mark, loaded(&flags, &[], ""));
+            }
+        }
+    }
+
+    #[test]
+    fn auth_17_the_variable_for_what_is_in_a_file_is_named() {
+        let (secret, _) = CANARIES[0];
+        for (path, content) in [
+            ("STACKIT_SERVICE_ACCOUNT_KEY_PATH", "STACKIT_SERVICE_ACCOUNT_KEY"),
+            ("STACKIT_PRIVATE_KEY_PATH", "STACKIT_PRIVATE_KEY"),
+            ("SKEYS_AUTH_TOKEN_FILE", "STACKIT_ACCESS_TOKEN"),
+            ("STACKIT_FEDERATED_TOKEN_FILE", "STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN"),
+        ] {
+            let problems = loaded(&Flags::default(), &[(path, secret)], "").unwrap_err();
+            let hint = format!("; what is in the file goes into {content}");
+            assert!(problems[0].ends_with(&hint), "{problems:?}");
+        }
+        let problems = loaded(&Flags::default(), &[("STACKIT_REGION", secret)], "").unwrap_err();
+        assert!(problems[0].contains("; keys and tokens go into STACKIT_ACCESS_TOKEN, "));
+    }
+
+    #[test]
+    fn auth_17_a_key_in_the_place_of_a_path_in_the_credentials_file_is_not_shown() {
+        for (secret, mark) in CANARIES {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("c.json");
+            let text = serde_json::json!({ "STACKIT_SERVICE_ACCOUNT_KEY_PATH": secret });
+            std::fs::write(&path, text.to_string()).unwrap();
+            let name = path.display().to_string();
+            let environment = [("STACKIT_CREDENTIALS_PATH", &*name)];
+            let source = loaded(&Flags::default(), &environment, "").unwrap().config.auth.unwrap();
+            assert!(source.summary.contains(SHOWN), "{}", source.summary);
+            let clock = Clock::by_hand(jiff::Timestamp::UNIX_EPOCH);
+            let http = Http::new(clock.clone(), None).unwrap();
+            let failure = TokenSource::new(source, http, clock).unwrap_err();
+            assert!(!format!("{failure:?} {failure}").contains(mark), "{failure}");
+        }
+    }
+
+    #[test]
+    fn durations_are_printed_as_they_are_written() {
+        for (text, shown) in [
+            ("180d", "180d"),
+            ("7d", "7d"),
+            ("1h 30m", "1h 30m"),
+            ("90s", "1m 30s"),
+            ("45s", "45s"),
+            ("0s", "0s"),
+            ("1500ms", "1s 500ms"),
+            ("3us", "3us"),
+        ] {
+            let duration = humantime::parse_duration(text).unwrap();
+            let found = super::format_duration(duration);
+            assert_eq!(found, shown);
+            assert_eq!(humantime::parse_duration(&found), Ok(duration));
+        }
+        let lines = loaded(&Flags::default(), &[], "").unwrap().config.lines();
+        assert!(
+            lines.iter().any(|line| line == "overdue_after = \"180d\"   # default"),
+            "{lines:?}"
+        );
+        assert!(lines.iter().any(|line| line.starts_with("kubeconfig.warn_before = \"7d\"")));
+    }
+
+    #[test]
+    fn ids_that_cannot_be_part_of_an_address_are_refused() {
+        for wrong in ["", "a/b", "../x", "..", ".", "a b", "a?b", "a%2fb", "\u{e4}"] {
+            for key in ["projects", "regions"] {
+                let file = format!("{key} = [\"fine\", {wrong:?}]\n");
+                let problems = loaded(&Flags::default(), &[], &file).unwrap_err();
+                let expected = format!("{key} has {wrong:?}; expected a list of IDs");
+                assert!(problems[0].contains(&expected), "{problems:?}");
+            }
+            let flags = Flags { project: vec![wrong.to_owned()], ..Flags::default() };
+            let problems = loaded(&flags, &[], "").unwrap_err();
+            assert!(problems[0].starts_with("--project: projects has "), "{problems:?}");
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use crate::cli::config::file::{Value, from_text};
 use crate::cli::config::keys::{Key, keys};
+use crate::domain::misplaced_secret::show;
 use crate::domain::text::clean;
 use crate::store::files;
 
@@ -58,7 +59,7 @@ fn read_profile(folder: &Path, named: Option<&str>) -> Result<Found, String> {
     let profile = profile.as_deref().map_or("default", str::trim);
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if profile.is_empty() || !profile.chars().all(is_name) {
-        return Err(format!("\"{profile}\" is not the name of a profile"));
+        return Err(format!("\"{}\" is not the name of a profile", show(profile)));
     }
     let is_default = profile == "default";
     let folder = if is_default { folder.to_owned() } else { folder.join("profiles").join(profile) };

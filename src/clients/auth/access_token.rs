@@ -5,7 +5,8 @@ use crate::clients::auth::source::{About, AuthSettings, Source, SourceConfig, So
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
-const VARIABLE: &str = "STACKIT_ACCESS_TOKEN";
+/// The variable.
+pub const VARIABLE: &str = "STACKIT_ACCESS_TOKEN";
 
 /// See the module.
 pub const KIND: SourceKind =

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use crate::clients::auth::secret_file::read_file;
 use crate::clients::auth::source::{AuthSettings, SetBy, Setting};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::misplaced_secret::show;
 use crate::domain::secret::{Secret, SecretValue};
-use crate::domain::text::clean;
 
 /// Where it lies.
 pub const FILE: Setting = Setting {
@@ -49,7 +49,7 @@ impl CredentialsFile {
     /// # Errors
     /// Its name, and what is wrong with it.
     pub fn open(path: PathBuf) -> Result<Self, (String, Failure)> {
-        let name = clean(&path.display().to_string());
+        let name = show(path.display());
         let wrong = |what: &str| Failure::new(FailureKind::File, format!("{name}: {what}"));
         let values = match std::fs::metadata(&path) {
             Err(error) => Err(wrong(&error.to_string()).caused_by(error)),

@@ -11,6 +11,7 @@ use crate::clients::auth::credentials_file::CredentialsFile;
 use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
 use crate::clients::http::{Http, safe_url};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::misplaced_secret::show;
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
@@ -35,9 +36,7 @@ impl KeyText {
     pub fn origin(&self, inline: &str) -> String {
         match self {
             Self::Inline(_) | Self::Stored { path: None, .. } => inline.to_owned(),
-            Self::Path(path) | Self::Stored { path: Some(path), .. } => {
-                clean(&path.display().to_string())
-            }
+            Self::Path(path) | Self::Stored { path: Some(path), .. } => show(path.display()),
         }
     }
 

@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 
 use crate::clock::{BlockingError, Clock};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::misplaced_secret::show;
 use crate::domain::secret::Secret;
 use crate::domain::shell::argument;
-use crate::domain::text::clean;
 
 const LARGEST_FILE: u64 = 1024 * 1024;
 /// Longest time to read a token file.
@@ -74,7 +74,7 @@ pub fn keeps(what: &str, failure: &Failure) -> String {
 /// # Errors
 /// The file and the system's reason.
 pub fn read_file(path: &Path) -> Result<Secret, Failure> {
-    let name = clean(&path.display().to_string());
+    let name = show(path.display());
     let refuse =
         |what: String| Failure::new(FailureKind::File, format!("could not read {name}: {what}"));
     let unreadable = |error: std::io::Error| refuse(error.to_string()).caused_by(error);
@@ -93,7 +93,7 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
 /// A warning if others than the owner can read a secret file.
 pub fn warn_if_readable_by_others(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    let name = clean(&path.display().to_string());
+    let name = show(path.display());
     let remedy = argument(path.to_str().unwrap_or_default());
     let remedy = remedy.map_or_else(String::new, |word| format!(": chmod 600 {word}"));
     (mode & 0o044 != 0).then(|| format!("{name} is readable by others (mode {mode:04o}){remedy}"))

@@ -19,6 +19,7 @@ const NAME: &str = "service-account key";
 /// The file.
 pub const KEY: Setting = Setting {
     flag: Some("service-account-key"),
+    content: Some(KEY_TEXT),
     ..Setting::path(
         "auth.service_account_key",
         &["SKEYS_AUTH_SERVICE_ACCOUNT_KEY", "STACKIT_SERVICE_ACCOUNT_KEY_PATH"],
@@ -26,11 +27,14 @@ pub const KEY: Setting = Setting {
     )
 };
 /// The file of the private key alone.
-pub const PRIVATE_KEY: Setting = Setting::path(
-    "auth.private_key",
-    &["SKEYS_AUTH_PRIVATE_KEY", "STACKIT_PRIVATE_KEY_PATH"],
-    "Private key file (PEM), if the key file has none",
-);
+pub const PRIVATE_KEY: Setting = Setting {
+    content: Some(PRIVATE_KEY_TEXT),
+    ..Setting::path(
+        "auth.private_key",
+        &["SKEYS_AUTH_PRIVATE_KEY", "STACKIT_PRIVATE_KEY_PATH"],
+        "Private key file (PEM), if the key file has none",
+    )
+};
 const KEY_TEXT: &str = "STACKIT_SERVICE_ACCOUNT_KEY";
 const PRIVATE_KEY_TEXT: &str = "STACKIT_PRIVATE_KEY";
 

@@ -39,6 +39,8 @@ pub struct Setting {
     /// As in the configuration: a path or a text in quotes.
     pub default: &'static str,
     pub help: &'static str,
+    /// The variable for what is in the file.
+    pub content: Option<&'static str>,
 }
 
 impl Setting {
@@ -48,7 +50,8 @@ impl Setting {
         environment: &'static [&'static str],
         help: &'static str,
     ) -> Self {
-        Self { key, environment, flag: None, kind: SettingKind::Path, default: "\"\"", help }
+        let (flag, kind, default, content) = (None, SettingKind::Path, "\"\"", None);
+        Self { key, environment, flag, kind, default, help, content }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::clients::auth::source::{
 use crate::clients::error_chain::shorten;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::misplaced_secret::show;
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
@@ -35,9 +36,9 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
 
 /// The login of this `stackit`.
 fn source(program: TokenProgram) -> SourceConfig {
-    let profile = program.profile.as_ref().map(|name| format!(", profile {name}"));
-    let path = program.path.display();
-    let summary = clean(&format!("the {NAME}, {path}{}", profile.unwrap_or_default()));
+    let profile = program.profile.as_ref().map(|name| format!(", profile {}", show(name)));
+    let path = show(program.path.display());
+    let summary = format!("the {NAME}, {path}{}", profile.unwrap_or_default());
     SourceConfig::new(summary, move |http| {
         let (program, clock) = (program.clone(), http.clock().clone());
         let login = Some(program.clone());

@@ -4,17 +4,18 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::clients::auth::claims;
 use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
 use crate::clients::auth::source::{
     About, AuthSettings, Setting, Source, SourceConfig, SourceKind, Tokens,
 };
-use crate::domain::text::clean;
+use crate::clients::auth::{access_token, claims};
+use crate::domain::misplaced_secret::show;
 
 const NAME: &str = "token file";
 /// See its help.
 pub const FILE: Setting = Setting {
     flag: Some("token-file"),
+    content: Some(access_token::VARIABLE),
     ..Setting::path(
         "auth.token_file",
         &["SKEYS_AUTH_TOKEN_FILE"],
@@ -32,7 +33,7 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
 
 /// The token in a file.
 pub fn source(path: PathBuf) -> SourceConfig {
-    let shown = clean(&path.display().to_string());
+    let shown = show(path.display());
     SourceConfig::new(format!("the token in {shown}"), move |_| {
         let (path, origin) = (path.clone(), shown.clone());
         let notes = warn_if_readable_by_others(&path).into_iter().collect();

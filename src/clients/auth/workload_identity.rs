@@ -16,13 +16,14 @@ use crate::clients::auth::source::{
 use crate::clients::http::{Http, safe_url};
 use crate::clients::request::HttpRequest;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::misplaced_secret::show;
 use crate::domain::secret::{Secret, SecretValue};
-use crate::domain::text::clean;
 
 const NAME: &str = "workload identity";
 /// The file with the token of the platform.
 pub const TOKEN_FILE: Setting = Setting {
     default: "\"/var/run/secrets/stackit.cloud/serviceaccount/token\"",
+    content: Some(TOKEN),
     ..Setting::path(
         "auth.federated_token_file",
         &["SKEYS_AUTH_FEDERATED_TOKEN_FILE", "STACKIT_FEDERATED_TOKEN_FILE"],
@@ -117,7 +118,7 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
     let summary = match &platform {
         Some(Platform::Given(_)) => format!("{NAME}, the token of {TOKEN}"),
         Some(Platform::File(path)) => {
-            format!("{NAME}, the token in {}", clean(&path.display().to_string()))
+            format!("{NAME}, the token in {}", show(path.display()))
         }
         Some(Platform::GitHub { .. }) => format!("{NAME} of GitHub Actions"),
         Some(Platform::AzureDevOps { .. }) => format!("{NAME} of Azure DevOps"),
@@ -154,7 +155,7 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
             tokens: Tokens::Issued(Box::new(issue)),
             remedy: REMEDY.to_owned(),
             login: None,
-            about: About { account: Some(clean(&account)), ..About::default() },
+            about: About { account: Some(show(&account)), ..About::default() },
         })
     })
 }
@@ -219,7 +220,7 @@ impl Federation {
         match &self.platform {
             Platform::Given(token) => claims::check_token(token.expose(), TOKEN),
             Platform::File(path) => {
-                let name = clean(&path.display().to_string());
+                let name = show(path.display());
                 let path = path.clone();
                 let work = move || read_file(&path);
                 let read = self.reader.read(self.http.clock(), &name, work).await.flatten();

@@ -116,7 +116,14 @@ fn render(checks: &[Check], ascii: bool) -> (String, u8) {
 
 #[cfg(test)]
 mod tests {
+    use crate::cli::args::ConfigCommand;
+    use crate::cli::args::Flags;
+    use crate::cli::commands::config;
     use crate::cli::commands::doctor::{Check, render, text};
+    use crate::cli::commands::doctor::{Order, run};
+    use crate::cli::config::keys::keys;
+    use crate::cli::config::{Places, load, path};
+    use crate::clock::Clock;
     use crate::domain::failure::{Failure, FailureKind};
 
     #[test]
@@ -136,6 +143,45 @@ mod tests {
         let (report, status) = render(&checks[..2], true);
         assert!(report.is_ascii() && report.ends_with("nothing to fix\n"), "{report}");
         assert_eq!(status, 0);
+    }
+
+    #[tokio::test]
+    async fn auth_17_a_secret_in_a_variable_is_neither_in_the_report_nor_in_the_configuration() {
+        let home = tempfile::tempdir().unwrap();
+        let secrets = [
+            "{\n \"kid\": \"canary\",\n \"key\": \"https://canary:canary\"\n}",
+            "eyJjYW5hcnk.Y2FuYXJ5.canary",
+        ];
+        let others = ["SKEYS_CONFIG", "SKEYS_PROFILE", "KUBECONFIG", "HTTPS_PROXY", "TERM"];
+        let names = keys().flat_map(|key| key.environment).copied().chain(others);
+        for name in names {
+            for secret in secrets {
+                let environment = move |variable: &str| {
+                    let token =
+                        (variable == "STACKIT_ACCESS_TOKEN").then(|| "e30.e30.c2ln".to_owned());
+                    if variable == name { Some(secret.to_owned()) } else { token }
+                };
+                let places = Places {
+                    environment: &environment,
+                    default_file: Some(home.path().join("config.toml")),
+                    home: Some(home.path().to_owned()),
+                };
+                let flags = Flags::default();
+                let order = Order {
+                    file: path(&flags, &places).0,
+                    loaded: load(&flags, &places),
+                    terminal_problem: None,
+                    state_folder: None,
+                    online: false,
+                };
+                let (report, _) = run(order, &places, &Clock::machine()).await;
+                let checked = config::run(&ConfigCommand::Check, &flags, &places);
+                let shown = [&report, &checked.out, &checked.err];
+                let is_quoted =
+                    |text: &&String| ["canary", "Y2FuYXJ5"].iter().any(|mark| text.contains(mark));
+                assert!(!shown.iter().any(|text| is_quoted(text)), "{name}: {shown:?}");
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::cli::wiring::{extra_ca, find_kubeconfigs, kubeconfigs_of, usable_fold
 use crate::clients::http::safe_url;
 use crate::clock::Clock;
 use crate::domain::credential::FoundFile;
+use crate::domain::misplaced_secret::show;
 use crate::domain::text::plural;
 use crate::runtime::clipboard::ClipboardRoute;
 use crate::runtime::stackit;
@@ -39,10 +40,10 @@ pub fn program_and_file(file: Option<&Path>) -> Vec<Check> {
     let version = text::version(version, std::env::consts::OS, std::env::consts::ARCH);
     let file = match file {
         Some(path) if path.exists() => {
-            Check::good(text::CONFIGURATION, text::file_read(path.display()))
+            Check::good(text::CONFIGURATION, text::file_read(show(path.display())))
         }
         Some(path) => {
-            let missing = text::file_missing(path.display());
+            let missing = text::file_missing(show(path.display()));
             Check::note(text::CONFIGURATION, missing, text::FILE_REMEDY)
         }
         None => Check::note(text::CONFIGURATION, text::FILE_NONE, ""),
@@ -86,7 +87,7 @@ pub fn configured(loaded: &Loaded, places: &Places<'_>) -> Vec<Check> {
         .into_iter()
         .filter_map(|name| Some((name, (places.environment)(name)?)))
         .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("{name}={}", without_credentials(&value)))
+        .map(|(name, value)| format!("{name}={}", show(without_credentials(&value))))
         .collect();
     let proxies = if proxies.is_empty() { text::PROXY_NONE.to_owned() } else { proxies.join(", ") };
     checks.push(Check::good(text::PROXY, proxies));
@@ -135,7 +136,7 @@ pub async fn machine(
     let routes = ClipboardRoute::available(places.environment);
     let routes: Vec<&str> = routes.into_iter().map(ClipboardRoute::word).collect();
     checks.push(Check::good(text::CLIPBOARD, routes.join(", ")));
-    let shown = state_folder.as_ref().map(|folder| folder.display().to_string());
+    let shown = state_folder.as_ref().map(|folder| show(folder.display()));
     let (usable, refused) = usable_folder(state_folder, clock).await;
     checks.push(match (shown, refused) {
         (_, Some(why)) => Check::bad(text::STATE, why, ""),
@@ -164,7 +165,7 @@ fn terminal(settings: &Settings, places: &Places<'_>, problem: Option<String>) -
     if let Some(problem) = problem {
         return Check::note(text::TERMINAL, problem, "");
     }
-    let term = (places.environment)("TERM").unwrap_or_default();
+    let term = show((places.environment)("TERM").unwrap_or_default());
     let colors = match settings.depth {
         ColorDepth::Full => text::COLORS_FULL,
         ColorDepth::Indexed => text::COLORS_INDEXED,
@@ -187,10 +188,14 @@ fn kubeconfig_files(files: &[FoundFile]) -> Vec<Check> {
     let mut checks = vec![Check::good(text::KUBECONFIGS, text::kubeconfigs(count, contexts))];
     for file in files {
         if let Err(why) = &file.contexts {
-            checks.push(Check::note(text::KUBECONFIGS, text::unreadable(&file.path, why), ""));
+            checks.push(Check::note(
+                text::KUBECONFIGS,
+                text::unreadable(show(&file.path), why),
+                "",
+            ));
         }
         if let Some(mode) = file.wide_mode {
-            let text = text::wide_mode(&file.path, format!("{mode:03o}"));
+            let text = text::wide_mode(show(&file.path), format!("{mode:03o}"));
             checks.push(Check::note(text::KUBECONFIGS, text, text::WIDE_MODE_REMEDY));
         }
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::cli::output;
 use crate::clients::auth::{SOURCES, SourceKind};
+use crate::domain::misplaced_secret;
 use crate::runtime::signals;
 use crate::runtime::single_key::{SingleKey, wait_for};
 
@@ -52,8 +53,8 @@ fn describe(found: &Found<'_>) -> String {
     };
     let file = match found.file {
         None => text::NO_FILE.to_owned(),
-        Some((path, true)) => text::file_there(path.display()),
-        Some((path, false)) => text::file_missing(path.display()),
+        Some((path, true)) => text::file_there(misplaced_secret::show(path.display())),
+        Some((path, false)) => text::file_missing(misplaced_secret::show(path.display())),
     };
     let owned = |lines: [&str; 2]| lines.map(str::to_owned).to_vec();
     let parts = [
@@ -76,6 +77,16 @@ fn describe(found: &Found<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    #[test]
+    fn auth_17_a_secret_in_the_place_of_the_file_is_not_shown() {
+        let file = Path::new("{\"credentials\": \"canary\"}");
+        for is_there in [false, true] {
+            let text = describe(&Found { projects: 0, file: Some((file, is_there)) });
+            assert!(text.contains("(a value that looks like a key or token)"), "{text}");
+            assert!(!text.contains("canary"), "{text}");
+        }
+    }
 
     use crate::cli::commands::first_start::{Found, describe, text};
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::cli::commands::guided_setup::text;
 use crate::cli::config::{Config, EXAMPLE};
 use crate::domain::cluster::ProjectId;
-use crate::domain::text::clean;
+use crate::domain::misplaced_secret::show;
 
 /// What begins a line of the example that can be set.
 const COMMENTED: &str = "#: ";
@@ -84,7 +84,7 @@ pub fn parse_choice(line: &str, default: Option<usize>, last: usize) -> Result<u
         return Ok(default);
     }
     let number = line.parse().ok().filter(|number| (1..=last).contains(number));
-    number.ok_or_else(|| text::not_a_number(clean(line), last))
+    number.ok_or_else(|| text::not_a_number(show(line), last))
 }
 
 /// A path as it stands in the configuration: skeys may be started in another folder next time.
@@ -106,7 +106,7 @@ pub fn parse_projects(line: &str, found: &[ProjectId]) -> Result<Vec<String>, St
             return Ok(id.to_string());
         }
         let wrong = if found.is_empty() { text::not_a_project_id } else { text::not_a_project };
-        let id = Uuid::parse_str(word).map_err(|_not_one| wrong(clean(word)))?;
+        let id = Uuid::parse_str(word).map_err(|_not_one| wrong(show(word)))?;
         Ok(id.hyphenated().to_string())
     })
 }
@@ -121,7 +121,7 @@ pub fn parse_regions(line: &str) -> Result<Vec<String>, String> {
             && word.starts_with(|c: char| c.is_ascii_lowercase())
             && word.ends_with(|c: char| c.is_ascii_digit())
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if is_name { Ok(word.to_owned()) } else { Err(text::not_a_region(clean(word))) }
+        if is_name { Ok(word.to_owned()) } else { Err(text::not_a_region(show(word))) }
     })
 }
 

@@ -29,6 +29,7 @@ use crate::clock::Clock;
 use crate::domain::age::utc;
 use crate::domain::cluster::ProjectId;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::misplaced_secret::show;
 use crate::domain::text::{clean, width};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::line::{self, LineInput};
@@ -114,7 +115,7 @@ impl Setup<'_> {
     async fn ask_all(&self, path: &Path, loaded: &Loaded) -> Result<(), Left> {
         self.say(text::INTRODUCTION)?;
         if path.symlink_metadata().is_ok() {
-            self.say(&text::will_stay(clean(&path.display().to_string())))?;
+            self.say(&text::will_stay(show(path.display())))?;
         }
         let set = loaded.config.auth.as_ref();
         let signed_in = loop {
@@ -139,7 +140,7 @@ impl Setup<'_> {
             (
                 Way::StackitCli,
                 program.map_or(text::STACKIT_NOT_THERE.to_owned(), |path| {
-                    text::stackit_there(clean(&path.display().to_string()))
+                    text::stackit_there(show(path.display()))
                 }),
             ),
             (Way::KeyFile, text::KEY_FILE.to_owned()),
@@ -190,7 +191,7 @@ impl Setup<'_> {
                 let answers = Answers::default().text(workload_identity::TOKEN_FILE.key, &file);
                 let parse = |line: &str| {
                     let is_email = line.contains('@') && !line.contains(char::is_whitespace);
-                    let wrong = || text::not_an_email(clean(line));
+                    let wrong = || text::not_an_email(show(line));
                     is_email.then(|| line.to_owned()).ok_or_else(wrong)
                 };
                 let email = self.ask(text::EMAIL, false, parse).await?;
@@ -327,7 +328,7 @@ impl Setup<'_> {
 
     /// Writes the file, unless there is one.
     async fn write(&self, path: &Path, answers: &Answers) -> Result<(), Left> {
-        let shown = clean(&path.display().to_string());
+        let shown = show(path.display());
         let lines = answers.lines();
         let at = path.to_owned();
         match run_blocking(self.clock, FILE_LIMIT, &shown, move || at.exists()).await {
