@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::clients::api::ApiClient;
 use crate::clients::auth::TokenSource;
 use crate::clients::http::Http;
+use crate::clients::list_body::ListBody;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::request::LIST_LIMIT;
 use crate::domain::cluster::ProjectId;
@@ -19,13 +20,7 @@ pub struct DiscoveryClient {
     names: ProjectsClient,
 }
 
-/// `ListUserPermissionsResponse`.
-#[derive(Deserialize)]
-struct Held {
-    #[serde(default)]
-    items: Vec<HeldInResource>,
-}
-
+/// An item of `ListUserPermissionsResponse`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct HeldInResource {
@@ -107,12 +102,13 @@ impl DiscoveryClient {
             .append_pair("resourceType", "project")
             .extend_pairs(permissions.iter().map(|permission| ("permissions", permission)));
         let purpose = format!("read the permissions of {email}");
-        let held: Held = self.api.read(url, purpose, LIST_LIMIT).await?;
+        let ListBody::<Vec<HeldInResource>>(held) =
+            self.api.read(url, purpose, LIST_LIMIT).await?;
         let mut found = Permissions::default();
         let is_project = |item: &HeldInResource| {
             matches!(item.resource_type.as_str(), "" | "project") && !item.resource_id.is_empty()
         };
-        for item in held.items.into_iter().filter(is_project) {
+        for item in held.into_iter().filter(is_project) {
             let project = ProjectId::new(clean(&item.resource_id));
             for permission in item.permissions {
                 found.add(project.clone(), clean(&permission.name));

@@ -7,6 +7,7 @@ pub mod discovery;
 mod error_chain;
 pub mod http;
 pub mod kubernetes;
+mod list_body;
 pub mod projects;
 mod redact;
 pub mod request;

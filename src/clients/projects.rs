@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::clients::api::ApiClient;
 use crate::clients::auth::TokenSource;
 use crate::clients::http::Http;
+use crate::clients::list_body::ListBody;
 use crate::clients::request::ANSWER_LIMIT;
 use crate::domain::cluster::ProjectId;
 use crate::domain::failure::{Failure, FailureKind};
@@ -18,13 +19,7 @@ pub struct ProjectsClient {
     api: ApiClient,
 }
 
-/// A page of `ListProjectsResponse`.
-#[derive(Deserialize)]
-struct Page {
-    #[serde(default)]
-    items: Vec<ListedProject>,
-}
-
+/// An item of `ListProjectsResponse`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ListedProject {
@@ -68,9 +63,10 @@ impl ProjectsClient {
             let query = [("member", email), ("limit", &limit), ("offset", &offset)];
             url.query_pairs_mut().extend_pairs(query);
             let purpose = format!("list the projects of {email}");
-            let found: Page = self.api.read(url, purpose, ANSWER_LIMIT).await?;
-            let is_last = found.items.len() < PAGE;
-            let named = found.items.into_iter().filter(|project| !project.name.is_empty());
+            let ListBody::<Vec<ListedProject>>(found) =
+                self.api.read(url, purpose, ANSWER_LIMIT).await?;
+            let is_last = found.len() < PAGE;
+            let named = found.into_iter().filter(|project| !project.name.is_empty());
             names.extend(named.map(|p| (ProjectId::new(clean(&p.project_id)), clean(&p.name))));
             if is_last {
                 break;

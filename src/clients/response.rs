@@ -65,6 +65,9 @@ impl HttpResponse {
         }
         let kind = match self.status {
             401 => FailureKind::SignedOut,
+            // What a proxy answers in the place of the API says nothing of permissions, clusters and regions.
+            403 if self.is_html() => FailureKind::Server,
+            404 | 501 if !self.is_error_of_api() => FailureKind::Server,
             403 => FailureKind::Forbidden,
             404 => FailureKind::NotFound,
             408 => FailureKind::TimedOut,
@@ -131,6 +134,17 @@ impl HttpResponse {
     /// Whether the body is a web page, by its header or its first bytes.
     pub fn is_html(&self) -> bool {
         self.content_type == "text/html" || self.body.trim_ascii_start().first() == Some(&b'<')
+    }
+
+    /// Whether the body is an error of an API of STACKIT: it has a code beside the message, as proxies' have not.
+    fn is_error_of_api(&self) -> bool {
+        let Ok(value) = serde_json::from_slice::<Value>(&self.body) else { return false };
+        let inner = value.get("error").filter(|error| error.is_object()).unwrap_or(&value);
+        ["code", "error"].into_iter().filter_map(|name| inner.get(name)).any(|code| match code {
+            Value::String(code) => !code.is_empty(),
+            Value::Number(_) => true,
+            _ => false,
+        })
     }
 
     fn error_message(&self) -> (String, Option<String>) {

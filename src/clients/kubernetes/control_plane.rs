@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::clients::kubernetes::connection::{ANSWER_LIMIT, Connection, PAGE_LIMIT};
 use crate::clients::kubernetes::context::{ObserverContext, wait_for_connection};
 use crate::clients::kubernetes::error::KubeError;
-use crate::clients::kubernetes::resources::{ListMeta, PAGE};
+use crate::clients::kubernetes::resources::{ListMeta, PAGE, null_as_empty};
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{SigningKeys, read_client};
 use crate::domain::kubeconfig::token_facts;
@@ -148,6 +148,7 @@ async fn signed_requests(connection: &Connection) -> Option<Vec<SignedRequest>> 
     struct Page {
         #[serde(default)]
         metadata: ListMeta,
+        #[serde(deserialize_with = "null_as_empty")]
         items: Vec<Value>,
     }
     let request = http::Request::get(SIGNED_REQUESTS).body(Vec::new()).ok()?;
@@ -173,7 +174,7 @@ async fn count_secrets(connection: &Connection) -> Result<Option<(usize, usize)>
     struct Page {
         #[serde(default)]
         metadata: ListMeta,
-        #[serde(default)]
+        #[serde(deserialize_with = "null_as_empty")]
         items: Vec<PartialObjectMeta<Secret>>,
     }
     let (mut labelled, mut all) = (0_usize, 0_usize);

@@ -14,8 +14,8 @@ use k8s_openapi::api::storage::v1::VolumeAttachment;
 use kube::Resource;
 use kube::api::{ListParams, WatchParams};
 use kube::core::{PartialObjectMeta, Request};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::clients::kubernetes::decode;
@@ -227,8 +227,16 @@ pub struct Page<T> {
 struct RawPage<'a> {
     #[serde(default)]
     metadata: ListMeta,
-    #[serde(default, borrow)]
-    items: Option<Vec<&'a RawValue>>,
+    /// Kubernetes always has it, if only as null: what has none is no list.
+    #[serde(borrow, deserialize_with = "null_as_empty")]
+    items: Vec<&'a RawValue>,
+}
+
+/// Reads a field that must be there, and may be null.
+pub fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// `ListMeta`.
@@ -304,7 +312,7 @@ impl<T> WatchedResource<T> {
     /// It is not a list.
     pub fn decode_page(&self, body: &[u8]) -> Result<Page<T>, KubeError> {
         let page: RawPage<'_> = serde_json::from_slice(body).map_err(|error| format(&error))?;
-        let raw = page.items.unwrap_or_default();
+        let raw = page.items;
         let all = raw.len();
         let items: Vec<Item<T>> =
             raw.into_iter().filter_map(|object| (self.read)(object.get())).collect();

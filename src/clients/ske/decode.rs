@@ -1,5 +1,6 @@
 //! From the JSON of the SKE API to the domain, item by item, so that one unreadable cluster never hides the others.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::clients::list_body::ListBody;
 use crate::clients::ske::bounded::BoundedValue;
 use crate::clients::ske::wire;
 use crate::domain::cluster::{
@@ -27,9 +29,12 @@ const MOST_CLUSTERS: usize = 50_000;
 /// # Errors
 /// Where the text stops being a list of clusters; never the text itself.
 pub fn list(scope: &Scope, body: &[u8]) -> Result<(Vec<Cluster>, usize), String> {
-    let list: List = serde_json::from_slice(body).map_err(|error| describe_error(&error))?;
-    let Items { named, skipped } = list.items.unwrap_or_default();
-    let clusters = named.into_iter().map(|(name, item)| {
+    let ListBody(Items { named, skipped }) =
+        serde_json::from_slice(body).map_err(|error| describe_error(&error))?;
+    // A cluster that is there twice is one.
+    let mut names = HashSet::new();
+    let once = named.into_iter().filter(|(name, _)| names.insert(name.clone()));
+    let clusters = once.into_iter().map(|(name, item)| {
         let id = ClusterId { scope: scope.clone(), name: ClusterName::new(name) };
         cluster(id, item)
     });
@@ -45,6 +50,9 @@ pub fn one(id: &ClusterId, body: &[u8]) -> Result<Cluster, String> {
     let item = item.ok_or("it is not an object")?;
     if item.cluster.name.as_deref().is_some_and(|name| name != id.name.as_str()) {
         return Err("it is another cluster".to_owned());
+    }
+    if item.cluster.name.is_none() && item.cluster.status.is_none() {
+        return Err("it has neither name nor status".to_owned());
     }
     Ok(cluster(id.clone(), item))
 }
@@ -62,11 +70,6 @@ pub fn kubeconfig(body: &[u8]) -> Result<(Secret, Option<Timestamp>), String> {
         .filter(|text| !text.expose().trim().is_empty())
         .ok_or("it has no kubeconfig")?;
     Ok((text, answer.expiration_timestamp.as_deref().and_then(parse_timestamp)))
-}
-
-#[derive(Deserialize)]
-struct List {
-    items: Option<Items>,
 }
 
 /// The clusters that have a usable name, and how many others there are.
@@ -312,7 +315,7 @@ fn is_usable_name(name: &str) -> bool {
 fn describe_error(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "truncated JSON",
-        serde_json::error::Category::Data => "a field has another type",
+        serde_json::error::Category::Data => "a field is missing or has another type",
         serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is not JSON",
     };
     format!("{what} at line {}, column {}", error.line(), error.column())
@@ -364,6 +367,34 @@ mod tests {
     }
 
     #[test]
+    fn api_35_an_error_with_status_200_is_neither_an_empty_list_nor_a_cluster() {
+        let id = ClusterId::new("p", "eu01", "a");
+        for body in [
+            r#"{"code":14,"message":"upstream unavailable"}"#,
+            r#"{"code":5,"message":"gone","status":"NOT_FOUND"}"#,
+            r#"{"error":{"code":503,"status":"UNAVAILABLE"}}"#,
+        ] {
+            assert!(list(&scope(), body.as_bytes()).is_err(), "{body}");
+            assert!(one(&id, body.as_bytes()).is_err(), "{body}");
+        }
+        assert!(one(&id, b"{}").is_err());
+        for body in [r#"{"name":"a"}"#, r#"{"status":{"aggregated":"STATE_HEALTHY"}}"#] {
+            assert_eq!(one(&id, body.as_bytes()).unwrap().id, id, "{body}");
+        }
+        for body in ["{}", r#"{"items":[]}"#, r#"{"items":null}"#] {
+            assert_eq!(list(&scope(), body.as_bytes()), Ok((vec![], 0)), "{body}");
+        }
+    }
+
+    #[test]
+    fn api_37_a_cluster_that_is_listed_twice_is_one() {
+        let body = br#"{"items":[{"name":"a"},{"name":"b"},{"name":"a"}]}"#;
+        let (clusters, skipped) = list(&scope(), body).unwrap();
+        let names: Vec<&str> = clusters.iter().map(|cluster| cluster.id.name.as_str()).collect();
+        assert_eq!((names, skipped), (vec!["a", "b"], 0));
+    }
+
+    #[test]
     fn the_deprecated_error_is_listed_beside_the_new_ones() {
         let body = br#"{"status":{"errors":[{"code":"A","message":"a"}],"error":{"code":"B","details":"b"}}}"#;
         let cluster = one(&ClusterId::new("p", "eu01", "x"), body).unwrap();
@@ -395,7 +426,8 @@ mod tests {
 
     #[test]
     fn api_28_clusters_without_end_are_cut_and_counted() {
-        let body = format!("{{\"items\":[{}{{}}]}}", "{\"name\":\"a\"},".repeat(60_000));
+        let named = (0..60_000).map(|number| format!("{{\"name\":\"a{number}\"}},"));
+        let body = format!("{{\"items\":[{}{{}}]}}", named.collect::<String>());
         let (clusters, skipped) = list(&scope(), body.as_bytes()).unwrap();
         assert_eq!((clusters.len(), skipped), (50_000, 10_001));
     }

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 
 use crate::clients::auth::{TokenSource, access_token};
+use crate::clients::discovery::DiscoveryClient;
 use crate::clients::error_chain::find_source;
 use crate::clients::http::Http;
+use crate::clients::projects::ProjectsClient;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -76,10 +78,61 @@ async fn api_01_api_03_statuses_of_a_list_become_kinds_and_hints() {
         failure.kind == FailureKind::Forbidden
             && failure.hint.unwrap().contains("ske.cluster.list")
     );
-    let failure = list_failure(answer("404 Not Found", "", "{}")).await;
+    let body = r#"{"code":"NotFound","message":"project id \"p\": not found","details":""}"#;
+    let failure = list_failure(answer("404 Not Found", "", body)).await;
     assert!(
         failure.kind == FailureKind::NotFound && failure.hint.unwrap().contains("not be enabled")
     );
+}
+
+#[tokio::test]
+async fn api_36_what_a_proxy_answers_is_no_word_on_project_cluster_region_or_permission() {
+    let page = "<html><h1>Not Found</h1></html>";
+    for (status, headers, body) in [
+        ("404 Not Found", "Content-Type: text/html\r\n", page),
+        ("404 Not Found", JSON, page),
+        ("404 Not Found", "", ""),
+        ("404 Not Found", JSON, "{}"),
+        ("404 Not Found", JSON, "null"),
+        ("404 Not Found", "", "default backend - 404"),
+        ("404 Not Found", JSON, r#"{"message":"no Route matched with those values"}"#),
+        ("501 Not Implemented", "Content-Type: text/html\r\n", page),
+        ("403 Forbidden", "Content-Type: text/html\r\n", page),
+    ] {
+        let failure = list_failure(answer(status, headers, body)).await;
+        assert_eq!(failure.kind, FailureKind::Server, "{status} {body}");
+        assert!(failure.is_transient() && failure.hint.is_none(), "{failure:?}");
+        let server = Server::start(vec![answer(status, headers, body)]).await;
+        let failure = client(&server.base).0.get(&id()).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Server, "{status} {body}");
+    }
+    for body in [
+        r#"{"code":"NotFound","message":"cluster not found","details":""}"#,
+        r#"{"code":5,"message":"not found","details":[]}"#,
+        r#"{"timeStamp":"2026-11-24T10:00:00Z","status":404,"error":"Not Found","message":"x","path":"/v2"}"#,
+        r#"{"error":{"code":404,"message":"x","status":"Not Found"}}"#,
+    ] {
+        let failure = list_failure(answer("404 Not Found", JSON, body)).await;
+        assert_eq!(failure.kind, FailureKind::NotFound, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn api_35_an_error_with_status_200_is_no_empty_list() {
+    let body = r#"{"code":14,"message":"upstream unavailable"}"#;
+    let failure = list_failure(answer("200 OK", JSON, body)).await;
+    assert_eq!(failure.kind, FailureKind::Format);
+    let (_, http, clock) = client("http://127.0.0.1:1");
+    let who = "eyJhbGciOiJub25lIn0.eyJlbWFpbCI6Im9wc0BleGFtcGxlLnRlc3QifQ.c2ln";
+    let source = access_token::source(Secret::new(who.into()), "TEST");
+    let tokens = TokenSource::new(source, http.clone(), clock).unwrap();
+    let server = Server::start(vec![answer("200 OK", JSON, body)]).await;
+    let names = ProjectsClient::new(&server.base, http.clone(), tokens.clone()).unwrap();
+    let failure = names.of_member("ops@example.test").await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Format);
+    let discovery = DiscoveryClient::new(&server.base, http, tokens, names).unwrap();
+    let failure = discovery.projects().await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Format);
 }
 
 #[tokio::test]

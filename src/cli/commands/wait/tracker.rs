@@ -22,10 +22,12 @@ use crate::domain::rotation::{CLOCK_TOLERANCE, Phase, Rotation};
 
 /// How long SKE may show no rotation; an accepted start usually shows within three minutes.
 pub const START_GRACE: Duration = Duration::from_mins(5);
-/// Consecutive answers without the cluster after which it counts as deleted.
+/// Consecutive answers without the cluster after which it counts as deleted, if it was read before.
 const MISSING_LIMIT: u32 = 2;
+/// How far the first and the last of them are apart, at least: a list may lack what a moment later it has.
+const MISSING_APART: Duration = Duration::from_secs(30);
 /// How long a permanent refusal is retried: gateways send wrong ones, too.
-const REFUSAL_LIMIT: Duration = Duration::from_secs(30);
+pub const REFUSAL_LIMIT: Duration = Duration::from_secs(30);
 /// How long a rejected token is retried where its source can provide another.
 const TOKEN_LIMIT: Duration = Duration::from_mins(10);
 /// Interval of reads in an unknown phase.
@@ -76,7 +78,8 @@ pub struct WaitTracker {
     latest: Option<Entry>,
     /// Since when SKE shows no rotation in progress, without an outage in between.
     idle_since: Option<Duration>,
-    missing: u32,
+    /// How many answers in a row lack the cluster, and when the first one came, on the monotonic clock.
+    missing: Option<(u32, Duration)>,
     outage: Option<Outage>,
 }
 
@@ -94,7 +97,7 @@ impl WaitTracker {
             in_progress: None,
             latest: None,
             idle_since: None,
-            missing: 0,
+            missing: None,
             outage: None,
         }
     }
@@ -129,7 +132,7 @@ impl WaitTracker {
 
     /// Takes in a reading.
     pub fn take_reading(&mut self, cluster: Cluster, now: Now) -> WaitResult {
-        self.missing = 0;
+        self.missing = None;
         if self.outage.take().is_some_and(|outage| outage.is_reported(now)) {
             // A start accepted before the outage may take as long to show after it.
             self.idle_since = None;
@@ -219,8 +222,12 @@ impl WaitTracker {
     /// Takes in a failed read.
     pub fn take_failure(&mut self, failure: Failure, now: Now) -> WaitResult {
         if failure.kind == FailureKind::NotFound {
-            self.missing = self.missing.saturating_add(1);
-            return if self.missing < MISSING_LIMIT {
+            let (count, since) = self.missing.unwrap_or((0, now.monotonic));
+            let count = count.saturating_add(1);
+            self.missing = Some((count, since));
+            let apart = now.monotonic.saturating_sub(since);
+            let may_be_late = self.latest.is_some() && apart < MISSING_APART;
+            return if count < MISSING_LIMIT || may_be_late {
                 WaitResult::Continue
             } else {
                 WaitResult::Failed(self.not_found(&failure))

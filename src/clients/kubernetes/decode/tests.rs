@@ -474,6 +474,19 @@ fn one_malformed_object_does_not_hide_the_others() {
     assert_eq!((page.items.len(), page.unreadable, page.version.as_deref()), (1, 2, Some("7")));
 }
 
+#[test]
+fn api_35_an_object_without_items_is_no_page() {
+    let read = |body: &[u8]| resources::nodes().decode_page(body).map(|page| page.items.len());
+    for body in
+        [r#"{"code":14,"message":"x"}"#, r#"{"kind":"Status","metadata":{},"code":503}"#, "{}"]
+    {
+        assert!(read(body.as_bytes()).is_err(), "{body}");
+    }
+    for body in [r#"{"metadata":{},"items":null}"#, r#"{"metadata":{},"items":[]}"#] {
+        assert_eq!(read(body.as_bytes()).unwrap(), 0, "{body}");
+    }
+}
+
 /// The snapshot that the program itself makes of a fixture of the roll.
 fn snapshot(yaml: &str) -> ClusterSnapshot {
     fn item<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, item: &Value) -> Option<Arc<T>> {
