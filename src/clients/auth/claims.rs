@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
 /// The claims that the product shows. Opaque tokens have none.
@@ -14,6 +14,8 @@ use crate::domain::text::clean;
 pub struct Claims {
     /// `email`, else `sub`, cleaned.
     pub who: Option<String>,
+    /// `nbf`.
+    pub from: Option<Timestamp>,
     /// `exp`.
     pub until: Option<Timestamp>,
 }
@@ -30,25 +32,40 @@ pub fn read(token: &Secret) -> Claims {
     let text = |name: &str| {
         payload.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(clean)
     };
-    let until = payload.get("exp").and_then(|exp| match exp.as_i64() {
-        Some(seconds) => Timestamp::from_second(seconds).ok(),
-        None => {
-            Timestamp::from_duration(jiff::SignedDuration::try_from_secs_f64(exp.as_f64()?).ok()?)
-                .ok()
+    let moment = |name: &str| {
+        let value = payload.get(name)?;
+        match value.as_i64() {
+            Some(seconds) => Timestamp::from_second(seconds).ok(),
+            None => {
+                let seconds = jiff::SignedDuration::try_from_secs_f64(value.as_f64()?).ok()?;
+                Timestamp::from_duration(seconds).ok()
+            }
         }
-    });
-    Claims { who: text("email").or_else(|| text("sub")), until }
+    };
+    let who = text("email").or_else(|| text("sub"));
+    Claims { who, from: moment("nbf"), until: moment("exp") }
 }
 
-/// Takes a token if a header can carry it; blanks around it are dropped.
+/// Takes a token if a header can carry it; blanks around it are dropped, and so is JSON, in which programs print it: a
+/// string, or an object with `access_token`.
 ///
 /// # Errors
 /// A sentence that names `origin`; never the token.
 pub fn check_token(token: &str, origin: &str) -> Result<Secret, Failure> {
     let token = token.trim();
+    let inside = token.starts_with(['{', '"']).then(|| {
+        let value = serde_json::from_str(token).map(SecretValue::new).ok()?;
+        let text = value.as_str().or_else(|| value.get("access_token")?.as_str());
+        text.map(|text| Secret::new(text.trim().to_owned()))
+    });
     let refuse = |what: &str| {
         Failure::new(FailureKind::SignedOut, format!("the token of {} {what}", clean(origin)))
             .hint("set it as one line without spaces")
+    };
+    let token = match &inside {
+        None => token,
+        Some(Some(inside)) => inside.expose(),
+        Some(None) => return Err(refuse("is JSON without an access_token")),
     };
     if token.is_empty() {
         return Err(refuse("is empty"));

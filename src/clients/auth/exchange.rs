@@ -19,7 +19,7 @@ use crate::domain::secret::Secret;
 /// Token endpoint of STACKIT when neither configuration nor key names one.
 pub const DEFAULT_ENDPOINT: &str = "https://service-account.api.stackit.cloud/token";
 /// Clocks that differ by more are named when the endpoint refuses.
-const SKEW_WORTH_SAYING: SignedDuration = SignedDuration::from_secs(60);
+pub const SKEW_WORTH_SAYING: SignedDuration = SignedDuration::from_secs(60);
 
 /// A key, and where it is exchanged.
 pub struct Exchange {
@@ -174,7 +174,10 @@ pub fn as_transient(mut failure: Failure) -> Failure {
 
 fn explain_refusal(answer: &HttpResponse, mut failure: Failure, remedy: &str) -> Failure {
     let is_refusal = (400..500).contains(&answer.status) && !matches!(answer.status, 408 | 429);
-    if !is_refusal {
+    if is_refusal && answer.is_html() {
+        failure.kind = FailureKind::Server;
+    }
+    if !is_refusal || answer.is_html() {
         return failure;
     }
     failure.kind = FailureKind::SignedOut;

@@ -8,7 +8,7 @@ use reqwest::Url;
 use serde_json::Value;
 
 use crate::clients::auth::credentials_file::CredentialsFile;
-use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
+use crate::clients::auth::secret_file::{read_file, warn_if_open_to_others};
 use crate::clients::http::{Http, safe_url};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::misplaced_secret::show;
@@ -64,7 +64,7 @@ impl KeyText {
         match self {
             Self::Inline(_) | Self::Stored { path: None, .. } => None,
             Self::Path(path) | Self::Stored { path: Some(path), .. } => {
-                warn_if_readable_by_others(path)
+                warn_if_open_to_others(path)
             }
         }
     }
@@ -161,7 +161,13 @@ impl ServiceAccountKey {
                 .get("validUntil")
                 .and_then(Value::as_str)
                 .and_then(|text| text.parse().ok()),
-            notes: [key.warning(), private_key.and_then(KeyText::warning)]
+            notes: [
+                key.warning(),
+                private_key.and_then(KeyText::warning),
+                (value.get("active") == Some(&Value::Bool(false))).then(|| {
+                    format!("{origin} says that the key is not active: activate it in the portal, or create a new one")
+                }),
+            ]
                 .into_iter()
                 .flatten()
                 .collect(),

@@ -24,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
 use crate::clients::auth::claims::Claims;
+use crate::clients::auth::exchange::SKEW_WORTH_SAYING;
 use crate::clients::auth::secret_file::{SingleReader, keeps};
 use crate::clients::auth::source::{About, Granted, Read, Source, Tokens};
 pub use crate::clients::auth::source::{
@@ -50,6 +51,8 @@ const FAILING_MATTERS: SignedDuration = SignedDuration::from_mins(5);
 
 /// What to do where a source cannot be opened and says nothing of it.
 const CHECK: &str = "`skeys doctor` checks what is set";
+/// What to do where the answer is no refusal: nothing is wrong with the source, as far as is known.
+const LATER: &str = "try again later; a proxy in between, or the token endpoint, is the cause";
 
 /// Every way to sign in. The first that is set is used; one that a flag names goes before all others.
 pub const SOURCES: &[SourceKind] = &[
@@ -142,7 +145,7 @@ impl TokenSource {
             Tokens::Read(read) => {
                 claims::read(&read().map_err(|failure| explain(failure, &source.remedy))?)
             }
-            Tokens::Issued(_) => Claims { who: source.about.account.clone(), until: None },
+            Tokens::Issued(_) => Claims { who: source.about.account.clone(), ..Claims::default() },
         };
         let about = std::mem::take(&mut source.about);
         let shown = Shown { claims, about, ..Shown::default() };
@@ -292,6 +295,14 @@ impl TokenSource {
         let mut notes = shown.about.notes.clone();
         notes.extend(shown.notes.iter().chain(&shown.kept).cloned());
         let ends_within = |until: Timestamp, limit| until.duration_since(now) < limit;
+        let begins = shown.claims.from.filter(|from| from.duration_since(now) > SKEW_WORTH_SAYING);
+        if let Some(from) = begins {
+            notes.push(format!(
+                "{} is not valid before {}: set this machine's clock, or get another token",
+                describe_token(&shown.claims),
+                age::utc(from)
+            ));
+        }
         if let Some(reason) = &shown.failing
             && shown.claims.until.is_some_and(|until| ends_within(until, FAILING_MATTERS))
         {
@@ -437,7 +448,9 @@ impl TokenSource {
         if state.skew.is_none() {
             state.skew = skew.await;
         }
-        let there = state.skew.and_then(|skew| now.saturating_add(skew).ok());
+        // A token that ended a moment ago has ended by both clocks, which differ by seconds and by the way of an answer.
+        let skew = state.skew.filter(|skew| skew.abs() > SKEW_WORTH_SAYING);
+        let there = skew.and_then(|skew| now.saturating_add(skew).ok());
         if let Some(there) = there.filter(|there| until > *there) {
             failure.message.push_str(&format!(
                 " by this machine's clock, which is about {} ahead of SKE's",
@@ -461,6 +474,7 @@ impl TokenSource {
 fn explain(mut failure: Failure, tried: &str, remedy: &str, unused: &str) -> Failure {
     failure.message = failure.sentence();
     failure.tried = Some(tried.to_owned());
+    let remedy = if failure.is_transient() { LATER } else { remedy };
     failure.hint.get_or_insert_with(|| remedy.to_owned()).push_str(unused);
     failure
 }

@@ -1,4 +1,4 @@
-//! Reads files that hold a secret, bounded, and warns when others can read them.
+//! Reads files that hold a secret, bounded, and warns when others can read or change them.
 
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -90,11 +90,17 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
     }
 }
 
-/// A warning if others than the owner can read a secret file.
-pub fn warn_if_readable_by_others(path: &Path) -> Option<String> {
+/// A warning if others than the owner can read a secret file, or put another one in its place.
+pub fn warn_if_open_to_others(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let name = show(path.display());
     let remedy = argument(path.to_str().unwrap_or_default());
     let remedy = remedy.map_or_else(String::new, |word| format!(": chmod 600 {word}"));
-    (mode & 0o044 != 0).then(|| format!("{name} is readable by others (mode {mode:04o}){remedy}"))
+    let open = match (mode & 0o044 != 0, mode & 0o022 != 0) {
+        (true, true) => "readable and writable",
+        (true, false) => "readable",
+        (false, true) => "writable",
+        (false, false) => return None,
+    };
+    Some(format!("{name} is {open} by others (mode {mode:04o}){remedy}"))
 }

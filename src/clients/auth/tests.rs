@@ -348,6 +348,110 @@ async fn auth_13_a_token_that_ended_by_a_wrong_clock_is_told_with_how_wrong_it_i
 }
 
 #[tokio::test]
+async fn auth_13_a_token_that_ends_as_it_is_issued_says_nothing_of_the_clock() {
+    let body = serde_json::json!({"access_token": "t1", "expires_in": 0}).to_string();
+    for behind in [0, 5] {
+        let there = now() - Duration::from_secs(behind);
+        let date = format!("Date: {}\r\n", httpdate::fmt_http_date(there.into()));
+        let endpoint = Server::start(vec![answer("200 OK", JSON, &body)]).await;
+        let ske = Server::start(vec![answer("401 Unauthorized", &date, "{}")]).await;
+        let (source, http, _) =
+            from_config(inline(&key_json(None), Some(endpoint.base.clone()))).unwrap();
+        let client = SkeClient::new(&ske.base, http, source).unwrap();
+        let failure = client.get(&ClusterId::new("p", "eu01", "a")).await.unwrap_err();
+        assert!(failure.message.contains("expired at"), "{failure}");
+        assert!(!failure.to_string().contains("clock"), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn auth_18_what_is_no_refusal_says_nothing_against_the_key() {
+    let page = "<html>maintenance</html>";
+    let html = "Content-Type: text/html\r\n";
+    for (status, headers, body) in [
+        ("503 Service Unavailable", "", "upstream connect error"),
+        ("429 Too Many Requests", JSON, "{}"),
+        ("502 Bad Gateway", html, page),
+        ("400 Bad Request", html, page),
+        ("404 Not Found", html, page),
+        ("200 OK", html, page),
+        ("200 OK", JSON, r#"{"code":14,"message":"unavailable"}"#),
+    ] {
+        let server = Server::start(vec![answer(status, headers, body)]).await;
+        let (source, ..) = from_config(inline(&key_json(None), Some(server.base.clone()))).unwrap();
+        let failure = source.token().await.unwrap_err();
+        assert!(failure.is_transient(), "{failure:?}");
+        let hint = failure.hint.unwrap();
+        assert!(hint.starts_with("try again later") && !hint.contains("key"), "{hint}");
+    }
+    let refusal = r#"{"error":"invalid_client","error_description":"unknown key"}"#;
+    let server = Server::start(vec![answer("401 Unauthorized", JSON, refusal)]).await;
+    let (source, ..) = from_config(inline(&key_json(None), Some(server.base.clone()))).unwrap();
+    let failure = source.token().await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::SignedOut);
+    assert!(failure.hint.unwrap().contains("its key still exist"));
+}
+
+#[tokio::test]
+async fn auth_19_a_token_is_taken_out_of_json() {
+    let token = jwt(&serde_json::json!({"email": "ops@example.test"}));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    for text in [
+        format!("\"{token}\"\n"),
+        serde_json::json!({"access_token": token, "expires_in": 60}).to_string(),
+        token.clone(),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let (source, ..) = from_config(token_file::source(path.clone())).unwrap();
+        assert_eq!(source.token().await.unwrap().expose(), token);
+        assert_eq!(source.identity().who, "ops@example.test");
+    }
+    for text in ["{\"canary\": \"canary\"}", "{", "\"canary", "\"\"", "{\"access_token\": \"a b\"}"]
+    {
+        std::fs::write(&path, text).unwrap();
+        let failure = refusal(token_file::source(path.clone()));
+        assert!(!format!("{failure:?}").contains("canary"), "{failure}");
+    }
+}
+
+#[test]
+fn auth_20_a_token_that_is_not_valid_yet_and_a_key_that_is_not_active_are_noted() {
+    let in_an_hour = now().as_second() + 3_600;
+    for (begins, is_noted) in [(in_an_hour, true), (now().as_second() + 30, false)] {
+        let token = jwt(&serde_json::json!({"email": "ops@example.test", "nbf": begins}));
+        let notes = from_config(fixed(&token)).unwrap().0.notes();
+        let noted = |note: &String| {
+            note.starts_with("the token of ops@example.test is not valid before 2026-")
+        };
+        assert_eq!(notes.iter().any(noted), is_noted, "{notes:?}");
+    }
+    let mut key = key_json(None);
+    for (active, is_noted) in [(false, true), (true, false)] {
+        key["active"] = active.into();
+        let notes = from_config(inline(&key, None)).unwrap().0.notes();
+        assert_eq!(notes.iter().any(|note| note.contains("not active")), is_noted, "{notes:?}");
+    }
+}
+
+#[test]
+fn auth_20_a_file_that_others_can_write_is_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "opaque").unwrap();
+    for (mode, word) in [
+        (0o602, "is writable by others (mode 0602): chmod 600 "),
+        (0o620, "is writable by others (mode 0620)"),
+        (0o666, "is readable and writable by others (mode 0666)"),
+        (0o644, "is readable by others (mode 0644)"),
+    ] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let notes = from_config(token_file::source(path.clone())).unwrap().0.notes();
+        assert!(notes.iter().any(|note| note.contains(word)), "{notes:?}");
+    }
+}
+
+#[tokio::test]
 async fn auth_10_tokens_that_no_header_can_carry_are_refused() {
     for (token, expected) in
         [("canary\nb", "line breaks"), ("canary\u{7}", "invalid in an HTTP header"), (" ", "empty")]

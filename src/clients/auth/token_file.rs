@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::clients::auth::secret_file::{read_file, warn_if_readable_by_others};
+use crate::clients::auth::secret_file::{read_file, warn_if_open_to_others};
 use crate::clients::auth::source::{
     About, AuthSettings, Setting, Source, SourceConfig, SourceKind, Tokens,
 };
@@ -36,7 +36,7 @@ pub fn source(path: PathBuf) -> SourceConfig {
     let shown = show(path.display());
     SourceConfig::new(format!("the token in {shown}"), move |_| {
         let (path, origin) = (path.clone(), shown.clone());
-        let notes = warn_if_readable_by_others(&path).into_iter().collect();
+        let notes = warn_if_open_to_others(&path).into_iter().collect();
         // A FIFO, as of `<(command)`, gives its token once.
         let is_stream = fs::metadata(&path).is_ok_and(|data| !data.is_file());
         let read = move || claims::check_token(read_file(&path)?.expose(), &origin);
