@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::attention::{expires_soon, is_overdue, stuck};
-use crate::domain::cluster::Cluster;
+use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::{CredentialKind, KnownCredential, KubeconfigLocation};
 use crate::domain::rotation::Phase;
 
@@ -14,6 +14,8 @@ pub enum Due {
     Stuck { started: Option<Timestamp> },
     /// Clients must be updated and the rotation completed.
     Prepared { started: Option<Timestamp> },
+    /// Whether something is due is not known: SKE reports a phase that is unknown, or none.
+    UnknownPhase { phase: String },
     /// The credentials are older than `limit`.
     Overdue { born: Timestamp, limit: SignedDuration },
     /// As old as the cluster, and that is older than `limit` or of unknown age.
@@ -41,6 +43,7 @@ impl Due {
         match self {
             Self::Stuck { .. } => "stuck",
             Self::Prepared { .. } => "prepared",
+            Self::UnknownPhase { .. } => "phase_unknown",
             Self::Overdue { .. } => "overdue",
             Self::NeverRotated { .. } => "never_rotated",
             Self::Kubeconfig { .. } => "kubeconfig_expires",
@@ -54,11 +57,12 @@ impl Due {
         match self {
             Self::Stuck { .. } => 0,
             Self::Prepared { .. } => 1,
-            Self::Overdue { .. } => 2,
-            Self::NeverRotated { .. } => 3,
-            Self::Kubeconfig { .. } => 4,
-            Self::KubernetesVersion { .. } => 5,
-            Self::Image { .. } => 6,
+            Self::UnknownPhase { .. } => 2,
+            Self::Overdue { .. } => 3,
+            Self::NeverRotated { .. } => 4,
+            Self::Kubeconfig { .. } => 5,
+            Self::KubernetesVersion { .. } => 6,
+            Self::Image { .. } => 7,
         }
     }
 }
@@ -74,6 +78,12 @@ pub fn due(
     let started = cluster.rotation.initiated;
     if stuck(cluster, now).is_some() {
         due.push(Due::Stuck { started });
+    }
+    // One that is being created or deleted need not have a phase.
+    if let Phase::Unknown(phase) = &cluster.rotation.phase
+        && !matches!(cluster.state, ClusterState::Creating | ClusterState::Deleting)
+    {
+        due.push(Due::UnknownPhase { phase: phase.clone() });
     }
     match cluster.rotation.phase {
         Phase::Prepared => due.push(Due::Prepared { started }),
@@ -109,7 +119,7 @@ pub fn due(
 mod tests {
     use jiff::SignedDuration;
 
-    use crate::domain::cluster::Cluster;
+    use crate::domain::cluster::{Cluster, ClusterState};
     use crate::domain::credential::{CredentialKind, KnownCredential, KubeconfigLocation, Verdict};
     use crate::domain::due::{Due, DueLimits, due};
     use crate::domain::fixtures::{cluster, now};
@@ -141,9 +151,19 @@ mod tests {
         old.rotation.initiated = Some(now() - days(181));
         assert_eq!(words(&old), ["overdue"]);
         old.rotation.phase = Phase::Unknown("SOON".into());
-        assert_eq!(words(&old), ["overdue"], "whatever the phase means");
+        assert_eq!(words(&old), ["phase_unknown", "overdue"], "whatever the phase means");
         old.rotation.phase = Phase::Prepared;
         assert_eq!(words(&old), ["prepared"], "completing it is what is due");
+    }
+
+    #[test]
+    fn api_07_a_phase_that_cannot_be_read_is_due_as_not_known() {
+        for phase in ["", "SOON"] {
+            let mut subject = cluster("a", Phase::Unknown(phase.into()));
+            assert_eq!(words(&subject), ["phase_unknown"]);
+            subject.state = ClusterState::Creating;
+            assert!(words(&subject).is_empty(), "there may be none yet");
+        }
     }
 
     #[test]

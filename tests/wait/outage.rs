@@ -79,6 +79,7 @@ async fn single_unexpected_answers_are_neither_printed_nor_fatal() {
         FaultEffect::answer(401, "{}"),
         FaultEffect::answer(403, "{}"),
         FaultEffect::answer(404, not_found),
+        FaultEffect::answer(200, r#"{"code":14,"message":"upstream unavailable"}"#),
         FaultEffect::answer(400, "{}"),
         FaultEffect::answer(200, "<html>sign in</html>"),
         FaultEffect::answer(500, "{}"),
@@ -91,6 +92,36 @@ async fn single_unexpected_answers_are_neither_printed_nor_fatal() {
     wait.pass(&cloud, 40).await;
     assert!(!wait.is_over(), "{}", wait.all());
     assert_eq!(wait.out.lines().len(), 1, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_36_web_pages_with_404_in_the_place_of_every_answer_are_an_outage() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", ClusterOperation::StartRotation);
+    let mut wait = cloud.wait(command("alpha", Goal::Prepared));
+    wait.pass(&cloud, 10).await;
+    let page = FaultEffect::answer(404, "<html>Not Found</html>");
+    cloud.simulator.inject_fault(Fault::new("GET", "/clusters", None, page));
+    wait.pass(&cloud, 600).await;
+    assert!(!wait.is_over(), "{}", wait.all());
+    assert!(wait.all().contains("SKE reads failing"), "{}", wait.all());
+    cloud.simulator.clear_faults();
+    cloud.put("alpha", "PREPARED");
+    assert_eq!(wait.end(&cloud, 120).await, 0, "{}", wait.all());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_401_during_the_search_does_not_end_it() {
+    let cloud = Cloud::begin().await;
+    cloud.step("alpha", ClusterOperation::StartRotation);
+    let refused = || FaultEffect::answer(401, "{}");
+    cloud.simulator.inject_fault(Fault::new("GET", "/clusters", Some(2), refused()));
+    let wait = cloud.wait(command("alpha", Goal::Prepared));
+    wait.until(&cloud, "alpha PREPARING", 60).await;
+    cloud.simulator.inject_fault(Fault::new("GET", "/clusters", None, refused()));
+    let mut other = cloud.wait(command("alpha", Goal::Prepared));
+    assert_eq!(other.end(&cloud, 60).await, 1, "{}", other.all());
+    assert!(other.err.text().contains("was rejected"), "{}", other.all());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,10 +184,11 @@ async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
     assert_eq!(wait.end(&cloud, 120).await, 1, "{}", wait.all());
     let said = wait.err.text();
     assert!(said.contains("was rejected") && said.contains("STACKIT_ACCESS_TOKEN"), "{said}");
-    // At the first look there is nothing to be patient for.
-    for cluster in ["alpha".to_owned(), format!("{}/eu01/alpha", crate::support::PROJECT)] {
-        let mut wait = cloud.wait(command(&cluster, Goal::Prepared));
-        assert_eq!(wait.end(&cloud, 0).await, 1, "{}", wait.all());
+    // A search lists much, and lasts; of one cluster there is nothing to be patient for at the first look.
+    let whole = format!("{}/eu01/alpha", crate::support::PROJECT);
+    for (cluster, limit) in [("alpha", 60), (&*whole, 0)] {
+        let mut wait = cloud.wait(command(cluster, Goal::Prepared));
+        assert_eq!(wait.end(&cloud, limit).await, 1, "{}", wait.all());
         assert!(wait.err.text().contains(". Restart skeys with a new token in"), "{}", wait.all());
     }
 }

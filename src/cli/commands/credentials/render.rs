@@ -9,6 +9,7 @@ use crate::cli::args::Format;
 use crate::cli::commands::credentials::{Inside, Report};
 use crate::cli::commands::table::columns;
 use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, Trial, login_cache_may_be_stale};
+use crate::domain::misplaced_secret::show;
 use crate::domain::table::Table;
 use crate::domain::text::clean;
 
@@ -56,9 +57,9 @@ fn notes(report: &Report) -> Vec<(char, String)> {
     }
     for file in &report.files {
         match (&file.contexts, file.wide_mode) {
-            (Err(why), _) => notes.push(('?', text::unreadable_file(&file.path, why))),
+            (Err(why), _) => notes.push(('?', text::unreadable_file(show(&file.path), why))),
             (Ok(contexts), Some(mode)) if !contexts.is_empty() => {
-                notes.push(('!', text::wide_mode(&file.path, format_args!("{mode:04o}"))));
+                notes.push(('!', text::wide_mode(show(&file.path), format_args!("{mode:04o}"))));
             }
             _ => {}
         }
@@ -139,7 +140,7 @@ fn json(report: &Report) -> String {
         .files
         .iter()
         .filter_map(|file| {
-            Some(json!({ "file": file.path, "reason": file.contexts.as_ref().err()? }))
+            Some(json!({ "file": show(&file.path), "reason": file.contexts.as_ref().err()? }))
         })
         .collect();
     let inside = match &report.inside {

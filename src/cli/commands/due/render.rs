@@ -9,6 +9,7 @@ use crate::cli::commands::table::columns;
 use crate::cli::commands::wait::target::address;
 use crate::domain::age::{long, since};
 use crate::domain::due::Due;
+use crate::domain::misplaced_secret::show;
 use crate::domain::text::{clean, plural};
 
 /// The report in a format, with a line end.
@@ -25,7 +26,7 @@ pub(super) fn problems(report: &Report) -> String {
     let missing = report.missing().map(|(scope, why)| {
         text::not_listed(clean(scope.project.as_str()), clean(scope.region.as_str()), why)
     });
-    let unread = report.unread.iter().map(|(path, why)| text::not_read(path, why));
+    let unread = report.unread.iter().map(|(path, why)| text::not_read(show(path), why));
     let not_recorded = report.not_recorded.clone();
     missing
         .chain(unread)
@@ -56,6 +57,7 @@ fn word(due: &Due) -> &'static str {
     match due {
         Due::Stuck { .. } => text::STUCK,
         Due::Prepared { .. } => text::PREPARED,
+        Due::UnknownPhase { .. } => text::UNKNOWN_PHASE,
         Due::Overdue { .. } => text::OVERDUE,
         Due::NeverRotated { .. } => text::NEVER_ROTATED,
         Due::Kubeconfig { .. } => text::KUBECONFIG,
@@ -77,6 +79,8 @@ fn detail(due: &Due, now: Timestamp) -> String {
     match due {
         Due::Stuck { started: at } => started(at),
         Due::Prepared { started: at } => text::complete(started(at)),
+        Due::UnknownPhase { phase } if phase.is_empty() => text::NO_PHASE.to_owned(),
+        Due::UnknownPhase { phase } => text::other_phase(phase),
         Due::Overdue { born, limit } => age(*born, limit),
         Due::NeverRotated { created: Some(created), limit } => age(*created, limit),
         Due::NeverRotated { created: None, .. } => text::AGE_UNKNOWN.to_owned(),
@@ -100,7 +104,8 @@ fn json(report: &Report) -> String {
     let missing = report.missing().map(|(scope, why)| {
         json!({ "project": scope.project.as_str(), "region": scope.region.as_str(), "reason": why })
     });
-    let unread = report.unread.iter().map(|(path, why)| json!({ "file": path, "reason": why }));
+    let unread =
+        report.unread.iter().map(|(path, why)| json!({ "file": show(path), "reason": why }));
     let value = json!({
         "at": report.now.to_string(),
         "clusters": report.clusters.len(),
@@ -114,6 +119,7 @@ fn json(report: &Report) -> String {
 fn entry((checked, due): (&CheckedCluster, &Due)) -> Value {
     let (since, expires, subject) = match due {
         Due::Stuck { started } | Due::Prepared { started } => (*started, None, None),
+        Due::UnknownPhase { phase } => (None, None, Some(phase.clone())),
         Due::Overdue { born, .. } => (Some(*born), None, None),
         Due::NeverRotated { created, .. } => (*created, None, None),
         Due::Kubeconfig { place, expires, .. } => (None, Some(*expires), Some(place.words())),

@@ -13,6 +13,9 @@ texts! {
     CLUSTERS = "clusters";
     STUCK = "stuck";
     PREPARED = "PREPARED";
+    UNKNOWN_PHASE = "not known";
+    NO_PHASE = "SKE reports no phase that can be read";
+    other_phase(phase) = "SKE reports the phase {phase}, which this version does not know";
     OVERDUE = "overdue";
     NEVER_ROTATED = "never rotated";
     KUBECONFIG = "kubeconfig";

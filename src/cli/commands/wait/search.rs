@@ -1,13 +1,14 @@
 //! Finds the one cluster of a name. An ambiguous name is refused, so every project and region must have answered before
 //! a match counts. Pure: lists are arguments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::cli::commands::wait::target::address;
 use crate::cli::commands::wait::text;
+use crate::cli::commands::wait::tracker::REFUSAL_LIMIT;
 use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, distance_within, plural};
@@ -27,7 +28,9 @@ pub struct Search {
     names: BTreeSet<String>,
     /// Scopes that this account cannot list, and why.
     unlistable: Vec<(Scope, Failure)>,
-    /// A failure that no further list can resolve.
+    /// Since when a scope is refused in a way that no further list may resolve, on the monotonic clock.
+    refused: BTreeMap<Scope, Duration>,
+    /// Such a failure that lasted.
     fatal: Option<Failure>,
     outage: Option<Outage>,
 }
@@ -52,6 +55,7 @@ impl Search {
             found: Vec::new(),
             names: BTreeSet::new(),
             unlistable: Vec::new(),
+            refused: BTreeMap::new(),
             fatal: None,
             outage: None,
         }
@@ -78,20 +82,27 @@ impl Search {
         match result {
             Ok(clusters) => {
                 self.unanswered.remove(scope);
+                self.refused.remove(scope);
                 self.names.extend(clusters.iter().map(|cluster| cluster.id.name.to_string()));
                 self.found.extend(clusters.into_iter().filter(|c| c.id.name == self.name));
             }
             Err(failure) if failure.is_transient() => {
+                self.refused.remove(scope);
                 self.outage = Some(Outage::after(self.outage.take(), failure, now));
             }
             Err(failure) => {
-                self.unanswered.remove(scope);
                 if matches!(
                     failure.kind,
                     FailureKind::NotOffered | FailureKind::NotFound | FailureKind::Forbidden
                 ) {
+                    self.unanswered.remove(scope);
                     self.unlistable.push((scope.clone(), failure));
-                } else {
+                    return;
+                }
+                // Gateways send wrong ones, too.
+                let began = *self.refused.entry(scope.clone()).or_insert(now.monotonic);
+                self.outage = Some(Outage::after(self.outage.take(), failure.clone(), now));
+                if now.monotonic.saturating_sub(began) >= REFUSAL_LIMIT {
                     self.fatal.get_or_insert(failure);
                 }
             }
@@ -341,9 +352,32 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_ends_the_search() {
-        let places = [(scope("p-1", "eu01"), Err(FailureKind::SignedOut))];
-        assert_eq!(failed(searched(&places).1), "HTTP 4xx");
+    fn a_refusal_ends_the_search_once_it_lasts_as_long_as_a_read_may_be_refused() {
+        for kind in [FailureKind::SignedOut, FailureKind::Refused] {
+            let place = scope("p-1", "eu01");
+            let (mut search, found) = searched(&[(place.clone(), Err(kind))]);
+            assert!(matches!(found, SearchResult::Pending), "{found:?}");
+            assert!(search.outage().is_some());
+            let at = |seconds| Now { monotonic: Duration::from_secs(seconds), ..now() };
+            let refused = || Err(Failure::new(kind, "HTTP 4xx"));
+            search.take_list(&place, refused(), at(29));
+            assert!(!search.has_failed());
+            // One answer between two refusals, and the time begins anew.
+            search.take_list(&place, Err(Failure::new(FailureKind::Server, "503")), at(30));
+            search.take_list(&place, refused(), at(31));
+            search.take_list(&place, refused(), at(60));
+            assert!(!search.has_failed());
+            search.take_list(&place, refused(), at(61));
+            assert_eq!(failed(search.result()), "HTTP 4xx");
+        }
+    }
+
+    #[test]
+    fn a_single_refusal_does_not_end_the_search() {
+        let place = scope("p-1", "eu01");
+        let (mut search, _) = searched(&[(place.clone(), Err(FailureKind::SignedOut))]);
+        search.take_list(&place, Ok(vec![cluster(&place, "shop")]), now());
+        assert!(matches!(search.result(), SearchResult::One(_)));
     }
 
     #[test]
