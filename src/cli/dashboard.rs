@@ -129,7 +129,8 @@ impl Prepared {
         machine: &Machine,
     ) -> anyhow::Result<Self> {
         let config = &loaded.config;
-        let keymap = Keymap::new(&config.keys()).map_err(|problems| {
+        let keymap = config.keymap().map_err(|problems| {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
         })?;
         let (http, tokens) = sign_in(cloud.source, config, places, &machine.clock).await?;

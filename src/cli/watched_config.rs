@@ -12,7 +12,6 @@ use crate::cli::config::keys::is_live;
 use crate::cli::config::{Config, Loaded, Places, load, path};
 use crate::cli::settings::read_settings;
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::misplaced_secret::show;
 use crate::domain::text::clean;
 
 /// The configuration of a running dashboard. Flags, environment and profile stay those of the start.
@@ -107,9 +106,9 @@ impl WatchedConfig {
         if !self.reads_stackit {
             config.ignore_stackit();
         }
-        let place = |problem| format!("{}: {problem}", show(self.file.display()));
-        let keymap = Keymap::new(&config.keys())
-            .map_err(|problems| broken(problems.into_iter().map(place).collect()))?;
+        let keymap = config
+            .keymap()
+            .map_err(|problems| broken(problems.iter().map(ToString::to_string).collect()))?;
         Ok((loaded, keymap))
     }
 
@@ -205,7 +204,7 @@ mod tests {
         assert!(told.ends_with(" (1 more; `skeys config check` lists all)"), "{told}");
         write(folder.path(), "[keys]\nrotate = [\"K\"]\n");
         let told = looked(&mut watched);
-        assert!(told.contains(&format!("{at}: key K is bound to both")), "{told}");
+        assert!(told.contains(&format!("{at}:2:10: key K is bound to both")), "{told}");
         write(folder.path(), "[display]\ntheme = \"dark\"\n");
         assert_eq!(looked(&mut watched), "config.toml: [\"display.theme\"] []");
     }

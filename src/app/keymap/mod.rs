@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use crossterm::event::KeyEvent;
 
 use crate::app::keymap::key_name::{is_key, key_name, shown};
+use crate::domain::misplaced_secret::show;
+use crate::domain::text::clean;
 
 pub use crate::app::keymap::bindings::{BINDINGS, Binding};
 pub use crate::app::keymap::command::{Command, KeyContext, Task};
@@ -20,16 +22,29 @@ pub struct Keymap {
     keys: BTreeMap<&'static str, Vec<String>>,
 }
 
+/// What is wrong with changed keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyProblem {
+    /// The commands that it is about.
+    pub commands: Vec<String>,
+    /// A sentence.
+    pub text: String,
+}
+
 impl Keymap {
     /// The table with the configuration's changes.
     ///
     /// # Errors
-    /// Sentences that name unknown commands and keys that two commands claim in one place.
-    pub fn new(changes: &BTreeMap<String, Vec<String>>) -> Result<Self, Vec<String>> {
-        let mut problems: Vec<String> = changes
+    /// Unknown commands, and keys that two commands claim in one place.
+    pub fn new(changes: &BTreeMap<String, Vec<String>>) -> Result<Self, Vec<KeyProblem>> {
+        let problem = |commands: &[&str], text: String| {
+            let commands = commands.iter().map(ToString::to_string).collect();
+            KeyProblem { commands, text: clean(&text) }
+        };
+        let mut problems: Vec<KeyProblem> = changes
             .keys()
             .filter(|id| !BINDINGS.iter().any(|binding| binding.id == id.as_str()))
-            .map(|id| format!("keys.{id}: unknown command"))
+            .map(|id| problem(&[id], format!("keys.{}: unknown command", show(id))))
             .collect();
         let mut map = Self { by_key: BTreeMap::new(), keys: BTreeMap::new() };
         for binding in BINDINGS {
@@ -39,16 +54,19 @@ impl Keymap {
                 .unwrap_or_else(|| binding.keys.iter().map(|key| (*key).to_owned()).collect());
             for key in &keys {
                 if !is_key(key) {
-                    problems.push(format!("keys.{}: {key} is not a key", binding.id));
+                    let text = format!("keys.{}: {} is not a key", binding.id, show(key));
+                    problems.push(problem(&[binding.id], text));
                 }
                 for context in binding.contexts {
                     if let Some(other) = map.by_key.insert((*context, key.clone()), binding) {
-                        problems.push(format!(
-                            "key {key} is bound to both {} and {} in {}",
+                        let text = format!(
+                            "key {} is bound to both {} and {} in {}",
+                            show(key),
                             other.id,
                             binding.id,
                             context.title()
-                        ));
+                        );
+                        problems.push(problem(&[other.id, binding.id], text));
                     }
                 }
             }
@@ -119,7 +137,8 @@ mod tests {
         let conflict = BTreeMap::from([("rotate".to_owned(), vec!["K".to_owned()])]);
         let problems = Keymap::new(&conflict).unwrap_err();
         assert!(
-            problems.iter().any(|p| p.contains("rotate") && p.contains("kubeconfig")),
+            problems.iter().any(|p| p.commands == ["rotate", "kubeconfig"]
+                || p.commands == ["kubeconfig", "rotate"]),
             "{problems:?}"
         );
         let unknown = BTreeMap::from([("rotat".to_owned(), vec!["X".to_owned()])]);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cli::args::{ConfigCommand, Flags};
-use crate::cli::config::{EXAMPLE, Places, load, path};
+use crate::cli::config::{ConfigProblem, EXAMPLE, Places, load, path};
 use crate::domain::misplaced_secret::{looks_secret, show};
 use crate::store::private_file;
 
@@ -58,16 +58,18 @@ fn check(flags: &Flags, places: &Places<'_>) -> Output {
                 out.push_str(&note);
                 out.push('\n');
             }
-            match crate::app::keymap::Keymap::new(&loaded.config.keys()) {
+            match loaded.config.keymap() {
                 Ok(_) => Output::success(out),
-                Err(problems) => Output::failure(problems.join("\n") + "\n", 2),
+                Err(problems) => failed(&problems),
             }
         }
-        Err(problems) => {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            Output::failure(lines.join("\n") + "\n", 2)
-        }
+        Err(problems) => failed(&problems),
     }
+}
+
+fn failed(problems: &[ConfigProblem]) -> Output {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Output::failure(lines.join("\n") + "\n", 2)
 }
 
 fn init(path: &Path, force: bool) -> Output {
@@ -122,5 +124,26 @@ mod tests {
         let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
         assert_eq!(checked.status, 2);
         assert!(checked.err.contains("key K is bound to both"), "{}", checked.err);
+        assert!(checked.err.contains("config.toml:2:10: key K"), "{}", checked.err);
+        let text = "[keys]\nrotate = [\"X\"]\n\nrotat = [\"K\"]\nhelp = [\"wrong\"]\n";
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
+        assert_eq!(checked.status, 2);
+        for expected in [
+            "config.toml:4:9: keys.rotat: unknown command\n",
+            "config.toml:5:8: keys.help: wrong is not a key\n",
+        ] {
+            assert!(checked.err.contains(expected), "{}", checked.err);
+        }
+        // A profile has its own.
+        let text = "[keys]\nrotat = [\"K\"]\n[profiles.a.keys]\nhelpp = [\"?\"]\n";
+        std::fs::write(folder.path().join("config.toml"), text).unwrap();
+        let flags = Flags { profile: Some("a".to_owned()), ..Flags::default() };
+        let checked = run(&ConfigCommand::Check, &flags, &places);
+        assert!(
+            checked.err.ends_with("config.toml:4:9: keys.helpp: unknown command\n"),
+            "{}",
+            checked.err
+        );
     }
 }

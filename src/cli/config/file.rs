@@ -54,6 +54,8 @@ pub struct FileContent {
     pub values: FileValues,
     /// Profiles by name: what they say instead.
     pub profiles: BTreeMap<String, FileValues>,
+    /// Where the entries of `[keys]` are, by profile and command; without a profile it is empty.
+    pub key_places: BTreeMap<(String, String), String>,
 }
 
 /// Reads a file's text; `name` is how errors call the file.
@@ -68,7 +70,12 @@ pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
     let mut reader = Reader { has_profiles: true, ..Reader::default() };
     let profiles = reader.file(table.get_ref());
     if reader.problems.is_empty() {
-        Ok(FileContent { values: reader.values, profiles })
+        reader.key_entries.sort();
+        let entries = reader.key_entries.iter().map(|(at, _)| (*at, String::new())).collect();
+        let places = located(name, text, entries).into_iter().map(|problem| problem.place);
+        let entries = reader.key_entries.into_iter().map(|(_, entry)| entry);
+        let key_places = entries.zip(places).collect();
+        Ok(FileContent { values: reader.values, profiles, key_places })
     } else {
         Err(located(name, text, reader.problems))
     }
@@ -84,6 +91,8 @@ struct Reader {
     values: FileValues,
     /// What is wrong, each with its byte.
     problems: Vec<(usize, String)>,
+    /// Entries of `[keys]` by byte: profile and command.
+    key_entries: Vec<(usize, (String, String))>,
 }
 
 impl Reader {
@@ -107,6 +116,11 @@ impl Reader {
                     let mut reader = Self::default();
                     reader.table("", table);
                     self.problems.extend(reader.problems);
+                    let entries = reader.key_entries.into_iter();
+                    self.key_entries.extend(
+                        entries
+                            .map(|(at, (_, command))| (at, (name.get_ref().to_string(), command))),
+                    );
                     profiles.insert(name.get_ref().to_string(), reader.values);
                 }
             }
@@ -203,6 +217,8 @@ impl Reader {
                     self.problem(value.span().start, misplaced(key));
                 }
                 Some(list) => {
+                    let entry = (String::new(), name.to_string());
+                    self.key_entries.push((value.span().start, entry));
                     keys.insert(name.to_string(), list);
                 }
                 None => {

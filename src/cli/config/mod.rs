@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ratatui::style::Color;
 
+use crate::app::keymap::{KeyProblem, Keymap};
 use crate::cli::args::Flags;
 pub use crate::cli::config::file::ConfigProblem;
 use crate::cli::config::file::{FileContent, FileValues, Value, from_list, from_text, read};
@@ -29,6 +30,8 @@ pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
 #[derive(Debug, Clone)]
 pub struct Config {
     values: Values,
+    /// Where the entries of `[keys]` are, by command.
+    key_places: BTreeMap<String, String>,
     /// How to sign in; `None` if no source is set.
     pub auth: Option<SourceConfig>,
 }
@@ -92,7 +95,9 @@ pub fn load_with(
 ) -> Result<Loaded, Vec<ConfigProblem>> {
     load_by(flags, places, |path, _named| {
         let mut content = read_file(path, false)?;
-        content.values.extend(read(&show(path.display()), lines)?.values);
+        let added = read(&show(path.display()), lines)?;
+        content.values.extend(added.values);
+        content.key_places.extend(added.key_places);
         Ok(content)
     })
 }
@@ -111,9 +116,17 @@ fn load_by(
     let profile = flags.profile.as_deref().or(named_profile.as_deref());
     let profile = profile.filter(|name| !name.is_empty());
     let mut profiles = Vec::new();
+    let mut key_places = BTreeMap::new();
     match path(flags, places) {
         (Some(path), named) => match read_file(&path, named) {
-            Ok(found) => {
+            Ok(mut found) => {
+                let changes_keys = |name: &&str| {
+                    found.profiles.get(*name).is_some_and(|values| values.contains_key("keys"))
+                };
+                let place = profile.filter(changes_keys).unwrap_or_default();
+                let places = std::mem::take(&mut found.key_places).into_iter();
+                let here = places.filter(|((profile, _), _)| profile == place);
+                key_places.extend(here.map(|((_, command), at)| (command, at)));
                 profiles.extend(found.profiles.keys().cloned());
                 let file = show(path.display());
                 problems.extend(apply_file(found, profile, &file, &mut values).err());
@@ -157,7 +170,7 @@ fn load_by(
     }
     let auth = choose_source(flags, places, &values);
     let profile = profile.map(str::to_owned);
-    Ok(Loaded { config: Config { values, auth }, notes, profile, profiles })
+    Ok(Loaded { config: Config { values, key_places, auth }, notes, profile, profiles })
 }
 
 /// Puts the values of a file, and those of the profile that is chosen, in the place of others.
@@ -170,7 +183,7 @@ fn apply_file(
     file: &str,
     values: &mut Values,
 ) -> Result<(), ConfigProblem> {
-    let FileContent { values: common, mut profiles } = content;
+    let FileContent { values: common, mut profiles, .. } = content;
     let mut put = |found: FileValues, origin: &str| {
         let found = found.into_iter();
         values.extend(found.map(|(path, value)| (path, (value, origin.to_owned()))));
@@ -371,6 +384,22 @@ impl Config {
             _ => None,
         };
         colors.into_iter().flatten().map(|(role, color)| (*role, color))
+    }
+
+    /// The keys of the commands.
+    ///
+    /// # Errors
+    /// What is wrong with the changed ones, each with its place in the file.
+    pub fn keymap(&self) -> Result<Keymap, Vec<ConfigProblem>> {
+        Keymap::new(&self.keys()).map_err(|problems| {
+            let located = |problem: KeyProblem| {
+                let mut commands = problem.commands.iter();
+                let place = commands.find_map(|command| self.key_places.get(command));
+                let place = place.cloned().unwrap_or_else(|| self.origin("keys").0.to_owned());
+                ConfigProblem { place, text: problem.text }
+            };
+            problems.into_iter().map(located).collect()
+        })
     }
 
     /// Changed keys by command.

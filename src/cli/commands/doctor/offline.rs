@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::app::keymap::Keymap;
 use crate::app::settings::{ColorDepth, Settings};
 use crate::cli::commands::doctor::{Check, text};
-use crate::cli::config::{Config, Loaded, Places};
+use crate::cli::config::{Config, ConfigProblem, Loaded, Places};
 use crate::cli::settings::read_settings;
 use crate::cli::wiring::{extra_ca, find_kubeconfigs, kubeconfigs_of, usable_folder};
 use crate::clients::http::safe_url;
@@ -56,8 +55,10 @@ pub fn configured(loaded: &Loaded, places: &Places<'_>) -> Vec<Check> {
     let config = &loaded.config;
     let note = |note: &String| Check::note(text::CONFIGURATION, note, text::SEE_CHECK);
     let mut checks: Vec<Check> = loaded.notes.iter().map(note).collect();
-    if let Err(problems) = Keymap::new(&config.keys()) {
-        let bad = |problem: &String| Check::bad(text::CONFIGURATION, problem, text::KEYS_REMEDY);
+    if let Err(problems) = config.keymap() {
+        let bad = |problem: &ConfigProblem| {
+            Check::bad(text::CONFIGURATION, problem.to_string(), text::KEYS_REMEDY)
+        };
         checks.extend(problems.iter().map(bad));
     }
     match &config.auth {
