@@ -102,8 +102,7 @@ impl DiscoveryClient {
             .append_pair("resourceType", "project")
             .extend_pairs(permissions.iter().map(|permission| ("permissions", permission)));
         let purpose = format!("read the permissions of {email}");
-        let ListBody::<Vec<HeldInResource>>(held) =
-            self.api.read(url, purpose, LIST_LIMIT).await?;
+        let ListBody::<Vec<HeldInResource>>(held) = self.api.read(url, purpose, LIST_LIMIT).await?;
         let mut found = Permissions::default();
         let is_project = |item: &HeldInResource| {
             matches!(item.resource_type.as_str(), "" | "project") && !item.resource_id.is_empty()

@@ -143,7 +143,7 @@ impl HttpResponse {
         ["code", "error"].into_iter().filter_map(|name| inner.get(name)).any(|code| match code {
             Value::String(code) => !code.is_empty(),
             Value::Number(_) => true,
-            _ => false,
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
         })
     }
 

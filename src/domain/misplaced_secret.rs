@@ -41,7 +41,7 @@ fn has_password(text: &str) -> bool {
 fn has_token(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let words = text.split(|c| !is_part(c));
-    words.filter_map(|word| Some(word.get(word.find("eyJ")?..)?)).any(|token| {
+    words.filter_map(|word| word.get(word.find("eyJ")?..)).any(|token| {
         token.len() >= SHORTEST_TOKEN && (token.contains('.') || token.len() >= SHORTEST_RUN)
     })
 }

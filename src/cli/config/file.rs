@@ -65,7 +65,7 @@ pub struct FileContent {
 pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        located(name, text, vec![(at, show(error.message()))])
+        located(name, text, vec![(at, show(clean(error.message())))])
     })?;
     let mut reader = Reader { has_profiles: true, ..Reader::default() };
     let profiles = reader.file(table.get_ref());
@@ -144,16 +144,15 @@ impl Reader {
                 continue;
             }
             if let Some(key) = find(&path) {
-                if let DeValue::Table(inner) = value.get_ref() {
-                    let values = match key.kind {
-                        ValueKind::Colors => Some(Value::Colors(self.colors(&path, inner))),
-                        ValueKind::Keys => Some(Value::Keys(self.keys(&key, inner))),
-                        _ => None,
-                    };
-                    if let Some(values) = values {
-                        self.values.insert(key.path, values);
-                        continue;
-                    }
+                if let (ValueKind::Colors, DeValue::Table(inner)) = (key.kind, value.get_ref()) {
+                    let colors = self.colors(&path, inner);
+                    self.values.insert(key.path, Value::Colors(colors));
+                    continue;
+                }
+                if let (ValueKind::Keys, DeValue::Table(inner)) = (key.kind, value.get_ref()) {
+                    let keys = self.keys(&key, inner);
+                    self.values.insert(key.path, Value::Keys(keys));
+                    continue;
                 }
                 match check(&key, value) {
                     Ok(checked) => {
@@ -205,9 +204,10 @@ impl Reader {
     fn keys(&mut self, key: &Key, table: &DeTable<'_>) -> BTreeMap<String, Vec<String>> {
         let mut keys = BTreeMap::new();
         for (name, value) in table {
-            let list = match value.get_ref() {
-                DeValue::Array(items) => items.iter().map(text_of).collect::<Option<Vec<_>>>(),
-                _ => None,
+            let list = if let DeValue::Array(items) = value.get_ref() {
+                items.iter().map(text_of).collect::<Option<Vec<_>>>()
+            } else {
+                None
             };
             let name = name.get_ref();
             let is_secret =
@@ -319,12 +319,10 @@ fn check_list(key: &Key, items: Vec<String>) -> Result<Value, String> {
         format!("{} has \"{}\"{why}; expected {}", key.path, clean(item), key.kind.describe())
     };
     for item in &items {
-        match key.kind {
-            ValueKind::AgeRules => {
-                AgeRule::parse(item).map_err(|why| wrong(item, &format!(": {why}")))?;
-            }
-            ValueKind::Ids if !is_id(item) => return Err(wrong(item, "")),
-            _ => {}
+        if key.kind == ValueKind::AgeRules {
+            AgeRule::parse(item).map_err(|why| wrong(item, &format!(": {why}")))?;
+        } else if key.kind == ValueKind::Ids && !is_id(item) {
+            return Err(wrong(item, ""));
         }
     }
     Ok(Value::List(items))

@@ -893,6 +893,7 @@ mod tests {
             let http = Http::new(clock.clone(), None).unwrap();
             let failure = TokenSource::new(source, http, clock).unwrap_err();
             assert!(!format!("{failure:?} {failure}").contains(mark), "{failure}");
+            assert!(failure.to_string().contains("STACKIT_SERVICE_ACCOUNT_KEY takes"), "{failure}");
         }
     }
 

@@ -34,13 +34,11 @@ pub fn read(token: &Secret) -> Claims {
     };
     let moment = |name: &str| {
         let value = payload.get(name)?;
-        match value.as_i64() {
-            Some(seconds) => Timestamp::from_second(seconds).ok(),
-            None => {
-                let seconds = jiff::SignedDuration::try_from_secs_f64(value.as_f64()?).ok()?;
-                Timestamp::from_duration(seconds).ok()
-            }
+        if let Some(seconds) = value.as_i64() {
+            return Timestamp::from_second(seconds).ok();
         }
+        let seconds = jiff::SignedDuration::try_from_secs_f64(value.as_f64()?).ok()?;
+        Timestamp::from_duration(seconds).ok()
     };
     let who = text("email").or_else(|| text("sub"));
     Claims { who, from: moment("nbf"), until: moment("exp") }

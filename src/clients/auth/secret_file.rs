@@ -10,11 +10,13 @@ use zeroize::Zeroizing;
 
 use crate::clock::{BlockingError, Clock};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::misplaced_secret::show;
+use crate::domain::misplaced_secret::{looks_secret, show};
 use crate::domain::secret::Secret;
 use crate::domain::shell::argument;
 
 const LARGEST_FILE: u64 = 1024 * 1024;
+/// Where a key or token goes that was taken for a path.
+const MISPLACED: &str = "STACKIT_SERVICE_ACCOUNT_KEY takes a key itself, STACKIT_PRIVATE_KEY a private key, STACKIT_ACCESS_TOKEN a token";
 /// Longest time to read a token file.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
@@ -75,6 +77,10 @@ pub fn keeps(what: &str, failure: &Failure) -> String {
 /// The file and the system's reason.
 pub fn read_file(path: &Path) -> Result<Secret, Failure> {
     let name = show(path.display());
+    if looks_secret(&path.display().to_string()) {
+        let message = format!("{name} stands where the path of a file belongs");
+        return Err(Failure::new(FailureKind::File, message).hint(MISPLACED));
+    }
     let refuse =
         |what: String| Failure::new(FailureKind::File, format!("could not read {name}: {what}"));
     let unreadable = |error: std::io::Error| refuse(error.to_string()).caused_by(error);
