@@ -577,7 +577,7 @@ mod tests {
     fn add_record(state: &mut State, name: Option<&str>, text: &str) {
         let id = name.map(|name| cluster(name, Phase::Never).id);
         let cx = context!(state, &mut Outbox::default());
-        cx.add_record(cx.record(id.as_ref(), "phase", Outcome::Seen, text));
+        cx.add_record(cx.record(id.as_ref(), "phase", Outcome::Observed, text));
     }
 
     fn machine() -> State {

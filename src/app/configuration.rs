@@ -69,7 +69,7 @@ fn apply(state: &mut State, out: &mut Outbox, changed: ChangedConfiguration) {
     };
     let cx = context!(state, out);
     // The person may be in an editor: the activity has it, too.
-    cx.add_record(cx.record(None, "config", Outcome::Seen, said.clone()));
+    cx.add_record(cx.record(None, "config", Outcome::Observed, said.clone()));
     cx.toast(said);
 }
 

@@ -18,7 +18,7 @@ texts! {
     BACK_AT_TOP = "Back: this is the first screen; q quits";
     MARK_NO_CLUSTER = "Mark: no cluster shown";
     MARK_ELSEWHERE = "Mark: open the credentials or the checklist tab";
-    MARK_NOT_RENEWED = "Mark: SKE cannot issue this credential anew";
+    MARK_NOT_RENEWED = "Mark: SKE cannot renew this credential";
     NO_CLUSTERS = "No clusters";
     READ_ONLY = "read-only mode, by --read-only, SKEYS_READ_ONLY or read_only in the configuration";
     not_listed(time) = "no longer listed since {time}";
@@ -47,8 +47,8 @@ texts! {
     HELP_FIND = "Find";
     HELP_SHOW = "Show";
     HELP_MOVE = "Move";
-    HELP_PROGRAM = "Back and out";
-    HELP_SIGNS = "Signs";
+    HELP_PROGRAM = "Leave and quit";
+    HELP_SIGNS = "Symbols";
     HELP_COUNTS = "filter by a count: completed, preparing, PREPARED, completing, never, stuck, due";
     HELP_TABS = "open a tab: overview, rotation, nodes, credentials, activity";
     help_access(key) = "{key} issues a kubeconfig";

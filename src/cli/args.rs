@@ -312,10 +312,10 @@ pub enum Goal {
 /// The simulated clusters.
 #[derive(Debug, Clone, Args)]
 pub struct SceneOptions {
-    /// Seed of everything random
+    /// Random seed
     #[arg(long, default_value_t = Self::default().seed)]
     pub seed: u64,
-    /// How many times faster than in reality rotations run
+    /// Speed factor of rotations; 1 is real time
     #[arg(long, default_value_t = Self::default().speed, value_parser = parse_speed)]
     pub speed: f64,
     /// Scene file (TOML) instead of the built-in fleet
@@ -330,7 +330,7 @@ pub struct SceneOptions {
     /// Time that a request takes on its way, for example 50ms
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_latency)]
     pub latency: Duration,
-    /// Share of the requests that the network loses, for example 2%: a 503, a reset connection or a slow answer
+    /// Share of requests that fail, for example 2%: a 503, a reset connection or a slow answer
     #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = parse_loss)]
     pub loss: f64,
 }

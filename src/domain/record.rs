@@ -82,7 +82,8 @@ impl Record {
 pub fn without_duplicates(mut records: Vec<Record>) -> Vec<Record> {
     let mut last: BTreeMap<(ClusterId, String), (Timestamp, String)> = BTreeMap::new();
     records.retain(|record| {
-        let Some(id) = record.cluster.as_ref().filter(|_| record.outcome == Outcome::Seen) else {
+        let Some(id) = record.cluster.as_ref().filter(|_| record.outcome == Outcome::Observed)
+        else {
             return true;
         };
         let subject = (id.clone(), record.step.clone());
@@ -108,8 +109,8 @@ pub enum Outcome {
     Refused,
     /// Nobody knows yet.
     Unknown,
-    /// Something that was seen, not done.
-    Seen,
+    /// Something that was observed, not done.
+    Observed,
 }
 
 impl Outcome {
@@ -120,13 +121,14 @@ impl Outcome {
             Self::Done => "done",
             Self::Refused => "refused",
             Self::Unknown => "unknown",
-            Self::Seen => "seen",
+            Self::Observed => "observed",
         }
     }
 
-    /// Reads the word back.
+    /// Reads the word back; "seen" is what earlier versions wrote.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Intended, Self::Done, Self::Refused, Self::Unknown, Self::Seen]
+        let word = if word == "seen" { "observed" } else { word };
+        [Self::Intended, Self::Done, Self::Refused, Self::Unknown, Self::Observed]
             .into_iter()
             .find(|outcome| outcome.word() == word)
     }
@@ -148,7 +150,7 @@ mod tests {
             cluster: Some(ClusterId::new("p", "eu01", name)),
             step: "phase".into(),
             request: None,
-            outcome: Outcome::Seen,
+            outcome: Outcome::Observed,
             text: text.into(),
             expires: None,
             trace: None,

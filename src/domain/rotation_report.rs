@@ -142,7 +142,7 @@ impl RotationReport {
             match took(Step::Start) {
                 Some(Outcome::Refused) => ReportOutcome::NotStarted,
                 Some(Outcome::Intended | Outcome::Unknown) => ReportOutcome::StartUnknown,
-                Some(Outcome::Done | Outcome::Seen) | None => ReportOutcome::Open,
+                Some(Outcome::Done | Outcome::Observed) | None => ReportOutcome::Open,
             }
         }
     }
@@ -412,7 +412,7 @@ mod tests {
     }
 
     fn seen(minutes: i64, text: &str) -> Record {
-        record(minutes, "phase", Outcome::Seen, text)
+        record(minutes, "phase", Outcome::Observed, text)
     }
 
     fn outcomes(found: &[RotationReport]) -> Vec<ReportOutcome> {
@@ -424,7 +424,7 @@ mod tests {
         let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
         records.extend([
             seen(2, "never → preparing"),
-            record(10, "roll", Outcome::Seen, "PDB payments/api allows no evictions"),
+            record(10, "roll", Outcome::Observed, "PDB payments/api allows no evictions"),
             seen(62, "preparing → PREPARED"),
             record(70, "kubeconfig", Outcome::Intended, "admin kubeconfig"),
             record(71, "kubeconfig", Outcome::Done, "issued"),
@@ -435,7 +435,12 @@ mod tests {
         records.extend([seen(82, "PREPARED → completing"), seen(90, "completing → completed")]);
         records[0].findings = vec!["! one finding".to_owned()];
         records.insert(9, record(79, "checklist", Outcome::Intended, "checklist: ci done"));
-        records.push(record(91, "credentials", Outcome::Seen, "1 predicted to break: 1 refused"));
+        records.push(record(
+            91,
+            "credentials",
+            Outcome::Observed,
+            "1 predicted to break: 1 refused",
+        ));
         records.push(record(500, "kubeconfig", Outcome::Done, "issued after it ended"));
         let found = rotations(&records);
         assert_eq!(outcomes(&found), [ReportOutcome::Completed]);

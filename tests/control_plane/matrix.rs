@@ -123,7 +123,7 @@ fn with_plugin(kubeconfig: &str, more: &str) -> String {
     with_user(
         kubeconfig,
         &format!(
-            "exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: stackit\n      args: [ske, kubeconfig, login{more}]"
+            "exec:\n      apiVersion: client.authentication.k8s.io/v1\n      interactiveMode: Never\n      command: stackit\n      args: [ske, kubeconfig, login{more}]"
         ),
     )
 }

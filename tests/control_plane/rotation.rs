@@ -143,7 +143,7 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     until_said(&terminal, "the old signing key, and every kubeconfig");
     until_said(&terminal, "and token issued before");
     until_said(&terminal, "stop working. This cannot be undone.");
-    press(&mut terminal, &["a", "l", "p", "h", "a", "\r", "\r", "\r"]);
+    press(&mut terminal, &["a", "l", "p", "h", "a", "\r", "\r", "\t", "\t", "\r"]);
     until_said(&terminal, "completed");
     platform.join().unwrap();
     assert_eq!(matrix.statuses(&ske).await, matrix::completed());

@@ -74,7 +74,7 @@ async fn a_first_start_with_a_key_file_ends_in_the_dashboard() {
         &mut terminal,
         &[
             (WAY, "7"),
-            ("7 is no number from 1 to 4. Number from 1 to 4:", "2"),
+            ("7 is not a number from 1 to 4. Number from 1 to 4:", "2"),
             ("Path of the key file:", "~/nothing"),
             ("(os error 2). Path of the key file:", name),
             ("Path of the private key (PEM):", "~/private.pem"),
@@ -194,7 +194,7 @@ async fn workload_identity_is_asked_for_its_file_and_its_account() {
             (WAY, "4"),
             ("Path of the platform's token file:", "~/federated"),
             ("Email address of the service account:", "demo"),
-            ("demo is no email address. Email address of the service account:", "demo@simulator"),
+            ("demo is not an email address. Email address of the service account:", "demo@simulator"),
             ("IDs of the projects to show:", "shop"),
             ("e21. IDs of the projects to show:", PROJECT),
             (REGIONS, "eu01"),

@@ -17,5 +17,6 @@ texts! {
     COLUMN_TEXT = "TEXT";
     COLUMN_EXPIRES = "EXPIRES";
     COLUMN_TRACE = "TRACE ID";
+    observed_as(who) = "observed by skeys, signed in as {who}";
     cluster(name, region, project) = "{name}, region {region}, project {project}";
 }

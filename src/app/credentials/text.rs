@@ -10,7 +10,7 @@ use crate::domain::credential::{
 use crate::domain::rotation::{Phase, Rotation};
 
 texts! {
-    TITLE_MACHINE = "KUBECONFIGS OF THIS MACHINE";
+    TITLE_MACHINE = "KUBECONFIGS ON THIS MACHINE";
     TITLE_CLUSTER = "IN THE CLUSTER";
     TITLE_ROTATES = "WHAT ROTATES";
     COLUMN_CREDENTIAL = "CREDENTIAL";
@@ -31,9 +31,9 @@ texts! {
     tried_because(place, tried, why) = "{place}: {tried}: {why}";
     stale_login(command) =
         "the stackit CLI may use a cached certificate from before complete for up to 30m; this removes its login cache, for all clusters, as the files do not name theirs: {command}";
-    NOT_LISTED = "Kubeconfigs of other people and machines cannot be listed by anyone.";
-    PASTE = "Paste a token to judge it; only its header and claims are read.";
-    NO_TOKEN = "The pasted text is no token.";
+    NOT_LISTED = "Kubeconfigs on other machines are visible neither to skeys nor to SKE.";
+    PASTE = "Paste a token to check it; only its header and claims are read.";
+    NO_TOKEN = "The pasted text is not a token.";
     pasted(subject, status, why) = "pasted token{subject}: {status}; {why}";
     of_subject(subject) = " of {subject}";
     NOTHING_IN_CLUSTER = "no service-account token from before the start, no pod with the old authority alone";
@@ -94,8 +94,8 @@ texts! {
     token(name, account) = "service-account token {name} ({account})";
     TOKEN_BREAKS = "stops working on complete";
     TOKEN_MAY_BREAK = "may stop working on complete: made within an hour of the start";
-    TOKEN_REPLACED = "a newer one exists beside it";
-    TOKEN_NOT_REPLACED = "it is not made anew";
+    TOKEN_REPLACED = "a newer one exists";
+    TOKEN_NOT_REPLACED = "it is not recreated";
     token_used(day) = "last used {day}";
     TOKEN_USED_SINCE = "on the day of the start or later";
     TOKEN_NOT_USED = "no use recorded";
@@ -110,7 +110,7 @@ texts! {
     predicted_open(count) = "{count} not told by trying";
     predicted_replaced(count) = "{count} replaced since, not compared";
     NOTHING_TRIED = "no credential of this machine to try";
-    proof_differs(summary, places) = "{summary}; AGAINST the verdict: {places}";
+    proof_differs(summary, places) = "{summary}; differs from the verdict: {places}";
     of_cluster(cluster, text) = "{cluster}: {text}";
     PROOF_HINT = "Report this with `skeys credentials CLUSTER --try -o json`, which holds no secret";
     tried_accepted(why) = "{why}; tried: accepted";

@@ -112,7 +112,7 @@ pub fn tried(
         [] => summary,
         places => text::proof_differs(summary, places.join(", ")),
     };
-    let record = cx.record(Some(id), "credentials", Outcome::Seen, text.clone());
+    let record = cx.record(Some(id), "credentials", Outcome::Observed, text.clone());
     cx.journal(record);
     if differing.is_empty() {
         cx.toast(text::of_cluster(label, text));
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn cred_13_a_fresh_kubeconfig_in_the_place_of_one_that_breaks_is_no_difference() {
         let (is_reported, told) = reported(Some("old"), Some("old"), Trial::Accepted);
-        assert!(is_reported && told.contains("AGAINST"), "{told}");
+        assert!(is_reported && told.contains("differs from the verdict"), "{told}");
         for (predicted, tried) in [(Some("old"), Some("fresh")), (None, Some("fresh"))] {
             let (is_reported, told) = reported(predicted, tried, Trial::Accepted);
             assert!(!is_reported, "{told}");

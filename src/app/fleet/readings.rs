@@ -150,7 +150,7 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
         let (cluster, text) = (cluster.id.clone(), after.word().to_owned());
         cx.raise(Event::Announce { cluster, text });
     }
-    let record = cx.record(Some(&cluster.id), "phase", Outcome::Seen, text);
+    let record = cx.record(Some(&cluster.id), "phase", Outcome::Observed, text);
     cx.journal(record);
 }
 
@@ -170,7 +170,7 @@ fn announce_missed(fleet: &Fleet, kept: &KeptCluster, read: &Cluster, cx: &mut U
 fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     let text = text::RECREATED;
     cx.toast(text::of_cluster(fleet.label(id), text));
-    let record = cx.record(Some(id), "phase", Outcome::Seen, text);
+    let record = cx.record(Some(id), "phase", Outcome::Observed, text);
     cx.journal(record);
     cx.raise(Event::ClusterReplaced(id.clone()));
 }
@@ -208,7 +208,7 @@ fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) -
         return false;
     };
     entry.gone = Some(cx.shared.now.wall);
-    let record = cx.record(Some(id), "phase", Outcome::Seen, text::NOT_LISTED);
+    let record = cx.record(Some(id), "phase", Outcome::Observed, text::NOT_LISTED);
     cx.add_record(record);
     cx.raise(Event::ClusterMissing(id.clone()));
     cx.raise(Event::RowsChanged);
@@ -225,7 +225,7 @@ fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_>) {
     if outage.is_reported(cx.shared.now) {
         cx.observation(ToastAbout::Ske, text.clone());
     }
-    let mut record = cx.record(None, "connection", Outcome::Seen, text);
+    let mut record = cx.record(None, "connection", Outcome::Observed, text);
     record.trace.clone_from(&outage.failure.trace);
     cx.add_record(record);
 }

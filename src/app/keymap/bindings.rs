@@ -94,13 +94,13 @@ pub const BINDINGS: &[Binding] = bindings! {
         "checklist: share it with colleagues through the cluster, or no longer";
     "mark-all", Command::MarkAll, Find, &[Fleet], ["a"], "mark all", None, "mark or unmark all shown clusters";
     "sort", Command::Sort, Find, &[Fleet], ["s"], "sort", Some(70),
-        "select the order: s and the letter of a column sort by it";
+        "sort: s, then the letter of a column";
     "columns", Command::Columns, Show, &[Fleet], ["c"], "columns", Some(80), "select the columns";
     "preview", Command::Preview, Show, &[Fleet], ["p"], "preview", None, "show or hide the preview";
     "scope", Command::Scope, Find, SCREENS, ["P"], "scope", Some(96),
-        "select profile, project and region: only these clusters are listed and shown";
+        "select the profile, project and region to list";
     "reload", Command::Reload, Program, SCREENS, [], "reload", None,
-        "reload the configuration: the dashboard starts again with it";
+        "reload the configuration and restart the dashboard";
     "activity", Command::Activity, Show, ON_CLUSTER, ["A"], "activity", Some(75), "show the activity log";
     "wake-up", Command::WakeUp, Act, ON_CLUSTER, ["W"], "wake up", Some(25), "wake up a hibernated cluster";
     "reconcile", Command::Reconcile, Act, ON_CLUSTER, ["C"], "reconcile", Some(20),
@@ -126,7 +126,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "commands", Command::Palette, Find, SCREENS, [":"], "commands", Some(95),
         "list all commands; takes scope or profile with a name, a filter such as phase prepared, and names of clusters";
     "log-in", Command::LogIn, Program, SCREENS, ["I"], "log in", None,
-        "log in anew with the stackit CLI; the dashboard comes back";
+        "log in again with the stackit CLI, then return here";
     "theme", Command::Theme, Show, SCREENS, ["T"], "theme", None, "next theme";
     "utc", Command::Utc, Show, SCREENS, ["u"], "UTC", None, "switch between UTC and local time";
     "mouse", Command::Mouse, Show, SCREENS, ["%"], "mouse", None, "turn the mouse on or off";

@@ -13,7 +13,7 @@ texts! {
     AWAIT_COMPLETION = "wait";
     RENEW_KUBECONFIGS = "renew kubeconfig first";
     UPDATE_CLIENTS = "update clients, complete";
-    UNHEALTHY = "unhealthy: see its nodes";
+    UNHEALTHY = "unhealthy: see SKE error";
     OVERDUE = "overdue";
     START_OVERDUE = "start: overdue";
     OVERDUE_LATER = "overdue, not possible now";

@@ -103,7 +103,13 @@ pub fn whole(record: &Record, state: &State, theme: Theme, columns: usize) -> Ve
     let mut lines = behind(mark, sentence);
     let mut facts = Facts::new(theme, columns.saturating_sub(4), 9);
     facts.text("when", &state.zone().exact(record.at), Tone::Plain);
-    facts.text("who", &record.who, Tone::Plain);
+    let who = match record.outcome {
+        Outcome::Observed => text::observed_as(&record.who),
+        Outcome::Intended | Outcome::Done | Outcome::Refused | Outcome::Unknown => {
+            record.who.clone()
+        }
+    };
+    facts.text("who", &who, Tone::Plain);
     if let Some(id) = &record.cluster {
         let project = state.fleet.project_name(id.project());
         let text = text::cluster(&id.name, id.region(), project);
@@ -125,6 +131,6 @@ fn sign(outcome: Outcome) -> (&'static str, Tone) {
         Outcome::Done => ("✓", Tone::Good),
         Outcome::Refused => ("✗", Tone::Bad),
         Outcome::Unknown => ("?", Tone::Warn),
-        Outcome::Seen => ("·", Tone::Dim),
+        Outcome::Observed => ("·", Tone::Dim),
     }
 }

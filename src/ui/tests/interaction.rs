@@ -399,7 +399,7 @@ fn an_open_record_stays_when_new_ones_arrive() {
         cluster: None,
         step: "phase".into(),
         request: None,
-        outcome: Outcome::Seen,
+        outcome: Outcome::Observed,
         text: text.to_owned(),
         expires: None,
         trace: None,

@@ -7,7 +7,7 @@ texts! {
     version(version, os, architecture) = "skeys {version} on {os} {architecture}";
     CONFIGURATION = "configuration";
     file_read(path) = "{path}";
-    file_missing(path) = "{path} is not there; defaults hold";
+    file_missing(path) = "{path} not found; defaults are used";
     FILE_NONE = "no home folder is set, so that no file is read";
     FILE_REMEDY = "`skeys config init` writes one";
     SEE_CHECK = "`skeys config check` lists every value and where it comes from";

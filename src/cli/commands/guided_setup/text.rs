@@ -14,7 +14,7 @@ texts! {
     WORKLOAD_IDENTITY = "workload identity: a file with a token of the platform, as in a pod";
     number(last) = "Number from 1 to {last}:";
     number_or(last, default) = "Number from 1 to {last} [{default}]:";
-    not_a_number(text, last) = "{text} is no number from 1 to {last}.";
+    not_a_number(text, last) = "{text} is not a number from 1 to {last}.";
     STACKIT_MISSING = "stackit is not on PATH. Install it from https://github.com/stackitcloud/stackit-cli, then choose again.";
     KEY_PATH = "Path of the key file:";
     PRIVATE_KEY = "The key file has no private key.";
@@ -23,7 +23,7 @@ texts! {
     no_file(path, why) = "{path} cannot be read: {why}.";
     FEDERATED_PATH = "Path of the platform's token file:";
     EMAIL = "Email address of the service account:";
-    not_an_email(text) = "{text} is no email address.";
+    not_an_email(text) = "{text} is not an email address.";
     other_goes_first(source) = "{source} is set, too, and goes first. Unset it, or sign in with it.";
     SIGNING_IN = "Signing in ...";
     signed_in(who, source) = "Signed in as {who} ({source}).";

@@ -14,7 +14,7 @@ const JOURNAL: &str = r#"{"at":"2026-11-20T09:00:00Z","who":"ops@acme","project"
 {"at":"2026-11-20T09:01:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"phase","outcome":"seen","text":"completed → preparing"}
 {"at":"2026-11-20T09:01:20Z","who":"eve@acme","project":"p-1","region":"eu01","cluster":"shop","step":"phase","outcome":"seen","text":"completed → preparing"}
 {"at":"2026-11-20T09:30:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"roll","outcome":"seen","text":"PDB payments/api allows no evictions | 1 of 1"}
-{"at":"2026-11-20T10:02:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"phase","outcome":"seen","text":"preparing → PREPARED"}
+{"at":"2026-11-20T10:02:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"phase","outcome":"observed","text":"preparing → PREPARED"}
 {"at":"2026-11-20T10:03:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"kubeconfig","request":"r9","outcome":"done","text":"issued","expires":"2026-11-20T18:03:00Z"}
 {"at":"2026-11-20T10:03:01Z","who":"ops@acme","project":"p-2","region":"eu01","cluster":"shop","step":"kubeconfig","request":"r9","outcome":"done","text":"issued"}
 a line that is torn

@@ -38,7 +38,7 @@ texts! {
     COLUMN_OUTCOME = "outcome";
     COLUMN_ANSWER = "answer";
     COLUMN_TRACE = "trace ID";
-    COLUMN_SEEN = "seen";
+    COLUMN_SEEN = "observed";
     COLUMN_FROM = "from";
     COLUMN_TO = "to";
     COLUMN_LASTED = "lasted";
