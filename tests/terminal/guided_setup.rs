@@ -194,7 +194,10 @@ async fn workload_identity_is_asked_for_its_file_and_its_account() {
             (WAY, "4"),
             ("Path of the platform's token file:", "~/federated"),
             ("Email address of the service account:", "demo"),
-            ("demo is not an email address. Email address of the service account:", "demo@simulator"),
+            (
+                "demo is not an email address. Email address of the service account:",
+                "demo@simulator",
+            ),
             ("IDs of the projects to show:", "shop"),
             ("e21. IDs of the projects to show:", PROJECT),
             (REGIONS, "eu01"),

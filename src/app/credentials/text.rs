@@ -79,7 +79,6 @@ texts! {
     NO_SIGN_IN = "names no credential";
     cannot_read(field) = "cannot be read: {field}";
     unusable(why) = "kubectl cannot use it: {why}";
-    not_yet_valid(moment) = "its certificate is not valid before {moment}";
     other_file(file) = "kubectl reads its cluster or user from {file}: renew it there";
     NEWER_THAN_KNOWN =
         "trusts a certificate authority that SKE did not issue before; a rotation may have started";
@@ -258,7 +257,6 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::RotationUnclear => ROTATION_UNCLEAR,
         VerdictReason::NotRecorded => NOT_RECORDED,
         VerdictReason::Unusable(why) => return unusable(why),
-        VerdictReason::NotYetValid(moment) => return not_yet_valid(moment),
         VerdictReason::OtherFile(file) => return other_file(file),
         VerdictReason::NewerThanKnown => NEWER_THAN_KNOWN,
         VerdictReason::MayBeElsewhere => MAY_BE_ELSEWHERE,

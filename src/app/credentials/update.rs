@@ -145,7 +145,7 @@ mod tests {
         CredentialKind, FoundContext, FoundFile, KnownCredential, KubeconfigLocation, SignIn,
         TokenFacts, Trial, Trust, Verdict,
     };
-    use crate::domain::fixtures::{cluster, now};
+    use crate::domain::fixtures::{cluster, found_context, now};
     use crate::domain::persisted::PersistedState;
     use crate::domain::rotation::Phase;
 
@@ -160,14 +160,7 @@ mod tests {
     /// What a file may hold: told apart by a token's subject.
     fn found(subject: &str) -> FoundContext {
         let facts = TokenFacts { subject: subject.into(), ..TokenFacts::default() };
-        FoundContext {
-            context: "web".into(),
-            server: "api.example".into(),
-            trust: Trust::System,
-            sign_in: vec![SignIn::OtherToken(facts)],
-            unusable: None,
-            other_file: None,
-        }
+        found_context("web", "api.example", Trust::System, vec![SignIn::OtherToken(facts)])
     }
 
     fn place() -> KubeconfigLocation {

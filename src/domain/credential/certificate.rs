@@ -113,7 +113,7 @@ impl CredentialFacts {
 }
 
 /// The only one that begins last.
-fn newest(authorities: &[(KeyHash, i64)]) -> Option<KeyHash> {
+pub fn newest(authorities: &[(KeyHash, i64)]) -> Option<KeyHash> {
     let last = authorities.iter().map(|(_, begins)| *begins).max()?;
     let mut latest = authorities.iter().filter(|(_, begins)| *begins == last).map(|(key, _)| key);
     let first = latest.next()?;

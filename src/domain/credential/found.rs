@@ -37,6 +37,8 @@ pub struct FoundContext {
     /// `cluster.server` as host and port, cleaned.
     pub server: String,
     pub trust: Trust,
+    /// The authority that it trusts whose certificate begins last, if only one does.
+    pub newest: Option<KeyHash>,
     /// Every way to sign in that kubectl uses for the user; one that the API server accepts is enough.
     pub sign_in: Vec<SignIn>,
     /// Why kubectl cannot connect with it, whatever its certificates say, in a clause.

@@ -58,8 +58,6 @@ pub enum VerdictReason {
     OtherSignIn(String),
     /// kubectl cannot connect with it, whatever its certificates say.
     Unusable(String),
-    /// Its certificate is not valid before this moment.
-    NotYetValid(Timestamp),
     /// It trusts an authority that SKE had not issued when it was last asked.
     NewerThanKnown,
     /// kubectl finds its cluster or its user in this other file of `$KUBECONFIG`, in shown form.
@@ -149,20 +147,21 @@ impl<'a> Basis<'a> {
             return (Verdict::CannotTell, vec![VerdictReason::RotationUnclear], way);
         }
         let is_older = reasons.contains(&VerdictReason::Signer(Generation::Previous));
-        if is_older && self.is_newer_than_known(&found.trust) {
+        if is_older && self.is_newer_than_known(found) {
             return (Verdict::CannotTell, vec![VerdictReason::NewerThanKnown], way);
         }
         (worse, reasons, way)
     }
 
-    /// Whether it trusts an authority of the cluster and one that nobody knows, while no rotation is shown: SKE may have
-    /// started one that it does not show yet.
-    fn is_newer_than_known(&self, trust: &Trust) -> bool {
-        let Trust::Authorities(keys) = trust else { return false };
+    /// Whether it trusts an authority of the cluster and a newer one that nobody knows, while no rotation is shown: SKE may
+    /// have started one that it does not show yet.
+    fn is_newer_than_known(&self, found: &FoundContext) -> bool {
+        let (Trust::Authorities(keys), Some(newest)) = (&found.trust, &found.newest) else {
+            return false;
+        };
         let known: BTreeSet<&KeyHash> =
             self.known.iter().flat_map(|known| &known.facts.authorities).collect();
-        let held = keys.iter().filter(|key| known.contains(key)).count();
-        !self.is_open() && held > 0 && held < keys.len()
+        !self.is_open() && !known.contains(newest) && keys.iter().any(|key| known.contains(key))
     }
 
     /// Judges a way to sign in by itself.
@@ -232,10 +231,6 @@ impl<'a> Basis<'a> {
     }
 
     fn judge_certificate(&self, certificate: &ClientCertificate) -> (Verdict, Vec<VerdictReason>) {
-        if certificate.not_before.duration_since(self.now) > TOLERANCE {
-            let reason = VerdictReason::NotYetValid(certificate.not_before);
-            return (Verdict::CannotTell, vec![reason]);
-        }
         let generation = signer_generation(certificate, &self.known, self.rotation);
         let mut reasons = vec![VerdictReason::Signer(generation)];
         if generation == Generation::Unknown

@@ -10,8 +10,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::domain::credential::{
-    FoundContext, FoundFile, SignIn, TokenFacts, Trust, decode_base64, is_key_of, read_authorities,
-    read_client,
+    self, FoundContext, FoundFile, KeyHash, SignIn, TokenFacts, Trust, decode_base64, is_key_of,
+    read_authorities, read_client,
 };
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::{filled, items, name_of};
@@ -45,6 +45,7 @@ struct NamedContext {
 struct FoundCluster {
     server: String,
     trust: Trust,
+    newest: Option<KeyHash>,
     unusable: Option<String>,
 }
 
@@ -107,6 +108,7 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 context: named.name.clone(),
                 server: cluster.server.clone(),
                 trust: cluster.trust.clone(),
+                newest: cluster.newest.clone(),
                 sign_in: user.sign_in.clone(),
                 unusable: cluster.unusable.clone().or_else(|| user.unusable.clone()),
                 other_file: other_file.map(str::to_owned),
@@ -167,16 +169,20 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     } else {
         both_set(cluster, [field, "certificate-authority-data"])
     };
+    let mut newest = None;
     let trust = match authorities {
         _ if skips => Trust::Anything,
         None => Trust::System,
         Some(Err(why)) => Trust::Unreadable(why),
         Some(Ok(pem)) => match read_authorities(&pem) {
-            Some(keys) => Trust::Authorities(keys.into_iter().map(|(key, _)| key).collect()),
+            Some(dated) => {
+                newest = credential::newest(&dated);
+                Trust::Authorities(dated.into_iter().map(|(key, _)| key).collect())
+            }
             None => Trust::Unreadable(format!("{field} holds no certificate")),
         },
     };
-    FoundCluster { server: address, trust, unusable }
+    FoundCluster { server: address, trust, newest, unusable }
 }
 
 /// `user`, judged as `validateAuthInfo` of client-go does, with the ways to sign in that it would use.
