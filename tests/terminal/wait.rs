@@ -135,7 +135,7 @@ async fn at_a_terminal_it_draws_a_bar_and_leaves_one_line() {
     let environment = cloud.environment(&[("WT_SESSION", "1")]);
     let mut terminal = Terminal::run(&words, 70, 10, &environment);
     terminal.until("delta PREPARING ");
-    terminal.until("nodes left to replace");
+    terminal.until("PDB payments/api allows no evictions");
     terminal.resize(40, 10);
     cloud.put("delta", "PREPARED");
     assert_eq!(terminal.end_restored(), 0);
@@ -159,7 +159,7 @@ async fn tty_10_tty_11_no_color_and_ascii_are_respected() {
     ] {
         let words = [SKEYS, "wait", "delta", "--for", "prepared"];
         let mut terminal = Terminal::run(&words, 120, 10, &cloud.environment(more));
-        terminal.until("nodes left to replace");
+        terminal.until("left to replace");
         terminal.send(b"\x03");
         assert_eq!(terminal.end(), 130);
         terminal.until("interrupted by a signal: delta is PREPARING");
