@@ -90,7 +90,7 @@ async fn a_pasted_token_is_judged_and_never_shown() {
     let token = accounts.create_token_request("default", &PostParams::default(), &request).await;
     let token = token.unwrap().status.unwrap().token;
     journey.press("<enter>4").await;
-    journey.until_text("Paste a token to judge it", 30).await;
+    journey.until_text("Paste a token to check it", 30).await;
     journey.paste(&format!("{token}\n")).await;
     journey
         .until_text("pasted token of system:serviceaccount:default:default: keeps working", 90)
@@ -104,7 +104,7 @@ async fn a_pasted_token_is_judged_and_never_shown() {
     journey.paste("c0ffeec0ffeec0ffee").await;
     journey.says("pasted token: no longer works; static token; start disables these");
     journey.paste("some words").await;
-    journey.says("The pasted text is no token");
+    journey.says("The pasted text is not a token");
 }
 
 #[tokio::test]

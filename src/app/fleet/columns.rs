@@ -11,6 +11,7 @@ use crate::domain::age::{narrow, since};
 use crate::domain::attention::{Attention, is_overdue};
 use crate::domain::cluster::{ClusterState, KubernetesVersion};
 use crate::domain::credential::{Verdict, best_access};
+use crate::domain::due::due;
 use crate::domain::roll::Roll;
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
@@ -414,7 +415,10 @@ fn next_cell(row: &Row<'_>) -> Cell {
         return Cell::new(step_text::INSPECT_BLOCKER, Tone::Bad);
     }
     let Some(step) = row.next_step() else {
-        return Cell::new("", Tone::Dim);
+        let known = row.source.known_credentials(row.cluster());
+        let due = due(row.cluster(), &known, row.due_limits(), row.server_now());
+        let text = due.iter().find_map(step_text::expiring);
+        return Cell::new(text.unwrap_or_default(), Tone::Warn);
     };
     let text = time_left(row).map_or_else(|| step_text::next_step(&step), step_text::wait_for);
     let tone = match row.attention() {

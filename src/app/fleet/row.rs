@@ -11,6 +11,7 @@ use crate::app::shared::Shared;
 use crate::domain::attention::{Attention, NextStep, attention, next_step, stuck};
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{Credentials, KnownCredential, SignIn, Verdict, VerdictReason};
+use crate::domain::due::DueLimits;
 use crate::domain::rotation::Phase;
 
 /// Where rows are made from.
@@ -109,6 +110,12 @@ impl<'a> Row<'a> {
     /// The allowed age of its credentials.
     pub fn overdue_after(&self) -> SignedDuration {
         self.source.shared.settings.overdue_after.limit(&self.entry.cluster)
+    }
+
+    /// From when on something is due of it.
+    pub fn due_limits(&self) -> DueLimits {
+        let kubeconfig = self.source.shared.settings.warn_before;
+        DueLimits { age: self.overdue_after(), kubeconfig }
     }
 
     /// How many known kubeconfigs of it stop working on *complete*, where that is the next step.

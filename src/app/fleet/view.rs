@@ -11,7 +11,7 @@ use crate::app::fleet::state::Fleet;
 use crate::app::motion::keep_visible;
 use crate::domain::attention::Attention;
 use crate::domain::cluster::{ClusterId, ProjectId};
-use crate::domain::due::{DueLimits, due};
+use crate::domain::due::due;
 use crate::domain::rotation::Phase;
 
 /// The filter line while it has the keyboard.
@@ -219,8 +219,7 @@ fn find_due(source: RowSource<'_>) -> BTreeSet<ClusterId> {
     found.retain(|id| source.fleet.entries.contains_key(id) && source.fleet.is_selected(&id.scope));
     found.extend(entries().filter_map(|entry| {
         let row = source.row(entry);
-        let limits = DueLimits { age: row.overdue_after(), kubeconfig: warn_before };
-        let is_due = row.is_held() || !due(row.cluster(), &[], limits, now).is_empty();
+        let is_due = row.is_held() || !due(row.cluster(), &[], row.due_limits(), now).is_empty();
         is_due.then(|| entry.cluster.id.clone())
     }));
     found

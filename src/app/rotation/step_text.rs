@@ -3,6 +3,7 @@
 use crate::app::texts::texts;
 use crate::domain::age::long;
 use crate::domain::attention::{NextStep, Stuck};
+use crate::domain::due::Due;
 use crate::domain::rotation::InconsistentTimes;
 
 texts! {
@@ -17,6 +18,9 @@ texts! {
     OVERDUE = "overdue";
     START_OVERDUE = "start: overdue";
     OVERDUE_LATER = "overdue, not possible now";
+    RENEW_KUBECONFIG = "renew kubeconfig";
+    UPGRADE_KUBERNETES = "upgrade Kubernetes";
+    UPDATE_IMAGE = "update node image";
 
     gave_up(time) = "preparing for {time} and unhealthy; reconcile the cluster";
 
@@ -39,6 +43,20 @@ pub fn next_step(step: &NextStep) -> String {
         NextStep::InspectUnhealthy => UNHEALTHY.to_owned(),
         NextStep::Start => START_OVERDUE.to_owned(),
         NextStep::StartLater => OVERDUE_LATER.to_owned(),
+    }
+}
+
+/// What helps against something that expires, in a few words; `None` for what a step of a rotation ends.
+pub fn expiring(due: &Due) -> Option<&'static str> {
+    match due {
+        Due::Kubeconfig { .. } => Some(RENEW_KUBECONFIG),
+        Due::KubernetesVersion { .. } => Some(UPGRADE_KUBERNETES),
+        Due::Image { .. } => Some(UPDATE_IMAGE),
+        Due::Stuck { .. }
+        | Due::Prepared { .. }
+        | Due::UnknownPhase { .. }
+        | Due::Overdue { .. }
+        | Due::NeverRotated { .. } => None,
     }
 }
 
