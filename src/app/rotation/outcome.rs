@@ -455,41 +455,49 @@ mod tests {
     use crate::app::state::State;
     use crate::app::update::update;
     use crate::domain::action::Accepted;
+    use crate::domain::cluster::Cluster;
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::persisted::PersistedState;
     use crate::domain::record::{Outcome, Record};
     use crate::domain::rotation::{Phase, Step};
 
-    /// What the journal tells of a start whose answer was lost, when SKE last showed nothing of it so many seconds
-    /// after that.
-    fn read_back(last_read: u64) -> Vec<Outcome> {
-        let shown = cluster("shop", Phase::Completed);
-        let at = |seconds: u64| Now {
-            wall: now().saturating_add(SignedDuration::from_secs(seconds.cast_signed())).unwrap(),
+    /// So many seconds after the start was sent.
+    fn at(seconds: u64) -> Now {
+        let later = SignedDuration::from_secs(seconds.cast_signed());
+        Now {
+            wall: now().saturating_add(later).unwrap(),
             monotonic: Duration::from_secs(1_000 + seconds),
-        };
-        let mut state = State::new(
-            Settings::defaults(),
-            Keymap::default(),
-            PersistedState::default(),
-            at(0),
-            1,
-        );
+        }
+    }
+
+    /// A start of this cluster was sent, and is in a stage.
+    fn sent(shown: &Cluster, stage: PendingStage) -> (State, RequestId) {
+        let (settings, kept) = (Settings::defaults(), PersistedState::default());
+        let mut state = State::new(settings, Keymap::default(), kept, at(0), 1);
         state.fleet.put(Entry::new(shown.clone(), at(0), RequestId(1)));
-        let until = at(READ_BACK.as_secs()).monotonic;
         let owner = RequestOwner::Rotation { cluster: shown.id.clone(), step: Step::Start };
+        let request = state.requests.begin(owner);
         let pending = Pending {
-            request: state.requests.begin(owner),
+            request,
             step: Step::Start,
             asked: at(0),
             before: shown.rotation.clone(),
             skew: SignedDuration::ZERO,
             ignore_reads_through: RequestId(1),
-            stage: PendingStage::ReadingBack { until, seen: None },
+            stage,
             due: at(0).monotonic,
         };
         state.rotation.pending.insert(shown.id.clone(), pending);
+        (state, request)
+    }
+
+    /// What the journal tells of a start whose answer was lost, when SKE last showed nothing of it so many seconds
+    /// after that.
+    fn read_back(last_read: u64) -> Vec<Outcome> {
+        let shown = cluster("shop", Phase::Completed);
+        let until = at(READ_BACK.as_secs()).monotonic;
+        let (mut state, _) = sent(&shown, PendingStage::ReadingBack { until, seen: None });
         let mut texts = Vec::new();
         for second in 0..=READ_BACK.as_secs() {
             let mut effects = update(&mut state, at(second), Message::Ticked);
@@ -521,32 +529,8 @@ mod tests {
     /// what the journal has of it then. `reads` says whether reading works.
     fn accepted_and_not_shown(minutes: u64, reads: bool) -> (State, bool, Vec<Outcome>) {
         let shown = cluster("shop", Phase::Completed);
-        let at = |seconds: u64| Now {
-            wall: now().saturating_add(SignedDuration::from_secs(seconds.cast_signed())).unwrap(),
-            monotonic: Duration::from_secs(1_000 + seconds),
-        };
-        let mut state = State::new(
-            Settings::defaults(),
-            Keymap::default(),
-            PersistedState::default(),
-            at(0),
-            1,
-        );
-        state.fleet.put(Entry::new(shown.clone(), at(0), RequestId(1)));
+        let (mut state, request) = sent(&shown, PendingStage::Sending);
         state.screen = Screen::Cluster { id: shown.id.clone(), created: None, tab: Tab::Rotation };
-        let owner = RequestOwner::Rotation { cluster: shown.id.clone(), step: Step::Start };
-        let request = state.requests.begin(owner);
-        let pending = Pending {
-            request,
-            step: Step::Start,
-            asked: at(0),
-            before: shown.rotation.clone(),
-            skew: SignedDuration::ZERO,
-            ignore_reads_through: RequestId(1),
-            stage: PendingStage::Sending,
-            due: at(0).monotonic,
-        };
-        state.rotation.pending.insert(shown.id.clone(), pending);
         let accepted = Accepted { status: 200, trace: None };
         let outcome = RotateOutcome::Accepted(accepted, SignedDuration::ZERO);
         let mut effects =
@@ -581,10 +565,7 @@ mod tests {
         assert_eq!((may_repeat, outcomes), (true, vec![Done, Unknown]));
         // What it is followed by shows after all.
         let mut started = cluster("shop", Phase::Preparing);
-        let later = Now {
-            wall: now().saturating_add(SignedDuration::from_mins(20)).unwrap(),
-            monotonic: Duration::from_secs(1_000 + 20 * 60),
-        };
+        let later = at(20 * 60);
         started.rotation.initiated = Some(now());
         let request = state.requests.begin(RequestOwner::Cluster(started.id.clone()));
         let read = Answer::Cluster(Box::new(started), SignedDuration::ZERO);

@@ -48,7 +48,7 @@ use crate::app::update::update;
 use crate::domain::action::Action;
 use crate::domain::age::DisplayZone;
 use crate::domain::checklist::ChecklistConflict;
-use crate::domain::cluster::{ClusterState, ProjectId, Region};
+use crate::domain::cluster::{ClusterId, ClusterState, ProjectId, Region};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
@@ -429,17 +429,7 @@ fn a_sent_step_is_shown_in_every_stage() {
         (PendingStage::Lost, "does not send the request again"),
     ];
     for (stage, words) in stages {
-        let pending = Pending {
-            request: crate::app::requests::RequestId(1),
-            step: Step::Start,
-            asked: state.shared.now,
-            before: state.fleet.cluster(&cluster_id).unwrap().rotation.clone(),
-            skew: jiff::SignedDuration::ZERO,
-            ignore_reads_through: crate::app::requests::RequestId(0),
-            stage,
-            due: std::time::Duration::ZERO,
-        };
-        state.rotation.pending.insert(cluster_id.clone(), pending);
+        put_pending(&mut state, &cluster_id, stage);
         let drawn = text(&state, 80, 24);
         let flat = drawn.replace(['│', '\n'], " ");
         let flat = flat.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -448,21 +438,26 @@ fn a_sent_step_is_shown_in_every_stage() {
     snapshot_at("rotation_lost", &state, 80, 24);
 }
 
-#[test]
-fn the_dialog_says_that_an_accepted_step_was_never_shown() {
-    let mut state = rotating("web-stage", Step::Start, RotationDialogStage::Asking);
-    let cluster_id = id(&state, "web-stage");
+/// A start of a cluster was sent.
+fn put_pending(state: &mut State, id: &ClusterId, stage: PendingStage) {
     let pending = Pending {
         request: crate::app::requests::RequestId(1),
         step: Step::Start,
         asked: state.shared.now,
-        before: state.fleet.cluster(&cluster_id).unwrap().rotation.clone(),
+        before: state.fleet.cluster(id).unwrap().rotation.clone(),
         skew: jiff::SignedDuration::ZERO,
         ignore_reads_through: crate::app::requests::RequestId(0),
-        stage: PendingStage::Unseen { at: ago(12) },
+        stage,
         due: std::time::Duration::ZERO,
     };
-    state.rotation.pending.insert(cluster_id, pending);
+    state.rotation.pending.insert(id.clone(), pending);
+}
+
+#[test]
+fn the_dialog_says_that_an_accepted_step_was_never_shown() {
+    let mut state = rotating("web-stage", Step::Start, RotationDialogStage::Asking);
+    let cluster_id = id(&state, "web-stage");
+    put_pending(&mut state, &cluster_id, PendingStage::Unseen { at: ago(12) });
     for (columns, rows) in [(80, 24), (40, 12)] {
         let drawn = text(&state, columns, rows);
         assert!(drawn.contains("A start was accepted"), "{drawn}");
