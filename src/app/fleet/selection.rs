@@ -352,6 +352,19 @@ mod tests {
         assert!(
             matches!(first("project shop"), Some(PaletteItem::Filter(filter)) if filter == "project:shop")
         );
-        assert!(matches!(first("scope"), Some(PaletteItem::Command(found)) if found.id == "scope"));
+        let filter = |query: &str| match first(query) {
+            Some(PaletteItem::Filter(filter)) => Some(filter),
+            _ => None,
+        };
+        assert_eq!(filter("project:sh").as_deref(), Some("project:shop"));
+        assert_eq!(filter("proj").as_deref(), Some("project:shop"), "it is not typed to its end");
+        let command = |query: &str| match first(query) {
+            Some(PaletteItem::Command(found)) => Some(found.id),
+            _ => None,
+        };
+        assert_eq!(command("scope"), Some("scope"));
+        // "filter" stands before it and is described so.
+        assert_eq!(command("so"), Some("sort"));
+        assert_eq!(command("copy"), Some("copy"));
     }
 }

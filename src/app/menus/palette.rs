@@ -23,8 +23,9 @@ pub enum PaletteItem {
     Scope(ScopeItem),
 }
 
-/// What is offered in a context for what was typed: filters where it names one (`phase prepared`), parts of the scope
-/// (`scope shop`, `profile night`), a cluster of just that name, commands, other clusters.
+/// What is offered in a context for what was typed, what fits it best first: filters where it names one
+/// (`phase prepared`), parts of the scope (`scope shop`, `profile night`), a cluster of just that name, then commands
+/// and clusters by name, then commands by what they do.
 pub fn offers(
     context: KeyContext,
     query: &str,
@@ -35,44 +36,98 @@ pub fn offers(
     let commands = BINDINGS
         .iter()
         .filter(|binding| binding.contexts.contains(&context) && is_named(binding))
-        .filter(|binding| {
-            binding.id.contains(&wanted) || binding.help.to_lowercase().contains(&wanted)
-        })
-        .map(PaletteItem::Command);
-    let named = fleet
+        .filter_map(|binding| Some((command_rank(binding, &wanted)?, binding)))
+        .map(|(rank, binding)| (rank, PaletteItem::Command(binding)));
+    let mut clusters: Vec<(Rank, &ClusterId)> = fleet
         .selected()
         .map(|entry| &entry.cluster.id)
-        .filter(|id| !wanted.is_empty() && id.name.as_str().to_lowercase().contains(&wanted));
-    let (whole, part): (Vec<_>, Vec<_>) =
-        named.partition(|id| id.name.as_str().eq_ignore_ascii_case(&wanted));
-    let cluster = |id: &ClusterId| PaletteItem::Cluster(id.clone());
-    let filters = filters(&wanted, fleet).into_iter().map(PaletteItem::Filter);
-    let scopes = match wanted.split_once(' ') {
-        Some(("scope", rest)) => scope::items(fleet, settings, rest),
-        Some(("profile", _)) => scope::items(fleet, settings, &wanted),
+        .filter_map(|id| Some((cluster_rank(id, &wanted)?, id)))
+        .collect();
+    clusters.sort_by_key(|(rank, _)| *rank);
+    clusters.truncate(CLUSTERS);
+    let clusters = clusters.into_iter().map(|(rank, id)| (rank, PaletteItem::Cluster(id.clone())));
+    let (key, value) = wanted.split_once([' ', ':']).unwrap_or((&wanted, ""));
+    let scopes = match key {
+        "scope" if wanted != key => scope::items(fleet, settings, value),
+        "profile" if wanted != key => scope::items(fleet, settings, &wanted),
         _ => Vec::new(),
     };
-    let first = filters.chain(scopes.into_iter().map(PaletteItem::Scope));
-    let first = first.chain(whole.into_iter().map(cluster));
-    first.chain(commands).chain(part.into_iter().take(CLUSTERS).map(cluster)).collect()
+    let filters = filters(&wanted, fleet).into_iter();
+    let mut offered: Vec<(Rank, PaletteItem)> = scopes
+        .into_iter()
+        .map(|item| (Rank::Whole, PaletteItem::Scope(item)))
+        .chain(commands)
+        .chain(filters.map(|(rank, filter)| (rank, PaletteItem::Filter(filter))))
+        .chain(clusters)
+        .collect();
+    offered.sort_by_key(|(rank, _)| *rank);
+    offered.into_iter().map(|(_, item)| item).collect()
+}
+/// How well an offer fits what was typed, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Just that was named.
+    Whole,
+    /// Its name begins so.
+    Begins,
+    /// Its name contains it.
+    Contains,
+    /// What it does is described so.
+    Described,
 }
 
+fn name_rank(name: &str, wanted: &str) -> Option<Rank> {
+    match name.find(wanted)? {
+        0 => Some(Rank::Begins),
+        _ => Some(Rank::Contains),
+    }
+}
+
+fn command_rank(binding: &Binding, wanted: &str) -> Option<Rank> {
+    let described = || binding.help.to_lowercase().contains(wanted).then_some(Rank::Described);
+    name_rank(binding.id, wanted).or_else(described)
+}
+
+fn cluster_rank(id: &ClusterId, wanted: &str) -> Option<Rank> {
+    let name = id.name.as_str().to_lowercase();
+    match name.as_str() {
+        _ if wanted.is_empty() => None,
+        name if name == wanted => Some(Rank::Whole),
+        name => name_rank(name, wanted),
+    }
+}
+
+/// Keys of filters whose values are known.
+const FILTER_KEYS: [&str; 5] = ["phase", "state", "region", "project", "age"];
+
 /// The filters that were named: one for each value that there is, or for the value that was typed.
-fn filters(wanted: &str, fleet: &Fleet) -> Vec<String> {
-    let (key, value) = wanted.split_once(' ').unwrap_or((wanted, ""));
-    let value = value.trim();
+fn filters(wanted: &str, fleet: &Fleet) -> Vec<(Rank, String)> {
+    let (key, value) = wanted.split_once([' ', ':']).unwrap_or((wanted, ""));
+    if FILTER_KEYS.contains(&key) {
+        let found = filters_of(key, value.trim(), fleet);
+        return found.into_iter().map(|filter| (Rank::Whole, filter)).collect();
+    }
+    // One letter begins too much.
+    let is_begun = |name: &&str| wanted.len() > 1 && name.starts_with(wanted);
+    let words = ["stuck", "marked"].into_iter().filter(is_begun);
+    let words = words.map(|word| {
+        let rank = if word == wanted { Rank::Whole } else { Rank::Begins };
+        (rank, word.to_owned())
+    });
+    let keys = FILTER_KEYS.into_iter().filter(is_begun);
+    let keys = keys.flat_map(|key| filters_of(key, "", fleet));
+    words.chain(keys.map(|filter| (Rank::Begins, filter))).collect()
+}
+
+/// The filters of a key: one for each value that contains what was typed, or for that.
+fn filters_of(key: &str, value: &str, fleet: &Fleet) -> Vec<String> {
     let scopes = || fleet.selected_scopes().map(|(scope, _)| scope);
     let values: BTreeSet<&str> = match key {
         "phase" => PHASES.split(", ").collect(),
         "state" => STATES.split(", ").collect(),
         "region" => scopes().map(|scope| scope.region.as_str()).collect(),
         "project" => scopes().map(|scope| fleet.project_name(&scope.project)).collect(),
-        "age" => BTreeSet::new(),
-        _ => {
-            let words = ["stuck", "marked"].into_iter();
-            let named = words.filter(|word| !wanted.is_empty() && word.starts_with(wanted));
-            return named.map(str::to_owned).collect();
-        }
+        _ => BTreeSet::new(),
     };
     // A word of a filter ends at a blank; what stands before it is enough to find it.
     let word = |value: &str| value.split_whitespace().next().unwrap_or_default().to_lowercase();
