@@ -32,7 +32,7 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
         Command::WakeUp => return on_cluster(Action::WakeUp),
         Command::Reconcile => return on_cluster(Action::Reconcile),
         Command::LogIn if !state.logs_in() => text::LOG_IN_NOT_SUPPORTED,
-        Command::Reload if state.shared.settings.demo => text::RELOAD_DEMO,
+        Command::Reload if state.shared.settings.demo.is_some() => text::RELOAD_DEMO,
         Command::Watch if state.subject().is_none() => text::WATCH_NO_CLUSTER,
         Command::Events if state.screen.tab() != Some(Tab::Nodes) => text::EVENTS_ELSEWHERE,
         Command::Add | Command::Remove | Command::Share

@@ -82,8 +82,8 @@ pub struct Settings {
     pub clipboard_way: String,
     /// Folder of exported files, in shown form.
     pub export_folder: String,
-    /// Whether this is a demo on the embedded simulator.
-    pub demo: bool,
+    /// Set in a demo on the embedded simulator: how many times faster than this machine's its time passes.
+    pub demo: Option<f64>,
 }
 
 impl Settings {
@@ -106,12 +106,12 @@ impl Settings {
             projects_origin: now.projects_origin,
             set_for_run: now.set_for_run,
             profile: now.profile,
-            profiles: if now.demo { now.profiles } else { read.profiles },
+            profiles: if now.demo.is_some() { now.profiles } else { read.profiles },
             ske: now.ske,
             regions: now.regions,
             read_only: now.read_only || read.read_only,
             // The demo has its own.
-            folder: if now.demo { now.folder } else { read.folder },
+            folder: if now.demo.is_some() { now.folder } else { read.folder },
             depth: now.depth,
             background: now.background,
             local_zone: now.local_zone,
@@ -158,7 +158,7 @@ impl Settings {
             sort: "attention".to_owned(),
             clipboard_way: "desktop".to_owned(),
             export_folder: ".".to_owned(),
-            demo: false,
+            demo: None,
         }
     }
 }

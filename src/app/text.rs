@@ -5,6 +5,7 @@ use crate::app::texts::texts;
 texts! {
     refused(action, reason) = "{action}: {reason}";
     no_cluster(action) = "{action}: no cluster selected";
+    demo_time(speed) = ", time ×{speed}";
     RELOAD_DEMO = "Reload: the demo has a configuration of its own";
     WATCH_NO_CLUSTER = "Watch: no cluster selected";
     EVENTS_ELSEWHERE = "Events: open the nodes tab";

@@ -88,8 +88,8 @@ struct Cloud {
     authorization: String,
     projects: Vec<String>,
     kubeconfigs: Kubeconfigs,
-    /// For the demo: its folder for kubeconfigs in files of their own.
-    demo_folder: Option<String>,
+    /// For the demo: its folder for kubeconfigs in files of their own, and how many times faster its time passes.
+    demo: Option<(String, f64)>,
 }
 
 /// A dashboard whose configuration, keys and clients are sound; what is kept between runs is not read yet.
@@ -117,7 +117,7 @@ impl Prepared {
             authorization: config.text("endpoints.authorization").to_owned(),
             projects: config.list("projects").to_vec(),
             kubeconfigs: kubeconfigs_of(places, &machine.clock),
-            demo_folder: None,
+            demo: None,
         };
         Self::on(cloud, loaded, places, machine).await
     }
@@ -142,8 +142,8 @@ impl Prepared {
         settings.projects = cloud.projects.iter().map(|id| (ProjectId::new(id), None)).collect();
         settings.ske = cloud.ske;
         settings.regions = config.list("regions").iter().map(Region::new).collect();
-        settings.demo = cloud.demo_folder.is_some();
-        if !settings.demo {
+        settings.demo = cloud.demo.as_ref().map(|(_, speed)| *speed);
+        if settings.demo.is_none() {
             let ((origin, projects), (_, regions)) =
                 (config.origin("projects"), config.origin("regions"));
             origin.clone_into(&mut settings.projects_origin);
@@ -151,7 +151,7 @@ impl Prepared {
             settings.profile.clone_from(&loaded.profile);
             settings.profiles.clone_from(&loaded.profiles);
         }
-        settings.folder = cloud.demo_folder.unwrap_or(settings.folder);
+        settings.folder = cloud.demo.map_or(settings.folder, |(folder, _)| folder);
         let clipboard = machine.clipboard.first().map_or("", |route| route.word());
         clipboard.clone_into(&mut settings.clipboard_way);
         settings.export_folder = machine.export_folder.display().to_string();
@@ -431,7 +431,7 @@ pub async fn demo(
         authorization: export("STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"),
         projects: simulator.projects().into_iter().map(|(id, _name)| id).collect(),
         kubeconfigs: Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone()),
-        demo_folder: Some(folder.own_files()),
+        demo: Some((folder.own_files(), world.speed)),
     };
     let machine = Machine { state_folder: Some(folder.state()), ..machine };
     let ended = match Prepared::on(cloud, loaded, places, &machine).await {

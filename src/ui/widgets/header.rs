@@ -11,8 +11,12 @@ use crate::ui::theme::{Role, Theme};
 /// Whether anything may be changed, whether this is the demo, and how old what one sees is.
 pub fn status(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
-    if state.shared.settings.demo {
+    if let Some(speed) = state.shared.settings.demo {
         spans.push(theme.part("DEMO", Role::Accent));
+        // Its estimates and ages are of its own time.
+        if columns >= 60 && speed.to_bits() != 1.0_f64.to_bits() {
+            spans.push(theme.span(text::demo_time(speed), Tone::Dim));
+        }
         spans.push(Span::raw("  "));
     }
     if columns >= 60 || state.shared.settings.read_only {
