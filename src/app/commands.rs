@@ -35,7 +35,6 @@ use crate::app::text;
 use crate::app::{actions, activity, checklist, credentials, kubeconfig, menus, nodes, rotation};
 use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
-use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Phase;
 
 /// Carries out a command on the screen.
@@ -384,15 +383,7 @@ pub fn read_inventory(state: &mut State, out: &mut Outbox) {
 fn open_rotation(state: &mut State, out: &mut Outbox) {
     let (Some(step), Some(entry)) = (state.due_step(), state.subject()) else { return };
     let cluster = entry.cluster.clone();
-    let snapshot = state.nodes.current_snapshot(&cluster.id);
-    let evidence = Evidence {
-        credentials: state.credentials.of(&cluster),
-        skew: state.fleet.skew,
-        files: state.inventory.files.clone(),
-        unseen: state.unseen(&cluster.id),
-        checklist: state.checklist.known(&cluster.id, snapshot.as_deref()),
-        snapshot,
-    };
+    let evidence = state.evidence(&cluster);
     let project = state.fleet.project_name(cluster.id.project()).to_owned();
     read_inventory(state, out);
     let cx = context!(state, out);
@@ -711,7 +702,7 @@ mod tests {
         commands::select(&mut state, &mut Outbox::default(), profile);
         assert_eq!(state.requests.open().count(), 1, "only what was sent");
         state.requests.end(sent);
-        state.shared.settings.demo = true;
+        state.shared.settings.demo = Some(30.0);
         press(&mut state, &[Command::Reload]);
         assert_eq!((toast(&state), state.requests.open().count()), (text::RELOAD_DEMO, 0));
     }

@@ -41,6 +41,7 @@ use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::persisted::{KeptCluster, PersistedState};
+use crate::domain::preflight::Evidence;
 use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
 use crate::domain::rotation::Step;
@@ -200,6 +201,19 @@ impl State {
     /// The checklist of a cluster, and where it comes from.
     pub fn checklist_of(&self, id: &ClusterId) -> (Arc<Checklist>, ChecklistSource) {
         self.checklist.list(id, self.nodes.current_snapshot(id).as_deref())
+    }
+
+    /// What is known beside a cluster before a step.
+    pub fn evidence(&self, cluster: &Cluster) -> Evidence {
+        let snapshot = self.nodes.current_snapshot(&cluster.id);
+        Evidence {
+            credentials: self.credentials.of(cluster),
+            files: self.inventory.files.clone(),
+            skew: self.fleet.skew,
+            checklist: self.checklist.known(&cluster.id, snapshot.as_deref()),
+            snapshot,
+            unseen: self.unseen(&cluster.id),
+        }
     }
 
     /// How kubectl reaches a cluster; `None` while no kubeconfig for it is known in a file.

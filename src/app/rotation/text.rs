@@ -91,7 +91,7 @@ texts! {
     COMPLETE = "Complete rotation";
     gone_since(time) = "no longer listed since {time}";
     next_renew(kubeconfigs) =
-        "renew {kubeconfigs} of yours that would BREAK, update other clients, then complete";
+        "renew {kubeconfigs} that would stop working, update other clients, then complete";
     NEXT_UNHEALTHY = "the cluster is unhealthy: check its nodes, then reconcile it";
     NEXT_START = "start a rotation; this cluster was never rotated";
     NEXT_UPDATE_CLIENTS = "update clients, then complete; old credentials work until then";
@@ -108,7 +108,8 @@ texts! {
         "SKE gave no clear answer. Checking whether {effect}, for up to {left} …";
     KEY_START = "start the rotation";
     KEY_COMPLETE = "complete the rotation";
-    KEY_ISSUE = "issue a kubeconfig";
+    KEY_CREDENTIALS = "see what stops working, and renew kubeconfigs of this machine";
+    KEY_CHECKLIST = "list the clients elsewhere, and mark those with new credentials";
     KEY_NODES = "show the nodes";
     KEY_RECONCILE = "reconcile the cluster";
     key_refused(key, action, reason) = "{key}  {action}: not now, {reason}";
@@ -138,6 +139,7 @@ texts! {
     PREPARING = "preparing";
     DROPPING = "removing old credentials";
     phase(name) = "phase {name}";
-    DUE_YOURS = "due: up to you";
-    due_breaking(kubeconfigs) = "due: {kubeconfigs} of yours would BREAK";
+    DUE_YOURS = "due: SKE does not do this";
+    due_breaking(kubeconfigs) = "due: {kubeconfigs} to renew";
+    BEFORE_COMPLETE = "before complete";
 }

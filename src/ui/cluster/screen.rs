@@ -177,9 +177,12 @@ fn rotation_lines(
     if roomy && entry.gone.is_none() {
         lines.push(Line::default());
     }
-    // What blocks the nodes, and what this machine holds, stand beside the nodes where there is room.
+    // What blocks the nodes, what is left to do, and what this machine holds, stand beside the facts where there is room.
     let both = columns >= BESIDE_FROM;
     let left = if both { columns * 4 / 7 } else { columns.saturating_sub(INDENT) };
+    let room = if both { columns - left - INDENT } else { left };
+    let findings = sentences::before_complete(entry, state, theme, room);
+    let lists_findings = !findings.is_empty();
     let mut known = Facts::new(theme, left.saturating_sub(2 * usize::from(both)), 13);
     sentences::roll_facts(entry, state, theme, !both, &mut known);
     if roomy {
@@ -190,18 +193,18 @@ fn rotation_lines(
         known.blank();
         sentences::key_lines(entry, state, theme, 0, &mut known);
     }
-    let mut known = known.into_lines();
-    let room = if both { columns - left - INDENT } else { left };
-    let mut aside = Facts::new(theme, room, 13);
+    let (mut first, mut aside) = if both { (Vec::new(), findings) } else { (findings, Vec::new()) };
+    push_section(&mut first, known.into_lines());
+    let mut known = first;
     if both && rolls {
-        sentences::blocked_by(entry, state, theme, &mut aside);
-        aside.blank();
+        let mut blocker = Facts::new(theme, room, 13);
+        sentences::blocked_by(entry, state, theme, &mut blocker);
+        push_section(&mut aside, blocker.into_lines());
     }
-    let mut aside = aside.into_lines();
     let fits = |lines: &[Line<'_>], above: usize, more: usize| above + lines.len() + more <= rows;
     let above = lines.len();
     let side = if both { &mut aside } else { &mut known };
-    if fits(side, above, 6) {
+    if fits(side, above, 6) && !lists_findings {
         push_section(side, overview::accesses(entry, state, theme, room));
     }
     let is_unhealthy = state.row(entry).next_step() == Some(NextStep::InspectUnhealthy);
@@ -217,7 +220,7 @@ fn rotation_lines(
 
 /// Adds lines below others, with an empty one between them.
 fn push_section(lines: &mut Vec<Line<'static>>, section: Vec<Line<'static>>) {
-    if !lines.is_empty() {
+    if !lines.is_empty() && !section.is_empty() {
         lines.push(Line::default());
     }
     lines.extend(section);

@@ -11,10 +11,11 @@ use crate::app::rotation::text;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::NodePool;
-use crate::domain::preflight::{FindingMark, StaticTokens};
+use crate::domain::preflight::StaticTokens;
 use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
+use crate::ui::rotation::findings;
 use crate::ui::text::{cut_spans, spread};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::Button;
@@ -24,14 +25,6 @@ use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, s
 const MOST: u16 = 78;
 /// From full to the fewest words.
 const LEVELS: u8 = 4;
-
-/// How findings are marked.
-const SIGNS: [(FindingMark, &str, Tone); 4] = [
-    (FindingMark::Fine, "✓", Tone::Good),
-    (FindingMark::Note, "!", Tone::Warn),
-    (FindingMark::Refused, "✗", Tone::Bad),
-    (FindingMark::Unknowable, "?", Tone::Dim),
-];
 
 /// The dialog in three parts; only the middle may be shortened.
 struct Parts {
@@ -98,7 +91,7 @@ fn parts(state: &State, theme: Theme, dialog: &RotationDialog, columns: usize, l
             gap(&mut top);
             middle.push(preflight_title(state, theme, dialog, columns, level));
             if level < LEVELS {
-                middle.extend(findings(theme, dialog, columns));
+                middle.extend(findings::lines(&dialog.findings, theme, columns));
             }
         }
     }
@@ -236,7 +229,7 @@ fn preflight_title(
 ) -> Line<'static> {
     let mut left = vec![theme.part("preflight", Role::Label)];
     if level >= 3 {
-        for (mark, sign, tone) in SIGNS {
+        for (mark, sign, tone) in findings::SIGNS {
             let count = dialog.findings.iter().filter(|finding| finding.mark() == mark).count();
             if count > 0 {
                 left.push(theme.span(format!(" {sign}{count}"), tone));
@@ -248,21 +241,6 @@ fn preflight_title(
         (_, Some(at)) => text::checked(long(since(at, state.shared.now.wall))),
     };
     spread(left, vec![theme.span(age, Tone::Dim)], columns)
-}
-
-fn findings(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'static>> {
-    dialog
-        .findings
-        .iter()
-        .flat_map(|finding| {
-            let (_, sign, tone) = SIGNS
-                .into_iter()
-                .find(|(mark, _, _)| *mark == finding.mark())
-                .unwrap_or((FindingMark::Unknowable, "?", Tone::Dim));
-            let tone = if finding.breaks() { Tone::Bad } else { tone };
-            marked(theme, sign, tone, &findings_text::finding(finding), columns)
-        })
-        .collect()
 }
 
 /// The name field or, once sent, how it stands: what must be seen whatever the size.

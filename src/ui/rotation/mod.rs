@@ -1,5 +1,6 @@
 //! The rotation tab, and the dialog of its steps.
 
 pub mod dialog;
+pub mod findings;
 pub mod sentences;
 pub mod stepper;

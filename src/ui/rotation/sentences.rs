@@ -1,6 +1,6 @@
 //! Sentences about a cluster's rotation: what happens next, what was sent, what is known and what is not.
 
-use ratatui::text::Span;
+use ratatui::text::{Line, Span};
 
 use crate::app::availability::can_act;
 use crate::app::cell::Tone;
@@ -16,11 +16,13 @@ use crate::domain::action::Action;
 use crate::domain::age::{long, since};
 use crate::domain::attention::{NextStep, stuck};
 use crate::domain::cluster::ReportedError;
+use crate::domain::preflight::{self, Finding};
 use crate::domain::roll::start_steps::{StartStepName, StepState};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
 use crate::ui::nodes::node;
 use crate::ui::nodes::roll;
+use crate::ui::rotation::findings;
 use crate::ui::text::blanks;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
@@ -138,25 +140,27 @@ pub fn key_lines(entry: &Entry, state: &State, theme: Theme, indent: usize, fact
     if entry.gone.is_some() {
         return;
     }
-    let issue = (Command::Kubeconfig, text::KEY_ISSUE, Some(Action::Issue));
-    let rotate = match entry.cluster.rotation.phase.due_step() {
-        Some(step @ Step::Start) => {
-            Some((Command::Rotate, text::KEY_START, Some(Action::Rotate(step))))
-        }
-        Some(step @ Step::Complete) => {
-            Some((Command::Rotate, text::KEY_COMPLETE, Some(Action::Rotate(step))))
-        }
-        None => None,
-    };
-    let keys = match state.row(entry).next_step() {
-        Some(NextStep::RenewKubeconfigs(_)) => [Some(issue), rotate],
-        Some(NextStep::InspectUnhealthy) => [
-            Some((Command::Number(Tab::Nodes.number()), text::KEY_NODES, None)),
-            Some((Command::Reconcile, text::KEY_RECONCILE, Some(Action::Reconcile))),
+    let open = |tab: Tab, words| (Command::Number(tab.number()), words, None);
+    let rotate = |step, words| (Command::Rotate, words, Some(Action::Rotate(step)));
+    let keys = match (state.row(entry).next_step(), entry.cluster.rotation.phase.due_step()) {
+        (Some(NextStep::InspectUnhealthy), _) => vec![
+            open(Tab::Nodes, text::KEY_NODES),
+            (Command::Reconcile, text::KEY_RECONCILE, Some(Action::Reconcile)),
         ],
-        _ => [rotate, None],
+        (_, Some(Step::Start)) => vec![rotate(Step::Start, text::KEY_START)],
+        (_, Some(Step::Complete)) => {
+            let complete = rotate(Step::Complete, text::KEY_COMPLETE);
+            let clients = [
+                open(Tab::Credentials, text::KEY_CREDENTIALS),
+                open(Tab::Checklist, text::KEY_CHECKLIST),
+            ];
+            let clients =
+                clients.into_iter().filter(|_| entry.cluster.rotation.phase == Phase::Prepared);
+            clients.chain([complete]).collect()
+        }
+        (_, None) => Vec::new(),
     };
-    for (command, words, action) in keys.into_iter().flatten() {
+    for (command, words, action) in keys {
         let key = key_of(state, theme, command);
         let possible = action.map_or(Ok(()), |action| can_act(state, entry, action));
         match possible {
@@ -170,6 +174,35 @@ pub fn key_lines(entry: &Entry, state: &State, theme: Theme, indent: usize, fact
             }
         };
     }
+}
+
+/// What is known before *complete* while clients are updated, without what this tab shows elsewhere.
+pub fn before_complete(
+    entry: &Entry,
+    state: &State,
+    theme: Theme,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let cluster = &entry.cluster;
+    let is_sent = state.rotation.pending.get(&cluster.id).is_some_and(Pending::blocks);
+    if cluster.rotation.phase != Phase::Prepared || entry.gone.is_some() || is_sent {
+        return Vec::new();
+    }
+    let evidence = state.evidence(cluster);
+    let found = preflight::findings(Step::Complete, cluster, &evidence, state.shared.now.wall);
+    let shown = found.iter().filter(|finding| {
+        !matches!(
+            finding,
+            Finding::Allowed { .. }
+                | Finding::Refused(_)
+                | Finding::State(_)
+                | Finding::Reported(_)
+                | Finding::Times(_)
+        )
+    });
+    let mut lines = vec![Line::from(theme.part(text::BEFORE_COMPLETE, Role::Label))];
+    lines.extend(findings::lines(shown, theme, columns));
+    lines
 }
 
 /// How far the nodes are, phase and times; what matters most comes first. `blocker`: what blocks them stands among it.

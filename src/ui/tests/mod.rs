@@ -1011,8 +1011,8 @@ fn the_header_shows_mode_and_endpoint() {
     let head = |state: &State| text(state, 100, 30).lines().next().unwrap().to_owned();
     assert!(head(&state).contains("WRITE") && !head(&state).contains("DEMO"));
     state.shared.settings.read_only = true;
-    state.shared.settings.demo = true;
-    assert!(head(&state).contains("DEMO  READ-ONLY  ● live"), "{}", head(&state));
+    state.shared.settings.demo = Some(30.0);
+    assert!(head(&state).contains("DEMO, time ×30  READ-ONLY  ● live"), "{}", head(&state));
     let state = opened("shop-prod", Tab::Overview);
     assert!(head(&state).contains("PROTECTED"));
 }

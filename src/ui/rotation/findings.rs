@@ -1,0 +1,34 @@
+//! The findings of a preflight, each with its mark.
+
+use ratatui::text::Line;
+
+use crate::app::cell::Tone;
+use crate::app::rotation::findings_text;
+use crate::domain::preflight::{Finding, FindingMark};
+use crate::ui::theme::Theme;
+use crate::ui::widgets::dialog::marked;
+
+/// How a finding is marked.
+pub const SIGNS: [(FindingMark, &str, Tone); 4] = [
+    (FindingMark::Fine, "✓", Tone::Good),
+    (FindingMark::Note, "!", Tone::Warn),
+    (FindingMark::Refused, "✗", Tone::Bad),
+    (FindingMark::Unknowable, "?", Tone::Dim),
+];
+
+/// The lines of findings.
+pub fn lines<'a>(
+    findings: impl IntoIterator<Item = &'a Finding>,
+    theme: Theme,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let line = |finding: &Finding| {
+        let (_, sign, tone) = SIGNS
+            .into_iter()
+            .find(|(mark, _, _)| *mark == finding.mark())
+            .unwrap_or((FindingMark::Unknowable, "?", Tone::Dim));
+        let tone = if finding.breaks() { Tone::Bad } else { tone };
+        marked(theme, sign, tone, &findings_text::finding(finding), columns)
+    };
+    findings.into_iter().flat_map(line).collect()
+}
