@@ -155,7 +155,8 @@ impl HttpRequest {
             bearer: header("authorization")
                 .split_once(' ')
                 .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-                .map(|(_, token)| token.trim().to_owned()),
+                // As Kubernetes reads it: what stands before the next blank, if anything.
+                .map(|(_, rest)| rest.split(' ').next().unwrap_or_default().to_owned()),
             accept: header("accept").to_owned(),
             content_type: header("content-type").to_owned(),
             headers: head.headers.clone(),

@@ -15,6 +15,7 @@ mod credentials;
 mod doctor;
 mod due;
 mod faults;
+mod kubectl;
 mod lists;
 mod refusals;
 mod sign_in;

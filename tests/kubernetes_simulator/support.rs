@@ -39,12 +39,17 @@ impl Cloud {
 
     /// The same, listening at an address.
     pub async fn at(listen: &str, clusters: &str) -> Self {
+        Self::of(listen, clusters, start()).await
+    }
+
+    /// The same, at a moment.
+    pub async fn of(listen: &str, clusters: &str, now: Timestamp) -> Self {
         skeys::testing::clients::install_crypto();
         let text = format!(
             "regions = [\"eu01\"]\n[[projects]]\nid = \"{PROJECT}\"\nname = \"shop\"\n{clusters}"
         );
         let scene = Scene::parse(&text, "test").unwrap();
-        let clock = Clock::by_hand(start());
+        let clock = Clock::by_hand(now);
         let listen = listen.parse().unwrap();
         let options = SimulatorOptions { seed: 7, speed: 1.0, scene, listen };
         let simulator = serve(options, clock.clone()).await.unwrap();

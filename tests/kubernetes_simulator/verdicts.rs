@@ -14,7 +14,7 @@ use crate::credentials::{CLUSTER, authorities, does, issue_token, pinning, token
 use crate::support::{Cloud, PROJECT, client, with_token};
 
 /// The report of a cluster, by this machine's clock so many seconds ahead of SKE's.
-async fn report(cloud: &Cloud, home: &Path, ahead: i64) -> (Value, u8) {
+pub async fn report(cloud: &Cloud, home: &Path, ahead: i64) -> (Value, u8) {
     let mut variables: BTreeMap<&str, String> = cloud.exports.clone();
     variables.insert("SKEYS_PROJECTS", PROJECT.to_owned());
     variables.insert("SKEYS_REGIONS", "eu01".to_owned());

@@ -44,9 +44,9 @@ texts! {
 
     EXPIRED = "expired";
     DEAD = "no longer works";
-    BREAKS_ON_START = "works; BREAKS on start";
+    BREAKS_ON_START = "BREAKS on start";
     BREAKS_ON_START_SHORT = "BREAKS on start";
-    BREAKS_ON_COMPLETE = "works; BREAKS on complete";
+    BREAKS_ON_COMPLETE = "BREAKS on complete";
     BREAKS_ON_COMPLETE_SHORT = "BREAKS";
     SURVIVES = "keeps working after complete";
     SURVIVES_SHORT = "keeps working";
@@ -64,6 +64,7 @@ texts! {
     TRUSTS_FOREIGN = "trusts none of the certificate authorities of this cluster";
     TRUST_UNKNOWN = "which certificate authority it trusts is not known without a new kubeconfig to compare with";
     TRUSTS_SYSTEM = "has no certificate authority; the system's ones decide";
+    OTHER_SERVER_NAME = "checks the server certificate for another name (tls-server-name)";
     NOT_VERIFIED = "does not verify the server certificate";
     STATIC_TOKEN = "static token; start disables these";
     static_token_of_version(version) = "static token, which Kubernetes {version} no longer issues";
@@ -239,6 +240,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Bundle(Bundle::Foreign) => TRUSTS_FOREIGN,
         VerdictReason::Bundle(Bundle::Unknown) => TRUST_UNKNOWN,
         VerdictReason::SystemAuthorities => TRUSTS_SYSTEM,
+        VerdictReason::OtherServerName => OTHER_SERVER_NAME,
         VerdictReason::NotVerified => NOT_VERIFIED,
         VerdictReason::StaticToken => STATIC_TOKEN,
         VerdictReason::StaticTokenOfVersion(version) => return static_token_of_version(version),

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use secrecy::ExposeSecret as _;
 
 use crate::clients::kubernetes::error::KubeError;
 use crate::clock::Clock;
 use crate::domain::credential::Trial;
+use crate::domain::kubeconfig::is_sendable;
 use crate::domain::secret::Secret;
 
 /// How long an answer is waited for.
@@ -25,27 +27,30 @@ pub struct TriedFile {
 /// Tries the credential of a context, with the files that kubectl reads together, in their order. A plugin is never run.
 pub async fn try_credential(files: &[TriedFile], context: &str, clock: &Clock) -> Trial {
     let not_tried = |why: &str| Trial::NotTried(why.to_owned());
-    let Some(kubeconfig) = as_kubectl_reads(files, context) else {
+    let Some(mut kubeconfig) = as_kubectl_reads(files, context) else {
         return not_tried("its file cannot be read");
     };
     let mut contexts = kubeconfig.contexts.iter().filter(|named| named.name == context);
     let user = contexts.find_map(|named| named.context.as_ref()?.user.as_deref());
-    let mut users = kubeconfig.auth_infos.iter().filter(|named| Some(&*named.name) == user);
-    match users.find_map(|named| named.auth_info.as_ref()) {
-        None => return not_tried("it names no credential"),
-        Some(user) if user.exec.is_some() || user.auth_provider.is_some() => {
-            return not_tried("a plugin signs in, and skeys runs none");
-        }
-        Some(_) => {}
+    let user = user.map(str::to_owned);
+    let mut users =
+        kubeconfig.auth_infos.iter_mut().filter(|named| Some(&named.name) == user.as_ref());
+    let usable = users.find_map(|named| named.auth_info.as_mut()).map(use_as_kubectl);
+    if let Err(why) = usable.unwrap_or(Err("it names no credential")) {
+        return not_tried(why);
     }
     let options =
         KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let client = config.ok().and_then(|mut config| {
         config.default_retry = false;
-        kube::Client::try_from(config).ok()
+        // kube-rs panics where no request can be made of it.
+        let is_https = config.cluster_url.scheme() == Some(&http::uri::Scheme::HTTPS);
+        is_https.then(|| kube::Client::try_from(config).ok()).flatten()
     });
-    let Some(client) = client else { return not_tried("its certificate or key cannot be used") };
+    let Some(client) = client else {
+        return not_tried("its server, certificate or key cannot be used");
+    };
     // Only who is known may list the groups of the API.
     let mut request = http::Request::new(Body::empty());
     *request.uri_mut() = http::Uri::from_static("/apis");
@@ -63,6 +68,32 @@ pub async fn try_credential(files: &[TriedFile], context: &str, clock: &Clock) -
             if is_refused { Trial::Refused(text) } else { Trial::NoAnswer(text) }
         }
     }
+}
+
+/// Leaves the token that kubectl would send, or says why none is tried.
+fn use_as_kubectl(user: &mut AuthInfo) -> Result<(), &'static str> {
+    if user.exec.is_some() || user.auth_provider.is_some() {
+        return Err("a plugin signs in, and skeys runs none");
+    }
+    // The file takes precedence while it can be read and is not empty; kube-rs would take the other.
+    if user.token_file.as_deref().is_some_and(holds_text) {
+        user.token = None;
+    } else {
+        user.token_file = None;
+    }
+    // kube-rs panics where it cannot make a header of it.
+    match &user.token {
+        Some(token) if !is_sendable(token.expose_secret()) => {
+            Err("its token cannot be sent: it has blanks or controls")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Whether a file can be read and is not empty; what blocks a reader, such as a FIFO, is not read.
+fn holds_text(path: &str) -> bool {
+    let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
+    is_file && std::fs::read_to_string(path).is_ok_and(|text| !text.trim().is_empty())
 }
 
 /// The files merged, where the context of that name is the first of them; else the one that holds it alone.

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
 use sha2::{Digest as _, Sha256};
-use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
 use zeroize::Zeroizing;
 
@@ -132,29 +131,90 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-fn decode_pem(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut ders = Vec::new();
-    for block in Pem::iter_from_buffer(pem) {
-        let Pem { label, contents } = block.ok()?;
-        // It may be a private key.
-        let mut contents = Zeroizing::new(contents);
-        if label == "CERTIFICATE" {
-            ders.push(std::mem::take(&mut *contents));
+/// So many blocks one after the other that are none end the search in a PEM.
+const MOST_SKIPPED: usize = 64;
+
+/// A block of a PEM: its label, and what it holds, which may be a private key.
+struct PemBlock<'a> {
+    label: &'a [u8],
+    has_headers: bool,
+    der: Zeroizing<Vec<u8>>,
+}
+
+/// The next block of a PEM and what follows it, as `encoding/pem` of Go reads it, and kubectl by that: other text between
+/// blocks is skipped, and so is a block whose first or last line holds anything else.
+fn next_block(pem: &[u8]) -> Option<(PemBlock<'_>, &[u8])> {
+    let mut rest = pem;
+    for _ in 0..MOST_SKIPPED {
+        rest = match rest.strip_prefix(b"-----BEGIN ") {
+            Some(after) => after,
+            None => after(rest, b"\n-----BEGIN ")?.1,
+        };
+        let (first, mut body) = line(rest);
+        rest = body;
+        let Some(label) = first.strip_suffix(b"-----") else { continue };
+        let mut has_headers = false;
+        while let (header, next) = line(body)
+            && header.contains(&b':')
+        {
+            (has_headers, body) = (true, next);
+        }
+        rest = body;
+        let (data, end) = match body.strip_prefix(b"-----END ").filter(|_| !has_headers) {
+            Some(end) => (&[][..], end),
+            // Without another end there is no other block either.
+            None => after(body, b"\n-----END ")?,
+        };
+        let (last, next) = line(end);
+        let data: Zeroizing<Vec<u8>> = Zeroizing::new(
+            data.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect(),
+        );
+        if last.strip_suffix(b"-----") == Some(label)
+            && let Ok(der) = STANDARD.decode(&*data)
+        {
+            return Some((PemBlock { label, has_headers, der: Zeroizing::new(der) }, next));
         }
     }
-    (!ders.is_empty()).then_some(ders)
+    None
+}
+
+/// What stands before and after the first of some bytes.
+fn after<'a>(text: &'a [u8], what: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = text.windows(what.len()).position(|window| window == what)?;
+    Some((text.get(..at)?, text.get(at + what.len()..)?))
+}
+
+/// The first line without blanks at its end, and what follows it.
+fn line(text: &[u8]) -> (&[u8], &[u8]) {
+    let (line, rest) = after(text, b"\n").unwrap_or((text, &[]));
+    (line.trim_ascii_end(), rest)
+}
+
+fn pem_blocks(pem: &[u8]) -> impl Iterator<Item = PemBlock<'_>> {
+    let mut rest = pem;
+    std::iter::from_fn(move || {
+        let (block, next) = next_block(rest)?;
+        rest = next;
+        Some(block)
+    })
+}
+
+fn decode_pem(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let certificates = pem_blocks(pem).filter(|block| block.label == b"CERTIFICATE");
+    let mut ders = certificates.map(|mut block| std::mem::take(&mut *block.der)).peekable();
+    ders.peek()?;
+    Some(ders.collect())
 }
 
 /// Whether a PEM holds the private key of the first certificate of another PEM; `None` where it holds no private key that
 /// can be read.
 pub fn is_key_of(key: &[u8], certificate: &[u8]) -> Option<bool> {
-    let blocks = Pem::iter_from_buffer(key).map_while(Result::ok);
-    let mut keys = blocks.map(|block| (block.label, Zeroizing::new(block.contents)));
-    let (label, der) = keys.find(|(label, _)| label.ends_with("PRIVATE KEY"))?;
-    let key = match label.as_str() {
-        "PRIVATE KEY" => PrivateKeyDer::Pkcs8(der.as_slice().into()),
-        "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(der.as_slice().into()),
-        "EC PRIVATE KEY" => PrivateKeyDer::Sec1(der.as_slice().into()),
+    let PemBlock { label, der, .. } =
+        pem_blocks(key).find(|block| block.label.ends_with(b"PRIVATE KEY"))?;
+    let key = match label {
+        b"PRIVATE KEY" => PrivateKeyDer::Pkcs8(der.as_slice().into()),
+        b"RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(der.as_slice().into()),
+        b"EC PRIVATE KEY" => PrivateKeyDer::Sec1(der.as_slice().into()),
         _ => return None,
     };
     let public = any_supported_type(&key).ok()?.public_key()?.to_vec();
@@ -163,21 +223,23 @@ pub fn is_key_of(key: &[u8], certificate: &[u8]) -> Option<bool> {
     Some(certificate.public_key().raw == public.as_slice())
 }
 
-/// Keys of the certificates in a PEM, each with the second from which on it holds; `None` if none is in it.
+/// Keys of the certificates in a PEM, each with the second from which on it holds; `None` if none is in it. As for
+/// `AppendCertsFromPEM` of Go, what cannot be read as a certificate does not count.
 pub fn read_authorities(pem: &[u8]) -> Option<Vec<(KeyHash, i64)>> {
-    let authority = |der: Vec<u8>| {
-        let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+    let authority = |block: PemBlock<'_>| {
+        let (_, certificate) = X509Certificate::from_der(&block.der).ok()?;
         let begins = certificate.validity().not_before.timestamp();
         Some((KeyHash::of(certificate.public_key().raw), begins))
     };
-    decode_pem(pem)?.into_iter().map(authority).collect()
+    let certificates =
+        pem_blocks(pem).filter(|block| block.label == b"CERTIFICATE" && !block.has_headers);
+    let authorities: Vec<_> = certificates.filter_map(authority).collect();
+    (!authorities.is_empty()).then_some(authorities)
 }
 
 /// The first certificate of a PEM, as a client certificate; the others are its chain.
 pub fn read_client(pem: &[u8]) -> Option<ClientCertificate> {
-    let chain: Option<Vec<_>> =
-        decode_pem(pem)?.iter().map(|der| client_certificate(der)).collect();
-    chain?.into_iter().next()
+    client_certificate(decode_pem(pem)?.first()?)
 }
 
 fn client_certificate(der: &[u8]) -> Option<ClientCertificate> {

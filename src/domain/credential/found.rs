@@ -64,8 +64,10 @@ pub enum Trust {
     Anything,
     /// Neither is set: the authorities of the operating system.
     System,
-    /// The field that cannot be read, and why.
-    Unreadable(String),
+    /// `tls-server-name` is not the server: nobody knows for which names its certificate holds.
+    OtherName,
+    /// They cannot be read: [`FoundContext::unusable`] says why.
+    Unreadable,
 }
 
 /// One way to sign in.

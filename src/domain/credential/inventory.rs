@@ -10,7 +10,7 @@ use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::access::{Access, KubeconfigLocation};
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
-use crate::domain::credential::generation::{Generation, Issuance};
+use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::judge::{Basis, SigningKeys, VerdictReason};
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::{KubeconfigKind, is_address_of, name_in_address};
@@ -46,11 +46,10 @@ impl KnownCredential {
     /// Whether it is access to count on. That it stops working at a moment does not say that it works until then, and of a
     /// service account it is not known whether it exists and what it may do.
     fn is_access(&self) -> bool {
-        let is_unsure = self.reasons.contains(&VerdictReason::Signer(Generation::Unknown));
+        let works = self.verdict.works_now() && !self.reasons.iter().any(VerdictReason::is_doubt);
         match self.kind {
-            CredentialKind::ClientCertificate => self.verdict.works_now() && !is_unsure,
-            CredentialKind::StackitPlugin { .. } => self.verdict.works_now(),
-            CredentialKind::StaticToken => self.verdict == Verdict::BreaksOnStart,
+            CredentialKind::ClientCertificate | CredentialKind::StackitPlugin { .. } => works,
+            CredentialKind::StaticToken => works && self.verdict == Verdict::BreaksOnStart,
             CredentialKind::ServiceAccountToken
             | CredentialKind::OtherToken
             | CredentialKind::OtherPlugin
@@ -346,7 +345,7 @@ fn lead(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> Option<Lea
         Trust::Authorities(keys) => {
             known.iter().any(|issuance| !issuance.facts.authorities.is_disjoint(keys))
         }
-        Trust::Anything | Trust::System | Trust::Unreadable(_) => false,
+        Trust::Anything | Trust::System | Trust::OtherName | Trust::Unreadable => false,
     };
     if shares_authority {
         return Some(Lead::Proven);

@@ -38,6 +38,8 @@ pub enum VerdictReason {
     Bundle(Bundle),
     /// It trusts the authorities of the operating system.
     SystemAuthorities,
+    /// It checks the server's certificate for another name than the server's.
+    OtherServerName,
     /// It accepts any server certificate.
     NotVerified,
     /// A token that is no JWT.
@@ -77,6 +79,39 @@ pub enum VerdictReason {
     RotationUnclear,
     /// An earlier version of skeys issued it without recording its certificates.
     NotRecorded,
+}
+
+impl VerdictReason {
+    /// Whether it leaves open that the credential works now, whatever is known of its end.
+    pub(super) fn is_doubt(&self) -> bool {
+        match self {
+            Self::Signer(generation) | Self::TokenKey(generation) => {
+                *generation == Generation::Unknown
+            }
+            Self::Bundle(held) => matches!(held, Bundle::NewestAlone | Bundle::Unknown),
+            Self::SystemAuthorities
+            | Self::OtherServerName
+            | Self::OtherToken(_)
+            | Self::OtherPlugin(_)
+            | Self::OtherSignIn(_)
+            | Self::Unusable(_)
+            | Self::NewerThanKnown
+            | Self::MayBeElsewhere
+            | Self::FileNotRead
+            | Self::NoSignIn
+            | Self::Unreadable(_)
+            | Self::RotationUnclear
+            | Self::NotRecorded => true,
+            Self::Expired
+            | Self::NotVerified
+            | Self::StaticToken
+            | Self::StaticTokenOfVersion(_)
+            | Self::TokenKeyGone
+            | Self::StackitPlugin
+            | Self::OtherFile(_)
+            | Self::Dates { .. } => false,
+        }
+    }
 }
 
 /// What is known of a cluster to judge by.
@@ -130,18 +165,24 @@ impl<'a> Basis<'a> {
         let best = ways.max_by_key(|(way, (verdict, _))| {
             (rank(*verdict), way.expires().unwrap_or(Timestamp::MAX))
         });
-        let (way, by_user, mut reasons) = match best {
-            Some((way, (verdict, reasons))) => (Some(way), verdict, reasons),
-            None => (None, Verdict::CannotTell, vec![VerdictReason::NoSignIn]),
-        };
         if let Some(why) = &found.unusable {
+            let way = best.map(|(way, _)| way);
             return (Verdict::CannotTell, vec![VerdictReason::Unusable(why.clone())], way);
         }
+        let Some((way, (by_user, mut reasons))) = best else {
+            return (Verdict::CannotTell, vec![VerdictReason::NoSignIn], None);
+        };
+        let way = Some(way);
         if by_user == Verdict::Expired {
             return (by_user, reasons, way);
         }
         let (by_server, reason) = self.judge_trust(&found.trust);
         reasons.push(reason);
+        // It connects from *complete* on, and no sooner: what stops to sign in then works at no time.
+        let never_connects = reasons.contains(&VerdictReason::Bundle(Bundle::NewestAlone));
+        if never_connects && by_user == Verdict::BreaksOnComplete {
+            return (Verdict::CannotTell, reasons, way);
+        }
         let worse = if rank(by_server) < rank(by_user) { by_server } else { by_user };
         if !self.is_clear() && worse != Verdict::BreaksOnStart {
             return (Verdict::CannotTell, vec![VerdictReason::RotationUnclear], way);
@@ -206,7 +247,8 @@ impl<'a> Basis<'a> {
             }
             Trust::Anything => (self.verdict(Generation::Current), VerdictReason::NotVerified),
             Trust::System => (Verdict::CannotTell, VerdictReason::SystemAuthorities),
-            Trust::Unreadable(why) => (Verdict::CannotTell, VerdictReason::Unreadable(why.clone())),
+            Trust::OtherName => (Verdict::CannotTell, VerdictReason::OtherServerName),
+            Trust::Unreadable => (Verdict::CannotTell, VerdictReason::Bundle(Bundle::Unknown)),
         }
     }
 

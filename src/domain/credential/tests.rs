@@ -11,7 +11,7 @@ use crate::domain::cluster::Cluster;
 use crate::domain::credential::generation::{Generation, generation};
 use crate::domain::credential::{
     Access, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash, KubeconfigLocation,
-    Reference, Verdict, best_access,
+    Reference, Verdict, best_access, read_authorities,
 };
 use crate::domain::fixtures::{cluster, files_of, now};
 use crate::domain::kubeconfig::KubeconfigKind;
@@ -322,6 +322,47 @@ fn certificates_are_read_as_their_authority_made_them() {
     }
     let keys: BTreeSet<_> = CredentialFacts::read("", &both, None).unwrap().authorities;
     assert_eq!(keys.len(), 2);
+}
+
+#[test]
+fn cred_02_pem_is_read_as_go_reads_it() {
+    let certificate = |name: &str| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let (one, two) = (certificate("one"), certificate("two"));
+    let lines = |text: &str| text.replace('\n', "\r\n");
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    for (what, text, keys) in [
+        ("two", format!("{one}{two}"), 2),
+        ("text around", format!("one\n{one}two\n{two}end"), 2),
+        ("another end of line", lines(&format!("{one}{two}")), 2),
+        ("no end of line at the end", format!("{one}{}", two.trim_end()), 2),
+        ("joined without an end of line", format!("{}{two}", one.trim_end()), 0),
+        ("the first one joined", format!("{}{one}{two}", one.trim_end()), 1),
+        (
+            "something behind the end",
+            one.replace("END CERTIFICATE-----", "END CERTIFICATE----- x"),
+            0,
+        ),
+        ("indented", one.replace('\n', "\n  "), 0),
+        ("in one line", one.replace('\n', ""), 0),
+        ("with a header", one.replacen('\n', "\nProc-Type: 4\n\n", 1), 0),
+        ("another label", one.replace("CERTIFICATE", "TRUSTED CERTIFICATE"), 0),
+        ("a broken one before", format!("{broken}{one}"), 1),
+        ("a broken one behind", format!("{one}{broken}"), 1),
+        ("one without an end", format!("{one}-----BEGIN CERTIFICATE-----\nAAAA\n"), 1),
+        ("a key between", format!("{one}{key}{two}"), 2),
+        ("nothing", String::new(), 0),
+    ] {
+        let found = read_authorities(text.as_bytes()).map_or(0, |keys| keys.len());
+        assert_eq!(found, keys, "{what}");
+    }
+    // It takes no time that grows with the square of its length.
+    let begun = "-----BEGIN CERTIFICATE-----\n".repeat(40_000) + "-----END X-----\n";
+    assert_eq!(read_authorities(begun.as_bytes()), None);
 }
 
 fn pem(der: &[u8]) -> Vec<u8> {

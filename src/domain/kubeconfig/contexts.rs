@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Uri;
+use http::uri::{Authority, Scheme};
 use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -47,12 +49,15 @@ struct FoundCluster {
     trust: Trust,
     newest: Option<KeyHash>,
     unusable: Option<String>,
+    /// Whether the address holds a user, who signs in with each request.
+    names_user: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FoundUser {
     sign_in: Vec<SignIn>,
     unusable: Option<String>,
+    sends_token: bool,
 }
 
 /// Reads a kubeconfig. Contexts without a cluster or a user are left out: they connect to nothing.
@@ -110,7 +115,12 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 trust: cluster.trust.clone(),
                 newest: cluster.newest.clone(),
                 sign_in: user.sign_in.clone(),
-                unusable: cluster.unusable.clone().or_else(|| user.unusable.clone()),
+                unusable: cluster.unusable.clone().or_else(|| user.unusable.clone()).or_else(
+                    || {
+                        let is_replaced = cluster.names_user && user.sends_token;
+                        is_replaced.then(|| "the user in its server replaces its token".to_owned())
+                    },
+                ),
                 other_file: other_file.map(str::to_owned),
             })
         };
@@ -157,32 +167,55 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     let skips = cluster.get("insecure-skip-tls-verify") == Some(&Value::Bool(true));
     let server = filled(cluster, "server").unwrap_or_default();
     let address = clean(&server_address(server));
-    let name = filled(cluster, "tls-server-name").map(clean);
-    let unusable = if server.is_empty() {
-        Some("it has no server".to_owned())
-    } else if server.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
-        Some("its server is not https".to_owned())
+    let name = filled(cluster, "tls-server-name");
+    let name = name.filter(|name| address.split(':').next() != Some(name));
+    let mut unusable = if let Some(why) = wrong_server(server).or_else(|| wrong_proxy(cluster)) {
+        Some(why.to_owned())
     } else if skips && authorities.is_some() {
         Some(format!("insecure-skip-tls-verify and {field} are both set"))
-    } else if let Some(name) = name.filter(|name| address.split(':').next() != Some(name)) {
-        Some(format!("tls-server-name is {name}, not its server"))
     } else {
         both_set(cluster, [field, "certificate-authority-data"])
     };
+    let none = || format!("{field} holds no certificate that can be read");
+    let read = authorities.map(|read| read.and_then(|pem| read_authorities(&pem).ok_or_else(none)));
     let mut newest = None;
-    let trust = match authorities {
+    let trust = match read {
         _ if skips => Trust::Anything,
         None => Trust::System,
-        Some(Err(why)) => Trust::Unreadable(why),
-        Some(Ok(pem)) => match read_authorities(&pem) {
-            Some(dated) => {
-                newest = credential::newest(&dated);
-                Trust::Authorities(dated.into_iter().map(|(key, _)| key).collect())
-            }
-            None => Trust::Unreadable(format!("{field} holds no certificate")),
-        },
+        Some(Ok(_)) if name.is_some() => Trust::OtherName,
+        Some(Err(why)) => {
+            unusable.get_or_insert(why);
+            Trust::Unreadable
+        }
+        Some(Ok(dated)) => {
+            newest = credential::newest(&dated);
+            Trust::Authorities(dated.into_iter().map(|(key, _)| key).collect())
+        }
     };
-    FoundCluster { server: address, trust, newest, unusable }
+    let names_user = server.contains('@');
+    FoundCluster { server: address, trust, newest, unusable, names_user }
+}
+
+/// Why no TLS connection is made to what `server` names.
+fn wrong_server(server: &str) -> Option<&'static str> {
+    if server.is_empty() {
+        return Some("it has no server");
+    }
+    let Ok(uri) = server.parse::<Uri>() else { return Some("its server is not a valid address") };
+    let is_valid = |of: &Authority| of.as_str().ends_with(of.host()) || of.port_u16().is_some();
+    if uri.scheme() != Some(&Scheme::HTTPS) {
+        return Some("its server is not https");
+    }
+    let is_valid = uri.authority().is_some_and(is_valid);
+    (!is_valid).then_some("its server is not a valid address")
+}
+
+/// Why client-go takes no such `proxy-url`.
+fn wrong_proxy(cluster: &Value) -> Option<&'static str> {
+    let proxy = filled(cluster, "proxy-url")?;
+    let scheme = proxy.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    let is_known = ["http", "https", "socks5"].map(Some).contains(&scheme.as_deref());
+    (!is_known).then_some("its proxy-url is not http, https or socks5")
 }
 
 /// `user`, judged as `validateAuthInfo` of client-go does, with the ways to sign in that it would use.
@@ -207,17 +240,36 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
             }
         }
     }
-    // As for client-go, the file takes precedence while it can be read.
-    let file = filled(user, "tokenFile").map(|path| (path, reader(path)));
+    // As for client-go, the file takes precedence while it can be read and is not empty.
+    let read = |path: &str| {
+        let token = String::from_utf8_lossy(&reader(path)?).trim().to_owned();
+        if token.is_empty() { Err("it is empty".to_owned()) } else { Ok(Zeroizing::new(token)) }
+    };
+    let file = filled(user, "tokenFile").map(|path| (path, read(path)));
+    let mut token_of = |text: &str| {
+        ways.push(token(text));
+        if !is_sendable(text) {
+            unusable.get_or_insert_with(|| {
+                "its token cannot be sent: it has blanks or controls".to_owned()
+            });
+        }
+    };
     match (file, filled(user, "token")) {
-        (Some((_, Ok(bytes))), _) => ways.push(token(&String::from_utf8_lossy(&bytes))),
-        (_, Some(text)) => ways.push(token(text)),
+        (Some((_, Ok(text))), _) => token_of(&text),
+        (_, Some(text)) => token_of(text),
         (Some((path, Err(why))), None) => {
-            ways.push(SignIn::Unreadable(format!("tokenFile {}: {why}", clean(path))));
+            let why = format!("tokenFile {}: {why}", clean(path));
+            unusable.get_or_insert_with(|| why.clone());
+            ways.push(SignIn::Unreadable(why));
         }
         (None, None) => {}
     }
+    let sends_token = filled(user, "token").or_else(|| filled(user, "tokenFile")).is_some();
     if filled(user, "username").is_some() {
+        if ways.is_empty() {
+            let gone = "Kubernetes has no basic authentication since 1.19";
+            unusable.get_or_insert_with(|| gone.to_owned());
+        }
         ways.push(SignIn::Other("basic authentication".to_owned()));
     }
     let provider = user.get("auth-provider").filter(|provider| provider.is_object());
@@ -231,9 +283,13 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
     }
     if let Some(provider) = provider {
         let name = filled(provider, "name").map(clean).unwrap_or_default();
-        ways.push(SignIn::Other(format!("auth provider {name}")));
+        // The others were removed from client-go. This one signs in with each request, whatever stands beside it.
+        if name != "oidc" {
+            unusable.get_or_insert_with(|| format!("kubectl has no auth provider {name}"));
+        }
+        ways = vec![SignIn::Other(format!("auth provider {name}"))];
     }
-    FoundUser { sign_in: ways, unusable }
+    FoundUser { sign_in: ways, unusable, sends_token }
 }
 
 fn impersonates_nobody(user: &Value) -> Option<String> {
@@ -274,10 +330,16 @@ fn wrong_plugin(exec: &Value, has_provider: bool) -> Option<String> {
     Some(format!("exec has no valid {missing}"))
 }
 
+/// Whether a token can stand in the header of a request, which drops blanks at its end.
+pub fn is_sendable(token: &str) -> bool {
+    let token = token.trim_end_matches(' ');
+    !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Tells of a text whether it is a token, and of which kind.
 pub fn token_alone(text: &str) -> Option<SignIn> {
     let text = text.trim();
-    let is_token = text.len() >= LEAST_TOKEN && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_token = text.len() >= LEAST_TOKEN && is_sendable(text);
     is_token.then(|| token(text))
 }
 
@@ -331,6 +393,7 @@ mod tests {
     fn entries(text: &str) -> Result<KubeconfigEntries, String> {
         let reader = |path: &str| match path {
             "token" => Ok(Zeroizing::new(b"abc\n".to_vec())),
+            "empty" => Ok(Zeroizing::new(b" \n".to_vec())),
             _ => Err("no such file".to_owned()),
         };
         read_entries(text, &reader).map_err(|failure| failure.message)
@@ -411,6 +474,16 @@ mod tests {
             assert_eq!(exec(command, more), plugin(command, kind), "{command} {more}");
         }
         assert_eq!(of("username: a, password: b"), [SignIn::Other("basic authentication".into())]);
+        let provider = [SignIn::Other("auth provider oidc".into())];
+        assert_eq!(
+            of("token: abc123, auth-provider: {name: oidc}"),
+            provider,
+            "it is always asked"
+        );
+        assert_eq!(
+            of("tokenFile: empty, token: a.b.c.d.e"),
+            [SignIn::Other("encrypted token".into())]
+        );
         assert_eq!(of(""), []);
         let [SignIn::Unreadable(why)] = &of("client-certificate: /gone.crt")[..] else {
             panic!("unreadable")
@@ -425,14 +498,15 @@ mod tests {
         let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
                     command: stackit, args: [ske, kubeconfig, login]}";
         let certificate = format!("client-certificate-data: {certificate}, client-key-data: {key}");
-        for (beside, is_asked) in [
-            ("", true),
-            ("token: abc123,", false),
-            (&format!("{certificate},"), false),
-            ("username: a, password: b,", false),
+        let basic = Some("Kubernetes has no basic authentication since 1.19");
+        for (beside, is_asked, unusable) in [
+            ("", true, None),
+            ("token: abc123,", false, None),
+            (&format!("{certificate},"), false, None),
+            ("username: a, password: b,", false, basic),
         ] {
             let found = read("", &format!("{beside} {exec}"));
-            assert_eq!(found.unusable, None);
+            assert_eq!(found.unusable.as_deref(), unusable);
             let asked = found.sign_in.iter().any(|way| matches!(way, SignIn::Plugin { .. }));
             assert_eq!(asked, is_asked, "{beside}");
         }
@@ -467,6 +541,32 @@ mod tests {
             ("", "client-certificate: gone".into(), "client-certificate gone: no such file"),
             ("", format!("{good}, token: a, username: b"), "token and username are both set"),
             ("", format!("{good}, as-groups: [a]"), "as-groups is set without as"),
+            ("", "token: \"abc\\n\"".into(), "its token cannot be sent: it has blanks or controls"),
+            ("", "token: Bearer abc".into(), "its token cannot be sent: it has blanks or controls"),
+            ("", "tokenFile: gone".into(), "tokenFile gone: no such file"),
+            ("", "tokenFile: empty".into(), "tokenFile empty: it is empty"),
+            ("", "username: a".into(), "Kubernetes has no basic authentication since 1.19"),
+            (
+                "",
+                format!("{good}, auth-provider: {{name: gcp}}"),
+                "kubectl has no auth provider gcp",
+            ),
+            ("", format!("{good}, auth-provider: {{}}"), "kubectl has no auth provider "),
+            (
+                ", proxy-url: 'proxy:8080'",
+                good.clone(),
+                "its proxy-url is not http, https or socks5",
+            ),
+            (
+                ", certificate-authority: gone",
+                good.clone(),
+                "certificate-authority gone: no such file",
+            ),
+            (
+                ", certificate-authority-data: QUJD",
+                good.clone(),
+                "certificate-authority holds no certificate that can be read",
+            ),
             (
                 "",
                 "exec: {apiVersion: client.authentication.k8s.io/v1, command: a}".into(),
@@ -483,17 +583,37 @@ mod tests {
                 good.clone(),
                 "certificate-authority and certificate-authority-data are both set",
             ),
-            (", tls-server-name: other", good.clone(), "tls-server-name is other, not its server"),
         ] {
             assert_eq!(read(cluster, &user).unusable.as_deref(), Some(why));
         }
-        assert_eq!(read(", tls-server-name: api.example", &good).unusable, None);
         let first = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: a}";
         assert_eq!(read("", first).unusable, None);
-        let plain = "clusters: [{name: c, cluster: {server: 'http://api.example'}}]\n\
-                     users: [{name: u, user: {}}]\ncontexts: [{name: x, context: {cluster: c, user: u}}]";
-        let found = resolve(vec![file("a", plain)]).remove(0).contexts.unwrap();
-        assert_eq!(found[0].unusable.as_deref(), Some("its server is not https"));
+        let of_server = |server: &str, user: &str| {
+            let text = format!(
+                "clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\n\
+                 users: [{{name: u, user: {{{user}}}}}]\ncontexts: [{{name: x, context: {{cluster: c, user: u}}}}]"
+            );
+            resolve(vec![file("a", &text)]).remove(0).contexts.unwrap().remove(0).unusable
+        };
+        for (server, why) in [
+            ("", "it has no server"),
+            ("http://api.example", "its server is not https"),
+            ("api.example", "its server is not https"),
+            ("api.example:443", "its server is not https"),
+            (" https://api.example", "its server is not a valid address"),
+            ("https://api example", "its server is not a valid address"),
+            ("https://", "its server is not a valid address"),
+            ("https://api.example:port", "its server is not a valid address"),
+        ] {
+            assert_eq!(of_server(server, &good).as_deref(), Some(why), "{server}");
+        }
+        for server in ["HTTPS://api.example", "https://api.example/x?a=b", "https://[::1]:6443"] {
+            assert_eq!(of_server(server, &good), None, "{server}");
+        }
+        let user = "https://me@api.example";
+        assert_eq!(of_server(user, &good), None);
+        let why = of_server(user, "token: abc");
+        assert_eq!(why.as_deref(), Some("the user in its server replaces its token"));
     }
 
     #[test]
@@ -547,8 +667,13 @@ mod tests {
         assert_eq!(read("", "").server, "api.example");
         assert_eq!(of(""), Trust::System);
         assert_eq!(of(", insecure-skip-tls-verify: true"), Trust::Anything);
-        assert!(matches!(of(", certificate-authority-data: QUJD"), Trust::Unreadable(_)));
-        assert!(matches!(of(", certificate-authority: ca.crt"), Trust::Unreadable(_)));
+        let authority = format!(", certificate-authority-data: {}", STANDARD.encode(&pair()[0]));
+        let named = |name: &str| of(&format!("{authority}, tls-server-name: {name}"));
+        assert!(matches!(of(&authority), Trust::Authorities(_)));
+        assert!(matches!(named("api.example"), Trust::Authorities(_)));
+        assert_eq!(named("other.example"), Trust::OtherName);
+        assert_eq!(of(", certificate-authority-data: QUJD"), Trust::Unreadable);
+        assert_eq!(of(", certificate-authority: ca.crt"), Trust::Unreadable);
     }
 
     #[test]
