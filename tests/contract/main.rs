@@ -13,6 +13,7 @@
 )]
 
 mod fixtures;
+mod kubeconfig_variable;
 mod kubeconfigs;
 mod openapi;
 mod published;

@@ -39,8 +39,8 @@ pub struct KubeconfigEntries {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NamedContext {
     name: String,
-    cluster: String,
-    user: String,
+    cluster: Option<String>,
+    user: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ struct FoundUser {
     sends_token: bool,
 }
 
-/// Reads a kubeconfig. Contexts without a cluster or a user are left out: they connect to nothing.
+/// Reads a kubeconfig.
 ///
 /// # Errors
 /// kubectl does not read the text, with the line.
@@ -74,9 +74,9 @@ pub fn read_entries(text: &str, reader: FileReader<'_>) -> Result<KubeconfigEntr
         let entries = items(&file.values, list).iter();
         entries.filter_map(move |entry| Some((name_of(entry)?, entry.get(field)?)))
     };
-    let contexts = named("contexts", "context").filter_map(|(name, context)| {
+    let contexts = named("contexts", "context").map(|(name, context)| {
         let text = |key: &str| Some(context.get(key)?.as_str()?.to_owned());
-        Some(NamedContext { name: clean(name), cluster: text("cluster")?, user: text("user")? })
+        NamedContext { name: clean(name), cluster: text("cluster"), user: text("user") }
     });
     let clusters = named("clusters", "cluster");
     let users = named("users", "user");
@@ -89,7 +89,7 @@ pub fn read_entries(text: &str, reader: FileReader<'_>) -> Result<KubeconfigEntr
 
 /// Gives every context its cluster and its user. kubectl looks for those of `$KUBECONFIG` in all files of it, in their
 /// order, and takes the first of each name; it reads none of them if one cannot be read. What it does not find that way
-/// is as `--kubeconfig FILE` would read it.
+/// is as `--kubeconfig FILE` would read it. Contexts without a cluster or a user are left out: they connect to nothing.
 pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
     let defaults: Result<Vec<_>, _> = (files.iter().filter(|file| file.is_default))
         .map(|file| file.contexts.as_ref().map(|entries| (file.path.as_str(), entries)))
@@ -103,11 +103,11 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
             let is_first = defaults.iter().find(has).is_some_and(|(first, _)| *first == path);
             let alone = [(path, own)];
             let pool = if is_first { defaults.as_slice() } else { &alone[..] };
-            let (cluster_file, cluster) = pool
-                .iter()
-                .find_map(|(path, entries)| Some((*path, entries.clusters.get(&named.cluster)?)))?;
+            let (cluster, user) = (named.cluster.as_ref()?, named.user.as_ref()?);
+            let (cluster_file, cluster) =
+                pool.iter().find_map(|(path, e)| Some((*path, e.clusters.get(cluster)?)))?;
             let (user_file, user) =
-                pool.iter().find_map(|(path, e)| Some((*path, e.users.get(&named.user)?)))?;
+                pool.iter().find_map(|(path, e)| Some((*path, e.users.get(user)?)))?;
             let other_file = [cluster_file, user_file].into_iter().find(|file| *file != path);
             Some(FoundContext {
                 context: named.name.clone(),
@@ -649,6 +649,13 @@ mod tests {
                 row("own", "three.example", false, None),
             ],
             "the second of a name is reached with --kubeconfig alone"
+        );
+        let bare =
+            "contexts: [{name: own, context: {user: same}}]\n".to_owned() + &user("username: a");
+        assert_eq!(
+            told(vec![default("a", &bare), default("b", &second)]),
+            [row("own", "two.example", true, None)],
+            "the first of a name counts, whatever it lacks: the second is read alone"
         );
         assert_eq!(
             told(vec![default("a", &first), file("b", &second)]),
