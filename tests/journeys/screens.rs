@@ -91,17 +91,17 @@ async fn a_kubeconfig_that_breaks_comes_before_complete_and_the_steps_never_go_b
     journey.until("SKE shows preparing.", 30).await;
     journey.press("<enter><enter>").await;
     journey.until_slowly("◑ PREPARED", 20, 400).await;
-    journey.says("renew 1 kubeconfig of yours that would BREAK");
+    journey.says("renew 1 kubeconfig that would stop working");
     for step in ["✓ 1 get access", "✓ 2 start", "● 3 update clients", "○ 4 complete"] {
         journey.shows(step);
     }
     let screen = journey.screen();
     let place = |text: &str| screen.find(text).unwrap_or_else(|| panic!("no {text}\n{screen}"));
-    assert!(place("K  issue a kubeconfig") < place("R  complete the rotation"), "{screen}");
+    assert!(place("4  see what stops") < place("R  complete the rotation"), "{screen}");
     assert!(place(" K kubeconfig") < place(" R complete…"), "{screen}");
     journey.press("K<ctrl-o><tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha →");
-    journey.hides("would BREAK");
+    journey.hides("would stop working");
     journey.says("next: update clients, then complete");
     journey.press("Ralpha<tab><tab><enter>").await;
     journey.until_slowly("● completed", 10, 400).await;
@@ -250,7 +250,7 @@ async fn the_whole_job_takes_few_keys() {
     journey.until_slowly("◑ PREPARED", 20, 400).await;
     let kubeconfig = journey.press("K<ctrl-o>").await;
     journey.until("context alpha", 30).await;
-    journey.shows("keeps working");
+    journey.shows("you have a kubeconfig issued after the start");
     let complete = journey.press("Ralpha<enter><enter>").await;
     journey.until_slowly("● completed", 10, 200).await;
     assert_eq!((start, close, kubeconfig, complete), (3, 1, 2, 1 + "alpha".len() + 2));
