@@ -157,7 +157,7 @@ mod tests {
             let item = items.into_iter().find(|item| item.text.starts_with("kubectl")).unwrap();
             (item.label, item.text.contains("--context"))
         };
-        let hint = "watch the nodes (issue and save a kubeconfig to add --context)".to_owned();
+        let hint = "watch the nodes (without --context)".to_owned();
         assert_eq!(watch(&state), (hint.clone(), false));
         let mut copied = access(&shop, true, "");
         copied.place = KubeconfigLocation::Clipboard;

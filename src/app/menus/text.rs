@@ -21,7 +21,7 @@ texts! {
     CLUSTER = "cluster name";
     PROJECT = "project id";
     WATCH_NODES = "watch the nodes";
-    without_context(label) = "{label} (issue and save a kubeconfig to add --context)";
+    without_context(label) = "{label} (without --context)";
     NODE = "node name";
     DESCRIBE_NODE = "describe the node";
     api_call(step) = "API call: {step}";
