@@ -667,7 +667,7 @@ impl Performer {
     async fn save_fleet(&self, fleet: Box<LastFleet>) {
         let Some(folder) = self.0.services.state_folder.clone() else { return };
         let name = folder.display().to_string();
-        let save = move || fleet_file::save(&folder, &fleet);
+        let save = move || fleet_file::save(&folder, *fleet);
         if let Err(failure) = self.run_blocking(&name, save).await.flatten() {
             log_outcome(Some(&failure));
         }

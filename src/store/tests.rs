@@ -789,6 +789,7 @@ fn file_16_records_that_cannot_be_read_are_not_said_to_be_none() {
     for (text, why) in [
         (r#"{"version":99,"accesses":[]}"#, "it was written by a newer version (format 99)"),
         (r#"{"version":"#, "it is damaged at line 1"),
+        (r#"{"version":2,"columns":7}"#, "it is damaged"),
         ("", "it is empty"),
     ] {
         fs::write(&file, text).unwrap();
