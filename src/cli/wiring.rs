@@ -101,16 +101,16 @@ pub async fn wait(
     Ok(wait::run(order, services, &mut printer, signals::wait_for_end()).await)
 }
 
-/// Reports the credentials of a cluster; gives the report and the exit status, or why there is none.
+/// Reports the credentials of a cluster; gives the report and the exit status.
 ///
 /// # Errors
-/// What keeps it from starting.
+/// Why there is none.
 pub async fn credentials(
     loaded: &Loaded,
     places: &Places<'_>,
     words: &CredentialsOf,
     (clock, state_folder): (Clock, Option<PathBuf>),
-) -> anyhow::Result<Result<(String, u8), String>> {
+) -> anyhow::Result<(String, u8)> {
     let config = &loaded.config;
     let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
     let settings = read_settings(config, places.environment);
@@ -132,7 +132,7 @@ pub async fn credentials(
         clock,
     };
     let order = credentials::Order { target: words.cluster.clone(), scopes, format: words.format };
-    Ok(credentials::run(order, services).await)
+    credentials::run(order, services).await.map_err(anyhow::Error::msg)
 }
 
 /// Says what is due in all configured projects and regions.
@@ -165,16 +165,16 @@ pub async fn due(
     Ok(due::run(scopes, words.format, services).await)
 }
 
-/// Tells what the journal has of the rotations of a cluster, or why there is nothing to tell.
+/// Tells what the journal has of the rotations of a cluster.
 ///
 /// # Errors
-/// The journal does not answer, or is no file.
+/// Why there is nothing to tell.
 pub async fn report(
     flags: &Flags,
     words: &ReportOf,
     (clock, state_folder): (Clock, Option<PathBuf>),
-) -> anyhow::Result<Result<String, String>> {
-    let Some(folder) = state_folder else { return Ok(Err(report::NO_FOLDER.to_owned())) };
+) -> anyhow::Result<String> {
+    let folder = state_folder.context(report::NO_FOLDER)?;
     let order = report::Order {
         target: words.cluster.clone(),
         projects: flags.project.clone(),
@@ -182,7 +182,8 @@ pub async fn report(
         format: words.format,
     };
     let now = clock.now();
-    let read = move || Ok(report::run(&order, &Journal::open(&folder)?, now));
+    let read =
+        move || report::run(&order, &Journal::open(&folder)?, now).map_err(anyhow::Error::msg);
     run_blocking(&clock, FILE_LIMIT, "journal", read).await?
 }
 
