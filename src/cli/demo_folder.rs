@@ -20,9 +20,6 @@ pub struct DemoFolder {
 impl DemoFolder {
     /// A folder of this process in `base`, or among the temporary files where nothing can be written there. Removes what
     /// demos that have ended left in `base`. `home` is what `~` stands for.
-    ///
-    /// # Errors
-    /// No folder can be created.
     pub fn create(base: Option<&Path>, home: Option<PathBuf>) -> io::Result<Self> {
         let name = format!("{PREFIX}{}", std::process::id());
         let kept = base.and_then(|base| {

@@ -41,9 +41,6 @@ use crate::ui::theme::Theme;
 const CA_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// What is waited for, and with what; also notes worth a line.
-///
-/// # Errors
-/// What keeps it from starting.
 pub async fn prepare_wait(
     loaded: &Loaded,
     places: &Places<'_>,
@@ -77,9 +74,6 @@ pub async fn prepare_wait(
 }
 
 /// Waits for a phase without a screen; gives the exit status.
-///
-/// # Errors
-/// What keeps it from starting.
 pub async fn wait(
     loaded: &Loaded,
     places: &Places<'_>,
@@ -102,9 +96,6 @@ pub async fn wait(
 }
 
 /// Reports the credentials of a cluster; gives the report and the exit status.
-///
-/// # Errors
-/// Why there is none.
 pub async fn credentials(
     loaded: &Loaded,
     places: &Places<'_>,
@@ -136,9 +127,6 @@ pub async fn credentials(
 }
 
 /// Says what is due in all configured projects and regions.
-///
-/// # Errors
-/// What keeps it from starting.
 pub async fn due(
     loaded: &Loaded,
     places: &Places<'_>,
@@ -166,9 +154,6 @@ pub async fn due(
 }
 
 /// Tells what the journal has of the rotations of a cluster.
-///
-/// # Errors
-/// Why there is nothing to tell.
 pub async fn report(
     flags: &Flags,
     words: &ReportOf,

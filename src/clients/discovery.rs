@@ -75,9 +75,6 @@ impl DiscoveryClient {
     }
 
     /// The projects in which the account may list clusters.
-    ///
-    /// # Errors
-    /// As for [`DiscoveryClient::discover`].
     pub async fn projects(&self) -> Result<Vec<ProjectId>, Failure> {
         let email = self.email().await?;
         Ok(self.held(&email, &[LIST]).await?.projects().cloned().collect())

@@ -31,9 +31,6 @@ impl Drop for RawMode {
 }
 
 /// Waits for one of these keys, and passes over all others.
-///
-/// # Errors
-/// The terminal cannot be read.
 pub async fn wait_for(keys: &'static str) -> io::Result<SingleKey> {
     enable_raw_mode()?;
     let _raw = RawMode;

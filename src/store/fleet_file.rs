@@ -35,9 +35,6 @@ pub fn load(folder: &Path) -> LastFleet {
 }
 
 /// Replaces what is kept, atomically and privately. The last of several instances wins.
-///
-/// # Errors
-/// The file cannot be written.
 pub fn save(folder: &Path, mut fleet: LastFleet) -> Result<(), Failure> {
     fleet.clusters.truncate(MOST);
     let content = serde_json::to_vec(&File { version: VERSION, fleet }).map_err(|error| {

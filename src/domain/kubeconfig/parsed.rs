@@ -374,9 +374,6 @@ fn check_exec(kind: KubeconfigKind, exec: &Value) -> Result<(), InvalidKubeconfi
 }
 
 /// A minimal kubeconfig of its own, with cluster, user and context under one name, which is current.
-///
-/// # Errors
-/// The name cannot be used.
 pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failure> {
     check_context_name(context)?;
     let [clusters, contexts, users] = fresh.entries(context)?.map(|(_, entry)| entry);

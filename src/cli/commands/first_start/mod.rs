@@ -29,9 +29,6 @@ pub enum FirstStart {
 }
 
 /// Says what is missing and waits for a key.
-///
-/// # Errors
-/// The terminal cannot be read.
 pub async fn show(found: &Found<'_>) -> io::Result<FirstStart> {
     let printed = output::print(&describe(found), "", 1);
     if printed != 1 {
