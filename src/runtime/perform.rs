@@ -53,6 +53,7 @@ use crate::store::fleet_file;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
+use crate::store::private_file::{Observer, unobserved};
 use crate::store::state_file;
 
 /// How long the locks of journal and state are waited for.
@@ -187,9 +188,6 @@ impl Performer {
     }
 
     /// Gives the terminal to the program with which a person logs in; gives back how that ended.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     pub fn log_in<S: Surface>(&self, surface: &mut S) -> io::Result<Result<(), Failure>> {
         let tokens = &self.0.services.tokens;
         let failed = |what: &str| {
@@ -303,9 +301,6 @@ impl Performer {
     }
 
     /// Has a dashboard made ready that is to follow this one.
-    ///
-    /// # Errors
-    /// It cannot begin, or nobody makes one.
     async fn prepare(&self, profile: Option<String>) -> Result<(), Failure> {
         let (answer, answered) = oneshot::channel();
         // Where nobody takes it, its answer is dropped with it.
@@ -317,9 +312,6 @@ impl Performer {
     }
 
     /// Carries a request out.
-    ///
-    /// # Errors
-    /// Why there is no answer.
     async fn answer(&self, id: RequestId, request: Request) -> Result<Answer, Failure> {
         let services = &self.0.services;
         Ok(match request {
@@ -445,12 +437,8 @@ impl Performer {
         let name = kubeconfigs.name(&file);
         let files = kubeconfigs.clone();
         let save = move || {
-            let seen = fingerprint.as_deref();
-            if keeps_backup {
-                files.save_next(&file, &fresh, &options, seen)
-            } else {
-                files.save(&file, &fresh, &options, seen)
-            }
+            let how: (bool, Observer<'_>) = (keeps_backup, &unobserved);
+            files.save(&file, &fresh, &options, fingerprint.as_deref(), how)
         };
         let saved = retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, save).await?;
         Ok(saved.into_result()?)
