@@ -180,7 +180,7 @@ async fn demo(
     let log = start_log(&loaded, places).await?;
     let watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
     let watched = watched.map(WatchedConfig::without_stackit);
-    Box::pin(dashboard::demo(&loaded, places, options, (log.buffer.clone(), watched))).await
+    Box::pin(dashboard::demo(loaded, places, options, (log.buffer.clone(), watched))).await
 }
 
 /// The start in a terminal where there is no token.

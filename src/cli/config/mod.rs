@@ -85,9 +85,6 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
 }
 
 /// Reads the same as if these lines were in the file, which need not be there.
-///
-/// # Errors
-/// As for [`load`].
 pub fn load_with(
     flags: &Flags,
     places: &Places<'_>,
@@ -308,6 +305,11 @@ impl Config {
         let of = |config: &Self, key: &str| config.values.get(key).map(|(value, _)| value.clone());
         let paths = keys().map(|key| key.path);
         paths.filter(|key| of(self, key) != of(other, key)).collect()
+    }
+
+    /// Puts a value in the place of what is configured, for the demo.
+    pub fn put(&mut self, path: &'static str, value: Value) {
+        self.values.insert(path, (value, "demo".to_owned()));
     }
 
     /// Takes back what the configuration of the stackit CLI says.
