@@ -1,7 +1,6 @@
 //! What the certificates in a kubeconfig say: who signed the client certificate, and which authorities it trusts.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -87,21 +86,12 @@ pub struct CredentialFacts {
 }
 
 /// Which certificate could not be read. It never quotes what was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// `certificate-authority-data`.
+    #[error("certificate-authority-data contains no valid certificate")]
     Authority,
-    /// `client-certificate-data`.
+    #[error("client-certificate-data contains no valid certificate")]
     Client,
-}
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Authority => "certificate-authority-data contains no valid certificate",
-            Self::Client => "client-certificate-data contains no valid certificate",
-        })
-    }
 }
 
 impl CredentialFacts {
