@@ -13,10 +13,9 @@ use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::settings::read_settings;
 use crate::cli::watched_config::{WatchedConfig, is_usable};
-use crate::cli::wiring::{kubeconfigs_of, sign_in, source, usable_folder};
+use crate::cli::wiring::{discovery, kubeconfigs_of, sign_in, source, usable_folder};
 use crate::clients::auth::{TokenSource, access_token};
 use crate::clients::discovery::DiscoveryClient;
-use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::DisplayZone;
@@ -88,7 +87,6 @@ struct Prepared {
     ske: SkeClient,
     tokens: TokenSource,
     discovery: DiscoveryClient,
-    projects: ProjectsClient,
     kubeconfigs: Kubeconfigs,
     notifier: Notifier,
     concurrency: usize,
@@ -111,11 +109,7 @@ impl Prepared {
         let (http, tokens) = sign_in(source(config)?, config, places, &machine.clock).await?;
         let of = |key| config.text(key);
         let ske = SkeClient::new(of("endpoints.ske"), http.clone(), tokens.clone())?;
-        let projects =
-            ProjectsClient::new(of("endpoints.resource_manager"), http.clone(), tokens.clone())?;
-        let names = projects.clone();
-        let discovery =
-            DiscoveryClient::new(of("endpoints.authorization"), http, tokens.clone(), names)?;
+        let discovery = discovery(config, &http, &tokens)?;
         let mut settings = read_settings(config, places.environment);
         let ids = config.list("projects").iter();
         settings.projects = ids.map(|id| (ProjectId::new(id), None)).collect();
@@ -141,7 +135,6 @@ impl Prepared {
             ske,
             tokens,
             discovery,
-            projects,
             kubeconfigs,
             notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
             concurrency: config.number("poll.concurrency"),
@@ -170,7 +163,6 @@ impl Prepared {
             ske: self.ske,
             tokens: self.tokens,
             discovery: self.discovery,
-            projects: self.projects,
             kubeconfigs: self.kubeconfigs.with_state_folder(state_folder.clone()),
             journal: stored.journal,
             state_folder,

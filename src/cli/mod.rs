@@ -24,6 +24,7 @@ use crate::cli::args::{
     WaitFor,
 };
 use crate::cli::commands::first_start::{FirstStart, Found};
+use crate::cli::commands::guided_setup::Left;
 use crate::cli::commands::wait::TIMED_OUT;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{ConfigProblem, Loaded, Places, load, load_with};
@@ -159,13 +160,13 @@ async fn guided_setup(flags: Flags, places: Places<'static>) -> anyhow::Result<u
     let read = |flags: &Flags, places: &Places<'_>| load_with(flags, places, "");
     let loaded = on_configuration(flags.clone(), places.clone(), read).await?;
     let loaded = loaded.map_err(|problems| print_problems(&problems))?;
-    match commands::guided_setup::run(&path, &loaded, &flags, &places, &Clock::machine()).await {
-        commands::guided_setup::SetupEnd::Left(status) => Ok(status),
-        commands::guided_setup::SetupEnd::Written => {
-            let loaded = read_configuration(flags.clone(), places.clone()).await?;
-            dashboard(&loaded, (flags, places)).await
-        }
+    let clock = Clock::machine();
+    let ended = commands::guided_setup::run(&path, &loaded, &flags, &places, &clock).await;
+    if let Err(Left(status)) = ended {
+        return Ok(status);
     }
+    let loaded = read_configuration(flags.clone(), places.clone()).await?;
+    dashboard(&loaded, (flags, places)).await
 }
 
 /// `skeys demo`.

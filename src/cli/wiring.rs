@@ -225,17 +225,24 @@ pub(super) async fn scopes(
     let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
     let mut projects: Vec<ProjectId> = config.list("projects").iter().map(ProjectId::new).collect();
     if projects.is_empty() {
-        let of = |key| config.text(key);
-        let (http, tokens) = (http.clone(), tokens.clone());
-        let names =
-            ProjectsClient::new(of("endpoints.resource_manager"), http.clone(), tokens.clone())?;
-        let client = DiscoveryClient::new(of("endpoints.authorization"), http, tokens, names)?;
-        projects = client.projects().await?;
+        projects = discovery(config, http, tokens)?.projects().await?;
     }
     let in_regions = |project: ProjectId| {
         regions.iter().map(move |region| Scope { project: project.clone(), region: region.clone() })
     };
     Ok(projects.into_iter().flat_map(in_regions).collect())
+}
+
+/// Asks which projects there are, how they are called, and what the account may do.
+pub(super) fn discovery(
+    config: &Config,
+    http: &Http,
+    tokens: &TokenSource,
+) -> Result<DiscoveryClient, Failure> {
+    let of = |key| config.text(key);
+    let names =
+        ProjectsClient::new(of("endpoints.resource_manager"), http.clone(), tokens.clone())?;
+    DiscoveryClient::new(of("endpoints.authorization"), http.clone(), tokens.clone(), names)
 }
 
 /// A bar where standard error is a terminal that can draw one, else lines.

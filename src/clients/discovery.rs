@@ -17,7 +17,8 @@ use crate::domain::text::clean;
 #[derive(Clone)]
 pub struct DiscoveryClient {
     api: ApiClient,
-    names: ProjectsClient,
+    /// Names of projects.
+    pub names: ProjectsClient,
 }
 
 /// An item of `ListUserPermissionsResponse`.
