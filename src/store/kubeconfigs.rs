@@ -21,7 +21,7 @@ use crate::domain::kubeconfig::{
 };
 use crate::domain::secret::Secret;
 use crate::domain::shell;
-use crate::domain::text::{clean, plural};
+use crate::domain::text::{clean, plural, shown_path};
 use crate::store::files::{irregular_kind, read_regular};
 use crate::store::lock::Attempt;
 use crate::store::private_file::{self, Observer, failed};
@@ -206,11 +206,7 @@ impl Kubeconfigs {
     }
 
     pub(super) fn shown(&self, path: &Path) -> String {
-        let short = self.home.as_ref().and_then(|home| path.strip_prefix(home).ok());
-        clean(
-            &short
-                .map_or_else(|| path.display().to_string(), |rest| format!("~/{}", rest.display())),
-        )
+        shown_path(path, self.home.as_deref())
     }
 
     fn plan_of(
