@@ -114,8 +114,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
             let run = move |flags: &Flags, places: &Places<'_>| {
                 commands::config::run(&command, flags, places)
             };
-            let output = on_configuration(flags, places, run).await?;
-            Ok(output::print(&output.out, &output.err, output.status))
+            Ok(on_configuration(flags, places, run).await?.print())
         }
         Some(Command::Simulate { listen, allow_remote, options }) => {
             commands::simulate::run(listen, allow_remote, &options).await
@@ -226,8 +225,7 @@ async fn credentials(
 async fn due(flags: Flags, places: Places<'static>, arguments: &DueWhat) -> anyhow::Result<u8> {
     let (loaded, _log) = prepare(flags, &places).await?;
     let machine = (Clock::machine(), state_folder());
-    let output = wiring::due(&loaded, &places, arguments, machine).await?;
-    Ok(output::print(&output.out, &output.err, output.status))
+    Ok(wiring::due(&loaded, &places, arguments, machine).await?.print())
 }
 
 /// `skeys report`. It reads no configuration: the journal is enough.

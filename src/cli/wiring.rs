@@ -8,13 +8,13 @@ use tokio::sync::watch;
 
 use crate::app::settings::{ObservationScope, Settings};
 use crate::cli::args::{CredentialsOf, DueWhat, Flags, ReportOf, WaitFor};
-use crate::cli::commands::due::DueOutput;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order, TIMED_OUT};
 use crate::cli::commands::{credentials, due, report};
 use crate::cli::config::{Config, Loaded, Places, expand};
+use crate::cli::output::Output;
 use crate::cli::settings::read_settings;
 use crate::clients::auth::{SOURCES, SourceConfig, TokenSource};
 use crate::clients::discovery::DiscoveryClient;
@@ -132,7 +132,7 @@ pub async fn due(
     places: &Places<'_>,
     words: &DueWhat,
     (clock, state_folder): (Clock, Option<PathBuf>),
-) -> anyhow::Result<DueOutput> {
+) -> anyhow::Result<Output> {
     let config = &loaded.config;
     let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
     let settings = read_settings(config, places.environment);
