@@ -30,10 +30,11 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::misplaced_secret::show;
 use crate::domain::text::{clean, width};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
-use crate::runtime::line::{self, LineInput};
+use crate::runtime::line;
 use crate::runtime::signals;
 use crate::runtime::stackit;
 use crate::runtime::terminal::run_in_foreground;
+use crate::runtime::typed::Typed;
 use crate::store::private_file;
 use crate::ui::text::wrap;
 use crate::ui::theme::plain;
@@ -384,12 +385,12 @@ impl Setup<'_> {
     ) -> Result<T, Left> {
         loop {
             let line = match line::read(|| self.prompt(prompt)).await? {
-                Ok(LineInput::Line(line)) => line,
-                Ok(LineInput::Signal(number)) => {
+                Ok(Typed::Given(line)) => line,
+                Ok(Typed::Signal(number)) => {
                     self.print("")?;
                     return Err(Left(signals::exit_status(number)));
                 }
-                Ok(LineInput::Left) | Err(_) => {
+                Ok(Typed::Left) | Err(_) => {
                     self.print("")?;
                     return Err(Left(1));
                 }
