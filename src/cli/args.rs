@@ -216,13 +216,7 @@ pub struct ReportOf {
     #[arg(value_name = "CLUSTER")]
     pub cluster: Target,
     /// Output format
-    #[arg(
-        short = 'o',
-        long = "output",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "markdown"
-    )]
+    #[arg(short = 'o', long = "output", value_enum, default_value = "markdown")]
     pub format: ReportFormat,
 }
 
@@ -237,13 +231,7 @@ pub enum ReportFormat {
 #[derive(Debug, Clone, Args)]
 pub struct DueWhat {
     /// Output format; prometheus is the text format that the textfile collector of node exporter reads
-    #[arg(
-        short = 'o',
-        long = "output",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "table"
-    )]
+    #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
     pub format: DueFormat,
 }
 
@@ -265,13 +253,7 @@ pub struct CredentialsOf {
     #[arg(long)]
     pub r#try: bool,
     /// Output format
-    #[arg(
-        short = 'o',
-        long = "output",
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "table"
-    )]
+    #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
     pub format: Format,
 }
 

@@ -7,15 +7,15 @@ use crate::app::settings::{SetForRun, Settings, ThemeChoice};
 use crate::app::state::State;
 use crate::cli::args::{Flags, SceneOptions};
 use crate::cli::commands::simulate::scene;
+use crate::cli::config::file::Value;
 use crate::cli::config::{Loaded, Places, load, path};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::settings::read_settings;
 use crate::cli::watched_config::{WatchedConfig, is_usable};
-use crate::cli::wiring::{kubeconfigs_of, sign_in, source, usable_folder};
-use crate::clients::auth::{SourceConfig, TokenSource, access_token};
+use crate::cli::wiring::{discovery, kubeconfigs_of, sign_in, source, usable_folder};
+use crate::clients::auth::{TokenSource, access_token};
 use crate::clients::discovery::DiscoveryClient;
-use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::DisplayZone;
@@ -80,18 +80,6 @@ impl Machine {
     }
 }
 
-/// Where the cloud is, how to sign in, and where kubeconfigs go.
-struct Cloud {
-    source: SourceConfig,
-    ske: String,
-    resource_manager: String,
-    authorization: String,
-    projects: Vec<String>,
-    kubeconfigs: Kubeconfigs,
-    /// For the demo: its folder for kubeconfigs in files of their own, and how many times faster its time passes.
-    demo: Option<(String, f64)>,
-}
-
 /// A dashboard whose configuration, keys and clients are sound; what is kept between runs is not read yet.
 struct Prepared {
     settings: Settings,
@@ -99,7 +87,6 @@ struct Prepared {
     ske: SkeClient,
     tokens: TokenSource,
     discovery: DiscoveryClient,
-    projects: ProjectsClient,
     kubeconfigs: Kubeconfigs,
     notifier: Notifier,
     concurrency: usize,
@@ -107,42 +94,29 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// On the configured SKE.
-    async fn new(loaded: &Loaded, places: &Places<'_>, machine: &Machine) -> anyhow::Result<Self> {
-        let config = &loaded.config;
-        let cloud = Cloud {
-            source: source(config)?,
-            ske: config.text("endpoints.ske").to_owned(),
-            resource_manager: config.text("endpoints.resource_manager").to_owned(),
-            authorization: config.text("endpoints.authorization").to_owned(),
-            projects: config.list("projects").to_vec(),
-            kubeconfigs: kubeconfigs_of(places, &machine.clock),
-            demo: None,
-        };
-        Self::on(cloud, loaded, places, machine).await
-    }
-
-    async fn on(
-        cloud: Cloud,
+    /// On the configured SKE; `demo`: for the demo, its folder for kubeconfigs in files of their own, and how many times
+    /// faster its time passes.
+    async fn new(
         loaded: &Loaded,
         places: &Places<'_>,
         machine: &Machine,
+        (kubeconfigs, demo): (Kubeconfigs, Option<(String, f64)>),
     ) -> anyhow::Result<Self> {
         let config = &loaded.config;
         let keymap = config.keymap().map_err(|problems| {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
         })?;
-        let (http, tokens) = sign_in(cloud.source, config, places, &machine.clock).await?;
-        let ske = SkeClient::new(&cloud.ske, http.clone(), tokens.clone())?;
-        let projects = ProjectsClient::new(&cloud.resource_manager, http.clone(), tokens.clone())?;
-        let names = projects.clone();
-        let discovery = DiscoveryClient::new(&cloud.authorization, http, tokens.clone(), names)?;
+        let (http, tokens) = sign_in(source(config)?, config, places, &machine.clock).await?;
+        let of = |key| config.text(key);
+        let ske = SkeClient::new(of("endpoints.ske"), http.clone(), tokens.clone())?;
+        let discovery = discovery(config, &http, &tokens)?;
         let mut settings = read_settings(config, places.environment);
-        settings.projects = cloud.projects.iter().map(|id| (ProjectId::new(id), None)).collect();
-        settings.ske = cloud.ske;
+        let ids = config.list("projects").iter();
+        settings.projects = ids.map(|id| (ProjectId::new(id), None)).collect();
+        of("endpoints.ske").clone_into(&mut settings.ske);
         settings.regions = config.list("regions").iter().map(Region::new).collect();
-        settings.demo = cloud.demo.as_ref().map(|(_, speed)| *speed);
+        settings.demo = demo.as_ref().map(|(_, speed)| *speed);
         if settings.demo.is_none() {
             let ((origin, projects), (_, regions)) =
                 (config.origin("projects"), config.origin("regions"));
@@ -151,7 +125,7 @@ impl Prepared {
             settings.profile.clone_from(&loaded.profile);
             settings.profiles.clone_from(&loaded.profiles);
         }
-        settings.folder = cloud.demo.map_or(settings.folder, |(folder, _)| folder);
+        settings.folder = demo.map_or(settings.folder, |(folder, _)| folder);
         let clipboard = machine.clipboard.first().map_or("", |route| route.word());
         clipboard.clone_into(&mut settings.clipboard_way);
         settings.export_folder = machine.export_folder.display().to_string();
@@ -162,8 +136,7 @@ impl Prepared {
             ske,
             tokens,
             discovery,
-            projects,
-            kubeconfigs: cloud.kubeconfigs,
+            kubeconfigs,
             notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
             concurrency: config.number("poll.concurrency"),
             notes: loaded.notes.clone(),
@@ -191,7 +164,6 @@ impl Prepared {
             ske: self.ske,
             tokens: self.tokens,
             discovery: self.discovery,
-            projects: self.projects,
             kubeconfigs: self.kubeconfigs.with_state_folder(state_folder.clone()),
             journal: stored.journal,
             state_folder,
@@ -230,15 +202,14 @@ pub struct Dashboard {
 
 impl Dashboard {
     /// A dashboard on the configured SKE.
-    ///
-    /// # Errors
-    /// What keeps it from starting.
     pub async fn new(
         loaded: &Loaded,
         places: &Places<'_>,
         machine: Machine,
     ) -> anyhow::Result<Self> {
-        Ok(Prepared::new(loaded, places, &machine).await?.start(machine, None).await)
+        let kubeconfigs = (kubeconfigs_of(places, &machine.clock), None);
+        let prepared = Prepared::new(loaded, places, &machine, kubeconfigs).await?;
+        Ok(prepared.start(machine, None).await)
     }
 
     /// Runs in the terminal of this process; gives the exit status.
@@ -318,7 +289,8 @@ impl Reload {
                 let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 failed(&lines.join("; "))
             })?;
-        let prepared = Prepared::new(&loaded, &self.places, &self.machine).await;
+        let kubeconfigs = (kubeconfigs_of(&self.places, &self.machine.clock), None);
+        let prepared = Prepared::new(&loaded, &self.places, &self.machine, kubeconfigs).await;
         let prepared = prepared.map_err(|error| failed(&output::describe(&error)))?;
         Ok((prepared, WatchedConfig::new(order.0, order.1, &loaded)))
     }
@@ -381,9 +353,6 @@ where
 }
 
 /// Opens the dashboard on the configured SKE; gives the exit status.
-///
-/// # Errors
-/// What keeps it from starting, or the terminal went away.
 pub async fn open(
     loaded: &Loaded,
     (flags, places): (Flags, Places<'static>),
@@ -397,11 +366,8 @@ pub async fn open(
 }
 
 /// Opens the dashboard on an embedded simulator; gives the exit status. It knows the simulator's address and nothing else of it.
-///
-/// # Errors
-/// What keeps it from starting, or the terminal went away.
 pub async fn demo(
-    loaded: &Loaded,
+    mut loaded: Loaded,
     places: &Places<'_>,
     world: &SceneOptions,
     (log, watched): (LogBuffer, Option<WatchedConfig>),
@@ -424,17 +390,22 @@ pub async fn demo(
     let folder = run_blocking(&clock, FILE_LIMIT, "the folder for the demo", create)
         .await?
         .context("creating a folder for the demo")?;
-    let cloud = Cloud {
-        source: access_token::source(Secret::new(export("STACKIT_ACCESS_TOKEN")), "demo"),
-        ske: export("STACKIT_SKE_CUSTOM_ENDPOINT"),
-        resource_manager: export("STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
-        authorization: export("STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"),
-        projects: simulator.projects().into_iter().map(|(id, _name)| id).collect(),
-        kubeconfigs: Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone()),
-        demo: Some((folder.own_files(), world.speed)),
-    };
+    let config = &mut loaded.config;
+    config.auth = Some(access_token::source(Secret::new(export("STACKIT_ACCESS_TOKEN")), "demo"));
+    for (key, variable) in [
+        ("endpoints.ske", "STACKIT_SKE_CUSTOM_ENDPOINT"),
+        ("endpoints.resource_manager", "STACKIT_RESOURCE_MANAGER_CUSTOM_ENDPOINT"),
+        ("endpoints.authorization", "STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"),
+    ] {
+        config.put(key, Value::Text(export(variable)));
+    }
+    let projects = simulator.projects().into_iter().map(|(id, _name)| id).collect();
+    config.put("projects", Value::List(projects));
+    let kubeconfigs =
+        Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone());
     let machine = Machine { state_folder: Some(folder.state()), ..machine };
-    let ended = match Prepared::on(cloud, loaded, places, &machine).await {
+    let demo = Some((folder.own_files(), world.speed));
+    let ended = match Prepared::new(&loaded, places, &machine, (kubeconfigs, demo)).await {
         Ok(prepared) => {
             let dashboard = Dashboard { watched, ..prepared.start(machine, None).await };
             Box::pin(dashboard.show(None, Some(folder.state()))).await

@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::shell;
-use crate::domain::text::clean;
-use crate::store::private_file::create_folder;
+use crate::domain::text::shown_path;
+use crate::store::private_file::{create_folder, is_dead};
 
 /// Folders of demos are called so, followed by the process.
 const PREFIX: &str = "demo-";
@@ -20,9 +20,6 @@ pub struct DemoFolder {
 impl DemoFolder {
     /// A folder of this process in `base`, or among the temporary files where nothing can be written there. Removes what
     /// demos that have ended left in `base`. `home` is what `~` stands for.
-    ///
-    /// # Errors
-    /// No folder can be created.
     pub fn create(base: Option<&Path>, home: Option<PathBuf>) -> io::Result<Self> {
         let name = format!("{PREFIX}{}", std::process::id());
         let kept = base.and_then(|base| {
@@ -72,10 +69,7 @@ impl DemoFolder {
     }
 
     fn shown(&self, path: &Path) -> String {
-        let short = self.home.as_ref().and_then(|home| path.strip_prefix(home).ok());
-        let text = short
-            .map_or_else(|| path.display().to_string(), |rest| format!("~/{}", rest.display()));
-        clean(&text)
+        shown_path(path, self.home.as_deref())
     }
 }
 
@@ -83,10 +77,8 @@ impl DemoFolder {
 fn remove_ended(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.parse().ok());
-        let has_ended = process.and_then(rustix::process::Pid::from_raw).is_some_and(|process| {
-            rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH)
-        });
+        let has_ended =
+            name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(is_dead);
         if has_ended && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             drop(fs::remove_dir_all(entry.path()));
         }

@@ -24,7 +24,9 @@ use crate::cli::args::{
     WaitFor,
 };
 use crate::cli::commands::first_start::{FirstStart, Found};
+use crate::cli::commands::guided_setup::Left;
 use crate::cli::commands::wait::TIMED_OUT;
+use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{ConfigProblem, Loaded, Places, load, load_with};
 use crate::cli::watched_config::WatchedConfig;
 use crate::clients::auth::{SOURCES, SourceKind};
@@ -71,7 +73,10 @@ pub fn main() -> ExitCode {
     };
     let status = match runtime.block_on(run(arguments)) {
         Ok(status) => ExitCode::from(status),
-        Err(error) => failed(&output::describe(&error)),
+        Err(error) => match error.downcast_ref() {
+            Some(Told(status)) => ExitCode::from(*status),
+            None => failed(&output::describe(&error)),
+        },
     };
     // A thread that waits for the terminal, a file or a clipboard must not hold the end up.
     runtime.shutdown_background();
@@ -109,10 +114,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
             let run = move |flags: &Flags, places: &Places<'_>| {
                 commands::config::run(&command, flags, places)
             };
-            Ok(match on_configuration(flags, places, run).await {
-                Ok(output) => output::print(&output.out, &output.err, output.status),
-                Err(status) => status,
-            })
+            Ok(on_configuration(flags, places, run).await?.print())
         }
         Some(Command::Simulate { listen, allow_remote, options }) => {
             commands::simulate::run(listen, allow_remote, &options).await
@@ -123,26 +125,20 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Report(arguments)) => report(&flags, &arguments).await,
         Some(Command::Doctor { offline }) => doctor(flags, places, !offline).await,
         Some(Command::Demo(options)) => {
-            match read_configuration(flags.clone(), places.clone()).await {
-                Ok(_) if let Some(problem) = terminal_problem() => anyhow::bail!(problem),
-                Ok(loaded) => demo(loaded, &flags, &places, &options).await,
-                Err(status) => Ok(status),
+            let loaded = read_configuration(flags.clone(), places.clone()).await?;
+            match terminal_problem() {
+                Some(problem) => anyhow::bail!(problem),
+                None => demo(loaded, &flags, &places, &options).await,
             }
         }
-        None => match read_configuration(flags.clone(), places.clone()).await {
-            Ok(loaded) => {
-                let missing = no_sign_in(&loaded);
-                match (missing, terminal_problem()) {
-                    (Some(_), None) => {
-                        return Box::pin(first_start(loaded, flags, places)).await;
-                    }
-                    (Some(problem), Some(_)) | (None, Some(problem)) => anyhow::bail!(problem),
-                    (None, None) => {}
-                }
-                Box::pin(dashboard(&loaded, (flags, places))).await
+        None => {
+            let loaded = read_configuration(flags.clone(), places.clone()).await?;
+            match (no_sign_in(&loaded), terminal_problem()) {
+                (Some(_), None) => Box::pin(first_start(loaded, flags, places)).await,
+                (Some(problem), Some(_)) | (None, Some(problem)) => anyhow::bail!(problem),
+                (None, None) => Box::pin(dashboard(&loaded, (flags, places))).await,
             }
-            Err(status) => Ok(status),
-        },
+        }
     }
 }
 
@@ -161,20 +157,15 @@ async fn guided_setup(flags: Flags, places: Places<'static>) -> anyhow::Result<u
         anyhow::bail!(commands::config::NO_PATH);
     };
     let read = |flags: &Flags, places: &Places<'_>| load_with(flags, places, "");
-    let loaded = match on_configuration(flags.clone(), places.clone(), read).await {
-        Ok(Ok(loaded)) => loaded,
-        Ok(Err(problems)) => return Ok(print_problems(&problems)),
-        Err(status) => return Ok(status),
-    };
-    match commands::guided_setup::run(&path, &loaded, &flags, &places, &Clock::machine()).await {
-        commands::guided_setup::SetupEnd::Left(status) => Ok(status),
-        commands::guided_setup::SetupEnd::Written => {
-            match read_configuration(flags.clone(), places.clone()).await {
-                Ok(loaded) => dashboard(&loaded, (flags, places)).await,
-                Err(status) => Ok(status),
-            }
-        }
+    let loaded = on_configuration(flags.clone(), places.clone(), read).await?;
+    let loaded = loaded.map_err(|problems| print_problems(&problems))?;
+    let clock = Clock::machine();
+    let ended = commands::guided_setup::run(&path, &loaded, &flags, &places, &clock).await;
+    if let Err(Left(status)) = ended {
+        return Ok(status);
     }
+    let loaded = read_configuration(flags.clone(), places.clone()).await?;
+    dashboard(&loaded, (flags, places)).await
 }
 
 /// `skeys demo`.
@@ -189,7 +180,7 @@ async fn demo(
     let log = start_log(&loaded, places).await?;
     let watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
     let watched = watched.map(WatchedConfig::without_stackit);
-    Box::pin(dashboard::demo(&loaded, places, options, (log.buffer.clone(), watched))).await
+    Box::pin(dashboard::demo(loaded, places, options, (log.buffer.clone(), watched))).await
 }
 
 /// The start in a terminal where there is no token.
@@ -208,21 +199,12 @@ async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> a
 
 /// `skeys wait`, which has exit statuses of its own.
 async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> anyhow::Result<u8> {
-    if let Some(problem) = arguments.cluster.contradiction(&flags.project, &flags.region) {
-        return Ok(output::print("", &format!("skeys: {problem}\n"), USAGE));
-    }
+    check_target(&arguments.cluster, &flags)?;
     let watchdog = Watchdog::start(force_restore)?;
     if let Some(limit) = arguments.timeout {
         watchdog.set_limit(limit, TIMED_OUT);
     }
-    let loaded = match read_configuration(flags, places.clone()).await {
-        Ok(loaded) => loaded,
-        Err(status) => return Ok(status),
-    };
-    if let Some(problem) = no_sign_in(&loaded) {
-        anyhow::bail!(problem);
-    }
-    let _log = start_log(&loaded, &places).await?;
+    let (loaded, _log) = prepare(flags, &places).await?;
     wiring::wait(&loaded, &places, arguments, (&watchdog, state_folder())).await
 }
 
@@ -232,57 +214,31 @@ async fn credentials(
     places: Places<'static>,
     arguments: &CredentialsOf,
 ) -> anyhow::Result<u8> {
-    if let Some(problem) = arguments.cluster.contradiction(&flags.project, &flags.region) {
-        return Ok(output::print("", &format!("skeys: {problem}\n"), USAGE));
-    }
-    let loaded = match read_configuration(flags, places.clone()).await {
-        Ok(loaded) => loaded,
-        Err(status) => return Ok(status),
-    };
-    if let Some(problem) = no_sign_in(&loaded) {
-        anyhow::bail!(problem);
-    }
-    let _log = start_log(&loaded, &places).await?;
+    check_target(&arguments.cluster, &flags)?;
+    let (loaded, _log) = prepare(flags, &places).await?;
     let machine = (Clock::machine(), state_folder());
-    match wiring::credentials(&loaded, &places, arguments, machine).await? {
-        Ok((report, status)) => Ok(output::print(&report, "", status)),
-        Err(problem) => anyhow::bail!(problem),
-    }
+    let (report, status) = wiring::credentials(&loaded, &places, arguments, machine).await?;
+    Ok(output::print(&report, "", status))
 }
 
 /// `skeys due`.
 async fn due(flags: Flags, places: Places<'static>, arguments: &DueWhat) -> anyhow::Result<u8> {
-    let loaded = match read_configuration(flags, places.clone()).await {
-        Ok(loaded) => loaded,
-        Err(status) => return Ok(status),
-    };
-    if let Some(problem) = no_sign_in(&loaded) {
-        anyhow::bail!(problem);
-    }
-    let _log = start_log(&loaded, &places).await?;
+    let (loaded, _log) = prepare(flags, &places).await?;
     let machine = (Clock::machine(), state_folder());
-    let output = wiring::due(&loaded, &places, arguments, machine).await?;
-    Ok(output::print(&output.out, &output.err, output.status))
+    Ok(wiring::due(&loaded, &places, arguments, machine).await?.print())
 }
 
 /// `skeys report`. It reads no configuration: the journal is enough.
 async fn report(flags: &Flags, arguments: &ReportOf) -> anyhow::Result<u8> {
-    if let Some(problem) = arguments.cluster.contradiction(&flags.project, &flags.region) {
-        return Ok(output::print("", &format!("skeys: {problem}\n"), USAGE));
-    }
-    match wiring::report(flags, arguments, (Clock::machine(), state_folder())).await? {
-        Ok(report) => Ok(output::print(&report, "", 0)),
-        Err(problem) => anyhow::bail!(problem),
-    }
+    check_target(&arguments.cluster, flags)?;
+    let report = wiring::report(flags, arguments, (Clock::machine(), state_folder())).await?;
+    Ok(output::print(&report, "", 0))
 }
 
 /// `skeys doctor`, which works with a broken configuration, too.
 async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::Result<u8> {
     let (file, _) = config::path(&flags, &places);
-    let loaded = match on_configuration(flags, places.clone(), load).await {
-        Ok(loaded) => loaded,
-        Err(status) => return Ok(status),
-    };
+    let loaded = on_configuration(flags, places.clone(), load).await?;
     let order = commands::doctor::Order {
         file,
         loaded,
@@ -292,6 +248,16 @@ async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::
     };
     let (report, status) = commands::doctor::run(order, &places, &Clock::machine()).await;
     Ok(output::print(&report, "", status))
+}
+
+/// Reads a configuration that says how to sign in, and starts the diagnostic log.
+async fn prepare(flags: Flags, places: &Places<'static>) -> anyhow::Result<(Loaded, Log)> {
+    let loaded = read_configuration(flags, places.clone()).await?;
+    if let Some(problem) = no_sign_in(&loaded) {
+        anyhow::bail!(problem);
+    }
+    let log = start_log(&loaded, places).await?;
+    Ok((loaded, log))
 }
 
 /// Starts the diagnostic log; it is whole when what this gives is dropped.
@@ -309,32 +275,49 @@ fn failed(problem: &str) -> ExitCode {
     ExitCode::from(output::print("", &format!("skeys: {problem}\n"), 1))
 }
 
+/// What there is to say was said, and the program ends with this status.
+#[derive(Debug, thiserror::Error)]
+#[error("exit status {0}")]
+struct Told(u8);
+
+/// Says what is wrong with the input.
+fn told(problem: &str) -> anyhow::Error {
+    Told(output::print("", problem, USAGE)).into()
+}
+
+/// Refuses a cluster that `--project` or `--region` exclude.
+fn check_target(cluster: &Target, flags: &Flags) -> anyhow::Result<()> {
+    match cluster.contradiction(&flags.project, &flags.region) {
+        Some(problem) => Err(told(&format!("skeys: {problem}\n"))),
+        None => Ok(()),
+    }
+}
+
 /// Does something with the configuration file, which may be a FIFO or lie on a disk that does not answer. Says so
-/// and gives the exit status where it does not.
+/// where it does not.
 async fn on_configuration<T: Send + 'static>(
     flags: Flags,
     places: Places<'static>,
     work: impl FnOnce(&Flags, &Places<'_>) -> T + Send + 'static,
-) -> Result<T, u8> {
+) -> anyhow::Result<T> {
     let (file, _) = config::path(&flags, &places);
     let name = file.map_or_else(|| "configuration".to_owned(), |file| show(file.display()));
     let work = move || work(&flags, &places);
     run_blocking(&Clock::machine(), FILE_LIMIT, &name, work)
         .await
-        .map_err(|failure| output::print("", &format!("{failure}\n"), USAGE))
+        .map_err(|failure| told(&format!("{failure}\n")))
 }
 
-/// Reads the configuration, or says what is wrong and gives the exit status.
-async fn read_configuration(flags: Flags, places: Places<'static>) -> Result<Loaded, u8> {
+/// Reads the configuration, or says what is wrong with it.
+async fn read_configuration(flags: Flags, places: Places<'static>) -> anyhow::Result<Loaded> {
     on_configuration(flags, places, load).await?.map_err(|problems| print_problems(&problems))
 }
 
-/// Says what is wrong with the configuration; gives the exit status.
-fn print_problems(problems: &[ConfigProblem]) -> u8 {
+fn print_problems(problems: &[ConfigProblem]) -> anyhow::Error {
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let remedy =
         "skeys did not start. Fix the errors above; `skeys config check` lists them again.";
-    output::print("", &format!("{}\n{remedy}\n", lines.join("\n")), USAGE)
+    told(&format!("{}\n{remedy}\n", lines.join("\n")))
 }
 
 /// Why there is no token to be had, if there is none.

@@ -7,6 +7,34 @@ use crate::domain::failure::Failure;
 /// Exit status when something could not be printed: `EX_IOERR` of sysexits(3).
 pub const NOT_PRINTED: u8 = 74;
 
+/// What a command prints, and how it ends.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Output {
+    /// For standard output.
+    pub out: String,
+    /// For standard error.
+    pub err: String,
+    /// Exit status, if it can be printed.
+    pub status: u8,
+}
+
+impl Output {
+    /// Nothing went wrong.
+    pub fn success(out: String) -> Self {
+        Self { out, err: String::new(), status: 0 }
+    }
+
+    /// Only what went wrong.
+    pub fn failure(err: String, status: u8) -> Self {
+        Self { out: String::new(), err, status }
+    }
+
+    /// Prints it; gives the exit status.
+    pub fn print(&self) -> u8 {
+        print(&self.out, &self.err, self.status)
+    }
+}
+
 /// Prints to standard output and to standard error; gives the exit status, which is `status` if that works.
 pub fn print(out: &str, err: &str, status: u8) -> u8 {
     let mut stdout = io::stdout();

@@ -13,14 +13,8 @@ use crate::ui::theme::shown;
 pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Settings {
     let set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
     let theme = ThemeChoice::from_word(config.text("display.theme")).unwrap_or(ThemeChoice::Auto);
-    let theme = match theme {
-        ThemeChoice::Auto if set("NO_COLOR") => ThemeChoice::Mono,
-        chosen @ (ThemeChoice::Auto
-        | ThemeChoice::Dark
-        | ThemeChoice::Light
-        | ThemeChoice::HighContrast
-        | ThemeChoice::Mono) => chosen,
-    };
+    let is_plain = theme == ThemeChoice::Auto && set("NO_COLOR");
+    let theme = if is_plain { ThemeChoice::Mono } else { theme };
     let depth = depth(environment);
     let mut colors = Palette::default();
     for (role, color) in config.colors() {

@@ -8,13 +8,13 @@ use tokio::sync::watch;
 
 use crate::app::settings::{ObservationScope, Settings};
 use crate::cli::args::{CredentialsOf, DueWhat, Flags, ReportOf, WaitFor};
-use crate::cli::commands::due::DueOutput;
 use crate::cli::commands::wait::printer::{self, Form, Printer};
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::PollIntervals;
 use crate::cli::commands::wait::{self, ObservationPolicy, Order, TIMED_OUT};
 use crate::cli::commands::{credentials, due, report};
 use crate::cli::config::{Config, Loaded, Places, expand};
+use crate::cli::output::Output;
 use crate::cli::settings::read_settings;
 use crate::clients::auth::{SOURCES, SourceConfig, TokenSource};
 use crate::clients::discovery::DiscoveryClient;
@@ -41,9 +41,6 @@ use crate::ui::theme::Theme;
 const CA_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// What is waited for, and with what; also notes worth a line.
-///
-/// # Errors
-/// What keeps it from starting.
 pub async fn prepare_wait(
     loaded: &Loaded,
     places: &Places<'_>,
@@ -77,9 +74,6 @@ pub async fn prepare_wait(
 }
 
 /// Waits for a phase without a screen; gives the exit status.
-///
-/// # Errors
-/// What keeps it from starting.
 pub async fn wait(
     loaded: &Loaded,
     places: &Places<'_>,
@@ -101,16 +95,13 @@ pub async fn wait(
     Ok(wait::run(order, services, &mut printer, signals::wait_for_end()).await)
 }
 
-/// Reports the credentials of a cluster; gives the report and the exit status, or why there is none.
-///
-/// # Errors
-/// What keeps it from starting.
+/// Reports the credentials of a cluster; gives the report and the exit status.
 pub async fn credentials(
     loaded: &Loaded,
     places: &Places<'_>,
     words: &CredentialsOf,
     (clock, state_folder): (Clock, Option<PathBuf>),
-) -> anyhow::Result<Result<(String, u8), String>> {
+) -> anyhow::Result<(String, u8)> {
     let config = &loaded.config;
     let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
     let settings = read_settings(config, places.environment);
@@ -132,19 +123,16 @@ pub async fn credentials(
         clock,
     };
     let order = credentials::Order { target: words.cluster.clone(), scopes, format: words.format };
-    Ok(credentials::run(order, services).await)
+    credentials::run(order, services).await.map_err(anyhow::Error::msg)
 }
 
 /// Says what is due in all configured projects and regions.
-///
-/// # Errors
-/// What keeps it from starting.
 pub async fn due(
     loaded: &Loaded,
     places: &Places<'_>,
     words: &DueWhat,
     (clock, state_folder): (Clock, Option<PathBuf>),
-) -> anyhow::Result<DueOutput> {
+) -> anyhow::Result<Output> {
     let config = &loaded.config;
     let (http, tokens) = sign_in(source(config)?, config, places, &clock).await?;
     let settings = read_settings(config, places.environment);
@@ -165,16 +153,13 @@ pub async fn due(
     Ok(due::run(scopes, words.format, services).await)
 }
 
-/// Tells what the journal has of the rotations of a cluster, or why there is nothing to tell.
-///
-/// # Errors
-/// The journal does not answer, or is no file.
+/// Tells what the journal has of the rotations of a cluster.
 pub async fn report(
     flags: &Flags,
     words: &ReportOf,
     (clock, state_folder): (Clock, Option<PathBuf>),
-) -> anyhow::Result<Result<String, String>> {
-    let Some(folder) = state_folder else { return Ok(Err(report::NO_FOLDER.to_owned())) };
+) -> anyhow::Result<String> {
+    let folder = state_folder.context(report::NO_FOLDER)?;
     let order = report::Order {
         target: words.cluster.clone(),
         projects: flags.project.clone(),
@@ -182,7 +167,8 @@ pub async fn report(
         format: words.format,
     };
     let now = clock.now();
-    let read = move || Ok(report::run(&order, &Journal::open(&folder)?, now));
+    let read =
+        move || report::run(&order, &Journal::open(&folder)?, now).map_err(anyhow::Error::msg);
     run_blocking(&clock, FILE_LIMIT, "journal", read).await?
 }
 
@@ -239,17 +225,24 @@ pub(super) async fn scopes(
     let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
     let mut projects: Vec<ProjectId> = config.list("projects").iter().map(ProjectId::new).collect();
     if projects.is_empty() {
-        let of = |key| config.text(key);
-        let (http, tokens) = (http.clone(), tokens.clone());
-        let names =
-            ProjectsClient::new(of("endpoints.resource_manager"), http.clone(), tokens.clone())?;
-        let client = DiscoveryClient::new(of("endpoints.authorization"), http, tokens, names)?;
-        projects = client.projects().await?;
+        projects = discovery(config, http, tokens)?.projects().await?;
     }
     let in_regions = |project: ProjectId| {
         regions.iter().map(move |region| Scope { project: project.clone(), region: region.clone() })
     };
     Ok(projects.into_iter().flat_map(in_regions).collect())
+}
+
+/// Asks which projects there are, how they are called, and what the account may do.
+pub(super) fn discovery(
+    config: &Config,
+    http: &Http,
+    tokens: &TokenSource,
+) -> Result<DiscoveryClient, Failure> {
+    let of = |key| config.text(key);
+    let names =
+        ProjectsClient::new(of("endpoints.resource_manager"), http.clone(), tokens.clone())?;
+    DiscoveryClient::new(of("endpoints.authorization"), http.clone(), tokens.clone(), names)
 }
 
 /// A bar where standard error is a terminal that can draw one, else lines.

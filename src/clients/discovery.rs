@@ -17,7 +17,8 @@ use crate::domain::text::clean;
 #[derive(Clone)]
 pub struct DiscoveryClient {
     api: ApiClient,
-    names: ProjectsClient,
+    /// Names of projects.
+    pub names: ProjectsClient,
 }
 
 /// An item of `ListUserPermissionsResponse`.
@@ -75,9 +76,6 @@ impl DiscoveryClient {
     }
 
     /// The projects in which the account may list clusters.
-    ///
-    /// # Errors
-    /// As for [`DiscoveryClient::discover`].
     pub async fn projects(&self) -> Result<Vec<ProjectId>, Failure> {
         let email = self.email().await?;
         Ok(self.held(&email, &[LIST]).await?.projects().cloned().collect())

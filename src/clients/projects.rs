@@ -52,9 +52,6 @@ impl ProjectsClient {
     }
 
     /// Names of all projects of a member (`GET /v2/projects`, in pages).
-    ///
-    /// # Errors
-    /// As for every read.
     pub async fn of_member(&self, email: &str) -> Result<BTreeMap<ProjectId, String>, Failure> {
         let mut names = BTreeMap::new();
         for page in 0..PAGES {

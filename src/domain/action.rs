@@ -3,8 +3,6 @@
 //!
 //! The rules are Gardener's admission rules, on which SKE stands (domain knowledge: `validateShootOperation`).
 
-use std::fmt;
-
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::rotation::{Phase, Step};
 
@@ -40,56 +38,48 @@ pub struct Accepted {
 }
 
 /// Why an action is not possible now; the text is a clause.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    #[error("the cluster is hibernated; wake it up first")]
     Hibernated,
+    #[error("the cluster is hibernating; wake it up first")]
     Hibernating,
+    #[error("the cluster is waking up; wait until it is healthy")]
     WakingUp,
+    #[error("the cluster is being created")]
     Creating,
+    #[error("the cluster is being deleted")]
     Deleting,
     /// The phase does not allow the step.
+    #[error("{}", phase_refusal(*.0, .1))]
     Phase(Step, Phase),
-    /// The phase or state is a word that this program does not know.
+    /// The phase or state is a word that this program does not know; empty where SKE does not report it.
+    #[error("{}", unknown(.0, .1))]
     Unknown(&'static str, String),
+    #[error("the cluster is not hibernated")]
     NotHibernated,
 }
 
-impl std::error::Error for Refusal {}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hibernated => f.write_str("the cluster is hibernated; wake it up first"),
-            Self::Hibernating => f.write_str("the cluster is hibernating; wake it up first"),
-            Self::WakingUp => f.write_str("the cluster is waking up; wait until it is healthy"),
-            Self::Creating => f.write_str("the cluster is being created"),
-            Self::Deleting => f.write_str("the cluster is being deleted"),
-            Self::Phase(Step::Start, Phase::Preparing) => {
-                f.write_str("a rotation is running: nodes are being replaced")
-            }
-            Self::Phase(Step::Start, Phase::Prepared) => {
-                f.write_str("a rotation is PREPARED; complete it first")
-            }
-            Self::Phase(Step::Start, Phase::Completing) => {
-                f.write_str("a rotation is being completed")
-            }
-            Self::Phase(Step::Complete, Phase::Preparing) => {
-                f.write_str("nodes are still being replaced; wait for PREPARED")
-            }
-            Self::Phase(Step::Complete, Phase::Completing) => {
-                f.write_str("the rotation is already being completed")
-            }
-            Self::Phase(Step::Complete, Phase::Never | Phase::Completed) => {
-                f.write_str("no rotation is in progress; start one first")
-            }
-            Self::Phase(step, phase) => write!(f, "cannot {step} in phase {}", phase.word()),
-            Self::Unknown(what, text) if text.is_empty() => {
-                write!(f, "unknown {what}: SKE does not report it")
-            }
-            Self::Unknown(what, text) => write!(f, "unknown {what} {text}"),
-            Self::NotHibernated => f.write_str("the cluster is not hibernated"),
-        }
+fn unknown(what: &str, text: &str) -> String {
+    match text {
+        "" => format!("unknown {what}: SKE does not report it"),
+        text => format!("unknown {what} {text}"),
     }
+}
+
+fn phase_refusal(step: Step, phase: &Phase) -> String {
+    let text = match (step, phase) {
+        (Step::Start, Phase::Preparing) => "a rotation is running: nodes are being replaced",
+        (Step::Start, Phase::Prepared) => "a rotation is PREPARED; complete it first",
+        (Step::Start, Phase::Completing) => "a rotation is being completed",
+        (Step::Complete, Phase::Preparing) => "nodes are still being replaced; wait for PREPARED",
+        (Step::Complete, Phase::Completing) => "the rotation is already being completed",
+        (Step::Complete, Phase::Never | Phase::Completed) => {
+            "no rotation is in progress; start one first"
+        }
+        (step, phase) => return format!("cannot {step} in phase {}", phase.word()),
+    };
+    text.to_owned()
 }
 
 /// Says whether the cluster, as read, allows an action.
@@ -112,21 +102,10 @@ pub fn permits(cluster: &Cluster, action: Action) -> Result<(), Refusal> {
             }
         }
         Action::Issue => existing(cluster),
-        Action::WakeUp => match cluster.state {
-            ClusterState::WakingUp => Err(Refusal::WakingUp),
-            ClusterState::Hibernated | ClusterState::Hibernating => Ok(()),
-            ClusterState::Healthy
-            | ClusterState::Creating
-            | ClusterState::Deleting
-            | ClusterState::Unhealthy
-            | ClusterState::Reconciling
-            | ClusterState::Unknown(_) => {
-                if cluster.hibernated {
-                    Ok(())
-                } else {
-                    Err(Refusal::NotHibernated)
-                }
-            }
+        Action::WakeUp => match awake(cluster) {
+            Ok(()) => Err(Refusal::NotHibernated),
+            Err(Refusal::WakingUp) => Err(Refusal::WakingUp),
+            Err(_) => Ok(()),
         },
         Action::Reconcile => {
             existing(cluster)?;

@@ -1,5 +1,7 @@
 //! Writes ages and moments the one way the whole product writes them.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -41,7 +43,7 @@ impl DisplayZone {
         if now.duration_since(at).abs() < SignedDuration::from_hours(20) {
             self.clock(at)
         } else {
-            at.to_zoned(self.0.clone()).strftime("%d %b %H:%M").to_string()
+            self.short(at)
         }
     }
 }
@@ -81,6 +83,25 @@ pub fn narrow(duration: SignedDuration) -> String {
         (1..=9, _) => format!("{days}d{hours:02}"),
         _ => format!("{days}d"),
     }
+}
+
+/// A duration as the documentation writes it, and as it can be read: "180d", "1h 30m".
+pub fn format_duration(duration: Duration) -> String {
+    let mut rest = duration.as_secs();
+    let mut parts = Vec::new();
+    for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if rest >= seconds {
+            parts.push(format!("{}{unit}", rest / seconds));
+        }
+        rest %= seconds;
+    }
+    for (unit, nanoseconds) in [("ms", 1_000_000), ("us", 1_000), ("ns", 1)] {
+        let count = duration.subsec_nanos() / nanoseconds % 1_000;
+        if count > 0 {
+            parts.push(format!("{count}{unit}"));
+        }
+    }
+    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::Rotation;
@@ -22,13 +23,14 @@ pub const CHECKLIST_NAME: &str = "skeys-checklist";
 const VERSION: u64 = 1;
 
 /// A client outside the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ChecklistClient {
     /// Identifies it in its list.
     pub name: String,
     pub owner: String,
     pub note: String,
     /// `lastInitiationTime` of the rotation whose credentials it has.
+    #[serde(rename = "doneForRotation", skip_serializing_if = "Option::is_none")]
     pub done: Option<Timestamp>,
 }
 
@@ -174,18 +176,7 @@ impl Checklist {
 
     /// The list as JSON.
     pub fn to_json(&self) -> Value {
-        let client = |client: &ChecklistClient| {
-            let mut fields = Map::new();
-            fields.insert("name".to_owned(), client.name.clone().into());
-            fields.insert("owner".to_owned(), client.owner.clone().into());
-            fields.insert("note".to_owned(), client.note.clone().into());
-            if let Some(done) = client.done {
-                fields.insert("doneForRotation".to_owned(), done.to_string().into());
-            }
-            Value::Object(fields)
-        };
-        let clients: Vec<Value> = self.clients.iter().map(client).collect();
-        json!({"version": VERSION, "clients": clients})
+        json!({"version": VERSION, "clients": self.clients})
     }
 
     /// Reads a list from JSON. Control characters are made visible, texts are cut, and unknown fields ignored.

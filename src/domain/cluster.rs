@@ -5,13 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::rotation::{Phase, Rotation};
 
 macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -31,6 +33,18 @@ macro_rules! name_type {
                 f.write_str(&self.0)
             }
         }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                Self::from(&*name.0)
+            }
+        }
     };
 }
 
@@ -48,16 +62,18 @@ name_type!(
 );
 
 /// Where clusters are listed: one project in one region is one call of the API.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope {
     pub project: ProjectId,
     pub region: Region,
 }
 
 /// The full address of a cluster. A name alone never addresses one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClusterId {
+    #[serde(flatten)]
     pub scope: Scope,
+    #[serde(rename = "cluster")]
     pub name: ClusterName,
 }
 
@@ -143,7 +159,8 @@ impl ClusterState {
 }
 
 /// A Kubernetes version ("1.33.4"), ordered by its numbers.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct KubernetesVersion {
     numbers: (u32, u32, u32),
     text: String,
@@ -181,6 +198,18 @@ impl KubernetesVersion {
     /// cannot be read may. Source: "How to rotate credentials".
     pub fn may_have_static_tokens(&self) -> bool {
         (self.numbers.0, self.numbers.1) < (1, 27)
+    }
+}
+
+impl From<String> for KubernetesVersion {
+    fn from(text: String) -> Self {
+        Self::new(&text)
+    }
+}
+
+impl From<KubernetesVersion> for String {
+    fn from(version: KubernetesVersion) -> Self {
+        version.text
     }
 }
 

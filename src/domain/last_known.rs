@@ -1,25 +1,45 @@
 //! What an earlier run read of clusters last: enough for a row of the fleet, and never for an action.
 
 use jiff::Timestamp;
+use jiff::fmt::serde::timestamp::second;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::cluster::{ClusterId, KubernetesVersion};
-use crate::domain::rotation::Rotation;
+use crate::domain::lenient::usable_items;
+use crate::domain::rotation::{Phase, Rotation};
 
 /// What was read of a cluster last.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastKnown {
+    #[serde(flatten)]
     pub id: ClusterId,
+    #[serde(default, with = "second::optional", skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+    #[serde(rename = "kubernetes")]
     pub version: KubernetesVersion,
+    #[serde(flatten, with = "ShortRotation")]
     pub rotation: Rotation,
     /// When it was read.
+    #[serde(with = "second::required")]
     pub read: Timestamp,
 }
 
+/// A rotation as it is written of each of many clusters: moments are numbers of seconds.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Rotation")]
+struct ShortRotation {
+    phase: Phase,
+    #[serde(default, with = "second::optional", skip_serializing_if = "Option::is_none")]
+    initiated: Option<Timestamp>,
+    #[serde(default, with = "second::optional", skip_serializing_if = "Option::is_none")]
+    completed: Option<Timestamp>,
+}
+
 /// What was read of the clusters of one SKE API last.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LastFleet {
     /// Address of the API.
     pub ske: String,
+    #[serde(deserialize_with = "usable_items")]
     pub clusters: Vec<LastKnown>,
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::age::format_duration;
+
 /// Lifetime of an issued kubeconfig, in whole seconds between [`Lifetime::MIN`] and [`Lifetime::MAX`].
 /// Source: "How to rotate credentials" (one hour to six months); SKE API v2 `CreateKubeconfigPayload.expirationSeconds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,23 +92,7 @@ impl Lifetime {
 impl fmt::Display for Lifetime {
     /// Days, hours, minutes and seconds, so that reading it back gives the same lifetime.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = [
-            (self.0 / 86_400, "d"),
-            (self.0 / 3_600 % 24, "h"),
-            (self.0 / 60 % 60, "m"),
-            (self.0 % 60, "s"),
-        ];
-        let mut first = true;
-        for (value, unit) in parts {
-            if value > 0 {
-                if !first {
-                    f.write_str(" ")?;
-                }
-                write!(f, "{value}{unit}")?;
-                first = false;
-            }
-        }
-        Ok(())
+        f.write_str(&format_duration(Duration::from_secs(self.0.into())))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Floor 1: pure types and rules. No clock, no files, no network, no wire formats.
+//! Floor 1: pure types and rules. No clock, no files, no network, no wire format of a server.
 
 pub mod action;
 pub mod age;
@@ -17,6 +17,7 @@ pub mod identity;
 pub mod kubeconfig;
 pub mod kubectl;
 pub mod last_known;
+pub mod lenient;
 pub mod lifetime;
 pub mod misplaced_secret;
 pub mod permissions;

@@ -4,40 +4,60 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::credential::Credentials;
+use crate::domain::lenient::{or_default, usable_items, usable_values};
 use crate::domain::rotation::Phase;
 use crate::domain::selection::Selection;
 
 /// What is kept between runs.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PersistedState {
+    #[serde(flatten)]
     pub credentials: Credentials,
+    #[serde(default)]
     pub theme: Option<String>,
     /// Ids of the chosen columns; empty means all.
+    #[serde(default)]
     pub columns: Vec<String>,
     /// Sort key.
+    #[serde(default)]
     pub sort: Option<String>,
-    /// Whether the order is reversed.
+    /// Whether the order is reversed. This and what comes later: a version that does not know it ignores it, and none
+    /// fails because of it.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
     pub reversed: bool,
     /// Filter of the fleet; empty means none.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     pub filter: String,
     /// Clusters that are marked or watched.
+    #[serde(default, deserialize_with = "usable_items", skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<KeptCluster>,
     /// What the fleet was narrowed to, by the profile in which that was chosen; "" is no profile.
+    #[serde(
+        default,
+        deserialize_with = "usable_values",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub selections: BTreeMap<String, Selection>,
 }
 
 /// A cluster that is marked or watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptCluster {
+    #[serde(flatten)]
     pub id: ClusterId,
     /// Distinguishes it from a later cluster under its name, where it is known.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub marked: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub watched: bool,
     /// Its phase when it was last read, if it ever was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 }
 

@@ -3,35 +3,42 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::age::DisplayZone;
 use crate::domain::cluster::ClusterId;
+use crate::domain::lenient::or_default;
 
 /// Two instances of the program see one change within this time; later, it is another change.
 const SAME_CHANGE: SignedDuration = SignedDuration::from_mins(15);
 
 /// One line of the journal and of the activity view.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// When, by our clock.
     pub at: Timestamp,
     /// Who acted: the account's name, or "?" when the token does not tell.
     pub who: String,
     /// On which cluster; `None` for what concerns no single one.
+    #[serde(flatten)]
     pub cluster: Option<ClusterId>,
     /// What was done ("start", "complete", "kubeconfig", "save", "copy", "wake up", "reconcile", "phase", "roll",
     /// "credentials", "checklist").
     pub step: String,
     /// Id of the request, the same on every line about it. Lines of older versions have one that is unique in one run only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     pub outcome: Outcome,
     /// One sentence for people; it has no moment in it, since zones are for whoever reads.
     pub text: String,
-    /// When that ends which it tells of.
+    /// When that ends which it tells of. Older lines have it in their text, and one that cannot be read costs no line.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// The server's `x-trace-id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
     /// What was known before the step, each with its mark.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
 }
 
@@ -99,7 +106,8 @@ pub fn without_duplicates(mut records: Vec<Record>) -> Vec<Record> {
 }
 
 /// How an action stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// About to be sent; the next line about the same request says how it ended.
     Intended,
@@ -109,7 +117,8 @@ pub enum Outcome {
     Refused,
     /// Nobody knows yet.
     Unknown,
-    /// Something that was observed, not done.
+    /// Something that was observed, not done; "seen" is what earlier versions wrote.
+    #[serde(alias = "seen")]
     Observed,
 }
 
@@ -123,14 +132,6 @@ impl Outcome {
             Self::Unknown => "unknown",
             Self::Observed => "observed",
         }
-    }
-
-    /// Reads the word back; "seen" is what earlier versions wrote.
-    pub fn from_word(word: &str) -> Option<Self> {
-        let word = if word == "seen" { "observed" } else { word };
-        [Self::Intended, Self::Done, Self::Refused, Self::Unknown, Self::Observed]
-            .into_iter()
-            .find(|outcome| outcome.word() == word)
     }
 }
 

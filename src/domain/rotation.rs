@@ -4,11 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
+use crate::domain::lenient::or_default;
 use crate::domain::text::clean;
 
 /// `status.credentialsRotation.phase` of the SKE API.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Phase {
     /// No rotation yet with the new endpoints.
     Never,
@@ -21,6 +24,7 @@ pub enum Phase {
     /// Done; rests here until the next start.
     Completed,
     /// A phase that this program does not know, verbatim; empty when the API sent none.
+    #[serde(untagged)]
     Unknown(String),
 }
 
@@ -128,12 +132,14 @@ impl fmt::Display for Step {
 }
 
 /// `status.credentialsRotation` as read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rotation {
     pub phase: Phase,
     /// `lastInitiationTime`, whole seconds.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub initiated: Option<Timestamp>,
     /// `lastCompletionTime`; older than `initiated` while a rotation is open.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub completed: Option<Timestamp>,
 }
 

@@ -102,6 +102,19 @@ impl ReportOutcome {
 }
 
 impl Attempt {
+    fn of(step: Step, record: &Record, accepted: Option<String>, answers: Vec<Record>) -> Self {
+        Self {
+            step,
+            at: record.at,
+            who: record.who.clone(),
+            request: record.request.clone(),
+            accepted,
+            findings: record.findings.clone(),
+            answers,
+            shared: None,
+        }
+    }
+
     /// The last that is known; [`Outcome::Intended`] where no answer was written down, and [`Outcome::Unknown`] where it
     /// cannot be told which answer is the one to it.
     pub fn outcome(&self) -> Outcome {
@@ -193,12 +206,7 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
     let mut found: Vec<RotationReport> = Vec::new();
     let mut attempts = attempts(records);
     for (place, record) in records.iter().enumerate() {
-        let step = match record.step.as_str() {
-            "start" => Some(Step::Start),
-            "complete" => Some(Step::Complete),
-            _ => None,
-        };
-        match (step, record.outcome) {
+        match (step_of(record), record.outcome) {
             (Some(step), Outcome::Intended) => {
                 let Some(attempt) = attempts.remove(&place) else { continue };
                 if step == Step::Start && starts_another(&found, &attempt) {
@@ -211,16 +219,8 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                 let is_answer = |attempt: &Attempt| attempt.answers.contains(record);
                 let mut attempts = found.iter().flat_map(|rotation| &rotation.attempts);
                 if !attempts.any(is_answer) {
-                    open(&mut found).attempts.push(Attempt {
-                        step,
-                        at: record.at,
-                        who: record.who.clone(),
-                        request: record.request.clone(),
-                        accepted: None,
-                        findings: record.findings.clone(),
-                        answers: vec![record.clone()],
-                        shared: None,
-                    });
+                    let attempt = Attempt::of(step, record, None, vec![record.clone()]);
+                    open(&mut found).attempts.push(attempt);
                 }
             }
             (None, _) if record.step == "phase" => phase(&mut found, record),
@@ -248,6 +248,10 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
     found
 }
 
+fn step_of(record: &Record) -> Option<Step> {
+    [Step::Start, Step::Complete].into_iter().find(|step| step.verb() == record.step)
+}
+
 /// When the start of the last rotation was sent, if it was accepted and nobody saw that rotation end.
 pub fn accepted_start(records: &[Record]) -> Option<Timestamp> {
     let found = rotations(records);
@@ -264,11 +268,7 @@ fn attempts(records: &[Record]) -> BTreeMap<usize, Attempt> {
     // Places of the attempts of one step and id that are not all answered, or of the last one that was.
     let mut of_id: BTreeMap<(&str, Option<&str>), Vec<usize>> = BTreeMap::new();
     for (place, record) in records.iter().enumerate() {
-        let step = match record.step.as_str() {
-            "start" => Step::Start,
-            "complete" => Step::Complete,
-            _ => continue,
-        };
+        let Some(step) = step_of(record) else { continue };
         let places = of_id.entry((record.step.as_str(), record.request.as_deref())).or_default();
         if record.outcome == Outcome::Intended {
             let last = places.last().and_then(|last| attempts.get_mut(last));
@@ -283,17 +283,7 @@ fn attempts(records: &[Record]) -> BTreeMap<usize, Attempt> {
             };
             places.push(place);
             let accepted = record.text.split_once(ACCEPTED).map(|(_, found)| found.to_owned());
-            let attempt = Attempt {
-                step,
-                at: record.at,
-                who: record.who.clone(),
-                request: record.request.clone(),
-                accepted,
-                findings: record.findings.clone(),
-                answers,
-                shared: None,
-            };
-            attempts.insert(place, attempt);
+            attempts.insert(place, Attempt::of(step, record, accepted, answers));
         } else if let Some(last) = places.last().and_then(|last| attempts.get_mut(last)) {
             last.answers.push(record.clone());
         }

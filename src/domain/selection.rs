@@ -1,9 +1,12 @@
 //! What of the fleet is listed and shown: a person narrows it to a project or a region, and widens it again.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::cluster::{ProjectId, Region};
 
 /// The projects and regions that are listed and shown.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct Selection {
     pub projects: SelectedProjects,
     /// Only this region; `None` is all.
@@ -19,4 +22,34 @@ pub enum SelectedProjects {
     /// Also those that are not configured and in which the account may list clusters.
     All,
     One(ProjectId),
+}
+
+/// A selection as it is written.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    /// Whether projects that are not configured are selected, too.
+    #[serde(default)]
+    all: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<ProjectId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<Region>,
+}
+
+impl From<Written> for Selection {
+    fn from(Written { all, project, region }: Written) -> Self {
+        let all = if all { SelectedProjects::All } else { SelectedProjects::Configured };
+        Self { projects: project.map_or(all, SelectedProjects::One), region }
+    }
+}
+
+impl From<Selection> for Written {
+    fn from(Selection { projects, region }: Selection) -> Self {
+        let all = projects == SelectedProjects::All;
+        let project = match projects {
+            SelectedProjects::One(id) => Some(id),
+            SelectedProjects::Configured | SelectedProjects::All => None,
+        };
+        Self { all, project, region }
+    }
 }

@@ -1,5 +1,7 @@
 //! Makes foreign text safe for a terminal and fits text into columns.
 
+use std::path::Path;
+
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -119,6 +121,14 @@ fn take_columns<'a>(graphemes: impl Iterator<Item = &'a str>, columns: usize) ->
             used <= columns
         })
         .collect()
+}
+
+/// "~/.kube/config": a path as a person would type it.
+pub fn shown_path(path: &Path, home: Option<&Path>) -> String {
+    match home.and_then(|home| path.strip_prefix(home).ok()) {
+        Some(rest) => clean(&format!("~/{}", rest.display())),
+        None => clean(&path.display().to_string()),
+    }
 }
 
 /// "1 node", "2 nodes": a count with its noun.

@@ -58,9 +58,6 @@ where
 }
 
 /// Awaits work whose defects are to become failures instead of ending the task.
-///
-/// # Errors
-/// It panicked.
 pub async fn catch_panic<T>(what: &str, work: impl Future<Output = T>) -> Result<T, Failure> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|_panic| defect(what))
 }

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
 use ratatui::buffer::Cell;
 use ratatui::layout::{Position, Size};
-use ratatui::style::{Color, Modifier};
+use ratatui::style::{Color, Modifier, Style};
 use unicode_width::UnicodeWidthStr as _;
 
 /// A frame of more bytes is shown at once or not at all, where the terminal can do that.
@@ -214,6 +214,20 @@ fn jump(from: Option<Position>, to: Position) -> String {
         Some(_) | None => None,
     };
     relative.filter(|relative| relative.len() < absolute.len()).unwrap_or(absolute)
+}
+
+/// A text beside frames, with the escape sequences of a style.
+pub fn painted(text: &str, style: Style) -> String {
+    let pen = Pen {
+        foreground: style.fg.unwrap_or_default(),
+        background: style.bg.unwrap_or_default(),
+        modifier: style.add_modifier,
+    };
+    let codes = changes(Pen::default(), pen).join(";");
+    if codes.is_empty() || text.is_empty() {
+        return text.to_owned();
+    }
+    format!("\u{1b}[{codes}m{text}\u{1b}[0m")
 }
 
 /// Changes the style from the one before, if that is known.

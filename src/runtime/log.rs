@@ -61,9 +61,6 @@ pub struct Log {
 
 impl Log {
     /// Starts the log of this process, once, in memory and in a private file if one is named.
-    ///
-    /// # Errors
-    /// The file cannot be opened.
     pub async fn start(
         clock: &Clock,
         level: LevelFilter,

@@ -19,6 +19,7 @@ pub mod stackit;
 pub mod stop;
 pub mod terminal;
 pub mod trials;
+pub mod typed;
 pub mod watchdog;
 
 use std::collections::VecDeque;

@@ -1,7 +1,7 @@
 //! Carries effects out: one match, one task each, every result a message. The only place that awaits a client.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,13 +18,12 @@ use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
 use crate::clients::discovery::DiscoveryClient;
 use crate::clients::kubernetes::{Expected, check_server};
-use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::action::Action;
 use crate::domain::checklist::{LocalChecklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
-use crate::domain::credential::{Credentials, Issuance, KubeconfigLocation};
+use crate::domain::credential::{Issuance, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
     FileTarget, KubeconfigKind, MergeOptions, MergeQuery, NotSaved, ParsedKubeconfig, Plan, Saved,
@@ -53,6 +52,7 @@ use crate::store::fleet_file;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
+use crate::store::private_file::{Observer, unobserved};
 use crate::store::state_file;
 
 /// How long the locks of journal and state are waited for.
@@ -68,10 +68,8 @@ pub struct Services {
     pub clock: Clock,
     pub ske: SkeClient,
     pub tokens: TokenSource,
-    /// What the account may do.
+    /// What the account may do, and names of projects.
     pub discovery: DiscoveryClient,
-    /// Names of projects.
-    pub projects: ProjectsClient,
     pub kubeconfigs: Kubeconfigs,
     /// The journal; `None` where nothing can be kept.
     pub journal: Option<Journal>,
@@ -187,9 +185,6 @@ impl Performer {
     }
 
     /// Gives the terminal to the program with which a person logs in; gives back how that ended.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     pub fn log_in<S: Surface>(&self, surface: &mut S) -> io::Result<Result<(), Failure>> {
         let tokens = &self.0.services.tokens;
         let failed = |what: &str| {
@@ -303,9 +298,6 @@ impl Performer {
     }
 
     /// Has a dashboard made ready that is to follow this one.
-    ///
-    /// # Errors
-    /// It cannot begin, or nobody makes one.
     async fn prepare(&self, profile: Option<String>) -> Result<(), Failure> {
         let (answer, answered) = oneshot::channel();
         // Where nobody takes it, its answer is dropped with it.
@@ -317,9 +309,6 @@ impl Performer {
     }
 
     /// Carries a request out.
-    ///
-    /// # Errors
-    /// Why there is no answer.
     async fn answer(&self, id: RequestId, request: Request) -> Result<Answer, Failure> {
         let services = &self.0.services;
         Ok(match request {
@@ -417,6 +406,16 @@ impl Performer {
         run_blocking(&self.0.services.clock, FILE_LIMIT, what, work).await
     }
 
+    /// Work on what is kept between runs; `None` where nothing can be kept.
+    async fn on_state_folder<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> Result<Option<T>, Failure> {
+        let Some(folder) = self.0.services.state_folder.clone() else { return Ok(None) };
+        let name = folder.display().to_string();
+        self.run_blocking(&name, move || work(&folder)).await.map(Some)
+    }
+
     async fn plan(&self, file: FileTarget, query: MergeQuery) -> Result<Plan, Failure> {
         let kubeconfigs = self.0.services.kubeconfigs.clone();
         let name = kubeconfigs.name(&file);
@@ -445,12 +444,8 @@ impl Performer {
         let name = kubeconfigs.name(&file);
         let files = kubeconfigs.clone();
         let save = move || {
-            let seen = fingerprint.as_deref();
-            if keeps_backup {
-                files.save_next(&file, &fresh, &options, seen)
-            } else {
-                files.save(&file, &fresh, &options, seen)
-            }
+            let how: (bool, Observer<'_>) = (keeps_backup, &unobserved);
+            files.save(&file, &fresh, &options, fingerprint.as_deref(), how)
         };
         let saved = retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, save).await?;
         Ok(saved.into_result()?)
@@ -472,11 +467,8 @@ impl Performer {
     }
 
     async fn read_checklist(&self, id: ClusterId) -> Result<LocalChecklist, Failure> {
-        let Some(folder) = self.0.services.state_folder.clone() else {
-            return Ok(LocalChecklist::default());
-        };
-        let name = folder.display().to_string();
-        self.run_blocking(&name, move || checklists::read(&folder, &id)).await?
+        let read = self.on_state_folder(move |folder| checklists::read(folder, &id)).await?;
+        read.unwrap_or_else(|| Ok(LocalChecklist::default()))
     }
 
     async fn write_checklist(
@@ -520,7 +512,7 @@ impl Performer {
         let mut names = Vec::new();
         for id in ids {
             let _permit = self.0.names.acquire().await;
-            if let Ok(name) = self.0.services.projects.name(&id).await {
+            if let Ok(name) = self.0.services.discovery.names.name(&id).await {
                 names.push((id, name));
             }
         }
@@ -645,30 +637,19 @@ impl Performer {
     }
 
     async fn load_credentials(&self) -> Result<Answer, Failure> {
-        let (credentials, note) = match self.0.services.state_folder.clone() {
-            Some(folder) => {
-                let name = folder.display().to_string();
-                self.run_blocking(&name, move || state_file::credentials(&folder)).await?
-            }
-            None => (Credentials::default(), None),
-        };
+        let loaded = self.on_state_folder(state_file::credentials).await?;
+        let (credentials, note) = loaded.unwrap_or_default();
         Ok(Answer::Credentials { credentials, note })
     }
 
     async fn load_fleet(&self) -> Result<LastFleet, Failure> {
-        let Some(folder) = self.0.services.state_folder.clone() else {
-            return Ok(LastFleet::default());
-        };
-        let name = folder.display().to_string();
-        self.run_blocking(&name, move || fleet_file::load(&folder)).await
+        Ok(self.on_state_folder(fleet_file::load).await?.unwrap_or_default())
     }
 
     /// A cache that is not kept is not worth a word; the log has it.
     async fn save_fleet(&self, fleet: Box<LastFleet>) {
-        let Some(folder) = self.0.services.state_folder.clone() else { return };
-        let name = folder.display().to_string();
-        let save = move || fleet_file::save(&folder, &fleet);
-        if let Err(failure) = self.run_blocking(&name, save).await.flatten() {
+        let saved = self.on_state_folder(move |folder| fleet_file::save(folder, *fleet)).await;
+        if let Err(failure) = saved.and_then(Option::transpose) {
             log_outcome(Some(&failure));
         }
     }

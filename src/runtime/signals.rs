@@ -36,9 +36,6 @@ pub fn exit_status(number: u8) -> u8 {
 }
 
 /// Turns the signals that end the program into [`Message::Terminated`]. Gives the exit status that they ask for.
-///
-/// # Errors
-/// A handler cannot be installed.
 pub fn send_to_loop(sender: &LoopSender) -> io::Result<Arc<AtomicU8>> {
     let status = Arc::new(AtomicU8::new(0));
     for number in handled() {

@@ -5,20 +5,9 @@ use std::io;
 
 use crossterm::event::{Event, KeyCode, KeyModifiers};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
-use tokio::sync::mpsc;
 
-use crate::runtime::input::read_until;
-use crate::runtime::signals;
-
-/// How it was answered.
-#[derive(Debug, PartialEq, Eq)]
-pub enum SingleKey {
-    Key(char),
-    /// Escape, Ctrl-C, Ctrl-D, or the terminal is gone.
-    Left,
-    /// This signal came.
-    Signal(u8),
-}
+use crate::runtime::typed::{self, Typed};
+use crate::runtime::{input, signals};
 
 /// The terminal gives each key at once and does not show it.
 struct RawMode;
@@ -30,31 +19,21 @@ impl Drop for RawMode {
     }
 }
 
-/// Waits for one of these keys, and passes over all others.
-///
-/// # Errors
-/// The terminal cannot be read.
-pub async fn wait_for(keys: &'static str) -> io::Result<SingleKey> {
+/// Waits for one of these keys, and passes over all others. Escape, Ctrl-C and Ctrl-D leave.
+pub async fn wait_for(keys: &'static str) -> io::Result<Typed<char>> {
     enable_raw_mode()?;
     let _raw = RawMode;
-    let (sender, mut receiver) = mpsc::channel(1);
-    std::thread::Builder::new().name("key".to_owned()).spawn(move || {
-        let read = read_until(|event| answer(keys, &event));
-        drop(sender.blocking_send(read.unwrap_or(SingleKey::Left)));
-    })?;
-    Ok(tokio::select! {
-        key = receiver.recv() => key.unwrap_or(SingleKey::Left),
-        number = signals::wait_for_end() => SingleKey::Signal(number),
-    })
+    let read = move || input::read_until(|event| answer(keys, &event));
+    typed::read_until(signals::wait_for_end(), read).await
 }
 
-fn answer(keys: &str, event: &Event) -> Option<SingleKey> {
+fn answer(keys: &str, event: &Event) -> Option<Typed<char>> {
     let Event::Key(key) = event else { return None };
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     match key.code {
-        KeyCode::Esc => Some(SingleKey::Left),
-        KeyCode::Char('c' | 'd') if control => Some(SingleKey::Left),
-        KeyCode::Char(c) if !control && keys.contains(c) => Some(SingleKey::Key(c)),
+        KeyCode::Esc => Some(Typed::Left),
+        KeyCode::Char('c' | 'd') if control => Some(Typed::Left),
+        KeyCode::Char(c) if !control && keys.contains(c) => Some(Typed::Given(c)),
         _ => None,
     }
 }

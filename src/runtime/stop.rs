@@ -25,9 +25,6 @@ pub fn block() {
 }
 
 /// Tells the loop when others want the process to stop, and when it goes on.
-///
-/// # Errors
-/// The thread, or the handler of SIGCONT, cannot be made.
 pub fn send_to_loop(sender: &LoopSender) -> io::Result<()> {
     let stops = sender.clone();
     thread::Builder::new().name("stop".to_owned()).spawn(move || {

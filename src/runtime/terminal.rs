@@ -32,7 +32,7 @@ use crate::runtime::stop::{stop_process_group, while_unblocked};
 use crate::runtime::watchdog::Watchdog;
 use crate::store::private_file::{create_folder, replace, unobserved};
 
-/// Where frames go: the terminal of a person, or the one of a test.
+/// Where frames go: the terminal of a person, or the one of a test. What it is asked for fails where the terminal is gone.
 pub trait Surface {
     /// What ratatui draws on.
     type Backend: Backend;
@@ -41,37 +41,22 @@ pub trait Surface {
     fn terminal(&mut self) -> &mut Terminal<Self::Backend>;
 
     /// Called before a frame is written.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     fn begin_frame(&mut self) -> io::Result<()> {
         Ok(())
     }
 
     /// Called after a frame was written.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     fn end_frame(&mut self) -> io::Result<()> {
         Ok(())
     }
 
     /// Sends an escape sequence between frames.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     fn send(&mut self, sequence: &str) -> io::Result<()>;
 
     /// Switches reporting of the mouse.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     fn mouse(&mut self, on: bool) -> io::Result<()>;
 
     /// Sets window title and progress, or takes them back.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     fn status(&mut self, notifier: Notifier, status: Option<&WindowStatus>) -> io::Result<()> {
         match status {
             Some(status) => self.send(&notifier.status(status, false)),
@@ -80,23 +65,14 @@ pub trait Surface {
     }
 
     /// Goes to the background and comes back.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     fn suspend(&mut self) -> io::Result<()>;
 
     /// Gives the terminal to a program until it ends; gives back its exit status, `None` if a signal ended it, or why it
     /// could not be run.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     fn lend(&mut self, command: Command) -> io::Result<io::Result<Option<i32>>>;
 
     /// Takes the terminal anew after the process was stopped: somebody else may have used it meanwhile. Says whether
     /// that was still to be done.
-    ///
-    /// # Errors
-    /// The terminal is gone.
     fn resume(&mut self) -> io::Result<bool> {
         Ok(false)
     }
@@ -131,9 +107,6 @@ pub struct Screen {
 
 impl Screen {
     /// Enters raw mode, alternate screen and bracketed paste.
-    ///
-    /// # Errors
-    /// The terminal refuses.
     pub fn enter(watchdog: Watchdog) -> io::Result<Self> {
         enter()?;
         let mut terminal = Terminal::new(FrameWriter::new(io::stdout()))?;
@@ -290,9 +263,6 @@ pub fn clear_screen<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Err
 
 /// Runs a program as a shell runs a job: the terminal is its process group's until it ends, so that Ctrl-C is its alone.
 /// One that is stopped is ended: nobody could let it go on. Gives back its exit status; `None` if a signal ended it.
-///
-/// # Errors
-/// It cannot be started, or the terminal is gone.
 pub fn run_in_foreground(command: &mut process::Command) -> io::Result<Option<i32>> {
     let terminal = io::stdin();
     let ours = tcgetpgrp(&terminal)?;

@@ -44,9 +44,6 @@ enum Cause {
 
 impl Watchdog {
     /// Starts the thread, which goes on until the process ends. `restore` gives the terminal back.
-    ///
-    /// # Errors
-    /// The thread, or a handler of a signal, cannot be made.
     pub fn start(restore: fn()) -> io::Result<Self> {
         let (wake, woken) = UnixStream::pair()?;
         let status = Arc::new(AtomicUsize::new(QUIT));

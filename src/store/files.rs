@@ -5,6 +5,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::domain::text::clean;
+
 /// What a file is, where it is not a regular one ("a FIFO").
 pub fn irregular_kind(path: &Path) -> Option<&'static str> {
     let kind = std::fs::metadata(path).ok()?.file_type();
@@ -63,6 +68,25 @@ fn read_limited(file: File, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("it is larger than {most} bytes")));
     }
     Ok(bytes)
+}
+
+/// Reads JSON; what a terminal could act on in its texts is made visible.
+///
+/// # Errors
+/// What is wrong with it; with its line where it is no JSON.
+pub fn read_json<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    T::deserialize(cleaned(serde_json::from_str(text)?))
+}
+
+fn cleaned(value: Value) -> Value {
+    match value {
+        Value::String(text) => clean(&text).into(),
+        Value::Array(items) => items.into_iter().map(cleaned).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, cleaned(value))).collect()
+        }
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
+    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::cluster::{ClusterId, KubernetesVersion};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::last_known::{LastFleet, LastKnown};
-use crate::domain::rotation::{Phase, Rotation};
-use crate::domain::text::clean;
-use crate::store::files::read_regular;
+use crate::domain::last_known::LastFleet;
+use crate::store::files::{read_json, read_regular};
 use crate::store::private_file;
 
 const VERSION: u32 = 1;
@@ -19,89 +16,32 @@ const MAX_BYTES: u64 = 32 * 1024 * 1024;
 const MOST: usize = 50_000;
 
 #[derive(Serialize, Deserialize)]
-struct Wire {
+struct File {
     version: u32,
-    ske: String,
-    clusters: Vec<WireCluster>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct WireCluster {
-    project: String,
-    region: String,
-    cluster: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    created: Option<i64>,
-    kubernetes: String,
-    phase: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    initiated: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    completed: Option<i64>,
-    read: i64,
+    #[serde(flatten)]
+    fleet: LastFleet,
 }
 
 /// Reads what is kept.
 pub fn load(folder: &Path) -> LastFleet {
     let bytes = read_regular(&folder.join(NAME), MAX_BYTES).unwrap_or_default();
-    match serde_json::from_slice::<Wire>(&bytes) {
-        Ok(wire) if wire.version == VERSION => LastFleet {
-            ske: clean(&wire.ske),
-            clusters: wire.clusters.iter().take(MOST).filter_map(WireCluster::read).collect(),
-        },
+    match read_json::<File>(&String::from_utf8_lossy(&bytes)) {
+        Ok(File { version: VERSION, mut fleet }) => {
+            fleet.clusters.truncate(MOST);
+            fleet
+        }
         Ok(_) | Err(_) => LastFleet::default(),
     }
 }
 
 /// Replaces what is kept, atomically and privately. The last of several instances wins.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn save(folder: &Path, fleet: &LastFleet) -> Result<(), Failure> {
-    let clusters = fleet.clusters.iter().take(MOST).map(WireCluster::from).collect();
-    let wire = Wire { version: VERSION, ske: fleet.ske.clone(), clusters };
-    let content = serde_json::to_vec(&wire).map_err(|error| {
+pub fn save(folder: &Path, mut fleet: LastFleet) -> Result<(), Failure> {
+    fleet.clusters.truncate(MOST);
+    let content = serde_json::to_vec(&File { version: VERSION, fleet }).map_err(|error| {
         Failure::new(FailureKind::Bug, format!("The fleet cannot be encoded: {error}"))
     })?;
     drop(private_file::replace(&folder.join(NAME), &content, &private_file::unobserved)?);
     Ok(())
-}
-
-fn moment(second: Option<i64>) -> Option<jiff::Timestamp> {
-    second.and_then(|second| jiff::Timestamp::from_second(second).ok())
-}
-
-impl WireCluster {
-    fn read(&self) -> Option<LastKnown> {
-        Some(LastKnown {
-            id: ClusterId::new(&clean(&self.project), &clean(&self.region), &clean(&self.cluster)),
-            created: moment(self.created),
-            version: KubernetesVersion::new(&clean(&self.kubernetes)),
-            rotation: Rotation {
-                phase: Phase::from_api_word(&self.phase),
-                initiated: moment(self.initiated),
-                completed: moment(self.completed),
-            },
-            read: moment(Some(self.read))?,
-        })
-    }
-}
-
-impl From<&LastKnown> for WireCluster {
-    fn from(known: &LastKnown) -> Self {
-        let second = |at: jiff::Timestamp| at.as_second();
-        Self {
-            project: known.id.project().to_string(),
-            region: known.id.region().to_string(),
-            cluster: known.id.name.to_string(),
-            created: known.created.map(second),
-            kubernetes: known.version.as_str().to_owned(),
-            phase: known.rotation.phase.api_word().to_owned(),
-            initiated: known.rotation.initiated.map(second),
-            completed: known.rotation.completed.map(second),
-            read: known.read.as_second(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -123,7 +63,7 @@ mod tests {
         let phases = [Phase::Never, Phase::Prepared, Phase::Unknown("NEXT".into())];
         let clusters = phases.map(|phase| known(&format!("{phase:?}"), phase)).to_vec();
         let fleet = LastFleet { ske: "https://ske.example".to_owned(), clusters };
-        save(folder.path(), &fleet).unwrap();
+        save(folder.path(), fleet.clone()).unwrap();
         assert_eq!(load(folder.path()), fleet);
         let path = folder.path().join(NAME);
         let text = std::fs::read_to_string(&path).unwrap();

@@ -5,14 +5,11 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::record::{Outcome, Record, without_duplicates};
+use crate::domain::record::{Record, without_duplicates};
 use crate::domain::text::clean;
-use crate::store::files::{irregular_kind, open_regular};
+use crate::store::files::{irregular_kind, open_regular, read_json};
 use crate::store::lock::{Attempt, FileLock, held};
 use crate::store::private_file::{self, failed};
 
@@ -37,31 +34,6 @@ pub struct JournalExtract {
 #[derive(Debug, Clone)]
 pub struct Journal {
     path: PathBuf,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Line {
-    #[serde(with = "crate::store::timestamp")]
-    at: Timestamp,
-    who: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    project: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    region: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cluster: Option<String>,
-    step: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    request: Option<String>,
-    outcome: String,
-    text: String,
-    /// Older lines have it in their text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    trace: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    findings: Vec<String>,
 }
 
 impl Journal {
@@ -107,7 +79,16 @@ impl Journal {
     /// # Errors
     /// The line is not in the journal.
     pub fn append_without_lock(&self, record: &Record) -> Result<(), Failure> {
-        let mut line = serde_json::to_vec(&Line::from(record)).map_err(|error| {
+        let record = Record {
+            who: clean(&record.who),
+            step: clean(&record.step),
+            request: record.request.as_deref().map(clean),
+            text: clean(&record.text),
+            trace: record.trace.as_deref().map(clean),
+            findings: record.findings.iter().map(|finding| clean(finding)).collect(),
+            ..record.clone()
+        };
+        let mut line = serde_json::to_vec(&record).map_err(|error| {
             Failure::new(FailureKind::Bug, format!("A journal record cannot be encoded: {error}"))
         })?;
         line.push(b'\n');
@@ -142,9 +123,9 @@ impl Journal {
             if records.len() >= count {
                 break;
             }
-            match serde_json::from_str::<Line>(line).ok().and_then(Line::record) {
-                Some(record) => records.push(record),
-                None => broken += 1,
+            match read_json::<Record>(line) {
+                Ok(record) => records.push(record),
+                Err(_) => broken += 1,
             }
         }
         records.reverse();
@@ -169,12 +150,12 @@ impl Journal {
         let mut skipped = 0;
         let mut records: Vec<Record> = Vec::new();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            match serde_json::from_str::<Line>(line).ok().and_then(Line::record) {
-                Some(record) if record.cluster.as_ref().is_some_and(&is_wanted) => {
+            match read_json::<Record>(line) {
+                Ok(record) if record.cluster.as_ref().is_some_and(&is_wanted) => {
                     records.push(record);
                 }
-                Some(_) => {}
-                None => skipped += 1,
+                Ok(_) => {}
+                Err(_) => skipped += 1,
             }
         }
         Ok(JournalExtract { records: without_duplicates(records), skipped, is_cut })
@@ -202,49 +183,5 @@ impl Journal {
             bytes.drain(..whole);
         }
         Ok((bytes, start > 0))
-    }
-}
-
-impl From<&Record> for Line {
-    fn from(record: &Record) -> Self {
-        let cluster = record.cluster.as_ref();
-        Self {
-            at: record.at,
-            who: clean(&record.who),
-            project: cluster.map(|id| clean(id.project().as_str())),
-            region: cluster.map(|id| clean(id.region().as_str())),
-            cluster: cluster.map(|id| clean(id.name.as_str())),
-            step: clean(&record.step),
-            request: record.request.as_deref().map(clean),
-            outcome: record.outcome.word().to_owned(),
-            text: clean(&record.text),
-            expires: record.expires.map(|at| at.to_string()),
-            trace: record.trace.as_deref().map(clean),
-            findings: record.findings.iter().map(|finding| clean(finding)).collect(),
-        }
-    }
-}
-
-impl Line {
-    fn record(self) -> Option<Record> {
-        let cluster = match (&self.project, &self.region, &self.cluster) {
-            (Some(project), Some(region), Some(name)) => {
-                Some(ClusterId::new(&clean(project), &clean(region), &clean(name)))
-            }
-            _ => None,
-        };
-        Some(Record {
-            at: self.at,
-            who: clean(&self.who),
-            cluster,
-            step: clean(&self.step),
-            request: self.request.as_deref().map(clean),
-            outcome: Outcome::from_word(&self.outcome)?,
-            text: clean(&self.text),
-            // One that cannot be read is no reason to lose the line.
-            expires: self.expires.and_then(|text| text.parse().ok()),
-            trace: self.trace.as_deref().map(clean),
-            findings: self.findings.iter().map(|finding| clean(finding)).collect(),
-        })
     }
 }

@@ -21,10 +21,10 @@ use crate::domain::kubeconfig::{
 };
 use crate::domain::secret::Secret;
 use crate::domain::shell;
-use crate::domain::text::{clean, plural};
+use crate::domain::text::{clean, plural, shown_path};
 use crate::store::files::{irregular_kind, read_regular};
 use crate::store::lock::Attempt;
-use crate::store::private_file::{self, Observer, failed, unobserved};
+use crate::store::private_file::{self, Observer, failed};
 use crate::store::stale_files;
 
 /// Ends the name of the copy of an old file.
@@ -115,9 +115,6 @@ impl Kubeconfigs {
     }
 
     /// Whether a kubeconfig can be saved now: the file takes it, and its folder a lock. Leaves nothing behind.
-    ///
-    /// # Errors
-    /// Why it cannot be saved.
     pub fn check(&self, file: &FileTarget, query: &MergeQuery) -> Result<Attempt<()>, Failure> {
         self.plan(file, query)?;
         let path = self.path(file)?;
@@ -209,11 +206,7 @@ impl Kubeconfigs {
     }
 
     pub(super) fn shown(&self, path: &Path) -> String {
-        let short = self.home.as_ref().and_then(|home| path.strip_prefix(home).ok());
-        clean(
-            &short
-                .map_or_else(|| path.display().to_string(), |rest| format!("~/{}", rest.display())),
-        )
+        shown_path(path, self.home.as_deref())
     }
 
     fn plan_of(
@@ -306,50 +299,12 @@ impl Kubeconfigs {
         path.map_or_else(|failure| failure.message, |path| self.shown(&path))
     }
 
-    /// Saves into a file. With `fingerprint` the file must still be the one that was planned for.
+    /// Saves into a file, which must still be the one that `fingerprint` was planned for. `keeps_backup`: it is one more
+    /// entry of a batch, and the backup keeps the file as it was before the first of them.
     ///
     /// # Errors
     /// [`NotSaved`]; nothing was changed then.
     pub fn save(
-        &self,
-        file: &FileTarget,
-        fresh: &ParsedKubeconfig,
-        options: &MergeOptions,
-        fingerprint: Option<&str>,
-    ) -> Result<Attempt<Saved>, NotSaved> {
-        self.save_with(file, fresh, options, fingerprint, (false, &unobserved))
-    }
-
-    /// [`Self::save`] of one more entry of a batch: the backup keeps the file as it was before the first of them.
-    ///
-    /// # Errors
-    /// [`NotSaved`]; nothing was changed then.
-    pub fn save_next(
-        &self,
-        file: &FileTarget,
-        fresh: &ParsedKubeconfig,
-        options: &MergeOptions,
-        fingerprint: Option<&str>,
-    ) -> Result<Attempt<Saved>, NotSaved> {
-        self.save_with(file, fresh, options, fingerprint, (true, &unobserved))
-    }
-
-    /// [`Self::save`], told of each step of each replacement.
-    ///
-    /// # Errors
-    /// [`NotSaved`]; nothing was changed then.
-    pub fn save_observed(
-        &self,
-        file: &FileTarget,
-        fresh: &ParsedKubeconfig,
-        options: &MergeOptions,
-        fingerprint: Option<&str>,
-        observer: Observer<'_>,
-    ) -> Result<Attempt<Saved>, NotSaved> {
-        self.save_with(file, fresh, options, fingerprint, (false, observer))
-    }
-
-    fn save_with(
         &self,
         file: &FileTarget,
         fresh: &ParsedKubeconfig,

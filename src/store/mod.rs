@@ -13,4 +13,3 @@ pub mod stale_files;
 pub mod state_file;
 #[cfg(test)]
 mod tests;
-mod timestamp;

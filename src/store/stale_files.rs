@@ -15,9 +15,6 @@ const NAME: &str = "written-folders";
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Records a folder before something is written in it.
-///
-/// # Errors
-/// It cannot be recorded.
 pub fn record_folder(state_folder: &Path, folder: &Path) -> io::Result<()> {
     let folder = std::path::absolute(folder)?;
     if folders(state_folder).contains(&folder) {

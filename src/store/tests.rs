@@ -26,7 +26,7 @@ use crate::domain::selection::{SelectedProjects, Selection};
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
-use crate::store::private_file::{WriteStep, check_private, replace};
+use crate::store::private_file::{Observer, WriteStep, check_private, replace, unobserved};
 use crate::store::stale_files;
 use crate::store::state_file;
 
@@ -200,8 +200,11 @@ fn files(home: &Path, clock: &Clock) -> Kubeconfigs {
 
 /// Merges a kubeconfig, where no lock is in the way.
 fn save(files: &Kubeconfigs, options: MergeOptions, seen: Option<&str>) -> Result<Saved, NotSaved> {
-    Ok(files.save(&FileTarget::Merge, &fresh(), &options, seen)?.into_result()?)
+    Ok(files.save(&FileTarget::Merge, &fresh(), &options, seen, USUAL)?.into_result()?)
 }
+
+/// The first of a batch, with nothing in its way.
+const USUAL: (bool, Observer<'_>) = (false, &unobserved);
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -335,11 +338,7 @@ fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
         let context = context.to_owned();
         let options = MergeOptions { context, in_place: true, ..options(true) };
         let seen = seen.as_deref();
-        let saved = if is_next {
-            files.save_next(&target, &fresh, &options, seen)
-        } else {
-            files.save(&target, &fresh, &options, seen)
-        };
+        let saved = files.save(&target, &fresh, &options, seen, (is_next, &unobserved));
         saved.map(|saved| saved.into_result().unwrap())
     };
     let Err(NotSaved::Changed(told)) = save("c", &first.fingerprint) else {
@@ -378,7 +377,7 @@ fn cred_07_a_file_that_holds_more_says_what_is_lost_and_is_kept() {
     assert_eq!(plan.lost.len(), 9, "{:?}", plan.lost);
     let options = MergeOptions { context: "x3".into(), replace_another: true, ..options(true) };
     let seen = plan.fingerprint.as_deref();
-    files.save(&own, &fresh(), &options, seen).unwrap().into_result().unwrap();
+    files.save(&own, &fresh(), &options, seen, USUAL).unwrap().into_result().unwrap();
     assert!(!fs::read_to_string(&config).unwrap().contains("x4"));
     assert_eq!(fs::read_to_string(home.path().join(".kube/config.skeys-backup")).unwrap(), ten());
 }
@@ -418,7 +417,7 @@ fn file_04_a_stale_lock_is_reported_and_kept() {
     fs::File::options().write(true).open(&lock).unwrap().set_modified(two_days).unwrap();
     let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     let print = plan.fingerprint.as_deref();
-    let attempt = files.save(&FileTarget::Merge, &fresh(), &options(false), print).unwrap();
+    let attempt = files.save(&FileTarget::Merge, &fresh(), &options(false), print, USUAL).unwrap();
     let failure = attempt.into_result().unwrap_err();
     assert!(failure.message.contains("2days"), "{failure}");
     assert!(failure.to_string().contains("rm ~/.kube/config.lock"), "{failure}");
@@ -521,7 +520,7 @@ fn file_21_a_fault_in_a_save_is_told_truly_and_the_backup_stays_the_true_old_fil
             };
             let seen = plan.fingerprint.as_deref();
             let target = FileTarget::Merge;
-            let saved = files.save_observed(&target, &fresh(), &options(false), seen, &fault);
+            let saved = files.save(&target, &fresh(), &options(false), seen, (false, &fault));
             let content = fs::read_to_string(&config).unwrap();
             if step == WriteStep::SyncFolder {
                 let saved = saved.unwrap().into_result().unwrap();
@@ -589,7 +588,7 @@ fn cred_09_a_name_without_room_for_a_backup_is_refused_before() {
         if is_possible {
             for _ in 0..2 {
                 let seen = files.plan(&own, &query("shop")).unwrap().fingerprint;
-                let saved = files.save(&own, &fresh(), &options(true), seen.as_deref());
+                let saved = files.save(&own, &fresh(), &options(true), seen.as_deref(), USUAL);
                 saved.unwrap().into_result().unwrap();
             }
         }
@@ -602,7 +601,7 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let (state, far) = (home.path().join("state"), home.path().join("far/away"));
     let files = files(home.path(), &Clock::by_hand(now())).with_state_folder(Some(state.clone()));
     let own = FileTarget::Own("~/far/away/a.yaml".into());
-    files.save(&own, &fresh(), &options(false), None).unwrap().into_result().unwrap();
+    files.save(&own, &fresh(), &options(false), None, USUAL).unwrap().into_result().unwrap();
     // No process has the greatest number.
     let (dead, alive) = (i32::MAX.unsigned_abs(), std::process::id());
     let temporary = |process: u32| far.join(format!(".skeys-{process}-{}", "0a".repeat(16)));
@@ -634,7 +633,7 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     // Its own lock is in nobody's way either.
     lock("a.yaml.lock", dead);
     let seen = files.plan(&own, &query("shop")).unwrap().fingerprint;
-    let saved = files.save(&own, &fresh(), &options(true), seen.as_deref());
+    let saved = files.save(&own, &fresh(), &options(true), seen.as_deref(), USUAL);
     assert!(matches!(saved, Ok(Attempt::Done(_))), "{saved:?}");
 }
 
@@ -789,6 +788,7 @@ fn file_16_records_that_cannot_be_read_are_not_said_to_be_none() {
     for (text, why) in [
         (r#"{"version":99,"accesses":[]}"#, "it was written by a newer version (format 99)"),
         (r#"{"version":"#, "it is damaged at line 1"),
+        (r#"{"version":2,"columns":7}"#, "it is damaged"),
         ("", "it is empty"),
     ] {
         fs::write(&file, text).unwrap();

@@ -13,6 +13,7 @@ use skeys::testing::domain::kubeconfig::{
 };
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::store::kubeconfigs::Kubeconfigs;
+use skeys::testing::store::private_file::unobserved;
 
 const FRESH: &str = "clusters: [{name: k, cluster: {server: 'https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud', certificate-authority-data: TkVX}}]\n\
     contexts: [{name: c, context: {cluster: k, user: u}}]\n\
@@ -276,7 +277,13 @@ fn file_03_kubectl_and_renewals_at_the_same_time_lose_nothing_of_each_other() {
         loop {
             // Where kubectl is writing, there is no file to read, or half of one.
             let Ok(plan) = files.plan(&target, &query) else { continue };
-            match files.save(&target, &fresh, &options, plan.fingerprint.as_deref()) {
+            match files.save(
+                &target,
+                &fresh,
+                &options,
+                plan.fingerprint.as_deref(),
+                (false, &unobserved),
+            ) {
                 Ok(attempt) => {
                     if attempt.into_result().is_ok() {
                         return;

@@ -36,7 +36,7 @@ pub async fn report(cloud: &Cloud, home: &Path, ahead: i64) -> (Value, u8) {
         }
     };
     let (text, status) = tokio::select! {
-        report = asked => report.unwrap().unwrap(),
+        report = asked => report.unwrap(),
         () = turning => unreachable!(),
     };
     (serde_json::from_str(&text).unwrap(), status)

@@ -264,7 +264,7 @@ fn child_that_is_killed_while_it_saves() {
         Ok(())
     };
     let own = FileTarget::Own("~/far/away/shop.yaml".into());
-    drop(files.save_observed(&own, &fresh, &options, None, &kill));
+    drop(files.save(&own, &fresh, &options, None, (false, &kill)));
 }
 
 const FRESH: &str = "clusters: [{name: k, cluster: {server: 'https://api.example', certificate-authority-data: QUJD}}]\n\
@@ -311,7 +311,7 @@ fn renew(home: &Path, observer: Observer<'_>) {
     let target = FileTarget::MergeInto("~/.kube/config".into());
     let plan = files.plan(&target, &query).unwrap();
     let seen = plan.fingerprint.as_deref();
-    let saved = files.save_observed(&target, &fresh, &options, seen, observer).unwrap();
+    let saved = files.save(&target, &fresh, &options, seen, (false, observer)).unwrap();
     saved.into_result().unwrap();
 }
 

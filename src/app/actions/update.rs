@@ -69,7 +69,6 @@ pub fn answered(
         }
     };
     let record = cx.record(Some(id), &verb, outcome, text);
-    let record = cx.about(record, request, trace);
-    cx.journal(record);
+    cx.journal(cx.about(record, request, trace));
     cx.read_cluster(id, RequestId::default());
 }

@@ -252,8 +252,7 @@ pub fn written(
         }
         Err(failure) => {
             let failed = text::log_failed(&failure);
-            let record = cx.record(Some(&id), "checklist", Outcome::Refused, failed);
-            cx.journal(record);
+            cx.journal(cx.record(Some(&id), "checklist", Outcome::Refused, failed));
             // It may be refused since somebody else has changed the list.
             read(&id, cx);
             match open {

@@ -112,8 +112,7 @@ pub fn tried(
         [] => summary,
         places => text::proof_differs(summary, places.join(", ")),
     };
-    let record = cx.record(Some(id), "credentials", Outcome::Observed, text.clone());
-    cx.journal(record);
+    cx.journal(cx.record(Some(id), "credentials", Outcome::Observed, text.clone()));
     if differing.is_empty() {
         cx.toast(text::of_cluster(label, text));
     } else {

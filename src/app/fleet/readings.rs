@@ -150,8 +150,7 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
         let (cluster, text) = (cluster.id.clone(), after.word().to_owned());
         cx.raise(Event::Announce { cluster, text });
     }
-    let record = cx.record(Some(&cluster.id), "phase", Outcome::Observed, text);
-    cx.journal(record);
+    cx.journal(cx.record(Some(&cluster.id), "phase", Outcome::Observed, text));
 }
 
 /// A watched cluster is read for the first time in this run: says once what came about since the last one.
@@ -170,8 +169,7 @@ fn announce_missed(fleet: &Fleet, kept: &KeptCluster, read: &Cluster, cx: &mut U
 fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     let text = text::RECREATED;
     cx.toast(text::of_cluster(fleet.label(id), text));
-    let record = cx.record(Some(id), "phase", Outcome::Observed, text);
-    cx.journal(record);
+    cx.journal(cx.record(Some(id), "phase", Outcome::Observed, text));
     cx.raise(Event::ClusterReplaced(id.clone()));
 }
 
@@ -208,8 +206,7 @@ fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) -
         return false;
     };
     entry.gone = Some(cx.shared.now.wall);
-    let record = cx.record(Some(id), "phase", Outcome::Observed, text::NOT_LISTED);
-    cx.add_record(record);
+    cx.add_record(cx.record(Some(id), "phase", Outcome::Observed, text::NOT_LISTED));
     cx.raise(Event::ClusterMissing(id.clone()));
     cx.raise(Event::RowsChanged);
     true

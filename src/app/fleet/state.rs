@@ -126,8 +126,9 @@ pub enum Change {
 }
 
 /// How listing one scope goes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub enum ScopeStatus {
+    #[default]
     Loading,
     Live,
     /// The region does not exist for this service (501); asked again rarely.
@@ -136,8 +137,8 @@ pub enum ScopeStatus {
     Failing(Box<Outage>),
 }
 
-/// One project in one region.
-#[derive(Debug, Clone)]
+/// One project in one region. One that was never listed is due at once.
+#[derive(Debug, Clone, Default)]
 pub struct ScopeState {
     pub status: ScopeStatus,
     /// When the next list is due, on the monotonic clock.
@@ -149,20 +150,6 @@ pub struct ScopeState {
     pub skipped: usize,
     /// Whether a step runs in one of its clusters.
     pub busy: bool,
-}
-
-impl Default for ScopeState {
-    /// A scope that was never listed and is due at once.
-    fn default() -> Self {
-        Self {
-            status: ScopeStatus::Loading,
-            due: Duration::ZERO,
-            wait_until: None,
-            seen: None,
-            skipped: 0,
-            busy: false,
-        }
-    }
 }
 
 /// Everything that is known about clusters.

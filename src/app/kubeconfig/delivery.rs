@@ -236,8 +236,7 @@ pub fn not_delivered(
     }
     let Some(held) = kubeconfig.unsaved.get(&delivery.kubeconfig) else { return };
     let record = cx.record(Some(&held.request.cluster.id), "save", Outcome::Refused, text);
-    let record = cx.about(record, delivery.kubeconfig, None);
-    cx.journal(record);
+    cx.journal(cx.about(record, delivery.kubeconfig, None));
 }
 
 /// What the journal is to keep of an issued kubeconfig that is dropped before it was saved.

@@ -285,8 +285,7 @@ fn detect_changes(
     let was_rolling = nodes.observing.get(id).is_some_and(|one| one.remaining.is_some());
     let nodes_now = observed.roll.as_ref().and_then(Roll::progress);
     if let Some(end) = nodes_now.filter(|_| was_rolling && !rolling) {
-        let record = cx.record(Some(id), "roll", Outcome::Observed, text::roll_ended(end));
-        cx.journal(record);
+        cx.journal(cx.record(Some(id), "roll", Outcome::Observed, text::roll_ended(end)));
     }
     if let Some(observation) = nodes.observing.get_mut(id)
         && (observation.held, observation.remaining) != (held, remaining)
@@ -299,8 +298,7 @@ fn detect_changes(
     }
     cx.observation(ToastAbout::Cluster(id.clone()), format!("{}: {text}", fleet.label(id)));
     cx.raise(Event::Announce { cluster: id.clone(), text: text.clone() });
-    let record = cx.record(Some(id), "roll", Outcome::Observed, text);
-    cx.journal(record);
+    cx.journal(cx.record(Some(id), "roll", Outcome::Observed, text));
 }
 
 /// Sends a notification about a cluster, if it is watched; says whether it is.

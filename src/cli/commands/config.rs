@@ -4,34 +4,14 @@ use std::path::Path;
 
 use crate::cli::args::{ConfigCommand, Flags};
 use crate::cli::config::{ConfigProblem, EXAMPLE, Places, load, path};
+use crate::cli::output::Output;
 use crate::domain::misplaced_secret::{looks_secret, show};
 use crate::store::private_file;
 
 /// Why there is no file.
 pub const NO_PATH: &str = "No home folder is set; use --config or SKEYS_CONFIG.";
 
-/// What a command prints and how it ends.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Output {
-    /// For standard output.
-    pub out: String,
-    /// For standard error.
-    pub err: String,
-    /// Exit status: 0 fine, 1 failed, 2 wrong input.
-    pub status: u8,
-}
-
-impl Output {
-    fn success(out: String) -> Self {
-        Self { out, err: String::new(), status: 0 }
-    }
-
-    fn failure(err: String, status: u8) -> Self {
-        Self { out: String::new(), err, status }
-    }
-}
-
-/// Carries the command out.
+/// Carries the command out; the exit status is 0 fine, 1 failed, 2 wrong input.
 pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Output {
     let (path, _) = path(flags, places);
     let Some(path) = path else {

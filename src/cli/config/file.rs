@@ -335,9 +335,6 @@ fn is_id(text: &str) -> bool {
 }
 
 /// Takes a list of a flag.
-///
-/// # Errors
-/// As for [`from_text`].
 pub fn from_list(key: &Key, items: &[String]) -> Result<Value, String> {
     check_list(key, items.to_vec())
 }

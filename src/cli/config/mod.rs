@@ -17,6 +17,7 @@ pub use crate::cli::config::file::ConfigProblem;
 use crate::cli::config::file::{FileContent, FileValues, Value, from_list, from_text, read};
 use crate::cli::config::keys::{Key, ValueKind, find as find_key, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
+use crate::domain::age::format_duration;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::misplaced_secret::show;
 use crate::domain::secret::Secret;
@@ -85,9 +86,6 @@ pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProb
 }
 
 /// Reads the same as if these lines were in the file, which need not be there.
-///
-/// # Errors
-/// As for [`load`].
 pub fn load_with(
     flags: &Flags,
     places: &Places<'_>,
@@ -310,6 +308,11 @@ impl Config {
         paths.filter(|key| of(self, key) != of(other, key)).collect()
     }
 
+    /// Puts a value in the place of what is configured, for the demo.
+    pub fn put(&mut self, path: &'static str, value: Value) {
+        self.values.insert(path, (value, "demo".to_owned()));
+    }
+
     /// Takes back what the configuration of the stackit CLI says.
     pub fn ignore_stackit(&mut self) {
         let of_stackit = |origin: &str| origin.starts_with(stackit::ORIGIN);
@@ -409,25 +412,6 @@ impl Config {
             _ => BTreeMap::new(),
         }
     }
-}
-
-/// A duration as the documentation writes it, and as it can be read: "180d", "1h 30m".
-pub fn format_duration(duration: Duration) -> String {
-    let mut rest = duration.as_secs();
-    let mut parts = Vec::new();
-    for (unit, seconds) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
-        if rest >= seconds {
-            parts.push(format!("{}{unit}", rest / seconds));
-        }
-        rest %= seconds;
-    }
-    for (unit, nanoseconds) in [("ms", 1_000_000), ("us", 1_000), ("ns", 1)] {
-        let count = duration.subsec_nanos() / nanoseconds % 1_000;
-        if count > 0 {
-            parts.push(format!("{count}{unit}"));
-        }
-    }
-    if parts.is_empty() { "0s".to_owned() } else { parts.join(" ") }
 }
 
 fn format_value(value: &Value) -> String {

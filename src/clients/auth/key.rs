@@ -187,9 +187,6 @@ impl ServiceAccountKey {
     }
 
     /// A signed JWT (RS512) that lives for one hour.
-    ///
-    /// # Errors
-    /// Signing failed.
     pub fn assertion(&self, now: Timestamp) -> Result<Secret, Failure> {
         let mut header = Header::new(Algorithm::RS512);
         header.kid = Some(self.kid.clone());

@@ -100,9 +100,6 @@ impl CheckedKubeconfig {
 }
 
 /// The server's address, if it is where this cluster's API server can be.
-///
-/// # Errors
-/// It leads elsewhere.
 pub fn check_server(text: &str, expected: &Expected) -> Result<Url, InvalidKubeconfig> {
     let refuse = |reason: String| InvalidKubeconfig::new("cluster.server", reason);
     let url =

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::action::{Action, permits};
+use crate::domain::cluster::Cluster;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 
@@ -23,19 +24,9 @@ pub struct AccessPolicy {
 impl AccessPolicy {
     /// As SKE shows the cluster.
     pub fn of(cluster: &Cluster) -> Self {
-        let hibernates = match cluster.state {
-            ClusterState::Hibernated | ClusterState::Hibernating => true,
-            // The API server comes up before the rest.
-            ClusterState::WakingUp => false,
-            ClusterState::Healthy
-            | ClusterState::Creating
-            | ClusterState::Deleting
-            | ClusterState::Unhealthy
-            | ClusterState::Reconciling
-            | ClusterState::Unknown(_) => cluster.hibernated,
-        };
         Self {
-            hibernates,
+            // One that wakes up already has its API server before the rest.
+            hibernates: permits(cluster, Action::WakeUp).is_ok(),
             one_way: cluster.issuing_is_one_way(),
             phase: cluster.rotation.phase.clone(),
             initiated: cluster.rotation.initiated,

@@ -87,9 +87,6 @@ impl Connection {
     }
 
     /// Sends a read and takes its whole answer, at most `limit` bytes.
-    ///
-    /// # Errors
-    /// As [`Connection::get`].
     pub async fn read(
         &self,
         request: http::Request<Vec<u8>>,
@@ -106,9 +103,6 @@ impl Connection {
     }
 
     /// Sends a read and gives its body once a success has begun; for watches, which have no end.
-    ///
-    /// # Errors
-    /// As [`Connection::get`].
     pub async fn open(&self, request: http::Request<Vec<u8>>) -> Result<Body, KubeError> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let log = RequestLog::begin(&self.clock, method.as_str(), self.access.host(), &path);

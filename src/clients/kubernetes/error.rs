@@ -152,9 +152,6 @@ impl KubeError {
 
     /// Where an error comes from TLS: an alert about our certificate is a refusal, a certificate that we do not trust
     /// is another cluster's, everything else an unreachable server.
-    ///
-    /// # Errors
-    /// It does not come from TLS.
     fn from_tls<E: Error + Send + Sync + 'static>(error: E) -> Result<Self, E> {
         let (text, variant): (String, fn(Reason) -> Self) =
             match find_source::<rustls::Error>(&error) {

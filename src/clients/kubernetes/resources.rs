@@ -307,9 +307,6 @@ impl<T> WatchedResource<T> {
     }
 
     /// Reads a page, object by object, so that an unreadable one never hides the others.
-    ///
-    /// # Errors
-    /// It is not a list.
     pub fn decode_page(&self, body: &[u8]) -> Result<Page<T>, KubeError> {
         let page: RawPage<'_> = serde_json::from_slice(body).map_err(|error| format(&error))?;
         let raw = page.items;

@@ -112,17 +112,11 @@ impl SkeClient {
     }
 
     /// Asks to wake the cluster up, once.
-    ///
-    /// # Errors
-    /// As [`SkeClient::rotate`].
     pub async fn wake_up(&self, id: &ClusterId) -> Result<Accepted, Failure> {
         self.post_action(id, &format!("wake up {id}"), "wakeup", "ske.cluster.wakeup").await
     }
 
     /// Asks to reconcile the cluster, once.
-    ///
-    /// # Errors
-    /// As [`SkeClient::rotate`].
     pub async fn reconcile(&self, id: &ClusterId) -> Result<Accepted, Failure> {
         self.post_action(id, &format!("reconcile {id}"), "reconcile", "ske.cluster.reconcile").await
     }
@@ -155,9 +149,6 @@ impl SkeClient {
     }
 
     /// Reads the kubeconfig that logs in through the `stackit` command; no secret inside.
-    ///
-    /// # Errors
-    /// As for every read.
     pub async fn login_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the login kubeconfig of {id}");
         let request = self.cluster_request(Method::GET, &purpose, id, &["kubeconfig", "login"])?;
@@ -165,9 +156,6 @@ impl SkeClient {
     }
 
     /// Reads the kubeconfig that logs in through the identity provider; no secret inside.
-    ///
-    /// # Errors
-    /// As for every read.
     pub async fn idp_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the identity-provider kubeconfig of {id}");
         let request = self.cluster_request(Method::GET, &purpose, id, &["kubeconfig", "idp"])?;

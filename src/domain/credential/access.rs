@@ -1,30 +1,43 @@
 //! Kubeconfigs that this program issued, as remembered: where they went and until when they work. Never the secret.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::credential::generation::Issuance;
 use crate::domain::kubeconfig::KubeconfigKind;
+use crate::domain::lenient::or_default;
 
 /// One issued kubeconfig.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
+    #[serde(flatten)]
     pub cluster: ClusterId,
     /// When that cluster was created, where SKE said so: one created later under the name is another one.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+    #[serde(default, deserialize_with = "or_default")]
     pub kind: KubeconfigKind,
     /// When it was issued, by this machine's clock; for people and for order, never for a verdict.
     pub issued: Timestamp,
     /// `expirationTimestamp` as the server returned it; only the admin kind has one.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
+    #[serde(default)]
     pub place: KubeconfigLocation,
     /// What its certificates say; `None` in what earlier versions wrote down.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub issuance: Option<Issuance>,
 }
 
 /// Where a kubeconfig went.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KubeconfigLocation {
+    #[serde(rename = "clipboard")]
+    Clipboard,
+    #[serde(rename = "standard output after exit")]
+    Stdout,
+    #[serde(untagged)]
     File {
         /// The file in shown form (`~/…`).
         path: String,
@@ -32,10 +45,15 @@ pub enum KubeconfigLocation {
         /// Whether the file holds nothing else.
         whole: bool,
     },
-    Clipboard,
-    Stdout,
     /// Elsewhere, in words that an earlier version wrote down.
+    #[serde(untagged)]
     Other(String),
+}
+
+impl Default for KubeconfigLocation {
+    fn default() -> Self {
+        Self::Other(String::new())
+    }
 }
 
 impl KubeconfigLocation {

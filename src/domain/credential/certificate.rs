@@ -1,23 +1,33 @@
 //! What the certificates in a kubeconfig say: who signed the client certificate, and which authorities it trusts.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::domain::kubeconfig::server_address;
+use crate::domain::lenient::or_default;
 use crate::domain::text::clean;
 
 /// SHA-256 of a public key (DER of `SubjectPublicKeyInfo`), in lower-case hex. Two certificates of one key have one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct KeyHash(String);
+
+impl TryFrom<String> for KeyHash {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not 64 hex digits")
+    }
+}
 
 impl KeyHash {
     /// Reads the hex form back; `None` unless it is 64 hex digits.
@@ -37,11 +47,12 @@ impl KeyHash {
 }
 
 /// What an X.509 client certificate says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientCertificate {
     /// Distinguished name of the issuer, cleaned.
     pub issuer: String,
     /// Extension `authorityKeyIdentifier`, in lower-case hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authority_key_id: Option<String>,
     /// Serial number, in lower-case hex.
     pub serial: String,
@@ -58,34 +69,28 @@ impl ClientCertificate {
 }
 
 /// What one kubeconfig says: its certificates, and where it leads.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CredentialFacts {
     /// Host and port of its API server; empty in what earlier versions wrote down.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server: String,
     /// The client certificate; `None` in kubeconfigs that sign in another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientCertificate>,
     /// Keys of `certificate-authority-data`: two between start and complete, else one.
     pub authorities: BTreeSet<KeyHash>,
     /// The one of them whose certificate begins last, if only one does.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub newest: Option<KeyHash>,
 }
 
 /// Which certificate could not be read. It never quotes what was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// `certificate-authority-data`.
+    #[error("certificate-authority-data contains no valid certificate")]
     Authority,
-    /// `client-certificate-data`.
+    #[error("client-certificate-data contains no valid certificate")]
     Client,
-}
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Authority => "certificate-authority-data contains no valid certificate",
-            Self::Client => "client-certificate-data contains no valid certificate",
-        })
-    }
 }
 
 impl CredentialFacts {

@@ -1,20 +1,24 @@
 //! Every kubeconfig that this program knows of, each with its verdict.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
 use crate::domain::credential::access::Access;
 use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::verdict::{Verdict, verdict};
+use crate::domain::lenient::{or_default, usable_items};
 
 /// References kept for one cluster; older ones go.
 const REFERENCES: usize = 8;
 
 /// What the certificates of a kubeconfig that nobody holds any more said; used to tell generations apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
+    #[serde(flatten)]
     pub cluster: ClusterId,
     /// When that cluster was created, where SKE said so.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     pub issuance: Issuance,
 }
@@ -26,11 +30,13 @@ impl Reference {
 }
 
 /// Every kubeconfig that this program knows of.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Credentials {
     /// Those that the user got, oldest first.
+    #[serde(default)]
     pub accesses: Vec<Access>,
     /// Those that only tell generations apart, oldest first.
+    #[serde(default, deserialize_with = "usable_items")]
     pub references: Vec<Reference>,
 }
 

@@ -7,14 +7,18 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::credential::certificate::{ClientCertificate, CredentialFacts, KeyHash};
 use crate::domain::rotation::{Phase, Rotation};
 
 /// What is known of one issued kubeconfig.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issuance {
+    #[serde(flatten)]
     pub facts: CredentialFacts,
     /// The rotation as SKE showed it immediately before the kubeconfig was asked for; `None` if it was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
 }
 

@@ -52,9 +52,6 @@ const SHOWN: [&str; 20] = [
 const SHOWN_ARGUMENTS: [&str; 4] = ["ske", "kubeconfig", "login", "--idp"];
 
 /// The lines that differ between two kubeconfigs, in order, the removed ones of a place first.
-///
-/// # Errors
-/// One of them cannot be parsed.
 pub fn changed_lines(old: &str, new: &str) -> Result<Vec<ChangedLine>, Failure> {
     let (old_lines, new_lines) = (ReadText::of(old)?, ReadText::of(new)?);
     let mut out = Vec::new();

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use http::uri::Authority;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::domain::credential::{CertificateError, CredentialFacts};
@@ -18,9 +19,11 @@ use crate::domain::text::clean;
 pub(in crate::domain::kubeconfig) type Entries = [(&'static str, SecretValue); 3];
 
 /// How a kubeconfig signs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum KubeconfigKind {
-    /// A client certificate that expires.
+    /// A client certificate that expires. Before others were kept, all were of this kind.
+    #[default]
     Admin,
     /// The `stackit` CLI signs in; no secret inside.
     Login,
@@ -29,11 +32,6 @@ pub enum KubeconfigKind {
 }
 
 impl KubeconfigKind {
-    /// Reads the word back.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Admin, Self::Login, Self::Idp].into_iter().find(|kind| kind.word() == word)
-    }
-
     /// The word for forms and sentences.
     pub fn word(self) -> &'static str {
         match self {
@@ -376,9 +374,6 @@ fn check_exec(kind: KubeconfigKind, exec: &Value) -> Result<(), InvalidKubeconfi
 }
 
 /// A minimal kubeconfig of its own, with cluster, user and context under one name, which is current.
-///
-/// # Errors
-/// The name cannot be used.
 pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failure> {
     check_context_name(context)?;
     let [clusters, contexts, users] = fresh.entries(context)?.map(|(_, entry)| entry);

@@ -28,9 +28,6 @@ const CAPACITY: usize = 512;
 
 /// Reads events of the real terminal from when the first one is waited for. Asks for the background first if `ask`; the
 /// answer is sent to the loop. The stream brings an error when the terminal is gone.
-///
-/// # Errors
-/// The thread, or the handler of resizes, cannot be made.
 pub fn open(
     ask: bool,
     incoming: LoopSender,
@@ -73,9 +70,6 @@ fn query_background() -> Option<Background> {
 }
 
 /// Reads events of the real terminal until one of them gives something.
-///
-/// # Errors
-/// The terminal is gone.
 pub fn read_until<T>(mut take: impl FnMut(Event) -> Option<T>) -> io::Result<T> {
     let mut parser = Parser::default();
     let mut buffer = [0; 4096];
@@ -103,9 +97,6 @@ pub fn read_until<T>(mut take: impl FnMut(Event) -> Option<T>) -> io::Result<T> 
 }
 
 /// Waits until there is something to read, at most for `limit`; says whether there is.
-///
-/// # Errors
-/// The terminal is gone.
 fn wait_for_bytes(limit: Option<Duration>) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let stdin = io::stdin();

@@ -145,9 +145,6 @@ impl Report {
 }
 
 /// Finds and judges the credentials; gives what is printed and the exit status: 0, [`BREAKS`] or [`UNCHECKED`].
-///
-/// # Errors
-/// The cluster cannot be found or read.
 pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), String> {
     let cluster = find(order.target, order.scopes, &services).await?;
     let (issued, seen) = if services.observes {

@@ -12,6 +12,7 @@ use futures_util::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::args::DueFormat;
+use crate::cli::output::Output;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age_policy::AgePolicy;
@@ -40,14 +41,6 @@ pub struct Services {
     pub not_recorded: Option<String>,
     /// The kubeconfig files of this machine.
     pub files: Vec<FoundFile>,
-}
-
-/// What is printed, and the exit status: 0, 1 where not everything could be listed, or [`DUE`].
-#[derive(Debug)]
-pub struct DueOutput {
-    pub out: String,
-    pub err: String,
-    pub status: u8,
 }
 
 /// What was found in all scopes.
@@ -99,8 +92,8 @@ impl Report {
     }
 }
 
-/// Lists all scopes and says what is due.
-pub async fn run(scopes: Vec<Scope>, format: DueFormat, services: Services) -> DueOutput {
+/// Lists all scopes and says what is due; the exit status is 0, 1 where not everything could be listed, or [`DUE`].
+pub async fn run(scopes: Vec<Scope>, format: DueFormat, services: Services) -> Output {
     let scopes: BTreeSet<Scope> = scopes.into_iter().collect();
     let lists = scopes.into_iter().map(|scope| async {
         let listed = services.ske.list(&scope).await;
@@ -140,7 +133,7 @@ pub async fn run(scopes: Vec<Scope>, format: DueFormat, services: Services) -> D
     }
     let unread = services.files.into_iter();
     report.unread = unread.filter_map(|file| Some((file.path, file.contexts.err()?))).collect();
-    DueOutput {
+    Output {
         out: render::report(&report, format),
         err: render::problems(&report),
         status: report.status(),

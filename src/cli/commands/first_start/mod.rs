@@ -10,7 +10,8 @@ use crate::cli::output;
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::domain::misplaced_secret;
 use crate::runtime::signals;
-use crate::runtime::single_key::{SingleKey, wait_for};
+use crate::runtime::single_key::wait_for;
+use crate::runtime::typed::Typed;
 
 /// What is there and what is not.
 pub struct Found<'a> {
@@ -29,19 +30,16 @@ pub enum FirstStart {
 }
 
 /// Says what is missing and waits for a key.
-///
-/// # Errors
-/// The terminal cannot be read.
 pub async fn show(found: &Found<'_>) -> io::Result<FirstStart> {
     let printed = output::print(&describe(found), "", 1);
     if printed != 1 {
         return Ok(FirstStart::Left(printed));
     }
     Ok(match wait_for("sSdDqQ").await? {
-        SingleKey::Key('s' | 'S') => FirstStart::GuidedSetup,
-        SingleKey::Key('d' | 'D') => FirstStart::Demo,
-        SingleKey::Key(_) | SingleKey::Left => FirstStart::Left(1),
-        SingleKey::Signal(number) => FirstStart::Left(signals::exit_status(number)),
+        Typed::Given('s' | 'S') => FirstStart::GuidedSetup,
+        Typed::Given('d' | 'D') => FirstStart::Demo,
+        Typed::Given(_) | Typed::Left => FirstStart::Left(1),
+        Typed::Signal(number) => FirstStart::Left(signals::exit_status(number)),
     })
 }
 

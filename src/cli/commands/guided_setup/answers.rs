@@ -76,9 +76,6 @@ impl Answers {
 }
 
 /// The number of a choice.
-///
-/// # Errors
-/// What is wrong.
 pub fn parse_choice(line: &str, default: Option<usize>, last: usize) -> Result<usize, String> {
     if let ("", Some(default)) = (line, default) {
         return Ok(default);
@@ -96,9 +93,6 @@ pub fn absolute(path: &str, folder: &Path) -> String {
 }
 
 /// IDs of projects, by their numbers among those that were found, or typed.
-///
-/// # Errors
-/// What is wrong.
 pub fn parse_projects(line: &str, found: &[ProjectId]) -> Result<Vec<String>, String> {
     parse_list(line, |word| {
         let number = word.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
@@ -112,9 +106,6 @@ pub fn parse_projects(line: &str, found: &[ProjectId]) -> Result<Vec<String>, St
 }
 
 /// Names of regions.
-///
-/// # Errors
-/// What is wrong.
 pub fn parse_regions(line: &str) -> Result<Vec<String>, String> {
     parse_list(line, |word| {
         let is_name = word.len() <= 20

@@ -16,15 +16,13 @@ use crate::cli::commands::guided_setup::answers::{
 use crate::cli::config::{Config, Loaded, Places, expand, load_with};
 use crate::cli::output;
 use crate::cli::settings::read_settings;
-use crate::cli::wiring::sign_in;
+use crate::cli::wiring::{discovery, sign_in};
 use crate::clients::auth::key::lacks_private_key;
 use crate::clients::auth::{
     SourceConfig, TokenProgram, TokenSource, service_account_key, stackit_cli, token_file,
     workload_identity,
 };
-use crate::clients::discovery::DiscoveryClient;
 use crate::clients::http::Http;
-use crate::clients::projects::ProjectsClient;
 use crate::clock::Clock;
 use crate::domain::age::utc;
 use crate::domain::cluster::ProjectId;
@@ -32,10 +30,11 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::misplaced_secret::show;
 use crate::domain::text::{clean, width};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
-use crate::runtime::line::{self, LineInput};
+use crate::runtime::line;
 use crate::runtime::signals;
 use crate::runtime::stackit;
 use crate::runtime::terminal::run_in_foreground;
+use crate::runtime::typed::Typed;
 use crate::store::private_file;
 use crate::ui::text::wrap;
 use crate::ui::theme::plain;
@@ -45,16 +44,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Projects that are listed by name.
 const MOST_LISTED: usize = 40;
 
-/// How it ended.
-pub enum SetupEnd {
-    /// The configuration is there.
-    Written,
-    /// With this exit status.
-    Left(u8),
-}
-
 /// The person leaves, with this exit status.
-struct Left(u8);
+pub struct Left(pub u8);
 
 /// A way to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,19 +80,19 @@ struct SignedIn {
 }
 
 /// Asks, and writes the configuration to `path`.
+///
+/// # Errors
+/// The person left before it was there.
 pub async fn run(
     path: &Path,
     loaded: &Loaded,
     flags: &Flags,
     places: &Places<'static>,
     clock: &Clock,
-) -> SetupEnd {
+) -> Result<(), Left> {
     let ascii = read_settings(&loaded.config, places.environment).ascii;
     let setup = Setup { flags, places, clock, ascii };
-    match setup.ask_all(path, loaded).await {
-        Ok(()) => SetupEnd::Written,
-        Err(Left(status)) => SetupEnd::Left(status),
-    }
+    setup.ask_all(path, loaded).await
 }
 
 struct Setup<'a> {
@@ -394,12 +385,12 @@ impl Setup<'_> {
     ) -> Result<T, Left> {
         loop {
             let line = match line::read(|| self.prompt(prompt)).await? {
-                Ok(LineInput::Line(line)) => line,
-                Ok(LineInput::Signal(number)) => {
+                Ok(Typed::Given(line)) => line,
+                Ok(Typed::Signal(number)) => {
                     self.print("")?;
                     return Err(Left(signals::exit_status(number)));
                 }
-                Ok(LineInput::Left) | Err(_) => {
+                Ok(Typed::Left) | Err(_) => {
                     self.print("")?;
                     return Err(Left(1));
                 }
@@ -492,11 +483,7 @@ fn set_unless_so(
 /// The projects in which the account may list clusters, with the names that are known.
 async fn discover(signed_in: &SignedIn) -> Result<Vec<(ProjectId, Option<String>)>, Failure> {
     let SignedIn { config, http, tokens, .. } = signed_in;
-    let address = config.text("endpoints.resource_manager");
-    let names = ProjectsClient::new(address, http.clone(), tokens.clone())?;
-    let address = config.text("endpoints.authorization");
-    let client = DiscoveryClient::new(address, http.clone(), tokens.clone(), names)?;
-    client.discover().await?.projects
+    discovery(config, http, tokens)?.discover().await?.projects
 }
 
 /// Columns of the terminal; 80 where it does not tell.

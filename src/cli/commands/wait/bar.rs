@@ -1,7 +1,5 @@
 //! One line that is redrawn at a terminal: name, phase, bar, progress, blocker, waiting time. Pure.
 
-use ratatui::style::{Color, Modifier, Style};
-
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::bar;
 use crate::app::nodes::text as nodes_text;
@@ -13,6 +11,7 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, cut_end, width};
+use crate::runtime::frame_writer::painted;
 use crate::ui::theme::{Theme, plain};
 
 /// Cells of the bar.
@@ -151,49 +150,4 @@ fn cut(parts: Vec<Part>, columns: usize, ascii: bool) -> Vec<Part> {
         break;
     }
     out
-}
-
-/// A text with the escape sequences of a style.
-fn painted(text: &str, style: Style) -> String {
-    let mut codes: Vec<String> = Vec::new();
-    for (modifier, code) in [
-        (Modifier::BOLD, "1"),
-        (Modifier::DIM, "2"),
-        (Modifier::UNDERLINED, "4"),
-        (Modifier::REVERSED, "7"),
-    ] {
-        if style.add_modifier.contains(modifier) {
-            codes.push(code.to_owned());
-        }
-    }
-    codes.extend(style.fg.and_then(code));
-    if codes.is_empty() || text.is_empty() {
-        return text.to_owned();
-    }
-    format!("\u{1b}[{}m{text}\u{1b}[0m", codes.join(";"))
-}
-
-fn code(color: Color) -> Option<String> {
-    let number = match color {
-        Color::Reset => return None,
-        Color::Rgb(r, g, b) => return Some(format!("38;2;{r};{g};{b}")),
-        Color::Indexed(number) => return Some(format!("38;5;{number}")),
-        Color::Black => 30,
-        Color::Red => 31,
-        Color::Green => 32,
-        Color::Yellow => 33,
-        Color::Blue => 34,
-        Color::Magenta => 35,
-        Color::Cyan => 36,
-        Color::Gray => 37,
-        Color::DarkGray => 90,
-        Color::LightRed => 91,
-        Color::LightGreen => 92,
-        Color::LightYellow => 93,
-        Color::LightBlue => 94,
-        Color::LightMagenta => 95,
-        Color::LightCyan => 96,
-        Color::White => 97,
-    };
-    Some(number.to_string())
 }

@@ -29,7 +29,7 @@ pub enum Form {
     Bar(Screen),
 }
 
-/// Prints one wait.
+/// Prints one wait; fails where standard output or standard error is closed.
 pub struct Printer {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
@@ -77,9 +77,6 @@ impl Printer {
     }
 
     /// Shows the status if it differs from what is shown.
-    ///
-    /// # Errors
-    /// Standard output or standard error is closed.
     pub fn show(&mut self, status: &WaitStatus<'_>, began: Now) -> io::Result<()> {
         match &self.form {
             Form::Lines => match self.lines.next_line(status) {
@@ -114,9 +111,6 @@ impl Printer {
     }
 
     /// Prints a message on standard error.
-    ///
-    /// # Errors
-    /// Standard output or standard error is closed.
     pub fn note(&mut self, text: &str) -> io::Result<()> {
         self.clear()?;
         let line = self.printable(text);
@@ -125,9 +119,6 @@ impl Printer {
     }
 
     /// Prints the result on standard output.
-    ///
-    /// # Errors
-    /// Standard output or standard error is closed.
     pub fn reached(&mut self, status: &WaitStatus<'_>, how: Reached, began: Now) -> io::Result<()> {
         self.clear()?;
         let recovery = self.lines.recovery(status.now);
@@ -135,9 +126,6 @@ impl Printer {
     }
 
     /// Rings the bell and sends a terminal notification.
-    ///
-    /// # Errors
-    /// Standard output or standard error is closed.
     pub fn notify(&mut self, title: &str, text: &str) -> io::Result<Option<Notifier>> {
         let Form::Bar(screen) = &self.form else { return Ok(None) };
         let notifier = screen.notifier;
@@ -147,9 +135,6 @@ impl Printer {
     }
 
     /// Clears the bar and the terminal's progress.
-    ///
-    /// # Errors
-    /// Standard output or standard error is closed.
     pub fn clear(&mut self) -> io::Result<()> {
         let Form::Bar(screen) = &self.form else { return Ok(()) };
         if (screen.columns)() == 0 {

@@ -10,9 +10,6 @@ use crate::domain::text::clean;
 pub const CHECKLIST_KEY: &str = "checklist.json";
 
 /// Reads the list in the `ConfigMap`.
-///
-/// # Errors
-/// What is wrong with it.
 pub fn checklist(object: &ConfigMap) -> Result<Checklist, String> {
     let text = object.data.as_ref().and_then(|data| data.get(CHECKLIST_KEY));
     let text = text.ok_or_else(|| format!("it has no key {CHECKLIST_KEY}"))?;

@@ -1,0 +1,30 @@
+//! What a person types without a screen.
+
+use std::io;
+
+use tokio::sync::mpsc;
+
+/// What a person typed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Typed<T> {
+    Given(T),
+    /// They left, or the terminal is gone.
+    Left,
+    /// This signal came.
+    Signal(u8),
+}
+
+/// Reads in a thread of its own, which is left to itself when a signal comes before it is done.
+pub async fn read_until<T: Send + 'static>(
+    end: impl Future<Output = u8>,
+    read: impl FnOnce() -> io::Result<Typed<T>> + Send + 'static,
+) -> io::Result<Typed<T>> {
+    let (sender, mut receiver) = mpsc::channel(1);
+    std::thread::Builder::new().name("typed".to_owned()).spawn(move || {
+        drop(sender.blocking_send(read().unwrap_or(Typed::Left)));
+    })?;
+    Ok(tokio::select! {
+        typed = receiver.recv() => typed.unwrap_or(Typed::Left),
+        number = end => Typed::Signal(number),
+    })
+}
