@@ -182,13 +182,16 @@ fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
             Generation::Unknown
         };
     };
-    let phase = if before.contradicts_completion() { &Phase::Preparing } else { &before.phase };
+    let is_started = before.mixes_rotations() && !before.phase.is_open();
+    let phase = if is_started { &Phase::Preparing } else { &before.phase };
     if before.initiated > Some(start) {
         // What SKE shows now is older than what it showed then.
         return Generation::Unknown;
     }
     if before.initiated == Some(start) {
         return match phase {
+            // The next one has started, and its moment does not show yet.
+            Phase::Completed if now.phase.is_open() => Generation::Unknown,
             Phase::Prepared | Phase::Completing | Phase::Completed => Generation::Current,
             Phase::Preparing if both => Generation::Current,
             // The phase shows a moment before the new authorities are there.
@@ -208,11 +211,12 @@ fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
 /// Whether SKE said which rotation it was, or that there was none.
 fn is_stated(rotation: &Rotation) -> bool {
     match rotation.phase {
-        Phase::Never => rotation.initiated.is_none(),
+        Phase::Never => true,
         Phase::Unknown(_) => false,
-        Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {
-            rotation.initiated.is_some()
+        Phase::Preparing | Phase::Prepared | Phase::Completing => {
+            rotation.initiated.is_some() && !rotation.mixes_rotations()
         }
+        Phase::Completed => rotation.initiated.is_some(),
     }
 }
 

@@ -104,17 +104,6 @@ impl<'a> Basis<'a> {
         self.rotation.phase.is_open()
     }
 
-    /// Whether phase and times say which generation is in use.
-    fn is_clear(&self) -> bool {
-        match self.rotation.phase {
-            Phase::Unknown(_) => false,
-            Phase::Never => true,
-            Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {
-                self.rotation.initiated.is_some() && !self.rotation.contradicts_completion()
-            }
-        }
-    }
-
     fn verdict(&self, generation: Generation) -> Verdict {
         Verdict::of(generation, &self.rotation.phase)
     }
@@ -143,7 +132,7 @@ impl<'a> Basis<'a> {
         let (by_server, reason) = self.judge_trust(&found.trust);
         reasons.push(reason);
         let worse = if rank(by_server) < rank(by_user) { by_server } else { by_user };
-        if !self.is_clear() && worse != Verdict::BreaksOnStart {
+        if !self.rotation.is_clear() && worse != Verdict::BreaksOnStart {
             return (Verdict::CannotTell, vec![VerdictReason::RotationUnclear], way);
         }
         let is_older = reasons.contains(&VerdictReason::Signer(Generation::Previous));
@@ -167,7 +156,8 @@ impl<'a> Basis<'a> {
     /// Judges a way to sign in by itself.
     pub(super) fn judge_alone(&self, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
         let (verdict, reasons) = self.judge_sign_in(way);
-        if self.is_clear() || matches!(verdict, Verdict::Expired | Verdict::BreaksOnStart) {
+        if self.rotation.is_clear() || matches!(verdict, Verdict::Expired | Verdict::BreaksOnStart)
+        {
             return (verdict, reasons);
         }
         (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
@@ -178,7 +168,7 @@ impl<'a> Basis<'a> {
         if verdict != Verdict::CannotTell {
             return Vec::new();
         }
-        vec![if !self.is_clear() {
+        vec![if !self.rotation.is_clear() {
             VerdictReason::RotationUnclear
         } else if access.issuance.is_none() {
             VerdictReason::NotRecorded

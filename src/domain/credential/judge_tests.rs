@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
-    Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials, FoundContext,
+    Access, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials, FoundContext,
     FoundFile, Generation, Issuance, KeyHash, KnownCredential, KubeconfigLocation, Reference,
     SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason, best_access,
     login_cache_may_be_stale,
@@ -220,6 +220,46 @@ fn cred_05_without_phase_or_start_nothing_is_promised() {
         let found = found(trust, vec![SignIn::Certificate(certificate(1))]);
         let (verdict, reasons, _) = basis.judge(&found);
         assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::RotationUnclear]));
+    }
+}
+
+#[test]
+fn cred_05_a_start_that_shows_before_its_phase_promises_nothing_of_the_first_rotation() {
+    let mut subject = cluster("web", Phase::Never);
+    let reference = issued(0, &Phase::Never, true);
+    subject.rotation.initiated = Some(at(1_000));
+    let basis = Basis::new(&subject, vec![&reference], None, now());
+    let trust = Trust::Authorities(keys(&[0]));
+    for way in [SignIn::Certificate(certificate(0)), SignIn::StaticToken] {
+        let (verdict, reasons, _) = basis.judge(&found(trust.clone(), vec![way]));
+        assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::RotationUnclear]));
+    }
+    let mut credentials = Credentials::default();
+    let place = KubeconfigLocation::Clipboard;
+    let issuance = Some(reference);
+    credentials.put(Access { place, issuance, ..access(&subject, false, "") });
+    let known = credentials.inventory(&subject, &[], None, now());
+    assert_eq!(known[0].verdict, Verdict::CannotTell);
+}
+
+#[test]
+fn cred_05_a_phase_that_shows_before_its_start_promises_nothing_of_what_is_older() {
+    let before = issued(1, &Phase::Completed, true);
+    for (phase, completed) in [
+        (Phase::Preparing, moment(1, Phase::Completed).completed),
+        (Phase::Prepared, moment(1, Phase::Completed).completed),
+        (Phase::Preparing, None),
+    ] {
+        let mut subject = cluster("web", Phase::Never);
+        subject.rotation = Rotation { phase, completed, ..moment(1, Phase::Completed) };
+        let basis = Basis::new(&subject, vec![&before], None, now());
+        let one = pinned(&[1], certificate(1));
+        assert_eq!(basis.judge(&one).0, Verdict::CannotTell, "{:?}", subject.rotation);
+        let mut credentials = Credentials::default();
+        let (place, issuance) = (KubeconfigLocation::Clipboard, Some(before.clone()));
+        credentials.put(Access { place, issuance, ..access(&subject, false, "") });
+        let known = credentials.inventory(&subject, &[], None, now());
+        assert_eq!(known[0].verdict, Verdict::CannotTell, "{:?}", subject.rotation);
     }
 }
 

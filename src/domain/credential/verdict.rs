@@ -62,10 +62,9 @@ pub fn verdict(
         return Verdict::Expired;
     }
     match rotation.phase {
+        _ if rotation.mixes_rotations() => return Verdict::CannotTell,
         Phase::Never => return Verdict::Works,
         Phase::Unknown(_) => return Verdict::CannotTell,
-        // SKE shows the moment of a start and not its phase yet.
-        Phase::Completed if rotation.contradicts_completion() => return Verdict::CannotTell,
         Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {}
     }
     let (Some(issuance), Some(_)) = (&access.issuance, rotation.initiated) else {

@@ -269,6 +269,10 @@ fn cred_05_without_the_moment_of_the_start_no_node_is_called_new() {
     subject.rotation.initiated = None;
     let found = before_complete(&subject, &fixture("all_new"), now());
     assert_eq!(found, [Finding::NodesOfUnknownAge(None)]);
+    let mut mixed = cluster(Phase::Prepared);
+    mixed.rotation.completed = Some(now());
+    let found = before_complete(&mixed, &fixture("all_new"), now());
+    assert_eq!(found, [Finding::NodesOfUnknownAge(None)]);
     let mut undated = fixture("all_new");
     undated.nodes[0] = Arc::new(Node { created: None, ..(*undated.nodes[0]).clone() });
     let found = before_complete(&cluster(Phase::Prepared), &undated, now());
