@@ -134,7 +134,7 @@ pub fn access(subject: &Cluster, after_start: bool, path: &str) -> Access {
     let before = Rotation {
         phase: Phase::Completed,
         initiated: subject.rotation.initiated.map(|at| at - hours(24 * 101)),
-        completed: subject.rotation.initiated.map(|at| at - hours(24 * 100)),
+        completed: subject.rotation.completed,
     };
     let issuance = match (after_start, is_open) {
         (true, true) => issuance(2, &[1, 2], Some(subject.rotation.clone())),

@@ -103,7 +103,9 @@ pub fn stale_certificates(
             generation: signer_generation(&request.certificate, &known, &cluster.rotation),
         }
     });
-    judged.filter(|stale| stale.generation != Generation::Current).collect()
+    judged
+        .filter(|stale| matches!(stale.generation, Generation::Previous | Generation::Unknown))
+        .collect()
 }
 
 fn generation(created: Timestamp, start: Timestamp) -> Generation {

@@ -268,7 +268,9 @@ impl<'a> Basis<'a> {
         // A key from before that is still accepted works until complete, whatever the phase shows.
         let verdict = match generation {
             Generation::Previous => Verdict::BreaksOnComplete,
-            Generation::Current | Generation::Unknown => self.verdict(generation),
+            Generation::Current | Generation::Ended | Generation::Unknown => {
+                self.verdict(generation)
+            }
         };
         (verdict, vec![VerdictReason::TokenKey(generation)])
     }

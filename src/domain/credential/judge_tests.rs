@@ -125,7 +125,13 @@ proptest! {
             match verdict {
                 Verdict::SurvivesComplete => prop_assert!(is_open && lasts, "{reasons:?}"),
                 Verdict::Works => prop_assert!(!is_open && lasts, "{reasons:?}"),
-                Verdict::BreaksOnComplete => prop_assert!(is_open && !lasts, "{reasons:?}"),
+                Verdict::BreaksOnComplete => {
+                    prop_assert!(is_open && !lasts, "{reasons:?}");
+                    // What a completed rotation removed is not trusted until the next one is.
+                    let is_older = reasons.contains(&VerdictReason::Bundle(Bundle::Older));
+                    let trusts = pinned.contains(&rotations) || pinned.contains(&old);
+                    prop_assert!(!is_older || trusts, "{reasons:?}");
+                }
                 Verdict::Dead => prop_assert!(!works, "{reasons:?}"),
                 Verdict::CannotTell => {}
                 Verdict::Expired | Verdict::BreaksOnStart => prop_assert!(false, "{verdict:?}"),
@@ -221,6 +227,38 @@ fn cred_05_without_phase_or_start_nothing_is_promised() {
         let (verdict, reasons, _) = basis.judge(&found);
         assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::RotationUnclear]));
     }
+}
+
+#[test]
+fn cred_03_what_a_completed_rotation_ended_is_dead_while_the_next_one_is_open() {
+    let mut subject = cluster("web", Phase::Never);
+    subject.rotation = moment(2, Phase::Prepared);
+    let ended = issued(0, &Phase::Never, true);
+    let before = issued(1, &Phase::Completed, true);
+    let current = issued(2, &Phase::Prepared, true);
+    let certain = |known: &[&Issuance], generation: usize, trust: Trust| {
+        let way = SignIn::Certificate(certificate(generation));
+        Basis::new(&subject, known.to_vec(), None, now()).judge(&found(trust, vec![way])).0
+    };
+    let pinned = || Trust::Authorities(keys(&[0]));
+    let all = [&ended, &before, &current];
+    assert_eq!(certain(&all, 0, pinned()), Verdict::Dead);
+    assert_eq!(certain(&all, 0, Trust::Anything), Verdict::Dead);
+    assert_eq!(certain(&[&ended], 0, pinned()), Verdict::Dead, "nothing was issued since");
+    assert_eq!(certain(&all, 1, Trust::Authorities(keys(&[1]))), Verdict::BreaksOnComplete);
+    // What is in no file is judged by its record.
+    let recorded = |issuance: &Issuance| Access {
+        place: KubeconfigLocation::Clipboard,
+        issuance: Some(issuance.clone()),
+        ..access(&subject, false, "")
+    };
+    let mut credentials = Credentials::default();
+    credentials.put(recorded(&ended));
+    credentials.put(recorded(&before));
+    let known = credentials.inventory(&subject, &[], None, now());
+    let verdicts: Vec<Verdict> = known.iter().map(|known| known.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Dead, Verdict::BreaksOnComplete]);
+    assert!(!known[0].verdict.works_now());
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Verdict {
             (Generation::Current, true) => Self::SurvivesComplete,
             (Generation::Current, false) => Self::Works,
             (Generation::Previous, true) => Self::BreaksOnComplete,
-            (Generation::Previous, false) => Self::Dead,
+            (Generation::Previous, false) | (Generation::Ended, _) => Self::Dead,
         }
     }
 
