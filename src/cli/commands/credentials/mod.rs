@@ -121,6 +121,7 @@ impl Report {
         let unclear = |(known, _): &(KnownCredential, _)| known.verdict == Verdict::CannotTell;
         let inside = self.inside.as_ref();
         self.not_recorded.is_some()
+            || !self.cluster.rotation.is_clear()
             || self.files.iter().any(|file| file.contexts.is_err())
             || self.known.iter().any(unclear)
             || inside

@@ -10,7 +10,7 @@ use crate::domain::credential::{
     CredentialKind, FoundFile, KnownCredential, KubeconfigLocation, Verdict,
 };
 use crate::domain::fixtures::{cluster, now};
-use crate::domain::rotation::Phase;
+use crate::domain::rotation::{Phase, Rotation};
 
 /// What could not be looked at.
 type Change<'a> = &'a dyn Fn(&mut Report);
@@ -86,6 +86,15 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         assert!(json.contains("\"everything_checked\": false"), "{json}");
         report.known.push((known(Verdict::BreaksOnComplete), None));
         assert_eq!(report.status(), BREAKS, "what breaks is known");
+    }
+    for change in [
+        (|rotation| rotation.initiated = None) as fn(&mut Rotation),
+        |rotation| rotation.phase = Phase::Unknown("SOON".into()),
+        |rotation| rotation.completed = Some(now()),
+    ] {
+        let mut report = report();
+        change(&mut report.cluster.rotation);
+        assert_eq!(report.status(), UNCHECKED, "nothing can be judged by it");
     }
     let mut unclear = report();
     unclear.known.push((known(Verdict::CannotTell), None));
