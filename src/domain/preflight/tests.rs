@@ -239,6 +239,17 @@ fn kinds_that_cannot_be_listed_are_unknowable() {
 }
 
 #[test]
+fn k8s_26_what_hides_pods_with_the_old_authority_is_told_before_complete() {
+    for kind in ["configmaps", "pods", "token secrets"] {
+        let mut snapshot = fixture("all_new");
+        snapshot.unseen.insert(kind, failing("forbidden"));
+        let evidence = Evidence { snapshot: Some(Arc::new(snapshot)), ..Evidence::default() };
+        let found = findings(Step::Complete, &cluster(Phase::Prepared), &evidence, now());
+        assert!(found.contains(&Finding::KindUnseen(kind, failing("forbidden"))), "{kind}");
+    }
+}
+
+#[test]
 fn complete_shows_whether_every_node_is_new() {
     let subject = cluster(Phase::Prepared);
     let found = |snapshot: &ClusterSnapshot| before_complete(&subject, snapshot, now());
