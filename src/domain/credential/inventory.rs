@@ -303,7 +303,10 @@ impl Credentials {
         };
         let is_refused = files.iter().any(|file| file.is_default && file.contexts.is_err());
         let known = self.inventory(cluster, files, None, now);
-        let usable = known.iter().filter(|known| known.verdict != Verdict::Dead);
+        let is_usable = |known: &&KnownCredential| {
+            !matches!(known.verdict, Verdict::Dead | Verdict::Expired) && known.unusable().is_none()
+        };
+        let usable = known.iter().filter(is_usable);
         let in_files = usable.filter_map(|known| {
             let (path, context) = known.place.entry()?;
             quote(context)?;

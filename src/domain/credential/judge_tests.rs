@@ -526,3 +526,21 @@ fn a_cluster_of_that_name_in_another_project_is_not_called_dead() {
     assert_eq!(known[0].reasons, [VerdictReason::MayBeElsewhere]);
     assert_eq!(known[0].verdict, Verdict::CannotTell);
 }
+
+#[test]
+fn cred_03_kubectl_is_never_led_to_an_entry_that_cannot_work() {
+    let subject = cluster("web", Phase::Never);
+    let reference = issued(0, &Phase::Never, true);
+    let (id, created) = (subject.id.clone(), subject.created);
+    let mut credentials = Credentials::default();
+    credentials.note(Reference { cluster: id, created, issuance: reference });
+    let led = |context: FoundContext| {
+        let files = [fixtures::found("~/.kube/config", Ok(vec![context]))];
+        credentials.kubectl_context(&subject, &files, now()).is_some()
+    };
+    assert!(led(pinned(&[0], certificate(0))));
+    let ended = ClientCertificate { not_after: now(), ..certificate(0) };
+    assert!(!led(pinned(&[0], ended)));
+    let unusable = Some("client-key is missing".to_owned());
+    assert!(!led(FoundContext { unusable, ..pinned(&[0], certificate(0)) }));
+}
