@@ -83,6 +83,7 @@ texts! {
     other_file(file) = "kubectl reads its cluster or user from {file}: renew it there";
     NEWER_THAN_KNOWN =
         "trusts a certificate authority that SKE did not issue before; a rotation may have started";
+    other_server(server) = "its server is {server}, not the one that SKE names";
     MAY_BE_ELSEWHERE = "only its server's name fits; another project may have a cluster of that name";
     FILE_NOT_READ = "skeys saved it there; the file has not been read";
     DATED_AFTER = "its dates are from after the start, which is no proof";
@@ -261,6 +262,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Unusable(why) => return unusable(why),
         VerdictReason::OtherFile(file) => return other_file(file),
         VerdictReason::NewerThanKnown => NEWER_THAN_KNOWN,
+        VerdictReason::OtherServer(server) => return other_server(server),
         VerdictReason::MayBeElsewhere => MAY_BE_ELSEWHERE,
         VerdictReason::FileNotRead => FILE_NOT_READ,
     };

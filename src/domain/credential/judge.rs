@@ -62,6 +62,8 @@ pub enum VerdictReason {
     NewerThanKnown,
     /// kubectl finds its cluster or its user in this other file of `$KUBECONFIG`, in shown form.
     OtherFile(String),
+    /// It is for the cluster by its authority, and its server is this one, which SKE did not name.
+    OtherServer(String),
     /// Only its server's name leads to the cluster: another project may have a cluster of that name.
     MayBeElsewhere,
     /// Its record says that it was saved to a file, and the file cannot be read.

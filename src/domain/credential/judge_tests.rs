@@ -302,6 +302,28 @@ fn cred_05_a_phase_that_shows_before_its_start_promises_nothing_of_what_is_older
 }
 
 #[test]
+fn cred_02_a_server_that_ske_never_named_is_no_access() {
+    let subject = cluster("web", Phase::Never);
+    let mut reference = issued(0, &Phase::Never, true);
+    reference.facts.server = "api.example".into();
+    let (id, created) = (subject.id.clone(), subject.created);
+    let mut credentials = Credentials::default();
+    credentials.note(Reference { cluster: id, created, issuance: reference });
+    let judged = |server: &str| {
+        let way = SignIn::Certificate(certificate(0));
+        let file = found_file("~/a.yaml", server, Trust::Authorities(keys(&[0])), way);
+        credentials.inventory(&subject, &[file], None, now()).remove(0)
+    };
+    assert_eq!(judged("api.example").verdict, Verdict::Works);
+    for server in ["api.example:6443", "203.0.113.7", "api.exmaple"] {
+        let known = judged(server);
+        assert_eq!(known.verdict, Verdict::CannotTell);
+        assert_eq!(known.reasons, [VerdictReason::OtherServer(server.into())]);
+        assert_eq!(best_access(&[known]), None);
+    }
+}
+
+#[test]
 fn cred_02_dates_are_no_proof_and_one_way_that_works_is_enough() {
     let mut subject = cluster("web", Phase::Prepared);
     subject.rotation = moment(1, Phase::Prepared);
