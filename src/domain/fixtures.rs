@@ -87,7 +87,16 @@ pub fn found_context(
     sign_in: Vec<SignIn>,
 ) -> FoundContext {
     let (context, server) = (context.to_owned(), server.to_owned());
-    FoundContext { context, server, trust, newest: None, sign_in, unusable: None, other_file: None }
+    FoundContext {
+        context,
+        server,
+        trust,
+        newest: None,
+        exec_cluster: None,
+        sign_in,
+        unusable: None,
+        other_file: None,
+    }
 }
 
 /// A file of this machine.

@@ -172,8 +172,13 @@ async fn k8s_29_a_certificate_that_the_cluster_signed_before_the_start_breaks_wh
 
 /// A kubeconfig with which the stackit CLI signs in.
 fn with_plugin(kubeconfig: &str) -> String {
-    let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: stackit, args: [ske, kubeconfig, login]}";
-    with_token(kubeconfig, "none").replace("token: none", plugin)
+    let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, provideClusterInfo: true, command: stackit, args: [ske, kubeconfig, login]}";
+    let cluster = format!(
+        "extensions: [{{name: client.authentication.k8s.io/exec, extension: {{stackitProjectID: {PROJECT}, region: eu01, clusterName: legacy}}}}]"
+    );
+    with_token(kubeconfig, "none")
+        .replace("token: none", plugin)
+        .replace("    server:", &format!("    {cluster}\n    server:"))
 }
 
 /// The first kubeconfig with the authorities of the second.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::{Cluster, KubernetesVersion};
+use crate::domain::cluster::{Cluster, ClusterId, KubernetesVersion};
 use crate::domain::credential::access::Access;
 use crate::domain::credential::certificate::{ClientCertificate, KeyHash};
 use crate::domain::credential::found::{FoundContext, SignIn, TokenFacts, Trust};
@@ -83,6 +83,7 @@ pub enum VerdictReason {
 
 /// What is known of a cluster to judge by.
 pub(super) struct Basis<'a> {
+    id: &'a ClusterId,
     rotation: &'a Rotation,
     version: &'a KubernetesVersion,
     /// What SKE issued for this very cluster.
@@ -99,7 +100,8 @@ impl<'a> Basis<'a> {
         keys: Option<&'a SigningKeys>,
         now: Timestamp,
     ) -> Self {
-        Self { rotation: &cluster.rotation, version: &cluster.version, known, keys, now }
+        let Cluster { id, rotation, version, .. } = cluster;
+        Self { id, rotation, version, known, keys, now }
     }
 
     fn is_open(&self) -> bool {
@@ -127,6 +129,10 @@ impl<'a> Basis<'a> {
         };
         if let Some(why) = &found.unusable {
             return (Verdict::CannotTell, vec![VerdictReason::Unusable(why.clone())], way);
+        }
+        if found.exec_cluster.as_ref().is_some_and(|asked| !asked.is(self.id)) {
+            let why = "stackit is told to sign in to another cluster".to_owned();
+            return (Verdict::CannotTell, vec![VerdictReason::Unusable(why)], way);
         }
         if by_user == Verdict::Expired {
             return (by_user, reasons, way);

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
-    Access, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials, FoundContext,
-    FoundFile, Generation, Issuance, KeyHash, KnownCredential, KubeconfigLocation, Reference,
-    SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason, best_access,
+    Access, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials, ExecCluster,
+    FoundContext, FoundFile, Generation, Issuance, KeyHash, KnownCredential, KubeconfigLocation,
+    Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason, best_access,
     login_cache_may_be_stale,
 };
 use crate::domain::fixtures::{self, access, cluster, found_context, found_file, now};
@@ -321,6 +321,30 @@ fn cred_02_a_server_that_ske_never_named_is_no_access() {
         assert_eq!(known.reasons, [VerdictReason::OtherServer(server.into())]);
         assert_eq!(best_access(&[known]), None);
     }
+}
+
+#[test]
+fn cred_02_a_login_that_asks_ske_for_another_cluster_is_no_access() {
+    let subject = cluster("web", Phase::Never);
+    let reference = issued(0, &Phase::Never, true);
+    let login = SignIn::Plugin { command: "stackit".into(), stackit: Some(KubeconfigKind::Login) };
+    let judged = |project: &str, region: Option<&str>, name: &str| {
+        let asked = ExecCluster {
+            project: project.into(),
+            region: region.map(str::to_owned),
+            name: name.into(),
+        };
+        let trust = Trust::Authorities(keys(&[0]));
+        let context =
+            FoundContext { exec_cluster: Some(asked), ..found(trust, vec![login.clone()]) };
+        Basis::new(&subject, vec![&reference], None, now()).judge(&context).0
+    };
+    let project = subject.id.project().as_str();
+    assert_eq!(judged(project, Some("eu01"), "web"), Verdict::Works);
+    assert_eq!(judged(project, None, "web"), Verdict::Works, "older ones name no region");
+    assert_eq!(judged(project, Some("eu02"), "web"), Verdict::CannotTell);
+    assert_eq!(judged(project, Some("eu01"), "other"), Verdict::CannotTell);
+    assert_eq!(judged("other", Some("eu01"), "web"), Verdict::CannotTell);
 }
 
 #[test]

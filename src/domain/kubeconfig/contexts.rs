@@ -10,8 +10,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::domain::credential::{
-    self, FoundContext, FoundFile, KeyHash, SignIn, TokenFacts, Trust, decode_base64, is_key_of,
-    read_authorities, read_client,
+    self, ExecCluster, FoundContext, FoundFile, KeyHash, SignIn, TokenFacts, Trust, decode_base64,
+    is_key_of, read_authorities, read_client,
 };
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::{filled, items, name_of};
@@ -22,6 +22,9 @@ use crate::domain::text::clean;
 
 /// A shorter text is no token that somebody would use, in characters.
 const LEAST_TOKEN: usize = 16;
+
+/// The extension of a cluster that kubectl passes to plugins.
+const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 
 /// Reads a file that a kubeconfig names, relative to the folder of the kubeconfig, or says why it cannot be read.
 pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String>;
@@ -46,6 +49,7 @@ struct FoundCluster {
     server: String,
     trust: Trust,
     newest: Option<KeyHash>,
+    exec_cluster: Option<ExecCluster>,
     unusable: Option<String>,
 }
 
@@ -103,14 +107,23 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 .find_map(|(path, entries)| Some((*path, entries.clusters.get(&named.cluster)?)))?;
             let (user_file, user) =
                 pool.iter().find_map(|(path, e)| Some((*path, e.users.get(&named.user)?)))?;
+            let is_stackit = user
+                .sign_in
+                .iter()
+                .any(|way| matches!(way, SignIn::Plugin { stackit: Some(_), .. }));
+            let exec_cluster = cluster.exec_cluster.clone().filter(|_| is_stackit);
+            let untold = (is_stackit && exec_cluster.is_none())
+                .then(|| format!("extension {EXEC_EXTENSION} names no cluster to stackit"));
+            let unusable = cluster.unusable.clone().or_else(|| user.unusable.clone()).or(untold);
             let other_file = [cluster_file, user_file].into_iter().find(|file| *file != path);
             Some(FoundContext {
                 context: named.name.clone(),
                 server: cluster.server.clone(),
                 trust: cluster.trust.clone(),
                 newest: cluster.newest.clone(),
+                exec_cluster,
                 sign_in: user.sign_in.clone(),
-                unusable: cluster.unusable.clone().or_else(|| user.unusable.clone()),
+                unusable,
                 other_file: other_file.map(str::to_owned),
             })
         };
@@ -182,7 +195,20 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
             None => Trust::Unreadable(format!("{field} holds no certificate")),
         },
     };
-    FoundCluster { server: address, trust, newest, unusable }
+    FoundCluster { server: address, trust, newest, exec_cluster: exec_cluster(cluster), unusable }
+}
+
+/// For which cluster `stackit ske kubeconfig login` asks: kubectl passes it the extension of this name.
+fn exec_cluster(cluster: &Value) -> Option<ExecCluster> {
+    let mut extensions = items(cluster, "extensions").iter();
+    let named = extensions.find(|one| name_of(one) == Some(EXEC_EXTENSION))?;
+    let told = named.get("extension")?;
+    let text = |key: &str| filled(told, key).map(str::to_owned);
+    Some(ExecCluster {
+        project: text("stackitProjectID")?,
+        region: text("region"),
+        name: text("clusterName")?,
+    })
 }
 
 /// `user`, judged as `validateAuthInfo` of client-go does, with the ways to sign in that it would use.
@@ -226,7 +252,12 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
         // client-go runs no plugin for who has something else.
         if ways.is_empty() {
             let command = filled(exec, "command").map(clean).unwrap_or_default();
-            ways.push(SignIn::Plugin { command, stackit: plugin_kind(exec) });
+            let stackit = plugin_kind(exec);
+            if stackit.is_some() && exec.get("provideClusterInfo") != Some(&Value::Bool(true)) {
+                let untold = || "exec does not set provideClusterInfo, which stackit needs".into();
+                unusable.get_or_insert_with(untold);
+            }
+            ways.push(SignIn::Plugin { command, stackit });
         }
     }
     if let Some(provider) = provider {
@@ -423,7 +454,7 @@ mod tests {
     fn cred_02_a_plugin_beside_another_way_to_sign_in_is_never_asked() {
         let [certificate, key] = pair().map(|pem| STANDARD.encode(pem));
         let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
-                    command: stackit, args: [ske, kubeconfig, login]}";
+                    command: stackit, args: [ske, kubeconfig, login], provideClusterInfo: true}";
         let certificate = format!("client-certificate-data: {certificate}, client-key-data: {key}");
         for (beside, is_asked) in [
             ("", true),
@@ -431,11 +462,37 @@ mod tests {
             (&format!("{certificate},"), false),
             ("username: a, password: b,", false),
         ] {
-            let found = read("", &format!("{beside} {exec}"));
+            let found = read(EXTENSION, &format!("{beside} {exec}"));
             assert_eq!(found.unusable, None);
             let asked = found.sign_in.iter().any(|way| matches!(way, SignIn::Plugin { .. }));
             assert_eq!(asked, is_asked, "{beside}");
         }
+    }
+
+    const EXTENSION: &str = ", extensions: [{name: client.authentication.k8s.io/exec, \
+        extension: {stackitProjectID: p, clusterName: web, region: eu01}}]";
+
+    #[test]
+    fn cred_02_a_login_without_what_stackit_needs_is_no_access() {
+        let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
+                    command: stackit, args: [ske, kubeconfig, login]";
+        let informed = format!("{exec}, provideClusterInfo: true}}");
+        let found = read(EXTENSION, &informed);
+        assert_eq!(found.unusable, None);
+        let asked = found.exec_cluster.unwrap();
+        assert_eq!((&*asked.project, &*asked.name), ("p", "web"));
+        for (extension, exec) in [
+            (EXTENSION, format!("{exec}}}")),
+            (EXTENSION, format!("{exec}, provideClusterInfo: false}}")),
+            ("", informed.clone()),
+            (", extensions: [{name: other, extension: {clusterName: web}}]", informed.clone()),
+            (&EXTENSION.replace("clusterName: web", "clusterName: ''"), informed),
+        ] {
+            assert!(read(extension, &exec).unusable.is_some(), "{extension} {exec}");
+        }
+        let other = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
+                     command: kubelogin}";
+        assert_eq!(read("", other).unusable, None, "others need none of that");
     }
 
     #[test]
