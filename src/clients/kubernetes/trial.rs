@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use zeroize::Zeroizing;
 
 use crate::clients::kubernetes::error::KubeError;
 use crate::clock::Clock;
 use crate::domain::credential::Trial;
+use crate::domain::kubeconfig::read_token;
 use crate::domain::secret::Secret;
 
 /// How long an answer is waited for.
@@ -22,30 +26,90 @@ pub struct TriedFile {
     pub is_asked: bool,
 }
 
-/// Tries the credential of a context, with the files that kubectl reads together, in their order. A plugin is never run.
-pub async fn try_credential(files: &[TriedFile], context: &str, clock: &Clock) -> Trial {
-    let not_tried = |why: &str| Trial::NotTried(why.to_owned());
-    let Some(kubeconfig) = as_kubectl_reads(files, context) else {
-        return not_tried("its file cannot be read");
-    };
-    let mut contexts = kubeconfig.contexts.iter().filter(|named| named.name == context);
-    let user = contexts.find_map(|named| named.context.as_ref()?.user.as_deref());
-    let mut users = kubeconfig.auth_infos.iter().filter(|named| Some(&*named.name) == user);
-    match users.find_map(|named| named.auth_info.as_ref()) {
-        None => return not_tried("it names no credential"),
-        Some(user) if user.exec.is_some() || user.auth_provider.is_some() => {
-            return not_tried("a plugin signs in, and skeys runs none");
+/// A context as kubectl would use it, with everything that its files name; nothing else is read for it.
+pub struct TriedContext {
+    kubeconfig: Kubeconfig,
+    context: String,
+}
+
+/// Reads a file that a kubeconfig names, or says why it cannot be read.
+pub type NamedFileReader<'a> = &'a dyn Fn(&Path) -> Result<Zeroizing<Vec<u8>>, String>;
+
+impl TriedContext {
+    /// Reads a context of the files that kubectl reads together, in their order, with what they name.
+    ///
+    /// # Errors
+    /// Why it is not tried, in a clause. A plugin is never run.
+    pub fn read(
+        files: &[TriedFile],
+        context: &str,
+        reader: NamedFileReader<'_>,
+    ) -> Result<Self, String> {
+        let mut kubeconfig = as_kubectl_reads(files, context).ok_or("its file cannot be read")?;
+        let mut named = kubeconfig.contexts.iter().filter(|named| named.name == context);
+        let used = named.find_map(|named| named.context.as_ref());
+        let user = used.and_then(|used| used.user.clone());
+        let cluster = used.map(|used| used.cluster.clone());
+        let mut users =
+            kubeconfig.auth_infos.iter_mut().filter(|named| Some(&named.name) == user.as_ref());
+        let user = users.find_map(|named| named.auth_info.as_mut());
+        let user = user.ok_or("it names no credential")?;
+        if user.exec.is_some() || user.auth_provider.is_some() {
+            return Err("a plugin signs in, and skeys runs none".to_owned());
         }
-        Some(_) => {}
+        take_files(user, reader)?;
+        let mut clusters =
+            kubeconfig.clusters.iter_mut().filter(|named| Some(&named.name) == cluster.as_ref());
+        if let Some(cluster) = clusters.find_map(|named| named.cluster.as_mut()) {
+            let path = cluster.certificate_authority.take();
+            let data = &mut cluster.certificate_authority_data;
+            take_file(path, data, "certificate-authority", reader)?;
+        }
+        Ok(Self { kubeconfig, context: context.to_owned() })
     }
-    let options =
-        KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+}
+
+/// Puts what the files hold in the place of their names, as client-go takes it.
+fn take_files(user: &mut AuthInfo, reader: NamedFileReader<'_>) -> Result<(), String> {
+    let path = user.client_certificate.take();
+    take_file(path, &mut user.client_certificate_data, "client-certificate", reader)?;
+    let path = user.client_key.take();
+    take_file(path, &mut user.client_key_data, "client-key", reader)?;
+    let Some(path) = user.token_file.take().filter(|path| !path.is_empty()) else { return Ok(()) };
+    match read_token(&path, &|path| reader(Path::new(path))) {
+        // The file takes precedence while it can be read.
+        Ok(token) => user.token = Some(token.to_string().into()),
+        Err(why) if user.token.is_none() => return Err(format!("tokenFile: {why}")),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+fn take_file<Data: From<String>>(
+    path: Option<String>,
+    data: &mut Option<Data>,
+    field: &str,
+    reader: NamedFileReader<'_>,
+) -> Result<(), String> {
+    if let (Some(path), None) = (path.filter(|path| !path.is_empty()), &data) {
+        let bytes = reader(Path::new(&path)).map_err(|why| format!("{field}: {why}"))?;
+        *data = Some(STANDARD.encode(&*bytes).into());
+    }
+    Ok(())
+}
+
+/// Tries the credential of a context.
+pub async fn try_credential(tried: TriedContext, clock: &Clock) -> Trial {
+    let TriedContext { kubeconfig, context } = tried;
+    let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let client = config.ok().and_then(|mut config| {
         config.default_retry = false;
         kube::Client::try_from(config).ok()
     });
-    let Some(client) = client else { return not_tried("its certificate or key cannot be used") };
+    let Some(client) = client else {
+        return Trial::NotTried("its certificate or key cannot be used".to_owned());
+    };
     // Only who is known may list the groups of the API.
     let mut request = http::Request::new(Body::empty());
     *request.uri_mut() = http::Uri::from_static("/apis");
@@ -105,7 +169,9 @@ fn make_absolute(kubeconfig: &mut Kubeconfig, folder: &Path) {
 mod tests {
     use std::path::PathBuf;
 
-    use crate::clients::kubernetes::trial::{TriedFile, as_kubectl_reads};
+    use zeroize::Zeroizing;
+
+    use crate::clients::kubernetes::trial::{TriedContext, TriedFile, as_kubectl_reads};
     use crate::domain::secret::Secret;
 
     fn file(folder: &str, text: &str, is_asked: bool) -> TriedFile {
@@ -114,6 +180,38 @@ mod tests {
 
     const CONTEXT: &str = "contexts: [{name: a, context: {cluster: c, user: u}}]\n";
     const USER: &str = "users: [{name: u, user: {client-certificate: u.crt, client-key: /k}}]\n";
+
+    #[test]
+    fn cred_02_the_token_that_is_tried_is_the_one_that_kubectl_sends() {
+        let tried = |user: &str| {
+            let text = format!(
+                "clusters: [{{name: c, cluster: {{server: 'https://a.example'}}}}]\n{CONTEXT}\
+                 users: [{{name: u, user: {{{user}}}}}]\n"
+            );
+            let reader = |path: &std::path::Path| match path.to_str() {
+                Some("/one/new") => Ok(Zeroizing::new(b"of the file\n".to_vec())),
+                Some("/one/empty") => Ok(Zeroizing::new(b" \n".to_vec())),
+                _ => Err("it is a FIFO".to_owned()),
+            };
+            let read = TriedContext::read(&[file("/one", &text, true)], "a", &reader)?;
+            let user = read.kubeconfig.auth_infos.into_iter().next().unwrap().auth_info.unwrap();
+            let paths = [&user.token_file, &user.client_certificate, &user.client_key];
+            assert_eq!(paths, [&None; 3]);
+            let user = serde_json::to_value(&user).unwrap();
+            let text = |field: &str| user.get(field)?.as_str().map(str::to_owned);
+            Ok::<_, String>((text("token"), text("client-certificate-data")))
+        };
+        let token = |text: &str| Ok((Some(text.to_owned()), None));
+        assert_eq!(tried("token: inline, tokenFile: new"), token("of the file"));
+        assert_eq!(tried("tokenFile: new"), token("of the file"));
+        assert_eq!(tried("token: inline, tokenFile: empty"), token("inline"));
+        assert_eq!(tried("token: inline, tokenFile: pipe"), token("inline"));
+        assert_eq!(tried("tokenFile: pipe"), Err("tokenFile: it is a FIFO".to_owned()));
+        let pipe = tried("client-certificate: pipe, client-key: new");
+        assert_eq!(pipe, Err("client-certificate: it is a FIFO".to_owned()));
+        let encoded = Some("b2YgdGhlIGZpbGUK".to_owned());
+        assert_eq!(tried("client-certificate: new, client-key: new"), Ok((None, encoded)));
+    }
 
     #[test]
     fn cred_08_what_is_tried_is_what_kubectl_would_use() {

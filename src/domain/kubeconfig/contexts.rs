@@ -234,9 +234,9 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
         }
     }
     // As for client-go, the file takes precedence while it can be read.
-    let file = filled(user, "tokenFile").map(|path| (path, reader(path)));
+    let file = filled(user, "tokenFile").map(|path| (path, read_token(path, reader)));
     match (file, filled(user, "token")) {
-        (Some((_, Ok(bytes))), _) => ways.push(token(&String::from_utf8_lossy(&bytes))),
+        (Some((_, Ok(text))), _) => ways.push(token(&text)),
         (_, Some(text)) => ways.push(token(text)),
         (Some((path, Err(why))), None) => {
             ways.push(SignIn::Unreadable(format!("tokenFile {}: {why}", clean(path))));
@@ -265,6 +265,13 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
         ways.push(SignIn::Other(format!("auth provider {name}")));
     }
     FoundUser { sign_in: ways, unusable }
+}
+
+/// What a token file holds; client-go takes an empty one for one that cannot be read.
+pub fn read_token(path: &str, reader: FileReader<'_>) -> Result<Zeroizing<String>, String> {
+    let bytes = reader(path)?;
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).trim().to_owned());
+    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
 }
 
 fn impersonates_nobody(user: &Value) -> Option<String> {
@@ -362,6 +369,7 @@ mod tests {
     fn entries(text: &str) -> Result<KubeconfigEntries, String> {
         let reader = |path: &str| match path {
             "token" => Ok(Zeroizing::new(b"abc\n".to_vec())),
+            "empty" => Ok(Zeroizing::new(b"\n".to_vec())),
             _ => Err("no such file".to_owned()),
         };
         read_entries(text, &reader).map_err(|failure| failure.message)
@@ -417,6 +425,11 @@ mod tests {
             &of(&format!("tokenFile: gone, token: {account}"))[..]
         else {
             panic!("the token counts where the file cannot be read")
+        };
+        let [SignIn::ServiceAccountToken(_)] =
+            &of(&format!("tokenFile: empty, token: {account}"))[..]
+        else {
+            panic!("the token counts where the file is empty")
         };
         assert_eq!(token_alone("0123456789abcdef"), Some(SignIn::StaticToken));
         assert_eq!((token_alone("short"), token_alone("several words of a text")), (None, None));
