@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt as _, Collected, Limited};
 use kube::client::Body;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::clients::kubernetes::error::KubeError;
@@ -15,6 +17,8 @@ use crate::domain::credential::Trial;
 use crate::domain::kubeconfig::read_token;
 use crate::domain::secret::Secret;
 
+/// Largest answer that is read, in bytes.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// How long an answer is waited for.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -113,19 +117,43 @@ pub async fn try_credential(tried: TriedContext, clock: &Clock) -> Trial {
     // Only who is known may list the groups of the API.
     let mut request = http::Request::new(Body::empty());
     *request.uri_mut() = http::Uri::from_static("/apis");
-    match clock.timeout(LIMIT, client.send(request)).await {
+    let asked = async {
+        let response = client.send(request).await.map_err(KubeError::from_sending)?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MOST_BYTES).collect().await;
+        Ok::<_, KubeError>(judge_answer(status, body.ok().map(Collected::to_bytes).as_deref()))
+    };
+    match clock.timeout(LIMIT, asked).await {
         None => Trial::NoAnswer(KubeError::TimedOut(LIMIT).to_string()),
-        Some(Ok(response)) => match response.status().as_u16() {
-            401 => Trial::Refused("HTTP 401".to_owned()),
-            200..=299 | 403 => Trial::Accepted,
-            status => Trial::NoAnswer(format!("HTTP {status}")),
-        },
-        Some(Err(error)) => {
-            let why = KubeError::from_sending(error);
+        Some(Ok(trial)) => trial,
+        Some(Err(why)) => {
             let is_refused = matches!(why, KubeError::Untrusted(_) | KubeError::Refused(_));
             let text = why.to_string();
             if is_refused { Trial::Refused(text) } else { Trial::NoAnswer(text) }
         }
+    }
+}
+
+/// What an answer says of the credential. Something else than a Kubernetes API may answer where the server's certificate is
+/// not verified; and an API server that takes requests of nobody takes a credential that it does not know for none.
+fn judge_answer(status: u16, body: Option<&[u8]>) -> Trial {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer {
+        kind: String,
+        message: String,
+    }
+    let answer: Answer =
+        body.and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    let is_nobody = answer.message.contains("\"system:anonymous\"");
+    match (status, answer.kind.as_str()) {
+        (403, "Status") if is_nobody => Trial::Refused("HTTP 403 for system:anonymous".to_owned()),
+        (200, "APIGroupList") | (403, "Status") => Trial::Accepted,
+        (401, "Status") => Trial::Refused("HTTP 401".to_owned()),
+        (200..=299 | 401 | 403, _) => {
+            Trial::NoAnswer(format!("HTTP {status}, not from a Kubernetes API"))
+        }
+        _ => Trial::NoAnswer(format!("HTTP {status}")),
     }
 }
 
@@ -171,7 +199,10 @@ mod tests {
 
     use zeroize::Zeroizing;
 
-    use crate::clients::kubernetes::trial::{TriedContext, TriedFile, as_kubectl_reads};
+    use crate::clients::kubernetes::trial::{
+        TriedContext, TriedFile, as_kubectl_reads, judge_answer,
+    };
+    use crate::domain::credential::Trial;
     use crate::domain::secret::Secret;
 
     fn file(folder: &str, text: &str, is_asked: bool) -> TriedFile {
@@ -211,6 +242,36 @@ mod tests {
         assert_eq!(pipe, Err("client-certificate: it is a FIFO".to_owned()));
         let encoded = Some("b2YgdGhlIGZpbGUK".to_owned());
         assert_eq!(tried("client-certificate: new, client-key: new"), Ok((None, encoded)));
+    }
+
+    #[test]
+    fn cred_02_only_the_word_of_a_kubernetes_api_about_the_caller_is_a_verdict() {
+        let of = |status, body: &str| judge_answer(status, Some(body.as_bytes()));
+        let status = |user: &str| {
+            format!(
+                r#"{{"kind": "Status", "message": "forbidden: User \"{user}\" cannot get path \"/apis\""}}"#
+            )
+        };
+        assert_eq!(of(200, r#"{"kind": "APIGroupList", "groups": []}"#), Trial::Accepted);
+        assert_eq!(of(403, &status("robot")), Trial::Accepted);
+        assert!(matches!(of(403, &status("system:anonymous")), Trial::Refused(_)));
+        assert!(matches!(of(401, r#"{"kind": "Status", "code": 401}"#), Trial::Refused(_)));
+        for (code, body) in [
+            (200, "<html>Sign in</html>"),
+            (200, "{}"),
+            (204, ""),
+            (401, "<html>Proxy</html>"),
+            (403, "Access denied"),
+            (403, r#"{"error": "blocked"}"#),
+            (302, ""),
+            (404, r#"{"kind": "Status"}"#),
+            (429, r#"{"kind": "Status"}"#),
+            (500, r#"{"kind": "Status"}"#),
+            (503, "upstream connect error"),
+        ] {
+            assert!(matches!(of(code, body), Trial::NoAnswer(_)), "{code} {body}");
+        }
+        assert!(matches!(judge_answer(200, None), Trial::NoAnswer(_)), "cut");
     }
 
     #[test]
