@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 
 use crate::app::credentials::text::unusable;
@@ -17,7 +17,7 @@ use crate::cli::commands::wait::list_scopes;
 use crate::cli::commands::wait::search::{Search, SearchResult};
 use crate::cli::commands::wait::target::Target;
 use crate::clients::kubernetes::{ObserverTarget, observe};
-use crate::clients::ske::SkeClient;
+use crate::clients::ske::{Reading, SkeClient};
 use crate::clock::Clock;
 use crate::domain::checklist::{Checklist, ChecklistClient, SharedChecklist};
 use crate::domain::cluster::{Cluster, ClusterName, Scope};
@@ -150,7 +150,7 @@ impl Report {
 /// # Errors
 /// The cluster cannot be found or read.
 pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), String> {
-    let cluster = find(order.target, order.scopes, &services).await?;
+    let (cluster, skew) = find(order.target, order.scopes, &services).await?;
     let (issued, seen) = if services.observes {
         observe_once(&cluster, &services).await
     } else {
@@ -163,6 +163,7 @@ pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), S
         services.credentials.note(Reference { cluster, created, issuance });
     }
     let now = services.clock.now();
+    let now = now.saturating_add(skew).unwrap_or(now);
     let keys = seen.as_ref().ok().and_then(|seen| seen.control_plane.signing_keys.as_ref());
     let mut known = Vec::new();
     for one in services.credentials.inventory(&cluster, &services.files, keys, now) {
@@ -206,11 +207,17 @@ async fn find_checklist(
     }
 }
 
-async fn find(target: Target, scopes: Vec<Scope>, services: &Services) -> Result<Cluster, String> {
+/// The cluster, and the clock of SKE minus ours.
+async fn find(
+    target: Target,
+    scopes: Vec<Scope>,
+    services: &Services,
+) -> Result<(Cluster, SignedDuration), String> {
     match target {
         Target::Whole(id) => {
             let read = services.ske.get(&id).await;
-            read.map(|reading| reading.cluster).map_err(|failure| failure.to_string())
+            read.map(|Reading { cluster, skew }| (cluster, skew))
+                .map_err(|failure| failure.to_string())
         }
         Target::Name(name) => find_named(name, scopes, services).await,
     }
@@ -220,12 +227,12 @@ async fn find_named(
     name: ClusterName,
     scopes: Vec<Scope>,
     services: &Services,
-) -> Result<Cluster, String> {
+) -> Result<(Cluster, SignedDuration), String> {
     let clock = &services.clock;
     let mut search = Search::new(name, scopes);
-    list_scopes(&mut search, &services.ske, services.concurrency, clock).await;
+    let skew = list_scopes(&mut search, &services.ske, services.concurrency, clock).await;
     match search.result() {
-        SearchResult::One(cluster) => Ok(*cluster),
+        SearchResult::One(cluster) => Ok((*cluster, skew)),
         SearchResult::Failed(sentence) => Err(sentence),
         SearchResult::Pending => {
             let failure = search.outage().map(|outage| outage.failure.to_string());
