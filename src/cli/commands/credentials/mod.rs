@@ -105,11 +105,12 @@ impl Inside {
 impl Report {
     /// Whether something that is known stops working on *complete*, or does so already.
     fn breaks(&self) -> bool {
+        let phase = &self.cluster.rotation.phase;
         let ends = |(known, trial): &(KnownCredential, Option<Trial>)| {
             matches!(
                 known.verdict,
                 Verdict::Dead | Verdict::BreaksOnStart | Verdict::BreaksOnComplete
-            ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict))
+            ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict, phase))
         };
         let inside = self.inside.as_ref().ok();
         let open = self.open_clients().next().is_some();
@@ -118,7 +119,10 @@ impl Report {
 
     /// Whether something could not be looked at, or not be judged: nothing is known of what it would have shown.
     fn is_incomplete(&self) -> bool {
-        let unclear = |(known, _): &(KnownCredential, _)| known.verdict == Verdict::CannotTell;
+        let unclear = |(known, trial): &(KnownCredential, Option<Trial>)| {
+            known.verdict == Verdict::CannotTell
+                || known.verdict.lasts() && matches!(trial, Some(Trial::Refused(_)))
+        };
         let inside = self.inside.as_ref();
         self.not_recorded.is_some()
             || !self.cluster.rotation.is_clear()

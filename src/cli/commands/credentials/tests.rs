@@ -7,7 +7,7 @@ use crate::app::credentials::text;
 use crate::cli::args::Format;
 use crate::cli::commands::credentials::{BREAKS, Inside, Report, UNCHECKED, render};
 use crate::domain::credential::{
-    CredentialKind, FoundFile, KnownCredential, KubeconfigLocation, Verdict,
+    CredentialKind, FoundFile, KnownCredential, KubeconfigLocation, Trial, Verdict,
 };
 use crate::domain::fixtures::{cluster, now};
 use crate::domain::rotation::{Phase, Rotation};
@@ -96,6 +96,13 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         change(&mut report.cluster.rotation);
         assert_eq!(report.status(), UNCHECKED, "nothing can be judged by it");
     }
+    let mut early = report();
+    early.cluster.rotation.phase = Phase::Preparing;
+    let refused = Trial::Refused("HTTP 401".into());
+    early.known.push((known(Verdict::SurvivesComplete), Some(refused)));
+    assert_eq!(early.status(), UNCHECKED, "not accepted yet");
+    early.cluster.rotation.phase = Phase::Prepared;
+    assert_eq!(early.status(), BREAKS, "judged wrongly");
     let mut unclear = report();
     unclear.known.push((known(Verdict::CannotTell), None));
     assert_eq!(unclear.status(), UNCHECKED);
