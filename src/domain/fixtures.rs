@@ -87,7 +87,16 @@ pub fn found_context(
     sign_in: Vec<SignIn>,
 ) -> FoundContext {
     let (context, server) = (context.to_owned(), server.to_owned());
-    FoundContext { context, server, trust, newest: None, sign_in, unusable: None, other_file: None }
+    FoundContext {
+        context,
+        server,
+        trust,
+        newest: None,
+        exec_cluster: None,
+        sign_in,
+        unusable: None,
+        other_file: None,
+    }
 }
 
 /// A file of this machine.
@@ -134,7 +143,7 @@ pub fn access(subject: &Cluster, after_start: bool, path: &str) -> Access {
     let before = Rotation {
         phase: Phase::Completed,
         initiated: subject.rotation.initiated.map(|at| at - hours(24 * 101)),
-        completed: subject.rotation.initiated.map(|at| at - hours(24 * 100)),
+        completed: subject.rotation.completed,
     };
     let issuance = match (after_start, is_open) {
         (true, true) => issuance(2, &[1, 2], Some(subject.rotation.clone())),

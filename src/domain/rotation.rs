@@ -148,6 +148,8 @@ pub struct Rotation {
 pub enum InconsistentTimes {
     Future,
     StartAfterCompletion,
+    CompletionAfterStart,
+    StartOfNone,
     StartMissing,
     CompletionMissing,
 }
@@ -180,7 +182,11 @@ impl Rotation {
             return Some(InconsistentTimes::Future);
         }
         match (&self.phase, self.initiated, self.completed) {
-            _ if self.contradicts_completion() => Some(InconsistentTimes::StartAfterCompletion),
+            (Phase::Never, Some(_), _) => Some(InconsistentTimes::StartOfNone),
+            (Phase::Completed, ..) if self.mixes_rotations() => {
+                Some(InconsistentTimes::StartAfterCompletion)
+            }
+            _ if self.mixes_rotations() => Some(InconsistentTimes::CompletionAfterStart),
             (Phase::Preparing | Phase::Prepared | Phase::Completing, None, _) => {
                 Some(InconsistentTimes::StartMissing)
             }
@@ -189,11 +195,31 @@ impl Rotation {
         }
     }
 
-    /// Whether it is called completed although its start is the later moment: SKE shows the moment of a start and not
-    /// its phase yet, or its moments are wrong.
-    pub fn contradicts_completion(&self) -> bool {
-        self.phase == Phase::Completed
-            && self.completed.is_some_and(|completed| self.initiated > Some(completed))
+    /// Whether its phase and its moments cannot be of one rotation: SKE shows the moment of a start before its phase, or
+    /// its phase before its moment, or its moments are wrong.
+    pub fn mixes_rotations(&self) -> bool {
+        match self.phase {
+            Phase::Never => self.initiated.is_some(),
+            Phase::Completed => {
+                self.completed.is_some_and(|completed| self.initiated > Some(completed))
+            }
+            Phase::Preparing | Phase::Prepared | Phase::Completing => {
+                self.initiated.is_some_and(|initiated| Some(initiated) < self.completed)
+            }
+            Phase::Unknown(_) => false,
+        }
+    }
+
+    /// Whether phase and moments say which generation of credentials is in use.
+    pub fn is_clear(&self) -> bool {
+        match self.phase {
+            _ if self.mixes_rotations() => false,
+            Phase::Unknown(_) => false,
+            Phase::Never => true,
+            Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {
+                self.initiated.is_some()
+            }
+        }
     }
 
     /// Whether this reading is of a time before one that is known, although it came later: SKE answers from caches.
@@ -207,7 +233,7 @@ impl Rotation {
         }
         let rests = |rotation: &Self| matches!(rotation.phase, Phase::Never | Phase::Completed);
         // The moment of a start may come later than its phase, or earlier.
-        let is_over = |rotation: &Self| rests(rotation) && !rotation.contradicts_completion();
+        let is_over = |rotation: &Self| rests(rotation) && !rotation.mixes_rotations();
         match (rests(known), rests(self)) {
             // A start may show its phase before its moment, but no later phase does.
             (true, false) => {
@@ -303,6 +329,8 @@ mod tests {
         assert!(rotation(Phase::Preparing, at(99_999), None).inconsistent_times(now).is_some());
         assert!(rotation(Phase::Prepared, at(500), at(400)).inconsistent_times(now).is_none());
         assert!(rotation(Phase::Never, None, None).inconsistent_times(now).is_none());
+        assert!(rotation(Phase::Never, at(500), None).inconsistent_times(now).is_some());
+        assert!(rotation(Phase::Preparing, at(400), at(500)).inconsistent_times(now).is_some());
     }
 
     #[test]

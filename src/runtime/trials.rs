@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::clients::kubernetes::{TriedFile, try_credential};
+use crate::clients::kubernetes::{TriedContext, TriedFile, try_credential};
 use crate::clock::Clock;
 use crate::domain::credential::{KubeconfigLocation, Trial};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
@@ -17,18 +17,27 @@ pub async fn try_place(
     let Some((path, context)) = place.entry() else {
         return Trial::NotTried("it is in no file".to_owned());
     };
-    let (reader, shown) = (kubeconfigs.clone(), path.to_owned());
-    let files = run_blocking(clock, FILE_LIMIT, path, move || reader.read_files(&shown)).await;
-    match files.map_err(|failure| failure.message).and_then(|files| files) {
-        Ok(files) => {
-            let asked = kubeconfigs.path_of_shown(path);
-            let tried = files.into_iter().map(|(file, text)| TriedFile {
-                folder: file.parent().map(Path::to_owned).unwrap_or_default(),
-                is_asked: Some(&file) == asked.as_ref(),
-                text,
-            });
-            try_credential(&tried.collect::<Vec<_>>(), context, clock).await
-        }
+    let (kubeconfigs, shown) = (kubeconfigs.clone(), path.to_owned());
+    let wanted = context.to_owned();
+    let read = move || read_context(&kubeconfigs, &shown, &wanted);
+    let read = run_blocking(clock, FILE_LIMIT, path, read).await;
+    match read.map_err(|failure| failure.message).and_then(|read| read) {
+        Ok(tried) => try_credential(tried, clock).await,
         Err(why) => Trial::NotTried(why),
     }
+}
+
+/// Reads a context of a file in shown form, with everything that it names.
+fn read_context(
+    kubeconfigs: &Kubeconfigs,
+    shown: &str,
+    context: &str,
+) -> Result<TriedContext, String> {
+    let asked = kubeconfigs.path_of_shown(shown);
+    let files = kubeconfigs.read_files(shown)?.into_iter().map(|(file, text)| TriedFile {
+        folder: file.parent().map(Path::to_owned).unwrap_or_default(),
+        is_asked: Some(&file) == asked.as_ref(),
+        text,
+    });
+    TriedContext::read(&files.collect::<Vec<_>>(), context, &Kubeconfigs::read_named)
 }

@@ -95,9 +95,20 @@ impl Kubeconfigs {
         files.into_iter().map(read).collect()
     }
 
+    /// Reads a file that a kubeconfig names.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in a clause.
+    pub fn read_named(file: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+        let bytes = read_regular(file, NAMED_LIMIT);
+        bytes.map(Zeroizing::new).map_err(|error| clean(&error.to_string()))
+    }
+
     fn read_one(&self, file: &Path) -> FoundFile<KubeconfigEntries> {
+        // Relative to the folder of the kubeconfig, as for kubectl.
+        let folder = file.parent().unwrap_or(Path::new("/"));
         let entries = read_text(file).and_then(|text| {
-            let read = read_entries(&text, &|named| read_named(file, named));
+            let read = read_entries(&text, &|named| Self::read_named(&folder.join(named)));
             read.map_err(|failure| failure.message)
         });
         self.found(file, entries)
@@ -139,13 +150,6 @@ fn read_text(file: &Path) -> Result<Zeroizing<String>, String> {
             Err("not UTF-8".to_owned())
         }
     }
-}
-
-/// A file that a kubeconfig names, relative to the folder of the kubeconfig, as for kubectl.
-fn read_named(kubeconfig: &Path, named: &str) -> Result<Zeroizing<Vec<u8>>, String> {
-    let folder = kubeconfig.parent().unwrap_or(Path::new("/"));
-    let bytes = read_regular(&folder.join(named), NAMED_LIMIT);
-    bytes.map(Zeroizing::new).map_err(|error| clean(&error.to_string()))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::kubeconfigs::{Verdict, request_token, try_context};
 use crate::machines::until;
 use crate::processes::{ADMINS, SharedPlane};
-use crate::ske::{CLUSTER, Ske};
+use crate::ske::{CLUSTER, PROJECT, Ske};
 use crate::terminal::plain;
 
 /// The context in every kubeconfig of this test.
@@ -120,12 +120,17 @@ fn with_certificate(kubeconfig: &str, (certificate, key): &(String, String)) -> 
 }
 
 fn with_plugin(kubeconfig: &str, more: &str) -> String {
-    with_user(
+    let kubeconfig = with_user(
         kubeconfig,
         &format!(
-            "exec:\n      apiVersion: client.authentication.k8s.io/v1\n      interactiveMode: Never\n      command: stackit\n      args: [ske, kubeconfig, login{more}]"
+            "exec:\n      apiVersion: client.authentication.k8s.io/v1\n      interactiveMode: Never\n      provideClusterInfo: true\n      command: stackit\n      args: [ske, kubeconfig, login{more}]"
         ),
-    )
+    );
+    let bundle = bundle(&kubeconfig);
+    let extension = format!(
+        "    extensions: [{{name: client.authentication.k8s.io/exec, extension: {{stackitProjectID: {PROJECT}, region: eu01, clusterName: {CLUSTER}}}}}]"
+    );
+    kubeconfig.replace(bundle, &format!("{bundle}\n{extension}"))
 }
 
 /// A token that is no JWT, as a file of the API server holds it.

@@ -67,7 +67,7 @@ fn statuses(report: &Value) -> BTreeMap<String, String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_02_what_is_predicted_of_real_credentials_comes_true_whatever_the_clock_says() {
-    for ahead in [0, 600, -600] {
+    for ahead in [0, 600, -600, 32_400, -32_400] {
         let cloud = Cloud::with(CLUSTER).await;
         let (_, old_way) = cloud.old_credentials("legacy").await;
         let old = cloud.kubeconfig("legacy").await;
@@ -172,8 +172,13 @@ async fn k8s_29_a_certificate_that_the_cluster_signed_before_the_start_breaks_wh
 
 /// A kubeconfig with which the stackit CLI signs in.
 fn with_plugin(kubeconfig: &str) -> String {
-    let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: stackit, args: [ske, kubeconfig, login]}";
-    with_token(kubeconfig, "none").replace("token: none", plugin)
+    let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, provideClusterInfo: true, command: stackit, args: [ske, kubeconfig, login]}";
+    let cluster = format!(
+        "extensions: [{{name: client.authentication.k8s.io/exec, extension: {{stackitProjectID: {PROJECT}, region: eu01, clusterName: legacy}}}}]"
+    );
+    with_token(kubeconfig, "none")
+        .replace("token: none", plugin)
+        .replace("    server:", &format!("    {cluster}\n    server:"))
 }
 
 /// The first kubeconfig with the authorities of the second.

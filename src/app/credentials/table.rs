@@ -2,6 +2,7 @@
 
 use crate::app::credentials::text;
 use crate::domain::credential::{KnownCredential, Trial, Verdict};
+use crate::domain::rotation::Phase;
 use crate::domain::table::{Table, TableValue};
 
 const COLUMNS: [(&str, &str); 10] = [
@@ -17,14 +18,17 @@ const COLUMNS: [(&str, &str); 10] = [
     ("mode", ""),
 ];
 
-/// Credentials, each with what came of trying it.
-pub fn table<'a>(known: impl Iterator<Item = (&'a KnownCredential, Option<&'a Trial>)>) -> Table {
-    Table::new(&COLUMNS, known.map(row).collect())
+/// Credentials, each with what came of trying it in a phase.
+pub fn table<'a>(
+    known: impl Iterator<Item = (&'a KnownCredential, Option<&'a Trial>)>,
+    phase: &Phase,
+) -> Table {
+    Table::new(&COLUMNS, known.map(|(known, trial)| row(known, trial, phase)).collect())
 }
 
-fn row((known, trial): (&KnownCredential, Option<&Trial>)) -> Vec<TableValue> {
+fn row(known: &KnownCredential, trial: Option<&Trial>, phase: &Phase) -> Vec<TableValue> {
     let (file, context) = known.place.entry().unzip();
-    let contradicted = trial.map(|trial| trial.contradicts(known.verdict));
+    let contradicted = trial.map(|trial| trial.contradicts(known.verdict, phase));
     vec![
         known.kind.word().into(),
         known.place.words().into(),

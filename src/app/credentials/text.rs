@@ -56,6 +56,7 @@ texts! {
 
     SIGNED_NOW = "signed by the client authority in use";
     SIGNED_BEFORE = "signed by an older client authority";
+    SIGNER_ENDED = "signed by a client authority that an earlier rotation removed";
     SIGNER_UNKNOWN = "which client authority signed it is not known without a new kubeconfig to compare with";
     TRUSTS_NEWEST = "trusts the certificate authority that stays";
     TRUSTS_NEWEST_ALONE =
@@ -83,6 +84,7 @@ texts! {
     other_file(file) = "kubectl reads its cluster or user from {file}: renew it there";
     NEWER_THAN_KNOWN =
         "trusts a certificate authority that SKE did not issue before; a rotation may have started";
+    other_server(server) = "its server is {server}, not the one that SKE names";
     MAY_BE_ELSEWHERE = "only its server's name fits; another project may have a cluster of that name";
     FILE_NOT_READ = "skeys saved it there; the file has not been read";
     DATED_AFTER = "its dates are from after the start, which is no proof";
@@ -233,6 +235,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Expired => EXPIRED,
         VerdictReason::Signer(Generation::Current) => SIGNED_NOW,
         VerdictReason::Signer(Generation::Previous) => SIGNED_BEFORE,
+        VerdictReason::Signer(Generation::Ended) => SIGNER_ENDED,
         VerdictReason::Signer(Generation::Unknown) => SIGNER_UNKNOWN,
         VerdictReason::Bundle(Bundle::Newest) => TRUSTS_NEWEST,
         VerdictReason::Bundle(Bundle::NewestAlone) => TRUSTS_NEWEST_ALONE,
@@ -245,7 +248,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::StaticToken => STATIC_TOKEN,
         VerdictReason::StaticTokenOfVersion(version) => return static_token_of_version(version),
         VerdictReason::TokenKey(Generation::Current) => TOKEN_SIGNED_NOW,
-        VerdictReason::TokenKey(Generation::Previous) => TOKEN_SIGNED_BEFORE,
+        VerdictReason::TokenKey(Generation::Previous | Generation::Ended) => TOKEN_SIGNED_BEFORE,
         VerdictReason::TokenKey(Generation::Unknown) => TOKEN_KEY_UNKNOWN,
         VerdictReason::TokenKeyGone => TOKEN_KEY_GONE,
         VerdictReason::OtherToken(issuer) => return other_token(issuer),
@@ -261,6 +264,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Unusable(why) => return unusable(why),
         VerdictReason::OtherFile(file) => return other_file(file),
         VerdictReason::NewerThanKnown => NEWER_THAN_KNOWN,
+        VerdictReason::OtherServer(server) => return other_server(server),
         VerdictReason::MayBeElsewhere => MAY_BE_ELSEWHERE,
         VerdictReason::FileNotRead => FILE_NOT_READ,
     };
@@ -272,7 +276,7 @@ pub fn stale_token(stale: &StaleToken) -> String {
     let name = token(format_args!("{}/{}", stale.namespace, stale.name), &stale.account);
     let breaks = match stale.generation {
         Generation::Unknown => TOKEN_MAY_BREAK,
-        Generation::Current | Generation::Previous => TOKEN_BREAKS,
+        Generation::Current | Generation::Previous | Generation::Ended => TOKEN_BREAKS,
     };
     let replaced = if stale.is_replaced { TOKEN_REPLACED } else { TOKEN_NOT_REPLACED };
     let mut used = stale.last_used.map_or_else(|| TOKEN_NOT_USED.to_owned(), token_used);
@@ -285,7 +289,7 @@ pub fn stale_token(stale: &StaleToken) -> String {
 /// A client certificate that the cluster signed, and what becomes of it.
 pub fn signed_certificate(stale: &StaleCertificate) -> String {
     let breaks = match stale.generation {
-        Generation::Previous => TOKEN_BREAKS,
+        Generation::Previous | Generation::Ended => TOKEN_BREAKS,
         Generation::Unknown | Generation::Current => CERTIFICATE_MAY_BREAK,
     };
     stale_certificate(&stale.request, &stale.requester, breaks)

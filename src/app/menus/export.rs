@@ -68,9 +68,10 @@ fn table(state: &State) -> Option<(String, Table)> {
             (of("checklist", id), checklist::table::table(&state.checklist_of(id).0, rotation))
         }
         Screen::Cluster { id, tab: Tab::Credentials, .. } => {
-            let known = state.known_credentials(state.fleet.cluster(id)?);
+            let cluster = state.fleet.cluster(id)?;
+            let known = state.known_credentials(cluster);
             let tried = known.iter().map(|one| (one, state.inventory.trial(id, &one.place)));
-            (of("credentials", id), credentials::table::table(tried))
+            (of("credentials", id), credentials::table::table(tried, &cluster.rotation.phase))
         }
         Screen::Cluster { id, tab: Tab::Overview | Tab::Rotation, .. } => {
             (of("cluster", id), clusters(std::slice::from_ref(id)))

@@ -26,6 +26,8 @@ texts! {
 
     TIME_IN_FUTURE = "a time is in the future";
     START_AFTER_COMPLETION = "the start is later than the completion";
+    COMPLETION_AFTER_START = "the completion is later than the start of the open rotation";
+    START_OF_NONE = "a start is reported, but the phase is that of a cluster never rotated";
     START_MISSING = "the start time is missing";
     COMPLETION_MISSING = "the completion time is missing";
 }
@@ -73,6 +75,8 @@ pub fn inconsistent_times(why: InconsistentTimes) -> &'static str {
     match why {
         InconsistentTimes::Future => TIME_IN_FUTURE,
         InconsistentTimes::StartAfterCompletion => START_AFTER_COMPLETION,
+        InconsistentTimes::CompletionAfterStart => COMPLETION_AFTER_START,
+        InconsistentTimes::StartOfNone => START_OF_NONE,
         InconsistentTimes::StartMissing => START_MISSING,
         InconsistentTimes::CompletionMissing => COMPLETION_MISSING,
     }

@@ -24,4 +24,4 @@ mod watcher;
 pub use crate::clients::kubernetes::access::{Expected, check_server};
 pub use crate::clients::kubernetes::checklist::ChecklistRequest;
 pub use crate::clients::kubernetes::observe::{ObserverTarget, observe, observe_and_write};
-pub use crate::clients::kubernetes::trial::{TriedFile, try_credential};
+pub use crate::clients::kubernetes::trial::{TriedContext, TriedFile, try_credential};

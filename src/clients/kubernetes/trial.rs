@@ -3,16 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt as _, Collected, Limited};
 use kube::client::Body;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::clients::kubernetes::error::KubeError;
 use crate::clock::Clock;
 use crate::domain::credential::Trial;
-use crate::domain::kubeconfig::is_sendable;
+use crate::domain::kubeconfig::{is_sendable, read_token};
 use crate::domain::secret::Secret;
 
+/// Largest answer that is read, in bytes.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// How long an answer is waited for.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -24,23 +31,93 @@ pub struct TriedFile {
     pub is_asked: bool,
 }
 
-/// Tries the credential of a context, with the files that kubectl reads together, in their order. A plugin is never run.
-pub async fn try_credential(files: &[TriedFile], context: &str, clock: &Clock) -> Trial {
-    let not_tried = |why: &str| Trial::NotTried(why.to_owned());
-    let Some(mut kubeconfig) = as_kubectl_reads(files, context) else {
-        return not_tried("its file cannot be read");
-    };
-    let mut contexts = kubeconfig.contexts.iter().filter(|named| named.name == context);
-    let user = contexts.find_map(|named| named.context.as_ref()?.user.as_deref());
-    let user = user.map(str::to_owned);
-    let mut users =
-        kubeconfig.auth_infos.iter_mut().filter(|named| Some(&named.name) == user.as_ref());
-    let usable = users.find_map(|named| named.auth_info.as_mut()).map(use_as_kubectl);
-    if let Err(why) = usable.unwrap_or(Err("it names no credential")) {
-        return not_tried(why);
+/// A context as kubectl would use it, with everything that its files name; nothing else is read for it.
+pub struct TriedContext {
+    kubeconfig: Kubeconfig,
+    context: String,
+}
+
+/// Reads a file that a kubeconfig names, or says why it cannot be read.
+pub type NamedFileReader<'a> = &'a dyn Fn(&Path) -> Result<Zeroizing<Vec<u8>>, String>;
+
+impl TriedContext {
+    /// Reads a context of the files that kubectl reads together, in their order, with what they name.
+    ///
+    /// # Errors
+    /// Why it is not tried, in a clause. A plugin is never run.
+    pub fn read(
+        files: &[TriedFile],
+        context: &str,
+        reader: NamedFileReader<'_>,
+    ) -> Result<Self, String> {
+        let mut kubeconfig = as_kubectl_reads(files, context).ok_or("its file cannot be read")?;
+        let mut named = kubeconfig.contexts.iter().filter(|named| named.name == context);
+        let used = named.find_map(|named| named.context.as_ref());
+        let user = used.and_then(|used| used.user.clone());
+        let cluster = used.map(|used| used.cluster.clone());
+        let mut users =
+            kubeconfig.auth_infos.iter_mut().filter(|named| Some(&named.name) == user.as_ref());
+        let user = users.find_map(|named| named.auth_info.as_mut());
+        let user = user.ok_or("it names no credential")?;
+        if user.exec.is_some() || user.auth_provider.is_some() {
+            return Err("a plugin signs in, and skeys runs none".to_owned());
+        }
+        take_files(user, reader)?;
+        check_token(user)?;
+        let mut clusters =
+            kubeconfig.clusters.iter_mut().filter(|named| Some(&named.name) == cluster.as_ref());
+        if let Some(cluster) = clusters.find_map(|named| named.cluster.as_mut()) {
+            let path = cluster.certificate_authority.take();
+            let data = &mut cluster.certificate_authority_data;
+            take_file(path, data, "certificate-authority", reader)?;
+        }
+        Ok(Self { kubeconfig, context: context.to_owned() })
     }
-    let options =
-        KubeConfigOptions { context: Some(context.to_owned()), ..KubeConfigOptions::default() };
+}
+
+/// Puts what the files hold in the place of their names, as client-go takes it.
+fn take_files(user: &mut AuthInfo, reader: NamedFileReader<'_>) -> Result<(), String> {
+    let path = user.client_certificate.take();
+    take_file(path, &mut user.client_certificate_data, "client-certificate", reader)?;
+    let path = user.client_key.take();
+    take_file(path, &mut user.client_key_data, "client-key", reader)?;
+    let Some(path) = user.token_file.take().filter(|path| !path.is_empty()) else { return Ok(()) };
+    match read_token(&path, &|path| reader(Path::new(path))) {
+        // The file takes precedence while it can be read.
+        Ok(token) => user.token = Some(token.to_string().into()),
+        Err(why) if user.token.is_none() => return Err(format!("tokenFile: {why}")),
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+/// kube-rs panics where it can make no header of the token.
+fn check_token(user: &AuthInfo) -> Result<(), String> {
+    match &user.token {
+        Some(token) if !is_sendable(token.expose_secret()) => {
+            Err("its token cannot be sent: it has blanks or controls".to_owned())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn take_file<Data: From<String>>(
+    path: Option<String>,
+    data: &mut Option<Data>,
+    field: &str,
+    reader: NamedFileReader<'_>,
+) -> Result<(), String> {
+    if let (Some(path), None) = (path.filter(|path| !path.is_empty()), &data) {
+        let bytes = reader(Path::new(&path)).map_err(|why| format!("{field}: {why}"))?;
+        *data = Some(STANDARD.encode(&*bytes).into());
+    }
+    Ok(())
+}
+
+/// Tries the credential of a context.
+pub async fn try_credential(tried: TriedContext, clock: &Clock) -> Trial {
+    let TriedContext { kubeconfig, context } = tried;
+    let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let client = config.ok().and_then(|mut config| {
         config.default_retry = false;
@@ -49,20 +126,21 @@ pub async fn try_credential(files: &[TriedFile], context: &str, clock: &Clock) -
         is_https.then(|| kube::Client::try_from(config).ok()).flatten()
     });
     let Some(client) = client else {
-        return not_tried("its server, certificate or key cannot be used");
+        return Trial::NotTried("its server, certificate or key cannot be used".to_owned());
     };
     // Only who is known may list the groups of the API.
     let mut request = http::Request::new(Body::empty());
     *request.uri_mut() = http::Uri::from_static("/apis");
-    match clock.timeout(LIMIT, client.send(request)).await {
+    let asked = async {
+        let response = client.send(request).await.map_err(KubeError::from_sending)?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MOST_BYTES).collect().await;
+        Ok::<_, KubeError>(judge_answer(status, body.ok().map(Collected::to_bytes).as_deref()))
+    };
+    match clock.timeout(LIMIT, asked).await {
         None => Trial::NoAnswer(KubeError::TimedOut(LIMIT).to_string()),
-        Some(Ok(response)) => match response.status().as_u16() {
-            401 => Trial::Refused("HTTP 401".to_owned()),
-            200..=299 | 403 => Trial::Accepted,
-            status => Trial::NoAnswer(format!("HTTP {status}")),
-        },
-        Some(Err(error)) => {
-            let why = KubeError::from_sending(error);
+        Some(Ok(trial)) => trial,
+        Some(Err(why)) => {
             let is_refused = matches!(why, KubeError::Untrusted(_) | KubeError::Refused(_));
             let text = why.to_string();
             if is_refused { Trial::Refused(text) } else { Trial::NoAnswer(text) }
@@ -70,30 +148,27 @@ pub async fn try_credential(files: &[TriedFile], context: &str, clock: &Clock) -
     }
 }
 
-/// Leaves the token that kubectl would send, or says why none is tried.
-fn use_as_kubectl(user: &mut AuthInfo) -> Result<(), &'static str> {
-    if user.exec.is_some() || user.auth_provider.is_some() {
-        return Err("a plugin signs in, and skeys runs none");
+/// What an answer says of the credential. Something else than a Kubernetes API may answer where the server's certificate is
+/// not verified; and an API server that takes requests of nobody takes a credential that it does not know for none.
+fn judge_answer(status: u16, body: Option<&[u8]>) -> Trial {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer {
+        kind: String,
+        message: String,
     }
-    // The file takes precedence while it can be read and is not empty; kube-rs would take the other.
-    if user.token_file.as_deref().is_some_and(holds_text) {
-        user.token = None;
-    } else {
-        user.token_file = None;
-    }
-    // kube-rs panics where it cannot make a header of it.
-    match &user.token {
-        Some(token) if !is_sendable(token.expose_secret()) => {
-            Err("its token cannot be sent: it has blanks or controls")
+    let answer: Answer =
+        body.and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    let is_nobody = answer.message.contains("\"system:anonymous\"");
+    match (status, answer.kind.as_str()) {
+        (403, "Status") if is_nobody => Trial::Refused("HTTP 403 for system:anonymous".to_owned()),
+        (200, "APIGroupList") | (403, "Status") => Trial::Accepted,
+        (401, "Status") => Trial::Refused("HTTP 401".to_owned()),
+        (200..=299 | 401 | 403, _) => {
+            Trial::NoAnswer(format!("HTTP {status}, not from a Kubernetes API"))
         }
-        Some(_) | None => Ok(()),
+        _ => Trial::NoAnswer(format!("HTTP {status}")),
     }
-}
-
-/// Whether a file can be read and is not empty; what blocks a reader, such as a FIFO, is not read.
-fn holds_text(path: &str) -> bool {
-    let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
-    is_file && std::fs::read_to_string(path).is_ok_and(|text| !text.trim().is_empty())
 }
 
 /// The files merged, where the context of that name is the first of them; else the one that holds it alone.
@@ -136,7 +211,12 @@ fn make_absolute(kubeconfig: &mut Kubeconfig, folder: &Path) {
 mod tests {
     use std::path::PathBuf;
 
-    use crate::clients::kubernetes::trial::{TriedFile, as_kubectl_reads};
+    use zeroize::Zeroizing;
+
+    use crate::clients::kubernetes::trial::{
+        TriedContext, TriedFile, as_kubectl_reads, judge_answer,
+    };
+    use crate::domain::credential::Trial;
     use crate::domain::secret::Secret;
 
     fn file(folder: &str, text: &str, is_asked: bool) -> TriedFile {
@@ -145,6 +225,70 @@ mod tests {
 
     const CONTEXT: &str = "contexts: [{name: a, context: {cluster: c, user: u}}]\n";
     const USER: &str = "users: [{name: u, user: {client-certificate: u.crt, client-key: /k}}]\n";
+
+    #[test]
+    fn cred_02_the_token_that_is_tried_is_the_one_that_kubectl_sends() {
+        let tried = |user: &str| {
+            let text = format!(
+                "clusters: [{{name: c, cluster: {{server: 'https://a.example'}}}}]\n{CONTEXT}\
+                 users: [{{name: u, user: {{{user}}}}}]\n"
+            );
+            let reader = |path: &std::path::Path| match path.to_str() {
+                Some("/one/new") => Ok(Zeroizing::new(b"of-the-file\n".to_vec())),
+                Some("/one/empty") => Ok(Zeroizing::new(b" \n".to_vec())),
+                _ => Err("it is a FIFO".to_owned()),
+            };
+            let read = TriedContext::read(&[file("/one", &text, true)], "a", &reader)?;
+            let user = read.kubeconfig.auth_infos.into_iter().next().unwrap().auth_info.unwrap();
+            let paths = [&user.token_file, &user.client_certificate, &user.client_key];
+            assert_eq!(paths, [&None; 3]);
+            let user = serde_json::to_value(&user).unwrap();
+            let text = |field: &str| user.get(field)?.as_str().map(str::to_owned);
+            Ok::<_, String>((text("token"), text("client-certificate-data")))
+        };
+        let token = |text: &str| Ok((Some(text.to_owned()), None));
+        assert_eq!(tried("token: inline, tokenFile: new"), token("of-the-file"));
+        assert_eq!(tried("tokenFile: new"), token("of-the-file"));
+        assert_eq!(tried("token: inline, tokenFile: empty"), token("inline"));
+        assert_eq!(tried("token: inline, tokenFile: pipe"), token("inline"));
+        let unsendable = "its token cannot be sent: it has blanks or controls";
+        assert_eq!(tried("token: \"a\\nb\""), Err(unsendable.to_owned()));
+        assert_eq!(tried("tokenFile: pipe"), Err("tokenFile: it is a FIFO".to_owned()));
+        let pipe = tried("client-certificate: pipe, client-key: new");
+        assert_eq!(pipe, Err("client-certificate: it is a FIFO".to_owned()));
+        let encoded = Some("b2YtdGhlLWZpbGUK".to_owned());
+        assert_eq!(tried("client-certificate: new, client-key: new"), Ok((None, encoded)));
+    }
+
+    #[test]
+    fn cred_02_only_the_word_of_a_kubernetes_api_about_the_caller_is_a_verdict() {
+        let of = |status, body: &str| judge_answer(status, Some(body.as_bytes()));
+        let status = |user: &str| {
+            format!(
+                r#"{{"kind": "Status", "message": "forbidden: User \"{user}\" cannot get path \"/apis\""}}"#
+            )
+        };
+        assert_eq!(of(200, r#"{"kind": "APIGroupList", "groups": []}"#), Trial::Accepted);
+        assert_eq!(of(403, &status("robot")), Trial::Accepted);
+        assert!(matches!(of(403, &status("system:anonymous")), Trial::Refused(_)));
+        assert!(matches!(of(401, r#"{"kind": "Status", "code": 401}"#), Trial::Refused(_)));
+        for (code, body) in [
+            (200, "<html>Sign in</html>"),
+            (200, "{}"),
+            (204, ""),
+            (401, "<html>Proxy</html>"),
+            (403, "Access denied"),
+            (403, r#"{"error": "blocked"}"#),
+            (302, ""),
+            (404, r#"{"kind": "Status"}"#),
+            (429, r#"{"kind": "Status"}"#),
+            (500, r#"{"kind": "Status"}"#),
+            (503, "upstream connect error"),
+        ] {
+            assert!(matches!(of(code, body), Trial::NoAnswer(_)), "{code} {body}");
+        }
+        assert!(matches!(judge_answer(200, None), Trial::NoAnswer(_)), "cut");
+    }
 
     #[test]
     fn cred_08_what_is_tried_is_what_kubectl_would_use() {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use crate::domain::cluster::ClusterId;
 use crate::domain::credential::certificate::{ClientCertificate, KeyHash};
 use crate::domain::kubeconfig::KubeconfigKind;
 
@@ -29,6 +30,24 @@ impl<Contexts> FoundFile<Contexts> {
     }
 }
 
+/// The cluster for which the stackit CLI asks SKE, as the entry of the API server tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecCluster {
+    pub project: String,
+    /// `None` in older ones: the CLI takes its own.
+    pub region: Option<String>,
+    pub name: String,
+}
+
+impl ExecCluster {
+    /// Whether it is this cluster.
+    pub fn is(&self, id: &ClusterId) -> bool {
+        let region = self.region.as_deref().unwrap_or(id.region().as_str());
+        (&*self.project, region, &*self.name)
+            == (id.project().as_str(), id.region().as_str(), id.name.as_str())
+    }
+}
+
 /// A context with the cluster and the user that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundContext {
@@ -39,6 +58,8 @@ pub struct FoundContext {
     pub trust: Trust,
     /// The authority that it trusts whose certificate begins last, if only one does.
     pub newest: Option<KeyHash>,
+    /// What the stackit CLI would be told; `None` where it is not what signs in.
+    pub exec_cluster: Option<ExecCluster>,
     /// Every way to sign in that kubectl uses for the user; one that the API server accepts is enough.
     pub sign_in: Vec<SignIn>,
     /// Why kubectl cannot connect with it, whatever its certificates say, in a clause.

@@ -49,6 +49,8 @@ pub enum Generation {
     Current,
     /// Issued before the last start: *complete* ends it.
     Previous,
+    /// Issued before a rotation that was completed since: that ended it, whatever became of later ones.
+    Ended,
     /// Not known.
     Unknown,
 }
@@ -73,17 +75,17 @@ fn by_signer<'a, Known: Iterator<Item = &'a Issuance>>(
     of: impl Fn(Generation) -> Known,
 ) -> Generation {
     let signers = |wanted| of(wanted).filter_map(Issuance::signer).collect::<BTreeSet<_>>();
-    let (current, previous) = (signers(Generation::Current), signers(Generation::Previous));
-    match (own, current.contains(signer), previous.contains(signer)) {
-        // Two requests contradict each other about one signer.
-        (_, true, true)
-        | (Generation::Current, false, true)
-        | (Generation::Previous, true, false) => Generation::Unknown,
-        (_, true, false) => Generation::Current,
-        (_, false, true) => Generation::Previous,
+    let is = |wanted| own == wanted || signers(wanted).contains(signer);
+    let [current, previous, ended] =
+        [Generation::Current, Generation::Previous, Generation::Ended].map(is);
+    match (current, previous, ended) {
+        (true, false, false) => Generation::Current,
+        (false, _, true) => Generation::Ended,
+        (false, true, false) => Generation::Previous,
         // SKE signs with one authority at a time.
-        (Generation::Unknown, false, false) if !current.is_empty() => Generation::Previous,
-        (own, false, false) => own,
+        (false, false, false) if !signers(Generation::Current).is_empty() => Generation::Previous,
+        // Nothing tells, or two requests contradict each other about one signer.
+        _ => Generation::Unknown,
     }
 }
 
@@ -139,6 +141,15 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
         references(known, rotation, wanted).flat_map(|known| &known.facts.authorities).collect()
     };
     let (current, old) = (keys_of(Generation::Current), keys_of(Generation::Previous));
+    let ended = keys_of(Generation::Ended);
+    // Nothing was completed since: those are the authorities that are still accepted.
+    let is_last = |known: &&Issuance| {
+        known.rotation.as_ref().is_some_and(|before| before.completed == rotation.completed)
+    };
+    let last: BTreeSet<&KeyHash> = references(known, rotation, Generation::Previous)
+        .filter(is_last)
+        .flat_map(|known| &known.facts.authorities)
+        .collect();
     let dated = references(known, rotation, Generation::Current)
         .find_map(|known| known.facts.newest.as_ref());
     let new: BTreeSet<&KeyHash> = match dated {
@@ -148,8 +159,10 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
     let holds = |some: &BTreeSet<&KeyHash>| some.iter().any(|key| keys.contains(*key));
     if new.len() == 1 {
         let is_before_complete = matches!(rotation.phase, Phase::Preparing | Phase::Prepared);
-        let others: BTreeSet<&KeyHash> =
-            current.union(&old).copied().filter(|key| !new.contains(key)).collect();
+        // Both that are accepted are in what was issued since the start; others may have ended long before.
+        let known =
+            if current.len() > 1 { current } else { current.union(&last).copied().collect() };
+        let others: BTreeSet<&KeyHash> = known.difference(&new).copied().collect();
         return match (holds(&new), holds(&others)) {
             (true, false) if is_before_complete && !others.is_empty() => Bundle::NewestAlone,
             (true, _) => Bundle::Newest,
@@ -160,8 +173,14 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
     let is_open = rotation.phase.is_open();
     if current.is_empty() {
         // The new authority is in none of the bundles from before it.
-        let is_older = is_open && !keys.is_empty() && keys.iter().all(|key| old.contains(key));
-        return if is_older { Bundle::Older } else { Bundle::Unknown };
+        let all_in = |some: &BTreeSet<&KeyHash>| {
+            is_open && !keys.is_empty() && keys.iter().all(|key| some.contains(key))
+        };
+        return match (all_in(&ended), all_in(&last)) {
+            (true, _) => Bundle::Foreign,
+            (false, true) => Bundle::Older,
+            (false, false) => Bundle::Unknown,
+        };
     }
     // Which of them is the new one is not known.
     match (current.iter().all(|key| keys.contains(*key)), holds(&current)) {
@@ -186,13 +205,16 @@ fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
             Generation::Unknown
         };
     };
-    let phase = if before.contradicts_completion() { &Phase::Preparing } else { &before.phase };
+    let is_started = before.mixes_rotations() && !before.phase.is_open();
+    let phase = if is_started { &Phase::Preparing } else { &before.phase };
     if before.initiated > Some(start) {
         // What SKE shows now is older than what it showed then.
         return Generation::Unknown;
     }
     if before.initiated == Some(start) {
         return match phase {
+            // The next one has started, and its moment does not show yet.
+            Phase::Completed if now.phase.is_open() => Generation::Unknown,
             Phase::Prepared | Phase::Completing | Phase::Completed => Generation::Current,
             Phase::Preparing if both => Generation::Current,
             // The phase shows a moment before the new authorities are there.
@@ -200,7 +222,14 @@ fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
             Phase::Preparing | Phase::Never | Phase::Unknown(_) => Generation::Unknown,
         };
     }
+    let completed = (before.completed, now.completed);
     match phase {
+        // The next start comes after the completion of the rotation that ends it.
+        Phase::Preparing if !both => Generation::Ended,
+        Phase::Never if !both && completed.1.is_some() => Generation::Ended,
+        Phase::Completed if !both && completed.0.is_some() && completed.0 != completed.1 => {
+            Generation::Ended
+        }
         _ if !both => Generation::Previous,
         // The second authority is that of an earlier rotation.
         Phase::Preparing | Phase::Prepared | Phase::Completing => Generation::Previous,
@@ -212,11 +241,12 @@ fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
 /// Whether SKE said which rotation it was, or that there was none.
 fn is_stated(rotation: &Rotation) -> bool {
     match rotation.phase {
-        Phase::Never => rotation.initiated.is_none(),
+        Phase::Never => true,
         Phase::Unknown(_) => false,
-        Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {
-            rotation.initiated.is_some()
+        Phase::Preparing | Phase::Prepared | Phase::Completing => {
+            rotation.initiated.is_some() && !rotation.mixes_rotations()
         }
+        Phase::Completed => rotation.initiated.is_some(),
     }
 }
 

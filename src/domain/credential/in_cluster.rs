@@ -33,30 +33,34 @@ pub struct StaleToken {
     pub is_replaced: bool,
     /// Day of the last use in UTC, as the API server recorded it.
     pub last_used: Option<Date>,
-    /// Whether that day is the day of the start, or later.
+    /// Whether that day is the day of the start, or later, as far as the start is known.
     pub used_since_start: bool,
 }
 
-/// Tokens in Secrets that *complete* ends, or may end; those in use first. Empty while no rotation is open.
+/// Tokens in Secrets that *complete* ends, or may end; those in use first. Empty while no rotation is open. Without the
+/// moment of its start each may.
 pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken> {
     let rotation = &cluster.rotation;
-    let Some(start) = rotation.initiated.filter(|_| rotation.phase.is_open()) else {
+    if !rotation.phase.is_open() {
         return Vec::new();
-    };
-    let day = start.to_zoned(TimeZone::UTC).date();
+    }
+    let start = rotation.initiated.filter(|_| !rotation.mixes_rotations());
+    let day = start.map(|start| start.to_zoned(TimeZone::UTC).date());
     let mut stale: Vec<StaleToken> = snapshot
         .token_secrets
         .iter()
         .filter_map(|secret| {
             let is_replaced = is_replaced(secret, snapshot);
-            let generation = match secret.created {
+            let generation = match (secret.created, start) {
                 _ if is_replaced => Generation::Previous,
-                None => Generation::Unknown,
-                Some(created) => generation(created, start),
+                (None, _) | (_, None) => Generation::Unknown,
+                (Some(created), Some(start)) => generation(created, start),
             };
             // The newest that Kubernetes lists is the one that it made after the start.
             let is_new = generation == Generation::Current
-                || generation == Generation::Unknown && is_listed(secret, snapshot);
+                || generation == Generation::Unknown
+                    && start.is_some()
+                    && is_listed(secret, snapshot);
             (!is_new).then(|| StaleToken {
                 namespace: secret.namespace.clone(),
                 name: secret.name.clone(),
@@ -64,7 +68,9 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
                 generation,
                 is_replaced,
                 last_used: secret.last_used,
-                used_since_start: secret.last_used.is_some_and(|used| used >= day),
+                used_since_start: secret
+                    .last_used
+                    .is_some_and(|used| day.is_none_or(|day| used >= day)),
             })
         })
         .collect();
@@ -103,7 +109,9 @@ pub fn stale_certificates(
             generation: signer_generation(&request.certificate, &known, &cluster.rotation),
         }
     });
-    judged.filter(|stale| stale.generation != Generation::Current).collect()
+    judged
+        .filter(|stale| matches!(stale.generation, Generation::Previous | Generation::Unknown))
+        .collect()
 }
 
 fn generation(created: Timestamp, start: Timestamp) -> Generation {
@@ -289,9 +297,19 @@ mod tests {
         for phase in [Phase::Never, Phase::Completed, Phase::Unknown("X".into())] {
             assert!(stale_tokens(&cluster("web", phase), &snapshot).is_empty());
         }
-        let mut undated = subject;
+        let mut undated = subject.clone();
         undated.rotation.initiated = None;
-        assert!(stale_tokens(&undated, &snapshot).is_empty());
+        let mut mixed = subject;
+        mixed.rotation.completed = Some(now());
+        for unclear in [undated, mixed] {
+            let stale = stale_tokens(&unclear, &snapshot);
+            let unknown = stale.iter().filter(|token| token.generation == Generation::Unknown);
+            assert_eq!(
+                (stale.len(), unknown.count()),
+                (6, 5),
+                "each of them may be from before it"
+            );
+        }
     }
 
     #[test]

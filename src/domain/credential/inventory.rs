@@ -240,6 +240,10 @@ impl Credentials {
             if lead == Lead::Address && verdict == Verdict::Dead {
                 (verdict, reasons) = (Verdict::CannotTell, vec![VerdictReason::MayBeElsewhere]);
             }
+            if lead == Lead::Authority && verdict.lasts() {
+                let server = VerdictReason::OtherServer(found.server.clone());
+                (verdict, reasons) = (Verdict::CannotTell, vec![server]);
+            }
             reasons.extend(found.other_file.clone().map(VerdictReason::OtherFile));
             KnownCredential {
                 place: found.place(file),
@@ -302,7 +306,10 @@ impl Credentials {
         };
         let is_refused = files.iter().any(|file| file.is_default && file.contexts.is_err());
         let known = self.inventory(cluster, files, None, now);
-        let usable = known.iter().filter(|known| known.verdict != Verdict::Dead);
+        let is_usable = |known: &&KnownCredential| {
+            !matches!(known.verdict, Verdict::Dead | Verdict::Expired) && known.unusable().is_none()
+        };
+        let usable = known.iter().filter(is_usable);
         let in_files = usable.filter_map(|known| {
             let (path, context) = known.place.entry()?;
             quote(context)?;
@@ -328,8 +335,10 @@ fn was_read(access: &Access, files: &[FoundFile]) -> bool {
 /// Why a context is taken for one of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lead {
-    /// SKE named its server, or it trusts an authority of the cluster.
+    /// SKE named its server, or named none and it trusts an authority of the cluster.
     Proven,
+    /// It trusts an authority of the cluster, and SKE named another server: kubectl may reach the cluster there, or not.
+    Authority,
     /// By the name and region in its server's address alone.
     Address,
 }
@@ -347,9 +356,10 @@ fn lead(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> Option<Lea
         }
         Trust::Anything | Trust::System | Trust::OtherName | Trust::Unreadable => false,
     };
+    let is_named = servers().next().is_some();
     if shares_authority {
-        return Some(Lead::Proven);
+        return Some(if is_named { Lead::Authority } else { Lead::Proven });
     }
-    let by_address = servers().next().is_none() && is_address_of(&found.server, id);
+    let by_address = !is_named && is_address_of(&found.server, id);
     by_address.then_some(Lead::Address)
 }

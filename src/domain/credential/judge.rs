@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::{Cluster, KubernetesVersion};
+use crate::domain::cluster::{Cluster, ClusterId, KubernetesVersion};
 use crate::domain::credential::access::Access;
 use crate::domain::credential::certificate::{ClientCertificate, KeyHash};
 use crate::domain::credential::found::{FoundContext, SignIn, TokenFacts, Trust};
@@ -64,6 +64,8 @@ pub enum VerdictReason {
     NewerThanKnown,
     /// kubectl finds its cluster or its user in this other file of `$KUBECONFIG`, in shown form.
     OtherFile(String),
+    /// It is for the cluster by its authority, and its server is this one, which SKE did not name.
+    OtherServer(String),
     /// Only its server's name leads to the cluster: another project may have a cluster of that name.
     MayBeElsewhere,
     /// Its record says that it was saved to a file, and the file cannot be read.
@@ -90,6 +92,7 @@ impl VerdictReason {
             }
             Self::Bundle(held) => matches!(held, Bundle::NewestAlone | Bundle::Unknown),
             Self::SystemAuthorities
+            | Self::OtherServer(_)
             | Self::OtherServerName
             | Self::OtherToken(_)
             | Self::OtherPlugin(_)
@@ -116,6 +119,7 @@ impl VerdictReason {
 
 /// What is known of a cluster to judge by.
 pub(super) struct Basis<'a> {
+    id: &'a ClusterId,
     rotation: &'a Rotation,
     version: &'a KubernetesVersion,
     /// What SKE issued for this very cluster.
@@ -132,22 +136,12 @@ impl<'a> Basis<'a> {
         keys: Option<&'a SigningKeys>,
         now: Timestamp,
     ) -> Self {
-        Self { rotation: &cluster.rotation, version: &cluster.version, known, keys, now }
+        let Cluster { id, rotation, version, .. } = cluster;
+        Self { id, rotation, version, known, keys, now }
     }
 
     fn is_open(&self) -> bool {
         self.rotation.phase.is_open()
-    }
-
-    /// Whether phase and times say which generation is in use.
-    fn is_clear(&self) -> bool {
-        match self.rotation.phase {
-            Phase::Unknown(_) => false,
-            Phase::Never => true,
-            Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {
-                self.rotation.initiated.is_some() && !self.rotation.contradicts_completion()
-            }
-        }
     }
 
     fn verdict(&self, generation: Generation) -> Verdict {
@@ -173,6 +167,10 @@ impl<'a> Basis<'a> {
             return (Verdict::CannotTell, vec![VerdictReason::NoSignIn], None);
         };
         let way = Some(way);
+        if found.exec_cluster.as_ref().is_some_and(|asked| !asked.is(self.id)) {
+            let why = "stackit is told to sign in to another cluster".to_owned();
+            return (Verdict::CannotTell, vec![VerdictReason::Unusable(why)], way);
+        }
         if by_user == Verdict::Expired {
             return (by_user, reasons, way);
         }
@@ -184,7 +182,7 @@ impl<'a> Basis<'a> {
             return (Verdict::CannotTell, reasons, way);
         }
         let worse = if rank(by_server) < rank(by_user) { by_server } else { by_user };
-        if !self.is_clear() && worse != Verdict::BreaksOnStart {
+        if !self.rotation.is_clear() && worse != Verdict::BreaksOnStart {
             return (Verdict::CannotTell, vec![VerdictReason::RotationUnclear], way);
         }
         let is_older = reasons.contains(&VerdictReason::Signer(Generation::Previous));
@@ -208,7 +206,8 @@ impl<'a> Basis<'a> {
     /// Judges a way to sign in by itself.
     pub(super) fn judge_alone(&self, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
         let (verdict, reasons) = self.judge_sign_in(way);
-        if self.is_clear() || matches!(verdict, Verdict::Expired | Verdict::BreaksOnStart) {
+        if self.rotation.is_clear() || matches!(verdict, Verdict::Expired | Verdict::BreaksOnStart)
+        {
             return (verdict, reasons);
         }
         (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
@@ -219,7 +218,7 @@ impl<'a> Basis<'a> {
         if verdict != Verdict::CannotTell {
             return Vec::new();
         }
-        vec![if !self.is_clear() {
+        vec![if !self.rotation.is_clear() {
             VerdictReason::RotationUnclear
         } else if access.issuance.is_none() {
             VerdictReason::NotRecorded
@@ -320,7 +319,9 @@ impl<'a> Basis<'a> {
         // A key from before that is still accepted works until complete, whatever the phase shows.
         let verdict = match generation {
             Generation::Previous => Verdict::BreaksOnComplete,
-            Generation::Current | Generation::Unknown => self.verdict(generation),
+            Generation::Current | Generation::Ended | Generation::Unknown => {
+                self.verdict(generation)
+            }
         };
         (verdict, vec![VerdictReason::TokenKey(generation)])
     }

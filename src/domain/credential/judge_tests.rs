@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
-    Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials, FoundContext,
-    FoundFile, Generation, Issuance, KeyHash, KnownCredential, KubeconfigLocation, Reference,
-    SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason, best_access,
+    Access, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials, ExecCluster,
+    FoundContext, FoundFile, Generation, Issuance, KeyHash, KnownCredential, KubeconfigLocation,
+    Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason, best_access,
     login_cache_may_be_stale,
 };
 use crate::domain::fixtures::{self, access, cluster, found_context, found_file, now};
@@ -125,7 +125,13 @@ proptest! {
             match verdict {
                 Verdict::SurvivesComplete => prop_assert!(is_open && lasts, "{reasons:?}"),
                 Verdict::Works => prop_assert!(!is_open && lasts, "{reasons:?}"),
-                Verdict::BreaksOnComplete => prop_assert!(is_open && !lasts, "{reasons:?}"),
+                Verdict::BreaksOnComplete => {
+                    prop_assert!(is_open && !lasts, "{reasons:?}");
+                    // What a completed rotation removed is not trusted until the next one is.
+                    let is_older = reasons.contains(&VerdictReason::Bundle(Bundle::Older));
+                    let trusts = pinned.contains(&rotations) || pinned.contains(&old);
+                    prop_assert!(!is_older || trusts, "{reasons:?}");
+                }
                 Verdict::Dead => prop_assert!(!works, "{reasons:?}"),
                 Verdict::CannotTell => {}
                 Verdict::Expired | Verdict::BreaksOnStart => prop_assert!(false, "{verdict:?}"),
@@ -221,6 +227,124 @@ fn cred_05_without_phase_or_start_nothing_is_promised() {
         let (verdict, reasons, _) = basis.judge(&found);
         assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::RotationUnclear]));
     }
+}
+
+#[test]
+fn cred_03_what_a_completed_rotation_ended_is_dead_while_the_next_one_is_open() {
+    let mut subject = cluster("web", Phase::Never);
+    subject.rotation = moment(2, Phase::Prepared);
+    let ended = issued(0, &Phase::Never, true);
+    let before = issued(1, &Phase::Completed, true);
+    let current = issued(2, &Phase::Prepared, true);
+    let certain = |known: &[&Issuance], generation: usize, trust: Trust| {
+        let way = SignIn::Certificate(certificate(generation));
+        Basis::new(&subject, known.to_vec(), None, now()).judge(&found(trust, vec![way])).0
+    };
+    let pinned = || Trust::Authorities(keys(&[0]));
+    let all = [&ended, &before, &current];
+    assert_eq!(certain(&all, 0, pinned()), Verdict::Dead);
+    assert_eq!(certain(&all, 0, Trust::Anything), Verdict::Dead);
+    assert_eq!(certain(&[&ended], 0, pinned()), Verdict::Dead, "nothing was issued since");
+    assert_eq!(certain(&all, 1, Trust::Authorities(keys(&[1]))), Verdict::BreaksOnComplete);
+    // What is in no file is judged by its record.
+    let recorded = |issuance: &Issuance| Access {
+        place: KubeconfigLocation::Clipboard,
+        issuance: Some(issuance.clone()),
+        ..access(&subject, false, "")
+    };
+    let mut credentials = Credentials::default();
+    credentials.put(recorded(&ended));
+    credentials.put(recorded(&before));
+    let known = credentials.inventory(&subject, &[], None, now());
+    let verdicts: Vec<Verdict> = known.iter().map(|known| known.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Dead, Verdict::BreaksOnComplete]);
+    assert!(!known[0].verdict.works_now());
+}
+
+#[test]
+fn cred_05_a_start_that_shows_before_its_phase_promises_nothing_of_the_first_rotation() {
+    let mut subject = cluster("web", Phase::Never);
+    let reference = issued(0, &Phase::Never, true);
+    subject.rotation.initiated = Some(at(1_000));
+    let basis = Basis::new(&subject, vec![&reference], None, now());
+    let trust = Trust::Authorities(keys(&[0]));
+    for way in [SignIn::Certificate(certificate(0)), SignIn::StaticToken] {
+        let (verdict, reasons, _) = basis.judge(&found(trust.clone(), vec![way]));
+        assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::RotationUnclear]));
+    }
+    let mut credentials = Credentials::default();
+    let place = KubeconfigLocation::Clipboard;
+    let issuance = Some(reference);
+    credentials.put(Access { place, issuance, ..access(&subject, false, "") });
+    let known = credentials.inventory(&subject, &[], None, now());
+    assert_eq!(known[0].verdict, Verdict::CannotTell);
+}
+
+#[test]
+fn cred_05_a_phase_that_shows_before_its_start_promises_nothing_of_what_is_older() {
+    let before = issued(1, &Phase::Completed, true);
+    for (phase, completed) in [
+        (Phase::Preparing, moment(1, Phase::Completed).completed),
+        (Phase::Prepared, moment(1, Phase::Completed).completed),
+        (Phase::Preparing, None),
+    ] {
+        let mut subject = cluster("web", Phase::Never);
+        subject.rotation = Rotation { phase, completed, ..moment(1, Phase::Completed) };
+        let basis = Basis::new(&subject, vec![&before], None, now());
+        let one = pinned(&[1], certificate(1));
+        assert_eq!(basis.judge(&one).0, Verdict::CannotTell, "{:?}", subject.rotation);
+        let mut credentials = Credentials::default();
+        let (place, issuance) = (KubeconfigLocation::Clipboard, Some(before.clone()));
+        credentials.put(Access { place, issuance, ..access(&subject, false, "") });
+        let known = credentials.inventory(&subject, &[], None, now());
+        assert_eq!(known[0].verdict, Verdict::CannotTell, "{:?}", subject.rotation);
+    }
+}
+
+#[test]
+fn cred_02_a_server_that_ske_never_named_is_no_access() {
+    let subject = cluster("web", Phase::Never);
+    let mut reference = issued(0, &Phase::Never, true);
+    reference.facts.server = "api.example".into();
+    let (id, created) = (subject.id.clone(), subject.created);
+    let mut credentials = Credentials::default();
+    credentials.note(Reference { cluster: id, created, issuance: reference });
+    let judged = |server: &str| {
+        let way = SignIn::Certificate(certificate(0));
+        let file = found_file("~/a.yaml", server, Trust::Authorities(keys(&[0])), way);
+        credentials.inventory(&subject, &[file], None, now()).remove(0)
+    };
+    assert_eq!(judged("api.example").verdict, Verdict::Works);
+    for server in ["api.example:6443", "203.0.113.7", "api.exmaple"] {
+        let known = judged(server);
+        assert_eq!(known.verdict, Verdict::CannotTell);
+        assert_eq!(known.reasons, [VerdictReason::OtherServer(server.into())]);
+        assert_eq!(best_access(&[known]), None);
+    }
+}
+
+#[test]
+fn cred_02_a_login_that_asks_ske_for_another_cluster_is_no_access() {
+    let subject = cluster("web", Phase::Never);
+    let reference = issued(0, &Phase::Never, true);
+    let login = SignIn::Plugin { command: "stackit".into(), stackit: Some(KubeconfigKind::Login) };
+    let judged = |project: &str, region: Option<&str>, name: &str| {
+        let asked = ExecCluster {
+            project: project.into(),
+            region: region.map(str::to_owned),
+            name: name.into(),
+        };
+        let trust = Trust::Authorities(keys(&[0]));
+        let context =
+            FoundContext { exec_cluster: Some(asked), ..found(trust, vec![login.clone()]) };
+        Basis::new(&subject, vec![&reference], None, now()).judge(&context).0
+    };
+    let project = subject.id.project().as_str();
+    assert_eq!(judged(project, Some("eu01"), "web"), Verdict::Works);
+    assert_eq!(judged(project, None, "web"), Verdict::Works, "older ones name no region");
+    assert_eq!(judged(project, Some("eu02"), "web"), Verdict::CannotTell);
+    assert_eq!(judged(project, Some("eu01"), "other"), Verdict::CannotTell);
+    assert_eq!(judged("other", Some("eu01"), "web"), Verdict::CannotTell);
 }
 
 #[test]
@@ -447,4 +571,22 @@ fn a_cluster_of_that_name_in_another_project_is_not_called_dead() {
     let known = Credentials::default().inventory(&subject, &found, None, now());
     assert_eq!(known[0].reasons, [VerdictReason::MayBeElsewhere]);
     assert_eq!(known[0].verdict, Verdict::CannotTell);
+}
+
+#[test]
+fn cred_03_kubectl_is_never_led_to_an_entry_that_cannot_work() {
+    let subject = cluster("web", Phase::Never);
+    let reference = issued(0, &Phase::Never, true);
+    let (id, created) = (subject.id.clone(), subject.created);
+    let mut credentials = Credentials::default();
+    credentials.note(Reference { cluster: id, created, issuance: reference });
+    let led = |context: FoundContext| {
+        let files = [fixtures::found("~/.kube/config", Ok(vec![context]))];
+        credentials.kubectl_context(&subject, &files, now()).is_some()
+    };
+    assert!(led(pinned(&[0], certificate(0))));
+    let ended = ClientCertificate { not_after: now(), ..certificate(0) };
+    assert!(!led(pinned(&[0], ended)));
+    let unusable = Some("client-key is missing".to_owned());
+    assert!(!led(FoundContext { unusable, ..pinned(&[0], certificate(0)) }));
 }

@@ -21,7 +21,9 @@ pub use crate::domain::credential::certificate::{
     decode_certificates, is_key_of, newest, read_authorities, read_client,
 };
 pub use crate::domain::credential::credentials::{Credentials, Reference};
-pub use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, TokenFacts, Trust};
+pub use crate::domain::credential::found::{
+    ExecCluster, FoundContext, FoundFile, SignIn, TokenFacts, Trust,
+};
 pub use crate::domain::credential::generation::{Bundle, Generation, Issuance};
 pub use crate::domain::credential::in_cluster::{
     StaleCertificate, StaleToken, pods_with_old_authority, restart_commands, stale_certificates,

@@ -1,6 +1,7 @@
 //! What became of a credential that was tried.
 
 use crate::domain::credential::verdict::Verdict;
+use crate::domain::rotation::Phase;
 
 /// What became of a credential that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,11 +17,17 @@ pub enum Trial {
 }
 
 impl Trial {
-    /// Whether it shows that a verdict was wrong.
-    pub fn contradicts(&self, verdict: Verdict) -> bool {
+    /// Whether it shows that a verdict was wrong. While a step is under way, each API server takes what is new, and refuses
+    /// what is old, only once it was restarted.
+    pub fn contradicts(&self, verdict: Verdict, phase: &Phase) -> bool {
+        let is_transient = matches!(
+            (phase, verdict),
+            (Phase::Preparing, Verdict::SurvivesComplete)
+                | (Phase::Completing, Verdict::BreaksOnComplete)
+        );
         match self {
             Self::Accepted => verdict == Verdict::Dead,
-            Self::Refused(_) => verdict.works_now(),
+            Self::Refused(_) => verdict.works_now() && !is_transient,
             Self::NoAnswer(_) | Self::NotTried(_) => false,
         }
     }
@@ -71,6 +78,27 @@ impl Proof {
 mod tests {
     use crate::domain::credential::trial::{Proof, Trial};
     use crate::domain::credential::verdict::Verdict;
+    use crate::domain::rotation::Phase;
+
+    #[test]
+    fn k8s_01_a_refusal_while_a_step_is_under_way_is_no_word_against_the_verdict() {
+        let (new, old) = (Verdict::SurvivesComplete, Verdict::BreaksOnComplete);
+        let refused = Trial::Refused("HTTP 401".into());
+        for (verdict, phase, contradicts) in [
+            (new, Phase::Preparing, false),
+            (old, Phase::Preparing, true),
+            (new, Phase::Prepared, true),
+            (old, Phase::Prepared, true),
+            (new, Phase::Completing, true),
+            (old, Phase::Completing, false),
+            (Verdict::Works, Phase::Completed, true),
+            (Verdict::CannotTell, Phase::Completed, false),
+        ] {
+            assert_eq!(refused.contradicts(verdict, &phase), contradicts, "{verdict:?} {phase:?}");
+        }
+        assert!(Trial::Accepted.contradicts(Verdict::Dead, &Phase::Completed));
+        assert!(!Trial::NoAnswer("x".into()).contradicts(Verdict::Works, &Phase::Completed));
+    }
 
     #[test]
     fn only_an_answer_against_the_verdict_differs() {

@@ -32,7 +32,7 @@ impl Verdict {
             (Generation::Current, true) => Self::SurvivesComplete,
             (Generation::Current, false) => Self::Works,
             (Generation::Previous, true) => Self::BreaksOnComplete,
-            (Generation::Previous, false) => Self::Dead,
+            (Generation::Previous, false) | (Generation::Ended, _) => Self::Dead,
         }
     }
 
@@ -62,10 +62,9 @@ pub fn verdict(
         return Verdict::Expired;
     }
     match rotation.phase {
+        _ if rotation.mixes_rotations() => return Verdict::CannotTell,
         Phase::Never => return Verdict::Works,
         Phase::Unknown(_) => return Verdict::CannotTell,
-        // SKE shows the moment of a start and not its phase yet.
-        Phase::Completed if rotation.contradicts_completion() => return Verdict::CannotTell,
         Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {}
     }
     let (Some(issuance), Some(_)) = (&access.issuance, rotation.initiated) else {

@@ -12,8 +12,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::domain::credential::{
-    self, FoundContext, FoundFile, KeyHash, SignIn, TokenFacts, Trust, decode_base64, is_key_of,
-    read_authorities, read_client,
+    self, ExecCluster, FoundContext, FoundFile, KeyHash, SignIn, TokenFacts, Trust, decode_base64,
+    is_key_of, read_authorities, read_client,
 };
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::{filled, items, name_of};
@@ -24,6 +24,9 @@ use crate::domain::text::clean;
 
 /// A shorter text is no token that somebody would use, in characters.
 const LEAST_TOKEN: usize = 16;
+
+/// The extension of a cluster that kubectl passes to plugins.
+const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 
 /// Reads a file that a kubeconfig names, relative to the folder of the kubeconfig, or says why it cannot be read.
 pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String>;
@@ -48,6 +51,7 @@ struct FoundCluster {
     server: String,
     trust: Trust,
     newest: Option<KeyHash>,
+    exec_cluster: Option<ExecCluster>,
     unusable: Option<String>,
     /// Whether the address holds a user, who signs in with each request.
     names_user: bool,
@@ -108,19 +112,26 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 pool.iter().find_map(|(path, e)| Some((*path, e.clusters.get(cluster)?)))?;
             let (user_file, user) =
                 pool.iter().find_map(|(path, e)| Some((*path, e.users.get(user)?)))?;
+            let is_stackit = user
+                .sign_in
+                .iter()
+                .any(|way| matches!(way, SignIn::Plugin { stackit: Some(_), .. }));
+            let exec_cluster = cluster.exec_cluster.clone().filter(|_| is_stackit);
+            let untold = (is_stackit && exec_cluster.is_none())
+                .then(|| format!("extension {EXEC_EXTENSION} names no cluster to stackit"));
+            let replaced = (cluster.names_user && user.sends_token)
+                .then(|| "the user in its server replaces its token".to_owned());
+            let unusable = cluster.unusable.clone().or_else(|| user.unusable.clone());
+            let unusable = unusable.or(untold).or(replaced);
             let other_file = [cluster_file, user_file].into_iter().find(|file| *file != path);
             Some(FoundContext {
                 context: named.name.clone(),
                 server: cluster.server.clone(),
                 trust: cluster.trust.clone(),
                 newest: cluster.newest.clone(),
+                exec_cluster,
                 sign_in: user.sign_in.clone(),
-                unusable: cluster.unusable.clone().or_else(|| user.unusable.clone()).or_else(
-                    || {
-                        let is_replaced = cluster.names_user && user.sends_token;
-                        is_replaced.then(|| "the user in its server replaces its token".to_owned())
-                    },
-                ),
+                unusable,
                 other_file: other_file.map(str::to_owned),
             })
         };
@@ -193,7 +204,8 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
         }
     };
     let names_user = server.contains('@');
-    FoundCluster { server: address, trust, newest, unusable, names_user }
+    let exec_cluster = exec_cluster(cluster);
+    FoundCluster { server: address, trust, newest, exec_cluster, unusable, names_user }
 }
 
 /// Why no TLS connection is made to what `server` names.
@@ -216,6 +228,19 @@ fn wrong_proxy(cluster: &Value) -> Option<&'static str> {
     let scheme = proxy.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     let is_known = ["http", "https", "socks5"].map(Some).contains(&scheme.as_deref());
     (!is_known).then_some("its proxy-url is not http, https or socks5")
+}
+
+/// For which cluster `stackit ske kubeconfig login` asks: kubectl passes it the extension of this name.
+fn exec_cluster(cluster: &Value) -> Option<ExecCluster> {
+    let mut extensions = items(cluster, "extensions").iter();
+    let named = extensions.find(|one| name_of(one) == Some(EXEC_EXTENSION))?;
+    let told = named.get("extension")?;
+    let text = |key: &str| filled(told, key).map(str::to_owned);
+    Some(ExecCluster {
+        project: text("stackitProjectID")?,
+        region: text("region"),
+        name: text("clusterName")?,
+    })
 }
 
 /// `user`, judged as `validateAuthInfo` of client-go does, with the ways to sign in that it would use.
@@ -241,11 +266,7 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
         }
     }
     // As for client-go, the file takes precedence while it can be read and is not empty.
-    let read = |path: &str| {
-        let token = String::from_utf8_lossy(&reader(path)?).trim().to_owned();
-        if token.is_empty() { Err("it is empty".to_owned()) } else { Ok(Zeroizing::new(token)) }
-    };
-    let file = filled(user, "tokenFile").map(|path| (path, read(path)));
+    let file = filled(user, "tokenFile").map(|path| (path, read_token(path, reader)));
     let mut token_of = |text: &str| {
         ways.push(token(text));
         if !is_sendable(text) {
@@ -278,7 +299,12 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
         // client-go runs no plugin for who has something else.
         if ways.is_empty() {
             let command = filled(exec, "command").map(clean).unwrap_or_default();
-            ways.push(SignIn::Plugin { command, stackit: plugin_kind(exec) });
+            let stackit = plugin_kind(exec);
+            if stackit.is_some() && exec.get("provideClusterInfo") != Some(&Value::Bool(true)) {
+                let untold = || "exec does not set provideClusterInfo, which stackit needs".into();
+                unusable.get_or_insert_with(untold);
+            }
+            ways.push(SignIn::Plugin { command, stackit });
         }
     }
     if let Some(provider) = provider {
@@ -290,6 +316,13 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
         ways = vec![SignIn::Other(format!("auth provider {name}"))];
     }
     FoundUser { sign_in: ways, unusable, sends_token }
+}
+
+/// What a token file holds; client-go takes an empty one for one that cannot be read.
+pub fn read_token(path: &str, reader: FileReader<'_>) -> Result<Zeroizing<String>, String> {
+    let bytes = reader(path)?;
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).trim().to_owned());
+    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
 }
 
 fn impersonates_nobody(user: &Value) -> Option<String> {
@@ -450,6 +483,11 @@ mod tests {
         else {
             panic!("the token counts where the file cannot be read")
         };
+        let [SignIn::ServiceAccountToken(_)] =
+            &of(&format!("tokenFile: empty, token: {account}"))[..]
+        else {
+            panic!("the token counts where the file is empty")
+        };
         assert_eq!(token_alone("0123456789abcdef"), Some(SignIn::StaticToken));
         assert_eq!((token_alone("short"), token_alone("several words of a text")), (None, None));
         assert_eq!(of("token: a.b.c.d.e"), [SignIn::Other("encrypted token".into())]);
@@ -496,7 +534,7 @@ mod tests {
     fn cred_02_a_plugin_beside_another_way_to_sign_in_is_never_asked() {
         let [certificate, key] = pair().map(|pem| STANDARD.encode(pem));
         let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
-                    command: stackit, args: [ske, kubeconfig, login]}";
+                    command: stackit, args: [ske, kubeconfig, login], provideClusterInfo: true}";
         let certificate = format!("client-certificate-data: {certificate}, client-key-data: {key}");
         let basic = Some("Kubernetes has no basic authentication since 1.19");
         for (beside, is_asked, unusable) in [
@@ -505,11 +543,37 @@ mod tests {
             (&format!("{certificate},"), false, None),
             ("username: a, password: b,", false, basic),
         ] {
-            let found = read("", &format!("{beside} {exec}"));
+            let found = read(EXTENSION, &format!("{beside} {exec}"));
             assert_eq!(found.unusable.as_deref(), unusable);
             let asked = found.sign_in.iter().any(|way| matches!(way, SignIn::Plugin { .. }));
             assert_eq!(asked, is_asked, "{beside}");
         }
+    }
+
+    const EXTENSION: &str = ", extensions: [{name: client.authentication.k8s.io/exec, \
+        extension: {stackitProjectID: p, clusterName: web, region: eu01}}]";
+
+    #[test]
+    fn cred_02_a_login_without_what_stackit_needs_is_no_access() {
+        let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
+                    command: stackit, args: [ske, kubeconfig, login]";
+        let informed = format!("{exec}, provideClusterInfo: true}}");
+        let found = read(EXTENSION, &informed);
+        assert_eq!(found.unusable, None);
+        let asked = found.exec_cluster.unwrap();
+        assert_eq!((&*asked.project, &*asked.name), ("p", "web"));
+        for (extension, exec) in [
+            (EXTENSION, format!("{exec}}}")),
+            (EXTENSION, format!("{exec}, provideClusterInfo: false}}")),
+            ("", informed.clone()),
+            (", extensions: [{name: other, extension: {clusterName: web}}]", informed.clone()),
+            (&EXTENSION.replace("clusterName: web", "clusterName: ''"), informed),
+        ] {
+            assert!(read(extension, &exec).unusable.is_some(), "{extension} {exec}");
+        }
+        let other = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
+                     command: kubelogin}";
+        assert_eq!(read("", other).unusable, None, "others need none of that");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub fn in_cluster(
         let restart = restart_commands(&pods).iter().map(|command| command.line(context)).collect();
         out.push(Finding::PodsWithOldAuthority { pods: pods.into_iter().collect(), restart });
     }
-    for kind in ["token secrets", "configmaps"] {
+    for kind in ["token secrets", "configmaps", "pods"] {
         if let Some(why) = snapshot.unseen.get(kind) {
             out.push(Finding::KindUnseen(kind, why.clone()));
         }

@@ -92,7 +92,8 @@ pub fn before_complete(
         let nodes = roll.nodes().filter(|node| names.contains(node.name.as_str()));
         nodes.map(|node| ObjectName::new("", &node.short)).collect()
     };
-    let start = cluster.rotation.initiated;
+    let rotation = &cluster.rotation;
+    let start = rotation.initiated.filter(|_| !rotation.mixes_rotations());
     let old = named(&|node| start.is_some() && node.created.is_some() && node.created < start);
     let unclear = named(&|node| node.created.is_none());
     if start.is_none() && counted > 0 {

@@ -239,6 +239,17 @@ fn kinds_that_cannot_be_listed_are_unknowable() {
 }
 
 #[test]
+fn k8s_26_what_hides_pods_with_the_old_authority_is_told_before_complete() {
+    for kind in ["configmaps", "pods", "token secrets"] {
+        let mut snapshot = fixture("all_new");
+        snapshot.unseen.insert(kind, failing("forbidden"));
+        let evidence = Evidence { snapshot: Some(Arc::new(snapshot)), ..Evidence::default() };
+        let found = findings(Step::Complete, &cluster(Phase::Prepared), &evidence, now());
+        assert!(found.contains(&Finding::KindUnseen(kind, failing("forbidden"))), "{kind}");
+    }
+}
+
+#[test]
 fn complete_shows_whether_every_node_is_new() {
     let subject = cluster(Phase::Prepared);
     let found = |snapshot: &ClusterSnapshot| before_complete(&subject, snapshot, now());
@@ -268,6 +279,10 @@ fn cred_05_without_the_moment_of_the_start_no_node_is_called_new() {
     let mut subject = cluster(Phase::Prepared);
     subject.rotation.initiated = None;
     let found = before_complete(&subject, &fixture("all_new"), now());
+    assert_eq!(found, [Finding::NodesOfUnknownAge(None)]);
+    let mut mixed = cluster(Phase::Prepared);
+    mixed.rotation.completed = Some(now());
+    let found = before_complete(&mixed, &fixture("all_new"), now());
     assert_eq!(found, [Finding::NodesOfUnknownAge(None)]);
     let mut undated = fixture("all_new");
     undated.nodes[0] = Arc::new(Node { created: None, ..(*undated.nodes[0]).clone() });

@@ -34,7 +34,7 @@ pub enum RolloutStage {
 pub fn rollout_stage(rotation: &Rotation) -> RolloutStage {
     match rotation.phase {
         Phase::Never => RolloutStage::Before,
-        Phase::Completed if rotation.contradicts_completion() => RolloutStage::Before,
+        Phase::Completed if rotation.mixes_rotations() => RolloutStage::Before,
         Phase::Preparing => RolloutStage::Rolling,
         Phase::Prepared | Phase::Completing | Phase::Completed => RolloutStage::After,
         Phase::Unknown(_) => match (rotation.initiated, rotation.completed) {

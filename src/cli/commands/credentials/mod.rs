@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 
 use crate::app::credentials::text::unusable;
@@ -17,7 +17,7 @@ use crate::cli::commands::wait::list_scopes;
 use crate::cli::commands::wait::search::{Search, SearchResult};
 use crate::cli::commands::wait::target::Target;
 use crate::clients::kubernetes::{ObserverTarget, observe};
-use crate::clients::ske::SkeClient;
+use crate::clients::ske::{Reading, SkeClient};
 use crate::clock::Clock;
 use crate::domain::checklist::{Checklist, ChecklistClient, SharedChecklist};
 use crate::domain::cluster::{Cluster, ClusterName, Scope};
@@ -105,11 +105,12 @@ impl Inside {
 impl Report {
     /// Whether something that is known stops working on *complete*, or does so already.
     fn breaks(&self) -> bool {
+        let phase = &self.cluster.rotation.phase;
         let ends = |(known, trial): &(KnownCredential, Option<Trial>)| {
             matches!(
                 known.verdict,
                 Verdict::Dead | Verdict::BreaksOnStart | Verdict::BreaksOnComplete
-            ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict))
+            ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict, phase))
         };
         let inside = self.inside.as_ref().ok();
         let open = self.open_clients().next().is_some();
@@ -118,9 +119,13 @@ impl Report {
 
     /// Whether something could not be looked at, or not be judged: nothing is known of what it would have shown.
     fn is_incomplete(&self) -> bool {
-        let unclear = |(known, _): &(KnownCredential, _)| known.verdict == Verdict::CannotTell;
+        let unclear = |(known, trial): &(KnownCredential, Option<Trial>)| {
+            known.verdict == Verdict::CannotTell
+                || known.verdict.lasts() && matches!(trial, Some(Trial::Refused(_)))
+        };
         let inside = self.inside.as_ref();
         self.not_recorded.is_some()
+            || !self.cluster.rotation.is_clear()
             || self.files.iter().any(|file| file.contexts.is_err())
             || self.known.iter().any(unclear)
             || inside
@@ -146,7 +151,7 @@ impl Report {
 
 /// Finds and judges the credentials; gives what is printed and the exit status: 0, [`BREAKS`] or [`UNCHECKED`].
 pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), String> {
-    let cluster = find(order.target, order.scopes, &services).await?;
+    let (cluster, skew) = find(order.target, order.scopes, &services).await?;
     let (issued, seen) = if services.observes {
         observe_once(&cluster, &services).await
     } else {
@@ -159,6 +164,7 @@ pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), S
         services.credentials.note(Reference { cluster, created, issuance });
     }
     let now = services.clock.now();
+    let now = now.saturating_add(skew).unwrap_or(now);
     let keys = seen.as_ref().ok().and_then(|seen| seen.control_plane.signing_keys.as_ref());
     let mut known = Vec::new();
     for one in services.credentials.inventory(&cluster, &services.files, keys, now) {
@@ -202,11 +208,17 @@ async fn find_checklist(
     }
 }
 
-async fn find(target: Target, scopes: Vec<Scope>, services: &Services) -> Result<Cluster, String> {
+/// The cluster, and the clock of SKE minus ours.
+async fn find(
+    target: Target,
+    scopes: Vec<Scope>,
+    services: &Services,
+) -> Result<(Cluster, SignedDuration), String> {
     match target {
         Target::Whole(id) => {
             let read = services.ske.get(&id).await;
-            read.map(|reading| reading.cluster).map_err(|failure| failure.to_string())
+            read.map(|Reading { cluster, skew }| (cluster, skew))
+                .map_err(|failure| failure.to_string())
         }
         Target::Name(name) => find_named(name, scopes, services).await,
     }
@@ -216,12 +228,12 @@ async fn find_named(
     name: ClusterName,
     scopes: Vec<Scope>,
     services: &Services,
-) -> Result<Cluster, String> {
+) -> Result<(Cluster, SignedDuration), String> {
     let clock = &services.clock;
     let mut search = Search::new(name, scopes);
-    list_scopes(&mut search, &services.ske, services.concurrency, clock).await;
+    let skew = list_scopes(&mut search, &services.ske, services.concurrency, clock).await;
     match search.result() {
-        SearchResult::One(cluster) => Ok(*cluster),
+        SearchResult::One(cluster) => Ok((*cluster, skew)),
         SearchResult::Failed(sentence) => Err(sentence),
         SearchResult::Pending => {
             let failure = search.outage().map(|outage| outage.failure.to_string());

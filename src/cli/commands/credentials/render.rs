@@ -23,7 +23,8 @@ pub(super) fn report(report: &Report, format: Format) -> String {
 }
 
 fn inventory(report: &Report) -> Table {
-    table::table(report.known.iter().map(|(known, trial)| (known, trial.as_ref())))
+    let known = report.known.iter().map(|(known, trial)| (known, trial.as_ref()));
+    table::table(known, &report.cluster.rotation.phase)
 }
 
 fn title(report: &Report) -> String {
@@ -45,7 +46,7 @@ fn notes(report: &Report) -> Vec<(char, String)> {
     for (known, trial) in &report.known {
         let place = known.place.words();
         match trial {
-            Some(trial) if trial.contradicts(known.verdict) => {
+            Some(trial) if trial.contradicts(known.verdict, &report.cluster.rotation.phase) => {
                 notes.push(('!', text::contradicted(place, tried(trial))));
             }
             Some(Trial::Refused(why) | Trial::NoAnswer(why) | Trial::NotTried(why)) => {

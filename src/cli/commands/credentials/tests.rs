@@ -7,10 +7,10 @@ use crate::app::credentials::text;
 use crate::cli::args::Format;
 use crate::cli::commands::credentials::{BREAKS, Inside, Report, UNCHECKED, render};
 use crate::domain::credential::{
-    CredentialKind, FoundFile, KnownCredential, KubeconfigLocation, Verdict,
+    CredentialKind, FoundFile, KnownCredential, KubeconfigLocation, Trial, Verdict,
 };
 use crate::domain::fixtures::{cluster, now};
-use crate::domain::rotation::Phase;
+use crate::domain::rotation::{Phase, Rotation};
 
 /// What could not be looked at.
 type Change<'a> = &'a dyn Fn(&mut Report);
@@ -87,6 +87,22 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         report.known.push((known(Verdict::BreaksOnComplete), None));
         assert_eq!(report.status(), BREAKS, "what breaks is known");
     }
+    for change in [
+        (|rotation| rotation.initiated = None) as fn(&mut Rotation),
+        |rotation| rotation.phase = Phase::Unknown("SOON".into()),
+        |rotation| rotation.completed = Some(now()),
+    ] {
+        let mut report = report();
+        change(&mut report.cluster.rotation);
+        assert_eq!(report.status(), UNCHECKED, "nothing can be judged by it");
+    }
+    let mut early = report();
+    early.cluster.rotation.phase = Phase::Preparing;
+    let refused = Trial::Refused("HTTP 401".into());
+    early.known.push((known(Verdict::SurvivesComplete), Some(refused)));
+    assert_eq!(early.status(), UNCHECKED, "not accepted yet");
+    early.cluster.rotation.phase = Phase::Prepared;
+    assert_eq!(early.status(), BREAKS, "judged wrongly");
     let mut unclear = report();
     unclear.known.push((known(Verdict::CannotTell), None));
     assert_eq!(unclear.status(), UNCHECKED);

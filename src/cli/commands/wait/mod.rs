@@ -505,18 +505,29 @@ fn now(clock: &Clock) -> Now {
 }
 
 /// Lists the scopes that have not answered. Two matches do not end it, so that the error can name all of them.
-pub async fn list_scopes(search: &mut Search, ske: &SkeClient, concurrency: usize, clock: &Clock) {
+pub async fn list_scopes(
+    search: &mut Search,
+    ske: &SkeClient,
+    concurrency: usize,
+    clock: &Clock,
+) -> SignedDuration {
+    let mut skew = SignedDuration::ZERO;
     let lists = search.unanswered().into_iter().map(|scope| async move {
-        let listed = ske.list(&scope).await.map(|listing| listing.clusters);
+        let listed = ske.list(&scope).await;
         (scope, listed)
     });
     let mut lists = stream::iter(lists).buffer_unordered(concurrency.max(1));
     while let Some((scope, result)) = lists.next().await {
-        search.take_list(&scope, result, now(clock));
+        let listed = result.map(|listing| {
+            skew = listing.skew;
+            listing.clusters
+        });
+        search.take_list(&scope, listed, now(clock));
         if search.has_failed() {
-            return;
+            break;
         }
     }
+    skew
 }
 
 /// Reads a cluster, and the server's clock minus ours. It counts as missing only if the list omits it, too.

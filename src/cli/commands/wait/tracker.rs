@@ -167,7 +167,7 @@ impl WaitTracker {
         let reached = WaitResult::Reached(reached);
         let idle_for = self.idle_since.map(|began| now.monotonic.saturating_sub(began));
         let in_time = idle_for.is_none_or(|idle| idle < START_GRACE);
-        let doubtful = rotation.contradicts_completion();
+        let doubtful = rotation.mixes_rotations();
         match (self.goal, &rotation.phase) {
             (Goal::Prepared, Phase::Prepared) => reached,
             (Goal::Prepared, Phase::Completing) => WaitResult::Reached(Reached::Passed),
