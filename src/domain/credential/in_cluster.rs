@@ -186,9 +186,11 @@ pub fn restart_commands(pods: &[&Pod]) -> Vec<Kubectl> {
 fn restarted_by(pod: &Pod) -> Option<String> {
     let owner = pod.owner.as_ref()?;
     match owner.kind.as_str() {
-        // Its name is that of the Deployment and a hash.
+        // Its name is that of the Deployment and the hash; without that label another controller made it.
         "ReplicaSet" => {
-            owner.name.rsplit_once('-').map(|(deployment, _)| format!("deployment/{deployment}"))
+            let hash = pod.labels.get("pod-template-hash")?;
+            let deployment = owner.name.strip_suffix(hash)?.strip_suffix('-')?;
+            Some(format!("deployment/{deployment}"))
         }
         "StatefulSet" => Some(format!("statefulset/{}", owner.name)),
         "DaemonSet" => Some(format!("daemonset/{}", owner.name)),
@@ -210,7 +212,7 @@ mod tests {
     use crate::domain::fixtures::{cluster, issuance, now};
     use crate::domain::rotation::Phase;
     use crate::domain::snapshot::{
-        ClusterSnapshot, OwnerReference, Pod, RootBundle, ServiceAccount, SignedRequest,
+        ClusterSnapshot, Labels, OwnerReference, Pod, RootBundle, ServiceAccount, SignedRequest,
         TokenSecret,
     };
 
@@ -323,6 +325,9 @@ mod tests {
                 created: Some(written + SignedDuration::from_mins(minutes)),
                 node: Some("n1".into()),
                 owner: Some(owner),
+                labels: [("pod-template-hash".to_owned(), "7d9f8c6b5d".to_owned())]
+                    .into_iter()
+                    .collect(),
                 ..Pod::default()
             })
         };
@@ -340,7 +345,9 @@ mod tests {
         };
         let found: Vec<&Pod> = pods_with_old_authority(&snapshot);
         assert_eq!(found.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(), ["early"]);
-        let twice = [found[0], found[0], &pod("x", 0, "Job")];
+        let of_rollout =
+            Pod { labels: Labels::default(), ..(*pod("canary", 0, "ReplicaSet")).clone() };
+        let twice = [found[0], found[0], &pod("x", 0, "Job"), &of_rollout];
         let lines: Vec<_> = restart_commands(&twice).iter().map(|c| c.line(None)).collect();
         assert_eq!(lines, ["kubectl -n shop rollout restart deployment/early"]);
         snapshot.root_bundles = bundle(1);

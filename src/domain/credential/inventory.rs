@@ -10,7 +10,7 @@ use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::access::{Access, KubeconfigLocation};
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
-use crate::domain::credential::generation::Issuance;
+use crate::domain::credential::generation::{Bundle, Generation, Issuance};
 use crate::domain::credential::judge::{Basis, SigningKeys, VerdictReason};
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::{KubeconfigKind, is_address_of, name_in_address};
@@ -46,7 +46,12 @@ impl KnownCredential {
     /// Whether it is access to count on. That it stops working at a moment does not say that it works until then, and of a
     /// service account it is not known whether it exists and what it may do.
     fn is_access(&self) -> bool {
-        let works = self.verdict.works_now() && !self.reasons.iter().any(VerdictReason::is_doubt);
+        let has = |reason| self.reasons.contains(&reason);
+        // Its signer is not the one in use; that it is the one before that is likely where the authorities are.
+        let is_assumed = has(VerdictReason::Signer(Generation::Previous))
+            && !has(VerdictReason::Bundle(Bundle::Older));
+        let is_doubtful = is_assumed || self.reasons.iter().any(VerdictReason::is_doubt);
+        let works = self.verdict.works_now() && !is_doubtful;
         match self.kind {
             CredentialKind::ClientCertificate | CredentialKind::StackitPlugin { .. } => works,
             CredentialKind::StaticToken => works && self.verdict == Verdict::BreaksOnStart,

@@ -543,6 +543,29 @@ fn cred_03_kind_and_end_are_those_of_the_way_that_works() {
 }
 
 #[test]
+fn cred_03_a_signer_that_is_only_not_the_one_in_use_is_no_access() {
+    let mut subject = cluster("web", Phase::Prepared);
+    subject.rotation = moment(1, Phase::Prepared);
+    let issuance = issued(1, &Phase::Prepared, true);
+    let mut credentials = Credentials::default();
+    let (id, created) = (subject.id.clone(), subject.created);
+    credentials.note(Reference { cluster: id, created, issuance });
+    let held = |trust: Trust, signer: usize| {
+        let way = SignIn::Certificate(certificate(signer));
+        let files = [fixtures::found("a", Ok(vec![found(trust, vec![way])]))];
+        let known = credentials.inventory(&subject, &files, None, now());
+        (known[0].verdict, best_access(&known).is_some())
+    };
+    let trust = |pinned: &[usize]| Trust::Authorities(pinned.iter().map(|one| key(*one)).collect());
+    assert_eq!(held(trust(&[0]), 0), (Verdict::BreaksOnComplete, true));
+    // That authority may have ended with an earlier rotation, or be of another cluster.
+    for signer in [0, 3] {
+        assert_eq!(held(trust(&[0, 1]), signer), (Verdict::BreaksOnComplete, false));
+    }
+    assert_eq!(held(trust(&[0, 1]), 1), (Verdict::SurvivesComplete, true));
+}
+
+#[test]
 fn cred_04_what_was_saved_counts_only_while_its_file_holds_it() {
     let subject = cluster("web", Phase::Prepared);
     let mut credentials = Credentials::default();

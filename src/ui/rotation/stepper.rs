@@ -78,7 +78,7 @@ fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, Str
             (StepState::Done, text::access_expires(long(since(now, *at))), Tone::Dim)
         }
         Some(best) => (StepState::Done, text::access_kind(best.kind.word()), Tone::Dim),
-        None if has(Verdict::CannotTell) => {
+        None if has(Verdict::CannotTell) || known.iter().any(|known| known.verdict.works_now()) => {
             (StepState::Unknown, text::ACCESS_UNKNOWN.to_owned(), Tone::Warn)
         }
         None if has(Verdict::Dead) => {

@@ -315,6 +315,9 @@ fn k8s_11_the_index_finds_what_comparing_with_all_budgets_finds() {
         all.sort_unstable();
         assert_eq!(found, all, "{app}");
     }
+    let mut bare = pod("a", None);
+    bare.labels = Labels::default();
+    assert!(index.covering(&bare).is_empty(), "an eviction of a pod without labels asks no budget");
 }
 
 #[test]
