@@ -108,8 +108,8 @@ texts! {
         "SKE gave no clear answer. Checking whether {effect}, for up to {left} …";
     KEY_START = "start the rotation";
     KEY_COMPLETE = "complete the rotation";
-    KEY_CREDENTIALS = "see what stops working, and renew kubeconfigs of this machine";
-    KEY_CHECKLIST = "list the clients elsewhere, and mark those with new credentials";
+    KEY_CREDENTIALS = "see what stops working; renew it here";
+    KEY_CHECKLIST = "list other clients; mark those updated";
     KEY_NODES = "show the nodes";
     KEY_RECONCILE = "reconcile the cluster";
     key_refused(key, action, reason) = "{key}  {action}: not now, {reason}";

@@ -9,24 +9,14 @@ use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
 use crate::app::screen::Clickable;
 use crate::app::state::State;
-use crate::domain::attention::NextStep;
 use crate::domain::cluster::ClusterId;
-use crate::domain::rotation::Phase;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::{Canvas, padded};
 use crate::ui::cluster::overview;
-use crate::ui::rotation::{sentences, stepper};
-use crate::ui::text::{behind, cells, indent, spread, wrap};
+use crate::ui::text::{behind, cells, spread, wrap};
 use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::facts::Facts;
 use crate::ui::widgets::{header, notices, scrollbar};
-use crate::ui::{activity, checklist, credentials, nodes};
-
-/// From so many columns on the rotation has two columns.
-const BESIDE_FROM: usize = 150;
-
-/// Blanks before the facts of the rotation.
-const INDENT: usize = 2;
+use crate::ui::{activity, checklist, credentials, nodes, rotation};
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab)) {
@@ -71,7 +61,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab
         }
         (Tab::Overview, Some(entry)) => overview::lines(entry, state, theme, columns),
         (Tab::Rotation, Some(entry)) => {
-            rotation_lines(entry, state, theme, columns, usize::from(inner.height))
+            rotation::tab::lines(entry, state, theme, columns, usize::from(inner.height))
         }
     };
     let bar = inner.right().min(body.right().saturating_sub(1));
@@ -136,106 +126,4 @@ fn draw_head(
     let right = right.filter(|right| at + width(right) <= columns);
     let right = right.map(|right| theme.span(right, Tone::Dim)).into_iter().collect();
     canvas.text(vec![first, spread(tabs, right, columns)], area);
-}
-
-fn rotation_lines(
-    entry: &Entry,
-    state: &State,
-    theme: Theme,
-    columns: usize,
-    rows: usize,
-) -> Vec<Line<'static>> {
-    let roomy = rows >= 14;
-    let mut lines = Vec::new();
-    if roomy {
-        lines.push(Line::default());
-    }
-    if columns >= 96 {
-        lines.extend(stepper::wide(entry, state, theme, columns));
-    } else {
-        lines.extend(indent(stepper::tall(entry, state, theme, columns.saturating_sub(2)), 2));
-    }
-    lines.push(Line::default());
-    let mut facts = Facts::new(theme, columns, 12);
-    let next = sentences::next(entry, state);
-    let lead = format!("  ▸ {}: ", next.lead);
-    let room = columns.saturating_sub(width(&lead));
-    // A notice above already says that it is no longer listed.
-    let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
-    for line in behind(theme.part(lead, Role::Accent), theme.paragraph(said, next.tone, room)) {
-        facts.line(line.spans);
-    }
-    // While nodes are replaced there is nothing to do; the key follows at the end.
-    let rolls = entry.cluster.rotation.phase == Phase::Preparing;
-    if !rolls {
-        sentences::key_lines(entry, state, theme, 4, &mut facts);
-    }
-    if roomy {
-        facts.blank();
-    }
-    lines.extend(facts.into_lines());
-    if roomy && entry.gone.is_none() {
-        lines.push(Line::default());
-    }
-    // What blocks the nodes, what is left to do, and what this machine holds, stand beside the facts where there is room.
-    let both = columns >= BESIDE_FROM;
-    let left = if both { columns * 4 / 7 } else { columns.saturating_sub(INDENT) };
-    let room = if both { columns - left - INDENT } else { left };
-    let findings = sentences::before_complete(entry, state, theme, room);
-    let lists_findings = !findings.is_empty();
-    let mut known = Facts::new(theme, left.saturating_sub(2 * usize::from(both)), 13);
-    sentences::roll_facts(entry, state, theme, !both, &mut known);
-    if roomy {
-        known.blank();
-    }
-    sentences::problems(sentences::other_problems(entry, state, &next), "SKE reports", &mut known);
-    if rolls {
-        known.blank();
-        sentences::key_lines(entry, state, theme, 0, &mut known);
-    }
-    let (mut first, mut aside) = if both { (Vec::new(), findings) } else { (findings, Vec::new()) };
-    push_section(&mut first, known.into_lines());
-    let mut known = first;
-    if both && rolls {
-        let mut blocker = Facts::new(theme, room, 13);
-        sentences::blocked_by(entry, state, theme, &mut blocker);
-        push_section(&mut aside, blocker.into_lines());
-    }
-    let fits = |lines: &[Line<'_>], above: usize, more: usize| above + lines.len() + more <= rows;
-    let above = lines.len();
-    let side = if both { &mut aside } else { &mut known };
-    if fits(side, above, 6) && !lists_findings {
-        push_section(side, overview::accesses(entry, state, theme, room));
-    }
-    let is_unhealthy = state.row(entry).next_step() == Some(NextStep::InspectUnhealthy);
-    if fits(side, above, 4) && entry.gone.is_none() && !is_unhealthy {
-        push_section(side, advice(entry, theme, room));
-    }
-    if both {
-        known = overview::beside(known, aside, left);
-    }
-    lines.extend(indent(known, INDENT));
-    lines
-}
-
-/// Adds lines below others, with an empty one between them.
-fn push_section(lines: &mut Vec<Line<'static>>, section: Vec<Line<'static>>) {
-    if !lines.is_empty() && !section.is_empty() {
-        lines.push(Line::default());
-    }
-    lines.extend(section);
-}
-
-/// Advice for the current phase.
-fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let text = match entry.cluster.rotation.phase {
-        Phase::Never | Phase::Completed if entry.cluster.version.may_have_static_tokens() => {
-            text::ADVICE_START_OLD_VERSION
-        }
-        Phase::Never | Phase::Completed => text::ADVICE_START,
-        Phase::Preparing | Phase::Prepared => text::ADVICE_PREPARED,
-        Phase::Completing => text::ADVICE_COMPLETING,
-        Phase::Unknown(_) => text::ADVICE_UNKNOWN,
-    };
-    theme.paragraph(text, Tone::Dim, columns.min(100))
 }

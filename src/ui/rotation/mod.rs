@@ -4,3 +4,4 @@ pub mod dialog;
 pub mod findings;
 pub mod sentences;
 pub mod stepper;
+pub mod tab;
