@@ -23,12 +23,19 @@ pub fn lines(
     selected: Option<usize>,
 ) -> Vec<Line<'static>> {
     let wide = columns >= WIDE;
-    let kind = if wide { 23 } else { 0 };
+    let status = |known: &KnownCredential| {
+        let (words, short) = text::verdict(known.verdict);
+        if wide { words } else { short }
+    };
+    let widest = |title: &str, cell: &dyn Fn(&KnownCredential) -> usize| {
+        known.iter().map(cell).max().unwrap_or(0).max(width(title))
+    };
+    let kind = widest(text::COLUMN_CREDENTIAL, &|known| width(known.kind.word()));
+    let kind = if wide { kind + 2 } else { 0 };
     let ends_columns = if columns < 60 { 7 } else { 10 };
-    let places = known.iter().map(|known| width(&known.place.words()));
-    let status = if wide { 41 } else { 16 };
-    let room = columns.saturating_sub(kind + ends_columns + status + 6).max(8);
-    let place = places.max().unwrap_or(0).max(width(text::COLUMN_PLACE)).min(room);
+    let status_columns = widest(text::COLUMN_STATUS, &|known| width(status(known)));
+    let room = columns.saturating_sub(kind + ends_columns + status_columns + 6).max(8);
+    let place = widest(text::COLUMN_PLACE, &|known| width(&known.place.words())).min(room);
     let heading = format!(
         "{}{}{}  {}  {}",
         if selected.is_some() { "  " } else { "" },
@@ -39,7 +46,6 @@ pub fn lines(
     );
     let heading = Line::from(cut_spans(vec![theme.part(heading, Role::Label)], columns));
     let rows = known.iter().enumerate().map(|(at, known)| {
-        let (words, short) = text::verdict(known.verdict);
         let is_selected = selected == Some(at);
         let is_marked = selected.is_some() && state.inventory.is_marked(&known.place);
         let marks = [
@@ -52,7 +58,7 @@ pub fn lines(
             theme.span(pad_end(if wide { known.kind.word() } else { "" }, kind), Tone::Dim),
             Span::raw(pad_end(&cut_middle(&known.place.words(), place), place)),
             Span::raw(format!("  {}  ", pad_end(&ends(known, state), ends_columns))),
-            theme.span(if wide { words } else { short }, tone(known.verdict)),
+            theme.span(status(known), tone(known.verdict)),
         ]);
         Line::from(cut_spans(spans, columns))
     });
