@@ -67,6 +67,10 @@ impl TriedContext {
         let mut clusters =
             kubeconfig.clusters.iter_mut().filter(|named| Some(&named.name) == cluster.as_ref());
         if let Some(cluster) = clusters.find_map(|named| named.cluster.as_mut()) {
+            // The HTTP client of kubectl signs in with the user of an address, in the place of a token.
+            if cluster.server.as_ref().is_some_and(|server| server.contains('@')) {
+                user.token = None;
+            }
             let path = cluster.certificate_authority.take();
             let data = &mut cluster.certificate_authority_data;
             take_file(path, data, "certificate-authority", reader)?;

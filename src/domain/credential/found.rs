@@ -124,6 +124,11 @@ pub struct TokenFacts {
 }
 
 impl SignIn {
+    /// Whether it goes into the header of each request.
+    pub fn is_token(&self) -> bool {
+        matches!(self, Self::StaticToken | Self::ServiceAccountToken(_) | Self::OtherToken(_))
+    }
+
     /// When it ends by itself.
     pub fn expires(&self) -> Option<Timestamp> {
         match self {

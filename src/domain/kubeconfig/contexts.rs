@@ -61,7 +61,6 @@ struct FoundCluster {
 struct FoundUser {
     sign_in: Vec<SignIn>,
     unusable: Option<String>,
-    sends_token: bool,
 }
 
 /// Reads a kubeconfig.
@@ -119,7 +118,11 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
             let exec_cluster = cluster.exec_cluster.clone().filter(|_| is_stackit);
             let untold = (is_stackit && exec_cluster.is_none())
                 .then(|| format!("extension {EXEC_EXTENSION} names no cluster to stackit"));
-            let replaced = (cluster.names_user && user.sends_token)
+            let mut sign_in = user.sign_in.clone();
+            if cluster.names_user {
+                sign_in.retain(|way| !way.is_token());
+            }
+            let replaced = (sign_in.is_empty() && !user.sign_in.is_empty())
                 .then(|| "the user in its server replaces its token".to_owned());
             let unusable = cluster.unusable.clone().or_else(|| user.unusable.clone());
             let unusable = unusable.or(untold).or(replaced);
@@ -130,7 +133,7 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 trust: cluster.trust.clone(),
                 newest: cluster.newest.clone(),
                 exec_cluster,
-                sign_in: user.sign_in.clone(),
+                sign_in,
                 unusable,
                 other_file: other_file.map(str::to_owned),
             })
@@ -218,7 +221,10 @@ fn wrong_server(server: &str) -> Option<&'static str> {
     if uri.scheme() != Some(&Scheme::HTTPS) {
         return Some("its server is not https");
     }
-    let is_valid = uri.authority().is_some_and(is_valid);
+    let mut escapes = server.split('%').skip(1).map(|rest| rest.as_bytes().get(..2));
+    let is_escape =
+        |hex: Option<&[u8]>| hex.is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+    let is_valid = uri.authority().is_some_and(is_valid) && escapes.all(is_escape);
     (!is_valid).then_some("its server is not a valid address")
 }
 
@@ -285,7 +291,6 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
         }
         (None, None) => {}
     }
-    let sends_token = filled(user, "token").or_else(|| filled(user, "tokenFile")).is_some();
     if filled(user, "username").is_some() {
         if ways.is_empty() {
             let gone = "Kubernetes has no basic authentication since 1.19";
@@ -315,7 +320,7 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
         }
         ways = vec![SignIn::Other(format!("auth provider {name}"))];
     }
-    FoundUser { sign_in: ways, unusable, sends_token }
+    FoundUser { sign_in: ways, unusable }
 }
 
 /// What a token file holds; client-go takes an empty one for one that cannot be read.
@@ -351,11 +356,13 @@ fn wrong_key(user: &Value, certificate: &[u8], reader: FileReader<'_>) -> Option
 
 fn wrong_plugin(exec: &Value, has_provider: bool) -> Option<String> {
     // The first version takes IfAvailable where nothing is set.
-    let is_first = filled(exec, "apiVersion") == Some("client.authentication.k8s.io/v1beta1");
+    let version = filled(exec, "apiVersion");
+    let is_first = version == Some("client.authentication.k8s.io/v1beta1");
+    let is_latest = version == Some("client.authentication.k8s.io/v1");
     let missing = match filled(exec, "interactiveMode") {
         _ if has_provider => return Some("exec and auth-provider are both set".to_owned()),
         _ if filled(exec, "command").is_none() => "command",
-        _ if filled(exec, "apiVersion").is_none() => "apiVersion",
+        _ if !(is_first || is_latest) => "apiVersion",
         None if is_first => return None,
         Some("Never" | "IfAvailable" | "Always") => return None,
         Some(_) | None => "interactiveMode",
@@ -638,13 +645,21 @@ mod tests {
             ),
             ("", "exec: {command: a}".into(), "exec has no valid apiVersion"),
             (
+                "",
+                format!(
+                    "{good}, exec: {{apiVersion: client.authentication.k8s.io/v1alpha1, command: a, \
+                     interactiveMode: Never}}"
+                ),
+                "exec has no valid apiVersion",
+            ),
+            (
                 &format!(", insecure-skip-tls-verify: true{authority}"),
                 good.clone(),
                 "insecure-skip-tls-verify and certificate-authority are both set",
             ),
             (
                 &format!("{authority}, certificate-authority: gone"),
-                good.clone(),
+                good,
                 "certificate-authority and certificate-authority-data are both set",
             ),
         ] {
@@ -652,6 +667,12 @@ mod tests {
         }
         let first = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: a}";
         assert_eq!(read("", first).unusable, None);
+    }
+
+    #[test]
+    fn cred_02_addresses_that_kubectl_refuses_are_no_access() {
+        let [certificate, key] = pair().map(|pem| STANDARD.encode(pem));
+        let good = format!("client-certificate-data: {certificate}, client-key-data: {key}");
         let of_server = |server: &str, user: &str| {
             let text = format!(
                 "clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\n\
@@ -668,6 +689,8 @@ mod tests {
             ("https://api example", "its server is not a valid address"),
             ("https://", "its server is not a valid address"),
             ("https://api.example:port", "its server is not a valid address"),
+            ("https://api.example/%zz", "its server is not a valid address"),
+            ("https://api.example/%2", "its server is not a valid address"),
         ] {
             assert_eq!(of_server(server, &good).as_deref(), Some(why), "{server}");
         }
@@ -678,6 +701,7 @@ mod tests {
         assert_eq!(of_server(user, &good), None);
         let why = of_server(user, "token: abc");
         assert_eq!(why.as_deref(), Some("the user in its server replaces its token"));
+        assert_eq!(of_server(user, &format!("{good}, token: abc")), None);
     }
 
     #[test]
