@@ -114,14 +114,14 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Kubeconfig => {
             if let Some(cluster) = state.subject().map(|entry| entry.cluster.clone()) {
                 let renewed = state.renewed_entries();
-                let (kubeconfig, fleet) = (&mut state.kubeconfig, &state.fleet);
+                let kubeconfig = &mut state.kubeconfig;
                 // One that is issued already and nowhere yet comes before another one.
                 let is_held = kubeconfig.holds_one_of(&cluster);
                 let cx = context!(state, out);
                 if is_held || renewed.is_empty() {
-                    kubeconfig::update::open(kubeconfig, fleet, cluster, cx);
+                    kubeconfig::update::open(kubeconfig, cluster, cx);
                 } else {
-                    kubeconfig::renew::open(kubeconfig, fleet, cluster, renewed, cx);
+                    kubeconfig::renew::open(kubeconfig, cluster, renewed, cx);
                 }
             }
         }
@@ -130,7 +130,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Watch => {
             if let Some(id) = state.subject().map(|entry| entry.cluster.id.clone()) {
                 let cx = context!(state, out);
-                nodes::update::toggle_watch(&mut state.nodes, &state.fleet, &id, cx);
+                nodes::update::toggle_watch(&mut state.nodes, &id, cx);
                 cx.raise(Event::PreferencesChanged);
             }
         }
@@ -364,8 +364,7 @@ fn refresh(state: &mut State, out: &mut Outbox) {
     let now = state.shared.now;
     polling::refresh(&mut state.fleet, now);
     state.cluster.due = now.monotonic;
-    let cx = context!(state, out);
-    discovery::begin(&mut state.fleet, cx);
+    discovery::begin(&mut state.fleet, context!(state, out, ()));
     let cx = context!(state, out);
     if let Some(id) = state.screen.cluster() {
         cx.read_cluster(id, RequestId::default());
@@ -458,7 +457,7 @@ fn click(state: &mut State, out: &mut Outbox, column: u16, row: u16) {
         Clickable::Confirm => click_confirm(state, out),
         Clickable::Answer(answer) => {
             let cx = context!(state, out);
-            kubeconfig::update::click_answer(&mut state.kubeconfig, &state.fleet, answer, cx);
+            kubeconfig::update::click_answer(&mut state.kubeconfig, answer, cx);
         }
         Clickable::Line(line) => {
             let (menu, view) = (&mut state.menu, &mut state.view);
@@ -515,7 +514,7 @@ fn click_confirm(state: &mut State, out: &mut Outbox) {
         renewal.focus = RenewalField::Confirm;
     } else {
         let cx = context!(state, out);
-        kubeconfig::update::click(&mut state.kubeconfig, &state.fleet, cx);
+        kubeconfig::update::click(&mut state.kubeconfig, cx);
     }
 }
 

@@ -4,7 +4,6 @@ use crate::app::actions::dialog::ActionDialog;
 use crate::app::actions::text;
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
-use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::shared::{Guard, Shared};
@@ -49,7 +48,6 @@ pub fn send(cluster: &ClusterId, action: Action, cx: &mut UpdateContext<'_>) {
 
 /// SKE answered, or did not.
 pub fn answered(
-    fleet: &Fleet,
     (id, action, request): (&ClusterId, Action, RequestId),
     result: Result<Accepted, Failure>,
     cx: &mut UpdateContext<'_>,
@@ -57,7 +55,7 @@ pub fn answered(
     let verb = action.word().to_lowercase();
     let (outcome, text, trace) = match result {
         Ok(accepted) => {
-            cx.toast(text::accepted(fleet.label(id), &verb));
+            cx.toast(text::accepted(cx.fleet.label(id), &verb));
             (Outcome::Done, text::log_accepted(&verb, accepted.status), accepted.trace)
         }
         Err(failure) => {

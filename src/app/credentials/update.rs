@@ -89,7 +89,7 @@ pub fn cluster_read(
 /// than the one of which something was predicted, such as a fresh one in its place, shows nothing.
 pub fn tried(
     inventory: &mut InventoryState,
-    (id, label): (&ClusterId, String),
+    id: &ClusterId,
     tried: Vec<TriedCredential>,
     cx: &mut UpdateContext<'_>,
 ) {
@@ -114,9 +114,10 @@ pub fn tried(
     };
     cx.journal(cx.record(Some(id), "credentials", Outcome::Observed, text.clone()));
     if differing.is_empty() {
-        cx.toast(text::of_cluster(label, text));
+        cx.toast(text::of_cluster(cx.fleet.label(id), text));
     } else {
-        let problem = Failure::new(FailureKind::Refused, text::of_cluster(label, text));
+        let problem =
+            Failure::new(FailureKind::Refused, text::of_cluster(cx.fleet.label(id), text));
         cx.error(problem.hint(text::PROOF_HINT));
     }
     let trials = tried.into_iter().map(|tried| (tried.place, tried.trial)).collect();
