@@ -6,6 +6,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
+use crate::app::actions::dialog::ActionDialog;
 use crate::app::availability::{can, can_act};
 use crate::app::checklist::state::ChecklistField;
 use crate::app::cluster::tabs::Tab;
@@ -392,7 +393,8 @@ fn open_rotation(state: &mut State, out: &mut Outbox) {
 
 fn open_action(state: &mut State, action: Action) {
     if let Some(cluster) = state.subject().map(|entry| entry.cluster.id.clone()) {
-        actions::update::open(&mut state.action, cluster, action, state.shared.guard());
+        let guard = state.shared.guard();
+        state.action = Some(ActionDialog { cluster, action, confirm: false, guard });
     }
 }
 

@@ -333,7 +333,7 @@ fn answered(
             actions::update::answered((&cluster, action, request), result, cx);
         }
         (RequestOwner::Inventory, Ok(Answer::Inventory(files))) => {
-            let files = Arc::new(files);
+            let files = Arc::from(files);
             rotation::update::inventory_read(&mut state.rotation, &files, cx);
             state.inventory.files = Some(files);
             state.view.outdated = true;
@@ -343,7 +343,7 @@ fn answered(
         }
         (RequestOwner::Checklist(id), answer) => {
             let result = of_kind!(answer, Answer::Checklist(list) => list);
-            checklist::update::read_answered(&mut state.checklist, id, result);
+            state.checklist.local.insert(id, result);
         }
         (RequestOwner::ChecklistChange { cluster, dialog }, answer) => {
             let result = of_kind!(answer, Answer::Checklist(list) => list);

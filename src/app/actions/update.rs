@@ -6,16 +6,11 @@ use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::keymap::Command;
 use crate::app::requests::{RequestId, RequestOwner};
-use crate::app::shared::{Guard, Shared};
+use crate::app::shared::Shared;
 use crate::domain::action::{Accepted, Action};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
-
-/// Asks before a wake-up or reconcile.
-pub fn open(dialog: &mut Option<ActionDialog>, cluster: ClusterId, action: Action, guard: Guard) {
-    *dialog = Some(ActionDialog { cluster, action, confirm: false, guard });
-}
 
 /// A key while the question is open; hands it back once it was answered with yes.
 pub fn key(

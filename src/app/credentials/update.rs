@@ -56,7 +56,7 @@ pub fn cluster_read(
             let known = known
                 .into_iter()
                 .filter(|known| known.verdict != Verdict::Expired && known.unusable().is_none());
-            let files = inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+            let files = inventory.files.as_deref().unwrap_or_default();
             let predicted = |known: KnownCredential| PredictedCredential {
                 content: content_at(files, &known.place),
                 place: known.place,
@@ -210,7 +210,7 @@ mod tests {
             wide_mode: None,
             contexts: Ok(vec![found("old")]),
         };
-        state.inventory.files = Some(Arc::new(vec![file]));
+        state.inventory.files = Some(Arc::from(vec![file]));
         let mut prepared = cluster("web", Phase::Prepared);
         prepared.rotation.initiated = Some(now());
         let known = KnownCredential {

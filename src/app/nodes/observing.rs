@@ -100,10 +100,10 @@ pub fn plan(nodes: &mut NodesState, on_screen: &[ClusterId], cx: &mut UpdateCont
     }
 }
 
+/// Drops the snapshot, which may be large, when the cluster is not observed and nothing rolls.
 fn drop_snapshot_if_over(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId) {
-    let over = !fleet.rolls(id);
-    if let Some(observed) = nodes.observed.get_mut(id).filter(|_| over) {
-        observed.drop_snapshot();
+    if let Some(observed) = nodes.observed.get_mut(id).filter(|_| !fleet.rolls(id)) {
+        observed.snapshot = None;
     }
 }
 
