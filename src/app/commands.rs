@@ -208,11 +208,11 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             (Command::Mark, Tab::Credentials) => {
                 if let Some(place) = state.markable() {
                     state.inventory.toggle(place);
-                    credentials::update::run(&mut state.inventory, Command::Down, metrics);
+                    metrics.scroll(&mut state.inventory.cursor, Command::Down);
                 }
             }
             (_, Tab::Credentials) => {
-                credentials::update::run(&mut state.inventory, command, metrics);
+                metrics.scroll(&mut state.inventory.cursor, command);
             }
             (_, Tab::Activity) => {
                 activity::update::run(&mut state.activity, Some(id), command, metrics);

@@ -1,15 +1,11 @@
-//! Reads the kubeconfig files of this machine, moves in the list of a cluster's credentials, and tries after a rotation
-//! what was predicted of them.
+//! Reads the kubeconfig files of this machine, and tries after a rotation what was predicted of them.
 
 use crate::app::context::UpdateContext;
 use crate::app::credentials::state::{InventoryState, PredictedCredential, Prediction, content_at};
 use crate::app::credentials::text;
 use crate::app::effect::Request;
-use crate::app::keymap::Command;
 use crate::app::message::TriedCredential;
-use crate::app::motion::moved;
 use crate::app::requests::RequestOwner;
-use crate::app::screen::Metrics;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{
     Credentials, KnownCredential, KubeconfigLocation, Proof, Trial, Verdict,
@@ -23,14 +19,6 @@ use crate::domain::rotation::Phase;
 pub fn read(credentials: &Credentials, cx: &mut UpdateContext<'_>) {
     let more = cx.shared.settings.search.iter().cloned().chain(credentials.files()).collect();
     cx.request(RequestOwner::Inventory, Request::ReadInventory(more));
-}
-
-/// Moves the cursor among the rows that were drawn.
-pub fn run(inventory: &mut InventoryState, command: Command, metrics: &Metrics) {
-    let last = metrics.scroll_last;
-    if let Some(next) = moved(command, inventory.cursor.min(last), metrics.page(), last) {
-        inventory.cursor = next;
-    }
 }
 
 /// Text was pasted into the tab: a token is judged, and only what it says of itself is kept.
