@@ -6,6 +6,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
+use crate::app::actions::dialog::ActionDialog;
 use crate::app::availability::{can, can_act};
 use crate::app::checklist::state::ChecklistField;
 use crate::app::cluster::tabs::Tab;
@@ -114,14 +115,14 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Kubeconfig => {
             if let Some(cluster) = state.subject().map(|entry| entry.cluster.clone()) {
                 let renewed = state.renewed_entries();
-                let (kubeconfig, fleet) = (&mut state.kubeconfig, &state.fleet);
+                let kubeconfig = &mut state.kubeconfig;
                 // One that is issued already and nowhere yet comes before another one.
                 let is_held = kubeconfig.holds_one_of(&cluster);
                 let cx = context!(state, out);
                 if is_held || renewed.is_empty() {
-                    kubeconfig::update::open(kubeconfig, fleet, cluster, cx);
+                    kubeconfig::update::open(kubeconfig, cluster, cx);
                 } else {
-                    kubeconfig::renew::open(kubeconfig, fleet, cluster, renewed, cx);
+                    kubeconfig::renew::open(kubeconfig, cluster, renewed, cx);
                 }
             }
         }
@@ -130,7 +131,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Watch => {
             if let Some(id) = state.subject().map(|entry| entry.cluster.id.clone()) {
                 let cx = context!(state, out);
-                nodes::update::toggle_watch(&mut state.nodes, &state.fleet, &id, cx);
+                nodes::update::toggle_watch(&mut state.nodes, &id, cx);
                 cx.raise(Event::PreferencesChanged);
             }
         }
@@ -207,11 +208,11 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             (Command::Mark, Tab::Credentials) => {
                 if let Some(place) = state.markable() {
                     state.inventory.toggle(place);
-                    credentials::update::run(&mut state.inventory, Command::Down, metrics);
+                    metrics.scroll(&mut state.inventory.cursor, Command::Down);
                 }
             }
             (_, Tab::Credentials) => {
-                credentials::update::run(&mut state.inventory, command, metrics);
+                metrics.scroll(&mut state.inventory.cursor, command);
             }
             (_, Tab::Activity) => {
                 activity::update::run(&mut state.activity, Some(id), command, metrics);
@@ -364,8 +365,7 @@ fn refresh(state: &mut State, out: &mut Outbox) {
     let now = state.shared.now;
     polling::refresh(&mut state.fleet, now);
     state.cluster.due = now.monotonic;
-    let cx = context!(state, out);
-    discovery::begin(&mut state.fleet, cx);
+    discovery::begin(&mut state.fleet, context!(state, out, ()));
     let cx = context!(state, out);
     if let Some(id) = state.screen.cluster() {
         cx.read_cluster(id, RequestId::default());
@@ -393,7 +393,8 @@ fn open_rotation(state: &mut State, out: &mut Outbox) {
 
 fn open_action(state: &mut State, action: Action) {
     if let Some(cluster) = state.subject().map(|entry| entry.cluster.id.clone()) {
-        actions::update::open(&mut state.action, cluster, action, state.shared.guard());
+        let guard = state.shared.guard();
+        state.action = Some(ActionDialog { cluster, action, confirm: false, guard });
     }
 }
 
@@ -458,7 +459,7 @@ fn click(state: &mut State, out: &mut Outbox, column: u16, row: u16) {
         Clickable::Confirm => click_confirm(state, out),
         Clickable::Answer(answer) => {
             let cx = context!(state, out);
-            kubeconfig::update::click_answer(&mut state.kubeconfig, &state.fleet, answer, cx);
+            kubeconfig::update::click_answer(&mut state.kubeconfig, answer, cx);
         }
         Clickable::Line(line) => {
             let (menu, view) = (&mut state.menu, &mut state.view);
@@ -515,7 +516,7 @@ fn click_confirm(state: &mut State, out: &mut Outbox) {
         renewal.focus = RenewalField::Confirm;
     } else {
         let cx = context!(state, out);
-        kubeconfig::update::click(&mut state.kubeconfig, &state.fleet, cx);
+        kubeconfig::update::click(&mut state.kubeconfig, cx);
     }
 }
 

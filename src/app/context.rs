@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::app::activity::state::Activity;
 use crate::app::effect::{Effect, Request, TerminalEffect};
 use crate::app::event::Event;
+use crate::app::fleet::state::Fleet;
 use crate::app::notices::{Notices, ToastAbout};
 use crate::app::requests::{RequestId, RequestOwner, Requests};
 use crate::app::shared::Shared;
@@ -19,9 +20,10 @@ pub struct Outbox {
     pub events: VecDeque<Event>,
 }
 
-/// What the update of a feature is given beside its own state.
-pub struct UpdateContext<'a> {
+/// What the update of a feature is given beside its own state. The fleet's own updates have the fleet already.
+pub struct UpdateContext<'a, F = &'a Fleet> {
     pub shared: &'a Shared,
+    pub fleet: F,
     pub requests: &'a mut Requests,
     pub notices: &'a mut Notices,
     pub activity: &'a mut Activity,
@@ -31,8 +33,12 @@ pub struct UpdateContext<'a> {
 /// The context of an update, borrowed from the state beside the feature's own part of it.
 macro_rules! context {
     ($state:expr, $out:expr) => {
+        $crate::app::context::context!($state, $out, &$state.fleet)
+    };
+    ($state:expr, $out:expr, $fleet:expr) => {
         &mut $crate::app::context::UpdateContext {
             shared: &$state.shared,
+            fleet: $fleet,
             requests: &mut $state.requests,
             notices: &mut $state.notices,
             activity: &mut $state.activity,
@@ -42,7 +48,7 @@ macro_rules! context {
 }
 pub(in crate::app) use context;
 
-impl UpdateContext<'_> {
+impl<F> UpdateContext<'_, F> {
     /// Shows the result of a user action.
     pub fn toast(&mut self, text: impl Into<String>) {
         self.notices.answer(self.shared.now, text.into());

@@ -1,7 +1,6 @@
 //! The help overlay: where it was opened, and how far it is scrolled.
 
 use crate::app::keymap::{Command, KeyContext};
-use crate::app::motion::moved;
 use crate::app::screen::Metrics;
 
 /// The help overlay.
@@ -14,10 +13,7 @@ pub struct Help {
 
 /// Scrolls it; any other command closes it.
 pub fn run(help: &mut Option<Help>, command: Command, metrics: &Metrics) {
-    let Some(open) = help else { return };
-    let last = metrics.scroll_last;
-    match moved(command, open.scroll.min(last), metrics.page(), last) {
-        Some(next) => open.scroll = next,
-        None => *help = None,
+    if help.as_mut().is_some_and(|open| !metrics.scroll(&mut open.scroll, command)) {
+        *help = None;
     }
 }

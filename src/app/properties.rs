@@ -498,7 +498,7 @@ fn renew(
     {
         return Ok(());
     }
-    state.inventory.files = Some(Arc::new(environment.files()));
+    state.inventory.files = Some(Arc::from(environment.files()));
     let created = state.fleet.entries[&id].cluster.created;
     state.screen = Screen::Cluster { id, created, tab: Tab::Credentials };
     state.inventory.rewind();

@@ -55,12 +55,12 @@ impl Metrics {
         self.page_rows.max(1)
     }
 
-    /// Scrolls a text of which the drawing measured how far that is useful.
-    pub fn scroll(&self, offset: &mut usize, command: Command) {
+    /// Scrolls a text of which the drawing measured how far that is useful. Returns whether the command scrolls.
+    pub fn scroll(&self, offset: &mut usize, command: Command) -> bool {
         let last = self.scroll_last;
-        if let Some(next) = moved(command, (*offset).min(last), self.page(), last) {
-            *offset = next;
-        }
+        let next = moved(command, (*offset).min(last), self.page(), last);
+        *offset = next.unwrap_or(*offset);
+        next.is_some()
     }
 }
 

@@ -218,7 +218,7 @@ impl State {
 
     /// How kubectl reaches a cluster; `None` while no kubeconfig for it is known in a file.
     pub fn kubectl_context(&self, cluster: &Cluster) -> Option<KubectlContext> {
-        let files = self.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+        let files = self.inventory.files.as_deref().unwrap_or_default();
         self.credentials.kubectl_context(cluster, files, self.server_now())
     }
 

@@ -60,7 +60,7 @@ const KEEP_FLEET: Duration = Duration::from_mins(10);
 pub fn begin(state: &mut State) -> Vec<Effect> {
     let mut out = Outbox::default();
     state.session.identified = state.shared.now.monotonic;
-    let cx = context!(state, &mut out);
+    let cx = context!(state, &mut out, ());
     cx.request(RequestOwner::Identity, Request::Identify);
     discovery::begin(&mut state.fleet, cx);
     if let Some(region) = state.fleet.selection.region.clone()
@@ -80,7 +80,6 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
     for (id, _) in projects.filter(|(_, name)| name.is_none()) {
         cx.request(RequestOwner::ProjectNames, Request::NameProjects(vec![id.clone()]));
     }
-    log::poll(&mut state.log, cx);
     commands::read_inventory(state, &mut out);
     out.effects
 }
@@ -99,9 +98,9 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
         poll(state, &mut out);
     }
     let cx = context!(state, &mut out);
-    observing::reevaluate(&mut state.nodes, &state.fleet, cx);
+    observing::reevaluate(&mut state.nodes, cx);
     let on_screen = observed_on_screen(state);
-    observing::plan(&mut state.nodes, &state.fleet, &on_screen, context!(state, &mut out));
+    observing::plan(&mut state.nodes, &on_screen, context!(state, &mut out));
     dispatch_events(state, &mut out);
     show_evidence_in_dialog(state);
     update_window(state, &mut out);
@@ -122,12 +121,12 @@ fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
         }
         rearm(state, out);
         polling::doubt(&mut state.fleet);
-        observing::restart(&mut state.nodes, &state.fleet, before, context!(state, out));
+        observing::restart(&mut state.nodes, before, context!(state, out));
         if now.wall < before.wall {
             observing::rewind(&mut state.nodes, now);
         }
     } else if let Some(at) = suspended {
-        observing::restart(&mut state.nodes, &state.fleet, at, context!(state, out));
+        observing::restart(&mut state.nodes, at, context!(state, out));
     }
 }
 
@@ -204,16 +203,16 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
         }
         (KeyContext::Form, _) if state.kubeconfig.renewal.is_some() => {
             let cx = context!(state, out);
-            kubeconfig::renew::key(&mut state.kubeconfig, &state.fleet, command, key, cx);
+            kubeconfig::renew::key(&mut state.kubeconfig, command, key, cx);
         }
         (KeyContext::Form, _) => {
             let cx = context!(state, out);
-            kubeconfig::update::key(&mut state.kubeconfig, &state.fleet, command, key, cx);
+            kubeconfig::update::key(&mut state.kubeconfig, command, key, cx);
         }
         (KeyContext::Menu, _) => {
             let (below, cx) = (state.screen_context(), context!(state, out));
             let (menu, view) = (&mut state.menu, &mut state.view);
-            menus::update::key(menu, view, &state.fleet, (command, key), below, cx);
+            menus::update::key(menu, view, (command, key), below, cx);
         }
         (KeyContext::Filter, _) if state.is_searching() => {
             if state.search.key(command, key) {
@@ -311,41 +310,40 @@ fn answered(
         }
         (RequestOwner::Discovery, answer) => {
             let result = of_kind!(answer, Answer::Discovered(found) => found);
-            discovery::answered(&mut state.fleet, result, cx);
+            discovery::answered(&mut state.fleet, result, context!(state, out, ()));
         }
         (RequestOwner::Restart, Ok(Answer::Prepared)) => ending::prepared(state, out),
         (RequestOwner::Clusters(scope), answer) => {
             let result = of_kind!(answer, Answer::Clusters(listing) => listing);
-            let pending = &state.rotation.pending;
+            let (pending, cx) = (&state.rotation.pending, context!(state, out, ()));
             readings::listed(&mut state.fleet, (&scope, request), result, &in_use, pending, cx);
         }
         (RequestOwner::Cluster(id), answer) => {
             let result = of_kind!(answer, Answer::Cluster(cluster, skew) => (cluster, skew));
-            readings::read(&mut state.fleet, (&id, request), result, cx);
+            readings::read(&mut state.fleet, (&id, request), result, context!(state, out, ()));
         }
         (RequestOwner::Rotation { cluster, step }, answer) => {
             let outcome = of_kind!(answer, Answer::Rotation(outcome) => outcome)
                 .unwrap_or_else(|failure| RotateOutcome::Unknown(failure, SignedDuration::ZERO));
             let sent = (&cluster, step, request);
-            rotation::outcome::answered(&mut state.rotation, &state.fleet, sent, outcome, cx);
+            rotation::outcome::answered(&mut state.rotation, sent, outcome, cx);
         }
         (RequestOwner::Action { cluster, action }, answer) => {
             let result = of_kind!(answer, Answer::Action(trace) => trace);
-            actions::update::answered(&state.fleet, (&cluster, action, request), result, cx);
+            actions::update::answered((&cluster, action, request), result, cx);
         }
         (RequestOwner::Inventory, Ok(Answer::Inventory(files))) => {
-            let files = Arc::new(files);
+            let files = Arc::from(files);
             rotation::update::inventory_read(&mut state.rotation, &files, cx);
             state.inventory.files = Some(files);
             state.view.outdated = true;
         }
         (RequestOwner::Trials(id), Ok(Answer::Tried(tried))) => {
-            let label = state.fleet.label(&id);
-            credentials::update::tried(&mut state.inventory, (&id, label), tried, cx);
+            credentials::update::tried(&mut state.inventory, &id, tried, cx);
         }
         (RequestOwner::Checklist(id), answer) => {
             let result = of_kind!(answer, Answer::Checklist(list) => list);
-            checklist::update::read_answered(&mut state.checklist, id, result);
+            state.checklist.local.insert(id, result);
         }
         (RequestOwner::ChecklistChange { cluster, dialog }, answer) => {
             let result = of_kind!(answer, Answer::Checklist(list) => list);
@@ -360,7 +358,7 @@ fn answered(
         }
         (RequestOwner::Delivery { kubeconfig, dialog }, Ok(Answer::Copied(copied))) => {
             let delivery = Delivery { request, kubeconfig, dialog };
-            delivery::copied(&mut state.kubeconfig, &state.fleet, delivery, copied, cx);
+            delivery::copied(&mut state.kubeconfig, delivery, copied, cx);
         }
         (RequestOwner::Delivery { kubeconfig, dialog }, answer) => {
             let result = of_kind!(answer, Answer::Saved(result) => result);
@@ -386,7 +384,7 @@ fn answered(
             }
         }
         (RequestOwner::Observer(id), Ok(Answer::Observed(event))) => {
-            observing::observed(&mut state.nodes, &state.fleet, (&id, request), event, cx);
+            observing::observed(&mut state.nodes, (&id, request), event, cx);
         }
         (_, Err(failure)) => cx.error(failure),
         (_, Ok(_)) => cx.error(wrong_answer()),
@@ -444,17 +442,17 @@ fn issued(
     (request, asked): (RequestId, KubeconfigRequest),
     result: Result<IssuedKubeconfig, Failure>,
 ) {
-    let (kubeconfig, fleet, cx) = (&mut state.kubeconfig, &state.fleet, context!(state, out));
-    let failure = delivery::issued(kubeconfig, fleet, (request, asked), result, cx);
-    kubeconfig::renew::issued(kubeconfig, fleet, request, failure, cx);
+    let (kubeconfig, cx) = (&mut state.kubeconfig, context!(state, out));
+    let failure = delivery::issued(kubeconfig, (request, asked), result, cx);
+    kubeconfig::renew::issued(kubeconfig, request, failure, cx);
 }
 
 fn saved(state: &mut State, out: &mut Outbox, delivery: Delivery, result: Result<Saved, NotSaved>) {
-    let (kubeconfig, fleet, cx) = (&mut state.kubeconfig, &state.fleet, context!(state, out));
+    let (kubeconfig, cx) = (&mut state.kubeconfig, context!(state, out));
     let until = kubeconfig.unsaved.get(&delivery.kubeconfig).and_then(|held| held.issued.expires);
     let credentials = &state.credentials;
-    kubeconfig::update::saved(kubeconfig, fleet, credentials, delivery, result.clone(), cx);
-    kubeconfig::renew::saved(kubeconfig, fleet, delivery.request, (result, until), cx);
+    kubeconfig::update::saved(kubeconfig, credentials, delivery, result.clone(), cx);
+    kubeconfig::renew::saved(kubeconfig, delivery.request, (result, until), cx);
 }
 
 /// Clusters in use: their rows stay although they are no longer listed.
@@ -474,10 +472,10 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
     let cx = context!(state, out);
     match event {
         Event::ClusterRead { cluster, request, skew, changed } => {
-            let (rotation, fleet) = (&mut state.rotation, &state.fleet);
-            rotation::outcome::cluster_read(rotation, fleet, (&cluster, request), skew, cx);
+            let rotation = &mut state.rotation;
+            rotation::outcome::cluster_read(rotation, (&cluster, request), skew, cx);
             if changed {
-                observing::cluster_read(&mut state.nodes, fleet, &cluster, cx);
+                observing::cluster_read(&mut state.nodes, &cluster, cx);
             }
             let is_open = matches!(cluster.rotation.phase, Phase::Preparing | Phase::Prepared);
             let known = if is_open { state.known_credentials(&cluster) } else { Vec::new() };
@@ -515,13 +513,13 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             }
         }
         Event::Announce { cluster, text } => {
-            if observing::announce(&state.nodes, &state.fleet, &cluster, text, cx) {
+            if observing::announce(&state.nodes, &cluster, text, cx) {
                 // The next run does not say it again.
                 persist(state, out);
             }
         }
         Event::StaticTokensAgreed(id) => {
-            observing::agree(&mut state.nodes, &state.fleet, &id, cx);
+            observing::agree(&mut state.nodes, &id, cx);
         }
         Event::KubeconfigDelivered(access) => {
             state.inventory.unmark(&access.place);
@@ -575,9 +573,10 @@ fn poll(state: &mut State, out: &mut Outbox) {
     state.fleet.tracked = tracked(&state.rotation.pending, &state.nodes);
     let cx = context!(state, out);
     delivery::clear_clipboard(&mut state.kubeconfig, now.monotonic, cx);
-    polling::poll(&mut state.fleet, cx);
+    polling::poll(&mut state.fleet, context!(state, out, ()));
+    let cx = context!(state, out);
     log::poll(&mut state.log, cx);
-    rotation::outcome::advance(&mut state.rotation, &state.fleet, cx);
+    rotation::outcome::advance(&mut state.rotation, cx);
     if state.session.fleet_kept.saturating_add(KEEP_FLEET) <= now.monotonic {
         ending::keep_fleet(state, out);
     }

@@ -13,6 +13,7 @@ use crate::simulator::cluster::SimulatedCluster;
 use crate::simulator::faults::{FaultEffect, find_effect};
 use crate::simulator::http::JsonResponse;
 use crate::simulator::kubeconfig;
+use crate::simulator::kubernetes::body::without_nulls;
 use crate::simulator::rules::{
     ApiError, ClusterOperation, check_expiration, check_idp, static_token_refused,
 };
@@ -62,7 +63,8 @@ pub fn route(
         ("GET", ["regions", region, "provider-options"]) => api.provider_options(region, query),
         _ => return None,
     };
-    Some(answer.unwrap_or_else(Into::into))
+    let (status, body) = answer.unwrap_or_else(Into::into);
+    Some((status, without_nulls(&body)))
 }
 
 /// `GET /v1/projects/…/clusters/…/credentials`: not published any more, but it still answers until the first use of

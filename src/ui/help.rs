@@ -3,7 +3,6 @@
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Clear;
 
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::phase_glyph;
@@ -17,6 +16,7 @@ use crate::domain::text::clean;
 use crate::ui::canvas::Canvas;
 use crate::ui::text::{behind, blanks, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
+use crate::ui::widgets::dialog::overlay;
 use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
 
@@ -41,15 +41,7 @@ struct Section {
 /// Draws the overlay.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: Help) {
     let (state, theme) = (canvas.state, canvas.theme);
-    canvas.frame.render_widget(Clear, area);
-    let block = theme
-        .pane()
-        .border_style(theme.role(Role::DialogBorder))
-        .title(theme.title(vec![theme.part(" help ", Role::Title)]))
-        .title(theme.title_right(vec![
-            theme.span(text::closes(key_of(state, theme, Command::Back)), Tone::Dim),
-        ]));
-    let inner = canvas.block(block, area);
+    let inner = overlay(canvas, area, " help ");
     let room = usize::from(inner.width.saturating_sub(2));
     let count = ((room + GAP) / (COLUMN + GAP)).max(1);
     let columns = (room + GAP) / count - GAP;

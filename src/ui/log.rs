@@ -2,29 +2,19 @@
 
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use ratatui::widgets::Clear;
 
 use crate::app::cell::Tone;
-use crate::app::keymap::Command;
 use crate::app::log::LogView;
 use crate::app::text;
 use crate::ui::canvas::Canvas;
 use crate::ui::text::{indent, wrap};
-use crate::ui::theme::Role;
-use crate::ui::widgets::footer::key_of;
+use crate::ui::widgets::dialog::overlay;
 use crate::ui::widgets::scrollbar;
 
 /// Draws the overlay.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, log: &LogView) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    canvas.frame.render_widget(Clear, area);
-    let closes = text::closes(key_of(state, theme, Command::Back));
-    let block = theme
-        .pane()
-        .border_style(theme.role(Role::DialogBorder))
-        .title(theme.title(vec![theme.part(text::LOG_TITLE, Role::Title)]))
-        .title(theme.title_right(vec![theme.span(closes, Tone::Dim)]));
-    let inner = canvas.block(block, area);
+    let theme = canvas.theme;
+    let inner = overlay(canvas, area, text::LOG_TITLE);
     let columns = usize::from(inner.width.saturating_sub(2));
     let empty = |text: &str| vec![theme.span(format!(" {text}"), Tone::Dim).into()];
     let lines: Vec<Line<'static>> = match &log.lines {

@@ -4,19 +4,13 @@ use crate::app::actions::dialog::ActionDialog;
 use crate::app::actions::text;
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
-use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
 use crate::app::requests::{RequestId, RequestOwner};
-use crate::app::shared::{Guard, Shared};
+use crate::app::shared::Shared;
 use crate::domain::action::{Accepted, Action};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
-
-/// Asks before a wake-up or reconcile.
-pub fn open(dialog: &mut Option<ActionDialog>, cluster: ClusterId, action: Action, guard: Guard) {
-    *dialog = Some(ActionDialog { cluster, action, confirm: false, guard });
-}
 
 /// A key while the question is open; hands it back once it was answered with yes.
 pub fn key(
@@ -49,7 +43,6 @@ pub fn send(cluster: &ClusterId, action: Action, cx: &mut UpdateContext<'_>) {
 
 /// SKE answered, or did not.
 pub fn answered(
-    fleet: &Fleet,
     (id, action, request): (&ClusterId, Action, RequestId),
     result: Result<Accepted, Failure>,
     cx: &mut UpdateContext<'_>,
@@ -57,7 +50,7 @@ pub fn answered(
     let verb = action.word().to_lowercase();
     let (outcome, text, trace) = match result {
         Ok(accepted) => {
-            cx.toast(text::accepted(fleet.label(id), &verb));
+            cx.toast(text::accepted(cx.fleet.label(id), &verb));
             (Outcome::Done, text::log_accepted(&verb, accepted.status), accepted.trace)
         }
         Err(failure) => {

@@ -226,15 +226,6 @@ pub fn confirm(
     dialog.request = Some(send(&id, owner, write, log, cx));
 }
 
-/// The list of this machine was read, or not.
-pub fn read_answered(
-    checklist: &mut ChecklistState,
-    id: ClusterId,
-    result: Result<LocalChecklist, Failure>,
-) {
-    checklist.local.insert(id, result);
-}
-
 /// A list was written, or not. Of a dialog only the one that asked is closed.
 pub fn written(
     checklist: &mut ChecklistState,

@@ -15,7 +15,7 @@ use crate::domain::credential::{
 #[derive(Debug, Clone, Default)]
 pub struct InventoryState {
     /// `None` until they were read.
-    pub files: Option<Arc<Vec<FoundFile>>>,
+    pub files: Option<Arc<[FoundFile]>>,
     /// What was predicted of each rotation that was seen open.
     pub predicted: BTreeMap<ClusterId, Prediction>,
     /// What came of trying, after the last rotation that was completed.

@@ -1,15 +1,11 @@
-//! Reads the kubeconfig files of this machine, moves in the list of a cluster's credentials, and tries after a rotation
-//! what was predicted of them.
+//! Reads the kubeconfig files of this machine, and tries after a rotation what was predicted of them.
 
 use crate::app::context::UpdateContext;
 use crate::app::credentials::state::{InventoryState, PredictedCredential, Prediction, content_at};
 use crate::app::credentials::text;
 use crate::app::effect::Request;
-use crate::app::keymap::Command;
 use crate::app::message::TriedCredential;
-use crate::app::motion::moved;
 use crate::app::requests::RequestOwner;
-use crate::app::screen::Metrics;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{
     Credentials, KnownCredential, KubeconfigLocation, Proof, Trial, Verdict,
@@ -23,14 +19,6 @@ use crate::domain::rotation::Phase;
 pub fn read(credentials: &Credentials, cx: &mut UpdateContext<'_>) {
     let more = cx.shared.settings.search.iter().cloned().chain(credentials.files()).collect();
     cx.request(RequestOwner::Inventory, Request::ReadInventory(more));
-}
-
-/// Moves the cursor among the rows that were drawn.
-pub fn run(inventory: &mut InventoryState, command: Command, metrics: &Metrics) {
-    let last = metrics.scroll_last;
-    if let Some(next) = moved(command, inventory.cursor.min(last), metrics.page(), last) {
-        inventory.cursor = next;
-    }
 }
 
 /// Text was pasted into the tab: a token is judged, and only what it says of itself is kept.
@@ -56,7 +44,7 @@ pub fn cluster_read(
             let known = known
                 .into_iter()
                 .filter(|known| known.verdict != Verdict::Expired && known.unusable().is_none());
-            let files = inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+            let files = inventory.files.as_deref().unwrap_or_default();
             let predicted = |known: KnownCredential| PredictedCredential {
                 content: content_at(files, &known.place),
                 place: known.place,
@@ -89,7 +77,7 @@ pub fn cluster_read(
 /// than the one of which something was predicted, such as a fresh one in its place, shows nothing.
 pub fn tried(
     inventory: &mut InventoryState,
-    (id, label): (&ClusterId, String),
+    id: &ClusterId,
     tried: Vec<TriedCredential>,
     cx: &mut UpdateContext<'_>,
 ) {
@@ -114,9 +102,10 @@ pub fn tried(
     };
     cx.journal(cx.record(Some(id), "credentials", Outcome::Observed, text.clone()));
     if differing.is_empty() {
-        cx.toast(text::of_cluster(label, text));
+        cx.toast(text::of_cluster(cx.fleet.label(id), text));
     } else {
-        let problem = Failure::new(FailureKind::Refused, text::of_cluster(label, text));
+        let problem =
+            Failure::new(FailureKind::Refused, text::of_cluster(cx.fleet.label(id), text));
         cx.error(problem.hint(text::PROOF_HINT));
     }
     let trials = tried.into_iter().map(|tried| (tried.place, tried.trial)).collect();
@@ -209,7 +198,7 @@ mod tests {
             wide_mode: None,
             contexts: Ok(vec![found("old")]),
         };
-        state.inventory.files = Some(Arc::new(vec![file]));
+        state.inventory.files = Some(Arc::from(vec![file]));
         let mut prepared = cluster("web", Phase::Prepared);
         prepared.rotation.initiated = Some(now());
         let known = KnownCredential {

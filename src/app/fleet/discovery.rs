@@ -12,7 +12,7 @@ use crate::domain::permissions::Discovered;
 use crate::domain::selection::{SelectedProjects, Selection};
 
 /// Asks for the projects of the account and what it may do.
-pub fn begin(fleet: &mut Fleet, cx: &mut UpdateContext<'_>) {
+pub fn begin(fleet: &mut Fleet, cx: &mut UpdateContext<'_, ()>) {
     if cx.requests.open().any(|(_, owner)| matches!(owner, RequestOwner::Discovery)) {
         return;
     }
@@ -25,7 +25,7 @@ pub fn begin(fleet: &mut Fleet, cx: &mut UpdateContext<'_>) {
 pub fn answered(
     fleet: &mut Fleet,
     result: Result<Discovered, Failure>,
-    cx: &mut UpdateContext<'_>,
+    cx: &mut UpdateContext<'_, ()>,
 ) {
     let wanted = std::mem::take(&mut fleet.discovers);
     let projects = result.and_then(|found| {
@@ -60,7 +60,7 @@ pub fn answered(
 fn drop_unavailable(
     fleet: &mut Fleet,
     is_found: impl Fn(&ProjectId) -> bool,
-    cx: &mut UpdateContext<'_>,
+    cx: &mut UpdateContext<'_, ()>,
 ) {
     let SelectedProjects::One(project) = fleet.selection.projects.clone() else { return };
     let was_listed =

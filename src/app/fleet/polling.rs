@@ -26,7 +26,7 @@ const RARELY: Duration = Duration::from_mins(10);
 const CREDIBLE_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
 /// Lists the scopes that are due.
-pub fn poll(fleet: &mut Fleet, cx: &mut UpdateContext<'_>) {
+pub fn poll(fleet: &mut Fleet, cx: &mut UpdateContext<'_, ()>) {
     let now = cx.shared.now;
     // Where a region is unreachable, the scope that has waited longest is tried.
     let mut probes: BTreeMap<&Region, (Duration, &Scope)> = BTreeMap::new();
@@ -53,7 +53,7 @@ pub fn poll(fleet: &mut Fleet, cx: &mut UpdateContext<'_>) {
     }
 }
 
-fn list(scope: &Scope, cx: &mut UpdateContext<'_>) {
+fn list(scope: &Scope, cx: &mut UpdateContext<'_, ()>) {
     cx.request(RequestOwner::Clusters(scope.clone()), Request::List(scope.clone()));
 }
 
@@ -123,7 +123,7 @@ pub fn schedule_after_success(
     fleet: &mut Fleet,
     scope: &Scope,
     pending: &PendingSteps,
-    cx: &UpdateContext<'_>,
+    cx: &UpdateContext<'_, ()>,
 ) {
     let jitter = fleet.random.f64();
     close_circuit(fleet, &scope.region, cx.shared.now);
@@ -152,7 +152,7 @@ pub fn schedule_after_failure(
     fleet: &mut Fleet,
     scope: &Scope,
     failure: Failure,
-    cx: &UpdateContext<'_>,
+    cx: &UpdateContext<'_, ()>,
 ) {
     let jitter = fleet.random.f64();
     let now = cx.shared.now;

@@ -30,7 +30,7 @@ pub fn listed(
     result: Result<Listing, Failure>,
     in_use: &[ClusterId],
     pending: &PendingSteps,
-    cx: &mut UpdateContext<'_>,
+    cx: &mut UpdateContext<'_, ()>,
 ) {
     let listing = match result {
         Ok(listing) => listing,
@@ -77,7 +77,7 @@ pub fn read(
     fleet: &mut Fleet,
     (id, request): (&ClusterId, RequestId),
     result: Result<(Box<Cluster>, SignedDuration), Failure>,
-    cx: &mut UpdateContext<'_>,
+    cx: &mut UpdateContext<'_, ()>,
 ) {
     match result {
         Ok((cluster, skew)) => {
@@ -105,7 +105,7 @@ fn apply(
     cluster: Cluster,
     request: RequestId,
     skew: SignedDuration,
-    cx: &mut UpdateContext<'_>,
+    cx: &mut UpdateContext<'_, ()>,
 ) -> bool {
     let now = cx.shared.now;
     let known = fleet.entries.get(&cluster.id);
@@ -141,7 +141,7 @@ fn apply(
     changed || was_gone
 }
 
-fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateContext<'_>) {
+fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateContext<'_, ()>) {
     let after = &cluster.rotation.phase;
     let text = format!("{} → {}", before.word(), after.word());
     if matches!(after, Phase::Prepared | Phase::Completed) {
@@ -154,7 +154,12 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
 }
 
 /// A watched cluster is read for the first time in this run: says once what came about since the last one.
-fn announce_missed(fleet: &Fleet, kept: &KeptCluster, read: &Cluster, cx: &mut UpdateContext<'_>) {
+fn announce_missed(
+    fleet: &Fleet,
+    kept: &KeptCluster,
+    read: &Cluster,
+    cx: &mut UpdateContext<'_, ()>,
+) {
     let phase = &read.rotation.phase;
     let is_other = kept.phase.as_ref().is_some_and(|before| before != phase);
     if is_other && matches!(phase, Phase::Prepared | Phase::Completed) {
@@ -166,7 +171,7 @@ fn announce_missed(fleet: &Fleet, kept: &KeptCluster, read: &Cluster, cx: &mut U
 }
 
 /// The cluster was recreated. Kubeconfigs of the old one are recognised by `Access::is_of`.
-fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_, ()>) {
     let text = text::RECREATED;
     cx.toast(text::of_cluster(fleet.label(id), text));
     cx.journal(cx.record(Some(id), "phase", Outcome::Observed, text));
@@ -180,7 +185,7 @@ fn remove_missing(
     request: RequestId,
     listed: &BTreeSet<ClusterId>,
     in_use: &[ClusterId],
-    cx: &mut UpdateContext<'_>,
+    cx: &mut UpdateContext<'_, ()>,
 ) -> bool {
     let missing: BTreeSet<ClusterId> = fleet
         .in_scope(scope)
@@ -201,7 +206,7 @@ fn remove_missing(
 }
 
 /// Marks the cluster as no longer listed and logs it once. Returns whether this was the first time.
-fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) -> bool {
+fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_, ()>) -> bool {
     let Some(entry) = fleet.entries.get_mut(id).filter(|entry| entry.gone.is_none()) else {
         return false;
     };
@@ -213,7 +218,7 @@ fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) -
 }
 
 /// Logs once that a scope works again.
-fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_>) {
+fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_, ()>) {
     let status = fleet.scopes.get(scope).map(|entry| &entry.status);
     let Some(ScopeStatus::Failing(outage)) = status else { return };
     let lasted = long(since(outage.since.wall, cx.shared.now.wall));

@@ -55,7 +55,7 @@ impl<'a> RowSource<'a> {
 
     /// Every credential that is known for a cluster.
     pub fn known_credentials(self, cluster: &Cluster) -> Vec<KnownCredential> {
-        let files = self.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+        let files = self.inventory.files.as_deref().unwrap_or_default();
         let snapshot = self.nodes.current_snapshot(&cluster.id);
         let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
         let now = self.fleet.server_now(self.shared.now.wall);

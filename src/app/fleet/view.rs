@@ -212,7 +212,7 @@ fn find_due(source: RowSource<'_>) -> BTreeSet<ClusterId> {
     let now = source.fleet.server_now(source.shared.now.wall);
     let warn_before = source.shared.settings.warn_before;
     let soon = now.saturating_add(warn_before).unwrap_or(Timestamp::MAX);
-    let files = source.inventory.files.as_ref().map_or(&[][..], |files| files.as_slice());
+    let files = source.inventory.files.as_deref().unwrap_or_default();
     let entries = || source.fleet.selected();
     let clusters = entries().map(|entry| &entry.cluster);
     let mut found = source.credentials.ending_before(clusters, files, soon);

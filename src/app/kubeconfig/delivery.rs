@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::event::Event;
-use crate::app::fleet::state::Fleet;
 use crate::app::kubeconfig::destination::Route;
 use crate::app::kubeconfig::form::{KubeconfigForm, KubeconfigFormStage};
 use crate::app::kubeconfig::state::KubeconfigState;
@@ -31,7 +30,6 @@ pub struct Delivery {
 /// be shown.
 pub fn issued(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     (request, asked): (RequestId, KubeconfigRequest),
     result: Result<IssuedKubeconfig, Failure>,
     cx: &mut UpdateContext<'_>,
@@ -43,7 +41,7 @@ pub fn issued(
     let issued = match result {
         Ok(issued) => issued,
         Err(failure) => {
-            let (label, asked) = (fleet.label(&asked.cluster.id), (request, asked));
+            let (label, asked) = (cx.fleet.label(&asked.cluster.id), (request, asked));
             let shown = not_issued(form.map(|form| &mut form.stage), asked, failure, cx);
             if !is_awaited {
                 cx.error(shown.clone().tried(text::kubeconfig_of(label)));
@@ -62,14 +60,14 @@ pub fn issued(
     if let Some(form) = form {
         form.issued = Some((request, held.clone()));
         kubeconfig.unsaved.insert(request, held);
-        deliver(kubeconfig, fleet, cx);
+        deliver(kubeconfig, cx);
         return None;
     }
     kubeconfig.unsaved.insert(request, held);
     if is_renewal {
         return None;
     }
-    let label = fleet.label(&id);
+    let label = cx.fleet.label(&id);
     let end = expires.map(|at| text::expires_at(cx.shared.zone().full(at)));
     let end = end.unwrap_or_default();
     cx.toast(text::issued_not_saved(&label, &end));
@@ -103,7 +101,7 @@ fn not_issued(
 }
 
 /// Brings the kubeconfig that the form holds to its destination.
-pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     let Some((brought_by, held)) = form.issued.clone() else { return };
     let context = form.context.value().trim().to_owned();
@@ -132,7 +130,7 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateC
             Ok(text) => {
                 kubeconfig.print.push(text);
                 let (ids, place) = ((brought_by, form.id), KubeconfigLocation::Stdout);
-                return delivered(kubeconfig, fleet, ids, place, None, Vec::new(), cx);
+                return delivered(kubeconfig, ids, place, None, Vec::new(), cx);
             }
             Err(failure) => Err(failure),
         },
@@ -150,7 +148,6 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateC
 /// the sentence, if not with the place.
 pub fn delivered(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     (brought_by, dialog): (RequestId, DialogId),
     place: KubeconfigLocation,
     copied: Option<String>,
@@ -162,7 +159,7 @@ pub fn delivered(
         kubeconfig.form = None;
     }
     let (cluster, expires) = (&held.request.cluster, held.issued.expires);
-    let label = fleet.label(&cluster.id);
+    let label = cx.fleet.label(&cluster.id);
     let is_stdout = place == KubeconfigLocation::Stdout;
     let destination = if is_stdout { text::STDOUT_AFTER_EXIT.to_owned() } else { place.words() };
     let mut text = copied
@@ -196,7 +193,6 @@ pub fn delivered(
 /// The kubeconfig was copied.
 pub fn copied(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     delivery: Delivery,
     copied: Copied,
     cx: &mut UpdateContext<'_>,
@@ -207,7 +203,7 @@ pub fn copied(
     let unless = if copied.can_check { text::UNLESS_REPLACED } else { "" };
     let note = text::cleared_in(clear.as_secs(), unless);
     let (place, ids) = (KubeconfigLocation::Clipboard, (delivery.kubeconfig, delivery.dialog));
-    delivered(kubeconfig, fleet, ids, place, Some(copied.how), vec![note], cx);
+    delivered(kubeconfig, ids, place, Some(copied.how), vec![note], cx);
 }
 
 /// The form that waits for this delivery.

@@ -8,7 +8,6 @@ use tui_input::Input;
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::event::Event;
-use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
 use crate::app::kubeconfig::renewal::{
     Renewal, RenewalField, RenewalItem, RenewalItemStage, RenewalStage, RenewedEntry,
@@ -27,7 +26,6 @@ use crate::domain::lifetime::Lifetime;
 /// Opens the dialog and looks at the files.
 pub fn open(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     cluster: Cluster,
     entries: Vec<RenewedEntry>,
     cx: &mut UpdateContext<'_>,
@@ -42,7 +40,7 @@ pub fn open(
     }
     let mut renewal = Renewal {
         id,
-        project: fleet.project_name(cluster.id.project()).to_owned(),
+        project: cx.fleet.project_name(cluster.id.project()).to_owned(),
         lifetime: Input::new(cx.shared.settings.lifetime.to_string()),
         items,
         focus: RenewalField::Cancel,
@@ -76,7 +74,6 @@ pub fn planned(renewal: &mut Renewal, request: RequestId, result: Result<Box<Pla
 /// A key while the dialog is open.
 pub fn key(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     command: Option<Command>,
     key: KeyEvent,
     cx: &mut UpdateContext<'_>,
@@ -85,7 +82,7 @@ pub fn key(
     let has_lifetime = renewal.focus == RenewalField::Lifetime;
     match command {
         Some(Command::Back) => back(kubeconfig, cx),
-        Some(Command::Open) if key.kind == KeyEventKind::Press => press(kubeconfig, fleet, cx),
+        Some(Command::Open) if key.kind == KeyEventKind::Press => press(kubeconfig, cx),
         Some(Command::Open) => {}
         Some(Command::Next) => step_focus(renewal, true),
         Some(Command::Previous) => step_focus(renewal, false),
@@ -127,7 +124,7 @@ pub fn back(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
 }
 
 /// Enter: from the lifetime to the button that renews.
-fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+fn press(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(renewal) = &mut kubeconfig.renewal else { return };
     match renewal.focus {
         RenewalField::Lifetime => renewal.focus = RenewalField::Confirm,
@@ -146,13 +143,13 @@ fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext
             }
             renewal.stage = RenewalStage::Running;
             (renewal.focus, renewal.scroll) = (RenewalField::Cancel, 0);
-            go_on(kubeconfig, fleet, cx);
+            go_on(kubeconfig, cx);
         }
     }
 }
 
 /// Begins with the next entry; after the last one, shows what came of all.
-fn go_on(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+fn go_on(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(renewal) = &mut kubeconfig.renewal else { return };
     let is_ready = |item: &RenewalItem| matches!(item.stage, RenewalItemStage::Ready);
     let Some(at) = renewal.items.iter().position(is_ready) else {
@@ -189,28 +186,26 @@ fn go_on(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext
         let known = ClusterIdentity::Address(cluster.id.clone());
         let file = Some((item.entry.target(), item.entry.query(known)));
         let what = (item.entry.kind, lifetime);
-        RenewalItemStage::Issuing(ask_ske(cluster, what, file, dialog, fleet, cx))
+        RenewalItemStage::Issuing(ask_ske(cluster, what, file, dialog, cx))
     };
 }
 
 /// Something that the running renewal waited for came, or not: goes on with it, or with the next entry.
 fn settle(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     request: RequestId,
     next: impl FnOnce(&mut RenewalItem),
     cx: &mut UpdateContext<'_>,
 ) {
     if let Some(item) = kubeconfig.renewal_item(request) {
         next(item);
-        go_on(kubeconfig, fleet, cx);
+        go_on(kubeconfig, cx);
     }
 }
 
 /// SKE answered: what it issued is held among what is not saved.
 pub fn issued(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     request: RequestId,
     failure: Option<Failure>,
     cx: &mut UpdateContext<'_>,
@@ -219,13 +214,12 @@ pub fn issued(
         item.issued = failure.is_none().then_some(request);
         item.stage = failure.map_or(RenewalItemStage::Ready, RenewalItemStage::Failed);
     };
-    settle(kubeconfig, fleet, request, next, cx);
+    settle(kubeconfig, request, next, cx);
 }
 
 /// It was saved, or not.
 pub fn saved(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     request: RequestId,
     (result, until): (Result<Saved, NotSaved>, Option<jiff::Timestamp>),
     cx: &mut UpdateContext<'_>,
@@ -243,7 +237,7 @@ pub fn saved(
             (item.plan, item.stage) = (Some(Box::new(plan)), RenewalItemStage::Changed);
         }
     };
-    settle(kubeconfig, fleet, request, next, cx);
+    settle(kubeconfig, request, next, cx);
 }
 
 /// The cluster is no longer listed: what was not begun cannot begin.

@@ -29,14 +29,9 @@ use crate::domain::lifetime::Lifetime;
 use crate::domain::text::clean;
 
 /// Opens the form for a cluster.
-pub fn open(
-    kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
-    cluster: Cluster,
-    cx: &mut UpdateContext<'_>,
-) {
+pub fn open(kubeconfig: &mut KubeconfigState, cluster: Cluster, cx: &mut UpdateContext<'_>) {
     let settings = &cx.shared.settings;
-    let name = names(fleet, &cluster.id).into_iter().next().unwrap_or_default();
+    let name = names(cx.fleet, &cluster.id).into_iter().next().unwrap_or_default();
     let destination = Destination::named(&settings.destination);
     // One that is there already and nowhere yet comes before another one.
     let issued = kubeconfig
@@ -52,7 +47,7 @@ pub fn open(
         if issued.is_some() { KubeconfigField::Destination } else { KubeconfigField::Lifetime };
     kubeconfig.form = Some(Box::new(KubeconfigForm {
         id: cx.requests.begin_dialog(),
-        project: fleet.project_name(cluster.id.project()).to_owned(),
+        project: cx.fleet.project_name(cluster.id.project()).to_owned(),
         kind,
         lifetime: Input::new(lifetime.to_string()),
         destination,
@@ -130,13 +125,13 @@ fn remembered_owner(
 }
 
 /// Asks what is to be done about what is in the way.
-fn ask_about_conflict(form: &mut KubeconfigForm, fleet: &Fleet, cx: &UpdateContext<'_>) {
+fn ask_about_conflict(form: &mut KubeconfigForm, cx: &UpdateContext<'_>) {
     let Some(plan) = form.plan() else { return };
     let conflict = NameConflict {
         names: plan.taken.clone(),
         owner: plan.owner.clone(),
         lost: plan.lost.clone(),
-        other: free_name(fleet, &cx.shared.settings, form, plan),
+        other: free_name(cx.fleet, &cx.shared.settings, form, plan),
     };
     form.ask(FormQuestion::NameConflict(conflict), cx.shared.guard());
 }
@@ -144,7 +139,6 @@ fn ask_about_conflict(form: &mut KubeconfigForm, fleet: &Fleet, cx: &UpdateConte
 /// A key while the form is open.
 pub fn key(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     command: Option<Command>,
     key: KeyEvent,
     cx: &mut UpdateContext<'_>,
@@ -157,10 +151,10 @@ pub fn key(
     let pressed = command == Some(Command::Open) && key.kind == KeyEventKind::Press;
     match &mut form.stage {
         KubeconfigFormStage::Editing if command == Some(Command::Open) && !pressed => {}
-        KubeconfigFormStage::Editing if pressed => press(kubeconfig, fleet, cx),
+        KubeconfigFormStage::Editing if pressed => press(kubeconfig, cx),
         KubeconfigFormStage::Editing if command == Some(Command::Submit) => {
             if key.kind == KeyEventKind::Press {
-                submit(kubeconfig, fleet, cx);
+                submit(kubeconfig, cx);
             }
         }
         KubeconfigFormStage::Editing => edit(kubeconfig, command, key, cx),
@@ -175,7 +169,7 @@ pub fn key(
                 }
                 Some(Command::Open) if pressed && cx.shared.may_press(form.guard) => {
                     let (question, answer) = (question.clone(), *answer);
-                    answer_question(kubeconfig, fleet, &question, answer, cx);
+                    answer_question(kubeconfig, &question, answer, cx);
                 }
                 _ => {}
             }
@@ -188,38 +182,33 @@ pub fn key(
 }
 
 /// Presses the button that acts, whatever has the focus.
-fn submit(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+fn submit(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &kubeconfig.form else { return };
     let is_open = matches!(form.stage, KubeconfigFormStage::Editing);
     if is_open && cx.shared.may_press(form.guard) {
-        confirm(kubeconfig, fleet, cx);
+        confirm(kubeconfig, cx);
     }
 }
 
 /// A click on the button that acts: it gets the focus, and is pressed if it had it.
-pub fn click(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+pub fn click(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     if form.focus == KubeconfigField::Confirm {
-        submit(kubeconfig, fleet, cx);
+        submit(kubeconfig, cx);
     } else {
         form.focus = KubeconfigField::Confirm;
     }
 }
 
 /// A click on an answer: it gets the focus, and is given if it had it.
-pub fn click_answer(
-    kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
-    clicked: usize,
-    cx: &mut UpdateContext<'_>,
-) {
+pub fn click_answer(kubeconfig: &mut KubeconfigState, clicked: usize, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     let KubeconfigFormStage::Asking { question, answer } = &mut form.stage else { return };
     if *answer != clicked {
         *answer = clicked;
     } else if cx.shared.may_press(form.guard) {
         let question = question.clone();
-        answer_question(kubeconfig, fleet, &question, clicked, cx);
+        answer_question(kubeconfig, &question, clicked, cx);
     }
 }
 
@@ -256,12 +245,12 @@ fn abandoned_text(request: RequestId, cx: &UpdateContext<'_>) -> String {
 }
 
 /// Enter: presses buttons only; in a field it goes on, to the acting button at last.
-fn press(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+fn press(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     match form.focus {
         KubeconfigField::Cancel => close(kubeconfig, cx),
         KubeconfigField::Confirm if cx.shared.may_press(form.guard) => {
-            confirm(kubeconfig, fleet, cx);
+            confirm(kubeconfig, cx);
         }
         KubeconfigField::Confirm => {}
         KubeconfigField::Kind
@@ -370,7 +359,6 @@ fn close(kubeconfig: &mut KubeconfigState, cx: &UpdateContext<'_>) {
 
 fn answer_question(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     question: &FormQuestion,
     answer: usize,
     cx: &mut UpdateContext<'_>,
@@ -382,7 +370,7 @@ fn answer_question(
         (FormQuestion::OneWay, _) => {
             form.one_way_agreed = true;
             cx.raise(Event::StaticTokensAgreed(form.cluster.id.clone()));
-            confirm(kubeconfig, fleet, cx);
+            confirm(kubeconfig, cx);
         }
         (FormQuestion::NameConflict(conflict), 1) => {
             if let Some(name) = &conflict.other {
@@ -399,7 +387,7 @@ fn answer_question(
         }
         (FormQuestion::NameConflict(_), _) => {
             form.replace = true;
-            confirm(kubeconfig, fleet, cx);
+            confirm(kubeconfig, cx);
         }
         (FormQuestion::Discard, _) => kubeconfig.form = None,
         (FormQuestion::Lose, _) => {
@@ -412,7 +400,7 @@ fn answer_question(
     }
 }
 
-fn confirm(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+fn confirm(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     if cx.shared.settings.read_only {
         cx.toast(text::READ_ONLY);
@@ -421,19 +409,19 @@ fn confirm(kubeconfig: &mut KubeconfigState, fleet: &Fleet, cx: &mut UpdateConte
     } else if form.issued.is_none() && form.cluster.issuing_is_one_way() && !form.one_way_agreed {
         form.ask(FormQuestion::OneWay, cx.shared.guard());
     } else if form.plan().is_some_and(|plan| !plan.taken.is_empty()) && !form.replace {
-        ask_about_conflict(form, fleet, cx);
+        ask_about_conflict(form, cx);
     } else if form.issued.is_some() {
-        delivery::deliver(kubeconfig, fleet, cx);
+        delivery::deliver(kubeconfig, cx);
     } else {
-        issue(form, fleet, cx);
+        issue(form, cx);
     }
 }
 
-fn issue(form: &mut KubeconfigForm, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+fn issue(form: &mut KubeconfigForm, cx: &mut UpdateContext<'_>) {
     let lifetime = form.lifetime().unwrap_or(Lifetime::MIN);
     let file = form.target().map(|file| (file, form.query()));
     let what = (form.kind, lifetime);
-    let request = ask_ske(form.cluster.clone(), what, file, form.id, fleet, cx);
+    let request = ask_ske(form.cluster.clone(), what, file, form.id, cx);
     form.stage = KubeconfigFormStage::Issuing(request);
 }
 
@@ -443,7 +431,6 @@ pub fn ask_ske(
     (kind, lifetime): (KubeconfigKind, Lifetime),
     file: Option<(FileTarget, MergeQuery)>,
     dialog: DialogId,
-    fleet: &Fleet,
     cx: &mut UpdateContext<'_>,
 ) -> RequestId {
     let asked = cx.shared.now.wall;
@@ -458,7 +445,7 @@ pub fn ask_ske(
         kind,
         lifetime,
         asked,
-        asked_there: fleet.server_now(asked),
+        asked_there: cx.fleet.server_now(asked),
         dialog,
     }));
     cx.request_logged(owner, &id, ("kubeconfig", text), |intent| Request::Issue {
@@ -473,7 +460,6 @@ pub fn ask_ske(
 /// The kubeconfig was written, or not.
 pub fn saved(
     kubeconfig: &mut KubeconfigState,
-    fleet: &Fleet,
     credentials: &Credentials,
     delivery: Delivery,
     result: Result<Saved, NotSaved>,
@@ -482,7 +468,7 @@ pub fn saved(
     let (plan, is_taken) = match result {
         Ok(saved) => {
             let ids = (delivery.kubeconfig, delivery.dialog);
-            delivery::delivered(kubeconfig, fleet, ids, saved.place, None, saved.notes, cx);
+            delivery::delivered(kubeconfig, ids, saved.place, None, saved.notes, cx);
             return;
         }
         Err(NotSaved::Failed(failure)) => {
@@ -494,9 +480,9 @@ pub fn saved(
     };
     let Some(form) = delivery::form_that_saves(kubeconfig, delivery) else { return };
     form.replace = false;
-    planned(form, fleet, credentials, Ok(Box::new(plan)));
+    planned(form, cx.fleet, credentials, Ok(Box::new(plan)));
     if is_taken {
-        ask_about_conflict(form, fleet, cx);
+        ask_about_conflict(form, cx);
     } else {
         form.stage = KubeconfigFormStage::Editing;
         form.focus = KubeconfigField::Cancel;

@@ -10,7 +10,6 @@ use tui_input::InputRequest;
 use crate::app::context::UpdateContext;
 use crate::app::event::Event;
 use crate::app::fleet::columns::COLUMNS;
-use crate::app::fleet::state::Fleet;
 use crate::app::fleet::view::FleetView;
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::menus::choices::{CHOICES, ExportTarget};
@@ -24,7 +23,6 @@ use crate::app::motion::moved;
 pub fn key(
     menu: &mut Option<Menu>,
     view: &mut FleetView,
-    fleet: &Fleet,
     (command, key): (Option<Command>, KeyEvent),
     below: KeyContext,
     cx: &mut UpdateContext<'_>,
@@ -36,8 +34,8 @@ pub fn key(
         open.query.handle(request);
         let (query, settings) = (open.query.value(), &cx.shared.settings);
         open.items = match open.items {
-            MenuItems::Scope(_) => MenuItems::Scope(scope::items(fleet, settings, query)),
-            _ => MenuItems::Commands(offers(below, query, fleet, settings)),
+            MenuItems::Scope(_) => MenuItems::Scope(scope::items(cx.fleet, settings, query)),
+            _ => MenuItems::Commands(offers(below, query, cx.fleet, settings)),
         };
         open.cursor = 0;
         return;

@@ -127,11 +127,6 @@ impl ObservedCluster {
         }
     }
 
-    /// Drops the snapshot, which may be large, when the cluster is not observed and nothing rolls.
-    pub fn drop_snapshot(&mut self) {
-        self.snapshot = None;
-    }
-
     /// The snapshot is no longer watched: its estimates no longer hold.
     pub fn stop_watching(&mut self, now: Now) {
         if std::mem::take(&mut self.live) {

@@ -12,7 +12,7 @@ use crate::app::nodes::text;
 use crate::app::notices::ToastAbout;
 use crate::app::now::Now;
 use crate::app::requests::{RequestId, RequestOwner};
-use crate::app::settings::{ObservationScope, Settings};
+use crate::app::settings::ObservationScope;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::Reference;
 use crate::domain::record::Outcome;
@@ -28,10 +28,10 @@ const LINGER: Duration = Duration::from_secs(45);
 /// on, the user asked for. `on_screen`: those whose nodes are shown, or about to be replaced.
 fn wanted(
     nodes: &NodesState,
-    fleet: &Fleet,
     on_screen: &[ClusterId],
-    settings: &Settings,
+    cx: &UpdateContext<'_>,
 ) -> (Vec<ClusterId>, usize) {
+    let (fleet, settings) = (cx.fleet, &cx.shared.settings);
     if settings.read_only || settings.watch == ObservationScope::Never {
         // Requesting a kubeconfig is a write.
         return (Vec::new(), 0);
@@ -60,15 +60,10 @@ fn wanted(
 }
 
 /// Begins and ends observing, as screens and phases ask for.
-pub fn plan(
-    nodes: &mut NodesState,
-    fleet: &Fleet,
-    on_screen: &[ClusterId],
-    cx: &mut UpdateContext<'_>,
-) {
+pub fn plan(nodes: &mut NodesState, on_screen: &[ClusterId], cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now.monotonic;
     let settings = &cx.shared.settings;
-    let (wanted, asked_for) = wanted(nodes, fleet, on_screen, settings);
+    let (wanted, asked_for) = wanted(nodes, on_screen, cx);
     for (id, observation) in &mut nodes.observing {
         let needed = wanted.contains(id);
         observation.left = if needed { None } else { observation.left.or(Some(now)) };
@@ -78,7 +73,7 @@ pub fn plan(
         .iter()
         .filter(|(id, observation)| {
             let over = observation.left.is_some_and(|left| now.saturating_sub(left) >= LINGER);
-            over || !fleet.entries.contains_key(*id) || settings.read_only
+            over || !cx.fleet.entries.contains_key(*id) || settings.read_only
         })
         .map(|(id, _)| id.clone())
         .collect();
@@ -98,23 +93,23 @@ pub fn plan(
     }
     for id in ended {
         end(nodes, &id, cx);
-        drop_snapshot_if_over(nodes, fleet, &id);
+        drop_snapshot_if_over(nodes, cx.fleet, &id);
     }
     for id in missing.into_iter().take(free) {
-        begin(nodes, fleet, &id, cx);
+        begin(nodes, &id, cx);
     }
 }
 
+/// Drops the snapshot, which may be large, when the cluster is not observed and nothing rolls.
 fn drop_snapshot_if_over(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId) {
-    let over = !fleet.rolls(id);
-    if let Some(observed) = nodes.observed.get_mut(id).filter(|_| over) {
-        observed.drop_snapshot();
+    if let Some(observed) = nodes.observed.get_mut(id).filter(|_| !fleet.rolls(id)) {
+        observed.snapshot = None;
     }
 }
 
 /// Begins to observe. It takes an admin kubeconfig, so that it is written to the journal, but not to the activity.
-fn begin(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
-    let Some(cluster) = fleet.cluster(id).cloned() else { return };
+fn begin(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+    let Some(cluster) = cx.fleet.cluster(id).cloned() else { return };
     let agreed = nodes.agreed.contains(id);
     let record = cx.record(Some(id), "observe", Outcome::Intended, text::OBSERVING_RECORD);
     cx.effect(Effect::Journal(Box::new(record)));
@@ -147,7 +142,7 @@ pub fn rewind(nodes: &mut NodesState, now: Now) {
 }
 
 /// Restarts the observers after the machine or the program was suspended. `before`: the last time of an observation.
-pub fn restart(nodes: &mut NodesState, fleet: &Fleet, before: Now, cx: &mut UpdateContext<'_>) {
+pub fn restart(nodes: &mut NodesState, before: Now, cx: &mut UpdateContext<'_>) {
     let observing: Vec<ClusterId> = nodes.observing.keys().cloned().collect();
     for id in observing {
         if let Some(observed) = nodes.observed.get_mut(&id) {
@@ -156,16 +151,16 @@ pub fn restart(nodes: &mut NodesState, fleet: &Fleet, before: Now, cx: &mut Upda
         let lingers = nodes.observing.get(&id).is_some_and(|one| one.left.is_some());
         end(nodes, &id, cx);
         if !lingers {
-            begin(nodes, fleet, &id, cx);
+            begin(nodes, &id, cx);
         }
     }
 }
 
 /// The user agreed that requesting a kubeconfig disables static tokens: the observer may request one now.
-pub fn agree(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+pub fn agree(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     nodes.agreed.insert(id.clone());
     if end(nodes, id, cx) {
-        begin(nodes, fleet, id, cx);
+        begin(nodes, id, cx);
     }
 }
 
@@ -178,31 +173,25 @@ pub fn remove(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>
 }
 
 /// Passes a reading of SKE to the observer and evaluates the roll.
-pub fn cluster_read(
-    nodes: &mut NodesState,
-    fleet: &Fleet,
-    cluster: &Cluster,
-    cx: &mut UpdateContext<'_>,
-) {
+pub fn cluster_read(nodes: &mut NodesState, cluster: &Cluster, cx: &mut UpdateContext<'_>) {
     if let Some(observed) = nodes.observed.get_mut(&cluster.id) {
         observed.take_reading(cluster, cx.shared.now);
     }
     if !nodes.observing.contains_key(&cluster.id) {
-        drop_snapshot_if_over(nodes, fleet, &cluster.id);
+        drop_snapshot_if_over(nodes, cx.fleet, &cluster.id);
         return;
     }
     if let Some(observation) = nodes.observing.get_mut(&cluster.id) {
         observation.held &= cluster.rotation.phase == Phase::Preparing;
     }
     // The roll was evaluated, so that a stall may show.
-    detect_changes(nodes, fleet, &cluster.id, cx);
+    detect_changes(nodes, &cluster.id, cx);
     cx.effect(Effect::Reading(Box::new(cluster.clone())));
 }
 
 /// Applies an event of an observer.
 pub fn observed(
     nodes: &mut NodesState,
-    fleet: &Fleet,
     (id, request): (&ClusterId, RequestId),
     event: ObserverEvent,
     cx: &mut UpdateContext<'_>,
@@ -210,7 +199,7 @@ pub fn observed(
     if nodes.observing.get(id).is_none_or(|observation| observation.request != request) {
         return;
     }
-    let Some(cluster) = fleet.cluster(id) else { return };
+    let Some(cluster) = cx.fleet.cluster(id) else { return };
     let Some(observed) = nodes.observed.get_mut(id) else { return };
     if !observed.take_event(cluster, event, cx.shared.now) {
         return;
@@ -221,11 +210,11 @@ pub fn observed(
         let reference = Reference { cluster: id.clone(), created: cluster.created, issuance };
         cx.raise(Event::GenerationObserved(Box::new(reference)));
     }
-    detect_changes(nodes, fleet, id, cx);
+    detect_changes(nodes, id, cx);
 }
 
 /// Evaluates the rolls that are due: a stall shows only by time.
-pub fn reevaluate(nodes: &mut NodesState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+pub fn reevaluate(nodes: &mut NodesState, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now;
     let is_due = |id: &ClusterId, nodes: &NodesState| {
         nodes.observing.contains_key(id) && nodes.observed.get(id).is_some_and(|o| o.is_due(now))
@@ -233,9 +222,11 @@ pub fn reevaluate(nodes: &mut NodesState, fleet: &Fleet, cx: &mut UpdateContext<
     let due: Vec<ClusterId> =
         nodes.observed.keys().filter(|id| is_due(id, nodes)).cloned().collect();
     for id in due {
-        if let (Some(cluster), Some(observed)) = (fleet.cluster(&id), nodes.observed.get_mut(&id)) {
+        if let (Some(cluster), Some(observed)) =
+            (cx.fleet.cluster(&id), nodes.observed.get_mut(&id))
+        {
             observed.evaluate(cluster, now);
-            detect_changes(nodes, fleet, &id, cx);
+            detect_changes(nodes, &id, cx);
         }
     }
 }
@@ -253,13 +244,8 @@ pub fn next_wake(nodes: &NodesState, fleet: &Fleet) -> Option<Duration> {
 }
 
 /// Announces a stalled or resumed roll.
-fn detect_changes(
-    nodes: &mut NodesState,
-    fleet: &Fleet,
-    id: &ClusterId,
-    cx: &mut UpdateContext<'_>,
-) {
-    let rolling = fleet.rolls(id);
+fn detect_changes(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+    let rolling = cx.fleet.rolls(id);
     let Some(observed) = nodes.observed.get_mut(id) else { return };
     if !observed.live || observed.snapshot.as_ref().is_none_or(|snapshot| snapshot.is_being_read())
     {
@@ -296,7 +282,7 @@ fn detect_changes(
     if text.is_empty() {
         return;
     }
-    cx.observation(ToastAbout::Cluster(id.clone()), format!("{}: {text}", fleet.label(id)));
+    cx.observation(ToastAbout::Cluster(id.clone()), format!("{}: {text}", cx.fleet.label(id)));
     cx.raise(Event::Announce { cluster: id.clone(), text: text.clone() });
     cx.journal(cx.record(Some(id), "roll", Outcome::Observed, text));
 }
@@ -304,7 +290,6 @@ fn detect_changes(
 /// Sends a notification about a cluster, if it is watched; says whether it is.
 pub fn announce(
     nodes: &NodesState,
-    fleet: &Fleet,
     id: &ClusterId,
     text: String,
     cx: &mut UpdateContext<'_>,
@@ -312,7 +297,7 @@ pub fn announce(
     if !nodes.watched.contains(id) {
         return false;
     }
-    let label = fleet.label(id);
+    let label = cx.fleet.label(id);
     // A notification has no other context: it always names the region.
     let title =
         if label == id.name.as_str() { format!("{label} ({})", id.region()) } else { label };

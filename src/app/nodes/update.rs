@@ -1,7 +1,6 @@
 //! Keys of the nodes tab, and watching a cluster.
 
 use crate::app::context::UpdateContext;
-use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
 use crate::app::motion::{moved, next_match};
 use crate::app::nodes::state::NodesState;
@@ -63,13 +62,8 @@ pub fn toggle_in_full(nodes: &mut NodesState, id: &ClusterId) {
 }
 
 /// Turns the notifications about a cluster on or off.
-pub fn toggle_watch(
-    nodes: &mut NodesState,
-    fleet: &Fleet,
-    id: &ClusterId,
-    cx: &mut UpdateContext<'_>,
-) {
-    let label = fleet.label(id);
+pub fn toggle_watch(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
+    let label = cx.fleet.label(id);
     if nodes.watched.remove(id) {
         cx.toast(text::notifications_off(label));
         return;
@@ -81,7 +75,7 @@ pub fn toggle_watch(
     } else {
         text::NOTIFY_NODES
     };
-    let phases = match fleet.cluster(id).map(|cluster| &cluster.rotation.phase) {
+    let phases = match cx.fleet.cluster(id).map(|cluster| &cluster.rotation.phase) {
         Some(Phase::Prepared | Phase::Completing) => text::NOTIFY_COMPLETED,
         _ => text::NOTIFY_PREPARED,
     };

@@ -36,7 +36,7 @@ pub struct RotationDialog {
     /// Begins with each stage: a held-down key must not confirm.
     pub guard: Guard,
     /// Rows of text above what is drawn, when it does not fit.
-    pub scroll: u16,
+    pub scroll: usize,
 }
 
 /// Which of two buttons, the text field, or the box to tick has the focus.

@@ -12,7 +12,6 @@ use crate::app::rotation::dialog::RotationDialogStage;
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::state::RotationState;
 use crate::app::rotation::text;
-use crate::app::shared::Shared;
 use crate::domain::action::Accepted;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
@@ -59,7 +58,6 @@ impl Sent<'_> {
 /// The request was answered, or broke.
 pub fn answered(
     rotation: &mut RotationState,
-    fleet: &Fleet,
     (id, step, request): (&ClusterId, Step, RequestId),
     outcome: RotateOutcome,
     cx: &mut UpdateContext<'_>,
@@ -82,7 +80,7 @@ pub fn answered(
             if rotation.dialog_about(id).is_some() {
                 rotation.dialog = None;
             }
-            cx.toast(format!("{} {WAITING}", accepted(fleet, id, now.wall, cx.shared)));
+            cx.toast(format!("{} {WAITING}", accepted(id, now.wall, cx)));
         }
         RotateOutcome::Unknown(failure, skew) => {
             let text = text::log_unclear(&failure);
@@ -96,7 +94,7 @@ pub fn answered(
             if let Some(dialog) = rotation.dialog_about(id) {
                 dialog.stage = RotationDialogStage::Unclear;
             } else {
-                let (label, noun) = (fleet.label(id), noun(step));
+                let (label, noun) = (cx.fleet.label(id), noun(step));
                 cx.toast(text::unclear(&label, noun));
             }
         }
@@ -105,9 +103,9 @@ pub fn answered(
         }
         RotateOutcome::Changed(cluster) => {
             rotation.pending.remove(id);
-            let text = change_text(rotation, fleet, &cluster);
+            let text = change_text(rotation, cx.fleet, &cluster);
             sent.log(Outcome::Refused, &text::log_not_sent(&text), None, cx);
-            show_change(rotation, fleet, *cluster, text, cx);
+            show_change(rotation, *cluster, text, cx);
         }
         RotateOutcome::NotSent(failure) => {
             let text = text::log_not_sent(&failure);
@@ -133,8 +131,8 @@ fn noun(step: Step) -> &'static str {
     }
 }
 
-fn accepted(fleet: &Fleet, id: &ClusterId, at: Timestamp, shared: &Shared) -> String {
-    text::accepted(shared.zone().clock(at), fleet.label(id))
+fn accepted(id: &ClusterId, at: Timestamp, cx: &UpdateContext<'_>) -> String {
+    text::accepted(cx.shared.zone().clock(at), cx.fleet.label(id))
 }
 
 /// The step failed without effect.
@@ -152,51 +150,38 @@ fn fail(
 }
 
 /// The outcome of the step is known, or will stay unknown.
-fn settle(
-    rotation: &mut RotationState,
-    fleet: &Fleet,
-    id: &ClusterId,
-    text: &str,
-    cx: &mut UpdateContext<'_>,
-) {
+fn settle(rotation: &mut RotationState, id: &ClusterId, text: &str, cx: &mut UpdateContext<'_>) {
     match rotation.dialog_about(id) {
         Some(dialog) => {
             dialog.enter(RotationDialogStage::Settled(text.to_owned()), cx.shared.guard());
         }
-        None => cx.toast(text::of_cluster(fleet.label(id), text)),
+        None => cx.toast(text::of_cluster(cx.fleet.label(id), text)),
     }
 }
 
-fn did_not_happen(
-    rotation: &mut RotationState,
-    fleet: &Fleet,
-    sent: &Sent<'_>,
-    cx: &mut UpdateContext<'_>,
-) {
+fn did_not_happen(rotation: &mut RotationState, sent: &Sent<'_>, cx: &mut UpdateContext<'_>) {
     rotation.pending.remove(sent.id);
     let text = match sent.step {
         Step::Start => text::START_NOT_SEEN,
         Step::Complete => text::COMPLETE_NOT_SEEN,
     };
-    settle(rotation, fleet, sent.id, text, cx);
+    settle(rotation, sent.id, text, cx);
     sent.log(Outcome::Refused, text::LOG_NOT_HAPPENED, None, cx);
 }
 
 /// A reading came: it may settle a sent step, and the dialog is checked by it.
 pub fn cluster_read(
     rotation: &mut RotationState,
-    fleet: &Fleet,
     (cluster, request): (&Cluster, RequestId),
     skew: SignedDuration,
     cx: &mut UpdateContext<'_>,
 ) {
-    settle_pending(rotation, fleet, (cluster, request), skew, cx);
-    check_dialog(rotation, fleet, cluster, request, cx);
+    settle_pending(rotation, (cluster, request), skew, cx);
+    check_dialog(rotation, cluster, request, cx);
 }
 
 fn settle_pending(
     rotation: &mut RotationState,
-    fleet: &Fleet,
     (cluster, request): (&Cluster, RequestId),
     skew: SignedDuration,
     cx: &mut UpdateContext<'_>,
@@ -214,7 +199,7 @@ fn settle_pending(
         PendingStage::Accepted { at, .. } if shows => {
             let at = *at;
             rotation.pending.remove(id);
-            let accepted = accepted(fleet, id, at, cx.shared);
+            let accepted = accepted(id, at, cx);
             let waiting = text::accepted_waiting(&accepted, WAITING);
             // A line that still says that it is waited for gives way.
             if cx.notices.toast.as_ref().is_some_and(|toast| toast.text == waiting) {
@@ -229,13 +214,13 @@ fn settle_pending(
             let at = *at;
             pending.stage = PendingStage::Unseen { at };
             let text = text::unseen(sent.step, cx.shared.zone().clock(at));
-            settle(rotation, fleet, id, &text, cx);
+            settle(rotation, id, &text, cx);
             sent.log(Outcome::Unknown, text::LOG_UNSEEN, None, cx);
         }
         PendingStage::Unseen { .. } if shows => {
             rotation.pending.remove(id);
             let text = text::unseen_shown(sent.step, cluster.rotation.phase.word());
-            cx.toast(text::of_cluster(fleet.label(id), text));
+            cx.toast(text::of_cluster(cx.fleet.label(id), text));
             sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
         }
         PendingStage::Sending | PendingStage::Accepted { .. } | PendingStage::Unseen { .. } => {}
@@ -245,18 +230,17 @@ fn settle_pending(
                 Step::Start => text::START_SEEN,
                 Step::Complete => text::COMPLETE_SEEN,
             };
-            settle(rotation, fleet, id, text, cx);
+            settle(rotation, id, text, cx);
             sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
         }
         PendingStage::ReadingBack { seen, .. } => *seen = Some(cx.shared.now.monotonic),
-        PendingStage::Lost => did_not_happen(rotation, fleet, &sent, cx),
+        PendingStage::Lost => did_not_happen(rotation, &sent, cx),
     }
 }
 
 /// What the dialog does with a reading of its cluster.
 fn check_dialog(
     rotation: &mut RotationState,
-    fleet: &Fleet,
     cluster: &Cluster,
     request: RequestId,
     cx: &mut UpdateContext<'_>,
@@ -270,8 +254,8 @@ fn check_dialog(
         return;
     }
     if invalidates_confirmation(&dialog.shown, cluster) {
-        let text = change_text(rotation, fleet, cluster);
-        show_change(rotation, fleet, cluster.clone(), text, cx);
+        let text = change_text(rotation, cx.fleet, cluster);
+        show_change(rotation, cluster.clone(), text, cx);
         return;
     }
     dialog.shown = cluster.clone();
@@ -309,13 +293,12 @@ fn change_text(rotation: &mut RotationState, fleet: &Fleet, read: &Cluster) -> S
 
 fn show_change(
     rotation: &mut RotationState,
-    fleet: &Fleet,
     cluster: Cluster,
     text: String,
     cx: &mut UpdateContext<'_>,
 ) {
     let Some(dialog) = rotation.dialog_about(&cluster.id) else {
-        cx.toast(text::changed_not_sent(fleet.label(&cluster.id), &text));
+        cx.toast(text::changed_not_sent(cx.fleet.label(&cluster.id), &text));
         return;
     };
     dialog.shown = cluster;
@@ -375,7 +358,7 @@ pub fn rearm(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
 }
 
 /// Follows sent steps: reads what is due, and ends what has waited long enough.
-pub fn advance(rotation: &mut RotationState, fleet: &Fleet, cx: &mut UpdateContext<'_>) {
+pub fn advance(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now.monotonic;
     let is_due = |pending: &Pending| pending.next_wake().is_some_and(|at| at <= now);
     let due: Vec<ClusterId> = rotation
@@ -385,16 +368,11 @@ pub fn advance(rotation: &mut RotationState, fleet: &Fleet, cx: &mut UpdateConte
         .map(|(id, _)| id.clone())
         .collect();
     for id in due {
-        follow_one(rotation, fleet, &id, cx);
+        follow_one(rotation, &id, cx);
     }
 }
 
-fn follow_one(
-    rotation: &mut RotationState,
-    fleet: &Fleet,
-    id: &ClusterId,
-    cx: &mut UpdateContext<'_>,
-) {
+fn follow_one(rotation: &mut RotationState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now.monotonic;
     let Some(pending) = rotation.pending.get_mut(id) else { return };
     let sent = Sent { id, step: pending.step, request: pending.request };
@@ -403,7 +381,7 @@ fn follow_one(
         PendingStage::Accepted { at, reported } => {
             let late = now.saturating_sub(pending.asked.monotonic) > GRACE;
             if late && !std::mem::replace(reported, true) {
-                cx.toast(text::still_waiting(fleet.label(id), cx.shared.zone().clock(*at)));
+                cx.toast(text::still_waiting(cx.fleet.label(id), cx.shared.zone().clock(*at)));
             }
             let wait = if late { READ_BACK_SLOW * 3 } else { cx.shared.settings.poll_running };
             pending.due = now.saturating_add(wait);
@@ -412,12 +390,12 @@ fn follow_one(
         PendingStage::ReadingBack { until, seen } if *until <= now => {
             // What SKE showed earlier may have been older than the step.
             if seen.is_some_and(|seen| until.saturating_sub(seen) <= FRESH) {
-                did_not_happen(rotation, fleet, &sent, cx);
+                did_not_happen(rotation, &sent, cx);
                 return;
             }
             pending.stage = PendingStage::Lost;
             let text = text::LOST;
-            settle(rotation, fleet, id, text, cx);
+            settle(rotation, id, text, cx);
             sent.log(Outcome::Unknown, text::LOG_LOST, None, cx);
             return;
         }

@@ -104,9 +104,9 @@ pub fn key(
         }
         _ => {
             let last = cx.shared.metrics.scroll_last;
-            let at = usize::from(dialog.scroll).min(last);
+            let at = dialog.scroll.min(last);
             match scroll_command(key.code).and_then(|command| moved(command, at, PAGE, last)) {
-                Some(at) => dialog.scroll = u16::try_from(at).unwrap_or(u16::MAX),
+                Some(at) => dialog.scroll = at,
                 None => type_name(dialog, key),
             }
         }
@@ -265,7 +265,7 @@ fn copy(dialog: &RotationDialog, cx: &mut UpdateContext<'_>) {
 /// Takes in the kubeconfig files of this machine.
 pub fn inventory_read(
     rotation: &mut RotationState,
-    files: &Arc<Vec<FoundFile>>,
+    files: &Arc<[FoundFile]>,
     cx: &UpdateContext<'_>,
 ) {
     if let Some(dialog) = rotation.dialog.as_deref_mut() {

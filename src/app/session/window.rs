@@ -4,6 +4,7 @@ use crate::app::fleet::state::Fleet;
 use crate::app::nodes::state::NodesState;
 use crate::app::nodes::text;
 use crate::domain::cluster::ClusterId;
+use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 use crate::domain::text::clean;
 
@@ -26,6 +27,19 @@ pub enum Progress {
     Held(u8),
 }
 
+impl Progress {
+    /// Of a rotation in this phase, whose roll may be known, or held up.
+    pub fn of(phase: &Phase, roll: Option<RollProgress>, held: bool) -> Self {
+        let percent = roll.map(|roll| u8::try_from(roll.percent()).unwrap_or(99));
+        match (phase.is_running(), percent, held) {
+            (false, ..) => Self::None,
+            (true, None, _) => Self::Unknown,
+            (true, Some(percent), false) => Self::Percent(percent),
+            (true, Some(percent), true) => Self::Held(percent),
+        }
+    }
+}
+
 /// The watched cluster for title and progress: the first blocked one, else the first rolling one, else the first.
 pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> {
     let rank = |id: &&ClusterId| (!nodes.is_held(id), !fleet.rolls(id));
@@ -43,12 +57,5 @@ pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> 
     if held {
         title.push_str(" blocked");
     }
-    let percent = progress.map(|progress| u8::try_from(progress.percent()).unwrap_or(99));
-    let progress = match (phase.is_running(), percent, held) {
-        (false, ..) => Progress::None,
-        (true, None, _) => Progress::Unknown,
-        (true, Some(percent), false) => Progress::Percent(percent),
-        (true, Some(percent), true) => Progress::Held(percent),
-    };
-    Some(WindowStatus { title, progress })
+    Some(WindowStatus { title, progress: Progress::of(phase, progress, held) })
 }

@@ -17,20 +17,14 @@ pub struct ClusterList {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Cluster {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub hibernation: Option<Hibernation>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<Kubernetes>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     pub nodepools: Vec<Nodepool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<ClusterStatus>,
 }
 
@@ -38,7 +32,6 @@ pub struct Cluster {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Access {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub idp: Option<Idp>,
 }
 
@@ -68,7 +61,6 @@ pub struct HibernationSchedule {
     /// `end`, crontab.
     pub end: String,
     /// `timezone`, IANA name.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
 }
 
@@ -83,9 +75,7 @@ pub struct Kubernetes {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Maintenance {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub auto_update: Option<AutoUpdate>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub time_window: Option<TimeWindow>,
 }
 
@@ -112,14 +102,10 @@ pub struct Nodepool {
     pub name: String,
     pub minimum: u32,
     pub maximum: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_surge: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<u32>,
     pub availability_zones: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<Volume>,
 }
 
@@ -127,7 +113,6 @@ pub struct Nodepool {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Machine {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<Image>,
     /// `type`.
     #[serde(rename = "type")]
@@ -149,7 +134,7 @@ pub struct Volume {
     /// `size`, GiB.
     pub size: u32,
     /// `type`.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type")]
     pub kind: Option<String>,
 }
 
@@ -157,28 +142,22 @@ pub struct Volume {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClusterStatus {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub aggregated: Option<String>,
     /// `creationTime`, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub credentials_rotation: Option<CredentialsRotation>,
     /// `egressAddressRanges`, CIDR.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub egress_address_ranges: Vec<String>,
     /// `error`, the older single form.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<RuntimeError>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ClusterError>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<Expiration>,
     pub hibernated: bool,
     /// `podAddressRanges`, CIDR.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pod_address_ranges: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account_issuer: Option<String>,
 }
 
@@ -187,12 +166,9 @@ pub struct ClusterStatus {
 #[serde(rename_all = "camelCase", default)]
 pub struct CredentialsRotation {
     /// `lastCompletionTime`, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_completion_time: Option<String>,
     /// `lastInitiationTime`, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_initiation_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
 }
 
@@ -200,11 +176,8 @@ pub struct CredentialsRotation {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RuntimeError {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
@@ -212,9 +185,7 @@ pub struct RuntimeError {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClusterError {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
@@ -222,7 +193,6 @@ pub struct ClusterError {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Expiration {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesExpiration>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodepools: Vec<NodepoolExpiration>,
@@ -234,7 +204,6 @@ pub struct Expiration {
 pub struct NodepoolExpiration {
     pub name: String,
     /// `osExpirationDate`, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub os_expiration_date: Option<String>,
 }
 
@@ -243,9 +212,7 @@ pub struct NodepoolExpiration {
 #[serde(rename_all = "camelCase", default)]
 pub struct KubernetesExpiration {
     /// `expirationDate`, RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration_date: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 
@@ -262,9 +229,7 @@ pub struct CreateKubeconfig {
 #[serde(rename_all = "camelCase", default)]
 pub struct Kubeconfig {
     /// `expirationTimestamp`, RFC 3339; only for the admin kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration_timestamp: Option<String>,
     /// `kubeconfig`, YAML text.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub kubeconfig: Option<String>,
 }

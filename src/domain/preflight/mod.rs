@@ -27,7 +27,7 @@ use crate::domain::snapshot::ClusterSnapshot;
 pub struct Evidence {
     pub credentials: Credentials,
     /// The kubeconfig files of this machine; `None` while they are not read.
-    pub files: Option<Arc<Vec<FoundFile>>>,
+    pub files: Option<Arc<[FoundFile]>>,
     /// SKE's clock minus this machine's: what SKE issued expires by its clock.
     pub skew: SignedDuration,
     /// What the cluster's own API shows now; `None` while it is not observed or not reachable.
@@ -40,7 +40,7 @@ pub struct Evidence {
 
 impl Evidence {
     fn files(&self) -> &[FoundFile] {
-        self.files.as_ref().map_or(&[][..], |files| files.as_slice())
+        self.files.as_deref().unwrap_or_default()
     }
 }
 

@@ -48,7 +48,7 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     let server = format!("api.{}.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", resting.id.name);
     let file = |path, server| found_file(path, server, Trust::System, SignIn::StaticToken);
     let files = vec![file("~/.kube/config", &server), file("other", "api.example")];
-    let found = Evidence { files: Some(Arc::new(files)), ..Evidence::default() };
+    let found = Evidence { files: Some(Arc::from(files)), ..Evidence::default() };
     let StaticTokens::Found(1, place) = StaticTokens::find(&resting, &found) else {
         panic!("one is found")
     };
@@ -95,7 +95,7 @@ fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     let accesses = vec![access(&subject, false, "old.yaml"), access(&subject, true, "new.yaml")];
     let places: Vec<_> = accesses.iter().map(|access| access.place.clone()).collect();
     let credentials = Credentials { accesses, ..Credentials::default() };
-    let files = Some(Arc::new(files_of(&credentials)));
+    let files = Some(Arc::from(files_of(&credentials)));
     let evidence = Evidence { credentials, files, ..Evidence::default() };
     let found = findings(Step::Complete, &subject, &evidence, now());
     assert!(found.contains(&Finding::BreakingCredentials(vec![places[0].clone()])));
@@ -111,7 +111,7 @@ fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
     let place = accesses[0].place.clone();
     subject.rotation.initiated = None;
     let credentials = Credentials { accesses, ..Credentials::default() };
-    let files = Some(Arc::new(files_of(&credentials)));
+    let files = Some(Arc::from(files_of(&credentials)));
     let evidence = Evidence { credentials, files, ..Evidence::default() };
     let found = findings(Step::Complete, &subject, &evidence, now());
     let unclear = Finding::AccessUnclear {

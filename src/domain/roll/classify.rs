@@ -70,6 +70,11 @@ impl Since {
     pub fn at_least(at: Timestamp) -> Self {
         Self { at, at_least: true }
     }
+
+    /// The time, unless the state may have begun earlier.
+    pub fn known(self) -> Option<Timestamp> {
+        (!self.at_least).then_some(self.at)
+    }
 }
 
 /// A node in the roll.

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::since;
-use crate::domain::roll::classify::{CREATION_TIMEOUT, DRAIN_TIMEOUT, NodeRoll, NodeStage};
+use crate::domain::roll::classify::{CREATION_TIMEOUT, DRAIN_TIMEOUT, NodeRoll, NodeStage, Since};
 use crate::domain::roll::durations::{
     DurationRange, DurationSamples, LONGEST_JOIN, ReplacementTimes, RollEstimate,
 };
@@ -70,8 +70,7 @@ pub fn measure(pools: &[PoolRoll]) -> ReplacementTimes {
         rolling.flat_map(|pool| &pool.zones)
     };
     let ready = |node: &NodeRoll| {
-        let is_new = node.stage == NodeStage::New;
-        node.since.filter(|since| is_new && !since.at_least).map(|since| since.at)
+        node.since.filter(|_| node.stage == NodeStage::New).and_then(Since::known)
     };
     let joins = zones().flat_map(|zone| &zone.nodes);
     let joins = joins.filter_map(|node| Some(ready(node)?.duration_since(node.created?)));

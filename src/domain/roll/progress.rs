@@ -188,14 +188,8 @@ impl ZoneRoll {
 
     /// When a node here last changed its stage, as far as the nodes themselves show.
     fn last_change(&self) -> Option<Timestamp> {
-        self.nodes
-            .iter()
-            .flat_map(|node| {
-                let change = node.since.filter(|since| !since.at_least).map(|since| since.at);
-                [change, node.created]
-            })
-            .flatten()
-            .max()
+        let times = |node: &NodeRoll| [node.since.and_then(Since::known), node.created];
+        self.nodes.iter().flat_map(times).flatten().max()
     }
 }
 
@@ -247,6 +241,11 @@ impl PoolState {
             Self::NotBegun | Self::Rolling | Self::AllNew | Self::Missing => true,
             Self::Settled | Self::Empty => false,
         }
+    }
+
+    /// Whether its nodes are being replaced, or the last one just was.
+    pub fn has_begun(self) -> bool {
+        self.is_rolling() && self != Self::NotBegun
     }
 }
 
@@ -437,28 +436,26 @@ fn zones(
         };
         by_zone.entry(zone).or_default().push(classify(node, zone));
     }
+    let zone = |name: &str, limits, nodes| ZoneRoll {
+        name: name.to_owned(),
+        limits,
+        nodes,
+        counts: NodeCounts::default(),
+        changed: None,
+    };
     let mut out: Vec<ZoneRoll> = listed
         .iter()
         .enumerate()
-        .map(|(index, zone)| ZoneRoll {
-            name: zone.clone(),
-            limits: spec.map(|pool| Limits::of(pool, index)),
-            nodes: by_zone.remove(zone.as_str()).unwrap_or_default(),
-            counts: NodeCounts::default(),
-            changed: None,
+        .map(|(index, name)| {
+            let limits = spec.map(|pool| Limits::of(pool, index));
+            zone(name, limits, by_zone.remove(name.as_str()).unwrap_or_default())
         })
         .collect();
     let mut unlisted: Vec<(&str, Vec<NodeRoll>)> = by_zone.into_iter().collect();
     unlisted.sort_by_key(|(zone, _)| (zone.is_empty(), *zone));
     // A node whose zone is not known may be one that another zone seems to miss.
     let all_placed = unlisted.is_empty();
-    out.extend(unlisted.into_iter().map(|(zone, nodes)| ZoneRoll {
-        name: zone.to_owned(),
-        limits: None,
-        nodes,
-        counts: NodeCounts::default(),
-        changed: None,
-    }));
+    out.extend(unlisted.into_iter().map(|(name, nodes)| zone(name, None, nodes)));
     for zone in &mut out {
         zone.nodes.sort_by(|a, b| {
             (a.stage, a.created, &a.name, &a.uid).cmp(&(b.stage, b.created, &b.name, &b.uid))

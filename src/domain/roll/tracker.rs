@@ -186,8 +186,11 @@ impl RollTracker {
         }
         let close = self.was_close(clock);
         self.note_goals(&seen, stage, (first, close));
-        let rolling: BTreeSet<&str> =
-            seen.iter().filter(|pool| rolls(pool)).map(|pool| pool.name.as_str()).collect();
+        let rolling: BTreeSet<&str> = seen
+            .iter()
+            .filter(|pool| pool.state.has_begun())
+            .map(|pool| pool.name.as_str())
+            .collect();
         for (uid, track) in before {
             let is_shown = rolling.contains(track.pool.as_str());
             self.note_gone(uid, track, is_shown, clock);
@@ -225,7 +228,7 @@ impl RollTracker {
     ) -> Vec<RegressionCause> {
         let mut causes = Vec::new();
         for pool in seen {
-            if rolls(pool) && rollout_stage == RolloutStage::Rolling {
+            if pool.state.has_begun() && rollout_stage == RolloutStage::Rolling {
                 if !self.begun.contains(&pool.name) {
                     let at = pool.template_created.unwrap_or(clock.now());
                     self.timeline.add(at, TimelineEvent::NodesBegan { pool: pool.name.clone() });
@@ -382,21 +385,17 @@ impl RollTracker {
         first: bool,
         clock: ClusterClock,
     ) -> Option<SignedDuration> {
-        if node.stage != NodeStage::New || !rolls(pool) {
+        if node.stage != NodeStage::New || !pool.state.has_begun() {
             return None;
         }
         let created = node.created?;
-        let reported = node.since.filter(|since| !since.at_least).map(|since| since.at);
+        let reported = node.since.and_then(Since::known);
         let close = self.was_close(clock);
         // System pods come after the kubelet: if the change itself was watched, that time is more exact.
         let watched =
             (!first && before == Some(NodeStage::Joining) && close).then_some(clock.now());
         let took = watched.or(reported)?.duration_since(created);
-        let plausible = took > SignedDuration::ZERO && took <= LONGEST_JOIN;
-        if !plausible {
-            return None;
-        }
-        Some(took)
+        (took > SignedDuration::ZERO && took <= LONGEST_JOIN).then_some(took)
     }
 
     /// Writes a change of a node into the timeline. What happened before the watch is written with the cluster's own
@@ -410,10 +409,10 @@ impl RollTracker {
         took: Option<SignedDuration>,
         clock: ClusterClock,
     ) {
-        if !rolls(pool) {
+        if !pool.state.has_begun() {
             return;
         }
-        let reported = node.since.filter(|since| !since.at_least).map(|since| since.at);
+        let reported = node.since.and_then(Since::known);
         let Some(at) = (if first { reported } else { reported.or(Some(clock.now())) }) else {
             return;
         };
@@ -503,13 +502,5 @@ impl RollTracker {
             }
         }
         self.progress = now;
-    }
-}
-
-/// Whether a pool's nodes are being replaced, or the last one just was.
-fn rolls(pool: &PoolRoll) -> bool {
-    match pool.state {
-        PoolState::Rolling | PoolState::AllNew | PoolState::Missing => true,
-        PoolState::Settled | PoolState::NotBegun | PoolState::Empty => false,
     }
 }

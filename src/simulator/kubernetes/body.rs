@@ -208,7 +208,7 @@ fn convert<T: DeserializeOwned + Serialize>(document: &Value) -> Result<Value, S
 }
 
 /// `null` is the same as an absent field.
-fn without_nulls(value: &Value) -> Value {
+pub fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields
             .iter()

@@ -6,7 +6,7 @@
 
 mod authenticate;
 mod authorize;
-mod body;
+pub mod body;
 mod change_objects;
 mod config_maps;
 mod discovery;

@@ -127,6 +127,5 @@ fn list(canvas: &mut Canvas<'_, '_>, area: Rect, all: &[(usize, &Record)]) {
         *line = records::chosen(std::mem::take(line), theme, columns);
     }
     canvas.text(lines, inner);
-    let bar = Rect { x: inner.right().saturating_sub(1), width: 1, ..inner };
-    scrollbar::draw(canvas, bar, first, all.len());
+    scrollbar::draw(canvas, inner, inner.right().saturating_sub(1), first, all.len());
 }

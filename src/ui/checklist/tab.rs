@@ -74,12 +74,11 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     canvas.text(lines, area);
     let edge = canvas.frame.area().right().saturating_sub(1);
     let list_area = Rect {
-        x: area.right().min(edge),
-        width: 1,
         y: area.y + cells(head).min(area.height),
         height: cells(room).min(area.height.saturating_sub(cells(head))),
+        ..area
     };
-    scrollbar::draw(canvas, list_area, first, clients.len());
+    scrollbar::draw(canvas, list_area, area.right().min(edge), first, clients.len());
 }
 
 fn row(spans: Vec<Span<'static>>, columns: usize) -> Line<'static> {

@@ -67,8 +67,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
     canvas.text(shown, area);
     let edge = canvas.frame.area().right().saturating_sub(1);
-    let bar = Rect { x: area.right().min(edge), width: 1, ..area };
-    scrollbar::draw(canvas, bar, first, all);
+    scrollbar::draw(canvas, area, area.right().min(edge), first, all);
 }
 
 fn title(theme: Theme, text: &'static str, columns: usize) -> Line<'static> {

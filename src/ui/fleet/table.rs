@@ -123,8 +123,9 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
         canvas.click(Rect { y, height: 1, ..area }, Clickable::Row(window.first + index));
     }
     canvas.text(lines, area);
-    let bar = Rect { x: area.right().saturating_sub(1), y: top, width: 1, height: cells(rows) };
-    scrollbar::draw(canvas, bar, window.first, state.view.shown.len());
+    let list = Rect { y: top, height: cells(rows), ..area };
+    let bar = area.right().saturating_sub(1);
+    scrollbar::draw(canvas, list, bar, window.first, state.view.shown.len());
 }
 
 fn titles(

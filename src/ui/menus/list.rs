@@ -134,8 +134,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
         .collect();
     canvas.click_rows(list, lines.len(), |row| Clickable::Line(first + row));
     canvas.text(lines, list);
-    let bar = Rect { x: list.right().saturating_sub(1), width: 1, ..list };
-    scrollbar::draw(canvas, bar, first, all);
+    scrollbar::draw(canvas, list, list.right().saturating_sub(1), first, all);
 }
 
 fn line(

@@ -281,8 +281,7 @@ impl Tab<'_> {
         canvas.text(head, area);
         canvas.text(shown, grid_area);
         canvas.text(foot, foot_area);
-        let bar = Rect { x: area.right(), width: 1, ..grid_area };
-        scrollbar::draw(canvas, bar, first, all);
+        scrollbar::draw(canvas, grid_area, area.right(), first, all);
     }
 
     /// Blockers, one line each; notes; how the estimate was made.
@@ -364,8 +363,7 @@ impl Tab<'_> {
         let (lines, first) = self.part(lines, usize::from(area.height), &mut canvas.metrics);
         canvas.text(lines, area);
         if self.state.nodes.in_full {
-            let bar = Rect { x: area.right(), width: 1, ..area };
-            scrollbar::draw(canvas, bar, first, all);
+            scrollbar::draw(canvas, area, area.right(), first, all);
         }
     }
 

@@ -53,7 +53,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
     top.truncate(room.saturating_sub(bottom.len()));
     let middle_room = room.saturating_sub(top.len() + bottom.len());
     canvas.metrics.scroll_last = middle.len().saturating_sub(middle_room);
-    let middle = shorten(theme, middle, middle_room, usize::from(dialog.scroll));
+    let middle = shorten(theme, middle, middle_room, dialog.scroll);
     let titles = match dialog.step {
         Step::Start => (text::START_TITLE, text::START_STEP),
         Step::Complete => (text::COMPLETE_TITLE, text::COMPLETE_STEP),
@@ -161,7 +161,10 @@ fn effects(
                 (false, false) => text::static_tokens_quiet(&why),
             };
             texts.push((text, if tokens.are_likely() { Tone::Bad } else { Tone::Dim }));
-            texts = end_of_start(texts, short);
+            if !short {
+                texts.push((text::ONE_ROTATION.to_owned(), Tone::Plain));
+            }
+            texts.push((text::CANNOT_CANCEL.to_owned(), Tone::Plain));
         }
         Step::Complete => {
             let before = dialog
@@ -178,18 +181,6 @@ fn effects(
             texts.push((text::CANNOT_UNDO.to_owned(), Tone::Bad));
         }
     }
-    lines_of(theme, &texts, columns)
-}
-
-fn end_of_start(mut texts: Vec<(String, Tone)>, short: bool) -> Vec<(String, Tone)> {
-    if !short {
-        texts.push((text::ONE_ROTATION.to_owned(), Tone::Plain));
-    }
-    texts.push((text::CANNOT_CANCEL.to_owned(), Tone::Plain));
-    texts
-}
-
-fn lines_of(theme: Theme, texts: &[(String, Tone)], columns: usize) -> Vec<Line<'static>> {
     texts.iter().flat_map(|(text, tone)| theme.paragraph(text, *tone, columns)).collect()
 }
 
@@ -327,13 +318,12 @@ fn name_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line
         Span::raw(question),
     ];
     let note = typed_note(dialog);
+    let note_tone = if dialog.typed_note.is_some() { Tone::Bad } else { Tone::Dim };
     let used = crate::ui::text::spans_width(&spans);
     if used + wide + 2 + width(&note) <= columns {
         spans.extend(field(theme, &dialog.typed, wide, focused));
         spans.push(Span::raw("  "));
-        spans.push(
-            theme.span(note, if dialog.typed_note.is_some() { Tone::Bad } else { Tone::Dim }),
-        );
+        spans.push(theme.span(note, note_tone));
         return vec![Line::from(spans)];
     }
     let short = note.replace(" characters", "").replace(" character", "");
@@ -342,7 +332,7 @@ fn name_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line
     let mut second = vec![Span::raw("  ")];
     second.extend(field(theme, &dialog.typed, field_columns, focused));
     second.push(Span::raw(" "));
-    second.push(theme.span(note, if dialog.typed_note.is_some() { Tone::Bad } else { Tone::Dim }));
+    second.push(theme.span(note, note_tone));
     vec![Line::from(cut_spans(spans, columns)), Line::from(cut_spans(second, columns))]
 }
 

@@ -42,7 +42,7 @@ fn commands_that_are_shown_are_about_the_cluster_that_is_shown() {
     let mut state = rolls::stalled();
     let pay = state.fleet.cluster(&id(&state, "pay-prod")).unwrap().clone();
     state.credentials.accesses = vec![fixtures::access(&pay, true, "~/.kube/own/pay.yaml")];
-    state.inventory.files = Some(std::sync::Arc::new(fixtures::files_of(&state.credentials)));
+    state.inventory.files = Some(std::sync::Arc::from(fixtures::files_of(&state.credentials)));
     for tab in [Tab::Nodes, Tab::Rotation] {
         if let Screen::Cluster { tab: shown, .. } = &mut state.screen {
             *shown = tab;

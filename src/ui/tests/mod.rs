@@ -1054,7 +1054,7 @@ fn every_finding_can_be_scrolled_to_in_the_complete_dialog() {
         let text = findings_text::finding(finding);
         assert!(seen.contains(&words(&text).join(" ")), "{text}");
     }
-    assert!(dialog.scroll > 0 && usize::from(dialog.scroll) == state.shared.metrics.scroll_last);
+    assert!(dialog.scroll > 0 && dialog.scroll == state.shared.metrics.scroll_last);
     assert_eq!(dialog.typed.value(), "shop-p");
 }
 

@@ -6,6 +6,8 @@ use ratatui::widgets::Clear;
 use tui_input::Input;
 
 use crate::app::cell::Tone;
+use crate::app::keymap::Command;
+use crate::app::text;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::text::{clean, cut_middle, plural, width};
@@ -13,6 +15,7 @@ use crate::ui::canvas::Canvas;
 use crate::ui::text::{behind, blanks, cells, indent, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
+use crate::ui::widgets::footer::key_of;
 
 /// Columns of text that a dialog of at most `most` columns has in `area`.
 pub fn columns(area: Rect, most: u16) -> usize {
@@ -44,6 +47,19 @@ pub fn show(
     canvas.text(lines, Rect { height: used, ..inner });
     let below = Rect { y: inner.y + used, height: inner.height - used, ..inner };
     button::draw(canvas, below, buttons);
+}
+
+/// Clears `area`, draws the frame of what lies over everything else, and returns what is inside.
+pub fn overlay(canvas: &mut Canvas<'_, '_>, area: Rect, title: &'static str) -> Rect {
+    let theme = canvas.theme;
+    canvas.frame.render_widget(Clear, area);
+    let closes = text::closes(key_of(canvas.state, theme, Command::Back));
+    let block = theme
+        .pane()
+        .border_style(theme.role(Role::DialogBorder))
+        .title(theme.title(vec![theme.part(title, Role::Title)]))
+        .title(theme.title_right(vec![theme.span(closes, Tone::Dim)]));
+    canvas.block(block, area)
 }
 
 /// Clears the place in the middle of `area`, draws the frame, and returns what is inside.

@@ -22,14 +22,14 @@ pub fn scrolled(
     let first = scroll.min(canvas.metrics.scroll_last);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(first).take(rows).collect();
     canvas.text(shown, area);
-    draw(canvas, Rect { x: bar, width: 1, ..area }, first, all);
+    draw(canvas, area, bar, first, all);
 }
 
-/// Draws the thumb of a list of `all` lines of which those from `first` on are shown in `area`'s height.
-pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, first: usize, all: usize) {
+/// Draws the thumb of a list of `all` lines of which those from `first` on are shown in `area`'s height, in this column.
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, bar: u16, first: usize, all: usize) {
     let theme = canvas.theme;
     let rows = usize::from(area.height);
-    let area = area.intersection(canvas.frame.area());
+    let area = Rect { x: bar, width: 1, ..area }.intersection(canvas.frame.area());
     if all <= rows || rows == 0 || area.is_empty() {
         return;
     }

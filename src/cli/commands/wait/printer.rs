@@ -71,9 +71,7 @@ impl Printer {
 
     /// Redraws the bar next time: the terminal may have lost it.
     pub fn invalidate(&mut self) {
-        if matches!(self.form, Form::Bar(_)) {
-            self.drawn = None;
-        }
+        self.drawn = None;
     }
 
     /// Shows the status if it differs from what is shown.

@@ -231,17 +231,9 @@ impl<'a> WaitStatus<'a> {
 
     /// Progress for the terminal's own indicator.
     pub fn progress(&self) -> Progress {
-        let percent = self
-            .rolling()
-            .and_then(Roll::progress)
-            .map(crate::domain::roll::progress::RollProgress::percent);
-        let percent = percent.map(|percent| u8::try_from(percent).unwrap_or(99));
-        match (self.phase().is_some_and(Phase::is_running), percent, self.is_held()) {
-            (false, ..) => Progress::None,
-            (true, None, _) => Progress::Unknown,
-            (true, Some(percent), false) => Progress::Percent(percent),
-            (true, Some(percent), true) => Progress::Held(percent),
-        }
+        self.phase().map_or(Progress::None, |phase| {
+            Progress::of(phase, self.rolling().and_then(Roll::progress), self.is_held())
+        })
     }
 
     /// Whether a blocker or a stall holds up an observed roll.

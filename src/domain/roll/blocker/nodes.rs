@@ -7,7 +7,7 @@ use crate::domain::roll::blocker::cause::{Blocker, BlockerCause};
 use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE, RelevantPods};
 use crate::domain::roll::blocker::reported::is_about_capacity;
 use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
-use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
+use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
 use crate::domain::snapshot::Pod;
 
 /// The machine controller waits this long by default for a new machine's health.
@@ -85,9 +85,8 @@ fn find_failed(context: &BlockerContext<'_>, node: &NodeRoll) -> Option<Blocker>
 /// Machines cannot be seen before they register as nodes: where nothing is under way for long and nodes are still to
 /// be replaced, or missing, none joins.
 fn find_missing(context: &BlockerContext<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<Blocker> {
-    match pool.state {
-        PoolState::Rolling | PoolState::AllNew | PoolState::Missing => {}
-        PoolState::Settled | PoolState::NotBegun | PoolState::Empty => return None,
+    if !pool.state.has_begun() {
+        return None;
     }
     let counts = zone.counts;
     let (old_left, missing) = (counts.old_left(), counts.missing);
