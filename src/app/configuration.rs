@@ -12,7 +12,7 @@ use crate::app::text;
 use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
 
-/// The file was read anew, or cannot be used: then what it said before still holds.
+/// The file was read again, or cannot be used: then the previous values stay in effect.
 pub fn read(state: &mut State, out: &mut Outbox, read: Result<ChangedConfiguration, Failure>) {
     // What was wrong with it is repaired, or said anew.
     if let Some(told) = state.session.configuration_problem.take() {

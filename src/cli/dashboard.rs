@@ -257,7 +257,7 @@ impl Reload {
         Self { flags, places, machine, file }
     }
 
-    /// Reads the configuration anew, and makes everything ready that can fail.
+    /// Reads the configuration again, and prepares everything that can fail.
     async fn prepare(
         &self,
         profile: Option<String>,

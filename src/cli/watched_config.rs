@@ -129,7 +129,7 @@ impl WatchedConfig {
     }
 }
 
-/// The first of the problems stands for all.
+/// Reports the first problem and how many more there are.
 fn broken(problems: Vec<String>) -> Failure {
     let more = match problems.len().saturating_sub(1) {
         0 => String::new(),

@@ -62,7 +62,7 @@ pub struct ChecklistChange {
     pub after: Option<ChecklistClient>,
 }
 
-/// What is to be written of the checklist in a cluster.
+/// A write to the checklist in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SharedWrite {
     Change(ChecklistChange),
@@ -72,7 +72,7 @@ pub enum SharedWrite {
     Unshare,
 }
 
-/// Why a change does not apply to a list: somebody else changed it meanwhile, or it is full.
+/// Why a change does not apply to a list: somebody else changed it first, or it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChecklistConflict {
     /// Another client has that name.
@@ -102,7 +102,7 @@ impl From<ChecklistConflict> for Failure {
     }
 }
 
-/// What is known of the checklist in a cluster.
+/// What is known about the checklist in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SharedChecklist {
     #[default]

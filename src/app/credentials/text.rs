@@ -1,4 +1,4 @@
-//! Texts about credentials: what becomes of them, and why.
+//! Texts about credentials: what happens to them, and why.
 
 use jiff::Timestamp;
 
@@ -171,7 +171,7 @@ pub fn reasons(all: &[VerdictReason]) -> String {
     all.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// What becomes of a pasted token, and why.
+/// What happens to a pasted token, and why.
 pub fn pasted_token(way: &SignIn, judged: Verdict, reasons: &[VerdictReason]) -> String {
     let subject = match way {
         SignIn::ServiceAccountToken(facts) | SignIn::OtherToken(facts) => {
@@ -187,7 +187,7 @@ pub fn pasted_token(way: &SignIn, judged: Verdict, reasons: &[VerdictReason]) ->
     pasted(subject, status, self::reasons(reasons))
 }
 
-/// Why, and what came of trying.
+/// Why, and the result of trying.
 pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String {
     let why = reasons(all);
     match trial {
@@ -199,7 +199,7 @@ pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String
     }
 }
 
-/// What trying showed, in clauses; `replaced`: those that are others than the ones of which something was predicted.
+/// What trying showed, in clauses; `replaced`: credentials that were replaced since the prediction.
 pub fn proof(proof: &Proof, replaced: usize) -> String {
     let Proof { to_survive, survived, to_break, broke, open } = *proof;
     let mut clauses = Vec::new();
@@ -271,7 +271,7 @@ fn one(reasons: &VerdictReason) -> String {
     text.to_owned()
 }
 
-/// A token of a service account, and what becomes of it.
+/// A token of a service account, and what happens to it.
 pub fn stale_token(stale: &StaleToken) -> String {
     let name = token(format_args!("{}/{}", stale.namespace, stale.name), &stale.account);
     let breaks = match stale.generation {
@@ -286,7 +286,7 @@ pub fn stale_token(stale: &StaleToken) -> String {
     format!("{name}: {breaks}; {replaced}; {used}")
 }
 
-/// A client certificate that the cluster signed, and what becomes of it.
+/// A client certificate that the cluster signed, and what happens to it.
 pub fn signed_certificate(stale: &StaleCertificate) -> String {
     let breaks = match stale.generation {
         Generation::Previous | Generation::Ended => TOKEN_BREAKS,
@@ -295,7 +295,7 @@ pub fn signed_certificate(stale: &StaleCertificate) -> String {
     stale_certificate(&stale.request, &stale.requester, breaks)
 }
 
-/// What rotates, what of it is in use now, and what the steps do to it; `None` where the phase does not tell.
+/// What rotates, what is in use now, and what the steps do to it; `None` in an unknown phase.
 pub fn what_rotates(cluster: &Cluster) -> Option<WhatRotates> {
     let (version, phase) = (&cluster.version, &cluster.rotation.phase);
     let is_early = version.drops_encryption_key_early();
@@ -337,7 +337,7 @@ pub struct WhatRotates {
     pub kinds: [RotatedKind; 4],
 }
 
-/// One kind of what rotates: what of it is in use, and what the steps do.
+/// One kind of credential that rotates: what is in use, and what the steps do.
 pub struct RotatedKind {
     pub name: &'static str,
     pub now: &'static str,
@@ -345,7 +345,7 @@ pub struct RotatedKind {
     pub complete: &'static str,
 }
 
-/// When all of that was rotated last; `time` writes a moment.
+/// When the credentials were last rotated; `time` formats a moment.
 pub fn last_rotated(rotation: &Rotation, time: impl Fn(Timestamp) -> String) -> String {
     let Some(start) = rotation.initiated else {
         let is_never = rotation.phase == Phase::Never;

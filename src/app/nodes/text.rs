@@ -253,7 +253,7 @@ texts! {
         "observing nodes with admin kubeconfigs valid for ten minutes, in memory only";
 }
 
-/// How a roll ended, as far as its nodes were seen.
+/// How a roll ended, judging by the nodes that were seen.
 pub fn roll_ended(end: RollProgress) -> String {
     let all = plural(end.goal.nodes, "node", "nodes");
     let all = if end.goal.estimated { format!("about {all}") } else { all };

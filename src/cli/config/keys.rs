@@ -59,7 +59,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// A duration from so many to so many seconds.
+/// A duration between two numbers of seconds.
 const fn seconds(least: u64, most: u64) -> ValueKind {
     ValueKind::Duration(Duration::from_secs(least), Duration::from_secs(most))
 }
@@ -132,7 +132,7 @@ const KEYS: &[Key] = table! {
     "keys", [], Keys, "{}", "Keys by command, instead of the defaults";
 };
 
-/// Keys that hold from the start of a dashboard to its end, and sections of such keys: who signs in where, what is listed, and
+/// Keys that are fixed while a dashboard runs, and sections of such keys: who signs in where, what is listed, and
 /// what is opened once.
 const AT_START: [&str; 8] = [
     "projects",
@@ -171,7 +171,7 @@ pub fn find(path: &str) -> Option<Key> {
     keys().find(|key| key.path == path)
 }
 
-/// Why a value that looks like a key or token is not taken; nothing of it is shown.
+/// Why a value that looks like a key or token is rejected; no part of it is shown.
 pub fn misplaced(key: &Key) -> String {
     let mut settings = SOURCES.iter().flat_map(|kind| kind.settings);
     let content = settings.find(|setting| setting.key == key.path).and_then(|one| one.content);

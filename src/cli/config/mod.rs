@@ -171,7 +171,7 @@ fn load_by(
     Ok(Loaded { config: Config { values, key_places, auth }, notes, profile, profiles })
 }
 
-/// Puts the values of a file, and those of the profile that is chosen, in the place of others.
+/// Overrides values with those of a file and of the selected profile.
 ///
 /// # Errors
 /// There is no such profile.
@@ -273,7 +273,7 @@ fn choose_source(flags: &Flags, places: &Places<'_>, values: &Values) -> Option<
     })
 }
 
-/// Puts the home folder in the place of a leading `~`.
+/// Replaces a leading `~` with the home folder.
 pub fn expand(text: &str, home: Option<&Path>) -> PathBuf {
     match (text.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -308,7 +308,7 @@ impl Config {
         paths.filter(|key| of(self, key) != of(other, key)).collect()
     }
 
-    /// Puts a value in the place of what is configured, for the demo.
+    /// Overrides a configured value, for the demo.
     pub fn put(&mut self, path: &'static str, value: Value) {
         self.values.insert(path, (value, "demo".to_owned()));
     }
@@ -433,7 +433,7 @@ fn format_value(value: &Value) -> String {
     }
 }
 
-/// Puts the flags that were given in the place of other values; gives what is wrong with them.
+/// Overrides values with the given flags; returns what is wrong with the flags.
 fn apply_flags(flags: &Flags, values: &mut Values) -> Vec<ConfigProblem> {
     let lists = [("projects", "--project", &flags.project), ("regions", "--region", &flags.region)];
     let lists = lists.into_iter().filter(|(_, _, list)| !list.is_empty());
