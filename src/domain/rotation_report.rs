@@ -81,7 +81,7 @@ pub enum ReportOutcome {
     NotStarted,
     /// Nobody knows whether the start happened.
     StartUnknown,
-    /// Started, and not completed as far as was seen.
+    /// Started, and not completed as far as skeys saw.
     Open,
     /// Complete was accepted; that it ended was not seen.
     CompleteAccepted,

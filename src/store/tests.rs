@@ -794,7 +794,7 @@ fn file_16_records_that_cannot_be_read_are_not_said_to_be_none() {
         fs::write(&file, text).unwrap();
         let (recorded, note) = state_file::credentials(home.path());
         assert_eq!(recorded, Credentials::default());
-        assert!(note.unwrap().ends_with(&format!("{why}; what it records is not known")));
+        assert!(note.unwrap().ends_with(&format!("{why}; what it recorded is unknown")));
         assert_eq!(fs::read_to_string(&file).unwrap(), text, "it is left as it is");
     }
 }

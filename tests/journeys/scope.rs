@@ -298,7 +298,7 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
         (with("[keys]\nrotate = [\"K\"]\n"), "the configured keys conflict"),
         (with("[poll]\nidel = \"3s\"\n"), "unknown key"),
         (with("ca_file = \"/nowhere/ca.pem\"\n"), "reading endpoints.ca_file, /nowhere/ca.pem"),
-        (file.replace("night", "late"), "there is no profile night"),
+        (file.replace("night", "late"), "unknown profile night"),
     ] {
         std::fs::write(journey.path("config.toml"), text).unwrap();
         journey.press("Pnight<enter>").await;

@@ -191,7 +191,7 @@ fn apply_file(
     let Some(found) = profiles.remove(name) else {
         let names: Vec<String> = profiles.into_keys().collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let text = format!("there is no profile {}; there is: {known}", show(name));
+        let text = format!("unknown profile {}; known: {known}", show(name));
         return Err(ConfigProblem { place: file.to_owned(), text });
     };
     put(found, &format!("{file}, profile {}", show(name)));
@@ -708,7 +708,7 @@ mod tests {
         let flags = Flags { profile: Some("nihgt".to_owned()), ..Flags::default() };
         let problems = loaded(&flags, &[], file).unwrap_err();
         assert!(
-            problems[0].ends_with("config.toml: there is no profile nihgt; there is: night"),
+            problems[0].ends_with("config.toml: unknown profile nihgt; known: night"),
             "{problems:?}"
         );
     }
@@ -855,11 +855,11 @@ mod tests {
             ("STACKIT_FEDERATED_TOKEN_FILE", "STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN"),
         ] {
             let problems = loaded(&Flags::default(), &[(path, secret)], "").unwrap_err();
-            let hint = format!("; what is in the file goes into {content}");
+            let hint = format!("; set {content} to the content of the file");
             assert!(problems[0].ends_with(&hint), "{problems:?}");
         }
         let problems = loaded(&Flags::default(), &[("STACKIT_REGION", secret)], "").unwrap_err();
-        assert!(problems[0].contains("; keys and tokens go into STACKIT_ACCESS_TOKEN, "));
+        assert!(problems[0].contains("; set keys and tokens in STACKIT_ACCESS_TOKEN, "));
     }
 
     #[test]

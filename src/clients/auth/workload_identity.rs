@@ -27,7 +27,7 @@ pub const TOKEN_FILE: Setting = Setting {
     ..Setting::path(
         "auth.federated_token_file",
         &["SKEYS_AUTH_FEDERATED_TOKEN_FILE", "STACKIT_FEDERATED_TOKEN_FILE"],
-        "File with a token of the platform, for workload identity; the default counts if it exists",
+        "File with the platform's token, for workload identity; the default is used if it exists",
     )
 };
 /// The service account.
