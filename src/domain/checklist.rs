@@ -96,7 +96,7 @@ impl From<ChecklistConflict> for Failure {
                 refused("Somebody else has removed this client meanwhile")
             }
             ChecklistConflict::Full => {
-                refused(&format!("A checklist holds {MOST_CLIENTS} clients at most"))
+                refused(&format!("A checklist can hold at most {MOST_CLIENTS} clients"))
             }
         }
     }
@@ -186,7 +186,7 @@ impl Checklist {
     pub fn from_json(value: &Value) -> Result<Self, String> {
         match value.get("version").and_then(Value::as_u64) {
             Some(VERSION) => {}
-            Some(version) => return Err(format!("a newer skeys wrote it (format {version})")),
+            Some(version) => return Err(format!("written by a newer skeys (format {version})")),
             None => return Err("\"version\" is missing".to_owned()),
         }
         let items = value.get("clients").and_then(Value::as_array);
@@ -212,7 +212,8 @@ impl Checklist {
                 return Err(format!("client {at} has no name"));
             }
             let change = ChecklistChange { before: None, after: Some(client) };
-            list.apply(&change).map_err(|_taken| format!("client {at} has the name of another"))?;
+            list.apply(&change)
+                .map_err(|_taken| format!("client {at} has the same name as another"))?;
         }
         Ok(list)
     }
@@ -282,12 +283,12 @@ mod tests {
     fn a_list_that_cannot_be_read_says_why() {
         for (value, why) in [
             (json!([]), "\"version\" is missing"),
-            (json!({"version": 2, "clients": []}), "a newer skeys wrote it (format 2)"),
+            (json!({"version": 2, "clients": []}), "written by a newer skeys (format 2)"),
             (json!({"version": 1}), "\"clients\" is not a list"),
             (json!({"version": 1, "clients": [{"name": "a"}, {}]}), "client 2 has no name"),
             (
                 json!({"version": 1, "clients": [{"name": "a"}, {"name": "a"}]}),
-                "client 2 has the name of another",
+                "client 2 has the same name as another",
             ),
         ] {
             assert_eq!(Checklist::from_json(&value), Err(why.to_owned()));

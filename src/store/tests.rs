@@ -644,7 +644,7 @@ fn file_28_a_folder_or_a_link_that_others_control_is_refused() {
     assert_eq!(check_private(home.path()), Ok(()));
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let failure = check_private(home.path()).unwrap_err();
-    assert!(failure.message.contains("can be written by everybody (mode 0777)"), "{failure}");
+    assert!(failure.message.contains("is writable by everyone (mode 0777)"), "{failure}");
     let foreign = if rustix::process::geteuid().is_root() {
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
         std::os::unix::fs::chown(home.path(), Some(65_534), None).unwrap();

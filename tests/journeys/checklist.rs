@@ -146,13 +146,13 @@ async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
     assert_eq!(map.metadata.labels.unwrap()["team"], "shop");
     journey.order(conflicts(None));
     journey.press("<space>").await;
-    journey.says("Others change the checklist at the same time; nothing was written");
+    journey.says("Others are changing the checklist at the same time; nothing was written");
     journey.press("<esc>").await;
     journey.shows("✓ ci");
 
     // A list that cannot be read is never written over.
     put(&maps, &json!({"version": 2})).await;
-    journey.until("a newer skeys wrote it (format 2)", 20).await;
+    journey.until("written by a newer skeys (format 2)", 20).await;
     journey.press("<space>").await;
     journey.says("The checklist cannot be changed now");
     maps.delete("skeys-checklist", &DeleteParams::default()).await.unwrap();

@@ -407,7 +407,7 @@ async fn cred_06_a_kubeconfig_that_leads_elsewhere_or_runs_something_else_is_not
     journey.order(Fault::new("GET", "/kubeconfig/login", None, effect));
     journey.press("/alpha<enter>K<backtab><right>").await;
     journey.press("<tab><tab><tab><tab><tab><enter>").await;
-    journey.says("gives stackit what SKE never does (user.exec.env)");
+    journey.says("gives stackit a setting that SKE never sets (user.exec.env)");
     assert!(!journey.path(".kube/config").exists());
 }
 

@@ -84,7 +84,7 @@ async fn a_first_start_with_a_key_file_ends_in_the_dashboard() {
         ],
     );
     terminal.until("Signed in as demo@simulator (service-account key), until ");
-    terminal.until("is readable by others");
+    terminal.until("is readable by other users");
     terminal.until("3 is neither a number in the list nor a project ID.");
     answer(&mut terminal, &[(WRITE, "")]);
     terminal.until("delta");

@@ -486,7 +486,7 @@ mod tests {
         assert_eq!(
             problems("overdue_rules = [\"*-prod=90d\", \"shop\"]"),
             [
-                "config.toml:1:17: overdue_rules has \"shop\": there is no = in it; expected a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d"
+                "config.toml:1:17: overdue_rules has \"shop\": \"=\" is missing; expected a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d"
             ]
         );
     }

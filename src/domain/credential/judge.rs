@@ -168,7 +168,7 @@ impl<'a> Basis<'a> {
         };
         let way = Some(way);
         if found.exec_cluster.as_ref().is_some_and(|asked| !asked.is(self.id)) {
-            let why = "stackit is told to sign in to another cluster".to_owned();
+            let why = "its stackit arguments name another cluster".to_owned();
             return (Verdict::CannotTell, vec![VerdictReason::Unusable(why)], way);
         }
         if by_user == Verdict::Expired {

@@ -363,7 +363,7 @@ impl Setup<'_> {
             let open = move || {
                 // Opening a FIFO waits for who writes it.
                 if !std::fs::metadata(&file)?.is_file() {
-                    return Err(std::io::Error::other("it is no regular file"));
+                    return Err(std::io::Error::other("it is not a regular file"));
                 }
                 std::fs::File::open(file).map(drop)
             };
