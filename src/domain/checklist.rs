@@ -88,13 +88,9 @@ impl From<ChecklistConflict> for Failure {
         let refused = |text: &str| Self::new(FailureKind::Refused, text);
         match conflict {
             ChecklistConflict::NameTaken => refused("Another client has this name"),
-            ChecklistConflict::Changed => {
-                refused("Somebody else has changed this client meanwhile")
-                    .hint("Look at it as it is now, and change it again")
-            }
-            ChecklistConflict::Removed => {
-                refused("Somebody else has removed this client meanwhile")
-            }
+            ChecklistConflict::Changed => refused("Someone else has changed this client")
+                .hint("Review the current entry, then change it again"),
+            ChecklistConflict::Removed => refused("Someone else has removed this client"),
             ChecklistConflict::Full => {
                 refused(&format!("A checklist can hold at most {MOST_CLIENTS} clients"))
             }

@@ -197,7 +197,7 @@ mod tests {
             assert_eq!(told, "1 replaced since, not compared");
         }
         let gone = Trial::NotTried("it is not there".into());
-        assert_eq!(reported(Some("old"), None, gone).1, "1 not told by trying");
+        assert_eq!(reported(Some("old"), None, gone).1, "1 inconclusive");
     }
 
     #[test]

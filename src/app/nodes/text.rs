@@ -230,7 +230,7 @@ texts! {
     no_events_read(why) = "none read ({why})";
     events_unreadable(why) = "cannot be read: {why}";
     PODS_UNREADABLE = "cannot be read";
-    pods_unknown_since(time) = "not known since {time}: they cannot be read";
+    pods_unknown_since(time) = "unknown since {time}: pods cannot be read";
     no_pods_read(why) = "none found ({why})";
     ALL_EVICTED = "all evicted";
     pods_to_evict(pods) = "{pods} to evict";
