@@ -375,7 +375,7 @@ fn refresh(state: &mut State, out: &mut Outbox) {
     read_inventory(state, out);
 }
 
-/// Reads the kubeconfig files of this machine anew.
+/// Reads the kubeconfig files on this machine again.
 pub fn read_inventory(state: &mut State, out: &mut Outbox) {
     credentials::update::read(&state.credentials, context!(state, out));
 }

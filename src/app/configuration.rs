@@ -12,7 +12,7 @@ use crate::app::text;
 use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
 
-/// The file was read anew, or cannot be used: then what it said before still holds.
+/// The file was read again, or cannot be used: then the previous values stay in effect.
 pub fn read(state: &mut State, out: &mut Outbox, read: Result<ChangedConfiguration, Failure>) {
     // What was wrong with it is repaired, or said anew.
     if let Some(told) = state.session.configuration_problem.take() {
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(state.shared.settings.warn_before, jiff::SignedDuration::ZERO);
         assert_eq!(
             said(&state),
-            "config.toml changed: kubeconfig.warn_before; takes effect after :reload, log.* at the next start: projects"
+            "config.toml changed: kubeconfig.warn_before; after :reload (log.*: at the next start): projects"
         );
         let keys =
             ["display.theme", "display.utc", "display.mouse", "display.columns", "display.sort"];
@@ -197,7 +197,7 @@ mod tests {
         assert_eq!((settings.export_folder.as_str(), settings.regions.len()), ("/here", 1));
         assert_eq!(
             said(&state),
-            "config.toml changed; takes effect after :reload, log.* at the next start: read_only"
+            "config.toml changed: read_only; takes effect after :reload (log.*: at the next start)"
         );
     }
 

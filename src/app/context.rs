@@ -102,7 +102,7 @@ impl<F> UpdateContext<'_, F> {
         id
     }
 
-    /// Reads one cluster unless that is under way and was asked for later than `after`.
+    /// Reads one cluster, unless a read that was requested later than `after` is pending.
     pub fn read_cluster(&mut self, id: &ClusterId, after: RequestId) {
         if !self.requests.reads_cluster(id, after) {
             self.request(RequestOwner::Cluster(id.clone()), Request::Read(id.clone()));

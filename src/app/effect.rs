@@ -127,7 +127,7 @@ pub enum Request {
     ClearClipboard(RequestId),
     /// Keep between runs, but for what has ended at a moment by SKE's clock (`Credentials`).
     Persist(Box<PersistedState>, Timestamp),
-    /// Learn what other instances of the program have issued meanwhile (`Credentials`).
+    /// Learn what other instances of the program have issued since (`Credentials`).
     LoadCredentials,
     /// Read what an earlier run saw of the fleet last (`LastFleet`).
     LoadFleet,
@@ -137,7 +137,7 @@ pub enum Request {
     ReadLog,
 }
 
-/// What is to be written of a checklist.
+/// A write to a checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChecklistWrite {
     Local(ChecklistChange),

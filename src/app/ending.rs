@@ -19,7 +19,7 @@ pub fn quit_key(state: &mut State, out: &mut Outbox, command: Command) {
     }
 }
 
-/// Leaves, or asks first while something is under way; asked twice, it leaves.
+/// Quits, or asks first while something is pending; asked twice, it quits.
 pub fn ask_to_quit(state: &mut State, out: &mut Outbox) {
     match why_stay(state) {
         Some(why) if state.session.quit_dialog.is_none() => {

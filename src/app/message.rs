@@ -121,7 +121,7 @@ pub enum Answer {
 pub struct TriedCredential {
     pub place: KubeconfigLocation,
     pub trial: Trial,
-    /// What its file said of it immediately before.
+    /// What its file contained immediately before.
     pub content: Option<FoundContext>,
 }
 

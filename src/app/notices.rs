@@ -47,7 +47,7 @@ impl Notices {
         self.toast = Some(Toast { text, until, about: ToastAbout::Request });
     }
 
-    /// Shows what was observed; it never takes the place of an answer to the person.
+    /// Shows something that was observed; never replaces the answer to a user's action.
     pub fn observation(&mut self, now: Now, about: ToastAbout, text: String) {
         if self.toast.as_ref().is_none_or(|toast| toast.about != ToastAbout::Request) {
             let until = now.monotonic.saturating_add(TOAST);

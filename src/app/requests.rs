@@ -86,7 +86,7 @@ pub struct KubeconfigRequest {
     pub lifetime: Lifetime,
     /// When, by our clock.
     pub asked: Timestamp,
-    /// When, by SKE's clock, as far as it is known.
+    /// When, by SKE's clock, if known.
     pub asked_there: Timestamp,
     pub dialog: DialogId,
 }
@@ -101,7 +101,7 @@ impl KubeconfigRequest {
 /// What was asked for and is not answered.
 #[derive(Debug, Clone, Default)]
 pub struct Requests {
-    /// Tells this run from others that write the same journal, at the same time or later: each counts from one.
+    /// Distinguishes this run from others that write the same journal: each counts its requests from one.
     run: u32,
     last: u64,
     last_dialog: u64,
@@ -111,7 +111,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// None yet, of a run that a random number tells apart.
+    /// No requests yet; a random number distinguishes this run from others.
     pub fn of_run(seed: u64) -> Self {
         // Runs that begin one after the other have seeds that are close to each other.
         Self { run: fastrand::Rng::with_seed(seed).u32(..) & 0x00ff_ffff, ..Self::default() }
@@ -189,7 +189,7 @@ impl Requests {
         })
     }
 
-    /// Whether a wake-up or reconcile is under way.
+    /// Whether a wake-up or reconcile is pending.
     pub fn has_actions(&self) -> bool {
         self.open.values().any(|owner| matches!(owner, RequestOwner::Action { .. }))
     }

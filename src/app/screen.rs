@@ -1,4 +1,4 @@
-//! Where the user is, and what the last drawing of it measured.
+//! The current screen, and what was measured when it was last drawn.
 
 use jiff::Timestamp;
 
@@ -55,7 +55,7 @@ impl Metrics {
         self.page_rows.max(1)
     }
 
-    /// Scrolls a text of which the drawing measured how far that is useful. Returns whether the command scrolls.
+    /// Scrolls a text, at most as far as the last drawing measured. Returns whether the command scrolls.
     pub fn scroll(&self, offset: &mut usize, command: Command) -> bool {
         let last = self.scroll_last;
         let next = moved(command, (*offset).min(last), self.page(), last);

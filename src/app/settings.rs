@@ -63,10 +63,10 @@ pub struct Settings {
     /// Time until a kubeconfig is cleared from the clipboard.
     pub clipboard_clear: Duration,
     pub theme: ThemeChoice,
-    /// Colours in the place of the theme's, as the terminal can show them.
+    /// Colours that replace the theme's, as the terminal can show them.
     pub colors: Palette,
     pub depth: ColorDepth,
-    /// The terminal's background, as far as it is known at the start.
+    /// The terminal's background, if it is known at the start.
     pub background: Option<Background>,
     pub ascii: bool,
     /// Whether moments are shown in UTC to begin with.

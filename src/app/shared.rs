@@ -26,7 +26,7 @@ pub struct Shared {
     /// `None` until known.
     pub identity: Option<Identity>,
     pub theme: ThemeChoice,
-    /// The terminal's background, as far as it is known.
+    /// The terminal's background, if known.
     pub background: Option<Background>,
     pub utc: bool,
     pub mouse: bool,

@@ -159,7 +159,7 @@ impl State {
         self.shared.zone()
     }
 
-    /// The moment by SKE's clock, as far as it is known: what SKE issued ends by that.
+    /// Now by SKE's clock, if known: what SKE issued expires by that clock.
     pub fn server_now(&self) -> Timestamp {
         self.fleet.server_now(self.shared.now.wall)
     }
@@ -222,7 +222,7 @@ impl State {
         self.credentials.kubectl_context(cluster, files, self.server_now())
     }
 
-    /// What is renewed on the credentials tab: the entry under the cursor, or those that are marked, as far as SKE can
+    /// What is renewed on the credentials tab: the entry under the cursor, or the marked ones, if SKE can
     /// issue one of their kind in their place.
     pub fn renewed_entries(&self) -> Vec<RenewedEntry> {
         let on_tab = self.subject().filter(|_| self.screen.tab() == Some(Tab::Credentials));
@@ -359,7 +359,7 @@ impl State {
             || self.rotation.pending.values().any(Pending::is_under_way)
     }
 
-    /// Whether a person can log in anew from here.
+    /// Whether the user can log in again from here.
     pub fn logs_in(&self) -> bool {
         self.shared.identity.as_ref().is_some_and(|identity| identity.logs_in)
     }
@@ -372,7 +372,7 @@ impl State {
     }
 }
 
-/// What SKE issues in the place of a credential, if it can. What kubectl finds in another file would not be replaced.
+/// What SKE issues to replace a credential, if it can. An entry that kubectl finds in another file is not replaced.
 fn renewed(known: &KnownCredential) -> Option<RenewedEntry> {
     if known.other_file.is_some() {
         return None;

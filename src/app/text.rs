@@ -6,11 +6,11 @@ texts! {
     refused(action, reason) = "{action}: {reason}";
     no_cluster(action) = "{action}: no cluster selected";
     demo_time(speed) = ", time ×{speed}";
-    RELOAD_DEMO = "Reload: the demo has a configuration of its own";
+    RELOAD_DEMO = "Reload: not available in the demo";
     WATCH_NO_CLUSTER = "Watch: no cluster selected";
     EVENTS_ELSEWHERE = "Events: open the nodes tab";
     SEARCH_ELSEWHERE = "Search: open the nodes or the activity";
-    SEARCH_FIRST = "Nothing is searched for";
+    SEARCH_FIRST = "Search: nothing to repeat";
     no_match(text) = "No match: {text}";
     OPEN_NO_CLUSTER = "Open: no cluster selected";
     OPEN_NO_ENTRY = "Open: no activity yet";
@@ -23,19 +23,19 @@ texts! {
     NO_CLUSTERS = "No clusters";
     READ_ONLY = "read-only mode, by --read-only, SKEYS_READ_ONLY or read_only in the configuration";
     not_listed(time) = "no longer listed since {time}";
-    LOG_IN_NOT_SUPPORTED = "Log in: only where the login of the stackit CLI signs in";
+    LOG_IN_NOT_SUPPORTED = "Log in: possible only when skeys uses the stackit CLI login";
     token_rejected(time) = "SKE has rejected the token since {time}";
     not_permitted(permission, project) = "the account lacks {permission} in project {project}";
     configuration_changed(file, keys) = "{file} changed: {keys}";
-    configuration_at_start(file, keys) = "{file} changed; takes effect after :reload, log.* at the next start: {keys}";
+    configuration_at_start(file, keys) = "{file} changed: {keys}; takes effect after :reload (log.*: at the next start)";
     configuration_partly(file, keys, later) =
-        "{file} changed: {keys}; takes effect after :reload, log.* at the next start: {later}";
+        "{file} changed: {keys}; after :reload (log.*: at the next start): {later}";
     theme(name) = "Theme: {name}.";
     mouse(state) = "Mouse {state}.";
     MOUSE_OFF = "off; the terminal selects text again";
     copied(how, what) = "{how}: {what}.";
     CLIPBOARD_CLEARED = "Clipboard cleared.";
-    CLIPBOARD_KEPT = "Clipboard not cleared: it no longer holds the kubeconfig, or it cannot be read.";
+    CLIPBOARD_KEPT = "Clipboard not cleared: it no longer holds the kubeconfig, or cannot be read.";
     WRONG_ANSWER = "a request received the answer to another request";
     CLUSTER_DELETED = "the cluster was deleted";
     CLUSTER_NOT_LISTED = "the cluster is no longer listed";
@@ -55,7 +55,7 @@ texts! {
     help_access(key) = "{key} issues a kubeconfig";
     help_start(key) = "{key}: SKE creates new keys and replaces every node; old and new credentials work";
     help_clients(key) =
-        "renew kubeconfigs ({key}), tokens and pinned authorities; the credentials tab lists what would break";
+        "renew kubeconfigs ({key}), tokens and pinned CAs; the credentials tab lists what would break";
     help_complete(key) = "{key}: the old credentials stop working; this cannot be undone";
     SIGN_NEVER = "never: no rotation yet";
     SIGN_PREPARING = "preparing: new keys are created, every node is replaced";
@@ -72,7 +72,7 @@ texts! {
     stale(age) = "stale {age}";
     TOKEN_RENEWS = ", renewed automatically";
     token_until(time) = ", until {time}";
-    trace(id) = " Trace id {id}.";
+    trace(id) = " Trace ID {id}.";
     more_errors(count) = "{count} more · ";
     error_hint(more, back, copy) = "{more}{back} dismiss · {copy} copy ";
     marked(count) = "{count} marked";

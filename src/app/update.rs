@@ -47,7 +47,7 @@ use crate::domain::text::clean;
 /// Longest paste that a text field takes, in characters.
 const PASTE_LIMIT: usize = 256;
 
-/// The screen is drawn anew at least this often, so that ages are right.
+/// The screen is redrawn at least this often, so that ages are right.
 const LONGEST_REST: Duration = Duration::from_mins(1);
 
 /// Account and expiry of the token, and what is to be said of its source, are asked for this often.
@@ -652,7 +652,7 @@ fn update_window(state: &mut State, out: &mut Outbox) {
     context!(state, out).terminal(TerminalEffect::Status(status));
 }
 
-/// Makes counts and shown rows anew if data changed, and keeps the cursor on its cluster. Called before the state is
+/// Recomputes counts and shown rows if data changed, and keeps the cursor on its cluster. Called before the state is
 /// read: by the loop before it draws, so that a hundred answers cost one sorting, and before a person's input counts.
 pub fn settle(state: &mut State) {
     if state.view.outdated {

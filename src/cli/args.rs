@@ -110,7 +110,7 @@ pub enum Command {
         /// Address to listen on; port 0 selects a free one
         #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
-        /// Listen where other machines can connect; whoever can do so can use the simulator
+        /// Allow listening where other machines can connect; anyone who can connect can use the simulator
         #[arg(long)]
         allow_remote: bool,
         /// The simulated clusters.
@@ -129,9 +129,9 @@ pub enum Command {
     /// reported and do not end the wait.
     #[command(after_help = WAIT_STATUS)]
     Wait(WaitFor),
-    /// List every credential for a cluster that can be found, and what a rotation does to it
+    /// List every credential that can be found for a cluster, and what a rotation does to it
     ///
-    /// Reads the kubeconfig files of this machine and, with a kubeconfig of ten minutes that stays in memory, the cluster
+    /// Reads the kubeconfig files of this machine and, with a ten-minute kubeconfig that is kept in memory, the cluster
     /// itself. Verdicts compare certificates and keys. Nothing that a kubeconfig names is run; no secret is printed.
     #[command(after_help = CREDENTIALS_STATUS)]
     Credentials(CredentialsOf),
@@ -142,7 +142,7 @@ pub enum Command {
     /// of a kubeconfig with `kubeconfig.warn_before`; a Kubernetes version or image is due 30 days before it expires.
     #[command(after_help = DUE_STATUS)]
     Due(DueWhat),
-    /// Print what the journal tells of the rotations of a cluster, as evidence for an audit
+    /// Print what the journal records about the rotations of a cluster, as evidence for an audit
     ///
     /// Reads only the journal of this machine: no sign-in, no network. Who started and completed, when, phases and how long
     /// they lasted, findings that were accepted, kubeconfigs, blockers, outcome, trace IDs; no secrets. A name must be that
@@ -182,8 +182,8 @@ Exit status:
   0   nothing stops working on complete, as far as credentials can be known
   1   the cluster cannot be found or read
   2   wrong usage or configuration
-  3   something stops working on start or complete, does not work any more, or was judged wrongly
-  4   nothing that is known does, but not everything could be checked: the cluster, a file, the
+  3   something stops working on start or complete, no longer works, or a verdict was wrong
+  4   nothing known stops working, but not everything could be checked: the cluster, a file, the
       checklist or what skeys recorded was not read, or a verdict is unknown";
 
 /// Help on the exit status of `skeys due`.
@@ -206,7 +206,7 @@ Exit status:
 const REPORT_STATUS: &str = "\
 Exit status:
   0   printed
-  1   the journal cannot be read, has nothing of the cluster, or has several of its name
+  1   the journal cannot be read, has no record of the cluster, or has several of that name
   2   wrong usage";
 
 /// Arguments of `skeys report`.
@@ -270,7 +270,7 @@ pub enum Format {
 pub struct WaitFor {
     /// Name of the cluster, or PROJECT/REGION/NAME
     ///
-    /// A name is searched in all configured projects and regions, or in those of --project and --region. A name of two
+    /// A name is searched in all configured projects and regions, or in those of --project and --region. A name that matches two
     /// clusters is refused.
     #[arg(value_name = "CLUSTER")]
     pub cluster: Target,
@@ -306,10 +306,10 @@ pub struct SceneOptions {
     /// Number of clusters, in all phases, instead of the built-in fleet
     #[arg(long, value_name = "N", conflicts_with = "scene", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub clusters: Option<u32>,
-    /// Number of projects that they are spread over; by default one for 50 clusters
+    /// Number of projects to spread the clusters over; by default one per 50 clusters
     #[arg(long, value_name = "N", requires = "clusters", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub projects: Option<u32>,
-    /// Time that a request takes on its way, for example 50ms
+    /// Network latency of each request, for example 50ms
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_latency)]
     pub latency: Duration,
     /// Share of requests that fail, for example 2%: a 503, a reset connection or a slow answer
@@ -334,7 +334,7 @@ impl Default for SceneOptions {
 /// Commands on the configuration file.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ConfigCommand {
-    /// Print its path
+    /// Print the path of the configuration file
     Path,
     /// Print each value with its origin, or each error with its location
     Check,
@@ -345,7 +345,7 @@ pub enum ConfigCommand {
         force: bool,
         /// Ask how to sign in, which projects and which regions; write the answers, and open the dashboard
         ///
-        /// Signs in before it writes. An existing file is left as it is: the lines for it are printed.
+        /// Signs in before it writes. An existing file is not changed: the lines to add are printed.
         #[arg(long, conflicts_with = "force")]
         guided: bool,
     },

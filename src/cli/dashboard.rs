@@ -257,7 +257,7 @@ impl Reload {
         Self { flags, places, machine, file }
     }
 
-    /// Reads the configuration anew, and makes everything ready that can fail.
+    /// Reads the configuration again, and prepares everything that can fail.
     async fn prepare(
         &self,
         profile: Option<String>,
@@ -273,14 +273,15 @@ impl Reload {
         let file = self.file.clone();
         let load = move || match file.filter(|file| !is_usable(file)) {
             Some(file) => Err(format!(
-                "{} is missing, empty or no regular file, so that less would be protected than before",
+                "{} is missing, empty or not a regular file; without it, less would be protected than before",
                 show(file.display())
             )),
             None => Ok(load(&flags, &places)),
         };
         let failed = |why: &str| {
             let text = format!("{what}: {}", clean(why));
-            Failure::new(FailureKind::NotPossible, text).hint("The dashboard goes on as before")
+            Failure::new(FailureKind::NotPossible, text)
+                .hint("The dashboard keeps its previous configuration")
         };
         let loaded = run_blocking(&self.machine.clock, FILE_LIMIT, "configuration", load)
             .await?

@@ -1,4 +1,4 @@
-//! The folder of one demo: its kubeconfigs, and what else it leaves behind. Nothing of it is the person's.
+//! The folder of one demo: its kubeconfigs and other files. It contains nothing of the user's.
 
 use std::fs;
 use std::io;

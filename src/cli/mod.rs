@@ -235,7 +235,7 @@ async fn report(flags: &Flags, arguments: &ReportOf) -> anyhow::Result<u8> {
     Ok(output::print(&report, "", 0))
 }
 
-/// `skeys doctor`, which works with a broken configuration, too.
+/// `skeys doctor`, which also works with a broken configuration.
 async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::Result<u8> {
     let (file, _) = config::path(&flags, &places);
     let loaded = on_configuration(flags, places.clone(), load).await?;

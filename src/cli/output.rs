@@ -44,7 +44,7 @@ pub fn print(out: &str, err: &str, status: u8) -> u8 {
     exit_status(printed, status)
 }
 
-/// The exit status after printing: `status` if that worked or nobody reads it, else [`NOT_PRINTED`], which is told.
+/// The exit status after printing: `status` if that worked or nobody reads it, else [`NOT_PRINTED`], which is reported.
 pub fn exit_status(printed: io::Result<()>, status: u8) -> u8 {
     match printed {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

@@ -129,15 +129,16 @@ impl WatchedConfig {
     }
 }
 
-/// The first of the problems stands for all.
+/// Reports the first problem and how many more there are.
 fn broken(problems: Vec<String>) -> Failure {
     let more = match problems.len().saturating_sub(1) {
         0 => String::new(),
         more => format!(" ({more} more; `skeys config check` lists all)"),
     };
     let first = problems.into_iter().next().unwrap_or_default();
-    let text =
-        format!("The changed configuration is not used, the values before hold: {first}{more}");
+    let text = format!(
+        "The changed configuration is not used and the previous values stay in effect: {first}{more}"
+    );
     Failure::new(FailureKind::File, text)
 }
 
@@ -198,7 +199,7 @@ mod tests {
         let at = folder.path().join("config.toml").display().to_string();
         write(folder.path(), "[poll]\nidle = \"1s\"\nidel = 1\n");
         let told = looked(&mut watched);
-        let begin = "The changed configuration is not used, the values before hold";
+        let begin = "The changed configuration is not used and the previous values stay in effect";
         let expected = format!("{begin}: {at}:2:8: poll.idle is \"1s\"; expected");
         assert!(told.starts_with(&expected), "{told}");
         assert!(told.ends_with(" (1 more; `skeys config check` lists all)"), "{told}");
@@ -258,7 +259,7 @@ mod tests {
         assert_eq!(looked(&mut watched), "config.toml: [\"poll.idle\", \"display.mouse\"] []");
         write(folder.path(), "# nothing\n");
         let told = looked(&mut watched);
-        assert!(told.contains("there is no profile night"), "{told}");
+        assert!(told.contains("unknown profile night"), "{told}");
     }
 
     #[test]

@@ -88,9 +88,10 @@ impl DiscoveryClient {
             return Ok(who);
         }
         let text =
-            "the token names no email address, so that the projects of the account cannot be found";
-        Err(Failure::new(FailureKind::NotPossible, text)
-            .hint("Set them: --project ID, STACKIT_PROJECT_ID or `projects` in the configuration"))
+            "the token names no email address, which is needed to find the account's projects";
+        Err(Failure::new(FailureKind::NotPossible, text).hint(
+            "Set projects: --project ID, STACKIT_PROJECT_ID or `projects` in the configuration",
+        ))
     }
 
     /// `GET /v2/users/{email}/permissions`: effective permissions in projects.

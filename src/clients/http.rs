@@ -318,7 +318,8 @@ fn sending_failure(request: &HttpRequest, error: &reqwest::Error) -> Failure {
     }
 }
 
-const CA_HINT: &str = "if the network has a certificate authority of its own, set endpoints.ca_file to its certificate";
+const CA_HINT: &str =
+    "if the network uses its own certificate authority, set endpoints.ca_file to its certificate";
 
 /// What is wrong with the certificate of a server, and what to do.
 fn certificate_problem(error: &reqwest::Error) -> Option<(String, String)> {
@@ -338,7 +339,8 @@ fn certificate_problem(error: &reqwest::Error) -> Option<(String, String)> {
             CA_HINT.to_owned(),
         ),
         CertificateError::BadSignature => (
-            "its certificate was signed by another authority of the same name".to_owned(),
+            "its certificate was signed by another certificate authority of the same name"
+                .to_owned(),
             CA_HINT.to_owned(),
         ),
         CertificateError::Expired => ("its certificate has expired".to_owned(), clock),
@@ -529,7 +531,7 @@ mod tests {
             (
                 good,
                 Some(of_namesake),
-                "its certificate was signed by another authority of the same name",
+                "its certificate was signed by another certificate authority of the same name",
             ),
             (expired, Some(of_expired), "its certificate expired at 2020-01-01 00:00:00 UTC"),
             (other, Some(of_other), "its certificate is for another name"),

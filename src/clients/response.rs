@@ -102,7 +102,7 @@ impl HttpResponse {
             200 if is_empty => {}
             _ => {
                 let (message, code) = self.error_message();
-                let detail = format!("the answer is not what the API describes: {message}");
+                let detail = format!("the answer does not match the API description: {message}");
                 let mut failure = request.failure(FailureKind::Format, detail);
                 failure.code = code;
                 return Err(self.decorate(failure));
@@ -124,7 +124,7 @@ impl HttpResponse {
             "the answer is not JSON (text/html from a proxy?)".to_owned()
         } else {
             format!(
-                "the answer is not what the API describes: {reason} ({} bytes)",
+                "the answer does not match the API description: {reason} ({} bytes)",
                 self.body.len()
             )
         };

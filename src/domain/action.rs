@@ -1,7 +1,7 @@
 //! Which actions a cluster allows and why not: the one function that dialogs, footer, menus
 //! and headless commands ask.
 //!
-//! The rules are Gardener's admission rules, on which SKE stands (domain knowledge: `validateShootOperation`).
+//! The rules are Gardener's admission rules, on which SKE is built (`validateShootOperation`).
 
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::rotation::{Phase, Step};

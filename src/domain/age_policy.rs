@@ -38,7 +38,7 @@ impl AgeRule {
     /// What is wrong, in a clause.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((pattern, after)) = text.rsplit_once('=') else {
-            return Err("there is no = in it".to_owned());
+            return Err("\"=\" is missing".to_owned());
         };
         let after = humantime::parse_duration(after.trim()).map_err(|error| error.to_string())?;
         if pattern.trim().is_empty() {
@@ -49,7 +49,7 @@ impl AgeRule {
             return Err("a label is written as label:KEY=VALUE".to_owned());
         }
         if after < AGE_RANGE.0 || after > AGE_RANGE.1 {
-            return Err("the duration is not from 1d to 3650d".to_owned());
+            return Err("the duration must be from 1d to 3650d".to_owned());
         }
         let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
         Ok(Self { pattern: pattern.trim().to_owned(), after })

@@ -20,7 +20,7 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Groups of the fleet in the order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attention {
-    /// A running step does not move, as far as the SKE API tells.
+    /// A running step makes no progress, according to the SKE API.
     Stuck,
     /// SKE reports an error, an unhealthy state, or a word this program does not know.
     ReportedError,

@@ -62,7 +62,7 @@ pub struct ChecklistChange {
     pub after: Option<ChecklistClient>,
 }
 
-/// What is to be written of the checklist in a cluster.
+/// A write to the checklist in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SharedWrite {
     Change(ChecklistChange),
@@ -72,7 +72,7 @@ pub enum SharedWrite {
     Unshare,
 }
 
-/// Why a change does not apply to a list: somebody else changed it meanwhile, or it is full.
+/// Why a change does not apply to a list: somebody else changed it first, or it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChecklistConflict {
     /// Another client has that name.
@@ -88,21 +88,17 @@ impl From<ChecklistConflict> for Failure {
         let refused = |text: &str| Self::new(FailureKind::Refused, text);
         match conflict {
             ChecklistConflict::NameTaken => refused("Another client has this name"),
-            ChecklistConflict::Changed => {
-                refused("Somebody else has changed this client meanwhile")
-                    .hint("Look at it as it is now, and change it again")
-            }
-            ChecklistConflict::Removed => {
-                refused("Somebody else has removed this client meanwhile")
-            }
+            ChecklistConflict::Changed => refused("Someone else has changed this client")
+                .hint("Review the current entry, then change it again"),
+            ChecklistConflict::Removed => refused("Someone else has removed this client"),
             ChecklistConflict::Full => {
-                refused(&format!("A checklist holds {MOST_CLIENTS} clients at most"))
+                refused(&format!("A checklist can hold at most {MOST_CLIENTS} clients"))
             }
         }
     }
 }
 
-/// What is known of the checklist in a cluster.
+/// What is known about the checklist in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SharedChecklist {
     #[default]
@@ -186,7 +182,7 @@ impl Checklist {
     pub fn from_json(value: &Value) -> Result<Self, String> {
         match value.get("version").and_then(Value::as_u64) {
             Some(VERSION) => {}
-            Some(version) => return Err(format!("a newer skeys wrote it (format {version})")),
+            Some(version) => return Err(format!("written by a newer skeys (format {version})")),
             None => return Err("\"version\" is missing".to_owned()),
         }
         let items = value.get("clients").and_then(Value::as_array);
@@ -212,7 +208,8 @@ impl Checklist {
                 return Err(format!("client {at} has no name"));
             }
             let change = ChecklistChange { before: None, after: Some(client) };
-            list.apply(&change).map_err(|_taken| format!("client {at} has the name of another"))?;
+            list.apply(&change)
+                .map_err(|_taken| format!("client {at} has the same name as another"))?;
         }
         Ok(list)
     }
@@ -282,12 +279,12 @@ mod tests {
     fn a_list_that_cannot_be_read_says_why() {
         for (value, why) in [
             (json!([]), "\"version\" is missing"),
-            (json!({"version": 2, "clients": []}), "a newer skeys wrote it (format 2)"),
+            (json!({"version": 2, "clients": []}), "written by a newer skeys (format 2)"),
             (json!({"version": 1}), "\"clients\" is not a list"),
             (json!({"version": 1, "clients": [{"name": "a"}, {}]}), "client 2 has no name"),
             (
                 json!({"version": 1, "clients": [{"name": "a"}, {"name": "a"}]}),
-                "client 2 has the name of another",
+                "client 2 has the same name as another",
             ),
         ] {
             assert_eq!(Checklist::from_json(&value), Err(why.to_owned()));

@@ -290,7 +290,7 @@ pub struct HibernationSchedule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
     pub id: ClusterId,
-    /// `status.creationTime`; tells a cluster from a later one of the same name.
+    /// `status.creationTime`; distinguishes a cluster from a later one of the same name.
     pub created: Option<Timestamp>,
     pub version: KubernetesVersion,
     /// `status.expiration.kubernetes.expirationDate`.
@@ -317,7 +317,7 @@ pub struct Cluster {
     pub unhealthy: Option<(Timestamp, Timestamp)>,
 }
 
-/// Readings that are further apart than this tell nothing of the time between them.
+/// Readings that are further apart than this say nothing about the time between them.
 const WITHOUT_BREAK: SignedDuration = SignedDuration::from_mins(5);
 
 /// Clusters of one scope, as just read.
@@ -364,8 +364,8 @@ impl Cluster {
         })
     }
 
-    /// Whether asking for an expiring kubeconfig may switch static tokens off for ever: never rotated, as far as is
-    /// known, and below 1.27, as far as is known. What cannot be told counts as one way: it cannot be taken back.
+    /// Whether requesting an expiring kubeconfig may permanently disable static tokens: never rotated, as far as is
+    /// known, and below 1.27, as far as is known. If unknown, it counts as one-way: it cannot be undone.
     pub fn issuing_is_one_way(&self) -> bool {
         let never = match self.rotation.phase {
             Phase::Never => true,

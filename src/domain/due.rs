@@ -1,4 +1,4 @@
-//! What of a cluster is due, with each reason on its own. The rules are those by which the fleet is ordered.
+//! What is due on a cluster, one entry for each reason. The rules are those that sort the fleet.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,18 +7,18 @@ use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::{CredentialKind, KnownCredential, KubeconfigLocation};
 use crate::domain::rotation::Phase;
 
-/// A reason for which a person has to act.
+/// A reason why somebody has to act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
-    /// A running step does not move, as far as the SKE API shows.
+    /// A running step makes no progress, according to the SKE API.
     Stuck { started: Option<Timestamp> },
     /// Clients must be updated and the rotation completed.
     Prepared { started: Option<Timestamp> },
-    /// Whether something is due is not known: SKE reports a phase that is unknown, or none.
+    /// Unknown whether something is due: SKE reports an unknown phase, or none.
     UnknownPhase { phase: String },
     /// The credentials are older than `limit`.
     Overdue { born: Timestamp, limit: SignedDuration },
-    /// As old as the cluster, and that is older than `limit` or of unknown age.
+    /// The credentials are as old as the cluster, which is older than `limit` or of unknown age.
     NeverRotated { created: Option<Timestamp>, limit: SignedDuration },
     /// A kubeconfig has expired or will soon.
     Kubeconfig { place: KubeconfigLocation, kind: CredentialKind, expires: Timestamp },
@@ -28,7 +28,7 @@ pub enum Due {
     Image { pool: String, image: String, expires: Timestamp },
 }
 
-/// From when on something is due.
+/// Limits from which on something is due.
 #[derive(Debug, Clone, Copy)]
 pub struct DueLimits {
     /// Allowed age of the credentials.

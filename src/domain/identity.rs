@@ -13,6 +13,6 @@ pub struct Identity {
     pub until: Option<Timestamp>,
     /// Whether the source makes a new token before the old one ends.
     pub renews: bool,
-    /// Whether a person can log in anew in the terminal.
+    /// Whether the user can log in again in the terminal.
     pub logs_in: bool,
 }

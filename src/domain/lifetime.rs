@@ -83,7 +83,7 @@ impl Lifetime {
         self.0
     }
 
-    /// The moment at which a kubeconfig asked for now would end, if the server grants all of it.
+    /// When a kubeconfig that is requested now would expire, if the server grants the whole lifetime.
     pub fn until(self, now: Timestamp) -> Timestamp {
         now.saturating_add(SignedDuration::from_secs(i64::from(self.0))).unwrap_or(Timestamp::MAX)
     }

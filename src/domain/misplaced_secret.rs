@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::domain::text::clean;
 
-/// What is shown in place of it.
+/// Shown instead of the secret.
 pub const SHOWN: &str = "(a value that looks like a key or token)";
 
 /// Shortest text without separators that may be an encoded secret.

@@ -1,4 +1,4 @@
-//! What an account may do in which project, as far as it is known.
+//! What an account may do in which project, if known.
 
 use std::collections::{BTreeMap, BTreeSet};
 

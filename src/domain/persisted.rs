@@ -1,5 +1,4 @@
-//! What is kept between runs: issued kubeconfigs, what is selected, the look of the table, marks and watches; never a
-//! secret.
+//! What is kept between runs: issued kubeconfigs, the selection, theme, columns, order, marks and watches; never a secret.
 
 use std::collections::BTreeMap;
 

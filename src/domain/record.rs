@@ -29,9 +29,9 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     pub outcome: Outcome,
-    /// One sentence for people; it has no moment in it, since zones are for whoever reads.
+    /// One sentence for people; it contains no time, since the reader chooses the time zone.
     pub text: String,
-    /// When that ends which it tells of. Older lines have it in their text, and one that cannot be read costs no line.
+    /// When the subject of the record expires. Older lines have it in their text; an unreadable value is ignored.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// The server's `x-trace-id`.
@@ -51,7 +51,7 @@ impl Record {
         self
     }
 
-    /// What it tells of ends then.
+    /// Sets when the subject of the record expires.
     #[must_use]
     pub fn ending(mut self, expires: Option<Timestamp>) -> Self {
         self.expires = expires;
@@ -66,7 +66,7 @@ impl Record {
         }
     }
 
-    /// All of it in one line that stands for itself elsewhere: the moment in UTC, ids in full.
+    /// The whole record in one self-contained line: the time in UTC, ids in full.
     pub fn line(&self) -> String {
         let at = self.at.strftime("%Y-%m-%dT%H:%M:%SZ");
         let mut line = format!("{at} {} {}", self.outcome.word(), self.step);

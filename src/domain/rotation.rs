@@ -83,12 +83,12 @@ impl Phase {
         matches!(self, Self::Preparing | Self::Completing)
     }
 
-    /// Whether a rotation is under way: old and new credentials are there.
+    /// Whether a rotation is open: old and new credentials exist.
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Preparing | Self::Prepared | Self::Completing)
     }
 
-    /// The step a person would take next from here; `None` while that cannot be told.
+    /// The step that is next from here; `None` if unknown.
     pub fn due_step(&self) -> Option<Step> {
         match self {
             Self::Never | Self::Completed | Self::Completing => Some(Step::Start),

@@ -1,4 +1,4 @@
-//! What the journal tells of each rotation of a cluster: who did what, when, and how it ended. It tells only what skeys did
+//! What the journal records about each rotation of a cluster: who did what, when, and how it ended; only what skeys did
 //! and saw on this machine.
 
 use std::collections::BTreeMap;
@@ -22,15 +22,15 @@ pub struct RotationReport {
     pub phases: Vec<PhaseChange>,
     /// What happened to kubeconfigs: requested, issued, saved, discarded.
     pub kubeconfigs: Vec<Record>,
-    /// What was seen of the roll: blockers, and that it goes on.
+    /// What was seen of the roll: blockers, and when it resumed.
     pub blockers: Vec<Record>,
-    /// What was done about clients of the checklist.
+    /// Changes to clients on the checklist.
     pub checklist: Vec<Record>,
-    /// What trying the credentials showed after it was completed.
+    /// The result of trying the credentials after the rotation was completed.
     pub proof: Vec<Record>,
     /// Everything else.
     pub others: Vec<Record>,
-    /// A later rotation or cluster followed, so that nothing more is to come.
+    /// A later rotation or cluster followed, so no more records can follow.
     pub is_over: bool,
 }
 
@@ -46,18 +46,18 @@ pub struct Attempt {
     pub accepted: Option<String>,
     /// What was known before it, each with its mark.
     pub findings: Vec<String>,
-    /// What became of it, oldest first. Where others share its id, the last of them has the answers of all.
+    /// Its answers, oldest first. If several attempts share the id, the last one has the answers of all.
     pub answers: Vec<Record>,
-    /// Another run used the id before this was answered, as older versions did: what is known of all of them.
+    /// Another run used the same id before this was answered, as older versions did: what is known about all of them.
     pub shared: Option<SharedOutcome>,
 }
 
-/// What is known of attempts whose answers cannot be told apart.
+/// What is known about attempts whose answers cannot be told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SharedOutcome {
-    /// The same of each.
+    /// Each had this outcome.
     Each(Outcome),
-    /// At least one was taken.
+    /// At least one was accepted.
     OneDone,
     /// Neither.
     Unclear,
@@ -74,14 +74,14 @@ pub struct PhaseChange {
     pub lasted: Option<SignedDuration>,
 }
 
-/// How a rotation stands, as far as the journal tells.
+/// The state of a rotation according to the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportOutcome {
     /// The start was refused or did not happen.
     NotStarted,
     /// Nobody knows whether the start happened.
     StartUnknown,
-    /// Started, and not completed as far as was seen.
+    /// Started, and not completed as far as skeys saw.
     Open,
     /// Complete was accepted; that it ended was not seen.
     CompleteAccepted,
@@ -160,7 +160,7 @@ impl RotationReport {
         }
     }
 
-    /// The first and the last moment that the journal tells of.
+    /// The first and the last moment in the journal.
     pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let steps = self
             .attempts

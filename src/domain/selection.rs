@@ -27,7 +27,7 @@ pub enum SelectedProjects {
 /// A selection as it is written.
 #[derive(Serialize, Deserialize)]
 struct Written {
-    /// Whether projects that are not configured are selected, too.
+    /// Whether projects that are not configured are also selected.
     #[serde(default)]
     all: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -70,7 +70,7 @@ pub fn timed_out(what: &str, limit: Duration) -> Failure {
 }
 
 fn defect(what: &str) -> Failure {
-    Failure::new(FailureKind::Bug, format!("{what}: a task of skeys panicked; skeys continues"))
+    Failure::new(FailureKind::Bug, format!("{what}: an internal task panicked; skeys continues"))
         .hint("Press r to read again; the report is in the state folder")
 }
 

@@ -37,7 +37,7 @@ impl ConfigurationWatch {
     ) -> Self {
         let watch = async move {
             if let Err(failure) = watch(look, &clock, &sender, forbid).await {
-                let text = format!("{}; changes of it are no longer noticed", failure.message);
+                let text = format!("{}; further changes are no longer noticed", failure.message);
                 let failure = Failure { message: text, ..failure };
                 drop(sender.send(LoopInput::Message(Message::TaskFailed(failure))).await);
             }
@@ -128,7 +128,7 @@ mod tests {
         let [(Message::TaskFailed(failure), 0)] = sent.as_slice() else { panic!("{sent:?}") };
         assert_eq!(
             failure.message,
-            "the configuration file: no answer within 10 s; changes of it are no longer noticed"
+            "the configuration file: no answer within 10 s; further changes are no longer noticed"
         );
     }
 

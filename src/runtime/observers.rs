@@ -167,7 +167,7 @@ impl Observers {
         answered.await.unwrap_or_else(|_ended| {
             Err(Failure::new(
                 FailureKind::Unreachable,
-                "The connection to the cluster ended; whether the checklist was written is not known",
+                "The connection to the cluster ended; unknown whether the checklist was written",
             ))
         })
     }

@@ -303,7 +303,7 @@ impl Performer {
         // Where nobody takes it, its answer is dropped with it.
         drop(self.0.services.successors.send(SuccessorOrder { profile, answer }).await);
         answered.await.unwrap_or_else(|_dropped| {
-            let text = "This dashboard cannot be started again with another configuration";
+            let text = "This dashboard cannot be restarted with another configuration";
             Err(Failure::new(FailureKind::NotPossible, text))
         })
     }
@@ -536,8 +536,9 @@ impl Performer {
     async fn record_intent(&self, intent: Record) -> Result<(), Failure> {
         self.may_write()?;
         let note = self.append_record(intent).await.map_err(|failure| {
-            Failure::new(failure.kind, format!("{}; nothing was sent", failure.sentence()))
-                .hint(failure.hint.unwrap_or_else(|| "Free the journal's folder".to_owned()))
+            Failure::new(failure.kind, format!("{}; nothing was sent", failure.sentence())).hint(
+                failure.hint.unwrap_or_else(|| "Make the journal's folder writable".to_owned()),
+            )
         })?;
         if let Some(note) = note {
             drop(self.0.sender.send(LoopInput::Message(Message::TaskFailed(note))).await);
@@ -741,7 +742,7 @@ fn log_outcome(failure: Option<&Failure>) {
 fn created_again(id: &ClusterId) -> Failure {
     Failure::new(
         FailureKind::NotPossible,
-        format!("{} was deleted and created again; nothing was asked for", id.name),
+        format!("{} was deleted and recreated; nothing was requested", id.name),
     )
-    .hint("Close the form and look at the new cluster")
+    .hint("Close the form and check the new cluster")
 }

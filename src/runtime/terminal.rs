@@ -314,7 +314,7 @@ pub fn install_panic_hook(report_folder: Option<PathBuf>) {
             let mut err = io::stderr();
             drop(writeln!(
                 err,
-                "skeys stopped on a defect of its own; the terminal is restored.{place} \
+                "skeys stopped because of an internal error; the terminal is restored.{place} \
                  Rotations continue on the server; start skeys again to see their phase."
             ));
         }

@@ -15,7 +15,7 @@ pub async fn try_place(
     clock: &Clock,
 ) -> Trial {
     let Some((path, context)) = place.entry() else {
-        return Trial::NotTried("it is in no file".to_owned());
+        return Trial::NotTried("it is not in a file".to_owned());
     };
     let (kubeconfigs, shown) = (kubeconfigs.clone(), path.to_owned());
     let wanted = context.to_owned();

@@ -143,10 +143,10 @@ fn end_process(cause: Cause, status: usize, restore: fn()) {
     let work = move || {
         restore();
         let what = match cause {
-            Cause::TimeOver(_) => "skeys did not end when its time was over".to_owned(),
-            Cause::Signal => "skeys did not end after a signal".to_owned(),
+            Cause::TimeOver(_) => "skeys did not exit when its timeout expired".to_owned(),
+            Cause::Signal => "skeys did not exit after a signal".to_owned(),
             Cause::Quit => {
-                format!("skeys did not end within {} s after it was quit", GRACE.as_secs())
+                format!("skeys did not exit within {} s after it was quit", GRACE.as_secs())
             }
         };
         drop(writeln!(

@@ -112,12 +112,12 @@ fn read_all(path: &Path) -> Result<Vec<Value>, Failure> {
     };
     let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
-        damaged(path, &format!("it is no JSON at {place}"))
+        damaged(path, &format!("it is not JSON at {place}"))
     })?;
     match (value.get("version").and_then(Value::as_u64), value.get("clusters")) {
         (Some(VERSION), Some(Value::Array(all))) => Ok(all.clone()),
         (Some(version), _) if version > VERSION => {
-            Err(damaged(path, &format!("a newer skeys wrote it (format {version})")))
+            Err(damaged(path, &format!("written by a newer skeys (format {version})")))
         }
         _ => Err(damaged(path, "\"version\" or \"clusters\" is missing")),
     }
@@ -126,7 +126,7 @@ fn read_all(path: &Path) -> Result<Vec<Value>, Failure> {
 fn damaged(path: &Path, why: &str) -> Failure {
     let shown = clean(&path.display().to_string());
     Failure::new(FailureKind::File, format!("{shown}: {why}"))
-        .hint("Repair the file, or move it away to begin with an empty one")
+        .hint("Repair the file, or move it away to start with an empty one")
 }
 
 #[cfg(test)]

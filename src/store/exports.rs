@@ -20,7 +20,7 @@ pub fn save(folder: &Path, name: &str, ending: &str, text: &str) -> Result<PathB
             return Ok(path);
         }
     }
-    Err(Failure::new(FailureKind::File, format!("{name}.{ending}: all names like it are taken")))
+    Err(Failure::new(FailureKind::File, format!("{name}.{ending}: all similar names are taken")))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(refused().unwrap_or_else(|| io::Error::other("it is no regular file")))
+        Err(refused().unwrap_or_else(|| io::Error::other("it is not a regular file")))
     }
 }
 

@@ -529,7 +529,7 @@ fn target(path: &Path) -> Result<Target, Failure> {
     };
     let name = real.file_name().map_or(0, |name| name.as_encoded_bytes().len());
     if name + BACKUP.len() > MAX_NAME {
-        return Err(refuse(path, "cannot be kept beside a backup: its name is too long"));
+        return Err(refuse(path, "cannot be backed up: its name is too long"));
     }
     let data = fs::metadata(&real).ok();
     let me = rustix::process::geteuid().as_raw();

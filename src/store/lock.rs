@@ -39,7 +39,7 @@ impl FileLock {
     /// Locks a private file, which is created if it is missing; `None` while another process holds the lock.
     ///
     /// # Errors
-    /// The system's, or that it is no regular file.
+    /// The system's, or that it is not a regular file.
     pub fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);

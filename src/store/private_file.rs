@@ -239,10 +239,7 @@ pub fn check_private(folder: &Path) -> Result<(), Failure> {
         ("belongs to another user".to_owned(), format!("Give it to this account: chown {shown}"))
     } else if data.mode() & 0o002 != 0 {
         let mode = data.mode() & 0o7777;
-        (
-            format!("can be written by everybody (mode {mode:04o})"),
-            "Set its mode to 0700".to_owned(),
-        )
+        (format!("is writable by everyone (mode {mode:04o})"), "Set its mode to 0700".to_owned())
     } else {
         return Ok(());
     };

@@ -59,7 +59,7 @@ pub fn credentials(folder: &Path) -> (Credentials, Option<String>) {
         Ok(kept) => (kept.credentials, None),
         Err(why) => {
             let shown = clean(&path.display().to_string());
-            (Credentials::default(), Some(format!("{shown}: {why}; what it records is not known")))
+            (Credentials::default(), Some(format!("{shown}: {why}; what it recorded is unknown")))
         }
     }
 }

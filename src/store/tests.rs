@@ -644,7 +644,7 @@ fn file_28_a_folder_or_a_link_that_others_control_is_refused() {
     assert_eq!(check_private(home.path()), Ok(()));
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let failure = check_private(home.path()).unwrap_err();
-    assert!(failure.message.contains("can be written by everybody (mode 0777)"), "{failure}");
+    assert!(failure.message.contains("is writable by everyone (mode 0777)"), "{failure}");
     let foreign = if rustix::process::geteuid().is_root() {
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
         std::os::unix::fs::chown(home.path(), Some(65_534), None).unwrap();
@@ -794,7 +794,7 @@ fn file_16_records_that_cannot_be_read_are_not_said_to_be_none() {
         fs::write(&file, text).unwrap();
         let (recorded, note) = state_file::credentials(home.path());
         assert_eq!(recorded, Credentials::default());
-        assert!(note.unwrap().ends_with(&format!("{why}; what it records is not known")));
+        assert!(note.unwrap().ends_with(&format!("{why}; what it recorded is unknown")));
         assert_eq!(fs::read_to_string(&file).unwrap(), text, "it is left as it is");
     }
 }

@@ -137,7 +137,7 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     until_verdict(&terminal, "alpha", "BREAKS on complete");
     until_verdict(&terminal, "alpha-new", "keeps working after complete");
     press(&mut terminal, &["R"]);
-    until_said(&terminal, "1 kubeconfig of this machine will stop working");
+    until_said(&terminal, "1 kubeconfig on this machine will stop working");
     until_said(&terminal, "you have a kubeconfig issued after the start");
     // What lies beside the dialog stands between its lines.
     until_said(&terminal, "the old signing key, and every kubeconfig");

@@ -150,7 +150,7 @@ pub fn situations() -> Vec<Situation> {
             objects: vec![Pod(plain.clone()), own_rule("maxUnavailable", json!(1))],
             says: &[
                 "the PDB counts no pods; its pods have no controller.",
-                "To unblock: delete the PDB, or run its pods by a controller.",
+                "To unblock: delete the PDB, or manage its pods with a controller.",
             ],
             // Nothing replaces it.
             hides: &["ready replica", "Deleting the pod"],

@@ -48,24 +48,24 @@ async fn a_client_is_listed_and_done_and_counts_before_complete() {
     let mut journey = Journey::with(Setting { size: (100, 40), ..open() }).await;
     journey.press("<enter>5").await;
     journey.until("S shares it with colleagues", 20).await;
-    journey.says("No client is listed");
+    journey.says("No clients listed");
     journey.press("R").await;
     journey.says("the checklist names none");
     journey.press("<esc>a").await;
     journey.wait(1).await;
     journey.press("<enter><enter><enter><enter>").await;
-    journey.says("name the client");
+    journey.says("enter a name");
     journey.press("<esc>a").await;
     journey.wait(1).await;
     journey.press("ci deploy<enter>Kim<enter>variable KUBECONFIG<enter><enter>").await;
     journey.shows("▸ ○ ci deploy  Kim    variable KUBECONFIG");
-    journey.says("0 of 1 have credentials of this rotation");
+    journey.says("0 of 1 have the new credentials");
     journey.press("R").await;
-    journey.says("1 client of the checklist without new credentials will stop working: ci deploy");
+    journey.says("1 client on the checklist without new credentials will stop working: ci deploy");
     journey.press("<esc><space>").await;
     journey.shows("▸ ✓ ci deploy");
     journey.press("R").await;
-    journey.says("all of the checklist have new credentials (1 client)");
+    journey.says("all on the checklist have new credentials (1 client)");
     journey.press("<esc>").await;
     let kept = journey.read("state/checklists.json");
     assert!(kept.contains("\"name\": \"ci deploy\""), "{kept}");
@@ -78,7 +78,7 @@ async fn a_client_is_listed_and_done_and_counts_before_complete() {
     journey.press("x").await;
     journey.wait(1).await;
     journey.press("<tab><enter>").await;
-    journey.says("No client is listed");
+    journey.says("No clients listed");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_pasted_token_is_judged_and_never_shown() {
         assert!(!text.contains(&signature[..20]), "{text}");
     }
     journey.paste("c0ffeec0ffeec0ffee").await;
-    journey.says("pasted token: no longer works; static token; start disables these");
+    journey.says("pasted token: no longer works; static token; start disables it");
     journey.paste("some words").await;
     journey.says("The pasted text is not a token");
 }
@@ -131,7 +131,7 @@ async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
     put(&maps, &list).await;
     journey.until("backup", 20).await;
     journey.press("<tab>me<enter><enter><enter>").await;
-    journey.says("Somebody else has changed this client meanwhile");
+    journey.says("Someone else has changed this client");
     assert_eq!(shared(&maps).await, list, "nothing was written");
     journey.press("<esc>").await;
     journey.shows("▸ ○ ci      Ada");
@@ -146,13 +146,13 @@ async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
     assert_eq!(map.metadata.labels.unwrap()["team"], "shop");
     journey.order(conflicts(None));
     journey.press("<space>").await;
-    journey.says("Others change the checklist at the same time; nothing was written");
+    journey.says("Others are changing the checklist at the same time; nothing was written");
     journey.press("<esc>").await;
     journey.shows("✓ ci");
 
     // A list that cannot be read is never written over.
     put(&maps, &json!({"version": 2})).await;
-    journey.until("a newer skeys wrote it (format 2)", 20).await;
+    journey.until("written by a newer skeys (format 2)", 20).await;
     journey.press("<space>").await;
     journey.says("The checklist cannot be changed now");
     maps.delete("skeys-checklist", &DeleteParams::default()).await.unwrap();

@@ -53,11 +53,11 @@ async fn clip_03_another_dashboard_waits_until_the_clipboard_is_cleared() {
     journey.press("/alpha<enter>K").await;
     journey.press(TO_CLIPBOARD).await;
     journey.press("<esc><esc>:reload<enter>").await;
-    journey.says("A kubeconfig is in the clipboard, and would be cleared from it.");
+    journey.says("A kubeconfig is in the clipboard and would be cleared.");
     assert_ne!(journey.sent.lock().unwrap().last().unwrap(), "\u{1b}]52;c;!\u{7}");
     journey.wait(46).await;
     journey.hold(":reload<enter>s").await;
-    journey.until("Close what is open, then choose it again.", 5).await;
+    journey.until("Close the open dialog or menu, then try again.", 5).await;
     journey.press("<esc>:reload<enter>").await;
     journey.followed_by("8 clusters").await;
 }

@@ -38,9 +38,8 @@ async fn a_changed_file_takes_effect_and_what_a_person_toggled_stays() {
     assert!(!has_own(&journey));
     write(&mut journey, "[display.colors]\naccent = \"#123456\"\n[endpoints]\nca_file = \"/x\"\n")
         .await;
-    journey.says(
-        "display.colors, keys; takes effect after :reload, log.* at the next start: endpoints.ca_file",
-    );
+    journey
+        .says("display.colors, keys; after :reload (log.*: at the next start): endpoints.ca_file");
     assert!(has_own(&journey), "the theme is the one of the person, its colours are new");
     journey.shows("SINCE");
     journey.press("T").await;

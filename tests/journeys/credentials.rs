@@ -108,7 +108,7 @@ async fn cred_02_a_kubeconfig_issued_just_before_the_start_is_recognised_despite
         journey.until_slowly("PREPARED", 30, 200).await;
         journey.press("R").await;
         journey.says("no kubeconfig from after the start on this machine");
-        journey.says("1 kubeconfig of this machine will stop working");
+        journey.says("1 kubeconfig on this machine will stop working");
         assert!(!journey.words().contains("you have a kubeconfig"), "{ahead}");
         journey.press("<esc>1").await;
         journey.says("BREAKS on complete");
@@ -140,7 +140,7 @@ async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
     journey.says("1 predicted to break: 1 refused");
     journey.press("2").await;
     journey.says("○ 1 get access");
-    journey.says("yours ended with the rotation");
+    journey.says("yours no longer works");
     journey.press("R").await;
     journey.says("no valid kubeconfig on this machine");
     journey.press("<esc><esc>").await;

@@ -45,7 +45,7 @@ async fn projects_that_cannot_be_found_are_an_error_and_r_tries_again() {
     journey.until("8 clusters", 60).await;
     let faults = vec![Fault::new("GET", "permissions", None, FaultEffect::answer(200, "{}"))];
     let journey = Journey::with(Setting { faults, ..without_projects() }).await;
-    journey.says("The account may list clusters in no project.");
+    journey.says("The account may not list clusters in any project.");
     // An opaque token tells nothing of the account.
     let setting = without_projects().set("STACKIT_ACCESS_TOKEN", "opaque");
     let journey = Journey::with(setting).await;

@@ -104,7 +104,7 @@ async fn credentials_and_the_checklist_are_exported_with_what_becomes_of_them() 
     assert!(table.starts_with("| credential | file and context | ends | status |"), "{table}");
     assert!(table.contains("works until the next rotation is completed"), "{table}");
     journey.press("<tab>").await;
-    journey.shows("No client is listed.");
+    journey.shows("No clients listed.");
     journey.press("<ctrl-s>").await;
     journey.says("Export: nothing is listed here");
     journey.press("aci<enter>Kim<enter><enter><enter>").await;

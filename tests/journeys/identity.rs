@@ -153,7 +153,7 @@ async fn auth_16_a_key_that_is_revoked_is_said_and_a_new_one_in_its_file_ends_it
     std::fs::write(file, key.split_at(key.len() / 2).0).unwrap();
     journey.wait(70).await;
     journey.says("key.json: not JSON at line 1");
-    journey.says("the key that was read before is used as long as it works");
+    journey.says("the key read before stays in use as long as it works");
     std::fs::write(journey.home.path().join("key.json"), &key).unwrap();
     journey.until("live", 120).await;
     journey.hides("signed out");

@@ -216,7 +216,7 @@ async fn api_22_a_late_kubeconfig_is_kept_and_offered_for_saving() {
     journey.press(&to_button(0)).await;
     journey.wait(5).await;
     journey.press("<esc>").await;
-    journey.says("If SKE still issues the kubeconfig, skeys keeps it to be saved; it expires by Tue 24 Nov 2026 22:00");
+    journey.says("If SKE still issues the kubeconfig, skeys keeps it so that you can save it; it expires by Tue 24 Nov 2026 22:00");
     journey.wait(60).await;
     assert!(!journey.path(".kube/config").exists());
     journey.says("The kubeconfig of alpha is not saved");
@@ -407,7 +407,7 @@ async fn cred_06_a_kubeconfig_that_leads_elsewhere_or_runs_something_else_is_not
     journey.order(Fault::new("GET", "/kubeconfig/login", None, effect));
     journey.press("/alpha<enter>K<backtab><right>").await;
     journey.press("<tab><tab><tab><tab><tab><enter>").await;
-    journey.says("gives stackit what SKE never does (user.exec.env)");
+    journey.says("gives stackit a setting that SKE never sets (user.exec.env)");
     assert!(!journey.path(".kube/config").exists());
 }
 

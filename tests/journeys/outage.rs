@@ -242,14 +242,14 @@ async fn rows_of_the_last_run_are_shown_with_their_age_until_ske_answers() {
     journey.wait(30).await;
     journey.shows("8 clusters");
     journey.shows("~ alpha");
-    journey.says("8 clusters as read up to 30s ago, until SKE answers");
+    journey.says("8 clusters as of up to 30s ago; waiting for SKE");
     journey.hides("healthy");
     journey.press("/alpha<enter>R").await;
     journey.shows("Start: not read yet");
     journey.hides("Start credentials rotation");
     first.simulator.clear_faults();
     journey.until("● alpha", 60).await;
-    journey.hides("as read up to");
+    journey.hides("as of up to");
     // What happened in between was not seen, and is not told as news.
     journey.press("A").await;
     journey.hides("→");

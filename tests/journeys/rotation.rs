@@ -464,7 +464,7 @@ async fn time_02_after_eight_hours_of_sleep_an_open_dialog_needs_a_new_reading_a
         sleep(&journey);
         journey.press("<enter>").await;
         assert_eq!(journey.calls("POST", "wakeup"), 0, "{}", journey.screen());
-        journey.says("Wake up: closed after the machine slept. Check the cluster and ask again.");
+        journey.says("Wake up: closed because this machine was suspended. Check the cluster, then try again.");
     }
 }
 

@@ -49,9 +49,9 @@ async fn host_14_only_what_is_selected_is_listed_and_counted_and_the_header_says
     journey.press(":scope all:<enter>").await;
     journey.shows("9 clusters");
     journey.shows("~ alpha");
-    journey.says("8 clusters as read up to 2m ago");
+    journey.says("8 clusters as of up to 2m ago");
     journey.until("● alpha", 8).await;
-    journey.hides("as read up to");
+    journey.hides("as of up to");
     journey.hides("of 2");
 }
 
@@ -127,7 +127,7 @@ async fn projects_that_are_not_configured_are_one_choice_away() {
     journey.shows("project shop (1 of 2) · eu01 eu02");
     journey.press("P").await;
     journey.says("(•) project configured: 1 project, set by SKEYS_PROJECTS");
-    journey.says("( ) project all: 2 projects, also those that are not configured");
+    journey.says("( ) project all: 2 projects, including those not configured");
     journey.press("all<space>projects<enter>").await;
     journey.shows("10 clusters");
     journey.hides("of 2");
@@ -140,8 +140,8 @@ async fn projects_that_are_not_configured_are_one_choice_away() {
     journey.followed_when(|journey| lists(journey, MEDIA) > before).await;
     journey.followed_by("2 projects · eu02 (1 of 2)").await;
     journey.press("Pshop<enter>").await;
-    journey.says("No clusters in project shop (1 of 2) · eu02 (1 of 2).");
-    journey.says("Only these are selected; P selects more.");
+    journey.says("No clusters in project shop (1 of 2) · eu02 (1 of 2),");
+    journey.says("the current selection. P selects more.");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +151,7 @@ async fn why_other_projects_are_not_known_is_told_in_the_menu_and_disturbs_nobod
     journey.shows("9 clusters");
     journey.hides("permissions");
     journey.press("Pall<space>projects").await;
-    journey.says("others are not known: HTTP 403");
+    journey.says("others unknown: HTTP 403");
 }
 
 #[tokio::test]
@@ -209,7 +209,7 @@ async fn what_was_selected_is_kept_and_what_is_set_for_the_run_goes_before_it() 
     let gone = "{\"project\":\"0e217b7f-gone\"}";
     let journey = Journey::with(with_state(file(setting()), gone)).await;
     journey.shows("9 clusters");
-    journey.says("Project 0e217b7f-gone was selected and is not available");
+    journey.says("The selected project 0e217b7f-gone is not available");
 }
 
 /// The world of another account.
@@ -228,7 +228,7 @@ async fn host_13_another_profile_begins_anew_and_no_answer_of_the_old_account_la
     journey.order(Fault::delay("/clusters", 9));
     journey.press("r").await;
     journey.press("<esc>P").await;
-    journey.says("(•) profile none: only what is set outside of profiles");
+    journey.says("(•) profile none: only settings outside of profiles");
     journey.press("night<enter>").await;
     journey.followed_by("1 cluster ").await;
     journey.shows("profile night · project dark");
@@ -262,7 +262,7 @@ async fn a_switch_is_refused_while_a_kubeconfig_is_not_saved() {
     journey.press("<ctrl-o><esc><esc>").await;
     for reason in ["A kubeconfig is being issued or saved.", "An issued kubeconfig is not saved."] {
         journey.press(":reload<enter>").await;
-        journey.says(&format!("The dashboard does not start again now. {reason}"));
+        journey.says(&format!("The dashboard cannot restart now. {reason}"));
         journey.press("Pnight<enter>").await;
         journey.says(reason);
         journey.shows("project shop");
@@ -298,7 +298,7 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
         (with("[keys]\nrotate = [\"K\"]\n"), "the configured keys conflict"),
         (with("[poll]\nidel = \"3s\"\n"), "unknown key"),
         (with("ca_file = \"/nowhere/ca.pem\"\n"), "reading endpoints.ca_file, /nowhere/ca.pem"),
-        (file.replace("night", "late"), "there is no profile night"),
+        (file.replace("night", "late"), "unknown profile night"),
     ] {
         std::fs::write(journey.path("config.toml"), text).unwrap();
         journey.press("Pnight<enter>").await;

@@ -169,7 +169,7 @@ async fn workload_identity_needs_a_token_that_is_named_or_to_be_asked_for() {
     let places = Places { environment: &lookup, default_file: None, home: None };
     assert!(load(&Flags::default(), &places).unwrap().config.auth.is_none());
     for (environment, expected) in [
-        (vec![("STACKIT_USE_OIDC", "1"), account], "there is no token of a platform"),
+        (vec![("STACKIT_USE_OIDC", "1"), account], "no token of a platform was found"),
         (vec![("STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN", "t")], "no service account is set"),
     ] {
         let failure = SignIn::with(&cloud, home.path(), &environment).err().unwrap();
@@ -311,7 +311,7 @@ async fn auth_15_a_broken_replacement_leaves_what_was_read_before_in_use_and_is_
         let whole = std::fs::read_to_string(files.path(name)).unwrap();
         let kept = |sign_in: &SignIn| {
             let notes = sign_in.tokens.notes().into_iter();
-            notes.filter(|note| note.contains("was read before is used")).collect::<Vec<_>>()
+            notes.filter(|note| note.contains("read before stays in use")).collect::<Vec<_>>()
         };
         for broken in ["", "{", whole.split_at(whole.len() - 3).0] {
             files.write(name, broken);

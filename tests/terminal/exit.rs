@@ -182,7 +182,7 @@ fn tty_01_a_panic_restores_the_screen_and_names_the_report() {
     let words = [me.to_str().unwrap(), "--exact", "exit::child_that_panics", "--nocapture"];
     let mut terminal = Terminal::run(&words, 100, 30, &[("SKEYS_CHILD_PANICS", "1")]);
     assert_eq!(terminal.end_restored(), 101);
-    terminal.until("skeys stopped on a defect of its own; the terminal is restored.");
+    terminal.until("skeys stopped because of an internal error; the terminal is restored.");
     let bytes = String::from_utf8_lossy(&terminal.bytes()).into_owned();
     let (left, said) = (bytes.find("\u{1b}[?1049l").unwrap(), bytes.find("skeys stopped").unwrap());
     assert!(left < said, "the sentence comes after the restore");
@@ -227,7 +227,7 @@ fn tty_15_a_program_that_hangs_after_it_was_quit_is_ended_with_the_terminal_rest
     let words = [me.to_str().unwrap(), "--exact", "exit::child_that_hangs", "--nocapture"];
     let mut terminal = Terminal::run(&words, 100, 30, &[("SKEYS_CHILD_HANGS", "1")]);
     assert_eq!(terminal.end_restored(), 1);
-    terminal.until("skeys did not end within 5 s after it was quit");
+    terminal.until("skeys did not exit within 5 s after it was quit");
     let modes = tcgetattr(terminal.slave()).unwrap().local_modes;
     assert!(modes.contains(LocalModes::ICANON | LocalModes::ECHO), "{modes:?}");
 }

@@ -392,7 +392,7 @@ async fn file_28_a_state_folder_that_others_can_write_and_a_linked_journal_are_r
     };
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(folder(home.path()), fs::Permissions::from_mode(0o777)).unwrap();
-    let ended = run(home, &["can be written by everybody", "state and journal are off"]);
+    let ended = run(home, &["is writable by everyone", "state and journal are off"]);
     assert_eq!(fs::read_dir(folder(ended.home.path())).unwrap().count(), 0);
     let home = tempfile::tempdir().unwrap();
     let linked = home.path().join("elsewhere");

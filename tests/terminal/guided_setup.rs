@@ -84,8 +84,8 @@ async fn a_first_start_with_a_key_file_ends_in_the_dashboard() {
         ],
     );
     terminal.until("Signed in as demo@simulator (service-account key), until ");
-    terminal.until("is readable by others");
-    terminal.until("3 is neither a number of the list nor the ID of a project.");
+    terminal.until("is readable by other users");
+    terminal.until("3 is neither a number in the list nor a project ID.");
     answer(&mut terminal, &[(WRITE, "")]);
     terminal.until("delta");
     // In a narrow header, the source gives way to the scope once all projects are known.
@@ -168,7 +168,7 @@ async fn the_login_of_the_stackit_cli_is_used_and_renewed_when_it_is_over() {
             ("Continue in the browser?", "yes"),
             (PROJECTS, ""),
             (REGIONS, ""),
-            ("(none: the defaults are right) Enter writes the file and opens the dashboard:", ""),
+            ("(none: the defaults apply) Enter writes the file and opens the dashboard:", ""),
         ],
     );
     terminal.until("delta");
@@ -275,9 +275,9 @@ async fn a_configuration_that_is_there_is_left_as_it_is() {
     let screen = terminal.screen();
     let lines = format!("  projects = [\"{PROJECT}\"]\n  [auth]\n  token_file = \"~/token\"");
     assert!(screen.contains("Regions: eu01, set by "), "{screen}");
-    assert!(screen.contains("exists and is left as it is."), "{screen}");
+    assert!(screen.contains("exists and is not changed."), "{screen}");
     assert!(
-        screen.contains("will be left as it is: the lines"),
+        screen.contains("will not be changed: the lines"),
         "told at the beginning, too: {screen}"
     );
     assert!(screen.contains(&lines), "{screen}");
@@ -292,8 +292,8 @@ async fn what_is_set_already_is_preselected_and_goes_before_other_answers() {
     let more = [("STACKIT_SERVICE_ACCOUNT_TOKEN", access_token(&cloud))];
     let words = [SKEYS, "config", "init", "--guided"];
     let mut terminal = Terminal::run_in(home, &words, 100, 60, &environment(&cloud, &more));
-    terminal.until("1  as it is set already: the token of STACKIT_SERVICE_ACCOUNT_TOKEN");
-    let first = "goes first. Unset it, or sign in with it.";
+    terminal.until("1  as already configured: the token of STACKIT_SERVICE_ACCOUNT_TOKEN");
+    let first = "takes precedence. Unset it, or sign in with it.";
     answer(
         &mut terminal,
         &[

@@ -104,7 +104,7 @@ impl ChecklistState {
         }
     }
 
-    /// The list of a cluster as far as it is known; `None` if it cannot be told.
+    /// The checklist of a cluster, if it is known.
     pub fn known(
         &self,
         id: &ClusterId,

@@ -11,16 +11,16 @@ texts! {
     FIELD_CLIENT = "client";
     FIELD_OWNER = "owner";
     FIELD_NOTE = "note";
-    EMPTY = "No client is listed.";
+    EMPTY = "No clients listed.";
     WHAT_FOR =
-        "List what no program can find: CI, GitOps, monitoring, backup, other people. Each must get new credentials between start and complete.";
+        "List the clients that no program can find: CI, GitOps, monitoring, backup, other people. Each needs new credentials between start and complete.";
     READING = "reading the checklist";
-    count(done, all) = "{done} of {all} have credentials of this rotation";
-    NO_ROTATION = "clients can be marked as done once a rotation is started";
+    count(done, all) = "{done} of {all} have the new credentials";
+    NO_ROTATION = "clients can be marked as done once a rotation has started";
     LOCAL = "kept on this machine; S shares it with colleagues";
-    LOCAL_UNSEEN = "kept on this machine; whether colleagues share one is not known while the cluster is not observed";
+    LOCAL_UNSEEN = "kept on this machine; unknown whether colleagues share one, since the cluster is not observed";
     SHARED = "shared: ConfigMap default/skeys-checklist of this cluster";
-    copy(why) = "shared, but the cluster is not observed ({why}); as last written from here, and not to be changed now";
+    copy(why) = "shared, but the cluster is not observed ({why}); the list is shown as last written from this machine and cannot be changed now";
     unreadable(why) = "ConfigMap default/skeys-checklist of this cluster cannot be read: {why}";
     failed(why) = "the checklist of this machine cannot be read: {why}";
     only_here(names) = "only on this machine: {names}; S adds them to the shared list";
@@ -37,14 +37,14 @@ texts! {
     CANCEL = "Cancel";
     REMOVES = "The client is removed from the checklist.";
     SHARES =
-        "The list is written to ConfigMap default/skeys-checklist of the cluster. Everybody who may read ConfigMaps of that namespace sees names, owners and notes; everybody who may write them can change the list. Write no secrets into it.";
+        "The list is written to ConfigMap default/skeys-checklist of the cluster. Everyone who can read ConfigMaps in that namespace sees names, owners and notes; everyone who can write them can change the list. Do not put secrets in it.";
     UNSHARES =
         "ConfigMap default/skeys-checklist is deleted in the cluster. The list is kept on this machine; colleagues no longer see it.";
     WRITING = "writing";
-    NAME_MISSING = "name the client";
+    NAME_MISSING = "enter a name";
 
-    ELSEWHERE = "Only in the checklist tab.";
-    NO_CLIENT = "No client is listed; a adds one.";
+    ELSEWHERE = "Open the checklist tab.";
+    NO_CLIENT = "No clients listed; a adds one.";
     NOT_NOW = "The checklist cannot be changed now.";
     NOT_STARTED = "Clients can be marked as done once SKE reports the start of a rotation.";
     NOT_OBSERVED = "The checklist can be shared only while the cluster is observed.";
@@ -57,8 +57,8 @@ texts! {
     LOG_UNSHARE = "checklist: delete ConfigMap default/skeys-checklist";
     log_failed(failure) = "checklist not written: {failure}";
 
-    open(name) = "client of the checklist without new credentials: {name}";
-    open_of_owner(name, owner) = "client of the checklist without new credentials: {name} ({owner})";
+    open(name) = "checklist client without new credentials: {name}";
+    open_of_owner(name, owner) = "checklist client without new credentials: {name} ({owner})";
     COPY = "checklist (Markdown)";
     DONE = "done";
     OPEN = "open";

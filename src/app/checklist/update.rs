@@ -1,4 +1,4 @@
-//! Keys of the checklist tab and its dialog, and what came of writing the list.
+//! Keys of the checklist tab and its dialog, and the result of writing the list.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "keys and commands that mean nothing here are ignored"
@@ -179,7 +179,7 @@ pub fn paste(checklist: &mut ChecklistState, pasted: &str) {
     }
 }
 
-/// Carries out what the dialog is about, unless that is under way.
+/// Performs the action of the dialog, unless it is already running.
 pub fn confirm(
     checklist: &mut ChecklistState,
     snapshot: Option<&ClusterSnapshot>,

@@ -19,7 +19,7 @@ texts! {
     ADVICE_START_OLD_VERSION =
         "Starting creates new keys and replaces every node; old and new credentials then both work until the rotation is completed, except for static tokens: they stop working at the start.";
     ADVICE_PREPARED =
-        "Between start and complete, old and new credentials both work, and SKE sets no deadline. The old keys stay valid until complete: complete as soon as every client is updated.";
+        "Old and new credentials both work until the rotation is completed. SKE sets no deadline: complete as soon as every client is updated.";
     ADVICE_COMPLETING =
         "SKE removes the old certificate authority and signing key; clients that were not updated are rejected.";
     ADVICE_UNKNOWN = "skeys offers neither start nor complete in an unknown phase.";

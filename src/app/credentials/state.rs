@@ -41,7 +41,7 @@ pub struct Prediction {
 pub struct PredictedCredential {
     pub place: KubeconfigLocation,
     pub verdict: Verdict,
-    /// What its file said of it; another one in its place has no part in the prediction.
+    /// What its file contained; if another credential is there now, it does not count for the prediction.
     pub content: Option<FoundContext>,
 }
 

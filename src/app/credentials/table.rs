@@ -43,7 +43,7 @@ fn row(known: &KnownCredential, trial: Option<&Trial>, phase: &Phase) -> Vec<Tab
     ]
 }
 
-/// A word that does not change, for programs, too.
+/// A stable word, also for programs.
 pub fn tried(trial: &Trial) -> &'static str {
     match trial {
         Trial::Accepted => "accepted",

@@ -1,4 +1,4 @@
-//! Texts about credentials: what becomes of them, and why.
+//! Texts about credentials: what happens to them, and why.
 
 use jiff::Timestamp;
 
@@ -26,18 +26,18 @@ texts! {
     NONE_FOUND = "none found for this cluster";
     NONE_FOUND_READ = "none found for this cluster among what could be read";
     unreadable_file(path, why) = "{path}: not read: {why}";
-    wide_mode(path, mode) = "{path}: mode {mode} lets others than its owner read it; chmod 600";
-    contradicted(place, tried) = "{place}: {tried}, against the verdict; report this";
+    wide_mode(path, mode) = "{path}: mode {mode} gives other users access; chmod 600";
+    contradicted(place, tried) = "{place}: {tried}, contrary to the verdict; report this";
     tried_because(place, tried, why) = "{place}: {tried}: {why}";
     stale_login(command) =
-        "the stackit CLI may use a cached certificate from before complete for up to 30m; this removes its login cache, for all clusters, as the files do not name theirs: {command}";
+        "the stackit CLI may use a certificate cached before complete for up to 30m; to clear its login cache for all clusters (the cache files name no cluster): {command}";
     NOT_LISTED = "Kubeconfigs on other machines are visible neither to skeys nor to SKE.";
     PASTE = "Paste a token to check it; only its header and claims are read.";
     NO_TOKEN = "The pasted text is not a token.";
     pasted(subject, status, why) = "pasted token{subject}: {status}; {why}";
     of_subject(subject) = " of {subject}";
-    NOTHING_IN_CLUSTER = "no service-account token from before the start, no pod with the old authority alone";
-    NO_ROTATION = "nothing stops working before a rotation is started";
+    NOTHING_IN_CLUSTER = "no service-account token from before the start; no pod that trusts only the old CA";
+    NO_ROTATION = "nothing stops working until a rotation starts";
     not_seen(why) = "not checked: {why}";
     cluster_not_seen(why) = "the cluster itself was not checked: {why}";
     kind_not_seen(kind, why) = "{kind} not checked: {why}";
@@ -54,64 +54,64 @@ texts! {
     WORKS_SHORT = "works";
     CANNOT_TELL = "unknown";
 
-    SIGNED_NOW = "signed by the client authority in use";
-    SIGNED_BEFORE = "signed by an older client authority";
-    SIGNER_ENDED = "signed by a client authority that an earlier rotation removed";
-    SIGNER_UNKNOWN = "which client authority signed it is not known without a new kubeconfig to compare with";
-    TRUSTS_NEWEST = "trusts the certificate authority that stays";
+    SIGNED_NOW = "signed by the current client CA";
+    SIGNED_BEFORE = "signed by an older client CA";
+    SIGNER_ENDED = "signed by a client CA that an earlier rotation removed";
+    SIGNER_UNKNOWN = "unknown which client CA signed it; comparing needs a new kubeconfig";
+    TRUSTS_NEWEST = "trusts the cluster CA that stays valid";
     TRUSTS_NEWEST_ALONE =
-        "trusts only the new certificate authority; the API server uses the old one until complete";
-    TRUSTS_OLDER = "trusts only the old certificate authority of the cluster";
-    TRUSTS_FOREIGN = "trusts none of the certificate authorities of this cluster";
-    TRUST_UNKNOWN = "which certificate authority it trusts is not known without a new kubeconfig to compare with";
-    TRUSTS_SYSTEM = "has no certificate authority; the system's ones decide";
+        "trusts only the new CA; the API server uses the old one until complete";
+    TRUSTS_OLDER = "trusts only the old cluster CA";
+    TRUSTS_FOREIGN = "trusts no CA of this cluster";
+    TRUST_UNKNOWN = "unknown which CA it trusts; comparing needs a new kubeconfig";
+    TRUSTS_SYSTEM = "names no CA; the system's CAs decide";
     OTHER_SERVER_NAME = "checks the server certificate for another name (tls-server-name)";
     NOT_VERIFIED = "does not verify the server certificate";
-    STATIC_TOKEN = "static token; start disables these";
+    STATIC_TOKEN = "static token; start disables it";
     static_token_of_version(version) = "static token, which Kubernetes {version} no longer issues";
     TOKEN_SIGNED_NOW =
-        "signed with the service-account key in use; whether its account exists is not checked";
-    TOKEN_SIGNED_BEFORE = "signed with the old service-account key";
-    TOKEN_KEY_UNKNOWN = "which service-account key signed it is not known while the cluster is not observed";
+        "signed with the current signing key; not checked whether its service account exists";
+    TOKEN_SIGNED_BEFORE = "signed with the old signing key";
+    TOKEN_KEY_UNKNOWN = "unknown which key signed it; checking needs an observed cluster";
     TOKEN_KEY_GONE = "signed with a key that the cluster no longer accepts";
-    other_token(issuer) = "token of {issuer}; the cluster's rotation does not end it";
+    other_token(issuer) = "token issued by {issuer}; the rotation does not invalidate it";
     STACKIT_PLUGIN = "the stackit CLI signs in; it may use a cached certificate for up to 30m";
-    other_plugin(command) = "{command} signs in; the cluster's rotation does not decide whether it works";
+    other_plugin(command) = "{command} signs in; whether it works does not depend on the rotation";
     other_sign_in(what) = "{what}; cannot be judged";
-    NO_SIGN_IN = "names no credential";
+    NO_SIGN_IN = "has no credential";
     cannot_read(field) = "cannot be read: {field}";
     unusable(why) = "kubectl cannot use it: {why}";
     other_file(file) = "kubectl reads its cluster or user from {file}: renew it there";
     NEWER_THAN_KNOWN =
-        "trusts a certificate authority that SKE did not issue before; a rotation may have started";
-    other_server(server) = "its server is {server}, not the one that SKE names";
-    MAY_BE_ELSEWHERE = "only its server's name fits; another project may have a cluster of that name";
+        "trusts a CA that is new to skeys; a rotation may have started";
+    other_server(server) = "its server is {server}, not the one that SKE reports";
+    MAY_BE_ELSEWHERE = "only the server name matches; another project may have a cluster of that name";
     FILE_NOT_READ = "skeys saved it there; the file has not been read";
-    DATED_AFTER = "its dates are from after the start, which is no proof";
-    DATED_BEFORE = "its dates are from before the start, which is no proof";
-    ROTATION_UNCLEAR = "SKE does not report phase and start of the rotation";
+    DATED_AFTER = "dated after the start, which proves nothing";
+    DATED_BEFORE = "dated before the start, which proves nothing";
+    ROTATION_UNCLEAR = "the phase or the start of the rotation is unknown";
     NOT_RECORDED = "an earlier version of skeys issued it without recording its certificates";
     ITS_RECORD = "as recorded when skeys issued it";
 
     token(name, account) = "service-account token {name} ({account})";
     TOKEN_BREAKS = "stops working on complete";
-    TOKEN_MAY_BREAK = "may stop working on complete: made within an hour of the start";
+    TOKEN_MAY_BREAK = "may stop working on complete: created within an hour of the start";
     TOKEN_REPLACED = "a newer one exists";
     TOKEN_NOT_REPLACED = "it is not recreated";
     token_used(day) = "last used {day}";
     TOKEN_USED_SINCE = "on the day of the start or later";
     TOKEN_NOT_USED = "no use recorded";
     stale_certificate(request, requester, verdict) =
-        "client certificate of CertificateSigningRequest {request}, asked for by {requester}: {verdict}";
-    CERTIFICATE_MAY_BREAK = "which client authority signed it is not known; it may stop working on complete";
+        "client certificate of CertificateSigningRequest {request}, requested by {requester}: {verdict}";
+    CERTIFICATE_MAY_BREAK = "unknown which client CA signed it; it may stop working on complete";
     REQUESTS_NOT_SEEN = "CertificateSigningRequests cannot be read";
     old_authority(pods) = "{pods}: started before the namespace got the new certificate authority; restart before complete";
 
     predicted_to_survive(all, count) = "{all} predicted to keep working: {count} accepted";
     predicted_to_break(all, count) = "{all} predicted to break: {count} refused";
-    predicted_open(count) = "{count} not told by trying";
+    predicted_open(count) = "{count} inconclusive";
     predicted_replaced(count) = "{count} replaced since, not compared";
-    NOTHING_TRIED = "no credential of this machine to try";
+    NOTHING_TRIED = "no credential on this machine to try";
     proof_differs(summary, places) = "{summary}; differs from the verdict: {places}";
     of_cluster(cluster, text) = "{cluster}: {text}";
     PROOF_HINT = "Report this with `skeys credentials CLUSTER --try -o json`, which holds no secret";
@@ -121,7 +121,7 @@ texts! {
     not_tried(why, reason) = "{why}; not tried: {reason}";
 
     team_message(cluster, place, start) =
-        "Cluster {cluster} ({place}): its credentials are being rotated{start}. When the rotation is completed, kubeconfigs, tokens and pinned certificate authorities from before the start stop working. Please renew yours now, in CI, monitoring and backup, too, and answer when done.";
+        "Cluster {cluster} ({place}): credentials rotation in progress{start}. When the rotation is completed, kubeconfigs, tokens and pinned certificate authorities from before the start stop working. Please renew yours now, including those in CI, monitoring and backup, and reply when done.";
     team_start(time) = " since {time}";
     team_token(name, account) = " Token in use: Secret {name} of service account {account}.";
     last_start(time) = "last rotation: started {time}";
@@ -130,7 +130,7 @@ texts! {
     START_NOT_REPORTED = "last rotation: SKE does not report its start";
     KUBECONFIGS = "kubeconfigs";
     AUTHORITIES = "certificate authorities";
-    SIGNING_KEY = "service-account key";
+    SIGNING_KEY = "token signing key";
     ENCRYPTION_KEY = "etcd encryption key";
     NOW_KUBECONFIGS = "valid until they expire";
     NOW_ONE = "one";
@@ -171,7 +171,7 @@ pub fn reasons(all: &[VerdictReason]) -> String {
     all.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// What becomes of a pasted token, and why.
+/// What happens to a pasted token, and why.
 pub fn pasted_token(way: &SignIn, judged: Verdict, reasons: &[VerdictReason]) -> String {
     let subject = match way {
         SignIn::ServiceAccountToken(facts) | SignIn::OtherToken(facts) => {
@@ -187,7 +187,7 @@ pub fn pasted_token(way: &SignIn, judged: Verdict, reasons: &[VerdictReason]) ->
     pasted(subject, status, self::reasons(reasons))
 }
 
-/// Why, and what came of trying.
+/// Why, and the result of trying.
 pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String {
     let why = reasons(all);
     match trial {
@@ -199,7 +199,7 @@ pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String
     }
 }
 
-/// What trying showed, in clauses; `replaced`: those that are others than the ones of which something was predicted.
+/// What trying showed, in clauses; `replaced`: credentials that were replaced since the prediction.
 pub fn proof(proof: &Proof, replaced: usize) -> String {
     let Proof { to_survive, survived, to_break, broke, open } = *proof;
     let mut clauses = Vec::new();
@@ -271,7 +271,7 @@ fn one(reasons: &VerdictReason) -> String {
     text.to_owned()
 }
 
-/// A token of a service account, and what becomes of it.
+/// A token of a service account, and what happens to it.
 pub fn stale_token(stale: &StaleToken) -> String {
     let name = token(format_args!("{}/{}", stale.namespace, stale.name), &stale.account);
     let breaks = match stale.generation {
@@ -286,7 +286,7 @@ pub fn stale_token(stale: &StaleToken) -> String {
     format!("{name}: {breaks}; {replaced}; {used}")
 }
 
-/// A client certificate that the cluster signed, and what becomes of it.
+/// A client certificate that the cluster signed, and what happens to it.
 pub fn signed_certificate(stale: &StaleCertificate) -> String {
     let breaks = match stale.generation {
         Generation::Previous | Generation::Ended => TOKEN_BREAKS,
@@ -295,7 +295,7 @@ pub fn signed_certificate(stale: &StaleCertificate) -> String {
     stale_certificate(&stale.request, &stale.requester, breaks)
 }
 
-/// What rotates, what of it is in use now, and what the steps do to it; `None` where the phase does not tell.
+/// What rotates, what is in use now, and what the steps do to it; `None` in an unknown phase.
 pub fn what_rotates(cluster: &Cluster) -> Option<WhatRotates> {
     let (version, phase) = (&cluster.version, &cluster.rotation.phase);
     let is_early = version.drops_encryption_key_early();
@@ -337,7 +337,7 @@ pub struct WhatRotates {
     pub kinds: [RotatedKind; 4],
 }
 
-/// One kind of what rotates: what of it is in use, and what the steps do.
+/// One kind of credential that rotates: what is in use, and what the steps do.
 pub struct RotatedKind {
     pub name: &'static str,
     pub now: &'static str,
@@ -345,7 +345,7 @@ pub struct RotatedKind {
     pub complete: &'static str,
 }
 
-/// When all of that was rotated last; `time` writes a moment.
+/// When the credentials were last rotated; `time` formats a moment.
 pub fn last_rotated(rotation: &Rotation, time: impl Fn(Timestamp) -> String) -> String {
     let Some(start) = rotation.initiated else {
         let is_never = rotation.phase == Phase::Never;
@@ -378,7 +378,7 @@ mod tests {
         };
         let text = for_the_team(&cluster("shop", Phase::Prepared), "Shop", &[token]);
         assert!(text.starts_with("Cluster shop (project Shop, eu01)"), "{text}");
-        assert!(text.contains("rotated since 2026-11-24T11:02:11Z"), "{text}");
+        assert!(text.contains("in progress since 2026-11-24T11:02:11Z"), "{text}");
         assert!(text.ends_with("Token in use: Secret ci/robot-token of service account robot."));
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::kubeconfig::token_alone;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
 
-/// Reads the files anew: the usual ones, the configured ones, and those that skeys wrote.
+/// Reads the files again: the usual ones, the configured ones, and those that skeys wrote.
 pub fn read(credentials: &Credentials, cx: &mut UpdateContext<'_>) {
     let more = cx.shared.settings.search.iter().cloned().chain(credentials.files()).collect();
     cx.request(RequestOwner::Inventory, Request::ReadInventory(more));
@@ -29,7 +29,8 @@ pub fn paste(inventory: &mut InventoryState, pasted: &str, cx: &mut UpdateContex
     }
 }
 
-/// A reading came. While a rotation is open, what is `known` of it is predicted; once it is completed, that is tried.
+/// A reading arrived. While a rotation is open, predicts what happens to the `known` credentials; once it is completed,
+/// tries them.
 pub fn cluster_read(
     inventory: &mut InventoryState,
     cluster: &Cluster,
@@ -185,7 +186,7 @@ mod tests {
             assert_eq!(told, "1 replaced since, not compared");
         }
         let gone = Trial::NotTried("it is not there".into());
-        assert_eq!(reported(Some("old"), None, gone).1, "1 not told by trying");
+        assert_eq!(reported(Some("old"), None, gone).1, "1 inconclusive");
     }
 
     #[test]

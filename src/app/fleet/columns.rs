@@ -34,7 +34,7 @@ pub struct Column {
     pub from: u16,
     /// Words for the sort menu.
     pub sort_label: &'static str,
-    /// Its cell of a row, where there is room for so many columns of text.
+    /// Its cell of a row, for this width in columns of text.
     pub cell: for<'a> fn(&Row<'a>, usize) -> Cell,
     /// What rows are sorted by.
     pub sort: for<'a> fn(&Row<'a>) -> SortValue<'a>,
@@ -386,7 +386,7 @@ fn age_cell(row: &Row<'_>) -> Cell {
     })
 }
 
-/// That its credentials are overdue, if that is what matters most of it.
+/// Whether overdue credentials are what matters most about the cluster.
 pub fn overdue(row: &Row<'_>) -> Option<Cell> {
     (row.attention() == Attention::Overdue).then(|| Cell::new(step_text::OVERDUE, Tone::Warn))
 }

@@ -20,7 +20,7 @@ pub fn begin(fleet: &mut Fleet, cx: &mut UpdateContext<'_, ()>) {
     cx.request(RequestOwner::Discovery, Request::Discover);
 }
 
-/// What came of it. Where there is something to list already, a failure disturbs nobody: nothing is refused then, and no
+/// The result. Where there is something to list already, a failure is not shown: nothing is refused then, and no
 /// other project is offered.
 pub fn answered(
     fleet: &mut Fleet,

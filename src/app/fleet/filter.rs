@@ -14,7 +14,7 @@ use crate::domain::cluster::Cluster;
 pub struct Filter {
     /// Each with whether it has to hold.
     terms: Vec<(Term, bool)>,
-    /// The other words, each as a substring, as it stands after `~` fuzzy.
+    /// The other words: each a substring, or fuzzy after `~`.
     text: Pattern,
     /// The same, all of them fuzzy.
     similar: Pattern,
@@ -42,7 +42,7 @@ pub struct FilterRow<'a> {
     pub marked: bool,
     /// Whether its own API shows that its roll is held up.
     pub stuck: bool,
-    /// Whether something of it is due.
+    /// Whether something is due on the cluster.
     pub due: bool,
 }
 

@@ -1,4 +1,4 @@
-//! All clusters: what is known of them, when they are read, and the table of them.
+//! All clusters: what is known about them, when they are read, and their table.
 
 pub mod circuit;
 pub mod columns;

@@ -20,7 +20,7 @@ use crate::domain::persisted::KeptCluster;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
 
-/// Rows are ordered anew at least this often, since time alone makes clusters due.
+/// Rows are sorted again at least this often, since time alone makes clusters due.
 const REORDER: Duration = Duration::from_secs(30);
 
 /// A scope was listed, or not. `in_use`: clusters whose rows stay although they are not listed any more.
@@ -153,7 +153,7 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
     cx.journal(cx.record(Some(&cluster.id), "phase", Outcome::Observed, text));
 }
 
-/// A watched cluster is read for the first time in this run: says once what came about since the last one.
+/// A watched cluster is read for the first time in this run: notifies once of what changed since the last run.
 fn announce_missed(
     fleet: &Fleet,
     kept: &KeptCluster,

@@ -1,4 +1,4 @@
-//! A row of the fleet: a cluster with all that its cells and its place in an order are made of.
+//! A row of the fleet: a cluster with everything that its cells and its sort position depend on.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -82,7 +82,7 @@ impl<'a> Row<'a> {
         self.source.shared.now.wall
     }
 
-    /// The moment by SKE's clock, as far as it is known.
+    /// Now by SKE's clock, if known.
     pub fn server_now(&self) -> Timestamp {
         self.source.fleet.server_now(self.now())
     }
@@ -102,7 +102,7 @@ impl<'a> Row<'a> {
         self.source.nodes.observed.get(&self.entry.cluster.id)
     }
 
-    /// Whether something holds its roll up, as its own API shows it.
+    /// Whether its roll is blocked, according to its own API.
     pub fn is_held(&self) -> bool {
         self.source.nodes.is_held(&self.entry.cluster.id)
     }
@@ -112,13 +112,13 @@ impl<'a> Row<'a> {
         self.source.shared.settings.overdue_after.limit(&self.entry.cluster)
     }
 
-    /// From when on something is due of it.
+    /// When something on the cluster becomes due.
     pub fn due_limits(&self) -> DueLimits {
         let kubeconfig = self.source.shared.settings.warn_before;
         DueLimits { age: self.overdue_after(), kubeconfig }
     }
 
-    /// How many known kubeconfigs of it stop working on *complete*, where that is the next step.
+    /// How many known kubeconfigs of the cluster stop working on *complete*, if that is the next step.
     fn breaking(&self) -> usize {
         if self.cluster().rotation.phase != Phase::Prepared {
             return 0;

@@ -65,7 +65,7 @@ impl Fleet {
         }
     }
 
-    /// What was selected before: a project of it is listed although it is not found yet.
+    /// What was selected before: its projects are listed although they are not found yet.
     pub fn begin_with(&mut self, selection: Selection, regions: &[Region]) {
         if let SelectedProjects::One(project) = &selection.projects {
             self.add_project(project, regions);

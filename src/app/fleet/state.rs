@@ -29,13 +29,13 @@ pub struct Entry {
     pub sequence: RequestId,
     /// Since when a working list no longer has it.
     pub gone: Option<Timestamp>,
-    /// Since when answers are older than what is known of the rotation, on the monotonic clock.
+    /// Since when answers are older than the known state of the rotation, on the monotonic clock.
     pub older: Option<Duration>,
     /// When this program saw the present phase begin; `None` if it was there from the first reading.
     pub phase_seen: Option<Timestamp>,
     /// Place among all names in their natural order. A cache: [`Fleet::rank_names`] makes it.
     pub name_rank: usize,
-    /// Whether another cluster has its name. A cache, too.
+    /// Whether another cluster has the same name. Also a cache.
     pub has_namesake: bool,
 }
 
@@ -55,7 +55,7 @@ impl Entry {
         }
     }
 
-    /// Takes in a later reading of it, or of another cluster under its name.
+    /// Applies a later reading of this cluster, or of another cluster under its name.
     pub fn take(&mut self, mut read: Cluster, now: Now, sequence: RequestId) -> Change {
         if !self.cluster.is_same_cluster(&read) {
             *self = Self::new(read, now, sequence);
@@ -176,7 +176,7 @@ pub struct Fleet {
     pub projects: BTreeMap<ProjectId, String>,
     /// When reading last had the rows ordered, on the monotonic clock.
     pub ordered: Duration,
-    /// What the account may do, as far as it is known.
+    /// What the account may do, if known.
     pub permissions: Permissions,
     /// Whether the projects of the account are being found.
     pub discovers: bool,
@@ -219,7 +219,7 @@ impl Fleet {
         self.skew = if skew.abs() > SKEW_NOISE { skew } else { SignedDuration::ZERO };
     }
 
-    /// The moment by SKE's clock: what it issued ends by that.
+    /// Now by SKE's clock: what SKE issued expires by that clock.
     pub fn server_now(&self, now: Timestamp) -> Timestamp {
         now.saturating_add(self.skew).unwrap_or(now)
     }
@@ -229,7 +229,7 @@ impl Fleet {
         self.projects.get(id).map_or_else(|| id.as_str(), String::as_str)
     }
 
-    /// What people are told a cluster is called: its name; with the region where the fleet has others of that name,
+    /// The displayed name of a cluster: its name; with the region where the fleet has others of that name,
     /// and with the project where one of those is in the same region.
     pub fn label(&self, id: &ClusterId) -> String {
         let mut others = self
@@ -249,7 +249,7 @@ impl Fleet {
         }
     }
 
-    /// What tells a cluster apart from others of its name, in a word: its project where one of them is in its region,
+    /// What distinguishes a cluster from others of its name, in a word: its project where one of them is in its region,
     /// else its region. `None` where no other has its name.
     pub fn distinction<'a>(&'a self, entry: &'a Entry) -> Option<&'a str> {
         let id = &entry.cluster.id;
@@ -351,7 +351,7 @@ impl Fleet {
         }
     }
 
-    /// Whether the nodes of a cluster are being replaced, as far as SKE shows.
+    /// Whether the nodes of a cluster are being replaced, according to SKE.
     pub fn rolls(&self, id: &ClusterId) -> bool {
         self.cluster(id).is_some_and(|cluster| cluster.rotation.phase == Phase::Preparing)
     }

@@ -17,11 +17,11 @@ texts! {
     loading(scope) = "Listing the clusters of {scope} …";
     nothing_loaded(key) = "Nothing loaded; see the error above. {key} retries.";
     no_clusters(scope) = "No clusters in {scope}. Select others with --project and --region.";
-    project_unavailable(name) = "Project {name} was selected and is not available; all projects are shown now";
-    region_unavailable(region) = "Region {region} was selected and is not configured; all regions are shown now";
+    project_unavailable(name) = "The selected project {name} is not available; showing all projects";
+    region_unavailable(region) = "The selected region {region} is not configured; showing all regions";
     DISCOVERING = "Finding the projects of the account …";
-    NO_PROJECT = "The account may list clusters in no project. Set others with --project, or ask for ske.cluster.list.";
-    none_selected(scope, key) = "No clusters in {scope}. Only these are selected; {key} selects more.";
+    NO_PROJECT = "The account may not list clusters in any project. Request ske.cluster.list, or set other projects with --project.";
+    none_selected(scope, key) = "No clusters in {scope}, the current selection. {key} selects more.";
     in_profile(name) = "profile {name} · ";
     part(name, selected, all) = "{name} ({selected} of {all})";
     some_projects(selected, all) = "{selected} of {all} projects";
@@ -48,9 +48,9 @@ texts! {
     next_retry(duration) = "next retry in {duration}";
     scope_failing(place, reason, duration, next) = "{place}: {reason} for {duration}, {next}";
     unreachable_tail(duration, projects, next) =
-        " for {duration}; {projects}, one at a time is tried, {next}";
+        " for {duration}; {projects}, retried one at a time, {next}";
     NOT_READ = "not read yet";
-    last_known(clusters, duration) = "{clusters} as read up to {duration} ago, until SKE answers";
+    last_known(clusters, duration) = "{clusters} as of up to {duration} ago; waiting for SKE";
     with_hint(text, hint) = "{text}; {hint}";
     rate_limited(place, time, more) = "{place}: SKE asks for a pause; next request at {time}{more}";
     NO_DATA = " No data yet.";

@@ -43,9 +43,9 @@ pub struct FleetView {
     pub offset: usize,
     /// Clusters that pass the filter, in order. A cache: [`FleetView::arrange`] makes it.
     pub shown: Vec<ClusterId>,
-    /// Clusters that need a person. A cache, too.
+    /// Clusters that need somebody's action. Also a cache.
     pub due: BTreeSet<ClusterId>,
-    /// Counts over all selected clusters. A cache, too.
+    /// Counts over all selected clusters. Also a cache.
     pub counts: Counts,
     /// Whether data changed since the caches were made.
     pub outdated: bool,
@@ -207,7 +207,7 @@ impl FleetView {
     }
 }
 
-/// Clusters of which something is due, as `skeys due` lists them.
+/// Clusters on which something is due, as `skeys due` lists them.
 fn find_due(source: RowSource<'_>) -> BTreeSet<ClusterId> {
     let now = source.fleet.server_now(source.shared.now.wall);
     let warn_before = source.shared.settings.warn_before;

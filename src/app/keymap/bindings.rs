@@ -91,7 +91,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "remove-client", Command::Remove, Act, &[Cluster], ["x", "delete"], "remove", Some(14),
         "checklist: remove the client";
     "share", Command::Share, Act, &[Cluster], ["S"], "share", Some(13),
-        "checklist: share it with colleagues through the cluster, or no longer";
+        "checklist: share it with colleagues through the cluster, or stop sharing it";
     "mark-all", Command::MarkAll, Find, &[Fleet], ["a"], "mark all", None, "mark or unmark all shown clusters";
     "sort", Command::Sort, Find, &[Fleet], ["s"], "sort", Some(70),
         "sort: s, then the letter of a column";
@@ -124,7 +124,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     "copy-dialog", Command::Copy, Act, &[Dialog], ["ctrl-y"], "copy", Some(50), "copy the API call or the full error";
     "refresh", Command::Refresh, Act, SCREENS, ["r"], "refresh", Some(90), "refresh now";
     "commands", Command::Palette, Find, SCREENS, [":"], "commands", Some(95),
-        "list all commands; takes scope or profile with a name, a filter such as phase prepared, and names of clusters";
+        "list all commands; also accepts scope or profile with a name, a filter such as phase prepared, or a cluster name";
     "log-in", Command::LogIn, Program, SCREENS, ["I"], "log in", None,
         "log in again with the stackit CLI, then return here";
     "theme", Command::Theme, Show, SCREENS, ["T"], "theme", None, "next theme";

@@ -31,7 +31,7 @@ pub enum Command {
     Mouse,
     Redraw,
     Suspend,
-    /// Log in anew, in the terminal.
+    /// Log in again, in the terminal.
     LogIn,
     Theme,
     /// Mark or unmark a cluster; choose in a form.
@@ -43,7 +43,7 @@ pub enum Command {
     Columns,
     /// Choose profile, project and region.
     Scope,
-    /// Begin anew with the configuration as it is now.
+    /// Restart the dashboard with the current configuration.
     Reload,
     Rotate,
     Kubeconfig,
@@ -56,10 +56,10 @@ pub enum Command {
     Watch,
     /// All events of the node under the cursor, or its summary.
     Events,
-    /// A client of the checklist.
+    /// A client on the checklist.
     Add,
     Remove,
-    /// Share the checklist through the cluster, or no longer.
+    /// Share the checklist through the cluster, or stop sharing it.
     Share,
     Next,
     Previous,

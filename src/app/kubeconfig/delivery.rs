@@ -259,7 +259,7 @@ pub fn drop_unsaved(
     }
 }
 
-/// A cluster is not there any more: kubeconfigs of it are of no use.
+/// A cluster no longer exists: its kubeconfigs are useless.
 pub fn forget(
     kubeconfig: &mut KubeconfigState,
     id: &ClusterId,

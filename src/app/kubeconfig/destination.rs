@@ -25,7 +25,7 @@ pub struct Destination {
 pub enum Route {
     /// Among the entries of the person's kubeconfig.
     Merge,
-    /// Into a file of its own, whose path the form asks for.
+    /// Into a separate file, whose path the form asks for.
     File,
     /// By a request that is answered with `Copied`.
     Request(fn(Secret) -> Request),

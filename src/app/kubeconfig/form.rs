@@ -109,7 +109,7 @@ pub struct NameConflict {
     pub owner: EntryOwner,
     /// Contexts that are lost with the file.
     pub lost: Vec<String>,
-    /// Another name that is free, as far as can be seen.
+    /// Another name that seems to be free.
     pub other: Option<String>,
 }
 
@@ -157,7 +157,7 @@ impl KubeconfigForm {
         self.destination.target(self.path.value())
     }
 
-    /// What is to be merged, as far as it is known.
+    /// What will be merged, as far as it is known before the kubeconfig is issued.
     pub fn query(&self) -> MergeQuery {
         MergeQuery {
             context: self.context.value().trim().to_owned(),

@@ -6,7 +6,7 @@ use crate::app::settings::Settings;
 use crate::domain::cluster::ClusterId;
 use crate::domain::kubeconfig::Plan;
 
-/// Names for a cluster in a file, the one to begin with first: as short as tells it from all other clusters of the
+/// Names for a cluster in a file, the default first: the shortest that distinguishes it from all other clusters of the
 /// fleet, then longer ones.
 pub fn names(fleet: &Fleet, id: &ClusterId) -> Vec<String> {
     let namesakes = || {
@@ -51,7 +51,7 @@ pub fn file_of(settings: &Settings, name: &str) -> String {
     format!("{}/{word}.yaml", settings.folder.trim_end_matches('/'))
 }
 
-/// A name that nothing has yet, as far as can be seen.
+/// A name that seems to be unused.
 pub fn free_name(
     fleet: &Fleet,
     settings: &Settings,

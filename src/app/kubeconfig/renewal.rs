@@ -13,7 +13,7 @@ use crate::domain::kubeconfig::{
 };
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 
-/// An entry of a kubeconfig that is issued anew in its place.
+/// An entry of a kubeconfig that is renewed in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewedEntry {
     pub kind: KubeconfigKind,
@@ -59,7 +59,7 @@ pub enum RenewalItemStage {
     Ready,
     Issuing(RequestId),
     Saving(RequestId),
-    /// Something else would change than was shown; it is shown anew.
+    /// The changes differ from those shown; they are shown again.
     Changed,
     /// It is renewed, and when it ends.
     Done(Option<Timestamp>),
@@ -148,7 +148,7 @@ impl RenewedEntry {
         }
     }
 
-    /// How it is merged: nothing of another cluster is replaced.
+    /// How it is merged: no entry of another cluster is replaced.
     pub fn options(&self) -> MergeOptions {
         MergeOptions {
             context: self.context.clone(),

@@ -16,7 +16,7 @@ pub struct KubeconfigState {
     pub form: Option<Box<KubeconfigForm>>,
     /// Entries that are renewed in their places.
     pub renewal: Option<Box<Renewal>>,
-    /// Kubeconfigs that were issued and are nowhere yet, by the request that brought them: nothing of them is lost.
+    /// Kubeconfigs that were issued and not delivered yet, by the request that returned them, so that none is lost.
     pub unsaved: BTreeMap<RequestId, UnsavedKubeconfig>,
     /// Kubeconfigs that were copied to the clipboard, and when each is cleared, on the monotonic clock.
     pub clipboard: BTreeMap<RequestId, Duration>,

@@ -32,8 +32,8 @@ texts! {
     DISCARD_KUBECONFIG = "Discard the kubeconfig";
     cluster_in(name, region, project) = "{name} in {region}, project {project}";
     stopped_waiting(time) =
-        "Stopped waiting. If SKE still issues the kubeconfig, skeys keeps it to be saved; it expires by {time}.";
-    STOPPED_WAITING = "Stopped waiting. If SKE still returns the kubeconfig, skeys keeps it to be saved.";
+        "Stopped waiting. If SKE still issues the kubeconfig, skeys keeps it so that you can save it; it expires by {time}.";
+    STOPPED_WAITING = "Stopped waiting. If SKE still returns the kubeconfig, skeys keeps it so that you can save it.";
     LOG_DISCARDED = "discarded, not saved";
     READ_ONLY = "Kubeconfig: read-only mode";
     log_request_for(kind, lifetime) = "{kind} kubeconfig for {lifetime}";
@@ -85,8 +85,8 @@ texts! {
     CHECKING_FILE = "checking the file …";
     NOTHING_TO_RENEW = "Nothing here can be renewed.";
     of_another_cluster(owner) = "The entry is now {owner}; not renewed.";
-    renewal_stopped(count) = "Stopped. {count} not begun; what SKE still issues is kept to be saved.";
-    CHANGED_SINCE_SHOWN = "Something else would change than was shown. Review it, then renew.";
+    renewal_stopped(count) = "Stopped. {count} not started; if SKE still issues a kubeconfig, skeys keeps it so that you can save it.";
+    CHANGED_SINCE_SHOWN = "The changes differ from those shown. Review them, then renew.";
     RENEWAL_KEEPS = "All other lines stay as they are; a backup of each file is kept.";
     FROM_SKE = " (from SKE)";
     WAITING = "waiting";

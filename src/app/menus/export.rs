@@ -79,7 +79,7 @@ fn table(state: &State) -> Option<(String, Table)> {
     })
 }
 
-/// What stands for a name that a server gave in the name of a file.
+/// A name from a server, in the form in which it can be part of a file name.
 fn name_part(name: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     name.chars().take(NAME_LIMIT).map(safe).collect()

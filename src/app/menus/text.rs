@@ -4,7 +4,7 @@ use crate::app::texts::texts;
 
 texts! {
     LOGIN_CACHE = "remove the login cache of the stackit CLI (all clusters)";
-    RESTART = "restart pods that lack the new authority";
+    RESTART = "restart pods that lack the new CA";
     TEAM_MESSAGE = "message to the team";
     FILTER = "filter";
     OPEN = "open";
@@ -16,10 +16,10 @@ texts! {
     hides_preview(key) = "{key} hides the preview";
     ERROR = "full error";
     ENTRY = "this entry, on one line";
-    ENTRY_TRACE = "its trace id";
+    ENTRY_TRACE = "its trace ID";
     MARKED = "marked names";
     CLUSTER = "cluster name";
-    PROJECT = "project id";
+    PROJECT = "project ID";
     WATCH_NODES = "watch the nodes";
     without_context(label) = "{label} (without --context)";
     NODE = "node name";
@@ -47,11 +47,11 @@ texts! {
     SCOPE_PROFILE = "profile";
     SCOPE_REGION = "region";
     SCOPE_PROJECT = "project";
-    NO_PROFILE = "none: only what is set outside of profiles";
+    NO_PROFILE = "none: only settings outside of profiles";
     ALL_REGIONS = "all";
     all_projects(projects) = "all: {projects}";
-    others_too(projects) = "all: {projects}, also those that are not configured";
+    others_too(projects) = "all: {projects}, including those not configured";
     configured_projects(projects, origin) = "configured: {projects}, set by {origin}";
-    others_unknown(projects, why) = "all: {projects}; others are not known: {why}";
-    LAST_TRACE = "last trace id";
+    others_unknown(projects, why) = "all: {projects}; others unknown: {why}";
+    LAST_TRACE = "last trace ID";
 }

@@ -39,7 +39,7 @@ texts! {
     PDB_NOT_COMPUTED = "has no computed status";
     PDB_UNMANAGED = "counts no pods; its pods have no controller";
     pdb_not_computed(message) = "To unblock: fix or delete the PDB; its controller reports: {message}.";
-    PDB_UNMANAGED_FIX = "To unblock: delete the PDB, or run its pods by a controller.";
+    PDB_UNMANAGED_FIX = "To unblock: delete the PDB, or manage its pods with a controller.";
     PDB_REPAIR_ONE = "To unblock: repair or delete one pod that is not ready, or relax the PDB. More replicas do not help: maxUnavailable applies to them, too.";
     pdb_repair(count) = "To unblock: repair or delete {count} pods that are not ready, or relax the PDB. More replicas do not help: maxUnavailable applies to them, too.";
     PDB_ALLOW_UNREADY = "With unhealthyPodEvictionPolicy AlwaysAllow the PDB does not block pods that are not ready. Deleting such a pod costs no ready replica.";
@@ -84,7 +84,7 @@ texts! {
     reported(code) = "SKE reports {code}";
     reported_why(code, message) = "SKE reports {code}: {message}.";
     REPORTED_FIX = "See the SKE error message.";
-    REPORTED_PDB_FIX = "To unblock: relax the PDB. One more ready replica helps only where minAvailable allows for it, not with maxUnavailable 0 or minAvailable 100%.";
+    REPORTED_PDB_FIX = "To unblock: relax the PDB. One more ready replica helps only if minAvailable allows it, not with maxUnavailable 0 or minAvailable 100%.";
     NO_VALID_HOST_FIX =
         "Unblocks when the zone has capacity for this machine type; another type or zone may have it.";
     NO_ADDRESSES_FIX = "Unblocks when the network has free IP addresses.";
@@ -123,13 +123,13 @@ texts! {
         "To unblock: remove the annotation node.machine.sapcloud.io/preserve from the node.";
     OLD_NODE_NOT_READY = "old node is not ready";
     old_node_not_ready_why(node, lasts, reason) =
-        "{node} has not been ready for {lasts}{reason}; its pods cannot confirm that they have ended.";
+        "{node} has not been ready for {lasts}{reason}; its kubelet cannot confirm that pods have ended.";
 
     volume(name) = "volume {name} does not detach";
     volume_why(brief, lasts, message) = "{brief}{lasts}{message}.";
     FROM_REMOVED_NODE = " from a removed node";
     volume_lasting(lasts) = " (for {lasts})";
-    VOLUME_FIX = "Unblocks when the volume is detached; pods on other nodes that use it wait, too.";
+    VOLUME_FIX = "Unblocks when the volume is detached; pods on other nodes that use the volume also wait.";
 
     NODE_NOT_CONFIGURED = "new node has not applied its configuration";
     node_not_configured_why(node, lasts) = "{node} has not applied its pool's configuration for {lasts}";
@@ -178,17 +178,17 @@ texts! {
 
     HIBERNATION = "hibernation is scheduled before the rollout ends";
     hibernation_refused(left) =
-        "Hibernation is scheduled in {left}, before the rollout ends. The platform's rules forbid it during a rotation; what SKE does then is unknown.";
+        "Hibernation is scheduled in {left}, before the rollout ends. The platform's rules forbid hibernation during a rotation; what SKE does then is unknown.";
     hibernation_meanwhile(left) =
         "Hibernation is scheduled in {left}, before the rollout ends; the cluster would hibernate during this rollout.";
     HIBERNATION_REFUSED_FIX =
         "If hibernation is refused, the cluster keeps running; hibernate it later.";
-    HIBERNATION_FIX = "Postpone the schedule, if the rollout should end first.";
+    HIBERNATION_FIX = "To let the rollout end first: postpone the schedule.";
     MAINTENANCE_OPEN = "the maintenance window is open";
     MAINTENANCE_OPENS = "the maintenance window opens before the rollout ends";
-    MAINTENANCE_WHY = "An update in it may replace nodes again.";
+    MAINTENANCE_WHY = "An update during the window may replace nodes again.";
     maintenance_opens_why(left) =
-        "The maintenance window opens in {left}, before the rollout ends; an update in it may replace nodes again.";
+        "The maintenance window opens in {left}, before the rollout ends; an update during the window may replace nodes again.";
     MAINTENANCE_FIX = "No action needed, unless an update is due.";
 }
 

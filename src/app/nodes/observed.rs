@@ -1,4 +1,4 @@
-//! One cluster as it was observed: the newest snapshot of it, and its roll.
+//! One observed cluster: its newest snapshot, and its roll.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which clusters are observed, what came of it, and the announcement of stalled and resumed rolls.
+//! Which clusters are observed, the results, and the announcement of stalled and resumed rolls.
 
 use std::time::Duration;
 

@@ -230,7 +230,7 @@ texts! {
     no_events_read(why) = "none read ({why})";
     events_unreadable(why) = "cannot be read: {why}";
     PODS_UNREADABLE = "cannot be read";
-    pods_unknown_since(time) = "not known since {time}: they cannot be read";
+    pods_unknown_since(time) = "unknown since {time}: pods cannot be read";
     no_pods_read(why) = "none found ({why})";
     ALL_EVICTED = "all evicted";
     pods_to_evict(pods) = "{pods} to evict";
@@ -253,7 +253,7 @@ texts! {
         "observing nodes with admin kubeconfigs valid for ten minutes, in memory only";
 }
 
-/// How a roll ended, as far as its nodes were seen.
+/// How a roll ended, judging by the nodes that were seen.
 pub fn roll_ended(end: RollProgress) -> String {
     let all = plural(end.goal.nodes, "node", "nodes");
     let all = if end.goal.estimated { format!("about {all}") } else { all };

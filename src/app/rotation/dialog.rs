@@ -20,7 +20,7 @@ pub struct RotationDialog {
     pub project: String,
     pub evidence: Evidence,
     pub findings: Vec<Finding>,
-    /// Reads begun up to this one are no check of it.
+    /// Reads that began up to this one do not count as a check.
     pub ignore_reads_through: RequestId,
     /// When the cluster was last read for this dialog; `None` until the first reading came.
     pub checked: Option<Timestamp>,
@@ -85,7 +85,7 @@ impl RotationDialog {
         self.findings = findings(self.step, &self.shown, &self.evidence, now);
     }
 
-    /// What the step breaks, as far as is known.
+    /// What the step is known to break.
     pub fn breaking(&self) -> Vec<Finding> {
         self.findings.iter().filter(|finding| finding.breaks()).cloned().collect()
     }

@@ -19,7 +19,7 @@ texts! {
     static_tokens_of_version(version) = "version {version} still issues them";
     STATIC_TOKENS_UNKNOWN_VERSION = "the version is unknown, so they may be in use";
     STATIC_TOKENS_NONE_FOUND = "none found on this machine";
-    STATIC_TOKENS_NOT_VISIBLE = "this machine is not searched yet";
+    STATIC_TOKENS_NOT_VISIBLE = "this machine has not been searched yet";
 
     NEVER_ROTATED_ALLOWED = "never rotated; ready to start";
     allowed(phase, step) = "phase {phase}; ready to {step}";
@@ -28,7 +28,7 @@ texts! {
     RECONCILING = "another operation is running (reconciling)";
     state(word) = "SKE reports the cluster as {word}";
     reported(code, message) = "SKE reports {code}: {message}";
-    times(why) = "SKE reports doubtful times: {why}";
+    times(why) = "SKE reports inconsistent times: {why}";
     access_held(left, place) = "you have a kubeconfig{left} ({place})";
     access_held_since_start(left, place) =
         "you have a kubeconfig issued after the start{left} ({place})";
@@ -41,25 +41,25 @@ texts! {
     NO_ACCESS = "no valid kubeconfig on this machine; Esc, then K to issue one";
     NO_ACCESS_SINCE_START =
         "no kubeconfig from after the start on this machine; Esc, then K to issue one";
-    breaking(credentials, places) = "{credentials} of this machine will stop working: {places}";
+    breaking(credentials, places) = "{credentials} on this machine will stop working: {places}";
     unclear(credentials, places) =
-        "{credentials} of this machine cannot be judged and may stop working: {places}";
-    FILES_UNREAD = "still reading the kubeconfig files of this machine";
+        "{credentials} on this machine cannot be judged and may stop working: {places}";
+    FILES_UNREAD = "still reading the kubeconfig files on this machine";
     TOKEN_IN_USE =
-        "service-account token from before the start was used on its day or later and will stop working";
+        "service-account token from before the start was used on the day of the start or later and will stop working";
     TOKENS_IN_USE =
-        "service-account tokens from before the start were used on its day or later and will stop working";
+        "service-account tokens from before the start were used on the day of the start or later and will stop working";
     UNUSED_TOKEN = "service-account token from before the start may stop working; no later use recorded";
     UNUSED_TOKENS = "service-account tokens from before the start may stop working; no later use recorded";
     BREAKING_CERTIFICATE =
-        "client certificate of a CertificateSigningRequest was signed by the old authority and will stop working";
+        "client certificate of a CertificateSigningRequest was signed by the old client CA and will stop working";
     BREAKING_CERTIFICATES =
-        "client certificates of CertificateSigningRequests were signed by the old authority and will stop working";
+        "client certificates of CertificateSigningRequests were signed by the old client CA and will stop working";
     UNCLEAR_CERTIFICATE =
         "client certificate of a CertificateSigningRequest cannot be judged and may stop working";
     UNCLEAR_CERTIFICATES =
         "client certificates of CertificateSigningRequests cannot be judged and may stop working";
-    REQUESTS_UNSEEN = "CertificateSigningRequests cannot be read in full; client certificates of them are not checked";
+    REQUESTS_UNSEEN = "CertificateSigningRequests cannot be read in full; their client certificates are not checked";
     OLD_AUTHORITY_POD =
         "pod started before its namespace got the new certificate authority and may fail after complete";
     OLD_AUTHORITY_PODS =
@@ -71,10 +71,10 @@ texts! {
     OTHER_CLIENTS = "other clients cannot be checked from here; the checklist names none";
     CHECKLIST_UNREAD = "other clients cannot be checked from here; checklist not read";
     open_clients(clients, names) =
-        "{clients} of the checklist without new credentials will stop working: {names}";
+        "{clients} on the checklist without new credentials will stop working: {names}";
     CLIENT = "client";
     CLIENTS = "clients";
-    clients_done(clients) = "all of the checklist have new credentials ({clients})";
+    clients_done(clients) = "all on the checklist have new credentials ({clients})";
 
     nodes_to_replace(nodes, range) =
         "{nodes} to replace, usually {range} in total if nothing blocks";
@@ -85,10 +85,10 @@ texts! {
     zone_drains(zone) = "{zone} drains";
     zones_drain(zones) = "{zones} drain";
     hibernation(time) =
-        "hibernation is scheduled in {time}, likely before the rollout ends; the platform's rules forbid it during a rotation, what SKE does then is unknown";
-    MAINTENANCE_OPEN = "the maintenance window is open; an update in it may replace nodes again";
+        "hibernation is scheduled in {time}, likely before the rollout ends; the platform's rules forbid hibernation during a rotation; what SKE does then is unknown";
+    MAINTENANCE_OPEN = "the maintenance window is open; an update during the window may replace nodes again";
     maintenance(time) =
-        "the maintenance window opens in {time}, likely before the rollout ends; an update in it may replace nodes again";
+        "the maintenance window opens in {time}, likely before the rollout ends; an update during the window may replace nodes again";
     unreadable_schedule(text) = "hibernation is scheduled ({text}); the time cannot be parsed";
     CAPACITY = "free capacity and quota cannot be checked from here";
     PDBS_NOT_VISIBLE = "PodDisruptionBudgets: not visible in the SKE API";

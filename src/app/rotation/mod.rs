@@ -1,4 +1,4 @@
-//! Starting and completing a rotation: the dialog, the sent step, and finding out what became of it.
+//! Starting and completing a rotation: the dialog, the sent step, and its outcome.
 
 pub mod dialog;
 pub mod findings_text;

@@ -30,7 +30,7 @@ const READ_BACK_SLOW: Duration = Duration::from_secs(5);
 const GRACE: Duration = Duration::from_mins(3);
 /// An accepted step that SKE has not shown for this long may be sent again. Whoever answered the request may not have
 /// passed it on, and nothing else would ever end the wait. Until then readings may be old; the dialog and the reading
-/// before each request keep a step that took effect meanwhile from being sent twice.
+/// before each request prevent a step that has taken effect since from being sent twice.
 const UNSEEN: Duration = OLD_ANSWERS;
 /// Reads for a step that was not shown come this often.
 const UNSEEN_READS: Duration = Duration::from_mins(1);

@@ -48,7 +48,7 @@ pub enum PendingStage {
     ReadingBack {
         /// When to stop, on the monotonic clock.
         until: Duration,
-        /// When a reading last showed nothing of it, on the monotonic clock.
+        /// When a reading last did not show the step, on the monotonic clock.
         seen: Option<Duration>,
     },
     /// Reading back failed; the next successful read decides.

@@ -27,7 +27,7 @@ texts! {
     TIME_IN_FUTURE = "a time is in the future";
     START_AFTER_COMPLETION = "the start is later than the completion";
     COMPLETION_AFTER_START = "the completion is later than the start of the open rotation";
-    START_OF_NONE = "a start is reported, but the phase is that of a cluster never rotated";
+    START_OF_NONE = "a start is reported, but the phase is NEVER";
     START_MISSING = "the start time is missing";
     COMPLETION_MISSING = "the completion time is missing";
 }

@@ -9,7 +9,7 @@ texts! {
     LOG_UNSEEN = "accepted, but SKE shows no change";
     log_unclear(failure) = "no clear answer: {failure}";
     unclear(cluster, step) =
-        "{cluster}: SKE gave no clear answer. Checking whether the {step} happened.";
+        "{cluster}: SKE gave no clear answer. Checking whether the {step} took effect.";
     LOG_NOT_SENT_CHANGED = "not sent: the cluster changed";
     log_not_sent(reason) = "not sent: {reason}";
     log_refused(failure) = "refused: {failure}";
@@ -34,9 +34,9 @@ texts! {
         "{cluster}: accepted at {time}, but SKE does not show the change yet; skeys keeps checking";
     unseen(step, time) =
         "The {step} was accepted at {time}, but SKE has not shown it since. You can send it again.";
-    unseen_shown(step, phase) = "The {step} shows after all: SKE shows {phase}.";
+    unseen_shown(step, phase) = "The {step} took effect after all: SKE shows {phase}.";
     send_again(step, time) =
-        "A {step} was accepted at {time}, but SKE has not shown it since. This sends another one.";
+        "A {step} was accepted at {time}, but SKE has not shown it since. This sends another request.";
     LOST = "Result unknown: SKE does not answer. skeys does not send the request again.";
     LOG_LOST = "read back: SKE does not answer";
     name_missing(name) = "type {name} to confirm";
@@ -109,7 +109,7 @@ texts! {
     KEY_START = "start the rotation";
     KEY_COMPLETE = "complete the rotation";
     KEY_CREDENTIALS = "see what stops working; renew it here";
-    KEY_CHECKLIST = "list other clients; mark those updated";
+    KEY_CHECKLIST = "list other clients; mark updated ones";
     KEY_NODES = "show the nodes";
     KEY_RECONCILE = "reconcile the cluster";
     key_refused(key, action, reason) = "{key}  {action}: not now, {reason}";
@@ -128,7 +128,7 @@ texts! {
     access_expires(duration) = "yours expires in {duration}";
     access_kind(kind) = "yours: {kind}";
     ACCESS_UNKNOWN = "unknown whether yours works";
-    ACCESS_DEAD = "yours ended with the rotation";
+    ACCESS_DEAD = "yours no longer works";
     ACCESS_NONE = "none on this machine";
     SENT = "sent; see below";
     UNDO_NOT_POSSIBLE = "cannot be undone";

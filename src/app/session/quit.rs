@@ -1,8 +1,8 @@
-//! The question whether to leave while something is under way.
+//! The question whether to quit while something is pending.
 
 use crate::app::keymap::Command;
 
-/// Something is under way: leave all the same? It lies over everything, so that nothing below it is lost.
+/// Something is pending: quit anyway? The dialog covers everything else, so that nothing below is lost.
 #[derive(Debug, Clone)]
 pub struct QuitDialog {
     pub leave: bool,

@@ -36,7 +36,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// What was selected in this profile, as far as nothing is set for this run.
+    /// What was selected in this profile; not used where something is set for this run.
     pub fn selection(&self, settings: &Settings) -> Selection {
         let kept = self.selections.get(settings.profile_key()).cloned().unwrap_or_default();
         let SetForRun { projects, regions } = settings.set_for_run;

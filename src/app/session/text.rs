@@ -8,10 +8,10 @@ texts! {
     KUBECONFIG_UNSAVED = "An issued kubeconfig is not saved.";
     OUTCOME_UNKNOWN = "The outcome of a request is still being checked.";
     REQUESTS_CONTINUE = "Requests that were sent continue without skeys; start skeys again to see the result.";
-    KUBECONFIG_IN_CLIPBOARD = "A kubeconfig is in the clipboard, and would be cleared from it.";
-    SOMETHING_OPEN = "Close what is open, then choose it again.";
-    PREPARING = "Another dashboard is being prepared.";
-    no_restart(why) = "The dashboard does not start again now. {why}";
+    KUBECONFIG_IN_CLIPBOARD = "A kubeconfig is in the clipboard and would be cleared.";
+    SOMETHING_OPEN = "Close the open dialog or menu, then try again.";
+    PREPARING = "A restart is already being prepared.";
+    no_restart(why) = "The dashboard cannot restart now. {why}";
     QUIT_TITLE = "Quit skeys";
     STAY = "Stay";
     QUIT = "Quit";

@@ -125,7 +125,10 @@ impl Reader {
                 }
             }
             Some((at, _)) => {
-                self.problem(at, format!("{PROFILES} is no section: [{PROFILES}.NAME]"));
+                self.problem(
+                    at,
+                    format!("{PROFILES} is not a section; expected [{PROFILES}.NAME]"),
+                );
             }
         }
         self.table("", table);
@@ -187,13 +190,10 @@ impl Reader {
                 }
                 (None, _) => {
                     let known = Palette::ROLES.join(", ");
-                    self.problem(
-                        name.span().start,
-                        format!("unknown key {path}; there is: {known}"),
-                    );
+                    self.problem(name.span().start, format!("unknown key {path}; known: {known}"));
                 }
                 (Some(_), None) => {
-                    let text = format!("{path} is no colour; expected {COLOR}");
+                    let text = format!("{path} is not a colour; expected {COLOR}");
                     self.problem(value.span().start, text);
                 }
             }
@@ -223,7 +223,7 @@ impl Reader {
                 }
                 None => {
                     let text = format!(
-                        "{}.{} is no list of keys; expected {}",
+                        "{}.{} is not a list of keys; expected {}",
                         key.path,
                         show(name),
                         key.kind.describe()
@@ -424,7 +424,7 @@ mod tests {
             assert!(found.starts_with(expected), "{found}\n{expected}");
         }
         assert_eq!(problems("[profiles.\"\"]"), ["config.toml:1:11: a profile needs a name"]);
-        let wrong = "config.toml:1:12: profiles is no section: [profiles.NAME]";
+        let wrong = "config.toml:1:12: profiles is not a section; expected [profiles.NAME]";
         assert_eq!(problems("profiles = 7"), [wrong]);
         let wrong = "config.toml:2:5: profiles.a is a number; expected a section: [profiles.a]";
         assert_eq!(problems("[profiles]\na = 7"), [wrong]);
@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn file_15_a_wrong_entry_of_keys_is_named_at_its_own_place() {
         let found = problems("[keys]\nrotate = [\"R\"]\nquit = \"q\"\nhelp = [7]\n");
-        let what = "is no list of keys; expected a table of lists, such as rotate = [\"R\"]";
+        let what = "is not a list of keys; expected a table of lists, such as rotate = [\"R\"]";
         let expected = [
             format!("config.toml:3:8: keys.quit {what}"),
             format!("config.toml:4:8: keys.help {what}"),
@@ -486,7 +486,7 @@ mod tests {
         assert_eq!(
             problems("overdue_rules = [\"*-prod=90d\", \"shop\"]"),
             [
-                "config.toml:1:17: overdue_rules has \"shop\": there is no = in it; expected a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d"
+                "config.toml:1:17: overdue_rules has \"shop\": \"=\" is missing; expected a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d"
             ]
         );
     }
@@ -500,11 +500,11 @@ mod tests {
         let colors = "expected \"#rrggbb\", a name such as \"red\" or \"bright-blue\", or a number from 0 to 255";
         let roles = "accent, dim, busy, attention, bad, good, warn";
         let expected = [
-            format!("config.toml:2:10: display.colors.accent is no colour; {colors}"),
-            format!("config.toml:3:1: unknown key display.colors.acent; there is: {roles}"),
-            format!("config.toml:4:7: display.colors.bad is no colour; {colors}"),
-            format!("config.toml:5:8: display.colors.good is no colour; {colors}"),
-            format!("config.toml:7:9: display.colors.dim is no colour; {colors}"),
+            format!("config.toml:2:10: display.colors.accent is not a colour; {colors}"),
+            format!("config.toml:3:1: unknown key display.colors.acent; known: {roles}"),
+            format!("config.toml:4:7: display.colors.bad is not a colour; {colors}"),
+            format!("config.toml:5:8: display.colors.good is not a colour; {colors}"),
+            format!("config.toml:7:9: display.colors.dim is not a colour; {colors}"),
         ];
         assert_eq!(found, expected);
         let wrong = "config.toml:2:10: display.colors is a string; expected a table of colours, such as accent = \"#7aa2f7\"";

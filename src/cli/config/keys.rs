@@ -59,7 +59,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// A duration from so many to so many seconds.
+/// A duration between two numbers of seconds.
 const fn seconds(least: u64, most: u64) -> ValueKind {
     ValueKind::Duration(Duration::from_secs(least), Duration::from_secs(most))
 }
@@ -76,7 +76,7 @@ macro_rules! table {
 /// Every key of the configuration but those of the token sources.
 const KEYS: &[Key] = table! {
     "projects", ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"], Ids, "[]",
-        "IDs of the projects to list; none: all that the account may list clusters of";
+        "IDs of the projects to list; empty: all in which the account may list clusters";
     "regions", ["SKEYS_REGIONS", "STACKIT_REGION"], Ids, "[\"eu01\", \"eu02\"]", "Regions to list in each project";
     "stackit_profile", ["SKEYS_STACKIT_PROFILE", "STACKIT_CLI_PROFILE"], Text, "\"\"",
         "Profile of the stackit CLI to sign in with and to read; empty: the active one";
@@ -86,13 +86,13 @@ const KEYS: &[Key] = table! {
     "overdue_after", ["SKEYS_OVERDUE_AFTER"], ValueKind::Duration(AGE_RANGE.0, AGE_RANGE.1), "\"180d\"",
         "Credentials older than this are overdue";
     "overdue_rules", ["SKEYS_OVERDUE_RULES"], AgeRules, "[]",
-        "Other ages than overdue_after, as PATTERN=DURATION; the pattern is a glob of the name, of PROJECT/REGION/NAME, or label:KEY=VALUE";
+        "Ages that override overdue_after, as PATTERN=DURATION; the pattern is a glob for NAME or PROJECT/REGION/NAME, or label:KEY=VALUE";
     "poll.idle", ["SKEYS_POLL_IDLE"], seconds(10, HOUR), "\"30s\"", "Poll interval while no rotation runs";
     "poll.running", ["SKEYS_POLL_RUNNING"], seconds(1, 5 * MINUTE), "\"3s\"",
         "Poll interval of the open cluster while a step runs";
     "poll.concurrency", ["SKEYS_POLL_CONCURRENCY"], Number(1, 32), "6", "Concurrent reads";
     "kubernetes.watch", ["SKEYS_KUBERNETES_WATCH"], Word(&["running", "open", "never"]), "\"running\"",
-        "Which clusters are observed through their own API: those with rolling nodes, only the open one, or none";
+        "Which clusters are observed through their own API: those whose nodes are being replaced, only the open one, or none";
     "kubernetes.limit", ["SKEYS_KUBERNETES_LIMIT"], Number(1, 32), "6", "Clusters observed concurrently";
     "notify.desktop", ["SKEYS_NOTIFY_DESKTOP"], Switch, "true", "Desktop notifications for watched clusters";
     "kubeconfig.lifetime", ["SKEYS_KUBECONFIG_LIFETIME"], Lifetime, "\"8h\"", "Default lifetime in the form";
@@ -115,7 +115,7 @@ const KEYS: &[Key] = table! {
     "display.columns", ["SKEYS_DISPLAY_COLUMNS"], List, "[]", "Columns of the fleet by ID; empty: all that fit";
     "display.sort", ["SKEYS_DISPLAY_SORT"], Word(&COLUMN_IDS), "\"attention\"", "Sort order of the fleet";
     "display.colors", [], Colors, "{}",
-        "Colours by what they mean, instead of the theme's; mono and NO_COLOR have none";
+        "Colours by meaning, instead of the theme's; mono and NO_COLOR use none";
     "endpoints.ske", ["SKEYS_ENDPOINTS_SKE", "STACKIT_SKE_CUSTOM_ENDPOINT"], Text, "\"https://ske.api.stackit.cloud\"",
         "URL of the SKE API";
     "endpoints.token", ["SKEYS_ENDPOINTS_TOKEN", "STACKIT_TOKEN_BASEURL", "STACKIT_TOKEN_CUSTOM_ENDPOINT"], Text, "\"\"",
@@ -124,15 +124,15 @@ const KEYS: &[Key] = table! {
         "\"https://resource-manager.api.stackit.cloud\"", "URL of the resource manager API, for project names";
     "endpoints.authorization", ["SKEYS_ENDPOINTS_AUTHORIZATION", "STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT"], Text,
         "\"https://authorization.api.stackit.cloud\"",
-        "URL of the authorization API, for permissions and for the projects where none are set";
+        "URL of the authorization API, for permissions and, if no projects are set, for projects";
     "endpoints.ca_file", ["SKEYS_ENDPOINTS_CA_FILE"], Path, "\"\"",
         "Certificate authority (PEM) in addition to the system's";
     "log.file", ["SKEYS_LOG_FILE"], Path, "\"\"", "File of the diagnostic log, which contains no secrets; empty: none";
     "log.level", ["SKEYS_LOG_LEVEL"], Word(&LOG_LEVELS), "\"info\"", "Log level";
-    "keys", [], Keys, "{}", "Keys by command, instead of the defaults";
+    "keys", [], Keys, "{}", "Keys for commands, instead of the defaults";
 };
 
-/// Keys that hold from the start of a dashboard to its end, and sections of such keys: who signs in where, what is listed, and
+/// Keys that are fixed while a dashboard runs, and sections of such keys: who signs in where, what is listed, and
 /// what is opened once.
 const AT_START: [&str; 8] = [
     "projects",
@@ -171,14 +171,14 @@ pub fn find(path: &str) -> Option<Key> {
     keys().find(|key| key.path == path)
 }
 
-/// Why a value that looks like a key or token is not taken; nothing of it is shown.
+/// Why a value that looks like a key or token is rejected; no part of it is shown.
 pub fn misplaced(key: &Key) -> String {
     let mut settings = SOURCES.iter().flat_map(|kind| kind.settings);
     let content = settings.find(|setting| setting.key == key.path).and_then(|one| one.content);
     let place = match content {
-        Some(variable) => format!("what is in the file goes into {variable}"),
+        Some(variable) => format!("set {variable} to the content of the file"),
         None => format!(
-            "keys and tokens go into {}",
+            "set keys and tokens in {}",
             SOURCES.iter().flat_map(|kind| kind.variables).copied().collect::<Vec<_>>().join(", ")
         ),
     };

@@ -171,7 +171,7 @@ fn load_by(
     Ok(Loaded { config: Config { values, key_places, auth }, notes, profile, profiles })
 }
 
-/// Puts the values of a file, and those of the profile that is chosen, in the place of others.
+/// Overrides values with those of a file and of the selected profile.
 ///
 /// # Errors
 /// There is no such profile.
@@ -191,7 +191,7 @@ fn apply_file(
     let Some(found) = profiles.remove(name) else {
         let names: Vec<String> = profiles.into_keys().collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let text = format!("there is no profile {}; there is: {known}", show(name));
+        let text = format!("unknown profile {}; known: {known}", show(name));
         return Err(ConfigProblem { place: file.to_owned(), text });
     };
     put(found, &format!("{file}, profile {}", show(name)));
@@ -273,7 +273,7 @@ fn choose_source(flags: &Flags, places: &Places<'_>, values: &Values) -> Option<
     })
 }
 
-/// Puts the home folder in the place of a leading `~`.
+/// Replaces a leading `~` with the home folder.
 pub fn expand(text: &str, home: Option<&Path>) -> PathBuf {
     match (text.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -308,7 +308,7 @@ impl Config {
         paths.filter(|key| of(self, key) != of(other, key)).collect()
     }
 
-    /// Puts a value in the place of what is configured, for the demo.
+    /// Overrides a configured value, for the demo.
     pub fn put(&mut self, path: &'static str, value: Value) {
         self.values.insert(path, (value, "demo".to_owned()));
     }
@@ -433,7 +433,7 @@ fn format_value(value: &Value) -> String {
     }
 }
 
-/// Puts the flags that were given in the place of other values; gives what is wrong with them.
+/// Overrides values with the given flags; returns what is wrong with the flags.
 fn apply_flags(flags: &Flags, values: &mut Values) -> Vec<ConfigProblem> {
     let lists = [("projects", "--project", &flags.project), ("regions", "--region", &flags.region)];
     let lists = lists.into_iter().filter(|(_, _, list)| !list.is_empty());
@@ -708,7 +708,7 @@ mod tests {
         let flags = Flags { profile: Some("nihgt".to_owned()), ..Flags::default() };
         let problems = loaded(&flags, &[], file).unwrap_err();
         assert!(
-            problems[0].ends_with("config.toml: there is no profile nihgt; there is: night"),
+            problems[0].ends_with("config.toml: unknown profile nihgt; known: night"),
             "{problems:?}"
         );
     }
@@ -855,11 +855,11 @@ mod tests {
             ("STACKIT_FEDERATED_TOKEN_FILE", "STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN"),
         ] {
             let problems = loaded(&Flags::default(), &[(path, secret)], "").unwrap_err();
-            let hint = format!("; what is in the file goes into {content}");
+            let hint = format!("; set {content} to the content of the file");
             assert!(problems[0].ends_with(&hint), "{problems:?}");
         }
         let problems = loaded(&Flags::default(), &[("STACKIT_REGION", secret)], "").unwrap_err();
-        assert!(problems[0].contains("; keys and tokens go into STACKIT_ACCESS_TOKEN, "));
+        assert!(problems[0].contains("; set keys and tokens in STACKIT_ACCESS_TOKEN, "));
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl SingleReader {
                     (FailureKind::File, format!("no answer within {} s", READ_LIMIT.as_secs()))
                 }
                 BlockingError::Panicked => {
-                    (FailureKind::Bug, "a task of skeys panicked".to_owned())
+                    (FailureKind::Bug, "an internal task panicked".to_owned())
                 }
             };
             Failure::new(kind, format!("could not read {what}: {reason}"))
@@ -68,7 +68,7 @@ impl SingleReader {
 
 /// What is said where a replaced file cannot be used, and what was read of it before is.
 pub fn keeps(what: &str, failure: &Failure) -> String {
-    format!("{}; the {what} that was read before is used as long as it works", failure.message)
+    format!("{}; the {what} read before stays in use as long as it works", failure.message)
 }
 
 /// Reads a small secret file as text.
@@ -78,7 +78,7 @@ pub fn keeps(what: &str, failure: &Failure) -> String {
 pub fn read_file(path: &Path) -> Result<Secret, Failure> {
     let name = show(path.display());
     if looks_secret(&path.display().to_string()) {
-        let message = format!("{name} stands where the path of a file belongs");
+        let message = format!("{name} is set where the path of a file is expected");
         return Err(Failure::new(FailureKind::File, message).hint(MISPLACED));
     }
     let refuse =
@@ -108,5 +108,5 @@ pub fn warn_if_open_to_others(path: &Path) -> Option<String> {
         (false, true) => "writable",
         (false, false) => return None,
     };
-    Some(format!("{name} is {open} by others (mode {mode:04o}){remedy}"))
+    Some(format!("{name} is {open} by other users (mode {mode:04o}){remedy}"))
 }

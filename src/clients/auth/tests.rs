@@ -440,10 +440,10 @@ fn auth_20_a_file_that_others_can_write_is_noted() {
     let path = folder.path().join("token");
     std::fs::write(&path, "opaque").unwrap();
     for (mode, word) in [
-        (0o602, "is writable by others (mode 0602): chmod 600 "),
-        (0o620, "is writable by others (mode 0620)"),
-        (0o666, "is readable and writable by others (mode 0666)"),
-        (0o644, "is readable by others (mode 0644)"),
+        (0o602, "is writable by other users (mode 0602): chmod 600 "),
+        (0o620, "is writable by other users (mode 0620)"),
+        (0o666, "is readable and writable by other users (mode 0666)"),
+        (0o644, "is readable by other users (mode 0644)"),
     ] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let notes = from_config(token_file::source(path.clone())).unwrap().0.notes();

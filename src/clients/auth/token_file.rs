@@ -41,7 +41,7 @@ pub fn source(path: PathBuf) -> SourceConfig {
         let is_stream = fs::metadata(&path).is_ok_and(|data| !data.is_file());
         let read = move || claims::check_token(read_file(&path)?.expose(), &origin);
         let (tokens, remedy) = if is_stream {
-            (Tokens::Given(read()?), format!("start skeys again with a new token in {shown}"))
+            (Tokens::Given(read()?), format!("restart skeys with a new token in {shown}"))
         } else {
             (Tokens::Read(Arc::new(read)), format!("write a new token to {shown}"))
         };

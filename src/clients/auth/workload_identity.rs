@@ -27,7 +27,7 @@ pub const TOKEN_FILE: Setting = Setting {
     ..Setting::path(
         "auth.federated_token_file",
         &["SKEYS_AUTH_FEDERATED_TOKEN_FILE", "STACKIT_FEDERATED_TOKEN_FILE"],
-        "File with a token of the platform, for workload identity; the default counts if it exists",
+        "File with the platform's token, for workload identity; the default is used if it exists",
     )
 };
 /// The service account.
@@ -132,7 +132,7 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
                 "set {TOKEN} or STACKIT_FEDERATED_TOKEN_FILE; in GitHub Actions grant id-token: write, in Azure DevOps \
                  pass SYSTEM_ACCESSTOKEN to the step"
             );
-            return refuse("there is no token of a platform", &hint);
+            return refuse("no token of a platform was found", &hint);
         };
         let Some(account) = email.clone() else {
             let hint = "set STACKIT_SERVICE_ACCOUNT_EMAIL or auth.service_account_email";
@@ -268,8 +268,7 @@ impl Federation {
             text.map(|text| Secret::new(text.to_owned()))
         };
         let found = found.ok().as_ref().and_then(text);
-        let found =
-            found.ok_or_else(|| answer.format_failure(&request, "there is no token in it"))?;
+        let found = found.ok_or_else(|| answer.format_failure(&request, "it contains no token"))?;
         claims::check_token(found.expose(), name)
     }
 }

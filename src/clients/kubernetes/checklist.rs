@@ -76,7 +76,7 @@ async fn perform(connection: &Arc<Connection>, write: &SharedWrite) -> Result<Ch
     }
     Err(Failure::new(
         FailureKind::Refused,
-        "Others change the checklist at the same time; nothing was written",
+        "Others are changing the checklist at the same time; nothing was written",
     )
     .hint("Try again"))
 }
@@ -95,7 +95,7 @@ async fn find(connection: &Connection) -> Result<Option<Found>, Failure> {
     let list = decode::checklist(&object).map_err(|why| {
         let name = format!("{CHECKLIST_NAMESPACE}/{CHECKLIST_NAME}");
         Failure::new(FailureKind::Format, format!("ConfigMap {name} of the cluster: {why}"))
-            .hint("Repair it, or delete it to begin with a new one")
+            .hint("Repair it, or delete it to start with a new one")
     })?;
     Ok(Some(Found { list, version: object.metadata.resource_version.unwrap_or_default() }))
 }

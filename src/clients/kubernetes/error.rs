@@ -85,7 +85,7 @@ pub enum KubeError {
         message: String,
     },
     /// The answer is not what the API describes.
-    #[error("the answer is not what the Kubernetes API describes ({0})")]
+    #[error("the answer does not match the Kubernetes API ({0})")]
     Format(String),
     /// The answer is larger than the limit, in bytes.
     #[error("the answer is larger than {} MiB and was refused", .0 / (1024 * 1024))]

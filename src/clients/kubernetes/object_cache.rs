@@ -18,7 +18,7 @@ pub struct Key {
 pub struct Item<T> {
     /// What it is found under, as the server writes it.
     pub key: Key,
-    /// `metadata.uid`; an object that is made anew under the same name has another.
+    /// `metadata.uid`; an object that is recreated under the same name has another one.
     pub uid: String,
     /// `metadata.resourceVersion`.
     pub version: String,

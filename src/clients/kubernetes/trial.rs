@@ -99,7 +99,7 @@ fn take_files(user: &mut AuthInfo, reader: NamedFileReader<'_>) -> Result<(), St
 fn check_token(user: &AuthInfo) -> Result<(), String> {
     match &user.token {
         Some(token) if !is_sendable(token.expose_secret()) => {
-            Err("its token cannot be sent: it has blanks or controls".to_owned())
+            Err("its token contains spaces or control characters".to_owned())
         }
         Some(_) | None => Ok(()),
     }
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(tried("tokenFile: new"), token("of-the-file"));
         assert_eq!(tried("token: inline, tokenFile: empty"), token("inline"));
         assert_eq!(tried("token: inline, tokenFile: pipe"), token("inline"));
-        let unsendable = "its token cannot be sent: it has blanks or controls";
+        let unsendable = "its token contains spaces or control characters";
         assert_eq!(tried("token: \"a\\nb\""), Err(unsendable.to_owned()));
         assert_eq!(tried("tokenFile: pipe"), Err("tokenFile: it is a FIFO".to_owned()));
         let pipe = tried("client-certificate: pipe, client-key: new");

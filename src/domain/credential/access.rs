@@ -80,7 +80,7 @@ impl KubeconfigLocation {
         self.entry().is_some() && self.entry() == other.entry()
     }
 
-    /// Whether what goes here takes the place of what went there.
+    /// Whether a delivery to this place replaces one to the other.
     pub fn replaces(&self, earlier: &Self) -> bool {
         match (self, earlier.entry()) {
             (Self::File { path, context, whole }, Some((old_path, old_context))) => {

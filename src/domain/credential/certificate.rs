@@ -62,7 +62,7 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// What tells the signing authority from every other: its key id, or its name where the certificate has no key id.
+    /// What identifies the signing CA: its key id, or its name if the certificate has no key id.
     pub fn signer(&self) -> &str {
         self.authority_key_id.as_deref().unwrap_or(&self.issuer)
     }

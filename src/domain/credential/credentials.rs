@@ -89,7 +89,7 @@ impl Credentials {
         self.accesses.push(access);
     }
 
-    /// Drops what nobody holds any more; what it says about generations stays.
+    /// Drops what no longer exists; what it says about generations stays.
     fn drop_if(&mut self, gone: impl Fn(&Access) -> bool) {
         let (gone, kept) = std::mem::take(&mut self.accesses).into_iter().partition(gone);
         self.accesses = kept;
@@ -101,7 +101,7 @@ impl Credentials {
         }
     }
 
-    /// Adds what tells generations apart; returns whether it is new.
+    /// Adds a reference that distinguishes generations; returns whether it is new.
     pub fn note(&mut self, reference: Reference) -> bool {
         let tells_same = |known: &Reference| {
             known.cluster == reference.cluster
@@ -121,7 +121,7 @@ impl Credentials {
         true
     }
 
-    /// Adds what another instance of the program knows of. What both know of stands once, and of two that went to one
+    /// Adds what another instance of the program knows. What both know is kept once, and of two that went to one
     /// place the later one is there.
     pub fn join(&mut self, theirs: Self) {
         for access in theirs.accesses {

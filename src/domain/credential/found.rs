@@ -17,7 +17,7 @@ pub struct FoundFile<Contexts = Vec<FoundContext>> {
     pub other_names: Vec<String>,
     /// Whether kubectl reads it when no other file is named.
     pub is_default: bool,
-    /// Its permission bits, where others than its owner may read or write it.
+    /// Its permission bits, if other users may read or write the file.
     pub wide_mode: Option<u32>,
     /// Its contexts, or why they cannot be read, in a clause.
     pub contexts: Result<Contexts, String>,
@@ -30,7 +30,7 @@ impl<Contexts> FoundFile<Contexts> {
     }
 }
 
-/// The cluster for which the stackit CLI asks SKE, as the entry of the API server tells it.
+/// The cluster for which the stackit CLI asks SKE, from the cluster entry of the kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecCluster {
     pub project: String,

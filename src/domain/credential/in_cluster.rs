@@ -29,11 +29,11 @@ pub struct StaleToken {
     pub account: String,
     /// [`Generation::Previous`]: it stops working on *complete*; [`Generation::Unknown`]: it may.
     pub generation: Generation,
-    /// Whether Kubernetes made it and a newer one is beside it. One that a person made is not made anew.
+    /// Whether Kubernetes created it and a newer one exists. One that a user created is not recreated.
     pub is_replaced: bool,
     /// Day of the last use in UTC, as the API server recorded it.
     pub last_used: Option<Date>,
-    /// Whether that day is the day of the start, or later, as far as the start is known.
+    /// Whether that day is the day of the start, or later; any use if the start is unknown.
     pub used_since_start: bool,
 }
 

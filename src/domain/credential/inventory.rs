@@ -28,7 +28,7 @@ pub struct KnownCredential {
     pub verdict: Verdict,
     /// Why; empty for what the record of its issuing decides.
     pub reasons: Vec<VerdictReason>,
-    /// Permission bits of its file, where others than its owner may read or write it.
+    /// Permission bits of its file, if other users may read or write it.
     pub wide_mode: Option<u32>,
     /// The other file of `$KUBECONFIG` in which kubectl finds its cluster or its user, in shown form.
     pub other_file: Option<String>,
@@ -331,7 +331,7 @@ impl Credentials {
     }
 }
 
-/// Whether its file was read, or is gone: that tells itself what is in it.
+/// Whether its file was read, or no longer exists: then the file itself says what it contains.
 fn was_read(access: &Access, files: &[FoundFile]) -> bool {
     let Some((path, _)) = access.place.entry() else { return false };
     files.iter().any(|file| file.is_at(path) && file.contexts.is_ok())

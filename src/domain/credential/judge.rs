@@ -30,15 +30,15 @@ pub struct SigningKeys {
 /// Why a verdict is what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerdictReason {
-    /// It ended by itself.
+    /// It expired.
     Expired,
-    /// The client authority in use signed it, or an older one did.
+    /// The current client CA signed it, or an older one did.
     Signer(Generation),
-    /// Which of the cluster's authorities it trusts.
+    /// Which of the cluster's CAs it trusts.
     Bundle(Bundle),
-    /// It trusts the authorities of the operating system.
+    /// It trusts the CAs of the operating system.
     SystemAuthorities,
-    /// It checks the server's certificate for another name than the server's.
+    /// It verifies the server certificate for a name other than the server's.
     OtherServerName,
     /// It accepts any server certificate.
     NotVerified,
@@ -56,15 +56,15 @@ pub enum VerdictReason {
     StackitPlugin,
     /// This command signs in.
     OtherPlugin(String),
-    /// A way to sign in that certificates do not decide.
+    /// A way to sign in that certificates say nothing about.
     OtherSignIn(String),
     /// kubectl cannot connect with it, whatever its certificates say.
     Unusable(String),
-    /// It trusts an authority that SKE had not issued when it was last asked.
+    /// It trusts a CA that SKE had not issued when it was last asked.
     NewerThanKnown,
     /// kubectl finds its cluster or its user in this other file of `$KUBECONFIG`, in shown form.
     OtherFile(String),
-    /// It is for the cluster by its authority, and its server is this one, which SKE did not name.
+    /// Its CA is the cluster's, and its server is this one, which SKE did not report.
     OtherServer(String),
     /// Only its server's name leads to the cluster: another project may have a cluster of that name.
     MayBeElsewhere,
@@ -73,7 +73,7 @@ pub enum VerdictReason {
     NoSignIn,
     /// The field that cannot be read.
     Unreadable(String),
-    /// By its dates alone it is from after the last start, or before it; no proof.
+    /// By its dates alone it is from after the last start, or before it; this proves nothing.
     Dates {
         after_start: bool,
     },
@@ -168,7 +168,7 @@ impl<'a> Basis<'a> {
         };
         let way = Some(way);
         if found.exec_cluster.as_ref().is_some_and(|asked| !asked.is(self.id)) {
-            let why = "stackit is told to sign in to another cluster".to_owned();
+            let why = "its stackit arguments name another cluster".to_owned();
             return (Verdict::CannotTell, vec![VerdictReason::Unusable(why)], way);
         }
         if by_user == Verdict::Expired {

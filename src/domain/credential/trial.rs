@@ -10,14 +10,15 @@ pub enum Trial {
     Accepted,
     /// The API server refuses it, or it does not trust the API server; why.
     Refused(String),
-    /// No verdict: the API server is not reached, or is not itself. A refused connection says nothing of a credential.
+    /// No result: the API server is unreachable, or another server answered. A refused connection says nothing about a
+    /// credential.
     NoAnswer(String),
     /// It was not tried, and why.
     NotTried(String),
 }
 
 impl Trial {
-    /// Whether it shows that a verdict was wrong. While a step is under way, each API server takes what is new, and refuses
+    /// Whether it shows that a verdict was wrong. While a step runs, each API server accepts what is new, and rejects
     /// what is old, only once it was restarted.
     pub fn contradicts(&self, verdict: Verdict, phase: &Phase) -> bool {
         let is_transient = matches!(
@@ -40,12 +41,12 @@ pub struct Proof {
     pub survived: usize,
     pub to_break: usize,
     pub broke: usize,
-    /// Of the others nothing was predicted, or trying gave no answer.
+    /// For the others nothing was predicted, or trying gave no answer.
     pub open: usize,
 }
 
 impl Proof {
-    /// Counts one in; returns whether it did what was predicted, as far as that is known.
+    /// Adds one credential; returns whether it did what was predicted, or true if that is not known.
     pub fn count(&mut self, verdict: Verdict, trial: &Trial) -> bool {
         let works = match trial {
             Trial::Accepted => true,

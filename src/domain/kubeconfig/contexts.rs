@@ -117,13 +117,13 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 .any(|way| matches!(way, SignIn::Plugin { stackit: Some(_), .. }));
             let exec_cluster = cluster.exec_cluster.clone().filter(|_| is_stackit);
             let untold = (is_stackit && exec_cluster.is_none())
-                .then(|| format!("extension {EXEC_EXTENSION} names no cluster to stackit"));
+                .then(|| format!("extension {EXEC_EXTENSION} names no cluster for stackit"));
             let mut sign_in = user.sign_in.clone();
             if cluster.names_user {
                 sign_in.retain(|way| !way.is_token());
             }
             let replaced = (sign_in.is_empty() && !user.sign_in.is_empty())
-                .then(|| "the user in its server replaces its token".to_owned());
+                .then(|| "the user name in its server URL replaces its token".to_owned());
             let unusable = cluster.unusable.clone().or_else(|| user.unusable.clone());
             let unusable = unusable.or(untold).or(replaced);
             let other_file = [cluster_file, user_file].into_iter().find(|file| *file != path);
@@ -277,7 +277,7 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
         ways.push(token(text));
         if !is_sendable(text) {
             unusable.get_or_insert_with(|| {
-                "its token cannot be sent: it has blanks or controls".to_owned()
+                "its token contains spaces or control characters".to_owned()
             });
         }
     };
@@ -293,7 +293,7 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
     }
     if filled(user, "username").is_some() {
         if ways.is_empty() {
-            let gone = "Kubernetes has no basic authentication since 1.19";
+            let gone = "Kubernetes removed basic authentication in 1.19";
             unusable.get_or_insert_with(|| gone.to_owned());
         }
         ways.push(SignIn::Other("basic authentication".to_owned()));
@@ -543,7 +543,7 @@ mod tests {
         let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, \
                     command: stackit, args: [ske, kubeconfig, login], provideClusterInfo: true}";
         let certificate = format!("client-certificate-data: {certificate}, client-key-data: {key}");
-        let basic = Some("Kubernetes has no basic authentication since 1.19");
+        let basic = Some("Kubernetes removed basic authentication in 1.19");
         for (beside, is_asked, unusable) in [
             ("", true, None),
             ("token: abc123,", false, None),
@@ -612,11 +612,11 @@ mod tests {
             ("", "client-certificate: gone".into(), "client-certificate gone: no such file"),
             ("", format!("{good}, token: a, username: b"), "token and username are both set"),
             ("", format!("{good}, as-groups: [a]"), "as-groups is set without as"),
-            ("", "token: \"abc\\n\"".into(), "its token cannot be sent: it has blanks or controls"),
-            ("", "token: Bearer abc".into(), "its token cannot be sent: it has blanks or controls"),
+            ("", "token: \"abc\\n\"".into(), "its token contains spaces or control characters"),
+            ("", "token: Bearer abc".into(), "its token contains spaces or control characters"),
             ("", "tokenFile: gone".into(), "tokenFile gone: no such file"),
             ("", "tokenFile: empty".into(), "tokenFile empty: it is empty"),
-            ("", "username: a".into(), "Kubernetes has no basic authentication since 1.19"),
+            ("", "username: a".into(), "Kubernetes removed basic authentication in 1.19"),
             (
                 "",
                 format!("{good}, auth-provider: {{name: gcp}}"),
@@ -700,7 +700,7 @@ mod tests {
         let user = "https://me@api.example";
         assert_eq!(of_server(user, &good), None);
         let why = of_server(user, "token: abc");
-        assert_eq!(why.as_deref(), Some("the user in its server replaces its token"));
+        assert_eq!(why.as_deref(), Some("the user name in its server URL replaces its token"));
         assert_eq!(of_server(user, &format!("{good}, token: abc")), None);
     }
 

@@ -447,7 +447,7 @@ impl<'de> Visitor<'de> for AnyVisitor {
                 None => format!("{MARK}{key}"),
             };
             if values.insert(key, value).is_some() {
-                return Err(A::Error::custom("a key is there twice"));
+                return Err(A::Error::custom("duplicate key"));
             }
         }
         Ok(Value::Object(values))

@@ -15,10 +15,10 @@ pub enum ClusterIdentity {
 /// Which cluster something in a file belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum EntryOwner {
-    /// No address tells.
+    /// No address identifies the cluster.
     #[default]
     Unknown,
-    /// A server of which nothing else can be told.
+    /// A server about which nothing else is known.
     At(String),
     /// A cluster of this name in this region; another project may have one, too.
     Alike(String),
@@ -28,7 +28,7 @@ pub enum EntryOwner {
 }
 
 impl EntryOwner {
-    /// ", for another cluster (shop-prod in eu02)": behind what is there; empty when nothing tells.
+    /// A suffix such as ", for another cluster (shop-prod in eu02)"; empty if unknown.
     pub fn words(&self) -> String {
         match self {
             Self::Unknown => String::new(),
@@ -38,7 +38,7 @@ impl EntryOwner {
         }
     }
 
-    /// Whether a person who was told this knows what another server means.
+    /// Whether these words name another server or cluster.
     pub fn names_another(&self) -> bool {
         matches!(self, Self::At(_) | Self::Another(_))
     }

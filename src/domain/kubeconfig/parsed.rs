@@ -224,7 +224,7 @@ fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
         return Err(InvalidKubeconfig("is not a mapping".to_owned()));
     }
     if !document::is_json(&root) {
-        return Err(InvalidKubeconfig("has a value that JSON does not have".to_owned()));
+        return Err(InvalidKubeconfig("has a value that JSON cannot represent".to_owned()));
     }
     Ok(root)
 }
@@ -367,7 +367,7 @@ fn check_exec(kind: KubeconfigKind, exec: &Value) -> Result<(), InvalidKubeconfi
             _ => false,
         };
         if !is_known && !value.is_null() {
-            return refuse(key, "gives stackit what SKE never does");
+            return refuse(key, "gives stackit a setting that SKE never sets");
         }
     }
     Ok(())
@@ -557,7 +557,7 @@ mod tests {
             ("namespace: web", "namespace: !t web"),
         ] {
             let refusal = read(KubeconfigKind::Admin, good.replace(from, to)).expect_err(to);
-            assert!(refusal.starts_with("has a value that JSON does not have"), "{refusal}");
+            assert!(refusal.starts_with("has a value that JSON cannot represent"), "{refusal}");
         }
     }
 

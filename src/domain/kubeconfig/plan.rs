@@ -14,12 +14,12 @@ pub enum FileTarget {
     Merge,
     /// Among the entries of this file; the path as typed, `~` allowed.
     MergeInto(String),
-    /// Into a file of its own; the path as typed, `~` allowed.
+    /// Into a separate file; the path as typed, `~` allowed.
     Own(String),
 }
 
 impl FileTarget {
-    /// Whether what else is in the file stays.
+    /// Whether other entries of the file are kept.
     pub fn merges(&self) -> bool {
         matches!(self, Self::Merge | Self::MergeInto(_))
     }
@@ -39,7 +39,7 @@ pub struct Plan {
     pub others: usize,
     /// Contexts of other names that change as well, since they use the same entries ("context dev (user prod)").
     pub sharing: Vec<String>,
-    /// Contexts that are lost when a file of its own is replaced.
+    /// Contexts that are lost when a separate file is replaced.
     pub lost: Vec<String>,
     /// Fields of replaced entries that are not kept ("token of user shop").
     pub dropped: Vec<String>,
@@ -53,7 +53,7 @@ pub struct Plan {
     pub blank: bool,
     /// `current-context` now.
     pub current: Option<String>,
-    /// What a renewal in place changes; before it is issued, as far as that can be known.
+    /// What a renewal in place changes; before the kubeconfig is issued, as far as it can be known.
     pub changes: Vec<ChangedLine>,
     pub notes: Vec<String>,
     /// SHA-256 of what a person agrees to: the link, the mode, and the entries that are replaced, or the whole file.

@@ -53,34 +53,34 @@ pub enum Finding {
     },
     /// Credentials of this machine that stop working on *complete*.
     BreakingCredentials(Vec<KubeconfigLocation>),
-    /// Credentials of this machine of which that cannot be told.
+    /// Credentials of this machine for which this is unknown.
     UnclearCredentials(Vec<KubeconfigLocation>),
     /// The kubeconfig files of this machine are not read yet.
     FilesUnread,
     /// Tokens of service accounts from before the start that were used since.
     TokensInUse(NameSample),
-    /// Such tokens that were not used since, as far as is known.
+    /// Such tokens with no recorded use since the start.
     UnusedTokens(NameSample),
-    /// Client certificates that the cluster signed with the old authority, by their requests.
+    /// Client certificates that the old client CA of the cluster signed, by their requests.
     BreakingCertificates(NameSample),
-    /// Those of which the authority is not known.
+    /// Client certificates whose CA is not known.
     UnclearCertificates(NameSample),
     /// Requests for client certificates cannot be read.
     RequestsUnseen,
-    /// Pods that may not know the new cluster authority, and the commands that restart them.
+    /// Pods that may not trust the new cluster CA, and the commands that restart them.
     PodsWithOldAuthority {
         pods: NameSample,
         restart: Vec<String>,
     },
     /// Nodes and pods cannot be seen, and why, in a clause.
     NodesUnseen(String),
-    /// Nothing is listed of clients outside this machine, or the list cannot be read.
+    /// The checklist names no clients outside this machine, or cannot be read.
     OtherClients {
         read: bool,
     },
-    /// Clients of the checklist without credentials of this rotation.
+    /// Clients on the checklist without credentials of this rotation.
     OpenClients(Vec<String>),
-    /// All clients of the checklist have them.
+    /// All clients on the checklist have them.
     ClientsDone(usize),
 
     NodesToReplace {
@@ -102,7 +102,7 @@ pub enum Finding {
     UnreadableSchedule(String),
     Capacity,
     PdbsNotVisible,
-    /// Kinds whose first list is under way.
+    /// Kinds whose first list is still being read.
     BeingRead(Vec<&'static str>),
     KindUnseen(&'static str, Unseen),
     /// Nodes on which no pod can be scheduled, although the platform does not remove them.

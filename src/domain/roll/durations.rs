@@ -1,4 +1,4 @@
-//! How long nodes take: what this roll showed, what is usual, and the estimate that is made of it.
+//! How long nodes take: as measured in this roll, as usual, and the estimate from both.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -24,7 +24,7 @@ pub struct DurationRange {
 }
 
 impl DurationRange {
-    /// So many times as long.
+    /// This range times `count`.
     #[must_use]
     pub fn times(self, count: usize) -> Self {
         let count = i32::try_from(count).unwrap_or(i32::MAX);
@@ -32,13 +32,13 @@ impl DurationRange {
         Self { low: times(self.low), high: times(self.high) }
     }
 
-    /// This and then the other.
+    /// This range followed by the other.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self { low: self.low.saturating_add(other.low), high: self.high.saturating_add(other.high) }
     }
 
-    /// What is left of it after some time. Never nothing: that it took longer does not show when it ends.
+    /// What is left after some time. Never zero: a step that takes longer than usual still takes some time.
     #[must_use]
     pub fn after(self, passed: SignedDuration) -> Self {
         let left = |all: SignedDuration, least| all.saturating_sub(passed).max(least);

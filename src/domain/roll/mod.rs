@@ -51,7 +51,7 @@ pub struct Roll {
     pub rotation: Option<RollProgress>,
     /// Share of new nodes in a roll that is not part of the rotation (an upgrade, a changed pool), if there is one.
     pub another: Option<RollProgress>,
-    /// No roll is under way, and none was seen to end: nodes are neither old nor new.
+    /// No roll is running, and none was seen to end: nodes are neither old nor new.
     pub idle: bool,
     /// Why the counts are estimates; empty when they are exact.
     pub estimate_reasons: BTreeSet<EstimateReason>,
@@ -67,7 +67,7 @@ pub struct Roll {
 /// What qualifies the counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RollNote {
-    /// The cluster's clock is so far ahead of ours; negative if behind.
+    /// How far the cluster's clock is ahead of ours; negative if behind.
     ClockSkew(SignedDuration),
     /// A kind ("nodes") is not known as it is now, or not at all.
     Unseen { kind: &'static str, why: Unseen, nothing_known: bool },

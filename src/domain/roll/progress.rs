@@ -36,7 +36,7 @@ pub struct NodeCounts {
     pub leaving: usize,
     /// Failed and preserved.
     pub preserved: usize,
-    /// Not seen, though the zone has at least so many more while its nodes are replaced: machines show once they register.
+    /// Expected in the zone but not seen: machines become visible only once they register as nodes.
     pub missing: usize,
 }
 

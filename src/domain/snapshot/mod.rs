@@ -32,7 +32,7 @@ pub struct ClusterSnapshot {
     pub volumes: Vec<Arc<BoundVolume>>,
     /// Admission webhooks that make the API server refuse what they cannot be asked about.
     pub admissions: Vec<Arc<Admission>>,
-    /// What stands behind services.
+    /// Endpoints of services.
     pub endpoints: Vec<Arc<Endpoints>>,
     /// Namespaces in which the platform keeps what nodes need.
     pub namespaces: Vec<Arc<Namespace>>,
@@ -57,7 +57,7 @@ pub struct ClusterSnapshot {
 /// Why a kind is not known as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unseen {
-    /// Its first list is under way.
+    /// Its first list is still being read.
     Unread,
     /// It was listed, and what is missing in the list.
     Partly(String),
@@ -66,7 +66,7 @@ pub enum Unseen {
 }
 
 impl ClusterSnapshot {
-    /// Whether the first list of some kind is still under way: what depends on it is not known for a moment.
+    /// Whether the first list of some kind is still being read: what depends on it is not known yet.
     pub fn is_being_read(&self) -> bool {
         self.unseen.values().any(|why| *why == Unseen::Unread)
     }
@@ -80,7 +80,7 @@ impl ClusterSnapshot {
         }
     }
 
-    /// Whether nothing is known of a kind ("nodes"): it could not be listed, and no earlier list is left of it.
+    /// Whether nothing is known about a kind ("nodes"): it could not be listed, and there is no earlier list.
     pub fn is_blind_to(&self, kind: &str) -> bool {
         let is_empty = match kind {
             "nodes" => self.nodes.is_empty(),
@@ -119,7 +119,7 @@ impl ClusterSnapshot {
 /// A node (`v1 Node`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// `metadata.uid`: a node that is made anew under the same name is another one.
+    /// `metadata.uid`: a node that is recreated under the same name is a different one.
     pub uid: String,
     /// `metadata.name`.
     pub name: String,
@@ -397,21 +397,21 @@ pub enum ObserverEvent {
 /// Why a cluster's own API shows nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unavailable {
-    /// A kubeconfig is being asked for, or the first lists are under way.
+    /// A kubeconfig is being requested, or the first lists are being read.
     Connecting,
-    /// The API server and the fresh credentials do not fit together yet (401, or its certificate is still the old one);
-    /// tried again.
+    /// The API server and the fresh credentials do not match yet (401, or its certificate is still the old one);
+    /// retried.
     NotAcceptedYet { since: Timestamp },
     /// The API server refuses the credentials.
     CredentialsRefused(Failure),
-    /// No kubeconfig can be had from SKE.
+    /// SKE issues no kubeconfig.
     NoAccess(Failure),
     /// The kubeconfig that SKE returned is not used, and why.
     KubeconfigRefused(Failure),
     /// The API server cannot be reached (network, access control list, proxy).
     Unreachable(Failure),
-    /// The cluster sleeps: it has no API server now.
+    /// The cluster is hibernated: its API server is off.
     Hibernated,
-    /// Asking for a kubeconfig would switch static tokens off for ever; not asked without a person's word.
+    /// Requesting a kubeconfig would permanently disable static tokens; not done without the user's consent.
     OneWay,
 }

@@ -100,7 +100,7 @@ fn right_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Ve
     let project = state.fleet.project_name(cluster.id.project());
     facts.fact("project", vec![Span::raw(cut_middle(project, columns.saturating_sub(13)))]);
     facts.fact(
-        "project id",
+        "project ID",
         vec![theme.span(
             cut_middle(cluster.id.project().as_str(), columns.saturating_sub(13)),
             Tone::Dim,

@@ -271,7 +271,7 @@ fn while_no_rollout_is_under_way_nodes_are_neither_old_nor_new() {
 fn pods_that_cannot_be_read_are_not_counted_as_they_were() {
     let of = |why| text(&rolls::without_pods(why), 140, 40);
     let lost = of(Unseen::Failing("no answer".into()));
-    assert!(lost.contains("not known since"), "{lost}");
+    assert!(lost.contains("unknown since"), "{lost}");
     assert!(!lost.contains("to evict"), "{lost}");
     let partly = of(Unseen::Partly("only the first 20000 were read".into()));
     assert!(partly.contains("at least 1 pod to evict"), "{partly}");
@@ -610,7 +610,7 @@ fn menus() {
     snapshot_at("menu_columns", &menu(MenuItems::Columns, 1), 80, 24);
     let copy = [
         ("name", "shop-prod"),
-        ("project id", "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"),
+        ("project ID", "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21"),
         ("API call", "POST https://ske.api.stackit.cloud/v2/projects/5f1c3d9a/clusters"),
     ];
     let copy = copy.map(|(label, text)| CopyItem { label: label.into(), text: text.into() });

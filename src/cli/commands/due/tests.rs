@@ -70,7 +70,7 @@ fn report() -> Report {
         ],
         scopes: vec![(scope("eu01"), None), (scope("eu02"), Some("HTTP 503".into()))],
         unread: vec![("~/.kube/broken.yaml".into(), "not UTF-8".into())],
-        not_recorded: Some("state.json: it is empty; what it records is not known".into()),
+        not_recorded: Some("state.json: it is empty; what it recorded is unknown".into()),
     }
 }
 

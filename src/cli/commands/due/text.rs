@@ -13,9 +13,9 @@ texts! {
     CLUSTERS = "clusters";
     STUCK = "stuck";
     PREPARED = "PREPARED";
-    UNKNOWN_PHASE = "not known";
-    NO_PHASE = "SKE reports no phase that can be read";
-    other_phase(phase) = "SKE reports the phase {phase}, which this version does not know";
+    UNKNOWN_PHASE = "unknown phase";
+    NO_PHASE = "SKE reports no readable phase";
+    other_phase(phase) = "SKE reports the phase {phase}, which this version of skeys does not know";
     OVERDUE = "overdue";
     NEVER_ROTATED = "never rotated";
     KUBECONFIG = "kubeconfig";
@@ -35,7 +35,7 @@ texts! {
     not_read(path, why) = "{path}: not read: {why}";
     METRIC_LISTED = "Whether the clusters of a project and region could be listed in full";
     METRIC_CHECKED = "When this was checked, in seconds since 1970";
-    METRIC_DUE = "Number of things that are due, by reason";
+    METRIC_DUE = "Number of due items, by reason";
     METRIC_AGE = "Age of the credentials";
     METRIC_LIMIT = "Allowed age of the credentials";
     METRIC_PHASE = "Phase of the rotation, always 1";

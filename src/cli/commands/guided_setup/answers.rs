@@ -64,7 +64,7 @@ impl Answers {
         set.fold(String::new(), |lines, line| lines + line + "\n")
     }
 
-    /// Whether this configuration has the texts that were answered, and not what goes before them.
+    /// Whether this configuration contains the answers, and not values that override them.
     pub fn hold_in(&self, config: &Config) -> bool {
         self.0.iter().all(|(key, value)| value.as_str().is_none_or(|text| config.text(key) == text))
     }
@@ -84,7 +84,7 @@ pub fn parse_choice(line: &str, default: Option<usize>, last: usize) -> Result<u
     number.ok_or_else(|| text::not_a_number(show(line), last))
 }
 
-/// A path as it stands in the configuration: skeys may be started in another folder next time.
+/// A path as it is written to the configuration: skeys may be started in another folder next time.
 pub fn absolute(path: &str, folder: &Path) -> String {
     if path.starts_with("~/") {
         return path.to_owned();

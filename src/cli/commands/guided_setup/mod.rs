@@ -237,7 +237,7 @@ impl Setup<'_> {
         Ok(Some(SignedIn { answers, config, http, tokens }))
     }
 
-    /// Gets a token, and says whose it is or why there is none.
+    /// Gets a token, and reports whose it is or why there is none.
     async fn get_token(&self, tokens: &TokenSource) -> Result<bool, Left> {
         match self.limited(tokens.token()).await? {
             Ok(Ok(_token)) => {}
@@ -363,7 +363,7 @@ impl Setup<'_> {
             let open = move || {
                 // Opening a FIFO waits for who writes it.
                 if !std::fs::metadata(&file)?.is_file() {
-                    return Err(std::io::Error::other("it is no regular file"));
+                    return Err(std::io::Error::other("it is not a regular file"));
                 }
                 std::fs::File::open(file).map(drop)
             };
@@ -462,7 +462,7 @@ impl Setup<'_> {
     }
 }
 
-/// A list that is set by something that goes before the file, or in the file, and by what.
+/// A list that is set in the file or by something that overrides it, and by what.
 fn set_elsewhere(config: &Config, key: &str) -> Option<(String, String)> {
     let mut own = config.clone();
     own.ignore_stackit();

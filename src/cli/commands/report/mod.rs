@@ -1,4 +1,4 @@
-//! `skeys report`: what the journal tells of the rotations of a cluster. It reads nothing but the journal.
+//! `skeys report`: what the journal records about the rotations of a cluster. It reads only the journal.
 
 mod render;
 #[cfg(test)]
@@ -41,7 +41,7 @@ struct Report {
 /// The report. `now`: by this machine's clock.
 ///
 /// # Errors
-/// The journal cannot be read, has nothing of the cluster, or has several of its name.
+/// The journal cannot be read, has no record of the cluster, or has several clusters of that name.
 pub fn run(order: &Order, journal: &Journal, now: Timestamp) -> Result<String, String> {
     let allows = |given: &[String], own: &str| given.is_empty() || given.iter().any(|g| g == own);
     let is_wanted = |id: &ClusterId| {

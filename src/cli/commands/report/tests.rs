@@ -66,11 +66,11 @@ fn two_runs_that_used_one_id_at_the_same_time_are_not_told_apart() {
 fn a_name_must_be_that_of_one_cluster_of_the_journal() {
     let home = tempfile::tempdir().unwrap();
     let of = |cluster: &str| report(home.path(), cluster, ReportFormat::Json);
-    assert!(of("shop").unwrap_err().ends_with("has nothing of shop"), "there is no journal");
+    assert!(of("shop").unwrap_err().ends_with("has no record of shop"), "there is no journal");
     fs::write(home.path().join("journal.jsonl"), JOURNAL).unwrap();
     let several = of("shop").unwrap_err();
     assert!(several.contains("named shop: p-1/eu01/shop, p-2/eu01/shop."), "{several}");
-    assert!(of("other").unwrap_err().ends_with("has nothing of other"));
+    assert!(of("other").unwrap_err().ends_with("has no record of other"));
     let order = Order {
         target: "shop".parse().unwrap(),
         projects: vec!["p-2".to_owned()],

@@ -5,20 +5,20 @@ use crate::app::texts::texts;
 texts! {
     title(cluster) = "Rotations of {cluster}";
     source(journal, time) =
-        "From the journal of this machine ({journal}), read at {time}. Times are UTC by this machine's clock. A phase may have changed before it was seen. What others did is here only as far as skeys saw it.";
-    cut(limit) = "The journal is longer than the last {limit} MiB, which were read: older rotations are missing, and the first one may be.";
+        "From the journal of this machine ({journal}), read at {time}. Times are UTC by this machine's clock. A phase may have changed before skeys saw it. Actions of others are included only as far as skeys saw them.";
+    cut(limit) = "Only the last {limit} MiB of the journal were read: older rotations are missing, and the oldest one listed may be incomplete.";
     skipped(lines) = "Left out: {lines} that could not be read.";
     LINE = "line";
     LINES = "lines";
-    NO_ROTATION = "The journal tells of no rotation of this cluster.";
+    NO_ROTATION = "The journal contains no rotation of this cluster.";
     rotation(day, outcome) = "{day}: {outcome}";
     UNDATED = "undated";
     NOT_STARTED = "not started";
     START_UNKNOWN = "unknown whether it started";
-    OPEN = "not completed as far as was seen";
-    COMPLETE_ACCEPTED = "complete accepted; its end was not seen";
+    OPEN = "not completed as far as skeys saw";
+    COMPLETE_ACCEPTED = "complete accepted; completion not seen";
     COMPLETED = "completed";
-    STARTED_BY_OTHERS = "The start was not sent by skeys on this machine, or before the journal begins.";
+    STARTED_BY_OTHERS = "The start was not sent by skeys on this machine, or was sent before the journal begins.";
     COMPLETED_BY_OTHERS = "The completion was not sent by skeys on this machine.";
     CONTINUED = "A later rotation began, or the cluster was recreated.";
     found(step, time) = "Findings before {step}, {time}";
@@ -27,7 +27,7 @@ texts! {
     STEPS = "Steps";
     PHASES = "Phases";
     KUBECONFIGS = "Kubeconfigs";
-    BLOCKERS = "Roll and blockers";
+    BLOCKERS = "Rollout and blockers";
     CHECKLIST = "Checklist";
     PROOF = "Credentials tried after completion";
     OTHERS = "Other records";
@@ -45,9 +45,9 @@ texts! {
     COLUMN_TEXT = "what";
     COLUMN_EXPIRES = "expires";
     NO_ANSWER = "no answer recorded";
-    SHARED_ID = "sent at the same time by another run under the same request ID: which answer is whose cannot be told";
+    SHARED_ID = "another run used the same request ID at the same time; the answers cannot be told apart";
     NO_FOLDER = "there is no state folder, so no journal";
-    nothing(journal, cluster) = "the journal ({journal}) has nothing of {cluster}";
+    nothing(journal, cluster) = "the journal ({journal}) has no record of {cluster}";
     ambiguous(name, clusters) =
-        "the journal tells of several clusters named {name}: {clusters}. Select one with --project or --region, or by its full address";
+        "the journal has several clusters named {name}: {clusters}. Select one with --project or --region, or by its full address";
 }

@@ -298,7 +298,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// When a start was sent and accepted, as far as the journal of this machine tells.
+    /// When a start was sent and accepted, according to the journal of this machine.
     async fn accepted_start(&mut self, id: &ClusterId) -> io::Result<Option<Timestamp>> {
         let Some(journal) = self.services.journal.clone() else { return Ok(None) };
         let wanted = id.clone();
@@ -530,7 +530,7 @@ pub async fn list_scopes(
     skew
 }
 
-/// Reads a cluster, and the server's clock minus ours. It counts as missing only if the list omits it, too.
+/// Reads a cluster, and the server's clock minus ours. The cluster counts as missing only if the list also omits it.
 async fn read(ske: SkeClient, id: ClusterId) -> Result<Reading, Failure> {
     let missing = match ske.get(&id).await {
         Ok(reading) => return Ok((reading.cluster, Some(reading.skew))),

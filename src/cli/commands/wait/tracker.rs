@@ -26,7 +26,7 @@ pub const START_GRACE: Duration = Duration::from_mins(5);
 const MISSING_LIMIT: u32 = 2;
 /// How far the first and the last of them are apart, at least: a list may lack what a moment later it has.
 const MISSING_APART: Duration = Duration::from_secs(30);
-/// How long a permanent refusal is retried: gateways send wrong ones, too.
+/// How long a permanent refusal is retried: gateways also send wrong ones.
 pub const REFUSAL_LIMIT: Duration = Duration::from_secs(30);
 /// How long a rejected token is retried where its source can provide another.
 const TOKEN_LIMIT: Duration = Duration::from_mins(10);
@@ -70,7 +70,7 @@ pub struct WaitTracker {
     renews: bool,
     /// When a start was sent and accepted, by our clock, as far as skeys recorded one.
     accepted: Option<Timestamp>,
-    /// The server's clock minus ours, as far as it is known.
+    /// The server's clock minus ours, if known.
     skew: SignedDuration,
     first: Option<Rotation>,
     /// The last reading that showed a rotation in progress.

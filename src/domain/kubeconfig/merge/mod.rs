@@ -135,7 +135,7 @@ impl<'a> Names<'a> {
             Some(old) if in_place => old,
             None if in_place => {
                 let context = clean(context);
-                return Err(file_failure(format!("has no context {context} any more")));
+                return Err(file_failure(format!("no longer has context {context}")));
             }
             Some(_) | None => return Ok(names),
         };
@@ -422,7 +422,7 @@ pub fn merge(
     let found = survey_entries(&file, &names, &known)?;
     // The store has asked; nothing is lost should another caller forget to.
     if !found.taken.is_empty() && !options.may_replace(&found.owner) {
-        return Err(file_failure(format!("has {} already", found.taken.join(", "))));
+        return Err(file_failure(format!("already has {}", found.taken.join(", "))));
     }
     let mut entries = fresh.entries(&options.context)?;
     names.put_into(&mut entries);
