@@ -131,9 +131,10 @@ pub fn decode_certificates(text: &str) -> Option<Vec<Vec<u8>>> {
 
 /// What a field that ends with `-data` holds.
 pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    // YAML may fold long values over lines.
-    let text: String = text.split_whitespace().collect();
-    STANDARD.decode(text).ok()
+    // YAML may fold long values over lines. With room for all, no copies of a key are left behind.
+    let mut joined = Zeroizing::new(String::with_capacity(text.len()));
+    joined.extend(text.split_whitespace());
+    STANDARD.decode(&*joined).ok()
 }
 
 /// So many blocks one after the other that are none end the search in a PEM.
@@ -171,11 +172,11 @@ fn next_block(pem: &[u8]) -> Option<(PemBlock<'_>, &[u8])> {
             None => after(body, b"\n-----END ")?,
         };
         let (last, next) = line(end);
-        let data: Zeroizing<Vec<u8>> = Zeroizing::new(
-            data.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect(),
-        );
+        // With room for all, it does not grow and leave copies of a key behind.
+        let mut joined = Zeroizing::new(Vec::with_capacity(data.len()));
+        joined.extend(data.iter().filter(|byte| !byte.is_ascii_whitespace()));
         if last.strip_suffix(b"-----") == Some(label)
-            && let Ok(der) = STANDARD.decode(&*data)
+            && let Ok(der) = STANDARD.decode(&*joined)
         {
             return Some((PemBlock { label, has_headers, der: Zeroizing::new(der) }, next));
         }
