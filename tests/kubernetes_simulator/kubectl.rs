@@ -553,5 +553,7 @@ async fn cred_02_kubectl_is_let_in_where_skeys_says_so_and_nowhere_else() {
         }
     }
     println!("{} kubeconfigs, {unknown} unknown", names.len());
+    // To know nothing of any would be right, too.
+    assert!(unknown * 5 < names.len() * 2 * 3, "{unknown} unknown");
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
