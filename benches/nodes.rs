@@ -47,6 +47,7 @@ use skeys::testing::clients::ske::SkeClient;
 use skeys::testing::domain::cluster::{Cluster, ClusterId};
 use skeys::testing::domain::roll::Roll;
 use skeys::testing::domain::roll::tracker::RollTracker;
+use skeys::testing::domain::rotation::Phase;
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::domain::snapshot::{ClusterSnapshot, ObserverEvent, Templates};
 use tokio::runtime::Runtime;
@@ -79,6 +80,7 @@ fn main() {
     roll(&bench, &large, now);
     frame(&bench, "10 nodes", &small, now);
     frame(&bench, "1,000 nodes", &large, now);
+    rotation_frame(&bench, large, now);
 }
 
 /// Two clusters in the middle of their roll, of 10 and of 1,000 nodes, with 20 pods on each node.
@@ -524,5 +526,17 @@ fn frame(bench: &Bench, what: &str, full: &Full, now: jiff::Timestamp) {
     let roll = state.nodes.observed.values().find_map(|observed| observed.roll.as_ref()).unwrap();
     let naive = bench.time(|| draw_all_rows(&mut terminal, roll));
     line(&format!("frame of the nodes tab, {what} (naive: all rows)"), ours, Some(naive));
+    drop(store);
+}
+
+/// The rotation tab while PREPARED shows what is known before *complete*.
+fn rotation_frame(bench: &Bench, mut full: Full, now: jiff::Timestamp) {
+    full.cluster.rotation.phase = Phase::Prepared;
+    let mut store = full.store();
+    let mut state = dashboard(&full, store.snapshot(), now);
+    press(&mut state, KeyCode::Char('2'));
+    let mut terminal = terminal();
+    let ours = bench.time(|| draw(&mut terminal, &mut state));
+    line("frame of the rotation tab, PREPARED, 1,000 nodes", ours, None);
     drop(store);
 }

@@ -14,14 +14,14 @@ pub struct Access {
     #[serde(flatten)]
     pub cluster: ClusterId,
     /// When that cluster was created, where SKE said so: one created later under the name is another one.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     #[serde(default, deserialize_with = "or_default")]
     pub kind: KubeconfigKind,
     /// When it was issued, by this machine's clock; for people and for order, never for a verdict.
     pub issued: Timestamp,
     /// `expirationTimestamp` as the server returned it; only the admin kind has one.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     #[serde(default)]
     pub place: KubeconfigLocation,

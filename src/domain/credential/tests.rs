@@ -341,6 +341,19 @@ fn certificates_are_read_as_their_authority_made_them() {
 }
 
 #[test]
+fn a_record_with_an_unreadable_end_or_cluster_is_not_taken_for_one_without() {
+    let subject = cluster("web", Phase::Completed);
+    let accesses = vec![access(&subject, 8, "a", None)];
+    let written = serde_json::to_value(Credentials { accesses, ..Credentials::default() }).unwrap();
+    assert!(serde_json::from_value::<Credentials>(written.clone()).is_ok());
+    for field in ["expires", "created"] {
+        let mut damaged = written.clone();
+        damaged["accesses"][0][field] = "soon".into();
+        assert!(serde_json::from_value::<Credentials>(damaged).is_err(), "{field}");
+    }
+}
+
+#[test]
 fn cred_02_pem_is_read_as_go_reads_it() {
     let certificate = |name: &str| {
         let mut params = rcgen::CertificateParams::default();

@@ -2,6 +2,8 @@
 
 mod changes;
 mod contexts;
+#[cfg(test)]
+mod contexts_tests;
 mod document;
 mod emit;
 mod entry_owner;
@@ -13,7 +15,7 @@ mod splice;
 
 pub use crate::domain::kubeconfig::changes::{ChangedLine, sum_of};
 pub use crate::domain::kubeconfig::contexts::{
-    KubeconfigEntries, is_sendable, read_entries, read_token, resolve, token_alone, token_facts,
+    KubeconfigEntries, check_token, read_entries, read_token, resolve, token_alone, token_facts,
 };
 pub use crate::domain::kubeconfig::document::MAX_BYTES;
 pub use crate::domain::kubeconfig::entry_owner::{
