@@ -92,6 +92,7 @@ pub fn found_context(
         server,
         trust,
         newest: None,
+        trusts_server_certificate: false,
         exec_cluster: None,
         sign_in,
         unusable: None,

@@ -64,6 +64,7 @@ texts! {
     TRUSTS_OLDER = "trusts only the old cluster CA";
     TRUSTS_FOREIGN = "trusts no CA of this cluster";
     TRUST_UNKNOWN = "unknown which CA it trusts; comparing needs a new kubeconfig";
+    TRUSTS_SERVER_CERTIFICATE = "trusts a server certificate, not a CA; it fails when the server gets another one";
     TRUSTS_SYSTEM = "names no CA; the system's CAs decide";
     OTHER_SERVER_NAME = "checks the server certificate for another name (tls-server-name)";
     NOT_VERIFIED = "does not verify the server certificate";
@@ -243,6 +244,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Bundle(Bundle::Foreign) => TRUSTS_FOREIGN,
         VerdictReason::Bundle(Bundle::Unknown) => TRUST_UNKNOWN,
         VerdictReason::SystemAuthorities => TRUSTS_SYSTEM,
+        VerdictReason::ServerCertificate => TRUSTS_SERVER_CERTIFICATE,
         VerdictReason::OtherServerName => OTHER_SERVER_NAME,
         VerdictReason::NotVerified => NOT_VERIFIED,
         VerdictReason::StaticToken => STATIC_TOKEN,

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::clients::kubernetes::error::KubeError;
 use crate::clock::Clock;
-use crate::domain::credential::Trial;
+use crate::domain::credential::{Trial, holds_server_certificate};
 use crate::domain::kubeconfig::{check_token, read_token};
 use crate::domain::secret::Secret;
 
@@ -116,8 +116,10 @@ pub async fn try_credential(tried: TriedContext, clock: &Clock) -> Trial {
     let TriedContext { kubeconfig, context } = tried;
     let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let mut trusts_server_certificate = false;
     let client = config.ok().and_then(|mut config| {
         config.default_retry = false;
+        trusts_server_certificate = holds_server_certificate(config.root_cert.iter().flatten());
         // kube-rs panics where no request can be made of it.
         let is_https = config.cluster_url.scheme() == Some(&http::uri::Scheme::HTTPS);
         is_https.then(|| kube::Client::try_from(config).ok()).flatten()
@@ -137,6 +139,10 @@ pub async fn try_credential(tried: TriedContext, clock: &Clock) -> Trial {
     match clock.timeout(LIMIT, asked).await {
         None => Trial::NoAnswer(KubeError::TimedOut(LIMIT).to_string()),
         Some(Ok(trial)) => trial,
+        // kubectl accepts the server that shows this very certificate, and rustls accepts authorities only.
+        Some(Err(why @ KubeError::Untrusted(_))) if trusts_server_certificate => {
+            Trial::NoAnswer(why.to_string())
+        }
         Some(Err(why)) => {
             let is_refused = matches!(why, KubeError::Untrusted(_) | KubeError::Refused(_));
             let text = why.to_string();

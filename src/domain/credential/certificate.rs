@@ -9,7 +9,7 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::PrivateKeyDer;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate, X509Version};
 use zeroize::Zeroizing;
 
 use crate::domain::kubeconfig::server_address;
@@ -111,15 +111,26 @@ impl CredentialFacts {
             .map(|client| client.ok_or(CertificateError::Client))
             .transpose()?;
         let newest = newest(&authorities);
-        let authorities = authorities.into_iter().map(|(key, _)| key).collect();
+        let authorities = authorities.into_iter().map(|authority| authority.key).collect();
         Ok(Self { server: server_address(server), client, authorities, newest })
     }
 }
 
+/// A certificate that a client trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    pub key: KeyHash,
+    /// `notBefore`, in seconds of Unix time.
+    begins: i64,
+    /// Whether it can sign others. Go accepts one that cannot, too, where the server shows that very certificate.
+    pub is_ca: bool,
+}
+
 /// The only one that begins last.
-pub fn newest(authorities: &[(KeyHash, i64)]) -> Option<KeyHash> {
-    let last = authorities.iter().map(|(_, begins)| *begins).max()?;
-    let mut latest = authorities.iter().filter(|(_, begins)| *begins == last).map(|(key, _)| key);
+pub fn newest(authorities: &[Authority]) -> Option<KeyHash> {
+    let last = authorities.iter().map(|authority| authority.begins).max()?;
+    let latest = authorities.iter().filter(|authority| authority.begins == last);
+    let mut latest = latest.map(|authority| &authority.key);
     let first = latest.next()?;
     latest.all(|other| other == first).then(|| first.clone())
 }
@@ -229,18 +240,32 @@ pub fn is_key_of(key: &[u8], certificate: &[u8]) -> Option<bool> {
     Some(certificate.public_key().raw == public.as_slice())
 }
 
-/// Keys of the certificates in a PEM, each with the second from which on it holds; `None` if none is in it. As for
-/// `AppendCertsFromPEM` of Go, what cannot be read as a certificate does not count.
-pub fn read_authorities(pem: &[u8]) -> Option<Vec<(KeyHash, i64)>> {
+/// The certificates in a PEM; `None` if none is in it. As for `AppendCertsFromPEM` of Go, what cannot be read as a
+/// certificate does not count.
+pub fn read_authorities(pem: &[u8]) -> Option<Vec<Authority>> {
     let authority = |block: PemBlock<'_>| {
         let (_, certificate) = X509Certificate::from_der(&block.der).ok()?;
-        let begins = certificate.validity().not_before.timestamp();
-        Some((KeyHash::of(certificate.public_key().raw), begins))
+        Some(Authority {
+            key: KeyHash::of(certificate.public_key().raw),
+            begins: certificate.validity().not_before.timestamp(),
+            is_ca: is_ca(&certificate),
+        })
     };
     let certificates =
         pem_blocks(pem).filter(|block| block.label == b"CERTIFICATE" && !block.has_headers);
     let authorities: Vec<_> = certificates.filter_map(authority).collect();
     (!authorities.is_empty()).then_some(authorities)
+}
+
+/// Whether it can sign others, as Go has it.
+fn is_ca(certificate: &X509Certificate<'_>) -> bool {
+    certificate.version() != X509Version::V3 || certificate.is_ca()
+}
+
+/// Whether certificates (DER) hold one that cannot sign others.
+pub fn holds_server_certificate<'a>(ders: impl IntoIterator<Item = &'a Vec<u8>>) -> bool {
+    let read = ders.into_iter().filter_map(|der| X509Certificate::from_der(der).ok());
+    read.into_iter().any(|(_, certificate)| !is_ca(&certificate))
 }
 
 /// The first certificate of a PEM, as a client certificate; the others are its chain.

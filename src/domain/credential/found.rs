@@ -58,6 +58,8 @@ pub struct FoundContext {
     pub trust: Trust,
     /// The authority that it trusts whose certificate begins last, if only one does.
     pub newest: Option<KeyHash>,
+    /// Whether one of the certificates that it trusts is no authority: it may be the one that the server shows.
+    pub trusts_server_certificate: bool,
     /// What the stackit CLI would be told; `None` where it is not what signs in.
     pub exec_cluster: Option<ExecCluster>,
     /// Every way to sign in that kubectl uses for the user; one that the API server accepts is enough.

@@ -38,6 +38,8 @@ pub enum VerdictReason {
     Bundle(Bundle),
     /// It trusts the CAs of the operating system.
     SystemAuthorities,
+    /// It trusts a server certificate, and no CA of the cluster.
+    ServerCertificate,
     /// It verifies the server certificate for a name other than the server's.
     OtherServerName,
     /// It accepts any server certificate.
@@ -92,6 +94,7 @@ impl VerdictReason {
             }
             Self::Bundle(held) => matches!(held, Bundle::NewestAlone | Bundle::Unknown),
             Self::SystemAuthorities
+            | Self::ServerCertificate
             | Self::OtherServer(_)
             | Self::OtherServerName
             | Self::OtherToken(_)
@@ -174,7 +177,13 @@ impl<'a> Basis<'a> {
         if by_user == Verdict::Expired {
             return (by_user, reasons, way);
         }
-        let (by_server, reason) = self.judge_trust(&found.trust);
+        let (by_server, reason) = match self.judge_trust(&found.trust) {
+            // The server may show this very certificate, and another one at any time.
+            (_, VerdictReason::Bundle(Bundle::Foreign)) if found.trusts_server_certificate => {
+                (Verdict::CannotTell, VerdictReason::ServerCertificate)
+            }
+            judged => judged,
+        };
         reasons.push(reason);
         // It connects from *complete* on, and no sooner: what stops to sign in then works at no time.
         let never_connects = reasons.contains(&VerdictReason::Bundle(Bundle::NewestAlone));

@@ -485,6 +485,21 @@ fn cred_02_what_kubectl_cannot_use_is_never_access() {
 }
 
 #[test]
+fn cred_02_a_server_certificate_in_the_place_of_an_authority_is_not_called_foreign() {
+    let other = pinned(&[7], certificate(1));
+    let shown = FoundContext { trusts_server_certificate: true, ..other.clone() };
+    for phase in [Phase::Preparing, Phase::Prepared, Phase::Completing, Phase::Completed] {
+        let (verdict, reasons) = told(phase, &shown);
+        assert_eq!(verdict, Verdict::CannotTell);
+        assert!(reasons.contains(&VerdictReason::ServerCertificate));
+    }
+    assert_eq!(told(Phase::Prepared, &other).0, Verdict::Dead);
+    let beside =
+        FoundContext { trusts_server_certificate: true, ..pinned(&[0, 1], certificate(1)) };
+    assert_eq!(told(Phase::Prepared, &beside).0, Verdict::SurvivesComplete);
+}
+
+#[test]
 fn cred_02_who_trusts_the_new_authority_alone_cannot_connect_before_complete() {
     let alone = pinned(&[1], certificate(1));
     for phase in [Phase::Preparing, Phase::Prepared] {

@@ -18,7 +18,8 @@ mod verdict;
 pub use crate::domain::credential::access::{Access, KubeconfigLocation};
 pub use crate::domain::credential::certificate::{
     CertificateError, ClientCertificate, CredentialFacts, KeyHash, decode_base64,
-    decode_certificates, is_key_of, newest, read_authorities, read_client,
+    decode_certificates, holds_server_certificate, is_key_of, newest, read_authorities,
+    read_client,
 };
 pub use crate::domain::credential::credentials::{Credentials, Reference};
 pub use crate::domain::credential::found::{

@@ -51,6 +51,7 @@ struct FoundCluster {
     server: String,
     trust: Trust,
     newest: Option<KeyHash>,
+    trusts_server_certificate: bool,
     exec_cluster: Option<ExecCluster>,
     unusable: Option<String>,
     /// Whether the address holds a user, who signs in with each request.
@@ -132,6 +133,7 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 server: cluster.server.clone(),
                 trust: cluster.trust.clone(),
                 newest: cluster.newest.clone(),
+                trusts_server_certificate: cluster.trusts_server_certificate,
                 exec_cluster,
                 sign_in,
                 unusable,
@@ -192,7 +194,7 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     };
     let none = || format!("{field} holds no certificate that can be read");
     let read = authorities.map(|read| read.and_then(|pem| read_authorities(&pem).ok_or_else(none)));
-    let mut newest = None;
+    let (mut newest, mut trusts_server_certificate) = (None, false);
     let trust = match read {
         _ if skips => Trust::Anything,
         None => Trust::System,
@@ -201,14 +203,23 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
             unusable.get_or_insert(why);
             Trust::Unreadable
         }
-        Some(Ok(dated)) => {
-            newest = credential::newest(&dated);
-            Trust::Authorities(dated.into_iter().map(|(key, _)| key).collect())
+        Some(Ok(authorities)) => {
+            newest = credential::newest(&authorities);
+            trusts_server_certificate = authorities.iter().any(|authority| !authority.is_ca);
+            Trust::Authorities(authorities.into_iter().map(|authority| authority.key).collect())
         }
     };
     let names_user = server.contains('@');
     let exec_cluster = exec_cluster(cluster);
-    FoundCluster { server: address, trust, newest, exec_cluster, unusable, names_user }
+    FoundCluster {
+        server: address,
+        trust,
+        newest,
+        trusts_server_certificate,
+        exec_cluster,
+        unusable,
+        names_user,
+    }
 }
 
 /// Why no TLS connection is made to what `server` names.

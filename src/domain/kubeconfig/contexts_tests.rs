@@ -320,6 +320,7 @@ fn which_server_certificates_are_accepted() {
     assert!(matches!(named("api.example"), Trust::Authorities(_)));
     assert_eq!(named("other.example"), Trust::OtherName);
     assert_eq!(of(", certificate-authority-data: QUJD"), Trust::Unreadable);
+    assert!(read(&authority, "").trusts_server_certificate, "no authority signs itself like that");
     assert_eq!(of(", certificate-authority: ca.crt"), Trust::Unreadable);
 }
 
