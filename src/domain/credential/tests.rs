@@ -341,6 +341,28 @@ fn certificates_are_read_as_their_authority_made_them() {
 }
 
 #[test]
+fn the_newest_authority_is_the_only_one_that_begins_last() {
+    let certificate = |year, is_ca: bool| {
+        let mut params = rcgen::CertificateParams::default();
+        params.not_before = rcgen::date_time_ymd(year, 1, 1);
+        if is_ca {
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        }
+        params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+    };
+    let [old, new, same] = [2024, 2025, 2025].map(|year| certificate(year, true));
+    let facts = |pem: &str| CredentialFacts::read("", &STANDARD.encode(pem), None).unwrap();
+    let only = facts(&new).authorities.into_iter().next();
+    assert!(only.is_some());
+    for text in [&new, &format!("{old}{new}"), &format!("{new}{old}"), &format!("{new}{new}")] {
+        assert_eq!(facts(text).newest, only);
+    }
+    assert_eq!(facts(&format!("{old}{new}{same}")).newest, None);
+    let is_ca = |pem: &str| read_authorities(pem.as_bytes()).unwrap()[0].is_ca;
+    assert!(is_ca(&old) && !is_ca(&certificate(2024, false)));
+}
+
+#[test]
 fn a_record_with_an_unreadable_end_or_cluster_is_not_taken_for_one_without() {
     let subject = cluster("web", Phase::Completed);
     let accesses = vec![access(&subject, 8, "a", None)];
