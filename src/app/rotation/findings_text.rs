@@ -34,13 +34,13 @@ texts! {
         "you have a kubeconfig issued after the start{left} ({place})";
     valid_for(time) = ", valid for {time}";
     access_unclear(place, why) =
-        "kubeconfig in {place} may not work: {why}; Esc, then K to issue one";
+        "kubeconfig in {place} may not work: {why}; issue another first (K)";
     access_unclear_after_complete(place, why) =
-        "kubeconfig in {place} may stop working on complete: {why}; Esc, then K to issue one";
+        "kubeconfig in {place} may stop working on complete: {why}; issue another first (K)";
     NO_ACCESS_ONE_WAY = "no kubeconfig for this cluster on this machine";
-    NO_ACCESS = "no valid kubeconfig on this machine; Esc, then K to issue one";
+    NO_ACCESS = "no valid kubeconfig on this machine; issue one first (K)";
     NO_ACCESS_SINCE_START =
-        "no kubeconfig from after the start on this machine; Esc, then K to issue one";
+        "no kubeconfig from after the start on this machine; issue one first (K)";
     breaking(credentials, places) = "{credentials} on this machine will stop working: {places}";
     unclear(credentials, places) =
         "{credentials} on this machine cannot be judged and may stop working: {places}";

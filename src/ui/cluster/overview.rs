@@ -20,6 +20,9 @@ use crate::ui::widgets::facts::Facts;
 /// From so many columns on, what rotates stands beside the node pools.
 const BESIDE_FROM: usize = 170;
 
+/// Columns of a project's ID with its label.
+const RIGHT: usize = 49;
+
 /// All lines of the tab.
 pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let mut out = Vec::new();
@@ -29,7 +32,8 @@ pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<
         out.extend(facts.into_lines());
         out.push(Line::default());
     }
-    let left_columns = if columns >= 76 { (columns / 2).max(43) } else { columns };
+    let half = (columns / 2).min(columns.saturating_sub(RIGHT)).max(43);
+    let left_columns = if columns >= 76 { half } else { columns };
     let left = left_facts(entry, state, theme, left_columns.saturating_sub(1));
     let right = right_facts(entry, state, theme, columns - left_columns.min(columns));
     if columns >= 76 {
