@@ -12,7 +12,7 @@ use crate::app::rotation;
 use crate::app::state::State;
 use crate::app::text;
 use crate::domain::rotation::Phase;
-use crate::domain::text::clean;
+use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
 use crate::ui::text::{behind, blanks, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
@@ -46,8 +46,10 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: H
     let count = ((room + GAP) / (COLUMN + GAP)).max(1);
     let columns = (room + GAP) / count - GAP;
     let sections = found(sections(state, theme, context), state);
+    let keys = sections.iter().flat_map(|section| &section.items).map(|item| width(&item.key));
+    let keys = keys.max().unwrap_or(0).min(if columns >= 60 { 16 } else { 9 });
     let blocks: Vec<Vec<Line<'static>>> =
-        sections.iter().map(|section| lines(section, theme, columns)).collect();
+        sections.iter().map(|section| lines(section, theme, (keys, columns))).collect();
     let mut lines = side_by_side(blocks, count, columns);
     if lines.is_empty() {
         let text = text::no_match(clean(&state.search.text));
@@ -99,8 +101,9 @@ fn side_by_side(blocks: Vec<Vec<Line<'static>>>, count: usize, wide: usize) -> V
     (0..rows).map(row).collect()
 }
 
-fn lines(section: &Section, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let label = if columns >= 60 { 18 } else { 11 };
+fn lines(section: &Section, theme: Theme, (keys, columns): (usize, usize)) -> Vec<Line<'static>> {
+    // Numbers and signs are one column wide, and stand beside their texts.
+    let label = if section.items.iter().all(|item| item.tone.is_some()) { 3 } else { keys + 2 };
     let mut lines = vec![Line::from(theme.part(format!(" {}", section.title), Role::Title))];
     for item in &section.items {
         let key = pad_end(&item.key, label);

@@ -40,6 +40,13 @@ pub struct CopyItem {
     pub text: String,
 }
 
+impl CopyItem {
+    /// Whether it is a command for the current context of kubectl, which need not be of this cluster.
+    pub fn lacks_context(&self) -> bool {
+        self.text.starts_with("kubectl ") && !self.text.contains(" --context")
+    }
+}
+
 /// The columns that can be switched off.
 pub fn optional_columns() -> impl Iterator<Item = &'static Column> {
     COLUMNS.iter().filter(|column| !column.is_fixed())

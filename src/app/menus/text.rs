@@ -21,6 +21,7 @@ texts! {
     CLUSTER = "cluster name";
     PROJECT = "project ID";
     WATCH_NODES = "watch the nodes";
+    WITHOUT_CONTEXT = "kubectl without --context: no kubeconfig known";
     without_context(label) = "{label} (without --context)";
     NODE = "node name";
     DESCRIBE_NODE = "describe the node";

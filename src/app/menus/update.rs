@@ -115,7 +115,12 @@ fn choose(menu: &mut Option<Menu>, view: &mut FleetView, cx: &mut UpdateContext<
         }
         MenuItems::Copy(items) => {
             if let Some(item) = items.get(open.cursor) {
-                cx.copy(&item.label, item.text.clone());
+                let label = if item.lacks_context() {
+                    text::without_context(&item.label)
+                } else {
+                    item.label.clone()
+                };
+                cx.copy(&label, item.text.clone());
             }
         }
         MenuItems::Export(_) => match CHOICES.get(open.cursor) {

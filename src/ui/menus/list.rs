@@ -10,7 +10,7 @@ use crate::app::keymap::{Binding, Command};
 use crate::app::menus::choices::{CHOICES, ExportTarget};
 use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::scope::ScopeItem;
-use crate::app::menus::state::{Menu, MenuItems, optional_columns};
+use crate::app::menus::state::{CopyItem, Menu, MenuItems, optional_columns};
 use crate::app::menus::text;
 use crate::app::screen::Clickable;
 use crate::app::state::State;
@@ -67,6 +67,9 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
     let (title, hint) = match &menu.items {
         MenuItems::Sort => ("Sort by", text::SORT_HINT),
         MenuItems::Columns => ("Columns", note.as_str()),
+        MenuItems::Copy(items) if items.iter().any(CopyItem::lacks_context) => {
+            ("Copy", text::WITHOUT_CONTEXT)
+        }
         MenuItems::Copy(_) => ("Copy", ""),
         MenuItems::Export(listed) => ("Export", listed.as_str()),
         MenuItems::Commands(_) => ("Commands", ""),
@@ -80,11 +83,11 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
     };
     let labels = items.iter().map(|item| width(&item.label)).max().unwrap_or(0);
     let labels = if labels == 0 { 0 } else { labels + 2 };
-    // Frame, padding and scrollbar take seven.
-    let widest = items.iter().map(|item| item.columns(labels)).max().unwrap_or(0) + 7;
+    // Frame, padding and scrollbar with a blank before it take eight.
+    let widest = items.iter().map(|item| item.columns(labels)).max().unwrap_or(0) + 8;
     let most = cells(widest).clamp(least, MOST);
     let room = usize::from(area.height.saturating_sub(2));
-    let columns = dialog::columns(area, most).saturating_sub(1);
+    let columns = dialog::columns(area, most).saturating_sub(2);
     let labels = labels.min(columns / 2);
     let above = usize::from(query);
     // As many rows as the longest line takes, so that the list stays where it is while one moves along it.
