@@ -63,7 +63,12 @@ pub fn generation(subject: &Issuance, known: &[&Issuance], rotation: &Rotation) 
         known.iter().copied().filter(move |other| by_its_own_request(other, rotation) == wanted)
     };
     let Some(signer) = subject.signer() else {
-        return if own == Generation::Unknown { by_authorities(subject, of) } else { own };
+        return match bundle(&subject.facts.authorities, known, rotation) {
+            _ if own != Generation::Unknown => own,
+            Bundle::Newest | Bundle::NewestAlone => Generation::Current,
+            Bundle::Older | Bundle::Foreign => Generation::Previous,
+            Bundle::Unknown => Generation::Unknown,
+        };
     };
     by_signer(own, signer, of)
 }
@@ -110,7 +115,6 @@ fn references<'a>(
 ) -> impl Iterator<Item = &'a Issuance> {
     let generation = |issuance: &Issuance| match (&rotation.phase, &issuance.rotation) {
         (Phase::Never, Some(before)) if before.phase == Phase::Never => Generation::Current,
-        (Phase::Never, _) => Generation::Unknown,
         _ => by_its_own_request(issuance, rotation),
     };
     known
@@ -150,19 +154,18 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
         .filter(is_last)
         .flat_map(|known| &known.facts.authorities)
         .collect();
+    let is_from_before = |key: &&KeyHash| old.contains(*key) || ended.contains(*key);
     let dated = references(known, rotation, Generation::Current)
         .find_map(|known| known.facts.newest.as_ref());
     let new: BTreeSet<&KeyHash> = match dated {
         Some(key) => BTreeSet::from([key]),
-        None => current.difference(&old).copied().collect(),
+        None => current.iter().copied().filter(|key| !is_from_before(key)).collect(),
     };
     let holds = |some: &BTreeSet<&KeyHash>| some.iter().any(|key| keys.contains(*key));
     if new.len() == 1 {
         let is_before_complete = matches!(rotation.phase, Phase::Preparing | Phase::Prepared);
-        // Both that are accepted are in what was issued since the start; others may have ended long before.
-        let known =
-            if current.len() > 1 { current } else { current.union(&last).copied().collect() };
-        let others: BTreeSet<&KeyHash> = known.difference(&new).copied().collect();
+        let others: BTreeSet<&KeyHash> =
+            current.union(&last).copied().filter(|key| !new.contains(key)).collect();
         return match (holds(&new), holds(&others)) {
             (true, false) if is_before_complete && !others.is_empty() => Bundle::NewestAlone,
             (true, _) => Bundle::Newest,
@@ -173,9 +176,8 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
     let is_open = rotation.phase.is_open();
     if current.is_empty() {
         // The new authority is in none of the bundles from before it.
-        let all_in = |some: &BTreeSet<&KeyHash>| {
-            is_open && !keys.is_empty() && keys.iter().all(|key| some.contains(key))
-        };
+        let all_in =
+            |some: &BTreeSet<&KeyHash>| is_open && keys.iter().all(|key| some.contains(key));
         return match (all_in(&ended), all_in(&last)) {
             (true, _) => Bundle::Foreign,
             (false, true) => Bundle::Older,
@@ -247,28 +249,5 @@ fn is_stated(rotation: &Rotation) -> bool {
             rotation.initiated.is_some() && !rotation.mixes_rotations()
         }
         Phase::Completed => rotation.initiated.is_some(),
-    }
-}
-
-/// Without a client certificate: whether the authority of the current generation is among those it trusts.
-fn by_authorities<'a, Known: Iterator<Item = &'a Issuance>>(
-    subject: &Issuance,
-    of: impl Fn(Generation) -> Known,
-) -> Generation {
-    let keys = |issuance: &'a Issuance| issuance.facts.authorities.iter();
-    let old: BTreeSet<&KeyHash> = of(Generation::Previous).flat_map(keys).collect();
-    let mut told = of(Generation::Current).filter_map(|current| {
-        let mut new = current.facts.authorities.iter().filter(|key| !old.contains(*key));
-        match (new.next(), new.next()) {
-            (Some(only), None) => Some(subject.facts.authorities.contains(only)),
-            // Which of the two is new is not known, but who trusts both trusts the new one.
-            _ => current.facts.authorities.is_subset(&subject.facts.authorities).then_some(true),
-        }
-    });
-    match told.next() {
-        None => Generation::Unknown,
-        Some(first) if told.any(|other| other != first) => Generation::Unknown,
-        Some(true) => Generation::Current,
-        Some(false) => Generation::Previous,
     }
 }

@@ -140,6 +140,53 @@ proptest! {
     }
 }
 
+/// Whatever this machine holds is decided once one kubeconfig of now is known, or all that is accepted is older.
+#[test]
+fn cred_02_nothing_is_left_open_that_can_be_told() {
+    let judge = |rotation: &Rotation, known: &[Issuance], pinned: &[usize], signer: usize| {
+        let mut subject = cluster("web", Phase::Never);
+        subject.rotation = rotation.clone();
+        let basis = Basis::new(&subject, known.iter().collect(), None, now());
+        let way = SignIn::Certificate(certificate(signer));
+        basis.judge(&found(Trust::Authorities(keys(pinned)), vec![way])).0
+    };
+    for (new, phase) in (1..4).flat_map(|new| PHASES.map(|phase| (new, phase))) {
+        let (rotation, old) = (moment(new, phase.clone()), new - 1);
+        let is_open = phase != Phase::Completed;
+        let ends = if is_open { Verdict::BreaksOnComplete } else { Verdict::Dead };
+        let lasts = if is_open { Verdict::SurvivesComplete } else { Verdict::Works };
+        let before = issued(old, &Phase::Completed, true);
+        for known in [
+            vec![issued(new, &phase, true)],
+            vec![issued(new, &phase, true), before.clone()],
+            vec![before.clone(), issued(new, &phase, false)],
+        ] {
+            let judge = |pinned: &[usize], signer| judge(&rotation, &known, pinned, signer);
+            assert_eq!(judge(&[old, new], new), lasts, "{rotation:?} {known:?}");
+            assert_eq!(judge(&[old, new], old), ends, "{rotation:?} {known:?}");
+            assert_eq!(judge(&[old], old), ends, "{rotation:?} {known:?}");
+            assert_eq!(judge(&[old], new), ends, "{rotation:?} {known:?}");
+            let is_early = matches!(phase, Phase::Preparing | Phase::Prepared);
+            let alone = if is_early { Verdict::CannotTell } else { lasts };
+            assert_eq!(judge(&[new], new), alone, "{rotation:?} {known:?}");
+        }
+        if is_open {
+            assert_eq!(judge(&rotation, &[before], &[old], old), ends, "{rotation:?}");
+        }
+        if is_open && new > 1 {
+            let ended = issued(new - 2, &Phase::Completed, true);
+            let judged = judge(&rotation, &[ended], &[new - 2], new - 2);
+            assert_eq!(judged, Verdict::Dead, "{rotation:?}");
+        }
+    }
+    let never = moment(0, Phase::Never);
+    let first = issued(0, &Phase::Never, true);
+    assert_eq!(judge(&never, &[first], &[0], 0), Verdict::Works);
+    // It was issued to a cluster that had been rotated: not this one, or SKE shows an older one.
+    let later = issued(1, &Phase::Completed, true);
+    assert_eq!(judge(&never, &[later], &[1], 1), Verdict::CannotTell);
+}
+
 /// The rows of the matrix of what a rotation ends, with a kubeconfig of now to compare with.
 #[test]
 fn each_kind_of_credential_has_the_verdict_of_the_matrix() {

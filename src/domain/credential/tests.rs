@@ -363,6 +363,50 @@ fn the_newest_authority_is_the_only_one_that_begins_last() {
 }
 
 #[test]
+fn references_that_say_something_else_are_kept_beside_each_other() {
+    let subject = cluster("web", Phase::Completed);
+    let rotation = Some(rotation(Phase::Completed, 1, Some(2)));
+    let one = Issuance { facts: facts(Some(1), &[0, 1]), rotation };
+    let with = |facts: CredentialFacts| Issuance { facts, ..one.clone() };
+    let all = [
+        one.clone(),
+        with(facts(Some(2), &[0, 1])),
+        with(facts(Some(1), &[1])),
+        with(CredentialFacts { newest: Some(key(1)), ..one.facts.clone() }),
+        with(CredentialFacts { server: "api.example".into(), ..one.facts.clone() }),
+        Issuance { rotation: None, ..one.clone() },
+    ];
+    let mut credentials = Credentials::default();
+    let (cluster, created) = (subject.id.clone(), subject.created);
+    let mut note = |issuance: &Issuance| {
+        let (cluster, issuance) = (cluster.clone(), issuance.clone());
+        credentials.note(Reference { cluster, created, issuance })
+    };
+    assert!(all.iter().all(&mut note));
+    assert!(!all.iter().any(note));
+}
+
+#[test]
+fn cred_02_without_a_certificate_the_authorities_tell() {
+    let now = rotation(Phase::Prepared, 1, None);
+    let issued =
+        |authorities: &[usize], rotation| Issuance { facts: facts(None, authorities), rotation };
+    let current = issued(&[0, 1], Some(now.clone()));
+    let before =
+        issued(&[0], Some(Rotation { phase: Phase::Never, initiated: None, completed: None }));
+    let known = [&current, &before];
+    let completed = Rotation { phase: Phase::Completed, completed: Some(at(2)), ..now };
+    for (authorities, told) in [
+        (&[0, 1][..], Generation::Current),
+        (&[1], Generation::Current),
+        (&[0], Generation::Previous),
+    ] {
+        assert_eq!(generation(&issued(authorities, None), &known, &completed), told);
+    }
+    assert_eq!(generation(&issued(&[0], None), &[], &completed), Generation::Unknown);
+}
+
+#[test]
 fn a_record_with_an_unreadable_end_or_cluster_is_not_taken_for_one_without() {
     let subject = cluster("web", Phase::Completed);
     let accesses = vec![access(&subject, 8, "a", None)];

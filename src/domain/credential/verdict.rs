@@ -9,7 +9,7 @@ use crate::domain::rotation::{Phase, Rotation};
 /// What becomes of a kubeconfig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It ended by itself, by this machine's clock.
+    /// It ended by itself.
     Expired,
     /// Issued before a rotation that was completed: the API server refuses it.
     Dead,
