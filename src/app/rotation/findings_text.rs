@@ -49,8 +49,10 @@ texts! {
         "service-account token from before the start was used on the day of the start or later and will stop working";
     TOKENS_IN_USE =
         "service-account tokens from before the start were used on the day of the start or later and will stop working";
-    UNUSED_TOKEN = "service-account token from before the start may stop working; no later use recorded";
-    UNUSED_TOKENS = "service-account tokens from before the start may stop working; no later use recorded";
+    UNUSED_TOKEN = "service-account token from before the start will stop working; no later use recorded";
+    UNUSED_TOKENS = "service-account tokens from before the start will stop working; no later use recorded";
+    UNCLEAR_TOKEN = "service-account token may be from before the start and stop working";
+    UNCLEAR_TOKENS = "service-account tokens may be from before the start and stop working";
     BREAKING_CERTIFICATE =
         "client certificate of a CertificateSigningRequest was signed by the old client CA and will stop working";
     BREAKING_CERTIFICATES =
@@ -207,6 +209,7 @@ pub fn finding(finding: &Finding) -> String {
         Finding::FilesUnread => FILES_UNREAD.to_owned(),
         Finding::TokensInUse(tokens) => some(tokens, TOKEN_IN_USE, TOKENS_IN_USE),
         Finding::UnusedTokens(tokens) => some(tokens, UNUSED_TOKEN, UNUSED_TOKENS),
+        Finding::UnclearTokens { tokens, .. } => some(tokens, UNCLEAR_TOKEN, UNCLEAR_TOKENS),
         Finding::BreakingCertificates(requests) => {
             some(requests, BREAKING_CERTIFICATE, BREAKING_CERTIFICATES)
         }

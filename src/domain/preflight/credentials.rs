@@ -21,14 +21,21 @@ pub fn in_cluster(
     (context, now): (Option<&KubectlContext>, Timestamp),
 ) -> Vec<Finding> {
     let tokens = stale_tokens(cluster, snapshot);
-    let named = |is_wanted: fn(&&StaleToken) -> bool| -> NameSample {
-        let wanted = tokens.iter().filter(is_wanted);
+    let named = |is_wanted: &dyn Fn(&StaleToken) -> bool| -> NameSample {
+        let wanted = tokens.iter().filter(|token| is_wanted(token));
         wanted.map(|token| ObjectName::new(&token.namespace, &token.name)).collect()
     };
-    let (used, unused) = (named(|token| token.used_since_start), named(|t| !t.used_since_start));
+    let is_unclear = |token: &StaleToken| token.generation == Generation::Unknown;
+    let in_use = named(&|token| !is_unclear(token) && token.used_since_start);
+    let unused = named(&|token| !is_unclear(token) && !token.used_since_start);
+    let unclear = named(&is_unclear);
     let mut out = Vec::new();
-    if used.count > 0 {
-        out.push(Finding::TokensInUse(used));
+    if in_use.count > 0 {
+        out.push(Finding::TokensInUse(in_use));
+    }
+    if unclear.count > 0 {
+        let in_use = tokens.iter().any(|token| is_unclear(token) && token.used_since_start);
+        out.push(Finding::UnclearTokens { tokens: unclear, in_use });
     }
     if unused.count > 0 {
         out.push(Finding::UnusedTokens(unused));

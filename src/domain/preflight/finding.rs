@@ -61,6 +61,11 @@ pub enum Finding {
     TokensInUse(NameSample),
     /// Such tokens with no recorded use since the start.
     UnusedTokens(NameSample),
+    /// Tokens of which it is not known whether they are from before the start, and whether one was used since.
+    UnclearTokens {
+        tokens: NameSample,
+        in_use: bool,
+    },
     /// Client certificates that the old client CA of the cluster signed, by their requests.
     BreakingCertificates(NameSample),
     /// Client certificates whose CA is not known.
@@ -144,6 +149,7 @@ impl Finding {
             self,
             Self::BreakingCredentials(_)
                 | Self::TokensInUse(_)
+                | Self::UnclearTokens { in_use: true, .. }
                 | Self::BreakingCertificates(_)
                 | Self::PodsWithOldAuthority { .. }
                 | Self::NodesBeforeStart(_)
@@ -166,6 +172,7 @@ impl Finding {
             | Self::NodesUnseen(_)
             | Self::OtherClients { .. }
             | Self::UnclearCredentials(_)
+            | Self::UnclearTokens { .. }
             | Self::UnclearCertificates(_)
             | Self::RequestsUnseen
             | Self::FilesUnread

@@ -7,8 +7,10 @@ use jiff::SignedDuration;
 use crate::domain::cluster::{Cluster, HibernationSchedule, KubernetesVersion};
 use crate::domain::credential::{Credentials, SignIn, Trust, VerdictReason};
 use crate::domain::fixtures::{access, files_of, found_file, now};
+use crate::domain::preflight::credentials::in_cluster;
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
 use crate::domain::preflight::{Evidence, Finding, FindingMark, StaticTokens, findings};
+use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::roll::durations::USUAL_NODE;
 use crate::domain::roll::history::RollGoal;
 use crate::domain::roll::progress::RollProgress;
@@ -16,7 +18,7 @@ use crate::domain::roll::tests::blockers::sample;
 use crate::domain::roll::tests::cluster;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::rotation::{Phase, Step};
-use crate::domain::snapshot::{ClusterSnapshot, Node, OwnerReference, Pod, Unseen};
+use crate::domain::snapshot::{ClusterSnapshot, Node, OwnerReference, Pod, TokenSecret, Unseen};
 
 fn marked(found: &[Finding], mark: FindingMark) -> Vec<&Finding> {
     found.iter().filter(|finding| finding.mark() == mark).collect()
@@ -247,6 +249,33 @@ fn k8s_26_what_hides_pods_with_the_old_authority_is_told_before_complete() {
         let found = findings(Step::Complete, &cluster(Phase::Prepared), &evidence, now());
         assert!(found.contains(&Finding::KindUnseen(kind, failing("forbidden"))), "{kind}");
     }
+}
+
+#[test]
+fn k8s_29_a_token_of_unknown_age_is_not_called_one_from_before_the_start() {
+    let subject = cluster(Phase::Prepared);
+    let start = subject.rotation.initiated.unwrap();
+    let day = start.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let found = |minutes: i64, last_used| {
+        let secret = TokenSecret {
+            namespace: "ci".into(),
+            name: "robot".into(),
+            account: "robot".into(),
+            created: Some(start + SignedDuration::from_mins(minutes)),
+            last_used,
+        };
+        let seen =
+            ClusterSnapshot { token_secrets: vec![Arc::new(secret)], ..ClusterSnapshot::default() };
+        in_cluster(&subject, &Credentials::default(), &seen, (None, now()))
+    };
+    let robot = || NameSample { count: 1, first: vec![ObjectName::new("ci", "robot")] };
+    assert_eq!(found(-900, Some(day)), [Finding::TokensInUse(robot())]);
+    assert_eq!(found(-900, None), [Finding::UnusedTokens(robot())]);
+    let unclear = |in_use| Finding::UnclearTokens { tokens: robot(), in_use };
+    assert_eq!(found(10, None), [unclear(false)]);
+    assert_eq!(found(10, Some(day)), [unclear(true)]);
+    assert!(unclear(true).breaks() && !unclear(false).breaks());
+    assert_eq!(found(120, Some(day)), []);
 }
 
 #[test]
