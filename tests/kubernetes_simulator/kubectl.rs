@@ -213,6 +213,12 @@ impl Issued {
                 with("insecure-skip-tls-verify: true, tls-server-name: other.example"),
             ),
             ("name-empty", data(&format!("{both}, tls-server-name: ''"))),
+            (
+                "address-mapped",
+                format!(
+                    "server: 'https://[::ffff:127.0.0.1]:{port}', certificate-authority-data: {both}"
+                ),
+            ),
             ("proxy-bad", data(&format!("{both}, proxy-url: '127.0.0.1:9'"))),
             ("proxy-empty", data(&format!("{both}, proxy-url: ''"))),
             ("compression", data(&format!("{both}, disable-compression: true"))),

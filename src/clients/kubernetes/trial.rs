@@ -8,10 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt as _, Collected, Limited};
 use kube::client::Body;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use rustls::CertificateError;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::clients::error_chain::find_source;
 use crate::clients::kubernetes::error::KubeError;
 use crate::clock::Clock;
 use crate::domain::credential::{Trial, holds_server_certificate};
@@ -139,16 +141,22 @@ pub async fn try_credential(tried: TriedContext, clock: &Clock) -> Trial {
     match clock.timeout(LIMIT, asked).await {
         None => Trial::NoAnswer(KubeError::TimedOut(LIMIT).to_string()),
         Some(Ok(trial)) => trial,
-        // kubectl accepts the server that shows this very certificate, and rustls accepts authorities only.
-        Some(Err(why @ KubeError::Untrusted(_))) if trusts_server_certificate => {
-            Trial::NoAnswer(why.to_string())
-        }
         Some(Err(why)) => {
-            let is_refused = matches!(why, KubeError::Untrusted(_) | KubeError::Refused(_));
+            // kubectl accepts the server that shows this very certificate, and rustls accepts authorities only.
+            let is_untrusted = is_signer_unknown(&why) && !trusts_server_certificate;
+            let is_refused = is_untrusted || matches!(why, KubeError::Refused(_));
             let text = why.to_string();
             if is_refused { Trial::Refused(text) } else { Trial::NoAnswer(text) }
         }
     }
+}
+
+/// Whether none of the trusted authorities signed the server's certificate. What else rustls finds wrong with it, as a key
+/// that is too short for it, kubectl may accept.
+fn is_signer_unknown(why: &KubeError) -> bool {
+    let signer = [CertificateError::UnknownIssuer, CertificateError::BadSignature];
+    matches!(why, KubeError::Untrusted(_))
+        && matches!(find_source(why), Some(rustls::Error::InvalidCertificate(found)) if signer.contains(found))
 }
 
 /// What an answer says of the credential. Something else than a Kubernetes API may answer where the server's certificate is

@@ -404,6 +404,7 @@ fn cred_02_without_a_certificate_the_authorities_tell() {
         assert_eq!(generation(&issued(authorities, None), &known, &completed), told);
     }
     assert_eq!(generation(&issued(&[0], None), &[], &completed), Generation::Unknown);
+    assert_eq!(generation(&before, &[], &completed), Generation::Ended, "its own request tells");
 }
 
 #[test]
