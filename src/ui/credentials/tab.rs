@@ -17,9 +17,9 @@ use crate::domain::rotation::Step;
 use crate::domain::text::width;
 use crate::ui::canvas::Canvas;
 use crate::ui::credentials::table;
-use crate::ui::text::{behind, cut_spans, indent, pad_end, wrap};
+use crate::ui::text::{cut_spans, indent, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::scrollbar;
+use crate::ui::widgets::{dialog, scrollbar};
 
 /// Fewest columns for what a step does, and for each of two steps.
 const LEAST_EFFECT: usize = 18;
@@ -79,7 +79,7 @@ fn indented(theme: Theme, text: &str, columns: usize, tone: Tone) -> Vec<Line<'s
     indent(theme.paragraph(text, tone, columns.saturating_sub(4)), 4)
 }
 
-/// A sign and a text behind it.
+/// A sign and a text behind it, under the rows.
 fn marked(
     theme: Theme,
     sign: &'static str,
@@ -87,7 +87,7 @@ fn marked(
     text: &str,
     columns: usize,
 ) -> Vec<Line<'static>> {
-    behind(theme.span(format!("  {sign} "), tone), wrap(text, columns.saturating_sub(4)))
+    indent(dialog::marked(theme, sign, tone, text, columns.saturating_sub(2)), 2)
 }
 
 /// What stands below the list: files that were not read, what is inside the cluster, and what rotates.
