@@ -596,6 +596,37 @@ fn cred_09_a_name_without_room_for_a_backup_is_refused_before() {
 }
 
 #[test]
+fn cred_09_a_place_of_the_backup_that_cannot_be_replaced_is_refused_before() {
+    let (home, _) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    fs::create_dir(home.path().join(".kube/config.skeys-backup")).unwrap();
+    let failure = files.plan(&FileTarget::Merge, &query("shop")).unwrap_err();
+    assert!(failure.message.contains("config.skeys-backup is a folder"), "{failure}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn cred_09_a_file_that_is_immutable_is_refused_before() {
+    use rustix::fs::{IFlags, ioctl_setflags};
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let backup = home.path().join(".kube/config.skeys-backup");
+    fs::write(&backup, "").unwrap();
+    for path in [config, backup] {
+        let file = fs::File::open(&path).unwrap();
+        if ioctl_setflags(&file, IFlags::IMMUTABLE).is_err() {
+            // Neither every file system nor every account can.
+            return;
+        }
+        let plan = files.plan(&FileTarget::Merge, &query("shop"));
+        ioctl_setflags(&file, IFlags::empty()).unwrap();
+        let failure = plan.unwrap_err();
+        assert!(failure.message.contains("is immutable"), "{failure}");
+    }
+    files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+}
+
+#[test]
 fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let home = tempfile::tempdir().unwrap();
     let (state, far) = (home.path().join("state"), home.path().join("far/away"));
