@@ -228,6 +228,9 @@ impl Kubeconfigs {
         }
         let Some(data) = &target.data else {
             plan.blank = true;
+            if file.merges() {
+                kubeconfig::survey("", query, issued).map_err(|why| self.unusable(path, &why))?;
+            }
             return Ok((plan, Vec::new()));
         };
         let bytes = read(&target.path)?;

@@ -627,6 +627,18 @@ fn cred_09_a_file_that_is_immutable_is_refused_before() {
 }
 
 #[test]
+fn cred_09_a_renewal_in_a_file_that_is_gone_is_refused_before() {
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let file = FileTarget::MergeInto("~/.kube/config".into());
+    let query = MergeQuery { in_place: true, ..query("x0") };
+    files.plan(&file, &query).unwrap();
+    fs::remove_file(config).unwrap();
+    let failure = files.plan(&file, &query).unwrap_err();
+    assert!(failure.message.contains("no longer has context x0"), "{failure}");
+}
+
+#[test]
 fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let home = tempfile::tempdir().unwrap();
     let (state, far) = (home.path().join("state"), home.path().join("far/away"));
