@@ -131,7 +131,10 @@ impl Kubeconfigs {
     fn path(&self, file: &FileTarget) -> Result<PathBuf, Failure> {
         match file {
             FileTarget::Merge => self.default_target(),
-            FileTarget::MergeInto(typed) | FileTarget::Own(typed) => self.typed_path(typed.trim()),
+            FileTarget::MergeInto(shown) => self.path_of_shown(shown).ok_or_else(|| {
+                Failure::new(FailureKind::NotPossible, format!("{shown} is not a known file"))
+            }),
+            FileTarget::Own(typed) => self.typed_path(typed.trim()),
         }
     }
 

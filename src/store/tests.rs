@@ -639,6 +639,20 @@ fn cred_09_a_renewal_in_a_file_that_is_gone_is_refused_before() {
 }
 
 #[test]
+fn file_23_a_file_that_was_found_is_renewed_whatever_its_name_is() {
+    let home = tempfile::tempdir().unwrap();
+    let files = files(home.path(), &Clock::by_hand(now()));
+    for name in ["a$b.yaml", "end ", "$HOME", "~", "~a"] {
+        let file = home.path().join(name);
+        fs::write(&file, ten()).unwrap();
+        let found = files.find_all(&[file.display().to_string()]);
+        let query = MergeQuery { in_place: true, ..query("x0") };
+        let plan = files.plan(&FileTarget::MergeInto(found[0].path.clone()), &query).unwrap();
+        assert_eq!(plan.path, found[0].path);
+    }
+}
+
+#[test]
 fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let home = tempfile::tempdir().unwrap();
     let (state, far) = (home.path().join("state"), home.path().join("far/away"));
