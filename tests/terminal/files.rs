@@ -1,7 +1,8 @@
 //! Files of the user: a wrong configuration, a crash at every step of a write, a home that cannot be written.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 
 use skeys::testing::Clock;
@@ -401,6 +402,26 @@ async fn file_28_a_state_folder_that_others_can_write_and_a_linked_journal_are_r
     std::os::unix::fs::symlink(&linked, journal).unwrap();
     let ended = run(home, &["is a symbolic link; the journal is off"]);
     assert_eq!(fs::read_to_string(ended.home.path().join("elsewhere")).unwrap(), "mine\n");
+}
+
+#[test]
+fn file_07_a_file_of_a_group_that_the_user_is_not_in_is_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("config.toml");
+    fs::write(&file, "").unwrap();
+    for path in [home.path(), &file] {
+        if chown(path, Some(65_534), None).is_err() {
+            // Only root can give files away, and be another user.
+            return;
+        }
+    }
+    let mut init = std::process::Command::new(SKEYS);
+    init.args(["--config", "config.toml", "config", "init", "--force"]);
+    let init = init.current_dir(home.path()).env("HOME", home.path()).uid(65_534).gid(65_534);
+    // The program may be in a folder that the other user cannot read.
+    let Ok(output) = init.output() else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_to_string(&file).unwrap(), include_str!("../../config.example.toml"));
 }
 
 /// What the child of the next test does: it looks at a file that is mounted.
