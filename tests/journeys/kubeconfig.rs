@@ -511,6 +511,14 @@ async fn cred_09_a_file_that_cannot_take_it_is_named_before_ske_is_asked() {
         assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "{why}");
         assert_eq!(journey.read(".kube/config"), text);
     }
+    for downs in 1..=3 {
+        let mut journey = Journey::begin().await;
+        let to_name = if downs == 1 { "<tab><tab>" } else { "<tab>" };
+        journey.press(&format!("/alpha<enter>K<tab>{}{to_name}", "<down>".repeat(downs))).await;
+        journey.press("\u{200b}<tab><tab><enter>").await;
+        journey.says("A context needs a name without control characters");
+        assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "{downs}");
+    }
     let long = format!("~/{}", "a".repeat(250));
     for (path, why) in [
         ("~/folder/", "names a folder"),

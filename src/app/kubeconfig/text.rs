@@ -21,7 +21,6 @@ texts! {
     UNLESS_REPLACED = " unless the clipboard changes";
     cleared_in(seconds, unless) = "cleared in {seconds}s{unless}";
     log_discarded(why) = "discarded, not saved: {why}";
-    CONTEXT_NAME_MISSING = "The context needs a name.";
     FILE_PATH_MISSING = "The file needs a path.";
     CHECKING_DESTINATION = "Checking the destination …";
     ISSUE_DISABLING_STATIC_TOKENS = "Issue and disable static tokens";
