@@ -203,8 +203,14 @@ async fn api_23_an_unexpected_kubeconfig_is_refused_and_not_written() {
         journey.press("/alpha<enter>K").await;
         journey.press(&to_button(0)).await;
         journey.says(said);
-        journey.says("Nothing was written");
+        journey.says("A kubeconfig may have been issued and cannot be recovered; it expires Tue");
         assert!(!journey.path(".kube/config").exists(), "{text}");
+        let journal = journey.read("state/journal.jsonl");
+        let last = journal.lines().last().unwrap();
+        assert!(
+            last.contains("\"outcome\":\"unknown\"") && last.contains("\"expires\":"),
+            "{last}"
+        );
     }
 }
 
@@ -396,7 +402,7 @@ async fn cred_06_a_kubeconfig_that_leads_elsewhere_or_runs_something_else_is_not
         journey.press("/alpha<enter>K").await;
         journey.press(&to_button(0)).await;
         journey.says("The kubeconfig that SKE returned");
-        journey.says("Nothing was written");
+        journey.says("A kubeconfig may have been issued and cannot be recovered");
         assert!(!journey.path(".kube/config").exists(), "{defect:?}");
     }
     let text = "contexts: [{name: a, context: {cluster: c, user: u}}]\n\
