@@ -232,8 +232,10 @@ impl Performer {
                 let span = info_span!("task", %id, kind = kind(&request));
                 // Watching the log adds nothing to it.
                 let is_logged = !matches!(request, Request::ReadLog);
+                // The end clears what is copied, and waits until it is.
+                let is_awaited = request.is_write() || matches!(request, Request::CopySecret(_));
                 self.spawn(
-                    request.is_write(),
+                    is_awaited,
                     async move {
                         let answer = this.answer(id, request).await;
                         if is_logged {
