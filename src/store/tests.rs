@@ -761,6 +761,11 @@ fn file_31_filter_marks_and_watches_are_kept_and_wrong_ones_cost_nothing_else() 
         let expected = PersistedState { sort: state.sort.clone(), ..PersistedState::default() };
         assert_eq!(state_file::load(home.path()), (expected, None));
     }
+    let text =
+        "{\"version\": 2, \"theme\": 5, \"columns\": \"name\", \"sort\": [], \"filter\": \"shop\"}";
+    fs::write(home.path().join("state.json"), text).unwrap();
+    let expected = PersistedState { filter: "shop".to_owned(), ..PersistedState::default() };
+    assert_eq!(state_file::load(home.path()), (expected, None));
     // One wrong entry costs no other.
     let text = "{\"version\": 2, \"clusters\": [7, {\"project\": \"p\", \"region\": \"eu01\", \"cluster\": \"a\",                 \"marked\": true}], \"selections\": {\"a\": 7, \"\": {\"project\": \"p\"}}}";
     fs::write(home.path().join("state.json"), text).unwrap();
@@ -845,7 +850,7 @@ fn file_16_records_that_cannot_be_read_are_not_said_to_be_none() {
     for (text, why) in [
         (r#"{"version":99,"accesses":[]}"#, "it was written by a newer version (format 99)"),
         (r#"{"version":"#, "it is damaged at line 1"),
-        (r#"{"version":2,"columns":7}"#, "it is damaged"),
+        (r#"{"version":2,"accesses":7}"#, "it is damaged"),
         ("", "it is empty"),
     ] {
         fs::write(&file, text).unwrap();
