@@ -38,6 +38,7 @@ texts! {
     log_request_for(kind, lifetime) = "{kind} kubeconfig for {lifetime}";
     log_request(kind) = "{kind} kubeconfig";
     FILE_CHANGED = "The file changed on disk. Review the result, then save.";
+    CHANGED_UNSEEN = "The file changed on disk; the kubeconfig was not saved";
     not_listed(cluster) = "{cluster} is no longer listed";
     ONE_WAY =
         "This cluster may still offer static-token kubeconfigs. Issuing an expiring kubeconfig permanently disables them; existing static tokens keep working until a rotation starts.";
