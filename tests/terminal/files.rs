@@ -1,6 +1,8 @@
 //! Files of the user: a wrong configuration, a crash at every step of a write, a home that cannot be written.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -26,6 +28,22 @@ fn file_15_a_wrong_configuration_is_named_with_line_and_column_and_nothing_start
     assert!(err.contains("mine.toml:3:3: unknown key poll.idel; did you mean poll.idle?"), "{err}");
     assert!(err.contains("mine.toml:4:8: poll.idle is \"soon\""), "{err}");
     assert!(err.contains("skeys did not start"), "{err}");
+}
+
+#[test]
+fn file_15_a_variable_that_is_not_utf_8_counts_as_set() {
+    let home = tempfile::tempdir().unwrap();
+    for (name, expected) in [
+        ("SKEYS_READ_ONLY", "SKEYS_READ_ONLY: read_only is \"\u{fffd}\""),
+        ("SKEYS_CONFIG", "\u{fffd}: cannot be read"),
+        ("STACKIT_ACCESS_TOKEN", "STACKIT_ACCESS_TOKEN"),
+    ] {
+        let mut due = std::process::Command::new(SKEYS);
+        let due = due.arg("due").env_clear().env("HOME", home.path()).current_dir(home.path());
+        let output = due.env(name, OsStr::from_bytes(b"\xff")).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(err.contains(expected) && !err.contains("no credentials found"), "{name}: {err}");
+    }
 }
 
 #[test]
