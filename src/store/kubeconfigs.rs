@@ -473,7 +473,8 @@ fn kubeconfig_refusal(message: &str) -> Failure {
 
 /// Of what was shown of a file, and of `content` where all of it is replaced.
 fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
-    let shown = (&plan.link, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
+    let place = (&plan.path, &plan.link);
+    let shown = (place, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
     let mut digest = Sha256::new_with_prefix(format!("{shown:?}"));
     digest.update(format!("{:?}", kubeconfig::sum_of(&plan.changes)));
     digest.update(content);

@@ -310,6 +310,23 @@ fn file_10_what_was_agreed_to_and_changed_is_shown_again() {
 }
 
 #[test]
+fn file_10_another_file_than_was_shown_is_shown_again() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::write(at("second"), ten()).unwrap();
+    let listed = std::env::join_paths([at("first"), at("second")]).unwrap();
+    let clock = Clock::by_hand(now());
+    let files = Kubeconfigs::new(Some(home.path().to_owned()), Some(listed), clock);
+    let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+    assert_eq!(plan.path, "~/second");
+    // Another program writes the file that comes first.
+    fs::copy(at("second"), at("first")).unwrap();
+    let not_saved = save(&files, options(false), plan.fingerprint.as_deref()).unwrap_err();
+    assert!(matches!(not_saved, NotSaved::Changed(plan) if plan.path == "~/first"));
+    assert_eq!(fs::read_to_string(at("first")).unwrap(), ten());
+}
+
+#[test]
 fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
     let kubeconfig = |authority: &str, more: &str| {
         format!(
