@@ -243,6 +243,9 @@ impl Kubeconfigs {
         if mode & !0o600 != 0 {
             plan.notes.push(format!("mode {mode:04o} becomes {:04o}", mode & 0o600));
         }
+        if data.nlink() > 1 {
+            plan.notes.push("its other hard links keep the old content".to_owned());
+        }
         if !file.merges() {
             plan.fingerprint = Some(fingerprint(&plan, plan.mode, &bytes));
             plan.taken.push(format!("file {}", plan.path));

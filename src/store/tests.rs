@@ -458,6 +458,19 @@ fn file_05_a_link_is_kept_and_its_target_written() {
 }
 
 #[test]
+fn file_05_a_hard_link_that_keeps_the_old_content_is_told() {
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let noted = || {
+        let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+        plan.notes.iter().any(|note| note.contains("hard link"))
+    };
+    assert!(!noted());
+    fs::hard_link(&config, home.path().join("dotfile")).unwrap();
+    assert!(noted());
+}
+
+#[test]
 fn file_06_file_07_what_cannot_be_written_is_refused_before() {
     let home = tempfile::tempdir().unwrap();
     let at = |name: &str| home.path().join(name);
