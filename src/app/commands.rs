@@ -546,12 +546,13 @@ mod tests {
     use crate::app::commands;
     use crate::app::context::{Outbox, context};
     use crate::app::effect::{Effect, Request, TerminalEffect};
+    use crate::app::ending;
     use crate::app::keymap::{Command, Keymap};
     use crate::app::menus::choices::ScopeChoice;
     use crate::app::menus::state::MenuItems;
-    use crate::app::message::{Answer, Message};
+    use crate::app::message::{Answer, Copied, Message};
     use crate::app::now::Now;
-    use crate::app::requests::RequestOwner;
+    use crate::app::requests::{DialogId, RequestId, RequestOwner};
     use crate::app::screen::Screen;
     use crate::app::session;
     use crate::app::settings::Settings;
@@ -565,6 +566,19 @@ mod tests {
     use crate::domain::record::Outcome;
     use crate::domain::rotation::Phase;
     use crate::domain::secret::Secret;
+
+    #[test]
+    fn clip_03_a_kubeconfig_that_is_copied_while_the_program_ends_is_cleared() {
+        let mut state = machine();
+        let owner = RequestOwner::Delivery { kubeconfig: RequestId(1), dialog: DialogId(1) };
+        let copy = state.requests.begin(owner);
+        ending::end_program(&mut state, &mut Outbox::default());
+        let copied = Answer::Copied(Copied { how: "Copied".to_owned(), can_check: true });
+        let at = state.shared.now;
+        let effects = update(&mut state, at, Message::Answered(copy, Ok(copied)));
+        let clears = |effect: &Effect| matches!(effect, Effect::Request(_, Request::ClearClipboard(cleared)) if *cleared == copy);
+        assert!(effects.iter().any(clears), "{effects:?}");
+    }
 
     fn add_record(state: &mut State, name: Option<&str>, text: &str) {
         let id = name.map(|name| cluster(name, Phase::Never).id);

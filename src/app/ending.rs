@@ -3,6 +3,7 @@
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Request, TerminalEffect};
 use crate::app::keymap::Command;
+use crate::app::kubeconfig::renewal::{RenewalItem, RenewalItemStage};
 use crate::app::requests::RequestOwner;
 use crate::app::rotation::pending::PendingStage;
 use crate::app::session::quit::{self, QuitDialog};
@@ -55,6 +56,13 @@ pub fn end_program(state: &mut State, out: &mut Outbox) {
 fn end(state: &mut State, out: &mut Outbox, how: fn(Vec<Secret>) -> TerminalEffect) {
     if std::mem::replace(&mut state.session.quitting, true) {
         return;
+    }
+    if let Some(renewal) = &mut state.kubeconfig.renewal {
+        // What was issued is still saved; nothing more is asked for.
+        let waits = |item: &RenewalItem| {
+            matches!(item.stage, RenewalItemStage::Ready) && item.issued.is_none()
+        };
+        renewal.items.retain(|item| !waits(item));
     }
     let window = state.session.window.take();
     let print = std::mem::take(&mut state.kubeconfig.print);

@@ -20,7 +20,7 @@ use crate::app::message::{
     Answer, Copied, IssuedKubeconfig, Message, RotateOutcome, TriedCredential,
 };
 use crate::app::now::Now;
-use crate::app::requests::{RequestId, RequestOwner};
+use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
 use crate::app::screen::Screen;
 use crate::app::settings::Settings;
 use crate::app::state::State;
@@ -36,8 +36,10 @@ use crate::domain::fixtures::{self, found, found_context, now};
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved};
 use crate::domain::last_known::LastFleet;
+use crate::domain::lifetime::Lifetime;
 use crate::domain::permissions::Discovered;
 use crate::domain::persisted::PersistedState;
+use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
 use crate::domain::snapshot::{
@@ -714,6 +716,32 @@ proptest! {
         prop_assert_eq!(reported.len(), expected);
         prop_assert!(state.kubeconfig.unsaved.is_empty());
     }
+}
+
+#[test]
+fn file_10_a_save_that_nobody_waits_for_and_that_finds_another_file_is_told() {
+    let (mut state, environment) = machine();
+    let at = state.shared.now;
+    let cluster = environment.clusters.values().next().unwrap().clone();
+    let (kind, dialog) = (KubeconfigKind::Admin, DialogId(7));
+    let asked = state.requests.begin(RequestOwner::Kubeconfig(Box::new(KubeconfigRequest {
+        cluster,
+        kind,
+        lifetime: Lifetime::MIN,
+        asked: now(),
+        asked_there: now(),
+        dialog,
+    })));
+    let fresh = Arc::new(kubeconfig(kind, asked));
+    let issued = IssuedKubeconfig { fresh, expires: None, issuance: None };
+    update(&mut state, at, Message::Answered(asked, Ok(Answer::Kubeconfig(issued))));
+    let save = state.requests.begin(RequestOwner::Delivery { kubeconfig: asked, dialog });
+    let changed = Answer::Saved(Err(NotSaved::Changed(Plan::default())));
+    let effects = update(&mut state, at, Message::Answered(save, Ok(changed)));
+    let is_recorded = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.outcome == Outcome::Refused);
+    assert!(effects.iter().any(is_recorded), "{effects:?}");
+    assert_eq!(state.notices.errors.len(), 1);
+    assert!(state.kubeconfig.unsaved.contains_key(&asked));
 }
 
 /// One of few things that may happen next, in the walk through all of them.

@@ -359,6 +359,9 @@ fn answered(
         (RequestOwner::Delivery { kubeconfig, dialog }, Ok(Answer::Copied(copied))) => {
             let delivery = Delivery { request, kubeconfig, dialog };
             delivery::copied(&mut state.kubeconfig, delivery, copied, cx);
+            if state.session.quitting {
+                delivery::clear_clipboard(&mut state.kubeconfig, Duration::MAX, cx);
+            }
         }
         (RequestOwner::Delivery { kubeconfig, dialog }, answer) => {
             let result = of_kind!(answer, Answer::Saved(result) => result);

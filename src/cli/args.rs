@@ -184,7 +184,8 @@ Exit status:
   2   wrong usage or configuration
   3   something stops working on start or complete, no longer works, or a verdict was wrong
   4   nothing known stops working, but not everything could be checked: the cluster, a file, the
-      checklist or what skeys recorded was not read, or a verdict is unknown";
+      checklist or what skeys recorded was not read, or a verdict is unknown
+  74  output cannot be written";
 
 /// Help on the exit status of `skeys due`.
 const DUE_STATUS: &str = "\
@@ -193,21 +194,24 @@ Exit status:
   1   failed, or a project and region could not be listed in full: standard error says which,
       and the rest is printed
   2   wrong usage or configuration
-  3   something is due";
+  3   something is due
+  74  output cannot be written";
 
 /// Help on the exit status of `skeys doctor`.
 const DOCTOR_STATUS: &str = "\
 Exit status:
   0   nothing to fix
   1   something to fix
-  2   wrong usage";
+  2   wrong usage
+  74  output cannot be written";
 
 /// Help on the exit status of `skeys report`.
 const REPORT_STATUS: &str = "\
 Exit status:
   0   printed
   1   the journal cannot be read, has no record of the cluster, or has several of that name
-  2   wrong usage";
+  2   wrong usage
+  74  output cannot be written";
 
 /// Arguments of `skeys report`.
 #[derive(Debug, Clone, Args)]
@@ -389,6 +393,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn cli_06_every_list_of_exit_statuses_has_that_of_output_that_cannot_be_written() {
+        for command in Arguments::command().get_subcommands() {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let (is_list, has_it) = (text.contains("Exit status:"), text.contains("\n  74 "));
+            assert_eq!(is_list, has_it, "{}", command.get_name());
+        }
     }
 
     #[test]

@@ -99,7 +99,8 @@ fn misplaced_argument(mut arguments: impl Iterator<Item = OsString>) -> Option<S
 /// Runs a command; gives the exit status.
 async fn run(arguments: Arguments) -> anyhow::Result<u8> {
     let places = Places {
-        environment: &|name| std::env::var(name).ok(),
+        // One that is not UTF-8 is wrong, but not the same as none.
+        environment: &|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()),
         default_file: ProjectDirs::from("", "", "skeys")
             .map(|dirs| dirs.config_dir().join("config.toml")),
         home: BaseDirs::new().map(|dirs| dirs.home_dir().to_owned()),

@@ -283,6 +283,7 @@ mod tests {
                 (ValueKind::Word(words), _) => format!("{:?}", words[1]),
                 (ValueKind::AgeRules, _) => "[\"a=9d\"]".to_owned(),
                 (ValueKind::List | ValueKind::Ids, _) => "[\"another\"]".to_owned(),
+                (ValueKind::Files, _) => "[\"/another\"]".to_owned(),
                 (ValueKind::Lifetime, _) => "\"1h\"".to_owned(),
                 (ValueKind::Keys, _) => "{rotate = [\"f9\"]}".to_owned(),
                 (ValueKind::Colors, _) => "{bad = 7}".to_owned(),

@@ -16,16 +16,15 @@ use crate::domain::selection::Selection;
 pub struct PersistedState {
     #[serde(flatten)]
     pub credentials: Credentials,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub theme: Option<String>,
     /// Ids of the chosen columns; empty means all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub columns: Vec<String>,
     /// Sort key.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub sort: Option<String>,
-    /// Whether the order is reversed. This and what comes later: a version that does not know it ignores it, and none
-    /// fails because of it.
+    /// Whether the order is reversed. This and what comes later: a version that does not know it ignores it.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
     pub reversed: bool,
     /// Filter of the fleet; empty means none.

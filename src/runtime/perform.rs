@@ -26,7 +26,8 @@ use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{Issuance, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::domain::kubeconfig::{
-    FileTarget, KubeconfigKind, MergeOptions, MergeQuery, NotSaved, ParsedKubeconfig, Plan, Saved,
+    FileTarget, InvalidKubeconfig, KubeconfigKind, MergeOptions, MergeQuery, NotSaved,
+    ParsedKubeconfig, Plan, Saved,
 };
 use crate::domain::last_known::LastFleet;
 use crate::domain::lifetime::Lifetime;
@@ -231,8 +232,10 @@ impl Performer {
                 let span = info_span!("task", %id, kind = kind(&request));
                 // Watching the log adds nothing to it.
                 let is_logged = !matches!(request, Request::ReadLog);
+                // The end clears what is copied, and waits until it is.
+                let is_awaited = request.is_write() || matches!(request, Request::CopySecret(_));
                 self.spawn(
-                    request.is_write(),
+                    is_awaited,
                     async move {
                         let answer = this.answer(id, request).await;
                         if is_logged {
@@ -630,9 +633,12 @@ impl Performer {
             KubeconfigKind::Login => services.ske.login_kubeconfig(id).await?,
             KubeconfigKind::Idp => services.ske.idp_kubeconfig(id).await?,
         };
-        let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig)?;
+        // It exists, and is not kept: not to be told like a request that SKE refused.
+        let not_kept = |why: InvalidKubeconfig| Failure { kind: FailureKind::Format, ..why.into() };
+        let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig).map_err(not_kept)?;
         let loopback = services.ske.is_on_loopback();
-        check_server(fresh.server(), &Expected { cluster: id.name.clone(), loopback })?;
+        let expected = Expected { cluster: id.name.clone(), loopback };
+        check_server(fresh.server(), &expected).map_err(not_kept)?;
         let issuance = fresh.facts().ok().map(|facts| Issuance { facts, rotation });
         Ok(IssuedKubeconfig { fresh: Arc::new(fresh), expires: issued.expires, issuance })
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use jiff::Timestamp;
 use rustix::fs::Access as Right;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
@@ -130,7 +131,10 @@ impl Kubeconfigs {
     fn path(&self, file: &FileTarget) -> Result<PathBuf, Failure> {
         match file {
             FileTarget::Merge => self.default_target(),
-            FileTarget::MergeInto(typed) | FileTarget::Own(typed) => self.typed_path(typed.trim()),
+            FileTarget::MergeInto(shown) => self.path_of_shown(shown).ok_or_else(|| {
+                Failure::new(FailureKind::NotPossible, format!("{shown} is not a known file"))
+            }),
+            FileTarget::Own(typed) => self.typed_path(typed.trim()),
         }
     }
 
@@ -227,6 +231,9 @@ impl Kubeconfigs {
         }
         let Some(data) = &target.data else {
             plan.blank = true;
+            if file.merges() {
+                kubeconfig::survey("", query, issued).map_err(|why| self.unusable(path, &why))?;
+            }
             return Ok((plan, Vec::new()));
         };
         let bytes = read(&target.path)?;
@@ -235,6 +242,9 @@ impl Kubeconfigs {
         plan.mode = Some(mode);
         if mode & !0o600 != 0 {
             plan.notes.push(format!("mode {mode:04o} becomes {:04o}", mode & 0o600));
+        }
+        if data.nlink() > 1 {
+            plan.notes.push("its other hard links keep the old content".to_owned());
         }
         if !file.merges() {
             plan.fingerprint = Some(fingerprint(&plan, plan.mode, &bytes));
@@ -370,9 +380,7 @@ impl Kubeconfigs {
             FileTarget::Own(_) => kubeconfig::renamed(fresh, &options.context)?,
         };
         if plan.exists {
-            let mut name = target.path.clone().into_os_string();
-            name.push(BACKUP);
-            let backup = PathBuf::from(name);
+            let backup = with_ending(&target.path, BACKUP);
             if !(keeps_backup && backup.is_file()) {
                 notes.extend(private_file::replace(&backup, &old, observer)?);
             }
@@ -433,9 +441,7 @@ struct LockFile(PathBuf);
 impl LockFile {
     /// client-go locks the name that it was given, not the target of a link.
     fn path(file: &Path) -> PathBuf {
-        let mut name = file.as_os_str().to_owned();
-        name.push(".lock");
-        name.into()
+        with_ending(file, ".lock")
     }
 
     /// `None` if it exists: another program holds the lock.
@@ -470,7 +476,8 @@ fn kubeconfig_refusal(message: &str) -> Failure {
 
 /// Of what was shown of a file, and of `content` where all of it is replaced.
 fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
-    let shown = (&plan.link, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
+    let place = (&plan.path, &plan.link);
+    let shown = (place, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
     let mut digest = Sha256::new_with_prefix(format!("{shown:?}"));
     digest.update(format!("{:?}", kubeconfig::sum_of(&plan.changes)));
     digest.update(content);
@@ -532,26 +539,42 @@ fn target(path: &Path) -> Result<Target, Failure> {
         return Err(refuse(path, "cannot be backed up: its name is too long"));
     }
     let data = fs::metadata(&real).ok();
-    let me = rustix::process::geteuid().as_raw();
     if let Some(data) = &data {
-        if let Some(kind) = irregular_kind(&real) {
-            return Err(refuse(path, &format!("is {kind}")));
-        }
-        if data.uid() != me {
-            return Err(refuse(path, "belongs to another user"));
-        }
-        if is_mount(&real) {
-            return Err(refuse(
-                path,
-                "is a mount point, such as a bind-mounted file: it cannot be replaced",
-            ));
-        }
+        check_replaceable(path, &real, data)?;
         if data.permissions().mode() & 0o200 == 0 {
             return Err(refuse(path, "is read-only"));
+        }
+        let backup = with_ending(&real, BACKUP);
+        // A link is replaced itself.
+        if let Ok(data) = fs::symlink_metadata(&backup)
+            && !data.is_symlink()
+        {
+            check_replaceable(&backup, &backup, &data)?;
         }
     }
     check_folder(path, &real)?;
     Ok(Target { path: real, link, data })
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Refuses a file in whose place no other one can be put.
+fn check_replaceable(path: &Path, real: &Path, data: &fs::Metadata) -> Result<(), Failure> {
+    if let Some(kind) = irregular_kind(real) {
+        Err(refuse(path, &format!("is {kind}")))
+    } else if data.uid() != rustix::process::geteuid().as_raw() {
+        Err(refuse(path, "belongs to another user"))
+    } else if is_mount(real) {
+        Err(refuse(path, "is a mount point, such as a bind-mounted file: it cannot be replaced"))
+    } else if rustix::fs::access(real, Right::WRITE_OK) == Err(Errno::PERM) {
+        Err(refuse(path, "is immutable"))
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether something is mounted on a file: no other one can be put in its place.

@@ -171,11 +171,9 @@ pub fn parent(path: &Path) -> Option<PathBuf> {
 }
 
 fn keep_owner(path: &Path, file: &File) -> io::Result<()> {
-    let Ok(old) = fs::metadata(path) else { return Ok(()) };
-    let new = file.metadata()?;
-    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
-        std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()))?;
-    }
+    let Ok(old) = fs::symlink_metadata(path) else { return Ok(()) };
+    // Only members of a group can give a file to it. It has no rights, so that nothing is lost.
+    drop(std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid())));
     file.set_permissions(Permissions::from_mode(old.mode() & 0o600))
 }
 

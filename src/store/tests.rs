@@ -310,6 +310,23 @@ fn file_10_what_was_agreed_to_and_changed_is_shown_again() {
 }
 
 #[test]
+fn file_10_another_file_than_was_shown_is_shown_again() {
+    let home = tempfile::tempdir().unwrap();
+    let at = |name: &str| home.path().join(name);
+    fs::write(at("second"), ten()).unwrap();
+    let listed = std::env::join_paths([at("first"), at("second")]).unwrap();
+    let clock = Clock::by_hand(now());
+    let files = Kubeconfigs::new(Some(home.path().to_owned()), Some(listed), clock);
+    let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+    assert_eq!(plan.path, "~/second");
+    // Another program writes the file that comes first.
+    fs::copy(at("second"), at("first")).unwrap();
+    let not_saved = save(&files, options(false), plan.fingerprint.as_deref()).unwrap_err();
+    assert!(matches!(not_saved, NotSaved::Changed(plan) if plan.path == "~/first"));
+    assert_eq!(fs::read_to_string(at("first")).unwrap(), ten());
+}
+
+#[test]
 fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
     let kubeconfig = |authority: &str, more: &str| {
         format!(
@@ -438,6 +455,19 @@ fn file_05_a_link_is_kept_and_its_target_written() {
     save(&files, options(false), plan.fingerprint.as_deref()).unwrap();
     assert!(fs::symlink_metadata(&config).unwrap().is_symlink());
     assert!(fs::read_to_string(&dot).unwrap().contains("shop"));
+}
+
+#[test]
+fn file_05_a_hard_link_that_keeps_the_old_content_is_told() {
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let noted = || {
+        let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+        plan.notes.iter().any(|note| note.contains("hard link"))
+    };
+    assert!(!noted());
+    fs::hard_link(&config, home.path().join("dotfile")).unwrap();
+    assert!(noted());
 }
 
 #[test]
@@ -596,6 +626,63 @@ fn cred_09_a_name_without_room_for_a_backup_is_refused_before() {
 }
 
 #[test]
+fn cred_09_a_place_of_the_backup_that_cannot_be_replaced_is_refused_before() {
+    let (home, _) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    fs::create_dir(home.path().join(".kube/config.skeys-backup")).unwrap();
+    let failure = files.plan(&FileTarget::Merge, &query("shop")).unwrap_err();
+    assert!(failure.message.contains("config.skeys-backup is a folder"), "{failure}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn cred_09_a_file_that_is_immutable_is_refused_before() {
+    use rustix::fs::{IFlags, ioctl_setflags};
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let backup = home.path().join(".kube/config.skeys-backup");
+    fs::write(&backup, "").unwrap();
+    for path in [config, backup] {
+        let file = fs::File::open(&path).unwrap();
+        if ioctl_setflags(&file, IFlags::IMMUTABLE).is_err() {
+            // Neither every file system nor every account can.
+            return;
+        }
+        let plan = files.plan(&FileTarget::Merge, &query("shop"));
+        ioctl_setflags(&file, IFlags::empty()).unwrap();
+        let failure = plan.unwrap_err();
+        assert!(failure.message.contains("is immutable"), "{failure}");
+    }
+    files.plan(&FileTarget::Merge, &query("shop")).unwrap();
+}
+
+#[test]
+fn cred_09_a_renewal_in_a_file_that_is_gone_is_refused_before() {
+    let (home, config) = home_with(&ten());
+    let files = files(home.path(), &Clock::by_hand(now()));
+    let file = FileTarget::MergeInto("~/.kube/config".into());
+    let query = MergeQuery { in_place: true, ..query("x0") };
+    files.plan(&file, &query).unwrap();
+    fs::remove_file(config).unwrap();
+    let failure = files.plan(&file, &query).unwrap_err();
+    assert!(failure.message.contains("no longer has context x0"), "{failure}");
+}
+
+#[test]
+fn file_23_a_file_that_was_found_is_renewed_whatever_its_name_is() {
+    let home = tempfile::tempdir().unwrap();
+    let files = files(home.path(), &Clock::by_hand(now()));
+    for name in ["a$b.yaml", "end ", "$HOME", "~", "~a"] {
+        let file = home.path().join(name);
+        fs::write(&file, ten()).unwrap();
+        let found = files.find_all(&[file.display().to_string()]);
+        let query = MergeQuery { in_place: true, ..query("x0") };
+        let plan = files.plan(&FileTarget::MergeInto(found[0].path.clone()), &query).unwrap();
+        assert_eq!(plan.path, found[0].path);
+    }
+}
+
+#[test]
 fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let home = tempfile::tempdir().unwrap();
     let (state, far) = (home.path().join("state"), home.path().join("far/away"));
@@ -704,6 +791,11 @@ fn file_31_filter_marks_and_watches_are_kept_and_wrong_ones_cost_nothing_else() 
         let expected = PersistedState { sort: state.sort.clone(), ..PersistedState::default() };
         assert_eq!(state_file::load(home.path()), (expected, None));
     }
+    let text =
+        "{\"version\": 2, \"theme\": 5, \"columns\": \"name\", \"sort\": [], \"filter\": \"shop\"}";
+    fs::write(home.path().join("state.json"), text).unwrap();
+    let expected = PersistedState { filter: "shop".to_owned(), ..PersistedState::default() };
+    assert_eq!(state_file::load(home.path()), (expected, None));
     // One wrong entry costs no other.
     let text = "{\"version\": 2, \"clusters\": [7, {\"project\": \"p\", \"region\": \"eu01\", \"cluster\": \"a\",                 \"marked\": true}], \"selections\": {\"a\": 7, \"\": {\"project\": \"p\"}}}";
     fs::write(home.path().join("state.json"), text).unwrap();
@@ -788,7 +880,7 @@ fn file_16_records_that_cannot_be_read_are_not_said_to_be_none() {
     for (text, why) in [
         (r#"{"version":99,"accesses":[]}"#, "it was written by a newer version (format 99)"),
         (r#"{"version":"#, "it is damaged at line 1"),
-        (r#"{"version":2,"columns":7}"#, "it is damaged"),
+        (r#"{"version":2,"accesses":7}"#, "it is damaged"),
         ("", "it is empty"),
     ] {
         fs::write(&file, text).unwrap();

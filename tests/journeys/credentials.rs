@@ -340,6 +340,29 @@ async fn cred_11_an_answer_during_exit_is_in_the_journal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_11_a_renewal_requests_nothing_more_during_exit() {
+    let mut journey = Journey::with(Setting { size: (140, 40), ..Setting::default() }).await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(ISSUE).await;
+    let old = journey.read(".kube/config");
+    std::fs::write(journey.path(".kube/b.yaml"), &old).unwrap();
+    journey.press("<enter>4r<space><space>K").await;
+    journey.says("~/.kube/b.yaml, context alpha");
+    journey.order(Fault::delay("/clusters/alpha/kubeconfig", 1));
+    journey.press("<enter><enter>").await;
+    journey.strike("<ctrl-c><ctrl-c>");
+    for _ in 0..30 {
+        journey.clock.turn(std::time::Duration::from_millis(100));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    journey.end().await;
+    assert_ne!(journey.read(".kube/config"), old, "the one that was requested is saved");
+    let journal = journey.read("state/journal.jsonl");
+    assert_eq!(journal.matches("\"outcome\":\"intended\"").count(), 2, "{journal}");
+    assert_eq!(journey.read(".kube/b.yaml"), old);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_11_a_missing_answer_at_exit_is_logged_as_unknown() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::delay("/clusters/alpha/kubeconfig", 50));

@@ -203,8 +203,14 @@ async fn api_23_an_unexpected_kubeconfig_is_refused_and_not_written() {
         journey.press("/alpha<enter>K").await;
         journey.press(&to_button(0)).await;
         journey.says(said);
-        journey.says("Nothing was written");
+        journey.says("A kubeconfig may have been issued and cannot be recovered; it expires Tue");
         assert!(!journey.path(".kube/config").exists(), "{text}");
+        let journal = journey.read("state/journal.jsonl");
+        let last = journal.lines().last().unwrap();
+        assert!(
+            last.contains("\"outcome\":\"unknown\"") && last.contains("\"expires\":"),
+            "{last}"
+        );
     }
 }
 
@@ -396,7 +402,7 @@ async fn cred_06_a_kubeconfig_that_leads_elsewhere_or_runs_something_else_is_not
         journey.press("/alpha<enter>K").await;
         journey.press(&to_button(0)).await;
         journey.says("The kubeconfig that SKE returned");
-        journey.says("Nothing was written");
+        journey.says("A kubeconfig may have been issued and cannot be recovered");
         assert!(!journey.path(".kube/config").exists(), "{defect:?}");
     }
     let text = "contexts: [{name: a, context: {cluster: c, user: u}}]\n\
@@ -510,6 +516,14 @@ async fn cred_09_a_file_that_cannot_take_it_is_named_before_ske_is_asked() {
         journey.press(&to_button(0)).await;
         assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "{why}");
         assert_eq!(journey.read(".kube/config"), text);
+    }
+    for downs in 1..=3 {
+        let mut journey = Journey::begin().await;
+        let to_name = if downs == 1 { "<tab><tab>" } else { "<tab>" };
+        journey.press(&format!("/alpha<enter>K<tab>{}{to_name}", "<down>".repeat(downs))).await;
+        journey.press("\u{200b}<tab><tab><enter>").await;
+        journey.says("A context needs a name without control characters");
+        assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "{downs}");
     }
     let long = format!("~/{}", "a".repeat(250));
     for (path, why) in [

@@ -1,7 +1,10 @@
 //! Files of the user: a wrong configuration, a crash at every step of a write, a home that cannot be written.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 
 use skeys::testing::Clock;
@@ -25,6 +28,22 @@ fn file_15_a_wrong_configuration_is_named_with_line_and_column_and_nothing_start
     assert!(err.contains("mine.toml:3:3: unknown key poll.idel; did you mean poll.idle?"), "{err}");
     assert!(err.contains("mine.toml:4:8: poll.idle is \"soon\""), "{err}");
     assert!(err.contains("skeys did not start"), "{err}");
+}
+
+#[test]
+fn file_15_a_variable_that_is_not_utf_8_counts_as_set() {
+    let home = tempfile::tempdir().unwrap();
+    for (name, expected) in [
+        ("SKEYS_READ_ONLY", "SKEYS_READ_ONLY: read_only is \"\u{fffd}\""),
+        ("SKEYS_CONFIG", "\u{fffd}: cannot be read"),
+        ("STACKIT_ACCESS_TOKEN", "STACKIT_ACCESS_TOKEN"),
+    ] {
+        let mut due = std::process::Command::new(SKEYS);
+        let due = due.arg("due").env_clear().env("HOME", home.path()).current_dir(home.path());
+        let output = due.env(name, OsStr::from_bytes(b"\xff")).output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(err.contains(expected) && !err.contains("no credentials found"), "{name}: {err}");
+    }
 }
 
 #[test]
@@ -401,6 +420,26 @@ async fn file_28_a_state_folder_that_others_can_write_and_a_linked_journal_are_r
     std::os::unix::fs::symlink(&linked, journal).unwrap();
     let ended = run(home, &["is a symbolic link; the journal is off"]);
     assert_eq!(fs::read_to_string(ended.home.path().join("elsewhere")).unwrap(), "mine\n");
+}
+
+#[test]
+fn file_07_a_file_of_a_group_that_the_user_is_not_in_is_replaced() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("config.toml");
+    fs::write(&file, "").unwrap();
+    for path in [home.path(), &file] {
+        if chown(path, Some(65_534), None).is_err() {
+            // Only root can give files away, and be another user.
+            return;
+        }
+    }
+    let mut init = std::process::Command::new(SKEYS);
+    init.args(["--config", "config.toml", "config", "init", "--force"]);
+    let init = init.current_dir(home.path()).env("HOME", home.path()).uid(65_534).gid(65_534);
+    // The program may be in a folder that the other user cannot read.
+    let Ok(output) = init.output() else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_to_string(&file).unwrap(), include_str!("../../config.example.toml"));
 }
 
 /// What the child of the next test does: it looks at a file that is mounted.

@@ -11,7 +11,7 @@ use crate::app::shared::Guard;
 use crate::domain::cluster::Cluster;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::{
-    ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeQuery, Plan,
+    ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeQuery, Plan, check_context_name,
 };
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 
@@ -197,8 +197,8 @@ impl KubeconfigForm {
         {
             return Some(error.to_string());
         }
-        if self.context.value().trim().is_empty() {
-            return Some(text::CONTEXT_NAME_MISSING.to_owned());
+        if let Err(failure) = check_context_name(self.context.value().trim()) {
+            return Some(failure.to_string());
         }
         if self.destination.has_path() && self.path.value().trim().is_empty() {
             return Some(text::FILE_PATH_MISSING.to_owned());

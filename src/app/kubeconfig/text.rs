@@ -21,7 +21,6 @@ texts! {
     UNLESS_REPLACED = " unless the clipboard changes";
     cleared_in(seconds, unless) = "cleared in {seconds}s{unless}";
     log_discarded(why) = "discarded, not saved: {why}";
-    CONTEXT_NAME_MISSING = "The context needs a name.";
     FILE_PATH_MISSING = "The file needs a path.";
     CHECKING_DESTINATION = "Checking the destination …";
     ISSUE_DISABLING_STATIC_TOKENS = "Issue and disable static tokens";
@@ -39,6 +38,7 @@ texts! {
     log_request_for(kind, lifetime) = "{kind} kubeconfig for {lifetime}";
     log_request(kind) = "{kind} kubeconfig";
     FILE_CHANGED = "The file changed on disk. Review the result, then save.";
+    CHANGED_UNSEEN = "The file changed on disk; the kubeconfig was not saved";
     not_listed(cluster) = "{cluster} is no longer listed";
     ONE_WAY =
         "This cluster may still offer static-token kubeconfigs. Issuing an expiring kubeconfig permanently disables them; existing static tokens keep working until a rotation starts.";

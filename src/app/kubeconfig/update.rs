@@ -478,7 +478,14 @@ pub fn saved(
         Err(NotSaved::Taken(plan)) => (plan, true),
         Err(NotSaved::Changed(plan)) => (plan, false),
     };
-    let Some(form) = delivery::form_that_saves(kubeconfig, delivery) else { return };
+    let is_renewal = kubeconfig.renewal_item(delivery.request).is_some();
+    let Some(form) = delivery::form_that_saves(kubeconfig, delivery) else {
+        if !is_renewal {
+            let failure = Failure::new(FailureKind::File, text::CHANGED_UNSEEN);
+            delivery::not_delivered(kubeconfig, delivery, failure, cx);
+        }
+        return;
+    };
     form.replace = false;
     planned(form, cx.fleet, credentials, Ok(Box::new(plan)));
     if is_taken {

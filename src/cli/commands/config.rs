@@ -6,6 +6,7 @@ use crate::cli::args::{ConfigCommand, Flags};
 use crate::cli::config::{ConfigProblem, EXAMPLE, Places, load, path};
 use crate::cli::output::Output;
 use crate::domain::misplaced_secret::{looks_secret, show};
+use crate::store::files::irregular_kind;
 use crate::store::private_file;
 
 /// Why there is no file.
@@ -53,17 +54,21 @@ fn failed(problems: &[ConfigProblem]) -> Output {
 }
 
 fn init(path: &Path, force: bool) -> Output {
-    if path.exists() && !force {
-        let text = format!("{} already exists; use --force to replace it.\n", show(path.display()));
+    let shown = show(path.display());
+    if path.symlink_metadata().is_ok() && !force {
+        let text = format!("{shown} already exists; use --force to replace it.\n");
         return Output::failure(text, 1);
     }
-    let written = private_file::parent(path)
-        .map_or(Ok(()), |folder| private_file::create_folder(&folder))
-        .and_then(|()| private_file::replace(path, EXAMPLE.as_bytes(), &private_file::unobserved));
-    match written {
+    // A link is kept, and its target written.
+    let path = path.canonicalize().unwrap_or_else(|_missing| path.to_owned());
+    let kind = if path.is_symlink() { Some("a dangling symlink") } else { irregular_kind(&path) };
+    if let Some(kind) = kind {
+        return Output::failure(format!("{shown} is {kind}; it is not replaced.\n"), 1);
+    }
+    match private_file::replace(&path, EXAMPLE.as_bytes(), &private_file::unobserved) {
         Ok(note) => {
             let note = note.map(|note| format!("Note: {note}\n")).unwrap_or_default();
-            Output::success(format!("Written: {}\n{note}", show(path.display())))
+            Output::success(format!("Written: {shown}\n{note}"))
         }
         Err(failure) => Output::failure(format!("{failure}\n"), 1),
     }
@@ -71,7 +76,9 @@ fn init(path: &Path, force: bool) -> Output {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use rustix::fs::CWD;
 
     use crate::cli::args::{ConfigCommand, Flags};
     use crate::cli::commands::config::run;
@@ -93,6 +100,29 @@ mod tests {
         let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
         assert_eq!(checked.status, 0, "{}", checked.err);
         assert!(checked.out.contains("poll.idle = \"30s\""));
+    }
+
+    #[test]
+    fn file_05_file_06_init_keeps_a_link_and_replaces_nothing_but_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("dotfile"), "").unwrap();
+        symlink("dotfile", at("link")).unwrap();
+        symlink("nowhere", at("dangling")).unwrap();
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(CWD, at("fifo"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let init = |name: &str, force| {
+            let places =
+                Places { environment: &|_| None, default_file: Some(at(name)), home: None };
+            run(&ConfigCommand::Init { force, guided: false }, &Flags::default(), &places)
+        };
+        assert_eq!(init("link", true).status, 0);
+        assert!(at("link").is_symlink());
+        assert_eq!(std::fs::read_to_string(at("dotfile")).unwrap(), EXAMPLE);
+        assert!(init("dangling", false).err.contains("already exists"));
+        assert!(init("dangling", true).err.contains("is a dangling symlink"));
+        assert!(init("fifo", true).err.contains("is a FIFO"));
+        assert!(at("dangling").is_symlink() && !at("fifo").is_file());
     }
 
     #[test]

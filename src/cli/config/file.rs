@@ -267,7 +267,10 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
                 .map_err(|_overflow| wrong("too large"))?;
             check_number(key, number)
         }
-        (ValueKind::List | ValueKind::Ids | ValueKind::AgeRules, DeValue::Array(items)) => items
+        (
+            ValueKind::List | ValueKind::Ids | ValueKind::Files | ValueKind::AgeRules,
+            DeValue::Array(items),
+        ) => items
             .iter()
             .map(|item| {
                 text_of(item).ok_or_else(|| wrong("a list with an item that is not a string"))
@@ -321,7 +324,9 @@ fn check_list(key: &Key, items: Vec<String>) -> Result<Value, String> {
     for item in &items {
         if key.kind == ValueKind::AgeRules {
             AgeRule::parse(item).map_err(|why| wrong(item, &format!(": {why}")))?;
-        } else if key.kind == ValueKind::Ids && !is_id(item) {
+        } else if key.kind == ValueKind::Ids && !is_id(item)
+            || key.kind == ValueKind::Files && !is_file_pattern(item)
+        {
             return Err(wrong(item, ""));
         }
     }
@@ -332,6 +337,13 @@ fn check_list(key: &Key, items: Vec<String>) -> Result<Value, String> {
 fn is_id(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     (1..=100).contains(&text.len()) && text.chars().all(is_part)
+}
+
+/// Whether this is an absolute path, or one below the home folder, of which only the last part is a pattern.
+fn is_file_pattern(text: &str) -> bool {
+    let Some((folder, name)) = text.rsplit_once('/') else { return false };
+    let is_absolute = text.starts_with('/') || text.starts_with("~/");
+    is_absolute && !folder.contains(['*', '?']) && !name.is_empty()
 }
 
 /// Takes a list of a flag.
@@ -373,7 +385,7 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
             Err(format!("{}{hint}", wrong()))
         }
         ValueKind::Text | ValueKind::Path => Ok(Value::Text(text.to_owned())),
-        ValueKind::List | ValueKind::Ids | ValueKind::AgeRules => check_list(
+        ValueKind::List | ValueKind::Ids | ValueKind::Files | ValueKind::AgeRules => check_list(
             key,
             text.split(',')
                 .map(str::trim)
@@ -448,6 +460,17 @@ mod tests {
                 "config.toml:1:1: unknown key reed_only; did you mean read_only? (Send only reads; save no kubeconfig)"
             ]
         );
+    }
+
+    #[test]
+    fn file_15_a_path_that_would_not_be_searched_is_named() {
+        for path in ["", "conf", "./a", "~root/a", "$HOME/a", "~", "/", "~/a/", "/tmp/*/a", "~/?/a"]
+        {
+            let found = problems(&format!("kubeconfig.search = [\"/a\", \"{path}\"]"));
+            let expected = format!("config.toml:1:21: kubeconfig.search has \"{path}\"; expected");
+            assert!(found[0].starts_with(&expected), "{found:?}");
+        }
+        read("config.toml", "kubeconfig.search = [\"~/a/*.conf\", \"/etc/a?\"]").unwrap();
     }
 
     #[test]

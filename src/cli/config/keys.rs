@@ -29,6 +29,8 @@ pub enum ValueKind {
     List,
     /// A list of IDs, each of which becomes one part of an address.
     Ids,
+    /// A list of files, of whose names the last part may be a pattern.
+    Files,
     /// A list of rules, each a pattern and an age.
     AgeRules,
     /// A kubeconfig lifetime, 1h to 180d.
@@ -64,7 +66,9 @@ const fn seconds(least: u64, most: u64) -> ValueKind {
     ValueKind::Duration(Duration::from_secs(least), Duration::from_secs(most))
 }
 
-use ValueKind::{AgeRules, Colors, Ids, Keys, Lifetime, List, Number, Path, Switch, Text, Word};
+use ValueKind::{
+    AgeRules, Colors, Files, Ids, Keys, Lifetime, List, Number, Path, Switch, Text, Word,
+};
 
 /// One key in a line: path, names in the environment, kind, default in TOML; then its help.
 macro_rules! table {
@@ -99,7 +103,7 @@ const KEYS: &[Key] = table! {
     "kubeconfig.destination", ["SKEYS_KUBECONFIG_DESTINATION"], Word(&destination::WORDS), "\"merge\"",
         "Default destination in the form";
     "kubeconfig.folder", ["SKEYS_KUBECONFIG_FOLDER"], Path, "\"~/.kube/ske\"", "Folder for separate kubeconfig files";
-    "kubeconfig.search", ["SKEYS_KUBECONFIG_SEARCH"], List, "[]",
+    "kubeconfig.search", ["SKEYS_KUBECONFIG_SEARCH"], Files, "[]",
         "More kubeconfig files to look for credentials in; the file name may have * and ?";
     "kubeconfig.warn_before", ["SKEYS_KUBECONFIG_WARN_BEFORE"], seconds(0, 180 * DAY), "\"7d\"",
         "A kubeconfig is due in `skeys due` this long before it expires";
@@ -211,6 +215,10 @@ impl ValueKind {
             Self::Path => "the path of a file or folder".to_owned(),
             Self::List => "a list of strings".to_owned(),
             Self::Ids => "a list of IDs of letters, digits and -".to_owned(),
+            Self::Files => {
+                "a list of paths that begin with / or ~/, with * and ? in the last part only"
+                    .to_owned()
+            }
             Self::AgeRules => {
                 "a list of PATTERN=DURATION, such as \"*-prod=90d\", each 1d to 3650d".to_owned()
             }

@@ -25,6 +25,6 @@ pub use crate::domain::kubeconfig::merge::{
     MergeOptions, MergeQuery, combine_owners, contents_of_file, entries_named, merge, survey,
 };
 pub use crate::domain::kubeconfig::parsed::{
-    InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig, renamed,
+    InvalidKubeconfig, KubeconfigKind, ParsedKubeconfig, check_context_name, renamed,
 };
 pub use crate::domain::kubeconfig::plan::{FileTarget, NotSaved, Plan, Saved};

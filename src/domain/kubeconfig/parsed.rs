@@ -389,7 +389,10 @@ pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failur
 }
 
 /// Refuses names that no list can show.
-pub(in crate::domain::kubeconfig) fn check_context_name(context: &str) -> Result<(), Failure> {
+///
+/// # Errors
+/// What a name needs.
+pub fn check_context_name(context: &str) -> Result<(), Failure> {
     if context.is_empty() || clean(context) != context {
         return Err(Failure::new(
             FailureKind::NotPossible,
