@@ -222,8 +222,18 @@ impl<'a> Basis<'a> {
         (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
     }
 
-    /// Why nothing can be told of what SKE issued and nobody finds in a file; empty where its record decides.
+    /// What cannot be told of what SKE issued and nobody finds in a file; empty where its record decides.
     pub(super) fn doubts(&self, access: &Access, verdict: Verdict) -> Vec<VerdictReason> {
+        if let (Verdict::BreaksOnComplete, Some(Issuance { facts, rotation: Some(before) })) =
+            (verdict, &access.issuance)
+            && before.completed != self.rotation.completed
+        {
+            // What was completed since may have been more than one rotation, which ended it.
+            return vec![match &facts.client {
+                Some(_) => VerdictReason::Signer(Generation::Previous),
+                None => VerdictReason::Bundle(Bundle::Unknown),
+            }];
+        }
         if verdict != Verdict::CannotTell {
             return Vec::new();
         }

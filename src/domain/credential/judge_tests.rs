@@ -309,6 +309,28 @@ fn cred_03_what_a_completed_rotation_ended_is_dead_while_the_next_one_is_open() 
 }
 
 #[test]
+fn cred_03_what_may_have_ended_since_it_was_issued_is_no_access_while_the_next_rotation_is_open() {
+    let mut subject = cluster("web", Phase::Prepared);
+    subject.rotation = moment(3, Phase::Prepared);
+    let has_access = |issuance: Issuance| {
+        let place = KubeconfigLocation::Clipboard;
+        let issuance = Some(issuance);
+        let mut credentials = Credentials::default();
+        credentials.put(Access { place, issuance, ..access(&subject, false, "") });
+        let known = credentials.inventory(&subject, &[], None, now());
+        assert_eq!(known[0].verdict, Verdict::BreaksOnComplete);
+        best_access(&known).is_some()
+    };
+    assert!(has_access(issued(2, &Phase::Completed, true)), "nothing was completed since");
+    // One rotation was completed since, or two: its own alone did not end it.
+    for mut issuance in [issued(2, &Phase::Prepared, true), issued(1, &Phase::Prepared, true)] {
+        assert!(!has_access(issuance.clone()));
+        issuance.facts.client = None;
+        assert!(!has_access(issuance));
+    }
+}
+
+#[test]
 fn cred_05_a_start_that_shows_before_its_phase_promises_nothing_of_the_first_rotation() {
     let mut subject = cluster("web", Phase::Never);
     let reference = issued(0, &Phase::Never, true);
