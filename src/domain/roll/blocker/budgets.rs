@@ -285,25 +285,19 @@ pub fn find_fix(budget: &Budget, unready: bool) -> PdbFix {
     };
     let never = rule("maxUnavailable", &budget.max_unavailable, &["0", "0%"])
         .or_else(|| rule("minAvailable", &budget.min_available, &["100%"]));
-    let until_ready = budget.desired.saturating_sub(budget.healthy);
-    if unready && until_ready > 0 && budget.desired > 0 {
-        let further = budget.max_unavailable.is_none();
-        return if further && until_ready > budget.expected - budget.healthy {
-            PdbFix::AddReplicas(until_ready.into())
-        } else if further {
-            PdbFix::AwaitReplicas(until_ready)
-        } else {
-            PdbFix::RepairReplicas(until_ready)
-        };
-    }
     if never.is_some() {
         return PdbFix::Relax(never);
     }
     let Some(enough) = enough(budget) else { return PdbFix::Relax(None) };
+    // The one of them that is not ready yet may stay so.
+    let spared = i32::from(unready && budget.desired > 0);
     if enough > i64::from(budget.expected) || is_misconfigured(budget) {
-        return PdbFix::AddReplicas((enough - i64::from(budget.healthy)).max(1));
+        return PdbFix::AddReplicas(
+            (enough - i64::from(spared) - i64::from(budget.healthy)).max(1),
+        );
     }
-    let count = budget.desired.saturating_add(1).saturating_sub(budget.healthy).max(1);
+    let least = budget.desired.saturating_add(1).saturating_sub(spared);
+    let count = least.saturating_sub(budget.healthy).max(1);
     if budget.max_unavailable.is_some() {
         PdbFix::RepairReplicas(count)
     } else {

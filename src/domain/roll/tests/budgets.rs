@@ -238,9 +238,23 @@ fn the_fix_of_a_budget_counts_percentages_as_the_platform_does() {
     ] {
         assert_eq!(find_fix(&budget, false), fix, "{budget:?}");
     }
+    // Pods that are not ready go as soon as enough others are ready; when all are ready, nothing is left to allow.
+    for (budget, fix) in [
+        (least("2", budget(0, 1, 2, 3)), PdbFix::AwaitReplicas(1)),
+        (least("3", budget(0, 2, 3, 3)), PdbFix::AddReplicas(1)),
+        (least("90%", budget(0, 2, 3, 3)), PdbFix::AddReplicas(7)),
+        (least("100%", budget(0, 2, 3, 3)), relax("minAvailable 100%")),
+        (most("0", budget(0, 2, 3, 3)), relax("maxUnavailable 0")),
+        (most("1", budget(0, 1, 2, 3)), PdbFix::RepairReplicas(1)),
+    ] {
+        assert_eq!(find_fix(&budget, true), fix, "{budget:?}");
+    }
     // No sum overflows.
     for number in [i32::MIN, i32::MAX] {
-        find_fix(&least("50%", budget(i32::MIN, number, number, number)), false);
+        for unready in [false, true] {
+            find_fix(&least("50%", budget(i32::MIN, number, number, number)), unready);
+            find_fix(&least("50%", budget(0, i32::MIN, number, number)), unready);
+        }
     }
 }
 
