@@ -361,6 +361,15 @@ pub struct Event {
     pub count: u32,
 }
 
+impl Event {
+    /// Whether it is about this pod, and not about an earlier one of its name.
+    pub fn is_about(&self, pod: &Pod) -> bool {
+        self.kind == "Pod"
+            && (&self.namespace, &self.name) == (&pod.namespace, &pod.name)
+            && self.at >= pod.created
+    }
+}
+
 /// Signs of the steps that come before the nodes (domain knowledge: order of the start flow).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ControlPlane {

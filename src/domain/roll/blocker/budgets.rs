@@ -222,8 +222,9 @@ fn find_missing<'a>(
     let placed = |pod: &&Pod| pod.pending && pod.node.is_some() && pod.deleted_by.is_none();
     let starting = context.snapshot.pods.iter().map(|pod| &**pod).filter(placed);
     for pod in starting.filter(|pod| is_replica(pod)) {
+        // It has a node.
         let is_about = |event: &&Arc<Event>| {
-            event.warning && event.name == pod.name && event.namespace == pod.namespace
+            event.warning && event.reason != "FailedScheduling" && event.is_about(pod)
         };
         if let Some(event) = context.snapshot.events.iter().rev().find(is_about) {
             let text = format!("{}: {}", event.reason, event.message);

@@ -153,10 +153,7 @@ fn is_its_turn(context: &BlockerContext<'_>, pod: &Pod, node: &NodeRoll) -> bool
 
 /// The latest event that says that a webhook denied something about one of these pods.
 fn denial<'a>(context: &BlockerContext<'a>, pods: &[&Pod]) -> Option<&'a Event> {
-    latest_denial(context, |event| {
-        let is_about = |pod: &&Pod| event.name == pod.name && event.namespace == pod.namespace;
-        event.kind == "Pod" && pods.iter().any(is_about)
-    })
+    latest_denial(context, |event| pods.iter().any(|pod| event.is_about(pod)))
 }
 
 fn latest_denial<'a>(

@@ -421,6 +421,43 @@ fn k8s_20_a_replica_that_crashes_is_named_beside_the_budget() {
     assert_eq!(block.missing, Some(MissingReplica::NotReady(name, "CrashLoopBackOff".into())));
 }
 
+/// Why the replica `api-2` of the budget `most/guard` does not come; these are its events.
+fn missing(replica: impl FnOnce(Pod) -> Pod, events: &[(&str, i64)]) -> Option<MissingReplica> {
+    let mut seen = fixture("unhealthy_budgets");
+    let held = seen.pods.iter().find(|pod| pod.namespace == "most").unwrap();
+    let (uid, name) = ("replica".to_owned(), "api-2".to_owned());
+    let node = Some("web-9".to_owned());
+    let starting = Pod { uid, name, node, pending: true, ready: false, ..(**held).clone() };
+    seen.pods.push(Arc::new(replica(starting)));
+    seen.events.extend(events.iter().map(|(reason, minutes)| {
+        Arc::new(Event {
+            uid: format!("{reason}/{minutes}"),
+            at: Some(ago(*minutes)),
+            kind: "Pod".into(),
+            namespace: "most".into(),
+            name: "api-2".into(),
+            reason: (*reason).into(),
+            message: "something".into(),
+            warning: true,
+            count: 1,
+        })
+    }));
+    let roll = at_once(&preparing(), &seen);
+    let BlockerCause::Pdb(block) = &about(&roll, "most/guard").cause else { panic!("no budget") };
+    block.missing.clone()
+}
+
+#[test]
+fn k8s_20_no_event_of_an_earlier_pod_or_of_before_it_was_scheduled_explains_a_replica() {
+    let name = || ObjectName::new("most", "api-2");
+    let starting = |pod: Pod| Pod { created: Some(ago(5)), ..pod };
+    // A pod of a StatefulSet has the name of the one before it.
+    assert_eq!(missing(starting, &[("FailedMount", 7)]), None);
+    assert_eq!(missing(starting, &[("FailedScheduling", 4)]), None, "it has a node");
+    let mount = MissingReplica::NotStarting(name(), "FailedMount: something".into());
+    assert_eq!(missing(starting, &[("FailedMount", 4), ("FailedScheduling", 3)]), Some(mount));
+}
+
 #[test]
 fn k8s_27_the_remedy_before_a_drain_is_the_one_that_helps() {
     for (most, least, fix) in [
