@@ -245,11 +245,12 @@ pub struct Pod {
     pub ready: bool,
     /// `status.phase` is `Pending`.
     pub pending: bool,
-    /// Condition `PodScheduled` is false: since when, and the scheduler's words.
+    /// Condition `PodScheduled` is false, but for scheduling gates: since when, and the scheduler's words.
     pub unscheduled: Option<(Option<Timestamp>, String)>,
     /// `status.phase` is `Succeeded` or `Failed`.
     pub finished: bool,
-    /// Reason of the first container that waits for another one than to be created (`CrashLoopBackOff`).
+    /// Reason of the first container that waits for another one than to be created (`CrashLoopBackOff`), or
+    /// `SchedulingGated`.
     pub waiting: Option<String>,
     /// `spec.terminationGracePeriodSeconds`; while it is being deleted, `metadata.deletionGracePeriodSeconds`.
     pub grace_seconds: i64,

@@ -216,6 +216,15 @@ fn finished_pods_are_omitted_and_pending_ones_have_a_reason() {
 }
 
 #[test]
+fn k8s_32_a_pod_with_scheduling_gates_waits_for_no_node() {
+    let gated = pod(
+        "{metadata: {name: p}, status: {phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: SchedulingGated, message: Scheduling is blocked due to non-empty scheduling gates}]}}",
+    );
+    assert_eq!(gated.unscheduled, None);
+    assert_eq!(gated.waiting.as_deref(), Some("SchedulingGated"));
+}
+
+#[test]
 fn k8s_11_selectors_are_read_as_the_api_means_them() {
     assert_eq!(selector(Value::Null), Selector::Nothing);
     let everything = selector(json!({}));

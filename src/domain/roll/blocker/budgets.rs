@@ -233,7 +233,8 @@ fn find_missing<'a>(
     }
     // A pod that crashes again and again has been started: it is not pending. Those of the node are described themselves.
     let runs = |pod: &&Pod| {
-        !(pod.pending || pod.finished || pod.ready || pod.deleted_by.is_some())
+        !(pod.finished || pod.ready || pod.deleted_by.is_some())
+            && (!pod.pending || pod.waiting.is_some())
             && held.iter().all(|held| held.uid != pod.uid)
     };
     let running = context.snapshot.pods.iter().map(|pod| &**pod).filter(runs);

@@ -459,6 +459,18 @@ fn k8s_20_no_event_of_an_earlier_pod_or_of_before_it_was_scheduled_explains_a_re
 }
 
 #[test]
+fn k8s_20_a_replica_that_waits_without_an_event_is_named_with_what_it_waits_for() {
+    let found =
+        |reason: &str| MissingReplica::NotReady(ObjectName::new("most", "api-2"), reason.into());
+    let waiting = |reason: &str| Some(reason.to_owned());
+    let pulling = |pod| Pod { waiting: waiting("ImagePullBackOff"), ..pod };
+    assert_eq!(missing(pulling, &[]), Some(found("ImagePullBackOff")));
+    let gated = |pod| Pod { waiting: waiting("SchedulingGated"), node: None, ..pod };
+    assert_eq!(missing(gated, &[]), Some(found("SchedulingGated")));
+    assert_eq!(missing(|pod| pod, &[]), None, "it starts");
+}
+
+#[test]
 fn k8s_27_the_remedy_before_a_drain_is_the_one_that_helps() {
     for (most, least, fix) in [
         (Some("0"), None, PdbFix::Relax(Some("maxUnavailable 0".into()))),
