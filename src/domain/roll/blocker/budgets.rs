@@ -88,6 +88,12 @@ pub fn is_misconfigured(budget: &Budget) -> bool {
         && budget.allowed == 0
 }
 
+/// The same, or its status cannot be computed.
+fn never_allows(budget: &Budget) -> bool {
+    let fix = find_fix(budget, false);
+    is_misconfigured(budget) || matches!(fix, PdbFix::NotComputed(_) | PdbFix::UnmanagedPods)
+}
+
 /// Whether the eviction API refuses a pod because of its only PodDisruptionBudget. Pending pods, and pods that are being
 /// deleted, can always be evicted; pods that are not ready can while enough others are healthy.
 pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
@@ -157,7 +163,7 @@ pub fn find<'a>(
     let mut ahead: BTreeMap<(&str, &str), (&Budget, Vec<&Pod>)> = BTreeMap::new();
     for pod in &pods.next {
         if let [budget] = index.covering(pod).as_slice()
-            && is_misconfigured(budget)
+            && never_allows(budget)
             && blocks_eviction(budget, pod)
             && !held.values().any(|(_, blocking, _)| std::ptr::eq(*blocking, *budget))
         {

@@ -545,6 +545,25 @@ fn k8s_30_a_budget_whose_status_cannot_be_computed_asks_for_no_replicas() {
 }
 
 #[test]
+fn k8s_30_a_budget_that_cannot_be_computed_is_named_before_a_drain_as_one_that_allows_nothing() {
+    let message = "found no controllers for pod api-1".to_owned();
+    let failed = Budget { sync_failure: Some(message.clone()), ..budget(0, 0, 0, 0) };
+    for (guard, expected) in
+        [(failed, PdbFix::NotComputed(message)), (budget(0, 0, 0, 0), PdbFix::UnmanagedPods)]
+    {
+        let mut seen = snapshot(vec![old("a", "eu01-1"), old("b", "eu01-2")]);
+        seen.pods.push(Arc::new(pod("api-1", Some("a"))));
+        seen.budgets.push(Arc::new(guard));
+        let roll = at_once(&preparing(), &seen);
+        let fixes = roll.blockers.iter().filter_map(|blocker| {
+            let BlockerCause::PdbAhead { fix, .. } = &blocker.cause else { return None };
+            Some(fix)
+        });
+        assert_eq!(fixes.collect::<Vec<_>>(), [&expected]);
+    }
+}
+
+#[test]
 fn k8s_36_under_max_unavailable_replicas_are_repaired_and_not_added() {
     assert_eq!(block_of("most").fix, PdbFix::RepairReplicas(1));
     for (figures, fix) in [
