@@ -312,6 +312,13 @@ pub struct Budget {
     pub always_lets_unready_go: bool,
 }
 
+impl Budget {
+    /// Whether it allows no eviction of a ready pod now: none is left, or its status is of an earlier spec.
+    pub fn allows_none(&self) -> bool {
+        self.allowed <= 0 || !self.observed
+    }
+}
+
 /// A volume on a node (`storage.k8s.io/v1 VolumeAttachment`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {

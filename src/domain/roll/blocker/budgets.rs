@@ -102,7 +102,7 @@ pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
     }
     let enough_others = budget.healthy >= budget.desired && budget.desired > 0;
     let may_go = !pod.ready && (budget.always_lets_unready_go || enough_others);
-    !may_go && (budget.allowed <= 0 || !budget.observed)
+    !may_go && budget.allows_none()
 }
 
 /// A node, and its pods that the same budgets cover.
@@ -274,7 +274,7 @@ fn began(context: &BlockerContext<'_>, node: &NodeRoll, budget: &Budget) -> Opti
     if let Some(since) = blocked.and_then(|block| block.budgets.get(&budget.into())) {
         return Some(*since);
     }
-    let exhausted = context.history.exhausted_since(budget).filter(|since| !since.at_least);
+    let exhausted = context.history.budget_since(budget).filter(|since| !since.at_least);
     node.since.map(|drains| exhausted.map_or(drains, |exhausted| drains.max(exhausted)))
 }
 

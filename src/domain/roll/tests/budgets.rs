@@ -657,6 +657,17 @@ fn k8s_31_a_node_stays_blocked_since_its_first_moment_while_its_budget_gets_wors
 }
 
 #[test]
+fn k8s_31_a_budget_that_is_edited_while_it_allows_evictions_does_not_block_since_the_drain_began() {
+    let subject = preparing();
+    let mut tracker = RollTracker::default();
+    let edited = Budget { observed: false, ..budget(1, 2, 1, 2) };
+    for (at, guard) in [(2, budget(1, 2, 1, 2)), (1, edited)] {
+        let roll = tracker.observe(&subject, &held_by(guard, 11), ago(at)).unwrap();
+        assert_eq!(roll.counts.blocked, 0, "{at}");
+    }
+}
+
+#[test]
 fn k8s_33_a_block_that_begins_by_time_alone_is_in_the_timeline_when_it_shows() {
     let subject = preparing();
     let seen = held_by(budget(0, 0, 1, 1), 4);
