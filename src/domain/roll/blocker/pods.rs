@@ -98,13 +98,19 @@ fn find_denied_evictions(
     }
     let mut by_node: BTreeMap<&str, (&NodeRoll, Vec<&Pod>)> = BTreeMap::new();
     for (pod, node) in &pods.leaving {
+        let budgets = index.covering(pod);
+        // The platform asks again every 20 seconds.
+        let released = budgets.first().and_then(|budget| context.history.budget_since(budget));
+        let came = pod.created.map(|at| Since::exact(context.clock.ours(at)));
+        let lasts = |began: Option<Since>| began.is_none_or(|at| context.has_lasted(at, PATIENCE));
+        let is_due = lasts(released) && lasts(came) && is_its_turn(context, pod, node);
         let drains = node.since.filter(|began| context.has_lasted(*began, PATIENCE));
         let is_free = pod.deleted_by.is_none()
-            && (is_its_turn(context, pod, node) || denial(context, &[pod]).is_some())
+            && (is_due || denial(context, &[pod]).is_some())
             && !pod.finished
             && index.unreadable(&pod.namespace).is_empty()
-            && !matches!(index.covering(pod).as_slice(), [budget] if blocks_eviction(budget, pod))
-            && index.covering(pod).len() < 2;
+            && budgets.len() < 2
+            && !budgets.iter().any(|budget| blocks_eviction(budget, pod));
         if drains.is_some() && is_free {
             by_node.entry(&node.name).or_insert((node, Vec::new())).1.push(pod);
         }

@@ -242,6 +242,31 @@ fn k8s_18_pods_with_volumes_wait_for_each_other_and_not_for_a_webhook() {
 }
 
 #[test]
+fn k8s_18_no_webhook_denies_a_pod_that_has_just_come_or_that_its_budget_has_just_released() {
+    let guarded = |figures: Budget| {
+        let mut seen = fixture("slow_drains");
+        let everything = Selector::Labels(Vec::new());
+        let guard = Budget { namespace: "shop".into(), selector: everything, ..figures };
+        seen.budgets.push(Arc::new(guard));
+        seen
+    };
+    // The platform asks again every 20 seconds.
+    let (full, released) = (guarded(budget(0, 1, 1, 2)), guarded(budget(1, 2, 1, 2)));
+    let after = |minutes: i64| {
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &full, ago(30));
+        tracker.observe(&preparing(), &released, ago(minutes));
+        denied(&tracker, &released)
+    };
+    assert_eq!((after(2), after(4)), (None, Some(sample(&["shop/front-1"]))));
+    let mut seen = fixture("slow_drains");
+    let front = seen.pods.iter_mut().find(|pod| pod.name == "front-1").unwrap();
+    // It tolerates that the node is unschedulable.
+    *front = Arc::new(Pod { created: Some(ago(2)), ..(**front).clone() });
+    assert_eq!(denied(&RollTracker::default(), &seen), None);
+}
+
+#[test]
 fn k8s_18_a_webhook_that_is_not_asked_or_cannot_deny_is_no_candidate() {
     let names = |change: fn(&mut Webhook)| {
         let mut seen = fixture("slow_drains");
