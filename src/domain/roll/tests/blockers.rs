@@ -391,6 +391,20 @@ fn k8s_32_a_pod_that_was_pending_before_nodes_were_replaced_is_no_blocker() {
 }
 
 #[test]
+fn k8s_14_a_pod_that_is_pending_since_the_roll_is_named_whatever_our_clock_shows() {
+    let mut waiting = pod("api-2", None);
+    waiting.pending = true;
+    waiting.unscheduled = Some((Some(ago(20)), "0/5 nodes are available".into()));
+    let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(30))]);
+    seen.pods.push(Arc::new(waiting));
+    for hours in [0, 3, 24] {
+        seen.skew_seconds = hours * 3600;
+        let found = kinds(&at_once(&preparing(), &seen));
+        assert!(found.contains(&"UnschedulablePods".to_owned()), "{hours}: {found:?}");
+    }
+}
+
+#[test]
 fn k8s_32_a_pool_without_room_is_named_once() {
     let subject = preparing();
     let mut tracker = RollTracker::default();
