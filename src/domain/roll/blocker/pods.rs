@@ -315,7 +315,7 @@ pub fn find_full_pools(
     let found = may_grow.filter_map(|pool| {
         let zones = &seen.get(pool.name.as_str())?.zones;
         let shares = zones.iter().filter_map(|zone| Some((zone, zone.limits?.maximum)));
-        let shares: Vec<(&ZoneRoll, u32)> = shares.filter(|(_, most)| *most > 0).collect();
+        let shares: Vec<(&ZoneRoll, u32)> = shares.collect();
         let is_full = |(zone, most): &(&ZoneRoll, u32)| {
             zone.machines() >= usize::try_from(*most).unwrap_or(usize::MAX)
         };

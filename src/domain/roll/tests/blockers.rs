@@ -465,6 +465,16 @@ fn nodes_that_the_roll_adds_temporarily_do_not_count_against_the_maximum() {
     assert_eq!(full([five(), surge].concat()), in_all());
 }
 
+#[test]
+fn a_zone_whose_share_of_the_maximum_is_none_is_full() {
+    let mut subject = preparing();
+    (subject.pools[0].minimum, subject.pools[0].maximum) = (1, 2);
+    let pools = at_once(&subject, &snapshot(vec![old("web-1", "eu01-1")])).pools;
+    let full = find_full_pools(&subject, &pools, &BTreeSet::from(["eu01-3"]));
+    let zones = vec![("eu01-3".to_owned(), 0)];
+    assert_eq!(full, [FullPool { pool: "web".into(), maximum: 2, zones }]);
+}
+
 /// Watches a fixture long enough that missing nodes become blockers.
 fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> Roll {
     let mut tracker = RollTracker::default();
