@@ -151,8 +151,8 @@ pub struct Node {
     pub not_ready_because: Option<String>,
     /// Taint `node.gardener.cloud/critical-components-not-ready` or `node.cloudprovider.kubernetes.io/uninitialized`.
     pub still_joining: bool,
-    /// Condition `Preserved`, or annotation `node.machine.sapcloud.io/preserve` but for
-    /// `when-failed`: kept on purpose.
+    /// Condition `Preserved`, or annotation `node.machine.sapcloud.io/preserve` with `now` or `auto-preserved`: kept on
+    /// purpose.
     pub preserved: bool,
 }
 

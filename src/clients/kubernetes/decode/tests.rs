@@ -135,6 +135,12 @@ fn joining_and_preserved_nodes_are_recognised() {
         "{metadata: {name: n1, annotations: {node.machine.sapcloud.io/preserve: when-failed}}}",
     );
     assert!(!asked.preserved, "it may still join");
+    for ignored in ["'true'", "''", "maybe"] {
+        let yaml = format!(
+            "{{metadata: {{name: n1, annotations: {{node.machine.sapcloud.io/preserve: {ignored}}}}}}}"
+        );
+        assert!(!node(&yaml).preserved, "the machine controller ignores {ignored}");
+    }
     assert_eq!(annotated.version, "1.33.3");
 }
 
