@@ -13,10 +13,11 @@ use crate::domain::roll::durations::USUAL_NODE;
 use crate::domain::roll::history::RollGoal;
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::roll::tests::blockers::sample;
+use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::cluster;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::rotation::{Phase, Step};
-use crate::domain::snapshot::{ClusterSnapshot, Node, OwnerReference, Pod, Unseen};
+use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, OwnerReference, Pod, Unseen};
 
 fn marked(found: &[Finding], mark: FindingMark) -> Vec<&Finding> {
     found.iter().filter(|finding| finding.mark() == mark).collect()
@@ -142,8 +143,7 @@ fn without_a_snapshot_only_the_ske_api_counts() {
 fn budgets_that_will_block_a_drain_are_counted_and_named() {
     let subject = cluster(Phase::Completed);
     let found = before_start(&subject, Some(&fixture("blocked_by_budgets")), now());
-    let mut never = sample(&["shop/db", "billing/one", "odd/unreadable"]);
-    never.count = 4;
+    let never = sample(&["shop/db", "billing/one", "odd/unreadable"]);
     for finding in [
         Finding::MisconfiguredPdbs(never),
         Finding::ExhaustedPdbs(sample(&["payments/api", "unready/sick"])),
@@ -153,6 +153,26 @@ fn budgets_that_will_block_a_drain_are_counted_and_named() {
         assert!(found.contains(&finding), "{finding:?}\n{found:?}");
     }
     assert!(!format!("{found:?}").contains("no-selector"), "it covers nothing");
+}
+
+#[test]
+fn budgets_of_pods_that_no_drain_evicts_are_no_finding() {
+    let subject = cluster(Phase::Completed);
+    let agent = |name: &str| Pod {
+        owner: Some(OwnerReference { kind: "DaemonSet".into(), name: "agent".into() }),
+        ..pod(name, Some("web-1"))
+    };
+    let failed = Budget { sync_failure: Some("no scale".into()), ..budget(0, 0, 0, 0) };
+    for guard in [budget(0, 2, 2, 2), budget(0, 1, 2, 2), failed] {
+        let mut seen = ClusterSnapshot::default();
+        seen.budgets.push(Arc::new(guard));
+        seen.pods.extend([agent("agent-1"), agent("agent-2")].map(Arc::new));
+        let found = before_start(&subject, Some(&seen), now());
+        assert!(found.contains(&Finding::NoPdbBlocks), "{found:?}");
+        seen.pods.push(Arc::new(pod("api-1", Some("web-1"))));
+        let found = before_start(&subject, Some(&seen), now());
+        assert!(!found.contains(&Finding::NoPdbBlocks), "{found:?}");
+    }
 }
 
 #[test]
