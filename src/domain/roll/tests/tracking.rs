@@ -253,6 +253,21 @@ fn snapshots_count_again_after_the_clock_was_set_back() {
 }
 
 #[test]
+fn k8s_28_a_reading_that_lacks_the_start_ends_no_history() {
+    let mut tracker = RollTracker::default();
+    let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    tracker.observe(&preparing(), &seen, ago(10));
+    let before = happened(&tracker);
+    let mut without = preparing();
+    without.rotation.initiated = None;
+    for (subject, minutes) in [(&without, 9), (&preparing(), 8)] {
+        tracker.observe(subject, &seen, ago(minutes));
+        assert_eq!(tracker.history().watched_since, Some(ago(10)), "{minutes}");
+    }
+    assert_eq!(happened(&tracker), before);
+}
+
+#[test]
 fn another_start_begins_a_new_history() {
     let mut tracker = RollTracker::default();
     let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
