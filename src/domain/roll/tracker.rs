@@ -161,8 +161,8 @@ impl RollTracker {
             }
             None => {
                 if let Some(started) = cluster.rotation.initiated {
-                    let at = started.min(clock.now());
-                    self.timeline.add(at, TimelineEvent::Phase(Phase::Preparing));
+                    let what = TimelineEvent::Phase(Phase::Preparing);
+                    self.timeline.add(clock.ours(started), what);
                 }
             }
         }

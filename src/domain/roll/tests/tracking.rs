@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, NodePool};
+use crate::domain::fixtures::now;
 use crate::domain::preflight::nodes::nodes_to_replace;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::BlockerCause;
@@ -265,6 +266,18 @@ fn k8s_28_a_reading_that_lacks_the_start_ends_no_history() {
         assert_eq!(tracker.history().watched_since, Some(ago(10)), "{minutes}");
     }
     assert_eq!(happened(&tracker), before);
+}
+
+#[test]
+fn k8s_14_the_timeline_begins_with_the_start_whatever_our_clock_shows() {
+    for hours in [-3, 0, 3] {
+        let mut seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+        seen.skew_seconds = hours * 3600;
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &seen, now());
+        let first = happened(&tracker).into_iter().next();
+        assert_eq!(first, Some(TimelineEvent::Phase(Phase::Preparing)), "{hours}");
+    }
 }
 
 #[test]
