@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::age::since;
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::blocker::budgets::{BudgetIndex, blocks_eviction};
 use crate::domain::roll::blocker::cause::{
@@ -71,7 +72,9 @@ fn find_grace_periods(
     let mut by_node: BTreeMap<&str, (&NodeRoll, Dated<'_>)> = BTreeMap::new();
     for (pod, node) in &pods.leaving {
         let Some((began, until)) = deletion(context, pod) else { continue };
-        if until > context.clock.now() && context.has_lasted(Since::exact(began), PATIENCE) {
+        let is_long = since(began, until) > PATIENCE;
+        let hangs = context.has_lasted(Since::exact(until), HUNG_AFTER);
+        if is_long && !hangs && context.has_lasted(Since::exact(began), PATIENCE) {
             by_node.entry(&node.name).or_insert((node, Vec::new())).1.push((until, pod));
         }
     }

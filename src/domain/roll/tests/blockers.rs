@@ -16,6 +16,7 @@ use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::tracking::{NEW, draining, joining, node, old, snapshot};
 use crate::domain::roll::tests::{ago, at_once, cluster};
+use crate::domain::roll::timeline::TimelineEvent;
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::admission::Webhook;
@@ -127,6 +128,33 @@ fn k8s_16_a_pod_with_a_long_grace_period_is_named_with_its_end_and_the_drain_lim
     assert_eq!(blocker.cause, BlockerCause::GracePeriod { pods, until, limit });
     assert_eq!(blocker.since, Some(Since::exact(ago(42))));
     assert!(blocker.blocks_drain());
+}
+
+#[test]
+fn k8s_31_a_node_stays_blocked_between_the_grace_period_of_a_pod_and_the_time_from_which_it_hangs()
+{
+    let stays = |grace: i64| {
+        let asked = ago(30);
+        let deleted_by = asked.checked_add(SignedDuration::from_secs(grace)).ok();
+        let held = Pod { deleted_by, grace_seconds: grace, ..pod("api-1", Some("a")) };
+        let mut seen = snapshot(vec![draining(old("a", "eu01-1"), asked)]);
+        seen.pods.push(Arc::new(held));
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &seen, asked);
+        let mut blocked = Vec::new();
+        for minutes in 1..25 {
+            let roll = tracker.reevaluate(&preparing(), &seen, ago(30 - minutes));
+            if roll.counts.blocked > 0 {
+                blocked.push(minutes);
+            }
+        }
+        let entries = tracker.timeline().entries();
+        let ends = entries.filter(|e| matches!(e.what, TimelineEvent::Unblocked { .. })).count();
+        (blocked.first().copied(), blocked.len(), ends)
+    };
+    assert_eq!(stays(600), (Some(4), 21, 0));
+    assert_eq!(stays(60), (Some(4), 21, 0), "no long one: it hangs only after some time");
+    assert_eq!(stays(170), (Some(5), 20, 0));
 }
 
 #[test]
