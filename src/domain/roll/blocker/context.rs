@@ -78,9 +78,8 @@ pub struct RelevantPods<'a> {
 impl<'a> RelevantPods<'a> {
     /// Sorts out the pods of a snapshot.
     pub fn of(context: &BlockerContext<'a>) -> Self {
-        let concerned: HashMap<&str, &NodeRoll> = context
-            .pools
-            .iter()
+        let rolling = context.pools.iter().filter(|pool| pool.state.is_rolling());
+        let concerned: HashMap<&str, &NodeRoll> = rolling
             .flat_map(PoolRoll::nodes)
             .filter(|node| {
                 is_drained(node)

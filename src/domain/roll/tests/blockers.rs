@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, ReportedError};
+use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, NodePool, ReportedError};
 use crate::domain::fixtures::now;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::cause::{FullPool, NameSample, ObjectName, VolumeBinding};
@@ -430,6 +430,25 @@ fn k8s_14_a_pod_that_is_pending_since_the_roll_is_named_whatever_our_clock_shows
         let found = kinds(&at_once(&preparing(), &seen));
         assert!(found.contains(&"UnschedulablePods".to_owned()), "{hours}: {found:?}");
     }
+}
+
+#[test]
+fn k8s_12_a_failed_node_of_a_pool_that_does_not_roll_does_not_block_the_roll_of_another() {
+    let mut subject = cluster(Phase::Prepared);
+    subject.pools.push(NodePool { name: "db".into(), ..subject.pools[0].clone() });
+    let mut seen = fixture("another_roll_while_prepared");
+    let changed = Some(ago(40));
+    let of_db = |name: &str| Node {
+        pool: "db".into(),
+        ready: false,
+        ready_changed: changed,
+        ..node(name, "eu01-1", ago(150), "gardener-node-agent-db-0000000000000002")
+    };
+    seen.nodes.push(Arc::new(Node { preserved: true, ..of_db("db-1") }));
+    seen.nodes.push(Arc::new(of_db("db-2")));
+    let roll = at_once(&subject, &seen);
+    assert!(roll.another.is_some());
+    assert_eq!(roll.blockers, []);
 }
 
 #[test]
