@@ -151,13 +151,11 @@ pub fn nodes_to_replace(
 }
 
 fn find_drains_first(pool: &NodePool) -> Option<Finding> {
-    let draining = zones_that_drain_first(pool);
     let (surge, unavailable, zones) = (pool.max_surge, pool.max_unavailable, pool.zones.len());
-    let enough = usize::try_from(surge.saturating_add(unavailable)).unwrap_or(usize::MAX) >= zones;
-    if draining.is_empty() || enough {
+    if !(0..zones).any(|index| Limits::of(pool, index).forced) {
         return None;
     }
-    let draining = draining.into_iter().map(str::to_owned).collect();
+    let draining = zones_that_drain_first(pool).into_iter().map(str::to_owned).collect();
     Some(Finding::DrainsFirst { pool: pool.name.clone(), surge, unavailable, zones, draining })
 }
 

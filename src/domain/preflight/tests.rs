@@ -140,6 +140,30 @@ fn without_a_snapshot_only_the_ske_api_counts() {
 }
 
 #[test]
+fn a_zone_that_may_miss_a_node_although_the_pool_says_otherwise_is_a_finding() {
+    let drains_first = |surge, unavailable| {
+        let mut subject = cluster(Phase::Completed);
+        let pool = subject.pools.first_mut().unwrap();
+        (pool.max_surge, pool.max_unavailable) = (surge, unavailable);
+        before_start(&subject, None, now()).into_iter().find_map(|finding| {
+            let Finding::DrainsFirst { draining, .. } = finding else { return None };
+            Some(draining.len())
+        })
+    };
+    // Of three zones, in the order in which Gardener spreads both numbers.
+    for (surge, unavailable, found) in [
+        (1, 0, Some(2)),
+        (1, 1, Some(2)),
+        (1, 2, Some(2)),
+        (2, 1, Some(1)),
+        (3, 0, None),
+        (1, 3, None),
+    ] {
+        assert_eq!(drains_first(surge, unavailable), found, "{surge}, {unavailable}");
+    }
+}
+
+#[test]
 fn budgets_that_will_block_a_drain_are_counted_and_named() {
     let subject = cluster(Phase::Completed);
     let found = before_start(&subject, Some(&fixture("blocked_by_budgets")), now());
