@@ -301,8 +301,16 @@ fn volumes_without_node_affinity_are_omitted() {
     assert_eq!(cinder.claim, Some(("shop".into(), "data".into())));
     assert!(!cinder.on_node);
     assert!(volume("{metadata: {name: v}, spec: {hostPath: {path: /x}}}").unwrap().on_node);
-    let local = "{metadata: {name: v}, spec: {nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [n1]}]}]}}}}";
-    assert!(volume(local).unwrap().on_node);
+    let on = |key: &str, values: &str| {
+        volume(&format!(
+            "{{metadata: {{name: v}}, spec: {{nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: {key}, operator: In, values: {values}}}]}}]}}}}}}}}"
+        ))
+    };
+    let keys = ["kubernetes.io/hostname", "openebs.io/nodename", "topology.topolvm.io/node"];
+    for key in keys {
+        assert!(on(key, "[n1]").unwrap().on_node, "{key}");
+    }
+    assert!(on("linbit.com/hostname", "[n1, n2]").is_none(), "it has replicas on both");
 }
 
 #[test]
