@@ -347,7 +347,10 @@ pub struct BoundVolume {
     pub zones: Vec<String>,
 }
 
-/// An event (`v1 Event`) about a node or a pod.
+/// Reason of an event about a controller that could not create a pod, for its message says why.
+pub const FAILED_CREATE: &str = "FailedCreate";
+
+/// An event (`v1 Event`) about a node, a pod, or a pod that could not be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// `metadata.uid`.

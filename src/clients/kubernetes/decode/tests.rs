@@ -231,6 +231,23 @@ fn k8s_32_a_pod_with_scheduling_gates_waits_for_no_node() {
 }
 
 #[test]
+fn k8s_20_events_about_pods_that_could_not_be_created_are_read() {
+    let event = |kind: &str, reason: &str| -> Option<Event> {
+        let yaml = format!(
+            "{{metadata: {{name: e}}, involvedObject: {{kind: {kind}, namespace: shop, name: api}}, reason: {reason}}}"
+        );
+        read(decode::creation_event, &yaml)
+    };
+    let found = event("ReplicaSet", "FailedCreate").unwrap();
+    assert_eq!((&*found.kind, &*found.namespace, &*found.name), ("ReplicaSet", "shop", "api"));
+    for (kind, reason) in
+        [("Node", "FailedCreate"), ("Pod", "FailedCreate"), ("ReplicaSet", "SuccessfulCreate")]
+    {
+        assert_eq!(event(kind, reason), None, "{kind} {reason}");
+    }
+}
+
+#[test]
 fn k8s_11_selectors_are_read_as_the_api_means_them() {
     assert_eq!(selector(Value::Null), Selector::Nothing);
     let everything = selector(json!({}));

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use crate::domain::age::since;
 use crate::domain::roll::blocker::cause::{
     Blocker, BlockerCause, MissingReplica, ObjectName, PdbBlock, PdbFix, PdbStatus,
@@ -10,7 +12,10 @@ use crate::domain::roll::blocker::cause::{
 use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE, RelevantPods};
 use crate::domain::roll::blocker::webhooks;
 use crate::domain::roll::classify::{NodeRoll, Since};
-use crate::domain::snapshot::{Budget, Event, Pod, Requirement, Selector};
+use crate::domain::snapshot::{Budget, Event, FAILED_CREATE, Pod, Requirement, Selector};
+
+/// Controllers try again to create a pod after 17 minutes at the latest.
+const RETRIED: SignedDuration = SignedDuration::from_mins(20);
 
 /// Budgets by namespace and by one label that they require, so that a pod is compared with the few that may
 /// cover it and not with all.
@@ -251,20 +256,40 @@ fn find_missing<'a>(
         return Some((Some(pod), MissingReplica::NotReady(pod.into(), reason)));
     }
     // Whether a replica is missing shows in no figure: a budget may expect only as many pods as exist.
-    let rejecting = webhooks::rejecting_pods(context.snapshot, &budget.namespace)?;
-    Some((None, MissingReplica::Rejected(rejecting)))
+    if let Some(rejecting) = webhooks::rejecting_pods(context.snapshot, &budget.namespace) {
+        return Some((None, MissingReplica::Rejected(rejecting)));
+    }
+    // A later pod shows that creating works again.
+    let is_latest = |event: &Event| {
+        let mut replicas = context.snapshot.pods.iter().filter(|pod| is_replica(pod));
+        replicas.all(|pod| pod.created < event.at)
+            && event.at.is_some_and(|at| context.clock.age(at) < RETRIED)
+    };
+    let is_about = |event: &&Arc<Event>| {
+        event.reason == FAILED_CREATE
+            && event.namespace == budget.namespace
+            && held.iter().filter_map(|pod| pod.owner.as_ref()).any(|owner| {
+                is_same_workload((&owner.kind, &owner.name), (&event.kind, &event.name))
+            })
+            && is_latest(event)
+    };
+    let event = context.snapshot.events.iter().rev().find(is_about)?;
+    let owner = ObjectName::new(&event.namespace, &event.name);
+    Some((None, MissingReplica::NotCreated(owner, event.message.clone())))
 }
 
-/// Whether two pods are replicas of one workload. `ReplicaSet`s of one Deployment differ in their last part only.
+/// Whether two pods are replicas of one workload.
 fn is_sibling(one: &Pod, other: &Pod) -> bool {
-    match (&one.owner, &other.owner) {
-        (Some(one), Some(other)) if one.kind == other.kind => {
-            let workload = |name: &str| name.rsplit_once('-').map(|(name, _)| name.to_owned());
-            one.name == other.name
-                || (one.kind == "ReplicaSet" && workload(&one.name) == workload(&other.name))
-        }
-        _ => false,
-    }
+    let (Some(one), Some(other)) = (&one.owner, &other.owner) else { return false };
+    is_same_workload((&one.kind, &one.name), (&other.kind, &other.name))
+}
+
+/// Whether two controllers, by kind and name, are of one workload. `ReplicaSet`s of one Deployment differ in their last
+/// part only.
+fn is_same_workload(one: (&str, &str), other: (&str, &str)) -> bool {
+    let workload = |name: &str| name.rsplit_once('-').map(|(name, _)| name.to_owned());
+    let of_deployment = one.0 == "ReplicaSet" && workload(one.1) == workload(other.1);
+    one.0 == other.0 && (one.1 == other.1 || of_deployment)
 }
 
 /// Since when a budget blocks a node: it drains, and the budget allows nothing. A budget that was exhausted when it was

@@ -459,6 +459,43 @@ fn k8s_20_no_event_of_an_earlier_pod_or_of_before_it_was_scheduled_explains_a_re
 }
 
 #[test]
+fn k8s_20_a_replica_that_cannot_be_created_is_named_with_what_its_controller_says() {
+    let missing = |kind: &str, name: &str, minutes: i64, sibling: Option<i64>| {
+        let mut seen = fixture("unhealthy_budgets");
+        let held = seen.pods.iter().find(|pod| pod.namespace == "most").unwrap();
+        let later =
+            |minutes| Pod { name: "api-2".into(), created: Some(ago(minutes)), ..(**held).clone() };
+        let later = sibling.map(later).map(Arc::new);
+        seen.pods.extend(later);
+        seen.events.push(Arc::new(Event {
+            uid: "e".into(),
+            at: Some(ago(minutes)),
+            kind: kind.into(),
+            namespace: "most".into(),
+            name: name.into(),
+            reason: "FailedCreate".into(),
+            message: "Error creating: pods \"api-6a8c1-x\" is forbidden: exceeded quota".into(),
+            warning: true,
+            count: 9,
+        }));
+        let roll = at_once(&preparing(), &seen);
+        let BlockerCause::Pdb(block) = &about(&roll, "most/guard").cause else { panic!("none") };
+        block.missing.clone()
+    };
+    let Some(MissingReplica::NotCreated(owner, message)) =
+        missing("ReplicaSet", "api-6a8c1", 5, None)
+    else {
+        panic!("not named")
+    };
+    assert_eq!(owner.to_string(), "most/api-6a8c1");
+    assert!(message.ends_with("exceeded quota"), "{message}");
+    assert_eq!(missing("ReplicaSet", "api-6a8c1", 30, None), None, "it was not tried again");
+    assert_eq!(missing("ReplicaSet", "api-6a8c1", 5, Some(2)), None, "one was created since");
+    assert_eq!(missing("ReplicaSet", "other-6a8c1", 5, None), None);
+    assert_eq!(missing("StatefulSet", "api-6a8c1", 5, None), None);
+}
+
+#[test]
 fn k8s_20_a_replica_that_waits_without_an_event_is_named_with_what_it_waits_for() {
     let found =
         |reason: &str| MissingReplica::NotReady(ObjectName::new("most", "api-2"), reason.into());
