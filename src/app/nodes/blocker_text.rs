@@ -32,6 +32,7 @@ texts! {
     replica_not_starting(pod, message) = " Replica {pod} does not start{message}.";
     replica_not_ready(pod) = " Replica {pod} is not ready.";
     replica_not_ready_because(pod, reason) = " Replica {pod} is not ready ({reason}).";
+    NO_CONTROLLER = " A pod without a controller is not replaced.";
     replica_not_created(owner, message) = " Controller {owner} cannot create a replica{message}.";
     replica_rejected(service) =
         " The API server rejects new pods of the namespace: webhook service {service} has no endpoints.";
@@ -471,6 +472,7 @@ fn pdb_reason(block: &PdbBlock) -> String {
         MissingReplica::NotStarting(pod, text) => replica_not_starting(pod, message(text)),
         MissingReplica::NotReady(pod, reason) if reason.is_empty() => replica_not_ready(pod),
         MissingReplica::NotReady(pod, reason) => replica_not_ready_because(pod, clean(reason)),
+        MissingReplica::NoController => NO_CONTROLLER.to_owned(),
         MissingReplica::NotCreated(owner, text) => replica_not_created(owner, message(text)),
         MissingReplica::Rejected(service) => replica_rejected(service),
     });

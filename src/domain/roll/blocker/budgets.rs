@@ -273,9 +273,13 @@ fn find_missing<'a>(
             })
             && is_latest(event)
     };
-    let event = context.snapshot.events.iter().rev().find(is_about)?;
-    let owner = ObjectName::new(&event.namespace, &event.name);
-    Some((None, MissingReplica::NotCreated(owner, event.message.clone())))
+    if let Some(event) = context.snapshot.events.iter().rev().find(is_about) {
+        let owner = ObjectName::new(&event.namespace, &event.name);
+        return Some((None, MissingReplica::NotCreated(owner, event.message.clone())));
+    }
+    let is_bare = held.iter().any(|pod| pod.owner.is_none())
+        && find_fix(budget, false) != PdbFix::UnmanagedPods;
+    is_bare.then_some((None, MissingReplica::NoController))
 }
 
 /// Whether two pods are replicas of one workload.

@@ -137,6 +137,8 @@ pub enum MissingReplica {
     NotStarting(ObjectName, String),
     /// It runs and is not ready, and what keeps it from that (`CrashLoopBackOff`); empty while that is not known.
     NotReady(ObjectName, String),
+    /// Nothing would replace one of the pods.
+    NoController,
     /// Its controller cannot create it, and the controller's message.
     NotCreated(ObjectName, String),
     /// The API server rejects new pods of its namespace: a webhook's service has no endpoints.

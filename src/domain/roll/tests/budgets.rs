@@ -508,6 +508,13 @@ fn k8s_20_a_replica_that_waits_without_an_event_is_named_with_what_it_waits_for(
 }
 
 #[test]
+fn k8s_20_a_held_pod_that_nothing_would_replace_is_not_to_be_deleted() {
+    let roll = at_once(&preparing(), &held_by(budget(0, 1, 1, 1), 11));
+    let BlockerCause::Pdb(block) = &about(&roll, "payments/api").cause else { panic!("none") };
+    assert_eq!(block.missing, Some(MissingReplica::NoController));
+}
+
+#[test]
 fn k8s_27_the_remedy_before_a_drain_is_the_one_that_helps() {
     for (most, least, fix) in [
         (Some("0"), None, PdbFix::Relax(Some("maxUnavailable 0".into()))),
