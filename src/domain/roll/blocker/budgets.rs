@@ -110,8 +110,8 @@ pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
     !may_go && budget.allows_none()
 }
 
-/// A node, and its pods that the same budgets cover.
-type Several<'a> = (&'a NodeRoll, Vec<&'a Pod>);
+/// A node whose drain has begun, and pods that the same budgets cover.
+type Several<'a> = (Option<&'a NodeRoll>, Vec<&'a Pod>);
 
 /// A node, the budget that covers some of its pods, and those pods.
 type Held<'a> = (&'a NodeRoll, &'a Budget, Vec<&'a Pod>);
@@ -127,6 +127,13 @@ pub fn find<'a>(
     let mut young: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
     let mut several: BTreeMap<(&str, &str, Vec<&str>), Several<'_>> = BTreeMap::new();
     let mut unreadable: BTreeMap<(&str, &str), (&NodeRoll, &Budget)> = BTreeMap::new();
+    let mut several_cover = |node: Option<&'a NodeRoll>, pod: &'a Pod, budgets: &[&'a Budget]| {
+        if !pod.pending && pod.deleted_by.is_none() {
+            let names = budgets.iter().map(|budget| &*budget.name).collect();
+            let key = (node.map_or("", |node| &node.name), pod.namespace.as_str(), names);
+            several.entry(key).or_insert((node, Vec::new())).1.push(pod);
+        }
+    };
     for (pod, node) in &pods.leaving {
         for budget in index.unreadable(&pod.namespace) {
             unreadable.entry((&budget.namespace, &budget.name)).or_insert((node, budget));
@@ -145,13 +152,7 @@ pub fn find<'a>(
                     found.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
                 }
             }
-            budgets => {
-                if !pod.pending && pod.deleted_by.is_none() {
-                    let names = budgets.iter().map(|budget| &*budget.name).collect();
-                    let key = (node.name.as_str(), pod.namespace.as_str(), names);
-                    several.entry(key).or_insert((node, Vec::new())).1.push(pod);
-                }
-            }
+            budgets => several_cover(Some(node), pod, budgets),
         }
     }
     // A node stays blocked by a budget until it progresses, whatever the budget becomes.
@@ -160,21 +161,28 @@ pub fn find<'a>(
         block.is_some_and(|block| block.budgets.contains_key(&ObjectName::from(*budget)))
     });
     held.extend(young);
+    let mut ahead: BTreeMap<(&str, &str), (&Budget, Vec<&Pod>)> = BTreeMap::new();
+    for pod in &pods.next {
+        let is_held =
+            |budget: &Budget| held.values().any(|(_, other, _)| std::ptr::eq(*other, budget));
+        match index.covering(pod).as_slice() {
+            [budget]
+                if never_allows(budget) && blocks_eviction(budget, pod) && !is_held(budget) =>
+            {
+                let key = (&*budget.namespace, &*budget.name);
+                ahead.entry(key).or_insert((budget, Vec::new())).1.push(pod);
+            }
+            [] | [_] => {}
+            budgets => several_cover(None, pod, budgets),
+        }
+    }
     for ((_, _, budgets), (node, pods)) in several {
         let budgets = budgets.into_iter().map(str::to_owned).collect();
         let cause = BlockerCause::SeveralPdbs { pods: pods.into_iter().collect(), budgets };
-        out.push(Blocker::of_node(cause, node, node.since));
-    }
-    let mut ahead: BTreeMap<(&str, &str), (&Budget, Vec<&Pod>)> = BTreeMap::new();
-    for pod in &pods.next {
-        if let [budget] = index.covering(pod).as_slice()
-            && never_allows(budget)
-            && blocks_eviction(budget, pod)
-            && !held.values().any(|(_, blocking, _)| std::ptr::eq(*blocking, *budget))
-        {
-            let key = (&*budget.namespace, &*budget.name);
-            ahead.entry(key).or_insert((budget, Vec::new())).1.push(pod);
-        }
+        out.push(match node {
+            Some(node) => Blocker::of_node(cause, node, node.since),
+            None => Blocker::new(cause, None),
+        });
     }
     out.extend(ahead.into_values().map(|(budget, pods)| {
         let (pods, fix) = (pods.into_iter().collect(), find_fix(budget, false));

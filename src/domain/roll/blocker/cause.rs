@@ -52,7 +52,8 @@ impl From<&NodeRoll> for NodeName {
 pub enum BlockerCause {
     /// A PodDisruptionBudget allows no eviction.
     Pdb(PdbBlock),
-    /// The eviction API refuses pods that more than one PodDisruptionBudget covers.
+    /// The eviction API refuses pods that more than one PodDisruptionBudget covers; of a node, or of those whose drain has
+    /// not begun.
     SeveralPdbs { pods: NameSample, budgets: Vec<String> },
     /// PREPARING and unhealthy for longer than Gardener retries by default.
     PreparingTooLong,
@@ -292,6 +293,7 @@ impl Blocker {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match &self.cause {
+            BlockerCause::SeveralPdbs { .. } if self.node.is_none() => Severity::Note,
             BlockerCause::Pdb(PdbBlock { misconfigured: true, .. })
             | BlockerCause::SeveralPdbs { .. }
             | BlockerCause::PreparingTooLong

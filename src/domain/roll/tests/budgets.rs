@@ -515,6 +515,22 @@ fn k8s_20_a_held_pod_that_nothing_would_replace_is_not_to_be_deleted() {
 }
 
 #[test]
+fn k8s_27_pods_under_several_budgets_are_named_before_the_drain_of_their_node_begins() {
+    let mut seen = snapshot(vec![old("a", "eu01-1"), old("b", "eu01-2")]);
+    seen.pods.extend(
+        [("api-1", "a"), ("api-2", "b")].map(|(name, node)| Arc::new(pod(name, Some(node)))),
+    );
+    let other = Budget { name: "other".into(), ..budget(1, 2, 1, 2) };
+    seen.budgets.extend([budget(1, 2, 1, 2), other].map(Arc::new));
+    let roll = at_once(&preparing(), &seen);
+    let [blocker] = roll.blockers.as_slice() else { panic!("{:?}", roll.blockers) };
+    let budgets = vec!["api".to_owned(), "other".to_owned()];
+    let pods = sample(&["payments/api-1", "payments/api-2"]);
+    assert_eq!(blocker.cause, BlockerCause::SeveralPdbs { pods, budgets });
+    assert_eq!((blocker.severity(), blocker.blocks_drain()), (Severity::Note, false));
+}
+
+#[test]
 fn k8s_27_the_remedy_before_a_drain_is_the_one_that_helps() {
     for (most, least, fix) in [
         (Some("0"), None, PdbFix::Relax(Some("maxUnavailable 0".into()))),
