@@ -33,8 +33,8 @@ pub fn find(
     (index, explained): (&BudgetIndex<'_>, &HashSet<&str>),
     out: &mut Vec<Blocker>,
 ) {
-    find_volumes(context, out);
-    // A pod that cannot be read any more may be gone.
+    // What cannot be read any more may be gone.
+    find_volumes(&context.while_known("volumeattachments"), out);
     let known = &context.while_known("pods");
     find_hung(known, pods, out);
     find_grace_periods(known, pods, out);

@@ -12,6 +12,7 @@ use crate::domain::roll::blocker::cause::{FullPool, NameSample, ObjectName, Volu
 use crate::domain::roll::blocker::pods::find_full_pools;
 use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
 use crate::domain::roll::classify::{JoiningReason, Since};
+use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::tracking::{NEW, draining, joining, node, old, snapshot};
@@ -354,6 +355,38 @@ fn no_pod_begins_to_block_by_time_alone_while_pods_cannot_be_read() {
     later.observe(&preparing(), &seen, ago(22));
     later.observe(&preparing(), &lost, ago(10));
     assert!(blocked(&mut later, &lost));
+}
+
+#[test]
+fn k8s_26_nothing_begins_to_block_by_time_alone_while_it_cannot_be_read() {
+    let subject = preparing();
+    let mut detaching = snapshot(vec![draining(old("a", "eu01-1"), ago(30)), old("b", "eu01-1")]);
+    detaching.attachments.push(Arc::new(Attachment {
+        name: "csi-1".into(),
+        node: "a".into(),
+        volume: "pv-1".into(),
+        detaching_since: Some(ago(12)),
+        detach_error: None,
+    }));
+    for (kind, seen, blocker) in [
+        ("volumeattachments", &detaching, "Volume"),
+        ("nodes", &snapshot(vec![old("a", "eu01-1")]), "NoNewNode"),
+        ("endpointslices", &fixture("webhooks_unanswered"), "Webhook"),
+    ] {
+        let read = |lost: &ClusterSnapshot| {
+            let mut tracker = RollTracker::default();
+            tracker.observe(&subject, seen, ago(12));
+            tracker.observe(&subject, lost, ago(11));
+            tracker.reevaluate(&subject, lost, now())
+        };
+        let mut lost = seen.clone();
+        lost.unseen.insert(kind, Unseen::Failing("forbidden".into()));
+        assert!(kinds(&read(seen)).contains(&blocker.to_owned()), "{kind}");
+        let roll = read(&lost);
+        assert!(!kinds(&roll).contains(&blocker.to_owned()), "{kind}");
+        let stalls = matches!(roll.estimate, RollEstimate::Stalled { .. });
+        assert!(kind != "nodes" || !stalls, "nobody knows");
+    }
 }
 
 #[test]
