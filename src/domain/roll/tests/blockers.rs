@@ -390,6 +390,14 @@ fn k8s_26_nothing_begins_to_block_by_time_alone_while_it_cannot_be_read() {
 }
 
 #[test]
+fn k8s_21_a_preserved_node_that_is_drained_all_the_same_is_counted() {
+    let failed = Node { preserved: true, ready: false, ..old("a", "eu01-1") };
+    let seen = snapshot(vec![draining(failed, ago(5))]);
+    let counts = at_once(&preparing(), &seen).counts;
+    assert_eq!((counts.draining, counts.preserved), (1, 0));
+}
+
+#[test]
 fn k8s_21_a_failed_machine_that_is_preserved_is_the_blocker() {
     let roll = at_once(&preparing(), &fixture("slow_drains"));
     let blocker = about(&roll, "shoot--f00--shop-web-z3-bbbbb-33333");
