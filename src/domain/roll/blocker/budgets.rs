@@ -14,6 +14,8 @@ use crate::domain::roll::blocker::webhooks;
 use crate::domain::roll::classify::{NodeRoll, Since};
 use crate::domain::snapshot::{Budget, Event, FAILED_CREATE, Pod, Requirement, Selector};
 
+/// Reasons of events by which a warning about a pod that starts is over.
+const GOES_ON: [&str; 4] = ["SuccessfulAttachVolume", "Pulling", "Pulled", "Started"];
 /// Controllers try again to create a pod after 17 minutes at the latest.
 const RETRIED: SignedDuration = SignedDuration::from_mins(20);
 
@@ -243,9 +245,12 @@ fn find_missing<'a>(
     for pod in starting.filter(|pod| is_replica(pod)) {
         // It has a node.
         let is_about = |event: &&Arc<Event>| {
-            event.warning && event.reason != "FailedScheduling" && event.is_about(pod)
+            (event.warning || GOES_ON.contains(&&*event.reason))
+                && event.reason != "FailedScheduling"
+                && event.is_about(pod)
         };
-        if let Some(event) = context.snapshot.events.iter().rev().find(is_about) {
+        let latest = context.snapshot.events.iter().rev().find(is_about);
+        if let Some(event) = latest.filter(|event| event.warning) {
             let text = format!("{}: {}", event.reason, event.message);
             return Some((Some(pod), MissingReplica::NotStarting(pod.into(), text)));
         }

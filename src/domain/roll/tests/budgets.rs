@@ -438,7 +438,7 @@ fn missing(replica: impl FnOnce(Pod) -> Pod, events: &[(&str, i64)]) -> Option<M
             name: "api-2".into(),
             reason: (*reason).into(),
             message: "something".into(),
-            warning: true,
+            warning: reason.starts_with("Failed"),
             count: 1,
         })
     }));
@@ -456,6 +456,18 @@ fn k8s_20_no_event_of_an_earlier_pod_or_of_before_it_was_scheduled_explains_a_re
     assert_eq!(missing(starting, &[("FailedScheduling", 4)]), None, "it has a node");
     let mount = MissingReplica::NotStarting(name(), "FailedMount: something".into());
     assert_eq!(missing(starting, &[("FailedMount", 4), ("FailedScheduling", 3)]), Some(mount));
+}
+
+#[test]
+fn k8s_20_a_warning_that_is_over_explains_no_replica() {
+    let none = |pod: Pod| pod;
+    let attached = [("FailedAttachVolume", 9), ("SuccessfulAttachVolume", 7), ("Pulling", 6)];
+    assert_eq!(missing(none, &attached), None);
+    // A sandbox is built again for ever.
+    let sandbox = [("FailedCreatePodSandBox", 4), ("SandboxChanged", 3)];
+    assert!(matches!(missing(none, &sandbox), Some(MissingReplica::NotStarting(..))));
+    let again = [("Pulling", 6), ("FailedMount", 5)];
+    assert!(matches!(missing(none, &again), Some(MissingReplica::NotStarting(..))));
 }
 
 #[test]
