@@ -51,6 +51,7 @@ texts! {
     pdb_add(count) = "To unblock: add {count} ready replicas, or relax the PDB.";
     PDB_AWAIT_ONE = "Unblocks when one more replica is ready.";
     pdb_await(count) = "Unblocks when {count} more replicas are ready.";
+    PDB_AWAIT_STATUS = "Unblocks when the PDB's status is updated and allows an eviction.";
     PDB_DELETE_POD = "Deleting the pod bypasses the PDB; one replica fewer until it is replaced.";
 
     several_pdbs(pods, count) = "pod {pods} is covered by {count} PodDisruptionBudgets";
@@ -516,6 +517,7 @@ fn pdb_fix(fix: &PdbFix) -> String {
         PdbFix::AwaitReplicas(count) => pdb_await(count),
         PdbFix::RepairReplicas(1) => PDB_REPAIR_ONE.to_owned(),
         PdbFix::RepairReplicas(count) => pdb_repair(count),
+        PdbFix::AwaitStatus => PDB_AWAIT_STATUS.to_owned(),
         PdbFix::NotComputed(message) => pdb_not_computed(clean(message.trim_end_matches('.'))),
         PdbFix::UnmanagedPods => PDB_UNMANAGED_FIX.to_owned(),
     }

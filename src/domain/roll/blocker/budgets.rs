@@ -338,6 +338,9 @@ pub fn find_fix(budget: &Budget, unready: bool) -> PdbFix {
     if never.is_some() {
         return PdbFix::Relax(never);
     }
+    if !budget.observed {
+        return PdbFix::AwaitStatus;
+    }
     let Some(enough) = enough(budget) else { return PdbFix::Relax(None) };
     // The one of them that is not ready yet may stay so.
     let spared = i32::from(unready && budget.desired > 0);

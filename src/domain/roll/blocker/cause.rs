@@ -165,6 +165,8 @@ pub enum PdbFix {
     AwaitReplicas(i32),
     /// So many of its replicas must become ready, and further ones do not help: `maxUnavailable` counts from all.
     RepairReplicas(i32),
+    /// Its status is of an earlier spec, or absent: the disruption controller must update it.
+    AwaitStatus,
     /// The disruption controller cannot compute its status, and its message.
     NotComputed(String),
     /// Its pods have no controller that it could count by.

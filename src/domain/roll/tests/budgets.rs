@@ -471,6 +471,19 @@ fn k8s_20_a_warning_that_is_over_explains_no_replica() {
 }
 
 #[test]
+fn k8s_31_no_replicas_are_asked_for_by_the_figures_of_an_earlier_rule() {
+    let edited = |least: &str| Budget {
+        observed: false,
+        min_available: Some(least.into()),
+        ..budget(0, 3, 3, 3)
+    };
+    assert_eq!(find_fix(&edited("2"), false), PdbFix::AwaitStatus);
+    assert_eq!(find_fix(&edited("2"), true), PdbFix::AwaitStatus);
+    let never = PdbFix::Relax(Some("minAvailable 100%".into()));
+    assert_eq!(find_fix(&edited("100%"), false), never);
+}
+
+#[test]
 fn k8s_20_a_replica_that_cannot_be_created_is_named_with_what_its_controller_says() {
     let missing = |kind: &str, name: &str, minutes: i64, sibling: Option<i64>| {
         let mut seen = fixture("unhealthy_budgets");
