@@ -38,7 +38,7 @@ pub fn find(
     let known = &context.while_known("pods");
     find_hung(known, pods, out);
     find_grace_periods(known, pods, out);
-    find_denied_evictions(known, pods, index, out);
+    find_denied_evictions(&known.while_known("poddisruptionbudgets"), pods, index, out);
     find_unschedulable(known, pods, explained, out);
     find_lost(pods, out);
     find_local_volumes(context, pods, out);
@@ -175,7 +175,9 @@ fn latest_denial<'a>(
 
 /// Whether budgets and pods are known, so that whatever is not explained by them has another cause.
 fn tells_evictions(context: &BlockerContext<'_>) -> bool {
-    context.snapshot.tells_drains() && !context.snapshot.is_being_read()
+    context.snapshot.tells_drains()
+        && context.snapshot.is_whole("poddisruptionbudgets")
+        && !context.snapshot.is_being_read()
 }
 
 /// When the deletion of a pod was asked for, and until when the pod may stay, by our clock.

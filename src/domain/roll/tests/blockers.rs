@@ -296,6 +296,27 @@ fn k8s_18_no_webhook_denies_a_pod_that_has_just_come_or_that_its_budget_has_just
 }
 
 #[test]
+fn k8s_26_no_webhook_denies_a_pod_that_a_budget_may_cover_that_cannot_be_read() {
+    let mut tracker = RollTracker::default();
+    let mut young = fixture("slow_drains");
+    let front = young.pods.iter_mut().find(|pod| pod.name == "front-1").unwrap();
+    *front = Arc::new(Pod { created: Some(ago(12)), ..(**front).clone() });
+    let guard = Budget { namespace: "elsewhere".into(), ..budget(1, 2, 1, 2) };
+    young.budgets.push(Arc::new(guard));
+    tracker.observe(&preparing(), &young, ago(12));
+    assert!(denied(&tracker, &young).is_some());
+    for why in [Unseen::Partly("1 object could not be read".into()), Unseen::Failing("gone".into())]
+    {
+        let mut lost = young.clone();
+        lost.unseen.insert("poddisruptionbudgets", why);
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &young, ago(12));
+        tracker.observe(&preparing(), &lost, ago(11));
+        assert_eq!(denied(&tracker, &lost), None);
+    }
+}
+
+#[test]
 fn k8s_18_a_webhook_that_is_not_asked_or_cannot_deny_is_no_candidate() {
     let names = |change: fn(&mut Webhook)| {
         let mut seen = fixture("slow_drains");
