@@ -100,7 +100,7 @@ pub fn before_complete(
         out.push(Finding::NodesOfUnknownAge(None));
     } else if unclear.count > 0 {
         out.push(Finding::NodesOfUnknownAge(Some(unclear)));
-    } else if old.count == 0 && counted > 0 {
+    } else if old.count == 0 && counted > 0 && unseen.is_none() {
         out.push(Finding::NodesSinceStart(counted));
     }
     push_some(old, Finding::NodesBeforeStart, &mut out);
@@ -211,7 +211,9 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
         .collect();
     if several.count > 0 {
         out.push(Finding::PodsUnderSeveralPdbs(several));
-    } else if none {
+    } else if none
+        && ["pods", "poddisruptionbudgets"].iter().all(|kind| !snapshot.unseen.contains_key(kind))
+    {
         out.push(Finding::NoPdbBlocks);
     }
 }

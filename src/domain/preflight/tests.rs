@@ -272,6 +272,32 @@ fn the_usual_time_is_that_of_the_slowest_zone() {
 }
 
 #[test]
+fn k8s_26_what_is_known_in_part_or_no_longer_is_no_tick() {
+    let ticks = |found: Vec<Finding>| {
+        let is_tick =
+            |found: &Finding| matches!(found, Finding::NoPdbBlocks | Finding::NodesSinceStart(_));
+        found.iter().filter(|found| is_tick(found)).count()
+    };
+    let start =
+        |seen: &ClusterSnapshot| ticks(before_start(&cluster(Phase::Completed), Some(seen), now()));
+    let complete =
+        |seen: &ClusterSnapshot| ticks(before_complete(&cluster(Phase::Prepared), seen, now()));
+    let (held, new) = (fixture("held_by_pods"), fixture("all_new"));
+    assert_eq!((start(&held), complete(&new)), (1, 1));
+    for why in [Unseen::Partly("1 object could not be read".into()), failing("no answer")] {
+        let with = |seen: &ClusterSnapshot, kind: &'static str| {
+            let mut lost = seen.clone();
+            lost.unseen.insert(kind, why.clone());
+            lost
+        };
+        for kind in ["pods", "poddisruptionbudgets"] {
+            assert_eq!(start(&with(&held, kind)), 0, "{kind} {why:?}");
+        }
+        assert_eq!(complete(&with(&new, "nodes")), 0, "{why:?}");
+    }
+}
+
+#[test]
 fn kinds_that_cannot_be_listed_are_unknowable() {
     let (subject, mut snapshot) = (cluster(Phase::Completed), fixture("held_by_pods"));
     snapshot.pods.clear();
