@@ -349,7 +349,7 @@ pub fn fix(blocker: &Blocker) -> String {
             volume: Some(VolumeBinding { zones: Some(zones), .. }),
             ..
         } => return bound_to_zones_fix(zone_names(zones)),
-        BlockerCause::SeveralPdbs { .. } => return format!("{SEVERAL_PDBS_FIX} {PDB_DELETE_POD}"),
+        BlockerCause::SeveralPdbs { .. } => SEVERAL_PDBS_FIX,
         BlockerCause::HungPods { finalizers, .. } => {
             let fix = if finalizers.is_empty() { TERMINATING_POD_FIX } else { FINALIZER_FIX };
             return format!("{fix} {LAST_RESORT}");
