@@ -26,7 +26,8 @@ pub async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
     clock.run_blocking(limit, work).await.map_err(|error| match error {
-        BlockingError::TimedOut => timed_out(what, limit),
+        BlockingError::TimedOut => timed_out(what, limit)
+            .hint("Check the disk or the network share; what was begun may still be done later"),
         BlockingError::Panicked => defect(what),
     })
 }
@@ -65,8 +66,7 @@ pub async fn catch_panic<T>(what: &str, work: impl Future<Output = T>) -> Result
 /// The failure of a file or a program that does not answer.
 pub fn timed_out(what: &str, limit: Duration) -> Failure {
     let text = format!("{what}: no answer within {} s", limit.as_secs());
-    Failure::new(FailureKind::File, text)
-        .hint("Check the disk, the network share or the program behind it")
+    Failure::new(FailureKind::File, text).hint("Check the program and what it uses")
 }
 
 fn defect(what: &str) -> Failure {
