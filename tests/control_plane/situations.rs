@@ -146,6 +146,19 @@ pub fn situations() -> Vec<Situation> {
             ..base()
         },
         Situation {
+            name: "k8s-20-denied",
+            objects: vec![Deployment(2, plain.clone()), own_rule("minAvailable", json!(1))],
+            pods: 2,
+            later: vec![DenyingWebhook(VALIDATING, "pods")],
+            says: &[
+                "PodDisruptionBudget k8s-20-denied/app allows no evictions",
+                "Controller k8s-20-denied/app-",
+                "cannot create a replica: Error creating: admission webhook",
+            ],
+            hides: &["Deleting the pod bypasses the PDB"],
+            ..base()
+        },
+        Situation {
             name: "k8s-30-unmanaged",
             objects: vec![Pod(plain.clone()), own_rule("maxUnavailable", json!(1))],
             says: &[

@@ -59,7 +59,7 @@ async fn rolling_clusters_are_observed_from_the_first_list_regardless_of_the_fil
     journey.pass(10, 12).await;
     journey.press("/<ctrl-u><enter>").await;
     journey.until_expected("delta").await;
-    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 16));
+    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 17));
 }
 
 #[tokio::test]
@@ -317,7 +317,7 @@ async fn complete_ends_old_credentials_and_observing_continues() {
     assert!(matches!(&refused, kube::Error::Api(status) if status.code == 401), "{refused:?}");
     works(&old).await.unwrap_err();
     journey.pass(10, 6).await;
-    assert_eq!(journey.simulator.open_watches(), 16);
+    assert_eq!(journey.simulator.open_watches(), 17);
     journey.shows("─ live ─");
     journey.shows("■ 3 new");
 }
@@ -372,13 +372,13 @@ async fn the_limit_bounds_observed_clusters() {
         all.iter().filter(|name| journey.issued(name) > 0).cloned().collect()
     };
     assert_eq!(looked_at(&journey).len(), 2);
-    assert_eq!(journey.simulator.open_watches(), 32, "sixteen kinds each");
+    assert_eq!(journey.simulator.open_watches(), 34, "seventeen kinds each");
     let last = all.iter().find(|name| journey.issued(name) == 0).unwrap().clone();
     // Opening another one observes it instead of one of the others.
     journey.press(&format!("/{last}<enter><enter>3")).await;
     journey.until_shown(|j| Some(j.expected(&last).left()), Journey::left).await;
     assert_eq!(journey.issued(&last), 1);
-    assert_eq!(journey.simulator.open_watches(), 32);
+    assert_eq!(journey.simulator.open_watches(), 34);
     journey.pass(10, 12).await;
     assert_eq!(looked_at(&journey).len(), 3, "and keeps its place");
 }
@@ -390,11 +390,11 @@ async fn returning_soon_reuses_the_kubeconfig() {
     assert_eq!(journey.issued("delta"), 0, "nobody looks at it");
     journey.press("<enter>3").await;
     journey.pass(10, 2).await;
-    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 16));
+    assert_eq!((journey.issued("delta"), journey.simulator.open_watches()), (1, 17));
     for _ in 0..5 {
         journey.press("<esc>").await;
         journey.pass(10, 4).await;
-        assert_eq!(journey.simulator.open_watches(), 16, "it lingers");
+        assert_eq!(journey.simulator.open_watches(), 17, "it lingers");
         journey.press("<enter>3").await;
         journey.pass(5, 1).await;
     }

@@ -158,7 +158,7 @@ async fn why_other_projects_are_not_known_is_told_in_the_menu_and_disturbs_nobod
 async fn observers_end_with_their_dashboard_and_those_outside_of_the_selection_do_too() {
     let observing = |setting: Setting| setting.set("SKEYS_KUBERNETES_WATCH", "running");
     let mut journey = Journey::with(observing(profiles())).await;
-    assert_eq!(journey.simulator.open_watches(), 16, "delta rolls");
+    assert_eq!(journey.simulator.open_watches(), 17, "delta rolls");
     // Its clients wait for an answer until long after the switch.
     journey.order(Fault::delay("eu01/clusters", 30));
     journey.press("r").await;
@@ -167,13 +167,13 @@ async fn observers_end_with_their_dashboard_and_those_outside_of_the_selection_d
     journey.wait(5).await;
     assert_eq!(journey.simulator.open_watches(), 0);
     let mut journey = Journey::with(observing(setting())).await;
-    assert_eq!(journey.simulator.open_watches(), 16);
+    assert_eq!(journey.simulator.open_watches(), 17);
     journey.press("Pmedia<enter>").await;
     journey.wait(60).await;
     assert_eq!(journey.simulator.open_watches(), 0, "as after every cluster that is left");
     journey.press("Pall:<enter>").await;
     journey.wait(10).await;
-    assert_eq!(journey.simulator.open_watches(), 16);
+    assert_eq!(journey.simulator.open_watches(), 17);
 }
 
 /// Runs with the state that an earlier run left, in a home of its own.

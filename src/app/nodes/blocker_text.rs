@@ -32,6 +32,8 @@ texts! {
     replica_not_starting(pod, message) = " Replica {pod} does not start{message}.";
     replica_not_ready(pod) = " Replica {pod} is not ready.";
     replica_not_ready_because(pod, reason) = " Replica {pod} is not ready ({reason}).";
+    NO_CONTROLLER = " A pod without a controller is not replaced.";
+    replica_not_created(owner, message) = " Controller {owner} cannot create a replica{message}.";
     replica_rejected(service) =
         " The API server rejects new pods of the namespace: webhook service {service} has no endpoints.";
     PODS_UNREADY = " These pods are not ready.";
@@ -49,6 +51,7 @@ texts! {
     pdb_add(count) = "To unblock: add {count} ready replicas, or relax the PDB.";
     PDB_AWAIT_ONE = "Unblocks when one more replica is ready.";
     pdb_await(count) = "Unblocks when {count} more replicas are ready.";
+    PDB_AWAIT_STATUS = "Unblocks when the PDB's status is updated and allows an eviction.";
     PDB_DELETE_POD = "Deleting the pod bypasses the PDB; one replica fewer until it is replaced.";
 
     several_pdbs(pods, count) = "pod {pods} is covered by {count} PodDisruptionBudgets";
@@ -470,6 +473,8 @@ fn pdb_reason(block: &PdbBlock) -> String {
         MissingReplica::NotStarting(pod, text) => replica_not_starting(pod, message(text)),
         MissingReplica::NotReady(pod, reason) if reason.is_empty() => replica_not_ready(pod),
         MissingReplica::NotReady(pod, reason) => replica_not_ready_because(pod, clean(reason)),
+        MissingReplica::NoController => NO_CONTROLLER.to_owned(),
+        MissingReplica::NotCreated(owner, text) => replica_not_created(owner, message(text)),
         MissingReplica::Rejected(service) => replica_rejected(service),
     });
     pdb_why(first_and_more(&block.pods), pdb_figures(block))
@@ -512,6 +517,7 @@ fn pdb_fix(fix: &PdbFix) -> String {
         PdbFix::AwaitReplicas(count) => pdb_await(count),
         PdbFix::RepairReplicas(1) => PDB_REPAIR_ONE.to_owned(),
         PdbFix::RepairReplicas(count) => pdb_repair(count),
+        PdbFix::AwaitStatus => PDB_AWAIT_STATUS.to_owned(),
         PdbFix::NotComputed(message) => pdb_not_computed(clean(message.trim_end_matches('.'))),
         PdbFix::UnmanagedPods => PDB_UNMANAGED_FIX.to_owned(),
     }

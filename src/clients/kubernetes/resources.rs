@@ -194,6 +194,9 @@ resources! {
     /// `v1 Event` about pods.
     pod_events: Event = PodEvents "events", core::Event => decode::pod_event, "/api/v1/events", 20,
         fields: Some("involvedObject.kind=Pod"), latest: Some(|event| event.at);
+    /// `v1 Event` about controllers that could not create a pod.
+    creation_events: Event = CreationEvents "events", core::Event => decode::creation_event,
+        "/api/v1/events", 20, fields: Some("reason=FailedCreate"), latest: Some(|event| event.at);
 }
 
 /// Reads one object. `None`: it is not one of this kind, or has no name.

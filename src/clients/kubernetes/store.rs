@@ -189,6 +189,7 @@ impl Store {
         let caches = &self.caches;
         let mut events = caches.node_events.to_vec();
         events.extend(caches.pod_events.to_vec());
+        events.extend(caches.creation_events.to_vec());
         events.sort_by(|a, b| (a.at, &a.uid).cmp(&(b.at, &b.uid)));
         let mut admissions = caches.validating_webhooks.to_vec();
         admissions.extend(caches.mutating_webhooks.to_vec());

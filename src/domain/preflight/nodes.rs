@@ -100,7 +100,7 @@ pub fn before_complete(
         out.push(Finding::NodesOfUnknownAge(None));
     } else if unclear.count > 0 {
         out.push(Finding::NodesOfUnknownAge(Some(unclear)));
-    } else if old.count == 0 && counted > 0 {
+    } else if old.count == 0 && counted > 0 && unseen.is_none() {
         out.push(Finding::NodesSinceStart(counted));
     }
     push_some(old, Finding::NodesBeforeStart, &mut out);
@@ -151,13 +151,11 @@ pub fn nodes_to_replace(
 }
 
 fn find_drains_first(pool: &NodePool) -> Option<Finding> {
-    let draining = zones_that_drain_first(pool);
     let (surge, unavailable, zones) = (pool.max_surge, pool.max_unavailable, pool.zones.len());
-    let enough = usize::try_from(surge.saturating_add(unavailable)).unwrap_or(usize::MAX) >= zones;
-    if draining.is_empty() || enough {
+    if !(0..zones).any(|index| Limits::of(pool, index).forced) {
         return None;
     }
-    let draining = draining.into_iter().map(str::to_owned).collect();
+    let draining = zones_that_drain_first(pool).into_iter().map(str::to_owned).collect();
     Some(Finding::DrainsFirst { pool: pool.name.clone(), surge, unavailable, zones, draining })
 }
 
@@ -178,19 +176,22 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     let named = |wanted: &dyn Fn(&Budget) -> bool| -> NameSample {
         snapshot.budgets.iter().map(|budget| &**budget).filter(|budget| wanted(budget)).collect()
     };
-    let covers =
-        |budget: &Budget| budget.expected > 0 && !matches!(budget.selector, Selector::Nothing);
-    let misconfigured = named(&|budget| is_misconfigured(budget) && covers(budget));
-    let pods: Vec<&Pod> = all_pods(snapshot).filter(|pod| !pod.stays_on_its_node()).collect();
-    let matches = |budget: &Budget| {
-        let of_budget = |pod: &&Pod| {
-            pod.namespace == budget.namespace && budget.selector.matches(&pod.labels) == Some(true)
-        };
-        pods.iter().any(of_budget)
+    let index = BudgetIndex::of(&snapshot.budgets);
+    // Budgets of pods that a drain evicts, and of those that it leaves alone.
+    let (mut evicted, mut left) = (BTreeSet::new(), BTreeSet::new());
+    for pod in all_pods(snapshot) {
+        let of = if pod.stays_on_its_node() { &mut left } else { &mut evicted };
+        of.extend(index.covering(pod).into_iter().map(ObjectName::from));
+    }
+    let matches = |budget: &Budget| evicted.contains(&budget.into());
+    let may_block = |budget: &Budget| matches(budget) || !left.contains(&budget.into());
+    let covers = |budget: &Budget| {
+        budget.expected > 0 && !matches!(budget.selector, Selector::Nothing) && may_block(budget)
     };
+    let misconfigured = named(&|budget| is_misconfigured(budget) && covers(budget));
     let uncomputed = |budget: &Budget| {
         budget.allowed <= 0
-            && (budget.sync_failure.is_some()
+            && (budget.sync_failure.is_some() && may_block(budget)
                 || (budget.observed && budget.expected == 0 && matches(budget)))
     };
     let exhausted =
@@ -205,13 +206,14 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     if snapshot.is_blind_to("pods") {
         return;
     }
-    let index = BudgetIndex::of(&snapshot.budgets);
     let several: NameSample = all_pods(snapshot)
         .filter(|pod| !pod.stays_on_its_node() && index.covering(pod).len() > 1)
         .collect();
     if several.count > 0 {
         out.push(Finding::PodsUnderSeveralPdbs(several));
-    } else if none {
+    } else if none
+        && ["pods", "poddisruptionbudgets"].iter().all(|kind| !snapshot.unseen.contains_key(kind))
+    {
         out.push(Finding::NoPdbBlocks);
     }
 }

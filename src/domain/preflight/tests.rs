@@ -15,10 +15,13 @@ use crate::domain::roll::durations::USUAL_NODE;
 use crate::domain::roll::history::RollGoal;
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::roll::tests::blockers::sample;
+use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::cluster;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::rotation::{Phase, Step};
-use crate::domain::snapshot::{ClusterSnapshot, Node, OwnerReference, Pod, TokenSecret, Unseen};
+use crate::domain::snapshot::{
+    Budget, ClusterSnapshot, Node, OwnerReference, Pod, TokenSecret, Unseen,
+};
 
 fn marked(found: &[Finding], mark: FindingMark) -> Vec<&Finding> {
     found.iter().filter(|finding| finding.mark() == mark).collect()
@@ -141,11 +144,34 @@ fn without_a_snapshot_only_the_ske_api_counts() {
 }
 
 #[test]
+fn a_zone_that_may_miss_a_node_although_the_pool_says_otherwise_is_a_finding() {
+    let drains_first = |surge, unavailable| {
+        let mut subject = cluster(Phase::Completed);
+        let pool = subject.pools.first_mut().unwrap();
+        (pool.max_surge, pool.max_unavailable) = (surge, unavailable);
+        before_start(&subject, None, now()).into_iter().find_map(|finding| {
+            let Finding::DrainsFirst { draining, .. } = finding else { return None };
+            Some(draining.len())
+        })
+    };
+    // Of three zones, in the order in which Gardener spreads both numbers.
+    for (surge, unavailable, found) in [
+        (1, 0, Some(2)),
+        (1, 1, Some(2)),
+        (1, 2, Some(2)),
+        (2, 1, Some(1)),
+        (3, 0, None),
+        (1, 3, None),
+    ] {
+        assert_eq!(drains_first(surge, unavailable), found, "{surge}, {unavailable}");
+    }
+}
+
+#[test]
 fn budgets_that_will_block_a_drain_are_counted_and_named() {
     let subject = cluster(Phase::Completed);
     let found = before_start(&subject, Some(&fixture("blocked_by_budgets")), now());
-    let mut never = sample(&["shop/db", "billing/one", "odd/unreadable"]);
-    never.count = 4;
+    let never = sample(&["shop/db", "billing/one", "odd/unreadable"]);
     for finding in [
         Finding::MisconfiguredPdbs(never),
         Finding::ExhaustedPdbs(sample(&["payments/api", "unready/sick"])),
@@ -155,6 +181,26 @@ fn budgets_that_will_block_a_drain_are_counted_and_named() {
         assert!(found.contains(&finding), "{finding:?}\n{found:?}");
     }
     assert!(!format!("{found:?}").contains("no-selector"), "it covers nothing");
+}
+
+#[test]
+fn budgets_of_pods_that_no_drain_evicts_are_no_finding() {
+    let subject = cluster(Phase::Completed);
+    let agent = |name: &str| Pod {
+        owner: Some(OwnerReference { kind: "DaemonSet".into(), name: "agent".into() }),
+        ..pod(name, Some("web-1"))
+    };
+    let failed = Budget { sync_failure: Some("no scale".into()), ..budget(0, 0, 0, 0) };
+    for guard in [budget(0, 2, 2, 2), budget(0, 1, 2, 2), failed] {
+        let mut seen = ClusterSnapshot::default();
+        seen.budgets.push(Arc::new(guard));
+        seen.pods.extend([agent("agent-1"), agent("agent-2")].map(Arc::new));
+        let found = before_start(&subject, Some(&seen), now());
+        assert!(found.contains(&Finding::NoPdbBlocks), "{found:?}");
+        seen.pods.push(Arc::new(pod("api-1", Some("web-1"))));
+        let found = before_start(&subject, Some(&seen), now());
+        assert!(!found.contains(&Finding::NoPdbBlocks), "{found:?}");
+    }
 }
 
 #[test]
@@ -227,6 +273,32 @@ fn the_usual_time_is_that_of_the_slowest_zone() {
     assert_eq!(expected(&subject), Some((12, USUAL_NODE.times(3))));
     subject.pools.clear();
     assert_eq!(nodes_to_replace(&subject, None), None);
+}
+
+#[test]
+fn k8s_26_what_is_known_in_part_or_no_longer_is_no_tick() {
+    let ticks = |found: Vec<Finding>| {
+        let is_tick =
+            |found: &Finding| matches!(found, Finding::NoPdbBlocks | Finding::NodesSinceStart(_));
+        found.iter().filter(|found| is_tick(found)).count()
+    };
+    let start =
+        |seen: &ClusterSnapshot| ticks(before_start(&cluster(Phase::Completed), Some(seen), now()));
+    let complete =
+        |seen: &ClusterSnapshot| ticks(before_complete(&cluster(Phase::Prepared), seen, now()));
+    let (held, new) = (fixture("held_by_pods"), fixture("all_new"));
+    assert_eq!((start(&held), complete(&new)), (1, 1));
+    for why in [Unseen::Partly("1 object could not be read".into()), failing("no answer")] {
+        let with = |seen: &ClusterSnapshot, kind: &'static str| {
+            let mut lost = seen.clone();
+            lost.unseen.insert(kind, why.clone());
+            lost
+        };
+        for kind in ["pods", "poddisruptionbudgets"] {
+            assert_eq!(start(&with(&held, kind)), 0, "{kind} {why:?}");
+        }
+        assert_eq!(complete(&with(&new, "nodes")), 0, "{why:?}");
+    }
 }
 
 #[test]

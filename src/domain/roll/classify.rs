@@ -121,7 +121,7 @@ pub struct NodeRoll {
 
 /// The stage of a node, given the target generation of its pool.
 fn classify(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) -> NodeStage {
-    if node.preserved && !node.ready {
+    if node.preserved && !node.ready && node.terminating.is_none() {
         NodeStage::Preserved
     } else if wanted.is_old(node) {
         if node.terminating.is_some() {

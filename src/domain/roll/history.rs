@@ -41,7 +41,8 @@ pub struct RollHistory {
     pub blocked: BTreeMap<String, NodeBlock>,
     /// What is seen of the pods with volumes of nodes that drain, by uid of the node.
     turns: BTreeMap<String, DrainTurn>,
-    exhausted_budgets: BTreeMap<ObjectName, Since>,
+    /// By whether it allows no eviction.
+    budgets: BTreeMap<(ObjectName, bool), Since>,
     unanswered: BTreeMap<ObjectName, Since>,
     reported: BTreeMap<String, Since>,
     unread: BTreeMap<&'static str, Since>,
@@ -102,7 +103,7 @@ impl RollHistory {
         let all = nodes
             .chain(self.changes.values_mut())
             .chain(self.configurations.values_mut().map(|(_, since)| &mut since.at))
-            .chain(self.exhausted_budgets.values_mut().map(|since| &mut since.at))
+            .chain(self.budgets.values_mut().map(|since| &mut since.at))
             .chain(self.unanswered.values_mut().map(|since| &mut since.at))
             .chain(self.reported.values_mut().map(|since| &mut since.at))
             .chain(self.unread.values_mut().map(|since| &mut since.at))
@@ -138,17 +139,16 @@ impl RollHistory {
         self.changes.get(&(pool.to_owned(), zone.to_owned())).copied()
     }
 
-    /// Since when a PodDisruptionBudget allows no eviction.
-    pub fn exhausted_since(&self, budget: &Budget) -> Option<Since> {
-        self.exhausted_budgets.get(&budget.into()).copied()
+    /// Since when a PodDisruptionBudget allows no eviction, or since when it allows one, as it does now.
+    pub fn budget_since(&self, budget: &Budget) -> Option<Since> {
+        self.budgets.get(&(budget.into(), budget.allows_none())).copied()
     }
 
     /// Records which PodDisruptionBudgets allow no eviction.
     pub fn note_budgets(&mut self, budgets: &[Arc<Budget>], at: Timestamp) {
         let first = !std::mem::replace(&mut self.budgets_seen, true);
-        let exhausted = budgets.iter().filter(|budget| budget.allowed <= 0);
-        let names = exhausted.map(|budget| ObjectName::from(&**budget));
-        keep_since(&mut self.exhausted_budgets, names, Since { at, at_least: first });
+        let names = budgets.iter().map(|one| (ObjectName::from(&**one), one.allows_none()));
+        keep_since(&mut self.budgets, names, Since { at, at_least: first });
     }
 
     /// The pods with volumes of a node that drains, as they were last seen.

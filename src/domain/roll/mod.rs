@@ -97,11 +97,12 @@ impl Roll {
         let times = measure(&pools);
         let context =
             BlockerContext { cluster, snapshot, pools: &pools, history, times: &times, clock };
+        let seen_at = context.known_until(&["nodes"]);
         let mut blockers = find_blockers(&context);
         mark_blocked(&mut pools, &blockers);
         let mut counts = NodeCounts::default();
         let estimated = |pools: &[PoolRoll], stops: bool| {
-            estimate(pools, &times, history.watched_since, now).blocked_if(stops)
+            estimate(pools, &times, history.watched_since, seen_at).blocked_if(stops)
         };
         for pool in &mut pools {
             counts += pool.counts;

@@ -129,7 +129,11 @@ impl RollTracker {
 
     /// Starts again if the reading is of another rotation than the one that was watched.
     fn reset_for(&mut self, cluster: &Cluster) {
-        let initiated = cluster.rotation.initiated;
+        let mut initiated = cluster.rotation.initiated;
+        // A reading may lack the start.
+        if cluster.rotation.phase != Phase::Never {
+            initiated = initiated.or_else(|| self.rotation.as_ref()?.initiated);
+        }
         let seen = RotationId { cluster: cluster.id.clone(), created: cluster.created, initiated };
         let is_same = |known: &RotationId| {
             is_same_creation(known.created, seen.created)
@@ -157,8 +161,8 @@ impl RollTracker {
             }
             None => {
                 if let Some(started) = cluster.rotation.initiated {
-                    let at = started.min(clock.now());
-                    self.timeline.add(at, TimelineEvent::Phase(Phase::Preparing));
+                    let what = TimelineEvent::Phase(Phase::Preparing);
+                    self.timeline.add(clock.ours(started), what);
                 }
             }
         }

@@ -151,8 +151,8 @@ pub struct Node {
     pub not_ready_because: Option<String>,
     /// Taint `node.gardener.cloud/critical-components-not-ready` or `node.cloudprovider.kubernetes.io/uninitialized`.
     pub still_joining: bool,
-    /// Condition `Preserved`, or annotation `node.machine.sapcloud.io/preserve` but for
-    /// `when-failed`: kept on purpose.
+    /// Condition `Preserved`, or annotation `node.machine.sapcloud.io/preserve` with `now` or `auto-preserved`: kept on
+    /// purpose.
     pub preserved: bool,
 }
 
@@ -245,11 +245,12 @@ pub struct Pod {
     pub ready: bool,
     /// `status.phase` is `Pending`.
     pub pending: bool,
-    /// Condition `PodScheduled` is false: since when, and the scheduler's words.
+    /// Condition `PodScheduled` is false, but for scheduling gates: since when, and the scheduler's words.
     pub unscheduled: Option<(Option<Timestamp>, String)>,
     /// `status.phase` is `Succeeded` or `Failed`.
     pub finished: bool,
-    /// Reason of the first container that waits for another one than to be created (`CrashLoopBackOff`).
+    /// Reason of the first container that waits for another one than to be created (`CrashLoopBackOff`), or
+    /// `SchedulingGated`.
     pub waiting: Option<String>,
     /// `spec.terminationGracePeriodSeconds`; while it is being deleted, `metadata.deletionGracePeriodSeconds`.
     pub grace_seconds: i64,
@@ -311,6 +312,13 @@ pub struct Budget {
     pub always_lets_unready_go: bool,
 }
 
+impl Budget {
+    /// Whether it allows no eviction of a ready pod now: none is left, or its status is of an earlier spec.
+    pub fn allows_none(&self) -> bool {
+        self.allowed <= 0 || !self.observed
+    }
+}
+
 /// A volume on a node (`storage.k8s.io/v1 VolumeAttachment`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
@@ -339,7 +347,10 @@ pub struct BoundVolume {
     pub zones: Vec<String>,
 }
 
-/// An event (`v1 Event`) about a node or a pod.
+/// Reason of an event about a controller that could not create a pod, for its message says why.
+pub const FAILED_CREATE: &str = "FailedCreate";
+
+/// An event (`v1 Event`) about a node, a pod, or a pod that could not be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// `metadata.uid`.
@@ -359,6 +370,15 @@ pub struct Event {
     pub warning: bool,
     /// `count`, at least 1.
     pub count: u32,
+}
+
+impl Event {
+    /// Whether it is about this pod, and not about an earlier one of its name.
+    pub fn is_about(&self, pod: &Pod) -> bool {
+        self.kind == "Pod"
+            && (&self.namespace, &self.name) == (&pod.namespace, &pod.name)
+            && self.at >= pod.created
+    }
 }
 
 /// Signs of the steps that come before the nodes (domain knowledge: order of the start flow).

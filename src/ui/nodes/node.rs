@@ -250,10 +250,7 @@ fn events_of<'a>(
     snapshot: &'a ClusterSnapshot,
 ) -> Vec<&'a Event> {
     let about_node = |event: &Event| event.kind == "Node" && event.name == node.name;
-    let about_pod = |event: &Event| {
-        event.kind == "Pod"
-            && on_node.iter().any(|pod| pod.name == event.name && pod.namespace == event.namespace)
-    };
+    let about_pod = |event: &Event| on_node.iter().any(|pod| event.is_about(pod));
     let mut found: Vec<&Event> = snapshot
         .events
         .iter()
@@ -291,15 +288,17 @@ pub fn title(node: &NodeRoll, theme: Theme, columns: usize) -> Span<'static> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::domain::fixtures::now;
     use crate::domain::roll::blocker::{Blocker, BlockerCause};
     use crate::domain::roll::clock_skew::ClusterClock;
     use crate::domain::roll::tests::at_once;
     use crate::domain::roll::tests::blockers::preparing;
     use crate::domain::roll::tests::stages::fixture;
-    use crate::domain::snapshot::Pod;
+    use crate::domain::snapshot::{ClusterSnapshot, Event, Pod};
     use crate::ui::fixtures::{ago, rolls};
-    use crate::ui::nodes::node::{concerning, pod_state};
+    use crate::ui::nodes::node::{concerning, events_of, pod_state};
 
     #[test]
     fn k8s_32_pods_without_a_node_are_no_blocker_of_one_node() {
@@ -310,6 +309,25 @@ mod tests {
         for node in roll.nodes() {
             assert_eq!(concerning(&roll, node).into_iter().find(is_pending), None);
         }
+    }
+
+    #[test]
+    fn k8s_20_events_of_an_earlier_pod_are_none_of_the_node_of_the_present_one() {
+        let roll = at_once(&preparing(), &fixture("held_by_pods"));
+        let node = roll.nodes().next().unwrap();
+        let pod = Pod { created: Some(ago(5)), ..rolls::pod("db-0", "web-1") };
+        let event = |uid: &str, minutes| {
+            let (namespace, name) = (pod.namespace.clone(), pod.name.clone());
+            let at = Some(ago(minutes));
+            let uid = uid.to_owned();
+            let (kind, reason) = ("Pod".to_owned(), "FailedMount".to_owned());
+            let message = String::new();
+            Event { uid, at, kind, namespace, name, reason, message, warning: true, count: 1 }
+        };
+        let events = vec![Arc::new(event("before", 7)), Arc::new(event("now", 3))];
+        let snapshot = ClusterSnapshot { events, ..ClusterSnapshot::default() };
+        let found = events_of(node, &[&pod], &snapshot);
+        assert_eq!(found.iter().map(|event| &*event.uid).collect::<Vec<_>>(), ["now"]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Events about nodes and pods.
+//! Events about nodes, pods, and pods that could not be created.
 
 use k8s_openapi::api::core::v1 as core;
 
 use crate::clients::kubernetes::decode::{at, text};
-use crate::domain::snapshot::Event;
+use crate::domain::snapshot::{Event, FAILED_CREATE};
 use crate::domain::text::clean;
 
 /// Reads an event about a node.
@@ -14,6 +14,13 @@ pub fn node_event(event: &core::Event) -> Option<Event> {
 /// Reads an event about a pod.
 pub fn pod_event(event: &core::Event) -> Option<Event> {
     about("Pod", event)
+}
+
+/// Reads an event about a controller that could not create a pod.
+pub fn creation_event(event: &core::Event) -> Option<Event> {
+    let kind =
+        event.involved_object.kind.as_deref().filter(|kind| !["Node", "Pod"].contains(kind))?;
+    about(kind, event).filter(|event| event.reason == FAILED_CREATE)
 }
 
 /// Servers may leave the selection to us.
@@ -32,7 +39,7 @@ fn about(kind: &str, event: &core::Event) -> Option<Event> {
     Some(Event {
         uid: text(event.metadata.uid.as_ref()),
         at: moment,
-        kind: kind.to_owned(),
+        kind: clean(kind),
         namespace: if kind == "Node" { String::new() } else { text(object.namespace.as_ref()) },
         name: text(object.name.as_ref()),
         reason: text(event.reason.as_ref()),

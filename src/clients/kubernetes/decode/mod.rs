@@ -22,7 +22,7 @@ pub use crate::clients::kubernetes::decode::admission::{
 };
 pub use crate::clients::kubernetes::decode::budget::budget;
 pub use crate::clients::kubernetes::decode::checklist::{CHECKLIST_KEY, checklist};
-pub use crate::clients::kubernetes::decode::event::{node_event, pod_event};
+pub use crate::clients::kubernetes::decode::event::{creation_event, node_event, pod_event};
 pub use crate::clients::kubernetes::decode::node::{node, template};
 pub use crate::clients::kubernetes::decode::pod::pod;
 pub use crate::clients::kubernetes::decode::storage::{attachment, bound_volume};

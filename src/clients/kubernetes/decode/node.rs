@@ -17,8 +17,8 @@ const APPLIED: &str = "checksum/cloud-config-data";
 const WANTED_CHECKSUM: &str = "checksum/data-script";
 const ROLLING: &str = "cluster-autoscaler.kubernetes.io/scale-down-disabled-by-mcm";
 const PRESERVE: &str = "node.machine.sapcloud.io/preserve";
-/// Value of that annotation by which somebody asks for it: whether the machine has failed is told by the condition.
-const WHEN_FAILED: &str = "when-failed";
+/// Values of that annotation by which a machine is preserved whatever its condition says.
+const PRESERVED: [&str; 2] = ["now", "auto-preserved"];
 const DOOMED: &str = "deployment.machine.sapcloud.io/prefer-no-schedule";
 const JOINING: [&str; 2] = [
     "node.gardener.cloud/critical-components-not-ready",
@@ -62,8 +62,7 @@ pub fn node(node: &core::Node) -> Option<Node> {
             .and_then(|condition| because(condition.reason.as_ref(), condition.message.as_ref())),
         still_joining: taints.iter().any(|taint| JOINING.contains(&taint.key.as_str())),
         preserved: condition("Preserved").is_some_and(|condition| holds(&condition))
-            || is_annotated(meta, PRESERVE)
-                && annotation(meta, PRESERVE).as_deref() != Some(WHEN_FAILED),
+            || annotation(meta, PRESERVE).is_some_and(|value| PRESERVED.contains(&&*value)),
     })
 }
 

@@ -7,6 +7,8 @@ use crate::domain::snapshot::{OwnerReference, Pod};
 use crate::domain::text::clean;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
+/// Reason of a pod that no scheduler looks at yet (`spec.schedulingGates`).
+const GATED: &str = "SchedulingGated";
 
 /// Reads a pod; a finished one is left out, unless something keeps it from being deleted.
 pub fn pod(pod: &core::Pod) -> Option<Pod> {
@@ -24,6 +26,8 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
     let condition = |kind: &str, status: &str| {
         conditions.iter().find(|condition| condition.type_ == kind && condition.status == status)
     };
+    let unscheduled = condition("PodScheduled", "False");
+    let gated = unscheduled.is_some_and(|condition| condition.reason.as_deref() == Some(GATED));
     let owners = meta.owner_references.as_deref().unwrap_or_default();
     Some(Pod {
         uid: text(meta.uid.as_ref()),
@@ -37,13 +41,13 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
         created: at(meta.creation_timestamp.as_ref()),
         ready: condition("Ready", "True").is_some(),
         pending: phase == "Pending",
-        unscheduled: condition("PodScheduled", "False").map(|condition| {
+        unscheduled: unscheduled.filter(|_| !gated).map(|condition| {
             let text = some(condition.message.as_ref());
             let text = text.or_else(|| because(condition.reason.as_ref(), None));
             (at(condition.last_transition_time.as_ref()), text.unwrap_or_default())
         }),
         finished,
-        waiting: status.and_then(waiting),
+        waiting: status.and_then(waiting).or_else(|| gated.then(|| GATED.to_owned())),
         grace_seconds: meta
             .deletion_grace_period_seconds
             .or_else(|| spec?.termination_grace_period_seconds)

@@ -34,8 +34,8 @@ pub fn bound_volume(volume: &PersistentVolume) -> Option<BoundVolume> {
         .flat_map(|term| term.match_expressions.iter().flatten())
         .filter(|requirement| requirement.operator == "In")
         .collect();
-    let on_host =
-        requirements.iter().any(|requirement| requirement.key == "kubernetes.io/hostname");
+    let is_one = |found: &NodeSelectorRequirement| found.values.iter().flatten().count() == 1;
+    let on_host = requirements.iter().any(|found| is_host(&found.key) && is_one(found));
     let mut zones: Vec<String> = requirements
         .iter()
         .filter(|requirement| is_zone(&requirement.key))
@@ -53,6 +53,11 @@ pub fn bound_volume(volume: &PersistentVolume) -> Option<BoundVolume> {
         on_node,
         zones,
     })
+}
+
+/// The general label, and those of the volume drivers ("openebs.io/nodename", "topology.topolvm.io/node").
+fn is_host(key: &str) -> bool {
+    ["/hostname", "/nodename", "/node"].iter().any(|end| key.ends_with(end))
 }
 
 /// The general label, its old name, and those of the volume drivers ("topology.cinder.csi.openstack.org/zone").

@@ -135,6 +135,12 @@ fn joining_and_preserved_nodes_are_recognised() {
         "{metadata: {name: n1, annotations: {node.machine.sapcloud.io/preserve: when-failed}}}",
     );
     assert!(!asked.preserved, "it may still join");
+    for ignored in ["'true'", "''", "maybe"] {
+        let yaml = format!(
+            "{{metadata: {{name: n1, annotations: {{node.machine.sapcloud.io/preserve: {ignored}}}}}}}"
+        );
+        assert!(!node(&yaml).preserved, "the machine controller ignores {ignored}");
+    }
     assert_eq!(annotated.version, "1.33.3");
 }
 
@@ -216,6 +222,32 @@ fn finished_pods_are_omitted_and_pending_ones_have_a_reason() {
 }
 
 #[test]
+fn k8s_32_a_pod_with_scheduling_gates_waits_for_no_node() {
+    let gated = pod(
+        "{metadata: {name: p}, status: {phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: SchedulingGated, message: Scheduling is blocked due to non-empty scheduling gates}]}}",
+    );
+    assert_eq!(gated.unscheduled, None);
+    assert_eq!(gated.waiting.as_deref(), Some("SchedulingGated"));
+}
+
+#[test]
+fn k8s_20_events_about_pods_that_could_not_be_created_are_read() {
+    let event = |kind: &str, reason: &str| -> Option<Event> {
+        let yaml = format!(
+            "{{metadata: {{name: e}}, involvedObject: {{kind: {kind}, namespace: shop, name: api}}, reason: {reason}}}"
+        );
+        read(decode::creation_event, &yaml)
+    };
+    let found = event("ReplicaSet", "FailedCreate").unwrap();
+    assert_eq!((&*found.kind, &*found.namespace, &*found.name), ("ReplicaSet", "shop", "api"));
+    for (kind, reason) in
+        [("Node", "FailedCreate"), ("Pod", "FailedCreate"), ("ReplicaSet", "SuccessfulCreate")]
+    {
+        assert_eq!(event(kind, reason), None, "{kind} {reason}");
+    }
+}
+
+#[test]
 fn k8s_11_selectors_are_read_as_the_api_means_them() {
     assert_eq!(selector(Value::Null), Selector::Nothing);
     let everything = selector(json!({}));
@@ -286,8 +318,16 @@ fn volumes_without_node_affinity_are_omitted() {
     assert_eq!(cinder.claim, Some(("shop".into(), "data".into())));
     assert!(!cinder.on_node);
     assert!(volume("{metadata: {name: v}, spec: {hostPath: {path: /x}}}").unwrap().on_node);
-    let local = "{metadata: {name: v}, spec: {nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [n1]}]}]}}}}";
-    assert!(volume(local).unwrap().on_node);
+    let on = |key: &str, values: &str| {
+        volume(&format!(
+            "{{metadata: {{name: v}}, spec: {{nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: {key}, operator: In, values: {values}}}]}}]}}}}}}}}"
+        ))
+    };
+    let keys = ["kubernetes.io/hostname", "openebs.io/nodename", "topology.topolvm.io/node"];
+    for key in keys {
+        assert!(on(key, "[n1]").unwrap().on_node, "{key}");
+    }
+    assert!(on("linbit.com/hostname", "[n1, n2]").is_none(), "it has replicas on both");
 }
 
 #[test]

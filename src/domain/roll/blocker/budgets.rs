@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::SignedDuration;
+
 use crate::domain::age::since;
 use crate::domain::roll::blocker::cause::{
     Blocker, BlockerCause, MissingReplica, ObjectName, PdbBlock, PdbFix, PdbStatus,
@@ -10,7 +12,12 @@ use crate::domain::roll::blocker::cause::{
 use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE, RelevantPods};
 use crate::domain::roll::blocker::webhooks;
 use crate::domain::roll::classify::{NodeRoll, Since};
-use crate::domain::snapshot::{Budget, Event, Pod, Requirement, Selector};
+use crate::domain::snapshot::{Budget, Event, FAILED_CREATE, Pod, Requirement, Selector};
+
+/// Reasons of events by which a warning about a pod that starts is over.
+const GOES_ON: [&str; 4] = ["SuccessfulAttachVolume", "Pulling", "Pulled", "Started"];
+/// Controllers try again to create a pod after 17 minutes at the latest.
+const RETRIED: SignedDuration = SignedDuration::from_mins(20);
 
 /// Budgets by namespace and by one label that they require, so that a pod is compared with the few that may
 /// cover it and not with all.
@@ -88,6 +95,12 @@ pub fn is_misconfigured(budget: &Budget) -> bool {
         && budget.allowed == 0
 }
 
+/// The same, or its status cannot be computed.
+fn never_allows(budget: &Budget) -> bool {
+    let fix = find_fix(budget, false);
+    is_misconfigured(budget) || matches!(fix, PdbFix::NotComputed(_) | PdbFix::UnmanagedPods)
+}
+
 /// Whether the eviction API refuses a pod because of its only PodDisruptionBudget. Pending pods, and pods that are being
 /// deleted, can always be evicted; pods that are not ready can while enough others are healthy.
 pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
@@ -96,11 +109,11 @@ pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
     }
     let enough_others = budget.healthy >= budget.desired && budget.desired > 0;
     let may_go = !pod.ready && (budget.always_lets_unready_go || enough_others);
-    !may_go && (budget.allowed <= 0 || !budget.observed)
+    !may_go && budget.allows_none()
 }
 
-/// A node, and its pods that the same budgets cover.
-type Several<'a> = (&'a NodeRoll, Vec<&'a Pod>);
+/// A node whose drain has begun, and pods that the same budgets cover.
+type Several<'a> = (Option<&'a NodeRoll>, Vec<&'a Pod>);
 
 /// A node, the budget that covers some of its pods, and those pods.
 type Held<'a> = (&'a NodeRoll, &'a Budget, Vec<&'a Pod>);
@@ -116,6 +129,13 @@ pub fn find<'a>(
     let mut young: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
     let mut several: BTreeMap<(&str, &str, Vec<&str>), Several<'_>> = BTreeMap::new();
     let mut unreadable: BTreeMap<(&str, &str), (&NodeRoll, &Budget)> = BTreeMap::new();
+    let mut several_cover = |node: Option<&'a NodeRoll>, pod: &'a Pod, budgets: &[&'a Budget]| {
+        if !pod.pending && pod.deleted_by.is_none() {
+            let names = budgets.iter().map(|budget| &*budget.name).collect();
+            let key = (node.map_or("", |node| &node.name), pod.namespace.as_str(), names);
+            several.entry(key).or_insert((node, Vec::new())).1.push(pod);
+        }
+    };
     for (pod, node) in &pods.leaving {
         for budget in index.unreadable(&pod.namespace) {
             unreadable.entry((&budget.namespace, &budget.name)).or_insert((node, budget));
@@ -134,13 +154,7 @@ pub fn find<'a>(
                     found.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
                 }
             }
-            budgets => {
-                if !pod.pending && pod.deleted_by.is_none() {
-                    let names = budgets.iter().map(|budget| &*budget.name).collect();
-                    let key = (node.name.as_str(), pod.namespace.as_str(), names);
-                    several.entry(key).or_insert((node, Vec::new())).1.push(pod);
-                }
-            }
+            budgets => several_cover(Some(node), pod, budgets),
         }
     }
     // A node stays blocked by a budget until it progresses, whatever the budget becomes.
@@ -149,21 +163,28 @@ pub fn find<'a>(
         block.is_some_and(|block| block.budgets.contains_key(&ObjectName::from(*budget)))
     });
     held.extend(young);
+    let mut ahead: BTreeMap<(&str, &str), (&Budget, Vec<&Pod>)> = BTreeMap::new();
+    for pod in &pods.next {
+        let is_held =
+            |budget: &Budget| held.values().any(|(_, other, _)| std::ptr::eq(*other, budget));
+        match index.covering(pod).as_slice() {
+            [budget]
+                if never_allows(budget) && blocks_eviction(budget, pod) && !is_held(budget) =>
+            {
+                let key = (&*budget.namespace, &*budget.name);
+                ahead.entry(key).or_insert((budget, Vec::new())).1.push(pod);
+            }
+            [] | [_] => {}
+            budgets => several_cover(None, pod, budgets),
+        }
+    }
     for ((_, _, budgets), (node, pods)) in several {
         let budgets = budgets.into_iter().map(str::to_owned).collect();
         let cause = BlockerCause::SeveralPdbs { pods: pods.into_iter().collect(), budgets };
-        out.push(Blocker::of_node(cause, node, node.since));
-    }
-    let mut ahead: BTreeMap<(&str, &str), (&Budget, Vec<&Pod>)> = BTreeMap::new();
-    for pod in &pods.next {
-        if let [budget] = index.covering(pod).as_slice()
-            && is_misconfigured(budget)
-            && blocks_eviction(budget, pod)
-            && !held.values().any(|(_, blocking, _)| std::ptr::eq(*blocking, *budget))
-        {
-            let key = (&*budget.namespace, &*budget.name);
-            ahead.entry(key).or_insert((budget, Vec::new())).1.push(pod);
-        }
+        out.push(match node {
+            Some(node) => Blocker::of_node(cause, node, node.since),
+            None => Blocker::new(cause, None),
+        });
     }
     out.extend(ahead.into_values().map(|(budget, pods)| {
         let (pods, fix) = (pods.into_iter().collect(), find_fix(budget, false));
@@ -222,17 +243,22 @@ fn find_missing<'a>(
     let placed = |pod: &&Pod| pod.pending && pod.node.is_some() && pod.deleted_by.is_none();
     let starting = context.snapshot.pods.iter().map(|pod| &**pod).filter(placed);
     for pod in starting.filter(|pod| is_replica(pod)) {
+        // It has a node.
         let is_about = |event: &&Arc<Event>| {
-            event.warning && event.name == pod.name && event.namespace == pod.namespace
+            (event.warning || GOES_ON.contains(&&*event.reason))
+                && event.reason != "FailedScheduling"
+                && event.is_about(pod)
         };
-        if let Some(event) = context.snapshot.events.iter().rev().find(is_about) {
+        let latest = context.snapshot.events.iter().rev().find(is_about);
+        if let Some(event) = latest.filter(|event| event.warning) {
             let text = format!("{}: {}", event.reason, event.message);
             return Some((Some(pod), MissingReplica::NotStarting(pod.into(), text)));
         }
     }
     // A pod that crashes again and again has been started: it is not pending. Those of the node are described themselves.
     let runs = |pod: &&Pod| {
-        !(pod.pending || pod.finished || pod.ready || pod.deleted_by.is_some())
+        !(pod.finished || pod.ready || pod.deleted_by.is_some())
+            && (!pod.pending || pod.waiting.is_some())
             && held.iter().all(|held| held.uid != pod.uid)
     };
     let running = context.snapshot.pods.iter().map(|pod| &**pod).filter(runs);
@@ -243,20 +269,44 @@ fn find_missing<'a>(
         return Some((Some(pod), MissingReplica::NotReady(pod.into(), reason)));
     }
     // Whether a replica is missing shows in no figure: a budget may expect only as many pods as exist.
-    let rejecting = webhooks::rejecting_pods(context.snapshot, &budget.namespace)?;
-    Some((None, MissingReplica::Rejected(rejecting)))
+    if let Some(rejecting) = webhooks::rejecting_pods(context.snapshot, &budget.namespace) {
+        return Some((None, MissingReplica::Rejected(rejecting)));
+    }
+    // A later pod shows that creating works again.
+    let is_latest = |event: &Event| {
+        let mut replicas = context.snapshot.pods.iter().filter(|pod| is_replica(pod));
+        replicas.all(|pod| pod.created < event.at)
+            && event.at.is_some_and(|at| context.clock.age(at) < RETRIED)
+    };
+    let is_about = |event: &&Arc<Event>| {
+        event.reason == FAILED_CREATE
+            && event.namespace == budget.namespace
+            && held.iter().filter_map(|pod| pod.owner.as_ref()).any(|owner| {
+                is_same_workload((&owner.kind, &owner.name), (&event.kind, &event.name))
+            })
+            && is_latest(event)
+    };
+    if let Some(event) = context.snapshot.events.iter().rev().find(is_about) {
+        let owner = ObjectName::new(&event.namespace, &event.name);
+        return Some((None, MissingReplica::NotCreated(owner, event.message.clone())));
+    }
+    let is_bare = held.iter().any(|pod| pod.owner.is_none())
+        && find_fix(budget, false) != PdbFix::UnmanagedPods;
+    is_bare.then_some((None, MissingReplica::NoController))
 }
 
-/// Whether two pods are replicas of one workload. `ReplicaSet`s of one Deployment differ in their last part only.
+/// Whether two pods are replicas of one workload.
 fn is_sibling(one: &Pod, other: &Pod) -> bool {
-    match (&one.owner, &other.owner) {
-        (Some(one), Some(other)) if one.kind == other.kind => {
-            let workload = |name: &str| name.rsplit_once('-').map(|(name, _)| name.to_owned());
-            one.name == other.name
-                || (one.kind == "ReplicaSet" && workload(&one.name) == workload(&other.name))
-        }
-        _ => false,
-    }
+    let (Some(one), Some(other)) = (&one.owner, &other.owner) else { return false };
+    is_same_workload((&one.kind, &one.name), (&other.kind, &other.name))
+}
+
+/// Whether two controllers, by kind and name, are of one workload. `ReplicaSet`s of one Deployment differ in their last
+/// part only.
+fn is_same_workload(one: (&str, &str), other: (&str, &str)) -> bool {
+    let workload = |name: &str| name.rsplit_once('-').map(|(name, _)| name.to_owned());
+    let of_deployment = one.0 == "ReplicaSet" && workload(one.1) == workload(other.1);
+    one.0 == other.0 && (one.1 == other.1 || of_deployment)
 }
 
 /// Since when a budget blocks a node: it drains, and the budget allows nothing. A budget that was exhausted when it was
@@ -266,7 +316,7 @@ fn began(context: &BlockerContext<'_>, node: &NodeRoll, budget: &Budget) -> Opti
     if let Some(since) = blocked.and_then(|block| block.budgets.get(&budget.into())) {
         return Some(*since);
     }
-    let exhausted = context.history.exhausted_since(budget).filter(|since| !since.at_least);
+    let exhausted = context.history.budget_since(budget).filter(|since| !since.at_least);
     node.since.map(|drains| exhausted.map_or(drains, |exhausted| drains.max(exhausted)))
 }
 
@@ -285,25 +335,22 @@ pub fn find_fix(budget: &Budget, unready: bool) -> PdbFix {
     };
     let never = rule("maxUnavailable", &budget.max_unavailable, &["0", "0%"])
         .or_else(|| rule("minAvailable", &budget.min_available, &["100%"]));
-    let until_ready = budget.desired.saturating_sub(budget.healthy);
-    if unready && until_ready > 0 && budget.desired > 0 {
-        let further = budget.max_unavailable.is_none();
-        return if further && until_ready > budget.expected - budget.healthy {
-            PdbFix::AddReplicas(until_ready.into())
-        } else if further {
-            PdbFix::AwaitReplicas(until_ready)
-        } else {
-            PdbFix::RepairReplicas(until_ready)
-        };
-    }
     if never.is_some() {
         return PdbFix::Relax(never);
     }
-    let Some(enough) = enough(budget) else { return PdbFix::Relax(None) };
-    if enough > i64::from(budget.expected) || is_misconfigured(budget) {
-        return PdbFix::AddReplicas((enough - i64::from(budget.healthy)).max(1));
+    if !budget.observed {
+        return PdbFix::AwaitStatus;
     }
-    let count = budget.desired.saturating_add(1).saturating_sub(budget.healthy).max(1);
+    let Some(enough) = enough(budget) else { return PdbFix::Relax(None) };
+    // The one of them that is not ready yet may stay so.
+    let spared = i32::from(unready && budget.desired > 0);
+    if enough > i64::from(budget.expected) || is_misconfigured(budget) {
+        return PdbFix::AddReplicas(
+            (enough - i64::from(spared) - i64::from(budget.healthy)).max(1),
+        );
+    }
+    let least = budget.desired.saturating_add(1).saturating_sub(spared);
+    let count = least.saturating_sub(budget.healthy).max(1);
     if budget.max_unavailable.is_some() {
         PdbFix::RepairReplicas(count)
     } else {

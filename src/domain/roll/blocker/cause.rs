@@ -52,7 +52,8 @@ impl From<&NodeRoll> for NodeName {
 pub enum BlockerCause {
     /// A PodDisruptionBudget allows no eviction.
     Pdb(PdbBlock),
-    /// The eviction API refuses pods that more than one PodDisruptionBudget covers.
+    /// The eviction API refuses pods that more than one PodDisruptionBudget covers; of a node, or of those whose drain has
+    /// not begun.
     SeveralPdbs { pods: NameSample, budgets: Vec<String> },
     /// PREPARING and unhealthy for longer than Gardener retries by default.
     PreparingTooLong,
@@ -137,6 +138,10 @@ pub enum MissingReplica {
     NotStarting(ObjectName, String),
     /// It runs and is not ready, and what keeps it from that (`CrashLoopBackOff`); empty while that is not known.
     NotReady(ObjectName, String),
+    /// Nothing would replace one of the pods.
+    NoController,
+    /// Its controller cannot create it, and the controller's message.
+    NotCreated(ObjectName, String),
     /// The API server rejects new pods of its namespace: a webhook's service has no endpoints.
     Rejected(ObjectName),
 }
@@ -160,6 +165,8 @@ pub enum PdbFix {
     AwaitReplicas(i32),
     /// So many of its replicas must become ready, and further ones do not help: `maxUnavailable` counts from all.
     RepairReplicas(i32),
+    /// Its status is of an earlier spec, or absent: the disruption controller must update it.
+    AwaitStatus,
     /// The disruption controller cannot compute its status, and its message.
     NotComputed(String),
     /// Its pods have no controller that it could count by.
@@ -288,6 +295,7 @@ impl Blocker {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match &self.cause {
+            BlockerCause::SeveralPdbs { .. } if self.node.is_none() => Severity::Note,
             BlockerCause::Pdb(PdbBlock { misconfigured: true, .. })
             | BlockerCause::SeveralPdbs { .. }
             | BlockerCause::PreparingTooLong

@@ -34,7 +34,7 @@ impl BlockerContext<'_> {
     pub fn is_older(&self, began: Timestamp) -> bool {
         let rotation = &self.cluster.rotation;
         let is_rolling = rollout_stage(rotation) == RolloutStage::Rolling;
-        let started = rotation.initiated.filter(|_| is_rolling);
+        let started = rotation.initiated.filter(|_| is_rolling).map(|at| self.clock.ours(at));
         let begun = |pool: &&PoolRoll| {
             pool.state.is_rolling() && pool.state != PoolState::NotBegun && pool.counts.seen() > 0
         };
@@ -78,9 +78,8 @@ pub struct RelevantPods<'a> {
 impl<'a> RelevantPods<'a> {
     /// Sorts out the pods of a snapshot.
     pub fn of(context: &BlockerContext<'a>) -> Self {
-        let concerned: HashMap<&str, &NodeRoll> = context
-            .pools
-            .iter()
+        let rolling = context.pools.iter().filter(|pool| pool.state.is_rolling());
+        let concerned: HashMap<&str, &NodeRoll> = rolling
             .flat_map(PoolRoll::nodes)
             .filter(|node| {
                 is_drained(node)

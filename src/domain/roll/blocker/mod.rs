@@ -35,8 +35,8 @@ pub fn find_blockers(context: &BlockerContext<'_>) -> Vec<Blocker> {
     let mut out = Vec::new();
     let explained = budgets::find(context, &pods, &index, &mut out);
     pods::find(context, &pods, (&index, &explained), &mut out);
-    let kept_away = webhooks::find(context, &mut out);
-    nodes::find(context, &pods, kept_away, &mut out);
+    let kept_away = webhooks::find(&context.while_known("endpointslices"), &mut out);
+    nodes::find(&context.while_known("nodes"), &pods, kept_away, &mut out);
     reported::find(context, &mut out);
     out.sort_by(|a, b| order(a).cmp(&order(b)));
     out

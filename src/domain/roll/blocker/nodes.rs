@@ -20,7 +20,7 @@ pub fn find(
     kept_away: bool,
     out: &mut Vec<Blocker>,
 ) {
-    for pool in context.pools {
+    for pool in context.pools.iter().filter(|pool| pool.state.is_rolling()) {
         for zone in &pool.zones {
             out.extend(zone.nodes.iter().filter_map(|node| find_failed(context, node)));
             for node in zone.nodes.iter().filter(|node| node.stage == NodeStage::Joining) {

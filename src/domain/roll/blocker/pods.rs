@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::domain::age::since;
 use crate::domain::cluster::Cluster;
 use crate::domain::roll::blocker::budgets::{BudgetIndex, blocks_eviction};
 use crate::domain::roll::blocker::cause::{
@@ -32,12 +33,12 @@ pub fn find(
     (index, explained): (&BudgetIndex<'_>, &HashSet<&str>),
     out: &mut Vec<Blocker>,
 ) {
-    find_volumes(context, out);
-    // A pod that cannot be read any more may be gone.
+    // What cannot be read any more may be gone.
+    find_volumes(&context.while_known("volumeattachments"), out);
     let known = &context.while_known("pods");
     find_hung(known, pods, out);
     find_grace_periods(known, pods, out);
-    find_denied_evictions(known, pods, index, out);
+    find_denied_evictions(&known.while_known("poddisruptionbudgets"), pods, index, out);
     find_unschedulable(known, pods, explained, out);
     find_lost(pods, out);
     find_local_volumes(context, pods, out);
@@ -71,7 +72,9 @@ fn find_grace_periods(
     let mut by_node: BTreeMap<&str, (&NodeRoll, Dated<'_>)> = BTreeMap::new();
     for (pod, node) in &pods.leaving {
         let Some((began, until)) = deletion(context, pod) else { continue };
-        if until > context.clock.now() && context.has_lasted(Since::exact(began), PATIENCE) {
+        let is_long = since(began, until) > PATIENCE;
+        let hangs = context.has_lasted(Since::exact(until), HUNG_AFTER);
+        if is_long && !hangs && context.has_lasted(Since::exact(began), PATIENCE) {
             by_node.entry(&node.name).or_insert((node, Vec::new())).1.push((until, pod));
         }
     }
@@ -98,13 +101,19 @@ fn find_denied_evictions(
     }
     let mut by_node: BTreeMap<&str, (&NodeRoll, Vec<&Pod>)> = BTreeMap::new();
     for (pod, node) in &pods.leaving {
+        let budgets = index.covering(pod);
+        // The platform asks again every 20 seconds.
+        let released = budgets.first().and_then(|budget| context.history.budget_since(budget));
+        let came = pod.created.map(|at| Since::exact(context.clock.ours(at)));
+        let lasts = |began: Option<Since>| began.is_none_or(|at| context.has_lasted(at, PATIENCE));
+        let is_due = lasts(released) && lasts(came) && is_its_turn(context, pod, node);
         let drains = node.since.filter(|began| context.has_lasted(*began, PATIENCE));
         let is_free = pod.deleted_by.is_none()
-            && (is_its_turn(context, pod, node) || denial(context, &[pod]).is_some())
+            && (is_due || denial(context, &[pod]).is_some())
             && !pod.finished
             && index.unreadable(&pod.namespace).is_empty()
-            && !matches!(index.covering(pod).as_slice(), [budget] if blocks_eviction(budget, pod))
-            && index.covering(pod).len() < 2;
+            && budgets.len() < 2
+            && !budgets.iter().any(|budget| blocks_eviction(budget, pod));
         if drains.is_some() && is_free {
             by_node.entry(&node.name).or_insert((node, Vec::new())).1.push(pod);
         }
@@ -153,10 +162,7 @@ fn is_its_turn(context: &BlockerContext<'_>, pod: &Pod, node: &NodeRoll) -> bool
 
 /// The latest event that says that a webhook denied something about one of these pods.
 fn denial<'a>(context: &BlockerContext<'a>, pods: &[&Pod]) -> Option<&'a Event> {
-    latest_denial(context, |event| {
-        let is_about = |pod: &&Pod| event.name == pod.name && event.namespace == pod.namespace;
-        event.kind == "Pod" && pods.iter().any(is_about)
-    })
+    latest_denial(context, |event| pods.iter().any(|pod| event.is_about(pod)))
 }
 
 fn latest_denial<'a>(
@@ -169,7 +175,9 @@ fn latest_denial<'a>(
 
 /// Whether budgets and pods are known, so that whatever is not explained by them has another cause.
 fn tells_evictions(context: &BlockerContext<'_>) -> bool {
-    context.snapshot.tells_drains() && !context.snapshot.is_being_read()
+    context.snapshot.tells_drains()
+        && context.snapshot.is_whole("poddisruptionbudgets")
+        && !context.snapshot.is_being_read()
 }
 
 /// When the deletion of a pod was asked for, and until when the pod may stay, by our clock.
@@ -312,7 +320,7 @@ pub fn find_full_pools(
     let found = may_grow.filter_map(|pool| {
         let zones = &seen.get(pool.name.as_str())?.zones;
         let shares = zones.iter().filter_map(|zone| Some((zone, zone.limits?.maximum)));
-        let shares: Vec<(&ZoneRoll, u32)> = shares.filter(|(_, most)| *most > 0).collect();
+        let shares: Vec<(&ZoneRoll, u32)> = shares.collect();
         let is_full = |(zone, most): &(&ZoneRoll, u32)| {
             zone.machines() >= usize::try_from(*most).unwrap_or(usize::MAX)
         };

@@ -3,7 +3,7 @@
 use crate::domain::age::since;
 use crate::domain::attention;
 use crate::domain::cluster::ReportedError;
-use crate::domain::roll::blocker::cause::{Blocker, BlockerCause, PdbBlock};
+use crate::domain::roll::blocker::cause::{Blocker, BlockerCause, PdbBlock, Severity};
 use crate::domain::roll::blocker::context::BlockerContext;
 use crate::domain::roll::calendar::{PlannedEvent, planned_events};
 use crate::domain::roll::classify::Since;
@@ -68,7 +68,9 @@ fn is_shown_as(problem: &ReportedError, cause: &BlockerCause) -> Option<u8> {
 }
 
 fn put_beside(context: &BlockerContext<'_>, problem: &ReportedError, out: &mut Vec<Blocker>) {
-    let rank = |blocker: &Blocker| is_shown_as(problem, &blocker.cause);
+    let rank = |blocker: &Blocker| {
+        is_shown_as(problem, &blocker.cause).filter(|_| blocker.severity() != Severity::Note)
+    };
     let Some(best) = out.iter().filter_map(rank).min() else {
         let since = context.history.reported_since(problem);
         let reported = vec![problem.clone()];

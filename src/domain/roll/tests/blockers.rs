@@ -5,17 +5,19 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, ReportedError};
+use crate::domain::cluster::{Cluster, ClusterState, HibernationSchedule, NodePool, ReportedError};
 use crate::domain::fixtures::now;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::cause::{FullPool, NameSample, ObjectName, VolumeBinding};
 use crate::domain::roll::blocker::pods::find_full_pools;
 use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
 use crate::domain::roll::classify::{JoiningReason, Since};
+use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::tracking::{NEW, draining, joining, node, old, snapshot};
 use crate::domain::roll::tests::{ago, at_once, cluster};
+use crate::domain::roll::timeline::TimelineEvent;
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::admission::Webhook;
@@ -127,6 +129,33 @@ fn k8s_16_a_pod_with_a_long_grace_period_is_named_with_its_end_and_the_drain_lim
     assert_eq!(blocker.cause, BlockerCause::GracePeriod { pods, until, limit });
     assert_eq!(blocker.since, Some(Since::exact(ago(42))));
     assert!(blocker.blocks_drain());
+}
+
+#[test]
+fn k8s_31_a_node_stays_blocked_between_the_grace_period_of_a_pod_and_the_time_from_which_it_hangs()
+{
+    let stays = |grace: i64| {
+        let asked = ago(30);
+        let deleted_by = asked.checked_add(SignedDuration::from_secs(grace)).ok();
+        let held = Pod { deleted_by, grace_seconds: grace, ..pod("api-1", Some("a")) };
+        let mut seen = snapshot(vec![draining(old("a", "eu01-1"), asked)]);
+        seen.pods.push(Arc::new(held));
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &seen, asked);
+        let mut blocked = Vec::new();
+        for minutes in 1..25 {
+            let roll = tracker.reevaluate(&preparing(), &seen, ago(30 - minutes));
+            if roll.counts.blocked > 0 {
+                blocked.push(minutes);
+            }
+        }
+        let entries = tracker.timeline().entries();
+        let ends = entries.filter(|e| matches!(e.what, TimelineEvent::Unblocked { .. })).count();
+        (blocked.first().copied(), blocked.len(), ends)
+    };
+    assert_eq!(stays(600), (Some(4), 21, 0));
+    assert_eq!(stays(60), (Some(4), 21, 0), "no long one: it hangs only after some time");
+    assert_eq!(stays(170), (Some(5), 20, 0));
 }
 
 #[test]
@@ -242,6 +271,52 @@ fn k8s_18_pods_with_volumes_wait_for_each_other_and_not_for_a_webhook() {
 }
 
 #[test]
+fn k8s_18_no_webhook_denies_a_pod_that_has_just_come_or_that_its_budget_has_just_released() {
+    let guarded = |figures: Budget| {
+        let mut seen = fixture("slow_drains");
+        let everything = Selector::Labels(Vec::new());
+        let guard = Budget { namespace: "shop".into(), selector: everything, ..figures };
+        seen.budgets.push(Arc::new(guard));
+        seen
+    };
+    // The platform asks again every 20 seconds.
+    let (full, released) = (guarded(budget(0, 1, 1, 2)), guarded(budget(1, 2, 1, 2)));
+    let after = |minutes: i64| {
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &full, ago(30));
+        tracker.observe(&preparing(), &released, ago(minutes));
+        denied(&tracker, &released)
+    };
+    assert_eq!((after(2), after(4)), (None, Some(sample(&["shop/front-1"]))));
+    let mut seen = fixture("slow_drains");
+    let front = seen.pods.iter_mut().find(|pod| pod.name == "front-1").unwrap();
+    // It tolerates that the node is unschedulable.
+    *front = Arc::new(Pod { created: Some(ago(2)), ..(**front).clone() });
+    assert_eq!(denied(&RollTracker::default(), &seen), None);
+}
+
+#[test]
+fn k8s_26_no_webhook_denies_a_pod_that_a_budget_may_cover_that_cannot_be_read() {
+    let mut tracker = RollTracker::default();
+    let mut young = fixture("slow_drains");
+    let front = young.pods.iter_mut().find(|pod| pod.name == "front-1").unwrap();
+    *front = Arc::new(Pod { created: Some(ago(12)), ..(**front).clone() });
+    let guard = Budget { namespace: "elsewhere".into(), ..budget(1, 2, 1, 2) };
+    young.budgets.push(Arc::new(guard));
+    tracker.observe(&preparing(), &young, ago(12));
+    assert!(denied(&tracker, &young).is_some());
+    for why in [Unseen::Partly("1 object could not be read".into()), Unseen::Failing("gone".into())]
+    {
+        let mut lost = young.clone();
+        lost.unseen.insert("poddisruptionbudgets", why);
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &young, ago(12));
+        tracker.observe(&preparing(), &lost, ago(11));
+        assert_eq!(denied(&tracker, &lost), None);
+    }
+}
+
+#[test]
 fn k8s_18_a_webhook_that_is_not_asked_or_cannot_deny_is_no_candidate() {
     let names = |change: fn(&mut Webhook)| {
         let mut seen = fixture("slow_drains");
@@ -301,6 +376,46 @@ fn no_pod_begins_to_block_by_time_alone_while_pods_cannot_be_read() {
     later.observe(&preparing(), &seen, ago(22));
     later.observe(&preparing(), &lost, ago(10));
     assert!(blocked(&mut later, &lost));
+}
+
+#[test]
+fn k8s_26_nothing_begins_to_block_by_time_alone_while_it_cannot_be_read() {
+    let subject = preparing();
+    let mut detaching = snapshot(vec![draining(old("a", "eu01-1"), ago(30)), old("b", "eu01-1")]);
+    detaching.attachments.push(Arc::new(Attachment {
+        name: "csi-1".into(),
+        node: "a".into(),
+        volume: "pv-1".into(),
+        detaching_since: Some(ago(12)),
+        detach_error: None,
+    }));
+    for (kind, seen, blocker) in [
+        ("volumeattachments", &detaching, "Volume"),
+        ("nodes", &snapshot(vec![old("a", "eu01-1")]), "NoNewNode"),
+        ("endpointslices", &fixture("webhooks_unanswered"), "Webhook"),
+    ] {
+        let read = |lost: &ClusterSnapshot| {
+            let mut tracker = RollTracker::default();
+            tracker.observe(&subject, seen, ago(12));
+            tracker.observe(&subject, lost, ago(11));
+            tracker.reevaluate(&subject, lost, now())
+        };
+        let mut lost = seen.clone();
+        lost.unseen.insert(kind, Unseen::Failing("forbidden".into()));
+        assert!(kinds(&read(seen)).contains(&blocker.to_owned()), "{kind}");
+        let roll = read(&lost);
+        assert!(!kinds(&roll).contains(&blocker.to_owned()), "{kind}");
+        let stalls = matches!(roll.estimate, RollEstimate::Stalled { .. });
+        assert!(kind != "nodes" || !stalls, "nobody knows");
+    }
+}
+
+#[test]
+fn k8s_21_a_preserved_node_that_is_drained_all_the_same_is_counted() {
+    let failed = Node { preserved: true, ready: false, ..old("a", "eu01-1") };
+    let seen = snapshot(vec![draining(failed, ago(5))]);
+    let counts = at_once(&preparing(), &seen).counts;
+    assert_eq!((counts.draining, counts.preserved), (1, 0));
 }
 
 #[test]
@@ -366,6 +481,39 @@ fn k8s_32_a_pod_that_was_pending_before_nodes_were_replaced_is_no_blocker() {
 }
 
 #[test]
+fn k8s_14_a_pod_that_is_pending_since_the_roll_is_named_whatever_our_clock_shows() {
+    let mut waiting = pod("api-2", None);
+    waiting.pending = true;
+    waiting.unscheduled = Some((Some(ago(20)), "0/5 nodes are available".into()));
+    let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(30))]);
+    seen.pods.push(Arc::new(waiting));
+    for hours in [0, 3, 24] {
+        seen.skew_seconds = hours * 3600;
+        let found = kinds(&at_once(&preparing(), &seen));
+        assert!(found.contains(&"UnschedulablePods".to_owned()), "{hours}: {found:?}");
+    }
+}
+
+#[test]
+fn k8s_12_a_failed_node_of_a_pool_that_does_not_roll_does_not_block_the_roll_of_another() {
+    let mut subject = cluster(Phase::Prepared);
+    subject.pools.push(NodePool { name: "db".into(), ..subject.pools[0].clone() });
+    let mut seen = fixture("another_roll_while_prepared");
+    let changed = Some(ago(40));
+    let of_db = |name: &str| Node {
+        pool: "db".into(),
+        ready: false,
+        ready_changed: changed,
+        ..node(name, "eu01-1", ago(150), "gardener-node-agent-db-0000000000000002")
+    };
+    seen.nodes.push(Arc::new(Node { preserved: true, ..of_db("db-1") }));
+    seen.nodes.push(Arc::new(of_db("db-2")));
+    let roll = at_once(&subject, &seen);
+    assert!(roll.another.is_some());
+    assert_eq!(roll.blockers, []);
+}
+
+#[test]
 fn k8s_32_a_pool_without_room_is_named_once() {
     let subject = preparing();
     let mut tracker = RollTracker::default();
@@ -424,6 +572,16 @@ fn nodes_that_the_roll_adds_temporarily_do_not_count_against_the_maximum() {
     assert_eq!(full(with(old("web-2", "eu01-1"))), in_all());
     let surge = vec![draining(old("web-0", "eu01-1"), ago(1)), old("web-2", "eu01-1")];
     assert_eq!(full([five(), surge].concat()), in_all());
+}
+
+#[test]
+fn a_zone_whose_share_of_the_maximum_is_none_is_full() {
+    let mut subject = preparing();
+    (subject.pools[0].minimum, subject.pools[0].maximum) = (1, 2);
+    let pools = at_once(&subject, &snapshot(vec![old("web-1", "eu01-1")])).pools;
+    let full = find_full_pools(&subject, &pools, &BTreeSet::from(["eu01-3"]));
+    let zones = vec![("eu01-3".to_owned(), 0)];
+    assert_eq!(full, [FullPool { pool: "web".into(), maximum: 2, zones }]);
 }
 
 /// Watches a fixture long enough that missing nodes become blockers.

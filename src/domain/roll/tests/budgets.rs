@@ -238,9 +238,23 @@ fn the_fix_of_a_budget_counts_percentages_as_the_platform_does() {
     ] {
         assert_eq!(find_fix(&budget, false), fix, "{budget:?}");
     }
+    // Pods that are not ready go as soon as enough others are ready; when all are ready, nothing is left to allow.
+    for (budget, fix) in [
+        (least("2", budget(0, 1, 2, 3)), PdbFix::AwaitReplicas(1)),
+        (least("3", budget(0, 2, 3, 3)), PdbFix::AddReplicas(1)),
+        (least("90%", budget(0, 2, 3, 3)), PdbFix::AddReplicas(7)),
+        (least("100%", budget(0, 2, 3, 3)), relax("minAvailable 100%")),
+        (most("0", budget(0, 2, 3, 3)), relax("maxUnavailable 0")),
+        (most("1", budget(0, 1, 2, 3)), PdbFix::RepairReplicas(1)),
+    ] {
+        assert_eq!(find_fix(&budget, true), fix, "{budget:?}");
+    }
     // No sum overflows.
     for number in [i32::MIN, i32::MAX] {
-        find_fix(&least("50%", budget(i32::MIN, number, number, number)), false);
+        for unready in [false, true] {
+            find_fix(&least("50%", budget(i32::MIN, number, number, number)), unready);
+            find_fix(&least("50%", budget(0, i32::MIN, number, number)), unready);
+        }
     }
 }
 
@@ -407,6 +421,140 @@ fn k8s_20_a_replica_that_crashes_is_named_beside_the_budget() {
     assert_eq!(block.missing, Some(MissingReplica::NotReady(name, "CrashLoopBackOff".into())));
 }
 
+/// Why the replica `api-2` of the budget `most/guard` does not come; these are its events.
+fn missing(replica: impl FnOnce(Pod) -> Pod, events: &[(&str, i64)]) -> Option<MissingReplica> {
+    let mut seen = fixture("unhealthy_budgets");
+    let held = seen.pods.iter().find(|pod| pod.namespace == "most").unwrap();
+    let (uid, name) = ("replica".to_owned(), "api-2".to_owned());
+    let node = Some("web-9".to_owned());
+    let starting = Pod { uid, name, node, pending: true, ready: false, ..(**held).clone() };
+    seen.pods.push(Arc::new(replica(starting)));
+    seen.events.extend(events.iter().map(|(reason, minutes)| {
+        Arc::new(Event {
+            uid: format!("{reason}/{minutes}"),
+            at: Some(ago(*minutes)),
+            kind: "Pod".into(),
+            namespace: "most".into(),
+            name: "api-2".into(),
+            reason: (*reason).into(),
+            message: "something".into(),
+            warning: reason.starts_with("Failed"),
+            count: 1,
+        })
+    }));
+    let roll = at_once(&preparing(), &seen);
+    let BlockerCause::Pdb(block) = &about(&roll, "most/guard").cause else { panic!("no budget") };
+    block.missing.clone()
+}
+
+#[test]
+fn k8s_20_no_event_of_an_earlier_pod_or_of_before_it_was_scheduled_explains_a_replica() {
+    let name = || ObjectName::new("most", "api-2");
+    let starting = |pod: Pod| Pod { created: Some(ago(5)), ..pod };
+    // A pod of a StatefulSet has the name of the one before it.
+    assert_eq!(missing(starting, &[("FailedMount", 7)]), None);
+    assert_eq!(missing(starting, &[("FailedScheduling", 4)]), None, "it has a node");
+    let mount = MissingReplica::NotStarting(name(), "FailedMount: something".into());
+    assert_eq!(missing(starting, &[("FailedMount", 4), ("FailedScheduling", 3)]), Some(mount));
+}
+
+#[test]
+fn k8s_20_a_warning_that_is_over_explains_no_replica() {
+    let none = |pod: Pod| pod;
+    let attached = [("FailedAttachVolume", 9), ("SuccessfulAttachVolume", 7), ("Pulling", 6)];
+    assert_eq!(missing(none, &attached), None);
+    // A sandbox is built again for ever.
+    let sandbox = [("FailedCreatePodSandBox", 4), ("SandboxChanged", 3)];
+    assert!(matches!(missing(none, &sandbox), Some(MissingReplica::NotStarting(..))));
+    let again = [("Pulling", 6), ("FailedMount", 5)];
+    assert!(matches!(missing(none, &again), Some(MissingReplica::NotStarting(..))));
+}
+
+#[test]
+fn k8s_31_no_replicas_are_asked_for_by_the_figures_of_an_earlier_rule() {
+    let edited = |least: &str| Budget {
+        observed: false,
+        min_available: Some(least.into()),
+        ..budget(0, 3, 3, 3)
+    };
+    assert_eq!(find_fix(&edited("2"), false), PdbFix::AwaitStatus);
+    assert_eq!(find_fix(&edited("2"), true), PdbFix::AwaitStatus);
+    let never = PdbFix::Relax(Some("minAvailable 100%".into()));
+    assert_eq!(find_fix(&edited("100%"), false), never);
+}
+
+#[test]
+fn k8s_20_a_replica_that_cannot_be_created_is_named_with_what_its_controller_says() {
+    let missing = |kind: &str, name: &str, minutes: i64, sibling: Option<i64>| {
+        let mut seen = fixture("unhealthy_budgets");
+        let held = seen.pods.iter().find(|pod| pod.namespace == "most").unwrap();
+        let later =
+            |minutes| Pod { name: "api-2".into(), created: Some(ago(minutes)), ..(**held).clone() };
+        let later = sibling.map(later).map(Arc::new);
+        seen.pods.extend(later);
+        seen.events.push(Arc::new(Event {
+            uid: "e".into(),
+            at: Some(ago(minutes)),
+            kind: kind.into(),
+            namespace: "most".into(),
+            name: name.into(),
+            reason: "FailedCreate".into(),
+            message: "Error creating: pods \"api-6a8c1-x\" is forbidden: exceeded quota".into(),
+            warning: true,
+            count: 9,
+        }));
+        let roll = at_once(&preparing(), &seen);
+        let BlockerCause::Pdb(block) = &about(&roll, "most/guard").cause else { panic!("none") };
+        block.missing.clone()
+    };
+    let Some(MissingReplica::NotCreated(owner, message)) =
+        missing("ReplicaSet", "api-6a8c1", 5, None)
+    else {
+        panic!("not named")
+    };
+    assert_eq!(owner.to_string(), "most/api-6a8c1");
+    assert!(message.ends_with("exceeded quota"), "{message}");
+    assert_eq!(missing("ReplicaSet", "api-6a8c1", 30, None), None, "it was not tried again");
+    assert_eq!(missing("ReplicaSet", "api-6a8c1", 5, Some(2)), None, "one was created since");
+    assert_eq!(missing("ReplicaSet", "other-6a8c1", 5, None), None);
+    assert_eq!(missing("StatefulSet", "api-6a8c1", 5, None), None);
+}
+
+#[test]
+fn k8s_20_a_replica_that_waits_without_an_event_is_named_with_what_it_waits_for() {
+    let found =
+        |reason: &str| MissingReplica::NotReady(ObjectName::new("most", "api-2"), reason.into());
+    let waiting = |reason: &str| Some(reason.to_owned());
+    let pulling = |pod| Pod { waiting: waiting("ImagePullBackOff"), ..pod };
+    assert_eq!(missing(pulling, &[]), Some(found("ImagePullBackOff")));
+    let gated = |pod| Pod { waiting: waiting("SchedulingGated"), node: None, ..pod };
+    assert_eq!(missing(gated, &[]), Some(found("SchedulingGated")));
+    assert_eq!(missing(|pod| pod, &[]), None, "it starts");
+}
+
+#[test]
+fn k8s_20_a_held_pod_that_nothing_would_replace_is_not_to_be_deleted() {
+    let roll = at_once(&preparing(), &held_by(budget(0, 1, 1, 1), 11));
+    let BlockerCause::Pdb(block) = &about(&roll, "payments/api").cause else { panic!("none") };
+    assert_eq!(block.missing, Some(MissingReplica::NoController));
+}
+
+#[test]
+fn k8s_27_pods_under_several_budgets_are_named_before_the_drain_of_their_node_begins() {
+    let mut seen = snapshot(vec![old("a", "eu01-1"), old("b", "eu01-2")]);
+    seen.pods.extend(
+        [("api-1", "a"), ("api-2", "b")].map(|(name, node)| Arc::new(pod(name, Some(node)))),
+    );
+    let other = Budget { name: "other".into(), ..budget(1, 2, 1, 2) };
+    seen.budgets.extend([budget(1, 2, 1, 2), other].map(Arc::new));
+    let roll = at_once(&preparing(), &seen);
+    let [blocker] = roll.blockers.as_slice() else { panic!("{:?}", roll.blockers) };
+    let budgets = vec!["api".to_owned(), "other".to_owned()];
+    let pods = sample(&["payments/api-1", "payments/api-2"]);
+    assert_eq!(blocker.cause, BlockerCause::SeveralPdbs { pods, budgets });
+    assert_eq!((blocker.severity(), blocker.blocks_drain()), (Severity::Note, false));
+}
+
 #[test]
 fn k8s_27_the_remedy_before_a_drain_is_the_one_that_helps() {
     for (most, least, fix) in [
@@ -479,6 +627,25 @@ fn k8s_30_a_budget_whose_status_cannot_be_computed_asks_for_no_replicas() {
     assert_eq!(block_of("failed").fix, PdbFix::NotComputed(message));
     assert_eq!(block_of("failed").status, None);
     assert_eq!(block_of("unmanaged").fix, PdbFix::UnmanagedPods);
+}
+
+#[test]
+fn k8s_30_a_budget_that_cannot_be_computed_is_named_before_a_drain_as_one_that_allows_nothing() {
+    let message = "found no controllers for pod api-1".to_owned();
+    let failed = Budget { sync_failure: Some(message.clone()), ..budget(0, 0, 0, 0) };
+    for (guard, expected) in
+        [(failed, PdbFix::NotComputed(message)), (budget(0, 0, 0, 0), PdbFix::UnmanagedPods)]
+    {
+        let mut seen = snapshot(vec![old("a", "eu01-1"), old("b", "eu01-2")]);
+        seen.pods.push(Arc::new(pod("api-1", Some("a"))));
+        seen.budgets.push(Arc::new(guard));
+        let roll = at_once(&preparing(), &seen);
+        let fixes = roll.blockers.iter().filter_map(|blocker| {
+            let BlockerCause::PdbAhead { fix, .. } = &blocker.cause else { return None };
+            Some(fix)
+        });
+        assert_eq!(fixes.collect::<Vec<_>>(), [&expected]);
+    }
 }
 
 #[test]
@@ -572,6 +739,17 @@ fn k8s_31_a_node_stays_blocked_since_its_first_moment_while_its_budget_gets_wors
     let entries = tracker.timeline().entries();
     let ends = entries.filter(|e| matches!(e.what, TimelineEvent::Unblocked { .. })).count();
     assert_eq!(ends, 2);
+}
+
+#[test]
+fn k8s_31_a_budget_that_is_edited_while_it_allows_evictions_does_not_block_since_the_drain_began() {
+    let subject = preparing();
+    let mut tracker = RollTracker::default();
+    let edited = Budget { observed: false, ..budget(1, 2, 1, 2) };
+    for (at, guard) in [(2, budget(1, 2, 1, 2)), (1, edited)] {
+        let roll = tracker.observe(&subject, &held_by(guard, 11), ago(at)).unwrap();
+        assert_eq!(roll.counts.blocked, 0, "{at}");
+    }
 }
 
 #[test]

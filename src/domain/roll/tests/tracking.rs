@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::{Cluster, NodePool};
+use crate::domain::fixtures::now;
 use crate::domain::preflight::nodes::nodes_to_replace;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::BlockerCause;
@@ -250,6 +251,33 @@ fn snapshots_count_again_after_the_clock_was_set_back() {
         (history.watched_since, history.change("web", "eu01-1")),
         (Some(ago(70)), Some(ago(70)))
     );
+}
+
+#[test]
+fn k8s_28_a_reading_that_lacks_the_start_ends_no_history() {
+    let mut tracker = RollTracker::default();
+    let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    tracker.observe(&preparing(), &seen, ago(10));
+    let before = happened(&tracker);
+    let mut without = preparing();
+    without.rotation.initiated = None;
+    for (subject, minutes) in [(&without, 9), (&preparing(), 8)] {
+        tracker.observe(subject, &seen, ago(minutes));
+        assert_eq!(tracker.history().watched_since, Some(ago(10)), "{minutes}");
+    }
+    assert_eq!(happened(&tracker), before);
+}
+
+#[test]
+fn k8s_14_the_timeline_begins_with_the_start_whatever_our_clock_shows() {
+    for hours in [-3, 0, 3] {
+        let mut seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+        seen.skew_seconds = hours * 3600;
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &seen, now());
+        let first = happened(&tracker).into_iter().next();
+        assert_eq!(first, Some(TimelineEvent::Phase(Phase::Preparing)), "{hours}");
+    }
 }
 
 #[test]
