@@ -206,6 +206,14 @@ status:
 }
 
 #[test]
+fn the_first_condition_of_a_type_counts() {
+    let twice = pod(
+        "{metadata: {name: p}, status: {conditions: [{type: Ready, status: 'False'}, {type: Ready, status: 'True'}]}}",
+    );
+    assert!(!twice.ready);
+}
+
+#[test]
 fn finished_pods_are_omitted_and_pending_ones_have_a_reason() {
     for phase in ["Succeeded", "Failed"] {
         let yaml = format!("{{metadata: {{name: p}}, status: {{phase: {phase}}}}}");
