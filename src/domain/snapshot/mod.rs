@@ -302,7 +302,7 @@ pub struct Budget {
     pub desired: i32,
     /// `status.expectedPods`.
     pub expected: i32,
-    /// `status.observedGeneration` is `metadata.generation`: the figures belong to the present text.
+    /// `status.observedGeneration` has reached `metadata.generation`: the figures belong to the present text.
     pub observed: bool,
     /// Number of `status.disruptedPods`.
     pub disrupted: usize,

@@ -309,6 +309,7 @@ fn a_budget_is_read_with_its_figures_and_whether_they_are_current() {
     assert_eq!((budget.allowed, budget.healthy, budget.desired, budget.expected), (0, 2, 2, 2));
     assert!(budget.observed && budget.disrupted == 1);
     assert!(!read(decode::budget, &yaml(2)).unwrap().observed);
+    assert!(read(decode::budget, &yaml(4)).unwrap().observed, "it is not behind");
     let bare: Budget = read(decode::budget, "{metadata: {name: b}}").unwrap();
     assert!(!bare.observed && bare.selector == Selector::Nothing);
 }
