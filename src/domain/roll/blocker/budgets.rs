@@ -61,12 +61,8 @@ impl<'a> BudgetIndex<'a> {
         out
     }
 
-    /// Budgets that cover a pod, by name; those that cannot be read are left out. For a pod without labels an eviction asks
-    /// no budget, not even one that selects all pods.
+    /// Budgets that cover a pod, by name; those that cannot be read are left out.
     pub fn covering(&self, pod: &Pod) -> Vec<&'a Budget> {
-        if pod.labels.iter().next().is_none() {
-            return Vec::new();
-        }
         let Some(space) = self.0.get(pod.namespace.as_str()) else { return Vec::new() };
         let asked = pod.labels.iter().filter_map(|label| space.by_label.get(&label));
         let mut out: Vec<&Budget> = asked
