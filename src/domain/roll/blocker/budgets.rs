@@ -265,7 +265,8 @@ fn find_missing<'a>(
         return Some((Some(pod), MissingReplica::NotReady(pod.into(), reason)));
     }
     // Whether a replica is missing shows in no figure: a budget may expect only as many pods as exist.
-    if let Some(rejecting) = webhooks::rejecting_pods(context.snapshot, &budget.namespace) {
+    let rejecting = |pod: &&Pod| webhooks::rejecting_pods(context.snapshot, pod);
+    if let Some(rejecting) = held.iter().find_map(rejecting) {
         return Some((None, MissingReplica::Rejected(rejecting)));
     }
     // A later pod shows that creating works again.

@@ -114,16 +114,14 @@ fn all_webhooks(snapshot: &ClusterSnapshot) -> impl Iterator<Item = (&Admission,
         .flat_map(|admission| admission.webhooks.iter().map(move |webhook| (&**admission, webhook)))
 }
 
-/// The service without endpoints because of which the API server rejects every new pod of a namespace.
-pub fn rejecting_pods(snapshot: &ClusterSnapshot, namespace: &str) -> Option<ObjectName> {
-    let selected = SelectedObjects::of(snapshot);
+/// The service without endpoints because of which the API server rejects every new pod like this one.
+pub fn rejecting_pods(snapshot: &ClusterSnapshot, like: &Pod) -> Option<ObjectName> {
+    let about_pods = |rule: &Rule| rule.is_about(Create, "", "pods", true);
     let (.., service) = dead_webhooks(snapshot)?.into_iter().find(|(_, webhook, _)| {
-        let about_pods = |rule: &Rule| rule.is_about(Create, "", "pods", true);
-        let everything = matches!(&webhook.objects, Selector::Labels(all) if all.is_empty());
         webhook.rules.iter().any(about_pods)
-            && everything
             && !webhook.conditional
-            && selected.selects_namespace(&webhook.namespaces, namespace) == Some(true)
+            && webhook.objects.matches(&like.labels) == Some(true)
+            && selects_namespace(snapshot, &webhook.namespaces, &like.namespace) == Some(true)
     })?;
     Some(ObjectName::new(&service.namespace, &service.name))
 }
@@ -134,14 +132,13 @@ pub fn asked_about_eviction<'a>(
     snapshot: &'a ClusterSnapshot,
     pod: &Pod,
 ) -> Vec<(&'static str, &'a str, Option<&'a Service>)> {
-    let selected = SelectedObjects::of(snapshot);
     let dead = unanswered_webhooks(snapshot).unwrap_or_default();
     let about = |rule: &Rule| rule.is_about(Create, "", "pods/eviction", true);
     // The object of the request is the Eviction, which a drain sends without labels.
     let may_be_asked = |webhook: &Webhook| {
         webhook.rules.iter().any(about)
-            && selected.selects_namespace(&webhook.namespaces, &pod.namespace) != Some(false)
             && webhook.objects.matches(&Labels::default()) != Some(false)
+            && selects_namespace(snapshot, &webhook.namespaces, &pod.namespace) != Some(false)
     };
     let mut out = Vec::new();
     for (admission, webhook) in all_webhooks(snapshot).filter(|(_, one)| may_be_asked(one)) {
@@ -157,6 +154,22 @@ pub fn asked_about_eviction<'a>(
     out
 }
 
+/// Whether a selector matches a namespace; `None` when that is unknown.
+fn selects_namespace(
+    snapshot: &ClusterSnapshot,
+    selector: &Selector,
+    namespace: &str,
+) -> Option<bool> {
+    if let Some(known) = snapshot.namespaces.iter().find(|known| known.name == namespace) {
+        return selector.matches(&known.labels);
+    }
+    // Kubernetes itself gives every namespace this label; of the others nothing is known.
+    let only_by_name = |all: &[Requirement]| all.iter().all(|one| one.key() == NAMESPACE_NAME);
+    let Selector::Labels(all) = selector else { return None };
+    let known = (NAMESPACE_NAME.to_owned(), namespace.to_owned());
+    only_by_name(all).then(|| selector.matches(&Labels::from_iter([known])))?
+}
+
 /// What the webhooks of one service are, or may be, called about.
 #[derive(Default)]
 struct Calls {
@@ -167,19 +180,15 @@ struct Calls {
 
 /// The objects that selectors are evaluated against.
 struct SelectedObjects<'a> {
-    namespaces: BTreeMap<&'a str, &'a Labels>,
+    snapshot: &'a ClusterSnapshot,
     /// Pods of `kube-system`; `None` when they are not known.
     system_pods: Option<Vec<&'a Pod>>,
 }
 
 impl<'a> SelectedObjects<'a> {
     fn of(snapshot: &'a ClusterSnapshot) -> Self {
-        let namespaces = snapshot.namespaces.iter();
         let pods = snapshot.pods.iter().map(|pod| &**pod).filter(|pod| pod.namespace == SYSTEM);
-        Self {
-            namespaces: namespaces.map(|found| (found.name.as_str(), &found.labels)).collect(),
-            system_pods: snapshot.is_whole("pods").then(|| pods.collect()),
-        }
+        Self { snapshot, system_pods: snapshot.is_whole("pods").then(|| pods.collect()) }
     }
 
     /// Whether a webhook is called for a request, and whether that is certain; `None`: it is not called.
@@ -191,35 +200,28 @@ impl<'a> SelectedObjects<'a> {
         }
         let selector = &webhook.namespaces;
         let in_namespace =
-            namespace.map_or(Some(true), |name| self.selects_namespace(selector, name));
-        let object = self.selects_object(&webhook.objects, needed);
+            namespace.map_or(Some(true), |name| selects_namespace(self.snapshot, selector, name));
+        let object = self.selects_object(&webhook.objects, needed, resource);
         if in_namespace == Some(false) || object == Some(false) {
             return None;
         }
         Some(in_namespace.is_some() && object.is_some() && !webhook.conditional)
     }
 
-    /// Whether a selector matches a namespace; `None` when that is unknown.
-    fn selects_namespace(&self, selector: &Selector, namespace: &str) -> Option<bool> {
-        if let Some(labels) = self.namespaces.get(namespace) {
-            return selector.matches(labels);
-        }
-        // Kubernetes itself gives every namespace this label; of the others nothing is known.
-        let only_by_name = |all: &[Requirement]| all.iter().all(|one| one.key() == NAMESPACE_NAME);
-        let Selector::Labels(all) = selector else { return None };
-        let known = (NAMESPACE_NAME.to_owned(), namespace.to_owned());
-        only_by_name(all).then(|| selector.matches(&Labels::from_iter([known])))?
-    }
-
     /// Whether a selector matches what is needed; `None` when that is unknown. Which labels a new node will have
-    /// is not known; of pods, those of `DaemonSet`s are needed on every node; the rest has no labels.
-    fn selects_object(&self, selector: &Selector, needed: NodeResource) -> Option<bool> {
+    /// is not known; of pods, those of `DaemonSet`s are needed on every node; the rest has no labels, nor has a Binding.
+    fn selects_object(
+        &self,
+        selector: &Selector,
+        needed: NodeResource,
+        resource: &str,
+    ) -> Option<bool> {
         if matches!(selector, Selector::Labels(all) if all.is_empty()) {
             return Some(true);
         }
         match needed {
             NodeResource::Nodes => None,
-            NodeResource::SystemPods => {
+            NodeResource::SystemPods if resource != "pods/binding" => {
                 let takes = |pod: &&&Pod| selector.matches(&pod.labels) == Some(true);
                 let mut selected = self.system_pods.as_ref()?.iter().filter(takes).peekable();
                 match selected.peek() {
@@ -229,7 +231,8 @@ impl<'a> SelectedObjects<'a> {
             }
             NodeResource::NodeCertificates
             | NodeResource::NodeLeases
-            | NodeResource::SystemLeases => selector.matches(&Labels::default()),
+            | NodeResource::SystemLeases
+            | NodeResource::SystemPods => selector.matches(&Labels::default()),
         }
     }
 }
