@@ -1,7 +1,7 @@
 //! Admission webhooks: configurations of every make whose service does not exist, what the API server refuses because of each,
 //! and what skeys says that it refuses.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,9 @@ use fastrand::Rng;
 use rcgen::{CertificateParams, DnType, KeyPair};
 use serde_json::{Value, json};
 use skeys::testing::clients::kubernetes::resources;
-use skeys::testing::domain::roll::cause::NodeResource;
+use skeys::testing::domain::roll::cause::NodeResource::{
+    self, Evictions, NodeCertificates, NodeLeases, Nodes, SystemLeases, SystemPods,
+};
 use skeys::testing::domain::roll::webhooks::{
     asked_about_eviction, find_unanswered, rejecting_pods,
 };
@@ -27,7 +29,7 @@ use crate::workloads::{create, template};
 
 const SITUATIONS: u64 = 300;
 /// A configuration is known after some milliseconds.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1";
 const CERTIFICATES: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces";
@@ -169,15 +171,17 @@ fn marker(number: u64) -> Value {
     })
 }
 
-/// A pod of each namespace: its owner's kind and its labels.
-const PODS: [(&str, &str, &str, &[(&str, &str)]); 4] = [
+type Labels = &'static [(&'static str, &'static str)];
+
+/// Pods: namespace, name, kind of the owner, and labels.
+const PODS: [(&str, &str, &str, Labels); 4] = [
     ("kube-system", "net", "DaemonSet", &[("app", "net"), ("tier", "node")]),
     ("kube-system", "dns", "ReplicaSet", &[("app", "dns")]),
     ("blue", "app", "ReplicaSet", &[("app", "web"), ("inject", "false")]),
     ("green", "app", "ReplicaSet", &[]),
 ];
 
-fn pod(name: &str, (kind, labels): (&str, &[(&str, &str)]), node: Value) -> Value {
+fn pod(name: &str, (kind, labels): (&str, Labels), node: Value) -> Value {
     let mut pod = template("app", &json!({"spec": {"nodeName": node}}));
     let owner = json!({
         "apiVersion": "apps/v1", "kind": kind, "name": "app", "controller": true,
@@ -249,7 +253,6 @@ fn requests() -> Vec<Request> {
         path: path.to_owned(),
         body: body.clone(),
     };
-    use NodeResource::{NodeCertificates, NodeLeases, Nodes, SystemLeases, SystemPods};
     let certificate = format!("{CERTIFICATES}/request");
     let leases = |namespace: &str| format!("{LEASES}/{namespace}/leases");
     let mut all = vec![
@@ -335,17 +338,18 @@ fn complaints(
     let certain = found.iter().any(|block| block.certain);
     let said: BTreeSet<NodeResource> =
         found.iter().flat_map(|block| &block.refused).copied().collect();
-    let needed: BTreeSet<NodeResource> = answers
-        .iter()
-        .filter_map(|(about, _)| match about {
-            About::Node(needed) => Some(*needed),
-            About::Pod(_) | About::Eviction(_) => None,
-        })
-        .collect();
-    for needed in needed.into_iter().filter(|_| has_service) {
+    let mut needed: BTreeMap<NodeResource, bool> = BTreeMap::new();
+    for (about, refused) in answers.iter().filter(|_| has_service) {
+        match about {
+            About::Node(resource) => *needed.entry(*resource).or_default() |= refused,
+            About::Eviction(_) => *needed.entry(Evictions).or_default() |= refused,
+            About::Pod(_) => {}
+        }
+    }
+    for (resource, refused) in needed {
         // Beside what is certainly refused, what only may be is not named.
-        let refused = is_refused(About::Node(needed));
-        compare(&needed, refused, said.contains(&needed) || (refused && certain), certain);
+        let is_said = said.contains(&resource) || (refused && certain);
+        compare(&resource, refused, is_said, certain);
     }
     for (namespace, name, ..) in PODS {
         let is_it = |pod: &&Arc<Pod>| pod.namespace == namespace && pod.name == name;

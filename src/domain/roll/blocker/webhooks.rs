@@ -4,6 +4,7 @@
 //! `botanist/matchers`).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use crate::domain::roll::blocker::cause::{
     Blocker, BlockerCause, NodeResource, ObjectName, WebhookBlock,
@@ -50,7 +51,7 @@ impl WebhookBlock {
     }
 }
 
-/// Finds services without endpoints that webhooks must call about what nodes need, those that certainly refuse
+/// Finds services without endpoints that webhooks must call about what nodes need and evictions, those that certainly refuse
 /// something first. `None` while that is unknown: where endpoints are not known in full, any service may have some,
 /// and a list that is still to be read may bring more.
 pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> {
@@ -61,11 +62,16 @@ pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> 
     let selected = SelectedObjects::of(snapshot);
     let mut found: BTreeMap<&Service, Calls> = BTreeMap::new();
     for (admission, webhook, service) in dead {
-        for request in &REQUESTS {
-            let Some(certain) = selected.is_called(webhook, request) else { continue };
+        let needed = REQUESTS
+            .iter()
+            .filter_map(|request| Some((request.0, selected.is_called(webhook, request)?)));
+        let evictions = refuses_evictions(snapshot, webhook);
+        for (needed, certain) in
+            needed.chain(evictions.map(|certain| (NodeResource::Evictions, certain)))
+        {
             let calls = found.entry(service).or_default();
             calls.configurations.insert((admission.kind, admission.name.clone()));
-            if certain { &mut calls.certain } else { &mut calls.unclear }.insert(request.0);
+            if certain { &mut calls.certain } else { &mut calls.unclear }.insert(needed);
         }
     }
     let mut found: Vec<WebhookBlock> = found
@@ -116,12 +122,10 @@ fn all_webhooks(snapshot: &ClusterSnapshot) -> impl Iterator<Item = (&Admission,
 
 /// The service without endpoints because of which the API server rejects every new pod like this one.
 pub fn rejecting_pods(snapshot: &ClusterSnapshot, like: &Pod) -> Option<ObjectName> {
-    let about_pods = |rule: &Rule| rule.is_about(Create, "", "pods", true);
+    let creating = (Create, "", "pods", Some(&*like.namespace));
     let (.., service) = dead_webhooks(snapshot)?.into_iter().find(|(_, webhook, _)| {
-        webhook.rules.iter().any(about_pods)
-            && !webhook.conditional
-            && webhook.objects.matches(&like.labels) == Some(true)
-            && selects_namespace(snapshot, &webhook.namespaces, &like.namespace) == Some(true)
+        let object = webhook.objects.matches(&like.labels);
+        is_called(snapshot, webhook, creating, object) == Some(true)
     })?;
     Some(ObjectName::new(&service.namespace, &service.name))
 }
@@ -133,13 +137,8 @@ pub fn asked_about_eviction<'a>(
     pod: &Pod,
 ) -> Vec<(&'static str, &'a str, Option<&'a Service>)> {
     let dead = unanswered_webhooks(snapshot).unwrap_or_default();
-    let about = |rule: &Rule| rule.is_about(Create, "", "pods/eviction", true);
-    // The object of the request is the Eviction, which a drain sends without labels.
-    let may_be_asked = |webhook: &Webhook| {
-        webhook.rules.iter().any(about)
-            && webhook.objects.matches(&Labels::default()) != Some(false)
-            && selects_namespace(snapshot, &webhook.namespaces, &pod.namespace) != Some(false)
-    };
+    let may_be_asked =
+        |webhook: &Webhook| is_asked_about_eviction(snapshot, webhook, &pod.namespace).is_some();
     let mut out = Vec::new();
     for (admission, webhook) in all_webhooks(snapshot).filter(|(_, one)| may_be_asked(one)) {
         let is_dead = dead.iter().any(|(_, other, _)| std::ptr::eq(*other, webhook));
@@ -160,7 +159,8 @@ fn selects_namespace(
     selector: &Selector,
     namespace: &str,
 ) -> Option<bool> {
-    if let Some(known) = snapshot.namespaces.iter().find(|known| known.name == namespace) {
+    let found = snapshot.namespaces.binary_search_by(|known| (*known.name).cmp(namespace));
+    if let Some(known) = found.ok().and_then(|at| snapshot.namespaces.get(at)) {
         return selector.matches(&known.labels);
     }
     // Kubernetes itself gives every namespace this label; of the others nothing is known.
@@ -168,6 +168,44 @@ fn selects_namespace(
     let Selector::Labels(all) = selector else { return None };
     let known = (NAMESPACE_NAME.to_owned(), namespace.to_owned());
     only_by_name(all).then(|| selector.matches(&Labels::from_iter([known])))?
+}
+
+/// Whether a webhook is called for an eviction that a drain makes, and whether that is certain; `None`: it is not called.
+fn refuses_evictions(snapshot: &ClusterSnapshot, webhook: &Webhook) -> Option<bool> {
+    let is_evicted = |pod: &&Arc<Pod>| !pod.finished && !pod.stays_on_its_node();
+    // Pods are in the order of their namespaces.
+    let namespaces = snapshot.pods.chunk_by(|one, next| one.namespace == next.namespace);
+    let evicted = namespaces.filter_map(|pods| pods.iter().find(is_evicted));
+    evicted.filter_map(|pod| is_asked_about_eviction(snapshot, webhook, &pod.namespace)).max()
+}
+
+/// Whether a webhook is called for the eviction of pods of a namespace, and whether that is certain; `None`: it is not
+/// called. The object of the request is the Eviction, which a drain sends without labels.
+fn is_asked_about_eviction(
+    snapshot: &ClusterSnapshot,
+    webhook: &Webhook,
+    namespace: &str,
+) -> Option<bool> {
+    let object = webhook.objects.matches(&Labels::default());
+    is_called(snapshot, webhook, (Create, "", "pods/eviction", Some(namespace)), object)
+}
+
+/// Whether a webhook is called for a request (operation, group, resource, and namespace if it has one) about an object
+/// that it selects, and whether that is certain; `None`: it is not called.
+fn is_called(
+    snapshot: &ClusterSnapshot,
+    webhook: &Webhook,
+    (operation, group, resource, namespace): (Operation, &str, &str, Option<&str>),
+    object: Option<bool>,
+) -> Option<bool> {
+    let is_about = |rule: &Rule| rule.is_about(operation, group, resource, namespace.is_some());
+    if object == Some(false) || !webhook.rules.iter().any(is_about) {
+        return None;
+    }
+    let in_namespace =
+        namespace.map_or(Some(true), |name| selects_namespace(snapshot, &webhook.namespaces, name));
+    (in_namespace != Some(false))
+        .then(|| in_namespace.is_some() && object.is_some() && !webhook.conditional)
 }
 
 /// What the webhooks of one service are, or may be, called about.
@@ -194,18 +232,8 @@ impl<'a> SelectedObjects<'a> {
     /// Whether a webhook is called for a request, and whether that is certain; `None`: it is not called.
     fn is_called(&self, webhook: &Webhook, request: &NodeRequest) -> Option<bool> {
         let (needed, operation, group, resource, namespace) = *request;
-        let is_about = |rule: &Rule| rule.is_about(operation, group, resource, namespace.is_some());
-        if !webhook.rules.iter().any(is_about) {
-            return None;
-        }
-        let selector = &webhook.namespaces;
-        let in_namespace =
-            namespace.map_or(Some(true), |name| selects_namespace(self.snapshot, selector, name));
         let object = self.selects_object(&webhook.objects, needed, resource);
-        if in_namespace == Some(false) || object == Some(false) {
-            return None;
-        }
-        Some(in_namespace.is_some() && object.is_some() && !webhook.conditional)
+        is_called(self.snapshot, webhook, (operation, group, resource, namespace), object)
     }
 
     /// Whether a selector matches what is needed; `None` when that is unknown. Which labels a new node will have
@@ -232,7 +260,8 @@ impl<'a> SelectedObjects<'a> {
             NodeResource::NodeCertificates
             | NodeResource::NodeLeases
             | NodeResource::SystemLeases
-            | NodeResource::SystemPods => selector.matches(&Labels::default()),
+            | NodeResource::SystemPods
+            | NodeResource::Evictions => selector.matches(&Labels::default()),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::preflight::Finding;
 use crate::domain::preflight::nodes::before_start;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::cause::NodeResource::{
-    self, NodeCertificates, NodeLeases, Nodes, SystemLeases, SystemPods,
+    self, Evictions, NodeCertificates, NodeLeases, Nodes, SystemLeases, SystemPods,
 };
 use crate::domain::roll::blocker::cause::{NameSample, WebhookBlock};
 use crate::domain::roll::blocker::webhooks::{
@@ -68,7 +68,7 @@ fn webhooks_without_endpoints_that_nodes_need_are_named_by_their_service() {
         let refused: Vec<NodeResource> = webhook.refused.iter().copied().collect();
         (webhook.service.to_string(), configurations.join(" "), refused, blocker.severity())
     });
-    let all = vec![Nodes, NodeCertificates, NodeLeases, SystemLeases, SystemPods];
+    let all = vec![Nodes, NodeCertificates, NodeLeases, SystemLeases, SystemPods, Evictions];
     let row = |service: &str, configurations: &str, refused: Vec<NodeResource>, severity| {
         (service.to_owned(), configurations.to_owned(), refused, severity)
     };
@@ -209,6 +209,11 @@ fn a_webhook_is_asked_about_what_its_selectors_match() {
     };
     assert!(asked(selector("team", "blue"), absent("app")), "an Eviction has no labels");
     assert!(!asked(selector("team", "green"), everything()));
+    let mut seen_web = seen("pods/eviction", selector("team", "blue"), everything());
+    assert_eq!(find_unanswered(&seen_web), Some(Vec::new()), "no pod that is drained is there");
+    seen_web.pods.push(Arc::new(web.clone()));
+    let [block] = &*find_unanswered(&seen_web).unwrap() else { panic!("not named") };
+    assert!(block.certain && block.refused.iter().eq([&Evictions]));
     let binds = |objects| {
         let found = find_unanswered(&seen("pods/binding", everything(), objects)).unwrap();
         found.iter().any(|block| block.certain)
