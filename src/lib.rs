@@ -51,11 +51,11 @@ pub mod testing {
     pub mod domain {
         pub use crate::domain::{
             action, cluster, credential, failure, identity, kubeconfig, lifetime, persisted,
-            rotation, secret, snapshot,
+            preflight, rotation, secret, snapshot,
         };
         pub mod roll {
-            pub use crate::domain::roll::blocker::Blocker;
-            pub use crate::domain::roll::{Roll, tracker};
+            pub use crate::domain::roll::blocker::{Blocker, cause, webhooks};
+            pub use crate::domain::roll::{Roll, history, tracker};
         }
     }
     pub mod runtime {

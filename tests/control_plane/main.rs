@@ -11,11 +11,14 @@
     reason = "tests say what went wrong by panicking, start programs, and wait for them in real milliseconds"
 )]
 
+mod admission;
 mod answers;
 mod authority;
 mod cluster;
 mod compaction;
 mod comparison;
+mod decoded;
+mod evictions;
 mod kubeconfigs;
 mod machines;
 mod matrix;

@@ -137,15 +137,23 @@ impl Drop for Seen {
     }
 }
 
+/// A client of SKE, and the cluster as it reads it.
+pub async fn read_cluster(ske: &Ske) -> (SkeClient, Cluster) {
+    let clock = Clock::machine();
+    let http = Http::new(clock.clone(), None).unwrap();
+    let token = access_token::source(Secret::new("token".to_owned()), "STACKIT_ACCESS_TOKEN");
+    let tokens = TokenSource::new(token, http.clone(), clock).unwrap();
+    let client = SkeClient::new(&ske.url, http, tokens).unwrap();
+    let id = ClusterId::new(PROJECT, "eu01", CLUSTER);
+    let cluster = client.get(&id).await.unwrap().cluster;
+    (client, cluster)
+}
+
 impl Seen {
     async fn of(ske: &Ske) -> Self {
         let clock = Clock::machine();
-        let http = Http::new(clock.clone(), None).unwrap();
-        let token = access_token::source(Secret::new("token".to_owned()), "STACKIT_ACCESS_TOKEN");
-        let tokens = TokenSource::new(token, http.clone(), clock.clone()).unwrap();
-        let client = SkeClient::new(&ske.url, http, tokens).unwrap();
-        let id = ClusterId::new(PROJECT, "eu01", CLUSTER);
-        let cluster = client.get(&id).await.unwrap().cluster;
+        let (client, cluster) = read_cluster(ske).await;
+        let id = cluster.id.clone();
         let (readings, receiver) = watch::channel(cluster.clone());
         let (sender, events) = mpsc::unbounded_channel();
         let target = ObserverTarget {

@@ -177,7 +177,7 @@ async fn a_webhook_without_endpoints_is_named_by_its_service() {
     journey.hides("no endpoints");
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(0)).await.unwrap();
     journey.until("✗ webhook service policy/webhook has no endpoints", 300).await;
-    journey.shows("nodes, and new nodes may not join");
+    journey.shows("nodes, which may stop the roll");
     journey.shows("ValidatingWebhookConfiguration");
     journey.shows("kubectl -n policy describe service webhook");
     journey.shows("once unblocked");

@@ -65,7 +65,7 @@ texts! {
 
     webhook(service) = "webhook service {service} has no endpoints";
     webhook_refuses(configurations, resources) =
-        "Required by {configurations} (failurePolicy Fail). The API server rejects {resources}, and new nodes may not join.";
+        "Required by {configurations} (failurePolicy Fail). The API server rejects {resources}, which may stop the roll.";
     webhook_may_refuse(configurations, resources) =
         "Required by {configurations} (failurePolicy Fail). The API server may reject {resources}; whether the webhook applies is unknown.";
     WEBHOOK_FIX =
@@ -75,6 +75,7 @@ texts! {
     NODE_LEASES = "node leases";
     SYSTEM_LEASES = "leases in kube-system";
     SYSTEM_PODS = "pods in kube-system";
+    EVICTIONS = "evictions";
 
     no_new_node(place) = "no new node for {place}";
     no_new_node_why(place, lasts, left) = "{place}: no new node for {lasts}; {left}.";
@@ -542,6 +543,7 @@ pub fn resources(refused: &BTreeSet<NodeResource>) -> String {
         NodeResource::NodeLeases => NODE_LEASES,
         NodeResource::SystemLeases => SYSTEM_LEASES,
         NodeResource::SystemPods => SYSTEM_PODS,
+        NodeResource::Evictions => EVICTIONS,
     });
     names.collect::<Vec<_>>().join(", ")
 }

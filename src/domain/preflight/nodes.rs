@@ -185,17 +185,19 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     }
     let matches = |budget: &Budget| evicted.contains(&budget.into());
     let may_block = |budget: &Budget| matches(budget) || !left.contains(&budget.into());
+    // A budget that is new, or was changed, says nothing yet of the pods that it covers.
     let covers = |budget: &Budget| {
-        budget.expected > 0 && !matches!(budget.selector, Selector::Nothing) && may_block(budget)
+        let counts = budget.expected > 0 && !matches!(budget.selector, Selector::Nothing);
+        matches(budget) || (counts && may_block(budget))
     };
     let misconfigured = named(&|budget| is_misconfigured(budget) && covers(budget));
     let uncomputed = |budget: &Budget| {
-        budget.allowed <= 0
+        budget.allows_none()
             && (budget.sync_failure.is_some() && may_block(budget)
                 || (budget.observed && budget.expected == 0 && matches(budget)))
     };
     let exhausted =
-        named(&|b| b.allowed <= 0 && !is_misconfigured(b) && covers(b) && !uncomputed(b));
+        named(&|b| b.allows_none() && !is_misconfigured(b) && covers(b) && !uncomputed(b));
     let uncomputed = named(&uncomputed);
     let unreadable = named(&|budget| matches!(budget.selector, Selector::Unreadable(_)));
     let none = misconfigured.count + exhausted.count + unreadable.count + uncomputed.count == 0;

@@ -204,6 +204,17 @@ fn budgets_of_pods_that_no_drain_evicts_are_no_finding() {
 }
 
 #[test]
+fn a_budget_that_is_new_or_was_changed_allows_no_eviction_now() {
+    for guard in [budget(1, 2, 1, 2), budget(0, 0, 0, 0)] {
+        let mut seen = ClusterSnapshot::default();
+        seen.budgets.push(Arc::new(Budget { observed: false, ..guard }));
+        seen.pods.push(Arc::new(pod("api-1", Some("web-1"))));
+        let found = before_start(&cluster(Phase::Completed), Some(&seen), now());
+        assert!(found.contains(&Finding::ExhaustedPdbs(sample(&["payments/api"]))), "{found:?}");
+    }
+}
+
+#[test]
 fn affected_workloads_are_counted_and_named() {
     let subject = cluster(Phase::Completed);
     let found = before_start(&subject, Some(&fixture("held_by_pods")), now());

@@ -115,7 +115,7 @@ pub struct Endpoints {
     pub serves: bool,
 }
 
-/// A namespace in which the platform keeps what nodes need (`v1 Namespace`).
+/// A namespace (`v1 Namespace`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace {
     /// `metadata.name`.

@@ -34,7 +34,7 @@ pub struct ClusterSnapshot {
     pub admissions: Vec<Arc<Admission>>,
     /// Endpoints of services.
     pub endpoints: Vec<Arc<Endpoints>>,
-    /// Namespaces in which the platform keeps what nodes need.
+    /// Namespaces by name.
     pub namespaces: Vec<Arc<Namespace>>,
     /// Secrets with tokens of service accounts, without the tokens.
     pub token_secrets: Vec<Arc<TokenSecret>>,
@@ -302,7 +302,7 @@ pub struct Budget {
     pub desired: i32,
     /// `status.expectedPods`.
     pub expected: i32,
-    /// `status.observedGeneration` is `metadata.generation`: the figures belong to the present text.
+    /// `status.observedGeneration` has reached `metadata.generation`: the figures belong to the present text.
     pub observed: bool,
     /// Number of `status.disruptedPods`.
     pub disrupted: usize,

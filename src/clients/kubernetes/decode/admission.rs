@@ -17,9 +17,6 @@ use crate::domain::snapshot::admission::{
 };
 use crate::domain::text::clean;
 
-/// Namespaces in which the platform keeps what nodes need.
-const SYSTEM_NAMESPACES: [&str; 2] = ["kube-system", "kube-node-lease"];
-
 /// The fields that both kinds of webhooks have.
 struct Written<'a> {
     client: &'a WebhookClientConfig,
@@ -130,10 +127,8 @@ fn serves(endpoint: &Endpoint) -> bool {
         .is_none_or(|found| found.ready.unwrap_or(true) || found.serving == Some(true))
 }
 
-/// Reads a namespace; only those in which the platform keeps what nodes need are of interest.
+/// Reads a namespace.
 pub fn namespace(found: &PartialObjectMeta<core::Namespace>) -> Option<Namespace> {
-    let name = some(found.metadata.name.as_ref())?;
-    SYSTEM_NAMESPACES
-        .contains(&name.as_str())
-        .then(|| Namespace { name, labels: labels(found.metadata.labels.as_ref()) })
+    let labels = labels(found.metadata.labels.as_ref());
+    Some(Namespace { name: some(found.metadata.name.as_ref())?, labels })
 }

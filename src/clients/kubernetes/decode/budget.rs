@@ -23,7 +23,7 @@ pub fn budget(budget: &PodDisruptionBudget) -> Option<Budget> {
         healthy: status.map_or(0, |status| status.current_healthy),
         desired: status.map_or(0, |status| status.desired_healthy),
         expected: status.map_or(0, |status| status.expected_pods),
-        observed: status.is_some_and(|status| status.observed_generation == meta.generation),
+        observed: status.is_some_and(|status| status.observed_generation >= meta.generation),
         sync_failure: status
             .and_then(|status| status.conditions.as_deref())
             .unwrap_or_default()

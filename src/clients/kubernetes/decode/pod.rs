@@ -24,7 +24,8 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
     let volumes = spec.and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let condition = |kind: &str, status: &str| {
-        conditions.iter().find(|condition| condition.type_ == kind && condition.status == status)
+        let first = conditions.iter().find(|condition| condition.type_ == kind);
+        first.filter(|condition| condition.status == status)
     };
     let unscheduled = condition("PodScheduled", "False");
     let gated = unscheduled.is_some_and(|condition| condition.reason.as_deref() == Some(GATED));

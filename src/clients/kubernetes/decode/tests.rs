@@ -206,6 +206,14 @@ status:
 }
 
 #[test]
+fn the_first_condition_of_a_type_counts() {
+    let twice = pod(
+        "{metadata: {name: p}, status: {conditions: [{type: Ready, status: 'False'}, {type: Ready, status: 'True'}]}}",
+    );
+    assert!(!twice.ready);
+}
+
+#[test]
 fn finished_pods_are_omitted_and_pending_ones_have_a_reason() {
     for phase in ["Succeeded", "Failed"] {
         let yaml = format!("{{metadata: {{name: p}}, status: {{phase: {phase}}}}}");
@@ -301,6 +309,7 @@ fn a_budget_is_read_with_its_figures_and_whether_they_are_current() {
     assert_eq!((budget.allowed, budget.healthy, budget.desired, budget.expected), (0, 2, 2, 2));
     assert!(budget.observed && budget.disrupted == 1);
     assert!(!read(decode::budget, &yaml(2)).unwrap().observed);
+    assert!(read(decode::budget, &yaml(4)).unwrap().observed, "it is not behind");
     let bare: Budget = read(decode::budget, "{metadata: {name: b}}").unwrap();
     assert!(!bare.observed && bare.selector == Selector::Nothing);
 }

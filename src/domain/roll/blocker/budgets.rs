@@ -61,12 +61,8 @@ impl<'a> BudgetIndex<'a> {
         out
     }
 
-    /// Budgets that cover a pod, by name; those that cannot be read are left out. For a pod without labels an eviction asks
-    /// no budget, not even one that selects all pods.
+    /// Budgets that cover a pod, by name; those that cannot be read are left out.
     pub fn covering(&self, pod: &Pod) -> Vec<&'a Budget> {
-        if pod.labels.iter().next().is_none() {
-            return Vec::new();
-        }
         let Some(space) = self.0.get(pod.namespace.as_str()) else { return Vec::new() };
         let asked = pod.labels.iter().filter_map(|label| space.by_label.get(&label));
         let mut out: Vec<&Budget> = asked
@@ -269,7 +265,8 @@ fn find_missing<'a>(
         return Some((Some(pod), MissingReplica::NotReady(pod.into(), reason)));
     }
     // Whether a replica is missing shows in no figure: a budget may expect only as many pods as exist.
-    if let Some(rejecting) = webhooks::rejecting_pods(context.snapshot, &budget.namespace) {
+    let rejecting = |pod: &&Pod| webhooks::rejecting_pods(context.snapshot, pod);
+    if let Some(rejecting) = held.iter().find_map(rejecting) {
         return Some((None, MissingReplica::Rejected(rejecting)));
     }
     // A later pod shows that creating works again.

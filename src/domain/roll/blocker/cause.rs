@@ -57,7 +57,7 @@ pub enum BlockerCause {
     SeveralPdbs { pods: NameSample, budgets: Vec<String> },
     /// PREPARING and unhealthy for longer than Gardener retries by default.
     PreparingTooLong,
-    /// Webhooks call a service without endpoints about what new nodes need.
+    /// Webhooks call a service without endpoints about what new nodes need, or about evictions.
     Webhook(WebhookBlock),
     /// No new node joins; how many old ones are left here, or are missing.
     NoNewNode { old_left: usize, missing: usize },
@@ -173,7 +173,7 @@ pub enum PdbFix {
     UnmanagedPods,
 }
 
-/// A service without endpoints that must be called about what new nodes need.
+/// A service without endpoints that must be called about what new nodes need, or about evictions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WebhookBlock {
     pub service: ObjectName,
@@ -196,7 +196,7 @@ pub struct EvictionBlock {
     pub denial: Option<String>,
 }
 
-/// What the API server must accept so that a node joins.
+/// What the API server must accept so that a node joins, and another one is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NodeResource {
     Nodes,
@@ -206,6 +206,8 @@ pub enum NodeResource {
     SystemLeases,
     /// Pods in `kube-system`.
     SystemPods,
+    /// Evictions of pods.
+    Evictions,
 }
 
 /// A volume that cannot follow a pod everywhere.

@@ -4,6 +4,7 @@
 //! `botanist/matchers`).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use crate::domain::roll::blocker::cause::{
     Blocker, BlockerCause, NodeResource, ObjectName, WebhookBlock,
@@ -50,7 +51,7 @@ impl WebhookBlock {
     }
 }
 
-/// Finds services without endpoints that webhooks must call about what nodes need, those that certainly refuse
+/// Finds services without endpoints that webhooks must call about what nodes need and evictions, those that certainly refuse
 /// something first. `None` while that is unknown: where endpoints are not known in full, any service may have some,
 /// and a list that is still to be read may bring more.
 pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> {
@@ -61,11 +62,16 @@ pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> 
     let selected = SelectedObjects::of(snapshot);
     let mut found: BTreeMap<&Service, Calls> = BTreeMap::new();
     for (admission, webhook, service) in dead {
-        for request in &REQUESTS {
-            let Some(certain) = selected.is_called(webhook, request) else { continue };
+        let needed = REQUESTS
+            .iter()
+            .filter_map(|request| Some((request.0, selected.is_called(webhook, request)?)));
+        let evictions = refuses_evictions(snapshot, webhook);
+        for (needed, certain) in
+            needed.chain(evictions.map(|certain| (NodeResource::Evictions, certain)))
+        {
             let calls = found.entry(service).or_default();
             calls.configurations.insert((admission.kind, admission.name.clone()));
-            if certain { &mut calls.certain } else { &mut calls.unclear }.insert(request.0);
+            if certain { &mut calls.certain } else { &mut calls.unclear }.insert(needed);
         }
     }
     let mut found: Vec<WebhookBlock> = found
@@ -114,16 +120,12 @@ fn all_webhooks(snapshot: &ClusterSnapshot) -> impl Iterator<Item = (&Admission,
         .flat_map(|admission| admission.webhooks.iter().map(move |webhook| (&**admission, webhook)))
 }
 
-/// The service without endpoints because of which the API server rejects every new pod of a namespace.
-pub fn rejecting_pods(snapshot: &ClusterSnapshot, namespace: &str) -> Option<ObjectName> {
-    let selected = SelectedObjects::of(snapshot);
+/// The service without endpoints because of which the API server rejects every new pod like this one.
+pub fn rejecting_pods(snapshot: &ClusterSnapshot, like: &Pod) -> Option<ObjectName> {
+    let creating = (Create, "", "pods", Some(&*like.namespace));
     let (.., service) = dead_webhooks(snapshot)?.into_iter().find(|(_, webhook, _)| {
-        let about_pods = |rule: &Rule| rule.is_about(Create, "", "pods", true);
-        let everything = matches!(&webhook.objects, Selector::Labels(all) if all.is_empty());
-        webhook.rules.iter().any(about_pods)
-            && everything
-            && !webhook.conditional
-            && selected.selects_namespace(&webhook.namespaces, namespace) == Some(true)
+        let object = webhook.objects.matches(&like.labels);
+        is_called(snapshot, webhook, creating, object) == Some(true)
     })?;
     Some(ObjectName::new(&service.namespace, &service.name))
 }
@@ -134,15 +136,9 @@ pub fn asked_about_eviction<'a>(
     snapshot: &'a ClusterSnapshot,
     pod: &Pod,
 ) -> Vec<(&'static str, &'a str, Option<&'a Service>)> {
-    let selected = SelectedObjects::of(snapshot);
     let dead = unanswered_webhooks(snapshot).unwrap_or_default();
-    let about = |rule: &Rule| rule.is_about(Create, "", "pods/eviction", true);
-    // The object of the request is the Eviction, which a drain sends without labels.
-    let may_be_asked = |webhook: &Webhook| {
-        webhook.rules.iter().any(about)
-            && selected.selects_namespace(&webhook.namespaces, &pod.namespace) != Some(false)
-            && webhook.objects.matches(&Labels::default()) != Some(false)
-    };
+    let may_be_asked =
+        |webhook: &Webhook| is_asked_about_eviction(snapshot, webhook, &pod.namespace).is_some();
     let mut out = Vec::new();
     for (admission, webhook) in all_webhooks(snapshot).filter(|(_, one)| may_be_asked(one)) {
         let is_dead = dead.iter().any(|(_, other, _)| std::ptr::eq(*other, webhook));
@@ -157,6 +153,61 @@ pub fn asked_about_eviction<'a>(
     out
 }
 
+/// Whether a selector matches a namespace; `None` when that is unknown.
+fn selects_namespace(
+    snapshot: &ClusterSnapshot,
+    selector: &Selector,
+    namespace: &str,
+) -> Option<bool> {
+    let found = snapshot.namespaces.binary_search_by(|known| (*known.name).cmp(namespace));
+    if let Some(known) = found.ok().and_then(|at| snapshot.namespaces.get(at)) {
+        return selector.matches(&known.labels);
+    }
+    // Kubernetes itself gives every namespace this label; of the others nothing is known.
+    let only_by_name = |all: &[Requirement]| all.iter().all(|one| one.key() == NAMESPACE_NAME);
+    let Selector::Labels(all) = selector else { return None };
+    let known = (NAMESPACE_NAME.to_owned(), namespace.to_owned());
+    only_by_name(all).then(|| selector.matches(&Labels::from_iter([known])))?
+}
+
+/// Whether a webhook is called for an eviction that a drain makes, and whether that is certain; `None`: it is not called.
+fn refuses_evictions(snapshot: &ClusterSnapshot, webhook: &Webhook) -> Option<bool> {
+    let is_evicted = |pod: &&Arc<Pod>| !pod.finished && !pod.stays_on_its_node();
+    // Pods are in the order of their namespaces.
+    let namespaces = snapshot.pods.chunk_by(|one, next| one.namespace == next.namespace);
+    let evicted = namespaces.filter_map(|pods| pods.iter().find(is_evicted));
+    evicted.filter_map(|pod| is_asked_about_eviction(snapshot, webhook, &pod.namespace)).max()
+}
+
+/// Whether a webhook is called for the eviction of pods of a namespace, and whether that is certain; `None`: it is not
+/// called. The object of the request is the Eviction, which a drain sends without labels.
+fn is_asked_about_eviction(
+    snapshot: &ClusterSnapshot,
+    webhook: &Webhook,
+    namespace: &str,
+) -> Option<bool> {
+    let object = webhook.objects.matches(&Labels::default());
+    is_called(snapshot, webhook, (Create, "", "pods/eviction", Some(namespace)), object)
+}
+
+/// Whether a webhook is called for a request (operation, group, resource, and namespace if it has one) about an object
+/// that it selects, and whether that is certain; `None`: it is not called.
+fn is_called(
+    snapshot: &ClusterSnapshot,
+    webhook: &Webhook,
+    (operation, group, resource, namespace): (Operation, &str, &str, Option<&str>),
+    object: Option<bool>,
+) -> Option<bool> {
+    let is_about = |rule: &Rule| rule.is_about(operation, group, resource, namespace.is_some());
+    if object == Some(false) || !webhook.rules.iter().any(is_about) {
+        return None;
+    }
+    let in_namespace =
+        namespace.map_or(Some(true), |name| selects_namespace(snapshot, &webhook.namespaces, name));
+    (in_namespace != Some(false))
+        .then(|| in_namespace.is_some() && object.is_some() && !webhook.conditional)
+}
+
 /// What the webhooks of one service are, or may be, called about.
 #[derive(Default)]
 struct Calls {
@@ -167,59 +218,38 @@ struct Calls {
 
 /// The objects that selectors are evaluated against.
 struct SelectedObjects<'a> {
-    namespaces: BTreeMap<&'a str, &'a Labels>,
+    snapshot: &'a ClusterSnapshot,
     /// Pods of `kube-system`; `None` when they are not known.
     system_pods: Option<Vec<&'a Pod>>,
 }
 
 impl<'a> SelectedObjects<'a> {
     fn of(snapshot: &'a ClusterSnapshot) -> Self {
-        let namespaces = snapshot.namespaces.iter();
         let pods = snapshot.pods.iter().map(|pod| &**pod).filter(|pod| pod.namespace == SYSTEM);
-        Self {
-            namespaces: namespaces.map(|found| (found.name.as_str(), &found.labels)).collect(),
-            system_pods: snapshot.is_whole("pods").then(|| pods.collect()),
-        }
+        Self { snapshot, system_pods: snapshot.is_whole("pods").then(|| pods.collect()) }
     }
 
     /// Whether a webhook is called for a request, and whether that is certain; `None`: it is not called.
     fn is_called(&self, webhook: &Webhook, request: &NodeRequest) -> Option<bool> {
         let (needed, operation, group, resource, namespace) = *request;
-        let is_about = |rule: &Rule| rule.is_about(operation, group, resource, namespace.is_some());
-        if !webhook.rules.iter().any(is_about) {
-            return None;
-        }
-        let selector = &webhook.namespaces;
-        let in_namespace =
-            namespace.map_or(Some(true), |name| self.selects_namespace(selector, name));
-        let object = self.selects_object(&webhook.objects, needed);
-        if in_namespace == Some(false) || object == Some(false) {
-            return None;
-        }
-        Some(in_namespace.is_some() && object.is_some() && !webhook.conditional)
-    }
-
-    /// Whether a selector matches a namespace; `None` when that is unknown.
-    fn selects_namespace(&self, selector: &Selector, namespace: &str) -> Option<bool> {
-        if let Some(labels) = self.namespaces.get(namespace) {
-            return selector.matches(labels);
-        }
-        // Kubernetes itself gives every namespace this label; of the others nothing is known.
-        let only_by_name = |all: &[Requirement]| all.iter().all(|one| one.key() == NAMESPACE_NAME);
-        let Selector::Labels(all) = selector else { return None };
-        let known = (NAMESPACE_NAME.to_owned(), namespace.to_owned());
-        only_by_name(all).then(|| selector.matches(&Labels::from_iter([known])))?
+        let object = self.selects_object(&webhook.objects, needed, resource);
+        is_called(self.snapshot, webhook, (operation, group, resource, namespace), object)
     }
 
     /// Whether a selector matches what is needed; `None` when that is unknown. Which labels a new node will have
-    /// is not known; of pods, those of `DaemonSet`s are needed on every node; the rest has no labels.
-    fn selects_object(&self, selector: &Selector, needed: NodeResource) -> Option<bool> {
+    /// is not known; of pods, those of `DaemonSet`s are needed on every node; the rest has no labels, nor has a Binding.
+    fn selects_object(
+        &self,
+        selector: &Selector,
+        needed: NodeResource,
+        resource: &str,
+    ) -> Option<bool> {
         if matches!(selector, Selector::Labels(all) if all.is_empty()) {
             return Some(true);
         }
         match needed {
             NodeResource::Nodes => None,
-            NodeResource::SystemPods => {
+            NodeResource::SystemPods if resource != "pods/binding" => {
                 let takes = |pod: &&&Pod| selector.matches(&pod.labels) == Some(true);
                 let mut selected = self.system_pods.as_ref()?.iter().filter(takes).peekable();
                 match selected.peek() {
@@ -229,7 +259,9 @@ impl<'a> SelectedObjects<'a> {
             }
             NodeResource::NodeCertificates
             | NodeResource::NodeLeases
-            | NodeResource::SystemLeases => selector.matches(&Labels::default()),
+            | NodeResource::SystemLeases
+            | NodeResource::SystemPods
+            | NodeResource::Evictions => selector.matches(&Labels::default()),
         }
     }
 }

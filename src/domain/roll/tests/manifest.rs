@@ -52,7 +52,7 @@ pub fn load(yaml: &str) -> (ClusterSnapshot, BTreeMap<String, String>) {
                 snapshot.admissions.extend(admission("MutatingWebhookConfiguration", item));
             }
             "EndpointSlice" => snapshot.endpoints.push(Arc::new(endpoints(item))),
-            "Namespace" => snapshot.namespaces.extend(namespace(item)),
+            "Namespace" => snapshot.namespaces.push(namespace(item)),
             other => panic!("{other} in a fixture"),
         }
     }
@@ -322,10 +322,10 @@ fn endpoints(item: &Value) -> Endpoints {
     }
 }
 
-fn namespace(item: &Value) -> Option<Arc<Namespace>> {
+fn namespace(item: &Value) -> Arc<Namespace> {
     let labels = item["metadata"]["labels"].as_object().into_iter().flatten();
     let labels = labels.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
-    (name(item) == "kube-system").then(|| Arc::new(Namespace { name: name(item), labels }))
+    Arc::new(Namespace { name: name(item), labels })
 }
 
 #[test]

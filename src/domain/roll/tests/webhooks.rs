@@ -8,10 +8,12 @@ use crate::domain::preflight::Finding;
 use crate::domain::preflight::nodes::before_start;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::cause::NodeResource::{
-    self, NodeCertificates, NodeLeases, Nodes, SystemLeases, SystemPods,
+    self, Evictions, NodeCertificates, NodeLeases, Nodes, SystemLeases, SystemPods,
 };
 use crate::domain::roll::blocker::cause::{NameSample, WebhookBlock};
-use crate::domain::roll::blocker::webhooks::find_unanswered;
+use crate::domain::roll::blocker::webhooks::{
+    asked_about_eviction, find_unanswered, rejecting_pods,
+};
 use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
 use crate::domain::roll::classify::Since;
 use crate::domain::roll::tests::blockers::{about, kinds, preparing, sample};
@@ -19,8 +21,12 @@ use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::{ago, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
-use crate::domain::snapshot::admission::Endpoints;
-use crate::domain::snapshot::{ClusterSnapshot, Unseen};
+use crate::domain::snapshot::admission::{
+    Admission, Endpoints, Namespace, Rule, Service, Webhook, WebhookScope,
+};
+use crate::domain::snapshot::{
+    ClusterSnapshot, Labels, OwnerReference, Pod, Requirement, Selector, Unseen,
+};
 
 /// The same snapshot, with the endpoints of one service changed.
 fn with_endpoints(snapshot: &ClusterSnapshot, namespace: &str, serves: bool) -> ClusterSnapshot {
@@ -62,7 +68,7 @@ fn webhooks_without_endpoints_that_nodes_need_are_named_by_their_service() {
         let refused: Vec<NodeResource> = webhook.refused.iter().copied().collect();
         (webhook.service.to_string(), configurations.join(" "), refused, blocker.severity())
     });
-    let all = vec![Nodes, NodeCertificates, NodeLeases, SystemLeases, SystemPods];
+    let all = vec![Nodes, NodeCertificates, NodeLeases, SystemLeases, SystemPods, Evictions];
     let row = |service: &str, configurations: &str, refused: Vec<NodeResource>, severity| {
         (service.to_owned(), configurations.to_owned(), refused, severity)
     };
@@ -147,6 +153,73 @@ fn a_namespace_is_matched_by_its_labels_and_by_its_name_without_them() {
     for place in ["mesh/injector", "spares/webhook"] {
         assert!(unread.contains(&(place.to_owned(), false)), "its label is not known: {unread:?}");
     }
+}
+
+#[test]
+fn a_webhook_is_asked_about_what_its_selectors_match() {
+    let labels = |key: &str, value: &str| Labels::from_iter([(key.to_owned(), value.to_owned())]);
+    let selector = |key: &str, value: &str| {
+        Selector::Labels(vec![Requirement::In(key.into(), vec![value.into()])])
+    };
+    let absent = |key: &str| Selector::Labels(vec![Requirement::Absent(key.into())]);
+    let everything = || Selector::Labels(Vec::new());
+    let net = Pod {
+        namespace: "kube-system".into(),
+        labels: labels("app", "net"),
+        owner: Some(OwnerReference { kind: "DaemonSet".into(), name: "net".into() }),
+        ..Pod::default()
+    };
+    let seen = |resource: &str, namespaces, objects| {
+        let rule = Rule {
+            creates: true,
+            updates: false,
+            groups: vec![String::new()],
+            resources: vec![resource.into()],
+            scope: WebhookScope::Any,
+        };
+        let webhook = Webhook {
+            service: Some(Service { namespace: "guards".into(), name: "guard".into() }),
+            ignores_failures: false,
+            rules: vec![rule],
+            namespaces,
+            objects,
+            conditional: false,
+        };
+        let name = "guard".to_owned();
+        let admission =
+            Admission { kind: "ValidatingWebhookConfiguration", name, webhooks: vec![webhook] };
+        ClusterSnapshot {
+            admissions: vec![Arc::new(admission)],
+            namespaces: ["blue", "green"]
+                .map(|name| Namespace { name: name.into(), labels: labels("team", name) })
+                .map(Arc::new)
+                .into(),
+            pods: vec![Arc::new(net.clone())],
+            ..ClusterSnapshot::default()
+        }
+    };
+    let web = Pod { namespace: "blue".into(), labels: labels("app", "web"), ..Pod::default() };
+    let rejects =
+        |namespaces, objects| rejecting_pods(&seen("pods", namespaces, objects), &web).is_some();
+    assert!(rejects(selector("team", "blue"), selector("app", "web")));
+    assert!(!rejects(selector("team", "green"), everything()));
+    assert!(!rejects(everything(), selector("app", "db")));
+    let asked = |namespaces, objects| {
+        !asked_about_eviction(&seen("pods/eviction", namespaces, objects), &web).is_empty()
+    };
+    assert!(asked(selector("team", "blue"), absent("app")), "an Eviction has no labels");
+    assert!(!asked(selector("team", "green"), everything()));
+    let mut seen_web = seen("pods/eviction", selector("team", "blue"), everything());
+    assert_eq!(find_unanswered(&seen_web), Some(Vec::new()), "no pod that is drained is there");
+    seen_web.pods.push(Arc::new(web.clone()));
+    let [block] = &*find_unanswered(&seen_web).unwrap() else { panic!("not named") };
+    assert!(block.certain && block.refused.iter().eq([&Evictions]));
+    let binds = |objects| {
+        let found = find_unanswered(&seen("pods/binding", everything(), objects)).unwrap();
+        found.iter().any(|block| block.certain)
+    };
+    assert!(binds(absent("app")), "nor has a Binding");
+    assert!(!binds(selector("app", "net")));
 }
 
 #[test]
