@@ -322,6 +322,15 @@ fn api_18_a_recreated_cluster_is_another_one() {
 }
 
 #[test]
+fn api_18_an_old_answer_of_a_deleted_cluster_does_not_end_the_wait() {
+    let mut tracker = tracker(Goal::Prepared);
+    let recreated = Cluster { created: Some(ago(60)), ..under_way(Phase::Preparing) };
+    tracker.take_reading(recreated, after(0));
+    let deleted = rotated(Phase::Prepared, Some(500), Some(1_440));
+    assert_eq!(tracker.take_reading(deleted, after(10)), WaitResult::Continue);
+}
+
+#[test]
 fn cli_03_an_outage_of_any_length_does_not_end_the_wait() {
     let mut tracker = tracker(Goal::Prepared);
     tracker.take_reading(under_way(Phase::Preparing), after(0));
