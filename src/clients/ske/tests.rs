@@ -198,6 +198,19 @@ async fn api_09_after_a_429_nothing_is_sent_to_host_and_region_until_the_moment(
 }
 
 #[tokio::test]
+async fn api_09_a_moment_to_come_back_at_is_one_of_the_servers_clock() {
+    for hours in [-1, 1] {
+        let there = now().saturating_add(jiff::SignedDuration::from_hours(hours)).unwrap();
+        let date = |at: Timestamp| httpdate::fmt_http_date(at.into());
+        let until = there.saturating_add(jiff::SignedDuration::from_secs(30)).unwrap();
+        let headers = format!("Date: {}\r\nRetry-After: {}\r\n", date(there), date(until));
+        let failure = list_failure(answer("429 Too Many", &headers, "{}")).await;
+        let wait = failure.retry_at.unwrap().duration_since(now());
+        assert!((29..=30).contains(&wait.as_secs()), "{wait}");
+    }
+}
+
+#[tokio::test]
 async fn api_09_a_429_that_names_no_moment_gets_a_pause_of_ten_seconds() {
     for headers in ["", "Retry-After: soon\r\n"] {
         let limited = answer("429 Too Many", headers, "{}");
