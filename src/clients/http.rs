@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 use tokio_util::bytes::Bytes;
@@ -389,9 +389,11 @@ fn redirect_failure(
                 clean(&redactor.redact_text(&target))
             },
         );
+    // "See other" is the answer to a request that was processed.
+    let is_processed = response.status() == StatusCode::SEE_OTHER && request.method != Method::GET;
     request
         .failure(
-            FailureKind::Refused,
+            if is_processed { FailureKind::Format } else { FailureKind::Refused },
             format!(
                 "{} redirects to {target}; not followed, the token was not sent there",
                 request.host()

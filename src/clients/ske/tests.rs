@@ -331,6 +331,17 @@ async fn api_24_a_redirect_is_not_followed_and_the_token_stays() {
 }
 
 #[tokio::test]
+async fn api_33_a_step_whose_answer_is_at_another_address_may_have_happened() {
+    for (status, is_unknown) in [("303 See Other", true), ("307 Temporary Redirect", false)] {
+        let to = "Location: https://sign-in.example/\r\n";
+        let server = Server::start(vec![answer(status, to, "")]).await;
+        let failure = client(&server.base).0.rotate(&id(), Step::Start).await.unwrap_err();
+        assert_eq!(failure.leaves_outcome_unknown(), is_unknown, "{status}");
+        assert_eq!(server.count(), 1);
+    }
+}
+
+#[tokio::test]
 async fn host_04_a_kubeconfig_is_returned_without_debug_output() {
     let body = r#"{"kubeconfig":"canary-kubeconfig","expirationTimestamp":"2026-11-24T16:00:00Z"}"#;
     let server = Server::start(vec![answer("200 OK", JSON, body)]).await;
