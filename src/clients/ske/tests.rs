@@ -342,6 +342,18 @@ async fn api_33_a_step_whose_answer_is_at_another_address_may_have_happened() {
 }
 
 #[tokio::test]
+async fn api_29_a_secret_that_is_quoted_in_escapes_is_redacted() {
+    let escaped: Vec<_> = CANARY.bytes().map(|letter| format!("\\u{letter:04x}")).collect();
+    let quoted = escaped.concat();
+    let body = format!(r#"{{"code":"Unknown","message":"bad token {quoted}"}}"#);
+    for status in ["401 Unauthorized", "500 Internal Server Error", "201 Created"] {
+        let server = Server::start(vec![answer(status, JSON, &body)]).await;
+        let failure = client(&server.base).0.rotate(&id(), Step::Start).await.unwrap_err();
+        assert!(!failure.to_string().contains(CANARY), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn host_04_a_kubeconfig_is_returned_without_debug_output() {
     let body = r#"{"kubeconfig":"canary-kubeconfig","expirationTimestamp":"2026-11-24T16:00:00Z"}"#;
     let server = Server::start(vec![answer("200 OK", JSON, body)]).await;
