@@ -14,7 +14,7 @@ use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::action::Action;
-use crate::domain::cluster::{ClusterId, Scope};
+use crate::domain::cluster::{ClusterId, ProjectId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::lifetime::Lifetime;
@@ -351,6 +351,24 @@ async fn api_29_a_secret_that_is_quoted_in_escapes_is_redacted() {
         let failure = client(&server.base).0.rotate(&id(), Step::Start).await.unwrap_err();
         assert!(!failure.to_string().contains(CANARY), "{failure}");
     }
+}
+
+#[tokio::test]
+async fn api_07_a_field_without_a_value_does_not_hide_the_other_projects() {
+    let (_, http, clock) = client("http://127.0.0.1:1");
+    let who = "eyJhbGciOiJub25lIn0.eyJlbWFpbCI6Im9wc0BleGFtcGxlLnRlc3QifQ.c2ln";
+    let source = access_token::source(Secret::new(who.into()), "TEST");
+    let tokens = TokenSource::new(source, http.clone(), clock).unwrap();
+    let body = r#"{"items":[
+        {"resourceId":"a","resourceType":null,"permissions":[{"name":"ske.cluster.list"},{"name":null}]},
+        {"resourceId":"b","resourceType":"project","permissions":null},
+        {"projectId":"c","name":null},{"projectId":"d","name":"shop"}]}"#;
+    let server = Server::start(vec![answer("200 OK", JSON, body)]).await;
+    let names = ProjectsClient::new(&server.base, http.clone(), tokens.clone()).unwrap();
+    let discovery = DiscoveryClient::new(&server.base, http, tokens, names.clone()).unwrap();
+    assert_eq!(discovery.projects().await.unwrap(), [ProjectId::new("a")]);
+    let names = names.of_member("ops@example.test").await.unwrap();
+    assert_eq!(names, [(ProjectId::new("d"), "shop".to_owned())].into());
 }
 
 #[tokio::test]
