@@ -188,7 +188,13 @@ impl<'a> WaitStatus<'a> {
         match how {
             Reached::DuringWait => {}
             Reached::BeforeWait => remarks.push(text::ALREADY_REACHED.to_owned()),
-            Reached::Passed => remarks.push(text::PAST_PREPARED.to_owned()),
+            Reached::Passed => {
+                let goal = match self.goal {
+                    Goal::Prepared => Phase::Prepared,
+                    Goal::Completed => Phase::Completed,
+                };
+                remarks.push(text::passed(goal.api_word()));
+            }
         }
         if let Some(cluster) = self.cluster {
             let rotation = &cluster.rotation;

@@ -157,7 +157,16 @@ impl WaitTracker {
             self.idle_since.get_or_insert(now.monotonic);
         } else {
             self.idle_since = None;
-            self.in_progress = Some(rotation.clone());
+            let before = self.in_progress.replace(rotation.clone());
+            // Another one was started, so that the one that is waited for was completed.
+            let is_next = before.is_some_and(|before| {
+                before.is_clear()
+                    && rotation.initiated > before.initiated
+                    && rotation.completed > before.completed
+            });
+            if self.goal == Goal::Completed && is_next {
+                return WaitResult::Reached(Reached::Passed);
+            }
         }
         self.evaluate(&rotation, is_first, now)
     }
