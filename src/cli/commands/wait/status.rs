@@ -47,6 +47,8 @@ pub struct WaitStatus<'a> {
     pub policy: ObservationPolicy,
     pub outage: Option<&'a Outage>,
     pub now: Now,
+    /// Now by SKE's clock, if known.
+    pub server_now: Timestamp,
 }
 
 impl<'a> WaitStatus<'a> {
@@ -199,7 +201,7 @@ impl<'a> WaitStatus<'a> {
         if let Some(cluster) = self.cluster {
             let rotation = &cluster.rotation;
             let completed = rotation.completed.filter(|_| rotation.phase == Phase::Completed);
-            let inconsistent = rotation.inconsistent_times(self.now.wall);
+            let inconsistent = rotation.inconsistent_times(self.server_now);
             remarks.extend(rotation.initiated.map(text::moment).map(text::started));
             remarks.extend(completed.map(text::moment).map(text::completed));
             remarks.extend(
