@@ -387,6 +387,8 @@ async fn auth_18_what_is_no_refusal_says_nothing_against_the_key() {
         ("502 Bad Gateway", html, page),
         ("400 Bad Request", html, page),
         ("404 Not Found", html, page),
+        ("404 Not Found", "", "default backend - 404"),
+        ("404 Not Found", JSON, r#"{"message":"no Route matched with those values"}"#),
         ("200 OK", html, page),
         ("200 OK", JSON, r#"{"code":14,"message":"unavailable"}"#),
     ] {
