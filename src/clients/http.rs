@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{Method, Url};
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 use serde_json::Value;
@@ -392,11 +392,10 @@ fn redirect_failure(
                 clean(&redactor.redact_text(&target))
             },
         );
-    // "See other" is the answer to a request that was processed.
-    let is_processed = response.status() == StatusCode::SEE_OTHER && request.method != Method::GET;
+    // SKE redirects nothing: a proxy does, for a login perhaps. Whether it passed a write on is not known.
     request
         .failure(
-            if is_processed { FailureKind::Format } else { FailureKind::Refused },
+            FailureKind::Server,
             format!(
                 "{} redirects to {target}; not followed, the token was not sent there",
                 request.host()

@@ -324,19 +324,19 @@ async fn api_24_a_redirect_is_not_followed_and_the_token_stays() {
     let other = Server::start(vec![answer("200 OK", JSON, "{}")]).await;
     let to = format!("Location: {}/v2?secret=1\r\n", other.base.replace("127.0.0.1", "localhost"));
     let failure = list_failure(answer("307 Temporary Redirect", &to, "")).await;
-    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.is_transient(), "a proxy may want a login for a while: {failure:?}");
     assert!(failure.message.contains("redirects to http://localhost"), "{failure}");
     assert!(!failure.message.contains("secret=1"));
     assert_eq!(other.count(), 0);
 }
 
 #[tokio::test]
-async fn api_33_a_step_whose_answer_is_at_another_address_may_have_happened() {
-    for (status, is_unknown) in [("303 See Other", true), ("307 Temporary Redirect", false)] {
+async fn api_36_a_step_that_a_proxy_redirects_may_have_happened() {
+    for status in ["302 Found", "303 See Other", "307 Temporary Redirect"] {
         let to = "Location: https://sign-in.example/\r\n";
         let server = Server::start(vec![answer(status, to, "")]).await;
         let failure = client(&server.base).0.rotate(&id(), Step::Start).await.unwrap_err();
-        assert_eq!(failure.leaves_outcome_unknown(), is_unknown, "{status}");
+        assert!(failure.leaves_outcome_unknown(), "{status}");
         assert_eq!(server.count(), 1);
     }
 }
