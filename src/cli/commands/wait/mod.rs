@@ -478,7 +478,7 @@ impl<'a> Wait<'a> {
         let (exit_status, summary) = match ended {
             Ended::Reached(reached) => {
                 self.printer.reached(&status, reached, self.began)?;
-                (0, status.phase_word())
+                (0, status.reached_word(reached))
             }
             Ended::Failed(sentence) => {
                 self.printer.note(&sentence)?;

@@ -190,13 +190,7 @@ impl<'a> WaitStatus<'a> {
         match how {
             Reached::DuringWait => {}
             Reached::BeforeWait => remarks.push(text::ALREADY_REACHED.to_owned()),
-            Reached::Passed => {
-                let goal = match self.goal {
-                    Goal::Prepared => Phase::Prepared,
-                    Goal::Completed => Phase::Completed,
-                };
-                remarks.push(text::passed(goal.api_word()));
-            }
+            Reached::Passed => remarks.push(self.reached_word(how)),
         }
         if let Some(cluster) = self.cluster {
             let rotation = &cluster.rotation;
@@ -213,6 +207,15 @@ impl<'a> WaitStatus<'a> {
         }
         remarks.extend(recovery);
         self.line(&remarks)
+    }
+
+    /// What was reached, for a notification: the phase, or that it was passed.
+    pub fn reached_word(&self, how: Reached) -> String {
+        match (how, self.goal) {
+            (Reached::DuringWait | Reached::BeforeWait, _) => self.phase_word(),
+            (Reached::Passed, Goal::Prepared) => text::passed(Phase::Prepared.api_word()),
+            (Reached::Passed, Goal::Completed) => text::passed(Phase::Completed.api_word()),
+        }
     }
 
     /// A line with time, phase, progress, and remarks in brackets.

@@ -359,6 +359,14 @@ fn the_last_line_names_how_the_phase_was_reached() {
 }
 
 #[test]
+fn a_notification_names_what_was_waited_for_not_the_phase_after_it() {
+    let scene = Scene { goal: Goal::Completed, ..Scene::new(Phase::Preparing) };
+    assert_eq!(scene.at(60).reached_word(Reached::Passed), "passed COMPLETED");
+    let scene = Scene::new(Phase::Prepared);
+    assert_eq!(scene.at(60).reached_word(Reached::DuringWait), "PREPARED");
+}
+
+#[test]
 fn time_01_a_start_of_a_clock_that_is_ahead_is_not_in_the_future() {
     let mut scene = Scene::new(Phase::Prepared);
     let ahead = SignedDuration::from_mins(30);
