@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use crate::clients::auth::TokenSource;
 use crate::clients::http::{Http, safe_url};
 use crate::clients::request::HttpRequest;
+use crate::clients::response::HttpResponse;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::Secret;
 
 /// Asks one API as one account. Clones share connections and token.
 #[derive(Clone)]
@@ -45,7 +47,28 @@ impl ApiClient {
         Ok(url)
     }
 
-    /// Reads an answer of at most `limit` bytes, once.
+    /// Sends with a token; after a 401, which had no effect, once more with a renewed one.
+    ///
+    /// # Errors
+    /// No whole answer came, or there is no other token.
+    pub async fn send(
+        &self,
+        mut request: HttpRequest,
+        token: Secret,
+    ) -> Result<HttpResponse, Failure> {
+        request.bearer = Some(token.clone());
+        let answer = self.http.send(&request).await?;
+        if answer.status != 401 {
+            return Ok(answer);
+        }
+        let renewed = self.tokens.renew(&token).await;
+        let renewed =
+            renewed.map_err(|failure| answer.decorate(mark_not_sent(&request, failure)))?;
+        request.bearer = Some(renewed);
+        self.http.send(&request).await
+    }
+
+    /// Reads an answer of at most `limit` bytes.
     ///
     /// # Errors
     /// There is no token, no good answer, or it is not what the API describes.
@@ -55,13 +78,22 @@ impl ApiClient {
         purpose: String,
         limit: usize,
     ) -> Result<T, Failure> {
-        let mut request = HttpRequest { limit, ..HttpRequest::new(Method::GET, url, purpose) };
-        request.bearer = Some(self.tokens.token().await?);
-        let answer = self.http.send(&request).await?;
+        let request = HttpRequest { limit, ..HttpRequest::new(Method::GET, url, purpose) };
+        let token = self.tokens.token().await?;
+        let answer = self.send(request.clone(), token).await?;
         match answer.failure(&request) {
             Some(failure) => Err(failure),
             None => serde_json::from_slice(&answer.body)
                 .map_err(|error| answer.format_failure(&request, &error.to_string())),
         }
     }
+}
+
+/// A token that could not be had leaves no doubt about a write: it was not sent.
+pub fn mark_not_sent(request: &HttpRequest, mut failure: Failure) -> Failure {
+    if request.method != Method::GET && failure.leaves_outcome_unknown() {
+        failure.kind = FailureKind::NotPossible;
+        failure.message.push_str("; nothing was sent");
+    }
+    failure
 }

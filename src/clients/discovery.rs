@@ -10,6 +10,7 @@ use crate::clients::projects::ProjectsClient;
 use crate::clients::request::LIST_LIMIT;
 use crate::domain::cluster::ProjectId;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::lenient::or_default;
 use crate::domain::permissions::{ASKED, Discovered, LIST, Permissions};
 use crate::domain::text::clean;
 
@@ -25,17 +26,17 @@ pub struct DiscoveryClient {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct HeldInResource {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     resource_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     resource_type: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     permissions: Vec<HeldPermission>,
 }
 
 #[derive(Deserialize)]
 struct HeldPermission {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     name: String,
 }
 

@@ -10,6 +10,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION
 use reqwest::{Method, Url};
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
+use serde_json::Value;
 use tokio_util::bytes::Bytes;
 use tracing::Instrument as _;
 use zeroize::Zeroizing;
@@ -166,8 +167,10 @@ impl Http {
             Some(Ok(())) => {
                 answer.body = match answer.status {
                     200..300 if request.answers_secret => body,
-                    200..300 => self.redactor.redact_whole(std::mem::take(&mut body)).into(),
-                    _ => self.redactor.redact(std::mem::take(&mut body)).into(),
+                    200..300 if request.method == Method::GET => {
+                        self.redactor.redact_whole(std::mem::take(&mut body)).into()
+                    }
+                    _ => self.redactor.redact(without_escapes(std::mem::take(&mut body))).into(),
                 };
                 Ok(answer)
             }
@@ -389,9 +392,10 @@ fn redirect_failure(
                 clean(&redactor.redact_text(&target))
             },
         );
+    // SKE redirects nothing: a proxy does, for a login perhaps. Whether it passed a write on is not known.
     request
         .failure(
-            FailureKind::Refused,
+            FailureKind::Server,
             format!(
                 "{} redirects to {target}; not followed, the token was not sent there",
                 request.host()
@@ -439,6 +443,12 @@ async fn read_body(
             }
         }
     }
+}
+
+/// The same JSON without escapes in it, in which a secret is no more to be recognized.
+fn without_escapes(body: Vec<u8>) -> Vec<u8> {
+    let value = serde_json::from_slice::<Value>(&body);
+    value.and_then(|value| serde_json::to_vec(&value)).unwrap_or(body)
 }
 
 fn non_negative(duration: SignedDuration) -> Duration {

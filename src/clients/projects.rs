@@ -11,6 +11,7 @@ use crate::clients::list_body::ListBody;
 use crate::clients::request::ANSWER_LIMIT;
 use crate::domain::cluster::ProjectId;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::lenient::or_default;
 use crate::domain::text::clean;
 
 /// Talks to one resource manager as one account.
@@ -23,9 +24,9 @@ pub struct ProjectsClient {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ListedProject {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     project_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     name: String,
 }
 
@@ -37,7 +38,7 @@ const PAGES: usize = 100;
 /// `GetProjectResponse`; only the name is needed.
 #[derive(Deserialize)]
 struct Project {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     name: String,
 }
 

@@ -42,15 +42,17 @@ impl HttpResponse {
     pub fn from_head(response: &reqwest::Response, now: Timestamp) -> Self {
         let headers = response.headers();
         let status = response.status().as_u16();
+        let skew = clock_skew(headers, now);
+        let server_now = now.saturating_add(skew.unwrap_or_default()).unwrap_or(now);
         Self {
             status,
             trace: header_text(headers, &HeaderName::from_static("x-trace-id"))
                 .map(|id| clean(&id)),
             retry_at: header_text(headers, &RETRY_AFTER)
-                .and_then(|text| parse_retry_after(&text, now))
+                .and_then(|text| parse_retry_after(&text, server_now))
                 .or((status == 429).then_some(backoff::RATE_LIMIT_PAUSE))
                 .map(|wait| backoff::retry_after(now, wait)),
-            skew: clock_skew(headers, now),
+            skew,
             content_type: header_text(headers, &CONTENT_TYPE)
                 .and_then(|text| text.split(';').next().map(|kind| kind.trim().to_lowercase()))
                 .unwrap_or_default(),

@@ -59,7 +59,8 @@ pub fn stuck(cluster: &Cluster, now: Timestamp) -> Option<Stuck<'_>> {
 /// For how long a start has been running of which the platform seems to have given up; `None` where it goes on.
 pub fn gave_up(cluster: &Cluster, now: Timestamp) -> Option<SignedDuration> {
     let running = cluster.rotation.initiated.map(|at| since(at, now))?;
-    let unhealthy = cluster.unhealthy.map(|(began, _)| since(began, now))?;
+    // By our clock, unlike the rest.
+    let unhealthy = cluster.unhealthy.map(|(began, last)| since(began, last))?;
     (cluster.rotation.phase == Phase::Preparing
         && running > GIVES_UP_AFTER
         && unhealthy >= NO_FLICKER)
@@ -188,7 +189,10 @@ mod tests {
         let mut subject = cluster("a", Phase::Preparing);
         subject.state = ClusterState::Unhealthy;
         let ago = |minutes| now().saturating_sub(SignedDuration::from_mins(minutes)).unwrap();
-        subject.carry_over(None, ago(20));
+        for minutes in [20, 16, 12, 8, 4, 0] {
+            let before = subject.clone();
+            subject.carry_over(Some(&before), ago(minutes));
+        }
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Running);
         subject.rotation.initiated = Some(ago(13 * 60));
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Stuck);
@@ -199,8 +203,8 @@ mod tests {
         }
         assert_eq!(attention(&again, now(), OVERDUE), Attention::Stuck);
         let mut suspended = subject.clone();
-        suspended.carry_over(Some(&subject), now());
-        assert_eq!(attention(&suspended, now(), OVERDUE), Attention::Running, "nobody looked");
+        suspended.carry_over(Some(&subject), ago(-20));
+        assert_eq!(attention(&suspended, ago(-20), OVERDUE), Attention::Running, "nobody looked");
         subject.state = ClusterState::Reconciling;
         subject.carry_over(Some(&again), ago(1));
         again.carry_over(Some(&subject), now());

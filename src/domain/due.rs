@@ -75,7 +75,9 @@ pub fn due(
     now: Timestamp,
 ) -> Vec<Due> {
     let mut due = Vec::new();
-    let started = cluster.rotation.initiated;
+    // A start that cannot be that of this rotation says nothing of it.
+    let is_doubtful = cluster.rotation.inconsistent_times(now).is_some();
+    let started = cluster.rotation.initiated.filter(|_| !is_doubtful);
     if stuck(cluster, now).is_some() {
         due.push(Due::Stuck { started });
     }
@@ -154,6 +156,23 @@ mod tests {
         assert_eq!(words(&old), ["phase_unknown", "overdue"], "whatever the phase means");
         old.rotation.phase = Phase::Prepared;
         assert_eq!(words(&old), ["prepared"], "completing it is what is due");
+    }
+
+    #[test]
+    fn api_20_the_start_of_another_rotation_is_not_that_of_this_one() {
+        let mut subject = cluster("a", Phase::Prepared);
+        let mut started = |initiated, completed| {
+            subject.rotation.initiated = initiated;
+            subject.rotation.completed = completed;
+            let [Due::Prepared { started }] = due(&subject, &[], limits(), now())[..] else {
+                panic!("{subject:?}")
+            };
+            started
+        };
+        let (two, one) = (Some(now() - days(2)), Some(now() - days(1)));
+        assert_eq!(started(one, two), one);
+        assert_eq!(started(two, one), None, "it was completed since");
+        assert_eq!(started(Some(now() + days(1)), two), None, "it is still to come");
     }
 
     #[test]

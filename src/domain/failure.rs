@@ -25,7 +25,7 @@ pub enum FailureKind {
     RateLimited,
     /// The server understood and refused (other 4xx).
     Refused,
-    /// HTTP 5xx.
+    /// HTTP 5xx, or what a proxy answers in the place of the API.
     Server,
     /// The answer is not what the API describes (not JSON, cut, HTML of a proxy).
     Format,

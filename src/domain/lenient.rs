@@ -1,4 +1,4 @@
-//! Reads what this program wrote itself in an earlier or later version: a part of the wrong kind costs no other.
+//! Reads what another version, of this program or of a server, wrote: a part of the wrong kind costs no other.
 
 use std::collections::BTreeMap;
 

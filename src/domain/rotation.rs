@@ -260,28 +260,26 @@ impl Rotation {
         requested: Timestamp,
         skew: SignedDuration,
     ) -> bool {
+        // The API rounds to whole seconds.
+        let requested = requested
+            .saturating_add(skew)
+            .and_then(|at| at.saturating_sub(SignedDuration::from_secs(2)))
+            .unwrap_or(requested);
+        let since_request = |at: Option<Timestamp>| at.is_some_and(|at| at >= requested);
+        // Where none was stated before, a moment alone is no change.
+        let later = |before: Option<Timestamp>, at: Option<Timestamp>| {
+            at > before && (before.is_some() || since_request(at))
+        };
         match step {
             Step::Start => {
-                let since_request = self.initiated.is_some_and(|initiated| {
-                    // The API rounds to whole seconds.
-                    let requested = requested
-                        .saturating_add(skew)
-                        .and_then(|at| at.saturating_sub(SignedDuration::from_secs(2)))
-                        .unwrap_or(requested);
-                    initiated >= requested && self.initiated != before.initiated
-                });
-                since_request
-                    || (self.phase != before.phase
-                        && matches!(
-                            self.phase,
-                            Phase::Preparing | Phase::Prepared | Phase::Completing
-                        ))
+                since_request(self.initiated) && self.initiated != before.initiated
+                    || self.phase != before.phase && self.phase.is_open()
             }
             // Somebody may have started the next rotation before this was looked at again.
             Step::Complete => {
                 matches!(self.phase, Phase::Completing | Phase::Completed)
-                    || self.initiated > before.initiated
-                    || self.completed > before.completed
+                    || later(before.initiated, self.initiated)
+                    || later(before.completed, self.completed)
             }
         }
     }
@@ -362,6 +360,23 @@ mod tests {
         assert!(shows(&Rotation { phase: Phase::Completing, ..before.clone() }));
         let next = Rotation { phase: Phase::Preparing, initiated: at(2_000), completed: at(1_100) };
         assert!(shows(&next));
+    }
+
+    #[test]
+    fn api_20_a_moment_that_was_not_stated_before_shows_no_completion() {
+        let requested = Timestamp::from_second(1_000).unwrap();
+        let shows = |before: &Rotation, after: &Rotation| {
+            after.shows_effect(Step::Complete, before, requested, SignedDuration::ZERO)
+        };
+        let prepared =
+            |initiated, completed| Rotation { phase: Phase::Prepared, initiated, completed };
+        let stated = prepared(at(100), at(50));
+        for before in [prepared(None, at(50)), prepared(at(100), None), prepared(None, None)] {
+            assert!(!shows(&before, &stated), "{before:?}");
+            let next =
+                Rotation { phase: Phase::Preparing, initiated: at(2_000), completed: at(1_100) };
+            assert!(shows(&before, &next), "{before:?}");
+        }
     }
 
     #[test]

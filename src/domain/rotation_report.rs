@@ -13,6 +13,9 @@ const ACCEPTED: &str = "; accepted: ";
 /// Between the phases of a change.
 const ARROW: &str = " → ";
 
+/// An instance that was suspended sees a change at most so much later than others; after that, it is another one.
+const SEEN_LATER: SignedDuration = SignedDuration::from_hours(24);
+
 /// One rotation, or a start that did not happen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RotationReport {
@@ -259,7 +262,7 @@ pub fn accepted_start(records: &[Record]) -> Option<Timestamp> {
         |rotation: &&RotationReport| rotation.attempt(Step::Start).is_some_and(Attempt::took);
     let last = found.iter().rev().find(starts)?;
     let start = last.attempt(Step::Start)?;
-    (!last.was_seen(&Phase::Completed)).then_some(start.at)
+    (!last.is_over && !last.was_seen(&Phase::Completed)).then_some(start.at)
 }
 
 /// What was intended, by its place in the records, with all that became of it.
@@ -330,15 +333,15 @@ fn starts_another(found: &[RotationReport], attempt: &Attempt) -> bool {
 fn open(found: &mut Vec<RotationReport>) -> &mut RotationReport {
     match found.pop_if(|last| !last.has_ended()) {
         Some(last) => found.push_mut(last),
-        None => found.push_mut(RotationReport::default()),
+        None => begin(found),
     }
 }
 
-fn begin(found: &mut Vec<RotationReport>) {
+fn begin(found: &mut Vec<RotationReport>) -> &mut RotationReport {
     if let Some(last) = found.last_mut() {
         last.is_over = true;
     }
-    found.push(RotationReport::default());
+    found.push_mut(RotationReport::default())
 }
 
 fn phase(found: &mut Vec<RotationReport>, record: &Record) {
@@ -350,10 +353,21 @@ fn phase(found: &mut Vec<RotationReport>, record: &Record) {
         }
         return;
     };
-    let seen = found.last().and_then(|last| last.phases.last());
-    if seen.is_some_and(|seen| (seen.from.as_str(), seen.to.as_str()) == (from, to)) {
-        // Another instance of skeys saw it later.
-        return;
+    if let Some(last) = found.last().filter(|last| !last.is_over)
+        && let Some(latest) = last.phases.last()
+    {
+        let seen = last.phases.iter().rev().find(|seen| seen.to == to);
+        // Another instance of skeys saw it later, perhaps without the phases before it.
+        let is_same = |seen: &PhaseChange| {
+            latest.to != from && record.at.duration_since(seen.at).abs() < SEEN_LATER
+        };
+        if seen.is_some_and(is_same) {
+            return;
+        }
+        // No rotation comes to a phase twice, or back to its beginning.
+        if seen.is_some() || to == Phase::Preparing.word() {
+            begin(found);
+        }
     }
     let rotation = open(found);
     // Where a phase between them was not seen, nobody knows how long this one lasted.
@@ -585,6 +599,33 @@ mod tests {
         assert_eq!(outcomes(&found), [ReportOutcome::Completed]);
         let lasted: Vec<_> = found[0].phases.iter().map(|change| change.lasted).collect();
         assert_eq!(lasted, [Some(SignedDuration::from_mins(60)), None, None]);
+    }
+
+    #[test]
+    fn a_rotation_of_others_is_another_one_although_not_all_of_its_phases_were_seen() {
+        let half_a_year = 180 * 24 * 60;
+        for (before, after) in [
+            ("completed → preparing", "completed → preparing"),
+            ("preparing → PREPARED", "preparing → PREPARED"),
+            ("PREPARED → completed", "PREPARED → completed"),
+            ("preparing → PREPARED", "PREPARED → preparing"),
+        ] {
+            let found = rotations(&[seen(0, before), seen(half_a_year, after)]);
+            assert_eq!(found.len(), 2, "{before}, {after}");
+            assert!(found[0].is_over && !found[1].is_over);
+        }
+        // The one that was started is over, too.
+        let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
+        records.push(seen(2, "never → preparing"));
+        records.push(seen(half_a_year, "completed → preparing"));
+        assert_eq!(accepted_start(&records), None);
+        // Another instance, which was suspended, saw less of it.
+        let found = rotations(&[
+            seen(0, "PREPARED → completing"),
+            seen(9, "completing → completed"),
+            seen(60, "PREPARED → completed"),
+        ]);
+        assert_eq!((outcomes(&found), found[0].phases.len()), (vec![ReportOutcome::Completed], 2));
     }
 
     #[test]

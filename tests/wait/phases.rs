@@ -1,5 +1,9 @@
 //! The phase is reached, was already reached, or cannot be reached.
 
+use std::path::Path;
+
+use jiff::SignedDuration;
+use skeys::testing::Clock;
 use skeys::testing::cli::Goal;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
@@ -85,16 +89,7 @@ async fn api_11_completed_of_the_rotation_before_an_accepted_start_does_not_end_
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
     let stale = FaultEffect::Stale { milliseconds: 180_000 };
     cloud.simulator.inject_fault(Fault::new("POST", "start-credentials-rotation", None, stale));
-    let line = |outcome: &str| {
-        format!(
-            "{{\"at\":\"{}\",\"who\":\"ops\",\"project\":\"{}\",\"region\":\"eu01\",\"cluster\":\"alpha\",\
-             \"step\":\"start\",\"request\":\"1-r3\",\"outcome\":\"{outcome}\",\"text\":\"start\"}}\n",
-            cloud.clock.now(),
-            id("alpha").project(),
-        )
-    };
-    let journal = line("intended") + &line("done");
-    std::fs::write(folder.path().join("journal.jsonl"), journal).unwrap();
+    record_start(&cloud, folder.path());
     cloud.order("alpha", Step::Start).await;
     let mut wait = cloud.wait(wait_for_completed());
     wait.pass(&cloud, 170).await;
@@ -115,6 +110,32 @@ async fn api_11_completed_of_the_rotation_before_an_accepted_start_does_not_end_
         "{}",
         wait.all()
     );
+}
+
+/// The journal has a start of alpha that was accepted just now.
+fn record_start(cloud: &Cloud, folder: &Path) {
+    let line = |outcome: &str| {
+        format!(
+            "{{\"at\":\"{}\",\"who\":\"ops\",\"project\":\"{}\",\"region\":\"eu01\",\"cluster\":\"alpha\",\
+             \"step\":\"start\",\"request\":\"1-r3\",\"outcome\":\"{outcome}\",\"text\":\"start\"}}\n",
+            cloud.clock.now(),
+            id("alpha").project(),
+        )
+    };
+    std::fs::write(folder.join("journal.jsonl"), line("intended") + &line("done")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn time_01_an_earlier_completion_does_not_end_the_wait_where_the_clock_is_behind() {
+    let mut cloud = Cloud::begin().await;
+    let now = cloud.clock.now();
+    cloud.clock = Clock::by_hand(now - SignedDuration::from_hours(24 * 365));
+    let folder = tempfile::tempdir().unwrap();
+    record_start(&cloud, folder.path());
+    let state = Some(folder.path().to_owned());
+    let wait = cloud.wait(WaitCommand { state, ..command("alpha", Goal::Completed) });
+    wait.pass(&cloud, 10).await;
+    assert!(!wait.is_over(), "{}", wait.all());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -416,7 +416,7 @@ fn next_cell(row: &Row<'_>) -> Cell {
     }
     let Some(step) = row.next_step() else {
         let known = row.source.known_credentials(row.cluster());
-        let due = due(row.cluster(), &known, row.due_limits(), row.server_now());
+        let due = due(row.cluster(), &known, row.due_limits(), row.now());
         let text = due.iter().find_map(step_text::expiring);
         return Cell::new(text.unwrap_or_default(), Tone::Warn);
     };
@@ -438,7 +438,7 @@ fn access_cell(row: &Row<'_>) -> Cell {
         return if unclear { Cell::new("?", Tone::Warn) } else { Cell::dash() };
     };
     let Some(expires) = best.expires else { return Cell::new(best.kind.word(), Tone::Plain) };
-    let left = since(row.server_now(), expires);
+    let left = since(row.now(), expires);
     let ends_soon = left < SignedDuration::from_mins(30);
     let warns = ends_soon || best.verdict == Verdict::BreaksOnComplete;
     Cell::new(narrow(left), if warns { Tone::Warn } else { Tone::Plain })

@@ -77,14 +77,9 @@ impl<'a> Row<'a> {
         &self.entry.cluster
     }
 
-    /// The moment, by our clock.
+    /// Now by SKE's clock: all moments of a cluster are of that clock.
     pub fn now(&self) -> Timestamp {
-        self.source.shared.now.wall
-    }
-
-    /// Now by SKE's clock, if known.
-    pub fn server_now(&self) -> Timestamp {
-        self.source.fleet.server_now(self.now())
+        self.source.fleet.server_now(self.source.shared.now.wall)
     }
 
     /// Name of its project, or its id.

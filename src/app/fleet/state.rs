@@ -57,17 +57,23 @@ impl Entry {
 
     /// Applies a later reading of this cluster, or of another cluster under its name.
     pub fn take(&mut self, mut read: Cluster, now: Now, sequence: RequestId) -> Change {
-        if !self.cluster.is_same_cluster(&read) {
+        let is_same = self.cluster.is_same_cluster(&read);
+        let is_older = if is_same {
+            read.rotation.is_older_than(&self.cluster.rotation)
+        } else {
+            read.created < self.cluster.created
+        };
+        // An answer may be older than one before it: then cluster and rotation stay as they are known, for a while.
+        let began = self.older.unwrap_or(now.monotonic);
+        let is_credible = now.monotonic.saturating_sub(began) >= OLD_ANSWERS;
+        self.older = (is_older && !is_credible).then_some(began);
+        if !is_same {
+            if self.older.is_some() {
+                return Change::Nothing;
+            }
             *self = Self::new(read, now, sequence);
             return Change::Replaced;
         }
-        // An answer may be older than one before it: then the rotation stays as it is known, for a while.
-        self.older = if read.rotation.is_older_than(&self.cluster.rotation) {
-            let began = self.older.unwrap_or(now.monotonic);
-            Some(began).filter(|began| now.monotonic.saturating_sub(*began) < OLD_ANSWERS)
-        } else {
-            None
-        };
         if self.older.is_some() {
             read.rotation = self.cluster.rotation.clone();
         }
@@ -403,12 +409,33 @@ impl Fleet {
 mod tests {
     use std::time::Duration;
 
-    use crate::app::fleet::state::{Entry, Fleet, ScopeState};
+    use jiff::SignedDuration;
+
+    use crate::app::fleet::state::{Change, Entry, Fleet, ScopeState};
     use crate::app::now::Now;
     use crate::app::requests::RequestId;
     use crate::domain::cluster::{ClusterId, ProjectId};
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::rotation::Phase;
+    use crate::domain::rotation::{OLD_ANSWERS, Phase};
+
+    #[test]
+    fn api_18_an_old_answer_does_not_bring_a_deleted_cluster_back() {
+        let at = |passed: Duration| Now {
+            wall: now() + SignedDuration::try_from(passed).unwrap(),
+            monotonic: passed,
+        };
+        let before = cluster("web", Phase::Prepared);
+        let mut recreated = cluster("web", Phase::Never);
+        recreated.created = Some(now());
+        let mut entry = Entry::new(before.clone(), at(Duration::ZERO), RequestId(1));
+        let mut take = |read: &_, passed| entry.take(Clone::clone(read), at(passed), RequestId(2));
+        let minute = Duration::from_mins(1);
+        assert_eq!(take(&recreated, minute), Change::Replaced);
+        assert_eq!(take(&before, 2 * minute), Change::Nothing, "from a cache");
+        assert_eq!(take(&recreated, 3 * minute), Change::Nothing);
+        assert_eq!(take(&before, 4 * minute), Change::Nothing);
+        assert_eq!(take(&before, 5 * minute + OLD_ANSWERS), Change::Replaced, "it stays so");
+    }
 
     #[test]
     fn api_19_a_label_names_what_distinguishes_the_cluster() {

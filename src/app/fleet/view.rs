@@ -180,7 +180,7 @@ impl FleetView {
                 },
             )
         });
-        let now = source.shared.now.wall;
+        let now = source.fleet.server_now(source.shared.now.wall);
         let mut rows: Vec<(u32, SortValue<'_>, Row<'_>)> = Filter::parse(&self.filter)
             .matching(candidates, now)
             .into_iter()

@@ -189,6 +189,10 @@ fn settle_pending(
     let id = &cluster.id;
     let is_later = |pending: &&mut Pending| pending.ignore_reads_through < request;
     let Some(pending) = rotation.pending.get_mut(id).filter(is_later) else { return };
+    // An answer that is older than what was known before shows nothing of what came after.
+    if cx.fleet.entries.get(id).is_some_and(|entry| entry.older.is_some()) {
+        return;
+    }
     if pending.skew.is_zero() {
         pending.skew = skew;
     }
@@ -472,7 +476,7 @@ mod tests {
 
     /// What the journal tells of a start whose answer was lost, when SKE last showed nothing of it so many seconds
     /// after that.
-    fn read_back(last_read: u64) -> Vec<Outcome> {
+    fn read_back(last_read: u64, answered: &Cluster) -> Vec<Outcome> {
         let shown = cluster("shop", Phase::Completed);
         let until = at(READ_BACK.as_secs()).monotonic;
         let (mut state, _) = sent(&shown, PendingStage::ReadingBack { until, seen: None });
@@ -488,7 +492,7 @@ mod tests {
                 .collect();
             for request in reads {
                 let answer = if second <= last_read {
-                    Ok(Answer::Cluster(Box::new(shown.clone()), SignedDuration::ZERO))
+                    Ok(Answer::Cluster(Box::new(answered.clone()), SignedDuration::ZERO))
                 } else {
                     Err(Failure::new(FailureKind::Unreachable, "no route"))
                 };
@@ -585,7 +589,11 @@ mod tests {
 
     #[test]
     fn a_step_did_not_happen_only_if_ske_says_so_late_enough() {
-        assert_eq!(read_back(READ_BACK.as_secs()), [Outcome::Refused]);
-        assert_eq!(read_back(0), [Outcome::Unknown], "an early answer may be an old one");
+        let shown = cluster("shop", Phase::Completed);
+        assert_eq!(read_back(READ_BACK.as_secs(), &shown), [Outcome::Refused]);
+        assert_eq!(read_back(0, &shown), [Outcome::Unknown], "an early answer may be an old one");
+        let mut old = shown;
+        old.rotation.phase = Phase::Prepared;
+        assert_eq!(read_back(READ_BACK.as_secs(), &old), [Outcome::Unknown], "these are old ones");
     }
 }

@@ -173,7 +173,7 @@ pub fn as_transient(mut failure: Failure) -> Failure {
 }
 
 fn explain_refusal(answer: &HttpResponse, mut failure: Failure, remedy: &str) -> Failure {
-    let is_refusal = (400..500).contains(&answer.status) && !matches!(answer.status, 408 | 429);
+    let is_refusal = (400..500).contains(&answer.status) && !failure.is_transient();
     if is_refusal && answer.is_html() {
         failure.kind = FailureKind::Server;
     }

@@ -20,7 +20,7 @@ use crate::clients::projects::ProjectsClient;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
-use crate::domain::cluster::ClusterId;
+use crate::domain::cluster::{ClusterId, ProjectId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::rotation::Step;
@@ -94,6 +94,19 @@ async fn auth_04_a_rejected_token_is_reported_with_its_account() {
     let (source, ..) = from_config(fixed(&jwt(&serde_json::json!({"exp": exp})))).unwrap();
     let ended = source.token().await.unwrap_err();
     assert!(ended.message.starts_with("the token expired at "), "{}", ended.message);
+}
+
+#[tokio::test]
+async fn auth_03_a_refused_token_is_renewed_for_every_api() {
+    let token_endpoint = Server::start(vec![granted("token-1"), granted("token-2")]).await;
+    let config = inline(&key_json(None), Some(token_endpoint.base.clone()));
+    let (source, http, _) = from_config(config).unwrap();
+    let refused = answer("401 Unauthorized", JSON, r#"{"message":"expired"}"#);
+    let named = answer("200 OK", JSON, r#"{"name":"shop"}"#);
+    let server = Server::start(vec![refused, named]).await;
+    let projects = ProjectsClient::new(&server.base, http, source).unwrap();
+    assert_eq!(projects.name(&ProjectId::new("p")).await.unwrap(), "shop");
+    assert!(server.requests.lock().unwrap()[1].contains("Bearer token-2"));
 }
 
 #[tokio::test]
@@ -374,6 +387,8 @@ async fn auth_18_what_is_no_refusal_says_nothing_against_the_key() {
         ("502 Bad Gateway", html, page),
         ("400 Bad Request", html, page),
         ("404 Not Found", html, page),
+        ("404 Not Found", "", "default backend - 404"),
+        ("404 Not Found", JSON, r#"{"message":"no Route matched with those values"}"#),
         ("200 OK", html, page),
         ("200 OK", JSON, r#"{"code":14,"message":"unavailable"}"#),
     ] {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 
-use crate::clients::api::ApiClient;
+use crate::clients::api::{ApiClient, mark_not_sent};
 use crate::clients::auth::TokenSource;
 use crate::clients::compute::compute;
 use crate::clients::http::{Http, is_loopback};
@@ -198,28 +198,16 @@ impl SkeClient {
         self.send(&request, permission).await?.accepted(&request)
     }
 
-    /// Sends with a token; after a 401, which had no effect, once more with a renewed one.
     async fn send(&self, request: &HttpRequest, permission: &str) -> Result<HttpResponse, Failure> {
-        let ApiClient { http, tokens, .. } = &self.api;
-        let mut request = request.clone();
-        let token = match tokens.token().await {
+        let token = match self.api.tokens.token().await {
             Ok(token) => token,
             Err(failure) => {
-                let failure = self.explain_clock(&request, failure).await;
-                return Err(mark_not_sent(&request, failure));
+                let failure = self.explain_clock(request, failure).await;
+                return Err(mark_not_sent(request, failure));
             }
         };
-        request.bearer = Some(token.clone());
-        let mut answer = http.send(&request).await?;
-        if answer.status == 401 {
-            let renewed = match tokens.renew(&token).await {
-                Ok(renewed) => renewed,
-                Err(failure) => return Err(answer.decorate(mark_not_sent(&request, failure))),
-            };
-            request.bearer = Some(renewed);
-            answer = http.send(&request).await?;
-        }
-        match answer.failure(&request) {
+        let answer = self.api.send(request.clone(), token).await?;
+        match answer.failure(request) {
             None => Ok(answer),
             Some(failure) if failure.kind == FailureKind::Forbidden => {
                 Err(failure.hint(format!("the account needs the permission {permission}")))
@@ -266,13 +254,4 @@ impl SkeClient {
         request.region = scope.region.to_string();
         Ok(request)
     }
-}
-
-/// A token that could not be had leaves no doubt about a write: it was not sent.
-fn mark_not_sent(request: &HttpRequest, mut failure: Failure) -> Failure {
-    if request.method != Method::GET && failure.leaves_outcome_unknown() {
-        failure.kind = FailureKind::NotPossible;
-        failure.message.push_str("; nothing was sent");
-    }
-    failure
 }

@@ -14,7 +14,7 @@ use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::action::Action;
-use crate::domain::cluster::{ClusterId, Scope};
+use crate::domain::cluster::{ClusterId, ProjectId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::lifetime::Lifetime;
@@ -198,6 +198,19 @@ async fn api_09_after_a_429_nothing_is_sent_to_host_and_region_until_the_moment(
 }
 
 #[tokio::test]
+async fn api_09_a_moment_to_come_back_at_is_one_of_the_servers_clock() {
+    for hours in [-1, 1] {
+        let there = now().saturating_add(jiff::SignedDuration::from_hours(hours)).unwrap();
+        let date = |at: Timestamp| httpdate::fmt_http_date(at.into());
+        let until = there.saturating_add(jiff::SignedDuration::from_secs(30)).unwrap();
+        let headers = format!("Date: {}\r\nRetry-After: {}\r\n", date(there), date(until));
+        let failure = list_failure(answer("429 Too Many", &headers, "{}")).await;
+        let wait = failure.retry_at.unwrap().duration_since(now());
+        assert!((29..=30).contains(&wait.as_secs()), "{wait}");
+    }
+}
+
+#[tokio::test]
 async fn api_09_a_429_that_names_no_moment_gets_a_pause_of_ten_seconds() {
     for headers in ["", "Retry-After: soon\r\n"] {
         let limited = answer("429 Too Many", headers, "{}");
@@ -311,10 +324,51 @@ async fn api_24_a_redirect_is_not_followed_and_the_token_stays() {
     let other = Server::start(vec![answer("200 OK", JSON, "{}")]).await;
     let to = format!("Location: {}/v2?secret=1\r\n", other.base.replace("127.0.0.1", "localhost"));
     let failure = list_failure(answer("307 Temporary Redirect", &to, "")).await;
-    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.is_transient(), "a proxy may want a login for a while: {failure:?}");
     assert!(failure.message.contains("redirects to http://localhost"), "{failure}");
     assert!(!failure.message.contains("secret=1"));
     assert_eq!(other.count(), 0);
+}
+
+#[tokio::test]
+async fn api_36_a_step_that_a_proxy_redirects_may_have_happened() {
+    for status in ["302 Found", "303 See Other", "307 Temporary Redirect"] {
+        let to = "Location: https://sign-in.example/\r\n";
+        let server = Server::start(vec![answer(status, to, "")]).await;
+        let failure = client(&server.base).0.rotate(&id(), Step::Start).await.unwrap_err();
+        assert!(failure.leaves_outcome_unknown(), "{status}");
+        assert_eq!(server.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn api_29_a_secret_that_is_quoted_in_escapes_is_redacted() {
+    let escaped: Vec<_> = CANARY.bytes().map(|letter| format!("\\u{letter:04x}")).collect();
+    let quoted = escaped.concat();
+    let body = format!(r#"{{"code":"Unknown","message":"bad token {quoted}"}}"#);
+    for status in ["401 Unauthorized", "500 Internal Server Error", "201 Created"] {
+        let server = Server::start(vec![answer(status, JSON, &body)]).await;
+        let failure = client(&server.base).0.rotate(&id(), Step::Start).await.unwrap_err();
+        assert!(!failure.to_string().contains(CANARY), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn api_07_a_field_without_a_value_does_not_hide_the_other_projects() {
+    let (_, http, clock) = client("http://127.0.0.1:1");
+    let who = "eyJhbGciOiJub25lIn0.eyJlbWFpbCI6Im9wc0BleGFtcGxlLnRlc3QifQ.c2ln";
+    let source = access_token::source(Secret::new(who.into()), "TEST");
+    let tokens = TokenSource::new(source, http.clone(), clock).unwrap();
+    let body = r#"{"items":[
+        {"resourceId":"a","resourceType":null,"permissions":[{"name":"ske.cluster.list"},{"name":null}]},
+        {"resourceId":"b","resourceType":"project","permissions":null},
+        {"projectId":"c","name":null},{"projectId":"d","name":"shop"}]}"#;
+    let server = Server::start(vec![answer("200 OK", JSON, body)]).await;
+    let names = ProjectsClient::new(&server.base, http.clone(), tokens.clone()).unwrap();
+    let discovery = DiscoveryClient::new(&server.base, http, tokens, names.clone()).unwrap();
+    assert_eq!(discovery.projects().await.unwrap(), [ProjectId::new("a")]);
+    let names = names.of_member("ops@example.test").await.unwrap();
+    assert_eq!(names, [(ProjectId::new("d"), "shop".to_owned())].into());
 }
 
 #[tokio::test]

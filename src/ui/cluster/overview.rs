@@ -79,7 +79,7 @@ pub fn beside(
 
 fn left_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let now = state.shared.now.wall;
+    let now = state.server_now();
     let mut facts = Facts::new(theme, columns, 13);
     facts.fact("phase", preview::phase_words(entry, state, theme));
     facts.fact("state", vec![preview::state_word(cluster, theme)]);
@@ -93,7 +93,10 @@ fn left_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec
     }
     facts.fact(
         "read",
-        vec![theme.span(format!("{} ago", long(since(entry.seen.wall, now))), Tone::Dim)],
+        vec![theme.span(
+            format!("{} ago", long(since(entry.seen.wall, state.shared.now.wall))),
+            Tone::Dim,
+        )],
     );
     facts.into_lines()
 }

@@ -84,7 +84,7 @@ pub fn phase_words(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'stat
 fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     let cluster = &entry.cluster;
     let zone = state.zone();
-    let now = state.shared.now.wall;
+    let now = state.server_now();
     facts.fact("phase", phase_words(entry, state, theme));
     let done = cluster.rotation.phase == Phase::Completed;
     let moments = [
@@ -130,7 +130,7 @@ fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
 }
 
 fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Facts) {
-    let now = state.shared.now.wall;
+    let now = state.server_now();
     facts.fact("state", vec![state_word(cluster, theme)]);
     facts.fact("k8s", version(cluster, now, theme));
     for (index, pool) in cluster.pools.iter().take(4).enumerate() {

@@ -67,7 +67,7 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     if let Some(held) = state.nodes.blocked_text(&cluster.id, now) {
         return Next::new("blocked", held, Tone::Bad);
     }
-    if let Some(reason) = stuck(cluster, now) {
+    if let Some(reason) = stuck(cluster, state.server_now()) {
         return Next::new("stuck", step_text::stuck(reason), Tone::Bad);
     }
     if let Some(problem) = cluster.problems.iter().find(|problem| !problem.is_only_incomplete()) {
@@ -225,7 +225,7 @@ pub fn roll_facts(entry: &Entry, state: &State, theme: Theme, blocker: bool, fac
 fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     let rotation = &entry.cluster.rotation;
     let zone = state.zone();
-    let now = state.shared.now.wall;
+    let now = state.server_now();
     let sign = phase_glyph(&rotation.phase);
     let mut phase = vec![
         theme.span(sign.text, sign.tone),
@@ -233,7 +233,8 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
         theme.part(rotation.phase.word().to_owned(), Role::Title),
     ];
     if let Some(seen) = entry.phase_seen {
-        phase.push(theme.span(text::for_duration(long(since(seen, now))), Tone::Dim));
+        let lasted = long(since(seen, state.shared.now.wall));
+        phase.push(theme.span(text::for_duration(lasted), Tone::Dim));
     }
     facts.fact("phase", phase);
     // How long ago these were, the steps above say.

@@ -92,7 +92,7 @@ fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, Str
 
 fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone); 3] {
     let rotation = &entry.cluster.rotation;
-    let now = state.shared.now.wall;
+    let now = state.server_now();
     let ago = |at: Option<jiff::Timestamp>, verb: &str| {
         at.map_or_else(|| verb.to_owned(), |at| format!("{verb} {} ago", long(since(at, now))))
     };

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use ratatui::buffer::Cell;
 use ratatui::style::Modifier;
@@ -169,6 +170,30 @@ fn k8s_28_no_sentence_claims_more_than_phase_and_times_say() {
             let fleet = text(&state, 140, 40);
             assert!(!fleet.contains("777d"), "{phase:?} {initiated:?}\n{fleet}");
         }
+    }
+}
+
+#[test]
+fn time_01_moments_of_ske_are_compared_with_its_clock() {
+    for hours in [-30, 30] {
+        let mut state = opened("shop-prod", Tab::Rotation);
+        let skew = SignedDuration::from_hours(hours);
+        state.fleet.skew = skew;
+        let id = id(&state, "shop-prod");
+        let entry = state.fleet.entries.get_mut(&id).unwrap();
+        let started = state.shared.now.wall + skew - SignedDuration::from_mins(7);
+        entry.cluster.rotation.phase = Phase::Prepared;
+        entry.cluster.rotation.initiated = Some(started);
+        arrange(&mut state);
+        let tab = text(&state, 140, 40);
+        assert!(tab.contains("started 7m ago") && !tab.contains("doubt"), "{tab}");
+        state.screen = Screen::Fleet;
+        state.view.filter = "age:<1h !age:<1m".to_owned();
+        arrange(&mut state);
+        assert_eq!(state.view.shown, [id]);
+        let fleet = text(&state, 140, 40);
+        assert!(fleet.contains("7m ago") && !fleet.contains("doubt"), "{fleet}");
+        assert!(fleet.contains(" 7m  "), "since: {fleet}");
     }
 }
 
@@ -445,7 +470,7 @@ fn put_pending(state: &mut State, id: &ClusterId, stage: PendingStage) {
         step: Step::Start,
         asked: state.shared.now,
         before: state.fleet.cluster(id).unwrap().rotation.clone(),
-        skew: jiff::SignedDuration::ZERO,
+        skew: SignedDuration::ZERO,
         ignore_reads_through: crate::app::requests::RequestId(0),
         stage,
         due: std::time::Duration::ZERO,
@@ -1021,7 +1046,7 @@ fn the_header_shows_mode_and_endpoint() {
 fn after_a_suspend_nothing_is_live_and_ages_include_it() {
     let mut state = fleet();
     let woken = Now {
-        wall: state.shared.now.wall.checked_add(jiff::SignedDuration::from_hours(8)).unwrap(),
+        wall: state.shared.now.wall.checked_add(SignedDuration::from_hours(8)).unwrap(),
         monotonic: state.shared.now.monotonic + std::time::Duration::from_secs(2),
     };
     update(&mut state, woken, Message::Ticked);

@@ -80,8 +80,8 @@ pub struct Services {
     pub rests: watch::Sender<IdleState>,
 }
 
-/// A cluster as read, and the server's clock minus ours where it was told.
-type Reading = (Cluster, Option<SignedDuration>);
+/// A cluster as read, and the server's clock minus ours.
+type Reading = (Cluster, SignedDuration);
 
 /// Until when a wait is idle, for tests that turn the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -167,6 +167,10 @@ impl WaitState {
             policy: self.policy,
             outage: self.outage(),
             now,
+            server_now: self
+                .tracker
+                .as_ref()
+                .map_or(now.wall, |tracker| tracker.of_server(now.wall)),
         }
     }
 }
@@ -235,20 +239,20 @@ impl<'a> Wait<'a> {
     async fn find(
         &mut self,
         name: ClusterName,
-    ) -> io::Result<Result<(ClusterId, Option<Cluster>), String>> {
+    ) -> io::Result<Result<(ClusterId, Option<Reading>), String>> {
         let mut first = true;
         // In the state, so that a timeout can report it.
         self.state.search = Some(Search::new(name, self.scopes.iter().cloned()));
         while let Some(search) = &mut self.state.search {
             let Services { ske, concurrency, clock, rests, .. } = &self.services;
             rests.send_replace(IdleState { until: Duration::MAX, asking: true });
-            list_scopes(search, ske, *concurrency, clock).await;
+            let skew = list_scopes(search, ske, *concurrency, clock).await;
             match search.result() {
                 SearchResult::One(cluster) => {
                     if let Some(warning) = search.unlistable_warning() {
                         self.printer.note(&warning)?;
                     }
-                    return Ok(Ok((cluster.id.clone(), first.then_some(*cluster))));
+                    return Ok(Ok((cluster.id.clone(), first.then_some((*cluster, skew)))));
                 }
                 SearchResult::Failed(sentence) => return Ok(Err(sentence)),
                 SearchResult::Pending => first = false,
@@ -266,13 +270,13 @@ impl<'a> Wait<'a> {
     }
 
     /// Reads the cluster until the wait is over.
-    async fn poll(&mut self, id: ClusterId, first: Option<Cluster>) -> io::Result<Ended> {
+    async fn poll(&mut self, id: ClusterId, first: Option<Reading>) -> io::Result<Ended> {
         let accepted = self.accepted_start(&id).await?;
         let renews = self.services.renews;
         self.state.tracker = Some(WaitTracker::new(self.state.goal, id.clone(), renews, accepted));
         let mut due = self.now().monotonic;
-        if let Some(cluster) = first {
-            if let Some(ended) = self.take_reading(Ok((cluster, None))) {
+        if let Some(reading) = first {
+            if let Some(ended) = self.take_reading(Ok(reading)) {
                 return Ok(ended);
             }
             due = self.next_read();
@@ -320,9 +324,7 @@ impl<'a> Wait<'a> {
         let before = tracker.latest().cloned();
         let result = match result {
             Ok((cluster, skew)) => {
-                if let Some(skew) = skew {
-                    tracker.set_skew(skew);
-                }
+                tracker.set_skew(skew);
                 tracker.take_reading(cluster, now)
             }
             Err(failure) => tracker.take_failure(failure, now),
@@ -476,7 +478,7 @@ impl<'a> Wait<'a> {
         let (exit_status, summary) = match ended {
             Ended::Reached(reached) => {
                 self.printer.reached(&status, reached, self.began)?;
-                (0, status.phase_word())
+                (0, status.reached_word(reached))
             }
             Ended::Failed(sentence) => {
                 self.printer.note(&sentence)?;
@@ -533,14 +535,14 @@ pub async fn list_scopes(
 /// Reads a cluster, and the server's clock minus ours. The cluster counts as missing only if the list also omits it.
 async fn read(ske: SkeClient, id: ClusterId) -> Result<Reading, Failure> {
     let missing = match ske.get(&id).await {
-        Ok(reading) => return Ok((reading.cluster, Some(reading.skew))),
+        Ok(reading) => return Ok((reading.cluster, reading.skew)),
         Err(failure) if failure.kind == FailureKind::NotFound => failure,
         Err(failure) => return Err(failure),
     };
     match ske.list(&id.scope).await {
         Ok(listing) => {
             let listed = listing.clusters.into_iter().find(|other| other.id == id);
-            listed.map(|cluster| (cluster, Some(listing.skew))).ok_or(missing)
+            listed.map(|cluster| (cluster, listing.skew)).ok_or(missing)
         }
         // The account may be allowed to read clusters but not to list them.
         Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Forbidden) => {

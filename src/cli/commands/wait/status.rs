@@ -47,6 +47,8 @@ pub struct WaitStatus<'a> {
     pub policy: ObservationPolicy,
     pub outage: Option<&'a Outage>,
     pub now: Now,
+    /// Now by SKE's clock, if known.
+    pub server_now: Timestamp,
 }
 
 impl<'a> WaitStatus<'a> {
@@ -188,12 +190,12 @@ impl<'a> WaitStatus<'a> {
         match how {
             Reached::DuringWait => {}
             Reached::BeforeWait => remarks.push(text::ALREADY_REACHED.to_owned()),
-            Reached::Passed => remarks.push(text::PAST_PREPARED.to_owned()),
+            Reached::Passed => remarks.push(self.reached_word(how)),
         }
         if let Some(cluster) = self.cluster {
             let rotation = &cluster.rotation;
             let completed = rotation.completed.filter(|_| rotation.phase == Phase::Completed);
-            let inconsistent = rotation.inconsistent_times(self.now.wall);
+            let inconsistent = rotation.inconsistent_times(self.server_now);
             remarks.extend(rotation.initiated.map(text::moment).map(text::started));
             remarks.extend(completed.map(text::moment).map(text::completed));
             remarks.extend(
@@ -205,6 +207,15 @@ impl<'a> WaitStatus<'a> {
         }
         remarks.extend(recovery);
         self.line(&remarks)
+    }
+
+    /// What was reached, for a notification: the phase, or that it was passed.
+    pub fn reached_word(&self, how: Reached) -> String {
+        match (how, self.goal) {
+            (Reached::DuringWait | Reached::BeforeWait, _) => self.phase_word(),
+            (Reached::Passed, Goal::Prepared) => text::passed(Phase::Prepared.api_word()),
+            (Reached::Passed, Goal::Completed) => text::passed(Phase::Completed.api_word()),
+        }
     }
 
     /// A line with time, phase, progress, and remarks in brackets.

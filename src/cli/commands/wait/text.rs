@@ -39,7 +39,7 @@ texts! {
     waited_column(time) = "  waited {time}";
     waited(time) = "waited {time}";
     ALREADY_REACHED = "already reached";
-    PAST_PREPARED = "passed PREPARED";
+    passed(phase) = "passed {phase}";
     started(time) = "started {time}";
     completed(time) = "completed {time}";
     inconsistent_times(why) = "inconsistent times: {why}";

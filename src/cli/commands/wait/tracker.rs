@@ -130,6 +130,11 @@ impl WaitTracker {
         self.skew = skew;
     }
 
+    /// A moment of our clock by the server's.
+    pub fn of_server(&self, at: Timestamp) -> Timestamp {
+        at.saturating_add(self.skew).unwrap_or(at)
+    }
+
     /// Takes in a reading.
     pub fn take_reading(&mut self, cluster: Cluster, now: Now) -> WaitResult {
         self.missing = None;
@@ -157,7 +162,16 @@ impl WaitTracker {
             self.idle_since.get_or_insert(now.monotonic);
         } else {
             self.idle_since = None;
-            self.in_progress = Some(rotation.clone());
+            let before = self.in_progress.replace(rotation.clone());
+            // Another one was started, so that the one that is waited for was completed.
+            let is_next = before.is_some_and(|before| {
+                before.is_clear()
+                    && rotation.initiated > before.initiated
+                    && rotation.completed > before.completed
+            });
+            if self.goal == Goal::Completed && is_next {
+                return WaitResult::Reached(Reached::Passed);
+            }
         }
         self.evaluate(&rotation, is_first, now)
     }
@@ -195,7 +209,7 @@ impl WaitTracker {
     /// Whether what is shown is of a time before the start that was accepted.
     fn is_before_start(&self, shown: &Rotation) -> bool {
         let Some(accepted) = self.accepted else { return false };
-        let accepted = accepted.saturating_add(self.skew).unwrap_or(accepted);
+        let accepted = self.of_server(accepted);
         let created = self.latest().and_then(|cluster| cluster.created);
         // A start is accepted only after the rotation before it was completed, and long before its own is.
         let is_earlier = match (shown.completed, shown.initiated) {

@@ -683,7 +683,7 @@ fn a_new_node_that_is_removed_is_blocked_by_the_same_things() {
 fn half_a_day_of_preparing_and_unhealthy_asks_for_a_reconcile() {
     let mut subject = preparing();
     subject.state = ClusterState::Unhealthy;
-    subject.carry_over(None, ago(20));
+    subject.unhealthy = Some((ago(20), ago(0)));
     subject.rotation.initiated = Some(ago(13 * 60));
     let seen = snapshot(vec![old("web-1", "eu01-1")]);
     let roll = at_once(&subject, &seen);

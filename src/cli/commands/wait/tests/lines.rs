@@ -1,9 +1,11 @@
 //! One line for each change, and none without.
 
+use jiff::SignedDuration;
+
 use crate::app::outage::Outage;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::lines::Lines;
-use crate::cli::commands::wait::status::ObservationPolicy;
+use crate::cli::commands::wait::status::{ObservationPolicy, WaitStatus};
 use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
 use crate::cli::commands::wait::tracker::Reached;
 use crate::domain::cluster::{ClusterState, ReportedError};
@@ -40,7 +42,7 @@ fn time_alone_prints_no_line_and_a_node_does() {
     if let Some(RollEstimate::Remaining { range, .. }) =
         later.observed.roll.as_mut().map(|roll| &mut roll.estimate)
     {
-        range.high += jiff::SignedDuration::from_mins(60);
+        range.high += SignedDuration::from_mins(60);
     }
     let lines = printed(&[(0, &nine), (600, &nine), (700, &later), (800, &ten), (900, &ten)]);
     assert_eq!(lines.len(), 2, "{lines:#?}");
@@ -248,7 +250,7 @@ fn a_stuck_preparation_is_printed_once() {
     let mut tired = Scene::new(Phase::Preparing);
     if let Some(cluster) = &mut tired.cluster {
         cluster.state = ClusterState::Unhealthy;
-        cluster.carry_over(None, ago(20));
+        cluster.unhealthy = Some((ago(20), ago(0)));
         cluster.rotation.initiated = Some(ago(13 * 60));
     }
     let mut flickering = Scene::new(Phase::Preparing);
@@ -354,6 +356,29 @@ fn the_last_line_names_how_the_phase_was_reached() {
         "2026-11-24T15:00:11Z shop-prod COMPLETED (already reached; \
          started 2026-11-12T14:02:11Z; completed 2026-11-13T14:02:11Z)"
     );
+}
+
+#[test]
+fn a_notification_names_what_was_waited_for_not_the_phase_after_it() {
+    let scene = Scene { goal: Goal::Completed, ..Scene::new(Phase::Preparing) };
+    assert_eq!(scene.at(60).reached_word(Reached::Passed), "passed COMPLETED");
+    let scene = Scene::new(Phase::Prepared);
+    assert_eq!(scene.at(60).reached_word(Reached::DuringWait), "PREPARED");
+}
+
+#[test]
+fn time_01_a_start_of_a_clock_that_is_ahead_is_not_in_the_future() {
+    let mut scene = Scene::new(Phase::Prepared);
+    let ahead = SignedDuration::from_mins(30);
+    if let Some(cluster) = &mut scene.cluster {
+        cluster.rotation.initiated = Some(after(60).wall + ahead);
+    }
+    let reached = |server_now| {
+        let status = WaitStatus { server_now, ..scene.at(60) };
+        status.reached(Reached::DuringWait, after(0), None)
+    };
+    assert!(reached(after(60).wall).contains("inconsistent times"));
+    assert!(!reached(after(60).wall + ahead).contains("inconsistent times"));
 }
 
 #[test]

@@ -141,6 +141,7 @@ impl Scene {
             policy: self.policy,
             outage: self.outage.as_ref(),
             now: after(seconds),
+            server_now: after(seconds).wall,
         }
     }
 }
