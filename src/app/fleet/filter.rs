@@ -65,8 +65,10 @@ impl Filter {
             return;
         }
         let fuzzy = word.strip_prefix('~');
-        let mut atom =
-            Atom::parse(fuzzy.unwrap_or(word), CaseMatching::Ignore, Normalization::Smart);
+        // What is excluded is never fuzzy.
+        let excluded = word.strip_prefix("!~").map(|word| format!("!{word}"));
+        let bare = fuzzy.or(excluded.as_deref()).unwrap_or(word);
+        let mut atom = Atom::parse(bare, CaseMatching::Ignore, Normalization::Smart);
         self.similar.atoms.push(atom.clone());
         if fuzzy.is_none() && atom.kind == AtomKind::Fuzzy {
             atom.kind = AtomKind::Substring;
@@ -306,6 +308,7 @@ mod tests {
             cluster("web", Phase::Prepared),
         ];
         assert_eq!(names("!shop", &clusters), ["web"]);
+        assert_eq!(names("!~shop", &clusters), ["web"]);
         assert_eq!(names("shop !dev", &clusters), ["shop-prod"]);
         assert_eq!(names("!phase:prepared", &clusters), ["shop-dev"]);
         assert_eq!(names("!marked phase:prepared", &clusters), ["shop-prod"]);
