@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::domain::roll::blocker::cause::{
-    Blocker, BlockerCause, NodeResource, ObjectName, WebhookBlock,
+    Blocker, BlockerCause, EvictionBlock, NodeResource, ObjectName, WebhookBlock,
 };
 use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE};
 use crate::domain::roll::progress::{PoolRoll, PoolState};
@@ -277,7 +277,13 @@ pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) -> bool {
     let mut away = false;
     for webhook in find_unanswered(context.snapshot).unwrap_or_default() {
         let Some(began) = context.history.unanswered_since(&webhook.service) else { continue };
-        if context.has_lasted(began, PATIENCE) {
+        let of_evictions = webhook.refused.iter().all(|of| *of == NodeResource::Evictions);
+        // A node whose pods it holds is named with it.
+        let is_named = |blocker: &Blocker| {
+            matches!(&blocker.cause, BlockerCause::EvictionWebhook(EvictionBlock { dead, .. })
+                if dead.as_ref() == Some(&webhook.service))
+        };
+        if context.has_lasted(began, PATIENCE) && !(of_evictions && out.iter().any(is_named)) {
             away |= webhook.blocks_registration();
             out.push(Blocker::new(BlockerCause::Webhook(webhook), Some(began)));
         }

@@ -197,14 +197,20 @@ fn k8s_18_webhooks_on_evictions_are_candidates_where_nothing_else_blocks_a_pod()
     assert_eq!(block.pods, sample(&["shop/front-1"]));
     let names: Vec<&str> = block.configurations.iter().map(|(_, name)| name.as_str()).collect();
     assert_eq!(names, ["drain-policy", "eviction-guard"]);
-    assert_eq!(block.dead, Some(ObjectName::new("policy", "drains")));
+    let drains = ObjectName::new("policy", "drains");
+    assert_eq!(block.dead, Some(drains.clone()));
     assert_eq!(block.denial.as_deref(), Some(denial));
+    let of_service = |seen: &ClusterSnapshot| {
+        let of_it = |blocker: &&Blocker| matches!(&blocker.cause, BlockerCause::Webhook(block) if block.service == drains);
+        watched(&preparing(), seen).blockers.iter().filter(of_it).count()
+    };
+    assert_eq!(of_service(&seen), 0, "it is listed once");
     // A budget that blocks the pod explains it alone.
     let mut guard = budget(0, 1, 1, 1);
     guard.namespace = "shop".into();
     guard.selector = Selector::Labels(Vec::new());
     seen.budgets.push(Arc::new(guard));
-    assert_eq!(of(&seen), None);
+    assert_eq!((of(&seen), of_service(&seen)), (None, 1));
 }
 
 /// What webhooks on evictions are blamed for on a node that has been draining for 40 minutes.
