@@ -264,8 +264,8 @@ fn is_ca(certificate: &X509Certificate<'_>) -> bool {
 
 /// Whether certificates (DER) hold one that cannot sign others.
 pub fn holds_server_certificate<'a>(ders: impl IntoIterator<Item = &'a Vec<u8>>) -> bool {
-    let read = ders.into_iter().filter_map(|der| X509Certificate::from_der(der).ok());
-    read.into_iter().any(|(_, certificate)| !is_ca(&certificate))
+    let mut read = ders.into_iter().filter_map(|der| X509Certificate::from_der(der).ok());
+    read.any(|(_, certificate)| !is_ca(&certificate))
 }
 
 /// The first certificate of a PEM, as a client certificate; the others are its chain.

@@ -141,6 +141,9 @@ pub enum Bundle {
 
 /// Compares a bundle with those of kubeconfigs that SKE issued.
 pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation) -> Bundle {
+    if keys.is_empty() {
+        return Bundle::Unknown;
+    }
     let keys_of = |wanted: Generation| -> BTreeSet<&KeyHash> {
         references(known, rotation, wanted).flat_map(|known| &known.facts.authorities).collect()
     };

@@ -405,6 +405,8 @@ fn cred_02_without_a_certificate_the_authorities_tell() {
     }
     assert_eq!(generation(&issued(&[0], None), &[], &completed), Generation::Unknown);
     assert_eq!(generation(&before, &[], &completed), Generation::Ended, "its own request tells");
+    let empty = generation(&issued(&[], None), &known, &completed);
+    assert_eq!(empty, Generation::Unknown, "a record without authorities");
     let earlier = issued(&[0], Some(rotation(Phase::Completed, -9, Some(-8))));
     let next = rotation(Phase::Prepared, 5, Some(2));
     assert_eq!(generation(&earlier, &[], &next), Generation::Ended, "another was completed since");
