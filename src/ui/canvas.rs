@@ -7,6 +7,7 @@ use ratatui::widgets::Block;
 
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::cells;
 use crate::ui::theme::Theme;
 
@@ -23,7 +24,12 @@ pub fn padded(area: Rect) -> Rect {
     Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }
 }
 
-impl Canvas<'_, '_> {
+impl<'a> Canvas<'a, '_> {
+    /// What lines of so many columns are made from.
+    pub fn sheet(&self, columns: usize) -> Sheet<'a> {
+        Sheet { state: self.state, theme: self.theme, columns }
+    }
+
     /// Draws lines from the top left of an area.
     pub fn text(&mut self, text: impl Into<Text<'static>>, area: Rect) {
         self.frame.render_widget(text.into(), area);

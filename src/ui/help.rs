@@ -14,10 +14,10 @@ use crate::app::text;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{behind, blanks, pad_end, spans_width, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::dialog::overlay;
-use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
 
 /// Fewest columns of text beside others.
@@ -45,7 +45,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: H
     let room = usize::from(inner.width.saturating_sub(2));
     let count = ((room + GAP) / (COLUMN + GAP)).max(1);
     let columns = (room + GAP) / count - GAP;
-    let sections = found(sections(state, theme, context), state);
+    let sections = found(sections(canvas.sheet(columns), context), state);
     let keys = sections.iter().flat_map(|section| &section.items).map(|item| width(&item.key));
     let keys = keys.max().unwrap_or(0).min(if columns >= 60 { 16 } else { 9 });
     let blocks: Vec<Vec<Line<'static>>> =
@@ -117,18 +117,18 @@ fn lines(section: &Section, theme: Theme, (keys, columns): (usize, usize)) -> Ve
     lines
 }
 
-fn sections(state: &State, theme: Theme, context: KeyContext) -> Vec<Section> {
+fn sections(sheet: Sheet<'_>, context: KeyContext) -> Vec<Section> {
     let here = |binding: &&Binding| binding.contexts.contains(&context);
-    let mut sections = vec![steps(state, theme)];
+    let mut sections = vec![steps(sheet)];
     for (title, task) in TASKS {
         let bindings = BINDINGS.iter().filter(here).filter(|binding| binding.task == task);
         let mut items: Vec<Item> = Vec::new();
         let mut numbers: Vec<String> = Vec::new();
         for binding in bindings {
             if matches!(binding.command, Command::Number(_)) {
-                numbers.push(keys(state, theme, binding));
+                numbers.push(keys(sheet, binding));
             } else {
-                items.push(item(state, theme, binding));
+                items.push(item(sheet, binding));
             }
         }
         if !numbers.is_empty() {
@@ -144,7 +144,7 @@ fn sections(state: &State, theme: Theme, context: KeyContext) -> Vec<Section> {
             .iter()
             .filter(|binding| !here(binding) && binding.contexts.first() == Some(&other));
         let elsewhere = elsewhere.filter(|b| !matches!(b.command, Command::Number(_)));
-        let items = elsewhere.map(|binding| item(state, theme, binding)).collect();
+        let items = elsewhere.map(|binding| item(sheet, binding)).collect();
         sections.push(Section { title: other.title(), items });
     }
     sections
@@ -158,18 +158,18 @@ const TASKS: [(&str, Task); 5] = [
     (text::HELP_PROGRAM, Task::Program),
 ];
 
-fn keys(state: &State, theme: Theme, binding: &Binding) -> String {
-    theme.key(&state.shared.keymap.labels(binding))
+fn keys(sheet: Sheet<'_>, binding: &Binding) -> String {
+    sheet.theme.key(&sheet.state.shared.keymap.labels(binding))
 }
 
-fn item(state: &State, theme: Theme, binding: &Binding) -> Item {
-    Item { key: keys(state, theme, binding), tone: None, text: binding.help.to_owned() }
+fn item(sheet: Sheet<'_>, binding: &Binding) -> Item {
+    Item { key: keys(sheet, binding), tone: None, text: binding.help.to_owned() }
 }
 
 /// A rotation in short, with the keys as they are configured.
-fn steps(state: &State, theme: Theme) -> Section {
-    let issue = key_of(state, theme, Command::Kubeconfig);
-    let rotate = key_of(state, theme, Command::Rotate);
+fn steps(sheet: Sheet<'_>) -> Section {
+    let issue = sheet.key_of(Command::Kubeconfig);
+    let rotate = sheet.key_of(Command::Rotate);
     let items = [
         (rotation::text::STEP_1, text::help_access(&issue)),
         (rotation::text::STEP_2, text::help_start(&rotate)),

@@ -15,6 +15,7 @@ pub mod menus;
 pub mod nodes;
 pub mod rotation;
 pub mod session;
+pub mod sheet;
 pub mod text;
 pub mod theme;
 pub mod widgets;
@@ -127,18 +128,17 @@ fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
 
 /// One line that still says the counts and the worst cluster, for terminals on which no screen fits.
 fn too_small(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = usize::from(area.width);
-    let counts = fleet::screen::short_counts(state, theme);
+    let sheet = canvas.sheet(usize::from(area.width));
+    let counts = fleet::screen::short_counts(sheet);
     let mut spans = counts;
-    if let Some(worst) = fleet::screen::worst(state) {
-        spans.push(theme.span(worst.text, worst.tone));
+    if let Some(worst) = fleet::screen::worst(sheet.state) {
+        spans.push(sheet.span(worst.text, worst.tone));
     }
     let wish =
         format!("{LEAST_COLUMNS}x{LEAST_ROWS} at least; this is {}x{}", area.width, area.height);
     let lines = vec![
-        Line::from(text::cut_spans(spans, columns)),
-        Line::from(text::cut_spans(vec![theme.span(wish, Tone::Dim)], columns)),
+        Line::from(text::cut_spans(spans, sheet.columns)),
+        Line::from(text::cut_spans(vec![sheet.span(wish, Tone::Dim)], sheet.columns)),
     ];
     canvas.text(lines, area);
 }

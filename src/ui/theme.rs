@@ -8,7 +8,6 @@ use ratatui::widgets::{Block, BorderType};
 use crate::app::cell::Tone;
 use crate::app::settings::{Background, ColorDepth, Palette, Settings, ThemeChoice};
 use crate::app::state::State;
-use crate::ui::text::wrap;
 
 /// What a part of the screen is, beside the meaning of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,11 +209,6 @@ impl Theme {
     /// A piece of text that plays a part.
     pub fn part(self, text: impl Into<String>, role: Role) -> Span<'static> {
         Span::styled(text.into(), self.role(role))
-    }
-
-    /// A text with a meaning, wrapped.
-    pub fn paragraph(self, text: &str, tone: Tone, columns: usize) -> Vec<Line<'static>> {
-        wrap(text, columns).into_iter().map(|line| self.span(line, tone).into()).collect()
     }
 
     /// A pane: rounded single border.

@@ -8,7 +8,6 @@ use crate::app::actions::text;
 use crate::app::cell::Tone;
 use crate::domain::action::Action;
 use crate::ui::canvas::Canvas;
-use crate::ui::text::cut_spans;
 use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, place, show};
@@ -17,25 +16,24 @@ const MOST: u16 = 66;
 
 /// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = columns(area, MOST);
+    let sheet = canvas.sheet(columns(area, MOST));
     let id = &dialog.cluster;
     let text = match dialog.action {
         Action::WakeUp => text::WAKE_UP,
         Action::Reconcile => text::RECONCILE,
         Action::Rotate(_) | Action::Issue => text::ONE_REQUEST,
     };
-    let project = state.fleet.project_name(id.project());
+    let project = sheet.state.fleet.project_name(id.project());
     let subject = vec![
-        theme.part(id.name.as_str().to_owned(), Role::Title),
-        Span::raw(place(id, project, columns)),
+        sheet.part(id.name.as_str().to_owned(), Role::Title),
+        Span::raw(place(id, project, sheet.columns)),
     ];
-    let mut lines = vec![Line::from(cut_spans(subject, columns))];
+    let mut lines = vec![sheet.line(subject)];
     let roomy = area.height >= 12;
     if roomy {
         lines.push(Line::default());
     }
-    lines.extend(theme.paragraph(text, Tone::Plain, columns));
+    lines.extend(sheet.paragraph(text, Tone::Plain));
     if roomy {
         lines.push(Line::default());
     }

@@ -4,11 +4,11 @@ use ratatui::text::{Line, Span};
 
 use crate::app::activity::text;
 use crate::app::cell::Tone;
-use crate::app::state::State;
 use crate::domain::record::{Outcome, Record};
 use crate::domain::text::{cut_middle, width};
-use crate::ui::text::{behind, cut_spans, indent, pad_end, spans_width, spread, wrap};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::sheet::Sheet;
+use crate::ui::text::{behind, indent, pad_end, spans_width, spread, wrap};
+use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
 
 /// Columns from which on there is room for the day and for longer names.
@@ -19,38 +19,31 @@ const NAMES: [(usize, usize); 2] = [(11, 17), (14, 30)];
 /// Records as lines of so many columns. `with_cluster` is off where all are about the same one.
 pub fn lines<'a>(
     records: impl IntoIterator<Item = &'a Record>,
-    state: &State,
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
     with_cluster: bool,
 ) -> Vec<Line<'static>> {
     let labelled: Vec<(&Record, String)> = records
         .into_iter()
         .map(|record| {
             let id = record.cluster.as_ref().filter(|_| with_cluster);
-            (record, id.map_or_else(String::new, |id| state.fleet.label(id)))
+            (record, id.map_or_else(String::new, |id| sheet.state.fleet.label(id)))
         })
         .collect();
     let [narrow, wide] = NAMES;
-    let (least, most) = if columns >= WIDE { wide } else { narrow };
+    let (least, most) = if sheet.columns >= WIDE { wide } else { narrow };
     let longest = labelled.iter().map(|(_, label)| width(label)).max().unwrap_or(0);
     let room = longest.clamp(least, most);
     labelled
         .into_iter()
         .map(|(record, label)| {
             let label = with_cluster.then(|| pad_end(&cut_middle(&label, room), room));
-            line(record, label, state, theme, columns)
+            line(record, label, sheet)
         })
         .collect()
 }
 
-fn line(
-    record: &Record,
-    label: Option<String>,
-    state: &State,
-    theme: Theme,
-    columns: usize,
-) -> Line<'static> {
+fn line(record: &Record, label: Option<String>, sheet: Sheet<'_>) -> Line<'static> {
+    let Sheet { state, theme, columns } = sheet;
     let (sign, tone) = sign(record.outcome);
     let wide = columns >= WIDE;
     let time = state.zone().log(record.at, state.shared.now.wall);
@@ -78,31 +71,27 @@ fn line(
             right = vec![theme.span(format!("{} ", cut_middle(trace, 9)), Tone::Dim)];
         }
     }
-    if right.is_empty() {
-        Line::from(cut_spans(left, columns))
-    } else {
-        spread(left, right, columns)
-    }
+    if right.is_empty() { sheet.line(left) } else { spread(left, right, columns) }
 }
 
 /// A line of the list as it looks under the cursor.
-pub fn chosen(line: Line<'static>, theme: Theme, columns: usize) -> Line<'static> {
+pub fn chosen(line: Line<'static>, sheet: Sheet<'_>) -> Line<'static> {
     let mut spans = line.spans;
     // Every line begins with a blank; the cursor's mark takes its place.
     if let Some(first) = spans.first_mut() {
-        *first = theme.part("▌", Role::Accent);
+        *first = sheet.part("▌", Role::Accent);
     }
-    spread(spans, Vec::new(), columns).patch_style(theme.role(Role::Selected))
+    spread(spans, Vec::new(), sheet.columns).patch_style(sheet.theme.role(Role::Selected))
 }
 
 /// A record with all that is known of it, most important first.
-pub fn whole(record: &Record, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+pub fn whole(record: &Record, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     let (sign, tone) = sign(record.outcome);
-    let mark = vec![Span::raw(" "), theme.span(sign, tone), Span::raw(" ")];
-    let sentence = wrap(&record.sentence(&state.zone()), columns.saturating_sub(4));
+    let mark = vec![Span::raw(" "), sheet.span(sign, tone), Span::raw(" ")];
+    let sentence = wrap(&record.sentence(&sheet.state.zone()), sheet.columns.saturating_sub(4));
     let mut lines = behind(mark, sentence);
-    let mut facts = Facts::new(theme, columns.saturating_sub(4), 9);
-    facts.text("when", &state.zone().exact(record.at), Tone::Plain);
+    let mut facts = Facts::new(sheet.less(4), 9);
+    facts.text("when", &sheet.state.zone().exact(record.at), Tone::Plain);
     let who = match record.outcome {
         Outcome::Observed => text::observed_as(&record.who),
         Outcome::Intended | Outcome::Done | Outcome::Refused | Outcome::Unknown => {
@@ -111,7 +100,7 @@ pub fn whole(record: &Record, state: &State, theme: Theme, columns: usize) -> Ve
     };
     facts.text("who", &who, Tone::Plain);
     if let Some(id) = &record.cluster {
-        let project = state.fleet.project_name(id.project());
+        let project = sheet.state.fleet.project_name(id.project());
         let text = text::cluster(&id.name, id.region(), project);
         facts.text("cluster", &text, Tone::Plain);
     }

@@ -11,6 +11,7 @@ use crate::app::state::State;
 use crate::domain::record::Record;
 use crate::ui::activity::records;
 use crate::ui::canvas::Canvas;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{cells, indent, spread};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::{header, scrollbar};
@@ -26,13 +27,9 @@ const ENTRY_BORDER: u16 = 5;
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = usize::from(area.width);
-    let head = spread(
-        header::path(theme, &["FLEET", "ACTIVITY"]),
-        header::status(state, theme, columns),
-        columns,
-    );
+    let sheet = canvas.sheet(usize::from(area.width));
+    let Sheet { theme, columns, .. } = sheet;
+    let head = spread(header::path(theme, &["FLEET", "ACTIVITY"]), header::status(sheet), columns);
     canvas.text(head, Rect { height: 1, ..area });
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     draw_records(canvas, body);
@@ -40,7 +37,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
 
 /// The records on screen, and the one under the cursor; also a tab of the cluster screen.
 pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let (state, theme) = (canvas.state, canvas.theme);
+    let (state, sheet) = (canvas.state, canvas.sheet(usize::from(area.width)));
     let all = state.activity.list(state.screen.cluster());
     let Some((_, chosen)) = all.get(state.activity.place(&all)) else {
         nothing(canvas, area);
@@ -48,8 +45,8 @@ pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
     };
     if state.activity.open {
         let inner = entry_pane(canvas, area);
-        let columns = usize::from(inner.width.saturating_sub(1));
-        let lines = records::whole(chosen, state, theme, columns);
+        let lines =
+            records::whole(chosen, canvas.sheet(usize::from(inner.width.saturating_sub(1))));
         let bar = inner.right().saturating_sub(1);
         scrollbar::scrolled(canvas, inner, bar, lines, state.activity.scroll);
         return;
@@ -59,11 +56,10 @@ pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
             Layout::horizontal([Constraint::Fill(5), Constraint::Fill(3)]).areas(area);
         list(canvas, left, &all);
         let inner = entry_pane(canvas, right);
-        let lines = records::whole(chosen, state, theme, usize::from(inner.width));
+        let lines = records::whole(chosen, sheet.of(usize::from(inner.width)));
         canvas.text(lines, inner);
     } else if area.height >= BELOW {
-        let columns = usize::from(area.width.saturating_sub(2));
-        let lines = records::whole(chosen, state, theme, columns);
+        let lines = records::whole(chosen, sheet.less(2));
         let wanted = cells(lines.len()).saturating_add(2).min(area.height / 2);
         let [above, below] =
             Layout::vertical([Constraint::Fill(1), Constraint::Length(wanted)]).areas(area);
@@ -87,9 +83,11 @@ fn nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
         Screen::Cluster { .. } => text::NONE_HERE,
         Screen::Fleet | Screen::Activity(_) => text::NONE,
     };
-    let columns = usize::from(inner.width.saturating_sub(2));
     let mut lines = vec![Line::default()];
-    lines.extend(indent(theme.paragraph(text, Tone::Dim, columns), 1));
+    lines.extend(indent(
+        canvas.sheet(usize::from(inner.width)).less(2).paragraph(text, Tone::Dim),
+        1,
+    ));
     canvas.text(lines, inner);
 }
 
@@ -118,13 +116,13 @@ fn list(canvas: &mut Canvas<'_, '_>, area: Rect, all: &[(usize, &Record)]) {
         };
         inner = canvas.pane(area, vec![theme.part(title, Role::Title)], zone(state, theme));
     }
-    let columns = usize::from(inner.width.saturating_sub(1));
+    let sheet = canvas.sheet(usize::from(inner.width)).less(1);
     let with_cluster = matches!(state.screen, Screen::Activity(_));
     let shown = all.iter().skip(first).take(rows).map(|(_, record)| *record);
-    let mut lines = records::lines(shown, state, theme, columns, with_cluster);
+    let mut lines = records::lines(shown, sheet, with_cluster);
     canvas.click_rows(inner, lines.len(), |row| Clickable::Record(first + row));
     if let Some(line) = lines.get_mut(cursor.saturating_sub(first)) {
-        *line = records::chosen(std::mem::take(line), theme, columns);
+        *line = records::chosen(std::mem::take(line), sheet);
     }
     canvas.text(lines, inner);
     scrollbar::draw(canvas, inner, inner.right().saturating_sub(1), first, all.len());

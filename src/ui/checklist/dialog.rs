@@ -18,17 +18,16 @@ const LABEL: usize = 8;
 
 /// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = columns(area, MOST);
-    let said = |text: &str| theme.paragraph(text, Tone::Plain, columns);
+    let sheet = canvas.sheet(columns(area, MOST));
+    let said = |text: &str| sheet.paragraph(text, Tone::Plain);
     let (title, mut lines) = match &dialog.kind {
         ChecklistDialogKind::Edit(form) => {
             let title = form.before.as_ref().map(|before| text::edit_title(&before.name));
             let row = |label: &str, input, at| {
                 let role = if dialog.focus == at { Role::Accent } else { Role::Label };
-                let mut spans = vec![theme.part(pad_end(label, LABEL), role)];
-                let room = columns.saturating_sub(LABEL);
-                spans.extend(field(theme, input, room, dialog.focus == at));
+                let mut spans = vec![sheet.part(pad_end(label, LABEL), role)];
+                let room = sheet.columns.saturating_sub(LABEL);
+                spans.extend(field(sheet.theme, input, room, dialog.focus == at));
                 Line::from(spans)
             };
             let lines = vec![
@@ -55,11 +54,11 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
         lines.push(Line::default());
     }
     if let Some(refused) = &dialog.failure {
-        lines.extend(failure(theme, refused, columns));
+        lines.extend(failure(sheet, refused));
     } else if dialog.request.is_some() {
-        lines.push(Line::from(theme.span(text::WRITING, Tone::Dim)));
+        lines.push(Line::from(sheet.span(text::WRITING, Tone::Dim)));
     } else if let Some(problem) = problem {
-        lines.push(Line::from(theme.span(problem, Tone::Dim)));
+        lines.push(Line::from(sheet.span(problem, Tone::Dim)));
     }
     let is_edit = matches!(dialog.kind, ChecklistDialogKind::Edit(_));
     let ready = dialog.request.is_none() && problem.is_none();
@@ -67,6 +66,6 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
     let confirm = Button::confirm(dialog.verb(), is_focused(ChecklistField::Confirm), ready);
     let cancel = Button::cancel(text::CANCEL, is_focused(ChecklistField::Cancel));
     let buttons = if is_edit { [confirm, cancel] } else { [cancel, confirm] };
-    let place = state.fleet.label(&dialog.cluster);
+    let place = sheet.state.fleet.label(&dialog.cluster);
     show(canvas, area, MOST, (&title, &place), lines, &buttons);
 }

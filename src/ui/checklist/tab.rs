@@ -8,33 +8,32 @@ use crate::app::checklist::state::ChecklistSource;
 use crate::app::checklist::text;
 use crate::app::fleet::state::Entry;
 use crate::app::nodes::text::list as names;
-use crate::app::state::State;
 use crate::domain::checklist::ChecklistClient;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{blanks, cells, cut_spans, indent, pad_end};
-use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::dialog::marked;
+use crate::ui::sheet::Sheet;
+use crate::ui::text::{blanks, cells, indent, pad_end};
+use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
 
 /// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let (columns, rows) = (usize::from(area.width), usize::from(area.height));
+    let (sheet, rows) = (canvas.sheet(usize::from(area.width)), usize::from(area.height));
+    let Sheet { state, theme, columns } = sheet;
     let rotation = &entry.cluster.rotation;
     let (list, source) = state.checklist_of(&entry.cluster.id);
     let clients = list.clients();
     let mut above = Vec::new();
     if clients.is_empty() {
-        above.extend(marked(theme, " ", Tone::Dim, text::EMPTY, columns));
-        above.extend(marked(theme, " ", Tone::Dim, text::WHAT_FOR, columns.min(100)));
+        above.extend(sheet.marked(" ", Tone::Dim, text::EMPTY));
+        above.extend(sheet.of(columns.min(100)).marked(" ", Tone::Dim, text::WHAT_FOR));
     } else if rotation.initiated.is_some() {
         let done = clients.len().saturating_sub(list.open(rotation).count());
         let tone = if done == clients.len() { Tone::Good } else { Tone::Warn };
         let sign = if done == clients.len() { "✓" } else { "!" };
-        above.extend(marked(theme, sign, tone, &text::count(done, clients.len()), columns));
+        above.extend(sheet.marked(sign, tone, &text::count(done, clients.len())));
     } else {
-        above.extend(marked(theme, " ", Tone::Dim, text::NO_ROTATION, columns));
+        above.extend(sheet.marked(" ", Tone::Dim, text::NO_ROTATION));
     }
     above.push(Line::default());
     let last = clients.len().saturating_sub(1);
@@ -52,10 +51,10 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     };
     if !clients.is_empty() {
         let titles = line([text::COLUMN_CLIENT, text::COLUMN_OWNER, text::COLUMN_NOTE]);
-        above.push(row(vec![blanks(4), theme.part(titles, Role::Label)], columns));
+        above.push(sheet.line(vec![blanks(4), theme.part(titles, Role::Label)]));
     }
     let mut below = vec![Line::default()];
-    below.extend(source_lines(state, theme, entry, &source, columns));
+    below.extend(source_lines(sheet, entry, &source));
     let room = rows.saturating_sub(above.len() + below.len()).max(1);
     (canvas.metrics.page_rows, canvas.metrics.scroll_last) = (room, last);
     let first = (selected + 1).saturating_sub(room);
@@ -67,7 +66,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
         let lead = if is_selected { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") };
         let words = line([&client.name, &client.owner, &client.note]);
         let words = if is_selected { theme.part(words, Role::Title) } else { Span::raw(words) };
-        row(vec![lead, mark, words], columns)
+        sheet.line(vec![lead, mark, words])
     });
     let head = above.len();
     let lines: Vec<Line<'static>> = above.into_iter().chain(shown).chain(below).collect();
@@ -81,21 +80,9 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     scrollbar::draw(canvas, list_area, area.right().min(edge), first, clients.len());
 }
 
-fn row(spans: Vec<Span<'static>>, columns: usize) -> Line<'static> {
-    Line::from(cut_spans(spans, columns))
-}
-
 /// Where the list comes from, and what is to be said about that.
-fn source_lines(
-    state: &State,
-    theme: Theme,
-    entry: &Entry,
-    source: &ChecklistSource,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    let said =
-        |sign: &'static str, tone: Tone, text: &str| marked(theme, sign, tone, text, columns);
-    let dim = |text: &str| indent(theme.paragraph(text, Tone::Dim, columns.saturating_sub(2)), 2);
+fn source_lines(sheet: Sheet<'_>, entry: &Entry, source: &ChecklistSource) -> Vec<Line<'static>> {
+    let dim = |text: &str| indent(sheet.less(2).paragraph(text, Tone::Dim), 2);
     match source {
         ChecklistSource::Reading => dim(text::READING),
         ChecklistSource::Local { seen: true } => dim(text::LOCAL),
@@ -104,14 +91,14 @@ fn source_lines(
         ChecklistSource::Shared { only_here } => {
             let missing = text::only_here(names(only_here.iter().cloned(), 3));
             let mut lines = dim(text::SHARED);
-            lines.extend(said("!", Tone::Warn, &missing));
+            lines.extend(sheet.marked("!", Tone::Warn, &missing));
             lines
         }
         ChecklistSource::Copy => {
-            let why = state.unseen(&entry.cluster.id).unwrap_or_default();
-            said("?", Tone::Warn, &text::copy(why))
+            let why = sheet.state.unseen(&entry.cluster.id).unwrap_or_default();
+            sheet.marked("?", Tone::Warn, &text::copy(why))
         }
-        ChecklistSource::Unreadable(why) => said("✗", Tone::Bad, &text::unreadable(why)),
-        ChecklistSource::Failed(failure) => said("✗", Tone::Bad, &text::failed(failure)),
+        ChecklistSource::Unreadable(why) => sheet.marked("✗", Tone::Bad, &text::unreadable(why)),
+        ChecklistSource::Failed(failure) => sheet.marked("✗", Tone::Bad, &text::failed(failure)),
     }
 }

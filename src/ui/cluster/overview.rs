@@ -6,15 +6,15 @@ use ratatui::text::{Line, Span};
 use crate::app::cell::Tone;
 use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
-use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::NodePool;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::credentials::{tab, table};
 use crate::ui::fleet::preview;
 use crate::ui::rotation::sentences;
-use crate::ui::text::{blanks, cut_spans, pad_end, pad_start, spans_width};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::sheet::Sheet;
+use crate::ui::text::{blanks, pad_end, pad_start, spans_width};
+use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
 
 /// From so many columns on, what rotates stands beside the node pools.
@@ -24,37 +24,38 @@ const BESIDE_FROM: usize = 170;
 const RIGHT: usize = 49;
 
 /// All lines of the tab.
-pub fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+pub fn lines(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let Sheet { columns, .. } = sheet;
     let mut out = Vec::new();
     if !entry.cluster.problems.is_empty() {
-        let mut facts = Facts::new(theme, columns, 13);
+        let mut facts = Facts::new(sheet, 13);
         sentences::problems(&entry.cluster.problems, "SKE reports", &mut facts);
         out.extend(facts.into_lines());
         out.push(Line::default());
     }
     let half = (columns / 2).min(columns.saturating_sub(RIGHT)).max(43);
     let left_columns = if columns >= 76 { half } else { columns };
-    let left = left_facts(entry, state, theme, left_columns.saturating_sub(1));
-    let right = right_facts(entry, state, theme, columns - left_columns.min(columns));
+    let left = left_facts(entry, sheet.of(left_columns.saturating_sub(1)));
+    let right = right_facts(entry, sheet.of(columns - left_columns.min(columns)));
     if columns >= 76 {
         out.extend(beside(left, right, left_columns));
     } else {
         out.extend(left);
-        out.extend(right_facts(entry, state, theme, columns));
+        out.extend(right_facts(entry, sheet));
     }
     out.push(Line::default());
     if columns >= BESIDE_FROM {
-        let pools = pools(entry, state, theme, left_columns.saturating_sub(1));
-        let rotates = tab::what_rotates(entry, state, theme, columns - left_columns);
+        let pools = pools(entry, sheet.of(left_columns.saturating_sub(1)));
+        let rotates = tab::what_rotates(entry, sheet.of(columns - left_columns));
         out.extend(beside(pools, rotates, left_columns));
         out.push(Line::default());
-        out.extend(accesses(entry, state, theme, columns));
+        out.extend(accesses(entry, sheet));
     } else {
-        out.extend(pools(entry, state, theme, columns));
+        out.extend(pools(entry, sheet));
         out.push(Line::default());
-        out.extend(accesses(entry, state, theme, columns));
+        out.extend(accesses(entry, sheet));
         out.push(Line::default());
-        out.extend(tab::what_rotates(entry, state, theme, columns));
+        out.extend(tab::what_rotates(entry, sheet));
     }
     out
 }
@@ -77,51 +78,52 @@ pub fn beside(
         .collect()
 }
 
-fn left_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn left_facts(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let Sheet { state, theme, .. } = sheet;
     let cluster = &entry.cluster;
     let now = state.server_now();
-    let mut facts = Facts::new(theme, columns, 13);
-    facts.fact("phase", preview::phase_words(entry, state, theme));
-    facts.fact("state", vec![preview::state_word(cluster, theme)]);
+    let mut facts = Facts::new(sheet, 13);
+    facts.fact("phase", preview::phase_words(entry, sheet));
+    facts.fact("state", preview::state_word(cluster, theme));
     facts.fact("Kubernetes", preview::version(cluster, now, theme));
     if let Some(at) = cluster.created {
-        facts.fact("created", vec![Span::raw(state.zone().full(at))]);
+        facts.fact("created", state.zone().full(at));
     }
     if let Some(born) = cluster.credentials_born() {
         let age = long(since(born, now));
-        facts.fact("credentials", vec![Span::raw(text::age(&age))]);
+        facts.fact("credentials", text::age(&age));
     }
     facts.fact(
         "read",
-        vec![theme.span(
+        theme.span(
             format!("{} ago", long(since(entry.seen.wall, state.shared.now.wall))),
             Tone::Dim,
-        )],
+        ),
     );
     facts.into_lines()
 }
 
-fn right_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn right_facts(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let mut facts = Facts::new(theme, columns, 13);
-    let project = state.fleet.project_name(cluster.id.project());
-    facts.fact("project", vec![Span::raw(cut_middle(project, columns.saturating_sub(13)))]);
+    let mut facts = Facts::new(sheet, 13);
+    let project = sheet.state.fleet.project_name(cluster.id.project());
+    facts.fact("project", cut_middle(project, sheet.columns.saturating_sub(13)));
     facts.fact(
         "project ID",
-        vec![theme.span(
-            cut_middle(cluster.id.project().as_str(), columns.saturating_sub(13)),
+        sheet.span(
+            cut_middle(cluster.id.project().as_str(), sheet.columns.saturating_sub(13)),
             Tone::Dim,
-        )],
+        ),
     );
     facts.fact(
         "maintenance",
-        vec![match &cluster.maintenance {
+        match &cluster.maintenance {
             Some((begin, end)) => Span::raw(format!("{begin}–{end} UTC")),
-            None => theme.span(text::NO_WINDOW, Tone::Dim),
-        }],
+            None => sheet.span(text::NO_WINDOW, Tone::Dim),
+        },
     );
     if cluster.schedules.is_empty() {
-        facts.fact("hibernation", vec![theme.span(text::NO_SCHEDULE, Tone::Dim)]);
+        facts.fact("hibernation", sheet.span(text::NO_SCHEDULE, Tone::Dim));
     }
     for (index, schedule) in cluster.schedules.iter().enumerate() {
         let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
@@ -135,11 +137,12 @@ fn right_facts(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Ve
             .text("", zone, Tone::Dim);
     }
     let idp = if cluster.idp { text::IDP_ON } else { text::IDP_OFF };
-    facts.fact("IDP access", vec![Span::raw(idp)]);
+    facts.fact("IDP access", idp);
     facts.into_lines()
 }
 
-fn pools(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn pools(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let Sheet { state, theme, .. } = sheet;
     let pools = &entry.cluster.pools;
     if pools.is_empty() {
         return vec![Line::from(theme.span(text::NO_POOLS, Tone::Dim))];
@@ -164,7 +167,7 @@ fn pools(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
         pad_end("ZONES", zones),
         pad_end("MACHINE", machine)
     );
-    let mut lines = vec![Line::from(cut_spans(vec![theme.part(heading, Role::Label)], columns))];
+    let mut lines = vec![sheet.line(vec![theme.part(heading, Role::Label)])];
     for pool in pools {
         let counts = format!("{}–{}", pool.minimum, pool.maximum);
         let present = present(pool).unwrap_or_else(|| "–".to_owned());
@@ -179,7 +182,7 @@ fn pools(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
             theme.span(format!("  {}", pad_end(&pool.machine_type, machine)), Tone::Dim),
             theme.span(format!("  {}", pool.image), Tone::Dim),
         ];
-        lines.push(Line::from(cut_spans(spans, columns)));
+        lines.push(sheet.line(spans));
     }
     lines
 }
@@ -189,12 +192,12 @@ fn zones_text(pool: &NodePool) -> String {
 }
 
 /// Credentials of this machine for it, and what becomes of each.
-pub fn accesses(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let mut known = state.known_credentials(&entry.cluster);
+pub fn accesses(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let mut known = sheet.state.known_credentials(&entry.cluster);
     known.sort_by_key(|known| std::cmp::Reverse(known.expires.unwrap_or(Timestamp::MAX)));
     known.truncate(6);
     if known.is_empty() {
-        return vec![Line::from(theme.span(text::NO_KUBECONFIGS, Tone::Dim))];
+        return vec![Line::from(sheet.span(text::NO_KUBECONFIGS, Tone::Dim))];
     }
-    table::lines(&known, state, theme, columns, None)
+    table::lines(&known, sheet, None)
 }

@@ -8,27 +8,27 @@ use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
 use crate::app::screen::Clickable;
-use crate::app::state::State;
 use crate::domain::cluster::ClusterId;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::{Canvas, padded};
 use crate::ui::cluster::overview;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{behind, cells, spread, wrap};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 use crate::ui::widgets::{header, notices, scrollbar};
 use crate::ui::{activity, checklist, credentials, nodes, rotation};
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab)) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let notice_lines = own_notices(state, theme, id, usize::from(area.width));
+    let sheet = canvas.sheet(usize::from(area.width));
+    let notice_lines = own_notices(sheet, id);
     let [head, notice_area, body] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(cells(notice_lines.len()).min(area.height / 3)),
         Constraint::Fill(1),
     ])
     .areas(area);
-    let entry = state.fleet.entries.get(id);
+    let entry = sheet.state.fleet.entries.get(id);
     draw_head(canvas, head, (id, tab, entry));
     canvas.text(notice_lines, notice_area);
     canvas.metrics.page_rows = usize::from(body.height.saturating_sub(2));
@@ -43,7 +43,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab
     let boxed = body.height >= 10 && body.width >= 50;
     let mut inner = body;
     if boxed {
-        let title = vec![theme.part(format!(" {} ", tab.title()), Role::Title)];
+        let title = vec![sheet.part(format!(" {} ", tab.title()), Role::Title)];
         inner = padded(canvas.pane(body, title, Vec::new()));
     }
     if let (Tab::Credentials, Some(entry)) = (tab, entry) {
@@ -54,24 +54,25 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab
         checklist::tab::draw(canvas, inner, entry);
         return;
     }
-    let columns = usize::from(inner.width);
+    let sheet = canvas.sheet(usize::from(inner.width));
     let lines = match (tab, entry) {
         (_, None) | (Tab::Nodes | Tab::Credentials | Tab::Checklist | Tab::Activity, _) => {
-            vec![Line::from(theme.span(text::NOT_READ, Tone::Dim))]
+            vec![Line::from(sheet.span(text::NOT_READ, Tone::Dim))]
         }
-        (Tab::Overview, Some(entry)) => overview::lines(entry, state, theme, columns),
+        (Tab::Overview, Some(entry)) => overview::lines(entry, sheet),
         (Tab::Rotation, Some(entry)) => {
-            rotation::tab::lines(entry, state, theme, columns, usize::from(inner.height))
+            rotation::tab::lines(entry, sheet, usize::from(inner.height))
         }
     };
     let bar = inner.right().min(body.right().saturating_sub(1));
-    scrollbar::scrolled(canvas, inner, bar, lines, state.cluster.scroll);
+    scrollbar::scrolled(canvas, inner, bar, lines, sheet.state.cluster.scroll);
 }
 
-fn own_notices(state: &State, theme: Theme, id: &ClusterId, columns: usize) -> Vec<Line<'static>> {
+fn own_notices(sheet: Sheet<'_>, id: &ClusterId) -> Vec<Line<'static>> {
+    let Sheet { state, theme, columns } = sheet;
     let mut lines = Vec::new();
     if state.session.signed_out.is_some() || state.fleet.is_stale(id) {
-        lines.extend(notices::lines(state, theme, columns));
+        lines.extend(notices::lines(sheet));
     }
     if let Some(gone) = state.fleet.entries.get(id).and_then(|entry| entry.gone) {
         let text = text::not_listed(state.zone().short(gone));
@@ -86,8 +87,8 @@ fn draw_head(
     area: Rect,
     (id, tab, entry): (&ClusterId, Tab, Option<&Entry>),
 ) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = usize::from(area.width);
+    let sheet = canvas.sheet(usize::from(area.width));
+    let Sheet { state, theme, columns } = sheet;
     let project = cut_middle(state.fleet.project_name(id.project()), 20);
     let mut left = if columns >= 70 {
         header::path(theme, &["FLEET", &project, id.name.as_str()])
@@ -97,7 +98,7 @@ fn draw_head(
     if state.shared.settings.is_protected(&id.name) {
         left.push(theme.part("  PROTECTED", Role::Title));
     }
-    let first = spread(left, header::status(state, theme, columns), columns);
+    let first = spread(left, header::status(sheet), columns);
     let gap = if columns >= 60 { "   " } else { " " };
     let all: usize = TABS.iter().map(|(_, title)| width(title) + 2 + gap.len()).sum();
     // Where not all titles fit, only that of the open tab is written.

@@ -8,7 +8,6 @@ use crate::app::cell::Tone;
 use crate::app::credentials::text::{self, RotatedKind};
 use crate::app::fleet::state::Entry;
 use crate::app::nodes::text::list;
-use crate::app::state::State;
 use crate::domain::credential::{
     CLEAR_LOGIN_CACHE, Generation, login_cache_may_be_stale, pods_with_old_authority,
     stale_certificates, stale_tokens,
@@ -17,9 +16,10 @@ use crate::domain::rotation::Step;
 use crate::domain::text::width;
 use crate::ui::canvas::Canvas;
 use crate::ui::credentials::table;
-use crate::ui::text::{cut_spans, indent, pad_end, wrap};
-use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::{dialog, scrollbar};
+use crate::ui::sheet::Sheet;
+use crate::ui::text::{indent, pad_end, wrap};
+use crate::ui::theme::Role;
+use crate::ui::widgets::scrollbar;
 
 /// Fewest columns for what a step does, and for each of two steps.
 const LEAST_EFFECT: usize = 18;
@@ -27,20 +27,20 @@ const LEAST_EFFECT_OF_TWO: usize = 30;
 
 /// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let (columns, rows) = (usize::from(area.width), usize::from(area.height));
+    let (sheet, rows) = (canvas.sheet(usize::from(area.width)), usize::from(area.height));
+    let Sheet { state, theme, .. } = sheet;
     let known = state.known_credentials(&entry.cluster);
     let last = known.len().saturating_sub(1);
     let selected = state.inventory.cursor.min(last);
-    let mut lines = vec![title(theme, text::TITLE_MACHINE, columns)];
+    let mut lines = vec![title(sheet, text::TITLE_MACHINE)];
     let mut seen = lines.len();
     if let Some(chosen) = known.get(selected) {
-        let mut list = table::lines(&known, state, theme, columns, Some(selected));
+        let mut list = table::lines(&known, sheet, Some(selected));
         let others = list.split_off(selected + 2);
         let trial = state.inventory.trial(&entry.cluster.id, &chosen.place);
         let why = text::reasons_and_trial(&chosen.reasons, trial);
         lines.extend(list);
-        lines.extend(indented(theme, &why, columns, Tone::Dim));
+        lines.extend(indented(sheet, &why, Tone::Dim));
         seen = lines.len();
         lines.extend(others);
     } else {
@@ -54,9 +54,9 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     lines.push(Line::default());
     if login_cache_may_be_stale(&entry.cluster, &known, state.server_now()) {
         let text = text::stale_login(CLEAR_LOGIN_CACHE);
-        lines.extend(marked(theme, "!", Tone::Warn, &text, columns));
+        lines.extend(marked(sheet, "!", Tone::Warn, &text));
     }
-    lines.extend(below(entry, state, theme, columns));
+    lines.extend(below(entry, sheet));
     // Below the last row the cursor scrolls what stands there.
     let all = lines.len();
     let overflow = all.saturating_sub(rows);
@@ -70,105 +70,96 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     scrollbar::draw(canvas, area, area.right().min(edge), first, all);
 }
 
-fn title(theme: Theme, text: &'static str, columns: usize) -> Line<'static> {
-    Line::from(cut_spans(vec![theme.part(text, Role::Title)], columns))
+fn title(sheet: Sheet<'_>, text: &'static str) -> Line<'static> {
+    sheet.line(vec![sheet.theme.part(text, Role::Title)])
 }
 
 /// A text that begins under the rows.
-fn indented(theme: Theme, text: &str, columns: usize, tone: Tone) -> Vec<Line<'static>> {
-    indent(theme.paragraph(text, tone, columns.saturating_sub(4)), 4)
+fn indented(sheet: Sheet<'_>, text: &str, tone: Tone) -> Vec<Line<'static>> {
+    indent(sheet.less(4).paragraph(text, tone), 4)
 }
 
 /// A sign and a text behind it, under the rows.
-fn marked(
-    theme: Theme,
-    sign: &'static str,
-    tone: Tone,
-    text: &str,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    indent(dialog::marked(theme, sign, tone, text, columns.saturating_sub(2)), 2)
+fn marked(sheet: Sheet<'_>, sign: &'static str, tone: Tone, text: &str) -> Vec<Line<'static>> {
+    indent(sheet.less(2).marked(sign, tone, text), 2)
 }
 
 /// What stands below the list: files that were not read, what is inside the cluster, and what rotates.
-fn below(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn below(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     let mut out = Vec::new();
-    for file in state.inventory.files.iter().flat_map(|files| files.iter()) {
+    for file in sheet.state.inventory.files.iter().flat_map(|files| files.iter()) {
         match (&file.contexts, file.wide_mode) {
             (Err(why), _) => {
                 let text = text::unreadable_file(&file.path, why);
-                out.extend(marked(theme, "?", Tone::Warn, &text, columns));
+                out.extend(marked(sheet, "?", Tone::Warn, &text));
             }
             (Ok(contexts), Some(mode)) if !contexts.is_empty() => {
                 let text = text::wide_mode(&file.path, format_args!("{mode:04o}"));
-                out.extend(marked(theme, "!", Tone::Warn, &text, columns));
+                out.extend(marked(sheet, "!", Tone::Warn, &text));
             }
             _ => {}
         }
     }
-    match &state.inventory.pasted {
-        None => out.extend(indented(theme, text::PASTE, columns, Tone::Dim)),
+    match &sheet.state.inventory.pasted {
+        None => out.extend(indented(sheet, text::PASTE, Tone::Dim)),
         Some(way) => {
-            let (verdict, reasons) = state.rows().judge_alone(&entry.cluster, way);
+            let (verdict, reasons) = sheet.state.rows().judge_alone(&entry.cluster, way);
             let text = text::pasted_token(way, verdict, &reasons);
-            out.extend(marked(theme, "▸", table::tone(verdict), &text, columns));
+            out.extend(marked(sheet, "▸", table::tone(verdict), &text));
         }
     }
-    out.extend(marked(theme, "?", Tone::Dim, text::NOT_LISTED, columns));
+    out.extend(marked(sheet, "?", Tone::Dim, text::NOT_LISTED));
     out.push(Line::default());
-    out.push(title(theme, text::TITLE_CLUSTER, columns));
-    out.extend(in_cluster(entry, state, theme, columns));
+    out.push(title(sheet, text::TITLE_CLUSTER));
+    out.extend(in_cluster(entry, sheet));
     out.push(Line::default());
-    let rotates = what_rotates(entry, state, theme, columns.saturating_sub(2));
+    let rotates = what_rotates(entry, sheet.less(2));
     out.extend(indent(rotates, 2));
     out
 }
 
-fn in_cluster(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn in_cluster(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let Some(snapshot) = state.nodes.current_snapshot(&cluster.id) else {
-        let why = state.unseen(&cluster.id).unwrap_or_default();
-        return marked(theme, "?", Tone::Dim, &text::not_seen(why), columns);
+    let Some(snapshot) = sheet.state.nodes.current_snapshot(&cluster.id) else {
+        let why = sheet.state.unseen(&cluster.id).unwrap_or_default();
+        return marked(sheet, "?", Tone::Dim, &text::not_seen(why));
     };
     let mut out = Vec::new();
     for stale in stale_tokens(cluster, &snapshot) {
         let tone = if stale.used_since_start { Tone::Bad } else { Tone::Warn };
-        out.extend(marked(theme, "!", tone, &text::stale_token(&stale), columns));
+        out.extend(marked(sheet, "!", tone, &text::stale_token(&stale)));
     }
-    for stale in stale_certificates(cluster, &state.credentials, &snapshot, state.server_now()) {
+    for stale in
+        stale_certificates(cluster, &sheet.state.credentials, &snapshot, sheet.state.server_now())
+    {
         let is_certain = stale.generation == Generation::Previous;
         let (sign, tone) = if is_certain { ("!", Tone::Bad) } else { ("?", Tone::Dim) };
-        out.extend(marked(theme, sign, tone, &text::signed_certificate(&stale), columns));
+        out.extend(marked(sheet, sign, tone, &text::signed_certificate(&stale)));
     }
     let pods = pods_with_old_authority(&snapshot);
     if !pods.is_empty() {
         let names = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name));
         let text = text::old_authority(list(names, 3));
-        out.extend(marked(theme, "!", Tone::Bad, &text, columns));
+        out.extend(marked(sheet, "!", Tone::Bad, &text));
     }
     if out.is_empty() {
         let is_open = cluster.rotation.phase.due_step() == Some(Step::Complete);
         let text = if is_open { text::NOTHING_IN_CLUSTER } else { text::NO_ROTATION };
-        out.extend(marked(theme, "✓", Tone::Good, text, columns));
+        out.extend(marked(sheet, "✓", Tone::Good, text));
     }
     out
 }
 
 /// What rotates, what of it is in use, and what the next step does.
-pub fn what_rotates(
-    entry: &Entry,
-    state: &State,
-    theme: Theme,
-    columns: usize,
-) -> Vec<Line<'static>> {
+pub fn what_rotates(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     let Some(rotated) = text::what_rotates(&entry.cluster) else { return Vec::new() };
     let widest = |cell: fn(&RotatedKind) -> &str| {
         2 + rotated.kinds.iter().map(|kind| width(cell(kind))).max().unwrap_or_default()
     };
     let (name, now) = (widest(|kind| kind.name), widest(|kind| kind.now));
     // Where there is little room, what the next step does matters more than what is in use, and than what comes later.
-    let now = if columns >= name + now + LEAST_EFFECT { now } else { 0 };
-    let room = columns.saturating_sub(name + now);
+    let now = if sheet.columns >= name + now + LEAST_EFFECT { now } else { 0 };
+    let room = sheet.columns.saturating_sub(name + now);
     let both = !rotated.is_started && room >= 2 * (LEAST_EFFECT_OF_TWO + 2);
     let room = if both { room / 2 - 2 } else { room.max(LEAST_EFFECT) };
     let line = |[first, second, third, fourth]: [&str; 4]| {
@@ -183,7 +174,7 @@ pub fn what_rotates(
     };
     let [third, fourth] = titles;
     let heading = [text::TITLE_ROTATES, text::COLUMN_NOW, third, fourth];
-    let heading = theme.part(line(heading), Role::Label);
+    let heading = sheet.part(line(heading), Role::Label);
     let rows = rotated.kinds.iter().flat_map(|kind| {
         let next = if rotated.is_started { kind.complete } else { kind.start };
         let later = if both { kind.complete } else { "" };
@@ -195,9 +186,9 @@ pub fn what_rotates(
         };
         (0..next.len().max(later.len())).map(row).collect::<Vec<_>>()
     });
-    let zone = state.zone();
+    let zone = sheet.state.zone();
     let last = text::last_rotated(&entry.cluster.rotation, |at| zone.short(at));
-    let last = theme.span(last, Tone::Dim);
+    let last = sheet.span(last, Tone::Dim);
     let lines = std::iter::once(heading).chain(rows).chain([last]);
-    lines.map(|span| Line::from(cut_spans(vec![span], columns))).collect()
+    lines.map(|span| sheet.line(vec![span])).collect()
 }

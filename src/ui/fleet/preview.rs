@@ -10,7 +10,6 @@ use crate::app::fleet::text;
 
 use crate::app::nodes::text as nodes_text;
 use crate::app::rotation::step_text;
-use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::{Verdict, best_access};
@@ -20,6 +19,7 @@ use crate::ui::canvas::{Canvas, padded};
 use crate::ui::nodes::roll;
 use crate::ui::rotation::sentences;
 use crate::ui::rotation::stepper;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::pad_end;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
@@ -35,12 +35,13 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let name = cut_middle(entry.cluster.id.name.as_str(), columns.saturating_sub(2));
     let title = vec![theme.part(format!(" {name} "), Role::Title)];
     let inner = padded(canvas.pane(area, title, Vec::new()));
-    canvas.text(lines(entry, state, theme, columns), inner);
+    canvas.text(lines(entry, canvas.sheet(columns)), inner);
 }
 
-fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn lines(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let Sheet { state, theme, .. } = sheet;
     let cluster = &entry.cluster;
-    let mut facts = Facts::new(theme, columns, 8);
+    let mut facts = Facts::new(sheet, 8);
     facts.fact(
         "project",
         vec![
@@ -49,43 +50,47 @@ fn lines(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line
         ],
     );
     facts.blank();
-    rotation_facts(entry, state, theme, &mut facts);
+    rotation_facts(entry, &mut facts);
     facts.blank();
-    for (index, spans) in stepper::tall(entry, state, theme, facts.room()).into_iter().enumerate() {
+    for (index, spans) in stepper::tall(entry, facts.values()).into_iter().enumerate() {
         facts.fact(if index == 0 { "steps" } else { "" }, spans);
     }
     facts.blank();
     let next = sentences::next(entry, state);
     facts.text(next.lead, &next.text, next.tone);
     facts.blank();
-    cluster_facts(cluster, state, theme, &mut facts);
+    cluster_facts(cluster, &mut facts);
     facts.blank();
-    access_facts(entry, state, theme, &mut facts);
+    access_facts(entry, &mut facts);
     facts.blank();
     sentences::problems(sentences::other_problems(entry, state, &next), "SKE", &mut facts);
     facts.into_lines()
 }
 
 /// Glyph and word of the phase, and since when if this program saw it begin.
-pub fn phase_words(entry: &Entry, state: &State, theme: Theme) -> Vec<Span<'static>> {
-    let phase = phase_cell(&state.row(entry));
+pub fn phase_words(entry: &Entry, sheet: Sheet<'_>) -> Vec<Span<'static>> {
+    let phase = phase_cell(&sheet.state.row(entry));
     let sign = phase_glyph(&entry.cluster.rotation.phase);
     let mut spans =
-        vec![theme.span(sign.text, sign.tone), Span::raw(" "), theme.span(phase.text, phase.tone)];
+        vec![sheet.span(sign.text, sign.tone), Span::raw(" "), sheet.span(phase.text, phase.tone)];
     // The API does not say when a phase began; only what this program saw change can be told.
     if let Some(seen) = entry.phase_seen {
         spans.push(
-            theme.span(text::for_duration(long(since(seen, state.shared.now.wall))), Tone::Dim),
+            sheet.span(
+                text::for_duration(long(since(seen, sheet.state.shared.now.wall))),
+                Tone::Dim,
+            ),
         );
     }
     spans
 }
 
-fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+fn rotation_facts(entry: &Entry, facts: &mut Facts<'_>) {
+    let Sheet { state, theme, .. } = facts.sheet;
     let cluster = &entry.cluster;
     let zone = state.zone();
     let now = state.server_now();
-    facts.fact("phase", phase_words(entry, state, theme));
+    facts.fact("phase", phase_words(entry, facts.sheet));
     let done = cluster.rotation.phase == Phase::Completed;
     let moments = [
         ("started", cluster.rotation.initiated, !done),
@@ -93,20 +98,21 @@ fn rotation_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
     ];
     for (label, at, with_age) in moments {
         let Some(at) = at else { continue };
-        facts.fact(label, vec![Span::raw(zone.full(at))]);
+        facts.fact(label, zone.full(at));
         if with_age {
             let age = text::ago(long(since(at, now)));
-            facts.fact("", vec![theme.span(age, Tone::Dim)]);
+            facts.fact("", theme.span(age, Tone::Dim));
         }
     }
     if let Some(why) = cluster.rotation.inconsistent_times(now) {
         facts.text("doubt", step_text::inconsistent_times(why), Tone::Warn);
     }
-    roll_facts(entry, state, theme, facts);
+    roll_facts(entry, facts);
 }
 
 /// How far the roll is, while nodes are replaced.
-fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+fn roll_facts(entry: &Entry, facts: &mut Facts<'_>) {
+    let Sheet { state, theme, .. } = facts.sheet;
     if entry.cluster.rotation.phase != Phase::Preparing {
         return;
     }
@@ -129,9 +135,10 @@ fn roll_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     facts.text("", &text, Tone::Warn);
 }
 
-fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Facts) {
+fn cluster_facts(cluster: &Cluster, facts: &mut Facts<'_>) {
+    let Sheet { state, theme, .. } = facts.sheet;
     let now = state.server_now();
-    facts.fact("state", vec![state_word(cluster, theme)]);
+    facts.fact("state", state_word(cluster, theme));
     facts.fact("k8s", version(cluster, now, theme));
     for (index, pool) in cluster.pools.iter().take(4).enumerate() {
         let label = if index == 0 { "pools" } else { "" };
@@ -144,10 +151,10 @@ fn cluster_facts(cluster: &Cluster, state: &State, theme: Theme, facts: &mut Fac
         facts.fact(label, vec![Span::raw(span), theme.span(rest, Tone::Dim)]);
     }
     if cluster.pools.len() > 4 {
-        facts.fact("", vec![theme.span(text::more(cluster.pools.len() - 4), Tone::Dim)]);
+        facts.fact("", theme.span(text::more(cluster.pools.len() - 4), Tone::Dim));
     }
     if let Some((begin, end)) = &cluster.maintenance {
-        facts.fact("window", vec![Span::raw(format!("{begin}–{end} UTC"))]);
+        facts.fact("window", format!("{begin}–{end} UTC"));
     }
     for schedule in cluster.schedules.iter().take(2) {
         let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
@@ -183,7 +190,8 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
     spans
 }
 
-fn access_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {
+    let Sheet { state, theme, .. } = facts.sheet;
     let known = state.rows().known_credentials(&entry.cluster);
     let is_unclear = || known.iter().any(|known| known.verdict == Verdict::CannotTell);
     match best_access(&known) {
@@ -192,17 +200,17 @@ fn access_facts(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
                 Some(at) => text::access_expires(long(since(state.server_now(), at))),
                 None => text::access_without_expiry(best.kind.word()),
             };
-            facts.fact("access", vec![Span::raw(ends)]);
+            facts.fact("access", ends);
             if best.verdict == Verdict::BreaksOnComplete {
                 facts.text("", text::BREAKS_ON_COMPLETE, Tone::Bad);
             }
             facts.text("", &best.place.words(), Tone::Dim);
         }
         None if is_unclear() => {
-            facts.fact("access", vec![theme.span(text::ACCESS_UNKNOWN, Tone::Warn)]);
+            facts.fact("access", theme.span(text::ACCESS_UNKNOWN, Tone::Warn));
         }
         None => {
-            facts.fact("access", vec![theme.span(text::NO_ACCESS, Tone::Dim)]);
+            facts.fact("access", theme.span(text::NO_ACCESS, Tone::Dim));
         }
     }
 }

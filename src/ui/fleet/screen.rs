@@ -20,9 +20,10 @@ use crate::ui::canvas::Canvas;
 use crate::ui::fleet::preview;
 use crate::ui::fleet::table;
 use crate::ui::rotation::sentences;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{as_fits, cells, cut_spans, spans_width, spread};
-use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::footer::{BottomLine, key_of};
+use crate::ui::theme::Role;
+use crate::ui::widgets::footer::BottomLine;
 use crate::ui::widgets::{header, notices};
 
 /// Width from which on the preview is shown.
@@ -41,8 +42,9 @@ pub fn strip_rows(state: &State, height: u16) -> u16 {
 
 /// Draws the screen; returns what its bottom line says.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) -> BottomLine {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let notice_lines = notices::lines(state, theme, usize::from(area.width));
+    let sheet = canvas.sheet(usize::from(area.width));
+    let state = sheet.state;
+    let notice_lines = notices::lines(sheet);
     let with_preview = has_preview(state, area);
     let [head, notice_area, list, side, strip] =
         places(state, area, notice_lines.len(), with_preview);
@@ -55,7 +57,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) -> BottomLine {
     if strip.height > 0 {
         draw_strip(canvas, strip);
     }
-    let spans = if with_preview { Vec::new() } else { bottom(state, theme, area.height) };
+    let spans = if with_preview { Vec::new() } else { bottom(sheet, area.height) };
     BottomLine { spans, row }
 }
 
@@ -96,49 +98,42 @@ fn inside(list: Rect) -> (bool, Rect) {
 }
 
 /// Ids of the columns that the table shows on a screen of this size, as it is and as it were without the preview.
-pub fn shown_columns(
-    state: &State,
-    theme: Theme,
-    area: Rect,
-) -> (Vec<&'static str>, Vec<&'static str>) {
-    let notices = notices::lines(state, theme, usize::from(area.width)).len();
+pub fn shown_columns(sheet: Sheet<'_>, area: Rect) -> (Vec<&'static str>, Vec<&'static str>) {
+    let notices = notices::lines(sheet.of(usize::from(area.width))).len();
     let shown = |with_preview| {
-        let [_, _, list, ..] = places(state, area, notices, with_preview);
+        let [_, _, list, ..] = places(sheet.state, area, notices, with_preview);
         let (_, inner) = inside(list);
-        table::layout(state, usize::from(inner.width.saturating_sub(1)))
+        table::layout(sheet.state, usize::from(inner.width.saturating_sub(1)))
             .into_iter()
             .map(|(column, _)| column.id)
             .collect()
     };
-    (shown(has_preview(state, area)), shown(false))
+    (shown(has_preview(sheet.state, area)), shown(false))
 }
 
 fn draw_header(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = usize::from(area.width);
-    let right = header::status(state, theme, columns);
+    let sheet = canvas.sheet(usize::from(area.width));
+    let Sheet { state, theme, columns } = sheet;
+    let right = header::status(sheet);
     if area.height < 2 {
         let mut left = vec![Span::raw(" "), theme.part("skeys", Role::Accent), Span::raw(" ")];
         if state.fleet.is_narrowed() {
             left.push(theme.part(short_scope(state), Role::Accent));
             left.push(Span::raw(" "));
         }
-        left.extend(short_counts(state, theme));
+        left.extend(short_counts(sheet));
         canvas.text(spread(left, right, columns), area);
         return;
     }
     let room = columns.saturating_sub(spans_width(&right) + 1);
     let gap = Span::raw("   ");
     let path = header::path(theme, &["FLEET"]);
-    let scope = scope_spans(state, theme, room.saturating_sub(spans_width(&path) + 3));
+    let scope = scope_spans(sheet.of(room.saturating_sub(spans_width(&path) + 3)));
     let mut parts = vec![path, [vec![gap.clone()], scope].concat()];
-    let full = header::identity(state, theme, true);
+    let full = header::identity(sheet, true);
     let used: usize = parts.iter().map(|part| spans_width(part)).sum();
-    let who = if used + spans_width(&full) + 3 <= room {
-        full
-    } else {
-        header::identity(state, theme, false)
-    };
+    let who =
+        if used + spans_width(&full) + 3 <= room { full } else { header::identity(sheet, false) };
     if !who.is_empty() {
         parts.push([vec![gap], who].concat());
     }
@@ -149,7 +144,8 @@ fn draw_header(canvas: &mut Canvas<'_, '_>, area: Rect) {
 }
 
 /// Profile and scope, in the widest form that fits. That it is narrowed is told in any case.
-fn scope_spans(state: &State, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+fn scope_spans(sheet: Sheet<'_>) -> Vec<Span<'static>> {
+    let Sheet { state, theme, columns } = sheet;
     let profile = state.shared.settings.profile.as_deref().map(clean);
     let (in_full, name) = match &profile {
         Some(name) => (text::in_profile(name), format!("{name} · ")),
@@ -234,14 +230,14 @@ fn counted(state: &State) -> [(Cell, &'static str, usize); 7] {
 }
 
 fn counts_line(canvas: &mut Canvas<'_, '_>, area: Rect) -> Line<'static> {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = usize::from(area.width);
+    let sheet = canvas.sheet(usize::from(area.width));
+    let Sheet { columns, .. } = sheet;
     let mut told = Vec::new();
     // The widest form that fits: with words, closer together, with numbers, bare.
     for (words, numbers, gap) in
         [(true, true, "   "), (true, true, "  "), (false, true, "   "), (false, false, " ")]
     {
-        told = counts(state, theme, (words, numbers), gap);
+        told = counts(sheet, (words, numbers), gap);
         if told.iter().map(|(spans, _)| spans_width(spans)).sum::<usize>() <= columns {
             break;
         }
@@ -256,16 +252,16 @@ fn counts_line(canvas: &mut Canvas<'_, '_>, area: Rect) -> Line<'static> {
         }
         spans.extend(item);
     }
-    Line::from(cut_spans(spans, columns))
+    sheet.line(spans)
 }
 
 /// The parts of the line of counts; those that can be pressed have their number.
 fn counts(
-    state: &State,
-    theme: Theme,
+    sheet: Sheet<'_>,
     (words, numbers): (bool, bool),
     gap: &'static str,
 ) -> Vec<(Vec<Span<'static>>, Option<u8>)> {
+    let Sheet { state, theme, .. } = sheet;
     let gap = || (vec![Span::raw(gap)], None);
     let mut parts = vec![(vec![Span::raw(" ")], None)];
     if numbers {
@@ -307,12 +303,12 @@ fn counts(
 }
 
 /// Counts in the fewest columns.
-pub fn short_counts(state: &State, theme: Theme) -> Vec<Span<'static>> {
-    let [of_phases @ .., _due] = counted(state);
+pub fn short_counts(sheet: Sheet<'_>) -> Vec<Span<'static>> {
+    let [of_phases @ .., _due] = counted(sheet.state);
     of_phases
         .into_iter()
         .filter(|(_, _, count)| *count > 0)
-        .map(|(sign, _, count)| theme.span(format!("{}{count} ", sign.text), sign.tone))
+        .map(|(sign, _, count)| sheet.span(format!("{}{count} ", sign.text), sign.tone))
         .collect()
 }
 
@@ -332,20 +328,20 @@ fn draw_list(canvas: &mut Canvas<'_, '_>, area: Rect) -> Option<(usize, usize)> 
     canvas.metrics.page_rows = rows;
     let window = table::window(state, rows);
     let all = state.view.shown.len();
-    let columns = usize::from(area.width);
+    let sheet = canvas.sheet(usize::from(area.width));
     if boxed {
         let block = theme
             .pane()
-            .title(theme.title(title(state, theme, window.first, rows, columns.saturating_sub(26))))
-            .title(theme.title_right(order(state, theme)))
-            .title_bottom(aside_border(state, theme, columns));
+            .title(theme.title(title(sheet.less(26), window.first, rows)))
+            .title(theme.title_right(order(sheet)))
+            .title_bottom(aside_border(sheet));
         canvas.block(block, area);
     } else if headed {
-        let mut right = aside_line(state, theme, columns.saturating_sub(20)).spans;
+        let mut right = aside_line(sheet.less(20)).spans;
         if right.is_empty() {
-            right = order(state, theme);
+            right = order(sheet);
         }
-        let line = spread(title(state, theme, window.first, rows, columns), right, columns);
+        let line = spread(title(sheet, window.first, rows), right, sheet.columns);
         canvas.text(line, Rect { height: 1, ..area });
     }
     if all == 0 {
@@ -356,13 +352,8 @@ fn draw_list(canvas: &mut Canvas<'_, '_>, area: Rect) -> Option<(usize, usize)> 
     window.cursor.map(|row| (row + 1, all))
 }
 
-fn title(
-    state: &State,
-    theme: Theme,
-    first: usize,
-    rows: usize,
-    columns: usize,
-) -> Vec<Span<'static>> {
+fn title(sheet: Sheet<'_>, first: usize, rows: usize) -> Vec<Span<'static>> {
+    let Sheet { state, theme, columns } = sheet;
     let all = state.view.shown.len();
     let known = state.view.counts.all;
     let range = if all == 0 || (all == known && all <= rows) {
@@ -379,33 +370,34 @@ fn title(
     cut_spans(spans, columns)
 }
 
-fn order(state: &State, theme: Theme) -> Vec<Span<'static>> {
-    let word = state.view.sort.sort_label.split(':').next().unwrap_or_default();
-    let arrow = if state.view.reversed { "↑" } else { "↓" };
-    vec![theme.span(format!(" {word} {arrow} "), Tone::Dim)]
+fn order(sheet: Sheet<'_>) -> Vec<Span<'static>> {
+    let word = sheet.state.view.sort.sort_label.split(':').next().unwrap_or_default();
+    let arrow = if sheet.state.view.reversed { "↑" } else { "↓" };
+    vec![sheet.span(format!(" {word} {arrow} "), Tone::Dim)]
 }
 
-fn aside_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
-    let texts = notices::asides(state);
+fn aside_line(sheet: Sheet<'_>) -> Line<'static> {
+    let texts = notices::asides(sheet.state);
     if texts.is_empty() {
         return Line::default();
     }
     let text = format!(" {} ", texts.join(" · "));
-    Line::from(cut_spans(vec![theme.span(text, Tone::Dim)], columns.saturating_sub(4)))
+    sheet.less(4).line(vec![sheet.theme.span(text, Tone::Dim)])
 }
 
-fn aside_border(state: &State, theme: Theme, columns: usize) -> Line<'static> {
-    let line = aside_line(state, theme, columns);
-    if line.spans.is_empty() { line } else { theme.title(line.spans) }
+fn aside_border(sheet: Sheet<'_>) -> Line<'static> {
+    let line = aside_line(sheet);
+    if line.spans.is_empty() { line } else { sheet.theme.title(line.spans) }
 }
 
 /// The text instead of rows: loading, no clusters, no match.
 fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let (state, theme) = (canvas.state, canvas.theme);
+    let sheet = canvas.sheet(usize::from(area.width.saturating_sub(8)).max(10));
+    let state = sheet.state;
     let fleet = &state.fleet;
     let hidden = state.view.counts.all;
     let text = if hidden > 0 {
-        let key = key_of(state, theme, Command::Back);
+        let key = sheet.key_of(Command::Back);
         text::nothing_matches(clean(&state.view.filter), key, hidden)
     } else if fleet.is_loading() {
         text::loading(scope_words(state))
@@ -417,18 +409,17 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
         || state.session.signed_out.is_some()
         || fleet.failing().next().is_some()
     {
-        text::nothing_loaded(key_of(state, theme, Command::Refresh))
+        text::nothing_loaded(sheet.key_of(Command::Refresh))
     } else if fleet.is_narrowed() {
-        text::none_selected(scope_words(state), key_of(state, theme, Command::Scope))
+        text::none_selected(scope_words(state), sheet.key_of(Command::Scope))
     } else {
         text::no_clusters(scope_words(state))
     };
-    let columns = usize::from(area.width.saturating_sub(8)).max(10);
     let problems = if hidden > 0 { problems(&state.view.filter) } else { Vec::new() };
     let told = problems.into_iter().map(|problem| (clean(&problem), Tone::Warn));
     let lines: Vec<Line<'static>> = told
         .chain([(text, Tone::Plain)])
-        .flat_map(|(text, tone)| theme.paragraph(&text, tone, columns))
+        .flat_map(|(text, tone)| sheet.paragraph(&text, tone))
         .map(Line::centered)
         .collect();
     let rows = cells(lines.len());
@@ -438,18 +429,19 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
 }
 
 fn draw_strip(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let key = key_of(state, theme, Command::Activity);
+    let sheet = canvas.sheet(usize::from(area.width.saturating_sub(2)));
+    let key = sheet.key_of(Command::Activity);
     let full =
-        vec![Span::raw(" "), theme.part(key, Role::Accent), theme.span(text::FULL_LOG, Tone::Dim)];
-    let inner = canvas.pane(area, vec![theme.part(" activity ", Role::Title)], full);
-    let shown = state.activity.records.iter().rev().take(usize::from(inner.height));
-    let lines = records::lines(shown, state, theme, usize::from(inner.width), true);
+        vec![Span::raw(" "), sheet.part(key, Role::Accent), sheet.span(text::FULL_LOG, Tone::Dim)];
+    let inner = canvas.pane(area, vec![sheet.part(" activity ", Role::Title)], full);
+    let shown = sheet.state.activity.records.iter().rev().take(usize::from(inner.height));
+    let lines = records::lines(shown, sheet, true);
     canvas.text(lines, inner);
 }
 
 /// Next step or trouble of the cluster under the cursor, where no preview says it.
-fn bottom(state: &State, theme: Theme, rows: u16) -> Vec<Span<'static>> {
+fn bottom(sheet: Sheet<'_>, rows: u16) -> Vec<Span<'static>> {
+    let Sheet { state, theme, .. } = sheet;
     let Some(entry) = state.subject() else { return Vec::new() };
     if rows < 6 || state.is_covered() {
         return Vec::new();

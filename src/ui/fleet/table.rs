@@ -11,8 +11,9 @@ use crate::app::state::State;
 use crate::domain::cluster::ClusterId;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::Canvas;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{blanks, cells, pad_end, pad_start, spread};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
 
 /// Columns before the first one of the table: cursor bar, mark, glyph, blank.
@@ -97,14 +98,14 @@ fn gap(columns: usize) -> usize {
 
 /// Draws titles and rows; says how many rows fit and where they can be clicked.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = usize::from(area.width.saturating_sub(1));
+    let sheet = canvas.sheet(usize::from(area.width.saturating_sub(1)));
+    let Sheet { state, columns, .. } = sheet;
     let layout = layout(state, columns);
     let heading = area.height >= 6;
     let rows = usize::from(area.height.saturating_sub(u16::from(heading)));
     let mut lines = Vec::with_capacity(rows + 1);
     if heading {
-        lines.push(titles(state, theme, &layout, columns));
+        lines.push(titles(sheet, &layout));
         let mut x = area.x.saturating_add(cells(LEAD));
         for (column, wide) in &layout {
             if let Some(at) = COLUMNS.iter().position(|known| known == *column) {
@@ -118,7 +119,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
     for (index, id) in state.view.shown.iter().skip(window.first).take(rows).enumerate() {
         let Some(entry) = state.fleet.entries.get(id) else { continue };
         let selected = window.cursor == Some(window.first + index);
-        lines.push(row(state, theme, &layout, (id, entry), selected, columns));
+        lines.push(row(sheet, &layout, (id, entry), selected));
         let y = top.saturating_add(cells(index));
         canvas.click(Rect { y, height: 1, ..area }, Clickable::Row(window.first + index));
     }
@@ -128,17 +129,12 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
     scrollbar::draw(canvas, list, bar, window.first, state.view.shown.len());
 }
 
-fn titles(
-    state: &State,
-    theme: Theme,
-    layout: &[(&'static Column, usize)],
-    columns: usize,
-) -> Line<'static> {
-    let gap = gap(columns);
+fn titles(sheet: Sheet<'_>, layout: &[(&'static Column, usize)]) -> Line<'static> {
+    let gap = gap(sheet.columns);
     let mut spans = vec![blanks(LEAD)];
     for (column, wide) in layout {
-        let sorted = *column == state.view.sort;
-        let arrow = if state.view.reversed { "↑" } else { "↓" };
+        let sorted = *column == sheet.state.view.sort;
+        let arrow = if sheet.state.view.reversed { "↑" } else { "↓" };
         let text = if sorted && width(column.title) < *wide {
             format!("{}{arrow}", column.title)
         } else {
@@ -146,21 +142,20 @@ fn titles(
         };
         let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
         let role = if sorted { Role::Accent } else { Role::Label };
-        spans.push(theme.part(text, role));
+        spans.push(sheet.part(text, role));
         spans.push(blanks(gap));
     }
     spans.pop();
-    spread(spans, Vec::new(), columns)
+    spread(spans, Vec::new(), sheet.columns)
 }
 
 fn row(
-    state: &State,
-    theme: Theme,
+    sheet: Sheet<'_>,
     layout: &[(&'static Column, usize)],
     (id, entry): (&ClusterId, &Entry),
     selected: bool,
-    columns: usize,
 ) -> Line<'static> {
+    let Sheet { state, theme, columns } = sheet;
     let mark = if state.view.marks.contains(id) {
         "+"
     } else if state.nodes.watched.contains(id) {

@@ -11,37 +11,34 @@ use crate::app::kubeconfig::form::{
 use crate::app::kubeconfig::text;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::Clickable;
-use crate::app::state::State;
 use crate::domain::age::{DisplayZone, long, since};
 use crate::domain::kubeconfig::{KubeconfigKind, Plan};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{blanks, cut_spans, indent, pad_end, spans_width, wrap};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
-use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, show};
+use crate::ui::widgets::dialog::{columns, failure, field, place, room, show};
 
 /// Columns that the form takes at most.
 const MOST: u16 = 84;
 
 /// The form, being drawn.
-struct Sheet<'a> {
-    state: &'a State,
-    theme: Theme,
+struct FormView<'a> {
+    sheet: Sheet<'a>,
     form: &'a KubeconfigForm,
-    columns: usize,
     /// Whether only what can be changed is drawn, one line each.
     tight: bool,
 }
 
 /// Draws the form over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = columns(area, MOST);
+    let sheet = canvas.sheet(columns(area, MOST));
     let buttons = buttons(form);
     let room = room(area, MOST, &buttons);
-    let roomy = Sheet { state, theme, form, columns, tight: false };
+    let roomy = FormView { sheet, form, tight: false };
     let mut bottom = roomy.bottom();
     let mut top = spaced(roomy.sections());
     if !bottom.is_empty() && top.len() + bottom.len() < room {
@@ -51,7 +48,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
         top = roomy.sections().concat();
     }
     if top.len() + bottom.len() > room {
-        let tight = Sheet { tight: true, ..roomy };
+        let tight = FormView { tight: true, ..roomy };
         top = around_focus(&tight, room.saturating_sub(bottom.len()));
     }
     top.truncate(room.saturating_sub(bottom.len()));
@@ -60,7 +57,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
     let room = usize::from(area.width.min(MOST)).saturating_sub(width(text::TITLE) + 8);
     let mut place = format!("{}{}", id.name, place(id, &form.project, room));
     if width(&place) > room {
-        place = cut_middle(&state.fleet.label(id), room);
+        place = cut_middle(&canvas.state.fleet.label(id), room);
     }
     show(canvas, area, MOST, (text::TITLE, &place), lines, &buttons);
 }
@@ -75,9 +72,9 @@ fn spaced(sections: Vec<Vec<Line<'static>>>) -> Vec<Line<'static>> {
 }
 
 /// When not everything fits: the section with the focus and as many of its neighbours as fit, in order.
-fn around_focus(sheet: &Sheet<'_>, room: usize) -> Vec<Line<'static>> {
-    let sections = sheet.sections();
-    let focus = match sheet.form.focus {
+fn around_focus(view: &FormView<'_>, room: usize) -> Vec<Line<'static>> {
+    let sections = view.sections();
+    let focus = match view.form.focus {
         KubeconfigField::Kind => 0,
         KubeconfigField::Lifetime => 1,
         KubeconfigField::Destination | KubeconfigField::Path => 2,
@@ -105,13 +102,18 @@ fn around_focus(sheet: &Sheet<'_>, room: usize) -> Vec<Line<'static>> {
         .collect()
 }
 
-impl Sheet<'_> {
+impl FormView<'_> {
     fn sections(&self) -> Vec<Vec<Line<'static>>> {
         vec![self.kind(), self.lifetime(), self.destination(), self.context(), self.result()]
     }
 
+    /// What stands beside the labels.
+    fn values(&self) -> Sheet<'_> {
+        self.sheet.less(self.label_columns())
+    }
+
     fn label_columns(&self) -> usize {
-        if self.columns >= 56 { 12 } else { 9 }
+        if self.sheet.columns >= 56 { 12 } else { 9 }
     }
 
     fn row(&self, label: &str, focused: bool, value: Vec<Span<'static>>) -> Line<'static> {
@@ -119,23 +121,21 @@ impl Sheet<'_> {
         let role = if focused { Role::Accent } else { Role::Label };
         let mark = if focused { "▸" } else { " " };
         let mut spans = vec![
-            self.theme.part(mark, Role::Accent),
-            self.theme.part(pad_end(label, label_columns - 1), role),
+            self.sheet.theme.part(mark, Role::Accent),
+            self.sheet.theme.part(pad_end(label, label_columns - 1), role),
         ];
-        spans.extend(cut_spans(value, self.columns.saturating_sub(label_columns)));
+        spans.extend(cut_spans(value, self.values().columns));
         Line::from(spans)
     }
 
     fn note(&self, text: &str, tone: Tone) -> Vec<Line<'static>> {
-        let columns = self.label_columns();
-        let text = self.theme.paragraph(text, tone, self.columns.saturating_sub(columns));
-        indent(text, columns)
+        indent(self.values().paragraph(text, tone), self.label_columns())
     }
 
     fn choice(&self, chosen: bool, text: &str) -> Span<'static> {
         let mark = if chosen { "(•)" } else { "( )" };
         let text = format!("{mark} {text}");
-        if chosen { self.theme.part(text, Role::Title) } else { Span::raw(text) }
+        if chosen { self.sheet.theme.part(text, Role::Title) } else { Span::raw(text) }
     }
 
     fn kind(&self) -> Vec<Line<'static>> {
@@ -146,7 +146,7 @@ impl Sheet<'_> {
             (KubeconfigKind::Idp, "IDP", text::KIND_IDP),
         ];
         let mut spans = Vec::new();
-        let gap = if self.columns >= 56 { 3 } else { 1 };
+        let gap = if self.sheet.columns >= 56 { 3 } else { 1 };
         let mut words = "";
         for (kind, name, text) in kinds {
             let chosen = kind == self.form.kind;
@@ -168,18 +168,18 @@ impl Sheet<'_> {
             return Vec::new();
         }
         let focused = self.form.focus == KubeconfigField::Lifetime;
-        let mut spans = field(self.theme, &self.form.lifetime, 18, focused);
+        let mut spans = field(self.sheet.theme, &self.form.lifetime, 18, focused);
         let presets =
             Lifetime::PRESETS.iter().map(|(text, _)| *text).collect::<Vec<_>>().join(" · ");
-        let room = self.columns.saturating_sub(self.label_columns());
+        let room = self.values().columns;
         if spans_width(&spans) + 3 + width(&presets) <= room {
-            spans.push(self.theme.span(format!("   {presets}"), Tone::Dim));
+            spans.push(self.sheet.theme.span(format!("   {presets}"), Tone::Dim));
         }
-        let arrows = self.theme.key("←→");
-        if spans_width(&spans) + 14 <= room && !self.theme.ascii {
-            spans.push(self.theme.span(text::preset_hint(&arrows), Tone::Dim));
+        let arrows = self.sheet.theme.key("←→");
+        if spans_width(&spans) + 14 <= room && !self.sheet.theme.ascii {
+            spans.push(self.sheet.theme.span(text::preset_hint(&arrows), Tone::Dim));
         }
-        let label = if self.columns >= 56 { "valid for" } else { "valid" };
+        let label = if self.sheet.columns >= 56 { "valid for" } else { "valid" };
         let mut lines = vec![self.row(label, focused, spans)];
         if let Some((_, held)) = &self.form.issued {
             if let Some(at) = held.issued.expires {
@@ -190,7 +190,7 @@ impl Sheet<'_> {
         match self.form.lifetime() {
             Ok(lifetime) => {
                 // SKE may grant less; the moment shown after issuing is the one it returned.
-                let until = self.moment(lifetime.until(self.state.shared.now.wall));
+                let until = self.moment(lifetime.until(self.sheet.state.shared.now.wall));
                 lines.extend(self.note(&text::valid_until(&until), Tone::Plain));
                 if !self.tight && lifetime.seconds() > 30 * 86_400 {
                     lines.extend(self.note(text::ONLY_ROTATION_REVOKES, Tone::Warn));
@@ -209,7 +209,7 @@ impl Sheet<'_> {
 
     /// A moment in the user's zone, and in UTC where that differs.
     fn moment(&self, at: jiff::Timestamp) -> String {
-        let zone = self.state.zone();
+        let zone = self.sheet.state.zone();
         // A zone may have another name and the same time, some the winter long.
         if zone.full(at) == DisplayZone::UTC.full(at) {
             return zone.full(at);
@@ -231,7 +231,7 @@ impl Sheet<'_> {
             let mut words = self.destination_words(destination);
             if self.tight {
                 let text = format!("  {at}/{}", DESTINATIONS.len());
-                words.push(self.theme.span(text, Tone::Dim));
+                words.push(self.sheet.theme.span(text, Tone::Dim));
             }
             lines.push(self.row(label, mark, words));
         }
@@ -243,29 +243,29 @@ impl Sheet<'_> {
         let plan = self.form.plan().filter(|_| chosen);
         let file = plan.map_or_else(|| text::YOUR_KUBECONFIG.to_owned(), |plan| clean(&plan.path));
         let mut spans = vec![self.choice(chosen, &(destination.label)(&file))];
-        let hint = (destination.hint)(&self.state.shared.settings);
+        let hint = (destination.hint)(&self.sheet.state.shared.settings);
         if destination.has_path() {
             spans.push(Span::raw("   "));
             if chosen {
                 let focused = self.form.focus == KubeconfigField::Path;
-                let room = self.columns.saturating_sub(self.label_columns() + 11);
+                let room = self.sheet.columns.saturating_sub(self.label_columns() + 11);
                 if focused {
-                    spans.push(self.theme.part("▸", Role::Accent));
+                    spans.push(self.sheet.theme.part("▸", Role::Accent));
                 }
-                spans.extend(field(self.theme, &self.form.path, room.min(44), focused));
+                spans.extend(field(self.sheet.theme, &self.form.path, room.min(44), focused));
             } else {
                 let path = cut_middle(&clean(self.form.path.value()), 44);
-                spans.push(self.theme.span(path, Tone::Dim));
+                spans.push(self.sheet.theme.span(path, Tone::Dim));
             }
         } else if !hint.is_empty() {
-            spans.push(self.theme.span(hint, Tone::Dim));
+            spans.push(self.sheet.theme.span(hint, Tone::Dim));
         }
         spans
     }
 
     fn context(&self) -> Vec<Line<'static>> {
         let focused = self.form.focus == KubeconfigField::Context;
-        let mut spans = field(self.theme, &self.form.context, 26, focused);
+        let mut spans = field(self.sheet.theme, &self.form.context, 26, focused);
         if !self.form.destination.merges() {
             return vec![self.row("context", focused, spans)];
         }
@@ -275,16 +275,20 @@ impl Sheet<'_> {
             (false, false) => ("[ ]", [text::MAKE_CURRENT, text::MAKE_CURRENT_SHORT]),
         };
         let [wide, narrow] = words;
-        let words = if self.columns >= 50 { wide } else { narrow };
+        let words = if self.sheet.columns >= 50 { wide } else { narrow };
         let on = self.form.focus == KubeconfigField::MakeCurrent;
         let mut tick = vec![
-            self.theme.part(if on { "▸" } else { " " }, Role::Accent),
+            self.sheet.theme.part(if on { "▸" } else { " " }, Role::Accent),
             Span::styled(
                 format!("{ticked} {words}"),
-                if on { self.theme.role(Role::Accent) } else { self.theme.tone(Tone::Plain) },
+                if on {
+                    self.sheet.theme.role(Role::Accent)
+                } else {
+                    self.sheet.theme.tone(Tone::Plain)
+                },
             ),
         ];
-        let room = self.columns.saturating_sub(self.label_columns());
+        let room = self.values().columns;
         if spans_width(&spans) + spans_width(&tick) + 2 <= room {
             spans.push(Span::raw("  "));
             spans.append(&mut tick);
@@ -316,7 +320,7 @@ impl Sheet<'_> {
             KubeconfigFormStage::Asking { question: FormQuestion::OneWay, .. }
         );
         if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() && !asked {
-            lines.extend(marked(self.theme, "!", Tone::Warn, text::ONE_WAY, self.columns));
+            lines.extend(self.sheet.marked("!", Tone::Warn, text::ONE_WAY));
         }
         lines
     }
@@ -353,12 +357,11 @@ impl Sheet<'_> {
             texts.push((text::others_untouched(&others), Tone::Dim));
         }
         texts.extend(plan.notes.iter().map(|note| (clean(note), Tone::Dim)));
-        let label_columns = self.label_columns();
         let mut lines = Vec::new();
         for (text, tone) in texts {
-            for line in wrap(&text, self.columns.saturating_sub(label_columns)) {
+            for line in wrap(&text, self.values().columns) {
                 let label = if lines.is_empty() { "result" } else { "" };
-                lines.push(self.row(label, false, vec![self.theme.span(line, tone)]));
+                lines.push(self.row(label, false, vec![self.sheet.theme.span(line, tone)]));
             }
         }
         lines
@@ -366,39 +369,36 @@ impl Sheet<'_> {
 
     /// The line above the buttons: a problem, a question, or the status.
     fn bottom(&self) -> Vec<Line<'static>> {
-        let theme = self.theme;
         match &self.form.stage {
             KubeconfigFormStage::Editing => match self.form.problem() {
                 // Said beside the field.
                 Some(_) if self.lifetime_is_wrong() => Vec::new(),
                 Some(_) if matches!(self.form.plan, PlanState::Checking) => {
-                    marked(theme, "→", Tone::Dim, text::CHECKING_DESTINATION, self.columns)
+                    self.sheet.marked("→", Tone::Dim, text::CHECKING_DESTINATION)
                 }
-                Some(problem) => marked(theme, "!", Tone::Warn, &clean(&problem), self.columns),
+                Some(problem) => self.sheet.marked("!", Tone::Warn, &clean(&problem)),
                 None if self.form.issued.is_some() => {
-                    marked(theme, "!", Tone::Warn, text::ISSUED_UNSAVED, self.columns)
+                    self.sheet.marked("!", Tone::Warn, text::ISSUED_UNSAVED)
                 }
                 None => Vec::new(),
             },
             KubeconfigFormStage::Asking { question, .. } => {
-                marked(theme, "?", Tone::Attention, &question_words(question), self.columns)
+                self.sheet.marked("?", Tone::Attention, &question_words(question))
             }
             KubeconfigFormStage::Issuing(request) => {
-                let age = match self.state.requests.owner(*request) {
+                let age = match self.sheet.state.requests.owner(*request) {
                     Some(RequestOwner::Kubeconfig(asked)) => {
-                        format!(" {}", long(since(asked.asked, self.state.shared.now.wall)))
+                        format!(" {}", long(since(asked.asked, self.sheet.state.shared.now.wall)))
                     }
                     _ => String::new(),
                 };
-                marked(theme, "→", Tone::Busy, &text::requesting(&age), self.columns)
+                self.sheet.marked("→", Tone::Busy, &text::requesting(&age))
             }
-            KubeconfigFormStage::Saving(_) => {
-                marked(theme, "→", Tone::Busy, text::SAVING, self.columns)
-            }
+            KubeconfigFormStage::Saving(_) => self.sheet.marked("→", Tone::Busy, text::SAVING),
             KubeconfigFormStage::Failed(problem) => {
-                let mut lines = failure(theme, problem, self.columns);
+                let mut lines = failure(self.sheet, problem);
                 if self.form.issued.is_some() {
-                    lines.extend(marked(theme, "!", Tone::Warn, text::ISSUED_KEPT, self.columns));
+                    lines.extend(self.sheet.marked("!", Tone::Warn, text::ISSUED_KEPT));
                 }
                 lines
             }

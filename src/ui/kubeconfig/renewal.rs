@@ -8,31 +8,28 @@ use crate::app::kubeconfig::renewal::{
     Renewal, RenewalField, RenewalItem, RenewalItemStage, RenewalStage,
 };
 use crate::app::kubeconfig::text;
-use crate::app::state::State;
 use crate::domain::kubeconfig::{ChangedLine, Plan};
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{blanks, indent, spans_width, wrap};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
-use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, shorten, show};
+use crate::ui::widgets::dialog::{columns, failure, field, place, room, shorten, show};
 
 /// Columns that the dialog takes at most.
 const MOST: u16 = 100;
 
 /// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = columns(area, MOST);
+    let sheet = canvas.sheet(columns(area, MOST));
+    let Sheet { theme, columns, .. } = sheet;
     let buttons = buttons(renewal);
     let room = room(area, MOST, &buttons);
-    let mut top = lifetime(state, theme, renewal, columns);
-    let mut bottom = bottom(theme, renewal, columns);
-    let middle: Vec<Line<'static>> = renewal
-        .items
-        .iter()
-        .flat_map(|item| lines_of(state, theme, item, renewal, columns))
-        .collect();
+    let mut top = lifetime(sheet, renewal);
+    let mut bottom = bottom(sheet, renewal);
+    let middle: Vec<Line<'static>> =
+        renewal.items.iter().flat_map(|item| lines_of(sheet, item, renewal)).collect();
     let with_gaps = top.len() + middle.len() + bottom.len() + 2;
     if with_gaps <= room {
         if !top.is_empty() {
@@ -56,7 +53,8 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
 }
 
 /// The lifetime, and when that ends.
-fn lifetime(state: &State, theme: Theme, renewal: &Renewal, columns: usize) -> Vec<Line<'static>> {
+fn lifetime(sheet: Sheet<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
+    let Sheet { state, theme, columns } = sheet;
     if renewal.stage != RenewalStage::Reviewing || !renewal.has_lifetime() {
         return Vec::new();
     }
@@ -80,27 +78,21 @@ fn lifetime(state: &State, theme: Theme, renewal: &Renewal, columns: usize) -> V
         return vec![Line::from(spans)];
     }
     let mut lines = vec![Line::from(spans)];
-    lines.extend(indent(theme.paragraph(&note, tone, columns.saturating_sub(1)), 1));
+    lines.extend(indent(sheet.less(1).paragraph(&note, tone), 1));
     lines
 }
 
 /// An entry: where it is, how far it is, and what changes in its file.
-fn lines_of(
-    state: &State,
-    theme: Theme,
-    item: &RenewalItem,
-    renewal: &Renewal,
-    columns: usize,
-) -> Vec<Line<'static>> {
+fn lines_of(sheet: Sheet<'_>, item: &RenewalItem, renewal: &Renewal) -> Vec<Line<'static>> {
     let words = clean(&item.entry.words());
     let (sign, tone, status) = match &item.stage {
         RenewalItemStage::Checking(_) => ("→", Tone::Dim, text::CHECKING_FILE.to_owned()),
         RenewalItemStage::Ready | RenewalItemStage::Changed
             if renewal.stage == RenewalStage::Reviewing =>
         {
-            let mut lines = marked(theme, "·", Tone::Dim, &words, columns);
+            let mut lines = sheet.marked("·", Tone::Dim, &words);
             let plan = item.plan.iter();
-            lines.extend(plan.flat_map(|plan| changes(theme, plan, columns)));
+            lines.extend(plan.flat_map(|plan| changes(sheet, plan)));
             return lines;
         }
         RenewalItemStage::Ready if item.issued.is_some() => {
@@ -112,69 +104,63 @@ fn lines_of(
         RenewalItemStage::Changed => ("!", Tone::Warn, text::RENEWED_NOT_SAVED.to_owned()),
         RenewalItemStage::Done(None) => ("✓", Tone::Good, text::IS_RENEWED.to_owned()),
         RenewalItemStage::Done(Some(at)) => {
-            ("✓", Tone::Good, text::renewed_until(state.zone().full(*at)))
+            ("✓", Tone::Good, text::renewed_until(sheet.state.zone().full(*at)))
         }
         RenewalItemStage::Failed(problem) => {
-            let mut lines = marked(theme, "·", Tone::Dim, &words, columns);
-            let why = failure(theme, problem, columns.saturating_sub(2));
+            let mut lines = sheet.marked("·", Tone::Dim, &words);
+            let why = failure(sheet.less(2), problem);
             lines.extend(indent(why, 2));
             return lines;
         }
     };
-    marked(theme, sign, tone, &format!("{words}: {status}"), columns)
+    sheet.marked(sign, tone, &format!("{words}: {status}"))
 }
 
 /// The lines that change in a file, and what else is to be known of it.
-fn changes(theme: Theme, plan: &Plan, columns: usize) -> Vec<Line<'static>> {
+fn changes(sheet: Sheet<'_>, plan: &Plan) -> Vec<Line<'static>> {
+    let Sheet { .. } = sheet;
     let mut lines = Vec::new();
     let digits = plan.changes.iter().map(|change| change.number.to_string().len()).max();
     for change in &plan.changes {
-        lines.extend(changed(theme, change, digits.unwrap_or_default(), columns));
+        lines.extend(changed(sheet, change, digits.unwrap_or_default()));
     }
     let sharing = Some(&plan.sharing).filter(|sharing| !sharing.is_empty());
     let sharing = sharing.map(|sharing| text::also_changes(sharing.join(", ")));
     let link = plan.link.as_ref().map(|link| text::link_to(clean(link)));
     let notes = plan.notes.iter().filter(|_| plan.link.is_none()).map(|note| clean(note));
     for note in sharing.into_iter().chain(link).chain(notes) {
-        lines.extend(indent(theme.paragraph(&note, Tone::Warn, columns.saturating_sub(4)), 4));
+        lines.extend(indent(sheet.less(4).paragraph(&note, Tone::Warn), 4));
     }
     lines
 }
 
 /// A line of a file: its number, whether it goes or comes, and its text.
-fn changed(
-    theme: Theme,
-    change: &ChangedLine,
-    digits: usize,
-    columns: usize,
-) -> Vec<Line<'static>> {
+fn changed(sheet: Sheet<'_>, change: &ChangedLine, digits: usize) -> Vec<Line<'static>> {
     let (sign, tone) = if change.is_added { ("+", Tone::Good) } else { ("-", Tone::Bad) };
     let lead = format!("  {:>digits$} ", change.number);
     let text = change.text.trim_start();
-    let indent = (change.text.len() - text.len()).min(if columns < 60 { 2 } else { 8 });
+    let indent = (change.text.len() - text.len()).min(if sheet.columns < 60 { 2 } else { 8 });
     let source = if change.is_added && change.is_masked { text::FROM_SKE } else { "" };
-    let room = columns.saturating_sub(lead.len() + 2 + indent);
+    let room = sheet.columns.saturating_sub(lead.len() + 2 + indent);
     let wrapped = wrap(&format!("{text}{source}"), room).into_iter().enumerate();
     let line = |(at, text): (usize, String)| {
-        let lead = if at == 0 { theme.span(lead.clone(), Tone::Dim) } else { blanks(lead.len()) };
+        let lead = if at == 0 { sheet.span(lead.clone(), Tone::Dim) } else { blanks(lead.len()) };
         let sign = if at == 0 { sign } else { " " };
-        Line::from(vec![lead, theme.span(format!("{sign} {}{text}", " ".repeat(indent)), tone)])
+        Line::from(vec![lead, sheet.span(format!("{sign} {}{text}", " ".repeat(indent)), tone)])
     };
     wrapped.map(line).collect()
 }
 
 /// What stands above the buttons.
-fn bottom(theme: Theme, renewal: &Renewal, columns: usize) -> Vec<Line<'static>> {
+fn bottom(sheet: Sheet<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
     match renewal.stage {
         RenewalStage::Reviewing if renewal.is_one_way() => {
-            marked(theme, "!", Tone::Warn, text::ONE_WAY, columns)
+            sheet.marked("!", Tone::Warn, text::ONE_WAY)
         }
         RenewalStage::Reviewing => match renewal.problem() {
-            Some(problem) if renewal.lifetime().is_ok() => {
-                marked(theme, "→", Tone::Dim, &problem, columns)
-            }
+            Some(problem) if renewal.lifetime().is_ok() => sheet.marked("→", Tone::Dim, &problem),
             Some(_) => Vec::new(),
-            None => marked(theme, "=", Tone::Dim, text::RENEWAL_KEEPS, columns),
+            None => sheet.marked("=", Tone::Dim, text::RENEWAL_KEEPS),
         },
         RenewalStage::Running | RenewalStage::Ended => {
             let is_done = |item: &&RenewalItem| matches!(item.stage, RenewalItemStage::Done(_));
@@ -186,7 +172,7 @@ fn bottom(theme: Theme, renewal: &Renewal, columns: usize) -> Vec<Line<'static>>
             } else {
                 ("!", Tone::Warn)
             };
-            marked(theme, sign, tone, &text::renewal_result(done, all), columns)
+            sheet.marked(sign, tone, &text::renewal_result(done, all))
         }
     }
 }

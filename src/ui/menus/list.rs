@@ -18,11 +18,11 @@ use crate::domain::table::TableFormat;
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
 use crate::ui::fleet::screen::shown_columns;
-use crate::ui::text::{behind, cells, cut_spans, pad_end, spread, wrap, wrap_to};
+use crate::ui::sheet::Sheet;
+use crate::ui::text::{behind, cells, pad_end, spread, wrap, wrap_to};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::dialog;
 use crate::ui::widgets::dialog::open;
-use crate::ui::widgets::footer::key_of;
 use crate::ui::widgets::scrollbar;
 
 /// Columns that a list takes at most: lines are read, not followed across a wide screen.
@@ -62,8 +62,8 @@ impl Item {
 
 /// Draws the list over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let (items, note) = items(state, theme, area, menu);
+    let (sheet, theme) = (canvas.sheet(0), canvas.theme);
+    let (items, note) = items(sheet, area, menu);
     let (title, hint) = match &menu.items {
         MenuItems::Sort => ("Sort by", text::SORT_HINT),
         MenuItems::Columns => ("Columns", note.as_str()),
@@ -105,8 +105,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
             Span::raw(clean(menu.query.value())),
             theme.part("▏", Role::Accent),
         ];
-        let line = Line::from(cut_spans(spans, columns));
-        canvas.text(line, Rect { height: inner.height.min(1), ..inner });
+        canvas.text(sheet.of(columns).line(spans), Rect { height: inner.height.min(1), ..inner });
     }
     let list = Rect {
         y: inner.y + u16::from(query).min(inner.height),
@@ -163,13 +162,13 @@ fn line(
 }
 
 /// The items, and a hint for all of them.
-fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
+fn items(sheet: Sheet<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
     let items = match &menu.items {
         MenuItems::Sort => COLUMNS
             .iter()
             .map(|column| {
-                let chosen = column == state.view.sort;
-                let arrow = if state.view.reversed { "↑" } else { "↓" };
+                let chosen = column == sheet.state.view.sort;
+                let arrow = if sheet.state.view.reversed { "↑" } else { "↓" };
                 Item {
                     lead: format!("{} {}  ", if chosen { "(•)" } else { "( )" }, column.key),
                     text: column.sort_label.to_owned(),
@@ -178,7 +177,7 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
                 }
             })
             .collect(),
-        MenuItems::Columns => return columns(state, theme, area),
+        MenuItems::Columns => return columns(sheet, area),
         MenuItems::Copy(choices) => choices
             .iter()
             .map(|item| Item {
@@ -187,9 +186,11 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
                 ..Item::default()
             })
             .collect(),
-        MenuItems::Export(_) => CHOICES.iter().map(|choice| export_item(state, *choice)).collect(),
+        MenuItems::Export(_) => {
+            CHOICES.iter().map(|choice| export_item(sheet.state, *choice)).collect()
+        }
         MenuItems::Commands(commands) => {
-            commands.iter().map(|item| palette_item(state, theme, item)).collect()
+            commands.iter().map(|item| palette_item(sheet, item)).collect()
         }
         MenuItems::Scope(choices) => choices.iter().map(scope_item).collect(),
     };
@@ -197,13 +198,13 @@ fn items(state: &State, theme: Theme, area: Rect, menu: &Menu) -> (Vec<Item>, St
 }
 
 /// The columns: which are ticked, and which of those the screen has room for.
-fn columns(state: &State, theme: Theme, area: Rect) -> (Vec<Item>, String) {
-    let (shown, alone) = shown_columns(state, theme, area);
-    let all = state.view.columns.is_empty();
+fn columns(sheet: Sheet<'_>, area: Rect) -> (Vec<Item>, String) {
+    let (shown, alone) = shown_columns(sheet, area);
+    let all = sheet.state.view.columns.is_empty();
     let mut hidden = false;
     let items = optional_columns()
         .map(|column| {
-            let ticked = all || state.view.columns.iter().any(|id| id == column.id);
+            let ticked = all || sheet.state.view.columns.iter().any(|id| id == column.id);
             let right = if !ticked {
                 ""
             } else if shown.contains(&column.id) {
@@ -222,7 +223,7 @@ fn columns(state: &State, theme: Theme, area: Rect) -> (Vec<Item>, String) {
             }
         })
         .collect();
-    let key = key_of(state, theme, Command::Preview);
+    let key = sheet.key_of(Command::Preview);
     (items, if hidden { text::hides_preview(&key) } else { String::new() })
 }
 
@@ -236,14 +237,14 @@ fn export_item(state: &State, (format, target): (TableFormat, ExportTarget)) -> 
     Item { label: format.names().0.to_owned(), text, off, ..Item::default() }
 }
 
-fn palette_item(state: &State, theme: Theme, item: &PaletteItem) -> Item {
+fn palette_item(sheet: Sheet<'_>, item: &PaletteItem) -> Item {
     match item {
-        PaletteItem::Command(binding) => command_item(state, theme, binding),
+        PaletteItem::Command(binding) => command_item(sheet, binding),
         PaletteItem::Filter(filter) => {
             Item { label: text::FILTER.to_owned(), text: clean(filter), ..Item::default() }
         }
         PaletteItem::Cluster(id) => {
-            let place = dialog::place(id, state.fleet.project_name(id.project()), 60);
+            let place = dialog::place(id, sheet.state.fleet.project_name(id.project()), 60);
             let text = format!("{}{place}", id.name);
             Item { label: text::OPEN.to_owned(), text, ..Item::default() }
         }
@@ -261,12 +262,12 @@ fn scope_item(item: &ScopeItem) -> Item {
     }
 }
 
-fn command_item(state: &State, theme: Theme, binding: &Binding) -> Item {
+fn command_item(sheet: Sheet<'_>, binding: &Binding) -> Item {
     // Asked as if the menu were closed: the command is carried out on the screen below.
-    let refusal = can(state, binding.command).err();
+    let refusal = can(sheet.state, binding.command).err();
     Item {
         label: binding.id.to_owned(),
-        right: key_of(state, theme, binding.command),
+        right: sheet.key_of(binding.command),
         off: refusal.is_some(),
         text: refusal.unwrap_or_else(|| binding.help.to_owned()),
         ..Item::default()

@@ -9,7 +9,6 @@ use crate::app::cell::Tone;
 use crate::app::nodes::blocker_text;
 use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::text;
-use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::roll::Roll;
@@ -19,6 +18,7 @@ use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::snapshot::{ClusterSnapshot, Event, Pod, Unseen};
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::nodes::roll::sign;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{as_fits, pad_end};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
@@ -57,28 +57,27 @@ pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
 pub fn lines(
     node: &NodeRoll,
     observed: &ObservedCluster,
-    state: &State,
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
     events: usize,
 ) -> Vec<Line<'static>> {
+    let Sheet { state, .. } = sheet;
     let (Some(roll), Some(snapshot)) = (&observed.roll, &observed.snapshot) else {
         return Vec::new();
     };
     let now = observed.as_of(state.shared.now.wall);
-    let mut facts = Facts::new(theme, columns, LABEL);
+    let mut facts = Facts::new(sheet, LABEL);
     let context = state.subject().and_then(|entry| state.kubectl_context(&entry.cluster));
     for blocker in concerning(roll, node).into_iter().take(3) {
         // Since when the node itself is blocked, the border says.
         let is_own = blocker.node.as_ref().is_some_and(|blocked| blocked.full == node.name);
-        held_by(blocker, context.as_ref(), (now, !is_own), theme, &mut facts);
+        held_by(blocker, context.as_ref(), (now, !is_own), &mut facts);
         facts.blank();
     }
-    identity(node, roll, (state, now), theme, &mut facts);
+    identity(node, roll, now, &mut facts);
     let on_node = pods_on(node, snapshot);
     if node.stage.is_old() && node.stage != NodeStage::Old {
         facts.blank();
-        pods(&on_node, (observed, snapshot), (state, now), theme, &mut facts);
+        pods(&on_node, (observed, snapshot), now, &mut facts);
     }
     facts.blank();
     let found = events_of(node, &on_node, snapshot);
@@ -91,18 +90,13 @@ pub fn lines(
         facts.text(text::LABEL_EVENTS, &text, Tone::Dim);
     }
     for event in found.into_iter().take(events) {
-        event_line(event, node, snapshot, (state, now), &mut facts);
+        event_line(event, node, snapshot, now, &mut facts);
     }
     facts.into_lines()
 }
 
-fn identity(
-    node: &NodeRoll,
-    roll: &Roll,
-    (state, now): (&State, Timestamp),
-    theme: Theme,
-    facts: &mut Facts,
-) {
+fn identity(node: &NodeRoll, roll: &Roll, now: Timestamp, facts: &mut Facts<'_>) {
+    let Sheet { state, theme, .. } = facts.sheet;
     let zone = roll
         .pools
         .iter()
@@ -115,7 +109,7 @@ fn identity(
         ("", zone) => clean(zone),
         (pool, zone) => clean(&format!("{pool} · {zone}")),
     };
-    facts.fact(text::LABEL_POOL, vec![Span::raw(place)]);
+    facts.fact(text::LABEL_POOL, place);
     if let Some(limits) = zone.and_then(|zone| zone.limits) {
         facts.text("", &text::limits(limits), Tone::Dim);
     }
@@ -128,7 +122,7 @@ fn identity(
     });
     let mut version = vec![vec![Span::raw(node.version.clone())]];
     version.extend(created);
-    facts.fact(text::LABEL_VERSION, as_fits(version, facts.room()));
+    facts.fact(text::LABEL_VERSION, as_fits(version, facts.values().columns));
     if node.estimated {
         facts.text(text::LABEL_ESTIMATED, text::BY_AGE_ONLY, Tone::Warn);
     }
@@ -139,9 +133,9 @@ pub fn held_by(
     blocker: &Blocker,
     context: Option<&KubectlContext>,
     (now, with_age): (Timestamp, bool),
-    theme: Theme,
-    facts: &mut Facts,
+    facts: &mut Facts<'_>,
 ) {
+    let Sheet { theme, .. } = facts.sheet;
     let (label, tone) = match blocker.severity() {
         Severity::Blocks => (text::LABEL_BLOCKER, Tone::Bad),
         Severity::Delays => (text::LABEL_BLOCKER, Tone::Warn),
@@ -150,7 +144,7 @@ pub fn held_by(
     facts.text(label, &blocker_text::brief(blocker), tone);
     if let Some(began) = blocker.since.filter(|_| with_age) {
         let text = text::blocked_for(text::lasting(began, now));
-        facts.fact("", vec![theme.span(text, Tone::Dim)]);
+        facts.fact("", theme.span(text, Tone::Dim));
     }
     remedy(blocker, context, now, facts);
 }
@@ -160,7 +154,7 @@ pub fn remedy(
     blocker: &Blocker,
     context: Option<&KubectlContext>,
     now: Timestamp,
-    facts: &mut Facts,
+    facts: &mut Facts<'_>,
 ) {
     facts.text(text::LABEL_WHY, &blocker_text::why(blocker, now), Tone::Plain);
     facts.text(text::LABEL_FIX, &blocker_text::fix(blocker), Tone::Plain);
@@ -182,10 +176,10 @@ fn pods_on<'a>(node: &NodeRoll, snapshot: &'a ClusterSnapshot) -> Vec<&'a Pod> {
 fn pods(
     on_node: &[&Pod],
     (observed, snapshot): (&ObservedCluster, &ClusterSnapshot),
-    (state, now): (&State, Timestamp),
-    theme: Theme,
-    facts: &mut Facts,
+    now: Timestamp,
+    facts: &mut Facts<'_>,
 ) {
+    let Sheet { state, theme, .. } = facts.sheet;
     let incomplete = match snapshot.unseen.get("pods") {
         _ if snapshot.is_blind_to("pods") => {
             facts.text(text::LABEL_PODS, text::PODS_UNREADABLE, Tone::Warn);
@@ -218,16 +212,16 @@ fn pods(
         }
         (count, None) => text::pods_to_evict(plural(count, text::POD, text::PODS)),
     };
-    facts.fact(text::LABEL_PODS, vec![Span::raw(text + &remain)]);
+    facts.fact(text::LABEL_PODS, text + &remain);
     let clock = ClusterClock::new(now, snapshot.skew_seconds);
     for pod in to_evict.iter().take(6) {
         let (word, tone) = pod_state(pod, clock);
         let name = clean(&format!("{}/{}", pod.namespace, pod.name));
-        let name = cut_middle(&name, facts.room().saturating_sub(width(&word) + 2));
+        let name = cut_middle(&name, facts.values().columns.saturating_sub(width(&word) + 2));
         facts.fact("", vec![Span::raw(name), theme.span(format!("  {word}"), tone)]);
     }
     if to_evict.len() > 6 {
-        facts.fact("", vec![theme.span(text::more_pods(to_evict.len() - 6), Tone::Dim)]);
+        facts.fact("", theme.span(text::more_pods(to_evict.len() - 6), Tone::Dim));
     }
 }
 
@@ -265,9 +259,10 @@ fn event_line(
     event: &Event,
     node: &NodeRoll,
     snapshot: &ClusterSnapshot,
-    (state, now): (&State, Timestamp),
-    facts: &mut Facts,
+    now: Timestamp,
+    facts: &mut Facts<'_>,
 ) {
+    let Sheet { state, .. } = facts.sheet;
     let clock = ClusterClock::new(now, snapshot.skew_seconds);
     let at = event.at.map_or_else(String::new, |at| state.zone().clock(clock.ours(at)));
     let times = if event.count > 1 { format!(" ×{}", event.count) } else { String::new() };
@@ -282,8 +277,11 @@ fn event_line(
 }
 
 /// The name in a border.
-pub fn title(node: &NodeRoll, theme: Theme, columns: usize) -> Span<'static> {
-    theme.part(format!(" {} ", cut_middle(&node.short, columns.saturating_sub(26))), Role::Title)
+pub fn title(node: &NodeRoll, sheet: Sheet<'_>) -> Span<'static> {
+    sheet.part(
+        format!(" {} ", cut_middle(&node.short, sheet.columns.saturating_sub(26))),
+        Role::Title,
+    )
 }
 
 #[cfg(test)]

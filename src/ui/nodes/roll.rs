@@ -18,6 +18,7 @@ use crate::domain::roll::progress::{NodeCounts, PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::start_steps::{StartStep, StepState};
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::rotation::stepper;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
 
@@ -129,7 +130,7 @@ fn sign_of(stage: NodeStage, is_blocked: bool, idle: bool) -> (&'static str, Ton
 }
 
 /// What every sign means, with how many there are of it; those that do not occur are left out.
-pub fn legend(counts: NodeCounts, idle: bool, theme: Theme, columns: usize) -> Vec<Span<'static>> {
+pub fn legend(counts: NodeCounts, idle: bool, sheet: Sheet<'_>) -> Vec<Span<'static>> {
     let draining = counts.draining.saturating_sub(counts.blocked);
     let new = if idle { text::STAGE_READY } else { text::STAGE_NEW };
     let parts = [
@@ -142,44 +143,39 @@ pub fn legend(counts: NodeCounts, idle: bool, theme: Theme, columns: usize) -> V
         (NodeStage::Leaving, false, counts.leaving, text::STAGE_REMOVING),
         (NodeStage::Preserved, false, counts.preserved, text::STAGE_PRESERVED),
     ];
-    let gap = if columns >= 60 { "   " } else { "  " };
+    let gap = if sheet.columns >= 60 { "   " } else { "  " };
     let mut spans: Vec<Span<'static>> = Vec::new();
     for (stage, is_blocked, count, word) in parts.into_iter().filter(|(.., count, _)| *count > 0) {
         let (sign, tone) = sign_of(stage, is_blocked, idle);
         if !spans.is_empty() {
             spans.push(Span::raw(gap));
         }
-        spans.push(theme.span(sign, tone));
+        spans.push(sheet.span(sign, tone));
         spans.push(Span::raw(format!(" {count} {word}")));
     }
     if spans.is_empty() {
-        spans.push(theme.span(text::NO_NODES, Tone::Dim));
+        spans.push(sheet.span(text::NO_NODES, Tone::Dim));
     }
-    cut_spans(spans, columns)
+    cut_spans(spans, sheet.columns)
 }
 
 /// Bar, progress and percent, as far as they fit; the estimate behind them, else below where there is some room.
-pub fn summary(
-    roll: &Roll,
-    now: Timestamp,
-    theme: Theme,
-    columns: usize,
-) -> Vec<Vec<Span<'static>>> {
+pub fn summary(roll: &Roll, now: Timestamp, sheet: Sheet<'_>) -> Vec<Vec<Span<'static>>> {
     let estimate =
-        text::estimate(roll.estimate, now).map(|text| theme.span(text, estimate_tone(roll)));
+        text::estimate(roll.estimate, now).map(|text| sheet.span(text, estimate_tone(roll)));
     let behind = estimate.clone().map(|estimate| vec![Span::raw("   "), estimate]);
-    let first = summary_line(roll, behind, theme, columns);
+    let first = summary_line(roll, behind, sheet);
     let is_said = |estimate: &Span<'_>| first.contains(estimate);
-    let below = estimate.filter(|estimate| columns >= 50 && !is_said(estimate));
+    let below = estimate.filter(|estimate| sheet.columns >= 50 && !is_said(estimate));
     std::iter::once(first.clone()).chain(below.map(|estimate| vec![estimate])).collect()
 }
 
 fn summary_line(
     roll: &Roll,
     estimate: Option<Vec<Span<'static>>>,
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
 ) -> Vec<Span<'static>> {
+    let Sheet { theme, columns, .. } = sheet;
     let Some(progress) = roll.progress().filter(|_| !roll.idle) else {
         let text = if roll.idle { text::idle(roll.counts) } else { text::counts(roll.counts) };
         let mut parts = vec![vec![Span::raw(text)]];
@@ -235,7 +231,8 @@ fn estimate_tone(roll: &Roll) -> Tone {
 }
 
 /// The steps of the start below each other, with what shows of them.
-pub fn steps(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Line<'static>> {
+pub fn steps(steps: &[StartStep], sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let Sheet { theme, .. } = sheet;
     let name = steps.iter().map(|step| width(text::start_step(step.name))).max().unwrap_or(0);
     let line = |step: &StartStep| {
         let mut spans = step_spans(step, theme);
@@ -244,21 +241,21 @@ pub fn steps(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Line<'sta
             spans.push(blanks(gap));
             spans.push(theme.span(text::start_step_detail(detail), Tone::Dim));
         }
-        Line::from(cut_spans(spans, columns))
+        sheet.line(spans)
     };
     steps.iter().map(line).collect()
 }
 
 /// The step that is under way, in one line; else the first that is not done.
-pub fn step_now(steps: &[StartStep], theme: Theme, columns: usize) -> Vec<Span<'static>> {
+pub fn step_now(steps: &[StartStep], sheet: Sheet<'_>) -> Vec<Span<'static>> {
     let now = steps.iter().find(|step| step.state == StepState::Now);
     let step = now.or_else(|| steps.iter().find(|step| step.state != StepState::Done));
     let Some(step) = step else { return Vec::new() };
-    let mut spans = step_spans(step, theme);
+    let mut spans = step_spans(step, sheet.theme);
     if let Some(detail) = step.detail {
-        spans.push(theme.span(format!(": {}", text::start_step_detail(detail)), Tone::Dim));
+        spans.push(sheet.span(format!(": {}", text::start_step_detail(detail)), Tone::Dim));
     }
-    cut_spans(spans, columns)
+    cut_spans(spans, sheet.columns)
 }
 
 fn step_spans(step: &StartStep, theme: Theme) -> Vec<Span<'static>> {
@@ -271,16 +268,15 @@ pub fn pools<'a>(
     cluster: &Cluster,
     chosen: Option<&'a str>,
     now: Timestamp,
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
 ) -> Grid<'a> {
-    let mut grid = Grid::new(roll, chosen, theme, columns);
+    let mut grid = Grid::new(roll, chosen, sheet.theme, sheet.columns);
     let name = names(roll);
     for (index, pool) in roll.pools.iter().enumerate() {
         if index > 0 {
             grid.rows.push(Row::Drawn(Line::default()));
         }
-        let line = pool_line(pool, (roll, cluster), name, now, theme, columns);
+        let line = pool_line(pool, (roll, cluster), name, now, sheet);
         grid.rows.push(Row::Drawn(line));
         let zone_columns = pool.zones.iter().map(|zone| width(&zone_name(zone))).max().unwrap_or(0);
         for zone in &pool.zones {
@@ -290,18 +286,18 @@ pub fn pools<'a>(
             } else {
                 ""
             };
-            // Each takes two columns, and the bracket after the last one needs another.
-            let room = (columns.saturating_sub(width(&lead) + 1) / 2).max(1);
+            // Each takes two sheet.columns, and the bracket after the last one needs another.
+            let room = (sheet.columns.saturating_sub(width(&lead) + 1) / 2).max(1);
             for (row, nodes) in zone.nodes.chunks(room).enumerate() {
                 let lead = if row == 0 { lead.clone() } else { " ".repeat(width(&lead)) };
                 grid.place_cursor(nodes);
-                let parts = vec![Part::Text(theme.span(lead, Tone::Dim)), Part::Nodes(nodes)];
+                let parts = vec![Part::Text(sheet.span(lead, Tone::Dim)), Part::Nodes(nodes)];
                 grid.rows.push(Row::Parts(parts, Some(if row == 0 { note } else { "" })));
             }
             if zone.nodes.is_empty() {
                 grid.rows.push(Row::Drawn(Line::from(vec![
-                    theme.span(lead, Tone::Dim),
-                    theme.span(format!(" {}", text::NO_NODES), Tone::Dim),
+                    sheet.span(lead, Tone::Dim),
+                    sheet.span(format!(" {}", text::NO_NODES), Tone::Dim),
                 ])));
             }
         }
@@ -314,9 +310,9 @@ pub fn pools_low<'a>(
     roll: &'a Roll,
     chosen: Option<&'a str>,
     now: Timestamp,
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
 ) -> Grid<'a> {
+    let Sheet { theme, columns, .. } = sheet;
     let mut grid = Grid::new(roll, chosen, theme, columns);
     let name = names(roll);
     let progress = |pool: &PoolRoll| format!(" {}", pool_figures(pool, roll));
@@ -386,16 +382,15 @@ fn zone_columns(roll: &Roll) -> BTreeMap<&str, usize> {
 pub fn pace(
     roll: &Roll,
     (from, until): (Timestamp, Timestamp),
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
 ) -> Option<Vec<Span<'static>>> {
-    let room = columns.saturating_sub(PACE_WORDS).min(PACE_MOST);
+    let room = sheet.columns.saturating_sub(PACE_WORDS).min(PACE_MOST);
     let pace = RollPace::read(roll, from, until, room)?;
     let most = pace.created.iter().copied().max()?;
     let bars: String = pace.created.iter().map(|count| pace_bar(*count, most)).collect();
     let words = text::pace(text::interval(pace.interval), most);
-    let spans = vec![theme.span(bars, Tone::Good), theme.span(format!("  {words}"), Tone::Dim)];
-    Some(cut_spans(spans, columns))
+    let spans = vec![sheet.span(bars, Tone::Good), sheet.span(format!("  {words}"), Tone::Dim)];
+    Some(cut_spans(spans, sheet.columns))
 }
 
 fn pace_bar(count: usize, most: usize) -> char {
@@ -451,32 +446,31 @@ fn pool_line(
     (roll, cluster): (&Roll, &Cluster),
     name: usize,
     now: Timestamp,
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
 ) -> Line<'static> {
     let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
     let tone = if pool.counts.blocked > 0 { Tone::Bad } else { bar_tone(pool.progress.done) };
-    let mut parts = vec![vec![theme.part(pad_end(&pool_name(pool), name), Role::Title)]];
+    let mut parts = vec![vec![sheet.part(pad_end(&pool_name(pool), name), Role::Title)]];
     if settled {
         let text = if roll.idle { pool_figures(pool, roll) } else { text::counts(pool.counts) };
         parts.push(vec![Span::raw("  "), Span::raw(text)]);
     } else {
-        let cells = if columns >= 64 { 12 } else { 6 };
-        parts.push(vec![Span::raw("  "), theme.span(bar(pool.progress, cells), tone)]);
+        let cells = if sheet.columns >= 64 { 12 } else { 6 };
+        parts.push(vec![Span::raw("  "), sheet.span(bar(pool.progress, cells), tone)]);
         parts.push(vec![Span::raw(format!("  {}", text::pool_progress(pool)))]);
     }
     if let Some(text) = pool_estimate(pool, roll, now) {
-        parts.push(vec![theme.span(format!("   {text}"), Tone::Dim)]);
+        parts.push(vec![sheet.span(format!("   {text}"), Tone::Dim)]);
     }
-    let left = as_fits(parts, columns);
+    let left = as_fits(parts, sheet.columns);
     let limits = cluster
         .pools
         .iter()
         .find(|known| known.name == pool.name)
         .map(|known| text::surge_and_unavailable(known.max_surge, known.max_unavailable));
-    let right = limits.map_or_else(Vec::new, |text| vec![theme.span(text, Tone::Dim)]);
-    let fits = spans_width(&left) + spans_width(&right) + 3 <= columns;
-    spread(left, if fits { right } else { Vec::new() }, columns)
+    let right = limits.map_or_else(Vec::new, |text| vec![sheet.span(text, Tone::Dim)]);
+    let fits = spans_width(&left) + spans_width(&right) + 3 <= sheet.columns;
+    spread(left, if fits { right } else { Vec::new() }, sheet.columns)
 }
 
 /// One sign for each node, a blank before each; the chosen one in brackets.
@@ -507,9 +501,10 @@ fn glyphs(
 
 #[cfg(test)]
 mod tests {
-    use crate::app::settings::{Settings, ThemeChoice};
     use crate::domain::roll::progress::NodeCounts;
+    use crate::ui::fixtures;
     use crate::ui::nodes::roll::legend;
+    use crate::ui::sheet::Sheet;
     use crate::ui::theme::{Theme, plain};
 
     #[test]
@@ -525,9 +520,10 @@ mod tests {
             preserved: 1,
             missing: 0,
         };
-        let theme = Theme::new(ThemeChoice::Auto, None, &Settings::defaults());
+        let state = fixtures::empty();
+        let sheet = Sheet { state: &state, theme: Theme::of(&state), columns: 200 };
         let legend: String =
-            legend(counts, false, theme, 200).into_iter().map(|part| part.content).collect();
+            legend(counts, false, sheet).into_iter().map(|part| part.content).collect();
         assert_eq!(
             plain(&legend),
             "N 1 new   J 1 joining   D 1 draining   x 1 blocked   C 1 cordoned   O 1 old   R 1 removing   P 1 preserved"

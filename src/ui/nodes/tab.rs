@@ -10,7 +10,6 @@ use crate::app::keymap::Command;
 use crate::app::nodes::blocker_text;
 use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::text;
-use crate::app::screen::Metrics;
 use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::roll::blocker::Severity;
@@ -25,10 +24,10 @@ use crate::ui::nodes::node;
 use crate::ui::nodes::roll;
 use crate::ui::nodes::roll::Grid;
 use crate::ui::nodes::timeline;
-use crate::ui::text::{behind, cells, cut_spans, wrap, wrap_to};
+use crate::ui::sheet::Sheet;
+use crate::ui::text::{behind, cells, wrap, wrap_to};
 use crate::ui::theme::{Role, Theme};
-use crate::ui::widgets::dialog::marked;
-use crate::ui::widgets::{footer, scrollbar};
+use crate::ui::widgets::scrollbar;
 
 /// From here on there is room for two panes beside each other.
 const WIDE: u16 = 100;
@@ -58,14 +57,14 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
 fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let (state, theme) = (canvas.state, canvas.theme);
     let inner = pane(canvas, area, vec![theme.part(text::TITLE, Role::Title)], Vec::new());
-    let columns = usize::from(inner.width);
+    let sheet = canvas.sheet(usize::from(inner.width));
     let (bad, text) = match state.unseen(&entry.cluster.id) {
         Some(text) => (is_bad(state, entry), text),
         None => (false, text::CONNECTING.to_owned()),
     };
     let lead = if bad { theme.span("! ", Tone::Warn) } else { theme.span("· ", Tone::Dim) };
     let mut lines = vec![Line::default()];
-    lines.extend(behind(lead, wrap(&text::sentence(&text), columns.saturating_sub(4))));
+    lines.extend(behind(lead, wrap(&text::sentence(&text), sheet.columns.saturating_sub(4))));
     let (min, max) = entry.cluster.node_bounds();
     let pools: Vec<String> = entry
         .cluster
@@ -83,7 +82,7 @@ fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     );
     if entry.cluster.rotation.phase == Phase::Preparing {
         lines.push(Line::default());
-        lines.extend(theme.paragraph(text::USUAL_NODE_TIME, Tone::Dim, columns));
+        lines.extend(sheet.paragraph(text::USUAL_NODE_TIME, Tone::Dim));
     }
     canvas.text(lines, inner);
 }
@@ -137,32 +136,27 @@ impl Tab<'_> {
         if below > 0 {
             let title = vec![self.theme.part(text::TIMELINE_TITLE, Role::Title)];
             let inner = pane(canvas, timeline_area, title, Vec::new());
-            let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
-            let tracker = &self.observed.tracker;
-            let lines = timeline::lines(tracker, self.state, self.theme, columns, rows);
-            canvas.text(lines, inner);
+            let sheet = canvas.sheet(usize::from(inner.width));
+            let rows = usize::from(inner.height);
+            canvas.text(timeline::lines(&self.observed.tracker, sheet, rows), inner);
         }
     }
 
     fn narrow(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
         let inner = pane(canvas, area, self.title(), self.freshness());
-        let (columns, rows) = (usize::from(inner.width), usize::from(inner.height));
+        let sheet = canvas.sheet(usize::from(inner.width));
+        let rows = usize::from(inner.height);
         let chosen = self.state.node_at_cursor();
         if let Some(chosen) = chosen.filter(|_| self.state.nodes.in_full) {
             let [title, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
-            canvas.text(self.node_title(chosen, columns), title);
+            canvas.text(self.node_title(chosen, sheet), title);
             self.node_part(canvas, rest, chosen);
             return;
         }
-        let mut lines = self.head(columns, rows);
-        let grid = roll::pools_low(
-            self.roll,
-            chosen.map(|node| node.uid.as_str()),
-            self.now,
-            self.theme,
-            columns,
-        );
+        let mut lines = self.head(sheet, rows);
+        let grid =
+            roll::pools_low(self.roll, chosen.map(|node| node.uid.as_str()), self.now, sheet);
         let room = rows.saturating_sub(lines.len());
         let share = room * 3 / 5;
         let first = first_seen(&grid, share.max(1));
@@ -171,16 +165,15 @@ impl Tab<'_> {
             if rows >= 12 {
                 lines.push(Line::default());
             }
-            lines.push(self.node_title(chosen, columns));
+            lines.push(self.node_title(chosen, sheet));
             let rest = rows.saturating_sub(lines.len());
-            let all = self.node_lines(chosen, columns);
-            lines.extend(self.part(all, rest, &mut canvas.metrics).0);
+            let all = self.node_lines(chosen, sheet);
+            lines.extend(self.part(canvas, all, rest).0);
         }
         let rest = rows.saturating_sub(lines.len());
         if rest >= 3 {
             lines.push(Line::default());
-            let tracker = &self.observed.tracker;
-            lines.extend(timeline::lines(tracker, self.state, self.theme, columns, rest - 1));
+            lines.extend(timeline::lines(&self.observed.tracker, sheet, rest - 1));
         }
         canvas.text(lines, inner);
     }
@@ -222,45 +215,45 @@ impl Tab<'_> {
     }
 
     /// Why the snapshot is stale; the bar; the legend or, before nodes are replaced, the steps.
-    fn head(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
+    fn head(&self, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
         let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
         if let Some(text) = self.unseen() {
             // In full, since what to do stands at the end; but figures stay even on a tiny screen.
             let most = (rows / 2).max(2);
-            let text = wrap_to(&text::sentence(&text), columns.saturating_sub(2), most);
+            let text = wrap_to(&text::sentence(&text), sheet.less(2).columns, most);
             lines.extend(behind(theme.span("! ", Tone::Warn), text));
         }
-        lines.extend(roll::summary(self.roll, now, theme, columns).into_iter().map(Line::from));
+        lines.extend(roll::summary(self.roll, now, sheet).into_iter().map(Line::from));
         if !self.has_begun() && rows >= 16 {
             lines.push(Line::default());
-            lines.extend(roll::steps(&self.roll.steps, theme, columns));
+            lines.extend(roll::steps(&self.roll.steps, sheet));
         } else if self.has_begun() {
-            lines.push(Line::from(roll::legend(self.roll.counts, self.roll.idle, theme, columns)));
+            lines.push(Line::from(roll::legend(self.roll.counts, self.roll.idle, sheet)));
             let rolls = self.entry.cluster.rotation.phase == Phase::Preparing;
             let started = self.entry.cluster.rotation.initiated.filter(|_| rolls && rows >= 16);
-            let pace = started.and_then(|from| roll::pace(self.roll, (from, now), theme, columns));
+            let pace = started.and_then(|from| roll::pace(self.roll, (from, now), sheet));
             lines.extend(pace.map(Line::from));
         } else {
-            lines.push(Line::from(roll::step_now(&self.roll.steps, theme, columns)));
+            lines.push(Line::from(roll::step_now(&self.roll.steps, sheet)));
         }
         lines
     }
 
     /// Head, pools, blockers and notes.
     fn pools(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
-        let (columns, rows) = (usize::from(area.width), usize::from(area.height));
+        let (sheet, rows) = (canvas.sheet(usize::from(area.width)), usize::from(area.height));
         let mut head = vec![Line::default()];
-        head.extend(self.head(columns, rows));
+        head.extend(self.head(sheet, rows));
         head.push(Line::default());
-        let foot = self.foot(columns, rows.saturating_sub(head.len()) / 2);
+        let foot = self.foot(sheet, rows.saturating_sub(head.len()) / 2);
         let room = rows.saturating_sub(head.len() + foot.len() + 1).max(1);
         let chosen = self.state.node_at_cursor().map(|node| node.uid.as_str());
         let now = self.now;
         let cluster = &self.entry.cluster;
-        let mut grid = roll::pools(self.roll, cluster, chosen, now, self.theme, columns);
+        let mut grid = roll::pools(self.roll, cluster, chosen, now, sheet);
         if grid.height() > room {
-            let low = roll::pools_low(self.roll, chosen, now, self.theme, columns);
+            let low = roll::pools_low(self.roll, chosen, now, sheet);
             if low.height() <= room {
                 grid = low;
             }
@@ -285,7 +278,7 @@ impl Tab<'_> {
     }
 
     /// Blockers, one line each; notes; how the estimate was made.
-    fn foot(&self, columns: usize, rows: usize) -> Vec<Line<'static>> {
+    fn foot(&self, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
         let (theme, now) = (self.theme, self.now);
         let mut lines = Vec::new();
         for blocker in &self.roll.blockers {
@@ -296,16 +289,16 @@ impl Tab<'_> {
             };
             let text = blocker_text::headline(blocker, now);
             let spans = vec![theme.span(sign, tone), Span::raw(" "), Span::raw(text)];
-            lines.push(Line::from(cut_spans(spans, columns)));
+            lines.push(sheet.line(spans));
         }
         if let Some(text) = text::unexplained_stall(self.roll, now) {
-            lines.extend(marked(theme, "!", Tone::Warn, &text, columns));
+            lines.extend(sheet.marked("!", Tone::Warn, &text));
         }
         // While the server as a whole is away, that each kind is, too, says nothing more.
         let is_away = self.observed.trouble.is_some();
         let is_told = |note: &&RollNote| !is_away || !matches!(note, RollNote::Unseen { .. });
         for note in self.roll.notes.iter().filter(is_told) {
-            let words = theme.paragraph(&text::note(note), Tone::Dim, columns.saturating_sub(2));
+            let words = sheet.less(2).paragraph(&text::note(note), Tone::Dim);
             lines.extend(behind(theme.span("· ", Tone::Dim), words));
         }
         let mut facts = Vec::new();
@@ -322,7 +315,7 @@ impl Tab<'_> {
             lines.push(Line::from(theme.span(text::and_more_lines(more), Tone::Dim)));
         }
         for text in facts {
-            for line in wrap_to(&text, columns, 2) {
+            for line in wrap_to(&text, sheet.columns, 2) {
                 lines.push(Line::from(theme.span(line, Tone::Dim)));
             }
         }
@@ -339,10 +332,10 @@ impl Tab<'_> {
             let [title, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
             let title = padded(title);
-            canvas.text(self.node_title(chosen, usize::from(title.width)), title);
+            canvas.text(self.node_title(chosen, canvas.sheet(usize::from(title.width))), title);
             area = rest;
         }
-        let title = vec![node::title(chosen, self.theme, usize::from(area.width))];
+        let title = vec![node::title(chosen, canvas.sheet(usize::from(area.width)))];
         let mut right = vec![Span::raw(" ")];
         right.extend(node::stage(chosen, self.roll, self.now, self.theme));
         right.push(Span::raw(" "));
@@ -350,37 +343,38 @@ impl Tab<'_> {
         self.node_part(canvas, inner, chosen);
     }
 
-    fn node_title(&self, chosen: &NodeRoll, columns: usize) -> Line<'static> {
+    fn node_title(&self, chosen: &NodeRoll, sheet: Sheet<'_>) -> Line<'static> {
         let mut title =
             vec![self.theme.part(format!("[{}]", chosen.short), Role::Title), Span::raw("  ")];
         title.extend(node::stage(chosen, self.roll, self.now, self.theme));
-        Line::from(cut_spans(title, columns))
+        sheet.line(title)
     }
 
     fn node_part(&self, canvas: &mut Canvas<'_, '_>, area: Rect, chosen: &NodeRoll) {
-        let lines = self.node_lines(chosen, usize::from(area.width));
+        let lines = self.node_lines(chosen, canvas.sheet(usize::from(area.width)));
         let all = lines.len();
-        let (lines, first) = self.part(lines, usize::from(area.height), &mut canvas.metrics);
+        let (lines, first) = self.part(canvas, lines, usize::from(area.height));
         canvas.text(lines, area);
         if self.state.nodes.in_full {
             scrollbar::draw(canvas, area, area.right(), first, all);
         }
     }
 
-    fn node_lines(&self, chosen: &NodeRoll, columns: usize) -> Vec<Line<'static>> {
+    fn node_lines(&self, chosen: &NodeRoll, sheet: Sheet<'_>) -> Vec<Line<'static>> {
         let events = if self.state.nodes.in_full { usize::MAX } else { SOME_EVENTS };
-        node::lines(chosen, self.observed, self.state, self.theme, columns, events)
+        node::lines(chosen, self.observed, sheet, events)
     }
 
     /// What is seen of the node's lines: their beginning, and how much more there is; or, in full, the part that was
     /// scrolled to. The number of the first line comes with it.
     fn part(
         &self,
+        canvas: &mut Canvas<'_, '_>,
         mut lines: Vec<Line<'static>>,
         rows: usize,
-        metrics: &mut Metrics,
     ) -> (Vec<Line<'static>>, usize) {
         if self.state.nodes.in_full {
+            let metrics = &mut canvas.metrics;
             metrics.page_rows = rows.saturating_sub(1).max(1);
             metrics.scroll_last = lines.len().saturating_sub(rows);
             let first = self.state.nodes.scroll.min(metrics.scroll_last);
@@ -388,7 +382,7 @@ impl Tab<'_> {
         }
         if lines.len() > rows && rows > 1 {
             let more = plural(lines.len() - rows + 1, text::LINE, text::LINES);
-            let key = footer::key_of(self.state, self.theme, Command::Events);
+            let key = canvas.sheet(0).key_of(Command::Events);
             lines.truncate(rows - 1);
             lines.push(Line::from(self.theme.span(text::lines_hidden(more, key), Tone::Dim)));
         }

@@ -6,35 +6,28 @@ use ratatui::text::{Line, Span};
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::phase_glyph;
 use crate::app::nodes::text;
-use crate::app::state::State;
 use crate::domain::roll::timeline::{TimelineEntry, TimelineEvent};
 use crate::domain::roll::tracker::RollTracker;
-use crate::ui::text::{cut_spans, pad_end};
-use crate::ui::theme::Theme;
+use crate::ui::sheet::Sheet;
+use crate::ui::text::pad_end;
 
 /// So many lines of it.
-pub fn lines(
-    tracker: &RollTracker,
-    state: &State,
-    theme: Theme,
-    columns: usize,
-    rows: usize,
-) -> Vec<Line<'static>> {
+pub fn lines(tracker: &RollTracker, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
     let newest = tracker.timeline().entries().rev().take(rows);
-    newest.map(|entry| line(entry, state, theme, columns)).collect()
+    newest.map(|entry| line(entry, sheet)).collect()
 }
 
-fn line(entry: &TimelineEntry, state: &State, theme: Theme, columns: usize) -> Line<'static> {
-    let now: Timestamp = state.shared.now.wall;
+fn line(entry: &TimelineEntry, sheet: Sheet<'_>) -> Line<'static> {
+    let now: Timestamp = sheet.state.shared.now.wall;
     let (sign, tone) = sign(&entry.what);
-    let time = state.zone().log(entry.at, now);
+    let time = sheet.state.zone().log(entry.at, now);
     let spans = vec![
-        theme.span(pad_end(&time, if columns >= 60 { 13 } else { 9 }), Tone::Dim),
-        theme.span(sign, tone),
+        sheet.span(pad_end(&time, if sheet.columns >= 60 { 13 } else { 9 }), Tone::Dim),
+        sheet.span(sign, tone),
         Span::raw(" "),
-        Span::styled(text::timeline_event(&entry.what), theme.soft(text_tone(&entry.what))),
+        Span::styled(text::timeline_event(&entry.what), sheet.theme.soft(text_tone(&entry.what))),
     ];
-    Line::from(cut_spans(spans, columns))
+    sheet.line(spans)
 }
 
 fn sign(what: &TimelineEvent) -> (String, Tone) {

@@ -8,7 +8,6 @@ use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::findings_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::text;
-use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::NodePool;
 use crate::domain::preflight::StaticTokens;
@@ -16,10 +15,11 @@ use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
 use crate::ui::rotation::findings;
-use crate::ui::text::{cut_spans, spread};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::sheet::Sheet;
+use crate::ui::text::spread;
+use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
-use crate::ui::widgets::dialog::{columns, failure, field, marked, place, room, shorten, show};
+use crate::ui::widgets::dialog::{columns, failure, field, place, room, shorten, show};
 
 /// Columns that the dialog takes at most.
 const MOST: u16 = 78;
@@ -37,16 +37,16 @@ struct Parts {
 
 /// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = columns(area, MOST);
+    let sheet = canvas.sheet(columns(area, MOST));
+    let Sheet { theme, .. } = sheet;
     let buttons = buttons(dialog);
     let room = room(area, MOST, &buttons);
-    let mut parts = parts(state, theme, dialog, columns, 0);
+    let mut parts = parts(sheet, dialog, 0);
     for level in 1..=LEVELS {
         if parts.top.len() + parts.least + parts.bottom.len() <= room {
             break;
         }
-        parts = self::parts(state, theme, dialog, columns, level);
+        parts = self::parts(sheet, dialog, level);
     }
     let Parts { mut top, middle, bottom, .. } = parts;
     // Whatever the size, the bottom holds the warning, the name and the buttons.
@@ -62,11 +62,10 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
     show(canvas, area, MOST, titles, lines, &buttons);
 }
 
-fn parts(state: &State, theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Parts {
+fn parts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Parts {
     let ended =
         matches!(dialog.stage, RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_));
-    let mut top =
-        if ended && level >= 3 { Vec::new() } else { facts(theme, dialog, columns, level) };
+    let mut top = if ended && level >= 3 { Vec::new() } else { facts(sheet, dialog, level) };
     let gap = |lines: &mut Vec<Line<'static>>| {
         if level == 0 {
             lines.push(Line::default());
@@ -77,21 +76,21 @@ fn parts(state: &State, theme: Theme, dialog: &RotationDialog, columns: usize, l
     let mut bottom = Vec::new();
     match &dialog.stage {
         RotationDialogStage::Failed(problem) => {
-            middle = failure(theme, problem, columns);
+            middle = failure(sheet, problem);
         }
         RotationDialogStage::Settled(text) => {
-            middle = marked(theme, "✓", Tone::Good, text, columns);
+            middle = sheet.marked("✓", Tone::Good, text);
         }
         RotationDialogStage::Checking
         | RotationDialogStage::Asking
         | RotationDialogStage::Changed(_)
         | RotationDialogStage::Sending
         | RotationDialogStage::Unclear => {
-            top.extend(effects(state, theme, dialog, columns, level));
+            top.extend(effects(sheet, dialog, level));
             gap(&mut top);
-            middle.push(preflight_title(state, theme, dialog, columns, level));
+            middle.push(preflight_title(sheet, dialog, level));
             if level < LEVELS {
-                middle.extend(findings::lines(&dialog.findings, theme, columns));
+                middle.extend(findings::lines(&dialog.findings, sheet));
             }
         }
     }
@@ -104,20 +103,20 @@ fn parts(state: &State, theme: Theme, dialog: &RotationDialog, columns: usize, l
         _ => 1,
     };
     gap(&mut bottom);
-    bottom.extend(stage_lines(state, theme, dialog, columns));
+    bottom.extend(stage_lines(sheet, dialog));
     if level == 0 && bottom.len() > 1 {
         bottom.push(Line::default());
     }
     Parts { top, middle, bottom, least }
 }
 
-fn facts(theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Vec<Line<'static>> {
+fn facts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'static>> {
     let id = &dialog.shown.id;
-    let label = |text: &str| theme.part(text.to_owned(), Role::Label);
-    let name = theme.part(id.name.as_str().to_owned(), Role::Title);
-    if level >= 2 || columns < 60 {
-        let spans = vec![name, Span::raw(place(id, &dialog.project, columns))];
-        return vec![Line::from(cut_spans(spans, columns))];
+    let label = |text: &str| sheet.part(text.to_owned(), Role::Label);
+    let name = sheet.part(id.name.as_str().to_owned(), Role::Title);
+    if level >= 2 || sheet.columns < 60 {
+        let spans = vec![name, Span::raw(place(id, &dialog.project, sheet.columns))];
+        return vec![sheet.line(spans)];
     }
     let first = vec![
         label("cluster   "),
@@ -129,19 +128,11 @@ fn facts(theme: Theme, dialog: &RotationDialog, columns: usize, level: u8) -> Ve
         Span::raw(id.region().as_str().to_owned()),
     ];
     let call = format!("POST …/clusters/{}/{}", id.name, dialog.step.endpoint());
-    vec![
-        Line::from(cut_spans(first, columns)),
-        Line::from(cut_spans(vec![label("API       "), Span::raw(call)], columns)),
-    ]
+    vec![sheet.line(first), sheet.line(vec![label("API       "), Span::raw(call)])]
 }
 
-fn effects(
-    state: &State,
-    theme: Theme,
-    dialog: &RotationDialog,
-    columns: usize,
-    level: u8,
-) -> Vec<Line<'static>> {
+fn effects(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'static>> {
+    let Sheet { state, columns, .. } = sheet;
     let short = level >= 3;
     let mut texts: Vec<(String, Tone)> = Vec::new();
     match dialog.step {
@@ -181,7 +172,7 @@ fn effects(
             texts.push((text::CANNOT_UNDO.to_owned(), Tone::Bad));
         }
     }
-    texts.iter().flat_map(|(text, tone)| theme.paragraph(text, *tone, columns)).collect()
+    texts.iter().flat_map(|(text, tone)| sheet.paragraph(text, *tone)).collect()
 }
 
 fn roll_effect(dialog: &RotationDialog, short: bool) -> String {
@@ -211,51 +202,40 @@ fn rolled_together(pool: &NodePool) -> u32 {
         .min(pool.maximum.max(1))
 }
 
-fn preflight_title(
-    state: &State,
-    theme: Theme,
-    dialog: &RotationDialog,
-    columns: usize,
-    level: u8,
-) -> Line<'static> {
-    let mut left = vec![theme.part("preflight", Role::Label)];
+fn preflight_title(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Line<'static> {
+    let mut left = vec![sheet.part("preflight", Role::Label)];
     if level >= 3 {
         for (mark, sign, tone) in findings::SIGNS {
             let count = dialog.findings.iter().filter(|finding| finding.mark() == mark).count();
             if count > 0 {
-                left.push(theme.span(format!(" {sign}{count}"), tone));
+                left.push(sheet.span(format!(" {sign}{count}"), tone));
             }
         }
     }
     let age = match (&dialog.stage, dialog.checked) {
         (RotationDialogStage::Checking, _) | (_, None) => text::CHECKING.to_owned(),
-        (_, Some(at)) => text::checked(long(since(at, state.shared.now.wall))),
+        (_, Some(at)) => text::checked(long(since(at, sheet.state.shared.now.wall))),
     };
-    spread(left, vec![theme.span(age, Tone::Dim)], columns)
+    spread(left, vec![sheet.span(age, Tone::Dim)], sheet.columns)
 }
 
 /// The name field or, once sent, how it stands: what must be seen whatever the size.
-fn stage_lines(
-    state: &State,
-    theme: Theme,
-    dialog: &RotationDialog,
-    columns: usize,
-) -> Vec<Line<'static>> {
+fn stage_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
     match &dialog.stage {
         RotationDialogStage::Checking | RotationDialogStage::Asking => {
-            let mut lines = earlier_lines(state, theme, dialog, columns);
-            lines.extend(question_lines(theme, dialog, columns));
+            let mut lines = earlier_lines(sheet, dialog);
+            lines.extend(question_lines(sheet, dialog));
             lines
         }
         RotationDialogStage::Changed(text) => {
-            let mut lines = earlier_lines(state, theme, dialog, columns);
-            lines.extend(marked(theme, "!", Tone::Attention, text, columns));
-            lines.extend(question_lines(theme, dialog, columns));
+            let mut lines = earlier_lines(sheet, dialog);
+            lines.extend(sheet.marked("!", Tone::Attention, text));
+            lines.extend(question_lines(sheet, dialog));
             lines
         }
-        RotationDialogStage::Sending => marked(theme, "→", Tone::Busy, text::SENDING, columns),
+        RotationDialogStage::Sending => sheet.marked("→", Tone::Busy, text::SENDING),
         RotationDialogStage::Unclear => {
-            let text = state.rotation.pending.get(&dialog.shown.id).map_or_else(
+            let text = sheet.state.rotation.pending.get(&dialog.shown.id).map_or_else(
                 || {
                     let done = match dialog.step {
                         Step::Start => text::ROTATION_STARTED,
@@ -263,33 +243,29 @@ fn stage_lines(
                     };
                     text::checking_effect(done)
                 },
-                |pending| crate::ui::rotation::sentences::pending_sentence(state, pending),
+                |pending| crate::ui::rotation::sentences::pending_sentence(sheet.state, pending),
             );
-            marked(theme, "?", Tone::Warn, &text, columns)
+            sheet.marked("?", Tone::Warn, &text)
         }
         RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_) => Vec::new(),
     }
 }
 
 /// That the step was accepted before and never shown.
-fn earlier_lines(
-    state: &State,
-    theme: Theme,
-    dialog: &RotationDialog,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    match state.rotation.pending.get(&dialog.shown.id) {
+fn earlier_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
+    match sheet.state.rotation.pending.get(&dialog.shown.id) {
         Some(Pending { stage: PendingStage::Unseen { at }, step, .. }) => {
-            let text = text::send_again(step, state.zone().clock(*at));
-            marked(theme, "!", Tone::Attention, &text, columns)
+            let text = text::send_again(step, sheet.state.zone().clock(*at));
+            sheet.marked("!", Tone::Attention, &text)
         }
         _ => Vec::new(),
     }
 }
 
 /// The name field, and the box to tick where something breaks.
-fn question_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'static>> {
-    let mut lines = name_lines(theme, dialog, columns);
+fn question_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
+    let Sheet { theme, .. } = sheet;
+    let mut lines = name_lines(sheet, dialog);
     let breaking = dialog.findings.iter().filter(|finding| finding.breaks()).count();
     if breaking > 0 {
         let focused = dialog.focus == Focus::Accept;
@@ -300,12 +276,13 @@ fn question_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<
             if focused { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") },
             theme.span(format!("{mark}{words}"), tone),
         ];
-        lines.push(Line::from(cut_spans(spans, columns)));
+        lines.push(sheet.line(spans));
     }
     lines
 }
 
-fn name_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line<'static>> {
+fn name_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
+    let Sheet { theme, columns, .. } = sheet;
     if !dialog.wants_name {
         return Vec::new();
     }
@@ -333,7 +310,7 @@ fn name_lines(theme: Theme, dialog: &RotationDialog, columns: usize) -> Vec<Line
     second.extend(field(theme, &dialog.typed, field_columns, focused));
     second.push(Span::raw(" "));
     second.push(theme.span(note, note_tone));
-    vec![Line::from(cut_spans(spans, columns)), Line::from(cut_spans(second, columns))]
+    vec![sheet.line(spans), sheet.line(second)]
 }
 
 fn typed_note(dialog: &RotationDialog) -> String {

@@ -5,8 +5,7 @@ use ratatui::text::Line;
 use crate::app::cell::Tone;
 use crate::app::rotation::findings_text;
 use crate::domain::preflight::{Finding, FindingMark};
-use crate::ui::theme::Theme;
-use crate::ui::widgets::dialog::marked;
+use crate::ui::sheet::Sheet;
 
 /// How a finding is marked.
 pub const SIGNS: [(FindingMark, &str, Tone); 4] = [
@@ -19,8 +18,7 @@ pub const SIGNS: [(FindingMark, &str, Tone); 4] = [
 /// The lines of findings.
 pub fn lines<'a>(
     findings: impl IntoIterator<Item = &'a Finding>,
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
 ) -> Vec<Line<'static>> {
     let line = |finding: &Finding| {
         let (_, sign, tone) = SIGNS
@@ -28,7 +26,7 @@ pub fn lines<'a>(
             .find(|(mark, _, _)| *mark == finding.mark())
             .unwrap_or((FindingMark::Unknowable, "?", Tone::Dim));
         let tone = if finding.breaks() { Tone::Bad } else { tone };
-        marked(theme, sign, tone, &findings_text::finding(finding), columns)
+        sheet.marked(sign, tone, &findings_text::finding(finding))
     };
     findings.into_iter().flat_map(line).collect()
 }

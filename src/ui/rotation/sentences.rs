@@ -23,10 +23,10 @@ use crate::domain::text::plural;
 use crate::ui::nodes::node;
 use crate::ui::nodes::roll;
 use crate::ui::rotation::findings;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::blanks;
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
-use crate::ui::widgets::footer::key_of;
 
 /// What matters most about a cluster now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +136,8 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
 }
 
 /// The keys of what is next, in the order in which it is done; dimmed with its reason what cannot be done now.
-pub fn key_lines(entry: &Entry, state: &State, theme: Theme, indent: usize, facts: &mut Facts) {
+pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
+    let Sheet { state, theme, .. } = facts.sheet;
     if entry.gone.is_some() {
         return;
     }
@@ -161,7 +162,7 @@ pub fn key_lines(entry: &Entry, state: &State, theme: Theme, indent: usize, fact
         (_, None) => Vec::new(),
     };
     for (command, words, action) in keys {
-        let key = key_of(state, theme, command);
+        let key = facts.sheet.key_of(command);
         let possible = action.map_or(Ok(()), |action| can_act(state, entry, action));
         match possible {
             Ok(()) => facts.line(vec![
@@ -177,19 +178,15 @@ pub fn key_lines(entry: &Entry, state: &State, theme: Theme, indent: usize, fact
 }
 
 /// What is known before *complete* while clients are updated, without what this tab shows elsewhere.
-pub fn before_complete(
-    entry: &Entry,
-    state: &State,
-    theme: Theme,
-    columns: usize,
-) -> Vec<Line<'static>> {
+pub fn before_complete(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let is_sent = state.rotation.pending.get(&cluster.id).is_some_and(Pending::blocks);
+    let is_sent = sheet.state.rotation.pending.get(&cluster.id).is_some_and(Pending::blocks);
     if cluster.rotation.phase != Phase::Prepared || entry.gone.is_some() || is_sent {
         return Vec::new();
     }
-    let evidence = state.evidence(cluster);
-    let found = preflight::findings(Step::Complete, cluster, &evidence, state.shared.now.wall);
+    let evidence = sheet.state.evidence(cluster);
+    let found =
+        preflight::findings(Step::Complete, cluster, &evidence, sheet.state.shared.now.wall);
     let shown = found.iter().filter(|finding| {
         !matches!(
             finding,
@@ -200,29 +197,30 @@ pub fn before_complete(
                 | Finding::Times(_)
         )
     });
-    let mut lines = vec![Line::from(theme.part(text::BEFORE_COMPLETE, Role::Label))];
-    lines.extend(findings::lines(shown, theme, columns));
+    let mut lines = vec![Line::from(sheet.part(text::BEFORE_COMPLETE, Role::Label))];
+    lines.extend(findings::lines(shown, sheet));
     lines
 }
 
 /// How far the nodes are, phase and times; what matters most comes first. `blocker`: what blocks them stands among it.
-pub fn roll_facts(entry: &Entry, state: &State, theme: Theme, blocker: bool, facts: &mut Facts) {
+pub fn roll_facts(entry: &Entry, blocker: bool, facts: &mut Facts<'_>) {
     let rolls = entry.cluster.rotation.phase == Phase::Preparing;
-    let seen = rolls && nodes_seen(entry, state, theme, facts);
+    let seen = rolls && nodes_seen(entry, facts);
     if seen {
         facts.blank();
         if blocker {
-            blocked_by(entry, state, theme, facts);
+            blocked_by(entry, facts);
             facts.blank();
         }
     }
-    times(entry, state, theme, facts);
-    if !(seen || nodes_seen(entry, state, theme, facts)) {
-        nodes_unseen(entry, state, facts);
+    times(entry, facts);
+    if !(seen || nodes_seen(entry, facts)) {
+        nodes_unseen(entry, facts);
     }
 }
 
-fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+fn times(entry: &Entry, facts: &mut Facts<'_>) {
+    let Sheet { state, theme, .. } = facts.sheet;
     let rotation = &entry.cluster.rotation;
     let zone = state.zone();
     let now = state.server_now();
@@ -239,11 +237,11 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
     facts.fact("phase", phase);
     // How long ago these were, the steps above say.
     if let Some(at) = rotation.initiated {
-        facts.fact("started", vec![Span::raw(zone.full(at))]);
+        facts.fact("started", zone.full(at));
     }
     match rotation.completed {
         Some(at) if rotation.phase == Phase::Completed => {
-            facts.fact("completed", vec![Span::raw(zone.full(at))]);
+            facts.fact("completed", zone.full(at));
         }
         Some(at) => {
             let ago = text::since(long(since(at, now)));
@@ -258,7 +256,8 @@ fn times(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
 }
 
 /// How far the roll is, as the cluster's own API shows it; `false` when it shows nothing.
-fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> bool {
+fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
+    let Sheet { state, .. } = facts.sheet;
     let phase = &entry.cluster.rotation.phase;
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else { return false };
@@ -267,8 +266,8 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     }
     let now =
         observed.map_or(state.shared.now.wall, |observed| observed.as_of(state.shared.now.wall));
-    let room = facts.room();
-    for (at, line) in roll::summary(roll, now, theme, room).into_iter().enumerate() {
+    let _room = facts.values().columns;
+    for (at, line) in roll::summary(roll, now, facts.values()).into_iter().enumerate() {
         facts.fact(if at == 0 { "nodes" } else { "" }, line);
     }
     if *phase != Phase::Preparing {
@@ -276,16 +275,16 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
     }
     let running = roll.steps.iter().find(|step| step.state == StepState::Now);
     if running.is_none_or(|step| step.name == StartStepName::Nodes) {
-        facts.fact("", roll::legend(roll.counts, roll.idle, theme, room));
+        facts.fact("", roll::legend(roll.counts, roll.idle, facts.values()));
     } else {
-        facts.fact("", roll::step_now(&roll.steps, theme, room));
+        facts.fact("", roll::step_now(&roll.steps, facts.values()));
     }
     let started = entry.cluster.rotation.initiated;
-    if let Some(pace) = started.and_then(|from| roll::pace(roll, (from, now), theme, room)) {
+    if let Some(pace) = started.and_then(|from| roll::pace(roll, (from, now), facts.values())) {
         facts.fact(nodes_text::LABEL_PACE, pace);
     }
     facts.blank();
-    let grid = roll::pools_low(roll, None, now, theme, room);
+    let grid = roll::pools_low(roll, None, now, facts.values());
     for line in grid.lines(0, grid.height()) {
         facts.fact("", line.spans);
     }
@@ -299,7 +298,8 @@ fn nodes_seen(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) -> 
 }
 
 /// The worst blocker of the roll, with its fix.
-pub fn blocked_by(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts) {
+pub fn blocked_by(entry: &Entry, facts: &mut Facts<'_>) {
+    let Sheet { state, .. } = facts.sheet;
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let worst = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?.worst()?)));
     let Some((observed, worst)) = worst else { return };
@@ -309,14 +309,15 @@ pub fn blocked_by(entry: &Entry, state: &State, theme: Theme, facts: &mut Facts)
         // The blocker is shown above.
         node::remedy(worst, context.as_ref(), now, facts);
     } else {
-        node::held_by(worst, context.as_ref(), (now, true), theme, facts);
+        node::held_by(worst, context.as_ref(), (now, true), facts);
     }
 }
 
 /// What SKE reports about nodes, and why nothing else is known.
-fn nodes_unseen(entry: &Entry, state: &State, facts: &mut Facts) {
+fn nodes_unseen(entry: &Entry, facts: &mut Facts<'_>) {
+    let Sheet { state, .. } = facts.sheet;
     let phase = &entry.cluster.rotation.phase;
-    facts.fact("nodes", vec![Span::raw(nodes(entry))]);
+    facts.fact("nodes", nodes(entry));
     if *phase != Phase::Preparing {
         return;
     }
@@ -346,7 +347,7 @@ pub fn other_problems<'a>(entry: &'a Entry, state: &State, next: &Next) -> Vec<&
 pub fn problems<'a>(
     problems: impl IntoIterator<Item = &'a ReportedError>,
     label: &str,
-    facts: &mut Facts,
+    facts: &mut Facts<'_>,
 ) {
     for (index, problem) in problems.into_iter().enumerate() {
         let label = if index == 0 { label } else { "" };

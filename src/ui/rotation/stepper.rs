@@ -12,6 +12,7 @@ use crate::domain::credential::{KnownCredential, Verdict, best_access};
 use crate::domain::roll::start_steps::StepState;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{plural, width};
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
@@ -185,31 +186,31 @@ impl StepLine {
 }
 
 /// The steps below each other, with their words as far as they fit.
-pub fn tall(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Vec<Span<'static>>> {
-    steps(entry, state)
+pub fn tall(entry: &Entry, sheet: Sheet<'_>) -> Vec<Vec<Span<'static>>> {
+    steps(entry, sheet.state)
         .iter()
         .map(|step| {
-            let mut spans = step.heading(theme);
+            let mut spans = step.heading(sheet.theme);
             let used = width(step.title) + 2;
             let column = 20_usize;
             let gap = column.saturating_sub(used).max(2);
-            if !step.text.is_empty() && used + gap + width(&step.text) <= columns {
+            if !step.text.is_empty() && used + gap + width(&step.text) <= sheet.columns {
                 spans.push(blanks(gap));
-                spans.push(theme.span(step.text.clone(), step.tone));
+                spans.push(sheet.span(step.text.clone(), step.tone));
             }
-            cut_spans(spans, columns)
+            cut_spans(spans, sheet.columns)
         })
         .collect()
 }
 
 /// The steps beside each other, joined by a line, their words below.
-pub fn wide(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let steps = steps(entry, state);
-    let share = columns / 4;
+pub fn wide(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let steps = steps(entry, sheet.state);
+    let share = sheet.columns / 4;
     let mut top = Vec::new();
     let mut rows: Vec<Vec<Span<'static>>> = vec![Vec::new(), Vec::new()];
     for (index, step) in steps.iter().enumerate() {
-        top.extend(step.heading(theme));
+        top.extend(step.heading(sheet.theme));
         let rest = share.saturating_sub(width(step.title) + 2);
         if index < 3 && rest > 3 {
             let (line, tone) = if step.state == StepState::Done {
@@ -218,19 +219,19 @@ pub fn wide(entry: &Entry, state: &State, theme: Theme, columns: usize) -> Vec<L
                 ("┄", Tone::Dim)
             };
             top.push(Span::raw(" "));
-            top.push(theme.span(line.repeat(rest - 2), tone));
+            top.push(sheet.span(line.repeat(rest - 2), tone));
             top.push(Span::raw(" "));
         }
         let words = wrap_to(&step.text, share.saturating_sub(4), 2);
         for (row, spans) in rows.iter_mut().enumerate() {
             let text = words.get(row).map_or("", String::as_str);
-            spans.push(theme.span(pad_end(&format!("  {text}"), share), step.tone));
+            spans.push(sheet.span(pad_end(&format!("  {text}"), share), step.tone));
         }
     }
-    let mut lines = vec![Line::from(cut_spans(top, columns))];
+    let mut lines = vec![sheet.line(top)];
     lines.extend(
         rows.into_iter()
-            .map(|spans| cut_spans(spans, columns))
+            .map(|spans| cut_spans(spans, sheet.columns))
             .filter(|spans| spans.iter().any(|span| !span.content.trim().is_empty()))
             .map(Line::from),
     );

@@ -5,14 +5,14 @@ use ratatui::text::Line;
 use crate::app::cell::Tone;
 use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
-use crate::app::state::State;
 use crate::domain::attention::NextStep;
 use crate::domain::rotation::Phase;
 use crate::domain::text::width;
 use crate::ui::cluster::overview;
 use crate::ui::rotation::{sentences, stepper};
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{behind, indent};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
 
 /// From so many columns on there are two columns.
@@ -22,37 +22,32 @@ const BESIDE_FROM: usize = 150;
 const INDENT: usize = 2;
 
 /// All lines of the tab.
-pub fn lines(
-    entry: &Entry,
-    state: &State,
-    theme: Theme,
-    columns: usize,
-    rows: usize,
-) -> Vec<Line<'static>> {
+pub fn lines(entry: &Entry, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
+    let Sheet { state, theme, columns } = sheet;
     let roomy = rows >= 14;
     let mut lines = Vec::new();
     if roomy {
         lines.push(Line::default());
     }
     if columns >= 96 {
-        lines.extend(stepper::wide(entry, state, theme, columns));
+        lines.extend(stepper::wide(entry, sheet));
     } else {
-        lines.extend(indent(stepper::tall(entry, state, theme, columns.saturating_sub(2)), 2));
+        lines.extend(indent(stepper::tall(entry, sheet.less(2)), 2));
     }
     lines.push(Line::default());
-    let mut facts = Facts::new(theme, columns, 12);
+    let mut facts = Facts::new(sheet, 12);
     let next = sentences::next(entry, state);
     let lead = format!("  ▸ {}: ", next.lead);
     let room = columns.saturating_sub(width(&lead));
     // A notice above already says that it is no longer listed.
     let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
-    for line in behind(theme.part(lead, Role::Accent), theme.paragraph(said, next.tone, room)) {
+    for line in behind(theme.part(lead, Role::Accent), sheet.of(room).paragraph(said, next.tone)) {
         facts.line(line.spans);
     }
     // While nodes are replaced there is nothing to do; the key follows at the end.
     let rolls = entry.cluster.rotation.phase == Phase::Preparing;
     if !rolls {
-        sentences::key_lines(entry, state, theme, 4, &mut facts);
+        sentences::key_lines(entry, 4, &mut facts);
     }
     if roomy {
         facts.blank();
@@ -67,35 +62,35 @@ pub fn lines(
     let left = if both { columns * 4 / 7 } else { columns.saturating_sub(INDENT) };
     let room = if both { columns - left - INDENT } else { left };
     let inner = left.saturating_sub(2 * usize::from(both));
-    let findings = sentences::before_complete(entry, state, theme, inner);
+    let findings = sentences::before_complete(entry, sheet.of(inner));
     let lists_findings = !findings.is_empty();
-    let mut known = Facts::new(theme, if lists_findings { room } else { inner }, 13);
-    sentences::roll_facts(entry, state, theme, !both, &mut known);
+    let mut known = Facts::new(sheet.of(if lists_findings { room } else { inner }), 13);
+    sentences::roll_facts(entry, !both, &mut known);
     if roomy {
         known.blank();
     }
     sentences::problems(sentences::other_problems(entry, state, &next), "SKE reports", &mut known);
     if rolls {
         known.blank();
-        sentences::key_lines(entry, state, theme, 0, &mut known);
+        sentences::key_lines(entry, 0, &mut known);
     }
     let facts = known.into_lines();
     let (mut known, mut aside) = (findings, Vec::new());
     push_section(if both && lists_findings { &mut aside } else { &mut known }, facts);
     if both && rolls {
-        let mut blocker = Facts::new(theme, room, 13);
-        sentences::blocked_by(entry, state, theme, &mut blocker);
+        let mut blocker = Facts::new(sheet.of(room), 13);
+        sentences::blocked_by(entry, &mut blocker);
         push_section(&mut aside, blocker.into_lines());
     }
     let fits = |lines: &[Line<'_>], above: usize, more: usize| above + lines.len() + more <= rows;
     let above = lines.len();
     let side = if both { &mut aside } else { &mut known };
     if fits(side, above, 6) && !lists_findings {
-        push_section(side, overview::accesses(entry, state, theme, room));
+        push_section(side, overview::accesses(entry, sheet.of(room)));
     }
     let is_unhealthy = state.row(entry).next_step() == Some(NextStep::InspectUnhealthy);
     if fits(side, above, 4) && entry.gone.is_none() && !is_unhealthy {
-        push_section(side, advice(entry, theme, room));
+        push_section(side, advice(entry, sheet.of(room)));
     }
     if both {
         known = overview::beside(known, aside, left);
@@ -113,7 +108,8 @@ fn push_section(lines: &mut Vec<Line<'static>>, section: Vec<Line<'static>>) {
 }
 
 /// Advice for the current phase.
-fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn advice(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let Sheet { columns, .. } = sheet;
     let text = match entry.cluster.rotation.phase {
         Phase::Never | Phase::Completed if entry.cluster.version.may_have_static_tokens() => {
             text::ADVICE_START_OLD_VERSION
@@ -123,5 +119,5 @@ fn advice(entry: &Entry, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         Phase::Completing => text::ADVICE_COMPLETING,
         Phase::Unknown(_) => text::ADVICE_UNKNOWN,
     };
-    theme.paragraph(text, Tone::Dim, columns.min(100))
+    sheet.of(columns.min(100)).paragraph(text, Tone::Dim)
 }

@@ -9,16 +9,15 @@ use crate::app::session::text;
 use crate::domain::text::clean;
 use crate::ui::canvas::Canvas;
 use crate::ui::widgets::button::Button;
-use crate::ui::widgets::dialog::{columns, marked, show};
+use crate::ui::widgets::dialog::{columns, show};
 
 const MOST: u16 = 66;
 
 /// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, QuitDialog { leave, why }: &QuitDialog) {
-    let theme = canvas.theme;
-    let columns = columns(area, MOST);
-    let mut lines = marked(theme, "!", Tone::Warn, &clean(why), columns);
-    lines.extend(theme.paragraph(text::REQUESTS_CONTINUE, Tone::Dim, columns));
+    let sheet = canvas.sheet(columns(area, MOST));
+    let mut lines = sheet.marked("!", Tone::Warn, &clean(why));
+    lines.extend(sheet.paragraph(text::REQUESTS_CONTINUE, Tone::Dim));
     if area.height >= 10 {
         lines.push(Line::default());
     }

@@ -12,10 +12,10 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{behind, blanks, cells, indent, wrap};
+use crate::ui::sheet::Sheet;
+use crate::ui::text::{blanks, cells, indent};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
-use crate::ui::widgets::footer::key_of;
 
 /// Columns of text that a dialog of at most `most` columns has in `area`.
 pub fn columns(area: Rect, most: u16) -> usize {
@@ -53,7 +53,7 @@ pub fn show(
 pub fn overlay(canvas: &mut Canvas<'_, '_>, area: Rect, title: &'static str) -> Rect {
     let theme = canvas.theme;
     canvas.frame.render_widget(Clear, area);
-    let closes = text::closes(key_of(canvas.state, theme, Command::Back));
+    let closes = text::closes(canvas.sheet(0).key_of(Command::Back));
     let block = theme
         .pane()
         .border_style(theme.role(Role::DialogBorder))
@@ -145,10 +145,10 @@ pub fn field(theme: Theme, input: &Input, columns: usize, focused: bool) -> Vec<
 }
 
 /// A failure in full: why it failed, what to do, and for support what was tried, code and trace id.
-pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'static>> {
-    let mut lines = marked(theme, "✗", Tone::Bad, &failure.message, columns);
+pub fn failure(sheet: Sheet<'_>, failure: &Failure) -> Vec<Line<'static>> {
+    let mut lines = sheet.marked("✗", Tone::Bad, &failure.message);
     if let Some(advice) = failure.advice() {
-        lines.extend(indent(wrap(&advice, columns.saturating_sub(2)), 2));
+        lines.extend(indent(sheet.less(2).paragraph(&advice, Tone::Plain), 2));
     }
     let details: Vec<String> = [
         failure.tried.clone(),
@@ -158,7 +158,7 @@ pub fn failure(theme: Theme, failure: &Failure, columns: usize) -> Vec<Line<'sta
     .into_iter()
     .flatten()
     .collect();
-    let details = theme.paragraph(&details.join(" · "), Tone::Dim, columns.saturating_sub(2));
+    let details = sheet.less(2).paragraph(&details.join(" · "), Tone::Dim);
     lines.extend(indent(details, 2));
     lines
 }
@@ -191,15 +191,4 @@ pub fn shorten(
             ));
     }
     shown
-}
-
-/// A wrapped sentence behind a sign.
-pub fn marked(
-    theme: Theme,
-    sign: &'static str,
-    tone: Tone,
-    text: &str,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    behind(theme.span(format!("{sign} "), tone), wrap(text, columns.saturating_sub(2)))
 }

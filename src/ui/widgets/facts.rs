@@ -3,41 +3,41 @@
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
+use crate::ui::sheet::Sheet;
 use crate::ui::text::{cut_spans, indent, pad_end, wrap};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 
 /// Lines of facts, being put together.
-pub struct Facts {
-    theme: Theme,
-    columns: usize,
+pub struct Facts<'a> {
+    pub sheet: Sheet<'a>,
     label: usize,
     lines: Vec<Line<'static>>,
 }
 
-impl Facts {
-    /// An empty sheet of so many columns whose labels take `label` of them.
-    pub fn new(theme: Theme, columns: usize, label: usize) -> Self {
-        Self { theme, columns, label, lines: Vec::new() }
+impl<'a> Facts<'a> {
+    /// No facts yet; their labels take `label` columns of the sheet.
+    pub fn new(sheet: Sheet<'a>, label: usize) -> Self {
+        Self { sheet, label, lines: Vec::new() }
     }
 
-    /// Columns that a value can take.
-    pub fn room(&self) -> usize {
-        self.columns.saturating_sub(self.label)
+    /// What values are made from.
+    pub fn values(&self) -> Sheet<'a> {
+        self.sheet.less(self.label)
     }
 
     /// Adds a fact of one line; cut at its end when too long. An empty label continues the fact above.
-    pub fn fact(&mut self, label: &str, value: Vec<Span<'static>>) -> &mut Self {
-        let mut spans = vec![self.theme.part(pad_end(label, self.label), Role::Label)];
-        spans.extend(cut_spans(value, self.room()));
+    pub fn fact(&mut self, label: &str, value: impl Into<Line<'static>>) -> &mut Self {
+        let mut spans = vec![self.sheet.theme.part(pad_end(label, self.label), Role::Label)];
+        spans.extend(cut_spans(value.into().spans, self.values().columns));
         self.lines.push(Line::from(spans));
         self
     }
 
     /// Adds a fact in words, wrapped.
     pub fn text(&mut self, label: &str, value: &str, tone: Tone) -> &mut Self {
-        for (index, line) in wrap(value, self.room()).into_iter().enumerate() {
+        for (index, line) in wrap(value, self.values().columns).into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
-            self.fact(label, vec![Span::styled(line, self.theme.soft(tone))]);
+            self.fact(label, Span::styled(line, self.sheet.theme.soft(tone)));
         }
         self
     }
@@ -52,14 +52,13 @@ impl Facts {
 
     /// Adds a line over the whole width.
     pub fn line(&mut self, spans: Vec<Span<'static>>) -> &mut Self {
-        self.lines.push(Line::from(cut_spans(spans, self.columns)));
+        self.lines.push(self.sheet.line(spans));
         self
     }
 
     /// Adds a wrapped sentence over the whole width, indented.
     pub fn sentence(&mut self, text: &str, tone: Tone, by: usize) -> &mut Self {
-        let text = self.theme.paragraph(text, tone, self.columns.saturating_sub(by));
-        self.lines.extend(indent(text, by));
+        self.lines.extend(indent(self.sheet.less(by).paragraph(text, tone), by));
         self
     }
 

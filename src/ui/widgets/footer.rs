@@ -19,7 +19,8 @@ use crate::app::text;
 use crate::domain::attention::NextStep;
 use crate::domain::text::{clean, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::text::{behind, blanks, cells, cut_spans, spans_width, spread, wrap_to};
+use crate::ui::sheet::Sheet;
+use crate::ui::text::{behind, blanks, cells, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
 /// What the bottom of a screen says while nothing else does, and the place in its list.
@@ -35,15 +36,6 @@ const HINTS: usize = 7;
 
 /// Most lines of a toast.
 const TOAST_LINES: usize = 3;
-
-/// The first key of a command as it is drawn.
-pub fn key_of(state: &State, theme: Theme, command: Command) -> String {
-    BINDINGS
-        .iter()
-        .find(|binding| binding.command == command)
-        .map(|binding| theme.key(&state.shared.keymap.label(binding)))
-        .unwrap_or_default()
-}
 
 /// The message to show, unless the screen shows the same already. `records`: the screen shows the latest records.
 pub fn toast(state: &State, records: bool) -> Option<&str> {
@@ -89,10 +81,10 @@ fn error_text(error: &crate::domain::failure::Failure) -> String {
 
 /// Draws it; `bottom` is what the screen itself has to say while nothing else does.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (bottom, toast): (BottomLine, Option<&str>)) {
-    let (state, theme) = (canvas.state, canvas.theme);
-    let columns = usize::from(area.width);
+    let sheet = canvas.sheet(usize::from(area.width));
+    let Sheet { state, .. } = sheet;
     let rows = usize::from(area.height);
-    let mut lines = message_lines(state, theme, columns, rows, (bottom.spans, toast));
+    let mut lines = message_lines(sheet, rows, (bottom.spans, toast));
     let one_line = area.height < 2;
     let something_said = toast.is_some() || !state.notices.errors.is_empty();
     let types = state.view.filter_input.is_some() || state.is_searching();
@@ -100,29 +92,27 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (bottom, toast): (BottomLin
         lines.truncate(1);
     } else {
         lines.truncate(usize::from(area.height.saturating_sub(1)));
-        lines.push(hint_line(state, theme, columns, bottom.row));
+        lines.push(hint_line(sheet, bottom.row));
     }
     canvas.text(lines, area);
 }
 
 fn message_lines(
-    state: &State,
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
     rows: usize,
     (status, toast): (Vec<Span<'static>>, Option<&str>),
 ) -> Vec<Line<'static>> {
+    let Sheet { state, theme, columns } = sheet;
     if state.is_searching() {
-        return vec![search_line(state, theme, columns)];
+        return vec![search_line(sheet)];
     }
     if state.view.filter_input.is_some() {
-        return vec![filter_line(state, theme, columns)];
+        return vec![filter_line(sheet)];
     }
     if let Some(error) = state.notices.errors.front() {
         let more = state.notices.errors.len() - 1;
         let more = if more == 0 { String::new() } else { text::more_errors(more) };
-        let (back, copy) =
-            (key_of(state, theme, Command::Back), key_of(state, theme, Command::Copy));
+        let (back, copy) = (sheet.key_of(Command::Back), sheet.key_of(Command::Copy));
         // A filter is cleared before.
         let clears = state.screen == Screen::Fleet && !state.view.filter.is_empty();
         let back = if clears { format!("{back} {back}") } else { back };
@@ -147,10 +137,11 @@ fn message_lines(
         let mark = theme.part(" ▸ ", Role::Accent);
         return behind(mark, wrap_to(toast, columns.saturating_sub(4), lines));
     }
-    vec![Line::from(cut_spans(status, columns))]
+    vec![sheet.line(status)]
 }
 
-fn search_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
+fn search_line(sheet: Sheet<'_>) -> Line<'static> {
+    let Sheet { state, theme, columns } = sheet;
     let count = state.search_matches();
     let count = count.map(|count| format!("{} ", plural(count, "match", "matches")));
     let count = count.unwrap_or_default();
@@ -166,7 +157,8 @@ fn typed(theme: Theme, text: &str, selected: bool) -> Vec<Span<'static>> {
     vec![theme.part(" / ", Role::Accent), text, theme.part("▏", Role::Accent)]
 }
 
-fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
+fn filter_line(sheet: Sheet<'_>) -> Line<'static> {
+    let Sheet { state, theme, columns } = sheet;
     let shown = format!("{} of {} ", state.view.shown.len(), state.view.counts.all);
     let selected = state.view.filter_input.as_ref().is_some_and(|input| input.selected);
     let mut left = typed(theme, &state.view.filter, selected);
@@ -177,12 +169,8 @@ fn filter_line(state: &State, theme: Theme, columns: usize) -> Line<'static> {
     spread(left, vec![theme.span(shown, Tone::Dim)], columns)
 }
 
-fn hint_line(
-    state: &State,
-    theme: Theme,
-    columns: usize,
-    row: Option<(usize, usize)>,
-) -> Line<'static> {
+fn hint_line(sheet: Sheet<'_>, row: Option<(usize, usize)>) -> Line<'static> {
+    let Sheet { state, theme, columns } = sheet;
     let mut right = Vec::new();
     if !state.search.text.is_empty() && !state.is_searching() && state.is_searchable() {
         right.push(theme.part(format!("/{} ", clean(&state.search.text)), Role::Accent));
@@ -199,11 +187,12 @@ fn hint_line(
     }
     let room = columns.saturating_sub(spans_width(&right) + 1);
     let gap = if columns < 60 { 1 } else { 3 };
-    spread(hints(state, theme, room, gap), right, columns)
+    spread(hints(sheet, room, gap), right, columns)
 }
 
 /// The hints that fit: the first ones, and always the way back and the help if there are such.
-fn hints(state: &State, theme: Theme, room: usize, gap: usize) -> Vec<Span<'static>> {
+fn hints(sheet: Sheet<'_>, room: usize, gap: usize) -> Vec<Span<'static>> {
+    let Sheet { state, theme, .. } = sheet;
     let context = state.context();
     let next = state.next_step();
     let mut possible: Vec<(u8, &Binding)> = BINDINGS

@@ -15,9 +15,8 @@ use crate::app::state::State;
 use crate::domain::age::{long, since};
 use crate::domain::cluster::{Region, Scope};
 use crate::domain::text::{cut_end, cut_middle, plural, width};
-use crate::ui::text::{behind, cut_spans, wrap_to};
-use crate::ui::theme::Theme;
-use crate::ui::widgets::footer::key_of;
+use crate::ui::sheet::Sheet;
+use crate::ui::text::{behind, wrap_to};
 
 /// Failing places that get a line of their own.
 const LINES: usize = 2;
@@ -25,34 +24,31 @@ const LINES: usize = 2;
 const OLD: SignedDuration = SignedDuration::from_mins(1);
 
 /// Lines about trouble, most important first.
-pub fn lines(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let mut lines = unsaved(state, theme, columns);
-    lines.extend(signed_out(state, theme, columns));
-    if state.session.signed_out.is_some() {
+pub fn lines(sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let mut lines = unsaved(sheet);
+    lines.extend(signed_out(sheet));
+    if sheet.state.session.signed_out.is_some() {
         return lines;
     }
-    let unreachable = state.fleet.unreachable_regions();
+    let unreachable = sheet.state.fleet.unreachable_regions();
     for region in &unreachable {
-        lines.extend(unreachable_line(state, theme, columns, region));
+        lines.extend(unreachable_line(sheet, region));
     }
-    let places = || state.fleet.failing().filter(|(id, ..)| !unreachable.contains(&&id.region));
+    let places =
+        || sheet.state.fleet.failing().filter(|(id, ..)| !unreachable.contains(&&id.region));
     let failing = places().count();
     for (index, failing_place) in places().take(LINES).enumerate() {
         let more = if index + 1 == LINES { failing.saturating_sub(LINES) } else { 0 };
-        lines.extend(failing_lines(state, theme, columns, failing_place, more));
+        lines.extend(failing_lines(sheet, failing_place, more));
     }
-    lines.extend(waits(state, theme, columns));
-    lines.extend(last_known(state, theme, columns));
+    lines.extend(waits(sheet));
+    lines.extend(last_known(sheet));
     lines
 }
 
 /// A region in which no project can be listed.
-fn unreachable_line(
-    state: &State,
-    theme: Theme,
-    columns: usize,
-    region: &Region,
-) -> Option<Line<'static>> {
+fn unreachable_line(sheet: Sheet<'_>, region: &Region) -> Option<Line<'static>> {
+    let Sheet { state, theme, columns } = sheet;
     let failing = || state.fleet.failing().filter(|(id, ..)| id.region == *region);
     let (.., oldest) = failing().min_by_key(|(.., outage)| outage.since.monotonic)?;
     let age = long(since(oldest.since.wall, state.shared.now.wall));
@@ -67,17 +63,16 @@ fn unreachable_line(
     let head = format!("{region}: {}", oldest.failure.message);
     let head = cut_end(&head, columns.saturating_sub(3 + width(&tail)).max(20));
     let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(head + &tail)];
-    Some(Line::from(cut_spans(spans, columns)))
+    Some(sheet.line(spans))
 }
 
 /// One failing place: where, why, since when, the next try; and how many more there are.
 fn failing_lines(
-    state: &State,
-    theme: Theme,
-    columns: usize,
+    sheet: Sheet<'_>,
     (scope, status, outage): (&Scope, &ScopeState, &Outage),
     more: usize,
 ) -> Vec<Line<'static>> {
+    let Sheet { state, theme, columns } = sheet;
     let age = long(since(outage.since.wall, state.shared.now.wall));
     let next = next_retry(state, (scope, status), columns < 60);
     if columns < 60 {
@@ -96,7 +91,7 @@ fn failing_lines(
         // Only a person can help here: the whole sentence counts, and what to do.
         let hint = outage.failure.hint.as_ref();
         let text = hint.map_or_else(|| text.clone(), |hint| text::with_hint(&text, hint));
-        return marked(theme, &format!("{text}{tail}"), columns, 2);
+        return marked(sheet, &format!("{text}{tail}"), 2);
     }
     // What is cut is the reason, mostly the server's words, so that place and next retry stay.
     let room = columns.saturating_sub(3 + width(&tail));
@@ -105,7 +100,7 @@ fn failing_lines(
     let text = if over > 0 && keep >= 8 { text_with(&cut_end(reason, keep)) } else { text };
     let text = cut_end(&text, room);
     let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(text), theme.span(tail, Tone::Dim)];
-    vec![Line::from(cut_spans(spans, columns))]
+    vec![sheet.line(spans)]
 }
 
 fn place(state: &State, scope: &Scope) -> String {
@@ -126,7 +121,8 @@ fn next_retry(state: &State, (id, scope): (&Scope, &ScopeState), short: bool) ->
     if short { text::next_retry_short(&left) } else { text::next_retry(&left) }
 }
 
-fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn waits(sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let Sheet { state, theme, .. } = sheet;
     let mut waiting = state.fleet.selected_scopes().filter_map(|(id, scope)| {
         let failing = matches!(scope.status, ScopeStatus::Failing(_));
         let until = scope.wait_until.filter(|until| *until > state.shared.now.wall && !failing)?;
@@ -136,11 +132,12 @@ fn waits(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     let more = waiting.count();
     let more = if more == 0 { String::new() } else { format!("  +{more} more") };
     let text = text::rate_limited(place(state, scope), state.zone().clock(until), &more);
-    vec![Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns))]
+    vec![sheet.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)])]
 }
 
 /// Rows that an earlier run read, or that were read before their scope was selected again.
-fn last_known(state: &State, theme: Theme, columns: usize) -> Option<Line<'static>> {
+fn last_known(sheet: Sheet<'_>) -> Option<Line<'static>> {
+    let Sheet { state, theme, .. } = sheet;
     let now = state.shared.now;
     let is_old = |entry: &&Entry| {
         let scope = state.fleet.scopes.get(&entry.cluster.id.scope);
@@ -151,11 +148,12 @@ fn last_known(state: &State, theme: Theme, columns: usize) -> Option<Line<'stati
     let oldest = known().map(|entry| entry.seen.wall).min()?;
     let age = long(since(oldest, now.wall));
     let text = text::last_known(plural(known().count(), "cluster", "clusters"), &age);
-    Some(Line::from(cut_spans(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)], columns)))
+    Some(sheet.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)]))
 }
 
 /// A kubeconfig that was issued and is nowhere yet, unless it is in the form on screen; and how many more there are.
-fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
+fn unsaved(sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let Sheet { state, theme, columns } = sheet;
     let form = state.kubeconfig.form.as_ref();
     let in_form = form.and_then(|form| form.issued.as_ref()).map(|(request, _)| *request);
     let mut others = state.kubeconfig.unsaved.iter().filter(|(request, _)| {
@@ -169,7 +167,7 @@ fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
         0 => String::new(),
         count => format!("  +{count} more"),
     };
-    let key = key_of(state, theme, Command::Kubeconfig);
+    let key = sheet.key_of(Command::Kubeconfig);
     let name = state.fleet.label(&held.request.cluster.id);
     let end = held.issued.expires.map_or_else(String::new, |at| {
         kubeconfig::text::expiring(long(since(state.server_now(), at)))
@@ -178,27 +176,28 @@ fn unsaved(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
     behind(theme.span(" ! ", Tone::Attention), wrap_to(&text, columns.saturating_sub(4), 2))
 }
 
-fn signed_out(state: &State, theme: Theme, columns: usize) -> Vec<Line<'static>> {
-    let Some((at, failure)) = &state.session.signed_out else { return Vec::new() };
-    let zone = state.zone();
-    let data = state
+fn signed_out(sheet: Sheet<'_>) -> Vec<Line<'static>> {
+    let Some((at, failure)) = &sheet.state.session.signed_out else { return Vec::new() };
+    let zone = sheet.state.zone();
+    let data = sheet
+        .state
         .fleet
         .oldest_seen()
         .map_or_else(|| text::NO_DATA.to_owned(), |seen| text::data_of(zone.clock(seen.wall)));
-    let advice = if state.logs_in() {
-        text::log_in(key_of(state, theme, Command::LogIn))
+    let advice = if sheet.state.logs_in() {
+        text::log_in(sheet.key_of(Command::LogIn))
     } else {
-        let refresh = || text::get_token(key_of(state, theme, Command::Refresh));
+        let refresh = || text::get_token(sheet.key_of(Command::Refresh));
         failure.advice().unwrap_or_else(refresh)
     };
     let text =
         text::signed_out(zone.clock(*at), &failure.message, &data, advice.trim_end_matches('.'));
-    marked(theme, &text, columns, 3)
+    marked(sheet, &text, 3)
 }
 
 /// A sentence over some rows, behind a cross.
-fn marked(theme: Theme, text: &str, columns: usize, rows: usize) -> Vec<Line<'static>> {
-    behind(theme.span(" ✗ ", Tone::Bad), wrap_to(text, columns.saturating_sub(4), rows))
+fn marked(sheet: Sheet<'_>, text: &str, rows: usize) -> Vec<Line<'static>> {
+    behind(sheet.span(" ✗ ", Tone::Bad), wrap_to(text, sheet.columns.saturating_sub(4), rows))
 }
 
 /// Remarks: regions without SKE, items that could not be read.

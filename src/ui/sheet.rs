@@ -1,0 +1,65 @@
+//! What lines are made from: the state, how it looks, and the columns that there are.
+
+use ratatui::text::{Line, Span};
+
+use crate::app::cell::Tone;
+use crate::app::keymap::{BINDINGS, Command};
+use crate::app::state::State;
+use crate::ui::text::{behind, cut_spans, wrap};
+use crate::ui::theme::{Role, Theme};
+
+/// What lines are made from: the state, how it looks, and the columns that there are.
+#[derive(Clone, Copy)]
+pub struct Sheet<'a> {
+    pub state: &'a State,
+    pub theme: Theme,
+    pub columns: usize,
+}
+
+impl Sheet<'_> {
+    /// The same with so many columns.
+    #[must_use]
+    pub fn of(self, columns: usize) -> Self {
+        Self { columns, ..self }
+    }
+
+    /// The same with so many columns less.
+    #[must_use]
+    pub fn less(self, columns: usize) -> Self {
+        self.of(self.columns.saturating_sub(columns))
+    }
+
+    /// A piece of text with a meaning.
+    pub fn span(self, text: impl Into<String>, tone: Tone) -> Span<'static> {
+        self.theme.span(text, tone)
+    }
+
+    /// A piece of text that plays a part.
+    pub fn part(self, text: impl Into<String>, role: Role) -> Span<'static> {
+        self.theme.part(text, role)
+    }
+
+    /// A line, cut at its end when too long.
+    pub fn line(self, spans: Vec<Span<'static>>) -> Line<'static> {
+        Line::from(cut_spans(spans, self.columns))
+    }
+
+    /// A text with a meaning, wrapped.
+    pub fn paragraph(self, text: &str, tone: Tone) -> Vec<Line<'static>> {
+        let lines = wrap(text, self.columns).into_iter();
+        lines.map(|line| self.theme.span(line, tone).into()).collect()
+    }
+
+    /// A wrapped sentence behind a sign.
+    pub fn marked(self, sign: &'static str, tone: Tone, text: &str) -> Vec<Line<'static>> {
+        let text = wrap(text, self.columns.saturating_sub(2));
+        behind(self.theme.span(format!("{sign} "), tone), text)
+    }
+
+    /// The first key of a command as it is drawn.
+    pub fn key_of(self, command: Command) -> String {
+        let binding = BINDINGS.iter().find(|binding| binding.command == command);
+        let label = binding.map(|binding| self.state.shared.keymap.label(binding));
+        self.theme.key(&label.unwrap_or_default())
+    }
+}
