@@ -4,7 +4,8 @@
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Position;
 
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::availability::{can, can_act};
@@ -313,11 +314,11 @@ fn show_tab(state: &mut State, next: Tab) {
 
 fn open_cluster(state: &mut State, out: &mut Outbox) {
     let Some(cluster) = state.subject().map(|entry| &entry.cluster) else { return };
-    let (id, created, phase) = (cluster.id.clone(), cluster.created, &cluster.rotation.phase);
+    let (id, phase) = (cluster.id.clone(), &cluster.rotation.phase);
     let rotates =
         phase.is_running() || *phase == Phase::Prepared || state.rotation.pending.contains_key(&id);
     let tab = if rotates { Tab::Rotation } else { Tab::Overview };
-    state.screen = Screen::Cluster { id: id.clone(), created, tab };
+    state.screen = Screen::Cluster { id: id.clone(), tab };
     state.cluster.due = state.shared.now.monotonic;
     rewind(state);
     state.nodes.rewind();
@@ -421,7 +422,9 @@ pub fn mouse(state: &mut State, out: &mut Outbox, event: MouseEvent) {
     match event.kind {
         MouseEventKind::ScrollUp => wheel(state, out, Command::Up),
         MouseEventKind::ScrollDown => wheel(state, out, Command::Down),
-        MouseEventKind::Down(MouseButton::Left) => click(state, out, event.column, event.row),
+        MouseEventKind::Down(MouseButton::Left) => {
+            click(state, out, Position { x: event.column, y: event.row });
+        }
         _ => {}
     }
 }
@@ -434,10 +437,8 @@ fn wheel(state: &mut State, out: &mut Outbox, command: Command) {
         help::run(&mut state.help, command, &state.shared.metrics);
     } else if state.log.is_some() {
         log::run(&mut state.log, command, &state.shared.metrics);
-    } else if state.rotation.dialog.is_some() {
-        let code = if command == Command::Up { KeyCode::Up } else { KeyCode::Down };
-        let key = KeyEvent::new(code, KeyModifiers::NONE);
-        rotation::update::key(&mut state.rotation, None, key, context!(state, out));
+    } else if let Some(dialog) = &mut state.rotation.dialog {
+        state.shared.metrics.scroll(&mut dialog.scroll, command);
     } else if let Some(menu) = &mut state.menu {
         let last = menu.lines().saturating_sub(1);
         menu.cursor = moved(command, menu.cursor, 1, last).unwrap_or(menu.cursor);
@@ -446,13 +447,9 @@ fn wheel(state: &mut State, out: &mut Outbox, command: Command) {
     }
 }
 
-fn click(state: &mut State, out: &mut Outbox, column: u16, row: u16) {
+fn click(state: &mut State, out: &mut Outbox, at: Position) {
     state.shared.key_count = state.shared.key_count.saturating_add(1);
-    let hit = state.shared.metrics.targets.iter().find(|target| {
-        let (x, y, width, height) = target.area;
-        (x..x.saturating_add(width)).contains(&column)
-            && (y..y.saturating_add(height)).contains(&row)
-    });
+    let hit = state.shared.metrics.targets.iter().find(|target| target.area.contains(at));
     let Some(what) = hit.map(|target| target.what) else { return };
     match what {
         Clickable::Cancel => close_dialog(state, out),
@@ -654,7 +651,7 @@ mod tests {
         add_record(&mut state, Some("other"), "of another");
         add_record(&mut state, Some("web"), "second");
         let id = cluster("web", Phase::Never).id;
-        state.screen = Screen::Cluster { id, created: None, tab: Tab::Activity };
+        state.screen = Screen::Cluster { id, tab: Tab::Activity };
         press(&mut state, &[Command::Down]);
         assert_eq!(chosen(&state), "first");
         press(&mut state, &[Command::Copy]);

@@ -501,8 +501,7 @@ fn renew(
         return Ok(());
     }
     state.inventory.files = Some(Arc::from(environment.files()));
-    let created = state.fleet.entries[&id].cluster.created;
-    state.screen = Screen::Cluster { id, created, tab: Tab::Credentials };
+    state.screen = Screen::Cluster { id, tab: Tab::Credentials };
     state.inventory.rewind();
     state.shared.metrics.scroll_last = 1;
     let mut now = state.shared.now;

@@ -1,6 +1,6 @@
 //! The current screen, and what was measured when it was last drawn.
 
-use jiff::Timestamp;
+use ratatui::layout::Rect;
 
 use crate::app::cluster::tabs::Tab;
 use crate::app::keymap::Command;
@@ -13,8 +13,6 @@ pub enum Screen {
     Fleet,
     Cluster {
         id: ClusterId,
-        /// When it was created; a later cluster of the same name is another one.
-        created: Option<Timestamp>,
         tab: Tab,
     },
     /// What happened. Boxed: where to go back to.
@@ -67,8 +65,7 @@ impl Metrics {
 /// A place that can be clicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClickTarget {
-    /// Left column, top row, width, height.
-    pub area: (u16, u16, u16, u16),
+    pub area: Rect,
     pub what: Clickable,
 }
 
@@ -78,7 +75,7 @@ pub enum Clickable {
     /// Row of the fleet, counted from the first shown.
     Row(usize),
     Tab(Tab),
-    /// Count in the header, 1 to 6.
+    /// Count in the header, from 1 on.
     Count(u8),
     /// Title of a column of the fleet, by its place in `COLUMNS`.
     Column(usize),

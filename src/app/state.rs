@@ -11,7 +11,7 @@ use crate::app::checklist::state::{ChecklistSource, ChecklistState};
 use crate::app::cluster::state::ClusterView;
 use crate::app::cluster::tabs::Tab;
 use crate::app::credentials::state::InventoryState;
-use crate::app::fleet::columns::{COLUMNS, Column};
+use crate::app::fleet::columns::Column;
 use crate::app::fleet::row::{Row, RowSource, row_source};
 use crate::app::fleet::state::{Entry, Fleet, ScopeStatus};
 use crate::app::fleet::update::FILTER_LIMIT;
@@ -95,9 +95,8 @@ impl State {
         }
         let session = Session { selections: persisted.selections, ..Session::default() };
         fleet.begin_with(session.selection(&settings), &settings.regions);
-        let [attention, ..] = &COLUMNS;
         let sort = persisted.sort.as_deref().unwrap_or(&settings.sort);
-        let sort = Column::from_id(sort).unwrap_or(attention);
+        let sort = Column::from_id(sort).unwrap_or_default();
         let columns = persisted.columns;
         let columns = if columns.is_empty() { settings.columns.clone() } else { columns };
         let theme = match (settings.theme, persisted.theme) {
@@ -119,7 +118,10 @@ impl State {
                 filter,
                 marks,
                 reversed: persisted.reversed,
-                ..FleetView::new(sort, columns)
+                sort,
+                columns,
+                preview: true,
+                ..FleetView::default()
             },
             credentials: persisted.credentials,
             shared: Shared {
@@ -161,7 +163,7 @@ impl State {
 
     /// Now by SKE's clock, if known: what SKE issued expires by that clock.
     pub fn server_now(&self) -> Timestamp {
-        self.fleet.server_now(self.shared.now.wall)
+        self.rows().now()
     }
 
     /// Where the rows of the fleet are made from.
@@ -225,23 +227,27 @@ impl State {
     /// What is renewed on the credentials tab: the entry under the cursor, or the marked ones, if SKE can
     /// issue one of their kind in their place.
     pub fn renewed_entries(&self) -> Vec<RenewedEntry> {
-        let on_tab = self.subject().filter(|_| self.screen.tab() == Some(Tab::Credentials));
-        let Some(entry) = on_tab else { return Vec::new() };
-        let known = self.known_credentials(&entry.cluster);
+        let (known, cursor) = self.credentials_on_tab();
         let marked = known.iter().filter(|known| self.inventory.is_marked(&known.place));
         let marked: Vec<RenewedEntry> = marked.filter_map(renewed).collect();
         if !marked.is_empty() {
             return marked;
         }
-        let at_cursor = known.get(self.inventory.cursor.min(known.len().saturating_sub(1)));
-        at_cursor.and_then(renewed).into_iter().collect()
+        known.get(cursor).and_then(renewed).into_iter().collect()
+    }
+
+    /// What the credentials tab lists, if it is open, and where the cursor is.
+    fn credentials_on_tab(&self) -> (Vec<KnownCredential>, usize) {
+        let entry = self.subject().filter(|_| self.screen.tab() == Some(Tab::Credentials));
+        let known = entry.map(|entry| self.known_credentials(&entry.cluster)).unwrap_or_default();
+        let last = known.len().saturating_sub(1);
+        (known, self.inventory.cursor.min(last))
     }
 
     /// The entry under the cursor of the credentials tab, if it can be renewed.
     pub fn markable(&self) -> Option<KubeconfigLocation> {
-        let on_tab = self.subject().filter(|_| self.screen.tab() == Some(Tab::Credentials))?;
-        let known = self.known_credentials(&on_tab.cluster);
-        let at_cursor = known.get(self.inventory.cursor.min(known.len().saturating_sub(1)))?;
+        let (known, cursor) = self.credentials_on_tab();
+        let at_cursor = known.get(cursor)?;
         renewed(at_cursor).map(|_| at_cursor.place.clone())
     }
 
@@ -287,7 +293,7 @@ impl State {
             (_, Some(_)) => None,
             (Screen::Cluster { id, tab: Tab::Nodes, .. }, _) => {
                 let all = nodes::update::matches(&self.nodes, id, &self.search);
-                Some(all.into_iter().filter(|(_, matches)| *matches).count())
+                Some(all.into_iter().filter(|matches| *matches).count())
             }
             (screen, _) => {
                 let all = self.activity.list(screen.cluster());

@@ -7,6 +7,14 @@ use tui_input::{Input, InputRequest};
 /// Longest text in a field, in characters.
 const FIELD_LIMIT: usize = 256;
 
+/// Puts a text into a field, as far as there is room.
+pub fn paste_into(input: &mut Input, text: &str) {
+    let room = FIELD_LIMIT.saturating_sub(input.value().chars().count());
+    for c in text.chars().take(room) {
+        input.handle(InputRequest::InsertChar(c));
+    }
+}
+
 /// Types into a field; says whether its text changed.
 pub fn type_into(input: &mut Input, key: KeyEvent) -> bool {
     let before = input.value().to_owned();

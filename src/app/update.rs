@@ -607,40 +607,26 @@ fn polled_cluster(state: &State) -> Option<ClusterId> {
 
 /// Clusters whose nodes are on screen, or about to be replaced.
 fn observed_on_screen(state: &State) -> Vec<ClusterId> {
-    let mut ids = Vec::new();
-    if let Some(dialog) = &state.rotation.dialog
-        && (dialog.step == Step::Start || dialog.shown.rotation.phase == Phase::Prepared)
-    {
-        ids.push(dialog.shown.id.clone());
-    }
-    if let Screen::Cluster { id, tab, .. } = &state.screen {
-        let rolls = state.fleet.cluster(id).is_some_and(|cluster| {
-            matches!(cluster.rotation.phase, Phase::Preparing | Phase::Prepared)
-        });
-        if rolls || matches!(tab, Tab::Nodes | Tab::Credentials | Tab::Checklist) {
-            ids.push(id.clone());
-        }
-    }
-    ids
+    let phase = |id: &ClusterId| state.fleet.cluster(id).map(|cluster| &cluster.rotation.phase);
+    let rolls = |id| matches!(phase(id), Some(Phase::Preparing | Phase::Prepared));
+    let shows = matches!(state.screen.tab(), Some(Tab::Nodes | Tab::Credentials | Tab::Checklist));
+    let about = state.rotation.dialog.iter().filter(|dialog| {
+        dialog.step == Step::Start || dialog.shown.rotation.phase == Phase::Prepared
+    });
+    let open = state.screen.cluster().filter(|id| shows || rolls(id));
+    about.map(|dialog| &dialog.shown.id).chain(open).cloned().collect()
 }
 
 /// Updates the nodes in an open dialog, or why they are unavailable.
 fn show_evidence_in_dialog(state: &mut State) {
-    let Some(dialog) = &state.rotation.dialog else { return };
-    let id = &dialog.shown.id;
-    let (snapshot, unseen) = (state.nodes.current_snapshot(id), state.unseen(id));
-    let checklist = state.checklist.known(id, snapshot.as_deref());
     let Some(dialog) = &mut state.rotation.dialog else { return };
-    let is_same = match (&dialog.evidence.snapshot, &snapshot) {
-        (Some(known), Some(snapshot)) => Arc::ptr_eq(known, snapshot),
-        (None, None) => true,
-        _ => false,
-    };
-    let evidence = &dialog.evidence;
+    let (id, evidence) = (&dialog.shown.id, &mut dialog.evidence);
+    let snapshot = state.nodes.current_snapshot(id);
+    let unseen = state.nodes.unseen(id, state.fleet.cluster(id), &state.shared.settings);
+    let checklist = state.checklist.known(id, snapshot.as_deref());
+    let is_same = evidence.snapshot.as_ref().map(Arc::as_ptr) == snapshot.as_ref().map(Arc::as_ptr);
     if !is_same || evidence.unseen != unseen || evidence.checklist != checklist {
-        dialog.evidence.checklist = checklist;
-        dialog.evidence.snapshot = snapshot;
-        dialog.evidence.unseen = unseen;
+        (evidence.snapshot, evidence.unseen, evidence.checklist) = (snapshot, unseen, checklist);
         dialog.update_findings(state.shared.now.wall);
     }
 }
@@ -736,14 +722,11 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
         let record = cx.record(Some(id), &step, Outcome::Unknown, text);
         records.push(cx.about(record, request, None).ending(expires));
     }
-    let unsaved: Vec<RequestId> = state.kubeconfig.unsaved.keys().copied().collect();
-    for request in unsaved {
-        let why = if delivering.contains(&request) {
-            text::QUIT_WHILE_SAVING
-        } else {
-            text::QUIT_UNSAVED
-        };
-        records.extend(delivery::dropped_record(&mut state.kubeconfig, request, why, cx));
-    }
+    let unsaved = std::mem::take(&mut state.kubeconfig.unsaved);
+    records.extend(unsaved.into_iter().map(|(request, held)| {
+        let is_saving = delivering.contains(&request);
+        let why = if is_saving { text::QUIT_WHILE_SAVING } else { text::QUIT_UNSAVED };
+        delivery::dropped_record(request, &held, why, cx)
+    }));
     records
 }

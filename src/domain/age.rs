@@ -58,6 +58,11 @@ pub fn since(at: Timestamp, now: Timestamp) -> SignedDuration {
     now.duration_since(at).max(SignedDuration::ZERO)
 }
 
+/// "47m": the time between two moments.
+pub fn passed(from: Timestamp, to: Timestamp) -> String {
+    long(since(from, to))
+}
+
 /// "2d 4h", "3h 12m", "47m", "12s": two units at most, seconds only below two minutes.
 pub fn long(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);

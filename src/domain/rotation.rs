@@ -110,17 +110,19 @@ pub enum Step {
 impl Step {
     /// "start" or "complete".
     pub fn verb(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Complete => "complete",
-        }
+        self.pick("start", "complete")
     }
 
     /// Last element of the endpoint's path.
     pub fn endpoint(self) -> &'static str {
+        self.pick("start-credentials-rotation", "complete-credentials-rotation")
+    }
+
+    /// What holds for this one of the two.
+    pub fn pick<T>(self, start: T, complete: T) -> T {
         match self {
-            Self::Start => "start-credentials-rotation",
-            Self::Complete => "complete-credentials-rotation",
+            Self::Start => start,
+            Self::Complete => complete,
         }
     }
 }

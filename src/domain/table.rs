@@ -104,7 +104,17 @@ impl From<bool> for TableValue {
     }
 }
 
+/// A column of rows of some kind: its key, its title, and its value in a row.
+pub type ColumnOf<R> = (&'static str, &'static str, fn(&R) -> TableValue);
+
 impl Table {
+    /// A table of rows with these columns.
+    pub fn of<R>(rows: impl Iterator<Item = R>, columns: &[ColumnOf<R>]) -> Self {
+        let values = |row: R| columns.iter().map(|(.., value)| value(&row)).collect();
+        let names: Vec<_> = columns.iter().map(|(key, title, _)| (*key, *title)).collect();
+        Self::new(&names, rows.map(values).collect())
+    }
+
     /// A table with these columns, each a key and a title.
     pub fn new(columns: &[(&'static str, &'static str)], rows: Vec<Vec<TableValue>>) -> Self {
         let columns = columns.iter().map(|(key, title)| TableColumn { key, title }).collect();

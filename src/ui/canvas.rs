@@ -1,7 +1,7 @@
 //! What a drawing needs, in one value: what is drawn, how, where to, and what is measured on the way.
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Span, Text};
 use ratatui::widgets::Block;
 
@@ -21,13 +21,13 @@ pub struct Canvas<'a, 'f> {
 
 /// An area without its first and last column.
 pub fn padded(area: Rect) -> Rect {
-    Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area }
+    area.inner(Margin::new(1, 0))
 }
 
 impl<'a> Canvas<'a, '_> {
-    /// What lines of so many columns are made from.
-    pub fn sheet(&self, columns: usize) -> Sheet<'a> {
-        Sheet { state: self.state, theme: self.theme, columns }
+    /// What the lines of an area are made from.
+    pub fn sheet(&self, area: Rect) -> Sheet<'a> {
+        Sheet { state: self.state, theme: self.theme, columns: usize::from(area.width) }
     }
 
     /// Draws lines from the top left of an area.
@@ -55,7 +55,6 @@ impl<'a> Canvas<'a, '_> {
 
     /// Notes what a click on an area means.
     pub fn click(&mut self, area: Rect, what: Clickable) {
-        let area = (area.x, area.y, area.width, area.height);
         self.metrics.targets.push(ClickTarget { area, what });
     }
 

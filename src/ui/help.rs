@@ -4,7 +4,7 @@
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::app::cell::Tone;
+use crate::app::cell::{Cell, Tone};
 use crate::app::fleet::columns::phase_glyph;
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext, Task};
@@ -32,6 +32,12 @@ struct Item {
     text: String,
 }
 
+impl Item {
+    fn of(sign: Cell, text: impl Into<String>) -> Self {
+        Self { key: sign.text, tone: Some(sign.tone), text: text.into() }
+    }
+}
+
 /// Lines with a heading.
 struct Section {
     title: &'static str,
@@ -45,7 +51,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: H
     let room = usize::from(inner.width.saturating_sub(2));
     let count = ((room + GAP) / (COLUMN + GAP)).max(1);
     let columns = (room + GAP) / count - GAP;
-    let sections = found(sections(canvas.sheet(columns), context), state);
+    let sections = found(sections(canvas.sheet(inner), context), state);
     let keys = sections.iter().flat_map(|section| &section.items).map(|item| width(&item.key));
     let keys = keys.max().unwrap_or(0).min(if columns >= 60 { 16 } else { 9 });
     let blocks: Vec<Vec<Line<'static>>> =
@@ -140,10 +146,10 @@ fn sections(sheet: Sheet<'_>, context: KeyContext) -> Vec<Section> {
     }
     sections.push(signs());
     for other in KeyContext::ALL {
-        let elsewhere = BINDINGS
-            .iter()
-            .filter(|binding| !here(binding) && binding.contexts.first() == Some(&other));
-        let elsewhere = elsewhere.filter(|b| !matches!(b.command, Command::Number(_)));
+        let elsewhere = BINDINGS.iter().filter(|binding| {
+            let is_number = matches!(binding.command, Command::Number(_));
+            !is_number && !here(binding) && binding.contexts.first() == Some(&other)
+        });
         let items = elsewhere.map(|binding| item(sheet, binding)).collect();
         sections.push(Section { title: other.title(), items });
     }
@@ -178,8 +184,7 @@ fn steps(sheet: Sheet<'_>) -> Section {
     ]
     .map(|(step, text)| {
         let (number, title) = step.split_once(' ').unwrap_or(("", step));
-        let text = format!("{title}: {text}");
-        Item { key: number.to_owned(), tone: Some(Tone::Plain), text }
+        Item::of(Cell::new(number, Tone::Plain), format!("{title}: {text}"))
     });
     Section { title: text::HELP_ROTATION, items: items.into() }
 }
@@ -192,20 +197,13 @@ fn signs() -> Section {
         (Phase::Completing, text::SIGN_COMPLETING),
         (Phase::Completed, text::SIGN_COMPLETED),
     ]
-    .map(|(phase, text)| {
-        let sign = phase_glyph(&phase);
-        Item { key: sign.text, tone: Some(sign.tone), text: text.to_owned() }
-    });
+    .map(|(phase, text)| Item::of(phase_glyph(&phase), text));
     let others = [
         ("✗", Tone::Bad, text::SIGN_STUCK),
         ("○", Tone::Dim, "hibernated"),
         ("~", Tone::Dim, text::SIGN_STALE),
         ("?", Tone::Warn, text::SIGN_UNKNOWN),
     ]
-    .map(|(sign, tone, text)| Item {
-        key: sign.to_owned(),
-        tone: Some(tone),
-        text: text.to_owned(),
-    });
+    .map(|(sign, tone, text)| Item::of(Cell::new(sign, tone), text));
     Section { title: text::HELP_SIGNS, items: phases.into_iter().chain(others).collect() }
 }

@@ -63,10 +63,8 @@ pub fn view(state: &State, frame: &mut Frame<'_>) -> Metrics {
 /// What lies outside the screen cannot be clicked.
 fn clip(metrics: &mut Metrics, area: Rect) {
     metrics.targets.retain_mut(|target| {
-        let (x, y, width, height) = target.area;
-        let seen = Rect { x, y, width, height }.intersection(area);
-        target.area = (seen.x, seen.y, seen.width, seen.height);
-        !seen.is_empty()
+        target.area = target.area.intersection(area);
+        !target.area.is_empty()
     });
 }
 
@@ -128,7 +126,7 @@ fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
 
 /// One line that still says the counts and the worst cluster, for terminals on which no screen fits.
 fn too_small(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(usize::from(area.width));
+    let sheet = canvas.sheet(area);
     let counts = fleet::screen::short_counts(sheet);
     let mut spans = counts;
     if let Some(worst) = fleet::screen::worst(sheet.state) {

@@ -133,40 +133,29 @@ impl Theme {
     pub fn tone(self, tone: Tone) -> Style {
         let palette = self.palette();
         let strong = matches!(self.choice, ThemeChoice::HighContrast | ThemeChoice::Mono);
-        match tone {
-            Tone::Plain => Style::new(),
-            Tone::Dim => self.dim(),
-            Tone::Busy => paint(palette.busy),
-            Tone::Attention => {
-                let style = paint(palette.attention).add_modifier(Modifier::BOLD);
-                if strong { style.add_modifier(Modifier::UNDERLINED) } else { style }
-            }
-            Tone::Bad => {
-                let style = paint(palette.bad).add_modifier(Modifier::BOLD);
-                if strong { style.add_modifier(Modifier::REVERSED) } else { style }
-            }
-            Tone::Good => paint(palette.good),
-            Tone::Warn => {
-                let style = paint(palette.warn);
-                if strong { style.add_modifier(Modifier::BOLD) } else { style }
-            }
-        }
+        let (color, always, if_strong) = match tone {
+            Tone::Plain => return Style::new(),
+            Tone::Dim => return self.dim(),
+            Tone::Busy => (palette.busy, Modifier::empty(), Modifier::empty()),
+            Tone::Attention => (palette.attention, Modifier::BOLD, Modifier::UNDERLINED),
+            Tone::Bad => (palette.bad, Modifier::BOLD, Modifier::REVERSED),
+            Tone::Good => (palette.good, Modifier::empty(), Modifier::empty()),
+            Tone::Warn => (palette.warn, Modifier::empty(), Modifier::BOLD),
+        };
+        let style = paint(color).add_modifier(always);
+        if strong { style.add_modifier(if_strong) } else { style }
     }
 
     /// The same for sentences: a word may shout, three lines of it may not.
     pub fn soft(self, tone: Tone) -> Style {
         let style = self.tone(tone);
-        match self.choice {
-            ThemeChoice::HighContrast | ThemeChoice::Mono => Style {
-                add_modifier: style
-                    .add_modifier
-                    .difference(Modifier::UNDERLINED | Modifier::REVERSED),
-                ..style
-            },
-            ThemeChoice::Auto | ThemeChoice::Dark | ThemeChoice::Light => {
-                Style { add_modifier: style.add_modifier.difference(Modifier::BOLD), ..style }
+        let loud = match self.choice {
+            ThemeChoice::HighContrast | ThemeChoice::Mono => {
+                Modifier::UNDERLINED | Modifier::REVERSED
             }
-        }
+            ThemeChoice::Auto | ThemeChoice::Dark | ThemeChoice::Light => Modifier::BOLD,
+        };
+        Style { add_modifier: style.add_modifier.difference(loud), ..style }
     }
 
     fn dim(self) -> Style {

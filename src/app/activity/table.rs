@@ -1,43 +1,33 @@
 //! Records as a table.
 
 use crate::app::activity::text;
+use crate::domain::cluster::ClusterId;
 use crate::domain::record::Record;
 use crate::domain::table::{Table, TableValue};
 
-const COLUMNS: [(&str, &str); 12] = [
-    ("at", text::COLUMN_AT),
-    ("outcome", text::COLUMN_OUTCOME),
-    ("step", text::COLUMN_STEP),
-    ("cluster", text::COLUMN_CLUSTER),
-    ("region", text::COLUMN_REGION),
-    ("project_id", text::COLUMN_PROJECT),
-    ("by", text::COLUMN_BY),
-    ("text", text::COLUMN_TEXT),
-    ("expires", text::COLUMN_EXPIRES),
-    ("request", ""),
-    ("trace_id", text::COLUMN_TRACE),
-    ("findings", ""),
-];
-
 /// Records in their order.
 pub fn table<'a>(records: impl Iterator<Item = &'a Record>) -> Table {
-    Table::new(&COLUMNS, records.map(row).collect())
-}
-
-fn row(record: &Record) -> Vec<TableValue> {
-    let id = record.cluster.as_ref();
-    vec![
-        TableValue::moment(Some(record.at)),
-        record.outcome.word().into(),
-        record.step.as_str().into(),
-        TableValue::text(id.map(|id| id.name.as_str())),
-        TableValue::text(id.map(|id| id.region().as_str())),
-        TableValue::text(id.map(|id| id.project().as_str())),
-        record.who.as_str().into(),
-        record.text.as_str().into(),
-        TableValue::moment(record.expires),
-        TableValue::text(record.request.as_ref()),
-        TableValue::text(record.trace.as_ref()),
-        TableValue::text((!record.findings.is_empty()).then(|| record.findings.join("\n"))),
-    ]
+    fn of(record: &Record, part: fn(&ClusterId) -> &str) -> TableValue {
+        TableValue::text(record.cluster.as_ref().map(part))
+    }
+    Table::of(
+        records,
+        &[
+            ("at", text::COLUMN_AT, |record| TableValue::moment(Some(record.at))),
+            ("outcome", text::COLUMN_OUTCOME, |record| record.outcome.word().into()),
+            ("step", text::COLUMN_STEP, |record| record.step.as_str().into()),
+            ("cluster", text::COLUMN_CLUSTER, |record| of(record, |id| id.name.as_str())),
+            ("region", text::COLUMN_REGION, |record| of(record, |id| id.region().as_str())),
+            ("project_id", text::COLUMN_PROJECT, |record| of(record, |id| id.project().as_str())),
+            ("by", text::COLUMN_BY, |record| record.who.as_str().into()),
+            ("text", text::COLUMN_TEXT, |record| record.text.as_str().into()),
+            ("expires", text::COLUMN_EXPIRES, |record| TableValue::moment(record.expires)),
+            ("request", "", |record| TableValue::text(record.request.as_ref())),
+            ("trace_id", text::COLUMN_TRACE, |record| TableValue::text(record.trace.as_ref())),
+            ("findings", "", |record| {
+                let findings = &record.findings;
+                TableValue::text((!findings.is_empty()).then(|| findings.join("\n")))
+            }),
+        ],
+    )
 }

@@ -6,7 +6,6 @@ use crate::app::motion::{keep_visible, moved, next_match};
 use crate::app::screen::Metrics;
 use crate::app::search::Search;
 use crate::domain::cluster::ClusterId;
-use crate::domain::record::Record;
 
 /// Shows the record under the cursor in full, or the list again.
 pub fn toggle_open(activity: &mut Activity, about: Option<&ClusterId>) {
@@ -32,22 +31,18 @@ pub fn run(
     }
     let records = activity.list(about);
     let Some(last) = records.len().checked_sub(1) else { return };
-    let page = metrics.page();
-    if let Some(next) = moved(command, activity.place(&records), page, last) {
-        (activity.cursor, activity.scroll) = cursor_at(activity, &records, next, page);
+    if let Some(next) = moved(command, activity.place(&records), metrics.page(), last) {
+        go_to(activity, about, next, metrics);
     }
 }
 
-/// Cursor and scroll with the cursor on a row of the list.
-fn cursor_at(
-    activity: &Activity,
-    records: &[(usize, &Record)],
-    row: usize,
-    page: usize,
-) -> (Option<usize>, usize) {
+/// Puts the cursor on a row of the list.
+fn go_to(activity: &mut Activity, about: Option<&ClusterId>, row: usize, metrics: &Metrics) {
+    let records = activity.list(about);
+    let scroll = keep_visible(activity.scroll, row, metrics.page(), records.len());
     // On top it follows what comes; anywhere else it stays on its record.
     let cursor = records.get(row).map(|(number, _)| *number).filter(|_| row > 0);
-    (cursor, keep_visible(activity.scroll, row, page, records.len()))
+    (activity.cursor, activity.scroll) = (cursor, scroll);
 }
 
 /// A click on a row of the list; says whether the cursor was on it.
@@ -57,12 +52,11 @@ pub fn click(
     row: usize,
     metrics: &Metrics,
 ) -> bool {
-    let records = activity.list(about);
-    if activity.place(&records) == row {
-        return true;
+    let was_there = activity.place(&activity.list(about)) == row;
+    if !was_there {
+        go_to(activity, about, row, metrics);
     }
-    (activity.cursor, activity.scroll) = cursor_at(activity, &records, row, metrics.page());
-    false
+    was_there
 }
 
 /// Moves the cursor to a record that is searched for; says whether there is one.
@@ -75,10 +69,9 @@ pub fn find(
 ) -> bool {
     let records = activity.list(about);
     let place = (activity.place(&records), records.len());
-    let holds = |at: usize| {
-        records.get(at).is_some_and(|(_, record)| search.is_in([record.line().as_str()]))
-    };
+    let holds =
+        |at: usize| records.get(at).is_some_and(|(_, record)| search.is_in([&*record.line()]));
     let Some(next) = next_match(place, forward, stay, holds) else { return false };
-    (activity.cursor, activity.scroll) = cursor_at(activity, &records, next, metrics.page());
+    go_to(activity, about, next, metrics);
     true
 }

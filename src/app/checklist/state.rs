@@ -223,12 +223,9 @@ impl ChecklistDialog {
     /// Moves the focus to the next or the previous field.
     pub fn step_focus(&mut self, forward: bool) {
         use ChecklistField::{Cancel, Confirm, Name, Note, Owner};
-        let fields: &[ChecklistField] = match self.kind {
-            ChecklistDialogKind::Edit(_) => &[Name, Owner, Note, Confirm, Cancel],
-            ChecklistDialogKind::Remove(_)
-            | ChecklistDialogKind::Share
-            | ChecklistDialogKind::Unshare => &[Cancel, Confirm],
-        };
+        let is_edit = matches!(self.kind, ChecklistDialogKind::Edit(_));
+        let fields: &[ChecklistField] =
+            if is_edit { &[Name, Owner, Note, Confirm, Cancel] } else { &[Cancel, Confirm] };
         self.focus = neighbour(fields, self.focus, forward);
     }
 

@@ -5,25 +5,18 @@ use crate::domain::checklist::Checklist;
 use crate::domain::rotation::Rotation;
 use crate::domain::table::{Table, TableValue};
 
-const COLUMNS: [(&str, &str); 4] = [
-    ("client", text::COLUMN_CLIENT),
-    ("owner", text::COLUMN_OWNER),
-    ("done", text::COLUMN_DONE),
-    ("note", text::COLUMN_NOTE),
-];
-
 /// The clients, and whether each has credentials of the rotation.
 pub fn table(list: &Checklist, rotation: &Rotation) -> Table {
-    let rows = list.clients().iter().map(|client| {
-        let is_done = client.is_done(rotation);
-        let done =
-            TableValue::from(is_done).shown_as(if is_done { text::DONE } else { text::OPEN });
-        vec![
-            client.name.clone().into(),
-            client.owner.clone().into(),
-            done,
-            client.note.clone().into(),
-        ]
-    });
-    Table::new(&COLUMNS, rows.collect())
+    Table::of(
+        list.clients().iter().map(|client| (client, client.is_done(rotation))),
+        &[
+            ("client", text::COLUMN_CLIENT, |(client, _)| client.name.as_str().into()),
+            ("owner", text::COLUMN_OWNER, |(client, _)| client.owner.as_str().into()),
+            ("done", text::COLUMN_DONE, |(_, is_done)| {
+                let shown = if *is_done { text::DONE } else { text::OPEN };
+                TableValue::from(*is_done).shown_as(shown)
+            }),
+            ("note", text::COLUMN_NOTE, |(client, _)| client.note.as_str().into()),
+        ],
+    )
 }

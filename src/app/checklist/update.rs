@@ -5,7 +5,6 @@
 )]
 
 use crossterm::event::{KeyEvent, KeyEventKind};
-use tui_input::InputRequest;
 
 use crate::app::checklist::state::{
     ChecklistDialog, ChecklistDialogKind, ChecklistField, ChecklistForm, ChecklistSource,
@@ -18,7 +17,7 @@ use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::app::requests::{DialogId, RequestId, RequestOwner};
 use crate::app::screen::Metrics;
-use crate::app::text_field::type_into;
+use crate::app::text_field::{paste_into, type_into};
 use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
@@ -173,9 +172,7 @@ pub fn paste(checklist: &mut ChecklistState, pasted: &str) {
     if let (None, ChecklistDialogKind::Edit(form)) = (&dialog.request, &mut dialog.kind)
         && let Some(input) = form.input(focus)
     {
-        for c in pasted.chars() {
-            input.handle(InputRequest::InsertChar(c));
-        }
+        paste_into(input, pasted);
     }
 }
 

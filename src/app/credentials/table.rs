@@ -5,42 +5,35 @@ use crate::domain::credential::{KnownCredential, Trial, Verdict};
 use crate::domain::rotation::Phase;
 use crate::domain::table::{Table, TableValue};
 
-const COLUMNS: [(&str, &str); 10] = [
-    ("kind", text::COLUMN_CREDENTIAL),
-    ("place", text::COLUMN_PLACE),
-    ("file", ""),
-    ("context", ""),
-    ("expires", text::COLUMN_ENDS),
-    ("status", text::COLUMN_STATUS),
-    ("tried", text::COLUMN_TRIED),
-    ("contradicted", ""),
-    ("why", text::COLUMN_WHY),
-    ("mode", ""),
-];
-
 /// Credentials, each with what came of trying it in a phase.
 pub fn table<'a>(
     known: impl Iterator<Item = (&'a KnownCredential, Option<&'a Trial>)>,
     phase: &Phase,
 ) -> Table {
-    Table::new(&COLUMNS, known.map(|(known, trial)| row(known, trial, phase)).collect())
-}
-
-fn row(known: &KnownCredential, trial: Option<&Trial>, phase: &Phase) -> Vec<TableValue> {
-    let (file, context) = known.place.entry().unzip();
-    let contradicted = trial.map(|trial| trial.contradicts(known.verdict, phase));
-    vec![
-        known.kind.word().into(),
-        known.place.words().into(),
-        TableValue::text(file),
-        TableValue::text(context),
-        TableValue::moment(known.expires),
-        TableValue::from(word(known.verdict)).shown_as(text::verdict(known.verdict).0),
-        TableValue::text(trial.map(tried)),
-        contradicted.map_or_else(TableValue::none, TableValue::from),
-        text::reasons(&known.reasons).into(),
-        TableValue::text(known.wide_mode.map(|mode| format!("{mode:04o}"))),
-    ]
+    Table::of(
+        known.map(|(known, trial)| (known, trial, phase)),
+        &[
+            ("kind", text::COLUMN_CREDENTIAL, |(known, ..)| known.kind.word().into()),
+            ("place", text::COLUMN_PLACE, |(known, ..)| known.place.words().into()),
+            ("file", "", |(known, ..)| TableValue::text(known.place.entry().map(|(file, _)| file))),
+            ("context", "", |(known, ..)| {
+                TableValue::text(known.place.entry().map(|(_, context)| context))
+            }),
+            ("expires", text::COLUMN_ENDS, |(known, ..)| TableValue::moment(known.expires)),
+            ("status", text::COLUMN_STATUS, |(known, ..)| {
+                TableValue::from(word(known.verdict)).shown_as(text::verdict(known.verdict).0)
+            }),
+            ("tried", text::COLUMN_TRIED, |(_, trial, _)| TableValue::text(trial.map(tried))),
+            ("contradicted", "", |(known, trial, phase)| {
+                let is_contradicted = trial.map(|trial| trial.contradicts(known.verdict, phase));
+                is_contradicted.map_or_else(TableValue::none, TableValue::from)
+            }),
+            ("why", text::COLUMN_WHY, |(known, ..)| text::reasons(&known.reasons).into()),
+            ("mode", "", |(known, ..)| {
+                TableValue::text(known.wide_mode.map(|mode| format!("{mode:04o}")))
+            }),
+        ],
+    )
 }
 
 /// A stable word, also for programs.

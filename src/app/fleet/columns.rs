@@ -12,7 +12,6 @@ use crate::domain::attention::{Attention, is_overdue};
 use crate::domain::cluster::{ClusterState, KubernetesVersion};
 use crate::domain::credential::{Verdict, best_access};
 use crate::domain::due::due;
-use crate::domain::roll::Roll;
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
 use crate::domain::table::TableValue;
@@ -44,6 +43,14 @@ pub struct Column {
 
 /// A column of an exported table: key, title (empty where only programs want it), value of a row.
 pub type ExportedColumn = (&'static str, &'static str, for<'a> fn(&Row<'a>) -> TableValue);
+
+/// What needs a person first.
+impl Default for &'static Column {
+    fn default() -> Self {
+        let [attention, ..] = &COLUMNS;
+        attention
+    }
+}
 
 impl PartialEq for Column {
     fn eq(&self, other: &Self) -> bool {
@@ -273,8 +280,8 @@ fn attention_word(attention: Attention) -> &'static str {
 
 /// A figure of the roll, where one is observed.
 fn progress(row: &Row<'_>, figure: fn(RollProgress) -> usize) -> TableValue {
-    let roll = row.observed().and_then(|observed| observed.roll.as_ref());
-    roll.and_then(Roll::progress).map_or_else(TableValue::none, |seen| figure(seen).into())
+    let seen = row.observed().and_then(ObservedCluster::progress);
+    seen.map_or_else(TableValue::none, |seen| figure(seen).into())
 }
 
 fn best_access_ends(row: &Row<'_>) -> Option<Timestamp> {
@@ -454,18 +461,15 @@ fn time_left(row: &Row<'_>) -> Option<String> {
 /// Progress of the roll: a bar, counts and, if it fits, time left; or why it is unknown.
 fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
     let observed = row.observed();
-    let roll = observed.and_then(|observed| observed.roll.as_ref());
+    let progress = observed.and_then(ObservedCluster::progress);
     match row.cluster().rotation.phase {
         Phase::Preparing => {
             let Some(observed) = observed else {
                 return Cell::new(text::SHORT_NOT_OBSERVED, Tone::Dim);
             };
-            let Some(progress) = roll.and_then(Roll::progress) else {
-                let text = observed
-                    .trouble
-                    .as_ref()
-                    .map_or(text::SHORT_CONNECTING, |(t, _)| text::unavailable_narrow(t));
-                return Cell::new(text, Tone::Dim);
+            let Some(progress) = progress else {
+                let why = observed.trouble.as_ref().map(|(why, _)| text::unavailable_narrow(why));
+                return Cell::new(why.unwrap_or(text::SHORT_CONNECTING), Tone::Dim);
             };
             let tone = roll_tone(row, observed);
             let text = format!("{} {}", bar(progress, 5), text::progress_narrow(progress));
@@ -474,10 +478,10 @@ fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
                 left.map(|left| format!("{text} {left}")).filter(|whole| width(whole) <= room);
             Cell::new(whole.unwrap_or(text), tone)
         }
-        Phase::Prepared => match roll.and_then(Roll::progress) {
-            Some(progress) => Cell::new(text::progress_narrow(progress), Tone::Dim),
-            None => Cell::new("done", Tone::Dim),
-        },
+        Phase::Prepared => {
+            let text = progress.map_or_else(|| "done".to_owned(), text::progress_narrow);
+            Cell::new(text, Tone::Dim)
+        }
         Phase::Never | Phase::Completing | Phase::Completed | Phase::Unknown(_) => Cell::dash(),
     }
 }
@@ -496,8 +500,7 @@ pub fn new_nodes(row: &Row<'_>) -> Option<Cell> {
         return None;
     }
     let observed = row.observed()?;
-    let progress = observed.roll.as_ref()?.progress()?;
-    let text = text::progress_narrow(progress);
+    let text = text::progress_narrow(observed.progress()?);
     Some(Cell::new(text, roll_tone(row, observed)))
 }
 

@@ -13,7 +13,7 @@ use crate::app::fleet::text;
 use crate::app::notices::ToastAbout;
 use crate::app::requests::RequestId;
 use crate::app::rotation::pending::PendingSteps;
-use crate::domain::age::{long, since};
+use crate::domain::age::passed;
 use crate::domain::cluster::{Cluster, ClusterId, Listing, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::KeptCluster;
@@ -221,7 +221,7 @@ fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_, ()
 fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_, ()>) {
     let status = fleet.scopes.get(scope).map(|entry| &entry.status);
     let Some(ScopeStatus::Failing(outage)) = status else { return };
-    let lasted = long(since(outage.since.wall, cx.shared.now.wall));
+    let lasted = passed(outage.since.wall, cx.shared.now.wall);
     let project = fleet.project_name(&scope.project);
     let text = text::recovered(project, &scope.region, lasted);
     if outage.is_reported(cx.shared.now) {

@@ -48,6 +48,11 @@ pub struct Row<'a> {
 }
 
 impl<'a> RowSource<'a> {
+    /// Now by SKE's clock.
+    pub fn now(self) -> Timestamp {
+        self.fleet.server_now(self.shared.now.wall)
+    }
+
     /// The row of a cluster.
     pub fn row(self, entry: &'a Entry) -> Row<'a> {
         Row { entry, source: self }
@@ -58,16 +63,14 @@ impl<'a> RowSource<'a> {
         let files = self.inventory.files.as_deref().unwrap_or_default();
         let snapshot = self.nodes.current_snapshot(&cluster.id);
         let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
-        let now = self.fleet.server_now(self.shared.now.wall);
-        self.credentials.inventory(cluster, files, keys, now)
+        self.credentials.inventory(cluster, files, keys, self.now())
     }
 
     /// What becomes of a way to sign in to a cluster that is in no file.
     pub fn judge_alone(self, cluster: &Cluster, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
         let snapshot = self.nodes.current_snapshot(&cluster.id);
         let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
-        let now = self.fleet.server_now(self.shared.now.wall);
-        self.credentials.judge_alone(cluster, way, keys, now)
+        self.credentials.judge_alone(cluster, way, keys, self.now())
     }
 }
 
@@ -79,7 +82,7 @@ impl<'a> Row<'a> {
 
     /// Now by SKE's clock: all moments of a cluster are of that clock.
     pub fn now(&self) -> Timestamp {
-        self.source.fleet.server_now(self.source.shared.now.wall)
+        self.source.now()
     }
 
     /// Name of its project, or its id.

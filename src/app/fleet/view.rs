@@ -24,7 +24,7 @@ pub struct FilterInput {
 }
 
 /// How the fleet is shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct FleetView {
     pub filter: String,
     /// While the filter line has the keyboard.
@@ -81,26 +81,6 @@ impl Counts {
 }
 
 impl FleetView {
-    /// Everything is shown, in this order.
-    pub fn new(sort: &'static Column, columns: Vec<String>) -> Self {
-        Self {
-            filter: String::new(),
-            filter_input: None,
-            sort,
-            reversed: false,
-            columns,
-            marks: BTreeSet::new(),
-            preview: true,
-            cursor: None,
-            cursor_moved: false,
-            offset: 0,
-            shown: Vec::new(),
-            due: BTreeSet::new(),
-            counts: Counts::default(),
-            outdated: false,
-        }
-    }
-
     /// Columns that are switched on, in order, whatever the width.
     pub fn chosen_columns(&self) -> impl Iterator<Item = &'static Column> {
         COLUMNS.iter().filter(|column| {
@@ -180,7 +160,7 @@ impl FleetView {
                 },
             )
         });
-        let now = source.fleet.server_now(source.shared.now.wall);
+        let now = source.now();
         let mut rows: Vec<(u32, SortValue<'_>, Row<'_>)> = Filter::parse(&self.filter)
             .matching(candidates, now)
             .into_iter()
@@ -209,7 +189,7 @@ impl FleetView {
 
 /// Clusters on which something is due, as `skeys due` lists them.
 fn find_due(source: RowSource<'_>) -> BTreeSet<ClusterId> {
-    let now = source.fleet.server_now(source.shared.now.wall);
+    let now = source.now();
     let warn_before = source.shared.settings.warn_before;
     let soon = now.saturating_add(warn_before).unwrap_or(Timestamp::MAX);
     let files = source.inventory.files.as_deref().unwrap_or_default();

@@ -63,7 +63,7 @@ pub enum Command {
     Share,
     Next,
     Previous,
-    /// Tab or count filter by number, 1 to 6.
+    /// Tab or count filter by number, from 1 on.
     Number(u8),
 }
 

@@ -237,26 +237,13 @@ pub fn not_delivered(
 
 /// What the journal is to keep of an issued kubeconfig that is dropped before it was saved.
 pub fn dropped_record(
-    kubeconfig: &mut KubeconfigState,
     request: RequestId,
+    held: &UnsavedKubeconfig,
     why: &str,
     cx: &UpdateContext<'_>,
-) -> Option<Record> {
-    let held = kubeconfig.unsaved.remove(&request)?;
+) -> Record {
     let record = cx.record(Some(&held.request.cluster.id), "kubeconfig", Outcome::Done, why);
-    Some(cx.about(record, request, None).ending(held.issued.expires))
-}
-
-/// Drops an issued kubeconfig that was not saved.
-pub fn drop_unsaved(
-    kubeconfig: &mut KubeconfigState,
-    request: RequestId,
-    why: &str,
-    cx: &mut UpdateContext<'_>,
-) {
-    if let Some(record) = dropped_record(kubeconfig, request, why, cx) {
-        cx.journal(record);
-    }
+    cx.about(record, request, None).ending(held.issued.expires)
 }
 
 /// A cluster no longer exists: its kubeconfigs are useless.
@@ -266,11 +253,10 @@ pub fn forget(
     why: &str,
     cx: &mut UpdateContext<'_>,
 ) {
-    let of_cluster = kubeconfig.unsaved.iter().filter(|(_, held)| held.request.cluster.id == *id);
-    let requests: Vec<RequestId> = of_cluster.map(|(request, _)| *request).collect();
     let why = text::log_discarded(why);
-    for request in requests {
-        drop_unsaved(kubeconfig, request, &why, cx);
+    let of_cluster = |_: &_, held: &mut UnsavedKubeconfig| held.request.cluster.id == *id;
+    for (request, held) in kubeconfig.unsaved.extract_if(.., of_cluster) {
+        cx.journal(dropped_record(request, &held, &why, cx));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::app::shared::Guard;
 use crate::domain::cluster::Cluster;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::{
-    ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeQuery, Plan, check_context_name,
+    ClusterIdentity, FileTarget, KubeconfigKind, MergeQuery, Plan, check_context_name,
 };
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 
@@ -93,24 +93,11 @@ pub enum KubeconfigFormStage {
 pub enum FormQuestion {
     /// Issuing permanently disables static tokens.
     OneWay,
-    /// Entries of that name exist.
-    NameConflict(NameConflict),
+    /// The plan has entries or a file of that name. Another name that seems to be free.
+    NameConflict(Option<String>),
     Discard,
     /// An issued kubeconfig was not saved anywhere; close all the same?
     Lose,
-}
-
-/// What is in the way of saving.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NameConflict {
-    /// The entries, or the file, in words.
-    pub names: Vec<String>,
-    /// Which cluster they belong to.
-    pub owner: EntryOwner,
-    /// Contexts that are lost with the file.
-    pub lost: Vec<String>,
-    /// Another name that seems to be free.
-    pub other: Option<String>,
 }
 
 impl FormQuestion {
@@ -150,6 +137,17 @@ impl KubeconfigForm {
     /// The sentence to show.
     pub fn lifetime(&self) -> Result<Lifetime, LifetimeError> {
         Lifetime::parse(self.lifetime.value())
+    }
+
+    /// The text that has the focus, if one has it and can be changed.
+    pub fn input(&mut self) -> Option<&mut Input> {
+        let lifetime = Some(&mut self.lifetime).filter(|_| self.issued.is_none());
+        let inputs = [
+            (KubeconfigField::Lifetime, lifetime),
+            (KubeconfigField::Path, Some(&mut self.path)),
+            (KubeconfigField::Context, Some(&mut self.context)),
+        ];
+        inputs.into_iter().find(|(field, _)| *field == self.focus)?.1
     }
 
     /// The file that is written, if one is.

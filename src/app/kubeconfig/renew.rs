@@ -17,7 +17,7 @@ use crate::app::kubeconfig::text;
 use crate::app::kubeconfig::update::ask_ske;
 use crate::app::motion::neighbour;
 use crate::app::requests::{RequestId, RequestOwner};
-use crate::app::text_field::type_into;
+use crate::app::text_field::{paste_into, type_into};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{ClusterIdentity, EntryOwner, NotSaved, Plan, Saved};
@@ -59,9 +59,7 @@ pub fn planned(renewal: &mut Renewal, request: RequestId, result: Result<Box<Pla
     let Some(item) = renewal.items.iter_mut().find(waits) else { return };
     item.stage = match result {
         Ok(plan) if matches!(plan.owner, EntryOwner::Another(_)) => {
-            let owner = plan.owner.words();
-            let text = text::of_another_cluster(owner.trim_start_matches(", "));
-            RenewalItemStage::Failed(Failure::new(FailureKind::NotPossible, text))
+            RenewalItemStage::Failed(of_another(&plan))
         }
         Ok(plan) => {
             item.plan = Some(plan);
@@ -69,6 +67,13 @@ pub fn planned(renewal: &mut Renewal, request: RequestId, result: Result<Box<Pla
         }
         Err(failure) => RenewalItemStage::Failed(failure),
     };
+}
+
+/// The entry belongs to another cluster.
+fn of_another(plan: &Plan) -> Failure {
+    let owner = plan.owner.words();
+    let text = text::of_another_cluster(owner.trim_start_matches(", "));
+    Failure::new(FailureKind::NotPossible, text)
 }
 
 /// A key while the dialog is open.
@@ -110,7 +115,7 @@ fn step_focus(renewal: &mut Renewal, forward: bool) {
 /// Text was pasted: for the lifetime only.
 pub fn paste(renewal: &mut Renewal, text: &str) {
     if renewal.focus == RenewalField::Lifetime {
-        renewal.lifetime = Input::new(format!("{}{text}", renewal.lifetime.value()));
+        paste_into(&mut renewal.lifetime, text);
     }
 }
 
@@ -228,10 +233,7 @@ pub fn saved(
         Ok(_) => (item.issued, item.stage) = (None, RenewalItemStage::Done(until)),
         Err(NotSaved::Failed(failure)) => item.stage = RenewalItemStage::Failed(failure),
         Err(NotSaved::Taken(plan)) => {
-            let owner = plan.owner.words();
-            let text = text::of_another_cluster(owner.trim_start_matches(", "));
-            let failure = Failure::new(FailureKind::NotPossible, text);
-            item.stage = RenewalItemStage::Failed(failure.hint(text::ISSUED_KEPT));
+            item.stage = RenewalItemStage::Failed(of_another(&plan).hint(text::ISSUED_KEPT));
         }
         Err(NotSaved::Changed(plan)) => {
             (item.plan, item.stage) = (Some(Box::new(plan)), RenewalItemStage::Changed);

@@ -42,15 +42,8 @@ impl KubeconfigState {
 
     /// The entry whose renewal waits for a request.
     pub fn renewal_item(&mut self, request: RequestId) -> Option<&mut RenewalItem> {
-        self.renewal.as_mut()?.items.iter_mut().find(|item| match item.stage {
-            RenewalItemStage::Issuing(waited) | RenewalItemStage::Saving(waited) => {
-                waited == request
-            }
-            RenewalItemStage::Checking(_)
-            | RenewalItemStage::Ready
-            | RenewalItemStage::Changed
-            | RenewalItemStage::Done(_)
-            | RenewalItemStage::Failed(_) => false,
-        })
+        use RenewalItemStage::{Issuing, Saving};
+        let waits = |item: &&mut RenewalItem| matches!(item.stage, Issuing(id) | Saving(id) if id == request);
+        self.renewal.as_mut()?.items.iter_mut().find(waits)
     }
 }

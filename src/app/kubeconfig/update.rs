@@ -1,7 +1,7 @@
 //! The kubeconfig form: filling in, questions, and asking SKE once.
 
 use crossterm::event::{KeyEvent, KeyEventKind};
-use tui_input::{Input, InputRequest};
+use tui_input::Input;
 
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
@@ -11,14 +11,14 @@ use crate::app::keymap::Command;
 use crate::app::kubeconfig::delivery::{self, Delivery};
 use crate::app::kubeconfig::destination::{DESTINATIONS, Destination};
 use crate::app::kubeconfig::form::{
-    FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, NameConflict, PlanState,
+    FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, PlanState,
 };
 use crate::app::kubeconfig::names::{file_of, free_name, names};
 use crate::app::kubeconfig::state::KubeconfigState;
 use crate::app::kubeconfig::text;
 use crate::app::motion::neighbour;
 use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
-use crate::app::text_field::type_into;
+use crate::app::text_field::{paste_into, type_into};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Credentials, KubeconfigLocation};
 use crate::domain::failure::{Failure, FailureKind};
@@ -127,13 +127,8 @@ fn remembered_owner(
 /// Asks what is to be done about what is in the way.
 fn ask_about_conflict(form: &mut KubeconfigForm, cx: &UpdateContext<'_>) {
     let Some(plan) = form.plan() else { return };
-    let conflict = NameConflict {
-        names: plan.taken.clone(),
-        owner: plan.owner.clone(),
-        lost: plan.lost.clone(),
-        other: free_name(cx.fleet, &cx.shared.settings, form, plan),
-    };
-    form.ask(FormQuestion::NameConflict(conflict), cx.shared.guard());
+    let other = free_name(cx.fleet, &cx.shared.settings, form, plan);
+    form.ask(FormQuestion::NameConflict(other), cx.shared.guard());
 }
 
 /// A key while the form is open.
@@ -247,23 +242,15 @@ fn abandoned_text(request: RequestId, cx: &UpdateContext<'_>) -> String {
 /// Enter: presses buttons only; in a field it goes on, to the acting button at last.
 fn press(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
-    match form.focus {
-        KubeconfigField::Cancel => close(kubeconfig, cx),
-        KubeconfigField::Confirm if cx.shared.may_press(form.guard) => {
-            confirm(kubeconfig, cx);
-        }
-        KubeconfigField::Confirm => {}
-        KubeconfigField::Kind
-        | KubeconfigField::Lifetime
-        | KubeconfigField::Destination
-        | KubeconfigField::Path
-        | KubeconfigField::Context
-        | KubeconfigField::MakeCurrent => {
-            form.focus = form.after(form.focus);
-            if form.focus == KubeconfigField::Confirm {
-                // Enter that is held down walks here, and presses nothing.
-                form.guard = cx.shared.guard();
-            }
+    if form.focus == KubeconfigField::Cancel {
+        close(kubeconfig, cx);
+    } else if form.focus == KubeconfigField::Confirm {
+        submit(kubeconfig, cx);
+    } else {
+        form.focus = form.after(form.focus);
+        if form.focus == KubeconfigField::Confirm {
+            // Enter that is held down walks here, and presses nothing.
+            form.guard = cx.shared.guard();
         }
     }
 }
@@ -308,17 +295,14 @@ fn edit(
         // A text is one line: up and down lead to its neighbours.
         (_, Some(Command::Up)) => form.step_focus(false),
         (_, Some(Command::Down)) => form.step_focus(true),
-        (KubeconfigField::Lifetime, _) if !is_issued => {
-            form.touched |= type_into(&mut form.lifetime, key);
-        }
-        (KubeconfigField::Path | KubeconfigField::Context, _) => {
-            let is_path = form.focus == KubeconfigField::Path;
-            if type_into(if is_path { &mut form.path } else { &mut form.context }, key) {
+        _ => {
+            if form.input().is_some_and(|input| type_into(input, key)) {
                 form.touched = true;
-                plan(kubeconfig, cx);
+                if form.focus != KubeconfigField::Lifetime {
+                    plan(kubeconfig, cx);
+                }
             }
         }
-        _ => {}
     }
 }
 
@@ -328,20 +312,8 @@ pub fn paste(kubeconfig: &mut KubeconfigState, text: &str, cx: &mut UpdateContex
     if !matches!(form.stage, KubeconfigFormStage::Editing) {
         return;
     }
-    let field = match form.focus {
-        KubeconfigField::Lifetime if form.issued.is_none() => &mut form.lifetime,
-        KubeconfigField::Path => &mut form.path,
-        KubeconfigField::Context => &mut form.context,
-        KubeconfigField::Lifetime
-        | KubeconfigField::Kind
-        | KubeconfigField::Destination
-        | KubeconfigField::MakeCurrent
-        | KubeconfigField::Cancel
-        | KubeconfigField::Confirm => return,
-    };
-    for c in text.chars() {
-        field.handle(InputRequest::InsertChar(c));
-    }
+    let Some(field) = form.input() else { return };
+    paste_into(field, text);
     form.touched = true;
     plan(kubeconfig, cx);
 }
@@ -372,8 +344,8 @@ fn answer_question(
             cx.raise(Event::StaticTokensAgreed(form.cluster.id.clone()));
             confirm(kubeconfig, cx);
         }
-        (FormQuestion::NameConflict(conflict), 1) => {
-            if let Some(name) = &conflict.other {
+        (FormQuestion::NameConflict(other), 1) => {
+            if let Some(name) = other {
                 if form.destination.has_path() {
                     form.path = Input::new(file_of(&cx.shared.settings, name));
                 } else {
@@ -391,10 +363,12 @@ fn answer_question(
         }
         (FormQuestion::Discard, _) => kubeconfig.form = None,
         (FormQuestion::Lose, _) => {
-            let dropped = form.issued.take();
+            let dropped = form.issued.take().map(|(request, _)| request);
             kubeconfig.form = None;
-            if let Some((request, _)) = dropped {
-                delivery::drop_unsaved(kubeconfig, request, text::LOG_DISCARDED, cx);
+            if let Some((request, held)) =
+                dropped.and_then(|request| kubeconfig.unsaved.remove_entry(&request))
+            {
+                cx.journal(delivery::dropped_record(request, &held, text::LOG_DISCARDED, cx));
             }
         }
     }

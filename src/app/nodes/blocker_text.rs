@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::app::nodes::text::{lasting, list, passed, place, sample};
+use crate::app::nodes::text::{lasting, list, place, sample};
 use crate::app::texts::texts;
+use crate::domain::age::passed;
 use crate::domain::cluster::ReportedError;
 use crate::domain::kubectl::Kubectl;
 use crate::domain::roll::blocker::cause::{

@@ -10,6 +10,7 @@ use crate::domain::cluster::Cluster;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::Blocker;
 use crate::domain::roll::durations::RollEstimate;
+use crate::domain::roll::progress::RollProgress;
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
@@ -155,6 +156,11 @@ impl ObservedCluster {
                 pool.estimate = RollEstimate::Idle;
             }
         }
+    }
+
+    /// How far the roll was when it was last evaluated.
+    pub fn progress(&self) -> Option<RollProgress> {
+        self.roll.as_ref()?.progress()
     }
 
     /// Whether the roll is stalled or has a blocker.

@@ -266,11 +266,10 @@ fn detect_changes(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext
         (true, false) if rolling => text::RESUMED.to_owned(),
         _ => String::new(),
     };
-    let progress = observed.roll.as_ref().and_then(Roll::progress).filter(|_| rolling);
-    let remaining = progress.map(|progress| progress.old);
+    let progress = observed.progress();
+    let remaining = progress.filter(|_| rolling).map(|progress| progress.old);
     let was_rolling = nodes.observing.get(id).is_some_and(|one| one.remaining.is_some());
-    let nodes_now = observed.roll.as_ref().and_then(Roll::progress);
-    if let Some(end) = nodes_now.filter(|_| was_rolling && !rolling) {
+    if let Some(end) = progress.filter(|_| was_rolling && !rolling) {
         cx.journal(cx.record(Some(id), "roll", Outcome::Observed, text::roll_ended(end)));
     }
     if let Some(observation) = nodes.observing.get_mut(id)
@@ -392,7 +391,7 @@ mod tests {
     }
 
     fn open(state: &mut State, name: &str, tab: Tab) {
-        state.screen = Screen::Cluster { id: id(name), created: None, tab };
+        state.screen = Screen::Cluster { id: id(name), tab };
     }
 
     /// Two new nodes, and an old one that drains since so many minutes before the fixtures' now.

@@ -11,6 +11,7 @@ use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::text;
 use crate::app::requests::RequestId;
 use crate::app::settings::{ObservationScope, Settings};
+use crate::domain::age::passed;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::roll::Roll;
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
@@ -61,7 +62,7 @@ impl NodesState {
 
     /// Nodes of a cluster that were still to be replaced when it was observed last.
     pub fn remaining(&self, id: &ClusterId) -> Option<usize> {
-        Some(self.roll(id)?.progress()?.old)
+        Some(self.observed.get(id)?.progress()?.old)
     }
 
     /// The newest snapshot of a cluster, if it holds now.
@@ -97,7 +98,7 @@ impl NodesState {
         let text = roll.worst().map(|worst| blocker_text::headline(worst, at));
         let text = text.or_else(|| text::stall(roll, at).filter(|_| observed.live));
         let text = text.unwrap_or_else(|| text::WAS_STALLED.to_owned());
-        Some(if observed.live { text } else { text::as_of_ago(text, text::passed(at, now)) })
+        Some(if observed.live { text } else { text::as_of_ago(text, passed(at, now)) })
     }
 
     /// Why a cluster's nodes are not observed now, as a sentence without a full stop; `None` while they are.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::texts::texts;
-use crate::domain::age::{long, since};
+use crate::domain::age::{long, passed};
 use crate::domain::failure::Failure;
 use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
@@ -632,11 +632,6 @@ pub fn unavailable_narrow(why: &Unavailable) -> &'static str {
 pub fn lasting(began: Since, now: Timestamp) -> String {
     let lasted = passed(began.at, now);
     if began.at_least { at_least(lasted) } else { lasted }
-}
-
-/// "47m": the time between two timestamps.
-pub fn passed(from: Timestamp, to: Timestamp) -> String {
-    long(since(from, to))
 }
 
 /// "5m", "2h": a length of time that has one unit.

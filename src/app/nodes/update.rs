@@ -18,23 +18,31 @@ pub fn run(nodes: &mut NodesState, id: &ClusterId, command: Command, metrics: &M
         metrics.scroll(&mut nodes.scroll, command);
         return;
     }
-    // Pool by pool and zone by zone, as they are drawn.
-    let uids: Vec<&str> =
-        nodes.roll(id).into_iter().flat_map(Roll::nodes).map(|node| node.uid.as_str()).collect();
-    let Some(last) = uids.len().checked_sub(1) else { return };
-    let shown = nodes.node_at_cursor(id).map(|node| node.uid.as_str());
-    let at = shown.and_then(|uid| uids.iter().position(|known| *known == uid)).unwrap_or(0);
-    let next = moved(command, at, metrics.page(), last).and_then(|next| uids.get(next));
-    if let Some(next) = next.map(|uid| (*uid).to_owned()) {
-        nodes.cursor = Some(next);
+    let (at, count) = place(nodes, id);
+    let Some(last) = count.checked_sub(1) else { return };
+    if let Some(next) = moved(command, at, metrics.page(), last) {
+        go_to(nodes, id, next);
     }
 }
 
-/// Nodes as they are drawn, pool by pool and zone by zone, with whether one is searched for.
-pub fn matches(nodes: &NodesState, id: &ClusterId, search: &Search) -> Vec<(String, bool)> {
+/// Row of the cursor among the nodes as they are drawn, pool by pool and zone by zone, and how many there are.
+fn place(nodes: &NodesState, id: &ClusterId) -> (usize, usize) {
+    let all = || nodes.roll(id).into_iter().flat_map(Roll::nodes);
+    let chosen = nodes.node_at_cursor(id);
+    let at = chosen.and_then(|chosen| all().position(|node| node.uid == chosen.uid));
+    (at.unwrap_or(0), all().count())
+}
+
+/// Puts the cursor on a row.
+fn go_to(nodes: &mut NodesState, id: &ClusterId, row: usize) {
+    let chosen = nodes.roll(id).into_iter().flat_map(Roll::nodes).nth(row);
+    nodes.cursor = chosen.map(|node| node.uid.clone());
+}
+
+/// Whether each of the nodes, as they are drawn, is searched for.
+pub fn matches(nodes: &NodesState, id: &ClusterId, search: &Search) -> Vec<bool> {
     let all = nodes.roll(id).into_iter().flat_map(Roll::nodes);
-    all.map(|node| (node.uid.clone(), search.is_in([&*node.name, &*node.pool, &*node.zone])))
-        .collect()
+    all.map(|node| search.is_in([&*node.name, &*node.pool, &*node.zone])).collect()
 }
 
 /// Moves the cursor to a node that is searched for; says whether there is one.
@@ -45,11 +53,9 @@ pub fn find(
     (forward, stay): (bool, bool),
 ) -> bool {
     let all = matches(nodes, id, search);
-    let shown = nodes.node_at_cursor(id).map(|node| node.uid.as_str());
-    let at = shown.and_then(|uid| all.iter().position(|(known, _)| known == uid)).unwrap_or(0);
-    let holds = |place: usize| all.get(place).is_some_and(|(_, matches)| *matches);
-    let Some(next) = next_match((at, all.len()), forward, stay, holds) else { return false };
-    nodes.cursor = all.get(next).map(|(uid, _)| uid.clone());
+    let holds = |place: usize| all.get(place).is_some_and(|matches| *matches);
+    let Some(next) = next_match(place(nodes, id), forward, stay, holds) else { return false };
+    go_to(nodes, id, next);
     true
 }
 

@@ -77,9 +77,7 @@ pub fn answered(
             pending.skew = skew;
             pending.ignore_reads_through = ignore_reads_through;
             pending.due = now.monotonic.saturating_add(Duration::from_secs(1));
-            if rotation.dialog_about(id).is_some() {
-                rotation.dialog = None;
-            }
+            rotation.close_about(id);
             cx.toast(format!("{} {WAITING}", accepted(id, now.wall, cx)));
         }
         RotateOutcome::Unknown(failure, skew) => {
@@ -94,8 +92,8 @@ pub fn answered(
             if let Some(dialog) = rotation.dialog_about(id) {
                 dialog.stage = RotationDialogStage::Unclear;
             } else {
-                let (label, noun) = (cx.fleet.label(id), noun(step));
-                cx.toast(text::unclear(&label, noun));
+                let noun = step.pick("start", "completion");
+                cx.toast(text::unclear(cx.fleet.label(id), noun));
             }
         }
         RotateOutcome::Changed(_) if !waited_for => {
@@ -109,25 +107,12 @@ pub fn answered(
         }
         RotateOutcome::NotSent(failure) => {
             let text = text::log_not_sent(&failure);
-            sent.log(Outcome::Refused, &text, failure.trace.clone(), cx);
-            if waited_for {
-                fail(rotation, id, failure, cx);
-            }
+            fail(rotation, &sent, (text, failure), waited_for, cx);
         }
         RotateOutcome::Refused(failure) => {
             let text = text::log_refused(&failure);
-            sent.log(Outcome::Refused, &text, failure.trace.clone(), cx);
-            if waited_for {
-                fail(rotation, id, failure, cx);
-            }
+            fail(rotation, &sent, (text, failure), waited_for, cx);
         }
-    }
-}
-
-fn noun(step: Step) -> &'static str {
-    match step {
-        Step::Start => "start",
-        Step::Complete => "completion",
     }
 }
 
@@ -138,12 +123,17 @@ fn accepted(id: &ClusterId, at: Timestamp, cx: &UpdateContext<'_>) -> String {
 /// The step failed without effect.
 fn fail(
     rotation: &mut RotationState,
-    id: &ClusterId,
-    failure: Failure,
+    sent: &Sent<'_>,
+    (text, failure): (String, Failure),
+    waited_for: bool,
     cx: &mut UpdateContext<'_>,
 ) {
-    rotation.pending.remove(id);
-    match rotation.dialog_about(id) {
+    sent.log(Outcome::Refused, &text, failure.trace.clone(), cx);
+    if !waited_for {
+        return;
+    }
+    rotation.pending.remove(sent.id);
+    match rotation.dialog_about(sent.id) {
         Some(dialog) => dialog.enter(RotationDialogStage::Failed(failure), cx.shared.guard()),
         None => cx.error(failure),
     }
@@ -161,10 +151,7 @@ fn settle(rotation: &mut RotationState, id: &ClusterId, text: &str, cx: &mut Upd
 
 fn did_not_happen(rotation: &mut RotationState, sent: &Sent<'_>, cx: &mut UpdateContext<'_>) {
     rotation.pending.remove(sent.id);
-    let text = match sent.step {
-        Step::Start => text::START_NOT_SEEN,
-        Step::Complete => text::COMPLETE_NOT_SEEN,
-    };
+    let text = sent.step.pick(text::START_NOT_SEEN, text::COMPLETE_NOT_SEEN);
     settle(rotation, sent.id, text, cx);
     sent.log(Outcome::Refused, text::LOG_NOT_HAPPENED, None, cx);
 }
@@ -230,10 +217,7 @@ fn settle_pending(
         PendingStage::Sending | PendingStage::Accepted { .. } | PendingStage::Unseen { .. } => {}
         PendingStage::ReadingBack { .. } | PendingStage::Lost if shows => {
             rotation.pending.remove(id);
-            let text = match sent.step {
-                Step::Start => text::START_SEEN,
-                Step::Complete => text::COMPLETE_SEEN,
-            };
+            let text = sent.step.pick(text::START_SEEN, text::COMPLETE_SEEN);
             settle(rotation, id, text, cx);
             sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
         }
@@ -339,9 +323,7 @@ pub fn cluster_missing(rotation: &mut RotationState, id: &ClusterId, cx: &Update
 /// Another cluster has this name now: what was sent and asked was meant for the old one.
 pub fn forget(rotation: &mut RotationState, id: &ClusterId) {
     rotation.pending.remove(id);
-    if rotation.dialog_about(id).is_some() {
-        rotation.dialog = None;
-    }
+    rotation.close_about(id);
 }
 
 /// Everything is due at once: the clock jumped, or the program was in the background. The dialog is checked again.
@@ -512,7 +494,7 @@ mod tests {
     fn accepted_and_not_shown(minutes: u64, reads: bool) -> (State, bool, Vec<Outcome>) {
         let shown = cluster("shop", Phase::Completed);
         let (mut state, request) = sent(&shown, PendingStage::Sending);
-        state.screen = Screen::Cluster { id: shown.id.clone(), created: None, tab: Tab::Rotation };
+        state.screen = Screen::Cluster { id: shown.id.clone(), tab: Tab::Rotation };
         let accepted = Accepted { status: 200, trace: None };
         let outcome = RotateOutcome::Accepted(accepted, SignedDuration::ZERO);
         let mut effects =
@@ -564,7 +546,7 @@ mod tests {
         let mut state =
             State::new(Settings::defaults(), Keymap::default(), PersistedState::default(), at, 1);
         state.fleet.put(Entry::new(shown.clone(), at, RequestId(1)));
-        state.screen = Screen::Cluster { id: shown.id.clone(), created: None, tab: Tab::Rotation };
+        state.screen = Screen::Cluster { id: shown.id.clone(), tab: Tab::Rotation };
         let owner = || RequestOwner::Cluster(shown.id.clone());
         let earlier = [state.requests.begin(owner()), state.requests.begin(owner())];
         let key = Message::Key(KeyEvent::from(KeyCode::Char('R')));

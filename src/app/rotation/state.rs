@@ -22,6 +22,11 @@ impl RotationState {
         self.dialog.as_deref_mut().filter(|dialog| dialog.shown.id == *id)
     }
 
+    /// Closes the dialog, if it is about this cluster.
+    pub fn close_about(&mut self, id: &ClusterId) {
+        self.dialog.take_if(|dialog| dialog.shown.id == *id);
+    }
+
     /// Other kubeconfigs are known: the open dialog judges again.
     pub fn credentials_changed(
         &mut self,

@@ -22,7 +22,7 @@ use crate::app::rotation::state::RotationState;
 use crate::app::rotation::{findings_text, text};
 use crate::app::shared::Shared;
 use crate::domain::action::{Action, permits};
-use crate::domain::age::{long, since};
+use crate::domain::age::{long, passed};
 use crate::domain::api_call::api_call;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::FoundFile;
@@ -280,7 +280,7 @@ pub fn pending_reason(pending: &Pending, shared: &Shared) -> String {
     match &pending.stage {
         PendingStage::Sending => text::pending_sending(step),
         PendingStage::Accepted { at, .. } | PendingStage::Unseen { at } => {
-            let waited = long(since(*at, shared.now.wall));
+            let waited = passed(*at, shared.now.wall);
             let at = shared.zone().clock(*at);
             text::pending_accepted(&at, &waited)
         }

@@ -1,6 +1,7 @@
 //! Window title and terminal progress for watched clusters.
 
 use crate::app::fleet::state::Fleet;
+use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::state::NodesState;
 use crate::app::nodes::text;
 use crate::domain::cluster::ClusterId;
@@ -47,7 +48,7 @@ pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> 
     let id = nodes.watched.iter().filter(is_read).min_by_key(rank)?;
     let phase = &fleet.cluster(id)?.rotation.phase;
     let seen = nodes.observed.get(id).filter(|seen| seen.live && *phase == Phase::Preparing);
-    let progress = seen.and_then(|seen| seen.roll.as_ref()?.progress());
+    let progress = seen.and_then(ObservedCluster::progress);
     let held = nodes.is_held(id) && seen.is_some();
     let mut title = format!("skeys: {} ", clean(&fleet.label(id)));
     match progress {

@@ -16,7 +16,7 @@ const MOST: u16 = 66;
 
 /// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
-    let sheet = canvas.sheet(columns(area, MOST));
+    let sheet = canvas.sheet(area).of(columns(area, MOST));
     let id = &dialog.cluster;
     let text = match dialog.action {
         Action::WakeUp => text::WAKE_UP,

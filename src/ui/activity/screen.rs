@@ -27,7 +27,7 @@ const ENTRY_BORDER: u16 = 5;
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(usize::from(area.width));
+    let sheet = canvas.sheet(area);
     let Sheet { theme, columns, .. } = sheet;
     let head = spread(header::path(theme, &["FLEET", "ACTIVITY"]), header::status(sheet), columns);
     canvas.text(head, Rect { height: 1, ..area });
@@ -37,7 +37,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
 
 /// The records on screen, and the one under the cursor; also a tab of the cluster screen.
 pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let (state, sheet) = (canvas.state, canvas.sheet(usize::from(area.width)));
+    let (state, sheet) = (canvas.state, canvas.sheet(area));
     let all = state.activity.list(state.screen.cluster());
     let Some((_, chosen)) = all.get(state.activity.place(&all)) else {
         nothing(canvas, area);
@@ -45,8 +45,7 @@ pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
     };
     if state.activity.open {
         let inner = entry_pane(canvas, area);
-        let lines =
-            records::whole(chosen, canvas.sheet(usize::from(inner.width.saturating_sub(1))));
+        let lines = records::whole(chosen, canvas.sheet(inner).less(1));
         let bar = inner.right().saturating_sub(1);
         scrollbar::scrolled(canvas, inner, bar, lines, state.activity.scroll);
         return;
@@ -84,10 +83,7 @@ fn nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
         Screen::Fleet | Screen::Activity(_) => text::NONE,
     };
     let mut lines = vec![Line::default()];
-    lines.extend(indent(
-        canvas.sheet(usize::from(inner.width)).less(2).paragraph(text, Tone::Dim),
-        1,
-    ));
+    lines.extend(indent(canvas.sheet(inner).less(2).paragraph(text, Tone::Dim), 1));
     canvas.text(lines, inner);
 }
 
@@ -116,7 +112,7 @@ fn list(canvas: &mut Canvas<'_, '_>, area: Rect, all: &[(usize, &Record)]) {
         };
         inner = canvas.pane(area, vec![theme.part(title, Role::Title)], zone(state, theme));
     }
-    let sheet = canvas.sheet(usize::from(inner.width)).less(1);
+    let sheet = canvas.sheet(inner).less(1);
     let with_cluster = matches!(state.screen, Screen::Activity(_));
     let shown = all.iter().skip(first).take(rows).map(|(_, record)| *record);
     let mut lines = records::lines(shown, sheet, with_cluster);

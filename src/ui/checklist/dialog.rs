@@ -18,7 +18,7 @@ const LABEL: usize = 8;
 
 /// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
-    let sheet = canvas.sheet(columns(area, MOST));
+    let sheet = canvas.sheet(area).of(columns(area, MOST));
     let said = |text: &str| sheet.paragraph(text, Tone::Plain);
     let (title, mut lines) = match &dialog.kind {
         ChecklistDialogKind::Edit(form) => {
@@ -43,12 +43,8 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
         ChecklistDialogKind::Share => (text::SHARE_TITLE.to_owned(), said(text::SHARES)),
         ChecklistDialogKind::Unshare => (text::UNSHARE_TITLE.to_owned(), said(text::UNSHARES)),
     };
-    let problem = match &dialog.kind {
-        ChecklistDialogKind::Edit(form) => form.change().err(),
-        ChecklistDialogKind::Remove(_)
-        | ChecklistDialogKind::Share
-        | ChecklistDialogKind::Unshare => None,
-    };
+    let edited = if let ChecklistDialogKind::Edit(form) = &dialog.kind { Some(form) } else { None };
+    let problem = edited.and_then(|form| form.change().err());
     let roomy = area.height >= 12;
     if roomy {
         lines.push(Line::default());
@@ -60,12 +56,11 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
     } else if let Some(problem) = problem {
         lines.push(Line::from(sheet.span(problem, Tone::Dim)));
     }
-    let is_edit = matches!(dialog.kind, ChecklistDialogKind::Edit(_));
     let ready = dialog.request.is_none() && problem.is_none();
     let is_focused = |field| dialog.focus == field;
     let confirm = Button::confirm(dialog.verb(), is_focused(ChecklistField::Confirm), ready);
     let cancel = Button::cancel(text::CANCEL, is_focused(ChecklistField::Cancel));
-    let buttons = if is_edit { [confirm, cancel] } else { [cancel, confirm] };
+    let buttons = if edited.is_some() { [confirm, cancel] } else { [cancel, confirm] };
     let place = sheet.state.fleet.label(&dialog.cluster);
     show(canvas, area, MOST, (&title, &place), lines, &buttons);
 }

@@ -18,7 +18,7 @@ use crate::ui::widgets::scrollbar;
 
 /// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
-    let (sheet, rows) = (canvas.sheet(usize::from(area.width)), usize::from(area.height));
+    let (sheet, rows) = (canvas.sheet(area), usize::from(area.height));
     let Sheet { state, theme, columns } = sheet;
     let rotation = &entry.cluster.rotation;
     let (list, source) = state.checklist_of(&entry.cluster.id);

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::app::cell::Tone;
 use crate::app::cluster::text;
 use crate::app::fleet::state::Entry;
-use crate::domain::age::{long, since};
+use crate::domain::age::passed;
 use crate::domain::cluster::NodePool;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::credentials::{tab, table};
@@ -34,26 +34,23 @@ pub fn lines(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
         out.push(Line::default());
     }
     let half = (columns / 2).min(columns.saturating_sub(RIGHT)).max(43);
-    let left_columns = if columns >= 76 { half } else { columns };
-    let left = left_facts(entry, sheet.of(left_columns.saturating_sub(1)));
-    let right = right_facts(entry, sheet.of(columns - left_columns.min(columns)));
+    let (left, right) = (sheet.of(half.saturating_sub(1)), sheet.less(half));
     if columns >= 76 {
-        out.extend(beside(left, right, left_columns));
+        out.extend(beside(left_facts(entry, left), right_facts(entry, right), half));
     } else {
-        out.extend(left);
+        out.extend(left_facts(entry, sheet.less(1)));
         out.extend(right_facts(entry, sheet));
     }
     out.push(Line::default());
-    if columns >= BESIDE_FROM {
-        let pools = pools(entry, sheet.of(left_columns.saturating_sub(1)));
-        let rotates = tab::what_rotates(entry, sheet.of(columns - left_columns));
-        out.extend(beside(pools, rotates, left_columns));
-        out.push(Line::default());
-        out.extend(accesses(entry, sheet));
+    let is_beside = columns >= BESIDE_FROM;
+    if is_beside {
+        out.extend(beside(pools(entry, left), tab::what_rotates(entry, right), half));
     } else {
         out.extend(pools(entry, sheet));
-        out.push(Line::default());
-        out.extend(accesses(entry, sheet));
+    }
+    out.push(Line::default());
+    out.extend(accesses(entry, sheet));
+    if !is_beside {
         out.push(Line::default());
         out.extend(tab::what_rotates(entry, sheet));
     }
@@ -90,15 +87,12 @@ fn left_facts(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
         facts.fact("created", state.zone().full(at));
     }
     if let Some(born) = cluster.credentials_born() {
-        let age = long(since(born, now));
+        let age = passed(born, now);
         facts.fact("credentials", text::age(&age));
     }
     facts.fact(
         "read",
-        theme.span(
-            format!("{} ago", long(since(entry.seen.wall, state.shared.now.wall))),
-            Tone::Dim,
-        ),
+        theme.span(format!("{} ago", passed(entry.seen.wall, state.shared.now.wall)), Tone::Dim),
     );
     facts.into_lines()
 }

@@ -20,7 +20,7 @@ use crate::ui::{activity, checklist, credentials, nodes, rotation};
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab)) {
-    let sheet = canvas.sheet(usize::from(area.width));
+    let sheet = canvas.sheet(area);
     let notice_lines = own_notices(sheet, id);
     let [head, notice_area, body] = Layout::vertical([
         Constraint::Length(2),
@@ -54,7 +54,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab
         checklist::tab::draw(canvas, inner, entry);
         return;
     }
-    let sheet = canvas.sheet(usize::from(inner.width));
+    let sheet = canvas.sheet(inner);
     let lines = match (tab, entry) {
         (_, None) | (Tab::Nodes | Tab::Credentials | Tab::Checklist | Tab::Activity, _) => {
             vec![Line::from(sheet.span(text::NOT_READ, Tone::Dim))]
@@ -87,7 +87,7 @@ fn draw_head(
     area: Rect,
     (id, tab, entry): (&ClusterId, Tab, Option<&Entry>),
 ) {
-    let sheet = canvas.sheet(usize::from(area.width));
+    let sheet = canvas.sheet(area);
     let Sheet { state, theme, columns } = sheet;
     let project = cut_middle(state.fleet.project_name(id.project()), 20);
     let mut left = if columns >= 70 {

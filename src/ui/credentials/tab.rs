@@ -27,7 +27,7 @@ const LEAST_EFFECT_OF_TWO: usize = 30;
 
 /// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
-    let (sheet, rows) = (canvas.sheet(usize::from(area.width)), usize::from(area.height));
+    let (sheet, rows) = (canvas.sheet(area), usize::from(area.height));
     let Sheet { state, theme, .. } = sheet;
     let known = state.known_credentials(&entry.cluster);
     let last = known.len().saturating_sub(1);

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 use crate::app::cell::Tone;
 use crate::app::credentials::text;
 use crate::app::state::State;
-use crate::domain::age::{long, since};
+use crate::domain::age::passed;
 use crate::domain::credential::{KnownCredential, Verdict};
 use crate::domain::text::{cut_middle, width};
 use crate::ui::sheet::Sheet;
@@ -69,8 +69,8 @@ fn ends(known: &KnownCredential, state: &State) -> String {
     let now = state.server_now();
     match known.expires {
         None => "—".to_owned(),
-        Some(at) if at <= now => format!("{} ago", long(since(at, now))),
-        Some(at) => format!("in {}", long(since(now, at))),
+        Some(at) if at <= now => format!("{} ago", passed(at, now)),
+        Some(at) => format!("in {}", passed(now, at)),
     }
 }
 

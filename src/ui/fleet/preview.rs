@@ -10,7 +10,7 @@ use crate::app::fleet::text;
 
 use crate::app::nodes::text as nodes_text;
 use crate::app::rotation::step_text;
-use crate::domain::age::{long, since};
+use crate::domain::age::{long, passed};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::{Verdict, best_access};
 use crate::domain::rotation::Phase;
@@ -35,7 +35,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let name = cut_middle(entry.cluster.id.name.as_str(), columns.saturating_sub(2));
     let title = vec![theme.part(format!(" {name} "), Role::Title)];
     let inner = padded(canvas.pane(area, title, Vec::new()));
-    canvas.text(lines(entry, canvas.sheet(columns)), inner);
+    canvas.text(lines(entry, canvas.sheet(inner)), inner);
 }
 
 fn lines(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
@@ -76,10 +76,7 @@ pub fn phase_words(entry: &Entry, sheet: Sheet<'_>) -> Vec<Span<'static>> {
     // The API does not say when a phase began; only what this program saw change can be told.
     if let Some(seen) = entry.phase_seen {
         spans.push(
-            sheet.span(
-                text::for_duration(long(since(seen, sheet.state.shared.now.wall))),
-                Tone::Dim,
-            ),
+            sheet.span(text::for_duration(passed(seen, sheet.state.shared.now.wall)), Tone::Dim),
         );
     }
     spans
@@ -100,7 +97,7 @@ fn rotation_facts(entry: &Entry, facts: &mut Facts<'_>) {
         let Some(at) = at else { continue };
         facts.fact(label, zone.full(at));
         if with_age {
-            let age = text::ago(long(since(at, now)));
+            let age = text::ago(passed(at, now));
             facts.fact("", theme.span(age, Tone::Dim));
         }
     }
@@ -131,7 +128,7 @@ fn roll_facts(entry: &Entry, facts: &mut Facts<'_>) {
         return;
     };
     let why = state.unseen(&entry.cluster.id).unwrap_or_default();
-    let text = text::as_of(long(since(seen.wall, now)), &why);
+    let text = text::as_of(passed(seen.wall, now), &why);
     facts.text("", &text, Tone::Warn);
 }
 
@@ -179,7 +176,7 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
     if let Some(at) = cluster.version_expires {
         let left = at.duration_since(now);
         let (text, tone) = if left.is_negative() {
-            (text::version_expired(long(since(at, now))), Tone::Bad)
+            (text::version_expired(passed(at, now)), Tone::Bad)
         } else if left < jiff::SignedDuration::from_hours(30 * 24) {
             (text::version_expires(long(left)), Tone::Warn)
         } else {
@@ -193,24 +190,20 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
 fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {
     let Sheet { state, theme, .. } = facts.sheet;
     let known = state.rows().known_credentials(&entry.cluster);
-    let is_unclear = || known.iter().any(|known| known.verdict == Verdict::CannotTell);
-    match best_access(&known) {
-        Some(best) => {
-            let ends = match best.expires {
-                Some(at) => text::access_expires(long(since(state.server_now(), at))),
-                None => text::access_without_expiry(best.kind.word()),
-            };
-            facts.fact("access", ends);
-            if best.verdict == Verdict::BreaksOnComplete {
-                facts.text("", text::BREAKS_ON_COMPLETE, Tone::Bad);
-            }
-            facts.text("", &best.place.words(), Tone::Dim);
-        }
-        None if is_unclear() => {
-            facts.fact("access", theme.span(text::ACCESS_UNKNOWN, Tone::Warn));
-        }
-        None => {
-            facts.fact("access", theme.span(text::NO_ACCESS, Tone::Dim));
-        }
+    let Some(best) = best_access(&known) else {
+        let is_unclear = known.iter().any(|known| known.verdict == Verdict::CannotTell);
+        let unclear = (text::ACCESS_UNKNOWN, Tone::Warn);
+        let (text, tone) = if is_unclear { unclear } else { (text::NO_ACCESS, Tone::Dim) };
+        facts.fact("access", theme.span(text, tone));
+        return;
+    };
+    let ends = match best.expires {
+        Some(at) => text::access_expires(passed(state.server_now(), at)),
+        None => text::access_without_expiry(best.kind.word()),
+    };
+    facts.fact("access", ends);
+    if best.verdict == Verdict::BreaksOnComplete {
+        facts.text("", text::BREAKS_ON_COMPLETE, Tone::Bad);
     }
+    facts.text("", &best.place.words(), Tone::Dim);
 }

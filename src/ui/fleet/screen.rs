@@ -42,7 +42,7 @@ pub fn strip_rows(state: &State, height: u16) -> u16 {
 
 /// Draws the screen; returns what its bottom line says.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) -> BottomLine {
-    let sheet = canvas.sheet(usize::from(area.width));
+    let sheet = canvas.sheet(area);
     let state = sheet.state;
     let notice_lines = notices::lines(sheet);
     let with_preview = has_preview(state, area);
@@ -112,7 +112,7 @@ pub fn shown_columns(sheet: Sheet<'_>, area: Rect) -> (Vec<&'static str>, Vec<&'
 }
 
 fn draw_header(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(usize::from(area.width));
+    let sheet = canvas.sheet(area);
     let Sheet { state, theme, columns } = sheet;
     let right = header::status(sheet);
     if area.height < 2 {
@@ -230,7 +230,7 @@ fn counted(state: &State) -> [(Cell, &'static str, usize); 7] {
 }
 
 fn counts_line(canvas: &mut Canvas<'_, '_>, area: Rect) -> Line<'static> {
-    let sheet = canvas.sheet(usize::from(area.width));
+    let sheet = canvas.sheet(area);
     let Sheet { columns, .. } = sheet;
     let mut told = Vec::new();
     // The widest form that fits: with words, closer together, with numbers, bare.
@@ -328,7 +328,7 @@ fn draw_list(canvas: &mut Canvas<'_, '_>, area: Rect) -> Option<(usize, usize)> 
     canvas.metrics.page_rows = rows;
     let window = table::window(state, rows);
     let all = state.view.shown.len();
-    let sheet = canvas.sheet(usize::from(area.width));
+    let sheet = canvas.sheet(area);
     if boxed {
         let block = theme
             .pane()
@@ -392,7 +392,8 @@ fn aside_border(sheet: Sheet<'_>) -> Line<'static> {
 
 /// The text instead of rows: loading, no clusters, no match.
 fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(usize::from(area.width.saturating_sub(8)).max(10));
+    let sheet = canvas.sheet(area);
+    let sheet = sheet.of(sheet.less(8).columns.max(10));
     let state = sheet.state;
     let fleet = &state.fleet;
     let hidden = state.view.counts.all;
@@ -429,7 +430,7 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
 }
 
 fn draw_strip(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(usize::from(area.width.saturating_sub(2)));
+    let sheet = canvas.sheet(area).less(2);
     let key = sheet.key_of(Command::Activity);
     let full =
         vec![Span::raw(" "), sheet.part(key, Role::Accent), sheet.span(text::FULL_LOG, Tone::Dim)];

@@ -98,7 +98,7 @@ fn gap(columns: usize) -> usize {
 
 /// Draws titles and rows; says how many rows fit and where they can be clicked.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
-    let sheet = canvas.sheet(usize::from(area.width.saturating_sub(1)));
+    let sheet = canvas.sheet(area).less(1);
     let Sheet { state, columns, .. } = sheet;
     let layout = layout(state, columns);
     let heading = area.height >= 6;

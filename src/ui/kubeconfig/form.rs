@@ -11,7 +11,7 @@ use crate::app::kubeconfig::form::{
 use crate::app::kubeconfig::text;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::Clickable;
-use crate::domain::age::{DisplayZone, long, since};
+use crate::domain::age::{DisplayZone, passed};
 use crate::domain::kubeconfig::{KubeconfigKind, Plan};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::{clean, cut_middle, plural, width};
@@ -35,7 +35,7 @@ struct FormView<'a> {
 
 /// Draws the form over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
-    let sheet = canvas.sheet(columns(area, MOST));
+    let sheet = canvas.sheet(area).of(columns(area, MOST));
     let buttons = buttons(form);
     let room = room(area, MOST, &buttons);
     let roomy = FormView { sheet, form, tight: false };
@@ -73,7 +73,6 @@ fn spaced(sections: Vec<Vec<Line<'static>>>) -> Vec<Line<'static>> {
 
 /// When not everything fits: the section with the focus and as many of its neighbours as fit, in order.
 fn around_focus(view: &FormView<'_>, room: usize) -> Vec<Line<'static>> {
-    let sections = view.sections();
     let focus = match view.form.focus {
         KubeconfigField::Kind => 0,
         KubeconfigField::Lifetime => 1,
@@ -81,25 +80,16 @@ fn around_focus(view: &FormView<'_>, room: usize) -> Vec<Line<'static>> {
         KubeconfigField::Context | KubeconfigField::MakeCurrent => 3,
         KubeconfigField::Cancel | KubeconfigField::Confirm => 4,
     };
-    let mut chosen = vec![false; sections.len()];
     let mut left = room;
-    let mut order: Vec<usize> = (0..sections.len()).collect();
-    order.sort_by_key(|index| index.abs_diff(focus));
-    for index in order {
-        let rows = sections.get(index).map_or(0, Vec::len);
-        if rows <= left
-            && let Some(slot) = chosen.get_mut(index)
-        {
-            *slot = true;
-            left -= rows;
-        }
-    }
-    sections
-        .into_iter()
-        .zip(chosen)
-        .filter(|(_, shown)| *shown)
-        .flat_map(|(lines, _)| lines)
-        .collect()
+    let mut nearest: Vec<_> = view.sections().into_iter().enumerate().collect();
+    nearest.sort_by_key(|(index, _): &(usize, _)| index.abs_diff(focus));
+    nearest.retain(|(_, lines)| {
+        let fits = lines.len() <= left;
+        left -= if fits { lines.len() } else { 0 };
+        fits
+    });
+    nearest.sort_by_key(|(index, _)| *index);
+    nearest.into_iter().flat_map(|(_, lines)| lines).collect()
 }
 
 impl FormView<'_> {
@@ -269,13 +259,14 @@ impl FormView<'_> {
         if !self.form.destination.merges() {
             return vec![self.row("context", focused, spans)];
         }
-        let (ticked, words) = match (self.form.becomes_current(), self.form.make_current) {
-            (true, _) => ("[x]", [text::BECOMES_CURRENT, text::BECOMES_CURRENT_SHORT]),
-            (false, true) => ("[x]", [text::MAKE_CURRENT, text::MAKE_CURRENT_SHORT]),
-            (false, false) => ("[ ]", [text::MAKE_CURRENT, text::MAKE_CURRENT_SHORT]),
+        let becomes = self.form.becomes_current();
+        let ticked = if becomes || self.form.make_current { "[x]" } else { "[ ]" };
+        let words = match (becomes, self.sheet.columns >= 50) {
+            (true, true) => text::BECOMES_CURRENT,
+            (true, false) => text::BECOMES_CURRENT_SHORT,
+            (false, true) => text::MAKE_CURRENT,
+            (false, false) => text::MAKE_CURRENT_SHORT,
         };
-        let [wide, narrow] = words;
-        let words = if self.sheet.columns >= 50 { wide } else { narrow };
         let on = self.form.focus == KubeconfigField::MakeCurrent;
         let mut tick = vec![
             self.sheet.theme.part(if on { "▸" } else { " " }, Role::Accent),
@@ -383,12 +374,13 @@ impl FormView<'_> {
                 None => Vec::new(),
             },
             KubeconfigFormStage::Asking { question, .. } => {
-                self.sheet.marked("?", Tone::Attention, &question_words(question))
+                let words = question_words(question, self.form.plan());
+                self.sheet.marked("?", Tone::Attention, &words)
             }
             KubeconfigFormStage::Issuing(request) => {
                 let age = match self.sheet.state.requests.owner(*request) {
                     Some(RequestOwner::Kubeconfig(asked)) => {
-                        format!(" {}", long(since(asked.asked, self.sheet.state.shared.now.wall)))
+                        format!(" {}", passed(asked.asked, self.sheet.state.shared.now.wall))
                     }
                     _ => String::new(),
                 };
@@ -417,14 +409,14 @@ fn names(taken: &[String]) -> String {
     clean(&format!("{} {name}", words.join(", ")))
 }
 
-fn question_words(question: &FormQuestion) -> String {
+fn question_words(question: &FormQuestion, plan: Option<&Plan>) -> String {
     match question {
         FormQuestion::OneWay => text::ONE_WAY.to_owned(),
-        FormQuestion::NameConflict(taken) => {
-            let names = names(&taken.names);
-            let owner = taken.owner.words();
-            let other = taken.other.as_ref().map(|name| text::another_name(clean(name)));
-            text::ask_replace(&owner, &names, lost(&taken.lost), other.unwrap_or_default())
+        FormQuestion::NameConflict(other) => {
+            let Some(plan) = plan else { return String::new() };
+            let other = other.as_ref().map(|name| text::another_name(clean(name)));
+            let (names, lost) = (names(&plan.taken), lost(&plan.lost));
+            text::ask_replace(plan.owner.words(), names, lost, other.unwrap_or_default())
         }
         FormQuestion::Discard => text::ASK_CLOSE.to_owned(),
         FormQuestion::Lose => text::ASK_DISCARD.to_owned(),
@@ -442,27 +434,20 @@ fn lost(contexts: &[String]) -> String {
 /// The buttons that the form has in its present stage.
 fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
     if let KubeconfigFormStage::Asking { question, answer } = &form.stage {
-        return question
-            .answers()
-            .iter()
-            .enumerate()
-            .map(|(index, label)| Button {
-                label,
-                focused: index == *answer,
-                ready: true,
-                click: Clickable::Answer(index),
-            })
-            .collect();
+        let button = |(index, label): (usize, &&'static str)| Button {
+            label,
+            focused: index == *answer,
+            ready: true,
+            click: Clickable::Answer(index),
+        };
+        return question.answers().iter().enumerate().map(button).collect();
     }
-    match form.stage {
+    if matches!(form.stage, KubeconfigFormStage::Issuing(_)) {
         // Enter, pressed once too often, must not give up what was just asked for: it takes Esc.
-        KubeconfigFormStage::Issuing(_) => {
-            return vec![Button::cancel(text::STOP_WAITING, false)];
-        }
-        KubeconfigFormStage::Saving(_) => return Vec::new(),
-        KubeconfigFormStage::Editing
-        | KubeconfigFormStage::Asking { .. }
-        | KubeconfigFormStage::Failed(_) => {}
+        return vec![Button::cancel(text::STOP_WAITING, false)];
+    }
+    if matches!(form.stage, KubeconfigFormStage::Saving(_)) {
+        return Vec::new();
     }
     let label = if form.issued.is_some() { form.destination.confirm } else { text::ISSUE };
     let (cancel, confirm) = (KubeconfigField::Cancel, KubeconfigField::Confirm);

@@ -22,7 +22,7 @@ const MOST: u16 = 100;
 
 /// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
-    let sheet = canvas.sheet(columns(area, MOST));
+    let sheet = canvas.sheet(area).of(columns(area, MOST));
     let Sheet { theme, columns, .. } = sheet;
     let buttons = buttons(renewal);
     let room = room(area, MOST, &buttons);

@@ -45,6 +45,10 @@ struct Item {
 }
 
 impl Item {
+    fn new(label: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { label: label.into(), text: text.into(), ..Self::default() }
+    }
+
     /// Columns that the whole line takes with labels of so many.
     fn columns(&self, labels: usize) -> usize {
         let right = if self.right.is_empty() { 0 } else { width(&self.right) + 1 };
@@ -62,7 +66,7 @@ impl Item {
 
 /// Draws the list over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
-    let (sheet, theme) = (canvas.sheet(0), canvas.theme);
+    let (sheet, theme) = (canvas.sheet(area), canvas.theme);
     let (items, note) = items(sheet, area, menu);
     let (title, hint) = match &menu.items {
         MenuItems::Sort => ("Sort by", text::SORT_HINT),
@@ -171,21 +175,15 @@ fn items(sheet: Sheet<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
                 let arrow = if sheet.state.view.reversed { "↑" } else { "↓" };
                 Item {
                     lead: format!("{} {}  ", if chosen { "(•)" } else { "( )" }, column.key),
-                    text: column.sort_label.to_owned(),
-                    right: if chosen { arrow.to_owned() } else { String::new() },
-                    ..Item::default()
+                    right: if chosen { arrow } else { "" }.to_owned(),
+                    ..Item::new("", column.sort_label)
                 }
             })
             .collect(),
         MenuItems::Columns => return columns(sheet, area),
-        MenuItems::Copy(choices) => choices
-            .iter()
-            .map(|item| Item {
-                label: clean(&item.label),
-                text: clean(&item.text),
-                ..Item::default()
-            })
-            .collect(),
+        MenuItems::Copy(choices) => {
+            choices.iter().map(|item| Item::new(clean(&item.label), clean(&item.text))).collect()
+        }
         MenuItems::Export(_) => {
             CHOICES.iter().map(|choice| export_item(sheet.state, *choice)).collect()
         }
@@ -217,9 +215,8 @@ fn columns(sheet: Sheet<'_>, area: Rect) -> (Vec<Item>, String) {
             };
             Item {
                 lead: if ticked { "[x] " } else { "[ ] " }.to_owned(),
-                text: column.title.to_lowercase(),
                 right: right.to_owned(),
-                ..Item::default()
+                ..Item::new("", column.title.to_lowercase())
             }
         })
         .collect();
@@ -234,19 +231,16 @@ fn export_item(state: &State, (format, target): (TableFormat, ExportTarget)) -> 
         ExportTarget::Clipboard => text::TO_CLIPBOARD.to_owned(),
     };
     let off = target == ExportTarget::File && settings.read_only;
-    Item { label: format.names().0.to_owned(), text, off, ..Item::default() }
+    Item { off, ..Item::new(format.names().0, text) }
 }
 
 fn palette_item(sheet: Sheet<'_>, item: &PaletteItem) -> Item {
     match item {
         PaletteItem::Command(binding) => command_item(sheet, binding),
-        PaletteItem::Filter(filter) => {
-            Item { label: text::FILTER.to_owned(), text: clean(filter), ..Item::default() }
-        }
+        PaletteItem::Filter(filter) => Item::new(text::FILTER, clean(filter)),
         PaletteItem::Cluster(id) => {
             let place = dialog::place(id, sheet.state.fleet.project_name(id.project()), 60);
-            let text = format!("{}{place}", id.name);
-            Item { label: text::OPEN.to_owned(), text, ..Item::default() }
+            Item::new(text::OPEN, format!("{}{place}", id.name))
         }
         PaletteItem::Scope(item) => Item { lead: String::new(), ..scope_item(item) },
     }
@@ -255,10 +249,8 @@ fn palette_item(sheet: Sheet<'_>, item: &PaletteItem) -> Item {
 fn scope_item(item: &ScopeItem) -> Item {
     Item {
         lead: if item.present { "(•) " } else { "( ) " }.to_owned(),
-        label: item.part().to_owned(),
-        text: clean(&item.text),
         right: clean(&item.note),
-        off: false,
+        ..Item::new(item.part(), clean(&item.text))
     }
 }
 
@@ -266,10 +258,8 @@ fn command_item(sheet: Sheet<'_>, binding: &Binding) -> Item {
     // Asked as if the menu were closed: the command is carried out on the screen below.
     let refusal = can(sheet.state, binding.command).err();
     Item {
-        label: binding.id.to_owned(),
         right: sheet.key_of(binding.command),
         off: refusal.is_some(),
-        text: refusal.unwrap_or_else(|| binding.help.to_owned()),
-        ..Item::default()
+        ..Item::new(binding.id, refusal.unwrap_or_else(|| binding.help.to_owned()))
     }
 }

@@ -9,7 +9,7 @@ use crate::app::cell::Tone;
 use crate::app::nodes::blocker_text;
 use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::text;
-use crate::domain::age::{long, since};
+use crate::domain::age::{long, passed};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
@@ -117,7 +117,7 @@ fn identity(node: &NodeRoll, roll: &Roll, now: Timestamp, facts: &mut Facts<'_>)
         facts.text(text::LABEL_STATE, &detail, Tone::Plain);
     }
     let created = node.created.map(|at| {
-        let created = text::created(state.zone().short(at), long(since(at, now)));
+        let created = text::created(state.zone().short(at), passed(at, now));
         vec![theme.span(format!("   {created}"), Tone::Dim)]
     });
     let mut version = vec![vec![Span::raw(node.version.clone())]];

@@ -11,7 +11,7 @@ use crate::app::nodes::blocker_text;
 use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::text;
 use crate::app::state::State;
-use crate::domain::age::{long, since};
+use crate::domain::age::{long, passed};
 use crate::domain::roll::blocker::Severity;
 use crate::domain::roll::classify::NodeRoll;
 use crate::domain::roll::progress::PoolState;
@@ -26,7 +26,7 @@ use crate::ui::nodes::roll::Grid;
 use crate::ui::nodes::timeline;
 use crate::ui::sheet::Sheet;
 use crate::ui::text::{behind, cells, wrap, wrap_to};
-use crate::ui::theme::{Role, Theme};
+use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
 
 /// From here on there is room for two panes beside each other.
@@ -37,7 +37,7 @@ const SOME_EVENTS: usize = 6;
 
 /// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
-    let (state, theme) = (canvas.state, canvas.theme);
+    let state = canvas.state;
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let seen = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?)));
     let Some((observed, roll)) = seen else {
@@ -45,7 +45,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
         return;
     };
     let now = observed.as_of(state.shared.now.wall);
-    let tab = Tab { state, theme, entry, observed, roll, now };
+    let tab = Tab { sheet: canvas.sheet(area), entry, observed, roll, now };
     if area.width >= WIDE && area.height >= 20 {
         tab.wide(canvas, area);
     } else {
@@ -57,7 +57,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
 fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let (state, theme) = (canvas.state, canvas.theme);
     let inner = pane(canvas, area, vec![theme.part(text::TITLE, Role::Title)], Vec::new());
-    let sheet = canvas.sheet(usize::from(inner.width));
+    let sheet = canvas.sheet(inner);
     let (bad, text) = match state.unseen(&entry.cluster.id) {
         Some(text) => (is_bad(state, entry), text),
         None => (false, text::CONNECTING.to_owned()),
@@ -113,8 +113,7 @@ fn pane(
 
 /// Everything that the tab draws from.
 struct Tab<'a> {
-    state: &'a State,
-    theme: Theme,
+    sheet: Sheet<'a>,
     entry: &'a Entry,
     observed: &'a ObservedCluster,
     roll: &'a Roll,
@@ -134,9 +133,9 @@ impl Tab<'_> {
         self.pools(canvas, inner);
         self.node(canvas, right);
         if below > 0 {
-            let title = vec![self.theme.part(text::TIMELINE_TITLE, Role::Title)];
+            let title = vec![self.sheet.part(text::TIMELINE_TITLE, Role::Title)];
             let inner = pane(canvas, timeline_area, title, Vec::new());
-            let sheet = canvas.sheet(usize::from(inner.width));
+            let sheet = canvas.sheet(inner);
             let rows = usize::from(inner.height);
             canvas.text(timeline::lines(&self.observed.tracker, sheet, rows), inner);
         }
@@ -144,10 +143,10 @@ impl Tab<'_> {
 
     fn narrow(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
         let inner = pane(canvas, area, self.title(), self.freshness());
-        let sheet = canvas.sheet(usize::from(inner.width));
+        let sheet = canvas.sheet(inner);
         let rows = usize::from(inner.height);
-        let chosen = self.state.node_at_cursor();
-        if let Some(chosen) = chosen.filter(|_| self.state.nodes.in_full) {
+        let chosen = self.sheet.state.node_at_cursor();
+        if let Some(chosen) = chosen.filter(|_| self.sheet.state.nodes.in_full) {
             let [title, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
             canvas.text(self.node_title(chosen, sheet), title);
@@ -179,27 +178,27 @@ impl Tab<'_> {
     }
 
     fn title(&self) -> Vec<Span<'static>> {
-        vec![self.theme.part(text::TITLE, Role::Title)]
+        vec![self.sheet.part(text::TITLE, Role::Title)]
     }
 
     /// Live, or the age of the snapshot, at the right of the border.
     fn freshness(&self) -> Vec<Span<'static>> {
-        let now = self.state.shared.now.wall;
-        let age = self.observed.seen.map(|seen| long(since(seen.wall, now)));
-        match (self.state.unseen(&self.entry.cluster.id), age) {
-            (Some(_), Some(age)) => vec![self.theme.span(text::title_as_of(age), Tone::Warn)],
+        let now = self.sheet.state.shared.now.wall;
+        let age = self.observed.seen.map(|seen| passed(seen.wall, now));
+        match (self.sheet.state.unseen(&self.entry.cluster.id), age) {
+            (Some(_), Some(age)) => vec![self.sheet.span(text::title_as_of(age), Tone::Warn)],
             (Some(_), None) => Vec::new(),
-            (None, _) => vec![self.theme.span(text::LIVE, Tone::Good)],
+            (None, _) => vec![self.sheet.span(text::LIVE, Tone::Good)],
         }
     }
 
     /// Why the snapshot is stale, and since when where that is an error.
     fn unseen(&self) -> Option<String> {
-        let text = self.state.unseen(&self.entry.cluster.id)?;
+        let text = self.sheet.state.unseen(&self.entry.cluster.id)?;
         let since = self.observed.trouble.as_ref().map(|(_, since)| *since);
-        Some(match since.filter(|_| is_bad(self.state, self.entry)) {
+        Some(match since.filter(|_| is_bad(self.sheet.state, self.entry)) {
             Some(since) => {
-                let time = self.state.zone().log(since, self.state.shared.now.wall);
+                let time = self.sheet.state.zone().log(since, self.sheet.state.shared.now.wall);
                 text::unavailable_since(time, text)
             }
             None => text,
@@ -216,7 +215,7 @@ impl Tab<'_> {
 
     /// Why the snapshot is stale; the bar; the legend or, before nodes are replaced, the steps.
     fn head(&self, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
-        let (theme, now) = (self.theme, self.now);
+        let (theme, now) = (self.sheet.theme, self.now);
         let mut lines = Vec::new();
         if let Some(text) = self.unseen() {
             // In full, since what to do stands at the end; but figures stay even on a tiny screen.
@@ -242,13 +241,13 @@ impl Tab<'_> {
 
     /// Head, pools, blockers and notes.
     fn pools(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
-        let (sheet, rows) = (canvas.sheet(usize::from(area.width)), usize::from(area.height));
+        let (sheet, rows) = (canvas.sheet(area), usize::from(area.height));
         let mut head = vec![Line::default()];
         head.extend(self.head(sheet, rows));
         head.push(Line::default());
         let foot = self.foot(sheet, rows.saturating_sub(head.len()) / 2);
         let room = rows.saturating_sub(head.len() + foot.len() + 1).max(1);
-        let chosen = self.state.node_at_cursor().map(|node| node.uid.as_str());
+        let chosen = self.sheet.state.node_at_cursor().map(|node| node.uid.as_str());
         let now = self.now;
         let cluster = &self.entry.cluster;
         let mut grid = roll::pools(self.roll, cluster, chosen, now, sheet);
@@ -279,7 +278,7 @@ impl Tab<'_> {
 
     /// Blockers, one line each; notes; how the estimate was made.
     fn foot(&self, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
-        let (theme, now) = (self.theme, self.now);
+        let (theme, now) = (self.sheet.theme, self.now);
         let mut lines = Vec::new();
         for blocker in &self.roll.blockers {
             let (sign, tone) = match blocker.severity() {
@@ -324,7 +323,7 @@ impl Tab<'_> {
 
     /// The node under the cursor.
     fn node(&self, canvas: &mut Canvas<'_, '_>, mut area: Rect) {
-        let Some(chosen) = self.state.node_at_cursor() else {
+        let Some(chosen) = self.sheet.state.node_at_cursor() else {
             pane(canvas, area, Vec::new(), Vec::new());
             return;
         };
@@ -332,12 +331,12 @@ impl Tab<'_> {
             let [title, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
             let title = padded(title);
-            canvas.text(self.node_title(chosen, canvas.sheet(usize::from(title.width))), title);
+            canvas.text(self.node_title(chosen, canvas.sheet(title)), title);
             area = rest;
         }
-        let title = vec![node::title(chosen, canvas.sheet(usize::from(area.width)))];
+        let title = vec![node::title(chosen, canvas.sheet(area))];
         let mut right = vec![Span::raw(" ")];
-        right.extend(node::stage(chosen, self.roll, self.now, self.theme));
+        right.extend(node::stage(chosen, self.roll, self.now, self.sheet.theme));
         right.push(Span::raw(" "));
         let inner = pane(canvas, area, title, right);
         self.node_part(canvas, inner, chosen);
@@ -345,23 +344,23 @@ impl Tab<'_> {
 
     fn node_title(&self, chosen: &NodeRoll, sheet: Sheet<'_>) -> Line<'static> {
         let mut title =
-            vec![self.theme.part(format!("[{}]", chosen.short), Role::Title), Span::raw("  ")];
-        title.extend(node::stage(chosen, self.roll, self.now, self.theme));
+            vec![self.sheet.part(format!("[{}]", chosen.short), Role::Title), Span::raw("  ")];
+        title.extend(node::stage(chosen, self.roll, self.now, self.sheet.theme));
         sheet.line(title)
     }
 
     fn node_part(&self, canvas: &mut Canvas<'_, '_>, area: Rect, chosen: &NodeRoll) {
-        let lines = self.node_lines(chosen, canvas.sheet(usize::from(area.width)));
+        let lines = self.node_lines(chosen, canvas.sheet(area));
         let all = lines.len();
         let (lines, first) = self.part(canvas, lines, usize::from(area.height));
         canvas.text(lines, area);
-        if self.state.nodes.in_full {
+        if self.sheet.state.nodes.in_full {
             scrollbar::draw(canvas, area, area.right(), first, all);
         }
     }
 
     fn node_lines(&self, chosen: &NodeRoll, sheet: Sheet<'_>) -> Vec<Line<'static>> {
-        let events = if self.state.nodes.in_full { usize::MAX } else { SOME_EVENTS };
+        let events = if self.sheet.state.nodes.in_full { usize::MAX } else { SOME_EVENTS };
         node::lines(chosen, self.observed, sheet, events)
     }
 
@@ -373,18 +372,18 @@ impl Tab<'_> {
         mut lines: Vec<Line<'static>>,
         rows: usize,
     ) -> (Vec<Line<'static>>, usize) {
-        if self.state.nodes.in_full {
+        if self.sheet.state.nodes.in_full {
             let metrics = &mut canvas.metrics;
             metrics.page_rows = rows.saturating_sub(1).max(1);
             metrics.scroll_last = lines.len().saturating_sub(rows);
-            let first = self.state.nodes.scroll.min(metrics.scroll_last);
+            let first = self.sheet.state.nodes.scroll.min(metrics.scroll_last);
             return (lines.into_iter().skip(first).take(rows).collect(), first);
         }
         if lines.len() > rows && rows > 1 {
             let more = plural(lines.len() - rows + 1, text::LINE, text::LINES);
-            let key = canvas.sheet(0).key_of(Command::Events);
+            let key = self.sheet.key_of(Command::Events);
             lines.truncate(rows - 1);
-            lines.push(Line::from(self.theme.span(text::lines_hidden(more, key), Tone::Dim)));
+            lines.push(Line::from(self.sheet.span(text::lines_hidden(more, key), Tone::Dim)));
         }
         lines.truncate(rows);
         (lines, 0)

@@ -19,54 +19,39 @@ pub fn lines(tracker: &RollTracker, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'
 
 fn line(entry: &TimelineEntry, sheet: Sheet<'_>) -> Line<'static> {
     let now: Timestamp = sheet.state.shared.now.wall;
-    let (sign, tone) = sign(&entry.what);
+    let (sign, tone, is_loud) = sign(&entry.what);
+    let text_tone = if is_loud { tone } else { Tone::Plain };
     let time = sheet.state.zone().log(entry.at, now);
     let spans = vec![
         sheet.span(pad_end(&time, if sheet.columns >= 60 { 13 } else { 9 }), Tone::Dim),
         sheet.span(sign, tone),
         Span::raw(" "),
-        Span::styled(text::timeline_event(&entry.what), sheet.theme.soft(text_tone(&entry.what))),
+        Span::styled(text::timeline_event(&entry.what), sheet.theme.soft(text_tone)),
     ];
     sheet.line(spans)
 }
 
-fn sign(what: &TimelineEvent) -> (String, Tone) {
-    let (sign, tone) = match what {
+/// Its sign, what that means, and whether its text means the same.
+fn sign(what: &TimelineEvent) -> (String, Tone, bool) {
+    let (sign, tone, is_loud) = match what {
         TimelineEvent::Phase(phase) => {
             let cell = phase_glyph(phase);
-            return (cell.text, cell.tone);
+            return (cell.text, cell.tone, false);
         }
-        TimelineEvent::NodesBegan { .. } => ("▸", Tone::Busy),
-        TimelineEvent::Reconfigured { .. } | TimelineEvent::Joining { .. } => ("▣", Tone::Busy),
-        TimelineEvent::Ready { .. } => ("■", Tone::Good),
-        TimelineEvent::Draining { .. } => ("▢", Tone::Busy),
-        TimelineEvent::Cordoned { .. } => ("▥", Tone::Warn),
-        TimelineEvent::Gone { .. } => ("·", Tone::Dim),
-        TimelineEvent::Leaving { .. } => ("▤", Tone::Warn),
-        TimelineEvent::Blocked { .. } => ("✗", Tone::Bad),
-        TimelineEvent::Unblocked { .. } => ("✓", Tone::Good),
+        TimelineEvent::NodesBegan { .. } => ("▸", Tone::Busy, false),
+        TimelineEvent::Reconfigured { .. } | TimelineEvent::Joining { .. } => {
+            ("▣", Tone::Busy, false)
+        }
+        TimelineEvent::Ready { .. } => ("■", Tone::Good, false),
+        TimelineEvent::Draining { .. } => ("▢", Tone::Busy, false),
+        TimelineEvent::Cordoned { .. } => ("▥", Tone::Warn, false),
+        TimelineEvent::Gone { .. } => ("·", Tone::Dim, true),
+        TimelineEvent::Leaving { .. } => ("▤", Tone::Warn, false),
+        TimelineEvent::Blocked { .. } => ("✗", Tone::Bad, true),
+        TimelineEvent::Unblocked { .. } => ("✓", Tone::Good, false),
         TimelineEvent::NotReady { .. }
         | TimelineEvent::AnotherRoll { .. }
-        | TimelineEvent::ProgressRegressed { .. } => ("!", Tone::Warn),
+        | TimelineEvent::ProgressRegressed { .. } => ("!", Tone::Warn, true),
     };
-    (sign.to_owned(), tone)
-}
-
-fn text_tone(what: &TimelineEvent) -> Tone {
-    match what {
-        TimelineEvent::Blocked { .. } => Tone::Bad,
-        TimelineEvent::NotReady { .. }
-        | TimelineEvent::AnotherRoll { .. }
-        | TimelineEvent::ProgressRegressed { .. } => Tone::Warn,
-        TimelineEvent::Gone { .. } => Tone::Dim,
-        TimelineEvent::Phase(_)
-        | TimelineEvent::NodesBegan { .. }
-        | TimelineEvent::Reconfigured { .. }
-        | TimelineEvent::Joining { .. }
-        | TimelineEvent::Ready { .. }
-        | TimelineEvent::Draining { .. }
-        | TimelineEvent::Cordoned { .. }
-        | TimelineEvent::Leaving { .. }
-        | TimelineEvent::Unblocked { .. } => Tone::Plain,
-    }
+    (sign.to_owned(), tone, is_loud)
 }

@@ -8,13 +8,13 @@ use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::findings_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::text;
-use crate::domain::age::{long, since};
+use crate::domain::age::passed;
 use crate::domain::cluster::NodePool;
 use crate::domain::preflight::StaticTokens;
 use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::rotation::findings;
+use crate::ui::rotation::{findings, sentences};
 use crate::ui::sheet::Sheet;
 use crate::ui::text::spread;
 use crate::ui::theme::Role;
@@ -37,7 +37,7 @@ struct Parts {
 
 /// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
-    let sheet = canvas.sheet(columns(area, MOST));
+    let sheet = canvas.sheet(area).of(columns(area, MOST));
     let Sheet { theme, .. } = sheet;
     let buttons = buttons(dialog);
     let room = room(area, MOST, &buttons);
@@ -54,17 +54,15 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
     let middle_room = room.saturating_sub(top.len() + bottom.len());
     canvas.metrics.scroll_last = middle.len().saturating_sub(middle_room);
     let middle = shorten(theme, middle, middle_room, dialog.scroll);
-    let titles = match dialog.step {
-        Step::Start => (text::START_TITLE, text::START_STEP),
-        Step::Complete => (text::COMPLETE_TITLE, text::COMPLETE_STEP),
-    };
+    let titles = dialog
+        .step
+        .pick((text::START_TITLE, text::START_STEP), (text::COMPLETE_TITLE, text::COMPLETE_STEP));
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
     show(canvas, area, MOST, titles, lines, &buttons);
 }
 
 fn parts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Parts {
-    let ended =
-        matches!(dialog.stage, RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_));
+    let ended = dialog.stage.is_ended();
     let mut top = if ended && level >= 3 { Vec::new() } else { facts(sheet, dialog, level) };
     let gap = |lines: &mut Vec<Line<'static>>| {
         if level == 0 {
@@ -74,32 +72,23 @@ fn parts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Parts {
     gap(&mut top);
     let mut middle = Vec::new();
     let mut bottom = Vec::new();
-    match &dialog.stage {
-        RotationDialogStage::Failed(problem) => {
-            middle = failure(sheet, problem);
-        }
-        RotationDialogStage::Settled(text) => {
-            middle = sheet.marked("✓", Tone::Good, text);
-        }
-        RotationDialogStage::Checking
-        | RotationDialogStage::Asking
-        | RotationDialogStage::Changed(_)
-        | RotationDialogStage::Sending
-        | RotationDialogStage::Unclear => {
-            top.extend(effects(sheet, dialog, level));
-            gap(&mut top);
-            middle.push(preflight_title(sheet, dialog, level));
-            if level < LEVELS {
-                middle.extend(findings::lines(&dialog.findings, sheet));
-            }
+    if let RotationDialogStage::Failed(problem) = &dialog.stage {
+        middle = failure(sheet, problem);
+    } else if let RotationDialogStage::Settled(text) = &dialog.stage {
+        middle = sheet.marked("✓", Tone::Good, text);
+    } else {
+        top.extend(effects(sheet, dialog, level));
+        gap(&mut top);
+        middle.push(preflight_title(sheet, dialog, level));
+        if level < LEVELS {
+            middle.extend(findings::lines(&dialog.findings, sheet));
         }
     }
-    let least = match (&dialog.stage, level) {
-        (RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_), _) | (_, 0 | 1) => {
-            middle.len()
-        }
-        (_, 2) => middle.len().min(4),
-        (_, 3) => middle.len().min(2),
+    let least = match level {
+        _ if ended => middle.len(),
+        0 | 1 => middle.len(),
+        2 => middle.len().min(4),
+        3 => middle.len().min(2),
         _ => 1,
     };
     gap(&mut bottom);
@@ -214,51 +203,40 @@ fn preflight_title(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Line
     }
     let age = match (&dialog.stage, dialog.checked) {
         (RotationDialogStage::Checking, _) | (_, None) => text::CHECKING.to_owned(),
-        (_, Some(at)) => text::checked(long(since(at, sheet.state.shared.now.wall))),
+        (_, Some(at)) => text::checked(passed(at, sheet.state.shared.now.wall)),
     };
     spread(left, vec![sheet.span(age, Tone::Dim)], sheet.columns)
 }
 
 /// The name field or, once sent, how it stands: what must be seen whatever the size.
 fn stage_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
+    let pending = sheet.state.rotation.pending.get(&dialog.shown.id);
     match &dialog.stage {
-        RotationDialogStage::Checking | RotationDialogStage::Asking => {
-            let mut lines = earlier_lines(sheet, dialog);
-            lines.extend(question_lines(sheet, dialog));
-            lines
-        }
-        RotationDialogStage::Changed(text) => {
-            let mut lines = earlier_lines(sheet, dialog);
-            lines.extend(sheet.marked("!", Tone::Attention, text));
+        RotationDialogStage::Checking
+        | RotationDialogStage::Asking
+        | RotationDialogStage::Changed(_) => {
+            let mut lines = Vec::new();
+            if let Some(Pending { stage: PendingStage::Unseen { at }, step, .. }) = pending {
+                // It was accepted before and never shown.
+                let text = text::send_again(step, sheet.state.zone().clock(*at));
+                lines.extend(sheet.marked("!", Tone::Attention, &text));
+            }
+            if let RotationDialogStage::Changed(text) = &dialog.stage {
+                lines.extend(sheet.marked("!", Tone::Attention, text));
+            }
             lines.extend(question_lines(sheet, dialog));
             lines
         }
         RotationDialogStage::Sending => sheet.marked("→", Tone::Busy, text::SENDING),
         RotationDialogStage::Unclear => {
-            let text = sheet.state.rotation.pending.get(&dialog.shown.id).map_or_else(
-                || {
-                    let done = match dialog.step {
-                        Step::Start => text::ROTATION_STARTED,
-                        Step::Complete => text::ROTATION_COMPLETED,
-                    };
-                    text::checking_effect(done)
-                },
-                |pending| crate::ui::rotation::sentences::pending_sentence(sheet.state, pending),
+            let done = dialog.step.pick(text::ROTATION_STARTED, text::ROTATION_COMPLETED);
+            let text = pending.map_or_else(
+                || text::checking_effect(done),
+                |pending| sentences::pending_sentence(sheet.state, pending),
             );
             sheet.marked("?", Tone::Warn, &text)
         }
         RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_) => Vec::new(),
-    }
-}
-
-/// That the step was accepted before and never shown.
-fn earlier_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
-    match sheet.state.rotation.pending.get(&dialog.shown.id) {
-        Some(Pending { stage: PendingStage::Unseen { at }, step, .. }) => {
-            let text = text::send_again(step, sheet.state.zone().clock(*at));
-            sheet.marked("!", Tone::Attention, &text)
-        }
-        _ => Vec::new(),
     }
 }
 
@@ -329,19 +307,10 @@ fn typed_note(dialog: &RotationDialog) -> String {
 }
 
 fn buttons(dialog: &RotationDialog) -> Vec<Button<'static>> {
-    match dialog.stage {
-        RotationDialogStage::Checking
-        | RotationDialogStage::Asking
-        | RotationDialogStage::Changed(_) => {}
-        RotationDialogStage::Sending
-        | RotationDialogStage::Unclear
-        | RotationDialogStage::Failed(_)
-        | RotationDialogStage::Settled(_) => return vec![Button::cancel(text::CLOSE, true)],
+    if !dialog.stage.is_open() {
+        return vec![Button::cancel(text::CLOSE, true)];
     }
-    let label = match dialog.step {
-        Step::Start => text::START,
-        Step::Complete => text::COMPLETE,
-    };
+    let label = dialog.step.pick(text::START, text::COMPLETE);
     vec![
         Button::cancel("Cancel", dialog.focus == Focus::Cancel),
         Button::confirm(label, dialog.focus == Focus::Confirm, dialog.is_ready()),

@@ -13,7 +13,7 @@ use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::{step_text, text};
 use crate::app::state::State;
 use crate::domain::action::Action;
-use crate::domain::age::{long, since};
+use crate::domain::age::{long, passed};
 use crate::domain::attention::{NextStep, stuck};
 use crate::domain::cluster::ReportedError;
 use crate::domain::preflight::{self, Finding};
@@ -73,7 +73,7 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     if let Some(problem) = cluster.problems.iter().find(|problem| !problem.is_only_incomplete()) {
         return Next::new("problem", problem.to_string(), Tone::Warn);
     }
-    let age = cluster.credentials_born().map(|born| long(since(born, now)));
+    let age = cluster.credentials_born().map(|born| passed(born, now));
     match (&cluster.rotation.phase, state.row(entry).next_step()) {
         (_, Some(NextStep::RenewKubeconfigs(count))) => {
             let text = text::next_renew(plural(count, "kubeconfig", "kubeconfigs"));
@@ -118,10 +118,7 @@ fn estimate(entry: &Entry, state: &State) -> Option<String> {
 
 /// The status of a sent step.
 pub fn pending_sentence(state: &State, pending: &Pending) -> String {
-    let done = match pending.step {
-        Step::Start => text::ROTATION_STARTED,
-        Step::Complete => text::ROTATION_COMPLETED,
-    };
+    let done = pending.step.pick(text::ROTATION_STARTED, text::ROTATION_COMPLETED);
     match &pending.stage {
         PendingStage::Sending => text::sending(pending.step),
         PendingStage::Accepted { at, .. } => text::accepted_and_waiting(state.zone().clock(*at)),
@@ -231,7 +228,7 @@ fn times(entry: &Entry, facts: &mut Facts<'_>) {
         theme.part(rotation.phase.word().to_owned(), Role::Title),
     ];
     if let Some(seen) = entry.phase_seen {
-        let lasted = long(since(seen, state.shared.now.wall));
+        let lasted = passed(seen, state.shared.now.wall);
         phase.push(theme.span(text::for_duration(lasted), Tone::Dim));
     }
     facts.fact("phase", phase);
@@ -244,7 +241,7 @@ fn times(entry: &Entry, facts: &mut Facts<'_>) {
             facts.fact("completed", zone.full(at));
         }
         Some(at) => {
-            let ago = text::since(long(since(at, now)));
+            let ago = text::since(passed(at, now));
             facts.fact("previous", vec![Span::raw(zone.full(at)), theme.span(ago, Tone::Dim)]);
         }
         None => {}
@@ -291,7 +288,7 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
     if let Some(text) = state.unseen(&entry.cluster.id) {
         let seen = observed.and_then(|observed| observed.seen).map(|seen| seen.wall);
         let age =
-            seen.map_or_else(String::new, |at| text::as_of(long(since(at, state.shared.now.wall))));
+            seen.map_or_else(String::new, |at| text::as_of(passed(at, state.shared.now.wall)));
         facts.text("detail", &format!("{age}{text}"), Tone::Warn);
     }
     true

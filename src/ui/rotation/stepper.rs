@@ -6,7 +6,7 @@ use crate::app::cell::Tone;
 use crate::app::fleet::state::Entry;
 use crate::app::rotation::text;
 use crate::app::state::State;
-use crate::domain::age::{long, since};
+use crate::domain::age::passed;
 use crate::domain::attention::NextStep;
 use crate::domain::credential::{KnownCredential, Verdict, best_access};
 use crate::domain::roll::start_steps::StepState;
@@ -76,7 +76,7 @@ fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, Str
             (StepState::Done, text::ACCESS_OLD.to_owned(), Tone::Dim)
         }
         Some(KnownCredential { expires: Some(at), .. }) => {
-            (StepState::Done, text::access_expires(long(since(now, *at))), Tone::Dim)
+            (StepState::Done, text::access_expires(passed(now, *at)), Tone::Dim)
         }
         Some(best) => (StepState::Done, text::access_kind(best.kind.word()), Tone::Dim),
         None if has(Verdict::CannotTell) || known.iter().any(|known| known.verdict.works_now()) => {
@@ -95,65 +95,41 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
     let rotation = &entry.cluster.rotation;
     let now = state.server_now();
     let ago = |at: Option<jiff::Timestamp>, verb: &str| {
-        at.map_or_else(|| verb.to_owned(), |at| format!("{verb} {} ago", long(since(at, now))))
+        at.map_or_else(|| verb.to_owned(), |at| format!("{verb} {} ago", passed(at, now)))
     };
-    let dim = |text: String| (text, Tone::Dim);
-    let nothing = || dim(String::new());
+    let dim = |text: &str| (text.to_owned(), Tone::Dim);
+    let (nothing, later, undo) = (dim(""), dim(text::AFTER_NODES), dim(text::UNDO_NOT_POSSIBLE));
+    let started = (ago(rotation.initiated, "started"), Tone::Dim);
     if let Some(step) = pending {
         let sent = (text::SENT.to_owned(), Tone::Busy);
         return match step {
-            Step::Start => [sent, nothing(), dim(text::UNDO_NOT_POSSIBLE.to_owned())],
-            Step::Complete => [dim(ago(rotation.initiated, "started")), nothing(), sent],
+            Step::Start => [sent, nothing, undo],
+            Step::Complete => [started, nothing, sent],
         };
     }
     match &rotation.phase {
-        Phase::Never => [
-            if is_due(entry, state) {
-                (text::DUE_NEVER_ROTATED.to_owned(), Tone::Warn)
-            } else {
-                dim(text::NEVER_ROTATED.to_owned())
-            },
-            dim(text::AFTER_NODES.to_owned()),
-            dim(text::UNDO_NOT_POSSIBLE.to_owned()),
-        ],
-        Phase::Preparing => [
-            (preparing(entry, now), Tone::Busy),
-            dim(text::AFTER_NODES.to_owned()),
-            dim(text::UNDO_NOT_POSSIBLE.to_owned()),
-        ],
-        Phase::Prepared => [
-            dim(ago(rotation.initiated, "started")),
-            (clients_words(entry, state), Tone::Attention),
-            dim(text::UNDO_NOT_POSSIBLE.to_owned()),
-        ],
-        Phase::Completing => [
-            dim(ago(rotation.initiated, "started")),
-            nothing(),
-            (text::DROPPING.to_owned(), Tone::Busy),
-        ],
-        Phase::Completed => [
-            dim(ago(rotation.initiated, "started")),
-            nothing(),
-            dim(ago(rotation.completed, "completed")),
-        ],
+        Phase::Never if is_due(entry, state) => {
+            [(text::DUE_NEVER_ROTATED.to_owned(), Tone::Warn), later, undo]
+        }
+        Phase::Never => [dim(text::NEVER_ROTATED), later, undo],
+        Phase::Preparing => {
+            let lasts = rotation.initiated.map(|at| text::preparing_for(passed(at, now)));
+            [(lasts.unwrap_or_else(|| text::PREPARING.to_owned()), Tone::Busy), later, undo]
+        }
+        Phase::Prepared => {
+            let due = match state.row(entry).next_step() {
+                Some(NextStep::RenewKubeconfigs(count)) => {
+                    text::due_breaking(plural(count, "kubeconfig", "kubeconfigs"))
+                }
+                _ => text::DUE_YOURS.to_owned(),
+            };
+            [started, (due, Tone::Attention), undo]
+        }
+        Phase::Completing => [started, nothing, (text::DROPPING.to_owned(), Tone::Busy)],
+        Phase::Completed => [started, nothing, (ago(rotation.completed, "completed"), Tone::Dim)],
         Phase::Unknown(_) => {
-            [(text::phase(rotation.phase.word()), Tone::Warn), nothing(), nothing()]
+            [(text::phase(rotation.phase.word()), Tone::Warn), nothing.clone(), nothing]
         }
-    }
-}
-
-fn preparing(entry: &Entry, now: jiff::Timestamp) -> String {
-    let started = entry.cluster.rotation.initiated;
-    started
-        .map_or_else(|| text::PREPARING.to_owned(), |at| text::preparing_for(long(since(at, now))))
-}
-
-fn clients_words(entry: &Entry, state: &State) -> String {
-    match state.row(entry).next_step() {
-        Some(NextStep::RenewKubeconfigs(count)) => {
-            text::due_breaking(plural(count, "kubeconfig", "kubeconfigs"))
-        }
-        _ => text::DUE_YOURS.to_owned(),
     }
 }
 

@@ -15,7 +15,7 @@ const MOST: u16 = 66;
 
 /// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, QuitDialog { leave, why }: &QuitDialog) {
-    let sheet = canvas.sheet(columns(area, MOST));
+    let sheet = canvas.sheet(area).of(columns(area, MOST));
     let mut lines = sheet.marked("!", Tone::Warn, &clean(why));
     lines.extend(sheet.paragraph(text::REQUESTS_CONTINUE, Tone::Dim));
     if area.height >= 10 {

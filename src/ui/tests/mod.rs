@@ -9,6 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use ratatui::buffer::Cell;
+use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use tui_input::Input;
 
@@ -26,9 +27,7 @@ use crate::app::fleet::view::FilterInput;
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, Command, KeyContext};
 use crate::app::kubeconfig::destination::Destination;
-use crate::app::kubeconfig::form::{
-    FormQuestion, KubeconfigField, KubeconfigFormStage, NameConflict, PlanState,
-};
+use crate::app::kubeconfig::form::{FormQuestion, KubeconfigField, KubeconfigFormStage, PlanState};
 use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalStage};
 use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::scope;
@@ -573,16 +572,13 @@ fn kubeconfig_form() {
         exists: true,
         mode: Some(0o644),
         others: 11,
-        taken: names.clone(),
+        taken: names,
         owner: EntryOwner::Another("shop-prod in eu02".into()),
         notes: vec!["mode 0644 is tightened to 0600".into()],
         sharing: vec!["context dev (user shop-prod)".into()],
         ..Plan::default()
     }));
-    let (owner, other) =
-        (EntryOwner::Another("shop-prod in eu02".into()), Some("shop-prod-eu01".into()));
-    let question =
-        FormQuestion::NameConflict(NameConflict { names, owner, lost: Vec::new(), other });
+    let question = FormQuestion::NameConflict(Some("shop-prod-eu01".into()));
     taken.stage = KubeconfigFormStage::Asking { question, answer: 0 };
     let taken = issuing(taken);
     snapshot_at("form_taken", &taken, 80, 24);
@@ -928,7 +924,7 @@ fn a_click_selects_the_row_of_the_scrolled_list() {
         | Clickable::Cancel
         | Clickable::Confirm => None,
     });
-    assert_eq!(first, Some((100, (1, 4, 78, 1))));
+    assert_eq!(first, Some((100, Rect::new(1, 4, 78, 1))));
 }
 
 #[test]
@@ -998,7 +994,7 @@ fn the_cursor_row_stands_out_without_colours() {
     let (buffer, metrics) = drawn(&state, 80, 24);
     let row =
         metrics.targets.iter().find(|target| matches!(target.what, Clickable::Row(0))).unwrap();
-    let cell = &buffer[(row.area.0 + 5, row.area.1)];
+    let cell = &buffer[(row.area.x + 5, row.area.y)];
     assert!(cell.modifier.contains(Modifier::REVERSED));
     assert!(buffer.content.iter().all(|cell| cell.fg == ratatui::style::Color::Reset));
 }
@@ -1208,8 +1204,8 @@ proptest! {
         state.shared.theme = ThemeChoice::ALL[theme];
         let (_, metrics) = drawn(&state, columns, rows);
         for target in metrics.targets {
-            let (x, y, wide, high) = target.area;
-            prop_assert!(x + wide <= columns && y + high <= rows, "{:?}", target);
+            let Rect { x, y, width, height } = target.area;
+            prop_assert!(x + width <= columns && y + height <= rows, "{:?}", target);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What all dialogs share: a heavy frame in the middle, a title with the step, fields, and a failure that stays.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Clear;
 use tui_input::Input;
@@ -53,7 +53,7 @@ pub fn show(
 pub fn overlay(canvas: &mut Canvas<'_, '_>, area: Rect, title: &'static str) -> Rect {
     let theme = canvas.theme;
     canvas.frame.render_widget(Clear, area);
-    let closes = text::closes(canvas.sheet(0).key_of(Command::Back));
+    let closes = text::closes(canvas.sheet(area).key_of(Command::Back));
     let block = theme
         .pane()
         .border_style(theme.role(Role::DialogBorder))
@@ -80,24 +80,16 @@ pub fn open(
         height: high,
     };
     // A blank column at both sides keeps the frame apart from what lies under it.
-    let left = place.x.saturating_sub(1);
-    let halo = Rect {
-        x: left,
-        width: (place.right() + 1).min(area.right()).saturating_sub(left),
-        ..place
-    };
+    let halo = place.outer(Margin::new(1, 0)).intersection(area);
     canvas.frame.render_widget(Clear, halo);
-    let mut block = theme.dialog().title(edge(
-        theme,
-        vec![theme.part(format!(" {title} "), Role::Title)],
-        false,
-    ));
+    let dash = theme.part("━", Role::DialogBorder);
+    let title_left = vec![dash.clone(), theme.part(format!(" {title} "), Role::Title)];
+    let mut block = theme.dialog().title(title_left);
     if width(title) + width(right) + 8 <= usize::from(wide) && !right.is_empty() {
-        block = block.title(edge(theme, vec![theme.span(format!(" {right} "), Tone::Dim)], true));
+        let right = vec![theme.span(format!(" {right} "), Tone::Dim), dash];
+        block = block.title(Line::from(right).right_aligned());
     }
-    let inner = canvas.block(block, place);
-    let pad = padding(area);
-    Rect { x: inner.x + pad, width: inner.width.saturating_sub(pad * 2), ..inner }
+    canvas.block(block, place).inner(Margin::new(padding(area), 0))
 }
 
 /// Where a cluster is, to be said behind its name: the project is cut so that the region stays.
@@ -105,17 +97,6 @@ pub fn place(id: &ClusterId, project: &str, columns: usize) -> String {
     let used = width(id.name.as_str()) + width(id.region().as_str()) + 6;
     let project = cut_middle(&clean(project), columns.saturating_sub(used).clamp(5, 20));
     format!(" · {project} · {}", id.region())
-}
-
-/// A title in the heavy border, at its left or right end.
-fn edge(theme: Theme, mut spans: Vec<Span<'static>>, right: bool) -> Line<'static> {
-    let dash = theme.part("━", Role::DialogBorder);
-    if right {
-        spans.push(dash);
-        return Line::from(spans).right_aligned();
-    }
-    spans.insert(0, dash);
-    Line::from(spans)
 }
 
 /// A text field in brackets of so many columns, brackets included; the end of a long text is shown.

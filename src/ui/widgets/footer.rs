@@ -81,7 +81,7 @@ fn error_text(error: &crate::domain::failure::Failure) -> String {
 
 /// Draws it; `bottom` is what the screen itself has to say while nothing else does.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (bottom, toast): (BottomLine, Option<&str>)) {
-    let sheet = canvas.sheet(usize::from(area.width));
+    let sheet = canvas.sheet(area);
     let Sheet { state, .. } = sheet;
     let rows = usize::from(area.height);
     let mut lines = message_lines(sheet, rows, (bottom.spans, toast));
@@ -384,48 +384,40 @@ fn submit_label(form: &KubeconfigForm) -> &'static str {
 }
 
 fn label(state: &State, binding: &Binding) -> String {
-    if let (Command::Submit, Some(form)) = (binding.command, &state.kubeconfig.form) {
-        return submit_label(form).to_owned();
+    if let (Command::Rotate, Some(step)) = (binding.command, state.due_step()) {
+        return format!("{step}…");
     }
-    if let Some(menu) = &state.menu
-        && state.context() == KeyContext::Menu
-        && let Some(label) = menu_label(&menu.items, binding.command)
-    {
-        return label.to_owned();
-    }
-    if binding.command == Command::Open
-        && let Some(label) = press_label(state)
-    {
-        return label.to_owned();
-    }
-    match (binding.command, &state.screen) {
-        (Command::Rotate, _) => {
-            state.due_step().map_or(binding.label.to_owned(), |step| format!("{step}…"))
+    let has_menu = state.context() == KeyContext::Menu;
+    let menu = state.menu.as_ref().filter(|_| has_menu);
+    let in_menu = menu.and_then(|menu| menu_label(&menu.items, binding.command));
+    let label = match (binding.command, &state.kubeconfig.form) {
+        (Command::Submit, Some(form)) => Some(submit_label(form)),
+        (Command::Open, _) => in_menu.or_else(|| press_label(state)),
+        _ => in_menu,
+    };
+    let is_fleet = state.screen == Screen::Fleet && !state.is_covered();
+    let is_record = state.activity.open && state.lists_records() && !state.has_dialog();
+    let searched = || !state.search.text.is_empty() && state.is_searchable();
+    let filtered = || !state.view.filter.is_empty() && state.view.filter_input.is_none();
+    let is = |command| binding.command == command;
+    let plain = || {
+        if is(Command::Kubeconfig) && !state.renewed_entries().is_empty() {
+            text::RENEW
+        } else if is(Command::Events) && state.nodes.in_full {
+            text::ALL_NODES
+        } else if is(Command::Open) && is_record {
+            "list"
+        } else if is(Command::Back) && searched() && state.search.input.is_none() {
+            text::CLEAR_SEARCH
+        } else if is(Command::Back) && state.context() == KeyContext::Help {
+            "close"
+        } else if is(Command::Back) && is_fleet && filtered() {
+            text::CLEAR_FILTER
+        } else if is(Command::Back) && is_fleet && !state.notices.errors.is_empty() {
+            "dismiss"
+        } else {
+            binding.label
         }
-        (Command::Kubeconfig, _) if !state.renewed_entries().is_empty() => text::RENEW.to_owned(),
-        (Command::Events, _) if state.nodes.in_full => text::ALL_NODES.to_owned(),
-        (Command::Open, _)
-            if state.activity.open && state.lists_records() && !state.has_dialog() =>
-        {
-            "list".to_owned()
-        }
-        (Command::Back, _)
-            if !state.search.text.is_empty()
-                && state.is_searchable()
-                && state.search.input.is_none() =>
-        {
-            text::CLEAR_SEARCH.to_owned()
-        }
-        (Command::Back, _) if state.context() == KeyContext::Help => "close".to_owned(),
-        (Command::Back, Screen::Fleet) if !state.is_covered() => {
-            if !state.view.filter.is_empty() && state.view.filter_input.is_none() {
-                text::CLEAR_FILTER.to_owned()
-            } else if !state.notices.errors.is_empty() {
-                "dismiss".to_owned()
-            } else {
-                binding.label.to_owned()
-            }
-        }
-        _ => binding.label.to_owned(),
-    }
+    };
+    label.unwrap_or_else(plain).to_owned()
 }

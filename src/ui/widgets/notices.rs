@@ -12,7 +12,7 @@ use crate::app::kubeconfig;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestOwner;
 use crate::app::state::State;
-use crate::domain::age::{long, since};
+use crate::domain::age::{long, passed};
 use crate::domain::cluster::{Region, Scope};
 use crate::domain::text::{cut_end, cut_middle, plural, width};
 use crate::ui::sheet::Sheet;
@@ -51,7 +51,7 @@ fn unreachable_line(sheet: Sheet<'_>, region: &Region) -> Option<Line<'static>> 
     let Sheet { state, theme, columns } = sheet;
     let failing = || state.fleet.failing().filter(|(id, ..)| id.region == *region);
     let (.., oldest) = failing().min_by_key(|(.., outage)| outage.since.monotonic)?;
-    let age = long(since(oldest.since.wall, state.shared.now.wall));
+    let age = passed(oldest.since.wall, state.shared.now.wall);
     let left = state.fleet.circuits.get(region)?.probe.saturating_sub(state.shared.now.monotonic);
     let next = if left.is_zero() || state.requests.lists_in(region) {
         text::RETRYING.to_owned()
@@ -73,7 +73,7 @@ fn failing_lines(
     more: usize,
 ) -> Vec<Line<'static>> {
     let Sheet { state, theme, columns } = sheet;
-    let age = long(since(outage.since.wall, state.shared.now.wall));
+    let age = passed(outage.since.wall, state.shared.now.wall);
     let next = next_retry(state, (scope, status), columns < 60);
     if columns < 60 {
         let tail = format!(" {age}, {next}");
@@ -84,7 +84,7 @@ fn failing_lines(
     }
     let place = place(state, scope);
     let reason = &outage.failure.message;
-    let tail = if more > 0 { format!("  +{more} more") } else { String::new() };
+    let tail = self::more(more);
     let text_with = |reason: &str| text::scope_failing(&place, reason, &age, &next);
     let text = text_with(reason);
     if !outage.failure.is_transient() {
@@ -101,6 +101,10 @@ fn failing_lines(
     let text = cut_end(&text, room);
     let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(text), theme.span(tail, Tone::Dim)];
     vec![sheet.line(spans)]
+}
+
+fn more(count: usize) -> String {
+    if count == 0 { String::new() } else { format!("  +{count} more") }
 }
 
 fn place(state: &State, scope: &Scope) -> String {
@@ -129,9 +133,8 @@ fn waits(sheet: Sheet<'_>) -> Vec<Line<'static>> {
         Some((id, until))
     });
     let Some((scope, until)) = waiting.next() else { return Vec::new() };
-    let more = waiting.count();
-    let more = if more == 0 { String::new() } else { format!("  +{more} more") };
-    let text = text::rate_limited(place(state, scope), state.zone().clock(until), &more);
+    let text =
+        text::rate_limited(place(state, scope), state.zone().clock(until), more(waiting.count()));
     vec![sheet.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)])]
 }
 
@@ -146,7 +149,7 @@ fn last_known(sheet: Sheet<'_>) -> Option<Line<'static>> {
     };
     let known = || state.fleet.selected().filter(is_old);
     let oldest = known().map(|entry| entry.seen.wall).min()?;
-    let age = long(since(oldest, now.wall));
+    let age = passed(oldest, now.wall);
     let text = text::last_known(plural(known().count(), "cluster", "clusters"), &age);
     Some(sheet.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)]))
 }
@@ -163,15 +166,13 @@ fn unsaved(sheet: Sheet<'_>) -> Vec<Line<'static>> {
         in_form != Some(**request) && !state.requests.open().any(|(_, owner)| on_its_way(owner))
     });
     let Some((_, held)) = others.next() else { return Vec::new() };
-    let more = match others.count() {
-        0 => String::new(),
-        count => format!("  +{count} more"),
-    };
+    let more = more(others.count());
     let key = sheet.key_of(Command::Kubeconfig);
     let name = state.fleet.label(&held.request.cluster.id);
-    let end = held.issued.expires.map_or_else(String::new, |at| {
-        kubeconfig::text::expiring(long(since(state.server_now(), at)))
-    });
+    let end = held
+        .issued
+        .expires
+        .map_or_else(String::new, |at| kubeconfig::text::expiring(passed(state.server_now(), at)));
     let text = kubeconfig::text::not_saved(&name, &end, &key, &name, &more);
     behind(theme.span(" ! ", Tone::Attention), wrap_to(&text, columns.saturating_sub(4), 2))
 }
