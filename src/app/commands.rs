@@ -439,6 +439,8 @@ fn wheel(state: &mut State, out: &mut Outbox, command: Command) {
         log::run(&mut state.log, command, &state.shared.metrics);
     } else if let Some(dialog) = &mut state.rotation.dialog {
         state.shared.metrics.scroll(&mut dialog.scroll, command);
+    } else if let Some(renewal) = &mut state.kubeconfig.renewal {
+        state.shared.metrics.scroll(&mut renewal.scroll, command);
     } else if let Some(menu) = &mut state.menu {
         let last = menu.lines().saturating_sub(1);
         menu.cursor = moved(command, menu.cursor, 1, last).unwrap_or(menu.cursor);

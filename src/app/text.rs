@@ -51,7 +51,7 @@ texts! {
     HELP_PROGRAM = "Leave and quit";
     HELP_SIGNS = "Symbols";
     HELP_COUNTS = "filter by a count: completed, preparing, PREPARED, completing, never, stuck, due";
-    HELP_TABS = "open a tab: overview, rotation, nodes, credentials, activity";
+    help_tabs(titles) = "open a tab: {titles}";
     help_access(key) = "{key} issues a kubeconfig";
     help_start(key) = "{key}: SKE creates new keys and replaces every node; old and new credentials work";
     help_clients(key) =

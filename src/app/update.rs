@@ -247,7 +247,7 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
 /// Text was pasted: for the focused field only, never keys.
 fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     let part: String = clean(&text.chars().take(PASTE_LIMIT).collect::<String>()).trim().to_owned();
-    if state.session.quit_dialog.is_some() {
+    if state.session.quit_dialog.is_some() || state.help.is_some() && !state.is_searching() {
         return;
     }
     if state.is_searching() {

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::{Cell, Tone};
+use crate::app::cluster::tabs::TABS;
 use crate::app::fleet::columns::phase_glyph;
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext, Task};
@@ -139,8 +140,9 @@ fn sections(sheet: Sheet<'_>, context: KeyContext) -> Vec<Section> {
         }
         if !numbers.is_empty() {
             let is_fleet = context == KeyContext::Fleet;
-            let text = if is_fleet { text::HELP_COUNTS } else { text::HELP_TABS };
-            items.push(Item { key: numbers.join(" "), tone: None, text: text.to_owned() });
+            let tabs = || text::help_tabs(TABS.map(|(_, title)| title).join(", "));
+            let text = if is_fleet { text::HELP_COUNTS.to_owned() } else { tabs() };
+            items.push(Item { key: numbers.join(" "), tone: None, text });
         }
         sections.push(Section { title, items });
     }

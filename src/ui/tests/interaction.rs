@@ -1,8 +1,8 @@
 //! Menus, the form and the filter: keys in, screen out.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 
-use crate::app::cluster::tabs::Tab;
+use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::effect::{Effect, Request};
 use crate::app::menus::state::{CopyItem, MenuItems};
 use crate::app::message::{Answer, Message};
@@ -18,7 +18,9 @@ use crate::domain::fixtures;
 use crate::domain::kubeconfig::{EntryOwner, Plan};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Step;
-use crate::ui::fixtures::{ago, asking, fleet, form, id, issuing, rolls, rotating, text};
+use crate::ui::fixtures::{
+    ago, asking, drawn, fleet, form, id, issuing, renewing, rolls, rotating, text,
+};
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
     // Pressed by a person: never too soon after what appeared.
@@ -88,6 +90,40 @@ fn on_shop() -> State {
     let mut state = fleet();
     state.view.cursor = Some(id(&state, "shop-prod"));
     state
+}
+
+#[test]
+fn what_is_pasted_while_the_help_lies_over_a_form_does_not_change_it() {
+    let mut state = issuing(form("shop-prod"));
+    press(&mut state, KeyCode::F(1));
+    assert!(state.help.is_some());
+    let at = state.shared.now;
+    update(&mut state, at, Message::Pasted("99".to_owned()));
+    press(&mut state, KeyCode::Esc);
+    let form = state.kubeconfig.form.as_ref().unwrap();
+    assert!(!form.touched && !form.lifetime.value().contains("99"), "{}", form.lifetime.value());
+}
+
+#[test]
+fn the_wheel_scrolls_what_a_renewal_changes() {
+    let mut state = renewing("shop-prod");
+    state.shared.mouse = true;
+    state.shared.metrics = drawn(&state, 60, 12).1;
+    assert!(state.shared.metrics.scroll_last > 1);
+    let (kind, modifiers) = (MouseEventKind::ScrollDown, KeyModifiers::NONE);
+    let at = state.shared.now;
+    update(&mut state, at, Message::Mouse(MouseEvent { kind, column: 5, row: 5, modifiers }));
+    assert_eq!(state.kubeconfig.renewal.as_ref().unwrap().scroll, 1);
+}
+
+#[test]
+fn the_help_names_every_tab_under_its_number() {
+    let mut state = on_shop();
+    press(&mut state, KeyCode::Enter);
+    press(&mut state, KeyCode::Char('?'));
+    let shown = text(&state, 200, 60);
+    let titles: Vec<&str> = TABS.iter().map(|(_, title)| *title).collect();
+    assert!(shown.contains(&titles.join(", ")), "{shown}");
 }
 
 #[test]
