@@ -26,87 +26,43 @@ use crate::ui::theme::{Role, Theme};
 const PACE_MOST: usize = 40;
 const PACE_WORDS: usize = 34;
 
-/// Lines, and the one of them that must be seen. Nodes are drawn only where their line is shown.
-#[derive(Debug)]
+/// Lines, and the one of them that must be seen.
 pub struct Grid<'a> {
-    rows: Vec<Row<'a>>,
+    pub lines: Vec<Line<'static>>,
     /// The line of the node under the cursor.
     pub cursor: usize,
     chosen: Option<&'a str>,
     /// No roll is under way.
     idle: bool,
     theme: Theme,
-    columns: usize,
-}
-
-#[derive(Debug)]
-enum Row<'a> {
-    Drawn(Line<'static>),
-    /// Parts, and a note at the end of the line if there is room.
-    Parts(Vec<Part<'a>>, Option<&'static str>),
-}
-
-#[derive(Debug)]
-enum Part<'a> {
-    Text(Span<'static>),
-    Nodes(&'a [NodeRoll]),
 }
 
 impl<'a> Grid<'a> {
-    fn new(roll: &Roll, chosen: Option<&'a str>, theme: Theme, columns: usize) -> Self {
-        Self { rows: Vec::new(), cursor: 0, chosen, idle: roll.idle, theme, columns }
+    fn new(roll: &Roll, chosen: Option<&'a str>, theme: Theme) -> Self {
+        Self { lines: Vec::new(), cursor: 0, chosen, idle: roll.idle, theme }
     }
 
-    /// How many lines there are.
-    pub fn height(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// So many lines from one of them on.
-    pub fn lines(&self, first: usize, count: usize) -> impl Iterator<Item = Line<'static>> {
-        self.rows.iter().skip(first).take(count).map(|row| self.draw(row))
-    }
-
-    fn draw(&self, row: &Row<'_>) -> Line<'static> {
-        let (parts, note) = match row {
-            Row::Drawn(line) => return line.clone(),
-            Row::Parts(parts, note) => (parts, note),
-        };
+    /// One sign for each node of the next line, a blank before each; the chosen one, which has the cursor, in brackets.
+    fn signs(&mut self, nodes: &[NodeRoll]) -> Vec<Span<'static>> {
+        let bracket = |text| self.theme.part(text, Role::Accent);
         let mut spans = Vec::new();
-        for part in parts {
-            match part {
-                Part::Text(span) => spans.push(span.clone()),
-                Part::Nodes(nodes) => {
-                    spans.extend(glyphs(nodes, self.chosen, self.idle, self.theme));
-                }
+        let mut after_chosen = false;
+        for node in nodes {
+            let is_chosen = self.chosen == Some(node.uid.as_str());
+            spans.push(match (is_chosen, after_chosen) {
+                (true, _) => bracket("["),
+                (false, true) => bracket("]"),
+                (false, false) => Span::raw(" "),
+            });
+            let (sign, tone) = sign(node, self.idle);
+            spans.push(self.theme.span(sign, tone));
+            after_chosen = is_chosen;
+            if is_chosen {
+                self.cursor = self.lines.len();
             }
         }
-        let Some(note) = note else { return Line::from(cut_spans(spans, self.columns)) };
-        let fits = self.width(parts) + width(note) + 3 <= self.columns;
-        let note = if fits { vec![self.theme.span(*note, Tone::Dim)] } else { Vec::new() };
-        spread(spans, note, self.columns)
-    }
-
-    /// Columns that parts take: two for each node, and one for the bracket after the last one.
-    fn width(&self, parts: &[Part<'_>]) -> usize {
-        let of = |part: &Part<'_>| match part {
-            Part::Text(span) => width(&span.content),
-            Part::Nodes(nodes) => {
-                2 * nodes.len() + usize::from(nodes.last().is_some_and(|last| self.is_chosen(last)))
-            }
-        };
-        parts.iter().map(of).sum()
-    }
-
-    fn is_chosen(&self, node: &NodeRoll) -> bool {
-        self.chosen == Some(node.uid.as_str())
-    }
-
-    /// Puts the cursor on the next line if the chosen node is one of these.
-    fn place_cursor(&mut self, nodes: &[NodeRoll]) {
-        if nodes.iter().any(|node| self.is_chosen(node)) {
-            self.cursor = self.rows.len();
-        }
+        spans.extend(after_chosen.then(|| bracket("]")));
+        spans
     }
 }
 
@@ -264,20 +220,19 @@ fn step_spans(step: &StartStep, theme: Theme) -> Vec<Span<'static>> {
 
 /// Pools, zones below each other, nodes side by side; the chosen one in brackets.
 pub fn pools<'a>(
-    roll: &'a Roll,
+    roll: &Roll,
     cluster: &Cluster,
     chosen: Option<&'a str>,
     now: Timestamp,
     sheet: Sheet<'_>,
 ) -> Grid<'a> {
-    let mut grid = Grid::new(roll, chosen, sheet.theme, sheet.columns);
+    let mut grid = Grid::new(roll, chosen, sheet.theme);
     let name = names(roll);
     for (index, pool) in roll.pools.iter().enumerate() {
         if index > 0 {
-            grid.rows.push(Row::Drawn(Line::default()));
+            grid.lines.push(Line::default());
         }
-        let line = pool_line(pool, (roll, cluster), name, now, sheet);
-        grid.rows.push(Row::Drawn(line));
+        grid.lines.push(pool_line(pool, (roll, cluster), name, now, sheet));
         let zone_columns = pool.zones.iter().map(|zone| width(&zone_name(zone))).max().unwrap_or(0);
         for zone in &pool.zones {
             let lead = format!("  {}  ", pad_end(&zone_name(zone), zone_columns));
@@ -286,19 +241,20 @@ pub fn pools<'a>(
             } else {
                 ""
             };
-            // Each takes two sheet.columns, and the bracket after the last one needs another.
+            // Each takes two columns, and the bracket after the last one needs another.
             let room = (sheet.columns.saturating_sub(width(&lead) + 1) / 2).max(1);
             for (row, nodes) in zone.nodes.chunks(room).enumerate() {
-                let lead = if row == 0 { lead.clone() } else { " ".repeat(width(&lead)) };
-                grid.place_cursor(nodes);
-                let parts = vec![Part::Text(sheet.span(lead, Tone::Dim)), Part::Nodes(nodes)];
-                grid.rows.push(Row::Parts(parts, Some(if row == 0 { note } else { "" })));
+                let gap = " ".repeat(width(&lead));
+                let (lead, note) = if row == 0 { (&lead, note) } else { (&gap, "") };
+                let mut spans = vec![sheet.span(lead.clone(), Tone::Dim)];
+                spans.extend(grid.signs(nodes));
+                let fits = spans_width(&spans) + width(note) + 3 <= sheet.columns;
+                let note = if fits { vec![sheet.span(note, Tone::Dim)] } else { Vec::new() };
+                grid.lines.push(spread(spans, note, sheet.columns));
             }
             if zone.nodes.is_empty() {
-                grid.rows.push(Row::Drawn(Line::from(vec![
-                    sheet.span(lead, Tone::Dim),
-                    sheet.span(format!(" {}", text::NO_NODES), Tone::Dim),
-                ])));
+                let text = format!("{lead} {}", text::NO_NODES);
+                grid.lines.push(Line::from(sheet.span(text, Tone::Dim)));
             }
         }
     }
@@ -307,58 +263,57 @@ pub fn pools<'a>(
 
 /// The same with one line for each pool, zone below zone; with more lines where they do not fit beside each other.
 pub fn pools_low<'a>(
-    roll: &'a Roll,
+    roll: &Roll,
     chosen: Option<&'a str>,
     now: Timestamp,
     sheet: Sheet<'_>,
 ) -> Grid<'a> {
     let Sheet { theme, columns, .. } = sheet;
-    let mut grid = Grid::new(roll, chosen, theme, columns);
+    let mut grid = Grid::new(roll, chosen, theme);
     let name = names(roll);
     let progress = |pool: &PoolRoll| format!(" {}", pool_figures(pool, roll));
     let figures = roll.pools.iter().map(|pool| width(&progress(pool))).max().unwrap_or(0);
     let head = name + figures;
     let zones = zone_columns(roll);
     let aligned = head + zones.values().map(|wide| wide + 2).sum::<usize>() < columns;
-    let indent = || Part::Text(blanks(head.min(columns / 4)));
+    let indent = || blanks(head.min(columns / 4));
     for pool in &roll.pools {
-        let mut parts = vec![
-            Part::Text(Span::raw(pad_end(&pool_name(pool), name))),
-            Part::Text(theme.part(pad_end(&progress(pool), figures), Role::Title)),
+        let mut spans = vec![
+            Span::raw(pad_end(&pool_name(pool), name)),
+            theme.part(pad_end(&progress(pool), figures), Role::Title),
         ];
         if aligned {
             for (zone_name, wide) in &zones {
-                let end = grid.width(&parts) + wide + 2;
+                let end = spans_width(&spans) + wide + 2;
                 if let Some(zone) = pool.zones.iter().find(|zone| zone.name == *zone_name) {
-                    parts.push(Part::Text(zone_label(zone, theme)));
-                    grid.place_cursor(&zone.nodes);
-                    parts.push(Part::Nodes(&zone.nodes));
+                    spans.push(zone_label(zone, theme));
+                    spans.extend(grid.signs(&zone.nodes));
                 }
-                parts.push(Part::Text(blanks(end.saturating_sub(grid.width(&parts)))));
+                spans.push(blanks(end.saturating_sub(spans_width(&spans))));
             }
         } else {
             for zone in &pool.zones {
                 let wide = width(&zone_name(zone)) + 2 + 2 * zone.nodes.len() + 2;
-                if grid.width(&parts) + wide > columns {
-                    grid.rows.push(Row::Parts(std::mem::replace(&mut parts, vec![indent()]), None));
+                if spans_width(&spans) + wide > columns {
+                    let full = std::mem::replace(&mut spans, vec![indent()]);
+                    grid.lines.push(sheet.line(full));
                 }
-                parts.push(Part::Text(zone_label(zone, theme)));
-                let room = (columns.saturating_sub(grid.width(&parts) + 1) / 2).max(1);
+                spans.push(zone_label(zone, theme));
+                let room = (columns.saturating_sub(spans_width(&spans) + 1) / 2).max(1);
                 for (row, nodes) in zone.nodes.chunks(room).enumerate() {
                     if row > 0 {
-                        let full = std::mem::replace(&mut parts, vec![indent()]);
-                        grid.rows.push(Row::Parts(full, None));
+                        let full = std::mem::replace(&mut spans, vec![indent()]);
+                        grid.lines.push(sheet.line(full));
                     }
-                    grid.place_cursor(nodes);
-                    parts.push(Part::Nodes(nodes));
+                    spans.extend(grid.signs(nodes));
                 }
             }
         }
         let left = pool_estimate(pool, roll, now);
-        if let Some(left) = left.filter(|left| grid.width(&parts) + width(left) + 3 <= columns) {
-            parts.push(Part::Text(theme.span(format!("   {left}"), Tone::Dim)));
+        if let Some(left) = left.filter(|left| spans_width(&spans) + width(left) + 3 <= columns) {
+            spans.push(theme.span(format!("   {left}"), Tone::Dim));
         }
-        grid.rows.push(Row::Parts(parts, None));
+        grid.lines.push(sheet.line(spans));
     }
     grid
 }
@@ -471,32 +426,6 @@ fn pool_line(
     let right = limits.map_or_else(Vec::new, |text| vec![sheet.span(text, Tone::Dim)]);
     let fits = spans_width(&left) + spans_width(&right) + 3 <= sheet.columns;
     spread(left, if fits { right } else { Vec::new() }, sheet.columns)
-}
-
-/// One sign for each node, a blank before each; the chosen one in brackets.
-fn glyphs(
-    nodes: &[NodeRoll],
-    chosen: Option<&str>,
-    idle: bool,
-    theme: Theme,
-) -> Vec<Span<'static>> {
-    let mut spans = Vec::new();
-    let mut after_chosen = false;
-    for node in nodes {
-        let is_chosen = chosen == Some(node.uid.as_str());
-        spans.push(match (is_chosen, after_chosen) {
-            (true, _) => theme.part("[", Role::Accent),
-            (false, true) => theme.part("]", Role::Accent),
-            (false, false) => Span::raw(" "),
-        });
-        let (sign, tone) = sign(node, idle);
-        spans.push(theme.span(sign, tone));
-        after_chosen = is_chosen;
-    }
-    if after_chosen {
-        spans.push(theme.part("]", Role::Accent));
-    }
-    spans
 }
 
 #[cfg(test)]

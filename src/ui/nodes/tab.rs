@@ -159,7 +159,7 @@ impl Tab<'_> {
         let room = rows.saturating_sub(lines.len());
         let share = room * 3 / 5;
         let first = first_seen(&grid, share.max(1));
-        lines.extend(grid.lines(first, share.max(1)));
+        lines.extend(grid.lines.into_iter().skip(first).take(share.max(1)));
         if let Some(chosen) = chosen.filter(|_| lines.len() + 2 <= rows) {
             if rows >= 12 {
                 lines.push(Line::default());
@@ -251,20 +251,20 @@ impl Tab<'_> {
         let now = self.now;
         let cluster = &self.entry.cluster;
         let mut grid = roll::pools(self.roll, cluster, chosen, now, sheet);
-        if grid.height() > room {
+        if grid.lines.len() > room {
             let low = roll::pools_low(self.roll, chosen, now, sheet);
-            if low.height() <= room {
+            if low.lines.len() <= room {
                 grid = low;
             }
         }
         let first = first_seen(&grid, room);
-        let all = grid.height();
+        let all = grid.lines.len();
         let grid_area = Rect {
             y: area.y + cells(head.len()),
             height: cells(room.min(all)).min(area.height.saturating_sub(cells(head.len()))),
             ..area
         };
-        let shown: Vec<Line<'static>> = grid.lines(first, room).collect();
+        let shown: Vec<Line<'static>> = grid.lines.into_iter().skip(first).take(room).collect();
         let foot_area = Rect {
             y: area.bottom().saturating_sub(cells(foot.len())),
             height: cells(foot.len()),
@@ -392,6 +392,6 @@ impl Tab<'_> {
 
 /// The first line to show, so that the cursor is seen.
 fn first_seen(grid: &Grid<'_>, room: usize) -> usize {
-    let last = grid.height().saturating_sub(room);
+    let last = grid.lines.len().saturating_sub(room);
     grid.cursor.saturating_sub(room / 2).min(last)
 }

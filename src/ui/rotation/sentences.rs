@@ -74,40 +74,34 @@ pub fn next(entry: &Entry, state: &State) -> Next {
         return Next::new("problem", problem.to_string(), Tone::Warn);
     }
     let age = cluster.credentials_born().map(|born| passed(born, now));
-    match (&cluster.rotation.phase, state.row(entry).next_step()) {
+    let (text, tone) = match (&cluster.rotation.phase, state.row(entry).next_step()) {
         (_, Some(NextStep::RenewKubeconfigs(count))) => {
-            let text = text::next_renew(plural(count, "kubeconfig", "kubeconfigs"));
-            Next::new("next", text, Tone::Attention)
+            let count = plural(count, "kubeconfig", "kubeconfigs");
+            (text::next_renew(count), Tone::Attention)
         }
         (_, Some(NextStep::UpdateClients)) => {
-            Next::new("next", text::NEXT_UPDATE_CLIENTS, Tone::Attention)
+            (text::NEXT_UPDATE_CLIENTS.to_owned(), Tone::Attention)
         }
         (Phase::Preparing, _) => {
             let left = estimate(entry, state).map_or_else(String::new, |left| format!(", {left}"));
-            let text = text::next_wait_for_nodes(&left);
-            Next::new("next", text, Tone::Busy)
+            (text::next_wait_for_nodes(left), Tone::Busy)
         }
-        (Phase::Completing, _) => Next::new("next", text::NEXT_COMPLETING, Tone::Busy),
+        (Phase::Completing, _) => (text::NEXT_COMPLETING.to_owned(), Tone::Busy),
         (_, Some(NextStep::Start)) => {
-            let text = age.map_or_else(|| text::NEXT_START.to_owned(), text::next_start);
-            Next::new("next", text, Tone::Warn)
+            (age.map_or_else(|| text::NEXT_START.to_owned(), text::next_start), Tone::Warn)
         }
-        (Phase::Unknown(text), _) => {
-            let text = match text.as_str() {
-                "" => text::NEXT_NO_PHASE.to_owned(),
-                text => text::next_unknown_phase(text),
-            };
-            Next::new("next", text, Tone::Warn)
+        (Phase::Unknown(phase), _) if phase.is_empty() => {
+            (text::NEXT_NO_PHASE.to_owned(), Tone::Warn)
         }
-        (_, Some(NextStep::InspectUnhealthy)) => {
-            Next::new("next", text::NEXT_UNHEALTHY, Tone::Warn)
-        }
-        (_, Some(step)) => Next::new("next", step_text::next_step(&step), Tone::Warn),
+        (Phase::Unknown(phase), _) => (text::next_unknown_phase(phase), Tone::Warn),
+        (_, Some(NextStep::InspectUnhealthy)) => (text::NEXT_UNHEALTHY.to_owned(), Tone::Warn),
+        (_, Some(step)) => (step_text::next_step(&step), Tone::Warn),
         (_, None) => {
-            let age = age.map_or_else(String::new, |age| text::credentials_age(&age));
-            Next::new("next", text::next_nothing(&age), Tone::Dim)
+            let age = age.map(text::credentials_age).unwrap_or_default();
+            (text::next_nothing(age), Tone::Dim)
         }
-    }
+    };
+    Next::new("next", text, tone)
 }
 
 /// How long the nodes still take, if known.
@@ -281,9 +275,8 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
         facts.fact(nodes_text::LABEL_PACE, pace);
     }
     facts.blank();
-    let grid = roll::pools_low(roll, None, now, facts.values());
-    for line in grid.lines(0, grid.height()) {
-        facts.fact("", line.spans);
+    for line in roll::pools_low(roll, None, now, facts.values()).lines {
+        facts.fact("", line);
     }
     if let Some(text) = state.unseen(&entry.cluster.id) {
         let seen = observed.and_then(|observed| observed.seen).map(|seen| seen.wall);
