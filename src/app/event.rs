@@ -3,8 +3,8 @@
 
 use jiff::SignedDuration;
 
-use crate::app::keymap::Command;
-use crate::app::menus::choices::{ExportTarget, ScopeChoice};
+use crate::app::menus::choices::ExportTarget;
+use crate::app::menus::palette::PaletteItem;
 use crate::app::requests::RequestId;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Access, Reference};
@@ -50,14 +50,8 @@ pub enum Event {
     GenerationObserved(Box<Reference>),
     /// Something that is kept between runs was changed.
     PreferencesChanged,
-    /// A command was chosen in a list.
-    Run(Command),
+    /// Something was chosen in a list.
+    Chosen(PaletteItem),
     /// An export was chosen.
     Export(TableFormat, ExportTarget),
-    /// The fleet shows what matches this filter.
-    ShowMatching(String),
-    /// Profile, projects or region were chosen.
-    Select(ScopeChoice),
-    /// A cluster was chosen by its name.
-    OpenCluster(ClusterId),
 }

@@ -20,6 +20,7 @@ use crate::app::fleet::{discovery, polling, readings};
 use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::delivery::{self, Delivery};
+use crate::app::menus::palette::PaletteItem;
 use crate::app::message::{Answer, IssuedKubeconfig, Message, RotateOutcome};
 use crate::app::nodes::observing;
 use crate::app::nodes::state::NodesState;
@@ -539,15 +540,15 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             }
         }
         Event::PreferencesChanged => persist(state, out),
-        Event::Run(command) => commands::run(state, out, command),
+        Event::Chosen(PaletteItem::Command(binding)) => commands::run(state, out, binding.command),
+        Event::Chosen(PaletteItem::Filter(filter)) => commands::show_matching(state, filter),
+        Event::Chosen(PaletteItem::Cluster(id)) => commands::open_named(state, out, id),
+        Event::Chosen(PaletteItem::Scope(item)) => commands::select(state, out, item.choice),
         Event::Export(format, target) => {
             if let Some((owner, request)) = menus::export::request(state, format, target) {
                 context!(state, out).request(owner, request);
             }
         }
-        Event::ShowMatching(filter) => commands::show_matching(state, filter),
-        Event::OpenCluster(id) => commands::open_named(state, out, id),
-        Event::Select(choice) => commands::select(state, out, choice),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
 use crate::ui::sheet::Sheet;
-use crate::ui::text::{behind, blanks, pad_end, spans_width, wrap};
+use crate::ui::text::{behind, beside, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::dialog::overlay;
 use crate::ui::widgets::scrollbar;
@@ -94,18 +94,8 @@ fn side_by_side(blocks: Vec<Vec<Line<'static>>>, count: usize, wide: usize) -> V
             column.extend(block);
         }
     }
-    let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
-    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-    let row = |_| {
-        let mut spans = Vec::new();
-        for (index, column) in columns.iter_mut().enumerate() {
-            let line = column.next().unwrap_or_default();
-            spans.push(blanks((index * (wide + GAP)).saturating_sub(spans_width(&spans))));
-            spans.extend(line.spans);
-        }
-        Line::from(spans)
-    };
-    (0..rows).map(row).collect()
+    let columns = columns.into_iter().enumerate();
+    columns.fold(Vec::new(), |left, (at, column)| beside(left, column, at * (wide + GAP)))
 }
 
 fn lines(section: &Section, theme: Theme, (keys, columns): (usize, usize)) -> Vec<Line<'static>> {

@@ -127,6 +127,24 @@ pub fn indent(
     behind(blanks(columns), lines)
 }
 
+/// Lines beside others, which begin in a column.
+pub fn beside(
+    left: Vec<Line<'static>>,
+    right: Vec<Line<'static>>,
+    columns: usize,
+) -> Vec<Line<'static>> {
+    let rows = left.len().max(right.len());
+    let (mut left, mut right) = (left.into_iter(), right.into_iter());
+    (0..rows)
+        .map(|_| {
+            let mut spans = left.next().unwrap_or_default().spans;
+            spans.push(blanks(columns.saturating_sub(spans_width(&spans))));
+            spans.extend(right.next().unwrap_or_default().spans);
+            Line::from(spans)
+        })
+        .collect()
+}
+
 /// Columns of some spans.
 pub fn spans_width(spans: &[Span<'_>]) -> usize {
     spans.iter().map(|span| width(&span.content)).sum()

@@ -111,15 +111,10 @@ impl ChecklistState {
         snapshot: Option<&ClusterSnapshot>,
     ) -> Option<Arc<Checklist>> {
         let (list, source) = self.list(id, snapshot);
-        match source {
-            ChecklistSource::Local { seen: false } if list.clients().is_empty() => None,
-            ChecklistSource::Local { .. }
-            | ChecklistSource::Shared { .. }
-            | ChecklistSource::Copy => Some(list),
-            ChecklistSource::Reading
-            | ChecklistSource::Unreadable(_)
-            | ChecklistSource::Failed(_) => None,
-        }
+        let is_empty = list.clients().is_empty();
+        let is_unsure = matches!(source, ChecklistSource::Local { seen: false }) && is_empty;
+        let is_known = source.is_changeable() || source == ChecklistSource::Copy;
+        Some(list).filter(|_| is_known && !is_unsure)
     }
 
     /// Nothing is known of a cluster any more.

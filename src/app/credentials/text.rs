@@ -174,15 +174,10 @@ pub fn reasons(all: &[VerdictReason]) -> String {
 
 /// What happens to a pasted token, and why.
 pub fn pasted_token(way: &SignIn, judged: Verdict, reasons: &[VerdictReason]) -> String {
-    let subject = match way {
-        SignIn::ServiceAccountToken(facts) | SignIn::OtherToken(facts) => {
-            of_subject(&facts.subject)
-        }
-        SignIn::Certificate(_)
-        | SignIn::StaticToken
-        | SignIn::Plugin { .. }
-        | SignIn::Other(_)
-        | SignIn::Unreadable(_) => String::new(),
+    let subject = if let SignIn::ServiceAccountToken(facts) | SignIn::OtherToken(facts) = way {
+        of_subject(&facts.subject)
+    } else {
+        String::new()
     };
     let (status, _) = verdict(judged);
     pasted(subject, status, self::reasons(reasons))
@@ -309,15 +304,12 @@ pub fn what_rotates(cluster: &Cluster) -> Option<WhatRotates> {
         Phase::Prepared => NOW_BOTH,
         Phase::Completing => NOW_REMOVING,
     };
-    let now_encryption = match phase {
-        Phase::Preparing if is_early => NOW_REPLACING,
-        Phase::Prepared | Phase::Completing if is_early => NOW_NEW,
-        Phase::Never
-        | Phase::Preparing
-        | Phase::Prepared
-        | Phase::Completing
-        | Phase::Completed
-        | Phase::Unknown(_) => now,
+    let now_encryption = if is_early && *phase == Phase::Preparing {
+        NOW_REPLACING
+    } else if is_early && matches!(phase, Phase::Prepared | Phase::Completing) {
+        NOW_NEW
+    } else {
+        now
     };
     let start_kubeconfigs =
         if version.may_have_static_tokens() { START_OLD_KUBECONFIGS } else { START_KUBECONFIGS };

@@ -159,7 +159,7 @@ pub struct ScopeState {
 }
 
 /// Everything that is known about clusters.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Fleet {
     /// Clusters by address. [`Fleet::put`] and [`Fleet::forget`] add and remove.
     pub entries: BTreeMap<ClusterId, Entry>,
@@ -200,24 +200,7 @@ const SKEW_NOISE: SignedDuration = SignedDuration::from_secs(30);
 impl Fleet {
     /// Nothing is known. `seed`: for the jitter of polls.
     pub fn new(seed: u64) -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            kept: BTreeMap::new(),
-            rolling: BTreeSet::new(),
-            scopes: BTreeMap::new(),
-            selection: Selection::default(),
-            configured: BTreeSet::new(),
-            tracked: BTreeSet::new(),
-            remembered: Vec::new(),
-            circuits: BTreeMap::new(),
-            projects: BTreeMap::new(),
-            ordered: Duration::ZERO,
-            permissions: Permissions::default(),
-            discovers: false,
-            undiscovered: None,
-            skew: SignedDuration::ZERO,
-            random: fastrand::Rng::with_seed(seed),
-        }
+        Self { random: fastrand::Rng::with_seed(seed), ..Self::default() }
     }
 
     /// An answer of SKE showed how its clock differs from ours.

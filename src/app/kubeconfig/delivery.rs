@@ -170,10 +170,7 @@ pub fn delivered(
     if held.is_shorter_than_asked() {
         text.push_str(text::SHORTER);
     }
-    for note in notes {
-        text.push_str("; ");
-        text.push_str(&note);
-    }
+    text.extend(notes.iter().map(|note| format!("; {note}")));
     cx.toast(text);
     let record =
         cx.record(Some(&cluster.id), "save", Outcome::Done, text::log_delivered(&destination));

@@ -131,18 +131,11 @@ fn choose(menu: &mut Option<Menu>, view: &mut FleetView, cx: &mut UpdateContext<
             chosen => cx.out.events.extend(chosen.map(|(format, to)| Event::Export(*format, *to))),
         },
         MenuItems::Commands(items) => {
-            if let Some(item) = items.get(open.cursor) {
-                cx.raise(match item {
-                    PaletteItem::Command(binding) => Event::Run(binding.command),
-                    PaletteItem::Filter(filter) => Event::ShowMatching(filter.clone()),
-                    PaletteItem::Cluster(id) => Event::OpenCluster(id.clone()),
-                    PaletteItem::Scope(item) => Event::Select(item.choice.clone()),
-                });
-            }
+            cx.out.events.extend(items.get(open.cursor).cloned().map(Event::Chosen));
         }
         MenuItems::Scope(items) => {
-            let chosen = items.get(open.cursor).map(|item| Event::Select(item.choice.clone()));
-            cx.out.events.extend(chosen);
+            let chosen = items.get(open.cursor).cloned().map(PaletteItem::Scope);
+            cx.out.events.extend(chosen.map(Event::Chosen));
         }
     }
 }

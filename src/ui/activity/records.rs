@@ -92,13 +92,8 @@ pub fn whole(record: &Record, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     let mut lines = behind(mark, sentence);
     let mut facts = Facts::new(sheet.less(4), 9);
     facts.text("when", &sheet.state.zone().exact(record.at), Tone::Plain);
-    let who = match record.outcome {
-        Outcome::Observed => text::observed_as(&record.who),
-        Outcome::Intended | Outcome::Done | Outcome::Refused | Outcome::Unknown => {
-            record.who.clone()
-        }
-    };
-    facts.text("who", &who, Tone::Plain);
+    let observed = (record.outcome == Outcome::Observed).then(|| text::observed_as(&record.who));
+    facts.text("who", observed.as_ref().unwrap_or(&record.who), Tone::Plain);
     if let Some(id) = &record.cluster {
         let project = sheet.state.fleet.project_name(id.project());
         let text = text::cluster(&id.name, id.region(), project);

@@ -50,24 +50,19 @@ pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
         scrollbar::scrolled(canvas, inner, bar, lines, state.activity.scroll);
         return;
     }
-    if area.width >= BESIDE {
-        let [left, right] =
-            Layout::horizontal([Constraint::Fill(5), Constraint::Fill(3)]).areas(area);
-        list(canvas, left, &all);
-        let inner = entry_pane(canvas, right);
-        let lines = records::whole(chosen, sheet.of(usize::from(inner.width)));
-        canvas.text(lines, inner);
+    let layout = if area.width >= BESIDE {
+        Layout::horizontal([Constraint::Fill(5), Constraint::Fill(3)])
     } else if area.height >= BELOW {
-        let lines = records::whole(chosen, sheet.less(2));
-        let wanted = cells(lines.len()).saturating_add(2).min(area.height / 2);
-        let [above, below] =
-            Layout::vertical([Constraint::Fill(1), Constraint::Length(wanted)]).areas(area);
-        list(canvas, above, &all);
-        let inner = entry_pane(canvas, below);
-        canvas.text(lines, inner);
+        let lines = cells(records::whole(chosen, sheet.less(2)).len());
+        let wanted = lines.saturating_add(2).min(area.height / 2);
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(wanted)])
     } else {
-        list(canvas, area, &all);
-    }
+        return list(canvas, area, &all);
+    };
+    let [list_area, entry_area] = layout.areas(area);
+    list(canvas, list_area, &all);
+    let inner = entry_pane(canvas, entry_area);
+    canvas.text(records::whole(chosen, canvas.sheet(inner)), inner);
 }
 
 fn zone(state: &State, theme: Theme) -> Vec<Span<'static>> {

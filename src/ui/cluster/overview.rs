@@ -13,7 +13,7 @@ use crate::ui::credentials::{tab, table};
 use crate::ui::fleet::preview;
 use crate::ui::rotation::sentences;
 use crate::ui::sheet::Sheet;
-use crate::ui::text::{blanks, pad_end, pad_start, spans_width};
+use crate::ui::text::{beside, pad_end, pad_start};
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
 
@@ -55,24 +55,6 @@ pub fn lines(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
         out.extend(tab::what_rotates(entry, sheet));
     }
     out
-}
-
-/// Lines beside others, which begin in a column.
-pub fn beside(
-    left: Vec<Line<'static>>,
-    right: Vec<Line<'static>>,
-    columns: usize,
-) -> Vec<Line<'static>> {
-    let rows = left.len().max(right.len());
-    let (mut left, mut right) = (left.into_iter(), right.into_iter());
-    (0..rows)
-        .map(|_| {
-            let mut spans = left.next().map(|line| line.spans).unwrap_or_default();
-            spans.push(blanks(columns.saturating_sub(spans_width(&spans))));
-            spans.extend(right.next().map(|line| line.spans).unwrap_or_default());
-            Line::from(spans)
-        })
-        .collect()
 }
 
 fn left_facts(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {

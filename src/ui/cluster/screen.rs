@@ -32,13 +32,10 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab
     draw_head(canvas, head, (id, tab, entry));
     canvas.text(notice_lines, notice_area);
     canvas.metrics.page_rows = usize::from(body.height.saturating_sub(2));
-    if let (Tab::Nodes, Some(entry)) = (tab, entry) {
-        nodes::tab::draw(canvas, body, entry);
-        return;
-    }
-    if tab == Tab::Activity {
-        activity::screen::draw_records(canvas, body);
-        return;
+    match (tab, entry) {
+        (Tab::Nodes, Some(entry)) => return nodes::tab::draw(canvas, body, entry),
+        (Tab::Activity, _) => return activity::screen::draw_records(canvas, body),
+        _ => {}
     }
     let boxed = body.height >= 10 && body.width >= 50;
     let mut inner = body;
@@ -46,17 +43,11 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab
         let title = vec![sheet.part(format!(" {} ", tab.title()), Role::Title)];
         inner = padded(canvas.pane(body, title, Vec::new()));
     }
-    if let (Tab::Credentials, Some(entry)) = (tab, entry) {
-        credentials::tab::draw(canvas, inner, entry);
-        return;
-    }
-    if let (Tab::Checklist, Some(entry)) = (tab, entry) {
-        checklist::tab::draw(canvas, inner, entry);
-        return;
-    }
     let sheet = canvas.sheet(inner);
     let lines = match (tab, entry) {
-        (_, None) | (Tab::Nodes | Tab::Credentials | Tab::Checklist | Tab::Activity, _) => {
+        (Tab::Credentials, Some(entry)) => return credentials::tab::draw(canvas, inner, entry),
+        (Tab::Checklist, Some(entry)) => return checklist::tab::draw(canvas, inner, entry),
+        (_, None) | (Tab::Nodes | Tab::Activity, _) => {
             vec![Line::from(sheet.span(text::NOT_READ, Tone::Dim))]
         }
         (Tab::Overview, Some(entry)) => overview::lines(entry, sheet),

@@ -66,20 +66,14 @@ fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let mut lines = vec![Line::default()];
     lines.extend(behind(lead, wrap(&text::sentence(&text), sheet.columns.saturating_sub(4))));
     let (min, max) = entry.cluster.node_bounds();
-    let pools: Vec<String> = entry
-        .cluster
-        .pools
-        .iter()
-        .map(|pool| {
-            let zones = pool.zones.join(" ");
-            text::pool_bounds(&pool.name, pool.minimum, pool.maximum, zones)
-        })
-        .collect();
+    let pools = entry.cluster.pools.iter().map(|pool| {
+        let zones = pool.zones.join(" ");
+        let text = text::pool_bounds(&pool.name, pool.minimum, pool.maximum, zones);
+        Line::from(theme.span(format!("  {text}"), Tone::Dim))
+    });
     lines.push(Line::default());
     lines.push(Line::from(theme.span(text::reported_bounds(min, max), Tone::Dim)));
-    lines.extend(
-        pools.into_iter().map(|text| Line::from(theme.span(format!("  {text}"), Tone::Dim))),
-    );
+    lines.extend(pools);
     if entry.cluster.rotation.phase == Phase::Preparing {
         lines.push(Line::default());
         lines.extend(sheet.paragraph(text::USUAL_NODE_TIME, Tone::Dim));

@@ -11,7 +11,7 @@ use crate::domain::text::width;
 use crate::ui::cluster::overview;
 use crate::ui::rotation::{sentences, stepper};
 use crate::ui::sheet::Sheet;
-use crate::ui::text::{behind, indent};
+use crate::ui::text::{behind, beside, indent};
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
 
@@ -93,7 +93,7 @@ pub fn lines(entry: &Entry, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>>
         push_section(side, advice(entry, sheet.of(room)));
     }
     if both {
-        known = overview::beside(known, aside, left);
+        known = beside(known, aside, left);
     }
     lines.extend(indent(known, INDENT));
     lines

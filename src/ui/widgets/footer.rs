@@ -365,17 +365,9 @@ fn press_label(state: &State) -> Option<&'static str> {
             text::PRESS_CANCEL
         }
         (_, KubeconfigField::Confirm) => submit_label(form),
-        (_, field) => match form.after(field) {
-            KubeconfigField::Confirm if form.issued.is_some() => text::PRESS_TO_SAVE,
-            KubeconfigField::Confirm => text::PRESS_TO_ISSUE,
-            KubeconfigField::Kind
-            | KubeconfigField::Lifetime
-            | KubeconfigField::Destination
-            | KubeconfigField::Path
-            | KubeconfigField::Context
-            | KubeconfigField::MakeCurrent
-            | KubeconfigField::Cancel => text::PRESS_NEXT_FIELD,
-        },
+        (_, field) if form.after(field) != KubeconfigField::Confirm => text::PRESS_NEXT_FIELD,
+        _ if form.issued.is_some() => text::PRESS_TO_SAVE,
+        _ => text::PRESS_TO_ISSUE,
     })
 }
 
