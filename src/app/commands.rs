@@ -228,9 +228,8 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
 fn checklist_tab(state: &mut State, out: &mut Outbox, id: &ClusterId, command: Command) {
     let Some(cluster) = state.fleet.cluster(id) else { return };
     let snapshot = state.nodes.current_snapshot(id);
-    let (checklist, metrics) = (&mut state.checklist, &state.shared.metrics);
     let shown = (cluster, snapshot.as_deref());
-    checklist::update::run(checklist, shown, command, metrics, context!(state, out));
+    checklist::update::run(&mut state.checklist, shown, command, context!(state, out));
 }
 
 /// Goes to the next or previous match, or says that there is none.
@@ -385,11 +384,10 @@ fn open_rotation(state: &mut State, out: &mut Outbox) {
     let (Some(step), Some(entry)) = (state.due_step(), state.subject()) else { return };
     let cluster = entry.cluster.clone();
     let evidence = state.evidence(&cluster);
-    let project = state.fleet.project_name(cluster.id.project()).to_owned();
     read_inventory(state, out);
     let cx = context!(state, out);
     checklist::update::read(&cluster.id, cx);
-    rotation::update::open(&mut state.rotation, step, (cluster, project), evidence, cx);
+    rotation::update::open(&mut state.rotation, step, cluster, evidence, cx);
 }
 
 fn open_action(state: &mut State, action: Action) {

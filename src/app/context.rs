@@ -10,7 +10,6 @@ use crate::app::notices::{Notices, ToastAbout};
 use crate::app::requests::{RequestId, RequestOwner, Requests};
 use crate::app::shared::Shared;
 use crate::domain::cluster::ClusterId;
-use crate::domain::failure::Failure;
 use crate::domain::record::{Outcome, Record};
 
 /// What updates leave behind: effects for the runtime, events for other features.
@@ -57,11 +56,6 @@ impl<F> UpdateContext<'_, F> {
     /// Shows an observation.
     pub fn observation(&mut self, about: ToastAbout, text: impl Into<String>) {
         self.notices.observation(self.shared.now, about, text.into());
-    }
-
-    /// Shows an error until it is dismissed.
-    pub fn error(&mut self, failure: Failure) {
-        self.notices.error(failure);
     }
 
     /// Raises an event for the other features.

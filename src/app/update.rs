@@ -124,7 +124,8 @@ fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
         polling::doubt(&mut state.fleet);
         observing::restart(&mut state.nodes, before, context!(state, out));
         if now.wall < before.wall {
-            observing::rewind(&mut state.nodes, now);
+            // Recorded times in the future would hide every change until then.
+            state.nodes.observed.values_mut().for_each(|observed| observed.rewind(now.wall));
         }
     } else if let Some(at) = suspended {
         observing::restart(&mut state.nodes, at, context!(state, out));
@@ -379,7 +380,7 @@ fn answered(
             cx.toast(if cleared { text::CLIPBOARD_CLEARED } else { text::CLIPBOARD_KEPT });
         }
         (RequestOwner::PersistedState, Ok(Answer::Credentials { credentials, note })) => {
-            credentials_loaded(state, out, credentials, note);
+            credentials_loaded(state, credentials, note);
         }
         (RequestOwner::PersistedState, Ok(Answer::LastFleet(last))) => fleet_loaded(state, last),
         (RequestOwner::Log, Ok(Answer::Log(lines))) => {
@@ -390,8 +391,8 @@ fn answered(
         (RequestOwner::Observer(id), Ok(Answer::Observed(event))) => {
             observing::observed(&mut state.nodes, (&id, request), event, cx);
         }
-        (_, Err(failure)) => cx.error(failure),
-        (_, Ok(_)) => cx.error(wrong_answer()),
+        (_, Err(failure)) => cx.notices.error(failure),
+        (_, Ok(_)) => cx.notices.error(wrong_answer()),
     }
 }
 
@@ -403,14 +404,9 @@ fn identified(state: &mut State, out: &mut Outbox, identity: Identity, notes: Ve
     state.shared.identity = Some(identity);
 }
 
-fn credentials_loaded(
-    state: &mut State,
-    out: &mut Outbox,
-    credentials: Credentials,
-    note: Option<String>,
-) {
+fn credentials_loaded(state: &mut State, credentials: Credentials, note: Option<String>) {
     if let Some(note) = note {
-        context!(state, out).error(Failure::new(FailureKind::File, note));
+        state.notices.error(Failure::new(FailureKind::File, note));
     }
     state.credentials.join(credentials);
     credentials_changed(state);
@@ -555,7 +551,8 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
 /// Nothing that was meant for a cluster counts any more.
 fn forget(state: &mut State, out: &mut Outbox, id: &ClusterId, why: &str) {
     state.view.marks.remove(id);
-    rotation::outcome::forget(&mut state.rotation, id);
+    state.rotation.pending.remove(id);
+    state.rotation.close_about(id);
     let cx = context!(state, out);
     delivery::forget(&mut state.kubeconfig, id, why, cx);
     observing::remove(&mut state.nodes, id, cx);
@@ -647,7 +644,7 @@ fn update_window(state: &mut State, out: &mut Outbox) {
 pub fn settle(state: &mut State) {
     if state.view.outdated {
         state.fleet.rank_names();
-        state.view.arrange(row_source!(state), state.shared.metrics.page());
+        state.view.arrange(row_source!(state));
     }
 }
 

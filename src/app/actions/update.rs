@@ -57,7 +57,7 @@ pub fn answered(
             let text = text::log_failed(&verb, &id.name, &failure);
             let unknown = failure.leaves_outcome_unknown();
             let trace = failure.trace.clone();
-            cx.error(failure);
+            cx.notices.error(failure);
             (if unknown { Outcome::Unknown } else { Outcome::Refused }, text, trace)
         }
     };

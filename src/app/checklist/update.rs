@@ -16,7 +16,6 @@ use crate::app::effect::{ChecklistWrite, Request};
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::app::requests::{DialogId, RequestId, RequestOwner};
-use crate::app::screen::Metrics;
 use crate::app::text_field::{paste_into, type_into};
 use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId};
@@ -35,13 +34,12 @@ pub fn run(
     checklist: &mut ChecklistState,
     (cluster, snapshot): (&Cluster, Option<&ClusterSnapshot>),
     command: Command,
-    metrics: &Metrics,
     cx: &mut UpdateContext<'_>,
 ) {
     let (list, source) = checklist.list(&cluster.id, snapshot);
     let last = list.clients().len().saturating_sub(1);
     let cursor = checklist.cursor.min(last);
-    if let Some(next) = moved(command, cursor, metrics.page(), last) {
+    if let Some(next) = moved(command, cursor, cx.shared.metrics.page(), last) {
         checklist.cursor = next;
         return;
     }
@@ -245,7 +243,7 @@ pub fn written(
             read(&id, cx);
             match open {
                 Some(open) => (open.request, open.failure) = (None, Some(failure)),
-                None => cx.error(failure),
+                None => cx.notices.error(failure),
             }
         }
     }

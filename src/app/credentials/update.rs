@@ -107,7 +107,7 @@ pub fn tried(
     } else {
         let problem =
             Failure::new(FailureKind::Refused, text::of_cluster(cx.fleet.label(id), text));
-        cx.error(problem.hint(text::PROOF_HINT));
+        cx.notices.error(problem.hint(text::PROOF_HINT));
     }
     let trials = tried.into_iter().map(|tried| (tried.place, tried.trial)).collect();
     inventory.trials.insert(id.clone(), trials);

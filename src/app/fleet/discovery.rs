@@ -48,7 +48,7 @@ pub fn answered(
         }
         Err(failure) => {
             if wanted {
-                cx.error(failure.clone());
+                cx.notices.error(failure.clone());
             }
             fleet.undiscovered = Some(failure);
         }

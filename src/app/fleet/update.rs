@@ -28,7 +28,6 @@ pub const FILTER_LIMIT: usize = 200;
 
 /// A command of the fleet alone.
 pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
-    let page = source.shared.metrics.page();
     match command {
         Command::Filter => {
             let before = (view.filter.clone(), view.cursor.clone());
@@ -40,7 +39,7 @@ pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
             {
                 view.marks.insert(id);
             }
-            move_cursor(view, Command::Down, page);
+            move_cursor(view, source, Command::Down);
         }
         Command::MarkAll => {
             if view.shown.iter().all(|id| view.marks.contains(id)) {
@@ -60,17 +59,18 @@ pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
                 set_filter(view, source, filter.to_owned());
             }
         }
-        _ => move_cursor(view, command, page),
+        _ => move_cursor(view, source, command),
     }
 }
 
 /// Shows what matches this filter.
 pub fn set_filter(view: &mut FleetView, source: RowSource<'_>, filter: String) {
     view.filter = filter;
-    view.select(source, source.shared.metrics.page());
+    view.select(source);
 }
 
-fn move_cursor(view: &mut FleetView, command: Command, page: usize) {
+fn move_cursor(view: &mut FleetView, source: RowSource<'_>, command: Command) {
+    let page = source.shared.metrics.page();
     let last = view.shown.len().saturating_sub(1);
     let Some(row) = moved(command, view.cursor_row().unwrap_or(0), page, last) else { return };
     view.cursor = view.shown.get(row).cloned();
@@ -85,7 +85,6 @@ pub fn filter_key(
     command: Option<Command>,
     key: KeyEvent,
 ) {
-    let page = source.shared.metrics.page();
     match command {
         Some(Command::Open) => {
             view.filter_input = None;
@@ -95,7 +94,7 @@ pub fn filter_key(
         Some(Command::Back) => {
             if let Some(input) = view.filter_input.take() {
                 (view.filter, view.cursor) = input.before;
-                view.select(source, page);
+                view.select(source);
             }
         }
         _ => {
@@ -104,8 +103,8 @@ pub fn filter_key(
                 return;
             }
             match key.code {
-                KeyCode::Up => move_cursor(view, Command::Up, page),
-                KeyCode::Down => move_cursor(view, Command::Down, page),
+                KeyCode::Up => move_cursor(view, source, Command::Up),
+                KeyCode::Down => move_cursor(view, source, Command::Down),
                 KeyCode::Left | KeyCode::Right | KeyCode::Home | KeyCode::End => {
                     if let Some(input) = &mut view.filter_input {
                         input.selected = false;

@@ -109,7 +109,7 @@ impl FleetView {
     }
 
     /// Recomputes counts and shown rows after data changed. Call `rank_names` first.
-    pub fn arrange(&mut self, source: RowSource<'_>, page: usize) {
+    pub fn arrange(&mut self, source: RowSource<'_>) {
         self.outdated = false;
         self.counts = Counts::default();
         self.due = find_due(source);
@@ -117,11 +117,11 @@ impl FleetView {
             self.counts.add(&source.row(entry));
         }
         self.counts.due = self.due.len();
-        self.select(source, page);
+        self.select(source);
     }
 
     /// Recomputes the shown rows after filter, order or marks changed, and keeps the cursor on its cluster.
-    pub fn select(&mut self, source: RowSource<'_>, page: usize) {
+    pub fn select(&mut self, source: RowSource<'_>) {
         let row = self.cursor_row();
         self.shown = self.ordered(source);
         if !self.cursor_moved {
@@ -130,7 +130,7 @@ impl FleetView {
             let last = self.shown.len().saturating_sub(1);
             self.cursor = self.shown.get(row.unwrap_or(0).min(last)).cloned();
         }
-        self.keep_cursor_visible(page);
+        self.keep_cursor_visible(source.shared.metrics.page());
     }
 
     fn ordered(&self, source: RowSource<'_>) -> Vec<ClusterId> {

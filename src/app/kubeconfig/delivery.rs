@@ -44,7 +44,7 @@ pub fn issued(
             let (label, asked) = (cx.fleet.label(&asked.cluster.id), (request, asked));
             let shown = not_issued(form.map(|form| &mut form.stage), asked, failure, cx);
             if !is_awaited {
-                cx.error(shown.clone().tried(text::kubeconfig_of(label)));
+                cx.notices.error(shown.clone().tried(text::kubeconfig_of(label)));
             }
             return Some(shown);
         }
@@ -225,7 +225,7 @@ pub fn not_delivered(
     match form_that_saves(kubeconfig, delivery) {
         Some(form) => form.stage = KubeconfigFormStage::Failed(failure),
         None if is_renewal => {}
-        None => cx.error(failure),
+        None => cx.notices.error(failure),
     }
     let Some(held) = kubeconfig.unsaved.get(&delivery.kubeconfig) else { return };
     let record = cx.record(Some(&held.request.cluster.id), "save", Outcome::Refused, text);

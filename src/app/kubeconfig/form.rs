@@ -22,8 +22,6 @@ pub struct KubeconfigForm {
     pub id: DialogId,
     /// The cluster, pinned, as read when the form opened.
     pub cluster: Cluster,
-    /// Name of its project.
-    pub project: String,
     pub kind: KubeconfigKind,
     pub lifetime: Input,
     pub destination: &'static Destination,

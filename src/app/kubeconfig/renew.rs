@@ -40,7 +40,6 @@ pub fn open(
     }
     let mut renewal = Renewal {
         id,
-        project: cx.fleet.project_name(cluster.id.project()).to_owned(),
         lifetime: Input::new(cx.shared.settings.lifetime.to_string()),
         items,
         focus: RenewalField::Cancel,

@@ -29,8 +29,6 @@ pub struct Renewal {
     pub id: DialogId,
     /// The cluster, pinned, as read when the dialog opened.
     pub cluster: Cluster,
-    /// Name of its project.
-    pub project: String,
     pub lifetime: Input,
     pub items: Vec<RenewalItem>,
     pub focus: RenewalField,

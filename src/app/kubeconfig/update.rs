@@ -47,7 +47,6 @@ pub fn open(kubeconfig: &mut KubeconfigState, cluster: Cluster, cx: &mut UpdateC
         if issued.is_some() { KubeconfigField::Destination } else { KubeconfigField::Lifetime };
     kubeconfig.form = Some(Box::new(KubeconfigForm {
         id: cx.requests.begin_dialog(),
-        project: cx.fleet.project_name(cluster.id.project()).to_owned(),
         kind,
         lifetime: Input::new(lifetime.to_string()),
         destination,

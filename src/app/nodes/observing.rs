@@ -134,13 +134,6 @@ fn end(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) -> bo
     true
 }
 
-/// The wall clock was set back: recorded times in the future would hide every change until then.
-pub fn rewind(nodes: &mut NodesState, now: Now) {
-    for observed in nodes.observed.values_mut() {
-        observed.rewind(now.wall);
-    }
-}
-
 /// Restarts the observers after the machine or the program was suspended. `before`: the last time of an observation.
 pub fn restart(nodes: &mut NodesState, before: Now, cx: &mut UpdateContext<'_>) {
     let observing: Vec<ClusterId> = nodes.observing.keys().cloned().collect();

@@ -16,8 +16,6 @@ pub struct RotationDialog {
     pub step: Step,
     /// The cluster as the person sees it here; compared with a new reading before anything is sent.
     pub shown: Cluster,
-    /// Name of its project.
-    pub project: String,
     pub evidence: Evidence,
     pub findings: Vec<Finding>,
     /// Reads that began up to this one do not count as a check.

@@ -135,7 +135,7 @@ fn fail(
     rotation.pending.remove(sent.id);
     match rotation.dialog_about(sent.id) {
         Some(dialog) => dialog.enter(RotationDialogStage::Failed(failure), cx.shared.guard()),
-        None => cx.error(failure),
+        None => cx.notices.error(failure),
     }
 }
 
@@ -318,12 +318,6 @@ pub fn cluster_missing(rotation: &mut RotationState, id: &ClusterId, cx: &Update
         let failure = Failure::new(FailureKind::NotFound, text).hint(text::MAYBE_DELETED);
         dialog.enter(RotationDialogStage::Failed(failure), cx.shared.guard());
     }
-}
-
-/// Another cluster has this name now: what was sent and asked was meant for the old one.
-pub fn forget(rotation: &mut RotationState, id: &ClusterId) {
-    rotation.pending.remove(id);
-    rotation.close_about(id);
 }
 
 /// Everything is due at once: the clock jumped, or the program was in the background. The dialog is checked again.

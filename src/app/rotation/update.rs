@@ -38,7 +38,7 @@ const NAME_LIMIT: usize = 64;
 pub fn open(
     rotation: &mut RotationState,
     step: Step,
-    (shown, project): (Cluster, String),
+    shown: Cluster,
     evidence: Evidence,
     cx: &mut UpdateContext<'_>,
 ) {
@@ -49,7 +49,6 @@ pub fn open(
         step,
         findings: Vec::new(),
         shown,
-        project,
         evidence,
         ignore_reads_through: opened_at,
         checked: None,

@@ -23,10 +23,9 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
         Action::Reconcile => text::RECONCILE,
         Action::Rotate(_) | Action::Issue => text::ONE_REQUEST,
     };
-    let project = sheet.state.fleet.project_name(id.project());
     let subject = vec![
         sheet.part(id.name.as_str().to_owned(), Role::Title),
-        Span::raw(place(id, project, sheet.columns)),
+        Span::raw(place(id, sheet.state, sheet.columns)),
     ];
     let mut lines = vec![sheet.line(subject)];
     let roomy = area.height >= 12;

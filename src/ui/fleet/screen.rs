@@ -152,7 +152,7 @@ fn scope_spans(sheet: Sheet<'_>) -> Vec<Span<'static>> {
         None => (String::new(), String::new()),
     };
     let is_narrowed = state.fleet.is_narrowed();
-    let full = scope_text(state);
+    let full = scope_text(state, false);
     let short = if is_narrowed { short_scope(state) } else { full.clone() };
     let forms = [(&in_full, &full), (&name, &full), (&name, &short), (&String::new(), &short)];
     let fits = |(profile, scope): &(&String, &String)| width(profile) + width(scope) <= columns;
@@ -186,9 +186,13 @@ fn scope_parts(state: &State) -> (String, String) {
     (name, regions)
 }
 
-fn scope_text(state: &State) -> String {
+/// The same in words, by themselves or within a sentence.
+fn scope_text(state: &State, in_sentence: bool) -> String {
     match scope_parts(state) {
         (projects, regions) if regions.is_empty() => projects,
+        (projects, regions) if in_sentence && !state.fleet.is_narrowed() => {
+            format!("{projects} ({regions})")
+        }
         (projects, regions) => format!("{projects} · {regions}"),
     }
 }
@@ -202,15 +206,6 @@ fn short_scope(state: &State) -> String {
         short.push_str(&format!(" · {region}"));
     }
     short
-}
-
-/// The same within a sentence.
-fn scope_words(state: &State) -> String {
-    match scope_parts(state) {
-        (projects, regions) if regions.is_empty() => projects,
-        _ if state.fleet.is_narrowed() => scope_text(state),
-        (projects, regions) => format!("{projects} ({regions})"),
-    }
 }
 
 /// The counts that are filters, with their numbers.
@@ -401,7 +396,7 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
         let key = sheet.key_of(Command::Back);
         text::nothing_matches(clean(&state.view.filter), key, hidden)
     } else if fleet.is_loading() {
-        text::loading(scope_words(state))
+        text::loading(scope_text(state, true))
     } else if fleet.discovers {
         text::DISCOVERING.to_owned()
     } else if fleet.scopes.is_empty() && state.notices.errors.is_empty() {
@@ -412,9 +407,9 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
     {
         text::nothing_loaded(sheet.key_of(Command::Refresh))
     } else if fleet.is_narrowed() {
-        text::none_selected(scope_words(state), sheet.key_of(Command::Scope))
+        text::none_selected(scope_text(state, true), sheet.key_of(Command::Scope))
     } else {
-        text::no_clusters(scope_words(state))
+        text::no_clusters(scope_text(state, true))
     };
     let problems = if hidden > 0 { problems(&state.view.filter) } else { Vec::new() };
     let told = problems.into_iter().map(|problem| (clean(&problem), Tone::Warn));

@@ -55,7 +55,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
     let lines: Vec<Line<'static>> = top.into_iter().chain(bottom).collect();
     let id = &form.cluster.id;
     let room = usize::from(area.width.min(MOST)).saturating_sub(width(text::TITLE) + 8);
-    let mut place = format!("{}{}", id.name, place(id, &form.project, room));
+    let mut place = format!("{}{}", id.name, place(id, canvas.state, room));
     if width(&place) > room {
         place = cut_middle(&canvas.state.fleet.label(id), room);
     }

@@ -48,7 +48,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
     let middle = shorten(theme, middle, middle_room, renewal.scroll);
     let lines: Vec<Line<'static>> = top.into_iter().chain(middle).chain(bottom).collect();
     let id = &renewal.cluster.id;
-    let place = format!("{}{}", id.name, place(id, &renewal.project, columns));
+    let place = format!("{}{}", id.name, place(id, canvas.state, columns));
     show(canvas, area, MOST, (text::RENEWAL_TITLE, &place), lines, &buttons);
 }
 

@@ -239,7 +239,7 @@ fn palette_item(sheet: Sheet<'_>, item: &PaletteItem) -> Item {
         PaletteItem::Command(binding) => command_item(sheet, binding),
         PaletteItem::Filter(filter) => Item::new(text::FILTER, clean(filter)),
         PaletteItem::Cluster(id) => {
-            let place = dialog::place(id, sheet.state.fleet.project_name(id.project()), 60);
+            let place = dialog::place(id, sheet.state, 60);
             Item::new(text::OPEN, format!("{}{place}", id.name))
         }
         PaletteItem::Scope(item) => Item { lead: String::new(), ..scope_item(item) },

@@ -10,7 +10,6 @@ use crate::app::nodes::blocker_text;
 use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::text;
 use crate::domain::age::{long, passed};
-use crate::domain::kubectl::KubectlContext;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::{Blocker, BlockerCause, Severity};
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
@@ -66,11 +65,10 @@ pub fn lines(
     };
     let now = observed.as_of(state.shared.now.wall);
     let mut facts = Facts::new(sheet, LABEL);
-    let context = state.subject().and_then(|entry| state.kubectl_context(&entry.cluster));
     for blocker in concerning(roll, node).into_iter().take(3) {
         // Since when the node itself is blocked, the border says.
         let is_own = blocker.node.as_ref().is_some_and(|blocked| blocked.full == node.name);
-        held_by(blocker, context.as_ref(), (now, !is_own), &mut facts);
+        held_by(blocker, (now, !is_own), &mut facts);
         facts.blank();
     }
     identity(node, roll, now, &mut facts);
@@ -128,13 +126,8 @@ fn identity(node: &NodeRoll, roll: &Roll, now: Timestamp, facts: &mut Facts<'_>)
     }
 }
 
-/// A blocker in full, and since when if that is wanted. `context`: how kubectl reaches the cluster.
-pub fn held_by(
-    blocker: &Blocker,
-    context: Option<&KubectlContext>,
-    (now, with_age): (Timestamp, bool),
-    facts: &mut Facts<'_>,
-) {
+/// A blocker of the cluster on screen in full, and since when if that is wanted.
+pub fn held_by(blocker: &Blocker, (now, with_age): (Timestamp, bool), facts: &mut Facts<'_>) {
     let Sheet { theme, .. } = facts.sheet;
     let (label, tone) = match blocker.severity() {
         Severity::Blocks => (text::LABEL_BLOCKER, Tone::Bad),
@@ -146,20 +139,17 @@ pub fn held_by(
         let text = text::blocked_for(text::lasting(began, now));
         facts.fact("", theme.span(text, Tone::Dim));
     }
-    remedy(blocker, context, now, facts);
+    remedy(blocker, now, facts);
 }
 
 /// Why it blocks, how to fix it, a command to inspect it, and the SKE errors about it.
-pub fn remedy(
-    blocker: &Blocker,
-    context: Option<&KubectlContext>,
-    now: Timestamp,
-    facts: &mut Facts<'_>,
-) {
+pub fn remedy(blocker: &Blocker, now: Timestamp, facts: &mut Facts<'_>) {
     facts.text(text::LABEL_WHY, &blocker_text::why(blocker, now), Tone::Plain);
     facts.text(text::LABEL_FIX, &blocker_text::fix(blocker), Tone::Plain);
     if let Some(command) = blocker_text::inspect(blocker) {
-        facts.text(text::LABEL_INSPECT, &command.line(context), Tone::Plain);
+        let state = facts.sheet.state;
+        let context = state.subject().and_then(|entry| state.kubectl_context(&entry.cluster));
+        facts.text(text::LABEL_INSPECT, &command.line(context.as_ref()), Tone::Plain);
     }
     for problem in blocker.reported.iter().take(2) {
         let problem = blocker_text::reported_error(blocker, problem);

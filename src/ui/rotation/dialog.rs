@@ -104,14 +104,15 @@ fn facts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'stat
     let label = |text: &str| sheet.part(text.to_owned(), Role::Label);
     let name = sheet.part(id.name.as_str().to_owned(), Role::Title);
     if level >= 2 || sheet.columns < 60 {
-        let spans = vec![name, Span::raw(place(id, &dialog.project, sheet.columns))];
+        let spans = vec![name, Span::raw(place(id, sheet.state, sheet.columns))];
         return vec![sheet.line(spans)];
     }
+    let project = sheet.state.fleet.project_name(id.project());
     let first = vec![
         label("cluster   "),
         name,
         label("   project "),
-        Span::raw(cut_middle(&clean(&dialog.project), 20)),
+        Span::raw(cut_middle(&clean(project), 20)),
         Span::raw(format!(" ({})", cut_middle(id.project().as_str(), 9))),
         label("   region "),
         Span::raw(id.region().as_str().to_owned()),

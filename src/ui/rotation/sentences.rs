@@ -294,12 +294,11 @@ pub fn blocked_by(entry: &Entry, facts: &mut Facts<'_>) {
     let worst = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?.worst()?)));
     let Some((observed, worst)) = worst else { return };
     let now = observed.as_of(state.shared.now.wall);
-    let context = state.kubectl_context(&entry.cluster);
     if state.nodes.is_held(&entry.cluster.id) {
         // The blocker is shown above.
-        node::remedy(worst, context.as_ref(), now, facts);
+        node::remedy(worst, now, facts);
     } else {
-        node::held_by(worst, context.as_ref(), (now, true), facts);
+        node::held_by(worst, (now, true), facts);
     }
 }
 

@@ -7,6 +7,7 @@ use tui_input::Input;
 
 use crate::app::cell::Tone;
 use crate::app::keymap::Command;
+use crate::app::state::State;
 use crate::app::text;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
@@ -93,7 +94,8 @@ pub fn open(
 }
 
 /// Where a cluster is, to be said behind its name: the project is cut so that the region stays.
-pub fn place(id: &ClusterId, project: &str, columns: usize) -> String {
+pub fn place(id: &ClusterId, state: &State, columns: usize) -> String {
+    let project = state.fleet.project_name(id.project());
     let used = width(id.name.as_str()) + width(id.region().as_str()) + 6;
     let project = cut_middle(&clean(project), columns.saturating_sub(used).clamp(5, 20));
     format!(" · {project} · {}", id.region())
