@@ -6,29 +6,38 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use crate::app::keymap::Command;
 
 /// Longest text, in characters.
-const LIMIT: usize = 200;
+pub const LIMIT: usize = 200;
 
 /// What is searched for on the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
     pub text: String,
     /// While the line has the keyboard.
-    pub input: Option<SearchInput>,
+    pub input: Option<LineInput<String>>,
 }
 
-/// The search line while it has the keyboard.
+/// A line of text while it has the keyboard.
 #[derive(Debug, Clone)]
-pub struct SearchInput {
-    pub before: String,
+pub struct LineInput<B> {
+    /// What Esc goes back to.
+    pub before: B,
     /// Whether the whole text is selected: what is typed replaces it.
     pub selected: bool,
+}
+
+impl<B> LineInput<B> {
+    /// The text after a change of what is not selected.
+    pub fn changed(&mut self, text: &str, change: impl FnOnce(&str) -> String) -> String {
+        let kept = if std::mem::take(&mut self.selected) { "" } else { text };
+        change(kept).chars().take(LIMIT).collect()
+    }
 }
 
 impl Search {
     /// The line takes the keyboard.
     pub fn begin(&mut self) {
         let selected = !self.text.is_empty();
-        self.input = Some(SearchInput { before: self.text.clone(), selected });
+        self.input = Some(LineInput { before: self.text.clone(), selected });
     }
 
     /// A key while the line has the keyboard. Says whether the text changed.
@@ -40,23 +49,19 @@ impl Search {
                     self.text = input.before;
                 }
             }
-            _ => {
-                let selected = self.input.as_ref().is_some_and(|input| input.selected);
-                let before = if selected { "" } else { &self.text };
-                if let Some(text) = edited(before, key) {
-                    self.replace(&text);
-                    return true;
-                }
+            _ if edited("", key).is_some() => {
+                self.change(|text| edited(text, key).unwrap_or_default());
+                return true;
             }
+            _ => {}
         }
         false
     }
 
-    /// Another text, with nothing selected.
-    pub fn replace(&mut self, text: &str) {
-        self.text = text.chars().take(LIMIT).collect();
+    /// The text changes while the line has the keyboard.
+    pub fn change(&mut self, change: impl FnOnce(&str) -> String) {
         if let Some(input) = &mut self.input {
-            input.selected = false;
+            self.text = input.changed(&self.text, change);
         }
     }
 

@@ -14,7 +14,6 @@ use crate::app::credentials::state::InventoryState;
 use crate::app::fleet::columns::Column;
 use crate::app::fleet::row::{Row, RowSource, row_source};
 use crate::app::fleet::state::{Entry, Fleet, ScopeStatus};
-use crate::app::fleet::update::FILTER_LIMIT;
 use crate::app::fleet::view::FleetView;
 use crate::app::help::Help;
 use crate::app::keymap::{KeyContext, Keymap};
@@ -30,7 +29,7 @@ use crate::app::requests::Requests;
 use crate::app::rotation::pending::Pending;
 use crate::app::rotation::state::RotationState;
 use crate::app::screen::{Metrics, Screen};
-use crate::app::search::Search;
+use crate::app::search::{LIMIT, Search};
 use crate::app::session::state::Session;
 use crate::app::settings::{Settings, ThemeChoice};
 use crate::app::shared::Shared;
@@ -110,7 +109,7 @@ impl State {
             kept.map(|kept| kept.id.clone()).collect()
         };
         let (marks, watched) = (of(|kept| kept.marked), of(|kept| kept.watched));
-        let filter = persisted.filter.chars().take(FILTER_LIMIT).collect();
+        let filter = persisted.filter.chars().take(LIMIT).collect();
         fleet.kept = persisted.clusters.into_iter().map(|kept| (kept.id.clone(), kept)).collect();
         Self {
             fleet,

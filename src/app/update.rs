@@ -253,8 +253,7 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
         return;
     }
     if state.is_searching() {
-        let text = format!("{}{part}", state.search.text);
-        state.search.replace(&text);
+        state.search.change(|text| format!("{text}{part}"));
         commands::find(state, true, true);
     } else if let Some(dialog) = &mut state.rotation.dialog {
         rotation::update::paste(dialog);

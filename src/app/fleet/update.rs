@@ -7,10 +7,10 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use crate::app::fleet::row::RowSource;
-use crate::app::fleet::view::{FilterInput, FleetView};
+use crate::app::fleet::view::FleetView;
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
-use crate::app::search::edited;
+use crate::app::search::{LineInput, edited};
 
 /// Filters behind the counts of the header, by number.
 pub const COUNT_FILTERS: [&str; 7] = [
@@ -23,15 +23,12 @@ pub const COUNT_FILTERS: [&str; 7] = [
     "due",
 ];
 
-/// Longest filter, in characters.
-pub const FILTER_LIMIT: usize = 200;
-
 /// A command of the fleet alone.
 pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
     match command {
         Command::Filter => {
             let before = (view.filter.clone(), view.cursor.clone());
-            view.filter_input = Some(FilterInput { before, selected: !view.filter.is_empty() });
+            view.filter_input = Some(LineInput { before, selected: !view.filter.is_empty() });
         }
         Command::Mark => {
             if let Some(id) = view.cursor.clone()
@@ -123,9 +120,8 @@ pub fn type_filter(
     change: impl FnOnce(&str) -> String,
 ) {
     let Some(input) = &mut view.filter_input else { return };
-    let selected = std::mem::take(&mut input.selected);
-    let typed = change(if selected { "" } else { &view.filter });
-    set_filter(view, source, typed.chars().take(FILTER_LIMIT).collect());
+    let typed = input.changed(&view.filter, change);
+    set_filter(view, source, typed);
     view.cursor = view.shown.first().cloned();
     view.keep_cursor_visible(source.shared.metrics.page());
 }

@@ -9,26 +9,18 @@ use crate::app::fleet::filter::{Filter, FilterRow};
 use crate::app::fleet::row::{Row, RowSource};
 use crate::app::fleet::state::Fleet;
 use crate::app::motion::keep_visible;
+use crate::app::search::LineInput;
 use crate::domain::attention::Attention;
 use crate::domain::cluster::{ClusterId, ProjectId};
 use crate::domain::due::due;
 use crate::domain::rotation::Phase;
 
-/// The filter line while it has the keyboard.
-#[derive(Debug, Clone)]
-pub struct FilterInput {
-    /// Filter and cursor before.
-    pub before: (String, Option<ClusterId>),
-    /// Whether the whole text is selected: what is typed replaces it.
-    pub selected: bool,
-}
-
 /// How the fleet is shown.
 #[derive(Debug, Clone, Default)]
 pub struct FleetView {
     pub filter: String,
-    /// While the filter line has the keyboard.
-    pub filter_input: Option<FilterInput>,
+    /// While the filter line has the keyboard; filter and cursor before.
+    pub filter_input: Option<LineInput<(String, Option<ClusterId>)>>,
     pub sort: &'static Column,
     pub reversed: bool,
     /// Ids of the columns to show; empty means all that fit.

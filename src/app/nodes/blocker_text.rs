@@ -251,11 +251,8 @@ pub fn why(blocker: &Blocker, now: Timestamp) -> String {
         }
         BlockerCause::PreparingTooLong => preparing_too_long_why(lasts),
         BlockerCause::Webhook(block) => {
-            let configurations = block.configurations.iter();
-            let configurations =
-                list(configurations.map(|(kind, name)| format!("{kind} {}", clean(name))), 3);
             let text = if block.certain { webhook_refuses } else { webhook_may_refuse };
-            text(configurations, resources(&block.refused))
+            text(names_of(&block.configurations), resources(&block.refused))
         }
         BlockerCause::NoNewNode { old_left, missing } => {
             let left = match *old_left {
@@ -485,14 +482,17 @@ fn pdb_reason(block: &PdbBlock) -> String {
 }
 
 fn eviction_reason(block: &EvictionBlock, node: &str, lasts: &str) -> String {
-    let names = block.configurations.iter();
-    let names = list(names.map(|(kind, name)| format!("{kind} {}", clean(name))), 3);
+    let names = names_of(&block.configurations);
     let dead = block.dead.as_ref().map(eviction_webhook_dead);
     let denial =
         block.denial.as_deref().map(|text| eviction_denied(clean(text.trim_end_matches('.'))));
     eviction_webhook_why(node, lasts, first_and_more(&block.pods), names)
         + &dead.unwrap_or_default()
         + &denial.unwrap_or_default()
+}
+
+fn names_of(configurations: &BTreeSet<(&'static str, String)>) -> String {
+    list(configurations.iter().map(|(kind, name)| format!("{kind} {}", clean(name))), 3)
 }
 
 fn pdb_figures(block: &PdbBlock) -> String {

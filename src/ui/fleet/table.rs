@@ -120,11 +120,11 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
         let Some(entry) = state.fleet.entries.get(id) else { continue };
         let selected = window.cursor == Some(window.first + index);
         lines.push(row(sheet, &layout, (id, entry), selected));
-        let y = top.saturating_add(cells(index));
-        canvas.click(Rect { y, height: 1, ..area }, Clickable::Row(window.first + index));
     }
     canvas.text(lines, area);
     let list = Rect { y: top, height: cells(rows), ..area };
+    let shown = state.view.shown.len().saturating_sub(window.first).min(rows);
+    canvas.click_rows(list, shown, |row| Clickable::Row(window.first + row));
     let bar = area.right().saturating_sub(1);
     scrollbar::draw(canvas, list, bar, window.first, state.view.shown.len());
 }

@@ -105,6 +105,19 @@ fn what_is_pasted_while_the_help_lies_over_a_form_does_not_change_it() {
 }
 
 #[test]
+fn what_is_pasted_replaces_a_search_that_is_selected() {
+    let mut state = on_shop();
+    press(&mut state, KeyCode::Char('?'));
+    press(&mut state, KeyCode::Char('/'));
+    write(&mut state, "rotate");
+    press(&mut state, KeyCode::Enter);
+    press(&mut state, KeyCode::Char('/'));
+    let at = state.shared.now;
+    update(&mut state, at, Message::Pasted("theme".to_owned()));
+    assert_eq!(state.search.text, "theme");
+}
+
+#[test]
 fn the_wheel_scrolls_what_a_renewal_changes() {
     let mut state = renewing("shop-prod");
     state.shared.mouse = true;

@@ -23,7 +23,6 @@ use crate::app::commands;
 use crate::app::context::Outbox;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
-use crate::app::fleet::view::FilterInput;
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, Command, KeyContext};
 use crate::app::kubeconfig::destination::Destination;
@@ -40,6 +39,7 @@ use crate::app::rotation::dialog::{Focus, RotationDialogStage};
 use crate::app::rotation::findings_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::screen::{Clickable, Metrics, Screen};
+use crate::app::search::LineInput;
 use crate::app::session::quit::QuitDialog;
 use crate::app::settings::ThemeChoice;
 use crate::app::shared::Guard;
@@ -218,8 +218,7 @@ fn fleet_without_rows() {
     arrange(&mut filtered);
     snapshot_at("fleet_filtered_out", &filtered, 80, 24);
     filtered.view.filter = "phase:prepared".into();
-    filtered.view.filter_input =
-        Some(FilterInput { before: (String::new(), None), selected: false });
+    filtered.view.filter_input = Some(LineInput { before: (String::new(), None), selected: false });
     arrange(&mut filtered);
     snapshot_at("fleet_filtering", &filtered, 80, 24);
 }

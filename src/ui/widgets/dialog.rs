@@ -167,11 +167,8 @@ pub fn shorten(
         && below > 0
         && room > 1
     {
-        *last =
-            Line::from(theme.span(
-                format!("  … {}: ↓", plural(below + 1, "more line", "more lines")),
-                Tone::Dim,
-            ));
+        let more = plural(below + 1, "more line", "more lines");
+        *last = theme.span(format!("  … {more}: ↓"), Tone::Dim).into();
     }
     shown
 }
