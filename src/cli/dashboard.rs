@@ -218,9 +218,9 @@ impl Dashboard {
         reload: Option<&Reload>,
         report_folder: Option<PathBuf>,
     ) -> anyhow::Result<u8> {
-        let watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
         let (sender, signals) = loop_input::channel();
         let status = signals::send_to_loop(&sender).context("watching for signals")?;
+        let watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
         stop::send_to_loop(&sender).context("watching for stops")?;
         install_panic_hook(report_folder);
         let theme = self.state.shared.theme;

@@ -36,6 +36,7 @@ use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::child;
 use crate::runtime::log::Log;
 use crate::runtime::stop;
+use crate::runtime::signals;
 use crate::runtime::terminal::force_restore;
 use crate::runtime::watchdog::Watchdog;
 
@@ -201,12 +202,13 @@ async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> a
 /// `skeys wait`, which has exit statuses of its own.
 async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> anyhow::Result<u8> {
     check_target(&arguments.cluster, &flags)?;
+    let end = signals::wait_for_end();
     let watchdog = Watchdog::start(force_restore)?;
     if let Some(limit) = arguments.timeout {
         watchdog.set_limit(limit, TIMED_OUT);
     }
     let (loaded, _log) = prepare(flags, &places).await?;
-    wiring::wait(&loaded, &places, arguments, (&watchdog, state_folder())).await
+    wiring::wait(&loaded, &places, arguments, state_folder(), (end, &watchdog)).await
 }
 
 /// `skeys credentials`.

@@ -73,12 +73,13 @@ pub async fn prepare_wait(
     Ok((order, services, notes))
 }
 
-/// Waits for a phase without a screen; gives the exit status.
+/// Waits for a phase without a screen, or until `end`; gives the exit status.
 pub async fn wait(
     loaded: &Loaded,
     places: &Places<'_>,
     words: &WaitFor,
-    (watchdog, state_folder): (&Watchdog, Option<PathBuf>),
+    state_folder: Option<PathBuf>,
+    (end, watchdog): (impl Future<Output = u8>, &Watchdog),
 ) -> anyhow::Result<u8> {
     let (order, services, notes) =
         prepare_wait(loaded, places, words, (Clock::machine(), state_folder)).await?;
@@ -92,7 +93,7 @@ pub async fn wait(
     if let Some(limit) = order.timeout {
         watchdog.set_limit(limit, TIMED_OUT);
     }
-    Ok(wait::run(order, services, &mut printer, signals::wait_for_end()).await)
+    Ok(wait::run(order, services, &mut printer, end).await)
 }
 
 /// Reports the credentials of a cluster; gives the report and the exit status.

@@ -14,13 +14,8 @@ const LONGEST: u64 = 4096;
 /// # Errors
 /// What `ask` returns; within, no thread can be started.
 pub async fn read<E>(ask: impl FnOnce() -> Result<(), E>) -> Result<io::Result<Typed<String>>, E> {
-    let mut end = std::pin::pin!(signals::wait_for_end());
-    // Signals are waited for before anybody sees the question.
-    tokio::select! {
-        biased;
-        number = &mut end => return Ok(Ok(Typed::Signal(number))),
-        () = std::future::ready(()) => {}
-    }
+    // Signals count before anybody sees the question.
+    let end = signals::wait_for_end();
     ask()?;
     Ok(typed::read_until(end, || stop::while_unblocked(read_line)).await)
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, select_all};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -53,10 +55,10 @@ pub fn send_to_loop(sender: &LoopSender) -> io::Result<Arc<AtomicU8>> {
     Ok(status)
 }
 
-/// Waits for a signal that ends the program and gives its number; for commands without a screen. Where no handler can
-/// be installed, the system's own way of ending holds.
-pub async fn wait_for_end() -> u8 {
-    let mut waits = Vec::new();
+/// Waits for a signal that ends the program and gives its number; for commands without a screen. A signal counts from
+/// this call on, not only once it is awaited. Where no handler can be installed, the system's own way of ending holds.
+pub fn wait_for_end() -> impl Future<Output = u8> + Unpin + use<> {
+    let mut waits: Vec<BoxFuture<'static, u8>> = vec![Box::pin(std::future::pending())];
     for number in handled() {
         if let Ok(mut stream) = signal(SignalKind::from_raw(number)) {
             waits.push(Box::pin(async move {
@@ -65,10 +67,7 @@ pub async fn wait_for_end() -> u8 {
             }));
         }
     }
-    if waits.is_empty() {
-        return std::future::pending().await;
-    }
-    futures_util::future::select_all(waits).await.0
+    select_all(waits).map(|(number, ..)| number)
 }
 
 /// Changes whenever what is drawn may be gone: after `fg`, and when the terminal has another size. Where no handler can

@@ -398,6 +398,33 @@ fn sim_03_it_works_with_what_skeys_simulate_prints_and_the_key_file() {
 }
 
 #[test]
+fn sim_03_a_signal_at_any_moment_removes_the_key_and_the_path_is_quoted() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("it's here");
+    std::fs::create_dir(&folder).unwrap();
+    for _ in 0..10 {
+        let mut server = Command::new(SKEYS)
+            .args(["simulate", "--clusters", "1"])
+            .env_clear()
+            .env("HOME", home.path())
+            .env("TMPDIR", &folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let name = "export STACKIT_SERVICE_ACCOUNT_KEY_PATH=";
+        let lines = std::iter::repeat_with(|| first_line(&mut server));
+        let path = lines.take(20).find_map(|line| line.strip_prefix(name).map(str::to_owned));
+        signal(&server, Signal::TERM);
+        let (status, _, err) = ended(server);
+        assert_eq!((status, err.as_str()), (143, ""));
+        let folder = folder.display().to_string().replace('\'', r"'\''");
+        assert!(path.unwrap().starts_with(&format!("'{folder}/")));
+        assert_eq!(std::fs::read_dir(home.path().join("it's here")).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn sim_06_the_simulator_listens_beyond_loopback_only_when_told_to_and_at_one_address() {
     let home = tempfile::tempdir().unwrap();
     for (arguments, words) in [

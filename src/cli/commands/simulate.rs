@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 use crate::cli::args::SceneOptions;
 use crate::cli::output;
 use crate::clock::Clock;
+use crate::domain::shell::quote;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::signals;
 use crate::runtime::terminal::force_restore;
@@ -37,6 +38,9 @@ pub async fn run(
             listen.ip()
         );
     }
+    // A signal counts before anybody can know the key file, which is to be removed.
+    let end = signals::wait_for_end();
+    let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
     let clock = Clock::machine();
     let scene = scene(options, &clock).await?;
     let &SceneOptions { seed, speed, latency, loss, .. } = options;
@@ -48,6 +52,7 @@ pub async fn run(
         .await?
         .context("writing the service-account key")?;
     let path = file.path().display().to_string();
+    let path = quote(&path).context("the folder for temporary files has a name that no shell takes")?;
     let mut out = std::io::stdout();
     let mut lines =
         simulator.exports().into_iter().chain([("STACKIT_SERVICE_ACCOUNT_KEY_PATH", path)]);
@@ -55,8 +60,7 @@ pub async fn run(
     if let Err(error) = printed.and_then(|()| out.flush()) {
         return Ok(output::exit_status(Err(error), 1));
     }
-    let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
-    let number = signals::wait_for_end().await;
+    let number = end.await;
     drop((simulator, file));
     Ok(signals::exit_status(number))
 }
