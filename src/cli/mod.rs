@@ -35,8 +35,8 @@ use crate::domain::misplaced_secret::{SHOWN, looks_secret, show};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::child;
 use crate::runtime::log::Log;
-use crate::runtime::stop;
 use crate::runtime::signals;
+use crate::runtime::stop;
 use crate::runtime::terminal::force_restore;
 use crate::runtime::watchdog::Watchdog;
 

@@ -58,10 +58,192 @@ fn cases() -> Option<Vec<(String, PathBuf)>> {
     Some(paths.into_iter().map(|path| (name(&path), path)).collect())
 }
 
+/// Merges under a name and checks what kubectl reads; gives why the file was refused before anything was issued.
+fn check_merge(
+    shown: &str,
+    text: &str,
+    before: Option<&Value>,
+    (name, make_current): (&str, bool),
+    out: &Path,
+) -> Option<String> {
+    let kind = KubeconfigKind::Admin;
+    let fresh = ParsedKubeconfig::read(kind, &Secret::new(FRESH.into())).unwrap();
+    let known = ClusterIdentity::Address(ClusterId::new("p", "eu01", "alpha"));
+    let (context, in_place) = (name.to_owned(), false);
+    let query = MergeQuery { context: context.clone(), known, kind, make_current, in_place };
+    let (replace, replace_another) = (true, true);
+    let options = MergeOptions { context, make_current, replace, replace_another, in_place };
+    let told = survey(text, &query, None);
+    let merged = match merge(text, &fresh, &options) {
+        Ok(merged) => merged,
+        Err(refusal) => {
+            let told =
+                told.expect_err(&format!("{shown}, {name}: known only afterwards: {refusal:?}"));
+            assert!(told.message.starts_with("line "), "{shown}, {name}: {told}");
+            return Some(told.message);
+        }
+    };
+    let before = before.unwrap_or_else(|| panic!("{shown}: kubectl refuses it\n{text}"));
+    std::fs::write(out, merged.expose()).unwrap();
+    let after = kubectl(out)
+        .unwrap_or_else(|| panic!("{shown}, {name}: kubectl refuses the result\n{text}"));
+    assert_eq!(foreign(before, name), foreign(&after, name), "{shown}, {name}\n{text}");
+    let user = after["users"].as_array().unwrap().iter().find(|user| user["name"] == json!(name));
+    assert_eq!(user.unwrap()["user"]["client-key-data"], "TkVX", "{shown}, {name}\n{text}");
+    let told =
+        told.unwrap_or_else(|told| panic!("{shown}, {name}: it can be merged: {told}\n{text}"));
+    let is_current = make_current || told.blank;
+    let expected = if is_current { json!(name) } else { before["current-context"].clone() };
+    assert_eq!(after["current-context"], expected, "{shown}, {name}\n{text}");
+    None
+}
+
+/// Values and marks as people and programs write them, and as no one should.
+const ODD: [&str; 39] = [
+    "yes",
+    "~",
+    "null",
+    "0o17",
+    "017",
+    "1_000",
+    "0x1F",
+    "1e3",
+    ".5",
+    "-0",
+    ".inf",
+    "2001-01-01",
+    "12:30:45",
+    "true",
+    "\"a\\x41\\u00e9\"",
+    "'it''s'",
+    "!!str 1",
+    "!x y",
+    "&x y",
+    "*x",
+    "|\n     text",
+    ">-\n     text\n     more",
+    "{}",
+    "[]",
+    "{a: b}",
+    "[a, b]",
+    "\"\"",
+    "''",
+    "? a",
+    "- a",
+    "@a",
+    "`a",
+    "%a",
+    "a: b",
+    "a #b",
+    "a#b",
+    "#",
+    "\"a\n  b\"",
+    "<<",
+];
+
+const ENDS: [&str; 8] = [" # note", "#note", " ", "\t", "\r", ",", " |", " &a"];
+const LINES: [&str; 10] = [
+    "",
+    "# note",
+    "  # note",
+    "---",
+    "...",
+    "--- # next",
+    "%YAML 1.1",
+    "extra: 1",
+    "  extra: *x",
+    "\t",
+];
+const COLONS: [&str; 6] = [":\t", ":  ", " : ", ":", ": !!str ", ": &b "];
+const CHARACTERS: [&str; 16] = [
+    "\"", "'", "#", ":", " ", "\t", ",", "{", "]", "\r", "\u{85}", "\u{2028}", "\u{a0}", "\\", "é",
+    "😀",
+];
+
+/// What a hand or a program may have done to a text.
+fn damaged(text: &str, random: &mut fastrand::Rng) -> String {
+    let mut lines: Vec<String> = text.split('\n').map(ToOwned::to_owned).collect();
+    for _ in 0..random.usize(1..4) {
+        let at = random.usize(..lines.len());
+        match random.u8(..14) {
+            0 => lines.insert(at, lines[at].clone()),
+            1 if lines.len() > 1 => drop(lines.remove(at)),
+            2 => {
+                let other = random.usize(..lines.len());
+                lines.swap(at, other);
+            }
+            3 => lines[at].insert(0, ' '),
+            4 if lines[at].starts_with(' ') => drop(lines[at].remove(0)),
+            5 => lines[at].push_str(random.choice(ENDS).unwrap()),
+            6 => lines.insert(at, random.choice(LINES).unwrap().to_owned()),
+            7..=9 => {
+                let odd = random.choice(ODD).unwrap();
+                if let Some((key, _)) = lines[at].split_once(": ") {
+                    lines[at] = format!("{key}: {odd}");
+                }
+            }
+            10 => lines[at] = lines[at].replacen(": ", random.choice(COLONS).unwrap(), 1),
+            11 => {
+                let places: Vec<usize> = lines[at].char_indices().map(|(place, _)| place).collect();
+                if let Some(place) = random.choice(places) {
+                    let odd = random.choice(CHARACTERS);
+                    lines[at].insert_str(place, odd.unwrap());
+                }
+            }
+            12 => {
+                if let Some((key, value)) = lines[at].clone().split_once(": ") {
+                    let quote = random.choice(["'", "\""]).unwrap();
+                    lines[at] = format!("{key}: {quote}{value}{quote}");
+                }
+            }
+            _ => {
+                let end = random.choice(["\n", "\r\n", "\r"]).unwrap();
+                return lines.join(end);
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+/// `SKEYS_ROUNDS` tries more of them, `SKEYS_SEED` others.
+#[test]
+fn file_19_kubectl_reads_the_same_of_damaged_cases_before_and_after() {
+    let Some(cases) = cases() else { return };
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let mut random = fastrand::Rng::with_seed(number("SKEYS_SEED").unwrap_or(1));
+    let scratch = tempfile::tempdir().unwrap();
+    let (place, out) = (scratch.path().join("damaged"), scratch.path().join("merged"));
+    let texts: Vec<(String, String)> = cases
+        .into_iter()
+        .filter_map(|(shown, path)| Some((shown, std::fs::read_to_string(path).ok()?)))
+        .filter(|(_, text)| text.len() < 20_000)
+        .collect();
+    let (mut kept, mut refused) = (0, Vec::new());
+    for _ in 0..number("SKEYS_ROUNDS").unwrap_or(150) {
+        let (shown, text) = &texts[random.usize(..texts.len())];
+        let text = damaged(text, &mut random);
+        std::fs::write(&place, &text).unwrap();
+        let before = kubectl(&place);
+        let entries = before.iter().filter_map(|config| config["contexts"].as_array()).flatten();
+        let named: Vec<&str> = entries
+            .filter_map(|entry| entry["name"].as_str())
+            .filter(|name| !name.is_empty() && !name.contains(char::is_control))
+            .collect();
+        let name = if random.bool() { named.first().copied() } else { None }.unwrap_or("skeys-new");
+        match check_merge(shown, &text, before.as_ref(), (name, random.bool()), &out) {
+            Some(refusal) => refused.push(format!(
+                "{shown}: {refusal} ({})",
+                if before.is_some() { "kubectl reads it" } else { "kubectl refuses it, too" }
+            )),
+            None => kept += 1,
+        }
+    }
+    println!("{kept} merges read the same; refused before:\n{}", refused.join("\n"));
+}
+
 #[test]
 fn file_19_file_24_kubectl_reads_the_same_of_every_case_before_and_after() {
     let Some(cases) = cases() else { return };
-    let fresh = ParsedKubeconfig::read(KubeconfigKind::Admin, &Secret::new(FRESH.into())).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let out = scratch.path().join("config");
     let (mut kept, mut refused) = (0, Vec::new());
@@ -78,41 +260,10 @@ fn file_19_file_24_kubectl_reads_the_same_of_every_case_before_and_after() {
             names.extend(entries.filter_map(|entry| Some(entry["name"].as_str()?.to_owned())));
         }
         for (name, make_current) in names.iter().flat_map(|name| [(name, false), (name, true)]) {
-            let known = ClusterIdentity::Address(ClusterId::new("p", "eu01", "alpha"));
-            let kind = KubeconfigKind::Admin;
-            let query =
-                MergeQuery { context: name.clone(), known, kind, make_current, in_place: false };
-            let options = MergeOptions {
-                context: name.clone(),
-                make_current,
-                replace: true,
-                replace_another: true,
-                in_place: false,
-            };
-            let told = survey(&text, &query, None);
-            let merged = match merge(&text, &fresh, &options) {
-                Ok(merged) => merged,
-                Err(refusal) => {
-                    let told = told.expect_err(&format!(
-                        "{shown}, {name}: known only afterwards: {refusal:?}"
-                    ));
-                    assert!(told.message.starts_with("line "), "{shown}, {name}: {told}");
-                    refused.push(format!("{shown}, {name}: {}", told.message));
-                    continue;
-                }
-            };
-            let before = before.as_ref().unwrap_or_else(|| panic!("{shown}: kubectl refuses it"));
-            std::fs::write(&out, merged.expose()).unwrap();
-            let after = kubectl(&out)
-                .unwrap_or_else(|| panic!("{shown}, {name}: kubectl refuses the result"));
-            assert_eq!(foreign(before, name), foreign(&after, name), "{shown}, {name}");
-            let user =
-                after["users"].as_array().unwrap().iter().find(|user| user["name"] == json!(name));
-            assert_eq!(user.unwrap()["user"]["client-key-data"], "TkVX", "{shown}, {name}");
-            let is_current = make_current || text.trim().is_empty();
-            let expected = if is_current { json!(name) } else { before["current-context"].clone() };
-            assert_eq!(after["current-context"], expected, "{shown}, {name}");
-            kept += 1;
+            match check_merge(&shown, &text, before.as_ref(), (name, make_current), &out) {
+                Some(refusal) => refused.push(format!("{shown}, {name}: {refusal}")),
+                None => kept += 1,
+            }
         }
     }
     println!("{kept} merges read the same; refused before:\n{}", refused.join("\n"));

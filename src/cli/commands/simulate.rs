@@ -52,7 +52,8 @@ pub async fn run(
         .await?
         .context("writing the service-account key")?;
     let path = file.path().display().to_string();
-    let path = quote(&path).context("the folder for temporary files has a name that no shell takes")?;
+    let path =
+        quote(&path).context("the folder for temporary files has a name that no shell takes")?;
     let mut out = std::io::stdout();
     let mut lines =
         simulator.exports().into_iter().chain([("STACKIT_SERVICE_ACCOUNT_KEY_PATH", path)]);

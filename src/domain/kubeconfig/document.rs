@@ -101,6 +101,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     if text.len() > MAX_BYTES {
         return Err(file_failure("the file is larger than 16 MiB"));
     }
+    check_marks(text)?;
     let mut root: Option<Node> = None;
     let mut open: Vec<OpenNode> = Vec::new();
     // Their sizes.
@@ -138,7 +139,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
             Event::MappingEnd | Event::SequenceEnd => match open.pop() {
                 Some(finished) => {
                     let anchor = finished.anchor;
-                    let node = finished.close(&span)?;
+                    let node = finished.close(text, &span)?;
                     anchors.insert(anchor, node.size);
                     Some(node)
                 }
@@ -200,6 +201,16 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     Ok(root.filter(|root| !(root.is_null() && root.span.is_empty())))
 }
 
+/// Refuses a byte order mark that begins a line, as in files that were joined.
+fn check_marks(text: &str) -> Result<(), Failure> {
+    let mut before = text.match_indices('\u{feff}').filter_map(|(at, _)| text.get(..at));
+    let Some(before) = before.find(|before| before.ends_with(['\n', '\r'])) else {
+        return Ok(());
+    };
+    let line = before.replace("\r\n", "\n").split(['\n', '\r']).count();
+    Err(file_failure(format!("line {line}: kubectl does not read a second byte order mark")))
+}
+
 struct OpenNode {
     map: bool,
     flow: bool,
@@ -229,7 +240,18 @@ impl OpenNode {
         })
     }
 
-    fn close(self, span: &Span) -> Result<Node, Failure> {
+    fn close(mut self, text: &str, span: &Span) -> Result<Node, Failure> {
+        if self.map
+            && let [.., key, value] = self.children.as_mut_slice()
+        {
+            // The parser has a value that is not written end where its key ends.
+            let behind = text.get(key.span.end..).unwrap_or_default();
+            let colon = behind.trim_start_matches([' ', '\t']);
+            if value.span.is_empty() && value.span.end <= key.span.end && colon.starts_with(':') {
+                let end = text.len() - colon.len() + 1;
+                value.span = end..end;
+            }
+        }
         // A block collection has no end mark of its own: the parser reports where the next token begins.
         let end = if self.flow {
             byte_range(span)?.end

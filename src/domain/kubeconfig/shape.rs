@@ -1,8 +1,10 @@
 //! What kubectl expects where in a kubeconfig: it reads nothing of a file in which one value is of another kind. Source:
 //! `k8s.io/client-go/tools/clientcmd/api/v1`; plain scalars as its reader of YAML 1.1 resolves them.
 
+use serde_json::Value;
+
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::document::{Content, Node, file_failure};
+use crate::domain::kubeconfig::document::{Content, Node, file_failure, is_json};
 use crate::domain::text::clean;
 
 /// What may stand in a place. Null may stand everywhere.
@@ -19,6 +21,27 @@ enum Shape {
 }
 
 use Shape::{Anything, Base64, Bool, Fields, List, Map, Text};
+
+/// The key whose value brings fields of other mappings.
+const MERGE: &str = "<<";
+
+impl Shape {
+    /// That of the items of a list.
+    fn item(&self) -> &Self {
+        if let List(item) = self { item } else { &Anything }
+    }
+
+    /// That of the value of a key.
+    fn field(&self, key: &str) -> &Self {
+        match self {
+            Map(value) => value,
+            Fields(fields) => {
+                fields.iter().find(|(name, _)| *name == key).map_or(&Anything, |(_, shape)| shape)
+            }
+            Text | Bool | Base64 | Anything | List(_) => &Anything,
+        }
+    }
+}
 
 const TEXTS: Shape = List(&Text);
 const EXTENSIONS: Shape = List(&Fields(&[("name", Text), ("extension", Anything)]));
@@ -72,51 +95,90 @@ const CONFIG: Shape = Fields(&[
 ]);
 
 /// Refuses a file in which something is of another kind than kubectl expects.
-pub fn check(root: &Node) -> Result<(), Failure> {
-    check_node(root, &CONFIG, "the file")
+pub fn check(root: &Node, values: &Value) -> Result<(), Failure> {
+    check_node(root, values, &CONFIG, "the file")
 }
 
-fn check_node(node: &Node, shape: &Shape, key: &str) -> Result<(), Failure> {
-    // What aliases and tags make of it is left to the comparison of values.
-    if node.tagged || node.is_null() || matches!(node.content, Content::Alias) {
-        return Ok(());
+/// Checks a node and the value that it has: the node tells how a scalar is written, the value what aliases and tags make
+/// of it.
+fn check_node(node: &Node, value: &Value, shape: &Shape, key: &str) -> Result<(), Failure> {
+    let fits = match (&node.content, value) {
+        _ if node.tagged => is_of_shape(value, shape),
+        (Content::Alias, _) => is_of_shape(value, shape),
+        (Content::List(nodes, _), Value::Array(values)) => {
+            for (node, value) in nodes.iter().zip(values) {
+                check_node(node, value, shape.item(), key)?;
+            }
+            matches!(shape, List(_) | Anything)
+        }
+        (Content::Map(entries, _), Value::Object(values)) => {
+            for (key, node) in entries {
+                let is_plain = matches!(key.content, Content::Scalar(_, true));
+                let key = key.text().unwrap_or_default();
+                let value = values.get(key).unwrap_or(&Value::Null);
+                if is_plain && key == MERGE {
+                    check_merge(node, value, shape)?;
+                } else {
+                    check_node(node, value, shape.field(key), key)?;
+                }
+            }
+            matches!(shape, Map(_) | Fields(_) | Anything)
+        }
+        (Content::Scalar(text, is_plain), _) => {
+            node.is_null()
+                || match shape {
+                    Anything => true,
+                    Text => !is_plain || is_text(text),
+                    Bool => *is_plain && is_bool(text),
+                    Base64 => (!is_plain || is_text(text)) && is_base64(text),
+                    List(_) | Map(_) | Fields(_) => false,
+                }
+        }
+        (Content::List(..) | Content::Map(..), _) => false,
+    };
+    if fits { Ok(()) } else { Err(refusal(node, shape, key)) }
+}
+
+/// Checks the value of a merge key, which brings the fields of a mapping or of several.
+fn check_merge(node: &Node, value: &Value, shape: &Shape) -> Result<(), Failure> {
+    let brings = |value: &Value| value.is_object() && is_of_shape(value, shape);
+    let fits = value.as_array().map_or_else(|| brings(value), |values| values.iter().all(brings));
+    if fits { Ok(()) } else { Err(refusal(node, shape, MERGE)) }
+}
+
+/// Whether a value is of a kind, however it is written.
+fn is_of_shape(value: &Value, shape: &Shape) -> bool {
+    match (shape, value) {
+        (_, Value::Null) | (Anything, _) => true,
+        (Text, Value::String(_)) | (Bool, Value::Bool(_)) => is_json(value),
+        (Bool, Value::String(text)) => is_bool(text),
+        (Base64, Value::String(text)) => is_base64(text),
+        (List(item), Value::Array(values)) => values.iter().all(|value| is_of_shape(value, item)),
+        (Map(item), Value::Object(values)) => values.values().all(|value| is_of_shape(value, item)),
+        (Fields(fields), Value::Object(values)) => {
+            is_json(value)
+                && fields
+                    .iter()
+                    .filter_map(|(name, shape)| Some((values.get(*name)?, shape)))
+                    .all(|(value, shape)| is_of_shape(value, shape))
+        }
+        _ => false,
     }
-    match (shape, &node.content) {
-        (Anything, _) => Ok(()),
-        (List(item), Content::List(nodes, _)) => {
-            nodes.iter().try_for_each(|node| check_node(node, item, key))
-        }
-        (Map(item), Content::Map(entries, _)) => {
-            entries.iter().try_for_each(|(_, value)| check_node(value, item, key))
-        }
-        (Fields(fields), Content::Map(entries, _)) => {
-            entries.iter().try_for_each(|(name, value)| {
-                let field = fields.iter().find(|(field, _)| name.text() == Some(field));
-                field.map_or(Ok(()), |(name, shape)| check_node(value, shape, name))
-            })
-        }
-        (Text, Content::Scalar(text, is_plain)) if !is_plain || is_text(text) => Ok(()),
-        (Bool, Content::Scalar(text, true)) if is_bool(text) => Ok(()),
-        (Base64, Content::Scalar(text, is_plain))
-            if (!is_plain || is_text(text)) && is_base64(text) =>
-        {
-            Ok(())
-        }
-        _ => {
-            let expected = match shape {
-                Text | Anything => "a string; quote it",
-                Bool => "true or false",
-                Base64 => "base64",
-                List(_) => "a list",
-                Map(_) | Fields(_) => "a mapping",
-            };
-            Err(file_failure(format!(
-                "line {}: kubectl does not read the file: {} is not {expected}",
-                node.line,
-                clean(key)
-            )))
-        }
-    }
+}
+
+fn refusal(node: &Node, shape: &Shape, key: &str) -> Failure {
+    let expected = match shape {
+        Text | Anything => "a string; quote it",
+        Bool => "true or false",
+        Base64 => "base64",
+        List(_) => "a list",
+        Map(_) | Fields(_) => "a mapping",
+    };
+    file_failure(format!(
+        "line {}: kubectl does not read the file: {} is not {expected}",
+        node.line,
+        clean(key)
+    ))
 }
 
 /// Whether a plain scalar is a text.
@@ -169,12 +231,13 @@ fn is_base64(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::kubeconfig::document::parse_tree;
+    use crate::domain::kubeconfig::document::{parse_tree, read};
     use crate::domain::kubeconfig::shape::check;
 
     /// As `kubectl config view --raw` judges it.
     fn is_read(text: &str) -> bool {
-        check(&parse_tree(text).unwrap().unwrap()).is_ok()
+        let (root, values) = read(text).unwrap();
+        check(&root.unwrap(), &values).is_ok()
     }
 
     #[test]
@@ -243,6 +306,10 @@ mod tests {
     #[test]
     fn file_24_an_escape_or_a_key_that_kubectl_does_not_know_is_named_with_its_line() {
         let read = |text: &str| parse_tree(text).map(|_| ()).map_err(|failure| failure.message);
+        let mark = "line 2: kubectl does not read a second byte order mark";
+        for text in ["# a\n\u{feff}# b\na: b", "# a\r\n\u{feff}# b", "# a\r\u{feff}# b"] {
+            assert_eq!(read(text), Err(mark.to_owned()));
+        }
         assert_eq!(read("a: \"\\\\/\"\nb: '\\/'\nc: \\/"), Ok(()));
         let key = "line 2: kubectl does not read a list or a mapping as a key";
         assert_eq!(read("a: b\n[c]: d"), Err(key.to_owned()));
@@ -269,10 +336,24 @@ mod tests {
             ("server: 5", "server is not a string; quote it"),
             ("extensions: {}", "extensions is not a list"),
         ] {
-            let failure = check(&parse_tree(&cluster(text)).unwrap().unwrap()).unwrap_err();
+            let (root, values) = read(&cluster(text)).unwrap();
+            let failure = check(&root.unwrap(), &values).unwrap_err();
             let sentence = format!("line 4: kubectl does not read the file: {named}");
             assert_eq!(failure.message, sentence);
         }
+        assert!(!is_read("kind: !x Config"));
+        assert!(!is_read("users: [{name: u, user: !!str a}]"));
+        assert!(!is_read("x: &n [a]\nusers: [{name: u, user: {token: *n}}]"));
+        assert!(is_read("x: &n a\nusers: [{name: u, user: {token: *n}}]"));
+        let merges = |value: &str| {
+            format!("x: &f {{token: {value}}}\nusers: [{{name: u, user: {{<<: *f}}}}]")
+        };
+        assert!(is_read(&merges("a")));
+        assert!(!is_read(&merges("[a]")));
+        for brought in ["a", "[a]", "[{}, a]", "5", "~"] {
+            assert!(!is_read(&format!("x: {{<<: {brought}}}")), "{brought}");
+        }
+        assert!(is_read("x: {'<<': a}"));
         assert!(!is_read("users: [{name: u, user: {exec: {args: [a, 1]}}}]"));
         assert!(!is_read("users: [{name: u, user: {exec: {env: [{name: A, value: 5}]}}}]"));
         assert!(!is_read("users: [{name: u, user: {as-groups: a}}]"));

@@ -386,7 +386,7 @@ fn check_readable(root: &Node, values: &Value) -> Result<(), Failure> {
         Some(line) => Err(file_failure(format!(
             "line {line}: kubectl does not read infinite or undefined numbers"
         ))),
-        None => shape::check(root),
+        None => shape::check(root, values),
     }
 }
 

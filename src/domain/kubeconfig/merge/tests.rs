@@ -373,6 +373,18 @@ fn file_22_a_user_of_another_server_is_not_renewed_in_place() {
 }
 
 #[test]
+fn file_24_an_entry_without_a_value_is_replaced() {
+    for end in ["", "\n", "\ncurrent-context: dev\n", "\n\n# note\ncurrent-context: dev\n"] {
+        for entry in
+            ["- name: dev\n  cluster:", "- cluster:\n  name: dev", "- {name: dev, cluster: }"]
+        {
+            let text = format!("clusters:\n{entry}{end}");
+            assert!(merged(&text, "dev", false).is_ok(), "{text}");
+        }
+    }
+}
+
+#[test]
 fn file_24_comments_below_the_last_entry_stay_with_it() {
     let text = "users:\n  - name: b\n    user: {token: t}\n    # about b\n  # about b, too\n\n# about clusters\nclusters:\n\
                 - name: b\n  cluster: {server: h}\n  # of b\n# contexts\ncontexts:\n- name: b\n#- name: gone\n\n# end\n";
@@ -468,7 +480,9 @@ fn file_24_a_file_to_replace_is_read_within_the_same_limits() {
 
 #[test]
 fn cred_09_a_file_that_cannot_be_changed_whoever_owns_the_entry_is_known_before() {
-    let text = format!("{HEAD}{ONE}users:\n- name: b\n  user:\n(    token: |-\n      abc\n");
+    // Another entry uses what stays in an entry of this cluster, and goes with one of another cluster.
+    let users = "users:\n- {name: b, user: {as: &a me}}\n- {name: c, user: {as: *a}}\n";
+    let text = format!("{HEAD}{ONE}{users}");
     let failure = merged(&text, "b", false).unwrap_err();
     assert!(failure.message.starts_with("line 8: user b cannot be changed"), "{failure}");
 }
