@@ -207,7 +207,7 @@ fn damaged(text: &str, random: &mut fastrand::Rng) -> String {
 
 /// `SKEYS_ROUNDS` tries more of them, `SKEYS_SEED` others.
 #[test]
-fn file_19_kubectl_reads_the_same_of_damaged_cases_before_and_after() {
+fn file_19_file_22_kubectl_reads_the_same_of_damaged_cases_before_and_after() {
     let Some(cases) = cases() else { return };
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let mut random = fastrand::Rng::with_seed(number("SKEYS_SEED").unwrap_or(1));
@@ -218,27 +218,35 @@ fn file_19_kubectl_reads_the_same_of_damaged_cases_before_and_after() {
         .filter_map(|(shown, path)| Some((shown, std::fs::read_to_string(path).ok()?)))
         .filter(|(_, text)| text.len() < 20_000)
         .collect();
-    let (mut kept, mut refused) = (0, Vec::new());
+    let (mut kept, mut renewed, mut refused) = (0, 0, Vec::new());
     for _ in 0..number("SKEYS_ROUNDS").unwrap_or(150) {
         let (shown, text) = &texts[random.usize(..texts.len())];
         let text = damaged(text, &mut random);
         std::fs::write(&place, &text).unwrap();
         let before = kubectl(&place);
-        let entries = before.iter().filter_map(|config| config["contexts"].as_array()).flatten();
-        let named: Vec<&str> = entries
-            .filter_map(|entry| entry["name"].as_str())
-            .filter(|name| !name.is_empty() && !name.contains(char::is_control))
-            .collect();
-        let name = if random.bool() { named.first().copied() } else { None }.unwrap_or("skeys-new");
-        match check_merge(shown, &text, before.as_ref(), (name, random.bool()), &out) {
-            Some(refusal) => refused.push(format!(
-                "{shown}: {refusal} ({})",
-                if before.is_some() { "kubectl reads it" } else { "kubectl refuses it, too" }
-            )),
+        let contexts = before.iter().filter_map(|config| config["contexts"].as_array()).flatten();
+        let is_usable = |name: &str| !name.is_empty() && !name.contains(char::is_control);
+        let context =
+            contexts.into_iter().find(|entry| entry["name"].as_str().is_some_and(is_usable));
+        if let (Some(before), Some(context)) = (&before, context) {
+            match check_renewal(shown, &text, before, context, &out) {
+                Some(Ok(())) => renewed += 1,
+                Some(Err(refusal)) => refused.push(refusal),
+                None => {}
+            }
+        }
+        let name = context.filter(|_| random.bool()).and_then(|context| context["name"].as_str());
+        let wanted = (name.unwrap_or("skeys-new"), random.bool());
+        match check_merge(shown, &text, before.as_ref(), wanted, &out) {
+            Some(refusal) => refused.push(format!("{shown}: {refusal}")),
             None => kept += 1,
         }
     }
-    println!("{kept} merges read the same; refused before:\n{}", refused.join("\n"));
+    println!(
+        "{kept} merges and {renewed} renewals keep the rest; refused before:\n{}",
+        refused.join("\n")
+    );
+    assert!(kept > 30 && renewed > 10, "{kept}, {renewed}");
 }
 
 #[test]
@@ -300,6 +308,77 @@ fn without_issued(mut config: Value, cluster: &str, user: &str) -> Value {
     config
 }
 
+/// Renews what a context uses and checks what kubectl reads; gives why the file was refused before anything was issued.
+/// `None` where there is nothing that SKE could renew.
+fn check_renewal(
+    shown: &str,
+    text: &str,
+    before: &Value,
+    context: &Value,
+    out: &Path,
+) -> Option<Result<(), String>> {
+    let (cluster, user) = (&context["context"]["cluster"], &context["context"]["user"]);
+    let named = |list: &str, name: &Value| {
+        let entries = before[list].as_array().into_iter().flatten();
+        entries.into_iter().find(|entry| entry["name"] == *name).cloned()
+    };
+    let server = named("clusters", cluster)
+        .filter(|_| named("users", user).is_some())
+        .and_then(|entry| Some(entry["cluster"]["server"].as_str()?.to_owned()))?;
+    // SKE issues for the server that is there, if it is one that it can have.
+    let issued = FRESH.replace("https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", &server);
+    let kind = KubeconfigKind::Admin;
+    let fresh = ParsedKubeconfig::read(kind, &Secret::new(issued)).ok()?;
+    let (name, in_place) = (context["name"].as_str().unwrap().to_owned(), true);
+    let known = ClusterIdentity::Server(server.clone());
+    let query = MergeQuery { context: name.clone(), known, kind, make_current: false, in_place };
+    let options = MergeOptions {
+        context: name.clone(),
+        make_current: false,
+        replace: true,
+        replace_another: false,
+        in_place,
+    };
+    let told = survey(text, &query, None);
+    let merged = match merge(text, &fresh, &options) {
+        Ok(merged) => merged,
+        Err(refusal) => {
+            let told = told.expect_err(&format!("{shown}, {name}: {refusal:?}\n{text}"));
+            return Some(Err(format!("{shown}, {name}: {}", told.message)));
+        }
+    };
+    let told =
+        told.unwrap_or_else(|told| panic!("{shown}, {name}: it can be renewed: {told}\n{text}"));
+    let changes = told.changes;
+    let said = format!("{changes:?}");
+    assert!(!changes.is_empty(), "{shown}, {name}\n{text}");
+    for secret in ["TkVX", "QUJD", "t0k3n"] {
+        assert!(!said.contains(secret), "{shown}, {name}: {said}\n{text}");
+    }
+    let merged = merged.expose();
+    std::fs::write(out, merged).unwrap();
+    let after = kubectl(out).unwrap_or_else(|| panic!("{shown}, {name}: refused\n{text}"));
+    let names = (cluster.as_str().unwrap(), user.as_str().unwrap());
+    assert_eq!(
+        without_issued(before.clone(), names.0, names.1),
+        without_issued(after.clone(), names.0, names.1),
+        "{shown}, {name}\n{text}"
+    );
+    let new = after["users"].as_array().unwrap().iter().find(|e| e["name"] == *user);
+    assert_eq!(new.unwrap()["user"]["client-key-data"], "TkVX", "{shown}, {name}\n{text}");
+    // A comment goes only with a credential that it is a part of, and that is shown before.
+    let comments = |text: &str| -> Vec<String> {
+        let lines = text.split(['\n', '\r']).map(str::trim);
+        lines.filter(|line| line.starts_with('#')).map(ToOwned::to_owned).collect()
+    };
+    let (old, new) = (comments(text), comments(merged));
+    let removed = changes.iter().filter(|line| !line.is_added);
+    let removed = removed.filter(|line| line.text.trim().starts_with('#')).count();
+    assert_eq!(old.len(), new.len() + removed, "{shown}, {name}: {new:?}\n{text}");
+    assert!(new.iter().all(|comment| old.contains(comment)), "{shown}, {name}: {new:?}\n{text}");
+    Some(Ok(()))
+}
+
 #[test]
 fn file_22_a_renewal_in_every_case_keeps_everything_but_what_ske_issues() {
     let Some(cases) = cases() else { return };
@@ -309,71 +388,12 @@ fn file_22_a_renewal_in_every_case_keeps_everything_but_what_ske_issues() {
     for (shown, path) in cases {
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let Some(before) = kubectl(&path) else { continue };
-        let named = |list: &str, name: &Value| {
-            let entries = before[list].as_array().into_iter().flatten();
-            entries.into_iter().find(|entry| entry["name"] == *name).cloned()
-        };
         for context in before["contexts"].as_array().into_iter().flatten() {
-            let (cluster, user) = (&context["context"]["cluster"], &context["context"]["user"]);
-            let Some(server) = named("clusters", cluster)
-                .filter(|_| named("users", user).is_some())
-                .and_then(|entry| Some(entry["cluster"]["server"].as_str()?.to_owned()))
-            else {
-                continue;
-            };
-            // SKE issues for the server that is there, if it is one that it can have.
-            let issued =
-                FRESH.replace("https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", &server);
-            let kind = KubeconfigKind::Admin;
-            let Ok(fresh) = ParsedKubeconfig::read(kind, &Secret::new(issued)) else { continue };
-            let (name, in_place) = (context["name"].as_str().unwrap().to_owned(), true);
-            let known = ClusterIdentity::Server(server.clone());
-            let query =
-                MergeQuery { context: name.clone(), known, kind, make_current: false, in_place };
-            let options = MergeOptions {
-                context: name.clone(),
-                make_current: false,
-                replace: true,
-                replace_another: false,
-                in_place,
-            };
-            let told = survey(&text, &query, None);
-            let merged = match merge(&text, &fresh, &options) {
-                Ok(merged) => merged,
-                Err(refusal) => {
-                    let told = told.expect_err(&format!("{shown}, {name}: {refusal:?}"));
-                    refused.push(format!("{shown}, {name}: {}", told.message));
-                    continue;
-                }
-            };
-            let changes = told.unwrap().changes;
-            let said = format!("{changes:?}");
-            assert!(!changes.is_empty(), "{shown}, {name}");
-            for secret in ["TkVX", "QUJD", "t0k3n"] {
-                assert!(!said.contains(secret), "{shown}, {name}: {said}");
+            match check_renewal(&shown, &text, &before, context, &out) {
+                Some(Ok(())) => renewed += 1,
+                Some(Err(refusal)) => refused.push(refusal),
+                None => {}
             }
-            let merged = merged.expose();
-            std::fs::write(&out, merged).unwrap();
-            let after = kubectl(&out).unwrap_or_else(|| panic!("{shown}, {name}: refused"));
-            let names = (cluster.as_str().unwrap(), user.as_str().unwrap());
-            assert_eq!(
-                without_issued(before.clone(), names.0, names.1),
-                without_issued(after.clone(), names.0, names.1),
-                "{shown}, {name}"
-            );
-            let new = after["users"].as_array().unwrap().iter().find(|e| e["name"] == *user);
-            assert_eq!(new.unwrap()["user"]["client-key-data"], "TkVX", "{shown}, {name}");
-            // A comment goes only with a credential that it is a part of, and that is shown before.
-            let comments = |text: &str| -> Vec<String> {
-                let lines = text.split(['\n', '\r']).map(str::trim);
-                lines.filter(|line| line.starts_with('#')).map(ToOwned::to_owned).collect()
-            };
-            let (old, new) = (comments(&text), comments(merged));
-            let removed = changes.iter().filter(|line| !line.is_added);
-            let removed = removed.filter(|line| line.text.trim().starts_with('#')).count();
-            assert_eq!(old.len(), new.len() + removed, "{shown}, {name}: {new:?}");
-            assert!(new.iter().all(|comment| old.contains(comment)), "{shown}, {name}: {new:?}");
-            renewed += 1;
         }
     }
     println!("{renewed} renewals keep the rest; refused before:\n{}", refused.join("\n"));
