@@ -35,6 +35,28 @@ fn read(cluster: &str, user: &str) -> FoundContext {
     contexts.remove(0)
 }
 
+#[test]
+fn cred_02_merge_keys_bring_what_kubectl_reads_of_them() {
+    let sign_in = |user: &str| {
+        let text = format!(
+            "x: &t {{token: '{0}'}}\ny: &p {{username: u, password: p}}\n\
+             clusters: [{{name: c, cluster: {{server: 'https://h'}}}}]\n\
+             users: [{{name: u, user: {{{user}}}}}]\n\
+             contexts: [{{name: mine, context: {{cluster: c, user: u}}}}]\n",
+            "a".repeat(20)
+        );
+        let mut contexts = resolve(vec![file("a", &text)]).remove(0).contexts.unwrap();
+        contexts.remove(0).sign_in
+    };
+    assert_eq!(sign_in("<<: *t"), [SignIn::StaticToken]);
+    assert_eq!(sign_in("<<: [*t, {token: ''}]"), [SignIn::StaticToken]);
+    assert_eq!(sign_in("<<: {<<: *t}"), [SignIn::StaticToken]);
+    // Of two values the one that is written last counts.
+    assert_eq!(sign_in("token: '', <<: *t"), [SignIn::StaticToken]);
+    assert_eq!(sign_in("<<: *t, token: ''"), []);
+    assert_eq!(sign_in("'<<': *t"), []);
+}
+
 /// A client certificate and its key, each as PEM.
 fn pair() -> [String; 2] {
     let key = rcgen::KeyPair::generate().unwrap();

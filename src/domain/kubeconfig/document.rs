@@ -361,6 +361,54 @@ pub fn parse_values(text: &str) -> Result<SecretValue, Failure> {
     Ok(first.unwrap_or_else(|| SecretValue::new(Value::Null)))
 }
 
+/// The key whose value brings the fields of other mappings.
+pub const MERGE_KEY: &str = "<<";
+
+/// Values as kubectl sees them, in which merge keys have brought their fields: of two values for one key that is written
+/// last counts, of several mappings the first. What aliases refer to has no node; what it brings itself counts least.
+pub fn with_merged(node: Option<&Node>, value: &Value) -> Value {
+    match (value, node.map(|node| &node.content)) {
+        (Value::Array(values), Some(Content::List(nodes, _))) => {
+            let both = values.iter().zip(nodes);
+            both.map(|(value, node)| with_merged(Some(node), value)).collect()
+        }
+        (Value::Array(values), _) => values.iter().map(|value| with_merged(None, value)).collect(),
+        (Value::Object(fields), Some(Content::Map(entries, _))) => merged_fields(entries, fields),
+        (Value::Object(fields), _) => merged_fields(&[], fields),
+        _ => value.clone(),
+    }
+}
+
+fn merged_fields(entries: &[(Node, Node)], fields: &Map<String, Value>) -> Value {
+    let places: HashMap<&str, usize> =
+        (entries.iter().enumerate()).filter_map(|(at, (key, _))| Some((key.text()?, at))).collect();
+    let entry = |key: &str| entries.get(*places.get(key)?);
+    let merged = |(key, value): (&String, &Value)| {
+        (key.clone(), with_merged(entry(key).map(|(_, node)| node), value))
+    };
+    let mut out: Map<String, Value> = fields.iter().map(merged).collect();
+    let is_quoted = |(key, _): &(Node, Node)| matches!(key.content, Content::Scalar(_, false));
+    if entry(MERGE_KEY).is_some_and(is_quoted) {
+        return Value::Object(out);
+    }
+    let sources = match out.remove(MERGE_KEY) {
+        Some(Value::Array(sources)) => sources,
+        source => source.into_iter().collect(),
+    };
+    let mut brought = Map::new();
+    for source in sources.into_iter().rev() {
+        if let Value::Object(fields) = source {
+            brought.extend(fields);
+        }
+    }
+    for (key, value) in brought {
+        if !out.contains_key(&key) || places.get(key.as_str()) < places.get(MERGE_KEY) {
+            out.insert(key, value);
+        }
+    }
+    Value::Object(out)
+}
+
 /// The items of a list; none where there is no list.
 pub fn items<'a>(values: &'a Value, list: &str) -> &'a [Value] {
     values.get(list).and_then(Value::as_array).map_or(&[], Vec::as_slice)

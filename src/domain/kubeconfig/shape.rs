@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::document::{Content, Node, file_failure, is_json};
+use crate::domain::kubeconfig::document::{Content, MERGE_KEY, Node, file_failure, is_json};
 use crate::domain::text::clean;
 
 /// What may stand in a place. Null may stand everywhere.
@@ -21,9 +21,6 @@ enum Shape {
 }
 
 use Shape::{Anything, Base64, Bool, Fields, List, Map, Text};
-
-/// The key whose value brings fields of other mappings.
-const MERGE: &str = "<<";
 
 impl Shape {
     /// That of the items of a list.
@@ -116,7 +113,7 @@ fn check_node(node: &Node, value: &Value, shape: &Shape, key: &str) -> Result<()
                 let is_plain = matches!(key.content, Content::Scalar(_, true));
                 let key = key.text().unwrap_or_default();
                 let value = values.get(key).unwrap_or(&Value::Null);
-                if is_plain && key == MERGE {
+                if is_plain && key == MERGE_KEY {
                     check_merge(node, value, shape)?;
                 } else {
                     check_node(node, value, shape.field(key), key)?;
@@ -143,7 +140,7 @@ fn check_node(node: &Node, value: &Value, shape: &Shape, key: &str) -> Result<()
 fn check_merge(node: &Node, value: &Value, shape: &Shape) -> Result<(), Failure> {
     let brings = |value: &Value| value.is_object() && is_of_shape(value, shape);
     let fits = value.as_array().map_or_else(|| brings(value), |values| values.iter().all(brings));
-    if fits { Ok(()) } else { Err(refusal(node, shape, MERGE)) }
+    if fits { Ok(()) } else { Err(refusal(node, shape, MERGE_KEY)) }
 }
 
 /// Whether a value is of a kind, however it is written.

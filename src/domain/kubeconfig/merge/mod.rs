@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::changes::changed_lines;
 use crate::domain::kubeconfig::document::{
-    self, Content, Node, entry_named, file_failure, items, name_of,
+    self, Content, MERGE_KEY, Node, entry_named, file_failure, items, name_of, with_merged,
 };
 use crate::domain::kubeconfig::emit;
 use crate::domain::kubeconfig::entry_owner::{
@@ -297,7 +297,10 @@ pub(super) struct ReadFile<'a> {
     text: &'a str,
     /// `None` where there is nothing in it.
     root: Option<Node>,
+    /// As kubectl sees them.
     pub(super) values: SecretValue,
+    /// As they are written, where that is something else.
+    written: Option<SecretValue>,
 }
 
 impl<'a> ReadFile<'a> {
@@ -309,7 +312,15 @@ impl<'a> ReadFile<'a> {
             }
             check_readable(root, &values)?;
         }
-        Ok(Self { text, root, values })
+        if !text.contains(MERGE_KEY) {
+            return Ok(Self { text, root, values, written: None });
+        }
+        let merged = SecretValue::new(with_merged(root.as_ref(), &values));
+        Ok(Self { text, root, values: merged, written: Some(values) })
+    }
+
+    fn written(&self) -> &Value {
+        self.written.as_ref().unwrap_or(&self.values)
     }
 
     fn list(&self, list: &str) -> Option<&Node> {
@@ -496,7 +507,7 @@ impl Change<'_> {
         let file = ReadFile::read(text).ok()?;
         let root = file.root.as_ref()?;
         [Place::Last, Place::First].into_iter().find_map(|place| {
-            let expected = self.expected(&file.values, place)?;
+            let expected = self.expected(file.written(), place)?;
             let mut splice = Splice::new(text, root);
             self.splice(&mut splice, &file, place)?;
             let out = splice.apply()?;
@@ -538,7 +549,7 @@ impl Change<'_> {
         let Some(position) = position else { return splice.add_item(list, wanted, place) };
         let node = file.list(list)?;
         let Content::List(nodes, _) = &node.content else { return None };
-        let (item, old) = (nodes.get(position)?, items(&file.values, list).get(position)?);
+        let (item, old) = (nodes.get(position)?, items(file.written(), list).get(position)?);
         if keeps {
             return splice.patch(item, old, wanted);
         }

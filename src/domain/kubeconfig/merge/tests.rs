@@ -385,6 +385,38 @@ fn file_24_an_entry_without_a_value_is_replaced() {
 }
 
 #[test]
+fn file_24_what_a_merge_key_brings_stays_but_for_what_is_issued() {
+    let own = "x: &x {tls-server-name: mine, insecure-skip-tls-verify: true}\ny: &y {token: old, as: me}\n";
+    for (cluster, user) in [
+        ("{server: 'SERVER', <<: *x}", "{<<: *y}"),
+        ("{<<: *x, server: 'SERVER'}", "{client-key-data: T0xE, <<: [*y, {as: you}]}"),
+    ] {
+        let text = format!(
+            "{own}clusters:\n- {{name: a, cluster: {cluster}}}\n\
+             contexts:\n- {{name: a, context: {{cluster: a, user: a}}}}\n\
+             users:\n- name: a\n  user: {user}\n"
+        )
+        .replace("SERVER", SERVER);
+        let query = MergeQuery { in_place: true, ..query("a", KubeconfigKind::Admin, false) };
+        let dropped = survey(&text, &query, None).unwrap().dropped;
+        assert!(
+            dropped.contains(&"insecure-skip-tls-verify of cluster a".to_owned()),
+            "{dropped:?}"
+        );
+        assert!(dropped.contains(&"token of user a".to_owned()), "{dropped:?}");
+        let options = MergeOptions { in_place: true, ..options("a", false) };
+        let merged = merge(&text, &fresh(KubeconfigKind::Admin), &options).unwrap();
+        let values = values_of(merged.expose());
+        assert!(merged.expose().starts_with(own), "{}", merged.expose());
+        let cluster = json!({"server": SERVER, "certificate-authority-data": "TkVX", "tls-server-name": "mine"});
+        assert_eq!(values["clusters"][0]["cluster"], cluster);
+        let user =
+            json!({"client-certificate-data": "TkVX", "client-key-data": "TkVX", "as": "me"});
+        assert_eq!(values["users"][0]["user"], user);
+    }
+}
+
+#[test]
 fn file_24_comments_below_the_last_entry_stay_with_it() {
     let text = "users:\n  - name: b\n    user: {token: t}\n    # about b\n  # about b, too\n\n# about clusters\nclusters:\n\
                 - name: b\n  cluster: {server: h}\n  # of b\n# contexts\ncontexts:\n- name: b\n#- name: gone\n\n# end\n";
