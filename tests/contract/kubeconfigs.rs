@@ -134,7 +134,7 @@ const ODD: [&str; 39] = [
     "'it''s'",
     "!!str 1",
     "!x y",
-    "&x y",
+    "&x some",
     "*x",
     "|\n     text",
     ">-\n     text\n     more",
