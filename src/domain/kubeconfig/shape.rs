@@ -148,7 +148,6 @@ fn is_of_shape(value: &Value, shape: &Shape) -> bool {
     match (shape, value) {
         (_, Value::Null) | (Anything, _) => true,
         (Text, Value::String(_)) | (Bool, Value::Bool(_)) => is_json(value),
-        (Bool, Value::String(text)) => is_bool(text),
         (Base64, Value::String(text)) => is_base64(text),
         (List(item), Value::Array(values)) => values.iter().all(|value| is_of_shape(value, item)),
         (Map(item), Value::Object(values)) => values.values().all(|value| is_of_shape(value, item)),
@@ -339,6 +338,7 @@ mod tests {
             assert_eq!(failure.message, sentence);
         }
         assert!(!is_read("kind: !x Config"));
+        assert!(!is_read(&cluster("insecure-skip-tls-verify: !!str true")));
         assert!(!is_read("users: [{name: u, user: !!str a}]"));
         assert!(!is_read("x: &n [a]\nusers: [{name: u, user: {token: *n}}]"));
         assert!(is_read("x: &n a\nusers: [{name: u, user: {token: *n}}]"));
