@@ -11,7 +11,6 @@ use crate::app::state::State;
 use crate::app::{kubeconfig, session};
 use crate::domain::last_known::LastFleet;
 use crate::domain::persisted::PersistedState;
-use crate::domain::secret::Secret;
 
 /// A key while it is asked whether to leave.
 pub fn quit_key(state: &mut State, out: &mut Outbox, command: Command) {
@@ -50,10 +49,10 @@ fn why_stay(state: &State) -> Option<String> {
 
 /// Ends the program.
 pub fn end_program(state: &mut State, out: &mut Outbox) {
-    end(state, out, |print| TerminalEffect::Quit { print });
+    end(state, out, TerminalEffect::Quit);
 }
 
-fn end(state: &mut State, out: &mut Outbox, how: fn(Vec<Secret>) -> TerminalEffect) {
+fn end(state: &mut State, out: &mut Outbox, how: TerminalEffect) {
     if std::mem::replace(&mut state.session.quitting, true) {
         return;
     }
@@ -65,7 +64,6 @@ fn end(state: &mut State, out: &mut Outbox, how: fn(Vec<Secret>) -> TerminalEffe
         renewal.items.retain(|item| !waits(item));
     }
     let window = state.session.window.take();
-    let print = std::mem::take(&mut state.kubeconfig.print);
     let cx = context!(state, out);
     kubeconfig::delivery::clear_clipboard(&mut state.kubeconfig, std::time::Duration::MAX, cx);
     if window.is_some() {
@@ -73,7 +71,7 @@ fn end(state: &mut State, out: &mut Outbox, how: fn(Vec<Secret>) -> TerminalEffe
     }
     persist(state, out);
     keep_fleet(state, out);
-    context!(state, out).terminal(how(print));
+    context!(state, out).terminal(how);
 }
 
 /// Keeps what was read of the fleet for the next run.
@@ -145,5 +143,5 @@ pub fn prepared(state: &mut State, out: &mut Outbox) {
     if state.shared.mouse {
         context!(state, out).terminal(TerminalEffect::Mouse(false));
     }
-    end(state, out, |print| TerminalEffect::Restart { print });
+    end(state, out, TerminalEffect::Restart);
 }

@@ -168,6 +168,10 @@ fn take(state: &mut State, out: &mut Outbox, message: Message) {
         Message::BackgroundKnown(background) => state.shared.background = Some(background),
         Message::ConfigurationRead(read) => configuration::read(state, out, *read),
         Message::Terminated => end_program(state, out),
+        Message::HungUp => {
+            state.session.hung_up = true;
+            end_program(state, out);
+        }
         Message::Answered(request, answer) => answered(state, out, request, answer),
         Message::TaskFailed(failure) => state.notices.error(failure),
     }
@@ -693,7 +697,8 @@ fn redraw_after(state: &State) -> Duration {
     if seconds_matter { Duration::from_secs(1) } else { LONGEST_REST }
 }
 
-/// Journal records of requests that are unanswered at exit.
+/// Journal records of what is open at exit: requests without an answer, and kubeconfigs that are not saved or for which
+/// there may be no terminal to print them to.
 pub fn unanswered(state: &mut State) -> Vec<Record> {
     let mut out = Outbox::default();
     let cx = context!(state, &mut out);
@@ -735,6 +740,11 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
         let text = text::QUIT_BEFORE_ANSWER;
         let record = cx.record(Some(id), &step, Outcome::Unknown, text);
         records.push(cx.about(record, request, None).ending(expires));
+    }
+    if state.session.hung_up {
+        let print = state.kubeconfig.print.iter_mut();
+        let lost = print.filter_map(|kubeconfig| kubeconfig.not_printed.take());
+        records.extend(lost.map(|record| Record { at: cx.shared.now.wall, ..record }));
     }
     let unsaved: Vec<RequestId> = state.kubeconfig.unsaved.keys().copied().collect();
     for request in unsaved {

@@ -2,6 +2,7 @@
 //! terminal.
 
 use crate::app::keymap::Keymap;
+use crate::app::kubeconfig::state::PrintOnExit;
 use crate::app::now::Now;
 use crate::app::settings::{SetForRun, Settings, ThemeChoice};
 use crate::app::state::State;
@@ -232,9 +233,14 @@ impl Dashboard {
         let ended = Box::pin(run_all(self, reload, &mut screen, console, |_performer| {})).await;
         drop(screen);
         let mut status = status.load(Ordering::SeqCst);
-        for text in ended.context("drawing on the terminal")? {
-            status = output::print(text.expose(), "", status);
+        let (print, performer) = ended.context("drawing on the terminal")?;
+        let mut not_printed = Vec::new();
+        for kubeconfig in print {
+            let printed = output::write(kubeconfig.text.expose());
+            not_printed.extend(kubeconfig.not_printed.filter(|_| printed.is_err()));
+            status = output::exit_status(printed, status);
         }
+        performer.append_records(not_printed).await;
         Ok(status)
     }
 }
@@ -298,7 +304,7 @@ impl Reload {
 }
 
 /// Runs a dashboard, and those that follow it on the same terminal, until the user leaves or the terminal is gone; gives
-/// back what is to be printed afterwards. Each has clients, tasks and a channel of its own, so that nothing that was
+/// back what is to be printed afterwards, and who carries out what is left to do. Each has clients, tasks and a channel of its own, so that nothing that was
 /// asked for by one is answered to another. `began` is told of each.
 ///
 /// # Errors
@@ -309,11 +315,10 @@ pub async fn run_all<S: Surface>(
     surface: &mut S,
     mut console: Console<impl Stream<Item = io::Result<Event>> + Unpin>,
     began: impl Fn(&Performer),
-) -> io::Result<Vec<Secret>>
+) -> io::Result<(Vec<PrintOnExit>, Performer)>
 where
     <S::Backend as Backend>::Error: std::error::Error + Send + Sync + 'static,
 {
-    let mut print = Vec::new();
     let mut dashboard = first;
     loop {
         let Dashboard { state, performer, receiver, mut orders, clock, watched } = dashboard;
@@ -332,19 +337,19 @@ where
         };
         // The state is large, and lives as long as its dashboard.
         let run = Box::pin(run(state, surface, &mut console, &performer, receiver, &clock));
-        let mut ended = tokio::select! {
+        let ended = tokio::select! {
             ended = run => ended?,
             never = prepare => match never {},
         };
-        print.append(&mut ended.print);
         performer.end_observers();
         drop(watch);
         let (true, Some((prepared, watched)), Some(reload)) = (ended.follows, next, reload) else {
-            return Ok(print);
+            return Ok((ended.print, performer));
         };
         dashboard = prepared.start(reload.machine.clone(), Some(ended.persisted)).await;
         dashboard.watched = watched;
-        let State { shared, fleet, .. } = &mut dashboard.state;
+        let State { shared, fleet, kubeconfig, .. } = &mut dashboard.state;
+        kubeconfig.print = ended.print;
         shared.background = ended.background.or(shared.background);
         let (profile, selection) = ended.selection;
         if profile == shared.settings.profile {

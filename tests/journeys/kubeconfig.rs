@@ -119,6 +119,8 @@ async fn standard_output_gets_the_kubeconfig_on_exit() {
     journey.press(&to_button(3)).await;
     journey.says("Kubeconfig of alpha → standard output when skeys exits");
     assert!(journey.sent.lock().unwrap().iter().all(|text| !text.contains("client-key")));
+    // Another dashboard on the same terminal is no exit.
+    journey.press(":reload<enter>").await;
     journey.press("q").await;
     let printed = journey.end().await;
     assert_eq!(printed.len(), 1);

@@ -258,7 +258,9 @@ impl Journey {
         let task = tokio::spawn(async move {
             let began = move |performer: &Performer| *current.lock().unwrap() = performer.clone();
             let reload = Reload::new(flags, places, machine);
-            run_all(dashboard, Some(&reload), &mut surface, console, began).await
+            let (print, _) =
+                run_all(dashboard, Some(&reload), &mut surface, console, began).await?;
+            Ok(print.into_iter().map(|kubeconfig| kubeconfig.text).collect())
         });
         let mut journey = Self {
             clock,

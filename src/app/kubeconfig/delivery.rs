@@ -7,7 +7,7 @@ use crate::app::effect::Request;
 use crate::app::event::Event;
 use crate::app::kubeconfig::destination::Route;
 use crate::app::kubeconfig::form::{KubeconfigForm, KubeconfigFormStage};
-use crate::app::kubeconfig::state::KubeconfigState;
+use crate::app::kubeconfig::state::{KubeconfigState, PrintOnExit};
 use crate::app::kubeconfig::text;
 use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
 use crate::app::message::{Copied, IssuedKubeconfig};
@@ -128,7 +128,10 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
         (None, Route::Request(request)) => text().map(request),
         (None, Route::Merge | Route::File | Route::Print) => match text() {
             Ok(text) => {
-                kubeconfig.print.push(text);
+                let id = &held.request.cluster.id;
+                let record = cx.record(Some(id), "save", Outcome::Unknown, text::LOG_NOT_PRINTED);
+                let record = cx.about(record, brought_by, None).ending(held.issued.expires);
+                kubeconfig.print.push(PrintOnExit { text, not_printed: Some(record) });
                 let (ids, place) = ((brought_by, form.id), KubeconfigLocation::Stdout);
                 return delivered(kubeconfig, ids, place, None, Vec::new(), cx);
             }
