@@ -97,6 +97,8 @@ pub enum Answer {
     Kubeconfig(IssuedKubeconfig),
     /// To `Request::Save`: where it is.
     Saved(Result<Saved, NotSaved>),
+    /// To `Request::Save`, before its answer: it takes long.
+    SaveIsLate(Failure),
     /// To `Request::SaveTable`: where it is.
     TableSaved(String),
     /// To `Request::CopySecret`, `Request::CopyText` and `Request::CopyTable`.

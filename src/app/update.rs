@@ -298,7 +298,10 @@ fn answered(
     answer: Result<Answer, Failure>,
 ) {
     let owner = match (state.requests.owner(request), &answer) {
-        (Some(owner @ RequestOwner::Observer(_)), Ok(Answer::Observed(_))) => Some(owner.clone()),
+        (Some(owner @ RequestOwner::Observer(_)), Ok(Answer::Observed(_)))
+        | (Some(owner @ RequestOwner::Delivery { .. }), Ok(Answer::SaveIsLate(_))) => {
+            Some(owner.clone())
+        }
         _ => state.requests.end(request),
     };
     let Some(owner) = owner else { return };
@@ -366,6 +369,10 @@ fn answered(
             if state.session.quitting {
                 delivery::clear_clipboard(&mut state.kubeconfig, Duration::MAX, cx);
             }
+        }
+        (RequestOwner::Delivery { kubeconfig, dialog }, Ok(Answer::SaveIsLate(failure))) => {
+            let delivery = Delivery { request, kubeconfig, dialog };
+            delivery::late(&mut state.kubeconfig, delivery, failure, cx);
         }
         (RequestOwner::Delivery { kubeconfig, dialog }, answer) => {
             let result = of_kind!(answer, Answer::Saved(result) => result);
@@ -456,9 +463,13 @@ fn issued(
 
 fn saved(state: &mut State, out: &mut Outbox, delivery: Delivery, result: Result<Saved, NotSaved>) {
     let (kubeconfig, cx) = (&mut state.kubeconfig, context!(state, out));
+    if result.is_ok() {
+        delivery::take_back(kubeconfig, delivery.request);
+    }
     let until = kubeconfig.unsaved.get(&delivery.kubeconfig).and_then(|held| held.issued.expires);
     let credentials = &state.credentials;
     kubeconfig::update::saved(kubeconfig, credentials, delivery, result.clone(), cx);
+    kubeconfig.late.remove(&delivery.request);
     kubeconfig::renew::saved(kubeconfig, delivery.request, (result, until), cx);
 }
 
@@ -704,6 +715,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
     let cx = context!(state, &mut out);
     let mut records = Vec::new();
     let mut delivering = Vec::new();
+    let delivering_late: Vec<RequestId> = state.kubeconfig.late.keys().copied().collect();
     for (request, owner) in cx.requests.open() {
         let (id, step, expires) = match owner {
             RequestOwner::Rotation { cluster, step } => (cluster, step.verb().to_owned(), None),
@@ -745,6 +757,9 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
         let print = state.kubeconfig.print.iter_mut();
         let lost = print.filter_map(|kubeconfig| kubeconfig.not_printed.take());
         records.extend(lost.map(|record| Record { at: cx.shared.now.wall, ..record }));
+    }
+    for request in delivering_late {
+        delivery::take_back(&mut state.kubeconfig, request);
     }
     let unsaved: Vec<RequestId> = state.kubeconfig.unsaved.keys().copied().collect();
     for request in unsaved {

@@ -19,6 +19,9 @@ pub struct KubeconfigState {
     pub renewal: Option<Box<Renewal>>,
     /// Kubeconfigs that were issued and not delivered yet, by the request that returned them, so that none is lost.
     pub unsaved: BTreeMap<RequestId, UnsavedKubeconfig>,
+    /// Kubeconfigs whose saving takes long, by the request that saves each; with the request that returned it. They may
+    /// be saved elsewhere, or discarded, before that is answered.
+    pub late: BTreeMap<RequestId, (RequestId, UnsavedKubeconfig)>,
     /// Kubeconfigs that were copied to the clipboard, and when each is cleared, on the monotonic clock.
     pub clipboard: BTreeMap<RequestId, Duration>,
     /// Kubeconfigs to be printed after exit, in order.
