@@ -473,10 +473,13 @@ fn saved(state: &mut State, out: &mut Outbox, delivery: Delivery, result: Result
     kubeconfig::renew::saved(kubeconfig, delivery.request, (result, until), cx);
 }
 
-/// Clusters in use: their rows stay although they are no longer listed.
+/// Clusters in use, or of which something is awaited: their rows stay although they are no longer listed. A list may lack
+/// what is there.
 fn in_use(state: &State) -> Vec<ClusterId> {
     let places = [state.view.cursor.as_ref(), state.dialog_cluster(), state.screen.cluster()];
-    places.into_iter().flatten().cloned().collect()
+    let unsaved = state.kubeconfig.unsaved.values().map(|held| &held.request.cluster.id);
+    let awaited = state.rotation.pending.keys().chain(&state.nodes.watched).chain(unsaved);
+    places.into_iter().flatten().chain(awaited).cloned().collect()
 }
 
 /// Passes events to the features concerned, until no more are raised.

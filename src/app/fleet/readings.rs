@@ -242,7 +242,8 @@ mod tests {
     use crate::app::keymap::Keymap;
     use crate::app::message::{Answer, Message};
     use crate::app::now::Now;
-    use crate::app::requests::RequestOwner;
+    use crate::app::requests::{RequestId, RequestOwner};
+    use crate::app::rotation::pending::{Pending, PendingStage};
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::update;
@@ -250,7 +251,8 @@ mod tests {
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::persisted::{KeptCluster, PersistedState};
-    use crate::domain::rotation::Phase;
+    use crate::domain::record::Outcome;
+    use crate::domain::rotation::{Phase, Step};
 
     fn list(state: &mut State, clusters: Vec<Cluster>) {
         let Some(scope) = state.fleet.scopes.keys().next().cloned() else { return };
@@ -336,6 +338,39 @@ mod tests {
         assert_eq!(is_kept(&state, &elsewhere), (true, true), "nothing lists its project");
         answer(&mut state, Ok(listing(&[&web, &db], 0)));
         assert_eq!(is_kept(&state, &db), (false, false));
+    }
+
+    #[test]
+    fn api_39_what_somebody_waits_for_outlasts_lists_that_lack_its_cluster() {
+        let [web, db, ci] = ["web", "db", "ci"].map(|name| cluster(name, Phase::Completed));
+        let mut state = with_kept(Vec::new());
+        answer(&mut state, Ok(listing(&[&web, &db, &ci], 0)));
+        let pending = Pending {
+            request: RequestId(1),
+            step: Step::Start,
+            asked: state.shared.now,
+            before: web.rotation.clone(),
+            skew: SignedDuration::ZERO,
+            ignore_reads_through: state.requests.last(),
+            stage: PendingStage::Lost,
+            due: Duration::ZERO,
+        };
+        state.rotation.pending.insert(web.id.clone(), pending);
+        state.nodes.watched.insert(db.id.clone());
+        state.view.cursor = None;
+        for _ in 0..3 {
+            answer(&mut state, Ok(listing(&[], 0)));
+        }
+        assert!(!state.fleet.entries.contains_key(&ci.id), "nobody waits for anything of it");
+        assert!(state.fleet.entries.contains_key(&web.id), "its row tells of the step");
+        assert!(state.rotation.pending.contains_key(&web.id));
+        assert!(state.nodes.watched.contains(&db.id));
+        // It is listed again, and the step is settled as by any reading.
+        let mut started = web.clone();
+        started.rotation.phase = Phase::Preparing;
+        let effects = answer(&mut state, Ok(listing(&[&started], 0)));
+        let is_done = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "start" && record.outcome == Outcome::Done);
+        assert!(effects.iter().any(is_done), "{effects:?}");
     }
 
     #[test]
