@@ -19,6 +19,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::KeptCluster;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
+use crate::domain::rotation_report::ANOTHER_ROTATION;
 
 /// Rows are sorted again at least this often, since time alone makes clusters due.
 const REORDER: Duration = Duration::from_secs(30);
@@ -143,11 +144,12 @@ fn apply(
 
 fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateContext<'_, ()>) {
     let after = &cluster.rotation.phase;
-    let text = format!("{} → {}", before.word(), after.word());
+    let other = if before == after { ANOTHER_ROTATION } else { "" };
+    let text = format!("{} → {}{other}", before.word(), after.word());
     if matches!(after, Phase::Prepared | Phase::Completed) {
         let about = ToastAbout::Cluster(cluster.id.clone());
         cx.observation(about, text::of_cluster(fleet.label(&cluster.id), &text));
-        let (cluster, text) = (cluster.id.clone(), after.word().to_owned());
+        let (cluster, text) = (cluster.id.clone(), format!("{}{other}", after.word()));
         cx.raise(Event::Announce { cluster, text });
     }
     cx.journal(cx.record(Some(&cluster.id), "phase", Outcome::Observed, text));
@@ -338,6 +340,25 @@ mod tests {
         assert_eq!(is_kept(&state, &elsewhere), (true, true), "nothing lists its project");
         answer(&mut state, Ok(listing(&[&web, &db], 0)));
         assert_eq!(is_kept(&state, &db), (false, false));
+    }
+
+    #[test]
+    fn api_40_the_next_rotation_in_the_same_phase_is_recorded_and_told() {
+        let web = cluster("web", Phase::Prepared);
+        let mut state = with_kept(Vec::new());
+        answer(&mut state, Ok(listing(&[&web], 0)));
+        state.nodes.watched.insert(web.id.clone());
+        let mut next = web.clone();
+        let ago = |minutes| now().checked_sub(SignedDuration::from_mins(minutes)).ok();
+        (next.rotation.completed, next.rotation.initiated) = (ago(90), ago(80));
+        let effects = answer(&mut state, Ok(listing(&[&next], 0)));
+        let text = "PREPARED → PREPARED of another rotation";
+        let is_told = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "phase" && record.text == text);
+        assert!(effects.iter().any(is_told), "{effects:?}");
+        let notifies = |effect: &Effect| matches!(effect, Effect::Notify { text, .. } if text == "PREPARED of another rotation");
+        assert!(effects.iter().any(notifies), "{effects:?}");
+        let entry = &state.fleet.entries[&web.id];
+        assert_eq!(entry.phase_seen, Some(state.shared.now.wall));
     }
 
     #[test]
