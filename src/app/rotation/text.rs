@@ -94,6 +94,7 @@ texts! {
         "renew {kubeconfigs} that would stop working, update other clients, then complete";
     NEXT_UNHEALTHY = "the cluster is unhealthy: check its nodes, then reconcile it";
     NEXT_START = "start a rotation; this cluster was never rotated";
+    NEXT_START_UNKNOWN_AGE = "start a rotation; SKE does not report when the last one started";
     NEXT_UPDATE_CLIENTS = "update clients, then complete; old credentials work until then";
     next_wait_for_nodes(left) = "wait until all nodes are new{left}; old credentials work";
     NEXT_COMPLETING = "wait; SKE removes the old credentials";

@@ -92,6 +92,9 @@ pub fn next(entry: &Entry, state: &State) -> Next {
             let text = age.map_or_else(|| text::NEXT_START.to_owned(), text::next_start);
             Next::new("next", text, Tone::Warn)
         }
+        (_, Some(NextStep::StartUnknownAge)) => {
+            Next::new("next", text::NEXT_START_UNKNOWN_AGE, Tone::Warn)
+        }
         (Phase::Unknown(text), _) => {
             let text = match text.as_str() {
                 "" => text::NEXT_NO_PHASE.to_owned(),
