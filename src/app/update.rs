@@ -732,6 +732,19 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
                 delivering.push(*kubeconfig);
                 continue;
             }
+            RequestOwner::ClearClipboard => {
+                let words = &mut state.session.last_words;
+                if words.is_empty() {
+                    words.push(text::CLIPBOARD_MAY_HOLD.to_owned());
+                    records.push(cx.record(
+                        None,
+                        "copy",
+                        Outcome::Unknown,
+                        text::CLIPBOARD_MAY_HOLD,
+                    ));
+                }
+                continue;
+            }
             RequestOwner::Identity
             | RequestOwner::ProjectNames
             | RequestOwner::Discovery
@@ -744,7 +757,6 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             | RequestOwner::Plan(_)
             | RequestOwner::Copy(_)
             | RequestOwner::Export(_)
-            | RequestOwner::ClearClipboard
             | RequestOwner::PersistedState
             | RequestOwner::Log
             | RequestOwner::Observer(_) => continue,

@@ -2,7 +2,6 @@
 //! terminal.
 
 use crate::app::keymap::Keymap;
-use crate::app::kubeconfig::state::PrintOnExit;
 use crate::app::now::Now;
 use crate::app::settings::{SetForRun, Settings, ThemeChoice};
 use crate::app::state::State;
@@ -35,7 +34,7 @@ use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Services, SuccessorOrder};
 use crate::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
 use crate::runtime::watchdog::Watchdog;
-use crate::runtime::{Console, input, loop_input, run, signals, stop};
+use crate::runtime::{Console, Ended, input, loop_input, run, signals, stop};
 use crate::simulator::{SimulatorOptions, serve};
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -233,15 +232,17 @@ impl Dashboard {
         let ended = Box::pin(run_all(self, reload, &mut screen, console, |_performer| {})).await;
         drop(screen);
         let mut status = status.load(Ordering::SeqCst);
-        let (print, performer) = ended.context("drawing on the terminal")?;
+        let (ended, performer) = ended.context("drawing on the terminal")?;
         let mut not_printed = Vec::new();
-        for kubeconfig in print {
+        for kubeconfig in ended.print {
             let printed = output::write(kubeconfig.text.expose());
             not_printed.extend(kubeconfig.not_printed.filter(|_| printed.is_err()));
             status = output::exit_status(printed, status);
         }
         performer.append_records(not_printed).await;
-        Ok(status)
+        let last_words: String =
+            ended.last_words.iter().map(|words| format!("skeys: {words}\n")).collect();
+        Ok(output::print("", &last_words, status))
     }
 }
 
@@ -304,7 +305,7 @@ impl Reload {
 }
 
 /// Runs a dashboard, and those that follow it on the same terminal, until the user leaves or the terminal is gone; gives
-/// back what is to be printed afterwards, and who carries out what is left to do. Each has clients, tasks and a channel of its own, so that nothing that was
+/// back how the last one ended, and who carries out what is left to do. Each has clients, tasks and a channel of its own, so that nothing that was
 /// asked for by one is answered to another. `began` is told of each.
 ///
 /// # Errors
@@ -315,7 +316,7 @@ pub async fn run_all<S: Surface>(
     surface: &mut S,
     mut console: Console<impl Stream<Item = io::Result<Event>> + Unpin>,
     began: impl Fn(&Performer),
-) -> io::Result<(Vec<PrintOnExit>, Performer)>
+) -> io::Result<(Ended, Performer)>
 where
     <S::Backend as Backend>::Error: std::error::Error + Send + Sync + 'static,
 {
@@ -344,7 +345,7 @@ where
         performer.end_observers();
         drop(watch);
         let (true, Some((prepared, watched)), Some(reload)) = (ended.follows, next, reload) else {
-            return Ok((ended.print, performer));
+            return Ok((ended, performer));
         };
         dashboard = prepared.start(reload.machine.clone(), Some(ended.persisted)).await;
         dashboard.watched = watched;

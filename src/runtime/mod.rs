@@ -69,6 +69,8 @@ pub struct Console<I> {
 pub struct Ended {
     /// What is to be printed after the end of the program.
     pub print: Vec<PrintOnExit>,
+    /// What is to be said then.
+    pub last_words: Vec<String>,
     /// Whether another one follows.
     pub follows: bool,
     /// The background of the terminal, which is asked for only once.
@@ -116,9 +118,9 @@ where
     for next in taken {
         last.take(next, surface);
     }
-    let print = last.finish(&mut incoming, surface).await;
+    let (print, last_words) = last.finish(&mut incoming, surface).await;
     ended?;
-    Ok(Ended { print, follows, background, persisted: kept, selection })
+    Ok(Ended { print, last_words, follows, background, persisted: kept, selection })
 }
 
 /// What ends a dashboard.
@@ -278,13 +280,13 @@ impl Shutdown<'_> {
         }
     }
 
-    /// Waits for what was sent, at most [`LAST_WAIT`], and writes down what was not answered. Gives back kubeconfigs
-    /// that are to be printed, too.
+    /// Waits for what was sent, at most [`LAST_WAIT`], and writes down what was not answered. Gives back what is to
+    /// be printed and said afterwards.
     async fn finish<S: Surface>(
         mut self,
         incoming: &mut LoopReceiver,
         surface: &mut S,
-    ) -> Vec<PrintOnExit> {
+    ) -> (Vec<PrintOnExit>, Vec<String>) {
         let deadline = self.clock.monotonic().saturating_add(LAST_WAIT);
         loop {
             let under_way = self.performer.writes_under_way();
@@ -304,7 +306,7 @@ impl Shutdown<'_> {
         let records = unanswered(&mut self.state);
         // Whatever else still runs is not waited for.
         let _in_time = self.clock.timeout(LAST_WAIT, self.performer.append_records(records)).await;
-        std::mem::take(&mut self.state.kubeconfig.print)
+        (self.state.kubeconfig.print, self.state.session.last_words)
     }
 }
 

@@ -262,9 +262,9 @@ impl Journey {
         let task = tokio::spawn(async move {
             let began = move |performer: &Performer| *current.lock().unwrap() = performer.clone();
             let reload = Reload::new(flags, places, machine);
-            let (print, _) =
+            let (ended, _) =
                 run_all(dashboard, Some(&reload), &mut surface, console, began).await?;
-            Ok(print.into_iter().map(|kubeconfig| kubeconfig.text).collect())
+            Ok(ended.print.into_iter().map(|kubeconfig| kubeconfig.text).collect())
         });
         let mut journey = Self {
             clock,

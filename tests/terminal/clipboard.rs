@@ -125,6 +125,15 @@ fn clip_03_a_copied_kubeconfig_is_cleared_on_exit() {
     }
 }
 
+#[test]
+fn clip_06_a_kubeconfig_that_cannot_be_cleared_on_exit_is_told() {
+    let hung = TMUX.replace("save-buffer)", "save-buffer) sleep 60;");
+    let mut terminal = with_a_kubeconfig_copied(&hung, IN_TMUX);
+    terminal.send(b"\x03");
+    terminal.until("The clipboard may still hold a kubeconfig: it could not be cleared in time.");
+    assert_eq!(terminal.end_restored(), 0);
+}
+
 /// Stands in for tmux and for the desktop's notifications: writes down what it is given to know.
 const TELLTALE: &str = "#!/bin/sh\nenv >>\"$HOME/environment\"\ncat >/dev/null\n";
 
