@@ -34,7 +34,9 @@ use crate::domain::credential::{Credentials, FoundFile, KubeconfigLocation, Sign
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, found, found_context, now};
 use crate::domain::identity::Identity;
-use crate::domain::kubeconfig::{KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved};
+use crate::domain::kubeconfig::{
+    FileTarget, KubeconfigKind, MergeOptions, NotSaved, ParsedKubeconfig, Plan, Saved,
+};
 use crate::domain::last_known::LastFleet;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::permissions::Discovered;
@@ -327,24 +329,7 @@ impl Environment {
                 let expires = now().checked_add(SignedDuration::from_hours(8)).ok();
                 Answer::Kubeconfig(IssuedKubeconfig { fresh, expires, issuance: None })
             }
-            Request::Save { .. }
-                if how.is_multiple_of(7) && !self.past.iter().any(|p| p.0 == id) =>
-            {
-                Answer::SaveIsLate(broken())
-            }
-            Request::Save { file, options, .. } => Answer::Saved(match how % 4 {
-                0 => Err(NotSaved::Failed(broken())),
-                1 => Err(NotSaved::Taken(plan())),
-                2 => Err(NotSaved::Changed(plan())),
-                _ => Ok(Saved {
-                    place: KubeconfigLocation::File {
-                        path: "~/.kube/config".into(),
-                        context: options.context,
-                        whole: !file.merges(),
-                    },
-                    notes: Vec::new(),
-                }),
-            }),
+            Request::Save { file, options, .. } => self.saved(id, &file, options, how),
             Request::CopySecret(_) | Request::CopyText(_) | Request::CopyTable(..) => {
                 let copied = Copied { how: "Copied".into(), can_check: true };
                 Answer::Copied(works.then_some(copied).ok_or_else(broken)?)
@@ -361,6 +346,28 @@ impl Environment {
             Request::LoadCredentials => {
                 Answer::Credentials { credentials: Credentials::default(), note: None }
             }
+        })
+    }
+
+    /// What becomes of a save: at first that it takes long, perhaps.
+    fn saved(&self, id: RequestId, file: &FileTarget, options: MergeOptions, how: u8) -> Answer {
+        let broken = Failure::new(FailureKind::Unreachable, "the connection broke");
+        let plan = || Plan { path: "~/.kube/config".into(), ..Plan::default() };
+        if how.is_multiple_of(7) && !self.past.iter().any(|(past, _)| *past == id) {
+            return Answer::SaveIsLate(broken);
+        }
+        Answer::Saved(match how % 4 {
+            0 => Err(NotSaved::Failed(broken)),
+            1 => Err(NotSaved::Taken(plan())),
+            2 => Err(NotSaved::Changed(plan())),
+            _ => Ok(Saved {
+                place: KubeconfigLocation::File {
+                    path: "~/.kube/config".into(),
+                    context: options.context,
+                    whole: !file.merges(),
+                },
+                notes: Vec::new(),
+            }),
         })
     }
 
@@ -775,7 +782,7 @@ fn file_37_a_save_that_is_late_is_told_when_it_ends_whatever_became_of_its_form(
         let issued = environment.answer(at, 1).unwrap();
         let now = state.shared.now;
         let effects = update(&mut state, now, issued);
-        environment.take(&mut state, effects).unwrap();
+        environment.take(&state, effects).unwrap();
         let is_save = |(_, request): &&(_, _)| matches!(request, Request::Save { .. });
         let (request, _) = *environment.waiting.iter().find(is_save).unwrap();
         let late = Answer::SaveIsLate(Failure::new(FailureKind::File, "no answer within 10 s"));

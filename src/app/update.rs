@@ -363,21 +363,8 @@ fn answered(
             let result = of_kind!(answer, Answer::Kubeconfig(issued) => issued);
             issued(state, out, (request, *asked), result);
         }
-        (RequestOwner::Delivery { kubeconfig, dialog }, Ok(Answer::Copied(copied))) => {
-            let delivery = Delivery { request, kubeconfig, dialog };
-            delivery::copied(&mut state.kubeconfig, delivery, copied, cx);
-            if state.session.quitting {
-                delivery::clear_clipboard(&mut state.kubeconfig, Duration::MAX, cx);
-            }
-        }
-        (RequestOwner::Delivery { kubeconfig, dialog }, Ok(Answer::SaveIsLate(failure))) => {
-            let delivery = Delivery { request, kubeconfig, dialog };
-            delivery::late(&mut state.kubeconfig, delivery, failure, cx);
-        }
         (RequestOwner::Delivery { kubeconfig, dialog }, answer) => {
-            let result = of_kind!(answer, Answer::Saved(result) => result);
-            let result = result.unwrap_or_else(|failure| Err(NotSaved::Failed(failure)));
-            saved(state, out, Delivery { request, kubeconfig, dialog }, result);
+            delivery_answered(state, out, Delivery { request, kubeconfig, dialog }, answer);
         }
         (RequestOwner::Copy(what), Ok(Answer::Copied(copied))) => {
             cx.toast(text::copied(&copied.how, &what));
@@ -459,6 +446,31 @@ fn issued(
     let (kubeconfig, cx) = (&mut state.kubeconfig, context!(state, out));
     let failure = delivery::issued(kubeconfig, (request, asked), result, cx);
     kubeconfig::renew::issued(kubeconfig, request, failure, cx);
+}
+
+fn delivery_answered(
+    state: &mut State,
+    out: &mut Outbox,
+    delivery: Delivery,
+    answer: Result<Answer, Failure>,
+) {
+    let cx = context!(state, out);
+    match answer {
+        Ok(Answer::Copied(copied)) => {
+            delivery::copied(&mut state.kubeconfig, delivery, copied, cx);
+            if state.session.quitting {
+                delivery::clear_clipboard(&mut state.kubeconfig, Duration::MAX, cx);
+            }
+        }
+        Ok(Answer::SaveIsLate(failure)) => {
+            delivery::late(&mut state.kubeconfig, delivery, failure, cx);
+        }
+        answer => {
+            let result = of_kind!(answer, Answer::Saved(result) => result);
+            let result = result.unwrap_or_else(|failure| Err(NotSaved::Failed(failure)));
+            saved(state, out, delivery, result);
+        }
+    }
 }
 
 fn saved(state: &mut State, out: &mut Outbox, delivery: Delivery, result: Result<Saved, NotSaved>) {

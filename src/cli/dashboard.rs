@@ -240,8 +240,10 @@ impl Dashboard {
             status = output::exit_status(printed, status);
         }
         performer.append_records(not_printed).await;
-        let last_words: String =
-            ended.last_words.iter().map(|words| format!("skeys: {words}\n")).collect();
+        let mut last_words = String::new();
+        for words in ended.last_words {
+            last_words.push_str(&format!("skeys: {words}\n"));
+        }
         Ok(output::print("", &last_words, status))
     }
 }

@@ -200,10 +200,10 @@ mod tests {
                 subject.created = ago(created);
                 words(&subject)
             };
-        const UNKNOWN: [&str; 1] = ["credentials_age_unknown"];
-        assert_eq!(words_of(None, None, Some(400)), UNKNOWN);
-        assert_eq!(words_of(None, None, None), UNKNOWN);
-        assert_eq!(words_of(None, Some(181), Some(400)), UNKNOWN, "older than that");
+        let unknown = ["credentials_age_unknown"];
+        assert_eq!(words_of(None, None, Some(400)), unknown);
+        assert_eq!(words_of(None, None, None), unknown);
+        assert_eq!(words_of(None, Some(181), Some(400)), unknown, "older than that");
         let calm: [&str; 0] = [];
         assert_eq!(
             words_of(None, None, Some(100)),

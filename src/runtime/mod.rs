@@ -359,7 +359,11 @@ where
                     ended = perform_on_terminal(effect, surface, performer, frame, taken);
                 }
             }
-            effect => performer.perform(effect),
+            effect @ (Effect::Request(..)
+            | Effect::Reading(_)
+            | Effect::Unobserve(_)
+            | Effect::Notify { .. }
+            | Effect::Journal(_)) => performer.perform(effect),
         }
     }
     ended

@@ -231,6 +231,7 @@ async fn api_22_a_late_kubeconfig_is_kept_and_offered_for_saving() {
     // Leaving would lose it.
     journey.press("q").await;
     journey.says("An issued kubeconfig is not saved");
+    journey.says("A kubeconfig that is not saved is lost");
     journey.press("<esc>K").await;
     journey.says("issued; expires Tue 24 Nov 2026 22:00");
     journey.press("<tab><tab><tab><tab><enter>").await;

@@ -387,7 +387,7 @@ mod tests {
         assert!(state.rotation.pending.contains_key(&web.id));
         assert!(state.nodes.watched.contains(&db.id));
         // It is listed again, and the step is settled as by any reading.
-        let mut started = web.clone();
+        let mut started = web;
         started.rotation.phase = Phase::Preparing;
         let effects = answer(&mut state, Ok(listing(&[&started], 0)));
         let is_done = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "start" && record.outcome == Outcome::Done);

@@ -14,11 +14,11 @@ use crate::ui::widgets::dialog::{columns, marked, show};
 const MOST: u16 = 66;
 
 /// Draws the question over `area`.
-pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, QuitDialog { leave, why }: &QuitDialog) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, QuitDialog { leave, why, then }: &QuitDialog) {
     let theme = canvas.theme;
     let columns = columns(area, MOST);
     let mut lines = marked(theme, "!", Tone::Warn, &clean(why), columns);
-    lines.extend(theme.paragraph(text::REQUESTS_CONTINUE, Tone::Dim, columns));
+    lines.extend(theme.paragraph(then, Tone::Dim, columns));
     if area.height >= 10 {
         lines.push(Line::default());
     }
