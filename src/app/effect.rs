@@ -189,12 +189,8 @@ pub enum TerminalEffect {
     Suspend,
     /// Give the terminal to the program with which a person logs in, until it ends (`LoggedIn`).
     LogIn,
-    /// End the program; texts to print afterwards, in order.
-    Quit {
-        print: Vec<Secret>,
-    },
-    /// End this dashboard; the one that was made ready follows. Texts to print after the end of the program.
-    Restart {
-        print: Vec<Secret>,
-    },
+    /// End the program.
+    Quit,
+    /// End this dashboard; the one that was made ready follows.
+    Restart,
 }

@@ -11,7 +11,6 @@ use crate::app::state::State;
 use crate::app::{kubeconfig, session};
 use crate::domain::last_known::LastFleet;
 use crate::domain::persisted::PersistedState;
-use crate::domain::secret::Secret;
 
 /// A key while it is asked whether to leave.
 pub fn quit_key(state: &mut State, out: &mut Outbox, command: Command) {
@@ -23,37 +22,39 @@ pub fn quit_key(state: &mut State, out: &mut Outbox, command: Command) {
 /// Quits, or asks first while something is pending; asked twice, it quits.
 pub fn ask_to_quit(state: &mut State, out: &mut Outbox) {
     match why_stay(state) {
-        Some(why) if state.session.quit_dialog.is_none() => {
-            state.session.quit_dialog = Some(QuitDialog { leave: false, why });
+        Some((why, then)) if state.session.quit_dialog.is_none() => {
+            state.session.quit_dialog = Some(QuitDialog { leave: false, why, then });
         }
         _ => end_program(state, out),
     }
 }
 
-fn why_stay(state: &State) -> Option<String> {
+/// What would be cut off, if anything, and what becomes of it.
+fn why_stay(state: &State) -> Option<(String, &'static str)> {
     let sending = |stage: &PendingStage| matches!(stage, PendingStage::Sending);
     let sent = state.rotation.pending.iter().find(|(_, pending)| sending(&pending.stage));
     if let Some((id, pending)) = sent {
-        return Some(session::text::request_being_sent(pending.step, state.fleet.label(id)));
+        let why = session::text::request_being_sent(pending.step, state.fleet.label(id));
+        return Some((why, session::text::REQUESTS_CONTINUE));
     }
-    let why = if state.requests.has_kubeconfigs() {
-        session::text::KUBECONFIG_UNDER_WAY
+    let (why, then) = if state.requests.has_kubeconfigs() {
+        (session::text::KUBECONFIG_UNDER_WAY, session::text::KUBECONFIG_LOST)
     } else if !state.kubeconfig.unsaved.is_empty() {
-        session::text::KUBECONFIG_UNSAVED
+        (session::text::KUBECONFIG_UNSAVED, session::text::KUBECONFIG_LOST)
     } else if state.write_under_way() {
-        session::text::OUTCOME_UNKNOWN
+        (session::text::OUTCOME_UNKNOWN, session::text::REQUESTS_CONTINUE)
     } else {
         return None;
     };
-    Some(why.to_owned())
+    Some((why.to_owned(), then))
 }
 
 /// Ends the program.
 pub fn end_program(state: &mut State, out: &mut Outbox) {
-    end(state, out, |print| TerminalEffect::Quit { print });
+    end(state, out, TerminalEffect::Quit);
 }
 
-fn end(state: &mut State, out: &mut Outbox, how: fn(Vec<Secret>) -> TerminalEffect) {
+fn end(state: &mut State, out: &mut Outbox, how: TerminalEffect) {
     if std::mem::replace(&mut state.session.quitting, true) {
         return;
     }
@@ -65,7 +66,6 @@ fn end(state: &mut State, out: &mut Outbox, how: fn(Vec<Secret>) -> TerminalEffe
         renewal.items.retain(|item| !waits(item));
     }
     let window = state.session.window.take();
-    let print = std::mem::take(&mut state.kubeconfig.print);
     let cx = context!(state, out);
     kubeconfig::delivery::clear_clipboard(&mut state.kubeconfig, std::time::Duration::MAX, cx);
     if window.is_some() {
@@ -73,7 +73,7 @@ fn end(state: &mut State, out: &mut Outbox, how: fn(Vec<Secret>) -> TerminalEffe
     }
     persist(state, out);
     keep_fleet(state, out);
-    context!(state, out).terminal(how(print));
+    context!(state, out).terminal(how);
 }
 
 /// Keeps what was read of the fleet for the next run.
@@ -127,7 +127,7 @@ pub fn restart(state: &mut State, out: &mut Outbox, profile: Option<String>) {
 
 /// Why another dashboard cannot begin now, if it cannot: what is open or about to be lost would be gone.
 fn why_no_restart(state: &State) -> Option<String> {
-    why_stay(state).or_else(|| {
+    why_stay(state).map(|(why, _)| why).or_else(|| {
         let copied = !state.kubeconfig.clipboard.is_empty();
         copied.then(|| session::text::KUBECONFIG_IN_CLIPBOARD.to_owned())
     })
@@ -145,5 +145,5 @@ pub fn prepared(state: &mut State, out: &mut Outbox) {
     if state.shared.mouse {
         context!(state, out).terminal(TerminalEffect::Mouse(false));
     }
-    end(state, out, |print| TerminalEffect::Restart { print });
+    end(state, out, TerminalEffect::Restart);
 }

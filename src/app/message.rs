@@ -38,8 +38,10 @@ pub enum Message {
     BackgroundKnown(Background),
     /// The configuration file changed: what it says now, or why it cannot be used.
     ConfigurationRead(Box<Result<ChangedConfiguration, Failure>>),
-    /// TERM, INT or HUP was received.
+    /// A signal that ends the program was received, but not HUP.
     Terminated,
+    /// HUP was received, or the terminal is gone: perhaps nobody sees what is printed.
+    HungUp,
     /// What came of a request (`Effect::Request`): its answer, or why there is none. Where the task that carried it out
     /// broke, it is not known what it did before.
     Answered(RequestId, Result<Answer, Failure>),
@@ -95,6 +97,8 @@ pub enum Answer {
     Kubeconfig(IssuedKubeconfig),
     /// To `Request::Save`: where it is.
     Saved(Result<Saved, NotSaved>),
+    /// To `Request::Save`, before its answer: it takes long.
+    SaveIsLate(Failure),
     /// To `Request::SaveTable`: where it is.
     TableSaved(String),
     /// To `Request::CopySecret`, `Request::CopyText` and `Request::CopyTable`.

@@ -34,7 +34,9 @@ use crate::domain::credential::{Credentials, FoundFile, KubeconfigLocation, Sign
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{self, found, found_context, now};
 use crate::domain::identity::Identity;
-use crate::domain::kubeconfig::{KubeconfigKind, NotSaved, ParsedKubeconfig, Plan, Saved};
+use crate::domain::kubeconfig::{
+    FileTarget, KubeconfigKind, MergeOptions, NotSaved, ParsedKubeconfig, Plan, Saved,
+};
 use crate::domain::last_known::LastFleet;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::permissions::Discovered;
@@ -158,7 +160,7 @@ impl Environment {
                 Effect::Reading(cluster) => {
                     prop_assert!(self.observed.contains_key(&cluster.id), "nobody observes");
                 }
-                Effect::Terminal(TerminalEffect::Restart { .. }) => {
+                Effect::Terminal(TerminalEffect::Restart) => {
                     prop_assert!(!state.write_under_way(), "something is sent");
                     prop_assert!(state.kubeconfig.unsaved.is_empty(), "it would be lost");
                 }
@@ -240,7 +242,10 @@ impl Environment {
             return None;
         }
         let (id, request) = self.waiting.remove(which % self.waiting.len());
-        let answer = self.answer_to(id, request, how);
+        let answer = self.answer_to(id, request.clone(), how);
+        if matches!(answer, Ok(Answer::SaveIsLate(_))) {
+            self.waiting.push((id, request));
+        }
         self.past.push((id, answer.clone()));
         Some(Message::Answered(id, answer))
     }
@@ -324,19 +329,7 @@ impl Environment {
                 let expires = now().checked_add(SignedDuration::from_hours(8)).ok();
                 Answer::Kubeconfig(IssuedKubeconfig { fresh, expires, issuance: None })
             }
-            Request::Save { file, options, .. } => Answer::Saved(match how % 4 {
-                0 => Err(NotSaved::Failed(broken())),
-                1 => Err(NotSaved::Taken(plan())),
-                2 => Err(NotSaved::Changed(plan())),
-                _ => Ok(Saved {
-                    place: KubeconfigLocation::File {
-                        path: "~/.kube/config".into(),
-                        context: options.context,
-                        whole: !file.merges(),
-                    },
-                    notes: Vec::new(),
-                }),
-            }),
+            Request::Save { file, options, .. } => self.saved(id, &file, options, how),
             Request::CopySecret(_) | Request::CopyText(_) | Request::CopyTable(..) => {
                 let copied = Copied { how: "Copied".into(), can_check: true };
                 Answer::Copied(works.then_some(copied).ok_or_else(broken)?)
@@ -353,6 +346,28 @@ impl Environment {
             Request::LoadCredentials => {
                 Answer::Credentials { credentials: Credentials::default(), note: None }
             }
+        })
+    }
+
+    /// What becomes of a save: at first that it takes long, perhaps.
+    fn saved(&self, id: RequestId, file: &FileTarget, options: MergeOptions, how: u8) -> Answer {
+        let broken = Failure::new(FailureKind::Unreachable, "the connection broke");
+        let plan = || Plan { path: "~/.kube/config".into(), ..Plan::default() };
+        if how.is_multiple_of(7) && !self.past.iter().any(|(past, _)| *past == id) {
+            return Answer::SaveIsLate(broken);
+        }
+        Answer::Saved(match how % 4 {
+            0 => Err(NotSaved::Failed(broken)),
+            1 => Err(NotSaved::Taken(plan())),
+            2 => Err(NotSaved::Changed(plan())),
+            _ => Ok(Saved {
+                place: KubeconfigLocation::File {
+                    path: "~/.kube/config".into(),
+                    context: options.context,
+                    whole: !file.merges(),
+                },
+                notes: Vec::new(),
+            }),
         })
     }
 
@@ -699,7 +714,7 @@ proptest! {
         prop_assert!(state.session.quitting);
         let quits = effects
             .iter()
-            .any(|effect| matches!(effect, Effect::Terminal(TerminalEffect::Quit { .. })));
+            .any(|effect| matches!(effect, Effect::Terminal(TerminalEffect::Quit)));
         prop_assert!(quits || effects.is_empty());
         let asked = environment.waiting.iter().filter(|(_, request)| {
             matches!(
@@ -741,6 +756,67 @@ fn file_10_a_save_that_nobody_waits_for_and_that_finds_another_file_is_told() {
     assert!(effects.iter().any(is_recorded), "{effects:?}");
     assert_eq!(state.notices.errors.len(), 1);
     assert!(state.kubeconfig.unsaved.contains_key(&asked));
+}
+
+#[test]
+fn file_37_a_save_that_is_late_is_told_when_it_ends_whatever_became_of_its_form() {
+    let file = KubeconfigLocation::File { path: "~/f".into(), context: "c".into(), whole: false };
+    let saved = || Ok(Saved { place: file.clone(), notes: Vec::new() });
+    for (discards, result) in [
+        (false, saved()),
+        (true, saved()),
+        (false, Err(NotSaved::Failed(Failure::new(FailureKind::File, "the disk is full")))),
+    ] {
+        let cluster = fixtures::cluster("web", Phase::Completed);
+        let (mut state, _) = machine();
+        let mut environment = Environment::new([cluster.clone()]);
+        let id = cluster.id.clone();
+        state.fleet.put(Entry::new(cluster, state.shared.now, RequestId(1)));
+        state.view.outdated = true;
+        settle(&mut state);
+        open_form(&mut state, &mut environment, id).unwrap();
+        confirm(&mut state, &mut environment).unwrap();
+        let is_issue = |(_, request): &(_, _)| matches!(request, Request::Issue { .. });
+        let at = environment.waiting.iter().position(is_issue).unwrap();
+        let issued = environment.answer(at, 1).unwrap();
+        let now = state.shared.now;
+        let effects = update(&mut state, now, issued);
+        environment.take(&state, effects).unwrap();
+        let is_save = |(_, request): &&(_, _)| matches!(request, Request::Save { .. });
+        let (request, _) = *environment.waiting.iter().find(is_save).unwrap();
+        let late = Answer::SaveIsLate(Failure::new(FailureKind::File, "no answer within 10 s"));
+        update(&mut state, now, Message::Answered(request, Ok(late)));
+        let failed = |state: &State| match state.kubeconfig.form.as_ref().map(|form| &form.stage) {
+            Some(KubeconfigFormStage::Failed(failure)) => failure.message.clone(),
+            _ => String::new(),
+        };
+        assert_eq!(failed(&state), "no answer within 10 s");
+        if discards {
+            let keys = [KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::Enter];
+            for (seconds, key) in (9..).zip(keys) {
+                let passed = Duration::from_secs(seconds);
+                let later = Now { monotonic: now.monotonic + passed, ..now };
+                update(&mut state, later, press(key));
+            }
+            assert!(state.kubeconfig.form.is_none() && state.kubeconfig.unsaved.is_empty());
+        }
+        let is_saved = result.is_ok();
+        let answer = Message::Answered(request, Ok(Answer::Saved(result)));
+        let effects = update(&mut state, now, answer);
+        let outcome = effects.iter().find_map(|effect| match effect {
+            Effect::Journal(record) => Some(record.outcome),
+            _ => None,
+        });
+        if is_saved {
+            assert_eq!(outcome, Some(Outcome::Done), "{effects:?}");
+            assert!(state.kubeconfig.form.is_none() && state.kubeconfig.unsaved.is_empty());
+            let told = state.notices.toast.as_ref().map(|toast| toast.text.clone());
+            assert!(told.unwrap_or_default().contains("~/f, context c"));
+        } else {
+            assert_eq!(outcome, Some(Outcome::Refused), "{effects:?}");
+            assert_eq!(failed(&state), "the disk is full");
+        }
+    }
 }
 
 /// One of few things that may happen next, in the walk through all of them.

@@ -59,7 +59,7 @@ pub enum RequestOwner {
     /// What a destination looks like, for a kubeconfig form.
     Plan(DialogId),
     Kubeconfig(Box<KubeconfigRequest>),
-    /// A kubeconfig on its way to a file or the clipboard.
+    /// A kubeconfig on its way to a file or the clipboard; that saving takes long is told before it is answered.
     Delivery {
         /// The request that brought it.
         kubeconfig: RequestId,

@@ -35,6 +35,7 @@ texts! {
     MOUSE_OFF = "off; the terminal selects text again";
     copied(how, what) = "{how}: {what}.";
     CLIPBOARD_CLEARED = "Clipboard cleared.";
+    CLIPBOARD_MAY_HOLD = "The clipboard may still hold a kubeconfig: it could not be cleared in time.";
     CLIPBOARD_KEPT = "Clipboard not cleared: it no longer holds the kubeconfig, or cannot be read.";
     WRONG_ANSWER = "a request received the answer to another request";
     CLUSTER_DELETED = "the cluster was deleted";

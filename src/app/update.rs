@@ -170,6 +170,10 @@ fn take(state: &mut State, out: &mut Outbox, message: Message) {
         Message::BackgroundKnown(background) => state.shared.background = Some(background),
         Message::ConfigurationRead(read) => configuration::read(state, out, *read),
         Message::Terminated => end_program(state, out),
+        Message::HungUp => {
+            state.session.hung_up = true;
+            end_program(state, out);
+        }
         Message::Answered(request, answer) => answered(state, out, request, answer),
         Message::TaskFailed(failure) => state.notices.error(failure),
     }
@@ -295,7 +299,10 @@ fn answered(
     answer: Result<Answer, Failure>,
 ) {
     let owner = match (state.requests.owner(request), &answer) {
-        (Some(owner @ RequestOwner::Observer(_)), Ok(Answer::Observed(_))) => Some(owner.clone()),
+        (Some(owner @ RequestOwner::Observer(_)), Ok(Answer::Observed(_)))
+        | (Some(owner @ RequestOwner::Delivery { .. }), Ok(Answer::SaveIsLate(_))) => {
+            Some(owner.clone())
+        }
         _ => state.requests.end(request),
     };
     let Some(owner) = owner else { return };
@@ -357,17 +364,8 @@ fn answered(
             let result = of_kind!(answer, Answer::Kubeconfig(issued) => issued);
             issued(state, out, (request, *asked), result);
         }
-        (RequestOwner::Delivery { kubeconfig, dialog }, Ok(Answer::Copied(copied))) => {
-            let delivery = Delivery { request, kubeconfig, dialog };
-            delivery::copied(&mut state.kubeconfig, delivery, copied, cx);
-            if state.session.quitting {
-                delivery::clear_clipboard(&mut state.kubeconfig, Duration::MAX, cx);
-            }
-        }
         (RequestOwner::Delivery { kubeconfig, dialog }, answer) => {
-            let result = of_kind!(answer, Answer::Saved(result) => result);
-            let result = result.unwrap_or_else(|failure| Err(NotSaved::Failed(failure)));
-            saved(state, out, Delivery { request, kubeconfig, dialog }, result);
+            delivery_answered(state, out, Delivery { request, kubeconfig, dialog }, answer);
         }
         (RequestOwner::Copy(what), Ok(Answer::Copied(copied))) => {
             cx.toast(text::copied(&copied.how, &what));
@@ -446,18 +444,50 @@ fn issued(
     kubeconfig::renew::issued(kubeconfig, request, failure, cx);
 }
 
+fn delivery_answered(
+    state: &mut State,
+    out: &mut Outbox,
+    delivery: Delivery,
+    answer: Result<Answer, Failure>,
+) {
+    let cx = context!(state, out);
+    match answer {
+        Ok(Answer::Copied(copied)) => {
+            delivery::copied(&mut state.kubeconfig, delivery, copied, cx);
+            if state.session.quitting {
+                delivery::clear_clipboard(&mut state.kubeconfig, Duration::MAX, cx);
+            }
+        }
+        Ok(Answer::SaveIsLate(failure)) => {
+            delivery::late(&mut state.kubeconfig, delivery, failure, cx);
+        }
+        answer => {
+            let result = of_kind!(answer, Answer::Saved(result) => result);
+            let result = result.unwrap_or_else(|failure| Err(NotSaved::Failed(failure)));
+            saved(state, out, delivery, result);
+        }
+    }
+}
+
 fn saved(state: &mut State, out: &mut Outbox, delivery: Delivery, result: Result<Saved, NotSaved>) {
     let (kubeconfig, cx) = (&mut state.kubeconfig, context!(state, out));
+    if result.is_ok() {
+        delivery::take_back(kubeconfig, delivery.request);
+    }
     let until = kubeconfig.unsaved.get(&delivery.kubeconfig).and_then(|held| held.issued.expires);
     let credentials = &state.credentials;
     kubeconfig::update::saved(kubeconfig, credentials, delivery, result.clone(), cx);
+    kubeconfig.late.remove(&delivery.request);
     kubeconfig::renew::saved(kubeconfig, delivery.request, (result, until), cx);
 }
 
-/// Clusters in use: their rows stay although they are no longer listed.
+/// Clusters in use, or of which something is awaited: their rows stay although they are no longer listed. A list may lack
+/// what is there.
 fn in_use(state: &State) -> Vec<ClusterId> {
     let places = [state.view.cursor.as_ref(), state.dialog_cluster(), state.screen.cluster()];
-    places.into_iter().flatten().cloned().collect()
+    let unsaved = state.kubeconfig.unsaved.values().map(|held| &held.request.cluster.id);
+    let awaited = state.rotation.pending.keys().chain(&state.nodes.watched).chain(unsaved);
+    places.into_iter().flatten().chain(awaited).cloned().collect()
 }
 
 /// Passes events to the features concerned, until no more are raised.
@@ -676,12 +706,14 @@ fn redraw_after(state: &State) -> Duration {
     if seconds_matter { Duration::from_secs(1) } else { LONGEST_REST }
 }
 
-/// Journal records of requests that are unanswered at exit.
+/// Journal records of what is open at exit: requests without an answer, and kubeconfigs that are not saved or for which
+/// there may be no terminal to print them to.
 pub fn unanswered(state: &mut State) -> Vec<Record> {
     let mut out = Outbox::default();
     let cx = context!(state, &mut out);
     let mut records = Vec::new();
     let mut delivering = Vec::new();
+    let delivering_late: Vec<RequestId> = state.kubeconfig.late.keys().copied().collect();
     for (request, owner) in cx.requests.open() {
         let (id, step, expires) = match owner {
             RequestOwner::Rotation { cluster, step } => (cluster, step.verb().to_owned(), None),
@@ -693,6 +725,19 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             }
             RequestOwner::Delivery { kubeconfig, .. } => {
                 delivering.push(*kubeconfig);
+                continue;
+            }
+            RequestOwner::ClearClipboard => {
+                let words = &mut state.session.last_words;
+                if words.is_empty() {
+                    words.push(text::CLIPBOARD_MAY_HOLD.to_owned());
+                    records.push(cx.record(
+                        None,
+                        "copy",
+                        Outcome::Unknown,
+                        text::CLIPBOARD_MAY_HOLD,
+                    ));
+                }
                 continue;
             }
             RequestOwner::Identity
@@ -707,7 +752,6 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
             | RequestOwner::Plan(_)
             | RequestOwner::Copy(_)
             | RequestOwner::Export(_)
-            | RequestOwner::ClearClipboard
             | RequestOwner::PersistedState
             | RequestOwner::Log
             | RequestOwner::Observer(_) => continue,
@@ -718,6 +762,14 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
         let text = text::QUIT_BEFORE_ANSWER;
         let record = cx.record(Some(id), &step, Outcome::Unknown, text);
         records.push(cx.about(record, request, None).ending(expires));
+    }
+    if state.session.hung_up {
+        let print = state.kubeconfig.print.iter_mut();
+        let lost = print.filter_map(|kubeconfig| kubeconfig.not_printed.take());
+        records.extend(lost.map(|record| Record { at: cx.shared.now.wall, ..record }));
+    }
+    for request in delivering_late {
+        delivery::take_back(&mut state.kubeconfig, request);
     }
     let unsaved = std::mem::take(&mut state.kubeconfig.unsaved);
     records.extend(unsaved.into_iter().map(|(request, held)| {

@@ -34,7 +34,7 @@ use crate::runtime::notify::Notifier;
 use crate::runtime::perform::{Performer, Services, SuccessorOrder};
 use crate::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
 use crate::runtime::watchdog::Watchdog;
-use crate::runtime::{Console, input, loop_input, run, signals, stop};
+use crate::runtime::{Console, Ended, input, loop_input, run, signals, stop};
 use crate::simulator::{SimulatorOptions, serve};
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -232,10 +232,19 @@ impl Dashboard {
         let ended = Box::pin(run_all(self, reload, &mut screen, console, |_performer| {})).await;
         drop(screen);
         let mut status = status.load(Ordering::SeqCst);
-        for text in ended.context("drawing on the terminal")? {
-            status = output::print(text.expose(), "", status);
+        let (ended, performer) = ended.context("drawing on the terminal")?;
+        let mut not_printed = Vec::new();
+        for kubeconfig in ended.print {
+            let printed = output::write(kubeconfig.text.expose());
+            not_printed.extend(kubeconfig.not_printed.filter(|_| printed.is_err()));
+            status = output::exit_status(printed, status);
         }
-        Ok(status)
+        performer.append_records(not_printed).await;
+        let mut last_words = String::new();
+        for words in ended.last_words {
+            last_words.push_str(&format!("skeys: {words}\n"));
+        }
+        Ok(output::print("", &last_words, status))
     }
 }
 
@@ -298,7 +307,7 @@ impl Reload {
 }
 
 /// Runs a dashboard, and those that follow it on the same terminal, until the user leaves or the terminal is gone; gives
-/// back what is to be printed afterwards. Each has clients, tasks and a channel of its own, so that nothing that was
+/// back how the last one ended, and who carries out what is left to do. Each has clients, tasks and a channel of its own, so that nothing that was
 /// asked for by one is answered to another. `began` is told of each.
 ///
 /// # Errors
@@ -309,11 +318,10 @@ pub async fn run_all<S: Surface>(
     surface: &mut S,
     mut console: Console<impl Stream<Item = io::Result<Event>> + Unpin>,
     began: impl Fn(&Performer),
-) -> io::Result<Vec<Secret>>
+) -> io::Result<(Ended, Performer)>
 where
     <S::Backend as Backend>::Error: std::error::Error + Send + Sync + 'static,
 {
-    let mut print = Vec::new();
     let mut dashboard = first;
     loop {
         let Dashboard { state, performer, receiver, mut orders, clock, watched } = dashboard;
@@ -332,19 +340,19 @@ where
         };
         // The state is large, and lives as long as its dashboard.
         let run = Box::pin(run(state, surface, &mut console, &performer, receiver, &clock));
-        let mut ended = tokio::select! {
+        let ended = tokio::select! {
             ended = run => ended?,
             never = prepare => match never {},
         };
-        print.append(&mut ended.print);
         performer.end_observers();
         drop(watch);
         let (true, Some((prepared, watched)), Some(reload)) = (ended.follows, next, reload) else {
-            return Ok(print);
+            return Ok((ended, performer));
         };
         dashboard = prepared.start(reload.machine.clone(), Some(ended.persisted)).await;
         dashboard.watched = watched;
-        let State { shared, fleet, .. } = &mut dashboard.state;
+        let State { shared, fleet, kubeconfig, .. } = &mut dashboard.state;
+        kubeconfig.print = ended.print;
         shared.background = ended.background.or(shared.background);
         let (profile, selection) = ended.selection;
         if profile == shared.settings.profile {

@@ -37,11 +37,16 @@ impl Output {
 
 /// Prints to standard output and to standard error; gives the exit status, which is `status` if that works.
 pub fn print(out: &str, err: &str, status: u8) -> u8 {
-    let mut stdout = io::stdout();
-    let printed = stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush());
+    let printed = write(out);
     // Nothing can be done when nobody takes what goes wrong.
     drop(io::stderr().write_all(err.as_bytes()));
     exit_status(printed, status)
+}
+
+/// Prints to standard output.
+pub fn write(out: &str) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush())
 }
 
 /// The exit status after printing: `status` if that worked or nobody reads it, else [`NOT_PRINTED`], which is reported.

@@ -401,7 +401,7 @@ fn redirect_failure(
                 request.host()
             ),
         )
-        .hint("check the API address, and whether a proxy requires a login")
+        .hint("check the endpoints in the configuration (skeys config check prints them), and whether a proxy requires a login")
 }
 
 async fn read_body(

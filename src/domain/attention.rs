@@ -98,12 +98,23 @@ pub fn expires_soon(at: Timestamp, now: Timestamp) -> bool {
     at.duration_since(now) < EXPIRES_SOON
 }
 
-/// Whether the credentials are older than the configured age, or of unknown age and never rotated.
+/// Whether the credentials are older than the configured age, or may be.
 pub fn is_overdue(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuration) -> bool {
-    match cluster.credentials_born() {
-        Some(born) => since(born, now) > overdue_after,
-        None => cluster.rotation.phase == Phase::Never,
+    let is_older = |at: Timestamp| since(at, now) > overdue_after;
+    match (cluster.credentials_born(), &cluster.rotation.phase) {
+        (Some(born), _) => is_older(born),
+        (None, Phase::Never) => true,
+        // They are older than the completion, and not older than the cluster.
+        (None, Phase::Completed) => {
+            cluster.rotation.completed.or(cluster.created).is_none_or(is_older)
+        }
+        (None, Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Unknown(_)) => false,
     }
+}
+
+/// Whether SKE does not report when the last rotation started, so that the age of the credentials is unknown.
+pub fn is_of_unknown_age(cluster: &Cluster) -> bool {
+    cluster.rotation.phase == Phase::Completed && cluster.credentials_born().is_none()
 }
 
 /// What somebody would do next.
@@ -122,7 +133,9 @@ pub enum NextStep {
     InspectUnhealthy,
     /// The credentials are overdue.
     Start,
-    /// The credentials are overdue, and a start is not possible now.
+    /// The credentials are of unknown age, and may be overdue.
+    StartUnknownAge,
+    /// The credentials are overdue, or may be, and a start is not possible now.
     StartLater,
 }
 
@@ -151,8 +164,11 @@ pub fn next_step(
             Some(NextStep::InspectUnhealthy)
         }
         Phase::Never | Phase::Completed => {
-            let start =
-                if permitted(Step::Start).is_ok() { NextStep::Start } else { NextStep::StartLater };
+            let start = match permitted(Step::Start) {
+                Ok(()) if is_of_unknown_age(cluster) => NextStep::StartUnknownAge,
+                Ok(()) => NextStep::Start,
+                Err(_) => NextStep::StartLater,
+            };
             is_overdue(cluster, now, overdue_after).then_some(start)
         }
     }
@@ -223,6 +239,15 @@ mod tests {
         young.created = None;
         assert_eq!(attention(&young, now(), OVERDUE), Attention::Overdue, "of unknown age");
         assert_eq!(next_step(&young, 0, now(), OVERDUE), Some(NextStep::Start));
+    }
+
+    #[test]
+    fn api_20_credentials_of_unknown_age_are_not_called_overdue() {
+        let mut subject = cluster("a", Phase::Completed);
+        (subject.rotation.initiated, subject.rotation.completed) = (None, None);
+        assert_eq!(attention(&subject, now(), OVERDUE), Attention::Overdue);
+        let next = next_step(&subject, 0, now(), OVERDUE);
+        assert_eq!(next, Some(NextStep::StartUnknownAge));
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub enum Due {
     Overdue { born: Timestamp, limit: SignedDuration },
     /// The credentials are as old as the cluster, which is older than `limit` or of unknown age.
     NeverRotated { created: Option<Timestamp>, limit: SignedDuration },
+    /// Unknown whether the credentials are older than `limit`: SKE does not report when the last rotation started. If it
+    /// reports when that was `completed`, they are older than `limit`.
+    UnknownAge { completed: Option<Timestamp>, limit: SignedDuration },
     /// A kubeconfig has expired or will soon.
     Kubeconfig { place: KubeconfigLocation, kind: CredentialKind, expires: Timestamp },
     /// The Kubernetes version has expired or will soon.
@@ -46,6 +49,7 @@ impl Due {
             Self::UnknownPhase { .. } => "phase_unknown",
             Self::Overdue { .. } => "overdue",
             Self::NeverRotated { .. } => "never_rotated",
+            Self::UnknownAge { .. } => "credentials_age_unknown",
             Self::Kubeconfig { .. } => "kubeconfig_expires",
             Self::KubernetesVersion { .. } => "kubernetes_version_expires",
             Self::Image { .. } => "os_image_expires",
@@ -60,9 +64,10 @@ impl Due {
             Self::UnknownPhase { .. } => 2,
             Self::Overdue { .. } => 3,
             Self::NeverRotated { .. } => 4,
-            Self::Kubeconfig { .. } => 5,
-            Self::KubernetesVersion { .. } => 6,
-            Self::Image { .. } => 7,
+            Self::UnknownAge { .. } => 5,
+            Self::Kubeconfig { .. } => 6,
+            Self::KubernetesVersion { .. } => 7,
+            Self::Image { .. } => 8,
         }
     }
 }
@@ -95,11 +100,10 @@ pub fn due(
         }
         // The rotation that is under way ends it.
         Phase::Preparing | Phase::Completing => {}
-        Phase::Completed | Phase::Unknown(_) => {
-            due.extend(
-                cluster.credentials_born().map(|born| Due::Overdue { born, limit: limits.age }),
-            );
-        }
+        Phase::Completed | Phase::Unknown(_) => due.push(match cluster.credentials_born() {
+            Some(born) => Due::Overdue { born, limit: limits.age },
+            None => Due::UnknownAge { completed: cluster.rotation.completed, limit: limits.age },
+        }),
     }
     due.extend(known.iter().filter_map(|known| {
         let expires = known.expires?;
@@ -183,6 +187,31 @@ mod tests {
             subject.state = ClusterState::Creating;
             assert!(words(&subject).is_empty(), "there may be none yet");
         }
+    }
+
+    #[test]
+    fn api_20_a_rotation_without_its_moments_is_due_as_of_unknown_age() {
+        let mut subject = cluster("a", Phase::Completed);
+        let mut words_of =
+            |initiated: Option<i64>, completed: Option<i64>, created: Option<i64>| {
+                let ago = |at: Option<i64>| at.map(|at| now() - days(at));
+                subject.rotation.initiated = ago(initiated);
+                subject.rotation.completed = ago(completed);
+                subject.created = ago(created);
+                words(&subject)
+            };
+        let unknown = ["credentials_age_unknown"];
+        assert_eq!(words_of(None, None, Some(400)), unknown);
+        assert_eq!(words_of(None, None, None), unknown);
+        assert_eq!(words_of(None, Some(181), Some(400)), unknown, "older than that");
+        let calm: [&str; 0] = [];
+        assert_eq!(
+            words_of(None, None, Some(100)),
+            calm,
+            "no credential is older than its cluster"
+        );
+        assert_eq!(words_of(None, Some(20), Some(400)), calm, "it was rotated lately");
+        assert_eq!(words_of(Some(20), None, Some(400)), calm);
     }
 
     #[test]

@@ -224,6 +224,15 @@ impl Rotation {
         }
     }
 
+    /// Whether this reading, of the same phase, is of a later rotation: the earlier one was completed, and another one was
+    /// started, without that being read.
+    pub fn is_next_of(&self, known: &Self) -> bool {
+        // Each of the two is shown as a whole; the moment of a start may come earlier or later than its phase.
+        let is_whole = !self.mixes_rotations() && !known.mixes_rotations();
+        let completed_since = known.initiated.is_some() && self.completed > known.initiated;
+        is_whole && self.phase == known.phase && completed_since && self.initiated > known.initiated
+    }
+
     /// Whether this reading is of a time before one that is known, although it came later: SKE answers from caches.
     pub fn is_older_than(&self, known: &Self) -> bool {
         if self.initiated != known.initiated {
@@ -318,6 +327,29 @@ mod tests {
         let first = rotation(Phase::Completing, one, None);
         assert!(!rotation(Phase::Completed, one, None).is_older_than(&first));
         assert!(!rotation(Phase::Unknown("X".into()), one, two).is_older_than(&done));
+    }
+
+    #[test]
+    fn api_40_the_next_rotation_is_known_by_its_moments_when_the_phase_is_the_same() {
+        let rotation =
+            |phase: Phase, initiated, completed| Rotation { phase, initiated, completed };
+        let next = |before: &Rotation, after: &Rotation| after.is_next_of(before);
+        for phase in [Phase::Preparing, Phase::Prepared, Phase::Completing] {
+            let before = rotation(phase.clone(), at(100), at(50));
+            assert!(next(&before, &rotation(phase.clone(), at(300), at(200))), "{phase:?}");
+            assert!(!next(&before, &before), "{phase:?}");
+            // The first rotation ended without a moment, or none was stated.
+            assert!(!next(&rotation(phase.clone(), None, None), &before), "{phase:?}");
+        }
+        let done = rotation(Phase::Completed, at(100), at(200));
+        assert!(next(&done, &rotation(Phase::Completed, at(300), at(400))));
+        // A start that shows its moment before its phase, or its phase before its moment.
+        assert!(!next(&done, &rotation(Phase::Completed, at(300), at(200))));
+        let phase_first = rotation(Phase::Preparing, at(100), at(200));
+        assert!(!next(&phase_first, &rotation(Phase::Preparing, at(300), at(200))));
+        // A moment that is corrected.
+        let corrected = rotation(Phase::Prepared, at(101), at(50));
+        assert!(!next(&rotation(Phase::Prepared, at(100), at(50)), &corrected));
     }
 
     #[test]

@@ -12,6 +12,10 @@ use crate::domain::rotation::{Phase, Step};
 const ACCEPTED: &str = "; accepted: ";
 /// Between the phases of a change.
 const ARROW: &str = " → ";
+/// Ends the record of a phase that is the same as before, of a later rotation.
+pub const ANOTHER_ROTATION: &str = " of another rotation";
+/// Two instances of skeys read the same within this time.
+const READ_LATER: SignedDuration = SignedDuration::from_mins(15);
 
 /// An instance that was suspended sees a change at most so much later than others; after that, it is another one.
 const SEEN_LATER: SignedDuration = SignedDuration::from_hours(24);
@@ -355,6 +359,17 @@ fn phase(found: &mut Vec<RotationReport>, record: &Record) {
     };
     if let Some(last) = found.last().filter(|last| !last.is_over)
         && let Some(latest) = last.phases.last()
+        && let Some(to) = to.strip_suffix(ANOTHER_ROTATION)
+    {
+        // Another instance of skeys saw how it came to this phase, or saw the same.
+        if latest.to == to && record.at.duration_since(latest.at).abs() < READ_LATER {
+            return;
+        }
+        begin(found);
+    }
+    let to = to.strip_suffix(ANOTHER_ROTATION).unwrap_or(to);
+    if let Some(last) = found.last().filter(|last| !last.is_over)
+        && let Some(latest) = last.phases.last()
     {
         let seen = last.phases.iter().rev().find(|seen| seen.to == to);
         // Another instance of skeys saw it later, perhaps without the phases before it.
@@ -460,6 +475,32 @@ mod tests {
         assert_eq!(one.traces(), ["t-1"]);
         assert_eq!(start.findings, ["! one finding"]);
         assert_eq!((one.checklist.len(), one.proof.len(), one.others.len()), (1, 1, 0));
+    }
+
+    #[test]
+    fn api_40_the_next_rotation_in_the_same_phase_is_another_one() {
+        let records = [
+            seen(0, "never → preparing"),
+            seen(60, "preparing → PREPARED"),
+            seen(300, "PREPARED → PREPARED of another rotation"),
+            // Another instance saw it, too.
+            seen(301, "PREPARED → PREPARED of another rotation"),
+            seen(400, "PREPARED → completing"),
+        ];
+        let found = rotations(&records);
+        assert_eq!(outcomes(&found), [ReportOutcome::Open, ReportOutcome::Open]);
+        let phases = found[1].phases.iter().map(|change| change.to.as_str());
+        assert_eq!(phases.collect::<Vec<_>>(), ["PREPARED", "completing"]);
+        // One instance saw all of it, and the other one only its end.
+        let records = [
+            seen(0, "PREPARED → completing"),
+            seen(9, "completing → completed"),
+            seen(10, "completed → preparing"),
+            seen(60, "preparing → PREPARED"),
+            seen(61, "PREPARED → PREPARED of another rotation"),
+        ];
+        let found = rotations(&records);
+        assert_eq!(outcomes(&found), [ReportOutcome::Completed, ReportOutcome::Open]);
     }
 
     #[test]

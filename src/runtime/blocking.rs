@@ -32,6 +32,27 @@ pub async fn run_blocking<T: Send + 'static>(
     })
 }
 
+/// Runs work that may block as [`run_blocking`], but to its end, however long it takes: after `limit` the failure is told
+/// to `late`, and the result follows.
+///
+/// # Errors
+/// It panicked.
+pub async fn run_to_its_end<T: Send + 'static, L: Future<Output = ()>>(
+    clock: &Clock,
+    limit: Duration,
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+    late: impl FnOnce(Failure) -> L,
+) -> Result<T, Failure> {
+    let mut run = Box::pin(run_blocking(clock, Duration::MAX, what, work));
+    if let Some(done) = clock.timeout(limit, &mut run).await {
+        return done;
+    }
+    let hint = "Check the disk or the network share; it may still be done, and is told then";
+    late(timed_out(what, limit).hint(hint)).await;
+    run.await
+}
+
 /// Repeats blocking work that finds a lock held, until it is done or `wait` is over.
 ///
 /// # Errors
@@ -46,11 +67,26 @@ where
     T: Send + 'static,
     E: From<Failure> + Send + 'static,
 {
-    let end = clock.monotonic().saturating_add(wait);
     let work = Arc::new(work);
-    loop {
+    retry(clock, wait, || {
         let attempt = Arc::clone(&work);
-        let done = run_blocking(clock, FILE_LIMIT, what, move || attempt()).await??;
+        async { run_blocking(clock, FILE_LIMIT, what, move || attempt()).await? }
+    })
+    .await
+}
+
+/// Repeats an attempt that finds a lock held, until it is done or `wait` is over.
+///
+/// # Errors
+/// Those of the attempt.
+pub async fn retry<T, E, A: Future<Output = Result<Attempt<T>, E>>>(
+    clock: &Clock,
+    wait: Duration,
+    attempt: impl Fn() -> A,
+) -> Result<Attempt<T>, E> {
+    let end = clock.monotonic().saturating_add(wait);
+    loop {
+        let done = attempt().await?;
         if matches!(done, Attempt::Done(_)) || clock.monotonic() >= end {
             return Ok(done);
         }
@@ -83,7 +119,9 @@ mod tests {
 
     use crate::clock::Clock;
     use crate::domain::failure::{Failure, FailureKind};
-    use crate::runtime::blocking::{FILE_LIMIT, catch_panic, retry_while_locked, run_blocking};
+    use crate::runtime::blocking::{
+        FILE_LIMIT, catch_panic, retry_while_locked, run_blocking, run_to_its_end,
+    };
     use crate::store::files;
     use crate::store::lock::Attempt;
 
@@ -116,6 +154,22 @@ mod tests {
         assert_eq!(failure.message, "token: no answer within 10 s");
         // The thread that was left alone ends with the writer.
         drop(std::fs::File::create(&path).unwrap());
+    }
+
+    #[tokio::test]
+    async fn file_37_work_that_takes_long_is_told_and_comes_to_its_end() {
+        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let (release, held) = std::sync::mpsc::channel::<u8>();
+        let late = async |failure: Failure| {
+            assert_eq!(failure.message, "~/.kube/config: no answer within 10 s");
+            release.send(7).unwrap();
+        };
+        let work = move || held.recv().unwrap();
+        let run = run_to_its_end(&clock, FILE_LIMIT, "~/.kube/config", work, late);
+        assert_eq!(turning(&clock, true, run).await, Ok(7));
+        let late = async |failure: Failure| panic!("{failure}");
+        let run = run_to_its_end(&clock, FILE_LIMIT, "~/.kube/config", || 8, late);
+        assert_eq!(turning(&clock, false, run).await, Ok(8));
     }
 
     #[tokio::test]

@@ -86,7 +86,7 @@ pub struct Clipboard {
     terminal: LoopSender,
     // One handle for the whole run: on X11 and Wayland the text vanishes when its owner goes.
     desktop: Arc<Mutex<Option<arboard::Clipboard>>>,
-    // At most one for each route: what is copied takes the place of what went the same route before.
+    // What is copied takes the place of what went the same route before; beside it, what may have arrived there late.
     secrets: Arc<Mutex<Vec<CopiedSecret>>>,
 }
 
@@ -139,7 +139,10 @@ impl Clipboard {
                     };
                     return Ok(Copied { how: how.to_owned(), can_check });
                 }
-                Err(failure) => reasons.push(format!("{}: {}", route.word(), failure.message)),
+                Err(failure) => {
+                    self.note_late(*route, text, secret);
+                    reasons.push(format!("{}: {}", route.word(), failure.message));
+                }
             }
         }
         Err(Failure::new(
@@ -149,32 +152,48 @@ impl Clipboard {
         .hint("Choose a file instead"))
     }
 
+    /// A secret did not go this route in time. What could not be stopped may arrive there nevertheless, and is cleared
+    /// with the rest.
+    fn note_late(&self, route: ClipboardRoute, text: &str, secret: Option<RequestId>) {
+        match route {
+            ClipboardRoute::Tmux | ClipboardRoute::Desktop => {
+                let hash = hash(text);
+                let late = secret.map(|copy| CopiedSecret { copy, route, hash });
+                lock(&self.secrets).extend(late);
+            }
+            // Refused before anything was sent.
+            ClipboardRoute::Terminal | ClipboardRoute::Screen => {}
+        }
+    }
+
     /// A text went this route: it took the place of a secret that had gone the same route.
     async fn replace_secret(&self, route: ClipboardRoute, text: &str, secret: Option<RequestId>) {
         let hash = hash(text);
         let replaced = {
             let mut ours = lock(&self.secrets);
-            let replaced =
-                ours.iter().position(|ours| ours.route == route).map(|at| ours.remove(at));
+            let replaced: Vec<_> = ours.extract_if(.., |ours| ours.route == route).collect();
             ours.extend(secret.map(|copy| CopiedSecret { copy, route, hash }));
             replaced
         };
         // Elsewhere what is copied takes its place; tmux keeps both.
-        if let Some(replaced) =
-            replaced.filter(|ours| ours.route == ClipboardRoute::Tmux && ours.hash != hash)
-        {
+        let is_left = |ours: &CopiedSecret| ours.route == ClipboardRoute::Tmux && ours.hash != hash;
+        for replaced in replaced.into_iter().filter(is_left) {
             self.delete_from_tmux(replaced.hash).await;
         }
     }
 
     /// Clears what a request copied as a secret, by the route it went; says whether something was cleared.
     pub async fn clear(&self, copy: RequestId) -> bool {
-        let ours = {
-            let mut all = lock(&self.secrets);
-            let at = all.iter().position(|ours| ours.copy == copy);
-            at.map(|at| all.remove(at))
-        };
-        let Some(CopiedSecret { route, hash: ours, .. }) = ours else { return false };
+        let ours: Vec<_> = lock(&self.secrets).extract_if(.., |ours| ours.copy == copy).collect();
+        let mut cleared = false;
+        // The route that it went comes last, and is the one that answers.
+        for ours in ours.into_iter().rev() {
+            cleared |= self.clear_route(ours).await;
+        }
+        cleared
+    }
+
+    async fn clear_route(&self, CopiedSecret { route, hash: ours, .. }: CopiedSecret) -> bool {
         match route {
             ClipboardRoute::Tmux => {
                 let top = self.tmux(&["save-buffer", "-"], "").await.ok();

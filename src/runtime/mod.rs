@@ -35,6 +35,7 @@ use ratatui::style::{Color, Modifier};
 
 use crate::app::effect::{Effect, TerminalEffect};
 use crate::app::ending::persisted;
+use crate::app::kubeconfig::state::PrintOnExit;
 use crate::app::message::Message;
 use crate::app::now::Now;
 use crate::app::settings::Background;
@@ -42,7 +43,6 @@ use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::persisted::PersistedState;
-use crate::domain::secret::Secret;
 use crate::domain::selection::Selection;
 use crate::runtime::frame_writer::is_blank;
 use crate::runtime::loop_input::{CAPACITY, LoopInput, LoopReceiver};
@@ -68,7 +68,9 @@ pub struct Console<I> {
 #[derive(Debug)]
 pub struct Ended {
     /// What is to be printed after the end of the program.
-    pub print: Vec<Secret>,
+    pub print: Vec<PrintOnExit>,
+    /// What is to be said then.
+    pub last_words: Vec<String>,
     /// Whether another one follows.
     pub follows: bool,
     /// The background of the terminal, which is asked for only once.
@@ -77,13 +79,6 @@ pub struct Ended {
     pub persisted: PersistedState,
     /// What was selected last, and in which profile.
     pub selection: (Option<String>, Selection),
-}
-
-impl Ended {
-    fn new(print: Vec<Secret>, follows: bool) -> Self {
-        let persisted = PersistedState::default();
-        Self { print, follows, background: None, persisted, selection: Default::default() }
-    }
 }
 
 /// Runs until the user leaves, another dashboard is to follow, or the terminal is gone.
@@ -103,18 +98,62 @@ where
     Gone<S>: std::error::Error + Send + Sync + 'static,
     I: Stream<Item = io::Result<Event>> + Unpin,
 {
+    let mut taken = std::mem::take(&mut console.left);
+    let ends = (&mut *console, &mut incoming, &mut taken);
+    let ended = run_until_end(&mut state, surface, ends, performer, clock).await;
+    let follows = matches!(ended, Ok(End::Restart));
+    if follows {
+        (console.left, taken) = taken.into_iter().partition(is_of_console);
+    } else {
+        surface.quit();
+    }
+    let background = state.shared.background;
+    let profile = state.shared.settings.profile.clone();
+    let selection = (profile, state.fleet.selection.clone());
+    let kept = persisted(&state);
+    let mut last = Shutdown { state, performer, clock };
+    if ended.is_err() {
+        last.hang_up();
+    }
+    for next in taken {
+        last.take(next, surface);
+    }
+    let (print, last_words) = last.finish(&mut incoming, surface).await;
+    ended?;
+    Ok(Ended { print, last_words, follows, background, persisted: kept, selection })
+}
+
+/// What ends a dashboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Quit,
+    Restart,
+}
+
+/// Runs until the dashboard ends; what is left in `taken` was not taken in.
+async fn run_until_end<S, I>(
+    state: &mut State,
+    surface: &mut S,
+    (console, incoming, taken): (&mut Console<I>, &mut LoopReceiver, &mut VecDeque<LoopInput>),
+    performer: &Performer,
+    clock: &Clock,
+) -> io::Result<End>
+where
+    S: Surface,
+    Gone<S>: std::error::Error + Send + Sync + 'static,
+    I: Stream<Item = io::Result<Event>> + Unpin,
+{
     let mut frame = LastFrame::default();
-    let Console { keys: input, signals, left } = console;
-    let mut taken = std::mem::take(left);
+    let Console { keys: input, signals, .. } = console;
     let size = surface.terminal().size().map_err(io::Error::other)?;
     state.shared.size = (size.width, size.height);
-    frame.draw(&mut state, surface)?;
-    let first = begin(&mut state);
-    if let Some(end) = perform_all(first, surface, performer, &mut frame, &mut taken)? {
+    frame.draw(state, surface)?;
+    let first = begin(state);
+    if let Some(end) = perform_all(first, surface, performer, &mut frame, taken)? {
         return Ok(end);
     }
     loop {
-        let wake = next_wake(&state);
+        let wake = next_wake(state);
         surface.wait_until(wake);
         tokio::select! {
             biased;
@@ -123,7 +162,7 @@ where
             event = input.next() => match event {
                 Some(Ok(event)) => taken.extend(translate(event)),
                 // A dead terminal ends the program; nothing spins on it.
-                Some(Err(_)) | None => taken.push_back(LoopInput::Message(Message::Terminated)),
+                Some(Err(_)) | None => taken.push_back(LoopInput::Message(Message::HungUp)),
             },
             () = wait(clock, wake) => taken.push_back(LoopInput::Message(Message::Ticked)),
         }
@@ -164,28 +203,14 @@ where
                 }
             };
             let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
-            let effects = update(&mut state, now, message);
-            let end = perform_all(effects, surface, performer, &mut frame, &mut taken)?;
-            if let Some(mut ended) = end {
-                if ended.follows {
-                    (*left, taken) = taken.into_iter().partition(is_of_console);
-                } else {
-                    surface.quit();
-                }
-                ended.background = state.shared.background;
-                let profile = state.shared.settings.profile.clone();
-                ended.selection = (profile, state.fleet.selection.clone());
-                ended.persisted = persisted(&state);
-                let mut last = Shutdown { state, performer, clock };
-                for next in taken {
-                    last.take(next, surface)?;
-                }
-                ended.print.extend(last.finish(&mut incoming, surface).await?);
-                return Ok(ended);
+            let effects = update(state, now, message);
+            let end = perform_all(effects, surface, performer, &mut frame, taken)?;
+            if let Some(end) = end {
+                return Ok(end);
             }
         }
-        settle(&mut state);
-        frame.draw(&mut state, surface)?;
+        settle(state);
+        frame.draw(state, surface)?;
         performer.settle(settled);
     }
 }
@@ -209,19 +234,35 @@ struct Shutdown<'a> {
 }
 
 impl Shutdown<'_> {
-    /// Takes in what came. Only answers count any more.
-    fn take<S: Surface>(&mut self, next: LoopInput, surface: &mut S) -> io::Result<()> {
+    /// The terminal is gone. What is open is still written down.
+    fn hang_up(&mut self) {
+        let now = Now { wall: self.clock.now(), monotonic: self.clock.monotonic() };
+        for effect in update(&mut self.state, now, Message::HungUp) {
+            self.performer.perform(effect);
+        }
+    }
+
+    /// Takes in what came. Only answers count any more, and that the terminal is gone.
+    fn take<S: Surface>(&mut self, next: LoopInput, surface: &mut S) {
         let message = match next {
             LoopInput::Message(message) => message,
             LoopInput::Settled(message) => {
                 self.performer.settle(1);
                 message
             }
-            LoopInput::Send(sequence) => return surface.send(&sequence),
-            LoopInput::Stop | LoopInput::Continued => return Ok(()),
+            LoopInput::Send(sequence) => {
+                if surface.send(&sequence).is_err() {
+                    self.hang_up();
+                }
+                return;
+            }
+            LoopInput::Stop | LoopInput::Continued => return,
         };
+        if matches!(message, Message::HungUp) {
+            self.hang_up();
+        }
         if !matches!(message, Message::Answered(..)) {
-            return Ok(());
+            return;
         }
         let now = Now { wall: self.clock.now(), monotonic: self.clock.monotonic() };
         for effect in update(&mut self.state, now, message) {
@@ -237,28 +278,27 @@ impl Shutdown<'_> {
                 self.performer.perform(effect);
             }
         }
-        Ok(())
     }
 
-    /// Waits for what was sent, at most [`LAST_WAIT`], and writes down what was not answered. Gives back kubeconfigs
-    /// that are to be printed, too.
+    /// Waits for what was sent, at most [`LAST_WAIT`], and writes down what was not answered. Gives back what is to
+    /// be printed and said afterwards.
     async fn finish<S: Surface>(
         mut self,
         incoming: &mut LoopReceiver,
         surface: &mut S,
-    ) -> io::Result<Vec<Secret>> {
+    ) -> (Vec<PrintOnExit>, Vec<String>) {
         let deadline = self.clock.monotonic().saturating_add(LAST_WAIT);
         loop {
             let under_way = self.performer.writes_under_way();
             while let Ok(next) = incoming.try_recv() {
-                self.take(next, surface)?;
+                self.take(next, surface);
             }
             if !under_way && !self.performer.writes_under_way() {
                 break;
             }
             tokio::select! {
                 biased;
-                Some(next) = incoming.recv() => self.take(next, surface)?,
+                Some(next) = incoming.recv() => self.take(next, surface),
                 () = self.performer.finish_writes() => {}
                 () = self.clock.sleep_until(deadline) => break,
             }
@@ -266,7 +306,7 @@ impl Shutdown<'_> {
         let records = unanswered(&mut self.state);
         // Whatever else still runs is not waited for.
         let _in_time = self.clock.timeout(LAST_WAIT, self.performer.append_records(records)).await;
-        Ok(std::mem::take(&mut self.state.kubeconfig.print))
+        (self.state.kubeconfig.print, self.state.session.last_words)
     }
 }
 
@@ -299,53 +339,76 @@ fn translate(event: Event) -> Option<LoopInput> {
     Some(LoopInput::Message(message))
 }
 
-/// Carries effects out: what concerns the terminal here, the rest in tasks. Says so when the dashboard ends.
+/// Carries effects out: what concerns the terminal here, the rest in tasks, whatever the terminal does. Says so when the
+/// dashboard ends.
 fn perform_all<S: Surface>(
     effects: Vec<Effect>,
     surface: &mut S,
     performer: &Performer,
     frame: &mut LastFrame,
     taken: &mut VecDeque<LoopInput>,
-) -> io::Result<Option<Ended>>
+) -> io::Result<Option<End>>
 where
     Gone<S>: std::error::Error + Send + Sync + 'static,
 {
+    let mut ended = Ok(None);
     for effect in effects {
-        let Effect::Terminal(effect) = effect else {
-            performer.perform(effect);
-            continue;
-        };
         match effect {
-            TerminalEffect::Quit { print } => return Ok(Some(Ended::new(print, false))),
-            TerminalEffect::Restart { print } => return Ok(Some(Ended::new(print, true))),
-            TerminalEffect::Mouse(on) => surface.mouse(on)?,
-            TerminalEffect::Status(status) => {
-                surface.status(performer.notifier(), status.as_ref())?;
+            Effect::Terminal(effect) => {
+                if matches!(ended, Ok(None)) {
+                    ended = perform_on_terminal(effect, surface, performer, frame, taken);
+                }
             }
-            TerminalEffect::Redraw => {
-                clear_screen(surface.terminal()).map_err(io::Error::other)?;
-                frame.buffer = None;
-            }
-            TerminalEffect::LogIn => {
-                let ended = performer.log_in(surface)?;
-                frame.buffer = None;
-                let size = surface.terminal().size().map_err(io::Error::other)?;
-                taken.extend(
-                    [
-                        Message::Resumed,
-                        // Only the program that had the terminal was told of a new size.
-                        Message::Resized(size.width, size.height),
-                        Message::LoggedIn(ended),
-                    ]
-                    .map(LoopInput::Message),
-                );
-            }
-            TerminalEffect::Suspend => {
-                surface.suspend()?;
-                frame.buffer = None;
-                // Not through the channel: the loop would wait for itself when it is full.
-                taken.push_back(LoopInput::Message(Message::Resumed));
-            }
+            effect @ (Effect::Request(..)
+            | Effect::Reading(_)
+            | Effect::Unobserve(_)
+            | Effect::Notify { .. }
+            | Effect::Journal(_)) => performer.perform(effect),
+        }
+    }
+    ended
+}
+
+fn perform_on_terminal<S: Surface>(
+    effect: TerminalEffect,
+    surface: &mut S,
+    performer: &Performer,
+    frame: &mut LastFrame,
+    taken: &mut VecDeque<LoopInput>,
+) -> io::Result<Option<End>>
+where
+    Gone<S>: std::error::Error + Send + Sync + 'static,
+{
+    match effect {
+        TerminalEffect::Quit => return Ok(Some(End::Quit)),
+        TerminalEffect::Restart => return Ok(Some(End::Restart)),
+        TerminalEffect::Mouse(on) => surface.mouse(on)?,
+        TerminalEffect::Status(status) => {
+            surface.status(performer.notifier(), status.as_ref())?;
+        }
+        TerminalEffect::Redraw => {
+            clear_screen(surface.terminal()).map_err(io::Error::other)?;
+            frame.buffer = None;
+        }
+        TerminalEffect::LogIn => {
+            let ended = performer.log_in(surface)?;
+            frame.buffer = None;
+            let size = surface.terminal().size().map_err(io::Error::other)?;
+            taken.extend(
+                [
+                    Message::Resumed,
+                    // Only the program that had the terminal was told of a new size.
+                    Message::Resized(size.width, size.height),
+                    Message::LoggedIn(ended),
+                ]
+                .map(LoopInput::Message),
+            );
+        }
+        TerminalEffect::Suspend => {
+            surface.suspend()?;
+            frame.buffer = None;
+            // Not through the channel: the loop would wait for itself when it is full.
+            taken.push_back(LoopInput::Message(Message::Resumed));
         }
     }
     Ok(None)

@@ -37,7 +37,9 @@ use crate::domain::rotation::Step;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::domain::table::{Table, TableFormat};
 use crate::domain::text::clean;
-use crate::runtime::blocking::{FILE_LIMIT, catch_panic, retry_while_locked, run_blocking};
+use crate::runtime::blocking::{
+    FILE_LIMIT, catch_panic, retry, retry_while_locked, run_blocking, run_to_its_end,
+};
 use crate::runtime::clipboard::Clipboard;
 use crate::runtime::configuration::{ConfigurationLook, ConfigurationWatch};
 use crate::runtime::log::LogBuffer;
@@ -368,7 +370,7 @@ impl Performer {
                 Answer::Kubeconfig(self.issue(&shown, kind, lifetime, file, *intent).await?)
             }
             Request::Save { file, fresh, options, fingerprint, keeps_backup } => {
-                let save = self.save(file, fresh, options, fingerprint, keeps_backup);
+                let save = self.save(id, file, fresh, options, (fingerprint, keeps_backup));
                 Answer::Saved(save.await)
             }
             Request::CopySecret(text) => {
@@ -434,23 +436,32 @@ impl Performer {
         retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, check).await?.into_result()
     }
 
+    /// Saves a kubeconfig. What takes long is told and comes to its end: it could not be taken back.
     async fn save(
         &self,
+        id: RequestId,
         file: FileTarget,
         fresh: Arc<ParsedKubeconfig>,
         options: MergeOptions,
-        fingerprint: Option<String>,
-        keeps_backup: bool,
+        (fingerprint, keeps_backup): (Option<String>, bool),
     ) -> Result<Saved, NotSaved> {
         self.may_write()?;
         let Services { kubeconfigs, clock, .. } = &self.0.services;
         let name = kubeconfigs.name(&file);
         let files = kubeconfigs.clone();
-        let save = move || {
+        let save = Arc::new(move || {
             let how: (bool, Observer<'_>) = (keeps_backup, &unobserved);
             files.save(&file, &fresh, &options, fingerprint.as_deref(), how)
+        });
+        let late = |failure| async move {
+            let message = Message::Answered(id, Ok(Answer::SaveIsLate(failure)));
+            drop(self.0.sender.send(LoopInput::Message(message)).await);
         };
-        let saved = retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, save).await?;
+        let saved = retry(clock, KUBECONFIG_LOCK_WAIT, || {
+            let save = Arc::clone(&save);
+            async { run_to_its_end(clock, FILE_LIMIT, &name, move || save(), late).await? }
+        })
+        .await?;
         Ok(saved.into_result()?)
     }
 

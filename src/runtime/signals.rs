@@ -37,7 +37,7 @@ pub fn exit_status(number: u8) -> u8 {
     128_u8.saturating_add(number)
 }
 
-/// Turns the signals that end the program into [`Message::Terminated`]. Gives the exit status that they ask for.
+/// Turns the signals that end the program into messages. Gives the exit status that they ask for.
 pub fn send_to_loop(sender: &LoopSender) -> io::Result<Arc<AtomicU8>> {
     let status = Arc::new(AtomicU8::new(0));
     for number in handled() {
@@ -46,7 +46,9 @@ pub fn send_to_loop(sender: &LoopSender) -> io::Result<Arc<AtomicU8>> {
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
                 status.store(exit_status(u8::try_from(number).unwrap_or(0)), Ordering::SeqCst);
-                if sender.send(LoopInput::Message(Message::Terminated)).await.is_err() {
+                let is_hangup = number == Signal::HUP.as_raw();
+                let message = if is_hangup { Message::HungUp } else { Message::Terminated };
+                if sender.send(LoopInput::Message(message)).await.is_err() {
                     break;
                 }
             }

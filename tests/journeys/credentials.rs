@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::Ordering;
 
 use skeys::testing::domain::credential::CredentialFacts;
 use skeys::testing::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
@@ -364,19 +365,23 @@ async fn cred_11_a_renewal_requests_nothing_more_during_exit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_11_a_missing_answer_at_exit_is_logged_as_unknown() {
-    let mut journey = Journey::begin().await;
-    journey.order(Fault::delay("/clusters/alpha/kubeconfig", 50));
-    journey.press("/alpha<enter>K").await;
-    journey.press(ISSUE).await;
-    journey.strike("<ctrl-c><ctrl-c>");
-    for _ in 0..40 {
-        journey.clock.turn(std::time::Duration::from_millis(100));
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    for breaks in [false, true] {
+        let mut journey = Journey::begin().await;
+        journey.order(Fault::delay("/clusters/alpha/kubeconfig", 50));
+        journey.press("/alpha<enter>K").await;
+        journey.press(ISSUE).await;
+        // What cannot be drawn any more ends it, too.
+        journey.is_broken.store(breaks, Ordering::SeqCst);
+        journey.strike(if breaks { "<esc>" } else { "<ctrl-c><ctrl-c>" });
+        for _ in 0..40 {
+            journey.clock.turn(std::time::Duration::from_millis(100));
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        assert_eq!(journey.ended().await.is_err(), breaks);
+        let journal = journey.read("state/journal.jsonl");
+        let last = journal.lines().last().unwrap();
+        assert!(last.contains("\"outcome\":\"unknown\""), "{journal}");
+        assert!(last.contains("skeys quit before SKE answered"), "{journal}");
+        assert!(last.contains("\"expires\":\"2026-11-24T22:00"), "{journal}");
     }
-    journey.end().await;
-    let journal = journey.read("state/journal.jsonl");
-    let last = journal.lines().last().unwrap();
-    assert!(last.contains("\"outcome\":\"unknown\""), "{journal}");
-    assert!(last.contains("skeys quit before SKE answered"), "{journal}");
-    assert!(last.contains("\"expires\":\"2026-11-24T22:00"), "{journal}");
 }

@@ -119,6 +119,8 @@ async fn standard_output_gets_the_kubeconfig_on_exit() {
     journey.press(&to_button(3)).await;
     journey.says("Kubeconfig of alpha → standard output when skeys exits");
     assert!(journey.sent.lock().unwrap().iter().all(|text| !text.contains("client-key")));
+    // Another dashboard on the same terminal is no exit.
+    journey.press(":reload<enter>").await;
     journey.press("q").await;
     let printed = journey.end().await;
     assert_eq!(printed.len(), 1);
@@ -229,6 +231,7 @@ async fn api_22_a_late_kubeconfig_is_kept_and_offered_for_saving() {
     // Leaving would lose it.
     journey.press("q").await;
     journey.says("An issued kubeconfig is not saved");
+    journey.says("A kubeconfig that is not saved is lost");
     journey.press("<esc>K").await;
     journey.says("issued; expires Tue 24 Nov 2026 22:00");
     journey.press("<tab><tab><tab><tab><enter>").await;

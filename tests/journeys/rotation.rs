@@ -144,6 +144,23 @@ async fn api_12_a_start_with_a_lost_answer_is_read_back_and_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_38_a_start_that_is_seen_without_an_answer_is_not_claimed() {
+    let mut journey = Journey::begin().await;
+    journey.order(Fault::new("POST", START, Some(1), FaultEffect::Drop {}));
+    journey.press("/alpha<enter>R<tab><enter>").await;
+    journey.says("Checking whether the rotation started");
+    // Ours was lost on its way; a colleague's was not.
+    let now = journey.clock.now();
+    journey.simulator.with_cloud(|cloud| {
+        cloud.act(&id("alpha"), ClusterOperation::StartRotation, now).unwrap();
+    });
+    journey.until("The rotation started: SKE shows it", 10).await;
+    journey.says("Someone else may have started it.");
+    let journal = journey.read("state/journal.jsonl");
+    assert!(journal.contains("the step happened; the request may be someone else's"), "{journal}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api_13_a_start_that_never_arrived_is_read_back_and_may_be_repeated() {
     let mut journey = Journey::begin().await;
     journey.order(Fault::new("POST", START, Some(1), FaultEffect::Drop {}));

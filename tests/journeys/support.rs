@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -84,6 +84,8 @@ pub struct Journey {
     pub sent: Arc<Mutex<Vec<String>>>,
     waits: Arc<Mutex<Option<Duration>>>,
     size: Arc<Mutex<(u16, u16)>>,
+    /// Whether the terminal can no longer be drawn on.
+    pub is_broken: Arc<AtomicBool>,
     /// Of the dashboard that runs now.
     performer: Arc<Mutex<Performer>>,
     keyboard: Keyboard,
@@ -245,12 +247,14 @@ impl Journey {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let waits = Arc::new(Mutex::new(Some(Duration::ZERO)));
         let size = Arc::new(Mutex::new(setting.size));
+        let is_broken = Arc::<AtomicBool>::default();
         let mut surface = TestSurface {
             terminal: Terminal::new(TestBackend::new(setting.size.0, setting.size.1)).unwrap(),
             publish,
             sent: Arc::clone(&sent),
             waits: Arc::clone(&waits),
             size: Arc::clone(&size),
+            is_broken: Arc::clone(&is_broken),
         };
         let keyboard = Keyboard::default();
         let console = Console { keys: keyboard.clone(), signals, left: VecDeque::new() };
@@ -258,7 +262,9 @@ impl Journey {
         let task = tokio::spawn(async move {
             let began = move |performer: &Performer| *current.lock().unwrap() = performer.clone();
             let reload = Reload::new(flags, places, machine);
-            run_all(dashboard, Some(&reload), &mut surface, console, began).await
+            let (ended, _) =
+                run_all(dashboard, Some(&reload), &mut surface, console, began).await?;
+            Ok(ended.print.into_iter().map(|kubeconfig| kubeconfig.text).collect())
         });
         let mut journey = Self {
             clock,
@@ -268,6 +274,7 @@ impl Journey {
             sent,
             waits,
             size,
+            is_broken,
             performer,
             keyboard,
             screen,
@@ -564,11 +571,15 @@ impl Journey {
 
     /// Waits for the end and gives back what would be printed.
     pub async fn end(&mut self) -> Vec<Secret> {
+        self.ended().await.unwrap()
+    }
+
+    /// Waits for the end, which may be that of the terminal.
+    pub async fn ended(&mut self) -> io::Result<Vec<Secret>> {
         let task = self.task.take().expect("ended once");
         tokio::time::timeout(Duration::from_secs(20), task)
             .await
             .unwrap_or_else(|_| panic!("the program does not end\n{}", self.screen()))
-            .unwrap()
             .unwrap()
     }
 }
@@ -612,6 +623,7 @@ struct TestSurface {
     sent: Arc<Mutex<Vec<String>>>,
     waits: Arc<Mutex<Option<Duration>>>,
     size: Arc<Mutex<(u16, u16)>>,
+    is_broken: Arc<AtomicBool>,
 }
 
 impl Surface for TestSurface {
@@ -624,6 +636,9 @@ impl Surface for TestSurface {
     }
 
     fn begin_frame(&mut self) -> io::Result<()> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the terminal is gone"));
+        }
         Ok(())
     }
 

@@ -22,6 +22,14 @@ case "$1" in
 esac
 "#;
 
+/// The same, but the first text takes longer than skeys waits, and arrives nevertheless.
+fn slow_tmux() -> String {
+    TMUX.replace("+ 1 ))\" ;;", "+ 1 ))\"; [ -n \"$top\" ] || sleep 60 ;;")
+}
+
+/// What skeys says of a copy through tmux.
+const IN_TMUX: &str = "Sent to the terminal (tmux)";
+
 /// Issues a kubeconfig to the clipboard.
 fn copy_a_kubeconfig(terminal: &mut Terminal) {
     terminal.until("32 clusters");
@@ -36,17 +44,17 @@ fn copy_a_kubeconfig(terminal: &mut Terminal) {
     terminal.until("Sent to the terminal");
 }
 
-/// The demo with an issued kubeconfig in the buffer of tmux.
-fn with_a_kubeconfig_copied() -> Terminal {
+/// The demo with an issued kubeconfig in the buffer of tmux, which it reports as sent this way.
+fn with_a_kubeconfig_copied(tmux: &str, way: &str) -> Terminal {
     let home = tempfile::tempdir().unwrap();
     let program = home.path().join("tmux");
-    fs::write(&program, TMUX).unwrap();
+    fs::write(&program, tmux).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:/usr/bin:/bin", home.path().display());
     let environment = [("PATH", path.as_str()), ("TMUX", "there,1,0")];
     let mut terminal = Terminal::run_in(home, &[SKEYS, "demo"], 140, 40, &environment);
     copy_a_kubeconfig(&mut terminal);
-    terminal.until("Sent to the terminal (tmux)");
+    terminal.until(way);
     assert!(buffers(&terminal)[0].contains("client-certificate-data"));
     terminal
 }
@@ -86,7 +94,7 @@ fn tty_16_gnu_screen_passes_a_kubeconfig_on_to_the_terminal() {
 
 #[test]
 fn clip_02_the_content_of_another_program_is_not_cleared() {
-    let mut terminal = with_a_kubeconfig_copied();
+    let mut terminal = with_a_kubeconfig_copied(TMUX, IN_TMUX);
     fs::write(terminal.home.path().join("buffers/2"), "of another program").unwrap();
     terminal.send(b"\x03");
     assert_eq!(terminal.end_restored(), 0);
@@ -95,7 +103,7 @@ fn clip_02_the_content_of_another_program_is_not_cleared() {
 
 #[test]
 fn clip_02_earlier_copies_do_not_stay_in_the_tmux_buffers() {
-    let mut terminal = with_a_kubeconfig_copied();
+    let mut terminal = with_a_kubeconfig_copied(TMUX, IN_TMUX);
     terminal.send(b"y");
     terminal.until("cluster name");
     terminal.send(b"\r");
@@ -108,10 +116,22 @@ fn clip_02_earlier_copies_do_not_stay_in_the_tmux_buffers() {
 
 #[test]
 fn clip_03_a_copied_kubeconfig_is_cleared_on_exit() {
-    let mut terminal = with_a_kubeconfig_copied();
+    for (tmux, way) in [(TMUX.to_owned(), IN_TMUX), (slow_tmux(), "Sent to the terminal (OSC 52)")]
+    {
+        let mut terminal = with_a_kubeconfig_copied(&tmux, way);
+        terminal.send(b"\x03");
+        assert_eq!(terminal.end_restored(), 0);
+        assert_eq!(buffers(&terminal), Vec::<String>::new(), "{way}");
+    }
+}
+
+#[test]
+fn clip_06_a_kubeconfig_that_cannot_be_cleared_on_exit_is_told() {
+    let hung = TMUX.replace("save-buffer)", "save-buffer) sleep 60;");
+    let mut terminal = with_a_kubeconfig_copied(&hung, IN_TMUX);
     terminal.send(b"\x03");
+    terminal.until("The clipboard may still hold a kubeconfig: it could not be cleared in time.");
     assert_eq!(terminal.end_restored(), 0);
-    assert_eq!(buffers(&terminal), Vec::<String>::new());
 }
 
 /// Stands in for tmux and for the desktop's notifications: writes down what it is given to know.

@@ -7,7 +7,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 use skeys::testing::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
 use skeys::testing::runtime::watchdog::Watchdog;
 
-use crate::support::{SKEYS, Terminal, closed_under_the_demo};
+use crate::support::{Cloud, SKEYS, Terminal, closed_under};
 
 /// Within this time it ends, whatever the terminal does: two seconds, and what a busy machine takes beside them.
 const SOON: Duration = Duration::from_secs(3);
@@ -69,7 +69,7 @@ fn tty_21_cli_07_quit_and_abort_end_it_with_the_terminal_restored() {
 fn tty_02_a_terminal_that_is_closed_leaves_no_process() {
     for hangup in [true, false] {
         let home = tempfile::tempdir().unwrap();
-        let mut child = closed_under_the_demo(home.path(), hangup);
+        let mut child = closed_under((home.path(), &[]), &["demo"], hangup, &[("", "32 clusters")]);
         let start = Instant::now();
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
@@ -82,6 +82,32 @@ fn tty_02_a_terminal_that_is_closed_leaves_no_process() {
             std::thread::sleep(Duration::from_millis(20));
         };
         assert_ne!(status.code(), Some(101), "a dead terminal is no defect");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tty_23_a_kubeconfig_that_waits_for_the_exit_is_not_lost_in_silence_with_the_terminal() {
+    let cloud = Cloud::begin().await;
+    for hangup in [true, false] {
+        let home = tempfile::tempdir().unwrap();
+        let downs = format!("\t{}", "\x1b[B".repeat(3));
+        let typed = [
+            ("", "update clients, complete"),
+            ("K", "New kubeconfig"),
+            (&downs, "no file is written"),
+            ("\x0f", "standard output when skeys exits"),
+        ];
+        let mut child = closed_under((home.path(), &cloud.environment(&[])), &[], hangup, &typed);
+        let start = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            assert!(start.elapsed().as_secs() < 60, "it goes on without a terminal");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let journal = home.path().join(".local/state/skeys/journal.jsonl");
+        let journal = std::fs::read_to_string(journal).unwrap();
+        let last = journal.lines().last().unwrap_or_default();
+        assert!(last.contains("may not have been printed"), "hangup: {hangup}\n{journal}");
+        assert!(last.contains("\"outcome\":\"unknown\""), "{last}");
     }
 }
 

@@ -259,9 +259,15 @@ pub fn plain(
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
-/// Opens a terminal of our own, runs the demo in it until it has drawn, and closes the terminal as a person closes
-/// a window. Gives back the process; `hangup` says whether the program is told by a signal, too.
-pub fn closed_under_the_demo(home: &Path, hangup: bool) -> std::process::Child {
+/// Opens a terminal of our own, runs the program in it, types each of `typed` and waits for its text, and closes the
+/// terminal as a person closes a window. Gives back the process; `hangup` says whether the program is told by a signal,
+/// too.
+pub fn closed_under(
+    (home, environment): (&Path, &[(&str, &str)]),
+    words: &[&str],
+    hangup: bool,
+    typed: &[(&str, &str)],
+) -> std::process::Child {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
@@ -279,16 +285,16 @@ pub fn closed_under_the_demo(home: &Path, hangup: bool) -> std::process::Child {
     let mut command = if hangup {
         // A session of its own with this terminal: the kernel sends HUP when the terminal goes.
         let mut command = std::process::Command::new("setsid");
-        command.args(["--ctty", SKEYS, "demo"]);
+        command.args(["--ctty", SKEYS]);
         command
     } else {
-        let mut command = std::process::Command::new(SKEYS);
-        command.arg("demo");
-        command
+        std::process::Command::new(SKEYS)
     };
     let child = command
+        .args(words)
         .env_clear()
         .envs([("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin")])
+        .envs(environment.iter().copied())
         .env("HOME", home)
         .stdin(slave())
         .stdout(slave())
@@ -298,9 +304,14 @@ pub fn closed_under_the_demo(home: &Path, hangup: bool) -> std::process::Child {
     let mut master = std::fs::File::from(master);
     let mut parser = vt100::Parser::new(cells(30), cells(100), 0);
     let mut buffer = [0; 16_384];
-    while !parser.screen().contents().contains("32 clusters") {
-        let count = master.read(&mut buffer).unwrap();
-        parser.process(&buffer[..count]);
+    for (keys, text) in typed {
+        // Buttons take no keys in the first moment.
+        std::thread::sleep(Duration::from_millis(if keys.is_empty() { 0 } else { 600 }));
+        master.write_all(keys.as_bytes()).unwrap();
+        while !parser.screen().contents().contains(text) {
+            let count = master.read(&mut buffer).unwrap();
+            parser.process(&buffer[..count]);
+        }
     }
     child
 }

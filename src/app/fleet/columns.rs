@@ -8,7 +8,7 @@ use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::text;
 use crate::app::rotation::step_text;
 use crate::domain::age::{narrow, since};
-use crate::domain::attention::{Attention, is_overdue};
+use crate::domain::attention::{Attention, is_of_unknown_age, is_overdue};
 use crate::domain::cluster::{ClusterState, KubernetesVersion};
 use crate::domain::credential::{Verdict, best_access};
 use crate::domain::due::due;
@@ -393,9 +393,11 @@ fn age_cell(row: &Row<'_>) -> Cell {
     })
 }
 
-/// Whether overdue credentials are what matters most about the cluster.
+/// Whether credentials that are overdue, or may be, are what matters most about the cluster.
 pub fn overdue(row: &Row<'_>) -> Option<Cell> {
-    (row.attention() == Attention::Overdue).then(|| Cell::new(step_text::OVERDUE, Tone::Warn))
+    let is_unknown = is_of_unknown_age(row.cluster());
+    let text = if is_unknown { step_text::AGE_UNKNOWN } else { step_text::OVERDUE };
+    (row.attention() == Attention::Overdue).then(|| Cell::new(text, Tone::Warn))
 }
 
 /// How loud a state that SKE reports is.

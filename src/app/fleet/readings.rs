@@ -19,6 +19,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::KeptCluster;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
+use crate::domain::rotation_report::ANOTHER_ROTATION;
 
 /// Rows are sorted again at least this often, since time alone makes clusters due.
 const REORDER: Duration = Duration::from_secs(30);
@@ -143,11 +144,12 @@ fn apply(
 
 fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateContext<'_, ()>) {
     let after = &cluster.rotation.phase;
-    let text = format!("{} → {}", before.word(), after.word());
+    let other = if before == after { ANOTHER_ROTATION } else { "" };
+    let text = format!("{} → {}{other}", before.word(), after.word());
     if matches!(after, Phase::Prepared | Phase::Completed) {
         let about = ToastAbout::Cluster(cluster.id.clone());
         cx.observation(about, text::of_cluster(fleet.label(&cluster.id), &text));
-        let (cluster, text) = (cluster.id.clone(), after.word().to_owned());
+        let (cluster, text) = (cluster.id.clone(), format!("{}{other}", after.word()));
         cx.raise(Event::Announce { cluster, text });
     }
     cx.journal(cx.record(Some(&cluster.id), "phase", Outcome::Observed, text));
@@ -242,7 +244,8 @@ mod tests {
     use crate::app::keymap::Keymap;
     use crate::app::message::{Answer, Message};
     use crate::app::now::Now;
-    use crate::app::requests::RequestOwner;
+    use crate::app::requests::{RequestId, RequestOwner};
+    use crate::app::rotation::pending::{Pending, PendingStage};
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::update;
@@ -250,7 +253,8 @@ mod tests {
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::persisted::{KeptCluster, PersistedState};
-    use crate::domain::rotation::Phase;
+    use crate::domain::record::Outcome;
+    use crate::domain::rotation::{Phase, Step};
 
     fn list(state: &mut State, clusters: Vec<Cluster>) {
         let Some(scope) = state.fleet.scopes.keys().next().cloned() else { return };
@@ -336,6 +340,58 @@ mod tests {
         assert_eq!(is_kept(&state, &elsewhere), (true, true), "nothing lists its project");
         answer(&mut state, Ok(listing(&[&web, &db], 0)));
         assert_eq!(is_kept(&state, &db), (false, false));
+    }
+
+    #[test]
+    fn api_40_the_next_rotation_in_the_same_phase_is_recorded_and_told() {
+        let web = cluster("web", Phase::Prepared);
+        let mut state = with_kept(Vec::new());
+        answer(&mut state, Ok(listing(&[&web], 0)));
+        state.nodes.watched.insert(web.id.clone());
+        let mut next = web.clone();
+        let ago = |minutes| now().checked_sub(SignedDuration::from_mins(minutes)).ok();
+        (next.rotation.completed, next.rotation.initiated) = (ago(90), ago(80));
+        let effects = answer(&mut state, Ok(listing(&[&next], 0)));
+        let text = "PREPARED → PREPARED of another rotation";
+        let is_told = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "phase" && record.text == text);
+        assert!(effects.iter().any(is_told), "{effects:?}");
+        let notifies = |effect: &Effect| matches!(effect, Effect::Notify { text, .. } if text == "PREPARED of another rotation");
+        assert!(effects.iter().any(notifies), "{effects:?}");
+        let entry = &state.fleet.entries[&web.id];
+        assert_eq!(entry.phase_seen, Some(state.shared.now.wall));
+    }
+
+    #[test]
+    fn api_39_what_somebody_waits_for_outlasts_lists_that_lack_its_cluster() {
+        let [web, db, ci] = ["web", "db", "ci"].map(|name| cluster(name, Phase::Completed));
+        let mut state = with_kept(Vec::new());
+        answer(&mut state, Ok(listing(&[&web, &db, &ci], 0)));
+        let pending = Pending {
+            request: RequestId(1),
+            step: Step::Start,
+            asked: state.shared.now,
+            before: web.rotation.clone(),
+            skew: SignedDuration::ZERO,
+            ignore_reads_through: state.requests.last(),
+            stage: PendingStage::Lost,
+            due: Duration::ZERO,
+        };
+        state.rotation.pending.insert(web.id.clone(), pending);
+        state.nodes.watched.insert(db.id.clone());
+        state.view.cursor = None;
+        for _ in 0..3 {
+            answer(&mut state, Ok(listing(&[], 0)));
+        }
+        assert!(!state.fleet.entries.contains_key(&ci.id), "nobody waits for anything of it");
+        assert!(state.fleet.entries.contains_key(&web.id), "its row tells of the step");
+        assert!(state.rotation.pending.contains_key(&web.id));
+        assert!(state.nodes.watched.contains(&db.id));
+        // It is listed again, and the step is settled as by any reading.
+        let mut started = web;
+        started.rotation.phase = Phase::Preparing;
+        let effects = answer(&mut state, Ok(listing(&[&started], 0)));
+        let is_done = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "start" && record.outcome == Outcome::Done);
+        assert!(effects.iter().any(is_done), "{effects:?}");
     }
 
     #[test]

@@ -82,12 +82,13 @@ impl Entry {
         if read == self.cluster {
             return Change::Nothing;
         }
-        let before = std::mem::replace(&mut self.cluster, read).rotation.phase;
-        if before == self.cluster.rotation.phase {
+        let before = std::mem::replace(&mut self.cluster, read).rotation;
+        let rotation = &self.cluster.rotation;
+        if before.phase == rotation.phase && !rotation.is_next_of(&before) {
             return Change::Cluster;
         }
         self.phase_seen = Some(now.wall);
-        Change::Phase(before)
+        Change::Phase(before.phase)
     }
 }
 
@@ -125,7 +126,7 @@ impl Entry {
 pub enum Change {
     Nothing,
     Cluster,
-    /// The phase; it was this one before.
+    /// The phase; it was this one before. The same one as now is that of an earlier rotation.
     Phase(Phase),
     /// It is another cluster under the name.
     Replaced,

@@ -7,7 +7,7 @@ use crate::app::effect::Request;
 use crate::app::event::Event;
 use crate::app::kubeconfig::destination::Route;
 use crate::app::kubeconfig::form::{KubeconfigForm, KubeconfigFormStage};
-use crate::app::kubeconfig::state::KubeconfigState;
+use crate::app::kubeconfig::state::{KubeconfigState, PrintOnExit};
 use crate::app::kubeconfig::text;
 use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
 use crate::app::message::{Copied, IssuedKubeconfig};
@@ -128,7 +128,10 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
         (None, Route::Request(request)) => text().map(request),
         (None, Route::Merge | Route::File | Route::Print) => match text() {
             Ok(text) => {
-                kubeconfig.print.push(text);
+                let id = &held.request.cluster.id;
+                let record = cx.record(Some(id), "save", Outcome::Unknown, text::LOG_NOT_PRINTED);
+                let record = cx.about(record, brought_by, None).ending(held.issued.expires);
+                kubeconfig.print.push(PrintOnExit { text, not_printed: Some(record) });
                 let (ids, place) = ((brought_by, form.id), KubeconfigLocation::Stdout);
                 return delivered(kubeconfig, ids, place, None, Vec::new(), cx);
             }
@@ -144,6 +147,34 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     };
 }
 
+/// Saving takes long, and may still come to its end: its answer follows.
+pub fn late(
+    kubeconfig: &mut KubeconfigState,
+    delivery: Delivery,
+    failure: Failure,
+    cx: &mut UpdateContext<'_>,
+) {
+    if kubeconfig.late.contains_key(&delivery.request) {
+        return;
+    }
+    let Some(held) = kubeconfig.unsaved.get(&delivery.kubeconfig).cloned() else { return };
+    let record =
+        cx.record(Some(&held.request.cluster.id), "save", Outcome::Unknown, failure.to_string());
+    cx.journal(cx.about(record, delivery.kubeconfig, None));
+    kubeconfig.late.insert(delivery.request, (delivery.kubeconfig, held));
+    match form_that_saves(kubeconfig, delivery) {
+        Some(form) => form.stage = KubeconfigFormStage::Failed(failure),
+        None => cx.notices.error(failure),
+    }
+}
+
+/// What was saved late counts, whatever became of it meanwhile.
+pub fn take_back(kubeconfig: &mut KubeconfigState, request: RequestId) {
+    if let Some((brought_by, held)) = kubeconfig.late.remove(&request) {
+        kubeconfig.unsaved.entry(brought_by).or_insert(held);
+    }
+}
+
 /// The kubeconfig reached its destination: remember it, say until when it works, close its form. `said`: how to begin
 /// the sentence, if not with the place.
 pub fn delivered(
@@ -154,10 +185,17 @@ pub fn delivered(
     notes: Vec<String>,
     cx: &mut UpdateContext<'_>,
 ) {
-    let Some(held) = kubeconfig.unsaved.remove(&brought_by) else { return };
-    if kubeconfig.form_of(dialog).is_some() {
-        kubeconfig.form = None;
-    }
+    let is_on_its_way = |(_, owner): (_, &RequestOwner)| matches!(owner, RequestOwner::Delivery { kubeconfig, .. } if *kubeconfig == brought_by);
+    let held = if cx.requests.open().any(is_on_its_way) {
+        // It is also being saved elsewhere, which is answered by itself.
+        kubeconfig.unsaved.get(&brought_by).cloned()
+    } else {
+        if kubeconfig.form_of(dialog).is_some() {
+            kubeconfig.form = None;
+        }
+        kubeconfig.unsaved.remove(&brought_by)
+    };
+    let Some(held) = held else { return };
     let (cluster, expires) = (&held.request.cluster, held.issued.expires);
     let label = cx.fleet.label(&cluster.id);
     let is_stdout = place == KubeconfigLocation::Stdout;
@@ -208,9 +246,14 @@ pub fn form_that_saves(
     kubeconfig: &mut KubeconfigState,
     delivery: Delivery,
 ) -> Option<&mut KubeconfigForm> {
-    kubeconfig.form_of(delivery.dialog).filter(
-        |form| matches!(form.stage, KubeconfigFormStage::Saving(saved) if saved == delivery.request),
-    )
+    let is_late = kubeconfig.late.contains_key(&delivery.request);
+    kubeconfig.form_of(delivery.dialog).filter(|form| match form.stage {
+        KubeconfigFormStage::Saving(saved) => saved == delivery.request,
+        KubeconfigFormStage::Failed(_) => is_late,
+        KubeconfigFormStage::Editing
+        | KubeconfigFormStage::Asking { .. }
+        | KubeconfigFormStage::Issuing(_) => false,
+    })
 }
 
 /// It stays among what is not saved; its form, if it is there, offers other destinations, and a renewal shows why.

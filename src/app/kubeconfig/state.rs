@@ -8,6 +8,7 @@ use crate::app::kubeconfig::renewal::{Renewal, RenewalItem, RenewalItemStage};
 use crate::app::kubeconfig::unsaved::UnsavedKubeconfig;
 use crate::app::requests::{DialogId, RequestId};
 use crate::domain::cluster::Cluster;
+use crate::domain::record::Record;
 use crate::domain::secret::Secret;
 
 /// The open form, and kubeconfigs that are on their way.
@@ -18,10 +19,21 @@ pub struct KubeconfigState {
     pub renewal: Option<Box<Renewal>>,
     /// Kubeconfigs that were issued and not delivered yet, by the request that returned them, so that none is lost.
     pub unsaved: BTreeMap<RequestId, UnsavedKubeconfig>,
+    /// Kubeconfigs whose saving takes long, by the request that saves each; with the request that returned it. They may
+    /// be saved elsewhere, or discarded, before that is answered.
+    pub late: BTreeMap<RequestId, (RequestId, UnsavedKubeconfig)>,
     /// Kubeconfigs that were copied to the clipboard, and when each is cleared, on the monotonic clock.
     pub clipboard: BTreeMap<RequestId, Duration>,
-    /// Kubeconfigs to be printed after exit.
-    pub print: Vec<Secret>,
+    /// Kubeconfigs to be printed after exit, in order.
+    pub print: Vec<PrintOnExit>,
+}
+
+/// A kubeconfig to be printed after exit.
+#[derive(Debug, Clone)]
+pub struct PrintOnExit {
+    pub text: Secret,
+    /// What the journal is to keep if it cannot be printed; `None` once it is on its way there.
+    pub not_printed: Option<Record>,
 }
 
 impl KubeconfigState {

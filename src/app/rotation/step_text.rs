@@ -16,7 +16,9 @@ texts! {
     UPDATE_CLIENTS = "update clients, complete";
     UNHEALTHY = "unhealthy: see SKE error";
     OVERDUE = "overdue";
+    AGE_UNKNOWN = "age unknown";
     START_OVERDUE = "start: overdue";
+    START_UNKNOWN_AGE = "start: age unknown";
     OVERDUE_LATER = "overdue, not possible now";
     RENEW_KUBECONFIG = "renew kubeconfig";
     UPGRADE_KUBERNETES = "upgrade Kubernetes";
@@ -44,6 +46,7 @@ pub fn next_step(step: &NextStep) -> String {
         NextStep::CompleteLater(refusal) => refusal.to_string(),
         NextStep::InspectUnhealthy => UNHEALTHY.to_owned(),
         NextStep::Start => START_OVERDUE.to_owned(),
+        NextStep::StartUnknownAge => START_UNKNOWN_AGE.to_owned(),
         NextStep::StartLater => OVERDUE_LATER.to_owned(),
     }
 }
@@ -58,7 +61,8 @@ pub fn expiring(due: &Due) -> Option<&'static str> {
         | Due::Prepared { .. }
         | Due::UnknownPhase { .. }
         | Due::Overdue { .. }
-        | Due::NeverRotated { .. } => None,
+        | Due::NeverRotated { .. }
+        | Due::UnknownAge { .. } => None,
     }
 }
 

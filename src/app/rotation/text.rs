@@ -21,9 +21,9 @@ texts! {
     LOG_NOT_HAPPENED = "read back: the step did not happen";
     accepted_waiting(accepted, waiting) = "{accepted} {waiting}";
     accepted_shown(accepted, phase) = "{accepted} SKE shows {phase}.";
-    START_SEEN = "The rotation started: SKE shows it, although it gave no clear answer.";
-    COMPLETE_SEEN = "The rotation is completing: SKE shows it, although it gave no clear answer.";
-    LOG_HAPPENED = "read back: the step happened";
+    START_SEEN = "The rotation started: SKE shows it, although it gave no clear answer. Someone else may have started it.";
+    COMPLETE_SEEN = "The rotation is completing: SKE shows it, although it gave no clear answer. Someone else may have completed it.";
+    LOG_HAPPENED = "read back: the step happened; the request may be someone else's";
     RECREATED = "the cluster was deleted and recreated";
     phase_changed(before, after) = "the phase changed from {before} to {after}";
     TIMES_CHANGED = "the rotation times changed: someone else acted";
@@ -94,6 +94,7 @@ texts! {
         "renew {kubeconfigs} that would stop working, update other clients, then complete";
     NEXT_UNHEALTHY = "the cluster is unhealthy: check its nodes, then reconcile it";
     NEXT_START = "start a rotation; this cluster was never rotated";
+    NEXT_START_UNKNOWN_AGE = "start a rotation; SKE does not report when the last one started";
     NEXT_UPDATE_CLIENTS = "update clients, then complete; old credentials work until then";
     next_wait_for_nodes(left) = "wait until all nodes are new{left}; old credentials work";
     NEXT_COMPLETING = "wait; SKE removes the old credentials";

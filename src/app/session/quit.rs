@@ -7,6 +7,8 @@ use crate::app::keymap::Command;
 pub struct QuitDialog {
     pub leave: bool,
     pub why: String,
+    /// What becomes of it.
+    pub then: &'static str,
 }
 
 /// A key while it is asked; says whether to leave.

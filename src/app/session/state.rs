@@ -25,6 +25,10 @@ pub struct Session {
     /// What is wrong with the configuration file since it changed, as it was told.
     pub configuration_problem: Option<Failure>,
     pub quitting: bool,
+    /// The terminal is gone, or is going.
+    pub hung_up: bool,
+    /// What is to be said after the end of the program.
+    pub last_words: Vec<String>,
     /// What was said of the source of the token, each once.
     pub notes: Vec<String>,
     /// When account and expiry were last asked for, on the monotonic clock.

@@ -8,6 +8,7 @@ texts! {
     KUBECONFIG_UNSAVED = "An issued kubeconfig is not saved.";
     OUTCOME_UNKNOWN = "The outcome of a request is still being checked.";
     REQUESTS_CONTINUE = "Requests that were sent continue without skeys; start skeys again to see the result.";
+    KUBECONFIG_LOST = "A kubeconfig that is not saved is lost; one that SKE has issued stays valid until it expires.";
     KUBECONFIG_IN_CLIPBOARD = "A kubeconfig is in the clipboard and would be cleared.";
     SOMETHING_OPEN = "Close the open dialog or menu, then try again.";
     PREPARING = "A restart is already being prepared.";

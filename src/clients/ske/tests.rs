@@ -327,6 +327,10 @@ async fn api_24_a_redirect_is_not_followed_and_the_token_stays() {
     assert!(failure.is_transient(), "a proxy may want a login for a while: {failure:?}");
     assert!(failure.message.contains("redirects to http://localhost"), "{failure}");
     assert!(!failure.message.contains("secret=1"));
+    assert!(
+        failure.to_string().contains("endpoints in the configuration"),
+        "it may be a wrong address: {failure}"
+    );
     assert_eq!(other.count(), 0);
 }
 

@@ -90,6 +90,9 @@ pub fn next(entry: &Entry, state: &State) -> Next {
         (_, Some(NextStep::Start)) => {
             (age.map_or_else(|| text::NEXT_START.to_owned(), text::next_start), Tone::Warn)
         }
+        (_, Some(NextStep::StartUnknownAge)) => {
+            (text::NEXT_START_UNKNOWN_AGE.to_owned(), Tone::Warn)
+        }
         (Phase::Unknown(phase), _) if phase.is_empty() => {
             (text::NEXT_NO_PHASE.to_owned(), Tone::Warn)
         }

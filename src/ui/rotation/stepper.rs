@@ -63,7 +63,7 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
 
 fn is_due(entry: &Entry, state: &State) -> bool {
     let next = state.row(entry).next_step();
-    matches!(next, Some(NextStep::Start | NextStep::StartLater))
+    matches!(next, Some(NextStep::Start | NextStep::StartUnknownAge | NextStep::StartLater))
 }
 
 /// Whether there is access, in words; `finished`: the rotation is completed.

@@ -14,10 +14,11 @@ use crate::ui::widgets::dialog::{columns, show};
 const MOST: u16 = 66;
 
 /// Draws the question over `area`.
-pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, QuitDialog { leave, why }: &QuitDialog) {
+pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &QuitDialog) {
+    let QuitDialog { leave, why, then } = dialog;
     let sheet = canvas.sheet(area).of(columns(area, MOST));
     let mut lines = sheet.marked("!", Tone::Warn, &clean(why));
-    lines.extend(sheet.paragraph(text::REQUESTS_CONTINUE, Tone::Dim));
+    lines.extend(sheet.paragraph(then, Tone::Dim));
     if area.height >= 10 {
         lines.push(Line::default());
     }

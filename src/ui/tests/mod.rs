@@ -705,7 +705,8 @@ fn questions() {
     snapshot_at("reconcile", &state, 80, 24);
     let why = "The start of shop-prod is being sent.".to_owned();
     state.action = None;
-    state.session.quit_dialog = Some(QuitDialog { leave: false, why });
+    state.session.quit_dialog =
+        Some(QuitDialog { leave: false, why, then: crate::app::session::text::REQUESTS_CONTINUE });
     snapshot_at("quit", &state, 80, 24);
     snapshot_at("quit", &state, 40, 12);
 }
@@ -1146,7 +1147,7 @@ fn every_screen() -> Vec<State> {
     commands::run(&mut scope, &mut Outbox::default(), Command::Scope);
     let mut quit = fleet();
     quit.session.quit_dialog =
-        Some(QuitDialog { leave: true, why: "something is being sent".into() });
+        Some(QuitDialog { leave: true, why: "something is being sent".into(), then: "" });
     let mut typed =
         rotating("legacy-7", Step::Start, RotationDialogStage::Changed("it moved".into()));
     if let Some(dialog) = &mut typed.rotation.dialog {

@@ -60,6 +60,7 @@ fn word(due: &Due) -> &'static str {
         Due::UnknownPhase { .. } => text::UNKNOWN_PHASE,
         Due::Overdue { .. } => text::OVERDUE,
         Due::NeverRotated { .. } => text::NEVER_ROTATED,
+        Due::UnknownAge { .. } => text::UNKNOWN_AGE,
         Due::Kubeconfig { .. } => text::KUBECONFIG,
         Due::KubernetesVersion { .. } => text::KUBERNETES_VERSION,
         Due::Image { .. } => text::IMAGE,
@@ -84,6 +85,10 @@ fn detail(due: &Due, now: Timestamp) -> String {
         Due::Overdue { born, limit } => age(*born, limit),
         Due::NeverRotated { created: Some(created), limit } => age(*created, limit),
         Due::NeverRotated { created: None, .. } => text::AGE_UNKNOWN.to_owned(),
+        Due::UnknownAge { completed: Some(at), limit } => {
+            text::completed(long(since(*at, now)), long(*limit))
+        }
+        Due::UnknownAge { completed: None, .. } => text::START_UNKNOWN.to_owned(),
         Due::Kubeconfig { place, kind, expires } => {
             expiry(text::credential(kind.word(), place.words()), *expires, now)
         }
@@ -122,6 +127,7 @@ fn entry((checked, due): (&CheckedCluster, &Due)) -> Value {
         Due::UnknownPhase { phase } => (None, None, Some(phase.clone())),
         Due::Overdue { born, .. } => (Some(*born), None, None),
         Due::NeverRotated { created, .. } => (*created, None, None),
+        Due::UnknownAge { completed, .. } => (*completed, None, None),
         Due::Kubeconfig { place, expires, .. } => (None, Some(*expires), Some(place.words())),
         Due::KubernetesVersion { version, expires } => {
             (None, Some(*expires), Some(version.clone()))

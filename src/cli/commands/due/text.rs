@@ -18,6 +18,7 @@ texts! {
     other_phase(phase) = "SKE reports the phase {phase}, which this version of skeys does not know";
     OVERDUE = "overdue";
     NEVER_ROTATED = "never rotated";
+    UNKNOWN_AGE = "age unknown";
     KUBECONFIG = "kubeconfig";
     KUBERNETES_VERSION = "Kubernetes version";
     IMAGE = "OS image";
@@ -26,6 +27,8 @@ texts! {
     complete(started) = "{started}; update clients, then complete";
     age(age, limit) = "credentials are {age} old; allowed: {limit}";
     AGE_UNKNOWN = "SKE does not report when the cluster was created";
+    START_UNKNOWN = "SKE does not report when the last rotation started";
+    completed(age, limit) = "SKE does not report when the last rotation started; it was completed {age} ago; allowed: {limit}";
     expires(subject, left) = "{subject} expires in {left}";
     expired(subject, age) = "{subject} expired {age} ago";
     credential(kind, place) = "{kind} in {place}";

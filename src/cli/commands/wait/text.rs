@@ -30,7 +30,7 @@ texts! {
     reported_alone(what) = "SKE reports {what}";
     NO_MORE_ERRORS = "SKE reports no more errors";
 
-    outage_begun(time, why) = "SKE reads failing since {time}: {why}; retrying";
+    outage_begun(time, why, advice) = "SKE reads failing since {time}: {why}; retrying{advice}";
     outage_ended(lasted) = "SKE reads succeed again after {lasted}";
     outage_lasting(lasted, why) = "SKE reads failing for {lasted}: {why}";
 
@@ -90,9 +90,10 @@ texts! {
     contradicts(address, flag) = "{address} contradicts {flag}; remove one of them";
 }
 
-/// "SKE reads failing since 2026-11-24T14:03:00Z: …; retrying".
+/// "SKE reads failing since 2026-11-24T14:03:00Z: …; retrying", and what to do, if that is known.
 pub fn begun(outage: &Outage) -> String {
-    outage_begun(moment(outage.since.wall), outage.failure.message.trim_end_matches('.'))
+    let advice = outage.failure.advice().map_or_else(String::new, |advice| format!(". {advice}"));
+    outage_begun(moment(outage.since.wall), outage.failure.message.trim_end_matches('.'), advice)
 }
 
 /// "SKE reads succeed again after 20m".

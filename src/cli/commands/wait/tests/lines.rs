@@ -159,6 +159,11 @@ fn cli_03_the_start_and_the_end_of_an_outage_are_printed_once() {
         "{lines:#?}"
     );
     assert!(lines[2].ends_with("(SKE reads succeed again after 20m)"), "{lines:#?}");
+    // What to do, where it is known: nobody else says it.
+    let hinted = unreachable().hint("check the API address");
+    let out = Scene { outage: Some(Outage::new(hinted, after(100))), ..Scene::rolling(seen(9)) };
+    let lines = printed(&[(0, &well), (120, &out)]);
+    assert!(lines[1].ends_with("no route to host; retrying. Check the API address)"), "{lines:#?}");
     // A short failure is not an outage.
     assert_eq!(printed(&[(0, &well), (100, &out), (103, &well)]).len(), 1);
 }
