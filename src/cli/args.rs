@@ -141,7 +141,11 @@ pub enum Command {
     /// kubeconfig files of this machine. Ages are set with `overdue_after` and `overdue_rules`, the time before the expiry
     /// of a kubeconfig with `kubeconfig.warn_before`; a Kubernetes version or image is due 30 days before it expires.
     #[command(after_help = DUE_STATUS)]
-    Due(DueWhat),
+    Due {
+        /// Output format; prometheus is the text format that the textfile collector of node exporter reads
+        #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
+        format: DueFormat,
+    },
     /// Print what the journal records about the rotations of a cluster, as evidence for an audit
     ///
     /// Reads only the journal of this machine: no sign-in, no network. Who started and completed, when, phases and how long
@@ -229,14 +233,6 @@ pub struct ReportOf {
 pub enum ReportFormat {
     Markdown,
     Json,
-}
-
-/// Arguments of `skeys due`.
-#[derive(Debug, Clone, Args)]
-pub struct DueWhat {
-    /// Output format; prometheus is the text format that the textfile collector of node exporter reads
-    #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
-    pub format: DueFormat,
 }
 
 /// How `skeys due` prints.

@@ -13,7 +13,7 @@ use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::settings::read_settings;
 use crate::cli::watched_config::{WatchedConfig, is_usable};
-use crate::cli::wiring::{discovery, kubeconfigs_of, sign_in, source, usable_folder};
+use crate::cli::wiring::{discovery, kubeconfigs_of, sign_in, usable_folder};
 use crate::clients::auth::{TokenSource, access_token};
 use crate::clients::discovery::DiscoveryClient;
 use crate::clients::ske::SkeClient;
@@ -107,7 +107,7 @@ impl Prepared {
             let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
             anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
         })?;
-        let (http, tokens) = sign_in(source(config)?, config, places, &machine.clock).await?;
+        let (http, tokens) = sign_in(config, places, &machine.clock).await?;
         let of = |key| config.text(key);
         let ske = SkeClient::new(of("endpoints.ske"), http.clone(), tokens.clone())?;
         let discovery = discovery(config, &http, &tokens)?;

@@ -19,10 +19,7 @@ use clap::Parser;
 use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::args::{
-    Arguments, Command, ConfigCommand, CredentialsOf, DueWhat, Flags, ReportOf, SceneOptions,
-    WaitFor,
-};
+use crate::cli::args::{Arguments, Command, ConfigCommand, Flags, SceneOptions, WaitFor};
 use crate::cli::commands::first_start::{FirstStart, Found};
 use crate::cli::commands::guided_setup::Left;
 use crate::cli::commands::wait::TIMED_OUT;
@@ -120,10 +117,24 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Simulate { listen, allow_remote, options }) => {
             commands::simulate::run(listen, allow_remote, &options).await
         }
-        Some(Command::Wait(arguments)) => wait(flags, places, &arguments).await,
-        Some(Command::Credentials(arguments)) => credentials(flags, places, &arguments).await,
-        Some(Command::Due(arguments)) => due(flags, places, &arguments).await,
-        Some(Command::Report(arguments)) => report(&flags, &arguments).await,
+        Some(Command::Wait(words)) => wait(flags, places, words).await,
+        Some(Command::Credentials(words)) => {
+            check_target(&words.cluster, &flags)?;
+            let (loaded, _log) = prepare(flags, &places).await?;
+            let machine = (Clock::machine(), state_folder());
+            Ok(commands::credentials::run(&loaded, &places, &words, machine).await?.print())
+        }
+        Some(Command::Due { format }) => {
+            let (loaded, _log) = prepare(flags, &places).await?;
+            let machine = (Clock::machine(), state_folder());
+            Ok(commands::due::run(&loaded, &places, format, machine).await?.print())
+        }
+        // It reads no configuration: the journal is enough.
+        Some(Command::Report(words)) => {
+            check_target(&words.cluster, &flags)?;
+            let machine = (Clock::machine(), state_folder());
+            Ok(commands::report::run(&flags, &words, machine).await?.print())
+        }
         Some(Command::Doctor { offline }) => doctor(flags, places, !offline).await,
         Some(Command::Demo(options)) => {
             let loaded = read_configuration(flags.clone(), places.clone()).await?;
@@ -199,41 +210,14 @@ async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> a
 }
 
 /// `skeys wait`, which has exit statuses of its own.
-async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> anyhow::Result<u8> {
-    check_target(&arguments.cluster, &flags)?;
+async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::Result<u8> {
+    check_target(&words.cluster, &flags)?;
     let watchdog = Watchdog::start(force_restore)?;
-    if let Some(limit) = arguments.timeout {
+    if let Some(limit) = words.timeout {
         watchdog.set_limit(limit, TIMED_OUT);
     }
     let (loaded, _log) = prepare(flags, &places).await?;
-    wiring::wait(&loaded, &places, arguments, (&watchdog, state_folder())).await
-}
-
-/// `skeys credentials`.
-async fn credentials(
-    flags: Flags,
-    places: Places<'static>,
-    arguments: &CredentialsOf,
-) -> anyhow::Result<u8> {
-    check_target(&arguments.cluster, &flags)?;
-    let (loaded, _log) = prepare(flags, &places).await?;
-    let machine = (Clock::machine(), state_folder());
-    let (report, status) = wiring::credentials(&loaded, &places, arguments, machine).await?;
-    Ok(output::print(&report, "", status))
-}
-
-/// `skeys due`.
-async fn due(flags: Flags, places: Places<'static>, arguments: &DueWhat) -> anyhow::Result<u8> {
-    let (loaded, _log) = prepare(flags, &places).await?;
-    let machine = (Clock::machine(), state_folder());
-    Ok(wiring::due(&loaded, &places, arguments, machine).await?.print())
-}
-
-/// `skeys report`. It reads no configuration: the journal is enough.
-async fn report(flags: &Flags, arguments: &ReportOf) -> anyhow::Result<u8> {
-    check_target(&arguments.cluster, flags)?;
-    let report = wiring::report(flags, arguments, (Clock::machine(), state_folder())).await?;
-    Ok(output::print(&report, "", 0))
+    Ok(wiring::wait(&loaded, &places, words, (&watchdog, state_folder())).await?)
 }
 
 /// `skeys doctor`, which also works with a broken configuration.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use skeys::testing::Clock;
 use skeys::testing::app::settings::{Settings, ThemeChoice};
 use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
-use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Order, Services, run};
+use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Services, run};
 use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load, prepare_wait};
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
@@ -71,7 +71,7 @@ impl Cloud {
     fn prepare(
         &self,
         command: &WaitCommand<'_>,
-    ) -> impl Future<Output = (Order, Services)> + use<> {
+    ) -> impl Future<Output = (WaitFor, Services)> + use<> {
         let mut variables: BTreeMap<_, _> = self.simulator.exports().into_iter().collect();
         let all = || self.simulator.projects().into_iter().map(|(id, _name)| id).collect();
         let projects: Vec<String> = command.projects.clone().unwrap_or_else(all);
@@ -105,9 +105,9 @@ impl Cloud {
                 home: None,
             };
             let loaded = load(&Flags::default(), &places).unwrap();
-            let (order, services, _notes) =
+            let (services, _notes) =
                 prepare_wait(&loaded, &places, &wanted, (clock, state)).await.unwrap();
-            (order, services)
+            (wanted, services)
         }
     }
 
@@ -168,8 +168,8 @@ impl Cloud {
                     Err(_) => std::future::pending().await,
                 }
             };
-            let (order, services) = prepared.await;
-            run(order, Services { rests, ..services }, &mut printer, stop).await
+            let (wanted, services) = prepared.await;
+            run(wanted, Services { rests, ..services }, &mut printer, stop).await
         });
         RunningWait {
             clock: self.clock.clone(),

@@ -83,8 +83,8 @@ pub async fn run(order: Order, places: &Places<'_>, clock: &Clock) -> (String, u
             checks.extend(
                 offline::machine(loaded, places, terminal_problem, state_folder, clock).await,
             );
-            if let Some(source) = loaded.config.auth.clone() {
-                checks.extend(online::check(source, loaded, places, clock, online).await);
+            if loaded.config.auth.is_some() {
+                checks.extend(online::check(loaded, places, clock, online).await);
             }
         }
     }

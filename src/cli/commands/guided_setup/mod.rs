@@ -206,22 +206,15 @@ impl Setup<'_> {
             }
             Err(failure) => return self.fail(&failure).map(|()| None),
         };
-        let Some(source) = config.auth.clone() else { return Ok(None) };
+        let Some(source) = &config.auth else { return Ok(None) };
         let is_other = way.kind().is_some_and(|kind| kind != source.kind);
         if is_other || !answers.hold_in(&config) {
             self.say(&text::other_goes_first(&source.summary))?;
             return Ok(None);
         }
-        let opened = self.limited(sign_in(source, &config, self.places, self.clock)).await?;
-        let (http, tokens) = match opened {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => {
-                let problem = match error.downcast_ref::<Failure>() {
-                    Some(failure) => failure.to_string(),
-                    None => format!("{error:#}."),
-                };
-                return self.say(&problem).map(|()| None);
-            }
+        let opened = self.limited(sign_in(&config, self.places, self.clock)).await?;
+        let (http, tokens) = match opened.flatten() {
+            Ok(opened) => opened,
             Err(failure) => return self.fail(&failure).map(|()| None),
         };
         if !self.get_token(&tokens).await? {

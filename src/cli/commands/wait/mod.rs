@@ -14,10 +14,11 @@ mod text;
 pub mod tracker;
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
@@ -26,7 +27,7 @@ use crate::app::nodes::observed::ObservedCluster;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
-use crate::cli::args::Goal;
+use crate::cli::args::{Goal, WaitFor};
 use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::search::{Search, SearchResult};
 pub use crate::cli::commands::wait::status::ObservationPolicy;
@@ -51,19 +52,10 @@ use crate::store::journal::{EXTRACT_BYTES, Journal};
 /// Exit status after a timeout, as of timeout(1).
 pub const TIMED_OUT: u8 = 124;
 
-/// What to wait for.
-#[derive(Debug, Clone)]
-pub struct Order {
-    pub target: Target,
-    pub goal: Goal,
-    /// None: no limit.
-    pub timeout: Option<Duration>,
-    /// Where a name is searched.
-    pub scopes: Vec<Scope>,
-}
-
 /// What a wait works with.
 pub struct Services {
+    /// Where a name is searched.
+    pub scopes: Vec<Scope>,
     pub clock: Clock,
     pub ske: SkeClient,
     pub cadence: PollIntervals,
@@ -103,13 +95,13 @@ enum Ended {
 /// Waits, prints the result, and returns the exit status: 0 reached, 1 failed, 74 not printed, 124 timed out, 128 plus
 /// the signal that `stop` resolves to.
 pub async fn run(
-    order: Order,
+    words: WaitFor,
     services: Services,
     printer: &mut Printer,
     stop: impl Future<Output = u8>,
 ) -> u8 {
     let clock = services.clock.clone();
-    let deadline = order.timeout.map(|limit| (clock.monotonic().saturating_add(limit), limit));
+    let deadline = words.timeout.map(|limit| (clock.monotonic().saturating_add(limit), limit));
     let timeout = async {
         match deadline {
             Some((at, limit)) => {
@@ -119,7 +111,7 @@ pub async fn run(
             None => std::future::pending().await,
         }
     };
-    let mut wait = Wait::new(order, services, printer);
+    let mut wait = Wait::new(words, services, printer);
     let ended = tokio::select! {
         biased;
         signal = stop => Ok(Ended::Signal(signal)),
@@ -177,7 +169,6 @@ impl WaitState {
 
 struct Wait<'a> {
     target: Target,
-    scopes: Vec<Scope>,
     services: Services,
     printer: &'a mut Printer,
     began: Now,
@@ -193,11 +184,11 @@ struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    fn new(order: Order, services: Services, printer: &'a mut Printer) -> Self {
+    fn new(words: WaitFor, services: Services, printer: &'a mut Printer) -> Self {
         let (sender, events) = channel();
         let state = WaitState {
-            name: order.target.name(),
-            goal: order.goal,
+            name: words.cluster.name(),
+            goal: words.goal,
             policy: services.looks,
             search: None,
             tracker: None,
@@ -205,8 +196,7 @@ impl<'a> Wait<'a> {
         };
         let began = now(&services.clock);
         Self {
-            target: order.target,
-            scopes: order.scopes,
+            target: words.cluster,
             began,
             pause: (began, Duration::MAX),
             services,
@@ -242,7 +232,7 @@ impl<'a> Wait<'a> {
     ) -> io::Result<Result<(ClusterId, Option<Reading>), String>> {
         let mut first = true;
         // In the state, so that a timeout can report it.
-        self.state.search = Some(Search::new(name, self.scopes.iter().cloned()));
+        self.state.search = Some(Search::new(name, self.services.scopes.iter().cloned()));
         while let Some(search) = &mut self.state.search {
             let Services { ske, concurrency, clock, rests, .. } = &self.services;
             rests.send_replace(IdleState { until: Duration::MAX, asking: true });
@@ -514,11 +504,7 @@ pub async fn list_scopes(
     clock: &Clock,
 ) -> SignedDuration {
     let mut skew = SignedDuration::ZERO;
-    let lists = search.unanswered().into_iter().map(|scope| async move {
-        let listed = ske.list(&scope).await;
-        (scope, listed)
-    });
-    let mut lists = stream::iter(lists).buffer_unordered(concurrency.max(1));
+    let mut lists = pin!(ske.list_all(search.unanswered(), concurrency));
     while let Some((scope, result)) = lists.next().await {
         let listed = result.map(|listing| {
             skew = listing.skew;
