@@ -11,7 +11,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
 use crate::store::files::read_regular;
-use crate::store::lock::{Attempt, FileLock, held};
+use crate::store::lock::{Attempt, locked};
 use crate::store::private_file::{self, failed};
 
 const NAME: &str = "checklists.json";
@@ -68,25 +68,24 @@ fn update(
     edit: impl FnOnce(&mut LocalChecklist) -> Result<(), Failure>,
 ) -> Result<Attempt<LocalChecklist>, Failure> {
     private_file::create_folder(folder)?;
-    let lock = folder.join(LOCK);
-    let locked = FileLock::try_acquire(&lock).map_err(|error| failed("locking", &lock, error))?;
-    let Some(_lock) = locked else { return Ok(Attempt::Locked(held(&lock))) };
-    let path = folder.join(NAME);
-    let mut local = read(folder, id)?;
-    edit(&mut local)?;
-    // What is kept of other clusters stays as it is, whether it can be read or not.
-    let mut all = read_all(&path)?;
-    all.retain(|entry| !is_of(entry, id));
-    all.push(json!({
-        "project": id.project().to_string(),
-        "region": id.region().to_string(),
-        "cluster": id.name.to_string(),
-        "shared": local.shared,
-        "checklist": local.list.to_json(),
-    }));
-    let content = format!("{:#}\n", json!({"version": VERSION, "clusters": all}));
-    drop(private_file::replace(&path, content.as_bytes(), &private_file::unobserved)?);
-    Ok(Attempt::Done(local))
+    locked(&folder.join(LOCK), || {
+        let path = folder.join(NAME);
+        let mut local = read(folder, id)?;
+        edit(&mut local)?;
+        // What is kept of other clusters stays as it is, whether it can be read or not.
+        let mut all = read_all(&path)?;
+        all.retain(|entry| !is_of(entry, id));
+        all.push(json!({
+            "project": id.project().to_string(),
+            "region": id.region().to_string(),
+            "cluster": id.name.to_string(),
+            "shared": local.shared,
+            "checklist": local.list.to_json(),
+        }));
+        let content = format!("{:#}\n", json!({"version": VERSION, "clusters": all}));
+        drop(private_file::replace(&path, content.as_bytes(), &private_file::unobserved)?);
+        Ok(local)
+    })
 }
 
 fn is_of(entry: &Value, id: &ClusterId) -> bool {

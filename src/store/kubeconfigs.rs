@@ -20,7 +20,6 @@ use crate::domain::kubeconfig::{
     self, ClusterIdentity, FileTarget, MAX_BYTES, MergeOptions, MergeQuery, NotSaved,
     ParsedKubeconfig, Plan, Saved,
 };
-use crate::domain::secret::Secret;
 use crate::domain::shell;
 use crate::domain::text::{clean, plural, shown_path};
 use crate::store::files::{irregular_kind, read_regular};
@@ -257,7 +256,8 @@ impl Kubeconfigs {
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let before = bytes.iter().take(error.valid_up_to());
             let line = before.filter(|byte| **byte == b'\n').count() + 1;
-            self.unusable(path, &kubeconfig_refusal(&format!("line {line}: not UTF-8")))
+            let why = format!("line {line}: not UTF-8");
+            self.unusable(path, &Failure::new(FailureKind::File, why))
         })?;
         let found =
             kubeconfig::survey(text, query, issued).map_err(|why| self.unusable(path, &why))?;
@@ -375,7 +375,9 @@ impl Kubeconfigs {
         let mut notes = plan.notes.clone();
         let content = match file {
             FileTarget::Merge | FileTarget::MergeInto(_) => {
-                merge(&old, fresh, options).map_err(|why| self.unusable(path, &why))?
+                // The plan has found out whether it is UTF-8.
+                let text = String::from_utf8_lossy(&old);
+                kubeconfig::merge(&text, fresh, options).map_err(|why| self.unusable(path, &why))?
             }
             FileTarget::Own(_) => kubeconfig::renamed(fresh, &options.context)?,
         };
@@ -430,11 +432,6 @@ impl Kubeconfigs {
     }
 }
 
-fn merge(old: &[u8], fresh: &ParsedKubeconfig, options: &MergeOptions) -> Result<Secret, Failure> {
-    let text = std::str::from_utf8(old).map_err(|_not_utf8| kubeconfig_refusal("not UTF-8"))?;
-    kubeconfig::merge(text, fresh, options)
-}
-
 /// client-go's lock of a kubeconfig: it exists. Removed on drop, whatever happened.
 struct LockFile(PathBuf);
 
@@ -468,10 +465,6 @@ impl Drop for LockFile {
         // Nothing can report it; the next writer reports a stale lock.
         drop(fs::remove_file(&self.0));
     }
-}
-
-fn kubeconfig_refusal(message: &str) -> Failure {
-    Failure::new(FailureKind::File, message)
 }
 
 /// Of what was shown of a file, and of `content` where all of it is replaced.

@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
 use crate::store::files::open_regular;
+use crate::store::private_file::failed;
 
 /// What came of work that needs a lock.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,8 +53,22 @@ impl FileLock {
     }
 }
 
+/// Does work under the lock of a private file.
+///
+/// # Errors
+/// The file cannot be locked, and those of the work.
+pub fn locked<T>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<Attempt<T>, Failure> {
+    match FileLock::try_acquire(path).map_err(|error| failed("locking", path, error))? {
+        Some(_lock) => work().map(Attempt::Done),
+        None => Ok(Attempt::Locked(held(path))),
+    }
+}
+
 /// The holder of a file's lock, as far as the system knows it.
-pub fn held(path: &Path) -> Failure {
+fn held(path: &Path) -> Failure {
     let holder = holder(path).unwrap_or_else(|| "another process".to_owned());
     let shown = clean(&path.display().to_string());
     Failure::new(FailureKind::File, format!("{shown}: its lock is held by {holder}"))

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt as _;
-
 use crate::clients::auth::credentials_file::{self, CredentialsFile};
 use crate::clients::auth::exchange::{DEFAULT_ENDPOINT, Exchange};
 use crate::clients::auth::key::{KeyText, ServiceAccountKey};
 use crate::clients::auth::secret_file::{SingleReader, keeps};
 use crate::clients::auth::source::{
-    About, AuthSettings, Granted, Setting, Source, SourceConfig, SourceKind, Tokens,
+    About, AuthSettings, Granted, Setting, Source, SourceConfig, SourceKind,
 };
 use crate::clients::http::Http;
 use crate::domain::failure::Failure;
@@ -58,9 +56,7 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
         Ok(file) => file,
         Err(_) if is_own => None,
         // There may be a key in it.
-        Err((summary, failure)) => {
-            return Some(SourceConfig::new(summary, move |_| Err(failure.clone())));
-        }
+        Err(broken) => return Some(broken),
     };
     let stored = |path: &'static str, text: &'static str| {
         let file = file.as_ref()?;
@@ -106,15 +102,10 @@ pub fn source(
         });
         let issue = move || {
             let key = Arc::clone(&replaceable);
-            async move { key.issue_token().await }.boxed()
+            async move { key.issue_token().await }
         };
-        Ok(Source {
-            name: NAME.to_owned(),
-            tokens: Tokens::Issued(Box::new(issue)),
-            remedy: "check that the service account and its key still exist".to_owned(),
-            login: None,
-            about,
-        })
+        let remedy = "check that the service account and its key still exist";
+        Ok(Source { about, ..Source::issued(NAME, issue, remedy) })
     })
 }
 

@@ -1,13 +1,11 @@
 //! The login of the `stackit` CLI. Its store is not read: only the CLI itself renews the login, and where it keeps it
 //! depends on the machine.
 
-use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use crate::clients::auth::claims;
 use crate::clients::auth::source::{
-    About, AuthSettings, Granted, ProgramOutput, Source, SourceConfig, SourceKind, TokenProgram,
-    Tokens,
+    AuthSettings, Granted, ProgramOutput, Source, SourceConfig, SourceKind, TokenProgram,
 };
 use crate::clients::error_chain::shorten;
 use crate::clock::Clock;
@@ -42,14 +40,8 @@ fn source(program: TokenProgram) -> SourceConfig {
     SourceConfig::new(summary, move |http| {
         let (program, clock) = (program.clone(), http.clock().clone());
         let login = Some(program.clone());
-        let issue = move || issue_token(program.clone(), clock.clone()).boxed();
-        Ok(Source {
-            name: NAME.to_owned(),
-            tokens: Tokens::Issued(Box::new(issue)),
-            remedy: REMEDY.to_owned(),
-            login,
-            about: About::default(),
-        })
+        let issue = move || issue_token(program.clone(), clock.clone());
+        Ok(Source { login, ..Source::issued(NAME, issue, REMEDY) })
     })
 }
 
