@@ -351,25 +351,20 @@ pub enum ConfigCommand {
     },
 }
 
-fn parse_speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(speed) if speed.is_finite() && (0.01..=100_000.0).contains(&speed) => Ok(speed),
-        _ => Err("expected a number from 0.01 to 100000".to_owned()),
-    }
+fn parse_speed(text: &str) -> Result<f64, &'static str> {
+    let speed = text.parse().ok().filter(|speed| (0.01..=100_000.0).contains(speed));
+    speed.ok_or("expected a number from 0.01 to 100000")
 }
 
-fn parse_latency(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(latency) if latency <= Duration::from_mins(1) => Ok(latency),
-        _ => Err("expected a duration of at most 1m".to_owned()),
-    }
+fn parse_latency(text: &str) -> Result<Duration, &'static str> {
+    let latency = humantime::parse_duration(text).ok();
+    latency.filter(|it| *it <= Duration::from_mins(1)).ok_or("expected a duration of at most 1m")
 }
 
-fn parse_loss(text: &str) -> Result<f64, String> {
-    match text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
-        _ => Err("expected a percentage from 0% to 100%".to_owned()),
-    }
+fn parse_loss(text: &str) -> Result<f64, &'static str> {
+    let percent = text.strip_suffix('%').unwrap_or(text).trim().parse().ok();
+    let share = percent.filter(|it| (0.0..=100.0).contains(it)).map(|percent: f64| percent / 100.0);
+    share.ok_or("expected a percentage from 0% to 100%")
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {

@@ -38,10 +38,10 @@ use crate::ui::theme::Theme;
 const CA_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// What a command works with that reads from SKE.
-pub(super) struct Session<'a> {
-    config: &'a Config,
+pub(super) struct Session {
+    pub(super) config: Config,
     pub(super) settings: Settings,
-    http: Http,
+    pub(super) http: Http,
     pub(super) tokens: TokenSource,
     pub(super) ske: SkeClient,
     /// Most concurrent lists.
@@ -52,17 +52,17 @@ pub(super) struct Session<'a> {
     pub(super) clock: Clock,
 }
 
-impl<'a> Session<'a> {
+impl Session {
     /// Opens the token source; no request is made.
     pub(super) async fn open(
-        loaded: &'a Loaded,
+        loaded: &Loaded,
         places: &Places<'_>,
         (clock, state_folder): (Clock, Option<PathBuf>),
     ) -> Result<Self, Failure> {
         let config = &loaded.config;
         let (http, tokens) = sign_in(config, places, &clock).await?;
         Ok(Self {
-            config,
+            config: config.clone(),
             settings: read_settings(config, places.environment),
             ske: SkeClient::new(config.text("endpoints.ske"), http.clone(), tokens.clone())?,
             http,
@@ -82,7 +82,7 @@ impl<'a> Session<'a> {
 
     /// Where clusters are searched.
     pub(super) async fn scopes(&self) -> Result<Vec<Scope>, Failure> {
-        scopes(self.config, &self.http, &self.tokens).await
+        scopes(&self.config, &self.http, &self.tokens).await
     }
 
     /// Where a cluster is searched; nowhere, if it is named in full.

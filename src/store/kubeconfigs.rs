@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::iter::successors;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -587,14 +588,9 @@ fn is_mount(file: &Path) -> bool {
 
 /// The nearest existing folder must be writable, and not by everybody without the sticky bit.
 fn check_folder(path: &Path, real: &Path) -> Result<(), Failure> {
-    let mut folder =
-        private_file::parent(real).ok_or_else(|| refuse(path, "does not name a file"))?;
-    while fs::symlink_metadata(&folder).is_err() {
-        match private_file::parent(&folder) {
-            Some(above) => folder = above,
-            None => return Err(refuse(path, "is in a folder that does not exist")),
-        }
-    }
+    let folders = successors(private_file::parent(real), |folder| private_file::parent(folder));
+    let folder = folders.into_iter().find(|folder| fs::symlink_metadata(folder).is_ok());
+    let folder = folder.ok_or_else(|| refuse(path, "is in a folder that does not exist"))?;
     let data =
         fs::metadata(&folder).map_err(|error| failed("reading its metadata", &folder, error))?;
     if !data.is_dir() {

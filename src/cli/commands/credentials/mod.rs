@@ -4,18 +4,18 @@ mod render;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::app::credentials::text::unusable;
 use crate::app::nodes::text::unavailable;
 use crate::app::settings::ObservationScope;
 use crate::cli::args::CredentialsOf;
 use crate::cli::commands::wait::list_scopes;
-use crate::cli::commands::wait::search::{Search, SearchResult};
+use crate::cli::commands::wait::search::Search;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{Loaded, Places};
 use crate::cli::output::Output;
@@ -176,7 +176,7 @@ pub async fn run(
 async fn find_checklist(
     cluster: &Cluster,
     shared: Option<&SharedChecklist>,
-    session: &Session<'_>,
+    session: &Session,
 ) -> Result<Arc<Checklist>, String> {
     match (shared, session.state_folder.clone()) {
         (Some(SharedChecklist::Known(list)), _) => Ok(Arc::clone(list)),
@@ -192,7 +192,7 @@ async fn find_checklist(
 }
 
 /// The cluster, and the clock of SKE minus ours.
-async fn find(target: &Target, session: &Session<'_>) -> anyhow::Result<(Cluster, SignedDuration)> {
+async fn find(target: &Target, session: &Session) -> anyhow::Result<(Cluster, SignedDuration)> {
     let name = match target {
         Target::Whole(id) => {
             let Reading { cluster, skew } = session.ske.get(id).await?;
@@ -202,20 +202,17 @@ async fn find(target: &Target, session: &Session<'_>) -> anyhow::Result<(Cluster
     };
     let mut search = Search::new(name, session.scopes().await?);
     let skew = list_scopes(&mut search, &session.ske, session.concurrency, &session.clock).await;
-    match search.result() {
-        SearchResult::One(cluster) => Ok((*cluster, skew)),
-        SearchResult::Failed(sentence) => Err(anyhow::Error::msg(sentence)),
-        SearchResult::Pending => match search.outage() {
-            Some(outage) => Err(outage.failure.clone().into()),
-            None => Err(anyhow::Error::msg("not all projects answered; try again")),
-        },
+    match (search.result(), search.outage()) {
+        (Some(found), _) => Ok((found.map_err(anyhow::Error::msg)?, skew)),
+        (None, Some(outage)) => Err(outage.failure.clone().into()),
+        (None, None) => anyhow::bail!("not all projects answered; try again"),
     }
 }
 
 /// What SKE issued for looking, and the first snapshot with everything that verdicts need.
 async fn observe_once(
     cluster: &Cluster,
-    session: &Session<'_>,
+    session: &Session,
 ) -> (Option<Issuance>, Result<Arc<ClusterSnapshot>, String>) {
     let (_readings, reader) = watch::channel(cluster.clone());
     let target = ObserverTarget {
@@ -223,48 +220,39 @@ async fn observe_once(
         ske_on_loopback: session.ske.is_on_loopback(),
         one_way_agreed: false,
     };
-    let last: Mutex<Option<ObserverEvent>> = Mutex::new(None);
-    let arrived = Notify::new();
+    let (events, mut last) = watch::channel(None);
     let sink = |event| {
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(event);
-        arrived.notify_one();
+        events.send_replace(Some(event));
     };
-    let take = || last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let issued: Mutex<Option<Issuance>> = Mutex::new(None);
+    let issued = watch::Sender::new(None);
     let issue = || async {
         let response = session.ske.issue_short_lived(&cluster.id).await?;
         let facts = ParsedKubeconfig::read(KubeconfigKind::Admin, &response.kubeconfig).ok();
         if let Some(facts) = facts.and_then(|fresh| fresh.facts().ok()) {
             let issuance = Issuance { facts, rotation: Some(cluster.rotation.clone()) };
-            *issued.lock().unwrap_or_else(PoisonError::into_inner) = Some(issuance);
+            issued.send_replace(Some(issuance));
         }
         Ok(response)
     };
-    let enough = async {
-        loop {
-            arrived.notified().await;
-            match take() {
-                Some(ObserverEvent::Snapshot(snapshot)) if is_enough(&snapshot) => {
-                    return Ok(snapshot);
-                }
-                Some(ObserverEvent::Unavailable(why)) if !is_temporary(&why) => {
-                    return Err(unavailable(&why));
-                }
-                _ => {}
-            }
-        }
+    let is_enough = |event: &Option<ObserverEvent>| match event {
+        Some(ObserverEvent::Snapshot(snapshot)) => is_enough(snapshot),
+        Some(ObserverEvent::Unavailable(why)) => !is_temporary(why),
+        None => false,
     };
     let observing = observe(target, issue, session.clock.clone(), sink);
-    let seen = tokio::select! {
-        result = enough => result,
-        () = observing => Err("not observed".to_owned()),
-        () = session.clock.sleep(OBSERVE_LIMIT) => match take() {
-            Some(ObserverEvent::Snapshot(snapshot)) => Ok(snapshot),
-            Some(ObserverEvent::Unavailable(why)) => Err(unavailable(&why)),
-            None => Err("no answer within a minute".to_owned()),
-        },
+    let ended = tokio::select! {
+        _event = last.wait_for(is_enough) => false,
+        () = observing => true,
+        () = session.clock.sleep(OBSERVE_LIMIT) => false,
     };
-    (issued.into_inner().unwrap_or_else(PoisonError::into_inner), seen)
+    let last = last.borrow().clone();
+    let seen = match last {
+        _ if ended => Err("not observed".to_owned()),
+        Some(ObserverEvent::Snapshot(snapshot)) => Ok(snapshot),
+        Some(ObserverEvent::Unavailable(why)) => Err(unavailable(&why)),
+        None => Err("no answer within a minute".to_owned()),
+    };
+    (issued.borrow().clone(), seen)
 }
 
 fn is_enough(snapshot: &ClusterSnapshot) -> bool {

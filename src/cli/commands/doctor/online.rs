@@ -6,9 +6,10 @@ use futures_util::StreamExt as _;
 use jiff::SignedDuration;
 
 use crate::cli::commands::doctor::{Check, text};
-use crate::cli::config::{Loaded, Places};
+use crate::cli::config::{Config, Loaded, Places};
 use crate::cli::wiring::{scopes, sign_in};
 use crate::clients::auth::TokenSource;
+use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
@@ -34,37 +35,34 @@ pub async fn check(
         Ok(signed_in) => signed_in,
         Err(failure) => return vec![Check::failed(text::TOKEN_SOURCE, &failure)],
     };
-    let mut checks = Vec::new();
-    if online {
-        let token = tokens.token().await;
-        checks.push(match &token {
-            Ok(_) => Check::good(text::TOKEN, describe(&tokens)),
-            Err(failure) => Check::failed(text::TOKEN, failure),
-        });
-        if token.is_ok() {
-            let ske = SkeClient::new(config.text("endpoints.ske"), http.clone(), tokens.clone());
-            match ske {
-                Ok(ske) => {
-                    let concurrency = config.number("poll.concurrency");
-                    match scopes(config, &http, &tokens).await {
-                        Ok(scopes) => checks.extend(list_all(&ske, scopes, concurrency).await),
-                        Err(failure) => checks.push(Check::failed(text::PROJECTS, &failure)),
-                    }
-                }
-                Err(failure) => checks.push(Check::failed(text::SKE, &failure)),
-            }
-            let base = config.text("endpoints.resource_manager");
-            let first = config.list("projects").first().map(ProjectId::new);
-            if let Some(first) = first {
-                checks.push(match ProjectsClient::new(base, http, tokens.clone()) {
-                    Ok(projects) => names(&projects, &first).await,
-                    Err(failure) => Check::failed(text::NAMES, &failure),
-                });
-            }
-        }
-    }
+    let mut checks = if online { ask(config, http, &tokens).await } else { Vec::new() };
     let notes = tokens.notes().into_iter();
     checks.extend(notes.map(|note| Check::note(text::TOKEN_SOURCE, note, "")));
+    checks
+}
+
+/// Gets a token and reads.
+async fn ask(config: &Config, http: Http, tokens: &TokenSource) -> Vec<Check> {
+    if let Err(failure) = tokens.token().await {
+        return vec![Check::failed(text::TOKEN, &failure)];
+    }
+    let mut checks = vec![Check::good(text::TOKEN, describe(tokens))];
+    match SkeClient::new(config.text("endpoints.ske"), http.clone(), tokens.clone()) {
+        Ok(ske) => match scopes(config, &http, tokens).await {
+            Ok(scopes) => {
+                checks.extend(list_all(&ske, scopes, config.number("poll.concurrency")).await);
+            }
+            Err(failure) => checks.push(Check::failed(text::PROJECTS, &failure)),
+        },
+        Err(failure) => checks.push(Check::failed(text::SKE, &failure)),
+    }
+    if let Some(first) = config.list("projects").first().map(ProjectId::new) {
+        let base = config.text("endpoints.resource_manager");
+        checks.push(match ProjectsClient::new(base, http, tokens.clone()) {
+            Ok(projects) => names(&projects, &first).await,
+            Err(failure) => Check::failed(text::NAMES, &failure),
+        });
+    }
     checks
 }
 

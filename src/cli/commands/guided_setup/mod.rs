@@ -92,7 +92,20 @@ pub async fn run(
 ) -> Result<(), Left> {
     let ascii = read_settings(&loaded.config, places.environment).ascii;
     let setup = Setup { flags, places, clock, ascii };
-    setup.ask_all(path, loaded).await
+    setup.say(text::INTRODUCTION)?;
+    if path.symlink_metadata().is_ok() {
+        setup.say(&text::will_stay(show(path.display())))?;
+    }
+    let set = loaded.config.auth.as_ref();
+    let signed_in = loop {
+        let way = setup.ask_way(set).await?;
+        if let Some(signed_in) = setup.sign_in(way).await? {
+            break signed_in;
+        }
+    };
+    let answers = setup.ask_projects(&signed_in).await?;
+    let answers = setup.ask_regions(&signed_in.config, answers).await?;
+    setup.write(path, &answers).await
 }
 
 struct Setup<'a> {
@@ -103,23 +116,6 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    async fn ask_all(&self, path: &Path, loaded: &Loaded) -> Result<(), Left> {
-        self.say(text::INTRODUCTION)?;
-        if path.symlink_metadata().is_ok() {
-            self.say(&text::will_stay(show(path.display())))?;
-        }
-        let set = loaded.config.auth.as_ref();
-        let signed_in = loop {
-            let way = self.ask_way(set).await?;
-            if let Some(signed_in) = self.sign_in(way).await? {
-                break signed_in;
-            }
-        };
-        let answers = self.ask_projects(&signed_in).await?;
-        let answers = self.ask_regions(&signed_in.config, answers).await?;
-        self.write(path, &answers).await
-    }
-
     async fn ask_way(&self, set: Option<&SourceConfig>) -> Result<Way, Left> {
         let of_stackit = set.is_some_and(|source| source.kind == stackit_cli::KIND.name);
         let mut ways = Vec::new();
@@ -232,9 +228,8 @@ impl Setup<'_> {
 
     /// Gets a token, and reports whose it is or why there is none.
     async fn get_token(&self, tokens: &TokenSource) -> Result<bool, Left> {
-        match self.limited(tokens.token()).await? {
-            Ok(Ok(_token)) => {}
-            Ok(Err(failure)) | Err(failure) => return self.fail(&failure).map(|()| false),
+        if let Err(failure) = self.limited(tokens.token()).await?.flatten() {
+            return self.fail(&failure).map(|()| false);
         }
         let identity = tokens.identity();
         self.say(&match identity.until {
@@ -269,18 +264,14 @@ impl Setup<'_> {
             self.say(&text::projects_set(set, by))?;
             return Ok(answers.clone());
         }
-        let (found, title) = match self.limited(discover(signed_in)).await? {
-            Ok(Ok(found)) => {
-                let title = match found.len() {
-                    0 => text::NO_PROJECTS.to_owned(),
-                    1 => text::ONE_PROJECT.to_owned(),
-                    count => text::projects_found(count),
-                };
-                (found, title)
-            }
-            Ok(Err(failure)) | Err(failure) => (Vec::new(), failure.to_string()),
-        };
-        self.say(&title)?;
+        let found = self.limited(discover(signed_in)).await?.flatten();
+        self.say(&match found.as_ref().map(Vec::len) {
+            Ok(0) => text::NO_PROJECTS.to_owned(),
+            Ok(1) => text::ONE_PROJECT.to_owned(),
+            Ok(count) => text::projects_found(count),
+            Err(failure) => failure.to_string(),
+        })?;
+        let found = found.unwrap_or_default();
         let ids: Vec<ProjectId> = found.iter().map(|(id, _)| id.clone()).collect();
         for (number, (id, name)) in (1..).zip(found.iter().take(MOST_LISTED)) {
             let name = name.as_ref().map_or_else(String::new, |name| format!("{name} "));

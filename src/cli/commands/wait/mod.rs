@@ -29,7 +29,7 @@ use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
 use crate::cli::args::{Goal, WaitFor};
 use crate::cli::commands::wait::printer::Printer;
-use crate::cli::commands::wait::search::{Search, SearchResult};
+use crate::cli::commands::wait::search::Search;
 pub use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
@@ -86,8 +86,7 @@ pub struct IdleState {
 
 /// How the wait ended.
 enum Ended {
-    Reached(Reached),
-    Failed(String),
+    ByItself(Result<Reached, String>),
     TimedOut(Duration),
     Signal(u8),
 }
@@ -115,7 +114,7 @@ pub async fn run(
     let ended = tokio::select! {
         biased;
         signal = stop => Ok(Ended::Signal(signal)),
-        ended = wait.wait() => ended,
+        ended = wait.wait() => ended.map(Ended::ByItself),
         limit = timeout => Ok(Ended::TimedOut(limit)),
     };
     let status = match ended {
@@ -215,12 +214,12 @@ impl<'a> Wait<'a> {
     }
 
     /// Waits until the goal is reached or cannot be reached.
-    async fn wait(&mut self) -> io::Result<Ended> {
+    async fn wait(&mut self) -> io::Result<Result<Reached, String>> {
         match self.target.clone() {
             Target::Whole(id) => self.poll(id, None).await,
             Target::Name(name) => match self.find(name).await? {
                 Ok((id, cluster)) => self.poll(id, cluster).await,
-                Err(sentence) => Ok(Ended::Failed(sentence)),
+                Err(sentence) => Ok(Err(sentence)),
             },
         }
     }
@@ -238,14 +237,14 @@ impl<'a> Wait<'a> {
             rests.send_replace(IdleState { until: Duration::MAX, asking: true });
             let skew = list_scopes(search, ske, *concurrency, clock).await;
             match search.result() {
-                SearchResult::One(cluster) => {
+                Some(Ok(cluster)) => {
                     if let Some(warning) = search.unlistable_warning() {
                         self.printer.note(&warning)?;
                     }
-                    return Ok(Ok((cluster.id.clone(), first.then_some((*cluster, skew)))));
+                    return Ok(Ok((cluster.id.clone(), first.then_some((cluster, skew)))));
                 }
-                SearchResult::Failed(sentence) => return Ok(Err(sentence)),
-                SearchResult::Pending => first = false,
+                Some(Err(sentence)) => return Ok(Err(sentence)),
+                None => first = false,
             }
             let due = search.next_round(
                 now(&self.services.clock),
@@ -260,7 +259,11 @@ impl<'a> Wait<'a> {
     }
 
     /// Reads the cluster until the wait is over.
-    async fn poll(&mut self, id: ClusterId, first: Option<Reading>) -> io::Result<Ended> {
+    async fn poll(
+        &mut self,
+        id: ClusterId,
+        first: Option<Reading>,
+    ) -> io::Result<Result<Reached, String>> {
         let accepted = self.accepted_start(&id).await?;
         let renews = self.services.renews;
         self.state.tracker = Some(WaitTracker::new(self.state.goal, id.clone(), renews, accepted));
@@ -308,7 +311,7 @@ impl<'a> Wait<'a> {
     }
 
     /// Takes in a reading or a failure; `Some` when that ends the wait.
-    fn take_reading(&mut self, result: Result<Reading, Failure>) -> Option<Ended> {
+    fn take_reading(&mut self, result: Result<Reading, Failure>) -> WaitResult {
         let now = self.now();
         let tracker = self.state.tracker.as_mut()?;
         let before = tracker.latest().cloned();
@@ -327,11 +330,7 @@ impl<'a> Wait<'a> {
             }
             self.update_observer(cluster);
         }
-        match result {
-            WaitResult::Continue => None,
-            WaitResult::Reached(reached) => Some(Ended::Reached(reached)),
-            WaitResult::Failed(sentence) => Some(Ended::Failed(sentence)),
-        }
+        result
     }
 
     fn next_read(&self) -> Duration {
@@ -466,11 +465,11 @@ impl<'a> Wait<'a> {
         let now = self.now();
         let status = self.state.status(now);
         let (exit_status, summary) = match ended {
-            Ended::Reached(reached) => {
+            Ended::ByItself(Ok(reached)) => {
                 self.printer.reached(&status, reached, self.began)?;
                 (0, status.reached_word(reached))
             }
-            Ended::Failed(sentence) => {
+            Ended::ByItself(Err(sentence)) => {
                 self.printer.note(&sentence)?;
                 (1, sentence)
             }

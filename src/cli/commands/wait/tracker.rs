@@ -33,14 +33,8 @@ const TOKEN_LIMIT: Duration = Duration::from_mins(10);
 /// Interval of reads in an unknown phase.
 const UNKNOWN_PHASE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Whether the wait is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WaitResult {
-    Continue,
-    Reached(Reached),
-    /// The goal cannot be reached any more, and why: a sentence.
-    Failed(String),
-}
+/// How the wait is over, or a sentence why the goal cannot be reached any more; `None`: it goes on.
+pub type WaitResult = Option<Result<Reached, String>>;
 
 /// How the goal was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,15 +141,15 @@ impl WaitTracker {
             None => self.latest = Some(Entry::new(cluster, now, RequestId::default())),
             Some(entry) => {
                 if entry.take(cluster, now, RequestId::default()) == Change::Replaced {
-                    return WaitResult::Failed(self.recreated());
+                    return Some(Err(self.recreated()));
                 }
                 if entry.older.is_some() {
-                    return WaitResult::Continue;
+                    return None;
                 }
             }
         }
         let Some(rotation) = self.latest().map(|cluster| cluster.rotation.clone()) else {
-            return WaitResult::Continue;
+            return None;
         };
         self.first.get_or_insert_with(|| rotation.clone());
         if matches!(rotation.phase, Phase::Never | Phase::Completed) {
@@ -170,7 +164,7 @@ impl WaitTracker {
                     && rotation.completed > before.completed
             });
             if self.goal == Goal::Completed && is_next {
-                return WaitResult::Reached(Reached::Passed);
+                return Some(Ok(Reached::Passed));
             }
         }
         self.evaluate(&rotation, is_first, now)
@@ -178,15 +172,15 @@ impl WaitTracker {
 
     fn evaluate(&self, rotation: &Rotation, is_first: bool, now: Now) -> WaitResult {
         let reached = if is_first { Reached::BeforeWait } else { Reached::DuringWait };
-        let reached = WaitResult::Reached(reached);
+        let reached = Some(Ok(reached));
         let idle_for = self.idle_since.map(|began| now.monotonic.saturating_sub(began));
         let in_time = idle_for.is_none_or(|idle| idle < START_GRACE);
         let doubtful = rotation.mixes_rotations();
         match (self.goal, &rotation.phase) {
             (Goal::Prepared, Phase::Prepared) => reached,
-            (Goal::Prepared, Phase::Completing) => WaitResult::Reached(Reached::Passed),
+            (Goal::Prepared, Phase::Completing) => Some(Ok(Reached::Passed)),
             (Goal::Prepared, Phase::Completed) if !doubtful && self.has_passed(rotation) => {
-                WaitResult::Reached(Reached::Passed)
+                Some(Ok(Reached::Passed))
             }
             // Times that contradict the phase for longer than a start takes to show are wrong.
             (Goal::Completed, Phase::Completed)
@@ -197,12 +191,12 @@ impl WaitTracker {
             (_, Phase::Never | Phase::Completed) if !in_time => {
                 let (address, last) = (address(&self.id), text::last_rotation(rotation));
                 let sent = self.accepted.filter(|_| self.is_before_start(rotation));
-                WaitResult::Failed(match sent {
+                Some(Err(match sent {
                     Some(at) => text::start_not_shown(address, last, text::moment(at), grace()),
                     None => text::no_rotation(address, last, grace()),
-                })
+                }))
             }
-            _ => WaitResult::Continue,
+            _ => None,
         }
     }
 
@@ -242,18 +236,18 @@ impl WaitTracker {
             let apart = now.monotonic.saturating_sub(since);
             let may_be_late = self.latest.is_some() && apart < MISSING_APART;
             return if count < MISSING_LIMIT || may_be_late {
-                WaitResult::Continue
+                None
             } else {
-                WaitResult::Failed(self.not_found(&failure))
+                Some(Err(self.not_found(&failure)))
             };
         }
         let may_pass = failure.is_transient() || self.latest.is_some();
         let outage = Outage::after(self.outage.take(), failure, now);
         let outage = self.outage.insert(outage);
         if may_pass && now.monotonic < retry_until(outage, self.renews) {
-            WaitResult::Continue
+            None
         } else {
-            WaitResult::Failed(with_trace(&outage.failure))
+            Some(Err(with_trace(&outage.failure)))
         }
     }
 
