@@ -43,7 +43,6 @@ pub mod testing {
         pub use crate::cli::config::{Places, load};
         pub use crate::cli::dashboard::{Dashboard, Machine, Reload, run_all};
         pub use crate::cli::watched_config::WatchedConfig;
-        pub use crate::cli::wiring::prepare_wait;
     }
     pub mod clients {
         pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};

@@ -8,7 +8,7 @@ use crate::app::state::State;
 use crate::cli::args::{Flags, SceneOptions};
 use crate::cli::commands::simulate::start;
 use crate::cli::config::file::Value;
-use crate::cli::config::{Loaded, Places, load, path};
+use crate::cli::config::{Loaded, Places, join, load, path};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::watched_config::{WatchedConfig, is_usable};
@@ -104,8 +104,7 @@ impl Prepared {
     ) -> anyhow::Result<Self> {
         let config = &loaded.config;
         let keymap = config.keymap().map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
+            anyhow::anyhow!("the configured keys conflict:\n  {}", join(&problems, "\n  "))
         })?;
         let mut session = Session::open(loaded, places, (machine.clock.clone(), None)).await?;
         let discovery = discovery(config, &session.http, &session.tokens)?;
@@ -267,7 +266,7 @@ impl Reload {
                 "{} is missing, empty or not a regular file; without it, less would be protected than before",
                 show(file.display())
             )),
-            None => Ok(load(&flags, &places)),
+            None => load(&flags, &places).map_err(|problems| join(&problems, "; ")),
         };
         let failed = |why: &str| {
             let text = format!("{what}: {}", clean(why));
@@ -276,11 +275,7 @@ impl Reload {
         };
         let loaded = run_blocking(&self.machine.clock, FILE_LIMIT, "configuration", load)
             .await?
-            .map_err(|why| failed(&why))?
-            .map_err(|problems| {
-                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                failed(&lines.join("; "))
-            })?;
+            .map_err(|why| failed(&why))?;
         let prepared = Prepared::new(&loaded, &self.places, &self.machine, None).await;
         let prepared = prepared.map_err(|error| failed(&output::describe(&error)))?;
         Ok((prepared, WatchedConfig::new(order.0, order.1, &loaded)))
@@ -427,20 +422,12 @@ impl Stored {
     fn read_files(folder: &Path) -> Self {
         stale_files::remove_all(folder);
         let (state, note) = state_file::load(folder);
-        let mut stored = Self { state, notes: note.into_iter().collect(), ..Self::default() };
-        match Journal::open(folder) {
-            Ok(journal) => {
-                match journal.tail(200) {
-                    Ok((records, torn)) => {
-                        stored.records = records;
-                        stored.notes.extend(torn);
-                    }
-                    Err(failure) => stored.notes.push(failure.to_string()),
-                }
-                stored.journal = Some(journal);
-            }
-            Err(failure) => stored.notes.push(failure.to_string()),
-        }
-        stored
+        let mut notes: Vec<String> = note.into_iter().collect();
+        let mut noted = |failure: Failure| notes.push(failure.to_string());
+        let journal = Journal::open(folder).map_err(&mut noted).ok();
+        let tail = journal.as_ref().and_then(|journal| journal.tail(200).map_err(noted).ok());
+        let (records, torn) = tail.unwrap_or_default();
+        notes.extend(torn);
+        Self { state, journal, records, notes }
     }
 }

@@ -22,9 +22,10 @@ use tracing::level_filters::LevelFilter;
 use crate::cli::args::{Arguments, Command, ConfigCommand, Flags, SceneOptions, WaitFor};
 use crate::cli::commands::first_start::{FirstStart, Found};
 use crate::cli::commands::guided_setup::Left;
-use crate::cli::commands::wait::TIMED_OUT;
+use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::target::Target;
-use crate::cli::config::{ConfigProblem, Loaded, Places, load, load_with};
+use crate::cli::commands::wait::{Services, TIMED_OUT};
+use crate::cli::config::{ConfigProblem, Loaded, Places, join, load, load_with};
 use crate::cli::watched_config::WatchedConfig;
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
@@ -32,6 +33,7 @@ use crate::domain::misplaced_secret::{SHOWN, looks_secret, show};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::child;
 use crate::runtime::log::Log;
+use crate::runtime::signals;
 use crate::runtime::stop;
 use crate::runtime::terminal::force_restore;
 use crate::runtime::watchdog::Watchdog;
@@ -213,11 +215,22 @@ async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> a
 async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::Result<u8> {
     check_target(&words.cluster, &flags)?;
     let watchdog = Watchdog::start(force_restore)?;
-    if let Some(limit) = words.timeout {
-        watchdog.set_limit(limit, TIMED_OUT);
-    }
+    let limit = || {
+        if let Some(limit) = words.timeout {
+            watchdog.set_limit(limit, TIMED_OUT);
+        }
+    };
+    limit();
     let (loaded, _log) = prepare(flags, &places).await?;
-    Ok(wiring::wait(&loaded, &places, words, (&watchdog, state_folder())).await?)
+    let machine = (Clock::machine(), state_folder());
+    let services = Services::open(&loaded, &places, &words.cluster, machine).await?;
+    let mut printer = Printer::of_process(&loaded, &places);
+    for note in loaded.notes.iter().cloned().chain(services.session.tokens.notes()) {
+        // Nobody who reads it is no reason not to wait.
+        drop(printer.note(&note));
+    }
+    limit();
+    Ok(commands::wait::run(words, services, &mut printer, signals::wait_for_end()).await)
 }
 
 /// `skeys doctor`, which also works with a broken configuration.
@@ -299,10 +312,9 @@ async fn read_configuration(flags: Flags, places: Places<'static>) -> anyhow::Re
 }
 
 fn print_problems(problems: &[ConfigProblem]) -> anyhow::Error {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let remedy =
         "skeys did not start. Fix the errors above; `skeys config check` lists them again.";
-    told(&format!("{}\n{remedy}\n", lines.join("\n")))
+    told(&format!("{}\n{remedy}\n", join(problems, "\n")))
 }
 
 /// Why there is no token to be had, if there is none.

@@ -1,16 +1,8 @@
-//! Puts clients, store and runtime together for the commands without a screen, and what dashboards share with them.
+//! Puts clients and store together as they are configured, for commands and dashboards.
 
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use tokio::sync::watch;
-
-use crate::app::settings::{ObservationScope, Settings};
-use crate::cli::args::WaitFor;
-use crate::cli::commands::wait::printer::{self, Form, Printer};
-use crate::cli::commands::wait::target::Target;
-use crate::cli::commands::wait::tracker::PollIntervals;
-use crate::cli::commands::wait::{self, ObservationPolicy, TIMED_OUT};
+use crate::app::settings::Settings;
 use crate::cli::config::{Config, Loaded, Places, expand};
 use crate::cli::settings::read_settings;
 use crate::clients::auth::{SOURCES, TokenSource};
@@ -24,32 +16,27 @@ use crate::domain::credential::{Credentials, FoundFile};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::misplaced_secret::show;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
-use crate::runtime::notify::Notifier;
-use crate::runtime::signals;
-use crate::runtime::watchdog::Watchdog;
 use crate::store::files;
-use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::private_file::check_private;
 use crate::store::state_file;
-use crate::ui::theme::Theme;
 
 /// Largest file of additional authorities, in bytes.
 const CA_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// What a command works with that reads from SKE.
-pub(super) struct Session {
-    pub(super) config: Config,
-    pub(super) settings: Settings,
-    pub(super) http: Http,
-    pub(super) tokens: TokenSource,
-    pub(super) ske: SkeClient,
+pub struct Session {
+    pub config: Config,
+    pub settings: Settings,
+    pub http: Http,
+    pub tokens: TokenSource,
+    pub ske: SkeClient,
     /// Most concurrent lists.
-    pub(super) concurrency: usize,
+    pub concurrency: usize,
     /// The kubeconfigs of the person.
-    pub(super) kubeconfigs: Kubeconfigs,
-    pub(super) state_folder: Option<PathBuf>,
-    pub(super) clock: Clock,
+    pub kubeconfigs: Kubeconfigs,
+    pub state_folder: Option<PathBuf>,
+    pub clock: Clock,
 }
 
 impl Session {
@@ -84,66 +71,6 @@ impl Session {
     pub(super) async fn scopes(&self) -> Result<Vec<Scope>, Failure> {
         scopes(&self.config, &self.http, &self.tokens).await
     }
-
-    /// Where a cluster is searched; nowhere, if it is named in full.
-    pub(super) async fn scopes_of(&self, target: &Target) -> Result<Vec<Scope>, Failure> {
-        match target {
-            Target::Whole(_) => Ok(Vec::new()),
-            Target::Name(_) => self.scopes().await,
-        }
-    }
-}
-
-/// With what is waited; also notes worth a line.
-pub async fn prepare_wait(
-    loaded: &Loaded,
-    places: &Places<'_>,
-    words: &WaitFor,
-    machine: (Clock, Option<PathBuf>),
-) -> Result<(wait::Services, Vec<String>), Failure> {
-    let session = Session::open(loaded, places, machine).await?;
-    let scopes = session.scopes_of(&words.cluster).await?;
-    let Session { settings, tokens, .. } = session;
-    let services = wait::Services {
-        scopes,
-        clock: session.clock,
-        ske: session.ske,
-        cadence: PollIntervals { running: settings.poll_running, idle: settings.poll_idle },
-        concurrency: session.concurrency,
-        looks: match settings.watch {
-            _ if settings.read_only => ObservationPolicy::NotReadOnly,
-            ObservationScope::Never => ObservationPolicy::NotConfigured,
-            ObservationScope::Open | ObservationScope::Running => ObservationPolicy::AtNodes,
-        },
-        renews: tokens.can_change(),
-        journal: session.state_folder.and_then(|folder| Journal::open(&folder).ok()),
-        redraws: signals::watch_redraws(),
-        rests: watch::Sender::default(),
-    };
-    let notes = loaded.notes.iter().cloned().chain(tokens.notes()).collect();
-    Ok((services, notes))
-}
-
-/// Waits for a phase without a screen; gives the exit status.
-pub(super) async fn wait(
-    loaded: &Loaded,
-    places: &Places<'_>,
-    words: WaitFor,
-    (watchdog, state_folder): (&Watchdog, Option<PathBuf>),
-) -> Result<u8, Failure> {
-    let machine = (Clock::machine(), state_folder);
-    let (services, notes) = prepare_wait(loaded, places, &words, machine).await?;
-    let notifier = Notifier::of(places.environment, loaded.config.switch("notify.desktop"));
-    let settings = read_settings(&loaded.config, places.environment);
-    let mut printer = printer(&settings, places.environment, notifier);
-    for note in notes {
-        // Nobody who reads it is no reason not to wait.
-        drop(printer.note(&note));
-    }
-    if let Some(limit) = words.timeout {
-        watchdog.set_limit(limit, TIMED_OUT);
-    }
-    Ok(wait::run(words, services, &mut printer, signals::wait_for_end()).await)
 }
 
 /// The kubeconfigs of the person.
@@ -204,37 +131,6 @@ pub(super) fn discovery(
     let names =
         ProjectsClient::new(of("endpoints.resource_manager"), http.clone(), tokens.clone())?;
     DiscoveryClient::new(of("endpoints.authorization"), http.clone(), tokens.clone(), names)
-}
-
-/// A bar where standard error is a terminal that can draw one, else lines.
-fn printer(
-    settings: &Settings,
-    environment: &dyn Fn(&str) -> Option<String>,
-    notifier: Notifier,
-) -> Printer {
-    let term = environment("TERM").unwrap_or_default();
-    let can_draw = !matches!(term.as_str(), "" | "dumb");
-    let form = if can_draw && io::stderr().is_terminal() {
-        Form::Bar(printer::Screen {
-            theme: Theme::new(settings.theme, settings.background, settings),
-            notifier,
-            columns: Box::new(columns_of_stderr),
-        })
-    } else {
-        Form::Lines
-    };
-    let streams = (Box::new(io::stdout()), Box::new(io::stderr()));
-    Printer::new(streams.0, streams.1, form, settings.ascii)
-}
-
-/// Columns of the terminal behind standard error; 80 where it does not tell, none while another program has it.
-fn columns_of_stderr() -> usize {
-    let group = rustix::termios::tcgetpgrp(io::stderr());
-    if group.is_ok_and(|group| group != rustix::process::getpgrp()) {
-        return 0;
-    }
-    let told = rustix::termios::tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col);
-    told.filter(|columns| *columns > 0).map_or(80, usize::from)
 }
 
 /// The folder of state and journal, or why it is not used.

@@ -332,31 +332,10 @@ impl Kubeconfigs {
         if let Some(folder) = private_file::parent(&path).filter(|_| before.link) {
             self.remember(&folder);
         }
-        match LockFile::try_create(&path)? {
-            Some(_lock) => {
-                let how = (&*path, keeps_backup, observer);
-                self.write(file, fresh, options, fingerprint, how).map(Attempt::Done)
-            }
-            None => Ok(Attempt::Locked(self.lock_held(&path))),
-        }
-    }
-
-    /// Where nothing can be remembered, a killed run leaves a private file, and no less can be saved.
-    fn remember(&self, folder: &Path) {
-        if let Some(state_folder) = &self.state_folder {
-            drop(stale_files::record_folder(state_folder, folder));
-        }
-    }
-
-    fn write(
-        &self,
-        file: &FileTarget,
-        fresh: &ParsedKubeconfig,
-        options: &MergeOptions,
-        fingerprint: Option<&str>,
-        (path, keeps_backup, observer): (&Path, bool, Observer<'_>),
-    ) -> Result<Saved, NotSaved> {
-        let target = self.target(path)?;
+        let Some(_lock) = LockFile::try_create(&path)? else {
+            return Ok(Attempt::Locked(self.lock_held(&path)));
+        };
+        let target = self.target(&path)?;
         let query = MergeQuery {
             context: options.context.clone(),
             known: ClusterIdentity::Server(fresh.server().to_owned()),
@@ -366,7 +345,7 @@ impl Kubeconfigs {
         };
         // Only a renewal in place was shown with what it changes.
         let issued = options.in_place.then_some(fresh);
-        let (plan, old) = self.plan_of(file, &query, issued, (path, &target))?;
+        let (plan, old) = self.plan_of(file, &query, issued, (&path, &target))?;
         if plan.fingerprint.as_deref() != fingerprint {
             return Err(NotSaved::Changed(plan));
         }
@@ -378,7 +357,8 @@ impl Kubeconfigs {
             FileTarget::Merge | FileTarget::MergeInto(_) => {
                 // The plan has found out whether it is UTF-8.
                 let text = String::from_utf8_lossy(&old);
-                kubeconfig::merge(&text, fresh, options).map_err(|why| self.unusable(path, &why))?
+                kubeconfig::merge(&text, fresh, options)
+                    .map_err(|why| self.unusable(&path, &why))?
             }
             FileTarget::Own(_) => kubeconfig::renamed(fresh, &options.context)?,
         };
@@ -407,7 +387,14 @@ impl Kubeconfigs {
             context: clean(&options.context),
             whole: !file.merges(),
         };
-        Ok(Saved { place, notes })
+        Ok(Attempt::Done(Saved { place, notes }))
+    }
+
+    /// Where nothing can be remembered, a killed run leaves a private file, and no less can be saved.
+    fn remember(&self, folder: &Path) {
+        if let Some(state_folder) = &self.state_folder {
+            drop(stale_files::record_folder(state_folder, folder));
+        }
     }
 
     fn lock_held(&self, file: &Path) -> Failure {

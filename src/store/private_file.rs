@@ -13,13 +13,19 @@ use crate::domain::text::clean;
 
 /// The steps of a replacement, each as what did not work when it fails.
 pub mod step {
+    /// Before there is a temporary file.
     pub const FOLDER: &str = "creating the folder";
+    /// Readable by nobody else.
     pub const CREATE: &str = "creating a temporary file";
     /// Giving it to the owner of the old file, with its mode.
     pub const OWNER: &str = "setting owner and mode";
+    /// The content.
     pub const WRITE: &str = "writing";
+    /// The content.
     pub const SYNC: &str = "flushing to the disk";
+    /// From here on the old file is gone.
     pub const RENAME: &str = "renaming into place";
+    /// The rename.
     pub const SYNC_FOLDER: &str = "flushing the folder to the disk";
     /// All of them, in order.
     pub const ALL: [&str; 7] = [FOLDER, CREATE, OWNER, WRITE, SYNC, RENAME, SYNC_FOLDER];

@@ -11,7 +11,7 @@ use skeys::testing::Clock;
 use skeys::testing::app::settings::{Settings, ThemeChoice};
 use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
 use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Services, run};
-use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load, prepare_wait};
+use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load};
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::runtime::notify::Notifier;
@@ -105,16 +105,16 @@ impl Cloud {
                 home: None,
             };
             let loaded = load(&Flags::default(), &places).unwrap();
-            let (services, _notes) =
-                prepare_wait(&loaded, &places, &wanted, (clock, state)).await.unwrap();
-            (wanted, services)
+            let machine = (clock, state);
+            let services = Services::open(&loaded, &places, &wanted.cluster, machine).await;
+            (wanted, services.unwrap())
         }
     }
 
     /// Starts or completes a rotation as another client does.
     pub async fn order(&self, name: &str, step: Step) {
         let (_, services) = self.prepare(&command(name, Goal::Prepared)).await;
-        services.ske.rotate(&id(name), step).await.unwrap();
+        services.session.ske.rotate(&id(name), step).await.unwrap();
     }
 
     /// The same without a request.

@@ -44,6 +44,11 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
+/// All that is wrong, in one text.
+pub fn join(problems: &[ConfigProblem], between: &str) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+}
+
 /// Values by path.
 pub type FileValues = BTreeMap<&'static str, Value>;
 

@@ -13,7 +13,7 @@ use ratatui::style::Color;
 
 use crate::app::keymap::{KeyProblem, Keymap};
 use crate::cli::args::Flags;
-pub use crate::cli::config::file::ConfigProblem;
+pub use crate::cli::config::file::{ConfigProblem, join};
 use crate::cli::config::file::{FileContent, FileValues, Value, check_list, from_text, read};
 use crate::cli::config::keys::{Key, ValueKind, find as find_key, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};

@@ -235,8 +235,14 @@ async fn observe_once(
         Ok(response)
     };
     let is_enough = |event: &Option<ObserverEvent>| match event {
-        Some(ObserverEvent::Snapshot(snapshot)) => is_enough(snapshot),
-        Some(ObserverEvent::Unavailable(why)) => !is_temporary(why),
+        Some(ObserverEvent::Snapshot(snapshot)) => {
+            let seen = &snapshot.control_plane;
+            !snapshot.is_being_read() && seen.issuance.is_some() && seen.signing_keys.is_some()
+        }
+        // Whether it is not worth waiting.
+        Some(ObserverEvent::Unavailable(why)) => {
+            !matches!(why, Unavailable::Connecting | Unavailable::NotAcceptedYet { .. })
+        }
         None => false,
     };
     let observing = observe(target, issue, session.clock.clone(), sink);
@@ -253,17 +259,6 @@ async fn observe_once(
         None => Err("no answer within a minute".to_owned()),
     };
     (issued.borrow().clone(), seen)
-}
-
-fn is_enough(snapshot: &ClusterSnapshot) -> bool {
-    !snapshot.is_being_read()
-        && snapshot.control_plane.issuance.is_some()
-        && snapshot.control_plane.signing_keys.is_some()
-}
-
-/// Whether it is worth waiting.
-fn is_temporary(why: &Unavailable) -> bool {
-    matches!(why, Unavailable::Connecting | Unavailable::NotAcceptedYet { .. })
 }
 
 fn inside(

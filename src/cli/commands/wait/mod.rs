@@ -14,6 +14,7 @@ mod text;
 pub mod tracker;
 
 use std::io;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use crate::app::nodes::observed::ObservedCluster;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
+use crate::app::settings::{ObservationScope, Settings};
 use crate::cli::args::{Goal, WaitFor};
 use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::search::Search;
@@ -34,7 +36,9 @@ pub use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::{PollIntervals, Reached, WaitResult, WaitTracker};
+use crate::cli::config::{Loaded, Places};
 use crate::cli::output;
+use crate::cli::wiring::Session;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::long;
@@ -54,22 +58,31 @@ pub const TIMED_OUT: u8 = 124;
 
 /// What a wait works with.
 pub struct Services {
+    pub session: Session,
     /// Where a name is searched.
     pub scopes: Vec<Scope>,
-    pub clock: Clock,
-    pub ske: SkeClient,
-    pub cadence: PollIntervals,
-    /// Most concurrent lists.
-    pub concurrency: usize,
-    pub looks: ObservationPolicy,
-    /// Whether the source of the token can provide another one.
-    pub renews: bool,
-    /// Tells of starts that SKE may not show yet.
-    pub journal: Option<Journal>,
     /// Changes when the terminal may have lost the bar.
     pub redraws: watch::Receiver<()>,
     /// Set whenever the wait is idle, for tests.
     pub rests: watch::Sender<IdleState>,
+}
+
+impl Services {
+    /// Signs in, and finds out where a name is searched.
+    pub async fn open(
+        loaded: &Loaded,
+        places: &Places<'_>,
+        target: &Target,
+        machine: (Clock, Option<PathBuf>),
+    ) -> Result<Self, Failure> {
+        let session = Session::open(loaded, places, machine).await?;
+        let scopes = match target {
+            Target::Whole(_) => Vec::new(),
+            Target::Name(_) => session.scopes().await?,
+        };
+        let (redraws, rests) = (signals::watch_redraws(), watch::Sender::default());
+        Ok(Self { session, scopes, redraws, rests })
+    }
 }
 
 /// A cluster as read, and the server's clock minus ours.
@@ -99,7 +112,7 @@ pub async fn run(
     printer: &mut Printer,
     stop: impl Future<Output = u8>,
 ) -> u8 {
-    let clock = services.clock.clone();
+    let clock = services.session.clock.clone();
     let deadline = words.timeout.map(|limit| (clock.monotonic().saturating_add(limit), limit));
     let timeout = async {
         match deadline {
@@ -110,11 +123,12 @@ pub async fn run(
             None => std::future::pending().await,
         }
     };
+    let target = words.cluster.clone();
     let mut wait = Wait::new(words, services, printer);
     let ended = tokio::select! {
         biased;
         signal = stop => Ok(Ended::Signal(signal)),
-        ended = wait.wait() => ended.map(Ended::ByItself),
+        ended = wait.wait(target) => ended.map(Ended::ByItself),
         limit = timeout => Ok(Ended::TimedOut(limit)),
     };
     let status = match ended {
@@ -148,11 +162,15 @@ impl WaitState {
         self.tracker.as_ref().map_or(searching, WaitTracker::outage)
     }
 
+    fn latest(&self) -> Option<&Cluster> {
+        self.tracker.as_ref().and_then(WaitTracker::latest)
+    }
+
     fn status(&self, now: Now) -> WaitStatus<'_> {
         WaitStatus {
             name: &self.name,
             goal: self.goal,
-            cluster: self.tracker.as_ref().and_then(WaitTracker::latest),
+            cluster: self.latest(),
             is_idle: self.tracker.as_ref().is_some_and(WaitTracker::is_idle),
             observed: &self.observed,
             policy: self.policy,
@@ -167,7 +185,6 @@ impl WaitState {
 }
 
 struct Wait<'a> {
-    target: Target,
     services: Services,
     printer: &'a mut Printer,
     began: Now,
@@ -188,14 +205,17 @@ impl<'a> Wait<'a> {
         let state = WaitState {
             name: words.cluster.name(),
             goal: words.goal,
-            policy: services.looks,
+            policy: match services.session.settings.watch {
+                _ if services.session.settings.read_only => ObservationPolicy::NotReadOnly,
+                ObservationScope::Never => ObservationPolicy::NotConfigured,
+                ObservationScope::Open | ObservationScope::Running => ObservationPolicy::AtNodes,
+            },
             search: None,
             tracker: None,
             observed: ObservedCluster::default(),
         };
-        let began = now(&services.clock);
+        let began = now(&services.session.clock);
         Self {
-            target: words.cluster,
             began,
             pause: (began, Duration::MAX),
             services,
@@ -210,12 +230,12 @@ impl<'a> Wait<'a> {
     }
 
     fn now(&self) -> Now {
-        now(&self.services.clock)
+        now(&self.services.session.clock)
     }
 
     /// Waits until the goal is reached or cannot be reached.
-    async fn wait(&mut self) -> io::Result<Result<Reached, String>> {
-        match self.target.clone() {
+    async fn wait(&mut self, target: Target) -> io::Result<Result<Reached, String>> {
+        match target {
             Target::Whole(id) => self.poll(id, None).await,
             Target::Name(name) => match self.find(name).await? {
                 Ok((id, cluster)) => self.poll(id, cluster).await,
@@ -233,8 +253,8 @@ impl<'a> Wait<'a> {
         // In the state, so that a timeout can report it.
         self.state.search = Some(Search::new(name, self.services.scopes.iter().cloned()));
         while let Some(search) = &mut self.state.search {
-            let Services { ske, concurrency, clock, rests, .. } = &self.services;
-            rests.send_replace(IdleState { until: Duration::MAX, asking: true });
+            let Session { ske, concurrency, clock, settings, .. } = &self.services.session;
+            self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
             let skew = list_scopes(search, ske, *concurrency, clock).await;
             match search.result() {
                 Some(Ok(cluster)) => {
@@ -246,11 +266,7 @@ impl<'a> Wait<'a> {
                 Some(Err(sentence)) => return Ok(Err(sentence)),
                 None => first = false,
             }
-            let due = search.next_round(
-                now(&self.services.clock),
-                self.services.cadence.idle,
-                fastrand::f64(),
-            );
+            let due = search.next_round(now(clock), settings.poll_idle, fastrand::f64());
             while self.now().monotonic < due {
                 self.pause_until(due, false)?.await;
             }
@@ -265,7 +281,7 @@ impl<'a> Wait<'a> {
         first: Option<Reading>,
     ) -> io::Result<Result<Reached, String>> {
         let accepted = self.accepted_start(&id).await?;
-        let renews = self.services.renews;
+        let renews = self.services.session.tokens.can_change();
         self.state.tracker = Some(WaitTracker::new(self.state.goal, id.clone(), renews, accepted));
         let mut due = self.now().monotonic;
         if let Some(reading) = first {
@@ -277,7 +293,7 @@ impl<'a> Wait<'a> {
         let mut reading: Fuse<BoxFuture<'static, Result<Reading, Failure>>> = Fuse::terminated();
         loop {
             if reading.is_terminated() && due <= self.now().monotonic {
-                reading = read(self.services.ske.clone(), id.clone()).boxed().fuse();
+                reading = read(self.services.session.ske.clone(), id.clone()).boxed().fuse();
             }
             let asking = !reading.is_terminated();
             let pause = self.pause_until(if asking { Duration::MAX } else { due }, asking)?;
@@ -297,12 +313,17 @@ impl<'a> Wait<'a> {
 
     /// When a start was sent and accepted, according to the journal of this machine.
     async fn accepted_start(&mut self, id: &ClusterId) -> io::Result<Option<Timestamp>> {
-        let Some(journal) = self.services.journal.clone() else { return Ok(None) };
-        let wanted = id.clone();
-        let read = move || journal.extract(EXTRACT_BYTES, |id| *id == wanted);
-        let read = run_blocking(&self.services.clock, FILE_LIMIT, "journal", read).await;
-        match read.and_then(|extract| extract) {
-            Ok(extract) => Ok(accepted_start(&extract.records)),
+        let Session { state_folder, clock, .. } = &self.services.session;
+        let (folder, wanted) = (state_folder.clone(), id.clone());
+        let read = move || {
+            let Some(journal) = folder.and_then(|it| Journal::open(&it).ok()) else {
+                return Ok(None);
+            };
+            let extract = journal.extract(EXTRACT_BYTES, |id| *id == wanted)?;
+            Ok(accepted_start(&extract.records))
+        };
+        match run_blocking(clock, FILE_LIMIT, "journal", read).await.flatten() {
+            Ok(accepted) => Ok(accepted),
             Err(failure) => {
                 self.printer.note(&failure.to_string())?;
                 Ok(None)
@@ -335,20 +356,22 @@ impl<'a> Wait<'a> {
 
     fn next_read(&self) -> Duration {
         let now = self.now();
-        let next =
-            |tracker: &WaitTracker| tracker.next_read(now, self.services.cadence, fastrand::f64());
+        let Settings { poll_running: running, poll_idle: idle, .. } =
+            self.services.session.settings;
+        let cadence = PollIntervals { running, idle };
+        let next = |tracker: &WaitTracker| tracker.next_read(now, cadence, fastrand::f64());
         self.state.tracker.as_ref().map_or(now.monotonic, next)
     }
 
     /// Starts or stops observing nodes, as the phase needs it.
     fn update_observer(&mut self, cluster: Cluster) {
         // Nodes are not replaced while static tokens exist; checked nevertheless, since disabling them is permanent.
-        let wanted = self.services.looks == ObservationPolicy::AtNodes
+        let wanted = self.state.policy == ObservationPolicy::AtNodes
             && cluster.rotation.phase == Phase::Preparing
             && !cluster.issuing_is_one_way();
         match (self.observing.is_some(), wanted) {
             (false, true) => {
-                let Services { ske, clock, .. } = &self.services;
+                let Session { ske, clock, .. } = &self.services.session;
                 let number = RequestId(self.last_observer.0.saturating_add(1));
                 (self.last_observer, self.observing) = (number, Some(number));
                 self.observers.begin(cluster, (number, false), ske, clock, &self.sender);
@@ -356,7 +379,7 @@ impl<'a> Wait<'a> {
             (true, true) => self.observers.reading(cluster),
             (true, false) => {
                 self.observers.end(&cluster.id);
-                self.state.observed.stop_watching(now(&self.services.clock));
+                self.state.observed.stop_watching(now(&self.services.session.clock));
                 self.observing = None;
             }
             (false, false) => {}
@@ -373,8 +396,7 @@ impl<'a> Wait<'a> {
         if let Some(tracker) = &mut self.state.tracker {
             tracker.handle_suspend();
         }
-        let latest = self.state.tracker.as_ref().and_then(WaitTracker::latest).cloned();
-        if let Some(cluster) = latest.filter(|_| self.observing.is_some()) {
+        if let Some(cluster) = self.state.latest().cloned().filter(|_| self.observing.is_some()) {
             self.observers.end(&cluster.id);
             self.observing = None;
             self.update_observer(cluster);
@@ -426,7 +448,7 @@ impl<'a> Wait<'a> {
         let until = self.next_due(now, due);
         self.pause = (now, until);
         self.services.rests.send_replace(IdleState { until, asking });
-        let clock = self.services.clock.clone();
+        let clock = self.services.session.clock.clone();
         let mut redraws = self.services.redraws.clone();
         let redraw = async move {
             if redraws.changed().await.is_err() {
@@ -485,7 +507,7 @@ impl<'a> Wait<'a> {
             }
         };
         if let Some(notifier) = self.printer.notify(&self.state.name, &summary)? {
-            notifier.notify_desktop(&self.state.name, &summary, &self.services.clock).await;
+            notifier.notify_desktop(&self.state.name, &summary, &self.services.session.clock).await;
         }
         Ok(exit_status)
     }
