@@ -20,7 +20,7 @@ use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::args::{Arguments, Command, ConfigCommand, Flags, SceneOptions, WaitFor};
-use crate::cli::commands::first_start::{FirstStart, Found};
+use crate::cli::commands::first_start::FirstStart;
 use crate::cli::commands::guided_setup::Left;
 use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::target::Target;
@@ -200,11 +200,9 @@ async fn demo(
 /// The start in a terminal where there is no token.
 async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> anyhow::Result<u8> {
     let (file, _) = config::path(&flags, &places);
-    let found = Found {
-        projects: loaded.config.list("projects").len(),
-        file: file.as_deref().map(|file| (file, file.exists())),
-    };
-    match commands::first_start::show(&found).await? {
+    let projects = loaded.config.list("projects").len();
+    let file = file.as_deref().map(|file| (file, file.exists()));
+    match commands::first_start::show(projects, file).await? {
         FirstStart::Demo => demo(loaded, &flags, &places, &SceneOptions::default()).await,
         FirstStart::GuidedSetup => Box::pin(guided_setup(flags, places)).await,
         FirstStart::Left(status) => Ok(status),

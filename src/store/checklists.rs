@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::domain::checklist::{Checklist, ChecklistChange, LocalChecklist};
@@ -89,10 +90,7 @@ fn update(
 }
 
 fn is_of(entry: &Value, id: &ClusterId) -> bool {
-    let is = |name: &str, wanted: &str| entry.get(name).and_then(Value::as_str) == Some(wanted);
-    is("project", id.project().as_str())
-        && is("region", id.region().as_str())
-        && is("cluster", id.name.as_str())
+    ClusterId::deserialize(entry).is_ok_and(|found| found == *id)
 }
 
 fn local(entry: &Value) -> Result<LocalChecklist, String> {
@@ -137,7 +135,7 @@ mod tests {
     use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist};
     use crate::domain::cluster::ClusterId;
     use crate::store::checklists::{NAME, change, read, save};
-    use crate::store::lock::{Attempt, FileLock};
+    use crate::store::lock::{Attempt, try_lock};
 
     fn added(name: &str) -> ChecklistChange {
         let client = ChecklistClient { name: name.to_owned(), ..ChecklistClient::default() };
@@ -164,7 +162,7 @@ mod tests {
         save(home.path(), &shop, &copy).unwrap();
         assert_eq!(read(home.path(), &shop).unwrap(), copy);
         assert_eq!(names(&read(home.path(), &other).unwrap()), ["backup"]);
-        let lock = FileLock::try_acquire(&home.path().join("checklists.lock")).unwrap();
+        let lock = try_lock(&home.path().join("checklists.lock")).unwrap();
         assert!(matches!(change(home.path(), &shop, &added("x")).unwrap(), Attempt::Locked(_)));
         drop(lock);
     }

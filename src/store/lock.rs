@@ -31,25 +31,19 @@ impl<T> Attempt<T> {
     }
 }
 
-/// The lock of a file, released when dropped; the system releases it when the program ends, however it ends.
-pub struct FileLock {
-    _file: File,
-}
-
-impl FileLock {
-    /// Locks a private file, which is created if it is missing; `None` while another process holds the lock.
-    ///
-    /// # Errors
-    /// The system's, or that it is not a regular file.
-    pub fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let file = open_regular(path, &mut options)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+/// Locks a private file, which is created if it is missing; `None` while another process holds the lock. It is released
+/// when the file is dropped, or by the system when the program ends, however it ends.
+///
+/// # Errors
+/// The system's, or that it is not a regular file.
+pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = open_regular(path, &mut options)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -61,7 +55,7 @@ pub fn locked<T>(
     path: &Path,
     work: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<Attempt<T>, Failure> {
-    match FileLock::try_acquire(path).map_err(|error| failed("locking", path, error))? {
+    match try_lock(path).map_err(|error| failed("locking", path, error))? {
         Some(_lock) => work().map(Attempt::Done),
         None => Ok(Attempt::Locked(held(path))),
     }
@@ -94,21 +88,21 @@ fn holder(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::lock::{FileLock, held};
+    use crate::store::lock::{held, try_lock};
 
     #[test]
     fn file_26_the_holder_of_a_lock_is_named() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("locked");
-        let lock = FileLock::try_acquire(&path).unwrap();
+        let lock = try_lock(&path).unwrap();
         assert!(lock.is_some());
-        assert!(FileLock::try_acquire(&path).unwrap().is_none());
+        assert!(try_lock(&path).unwrap().is_none());
         let text = held(&path).message;
         assert!(text.contains("locked: its lock is held by "), "{text}");
         if cfg!(target_os = "linux") {
             assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
         }
         drop(lock);
-        assert!(FileLock::try_acquire(&path).unwrap().is_some());
+        assert!(try_lock(&path).unwrap().is_some());
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use skeys::testing::Clock;
 use skeys::testing::app::settings::{Settings, ThemeChoice};
 use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
-use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Services, run};
+use skeys::testing::cli::wait::{IdleState, Services, run};
 use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load};
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
@@ -77,15 +77,7 @@ impl Cloud {
         let projects: Vec<String> = command.projects.clone().unwrap_or_else(all);
         variables.insert("SKEYS_PROJECTS", projects.join(","));
         variables.insert("SKEYS_REGIONS", command.regions.join(","));
-        match command.policy {
-            ObservationPolicy::AtNodes => {}
-            ObservationPolicy::NotConfigured => {
-                variables.insert("SKEYS_KUBERNETES_WATCH", "never".to_owned());
-            }
-            ObservationPolicy::NotReadOnly => {
-                variables.insert("SKEYS_READ_ONLY", "true".to_owned());
-            }
-        }
+        variables.extend(command.variable.map(|(name, value)| (name, value.to_owned())));
         if matches!(command.sign_in, SignIn::Key) {
             variables.remove("STACKIT_ACCESS_TOKEN");
             let key = self.simulator.service_account_key().unwrap();
@@ -198,7 +190,7 @@ pub struct WaitCommand<'a> {
     pub timeout: Option<u64>,
     pub projects: Option<Vec<String>>,
     pub regions: Vec<&'a str>,
-    pub policy: ObservationPolicy,
+    pub variable: Option<(&'static str, &'static str)>,
     pub sign_in: SignIn,
     /// The folder of the journal, if there is one.
     pub state: Option<PathBuf>,
@@ -214,7 +206,7 @@ pub fn command(cluster: &str, goal: Goal) -> WaitCommand<'_> {
         timeout: None,
         projects: None,
         regions: vec!["eu01"],
-        policy: ObservationPolicy::NotConfigured,
+        variable: Some(("SKEYS_KUBERNETES_WATCH", "never")),
         sign_in: SignIn::Given,
         state: None,
         columns: None,

@@ -6,6 +6,7 @@ pub mod keys;
 mod stackit;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -88,7 +89,7 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
 /// # Errors
 /// Everything that is wrong, each with its place.
 pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
-    load_by(flags, places, read_file)
+    load_by(flags, places, None)
 }
 
 /// Reads the same as if these lines were in the file, which need not be there.
@@ -97,19 +98,13 @@ pub fn load_with(
     places: &Places<'_>,
     lines: &str,
 ) -> Result<Loaded, Vec<ConfigProblem>> {
-    load_by(flags, places, |path, _named| {
-        let mut content = read_file(path, false)?;
-        let added = read(&show(path.display()), lines)?;
-        content.values.extend(added.values);
-        content.key_places.extend(added.key_places);
-        Ok(content)
-    })
+    load_by(flags, places, Some(lines))
 }
 
 fn load_by(
     flags: &Flags,
     places: &Places<'_>,
-    read_file: impl FnOnce(&Path, bool) -> Result<FileContent, Vec<ConfigProblem>>,
+    lines: Option<&str>,
 ) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
@@ -119,7 +114,7 @@ fn load_by(
     let profile = profile.filter(|name| !name.is_empty());
     let mut profiles = Vec::new();
     match path(flags, places) {
-        (Some(path), named) => match read_file(&path, named) {
+        (Some(path), named) => match read_file(&path, named, lines) {
             Ok(found) => {
                 profiles.extend(found.profiles.keys().cloned());
                 let file = show(path.display());
@@ -164,21 +159,29 @@ pub(super) fn defaults() -> Values {
 /// Largest configuration that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Reads a file; one that is not named may be missing.
-fn read_file(path: &Path, named: bool) -> Result<FileContent, Vec<ConfigProblem>> {
+/// Reads a file, and lines as if they were in it; one that is not named, or to which lines are added, may be missing.
+fn read_file(
+    path: &Path,
+    named: bool,
+    lines: Option<&str>,
+) -> Result<FileContent, Vec<ConfigProblem>> {
     let name = show(path.display());
     let text = files::read(path, MAX_BYTES).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
     });
-    match text {
-        Ok(text) => read(&name, &text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => {
-            Ok(FileContent::default())
+    let text = match text {
+        Err(error) if error.kind() == ErrorKind::NotFound && (!named || lines.is_some()) => {
+            String::new()
         }
-        Err(error) => {
-            Err(vec![ConfigProblem { place: name, text: format!("cannot be read: {error}") }])
-        }
-    }
+        other => other.map_err(|error| {
+            vec![ConfigProblem { place: name.clone(), text: format!("cannot be read: {error}") }]
+        })?,
+    };
+    let mut content = read(&name, &text)?;
+    let added = read(&name, lines.unwrap_or_default())?;
+    content.values.extend(added.values);
+    content.key_places.extend(added.key_places);
+    Ok(content)
 }
 
 fn choose_source(flags: &Flags, places: &Places<'_>, config: &Config) -> Option<SourceConfig> {

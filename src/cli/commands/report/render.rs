@@ -1,12 +1,11 @@
 //! The report as Markdown and as JSON.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::args::ReportFormat;
 use crate::cli::commands::report::{Report, text};
 use crate::cli::commands::wait::target::address;
-use crate::domain::age::long;
+use crate::domain::age::{long, moment as time};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Step;
 use crate::domain::rotation_report::{Attempt, PhaseChange, ReportOutcome, RotationReport};
@@ -20,10 +19,6 @@ pub(super) fn report(report: &Report, format: ReportFormat) -> String {
         ReportFormat::Markdown => markdown(report),
         ReportFormat::Json => json(report),
     }
-}
-
-fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn outcome(outcome: ReportOutcome) -> &'static str {

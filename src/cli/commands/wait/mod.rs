@@ -28,14 +28,13 @@ use crate::app::nodes::observed::ObservedCluster;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
-use crate::app::settings::{ObservationScope, Settings};
+use crate::app::settings::ObservationScope;
 use crate::cli::args::{Goal, WaitFor};
 use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::search::Search;
-pub use crate::cli::commands::wait::status::ObservationPolicy;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
-use crate::cli::commands::wait::tracker::{PollIntervals, Reached, WaitResult, WaitTracker};
+use crate::cli::commands::wait::tracker::{Reached, WaitResult, WaitTracker};
 use crate::cli::config::{Loaded, Places};
 use crate::cli::output;
 use crate::cli::wiring::Session;
@@ -150,7 +149,8 @@ pub async fn run(
 struct WaitState {
     name: String,
     goal: Goal,
-    policy: ObservationPolicy,
+    /// Why nodes are not observed, if that is so.
+    unobserved: Option<&'static str>,
     search: Option<Search>,
     tracker: Option<WaitTracker>,
     observed: ObservedCluster,
@@ -173,7 +173,7 @@ impl WaitState {
             cluster: self.latest(),
             is_idle: self.tracker.as_ref().is_some_and(WaitTracker::is_idle),
             observed: &self.observed,
-            policy: self.policy,
+            unobserved: self.unobserved,
             outage: self.outage(),
             now,
             server_now: self
@@ -205,10 +205,11 @@ impl<'a> Wait<'a> {
         let state = WaitState {
             name: words.cluster.name(),
             goal: words.goal,
-            policy: match services.session.settings.watch {
-                _ if services.session.settings.read_only => ObservationPolicy::NotReadOnly,
-                ObservationScope::Never => ObservationPolicy::NotConfigured,
-                ObservationScope::Open | ObservationScope::Running => ObservationPolicy::AtNodes,
+            unobserved: match services.session.settings.watch {
+                // Issuing a kubeconfig is a write.
+                _ if services.session.settings.read_only => Some(text::READ_ONLY),
+                ObservationScope::Never => Some(text::NOT_CONFIGURED),
+                ObservationScope::Open | ObservationScope::Running => None,
             },
             search: None,
             tracker: None,
@@ -356,17 +357,15 @@ impl<'a> Wait<'a> {
 
     fn next_read(&self) -> Duration {
         let now = self.now();
-        let Settings { poll_running: running, poll_idle: idle, .. } =
-            self.services.session.settings;
-        let cadence = PollIntervals { running, idle };
-        let next = |tracker: &WaitTracker| tracker.next_read(now, cadence, fastrand::f64());
+        let settings = &self.services.session.settings;
+        let next = |tracker: &WaitTracker| tracker.next_read(now, settings, fastrand::f64());
         self.state.tracker.as_ref().map_or(now.monotonic, next)
     }
 
     /// Starts or stops observing nodes, as the phase needs it.
     fn update_observer(&mut self, cluster: Cluster) {
         // Nodes are not replaced while static tokens exist; checked nevertheless, since disabling them is permanent.
-        let wanted = self.state.policy == ObservationPolicy::AtNodes
+        let wanted = self.state.unobserved.is_none()
             && cluster.rotation.phase == Phase::Preparing
             && !cluster.issuing_is_one_way();
         match (self.observing.is_some(), wanted) {

@@ -12,6 +12,7 @@ use crate::app::fleet::state::{Change, Entry};
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
+use crate::app::settings::Settings;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::target::address;
 use crate::cli::commands::wait::text;
@@ -44,15 +45,6 @@ pub enum Reached {
     BeforeWait,
     /// The rotation is past it.
     Passed,
-}
-
-/// How often SKE is read.
-#[derive(Debug, Clone, Copy)]
-pub struct PollIntervals {
-    /// While a step runs, or may be about to.
-    pub running: Duration,
-    /// While a person must act.
-    pub idle: Duration,
 }
 
 /// What the readings have shown so far.
@@ -252,17 +244,17 @@ impl WaitTracker {
     }
 
     /// When SKE is read next, on the monotonic clock. `random` lies in 0..1.
-    pub fn next_read(&self, now: Now, cadence: PollIntervals, random: f64) -> Duration {
+    pub fn next_read(&self, now: Now, settings: &Settings, random: f64) -> Duration {
         if let Some(outage) = &self.outage {
-            return outage.next(now, cadence.idle, self.renews, random);
+            return outage.next(now, settings.poll_idle, self.renews, random);
         }
         let phase = self.latest().map(|cluster| &cluster.rotation.phase);
         let interval = match phase {
             None | Some(Phase::Never | Phase::Preparing | Phase::Completing | Phase::Completed) => {
-                cadence.running
+                settings.poll_running
             }
-            Some(Phase::Prepared) => cadence.idle,
-            Some(Phase::Unknown(_)) => UNKNOWN_PHASE_INTERVAL.min(cadence.idle),
+            Some(Phase::Prepared) => settings.poll_idle,
+            Some(Phase::Unknown(_)) => UNKNOWN_PHASE_INTERVAL.min(settings.poll_idle),
         };
         // Waits that were started simultaneously drift apart.
         now.monotonic.saturating_add(interval.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0)))

@@ -5,12 +5,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+use crate::app::settings::Settings;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::tests::{after, ago, cluster};
 use crate::cli::commands::wait::text;
-use crate::cli::commands::wait::tracker::{
-    PollIntervals, Reached, START_GRACE, WaitResult, WaitTracker,
-};
+use crate::cli::commands::wait::tracker::{Reached, START_GRACE, WaitResult, WaitTracker};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::{Phase, Rotation};
@@ -377,13 +376,17 @@ fn a_missing_permission_fails_the_first_read_and_later_ones_after_a_while() {
 
 #[test]
 fn reads_are_frequent_while_a_step_runs_and_rare_otherwise() {
-    let cadence = PollIntervals { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
+    let cadence = Settings {
+        poll_running: Duration::from_secs(3),
+        poll_idle: Duration::from_secs(30),
+        ..Settings::defaults()
+    };
     let seconds = |cluster: Cluster| {
         let mut tracker = tracker(Goal::Completed);
         tracker.take_reading(cluster, after(100));
-        tracker.next_read(after(100), cadence, 0.5).as_secs() - 100
+        tracker.next_read(after(100), &cadence, 0.5).as_secs() - 100
     };
-    assert_eq!(tracker(Goal::Prepared).next_read(after(0), cadence, 0.5).as_secs(), 3);
+    assert_eq!(tracker(Goal::Prepared).next_read(after(0), &cadence, 0.5).as_secs(), 3);
     assert_eq!(seconds(under_way(Phase::Preparing)), 3);
     assert_eq!(seconds(under_way(Phase::Completing)), 3);
     assert_eq!(seconds(rotated(Phase::Never, None, None)), 3);
@@ -394,7 +397,7 @@ fn reads_are_frequent_while_a_step_runs_and_rare_otherwise() {
     let mut limited = failure(FailureKind::RateLimited);
     limited.retry_at = Some(after(130).wall);
     tracker.take_failure(limited, after(100));
-    assert_eq!(tracker.next_read(after(100), cadence, 0.5).as_secs(), 130, "Retry-After is kept");
+    assert_eq!(tracker.next_read(after(100), &cadence, 0.5).as_secs(), 130, "Retry-After is kept");
 }
 
 fn phases() -> impl Strategy<Value = Phase> {
@@ -423,7 +426,8 @@ proptest! {
         to_completed in any::<bool>(),
     ) {
         let goal = if to_completed { Goal::Completed } else { Goal::Prepared };
-        let cadence = PollIntervals { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
+        let cadence = Settings {
+ poll_running: Duration::from_secs(3), poll_idle: Duration::from_secs(30), ..Settings::defaults() };
         let mut tracker = tracker(goal);
         let mut second = 0;
         let mut shown = Vec::new();
@@ -452,7 +456,7 @@ proptest! {
                 }
             }
             prop_assert!(shown.contains(&tracker.latest().unwrap().rotation.phase));
-            prop_assert!(tracker.next_read(after(second), cadence, 0.5) > after(second).monotonic);
+            prop_assert!(tracker.next_read(after(second), &cadence, 0.5) > after(second).monotonic);
         }
     }
 }
