@@ -292,13 +292,13 @@ pub enum Goal {
 }
 
 /// The simulated clusters.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Parser)]
 pub struct SceneOptions {
     /// Random seed
-    #[arg(long, default_value_t = Self::default().seed)]
+    #[arg(long, default_value_t = 7)]
     pub seed: u64,
     /// Speed factor of rotations; 1 is real time
-    #[arg(long, default_value_t = Self::default().speed, value_parser = parse_speed)]
+    #[arg(long, default_value_t = 30.0, value_parser = parse_speed)]
     pub speed: f64,
     /// Scene file (TOML) instead of the built-in fleet
     #[arg(long, value_name = "FILE")]
@@ -315,20 +315,6 @@ pub struct SceneOptions {
     /// Share of requests that fail, for example 2%: a 503, a reset connection or a slow answer
     #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = parse_loss)]
     pub loss: f64,
-}
-
-impl Default for SceneOptions {
-    fn default() -> Self {
-        Self {
-            seed: 7,
-            speed: 30.0,
-            scene: None,
-            clusters: None,
-            projects: None,
-            latency: Duration::ZERO,
-            loss: 0.0,
-        }
-    }
 }
 
 /// Commands on the configuration file.

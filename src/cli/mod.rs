@@ -203,7 +203,7 @@ async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> a
     let projects = loaded.config.list("projects").len();
     let file = file.as_deref().map(|file| (file, file.exists()));
     match commands::first_start::show(projects, file).await? {
-        FirstStart::Demo => demo(loaded, &flags, &places, &SceneOptions::default()).await,
+        FirstStart::Demo => demo(loaded, &flags, &places, &SceneOptions::parse_from([""])).await,
         FirstStart::GuidedSetup => Box::pin(guided_setup(flags, places)).await,
         FirstStart::Left(status) => Ok(status),
     }

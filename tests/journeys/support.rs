@@ -258,7 +258,7 @@ impl Journey {
         let task = tokio::spawn(async move {
             let began = move |performer: &Performer| *current.lock().unwrap() = performer.clone();
             let reload = Reload::new(flags, places, machine);
-            run_all(dashboard, Some(&reload), &mut surface, console, began).await
+            Box::pin(run_all(dashboard, Some(&reload), &mut surface, console, began)).await
         });
         let mut journey = Self {
             clock,

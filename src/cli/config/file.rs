@@ -186,9 +186,10 @@ impl Reader {
         let mut keys = BTreeMap::new();
         for (name, value) in table {
             let (at, name) = (value.span().start, name.get_ref());
-            let list = match value.get_ref() {
-                DeValue::Array(items) => items.iter().map(text_of).collect::<Option<Vec<_>>>(),
-                _ => None,
+            let list = if let DeValue::Array(items) = value.get_ref() {
+                items.iter().map(text_of).collect::<Option<Vec<_>>>()
+            } else {
+                None
             };
             match list {
                 Some(list) if list.iter().chain([&name.to_string()]).any(|it| looks_secret(it)) => {
@@ -296,13 +297,12 @@ pub fn check_list(key: &Key, items: &[String]) -> Result<Value, String> {
         format!("{} has \"{}\"{why}; expected {}", key.path, clean(item), key.kind.describe())
     };
     for item in items {
-        match key.kind {
-            ValueKind::AgeRules => {
-                AgeRule::parse(item).map_err(|why| wrong(item, &format!(": {why}")))?;
-            }
-            ValueKind::Ids if !is_id(item) => return Err(wrong(item, "")),
-            ValueKind::Files if !is_file_pattern(item) => return Err(wrong(item, "")),
-            _ => {}
+        if key.kind == ValueKind::AgeRules {
+            AgeRule::parse(item).map_err(|why| wrong(item, &format!(": {why}")))?;
+        } else if key.kind == ValueKind::Ids && !is_id(item)
+            || key.kind == ValueKind::Files && !is_file_pattern(item)
+        {
+            return Err(wrong(item, ""));
         }
     }
     Ok(Value::List(items.to_vec()))

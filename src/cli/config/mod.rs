@@ -333,8 +333,8 @@ impl Config {
     /// Where a value comes from, in a few words; and whether that is this run alone: a flag or the environment.
     pub fn origin(&self, path: &str) -> (&str, bool) {
         let origin = self.values.get(path).map_or(DEFAULT, |(_, origin)| origin.as_str());
-        let is_named = |key: Key| key.path == path && key.environment.contains(&origin);
-        (origin, origin.starts_with("--") || keys().any(is_named))
+        let is_named = find_key(path).is_some_and(|key| key.environment.contains(&origin));
+        (origin, is_named || origin.starts_with("--"))
     }
 
     /// What sets a value; `None` for a default.

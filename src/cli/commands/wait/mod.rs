@@ -112,15 +112,11 @@ pub async fn run(
     stop: impl Future<Output = u8>,
 ) -> u8 {
     let clock = services.session.clock.clone();
-    let deadline = words.timeout.map(|limit| (clock.monotonic().saturating_add(limit), limit));
+    let (began, limit) = (clock.monotonic(), words.timeout);
     let timeout = async {
-        match deadline {
-            Some((at, limit)) => {
-                clock.sleep_until(at).await;
-                limit
-            }
-            None => std::future::pending().await,
-        }
+        let Some(limit) = limit else { return std::future::pending().await };
+        clock.sleep_until(began.saturating_add(limit)).await;
+        limit
     };
     let target = words.cluster.clone();
     let mut wait = Wait::new(words, services, printer);
@@ -130,11 +126,7 @@ pub async fn run(
         ended = wait.wait(target) => ended.map(Ended::ByItself),
         limit = timeout => Ok(Ended::TimedOut(limit)),
     };
-    let status = match ended {
-        Ok(ended) => wait.report(ended).await,
-        Err(error) => Err(error),
-    };
-    match status {
+    match async { wait.report(ended?).await }.await {
         Ok(status) => status,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
         Err(error) => {

@@ -107,7 +107,7 @@ impl<'a> WaitStatus<'a> {
             Phase::Prepared if self.goal == Goal::Completed => text::AWAITS_COMPLETE,
             Phase::Unknown(text) if text.is_empty() => text::NO_PHASE_REPORTED,
             Phase::Unknown(_) => text::UNKNOWN_PHASE,
-            _ => return None,
+            Phase::Never | Phase::Prepared | Phase::Completing | Phase::Completed => return None,
         };
         Some(remark.to_owned())
     }

@@ -140,9 +140,7 @@ impl WaitTracker {
                 }
             }
         }
-        let Some(rotation) = self.latest().map(|cluster| cluster.rotation.clone()) else {
-            return None;
-        };
+        let rotation = self.latest()?.rotation.clone();
         self.first.get_or_insert_with(|| rotation.clone());
         if matches!(rotation.phase, Phase::Never | Phase::Completed) {
             self.idle_since.get_or_insert(now.monotonic);

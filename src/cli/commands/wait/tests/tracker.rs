@@ -143,7 +143,7 @@ fn api_11_stale_reads_after_a_start_do_not_end_the_wait() {
 fn alternating_stale_answers_do_not_reset_the_wait() {
     for goal in [Goal::Prepared, Goal::Completed] {
         let steps = [under_way(Phase::Preparing), idle(), under_way(Phase::Preparing), idle()];
-        assert!(results(goal, &steps).iter().all(|verdict| *verdict == None));
+        assert!(results(goal, &steps).iter().all(Option::is_none));
     }
     let mut tracker = tracker(Goal::Completed);
     tracker.take_reading(under_way(Phase::Completing), after(0));
