@@ -37,13 +37,12 @@ pub mod testing {
     }
     pub mod cli {
         pub use crate::cli::args::{
-            CredentialsOf, DueFormat, DueWhat, Flags, Format, Goal, ReportFormat, ReportOf, WaitFor,
+            CredentialsOf, DueFormat, Flags, Format, Goal, ReportFormat, ReportOf, WaitFor,
         };
-        pub use crate::cli::commands::{doctor, wait};
+        pub use crate::cli::commands::{credentials, doctor, due, report, wait};
         pub use crate::cli::config::{Places, load};
         pub use crate::cli::dashboard::{Dashboard, Machine, Reload, run_all};
         pub use crate::cli::watched_config::WatchedConfig;
-        pub use crate::cli::wiring::{credentials, due, prepare_wait, report};
     }
     pub mod clients {
         pub use crate::clients::{auth, http, install_crypto, kubernetes, projects, ske};

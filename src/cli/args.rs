@@ -141,7 +141,11 @@ pub enum Command {
     /// kubeconfig files of this machine. Ages are set with `overdue_after` and `overdue_rules`, the time before the expiry
     /// of a kubeconfig with `kubeconfig.warn_before`; a Kubernetes version or image is due 30 days before it expires.
     #[command(after_help = DUE_STATUS)]
-    Due(DueWhat),
+    Due {
+        /// Output format; prometheus is the text format that the textfile collector of node exporter reads
+        #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
+        format: DueFormat,
+    },
     /// Print what the journal records about the rotations of a cluster, as evidence for an audit
     ///
     /// Reads only the journal of this machine: no sign-in, no network. Who started and completed, when, phases and how long
@@ -231,14 +235,6 @@ pub enum ReportFormat {
     Json,
 }
 
-/// Arguments of `skeys due`.
-#[derive(Debug, Clone, Args)]
-pub struct DueWhat {
-    /// Output format; prometheus is the text format that the textfile collector of node exporter reads
-    #[arg(short = 'o', long = "output", value_enum, default_value = "table")]
-    pub format: DueFormat,
-}
-
 /// How `skeys due` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DueFormat {
@@ -296,13 +292,13 @@ pub enum Goal {
 }
 
 /// The simulated clusters.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Parser)]
 pub struct SceneOptions {
     /// Random seed
-    #[arg(long, default_value_t = Self::default().seed)]
+    #[arg(long, default_value_t = 7)]
     pub seed: u64,
     /// Speed factor of rotations; 1 is real time
-    #[arg(long, default_value_t = Self::default().speed, value_parser = parse_speed)]
+    #[arg(long, default_value_t = 30.0, value_parser = parse_speed)]
     pub speed: f64,
     /// Scene file (TOML) instead of the built-in fleet
     #[arg(long, value_name = "FILE")]
@@ -319,20 +315,6 @@ pub struct SceneOptions {
     /// Share of requests that fail, for example 2%: a 503, a reset connection or a slow answer
     #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = parse_loss)]
     pub loss: f64,
-}
-
-impl Default for SceneOptions {
-    fn default() -> Self {
-        Self {
-            seed: 7,
-            speed: 30.0,
-            scene: None,
-            clusters: None,
-            projects: None,
-            latency: Duration::ZERO,
-            loss: 0.0,
-        }
-    }
 }
 
 /// Commands on the configuration file.
@@ -355,25 +337,20 @@ pub enum ConfigCommand {
     },
 }
 
-fn parse_speed(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(speed) if speed.is_finite() && (0.01..=100_000.0).contains(&speed) => Ok(speed),
-        _ => Err("expected a number from 0.01 to 100000".to_owned()),
-    }
+fn parse_speed(text: &str) -> Result<f64, &'static str> {
+    let speed = text.parse().ok().filter(|speed| (0.01..=100_000.0).contains(speed));
+    speed.ok_or("expected a number from 0.01 to 100000")
 }
 
-fn parse_latency(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(latency) if latency <= Duration::from_mins(1) => Ok(latency),
-        _ => Err("expected a duration of at most 1m".to_owned()),
-    }
+fn parse_latency(text: &str) -> Result<Duration, &'static str> {
+    let latency = humantime::parse_duration(text).ok();
+    latency.filter(|it| *it <= Duration::from_mins(1)).ok_or("expected a duration of at most 1m")
 }
 
-fn parse_loss(text: &str) -> Result<f64, String> {
-    match text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
-        _ => Err("expected a percentage from 0% to 100%".to_owned()),
-    }
+fn parse_loss(text: &str) -> Result<f64, &'static str> {
+    let percent = text.strip_suffix('%').unwrap_or(text).trim().parse().ok();
+    let share = percent.filter(|it| (0.0..=100.0).contains(it)).map(|percent: f64| percent / 100.0);
+    share.ok_or("expected a percentage from 0% to 100%")
 }
 
 fn parse_timeout(text: &str) -> Result<Duration, String> {

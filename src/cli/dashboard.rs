@@ -3,20 +3,18 @@
 
 use crate::app::keymap::Keymap;
 use crate::app::now::Now;
-use crate::app::settings::{SetForRun, Settings, ThemeChoice};
+use crate::app::settings::{SetForRun, ThemeChoice};
 use crate::app::state::State;
 use crate::cli::args::{Flags, SceneOptions};
-use crate::cli::commands::simulate::scene;
+use crate::cli::commands::simulate::start;
 use crate::cli::config::file::Value;
-use crate::cli::config::{Loaded, Places, load, path};
+use crate::cli::config::{Loaded, Places, join, load, path};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
-use crate::cli::settings::read_settings;
 use crate::cli::watched_config::{WatchedConfig, is_usable};
-use crate::cli::wiring::{discovery, kubeconfigs_of, sign_in, source, usable_folder};
-use crate::clients::auth::{TokenSource, access_token};
+use crate::cli::wiring::{Session, discovery, usable_folder};
+use crate::clients::auth::access_token;
 use crate::clients::discovery::DiscoveryClient;
-use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::DisplayZone;
 use crate::domain::cluster::{ProjectId, Region};
@@ -35,7 +33,6 @@ use crate::runtime::perform::{Performer, Services, SuccessorOrder};
 use crate::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
 use crate::runtime::watchdog::Watchdog;
 use crate::runtime::{Console, Ended, input, loop_input, run, signals, stop};
-use crate::simulator::{SimulatorOptions, serve};
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::stale_files;
@@ -82,42 +79,44 @@ impl Machine {
 
 /// A dashboard whose configuration, keys and clients are sound; what is kept between runs is not read yet.
 struct Prepared {
-    settings: Settings,
+    session: Session,
     keymap: Keymap,
-    ske: SkeClient,
-    tokens: TokenSource,
     discovery: DiscoveryClient,
-    kubeconfigs: Kubeconfigs,
     notifier: Notifier,
-    concurrency: usize,
     notes: Vec<String>,
 }
 
+/// What is other in the demo.
+struct Demo {
+    kubeconfigs: Kubeconfigs,
+    /// The folder for kubeconfigs in files of their own.
+    folder: String,
+    /// How many times faster its time passes.
+    speed: f64,
+}
+
 impl Prepared {
-    /// On the configured SKE; `demo`: for the demo, its folder for kubeconfigs in files of their own, and how many times
-    /// faster its time passes.
     async fn new(
         loaded: &Loaded,
         places: &Places<'_>,
         machine: &Machine,
-        (kubeconfigs, demo): (Kubeconfigs, Option<(String, f64)>),
+        demo: Option<Demo>,
     ) -> anyhow::Result<Self> {
         let config = &loaded.config;
         let keymap = config.keymap().map_err(|problems| {
-            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!("the configured keys conflict:\n  {}", problems.join("\n  "))
+            anyhow::anyhow!("the configured keys conflict:\n  {}", join(&problems, "\n  "))
         })?;
-        let (http, tokens) = sign_in(source(config)?, config, places, &machine.clock).await?;
-        let of = |key| config.text(key);
-        let ske = SkeClient::new(of("endpoints.ske"), http.clone(), tokens.clone())?;
-        let discovery = discovery(config, &http, &tokens)?;
-        let mut settings = read_settings(config, places.environment);
+        let mut session = Session::open(loaded, places, (machine.clock.clone(), None)).await?;
+        let discovery = discovery(config, &session.http, &session.tokens)?;
+        let settings = &mut session.settings;
         let ids = config.list("projects").iter();
         settings.projects = ids.map(|id| (ProjectId::new(id), None)).collect();
-        of("endpoints.ske").clone_into(&mut settings.ske);
+        config.text("endpoints.ske").clone_into(&mut settings.ske);
         settings.regions = config.list("regions").iter().map(Region::new).collect();
-        settings.demo = demo.as_ref().map(|(_, speed)| *speed);
-        if settings.demo.is_none() {
+        if let Some(Demo { kubeconfigs, folder, speed }) = demo {
+            (settings.folder, settings.demo) = (folder, Some(speed));
+            session.kubeconfigs = kubeconfigs;
+        } else {
             let ((origin, projects), (_, regions)) =
                 (config.origin("projects"), config.origin("regions"));
             origin.clone_into(&mut settings.projects_origin);
@@ -125,28 +124,20 @@ impl Prepared {
             settings.profile.clone_from(&loaded.profile);
             settings.profiles.clone_from(&loaded.profiles);
         }
-        settings.folder = demo.map_or(settings.folder, |(folder, _)| folder);
+        let settings = &mut session.settings;
         let clipboard = machine.clipboard.first().map_or("", |route| route.word());
         clipboard.clone_into(&mut settings.clipboard_way);
         settings.export_folder = machine.export_folder.display().to_string();
         settings.local_zone = DisplayZone::new(machine.zone.clone());
-        Ok(Self {
-            settings,
-            keymap,
-            ske,
-            tokens,
-            discovery,
-            kubeconfigs,
-            notifier: Notifier::of(places.environment, config.switch("notify.desktop")),
-            concurrency: config.number("poll.concurrency"),
-            notes: loaded.notes.clone(),
-        })
+        let notifier = Notifier::of(places.environment, config.switch("notify.desktop"));
+        Ok(Self { session, keymap, discovery, notifier, notes: loaded.notes.clone() })
     }
 
     /// Reads what is kept between runs, and begins with it. What the dashboard `before` had goes first: perhaps it could
     /// not be saved.
     async fn start(self, machine: Machine, before: Option<PersistedState>) -> Dashboard {
         let Machine { clock, clipboard, state_folder, export_folder, log, .. } = machine;
+        let session = self.session;
         let (state_folder, refused) = usable_folder(state_folder, &clock).await;
         let stored = match state_folder.clone() {
             Some(folder) => Stored::read(folder, &clock).await,
@@ -161,24 +152,24 @@ impl Prepared {
         let (successors, orders) = mpsc::channel(1);
         let services = Services {
             clock: clock.clone(),
-            ske: self.ske,
-            tokens: self.tokens,
+            ske: session.ske,
+            tokens: session.tokens,
             discovery: self.discovery,
-            kubeconfigs: self.kubeconfigs.with_state_folder(state_folder.clone()),
+            kubeconfigs: session.kubeconfigs.with_state_folder(state_folder.clone()),
             journal: stored.journal,
             state_folder,
             export_folder,
             clipboard: Clipboard::new(clipboard, clock.clone(), sender.clone()),
             log,
             notifier: self.notifier,
-            read_only: self.settings.read_only,
-            concurrency: self.concurrency,
+            read_only: session.settings.read_only,
+            concurrency: session.concurrency,
             successors,
         };
         let performer = Performer::new(services, sender);
         let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
         let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
-        let mut state = State::new(self.settings, self.keymap, persisted, now, seed);
+        let mut state = State::new(session.settings, self.keymap, persisted, now, seed);
         // What happened before, below what happens now.
         state.activity.records.extend(stored.records);
         let notes = refused.into_iter().chain(stored.notes).chain(self.notes);
@@ -207,8 +198,7 @@ impl Dashboard {
         places: &Places<'_>,
         machine: Machine,
     ) -> anyhow::Result<Self> {
-        let kubeconfigs = (kubeconfigs_of(places, &machine.clock), None);
-        let prepared = Prepared::new(loaded, places, &machine, kubeconfigs).await?;
+        let prepared = Prepared::new(loaded, places, &machine, None).await?;
         Ok(prepared.start(machine, None).await)
     }
 
@@ -285,7 +275,7 @@ impl Reload {
                 "{} is missing, empty or not a regular file; without it, less would be protected than before",
                 show(file.display())
             )),
-            None => Ok(load(&flags, &places)),
+            None => load(&flags, &places).map_err(|problems| join(&problems, "; ")),
         };
         let failed = |why: &str| {
             let text = format!("{what}: {}", clean(why));
@@ -294,13 +284,8 @@ impl Reload {
         };
         let loaded = run_blocking(&self.machine.clock, FILE_LIMIT, "configuration", load)
             .await?
-            .map_err(|why| failed(&why))?
-            .map_err(|problems| {
-                let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                failed(&lines.join("; "))
-            })?;
-        let kubeconfigs = (kubeconfigs_of(&self.places, &self.machine.clock), None);
-        let prepared = Prepared::new(&loaded, &self.places, &self.machine, kubeconfigs).await;
+            .map_err(|why| failed(&why))?;
+        let prepared = Prepared::new(&loaded, &self.places, &self.machine, None).await;
         let prepared = prepared.map_err(|error| failed(&output::describe(&error)))?;
         Ok((prepared, WatchedConfig::new(order.0, order.1, &loaded)))
     }
@@ -383,14 +368,7 @@ pub async fn demo(
 ) -> anyhow::Result<u8> {
     let machine = Machine::this(places.environment, log);
     let clock = machine.clock.clone();
-    let options = SimulatorOptions {
-        seed: world.seed,
-        speed: world.speed,
-        scene: scene(world, &clock).await?,
-        listen: ([127, 0, 0, 1], 0).into(),
-    };
-    let simulator = serve(options, clock.clone()).await?;
-    simulator.set_network(world.latency, world.loss);
+    let simulator = start(world, ([127, 0, 0, 1], 0).into(), &clock).await?;
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
     // What the demo writes stays apart from the person's kubeconfigs, journal and state.
@@ -413,8 +391,8 @@ pub async fn demo(
     let kubeconfigs =
         Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone());
     let machine = Machine { state_folder: Some(folder.state()), ..machine };
-    let demo = Some((folder.own_files(), world.speed));
-    let ended = match Prepared::new(&loaded, places, &machine, (kubeconfigs, demo)).await {
+    let demo = Demo { kubeconfigs, folder: folder.own_files(), speed: world.speed };
+    let ended = match Prepared::new(&loaded, places, &machine, Some(demo)).await {
         Ok(prepared) => {
             let dashboard = Dashboard { watched, ..prepared.start(machine, None).await };
             Box::pin(dashboard.show(None, Some(folder.state()))).await
@@ -452,20 +430,12 @@ impl Stored {
     fn read_files(folder: &Path) -> Self {
         stale_files::remove_all(folder);
         let (state, note) = state_file::load(folder);
-        let mut stored = Self { state, notes: note.into_iter().collect(), ..Self::default() };
-        match Journal::open(folder) {
-            Ok(journal) => {
-                match journal.tail(200) {
-                    Ok((records, torn)) => {
-                        stored.records = records;
-                        stored.notes.extend(torn);
-                    }
-                    Err(failure) => stored.notes.push(failure.to_string()),
-                }
-                stored.journal = Some(journal);
-            }
-            Err(failure) => stored.notes.push(failure.to_string()),
-        }
-        stored
+        let mut notes: Vec<String> = note.into_iter().collect();
+        let mut noted = |failure: Failure| notes.push(failure.to_string());
+        let journal = Journal::open(folder).map_err(&mut noted).ok();
+        let tail = journal.as_ref().and_then(|journal| journal.tail(200).map_err(noted).ok());
+        let (records, torn) = tail.unwrap_or_default();
+        notes.extend(torn);
+        Self { state, journal, records, notes }
     }
 }

@@ -19,15 +19,13 @@ use clap::Parser;
 use directories::{BaseDirs, ProjectDirs};
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::args::{
-    Arguments, Command, ConfigCommand, CredentialsOf, DueWhat, Flags, ReportOf, SceneOptions,
-    WaitFor,
-};
-use crate::cli::commands::first_start::{FirstStart, Found};
+use crate::cli::args::{Arguments, Command, ConfigCommand, Flags, SceneOptions, WaitFor};
+use crate::cli::commands::first_start::FirstStart;
 use crate::cli::commands::guided_setup::Left;
-use crate::cli::commands::wait::TIMED_OUT;
+use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::target::Target;
-use crate::cli::config::{ConfigProblem, Loaded, Places, load, load_with};
+use crate::cli::commands::wait::{Services, TIMED_OUT};
+use crate::cli::config::{ConfigProblem, Loaded, Places, join, load, load_with};
 use crate::cli::watched_config::WatchedConfig;
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
@@ -121,10 +119,24 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         Some(Command::Simulate { listen, allow_remote, options }) => {
             commands::simulate::run(listen, allow_remote, &options).await
         }
-        Some(Command::Wait(arguments)) => wait(flags, places, &arguments).await,
-        Some(Command::Credentials(arguments)) => credentials(flags, places, &arguments).await,
-        Some(Command::Due(arguments)) => due(flags, places, &arguments).await,
-        Some(Command::Report(arguments)) => report(&flags, &arguments).await,
+        Some(Command::Wait(words)) => wait(flags, places, words).await,
+        Some(Command::Credentials(words)) => {
+            check_target(&words.cluster, &flags)?;
+            let (loaded, _log) = prepare(flags, &places).await?;
+            let machine = (Clock::machine(), state_folder());
+            Ok(commands::credentials::run(&loaded, &places, &words, machine).await?.print())
+        }
+        Some(Command::Due { format }) => {
+            let (loaded, _log) = prepare(flags, &places).await?;
+            let machine = (Clock::machine(), state_folder());
+            Ok(commands::due::run(&loaded, &places, format, machine).await?.print())
+        }
+        // It reads no configuration: the journal is enough.
+        Some(Command::Report(words)) => {
+            check_target(&words.cluster, &flags)?;
+            let machine = (Clock::machine(), state_folder());
+            Ok(commands::report::run(&flags, &words, machine).await?.print())
+        }
         Some(Command::Doctor { offline }) => doctor(flags, places, !offline).await,
         Some(Command::Demo(options)) => {
             let loaded = read_configuration(flags.clone(), places.clone()).await?;
@@ -188,54 +200,36 @@ async fn demo(
 /// The start in a terminal where there is no token.
 async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> anyhow::Result<u8> {
     let (file, _) = config::path(&flags, &places);
-    let found = Found {
-        projects: loaded.config.list("projects").len(),
-        file: file.as_deref().map(|file| (file, file.exists())),
-    };
-    match commands::first_start::show(&found).await? {
-        FirstStart::Demo => demo(loaded, &flags, &places, &SceneOptions::default()).await,
+    let projects = loaded.config.list("projects").len();
+    let file = file.as_deref().map(|file| (file, file.exists()));
+    match commands::first_start::show(projects, file).await? {
+        FirstStart::Demo => demo(loaded, &flags, &places, &SceneOptions::parse_from([""])).await,
         FirstStart::GuidedSetup => Box::pin(guided_setup(flags, places)).await,
         FirstStart::Left(status) => Ok(status),
     }
 }
 
 /// `skeys wait`, which has exit statuses of its own.
-async fn wait(flags: Flags, places: Places<'static>, arguments: &WaitFor) -> anyhow::Result<u8> {
-    check_target(&arguments.cluster, &flags)?;
+async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::Result<u8> {
+    check_target(&words.cluster, &flags)?;
     let end = signals::wait_for_end();
     let watchdog = Watchdog::start(force_restore)?;
-    if let Some(limit) = arguments.timeout {
-        watchdog.set_limit(limit, TIMED_OUT);
+    let limit = || {
+        if let Some(limit) = words.timeout {
+            watchdog.set_limit(limit, TIMED_OUT);
+        }
+    };
+    limit();
+    let (loaded, _log) = prepare(flags, &places).await?;
+    let machine = (Clock::machine(), state_folder());
+    let services = Services::open(&loaded, &places, &words.cluster, machine).await?;
+    let mut printer = Printer::of_process(&loaded, &places);
+    for note in loaded.notes.iter().cloned().chain(services.session.tokens.notes()) {
+        // Nobody who reads it is no reason not to wait.
+        drop(printer.note(&note));
     }
-    let (loaded, _log) = prepare(flags, &places).await?;
-    wiring::wait(&loaded, &places, arguments, state_folder(), (end, &watchdog)).await
-}
-
-/// `skeys credentials`.
-async fn credentials(
-    flags: Flags,
-    places: Places<'static>,
-    arguments: &CredentialsOf,
-) -> anyhow::Result<u8> {
-    check_target(&arguments.cluster, &flags)?;
-    let (loaded, _log) = prepare(flags, &places).await?;
-    let machine = (Clock::machine(), state_folder());
-    let (report, status) = wiring::credentials(&loaded, &places, arguments, machine).await?;
-    Ok(output::print(&report, "", status))
-}
-
-/// `skeys due`.
-async fn due(flags: Flags, places: Places<'static>, arguments: &DueWhat) -> anyhow::Result<u8> {
-    let (loaded, _log) = prepare(flags, &places).await?;
-    let machine = (Clock::machine(), state_folder());
-    Ok(wiring::due(&loaded, &places, arguments, machine).await?.print())
-}
-
-/// `skeys report`. It reads no configuration: the journal is enough.
-async fn report(flags: &Flags, arguments: &ReportOf) -> anyhow::Result<u8> {
-    check_target(&arguments.cluster, flags)?;
-    let report = wiring::report(flags, arguments, (Clock::machine(), state_folder())).await?;
-    Ok(output::print(&report, "", 0))
+    limit();
+    Ok(commands::wait::run(words, services, &mut printer, end).await)
 }
 
 /// `skeys doctor`, which also works with a broken configuration.
@@ -317,10 +311,9 @@ async fn read_configuration(flags: Flags, places: Places<'static>) -> anyhow::Re
 }
 
 fn print_problems(problems: &[ConfigProblem]) -> anyhow::Error {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let remedy =
         "skeys did not start. Fix the errors above; `skeys config check` lists them again.";
-    told(&format!("{}\n{remedy}\n", lines.join("\n")))
+    told(&format!("{}\n{remedy}\n", join(problems, "\n")))
 }
 
 /// Why there is no token to be had, if there is none.

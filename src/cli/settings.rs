@@ -16,6 +16,8 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
     let is_plain = theme == ThemeChoice::Auto && set("NO_COLOR");
     let theme = if is_plain { ThemeChoice::Mono } else { theme };
     let depth = depth(environment);
+    let signed =
+        |path| SignedDuration::try_from(config.duration(path)).unwrap_or(SignedDuration::MAX);
     let mut colors = Palette::default();
     for (role, color) in config.colors() {
         colors.set(role, shown(*color, depth));
@@ -24,16 +26,14 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
         protected: config.list("protected").to_vec(),
         read_only: config.switch("read_only"),
         overdue_after: AgePolicy {
-            default: SignedDuration::try_from(config.duration("overdue_after"))
-                .unwrap_or(SignedDuration::MAX),
+            default: signed("overdue_after"),
             rules: config
                 .list("overdue_rules")
                 .iter()
                 .filter_map(|rule| AgeRule::parse(rule).ok())
                 .collect(),
         },
-        warn_before: SignedDuration::try_from(config.duration("kubeconfig.warn_before"))
-            .unwrap_or(SignedDuration::MAX),
+        warn_before: signed("kubeconfig.warn_before"),
         poll_idle: config.duration("poll.idle"),
         poll_running: config.duration("poll.running"),
         watch: match config.text("kubernetes.watch") {

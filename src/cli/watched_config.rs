@@ -9,7 +9,7 @@ use crate::app::message::ChangedConfiguration;
 use crate::app::settings::Settings;
 use crate::cli::args::Flags;
 use crate::cli::config::keys::is_live;
-use crate::cli::config::{Config, Loaded, Places, load, path};
+use crate::cli::config::{Config, ConfigProblem, Loaded, Places, load, path};
 use crate::cli::settings::read_settings;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
@@ -99,16 +99,13 @@ impl WatchedConfig {
     }
 
     fn read(&self) -> Result<(Loaded, Keymap), Failure> {
-        let mut loaded = load(&self.flags, &self.places)
-            .map_err(|problems| broken(problems.iter().map(ToString::to_string).collect()))?;
+        let mut loaded = load(&self.flags, &self.places).map_err(broken)?;
         let config = &mut loaded.config;
         config.auth = None;
         if !self.reads_stackit {
             config.ignore_stackit();
         }
-        let keymap = config
-            .keymap()
-            .map_err(|problems| broken(problems.iter().map(ToString::to_string).collect()))?;
+        let keymap = config.keymap().map_err(broken)?;
         Ok((loaded, keymap))
     }
 
@@ -130,12 +127,12 @@ impl WatchedConfig {
 }
 
 /// Reports the first problem and how many more there are.
-fn broken(problems: Vec<String>) -> Failure {
+fn broken(problems: Vec<ConfigProblem>) -> Failure {
     let more = match problems.len().saturating_sub(1) {
         0 => String::new(),
         more => format!(" ({more} more; `skeys config check` lists all)"),
     };
-    let first = problems.into_iter().next().unwrap_or_default();
+    let first = problems.first().map(ToString::to_string).unwrap_or_default();
     let text = format!(
         "The changed configuration is not used and the previous values stay in effect: {first}{more}"
     );
@@ -151,7 +148,7 @@ mod tests {
     use crate::cli::args::Flags;
     use crate::cli::config::file::Value;
     use crate::cli::config::keys::{ValueKind, is_live, keys};
-    use crate::cli::config::{Places, default, load};
+    use crate::cli::config::{Places, defaults, load};
     use crate::cli::settings::read_settings;
     use crate::cli::watched_config::WatchedConfig;
 
@@ -269,13 +266,13 @@ mod tests {
         let read = |text: &str| {
             write(folder.path(), text);
             let loaded = load(&Flags::default(), &places).unwrap();
-            let keymap = Keymap::new(&loaded.config.keys()).unwrap();
+            let keymap = Keymap::new(loaded.config.keys()).unwrap();
             format!("{:?} {keymap:?}", read_settings(&loaded.config, places.environment))
         };
         let before = read("");
         for key in keys() {
-            let other = match (key.kind, default(&key)) {
-                (ValueKind::Switch, Value::Switch(on)) => (!on).to_string(),
+            let other = match (key.kind, &defaults()[key.path].0) {
+                (ValueKind::Switch, Value::Switch(on)) => (!*on).to_string(),
                 (ValueKind::Duration(least, _), _) => {
                     format!("\"{}\"", humantime::format_duration(least))
                 }

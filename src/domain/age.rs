@@ -53,6 +53,11 @@ pub fn utc(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// "2026-12-01T00:00:00Z": a moment for programs.
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// Time passed between two moments, never negative: clocks of two machines differ.
 pub fn since(at: Timestamp, now: Timestamp) -> SignedDuration {
     now.duration_since(at).max(SignedDuration::ZERO)

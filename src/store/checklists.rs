@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::domain::checklist::{Checklist, ChecklistChange, LocalChecklist};
@@ -11,7 +12,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
 use crate::store::files::read_regular;
-use crate::store::lock::{Attempt, FileLock, held};
+use crate::store::lock::{Attempt, locked};
 use crate::store::private_file::{self, failed};
 
 const NAME: &str = "checklists.json";
@@ -68,32 +69,28 @@ fn update(
     edit: impl FnOnce(&mut LocalChecklist) -> Result<(), Failure>,
 ) -> Result<Attempt<LocalChecklist>, Failure> {
     private_file::create_folder(folder)?;
-    let lock = folder.join(LOCK);
-    let locked = FileLock::try_acquire(&lock).map_err(|error| failed("locking", &lock, error))?;
-    let Some(_lock) = locked else { return Ok(Attempt::Locked(held(&lock))) };
-    let path = folder.join(NAME);
-    let mut local = read(folder, id)?;
-    edit(&mut local)?;
-    // What is kept of other clusters stays as it is, whether it can be read or not.
-    let mut all = read_all(&path)?;
-    all.retain(|entry| !is_of(entry, id));
-    all.push(json!({
-        "project": id.project().to_string(),
-        "region": id.region().to_string(),
-        "cluster": id.name.to_string(),
-        "shared": local.shared,
-        "checklist": local.list.to_json(),
-    }));
-    let content = format!("{:#}\n", json!({"version": VERSION, "clusters": all}));
-    drop(private_file::replace(&path, content.as_bytes(), &private_file::unobserved)?);
-    Ok(Attempt::Done(local))
+    locked(&folder.join(LOCK), || {
+        let path = folder.join(NAME);
+        let mut local = read(folder, id)?;
+        edit(&mut local)?;
+        // What is kept of other clusters stays as it is, whether it can be read or not.
+        let mut all = read_all(&path)?;
+        all.retain(|entry| !is_of(entry, id));
+        all.push(json!({
+            "project": id.project().to_string(),
+            "region": id.region().to_string(),
+            "cluster": id.name.to_string(),
+            "shared": local.shared,
+            "checklist": local.list.to_json(),
+        }));
+        let content = format!("{:#}\n", json!({"version": VERSION, "clusters": all}));
+        drop(private_file::replace(&path, content.as_bytes(), &private_file::unobserved)?);
+        Ok(local)
+    })
 }
 
 fn is_of(entry: &Value, id: &ClusterId) -> bool {
-    let is = |name: &str, wanted: &str| entry.get(name).and_then(Value::as_str) == Some(wanted);
-    is("project", id.project().as_str())
-        && is("region", id.region().as_str())
-        && is("cluster", id.name.as_str())
+    ClusterId::deserialize(entry).is_ok_and(|found| found == *id)
 }
 
 fn local(entry: &Value) -> Result<LocalChecklist, String> {
@@ -138,7 +135,7 @@ mod tests {
     use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist};
     use crate::domain::cluster::ClusterId;
     use crate::store::checklists::{NAME, change, read, save};
-    use crate::store::lock::{Attempt, FileLock};
+    use crate::store::lock::{Attempt, try_lock};
 
     fn added(name: &str) -> ChecklistChange {
         let client = ChecklistClient { name: name.to_owned(), ..ChecklistClient::default() };
@@ -165,7 +162,7 @@ mod tests {
         save(home.path(), &shop, &copy).unwrap();
         assert_eq!(read(home.path(), &shop).unwrap(), copy);
         assert_eq!(names(&read(home.path(), &other).unwrap()), ["backup"]);
-        let lock = FileLock::try_acquire(&home.path().join("checklists.lock")).unwrap();
+        let lock = try_lock(&home.path().join("checklists.lock")).unwrap();
         assert!(matches!(change(home.path(), &shop, &added("x")).unwrap(), Attempt::Locked(_)));
         drop(lock);
     }

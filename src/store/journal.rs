@@ -10,7 +10,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::{Record, without_duplicates};
 use crate::domain::text::clean;
 use crate::store::files::{irregular_kind, open_regular, read_json};
-use crate::store::lock::{Attempt, FileLock, held};
+use crate::store::lock::{Attempt, locked};
 use crate::store::private_file::{self, failed};
 
 /// Bytes that are read from the end at most.
@@ -66,12 +66,7 @@ impl Journal {
         if let Some(folder) = private_file::parent(&self.path) {
             private_file::create_folder(&folder)?;
         }
-        let lock = FileLock::try_acquire(&self.path)
-            .map_err(|error| failed("locking", &self.path, error))?;
-        Ok(match lock {
-            Some(_lock) => Attempt::Done(self.append_without_lock(record)?),
-            None => Attempt::Locked(held(&self.path)),
-        })
+        locked(&self.path, || self.append_without_lock(record))
     }
 
     /// Appends one line although another process holds the lock: a line is whole all the same.

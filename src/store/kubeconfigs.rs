@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::iter::successors;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -20,7 +21,6 @@ use crate::domain::kubeconfig::{
     self, ClusterIdentity, FileTarget, MAX_BYTES, MergeOptions, MergeQuery, NotSaved,
     ParsedKubeconfig, Plan, Saved,
 };
-use crate::domain::secret::Secret;
 use crate::domain::shell;
 use crate::domain::text::{clean, plural, shown_path};
 use crate::store::files::{irregular_kind, read_regular};
@@ -257,7 +257,8 @@ impl Kubeconfigs {
         let text = std::str::from_utf8(&bytes).map_err(|error| {
             let before = bytes.iter().take(error.valid_up_to());
             let line = before.filter(|byte| **byte == b'\n').count() + 1;
-            self.unusable(path, &kubeconfig_refusal(&format!("line {line}: not UTF-8")))
+            let why = format!("line {line}: not UTF-8");
+            self.unusable(path, &Failure::new(FailureKind::File, why))
         })?;
         let found =
             kubeconfig::survey(text, query, issued).map_err(|why| self.unusable(path, &why))?;
@@ -331,31 +332,10 @@ impl Kubeconfigs {
         if let Some(folder) = private_file::parent(&path).filter(|_| before.link) {
             self.remember(&folder);
         }
-        match LockFile::try_create(&path)? {
-            Some(_lock) => {
-                let how = (&*path, keeps_backup, observer);
-                self.write(file, fresh, options, fingerprint, how).map(Attempt::Done)
-            }
-            None => Ok(Attempt::Locked(self.lock_held(&path))),
-        }
-    }
-
-    /// Where nothing can be remembered, a killed run leaves a private file, and no less can be saved.
-    fn remember(&self, folder: &Path) {
-        if let Some(state_folder) = &self.state_folder {
-            drop(stale_files::record_folder(state_folder, folder));
-        }
-    }
-
-    fn write(
-        &self,
-        file: &FileTarget,
-        fresh: &ParsedKubeconfig,
-        options: &MergeOptions,
-        fingerprint: Option<&str>,
-        (path, keeps_backup, observer): (&Path, bool, Observer<'_>),
-    ) -> Result<Saved, NotSaved> {
-        let target = self.target(path)?;
+        let Some(_lock) = LockFile::try_create(&path)? else {
+            return Ok(Attempt::Locked(self.lock_held(&path)));
+        };
+        let target = self.target(&path)?;
         let query = MergeQuery {
             context: options.context.clone(),
             known: ClusterIdentity::Server(fresh.server().to_owned()),
@@ -365,7 +345,7 @@ impl Kubeconfigs {
         };
         // Only a renewal in place was shown with what it changes.
         let issued = options.in_place.then_some(fresh);
-        let (plan, old) = self.plan_of(file, &query, issued, (path, &target))?;
+        let (plan, old) = self.plan_of(file, &query, issued, (&path, &target))?;
         if plan.fingerprint.as_deref() != fingerprint {
             return Err(NotSaved::Changed(plan));
         }
@@ -375,7 +355,10 @@ impl Kubeconfigs {
         let mut notes = plan.notes.clone();
         let content = match file {
             FileTarget::Merge | FileTarget::MergeInto(_) => {
-                merge(&old, fresh, options).map_err(|why| self.unusable(path, &why))?
+                // The plan has found out whether it is UTF-8.
+                let text = String::from_utf8_lossy(&old);
+                kubeconfig::merge(&text, fresh, options)
+                    .map_err(|why| self.unusable(&path, &why))?
             }
             FileTarget::Own(_) => kubeconfig::renamed(fresh, &options.context)?,
         };
@@ -404,7 +387,14 @@ impl Kubeconfigs {
             context: clean(&options.context),
             whole: !file.merges(),
         };
-        Ok(Saved { place, notes })
+        Ok(Attempt::Done(Saved { place, notes }))
+    }
+
+    /// Where nothing can be remembered, a killed run leaves a private file, and no less can be saved.
+    fn remember(&self, folder: &Path) {
+        if let Some(state_folder) = &self.state_folder {
+            drop(stale_files::record_folder(state_folder, folder));
+        }
     }
 
     fn lock_held(&self, file: &Path) -> Failure {
@@ -428,11 +418,6 @@ impl Kubeconfigs {
             None => "If no other program writes this file, remove the lock".to_owned(),
         })
     }
-}
-
-fn merge(old: &[u8], fresh: &ParsedKubeconfig, options: &MergeOptions) -> Result<Secret, Failure> {
-    let text = std::str::from_utf8(old).map_err(|_not_utf8| kubeconfig_refusal("not UTF-8"))?;
-    kubeconfig::merge(text, fresh, options)
 }
 
 /// client-go's lock of a kubeconfig: it exists. Removed on drop, whatever happened.
@@ -468,10 +453,6 @@ impl Drop for LockFile {
         // Nothing can report it; the next writer reports a stale lock.
         drop(fs::remove_file(&self.0));
     }
-}
-
-fn kubeconfig_refusal(message: &str) -> Failure {
-    Failure::new(FailureKind::File, message)
 }
 
 /// Of what was shown of a file, and of `content` where all of it is replaced.
@@ -594,14 +575,9 @@ fn is_mount(file: &Path) -> bool {
 
 /// The nearest existing folder must be writable, and not by everybody without the sticky bit.
 fn check_folder(path: &Path, real: &Path) -> Result<(), Failure> {
-    let mut folder =
-        private_file::parent(real).ok_or_else(|| refuse(path, "does not name a file"))?;
-    while fs::symlink_metadata(&folder).is_err() {
-        match private_file::parent(&folder) {
-            Some(above) => folder = above,
-            None => return Err(refuse(path, "is in a folder that does not exist")),
-        }
-    }
+    let folders = successors(private_file::parent(real), |folder| private_file::parent(folder));
+    let folder = folders.into_iter().find(|folder| fs::symlink_metadata(folder).is_ok());
+    let folder = folder.ok_or_else(|| refuse(path, "is in a folder that does not exist"))?;
     let data =
         fs::metadata(&folder).map_err(|error| failed("reading its metadata", &folder, error))?;
     if !data.is_dir() {

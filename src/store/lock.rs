@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
 use crate::store::files::open_regular;
+use crate::store::private_file::failed;
 
 /// What came of work that needs a lock.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,30 +31,38 @@ impl<T> Attempt<T> {
     }
 }
 
-/// The lock of a file, released when dropped; the system releases it when the program ends, however it ends.
-pub struct FileLock {
-    _file: File,
+/// Locks a private file, which is created if it is missing; `None` while another process holds the lock. It is released
+/// when the file is dropped, or by the system when the program ends, however it ends.
+///
+/// # Errors
+/// The system's, or that it is not a regular file.
+pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let file = open_regular(path, &mut options)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
-impl FileLock {
-    /// Locks a private file, which is created if it is missing; `None` while another process holds the lock.
-    ///
-    /// # Errors
-    /// The system's, or that it is not a regular file.
-    pub fn try_acquire(path: &Path) -> io::Result<Option<Self>> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let file = open_regular(path, &mut options)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+/// Does work under the lock of a private file.
+///
+/// # Errors
+/// The file cannot be locked, and those of the work.
+pub fn locked<T>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<Attempt<T>, Failure> {
+    match try_lock(path).map_err(|error| failed("locking", path, error))? {
+        Some(_lock) => work().map(Attempt::Done),
+        None => Ok(Attempt::Locked(held(path))),
     }
 }
 
 /// The holder of a file's lock, as far as the system knows it.
-pub fn held(path: &Path) -> Failure {
+fn held(path: &Path) -> Failure {
     let holder = holder(path).unwrap_or_else(|| "another process".to_owned());
     let shown = clean(&path.display().to_string());
     Failure::new(FailureKind::File, format!("{shown}: its lock is held by {holder}"))
@@ -79,21 +88,21 @@ fn holder(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::store::lock::{FileLock, held};
+    use crate::store::lock::{held, try_lock};
 
     #[test]
     fn file_26_the_holder_of_a_lock_is_named() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("locked");
-        let lock = FileLock::try_acquire(&path).unwrap();
+        let lock = try_lock(&path).unwrap();
         assert!(lock.is_some());
-        assert!(FileLock::try_acquire(&path).unwrap().is_none());
+        assert!(try_lock(&path).unwrap().is_none());
         let text = held(&path).message;
         assert!(text.contains("locked: its lock is held by "), "{text}");
         if cfg!(target_os = "linux") {
             assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
         }
         drop(lock);
-        assert!(FileLock::try_acquire(&path).unwrap().is_some());
+        assert!(try_lock(&path).unwrap().is_some());
     }
 }

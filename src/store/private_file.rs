@@ -11,56 +11,31 @@ use rustix::io::Errno;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
 
-/// A step of the replacement, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteStep {
-    /// Creating the folder.
-    Folder,
-    /// Creating the temporary file.
-    Create,
+/// The steps of a replacement, each as what did not work when it fails.
+pub mod step {
+    /// Before there is a temporary file.
+    pub const FOLDER: &str = "creating the folder";
+    /// Readable by nobody else.
+    pub const CREATE: &str = "creating a temporary file";
     /// Giving it to the owner of the old file, with its mode.
-    Owner,
-    /// Writing the content.
-    Write,
-    /// Waiting until the content is on the disk.
-    Sync,
-    /// Putting it in the place of the old file.
-    Rename,
-    /// Waiting until the rename is on the disk.
-    SyncFolder,
-}
-
-impl WriteStep {
+    pub const OWNER: &str = "setting owner and mode";
+    /// The content.
+    pub const WRITE: &str = "writing";
+    /// The content.
+    pub const SYNC: &str = "flushing to the disk";
+    /// From here on the old file is gone.
+    pub const RENAME: &str = "renaming into place";
+    /// The rename.
+    pub const SYNC_FOLDER: &str = "flushing the folder to the disk";
     /// All of them, in order.
-    pub const ALL: [Self; 7] = [
-        Self::Folder,
-        Self::Create,
-        Self::Owner,
-        Self::Write,
-        Self::Sync,
-        Self::Rename,
-        Self::SyncFolder,
-    ];
-
-    /// What did not work when this step failed.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Folder => "creating the folder",
-            Self::Create => "creating a temporary file",
-            Self::Owner => "setting owner and mode",
-            Self::Write => "writing",
-            Self::Sync => "flushing to the disk",
-            Self::Rename => "renaming into place",
-            Self::SyncFolder => "flushing the folder to the disk",
-        }
-    }
+    pub const ALL: [&str; 7] = [FOLDER, CREATE, OWNER, WRITE, SYNC, RENAME, SYNC_FOLDER];
 }
 
 /// Called before each step, which it can make fail; production passes [`unobserved`].
-pub type Observer<'a> = &'a dyn Fn(WriteStep) -> io::Result<()>;
+pub type Observer<'a> = &'a dyn Fn(&'static str) -> io::Result<()>;
 
 /// The observer of production: nothing happens.
-pub fn unobserved(_: WriteStep) -> io::Result<()> {
+pub fn unobserved(_: &'static str) -> io::Result<()> {
     Ok(())
 }
 
@@ -89,7 +64,7 @@ pub fn create_folder(folder: &Path) -> Result<(), Failure> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .map_err(|error| failed(WriteStep::Folder.word(), folder, error))
+        .map_err(|error| failed(step::FOLDER, folder, error))
 }
 
 /// Replaces a file; `path` must not be a symbolic link (resolve it first). Gives what is to be said of a file that is
@@ -105,27 +80,21 @@ pub fn replace(
     let (Some(folder), Some(_)) = (parent(path), path.file_name()) else {
         return Err(Failure::new(FailureKind::File, "This path does not name a file"));
     };
-    let at = |step: WriteStep, error: io::Error| failed(step.word(), path, error);
-    observer(WriteStep::Folder).map_err(|error| at(WriteStep::Folder, error))?;
+    let run = |step, work: &mut dyn FnMut() -> io::Result<()>| {
+        observer(step).and_then(|()| work()).map_err(|error| failed(step, path, error))
+    };
+    run(step::FOLDER, &mut || Ok(()))?;
     create_folder(&folder)?;
     remove_stale_files(&folder);
-    observer(WriteStep::Create).map_err(|error| at(WriteStep::Create, error))?;
+    run(step::CREATE, &mut || Ok(()))?;
     let (guard, mut file) =
-        Temporary::create(&folder).map_err(|error| at(WriteStep::Create, error))?;
-    observer(WriteStep::Owner)
-        .and_then(|()| keep_owner(path, &file))
-        .map_err(|error| at(WriteStep::Owner, error))?;
-    observer(WriteStep::Write)
-        .and_then(|()| file.write_all(content))
-        .map_err(|error| at(WriteStep::Write, error))?;
-    observer(WriteStep::Sync)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| at(WriteStep::Sync, error))?;
-    observer(WriteStep::Rename)
-        .and_then(|()| fs::rename(&guard.0, path))
-        .map_err(|error| at(WriteStep::Rename, error))?;
+        Temporary::create(&folder).map_err(|error| failed(step::CREATE, path, error))?;
+    run(step::OWNER, &mut || keep_owner(path, &file))?;
+    run(step::WRITE, &mut || file.write_all(content))?;
+    run(step::SYNC, &mut || file.sync_all())?;
+    run(step::RENAME, &mut || fs::rename(&guard.0, path))?;
     // The new file is there: whatever happens now, it is no failure of the replacement.
-    let synced = observer(WriteStep::SyncFolder).and_then(|()| File::open(&folder)?.sync_all());
+    let synced = observer(step::SYNC_FOLDER).and_then(|()| File::open(&folder)?.sync_all());
     Ok(synced.err().map(|error| {
         let shown = clean(&folder.display().to_string());
         let is_unsupported = error.kind() == io::ErrorKind::Unsupported
@@ -147,10 +116,10 @@ pub fn create_new(path: &Path, content: &[u8]) -> Result<bool, Failure> {
     let Some(folder) = parent(path) else {
         return Err(Failure::new(FailureKind::File, "This path does not name a file"));
     };
-    let at = |step: WriteStep| move |error: io::Error| failed(step.word(), path, error);
-    let (guard, mut file) = Temporary::create(&folder).map_err(at(WriteStep::Create))?;
-    file.write_all(content).map_err(at(WriteStep::Write))?;
-    file.sync_all().map_err(at(WriteStep::Sync))?;
+    let at = |step: &'static str| move |error: io::Error| failed(step, path, error);
+    let (guard, mut file) = Temporary::create(&folder).map_err(at(step::CREATE))?;
+    file.write_all(content).map_err(at(step::WRITE))?;
+    file.sync_all().map_err(at(step::SYNC))?;
     let placed = renameat_with(CWD, &guard.0, CWD, path, RenameFlags::NOREPLACE);
     // Not every file system can; a second name does the same, and the guard removes the first.
     let placed = match placed.map_err(io::Error::from) {
@@ -160,7 +129,7 @@ pub fn create_new(path: &Path, content: &[u8]) -> Result<bool, Failure> {
     match placed {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(failed(WriteStep::Rename.word(), path, error)),
+        Err(error) => Err(failed(step::RENAME, path, error)),
     }
 }
 

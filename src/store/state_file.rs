@@ -12,7 +12,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::PersistedState;
 use crate::domain::text::clean;
 use crate::store::files::{read_json, read_regular};
-use crate::store::lock::{Attempt, FileLock, held};
+use crate::store::lock::{Attempt, locked};
 use crate::store::private_file::{self, failed};
 
 /// The version that this program writes.
@@ -33,33 +33,33 @@ struct File {
 
 /// Reads the state. An unusable file is moved aside with a note, and defaults are used.
 pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
-    if let Ok(kept) = usable(&folder.join(NAME)) {
+    let path = folder.join(NAME);
+    if let Ok(kept) = usable(&path) {
         return (kept, None);
     }
     // Nobody puts a good one in its place meanwhile. Where nothing can be locked, nothing is moved.
-    let not_locked = match try_lock(folder) {
-        Ok(Some(_lock)) => return load_locked(folder),
-        Ok(None) => held(&folder.join(LOCK)),
-        Err(failure) => failure,
-    };
-    match usable(&folder.join(NAME)) {
-        Ok(kept) => (kept, None),
-        Err(why) => {
-            let shown = clean(&folder.join(NAME).display().to_string());
-            let note = format!("{shown}: {why}; defaults are used. {}", not_locked.message);
-            (PersistedState::default(), Some(note))
-        }
-    }
+    let loaded = private_file::create_folder(folder)
+        .and_then(|()| locked(&folder.join(LOCK), || Ok(load_locked(folder))))
+        .and_then(Attempt::into_result);
+    loaded.unwrap_or_else(|not_locked| {
+        usable_or(&path, |why| format!("{why}; defaults are used. {}", not_locked.message))
+    })
 }
 
 /// Kubeconfigs that are kept now, and a note where the file has something that cannot be used; it is left as it is.
 pub fn credentials(folder: &Path) -> (Credentials, Option<String>) {
-    let path = folder.join(NAME);
-    match usable(&path) {
-        Ok(kept) => (kept.credentials, None),
+    let unknown = |why| format!("{why}; what it recorded is unknown");
+    let (kept, note) = usable_or(&folder.join(NAME), unknown);
+    (kept.credentials, note)
+}
+
+/// What is kept; or defaults, and a note that goes on from the file and what is wrong with it.
+fn usable_or(path: &Path, note: impl FnOnce(String) -> String) -> (PersistedState, Option<String>) {
+    match usable(path) {
+        Ok(kept) => (kept, None),
         Err(why) => {
             let shown = clean(&path.display().to_string());
-            (Credentials::default(), Some(format!("{shown}: {why}; what it recorded is unknown")))
+            (PersistedState::default(), Some(note(format!("{shown}: {why}"))))
         }
     }
 }
@@ -82,14 +82,10 @@ fn usable(path: &Path) -> Result<PersistedState, String> {
 
 fn load_locked(folder: &Path) -> (PersistedState, Option<String>) {
     let path = folder.join(NAME);
-    match usable(&path) {
-        Ok(kept) => (kept, None),
-        Err(why) => (PersistedState::default(), Some(set_aside(folder, &path, &why))),
-    }
+    usable_or(&path, |why| set_aside(folder, &path, &why))
 }
 
 fn set_aside(folder: &Path, path: &Path, why: &str) -> String {
-    let shown = clean(&path.display().to_string());
     // The moment of the file itself keeps this free of the clock.
     let time = fs::symlink_metadata(path)
         .ok()
@@ -107,19 +103,11 @@ fn set_aside(folder: &Path, path: &Path, why: &str) -> String {
     }
     match fs::rename(path, &aside) {
         Ok(()) => format!(
-            "{shown}: {why}; moved to {}; defaults are used",
+            "{why}; moved to {}; defaults are used",
             clean(&aside.file_name().unwrap_or_default().to_string_lossy())
         ),
-        Err(error) => {
-            format!("{shown}: {why}; cannot be moved ({error}); defaults are used")
-        }
+        Err(error) => format!("{why}; cannot be moved ({error}); defaults are used"),
     }
-}
-
-fn try_lock(folder: &Path) -> Result<Option<FileLock>, Failure> {
-    private_file::create_folder(folder)?;
-    let path = folder.join(LOCK);
-    FileLock::try_acquire(&path).map_err(|error| failed("locking", &path, error))
 }
 
 fn read(path: &Path) -> io::Result<String> {
@@ -133,28 +121,28 @@ pub fn save(
     kept: &PersistedState,
     now: Timestamp,
 ) -> Result<Attempt<(Credentials, Option<String>)>, Failure> {
-    let Some(_lock) = try_lock(folder)? else {
-        return Ok(Attempt::Locked(held(&folder.join(LOCK))));
-    };
-    let path = folder.join(NAME);
-    if let Err(error) = read(&path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        // What may be readable again in a moment is not put away.
-        return Err(failed("reading", &path, error));
-    }
-    let (there, note) = load_locked(folder);
-    let mut credentials = there.credentials;
-    credentials.join(kept.credentials.clone());
-    credentials.prune(now);
-    let state = PersistedState { credentials: credentials.clone(), ..kept.clone() };
-    let content =
-        serde_json::to_vec_pretty(&File { version: VERSION, state }).map_err(|error| {
-            Failure::new(FailureKind::Bug, format!("The state cannot be encoded: {error}"))
-        })?;
-    // Whether it survives a power failure is not worth a word each time.
-    drop(private_file::replace(&path, &content, &private_file::unobserved)?);
-    Ok(Attempt::Done((credentials, note)))
+    private_file::create_folder(folder)?;
+    locked(&folder.join(LOCK), || {
+        let path = folder.join(NAME);
+        if let Err(error) = read(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            // What may be readable again in a moment is not put away.
+            return Err(failed("reading", &path, error));
+        }
+        let (there, note) = load_locked(folder);
+        let mut credentials = there.credentials;
+        credentials.join(kept.credentials.clone());
+        credentials.prune(now);
+        let state = PersistedState { credentials: credentials.clone(), ..kept.clone() };
+        let content =
+            serde_json::to_vec_pretty(&File { version: VERSION, state }).map_err(|error| {
+                Failure::new(FailureKind::Bug, format!("The state cannot be encoded: {error}"))
+            })?;
+        // Whether it survives a power failure is not worth a word each time.
+        drop(private_file::replace(&path, &content, &private_file::unobserved)?);
+        Ok((credentials, note))
+    })
 }
 
 impl File {

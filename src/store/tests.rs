@@ -26,7 +26,7 @@ use crate::domain::selection::{SelectedProjects, Selection};
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
-use crate::store::private_file::{Observer, WriteStep, check_private, replace, unobserved};
+use crate::store::private_file::{Observer, check_private, replace, step, unobserved};
 use crate::store::stale_files;
 use crate::store::state_file;
 
@@ -514,20 +514,20 @@ const ERRNOS: [Errno; 13] = [
 
 #[test]
 fn file_01_file_20_every_fault_at_every_step_leaves_one_whole_file_and_is_reported() {
-    for (step, errno) in WriteStep::ALL.into_iter().flat_map(|s| ERRNOS.map(|errno| (s, errno))) {
+    for (step, errno) in step::ALL.into_iter().flat_map(|s| ERRNOS.map(|errno| (s, errno))) {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("f");
         fs::write(&file, "old").unwrap();
-        let fault = |now: WriteStep| if now == step { Err(errno.into()) } else { Ok(()) };
+        let fault = |now: &'static str| if now == step { Err(errno.into()) } else { Ok(()) };
         let told = replace(&file, b"new", &fault);
-        if step == WriteStep::SyncFolder {
+        if step == step::SYNC_FOLDER {
             let note = told.unwrap().unwrap();
             let is_usual = matches!(errno, Errno::INVAL | Errno::NOTSUP);
             assert_eq!(note.contains("cannot flush a folder"), is_usual, "{note}");
             assert_eq!(fs::read_to_string(&file).unwrap(), "new");
         } else {
             let failure = told.unwrap_err();
-            assert!(failure.message.contains(step.word()), "{failure}");
+            assert!(failure.message.contains(step), "{failure}");
             assert_eq!(fs::read_to_string(&file).unwrap(), "old");
         }
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "{step:?} {errno}");
@@ -537,22 +537,22 @@ fn file_01_file_20_every_fault_at_every_step_leaves_one_whole_file_and_is_report
 #[test]
 fn file_21_a_fault_in_a_save_is_told_truly_and_the_backup_stays_the_true_old_file() {
     // A save replaces two files: the backup, then the kubeconfig.
-    for (write, step) in [1, 2].into_iter().flat_map(|n| WriteStep::ALL.map(|step| (n, step))) {
+    for (write, step) in [1, 2].into_iter().flat_map(|n| step::ALL.map(|step| (n, step))) {
         for errno in ERRNOS {
             let (home, config) = home_with(&ten());
             let files = files(home.path(), &Clock::by_hand(now()));
             let backup = home.path().join(".kube/config.skeys-backup");
             let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
             let writes = Cell::new(0);
-            let fault = |now: WriteStep| {
-                writes.set(writes.get() + u32::from(now == WriteStep::Folder));
+            let fault = |now: &'static str| {
+                writes.set(writes.get() + u32::from(now == step::FOLDER));
                 if now == step && writes.get() == write { Err(errno.into()) } else { Ok(()) }
             };
             let seen = plan.fingerprint.as_deref();
             let target = FileTarget::Merge;
             let saved = files.save(&target, &fresh(), &options(false), seen, (false, &fault));
             let content = fs::read_to_string(&config).unwrap();
-            if step == WriteStep::SyncFolder {
+            if step == step::SYNC_FOLDER {
                 let saved = saved.unwrap().into_result().unwrap();
                 let is_told = saved.notes.iter().any(|note| note.contains("after a power failure"));
                 let is_saved = saved.notes.iter().any(|note| note.starts_with("saved, but"));

@@ -55,8 +55,8 @@ async fn a_rotation_runs_from_start_to_completed_with_keys_alone() {
     }
     let words = ReportOf { cluster: "alpha".parse().unwrap(), format: ReportFormat::Json };
     let machine = (journey.clock.clone(), Some(journey.path("state")));
-    let told = report(&Flags::default(), &words, machine).await.unwrap();
-    let told: Value = serde_json::from_str(&told).unwrap();
+    let told = report::run(&Flags::default(), &words, machine).await.unwrap();
+    let told: Value = serde_json::from_str(&told.out).unwrap();
     let rotation = &told["rotations"][0];
     assert_eq!(
         (told["rotations"].as_array().unwrap().len(), told["cut"].as_bool()),

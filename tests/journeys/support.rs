@@ -262,8 +262,8 @@ impl Journey {
         let task = tokio::spawn(async move {
             let began = move |performer: &Performer| *current.lock().unwrap() = performer.clone();
             let reload = Reload::new(flags, places, machine);
-            let (ended, _) =
-                run_all(dashboard, Some(&reload), &mut surface, console, began).await?;
+            let run = run_all(dashboard, Some(&reload), &mut surface, console, began);
+            let (ended, _) = Box::pin(run).await?;
             Ok(ended.print.into_iter().map(|kubeconfig| kubeconfig.text).collect())
         });
         let mut journey = Self {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use skeys::testing::cli::{DueFormat, DueWhat, Flags, Places, due, load};
+use skeys::testing::cli::{DueFormat, Flags, Places, due, load};
 
 use crate::support::{Cloud, PROJECT};
 
@@ -46,9 +46,8 @@ async fn due_of(cloud: &Cloud, home: &Path, projects: &str) -> (Value, String, u
         home: Some(home.to_owned()),
     };
     let loaded = load(&Flags::default(), &places).unwrap();
-    let words = DueWhat { format: DueFormat::Json };
     let machine = (cloud.clock.clone(), None);
-    let output = due(&loaded, &places, &words, machine).await.unwrap();
+    let output = due::run(&loaded, &places, DueFormat::Json, machine).await.unwrap();
     (serde_json::from_str(&output.out).unwrap(), output.err, output.status)
 }
 

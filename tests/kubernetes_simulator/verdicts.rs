@@ -28,18 +28,18 @@ pub async fn report(cloud: &Cloud, home: &Path, ahead: i64) -> (Value, u8) {
     let cluster = "legacy".parse().unwrap();
     let words = CredentialsOf { cluster, r#try: true, format: Format::Json };
     let clock = cloud.clock.set_ahead(SignedDuration::from_secs(ahead));
-    let asked = credentials(&loaded, &places, &words, (clock, None));
+    let asked = credentials::run(&loaded, &places, &words, (clock, None));
     let turning = async {
         loop {
             cloud.clock.turn(Duration::from_millis(100));
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let (text, status) = tokio::select! {
+    let output = tokio::select! {
         report = asked => report.unwrap(),
         () = turning => unreachable!(),
     };
-    (serde_json::from_str(&text).unwrap(), status)
+    (serde_json::from_str(&output.out).unwrap(), output.status)
 }
 
 /// What trying showed is what the verdict says, of each.

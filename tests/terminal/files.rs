@@ -14,7 +14,7 @@ use skeys::testing::domain::kubeconfig::{
 };
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::store::kubeconfigs::Kubeconfigs;
-use skeys::testing::store::private_file::{Observer, WriteStep, replace, unobserved};
+use skeys::testing::store::private_file::{Observer, replace, step, unobserved};
 
 use crate::support::{Cloud, SKEYS, Terminal, plain};
 
@@ -131,7 +131,7 @@ async fn auth_11_the_token_of_a_command_works_and_a_fifo_without_a_writer_keeps_
 fn child_that_is_killed() {
     let Ok(step) = std::env::var("SKEYS_CHILD_KILLED") else { return };
     let file = std::env::var("SKEYS_CHILD_FILE").unwrap();
-    let kill = |at: WriteStep| {
+    let kill = |at: &'static str| {
         if format!("{at:?}") == step {
             let me = rustix::process::getpid();
             rustix::process::kill_process(me, rustix::process::Signal::KILL).unwrap();
@@ -144,7 +144,7 @@ fn child_that_is_killed() {
 #[test]
 fn file_02_a_kill_at_any_step_leaves_the_old_or_the_new_file_whole_and_private() {
     let me = std::env::current_exe().unwrap();
-    for step in WriteStep::ALL {
+    for step in step::ALL {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("config");
         fs::write(&file, "the old one, whole").unwrap();
@@ -162,7 +162,7 @@ fn file_02_a_kill_at_any_step_leaves_the_old_or_the_new_file_whole_and_private()
             matches!(content.as_str(), "the old one, whole" | "the new one, whole"),
             "{step:?}"
         );
-        let expected_new = matches!(step, WriteStep::SyncFolder);
+        let expected_new = matches!(step, step::SYNC_FOLDER);
         assert_eq!(content.starts_with("the new"), expected_new, "{step:?}");
         for entry in fs::read_dir(home.path()).unwrap().flatten() {
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{step:?}");
@@ -275,8 +275,8 @@ fn child_that_is_killed_while_it_saves() {
         replace_another: false,
         in_place: false,
     };
-    let kill = |at: WriteStep| {
-        if at == WriteStep::Rename {
+    let kill = |at: &'static str| {
+        if at == step::RENAME {
             let me = rustix::process::getpid();
             rustix::process::kill_process(me, rustix::process::Signal::KILL).unwrap();
         }
@@ -297,8 +297,8 @@ fn child_that_is_killed_while_it_renews() {
     let (write, step) =
         (std::env::var("SKEYS_CHILD_WRITE").unwrap(), std::env::var("SKEYS_CHILD_STEP").unwrap());
     let writes = std::cell::Cell::new(0);
-    let kill = |at: WriteStep| {
-        writes.set(writes.get() + u32::from(at == WriteStep::Folder));
+    let kill = |at: &'static str| {
+        writes.set(writes.get() + u32::from(at == step::FOLDER));
         if writes.get().to_string() == write && format!("{at:?}") == step {
             let me = rustix::process::getpid();
             rustix::process::kill_process(me, rustix::process::Signal::KILL).unwrap();
@@ -338,7 +338,7 @@ fn renew(home: &Path, observer: Observer<'_>) {
 fn file_02_a_kill_at_any_step_of_a_renewal_leaves_the_old_or_the_renewed_file_whole() {
     let me = std::env::current_exe().unwrap();
     // A save replaces two files: the backup, then the kubeconfig.
-    for (write, step) in [1, 2].into_iter().flat_map(|n| WriteStep::ALL.map(|step| (n, step))) {
+    for (write, step) in [1, 2].into_iter().flat_map(|n| step::ALL.map(|step| (n, step))) {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join(".kube");
         fs::create_dir_all(&folder).unwrap();
@@ -354,7 +354,7 @@ fn file_02_a_kill_at_any_step_of_a_renewal_leaves_the_old_or_the_renewed_file_wh
             .unwrap();
         assert_eq!(output.status.code(), None, "{write} {step:?}: killed");
         let renewed = FRESH.replace("U0VDUkVU", "\"UkVORVdF\"");
-        let is_renewed = (write, step) == (2, WriteStep::SyncFolder);
+        let is_renewed = (write, step) == (2, step::SYNC_FOLDER);
         let expected = if is_renewed { &renewed } else { FRESH };
         assert_eq!(fs::read_to_string(&config).unwrap(), expected, "{write} {step:?}");
         for entry in fs::read_dir(&folder).unwrap().flatten() {

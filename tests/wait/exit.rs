@@ -1,7 +1,6 @@
 //! Ways in which a wait ends early, and its output in a terminal.
 
 use skeys::testing::cli::Goal;
-use skeys::testing::cli::wait::ObservationPolicy;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
@@ -112,9 +111,12 @@ async fn cli_01_a_closed_output_ends_it_silently() {
 async fn the_bar_is_one_line_on_standard_error_and_the_result_one_on_standard_output() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    let policy = ObservationPolicy::AtNodes;
-    let mut wait =
-        cloud.wait(WaitCommand { policy, columns: Some(100), ..command("alpha", Goal::Prepared) });
+    let variable = None;
+    let mut wait = cloud.wait(WaitCommand {
+        variable,
+        columns: Some(100),
+        ..command("alpha", Goal::Prepared)
+    });
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
     let lines = wait.out.lines();
     assert_eq!(lines.len(), 1, "{lines:#?}");

@@ -1,14 +1,13 @@
 //! Nodes are observed while they are replaced, and only then.
 
 use skeys::testing::cli::Goal;
-use skeys::testing::cli::wait::ObservationPolicy;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, SCENE, WaitCommand, command, id};
 
 fn observing(cluster: &str) -> WaitCommand<'_> {
-    WaitCommand { policy: ObservationPolicy::AtNodes, ..command(cluster, Goal::Prepared) }
+    WaitCommand { variable: None, ..command(cluster, Goal::Prepared) }
 }
 
 fn kubeconfigs(cloud: &Cloud) -> usize {
@@ -129,13 +128,14 @@ async fn k8s_26_what_is_forbidden_is_said_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_permission_no_kubeconfig_is_requested() {
-    for (policy, why) in [
-        (ObservationPolicy::NotReadOnly, "read-only"),
-        (ObservationPolicy::NotConfigured, "watch is never"),
+    for (variable, why) in [
+        (("SKEYS_READ_ONLY", "true"), "read-only"),
+        (("SKEYS_KUBERNETES_WATCH", "never"), "watch is never"),
     ] {
         let cloud = Cloud::with(SCENE, 10.0).await;
         cloud.step("alpha", ClusterOperation::StartRotation);
-        let mut wait = cloud.wait(WaitCommand { policy, ..command("alpha", Goal::Prepared) });
+        let variable = Some(variable);
+        let mut wait = cloud.wait(WaitCommand { variable, ..command("alpha", Goal::Prepared) });
         assert_eq!(wait.end(&cloud, 1_200).await, 0, "{}", wait.all());
         assert!(wait.out.lines()[0].contains(why), "{}", wait.all());
         assert!(cloud.simulator.request_log().iter().all(|call| call.method == "GET"));

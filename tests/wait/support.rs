@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use skeys::testing::Clock;
 use skeys::testing::app::settings::{Settings, ThemeChoice};
 use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
-use skeys::testing::cli::wait::{IdleState, ObservationPolicy, Order, Services, run};
-use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load, prepare_wait};
+use skeys::testing::cli::wait::{IdleState, Services, run};
+use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load};
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::runtime::notify::Notifier;
@@ -71,21 +71,13 @@ impl Cloud {
     fn prepare(
         &self,
         command: &WaitCommand<'_>,
-    ) -> impl Future<Output = (Order, Services)> + use<> {
+    ) -> impl Future<Output = (WaitFor, Services)> + use<> {
         let mut variables: BTreeMap<_, _> = self.simulator.exports().into_iter().collect();
         let all = || self.simulator.projects().into_iter().map(|(id, _name)| id).collect();
         let projects: Vec<String> = command.projects.clone().unwrap_or_else(all);
         variables.insert("SKEYS_PROJECTS", projects.join(","));
         variables.insert("SKEYS_REGIONS", command.regions.join(","));
-        match command.policy {
-            ObservationPolicy::AtNodes => {}
-            ObservationPolicy::NotConfigured => {
-                variables.insert("SKEYS_KUBERNETES_WATCH", "never".to_owned());
-            }
-            ObservationPolicy::NotReadOnly => {
-                variables.insert("SKEYS_READ_ONLY", "true".to_owned());
-            }
-        }
+        variables.extend(command.variable.map(|(name, value)| (name, value.to_owned())));
         if matches!(command.sign_in, SignIn::Key) {
             variables.remove("STACKIT_ACCESS_TOKEN");
             let key = self.simulator.service_account_key().unwrap();
@@ -105,16 +97,16 @@ impl Cloud {
                 home: None,
             };
             let loaded = load(&Flags::default(), &places).unwrap();
-            let (order, services, _notes) =
-                prepare_wait(&loaded, &places, &wanted, (clock, state)).await.unwrap();
-            (order, services)
+            let machine = (clock, state);
+            let services = Services::open(&loaded, &places, &wanted.cluster, machine).await;
+            (wanted, services.unwrap())
         }
     }
 
     /// Starts or completes a rotation as another client does.
     pub async fn order(&self, name: &str, step: Step) {
         let (_, services) = self.prepare(&command(name, Goal::Prepared)).await;
-        services.ske.rotate(&id(name), step).await.unwrap();
+        services.session.ske.rotate(&id(name), step).await.unwrap();
     }
 
     /// The same without a request.
@@ -168,8 +160,8 @@ impl Cloud {
                     Err(_) => std::future::pending().await,
                 }
             };
-            let (order, services) = prepared.await;
-            run(order, Services { rests, ..services }, &mut printer, stop).await
+            let (wanted, services) = prepared.await;
+            run(wanted, Services { rests, ..services }, &mut printer, stop).await
         });
         RunningWait {
             clock: self.clock.clone(),
@@ -198,7 +190,7 @@ pub struct WaitCommand<'a> {
     pub timeout: Option<u64>,
     pub projects: Option<Vec<String>>,
     pub regions: Vec<&'a str>,
-    pub policy: ObservationPolicy,
+    pub variable: Option<(&'static str, &'static str)>,
     pub sign_in: SignIn,
     /// The folder of the journal, if there is one.
     pub state: Option<PathBuf>,
@@ -214,7 +206,7 @@ pub fn command(cluster: &str, goal: Goal) -> WaitCommand<'_> {
         timeout: None,
         projects: None,
         regions: vec!["eu01"],
-        policy: ObservationPolicy::NotConfigured,
+        variable: Some(("SKEYS_KUBERNETES_WATCH", "never")),
         sign_in: SignIn::Given,
         state: None,
         columns: None,

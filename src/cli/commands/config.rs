@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cli::args::{ConfigCommand, Flags};
-use crate::cli::config::{ConfigProblem, EXAMPLE, Places, load, path};
+use crate::cli::config::{ConfigProblem, EXAMPLE, Loaded, Places, join, load, path};
 use crate::cli::output::Output;
 use crate::domain::misplaced_secret::{looks_secret, show};
 use crate::store::files::irregular_kind;
@@ -31,26 +31,18 @@ pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Outpu
 }
 
 fn check(flags: &Flags, places: &Places<'_>) -> Output {
-    match load(flags, places) {
-        Ok(loaded) => {
-            let mut out = loaded.config.lines().join("\n");
-            out.push('\n');
-            for note in loaded.notes {
-                out.push_str(&note);
-                out.push('\n');
-            }
-            match loaded.config.keymap() {
-                Ok(_) => Output::success(out),
-                Err(problems) => failed(&problems),
-            }
+    let checked = load(flags, places).and_then(|loaded| loaded.config.keymap().map(|_| loaded));
+    match checked {
+        Ok(Loaded { config, notes, .. }) => {
+            let lines = config.lines().into_iter().chain(notes);
+            Output::success(lines.fold(String::new(), |out, line| out + &line + "\n"))
         }
         Err(problems) => failed(&problems),
     }
 }
 
 fn failed(problems: &[ConfigProblem]) -> Output {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    Output::failure(lines.join("\n") + "\n", 2)
+    Output::failure(join(problems, "\n") + "\n", 2)
 }
 
 fn init(path: &Path, force: bool) -> Output {

@@ -15,7 +15,7 @@ use crate::runtime::signals;
 use crate::runtime::terminal::force_restore;
 use crate::runtime::watchdog::Watchdog;
 use crate::simulator::scene::Scene;
-use crate::simulator::{SimulatorOptions, serve};
+use crate::simulator::{Simulator, SimulatorOptions, serve};
 
 /// Serves until a signal ends it; gives the exit status.
 ///
@@ -42,11 +42,7 @@ pub async fn run(
     let end = signals::wait_for_end();
     let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
     let clock = Clock::machine();
-    let scene = scene(options, &clock).await?;
-    let &SceneOptions { seed, speed, latency, loss, .. } = options;
-    let options = SimulatorOptions { seed, speed, scene, listen };
-    let simulator = serve(options, clock.clone()).await?;
-    simulator.set_network(latency, loss);
+    let simulator = start(options, listen, &clock).await?;
     let key = simulator.service_account_key()?;
     let file = run_blocking(&clock, FILE_LIMIT, "the service-account key", || key_file(key))
         .await?
@@ -74,11 +70,28 @@ fn key_file(key: String) -> std::io::Result<NamedTempFile> {
     Ok(file)
 }
 
+/// Starts a simulator of this scene.
+///
+/// # Errors
+/// The scene is invalid, or the address is in use.
+pub async fn start(
+    options: &SceneOptions,
+    listen: SocketAddr,
+    clock: &Clock,
+) -> anyhow::Result<Simulator> {
+    let scene = scene(options, clock).await?;
+    let &SceneOptions { seed, speed, latency, loss, .. } = options;
+    let options = SimulatorOptions { seed, speed, scene, listen };
+    let simulator = serve(options, clock.clone()).await?;
+    simulator.set_network(latency, loss);
+    Ok(simulator)
+}
+
 /// The scene to play: a file, a generated one, or the built-in fleet.
 ///
 /// # Errors
 /// The file cannot be read or is invalid; the error names line and field.
-pub async fn scene(options: &SceneOptions, clock: &Clock) -> anyhow::Result<Scene> {
+async fn scene(options: &SceneOptions, clock: &Clock) -> anyhow::Result<Scene> {
     if let Some(clusters) = options.clusters {
         let projects = options.projects.unwrap_or(clusters.div_ceil(50));
         let count = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);

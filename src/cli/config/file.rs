@@ -44,6 +44,11 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
+/// All that is wrong, in one text.
+pub fn join(problems: &[ConfigProblem], between: &str) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
+}
+
 /// Values by path.
 pub type FileValues = BTreeMap<&'static str, Value>;
 
@@ -67,15 +72,15 @@ pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
         let at = error.span().map_or(0, |span| span.start);
         located(name, text, vec![(at, show(clean(error.message())))])
     })?;
-    let mut reader = Reader { has_profiles: true, ..Reader::default() };
-    let profiles = reader.file(table.get_ref());
+    let mut reader = Reader::default();
+    reader.table("", table.get_ref());
     if reader.problems.is_empty() {
         reader.key_entries.sort();
         let entries = reader.key_entries.iter().map(|(at, _)| (*at, String::new())).collect();
         let places = located(name, text, entries).into_iter().map(|problem| problem.place);
         let entries = reader.key_entries.into_iter().map(|(_, entry)| entry);
         let key_places = entries.zip(places).collect();
-        Ok(FileContent { values: reader.values, profiles, key_places })
+        Ok(FileContent { values: reader.values, profiles: reader.profiles, key_places })
     } else {
         Err(located(name, text, reader.problems))
     }
@@ -86,9 +91,10 @@ const PROFILES: &str = "profiles";
 
 #[derive(Default)]
 struct Reader {
-    /// Whether it reads a whole file, not a profile in it.
-    has_profiles: bool,
+    /// The profile that is read; empty for the whole file.
+    profile: String,
     values: FileValues,
+    profiles: BTreeMap<String, FileValues>,
     /// What is wrong, each with its byte.
     problems: Vec<(usize, String)>,
     /// Entries of `[keys]` by byte: profile and command.
@@ -96,85 +102,60 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads a whole file; gives its profiles.
-    fn file(&mut self, table: &DeTable<'_>) -> BTreeMap<String, FileValues> {
-        let mut profiles = BTreeMap::new();
-        let found = table.iter().find(|(name, _)| name.get_ref() == PROFILES);
-        match found.map(|(_, value)| (value.span().start, value.get_ref())) {
-            None => {}
-            Some((_, DeValue::Table(found))) => {
-                for (name, value) in found {
-                    let path = format!("{PROFILES}.{}", show(name.get_ref()));
-                    if name.get_ref().trim().is_empty() {
-                        self.problem(name.span().start, "a profile needs a name".to_owned());
-                        continue;
-                    }
-                    let DeValue::Table(table) = value.get_ref() else {
-                        self.unknown(name.span().start, value, &path, true);
-                        continue;
-                    };
-                    let mut reader = Self::default();
-                    reader.table("", table);
-                    self.problems.extend(reader.problems);
-                    let entries = reader.key_entries.into_iter();
-                    self.key_entries.extend(
-                        entries
-                            .map(|(at, (_, command))| (at, (name.get_ref().to_string(), command))),
-                    );
-                    profiles.insert(name.get_ref().to_string(), reader.values);
-                }
-            }
-            Some((at, _)) => {
-                self.problem(
-                    at,
-                    format!("{PROFILES} is not a section; expected [{PROFILES}.NAME]"),
-                );
-            }
-        }
-        self.table("", table);
-        profiles
-    }
-
     fn table(&mut self, prefix: &str, table: &DeTable<'_>) {
         for (name, value) in table {
-            let at = name.span().start;
             let path = if prefix.is_empty() {
                 name.get_ref().to_string()
             } else {
                 format!("{prefix}.{}", name.get_ref())
             };
-            if path == PROFILES && self.has_profiles {
-                continue;
-            }
-            if let Some(key) = find(&path) {
-                if let (ValueKind::Colors, DeValue::Table(inner)) = (key.kind, value.get_ref()) {
-                    let colors = self.colors(&path, inner);
-                    self.values.insert(key.path, Value::Colors(colors));
-                    continue;
-                }
-                if let (ValueKind::Keys, DeValue::Table(inner)) = (key.kind, value.get_ref()) {
-                    let keys = self.keys(&key, inner);
-                    self.values.insert(key.path, Value::Keys(keys));
-                    continue;
-                }
-                match check(&key, value) {
+            if path == PROFILES && self.profile.is_empty() {
+                self.profiles(value);
+            } else if let Some(key) = find(&path) {
+                let checked = match (key.kind, value.get_ref()) {
+                    (ValueKind::Colors, DeValue::Table(inner)) => Ok(self.colors(&path, inner)),
+                    (ValueKind::Keys, DeValue::Table(inner)) => Ok(self.keys(&key, inner)),
+                    _ => check(&key, value),
+                };
+                match checked {
                     Ok(checked) => {
                         self.values.insert(key.path, checked);
                     }
                     Err(text) => self.problem(value.span().start, text),
                 }
-                continue;
-            }
-            let is_section = keys().any(|key| key.path.starts_with(&format!("{path}.")));
-            if let (true, DeValue::Table(inner)) = (is_section, value.get_ref()) {
-                self.table(&path, inner);
             } else {
-                self.unknown(at, value, &path, is_section);
+                let is_section = keys().any(|key| key.path.starts_with(&format!("{path}.")));
+                if let (true, DeValue::Table(inner)) = (is_section, value.get_ref()) {
+                    self.table(&path, inner);
+                } else {
+                    self.unknown(name.span().start, value, &path, is_section);
+                }
             }
         }
     }
 
-    fn colors(&mut self, path: &str, table: &DeTable<'_>) -> BTreeMap<&'static str, Color> {
+    fn profiles(&mut self, value: &Spanned<DeValue<'_>>) {
+        let DeValue::Table(found) = value.get_ref() else {
+            let text = format!("{PROFILES} is not a section; expected [{PROFILES}.NAME]");
+            return self.problem(value.span().start, text);
+        };
+        for (name, value) in found {
+            let (at, name) = (name.span().start, name.get_ref());
+            if name.trim().is_empty() {
+                self.problem(at, "a profile needs a name".to_owned());
+            } else if let DeValue::Table(table) = value.get_ref() {
+                let mut reader = Self { profile: name.to_string(), ..Self::default() };
+                reader.table("", table);
+                self.problems.append(&mut reader.problems);
+                self.key_entries.append(&mut reader.key_entries);
+                self.profiles.insert(reader.profile, reader.values);
+            } else {
+                self.unknown(at, value, &format!("{PROFILES}.{}", show(name)), true);
+            }
+        }
+    }
+
+    fn colors(&mut self, path: &str, table: &DeTable<'_>) -> Value {
         let mut colors = BTreeMap::new();
         for (name, value) in table {
             let path = format!("{path}.{}", show(name.get_ref()));
@@ -198,41 +179,34 @@ impl Reader {
                 }
             }
         }
-        colors
+        Value::Colors(colors)
     }
 
-    fn keys(&mut self, key: &Key, table: &DeTable<'_>) -> BTreeMap<String, Vec<String>> {
+    fn keys(&mut self, key: &Key, table: &DeTable<'_>) -> Value {
         let mut keys = BTreeMap::new();
         for (name, value) in table {
+            let (at, name) = (value.span().start, name.get_ref());
             let list = if let DeValue::Array(items) = value.get_ref() {
                 items.iter().map(text_of).collect::<Option<Vec<_>>>()
             } else {
                 None
             };
-            let name = name.get_ref();
-            let is_secret =
-                |list: &[String]| looks_secret(name) || list.iter().any(|item| looks_secret(item));
             match list {
-                Some(list) if is_secret(&list) => {
-                    self.problem(value.span().start, misplaced(key));
+                Some(list) if list.iter().chain([&name.to_string()]).any(|it| looks_secret(it)) => {
+                    self.problem(at, misplaced(key));
                 }
                 Some(list) => {
-                    let entry = (String::new(), name.to_string());
-                    self.key_entries.push((value.span().start, entry));
+                    self.key_entries.push((at, (self.profile.clone(), name.to_string())));
                     keys.insert(name.to_string(), list);
                 }
                 None => {
-                    let text = format!(
-                        "{}.{} is not a list of keys; expected {}",
-                        key.path,
-                        show(name),
-                        key.kind.describe()
-                    );
-                    self.problem(value.span().start, text);
+                    let expected = key.kind.describe();
+                    let path = format!("{}.{}", key.path, show(name));
+                    self.problem(at, format!("{path} is not a list of keys; expected {expected}"));
                 }
             }
         }
-        keys
+        Value::Keys(keys)
     }
 
     /// A key that the table does not have: a section written as a value, or a wrong name.
@@ -263,20 +237,17 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
     match (key.kind, value.get_ref()) {
         (ValueKind::Switch, DeValue::Boolean(on)) => Ok(Value::Switch(*on)),
         (ValueKind::Number(..), DeValue::Integer(number)) => {
-            let number = i64::from_str_radix(number.as_str(), number.radix())
-                .map_err(|_overflow| wrong("too large"))?;
-            check_number(key, number)
+            let number = i64::from_str_radix(number.as_str(), number.radix());
+            check_number(key, number.map_err(|_overflow| wrong("too large"))?)
         }
         (
             ValueKind::List | ValueKind::Ids | ValueKind::Files | ValueKind::AgeRules,
             DeValue::Array(items),
-        ) => items
-            .iter()
-            .map(|item| {
-                text_of(item).ok_or_else(|| wrong("a list with an item that is not a string"))
-            })
-            .collect::<Result<_, _>>()
-            .and_then(|items| check_list(key, items)),
+        ) => {
+            let items: Option<Vec<_>> = items.iter().map(text_of).collect();
+            let not_texts = || wrong("a list with an item that is not a string");
+            check_list(key, &items.ok_or_else(not_texts)?)
+        }
         (
             ValueKind::Duration(..)
             | ValueKind::Word(_)
@@ -314,14 +285,18 @@ fn check_number(key: &Key, number: i64) -> Result<Value, String> {
     Err(format!("{} is {number}; expected {}", key.path, key.kind.describe()))
 }
 
-fn check_list(key: &Key, items: Vec<String>) -> Result<Value, String> {
+/// Takes the items of a list.
+///
+/// # Errors
+/// As [`from_text`].
+pub fn check_list(key: &Key, items: &[String]) -> Result<Value, String> {
     if items.iter().any(|item| looks_secret(item)) {
         return Err(misplaced(key));
     }
     let wrong = |item: &str, why: &str| {
         format!("{} has \"{}\"{why}; expected {}", key.path, clean(item), key.kind.describe())
     };
-    for item in &items {
+    for item in items {
         if key.kind == ValueKind::AgeRules {
             AgeRule::parse(item).map_err(|why| wrong(item, &format!(": {why}")))?;
         } else if key.kind == ValueKind::Ids && !is_id(item)
@@ -330,7 +305,7 @@ fn check_list(key: &Key, items: Vec<String>) -> Result<Value, String> {
             return Err(wrong(item, ""));
         }
     }
-    Ok(Value::List(items))
+    Ok(Value::List(items.to_vec()))
 }
 
 /// Whether this can be one part of an address.
@@ -344,11 +319,6 @@ fn is_file_pattern(text: &str) -> bool {
     let Some((folder, name)) = text.rsplit_once('/') else { return false };
     let is_absolute = text.starts_with('/') || text.starts_with("~/");
     is_absolute && !folder.contains(['*', '?']) && !name.is_empty()
-}
-
-/// Takes a list of a flag.
-pub fn from_list(key: &Key, items: &[String]) -> Result<Value, String> {
-    check_list(key, items.to_vec())
 }
 
 /// Reads a value from text, as variables and flags give it and as most values stand in the file.
@@ -385,14 +355,10 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
             Err(format!("{}{hint}", wrong()))
         }
         ValueKind::Text | ValueKind::Path => Ok(Value::Text(text.to_owned())),
-        ValueKind::List | ValueKind::Ids | ValueKind::Files | ValueKind::AgeRules => check_list(
-            key,
-            text.split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .map(str::to_owned)
-                .collect(),
-        ),
+        ValueKind::List | ValueKind::Ids | ValueKind::Files | ValueKind::AgeRules => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            check_list(key, &parts.map(str::to_owned).collect::<Vec<_>>())
+        }
         ValueKind::Lifetime => Lifetime::parse(text)
             .map(Value::Lifetime)
             .map_err(|error| format!("{}: {error}", key.path)),

@@ -6,6 +6,7 @@ pub mod keys;
 mod stackit;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,8 +14,8 @@ use ratatui::style::Color;
 
 use crate::app::keymap::{KeyProblem, Keymap};
 use crate::cli::args::Flags;
-pub use crate::cli::config::file::ConfigProblem;
-use crate::cli::config::file::{FileContent, FileValues, Value, from_list, from_text, read};
+pub use crate::cli::config::file::{ConfigProblem, join};
+use crate::cli::config::file::{FileContent, FileValues, Value, check_list, from_text, read};
 use crate::cli::config::keys::{Key, ValueKind, find as find_key, keys};
 use crate::clients::auth::{self, AuthSettings, SetBy, SourceConfig};
 use crate::domain::age::format_duration;
@@ -55,6 +56,13 @@ pub struct Places<'a> {
     pub home: Option<PathBuf>,
 }
 
+impl Places<'_> {
+    /// A variable of the environment that is not empty.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name).filter(|value| !value.is_empty())
+    }
+}
+
 /// A configuration that was read.
 #[derive(Debug)]
 pub struct Loaded {
@@ -68,9 +76,8 @@ pub struct Loaded {
 
 /// The file that would be read: named by flag or variable, else the default one.
 pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
-    let named = flags.config.clone().or_else(|| {
-        (places.environment)("SKEYS_CONFIG").filter(|p| !p.is_empty()).map(PathBuf::from)
-    });
+    let variable = || places.variable("SKEYS_CONFIG").map(PathBuf::from);
+    let named = flags.config.clone().or_else(variable);
     match named {
         Some(path) => (Some(path), true),
         None => (places.default_file.clone(), false),
@@ -82,7 +89,7 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
 /// # Errors
 /// Everything that is wrong, each with its place.
 pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
-    load_by(flags, places, read_file)
+    load_by(flags, places, None)
 }
 
 /// Reads the same as if these lines were in the file, which need not be there.
@@ -91,43 +98,27 @@ pub fn load_with(
     places: &Places<'_>,
     lines: &str,
 ) -> Result<Loaded, Vec<ConfigProblem>> {
-    load_by(flags, places, |path, _named| {
-        let mut content = read_file(path, false)?;
-        let added = read(&show(path.display()), lines)?;
-        content.values.extend(added.values);
-        content.key_places.extend(added.key_places);
-        Ok(content)
-    })
+    load_by(flags, places, Some(lines))
 }
 
 fn load_by(
     flags: &Flags,
     places: &Places<'_>,
-    read_file: impl FnOnce(&Path, bool) -> Result<FileContent, Vec<ConfigProblem>>,
+    lines: Option<&str>,
 ) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
-    let mut values: Values =
-        keys().map(|key| (key.path, (default(&key), DEFAULT.to_owned()))).collect();
-    let named_profile = (places.environment)("SKEYS_PROFILE").filter(|name| !name.is_empty());
+    let mut config = Config { values: defaults(), key_places: BTreeMap::new(), auth: None };
     // An empty flag is none, whatever the environment says.
-    let profile = flags.profile.as_deref().or(named_profile.as_deref());
+    let profile = flags.profile.clone().or_else(|| places.variable("SKEYS_PROFILE"));
     let profile = profile.filter(|name| !name.is_empty());
     let mut profiles = Vec::new();
-    let mut key_places = BTreeMap::new();
     match path(flags, places) {
-        (Some(path), named) => match read_file(&path, named) {
-            Ok(mut found) => {
-                let changes_keys = |name: &&str| {
-                    found.profiles.get(*name).is_some_and(|values| values.contains_key("keys"))
-                };
-                let place = profile.filter(changes_keys).unwrap_or_default();
-                let places = std::mem::take(&mut found.key_places).into_iter();
-                let here = places.filter(|((profile, _), _)| profile == place);
-                key_places.extend(here.map(|((_, command), at)| (command, at)));
+        (Some(path), named) => match read_file(&path, named, lines) {
+            Ok(found) => {
                 profiles.extend(found.profiles.keys().cloned());
                 let file = show(path.display());
-                problems.extend(apply_file(found, profile, &file, &mut values).err());
+                problems.extend(config.apply_file(found, profile.as_deref(), &file).err());
             }
             Err(found) => problems.extend(found),
         },
@@ -137,128 +128,73 @@ fn load_by(
         ),
     }
     for key in keys() {
-        let set = key.environment.iter().find_map(|name| {
-            (places.environment)(name).filter(|v| !v.is_empty()).map(|v| (name, v))
-        });
-        if let Some((name, text)) = set {
-            match from_text(&key, &text) {
-                Ok(value) => {
-                    values.insert(key.path, (value, (*name).to_owned()));
-                }
-                Err(text) => problems.push(ConfigProblem { place: (*name).to_owned(), text }),
-            }
+        let mut names = key.environment.iter();
+        if let Some((name, text)) = names.find_map(|name| Some((name, places.variable(name)?))) {
+            problems.extend(config.set(&key, name, from_text(&key, &text)).err());
         }
     }
-    problems.extend(apply_flags(flags, &mut values));
-    let of_stackit = stackit::read(
-        text_in(&values, STACKIT_PROFILE),
-        places.environment,
-        places.home.as_deref(),
-    );
+    problems.extend(config.apply_flags(flags));
+    let stackit_profile = config.text_if_set(STACKIT_PROFILE);
+    let of_stackit = stackit::read(stackit_profile, places.environment, places.home.as_deref());
     for (path, value) in of_stackit.values {
-        values.entry(path).and_modify(|held| {
-            if held.1 == DEFAULT {
-                *held = value;
-            }
-        });
+        if config.set_by(path).is_none() {
+            config.values.insert(path, value);
+        }
     }
     notes.extend(of_stackit.notes);
     if !problems.is_empty() {
         return Err(problems);
     }
-    let auth = choose_source(flags, places, &values);
-    let profile = profile.map(str::to_owned);
-    Ok(Loaded { config: Config { values, key_places, auth }, notes, profile, profiles })
+    config.auth = choose_source(flags, places, &config);
+    Ok(Loaded { config, notes, profile, profiles })
 }
 
-/// Overrides values with those of a file and of the selected profile.
-///
-/// # Errors
-/// There is no such profile.
-fn apply_file(
-    content: FileContent,
-    profile: Option<&str>,
-    file: &str,
-    values: &mut Values,
-) -> Result<(), ConfigProblem> {
-    let FileContent { values: common, mut profiles, .. } = content;
-    let mut put = |found: FileValues, origin: &str| {
-        let found = found.into_iter();
-        values.extend(found.map(|(path, value)| (path, (value, origin.to_owned()))));
-    };
-    put(common, file);
-    let Some(name) = profile else { return Ok(()) };
-    let Some(found) = profiles.remove(name) else {
-        let names: Vec<String> = profiles.into_keys().collect();
-        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let text = format!("unknown profile {}; known: {known}", show(name));
-        return Err(ConfigProblem { place: file.to_owned(), text });
-    };
-    put(found, &format!("{file}, profile {}", show(name)));
-    Ok(())
-}
-
-/// A text that is set.
-fn text_in<'a>(values: &'a Values, path: &str) -> Option<&'a str> {
-    match values.get(path) {
-        Some((Value::Text(text), _)) if !text.is_empty() => Some(text),
-        _ => None,
-    }
-}
-
-/// Default of a key. The defaults are checked by a test, so that a broken one is an empty text here.
-pub fn default(key: &Key) -> Value {
-    let text = format!("value = {}", key.default);
-    let parsed = toml::from_str::<toml::Table>(&text).ok();
-    let value = parsed.and_then(|mut table| table.remove("value"));
-    let plain = match &value {
-        Some(toml::Value::Array(items)) => {
-            return Value::List(
-                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
-            );
-        }
-        Some(toml::Value::Table(_)) if key.kind == ValueKind::Colors => {
-            return Value::Colors(BTreeMap::new());
-        }
-        Some(toml::Value::Table(_)) => return Value::Keys(BTreeMap::new()),
-        Some(toml::Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    };
-    from_text(key, &plain).unwrap_or(Value::Text(plain))
+/// What holds where nobody sets anything. That the defaults can be read is checked by a test.
+pub(super) fn defaults() -> Values {
+    let lines = keys().map(|key| format!("{} = {}\n", key.path, key.default));
+    let read = read(DEFAULT, &lines.collect::<String>()).unwrap_or_default();
+    read.values.into_iter().map(|(path, value)| (path, (value, DEFAULT.to_owned()))).collect()
 }
 
 /// Largest configuration that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Reads a file; one that is not named may be missing.
-fn read_file(path: &Path, named: bool) -> Result<FileContent, Vec<ConfigProblem>> {
+/// Reads a file, and lines as if they were in it; one that is not named, or to which lines are added, may be missing.
+fn read_file(
+    path: &Path,
+    named: bool,
+    lines: Option<&str>,
+) -> Result<FileContent, Vec<ConfigProblem>> {
     let name = show(path.display());
     let text = files::read(path, MAX_BYTES).and_then(|bytes| {
         String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
     });
-    match text {
-        Ok(text) => read(&name, &text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => {
-            Ok(FileContent::default())
+    let text = match text {
+        Err(error) if error.kind() == ErrorKind::NotFound && (!named || lines.is_some()) => {
+            String::new()
         }
-        Err(error) => {
-            Err(vec![ConfigProblem { place: name, text: format!("cannot be read: {error}") }])
-        }
-    }
+        other => other.map_err(|error| {
+            vec![ConfigProblem { place: name.clone(), text: format!("cannot be read: {error}") }]
+        })?,
+    };
+    let mut content = read(&name, &text)?;
+    let added = read(&name, lines.unwrap_or_default())?;
+    content.values.extend(added.values);
+    content.key_places.extend(added.key_places);
+    Ok(content)
 }
 
-fn choose_source(flags: &Flags, places: &Places<'_>, values: &Values) -> Option<SourceConfig> {
-    let text = |path: &str| match values.get(path) {
-        Some((Value::Switch(true), _)) => Some("true".to_owned()),
-        _ => text_in(values, path).map(str::to_owned),
+fn choose_source(flags: &Flags, places: &Places<'_>, config: &Config) -> Option<SourceConfig> {
+    let text = |path: &str| {
+        let switch = config.switch(path).then_some("true");
+        switch.or_else(|| config.text_if_set(path)).map(str::to_owned)
     };
     auth::choose(&AuthSettings {
         path: &|key| {
-            let by = match values.get(key) {
+            let by = match config.set_by(key) {
                 _ if flags.auth.0.iter().any(|(setting, _)| setting.key == key) => SetBy::Flag,
-                Some((_, origin)) if origin == DEFAULT => SetBy::Default,
-                Some(_) | None => SetBy::Person,
+                None => SetBy::Default,
+                Some(_) => SetBy::Person,
             };
             Some((expand(&text(key)?, places.home.as_deref()), by))
         },
@@ -282,6 +218,79 @@ pub fn expand(text: &str, home: Option<&Path>) -> PathBuf {
 }
 
 impl Config {
+    /// Takes a value, or says what is wrong with it.
+    fn set(
+        &mut self,
+        key: &Key,
+        origin: &str,
+        value: Result<Value, String>,
+    ) -> Result<(), ConfigProblem> {
+        let value = value.map_err(|text| ConfigProblem { place: origin.to_owned(), text })?;
+        self.values.insert(key.path, (value, origin.to_owned()));
+        Ok(())
+    }
+
+    /// Overrides values with those of a file and of the selected profile.
+    ///
+    /// # Errors
+    /// There is no such profile.
+    fn apply_file(
+        &mut self,
+        content: FileContent,
+        profile: Option<&str>,
+        file: &str,
+    ) -> Result<(), ConfigProblem> {
+        let FileContent { values: common, mut profiles, key_places } = content;
+        let mut put = |found: FileValues, origin: &str| {
+            let found = found.into_iter();
+            self.values.extend(found.map(|(path, value)| (path, (value, origin.to_owned()))));
+        };
+        put(common, file);
+        let mut of_keys = "";
+        if let Some(name) = profile {
+            let Some(found) = profiles.remove(name) else {
+                let names: Vec<String> = profiles.into_keys().collect();
+                let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                let text = format!("unknown profile {}; known: {known}", show(name));
+                return Err(ConfigProblem { place: file.to_owned(), text });
+            };
+            if found.contains_key("keys") {
+                of_keys = name;
+            }
+            put(found, &format!("{file}, profile {}", show(name)));
+        }
+        let places = key_places.into_iter().filter(|((profile, _), _)| profile == of_keys);
+        self.key_places.extend(places.map(|((_, command), at)| (command, at)));
+        Ok(())
+    }
+
+    /// Overrides values with the given flags; returns what is wrong with the flags.
+    fn apply_flags(&mut self, flags: &Flags) -> Vec<ConfigProblem> {
+        let one = |text: &Option<String>| text.iter().cloned().collect::<Vec<_>>();
+        let switch = |on: bool, word: &str| one(&on.then(|| word.to_owned()));
+        let given = [
+            ("projects", "project", flags.project.clone()),
+            ("regions", "region", flags.region.clone()),
+            ("read_only", "read-only", switch(flags.read_only, "true")),
+            ("display.theme", "theme", one(&flags.theme)),
+            ("log.file", "log-file", one(&flags.log_file)),
+            ("log.level", "log-level", one(&flags.log_level)),
+            ("display.ascii", "ascii", switch(flags.ascii, "always")),
+            ("display.utc", "utc", switch(flags.utc, "true")),
+        ];
+        let paths = flags.auth.0.iter().map(|(setting, path)| {
+            (setting.key, setting.flag.unwrap_or_default(), vec![path.display().to_string()])
+        });
+        let mut problems = Vec::new();
+        for (path, flag, items) in given.into_iter().chain(paths) {
+            let (Some(key), Some(first)) = (find_key(path), items.first()) else { continue };
+            let is_list = key.kind == ValueKind::Ids;
+            let value = if is_list { check_list(&key, &items) } else { from_text(&key, first) };
+            problems.extend(self.set(&key, &format!("--{flag}"), value).err());
+        }
+        problems
+    }
+
     /// Every key with its value and origin, as text; nothing in it is secret.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = keys()
@@ -303,9 +312,8 @@ impl Config {
 
     /// Keys that have another value in another configuration.
     pub fn changed_keys(&self, other: &Self) -> Vec<&'static str> {
-        let of = |config: &Self, key: &str| config.values.get(key).map(|(value, _)| value.clone());
         let paths = keys().map(|key| key.path);
-        paths.filter(|key| of(self, key) != of(other, key)).collect()
+        paths.filter(|path| self.value(path) != other.value(path)).collect()
     }
 
     /// Overrides a configured value, for the demo.
@@ -315,10 +323,9 @@ impl Config {
 
     /// Takes back what the configuration of the stackit CLI says.
     pub fn ignore_stackit(&mut self) {
-        let of_stackit = |origin: &str| origin.starts_with(stackit::ORIGIN);
-        for key in keys() {
-            if self.values.get(key.path).is_some_and(|(_, origin)| of_stackit(origin)) {
-                self.values.insert(key.path, (default(&key), DEFAULT.to_owned()));
+        for (path, default) in defaults() {
+            if self.origin(path).0.starts_with(stackit::ORIGIN) {
+                self.values.insert(path, default);
             }
         }
     }
@@ -326,8 +333,8 @@ impl Config {
     /// Where a value comes from, in a few words; and whether that is this run alone: a flag or the environment.
     pub fn origin(&self, path: &str) -> (&str, bool) {
         let origin = self.values.get(path).map_or(DEFAULT, |(_, origin)| origin.as_str());
-        let is_named = |key: Key| key.path == path && key.environment.contains(&origin);
-        (origin, origin.starts_with("--") || keys().any(is_named))
+        let is_named = find_key(path).is_some_and(|key| key.environment.contains(&origin));
+        (origin, is_named || origin.starts_with("--"))
     }
 
     /// What sets a value; `None` for a default.
@@ -335,58 +342,56 @@ impl Config {
         Some(self.origin(path).0).filter(|origin| *origin != DEFAULT)
     }
 
+    fn value(&self, path: &str) -> Option<&Value> {
+        self.values.get(path).map(|(value, _)| value)
+    }
+
     /// A switch.
     pub fn switch(&self, path: &str) -> bool {
-        matches!(self.values.get(path), Some((Value::Switch(true), _)))
+        self.value(path) == Some(&Value::Switch(true))
     }
 
     /// A duration.
     pub fn duration(&self, path: &str) -> Duration {
-        match self.values.get(path) {
-            Some((Value::Duration(duration), _)) => *duration,
-            _ => Duration::ZERO,
-        }
+        if let Some(Value::Duration(it)) = self.value(path) { *it } else { Duration::ZERO }
     }
 
     /// A number.
     pub fn number(&self, path: &str) -> usize {
-        match self.values.get(path) {
-            Some((Value::Number(number), _)) => usize::try_from(*number).unwrap_or(0),
-            _ => 0,
-        }
+        let number = if let Some(Value::Number(it)) = self.value(path) { *it } else { 0 };
+        usize::try_from(number).unwrap_or(0)
     }
 
     /// A text; empty when not set.
     pub fn text(&self, path: &str) -> &str {
-        match self.values.get(path) {
-            Some((Value::Text(text), _)) => text,
-            _ => "",
-        }
+        if let Some(Value::Text(it)) = self.value(path) { it } else { "" }
+    }
+
+    fn text_if_set(&self, path: &str) -> Option<&str> {
+        Some(self.text(path)).filter(|text| !text.is_empty())
     }
 
     /// A list.
     pub fn list(&self, path: &str) -> &[String] {
-        match self.values.get(path) {
-            Some((Value::List(list), _)) => list,
-            _ => &[],
-        }
+        if let Some(Value::List(it)) = self.value(path) { it } else { &[] }
     }
 
     /// The lifetime of kubeconfigs.
     pub fn lifetime(&self) -> Lifetime {
-        match self.values.get("kubeconfig.lifetime") {
-            Some((Value::Lifetime(lifetime), _)) => *lifetime,
-            _ => Lifetime::MIN,
-        }
+        let value = self.value("kubeconfig.lifetime");
+        if let Some(Value::Lifetime(it)) = value { *it } else { Lifetime::MIN }
     }
 
     /// Colours by what they mean.
-    pub fn colors(&self) -> impl Iterator<Item = (&'static str, &Color)> {
-        let colors = match self.values.get("display.colors") {
-            Some((Value::Colors(colors), _)) => Some(colors),
-            _ => None,
-        };
-        colors.into_iter().flatten().map(|(role, color)| (*role, color))
+    pub fn colors(&self) -> &BTreeMap<&'static str, Color> {
+        static NONE: BTreeMap<&str, Color> = BTreeMap::new();
+        if let Some(Value::Colors(it)) = self.value("display.colors") { it } else { &NONE }
+    }
+
+    /// Changed keys by command.
+    pub fn keys(&self) -> &BTreeMap<String, Vec<String>> {
+        static NONE: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if let Some(Value::Keys(it)) = self.value("keys") { it } else { &NONE }
     }
 
     /// The keys of the commands.
@@ -394,7 +399,7 @@ impl Config {
     /// # Errors
     /// What is wrong with the changed ones, each with its place in the file.
     pub fn keymap(&self) -> Result<Keymap, Vec<ConfigProblem>> {
-        Keymap::new(&self.keys()).map_err(|problems| {
+        Keymap::new(self.keys()).map_err(|problems| {
             let located = |problem: KeyProblem| {
                 let mut commands = problem.commands.iter();
                 let place = commands.find_map(|command| self.key_places.get(command));
@@ -403,14 +408,6 @@ impl Config {
             };
             problems.into_iter().map(located).collect()
         })
-    }
-
-    /// Changed keys by command.
-    pub fn keys(&self) -> BTreeMap<String, Vec<String>> {
-        match self.values.get("keys") {
-            Some((Value::Keys(keys), _)) => keys.clone(),
-            _ => BTreeMap::new(),
-        }
     }
 }
 
@@ -433,42 +430,6 @@ fn format_value(value: &Value) -> String {
     }
 }
 
-/// Overrides values with the given flags; returns what is wrong with the flags.
-fn apply_flags(flags: &Flags, values: &mut Values) -> Vec<ConfigProblem> {
-    let lists = [("projects", "--project", &flags.project), ("regions", "--region", &flags.region)];
-    let lists = lists.into_iter().filter(|(_, _, list)| !list.is_empty());
-    let lists = lists.map(|(path, flag, list)| (path, flag.to_owned(), list.clone()));
-    let texts = [
-        ("read_only", "--read-only", flags.read_only.then(|| "true".to_owned())),
-        ("display.theme", "--theme", flags.theme.clone()),
-        ("log.file", "--log-file", flags.log_file.clone()),
-        ("log.level", "--log-level", flags.log_level.clone()),
-        ("display.ascii", "--ascii", flags.ascii.then(|| "always".to_owned())),
-        ("display.utc", "--utc", flags.utc.then(|| "true".to_owned())),
-    ];
-    let texts = texts.into_iter().filter_map(|(path, flag, text)| Some((path, flag, text?)));
-    let texts = texts.map(|(path, flag, text)| (path, flag.to_owned(), text));
-    let paths = flags.auth.0.iter().map(|(setting, path)| {
-        let flag = format!("--{}", setting.flag.unwrap_or_default());
-        (setting.key, flag, path.display().to_string())
-    });
-    let lists = lists
-        .filter_map(|(path, flag, list)| Some((from_list(&find_key(path)?, &list), path, flag)));
-    let texts = texts.chain(paths);
-    let texts = texts
-        .filter_map(|(path, flag, text)| Some((from_text(&find_key(path)?, &text), path, flag)));
-    let mut problems = Vec::new();
-    for (value, path, flag) in lists.chain(texts) {
-        match value {
-            Ok(value) => {
-                values.insert(path, (value, flag));
-            }
-            Err(text) => problems.push(ConfigProblem { place: flag, text }),
-        }
-    }
-    problems
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -478,7 +439,7 @@ mod tests {
     use crate::cli::args::{Arguments, Flags};
     use crate::cli::config::file::{Value, read};
     use crate::cli::config::keys::keys;
-    use crate::cli::config::{EXAMPLE, Loaded, Places, default, load};
+    use crate::cli::config::{EXAMPLE, Loaded, Places, defaults, load};
     use crate::clients::auth::TokenSource;
     use crate::clients::http::Http;
     use crate::clock::Clock;
@@ -728,7 +689,7 @@ mod tests {
             assert!(line.unwrap().starts_with(expected), "{line:?}");
             let again = format!("display.colors = {expected}");
             let again = loaded(&Flags::default(), &[], &again).unwrap().config;
-            assert_eq!(config.colors().collect::<Vec<_>>(), again.colors().collect::<Vec<_>>());
+            assert_eq!(config.colors(), again.colors());
         }
     }
 
@@ -932,7 +893,7 @@ mod tests {
             let found =
                 content.values.get(key.path).unwrap_or_else(|| panic!("{} is missing", key.path));
             if !matches!(found, Value::Keys(_)) {
-                assert_eq!(*found, default(&key), "{}", key.path);
+                assert_eq!(*found, defaults()[key.path].0, "{}", key.path);
             }
             for name in key.environment {
                 assert!(EXAMPLE.contains(name), "{name} is not mentioned");

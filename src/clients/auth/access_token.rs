@@ -1,7 +1,7 @@
 //! A token that is given itself, in a variable of the environment.
 
 use crate::clients::auth::claims;
-use crate::clients::auth::source::{About, AuthSettings, Source, SourceConfig, SourceKind, Tokens};
+use crate::clients::auth::source::{AuthSettings, Source, SourceConfig, SourceKind};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
@@ -25,13 +25,6 @@ pub fn source(secret: Secret, origin: &str) -> SourceConfig {
 pub fn named(secret: Secret, name: &str, origin: &str) -> SourceConfig {
     let (name, origin) = (clean(name), clean(origin));
     SourceConfig::new(format!("the token of {origin}"), move |_| {
-        Ok(Source {
-            name: name.clone(),
-            tokens: Tokens::Given(claims::check_token(secret.expose(), &origin)?),
-            // What a process was given at its start cannot be changed from outside.
-            remedy: format!("restart skeys with a new token in {origin}"),
-            login: None,
-            about: About::default(),
-        })
+        Ok(Source::given(&name, claims::check_token(secret.expose(), &origin)?, &origin))
     })
 }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use crate::clients::auth::secret_file::read_file;
-use crate::clients::auth::source::{AuthSettings, SetBy, Setting};
+use crate::clients::auth::source::{AuthSettings, SetBy, Setting, SourceConfig};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::misplaced_secret::show;
 use crate::domain::secret::{Secret, SecretValue};
@@ -31,16 +31,18 @@ impl CredentialsFile {
     /// Reads it; `None` if there is none where it is by default.
     ///
     /// # Errors
-    /// It is named and missing, or cannot be read: what it is, and why.
-    pub fn read(set: &AuthSettings<'_>) -> Result<Option<Self>, (String, Failure)> {
+    /// It is named and missing, or cannot be read: a source that says so when it is opened.
+    pub fn read(set: &AuthSettings<'_>) -> Result<Option<Self>, SourceConfig> {
         let Some((path, by)) = (set.path)(FILE.key) else { return Ok(None) };
         let is_missing = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
         if by == SetBy::Default && std::fs::metadata(&path).is_err_and(|error| is_missing(&error)) {
             return Ok(None);
         }
-        Self::open(path).map(Some).map_err(|(name, failure)| {
+        let summary = format!("the credentials file {}", show(path.display()));
+        Self::open(path).map(Some).map_err(|failure| {
             let hint = "correct the file, or name another one in auth.credentials_file";
-            (format!("the credentials file {name}"), failure.hint(hint))
+            let failure = failure.hint(hint);
+            SourceConfig::new(summary, move |_| Err(failure.clone()))
         })
     }
 
@@ -48,29 +50,24 @@ impl CredentialsFile {
     ///
     /// # Errors
     /// Its name, and what is wrong with it.
-    pub fn open(path: PathBuf) -> Result<Self, (String, Failure)> {
+    pub fn open(path: PathBuf) -> Result<Self, Failure> {
         let name = show(path.display());
         let wrong = |what: &str| Failure::new(FailureKind::File, format!("{name}: {what}"));
-        let values = match std::fs::metadata(&path) {
-            Err(error) => Err(wrong(&error.to_string()).caused_by(error)),
-            // Whoever reads a FIFO waits for its writer.
-            Ok(data) if !data.is_file() => Err(wrong("not a regular file")),
-            Ok(_) => read_file(&path).and_then(|text| {
-                match serde_json::from_str(text.expose()).map(SecretValue::new) {
-                    Ok(values) if values.is_object() => Ok(values),
-                    Ok(_) => Err(wrong("not a JSON object")),
-                    Err(error) => Err(wrong(&format!(
-                        "not JSON at line {}, column {}",
-                        error.line(),
-                        error.column()
-                    ))),
-                }
-            }),
-        };
-        match values {
-            Ok(values) => Ok(Self { path, name, values }),
-            Err(failure) => Err((name, failure)),
+        let data = std::fs::metadata(&path);
+        let data = data.map_err(|error| wrong(&error.to_string()).caused_by(error))?;
+        // Whoever reads a FIFO waits for its writer.
+        if !data.is_file() {
+            return Err(wrong("not a regular file"));
         }
+        let text = read_file(&path)?;
+        let values =
+            serde_json::from_str(text.expose()).map(SecretValue::new).map_err(|error| {
+                wrong(&format!("not JSON at line {}, column {}", error.line(), error.column()))
+            })?;
+        if !values.is_object() {
+            return Err(wrong("not a JSON object"));
+        }
+        Ok(Self { path, name, values })
     }
 
     /// A value that is not empty.

@@ -45,7 +45,7 @@ impl KeyText {
             Self::Inline(secret) => Ok(secret.clone()),
             Self::Path(path) => read_file(path),
             Self::Stored { file, names: (path, text), .. } => {
-                let file = CredentialsFile::open(file.clone()).map_err(|(_, failure)| failure)?;
+                let file = CredentialsFile::open(file.clone())?;
                 if let Some(path) = file.text(path) {
                     return read_file(Path::new(path.expose()));
                 }

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt as _;
-
 use crate::clients::auth::credentials_file::{self, CredentialsFile};
 use crate::clients::auth::exchange::{DEFAULT_ENDPOINT, Exchange};
 use crate::clients::auth::key::{KeyText, ServiceAccountKey};
 use crate::clients::auth::secret_file::{SingleReader, keeps};
 use crate::clients::auth::source::{
-    About, AuthSettings, Granted, Setting, Source, SourceConfig, SourceKind, Tokens,
+    About, AuthSettings, Granted, Setting, Source, SourceConfig, SourceKind,
 };
 use crate::clients::http::Http;
 use crate::domain::failure::Failure;
@@ -58,9 +56,7 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
         Ok(file) => file,
         Err(_) if is_own => None,
         // There may be a key in it.
-        Err((summary, failure)) => {
-            return Some(SourceConfig::new(summary, move |_| Err(failure.clone())));
-        }
+        Err(broken) => return Some(broken),
     };
     let stored = |path: &'static str, text: &'static str| {
         let file = file.as_ref()?;
@@ -72,49 +68,33 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     let key = key.or_else(|| stored("STACKIT_SERVICE_ACCOUNT_KEY_PATH", KEY_TEXT))?;
     let private_key = own(&PRIVATE_KEY, PRIVATE_KEY_TEXT)
         .or_else(|| stored("STACKIT_PRIVATE_KEY_PATH", PRIVATE_KEY_TEXT));
-    let mut config = source(key, private_key, (set.text)("endpoints.token"), DEFAULT_ENDPOINT);
+    let endpoint = (set.text)("endpoints.token");
+    let default_endpoint = DEFAULT_ENDPOINT.to_owned();
+    let mut config = source(KeyPlace { key, private_key, endpoint, default_endpoint });
     if let Some(file) = file.filter(|_| !is_own) {
         config.summary.push_str(&format!(", set in {}", file.name));
     }
     Some(config)
 }
 
-/// A key, a private key that overrides the one in it, and a token endpoint that does so; `default` is the one where
-/// neither is there.
-pub fn source(
-    key: KeyText,
-    private_key: Option<KeyText>,
-    endpoint: Option<String>,
-    default: &str,
-) -> SourceConfig {
-    let summary = format!("the {NAME} {}", key.origin(&format!("of {KEY_TEXT}")));
-    let default = default.to_owned();
+/// A key that is read and exchanged there.
+pub fn source(place: KeyPlace) -> SourceConfig {
+    let summary = format!("the {NAME} {}", place.key.origin(&format!("of {KEY_TEXT}")));
     SourceConfig::new(summary, move |http| {
-        let place = KeyPlace {
-            key: key.clone(),
-            private_key: private_key.clone(),
-            endpoint: endpoint.clone(),
-            default: default.clone(),
-            http: http.clone(),
-        };
-        let exchange = place.open()?;
+        let exchange = place.open(http)?;
         let about = about(&exchange.key);
         let replaceable = Arc::new(ReplaceableKey {
-            place: Arc::new(place),
+            place: place.clone(),
+            http: http.clone(),
             exchange: Mutex::new(Arc::new(exchange)),
             reader: SingleReader::default(),
         });
         let issue = move || {
             let key = Arc::clone(&replaceable);
-            async move { key.issue_token().await }.boxed()
+            async move { key.issue_token().await }
         };
-        Ok(Source {
-            name: NAME.to_owned(),
-            tokens: Tokens::Issued(Box::new(issue)),
-            remedy: "check that the service account and its key still exist".to_owned(),
-            login: None,
-            about,
-        })
+        let remedy = "check that the service account and its key still exist";
+        Ok(Source { about, ..Source::issued(NAME, issue, remedy) })
     })
 }
 
@@ -123,18 +103,21 @@ fn about(key: &ServiceAccountKey) -> About {
 }
 
 /// Where a key is read, and where it is exchanged.
-struct KeyPlace {
-    key: KeyText,
-    private_key: Option<KeyText>,
-    endpoint: Option<String>,
-    default: String,
-    http: Http,
+#[derive(Clone)]
+pub struct KeyPlace {
+    pub key: KeyText,
+    /// Overrides the one in the key.
+    pub private_key: Option<KeyText>,
+    /// Overrides the one in the key.
+    pub endpoint: Option<String>,
+    /// Where neither names one.
+    pub default_endpoint: String,
 }
 
 impl KeyPlace {
-    fn open(&self) -> Result<Exchange, Failure> {
-        let key = ServiceAccountKey::read(&self.key, self.private_key.as_ref(), &self.http)?;
-        Exchange::new(key, self.endpoint.clone(), self.http.clone(), &self.default)
+    fn open(&self, http: &Http) -> Result<Exchange, Failure> {
+        let key = ServiceAccountKey::read(&self.key, self.private_key.as_ref(), http)?;
+        Exchange::new(key, self.endpoint.clone(), http.clone(), &self.default_endpoint)
     }
 
     fn can_change(&self) -> bool {
@@ -144,7 +127,8 @@ impl KeyPlace {
 
 /// A key whose file may be replaced while the program runs.
 struct ReplaceableKey {
-    place: Arc<KeyPlace>,
+    place: KeyPlace,
+    http: Http,
     exchange: Mutex<Arc<Exchange>>,
     reader: SingleReader,
 }
@@ -155,10 +139,10 @@ impl ReplaceableKey {
         let current = || self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = None;
         if self.place.can_change() {
-            let place = Arc::clone(&self.place);
-            let name = self.place.key.origin("the service-account key");
-            let read = self.reader.read(self.place.http.clock(), &name, move || place.open()).await;
-            match read.and_then(|opened| opened) {
+            let (place, http) = (self.place.clone(), self.http.clone());
+            let name = place.key.origin("the service-account key");
+            let open = move || place.open(&http);
+            match self.reader.read(self.http.clock(), &name, open).await.flatten() {
                 Ok(exchange) if exchange.key.is_same(&current().key) => {}
                 Ok(exchange) => *current() = Arc::new(exchange),
                 Err(failure) => kept = Some(keeps("key", &failure)),

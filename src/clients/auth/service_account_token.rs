@@ -1,9 +1,7 @@
 //! A token of a service account, which lives long and is given itself.
 
-use std::sync::Arc;
-
 use crate::clients::auth::credentials_file::{self, CredentialsFile};
-use crate::clients::auth::source::{About, AuthSettings, Source, SourceConfig, SourceKind, Tokens};
+use crate::clients::auth::source::{AuthSettings, Source, SourceConfig, SourceKind};
 use crate::clients::auth::{access_token, claims};
 use crate::domain::secret::Secret;
 
@@ -29,19 +27,11 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     let CredentialsFile { path, name, .. } = file;
     let origin = format!("{VARIABLE} in {name}");
     Some(SourceConfig::new(format!("the token of {origin}"), move |_| {
-        let (path, origin) = (path.clone(), origin.clone());
-        let remedy = format!("write a new token to {origin}");
+        let (path, of) = (path.clone(), origin.clone());
         let read = move || {
-            let file = CredentialsFile::open(path.clone()).map_err(|(_, failure)| failure)?;
-            let token = file.text(VARIABLE);
-            claims::check_token(token.as_ref().map_or("", Secret::expose), &origin)
+            let token = CredentialsFile::open(path.clone())?.text(VARIABLE);
+            claims::check_token(token.as_ref().map_or("", Secret::expose), &of)
         };
-        Ok(Source {
-            name: NAME.to_owned(),
-            tokens: Tokens::Read(Arc::new(read)),
-            remedy,
-            login: None,
-            about: About::default(),
-        })
+        Ok(Source::read(NAME, read, &origin))
     }))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
@@ -176,6 +176,40 @@ pub struct Source {
     /// A program with which a person signs in anew: `stackit` of `stackit auth login`.
     pub login: Option<TokenProgram>,
     pub about: About,
+}
+
+impl Source {
+    /// A source of which nothing else is known.
+    pub fn new(name: &str, tokens: Tokens, remedy: impl Into<String>) -> Self {
+        let (name, remedy) = (name.to_owned(), remedy.into());
+        Self { name, tokens, remedy, login: None, about: About::default() }
+    }
+
+    /// The one token that `origin` gave. What a process was given at its start cannot be changed from outside.
+    pub fn given(name: &str, token: Secret, origin: &str) -> Self {
+        Self::new(name, Tokens::Given(token), format!("restart skeys with a new token in {origin}"))
+    }
+
+    /// A token that is read from `origin` each time.
+    pub fn read(
+        name: &str,
+        read: impl Fn() -> Result<Secret, Failure> + Send + Sync + 'static,
+        origin: &str,
+    ) -> Self {
+        Self::new(name, Tokens::Read(Arc::new(read)), format!("write a new token to {origin}"))
+    }
+
+    /// A source that issues a new token each time.
+    pub fn issued<F>(
+        name: &str,
+        issue: impl Fn() -> F + Send + Sync + 'static,
+        remedy: &str,
+    ) -> Self
+    where
+        F: Future<Output = Result<Granted, Failure>> + Send + 'static,
+    {
+        Self::new(name, Tokens::Issued(Box::new(move || issue().boxed())), remedy)
+    }
 }
 
 /// What is known of a source without a token; it changes with the file that the source is in.

@@ -1,19 +1,14 @@
 //! The login of the `stackit` CLI. Its store is not read: only the CLI itself renews the login, and where it keeps it
 //! depends on the machine.
 
-use futures_util::FutureExt as _;
-use serde_json::Value;
-
 use crate::clients::auth::claims;
 use crate::clients::auth::source::{
-    About, AuthSettings, Granted, ProgramOutput, Source, SourceConfig, SourceKind, TokenProgram,
-    Tokens,
+    AuthSettings, Granted, ProgramOutput, Source, SourceConfig, SourceKind, TokenProgram,
 };
 use crate::clients::error_chain::shorten;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::misplaced_secret::show;
-use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
 const NAME: &str = "stackit CLI";
@@ -42,14 +37,8 @@ fn source(program: TokenProgram) -> SourceConfig {
     SourceConfig::new(summary, move |http| {
         let (program, clock) = (program.clone(), http.clock().clone());
         let login = Some(program.clone());
-        let issue = move || issue_token(program.clone(), clock.clone()).boxed();
-        Ok(Source {
-            name: NAME.to_owned(),
-            tokens: Tokens::Issued(Box::new(issue)),
-            remedy: REMEDY.to_owned(),
-            login,
-            about: About::default(),
-        })
+        let issue = move || issue_token(program.clone(), clock.clone());
+        Ok(Source { login, ..Source::issued(NAME, issue, REMEDY) })
     })
 }
 
@@ -67,21 +56,14 @@ async fn issue_token(program: TokenProgram, clock: Clock) -> Result<Granted, Fai
         return Err(refuse(explain_end(&output)));
     }
     let text = std::str::from_utf8(&output.stdout).unwrap_or_default().trim();
-    let secret = read_token(text)
-        .and_then(|token| claims::check_token(token.expose(), COMMAND).ok())
+    // Plain, or as the CLI's `output_format` has it.
+    let token = text.strip_prefix("access_token:").unwrap_or(text).trim();
+    let secret = Some(token)
+        .filter(|token| !token.starts_with('<'))
+        .and_then(|token| claims::check_token(token, COMMAND).ok())
         .ok_or_else(|| refuse(format!("printed no token ({} bytes)", output.stdout.len())))?;
     let until = claims::read(&secret).until;
     Ok(Granted::new(secret, until))
-}
-
-/// The token in what is printed: plain, or as the CLI's `output_format` has it.
-fn read_token(text: &str) -> Option<Secret> {
-    if text.starts_with('{') {
-        let value = SecretValue::new(serde_json::from_str::<Value>(text).ok()?);
-        return Some(Secret::new(value.get("access_token")?.as_str()?.to_owned()));
-    }
-    let text = text.strip_prefix("access_token:").unwrap_or(text).trim();
-    (!text.starts_with('<')).then(|| Secret::new(text.to_owned()))
 }
 
 /// The first line of what the CLI says, or how it ended.

@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 
 use crate::clients::auth::exchange::DEFAULT_ENDPOINT;
 use crate::clients::auth::key::KeyText;
+use crate::clients::auth::service_account_key::KeyPlace;
 use crate::clients::auth::{
     AuthSettings, ProgramOutput, SourceConfig, TokenProgram, TokenSource, access_token, choose,
     service_account_key, token_file,
@@ -51,9 +52,14 @@ fn from_config(config: SourceConfig) -> Result<(TokenSource, Http, Clock), Failu
     Ok((source, http, clock))
 }
 
+fn key_source(key: KeyText, endpoint: Option<String>, default_endpoint: &str) -> SourceConfig {
+    let default_endpoint = default_endpoint.to_owned();
+    service_account_key::source(KeyPlace { key, private_key: None, endpoint, default_endpoint })
+}
+
 fn inline(key: &serde_json::Value, token_url: Option<String>) -> SourceConfig {
     let key = KeyText::Inline(Secret::new(key.to_string()));
-    service_account_key::source(key, None, token_url, DEFAULT_ENDPOINT)
+    key_source(key, token_url, DEFAULT_ENDPOINT)
 }
 
 fn fixed(token: &str) -> SourceConfig {
@@ -243,7 +249,7 @@ async fn auth_05_a_key_its_endpoint_rejects_is_tried_at_the_default_once() {
     let clock = Clock::by_hand(now());
     let http = Http::new(clock.clone(), None).unwrap();
     let key = KeyText::Inline(Secret::new(key_json(Some(&own.base)).to_string()));
-    let config = service_account_key::source(key, None, None, &default.base);
+    let config = key_source(key, None, &default.base);
     let source = TokenSource::new(config, http, clock.clone()).unwrap();
     assert_eq!(source.token().await.unwrap().expose(), "t1");
     assert!(source.notes().iter().any(|note| note.contains("does not know the key")));
@@ -273,7 +279,7 @@ fn auth_07_a_broken_key_is_reported_with_file_field_and_fix_without_its_content(
     let read = |text: &str| {
         std::fs::write(&path, text).unwrap();
         let key = KeyText::Path(path.clone());
-        from_config(service_account_key::source(key, None, None, DEFAULT_ENDPOINT))
+        from_config(key_source(key, None, DEFAULT_ENDPOINT))
     };
     let mut wrong_pem = key_json(None);
     wrong_pem["credentials"]["privateKey"] = "canary-pem".into();
@@ -584,7 +590,7 @@ fn fuzz_http_answers() {
             let default = Server::start(vec![text]).await;
             let secret = KeyText::Inline(Secret::new(key.to_string()));
             let base = Some(server.base.clone());
-            let config = service_account_key::source(secret, None, base, &default.base);
+            let config = key_source(secret, base, &default.base);
             let (signs_in, ..) = from_config(config).unwrap();
             let (source, http, _) = from_config(fixed("canary-token")).unwrap();
             let ske = SkeClient::new(&server.base, http.clone(), source.clone()).unwrap();

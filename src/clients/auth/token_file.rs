@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::clients::auth::secret_file::{read_file, warn_if_open_to_others};
 use crate::clients::auth::source::{
-    About, AuthSettings, Setting, Source, SourceConfig, SourceKind, Tokens,
+    About, AuthSettings, Setting, Source, SourceConfig, SourceKind,
 };
 use crate::clients::auth::{access_token, claims};
 use crate::domain::misplaced_secret::show;
@@ -40,17 +39,11 @@ pub fn source(path: PathBuf) -> SourceConfig {
         // A FIFO, as of `<(command)`, gives its token once.
         let is_stream = fs::metadata(&path).is_ok_and(|data| !data.is_file());
         let read = move || claims::check_token(read_file(&path)?.expose(), &origin);
-        let (tokens, remedy) = if is_stream {
-            (Tokens::Given(read()?), format!("restart skeys with a new token in {shown}"))
+        let source = if is_stream {
+            Source::given(NAME, read()?, &shown)
         } else {
-            (Tokens::Read(Arc::new(read)), format!("write a new token to {shown}"))
+            Source::read(NAME, read, &shown)
         };
-        Ok(Source {
-            name: NAME.to_owned(),
-            tokens,
-            remedy,
-            login: None,
-            about: About { notes, ..About::default() },
-        })
+        Ok(Source { about: About { notes, ..About::default() }, ..source })
     })
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::FutureExt as _;
 use reqwest::{Method, Url};
 
 use crate::clients::auth::claims;
@@ -11,7 +10,6 @@ use crate::clients::auth::exchange::{Form, as_transient};
 use crate::clients::auth::secret_file::{SingleReader, keeps, read_file};
 use crate::clients::auth::source::{
     About, AuthSettings, Granted, SetBy, Setting, SettingKind, Source, SourceConfig, SourceKind,
-    Tokens,
 };
 use crate::clients::http::{Http, safe_url};
 use crate::clients::request::HttpRequest;
@@ -58,8 +56,6 @@ const ENDPOINT: Setting = Setting {
     )
 };
 const TOKEN: &str = "STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN";
-const GITHUB: (&str, &str) = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN");
-const AZURE: (&str, &str) = ("SYSTEM_OIDCREQUESTURI", "SYSTEM_ACCESSTOKEN");
 const REMEDY: &str =
     "check the federated identity providers of the service account: issuer, subject and audience";
 const FILE_REMEDY: &str =
@@ -74,43 +70,62 @@ pub const KIND: SourceKind = SourceKind {
     find,
 };
 
+/// A platform that gives each of its jobs a token over HTTP.
+struct JobPlatform {
+    name: &'static str,
+    /// The variables with the address and with what allows to ask there.
+    url: &'static str,
+    token: &'static str,
+    method: Method,
+    /// Added where the address does not have it.
+    query: &'static [(&'static str, &'static str)],
+}
+
+/// They offer their tokens to every job, so that they count only where workload identity is asked for.
+static JOB_PLATFORMS: [JobPlatform; 2] = [
+    JobPlatform {
+        name: "GitHub Actions",
+        url: "ACTIONS_ID_TOKEN_REQUEST_URL",
+        token: "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+        method: Method::GET,
+        query: &[("audience", "sts.accounts.stackit.cloud")],
+    },
+    JobPlatform {
+        name: "Azure DevOps",
+        url: "SYSTEM_OIDCREQUESTURI",
+        token: "SYSTEM_ACCESSTOKEN",
+        method: Method::POST,
+        query: &[("api-version", "7.1"), ("audience", "api://AzureADTokenExchange")],
+    },
+];
+
 /// Where the token of the platform comes from.
 #[derive(Clone)]
 enum Platform {
     Given(Secret),
     File(PathBuf),
-    GitHub { url: Secret, token: Secret },
-    AzureDevOps { url: Secret, token: Secret },
+    Job { of: &'static JobPlatform, url: Secret, token: Secret },
 }
 
-/// A token or a file that is named sets it, and so does the default file together with the account. GitHub and Azure
-/// offer their tokens to every job, so that they count only where workload identity is asked for.
+/// A token or a file that is named sets it, and so does the default file together with the account.
 fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     let is_asked = (set.text)(USE_OIDC.key).is_some();
     let email = (set.text)(EMAIL.key);
-    let file = (set.path)(TOKEN_FILE.key);
-    let named = file.as_ref().filter(|(_, by)| *by != SetBy::Default);
-    let offered = |(url, token): (&str, &str)| {
-        let both = || Some(((set.variable)(url)?, (set.variable)(token)?));
-        is_asked.then(both).flatten()
+    let (named, default): (Vec<_>, Vec<_>) =
+        (set.path)(TOKEN_FILE.key).into_iter().partition(|(_, by)| *by != SetBy::Default);
+    let offered = |of: &'static JobPlatform| {
+        Some(Platform::Job { of, url: (set.variable)(of.url)?, token: (set.variable)(of.token)? })
     };
-    let platform = if let Some(token) = (set.variable)(TOKEN) {
-        Some(Platform::Given(token))
-    } else if let Some((path, _)) = named {
-        Some(Platform::File(path.clone()))
-    } else if let Some((url, token)) = offered(GITHUB) {
-        Some(Platform::GitHub { url, token })
-    } else if let Some((url, token)) = offered(AZURE) {
-        Some(Platform::AzureDevOps { url, token })
-    } else if let Some((path, _)) = file.filter(|(path, _)| path.exists())
-        && (is_asked || email.is_some())
-    {
-        Some(Platform::File(path))
-    } else if is_asked {
-        None
-    } else {
+    let is_meant = |(path, _): &(PathBuf, SetBy)| path.exists() && (is_asked || email.is_some());
+    let given = (set.variable)(TOKEN).map(Platform::Given).into_iter();
+    let platform = given
+        .chain(named.into_iter().map(|(path, _)| Platform::File(path)))
+        .chain(JOB_PLATFORMS.iter().filter(|_| is_asked).filter_map(offered))
+        .chain(default.into_iter().filter(is_meant).map(|(path, _)| Platform::File(path)))
+        .next();
+    if platform.is_none() && !is_asked {
         return None;
-    };
+    }
     Some(source(platform, email, (set.text)(ENDPOINT.key).unwrap_or_default()))
 }
 
@@ -120,8 +135,7 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
         Some(Platform::File(path)) => {
             format!("{NAME}, the token in {}", show(path.display()))
         }
-        Some(Platform::GitHub { .. }) => format!("{NAME} of GitHub Actions"),
-        Some(Platform::AzureDevOps { .. }) => format!("{NAME} of Azure DevOps"),
+        Some(Platform::Job { of, .. }) => format!("{NAME} of {}", of.name),
         None => NAME.to_owned(),
     };
     SourceConfig::new(summary, move |http| {
@@ -148,15 +162,10 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
         });
         let issue = move || {
             let federation = Arc::clone(&federation);
-            async move { federation.issue_token().await }.boxed()
+            async move { federation.issue_token().await }
         };
-        Ok(Source {
-            name: NAME.to_owned(),
-            tokens: Tokens::Issued(Box::new(issue)),
-            remedy: REMEDY.to_owned(),
-            login: None,
-            about: About { account: Some(show(&account)), ..About::default() },
-        })
+        let about = About { account: Some(show(&account)), ..About::default() };
+        Ok(Source { about, ..Source::issued(NAME, issue, REMEDY) })
     })
 }
 
@@ -227,35 +236,26 @@ impl Federation {
                 let unreadable = |failure: Failure| failure.hint(FILE_REMEDY);
                 claims::check_token(read.map_err(unreadable)?.expose(), &name)
             }
-            Platform::GitHub { url, token } => {
-                let query = [("audience", "sts.accounts.stackit.cloud")];
-                self.ask_platform("GitHub Actions", Method::GET, GITHUB.0, url, token, &query).await
-            }
-            Platform::AzureDevOps { url, token } => {
-                let query = [("api-version", "7.1"), ("audience", "api://AzureADTokenExchange")];
-                self.ask_platform("Azure DevOps", Method::POST, AZURE.0, url, token, &query).await
-            }
+            Platform::Job { of, url, token } => self.ask_platform(of, url, token).await,
         }
     }
 
-    /// Asks a platform for its token; `query` is added where the address does not have it.
+    /// Asks a platform for its token.
     async fn ask_platform(
         &self,
-        name: &str,
-        method: Method,
-        variable: &str,
+        of: &JobPlatform,
         url: &Secret,
         token: &Secret,
-        query: &[(&str, &str)],
     ) -> Result<Secret, Failure> {
-        let mut url = safe_url(url.expose(), variable)?;
-        for (key, value) in query {
+        let name = of.name;
+        let mut url = safe_url(url.expose(), of.url)?;
+        for (key, value) in of.query {
             if !url.query_pairs().any(|(found, _)| found == *key) {
                 url.query_pairs_mut().append_pair(key, value);
             }
         }
         let purpose = format!("get a token of {name}");
-        let mut request = HttpRequest::new(method, url, purpose);
+        let mut request = HttpRequest::new(of.method.clone(), url, purpose);
         request.bearer = Some(token.clone());
         request.answers_secret = true;
         let answer = self.http.send(&request).await.map_err(as_transient)?;

@@ -69,7 +69,7 @@ pub fn kubeconfig(body: &[u8]) -> Result<(Secret, Option<Timestamp>), String> {
         .map(Secret::new)
         .filter(|text| !text.expose().trim().is_empty())
         .ok_or("it has no kubeconfig")?;
-    Ok((text, answer.expiration_timestamp.as_deref().and_then(parse_timestamp)))
+    Ok((text, moment(answer.expiration_timestamp.as_deref())))
 }
 
 /// The clusters that have a usable name, and how many others there are.
@@ -176,28 +176,23 @@ fn cluster(id: ClusterId, item: Item) -> Cluster {
     let Item { cluster: item, cut } = item;
     let status = item.status.unwrap_or_default();
     let rotation = status.credentials_rotation.clone().unwrap_or_default();
+    let expiration = status.expiration.as_ref();
     Cluster {
         id,
-        created: status.creation_time.as_deref().and_then(parse_timestamp),
+        created: moment(status.creation_time.as_deref()),
         version: KubernetesVersion::new(&clean(&item.kubernetes.unwrap_or_default().version)),
-        version_expires: status
-            .expiration
-            .as_ref()
-            .and_then(|expiration| expiration.kubernetes.as_ref()?.expiration_date.as_deref())
-            .and_then(parse_timestamp),
+        version_expires: expiration.and_then(|expiration| {
+            moment(expiration.kubernetes.as_ref()?.expiration_date.as_deref())
+        }),
         labels: item.labels.into_iter().map(|(key, value)| (clean(&key), clean(&value))).collect(),
         state: state(status.aggregated.as_deref().unwrap_or_default()),
         hibernated: status.hibernated,
         rotation: Rotation {
             phase: Phase::from_api_word(rotation.phase.as_deref().unwrap_or_default()),
-            initiated: rotation.last_initiation_time.as_deref().and_then(parse_timestamp),
-            completed: rotation.last_completion_time.as_deref().and_then(parse_timestamp),
+            initiated: moment(rotation.last_initiation_time.as_deref()),
+            completed: moment(rotation.last_completion_time.as_deref()),
         },
-        pools: item
-            .nodepools
-            .into_iter()
-            .map(|one| pool(one, status.expiration.as_ref()))
-            .collect(),
+        pools: item.nodepools.into_iter().map(|one| pool(one, expiration)).collect(),
         problems: problems(&status, &cut),
         schedules: item
             .hibernation
@@ -234,8 +229,7 @@ fn pool(pool: wire::Nodepool, expiration: Option<&wire::Expiration>) -> NodePool
         image: clean(format!("{} {}", image.name, image.version).trim()),
         image_expires: expirations
             .find(|expiration| expiration.name == pool.name)
-            .and_then(|expiration| expiration.os_expiration_date.as_deref())
-            .and_then(parse_timestamp),
+            .and_then(|expiration| moment(expiration.os_expiration_date.as_deref())),
     }
 }
 
@@ -291,13 +285,13 @@ fn state(text: &str) -> ClusterState {
     }
 }
 
-fn parse_timestamp(text: &str) -> Option<Timestamp> {
-    text.trim().parse().ok()
+fn moment(text: Option<&str>) -> Option<Timestamp> {
+    text?.trim().parse().ok()
 }
 
 /// "HH:MM" in UTC of a moment whose date is a dummy.
 fn time_of_day(text: &str) -> Option<String> {
-    if let Some(at) = parse_timestamp(text) {
+    if let Some(at) = moment(Some(text)) {
         return Some(at.strftime("%H:%M").to_string());
     }
     let time = text.split_once('T').map_or(text, |(_, time)| time);

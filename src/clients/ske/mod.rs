@@ -9,6 +9,7 @@ pub mod wire;
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::stream::{self, Stream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 
@@ -88,6 +89,19 @@ impl SkeClient {
         let (clusters, skipped) = compute(|| decode::list(scope, &answer.body))
             .map_err(|reason| answer.format_failure(&request, &reason))?;
         Ok(Listing { clusters, skipped, skew: answer.skew.unwrap_or_default() })
+    }
+
+    /// Lists several scopes, so many at a time, in the order of the answers.
+    pub fn list_all(
+        &self,
+        scopes: impl IntoIterator<Item = Scope>,
+        concurrency: usize,
+    ) -> impl Stream<Item = (Scope, Result<Listing, Failure>)> {
+        let list = |scope: Scope| async {
+            let listed = self.list(&scope).await;
+            (scope, listed)
+        };
+        stream::iter(scopes).map(list).buffer_unordered(concurrency.max(1))
     }
 
     /// Reads one cluster.

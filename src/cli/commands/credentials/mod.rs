@@ -4,23 +4,27 @@ mod render;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::app::credentials::text::unusable;
 use crate::app::nodes::text::unavailable;
-use crate::cli::args::Format;
+use crate::app::settings::ObservationScope;
+use crate::cli::args::CredentialsOf;
 use crate::cli::commands::wait::list_scopes;
-use crate::cli::commands::wait::search::{Search, SearchResult};
+use crate::cli::commands::wait::search::Search;
 use crate::cli::commands::wait::target::Target;
+use crate::cli::config::{Loaded, Places};
+use crate::cli::output::Output;
+use crate::cli::wiring::{Found, Session};
 use crate::clients::kubernetes::{ObserverTarget, observe};
-use crate::clients::ske::{Reading, SkeClient};
+use crate::clients::ske::Reading;
 use crate::clock::Clock;
 use crate::domain::checklist::{Checklist, ChecklistClient, SharedChecklist};
-use crate::domain::cluster::{Cluster, ClusterName, Scope};
+use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
     Credentials, FoundFile, Generation, Issuance, KnownCredential, Reference, StaleCertificate,
     StaleToken, Trial, Verdict, pods_with_old_authority, restart_commands, stale_certificates,
@@ -32,7 +36,6 @@ use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::trials::try_place;
 use crate::store::checklists;
-use crate::store::kubeconfigs::Kubeconfigs;
 
 /// Exit status when something stops working on *complete*, or does so already.
 pub const BREAKS: u8 = 3;
@@ -40,33 +43,6 @@ pub const BREAKS: u8 = 3;
 pub const UNCHECKED: u8 = 4;
 /// How long a cluster's own API is waited for.
 const OBSERVE_LIMIT: Duration = Duration::from_mins(1);
-
-/// Which cluster, and where it is searched.
-pub struct Order {
-    pub target: Target,
-    pub scopes: Vec<Scope>,
-    pub format: Format,
-}
-
-/// What the command works with.
-pub struct Services {
-    pub clock: Clock,
-    pub ske: SkeClient,
-    /// Most concurrent lists.
-    pub concurrency: usize,
-    /// Whether the cluster's own API is read, with a kubeconfig of ten minutes that stays in memory.
-    pub observes: bool,
-    /// Reads a kubeconfig file in shown form, if credentials are to be tried.
-    pub tries: Option<Kubeconfigs>,
-    /// What skeys recorded.
-    pub credentials: Credentials,
-    /// Why that is not known.
-    pub not_recorded: Option<String>,
-    /// The kubeconfig files of this machine.
-    pub files: Vec<FoundFile>,
-    /// Where the checklists of this machine are kept, if anywhere.
-    pub state_folder: Option<PathBuf>,
-}
 
 /// Everything that is known of the credentials of a cluster.
 struct Report {
@@ -149,163 +125,140 @@ impl Report {
     }
 }
 
-/// Finds and judges the credentials; gives what is printed and the exit status: 0, [`BREAKS`] or [`UNCHECKED`].
-pub async fn run(order: Order, mut services: Services) -> Result<(String, u8), String> {
-    let (cluster, skew) = find(order.target, order.scopes, &services).await?;
-    let (issued, seen) = if services.observes {
-        observe_once(&cluster, &services).await
-    } else {
+/// Finds and judges the credentials; the exit status is 0, [`BREAKS`] or [`UNCHECKED`].
+///
+/// # Errors
+/// The cluster cannot be found, or not be read.
+pub async fn run(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    words: &CredentialsOf,
+    machine: (Clock, Option<PathBuf>),
+) -> anyhow::Result<Output> {
+    let session = Session::open(loaded, places, machine).await?;
+    let Session { settings, clock, .. } = &session;
+    let Found { files, recorded: mut credentials, not_recorded } =
+        session.find_kubeconfigs().await?;
+    let (cluster, skew) = find(&words.cluster, &session).await?;
+    let (issued, seen) = if settings.read_only || settings.watch == ObservationScope::Never {
         (None, Err("not observed: read-only mode, or kubernetes.watch is never".to_owned()))
+    } else {
+        observe_once(&cluster, &session).await
     };
     let of_snapshot = seen.as_ref().ok().and_then(|seen| seen.control_plane.issuance.clone());
     // What SKE issued tells whose the files are, also where the cluster does not take it.
     if let Some(issuance) = of_snapshot.or(issued) {
         let (cluster, created) = (cluster.id.clone(), cluster.created);
-        services.credentials.note(Reference { cluster, created, issuance });
+        credentials.note(Reference { cluster, created, issuance });
     }
-    let now = services.clock.now();
+    let now = clock.now();
     let now = now.saturating_add(skew).unwrap_or(now);
     let keys = seen.as_ref().ok().and_then(|seen| seen.control_plane.signing_keys.as_ref());
     let mut known = Vec::new();
-    for one in services.credentials.inventory(&cluster, &services.files, keys, now) {
-        let trial = match (&services.tries, one.unusable()) {
-            (Some(_), Some(why)) => Some(Trial::NotTried(unusable(why))),
-            (Some(kubeconfigs), None) => {
-                Some(try_place(&one.place, kubeconfigs, &services.clock).await)
-            }
-            (None, _) => None,
+    for one in credentials.inventory(&cluster, &files, keys, now) {
+        let trial = match one.unusable() {
+            _ if !words.r#try => None,
+            Some(why) => Some(Trial::NotTried(unusable(why))),
+            None => Some(try_place(&one.place, &session.kubeconfigs, clock).await),
         };
         known.push((one, trial));
     }
     let shared = seen.as_ref().map(|seen| &seen.checklist).ok();
-    let checklist = find_checklist(&cluster, shared, &services).await;
-    let context = services.credentials.kubectl_context(&cluster, &services.files, now);
-    let inside = seen.map(|snapshot| {
-        inside(&cluster, &services.credentials, &snapshot, (context.as_ref(), now))
-    });
-    let Services { files, not_recorded, .. } = services;
+    let checklist = find_checklist(&cluster, shared, &session).await;
+    let context = credentials.kubectl_context(&cluster, &files, now);
+    let inside =
+        seen.map(|snapshot| inside(&cluster, &credentials, &snapshot, (context.as_ref(), now)));
     let report = Report { cluster, now, known, files, not_recorded, inside, checklist };
-    Ok((render::report(&report, order.format), report.status()))
+    Ok(Output { status: report.status(), ..Output::success(render::report(&report, words.format)) })
 }
 
 /// The checklist in the cluster, or that of this machine.
 async fn find_checklist(
     cluster: &Cluster,
     shared: Option<&SharedChecklist>,
-    services: &Services,
+    session: &Session,
 ) -> Result<Arc<Checklist>, String> {
-    match (shared, services.state_folder.clone()) {
+    match (shared, session.state_folder.clone()) {
         (Some(SharedChecklist::Known(list)), _) => Ok(Arc::clone(list)),
         (Some(SharedChecklist::Unreadable(why)), _) => Err(why.clone()),
         (_, None) => Ok(Arc::default()),
         (_, Some(folder)) => {
             let id = cluster.id.clone();
             let read = move || checklists::read(&folder, &id);
-            let read = run_blocking(&services.clock, FILE_LIMIT, "checklists", read).await;
-            let local = read.and_then(|local| local).map_err(|failure| failure.to_string())?;
-            Ok(local.list)
+            let read = run_blocking(&session.clock, FILE_LIMIT, "checklists", read).await;
+            read.flatten().map(|local| local.list).map_err(|failure| failure.to_string())
         }
     }
 }
 
 /// The cluster, and the clock of SKE minus ours.
-async fn find(
-    target: Target,
-    scopes: Vec<Scope>,
-    services: &Services,
-) -> Result<(Cluster, SignedDuration), String> {
-    match target {
+async fn find(target: &Target, session: &Session) -> anyhow::Result<(Cluster, SignedDuration)> {
+    let name = match target {
         Target::Whole(id) => {
-            let read = services.ske.get(&id).await;
-            read.map(|Reading { cluster, skew }| (cluster, skew))
-                .map_err(|failure| failure.to_string())
+            let Reading { cluster, skew } = session.ske.get(id).await?;
+            return Ok((cluster, skew));
         }
-        Target::Name(name) => find_named(name, scopes, services).await,
-    }
-}
-
-async fn find_named(
-    name: ClusterName,
-    scopes: Vec<Scope>,
-    services: &Services,
-) -> Result<(Cluster, SignedDuration), String> {
-    let clock = &services.clock;
-    let mut search = Search::new(name, scopes);
-    let skew = list_scopes(&mut search, &services.ske, services.concurrency, clock).await;
-    match search.result() {
-        SearchResult::One(cluster) => Ok((*cluster, skew)),
-        SearchResult::Failed(sentence) => Err(sentence),
-        SearchResult::Pending => {
-            let failure = search.outage().map(|outage| outage.failure.to_string());
-            Err(failure.unwrap_or_else(|| "not all projects answered; try again".to_owned()))
-        }
+        Target::Name(name) => name.clone(),
+    };
+    let mut search = Search::new(name, session.scopes().await?);
+    let skew = list_scopes(&mut search, &session.ske, session.concurrency, &session.clock).await;
+    match (search.result(), search.outage()) {
+        (Some(found), _) => Ok((found.map_err(anyhow::Error::msg)?, skew)),
+        (None, Some(outage)) => Err(outage.failure.clone().into()),
+        (None, None) => anyhow::bail!("not all projects answered; try again"),
     }
 }
 
 /// What SKE issued for looking, and the first snapshot with everything that verdicts need.
 async fn observe_once(
     cluster: &Cluster,
-    services: &Services,
+    session: &Session,
 ) -> (Option<Issuance>, Result<Arc<ClusterSnapshot>, String>) {
     let (_readings, reader) = watch::channel(cluster.clone());
     let target = ObserverTarget {
         cluster: reader,
-        ske_on_loopback: services.ske.is_on_loopback(),
+        ske_on_loopback: session.ske.is_on_loopback(),
         one_way_agreed: false,
     };
-    let last: Mutex<Option<ObserverEvent>> = Mutex::new(None);
-    let arrived = Notify::new();
+    let (events, mut last) = watch::channel(None);
     let sink = |event| {
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(event);
-        arrived.notify_one();
+        events.send_replace(Some(event));
     };
-    let take = || last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let issued: Mutex<Option<Issuance>> = Mutex::new(None);
+    let issued = watch::Sender::new(None);
     let issue = || async {
-        let response = services.ske.issue_short_lived(&cluster.id).await?;
+        let response = session.ske.issue_short_lived(&cluster.id).await?;
         let facts = ParsedKubeconfig::read(KubeconfigKind::Admin, &response.kubeconfig).ok();
         if let Some(facts) = facts.and_then(|fresh| fresh.facts().ok()) {
             let issuance = Issuance { facts, rotation: Some(cluster.rotation.clone()) };
-            *issued.lock().unwrap_or_else(PoisonError::into_inner) = Some(issuance);
+            issued.send_replace(Some(issuance));
         }
         Ok(response)
     };
-    let enough = async {
-        loop {
-            arrived.notified().await;
-            match take() {
-                Some(ObserverEvent::Snapshot(snapshot)) if is_enough(&snapshot) => {
-                    return Ok(snapshot);
-                }
-                Some(ObserverEvent::Unavailable(why)) if !is_temporary(&why) => {
-                    return Err(unavailable(&why));
-                }
-                _ => {}
-            }
+    let is_enough = |event: &Option<ObserverEvent>| match event {
+        Some(ObserverEvent::Snapshot(snapshot)) => {
+            let seen = &snapshot.control_plane;
+            !snapshot.is_being_read() && seen.issuance.is_some() && seen.signing_keys.is_some()
         }
+        // Whether it is not worth waiting.
+        Some(ObserverEvent::Unavailable(why)) => {
+            !matches!(why, Unavailable::Connecting | Unavailable::NotAcceptedYet { .. })
+        }
+        None => false,
     };
-    let observing = observe(target, issue, services.clock.clone(), sink);
-    let seen = tokio::select! {
-        result = enough => result,
-        () = observing => Err("not observed".to_owned()),
-        () = services.clock.sleep(OBSERVE_LIMIT) => match take() {
-            Some(ObserverEvent::Snapshot(snapshot)) => Ok(snapshot),
-            Some(ObserverEvent::Unavailable(why)) => Err(unavailable(&why)),
-            None => Err("no answer within a minute".to_owned()),
-        },
+    let observing = observe(target, issue, session.clock.clone(), sink);
+    let ended = tokio::select! {
+        _event = last.wait_for(is_enough) => false,
+        () = observing => true,
+        () = session.clock.sleep(OBSERVE_LIMIT) => false,
     };
-    (issued.into_inner().unwrap_or_else(PoisonError::into_inner), seen)
-}
-
-fn is_enough(snapshot: &ClusterSnapshot) -> bool {
-    !snapshot.is_being_read()
-        && snapshot.control_plane.issuance.is_some()
-        && snapshot.control_plane.signing_keys.is_some()
-}
-
-/// Whether it is worth waiting.
-fn is_temporary(why: &Unavailable) -> bool {
-    matches!(why, Unavailable::Connecting | Unavailable::NotAcceptedYet { .. })
+    let last = last.borrow().clone();
+    let seen = match last {
+        _ if ended => Err("not observed".to_owned()),
+        Some(ObserverEvent::Snapshot(snapshot)) => Ok(snapshot),
+        Some(ObserverEvent::Unavailable(why)) => Err(unavailable(&why)),
+        None => Err("no answer within a minute".to_owned()),
+    };
+    (issued.borrow().clone(), seen)
 }
 
 fn inside(

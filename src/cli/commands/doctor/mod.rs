@@ -26,19 +26,16 @@ pub struct Order {
     pub online: bool,
 }
 
-/// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CheckResult {
-    Good,
-    /// It works, but somebody may want to know.
-    Note,
-    Bad,
-}
+/// It works.
+const GOOD: &str = "✓";
+/// It works, but somebody may want to know.
+const NOTE: &str = "!";
+const BAD: &str = "✗";
 
 /// One line.
 #[derive(Debug, PartialEq, Eq)]
 struct Check {
-    result: CheckResult,
+    mark: &'static str,
     name: &'static str,
     text: String,
     /// What to do.
@@ -46,25 +43,25 @@ struct Check {
 }
 
 impl Check {
+    fn new(mark: &'static str, name: &'static str, text: impl Into<String>, remedy: &str) -> Self {
+        let remedy = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
+        Self { mark, name, text: text.into(), remedy }
+    }
+
     fn good(name: &'static str, text: impl Into<String>) -> Self {
-        Self { result: CheckResult::Good, name, text: text.into(), remedy: None }
+        Self::new(GOOD, name, text, "")
     }
 
     fn note(name: &'static str, text: impl Into<String>, remedy: &str) -> Self {
-        let remedy = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
-        Self { result: CheckResult::Note, name, text: text.into(), remedy }
+        Self::new(NOTE, name, text, remedy)
     }
 
     fn bad(name: &'static str, text: impl Into<String>, remedy: &str) -> Self {
-        Self { result: CheckResult::Bad, ..Self::note(name, text, remedy) }
+        Self::new(BAD, name, text, remedy)
     }
 
     fn failed(name: &'static str, failure: &Failure) -> Self {
-        let text = match &failure.tried {
-            Some(tried) => format!("{tried}: {}", failure.message),
-            None => failure.message.clone(),
-        };
-        Self { remedy: failure.hint.clone(), ..Self::bad(name, text, "") }
+        Self::bad(name, failure.sentence(), failure.hint.as_deref().unwrap_or_default())
     }
 }
 
@@ -83,8 +80,8 @@ pub async fn run(order: Order, places: &Places<'_>, clock: &Clock) -> (String, u
             checks.extend(
                 offline::machine(loaded, places, terminal_problem, state_folder, clock).await,
             );
-            if let Some(source) = loaded.config.auth.clone() {
-                checks.extend(online::check(source, loaded, places, clock, online).await);
+            if loaded.config.auth.is_some() {
+                checks.extend(online::check(loaded, places, clock, online).await);
             }
         }
     }
@@ -96,19 +93,14 @@ fn render(checks: &[Check], ascii: bool) -> (String, u8) {
     let name = checks.iter().map(|check| width(check.name)).max().unwrap_or(0);
     let mut out = String::new();
     for check in checks {
-        let mark = match check.result {
-            CheckResult::Good => "✓",
-            CheckResult::Note => "!",
-            CheckResult::Bad => "✗",
-        };
         let gap = " ".repeat(name.saturating_sub(width(check.name)));
-        out.push_str(&format!("{mark} {}{gap}  {}", check.name, clean(&check.text)));
+        out.push_str(&format!("{} {}{gap}  {}", check.mark, check.name, clean(&check.text)));
         if let Some(remedy) = &check.remedy {
             out.push_str(&format!(" → {}", clean(remedy)));
         }
         out.push('\n');
     }
-    let bad = checks.iter().filter(|check| check.result == CheckResult::Bad).count();
+    let bad = checks.iter().filter(|check| check.mark == BAD).count();
     let last = if bad == 0 { text::ALL_WELL.to_owned() } else { text::to_fix(bad) };
     out.push_str(&format!("\n{last}\n"));
     (if ascii { plain(&out) } else { out }, u8::from(bad > 0))

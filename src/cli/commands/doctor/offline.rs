@@ -131,7 +131,7 @@ pub async fn machine(
     match extra_ca(config, places.home.as_deref(), clock).await {
         Ok(None) => {}
         Ok(Some(_)) => checks.push(Check::good(text::CA_FILE, config.text("endpoints.ca_file"))),
-        Err(error) => checks.push(Check::bad(text::CA_FILE, format!("{error:#}"), "")),
+        Err(failure) => checks.push(Check::failed(text::CA_FILE, &failure)),
     }
     checks.push(terminal(&settings, places, terminal_problem));
     let routes = ClipboardRoute::available(places.environment);

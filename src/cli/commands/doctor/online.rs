@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use jiff::SignedDuration;
 
 use crate::cli::commands::doctor::{Check, text};
-use crate::cli::config::{Loaded, Places};
+use crate::cli::config::{Config, Loaded, Places};
 use crate::cli::wiring::{scopes, sign_in};
-use crate::clients::auth::{SourceConfig, TokenSource};
+use crate::clients::auth::TokenSource;
+use crate::clients::http::Http;
 use crate::clients::projects::ProjectsClient;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::{long, utc};
 use crate::domain::cluster::{ProjectId, Scope};
-use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::failure::FailureKind;
 use crate::domain::text::plural;
 
 /// Clocks that differ by more are named.
@@ -24,53 +25,44 @@ const MOST_NAMED: usize = 3;
 
 /// Opens the token source; then, unless only this machine is checked, gets a token and reads.
 pub async fn check(
-    source: SourceConfig,
     loaded: &Loaded,
     places: &Places<'_>,
     clock: &Clock,
     online: bool,
 ) -> Vec<Check> {
     let config = &loaded.config;
-    let (http, tokens) = match sign_in(source, config, places, clock).await {
+    let (http, tokens) = match sign_in(config, places, clock).await {
         Ok(signed_in) => signed_in,
-        Err(error) => {
-            return vec![match error.downcast_ref::<Failure>() {
-                Some(failure) => Check::failed(text::TOKEN_SOURCE, failure),
-                None => Check::bad(text::TOKEN_SOURCE, format!("{error:#}"), ""),
-            }];
-        }
+        Err(failure) => return vec![Check::failed(text::TOKEN_SOURCE, &failure)],
     };
-    let mut checks = Vec::new();
-    if online {
-        let token = tokens.token().await;
-        checks.push(match &token {
-            Ok(_) => Check::good(text::TOKEN, describe(&tokens)),
-            Err(failure) => Check::failed(text::TOKEN, failure),
-        });
-        if token.is_ok() {
-            let ske = SkeClient::new(config.text("endpoints.ske"), http.clone(), tokens.clone());
-            match ske {
-                Ok(ske) => {
-                    let concurrency = config.number("poll.concurrency").max(1);
-                    match scopes(config, &http, &tokens).await {
-                        Ok(scopes) => checks.extend(list_all(&ske, scopes, concurrency).await),
-                        Err(failure) => checks.push(Check::failed(text::PROJECTS, &failure)),
-                    }
-                }
-                Err(failure) => checks.push(Check::failed(text::SKE, &failure)),
-            }
-            let base = config.text("endpoints.resource_manager");
-            let first = config.list("projects").first().map(ProjectId::new);
-            if let Some(first) = first {
-                checks.push(match ProjectsClient::new(base, http, tokens.clone()) {
-                    Ok(projects) => names(&projects, &first).await,
-                    Err(failure) => Check::failed(text::NAMES, &failure),
-                });
-            }
-        }
-    }
+    let mut checks = if online { ask(config, http, &tokens).await } else { Vec::new() };
     let notes = tokens.notes().into_iter();
     checks.extend(notes.map(|note| Check::note(text::TOKEN_SOURCE, note, "")));
+    checks
+}
+
+/// Gets a token and reads.
+async fn ask(config: &Config, http: Http, tokens: &TokenSource) -> Vec<Check> {
+    if let Err(failure) = tokens.token().await {
+        return vec![Check::failed(text::TOKEN, &failure)];
+    }
+    let mut checks = vec![Check::good(text::TOKEN, describe(tokens))];
+    match SkeClient::new(config.text("endpoints.ske"), http.clone(), tokens.clone()) {
+        Ok(ske) => match scopes(config, &http, tokens).await {
+            Ok(scopes) => {
+                checks.extend(list_all(&ske, scopes, config.number("poll.concurrency")).await);
+            }
+            Err(failure) => checks.push(Check::failed(text::PROJECTS, &failure)),
+        },
+        Err(failure) => checks.push(Check::failed(text::SKE, &failure)),
+    }
+    if let Some(first) = config.list("projects").first().map(ProjectId::new) {
+        let base = config.text("endpoints.resource_manager");
+        checks.push(match ProjectsClient::new(base, http, tokens.clone()) {
+            Ok(projects) => names(&projects, &first).await,
+            Err(failure) => Check::failed(text::NAMES, &failure),
+        });
+    }
     checks
 }
 
@@ -85,14 +77,10 @@ fn describe(tokens: &TokenSource) -> String {
 /// Lists every project in every region; equal answers are said once.
 async fn list_all(ske: &SkeClient, scopes: Vec<Scope>, concurrency: usize) -> Vec<Check> {
     let all = scopes.len();
-    let answers = stream::iter(scopes)
-        .map(|scope| async move { (ske.list(&scope).await, scope) })
-        .buffer_unordered(concurrency)
-        .collect::<Vec<_>>()
-        .await;
+    let answers: Vec<_> = ske.list_all(scopes, concurrency).collect().await;
     let (mut clusters, mut listed, mut skew) = (0, 0, None);
     let mut failures: BTreeMap<(String, String), (FailureKind, Vec<Scope>)> = BTreeMap::new();
-    for (answer, scope) in answers {
+    for (scope, answer) in answers {
         match answer {
             Ok(listing) => {
                 listed += 1;

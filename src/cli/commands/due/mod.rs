@@ -7,41 +7,25 @@ mod tests;
 mod text;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::app::settings::Settings;
 use crate::cli::args::DueFormat;
+use crate::cli::config::{Loaded, Places};
 use crate::cli::output::Output;
-use crate::clients::ske::SkeClient;
+use crate::cli::wiring::{Found, Session};
 use crate::clock::Clock;
-use crate::domain::age_policy::AgePolicy;
 use crate::domain::cluster::{Cluster, Listing, Scope};
-use crate::domain::credential::{Credentials, FoundFile, KnownCredential};
+use crate::domain::credential::KnownCredential;
 use crate::domain::due::{Due, DueLimits, due};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, plural};
 
 /// Exit status when something is due.
 pub const DUE: u8 = 3;
-
-/// What the command works with.
-pub struct Services {
-    pub clock: Clock,
-    pub ske: SkeClient,
-    /// Most concurrent lists.
-    pub concurrency: usize,
-    /// Allowed age of credentials.
-    pub policy: AgePolicy,
-    /// A kubeconfig that expires within this time is due.
-    pub warn_before: SignedDuration,
-    /// What skeys recorded.
-    pub credentials: Credentials,
-    /// Why that is not known.
-    pub not_recorded: Option<String>,
-    /// The kubeconfig files of this machine.
-    pub files: Vec<FoundFile>,
-}
 
 /// What was found in all scopes.
 struct Report {
@@ -93,27 +77,32 @@ impl Report {
 }
 
 /// Lists all scopes and says what is due; the exit status is 0, 1 where not everything could be listed, or [`DUE`].
-pub async fn run(scopes: Vec<Scope>, format: DueFormat, services: Services) -> Output {
-    let scopes: BTreeSet<Scope> = scopes.into_iter().collect();
-    let lists = scopes.into_iter().map(|scope| async {
-        let listed = services.ske.list(&scope).await;
-        (scope, listed)
-    });
-    let lists = stream::iter(lists).buffer_unordered(services.concurrency.max(1));
-    let mut lists: Vec<(Scope, Result<Listing, Failure>)> = lists.collect().await;
+///
+/// # Errors
+/// The sign-in, the kubeconfigs of this machine or the projects cannot be read.
+pub async fn run(
+    loaded: &Loaded,
+    places: &Places<'_>,
+    format: DueFormat,
+    machine: (Clock, Option<PathBuf>),
+) -> Result<Output, Failure> {
+    let session = Session::open(loaded, places, machine).await?;
+    let found = session.find_kubeconfigs().await?;
+    let scopes: BTreeSet<Scope> = session.scopes().await?.into_iter().collect();
+    let mut lists: Vec<_> = session.ske.list_all(scopes, session.concurrency).collect().await;
     lists.sort_by(|(one, _), (other, _)| one.cmp(other));
     // A project need not have SKE in every configured region; without any there may be a wrong ID.
     let not_offered = |listed: &Result<Listing, Failure>| {
         listed.as_ref().is_err_and(|failure| failure.kind == FailureKind::NotOffered)
     };
     let nowhere = lists.iter().all(|(_, listed)| not_offered(listed));
-    let now = services.clock.now();
+    let now = session.clock.now();
     let mut report = Report {
         now,
         clusters: Vec::new(),
         scopes: Vec::new(),
         unread: Vec::new(),
-        not_recorded: services.not_recorded.as_deref().map(clean),
+        not_recorded: found.not_recorded.as_deref().map(clean),
     };
     for (scope, listed) in lists {
         if not_offered(&listed) && !nowhere {
@@ -122,8 +111,8 @@ pub async fn run(scopes: Vec<Scope>, format: DueFormat, services: Services) -> O
         let missing = match listed {
             Ok(listing) => {
                 let now = now.saturating_add(listing.skew).unwrap_or(now);
-                let clusters = listing.clusters.into_iter();
-                report.clusters.extend(clusters.map(|cluster| check(cluster, &services, now)));
+                let check = |cluster| check(cluster, &found, &session.settings, now);
+                report.clusters.extend(listing.clusters.into_iter().map(check));
                 let skipped = plural(listing.skipped, text::CLUSTER, text::CLUSTERS);
                 (listing.skipped > 0).then(|| text::skipped(skipped))
             }
@@ -131,19 +120,19 @@ pub async fn run(scopes: Vec<Scope>, format: DueFormat, services: Services) -> O
         };
         report.scopes.push((scope, missing));
     }
-    let unread = services.files.into_iter();
+    let unread = found.files.into_iter();
     report.unread = unread.filter_map(|file| Some((file.path, file.contexts.err()?))).collect();
-    Output {
+    Ok(Output {
         out: render::report(&report, format),
         err: render::problems(&report),
         status: report.status(),
-    }
+    })
 }
 
-fn check(cluster: Cluster, services: &Services, now: Timestamp) -> CheckedCluster {
-    let limit = services.policy.limit(&cluster);
-    let known = services.credentials.inventory(&cluster, &services.files, None, now);
-    let limits = DueLimits { age: limit, kubeconfig: services.warn_before };
+fn check(cluster: Cluster, found: &Found, settings: &Settings, now: Timestamp) -> CheckedCluster {
+    let limit = settings.overdue_after.limit(&cluster);
+    let known = found.recorded.inventory(&cluster, &found.files, None, now);
+    let limits = DueLimits { age: limit, kubeconfig: settings.warn_before };
     let due = due(&cluster, &known, limits, now);
     CheckedCluster { cluster, now, limit, known, due }
 }

@@ -13,14 +13,6 @@ use crate::runtime::signals;
 use crate::runtime::single_key::wait_for;
 use crate::runtime::typed::Typed;
 
-/// What is there and what is not.
-pub struct Found<'a> {
-    /// Projects that are set.
-    pub projects: usize,
-    /// The configuration file, and whether it is there.
-    pub file: Option<(&'a Path, bool)>,
-}
-
 /// How it ended.
 pub enum FirstStart {
     Demo,
@@ -29,9 +21,9 @@ pub enum FirstStart {
     Left(u8),
 }
 
-/// Says what is missing and waits for a key.
-pub async fn show(found: &Found<'_>) -> io::Result<FirstStart> {
-    let printed = output::print(&describe(found), "", 1);
+/// Says what is missing and waits for a key. `file`: the configuration file, and whether it is there.
+pub async fn show(projects: usize, file: Option<(&Path, bool)>) -> io::Result<FirstStart> {
+    let printed = output::print(&describe(projects, file), "", 1);
     if printed != 1 {
         return Ok(FirstStart::Left(printed));
     }
@@ -44,12 +36,12 @@ pub async fn show(found: &Found<'_>) -> io::Result<FirstStart> {
 }
 
 /// What is missing, and what to do.
-fn describe(found: &Found<'_>) -> String {
-    let project = match found.projects {
+fn describe(projects: usize, file: Option<(&Path, bool)>) -> String {
+    let project = match projects {
         0 => text::PROJECT_MISSING.to_owned(),
         count => text::projects(count),
     };
-    let file = match found.file {
+    let file = match file {
         None => text::NO_FILE.to_owned(),
         Some((path, true)) => text::file_there(misplaced_secret::show(path.display())),
         Some((path, false)) => text::file_missing(misplaced_secret::show(path.display())),
@@ -80,19 +72,19 @@ mod tests {
     fn auth_17_a_secret_in_the_place_of_the_file_is_not_shown() {
         let file = Path::new("{\"credentials\": \"canary\"}");
         for is_there in [false, true] {
-            let text = describe(&Found { projects: 0, file: Some((file, is_there)) });
+            let text = describe(0, Some((file, is_there)));
             assert!(text.contains("(a value that looks like a key or token)"), "{text}");
             assert!(!text.contains("canary"), "{text}");
         }
     }
 
-    use crate::cli::commands::first_start::{Found, describe, text};
+    use crate::cli::commands::first_start::{describe, text};
 
     #[test]
     fn what_is_missing_and_what_to_do_is_said() {
         let file = Path::new("/home/ops/.config/skeys/config.toml");
-        let nothing = describe(&Found { projects: 0, file: Some((file, false)) });
-        let some = describe(&Found { projects: 2, file: Some((file, true)) });
+        let nothing = describe(0, Some((file, false)));
+        let some = describe(2, Some((file, true)));
         let texts = text::ALL
             .iter()
             .fold(String::new(), |all, (name, text)| all + name + ": " + text + "\n");

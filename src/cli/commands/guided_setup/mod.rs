@@ -92,7 +92,22 @@ pub async fn run(
 ) -> Result<(), Left> {
     let ascii = read_settings(&loaded.config, places.environment).ascii;
     let setup = Setup { flags, places, clock, ascii };
-    setup.ask_all(path, loaded).await
+    setup.say(text::INTRODUCTION)?;
+    if path.symlink_metadata().is_ok() {
+        setup.say(&text::will_stay(show(path.display())))?;
+    }
+    let set = loaded.config.auth.as_ref();
+    let signed_in = loop {
+        let way = setup.ask_way(set).await?;
+        match setup.sign_in(way).await {
+            Ok(signed_in) => break signed_in,
+            Err(Some(left)) => return Err(left),
+            Err(None) => {}
+        }
+    };
+    let answers = setup.ask_projects(&signed_in).await?;
+    let answers = setup.ask_regions(&signed_in.config, answers).await?;
+    setup.write(path, &answers).await
 }
 
 struct Setup<'a> {
@@ -103,23 +118,6 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    async fn ask_all(&self, path: &Path, loaded: &Loaded) -> Result<(), Left> {
-        self.say(text::INTRODUCTION)?;
-        if path.symlink_metadata().is_ok() {
-            self.say(&text::will_stay(show(path.display())))?;
-        }
-        let set = loaded.config.auth.as_ref();
-        let signed_in = loop {
-            let way = self.ask_way(set).await?;
-            if let Some(signed_in) = self.sign_in(way).await? {
-                break signed_in;
-            }
-        };
-        let answers = self.ask_projects(&signed_in).await?;
-        let answers = self.ask_regions(&signed_in.config, answers).await?;
-        self.write(path, &answers).await
-    }
-
     async fn ask_way(&self, set: Option<&SourceConfig>) -> Result<Way, Left> {
         let of_stackit = set.is_some_and(|source| source.kind == stackit_cli::KIND.name);
         let mut ways = Vec::new();
@@ -152,121 +150,100 @@ impl Setup<'_> {
         Ok(ways.get(number - 1).map_or(Way::AsSet, |(way, _)| *way))
     }
 
-    /// Asks what this way needs and signs in with it; `None` to choose another way.
-    async fn sign_in(&self, way: Way) -> Result<Option<SignedIn>, Left> {
-        match way {
-            Way::StackitCli if self.find_stackit().is_none() => {
-                self.say(text::STACKIT_MISSING)?;
-                Ok(None)
+    /// Asks what this way needs, and signs in with the configuration that the answers give; [`None`] where that fails, which
+    /// was said: another way is to be chosen.
+    async fn sign_in(&self, way: Way) -> Result<SignedIn, Option<Left>> {
+        let answers = self.ask_answers(way).await?;
+        self.say(text::SIGNING_IN)?;
+        let (flags, places, lines) = (self.flags.clone(), self.places.clone(), answers.lines());
+        let load = move || load_with(&flags, &places, &lines);
+        let loaded = run_blocking(self.clock, FILE_LIMIT, "configuration", load).await;
+        let config = match self.checked(loaded)? {
+            Ok(loaded) => loaded.config,
+            Err(problems) => {
+                problems.iter().try_for_each(|problem| self.say(&problem.to_string()))?;
+                return Err(None);
             }
-            Way::AsSet | Way::StackitCli => self.try_once(way, Answers::default()).await,
+        };
+        let source = config.auth.as_ref().ok_or(None::<Left>)?;
+        let is_other = way.kind().is_some_and(|kind| kind != source.kind);
+        if is_other || !answers.hold_in(&config) {
+            return self.refuse(&text::other_goes_first(&source.summary));
+        }
+        let opened = self.limited(sign_in(&config, self.places, self.clock)).await?;
+        let (http, tokens) = self.checked(opened.flatten())?;
+        if let Err(stop) = self.get_token(&tokens).await {
+            let program = tokens.login_program().filter(|_| stop.is_none());
+            self.log_in(program.ok_or(stop)?).await?;
+            tokens.try_again();
+            self.get_token(&tokens).await?;
+        }
+        Ok(SignedIn { answers, config, http, tokens })
+    }
+
+    async fn ask_answers(&self, way: Way) -> Result<Answers, Option<Left>> {
+        let answers = Answers::default();
+        Ok(match way {
+            Way::StackitCli if self.find_stackit().is_none() => {
+                return self.refuse(text::STACKIT_MISSING);
+            }
+            Way::AsSet | Way::StackitCli => answers,
             Way::KeyFile => {
                 let key = self.ask_path(text::KEY_PATH).await?;
-                let answers = Answers::default().text(service_account_key::KEY.key, &key);
+                let answers = answers.text(service_account_key::KEY.key, &key);
                 let file = expand(&key, self.places.home.as_deref());
                 let lacks = move || lacks_private_key(&file);
                 // A file that does not answer is told by whoever signs in with it.
                 if !run_blocking(self.clock, FILE_LIMIT, &key, lacks).await.unwrap_or(false) {
-                    return self.try_once(way, answers).await;
+                    return Ok(answers);
                 }
                 self.say(text::PRIVATE_KEY)?;
                 let pem = self.ask_path(text::PRIVATE_KEY_PATH).await?;
-                self.try_once(way, answers.text(service_account_key::PRIVATE_KEY.key, &pem)).await
+                answers.text(service_account_key::PRIVATE_KEY.key, &pem)
             }
             Way::TokenFile => {
-                let file = self.ask_path(text::TOKEN_PATH).await?;
-                self.try_once(way, Answers::default().text(token_file::FILE.key, &file)).await
+                answers.text(token_file::FILE.key, &self.ask_path(text::TOKEN_PATH).await?)
             }
             Way::WorkloadIdentity => {
                 let file = self.ask_path(text::FEDERATED_PATH).await?;
-                let answers = Answers::default().text(workload_identity::TOKEN_FILE.key, &file);
                 let parse = |line: &str| {
                     let is_email = line.contains('@') && !line.contains(char::is_whitespace);
                     let wrong = || text::not_an_email(show(line));
                     is_email.then(|| line.to_owned()).ok_or_else(wrong)
                 };
                 let email = self.ask(text::EMAIL, false, parse).await?;
-                self.try_once(way, answers.text(workload_identity::EMAIL.key, &email)).await
+                let answers = answers.text(workload_identity::TOKEN_FILE.key, &file);
+                answers.text(workload_identity::EMAIL.key, &email)
             }
-        }
-    }
-
-    /// Signs in with the configuration that these answers give, or says why that fails.
-    async fn try_once(&self, way: Way, answers: Answers) -> Result<Option<SignedIn>, Left> {
-        self.say(text::SIGNING_IN)?;
-        let (flags, places, lines) = (self.flags.clone(), self.places.clone(), answers.lines());
-        let load = move || load_with(&flags, &places, &lines);
-        let config = match run_blocking(self.clock, FILE_LIMIT, "configuration", load).await {
-            Ok(Ok(loaded)) => loaded.config,
-            Ok(Err(problems)) => {
-                for problem in problems {
-                    self.say(&problem.to_string())?;
-                }
-                return Ok(None);
-            }
-            Err(failure) => return self.fail(&failure).map(|()| None),
-        };
-        let Some(source) = config.auth.clone() else { return Ok(None) };
-        let is_other = way.kind().is_some_and(|kind| kind != source.kind);
-        if is_other || !answers.hold_in(&config) {
-            self.say(&text::other_goes_first(&source.summary))?;
-            return Ok(None);
-        }
-        let opened = self.limited(sign_in(source, &config, self.places, self.clock)).await?;
-        let (http, tokens) = match opened {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => {
-                let problem = match error.downcast_ref::<Failure>() {
-                    Some(failure) => failure.to_string(),
-                    None => format!("{error:#}."),
-                };
-                return self.say(&problem).map(|()| None);
-            }
-            Err(failure) => return self.fail(&failure).map(|()| None),
-        };
-        if !self.get_token(&tokens).await? {
-            let Some(program) = tokens.login_program() else { return Ok(None) };
-            if !self.log_in(program).await? {
-                return Ok(None);
-            }
-            tokens.try_again();
-            if !self.get_token(&tokens).await? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(SignedIn { answers, config, http, tokens }))
+        })
     }
 
     /// Gets a token, and reports whose it is or why there is none.
-    async fn get_token(&self, tokens: &TokenSource) -> Result<bool, Left> {
-        match self.limited(tokens.token()).await? {
-            Ok(Ok(_token)) => {}
-            Ok(Err(failure)) | Err(failure) => return self.fail(&failure).map(|()| false),
-        }
+    async fn get_token(&self, tokens: &TokenSource) -> Result<(), Option<Left>> {
+        self.checked(self.limited(tokens.token()).await?.flatten())?;
         let identity = tokens.identity();
         self.say(&match identity.until {
             Some(until) => text::signed_in_until(identity.who, identity.source, utc(until)),
             None => text::signed_in(identity.who, identity.source),
         })?;
-        for note in tokens.notes() {
-            self.say(&text::note(note))?;
-        }
-        Ok(true)
+        tokens.notes().iter().try_for_each(|note| self.say(&text::note(note)))?;
+        Ok(())
     }
 
     /// Gives the terminal to `stackit auth login`, if the person agrees.
-    async fn log_in(&self, program: &TokenProgram) -> Result<bool, Left> {
+    async fn log_in(&self, program: &TokenProgram) -> Result<(), Option<Left>> {
         let parse = |line: &str| match line.to_lowercase().as_str() {
             "" | "y" | "yes" => Ok(true),
             "n" | "no" => Ok(false),
             _ => Err(text::NOT_YES_OR_NO.to_owned()),
         };
-        let agreed = self.ask(text::LOG_IN, true, parse).await?;
-        if agreed && let Err(error) = run_in_foreground(stackit::login(program).as_std_mut()) {
-            self.say(&text::login_failed(error))?;
-            return Ok(false);
+        if !self.ask(text::LOG_IN, true, parse).await? {
+            return Err(None);
         }
-        Ok(agreed)
+        match run_in_foreground(stackit::login(program).as_std_mut()) {
+            Ok(_) => Ok(()),
+            Err(error) => self.refuse(&text::login_failed(error)),
+        }
     }
 
     async fn ask_projects(&self, signed_in: &SignedIn) -> Result<Answers, Left> {
@@ -276,18 +253,14 @@ impl Setup<'_> {
             self.say(&text::projects_set(set, by))?;
             return Ok(answers.clone());
         }
-        let (found, title) = match self.limited(discover(signed_in)).await? {
-            Ok(Ok(found)) => {
-                let title = match found.len() {
-                    0 => text::NO_PROJECTS.to_owned(),
-                    1 => text::ONE_PROJECT.to_owned(),
-                    count => text::projects_found(count),
-                };
-                (found, title)
-            }
-            Ok(Err(failure)) | Err(failure) => (Vec::new(), failure.to_string()),
-        };
-        self.say(&title)?;
+        let found = self.limited(discover(signed_in)).await?.flatten();
+        self.say(&match found.as_ref().map(Vec::len) {
+            Ok(0) => text::NO_PROJECTS.to_owned(),
+            Ok(1) => text::ONE_PROJECT.to_owned(),
+            Ok(count) => text::projects_found(count),
+            Err(failure) => failure.to_string(),
+        })?;
+        let found = found.unwrap_or_default();
         let ids: Vec<ProjectId> = found.iter().map(|(id, _)| id.clone()).collect();
         for (number, (id, name)) in (1..).zip(found.iter().take(MOST_LISTED)) {
             let name = name.as_ref().map_or_else(String::new, |name| format!("{name} "));
@@ -325,7 +298,7 @@ impl Setup<'_> {
         match run_blocking(self.clock, FILE_LIMIT, &shown, move || at.exists()).await {
             Ok(false) => {}
             Ok(true) => return self.refuse_to_replace(&shown, &lines),
-            Err(failure) => return self.fail(&failure).and(Err(Left(1))),
+            Err(failure) => return self.say(&failure.to_string()).and(Err(Left(1))),
         }
         self.say(&text::will_write(&shown))?;
         self.print_lines(&lines, text::NO_LINES)?;
@@ -344,7 +317,7 @@ impl Setup<'_> {
         match run_blocking(self.clock, FILE_LIMIT, &shown, write).await.and_then(|done| done) {
             Ok(true) => self.say(&text::written(&shown)),
             Ok(false) => self.refuse_to_replace(&shown, &lines),
-            Err(failure) => self.fail(&failure).and(Err(Left(1))),
+            Err(failure) => self.say(&failure.to_string()).and(Err(Left(1))),
         }
     }
 
@@ -371,7 +344,7 @@ impl Setup<'_> {
             match opened.flatten() {
                 Ok(Ok(())) => return Ok(path),
                 Ok(Err(error)) => self.say(&text::no_file(&path, error))?,
-                Err(failure) => self.fail(&failure)?,
+                Err(failure) => self.say(&failure.to_string())?,
             }
         }
     }
@@ -419,8 +392,15 @@ impl Setup<'_> {
         stackit::find(&(self.places.environment)("PATH")?)
     }
 
-    fn fail(&self, failure: &Failure) -> Result<(), Left> {
-        self.say(&failure.to_string())
+    /// What came of something, or says why it failed.
+    fn checked<T>(&self, result: Result<T, Failure>) -> Result<T, Option<Left>> {
+        result.or_else(|failure| self.refuse(&failure.to_string()))
+    }
+
+    /// Says why this is not the way to sign in.
+    fn refuse<T>(&self, why: &str) -> Result<T, Option<Left>> {
+        self.say(why)?;
+        Err(None)
     }
 
     /// Prints a text as a paragraph.

@@ -6,26 +6,19 @@ mod tests;
 mod text;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 
-use crate::cli::args::ReportFormat;
+use crate::cli::args::{Flags, ReportOf};
 use crate::cli::commands::wait::target::{Target, address};
+use crate::cli::output::Output;
+use crate::clock::Clock;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation_report::{RotationReport, rotations};
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::store::journal::{EXTRACT_BYTES, Journal};
-
-pub use crate::cli::commands::report::text::NO_FOLDER;
-
-/// Which cluster, and how it is printed.
-pub struct Order {
-    pub target: Target,
-    /// Only clusters of these; empty: of all.
-    pub projects: Vec<String>,
-    /// Only clusters of these; empty: of all.
-    pub regions: Vec<String>,
-    pub format: ReportFormat,
-}
 
 struct Report {
     cluster: ClusterId,
@@ -38,30 +31,50 @@ struct Report {
     is_cut: bool,
 }
 
+/// Reads the journal in the state folder and tells what it has of the cluster.
+///
+/// # Errors
+/// As [`tell`], and that there is no folder.
+pub async fn run(
+    flags: &Flags,
+    words: &ReportOf,
+    (clock, state_folder): (Clock, Option<PathBuf>),
+) -> anyhow::Result<Output> {
+    let folder = state_folder.context(text::NO_FOLDER)?;
+    let (flags, words, now) = (flags.clone(), words.clone(), clock.now());
+    let read = move || tell(&flags, &words, &Journal::open(&folder)?, now);
+    Ok(Output::success(run_blocking(&clock, FILE_LIMIT, "journal", read).await??))
+}
+
 /// The report. `now`: by this machine's clock.
 ///
 /// # Errors
 /// The journal cannot be read, has no record of the cluster, or has several clusters of that name.
-pub fn run(order: &Order, journal: &Journal, now: Timestamp) -> Result<String, String> {
+fn tell(
+    flags: &Flags,
+    words: &ReportOf,
+    journal: &Journal,
+    now: Timestamp,
+) -> anyhow::Result<String> {
     let allows = |given: &[String], own: &str| given.is_empty() || given.iter().any(|g| g == own);
     let is_wanted = |id: &ClusterId| {
-        allows(&order.projects, id.project().as_str())
-            && allows(&order.regions, id.region().as_str())
-            && match &order.target {
+        allows(&flags.project, id.project().as_str())
+            && allows(&flags.region, id.region().as_str())
+            && match &words.cluster {
                 Target::Whole(whole) => whole == id,
                 Target::Name(name) => *name == id.name,
             }
     };
-    let extract = journal.extract(EXTRACT_BYTES, is_wanted).map_err(|error| error.to_string())?;
+    let extract = journal.extract(EXTRACT_BYTES, is_wanted)?;
     let found: BTreeSet<&ClusterId> =
         extract.records.iter().filter_map(|record| record.cluster.as_ref()).collect();
     let mut found = found.into_iter();
     let cluster = match (found.next(), found.next()) {
         (Some(cluster), None) => cluster.clone(),
-        (None, _) => return Err(text::nothing(journal.name(), &order.target)),
+        (None, _) => anyhow::bail!(text::nothing(journal.name(), &words.cluster)),
         (Some(one), Some(two)) => {
             let all: Vec<String> = [one, two].into_iter().chain(found).map(address).collect();
-            return Err(text::ambiguous(&order.target, all.join(", ")));
+            anyhow::bail!(text::ambiguous(&words.cluster, all.join(", ")));
         }
     };
     let report = Report {
@@ -72,5 +85,5 @@ pub fn run(order: &Order, journal: &Journal, now: Timestamp) -> Result<String, S
         skipped: extract.skipped,
         is_cut: extract.is_cut,
     };
-    Ok(render::report(&report, order.format))
+    Ok(render::report(&report, words.format))
 }

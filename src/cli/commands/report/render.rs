@@ -1,12 +1,11 @@
 //! The report as Markdown and as JSON.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::args::ReportFormat;
 use crate::cli::commands::report::{Report, text};
 use crate::cli::commands::wait::target::address;
-use crate::domain::age::long;
+use crate::domain::age::{long, moment as time};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Step;
 use crate::domain::rotation_report::{Attempt, PhaseChange, ReportOutcome, RotationReport};
@@ -20,10 +19,6 @@ pub(super) fn report(report: &Report, format: ReportFormat) -> String {
         ReportFormat::Markdown => markdown(report),
         ReportFormat::Json => json(report),
     }
-}
-
-fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn outcome(outcome: ReportOutcome) -> &'static str {
@@ -93,31 +88,32 @@ fn rotation(one: &RotationReport, out: &mut String) {
     list(text::ACCEPTED_FINDINGS, &findings, out);
     let phases = [text::COLUMN_SEEN, text::COLUMN_FROM, text::COLUMN_TO, text::COLUMN_LASTED];
     table(text::PHASES, phases, one.phases.iter().map(phase_row), out);
-    let kubeconfigs = [
-        text::COLUMN_TIME,
-        text::COLUMN_BY,
-        text::COLUMN_OUTCOME,
-        text::COLUMN_TEXT,
-        text::COLUMN_EXPIRES,
-    ];
-    let kubeconfig_row = |record: &Record| {
-        let expires = record.expires.map(time).unwrap_or_default();
-        let outcome = record.outcome.word().to_owned();
-        [time(record.at), record.who.clone(), outcome, record.text.clone(), expires]
-    };
-    table(text::KUBECONFIGS, kubeconfigs, one.kubeconfigs.iter().map(kubeconfig_row), out);
-    let plain = [text::COLUMN_TIME, text::COLUMN_TEXT];
-    let plain_row = |record: &Record| [time(record.at), record.text.clone()];
-    table(text::BLOCKERS, plain, one.blockers.iter().map(plain_row), out);
-    let others = [text::COLUMN_TIME, text::COLUMN_BY, text::COLUMN_OUTCOME, text::COLUMN_TEXT];
-    let other_row = |record: &Record| {
-        let outcome = record.outcome.word().to_owned();
-        [time(record.at), record.who.clone(), outcome, record.text.clone()]
-    };
-    table(text::CHECKLIST, others, one.checklist.iter().map(other_row), out);
-    table(text::PROOF, plain, one.proof.iter().map(plain_row), out);
-    table(text::OTHERS, others, one.others.iter().map(other_row), out);
+    records(text::KUBECONFIGS, [TIME, BY, OUTCOME, WHAT, EXPIRES], &one.kubeconfigs, out);
+    records(text::BLOCKERS, [TIME, WHAT], &one.blockers, out);
+    records(text::CHECKLIST, [TIME, BY, OUTCOME, WHAT], &one.checklist, out);
+    records(text::PROOF, [TIME, WHAT], &one.proof, out);
+    records(text::OTHERS, [TIME, BY, OUTCOME, WHAT], &one.others, out);
     list(text::TRACES, &one.traces().into_iter().map(str::to_owned).collect::<Vec<_>>(), out);
+}
+
+/// A column of records: its title, and what is in it.
+type Column = (&'static str, fn(&Record) -> String);
+
+const TIME: Column = (text::COLUMN_TIME, |record| time(record.at));
+const BY: Column = (text::COLUMN_BY, |record| record.who.clone());
+const OUTCOME: Column = (text::COLUMN_OUTCOME, |record| record.outcome.word().to_owned());
+const WHAT: Column = (text::COLUMN_TEXT, |record| record.text.clone());
+const EXPIRES: Column =
+    (text::COLUMN_EXPIRES, |record| record.expires.map(time).unwrap_or_default());
+
+fn records<const COLUMNS: usize>(
+    title: &str,
+    columns: [Column; COLUMNS],
+    records: &[Record],
+    out: &mut String,
+) {
+    let rows = records.iter().map(|record| columns.map(|(_, cell)| cell(record)));
+    table(title, columns.map(|(heading, _)| heading), rows, out);
 }
 
 fn table<const COLUMNS: usize>(

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cli::args::ReportFormat;
-use crate::cli::commands::report::{Order, run, text};
+use crate::cli::args::{Flags, ReportFormat, ReportOf};
+use crate::cli::commands::report::{tell, text};
 use crate::domain::fixtures::now;
 use crate::store::journal::Journal;
 
@@ -25,13 +25,9 @@ a line that is torn
 "#;
 
 fn report(folder: &Path, cluster: &str, format: ReportFormat) -> Result<String, String> {
-    let order = Order {
-        target: cluster.parse().unwrap(),
-        projects: Vec::new(),
-        regions: Vec::new(),
-        format,
-    };
-    run(&order, &Journal::open(folder).unwrap(), now())
+    let words = ReportOf { cluster: cluster.parse().unwrap(), format };
+    let told = tell(&Flags::default(), &words, &Journal::open(folder).unwrap(), now());
+    told.map_err(|error| error.to_string())
 }
 
 #[test]
@@ -71,13 +67,9 @@ fn a_name_must_be_that_of_one_cluster_of_the_journal() {
     let several = of("shop").unwrap_err();
     assert!(several.contains("named shop: p-1/eu01/shop, p-2/eu01/shop."), "{several}");
     assert!(of("other").unwrap_err().ends_with("has no record of other"));
-    let order = Order {
-        target: "shop".parse().unwrap(),
-        projects: vec!["p-2".to_owned()],
-        regions: Vec::new(),
-        format: ReportFormat::Markdown,
-    };
-    let of_project = run(&order, &Journal::open(home.path()).unwrap(), now()).unwrap();
+    let words = ReportOf { cluster: "shop".parse().unwrap(), format: ReportFormat::Markdown };
+    let flags = Flags { project: vec!["p-2".to_owned()], ..Flags::default() };
+    let of_project = tell(&flags, &words, &Journal::open(home.path()).unwrap(), now()).unwrap();
     assert!(of_project.contains(text::NO_ROTATION), "{of_project}");
 }
 

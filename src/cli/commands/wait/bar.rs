@@ -28,16 +28,11 @@ pub fn draw(status: &WaitStatus<'_>, began: Now, theme: Theme, columns: usize) -
         let as_drawn = |text: String| if theme.ascii { plain(&clean(&text)) } else { clean(&text) };
         parts.into_iter().map(|(text, tone)| (as_drawn(text), tone)).collect()
     };
-    let mut variants = variants(status, began).into_iter().map(shown);
-    let mut last = Vec::new();
-    let fitting = variants.by_ref().find(|parts| {
-        let fits = columns_of(parts) <= columns;
-        if !fits {
-            last.clone_from(parts);
-        }
-        fits
-    });
-    let parts = fitting.unwrap_or_else(|| cut(last, columns, theme.ascii));
+    let mut variants: Vec<_> = variants(status, began).into_iter().map(shown).collect();
+    let parts = match variants.iter().position(|parts| columns_of(parts) <= columns) {
+        Some(fitting) => variants.swap_remove(fitting),
+        None => cut(variants.pop().unwrap_or_default(), columns, theme.ascii),
+    };
     parts.into_iter().map(|(text, tone)| painted(&text, theme.tone(tone))).collect()
 }
 

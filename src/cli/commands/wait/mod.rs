@@ -14,10 +14,12 @@ mod text;
 pub mod tracker;
 
 use std::io;
+use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
@@ -26,14 +28,16 @@ use crate::app::nodes::observed::ObservedCluster;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
-use crate::cli::args::Goal;
+use crate::app::settings::ObservationScope;
+use crate::cli::args::{Goal, WaitFor};
 use crate::cli::commands::wait::printer::Printer;
-use crate::cli::commands::wait::search::{Search, SearchResult};
-pub use crate::cli::commands::wait::status::ObservationPolicy;
+use crate::cli::commands::wait::search::Search;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
-use crate::cli::commands::wait::tracker::{PollIntervals, Reached, WaitResult, WaitTracker};
+use crate::cli::commands::wait::tracker::{Reached, WaitResult, WaitTracker};
+use crate::cli::config::{Loaded, Places};
 use crate::cli::output;
+use crate::cli::wiring::Session;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::long;
@@ -51,33 +55,33 @@ use crate::store::journal::{EXTRACT_BYTES, Journal};
 /// Exit status after a timeout, as of timeout(1).
 pub const TIMED_OUT: u8 = 124;
 
-/// What to wait for.
-#[derive(Debug, Clone)]
-pub struct Order {
-    pub target: Target,
-    pub goal: Goal,
-    /// None: no limit.
-    pub timeout: Option<Duration>,
-    /// Where a name is searched.
-    pub scopes: Vec<Scope>,
-}
-
 /// What a wait works with.
 pub struct Services {
-    pub clock: Clock,
-    pub ske: SkeClient,
-    pub cadence: PollIntervals,
-    /// Most concurrent lists.
-    pub concurrency: usize,
-    pub looks: ObservationPolicy,
-    /// Whether the source of the token can provide another one.
-    pub renews: bool,
-    /// Tells of starts that SKE may not show yet.
-    pub journal: Option<Journal>,
+    pub session: Session,
+    /// Where a name is searched.
+    pub scopes: Vec<Scope>,
     /// Changes when the terminal may have lost the bar.
     pub redraws: watch::Receiver<()>,
     /// Set whenever the wait is idle, for tests.
     pub rests: watch::Sender<IdleState>,
+}
+
+impl Services {
+    /// Signs in, and finds out where a name is searched.
+    pub async fn open(
+        loaded: &Loaded,
+        places: &Places<'_>,
+        target: &Target,
+        machine: (Clock, Option<PathBuf>),
+    ) -> Result<Self, Failure> {
+        let session = Session::open(loaded, places, machine).await?;
+        let scopes = match target {
+            Target::Whole(_) => Vec::new(),
+            Target::Name(_) => session.scopes().await?,
+        };
+        let (redraws, rests) = (signals::watch_redraws(), watch::Sender::default());
+        Ok(Self { session, scopes, redraws, rests })
+    }
 }
 
 /// A cluster as read, and the server's clock minus ours.
@@ -94,8 +98,7 @@ pub struct IdleState {
 
 /// How the wait ended.
 enum Ended {
-    Reached(Reached),
-    Failed(String),
+    ByItself(Result<Reached, String>),
     TimedOut(Duration),
     Signal(u8),
 }
@@ -103,34 +106,27 @@ enum Ended {
 /// Waits, prints the result, and returns the exit status: 0 reached, 1 failed, 74 not printed, 124 timed out, 128 plus
 /// the signal that `stop` resolves to.
 pub async fn run(
-    order: Order,
+    words: WaitFor,
     services: Services,
     printer: &mut Printer,
     stop: impl Future<Output = u8>,
 ) -> u8 {
-    let clock = services.clock.clone();
-    let deadline = order.timeout.map(|limit| (clock.monotonic().saturating_add(limit), limit));
+    let clock = services.session.clock.clone();
+    let (began, limit) = (clock.monotonic(), words.timeout);
     let timeout = async {
-        match deadline {
-            Some((at, limit)) => {
-                clock.sleep_until(at).await;
-                limit
-            }
-            None => std::future::pending().await,
-        }
+        let Some(limit) = limit else { return std::future::pending().await };
+        clock.sleep_until(began.saturating_add(limit)).await;
+        limit
     };
-    let mut wait = Wait::new(order, services, printer);
+    let target = words.cluster.clone();
+    let mut wait = Wait::new(words, services, printer);
     let ended = tokio::select! {
         biased;
         signal = stop => Ok(Ended::Signal(signal)),
-        ended = wait.wait() => ended,
+        ended = wait.wait(target) => ended.map(Ended::ByItself),
         limit = timeout => Ok(Ended::TimedOut(limit)),
     };
-    let status = match ended {
-        Ok(ended) => wait.report(ended).await,
-        Err(error) => Err(error),
-    };
-    match status {
+    match async { wait.report(ended?).await }.await {
         Ok(status) => status,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
         Err(error) => {
@@ -145,7 +141,8 @@ pub async fn run(
 struct WaitState {
     name: String,
     goal: Goal,
-    policy: ObservationPolicy,
+    /// Why nodes are not observed, if that is so.
+    unobserved: Option<&'static str>,
     search: Option<Search>,
     tracker: Option<WaitTracker>,
     observed: ObservedCluster,
@@ -157,14 +154,18 @@ impl WaitState {
         self.tracker.as_ref().map_or(searching, WaitTracker::outage)
     }
 
+    fn latest(&self) -> Option<&Cluster> {
+        self.tracker.as_ref().and_then(WaitTracker::latest)
+    }
+
     fn status(&self, now: Now) -> WaitStatus<'_> {
         WaitStatus {
             name: &self.name,
             goal: self.goal,
-            cluster: self.tracker.as_ref().and_then(WaitTracker::latest),
+            cluster: self.latest(),
             is_idle: self.tracker.as_ref().is_some_and(WaitTracker::is_idle),
             observed: &self.observed,
-            policy: self.policy,
+            unobserved: self.unobserved,
             outage: self.outage(),
             now,
             server_now: self
@@ -176,8 +177,6 @@ impl WaitState {
 }
 
 struct Wait<'a> {
-    target: Target,
-    scopes: Vec<Scope>,
     services: Services,
     printer: &'a mut Printer,
     began: Now,
@@ -193,20 +192,23 @@ struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    fn new(order: Order, services: Services, printer: &'a mut Printer) -> Self {
+    fn new(words: WaitFor, services: Services, printer: &'a mut Printer) -> Self {
         let (sender, events) = channel();
         let state = WaitState {
-            name: order.target.name(),
-            goal: order.goal,
-            policy: services.looks,
+            name: words.cluster.name(),
+            goal: words.goal,
+            unobserved: match services.session.settings.watch {
+                // Issuing a kubeconfig is a write.
+                _ if services.session.settings.read_only => Some(text::READ_ONLY),
+                ObservationScope::Never => Some(text::NOT_CONFIGURED),
+                ObservationScope::Open | ObservationScope::Running => None,
+            },
             search: None,
             tracker: None,
             observed: ObservedCluster::default(),
         };
-        let began = now(&services.clock);
+        let began = now(&services.session.clock);
         Self {
-            target: order.target,
-            scopes: order.scopes,
             began,
             pause: (began, Duration::MAX),
             services,
@@ -221,16 +223,16 @@ impl<'a> Wait<'a> {
     }
 
     fn now(&self) -> Now {
-        now(&self.services.clock)
+        now(&self.services.session.clock)
     }
 
     /// Waits until the goal is reached or cannot be reached.
-    async fn wait(&mut self) -> io::Result<Ended> {
-        match self.target.clone() {
+    async fn wait(&mut self, target: Target) -> io::Result<Result<Reached, String>> {
+        match target {
             Target::Whole(id) => self.poll(id, None).await,
             Target::Name(name) => match self.find(name).await? {
                 Ok((id, cluster)) => self.poll(id, cluster).await,
-                Err(sentence) => Ok(Ended::Failed(sentence)),
+                Err(sentence) => Ok(Err(sentence)),
             },
         }
     }
@@ -242,26 +244,22 @@ impl<'a> Wait<'a> {
     ) -> io::Result<Result<(ClusterId, Option<Reading>), String>> {
         let mut first = true;
         // In the state, so that a timeout can report it.
-        self.state.search = Some(Search::new(name, self.scopes.iter().cloned()));
+        self.state.search = Some(Search::new(name, self.services.scopes.iter().cloned()));
         while let Some(search) = &mut self.state.search {
-            let Services { ske, concurrency, clock, rests, .. } = &self.services;
-            rests.send_replace(IdleState { until: Duration::MAX, asking: true });
+            let Session { ske, concurrency, clock, settings, .. } = &self.services.session;
+            self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
             let skew = list_scopes(search, ske, *concurrency, clock).await;
             match search.result() {
-                SearchResult::One(cluster) => {
+                Some(Ok(cluster)) => {
                     if let Some(warning) = search.unlistable_warning() {
                         self.printer.note(&warning)?;
                     }
-                    return Ok(Ok((cluster.id.clone(), first.then_some((*cluster, skew)))));
+                    return Ok(Ok((cluster.id.clone(), first.then_some((cluster, skew)))));
                 }
-                SearchResult::Failed(sentence) => return Ok(Err(sentence)),
-                SearchResult::Pending => first = false,
+                Some(Err(sentence)) => return Ok(Err(sentence)),
+                None => first = false,
             }
-            let due = search.next_round(
-                now(&self.services.clock),
-                self.services.cadence.idle,
-                fastrand::f64(),
-            );
+            let due = search.next_round(now(clock), settings.poll_idle, fastrand::f64());
             while self.now().monotonic < due {
                 self.pause_until(due, false)?.await;
             }
@@ -270,9 +268,13 @@ impl<'a> Wait<'a> {
     }
 
     /// Reads the cluster until the wait is over.
-    async fn poll(&mut self, id: ClusterId, first: Option<Reading>) -> io::Result<Ended> {
+    async fn poll(
+        &mut self,
+        id: ClusterId,
+        first: Option<Reading>,
+    ) -> io::Result<Result<Reached, String>> {
         let accepted = self.accepted_start(&id).await?;
-        let renews = self.services.renews;
+        let renews = self.services.session.tokens.can_change();
         self.state.tracker = Some(WaitTracker::new(self.state.goal, id.clone(), renews, accepted));
         let mut due = self.now().monotonic;
         if let Some(reading) = first {
@@ -284,7 +286,7 @@ impl<'a> Wait<'a> {
         let mut reading: Fuse<BoxFuture<'static, Result<Reading, Failure>>> = Fuse::terminated();
         loop {
             if reading.is_terminated() && due <= self.now().monotonic {
-                reading = read(self.services.ske.clone(), id.clone()).boxed().fuse();
+                reading = read(self.services.session.ske.clone(), id.clone()).boxed().fuse();
             }
             let asking = !reading.is_terminated();
             let pause = self.pause_until(if asking { Duration::MAX } else { due }, asking)?;
@@ -304,12 +306,17 @@ impl<'a> Wait<'a> {
 
     /// When a start was sent and accepted, according to the journal of this machine.
     async fn accepted_start(&mut self, id: &ClusterId) -> io::Result<Option<Timestamp>> {
-        let Some(journal) = self.services.journal.clone() else { return Ok(None) };
-        let wanted = id.clone();
-        let read = move || journal.extract(EXTRACT_BYTES, |id| *id == wanted);
-        let read = run_blocking(&self.services.clock, FILE_LIMIT, "journal", read).await;
-        match read.and_then(|extract| extract) {
-            Ok(extract) => Ok(accepted_start(&extract.records)),
+        let Session { state_folder, clock, .. } = &self.services.session;
+        let (folder, wanted) = (state_folder.clone(), id.clone());
+        let read = move || {
+            let Some(journal) = folder.and_then(|it| Journal::open(&it).ok()) else {
+                return Ok(None);
+            };
+            let extract = journal.extract(EXTRACT_BYTES, |id| *id == wanted)?;
+            Ok(accepted_start(&extract.records))
+        };
+        match run_blocking(clock, FILE_LIMIT, "journal", read).await.flatten() {
+            Ok(accepted) => Ok(accepted),
             Err(failure) => {
                 self.printer.note(&failure.to_string())?;
                 Ok(None)
@@ -318,7 +325,7 @@ impl<'a> Wait<'a> {
     }
 
     /// Takes in a reading or a failure; `Some` when that ends the wait.
-    fn take_reading(&mut self, result: Result<Reading, Failure>) -> Option<Ended> {
+    fn take_reading(&mut self, result: Result<Reading, Failure>) -> WaitResult {
         let now = self.now();
         let tracker = self.state.tracker.as_mut()?;
         let before = tracker.latest().cloned();
@@ -337,29 +344,25 @@ impl<'a> Wait<'a> {
             }
             self.update_observer(cluster);
         }
-        match result {
-            WaitResult::Continue => None,
-            WaitResult::Reached(reached) => Some(Ended::Reached(reached)),
-            WaitResult::Failed(sentence) => Some(Ended::Failed(sentence)),
-        }
+        result
     }
 
     fn next_read(&self) -> Duration {
         let now = self.now();
-        let next =
-            |tracker: &WaitTracker| tracker.next_read(now, self.services.cadence, fastrand::f64());
+        let settings = &self.services.session.settings;
+        let next = |tracker: &WaitTracker| tracker.next_read(now, settings, fastrand::f64());
         self.state.tracker.as_ref().map_or(now.monotonic, next)
     }
 
     /// Starts or stops observing nodes, as the phase needs it.
     fn update_observer(&mut self, cluster: Cluster) {
         // Nodes are not replaced while static tokens exist; checked nevertheless, since disabling them is permanent.
-        let wanted = self.services.looks == ObservationPolicy::AtNodes
+        let wanted = self.state.unobserved.is_none()
             && cluster.rotation.phase == Phase::Preparing
             && !cluster.issuing_is_one_way();
         match (self.observing.is_some(), wanted) {
             (false, true) => {
-                let Services { ske, clock, .. } = &self.services;
+                let Session { ske, clock, .. } = &self.services.session;
                 let number = RequestId(self.last_observer.0.saturating_add(1));
                 (self.last_observer, self.observing) = (number, Some(number));
                 self.observers.begin(cluster, (number, false), ske, clock, &self.sender);
@@ -367,7 +370,7 @@ impl<'a> Wait<'a> {
             (true, true) => self.observers.reading(cluster),
             (true, false) => {
                 self.observers.end(&cluster.id);
-                self.state.observed.stop_watching(now(&self.services.clock));
+                self.state.observed.stop_watching(now(&self.services.session.clock));
                 self.observing = None;
             }
             (false, false) => {}
@@ -384,8 +387,7 @@ impl<'a> Wait<'a> {
         if let Some(tracker) = &mut self.state.tracker {
             tracker.handle_suspend();
         }
-        let latest = self.state.tracker.as_ref().and_then(WaitTracker::latest).cloned();
-        if let Some(cluster) = latest.filter(|_| self.observing.is_some()) {
+        if let Some(cluster) = self.state.latest().cloned().filter(|_| self.observing.is_some()) {
             self.observers.end(&cluster.id);
             self.observing = None;
             self.update_observer(cluster);
@@ -437,7 +439,7 @@ impl<'a> Wait<'a> {
         let until = self.next_due(now, due);
         self.pause = (now, until);
         self.services.rests.send_replace(IdleState { until, asking });
-        let clock = self.services.clock.clone();
+        let clock = self.services.session.clock.clone();
         let mut redraws = self.services.redraws.clone();
         let redraw = async move {
             if redraws.changed().await.is_err() {
@@ -476,11 +478,11 @@ impl<'a> Wait<'a> {
         let now = self.now();
         let status = self.state.status(now);
         let (exit_status, summary) = match ended {
-            Ended::Reached(reached) => {
+            Ended::ByItself(Ok(reached)) => {
                 self.printer.reached(&status, reached, self.began)?;
                 (0, status.reached_word(reached))
             }
-            Ended::Failed(sentence) => {
+            Ended::ByItself(Err(sentence)) => {
                 self.printer.note(&sentence)?;
                 (1, sentence)
             }
@@ -496,7 +498,7 @@ impl<'a> Wait<'a> {
             }
         };
         if let Some(notifier) = self.printer.notify(&self.state.name, &summary)? {
-            notifier.notify_desktop(&self.state.name, &summary, &self.services.clock).await;
+            notifier.notify_desktop(&self.state.name, &summary, &self.services.session.clock).await;
         }
         Ok(exit_status)
     }
@@ -514,11 +516,7 @@ pub async fn list_scopes(
     clock: &Clock,
 ) -> SignedDuration {
     let mut skew = SignedDuration::ZERO;
-    let lists = search.unanswered().into_iter().map(|scope| async move {
-        let listed = ske.list(&scope).await;
-        (scope, listed)
-    });
-    let mut lists = stream::iter(lists).buffer_unordered(concurrency.max(1));
+    let mut lists = pin!(ske.list_all(search.unanswered(), concurrency));
     while let Some((scope, result)) = lists.next().await {
         let listed = result.map(|listing| {
             skew = listing.skew;

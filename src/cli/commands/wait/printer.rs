@@ -1,6 +1,6 @@
 //! Prints a wait: lines on standard output or a bar on standard error, and the result.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use crate::app::now::Now;
 use crate::app::session::window::Progress;
@@ -8,6 +8,8 @@ use crate::cli::commands::wait::bar;
 use crate::cli::commands::wait::lines::Lines;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::tracker::Reached;
+use crate::cli::config::{Loaded, Places};
+use crate::cli::settings::read_settings;
 use crate::domain::text::clean;
 use crate::runtime::notify::Notifier;
 use crate::ui::theme::{Theme, plain};
@@ -41,6 +43,23 @@ pub struct Printer {
 }
 
 impl Printer {
+    /// A printer for the streams of this process: a bar where standard error is a terminal that can draw one, else lines.
+    pub fn of_process(loaded: &Loaded, places: &Places<'_>) -> Self {
+        let settings = read_settings(&loaded.config, places.environment);
+        let term = places.variable("TERM");
+        let can_draw = term.is_some_and(|term| term != "dumb");
+        let form = if can_draw && io::stderr().is_terminal() {
+            Form::Bar(Screen {
+                theme: Theme::new(settings.theme, settings.background, &settings),
+                notifier: Notifier::of(places.environment, loaded.config.switch("notify.desktop")),
+                columns: Box::new(columns_of_stderr),
+            })
+        } else {
+            Form::Lines
+        };
+        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), form, settings.ascii)
+    }
+
     /// A printer for two streams.
     pub fn new(
         out: Box<dyn Write + Send>,
@@ -76,36 +95,41 @@ impl Printer {
 
     /// Shows the status if it differs from what is shown.
     pub fn show(&mut self, status: &WaitStatus<'_>, began: Now) -> io::Result<()> {
-        match &self.form {
-            Form::Lines => match self.lines.next_line(status) {
-                Some(line) => self.print(&line),
-                None => Ok(()),
-            },
-            Form::Bar(screen) => {
-                let columns = (screen.columns)();
-                if columns == 0 {
-                    self.drawn = None;
-                    return Ok(());
-                }
-                // The last column stays free, so that the cursor does not wrap.
-                let line = bar::draw(status, began, screen.theme, columns.saturating_sub(1));
-                let mut out = String::new();
-                let progress = status.progress();
-                if progress != self.progress {
-                    out.push_str(&screen.notifier.progress(progress));
-                    self.progress = progress;
-                }
-                if self.drawn.as_ref() != Some(&line) {
-                    out.push_str(&format!("{CLEAR_LINE}{line}"));
-                    self.drawn = Some(line);
-                }
-                if out.is_empty() {
-                    return Ok(());
-                }
-                self.err.write_all(out.as_bytes())?;
-                self.err.flush()
-            }
+        if self.is_live() {
+            let draw = |theme, columns| bar::draw(status, began, theme, columns);
+            return self.redraw(Some(&draw), status.progress());
         }
+        self.lines.next_line(status).map_or(Ok(()), |line| self.print(&line))
+    }
+
+    /// Brings bar and the terminal's own progress up to date, if there is a bar and the terminal is not another program's.
+    fn redraw(
+        &mut self,
+        draw: Option<&dyn Fn(Theme, usize) -> String>,
+        progress: Progress,
+    ) -> io::Result<()> {
+        let Form::Bar(screen) = &self.form else { return Ok(()) };
+        let columns = (screen.columns)();
+        if columns == 0 {
+            self.drawn = None;
+            return Ok(());
+        }
+        // The last column stays free, so that the cursor does not wrap.
+        let line = draw.map(|draw| draw(screen.theme, columns.saturating_sub(1)));
+        let mut out = String::new();
+        if progress != self.progress {
+            out.push_str(&screen.notifier.progress(progress));
+            self.progress = progress;
+        }
+        if line != self.drawn {
+            out.push_str(&format!("{CLEAR_LINE}{}", line.as_deref().unwrap_or_default()));
+            self.drawn = line;
+        }
+        if out.is_empty() {
+            return Ok(());
+        }
+        self.err.write_all(out.as_bytes())?;
+        self.err.flush()
     }
 
     /// Prints a message on standard error.
@@ -134,21 +158,7 @@ impl Printer {
 
     /// Clears the bar and the terminal's progress.
     pub fn clear(&mut self) -> io::Result<()> {
-        let Form::Bar(screen) = &self.form else { return Ok(()) };
-        if (screen.columns)() == 0 {
-            self.drawn = None;
-            return Ok(());
-        }
-        let mut out = String::new();
-        if self.progress != Progress::None {
-            out.push_str(&screen.notifier.progress(Progress::None));
-            self.progress = Progress::None;
-        }
-        if self.drawn.take().is_some() {
-            out.push_str(CLEAR_LINE);
-        }
-        self.err.write_all(out.as_bytes())?;
-        self.err.flush()
+        self.redraw(None, Progress::None)
     }
 
     fn print(&mut self, line: &str) -> io::Result<()> {
@@ -161,4 +171,14 @@ impl Printer {
         let text = clean(text);
         if self.ascii { plain(&text) } else { text }
     }
+}
+
+/// Columns of the terminal behind standard error; 80 where it does not tell, none while another program has it.
+fn columns_of_stderr() -> usize {
+    let group = rustix::termios::tcgetpgrp(io::stderr());
+    if group.is_ok_and(|group| group != rustix::process::getpgrp()) {
+        return 0;
+    }
+    let told = rustix::termios::tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col);
+    told.filter(|columns| *columns > 0).map_or(80, usize::from)
 }

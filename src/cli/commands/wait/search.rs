@@ -9,7 +9,7 @@ use crate::app::outage::Outage;
 use crate::cli::commands::wait::target::address;
 use crate::cli::commands::wait::text;
 use crate::cli::commands::wait::tracker::REFUSAL_LIMIT;
-use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Region, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, distance_within, plural};
 
@@ -22,48 +22,34 @@ const MOST_SIMILAR: usize = 3;
 #[derive(Debug)]
 pub struct Search {
     name: ClusterName,
-    scopes: BTreeSet<Scope>,
-    unanswered: BTreeSet<Scope>,
-    found: Vec<Cluster>,
-    names: BTreeSet<String>,
-    /// Scopes that this account cannot list, and why.
-    unlistable: Vec<(Scope, Failure)>,
-    /// Since when a scope is refused in a way that no further list may resolve, on the monotonic clock.
-    refused: BTreeMap<Scope, Duration>,
-    /// Such a failure that lasted.
+    scopes: BTreeMap<Scope, Listed>,
+    /// A refusal that lasted.
     fatal: Option<Failure>,
     outage: Option<Outage>,
 }
 
-/// The state of a search.
+/// What is known of a scope.
 #[derive(Debug)]
-pub enum SearchResult {
-    Pending,
-    One(Box<Cluster>),
-    /// None, several, or a fatal failure: a sentence.
-    Failed(String),
+enum Listed {
+    /// No answer yet. Since when it is refused in a way that no further list may resolve, on the monotonic clock.
+    Pending { refused: Option<Duration> },
+    /// The clusters of the name that is searched, and all names.
+    Answered(Vec<Cluster>, Vec<ClusterName>),
+    /// This account cannot list it.
+    Unlistable(Failure),
 }
 
 impl Search {
     /// A search for a name in projects and regions.
     pub fn new(name: ClusterName, scopes: impl IntoIterator<Item = Scope>) -> Self {
-        let scopes: BTreeSet<Scope> = scopes.into_iter().collect();
-        Self {
-            name,
-            unanswered: scopes.clone(),
-            scopes,
-            found: Vec::new(),
-            names: BTreeSet::new(),
-            unlistable: Vec::new(),
-            refused: BTreeMap::new(),
-            fatal: None,
-            outage: None,
-        }
+        let scopes = scopes.into_iter().map(|scope| (scope, Listed::Pending { refused: None }));
+        Self { name, scopes: scopes.collect(), fatal: None, outage: None }
     }
 
     /// Scopes still to be listed.
     pub fn unanswered(&self) -> Vec<Scope> {
-        self.unanswered.iter().cloned().collect()
+        let pending = |(_, listed): &(_, &Listed)| matches!(listed, Listed::Pending { .. });
+        self.scopes.iter().filter(pending).map(|(scope, _)| scope.clone()).collect()
     }
 
     /// Since when lists fail.
@@ -79,34 +65,36 @@ impl Search {
 
     /// Takes in the answer for a scope.
     pub fn take_list(&mut self, scope: &Scope, result: Result<Vec<Cluster>, Failure>, now: Now) {
-        match result {
-            Ok(clusters) => {
-                self.unanswered.remove(scope);
-                self.refused.remove(scope);
-                self.names.extend(clusters.iter().map(|cluster| cluster.id.name.to_string()));
-                self.found.extend(clusters.into_iter().filter(|c| c.id.name == self.name));
+        let listed = match result {
+            Ok(mut clusters) => {
+                let names = clusters.iter().map(|cluster| cluster.id.name.clone()).collect();
+                clusters.retain(|cluster| cluster.id.name == self.name);
+                Listed::Answered(clusters, names)
             }
-            Err(failure) if failure.is_transient() => {
-                self.refused.remove(scope);
-                self.outage = Some(Outage::after(self.outage.take(), failure, now));
-            }
-            Err(failure) => {
+            Err(failure)
                 if matches!(
                     failure.kind,
                     FailureKind::NotOffered | FailureKind::NotFound | FailureKind::Forbidden
-                ) {
-                    self.unanswered.remove(scope);
-                    self.unlistable.push((scope.clone(), failure));
-                    return;
-                }
-                // Gateways send wrong ones, too.
-                let began = *self.refused.entry(scope.clone()).or_insert(now.monotonic);
-                self.outage = Some(Outage::after(self.outage.take(), failure.clone(), now));
-                if now.monotonic.saturating_sub(began) >= REFUSAL_LIMIT {
-                    self.fatal.get_or_insert(failure);
-                }
+                ) =>
+            {
+                Listed::Unlistable(failure)
             }
-        }
+            Err(failure) => {
+                let began = match self.scopes.get(scope) {
+                    Some(Listed::Pending { refused: Some(began) }) => *began,
+                    _ => now.monotonic,
+                };
+                let refused = (!failure.is_transient()).then_some(began);
+                // Gateways send wrong ones, too.
+                let lasts = |began| now.monotonic.saturating_sub(began) >= REFUSAL_LIMIT;
+                if refused.is_some_and(lasts) {
+                    self.fatal.get_or_insert_with(|| failure.clone());
+                }
+                self.outage = Some(Outage::after(self.outage.take(), failure, now));
+                Listed::Pending { refused }
+            }
+        };
+        self.scopes.insert(scope.clone(), listed);
     }
 
     /// Whether a failure ended the search.
@@ -114,19 +102,24 @@ impl Search {
         self.fatal.is_some()
     }
 
-    /// What the search has found so far.
-    pub fn result(&self) -> SearchResult {
-        if self.found.len() > 1 {
-            return SearchResult::Failed(self.ambiguous());
+    /// The cluster, or why there is not exactly one, in a sentence; `None` as long as it is not known.
+    pub fn result(&self) -> Option<Result<Cluster, String>> {
+        let found: Vec<&Cluster> = self.answers().flat_map(|(found, _)| found).collect();
+        match (found.as_slice(), &self.fatal) {
+            ([_, _, ..], _) => Some(Err(self.ambiguous(&found))),
+            (_, Some(failure)) => Some(Err(failure.to_string())),
+            _ if !self.unanswered().is_empty() => None,
+            ([cluster], None) => Some(Ok((*cluster).clone())),
+            ([], None) => Some(Err(self.not_found())),
         }
-        if let Some(failure) = &self.fatal {
-            return SearchResult::Failed(failure.to_string());
-        }
-        match self.found.first() {
-            _ if !self.unanswered.is_empty() => SearchResult::Pending,
-            Some(cluster) => SearchResult::One(Box::new(cluster.clone())),
-            None => SearchResult::Failed(self.not_found()),
-        }
+    }
+
+    /// Clusters of the name and all names, for each scope that answered.
+    fn answers(&self) -> impl Iterator<Item = (&[Cluster], &[ClusterName])> {
+        self.scopes.values().filter_map(|listed| match listed {
+            Listed::Answered(found, names) => Some((found.as_slice(), names.as_slice())),
+            Listed::Pending { .. } | Listed::Unlistable(_) => None,
+        })
     }
 
     /// Where another cluster of the name may exist that this account cannot list, in a sentence.
@@ -136,8 +129,8 @@ impl Search {
         (!scopes.is_empty()).then(|| text::unlistable_elsewhere(clean(self.name.as_str()), scopes))
     }
 
-    fn ambiguous(&self) -> String {
-        let ids: Vec<&ClusterId> = self.found.iter().map(|cluster| &cluster.id).collect();
+    fn ambiguous(&self, found: &[&Cluster]) -> String {
+        let ids: Vec<&ClusterId> = found.iter().map(|cluster| &cluster.id).collect();
         let projects: BTreeSet<_> = ids.iter().map(|id| id.project()).collect();
         let regions: BTreeSet<_> = ids.iter().map(|id| id.region()).collect();
         let flags = match (projects.len() > 1, regions.len() > 1) {
@@ -148,7 +141,7 @@ impl Search {
         let mut addresses: Vec<String> = ids.into_iter().map(address).collect();
         addresses.sort_unstable();
         let mut count = addresses.len().to_string();
-        if !self.unanswered.is_empty() {
+        if !self.unanswered().is_empty() {
             count = text::at_least(count);
         }
         text::ambiguous(count, clean(self.name.as_str()), addresses.join(", "), flags)
@@ -158,17 +151,19 @@ impl Search {
         if self.scopes.is_empty() {
             return text::NO_SCOPES.to_owned();
         }
-        let projects: BTreeSet<_> = self.scopes.iter().map(|scope| &scope.project).collect();
-        let regions: BTreeSet<_> = self.scopes.iter().map(|scope| scope.region.as_str()).collect();
+        let projects: BTreeSet<_> = self.scopes.keys().map(|scope| &scope.project).collect();
+        let regions: BTreeSet<_> = self.scopes.keys().map(|scope| scope.region.as_str()).collect();
         let regions = regions.into_iter().map(clean).collect::<Vec<_>>().join(", ");
         let projects = match projects.first() {
             Some(only) if projects.len() == 1 => text::project(clean(only.as_str())),
             _ => plural(projects.len(), "project", "projects"),
         };
+        let names: BTreeSet<_> =
+            self.answers().flat_map(|(_, names)| names).map(ClusterName::as_str).collect();
         let is_similar =
-            |name: &&String| distance_within(name, self.name.as_str(), SIMILAR_DISTANCE).is_some();
-        let similar = self.names.iter().filter(is_similar).take(MOST_SIMILAR);
-        let similar = similar.map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+            |name: &&str| distance_within(name, self.name.as_str(), SIMILAR_DISTANCE).is_some();
+        let similar = names.into_iter().filter(is_similar).take(MOST_SIMILAR);
+        let similar = similar.map(clean).collect::<Vec<_>>().join(", ");
         let not_offered = self.regions_not_offered().join(", ");
         let unlistable = self.unlistable_scopes(|why| why.kind != FailureKind::NotOffered);
         let optional = |list: String, sentence: fn(String) -> String| {
@@ -185,27 +180,21 @@ impl Search {
 
     /// Regions without SKE in any of the projects; their names may be wrong.
     fn regions_not_offered(&self) -> Vec<String> {
-        let refused = |scope: &Scope| {
-            self.unlistable
-                .iter()
-                .any(|(other, why)| other == scope && why.kind == FailureKind::NotOffered)
+        let (without, with): (Vec<_>, Vec<_>) = self.scopes.iter().partition(|(_, listed)| {
+            matches!(listed, Listed::Unlistable(why) if why.kind == FailureKind::NotOffered)
+        });
+        let regions = |scopes: Vec<(&'_ Scope, _)>| -> BTreeSet<String> {
+            scopes.into_iter().map(|(scope, _)| clean(scope.region.as_str())).collect()
         };
-        let regions: BTreeSet<&Region> = self.scopes.iter().map(|scope| &scope.region).collect();
-        regions
-            .into_iter()
-            .filter(|region| {
-                self.scopes.iter().filter(|scope| scope.region == **region).all(refused)
-            })
-            .map(|region| clean(region.as_str()))
-            .collect()
+        regions(without).difference(&regions(with)).cloned().collect()
     }
 
     fn unlistable_scopes(&self, counts: impl Fn(&Failure) -> bool) -> String {
-        let counting = self.unlistable.iter().filter(|(_, failure)| counts(failure));
-        let scopes = counting.map(|(scope, why)| {
+        let scopes = self.scopes.iter().filter_map(|(scope, listed)| {
+            let Listed::Unlistable(why) = listed else { return None };
             let hint = why.hint.as_ref().map_or_else(String::new, text::and);
-            let why = format!("{}{hint}", why.message);
-            clean(&text::scope(&scope.project, &scope.region, why))
+            let said = format!("{}{hint}", why.message);
+            counts(why).then(|| clean(&text::scope(&scope.project, &scope.region, said)))
         });
         scopes.collect::<Vec<_>>().join(", ")
     }
@@ -216,11 +205,13 @@ mod tests {
     use std::time::Duration;
 
     use crate::app::now::Now;
-    use crate::cli::commands::wait::search::{Search, SearchResult};
+    use crate::cli::commands::wait::search::Search;
     use crate::domain::cluster::{Cluster, ClusterId, ClusterName, ProjectId, Region, Scope};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures;
     use crate::domain::rotation::Phase;
+
+    type Found = Option<Result<Cluster, String>>;
 
     fn now() -> Now {
         Now { wall: fixtures::now(), monotonic: Duration::ZERO }
@@ -236,7 +227,7 @@ mod tests {
     }
 
     /// What a search for "shop" finds when these scopes have these names, or fail.
-    fn searched(places: &[(Scope, Result<&[&str], FailureKind>)]) -> (Search, SearchResult) {
+    fn searched(places: &[(Scope, Result<&[&str], FailureKind>)]) -> (Search, Found) {
         let scopes = places.iter().map(|(scope, _)| scope.clone());
         let mut search = Search::new(ClusterName::new("shop"), scopes);
         for (scope, result) in places {
@@ -251,8 +242,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn failed(found: SearchResult) -> String {
-        let SearchResult::Failed(text) = found else { panic!("{found:?}") };
+    fn failed(found: Found) -> String {
+        let Some(Err(text)) = found else { panic!("{found:?}") };
         text
     }
 
@@ -281,7 +272,7 @@ mod tests {
         let (here, there) = (scope("p-1", "eu01"), scope("p-1", "eu02"));
         let places = [(here, Ok(&["shop"][..])), (there.clone(), Err(FailureKind::Server))];
         let (mut search, found) = searched(&places);
-        assert!(matches!(found, SearchResult::Pending));
+        assert!(found.is_none());
         assert_eq!(search.unanswered(), std::slice::from_ref(&there));
         assert!(search.outage().is_some());
         search.take_list(&there, Ok(vec![cluster(&there, "shop")]), now());
@@ -315,7 +306,7 @@ mod tests {
             (scope("p-1", "eu02"), Err(FailureKind::NotOffered)),
             (scope("p-2", "eu01"), Err(FailureKind::NotFound)),
         ]);
-        assert!(matches!(found, SearchResult::One(cluster) if cluster.id.name.as_str() == "shop"));
+        assert!(matches!(found, Some(Ok(cluster)) if cluster.id.name.as_str() == "shop"));
         assert_eq!(search.unlistable_warning(), None);
     }
 
@@ -345,7 +336,7 @@ mod tests {
             [(scope("p-1", "eu01"), Ok(names)), (scope("p-2", "eu01"), Err(FailureKind::Forbidden))]
         };
         let (search, found) = searched(&places(&["shop"]));
-        assert!(matches!(found, SearchResult::One(_)));
+        assert!(matches!(found, Some(Ok(_))));
         assert!(search.unlistable_warning().unwrap().contains("project p-2 in eu01 (HTTP 4xx)"));
         let text = failed(searched(&places(&[])).1);
         assert!(text.contains("in 2 projects (eu01); cannot list project p-2"), "{text}");
@@ -356,7 +347,7 @@ mod tests {
         for kind in [FailureKind::SignedOut, FailureKind::Refused] {
             let place = scope("p-1", "eu01");
             let (mut search, found) = searched(&[(place.clone(), Err(kind))]);
-            assert!(matches!(found, SearchResult::Pending), "{found:?}");
+            assert!(found.is_none(), "{found:?}");
             assert!(search.outage().is_some());
             let at = |seconds| Now { monotonic: Duration::from_secs(seconds), ..now() };
             let refused = || Err(Failure::new(kind, "HTTP 4xx"));
@@ -377,7 +368,7 @@ mod tests {
         let place = scope("p-1", "eu01");
         let (mut search, _) = searched(&[(place.clone(), Err(FailureKind::SignedOut))]);
         search.take_list(&place, Ok(vec![cluster(&place, "shop")]), now());
-        assert!(matches!(search.result(), SearchResult::One(_)));
+        assert!(matches!(search.result(), Some(Ok(_))));
     }
 
     #[test]
@@ -387,6 +378,6 @@ mod tests {
         let mut search = Search::new(ClusterName::new("shop"), scopes);
         assert_eq!(search.unanswered().len(), 1);
         search.take_list(&place, Ok(vec![cluster(&place, "shop")]), now());
-        assert!(matches!(search.result(), SearchResult::One(_)));
+        assert!(matches!(search.result(), Some(Ok(_))));
     }
 }

@@ -23,17 +23,6 @@ use crate::domain::text::{clean, cut_end};
 /// Longest text of a server within a line, in columns.
 const MAX_SERVER_TEXT: usize = 300;
 
-/// Whether nodes are observed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ObservationPolicy {
-    /// While they are replaced.
-    AtNodes,
-    /// `--read-only`: issuing a kubeconfig is a write.
-    NotReadOnly,
-    /// `kubernetes.watch` is `never`.
-    NotConfigured,
-}
-
 /// The status at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct WaitStatus<'a> {
@@ -44,7 +33,8 @@ pub struct WaitStatus<'a> {
     /// Whether SKE shows no rotation in progress.
     pub is_idle: bool,
     pub observed: &'a ObservedCluster,
-    pub policy: ObservationPolicy,
+    /// Why nodes are not observed, if that is so.
+    pub unobserved: Option<&'static str>,
     pub outage: Option<&'a Outage>,
     pub now: Now,
     /// Now by SKE's clock, if known.
@@ -112,13 +102,12 @@ impl<'a> WaitStatus<'a> {
         if self.is_idle {
             return Some(text::no_rotation_yet(grace()));
         }
-        let remark = match (self.phase()?, self.policy) {
-            (Phase::Preparing, ObservationPolicy::NotReadOnly) => text::READ_ONLY,
-            (Phase::Preparing, ObservationPolicy::NotConfigured) => text::NOT_CONFIGURED,
-            (Phase::Prepared, _) if self.goal == Goal::Completed => text::AWAITS_COMPLETE,
-            (Phase::Unknown(text), _) if text.is_empty() => text::NO_PHASE_REPORTED,
-            (Phase::Unknown(_), _) => text::UNKNOWN_PHASE,
-            _ => return None,
+        let remark = match self.phase()? {
+            Phase::Preparing => self.unobserved?,
+            Phase::Prepared if self.goal == Goal::Completed => text::AWAITS_COMPLETE,
+            Phase::Unknown(text) if text.is_empty() => text::NO_PHASE_REPORTED,
+            Phase::Unknown(_) => text::UNKNOWN_PHASE,
+            Phase::Never | Phase::Prepared | Phase::Completing | Phase::Completed => return None,
         };
         Some(remark.to_owned())
     }

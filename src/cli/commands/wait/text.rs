@@ -1,10 +1,9 @@
 //! Texts of `skeys wait`: lines, the bar, the result, and why a wait ends early.
 
-use jiff::Timestamp;
-
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::texts::texts;
+pub use crate::domain::age::moment;
 use crate::domain::age::{long, since};
 use crate::domain::rotation::{Phase, Rotation};
 
@@ -115,9 +114,4 @@ pub fn last_rotation(rotation: &Rotation) -> String {
         (None, None) if rotation.phase == Phase::Never => NEVER_ROTATED.to_owned(),
         (None, None) => NO_TIMES.to_owned(),
     }
-}
-
-/// A time for programs: RFC 3339 in UTC, whole seconds.
-pub fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

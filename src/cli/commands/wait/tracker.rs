@@ -12,6 +12,7 @@ use crate::app::fleet::state::{Change, Entry};
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
+use crate::app::settings::Settings;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::target::address;
 use crate::cli::commands::wait::text;
@@ -33,14 +34,8 @@ const TOKEN_LIMIT: Duration = Duration::from_mins(10);
 /// Interval of reads in an unknown phase.
 const UNKNOWN_PHASE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Whether the wait is over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WaitResult {
-    Continue,
-    Reached(Reached),
-    /// The goal cannot be reached any more, and why: a sentence.
-    Failed(String),
-}
+/// How the wait is over, or a sentence why the goal cannot be reached any more; `None`: it goes on.
+pub type WaitResult = Option<Result<Reached, String>>;
 
 /// How the goal was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,15 +45,6 @@ pub enum Reached {
     BeforeWait,
     /// The rotation is past it.
     Passed,
-}
-
-/// How often SKE is read.
-#[derive(Debug, Clone, Copy)]
-pub struct PollIntervals {
-    /// While a step runs, or may be about to.
-    pub running: Duration,
-    /// While a person must act.
-    pub idle: Duration,
 }
 
 /// What the readings have shown so far.
@@ -147,16 +133,14 @@ impl WaitTracker {
             None => self.latest = Some(Entry::new(cluster, now, RequestId::default())),
             Some(entry) => {
                 if entry.take(cluster, now, RequestId::default()) == Change::Replaced {
-                    return WaitResult::Failed(self.recreated());
+                    return Some(Err(self.recreated()));
                 }
                 if entry.older.is_some() {
-                    return WaitResult::Continue;
+                    return None;
                 }
             }
         }
-        let Some(rotation) = self.latest().map(|cluster| cluster.rotation.clone()) else {
-            return WaitResult::Continue;
-        };
+        let rotation = self.latest()?.rotation.clone();
         self.first.get_or_insert_with(|| rotation.clone());
         if matches!(rotation.phase, Phase::Never | Phase::Completed) {
             self.idle_since.get_or_insert(now.monotonic);
@@ -170,7 +154,7 @@ impl WaitTracker {
                     && rotation.completed > before.completed
             });
             if self.goal == Goal::Completed && is_next {
-                return WaitResult::Reached(Reached::Passed);
+                return Some(Ok(Reached::Passed));
             }
         }
         self.evaluate(&rotation, is_first, now)
@@ -178,15 +162,15 @@ impl WaitTracker {
 
     fn evaluate(&self, rotation: &Rotation, is_first: bool, now: Now) -> WaitResult {
         let reached = if is_first { Reached::BeforeWait } else { Reached::DuringWait };
-        let reached = WaitResult::Reached(reached);
+        let reached = Some(Ok(reached));
         let idle_for = self.idle_since.map(|began| now.monotonic.saturating_sub(began));
         let in_time = idle_for.is_none_or(|idle| idle < START_GRACE);
         let doubtful = rotation.mixes_rotations();
         match (self.goal, &rotation.phase) {
             (Goal::Prepared, Phase::Prepared) => reached,
-            (Goal::Prepared, Phase::Completing) => WaitResult::Reached(Reached::Passed),
+            (Goal::Prepared, Phase::Completing) => Some(Ok(Reached::Passed)),
             (Goal::Prepared, Phase::Completed) if !doubtful && self.has_passed(rotation) => {
-                WaitResult::Reached(Reached::Passed)
+                Some(Ok(Reached::Passed))
             }
             // Times that contradict the phase for longer than a start takes to show are wrong.
             (Goal::Completed, Phase::Completed)
@@ -197,12 +181,12 @@ impl WaitTracker {
             (_, Phase::Never | Phase::Completed) if !in_time => {
                 let (address, last) = (address(&self.id), text::last_rotation(rotation));
                 let sent = self.accepted.filter(|_| self.is_before_start(rotation));
-                WaitResult::Failed(match sent {
+                Some(Err(match sent {
                     Some(at) => text::start_not_shown(address, last, text::moment(at), grace()),
                     None => text::no_rotation(address, last, grace()),
-                })
+                }))
             }
-            _ => WaitResult::Continue,
+            _ => None,
         }
     }
 
@@ -242,33 +226,33 @@ impl WaitTracker {
             let apart = now.monotonic.saturating_sub(since);
             let may_be_late = self.latest.is_some() && apart < MISSING_APART;
             return if count < MISSING_LIMIT || may_be_late {
-                WaitResult::Continue
+                None
             } else {
-                WaitResult::Failed(self.not_found(&failure))
+                Some(Err(self.not_found(&failure)))
             };
         }
         let may_pass = failure.is_transient() || self.latest.is_some();
         let outage = Outage::after(self.outage.take(), failure, now);
         let outage = self.outage.insert(outage);
         if may_pass && now.monotonic < retry_until(outage, self.renews) {
-            WaitResult::Continue
+            None
         } else {
-            WaitResult::Failed(with_trace(&outage.failure))
+            Some(Err(with_trace(&outage.failure)))
         }
     }
 
     /// When SKE is read next, on the monotonic clock. `random` lies in 0..1.
-    pub fn next_read(&self, now: Now, cadence: PollIntervals, random: f64) -> Duration {
+    pub fn next_read(&self, now: Now, settings: &Settings, random: f64) -> Duration {
         if let Some(outage) = &self.outage {
-            return outage.next(now, cadence.idle, self.renews, random);
+            return outage.next(now, settings.poll_idle, self.renews, random);
         }
         let phase = self.latest().map(|cluster| &cluster.rotation.phase);
         let interval = match phase {
             None | Some(Phase::Never | Phase::Preparing | Phase::Completing | Phase::Completed) => {
-                cadence.running
+                settings.poll_running
             }
-            Some(Phase::Prepared) => cadence.idle,
-            Some(Phase::Unknown(_)) => UNKNOWN_PHASE_INTERVAL.min(cadence.idle),
+            Some(Phase::Prepared) => settings.poll_idle,
+            Some(Phase::Unknown(_)) => UNKNOWN_PHASE_INTERVAL.min(settings.poll_idle),
         };
         // Waits that were started simultaneously drift apart.
         now.monotonic.saturating_add(interval.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0)))

@@ -5,8 +5,9 @@ use jiff::SignedDuration;
 use crate::app::outage::Outage;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::lines::Lines;
-use crate::cli::commands::wait::status::{ObservationPolicy, WaitStatus};
+use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::tests::{Scene, after, ago, blocked, seen};
+use crate::cli::commands::wait::text;
 use crate::cli::commands::wait::tracker::Reached;
 use crate::domain::cluster::{ClusterState, ReportedError};
 use crate::domain::failure::{Failure, FailureKind};
@@ -298,7 +299,7 @@ fn phases_have_their_remarks() {
         "shop-prod PREPARED (waiting for someone to complete the rotation)"
     );
     assert_eq!(
-        line(&|scene| scene.policy = ObservationPolicy::NotReadOnly, Phase::Preparing),
+        line(&|scene| scene.unobserved = Some(text::READ_ONLY), Phase::Preparing),
         "shop-prod PREPARING (nodes not observed: read-only mode)"
     );
     assert_eq!(

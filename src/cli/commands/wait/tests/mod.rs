@@ -13,7 +13,7 @@ use crate::app::nodes::observed::ObservedCluster;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::cli::args::Goal;
-use crate::cli::commands::wait::status::{ObservationPolicy, WaitStatus};
+use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::text;
 use crate::domain::cluster::Cluster;
 use crate::domain::fixtures;
@@ -111,7 +111,7 @@ struct Scene {
     observed: ObservedCluster,
     outage: Option<Outage>,
     goal: Goal,
-    policy: ObservationPolicy,
+    unobserved: Option<&'static str>,
     is_idle: bool,
 }
 
@@ -122,7 +122,7 @@ impl Scene {
             observed: ObservedCluster::default(),
             outage: None,
             goal: Goal::Prepared,
-            policy: ObservationPolicy::AtNodes,
+            unobserved: None,
             is_idle: false,
         }
     }
@@ -138,7 +138,7 @@ impl Scene {
             cluster: self.cluster.as_ref(),
             is_idle: self.is_idle,
             observed: &self.observed,
-            policy: self.policy,
+            unobserved: self.unobserved,
             outage: self.outage.as_ref(),
             now: after(seconds),
             server_now: after(seconds).wall,

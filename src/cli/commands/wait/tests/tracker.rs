@@ -5,19 +5,18 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
+use crate::app::settings::Settings;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::tests::{after, ago, cluster};
 use crate::cli::commands::wait::text;
-use crate::cli::commands::wait::tracker::{
-    PollIntervals, Reached, START_GRACE, WaitResult, WaitTracker,
-};
+use crate::cli::commands::wait::tracker::{Reached, START_GRACE, WaitResult, WaitTracker};
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::{Phase, Rotation};
 
-const REACHED: WaitResult = WaitResult::Reached(Reached::DuringWait);
-const PASSED: WaitResult = WaitResult::Reached(Reached::Passed);
-const ALREADY_REACHED: WaitResult = WaitResult::Reached(Reached::BeforeWait);
+const REACHED: WaitResult = Some(Ok(Reached::DuringWait));
+const PASSED: WaitResult = Some(Ok(Reached::Passed));
+const ALREADY_REACHED: WaitResult = Some(Ok(Reached::BeforeWait));
 
 fn tracker(goal: Goal) -> WaitTracker {
     WaitTracker::new(goal, cluster(Phase::Never).id, false, None)
@@ -54,7 +53,7 @@ fn results(goal: Goal, readings: &[Cluster]) -> Vec<WaitResult> {
 
 #[track_caller]
 fn reason(verdict: WaitResult) -> String {
-    let WaitResult::Failed(text) = verdict else { panic!("{verdict:?}") };
+    let Some(Err(text)) = verdict else { panic!("{verdict:?}") };
     text
 }
 
@@ -64,14 +63,14 @@ fn a_completion_before_an_accepted_start_is_not_the_one_that_is_waited_for() {
     let expecting =
         |minutes: i64| WaitTracker::new(Goal::Completed, id.clone(), false, Some(ago(minutes)));
     let mut tracker = expecting(1);
-    assert_eq!(tracker.take_reading(idle(), after(0)), WaitResult::Continue);
-    assert_eq!(tracker.take_reading(idle(), after(60)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(0)), None);
+    assert_eq!(tracker.take_reading(idle(), after(60)), None);
     let why = reason(tracker.take_reading(idle(), after(301)));
     assert!(why.contains("a start was accepted at 2026-"), "{why}");
     // It shows, and ends.
     let mut tracker = expecting(1);
-    assert_eq!(tracker.take_reading(idle(), after(0)), WaitResult::Continue);
-    assert_eq!(tracker.take_reading(under_way(Phase::Preparing), after(60)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(0)), None);
+    assert_eq!(tracker.take_reading(under_way(Phase::Preparing), after(60)), None);
     let done = rotated(Phase::Completed, Some(1), Some(-1));
     assert_eq!(tracker.take_reading(done, after(120)), REACHED);
     // It has ended already; the server's clock is behind by ten minutes.
@@ -86,7 +85,7 @@ fn a_completion_before_an_accepted_start_is_not_the_one_that_is_waited_for() {
     assert_eq!(expecting(1).take_reading(recreated, after(0)), ALREADY_REACHED);
     // Without a moment of the completion that of the start tells.
     let without = rotated(Phase::Completed, Some(1_500), None);
-    assert_eq!(expecting(1).take_reading(without, after(0)), WaitResult::Continue);
+    assert_eq!(expecting(1).take_reading(without, after(0)), None);
     let without = rotated(Phase::Completed, Some(60), None);
     assert_eq!(expecting(60).take_reading(without, after(0)), ALREADY_REACHED);
 }
@@ -106,7 +105,7 @@ fn k8s_28_a_wait_claims_no_more_than_phase_and_times_say() {
 #[test]
 fn prepared_is_reached_during_the_wait_and_on_the_first_read() {
     let steps = [under_way(Phase::Preparing), under_way(Phase::Prepared)];
-    assert_eq!(results(Goal::Prepared, &steps), [WaitResult::Continue, REACHED]);
+    assert_eq!(results(Goal::Prepared, &steps), [None, REACHED]);
     assert_eq!(results(Goal::Prepared, &steps[1..]), [ALREADY_REACHED]);
 }
 
@@ -118,7 +117,7 @@ fn completed_waits_through_all_phases_before_it() {
         under_way(Phase::Completing),
         rotated(Phase::Completed, Some(1), Some(0)),
     ];
-    let goes_on = WaitResult::Continue;
+    let goes_on = None;
     assert_eq!(
         results(Goal::Completed, &steps),
         [goes_on.clone(), goes_on.clone(), goes_on, REACHED]
@@ -131,13 +130,10 @@ fn api_11_stale_reads_after_a_start_do_not_end_the_wait() {
     for before in [idle(), rotated(Phase::Never, None, None)] {
         let mut tracker = tracker(Goal::Prepared);
         for second in (0..180).step_by(3) {
-            assert_eq!(tracker.take_reading(before.clone(), after(second)), WaitResult::Continue);
+            assert_eq!(tracker.take_reading(before.clone(), after(second)), None);
             assert!(tracker.is_idle());
         }
-        assert_eq!(
-            tracker.take_reading(under_way(Phase::Preparing), after(180)),
-            WaitResult::Continue
-        );
+        assert_eq!(tracker.take_reading(under_way(Phase::Preparing), after(180)), None);
         assert!(!tracker.is_idle());
         assert_eq!(tracker.take_reading(under_way(Phase::Prepared), after(4_000)), REACHED);
     }
@@ -147,7 +143,7 @@ fn api_11_stale_reads_after_a_start_do_not_end_the_wait() {
 fn alternating_stale_answers_do_not_reset_the_wait() {
     for goal in [Goal::Prepared, Goal::Completed] {
         let steps = [under_way(Phase::Preparing), idle(), under_way(Phase::Preparing), idle()];
-        assert!(results(goal, &steps).iter().all(|verdict| *verdict == WaitResult::Continue));
+        assert!(results(goal, &steps).iter().all(Option::is_none));
     }
     let mut tracker = tracker(Goal::Completed);
     tracker.take_reading(under_way(Phase::Completing), after(0));
@@ -160,16 +156,12 @@ fn a_phase_that_precedes_its_timestamp_is_not_stale() {
     // SKE shows the phase of the start, and the moments of the rotation before.
     let mut tracker = tracker(Goal::Completed);
     let early = rotated(Phase::Preparing, Some(1_500), Some(1_440));
-    assert_eq!(tracker.take_reading(early, after(0)), WaitResult::Continue);
-    assert_eq!(
-        tracker.take_reading(idle(), after(3)),
-        WaitResult::Continue,
-        "not completed by this"
-    );
+    assert_eq!(tracker.take_reading(early, after(0)), None);
+    assert_eq!(tracker.take_reading(idle(), after(3)), None, "not completed by this");
     // It shows the moment of the start, and the phase of the rotation before.
     let early = rotated(Phase::Completed, Some(1), Some(1_440));
     for goal in [Goal::Prepared, Goal::Completed] {
-        assert_eq!(results(goal, std::slice::from_ref(&early)), [WaitResult::Continue]);
+        assert_eq!(results(goal, std::slice::from_ref(&early)), [None]);
     }
 }
 
@@ -189,8 +181,8 @@ fn api_20_the_phase_wins_over_contradicting_timestamps_after_the_grace_period() 
 fn persistent_old_answers_are_accepted() {
     let mut tracker = tracker(Goal::Completed);
     tracker.take_reading(under_way(Phase::Preparing), after(0));
-    assert_eq!(tracker.take_reading(idle(), after(3)), WaitResult::Continue);
-    assert_eq!(tracker.take_reading(idle(), after(602)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(3)), None);
+    assert_eq!(tracker.take_reading(idle(), after(602)), None);
     assert_eq!(tracker.take_reading(idle(), after(603)), REACHED);
 }
 
@@ -198,8 +190,8 @@ fn persistent_old_answers_are_accepted() {
 fn without_a_rotation_the_wait_fails_after_the_grace_period() {
     let mut completed = tracker(Goal::Prepared);
     let grace = START_GRACE.as_secs();
-    assert_eq!(completed.take_reading(idle(), after(0)), WaitResult::Continue);
-    assert_eq!(completed.take_reading(idle(), after(grace - 1)), WaitResult::Continue);
+    assert_eq!(completed.take_reading(idle(), after(0)), None);
+    assert_eq!(completed.take_reading(idle(), after(grace - 1)), None);
     let text = reason(completed.take_reading(idle(), after(grace)));
     assert_eq!(
         text,
@@ -210,7 +202,7 @@ fn without_a_rotation_the_wait_fails_after_the_grace_period() {
     for goal in [Goal::Prepared, Goal::Completed] {
         let mut never = tracker(goal);
         let cluster = rotated(Phase::Never, None, None);
-        assert_eq!(never.take_reading(cluster.clone(), after(0)), WaitResult::Continue);
+        assert_eq!(never.take_reading(cluster.clone(), after(0)), None);
         assert!(reason(never.take_reading(cluster, after(grace))).contains("never rotated"));
     }
 }
@@ -220,25 +212,21 @@ fn an_outage_restarts_the_grace_period() {
     let mut tracker = tracker(Goal::Prepared);
     tracker.take_reading(idle(), after(0));
     tracker.take_failure(failure(FailureKind::Server), after(10));
-    assert_eq!(tracker.take_reading(idle(), after(1_200)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(1_200)), None);
     // A short one does not.
     tracker.take_failure(failure(FailureKind::Server), after(1_300));
-    assert_eq!(tracker.take_reading(idle(), after(1_301)), WaitResult::Continue);
-    assert_eq!(tracker.take_reading(idle(), after(1_499)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(1_301)), None);
+    assert_eq!(tracker.take_reading(idle(), after(1_499)), None);
     reason(tracker.take_reading(idle(), after(1_500)));
 }
 
 #[test]
 fn a_suspend_restarts_the_grace_period() {
     let mut tracker = tracker(Goal::Prepared);
-    assert_eq!(tracker.take_reading(idle(), after(0)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(0)), None);
     tracker.handle_suspend();
-    assert_eq!(
-        tracker.take_reading(idle(), after(660)),
-        WaitResult::Continue,
-        "two readings are no five minutes"
-    );
-    assert_eq!(tracker.take_reading(under_way(Phase::Preparing), after(700)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(idle(), after(660)), None, "two readings are no five minutes");
+    assert_eq!(tracker.take_reading(under_way(Phase::Preparing), after(700)), None);
 }
 
 #[test]
@@ -253,7 +241,7 @@ fn an_observed_rotation_past_prepared_counts() {
     // Nobody can tell any more when it was prepared, only that it was.
     assert_eq!(outcome(&[under_way(Phase::Completing)]), PASSED);
     // Completed when the wait began: another rotation may be meant.
-    assert_eq!(outcome(&[done]), WaitResult::Continue);
+    assert_eq!(outcome(&[done]), None);
 }
 
 #[test]
@@ -261,12 +249,12 @@ fn api_07_an_unknown_phase_does_not_end_the_wait() {
     let unknown = || under_way(Phase::Unknown("WAITING_FOR_WORKERS_ROLLOUT".into()));
     let mut tracker = tracker(Goal::Prepared);
     for hour in 0..48 {
-        assert_eq!(tracker.take_reading(unknown(), after(hour * 3_600)), WaitResult::Continue);
+        assert_eq!(tracker.take_reading(unknown(), after(hour * 3_600)), None);
     }
     assert_eq!(tracker.take_reading(under_way(Phase::Prepared), after(180_000)), REACHED);
     // The same words for a cluster that rests: its completion is no newer than what was seen.
     let hiccup = rotated(Phase::Unknown(String::new()), Some(1_500), Some(1_440));
-    assert_eq!(results(Goal::Prepared, &[hiccup, idle()]).pop(), Some(WaitResult::Continue));
+    assert_eq!(results(Goal::Prepared, &[hiccup, idle()]).pop(), Some(None));
 }
 
 #[test]
@@ -274,8 +262,8 @@ fn unhealthy_hibernated_or_deleting_clusters_do_not_end_the_wait() {
     for state in [ClusterState::Unhealthy, ClusterState::Hibernated, ClusterState::Deleting] {
         let stuck = Cluster { state, ..under_way(Phase::Preparing) };
         let mut tracker = tracker(Goal::Prepared);
-        assert_eq!(tracker.take_reading(stuck.clone(), after(0)), WaitResult::Continue);
-        assert_eq!(tracker.take_reading(stuck, after(50 * 3_600)), WaitResult::Continue);
+        assert_eq!(tracker.take_reading(stuck.clone(), after(0)), None);
+        assert_eq!(tracker.take_reading(stuck, after(50 * 3_600)), None);
     }
 }
 
@@ -284,11 +272,11 @@ fn api_17_a_cluster_missing_twice_in_a_row_is_gone() {
     let mut tracker = tracker(Goal::Prepared);
     let missing = || failure(FailureKind::NotFound);
     tracker.take_reading(under_way(Phase::Preparing), after(0));
-    assert_eq!(tracker.take_failure(missing(), after(3)), WaitResult::Continue);
+    assert_eq!(tracker.take_failure(missing(), after(3)), None);
     assert!(tracker.outage().is_none(), "a missing cluster is no outage");
     tracker.take_reading(under_way(Phase::Preparing), after(6));
     for second in [9, 12, 38] {
-        assert_eq!(tracker.take_failure(missing(), after(second)), WaitResult::Continue);
+        assert_eq!(tracker.take_failure(missing(), after(second)), None);
     }
     let text = reason(tracker.take_failure(missing(), after(39)));
     assert!(
@@ -302,7 +290,7 @@ fn a_full_address_without_a_cluster_is_not_found() {
     let mut tracker = tracker(Goal::Prepared);
     let mut missing = failure(FailureKind::NotFound);
     missing.trace = Some("t-1".into());
-    assert_eq!(tracker.take_failure(missing.clone(), after(0)), WaitResult::Continue);
+    assert_eq!(tracker.take_failure(missing.clone(), after(0)), None);
     let text = reason(tracker.take_failure(missing, after(3)));
     assert!(
         text.starts_with("5f1c")
@@ -327,7 +315,7 @@ fn api_18_an_old_answer_of_a_deleted_cluster_does_not_end_the_wait() {
     let recreated = Cluster { created: Some(ago(60)), ..under_way(Phase::Preparing) };
     tracker.take_reading(recreated, after(0));
     let deleted = rotated(Phase::Prepared, Some(500), Some(1_440));
-    assert_eq!(tracker.take_reading(deleted, after(10)), WaitResult::Continue);
+    assert_eq!(tracker.take_reading(deleted, after(10)), None);
 }
 
 #[test]
@@ -341,11 +329,11 @@ fn a_completion_that_nobody_saw_shows_by_the_next_start() {
         [rotated(Phase::Preparing, Some(1_500), Some(1_440)), under_way(Phase::Preparing)],
     ];
     for readings in goes_on {
-        assert_eq!(results(Goal::Completed, &readings)[1], WaitResult::Continue, "{readings:?}");
+        assert_eq!(results(Goal::Completed, &readings)[1], None, "{readings:?}");
     }
     // What is waited for is still to come.
     let preparing = under_way(Phase::Preparing);
-    assert_eq!(results(Goal::Prepared, &[preparing, next(-20)])[1], WaitResult::Continue);
+    assert_eq!(results(Goal::Prepared, &[preparing, next(-20)])[1], None);
 }
 
 #[test]
@@ -355,7 +343,7 @@ fn cli_03_an_outage_of_any_length_does_not_end_the_wait() {
     for second in (3..86_400).step_by(60) {
         let kinds = [FailureKind::Unreachable, FailureKind::Server, FailureKind::RateLimited];
         for kind in kinds {
-            assert_eq!(tracker.take_failure(failure(kind), after(second)), WaitResult::Continue);
+            assert_eq!(tracker.take_failure(failure(kind), after(second)), None);
         }
     }
     assert!(tracker.outage().is_some());
@@ -370,8 +358,8 @@ fn auth_04_a_rejected_token_fails_the_first_read_and_later_ones_after_a_while() 
     for (renews, patience) in [(false, 30), (true, 600)] {
         let mut tracker = WaitTracker::new(Goal::Prepared, cluster(Phase::Never).id, renews, None);
         tracker.take_reading(under_way(Phase::Preparing), after(0));
-        assert_eq!(tracker.take_failure(refused(), after(10)), WaitResult::Continue);
-        assert_eq!(tracker.take_failure(refused(), after(9 + patience)), WaitResult::Continue);
+        assert_eq!(tracker.take_failure(refused(), after(10)), None);
+        assert_eq!(tracker.take_failure(refused(), after(9 + patience)), None);
         reason(tracker.take_failure(refused(), after(10 + patience)));
     }
 }
@@ -382,19 +370,23 @@ fn a_missing_permission_fails_the_first_read_and_later_ones_after_a_while() {
     reason(tracker(Goal::Prepared).take_failure(refused(), after(0)));
     let mut tracker = tracker(Goal::Prepared);
     tracker.take_reading(under_way(Phase::Preparing), after(0));
-    assert_eq!(tracker.take_failure(refused(), after(3)), WaitResult::Continue);
+    assert_eq!(tracker.take_failure(refused(), after(3)), None);
     reason(tracker.take_failure(refused(), after(33)));
 }
 
 #[test]
 fn reads_are_frequent_while_a_step_runs_and_rare_otherwise() {
-    let cadence = PollIntervals { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
+    let cadence = Settings {
+        poll_running: Duration::from_secs(3),
+        poll_idle: Duration::from_secs(30),
+        ..Settings::defaults()
+    };
     let seconds = |cluster: Cluster| {
         let mut tracker = tracker(Goal::Completed);
         tracker.take_reading(cluster, after(100));
-        tracker.next_read(after(100), cadence, 0.5).as_secs() - 100
+        tracker.next_read(after(100), &cadence, 0.5).as_secs() - 100
     };
-    assert_eq!(tracker(Goal::Prepared).next_read(after(0), cadence, 0.5).as_secs(), 3);
+    assert_eq!(tracker(Goal::Prepared).next_read(after(0), &cadence, 0.5).as_secs(), 3);
     assert_eq!(seconds(under_way(Phase::Preparing)), 3);
     assert_eq!(seconds(under_way(Phase::Completing)), 3);
     assert_eq!(seconds(rotated(Phase::Never, None, None)), 3);
@@ -405,7 +397,7 @@ fn reads_are_frequent_while_a_step_runs_and_rare_otherwise() {
     let mut limited = failure(FailureKind::RateLimited);
     limited.retry_at = Some(after(130).wall);
     tracker.take_failure(limited, after(100));
-    assert_eq!(tracker.next_read(after(100), cadence, 0.5).as_secs(), 130, "Retry-After is kept");
+    assert_eq!(tracker.next_read(after(100), &cadence, 0.5).as_secs(), 130, "Retry-After is kept");
 }
 
 fn phases() -> impl Strategy<Value = Phase> {
@@ -434,7 +426,8 @@ proptest! {
         to_completed in any::<bool>(),
     ) {
         let goal = if to_completed { Goal::Completed } else { Goal::Prepared };
-        let cadence = PollIntervals { running: Duration::from_secs(3), idle: Duration::from_secs(30) };
+        let cadence = Settings {
+ poll_running: Duration::from_secs(3), poll_idle: Duration::from_secs(30), ..Settings::defaults() };
         let mut tracker = tracker(goal);
         let mut second = 0;
         let mut shown = Vec::new();
@@ -442,8 +435,8 @@ proptest! {
             second += wait;
             shown.push(phase.clone());
             match tracker.take_reading(rotated(phase.clone(), started, completed), after(second)) {
-                WaitResult::Continue => {}
-                WaitResult::Reached(Reached::Passed) => {
+                None => {}
+                Some(Ok(Reached::Passed)) => {
                     let is_past = match phase {
                         Phase::Never => false,
                         Phase::Completed => !to_completed,
@@ -453,17 +446,17 @@ proptest! {
                     prop_assert!(is_past);
                     break;
                 }
-                WaitResult::Reached(_) => {
+                Some(Ok(_)) => {
                     prop_assert_eq!(phase, if to_completed { Phase::Completed } else { Phase::Prepared });
                     break;
                 }
-                WaitResult::Failed(_) => {
+                Some(Err(_)) => {
                     prop_assert!(matches!(phase, Phase::Never | Phase::Completed));
                     break;
                 }
             }
             prop_assert!(shown.contains(&tracker.latest().unwrap().rotation.phase));
-            prop_assert!(tracker.next_read(after(second), cadence, 0.5) > after(second).monotonic);
+            prop_assert!(tracker.next_read(after(second), &cadence, 0.5) > after(second).monotonic);
         }
     }
 }
