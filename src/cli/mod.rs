@@ -212,24 +212,34 @@ async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> a
 /// `skeys wait`, which has exit statuses of its own.
 async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::Result<u8> {
     check_target(&words.cluster, &flags)?;
-    let end = signals::wait_for_end();
+    let mut end = signals::wait_for_end();
     let watchdog = Watchdog::start(force_restore)?;
-    let limit = || {
-        if let Some(limit) = words.timeout {
-            watchdog.set_limit(limit, TIMED_OUT);
-        }
+    let clock = Clock::machine();
+    let began = clock.monotonic();
+    if let Some(limit) = words.timeout {
+        watchdog.set_limit(limit, TIMED_OUT);
+    }
+    let open = async {
+        let (loaded, log) = prepare(flags, &places).await?;
+        let machine = (clock.clone(), state_folder());
+        let services = Services::open(&loaded, &places, &words.cluster, machine).await?;
+        anyhow::Ok((loaded, log, services))
     };
-    limit();
-    let (loaded, _log) = prepare(flags, &places).await?;
-    let machine = (Clock::machine(), state_folder());
-    let services = Services::open(&loaded, &places, &words.cluster, machine).await?;
+    let (loaded, _log, services) = tokio::select! {
+        biased;
+        number = &mut end => return Ok(signals::exit_status(number)),
+        limit = commands::wait::time_out(&clock, began, words.timeout) => {
+            let text = format!("skeys: {}\n", commands::wait::text::timed_out(limit));
+            return Ok(output::print("", &text, TIMED_OUT));
+        }
+        opened = open => opened?,
+    };
     let mut printer = Printer::of_process(&loaded, &places);
     for note in loaded.notes.iter().cloned().chain(services.session.tokens.notes()) {
         // Nobody who reads it is no reason not to wait.
         drop(printer.note(&note));
     }
-    limit();
-    Ok(commands::wait::run(words, services, &mut printer, end).await)
+    Ok(commands::wait::run((words, began), services, &mut printer, end).await)
 }
 
 /// `skeys doctor`, which also works with a broken configuration.

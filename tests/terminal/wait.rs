@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::process::Signal;
 
 use crate::support::{Cloud, PROJECT, SCENE, SKEYS, Terminal, plain};
@@ -332,6 +334,37 @@ async fn cli_05_flags_narrow_names_and_addresses_need_none() {
     assert_eq!(status, 2);
     assert!(err.contains("contradicts --region"), "{err}");
     assert_eq!(wait(&["nobody"]).0, 1);
+}
+
+#[test]
+fn cli_06_timeout_and_signals_count_while_projects_are_looked_up() {
+    // A server that takes connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let claims = URL_SAFE_NO_PAD.encode(r#"{"email":"a@b.c","exp":4102444800}"#);
+    let token = format!("{}.{claims}.c2ln", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS512"}"#));
+    let home = tempfile::tempdir().unwrap();
+    let begin = |arguments: &[&str]| {
+        Command::new(SKEYS)
+            .args(["wait", "alpha", "--for", "prepared"])
+            .args(arguments)
+            .env_clear()
+            .env("HOME", home.path())
+            .env("STACKIT_ACCESS_TOKEN", &token)
+            .env("STACKIT_AUTHORIZATION_CUSTOM_ENDPOINT", &address)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let timed_out = (124, String::new(), "skeys: timed out after 1s\n".to_owned());
+    assert_eq!(ended(begin(&["--timeout", "1s"])), timed_out);
+    let child = begin(&[]);
+    drop(silent.accept().unwrap());
+    let child_waits = silent.accept().unwrap();
+    signal(&child, Signal::TERM);
+    assert_eq!(ended(child), (143, String::new(), String::new()));
+    drop(child_waits);
 }
 
 #[test]

@@ -161,7 +161,8 @@ impl Cloud {
                 }
             };
             let (wanted, services) = prepared.await;
-            run(wanted, Services { rests, ..services }, &mut printer, stop).await
+            let began = services.session.clock.monotonic();
+            run((wanted, began), Services { rests, ..services }, &mut printer, stop).await
         });
         RunningWait {
             clock: self.clock.clone(),

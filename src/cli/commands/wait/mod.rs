@@ -10,7 +10,7 @@ pub mod printer;
 pub mod search;
 mod status;
 pub mod target;
-mod text;
+pub mod text;
 pub mod tracker;
 
 use std::io;
@@ -99,32 +99,33 @@ pub struct IdleState {
 /// How the wait ended.
 enum Ended {
     ByItself(Result<Reached, String>),
-    TimedOut(Duration),
+    TimedOut(String),
     Signal(u8),
 }
 
+/// Ends when the time since `began` is over; gives how long it was, in words.
+pub async fn time_out(clock: &Clock, began: Duration, limit: Option<Duration>) -> String {
+    let Some(limit) = limit else { return std::future::pending().await };
+    clock.sleep_until(began.saturating_add(limit)).await;
+    long(limit.try_into().unwrap_or_default())
+}
+
 /// Waits, prints the result, and returns the exit status: 0 reached, 1 failed, 74 not printed, 124 timed out, 128 plus
-/// the signal that `stop` resolves to.
+/// the signal that `stop` resolves to. Its time counts from `began`, on the monotonic clock.
 pub async fn run(
-    words: WaitFor,
+    (words, began): (WaitFor, Duration),
     services: Services,
     printer: &mut Printer,
     stop: impl Future<Output = u8>,
 ) -> u8 {
     let clock = services.session.clock.clone();
-    let (began, limit) = (clock.monotonic(), words.timeout);
-    let timeout = async {
-        let Some(limit) = limit else { return std::future::pending().await };
-        clock.sleep_until(began.saturating_add(limit)).await;
-        limit
-    };
-    let target = words.cluster.clone();
+    let (target, limit) = (words.cluster.clone(), words.timeout);
     let mut wait = Wait::new(words, services, printer);
     let ended = tokio::select! {
         biased;
         signal = stop => Ok(Ended::Signal(signal)),
         ended = wait.wait(target) => ended.map(Ended::ByItself),
-        limit = timeout => Ok(Ended::TimedOut(limit)),
+        limit = time_out(&clock, began, limit) => Ok(Ended::TimedOut(limit)),
     };
     match async { wait.report(ended?).await }.await {
         Ok(status) => status,
@@ -487,7 +488,6 @@ impl<'a> Wait<'a> {
                 (1, sentence)
             }
             Ended::TimedOut(limit) => {
-                let limit = long(limit.try_into().unwrap_or_default());
                 self.printer.note(&text::timed_out_at(&limit, status.sentence()))?;
                 (TIMED_OUT, text::timed_out(limit))
             }
