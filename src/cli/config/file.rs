@@ -253,6 +253,7 @@ fn check(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Value, String> {
             | ValueKind::Word(_)
             | ValueKind::Text
             | ValueKind::Path
+            | ValueKind::Folder
             | ValueKind::Lifetime,
             DeValue::String(text),
         ) => from_text(key, text),
@@ -314,11 +315,14 @@ fn is_id(text: &str) -> bool {
     (1..=100).contains(&text.len()) && text.chars().all(is_part)
 }
 
+fn is_absolute(path: &str) -> bool {
+    path.starts_with('/') || path.starts_with("~/")
+}
+
 /// Whether this is an absolute path, or one below the home folder, of which only the last part is a pattern.
 fn is_file_pattern(text: &str) -> bool {
     let Some((folder, name)) = text.rsplit_once('/') else { return false };
-    let is_absolute = text.starts_with('/') || text.starts_with("~/");
-    is_absolute && !folder.contains(['*', '?']) && !name.is_empty()
+    is_absolute(text) && !folder.contains(['*', '?']) && !name.is_empty()
 }
 
 /// Reads a value from text, as variables and flags give it and as most values stand in the file.
@@ -354,7 +358,8 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
             let hint = near.map_or_else(String::new, |(_, word)| format!("; did you mean {word}?"));
             Err(format!("{}{hint}", wrong()))
         }
-        ValueKind::Text | ValueKind::Path => Ok(Value::Text(text.to_owned())),
+        ValueKind::Folder if !is_absolute(text) => Err(wrong()),
+        ValueKind::Text | ValueKind::Path | ValueKind::Folder => Ok(Value::Text(text.to_owned())),
         ValueKind::List | ValueKind::Ids | ValueKind::Files | ValueKind::AgeRules => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             check_list(key, &parts.map(str::to_owned).collect::<Vec<_>>())
@@ -437,6 +442,12 @@ mod tests {
             assert!(found[0].starts_with(&expected), "{found:?}");
         }
         read("config.toml", "kubeconfig.search = [\"~/a/*.conf\", \"/etc/a?\"]").unwrap();
+        for path in ["", "kube", "./kube", "~", "~other/kube"] {
+            let found = problems(&format!("kubeconfig.folder = \"{path}\""));
+            let expected = format!("config.toml:1:21: kubeconfig.folder is \"{path}\"; expected");
+            assert!(found[0].starts_with(&expected), "{found:?}");
+        }
+        read("config.toml", "kubeconfig.folder = \"/kube\"").unwrap();
     }
 
     #[test]

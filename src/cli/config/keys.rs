@@ -25,6 +25,8 @@ pub enum ValueKind {
     Text,
     /// Path of a file or folder; `~` is the home folder.
     Path,
+    /// Folder whose path begins with / or ~/: it is the same wherever skeys is started.
+    Folder,
     /// A list of texts.
     List,
     /// A list of IDs, each of which becomes one part of an address.
@@ -67,7 +69,7 @@ const fn seconds(least: u64, most: u64) -> ValueKind {
 }
 
 use ValueKind::{
-    AgeRules, Colors, Files, Ids, Keys, Lifetime, List, Number, Path, Switch, Text, Word,
+    AgeRules, Colors, Files, Folder, Ids, Keys, Lifetime, List, Number, Path, Switch, Text, Word,
 };
 
 /// One key in a line: path, names in the environment, kind, default in TOML; then its help.
@@ -102,7 +104,7 @@ const KEYS: &[Key] = table! {
     "kubeconfig.lifetime", ["SKEYS_KUBECONFIG_LIFETIME"], Lifetime, "\"8h\"", "Default lifetime in the form";
     "kubeconfig.destination", ["SKEYS_KUBECONFIG_DESTINATION"], Word(&destination::WORDS), "\"merge\"",
         "Default destination in the form";
-    "kubeconfig.folder", ["SKEYS_KUBECONFIG_FOLDER"], Path, "\"~/.kube/ske\"", "Folder for separate kubeconfig files";
+    "kubeconfig.folder", ["SKEYS_KUBECONFIG_FOLDER"], Folder, "\"~/.kube/ske\"", "Folder for separate kubeconfig files";
     "kubeconfig.search", ["SKEYS_KUBECONFIG_SEARCH"], Files, "[]",
         "More kubeconfig files to look for credentials in; the file name may have * and ?";
     "kubeconfig.warn_before", ["SKEYS_KUBECONFIG_WARN_BEFORE"], seconds(0, 180 * DAY), "\"7d\"",
@@ -213,6 +215,7 @@ impl ValueKind {
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Text => "a string".to_owned(),
             Self::Path => "the path of a file or folder".to_owned(),
+            Self::Folder => "the path of a folder that begins with / or ~/".to_owned(),
             Self::List => "a list of strings".to_owned(),
             Self::Ids => "a list of IDs of letters, digits and -".to_owned(),
             Self::Files => {
