@@ -226,7 +226,11 @@ async fn k8s_04_after_an_outage_every_kind_is_listed_again() {
             observer.snapshot().pods.len() == 1 && observer.snapshot().unseen.is_empty()
         })
         .await;
-    fake.rules(|rules| rules.away = true);
+    fake.rules(|rules| {
+        rules.away = true;
+        // Connections that are open meanwhile do not read them, either.
+        rules.statuses.insert(PODS, 503);
+    });
     fake.cut();
     observer
         .turning_until("away", |observer| {
@@ -236,10 +240,7 @@ async fn k8s_04_after_an_outage_every_kind_is_listed_again() {
     fake.delete(NODES, "n0");
     fake.delete(PODS, "p0");
     let before = observer.snapshots().len();
-    fake.rules(|rules| {
-        rules.away = false;
-        rules.statuses.insert(PODS, 503);
-    });
+    fake.rules(|rules| rules.away = false);
     observer.turning_until("back", |observer| observer.snapshots().len() > before).await;
     // Pods of nodes that are gone would look like something that holds the roll up.
     for snapshot in observer.snapshots().into_iter().skip(before) {
