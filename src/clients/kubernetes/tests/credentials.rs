@@ -96,7 +96,11 @@ async fn k8s_01_replicas_that_disagree_do_not_end_observing() {
     fake.put(NODES, node("n1", "u1"));
     observer.until("still seen", |observer| observer.snapshot().nodes.len() == 2).await;
     assert_eq!(observer.issued(), 2);
-    assert_eq!(observer.unavailable(), [Unavailable::Connecting]);
+    // Both may be refused for a moment, where the first answers come from different replicas.
+    let is_passing = |trouble: &Unavailable| {
+        matches!(trouble, Unavailable::Connecting | Unavailable::NotAcceptedYet { .. })
+    };
+    assert!(observer.unavailable().iter().all(is_passing), "{:?}", observer.unavailable());
 }
 
 #[tokio::test]
