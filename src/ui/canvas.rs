@@ -7,7 +7,7 @@ use ratatui::widgets::Block;
 
 use crate::app::screen::{ClickTarget, Clickable, Metrics};
 use crate::app::state::State;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::cells;
 use crate::ui::theme::Theme;
 
@@ -26,8 +26,8 @@ pub fn padded(area: Rect) -> Rect {
 
 impl<'a> Canvas<'a, '_> {
     /// What the lines of an area are made from.
-    pub fn sheet(&self, area: Rect) -> Sheet<'a> {
-        Sheet { state: self.state, theme: self.theme, columns: usize::from(area.width) }
+    pub fn line_context(&self, area: Rect) -> LineContext<'a> {
+        LineContext { state: self.state, theme: self.theme, columns: usize::from(area.width) }
     }
 
     /// Draws lines from the top left of an area.

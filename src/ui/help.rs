@@ -15,7 +15,7 @@ use crate::app::text;
 use crate::domain::rotation::Phase;
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{behind, beside, pad_end, wrap};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::dialog::overlay;
@@ -52,7 +52,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: H
     let room = usize::from(inner.width.saturating_sub(2));
     let count = ((room + GAP) / (COLUMN + GAP)).max(1);
     let columns = (room + GAP) / count - GAP;
-    let sections = found(sections(canvas.sheet(inner), context), state);
+    let sections = found(sections(canvas.line_context(inner), context), state);
     let keys = sections.iter().flat_map(|section| &section.items).map(|item| width(&item.key));
     let keys = keys.max().unwrap_or(0).min(if columns >= 60 { 16 } else { 9 });
     let blocks: Vec<Vec<Line<'static>>> =
@@ -114,18 +114,18 @@ fn lines(section: &Section, theme: Theme, (keys, columns): (usize, usize)) -> Ve
     lines
 }
 
-fn sections(sheet: Sheet<'_>, context: KeyContext) -> Vec<Section> {
+fn sections(cx: LineContext<'_>, context: KeyContext) -> Vec<Section> {
     let here = |binding: &&Binding| binding.contexts.contains(&context);
-    let mut sections = vec![steps(sheet)];
+    let mut sections = vec![steps(cx)];
     for (title, task) in TASKS {
         let bindings = BINDINGS.iter().filter(here).filter(|binding| binding.task == task);
         let mut items: Vec<Item> = Vec::new();
         let mut numbers: Vec<String> = Vec::new();
         for binding in bindings {
             if matches!(binding.command, Command::Number(_)) {
-                numbers.push(keys(sheet, binding));
+                numbers.push(keys(cx, binding));
             } else {
-                items.push(item(sheet, binding));
+                items.push(item(cx, binding));
             }
         }
         if !numbers.is_empty() {
@@ -142,7 +142,7 @@ fn sections(sheet: Sheet<'_>, context: KeyContext) -> Vec<Section> {
             let is_number = matches!(binding.command, Command::Number(_));
             !is_number && !here(binding) && binding.contexts.first() == Some(&other)
         });
-        let items = elsewhere.map(|binding| item(sheet, binding)).collect();
+        let items = elsewhere.map(|binding| item(cx, binding)).collect();
         sections.push(Section { title: other.title(), items });
     }
     sections
@@ -156,18 +156,18 @@ const TASKS: [(&str, Task); 5] = [
     (text::HELP_PROGRAM, Task::Program),
 ];
 
-fn keys(sheet: Sheet<'_>, binding: &Binding) -> String {
-    sheet.theme.key(&sheet.state.shared.keymap.labels(binding))
+fn keys(cx: LineContext<'_>, binding: &Binding) -> String {
+    cx.theme.key(&cx.state.shared.keymap.labels(binding))
 }
 
-fn item(sheet: Sheet<'_>, binding: &Binding) -> Item {
-    Item { key: keys(sheet, binding), tone: None, text: binding.help.to_owned() }
+fn item(cx: LineContext<'_>, binding: &Binding) -> Item {
+    Item { key: keys(cx, binding), tone: None, text: binding.help.to_owned() }
 }
 
 /// A rotation in short, with the keys as they are configured.
-fn steps(sheet: Sheet<'_>) -> Section {
-    let issue = sheet.key_of(Command::Kubeconfig);
-    let rotate = sheet.key_of(Command::Rotate);
+fn steps(cx: LineContext<'_>) -> Section {
+    let issue = cx.key_of(Command::Kubeconfig);
+    let rotate = cx.key_of(Command::Rotate);
     let items = [
         (rotation::text::STEP_1, text::help_access(&issue)),
         (rotation::text::STEP_2, text::help_start(&rotate)),

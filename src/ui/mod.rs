@@ -10,12 +10,12 @@ pub mod credentials;
 pub mod fleet;
 pub mod help;
 pub mod kubeconfig;
+pub mod line_context;
 pub mod log;
 pub mod menus;
 pub mod nodes;
 pub mod rotation;
 pub mod session;
-pub mod sheet;
 pub mod text;
 pub mod theme;
 pub mod widgets;
@@ -126,17 +126,17 @@ fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
 
 /// One line that still says the counts and the worst cluster, for terminals on which no screen fits.
 fn too_small(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(area);
-    let counts = fleet::screen::short_counts(sheet);
+    let cx = canvas.line_context(area);
+    let counts = fleet::screen::short_counts(cx);
     let mut spans = counts;
-    if let Some(worst) = fleet::screen::worst(sheet.state) {
-        spans.push(sheet.span(worst.text, worst.tone));
+    if let Some(worst) = fleet::screen::worst(cx.state) {
+        spans.push(cx.span(worst.text, worst.tone));
     }
     let wish =
         format!("{LEAST_COLUMNS}x{LEAST_ROWS} at least; this is {}x{}", area.width, area.height);
     let lines = vec![
-        Line::from(text::cut_spans(spans, sheet.columns)),
-        Line::from(text::cut_spans(vec![sheet.span(wish, Tone::Dim)], sheet.columns)),
+        Line::from(text::cut_spans(spans, cx.columns)),
+        Line::from(text::cut_spans(vec![cx.span(wish, Tone::Dim)], cx.columns)),
     ];
     canvas.text(lines, area);
 }

@@ -16,7 +16,7 @@ const MOST: u16 = 66;
 
 /// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
-    let sheet = canvas.sheet(area).of(columns(area, MOST));
+    let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let id = &dialog.cluster;
     let text = match dialog.action {
         Action::WakeUp => text::WAKE_UP,
@@ -24,15 +24,15 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
         Action::Rotate(_) | Action::Issue => text::ONE_REQUEST,
     };
     let subject = vec![
-        sheet.part(id.name.as_str().to_owned(), Role::Title),
-        Span::raw(place(id, sheet.state, sheet.columns)),
+        cx.part(id.name.as_str().to_owned(), Role::Title),
+        Span::raw(place(id, cx.state, cx.columns)),
     ];
-    let mut lines = vec![sheet.line(subject)];
+    let mut lines = vec![cx.line(subject)];
     let roomy = area.height >= 12;
     if roomy {
         lines.push(Line::default());
     }
-    lines.extend(sheet.paragraph(text, Tone::Plain));
+    lines.extend(cx.paragraph(text, Tone::Plain));
     if roomy {
         lines.push(Line::default());
     }

@@ -6,7 +6,7 @@ use crate::app::activity::text;
 use crate::app::cell::Tone;
 use crate::domain::record::{Outcome, Record};
 use crate::domain::text::{cut_middle, width};
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{behind, indent, pad_end, spans_width, spread, wrap};
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
@@ -19,31 +19,31 @@ const NAMES: [(usize, usize); 2] = [(11, 17), (14, 30)];
 /// Records as lines of so many columns. `with_cluster` is off where all are about the same one.
 pub fn lines<'a>(
     records: impl IntoIterator<Item = &'a Record>,
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
     with_cluster: bool,
 ) -> Vec<Line<'static>> {
     let labelled: Vec<(&Record, String)> = records
         .into_iter()
         .map(|record| {
             let id = record.cluster.as_ref().filter(|_| with_cluster);
-            (record, id.map_or_else(String::new, |id| sheet.state.fleet.label(id)))
+            (record, id.map_or_else(String::new, |id| cx.state.fleet.label(id)))
         })
         .collect();
     let [narrow, wide] = NAMES;
-    let (least, most) = if sheet.columns >= WIDE { wide } else { narrow };
+    let (least, most) = if cx.columns >= WIDE { wide } else { narrow };
     let longest = labelled.iter().map(|(_, label)| width(label)).max().unwrap_or(0);
     let room = longest.clamp(least, most);
     labelled
         .into_iter()
         .map(|(record, label)| {
             let label = with_cluster.then(|| pad_end(&cut_middle(&label, room), room));
-            line(record, label, sheet)
+            line(record, label, cx)
         })
         .collect()
 }
 
-fn line(record: &Record, label: Option<String>, sheet: Sheet<'_>) -> Line<'static> {
-    let Sheet { state, theme, columns } = sheet;
+fn line(record: &Record, label: Option<String>, cx: LineContext<'_>) -> Line<'static> {
+    let LineContext { state, theme, columns } = cx;
     let (sign, tone) = sign(record.outcome);
     let wide = columns >= WIDE;
     let time = state.zone().log(record.at, state.shared.now.wall);
@@ -71,31 +71,31 @@ fn line(record: &Record, label: Option<String>, sheet: Sheet<'_>) -> Line<'stati
             right = vec![theme.span(format!("{} ", cut_middle(trace, 9)), Tone::Dim)];
         }
     }
-    if right.is_empty() { sheet.line(left) } else { spread(left, right, columns) }
+    if right.is_empty() { cx.line(left) } else { spread(left, right, columns) }
 }
 
 /// A line of the list as it looks under the cursor.
-pub fn chosen(line: Line<'static>, sheet: Sheet<'_>) -> Line<'static> {
+pub fn chosen(line: Line<'static>, cx: LineContext<'_>) -> Line<'static> {
     let mut spans = line.spans;
     // Every line begins with a blank; the cursor's mark takes its place.
     if let Some(first) = spans.first_mut() {
-        *first = sheet.part("▌", Role::Accent);
+        *first = cx.part("▌", Role::Accent);
     }
-    spread(spans, Vec::new(), sheet.columns).patch_style(sheet.theme.role(Role::Selected))
+    spread(spans, Vec::new(), cx.columns).patch_style(cx.theme.role(Role::Selected))
 }
 
 /// A record with all that is known of it, most important first.
-pub fn whole(record: &Record, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+pub fn whole(record: &Record, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let (sign, tone) = sign(record.outcome);
-    let mark = vec![Span::raw(" "), sheet.span(sign, tone), Span::raw(" ")];
-    let sentence = wrap(&record.sentence(&sheet.state.zone()), sheet.columns.saturating_sub(4));
+    let mark = vec![Span::raw(" "), cx.span(sign, tone), Span::raw(" ")];
+    let sentence = wrap(&record.sentence(&cx.state.zone()), cx.columns.saturating_sub(4));
     let mut lines = behind(mark, sentence);
-    let mut facts = Facts::new(sheet.less(4), 9);
-    facts.text("when", &sheet.state.zone().exact(record.at), Tone::Plain);
+    let mut facts = Facts::new(cx.narrower_by(4), 9);
+    facts.text("when", &cx.state.zone().exact(record.at), Tone::Plain);
     let observed = (record.outcome == Outcome::Observed).then(|| text::observed_as(&record.who));
     facts.text("who", observed.as_ref().unwrap_or(&record.who), Tone::Plain);
     if let Some(id) = &record.cluster {
-        let project = sheet.state.fleet.project_name(id.project());
+        let project = cx.state.fleet.project_name(id.project());
         let text = text::cluster(&id.name, id.region(), project);
         facts.text("cluster", &text, Tone::Plain);
     }

@@ -11,7 +11,7 @@ use crate::app::state::State;
 use crate::domain::record::Record;
 use crate::ui::activity::records;
 use crate::ui::canvas::Canvas;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{cells, indent, spread};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::{header, scrollbar};
@@ -27,9 +27,9 @@ const ENTRY_BORDER: u16 = 5;
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(area);
-    let Sheet { theme, columns, .. } = sheet;
-    let head = spread(header::path(theme, &["FLEET", "ACTIVITY"]), header::status(sheet), columns);
+    let cx = canvas.line_context(area);
+    let LineContext { theme, columns, .. } = cx;
+    let head = spread(header::path(theme, &["FLEET", "ACTIVITY"]), header::status(cx), columns);
     canvas.text(head, Rect { height: 1, ..area });
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     draw_records(canvas, body);
@@ -37,7 +37,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
 
 /// The records on screen, and the one under the cursor; also a tab of the cluster screen.
 pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let (state, sheet) = (canvas.state, canvas.sheet(area));
+    let (state, cx) = (canvas.state, canvas.line_context(area));
     let all = state.activity.list(state.screen.cluster());
     let Some((_, chosen)) = all.get(state.activity.place(&all)) else {
         nothing(canvas, area);
@@ -45,7 +45,7 @@ pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
     };
     if state.activity.open {
         let inner = entry_pane(canvas, area);
-        let lines = records::whole(chosen, canvas.sheet(inner).less(1));
+        let lines = records::whole(chosen, canvas.line_context(inner).narrower_by(1));
         let bar = inner.right().saturating_sub(1);
         scrollbar::scrolled(canvas, inner, bar, lines, state.activity.scroll);
         return;
@@ -53,7 +53,7 @@ pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let layout = if area.width >= BESIDE {
         Layout::horizontal([Constraint::Fill(5), Constraint::Fill(3)])
     } else if area.height >= BELOW {
-        let lines = cells(records::whole(chosen, sheet.less(2)).len());
+        let lines = cells(records::whole(chosen, cx.narrower_by(2)).len());
         let wanted = lines.saturating_add(2).min(area.height / 2);
         Layout::vertical([Constraint::Fill(1), Constraint::Length(wanted)])
     } else {
@@ -62,7 +62,7 @@ pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let [list_area, entry_area] = layout.areas(area);
     list(canvas, list_area, &all);
     let inner = entry_pane(canvas, entry_area);
-    canvas.text(records::whole(chosen, canvas.sheet(inner)), inner);
+    canvas.text(records::whole(chosen, canvas.line_context(inner)), inner);
 }
 
 fn zone(state: &State, theme: Theme) -> Vec<Span<'static>> {
@@ -78,7 +78,7 @@ fn nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
         Screen::Fleet | Screen::Activity(_) => text::NONE,
     };
     let mut lines = vec![Line::default()];
-    lines.extend(indent(canvas.sheet(inner).less(2).paragraph(text, Tone::Dim), 1));
+    lines.extend(indent(canvas.line_context(inner).narrower_by(2).paragraph(text, Tone::Dim), 1));
     canvas.text(lines, inner);
 }
 
@@ -107,13 +107,13 @@ fn list(canvas: &mut Canvas<'_, '_>, area: Rect, all: &[(usize, &Record)]) {
         };
         inner = canvas.pane(area, vec![theme.part(title, Role::Title)], zone(state, theme));
     }
-    let sheet = canvas.sheet(inner).less(1);
+    let cx = canvas.line_context(inner).narrower_by(1);
     let with_cluster = matches!(state.screen, Screen::Activity(_));
     let shown = all.iter().skip(first).take(rows).map(|(_, record)| *record);
-    let mut lines = records::lines(shown, sheet, with_cluster);
+    let mut lines = records::lines(shown, cx, with_cluster);
     canvas.click_rows(inner, lines.len(), |row| Clickable::Record(first + row));
     if let Some(line) = lines.get_mut(cursor.saturating_sub(first)) {
-        *line = records::chosen(std::mem::take(line), sheet);
+        *line = records::chosen(std::mem::take(line), cx);
     }
     canvas.text(lines, inner);
     scrollbar::draw(canvas, inner, inner.right().saturating_sub(1), first, all.len());

@@ -18,16 +18,16 @@ const LABEL: usize = 8;
 
 /// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
-    let sheet = canvas.sheet(area).of(columns(area, MOST));
-    let said = |text: &str| sheet.paragraph(text, Tone::Plain);
+    let cx = canvas.line_context(area).with_columns(columns(area, MOST));
+    let said = |text: &str| cx.paragraph(text, Tone::Plain);
     let (title, mut lines) = match &dialog.kind {
         ChecklistDialogKind::Edit(form) => {
             let title = form.before.as_ref().map(|before| text::edit_title(&before.name));
             let row = |label: &str, input, at| {
                 let role = if dialog.focus == at { Role::Accent } else { Role::Label };
-                let mut spans = vec![sheet.part(pad_end(label, LABEL), role)];
-                let room = sheet.columns.saturating_sub(LABEL);
-                spans.extend(field(sheet.theme, input, room, dialog.focus == at));
+                let mut spans = vec![cx.part(pad_end(label, LABEL), role)];
+                let room = cx.columns.saturating_sub(LABEL);
+                spans.extend(field(cx.theme, input, room, dialog.focus == at));
                 Line::from(spans)
             };
             let lines = vec![
@@ -50,17 +50,17 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
         lines.push(Line::default());
     }
     if let Some(refused) = &dialog.failure {
-        lines.extend(failure(sheet, refused));
+        lines.extend(failure(cx, refused));
     } else if dialog.request.is_some() {
-        lines.push(Line::from(sheet.span(text::WRITING, Tone::Dim)));
+        lines.push(Line::from(cx.span(text::WRITING, Tone::Dim)));
     } else if let Some(problem) = problem {
-        lines.push(Line::from(sheet.span(problem, Tone::Dim)));
+        lines.push(Line::from(cx.span(problem, Tone::Dim)));
     }
     let ready = dialog.request.is_none() && problem.is_none();
     let is_focused = |field| dialog.focus == field;
     let confirm = Button::confirm(dialog.verb(), is_focused(ChecklistField::Confirm), ready);
     let cancel = Button::cancel(text::CANCEL, is_focused(ChecklistField::Cancel));
     let buttons = if edited.is_some() { [confirm, cancel] } else { [cancel, confirm] };
-    let place = sheet.state.fleet.label(&dialog.cluster);
+    let place = cx.state.fleet.label(&dialog.cluster);
     show(canvas, area, MOST, (&title, &place), lines, &buttons);
 }

@@ -11,29 +11,29 @@ use crate::app::nodes::text::list as names;
 use crate::domain::checklist::ChecklistClient;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{blanks, cells, indent, pad_end};
 use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
 
 /// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
-    let (sheet, rows) = (canvas.sheet(area), usize::from(area.height));
-    let Sheet { state, theme, columns } = sheet;
+    let (cx, rows) = (canvas.line_context(area), usize::from(area.height));
+    let LineContext { state, theme, columns } = cx;
     let rotation = &entry.cluster.rotation;
     let (list, source) = state.checklist_of(&entry.cluster.id);
     let clients = list.clients();
     let mut above = Vec::new();
     if clients.is_empty() {
-        above.extend(sheet.marked(" ", Tone::Dim, text::EMPTY));
-        above.extend(sheet.of(columns.min(100)).marked(" ", Tone::Dim, text::WHAT_FOR));
+        above.extend(cx.marked(" ", Tone::Dim, text::EMPTY));
+        above.extend(cx.with_columns(columns.min(100)).marked(" ", Tone::Dim, text::WHAT_FOR));
     } else if rotation.initiated.is_some() {
         let done = clients.len().saturating_sub(list.open(rotation).count());
         let tone = if done == clients.len() { Tone::Good } else { Tone::Warn };
         let sign = if done == clients.len() { "✓" } else { "!" };
-        above.extend(sheet.marked(sign, tone, &text::count(done, clients.len())));
+        above.extend(cx.marked(sign, tone, &text::count(done, clients.len())));
     } else {
-        above.extend(sheet.marked(" ", Tone::Dim, text::NO_ROTATION));
+        above.extend(cx.marked(" ", Tone::Dim, text::NO_ROTATION));
     }
     above.push(Line::default());
     let last = clients.len().saturating_sub(1);
@@ -51,10 +51,10 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     };
     if !clients.is_empty() {
         let titles = line([text::COLUMN_CLIENT, text::COLUMN_OWNER, text::COLUMN_NOTE]);
-        above.push(sheet.line(vec![blanks(4), theme.part(titles, Role::Label)]));
+        above.push(cx.line(vec![blanks(4), theme.part(titles, Role::Label)]));
     }
     let mut below = vec![Line::default()];
-    below.extend(source_lines(sheet, entry, &source));
+    below.extend(source_lines(cx, entry, &source));
     let room = rows.saturating_sub(above.len() + below.len()).max(1);
     (canvas.metrics.page_rows, canvas.metrics.scroll_last) = (room, last);
     let first = (selected + 1).saturating_sub(room);
@@ -66,7 +66,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
         let lead = if is_selected { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") };
         let words = line([&client.name, &client.owner, &client.note]);
         let words = if is_selected { theme.part(words, Role::Title) } else { Span::raw(words) };
-        sheet.line(vec![lead, mark, words])
+        cx.line(vec![lead, mark, words])
     });
     let head = above.len();
     let lines: Vec<Line<'static>> = above.into_iter().chain(shown).chain(below).collect();
@@ -81,8 +81,12 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
 }
 
 /// Where the list comes from, and what is to be said about that.
-fn source_lines(sheet: Sheet<'_>, entry: &Entry, source: &ChecklistSource) -> Vec<Line<'static>> {
-    let dim = |text: &str| indent(sheet.less(2).paragraph(text, Tone::Dim), 2);
+fn source_lines(
+    cx: LineContext<'_>,
+    entry: &Entry,
+    source: &ChecklistSource,
+) -> Vec<Line<'static>> {
+    let dim = |text: &str| indent(cx.narrower_by(2).paragraph(text, Tone::Dim), 2);
     match source {
         ChecklistSource::Reading => dim(text::READING),
         ChecklistSource::Local { seen: true } => dim(text::LOCAL),
@@ -91,14 +95,14 @@ fn source_lines(sheet: Sheet<'_>, entry: &Entry, source: &ChecklistSource) -> Ve
         ChecklistSource::Shared { only_here } => {
             let missing = text::only_here(names(only_here.iter().cloned(), 3));
             let mut lines = dim(text::SHARED);
-            lines.extend(sheet.marked("!", Tone::Warn, &missing));
+            lines.extend(cx.marked("!", Tone::Warn, &missing));
             lines
         }
         ChecklistSource::Copy => {
-            let why = sheet.state.unseen(&entry.cluster.id).unwrap_or_default();
-            sheet.marked("?", Tone::Warn, &text::copy(why))
+            let why = cx.state.unseen(&entry.cluster.id).unwrap_or_default();
+            cx.marked("?", Tone::Warn, &text::copy(why))
         }
-        ChecklistSource::Unreadable(why) => sheet.marked("✗", Tone::Bad, &text::unreadable(why)),
-        ChecklistSource::Failed(failure) => sheet.marked("✗", Tone::Bad, &text::failed(failure)),
+        ChecklistSource::Unreadable(why) => cx.marked("✗", Tone::Bad, &text::unreadable(why)),
+        ChecklistSource::Failed(failure) => cx.marked("✗", Tone::Bad, &text::failed(failure)),
     }
 }

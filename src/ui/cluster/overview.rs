@@ -11,8 +11,8 @@ use crate::domain::cluster::NodePool;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::credentials::{tab, table};
 use crate::ui::fleet::preview;
+use crate::ui::line_context::LineContext;
 use crate::ui::rotation::sentences;
-use crate::ui::sheet::Sheet;
 use crate::ui::text::{beside, pad_end, pad_start};
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
@@ -24,45 +24,45 @@ const BESIDE_FROM: usize = 170;
 const RIGHT: usize = 49;
 
 /// All lines of the tab.
-pub fn lines(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let Sheet { columns, .. } = sheet;
+pub fn lines(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let LineContext { columns, .. } = cx;
     let mut out = Vec::new();
     if !entry.cluster.problems.is_empty() {
-        let mut facts = Facts::new(sheet, 13);
+        let mut facts = Facts::new(cx, 13);
         sentences::problems(&entry.cluster.problems, "SKE reports", &mut facts);
         out.extend(facts.into_lines());
         out.push(Line::default());
     }
     let half = (columns / 2).min(columns.saturating_sub(RIGHT)).max(43);
-    let (left, right) = (sheet.of(half.saturating_sub(1)), sheet.less(half));
+    let (left, right) = (cx.with_columns(half.saturating_sub(1)), cx.narrower_by(half));
     if columns >= 76 {
         out.extend(beside(left_facts(entry, left), right_facts(entry, right), half));
     } else {
-        out.extend(left_facts(entry, sheet.less(1)));
-        out.extend(right_facts(entry, sheet));
+        out.extend(left_facts(entry, cx.narrower_by(1)));
+        out.extend(right_facts(entry, cx));
     }
     out.push(Line::default());
     let is_beside = columns >= BESIDE_FROM;
     if is_beside {
         out.extend(beside(pools(entry, left), tab::what_rotates(entry, right), half));
     } else {
-        out.extend(pools(entry, sheet));
+        out.extend(pools(entry, cx));
     }
     out.push(Line::default());
-    out.extend(accesses(entry, sheet));
+    out.extend(accesses(entry, cx));
     if !is_beside {
         out.push(Line::default());
-        out.extend(tab::what_rotates(entry, sheet));
+        out.extend(tab::what_rotates(entry, cx));
     }
     out
 }
 
-fn left_facts(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let Sheet { state, theme, .. } = sheet;
+fn left_facts(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let LineContext { state, theme, .. } = cx;
     let cluster = &entry.cluster;
     let now = state.server_now();
-    let mut facts = Facts::new(sheet, 13);
-    facts.fact("phase", preview::phase_words(entry, sheet));
+    let mut facts = Facts::new(cx, 13);
+    facts.fact("phase", preview::phase_words(entry, cx));
     facts.fact("state", preview::state_word(cluster, theme));
     facts.fact("Kubernetes", preview::version(cluster, now, theme));
     if let Some(at) = cluster.created {
@@ -79,15 +79,15 @@ fn left_facts(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     facts.into_lines()
 }
 
-fn right_facts(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+fn right_facts(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let mut facts = Facts::new(sheet, 13);
-    let project = sheet.state.fleet.project_name(cluster.id.project());
-    facts.fact("project", cut_middle(project, sheet.columns.saturating_sub(13)));
+    let mut facts = Facts::new(cx, 13);
+    let project = cx.state.fleet.project_name(cluster.id.project());
+    facts.fact("project", cut_middle(project, cx.columns.saturating_sub(13)));
     facts.fact(
         "project ID",
-        sheet.span(
-            cut_middle(cluster.id.project().as_str(), sheet.columns.saturating_sub(13)),
+        cx.span(
+            cut_middle(cluster.id.project().as_str(), cx.columns.saturating_sub(13)),
             Tone::Dim,
         ),
     );
@@ -95,11 +95,11 @@ fn right_facts(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
         "maintenance",
         match &cluster.maintenance {
             Some((begin, end)) => Span::raw(format!("{begin}–{end} UTC")),
-            None => sheet.span(text::NO_WINDOW, Tone::Dim),
+            None => cx.span(text::NO_WINDOW, Tone::Dim),
         },
     );
     if cluster.schedules.is_empty() {
-        facts.fact("hibernation", sheet.span(text::NO_SCHEDULE, Tone::Dim));
+        facts.fact("hibernation", cx.span(text::NO_SCHEDULE, Tone::Dim));
     }
     for (index, schedule) in cluster.schedules.iter().enumerate() {
         let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
@@ -117,8 +117,8 @@ fn right_facts(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     facts.into_lines()
 }
 
-fn pools(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let Sheet { state, theme, .. } = sheet;
+fn pools(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let LineContext { state, theme, .. } = cx;
     let pools = &entry.cluster.pools;
     if pools.is_empty() {
         return vec![Line::from(theme.span(text::NO_POOLS, Tone::Dim))];
@@ -143,7 +143,7 @@ fn pools(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
         pad_end("ZONES", zones),
         pad_end("MACHINE", machine)
     );
-    let mut lines = vec![sheet.line(vec![theme.part(heading, Role::Label)])];
+    let mut lines = vec![cx.line(vec![theme.part(heading, Role::Label)])];
     for pool in pools {
         let counts = format!("{}–{}", pool.minimum, pool.maximum);
         let present = present(pool).unwrap_or_else(|| "–".to_owned());
@@ -158,7 +158,7 @@ fn pools(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
             theme.span(format!("  {}", pad_end(&pool.machine_type, machine)), Tone::Dim),
             theme.span(format!("  {}", pool.image), Tone::Dim),
         ];
-        lines.push(sheet.line(spans));
+        lines.push(cx.line(spans));
     }
     lines
 }
@@ -168,12 +168,12 @@ fn zones_text(pool: &NodePool) -> String {
 }
 
 /// Credentials of this machine for it, and what becomes of each.
-pub fn accesses(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let mut known = sheet.state.known_credentials(&entry.cluster);
+pub fn accesses(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let mut known = cx.state.known_credentials(&entry.cluster);
     known.sort_by_key(|known| std::cmp::Reverse(known.expires.unwrap_or(Timestamp::MAX)));
     known.truncate(6);
     if known.is_empty() {
-        return vec![Line::from(sheet.span(text::NO_KUBECONFIGS, Tone::Dim))];
+        return vec![Line::from(cx.span(text::NO_KUBECONFIGS, Tone::Dim))];
     }
-    table::lines(&known, sheet, None)
+    table::lines(&known, cx, None)
 }

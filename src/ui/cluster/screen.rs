@@ -12,7 +12,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::{Canvas, padded};
 use crate::ui::cluster::overview;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{behind, cells, spread, wrap};
 use crate::ui::theme::Role;
 use crate::ui::widgets::{header, notices, scrollbar};
@@ -20,15 +20,15 @@ use crate::ui::{activity, checklist, credentials, nodes, rotation};
 
 /// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab)) {
-    let sheet = canvas.sheet(area);
-    let notice_lines = own_notices(sheet, id);
+    let cx = canvas.line_context(area);
+    let notice_lines = own_notices(cx, id);
     let [head, notice_area, body] = Layout::vertical([
         Constraint::Length(2),
         Constraint::Length(cells(notice_lines.len()).min(area.height / 3)),
         Constraint::Fill(1),
     ])
     .areas(area);
-    let entry = sheet.state.fleet.entries.get(id);
+    let entry = cx.state.fleet.entries.get(id);
     draw_head(canvas, head, (id, tab, entry));
     canvas.text(notice_lines, notice_area);
     canvas.metrics.page_rows = usize::from(body.height.saturating_sub(2));
@@ -40,30 +40,28 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab
     let boxed = body.height >= 10 && body.width >= 50;
     let mut inner = body;
     if boxed {
-        let title = vec![sheet.part(format!(" {} ", tab.title()), Role::Title)];
+        let title = vec![cx.part(format!(" {} ", tab.title()), Role::Title)];
         inner = padded(canvas.pane(body, title, Vec::new()));
     }
-    let sheet = canvas.sheet(inner);
+    let cx = canvas.line_context(inner);
     let lines = match (tab, entry) {
         (Tab::Credentials, Some(entry)) => return credentials::tab::draw(canvas, inner, entry),
         (Tab::Checklist, Some(entry)) => return checklist::tab::draw(canvas, inner, entry),
         (_, None) | (Tab::Nodes | Tab::Activity, _) => {
-            vec![Line::from(sheet.span(text::NOT_READ, Tone::Dim))]
+            vec![Line::from(cx.span(text::NOT_READ, Tone::Dim))]
         }
-        (Tab::Overview, Some(entry)) => overview::lines(entry, sheet),
-        (Tab::Rotation, Some(entry)) => {
-            rotation::tab::lines(entry, sheet, usize::from(inner.height))
-        }
+        (Tab::Overview, Some(entry)) => overview::lines(entry, cx),
+        (Tab::Rotation, Some(entry)) => rotation::tab::lines(entry, cx, usize::from(inner.height)),
     };
     let bar = inner.right().min(body.right().saturating_sub(1));
-    scrollbar::scrolled(canvas, inner, bar, lines, sheet.state.cluster.scroll);
+    scrollbar::scrolled(canvas, inner, bar, lines, cx.state.cluster.scroll);
 }
 
-fn own_notices(sheet: Sheet<'_>, id: &ClusterId) -> Vec<Line<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+fn own_notices(cx: LineContext<'_>, id: &ClusterId) -> Vec<Line<'static>> {
+    let LineContext { state, theme, columns } = cx;
     let mut lines = Vec::new();
     if state.session.signed_out.is_some() || state.fleet.is_stale(id) {
-        lines.extend(notices::lines(sheet));
+        lines.extend(notices::lines(cx));
     }
     if let Some(gone) = state.fleet.entries.get(id).and_then(|entry| entry.gone) {
         let text = text::not_listed(state.zone().short(gone));
@@ -78,8 +76,8 @@ fn draw_head(
     area: Rect,
     (id, tab, entry): (&ClusterId, Tab, Option<&Entry>),
 ) {
-    let sheet = canvas.sheet(area);
-    let Sheet { state, theme, columns } = sheet;
+    let cx = canvas.line_context(area);
+    let LineContext { state, theme, columns } = cx;
     let project = cut_middle(state.fleet.project_name(id.project()), 20);
     let mut left = if columns >= 70 {
         header::path(theme, &["FLEET", &project, id.name.as_str()])
@@ -89,7 +87,7 @@ fn draw_head(
     if state.shared.settings.is_protected(&id.name) {
         left.push(theme.part("  PROTECTED", Role::Title));
     }
-    let first = spread(left, header::status(sheet), columns);
+    let first = spread(left, header::status(cx), columns);
     let gap = if columns >= 60 { "   " } else { " " };
     let all: usize = TABS.iter().map(|(_, title)| width(title) + 2 + gap.len()).sum();
     // Where not all titles fit, only that of the open tab is written.

@@ -16,7 +16,7 @@ use crate::domain::rotation::Step;
 use crate::domain::text::width;
 use crate::ui::canvas::Canvas;
 use crate::ui::credentials::table;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{indent, pad_end, wrap};
 use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
@@ -27,20 +27,20 @@ const LEAST_EFFECT_OF_TWO: usize = 30;
 
 /// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
-    let (sheet, rows) = (canvas.sheet(area), usize::from(area.height));
-    let Sheet { state, theme, .. } = sheet;
+    let (cx, rows) = (canvas.line_context(area), usize::from(area.height));
+    let LineContext { state, theme, .. } = cx;
     let known = state.known_credentials(&entry.cluster);
     let last = known.len().saturating_sub(1);
     let selected = state.inventory.cursor.min(last);
-    let mut lines = vec![title(sheet, text::TITLE_MACHINE)];
+    let mut lines = vec![title(cx, text::TITLE_MACHINE)];
     let mut seen = lines.len();
     if let Some(chosen) = known.get(selected) {
-        let mut list = table::lines(&known, sheet, Some(selected));
+        let mut list = table::lines(&known, cx, Some(selected));
         let others = list.split_off(selected + 2);
         let trial = state.inventory.trial(&entry.cluster.id, &chosen.place);
         let why = text::reasons_and_trial(&chosen.reasons, trial);
         lines.extend(list);
-        lines.extend(indented(sheet, &why, Tone::Dim));
+        lines.extend(indented(cx, &why, Tone::Dim));
         seen = lines.len();
         lines.extend(others);
     } else {
@@ -54,9 +54,9 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     lines.push(Line::default());
     if login_cache_may_be_stale(&entry.cluster, &known, state.server_now()) {
         let text = text::stale_login(CLEAR_LOGIN_CACHE);
-        lines.extend(marked(sheet, "!", Tone::Warn, &text));
+        lines.extend(marked(cx, "!", Tone::Warn, &text));
     }
-    lines.extend(below(entry, sheet));
+    lines.extend(below(entry, cx));
     // Below the last row the cursor scrolls what stands there.
     let all = lines.len();
     let overflow = all.saturating_sub(rows);
@@ -70,96 +70,96 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     scrollbar::draw(canvas, area, area.right().min(edge), first, all);
 }
 
-fn title(sheet: Sheet<'_>, text: &'static str) -> Line<'static> {
-    sheet.line(vec![sheet.theme.part(text, Role::Title)])
+fn title(cx: LineContext<'_>, text: &'static str) -> Line<'static> {
+    cx.line(vec![cx.theme.part(text, Role::Title)])
 }
 
 /// A text that begins under the rows.
-fn indented(sheet: Sheet<'_>, text: &str, tone: Tone) -> Vec<Line<'static>> {
-    indent(sheet.less(4).paragraph(text, tone), 4)
+fn indented(cx: LineContext<'_>, text: &str, tone: Tone) -> Vec<Line<'static>> {
+    indent(cx.narrower_by(4).paragraph(text, tone), 4)
 }
 
 /// A sign and a text behind it, under the rows.
-fn marked(sheet: Sheet<'_>, sign: &'static str, tone: Tone, text: &str) -> Vec<Line<'static>> {
-    indent(sheet.less(2).marked(sign, tone, text), 2)
+fn marked(cx: LineContext<'_>, sign: &'static str, tone: Tone, text: &str) -> Vec<Line<'static>> {
+    indent(cx.narrower_by(2).marked(sign, tone, text), 2)
 }
 
 /// What stands below the list: files that were not read, what is inside the cluster, and what rotates.
-fn below(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+fn below(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let mut out = Vec::new();
-    for file in sheet.state.inventory.files.iter().flat_map(|files| files.iter()) {
+    for file in cx.state.inventory.files.iter().flat_map(|files| files.iter()) {
         match (&file.contexts, file.wide_mode) {
             (Err(why), _) => {
                 let text = text::unreadable_file(&file.path, why);
-                out.extend(marked(sheet, "?", Tone::Warn, &text));
+                out.extend(marked(cx, "?", Tone::Warn, &text));
             }
             (Ok(contexts), Some(mode)) if !contexts.is_empty() => {
                 let text = text::wide_mode(&file.path, format_args!("{mode:04o}"));
-                out.extend(marked(sheet, "!", Tone::Warn, &text));
+                out.extend(marked(cx, "!", Tone::Warn, &text));
             }
             _ => {}
         }
     }
-    match &sheet.state.inventory.pasted {
-        None => out.extend(indented(sheet, text::PASTE, Tone::Dim)),
+    match &cx.state.inventory.pasted {
+        None => out.extend(indented(cx, text::PASTE, Tone::Dim)),
         Some(way) => {
-            let (verdict, reasons) = sheet.state.rows().judge_alone(&entry.cluster, way);
+            let (verdict, reasons) = cx.state.rows().judge_alone(&entry.cluster, way);
             let text = text::pasted_token(way, verdict, &reasons);
-            out.extend(marked(sheet, "▸", table::tone(verdict), &text));
+            out.extend(marked(cx, "▸", table::tone(verdict), &text));
         }
     }
-    out.extend(marked(sheet, "?", Tone::Dim, text::NOT_LISTED));
+    out.extend(marked(cx, "?", Tone::Dim, text::NOT_LISTED));
     out.push(Line::default());
-    out.push(title(sheet, text::TITLE_CLUSTER));
-    out.extend(in_cluster(entry, sheet));
+    out.push(title(cx, text::TITLE_CLUSTER));
+    out.extend(in_cluster(entry, cx));
     out.push(Line::default());
-    let rotates = what_rotates(entry, sheet.less(2));
+    let rotates = what_rotates(entry, cx.narrower_by(2));
     out.extend(indent(rotates, 2));
     out
 }
 
-fn in_cluster(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+fn in_cluster(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let Some(snapshot) = sheet.state.nodes.current_snapshot(&cluster.id) else {
-        let why = sheet.state.unseen(&cluster.id).unwrap_or_default();
-        return marked(sheet, "?", Tone::Dim, &text::not_seen(why));
+    let Some(snapshot) = cx.state.nodes.current_snapshot(&cluster.id) else {
+        let why = cx.state.unseen(&cluster.id).unwrap_or_default();
+        return marked(cx, "?", Tone::Dim, &text::not_seen(why));
     };
     let mut out = Vec::new();
     for stale in stale_tokens(cluster, &snapshot) {
         let tone = if stale.used_since_start { Tone::Bad } else { Tone::Warn };
-        out.extend(marked(sheet, "!", tone, &text::stale_token(&stale)));
+        out.extend(marked(cx, "!", tone, &text::stale_token(&stale)));
     }
     for stale in
-        stale_certificates(cluster, &sheet.state.credentials, &snapshot, sheet.state.server_now())
+        stale_certificates(cluster, &cx.state.credentials, &snapshot, cx.state.server_now())
     {
         let is_certain = stale.generation == Generation::Previous;
         let (sign, tone) = if is_certain { ("!", Tone::Bad) } else { ("?", Tone::Dim) };
-        out.extend(marked(sheet, sign, tone, &text::signed_certificate(&stale)));
+        out.extend(marked(cx, sign, tone, &text::signed_certificate(&stale)));
     }
     let pods = pods_with_old_authority(&snapshot);
     if !pods.is_empty() {
         let names = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name));
         let text = text::old_authority(list(names, 3));
-        out.extend(marked(sheet, "!", Tone::Bad, &text));
+        out.extend(marked(cx, "!", Tone::Bad, &text));
     }
     if out.is_empty() {
         let is_open = cluster.rotation.phase.due_step() == Some(Step::Complete);
         let text = if is_open { text::NOTHING_IN_CLUSTER } else { text::NO_ROTATION };
-        out.extend(marked(sheet, "✓", Tone::Good, text));
+        out.extend(marked(cx, "✓", Tone::Good, text));
     }
     out
 }
 
 /// What rotates, what of it is in use, and what the next step does.
-pub fn what_rotates(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+pub fn what_rotates(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let Some(rotated) = text::what_rotates(&entry.cluster) else { return Vec::new() };
     let widest = |cell: fn(&RotatedKind) -> &str| {
         2 + rotated.kinds.iter().map(|kind| width(cell(kind))).max().unwrap_or_default()
     };
     let (name, now) = (widest(|kind| kind.name), widest(|kind| kind.now));
     // Where there is little room, what the next step does matters more than what is in use, and than what comes later.
-    let now = if sheet.columns >= name + now + LEAST_EFFECT { now } else { 0 };
-    let room = sheet.columns.saturating_sub(name + now);
+    let now = if cx.columns >= name + now + LEAST_EFFECT { now } else { 0 };
+    let room = cx.columns.saturating_sub(name + now);
     let both = !rotated.is_started && room >= 2 * (LEAST_EFFECT_OF_TWO + 2);
     let room = if both { room / 2 - 2 } else { room.max(LEAST_EFFECT) };
     let line = |[first, second, third, fourth]: [&str; 4]| {
@@ -174,7 +174,7 @@ pub fn what_rotates(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
     };
     let [third, fourth] = titles;
     let heading = [text::TITLE_ROTATES, text::COLUMN_NOW, third, fourth];
-    let heading = sheet.part(line(heading), Role::Label);
+    let heading = cx.part(line(heading), Role::Label);
     let rows = rotated.kinds.iter().flat_map(|kind| {
         let next = if rotated.is_started { kind.complete } else { kind.start };
         let later = if both { kind.complete } else { "" };
@@ -186,9 +186,9 @@ pub fn what_rotates(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
         };
         (0..next.len().max(later.len())).map(row).collect::<Vec<_>>()
     });
-    let zone = sheet.state.zone();
+    let zone = cx.state.zone();
     let last = text::last_rotated(&entry.cluster.rotation, |at| zone.short(at));
-    let last = sheet.span(last, Tone::Dim);
+    let last = cx.span(last, Tone::Dim);
     let lines = std::iter::once(heading).chain(rows).chain([last]);
-    lines.map(|span| sheet.line(vec![span])).collect()
+    lines.map(|span| cx.line(vec![span])).collect()
 }

@@ -8,7 +8,7 @@ use crate::app::state::State;
 use crate::domain::age::passed;
 use crate::domain::credential::{KnownCredential, Verdict};
 use crate::domain::text::{cut_middle, width};
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::pad_end;
 use crate::ui::theme::Role;
 
@@ -18,10 +18,10 @@ const WIDE: usize = 100;
 /// A heading and a line for each credential; where one is selected, the lines have marks before them.
 pub fn lines(
     known: &[KnownCredential],
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
     selected: Option<usize>,
 ) -> Vec<Line<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+    let LineContext { state, theme, columns } = cx;
     let wide = columns >= WIDE;
     let status = |known: &KnownCredential| {
         let (words, short) = text::verdict(known.verdict);
@@ -44,7 +44,7 @@ pub fn lines(
         pad_end(text::COLUMN_ENDS, ends_columns),
         text::COLUMN_STATUS,
     );
-    let heading = sheet.line(vec![theme.part(heading, Role::Label)]);
+    let heading = cx.line(vec![theme.part(heading, Role::Label)]);
     let rows = known.iter().enumerate().map(|(at, known)| {
         let is_selected = selected == Some(at);
         let is_marked = selected.is_some() && state.inventory.is_marked(&known.place);
@@ -60,7 +60,7 @@ pub fn lines(
             Span::raw(format!("  {}  ", pad_end(&ends(known, state), ends_columns))),
             theme.span(status(known), tone(known.verdict)),
         ]);
-        sheet.line(spans)
+        cx.line(spans)
     });
     std::iter::once(heading).chain(rows).collect()
 }

@@ -16,10 +16,10 @@ use crate::domain::credential::{Verdict, best_access};
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
 use crate::ui::canvas::{Canvas, padded};
+use crate::ui::line_context::LineContext;
 use crate::ui::nodes::roll;
 use crate::ui::rotation::sentences;
 use crate::ui::rotation::stepper;
-use crate::ui::sheet::Sheet;
 use crate::ui::text::pad_end;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
@@ -35,13 +35,13 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let name = cut_middle(entry.cluster.id.name.as_str(), columns.saturating_sub(2));
     let title = vec![theme.part(format!(" {name} "), Role::Title)];
     let inner = padded(canvas.pane(area, title, Vec::new()));
-    canvas.text(lines(entry, canvas.sheet(inner)), inner);
+    canvas.text(lines(entry, canvas.line_context(inner)), inner);
 }
 
-fn lines(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let Sheet { state, theme, .. } = sheet;
+fn lines(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let LineContext { state, theme, .. } = cx;
     let cluster = &entry.cluster;
-    let mut facts = Facts::new(sheet, 8);
+    let mut facts = Facts::new(cx, 8);
     facts.fact(
         "project",
         vec![
@@ -68,26 +68,24 @@ fn lines(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
 }
 
 /// Glyph and word of the phase, and since when if this program saw it begin.
-pub fn phase_words(entry: &Entry, sheet: Sheet<'_>) -> Vec<Span<'static>> {
-    let phase = phase_cell(&sheet.state.row(entry));
+pub fn phase_words(entry: &Entry, cx: LineContext<'_>) -> Vec<Span<'static>> {
+    let phase = phase_cell(&cx.state.row(entry));
     let sign = phase_glyph(&entry.cluster.rotation.phase);
     let mut spans =
-        vec![sheet.span(sign.text, sign.tone), Span::raw(" "), sheet.span(phase.text, phase.tone)];
+        vec![cx.span(sign.text, sign.tone), Span::raw(" "), cx.span(phase.text, phase.tone)];
     // The API does not say when a phase began; only what this program saw change can be told.
     if let Some(seen) = entry.phase_seen {
-        spans.push(
-            sheet.span(text::for_duration(passed(seen, sheet.state.shared.now.wall)), Tone::Dim),
-        );
+        spans.push(cx.span(text::for_duration(passed(seen, cx.state.shared.now.wall)), Tone::Dim));
     }
     spans
 }
 
 fn rotation_facts(entry: &Entry, facts: &mut Facts<'_>) {
-    let Sheet { state, theme, .. } = facts.sheet;
+    let LineContext { state, theme, .. } = facts.cx;
     let cluster = &entry.cluster;
     let zone = state.zone();
     let now = state.server_now();
-    facts.fact("phase", phase_words(entry, facts.sheet));
+    facts.fact("phase", phase_words(entry, facts.cx));
     let done = cluster.rotation.phase == Phase::Completed;
     let moments = [
         ("started", cluster.rotation.initiated, !done),
@@ -109,7 +107,7 @@ fn rotation_facts(entry: &Entry, facts: &mut Facts<'_>) {
 
 /// How far the roll is, while nodes are replaced.
 fn roll_facts(entry: &Entry, facts: &mut Facts<'_>) {
-    let Sheet { state, theme, .. } = facts.sheet;
+    let LineContext { state, theme, .. } = facts.cx;
     if entry.cluster.rotation.phase != Phase::Preparing {
         return;
     }
@@ -133,7 +131,7 @@ fn roll_facts(entry: &Entry, facts: &mut Facts<'_>) {
 }
 
 fn cluster_facts(cluster: &Cluster, facts: &mut Facts<'_>) {
-    let Sheet { state, theme, .. } = facts.sheet;
+    let LineContext { state, theme, .. } = facts.cx;
     let now = state.server_now();
     facts.fact("state", state_word(cluster, theme));
     facts.fact("k8s", version(cluster, now, theme));
@@ -188,7 +186,7 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
 }
 
 fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {
-    let Sheet { state, theme, .. } = facts.sheet;
+    let LineContext { state, theme, .. } = facts.cx;
     let known = state.rows().known_credentials(&entry.cluster);
     let Some(best) = best_access(&known) else {
         let is_unclear = known.iter().any(|known| known.verdict == Verdict::CannotTell);

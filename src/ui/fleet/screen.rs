@@ -19,8 +19,8 @@ use crate::ui::activity::records;
 use crate::ui::canvas::Canvas;
 use crate::ui::fleet::preview;
 use crate::ui::fleet::table;
+use crate::ui::line_context::LineContext;
 use crate::ui::rotation::sentences;
-use crate::ui::sheet::Sheet;
 use crate::ui::text::{as_fits, cells, cut_spans, spans_width, spread};
 use crate::ui::theme::Role;
 use crate::ui::widgets::footer::BottomLine;
@@ -42,9 +42,9 @@ pub fn strip_rows(state: &State, height: u16) -> u16 {
 
 /// Draws the screen; returns what its bottom line says.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) -> BottomLine {
-    let sheet = canvas.sheet(area);
-    let state = sheet.state;
-    let notice_lines = notices::lines(sheet);
+    let cx = canvas.line_context(area);
+    let state = cx.state;
+    let notice_lines = notices::lines(cx);
     let with_preview = has_preview(state, area);
     let [head, notice_area, list, side, strip] =
         places(state, area, notice_lines.len(), with_preview);
@@ -57,7 +57,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) -> BottomLine {
     if strip.height > 0 {
         draw_strip(canvas, strip);
     }
-    let spans = if with_preview { Vec::new() } else { bottom(sheet, area.height) };
+    let spans = if with_preview { Vec::new() } else { bottom(cx, area.height) };
     BottomLine { spans, row }
 }
 
@@ -98,42 +98,42 @@ fn inside(list: Rect) -> (bool, Rect) {
 }
 
 /// Ids of the columns that the table shows on a screen of this size, as it is and as it were without the preview.
-pub fn shown_columns(sheet: Sheet<'_>, area: Rect) -> (Vec<&'static str>, Vec<&'static str>) {
-    let notices = notices::lines(sheet.of(usize::from(area.width))).len();
+pub fn shown_columns(cx: LineContext<'_>, area: Rect) -> (Vec<&'static str>, Vec<&'static str>) {
+    let notices = notices::lines(cx.with_columns(usize::from(area.width))).len();
     let shown = |with_preview| {
-        let [_, _, list, ..] = places(sheet.state, area, notices, with_preview);
+        let [_, _, list, ..] = places(cx.state, area, notices, with_preview);
         let (_, inner) = inside(list);
-        table::layout(sheet.state, usize::from(inner.width.saturating_sub(1)))
+        table::layout(cx.state, usize::from(inner.width.saturating_sub(1)))
             .into_iter()
             .map(|(column, _)| column.id)
             .collect()
     };
-    (shown(has_preview(sheet.state, area)), shown(false))
+    (shown(has_preview(cx.state, area)), shown(false))
 }
 
 fn draw_header(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(area);
-    let Sheet { state, theme, columns } = sheet;
-    let right = header::status(sheet);
+    let cx = canvas.line_context(area);
+    let LineContext { state, theme, columns } = cx;
+    let right = header::status(cx);
     if area.height < 2 {
         let mut left = vec![Span::raw(" "), theme.part("skeys", Role::Accent), Span::raw(" ")];
         if state.fleet.is_narrowed() {
             left.push(theme.part(short_scope(state), Role::Accent));
             left.push(Span::raw(" "));
         }
-        left.extend(short_counts(sheet));
+        left.extend(short_counts(cx));
         canvas.text(spread(left, right, columns), area);
         return;
     }
     let room = columns.saturating_sub(spans_width(&right) + 1);
     let gap = Span::raw("   ");
     let path = header::path(theme, &["FLEET"]);
-    let scope = scope_spans(sheet.of(room.saturating_sub(spans_width(&path) + 3)));
+    let scope = scope_spans(cx.with_columns(room.saturating_sub(spans_width(&path) + 3)));
     let mut parts = vec![path, [vec![gap.clone()], scope].concat()];
-    let full = header::identity(sheet, true);
+    let full = header::identity(cx, true);
     let used: usize = parts.iter().map(|part| spans_width(part)).sum();
     let who =
-        if used + spans_width(&full) + 3 <= room { full } else { header::identity(sheet, false) };
+        if used + spans_width(&full) + 3 <= room { full } else { header::identity(cx, false) };
     if !who.is_empty() {
         parts.push([vec![gap], who].concat());
     }
@@ -144,8 +144,8 @@ fn draw_header(canvas: &mut Canvas<'_, '_>, area: Rect) {
 }
 
 /// Profile and scope, in the widest form that fits. That it is narrowed is told in any case.
-fn scope_spans(sheet: Sheet<'_>) -> Vec<Span<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+fn scope_spans(cx: LineContext<'_>) -> Vec<Span<'static>> {
+    let LineContext { state, theme, columns } = cx;
     let profile = state.shared.settings.profile.as_deref().map(clean);
     let (in_full, name) = match &profile {
         Some(name) => (text::in_profile(name), format!("{name} · ")),
@@ -225,14 +225,14 @@ fn counted(state: &State) -> [(Cell, &'static str, usize); 7] {
 }
 
 fn counts_line(canvas: &mut Canvas<'_, '_>, area: Rect) -> Line<'static> {
-    let sheet = canvas.sheet(area);
-    let Sheet { columns, .. } = sheet;
+    let cx = canvas.line_context(area);
+    let LineContext { columns, .. } = cx;
     let mut told = Vec::new();
     // The widest form that fits: with words, closer together, with numbers, bare.
     for (words, numbers, gap) in
         [(true, true, "   "), (true, true, "  "), (false, true, "   "), (false, false, " ")]
     {
-        told = counts(sheet, (words, numbers), gap);
+        told = counts(cx, (words, numbers), gap);
         if told.iter().map(|(spans, _)| spans_width(spans)).sum::<usize>() <= columns {
             break;
         }
@@ -247,16 +247,16 @@ fn counts_line(canvas: &mut Canvas<'_, '_>, area: Rect) -> Line<'static> {
         }
         spans.extend(item);
     }
-    sheet.line(spans)
+    cx.line(spans)
 }
 
 /// The parts of the line of counts; those that can be pressed have their number.
 fn counts(
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
     (words, numbers): (bool, bool),
     gap: &'static str,
 ) -> Vec<(Vec<Span<'static>>, Option<u8>)> {
-    let Sheet { state, theme, .. } = sheet;
+    let LineContext { state, theme, .. } = cx;
     let gap = || (vec![Span::raw(gap)], None);
     let mut parts = vec![(vec![Span::raw(" ")], None)];
     if numbers {
@@ -298,12 +298,12 @@ fn counts(
 }
 
 /// Counts in the fewest columns.
-pub fn short_counts(sheet: Sheet<'_>) -> Vec<Span<'static>> {
-    let [of_phases @ .., _due] = counted(sheet.state);
+pub fn short_counts(cx: LineContext<'_>) -> Vec<Span<'static>> {
+    let [of_phases @ .., _due] = counted(cx.state);
     of_phases
         .into_iter()
         .filter(|(_, _, count)| *count > 0)
-        .map(|(sign, _, count)| sheet.span(format!("{}{count} ", sign.text), sign.tone))
+        .map(|(sign, _, count)| cx.span(format!("{}{count} ", sign.text), sign.tone))
         .collect()
 }
 
@@ -323,20 +323,20 @@ fn draw_list(canvas: &mut Canvas<'_, '_>, area: Rect) -> Option<(usize, usize)> 
     canvas.metrics.page_rows = rows;
     let window = table::window(state, rows);
     let all = state.view.shown.len();
-    let sheet = canvas.sheet(area);
+    let cx = canvas.line_context(area);
     if boxed {
         let block = theme
             .pane()
-            .title(theme.title(title(sheet.less(26), window.first, rows)))
-            .title(theme.title_right(order(sheet)))
-            .title_bottom(aside_border(sheet));
+            .title(theme.title(title(cx.narrower_by(26), window.first, rows)))
+            .title(theme.title_right(order(cx)))
+            .title_bottom(aside_border(cx));
         canvas.block(block, area);
     } else if headed {
-        let mut right = aside_line(sheet.less(20)).spans;
+        let mut right = aside_line(cx.narrower_by(20)).spans;
         if right.is_empty() {
-            right = order(sheet);
+            right = order(cx);
         }
-        let line = spread(title(sheet, window.first, rows), right, sheet.columns);
+        let line = spread(title(cx, window.first, rows), right, cx.columns);
         canvas.text(line, Rect { height: 1, ..area });
     }
     if all == 0 {
@@ -347,8 +347,8 @@ fn draw_list(canvas: &mut Canvas<'_, '_>, area: Rect) -> Option<(usize, usize)> 
     window.cursor.map(|row| (row + 1, all))
 }
 
-fn title(sheet: Sheet<'_>, first: usize, rows: usize) -> Vec<Span<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+fn title(cx: LineContext<'_>, first: usize, rows: usize) -> Vec<Span<'static>> {
+    let LineContext { state, theme, columns } = cx;
     let all = state.view.shown.len();
     let known = state.view.counts.all;
     let range = if all == 0 || (all == known && all <= rows) {
@@ -365,35 +365,35 @@ fn title(sheet: Sheet<'_>, first: usize, rows: usize) -> Vec<Span<'static>> {
     cut_spans(spans, columns)
 }
 
-fn order(sheet: Sheet<'_>) -> Vec<Span<'static>> {
-    let word = sheet.state.view.sort.sort_label.split(':').next().unwrap_or_default();
-    let arrow = if sheet.state.view.reversed { "↑" } else { "↓" };
-    vec![sheet.span(format!(" {word} {arrow} "), Tone::Dim)]
+fn order(cx: LineContext<'_>) -> Vec<Span<'static>> {
+    let word = cx.state.view.sort.sort_label.split(':').next().unwrap_or_default();
+    let arrow = if cx.state.view.reversed { "↑" } else { "↓" };
+    vec![cx.span(format!(" {word} {arrow} "), Tone::Dim)]
 }
 
-fn aside_line(sheet: Sheet<'_>) -> Line<'static> {
-    let texts = notices::asides(sheet.state);
+fn aside_line(cx: LineContext<'_>) -> Line<'static> {
+    let texts = notices::asides(cx.state);
     if texts.is_empty() {
         return Line::default();
     }
     let text = format!(" {} ", texts.join(" · "));
-    sheet.less(4).line(vec![sheet.theme.span(text, Tone::Dim)])
+    cx.narrower_by(4).line(vec![cx.theme.span(text, Tone::Dim)])
 }
 
-fn aside_border(sheet: Sheet<'_>) -> Line<'static> {
-    let line = aside_line(sheet);
-    if line.spans.is_empty() { line } else { sheet.theme.title(line.spans) }
+fn aside_border(cx: LineContext<'_>) -> Line<'static> {
+    let line = aside_line(cx);
+    if line.spans.is_empty() { line } else { cx.theme.title(line.spans) }
 }
 
 /// The text instead of rows: loading, no clusters, no match.
 fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(area);
-    let sheet = sheet.of(sheet.less(8).columns.max(10));
-    let state = sheet.state;
+    let cx = canvas.line_context(area);
+    let cx = cx.with_columns(cx.narrower_by(8).columns.max(10));
+    let state = cx.state;
     let fleet = &state.fleet;
     let hidden = state.view.counts.all;
     let text = if hidden > 0 {
-        let key = sheet.key_of(Command::Back);
+        let key = cx.key_of(Command::Back);
         text::nothing_matches(clean(&state.view.filter), key, hidden)
     } else if fleet.is_loading() {
         text::loading(scope_text(state, true))
@@ -405,9 +405,9 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
         || state.session.signed_out.is_some()
         || fleet.failing().next().is_some()
     {
-        text::nothing_loaded(sheet.key_of(Command::Refresh))
+        text::nothing_loaded(cx.key_of(Command::Refresh))
     } else if fleet.is_narrowed() {
-        text::none_selected(scope_text(state, true), sheet.key_of(Command::Scope))
+        text::none_selected(scope_text(state, true), cx.key_of(Command::Scope))
     } else {
         text::no_clusters(scope_text(state, true))
     };
@@ -415,7 +415,7 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let told = problems.into_iter().map(|problem| (clean(&problem), Tone::Warn));
     let lines: Vec<Line<'static>> = told
         .chain([(text, Tone::Plain)])
-        .flat_map(|(text, tone)| sheet.paragraph(&text, tone))
+        .flat_map(|(text, tone)| cx.paragraph(&text, tone))
         .map(Line::centered)
         .collect();
     let rows = cells(lines.len());
@@ -425,19 +425,18 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
 }
 
 fn draw_strip(canvas: &mut Canvas<'_, '_>, area: Rect) {
-    let sheet = canvas.sheet(area).less(2);
-    let key = sheet.key_of(Command::Activity);
-    let full =
-        vec![Span::raw(" "), sheet.part(key, Role::Accent), sheet.span(text::FULL_LOG, Tone::Dim)];
-    let inner = canvas.pane(area, vec![sheet.part(" activity ", Role::Title)], full);
-    let shown = sheet.state.activity.records.iter().rev().take(usize::from(inner.height));
-    let lines = records::lines(shown, sheet, true);
+    let cx = canvas.line_context(area).narrower_by(2);
+    let key = cx.key_of(Command::Activity);
+    let full = vec![Span::raw(" "), cx.part(key, Role::Accent), cx.span(text::FULL_LOG, Tone::Dim)];
+    let inner = canvas.pane(area, vec![cx.part(" activity ", Role::Title)], full);
+    let shown = cx.state.activity.records.iter().rev().take(usize::from(inner.height));
+    let lines = records::lines(shown, cx, true);
     canvas.text(lines, inner);
 }
 
 /// Next step or trouble of the cluster under the cursor, where no preview says it.
-fn bottom(sheet: Sheet<'_>, rows: u16) -> Vec<Span<'static>> {
-    let Sheet { state, theme, .. } = sheet;
+fn bottom(cx: LineContext<'_>, rows: u16) -> Vec<Span<'static>> {
+    let LineContext { state, theme, .. } = cx;
     let Some(entry) = state.subject() else { return Vec::new() };
     if rows < 6 || state.is_covered() {
         return Vec::new();

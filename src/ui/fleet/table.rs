@@ -11,7 +11,7 @@ use crate::app::state::State;
 use crate::domain::cluster::ClusterId;
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{blanks, cells, pad_end, pad_start, spread};
 use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
@@ -98,14 +98,14 @@ fn gap(columns: usize) -> usize {
 
 /// Draws titles and rows; says how many rows fit and where they can be clicked.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
-    let sheet = canvas.sheet(area).less(1);
-    let Sheet { state, columns, .. } = sheet;
+    let cx = canvas.line_context(area).narrower_by(1);
+    let LineContext { state, columns, .. } = cx;
     let layout = layout(state, columns);
     let heading = area.height >= 6;
     let rows = usize::from(area.height.saturating_sub(u16::from(heading)));
     let mut lines = Vec::with_capacity(rows + 1);
     if heading {
-        lines.push(titles(sheet, &layout));
+        lines.push(titles(cx, &layout));
         let mut x = area.x.saturating_add(cells(LEAD));
         for (column, wide) in &layout {
             if let Some(at) = COLUMNS.iter().position(|known| known == *column) {
@@ -119,7 +119,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
     for (index, id) in state.view.shown.iter().skip(window.first).take(rows).enumerate() {
         let Some(entry) = state.fleet.entries.get(id) else { continue };
         let selected = window.cursor == Some(window.first + index);
-        lines.push(row(sheet, &layout, (id, entry), selected));
+        lines.push(row(cx, &layout, (id, entry), selected));
     }
     canvas.text(lines, area);
     let list = Rect { y: top, height: cells(rows), ..area };
@@ -129,12 +129,12 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
     scrollbar::draw(canvas, list, bar, window.first, state.view.shown.len());
 }
 
-fn titles(sheet: Sheet<'_>, layout: &[(&'static Column, usize)]) -> Line<'static> {
-    let gap = gap(sheet.columns);
+fn titles(cx: LineContext<'_>, layout: &[(&'static Column, usize)]) -> Line<'static> {
+    let gap = gap(cx.columns);
     let mut spans = vec![blanks(LEAD)];
     for (column, wide) in layout {
-        let sorted = *column == sheet.state.view.sort;
-        let arrow = if sheet.state.view.reversed { "↑" } else { "↓" };
+        let sorted = *column == cx.state.view.sort;
+        let arrow = if cx.state.view.reversed { "↑" } else { "↓" };
         let text = if sorted && width(column.title) < *wide {
             format!("{}{arrow}", column.title)
         } else {
@@ -142,20 +142,20 @@ fn titles(sheet: Sheet<'_>, layout: &[(&'static Column, usize)]) -> Line<'static
         };
         let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
         let role = if sorted { Role::Accent } else { Role::Label };
-        spans.push(sheet.part(text, role));
+        spans.push(cx.part(text, role));
         spans.push(blanks(gap));
     }
     spans.pop();
-    spread(spans, Vec::new(), sheet.columns)
+    spread(spans, Vec::new(), cx.columns)
 }
 
 fn row(
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
     layout: &[(&'static Column, usize)],
     (id, entry): (&ClusterId, &Entry),
     selected: bool,
 ) -> Line<'static> {
-    let Sheet { state, theme, columns } = sheet;
+    let LineContext { state, theme, columns } = cx;
     let mark = if state.view.marks.contains(id) {
         "+"
     } else if state.nodes.watched.contains(id) {

@@ -16,7 +16,7 @@ use crate::domain::kubeconfig::{KubeconfigKind, Plan};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{blanks, cut_spans, indent, pad_end, spans_width, wrap};
 use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
@@ -27,7 +27,7 @@ const MOST: u16 = 84;
 
 /// The form, being drawn.
 struct FormView<'a> {
-    sheet: Sheet<'a>,
+    cx: LineContext<'a>,
     form: &'a KubeconfigForm,
     /// Whether only what can be changed is drawn, one line each.
     tight: bool,
@@ -35,10 +35,10 @@ struct FormView<'a> {
 
 /// Draws the form over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
-    let sheet = canvas.sheet(area).of(columns(area, MOST));
+    let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let buttons = buttons(form);
     let room = room(area, MOST, &buttons);
-    let roomy = FormView { sheet, form, tight: false };
+    let roomy = FormView { cx, form, tight: false };
     let mut bottom = roomy.bottom();
     let mut top = spaced(roomy.sections());
     if !bottom.is_empty() && top.len() + bottom.len() < room {
@@ -98,12 +98,12 @@ impl FormView<'_> {
     }
 
     /// What stands beside the labels.
-    fn values(&self) -> Sheet<'_> {
-        self.sheet.less(self.label_columns())
+    fn values(&self) -> LineContext<'_> {
+        self.cx.narrower_by(self.label_columns())
     }
 
     fn label_columns(&self) -> usize {
-        if self.sheet.columns >= 56 { 12 } else { 9 }
+        if self.cx.columns >= 56 { 12 } else { 9 }
     }
 
     fn row(&self, label: &str, focused: bool, value: Vec<Span<'static>>) -> Line<'static> {
@@ -111,8 +111,8 @@ impl FormView<'_> {
         let role = if focused { Role::Accent } else { Role::Label };
         let mark = if focused { "▸" } else { " " };
         let mut spans = vec![
-            self.sheet.theme.part(mark, Role::Accent),
-            self.sheet.theme.part(pad_end(label, label_columns - 1), role),
+            self.cx.theme.part(mark, Role::Accent),
+            self.cx.theme.part(pad_end(label, label_columns - 1), role),
         ];
         spans.extend(cut_spans(value, self.values().columns));
         Line::from(spans)
@@ -125,7 +125,7 @@ impl FormView<'_> {
     fn choice(&self, chosen: bool, text: &str) -> Span<'static> {
         let mark = if chosen { "(•)" } else { "( )" };
         let text = format!("{mark} {text}");
-        if chosen { self.sheet.theme.part(text, Role::Title) } else { Span::raw(text) }
+        if chosen { self.cx.theme.part(text, Role::Title) } else { Span::raw(text) }
     }
 
     fn kind(&self) -> Vec<Line<'static>> {
@@ -136,7 +136,7 @@ impl FormView<'_> {
             (KubeconfigKind::Idp, "IDP", text::KIND_IDP),
         ];
         let mut spans = Vec::new();
-        let gap = if self.sheet.columns >= 56 { 3 } else { 1 };
+        let gap = if self.cx.columns >= 56 { 3 } else { 1 };
         let mut words = "";
         for (kind, name, text) in kinds {
             let chosen = kind == self.form.kind;
@@ -158,18 +158,18 @@ impl FormView<'_> {
             return Vec::new();
         }
         let focused = self.form.focus == KubeconfigField::Lifetime;
-        let mut spans = field(self.sheet.theme, &self.form.lifetime, 18, focused);
+        let mut spans = field(self.cx.theme, &self.form.lifetime, 18, focused);
         let presets =
             Lifetime::PRESETS.iter().map(|(text, _)| *text).collect::<Vec<_>>().join(" · ");
         let room = self.values().columns;
         if spans_width(&spans) + 3 + width(&presets) <= room {
-            spans.push(self.sheet.theme.span(format!("   {presets}"), Tone::Dim));
+            spans.push(self.cx.theme.span(format!("   {presets}"), Tone::Dim));
         }
-        let arrows = self.sheet.theme.key("←→");
-        if spans_width(&spans) + 14 <= room && !self.sheet.theme.ascii {
-            spans.push(self.sheet.theme.span(text::preset_hint(&arrows), Tone::Dim));
+        let arrows = self.cx.theme.key("←→");
+        if spans_width(&spans) + 14 <= room && !self.cx.theme.ascii {
+            spans.push(self.cx.theme.span(text::preset_hint(&arrows), Tone::Dim));
         }
-        let label = if self.sheet.columns >= 56 { "valid for" } else { "valid" };
+        let label = if self.cx.columns >= 56 { "valid for" } else { "valid" };
         let mut lines = vec![self.row(label, focused, spans)];
         if let Some((_, held)) = &self.form.issued {
             if let Some(at) = held.issued.expires {
@@ -180,7 +180,7 @@ impl FormView<'_> {
         match self.form.lifetime() {
             Ok(lifetime) => {
                 // SKE may grant less; the moment shown after issuing is the one it returned.
-                let until = self.moment(lifetime.until(self.sheet.state.shared.now.wall));
+                let until = self.moment(lifetime.until(self.cx.state.shared.now.wall));
                 lines.extend(self.note(&text::valid_until(&until), Tone::Plain));
                 if !self.tight && lifetime.seconds() > 30 * 86_400 {
                     lines.extend(self.note(text::ONLY_ROTATION_REVOKES, Tone::Warn));
@@ -199,7 +199,7 @@ impl FormView<'_> {
 
     /// A moment in the user's zone, and in UTC where that differs.
     fn moment(&self, at: jiff::Timestamp) -> String {
-        let zone = self.sheet.state.zone();
+        let zone = self.cx.state.zone();
         // A zone may have another name and the same time, some the winter long.
         if zone.full(at) == DisplayZone::UTC.full(at) {
             return zone.full(at);
@@ -221,7 +221,7 @@ impl FormView<'_> {
             let mut words = self.destination_words(destination);
             if self.tight {
                 let text = format!("  {at}/{}", DESTINATIONS.len());
-                words.push(self.sheet.theme.span(text, Tone::Dim));
+                words.push(self.cx.theme.span(text, Tone::Dim));
             }
             lines.push(self.row(label, mark, words));
         }
@@ -233,35 +233,35 @@ impl FormView<'_> {
         let plan = self.form.plan().filter(|_| chosen);
         let file = plan.map_or_else(|| text::YOUR_KUBECONFIG.to_owned(), |plan| clean(&plan.path));
         let mut spans = vec![self.choice(chosen, &(destination.label)(&file))];
-        let hint = (destination.hint)(&self.sheet.state.shared.settings);
+        let hint = (destination.hint)(&self.cx.state.shared.settings);
         if destination.has_path() {
             spans.push(Span::raw("   "));
             if chosen {
                 let focused = self.form.focus == KubeconfigField::Path;
-                let room = self.sheet.columns.saturating_sub(self.label_columns() + 11);
+                let room = self.cx.columns.saturating_sub(self.label_columns() + 11);
                 if focused {
-                    spans.push(self.sheet.theme.part("▸", Role::Accent));
+                    spans.push(self.cx.theme.part("▸", Role::Accent));
                 }
-                spans.extend(field(self.sheet.theme, &self.form.path, room.min(44), focused));
+                spans.extend(field(self.cx.theme, &self.form.path, room.min(44), focused));
             } else {
                 let path = cut_middle(&clean(self.form.path.value()), 44);
-                spans.push(self.sheet.theme.span(path, Tone::Dim));
+                spans.push(self.cx.theme.span(path, Tone::Dim));
             }
         } else if !hint.is_empty() {
-            spans.push(self.sheet.theme.span(hint, Tone::Dim));
+            spans.push(self.cx.theme.span(hint, Tone::Dim));
         }
         spans
     }
 
     fn context(&self) -> Vec<Line<'static>> {
         let focused = self.form.focus == KubeconfigField::Context;
-        let mut spans = field(self.sheet.theme, &self.form.context, 26, focused);
+        let mut spans = field(self.cx.theme, &self.form.context, 26, focused);
         if !self.form.destination.merges() {
             return vec![self.row("context", focused, spans)];
         }
         let becomes = self.form.becomes_current();
         let ticked = if becomes || self.form.make_current { "[x]" } else { "[ ]" };
-        let words = match (becomes, self.sheet.columns >= 50) {
+        let words = match (becomes, self.cx.columns >= 50) {
             (true, true) => text::BECOMES_CURRENT,
             (true, false) => text::BECOMES_CURRENT_SHORT,
             (false, true) => text::MAKE_CURRENT,
@@ -269,14 +269,10 @@ impl FormView<'_> {
         };
         let on = self.form.focus == KubeconfigField::MakeCurrent;
         let mut tick = vec![
-            self.sheet.theme.part(if on { "▸" } else { " " }, Role::Accent),
+            self.cx.theme.part(if on { "▸" } else { " " }, Role::Accent),
             Span::styled(
                 format!("{ticked} {words}"),
-                if on {
-                    self.sheet.theme.role(Role::Accent)
-                } else {
-                    self.sheet.theme.tone(Tone::Plain)
-                },
+                if on { self.cx.theme.role(Role::Accent) } else { self.cx.theme.tone(Tone::Plain) },
             ),
         ];
         let room = self.values().columns;
@@ -311,7 +307,7 @@ impl FormView<'_> {
             KubeconfigFormStage::Asking { question: FormQuestion::OneWay, .. }
         );
         if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() && !asked {
-            lines.extend(self.sheet.marked("!", Tone::Warn, text::ONE_WAY));
+            lines.extend(self.cx.marked("!", Tone::Warn, text::ONE_WAY));
         }
         lines
     }
@@ -352,7 +348,7 @@ impl FormView<'_> {
         for (text, tone) in texts {
             for line in wrap(&text, self.values().columns) {
                 let label = if lines.is_empty() { "result" } else { "" };
-                lines.push(self.row(label, false, vec![self.sheet.theme.span(line, tone)]));
+                lines.push(self.row(label, false, vec![self.cx.theme.span(line, tone)]));
             }
         }
         lines
@@ -365,32 +361,32 @@ impl FormView<'_> {
                 // Said beside the field.
                 Some(_) if self.lifetime_is_wrong() => Vec::new(),
                 Some(_) if matches!(self.form.plan, PlanState::Checking) => {
-                    self.sheet.marked("→", Tone::Dim, text::CHECKING_DESTINATION)
+                    self.cx.marked("→", Tone::Dim, text::CHECKING_DESTINATION)
                 }
-                Some(problem) => self.sheet.marked("!", Tone::Warn, &clean(&problem)),
+                Some(problem) => self.cx.marked("!", Tone::Warn, &clean(&problem)),
                 None if self.form.issued.is_some() => {
-                    self.sheet.marked("!", Tone::Warn, text::ISSUED_UNSAVED)
+                    self.cx.marked("!", Tone::Warn, text::ISSUED_UNSAVED)
                 }
                 None => Vec::new(),
             },
             KubeconfigFormStage::Asking { question, .. } => {
                 let words = question_words(question, self.form.plan());
-                self.sheet.marked("?", Tone::Attention, &words)
+                self.cx.marked("?", Tone::Attention, &words)
             }
             KubeconfigFormStage::Issuing(request) => {
-                let age = match self.sheet.state.requests.owner(*request) {
+                let age = match self.cx.state.requests.owner(*request) {
                     Some(RequestOwner::Kubeconfig(asked)) => {
-                        format!(" {}", passed(asked.asked, self.sheet.state.shared.now.wall))
+                        format!(" {}", passed(asked.asked, self.cx.state.shared.now.wall))
                     }
                     _ => String::new(),
                 };
-                self.sheet.marked("→", Tone::Busy, &text::requesting(&age))
+                self.cx.marked("→", Tone::Busy, &text::requesting(&age))
             }
-            KubeconfigFormStage::Saving(_) => self.sheet.marked("→", Tone::Busy, text::SAVING),
+            KubeconfigFormStage::Saving(_) => self.cx.marked("→", Tone::Busy, text::SAVING),
             KubeconfigFormStage::Failed(problem) => {
-                let mut lines = failure(self.sheet, problem);
+                let mut lines = failure(self.cx, problem);
                 if self.form.issued.is_some() {
-                    lines.extend(self.sheet.marked("!", Tone::Warn, text::ISSUED_KEPT));
+                    lines.extend(self.cx.marked("!", Tone::Warn, text::ISSUED_KEPT));
                 }
                 lines
             }

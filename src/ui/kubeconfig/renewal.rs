@@ -11,7 +11,7 @@ use crate::app::kubeconfig::text;
 use crate::domain::kubeconfig::{ChangedLine, Plan};
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{blanks, indent, spans_width, wrap};
 use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
@@ -22,14 +22,14 @@ const MOST: u16 = 100;
 
 /// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
-    let sheet = canvas.sheet(area).of(columns(area, MOST));
-    let Sheet { theme, columns, .. } = sheet;
+    let cx = canvas.line_context(area).with_columns(columns(area, MOST));
+    let LineContext { theme, columns, .. } = cx;
     let buttons = buttons(renewal);
     let room = room(area, MOST, &buttons);
-    let mut top = lifetime(sheet, renewal);
-    let mut bottom = bottom(sheet, renewal);
+    let mut top = lifetime(cx, renewal);
+    let mut bottom = bottom(cx, renewal);
     let middle: Vec<Line<'static>> =
-        renewal.items.iter().flat_map(|item| lines_of(sheet, item, renewal)).collect();
+        renewal.items.iter().flat_map(|item| lines_of(cx, item, renewal)).collect();
     let with_gaps = top.len() + middle.len() + bottom.len() + 2;
     if with_gaps <= room {
         if !top.is_empty() {
@@ -53,8 +53,8 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
 }
 
 /// The lifetime, and when that ends.
-fn lifetime(sheet: Sheet<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+fn lifetime(cx: LineContext<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
+    let LineContext { state, theme, columns } = cx;
     if renewal.stage != RenewalStage::Reviewing || !renewal.has_lifetime() {
         return Vec::new();
     }
@@ -78,21 +78,21 @@ fn lifetime(sheet: Sheet<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
         return vec![Line::from(spans)];
     }
     let mut lines = vec![Line::from(spans)];
-    lines.extend(indent(sheet.less(1).paragraph(&note, tone), 1));
+    lines.extend(indent(cx.narrower_by(1).paragraph(&note, tone), 1));
     lines
 }
 
 /// An entry: where it is, how far it is, and what changes in its file.
-fn lines_of(sheet: Sheet<'_>, item: &RenewalItem, renewal: &Renewal) -> Vec<Line<'static>> {
+fn lines_of(cx: LineContext<'_>, item: &RenewalItem, renewal: &Renewal) -> Vec<Line<'static>> {
     let words = clean(&item.entry.words());
     let (sign, tone, status) = match &item.stage {
         RenewalItemStage::Checking(_) => ("→", Tone::Dim, text::CHECKING_FILE.to_owned()),
         RenewalItemStage::Ready | RenewalItemStage::Changed
             if renewal.stage == RenewalStage::Reviewing =>
         {
-            let mut lines = sheet.marked("·", Tone::Dim, &words);
+            let mut lines = cx.marked("·", Tone::Dim, &words);
             let plan = item.plan.iter();
-            lines.extend(plan.flat_map(|plan| changes(sheet, plan)));
+            lines.extend(plan.flat_map(|plan| changes(cx, plan)));
             return lines;
         }
         RenewalItemStage::Ready if item.issued.is_some() => {
@@ -104,63 +104,63 @@ fn lines_of(sheet: Sheet<'_>, item: &RenewalItem, renewal: &Renewal) -> Vec<Line
         RenewalItemStage::Changed => ("!", Tone::Warn, text::RENEWED_NOT_SAVED.to_owned()),
         RenewalItemStage::Done(None) => ("✓", Tone::Good, text::IS_RENEWED.to_owned()),
         RenewalItemStage::Done(Some(at)) => {
-            ("✓", Tone::Good, text::renewed_until(sheet.state.zone().full(*at)))
+            ("✓", Tone::Good, text::renewed_until(cx.state.zone().full(*at)))
         }
         RenewalItemStage::Failed(problem) => {
-            let mut lines = sheet.marked("·", Tone::Dim, &words);
-            let why = failure(sheet.less(2), problem);
+            let mut lines = cx.marked("·", Tone::Dim, &words);
+            let why = failure(cx.narrower_by(2), problem);
             lines.extend(indent(why, 2));
             return lines;
         }
     };
-    sheet.marked(sign, tone, &format!("{words}: {status}"))
+    cx.marked(sign, tone, &format!("{words}: {status}"))
 }
 
 /// The lines that change in a file, and what else is to be known of it.
-fn changes(sheet: Sheet<'_>, plan: &Plan) -> Vec<Line<'static>> {
-    let Sheet { .. } = sheet;
+fn changes(cx: LineContext<'_>, plan: &Plan) -> Vec<Line<'static>> {
+    let LineContext { .. } = cx;
     let mut lines = Vec::new();
     let digits = plan.changes.iter().map(|change| change.number.to_string().len()).max();
     for change in &plan.changes {
-        lines.extend(changed(sheet, change, digits.unwrap_or_default()));
+        lines.extend(changed(cx, change, digits.unwrap_or_default()));
     }
     let sharing = Some(&plan.sharing).filter(|sharing| !sharing.is_empty());
     let sharing = sharing.map(|sharing| text::also_changes(sharing.join(", ")));
     let link = plan.link.as_ref().map(|link| text::link_to(clean(link)));
     let notes = plan.notes.iter().filter(|_| plan.link.is_none()).map(|note| clean(note));
     for note in sharing.into_iter().chain(link).chain(notes) {
-        lines.extend(indent(sheet.less(4).paragraph(&note, Tone::Warn), 4));
+        lines.extend(indent(cx.narrower_by(4).paragraph(&note, Tone::Warn), 4));
     }
     lines
 }
 
 /// A line of a file: its number, whether it goes or comes, and its text.
-fn changed(sheet: Sheet<'_>, change: &ChangedLine, digits: usize) -> Vec<Line<'static>> {
+fn changed(cx: LineContext<'_>, change: &ChangedLine, digits: usize) -> Vec<Line<'static>> {
     let (sign, tone) = if change.is_added { ("+", Tone::Good) } else { ("-", Tone::Bad) };
     let lead = format!("  {:>digits$} ", change.number);
     let text = change.text.trim_start();
-    let indent = (change.text.len() - text.len()).min(if sheet.columns < 60 { 2 } else { 8 });
+    let indent = (change.text.len() - text.len()).min(if cx.columns < 60 { 2 } else { 8 });
     let source = if change.is_added && change.is_masked { text::FROM_SKE } else { "" };
-    let room = sheet.columns.saturating_sub(lead.len() + 2 + indent);
+    let room = cx.columns.saturating_sub(lead.len() + 2 + indent);
     let wrapped = wrap(&format!("{text}{source}"), room).into_iter().enumerate();
     let line = |(at, text): (usize, String)| {
-        let lead = if at == 0 { sheet.span(lead.clone(), Tone::Dim) } else { blanks(lead.len()) };
+        let lead = if at == 0 { cx.span(lead.clone(), Tone::Dim) } else { blanks(lead.len()) };
         let sign = if at == 0 { sign } else { " " };
-        Line::from(vec![lead, sheet.span(format!("{sign} {}{text}", " ".repeat(indent)), tone)])
+        Line::from(vec![lead, cx.span(format!("{sign} {}{text}", " ".repeat(indent)), tone)])
     };
     wrapped.map(line).collect()
 }
 
 /// What stands above the buttons.
-fn bottom(sheet: Sheet<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
+fn bottom(cx: LineContext<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
     match renewal.stage {
         RenewalStage::Reviewing if renewal.is_one_way() => {
-            sheet.marked("!", Tone::Warn, text::ONE_WAY)
+            cx.marked("!", Tone::Warn, text::ONE_WAY)
         }
         RenewalStage::Reviewing => match renewal.problem() {
-            Some(problem) if renewal.lifetime().is_ok() => sheet.marked("→", Tone::Dim, &problem),
+            Some(problem) if renewal.lifetime().is_ok() => cx.marked("→", Tone::Dim, &problem),
             Some(_) => Vec::new(),
-            None => sheet.marked("=", Tone::Dim, text::RENEWAL_KEEPS),
+            None => cx.marked("=", Tone::Dim, text::RENEWAL_KEEPS),
         },
         RenewalStage::Running | RenewalStage::Ended => {
             let is_done = |item: &&RenewalItem| matches!(item.stage, RenewalItemStage::Done(_));
@@ -172,7 +172,7 @@ fn bottom(sheet: Sheet<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
             } else {
                 ("!", Tone::Warn)
             };
-            sheet.marked(sign, tone, &text::renewal_result(done, all))
+            cx.marked(sign, tone, &text::renewal_result(done, all))
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::domain::table::TableFormat;
 use crate::domain::text::{clean, width};
 use crate::ui::canvas::Canvas;
 use crate::ui::fleet::screen::shown_columns;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{behind, cells, pad_end, spread, wrap, wrap_to};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::dialog;
@@ -66,8 +66,8 @@ impl Item {
 
 /// Draws the list over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
-    let (sheet, theme) = (canvas.sheet(area), canvas.theme);
-    let (items, note) = items(sheet, area, menu);
+    let (cx, theme) = (canvas.line_context(area), canvas.theme);
+    let (items, note) = items(cx, area, menu);
     let (title, hint) = match &menu.items {
         MenuItems::Sort => ("Sort by", text::SORT_HINT),
         MenuItems::Columns => ("Columns", note.as_str()),
@@ -109,7 +109,10 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
             Span::raw(clean(menu.query.value())),
             theme.part("▏", Role::Accent),
         ];
-        canvas.text(sheet.of(columns).line(spans), Rect { height: inner.height.min(1), ..inner });
+        canvas.text(
+            cx.with_columns(columns).line(spans),
+            Rect { height: inner.height.min(1), ..inner },
+        );
     }
     let list = Rect {
         y: inner.y + u16::from(query).min(inner.height),
@@ -166,13 +169,13 @@ fn line(
 }
 
 /// The items, and a hint for all of them.
-fn items(sheet: Sheet<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
+fn items(cx: LineContext<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
     let items = match &menu.items {
         MenuItems::Sort => COLUMNS
             .iter()
             .map(|column| {
-                let chosen = column == sheet.state.view.sort;
-                let arrow = if sheet.state.view.reversed { "↑" } else { "↓" };
+                let chosen = column == cx.state.view.sort;
+                let arrow = if cx.state.view.reversed { "↑" } else { "↓" };
                 Item {
                     lead: format!("{} {}  ", if chosen { "(•)" } else { "( )" }, column.key),
                     right: if chosen { arrow } else { "" }.to_owned(),
@@ -180,15 +183,15 @@ fn items(sheet: Sheet<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
                 }
             })
             .collect(),
-        MenuItems::Columns => return columns(sheet, area),
+        MenuItems::Columns => return columns(cx, area),
         MenuItems::Copy(choices) => {
             choices.iter().map(|item| Item::new(clean(&item.label), clean(&item.text))).collect()
         }
         MenuItems::Export(_) => {
-            CHOICES.iter().map(|choice| export_item(sheet.state, *choice)).collect()
+            CHOICES.iter().map(|choice| export_item(cx.state, *choice)).collect()
         }
         MenuItems::Commands(commands) => {
-            commands.iter().map(|item| palette_item(sheet, item)).collect()
+            commands.iter().map(|item| palette_item(cx, item)).collect()
         }
         MenuItems::Scope(choices) => choices.iter().map(scope_item).collect(),
     };
@@ -196,13 +199,13 @@ fn items(sheet: Sheet<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
 }
 
 /// The columns: which are ticked, and which of those the screen has room for.
-fn columns(sheet: Sheet<'_>, area: Rect) -> (Vec<Item>, String) {
-    let (shown, alone) = shown_columns(sheet, area);
-    let all = sheet.state.view.columns.is_empty();
+fn columns(cx: LineContext<'_>, area: Rect) -> (Vec<Item>, String) {
+    let (shown, alone) = shown_columns(cx, area);
+    let all = cx.state.view.columns.is_empty();
     let mut hidden = false;
     let items = optional_columns()
         .map(|column| {
-            let ticked = all || sheet.state.view.columns.iter().any(|id| id == column.id);
+            let ticked = all || cx.state.view.columns.iter().any(|id| id == column.id);
             let right = if !ticked {
                 ""
             } else if shown.contains(&column.id) {
@@ -220,7 +223,7 @@ fn columns(sheet: Sheet<'_>, area: Rect) -> (Vec<Item>, String) {
             }
         })
         .collect();
-    let key = sheet.key_of(Command::Preview);
+    let key = cx.key_of(Command::Preview);
     (items, if hidden { text::hides_preview(&key) } else { String::new() })
 }
 
@@ -234,12 +237,12 @@ fn export_item(state: &State, (format, target): (TableFormat, ExportTarget)) -> 
     Item { off, ..Item::new(format.names().0, text) }
 }
 
-fn palette_item(sheet: Sheet<'_>, item: &PaletteItem) -> Item {
+fn palette_item(cx: LineContext<'_>, item: &PaletteItem) -> Item {
     match item {
-        PaletteItem::Command(binding) => command_item(sheet, binding),
+        PaletteItem::Command(binding) => command_item(cx, binding),
         PaletteItem::Filter(filter) => Item::new(text::FILTER, clean(filter)),
         PaletteItem::Cluster(id) => {
-            let place = dialog::place(id, sheet.state, 60);
+            let place = dialog::place(id, cx.state, 60);
             Item::new(text::OPEN, format!("{}{place}", id.name))
         }
         PaletteItem::Scope(item) => Item { lead: String::new(), ..scope_item(item) },
@@ -254,11 +257,11 @@ fn scope_item(item: &ScopeItem) -> Item {
     }
 }
 
-fn command_item(sheet: Sheet<'_>, binding: &Binding) -> Item {
+fn command_item(cx: LineContext<'_>, binding: &Binding) -> Item {
     // Asked as if the menu were closed: the command is carried out on the screen below.
-    let refusal = can(sheet.state, binding.command).err();
+    let refusal = can(cx.state, binding.command).err();
     Item {
-        right: sheet.key_of(binding.command),
+        right: cx.key_of(binding.command),
         off: refusal.is_some(),
         ..Item::new(binding.id, refusal.unwrap_or_else(|| binding.help.to_owned()))
     }

@@ -16,8 +16,8 @@ use crate::domain::roll::classify::{NodeRoll, NodeStage};
 use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::snapshot::{ClusterSnapshot, Event, Pod, Unseen};
 use crate::domain::text::{clean, cut_middle, plural, width};
+use crate::ui::line_context::LineContext;
 use crate::ui::nodes::roll::sign;
-use crate::ui::sheet::Sheet;
 use crate::ui::text::{as_fits, pad_end};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
@@ -56,15 +56,15 @@ pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
 pub fn lines(
     node: &NodeRoll,
     observed: &ObservedCluster,
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
     events: usize,
 ) -> Vec<Line<'static>> {
-    let Sheet { state, .. } = sheet;
+    let LineContext { state, .. } = cx;
     let (Some(roll), Some(snapshot)) = (&observed.roll, &observed.snapshot) else {
         return Vec::new();
     };
     let now = observed.as_of(state.shared.now.wall);
-    let mut facts = Facts::new(sheet, LABEL);
+    let mut facts = Facts::new(cx, LABEL);
     for blocker in concerning(roll, node).into_iter().take(3) {
         // Since when the node itself is blocked, the border says.
         let is_own = blocker.node.as_ref().is_some_and(|blocked| blocked.full == node.name);
@@ -94,7 +94,7 @@ pub fn lines(
 }
 
 fn identity(node: &NodeRoll, roll: &Roll, now: Timestamp, facts: &mut Facts<'_>) {
-    let Sheet { state, theme, .. } = facts.sheet;
+    let LineContext { state, theme, .. } = facts.cx;
     let zone = roll
         .pools
         .iter()
@@ -128,7 +128,7 @@ fn identity(node: &NodeRoll, roll: &Roll, now: Timestamp, facts: &mut Facts<'_>)
 
 /// A blocker of the cluster on screen in full, and since when if that is wanted.
 pub fn held_by(blocker: &Blocker, (now, with_age): (Timestamp, bool), facts: &mut Facts<'_>) {
-    let Sheet { theme, .. } = facts.sheet;
+    let LineContext { theme, .. } = facts.cx;
     let (label, tone) = match blocker.severity() {
         Severity::Blocks => (text::LABEL_BLOCKER, Tone::Bad),
         Severity::Delays => (text::LABEL_BLOCKER, Tone::Warn),
@@ -147,7 +147,7 @@ pub fn remedy(blocker: &Blocker, now: Timestamp, facts: &mut Facts<'_>) {
     facts.text(text::LABEL_WHY, &blocker_text::why(blocker, now), Tone::Plain);
     facts.text(text::LABEL_FIX, &blocker_text::fix(blocker), Tone::Plain);
     if let Some(command) = blocker_text::inspect(blocker) {
-        let state = facts.sheet.state;
+        let state = facts.cx.state;
         let context = state.subject().and_then(|entry| state.kubectl_context(&entry.cluster));
         facts.text(text::LABEL_INSPECT, &command.line(context.as_ref()), Tone::Plain);
     }
@@ -169,7 +169,7 @@ fn pods(
     now: Timestamp,
     facts: &mut Facts<'_>,
 ) {
-    let Sheet { state, theme, .. } = facts.sheet;
+    let LineContext { state, theme, .. } = facts.cx;
     let incomplete = match snapshot.unseen.get("pods") {
         _ if snapshot.is_blind_to("pods") => {
             facts.text(text::LABEL_PODS, text::PODS_UNREADABLE, Tone::Warn);
@@ -252,7 +252,7 @@ fn event_line(
     now: Timestamp,
     facts: &mut Facts<'_>,
 ) {
-    let Sheet { state, .. } = facts.sheet;
+    let LineContext { state, .. } = facts.cx;
     let clock = ClusterClock::new(now, snapshot.skew_seconds);
     let at = event.at.map_or_else(String::new, |at| state.zone().clock(clock.ours(at)));
     let times = if event.count > 1 { format!(" ×{}", event.count) } else { String::new() };
@@ -267,11 +267,8 @@ fn event_line(
 }
 
 /// The name in a border.
-pub fn title(node: &NodeRoll, sheet: Sheet<'_>) -> Span<'static> {
-    sheet.part(
-        format!(" {} ", cut_middle(&node.short, sheet.columns.saturating_sub(26))),
-        Role::Title,
-    )
+pub fn title(node: &NodeRoll, cx: LineContext<'_>) -> Span<'static> {
+    cx.part(format!(" {} ", cut_middle(&node.short, cx.columns.saturating_sub(26))), Role::Title)
 }
 
 #[cfg(test)]

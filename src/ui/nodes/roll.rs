@@ -17,8 +17,8 @@ use crate::domain::roll::pace::RollPace;
 use crate::domain::roll::progress::{NodeCounts, PoolRoll, PoolState, ZoneRoll};
 use crate::domain::roll::start_steps::{StartStep, StepState};
 use crate::domain::text::{clean, cut_middle, plural, width};
+use crate::ui::line_context::LineContext;
 use crate::ui::rotation::stepper;
-use crate::ui::sheet::Sheet;
 use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
 
@@ -86,7 +86,7 @@ fn sign_of(stage: NodeStage, is_blocked: bool, idle: bool) -> (&'static str, Ton
 }
 
 /// What every sign means, with how many there are of it; those that do not occur are left out.
-pub fn legend(counts: NodeCounts, idle: bool, sheet: Sheet<'_>) -> Vec<Span<'static>> {
+pub fn legend(counts: NodeCounts, idle: bool, cx: LineContext<'_>) -> Vec<Span<'static>> {
     let draining = counts.draining.saturating_sub(counts.blocked);
     let new = if idle { text::STAGE_READY } else { text::STAGE_NEW };
     let parts = [
@@ -99,39 +99,39 @@ pub fn legend(counts: NodeCounts, idle: bool, sheet: Sheet<'_>) -> Vec<Span<'sta
         (NodeStage::Leaving, false, counts.leaving, text::STAGE_REMOVING),
         (NodeStage::Preserved, false, counts.preserved, text::STAGE_PRESERVED),
     ];
-    let gap = if sheet.columns >= 60 { "   " } else { "  " };
+    let gap = if cx.columns >= 60 { "   " } else { "  " };
     let mut spans: Vec<Span<'static>> = Vec::new();
     for (stage, is_blocked, count, word) in parts.into_iter().filter(|(.., count, _)| *count > 0) {
         let (sign, tone) = sign_of(stage, is_blocked, idle);
         if !spans.is_empty() {
             spans.push(Span::raw(gap));
         }
-        spans.push(sheet.span(sign, tone));
+        spans.push(cx.span(sign, tone));
         spans.push(Span::raw(format!(" {count} {word}")));
     }
     if spans.is_empty() {
-        spans.push(sheet.span(text::NO_NODES, Tone::Dim));
+        spans.push(cx.span(text::NO_NODES, Tone::Dim));
     }
-    cut_spans(spans, sheet.columns)
+    cut_spans(spans, cx.columns)
 }
 
 /// Bar, progress and percent, as far as they fit; the estimate behind them, else below where there is some room.
-pub fn summary(roll: &Roll, now: Timestamp, sheet: Sheet<'_>) -> Vec<Vec<Span<'static>>> {
+pub fn summary(roll: &Roll, now: Timestamp, cx: LineContext<'_>) -> Vec<Vec<Span<'static>>> {
     let estimate =
-        text::estimate(roll.estimate, now).map(|text| sheet.span(text, estimate_tone(roll)));
+        text::estimate(roll.estimate, now).map(|text| cx.span(text, estimate_tone(roll)));
     let behind = estimate.clone().map(|estimate| vec![Span::raw("   "), estimate]);
-    let first = summary_line(roll, behind, sheet);
+    let first = summary_line(roll, behind, cx);
     let is_said = |estimate: &Span<'_>| first.contains(estimate);
-    let below = estimate.filter(|estimate| sheet.columns >= 50 && !is_said(estimate));
+    let below = estimate.filter(|estimate| cx.columns >= 50 && !is_said(estimate));
     std::iter::once(first.clone()).chain(below.map(|estimate| vec![estimate])).collect()
 }
 
 fn summary_line(
     roll: &Roll,
     estimate: Option<Vec<Span<'static>>>,
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
 ) -> Vec<Span<'static>> {
-    let Sheet { theme, columns, .. } = sheet;
+    let LineContext { theme, columns, .. } = cx;
     let Some(progress) = roll.progress().filter(|_| !roll.idle) else {
         let text = if roll.idle { text::idle(roll.counts) } else { text::counts(roll.counts) };
         let mut parts = vec![vec![Span::raw(text)]];
@@ -187,8 +187,8 @@ fn estimate_tone(roll: &Roll) -> Tone {
 }
 
 /// The steps of the start below each other, with what shows of them.
-pub fn steps(steps: &[StartStep], sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let Sheet { theme, .. } = sheet;
+pub fn steps(steps: &[StartStep], cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let LineContext { theme, .. } = cx;
     let name = steps.iter().map(|step| width(text::start_step(step.name))).max().unwrap_or(0);
     let line = |step: &StartStep| {
         let mut spans = step_spans(step, theme);
@@ -197,21 +197,21 @@ pub fn steps(steps: &[StartStep], sheet: Sheet<'_>) -> Vec<Line<'static>> {
             spans.push(blanks(gap));
             spans.push(theme.span(text::start_step_detail(detail), Tone::Dim));
         }
-        sheet.line(spans)
+        cx.line(spans)
     };
     steps.iter().map(line).collect()
 }
 
 /// The step that is under way, in one line; else the first that is not done.
-pub fn step_now(steps: &[StartStep], sheet: Sheet<'_>) -> Vec<Span<'static>> {
+pub fn step_now(steps: &[StartStep], cx: LineContext<'_>) -> Vec<Span<'static>> {
     let now = steps.iter().find(|step| step.state == StepState::Now);
     let step = now.or_else(|| steps.iter().find(|step| step.state != StepState::Done));
     let Some(step) = step else { return Vec::new() };
-    let mut spans = step_spans(step, sheet.theme);
+    let mut spans = step_spans(step, cx.theme);
     if let Some(detail) = step.detail {
-        spans.push(sheet.span(format!(": {}", text::start_step_detail(detail)), Tone::Dim));
+        spans.push(cx.span(format!(": {}", text::start_step_detail(detail)), Tone::Dim));
     }
-    cut_spans(spans, sheet.columns)
+    cut_spans(spans, cx.columns)
 }
 
 fn step_spans(step: &StartStep, theme: Theme) -> Vec<Span<'static>> {
@@ -224,15 +224,15 @@ pub fn pools<'a>(
     cluster: &Cluster,
     chosen: Option<&'a str>,
     now: Timestamp,
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
 ) -> Grid<'a> {
-    let mut grid = Grid::new(roll, chosen, sheet.theme);
+    let mut grid = Grid::new(roll, chosen, cx.theme);
     let name = names(roll);
     for (index, pool) in roll.pools.iter().enumerate() {
         if index > 0 {
             grid.lines.push(Line::default());
         }
-        grid.lines.push(pool_line(pool, (roll, cluster), name, now, sheet));
+        grid.lines.push(pool_line(pool, (roll, cluster), name, now, cx));
         let zone_columns = pool.zones.iter().map(|zone| width(&zone_name(zone))).max().unwrap_or(0);
         for zone in &pool.zones {
             let lead = format!("  {}  ", pad_end(&zone_name(zone), zone_columns));
@@ -242,19 +242,19 @@ pub fn pools<'a>(
                 ""
             };
             // Each takes two columns, and the bracket after the last one needs another.
-            let room = (sheet.columns.saturating_sub(width(&lead) + 1) / 2).max(1);
+            let room = (cx.columns.saturating_sub(width(&lead) + 1) / 2).max(1);
             for (row, nodes) in zone.nodes.chunks(room).enumerate() {
                 let gap = " ".repeat(width(&lead));
                 let (lead, note) = if row == 0 { (&lead, note) } else { (&gap, "") };
-                let mut spans = vec![sheet.span(lead.clone(), Tone::Dim)];
+                let mut spans = vec![cx.span(lead.clone(), Tone::Dim)];
                 spans.extend(grid.signs(nodes));
-                let fits = spans_width(&spans) + width(note) + 3 <= sheet.columns;
-                let note = if fits { vec![sheet.span(note, Tone::Dim)] } else { Vec::new() };
-                grid.lines.push(spread(spans, note, sheet.columns));
+                let fits = spans_width(&spans) + width(note) + 3 <= cx.columns;
+                let note = if fits { vec![cx.span(note, Tone::Dim)] } else { Vec::new() };
+                grid.lines.push(spread(spans, note, cx.columns));
             }
             if zone.nodes.is_empty() {
                 let text = format!("{lead} {}", text::NO_NODES);
-                grid.lines.push(Line::from(sheet.span(text, Tone::Dim)));
+                grid.lines.push(Line::from(cx.span(text, Tone::Dim)));
             }
         }
     }
@@ -266,9 +266,9 @@ pub fn pools_low<'a>(
     roll: &Roll,
     chosen: Option<&'a str>,
     now: Timestamp,
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
 ) -> Grid<'a> {
-    let Sheet { theme, columns, .. } = sheet;
+    let LineContext { theme, columns, .. } = cx;
     let mut grid = Grid::new(roll, chosen, theme);
     let name = names(roll);
     let progress = |pool: &PoolRoll| format!(" {}", pool_figures(pool, roll));
@@ -296,14 +296,14 @@ pub fn pools_low<'a>(
                 let wide = width(&zone_name(zone)) + 2 + 2 * zone.nodes.len() + 2;
                 if spans_width(&spans) + wide > columns {
                     let full = std::mem::replace(&mut spans, vec![indent()]);
-                    grid.lines.push(sheet.line(full));
+                    grid.lines.push(cx.line(full));
                 }
                 spans.push(zone_label(zone, theme));
                 let room = (columns.saturating_sub(spans_width(&spans) + 1) / 2).max(1);
                 for (row, nodes) in zone.nodes.chunks(room).enumerate() {
                     if row > 0 {
                         let full = std::mem::replace(&mut spans, vec![indent()]);
-                        grid.lines.push(sheet.line(full));
+                        grid.lines.push(cx.line(full));
                     }
                     spans.extend(grid.signs(nodes));
                 }
@@ -313,7 +313,7 @@ pub fn pools_low<'a>(
         if let Some(left) = left.filter(|left| spans_width(&spans) + width(left) + 3 <= columns) {
             spans.push(theme.span(format!("   {left}"), Tone::Dim));
         }
-        grid.lines.push(sheet.line(spans));
+        grid.lines.push(cx.line(spans));
     }
     grid
 }
@@ -337,15 +337,15 @@ fn zone_columns(roll: &Roll) -> BTreeMap<&str, usize> {
 pub fn pace(
     roll: &Roll,
     (from, until): (Timestamp, Timestamp),
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
 ) -> Option<Vec<Span<'static>>> {
-    let room = sheet.columns.saturating_sub(PACE_WORDS).min(PACE_MOST);
+    let room = cx.columns.saturating_sub(PACE_WORDS).min(PACE_MOST);
     let pace = RollPace::read(roll, from, until, room)?;
     let most = pace.created.iter().copied().max()?;
     let bars: String = pace.created.iter().map(|count| pace_bar(*count, most)).collect();
     let words = text::pace(text::interval(pace.interval), most);
-    let spans = vec![sheet.span(bars, Tone::Good), sheet.span(format!("  {words}"), Tone::Dim)];
-    Some(cut_spans(spans, sheet.columns))
+    let spans = vec![cx.span(bars, Tone::Good), cx.span(format!("  {words}"), Tone::Dim)];
+    Some(cut_spans(spans, cx.columns))
 }
 
 fn pace_bar(count: usize, most: usize) -> char {
@@ -401,39 +401,39 @@ fn pool_line(
     (roll, cluster): (&Roll, &Cluster),
     name: usize,
     now: Timestamp,
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
 ) -> Line<'static> {
     let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
     let tone = if pool.counts.blocked > 0 { Tone::Bad } else { bar_tone(pool.progress.done) };
-    let mut parts = vec![vec![sheet.part(pad_end(&pool_name(pool), name), Role::Title)]];
+    let mut parts = vec![vec![cx.part(pad_end(&pool_name(pool), name), Role::Title)]];
     if settled {
         let text = if roll.idle { pool_figures(pool, roll) } else { text::counts(pool.counts) };
         parts.push(vec![Span::raw("  "), Span::raw(text)]);
     } else {
-        let cells = if sheet.columns >= 64 { 12 } else { 6 };
-        parts.push(vec![Span::raw("  "), sheet.span(bar(pool.progress, cells), tone)]);
+        let cells = if cx.columns >= 64 { 12 } else { 6 };
+        parts.push(vec![Span::raw("  "), cx.span(bar(pool.progress, cells), tone)]);
         parts.push(vec![Span::raw(format!("  {}", text::pool_progress(pool)))]);
     }
     if let Some(text) = pool_estimate(pool, roll, now) {
-        parts.push(vec![sheet.span(format!("   {text}"), Tone::Dim)]);
+        parts.push(vec![cx.span(format!("   {text}"), Tone::Dim)]);
     }
-    let left = as_fits(parts, sheet.columns);
+    let left = as_fits(parts, cx.columns);
     let limits = cluster
         .pools
         .iter()
         .find(|known| known.name == pool.name)
         .map(|known| text::surge_and_unavailable(known.max_surge, known.max_unavailable));
-    let right = limits.map_or_else(Vec::new, |text| vec![sheet.span(text, Tone::Dim)]);
-    let fits = spans_width(&left) + spans_width(&right) + 3 <= sheet.columns;
-    spread(left, if fits { right } else { Vec::new() }, sheet.columns)
+    let right = limits.map_or_else(Vec::new, |text| vec![cx.span(text, Tone::Dim)]);
+    let fits = spans_width(&left) + spans_width(&right) + 3 <= cx.columns;
+    spread(left, if fits { right } else { Vec::new() }, cx.columns)
 }
 
 #[cfg(test)]
 mod tests {
     use crate::domain::roll::progress::NodeCounts;
     use crate::ui::fixtures;
+    use crate::ui::line_context::LineContext;
     use crate::ui::nodes::roll::legend;
-    use crate::ui::sheet::Sheet;
     use crate::ui::theme::{Theme, plain};
 
     #[test]
@@ -450,9 +450,9 @@ mod tests {
             missing: 0,
         };
         let state = fixtures::empty();
-        let sheet = Sheet { state: &state, theme: Theme::of(&state), columns: 200 };
+        let cx = LineContext { state: &state, theme: Theme::of(&state), columns: 200 };
         let legend: String =
-            legend(counts, false, sheet).into_iter().map(|part| part.content).collect();
+            legend(counts, false, cx).into_iter().map(|part| part.content).collect();
         assert_eq!(
             plain(&legend),
             "N 1 new   J 1 joining   D 1 draining   x 1 blocked   C 1 cordoned   O 1 old   R 1 removing   P 1 preserved"

@@ -20,11 +20,11 @@ use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 use crate::domain::text::plural;
 use crate::ui::canvas::{Canvas, padded};
+use crate::ui::line_context::LineContext;
 use crate::ui::nodes::node;
 use crate::ui::nodes::roll;
 use crate::ui::nodes::roll::Grid;
 use crate::ui::nodes::timeline;
-use crate::ui::sheet::Sheet;
 use crate::ui::text::{behind, cells, wrap, wrap_to};
 use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
@@ -45,7 +45,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
         return;
     };
     let now = observed.as_of(state.shared.now.wall);
-    let tab = Tab { sheet: canvas.sheet(area), entry, observed, roll, now };
+    let tab = Tab { cx: canvas.line_context(area), entry, observed, roll, now };
     if area.width >= WIDE && area.height >= 20 {
         tab.wide(canvas, area);
     } else {
@@ -57,14 +57,14 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
 fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let (state, theme) = (canvas.state, canvas.theme);
     let inner = pane(canvas, area, vec![theme.part(text::TITLE, Role::Title)], Vec::new());
-    let sheet = canvas.sheet(inner);
+    let cx = canvas.line_context(inner);
     let (bad, text) = match state.unseen(&entry.cluster.id) {
         Some(text) => (is_bad(state, entry), text),
         None => (false, text::CONNECTING.to_owned()),
     };
     let lead = if bad { theme.span("! ", Tone::Warn) } else { theme.span("· ", Tone::Dim) };
     let mut lines = vec![Line::default()];
-    lines.extend(behind(lead, wrap(&text::sentence(&text), sheet.columns.saturating_sub(4))));
+    lines.extend(behind(lead, wrap(&text::sentence(&text), cx.columns.saturating_sub(4))));
     let (min, max) = entry.cluster.node_bounds();
     let pools = entry.cluster.pools.iter().map(|pool| {
         let zones = pool.zones.join(" ");
@@ -76,7 +76,7 @@ fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     lines.extend(pools);
     if entry.cluster.rotation.phase == Phase::Preparing {
         lines.push(Line::default());
-        lines.extend(sheet.paragraph(text::USUAL_NODE_TIME, Tone::Dim));
+        lines.extend(cx.paragraph(text::USUAL_NODE_TIME, Tone::Dim));
     }
     canvas.text(lines, inner);
 }
@@ -107,7 +107,7 @@ fn pane(
 
 /// Everything that the tab draws from.
 struct Tab<'a> {
-    sheet: Sheet<'a>,
+    cx: LineContext<'a>,
     entry: &'a Entry,
     observed: &'a ObservedCluster,
     roll: &'a Roll,
@@ -127,29 +127,28 @@ impl Tab<'_> {
         self.pools(canvas, inner);
         self.node(canvas, right);
         if below > 0 {
-            let title = vec![self.sheet.part(text::TIMELINE_TITLE, Role::Title)];
+            let title = vec![self.cx.part(text::TIMELINE_TITLE, Role::Title)];
             let inner = pane(canvas, timeline_area, title, Vec::new());
-            let sheet = canvas.sheet(inner);
+            let cx = canvas.line_context(inner);
             let rows = usize::from(inner.height);
-            canvas.text(timeline::lines(&self.observed.tracker, sheet, rows), inner);
+            canvas.text(timeline::lines(&self.observed.tracker, cx, rows), inner);
         }
     }
 
     fn narrow(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
         let inner = pane(canvas, area, self.title(), self.freshness());
-        let sheet = canvas.sheet(inner);
+        let cx = canvas.line_context(inner);
         let rows = usize::from(inner.height);
-        let chosen = self.sheet.state.node_at_cursor();
-        if let Some(chosen) = chosen.filter(|_| self.sheet.state.nodes.in_full) {
+        let chosen = self.cx.state.node_at_cursor();
+        if let Some(chosen) = chosen.filter(|_| self.cx.state.nodes.in_full) {
             let [title, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(inner);
-            canvas.text(self.node_title(chosen, sheet), title);
+            canvas.text(self.node_title(chosen, cx), title);
             self.node_part(canvas, rest, chosen);
             return;
         }
-        let mut lines = self.head(sheet, rows);
-        let grid =
-            roll::pools_low(self.roll, chosen.map(|node| node.uid.as_str()), self.now, sheet);
+        let mut lines = self.head(cx, rows);
+        let grid = roll::pools_low(self.roll, chosen.map(|node| node.uid.as_str()), self.now, cx);
         let room = rows.saturating_sub(lines.len());
         let share = room * 3 / 5;
         let first = first_seen(&grid, share.max(1));
@@ -158,41 +157,41 @@ impl Tab<'_> {
             if rows >= 12 {
                 lines.push(Line::default());
             }
-            lines.push(self.node_title(chosen, sheet));
+            lines.push(self.node_title(chosen, cx));
             let rest = rows.saturating_sub(lines.len());
-            let all = self.node_lines(chosen, sheet);
+            let all = self.node_lines(chosen, cx);
             lines.extend(self.part(canvas, all, rest).0);
         }
         let rest = rows.saturating_sub(lines.len());
         if rest >= 3 {
             lines.push(Line::default());
-            lines.extend(timeline::lines(&self.observed.tracker, sheet, rest - 1));
+            lines.extend(timeline::lines(&self.observed.tracker, cx, rest - 1));
         }
         canvas.text(lines, inner);
     }
 
     fn title(&self) -> Vec<Span<'static>> {
-        vec![self.sheet.part(text::TITLE, Role::Title)]
+        vec![self.cx.part(text::TITLE, Role::Title)]
     }
 
     /// Live, or the age of the snapshot, at the right of the border.
     fn freshness(&self) -> Vec<Span<'static>> {
-        let now = self.sheet.state.shared.now.wall;
+        let now = self.cx.state.shared.now.wall;
         let age = self.observed.seen.map(|seen| passed(seen.wall, now));
-        match (self.sheet.state.unseen(&self.entry.cluster.id), age) {
-            (Some(_), Some(age)) => vec![self.sheet.span(text::title_as_of(age), Tone::Warn)],
+        match (self.cx.state.unseen(&self.entry.cluster.id), age) {
+            (Some(_), Some(age)) => vec![self.cx.span(text::title_as_of(age), Tone::Warn)],
             (Some(_), None) => Vec::new(),
-            (None, _) => vec![self.sheet.span(text::LIVE, Tone::Good)],
+            (None, _) => vec![self.cx.span(text::LIVE, Tone::Good)],
         }
     }
 
     /// Why the snapshot is stale, and since when where that is an error.
     fn unseen(&self) -> Option<String> {
-        let text = self.sheet.state.unseen(&self.entry.cluster.id)?;
+        let text = self.cx.state.unseen(&self.entry.cluster.id)?;
         let since = self.observed.trouble.as_ref().map(|(_, since)| *since);
-        Some(match since.filter(|_| is_bad(self.sheet.state, self.entry)) {
+        Some(match since.filter(|_| is_bad(self.cx.state, self.entry)) {
             Some(since) => {
-                let time = self.sheet.state.zone().log(since, self.sheet.state.shared.now.wall);
+                let time = self.cx.state.zone().log(since, self.cx.state.shared.now.wall);
                 text::unavailable_since(time, text)
             }
             None => text,
@@ -208,45 +207,45 @@ impl Tab<'_> {
     }
 
     /// Why the snapshot is stale; the bar; the legend or, before nodes are replaced, the steps.
-    fn head(&self, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
-        let (theme, now) = (self.sheet.theme, self.now);
+    fn head(&self, cx: LineContext<'_>, rows: usize) -> Vec<Line<'static>> {
+        let (theme, now) = (self.cx.theme, self.now);
         let mut lines = Vec::new();
         if let Some(text) = self.unseen() {
             // In full, since what to do stands at the end; but figures stay even on a tiny screen.
             let most = (rows / 2).max(2);
-            let text = wrap_to(&text::sentence(&text), sheet.less(2).columns, most);
+            let text = wrap_to(&text::sentence(&text), cx.narrower_by(2).columns, most);
             lines.extend(behind(theme.span("! ", Tone::Warn), text));
         }
-        lines.extend(roll::summary(self.roll, now, sheet).into_iter().map(Line::from));
+        lines.extend(roll::summary(self.roll, now, cx).into_iter().map(Line::from));
         if !self.has_begun() && rows >= 16 {
             lines.push(Line::default());
-            lines.extend(roll::steps(&self.roll.steps, sheet));
+            lines.extend(roll::steps(&self.roll.steps, cx));
         } else if self.has_begun() {
-            lines.push(Line::from(roll::legend(self.roll.counts, self.roll.idle, sheet)));
+            lines.push(Line::from(roll::legend(self.roll.counts, self.roll.idle, cx)));
             let rolls = self.entry.cluster.rotation.phase == Phase::Preparing;
             let started = self.entry.cluster.rotation.initiated.filter(|_| rolls && rows >= 16);
-            let pace = started.and_then(|from| roll::pace(self.roll, (from, now), sheet));
+            let pace = started.and_then(|from| roll::pace(self.roll, (from, now), cx));
             lines.extend(pace.map(Line::from));
         } else {
-            lines.push(Line::from(roll::step_now(&self.roll.steps, sheet)));
+            lines.push(Line::from(roll::step_now(&self.roll.steps, cx)));
         }
         lines
     }
 
     /// Head, pools, blockers and notes.
     fn pools(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
-        let (sheet, rows) = (canvas.sheet(area), usize::from(area.height));
+        let (cx, rows) = (canvas.line_context(area), usize::from(area.height));
         let mut head = vec![Line::default()];
-        head.extend(self.head(sheet, rows));
+        head.extend(self.head(cx, rows));
         head.push(Line::default());
-        let foot = self.foot(sheet, rows.saturating_sub(head.len()) / 2);
+        let foot = self.foot(cx, rows.saturating_sub(head.len()) / 2);
         let room = rows.saturating_sub(head.len() + foot.len() + 1).max(1);
-        let chosen = self.sheet.state.node_at_cursor().map(|node| node.uid.as_str());
+        let chosen = self.cx.state.node_at_cursor().map(|node| node.uid.as_str());
         let now = self.now;
         let cluster = &self.entry.cluster;
-        let mut grid = roll::pools(self.roll, cluster, chosen, now, sheet);
+        let mut grid = roll::pools(self.roll, cluster, chosen, now, cx);
         if grid.lines.len() > room {
-            let low = roll::pools_low(self.roll, chosen, now, sheet);
+            let low = roll::pools_low(self.roll, chosen, now, cx);
             if low.lines.len() <= room {
                 grid = low;
             }
@@ -271,8 +270,8 @@ impl Tab<'_> {
     }
 
     /// Blockers, one line each; notes; how the estimate was made.
-    fn foot(&self, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
-        let (theme, now) = (self.sheet.theme, self.now);
+    fn foot(&self, cx: LineContext<'_>, rows: usize) -> Vec<Line<'static>> {
+        let (theme, now) = (self.cx.theme, self.now);
         let mut lines = Vec::new();
         for blocker in &self.roll.blockers {
             let (sign, tone) = match blocker.severity() {
@@ -282,16 +281,16 @@ impl Tab<'_> {
             };
             let text = blocker_text::headline(blocker, now);
             let spans = vec![theme.span(sign, tone), Span::raw(" "), Span::raw(text)];
-            lines.push(sheet.line(spans));
+            lines.push(cx.line(spans));
         }
         if let Some(text) = text::unexplained_stall(self.roll, now) {
-            lines.extend(sheet.marked("!", Tone::Warn, &text));
+            lines.extend(cx.marked("!", Tone::Warn, &text));
         }
         // While the server as a whole is away, that each kind is, too, says nothing more.
         let is_away = self.observed.trouble.is_some();
         let is_told = |note: &&RollNote| !is_away || !matches!(note, RollNote::Unseen { .. });
         for note in self.roll.notes.iter().filter(is_told) {
-            let words = sheet.less(2).paragraph(&text::note(note), Tone::Dim);
+            let words = cx.narrower_by(2).paragraph(&text::note(note), Tone::Dim);
             lines.extend(behind(theme.span("· ", Tone::Dim), words));
         }
         let mut facts = Vec::new();
@@ -308,7 +307,7 @@ impl Tab<'_> {
             lines.push(Line::from(theme.span(text::and_more_lines(more), Tone::Dim)));
         }
         for text in facts {
-            for line in wrap_to(&text, sheet.columns, 2) {
+            for line in wrap_to(&text, cx.columns, 2) {
                 lines.push(Line::from(theme.span(line, Tone::Dim)));
             }
         }
@@ -317,7 +316,7 @@ impl Tab<'_> {
 
     /// The node under the cursor.
     fn node(&self, canvas: &mut Canvas<'_, '_>, mut area: Rect) {
-        let Some(chosen) = self.sheet.state.node_at_cursor() else {
+        let Some(chosen) = self.cx.state.node_at_cursor() else {
             pane(canvas, area, Vec::new(), Vec::new());
             return;
         };
@@ -325,37 +324,37 @@ impl Tab<'_> {
             let [title, rest] =
                 Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
             let title = padded(title);
-            canvas.text(self.node_title(chosen, canvas.sheet(title)), title);
+            canvas.text(self.node_title(chosen, canvas.line_context(title)), title);
             area = rest;
         }
-        let title = vec![node::title(chosen, canvas.sheet(area))];
+        let title = vec![node::title(chosen, canvas.line_context(area))];
         let mut right = vec![Span::raw(" ")];
-        right.extend(node::stage(chosen, self.roll, self.now, self.sheet.theme));
+        right.extend(node::stage(chosen, self.roll, self.now, self.cx.theme));
         right.push(Span::raw(" "));
         let inner = pane(canvas, area, title, right);
         self.node_part(canvas, inner, chosen);
     }
 
-    fn node_title(&self, chosen: &NodeRoll, sheet: Sheet<'_>) -> Line<'static> {
+    fn node_title(&self, chosen: &NodeRoll, cx: LineContext<'_>) -> Line<'static> {
         let mut title =
-            vec![self.sheet.part(format!("[{}]", chosen.short), Role::Title), Span::raw("  ")];
-        title.extend(node::stage(chosen, self.roll, self.now, self.sheet.theme));
-        sheet.line(title)
+            vec![self.cx.part(format!("[{}]", chosen.short), Role::Title), Span::raw("  ")];
+        title.extend(node::stage(chosen, self.roll, self.now, self.cx.theme));
+        cx.line(title)
     }
 
     fn node_part(&self, canvas: &mut Canvas<'_, '_>, area: Rect, chosen: &NodeRoll) {
-        let lines = self.node_lines(chosen, canvas.sheet(area));
+        let lines = self.node_lines(chosen, canvas.line_context(area));
         let all = lines.len();
         let (lines, first) = self.part(canvas, lines, usize::from(area.height));
         canvas.text(lines, area);
-        if self.sheet.state.nodes.in_full {
+        if self.cx.state.nodes.in_full {
             scrollbar::draw(canvas, area, area.right(), first, all);
         }
     }
 
-    fn node_lines(&self, chosen: &NodeRoll, sheet: Sheet<'_>) -> Vec<Line<'static>> {
-        let events = if self.sheet.state.nodes.in_full { usize::MAX } else { SOME_EVENTS };
-        node::lines(chosen, self.observed, sheet, events)
+    fn node_lines(&self, chosen: &NodeRoll, cx: LineContext<'_>) -> Vec<Line<'static>> {
+        let events = if self.cx.state.nodes.in_full { usize::MAX } else { SOME_EVENTS };
+        node::lines(chosen, self.observed, cx, events)
     }
 
     /// What is seen of the node's lines: their beginning, and how much more there is; or, in full, the part that was
@@ -366,18 +365,18 @@ impl Tab<'_> {
         mut lines: Vec<Line<'static>>,
         rows: usize,
     ) -> (Vec<Line<'static>>, usize) {
-        if self.sheet.state.nodes.in_full {
+        if self.cx.state.nodes.in_full {
             let metrics = &mut canvas.metrics;
             metrics.page_rows = rows.saturating_sub(1).max(1);
             metrics.scroll_last = lines.len().saturating_sub(rows);
-            let first = self.sheet.state.nodes.scroll.min(metrics.scroll_last);
+            let first = self.cx.state.nodes.scroll.min(metrics.scroll_last);
             return (lines.into_iter().skip(first).take(rows).collect(), first);
         }
         if lines.len() > rows && rows > 1 {
             let more = plural(lines.len() - rows + 1, text::LINE, text::LINES);
-            let key = self.sheet.key_of(Command::Events);
+            let key = self.cx.key_of(Command::Events);
             lines.truncate(rows - 1);
-            lines.push(Line::from(self.sheet.span(text::lines_hidden(more, key), Tone::Dim)));
+            lines.push(Line::from(self.cx.span(text::lines_hidden(more, key), Tone::Dim)));
         }
         lines.truncate(rows);
         (lines, 0)

@@ -8,27 +8,27 @@ use crate::app::fleet::columns::phase_glyph;
 use crate::app::nodes::text;
 use crate::domain::roll::timeline::{TimelineEntry, TimelineEvent};
 use crate::domain::roll::tracker::RollTracker;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::pad_end;
 
 /// So many lines of it.
-pub fn lines(tracker: &RollTracker, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
+pub fn lines(tracker: &RollTracker, cx: LineContext<'_>, rows: usize) -> Vec<Line<'static>> {
     let newest = tracker.timeline().entries().rev().take(rows);
-    newest.map(|entry| line(entry, sheet)).collect()
+    newest.map(|entry| line(entry, cx)).collect()
 }
 
-fn line(entry: &TimelineEntry, sheet: Sheet<'_>) -> Line<'static> {
-    let now: Timestamp = sheet.state.shared.now.wall;
+fn line(entry: &TimelineEntry, cx: LineContext<'_>) -> Line<'static> {
+    let now: Timestamp = cx.state.shared.now.wall;
     let (sign, tone, is_loud) = sign(&entry.what);
     let text_tone = if is_loud { tone } else { Tone::Plain };
-    let time = sheet.state.zone().log(entry.at, now);
+    let time = cx.state.zone().log(entry.at, now);
     let spans = vec![
-        sheet.span(pad_end(&time, if sheet.columns >= 60 { 13 } else { 9 }), Tone::Dim),
-        sheet.span(sign, tone),
+        cx.span(pad_end(&time, if cx.columns >= 60 { 13 } else { 9 }), Tone::Dim),
+        cx.span(sign, tone),
         Span::raw(" "),
-        Span::styled(text::timeline_event(&entry.what), sheet.theme.soft(text_tone)),
+        Span::styled(text::timeline_event(&entry.what), cx.theme.soft(text_tone)),
     ];
-    sheet.line(spans)
+    cx.line(spans)
 }
 
 /// Its sign, what that means, and whether its text means the same.

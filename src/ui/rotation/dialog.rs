@@ -14,8 +14,8 @@ use crate::domain::preflight::StaticTokens;
 use crate::domain::rotation::Step;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
+use crate::ui::line_context::LineContext;
 use crate::ui::rotation::{findings, sentences};
-use crate::ui::sheet::Sheet;
 use crate::ui::text::spread;
 use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
@@ -37,16 +37,16 @@ struct Parts {
 
 /// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
-    let sheet = canvas.sheet(area).of(columns(area, MOST));
-    let Sheet { theme, .. } = sheet;
+    let cx = canvas.line_context(area).with_columns(columns(area, MOST));
+    let LineContext { theme, .. } = cx;
     let buttons = buttons(dialog);
     let room = room(area, MOST, &buttons);
-    let mut parts = parts(sheet, dialog, 0);
+    let mut parts = parts(cx, dialog, 0);
     for level in 1..=LEVELS {
         if parts.top.len() + parts.least + parts.bottom.len() <= room {
             break;
         }
-        parts = self::parts(sheet, dialog, level);
+        parts = self::parts(cx, dialog, level);
     }
     let Parts { mut top, middle, bottom, .. } = parts;
     // Whatever the size, the bottom holds the warning, the name and the buttons.
@@ -61,9 +61,9 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
     show(canvas, area, MOST, titles, lines, &buttons);
 }
 
-fn parts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Parts {
+fn parts(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Parts {
     let ended = dialog.stage.is_ended();
-    let mut top = if ended && level >= 3 { Vec::new() } else { facts(sheet, dialog, level) };
+    let mut top = if ended && level >= 3 { Vec::new() } else { facts(cx, dialog, level) };
     let gap = |lines: &mut Vec<Line<'static>>| {
         if level == 0 {
             lines.push(Line::default());
@@ -73,15 +73,15 @@ fn parts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Parts {
     let mut middle = Vec::new();
     let mut bottom = Vec::new();
     if let RotationDialogStage::Failed(problem) = &dialog.stage {
-        middle = failure(sheet, problem);
+        middle = failure(cx, problem);
     } else if let RotationDialogStage::Settled(text) = &dialog.stage {
-        middle = sheet.marked("✓", Tone::Good, text);
+        middle = cx.marked("✓", Tone::Good, text);
     } else {
-        top.extend(effects(sheet, dialog, level));
+        top.extend(effects(cx, dialog, level));
         gap(&mut top);
-        middle.push(preflight_title(sheet, dialog, level));
+        middle.push(preflight_title(cx, dialog, level));
         if level < LEVELS {
-            middle.extend(findings::lines(&dialog.findings, sheet));
+            middle.extend(findings::lines(&dialog.findings, cx));
         }
     }
     let least = match level {
@@ -92,22 +92,22 @@ fn parts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Parts {
         _ => 1,
     };
     gap(&mut bottom);
-    bottom.extend(stage_lines(sheet, dialog));
+    bottom.extend(stage_lines(cx, dialog));
     if level == 0 && bottom.len() > 1 {
         bottom.push(Line::default());
     }
     Parts { top, middle, bottom, least }
 }
 
-fn facts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'static>> {
+fn facts(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'static>> {
     let id = &dialog.shown.id;
-    let label = |text: &str| sheet.part(text.to_owned(), Role::Label);
-    let name = sheet.part(id.name.as_str().to_owned(), Role::Title);
-    if level >= 2 || sheet.columns < 60 {
-        let spans = vec![name, Span::raw(place(id, sheet.state, sheet.columns))];
-        return vec![sheet.line(spans)];
+    let label = |text: &str| cx.part(text.to_owned(), Role::Label);
+    let name = cx.part(id.name.as_str().to_owned(), Role::Title);
+    if level >= 2 || cx.columns < 60 {
+        let spans = vec![name, Span::raw(place(id, cx.state, cx.columns))];
+        return vec![cx.line(spans)];
     }
-    let project = sheet.state.fleet.project_name(id.project());
+    let project = cx.state.fleet.project_name(id.project());
     let first = vec![
         label("cluster   "),
         name,
@@ -118,11 +118,11 @@ fn facts(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'stat
         Span::raw(id.region().as_str().to_owned()),
     ];
     let call = format!("POST …/clusters/{}/{}", id.name, dialog.step.endpoint());
-    vec![sheet.line(first), sheet.line(vec![label("API       "), Span::raw(call)])]
+    vec![cx.line(first), cx.line(vec![label("API       "), Span::raw(call)])]
 }
 
-fn effects(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'static>> {
-    let Sheet { state, columns, .. } = sheet;
+fn effects(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'static>> {
+    let LineContext { state, columns, .. } = cx;
     let short = level >= 3;
     let mut texts: Vec<(String, Tone)> = Vec::new();
     match dialog.step {
@@ -162,7 +162,7 @@ fn effects(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'st
             texts.push((text::CANNOT_UNDO.to_owned(), Tone::Bad));
         }
     }
-    texts.iter().flat_map(|(text, tone)| sheet.paragraph(text, *tone)).collect()
+    texts.iter().flat_map(|(text, tone)| cx.paragraph(text, *tone)).collect()
 }
 
 fn roll_effect(dialog: &RotationDialog, short: bool) -> String {
@@ -192,26 +192,26 @@ fn rolled_together(pool: &NodePool) -> u32 {
         .min(pool.maximum.max(1))
 }
 
-fn preflight_title(sheet: Sheet<'_>, dialog: &RotationDialog, level: u8) -> Line<'static> {
-    let mut left = vec![sheet.part("preflight", Role::Label)];
+fn preflight_title(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Line<'static> {
+    let mut left = vec![cx.part("preflight", Role::Label)];
     if level >= 3 {
         for (mark, sign, tone) in findings::SIGNS {
             let count = dialog.findings.iter().filter(|finding| finding.mark() == mark).count();
             if count > 0 {
-                left.push(sheet.span(format!(" {sign}{count}"), tone));
+                left.push(cx.span(format!(" {sign}{count}"), tone));
             }
         }
     }
     let age = match (&dialog.stage, dialog.checked) {
         (RotationDialogStage::Checking, _) | (_, None) => text::CHECKING.to_owned(),
-        (_, Some(at)) => text::checked(passed(at, sheet.state.shared.now.wall)),
+        (_, Some(at)) => text::checked(passed(at, cx.state.shared.now.wall)),
     };
-    spread(left, vec![sheet.span(age, Tone::Dim)], sheet.columns)
+    spread(left, vec![cx.span(age, Tone::Dim)], cx.columns)
 }
 
 /// The name field or, once sent, how it stands: what must be seen whatever the size.
-fn stage_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
-    let pending = sheet.state.rotation.pending.get(&dialog.shown.id);
+fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
+    let pending = cx.state.rotation.pending.get(&dialog.shown.id);
     match &dialog.stage {
         RotationDialogStage::Checking
         | RotationDialogStage::Asking
@@ -219,32 +219,32 @@ fn stage_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> 
             let mut lines = Vec::new();
             if let Some(Pending { stage: PendingStage::Unseen { at }, step, .. }) = pending {
                 // It was accepted before and never shown.
-                let text = text::send_again(step, sheet.state.zone().clock(*at));
-                lines.extend(sheet.marked("!", Tone::Attention, &text));
+                let text = text::send_again(step, cx.state.zone().clock(*at));
+                lines.extend(cx.marked("!", Tone::Attention, &text));
             }
             if let RotationDialogStage::Changed(text) = &dialog.stage {
-                lines.extend(sheet.marked("!", Tone::Attention, text));
+                lines.extend(cx.marked("!", Tone::Attention, text));
             }
-            lines.extend(question_lines(sheet, dialog));
+            lines.extend(question_lines(cx, dialog));
             lines
         }
-        RotationDialogStage::Sending => sheet.marked("→", Tone::Busy, text::SENDING),
+        RotationDialogStage::Sending => cx.marked("→", Tone::Busy, text::SENDING),
         RotationDialogStage::Unclear => {
             let done = dialog.step.pick(text::ROTATION_STARTED, text::ROTATION_COMPLETED);
             let text = pending.map_or_else(
                 || text::checking_effect(done),
-                |pending| sentences::pending_sentence(sheet.state, pending),
+                |pending| sentences::pending_sentence(cx.state, pending),
             );
-            sheet.marked("?", Tone::Warn, &text)
+            cx.marked("?", Tone::Warn, &text)
         }
         RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_) => Vec::new(),
     }
 }
 
 /// The name field, and the box to tick where something breaks.
-fn question_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
-    let Sheet { theme, .. } = sheet;
-    let mut lines = name_lines(sheet, dialog);
+fn question_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
+    let LineContext { theme, .. } = cx;
+    let mut lines = name_lines(cx, dialog);
     let breaking = dialog.findings.iter().filter(|finding| finding.breaks()).count();
     if breaking > 0 {
         let focused = dialog.focus == Focus::Accept;
@@ -255,13 +255,13 @@ fn question_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static
             if focused { theme.part("▸ ", Role::Accent) } else { Span::raw("  ") },
             theme.span(format!("{mark}{words}"), tone),
         ];
-        lines.push(sheet.line(spans));
+        lines.push(cx.line(spans));
     }
     lines
 }
 
-fn name_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
-    let Sheet { theme, columns, .. } = sheet;
+fn name_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
+    let LineContext { theme, columns, .. } = cx;
     if !dialog.wants_name {
         return Vec::new();
     }
@@ -289,7 +289,7 @@ fn name_lines(sheet: Sheet<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
     second.extend(field(theme, &dialog.typed, field_columns, focused));
     second.push(Span::raw(" "));
     second.push(theme.span(note, note_tone));
-    vec![sheet.line(spans), sheet.line(second)]
+    vec![cx.line(spans), cx.line(second)]
 }
 
 fn typed_note(dialog: &RotationDialog) -> String {

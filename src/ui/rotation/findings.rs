@@ -5,7 +5,7 @@ use ratatui::text::Line;
 use crate::app::cell::Tone;
 use crate::app::rotation::findings_text;
 use crate::domain::preflight::{Finding, FindingMark};
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 
 /// How a finding is marked.
 pub const SIGNS: [(FindingMark, &str, Tone); 4] = [
@@ -18,7 +18,7 @@ pub const SIGNS: [(FindingMark, &str, Tone); 4] = [
 /// The lines of findings.
 pub fn lines<'a>(
     findings: impl IntoIterator<Item = &'a Finding>,
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
 ) -> Vec<Line<'static>> {
     let line = |finding: &Finding| {
         let (_, sign, tone) = SIGNS
@@ -26,7 +26,7 @@ pub fn lines<'a>(
             .find(|(mark, _, _)| *mark == finding.mark())
             .unwrap_or((FindingMark::Unknowable, "?", Tone::Dim));
         let tone = if finding.breaks() { Tone::Bad } else { tone };
-        sheet.marked(sign, tone, &findings_text::finding(finding))
+        cx.marked(sign, tone, &findings_text::finding(finding))
     };
     findings.into_iter().flat_map(line).collect()
 }

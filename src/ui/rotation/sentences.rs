@@ -20,10 +20,10 @@ use crate::domain::preflight::{self, Finding};
 use crate::domain::roll::start_steps::{StartStepName, StepState};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::plural;
+use crate::ui::line_context::LineContext;
 use crate::ui::nodes::node;
 use crate::ui::nodes::roll;
 use crate::ui::rotation::findings;
-use crate::ui::sheet::Sheet;
 use crate::ui::text::blanks;
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
@@ -131,7 +131,7 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
 
 /// The keys of what is next, in the order in which it is done; dimmed with its reason what cannot be done now.
 pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
-    let Sheet { state, theme, .. } = facts.sheet;
+    let LineContext { state, theme, .. } = facts.cx;
     if entry.gone.is_some() {
         return;
     }
@@ -156,7 +156,7 @@ pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
         (_, None) => Vec::new(),
     };
     for (command, words, action) in keys {
-        let key = facts.sheet.key_of(command);
+        let key = facts.cx.key_of(command);
         let possible = action.map_or(Ok(()), |action| can_act(state, entry, action));
         match possible {
             Ok(()) => facts.line(vec![
@@ -172,15 +172,14 @@ pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
 }
 
 /// What is known before *complete* while clients are updated, without what this tab shows elsewhere.
-pub fn before_complete(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
+pub fn before_complete(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let is_sent = sheet.state.rotation.pending.get(&cluster.id).is_some_and(Pending::blocks);
+    let is_sent = cx.state.rotation.pending.get(&cluster.id).is_some_and(Pending::blocks);
     if cluster.rotation.phase != Phase::Prepared || entry.gone.is_some() || is_sent {
         return Vec::new();
     }
-    let evidence = sheet.state.evidence(cluster);
-    let found =
-        preflight::findings(Step::Complete, cluster, &evidence, sheet.state.shared.now.wall);
+    let evidence = cx.state.evidence(cluster);
+    let found = preflight::findings(Step::Complete, cluster, &evidence, cx.state.shared.now.wall);
     let shown = found.iter().filter(|finding| {
         !matches!(
             finding,
@@ -191,8 +190,8 @@ pub fn before_complete(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
                 | Finding::Times(_)
         )
     });
-    let mut lines = vec![Line::from(sheet.part(text::BEFORE_COMPLETE, Role::Label))];
-    lines.extend(findings::lines(shown, sheet));
+    let mut lines = vec![Line::from(cx.part(text::BEFORE_COMPLETE, Role::Label))];
+    lines.extend(findings::lines(shown, cx));
     lines
 }
 
@@ -214,7 +213,7 @@ pub fn roll_facts(entry: &Entry, blocker: bool, facts: &mut Facts<'_>) {
 }
 
 fn times(entry: &Entry, facts: &mut Facts<'_>) {
-    let Sheet { state, theme, .. } = facts.sheet;
+    let LineContext { state, theme, .. } = facts.cx;
     let rotation = &entry.cluster.rotation;
     let zone = state.zone();
     let now = state.server_now();
@@ -251,7 +250,7 @@ fn times(entry: &Entry, facts: &mut Facts<'_>) {
 
 /// How far the roll is, as the cluster's own API shows it; `false` when it shows nothing.
 fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
-    let Sheet { state, .. } = facts.sheet;
+    let LineContext { state, .. } = facts.cx;
     let phase = &entry.cluster.rotation.phase;
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let Some(roll) = observed.and_then(|observed| observed.roll.as_ref()) else { return false };
@@ -292,7 +291,7 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
 
 /// The worst blocker of the roll, with its fix.
 pub fn blocked_by(entry: &Entry, facts: &mut Facts<'_>) {
-    let Sheet { state, .. } = facts.sheet;
+    let LineContext { state, .. } = facts.cx;
     let observed = state.nodes.observed.get(&entry.cluster.id);
     let worst = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?.worst()?)));
     let Some((observed, worst)) = worst else { return };
@@ -307,7 +306,7 @@ pub fn blocked_by(entry: &Entry, facts: &mut Facts<'_>) {
 
 /// What SKE reports about nodes, and why nothing else is known.
 fn nodes_unseen(entry: &Entry, facts: &mut Facts<'_>) {
-    let Sheet { state, .. } = facts.sheet;
+    let LineContext { state, .. } = facts.cx;
     let phase = &entry.cluster.rotation.phase;
     facts.fact("nodes", nodes(entry));
     if *phase != Phase::Preparing {

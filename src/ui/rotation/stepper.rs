@@ -12,7 +12,7 @@ use crate::domain::credential::{KnownCredential, Verdict, best_access};
 use crate::domain::roll::start_steps::StepState;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{plural, width};
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
@@ -162,31 +162,31 @@ impl StepLine {
 }
 
 /// The steps below each other, with their words as far as they fit.
-pub fn tall(entry: &Entry, sheet: Sheet<'_>) -> Vec<Vec<Span<'static>>> {
-    steps(entry, sheet.state)
+pub fn tall(entry: &Entry, cx: LineContext<'_>) -> Vec<Vec<Span<'static>>> {
+    steps(entry, cx.state)
         .iter()
         .map(|step| {
-            let mut spans = step.heading(sheet.theme);
+            let mut spans = step.heading(cx.theme);
             let used = width(step.title) + 2;
             let column = 20_usize;
             let gap = column.saturating_sub(used).max(2);
-            if !step.text.is_empty() && used + gap + width(&step.text) <= sheet.columns {
+            if !step.text.is_empty() && used + gap + width(&step.text) <= cx.columns {
                 spans.push(blanks(gap));
-                spans.push(sheet.span(step.text.clone(), step.tone));
+                spans.push(cx.span(step.text.clone(), step.tone));
             }
-            cut_spans(spans, sheet.columns)
+            cut_spans(spans, cx.columns)
         })
         .collect()
 }
 
 /// The steps beside each other, joined by a line, their words below.
-pub fn wide(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let steps = steps(entry, sheet.state);
-    let share = sheet.columns / 4;
+pub fn wide(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let steps = steps(entry, cx.state);
+    let share = cx.columns / 4;
     let mut top = Vec::new();
     let mut rows: Vec<Vec<Span<'static>>> = vec![Vec::new(), Vec::new()];
     for (index, step) in steps.iter().enumerate() {
-        top.extend(step.heading(sheet.theme));
+        top.extend(step.heading(cx.theme));
         let rest = share.saturating_sub(width(step.title) + 2);
         if index < 3 && rest > 3 {
             let (line, tone) = if step.state == StepState::Done {
@@ -195,19 +195,19 @@ pub fn wide(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
                 ("┄", Tone::Dim)
             };
             top.push(Span::raw(" "));
-            top.push(sheet.span(line.repeat(rest - 2), tone));
+            top.push(cx.span(line.repeat(rest - 2), tone));
             top.push(Span::raw(" "));
         }
         let words = wrap_to(&step.text, share.saturating_sub(4), 2);
         for (row, spans) in rows.iter_mut().enumerate() {
             let text = words.get(row).map_or("", String::as_str);
-            spans.push(sheet.span(pad_end(&format!("  {text}"), share), step.tone));
+            spans.push(cx.span(pad_end(&format!("  {text}"), share), step.tone));
         }
     }
-    let mut lines = vec![sheet.line(top)];
+    let mut lines = vec![cx.line(top)];
     lines.extend(
         rows.into_iter()
-            .map(|spans| cut_spans(spans, sheet.columns))
+            .map(|spans| cut_spans(spans, cx.columns))
             .filter(|spans| spans.iter().any(|span| !span.content.trim().is_empty()))
             .map(Line::from),
     );

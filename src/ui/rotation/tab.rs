@@ -9,8 +9,8 @@ use crate::domain::attention::NextStep;
 use crate::domain::rotation::Phase;
 use crate::domain::text::width;
 use crate::ui::cluster::overview;
+use crate::ui::line_context::LineContext;
 use crate::ui::rotation::{sentences, stepper};
-use crate::ui::sheet::Sheet;
 use crate::ui::text::{behind, beside, indent};
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
@@ -22,26 +22,28 @@ const BESIDE_FROM: usize = 150;
 const INDENT: usize = 2;
 
 /// All lines of the tab.
-pub fn lines(entry: &Entry, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'static>> {
+    let LineContext { state, theme, columns } = cx;
     let roomy = rows >= 14;
     let mut lines = Vec::new();
     if roomy {
         lines.push(Line::default());
     }
     if columns >= 96 {
-        lines.extend(stepper::wide(entry, sheet));
+        lines.extend(stepper::wide(entry, cx));
     } else {
-        lines.extend(indent(stepper::tall(entry, sheet.less(2)), 2));
+        lines.extend(indent(stepper::tall(entry, cx.narrower_by(2)), 2));
     }
     lines.push(Line::default());
-    let mut facts = Facts::new(sheet, 12);
+    let mut facts = Facts::new(cx, 12);
     let next = sentences::next(entry, state);
     let lead = format!("  ▸ {}: ", next.lead);
     let room = columns.saturating_sub(width(&lead));
     // A notice above already says that it is no longer listed.
     let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
-    for line in behind(theme.part(lead, Role::Accent), sheet.of(room).paragraph(said, next.tone)) {
+    for line in
+        behind(theme.part(lead, Role::Accent), cx.with_columns(room).paragraph(said, next.tone))
+    {
         facts.line(line.spans);
     }
     // While nodes are replaced there is nothing to do; the key follows at the end.
@@ -62,9 +64,9 @@ pub fn lines(entry: &Entry, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>>
     let left = if both { columns * 4 / 7 } else { columns.saturating_sub(INDENT) };
     let room = if both { columns - left - INDENT } else { left };
     let inner = left.saturating_sub(2 * usize::from(both));
-    let findings = sentences::before_complete(entry, sheet.of(inner));
+    let findings = sentences::before_complete(entry, cx.with_columns(inner));
     let lists_findings = !findings.is_empty();
-    let mut known = Facts::new(sheet.of(if lists_findings { room } else { inner }), 13);
+    let mut known = Facts::new(cx.with_columns(if lists_findings { room } else { inner }), 13);
     sentences::roll_facts(entry, !both, &mut known);
     if roomy {
         known.blank();
@@ -78,7 +80,7 @@ pub fn lines(entry: &Entry, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>>
     let (mut known, mut aside) = (findings, Vec::new());
     push_section(if both && lists_findings { &mut aside } else { &mut known }, facts);
     if both && rolls {
-        let mut blocker = Facts::new(sheet.of(room), 13);
+        let mut blocker = Facts::new(cx.with_columns(room), 13);
         sentences::blocked_by(entry, &mut blocker);
         push_section(&mut aside, blocker.into_lines());
     }
@@ -86,11 +88,11 @@ pub fn lines(entry: &Entry, sheet: Sheet<'_>, rows: usize) -> Vec<Line<'static>>
     let above = lines.len();
     let side = if both { &mut aside } else { &mut known };
     if fits(side, above, 6) && !lists_findings {
-        push_section(side, overview::accesses(entry, sheet.of(room)));
+        push_section(side, overview::accesses(entry, cx.with_columns(room)));
     }
     let is_unhealthy = state.row(entry).next_step() == Some(NextStep::InspectUnhealthy);
     if fits(side, above, 4) && entry.gone.is_none() && !is_unhealthy {
-        push_section(side, advice(entry, sheet.of(room)));
+        push_section(side, advice(entry, cx.with_columns(room)));
     }
     if both {
         known = beside(known, aside, left);
@@ -108,8 +110,8 @@ fn push_section(lines: &mut Vec<Line<'static>>, section: Vec<Line<'static>>) {
 }
 
 /// Advice for the current phase.
-fn advice(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let Sheet { columns, .. } = sheet;
+fn advice(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let LineContext { columns, .. } = cx;
     let text = match entry.cluster.rotation.phase {
         Phase::Never | Phase::Completed if entry.cluster.version.may_have_static_tokens() => {
             text::ADVICE_START_OLD_VERSION
@@ -119,5 +121,5 @@ fn advice(entry: &Entry, sheet: Sheet<'_>) -> Vec<Line<'static>> {
         Phase::Completing => text::ADVICE_COMPLETING,
         Phase::Unknown(_) => text::ADVICE_UNKNOWN,
     };
-    sheet.of(columns.min(100)).paragraph(text, Tone::Dim)
+    cx.with_columns(columns.min(100)).paragraph(text, Tone::Dim)
 }

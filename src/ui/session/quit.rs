@@ -16,9 +16,9 @@ const MOST: u16 = 66;
 /// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &QuitDialog) {
     let QuitDialog { leave, why, then } = dialog;
-    let sheet = canvas.sheet(area).of(columns(area, MOST));
-    let mut lines = sheet.marked("!", Tone::Warn, &clean(why));
-    lines.extend(sheet.paragraph(then, Tone::Dim));
+    let cx = canvas.line_context(area).with_columns(columns(area, MOST));
+    let mut lines = cx.marked("!", Tone::Warn, &clean(why));
+    lines.extend(cx.paragraph(then, Tone::Dim));
     if area.height >= 10 {
         lines.push(Line::default());
     }

@@ -13,7 +13,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::text::{clean, cut_middle, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{blanks, cells, indent};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
@@ -54,7 +54,7 @@ pub fn show(
 pub fn overlay(canvas: &mut Canvas<'_, '_>, area: Rect, title: &'static str) -> Rect {
     let theme = canvas.theme;
     canvas.frame.render_widget(Clear, area);
-    let closes = text::closes(canvas.sheet(area).key_of(Command::Back));
+    let closes = text::closes(canvas.line_context(area).key_of(Command::Back));
     let block = theme
         .pane()
         .border_style(theme.role(Role::DialogBorder))
@@ -128,10 +128,10 @@ pub fn field(theme: Theme, input: &Input, columns: usize, focused: bool) -> Vec<
 }
 
 /// A failure in full: why it failed, what to do, and for support what was tried, code and trace id.
-pub fn failure(sheet: Sheet<'_>, failure: &Failure) -> Vec<Line<'static>> {
-    let mut lines = sheet.marked("✗", Tone::Bad, &failure.message);
+pub fn failure(cx: LineContext<'_>, failure: &Failure) -> Vec<Line<'static>> {
+    let mut lines = cx.marked("✗", Tone::Bad, &failure.message);
     if let Some(advice) = failure.advice() {
-        lines.extend(indent(sheet.less(2).paragraph(&advice, Tone::Plain), 2));
+        lines.extend(indent(cx.narrower_by(2).paragraph(&advice, Tone::Plain), 2));
     }
     let details: Vec<String> = [
         failure.tried.clone(),
@@ -141,7 +141,7 @@ pub fn failure(sheet: Sheet<'_>, failure: &Failure) -> Vec<Line<'static>> {
     .into_iter()
     .flatten()
     .collect();
-    let details = sheet.less(2).paragraph(&details.join(" · "), Tone::Dim);
+    let details = cx.narrower_by(2).paragraph(&details.join(" · "), Tone::Dim);
     lines.extend(indent(details, 2));
     lines
 }

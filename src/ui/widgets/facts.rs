@@ -3,31 +3,31 @@
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{cut_spans, indent, pad_end, wrap};
 use crate::ui::theme::Role;
 
 /// Lines of facts, being put together.
 pub struct Facts<'a> {
-    pub sheet: Sheet<'a>,
+    pub cx: LineContext<'a>,
     label: usize,
     lines: Vec<Line<'static>>,
 }
 
 impl<'a> Facts<'a> {
-    /// No facts yet; their labels take `label` columns of the sheet.
-    pub fn new(sheet: Sheet<'a>, label: usize) -> Self {
-        Self { sheet, label, lines: Vec::new() }
+    /// No facts yet; their labels take `label` columns of the cx.
+    pub fn new(cx: LineContext<'a>, label: usize) -> Self {
+        Self { cx, label, lines: Vec::new() }
     }
 
     /// What values are made from.
-    pub fn values(&self) -> Sheet<'a> {
-        self.sheet.less(self.label)
+    pub fn values(&self) -> LineContext<'a> {
+        self.cx.narrower_by(self.label)
     }
 
     /// Adds a fact of one line; cut at its end when too long. An empty label continues the fact above.
     pub fn fact(&mut self, label: &str, value: impl Into<Line<'static>>) -> &mut Self {
-        let mut spans = vec![self.sheet.theme.part(pad_end(label, self.label), Role::Label)];
+        let mut spans = vec![self.cx.theme.part(pad_end(label, self.label), Role::Label)];
         spans.extend(cut_spans(value.into().spans, self.values().columns));
         self.lines.push(Line::from(spans));
         self
@@ -37,7 +37,7 @@ impl<'a> Facts<'a> {
     pub fn text(&mut self, label: &str, value: &str, tone: Tone) -> &mut Self {
         for (index, line) in wrap(value, self.values().columns).into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
-            self.fact(label, Span::styled(line, self.sheet.theme.soft(tone)));
+            self.fact(label, Span::styled(line, self.cx.theme.soft(tone)));
         }
         self
     }
@@ -52,13 +52,13 @@ impl<'a> Facts<'a> {
 
     /// Adds a line over the whole width.
     pub fn line(&mut self, spans: Vec<Span<'static>>) -> &mut Self {
-        self.lines.push(self.sheet.line(spans));
+        self.lines.push(self.cx.line(spans));
         self
     }
 
     /// Adds a wrapped sentence over the whole width, indented.
     pub fn sentence(&mut self, text: &str, tone: Tone, by: usize) -> &mut Self {
-        self.lines.extend(indent(self.sheet.less(by).paragraph(text, tone), by));
+        self.lines.extend(indent(self.cx.narrower_by(by).paragraph(text, tone), by));
         self
     }
 

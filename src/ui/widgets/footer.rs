@@ -19,7 +19,7 @@ use crate::app::text;
 use crate::domain::attention::NextStep;
 use crate::domain::text::{clean, plural, width};
 use crate::ui::canvas::Canvas;
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{behind, blanks, cells, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
@@ -81,10 +81,10 @@ fn error_text(error: &crate::domain::failure::Failure) -> String {
 
 /// Draws it; `bottom` is what the screen itself has to say while nothing else does.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (bottom, toast): (BottomLine, Option<&str>)) {
-    let sheet = canvas.sheet(area);
-    let Sheet { state, .. } = sheet;
+    let cx = canvas.line_context(area);
+    let LineContext { state, .. } = cx;
     let rows = usize::from(area.height);
-    let mut lines = message_lines(sheet, rows, (bottom.spans, toast));
+    let mut lines = message_lines(cx, rows, (bottom.spans, toast));
     let one_line = area.height < 2;
     let something_said = toast.is_some() || !state.notices.errors.is_empty();
     let types = state.view.filter_input.is_some() || state.is_searching();
@@ -92,27 +92,27 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (bottom, toast): (BottomLin
         lines.truncate(1);
     } else {
         lines.truncate(usize::from(area.height.saturating_sub(1)));
-        lines.push(hint_line(sheet, bottom.row));
+        lines.push(hint_line(cx, bottom.row));
     }
     canvas.text(lines, area);
 }
 
 fn message_lines(
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
     rows: usize,
     (status, toast): (Vec<Span<'static>>, Option<&str>),
 ) -> Vec<Line<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+    let LineContext { state, theme, columns } = cx;
     if state.is_searching() {
-        return vec![search_line(sheet)];
+        return vec![search_line(cx)];
     }
     if state.view.filter_input.is_some() {
-        return vec![filter_line(sheet)];
+        return vec![filter_line(cx)];
     }
     if let Some(error) = state.notices.errors.front() {
         let more = state.notices.errors.len() - 1;
         let more = if more == 0 { String::new() } else { text::more_errors(more) };
-        let (back, copy) = (sheet.key_of(Command::Back), sheet.key_of(Command::Copy));
+        let (back, copy) = (cx.key_of(Command::Back), cx.key_of(Command::Copy));
         // A filter is cleared before.
         let clears = state.screen == Screen::Fleet && !state.view.filter.is_empty();
         let back = if clears { format!("{back} {back}") } else { back };
@@ -137,11 +137,11 @@ fn message_lines(
         let mark = theme.part(" ▸ ", Role::Accent);
         return behind(mark, wrap_to(toast, columns.saturating_sub(4), lines));
     }
-    vec![sheet.line(status)]
+    vec![cx.line(status)]
 }
 
-fn search_line(sheet: Sheet<'_>) -> Line<'static> {
-    let Sheet { state, theme, columns } = sheet;
+fn search_line(cx: LineContext<'_>) -> Line<'static> {
+    let LineContext { state, theme, columns } = cx;
     let count = state.search_matches();
     let count = count.map(|count| format!("{} ", plural(count, "match", "matches")));
     let count = count.unwrap_or_default();
@@ -157,8 +157,8 @@ fn typed(theme: Theme, text: &str, selected: bool) -> Vec<Span<'static>> {
     vec![theme.part(" / ", Role::Accent), text, theme.part("▏", Role::Accent)]
 }
 
-fn filter_line(sheet: Sheet<'_>) -> Line<'static> {
-    let Sheet { state, theme, columns } = sheet;
+fn filter_line(cx: LineContext<'_>) -> Line<'static> {
+    let LineContext { state, theme, columns } = cx;
     let shown = format!("{} of {} ", state.view.shown.len(), state.view.counts.all);
     let selected = state.view.filter_input.as_ref().is_some_and(|input| input.selected);
     let mut left = typed(theme, &state.view.filter, selected);
@@ -169,8 +169,8 @@ fn filter_line(sheet: Sheet<'_>) -> Line<'static> {
     spread(left, vec![theme.span(shown, Tone::Dim)], columns)
 }
 
-fn hint_line(sheet: Sheet<'_>, row: Option<(usize, usize)>) -> Line<'static> {
-    let Sheet { state, theme, columns } = sheet;
+fn hint_line(cx: LineContext<'_>, row: Option<(usize, usize)>) -> Line<'static> {
+    let LineContext { state, theme, columns } = cx;
     let mut right = Vec::new();
     if !state.search.text.is_empty() && !state.is_searching() && state.is_searchable() {
         right.push(theme.part(format!("/{} ", clean(&state.search.text)), Role::Accent));
@@ -187,12 +187,12 @@ fn hint_line(sheet: Sheet<'_>, row: Option<(usize, usize)>) -> Line<'static> {
     }
     let room = columns.saturating_sub(spans_width(&right) + 1);
     let gap = if columns < 60 { 1 } else { 3 };
-    spread(hints(sheet, room, gap), right, columns)
+    spread(hints(cx, room, gap), right, columns)
 }
 
 /// The hints that fit: the first ones, and always the way back and the help if there are such.
-fn hints(sheet: Sheet<'_>, room: usize, gap: usize) -> Vec<Span<'static>> {
-    let Sheet { state, theme, .. } = sheet;
+fn hints(cx: LineContext<'_>, room: usize, gap: usize) -> Vec<Span<'static>> {
+    let LineContext { state, theme, .. } = cx;
     let context = state.context();
     let next = state.next_step();
     let mut possible: Vec<(u8, &Binding)> = BINDINGS

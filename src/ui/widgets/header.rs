@@ -5,12 +5,12 @@ use ratatui::text::Span;
 use crate::app::cell::Tone;
 use crate::app::text;
 use crate::domain::age::{long, narrow};
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::theme::{Role, Theme};
 
 /// Whether anything may be changed, whether this is the demo, and how old what one sees is.
-pub fn status(sheet: Sheet<'_>) -> Vec<Span<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+pub fn status(cx: LineContext<'_>) -> Vec<Span<'static>> {
+    let LineContext { state, theme, columns } = cx;
     let mut spans = Vec::new();
     if let Some(speed) = state.shared.settings.demo {
         spans.push(theme.part("DEMO", Role::Accent));
@@ -28,13 +28,13 @@ pub fn status(sheet: Sheet<'_>) -> Vec<Span<'static>> {
         });
         spans.push(Span::raw("  "));
     }
-    spans.extend(freshness(sheet));
+    spans.extend(freshness(cx));
     spans.push(Span::raw(" "));
     spans
 }
 
-fn freshness(sheet: Sheet<'_>) -> Vec<Span<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+fn freshness(cx: LineContext<'_>) -> Vec<Span<'static>> {
+    let LineContext { state, theme, columns } = cx;
     let age = state.fleet.oldest_seen().map(|seen| state.shared.now.longest_since(seen));
     let short = columns < 50;
     if state.session.signed_out.is_some() {
@@ -81,19 +81,19 @@ pub fn path(theme: Theme, parts: &[&str]) -> Vec<Span<'static>> {
 }
 
 /// Who acts, by which token, until when.
-pub fn identity(sheet: Sheet<'_>, full: bool) -> Vec<Span<'static>> {
-    let Some(identity) = &sheet.state.shared.identity else { return Vec::new() };
+pub fn identity(cx: LineContext<'_>, full: bool) -> Vec<Span<'static>> {
+    let Some(identity) = &cx.state.shared.identity else { return Vec::new() };
     let mut spans = vec![
-        sheet.span("as ", Tone::Dim),
+        cx.span("as ", Tone::Dim),
         Span::raw(crate::domain::text::cut_middle(&identity.who, 30)),
     ];
     if full {
         let until = match identity.until {
             _ if identity.renews => text::TOKEN_RENEWS.to_owned(),
-            Some(until) => text::token_until(sheet.state.zone().short(until)),
+            Some(until) => text::token_until(cx.state.zone().short(until)),
             None => String::new(),
         };
-        spans.push(sheet.span(format!(" ({}{until})", identity.source), Tone::Dim));
+        spans.push(cx.span(format!(" ({}{until})", identity.source), Tone::Dim));
     }
     spans
 }

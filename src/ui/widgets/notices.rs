@@ -15,7 +15,7 @@ use crate::app::state::State;
 use crate::domain::age::{long, passed};
 use crate::domain::cluster::{Region, Scope};
 use crate::domain::text::{cut_end, cut_middle, plural, width};
-use crate::ui::sheet::Sheet;
+use crate::ui::line_context::LineContext;
 use crate::ui::text::{behind, wrap_to};
 
 /// Failing places that get a line of their own.
@@ -24,31 +24,30 @@ const LINES: usize = 2;
 const OLD: SignedDuration = SignedDuration::from_mins(1);
 
 /// Lines about trouble, most important first.
-pub fn lines(sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let mut lines = unsaved(sheet);
-    lines.extend(signed_out(sheet));
-    if sheet.state.session.signed_out.is_some() {
+pub fn lines(cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let mut lines = unsaved(cx);
+    lines.extend(signed_out(cx));
+    if cx.state.session.signed_out.is_some() {
         return lines;
     }
-    let unreachable = sheet.state.fleet.unreachable_regions();
+    let unreachable = cx.state.fleet.unreachable_regions();
     for region in &unreachable {
-        lines.extend(unreachable_line(sheet, region));
+        lines.extend(unreachable_line(cx, region));
     }
-    let places =
-        || sheet.state.fleet.failing().filter(|(id, ..)| !unreachable.contains(&&id.region));
+    let places = || cx.state.fleet.failing().filter(|(id, ..)| !unreachable.contains(&&id.region));
     let failing = places().count();
     for (index, failing_place) in places().take(LINES).enumerate() {
         let more = if index + 1 == LINES { failing.saturating_sub(LINES) } else { 0 };
-        lines.extend(failing_lines(sheet, failing_place, more));
+        lines.extend(failing_lines(cx, failing_place, more));
     }
-    lines.extend(waits(sheet));
-    lines.extend(last_known(sheet));
+    lines.extend(waits(cx));
+    lines.extend(last_known(cx));
     lines
 }
 
 /// A region in which no project can be listed.
-fn unreachable_line(sheet: Sheet<'_>, region: &Region) -> Option<Line<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+fn unreachable_line(cx: LineContext<'_>, region: &Region) -> Option<Line<'static>> {
+    let LineContext { state, theme, columns } = cx;
     let failing = || state.fleet.failing().filter(|(id, ..)| id.region == *region);
     let (.., oldest) = failing().min_by_key(|(.., outage)| outage.since.monotonic)?;
     let age = passed(oldest.since.wall, state.shared.now.wall);
@@ -63,16 +62,16 @@ fn unreachable_line(sheet: Sheet<'_>, region: &Region) -> Option<Line<'static>> 
     let head = format!("{region}: {}", oldest.failure.message);
     let head = cut_end(&head, columns.saturating_sub(3 + width(&tail)).max(20));
     let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(head + &tail)];
-    Some(sheet.line(spans))
+    Some(cx.line(spans))
 }
 
 /// One failing place: where, why, since when, the next try; and how many more there are.
 fn failing_lines(
-    sheet: Sheet<'_>,
+    cx: LineContext<'_>,
     (scope, status, outage): (&Scope, &ScopeState, &Outage),
     more: usize,
 ) -> Vec<Line<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+    let LineContext { state, theme, columns } = cx;
     let age = passed(outage.since.wall, state.shared.now.wall);
     let next = next_retry(state, (scope, status), columns < 60);
     if columns < 60 {
@@ -91,7 +90,7 @@ fn failing_lines(
         // Only a person can help here: the whole sentence counts, and what to do.
         let hint = outage.failure.hint.as_ref();
         let text = hint.map_or_else(|| text.clone(), |hint| text::with_hint(&text, hint));
-        return marked(sheet, &format!("{text}{tail}"), 2);
+        return marked(cx, &format!("{text}{tail}"), 2);
     }
     // What is cut is the reason, mostly the server's words, so that place and next retry stay.
     let room = columns.saturating_sub(3 + width(&tail));
@@ -100,7 +99,7 @@ fn failing_lines(
     let text = if over > 0 && keep >= 8 { text_with(&cut_end(reason, keep)) } else { text };
     let text = cut_end(&text, room);
     let spans = vec![theme.span(" ✗ ", Tone::Bad), Span::raw(text), theme.span(tail, Tone::Dim)];
-    vec![sheet.line(spans)]
+    vec![cx.line(spans)]
 }
 
 fn more(count: usize) -> String {
@@ -125,8 +124,8 @@ fn next_retry(state: &State, (id, scope): (&Scope, &ScopeState), short: bool) ->
     if short { text::next_retry_short(&left) } else { text::next_retry(&left) }
 }
 
-fn waits(sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let Sheet { state, theme, .. } = sheet;
+fn waits(cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let LineContext { state, theme, .. } = cx;
     let mut waiting = state.fleet.selected_scopes().filter_map(|(id, scope)| {
         let failing = matches!(scope.status, ScopeStatus::Failing(_));
         let until = scope.wait_until.filter(|until| *until > state.shared.now.wall && !failing)?;
@@ -135,12 +134,12 @@ fn waits(sheet: Sheet<'_>) -> Vec<Line<'static>> {
     let Some((scope, until)) = waiting.next() else { return Vec::new() };
     let text =
         text::rate_limited(place(state, scope), state.zone().clock(until), more(waiting.count()));
-    vec![sheet.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)])]
+    vec![cx.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)])]
 }
 
 /// Rows that an earlier run read, or that were read before their scope was selected again.
-fn last_known(sheet: Sheet<'_>) -> Option<Line<'static>> {
-    let Sheet { state, theme, .. } = sheet;
+fn last_known(cx: LineContext<'_>) -> Option<Line<'static>> {
+    let LineContext { state, theme, .. } = cx;
     let now = state.shared.now;
     let is_old = |entry: &&Entry| {
         let scope = state.fleet.scopes.get(&entry.cluster.id.scope);
@@ -151,12 +150,12 @@ fn last_known(sheet: Sheet<'_>) -> Option<Line<'static>> {
     let oldest = known().map(|entry| entry.seen.wall).min()?;
     let age = passed(oldest, now.wall);
     let text = text::last_known(plural(known().count(), "cluster", "clusters"), &age);
-    Some(sheet.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)]))
+    Some(cx.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)]))
 }
 
 /// A kubeconfig that was issued and is nowhere yet, unless it is in the form on screen; and how many more there are.
-fn unsaved(sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let Sheet { state, theme, columns } = sheet;
+fn unsaved(cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let LineContext { state, theme, columns } = cx;
     let form = state.kubeconfig.form.as_ref();
     let in_form = form.and_then(|form| form.issued.as_ref()).map(|(request, _)| *request);
     let mut others = state.kubeconfig.unsaved.iter().filter(|(request, _)| {
@@ -167,7 +166,7 @@ fn unsaved(sheet: Sheet<'_>) -> Vec<Line<'static>> {
     });
     let Some((_, held)) = others.next() else { return Vec::new() };
     let more = more(others.count());
-    let key = sheet.key_of(Command::Kubeconfig);
+    let key = cx.key_of(Command::Kubeconfig);
     let name = state.fleet.label(&held.request.cluster.id);
     let end = held
         .issued
@@ -177,28 +176,28 @@ fn unsaved(sheet: Sheet<'_>) -> Vec<Line<'static>> {
     behind(theme.span(" ! ", Tone::Attention), wrap_to(&text, columns.saturating_sub(4), 2))
 }
 
-fn signed_out(sheet: Sheet<'_>) -> Vec<Line<'static>> {
-    let Some((at, failure)) = &sheet.state.session.signed_out else { return Vec::new() };
-    let zone = sheet.state.zone();
-    let data = sheet
+fn signed_out(cx: LineContext<'_>) -> Vec<Line<'static>> {
+    let Some((at, failure)) = &cx.state.session.signed_out else { return Vec::new() };
+    let zone = cx.state.zone();
+    let data = cx
         .state
         .fleet
         .oldest_seen()
         .map_or_else(|| text::NO_DATA.to_owned(), |seen| text::data_of(zone.clock(seen.wall)));
-    let advice = if sheet.state.logs_in() {
-        text::log_in(sheet.key_of(Command::LogIn))
+    let advice = if cx.state.logs_in() {
+        text::log_in(cx.key_of(Command::LogIn))
     } else {
-        let refresh = || text::get_token(sheet.key_of(Command::Refresh));
+        let refresh = || text::get_token(cx.key_of(Command::Refresh));
         failure.advice().unwrap_or_else(refresh)
     };
     let text =
         text::signed_out(zone.clock(*at), &failure.message, &data, advice.trim_end_matches('.'));
-    marked(sheet, &text, 3)
+    marked(cx, &text, 3)
 }
 
 /// A sentence over some rows, behind a cross.
-fn marked(sheet: Sheet<'_>, text: &str, rows: usize) -> Vec<Line<'static>> {
-    behind(sheet.span(" ✗ ", Tone::Bad), wrap_to(text, sheet.columns.saturating_sub(4), rows))
+fn marked(cx: LineContext<'_>, text: &str, rows: usize) -> Vec<Line<'static>> {
+    behind(cx.span(" ✗ ", Tone::Bad), wrap_to(text, cx.columns.saturating_sub(4), rows))
 }
 
 /// Remarks: regions without SKE, items that could not be read.

@@ -10,23 +10,23 @@ use crate::ui::theme::{Role, Theme};
 
 /// What lines are made from: the state, how it looks, and the columns that there are.
 #[derive(Clone, Copy)]
-pub struct Sheet<'a> {
+pub struct LineContext<'a> {
     pub state: &'a State,
     pub theme: Theme,
     pub columns: usize,
 }
 
-impl Sheet<'_> {
+impl LineContext<'_> {
     /// The same with so many columns.
     #[must_use]
-    pub fn of(self, columns: usize) -> Self {
+    pub fn with_columns(self, columns: usize) -> Self {
         Self { columns, ..self }
     }
 
     /// The same with so many columns less.
     #[must_use]
-    pub fn less(self, columns: usize) -> Self {
-        self.of(self.columns.saturating_sub(columns))
+    pub fn narrower_by(self, columns: usize) -> Self {
+        self.with_columns(self.columns.saturating_sub(columns))
     }
 
     /// A piece of text with a meaning.
