@@ -15,7 +15,7 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// No facts yet; their labels take `label` columns of the cx.
+    /// No facts yet; their labels take `label` of its columns.
     pub fn new(cx: LineContext<'a>, label: usize) -> Self {
         Self { cx, label, lines: Vec::new() }
     }
