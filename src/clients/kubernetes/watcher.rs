@@ -223,7 +223,9 @@ impl<T: PartialEq> Watcher<'_, T> {
         let now = self.context.clock.monotonic();
         self.list_took = now.saturating_sub(began);
         let version = listed.version.take();
-        self.store_list(listed);
+        if self.store_list(listed).is_none() {
+            return Ok(WatchState::List { polling_until });
+        }
         // Without a version there is nothing to watch from.
         let polling_until =
             if version.is_none() { Some(self.end_of_polling()) } else { polling_until };
@@ -266,15 +268,18 @@ impl<T: PartialEq> Watcher<'_, T> {
         Ok(listed)
     }
 
-    /// Puts a list in the store; returns whether anything changed.
-    fn store_list(&self, listed: Listed<T>) -> bool {
+    /// Puts a list in the store, unless there was an outage while it was read; returns whether anything changed.
+    fn store_list(&self, listed: Listed<T>) -> Option<bool> {
         self.context.update(|store| {
+            if store.outages() != self.outages {
+                return None;
+            }
             let changed = (self.resource.cache)(&mut store.caches).replace_all(listed.items);
             if changed {
                 store.mark_changed();
             }
             store.set_status(self.resource.kind, ListStatus::Seen(listed.missing));
-            changed
+            Some(changed)
         })
     }
 
@@ -375,7 +380,8 @@ impl<T: PartialEq> Watcher<'_, T> {
                 None => Ok(Some(WatchEnd::Ended)),
             };
         }
-        let changed = self.store_list(listed);
+        // After an outage everything is listed again anyway.
+        let changed = self.store_list(listed).unwrap_or_default();
         if changed {
             self.context.held_back.store(true, Ordering::Relaxed);
         }

@@ -96,6 +96,10 @@ impl FakeCluster {
             self.read(&path, &query, &rules).await
         };
         drop(busy);
+        let mut changed = self.changed.subscribe();
+        while self.state().rules.late.is_some_and(|start| path.starts_with(start)) {
+            changed.changed().await.unwrap();
+        }
         let mut response = response;
         if let Some(date) = rules.date {
             response.headers_mut().insert("date", date.parse().unwrap());

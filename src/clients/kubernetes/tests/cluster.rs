@@ -51,6 +51,8 @@ pub struct Rules {
     pub page: Option<usize>,
     /// Pages of a list are held back from this one on, until it is `None` again.
     pub hold_page: Option<usize>,
+    /// Answers of paths that begin so are read at once and sent when it is `None` again.
+    pub late: Option<&'static str>,
     /// `Date` header.
     pub date: Option<String>,
 }

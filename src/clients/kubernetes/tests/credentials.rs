@@ -259,6 +259,34 @@ async fn k8s_04_after_an_outage_every_kind_is_listed_again() {
 }
 
 #[tokio::test]
+async fn k8s_04_a_list_from_before_an_outage_does_not_count_after_it() {
+    let fake = fake().await;
+    fake.put(PODS, json!({"metadata": {"name": "p0", "namespace": "a", "uid": "p0"}}));
+    fake.rules(|rules| rules.late = Some(PODS));
+    let observer = TestObserver::of(&fake, quiet());
+    observer.until("nodes", |observer| observer.snapshot().nodes.len() == 1).await;
+    let mut asleep = quiet();
+    (asleep.hibernated, asleep.state) = (true, ClusterState::Hibernated);
+    observer.cluster.send_replace(asleep);
+    observer.until("asleep", |observer| observer.trouble() == Some(Unavailable::Hibernated)).await;
+    fake.delete(PODS, "p0");
+    // The list that was on its way arrives, and no other can be had.
+    fake.rules(|rules| rules.late = None);
+    observer.settle().await;
+    fake.rules(|rules| {
+        rules.statuses.insert(PODS, 503);
+    });
+    observer.cluster.send_replace(quiet());
+    let before = observer.snapshots().len();
+    observer.turning_until("awake", |observer| observer.snapshots().len() > before).await;
+    assert!(observer.snapshot().pods.is_empty(), "{:?}", observer.snapshot());
+    assert!(observer.snapshot().unseen.contains_key("pods"));
+    fake.rules(|rules| rules.statuses.clear());
+    observer.turning_until("read", |observer| observer.snapshot().unseen.is_empty()).await;
+    assert!(observer.snapshot().pods.is_empty());
+}
+
+#[tokio::test]
 async fn k8s_04_a_long_outage_requests_a_new_address() {
     let (gone, back) = (fake().await, fake().await);
     let observer = TestObserver::of(&gone, quiet());
