@@ -378,8 +378,13 @@ impl Environment {
             return Some(Message::Answered(*id, answer.clone()));
         };
         // The runtime answers with what was asked for; only another kind would be a defect.
-        let is_kubeconfig = matches!(request, Request::Issue { .. });
-        let fits = is_kubeconfig && matches!(answer, Ok(Answer::Kubeconfig(_)));
+        let fits = match answer {
+            Ok(Answer::Kubeconfig(_)) => matches!(request, Request::Issue { .. }),
+            Ok(Answer::SaveIsLate(_)) => {
+                matches!(request, Request::CopySecret(_) | Request::Save { .. })
+            }
+            _ => false,
+        };
         (!fits).then(|| Message::Answered(*waiting, answer.clone()))
     }
 }
