@@ -93,6 +93,7 @@ texts! {
     ROTATION_UNCLEAR = "the phase or the start of the rotation is unknown";
     NOT_RECORDED = "an earlier version of skeys issued it without recording its certificates";
     ITS_RECORD = "as recorded when skeys issued it";
+    NOT_IN_FILE = "as recorded when skeys issued it; unknown whether it was kept";
 
     token(name, account) = "service-account token {name} ({account})";
     TOKEN_BREAKS = "stops working on complete";
@@ -264,6 +265,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::OtherServer(server) => return other_server(server),
         VerdictReason::MayBeElsewhere => MAY_BE_ELSEWHERE,
         VerdictReason::FileNotRead => FILE_NOT_READ,
+        VerdictReason::NotInFile => NOT_IN_FILE,
     };
     text.to_owned()
 }

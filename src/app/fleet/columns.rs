@@ -10,7 +10,7 @@ use crate::app::rotation::step_text;
 use crate::domain::age::{narrow, since};
 use crate::domain::attention::{Attention, is_of_unknown_age, is_overdue};
 use crate::domain::cluster::{ClusterState, KubernetesVersion};
-use crate::domain::credential::{Verdict, best_access};
+use crate::domain::credential::{HeldAccess, Verdict};
 use crate::domain::due::due;
 use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::Phase;
@@ -285,7 +285,7 @@ fn progress(row: &Row<'_>, figure: fn(RollProgress) -> usize) -> TableValue {
 }
 
 fn best_access_ends(row: &Row<'_>) -> Option<Timestamp> {
-    best_access(&row.source.known_credentials(row.cluster()))?.expires
+    HeldAccess::of(&row.source.known_credentials(row.cluster())).certain()?.expires
 }
 
 fn moment(at: Option<Timestamp>) -> SortValue<'static> {
@@ -442,9 +442,10 @@ fn next_cell(row: &Row<'_>) -> Cell {
 /// How long the best kubeconfig still works; "?" if that is unknown for all.
 fn access_cell(row: &Row<'_>) -> Cell {
     let known = row.source.known_credentials(row.cluster());
-    let Some(best) = best_access(&known) else {
-        let unclear = known.iter().any(|known| known.verdict == Verdict::CannotTell);
-        return if unclear { Cell::new("?", Tone::Warn) } else { Cell::dash() };
+    let best = match HeldAccess::of(&known) {
+        HeldAccess::Certain(best) => best,
+        HeldAccess::Unclear(_) => return Cell::new("?", Tone::Warn),
+        HeldAccess::None => return Cell::dash(),
     };
     let Some(expires) = best.expires else { return Cell::new(best.kind.word(), Tone::Plain) };
     let left = since(row.now(), expires);

@@ -7,7 +7,7 @@ use crate::app::rotation::step_text::inconsistent_times;
 use crate::app::texts::texts;
 use crate::domain::age::long;
 use crate::domain::cluster::ClusterState;
-use crate::domain::credential::KubeconfigLocation;
+use crate::domain::credential::{KubeconfigLocation, VerdictReason};
 use crate::domain::preflight::{Finding, FindingMark, StaticTokens};
 use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::rotation::{Phase, Step};
@@ -37,6 +37,10 @@ texts! {
         "kubeconfig in {place} may not work: {why}; issue another first (K)";
     access_unclear_after_complete(place, why) =
         "kubeconfig in {place} may stop working on complete: {why}; issue another first (K)";
+    access_not_in_file(place) =
+        "unknown whether you kept the kubeconfig of the {place}; issue one to a file to be sure (K)";
+    access_since_start_not_in_file(place) =
+        "unknown whether you kept the kubeconfig of the {place} from after the start; issue one to a file to be sure (K)";
     NO_ACCESS_ONE_WAY = "no kubeconfig for this cluster on this machine";
     NO_ACCESS = "no valid kubeconfig on this machine; issue one first (K)";
     NO_ACCESS_SINCE_START =
@@ -195,10 +199,12 @@ pub fn finding(finding: &Finding) -> String {
             }
         }
         Finding::AccessUnclear { step, place, reasons } => {
-            let why = credentials::text::reasons(reasons);
-            match step {
-                Step::Start => access_unclear(place.words(), why),
-                Step::Complete => access_unclear_after_complete(place.words(), why),
+            let (place, why) = (place.words(), credentials::text::reasons(reasons));
+            match (step, reasons.contains(&VerdictReason::NotInFile)) {
+                (Step::Start, true) => access_not_in_file(place),
+                (Step::Complete, true) => access_since_start_not_in_file(place),
+                (Step::Start, false) => access_unclear(place, why),
+                (Step::Complete, false) => access_unclear_after_complete(place, why),
             }
         }
         Finding::NoAccess { one_way: true, .. } => NO_ACCESS_ONE_WAY.to_owned(),

@@ -43,34 +43,52 @@ impl KnownCredential {
         self.reasons.iter().find_map(why)
     }
 
-    /// Whether it is access to count on. That it stops working at a moment does not say that it works until then, and of a
-    /// service account it is not known whether it exists and what it may do.
+    /// Whether it is access to count on. That it stops working at a moment does not say that it works until then.
     fn is_access(&self) -> bool {
         let has = |reason| self.reasons.contains(&reason);
         // Its signer is not the one in use; that it is the one before that is likely where the authorities are.
         let is_assumed = has(VerdictReason::Signer(Generation::Previous))
             && !has(VerdictReason::Bundle(Bundle::Older));
         let is_doubtful = is_assumed || self.reasons.iter().any(VerdictReason::is_doubt);
-        let works = self.verdict.works_now() && !is_doubtful;
-        match self.kind {
-            CredentialKind::ClientCertificate | CredentialKind::StackitPlugin { .. } => works,
-            CredentialKind::StaticToken => works && self.verdict == Verdict::BreaksOnStart,
-            CredentialKind::ServiceAccountToken
-            | CredentialKind::OtherToken
-            | CredentialKind::OtherPlugin
-            | CredentialKind::Other
-            | CredentialKind::None => false,
-        }
+        let is_token = self.kind == CredentialKind::StaticToken;
+        self.verdict.works_now()
+            && !is_doubtful
+            && (!is_token || self.verdict == Verdict::BreaksOnStart)
     }
 }
 
-/// Of the credentials of a cluster the one to count on: of those that certainly work now one that outlasts an open
-/// rotation if there is one, and of those the one that lives longest.
-pub fn best_access(known: &[KnownCredential]) -> Option<&KnownCredential> {
-    known
-        .iter()
-        .filter(|known| known.is_access())
-        .max_by_key(|known| (known.verdict.lasts(), known.expires.unwrap_or(Timestamp::MAX)))
+/// What the credentials that are known for a cluster are worth to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldAccess<'a> {
+    /// This one certainly works now.
+    Certain(&'a KnownCredential),
+    /// None certainly works; this one may.
+    Unclear(&'a KnownCredential),
+    None,
+}
+
+impl<'a> HeldAccess<'a> {
+    /// Of those that certainly work one that outlasts an open rotation if there is one, and of those the one that lives
+    /// longest.
+    pub fn of(known: impl IntoIterator<Item = &'a KnownCredential>) -> Self {
+        let (certain, others): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|known| known.is_access());
+        let ends = |known: &&KnownCredential| known.expires.unwrap_or(Timestamp::MAX);
+        if let Some(best) =
+            certain.into_iter().max_by_key(|known| (known.verdict.lasts(), ends(known)))
+        {
+            return Self::Certain(best);
+        }
+        let may_work = |known: &&KnownCredential| {
+            known.verdict.works_now() || known.verdict == Verdict::CannotTell
+        };
+        others.into_iter().find(may_work).map_or(Self::None, Self::Unclear)
+    }
+
+    /// The one that certainly works.
+    pub fn certain(self) -> Option<&'a KnownCredential> {
+        if let Self::Certain(known) = self { Some(known) } else { None }
+    }
 }
 
 /// What kind of credential it is.

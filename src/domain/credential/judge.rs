@@ -72,6 +72,8 @@ pub enum VerdictReason {
     MayBeElsewhere,
     /// Its record says that it was saved to a file, and the file cannot be read.
     FileNotRead,
+    /// It was copied or printed, and may not have been kept.
+    NotInFile,
     NoSignIn,
     /// The field that cannot be read.
     Unreadable(String),
@@ -89,9 +91,7 @@ impl VerdictReason {
     /// Whether it leaves open that the credential works now, whatever is known of its end.
     pub(super) fn is_doubt(&self) -> bool {
         match self {
-            Self::Signer(generation) | Self::TokenKey(generation) => {
-                *generation == Generation::Unknown
-            }
+            Self::Signer(generation) => *generation == Generation::Unknown,
             Self::Bundle(held) => matches!(held, Bundle::NewestAlone | Bundle::Unknown),
             Self::SystemAuthorities
             | Self::ServerCertificate
@@ -107,6 +107,8 @@ impl VerdictReason {
             | Self::NoSignIn
             | Self::Unreadable(_)
             | Self::RotationUnclear
+            | Self::TokenKey(_)
+            | Self::NotInFile
             | Self::NotRecorded => true,
             Self::Expired
             | Self::NotVerified
@@ -222,28 +224,20 @@ impl<'a> Basis<'a> {
         (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
     }
 
-    /// What cannot be told of what SKE issued and nobody finds in a file; empty where its record decides.
+    /// What cannot be told of what SKE issued and is in no file; empty where its record decides.
     pub(super) fn doubts(&self, access: &Access, verdict: Verdict) -> Vec<VerdictReason> {
-        if let (Verdict::BreaksOnComplete, Some(Issuance { facts, rotation: Some(before) })) =
-            (verdict, &access.issuance)
-            && before.completed != self.rotation.completed
-        {
-            // What was completed since may have been more than one rotation, which ended it.
-            return vec![match &facts.client {
-                Some(_) => VerdictReason::Signer(Generation::Previous),
-                None => VerdictReason::Bundle(Bundle::Unknown),
-            }];
+        match verdict {
+            Verdict::Dead | Verdict::Expired => Vec::new(),
+            Verdict::CannotTell if !self.rotation.is_clear() => {
+                vec![VerdictReason::RotationUnclear]
+            }
+            Verdict::CannotTell if access.issuance.is_none() => vec![VerdictReason::NotRecorded],
+            Verdict::CannotTell => vec![VerdictReason::Signer(Generation::Unknown)],
+            Verdict::Works
+            | Verdict::SurvivesComplete
+            | Verdict::BreaksOnComplete
+            | Verdict::BreaksOnStart => vec![VerdictReason::NotInFile],
         }
-        if verdict != Verdict::CannotTell {
-            return Vec::new();
-        }
-        vec![if !self.rotation.is_clear() {
-            VerdictReason::RotationUnclear
-        } else if access.issuance.is_none() {
-            VerdictReason::NotRecorded
-        } else {
-            VerdictReason::Signer(Generation::Unknown)
-        }]
     }
 
     fn judge_trust(&self, trust: &Trust) -> (Verdict, VerdictReason) {

@@ -9,8 +9,8 @@ use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
     Access, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials, ExecCluster,
-    FoundContext, FoundFile, Generation, Issuance, KeyHash, KnownCredential, KubeconfigLocation,
-    Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason, best_access,
+    FoundContext, FoundFile, Generation, HeldAccess, Issuance, KeyHash, KnownCredential,
+    KubeconfigLocation, Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason,
     login_cache_may_be_stale,
 };
 use crate::domain::fixtures::{self, access, cluster, found_context, found_file, now};
@@ -309,24 +309,22 @@ fn cred_03_what_a_completed_rotation_ended_is_dead_while_the_next_one_is_open() 
 }
 
 #[test]
-fn cred_03_what_may_have_ended_since_it_was_issued_is_no_access_while_the_next_rotation_is_open() {
+fn cred_03_what_was_copied_or_printed_may_be_access() {
     let mut subject = cluster("web", Phase::Prepared);
-    subject.rotation = moment(3, Phase::Prepared);
-    let has_access = |issuance: Issuance| {
-        let place = KubeconfigLocation::Clipboard;
-        let issuance = Some(issuance);
-        let mut credentials = Credentials::default();
-        credentials.put(Access { place, issuance, ..access(&subject, false, "") });
-        let known = credentials.inventory(&subject, &[], None, now());
-        assert_eq!(known[0].verdict, Verdict::BreaksOnComplete);
-        best_access(&known).is_some()
-    };
-    assert!(has_access(issued(2, &Phase::Completed, true)), "nothing was completed since");
-    // One rotation was completed since, or two: its own alone did not end it.
-    for mut issuance in [issued(2, &Phase::Prepared, true), issued(1, &Phase::Prepared, true)] {
-        assert!(!has_access(issuance.clone()));
-        issuance.facts.client = None;
-        assert!(!has_access(issuance));
+    subject.rotation = moment(1, Phase::Prepared);
+    let (before, since) = (issued(1, &Phase::Never, true), issued(1, &Phase::Prepared, true));
+    for place in [KubeconfigLocation::Clipboard, KubeconfigLocation::Stdout] {
+        for (issuance, verdict) in
+            [(&before, Verdict::BreaksOnComplete), (&since, Verdict::SurvivesComplete)]
+        {
+            let (place, issuance) = (place.clone(), Some(issuance.clone()));
+            let mut credentials = Credentials::default();
+            credentials.put(Access { place, issuance, ..access(&subject, false, "") });
+            let known = credentials.inventory(&subject, &[], None, now());
+            assert_eq!(known[0].verdict, verdict);
+            assert_eq!(known[0].reasons, [VerdictReason::NotInFile]);
+            assert_eq!(HeldAccess::of(&known), HeldAccess::Unclear(&known[0]));
+        }
     }
 }
 
@@ -388,7 +386,7 @@ fn cred_02_a_server_that_ske_never_named_is_no_access() {
         let known = judged(server);
         assert_eq!(known.verdict, Verdict::CannotTell);
         assert_eq!(known.reasons, [VerdictReason::OtherServer(server.into())]);
-        assert_eq!(best_access(&[known]), None);
+        assert_eq!(HeldAccess::of(&[known]).certain(), None);
     }
 }
 
@@ -620,7 +618,11 @@ fn cred_03_kind_and_end_are_those_of_the_way_that_works() {
     let known = row(vec![dead, token(Some(soon))]);
     assert_eq!(known.kind, CredentialKind::ServiceAccountToken);
     assert_eq!((known.expires, known.verdict), (Some(soon), Verdict::Works));
-    assert_eq!(best_access(&[known]), None, "the rights of a service account are not known");
+    assert_eq!(
+        HeldAccess::of(&[known]).certain(),
+        None,
+        "the rights of a service account are not known"
+    );
     let ended = SignIn::Certificate(ClientCertificate { not_after: now(), ..certificate(1) });
     let known = row(vec![ended, token(None)]);
     assert_eq!((known.expires, known.verdict), (None, Verdict::Works));
@@ -638,7 +640,7 @@ fn cred_03_a_signer_that_is_only_not_the_one_in_use_is_no_access() {
         let way = SignIn::Certificate(certificate(signer));
         let files = [fixtures::found("a", Ok(vec![found(trust, vec![way])]))];
         let known = credentials.inventory(&subject, &files, None, now());
-        (known[0].verdict, best_access(&known).is_some())
+        (known[0].verdict, HeldAccess::of(&known).certain().is_some())
     };
     let trust = |pinned: &[usize]| Trust::Authorities(pinned.iter().map(|one| key(*one)).collect());
     assert_eq!(held(trust(&[0]), 0), (Verdict::BreaksOnComplete, true));
@@ -656,7 +658,10 @@ fn cred_04_what_was_saved_counts_only_while_its_file_holds_it() {
     credentials.put(access(&subject, true, "~/.kube/config"));
     let known = |files: &[FoundFile]| credentials.inventory(&subject, files, None, now());
     let held = known(&fixtures::files_of(&credentials));
-    assert_eq!(best_access(&held).map(|best| best.verdict), Some(Verdict::SurvivesComplete));
+    assert_eq!(
+        HeldAccess::of(&held).certain().map(|best| best.verdict),
+        Some(Verdict::SurvivesComplete)
+    );
     assert_eq!(known(&[fixtures::found("~/.kube/config", Ok(Vec::new()))]), []);
     let mut linked = fixtures::found("~/dotfiles/kube", Ok(Vec::new()));
     linked.other_names.push("~/.kube/config".to_owned());
@@ -665,7 +670,7 @@ fn cred_04_what_was_saved_counts_only_while_its_file_holds_it() {
         let known = known(&files);
         let told: Vec<_> = known.iter().map(|one| (one.verdict, one.reasons.clone())).collect();
         assert_eq!(told, [(Verdict::CannotTell, vec![VerdictReason::FileNotRead])]);
-        assert_eq!(best_access(&known), None);
+        assert_eq!(HeldAccess::of(&known).certain(), None);
     }
 }
 

@@ -31,7 +31,7 @@ pub use crate::domain::credential::in_cluster::{
     stale_tokens,
 };
 pub use crate::domain::credential::inventory::{
-    CLEAR_LOGIN_CACHE, CredentialKind, KnownCredential, best_access, login_cache_may_be_stale,
+    CLEAR_LOGIN_CACHE, CredentialKind, HeldAccess, KnownCredential, login_cache_may_be_stale,
 };
 pub use crate::domain::credential::judge::{SigningKeys, VerdictReason};
 pub use crate::domain::credential::trial::{Proof, Trial};

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::generation::{Generation, generation};
 use crate::domain::credential::{
-    Access, ClientCertificate, CredentialFacts, Credentials, Issuance, KeyHash, KubeconfigLocation,
-    Reference, Verdict, best_access, read_authorities,
+    Access, ClientCertificate, CredentialFacts, Credentials, HeldAccess, Issuance, KeyHash,
+    KubeconfigLocation, Reference, Verdict, read_authorities,
 };
 use crate::domain::fixtures::{cluster, files_of, now};
 use crate::domain::kubeconfig::KubeconfigKind;
@@ -199,7 +199,7 @@ fn cred_03_what_a_completed_rotation_ended_is_dead_and_no_access() {
         assert_eq!(verdicts(&credentials, &subject), [told]);
     }
     let known = credentials.inventory(&subject, &files_of(&credentials), None, now());
-    assert_eq!(best_access(&known), None);
+    assert_eq!(HeldAccess::of(&known).certain(), None);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn cred_05_without_the_moment_of_the_start_nothing_is_promised() {
             };
             assert_eq!(verdicts(&credentials, &subject), [Verdict::CannotTell]);
             let known = credentials.inventory(&subject, &files_of(&credentials), None, now());
-            assert_eq!(best_access(&known), None);
+            assert_eq!(HeldAccess::of(&known).certain(), None);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::age::since;
 use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::{
-    Credentials, FoundFile, KnownCredential, KubeconfigLocation, SignIn, Verdict, best_access,
+    Credentials, FoundFile, HeldAccess, KnownCredential, KubeconfigLocation, SignIn, Verdict,
 };
 use crate::domain::rotation::Step;
 use crate::domain::snapshot::ClusterSnapshot;
@@ -142,18 +142,22 @@ fn find_access(
     known: &[KnownCredential],
     now: Timestamp,
 ) -> Finding {
-    let held = best_access(known).filter(|best| step == Step::Start || best.verdict.lasts());
-    if let Some(known) = held {
-        let left = known.expires.map(|at| since(now, at));
-        return Finding::AccessHeld { step, left, place: known.place.clone() };
+    let may_help = |known: &&KnownCredential| {
+        step == Step::Start || known.verdict.lasts() || known.verdict == Verdict::CannotTell
+    };
+    match HeldAccess::of(known.iter().filter(may_help)) {
+        HeldAccess::Certain(KnownCredential { place, expires, .. }) => {
+            let left = expires.map(|at| since(now, at));
+            Finding::AccessHeld { step, left, place: place.clone() }
+        }
+        HeldAccess::Unclear(KnownCredential { place, reasons, .. }) => {
+            Finding::AccessUnclear { step, place: place.clone(), reasons: reasons.clone() }
+        }
+        // Asking for one would disable the static tokens before the warning.
+        HeldAccess::None => {
+            Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }
+        }
     }
-    let unclear = known.iter().find(|known| known.verdict == Verdict::CannotTell);
-    if let Some(known) = unclear {
-        let (place, reasons) = (known.place.clone(), known.reasons.clone());
-        return Finding::AccessUnclear { step, place, reasons };
-    }
-    // Asking for one would disable the static tokens before the warning.
-    Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }
 }
 
 /// What the checklist says of clients outside this machine.

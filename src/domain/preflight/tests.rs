@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::domain::cluster::{Cluster, HibernationSchedule, KubernetesVersion};
-use crate::domain::credential::{Credentials, SignIn, Trust, VerdictReason};
+use crate::domain::credential::{Credentials, KubeconfigLocation, SignIn, Trust, VerdictReason};
 use crate::domain::fixtures::{access, files_of, found_file, now};
 use crate::domain::preflight::credentials::in_cluster;
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
@@ -126,6 +126,25 @@ fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
     };
     assert!(found.contains(&unclear), "{found:?}");
     assert_eq!(unclear.mark(), FindingMark::Unknowable);
+}
+
+#[test]
+fn cred_03_a_kubeconfig_that_was_copied_is_no_tick() {
+    let subject = cluster(Phase::Prepared);
+    let mut copied = access(&subject, true, "");
+    copied.place = KubeconfigLocation::Clipboard;
+    let credentials = Credentials { accesses: vec![copied], ..Credentials::default() };
+    let files = Some(Arc::default());
+    let evidence = Evidence { credentials, files, ..Evidence::default() };
+    for step in [Step::Start, Step::Complete] {
+        let found = findings(step, &subject, &evidence, now());
+        let unclear = Finding::AccessUnclear {
+            step,
+            place: KubeconfigLocation::Clipboard,
+            reasons: vec![VerdictReason::NotInFile],
+        };
+        assert!(found.contains(&unclear), "{found:?}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::app::nodes::text as nodes_text;
 use crate::app::rotation::step_text;
 use crate::domain::age::{long, passed};
 use crate::domain::cluster::{Cluster, ClusterState};
-use crate::domain::credential::{Verdict, best_access};
+use crate::domain::credential::{HeldAccess, Verdict};
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
 use crate::ui::canvas::{Canvas, padded};
@@ -188,12 +188,16 @@ pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Spa
 fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {
     let LineContext { state, theme, .. } = facts.cx;
     let known = state.rows().known_credentials(&entry.cluster);
-    let Some(best) = best_access(&known) else {
-        let is_unclear = known.iter().any(|known| known.verdict == Verdict::CannotTell);
-        let unclear = (text::ACCESS_UNKNOWN, Tone::Warn);
-        let (text, tone) = if is_unclear { unclear } else { (text::NO_ACCESS, Tone::Dim) };
-        facts.fact("access", theme.span(text, tone));
-        return;
+    let best = match HeldAccess::of(&known) {
+        HeldAccess::Certain(best) => best,
+        HeldAccess::Unclear(_) => {
+            facts.fact("access", theme.span(text::ACCESS_UNKNOWN, Tone::Warn));
+            return;
+        }
+        HeldAccess::None => {
+            facts.fact("access", theme.span(text::NO_ACCESS, Tone::Dim));
+            return;
+        }
     };
     let ends = match best.expires {
         Some(at) => text::access_expires(passed(state.server_now(), at)),

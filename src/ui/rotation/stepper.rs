@@ -8,7 +8,7 @@ use crate::app::rotation::text;
 use crate::app::state::State;
 use crate::domain::age::passed;
 use crate::domain::attention::NextStep;
-use crate::domain::credential::{KnownCredential, Verdict, best_access};
+use crate::domain::credential::{HeldAccess, KnownCredential, Verdict};
 use crate::domain::roll::start_steps::StepState;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{plural, width};
@@ -71,23 +71,23 @@ fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, Str
     let now = state.server_now();
     let known = state.rows().known_credentials(&entry.cluster);
     let has = |verdict| known.iter().any(|known| known.verdict == verdict);
-    match best_access(&known) {
-        Some(KnownCredential { verdict: Verdict::BreaksOnComplete, .. }) => {
+    match HeldAccess::of(&known) {
+        HeldAccess::Certain(KnownCredential { verdict: Verdict::BreaksOnComplete, .. }) => {
             (StepState::Done, text::ACCESS_OLD.to_owned(), Tone::Dim)
         }
-        Some(KnownCredential { expires: Some(at), .. }) => {
+        HeldAccess::Certain(KnownCredential { expires: Some(at), .. }) => {
             (StepState::Done, text::access_expires(passed(now, *at)), Tone::Dim)
         }
-        Some(best) => (StepState::Done, text::access_kind(best.kind.word()), Tone::Dim),
-        None if has(Verdict::CannotTell) || known.iter().any(|known| known.verdict.works_now()) => {
-            (StepState::Unknown, text::ACCESS_UNKNOWN.to_owned(), Tone::Warn)
+        HeldAccess::Certain(best) => {
+            (StepState::Done, text::access_kind(best.kind.word()), Tone::Dim)
         }
-        None if has(Verdict::Dead) => {
+        HeldAccess::Unclear(_) => (StepState::Unknown, text::ACCESS_UNKNOWN.to_owned(), Tone::Warn),
+        HeldAccess::None if has(Verdict::Dead) => {
             (StepState::Waiting, text::ACCESS_DEAD.to_owned(), Tone::Warn)
         }
         // A completed rotation needed none.
-        None if finished => (StepState::Done, String::new(), Tone::Dim),
-        None => (StepState::Waiting, text::ACCESS_NONE.to_owned(), Tone::Plain),
+        HeldAccess::None if finished => (StepState::Done, String::new(), Tone::Dim),
+        HeldAccess::None => (StepState::Waiting, text::ACCESS_NONE.to_owned(), Tone::Plain),
     }
 }
 
