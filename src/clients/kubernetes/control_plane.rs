@@ -19,7 +19,7 @@ use crate::clients::kubernetes::resources::{ListMeta, PAGE, null_as_empty};
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{SigningKeys, read_client};
 use crate::domain::kubeconfig::token_facts;
-use crate::domain::rotation::Phase;
+use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::snapshot::SignedRequest;
 use crate::domain::text::clean;
 
@@ -37,28 +37,33 @@ const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
 /// Polls these signs; never ends.
 pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::Receiver<Cluster>) {
     let mut connections = context.connections.clone();
+    // The keys that were read last, and the rotation that SKE showed then.
+    let mut last: Option<(Rotation, SigningKeys)> = None;
     loop {
         let connection = wait_for_connection(&mut connections).await;
         // What cannot be read stays unknown; the connection manager reports why.
-        let keys = connection.get("/openid/v1/jwks").await.ok().and_then(|body| key_ids(&body));
-        let (phase, start) = {
-            let cluster = cluster.borrow_and_update();
-            (cluster.rotation.phase.clone(), cluster.rotation.initiated)
-        };
-        let counts = phase == Phase::Preparing
-            && start.is_none_or(|start| !context.store().node_replacement_began(start));
+        let accepted = connection.get("/openid/v1/jwks").await.ok().and_then(|body| key_ids(&body));
+        let rotation = cluster.borrow_and_update().rotation.clone();
+        let phase = &rotation.phase;
+        let counts = *phase == Phase::Preparing
+            && rotation.initiated.is_none_or(|at| !context.store().node_replacement_began(at));
         let reencrypted =
             if counts { count_secrets(&connection).await.ok().flatten() } else { None };
         let requests = if phase.is_open() { signed_requests(&connection).await } else { None };
-        let keys = match keys {
-            Some(accepted) => Some(signing_keys(accepted, &phase, context, &connection).await),
-            None => None,
+        // Keys of an earlier rotation say nothing about this one.
+        last.take_if(|(of, _)| of.initiated != rotation.initiated);
+        let keys = if let Some(accepted) = accepted {
+            let signing = last.and_then(|(_, keys)| keys.signing);
+            Some(signing_keys(accepted, phase, signing, &connection).await)
+        } else {
+            last.filter(|(of, _)| of.phase == *phase).map(|(_, keys)| keys)
         };
+        last = keys.clone().map(|keys| (rotation.clone(), keys));
         context.update(|store| {
             store.update_control_plane(|plane| {
-                plane.signing_keys = keys.or_else(|| plane.signing_keys.take());
+                plane.signing_keys = keys;
                 plane.signed_requests = requests;
-                if counts || phase != Phase::Preparing {
+                if counts || *phase != Phase::Preparing {
                     plane.reencrypted = reencrypted;
                 }
             });
@@ -66,19 +71,14 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
         let wait = if phase.is_running() { INTERVAL_RUNNING } else { INTERVAL_IDLE };
         tokio::select! {
             () = context.clock.sleep(wait) => {}
-            () = wait_for_phase_change(&mut cluster, &phase) => {}
+            () = wait_for_change(&mut cluster, &rotation) => {}
         }
     }
 }
 
-async fn wait_for_phase_change(cluster: &mut watch::Receiver<Cluster>, phase: &Phase) {
-    loop {
-        if cluster.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        if cluster.borrow_and_update().rotation.phase != *phase {
-            return;
-        }
+async fn wait_for_change(cluster: &mut watch::Receiver<Cluster>, rotation: &Rotation) {
+    if cluster.wait_for(|cluster| cluster.rotation != *rotation).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -98,23 +98,21 @@ fn key_ids(body: &[u8]) -> Option<BTreeSet<String>> {
 }
 
 /// Which of the accepted keys signs. While a rotation is prepared, API servers may still sign with the old one, so it is
-/// asked for once they are all new, and then not again.
+/// asked for once they are all new, and then not again; `known`: the answer.
 async fn signing_keys(
     accepted: BTreeSet<String>,
     phase: &Phase,
-    context: &ObserverContext,
+    known: Option<String>,
     connection: &Connection,
 ) -> SigningKeys {
+    let is_accepted = |key: &String| accepted.contains(key);
     let signing = match phase {
-        Phase::Prepared | Phase::Completing => {
-            let known = context.store().signing_key().filter(|key| accepted.contains(key));
-            match known {
-                None if accepted.len() > 1 && *phase == Phase::Prepared => {
-                    signing_key(connection).await.filter(|key| accepted.contains(key))
-                }
-                known => known,
+        Phase::Prepared | Phase::Completing => match known.filter(is_accepted) {
+            None if accepted.len() > 1 && *phase == Phase::Prepared => {
+                signing_key(connection).await.filter(is_accepted)
             }
-        }
+            known => known,
+        },
         Phase::Never | Phase::Preparing | Phase::Completed | Phase::Unknown(_) => None,
     };
     SigningKeys { accepted, signing }

@@ -112,11 +112,6 @@ impl Store {
         self.changed |= before != self.control_plane;
     }
 
-    /// The key that signs tokens, if it was asked for.
-    pub fn signing_key(&self) -> Option<String> {
-        self.control_plane.signing_keys.as_ref()?.signing.clone()
-    }
-
     /// Takes over the difference of the clocks.
     pub fn set_skew(&mut self, seconds: i64) {
         if self.skew_seconds.abs_diff(seconds) >= SKEW_NOISE {

@@ -198,6 +198,32 @@ async fn the_signing_key_is_asked_for_once_and_only_while_prepared() {
 }
 
 #[tokio::test]
+async fn cred_02_keys_of_an_earlier_rotation_say_nothing_about_the_next_one() {
+    let fake = small().await;
+    let mut cluster = started(2);
+    cluster.rotation.phase = Phase::Prepared;
+    let observer = TestObserver::of(&fake, cluster);
+    let keys = || observer.snapshot().control_plane.signing_keys.clone();
+    let signing = || keys().and_then(|keys| keys.signing);
+    observer.turning_until("the key", |_| signing().as_deref() == Some("b")).await;
+    // Nothing was read while the rotation was completed and the next one began, as on a laptop that sleeps.
+    fake.rules(|rules| {
+        rules.statuses.insert("/openid", 503);
+        rules.statuses.insert("/api/v1/namespaces/default/serviceaccounts", 503);
+    });
+    observer.cluster.send_modify(|cluster| {
+        cluster.rotation.completed = cluster.rotation.initiated;
+        cluster.rotation.initiated = Some(crate::domain::fixtures::now());
+    });
+    observer.turning_until("forgotten", |_| keys().is_none()).await;
+    fake.rules(|rules| {
+        rules.statuses.remove("/openid");
+    });
+    observer.turning_until("accepted", |_| keys().is_some()).await;
+    assert_eq!(signing(), None, "which key signs was not asked in this rotation");
+}
+
+#[tokio::test]
 async fn k8s_14_clock_skew_is_measured() {
     let fake = small().await;
     let date = crate::domain::fixtures::now() + Duration::from_mins(5);
