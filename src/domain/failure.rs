@@ -131,6 +131,7 @@ impl Failure {
                 | FailureKind::Server
                 | FailureKind::Format
                 | FailureKind::TooLarge
+                | FailureKind::Bug
         )
     }
 
@@ -209,6 +210,28 @@ mod tests {
     use std::error::Error as _;
 
     use crate::domain::failure::{Failure, FailureKind};
+
+    #[test]
+    fn an_outcome_is_unknown_where_the_answer_is_missing_or_cannot_be_used() {
+        for (kind, is_unknown) in [
+            (FailureKind::Unreachable, true),
+            (FailureKind::TimedOut, true),
+            (FailureKind::Server, true),
+            (FailureKind::Format, true),
+            (FailureKind::TooLarge, true),
+            (FailureKind::Bug, true),
+            (FailureKind::SignedOut, false),
+            (FailureKind::Forbidden, false),
+            (FailureKind::NotFound, false),
+            (FailureKind::NotOffered, false),
+            (FailureKind::RateLimited, false),
+            (FailureKind::Refused, false),
+            (FailureKind::NotPossible, false),
+        ] {
+            let failure = Failure::new(kind, "it broke");
+            assert_eq!(failure.leaves_outcome_unknown(), is_unknown, "{kind:?}");
+        }
+    }
 
     #[test]
     fn a_cause_is_logged_and_not_shown() {
