@@ -10,9 +10,10 @@ use crate::domain::failure::Failure;
 pub const LIST: &str = "ske.cluster.list";
 const ROTATE: &str = "ske.cluster.credential.rotate";
 const ISSUE: &str = "ske.cluster.kubeconfig.create";
+const ISSUE_IDP: &str = "ske.cluster.kubeconfig.idp.create";
 
 /// Permissions that are asked about; of others nothing is known.
-pub const ASKED: [&str; 3] = [LIST, ROTATE, ISSUE];
+pub const ASKED: [&str; 4] = [LIST, ROTATE, ISSUE, ISSUE_IDP];
 
 /// The permissions of one account, by project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,13 +33,15 @@ impl Permissions {
     /// The permission that an action needs and the account does not hold. `None` where that is not known, too: of a project
     /// that the answer does not name, and of actions whose permission is not asked about.
     pub fn missing(&self, project: &ProjectId, action: Action) -> Option<&'static str> {
-        let needed = match action {
-            Action::Rotate(_) => ROTATE,
-            Action::Issue => ISSUE,
+        // Which kind of kubeconfig is chosen later; SKE refuses the other one.
+        let enough: &[&str] = match action {
+            Action::Rotate(_) => &[ROTATE],
+            Action::Issue => &[ISSUE, ISSUE_IDP],
             Action::WakeUp | Action::Reconcile => return None,
         };
         let held = self.0.get(project)?;
-        (!held.contains(needed)).then_some(needed)
+        let missing = enough.first().copied()?;
+        (!enough.iter().any(|one| held.contains(*one))).then_some(missing)
     }
 }
 
@@ -55,7 +58,7 @@ pub struct Discovered {
 mod tests {
     use crate::domain::action::Action;
     use crate::domain::cluster::ProjectId;
-    use crate::domain::permissions::{ISSUE, LIST, Permissions, ROTATE};
+    use crate::domain::permissions::{ISSUE, ISSUE_IDP, LIST, Permissions, ROTATE};
     use crate::domain::rotation::Step;
 
     #[test]
@@ -67,6 +70,12 @@ mod tests {
         let start = Action::Rotate(Step::Start);
         assert_eq!(held.missing(&shop, start), Some(ROTATE));
         assert_eq!(held.missing(&shop, Action::Issue), None);
+        held.add(other.clone(), ISSUE_IDP.to_owned());
+        assert_eq!(held.missing(&other, Action::Issue), None, "an account of the IDP alone");
+        let third = ProjectId::new("third");
+        held.add(third.clone(), LIST.to_owned());
+        assert_eq!(held.missing(&third, Action::Issue), Some(ISSUE));
+        let other = ProjectId::new("nowhere");
         assert_eq!(held.missing(&shop, Action::WakeUp), None, "not asked about");
         assert_eq!(held.missing(&other, start), None, "not known");
         assert_eq!(Permissions::default().missing(&shop, start), None);
