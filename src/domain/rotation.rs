@@ -160,7 +160,7 @@ pub enum InconsistentTimes {
 /// for this long; then they are the truth.
 pub const OLD_ANSWERS: Duration = Duration::from_mins(10);
 
-/// Moments of two machines may differ by this much before before their times are called inconsistent.
+/// Moments of two machines may differ by this much before their times are called inconsistent.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 impl Rotation {

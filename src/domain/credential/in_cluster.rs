@@ -11,10 +11,9 @@ use crate::domain::cluster::Cluster;
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::generation::{Generation, signer_generation};
 use crate::domain::kubectl::Kubectl;
+use crate::domain::rotation::{CLOCK_TOLERANCE, Phase};
 use crate::domain::snapshot::{ClusterSnapshot, Pod, TokenSecret};
 
-/// Clocks of SKE and of the cluster may differ by this much.
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// The signing key changes within this time after the start.
 const KEY_CHANGE: SignedDuration = SignedDuration::from_hours(1);
 
@@ -45,6 +44,7 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
         return Vec::new();
     }
     let start = rotation.initiated.filter(|_| !rotation.mixes_rotations());
+    let is_preparing = rotation.phase == Phase::Preparing;
     let day = start.map(|start| start.to_zoned(TimeZone::UTC).date());
     let mut stale: Vec<StaleToken> = snapshot
         .token_secrets
@@ -54,7 +54,10 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
             let generation = match (secret.created, start) {
                 _ if is_replaced => Generation::Previous,
                 (None, _) | (_, None) => Generation::Unknown,
-                (Some(created), Some(start)) => generation(created, start),
+                // A start may take hours before the key changes.
+                (Some(created), Some(start)) => generation(created, start)
+                    .filter(|by_time| !is_preparing || *by_time != Generation::Current)
+                    .unwrap_or(Generation::Unknown),
             };
             // The newest that Kubernetes lists is the one that it made after the start.
             let is_new = generation == Generation::Current
@@ -114,14 +117,13 @@ pub fn stale_certificates(
         .collect()
 }
 
-fn generation(created: Timestamp, start: Timestamp) -> Generation {
+/// Of what was created so long before or after a start that its key is certain.
+fn generation(created: Timestamp, start: Timestamp) -> Option<Generation> {
     let after = created.duration_since(start);
-    if after < -TOLERANCE {
-        Generation::Previous
-    } else if after > KEY_CHANGE {
-        Generation::Current
+    if after < -CLOCK_TOLERANCE {
+        Some(Generation::Previous)
     } else {
-        Generation::Unknown
+        (after > KEY_CHANGE).then_some(Generation::Current)
     }
 }
 
@@ -296,6 +298,11 @@ mod tests {
                 ("listed-old", old, true, false),
             ]
         );
+        let mut preparing = subject.clone();
+        preparing.rotation.phase = Phase::Preparing;
+        let stale = stale_tokens(&preparing, &snapshot);
+        let after = stale.iter().find(|token| token.name == "after").map(|token| token.generation);
+        assert_eq!(after, Some(unclear), "a start that is held up has not changed the key yet");
         for phase in [Phase::Never, Phase::Completed, Phase::Unknown("X".into())] {
             assert!(stale_tokens(&cluster("web", phase), &snapshot).is_empty());
         }

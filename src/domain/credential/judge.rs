@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId, KubernetesVersion};
 use crate::domain::credential::access::Access;
@@ -13,10 +13,7 @@ use crate::domain::credential::generation::{
     Bundle, Generation, Issuance, bundle, signer_generation,
 };
 use crate::domain::credential::verdict::Verdict;
-use crate::domain::rotation::{Phase, Rotation};
-
-/// Moments of SKE this close to each other tell no order.
-const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+use crate::domain::rotation::{CLOCK_TOLERANCE, Phase, Rotation};
 
 /// The keys that sign tokens of service accounts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -292,7 +289,7 @@ impl<'a> Basis<'a> {
         {
             // Both moments are SKE's own; this machine's clock takes no part.
             let distance = certificate.not_before.duration_since(start);
-            if distance.abs() > TOLERANCE {
+            if distance.abs() > CLOCK_TOLERANCE {
                 reasons.push(VerdictReason::Dates { after_start: distance.is_positive() });
             }
         }
