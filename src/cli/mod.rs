@@ -1,4 +1,4 @@
-//! Layer 5: arguments, configuration, wiring, exit status. The only layer that knows the simulator exists
+//! Arguments, configuration, wiring, exit status. The only layer that knows the simulator exists
 //! beside the real cloud.
 
 pub mod args;

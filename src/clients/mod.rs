@@ -1,4 +1,4 @@
-//! Layer 2: the outside world, one folder each. Wire types stay inside; what leaves are domain types.
+//! The outside world, one folder each. Wire types stay inside; what leaves are domain types.
 
 mod api;
 pub mod auth;

@@ -1,4 +1,4 @@
-//! Layer 4: the event loop. It owns the clock, the tasks, the terminal and the signals, and turns
+//! The event loop. It owns the clock, the tasks, the terminal and the signals, and turns
 //! results into messages; it decides nothing.
 
 pub mod blocking;

@@ -1,4 +1,4 @@
-//! Layer 2: files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
+//! Files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
 
 pub mod checklists;
 pub mod exports;

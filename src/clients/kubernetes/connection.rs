@@ -118,7 +118,7 @@ impl Connection {
         if head.status.is_success() {
             return Ok(body);
         }
-        // The status alone suffices if the text do not come.
+        // The status suffices if the text does not come.
         let text = self.clock.timeout(FIRST_BYTE, read_body(body, ANSWER_LIMIT)).await;
         let text = text.and_then(Result::ok).unwrap_or_default();
         Err(KubeError::from_answer(head.status, retry_after(&head.headers), &text))

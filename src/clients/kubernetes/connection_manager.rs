@@ -33,7 +33,7 @@ const REFUSED_RETRY: Duration = Duration::from_mins(1);
 const INVALID_KUBECONFIG_RETRY: Duration = Duration::from_mins(5);
 /// A server that cannot be reached is tried again after this at the latest, so that it is seen soon when it is back.
 const LONGEST_UNREACHABLE: Duration = Duration::from_secs(5);
-/// Kubeconfigs are requested no faster than this.
+/// SKE is asked no sooner than this where it issued no kubeconfig.
 const MIN_ISSUE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A connection, and when its credentials were issued.

@@ -12,7 +12,7 @@ use crate::domain::cluster::ClusterName;
 use crate::domain::failure::{Cause, Failure, FailureKind};
 use crate::domain::text::clean;
 
-/// A reason in text, which are cleaned and hold no secret, and the error that they were taken from.
+/// A reason in words, cleaned and without secrets, and the error that it was taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     text: String,
