@@ -2,7 +2,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "other commands are always possible")]
 
 use crate::app::cluster::tabs::Tab;
-use crate::app::fleet::{self, state::Entry};
+use crate::app::fleet::state::Entry;
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::menus::export::listed;
 use crate::app::rotation::update::pending_reason;
@@ -131,7 +131,7 @@ pub fn can_act(state: &State, entry: &Entry, action: Action) -> Result<(), Strin
         return Err(text::not_listed(state.zone().clock(gone)));
     }
     if entry.is_last_known() {
-        return Err(fleet::text::NOT_READ.to_owned());
+        return Err(entry.cluster.state.word().to_owned());
     }
     if let Some((at, _)) = &state.session.signed_out {
         return Err(text::token_rejected(state.zone().clock(*at)));

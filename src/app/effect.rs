@@ -131,7 +131,7 @@ pub enum Request {
     LoadCredentials,
     /// Read what an earlier run saw of the fleet last (`LastFleet`).
     LoadFleet,
-    /// Keep what was seen of the fleet last (`LastFleet`, empty).
+    /// Keep what was seen of the fleet last (`FleetSaved`).
     SaveFleet(Box<LastFleet>),
     /// Read the latest lines of the diagnostic log (`Log`).
     ReadLog,

@@ -99,7 +99,7 @@ impl Cloud {
         let mut clusters = self.clusters[scope].clone();
         let skipped = usize::from(fate > 97);
         clusters.truncate(IN_SCOPE - skipped);
-        Ok(Listing { clusters, skipped, skew: SignedDuration::ZERO })
+        Ok(Listing { clusters, skipped, skew: None })
     }
 }
 

@@ -18,7 +18,7 @@ pub enum Event {
         cluster: Box<Cluster>,
         request: RequestId,
         /// The server's clock minus ours.
-        skew: SignedDuration,
+        skew: Option<SignedDuration>,
         /// Whether it differs from the reading before.
         changed: bool,
     },

@@ -80,7 +80,7 @@ pub enum Answer {
     /// To `Request::List`.
     Clusters(Listing),
     /// To `Request::Read`: the cluster and the server's clock minus ours.
-    Cluster(Box<Cluster>, SignedDuration),
+    Cluster(Box<Cluster>, Option<SignedDuration>),
     /// To `Request::Rotate`.
     Rotation(RotateOutcome),
     /// To `Request::Act`.
@@ -114,6 +114,8 @@ pub enum Answer {
     },
     /// To `Request::LoadFleet` and `Request::SaveFleet`.
     LastFleet(LastFleet),
+    /// To `Request::SaveFleet`.
+    FleetSaved,
     /// To `Request::ReadLog`: lines, oldest first.
     Log(Vec<String>),
     /// To `Request::Observe`, again and again until `Effect::Unobserve`.
@@ -133,13 +135,13 @@ pub struct TriedCredential {
 #[derive(Debug, Clone)]
 pub enum RotateOutcome {
     /// How SKE took it, and the server's clock minus ours.
-    Accepted(Accepted, SignedDuration),
+    Accepted(Accepted, Option<SignedDuration>),
     /// The re-read immediately before showed something else; nothing was sent.
     Changed(Box<Cluster>),
     NotSent(Failure),
     Refused(Failure),
     /// The request was sent and no clear answer came.
-    Unknown(Failure, SignedDuration),
+    Unknown(Failure, Option<SignedDuration>),
 }
 
 /// An issued kubeconfig.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
-use jiff::SignedDuration;
 use zeroize::Zeroize as _;
 
 use crate::app::cluster::tabs::Tab;
@@ -332,7 +331,7 @@ fn answered(
         }
         (RequestOwner::Rotation { cluster, step }, answer) => {
             let outcome = of_kind!(answer, Answer::Rotation(outcome) => outcome)
-                .unwrap_or_else(|failure| RotateOutcome::Unknown(failure, SignedDuration::ZERO));
+                .unwrap_or_else(|failure| RotateOutcome::Unknown(failure, None));
             let sent = (&cluster, step, request);
             rotation::outcome::answered(&mut state.rotation, sent, outcome, cx);
         }
@@ -380,6 +379,7 @@ fn answered(
             credentials_loaded(state, credentials, note);
         }
         (RequestOwner::PersistedState, Ok(Answer::LastFleet(last))) => fleet_loaded(state, last),
+        (RequestOwner::PersistedState, Ok(Answer::FleetSaved)) => {}
         (RequestOwner::Log, Ok(Answer::Log(lines))) => {
             if let Some(log) = &mut state.log {
                 log.lines = Some(lines);

@@ -94,6 +94,9 @@ pub fn permits(cluster: &Cluster, action: Action) -> Result<(), Refusal> {
             if let ClusterState::Unknown(text) = &cluster.state {
                 return Err(Refusal::Unknown("state", text.clone()));
             }
+            if cluster.state == ClusterState::NotRead {
+                return Err(Refusal::Unknown("state", cluster.state.word().to_owned()));
+            }
             match (step, &cluster.rotation.phase) {
                 (_, Phase::Unknown(text)) => Err(Refusal::Unknown("phase", text.clone())),
                 (Step::Start, Phase::Never | Phase::Completed)
@@ -102,11 +105,14 @@ pub fn permits(cluster: &Cluster, action: Action) -> Result<(), Refusal> {
             }
         }
         Action::Issue => existing(cluster),
-        Action::WakeUp => match awake(cluster) {
-            Ok(()) => Err(Refusal::NotHibernated),
-            Err(Refusal::WakingUp) => Err(Refusal::WakingUp),
-            Err(_) => Ok(()),
-        },
+        Action::WakeUp => {
+            existing(cluster)?;
+            match awake(cluster) {
+                Ok(()) => Err(Refusal::NotHibernated),
+                Err(Refusal::WakingUp) => Err(Refusal::WakingUp),
+                Err(_) => Ok(()),
+            }
+        }
         Action::Reconcile => {
             existing(cluster)?;
             awake(cluster)
@@ -124,7 +130,8 @@ fn existing(cluster: &Cluster) -> Result<(), Refusal> {
         | ClusterState::Hibernated
         | ClusterState::Hibernating
         | ClusterState::WakingUp
-        | ClusterState::Unknown(_) => Ok(()),
+        | ClusterState::Unknown(_)
+        | ClusterState::NotRead => Ok(()),
     }
 }
 
@@ -138,7 +145,8 @@ fn awake(cluster: &Cluster) -> Result<(), Refusal> {
         | ClusterState::Deleting
         | ClusterState::Unhealthy
         | ClusterState::Reconciling
-        | ClusterState::Unknown(_) => {
+        | ClusterState::Unknown(_)
+        | ClusterState::NotRead => {
             if cluster.hibernated {
                 Err(Refusal::Hibernated)
             } else {
@@ -222,5 +230,7 @@ mod tests {
         let mut sleeping = cluster("a", Phase::Never);
         sleeping.state = ClusterState::Hibernated;
         assert_eq!(permits(&sleeping, Action::WakeUp), Ok(()));
+        (sleeping.state, sleeping.hibernated) = (ClusterState::Deleting, true);
+        assert_eq!(permits(&sleeping, Action::WakeUp), Err(Refusal::Deleting));
     }
 }

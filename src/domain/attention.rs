@@ -72,7 +72,7 @@ pub fn attention(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuratio
     if stuck(cluster, now).is_some() {
         return Attention::Stuck;
     }
-    let reported = cluster.problems.iter().any(|problem| !problem.is_only_incomplete());
+    let reported = cluster.problems.iter().any(ReportedError::is_error);
     let odd = matches!(cluster.rotation.phase, Phase::Unknown(_))
         || matches!(cluster.state, ClusterState::Unknown(_));
     // A long roll may flicker between reconciling and unhealthy without anything being wrong.
@@ -198,6 +198,19 @@ mod tests {
         let mut resting = cluster("a", Phase::Completed);
         resting.problems.push(blocker);
         assert_eq!(attention(&resting, now(), OVERDUE), Attention::ReportedError);
+    }
+
+    #[test]
+    fn what_was_not_read_is_no_error_that_ske_reports() {
+        for (phase, expected) in
+            [(Phase::Completed, Attention::Settled), (Phase::Prepared, Attention::Prepared)]
+        {
+            let mut subject = cluster("a", phase);
+            subject.state = ClusterState::NotRead;
+            let message = "and 400 more node pools, which are not shown".to_owned();
+            subject.problems.push(ReportedError { code: String::new(), message });
+            assert_eq!(attention(&subject, now(), OVERDUE), expected);
+        }
     }
 
     #[test]

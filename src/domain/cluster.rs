@@ -124,6 +124,8 @@ pub enum ClusterState {
     WakingUp,
     /// A word that this program does not know, verbatim; empty when the API sent none.
     Unknown(String),
+    /// Not read in this run; what is known of the cluster comes from an earlier one.
+    NotRead,
 }
 
 impl ClusterState {
@@ -140,6 +142,7 @@ impl ClusterState {
             Self::WakingUp => "waking up",
             Self::Unknown(text) if text.is_empty() => "not stated",
             Self::Unknown(text) => text,
+            Self::NotRead => "not read yet",
         }
     }
 
@@ -154,6 +157,7 @@ impl ClusterState {
             Self::WakingUp | Self::Hibernating => 5,
             Self::Hibernated => 6,
             Self::Healthy => 7,
+            Self::NotRead => 8,
         }
     }
 }
@@ -264,6 +268,11 @@ impl ReportedError {
         )
     }
 
+    /// Whether it says that something is wrong with the cluster.
+    pub fn is_error(&self) -> bool {
+        !self.is_only_incomplete() && !self.is_rest()
+    }
+
     /// "and 400 more node pools, which are not shown": no error, but how much is left out.
     pub fn is_rest(&self) -> bool {
         self.code.is_empty() && self.message.starts_with("and ")
@@ -327,8 +336,8 @@ pub struct Listing {
     pub clusters: Vec<Cluster>,
     /// Items without a usable name, and those that were too many.
     pub skipped: usize,
-    /// The server's clock minus ours; zero when it did not say.
-    pub skew: SignedDuration,
+    /// The server's clock minus ours; `None` when it did not say.
+    pub skew: Option<SignedDuration>,
 }
 
 /// Whether two moments of creation can be those of one cluster: SKE does not always say when it was.
@@ -340,6 +349,12 @@ impl Cluster {
     /// Whether a reading is of this very cluster, not of a later one under its name.
     pub fn is_same_cluster(&self, read: &Self) -> bool {
         self.id == read.id && is_same_creation(self.created, read.created)
+    }
+
+    /// Whether its API server is stopped, or will be. One that wakes up has its API server before the rest.
+    pub fn is_hibernated(&self) -> bool {
+        matches!(self.state, ClusterState::Hibernated | ClusterState::Hibernating)
+            || self.hibernated && self.state != ClusterState::WakingUp
     }
 
     /// Takes over what only several readings tell; `before`: the reading before this one, which was made at `at`.

@@ -13,7 +13,26 @@ const ACCEPTED: &str = "; accepted: ";
 /// Between the phases of a change.
 const ARROW: &str = " → ";
 /// Ends the record of a phase that is the same as before, of a later rotation.
-pub const ANOTHER_ROTATION: &str = " of another rotation";
+const ANOTHER_ROTATION: &str = " of another rotation";
+/// The sentence of an intended step with the findings that were accepted, as the journal keeps it.
+pub fn with_accepted(intended: &str, findings: &[String]) -> String {
+    if findings.is_empty() {
+        return intended.to_owned();
+    }
+    format!("{intended}{ACCEPTED}{}", findings.join("; "))
+}
+
+/// The sentence of a change of phase, as the journal keeps it.
+pub fn phase_change(before: &Phase, after: &Phase) -> String {
+    format!("{}{ARROW}{}", before.word(), phase_reached(before, after))
+}
+
+/// The phase after a change; it is the same as before where another rotation was started and seen late.
+pub fn phase_reached(before: &Phase, after: &Phase) -> String {
+    let other = if before == after { ANOTHER_ROTATION } else { "" };
+    format!("{}{other}", after.word())
+}
+
 /// Two instances of skeys read the same within this time.
 const READ_LATER: SignedDuration = SignedDuration::from_mins(15);
 

@@ -1,4 +1,5 @@
-//! Carries effects out: one match, one task each, every result a message. The only place that awaits a client.
+//! Carries effects out: one match, one task each, every result a message. Nothing else in the dashboard awaits a client, but
+//! for the observers.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -391,7 +392,7 @@ impl Performer {
             Request::LoadFleet => Answer::LastFleet(self.load_fleet().await?),
             Request::SaveFleet(fleet) => {
                 self.save_fleet(fleet).await;
-                Answer::LastFleet(LastFleet::default())
+                Answer::FleetSaved
             }
             Request::LoadCredentials => self.load_credentials().await?,
             Request::ReadLog => Answer::Log(services.log.lines()),

@@ -404,7 +404,7 @@ pub fn overdue(row: &Row<'_>) -> Option<Cell> {
 pub fn state_tone(state: &ClusterState) -> Tone {
     match state {
         ClusterState::Unhealthy => Tone::Bad,
-        ClusterState::Unknown(_) => Tone::Warn,
+        ClusterState::Unknown(_) | ClusterState::NotRead => Tone::Warn,
         ClusterState::Creating
         | ClusterState::Deleting
         | ClusterState::Reconciling

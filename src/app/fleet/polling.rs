@@ -252,8 +252,7 @@ mod tests {
             let moment = at(state.shared.now.monotonic);
             for (request, scope) in std::mem::take(&mut waiting) {
                 asked.push((moment.monotonic, scope.clone()));
-                let listing =
-                    Listing { clusters: Vec::new(), skipped: 0, skew: SignedDuration::ZERO };
+                let listing = Listing { clusters: Vec::new(), skipped: 0, skew: None };
                 let result = answer(&scope).map(|()| Answer::Clusters(listing));
                 let result = result.map_err(|kind| {
                     let mut failure = Failure::new(kind, "no answer");

@@ -19,7 +19,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::KeptCluster;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
-use crate::domain::rotation_report::ANOTHER_ROTATION;
+use crate::domain::rotation_report::{phase_change, phase_reached};
 
 /// Rows are sorted again at least this often, since time alone makes clusters due.
 const REORDER: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ pub fn listed(
 pub fn read(
     fleet: &mut Fleet,
     (id, request): (&ClusterId, RequestId),
-    result: Result<(Box<Cluster>, SignedDuration), Failure>,
+    result: Result<(Box<Cluster>, Option<SignedDuration>), Failure>,
     cx: &mut UpdateContext<'_, ()>,
 ) {
     match result {
@@ -105,7 +105,7 @@ fn apply(
     fleet: &mut Fleet,
     cluster: Cluster,
     request: RequestId,
-    skew: SignedDuration,
+    skew: Option<SignedDuration>,
     cx: &mut UpdateContext<'_, ()>,
 ) -> bool {
     let now = cx.shared.now;
@@ -144,12 +144,11 @@ fn apply(
 
 fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateContext<'_, ()>) {
     let after = &cluster.rotation.phase;
-    let other = if before == after { ANOTHER_ROTATION } else { "" };
-    let text = format!("{} → {}{other}", before.word(), after.word());
+    let text = phase_change(before, after);
     if matches!(after, Phase::Prepared | Phase::Completed) {
         let about = ToastAbout::Cluster(cluster.id.clone());
         cx.observation(about, text::of_cluster(fleet.label(&cluster.id), &text));
-        let (cluster, text) = (cluster.id.clone(), format!("{}{other}", after.word()));
+        let (cluster, text) = (cluster.id.clone(), phase_reached(before, after));
         cx.raise(Event::Announce { cluster, text });
     }
     cx.journal(cx.record(Some(&cluster.id), "phase", Outcome::Observed, text));
@@ -260,7 +259,7 @@ mod tests {
         let Some(scope) = state.fleet.scopes.keys().next().cloned() else { return };
         let request = state.requests.begin(RequestOwner::Clusters(scope));
         let at = state.shared.now;
-        let listing = Listing { clusters, skipped: 0, skew: SignedDuration::ZERO };
+        let listing = Listing { clusters, skipped: 0, skew: None };
         update(state, at, Message::Answered(request, Ok(Answer::Clusters(listing))));
     }
 
@@ -313,7 +312,7 @@ mod tests {
 
     fn listing(clusters: &[&Cluster], skipped: usize) -> Listing {
         let clusters = clusters.iter().map(|cluster| (*cluster).clone()).collect();
-        Listing { clusters, skipped, skew: SignedDuration::ZERO }
+        Listing { clusters, skipped, skew: None }
     }
 
     fn is_kept(state: &State, cluster: &Cluster) -> (bool, bool) {
@@ -371,7 +370,7 @@ mod tests {
             step: Step::Start,
             asked: state.shared.now,
             before: web.rotation.clone(),
-            skew: SignedDuration::ZERO,
+            skew: None,
             ignore_reads_through: state.requests.last(),
             stage: PendingStage::Lost,
             due: Duration::ZERO,

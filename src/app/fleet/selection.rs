@@ -158,7 +158,7 @@ mod tests {
     fn listing(scope: &Scope, name: &str) -> Answer {
         let mut listed = cluster(name, Phase::Never);
         listed.id = ClusterId::new(scope.project.as_str(), scope.region.as_str(), name);
-        let (clusters, skew) = (vec![listed], SignedDuration::ZERO);
+        let (clusters, skew) = (vec![listed], None);
         Answer::Clusters(Listing { clusters, skipped: 0, skew })
     }
 

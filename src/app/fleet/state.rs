@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::fleet::circuit::Circuit;
 use crate::app::fleet::order::compare_names;
-use crate::app::fleet::text;
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
@@ -102,7 +101,7 @@ impl Entry {
             version: known.version,
             version_expires: None,
             labels: BTreeMap::new(),
-            state: ClusterState::Unknown(text::NOT_READ.to_owned()),
+            state: ClusterState::NotRead,
             hibernated: false,
             rotation: known.rotation,
             pools: Vec::new(),
@@ -117,7 +116,7 @@ impl Entry {
 
     /// Whether it was not read in this run: nothing can be done with it until it is.
     pub fn is_last_known(&self) -> bool {
-        self.sequence == RequestId::default()
+        self.cluster.state == ClusterState::NotRead
     }
 }
 
@@ -204,8 +203,9 @@ impl Fleet {
         Self { random: fastrand::Rng::with_seed(seed), ..Self::default() }
     }
 
-    /// An answer of SKE showed how its clock differs from ours.
-    pub fn note_skew(&mut self, skew: SignedDuration) {
+    /// An answer of SKE came; `skew`: its clock minus ours, if it says.
+    pub fn note_skew(&mut self, skew: Option<SignedDuration>) {
+        let Some(skew) = skew else { return };
         self.skew = if skew.abs() > SKEW_NOISE { skew } else { SignedDuration::ZERO };
     }
 

@@ -49,7 +49,6 @@ texts! {
     scope_failing(place, reason, duration, next) = "{place}: {reason} for {duration}, {next}";
     unreachable_tail(duration, projects, next) =
         " for {duration}; {projects}, retried one at a time, {next}";
-    NOT_READ = "not read yet";
     last_known(clusters, duration) = "{clusters} as of up to {duration} ago; waiting for SKE";
     with_hint(text, hint) = "{text}; {hint}";
     rate_limited(place, time, more) = "{place}: SKE asks for a pause; next request at {time}{more}";

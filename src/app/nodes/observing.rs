@@ -524,7 +524,7 @@ mod tests {
         for number in 0..600 {
             let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
             answer.pools[0].maximum = 100 + number;
-            let read = Ok(Answer::Cluster(Box::new(answer), SignedDuration::ZERO));
+            let read = Ok(Answer::Cluster(Box::new(answer), None));
             let request = state.requests.begin(RequestOwner::Cluster(id("shop")));
             effects.extend(pass(&mut state, 3, Message::Answered(request, read)));
             effects.extend(pass(&mut state, 0, Message::Ticked));
@@ -546,7 +546,7 @@ mod tests {
         );
         let mut answer = state.fleet.cluster(&id("shop")).unwrap().clone();
         answer.rotation.phase = Phase::Prepared;
-        let read = Ok(Answer::Cluster(Box::new(answer), SignedDuration::ZERO));
+        let read = Ok(Answer::Cluster(Box::new(answer), None));
         let request = state.requests.begin(RequestOwner::Cluster(id("shop")));
         pass(&mut state, 1, Message::Answered(request, read));
         let roll = state.nodes.observed[&id("shop")].roll.clone().unwrap();
@@ -595,7 +595,7 @@ mod tests {
     }
 
     fn read(state: &mut State, name: &str, phase: Phase) -> Vec<Effect> {
-        let read = Ok(Answer::Cluster(Box::new(cluster(name, phase)), SignedDuration::ZERO));
+        let read = Ok(Answer::Cluster(Box::new(cluster(name, phase)), None));
         let request = state.requests.begin(RequestOwner::Cluster(id(name)));
         pass(state, 1, Message::Answered(request, read))
     }

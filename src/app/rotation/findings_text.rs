@@ -177,6 +177,16 @@ pub fn marked(found: &Finding) -> String {
     format!("{mark} {}", finding(found))
 }
 
+fn unclear_access(step: Step, place: &str, reasons: &[VerdictReason]) -> String {
+    let why = credentials::text::reasons(reasons);
+    match (step, reasons.contains(&VerdictReason::NotInFile)) {
+        (Step::Start, true) => access_not_in_file(place),
+        (Step::Complete, true) => access_since_start_not_in_file(place),
+        (Step::Start, false) => access_unclear(place, why),
+        (Step::Complete, false) => access_unclear_after_complete(place, why),
+    }
+}
+
 /// One line of the preflight, in one clause without a full stop.
 pub fn finding(finding: &Finding) -> String {
     match finding {
@@ -199,13 +209,7 @@ pub fn finding(finding: &Finding) -> String {
             }
         }
         Finding::AccessUnclear { step, place, reasons } => {
-            let (place, why) = (place.words(), credentials::text::reasons(reasons));
-            match (step, reasons.contains(&VerdictReason::NotInFile)) {
-                (Step::Start, true) => access_not_in_file(place),
-                (Step::Complete, true) => access_since_start_not_in_file(place),
-                (Step::Start, false) => access_unclear(place, why),
-                (Step::Complete, false) => access_unclear_after_complete(place, why),
-            }
+            unclear_access(*step, &place.words(), reasons)
         }
         Finding::NoAccess { one_way: true, .. } => NO_ACCESS_ONE_WAY.to_owned(),
         Finding::NoAccess { step: Step::Start, .. } => NO_ACCESS.to_owned(),

@@ -160,7 +160,7 @@ fn did_not_happen(rotation: &mut RotationState, sent: &Sent<'_>, cx: &mut Update
 pub fn cluster_read(
     rotation: &mut RotationState,
     (cluster, request): (&Cluster, RequestId),
-    skew: SignedDuration,
+    skew: Option<SignedDuration>,
     cx: &mut UpdateContext<'_>,
 ) {
     settle_pending(rotation, (cluster, request), skew, cx);
@@ -170,7 +170,7 @@ pub fn cluster_read(
 fn settle_pending(
     rotation: &mut RotationState,
     (cluster, request): (&Cluster, RequestId),
-    skew: SignedDuration,
+    skew: Option<SignedDuration>,
     cx: &mut UpdateContext<'_>,
 ) {
     let id = &cluster.id;
@@ -180,12 +180,14 @@ fn settle_pending(
     if cx.fleet.entries.get(id).is_some_and(|entry| entry.older.is_some()) {
         return;
     }
-    if pending.skew.is_zero() {
-        pending.skew = skew;
-    }
+    pending.skew = pending.skew.or(skew);
     let sent = Sent { id, step: pending.step, request: pending.request };
-    let shows =
-        cluster.rotation.shows_effect(sent.step, &pending.before, pending.asked.wall, pending.skew);
+    let shows = cluster.rotation.shows_effect(
+        sent.step,
+        &pending.before,
+        pending.asked.wall,
+        pending.skew.unwrap_or_default(),
+    );
     match &mut pending.stage {
         PendingStage::Accepted { at, .. } if shows => {
             let at = *at;
@@ -441,7 +443,7 @@ mod tests {
             step: Step::Start,
             asked: at(0),
             before: shown.rotation.clone(),
-            skew: SignedDuration::ZERO,
+            skew: None,
             ignore_reads_through: RequestId(1),
             stage,
             due: at(0).monotonic,
@@ -468,7 +470,7 @@ mod tests {
                 .collect();
             for request in reads {
                 let answer = if second <= last_read {
-                    Ok(Answer::Cluster(Box::new(answered.clone()), SignedDuration::ZERO))
+                    Ok(Answer::Cluster(Box::new(answered.clone()), None))
                 } else {
                     Err(Failure::new(FailureKind::Unreachable, "no route"))
                 };
@@ -490,7 +492,7 @@ mod tests {
         let (mut state, request) = sent(&shown, PendingStage::Sending);
         state.screen = Screen::Cluster { id: shown.id.clone(), tab: Tab::Rotation };
         let accepted = Accepted { status: 200, trace: None };
-        let outcome = RotateOutcome::Accepted(accepted, SignedDuration::ZERO);
+        let outcome = RotateOutcome::Accepted(accepted, None);
         let mut effects =
             update(&mut state, at(0), Message::Answered(request, Ok(Answer::Rotation(outcome))));
         let mut outcomes = Vec::new();
@@ -499,7 +501,7 @@ mod tests {
             for effect in std::mem::take(&mut effects).into_iter().chain(ticked) {
                 match effect {
                     Effect::Request(request, Request::Read(_)) if reads => {
-                        let answer = Answer::Cluster(Box::new(shown.clone()), SignedDuration::ZERO);
+                        let answer = Answer::Cluster(Box::new(shown.clone()), None);
                         let read = Message::Answered(request, Ok(answer));
                         effects.extend(update(&mut state, at(second), read));
                     }
@@ -526,7 +528,7 @@ mod tests {
         let later = at(20 * 60);
         started.rotation.initiated = Some(now());
         let request = state.requests.begin(RequestOwner::Cluster(started.id.clone()));
-        let read = Answer::Cluster(Box::new(started), SignedDuration::ZERO);
+        let read = Answer::Cluster(Box::new(started), None);
         let effects = update(&mut state, later, Message::Answered(request, Ok(read)));
         let is_done = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "start" && record.outcome == Done);
         assert!(effects.iter().any(is_done), "{effects:?}");
@@ -551,7 +553,7 @@ mod tests {
         });
         let mut checked_after = |request, works| {
             let reset = Failure::new(FailureKind::Unreachable, "connection reset");
-            let answer = Answer::Cluster(Box::new(shown.clone()), SignedDuration::ZERO);
+            let answer = Answer::Cluster(Box::new(shown.clone()), None);
             let result = if works { Ok(answer) } else { Err(reset) };
             update(&mut state, at, Message::Answered(request, result));
             let Some(dialog) = &state.rotation.dialog else { panic!("the dialog") };

@@ -23,7 +23,7 @@ pub struct Pending {
     /// How the rotation was before.
     pub before: Rotation,
     /// The server's clock minus ours.
-    pub skew: SignedDuration,
+    pub skew: Option<SignedDuration>,
     /// Reads up to this one were sent before it.
     pub ignore_reads_through: RequestId,
     pub stage: PendingStage,

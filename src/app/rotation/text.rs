@@ -47,7 +47,6 @@ texts! {
     READ_ONLY = "read-only mode";
     refused(step, reason) = "{step}: {reason}";
     log_request(step) = "{step} credentials rotation";
-    log_accepted(request, findings) = "{request}; accepted: {findings}";
     API_CALL = "API call";
     pending_sending(step) = "the {step} request is being sent";
     pending_accepted(time, waited) = "accepted at {time}; waiting for SKE to show the change for {waited}";

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use jiff::SignedDuration;
 use tui_input::{Input, InputRequest};
 
 use crate::app::context::UpdateContext;
@@ -28,6 +27,7 @@ use crate::domain::cluster::Cluster;
 use crate::domain::credential::FoundFile;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Step;
+use crate::domain::rotation_report::with_accepted;
 
 /// Lines that a page of findings goes on by.
 const PAGE: usize = 5;
@@ -228,10 +228,7 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     let (before, shown) = (shown.rotation.clone(), Box::new(shown.clone()));
     let owner = RequestOwner::Rotation { cluster: id.clone(), step };
     let accepted: Vec<String> = dialog.accepted.iter().map(findings_text::finding).collect();
-    let log = match accepted.as_slice() {
-        [] => text::log_request(step),
-        accepted => text::log_accepted(text::log_request(step), accepted.join("; ")),
-    };
+    let log = with_accepted(&text::log_request(step), &accepted);
     let findings = dialog.findings.iter().map(findings_text::marked).collect();
     let request = cx.request_logged(owner, &id, (step.verb(), log), |mut intent| {
         intent.findings = findings;
@@ -242,7 +239,7 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         step,
         asked: cx.shared.now,
         before,
-        skew: SignedDuration::ZERO,
+        skew: None,
         ignore_reads_through: request,
         stage: PendingStage::Sending,
         due: Duration::MAX,

@@ -2,7 +2,6 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::action::{Action, permits};
 use crate::domain::cluster::Cluster;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
@@ -25,8 +24,7 @@ impl AccessPolicy {
     /// As SKE shows the cluster.
     pub fn of(cluster: &Cluster) -> Self {
         Self {
-            // One that wakes up already has its API server before the rest.
-            hibernates: permits(cluster, Action::WakeUp).is_ok(),
+            hibernates: cluster.is_hibernated(),
             one_way: cluster.issuing_is_one_way(),
             phase: cluster.rotation.phase.clone(),
             initiated: cluster.rotation.initiated,
@@ -67,6 +65,7 @@ mod tests {
             (ClusterState::Hibernating, false, true),
             (ClusterState::Hibernated, true, true),
             (ClusterState::WakingUp, true, false),
+            (ClusterState::Deleting, true, true),
             (ClusterState::Unknown("STATE_X".into()), true, true),
         ] {
             (cluster.state, cluster.hibernated) = (state, hibernated);

@@ -37,8 +37,8 @@ pub const SHORT_LIFE_SECONDS: u32 = 600;
 #[derive(Debug, Clone)]
 pub struct Reading {
     pub cluster: Cluster,
-    /// The server's clock minus ours; zero when it did not say.
-    pub skew: SignedDuration,
+    /// The server's clock minus ours; `None` when it did not say.
+    pub skew: Option<SignedDuration>,
 }
 
 /// A kubeconfig, as just issued.
@@ -88,7 +88,7 @@ impl SkeClient {
         })?;
         let (clusters, skipped) = compute(|| decode::list(scope, &answer.body))
             .map_err(|reason| answer.format_failure(&request, &reason))?;
-        Ok(Listing { clusters, skipped, skew: answer.skew.unwrap_or_default() })
+        Ok(Listing { clusters, skipped, skew: answer.skew })
     }
 
     /// Lists several scopes, so many at a time, in the order of the answers.
@@ -113,7 +113,7 @@ impl SkeClient {
         let answer = self.send(&request, "ske.cluster.get").await?;
         let cluster = compute(|| decode::one(id, &answer.body))
             .map_err(|reason| answer.format_failure(&request, &reason))?;
-        Ok(Reading { cluster, skew: answer.skew.unwrap_or_default() })
+        Ok(Reading { cluster, skew: answer.skew })
     }
 
     /// Asks for a step of the rotation, once.

@@ -55,13 +55,19 @@ async fn a_list_is_read_with_token_path_and_skew() {
     let date = now().saturating_add(jiff::SignedDuration::from_secs(90)).unwrap();
     let date = httpdate::fmt_http_date(date.into());
     let headers = format!("{JSON}Date: {date}\r\n");
-    let server =
-        Server::start(vec![answer("200 OK", &headers, r#"{"items":[{"name":"a"}]}"#)]).await;
-    let listing = client(&server.base).0.list(&scope()).await.unwrap();
-    assert_eq!((listing.clusters.len(), listing.skipped, listing.skew.as_secs()), (1, 0, 90));
+    let body = r#"{"items":[{"name":"a"}]}"#;
+    let answers = vec![answer("200 OK", &headers, body), answer("200 OK", JSON, body)];
+    let server = Server::start(answers).await;
+    let (client, ..) = client(&server.base);
+    let listing = client.list(&scope()).await.unwrap();
+    assert_eq!(
+        (listing.clusters.len(), listing.skipped, listing.skew.unwrap().as_secs()),
+        (1, 0, 90)
+    );
     let request = server.requests.lock().unwrap()[0].to_lowercase();
     assert!(request.starts_with("get /v2/projects/p/regions/eu01/clusters http/1.1"));
     assert!(request.contains(&format!("authorization: bearer {CANARY}")));
+    assert_eq!(client.list(&scope()).await.unwrap().skew, None, "no Date header, no clock");
 }
 
 #[tokio::test]

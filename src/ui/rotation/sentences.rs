@@ -70,7 +70,7 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     if let Some(reason) = stuck(cluster, state.server_now()) {
         return Next::new("stuck", step_text::stuck(reason), Tone::Bad);
     }
-    if let Some(problem) = cluster.problems.iter().find(|problem| !problem.is_only_incomplete()) {
+    if let Some(problem) = cluster.problems.iter().find(|problem| problem.is_error()) {
         return Next::new("problem", problem.to_string(), Tone::Warn);
     }
     let age = cluster.credentials_born().map(|born| passed(born, now));

@@ -468,7 +468,7 @@ fn put_pending(state: &mut State, id: &ClusterId, stage: PendingStage) {
         step: Step::Start,
         asked: state.shared.now,
         before: state.fleet.cluster(id).unwrap().rotation.clone(),
-        skew: SignedDuration::ZERO,
+        skew: None,
         ignore_reads_through: crate::app::requests::RequestId(0),
         stage,
         due: std::time::Duration::ZERO,

@@ -152,7 +152,7 @@ pub async fn run(
         credentials.note(Reference { cluster, created, issuance });
     }
     let now = clock.now();
-    let now = now.saturating_add(skew).unwrap_or(now);
+    let now = now.saturating_add(skew.unwrap_or_default()).unwrap_or(now);
     let keys = seen.as_ref().ok().and_then(|seen| seen.control_plane.signing_keys.as_ref());
     let mut known = Vec::new();
     for one in credentials.inventory(&cluster, &files, keys, now) {
@@ -192,7 +192,10 @@ async fn find_checklist(
 }
 
 /// The cluster, and the clock of SKE minus ours.
-async fn find(target: &Target, session: &Session) -> anyhow::Result<(Cluster, SignedDuration)> {
+async fn find(
+    target: &Target,
+    session: &Session,
+) -> anyhow::Result<(Cluster, Option<SignedDuration>)> {
     let name = match target {
         Target::Whole(id) => {
             let Reading { cluster, skew } = session.ske.get(id).await?;

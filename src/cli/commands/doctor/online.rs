@@ -85,7 +85,7 @@ async fn list_all(ske: &SkeClient, scopes: Vec<Scope>, concurrency: usize) -> Ve
             Ok(listing) => {
                 listed += 1;
                 clusters += listing.clusters.len();
-                skew = skew.or(Some(listing.skew));
+                skew = skew.or(listing.skew);
             }
             Err(failure) => {
                 let key = (failure.message, failure.hint.unwrap_or_default());

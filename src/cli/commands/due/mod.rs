@@ -110,7 +110,7 @@ pub async fn run(
         }
         let missing = match listed {
             Ok(listing) => {
-                let now = now.saturating_add(listing.skew).unwrap_or(now);
+                let now = now.saturating_add(listing.skew.unwrap_or_default()).unwrap_or(now);
                 let check = |cluster| check(cluster, &found, &session.settings, now);
                 report.clusters.extend(listing.clusters.into_iter().map(check));
                 let skipped = plural(listing.skipped, text::CLUSTER, text::CLUSTERS);

@@ -85,7 +85,7 @@ impl Services {
 }
 
 /// A cluster as read, and the server's clock minus ours.
-type Reading = (Cluster, SignedDuration);
+type Reading = (Cluster, Option<SignedDuration>);
 
 /// Until when a wait is idle, for tests that turn the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -514,12 +514,12 @@ pub async fn list_scopes(
     ske: &SkeClient,
     concurrency: usize,
     clock: &Clock,
-) -> SignedDuration {
-    let mut skew = SignedDuration::ZERO;
+) -> Option<SignedDuration> {
+    let mut skew = None;
     let mut lists = pin!(ske.list_all(search.unanswered(), concurrency));
     while let Some((scope, result)) = lists.next().await {
         let listed = result.map(|listing| {
-            skew = listing.skew;
+            skew = listing.skew.or(skew);
             listing.clusters
         });
         search.take_list(&scope, listed, now(clock));

@@ -258,7 +258,8 @@ pub fn stopping_state(state: &ClusterState) -> Option<&ClusterState> {
         ClusterState::Healthy
         | ClusterState::Unhealthy
         | ClusterState::Reconciling
-        | ClusterState::Unknown(_) => None,
+        | ClusterState::Unknown(_)
+        | ClusterState::NotRead => None,
     }
 }
 

@@ -112,8 +112,8 @@ impl WaitTracker {
     }
 
     /// The server's clock minus ours became known.
-    pub fn set_skew(&mut self, skew: SignedDuration) {
-        self.skew = skew;
+    pub fn set_skew(&mut self, skew: Option<SignedDuration>) {
+        self.skew = skew.unwrap_or(self.skew);
     }
 
     /// A moment of our clock by the server's.

@@ -16,7 +16,7 @@ pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) {
         let since = cluster.rotation.initiated.map(Since::exact);
         out.push(Blocker::new(BlockerCause::PreparingTooLong, since));
     }
-    let is_error = |problem: &&ReportedError| !problem.is_only_incomplete() && !problem.is_rest();
+    let is_error = |problem: &&ReportedError| problem.is_error();
     for problem in cluster.problems.iter().filter(is_error) {
         put_beside(context, problem, out);
     }
