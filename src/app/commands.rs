@@ -27,7 +27,7 @@ use crate::app::menus::copy::copy_items;
 use crate::app::menus::export::listed;
 use crate::app::menus::palette::offers;
 use crate::app::menus::state::{Menu, MenuItems};
-use crate::app::motion::moved;
+use crate::app::motion::{SearchStep, moved};
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::rotation::dialog::Focus;
 use crate::app::screen::{Clickable, Screen};
@@ -178,10 +178,10 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             return state.search.begin();
         }
         (Screen::Cluster { .. } | Screen::Activity(_), Command::NextMatch) => {
-            return next_match(state, out, true);
+            return next_match(state, out, SearchStep::Next);
         }
         (Screen::Cluster { .. } | Screen::Activity(_), Command::PreviousMatch) => {
-            return next_match(state, out, false);
+            return next_match(state, out, SearchStep::Previous);
         }
         _ => {}
     }
@@ -233,24 +233,24 @@ fn checklist_tab(state: &mut State, out: &mut Outbox, id: &ClusterId, command: C
 }
 
 /// Goes to the next or previous match, or says that there is none.
-fn next_match(state: &mut State, out: &mut Outbox, forward: bool) {
-    if state.search.text.is_empty() || !find(state, forward, false) {
+fn next_match(state: &mut State, out: &mut Outbox, step: SearchStep) {
+    if state.search.text.is_empty() || !find(state, step) {
         let text = text::no_match(&state.search.text);
         context!(state, out).toast(text);
     }
 }
 
 /// Puts the cursor on what is searched for; says whether there is such a thing.
-pub fn find(state: &mut State, forward: bool, stay: bool) -> bool {
+pub fn find(state: &mut State, step: SearchStep) -> bool {
     let (search, metrics) = (&state.search, &state.shared.metrics);
     match &state.screen {
         _ if state.help.is_some() => true,
         Screen::Cluster { id, tab: Tab::Nodes, .. } => {
-            nodes::update::find(&mut state.nodes, id, search, (forward, stay))
+            nodes::update::find(&mut state.nodes, id, search, step)
         }
         screen => {
             let about = screen.cluster();
-            activity::update::find(&mut state.activity, about, search, (forward, stay), metrics)
+            activity::update::find(&mut state.activity, about, search, step, metrics)
         }
     }
 }

@@ -21,17 +21,27 @@ pub fn moved(command: Command, at: usize, page: usize, last: usize) -> Option<us
     })
 }
 
-/// The next of `count` places round and round for which something holds, from `at` on; that itself comes first if it
-/// may stay.
-pub fn next_match(
-    (at, count): (usize, usize),
-    forward: bool,
-    stay: bool,
-    holds: impl Fn(usize) -> bool,
-) -> Option<usize> {
-    let steps = usize::from(!stay)..=count;
-    let place = |step| if forward { at + step } else { at + count - step };
-    steps.map(|step| place(step) % count.max(1)).find(|place| *place < count && holds(*place))
+/// Which match of a search is gone to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchStep {
+    /// The first one from here on.
+    FromHere,
+    Next,
+    Previous,
+}
+
+impl SearchStep {
+    /// Of `count` places, round and round, the first one seen from `at` that matches.
+    pub fn find(
+        self,
+        (at, count): (usize, usize),
+        matches: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let mut steps = usize::from(self != Self::FromHere)..=count;
+        let place = |step| if self == Self::Previous { at + count - step } else { at + step };
+        let wrapped = |step| place(step) % count.max(1);
+        steps.find_map(|step| Some(wrapped(step)).filter(|place| *place < count && matches(*place)))
+    }
 }
 
 /// The first row of a list so that a row is seen, scrolled as little as is needed.

@@ -21,6 +21,7 @@ use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::delivery::{self, Delivery};
 use crate::app::menus::palette::PaletteItem;
 use crate::app::message::{Answer, IssuedKubeconfig, Message, RotateOutcome};
+use crate::app::motion::SearchStep;
 use crate::app::nodes::observing;
 use crate::app::nodes::state::NodesState;
 use crate::app::now::Now;
@@ -120,7 +121,7 @@ fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
             context!(state, out).toast(actions::text::closed(dialog.action.word()));
         }
         rearm(state, out);
-        polling::doubt(&mut state.fleet);
+        polling::mark_unconfirmed(&mut state.fleet);
         observing::restart(&mut state.nodes, before, context!(state, out));
         if now.wall < before.wall {
             // Recorded times in the future would hide every change until then.
@@ -221,7 +222,7 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
         }
         (KeyContext::Filter, _) if state.is_searching() => {
             if state.search.key(command, key) {
-                commands::find(state, true, true);
+                commands::find(state, SearchStep::FromHere);
             }
         }
         (KeyContext::Filter, _) => {
@@ -257,7 +258,7 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     }
     if state.is_searching() {
         state.search.change(|text| format!("{text}{part}"));
-        commands::find(state, true, true);
+        commands::find(state, SearchStep::FromHere);
     } else if let Some(dialog) = &mut state.rotation.dialog {
         rotation::update::paste(dialog);
     } else if state.checklist.dialog.is_some() {

@@ -2,7 +2,7 @@
 
 use crate::app::activity::state::Activity;
 use crate::app::keymap::Command;
-use crate::app::motion::{keep_visible, moved, next_match};
+use crate::app::motion::{SearchStep, keep_visible, moved};
 use crate::app::screen::Metrics;
 use crate::app::search::Search;
 use crate::domain::cluster::ClusterId;
@@ -64,14 +64,14 @@ pub fn find(
     activity: &mut Activity,
     about: Option<&ClusterId>,
     search: &Search,
-    (forward, stay): (bool, bool),
+    step: SearchStep,
     metrics: &Metrics,
 ) -> bool {
     let records = activity.list(about);
     let place = (activity.place(&records), records.len());
     let holds =
         |at: usize| records.get(at).is_some_and(|(_, record)| search.is_in([&*record.line()]));
-    let Some(next) = next_match(place, forward, stay, holds) else { return false };
+    let Some(next) = step.find(place, holds) else { return false };
     go_to(activity, about, next, metrics);
     true
 }

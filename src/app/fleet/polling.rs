@@ -83,7 +83,7 @@ pub fn rearm(fleet: &mut Fleet, now: Now) {
 }
 
 /// What was listed may be long ago: nothing counts as live until it was listed again.
-pub fn doubt(fleet: &mut Fleet) {
+pub fn mark_unconfirmed(fleet: &mut Fleet) {
     for scope in fleet.scopes.values_mut() {
         if matches!(scope.status, ScopeStatus::Live) {
             scope.status = ScopeStatus::Loading;

@@ -2,7 +2,7 @@
 
 use crate::app::context::UpdateContext;
 use crate::app::keymap::Command;
-use crate::app::motion::{moved, next_match};
+use crate::app::motion::{SearchStep, moved};
 use crate::app::nodes::state::NodesState;
 use crate::app::nodes::text;
 use crate::app::screen::Metrics;
@@ -46,15 +46,10 @@ pub fn matches(nodes: &NodesState, id: &ClusterId, search: &Search) -> Vec<bool>
 }
 
 /// Moves the cursor to a node that is searched for; says whether there is one.
-pub fn find(
-    nodes: &mut NodesState,
-    id: &ClusterId,
-    search: &Search,
-    (forward, stay): (bool, bool),
-) -> bool {
+pub fn find(nodes: &mut NodesState, id: &ClusterId, search: &Search, step: SearchStep) -> bool {
     let all = matches(nodes, id, search);
     let holds = |place: usize| all.get(place).is_some_and(|matches| *matches);
-    let Some(next) = next_match(place(nodes, id), forward, stay, holds) else { return false };
+    let Some(next) = step.find(place(nodes, id), holds) else { return false };
     go_to(nodes, id, next);
     true
 }

@@ -188,8 +188,8 @@ impl RollTracker {
                 self.note_node(pool, node, track, first, clock, &mut causes);
             }
         }
-        let close = self.was_close(clock);
-        self.note_goals(&seen, stage, (first, close));
+        let had_no_gap = !first && self.was_close(clock);
+        self.note_goals(&seen, stage, had_no_gap);
         let rolling: BTreeSet<&str> = seen
             .iter()
             .filter(|pool| pool.state.has_begun())
@@ -278,7 +278,7 @@ impl RollTracker {
 
     /// Records how many nodes a pool's roll replaces: until nodes begin, those there are; what was replaced before the
     /// roll was observed is estimated.
-    fn note_goals(&mut self, seen: &[PoolRoll], stage: RolloutStage, (first, close): (bool, bool)) {
+    fn note_goals(&mut self, seen: &[PoolRoll], stage: RolloutStage, had_no_gap: bool) {
         for pool in seen {
             let is_rotation = stage == RolloutStage::Rolling;
             // One that another roll concerned is shown with it to the end.
@@ -287,10 +287,10 @@ impl RollTracker {
                 continue;
             }
             // New nodes of a pool whose roll was seen to begin are others than it replaces: the autoscaler added them.
-            let goal = if first || !close {
-                pool.estimate_goal()
-            } else {
+            let goal = if had_no_gap {
                 RollGoal { nodes: pool.counts.old_left(), estimated: false }
+            } else {
+                pool.estimate_goal()
             };
             let waits = pool.state == PoolState::NotBegun && !self.begun.contains(&pool.name);
             let known = self.history.goals.entry((pool.name.clone(), !is_rotation));
