@@ -311,7 +311,7 @@ where
     loop {
         let Dashboard { state, performer, receiver, mut orders, clock, watched } = dashboard;
         let watch = watched
-            .map(|mut watched| performer.watch_configuration(Box::new(move || watched.look())));
+            .map(|mut watched| performer.watch_configuration(Box::new(move || watched.check())));
         began(&performer);
         let mut next = None;
         let prepare = async {

@@ -83,9 +83,9 @@ impl WatchedConfig {
         Self { reads_stackit: false, ..self }
     }
 
-    /// Looks at the file. It is read once it is the same in two looks; one that was removed or emptied changes nothing,
-    /// since editors do that before they write it anew. It may block.
-    pub fn look(&mut self) -> Option<Result<ChangedConfiguration, Failure>> {
+    /// Reads the file once two checks in a row found the same new content. A file that is missing or empty changes
+    /// nothing: editors remove or truncate it before they write. May block.
+    pub fn check(&mut self) -> Option<Result<ChangedConfiguration, Failure>> {
         let found = Identity::of(&self.file)?;
         if self.read == Some(found) || self.fresh.replace(found) != Some(found) {
             return None;
@@ -158,14 +158,14 @@ mod tests {
         Places { environment, default_file: Some(file), home: None }
     }
 
-    /// A folder with a configuration of this text, and its watch after it was looked at.
+    /// A folder with this configuration, and its watch after the first read.
     fn watched(text: &str, flags: Flags) -> (tempfile::TempDir, WatchedConfig) {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), text);
         let places = places(folder.path());
         let loaded = load(&flags, &places).unwrap();
         let mut watched = WatchedConfig::new(flags, places, &loaded).unwrap();
-        assert_eq!(looked(&mut watched), "");
+        assert_eq!(checked_twice(&mut watched), "");
         (folder, watched)
     }
 
@@ -175,11 +175,11 @@ mod tests {
         fs::rename(folder.join("new"), folder.join("config.toml")).unwrap();
     }
 
-    /// What two looks bring: the first tells nothing, since somebody may still write.
-    fn looked(watched: &mut WatchedConfig) -> String {
-        assert!(watched.look().is_none());
-        let found = watched.look();
-        assert!(watched.look().is_none(), "it is told once");
+    /// The result of two checks; the first never has one, since somebody may still be writing.
+    fn checked_twice(watched: &mut WatchedConfig) -> String {
+        assert!(watched.check().is_none());
+        let found = watched.check();
+        assert!(watched.check().is_none(), "it is told once");
         match found {
             None => String::new(),
             Some(Ok(changed)) => {
@@ -195,16 +195,16 @@ mod tests {
         let (folder, mut watched) = watched("", Flags::default());
         let at = folder.path().join("config.toml").display().to_string();
         write(folder.path(), "[poll]\nidle = \"1s\"\nidel = 1\n");
-        let told = looked(&mut watched);
+        let told = checked_twice(&mut watched);
         let begin = "The changed configuration is not used and the previous values stay in effect";
         let expected = format!("{begin}: {at}:2:8: poll.idle is \"1s\"; expected");
         assert!(told.starts_with(&expected), "{told}");
         assert!(told.ends_with(" (1 more; `skeys config check` lists all)"), "{told}");
         write(folder.path(), "[keys]\nrotate = [\"K\"]\n");
-        let told = looked(&mut watched);
+        let told = checked_twice(&mut watched);
         assert!(told.contains(&format!("{at}:2:10: key K is bound to both")), "{told}");
         write(folder.path(), "[display]\ntheme = \"dark\"\n");
-        assert_eq!(looked(&mut watched), "config.toml: [\"display.theme\"] []");
+        assert_eq!(checked_twice(&mut watched), "config.toml: [\"display.theme\"] []");
     }
 
     #[test]
@@ -212,19 +212,19 @@ mod tests {
         let (folder, mut watched) = watched("protected = [\"*\"]\n", Flags::default());
         fs::remove_file(folder.path().join("config.toml")).unwrap();
         for _ in 0..3 {
-            assert!(watched.look().is_none());
+            assert!(watched.check().is_none());
         }
         write(folder.path(), "");
         for _ in 0..3 {
-            assert!(watched.look().is_none(), "protected holds");
+            assert!(watched.check().is_none(), "protected holds");
         }
         for text in
             ["", "protected", "protected = [\"*\"]\n", "protected = [\"*\"]\nread_only = true\n"]
         {
             fs::write(folder.path().join("config.toml"), text).unwrap();
-            assert!(watched.look().is_none(), "{text}");
+            assert!(watched.check().is_none(), "{text}");
         }
-        let changed = watched.look().unwrap().unwrap();
+        let changed = watched.check().unwrap().unwrap();
         assert_eq!(changed.live, ["read_only"]);
         assert_eq!(changed.settings.protected, ["*"]);
     }
@@ -240,7 +240,7 @@ mod tests {
             ("regions = [\"eu01\"]\n", "[] [\"read_only\"]"),
         ] {
             write(folder.path(), text);
-            let told = looked(&mut watched);
+            let told = checked_twice(&mut watched);
             assert_eq!(told.trim_start_matches("config.toml: "), expected, "{text}");
         }
     }
@@ -253,9 +253,12 @@ mod tests {
             folder.path(),
             "[display]\nutc = false\nmouse = true\n[profiles.night.poll]\nidle = \"40s\"\n",
         );
-        assert_eq!(looked(&mut watched), "config.toml: [\"poll.idle\", \"display.mouse\"] []");
+        assert_eq!(
+            checked_twice(&mut watched),
+            "config.toml: [\"poll.idle\", \"display.mouse\"] []"
+        );
         write(folder.path(), "# nothing\n");
-        let told = looked(&mut watched);
+        let told = checked_twice(&mut watched);
         assert!(told.contains("unknown profile night"), "{told}");
     }
 

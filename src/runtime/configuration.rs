@@ -8,17 +8,17 @@ use tracing::info;
 use crate::app::message::{ChangedConfiguration, Message};
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
-use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
+use crate::runtime::blocking::{FILE_LIMIT, run_to_its_end};
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 
-/// Looks whether the file changed since the last look, and reads it then. It may block.
-pub type ConfigurationLook =
+/// Checks whether the file changed since the last check, and reads it then. It may block.
+pub type ConfigurationCheck =
     Box<dyn FnMut() -> Option<Result<ChangedConfiguration, Failure>> + Send>;
 
-/// Time between two looks.
+/// Time between two checks.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Looks until it is dropped.
+/// Checks until it is dropped.
 pub struct ConfigurationWatch(AbortHandle);
 
 impl Drop for ConfigurationWatch {
@@ -30,37 +30,53 @@ impl Drop for ConfigurationWatch {
 impl ConfigurationWatch {
     /// Sends what was read to the loop. `forbid`: is called before that where nothing may be changed any more.
     pub fn begin(
-        look: ConfigurationLook,
+        check: ConfigurationCheck,
         clock: Clock,
         sender: LoopSender,
         forbid: impl Fn() + Send + 'static,
     ) -> Self {
         let watch = async move {
-            if let Err(failure) = watch(look, &clock, &sender, forbid).await {
+            if let Err(failure) = watch(check, &clock, &sender, forbid).await {
                 let text = format!("{}; further changes are no longer noticed", failure.message);
-                let failure = Failure { message: text, ..failure };
-                drop(sender.send(LoopInput::Message(Message::TaskFailed(failure))).await);
+                report(&sender, failure, text).await;
             }
         };
         Self(tokio::spawn(watch).abort_handle())
     }
 }
 
-/// A file that does not answer once is not asked again: each look would hold a thread.
+async fn report(sender: &LoopSender, failure: Failure, message: String) {
+    let failure = Failure { message, ..failure };
+    drop(sender.send(LoopInput::Message(Message::TaskFailed(failure))).await);
+}
+
+/// Of a file that does not answer only one check waits, since each holds a thread; it is reported once until it answers in
+/// time again.
 async fn watch(
-    mut look: ConfigurationLook,
+    mut check: ConfigurationCheck,
     clock: &Clock,
     sender: &LoopSender,
     forbid: impl Fn(),
 ) -> Result<(), Failure> {
+    let mut was_late = false;
     loop {
         clock.sleep(PAUSE).await;
         let work = move || {
-            let read = look();
-            (look, read)
+            let read = check();
+            (check, read)
         };
+        let mut is_late = false;
+        let report_late = async |failure: Failure| {
+            is_late = true;
+            if !was_late {
+                let text = format!("{}; changes are noticed once it answers", failure.message);
+                report(sender, failure, text).await;
+            }
+        };
+        let what = "the configuration file";
         let read;
-        (look, read) = run_blocking(clock, FILE_LIMIT, "the configuration file", work).await?;
+        (check, read) = run_to_its_end(clock, FILE_LIMIT, what, work, report_late).await?;
+        was_late = is_late;
         let Some(read) = read else { continue };
         if let Ok(changed) = &read {
             info!(live = ?changed.live, at_start = ?changed.at_start, "configuration changed");
@@ -87,62 +103,101 @@ mod tests {
     use crate::app::message::{ChangedConfiguration, Message};
     use crate::app::settings::Settings;
     use crate::clock::Clock;
-    use crate::runtime::configuration::{ConfigurationLook, ConfigurationWatch};
-    use crate::runtime::loop_input::{self, LoopInput};
+    use crate::runtime::configuration::{ConfigurationCheck, ConfigurationWatch};
+    use crate::runtime::loop_input::{self, LoopInput, LoopReceiver};
 
-    /// What the loop is sent while time passes, no faster than the file answers if it does, and how often writing was forbidden then.
-    async fn sent(look: ConfigurationLook, answers: bool) -> Vec<(Message, usize)> {
-        let (sender, mut receiver) = loop_input::channel();
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
-        let forbidden = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&forbidden);
-        let forbid = move || {
-            count.fetch_add(1, Ordering::SeqCst);
-        };
-        let _watch = ConfigurationWatch::begin(look, clock.clone(), sender, forbid);
-        let mut sent = Vec::new();
-        for _ in 0..200 {
-            clock.turn(Duration::from_millis(500));
-            for _ in 0..100 {
+    /// A watch, and what it sent to the loop with how often writing was forbidden by then.
+    struct Watched {
+        clock: Clock,
+        receiver: LoopReceiver,
+        forbidden: Arc<AtomicUsize>,
+        sent: Vec<(Message, usize)>,
+        _watch: ConfigurationWatch,
+    }
+
+    impl Watched {
+        fn begin(check: ConfigurationCheck) -> Self {
+            let (sender, receiver) = loop_input::channel();
+            let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+            let forbidden = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&forbidden);
+            let forbid = move || {
+                count.fetch_add(1, Ordering::SeqCst);
+            };
+            let watch = ConfigurationWatch::begin(check, clock.clone(), sender, forbid);
+            Self { clock, receiver, forbidden, sent: Vec::new(), _watch: watch }
+        }
+
+        /// Waits for the check that is under way, without any time that passes.
+        async fn settle(&self) {
+            while self.clock.racing() > 0 {
                 tokio::task::yield_now().await;
-            }
-            while answers && clock.racing() > 0 {
-                tokio::task::yield_now().await;
-            }
-            while let Ok(LoopInput::Message(message)) = receiver.try_recv() {
-                sent.push((message, forbidden.load(Ordering::SeqCst)));
             }
         }
-        sent
+
+        /// Lets time pass, no faster than the file answers if it does.
+        async fn turn(&mut self, seconds: u32, answers: bool) {
+            for _ in 0..seconds * 2 {
+                self.clock.turn(Duration::from_millis(500));
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                if answers {
+                    self.settle().await;
+                }
+                while let Ok(LoopInput::Message(message)) = self.receiver.try_recv() {
+                    self.sent.push((message, self.forbidden.load(Ordering::SeqCst)));
+                }
+            }
+        }
+    }
+
+    fn changed(read_only: bool) -> ChangedConfiguration {
+        ChangedConfiguration {
+            file: "config.toml".to_owned(),
+            settings: Settings { read_only, ..Settings::defaults() },
+            keymap: Keymap::default(),
+            live: Vec::new(),
+            at_start: Vec::new(),
+        }
     }
 
     #[tokio::test]
-    async fn file_34_a_configuration_file_that_does_not_answer_is_told_once_and_left_alone() {
-        let (_hold, never) = mpsc::channel::<()>();
-        let never = std::sync::Mutex::new(never);
-        let look = move || {
-            drop(never.lock().map(|never| never.recv()));
-            None
+    async fn file_34_a_configuration_file_that_does_not_answer_is_reported_once_and_read_when_it_does()
+     {
+        let (answer, answers) = mpsc::channel::<()>();
+        let mut checks = 0;
+        let check = move || {
+            checks += 1;
+            // The first three checks take long.
+            let _answer = (checks < 4).then(|| answers.recv());
+            (checks == 5).then(|| Ok(changed(false)))
         };
-        let sent = sent(Box::new(look), false).await;
-        let [(Message::TaskFailed(failure), 0)] = sent.as_slice() else { panic!("{sent:?}") };
+        let mut watched = Watched::begin(Box::new(check));
+        for _ in 0..3 {
+            watched.turn(60, false).await;
+            answer.send(()).unwrap();
+            watched.settle().await;
+        }
+        watched.turn(10, true).await;
+        let [(Message::TaskFailed(failure), 0), (Message::ConfigurationRead(_), 0)] =
+            watched.sent.as_slice()
+        else {
+            panic!("{:?}", watched.sent)
+        };
         assert_eq!(
             failure.message,
-            "the configuration file: no answer within 10 s; further changes are no longer noticed"
+            "the configuration file: no answer within 10 s; changes are noticed once it answers"
         );
     }
 
     #[tokio::test]
     async fn host_15_nothing_is_written_any_more_before_the_loop_knows_of_read_only_mode() {
         let mut reads = [false, true].into_iter();
-        let look = move || {
-            let settings = Settings { read_only: reads.next()?, ..Settings::defaults() };
-            let file = "config.toml".to_owned();
-            let (keymap, live, at_start) = (Keymap::default(), Vec::new(), Vec::new());
-            Some(Ok(ChangedConfiguration { file, settings, keymap, live, at_start }))
-        };
-        let sent = sent(Box::new(look), true).await;
-        let forbidden: Vec<usize> = sent.iter().map(|(_, forbidden)| *forbidden).collect();
+        let check = move || Some(Ok(changed(reads.next()?)));
+        let mut watched = Watched::begin(Box::new(check));
+        watched.turn(100, true).await;
+        let forbidden: Vec<usize> = watched.sent.iter().map(|(_, forbidden)| *forbidden).collect();
         assert_eq!(forbidden, [0, 1]);
     }
 }

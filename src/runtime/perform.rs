@@ -42,7 +42,7 @@ use crate::runtime::blocking::{
     FILE_LIMIT, catch_panic, retry, retry_while_locked, run_blocking, run_to_its_end,
 };
 use crate::runtime::clipboard::Clipboard;
-use crate::runtime::configuration::{ConfigurationLook, ConfigurationWatch};
+use crate::runtime::configuration::{ConfigurationCheck, ConfigurationWatch};
 use crate::runtime::log::LogBuffer;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 use crate::runtime::notify::Notifier;
@@ -178,10 +178,10 @@ impl Performer {
     }
 
     /// Looks at the configuration file until what this gives is dropped.
-    pub fn watch_configuration(&self, look: ConfigurationLook) -> ConfigurationWatch {
+    pub fn watch_configuration(&self, check: ConfigurationCheck) -> ConfigurationWatch {
         let (this, clock) = (self.clone(), self.0.services.clock.clone());
         let forbid = move || this.0.read_only.store(true, Ordering::SeqCst);
-        ConfigurationWatch::begin(look, clock, self.0.sender.clone(), forbid)
+        ConfigurationWatch::begin(check, clock, self.0.sender.clone(), forbid)
     }
 
     fn is_read_only(&self) -> bool {
