@@ -105,15 +105,28 @@ pub(super) async fn find_kubeconfigs(
 
 /// Where clusters are searched: every project in every configured region. Where no projects are configured, those in which
 /// the account may list clusters.
+///
+/// # Errors
+/// The projects of the account cannot be found, or there is nothing to list: that is not the same as no clusters.
 pub(super) async fn scopes(
     config: &Config,
     http: &Http,
     tokens: &TokenSource,
 ) -> Result<Vec<Scope>, Failure> {
     let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
+    if regions.is_empty() {
+        let hint = "Set regions: --region REGION, STACKIT_REGION or `regions` in the configuration";
+        return Err(Failure::new(FailureKind::NotPossible, "no region is configured").hint(hint));
+    }
     let mut projects: Vec<ProjectId> = config.list("projects").iter().map(ProjectId::new).collect();
     if projects.is_empty() {
         projects = discovery(config, http, tokens)?.projects().await?;
+    }
+    if projects.is_empty() {
+        let text = "the account may not list clusters in any project";
+        let hint = "Request ske.cluster.list, or set projects: --project ID, STACKIT_PROJECT_ID or `projects` in the \
+                    configuration";
+        return Err(Failure::new(FailureKind::NotPossible, text).hint(hint));
     }
     let in_regions = |project: ProjectId| {
         regions.iter().map(move |region| Scope { project: project.clone(), region: region.clone() })

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use skeys::testing::cli::{DueFormat, Flags, Places, due, load};
+use skeys::testing::domain::failure::Failure;
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::support::{Cloud, PROJECT};
 
@@ -35,20 +37,30 @@ age = "3d"
 
 /// What is printed for these projects, and the exit status.
 async fn due_of(cloud: &Cloud, home: &Path, projects: &str) -> (Value, String, u8) {
+    let configuration = format!("projects = {:?}", projects.split(',').collect::<Vec<_>>());
+    let (out, err, status) = due_with(cloud, home, &configuration).await.unwrap();
+    (serde_json::from_str(&out).unwrap(), err, status)
+}
+
+/// The same with a configuration file, in one region unless that says another.
+async fn due_with(
+    cloud: &Cloud,
+    home: &Path,
+    configuration: &str,
+) -> Result<(String, String, u8), Failure> {
+    let file = home.join("config.toml");
+    let region = if configuration.contains("regions") { "" } else { "regions = [\"eu01\"]" };
+    std::fs::write(&file, format!("{configuration}\n{region}\n")).unwrap();
     let mut variables: BTreeMap<&str, String> = cloud.exports.clone();
-    variables.insert("SKEYS_PROJECTS", projects.to_owned());
-    variables.insert("SKEYS_REGIONS", "eu01".to_owned());
     variables.insert("SKEYS_OVERDUE_RULES", "*-prod=90d".to_owned());
+    variables.retain(|name, _| !matches!(*name, "STACKIT_PROJECT_ID" | "STACKIT_REGION"));
     let environment = |name: &str| variables.get(name).cloned();
-    let places = Places {
-        environment: &environment,
-        default_file: Some("/no/such/file".into()),
-        home: Some(home.to_owned()),
-    };
+    let places =
+        Places { environment: &environment, default_file: Some(file), home: Some(home.to_owned()) };
     let loaded = load(&Flags::default(), &places).unwrap();
     let machine = (cloud.clock.clone(), None);
-    let output = due::run(&loaded, &places, DueFormat::Json, machine).await.unwrap();
-    (serde_json::from_str(&output.out).unwrap(), output.err, output.status)
+    let output = due::run(&loaded, &places, DueFormat::Json, machine).await?;
+    Ok((output.out, output.err, output.status))
 }
 
 fn reasons(report: &Value) -> Vec<(String, String)> {
@@ -86,4 +98,22 @@ async fn what_is_due_is_listed_and_the_status_says_so() {
     assert_eq!(partial["not_listed"][0]["project"], unknown);
     assert!(err.contains(&format!("not listed: project {unknown}, region eu01: ")), "{err}");
     assert_eq!(status, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nothing_could_be_listed_nothing_is_said_to_be_due() {
+    let cloud = Cloud::with(CLUSTERS).await;
+    let home = tempfile::tempdir().unwrap();
+    let failed = async |configuration: &str| {
+        due_with(&cloud, home.path(), configuration).await.unwrap_err().to_string()
+    };
+    let text = failed(&format!("regions = []\nprojects = [\"{PROJECT}\"]")).await;
+    assert!(text.starts_with("no region is configured. Set regions: --region"), "{text}");
+    let (_, _, status) = due_with(&cloud, home.path(), "").await.unwrap();
+    assert_eq!(status, 3, "the projects of the account");
+    let none = FaultEffect::answer(200, r#"{"items":[]}"#);
+    cloud.simulator.inject_fault(Fault::new("GET", "/permissions", None, none));
+    let text = failed("").await;
+    assert!(text.starts_with("the account may not list clusters in any project. "), "{text}");
+    assert!(text.contains("ske.cluster.list"), "{text}");
 }

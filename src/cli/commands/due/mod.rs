@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::settings::Settings;
 use crate::cli::args::DueFormat;
+use crate::cli::commands::wait::text::skipped;
 use crate::cli::config::{Loaded, Places};
 use crate::cli::output::Output;
 use crate::cli::wiring::{Found, Session};
@@ -22,7 +23,7 @@ use crate::domain::cluster::{Cluster, Listing, Scope};
 use crate::domain::credential::KnownCredential;
 use crate::domain::due::{Due, DueLimits, due};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::text::{clean, plural};
+use crate::domain::text::clean;
 
 /// Exit status when something is due.
 pub const DUE: u8 = 3;
@@ -113,8 +114,7 @@ pub async fn run(
                 let now = now.saturating_add(listing.skew).unwrap_or(now);
                 let check = |cluster| check(cluster, &found, &session.settings, now);
                 report.clusters.extend(listing.clusters.into_iter().map(check));
-                let skipped = plural(listing.skipped, text::CLUSTER, text::CLUSTERS);
-                (listing.skipped > 0).then(|| text::skipped(skipped))
+                skipped(listing.skipped)
             }
             Err(failure) => Some(clean(&failure.to_string())),
         };

@@ -518,11 +518,8 @@ pub async fn list_scopes(
     let mut skew = SignedDuration::ZERO;
     let mut lists = pin!(ske.list_all(search.unanswered(), concurrency));
     while let Some((scope, result)) = lists.next().await {
-        let listed = result.map(|listing| {
-            skew = listing.skew;
-            listing.clusters
-        });
-        search.take_list(&scope, listed, now(clock));
+        skew = result.as_ref().map_or(skew, |listing| listing.skew);
+        search.take_list(&scope, result, now(clock));
         if search.has_failed() {
             break;
         }
