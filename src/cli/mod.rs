@@ -235,7 +235,7 @@ async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::
         opened = open => opened?,
     };
     let mut printer = Printer::of_process(&loaded, &places);
-    for note in loaded.notes.iter().cloned().chain(services.session.tokens.notes()) {
+    for note in services.session.notes() {
         // Nobody who reads it is no reason not to wait.
         drop(printer.note(&note));
     }

@@ -15,6 +15,7 @@ use crate::domain::cluster::{ProjectId, Region, Scope};
 use crate::domain::credential::{Credentials, FoundFile};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::misplaced_secret::show;
+use crate::domain::text::clean;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::store::files;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -37,6 +38,8 @@ pub struct Session {
     pub kubeconfigs: Kubeconfigs,
     pub state_folder: Option<PathBuf>,
     pub clock: Clock,
+    /// Of the configuration.
+    notes: Vec<String>,
 }
 
 impl Session {
@@ -58,7 +61,18 @@ impl Session {
             kubeconfigs: kubeconfigs_of(places, &clock),
             state_folder,
             clock,
+            notes: loaded.notes.clone(),
         })
+    }
+
+    /// What the user should know of configuration and sign-in although they work.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.notes.iter().cloned().chain(self.tokens.notes()).collect()
+    }
+
+    /// The notes as lines for standard error.
+    pub(super) fn noted(&self) -> String {
+        self.notes().iter().fold(String::new(), |all, note| all + "skeys: " + &clean(note) + "\n")
     }
 
     /// The kubeconfig files of this machine, and what skeys recorded.

@@ -117,3 +117,19 @@ async fn where_nothing_could_be_listed_nothing_is_said_to_be_due() {
     assert!(text.starts_with("the account may not list clusters in any project. "), "{text}");
     assert!(text.contains("ske.cluster.list"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_14_what_is_not_used_of_the_configuration_is_said_and_nothing_more() {
+    let cloud = Cloud::with(CLUSTERS).await;
+    let home = tempfile::tempdir().unwrap();
+    let mac = cfg!(target_os = "macos");
+    let folder = if mac { "Library/Application Support/stackit" } else { ".config/stackit" };
+    let folder = home.path().join(folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("cli-profile.txt"), "gone").unwrap();
+    let (_, err, status) = due_of(&cloud, home.path(), PROJECT).await;
+    assert_eq!(status, 3, "{err}");
+    let said =
+        "skeys: The configuration of the stackit CLI is not used: its profile gone has no file";
+    assert!(err.starts_with(said), "{err}");
+}

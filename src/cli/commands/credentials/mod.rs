@@ -139,7 +139,7 @@ pub async fn run(
     let Session { settings, clock, .. } = &session;
     let Found { files, recorded: mut credentials, not_recorded } =
         session.find_kubeconfigs().await?;
-    let (cluster, skew) = find(&words.cluster, &session).await?;
+    let (cluster, skew, warning) = find(&words.cluster, &session).await?;
     let (issued, seen) = if settings.read_only || settings.watch == ObservationScope::Never {
         (None, Err("not observed: read-only mode, or kubernetes.watch is never".to_owned()))
     } else {
@@ -169,7 +169,12 @@ pub async fn run(
     let inside =
         seen.map(|snapshot| inside(&cluster, &credentials, &snapshot, (context.as_ref(), now)));
     let report = Report { cluster, now, known, files, not_recorded, inside, checklist };
-    Ok(Output { status: report.status(), ..Output::success(render::report(&report, words.format)) })
+    let warning = warning.map(|warning| format!("skeys: {warning}\n")).unwrap_or_default();
+    Ok(Output {
+        out: render::report(&report, words.format),
+        err: session.noted() + &warning,
+        status: report.status(),
+    })
 }
 
 /// The checklist in the cluster, or that of this machine.
@@ -191,19 +196,24 @@ async fn find_checklist(
     }
 }
 
-/// The cluster, and the clock of SKE minus ours.
-async fn find(target: &Target, session: &Session) -> anyhow::Result<(Cluster, SignedDuration)> {
+/// The cluster, the clock of SKE minus ours, and where another cluster of the name may exist.
+async fn find(
+    target: &Target,
+    session: &Session,
+) -> anyhow::Result<(Cluster, SignedDuration, Option<String>)> {
     let name = match target {
         Target::Whole(id) => {
             let Reading { cluster, skew } = session.ske.get(id).await?;
-            return Ok((cluster, skew));
+            return Ok((cluster, skew, None));
         }
         Target::Name(name) => name.clone(),
     };
     let mut search = Search::new(name, session.scopes().await?);
     let skew = list_scopes(&mut search, &session.ske, session.concurrency, &session.clock).await;
     match (search.result(), search.outage()) {
-        (Some(found), _) => Ok((found.map_err(anyhow::Error::msg)?, skew)),
+        (Some(found), _) => {
+            Ok((found.map_err(anyhow::Error::msg)?, skew, search.unlistable_warning()))
+        }
         (None, Some(outage)) => Err(outage.failure.clone().into()),
         (None, None) => anyhow::bail!("not all projects answered; try again"),
     }

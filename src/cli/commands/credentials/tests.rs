@@ -95,7 +95,15 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         let mut report = report();
         change(&mut report.cluster.rotation);
         assert_eq!(report.status(), UNCHECKED, "nothing can be judged by it");
+        let table = render::report(&report, Format::Table);
+        assert!(table.contains(&format!("? {}\n", text::ROTATION_UNCLEAR)), "{table}");
+        assert!(render::report(&report, Format::Json).contains("\"rotation_unclear\": true"));
     }
+    let mut unstated = report();
+    unstated.cluster.rotation =
+        Rotation { phase: Phase::Unknown(String::new()), initiated: None, completed: None };
+    let table = render::report(&unstated, Format::Table);
+    assert!(table.lines().next().unwrap().ends_with(": phase UNSTATED"), "{table}");
     let mut early = report();
     early.cluster.rotation.phase = Phase::Preparing;
     let refused = Trial::Refused("HTTP 401".into());

@@ -124,7 +124,7 @@ pub async fn run(
     report.unread = unread.filter_map(|file| Some((file.path, file.contexts.err()?))).collect();
     Ok(Output {
         out: render::report(&report, format),
-        err: render::problems(&report),
+        err: session.noted() + &render::problems(&report),
         status: report.status(),
     })
 }
