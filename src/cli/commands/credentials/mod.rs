@@ -97,7 +97,8 @@ impl Report {
     fn is_incomplete(&self) -> bool {
         let unclear = |(known, trial): &(KnownCredential, Option<Trial>)| {
             known.verdict == Verdict::CannotTell
-                || known.verdict.lasts() && matches!(trial, Some(Trial::Refused(_)))
+                || known.verdict.lasts()
+                    && matches!(trial, Some(Trial::Refused(_) | Trial::NoAnswer(_)))
         };
         let inside = self.inside.as_ref();
         self.not_recorded.is_some()

@@ -116,4 +116,8 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
     assert_eq!(unclear.status(), UNCHECKED);
     unclear.known = vec![(known(Verdict::SurvivesComplete), None)];
     assert_eq!(unclear.status(), 0);
+    unclear.known[0].1 = Some(Trial::NotTried("a plugin signs in".into()));
+    assert_eq!(unclear.status(), 0);
+    unclear.known[0].1 = Some(Trial::NoAnswer("refused".into()));
+    assert_eq!(unclear.status(), UNCHECKED, "it was to be proved");
 }
