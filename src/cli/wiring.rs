@@ -109,8 +109,12 @@ pub(super) async fn find_kubeconfigs(
     clock: &Clock,
 ) -> Result<Found, Failure> {
     let read = move || {
-        let read = state_folder.as_deref().map(state_file::credentials);
-        let (recorded, not_recorded) = read.unwrap_or_default();
+        let read = |folder: &Path| match check_private(folder) {
+            Ok(()) => state_file::credentials(folder),
+            // Others could have recorded what decides a verdict.
+            Err(failure) => (Credentials::default(), Some(failure.to_string())),
+        };
+        let (recorded, not_recorded) = state_folder.as_deref().map(read).unwrap_or_default();
         let more = search.into_iter().chain(recorded.files()).collect::<Vec<_>>();
         Found { files: kubeconfigs.find_all(&more), recorded, not_recorded }
     };

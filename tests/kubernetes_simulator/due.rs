@@ -1,6 +1,7 @@
 //! `skeys due` against the simulated cloud and real kubeconfig files.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -58,7 +59,7 @@ async fn due_with(
     let places =
         Places { environment: &environment, default_file: Some(file), home: Some(home.to_owned()) };
     let loaded = load(&Flags::default(), &places).unwrap();
-    let machine = (cloud.clock.clone(), None);
+    let machine = (cloud.clock.clone(), Some(home.join("state")));
     let output = due::run(&loaded, &places, DueFormat::Json, machine).await?;
     Ok((output.out, output.err, output.status))
 }
@@ -132,4 +133,16 @@ async fn file_14_what_is_not_used_of_the_configuration_is_said_and_nothing_more(
     let said =
         "skeys: The configuration of the stackit CLI is not used: its profile gone has no file";
     assert!(err.starts_with(said), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_28_what_others_could_have_recorded_is_not_used() {
+    let cloud = Cloud::with(CLUSTERS).await;
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (_, err, status) = due_of(&cloud, home.path(), PROJECT).await;
+    assert_eq!(status, 3, "{err}");
+    assert!(err.contains("is writable by everyone (mode 0777). Set its mode to 0700"), "{err}");
 }

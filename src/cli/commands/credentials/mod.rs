@@ -36,6 +36,7 @@ use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::trials::try_place;
 use crate::store::checklists;
+use crate::store::private_file::check_private;
 
 /// Exit status when something stops working on *complete*, or does so already.
 pub const BREAKS: u8 = 3;
@@ -190,7 +191,7 @@ async fn find_checklist(
         (_, None) => Ok(Arc::default()),
         (_, Some(folder)) => {
             let id = cluster.id.clone();
-            let read = move || checklists::read(&folder, &id);
+            let read = move || check_private(&folder).and_then(|()| checklists::read(&folder, &id));
             let read = run_blocking(&session.clock, FILE_LIMIT, "checklists", read).await;
             read.flatten().map(|local| local.list).map_err(|failure| failure.to_string())
         }

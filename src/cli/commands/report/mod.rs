@@ -19,6 +19,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::rotation_report::{RotationReport, rotations};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::store::journal::{EXTRACT_BYTES, Journal};
+use crate::store::private_file::check_private;
 
 struct Report {
     cluster: ClusterId,
@@ -42,7 +43,11 @@ pub async fn run(
 ) -> anyhow::Result<Output> {
     let folder = state_folder.context(text::NO_FOLDER)?;
     let (flags, words, now) = (flags.clone(), words.clone(), clock.now());
-    let read = move || tell(&flags, &words, &Journal::open(&folder)?, now);
+    let read = move || {
+        // Where others can write it, it is no evidence.
+        check_private(&folder)?;
+        tell(&flags, &words, &Journal::open(&folder)?, now)
+    };
     Ok(Output::success(run_blocking(&clock, FILE_LIMIT, "journal", read).await??))
 }
 

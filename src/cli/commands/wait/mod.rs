@@ -51,6 +51,7 @@ use crate::runtime::loop_input::{LoopInput, LoopReceiver, LoopSender, channel};
 use crate::runtime::observers::Observers;
 use crate::runtime::signals;
 use crate::store::journal::{EXTRACT_BYTES, Journal};
+use crate::store::private_file::check_private;
 
 /// Exit status after a timeout, as of timeout(1).
 pub const TIMED_OUT: u8 = 124;
@@ -310,10 +311,9 @@ impl<'a> Wait<'a> {
         let Session { state_folder, clock, .. } = &self.services.session;
         let (folder, wanted) = (state_folder.clone(), id.clone());
         let read = move || {
-            let Some(journal) = folder.and_then(|it| Journal::open(&it).ok()) else {
-                return Ok(None);
-            };
-            let extract = journal.extract(EXTRACT_BYTES, |id| *id == wanted)?;
+            let Some(folder) = folder else { return Ok(None) };
+            check_private(&folder)?;
+            let extract = Journal::open(&folder)?.extract(EXTRACT_BYTES, |id| *id == wanted)?;
             Ok(accepted_start(&extract.records))
         };
         match run_blocking(clock, FILE_LIMIT, "journal", read).await.flatten() {
