@@ -28,6 +28,7 @@ async fn report(
     let order = Order {
         file: Some(home.join("config.toml")),
         loaded: load(&Flags::default(), &places),
+        log_problem: None,
         terminal_problem: None,
         state_folder: Some(home.join("state")),
         online,

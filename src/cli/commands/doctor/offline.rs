@@ -95,6 +95,13 @@ pub fn configured(loaded: &Loaded, places: &Places<'_>) -> Vec<Check> {
     checks
 }
 
+/// The log file, if one is set.
+pub fn log(config: &Config, problem: Option<String>) -> Option<Check> {
+    let file = config.text("log.file");
+    let good = || (!file.is_empty()).then(|| Check::good(text::LOG, file));
+    problem.map(|problem| Check::bad(text::LOG, problem, "")).or_else(good)
+}
+
 fn endpoints(config: &Config) -> Vec<Check> {
     let set = ENDPOINTS.into_iter().map(|key| (key, config.text(key)));
     set.filter(|(_, url)| !url.is_empty())
