@@ -142,10 +142,12 @@ pub async fn run(
     let Found { files, recorded: mut credentials, not_recorded } =
         session.find_kubeconfigs().await?;
     let (cluster, skew, warning) = find(&words.cluster, &session).await?;
-    let (issued, seen) = if settings.read_only || settings.watch == ObservationScope::Never {
-        (None, Err("not observed: read-only mode, or kubernetes.watch is never".to_owned()))
-    } else {
-        observe_once(&cluster, &session).await
+    let (issued, seen) = match settings.watch {
+        _ if settings.read_only => (None, Err("read-only mode".to_owned())),
+        ObservationScope::Never => (None, Err("kubernetes.watch is never".to_owned())),
+        ObservationScope::Open | ObservationScope::Running => {
+            observe_once(&cluster, &session).await
+        }
     };
     let of_snapshot = seen.as_ref().ok().and_then(|seen| seen.control_plane.issuance.clone());
     // What SKE issued tells whose the files are, also where the cluster does not take it.

@@ -9,7 +9,7 @@ use crate::cli::args::Format;
 use crate::cli::commands::credentials::{Inside, Report};
 use crate::cli::commands::table::columns;
 use crate::cli::commands::wait::text::UNSTATED;
-use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, Trial, login_cache_may_be_stale};
+use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, login_cache_may_be_stale};
 use crate::domain::misplaced_secret::show;
 use crate::domain::table::Table;
 use crate::domain::text::clean;
@@ -55,13 +55,16 @@ fn notes(report: &Report) -> Vec<(char, String)> {
         let place = known.place.words();
         match trial {
             Some(trial) if trial.contradicts(known.verdict, &report.cluster.rotation.phase) => {
-                notes.push(('!', text::contradicted(place, tried(trial))));
+                let tried = match trial.why() {
+                    Some(why) => text::because(tried(trial), why),
+                    None => tried(trial).to_owned(),
+                };
+                notes.push(('!', text::contradicted(place, tried)));
             }
-            Some(Trial::Refused(why) | Trial::NoAnswer(why) | Trial::NotTried(why)) => {
-                notes
-                    .push(('?', text::tried_because(place, trial.as_ref().map_or("", tried), why)));
-            }
-            Some(Trial::Accepted) | None => {}
+            Some(trial) => notes.extend(
+                trial.why().map(|why| ('?', text::tried_because(place, tried(trial), why))),
+            ),
+            None => {}
         }
     }
     for file in &report.files {

@@ -111,6 +111,10 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
     assert_eq!(early.status(), UNCHECKED, "not accepted yet");
     early.cluster.rotation.phase = Phase::Prepared;
     assert_eq!(early.status(), BREAKS, "judged wrongly");
+    let table = render::report(&early, Format::Table);
+    assert!(table.contains("refused (HTTP 401), contrary to the verdict"), "{table}");
+    let json = render::report(&early, Format::Json);
+    assert!(json.contains("\"tried_why\": \"HTTP 401\""), "{json}");
     let mut unclear = report();
     unclear.known.push((known(Verdict::CannotTell), None));
     assert_eq!(unclear.status(), UNCHECKED);
