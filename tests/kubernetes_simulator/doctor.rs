@@ -92,7 +92,8 @@ async fn each_fault_is_one_line_with_what_to_do_and_offline_asks_nobody() {
     let none = [("STACKIT_ACCESS_TOKEN", ""), ("SKEYS_POLL_IDLE", "soon")];
     let (invalid, status) = report(&cloud, home.path(), &none, true).await;
     assert_eq!(status, 1, "{invalid}");
-    assert!(about(&invalid, "configuration").iter().any(|line| line.contains("SKEYS_POLL_IDLE")));
+    let said = about(&invalid, "configuration");
+    assert!(said.len() == 1 && said[0].contains("SKEYS_POLL_IDLE"), "it was not read: {invalid}");
     let (offline, status) = report(
         &cloud,
         home.path(),
@@ -101,6 +102,11 @@ async fn each_fault_is_one_line_with_what_to_do_and_offline_asks_nobody() {
     )
     .await;
     assert_eq!((status, about(&offline, "SKE API").len()), (0, 0), "{offline}");
+    std::fs::write(home.path().join("state"), "").unwrap();
+    let (offline, status) =
+        report(&cloud, home.path(), &[("SKEYS_PROJECTS", PROJECT)], false).await;
+    assert_eq!(status, 1, "{offline}");
+    assert!(about(&offline, "state folder")[0].contains("state cannot be written: "), "{offline}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

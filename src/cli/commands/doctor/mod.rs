@@ -70,7 +70,7 @@ impl Check {
 /// Checks everything; gives the report and the exit status.
 pub async fn run(order: Order, places: &Places<'_>, clock: &Clock) -> (String, u8) {
     let Order { file, loaded, log_problem, terminal_problem, state_folder, online } = order;
-    let mut checks = offline::program_and_file(file.as_deref());
+    let mut checks = vec![offline::program()];
     match &loaded {
         Err(problems) => {
             let bad =
@@ -78,6 +78,7 @@ pub async fn run(order: Order, places: &Places<'_>, clock: &Clock) -> (String, u
             checks.extend(problems.iter().map(bad));
         }
         Ok(loaded) => {
+            checks.push(offline::file(file.as_deref()));
             checks.extend(offline::configured(loaded, places));
             checks.extend(offline::log(&loaded.config, log_problem));
             checks.extend(
