@@ -225,7 +225,7 @@ async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::
     let open = async {
         let (loaded, log) = prepare(flags, &places).await?;
         let machine = (clock.clone(), state_folder());
-        let services = Services::open(&loaded, &places, &words.cluster, machine).await?;
+        let services = Services::open(&loaded, &places, machine).await?;
         anyhow::Ok((loaded, log, services))
     };
     let (loaded, _log, services) = tokio::select! {

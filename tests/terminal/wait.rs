@@ -357,13 +357,14 @@ fn cli_06_timeout_and_signals_count_while_projects_are_looked_up() {
             .spawn()
             .unwrap()
     };
-    let timed_out = (124, String::new(), "skeys: timed out after 1s\n".to_owned());
-    assert_eq!(ended(begin(&["--timeout", "1s"])), timed_out);
+    let timed_out = "skeys: timed out after 1s: alpha not found yet\n".to_owned();
+    assert_eq!(ended(begin(&["--timeout", "1s"])), (124, String::new(), timed_out));
     let child = begin(&[]);
     drop(silent.accept().unwrap());
     let child_waits = silent.accept().unwrap();
     signal(&child, Signal::TERM);
-    assert_eq!(ended(child), (143, String::new(), String::new()));
+    let interrupted = "skeys: interrupted by a signal: alpha not found yet\n".to_owned();
+    assert_eq!(ended(child), (143, String::new(), interrupted));
     drop(child_waits);
 }
 

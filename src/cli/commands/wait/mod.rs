@@ -59,8 +59,6 @@ pub const TIMED_OUT: u8 = 124;
 /// What a wait works with.
 pub struct Services {
     pub session: Session,
-    /// Where a name is searched.
-    pub scopes: Vec<Scope>,
     /// Changes when the terminal may have lost the bar.
     pub redraws: watch::Receiver<()>,
     /// Set whenever the wait is idle, for tests.
@@ -68,20 +66,15 @@ pub struct Services {
 }
 
 impl Services {
-    /// Signs in, and finds out where a name is searched.
+    /// Opens the token source; no request is made.
     pub async fn open(
         loaded: &Loaded,
         places: &Places<'_>,
-        target: &Target,
         machine: (Clock, Option<PathBuf>),
     ) -> Result<Self, Failure> {
         let session = Session::open(loaded, places, machine).await?;
-        let scopes = match target {
-            Target::Whole(_) => Vec::new(),
-            Target::Name(_) => session.scopes().await?,
-        };
         let (redraws, rests) = (signals::watch_redraws(), watch::Sender::default());
-        Ok(Self { session, scopes, redraws, rests })
+        Ok(Self { session, redraws, rests })
     }
 }
 
@@ -145,6 +138,8 @@ struct WaitState {
     goal: Goal,
     /// Why nodes are not observed, if that is so.
     unobserved: Option<&'static str>,
+    /// Since when it cannot be found out where a name is searched.
+    no_scopes: Option<Outage>,
     search: Option<Search>,
     tracker: Option<WaitTracker>,
     observed: ObservedCluster,
@@ -152,7 +147,7 @@ struct WaitState {
 
 impl WaitState {
     fn outage(&self) -> Option<&Outage> {
-        let searching = self.search.as_ref().and_then(Search::outage);
+        let searching = self.search.as_ref().map_or(self.no_scopes.as_ref(), Search::outage);
         self.tracker.as_ref().map_or(searching, WaitTracker::outage)
     }
 
@@ -205,6 +200,7 @@ impl<'a> Wait<'a> {
                 ObservationScope::Never => Some(text::NOT_CONFIGURED),
                 ObservationScope::Open | ObservationScope::Running => None,
             },
+            no_scopes: None,
             search: None,
             tracker: None,
             observed: ObservedCluster::default(),
@@ -245,8 +241,12 @@ impl<'a> Wait<'a> {
         name: ClusterName,
     ) -> io::Result<Result<(ClusterId, Option<Reading>), String>> {
         let mut first = true;
+        let scopes = match self.scopes().await? {
+            Ok(scopes) => scopes,
+            Err(sentence) => return Ok(Err(sentence)),
+        };
         // In the state, so that a timeout can report it.
-        self.state.search = Some(Search::new(name, self.services.scopes.iter().cloned()));
+        self.state.search = Some(Search::new(name, scopes));
         while let Some(search) = &mut self.state.search {
             let Session { ske, concurrency, clock, settings, .. } = &self.services.session;
             self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
@@ -267,6 +267,25 @@ impl<'a> Wait<'a> {
             }
         }
         Ok(Err(text::SEARCH_ENDED.to_owned()))
+    }
+
+    /// Where a name is searched; an outage of the API that knows is waited for.
+    async fn scopes(&mut self) -> io::Result<Result<Vec<Scope>, String>> {
+        loop {
+            self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
+            let failure = match self.services.session.scopes().await {
+                Ok(scopes) => return Ok(Ok(scopes)),
+                Err(failure) if failure.is_transient() => failure,
+                Err(failure) => return Ok(Err(failure.to_string())),
+            };
+            let (now, idle) = (self.now(), self.services.session.settings.poll_idle);
+            let outage = Outage::after(self.state.no_scopes.take(), failure, now);
+            let due = outage.next(now, idle, false, fastrand::f64());
+            self.state.no_scopes = Some(outage);
+            while self.now().monotonic < due {
+                self.pause_until(due, false)?.await;
+            }
+        }
     }
 
     /// Reads the cluster until the wait is over.
