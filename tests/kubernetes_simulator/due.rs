@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use skeys::testing::cli::{DueFormat, Flags, Places, due, load};
@@ -145,4 +146,31 @@ async fn file_28_what_others_could_have_recorded_is_not_used() {
     let (_, err, status) = due_of(&cloud, home.path(), PROJECT).await;
     assert_eq!(status, 3, "{err}");
     assert!(err.contains("is writable by everyone (mode 0777). Set its mode to 0700"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_09_a_short_pause_that_ske_asks_for_is_kept_and_a_long_one_is_said() {
+    let cloud = Cloud::with(CLUSTERS).await;
+    let home = tempfile::tempdir().unwrap();
+    for (pause, expected, said) in [("7", 3, ""), ("3600", 1, "slow down (HTTP 429)")] {
+        let limited = FaultEffect::Answer {
+            status: 429,
+            body: r#"{"code":"ResourceExhausted","message":"slow down"}"#.to_owned(),
+            retry_after: Some(pause.to_owned()),
+            content_type: "application/json".to_owned(),
+        };
+        cloud.simulator.inject_fault(Fault::new("GET", "/clusters", Some(1), limited));
+        let turning = async {
+            loop {
+                cloud.clock.turn(Duration::from_millis(100));
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let (_, err, status) = tokio::select! {
+            due = due_of(&cloud, home.path(), PROJECT) => due,
+            () = turning => unreachable!(),
+        };
+        assert_eq!(status, expected, "{err}");
+        assert!(err.contains(said), "{err}");
+    }
 }

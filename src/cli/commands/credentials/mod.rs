@@ -213,7 +213,9 @@ async fn find(
         Target::Name(name) => name.clone(),
     };
     let mut search = Search::new(name, session.scopes().await?);
-    let skew = list_scopes(&mut search, &session.ske, session.concurrency, &session.clock).await;
+    let lists =
+        session.ske.list_all(search.unanswered(), session.concurrency, Some(&session.clock));
+    let skew = list_scopes(&mut search, lists, &session.clock).await;
     match (search.result(), search.outage()) {
         (Some(found), _) => {
             Ok((found.map_err(anyhow::Error::msg)?, skew, search.unlistable_warning()))

@@ -36,14 +36,14 @@ pub async fn check(
         Ok(signed_in) => signed_in,
         Err(failure) => return vec![Check::failed(text::TOKEN_SOURCE, &failure)],
     };
-    let mut checks = if online { ask(config, http, &tokens).await } else { Vec::new() };
+    let mut checks = if online { ask(config, http, &tokens, clock).await } else { Vec::new() };
     let notes = tokens.notes().into_iter();
     checks.extend(notes.map(|note| Check::note(text::TOKEN_SOURCE, note, "")));
     checks
 }
 
 /// Gets a token and reads.
-async fn ask(config: &Config, http: Http, tokens: &TokenSource) -> Vec<Check> {
+async fn ask(config: &Config, http: Http, tokens: &TokenSource, clock: &Clock) -> Vec<Check> {
     if let Err(failure) = tokens.token().await {
         return vec![Check::failed(text::TOKEN, &failure)];
     }
@@ -51,7 +51,8 @@ async fn ask(config: &Config, http: Http, tokens: &TokenSource) -> Vec<Check> {
     match SkeClient::new(config.text("endpoints.ske"), http.clone(), tokens.clone()) {
         Ok(ske) => match scopes(config, &http, tokens).await {
             Ok(scopes) => {
-                checks.extend(list_all(&ske, scopes, config.number("poll.concurrency")).await);
+                let concurrency = config.number("poll.concurrency");
+                checks.extend(list_all(&ske, scopes, concurrency, clock).await);
             }
             Err(failure) => checks.push(Check::failed(text::PROJECTS, &failure)),
         },
@@ -76,8 +77,13 @@ fn describe(tokens: &TokenSource) -> String {
 }
 
 /// Lists every project in every region; equal answers are said once.
-async fn list_all(ske: &SkeClient, scopes: Vec<Scope>, concurrency: usize) -> Vec<Check> {
-    let answers: Vec<_> = ske.list_all(scopes, concurrency).collect().await;
+async fn list_all(
+    ske: &SkeClient,
+    scopes: Vec<Scope>,
+    concurrency: usize,
+    time: &Clock,
+) -> Vec<Check> {
+    let answers: Vec<_> = ske.list_all(scopes, concurrency, Some(time)).collect().await;
     let (mut clusters, mut listed, mut skew) = (0, 0, None);
     let mut failures: BTreeMap<(String, String), (FailureKind, Vec<Scope>)> = BTreeMap::new();
     for (scope, answer) in answers {

@@ -90,7 +90,8 @@ pub async fn run(
     let session = Session::open(loaded, places, machine).await?;
     let found = session.find_kubeconfigs().await?;
     let scopes: BTreeSet<Scope> = session.scopes().await?.into_iter().collect();
-    let mut lists: Vec<_> = session.ske.list_all(scopes, session.concurrency).collect().await;
+    let lists = session.ske.list_all(scopes, session.concurrency, Some(&session.clock));
+    let mut lists: Vec<_> = lists.collect().await;
     lists.sort_by(|(one, _), (other, _)| one.cmp(other));
     // A project need not have SKE in every configured region; without any there may be a wrong ID.
     let not_offered = |listed: &Result<Listing, Failure>| {

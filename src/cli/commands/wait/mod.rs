@@ -19,7 +19,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
-use futures_util::stream::StreamExt as _;
+use futures_util::stream::{Stream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
@@ -41,7 +41,7 @@ use crate::cli::wiring::Session;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::long;
-use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Listing, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::Phase;
 use crate::domain::rotation_report::accepted_start;
@@ -250,7 +250,8 @@ impl<'a> Wait<'a> {
         while let Some(search) = &mut self.state.search {
             let Session { ske, concurrency, clock, settings, .. } = &self.services.session;
             self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
-            let skew = list_scopes(search, ske, *concurrency, clock).await;
+            let lists = ske.list_all(search.unanswered(), *concurrency, None);
+            let skew = list_scopes(search, lists, clock).await;
             match search.result() {
                 Some(Ok(cluster)) => {
                     if let Some(warning) = search.unlistable_warning() {
@@ -527,15 +528,14 @@ fn now(clock: &Clock) -> Now {
     Now { wall: clock.now(), monotonic: clock.monotonic() }
 }
 
-/// Lists the scopes that have not answered. Two matches do not end it, so that the error can name all of them.
+/// Takes in lists of the scopes that have not answered. Two matches do not end it, so that the error can name all of them.
 pub async fn list_scopes(
     search: &mut Search,
-    ske: &SkeClient,
-    concurrency: usize,
+    lists: impl Stream<Item = (Scope, Result<Listing, Failure>)>,
     clock: &Clock,
 ) -> SignedDuration {
     let mut skew = SignedDuration::ZERO;
-    let mut lists = pin!(ske.list_all(search.unanswered(), concurrency));
+    let mut lists = pin!(lists);
     while let Some((scope, result)) = lists.next().await {
         skew = result.as_ref().map_or(skew, |listing| listing.skew);
         search.take_list(&scope, result, now(clock));
