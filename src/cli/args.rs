@@ -188,7 +188,8 @@ Exit status:
   2   wrong usage or configuration
   3   something stops working on start or complete, no longer works, or a verdict was wrong
   4   nothing known stops working, but not everything could be checked: the cluster, a file, the
-      checklist or what skeys recorded was not read, or a verdict is unknown
+      checklist or what skeys recorded was not read, the rotation or a verdict is unknown, or
+      trying a credential gave no answer
   74  output cannot be written";
 
 /// Help on the exit status of `skeys due`.

@@ -117,7 +117,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
             Ok(on_configuration(flags, places, run).await?.print())
         }
         Some(Command::Simulate { listen, allow_remote, options }) => {
-            commands::simulate::run(listen, allow_remote, &options).await
+            match commands::simulate::refusal(listen, allow_remote) {
+                Some(problem) => Err(told(&format!("skeys: {problem}\n"))),
+                None => commands::simulate::run(listen, &options).await,
+            }
         }
         Some(Command::Wait(words)) => wait(flags, places, words).await,
         Some(Command::Credentials(words)) => {
@@ -222,7 +225,7 @@ async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::
     let open = async {
         let (loaded, log) = prepare(flags, &places).await?;
         let machine = (clock.clone(), state_folder());
-        let services = Services::open(&loaded, &places, &words.cluster, machine).await?;
+        let services = Services::open(&loaded, &places, machine).await?;
         anyhow::Ok((loaded, log, services))
     };
     let (loaded, _log, services) = tokio::select! {
@@ -235,7 +238,7 @@ async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::
         opened = open => opened?,
     };
     let mut printer = Printer::of_process(&loaded, &places);
-    for note in loaded.notes.iter().cloned().chain(services.session.tokens.notes()) {
+    for note in services.session.notes() {
         // Nobody who reads it is no reason not to wait.
         drop(printer.note(&note));
     }
@@ -246,9 +249,15 @@ async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::
 async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::Result<u8> {
     let (file, _) = config::path(&flags, &places);
     let loaded = on_configuration(flags, places.clone(), load).await?;
+    let log = match &loaded {
+        Ok(loaded) => Some(start_log(loaded, &places).await),
+        Err(_) => None,
+    };
+    let log_problem = log.as_ref().and_then(|log| log.as_ref().err()).map(output::describe);
     let order = commands::doctor::Order {
         file,
         loaded,
+        log_problem,
         terminal_problem: terminal_problem(),
         state_folder: state_folder(),
         online,

@@ -15,6 +15,7 @@ use crate::domain::cluster::{ProjectId, Region, Scope};
 use crate::domain::credential::{Credentials, FoundFile};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::misplaced_secret::show;
+use crate::domain::text::clean;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::store::files;
 use crate::store::kubeconfigs::Kubeconfigs;
@@ -37,6 +38,8 @@ pub struct Session {
     pub kubeconfigs: Kubeconfigs,
     pub state_folder: Option<PathBuf>,
     pub clock: Clock,
+    /// Of the configuration.
+    notes: Vec<String>,
 }
 
 impl Session {
@@ -58,7 +61,18 @@ impl Session {
             kubeconfigs: kubeconfigs_of(places, &clock),
             state_folder,
             clock,
+            notes: loaded.notes.clone(),
         })
+    }
+
+    /// What the user should know of configuration and sign-in although they work.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.notes.iter().cloned().chain(self.tokens.notes()).collect()
+    }
+
+    /// The notes as lines for standard error.
+    pub(super) fn noted(&self) -> String {
+        self.notes().iter().fold(String::new(), |all, note| all + "skeys: " + &clean(note) + "\n")
     }
 
     /// The kubeconfig files of this machine, and what skeys recorded.
@@ -95,8 +109,12 @@ pub(super) async fn find_kubeconfigs(
     clock: &Clock,
 ) -> Result<Found, Failure> {
     let read = move || {
-        let read = state_folder.as_deref().map(state_file::credentials);
-        let (recorded, not_recorded) = read.unwrap_or_default();
+        let read = |folder: &Path| match check_private(folder) {
+            Ok(()) => state_file::credentials(folder),
+            // Others could have recorded what decides a verdict.
+            Err(failure) => (Credentials::default(), Some(failure.to_string())),
+        };
+        let (recorded, not_recorded) = state_folder.as_deref().map(read).unwrap_or_default();
         let more = search.into_iter().chain(recorded.files()).collect::<Vec<_>>();
         Found { files: kubeconfigs.find_all(&more), recorded, not_recorded }
     };
@@ -105,15 +123,28 @@ pub(super) async fn find_kubeconfigs(
 
 /// Where clusters are searched: every project in every configured region. Where no projects are configured, those in which
 /// the account may list clusters.
+///
+/// # Errors
+/// The projects of the account cannot be found, or there is nothing to list: that is not the same as no clusters.
 pub(super) async fn scopes(
     config: &Config,
     http: &Http,
     tokens: &TokenSource,
 ) -> Result<Vec<Scope>, Failure> {
     let regions: Vec<Region> = config.list("regions").iter().map(Region::new).collect();
+    if regions.is_empty() {
+        let hint = "Set regions: --region REGION, STACKIT_REGION or `regions` in the configuration";
+        return Err(Failure::new(FailureKind::NotPossible, "no region is configured").hint(hint));
+    }
     let mut projects: Vec<ProjectId> = config.list("projects").iter().map(ProjectId::new).collect();
     if projects.is_empty() {
         projects = discovery(config, http, tokens)?.projects().await?;
+    }
+    if projects.is_empty() {
+        let text = "the account may not list clusters in any project";
+        let hint = "Request ske.cluster.list, or set projects: --project ID, STACKIT_PROJECT_ID or `projects` in the \
+                    configuration";
+        return Err(Failure::new(FailureKind::NotPossible, text).hint(hint));
     }
     let in_regions = |project: ProjectId| {
         regions.iter().map(move |region| Scope { project: project.clone(), region: region.clone() })

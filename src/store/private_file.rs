@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
 use rustix::io::Errno;
 
 use crate::domain::failure::{Failure, FailureKind};
@@ -192,6 +192,25 @@ pub fn remove_stale_files(folder: &Path) {
 pub fn is_dead(process: &str) -> bool {
     let pid = process.parse::<i32>().ok().and_then(rustix::process::Pid::from_raw);
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH))
+}
+
+/// Refuses a folder in which this account cannot create files, or which it cannot create.
+///
+/// # Errors
+/// Why not.
+pub fn check_writable(folder: &Path) -> Result<(), Failure> {
+    let nearest = folder.ancestors().find(|it| it.symlink_metadata().is_ok()).unwrap_or(folder);
+    let probed = if nearest.is_dir() {
+        access(nearest, Access::WRITE_OK | Access::EXEC_OK)
+    } else {
+        Err(Errno::NOTDIR)
+    };
+    probed.map_err(|error| {
+        let (folder, error) = (clean(&folder.display().to_string()), io::Error::from(error));
+        Failure::new(FailureKind::File, format!("{folder} cannot be written: {error}")).hint(
+            format!("Give this account write access to {}", clean(&nearest.display().to_string())),
+        )
+    })
 }
 
 /// Refuses a folder in which others could put something else in the place of a file: one of another user, or one that

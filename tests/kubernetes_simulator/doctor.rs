@@ -5,6 +5,7 @@ use std::path::Path;
 
 use skeys::testing::cli::doctor::{Order, run};
 use skeys::testing::cli::{Flags, Places, load};
+use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::support::{Cloud, PROJECT};
 
@@ -27,6 +28,7 @@ async fn report(
     let order = Order {
         file: Some(home.join("config.toml")),
         loaded: load(&Flags::default(), &places),
+        log_problem: None,
         terminal_problem: None,
         state_folder: Some(home.join("state")),
         online,
@@ -90,7 +92,8 @@ async fn each_fault_is_one_line_with_what_to_do_and_offline_asks_nobody() {
     let none = [("STACKIT_ACCESS_TOKEN", ""), ("SKEYS_POLL_IDLE", "soon")];
     let (invalid, status) = report(&cloud, home.path(), &none, true).await;
     assert_eq!(status, 1, "{invalid}");
-    assert!(about(&invalid, "configuration").iter().any(|line| line.contains("SKEYS_POLL_IDLE")));
+    let said = about(&invalid, "configuration");
+    assert!(said.len() == 1 && said[0].contains("SKEYS_POLL_IDLE"), "it was not read: {invalid}");
     let (offline, status) = report(
         &cloud,
         home.path(),
@@ -99,4 +102,46 @@ async fn each_fault_is_one_line_with_what_to_do_and_offline_asks_nobody() {
     )
     .await;
     assert_eq!((status, about(&offline, "SKE API").len()), (0, 0), "{offline}");
+    std::fs::write(home.path().join("state"), "").unwrap();
+    let (offline, status) =
+        report(&cloud, home.path(), &[("SKEYS_PROJECTS", PROJECT)], false).await;
+    assert_eq!(status, 1, "{offline}");
+    assert!(about(&offline, "state folder")[0].contains("state cannot be written: "), "{offline}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_listed_in_full_is_to_fix() {
+    let cloud = Cloud::with(CLUSTERS).await;
+    let home = tempfile::tempdir().unwrap();
+    let variables = [("SKEYS_PROJECTS", PROJECT), ("SKEYS_REGIONS", "eu01")];
+    let partial = FaultEffect::answer(200, r#"{"items":[{"name":"alpha"},{"name":7},{}]}"#);
+    cloud.simulator.inject_fault(Fault::new("GET", "/clusters", None, partial));
+    let (partial, status) = report(&cloud, home.path(), &variables, true).await;
+    let unread =
+        format!("✗ SKE API        {PROJECT} in eu01: 2 clusters in the answer could not be read");
+    assert!(about(&partial, "SKE API").contains(&unread.as_str()), "{partial}");
+    assert_eq!(status, 1, "{partial}");
+    cloud.simulator.clear_faults();
+    let none = FaultEffect::answer(200, r#"{"items":[]}"#);
+    cloud.simulator.inject_fault(Fault::new("GET", "/permissions", None, none));
+    let discovered = [("STACKIT_PROJECT_ID", ""), ("SKEYS_REGIONS", "eu01")];
+    let (nowhere, status) = report(&cloud, home.path(), &discovered, true).await;
+    let projects = about(&nowhere, "projects");
+    assert!(
+        projects.iter().any(|line| line.contains("may not list clusters in any project")),
+        "{nowhere}"
+    );
+    assert_eq!(status, 1, "{nowhere}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn equal_faults_that_are_not_named_are_faults_too() {
+    let cloud = Cloud::with(CLUSTERS).await;
+    let home = tempfile::tempdir().unwrap();
+    let variables = [("SKEYS_PROJECTS", PROJECT), ("SKEYS_REGIONS", "eu01,eu02,eu03,eu04,eu05")];
+    let out = FaultEffect::answer(500, r#"{"code":"Internal","message":"broken"}"#);
+    cloud.simulator.inject_fault(Fault::new("GET", "/clusters", None, out));
+    let (report, _) = report(&cloud, home.path(), &variables, true).await;
+    let said = about(&report, "SKE API");
+    assert_eq!(said.last(), Some(&"✗ SKE API        and 2 more"), "{report}");
 }

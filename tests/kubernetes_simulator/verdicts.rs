@@ -15,9 +15,15 @@ use crate::support::{Cloud, PROJECT, client, with_token};
 
 /// The report of a cluster, by this machine's clock so many seconds ahead of SKE's.
 pub async fn report(cloud: &Cloud, home: &Path, ahead: i64) -> (Value, u8) {
+    let (out, _, status) = output(cloud, home, ahead, "eu01").await;
+    (serde_json::from_str(&out).unwrap(), status)
+}
+
+/// What is printed where the cluster is searched in these regions.
+async fn output(cloud: &Cloud, home: &Path, ahead: i64, regions: &str) -> (String, String, u8) {
     let mut variables: BTreeMap<&str, String> = cloud.exports.clone();
     variables.insert("SKEYS_PROJECTS", PROJECT.to_owned());
-    variables.insert("SKEYS_REGIONS", "eu01".to_owned());
+    variables.insert("SKEYS_REGIONS", regions.to_owned());
     let environment = |name: &str| variables.get(name).cloned();
     let places = Places {
         environment: &environment,
@@ -39,7 +45,7 @@ pub async fn report(cloud: &Cloud, home: &Path, ahead: i64) -> (Value, u8) {
         report = asked => report.unwrap(),
         () = turning => unreachable!(),
     };
-    (serde_json::from_str(&output.out).unwrap(), output.status)
+    (output.out, output.err, output.status)
 }
 
 /// What trying showed is what the verdict says, of each.
@@ -207,4 +213,14 @@ async fn cred_14_files_are_attributed_by_what_ske_issues_where_the_cluster_refus
     let (told, status) = report(&cloud, home.path(), 0).await;
     assert_eq!(statuses(&told)["old"], "breaks_on_complete", "{told:#}");
     assert_eq!(status, 3, "{told:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn api_03_another_cluster_of_the_name_may_exist_where_none_can_be_listed() {
+    let cloud = Cloud::with(CLUSTER).await;
+    let forbidden = FaultEffect::answer(403, r#"{"code":"PermissionDenied","message":"no"}"#);
+    cloud.simulator.inject_fault(Fault::new("GET", "/regions/eu02/", None, forbidden));
+    let home = tempfile::tempdir().unwrap();
+    let (_, err, _) = output(&cloud, home.path(), 0, "eu01,eu02").await;
+    assert!(err.contains("another legacy may exist where clusters cannot be listed"), "{err}");
 }

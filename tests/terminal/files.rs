@@ -500,3 +500,20 @@ fn ctrl_s_exports_instead_of_stopping_the_output() {
     terminal.send(b"q");
     assert_eq!(terminal.end_restored(), 0);
 }
+
+#[test]
+fn doctor_says_that_the_log_file_cannot_be_opened() {
+    let home = tempfile::tempdir().unwrap();
+    let token = ("STACKIT_ACCESS_TOKEN", "e30.e30.c2ln");
+    let doctor = |file: &str| {
+        let asked = ["doctor", "--offline", "--log-file", file];
+        plain(home.path(), &asked, &[token, ("LANG", "C.UTF-8")])
+    };
+    let (status, out, _) = doctor("missing/log");
+    assert!(out.contains("✗ log file       missing/log: opening the log failed"), "{out}");
+    assert_eq!(status, 1, "{out}");
+    let (status, out, _) = doctor("log");
+    assert!(out.contains("✓ log file       log\n"), "{out}");
+    assert_eq!(status, 0, "{out}");
+    assert!(home.path().join("log").exists(), "it logs what it asks");
+}

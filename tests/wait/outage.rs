@@ -225,3 +225,23 @@ async fn no_token_is_ever_printed() {
     assert!(!wait.all().contains(token.as_str()), "{}", wait.all());
     assert!(!wait.all().contains("Bearer"), "{}", wait.all());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cli_03_an_outage_while_the_projects_are_searched_does_not_end_the_wait() {
+    let cloud = Cloud::begin().await;
+    let out = FaultEffect::answer(503, r#"{"code":"Unavailable","message":"upstream"}"#);
+    cloud.simulator.inject_fault(Fault::new("GET", "/permissions", None, out));
+    let projects = Some(Vec::new());
+    let mut wait = cloud.wait(WaitCommand { projects, ..command("bravo", Goal::Prepared) });
+    wait.pass(&cloud, 60).await;
+    assert!(!wait.is_over(), "{}", wait.all());
+    assert!(wait.out.text().contains("upstream (HTTP 503); retrying"), "{}", wait.all());
+    cloud.simulator.clear_faults();
+    assert_eq!(wait.end(&cloud, 60).await, 0, "{}", wait.all());
+    let none = FaultEffect::answer(200, r#"{"items":[]}"#);
+    cloud.simulator.inject_fault(Fault::new("GET", "/permissions", None, none));
+    let projects = Some(Vec::new());
+    let mut wait = cloud.wait(WaitCommand { projects, ..command("bravo", Goal::Prepared) });
+    assert_eq!(wait.end(&cloud, 60).await, 1, "{}", wait.all());
+    assert!(wait.err.text().contains("may not list clusters in any project"), "{}", wait.all());
+}

@@ -1,5 +1,6 @@
 //! The phase is reached, was already reached, or cannot be reached.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use jiff::SignedDuration;
@@ -87,6 +88,7 @@ async fn api_11_completed_of_the_rotation_before_an_accepted_start_does_not_end_
     // Nothing is known of a start.
     let mut wait = cloud.wait(wait_for_completed());
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+    assert_eq!(wait.err.text(), "");
     let stale = FaultEffect::Stale { milliseconds: 180_000 };
     cloud.simulator.inject_fault(Fault::new("POST", "start-credentials-rotation", None, stale));
     record_start(&cloud, folder.path());
@@ -123,6 +125,18 @@ fn record_start(cloud: &Cloud, folder: &Path) {
         )
     };
     std::fs::write(folder.join("journal.jsonl"), line("intended") + &line("done")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn file_28_a_start_that_others_could_have_recorded_is_none() {
+    let cloud = Cloud::begin().await;
+    let folder = tempfile::tempdir().unwrap();
+    record_start(&cloud, folder.path());
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let state = Some(folder.path().to_owned());
+    let mut wait = cloud.wait(WaitCommand { state, ..command("alpha", Goal::Completed) });
+    assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
+    assert!(wait.err.text().contains("is writable by everyone"), "{}", wait.err.text());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

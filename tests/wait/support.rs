@@ -75,6 +75,9 @@ impl Cloud {
         let mut variables: BTreeMap<_, _> = self.simulator.exports().into_iter().collect();
         let all = || self.simulator.projects().into_iter().map(|(id, _name)| id).collect();
         let projects: Vec<String> = command.projects.clone().unwrap_or_else(all);
+        if projects.is_empty() {
+            variables.remove("STACKIT_PROJECT_ID");
+        }
         variables.insert("SKEYS_PROJECTS", projects.join(","));
         variables.insert("SKEYS_REGIONS", command.regions.join(","));
         variables.extend(command.variable.map(|(name, value)| (name, value.to_owned())));
@@ -98,7 +101,7 @@ impl Cloud {
             };
             let loaded = load(&Flags::default(), &places).unwrap();
             let machine = (clock, state);
-            let services = Services::open(&loaded, &places, &wanted.cluster, machine).await;
+            let services = Services::open(&loaded, &places, machine).await;
             (wanted, services.unwrap())
         }
     }

@@ -24,6 +24,7 @@ pub fn table<'a>(
                 TableValue::from(word(known.verdict)).shown_as(text::verdict(known.verdict).0)
             }),
             ("tried", text::COLUMN_TRIED, |(_, trial, _)| TableValue::text(trial.map(tried))),
+            ("tried_why", "", |(_, trial, _)| TableValue::text(trial.and_then(Trial::why))),
             ("contradicted", "", |(known, trial, phase)| {
                 let is_contradicted = trial.map(|trial| trial.contradicts(known.verdict, phase));
                 is_contradicted.map_or_else(TableValue::none, TableValue::from)

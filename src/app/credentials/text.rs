@@ -28,6 +28,7 @@ texts! {
     unreadable_file(path, why) = "{path}: not read: {why}";
     wide_mode(path, mode) = "{path}: mode {mode} gives other users access; chmod 600";
     contradicted(place, tried) = "{place}: {tried}, contrary to the verdict; report this";
+    because(tried, why) = "{tried} ({why})";
     tried_because(place, tried, why) = "{place}: {tried}: {why}";
     stale_login(command) =
         "the stackit CLI may use a certificate cached before complete for up to 30m; to clear its login cache for all clusters (the cache files name no cluster): {command}";
@@ -100,6 +101,7 @@ texts! {
     TOKEN_MAY_BREAK = "may stop working on complete: created within an hour of the start";
     TOKEN_REPLACED = "a newer one exists";
     TOKEN_NOT_REPLACED = "it is not recreated";
+    TOKEN_REPLACED_UNKNOWN = "unknown whether a newer one exists";
     token_used(day) = "last used {day}";
     TOKEN_USED_SINCE = "on the day of the start or later";
     TOKEN_NOT_USED = "no use recorded";
@@ -277,7 +279,11 @@ pub fn stale_token(stale: &StaleToken) -> String {
         Generation::Unknown => TOKEN_MAY_BREAK,
         Generation::Current | Generation::Previous | Generation::Ended => TOKEN_BREAKS,
     };
-    let replaced = if stale.is_replaced { TOKEN_REPLACED } else { TOKEN_NOT_REPLACED };
+    let replaced = match stale.is_replaced {
+        Some(true) => TOKEN_REPLACED,
+        Some(false) => TOKEN_NOT_REPLACED,
+        None => TOKEN_REPLACED_UNKNOWN,
+    };
     let mut used = stale.last_used.map_or_else(|| TOKEN_NOT_USED.to_owned(), token_used);
     if stale.used_since_start {
         used = format!("{used}, {TOKEN_USED_SINCE}");
@@ -368,7 +374,7 @@ mod tests {
             name: "robot-token".into(),
             account: "robot".into(),
             generation: Generation::Previous,
-            is_replaced: false,
+            is_replaced: Some(false),
             last_used: None,
             used_since_start: true,
         };

@@ -17,27 +17,25 @@ use crate::runtime::watchdog::Watchdog;
 use crate::simulator::scene::Scene;
 use crate::simulator::{Simulator, SimulatorOptions, serve};
 
+/// Why it does not listen there, if that is so.
+pub fn refusal(listen: SocketAddr, allow_remote: bool) -> Option<String> {
+    let ip = listen.ip();
+    if ip.is_unspecified() {
+        Some(format!(
+            "--listen needs one address of this machine, not {ip}: kubeconfigs contain it"
+        ))
+    } else if !ip.is_loopback() && !allow_remote {
+        Some(format!("other machines can connect to {ip}; add --allow-remote to listen there"))
+    } else {
+        None
+    }
+}
+
 /// Serves until a signal ends it; gives the exit status.
 ///
 /// # Errors
 /// The scene is invalid, or the address is in use.
-pub async fn run(
-    listen: SocketAddr,
-    allow_remote: bool,
-    options: &SceneOptions,
-) -> anyhow::Result<u8> {
-    if listen.ip().is_unspecified() {
-        anyhow::bail!(
-            "--listen needs one address of this machine, not {}: kubeconfigs contain it",
-            listen.ip()
-        );
-    }
-    if !listen.ip().is_loopback() && !allow_remote {
-        anyhow::bail!(
-            "other machines can connect to {}; add --allow-remote to listen there",
-            listen.ip()
-        );
-    }
+pub async fn run(listen: SocketAddr, options: &SceneOptions) -> anyhow::Result<u8> {
     // A signal counts before anybody can know the key file, which is to be removed.
     let end = signals::wait_for_end();
     let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;

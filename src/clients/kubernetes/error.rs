@@ -210,15 +210,15 @@ impl KubeError {
         let message = format!("the API server of {cluster} ({host}): {self}");
         let failure = Failure::new(kind, clean(&message)).caused_by(self.clone());
         match self {
-            Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => failure.hint(
-                "Check the network, the proxy, and the cluster's access control list",
-            ),
-            Self::Untrusted(_) => failure.hint(
-                "skeys retries with a new kubeconfig. If this persists, a proxy may intercept TLS: exclude this host",
-            ),
-            Self::Refused(_) => failure.hint(
-                "skeys retries. If this persists, check in the portal that the cluster is healthy",
-            ),
+            Self::Unreachable(_) | Self::Broken(_) | Self::TimedOut(_) => {
+                failure.hint("Check the network, the proxy, and the cluster's access control list")
+            }
+            Self::Untrusted(_) => {
+                failure.hint("if this persists, a proxy may intercept TLS: exclude this host")
+            }
+            Self::Refused(_) => {
+                failure.hint("if this persists, check in the portal that the cluster is healthy")
+            }
             Self::Forbidden(_) => failure.hint("The account's kubeconfig lacks this permission"),
             Self::NotServed(_)
             | Self::Gone(_)

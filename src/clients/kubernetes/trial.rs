@@ -54,9 +54,10 @@ impl TriedContext {
     ) -> Result<Self, String> {
         let mut kubeconfig = as_kubectl_reads(files, context).ok_or("its file cannot be read")?;
         let mut named = kubeconfig.contexts.iter().filter(|named| named.name == context);
+        // One whose name has control characters is known by another one.
         let used = named.find_map(|named| named.context.as_ref());
-        let user = used.and_then(|used| used.user.clone());
-        let cluster = used.map(|used| used.cluster.clone());
+        let used = used.ok_or("its file has no context of exactly this name")?;
+        let (user, cluster) = (used.user.clone(), Some(used.cluster.clone()));
         let mut users =
             kubeconfig.auth_infos.iter_mut().filter(|named| Some(&named.name) == user.as_ref());
         let user = users.find_map(|named| named.auth_info.as_mut());
@@ -269,6 +270,14 @@ mod tests {
         assert_eq!(pipe, Err("client-certificate: it is a FIFO".to_owned()));
         let encoded = Some("b2YtdGhlLWZpbGUK".to_owned());
         assert_eq!(tried("client-certificate: new, client-key: new"), Ok((None, encoded)));
+    }
+
+    #[test]
+    fn a_context_that_is_not_found_is_not_said_to_lack_a_credential() {
+        let text = format!("{CONTEXT}{USER}").replace("name: a,", "name: \"a\\tb\",");
+        let reader = |_: &std::path::Path| Err("not read".to_owned());
+        let read = TriedContext::read(&[file("/one", &text, true)], "a b", &reader);
+        assert_eq!(read.err().unwrap(), "its file has no context of exactly this name");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The SKE API v2. Every request is sent once; a 401, which had no effect, is repeated with a renewed token.
+//! The SKE API v2. Every request is sent once; a 401, which had no effect, is repeated with a renewed token, and a list
+//! after a pause that the server asked for.
 
 mod bounded;
 pub mod decode;
@@ -19,12 +20,18 @@ use crate::clients::compute::compute;
 use crate::clients::http::{Http, is_loopback};
 use crate::clients::request::{HttpRequest, LIST_LIMIT};
 use crate::clients::response::HttpResponse;
+use crate::clock::Clock;
 use crate::domain::action::Accepted;
 use crate::domain::cluster::{Cluster, ClusterId, Listing, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
+
+/// How long pauses that the server asks for are kept, in all.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// The shortest pause.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Issuing is slow at times.
 const ISSUE_FIRST_BYTE: Duration = Duration::from_mins(1);
@@ -91,15 +98,30 @@ impl SkeClient {
         Ok(Listing { clusters, skipped, skew: answer.skew })
     }
 
-    /// Lists several scopes, so many at a time, in the order of the answers.
+    /// Lists several scopes, so many at a time, in the order of the answers. With a clock, pauses that the server asks for
+    /// are kept for two minutes in all: for callers that do not list again.
     pub fn list_all(
         &self,
         scopes: impl IntoIterator<Item = Scope>,
         concurrency: usize,
+        patient: Option<&Clock>,
     ) -> impl Stream<Item = (Scope, Result<Listing, Failure>)> {
-        let list = |scope: Scope| async {
-            let listed = self.list(&scope).await;
-            (scope, listed)
+        let end = patient.map(|clock| clock.monotonic().saturating_add(PATIENCE));
+        let list = move |scope: Scope| async move {
+            loop {
+                let listed = self.list(&scope).await;
+                let limited = listed.as_ref().err();
+                let limited = limited.filter(|it| it.kind == FailureKind::RateLimited);
+                let (Some(clock), Some(at)) = (patient, limited.and_then(|it| it.retry_at)) else {
+                    return (scope, listed);
+                };
+                let pause = Duration::try_from(at.duration_since(clock.now())).unwrap_or_default();
+                let until = clock.monotonic().saturating_add(pause.max(SHORTEST_PAUSE));
+                if end.is_none_or(|end| until > end) {
+                    return (scope, listed);
+                }
+                clock.sleep_until(until).await;
+            }
         };
         stream::iter(scopes).map(list).buffer_unordered(concurrency.max(1))
     }

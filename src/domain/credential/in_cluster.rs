@@ -28,8 +28,9 @@ pub struct StaleToken {
     pub account: String,
     /// [`Generation::Previous`]: it stops working on *complete*; [`Generation::Unknown`]: it may.
     pub generation: Generation,
-    /// Whether Kubernetes created it and a newer one exists. One that a user created is not recreated.
-    pub is_replaced: bool,
+    /// Whether Kubernetes created it and a newer one exists; `None` if that could not be read. One that a user created is
+    /// not recreated.
+    pub is_replaced: Option<bool>,
     /// Day of the last use in UTC, as the API server recorded it.
     pub last_used: Option<Date>,
     /// Whether that day is the day of the start, or later; any use if the start is unknown.
@@ -46,6 +47,8 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
     let start = rotation.initiated.filter(|_| !rotation.mixes_rotations());
     let is_preparing = rotation.phase == Phase::Preparing;
     let day = start.map(|start| start.to_zoned(TimeZone::UTC).date());
+    let is_whole =
+        ["serviceaccounts", "token secrets"].into_iter().all(|kind| snapshot.is_whole(kind));
     let mut stale: Vec<StaleToken> = snapshot
         .token_secrets
         .iter()
@@ -69,7 +72,7 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
                 name: secret.name.clone(),
                 account: secret.account.clone(),
                 generation,
-                is_replaced,
+                is_replaced: (is_replaced || is_whole).then_some(is_replaced),
                 last_used: secret.last_used,
                 used_since_start: secret
                     .last_used
@@ -77,7 +80,7 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
             })
         })
         .collect();
-    stale.sort_by_key(|token| (!token.used_since_start, token.is_replaced));
+    stale.sort_by_key(|token| (!token.used_since_start, token.is_replaced == Some(true)));
     stale
 }
 
@@ -215,7 +218,7 @@ mod tests {
     use crate::domain::rotation::Phase;
     use crate::domain::snapshot::{
         ClusterSnapshot, Labels, OwnerReference, Pod, RootBundle, ServiceAccount, SignedRequest,
-        TokenSecret,
+        TokenSecret, Unseen,
     };
 
     fn secret(name: &str, account: &str, minutes: i64) -> Arc<TokenSecret> {
@@ -292,10 +295,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                ("b", old, false, true),
-                ("a", old, false, false),
-                ("unclear", unclear, false, false),
-                ("listed-old", old, true, false),
+                ("b", old, Some(false), true),
+                ("a", old, Some(false), false),
+                ("unclear", unclear, Some(false), false),
+                ("listed-old", old, Some(true), false),
             ]
         );
         let mut preparing = subject.clone();
@@ -303,6 +306,13 @@ mod tests {
         let stale = stale_tokens(&preparing, &snapshot);
         let after = stale.iter().find(|token| token.name == "after").map(|token| token.generation);
         assert_eq!(after, Some(unclear), "a start that is held up has not changed the key yet");
+        for kind in ["serviceaccounts", "token secrets"] {
+            let mut partly = snapshot.clone();
+            partly.unseen.insert(kind, Unseen::Partly("only the first 9 were read".into()));
+            let told: Vec<_> =
+                stale_tokens(&subject, &partly).iter().map(|token| token.is_replaced).collect();
+            assert_eq!(told, [None, None, None, Some(true)], "{kind}");
+        }
         for phase in [Phase::Never, Phase::Completed, Phase::Unknown("X".into())] {
             assert!(stale_tokens(&cluster("web", phase), &snapshot).is_empty());
         }

@@ -18,6 +18,14 @@ pub enum Trial {
 }
 
 impl Trial {
+    /// Why it was not accepted, if that is so.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Accepted => None,
+            Self::Refused(why) | Self::NoAnswer(why) | Self::NotTried(why) => Some(why),
+        }
+    }
+
     /// Whether it shows that a verdict was wrong. While a step runs, each API server accepts what is new, and rejects
     /// what is old, only once it was restarted.
     pub fn contradicts(&self, verdict: Verdict, phase: &Phase) -> bool {

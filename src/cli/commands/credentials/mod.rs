@@ -36,6 +36,7 @@ use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::trials::try_place;
 use crate::store::checklists;
+use crate::store::private_file::check_private;
 
 /// Exit status when something stops working on *complete*, or does so already.
 pub const BREAKS: u8 = 3;
@@ -97,7 +98,8 @@ impl Report {
     fn is_incomplete(&self) -> bool {
         let unclear = |(known, trial): &(KnownCredential, Option<Trial>)| {
             known.verdict == Verdict::CannotTell
-                || known.verdict.lasts() && matches!(trial, Some(Trial::Refused(_)))
+                || known.verdict.lasts()
+                    && matches!(trial, Some(Trial::Refused(_) | Trial::NoAnswer(_)))
         };
         let inside = self.inside.as_ref();
         self.not_recorded.is_some()
@@ -139,11 +141,13 @@ pub async fn run(
     let Session { settings, clock, .. } = &session;
     let Found { files, recorded: mut credentials, not_recorded } =
         session.find_kubeconfigs().await?;
-    let (cluster, skew) = find(&words.cluster, &session).await?;
-    let (issued, seen) = if settings.read_only || settings.watch == ObservationScope::Never {
-        (None, Err("not observed: read-only mode, or kubernetes.watch is never".to_owned()))
-    } else {
-        observe_once(&cluster, &session).await
+    let (cluster, skew, warning) = find(&words.cluster, &session).await?;
+    let (issued, seen) = match settings.watch {
+        _ if settings.read_only => (None, Err("read-only mode".to_owned())),
+        ObservationScope::Never => (None, Err("kubernetes.watch is never".to_owned())),
+        ObservationScope::Open | ObservationScope::Running => {
+            observe_once(&cluster, &session).await
+        }
     };
     let of_snapshot = seen.as_ref().ok().and_then(|seen| seen.control_plane.issuance.clone());
     // What SKE issued tells whose the files are, also where the cluster does not take it.
@@ -169,7 +173,12 @@ pub async fn run(
     let inside =
         seen.map(|snapshot| inside(&cluster, &credentials, &snapshot, (context.as_ref(), now)));
     let report = Report { cluster, now, known, files, not_recorded, inside, checklist };
-    Ok(Output { status: report.status(), ..Output::success(render::report(&report, words.format)) })
+    let warning = warning.map(|warning| format!("skeys: {warning}\n")).unwrap_or_default();
+    Ok(Output {
+        out: render::report(&report, words.format),
+        err: session.noted() + &warning,
+        status: report.status(),
+    })
 }
 
 /// The checklist in the cluster, or that of this machine.
@@ -184,29 +193,33 @@ async fn find_checklist(
         (_, None) => Ok(Arc::default()),
         (_, Some(folder)) => {
             let id = cluster.id.clone();
-            let read = move || checklists::read(&folder, &id);
+            let read = move || check_private(&folder).and_then(|()| checklists::read(&folder, &id));
             let read = run_blocking(&session.clock, FILE_LIMIT, "checklists", read).await;
             read.flatten().map(|local| local.list).map_err(|failure| failure.to_string())
         }
     }
 }
 
-/// The cluster, and the clock of SKE minus ours.
+/// The cluster, the clock of SKE minus ours, and where another cluster of the name may exist.
 async fn find(
     target: &Target,
     session: &Session,
-) -> anyhow::Result<(Cluster, Option<SignedDuration>)> {
+) -> anyhow::Result<(Cluster, Option<SignedDuration>, Option<String>)> {
     let name = match target {
         Target::Whole(id) => {
             let Reading { cluster, skew } = session.ske.get(id).await?;
-            return Ok((cluster, skew));
+            return Ok((cluster, skew, None));
         }
         Target::Name(name) => name.clone(),
     };
     let mut search = Search::new(name, session.scopes().await?);
-    let skew = list_scopes(&mut search, &session.ske, session.concurrency, &session.clock).await;
+    let lists =
+        session.ske.list_all(search.unanswered(), session.concurrency, Some(&session.clock));
+    let skew = list_scopes(&mut search, lists, &session.clock).await;
     match (search.result(), search.outage()) {
-        (Some(found), _) => Ok((found.map_err(anyhow::Error::msg)?, skew)),
+        (Some(found), _) => {
+            Ok((found.map_err(anyhow::Error::msg)?, skew, search.unlistable_warning()))
+        }
         (None, Some(outage)) => Err(outage.failure.clone().into()),
         (None, None) => anyhow::bail!("not all projects answered; try again"),
     }

@@ -8,7 +8,8 @@ use crate::app::credentials::text;
 use crate::cli::args::Format;
 use crate::cli::commands::credentials::{Inside, Report};
 use crate::cli::commands::table::columns;
-use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, Trial, login_cache_may_be_stale};
+use crate::cli::commands::wait::text::UNSTATED;
+use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, login_cache_may_be_stale};
 use crate::domain::misplaced_secret::show;
 use crate::domain::table::Table;
 use crate::domain::text::clean;
@@ -31,7 +32,11 @@ fn title(report: &Report) -> String {
     let cluster = &report.cluster;
     let rotation = &cluster.rotation;
     let start = rotation.initiated.map(|at| format!(", started {at}")).unwrap_or_default();
-    format!("{}: phase {}{start}", cluster.id, rotation.phase.api_word())
+    let phase = match rotation.phase.api_word() {
+        "" => UNSTATED,
+        phase => phase,
+    };
+    format!("{}: phase {phase}{start}", cluster.id)
 }
 
 /// Whether the stackit CLI may still use a certificate from before *complete*.
@@ -43,17 +48,23 @@ fn has_stale_logins(report: &Report) -> bool {
 /// Sentences about files and about what is inside the cluster, with a sign each.
 fn notes(report: &Report) -> Vec<(char, String)> {
     let mut notes = Vec::new();
+    if !report.cluster.rotation.is_clear() {
+        notes.push(('?', text::ROTATION_UNCLEAR.to_owned()));
+    }
     for (known, trial) in &report.known {
         let place = known.place.words();
         match trial {
             Some(trial) if trial.contradicts(known.verdict, &report.cluster.rotation.phase) => {
-                notes.push(('!', text::contradicted(place, tried(trial))));
+                let tried = match trial.why() {
+                    Some(why) => text::because(tried(trial), why),
+                    None => tried(trial).to_owned(),
+                };
+                notes.push(('!', text::contradicted(place, tried)));
             }
-            Some(Trial::Refused(why) | Trial::NoAnswer(why) | Trial::NotTried(why)) => {
-                notes
-                    .push(('?', text::tried_because(place, trial.as_ref().map_or("", tried), why)));
-            }
-            Some(Trial::Accepted) | None => {}
+            Some(trial) => notes.extend(
+                trial.why().map(|why| ('?', text::tried_because(place, tried(trial), why))),
+            ),
+            None => {}
         }
     }
     for file in &report.files {
@@ -172,6 +183,7 @@ fn json(report: &Report) -> String {
         "at": report.now.to_string(),
         "phase": cluster.rotation.phase.api_word(),
         "started": cluster.rotation.initiated.map(|at| at.to_string()),
+        "rotation_unclear": !cluster.rotation.is_clear(),
         "breaks": report.breaks(),
         "everything_checked": !report.is_incomplete(),
         "records_not_read": report.not_recorded,

@@ -95,7 +95,15 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         let mut report = report();
         change(&mut report.cluster.rotation);
         assert_eq!(report.status(), UNCHECKED, "nothing can be judged by it");
+        let table = render::report(&report, Format::Table);
+        assert!(table.contains(&format!("? {}\n", text::ROTATION_UNCLEAR)), "{table}");
+        assert!(render::report(&report, Format::Json).contains("\"rotation_unclear\": true"));
     }
+    let mut unstated = report();
+    unstated.cluster.rotation =
+        Rotation { phase: Phase::Unknown(String::new()), initiated: None, completed: None };
+    let table = render::report(&unstated, Format::Table);
+    assert!(table.lines().next().unwrap().ends_with(": phase UNSTATED"), "{table}");
     let mut early = report();
     early.cluster.rotation.phase = Phase::Preparing;
     let refused = Trial::Refused("HTTP 401".into());
@@ -103,9 +111,17 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
     assert_eq!(early.status(), UNCHECKED, "not accepted yet");
     early.cluster.rotation.phase = Phase::Prepared;
     assert_eq!(early.status(), BREAKS, "judged wrongly");
+    let table = render::report(&early, Format::Table);
+    assert!(table.contains("refused (HTTP 401), contrary to the verdict"), "{table}");
+    let json = render::report(&early, Format::Json);
+    assert!(json.contains("\"tried_why\": \"HTTP 401\""), "{json}");
     let mut unclear = report();
     unclear.known.push((known(Verdict::CannotTell), None));
     assert_eq!(unclear.status(), UNCHECKED);
     unclear.known = vec![(known(Verdict::SurvivesComplete), None)];
     assert_eq!(unclear.status(), 0);
+    unclear.known[0].1 = Some(Trial::NotTried("a plugin signs in".into()));
+    assert_eq!(unclear.status(), 0);
+    unclear.known[0].1 = Some(Trial::NoAnswer("refused".into()));
+    assert_eq!(unclear.status(), UNCHECKED, "it was to be proved");
 }

@@ -18,6 +18,8 @@ pub struct Order {
     /// The configuration file, and whether it was named.
     pub file: Option<PathBuf>,
     pub loaded: Result<Loaded, Vec<ConfigProblem>>,
+    /// Why there is no log file, if one is set and that is so.
+    pub log_problem: Option<String>,
     /// Why no dashboard can be drawn here, if that is so.
     pub terminal_problem: Option<String>,
     /// Where state and journal are kept.
@@ -67,8 +69,8 @@ impl Check {
 
 /// Checks everything; gives the report and the exit status.
 pub async fn run(order: Order, places: &Places<'_>, clock: &Clock) -> (String, u8) {
-    let Order { file, loaded, terminal_problem, state_folder, online } = order;
-    let mut checks = offline::program_and_file(file.as_deref());
+    let Order { file, loaded, log_problem, terminal_problem, state_folder, online } = order;
+    let mut checks = vec![offline::program()];
     match &loaded {
         Err(problems) => {
             let bad =
@@ -76,7 +78,9 @@ pub async fn run(order: Order, places: &Places<'_>, clock: &Clock) -> (String, u
             checks.extend(problems.iter().map(bad));
         }
         Ok(loaded) => {
+            checks.push(offline::file(file.as_deref()));
             checks.extend(offline::configured(loaded, places));
+            checks.extend(offline::log(&loaded.config, log_problem));
             checks.extend(
                 offline::machine(loaded, places, terminal_problem, state_folder, clock).await,
             );
@@ -162,6 +166,7 @@ mod tests {
                 let order = Order {
                     file: path(&flags, &places).0,
                     loaded: load(&flags, &places),
+                    log_problem: None,
                     terminal_problem: None,
                     state_folder: None,
                     online: false,

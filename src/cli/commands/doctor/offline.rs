@@ -12,8 +12,10 @@ use crate::clock::Clock;
 use crate::domain::credential::FoundFile;
 use crate::domain::misplaced_secret::show;
 use crate::domain::text::plural;
+use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::clipboard::ClipboardRoute;
 use crate::runtime::stackit;
+use crate::store::private_file::check_writable;
 
 const ENDPOINTS: [&str; 5] = [
     "endpoints.ske",
@@ -33,11 +35,16 @@ const PROXIES: [&str; 8] = [
     "no_proxy",
 ];
 
-/// The program and its configuration file.
-pub fn program_and_file(file: Option<&Path>) -> Vec<Check> {
+/// The program.
+pub fn program() -> Check {
     let version = env!("CARGO_PKG_VERSION");
     let version = text::version(version, std::env::consts::OS, std::env::consts::ARCH);
-    let file = match file {
+    Check::good(text::PROGRAM, version)
+}
+
+/// The configuration file, without errors.
+pub fn file(file: Option<&Path>) -> Check {
+    match file {
         Some(path) if path.exists() => {
             Check::good(text::CONFIGURATION, text::file_read(show(path.display())))
         }
@@ -46,8 +53,7 @@ pub fn program_and_file(file: Option<&Path>) -> Vec<Check> {
             Check::note(text::CONFIGURATION, missing, text::FILE_REMEDY)
         }
         None => Check::note(text::CONFIGURATION, text::FILE_NONE, ""),
-    };
-    vec![Check::good(text::PROGRAM, version), file]
+    }
 }
 
 /// What the configuration says: keys, token source, projects, endpoints, proxy.
@@ -95,6 +101,13 @@ pub fn configured(loaded: &Loaded, places: &Places<'_>) -> Vec<Check> {
     checks
 }
 
+/// The log file, if one is set.
+pub fn log(config: &Config, problem: Option<String>) -> Option<Check> {
+    let file = config.text("log.file");
+    let good = || (!file.is_empty()).then(|| Check::good(text::LOG, file));
+    problem.map(|problem| Check::bad(text::LOG, problem, "")).or_else(good)
+}
+
 fn endpoints(config: &Config) -> Vec<Check> {
     let set = ENDPOINTS.into_iter().map(|key| (key, config.text(key)));
     set.filter(|(_, url)| !url.is_empty())
@@ -137,11 +150,17 @@ pub async fn machine(
     let routes = ClipboardRoute::available(places.environment);
     let routes: Vec<&str> = routes.into_iter().map(ClipboardRoute::word).collect();
     checks.push(Check::good(text::CLIPBOARD, routes.join(", ")));
-    let shown = state_folder.as_ref().map(|folder| show(folder.display()));
     let (usable, refused) = usable_folder(state_folder, clock).await;
-    checks.push(match (shown, refused) {
+    checks.push(match (usable.clone(), refused) {
         (_, Some(why)) => Check::bad(text::STATE, why, ""),
-        (Some(path), None) => Check::good(text::STATE, text::state_ready(path)),
+        (Some(folder), None) => {
+            let shown = show(folder.display());
+            let probe = move || check_writable(&folder);
+            match run_blocking(clock, FILE_LIMIT, &shown, probe).await.flatten() {
+                Ok(()) => Check::good(text::STATE, text::state_ready(&shown)),
+                Err(failure) => Check::failed(text::STATE, &failure),
+            }
+        }
         (None, None) => Check::note(text::STATE, text::STATE_NONE, ""),
     });
     let kubeconfigs = kubeconfigs_of(places, clock);

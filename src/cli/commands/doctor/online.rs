@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 use jiff::SignedDuration;
 
 use crate::cli::commands::doctor::{Check, text};
+use crate::cli::commands::wait::text::skipped;
 use crate::cli::config::{Config, Loaded, Places};
 use crate::cli::wiring::{scopes, sign_in};
 use crate::clients::auth::TokenSource;
@@ -15,7 +16,7 @@ use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::{long, utc};
 use crate::domain::cluster::{ProjectId, Scope};
-use crate::domain::failure::FailureKind;
+use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::plural;
 
 /// Clocks that differ by more are named.
@@ -35,14 +36,14 @@ pub async fn check(
         Ok(signed_in) => signed_in,
         Err(failure) => return vec![Check::failed(text::TOKEN_SOURCE, &failure)],
     };
-    let mut checks = if online { ask(config, http, &tokens).await } else { Vec::new() };
+    let mut checks = if online { ask(config, http, &tokens, clock).await } else { Vec::new() };
     let notes = tokens.notes().into_iter();
     checks.extend(notes.map(|note| Check::note(text::TOKEN_SOURCE, note, "")));
     checks
 }
 
 /// Gets a token and reads.
-async fn ask(config: &Config, http: Http, tokens: &TokenSource) -> Vec<Check> {
+async fn ask(config: &Config, http: Http, tokens: &TokenSource, clock: &Clock) -> Vec<Check> {
     if let Err(failure) = tokens.token().await {
         return vec![Check::failed(text::TOKEN, &failure)];
     }
@@ -50,7 +51,8 @@ async fn ask(config: &Config, http: Http, tokens: &TokenSource) -> Vec<Check> {
     match SkeClient::new(config.text("endpoints.ske"), http.clone(), tokens.clone()) {
         Ok(ske) => match scopes(config, &http, tokens).await {
             Ok(scopes) => {
-                checks.extend(list_all(&ske, scopes, config.number("poll.concurrency")).await);
+                let concurrency = config.number("poll.concurrency");
+                checks.extend(list_all(&ske, scopes, concurrency, clock).await);
             }
             Err(failure) => checks.push(Check::failed(text::PROJECTS, &failure)),
         },
@@ -75,26 +77,32 @@ fn describe(tokens: &TokenSource) -> String {
 }
 
 /// Lists every project in every region; equal answers are said once.
-async fn list_all(ske: &SkeClient, scopes: Vec<Scope>, concurrency: usize) -> Vec<Check> {
-    let all = scopes.len();
-    let answers: Vec<_> = ske.list_all(scopes, concurrency).collect().await;
+async fn list_all(
+    ske: &SkeClient,
+    scopes: Vec<Scope>,
+    concurrency: usize,
+    time: &Clock,
+) -> Vec<Check> {
+    let answers: Vec<_> = ske.list_all(scopes, concurrency, Some(time)).collect().await;
     let (mut clusters, mut listed, mut skew) = (0, 0, None);
     let mut failures: BTreeMap<(String, String), (FailureKind, Vec<Scope>)> = BTreeMap::new();
     for (scope, answer) in answers {
-        match answer {
+        let failure = match answer {
             Ok(listing) => {
                 listed += 1;
                 clusters += listing.clusters.len();
                 skew = skew.or(listing.skew);
+                skipped(listing.skipped).map(|why| Failure::new(FailureKind::Format, why))
             }
-            Err(failure) => {
-                let key = (failure.message, failure.hint.unwrap_or_default());
-                failures.entry(key).or_insert_with(|| (failure.kind, Vec::new())).1.push(scope);
-            }
+            Err(failure) => Some(failure),
+        };
+        if let Some(failure) = failure {
+            let key = (failure.message, failure.hint.unwrap_or_default());
+            failures.entry(key).or_insert_with(|| (failure.kind, Vec::new())).1.push(scope);
         }
     }
     let mut checks: Vec<Check> = skew.map(clock).into_iter().collect();
-    if listed > 0 || all == 0 {
+    if listed > 0 {
         let clusters = plural(clusters, text::ONE_CLUSTER, text::CLUSTERS);
         let scopes = plural(listed, text::ONE_SCOPE, text::SCOPES);
         checks.push(Check::good(text::SKE, text::listed(clusters, scopes)));
@@ -102,16 +110,16 @@ async fn list_all(ske: &SkeClient, scopes: Vec<Scope>, concurrency: usize) -> Ve
     for ((message, hint), (kind, mut scopes)) in failures {
         scopes.sort();
         let more = scopes.len().saturating_sub(MOST_NAMED);
+        // A region without SKE, or a project without it, is no fault where others have it.
+        let lacks_ske = matches!(kind, FailureKind::NotOffered | FailureKind::NotFound);
+        let is_fault = listed == 0 || !lacks_ske;
+        let check = if is_fault { Check::bad } else { Check::note };
         for scope in scopes.into_iter().take(MOST_NAMED) {
             let text = text::scope(scope.project, scope.region, &message);
-            // A region without SKE, or a project without it, is no fault where others have it.
-            let lacks_ske = matches!(kind, FailureKind::NotOffered | FailureKind::NotFound);
-            let is_fault = listed == 0 || !lacks_ske;
-            let check = if is_fault { Check::bad } else { Check::note };
             checks.push(check(text::SKE, text, &hint));
         }
         if more > 0 {
-            checks.push(Check::note(text::SKE, text::and_more(more), ""));
+            checks.push(check(text::SKE, text::and_more(more), ""));
         }
     }
     checks

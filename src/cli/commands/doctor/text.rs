@@ -23,6 +23,7 @@ texts! {
     PROJECTS_ALL = "none is set: all projects in which the account may list clusters";
     ENDPOINTS = "endpoints";
     CA_FILE = "extra CA";
+    LOG = "log file";
     PROXY = "proxy";
     PROXY_NONE = "none is set";
     TERMINAL = "terminal";

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::app::settings::Settings;
 use crate::cli::args::DueFormat;
+use crate::cli::commands::wait::text::skipped;
 use crate::cli::config::{Loaded, Places};
 use crate::cli::output::Output;
 use crate::cli::wiring::{Found, Session};
@@ -22,7 +23,7 @@ use crate::domain::cluster::{Cluster, Listing, Scope};
 use crate::domain::credential::KnownCredential;
 use crate::domain::due::{Due, DueLimits, due};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::text::{clean, plural};
+use crate::domain::text::clean;
 
 /// Exit status when something is due.
 pub const DUE: u8 = 3;
@@ -89,7 +90,8 @@ pub async fn run(
     let session = Session::open(loaded, places, machine).await?;
     let found = session.find_kubeconfigs().await?;
     let scopes: BTreeSet<Scope> = session.scopes().await?.into_iter().collect();
-    let mut lists: Vec<_> = session.ske.list_all(scopes, session.concurrency).collect().await;
+    let lists = session.ske.list_all(scopes, session.concurrency, Some(&session.clock));
+    let mut lists: Vec<_> = lists.collect().await;
     lists.sort_by(|(one, _), (other, _)| one.cmp(other));
     // A project need not have SKE in every configured region; without any there may be a wrong ID.
     let not_offered = |listed: &Result<Listing, Failure>| {
@@ -113,8 +115,7 @@ pub async fn run(
                 let now = now.saturating_add(listing.skew.unwrap_or_default()).unwrap_or(now);
                 let check = |cluster| check(cluster, &found, &session.settings, now);
                 report.clusters.extend(listing.clusters.into_iter().map(check));
-                let skipped = plural(listing.skipped, text::CLUSTER, text::CLUSTERS);
-                (listing.skipped > 0).then(|| text::skipped(skipped))
+                skipped(listing.skipped)
             }
             Err(failure) => Some(clean(&failure.to_string())),
         };
@@ -124,7 +125,7 @@ pub async fn run(
     report.unread = unread.filter_map(|file| Some((file.path, file.contexts.err()?))).collect();
     Ok(Output {
         out: render::report(&report, format),
-        err: render::problems(&report),
+        err: session.noted() + &render::problems(&report),
         status: report.status(),
     })
 }

@@ -17,8 +17,10 @@ use crate::cli::output::Output;
 use crate::clock::Clock;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation_report::{RotationReport, rotations};
+use crate::domain::text::plural;
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::store::journal::{EXTRACT_BYTES, Journal};
+use crate::store::private_file::check_private;
 
 struct Report {
     cluster: ClusterId,
@@ -42,7 +44,11 @@ pub async fn run(
 ) -> anyhow::Result<Output> {
     let folder = state_folder.context(text::NO_FOLDER)?;
     let (flags, words, now) = (flags.clone(), words.clone(), clock.now());
-    let read = move || tell(&flags, &words, &Journal::open(&folder)?, now);
+    let read = move || {
+        // Where others can write it, it is no evidence.
+        check_private(&folder)?;
+        tell(&flags, &words, &Journal::open(&folder)?, now)
+    };
     Ok(Output::success(run_blocking(&clock, FILE_LIMIT, "journal", read).await??))
 }
 
@@ -71,7 +77,15 @@ fn tell(
     let mut found = found.into_iter();
     let cluster = match (found.next(), found.next()) {
         (Some(cluster), None) => cluster.clone(),
-        (None, _) => anyhow::bail!(text::nothing(journal.name(), &words.cluster)),
+        (None, _) => {
+            let lines = plural(extract.skipped, text::LINE, text::LINES);
+            let unread = [
+                extract.is_cut.then(|| text::older(EXTRACT_BYTES / 1024 / 1024)),
+                (extract.skipped > 0).then(|| text::unread(lines)),
+            ];
+            let nothing = text::nothing(journal.name(), &words.cluster);
+            anyhow::bail!(unread.into_iter().flatten().fold(nothing, |all, why| all + &why))
+        }
         (Some(one), Some(two)) => {
             let all: Vec<String> = [one, two].into_iter().chain(found).map(address).collect();
             anyhow::bail!(text::ambiguous(&words.cluster, all.join(", ")));

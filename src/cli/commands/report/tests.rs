@@ -1,10 +1,12 @@
 //! The outputs of `skeys report`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::cli::args::{Flags, ReportFormat, ReportOf};
-use crate::cli::commands::report::{tell, text};
+use crate::cli::commands::report::{run, tell, text};
+use crate::clock::Clock;
 use crate::domain::fixtures::now;
 use crate::store::journal::Journal;
 
@@ -66,7 +68,8 @@ fn a_name_must_be_that_of_one_cluster_of_the_journal() {
     fs::write(home.path().join("journal.jsonl"), JOURNAL).unwrap();
     let several = of("shop").unwrap_err();
     assert!(several.contains("named shop: p-1/eu01/shop, p-2/eu01/shop."), "{several}");
-    assert!(of("other").unwrap_err().ends_with("has no record of other"));
+    let other = of("other").unwrap_err();
+    assert!(other.ends_with("has no record of other; 1 line could not be read"), "{other}");
     let words = ReportOf { cluster: "shop".parse().unwrap(), format: ReportFormat::Markdown };
     let flags = Flags { project: vec!["p-2".to_owned()], ..Flags::default() };
     let of_project = tell(&flags, &words, &Journal::open(home.path()).unwrap(), now()).unwrap();
@@ -80,4 +83,16 @@ fn texts() {
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("texts", all);
     });
+}
+
+#[tokio::test]
+async fn file_28_a_journal_that_others_can_write_is_no_evidence() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("journal.jsonl"), JOURNAL).unwrap();
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let cluster = "p-1/eu01/shop".parse().unwrap();
+    let words = ReportOf { cluster, format: ReportFormat::Json };
+    let machine = (Clock::machine(), Some(home.path().to_owned()));
+    let failure = run(&Flags::default(), &words, machine).await.unwrap_err().to_string();
+    assert!(failure.contains("is writable by everyone (mode 0777)"), "{failure}");
 }

@@ -48,6 +48,8 @@ texts! {
     SHARED_ID = "another run used the same request ID at the same time; the answers cannot be told apart";
     NO_FOLDER = "there is no state folder, so no journal";
     nothing(journal, cluster) = "the journal ({journal}) has no record of {cluster}";
+    older(limit) = "; only its last {limit} MiB were read";
+    unread(lines) = "; {lines} could not be read";
     ambiguous(name, clusters) =
         "the journal has several clusters named {name}: {clusters}. Select one with --project or --region, or by its full address";
 }

@@ -19,7 +19,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
-use futures_util::stream::StreamExt as _;
+use futures_util::stream::{Stream, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
@@ -41,7 +41,7 @@ use crate::cli::wiring::Session;
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::age::long;
-use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Listing, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::Phase;
 use crate::domain::rotation_report::accepted_start;
@@ -51,6 +51,7 @@ use crate::runtime::loop_input::{LoopInput, LoopReceiver, LoopSender, channel};
 use crate::runtime::observers::Observers;
 use crate::runtime::signals;
 use crate::store::journal::{EXTRACT_BYTES, Journal};
+use crate::store::private_file::check_private;
 
 /// Exit status after a timeout, as of timeout(1).
 pub const TIMED_OUT: u8 = 124;
@@ -58,8 +59,6 @@ pub const TIMED_OUT: u8 = 124;
 /// What a wait works with.
 pub struct Services {
     pub session: Session,
-    /// Where a name is searched.
-    pub scopes: Vec<Scope>,
     /// Changes when the terminal may have lost the bar.
     pub redraws: watch::Receiver<()>,
     /// Set whenever the wait is idle, for tests.
@@ -67,20 +66,15 @@ pub struct Services {
 }
 
 impl Services {
-    /// Signs in, and finds out where a name is searched.
+    /// Opens the token source; no request is made.
     pub async fn open(
         loaded: &Loaded,
         places: &Places<'_>,
-        target: &Target,
         machine: (Clock, Option<PathBuf>),
     ) -> Result<Self, Failure> {
         let session = Session::open(loaded, places, machine).await?;
-        let scopes = match target {
-            Target::Whole(_) => Vec::new(),
-            Target::Name(_) => session.scopes().await?,
-        };
         let (redraws, rests) = (signals::watch_redraws(), watch::Sender::default());
-        Ok(Self { session, scopes, redraws, rests })
+        Ok(Self { session, redraws, rests })
     }
 }
 
@@ -144,6 +138,8 @@ struct WaitState {
     goal: Goal,
     /// Why nodes are not observed, if that is so.
     unobserved: Option<&'static str>,
+    /// Since when it cannot be found out where a name is searched.
+    no_scopes: Option<Outage>,
     search: Option<Search>,
     tracker: Option<WaitTracker>,
     observed: ObservedCluster,
@@ -151,7 +147,7 @@ struct WaitState {
 
 impl WaitState {
     fn outage(&self) -> Option<&Outage> {
-        let searching = self.search.as_ref().and_then(Search::outage);
+        let searching = self.search.as_ref().map_or(self.no_scopes.as_ref(), Search::outage);
         self.tracker.as_ref().map_or(searching, WaitTracker::outage)
     }
 
@@ -204,6 +200,7 @@ impl<'a> Wait<'a> {
                 ObservationScope::Never => Some(text::NOT_CONFIGURED),
                 ObservationScope::Open | ObservationScope::Running => None,
             },
+            no_scopes: None,
             search: None,
             tracker: None,
             observed: ObservedCluster::default(),
@@ -244,12 +241,17 @@ impl<'a> Wait<'a> {
         name: ClusterName,
     ) -> io::Result<Result<(ClusterId, Option<Reading>), String>> {
         let mut first = true;
+        let scopes = match self.scopes().await? {
+            Ok(scopes) => scopes,
+            Err(sentence) => return Ok(Err(sentence)),
+        };
         // In the state, so that a timeout can report it.
-        self.state.search = Some(Search::new(name, self.services.scopes.iter().cloned()));
+        self.state.search = Some(Search::new(name, scopes));
         while let Some(search) = &mut self.state.search {
             let Session { ske, concurrency, clock, settings, .. } = &self.services.session;
             self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
-            let skew = list_scopes(search, ske, *concurrency, clock).await;
+            let lists = ske.list_all(search.unanswered(), *concurrency, None);
+            let skew = list_scopes(search, lists, clock).await;
             match search.result() {
                 Some(Ok(cluster)) => {
                     if let Some(warning) = search.unlistable_warning() {
@@ -266,6 +268,25 @@ impl<'a> Wait<'a> {
             }
         }
         Ok(Err(text::SEARCH_ENDED.to_owned()))
+    }
+
+    /// Where a name is searched; an outage of the API that knows is waited for.
+    async fn scopes(&mut self) -> io::Result<Result<Vec<Scope>, String>> {
+        loop {
+            self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
+            let failure = match self.services.session.scopes().await {
+                Ok(scopes) => return Ok(Ok(scopes)),
+                Err(failure) if failure.is_transient() => failure,
+                Err(failure) => return Ok(Err(failure.to_string())),
+            };
+            let (now, idle) = (self.now(), self.services.session.settings.poll_idle);
+            let outage = Outage::after(self.state.no_scopes.take(), failure, now);
+            let due = outage.next(now, idle, false, fastrand::f64());
+            self.state.no_scopes = Some(outage);
+            while self.now().monotonic < due {
+                self.pause_until(due, false)?.await;
+            }
+        }
     }
 
     /// Reads the cluster until the wait is over.
@@ -310,10 +331,9 @@ impl<'a> Wait<'a> {
         let Session { state_folder, clock, .. } = &self.services.session;
         let (folder, wanted) = (state_folder.clone(), id.clone());
         let read = move || {
-            let Some(journal) = folder.and_then(|it| Journal::open(&it).ok()) else {
-                return Ok(None);
-            };
-            let extract = journal.extract(EXTRACT_BYTES, |id| *id == wanted)?;
+            let Some(folder) = folder else { return Ok(None) };
+            check_private(&folder)?;
+            let extract = Journal::open(&folder)?.extract(EXTRACT_BYTES, |id| *id == wanted)?;
             Ok(accepted_start(&extract.records))
         };
         match run_blocking(clock, FILE_LIMIT, "journal", read).await.flatten() {
@@ -508,21 +528,17 @@ fn now(clock: &Clock) -> Now {
     Now { wall: clock.now(), monotonic: clock.monotonic() }
 }
 
-/// Lists the scopes that have not answered. Two matches do not end it, so that the error can name all of them.
+/// Takes in lists of the scopes that have not answered. Two matches do not end it, so that the error can name all of them.
 pub async fn list_scopes(
     search: &mut Search,
-    ske: &SkeClient,
-    concurrency: usize,
+    lists: impl Stream<Item = (Scope, Result<Listing, Failure>)>,
     clock: &Clock,
 ) -> Option<SignedDuration> {
     let mut skew = None;
-    let mut lists = pin!(ske.list_all(search.unanswered(), concurrency));
+    let mut lists = pin!(lists);
     while let Some((scope, result)) = lists.next().await {
-        let listed = result.map(|listing| {
-            skew = listing.skew.or(skew);
-            listing.clusters
-        });
-        search.take_list(&scope, listed, now(clock));
+        skew = result.as_ref().ok().and_then(|listing| listing.skew).or(skew);
+        search.take_list(&scope, result, now(clock));
         if search.has_failed() {
             break;
         }

@@ -9,7 +9,7 @@ use crate::app::outage::Outage;
 use crate::cli::commands::wait::target::address;
 use crate::cli::commands::wait::text;
 use crate::cli::commands::wait::tracker::REFUSAL_LIMIT;
-use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Scope};
+use crate::domain::cluster::{Cluster, ClusterId, ClusterName, Listing, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, distance_within, plural};
 
@@ -33,8 +33,8 @@ pub struct Search {
 enum Listed {
     /// No answer yet. Since when it is refused in a way that no further list may resolve, on the monotonic clock.
     Pending { refused: Option<Duration> },
-    /// The clusters of the name that is searched, and all names.
-    Answered(Vec<Cluster>, Vec<ClusterName>),
+    /// The clusters of the name that is searched, all names, and how many clusters could not be read.
+    Answered(Vec<Cluster>, Vec<ClusterName>, usize),
     /// This account cannot list it.
     Unlistable(Failure),
 }
@@ -64,12 +64,12 @@ impl Search {
     }
 
     /// Takes in the answer for a scope.
-    pub fn take_list(&mut self, scope: &Scope, result: Result<Vec<Cluster>, Failure>, now: Now) {
+    pub fn take_list(&mut self, scope: &Scope, result: Result<Listing, Failure>, now: Now) {
         let listed = match result {
-            Ok(mut clusters) => {
+            Ok(Listing { mut clusters, skipped, .. }) => {
                 let names = clusters.iter().map(|cluster| cluster.id.name.clone()).collect();
                 clusters.retain(|cluster| cluster.id.name == self.name);
-                Listed::Answered(clusters, names)
+                Listed::Answered(clusters, names, skipped)
             }
             Err(failure)
                 if matches!(
@@ -117,7 +117,7 @@ impl Search {
     /// Clusters of the name and all names, for each scope that answered.
     fn answers(&self) -> impl Iterator<Item = (&[Cluster], &[ClusterName])> {
         self.scopes.values().filter_map(|listed| match listed {
-            Listed::Answered(found, names) => Some((found.as_slice(), names.as_slice())),
+            Listed::Answered(found, names, _) => Some((found.as_slice(), names.as_slice())),
             Listed::Pending { .. } | Listed::Unlistable(_) => None,
         })
     }
@@ -148,9 +148,6 @@ impl Search {
     }
 
     fn not_found(&self) -> String {
-        if self.scopes.is_empty() {
-            return text::NO_SCOPES.to_owned();
-        }
         let projects: BTreeSet<_> = self.scopes.keys().map(|scope| &scope.project).collect();
         let regions: BTreeSet<_> = self.scopes.keys().map(|scope| scope.region.as_str()).collect();
         let regions = regions.into_iter().map(clean).collect::<Vec<_>>().join(", ");
@@ -174,6 +171,7 @@ impl Search {
             optional(similar, text::similar),
             optional(not_offered, text::not_offered),
             optional(unlistable, text::unlistable),
+            optional(self.incomplete_scopes(), text::incomplete),
         ]
         .concat()
     }
@@ -187,6 +185,16 @@ impl Search {
             scopes.into_iter().map(|(scope, _)| clean(scope.region.as_str())).collect()
         };
         regions(without).difference(&regions(with)).cloned().collect()
+    }
+
+    /// Scopes with clusters that could not be read; the one that is searched may be among them.
+    fn incomplete_scopes(&self) -> String {
+        let scopes = self.scopes.iter().filter_map(|(scope, listed)| {
+            let Listed::Answered(_, _, skipped) = listed else { return None };
+            let why = text::skipped(*skipped)?;
+            Some(clean(&text::scope(&scope.project, &scope.region, why)))
+        });
+        scopes.collect::<Vec<_>>().join(", ")
     }
 
     fn unlistable_scopes(&self, counts: impl Fn(&Failure) -> bool) -> String {
@@ -204,9 +212,13 @@ impl Search {
 mod tests {
     use std::time::Duration;
 
+    use jiff::SignedDuration;
+
     use crate::app::now::Now;
     use crate::cli::commands::wait::search::Search;
-    use crate::domain::cluster::{Cluster, ClusterId, ClusterName, ProjectId, Region, Scope};
+    use crate::domain::cluster::{
+        Cluster, ClusterId, ClusterName, Listing, ProjectId, Region, Scope,
+    };
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures;
     use crate::domain::rotation::Phase;
@@ -226,13 +238,18 @@ mod tests {
         Cluster { id, ..fixtures::cluster(name, Phase::Prepared) }
     }
 
+    fn listing(scope: &Scope, names: &[&str]) -> Listing {
+        let clusters = names.iter().map(|name| cluster(scope, name)).collect();
+        Listing { clusters, skipped: 0, skew: None }
+    }
+
     /// What a search for "shop" finds when these scopes have these names, or fail.
     fn searched(places: &[(Scope, Result<&[&str], FailureKind>)]) -> (Search, Found) {
         let scopes = places.iter().map(|(scope, _)| scope.clone());
         let mut search = Search::new(ClusterName::new("shop"), scopes);
         for (scope, result) in places {
             let result = match result {
-                Ok(names) => Ok(names.iter().map(|name| cluster(scope, name)).collect()),
+                Ok(names) => Ok(listing(scope, names)),
                 Err(kind) => Err(Failure::new(*kind, "HTTP 4xx")),
             };
             search.take_list(scope, result, now());
@@ -275,7 +292,7 @@ mod tests {
         assert!(found.is_none());
         assert_eq!(search.unanswered(), std::slice::from_ref(&there));
         assert!(search.outage().is_some());
-        search.take_list(&there, Ok(vec![cluster(&there, "shop")]), now());
+        search.take_list(&there, Ok(listing(&there, &["shop"])), now());
         assert!(failed(search.result()).starts_with("2 clusters are named shop"));
     }
 
@@ -343,6 +360,19 @@ mod tests {
     }
 
     #[test]
+    fn api_07_a_list_that_was_not_read_in_full_is_named_if_the_cluster_is_not_found() {
+        let place = scope("p-1", "eu01");
+        let mut search = Search::new(ClusterName::new("shop"), [place.clone()]);
+        let listing = Listing { skipped: 2, ..listing(&place, &["other"]) };
+        search.take_list(&place, Ok(listing), now());
+        assert_eq!(
+            failed(search.result()),
+            "no cluster is named shop in project p-1 (eu01); not read in full: project p-1 in eu01 \
+             (2 clusters in the answer could not be read)"
+        );
+    }
+
+    #[test]
     fn a_refusal_ends_the_search_once_it_lasts_as_long_as_a_read_may_be_refused() {
         for kind in [FailureKind::SignedOut, FailureKind::Refused] {
             let place = scope("p-1", "eu01");
@@ -367,7 +397,7 @@ mod tests {
     fn a_single_refusal_does_not_end_the_search() {
         let place = scope("p-1", "eu01");
         let (mut search, _) = searched(&[(place.clone(), Err(FailureKind::SignedOut))]);
-        search.take_list(&place, Ok(vec![cluster(&place, "shop")]), now());
+        search.take_list(&place, Ok(listing(&place, &["shop"])), now());
         assert!(matches!(search.result(), Some(Ok(_))));
     }
 
@@ -377,7 +407,7 @@ mod tests {
         let scopes = [scope("p-1", "eu01"), scope("p-1", "eu01")];
         let mut search = Search::new(ClusterName::new("shop"), scopes);
         assert_eq!(search.unanswered().len(), 1);
-        search.take_list(&place, Ok(vec![cluster(&place, "shop")]), now());
+        search.take_list(&place, Ok(listing(&place, &["shop"])), now());
         assert!(matches!(search.result(), Some(Ok(_))));
     }
 }

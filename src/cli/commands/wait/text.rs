@@ -6,6 +6,7 @@ use crate::app::texts::texts;
 pub use crate::domain::age::moment;
 use crate::domain::age::{long, since};
 use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::text::plural;
 
 texts! {
     UNSTATED = "UNSTATED";
@@ -75,18 +76,24 @@ texts! {
     FLAGS_BOTH = "--project, --region or both";
     unlistable_elsewhere(name, scopes) =
         "another {name} may exist where clusters cannot be listed: {scopes}";
-    NO_SCOPES = "no project or region is configured; set both, or use PROJECT/REGION/NAME";
     no_such_name(name, projects, regions) = "no cluster is named {name} in {projects} ({regions})";
     project(id) = "project {id}";
     similar(names) = "; similar: {names}";
     not_offered(regions) = "; not available: {regions}";
+    incomplete(scopes) = "; not read in full: {scopes}";
     unlistable(scopes) = "; cannot list {scopes}";
     scope(project, region, why) = "project {project} in {region} ({why})";
+    not_read(clusters) = "{clusters} in the answer could not be read";
     SEARCH_ENDED = "the search ended unexpectedly";
 
     EMPTY_PART = "one part is empty";
     TARGET_FORM = "expected NAME or PROJECT/REGION/NAME";
     contradicts(address, flag) = "{address} contradicts {flag}; remove one of them";
+}
+
+/// "2 clusters in the answer could not be read", if that is so.
+pub fn skipped(count: usize) -> Option<String> {
+    (count > 0).then(|| not_read(plural(count, "cluster", "clusters")))
 }
 
 /// "SKE reads failing since 2026-11-24T14:03:00Z: …; retrying", and what to do, if that is known.
