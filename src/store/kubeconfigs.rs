@@ -1,10 +1,10 @@
 //! Plans and saves kubeconfigs into files under client-go's lock.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::iter::successors;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::domain::shell;
 use crate::domain::text::{clean, plural, shown_path};
 use crate::store::files::{irregular_kind, read_regular};
 use crate::store::lock::Attempt;
+use crate::store::lock_file::LockFile;
 use crate::store::private_file::{self, Observer, failed};
 use crate::store::stale_files;
 
@@ -417,41 +418,6 @@ impl Kubeconfigs {
             }
             None => "If no other program writes this file, remove the lock".to_owned(),
         })
-    }
-}
-
-/// client-go's lock of a kubeconfig: it exists. Removed on drop, whatever happened.
-struct LockFile(PathBuf);
-
-impl LockFile {
-    /// client-go locks the name that it was given, not the target of a link.
-    fn path(file: &Path) -> PathBuf {
-        with_ending(file, ".lock")
-    }
-
-    /// `None` if it exists: another program holds the lock.
-    fn try_create(file: &Path) -> Result<Option<Self>, Failure> {
-        let path = Self::path(file);
-        if stale_files::is_stale_lock(&path) {
-            drop(fs::remove_file(&path));
-        }
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                let lock = Self(path);
-                file.write_all(stale_files::lock_content().as_bytes())
-                    .map_err(|error| failed("locking", &lock.0, error))?;
-                Ok(Some(lock))
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            Err(error) => Err(failed("locking", &path, error)),
-        }
-    }
-}
-
-impl Drop for LockFile {
-    fn drop(&mut self) {
-        // Nothing can report it; the next writer reports a stale lock.
-        drop(fs::remove_file(&self.0));
     }
 }
 
