@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::SignedDuration;
-use zeroize::Zeroize as _;
 
 use crate::app::cluster::tabs::Tab;
 use crate::app::commands::{self, action_key};
@@ -141,11 +140,7 @@ fn rearm(state: &mut State, out: &mut Outbox) {
 fn take(state: &mut State, out: &mut Outbox, message: Message) {
     match message {
         Message::Key(key) => press(state, out, key),
-        Message::Pasted(mut text) => {
-            paste(state, out, &text);
-            // It may be a secret.
-            text.zeroize();
-        }
+        Message::Pasted(text) => paste(state, out, text.expose()),
         Message::Mouse(event) => commands::mouse(state, out, event),
         Message::Resized(columns, rows) => {
             let before = std::mem::replace(&mut state.shared.size, (columns, rows));
@@ -252,27 +247,30 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
 
 /// Text was pasted: for the focused field only, never keys.
 fn paste(state: &mut State, out: &mut Outbox, text: &str) {
-    let part: String = clean(&text.chars().take(PASTE_LIMIT).collect::<String>()).trim().to_owned();
+    let part = || {
+        let begin: String = text.chars().take(PASTE_LIMIT).collect();
+        clean(&begin).trim().to_owned()
+    };
     if state.session.quit_dialog.is_some() || state.help.is_some() && !state.is_searching() {
         return;
     }
     if state.is_searching() {
-        state.search.change(|text| format!("{text}{part}"));
+        state.search.change(|text| format!("{text}{}", part()));
         commands::find(state, true, true);
     } else if let Some(dialog) = &mut state.rotation.dialog {
         rotation::update::paste(dialog);
     } else if state.checklist.dialog.is_some() {
-        checklist::update::paste(&mut state.checklist, &part);
+        checklist::update::paste(&mut state.checklist, &part());
     } else if let Some(renewal) = &mut state.kubeconfig.renewal {
-        kubeconfig::renew::paste(renewal, &part);
+        kubeconfig::renew::paste(renewal, &part());
     } else if state.kubeconfig.form.is_some() {
-        kubeconfig::update::paste(&mut state.kubeconfig, &part, context!(state, out));
+        kubeconfig::update::paste(&mut state.kubeconfig, &part(), context!(state, out));
     } else if state.context() == KeyContext::Cluster && state.screen.tab() == Some(Tab::Credentials)
     {
         credentials::update::paste(&mut state.inventory, text, context!(state, out));
     } else if state.context() == KeyContext::Filter {
         let source = row_source!(state);
-        fleet::update::type_filter(&mut state.view, source, |filter| format!("{filter}{part}"));
+        fleet::update::type_filter(&mut state.view, source, |filter| format!("{filter}{}", part()));
     }
 }
 

@@ -34,6 +34,7 @@ use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
+use crate::domain::secret::Secret;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::domain::table::{Table, TableFormat};
 use crate::domain::text::clean;
@@ -264,7 +265,7 @@ impl Performer {
                 let notify = async move {
                     let services = &this.0.services;
                     let sequence = services.notifier.sequence(&title, &text);
-                    drop(this.0.sender.send(LoopInput::Send(sequence)).await);
+                    drop(this.0.sender.send(LoopInput::Send(Secret::new(sequence))).await);
                     services.notifier.notify_desktop(&title, &text, &services.clock).await;
                     None
                 };

@@ -101,7 +101,7 @@ impl Kubeconfigs {
     /// Why it cannot be read, in a clause.
     pub fn read_named(file: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         let bytes = read_regular(file, NAMED_LIMIT);
-        bytes.map(Zeroizing::new).map_err(|error| clean(&error.to_string()))
+        bytes.map_err(|error| clean(&error.to_string()))
     }
 
     fn read_one(&self, file: &Path) -> FoundFile<KubeconfigEntries> {
@@ -143,13 +143,8 @@ fn entries(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
 
 fn read_text(file: &Path) -> Result<Zeroizing<String>, String> {
     let bytes = read_regular(file, MAX_BYTES as u64).map_err(|error| error.to_string())?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Zeroizing::new(text)),
-        Err(error) => {
-            drop(Zeroizing::new(error.into_bytes()));
-            Err("not UTF-8".to_owned())
-        }
-    }
+    let text = std::str::from_utf8(&bytes).map_err(|_not_text| "not UTF-8".to_owned())?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 #[cfg(test)]

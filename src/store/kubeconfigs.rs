@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use rustix::fs::Access as Right;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::domain::credential::KubeconfigLocation;
@@ -220,7 +221,7 @@ impl Kubeconfigs {
         query: &MergeQuery,
         issued: Option<&ParsedKubeconfig>,
         (path, target): (&Path, &Target),
-    ) -> Result<(Plan, Vec<u8>), Failure> {
+    ) -> Result<(Plan, Zeroizing<Vec<u8>>), Failure> {
         let mut plan = Plan { path: self.shown(path), ..Plan::default() };
         if target.link {
             let link = self.shown(&target.path);
@@ -235,7 +236,7 @@ impl Kubeconfigs {
             if file.merges() {
                 kubeconfig::survey("", query, issued).map_err(|why| self.unusable(path, &why))?;
             }
-            return Ok((plan, Vec::new()));
+            return Ok((plan, Zeroizing::default()));
         };
         let bytes = read(&target.path)?;
         let mode = data.mode() & 0o7777;
@@ -286,9 +287,9 @@ impl Kubeconfigs {
             if real == target {
                 continue;
             }
-            let text = read(&real).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            let (taken, owner) =
-                kubeconfig::entries_named(&text.unwrap_or_default(), &query.context, &query.known);
+            let bytes = read(&real).unwrap_or_default();
+            let text = std::str::from_utf8(&bytes).unwrap_or_default();
+            let (taken, owner) = kubeconfig::entries_named(text, &query.context, &query.known);
             let shown = self.shown(&file);
             if !taken.is_empty() {
                 plan.notes.push(format!(
@@ -431,7 +432,7 @@ fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest.finalize())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     read_regular(path, MAX_BYTES as u64).map_err(|error| failed("reading", path, error))
 }
 

@@ -18,6 +18,7 @@ use crate::domain::fixtures;
 use crate::domain::kubeconfig::{EntryOwner, Plan};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Step;
+use crate::domain::secret::Secret;
 use crate::ui::fixtures::{
     ago, asking, drawn, fleet, form, id, issuing, renewing, rolls, rotating, text,
 };
@@ -98,7 +99,7 @@ fn what_is_pasted_while_the_help_lies_over_a_form_does_not_change_it() {
     press(&mut state, KeyCode::F(1));
     assert!(state.help.is_some());
     let at = state.shared.now;
-    update(&mut state, at, Message::Pasted("99".to_owned()));
+    update(&mut state, at, Message::Pasted(Secret::new("99".to_owned())));
     press(&mut state, KeyCode::Esc);
     let form = state.kubeconfig.form.as_ref().unwrap();
     assert!(!form.touched && !form.lifetime.value().contains("99"), "{}", form.lifetime.value());
@@ -113,7 +114,7 @@ fn what_is_pasted_replaces_a_search_that_is_selected() {
     press(&mut state, KeyCode::Enter);
     press(&mut state, KeyCode::Char('/'));
     let at = state.shared.now;
-    update(&mut state, at, Message::Pasted("theme".to_owned()));
+    update(&mut state, at, Message::Pasted(Secret::new("theme".to_owned())));
     assert_eq!(state.search.text, "theme");
 }
 
