@@ -35,7 +35,7 @@ use crate::app::{
     actions, checklist, configuration, credentials, fleet, kubeconfig, log, menus, rotation,
 };
 use crate::domain::cluster::{ClusterId, Scope};
-use crate::domain::credential::Credentials;
+use crate::domain::credential::{Credentials, FoundFile};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, Plan, Saved};
@@ -338,11 +338,9 @@ fn answered(
             let result = of_kind!(answer, Answer::Action(trace) => trace);
             actions::update::answered((&cluster, action, request), result, cx);
         }
-        (RequestOwner::Inventory, Ok(Answer::Inventory(files))) => {
-            let files = Arc::from(files);
-            rotation::update::inventory_read(&mut state.rotation, &files, cx);
-            state.inventory.files = Some(files);
-            state.view.outdated = true;
+        (RequestOwner::Inventory, answer) => {
+            let read = of_kind!(answer, Answer::Inventory(files) => files);
+            inventory_read(state, out, read);
         }
         (RequestOwner::Trials(id), Ok(Answer::Tried(tried))) => {
             credentials::update::tried(&mut state.inventory, &id, tried, cx);
@@ -397,6 +395,22 @@ fn identified(state: &mut State, out: &mut Outbox, identity: Identity, notes: Ve
     }
     state.session.notes = notes;
     state.shared.identity = Some(identity);
+}
+
+fn inventory_read(state: &mut State, out: &mut Outbox, read: Result<Vec<FoundFile>, Failure>) {
+    let read = read.map(Arc::from);
+    let told = read.as_ref().map_err(|failure| failure.message.as_str());
+    rotation::update::inventory_read(&mut state.rotation, told, context!(state, out));
+    match read {
+        Ok(files) => {
+            (state.inventory.files, state.inventory.not_read) = (Some(files), None);
+            state.view.outdated = true;
+        }
+        Err(failure) => {
+            state.inventory.not_read = Some(failure.message.clone());
+            state.notices.error(failure);
+        }
+    }
 }
 
 fn credentials_loaded(state: &mut State, credentials: Credentials, note: Option<String>) {

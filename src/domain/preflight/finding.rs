@@ -57,6 +57,10 @@ pub enum Finding {
     UnclearCredentials(Vec<KubeconfigLocation>),
     /// The kubeconfig files of this machine are not read yet.
     FilesUnread,
+    /// They could not be read: why.
+    FilesNotRead(String),
+    /// Those that could not be read, in shown form.
+    UnreadableFiles(Vec<String>),
     /// Tokens of service accounts from before the start that were used since.
     TokensInUse(NameSample),
     /// Such tokens with no recorded use since the start.
@@ -176,6 +180,8 @@ impl Finding {
             | Self::UnclearCertificates(_)
             | Self::RequestsUnseen
             | Self::FilesUnread
+            | Self::FilesNotRead(_)
+            | Self::UnreadableFiles(_)
             | Self::UnreadableSchedule(_)
             | Self::Capacity
             | Self::PdbsNotVisible
