@@ -400,7 +400,8 @@ fn identified(state: &mut State, out: &mut Outbox, identity: Identity, notes: Ve
 fn inventory_read(state: &mut State, out: &mut Outbox, read: Result<Vec<FoundFile>, Failure>) {
     let read = read.map(Arc::from);
     let told = read.as_ref().map_err(|failure| failure.message.as_str());
-    rotation::update::inventory_read(&mut state.rotation, told, context!(state, out));
+    let cx = context!(state, out);
+    rotation::update::inventory_read(&mut state.rotation, told, cx);
     match read {
         Ok(files) => {
             (state.inventory.files, state.inventory.not_read) = (Some(files), None);

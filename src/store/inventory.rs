@@ -261,7 +261,7 @@ mod tests {
         let (kube, far) = (home.path().join(".kube"), home.path().join("far"));
         fs::create_dir_all(&kube).unwrap();
         fs::create_dir_all(&far).unwrap();
-        for number in 0..MOST_FILES + 1 {
+        for number in 0..=MOST_FILES {
             fs::write(kube.join(format!("{number:04}.yaml")), "").unwrap();
         }
         fs::write(far.join("own"), kubeconfig("own", "token: abc")).unwrap();

@@ -112,19 +112,15 @@ mod tests {
         let file = std::fs::File::create(home.path().join("locked")).unwrap().metadata().unwrap();
         let other = std::fs::File::create(home.path().join("other")).unwrap();
         let (me, inode) = (std::process::id(), std::os::unix::fs::MetadataExt::ino(&file));
-        let mut sleep = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let elsewhere = std::os::unix::process::parent_id();
         let line =
             |process: u32| format!("1: FLOCK  ADVISORY  WRITE {process} fe:00:{inode} 0 EOF\n");
         let waits = format!("1: -> FLOCK  ADVISORY  WRITE {me} fe:00:{inode} 0 EOF\n");
-        let elsewhere = line(sleep.id()) + &waits;
-        let found = [
-            holder_in(&elsewhere, &file),
-            holder_in(&(elsewhere + &line(me)), &other.metadata().unwrap()),
-        ];
+        let lines = line(elsewhere) + &waits;
+        let found =
+            [holder_in(&lines, &file), holder_in(&(lines + &line(me)), &other.metadata().unwrap())];
         let _opened = std::fs::File::open(home.path().join("locked")).unwrap();
-        let held = holder_in(&(line(sleep.id()) + &line(me)), &file);
-        sleep.kill().unwrap();
-        sleep.wait().unwrap();
+        let held = holder_in(&(line(elsewhere) + &line(me)), &file);
         assert_eq!((found, held), ([None, None], Some(me)));
     }
 

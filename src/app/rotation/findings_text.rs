@@ -8,7 +8,7 @@ use crate::app::texts::texts;
 use crate::domain::age::long;
 use crate::domain::cluster::ClusterState;
 use crate::domain::credential::{KubeconfigLocation, VerdictReason};
-use crate::domain::preflight::{Finding, FindingMark, Searched, StaticTokens};
+use crate::domain::preflight::{Finding, FindingMark, Searched, StaticTokens, UnreadFiles};
 use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{clean, plural};
@@ -183,6 +183,16 @@ pub fn marked(found: &Finding) -> String {
     format!("{mark} {}", finding(found))
 }
 
+fn unclear_access(step: Step, place: &str, reasons: &[VerdictReason]) -> String {
+    let why = credentials::text::reasons(reasons);
+    match (step, reasons.contains(&VerdictReason::NotInFile)) {
+        (Step::Start, true) => access_not_in_file(place),
+        (Step::Complete, true) => access_since_start_not_in_file(place),
+        (Step::Start, false) => access_unclear(place, why),
+        (Step::Complete, false) => access_unclear_after_complete(place, why),
+    }
+}
+
 /// One line of the preflight, in one clause without a full stop.
 pub fn finding(finding: &Finding) -> String {
     match finding {
@@ -205,25 +215,14 @@ pub fn finding(finding: &Finding) -> String {
             }
         }
         Finding::AccessUnclear { step, place, reasons } => {
-            let (place, why) = (place.words(), credentials::text::reasons(reasons));
-            match (step, reasons.contains(&VerdictReason::NotInFile)) {
-                (Step::Start, true) => access_not_in_file(place),
-                (Step::Complete, true) => access_since_start_not_in_file(place),
-                (Step::Start, false) => access_unclear(place, why),
-                (Step::Complete, false) => access_unclear_after_complete(place, why),
-            }
+            unclear_access(*step, &place.words(), reasons)
         }
         Finding::NoAccess { one_way: true, .. } => NO_ACCESS_ONE_WAY.to_owned(),
         Finding::NoAccess { step: Step::Start, .. } => NO_ACCESS.to_owned(),
         Finding::NoAccess { step: Step::Complete, .. } => NO_ACCESS_SINCE_START.to_owned(),
         Finding::BreakingCredentials(places) => breaking(kubeconfigs(places), places_of(places)),
         Finding::UnclearCredentials(places) => unclear(kubeconfigs(places), places_of(places)),
-        Finding::FilesUnread => FILES_UNREAD.to_owned(),
-        Finding::FilesNotRead(why) => files_not_read(why),
-        Finding::UnreadableFiles(files) => unreadable_files(
-            plural(files.len(), KUBECONFIG_FILE, KUBECONFIG_FILES),
-            list(files.iter().cloned(), 2),
-        ),
+        Finding::FilesUnread(files) => unread(files),
         Finding::TokensInUse(tokens) => some(tokens, TOKEN_IN_USE, TOKENS_IN_USE),
         Finding::UnusedTokens(tokens) => some(tokens, UNUSED_TOKEN, UNUSED_TOKENS),
         Finding::UnclearTokens { tokens, .. } => some(tokens, UNCLEAR_TOKEN, UNCLEAR_TOKENS),
@@ -302,6 +301,17 @@ fn other_clients(read: bool) -> &'static str {
 
 fn without_new_credentials(open: &[String]) -> String {
     open_clients(plural(open.len(), CLIENT, CLIENTS), list(open.iter().cloned(), 3))
+}
+
+fn unread(files: &UnreadFiles) -> String {
+    match files {
+        UnreadFiles::NotYet => FILES_UNREAD.to_owned(),
+        UnreadFiles::Failed(why) => files_not_read(why),
+        UnreadFiles::These(files) => unreadable_files(
+            plural(files.len(), KUBECONFIG_FILE, KUBECONFIG_FILES),
+            list(files.iter().cloned(), 2),
+        ),
+    }
 }
 
 fn kubeconfigs(places: &[KubeconfigLocation]) -> String {

@@ -6,7 +6,7 @@ pub mod nodes;
 #[cfg(test)]
 mod tests;
 
-pub use crate::domain::preflight::finding::{Finding, FindingMark};
+pub use crate::domain::preflight::finding::{Finding, FindingMark, UnreadFiles};
 
 use std::sync::Arc;
 
@@ -187,12 +187,12 @@ fn find_access(
 /// What is not known of this machine since it was not read.
 fn find_unread(evidence: &Evidence) -> Option<Finding> {
     let unreadable = evidence.unreadable();
-    match (&evidence.not_read, &evidence.files) {
-        (Some(why), _) => Some(Finding::FilesNotRead(why.clone())),
-        (None, None) => Some(Finding::FilesUnread),
-        (None, Some(_)) if unreadable.is_empty() => None,
-        (None, Some(_)) => Some(Finding::UnreadableFiles(unreadable)),
-    }
+    Some(Finding::FilesUnread(match (&evidence.not_read, &evidence.files) {
+        (Some(why), _) => UnreadFiles::Failed(why.clone()),
+        (None, None) => UnreadFiles::NotYet,
+        (None, Some(_)) if unreadable.is_empty() => return None,
+        (None, Some(_)) => UnreadFiles::These(unreadable),
+    }))
 }
 
 /// What the checklist says of clients outside this machine.

@@ -11,7 +11,9 @@ use crate::domain::credential::{
 use crate::domain::fixtures::{access, files_of, found, found_file, now};
 use crate::domain::preflight::credentials::in_cluster;
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
-use crate::domain::preflight::{Evidence, Finding, FindingMark, Searched, StaticTokens, findings};
+use crate::domain::preflight::{
+    Evidence, Finding, FindingMark, Searched, StaticTokens, UnreadFiles, findings,
+};
 use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::roll::durations::USUAL_NODE;
 use crate::domain::roll::history::RollGoal;
@@ -126,25 +128,20 @@ fn cred_15_what_was_not_read_on_this_machine_is_said_before_complete() {
         let (files, not_read) = (files.map(Arc::from), not_read.map(str::to_owned));
         let evidence = Evidence { files, not_read, ..Evidence::default() };
         let found = findings(Step::Complete, &subject, &evidence, now()).into_iter();
-        let is_of_files = |finding: &Finding| {
-            matches!(
-                finding,
-                Finding::FilesUnread | Finding::FilesNotRead(_) | Finding::UnreadableFiles(_)
-            )
-        };
+        let is_of_files = |finding: &Finding| matches!(finding, Finding::FilesUnread(_));
         let found: Vec<Finding> = found.filter(is_of_files).collect();
         assert!(found.iter().all(|finding| finding.mark() == FindingMark::Unknowable));
         found
     };
-    assert_eq!(unread(None, None), [Finding::FilesUnread]);
-    let failed = [Finding::FilesNotRead("no answer".to_owned())];
+    assert_eq!(unread(None, None), [Finding::FilesUnread(UnreadFiles::NotYet)]);
+    let failed = [Finding::FilesUnread(UnreadFiles::Failed("no answer".to_owned()))];
     assert_eq!(unread(None, Some("no answer")), failed);
     assert_eq!(unread(Some(Vec::new()), Some("no answer")), failed, "what was read is old");
     assert_eq!(unread(Some(vec![found("~/a", Ok(Vec::new()))]), None), []);
     let names = ["~/b", "~/c"];
     let files = names.map(found_without_contexts).to_vec();
-    let unreadable = Finding::UnreadableFiles(names.map(str::to_owned).to_vec());
-    assert_eq!(unread(Some(files), None), [unreadable]);
+    let these = UnreadFiles::These(names.map(str::to_owned).to_vec());
+    assert_eq!(unread(Some(files), None), [Finding::FilesUnread(these)]);
 }
 
 #[test]

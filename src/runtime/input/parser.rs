@@ -331,8 +331,8 @@ mod tests {
             text.as_ptr()
         };
         let first = place(b"\x1b[200~eyJ");
-        assert_eq!(first, place(&[b'a'; 100_000]));
-        assert_eq!(first, place(&[b'a'; LONGEST_PASTE]));
+        assert_eq!(first, place(&vec![b'a'; 100_000]));
+        assert_eq!(first, place(&vec![b'a'; LONGEST_PASTE]));
     }
 
     /// All bytes in one read, and silence after it.
