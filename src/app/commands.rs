@@ -372,11 +372,17 @@ fn refresh(state: &mut State, out: &mut Outbox) {
         checklist::update::read(id, cx);
     }
     cx.request(RequestOwner::Identity, Request::Identify);
+    let is_tried = |id: &ClusterId| {
+        let mut owners = state.requests.open().map(|(_, owner)| owner);
+        owners.any(|owner| matches!(owner, RequestOwner::Trials(tried) if tried == id))
+    };
+    state.inventory.try_again(is_tried);
     read_inventory(state, out);
 }
 
 /// Reads the kubeconfig files on this machine again.
 pub fn read_inventory(state: &mut State, out: &mut Outbox) {
+    state.inventory.not_read = None;
     credentials::update::read(&state.credentials, context!(state, out));
 }
 

@@ -19,6 +19,7 @@ use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, ParsedKubeconfig, Plan, Saved};
 use crate::domain::last_known::LastFleet;
 use crate::domain::permissions::Discovered;
+use crate::domain::secret::Secret;
 use crate::domain::snapshot::ObserverEvent;
 
 /// Something that happened.
@@ -26,7 +27,8 @@ use crate::domain::snapshot::ObserverEvent;
 pub enum Message {
     /// A key was pressed or repeated.
     Key(KeyEvent),
-    Pasted(String),
+    /// Text was pasted, which may be a token.
+    Pasted(Secret),
     Mouse(MouseEvent),
     Resized(u16, u16),
     /// A moment asked for by `State::next_wake` has come.

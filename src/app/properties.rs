@@ -697,7 +697,7 @@ proptest! {
                     Some(message) => message,
                     None => continue,
                 },
-                Event::Paste(text) => Message::Pasted(text),
+                Event::Paste(text) => Message::Pasted(Secret::new(text)),
                 Event::Resize(width, height) => Message::Resized(width, height),
             };
             let effects = update(&mut state, now, message);

@@ -210,6 +210,7 @@ impl State {
         Evidence {
             credentials: self.credentials.of(cluster),
             files: self.inventory.files.clone(),
+            not_read: self.inventory.not_read.clone(),
             skew: self.fleet.skew,
             checklist: self.checklist.known(&cluster.id, snapshot.as_deref()),
             snapshot,

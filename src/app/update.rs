@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind};
-use zeroize::Zeroize as _;
 
 use crate::app::cluster::tabs::Tab;
 use crate::app::commands::{self, action_key};
@@ -36,7 +35,7 @@ use crate::app::{
     actions, checklist, configuration, credentials, fleet, kubeconfig, log, menus, rotation,
 };
 use crate::domain::cluster::{ClusterId, Scope};
-use crate::domain::credential::Credentials;
+use crate::domain::credential::{Credentials, FoundFile};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::identity::Identity;
 use crate::domain::kubeconfig::{NotSaved, Plan, Saved};
@@ -141,11 +140,7 @@ fn rearm(state: &mut State, out: &mut Outbox) {
 fn take(state: &mut State, out: &mut Outbox, message: Message) {
     match message {
         Message::Key(key) => press(state, out, key),
-        Message::Pasted(mut text) => {
-            paste(state, out, &text);
-            // It may be a secret.
-            text.zeroize();
-        }
+        Message::Pasted(text) => paste(state, out, text.expose()),
         Message::Mouse(event) => commands::mouse(state, out, event),
         Message::Resized(columns, rows) => {
             let before = std::mem::replace(&mut state.shared.size, (columns, rows));
@@ -252,27 +247,30 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
 
 /// Text was pasted: for the focused field only, never keys.
 fn paste(state: &mut State, out: &mut Outbox, text: &str) {
-    let part: String = clean(&text.chars().take(PASTE_LIMIT).collect::<String>()).trim().to_owned();
+    let part = || {
+        let begin: String = text.chars().take(PASTE_LIMIT).collect();
+        clean(&begin).trim().to_owned()
+    };
     if state.session.quit_dialog.is_some() || state.help.is_some() && !state.is_searching() {
         return;
     }
     if state.is_searching() {
-        state.search.change(|text| format!("{text}{part}"));
+        state.search.change(|text| format!("{text}{}", part()));
         commands::find(state, SearchStep::FromHere);
     } else if let Some(dialog) = &mut state.rotation.dialog {
         rotation::update::paste(dialog);
     } else if state.checklist.dialog.is_some() {
-        checklist::update::paste(&mut state.checklist, &part);
+        checklist::update::paste(&mut state.checklist, &part());
     } else if let Some(renewal) = &mut state.kubeconfig.renewal {
-        kubeconfig::renew::paste(renewal, &part);
+        kubeconfig::renew::paste(renewal, &part());
     } else if state.kubeconfig.form.is_some() {
-        kubeconfig::update::paste(&mut state.kubeconfig, &part, context!(state, out));
+        kubeconfig::update::paste(&mut state.kubeconfig, &part(), context!(state, out));
     } else if state.context() == KeyContext::Cluster && state.screen.tab() == Some(Tab::Credentials)
     {
         credentials::update::paste(&mut state.inventory, text, context!(state, out));
     } else if state.context() == KeyContext::Filter {
         let source = row_source!(state);
-        fleet::update::type_filter(&mut state.view, source, |filter| format!("{filter}{part}"));
+        fleet::update::type_filter(&mut state.view, source, |filter| format!("{filter}{}", part()));
     }
 }
 
@@ -340,11 +338,9 @@ fn answered(
             let result = of_kind!(answer, Answer::Action(trace) => trace);
             actions::update::answered((&cluster, action, request), result, cx);
         }
-        (RequestOwner::Inventory, Ok(Answer::Inventory(files))) => {
-            let files = Arc::from(files);
-            rotation::update::inventory_read(&mut state.rotation, &files, cx);
-            state.inventory.files = Some(files);
-            state.view.outdated = true;
+        (RequestOwner::Inventory, answer) => {
+            let read = of_kind!(answer, Answer::Inventory(files) => files);
+            inventory_read(state, out, read);
         }
         (RequestOwner::Trials(id), Ok(Answer::Tried(tried))) => {
             credentials::update::tried(&mut state.inventory, &id, tried, cx);
@@ -400,6 +396,23 @@ fn identified(state: &mut State, out: &mut Outbox, identity: Identity, notes: Ve
     }
     state.session.notes = notes;
     state.shared.identity = Some(identity);
+}
+
+fn inventory_read(state: &mut State, out: &mut Outbox, read: Result<Vec<FoundFile>, Failure>) {
+    let read = read.map(Arc::from);
+    let told = read.as_ref().map_err(|failure| failure.message.as_str());
+    let cx = context!(state, out);
+    rotation::update::inventory_read(&mut state.rotation, told, cx);
+    match read {
+        Ok(files) => {
+            (state.inventory.files, state.inventory.not_read) = (Some(files), None);
+            state.view.outdated = true;
+        }
+        Err(failure) => {
+            state.inventory.not_read = Some(failure.message.clone());
+            state.notices.error(failure);
+        }
+    }
 }
 
 fn credentials_loaded(state: &mut State, credentials: Credentials, note: Option<String>) {

@@ -47,6 +47,7 @@ use std::convert::Infallible;
 use std::io::{self};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 use tokio::sync::mpsc;
 
 /// What of this machine a dashboard works with, beside what is configured. Tests put in their own.
@@ -420,15 +421,17 @@ struct Stored {
 impl Stored {
     async fn read(folder: PathBuf, clock: &Clock) -> Self {
         let name = folder.display().to_string();
-        let read = run_blocking(clock, FILE_LIMIT, &name, move || Self::read_files(&folder)).await;
+        let now = clock.now().into();
+        let read = move || Self::read_files(&folder, now);
+        let read = run_blocking(clock, FILE_LIMIT, &name, read).await;
         read.unwrap_or_else(|failure| {
             let note = format!("{}; nothing is recorded in this run", failure.message);
             Self { notes: vec![note], ..Self::default() }
         })
     }
 
-    fn read_files(folder: &Path) -> Self {
-        stale_files::remove_all(folder);
+    fn read_files(folder: &Path, now: SystemTime) -> Self {
+        stale_files::remove_all(folder, now);
         let (state, note) = state_file::load(folder);
         let mut notes: Vec<String> = note.into_iter().collect();
         let mut noted = |failure: Failure| notes.push(failure.to_string());

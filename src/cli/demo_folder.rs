@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::shell;
 use crate::domain::text::shown_path;
-use crate::store::private_file::{create_folder, is_dead};
+use crate::store::private_file::create_folder;
+use crate::store::process;
 
-/// Folders of demos are called so, followed by the process.
+/// Folders of demos are called so, followed by the process and its machine.
 const PREFIX: &str = "demo-";
 
 /// The folder of one demo.
@@ -21,7 +22,7 @@ impl DemoFolder {
     /// A folder of this process in `base`, or among the temporary files where nothing can be written there. Removes what
     /// demos that have ended left in `base`. `home` is what `~` stands for.
     pub fn create(base: Option<&Path>, home: Option<PathBuf>) -> io::Result<Self> {
-        let name = format!("{PREFIX}{}", std::process::id());
+        let name = format!("{PREFIX}{}-{}", process::number(), process::host());
         let kept = base.and_then(|base| {
             remove_ended(base);
             let path = base.join(&name);
@@ -77,8 +78,8 @@ impl DemoFolder {
 fn remove_ended(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let has_ended =
-            name.to_str().and_then(|name| name.strip_prefix(PREFIX)).is_some_and(is_dead);
+        let process = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-'));
+        let has_ended = process.is_some_and(|(number, host)| process::has_ended(number, host));
         if has_ended && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             drop(fs::remove_dir_all(entry.path()));
         }
@@ -90,17 +91,21 @@ mod tests {
     use std::fs;
 
     use crate::cli::demo_folder::DemoFolder;
+    use crate::store::process;
 
     #[test]
     fn cred_10_a_demo_keeps_its_kubeconfigs_and_prints_their_path() {
         let base = tempfile::tempdir().unwrap();
         // No process has this number.
-        let ended = base.path().join("demo-2147483646");
+        let of = |host: &str| base.path().join(format!("demo-2147483646-{host}"));
+        let (ended, elsewhere) = (of(&process::host()), of("another.example"));
         fs::create_dir_all(ended.join("kube")).unwrap();
+        fs::create_dir_all(&elsewhere).unwrap();
         fs::create_dir_all(base.path().join("demo-mine")).unwrap();
         let folder = || DemoFolder::create(Some(base.path()), Some(base.path().into())).unwrap();
         let unused = folder();
         assert!(!ended.exists() && base.path().join("demo-mine").exists());
+        assert!(elsewhere.exists(), "in a shared home folder: it may be running there");
         let path = unused.path.clone();
         assert_eq!(unused.end(), None);
         assert!(!path.exists());

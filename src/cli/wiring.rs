@@ -216,5 +216,5 @@ pub(super) async fn extra_ca(
     let name = format!("endpoints.ca_file, {}", show(path.display()));
     let read = run_blocking(clock, FILE_LIMIT, &name, move || files::read(&path, CA_LIMIT)).await?;
     let failed = |error| Failure::new(FailureKind::File, format!("reading {name}: {error}"));
-    read.map(Some).map_err(failed)
+    read.map(|bytes| Some(bytes.to_vec())).map_err(failed)
 }

@@ -14,24 +14,26 @@ const MIN_PART: usize = 12;
 /// Secrets that are remembered: tokens are renewed, and a server may quote the one before.
 const MAX_SECRETS: usize = 32;
 
-/// The secrets that were sent. Clones share them.
+/// The secrets that were sent, each in its lines. Clones share them.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<Mutex<VecDeque<Secret>>>);
+pub struct Redactor(Arc<Mutex<VecDeque<Vec<Secret>>>>);
 
 impl Redactor {
-    fn known(&self) -> MutexGuard<'_, VecDeque<Secret>> {
+    fn known(&self) -> MutexGuard<'_, VecDeque<Vec<Secret>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers a secret: a token as it is, a key line by line.
     pub fn learn(&self, secret: &Secret) {
-        let mut known = self.known();
         let lines = secret.expose().split_whitespace();
-        for line in lines.filter(|line| line.len() >= MIN_PART && !line.starts_with("-----")) {
-            if !known.iter().any(|other| other.expose() == line) {
-                known.push_back(Secret::new(line.to_owned()));
-            }
-        }
+        let lines: Vec<Secret> = lines
+            .filter(|line| line.len() >= MIN_PART && !line.starts_with("-----"))
+            .map(|line| Secret::new(line.to_owned()))
+            .collect();
+        let mut known = self.known();
+        // What is still in use is not the first to be forgotten.
+        known.retain(|other| *other != lines);
+        known.push_back(lines);
         let surplus = known.len().saturating_sub(MAX_SECRETS);
         known.drain(..surplus);
     }
@@ -39,7 +41,7 @@ impl Redactor {
     /// Replaces whole secrets and the parts of tokens between their dots; in large answers, which are no failures.
     pub fn redact_whole(&self, text: Vec<u8>) -> Vec<u8> {
         let known = self.known();
-        let pieces = known.iter().flat_map(|secret| {
+        let pieces = known.iter().flatten().flat_map(|secret| {
             let secret = secret.expose();
             std::iter::once(secret).chain(secret.split('.').filter(|part| part.len() >= MIN_PART))
         });
@@ -54,8 +56,9 @@ impl Redactor {
     /// Replaces whatever is a part of a secret, however it was cut; in answers that say why something failed.
     pub fn redact(&self, text: Vec<u8>) -> Vec<u8> {
         let known = self.known();
+        let lines = known.iter().flatten();
         let parts: HashSet<&[u8]> =
-            known.iter().flat_map(|secret| secret.expose().as_bytes().windows(MIN_PART)).collect();
+            lines.flat_map(|line| line.expose().as_bytes().windows(MIN_PART)).collect();
         let is_part = |(at, window): (usize, &[u8])| {
             parts.contains(window).then(|| (at, at.saturating_add(MIN_PART)))
         };
@@ -148,6 +151,25 @@ mod tests {
         let redacted = redactor.redact_whole(text.into_bytes());
         assert_eq!(String::from_utf8(redacted).unwrap(), r#"{"a":"[redacted]","b":"[redacted]"}"#);
         assert_eq!(redactor.redact_whole(b"nothing".to_vec()), b"nothing");
+    }
+
+    #[test]
+    fn api_29_every_line_of_several_long_keys_is_replaced() {
+        // As many lines as the key of 4,096 bits has, of 64 letters each.
+        let lines = |key: usize| (0..50).map(move |line| format!("{key:02}{line:062}"));
+        let redactor = Redactor::default();
+        for key in 0..super::MAX_SECRETS {
+            let text: Vec<_> = lines(key).collect();
+            redactor.learn(&Secret::new(text.join("\n")));
+        }
+        // One that is used again outlasts the others.
+        let first: Vec<_> = lines(0).collect();
+        redactor.learn(&Secret::new(first.join("\n")));
+        redactor.learn(&Secret::new("a-token-of-another-kind".to_owned()));
+        let remembered = (0..super::MAX_SECRETS).filter(|key| *key != 1).flat_map(lines);
+        let quoted: Vec<_> = remembered.map(|line| format!("{line}!")).collect();
+        let expected = "[redacted]! ".repeat(quoted.len());
+        assert_eq!(redactor.redact_text(&quoted.join(" ")), expected.trim_end());
     }
 
     #[test]

@@ -127,11 +127,11 @@ pub async fn run(
     limit: Duration,
     command: Command,
     input: &str,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let name = name_of(&command);
     let output = output(clock, limit, &name, command, input).await?;
     if output.success {
-        return Ok(output.stdout.to_vec());
+        return Ok(output.stdout);
     }
     let text = format!("{name} ended with {}", output.status);
     Err(Failure::new(FailureKind::NotPossible, text))

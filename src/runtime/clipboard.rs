@@ -13,6 +13,7 @@ use crate::app::message::Copied;
 use crate::app::requests::RequestId;
 use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::secret::Secret;
 use crate::runtime::blocking::run_blocking;
 use crate::runtime::child;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
@@ -212,7 +213,7 @@ impl Clipboard {
             }
             ClipboardRoute::Desktop => {
                 let clear = move |clipboard: &mut arboard::Clipboard| {
-                    let is_ours = hash(&clipboard.get_text()?) == ours;
+                    let is_ours = hash(&Zeroizing::new(clipboard.get_text()?)) == ours;
                     if is_ours { clipboard.clear().map(|()| true) } else { Ok(false) }
                 };
                 self.with_desktop(clear).await.unwrap_or(false)
@@ -222,7 +223,7 @@ impl Clipboard {
 
     async fn send_to_terminal(&self, route: ClipboardRoute, text: &str) -> Result<(), Failure> {
         let refuse = |why: String| Failure::new(FailureKind::Clipboard, why);
-        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(text));
         if encoded.len() > OSC_52_LIMIT {
             return Err(refuse(format!("{} bytes are more than terminals take", text.len())));
         }
@@ -245,7 +246,7 @@ impl Clipboard {
     }
 
     /// Runs tmux; the text goes through standard input, never into an argument.
-    async fn tmux(&self, arguments: &[&str], input: &str) -> Result<Vec<u8>, Failure> {
+    async fn tmux(&self, arguments: &[&str], input: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let mut command = child::command("tmux");
         command.args(arguments).stdout(Stdio::piped());
         child::run(&self.clock, TOOL_LIMIT, command, input).await
@@ -274,14 +275,28 @@ impl Clipboard {
 }
 
 /// The sequence that sets the clipboard. screen passes what stands in its own strings on as it is, if each is short.
-fn osc_52(route: ClipboardRoute, encoded: &str) -> String {
-    let sequence = format!("\u{1b}]52;c;{encoded}\u{7}");
+fn osc_52(route: ClipboardRoute, encoded: &str) -> Secret {
+    let parts = ["\u{1b}]52;c;", encoded, "\u{7}"];
+    let length = parts.iter().map(|part| part.len()).sum();
+    // With room for all, they do not grow and leave copies of a secret behind.
+    let mut sequence = String::with_capacity(length);
+    sequence.extend(parts);
+    let sequence = Secret::new(sequence);
     if route != ClipboardRoute::Screen {
         return sequence;
     }
-    let characters: Vec<char> = sequence.chars().collect();
-    let wrap = |part: &[char]| format!("\u{1b}P{}\u{1b}\\", part.iter().collect::<String>());
-    characters.chunks(SCREEN_STRING).map(wrap).collect()
+    let (begin, end) = ("\u{1b}P", "\u{1b}\\");
+    let strings = length.div_ceil(SCREEN_STRING);
+    let mut wrapped = String::with_capacity(length + strings * (begin.len() + end.len()));
+    for (at, letter) in sequence.expose().chars().enumerate() {
+        if at.is_multiple_of(SCREEN_STRING) {
+            wrapped.push_str(if at == 0 { "" } else { end });
+            wrapped.push_str(begin);
+        }
+        wrapped.push(letter);
+    }
+    wrapped.push_str(end);
+    Secret::new(wrapped)
 }
 
 #[cfg(not(target_os = "macos"))]
@@ -341,7 +356,8 @@ mod tests {
         let copied = clipboard.copy("abc", Some(RequestId(1))).await.unwrap();
         assert_eq!(copied.how, "Sent to the terminal (OSC 52)");
         let Some(LoopInput::Send(sequence)) = receiver.recv().await else { panic!("a sequence") };
-        assert_eq!(sequence, "\u{1b}]52;c;YWJj\u{7}");
+        assert_eq!(sequence.expose(), "\u{1b}]52;c;YWJj\u{7}");
+        assert!(!format!("{:?}", LoopInput::Send(sequence)).contains("YWJj"));
         assert!(clipboard.clear(RequestId(1)).await);
         assert!(!clipboard.clear(RequestId(1)).await, "cleared once only");
     }
@@ -357,7 +373,7 @@ mod tests {
         let encoded = "YWFh".repeat(200);
         for expected in [format!("\u{1b}]52;c;{encoded}\u{7}"), "\u{1b}]52;c;!\u{7}".to_owned()] {
             let Some(LoopInput::Send(sequence)) = receiver.recv().await else { unreachable!() };
-            let strings: Vec<&str> = sequence.split_inclusive("\u{1b}\\").collect();
+            let strings: Vec<&str> = sequence.expose().split_inclusive("\u{1b}\\").collect();
             assert!(strings.iter().all(|string| string.len() < 256), "{strings:?}");
             let content = |string: &&str| {
                 string.strip_prefix("\u{1b}P").unwrap().strip_suffix("\u{1b}\\").unwrap().to_owned()

@@ -3,6 +3,7 @@
 use tokio::sync::mpsc;
 
 use crate::app::message::Message;
+use crate::domain::secret::Secret;
 
 /// What comes to the loop beside keys and time.
 #[derive(Debug)]
@@ -11,8 +12,8 @@ pub enum LoopInput {
     Message(Message),
     /// A task ended with this; the loop counts it off after taking it in.
     Settled(Message),
-    /// An escape sequence to be sent between frames.
-    Send(String),
+    /// An escape sequence to be sent between frames; what is copied may be in it.
+    Send(Secret),
     /// Somebody wants the process to stop, as Ctrl-Z does.
     Stop,
     /// The process was stopped and goes on.

@@ -43,6 +43,7 @@ use crate::app::state::State;
 use crate::app::update::{begin, next_wake, settle, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::persisted::PersistedState;
+use crate::domain::secret::Secret;
 use crate::domain::selection::Selection;
 use crate::runtime::frame_writer::is_blank;
 use crate::runtime::loop_input::{CAPACITY, LoopInput, LoopReceiver};
@@ -186,7 +187,7 @@ where
                     message
                 }
                 LoopInput::Send(sequence) => {
-                    surface.send(&sequence)?;
+                    surface.send(sequence.expose())?;
                     continue;
                 }
                 LoopInput::Stop => {
@@ -251,7 +252,7 @@ impl Shutdown<'_> {
                 message
             }
             LoopInput::Send(sequence) => {
-                if surface.send(&sequence).is_err() {
+                if surface.send(sequence.expose()).is_err() {
                     self.hang_up();
                 }
                 return;
@@ -331,7 +332,7 @@ fn translate(event: Event) -> Option<LoopInput> {
     let message = match event {
         Event::Key(key) if key.kind == KeyEventKind::Release => return None,
         Event::Key(key) => Message::Key(key),
-        Event::Paste(text) => Message::Pasted(text),
+        Event::Paste(text) => Message::Pasted(Secret::new(text)),
         Event::Mouse(mouse) => Message::Mouse(mouse),
         Event::Resize(columns, rows) => Message::Resized(columns, rows),
         Event::FocusGained | Event::FocusLost => return None,
@@ -465,6 +466,7 @@ mod tests {
 
     use crate::app::message::{Answer, Message};
     use crate::app::requests::RequestId;
+    use crate::domain::secret::Secret;
     use crate::runtime::is_of_console;
     use crate::runtime::loop_input::LoopInput;
 
@@ -473,7 +475,7 @@ mod tests {
         let key = KeyEvent::new(KeyCode::Char('R'), KeyModifiers::NONE);
         for message in [
             Message::Key(key),
-            Message::Pasted("text".to_owned()),
+            Message::Pasted(Secret::new("text".to_owned())),
             Message::Resized(80, 24),
             Message::Terminated,
         ] {
@@ -485,7 +487,7 @@ mod tests {
             LoopInput::Message(answer()),
             LoopInput::Settled(answer()),
             LoopInput::Message(Message::Ticked),
-            LoopInput::Send(String::new()),
+            LoopInput::Send(Secret::new(String::new())),
         ] {
             assert!(!is_of_console(&input), "{input:?}");
         }

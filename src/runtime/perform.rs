@@ -35,6 +35,7 @@ use crate::domain::lifetime::Lifetime;
 use crate::domain::persisted::PersistedState;
 use crate::domain::record::Record;
 use crate::domain::rotation::Step;
+use crate::domain::secret::Secret;
 use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::domain::table::{Table, TableFormat};
 use crate::domain::text::clean;
@@ -265,7 +266,7 @@ impl Performer {
                 let notify = async move {
                     let services = &this.0.services;
                     let sequence = services.notifier.sequence(&title, &text);
-                    drop(this.0.sender.send(LoopInput::Send(sequence)).await);
+                    drop(this.0.sender.send(LoopInput::Send(Secret::new(sequence))).await);
                     services.notifier.notify_desktop(&title, &text, &services.clock).await;
                     None
                 };
@@ -360,7 +361,7 @@ impl Performer {
                 let find = move || kubeconfigs.find_all(&more);
                 Answer::Inventory(self.run_blocking("kubeconfigs of this machine", find).await?)
             }
-            Request::TryCredentials(places) => Answer::Tried(self.try_credentials(places).await),
+            Request::TryCredentials(places) => Answer::Tried(self.try_credentials(places).await?),
             Request::ReadChecklist(id) => Answer::Checklist(self.read_checklist(id).await?),
             Request::WriteChecklist { id, write, intent } => {
                 self.record_intent(*intent).await?;
@@ -581,21 +582,23 @@ impl Performer {
         Ok(None)
     }
 
-    async fn try_credentials(&self, places: Vec<KubeconfigLocation>) -> Vec<TriedCredential> {
+    async fn try_credentials(
+        &self,
+        places: Vec<KubeconfigLocation>,
+    ) -> Result<Vec<TriedCredential>, Failure> {
         let Services { kubeconfigs, clock, .. } = &self.0.services;
         let paths: Vec<String> = places.iter().filter_map(path_of).collect();
         let files = kubeconfigs.clone();
         let find = move || files.find_all(&paths);
-        // What cannot be read is not tried either.
-        let files = self.run_blocking("kubeconfigs of this machine", find).await;
-        let files = files.unwrap_or_default();
+        // Without them nobody knows whether what is tried is what was predicted of.
+        let files = self.run_blocking("kubeconfigs of this machine", find).await?;
         let mut tried = Vec::new();
         for place in places {
             let content = content_at(&files, &place);
             let trial = try_place(&place, kubeconfigs, clock).await;
             tried.push(TriedCredential { place, trial, content });
         }
-        tried
+        Ok(tried)
     }
 
     async fn rotate(&self, shown: &Cluster, step: Step) -> RotateOutcome {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::domain::text::clean;
 
@@ -49,7 +50,7 @@ pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
 ///
 /// # Errors
 /// The system's, that it is another kind of file, or that it is larger than `most` bytes.
-pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     read_limited(open_regular(path, OpenOptions::new().read(true))?, most)
 }
 
@@ -57,12 +58,15 @@ pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// The system's, or that there are more than `most` bytes.
-pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     read_limited(File::open(path)?, most)
 }
 
-fn read_limited(file: File, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn read_limited(file: File, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    // There may be a key in it: what grows would leave copies behind.
+    let length = file.metadata().map_or(0, |data| data.len()).min(most);
+    let room = usize::try_from(length).unwrap_or_default().saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::other(format!("it is larger than {most} bytes")));
@@ -108,12 +112,23 @@ mod tests {
             let path = path.clone();
             move || File::create(path).unwrap().write_all(b"abc").unwrap()
         });
-        assert_eq!(read(&path, 10).unwrap(), b"abc");
+        assert_eq!(*read(&path, 10).unwrap(), b"abc");
         writer.join().unwrap();
         let plain = home.path().join("plain");
         std::fs::write(&plain, "12345678901").unwrap();
         let error = read_regular(&plain, 10).unwrap_err();
         assert!(error.to_string().contains("larger than 10 bytes"), "{error}");
         assert_eq!(read(&plain, 11).unwrap().len(), 11);
+    }
+
+    #[test]
+    fn host_04_what_is_read_of_a_file_never_moves() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("key");
+        for size in [0, 1, 31, 32, 33, 5_000, 100_000] {
+            std::fs::write(&path, vec![b'k'; size]).unwrap();
+            let bytes = read_regular(&path, 100_000).unwrap();
+            assert_eq!((bytes.len(), bytes.capacity()), (size, size + 1));
+        }
     }
 }

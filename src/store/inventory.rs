@@ -1,5 +1,6 @@
 //! Finds the kubeconfig files of this machine and reads which credentials they hold. Nothing that they name is run.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::domain::credential::FoundFile;
 use crate::domain::kubeconfig::{KubeconfigEntries, MAX_BYTES, read_entries, resolve};
 use crate::domain::secret::Secret;
-use crate::domain::text::{clean, matches_glob};
+use crate::domain::text::{clean, grouped, matches_glob, plural};
 use crate::store::files::read_regular;
 use crate::store::kubeconfigs::Kubeconfigs;
 
@@ -25,55 +26,45 @@ const ENDS: [&str; 3] = ["yaml", "yml", "conf"];
 impl Kubeconfigs {
     /// The kubeconfig files of this machine: those of `$KUBECONFIG`, `~/.kube/config`, `~/.kube/*.yaml`, `*.yml` and
     /// `*.conf`, and `more`: what skeys wrote, in shown form, and paths from the configuration, of which the last part
-    /// may have `*` and `?`. What cannot be read is there with its reason; of what does not exist only `more` is there,
-    /// without contexts.
+    /// may have `*` and `?`. What cannot be read is there with its reason, also a folder; of what does not exist only
+    /// `more` is there, without contexts. Of too many files, those that are named are read first; of the others, the
+    /// first one is there with their number.
     pub fn find_all(&self, more: &[String]) -> Vec<FoundFile> {
-        let mut candidates = self.listed();
-        let mut named = Vec::new();
+        let mut candidates = Candidates::default();
+        for file in self.listed() {
+            candidates.add(file, Origin::Usual);
+        }
         if let Some(folder) = self.usual_folder() {
-            candidates.push(folder.join("config"));
-            candidates.extend(entries(&folder, |name| {
+            candidates.add(folder.join("config"), Origin::Usual);
+            candidates.add_entries(&folder, |name| {
                 let end = Path::new(name).extension().and_then(OsStr::to_str);
                 end.is_some_and(|end| ENDS.contains(&end))
-            }));
+            });
         }
+        let mut named = Vec::new();
         for path in more.iter().filter_map(|shown| self.path_of_shown(shown)) {
             let (folder, pattern) = (path.parent(), path.file_name().and_then(OsStr::to_str));
             match (folder, pattern) {
                 (Some(folder), Some(pattern)) if pattern.contains(['*', '?']) => {
-                    let matches = |name: &str| matches_glob(pattern, name);
-                    candidates.extend(entries(folder, matches));
+                    candidates.add_entries(folder, |name| matches_glob(pattern, name));
                 }
                 _ => named.push(path),
             }
         }
-        let mut found: Vec<(PathBuf, FoundFile<KubeconfigEntries>)> = Vec::new();
-        let is_named = candidates.len();
-        for (number, file) in candidates.into_iter().chain(named).enumerate() {
-            // Several names may lead to one file.
-            let real = match fs::canonicalize(&file) {
-                Ok(real) => real,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    if number >= is_named {
-                        found.push((
-                            file.clone(),
-                            self.found(&file, Ok(KubeconfigEntries::default())),
-                        ));
-                    }
-                    continue;
-                }
-                Err(_) => file.clone(),
-            };
-            if let Some((_, first)) = found.iter_mut().find(|(known, _)| *known == real) {
-                first.other_names.push(self.shown(&file));
-                continue;
-            }
-            if found.len() == MOST_FILES {
-                break;
-            }
-            found.push((real, self.read_one(&file)));
+        for path in named {
+            candidates.add(path, Origin::Named);
         }
-        resolve(found.into_iter().map(|(_, file)| file).collect())
+        let (read, left_out) = candidates.limited();
+        let mut found: Vec<_> = read.into_iter().map(|one| self.found(one)).collect();
+        if let Some(first) = left_out.first() {
+            let path = self.shown(&first.file);
+            let count = plural(left_out.len(), "file", "files");
+            let why = format!("{count} left out; skeys reads {} files", grouped(MOST_FILES));
+            found.push(not_read(path, why));
+        }
+        let failed = candidates.failed.iter();
+        found.extend(failed.map(|(folder, why)| not_read(self.shown(folder), why.clone())));
+        resolve(found)
     }
 
     /// The text of a kubeconfig in shown form, to try what it holds, and of those that kubectl reads together with it:
@@ -101,28 +92,23 @@ impl Kubeconfigs {
     /// Why it cannot be read, in a clause.
     pub fn read_named(file: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         let bytes = read_regular(file, NAMED_LIMIT);
-        bytes.map(Zeroizing::new).map_err(|error| clean(&error.to_string()))
+        bytes.map_err(|error| clean(&error.to_string()))
     }
 
-    fn read_one(&self, file: &Path) -> FoundFile<KubeconfigEntries> {
+    fn found(&self, candidate: &Candidate) -> FoundFile<KubeconfigEntries> {
+        let file = &candidate.file;
         // Relative to the folder of the kubeconfig, as for kubectl.
         let folder = file.parent().unwrap_or(Path::new("/"));
-        let entries = read_text(file).and_then(|text| {
+        let read = || {
+            let text = read_text(file)?;
             let read = read_entries(&text, &|named| Self::read_named(&folder.join(named)));
             read.map_err(|failure| failure.message)
-        });
-        self.found(file, entries)
-    }
-
-    fn found(
-        &self,
-        file: &Path,
-        contexts: Result<KubeconfigEntries, String>,
-    ) -> FoundFile<KubeconfigEntries> {
+        };
+        let contexts = if candidate.exists { read() } else { Ok(KubeconfigEntries::default()) };
         let mode = fs::metadata(file).map(|data| data.permissions().mode() & 0o777).ok();
         FoundFile {
             path: self.shown(file),
-            other_names: Vec::new(),
+            other_names: candidate.other_names.iter().map(|name| self.shown(name)).collect(),
             is_default: self.is_default(file),
             wide_mode: mode.filter(|mode| mode & !0o600 != 0),
             contexts,
@@ -130,26 +116,101 @@ impl Kubeconfigs {
     }
 }
 
-/// Files of a folder whose names are wanted, by name.
-fn entries(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries
-        .filter(|entry| entry.file_name().to_str().is_some_and(&is_wanted))
-        .map(|entry| entry.path())
-        .collect();
-    files.sort();
-    files
+/// What is said in place of what is not read.
+fn not_read(path: String, why: String) -> FoundFile<KubeconfigEntries> {
+    let other_names = Vec::new();
+    FoundFile { path, other_names, is_default: false, wide_mode: None, contexts: Err(why) }
+}
+
+/// Why a file is a candidate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// kubectl reads it.
+    Usual,
+    /// It is in a folder that is searched.
+    Found,
+    /// skeys wrote it, or the configuration names it.
+    Named,
+}
+
+/// A file that may be read.
+struct Candidate {
+    file: PathBuf,
+    origin: Origin,
+    other_names: Vec<PathBuf>,
+    exists: bool,
+}
+
+/// The files that may be read, each once.
+#[derive(Default)]
+struct Candidates {
+    all: Vec<Candidate>,
+    /// Where each is in `all`, by its name without links.
+    places: HashMap<PathBuf, usize>,
+    /// Folders that cannot be searched, and why.
+    failed: BTreeMap<PathBuf, String>,
+}
+
+impl Candidates {
+    fn add(&mut self, file: PathBuf, origin: Origin) {
+        let real = fs::canonicalize(&file);
+        let exists = !matches!(&real, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        if !exists && origin != Origin::Named {
+            return;
+        }
+        // Several names may lead to one file.
+        let real = real.unwrap_or_else(|_unknown| file.clone());
+        if let Some(known) = self.places.get(&real).and_then(|place| self.all.get_mut(*place)) {
+            if known.origin == Origin::Found {
+                known.origin = origin;
+            }
+            known.other_names.push(file);
+            return;
+        }
+        self.places.insert(real, self.all.len());
+        self.all.push(Candidate { file, origin, other_names: Vec::new(), exists });
+    }
+
+    /// Adds the files of a folder whose names are wanted, by name.
+    fn add_entries(&mut self, folder: &Path, is_wanted: impl Fn(&str) -> bool) {
+        let read = || fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>();
+        let entries = match read() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                self.failed.insert(folder.to_owned(), clean(&error.to_string()));
+                return;
+            }
+        };
+        let mut files: Vec<PathBuf> = entries
+            .iter()
+            .filter(|entry| entry.file_name().to_str().is_some_and(&is_wanted))
+            .map(fs::DirEntry::path)
+            .collect();
+        files.sort();
+        for file in files {
+            self.add(file, Origin::Found);
+        }
+    }
+
+    /// Those that are read, and those that are left out, both in their order.
+    fn limited(&self) -> (Vec<&Candidate>, Vec<&Candidate>) {
+        let is_found = |candidate: &&Candidate| candidate.origin == Origin::Found;
+        let named = self.all.iter().filter(|candidate| !is_found(candidate)).count();
+        let (mut room, mut room_for_named) = (MOST_FILES.saturating_sub(named), MOST_FILES);
+        self.all.iter().partition(|candidate| {
+            let room = if is_found(candidate) { &mut room } else { &mut room_for_named };
+            let fits = *room > 0;
+            *room = room.saturating_sub(1);
+            fits
+        })
+    }
 }
 
 fn read_text(file: &Path) -> Result<Zeroizing<String>, String> {
     let bytes = read_regular(file, MAX_BYTES as u64).map_err(|error| error.to_string())?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(Zeroizing::new(text)),
-        Err(error) => {
-            drop(Zeroizing::new(error.into_bytes()));
-            Err("not UTF-8".to_owned())
-        }
-    }
+    let text = std::str::from_utf8(&bytes).map_err(|_not_text| "not UTF-8".to_owned())?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -159,6 +220,7 @@ mod tests {
 
     use crate::clock::Clock;
     use crate::domain::credential::{FoundContext, FoundFile, SignIn};
+    use crate::store::inventory::MOST_FILES;
     use crate::store::kubeconfigs::Kubeconfigs;
 
     fn kubeconfig(context: &str, user: &str) -> String {
@@ -191,6 +253,49 @@ mod tests {
         assert!(why(2).contains("larger than"), "{}", why(2));
         assert_eq!(why(3), "it is a folder");
         assert_eq!(found[4].contexts.as_ref().unwrap()[0].context, "good");
+    }
+
+    #[test]
+    fn file_39_of_too_many_files_the_named_ones_are_read_and_the_rest_is_counted() {
+        let home = tempfile::tempdir().unwrap();
+        let (kube, far) = (home.path().join(".kube"), home.path().join("far"));
+        fs::create_dir_all(&kube).unwrap();
+        fs::create_dir_all(&far).unwrap();
+        for number in 0..=MOST_FILES {
+            fs::write(kube.join(format!("{number:04}.yaml")), "").unwrap();
+        }
+        fs::write(far.join("own"), kubeconfig("own", "token: abc")).unwrap();
+        let own = "~/far/own".to_owned();
+        let kubeconfigs = Kubeconfigs::new(Some(home.path().to_owned()), None, Clock::machine());
+        let read = |more: &[String]| {
+            let found = kubeconfigs.find_all(more);
+            let (read, not): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|file| file.contexts.is_ok());
+            let not: Vec<_> =
+                not.into_iter().map(|file| (file.path, file.contexts.unwrap_err())).collect();
+            (read, not)
+        };
+        let (found, left_out) = read(&[]);
+        assert_eq!(found.len(), MOST_FILES);
+        let why = |count| format!("{count} left out; skeys reads 1,000 files");
+        assert_eq!(left_out, [("~/.kube/1000.yaml".to_owned(), why("1 file"))]);
+        let (found, left_out) = read(&[own.clone(), "~/.kube/1000.yaml".to_owned()]);
+        assert_eq!(found.len(), MOST_FILES);
+        let last: Vec<_> = found.iter().rev().take(2).map(|file| file.path.clone()).collect();
+        assert_eq!(last, [own.as_str(), "~/.kube/1000.yaml"]);
+        assert_eq!(left_out, [("~/.kube/0998.yaml".to_owned(), why("2 files"))]);
+    }
+
+    #[test]
+    fn file_39_a_folder_that_cannot_be_searched_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(".kube"), "a file").unwrap();
+        let kubeconfigs = Kubeconfigs::new(Some(home.path().to_owned()), None, Clock::machine());
+        let found = kubeconfigs.find_all(&["~/gone/*".to_owned(), "~/.kube/*".to_owned()]);
+        let folder: Vec<_> = found.iter().filter(|file| file.path == "~/.kube").collect();
+        assert_eq!(folder.len(), 1, "once: {found:?}");
+        assert!(folder[0].contexts.as_ref().unwrap_err().contains("Not a directory"), "{found:?}");
+        assert!(!found.iter().any(|file| file.path.starts_with("~/gone")), "{found:?}");
     }
 
     #[test]

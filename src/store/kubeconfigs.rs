@@ -1,10 +1,10 @@
 //! Plans and saves kubeconfigs into files under client-go's lock.
 
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::iter::successors;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use rustix::fs::Access as Right;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::domain::credential::KubeconfigLocation;
@@ -25,6 +26,7 @@ use crate::domain::shell;
 use crate::domain::text::{clean, plural, shown_path};
 use crate::store::files::{irregular_kind, read_regular};
 use crate::store::lock::Attempt;
+use crate::store::lock_file::LockFile;
 use crate::store::private_file::{self, Observer, failed};
 use crate::store::stale_files;
 
@@ -219,7 +221,7 @@ impl Kubeconfigs {
         query: &MergeQuery,
         issued: Option<&ParsedKubeconfig>,
         (path, target): (&Path, &Target),
-    ) -> Result<(Plan, Vec<u8>), Failure> {
+    ) -> Result<(Plan, Zeroizing<Vec<u8>>), Failure> {
         let mut plan = Plan { path: self.shown(path), ..Plan::default() };
         if target.link {
             let link = self.shown(&target.path);
@@ -234,7 +236,7 @@ impl Kubeconfigs {
             if file.merges() {
                 kubeconfig::survey("", query, issued).map_err(|why| self.unusable(path, &why))?;
             }
-            return Ok((plan, Vec::new()));
+            return Ok((plan, Zeroizing::default()));
         };
         let bytes = read(&target.path)?;
         let mode = data.mode() & 0o7777;
@@ -285,9 +287,9 @@ impl Kubeconfigs {
             if real == target {
                 continue;
             }
-            let text = read(&real).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            let (taken, owner) =
-                kubeconfig::entries_named(&text.unwrap_or_default(), &query.context, &query.known);
+            let bytes = read(&real).unwrap_or_default();
+            let text = std::str::from_utf8(&bytes).unwrap_or_default();
+            let (taken, owner) = kubeconfig::entries_named(text, &query.context, &query.known);
             let shown = self.shown(&file);
             if !taken.is_empty() {
                 plan.notes.push(format!(
@@ -420,41 +422,6 @@ impl Kubeconfigs {
     }
 }
 
-/// client-go's lock of a kubeconfig: it exists. Removed on drop, whatever happened.
-struct LockFile(PathBuf);
-
-impl LockFile {
-    /// client-go locks the name that it was given, not the target of a link.
-    fn path(file: &Path) -> PathBuf {
-        with_ending(file, ".lock")
-    }
-
-    /// `None` if it exists: another program holds the lock.
-    fn try_create(file: &Path) -> Result<Option<Self>, Failure> {
-        let path = Self::path(file);
-        if stale_files::is_stale_lock(&path) {
-            drop(fs::remove_file(&path));
-        }
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                let lock = Self(path);
-                file.write_all(stale_files::lock_content().as_bytes())
-                    .map_err(|error| failed("locking", &lock.0, error))?;
-                Ok(Some(lock))
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
-            Err(error) => Err(failed("locking", &path, error)),
-        }
-    }
-}
-
-impl Drop for LockFile {
-    fn drop(&mut self) {
-        // Nothing can report it; the next writer reports a stale lock.
-        drop(fs::remove_file(&self.0));
-    }
-}
-
 /// Of what was shown of a file, and of `content` where all of it is replaced.
 fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
     let place = (&plan.path, &plan.link);
@@ -465,7 +432,7 @@ fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest.finalize())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     read_regular(path, MAX_BYTES as u64).map_err(|error| failed("reading", path, error))
 }
 

@@ -1,6 +1,6 @@
 //! Locks of files. Nothing here waits for one: a caller that may wait tries again.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -69,16 +69,9 @@ fn held(path: &Path) -> Failure {
 }
 
 fn holder(path: &Path) -> Option<String> {
-    let inode = std::fs::metadata(path).ok()?.ino().to_string();
+    let file = std::fs::metadata(path).ok()?;
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    let process = locks.lines().find_map(|line| {
-        let mut words = line.split_whitespace();
-        let process = words.nth(4)?;
-        let file = words.next()?;
-        (file.rsplit(':').next() == Some(&inode)).then(|| process.to_owned())
-    })?;
-    // In another namespace it has no number here.
-    process.parse::<u32>().ok().filter(|process| *process > 0)?;
+    let process = holder_in(&locks, &file)?;
     let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
     Some(match name.trim() {
         "" => format!("process {process}"),
@@ -86,9 +79,50 @@ fn holder(path: &Path) -> Option<String> {
     })
 }
 
+/// The process that holds a lock of a file, by the lines of `/proc/locks`.
+fn holder_in(locks: &str, file: &Metadata) -> Option<u32> {
+    let inode = file.ino().to_string();
+    let mut candidates = locks.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let process = words.nth(4)?;
+        let is_inode = words.next()?.rsplit(':').next() == Some(&inode);
+        // In another namespace it has no number here.
+        process.parse().ok().filter(|process| is_inode && *process > 0)
+    });
+    // Other file systems use the same numbers, and some show another device there than in the metadata of a file.
+    candidates.find(|process| has_open(*process, file))
+}
+
+fn has_open(process: u32, file: &Metadata) -> bool {
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    let mut files = files.filter_map(|entry| std::fs::metadata(entry.path()).ok());
+    files.any(|open| (open.dev(), open.ino()) == (file.dev(), file.ino()))
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::store::lock::{held, try_lock};
+    use crate::store::lock::{held, holder_in, try_lock};
+
+    #[test]
+    fn file_26_who_locks_a_file_of_the_same_inode_elsewhere_is_not_the_holder() {
+        if !cfg!(target_os = "linux") {
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        let file = std::fs::File::create(home.path().join("locked")).unwrap().metadata().unwrap();
+        let other = std::fs::File::create(home.path().join("other")).unwrap();
+        let (me, inode) = (std::process::id(), std::os::unix::fs::MetadataExt::ino(&file));
+        let elsewhere = std::os::unix::process::parent_id();
+        let line =
+            |process: u32| format!("1: FLOCK  ADVISORY  WRITE {process} fe:00:{inode} 0 EOF\n");
+        let waits = format!("1: -> FLOCK  ADVISORY  WRITE {me} fe:00:{inode} 0 EOF\n");
+        let lines = line(elsewhere) + &waits;
+        let found =
+            [holder_in(&lines, &file), holder_in(&(lines + &line(me)), &other.metadata().unwrap())];
+        let _opened = std::fs::File::open(home.path().join("locked")).unwrap();
+        let held = holder_in(&(line(elsewhere) + &line(me)), &file);
+        assert_eq!((found, held), ([None, None], Some(me)));
+    }
 
     #[test]
     fn file_26_the_holder_of_a_lock_is_named() {

@@ -8,7 +8,9 @@ mod inventory;
 pub mod journal;
 pub mod kubeconfigs;
 pub mod lock;
+mod lock_file;
 pub mod private_file;
+pub mod process;
 pub mod stale_files;
 pub mod state_file;
 #[cfg(test)]

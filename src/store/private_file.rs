@@ -4,12 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
 use rustix::io::Errno;
 
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
+use crate::store::process;
 
 /// The steps of a replacement, each as what did not work when it fails.
 pub mod step {
@@ -85,10 +87,13 @@ pub fn replace(
     };
     run(step::FOLDER, &mut || Ok(()))?;
     create_folder(&folder)?;
-    remove_stale_files(&folder);
     run(step::CREATE, &mut || Ok(()))?;
     let (guard, mut file) =
         Temporary::create(&folder).map_err(|error| failed(step::CREATE, path, error))?;
+    // Its own time is the present by the clock of the file system.
+    if let Ok(now) = file.metadata().and_then(|data| data.modified()) {
+        remove_stale_files(&folder, now);
+    }
     run(step::OWNER, &mut || keep_owner(path, &file))?;
     run(step::WRITE, &mut || file.write_all(content))?;
     run(step::SYNC, &mut || file.sync_all())?;
@@ -151,8 +156,9 @@ struct Temporary(PathBuf);
 
 impl Temporary {
     fn create(folder: &Path) -> io::Result<(Self, File)> {
-        let suffix = uuid::Uuid::new_v4().simple().to_string();
-        let path = folder.join(format!("{TEMPORARY}{}-{suffix}", std::process::id()));
+        let (number, host) = (process::number(), process::host());
+        let suffix = uuid::Uuid::new_v4().simple();
+        let path = folder.join(format!("{TEMPORARY}{number}-{host}-{suffix}"));
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok((Self(path), file))
     }
@@ -165,33 +171,38 @@ impl Drop for Temporary {
     }
 }
 
-/// Begins the name of a temporary file; the process that writes it follows.
+/// Begins the name of a temporary file; the process that writes it and its machine follow.
 const TEMPORARY: &str = ".skeys-";
+/// Whoever wrote it, a temporary file that is older is written no more.
+const ABANDONED: Duration = Duration::from_hours(24);
 
-/// Removes temporary files of this user that a killed run left; those of a process that still lives stay.
-pub fn remove_stale_files(folder: &Path) {
+/// Removes temporary files of this user that a killed run left: those of a process of this machine that has ended, and
+/// after a day those of which that is not known.
+pub fn remove_stale_files(folder: &Path, now: SystemTime) {
     let Ok(entries) = fs::read_dir(folder) else { return };
+    let me = rustix::process::geteuid().as_raw();
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some((process, suffix)) =
-            name.to_str().and_then(|name| name.strip_prefix(TEMPORARY)?.split_once('-'))
-        else {
+        let Some(has_ended) = entry.file_name().to_str().and_then(writer_has_ended) else {
             continue;
         };
-        let is_suffix = suffix.len() == 32 && suffix.chars().all(|c| c.is_ascii_hexdigit());
-        let me = rustix::process::geteuid().as_raw();
-        let is_mine = fs::symlink_metadata(entry.path())
-            .is_ok_and(|data| data.file_type().is_file() && data.uid() == me);
-        if is_suffix && is_mine && is_dead(process) {
+        let Ok(data) = fs::symlink_metadata(entry.path()) else { continue };
+        let age = data.modified().ok().and_then(|modified| now.duration_since(modified).ok());
+        let is_old = age.is_some_and(|age| age > ABANDONED);
+        if data.file_type().is_file() && data.uid() == me && (has_ended || is_old) {
             drop(fs::remove_file(entry.path()));
         }
     }
 }
 
-/// Whether a text is the number of a process that does not live any more.
-pub fn is_dead(process: &str) -> bool {
-    let pid = process.parse::<i32>().ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH))
+/// Whether the process that wrote a temporary file has ended; `None` for another file.
+fn writer_has_ended(name: &str) -> Option<bool> {
+    let (number, rest) = name.strip_prefix(TEMPORARY)?.split_once('-')?;
+    number.parse::<u32>().ok()?;
+    // Earlier versions did not name the machine.
+    let (host, suffix) =
+        rest.rsplit_once('-').map_or((None, rest), |(host, suffix)| (Some(host), suffix));
+    let is_suffix = suffix.len() == 32 && suffix.chars().all(|c| c.is_ascii_hexdigit());
+    is_suffix.then(|| host.is_some_and(|host| process::has_ended(number, host)))
 }
 
 /// Refuses a folder in which this account cannot create files, or which it cannot create.

@@ -1,14 +1,15 @@
 //! Records the folders in which files are replaced, so that the next run removes what a killed one left there.
 
 use std::ffi::OsStr;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::store::files::{open_regular, read_regular};
-use crate::store::private_file;
+use crate::store::{lock_file, private_file};
 
 /// One folder a line.
 const NAME: &str = "written-folders";
@@ -35,35 +36,10 @@ fn folders(state_folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Removes what killed runs left: temporary files, in which a key can be, and locks.
-pub fn remove_all(state_folder: &Path) {
-    private_file::remove_stale_files(state_folder);
+pub fn remove_all(state_folder: &Path, now: SystemTime) {
+    private_file::remove_stale_files(state_folder, now);
     for folder in folders(state_folder) {
-        private_file::remove_stale_files(&folder);
-        let files = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        for lock in files.filter(|path| path.extension().is_some_and(|end| end == "lock")) {
-            if is_stale_lock(&lock) {
-                // A later writer names one that stays.
-                drop(fs::remove_file(lock));
-            }
-        }
+        private_file::remove_stale_files(&folder, now);
+        lock_file::remove_stale(&folder);
     }
-}
-
-/// What a lock of this process holds: other programs leave theirs empty.
-pub fn lock_content() -> String {
-    format!("skeys {} {}\n", std::process::id(), host())
-}
-
-/// Whether a lock is one of skeys on this machine that does not live any more.
-pub fn is_stale_lock(lock: &Path) -> bool {
-    let bytes = read_regular(lock, 1024).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let mut words = text.trim().splitn(3, ' ');
-    let is_ours = words.next() == Some("skeys");
-    let process = words.next().unwrap_or_default();
-    is_ours && private_file::is_dead(process) && words.next() == Some(host().as_str())
-}
-
-fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -1,6 +1,7 @@
 //! Tests of saving kubeconfigs, the journal and the state in real files.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -27,6 +28,7 @@ use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
 use crate::store::private_file::{Observer, check_private, replace, step, unobserved};
+use crate::store::process;
 use crate::store::stale_files;
 use crate::store::state_file;
 
@@ -690,35 +692,42 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let own = FileTarget::Own("~/far/away/a.yaml".into());
     files.save(&own, &fresh(), &options(false), None, USUAL).unwrap().into_result().unwrap();
     // No process has the greatest number.
-    let (dead, alive) = (i32::MAX.unsigned_abs(), std::process::id());
-    let temporary = |process: u32| far.join(format!(".skeys-{process}-{}", "0a".repeat(16)));
-    let lock = |name: &str, process: u32| {
-        let content = stale_files::lock_content().replace(&alive.to_string(), &process.to_string());
+    let (dead, alive) = (i32::MAX.to_string(), process::number());
+    let host = format!("-{}", process::host());
+    let temporary = |number: &str, host: &str| format!(".skeys-{number}{host}-{}", "0a".repeat(16));
+    let lock = |name: &str, number: &str| {
+        let content = format!("skeys {number} {}\n", process::host());
         fs::write(far.join(name), content).unwrap();
     };
-    fs::write(temporary(dead), "a key").unwrap();
-    fs::write(temporary(alive), "another one is at work").unwrap();
-    fs::write(far.join(format!(".skeys-{dead}-mine")), "of the person").unwrap();
-    fs::write(far.join("kubectl.lock"), "").unwrap();
-    lock("dead.lock", dead);
-    lock("alive.lock", alive);
-    stale_files::remove_all(&state);
-    let mut left: Vec<_> = fs::read_dir(&far)
-        .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap())
-        .collect();
-    left.sort();
-    let mut expected = vec![
-        format!(".skeys-{alive}-{}", "0a".repeat(16)),
-        format!(".skeys-{dead}-mine"),
+    fs::write(far.join(temporary(&dead, &host)), "a key").unwrap();
+    let not_stale = [
+        temporary(&alive, &host),
+        // In a shared folder they may be written on another machine.
+        temporary(&dead, "-another-one.example"),
+        temporary(&dead, ""),
+        format!(".skeys-{dead}{host}-mine"),
         "a.yaml".to_owned(),
         "alive.lock".to_owned(),
         "kubectl.lock".to_owned(),
     ];
-    expected.sort();
-    assert_eq!(left, expected);
+    for name in &not_stale {
+        fs::write(far.join(name), "").unwrap();
+    }
+    lock("dead.lock", &dead);
+    lock("alive.lock", &alive);
+    let left = || {
+        let entries = fs::read_dir(&far).unwrap().map(|entry| entry.unwrap().file_name());
+        entries.map(|name| name.into_string().unwrap()).collect::<BTreeSet<_>>()
+    };
+    let now = fs::metadata(far.join("a.yaml")).unwrap().modified().unwrap();
+    stale_files::remove_all(&state, now);
+    assert_eq!(left(), BTreeSet::from(not_stale.clone()));
+    let day = Duration::from_hours(24);
+    stale_files::remove_all(&state, now + day + Duration::from_mins(1));
+    let (_written, others) = not_stale.split_at(3);
+    assert_eq!(left(), others.iter().cloned().collect(), "nobody writes a file for a day");
     // Its own lock is in nobody's way either.
-    lock("a.yaml.lock", dead);
+    lock("a.yaml.lock", &dead);
     let seen = files.plan(&own, &query("shop")).unwrap().fingerprint;
     let saved = files.save(&own, &fresh(), &options(true), seen.as_deref(), USUAL);
     assert!(matches!(saved, Ok(Attempt::Done(_))), "{saved:?}");

@@ -16,6 +16,8 @@ use crate::domain::credential::{
 pub struct InventoryState {
     /// `None` until they were read.
     pub files: Option<Arc<[FoundFile]>>,
+    /// Why they could not be read when that was tried last, in a clause.
+    pub not_read: Option<String>,
     /// What was predicted of each rotation that was seen open.
     pub predicted: BTreeMap<ClusterId, Prediction>,
     /// What came of trying, after the last rotation that was completed.
@@ -81,6 +83,11 @@ impl InventoryState {
     pub fn trial(&self, id: &ClusterId, place: &KubeconfigLocation) -> Option<&Trial> {
         let mut tried = self.trials.get(id)?.iter();
         tried.find(|(tried, _)| tried.is_same_entry(place)).map(|(_, trial)| trial)
+    }
+
+    /// What was to be tried and could not be is due again, unless it is under way.
+    pub fn try_again(&mut self, is_under_way: impl Fn(&ClusterId) -> bool) {
+        self.trials.retain(|id, tried| !tried.is_empty() || is_under_way(id));
     }
 
     /// Nothing is known of a cluster any more.

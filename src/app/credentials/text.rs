@@ -25,6 +25,7 @@ texts! {
     READING = "reading the kubeconfig files";
     NONE_FOUND = "none found for this cluster";
     NONE_FOUND_READ = "none found for this cluster among what could be read";
+    files_not_read(why) = "the kubeconfig files were not read: {why} (r tries again)";
     unreadable_file(path, why) = "{path}: not read: {why}";
     wide_mode(path, mode) = "{path}: mode {mode} gives other users access; chmod 600";
     contradicted(place, tried) = "{place}: {tried}, contrary to the verdict; report this";

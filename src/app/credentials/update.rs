@@ -90,8 +90,10 @@ pub fn tried(
             continue;
         };
         let is_answered = matches!(tried.trial, Trial::Accepted | Trial::Refused(_));
+        let is_known = tried.content.is_some() && predicted.content.is_some();
         if is_answered && tried.content != predicted.content {
-            replaced += 1;
+            // Where one of them was not read, nobody knows whether it is the same.
+            *(if is_known { &mut replaced } else { &mut counts.open }) += 1;
         } else if !counts.count(predicted.verdict, &tried.trial) {
             differing.push(predicted.place.words());
         }
@@ -118,10 +120,12 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
     use crate::app::context::{Outbox, context};
     use crate::app::credentials::state::{PredictedCredential, Prediction};
     use crate::app::credentials::update::cluster_read;
-    use crate::app::effect::Effect;
+    use crate::app::effect::{Effect, Request};
     use crate::app::keymap::Keymap;
     use crate::app::message::{Answer, Message, TriedCredential};
     use crate::app::now::Now;
@@ -134,6 +138,7 @@ mod tests {
         CredentialKind, FoundContext, FoundFile, KnownCredential, KubeconfigLocation, SignIn,
         TokenFacts, Trial, Trust, Verdict,
     };
+    use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, found_context, now};
     use crate::domain::persisted::PersistedState;
     use crate::domain::rotation::Phase;
@@ -180,13 +185,78 @@ mod tests {
     fn cred_13_a_fresh_kubeconfig_in_the_place_of_one_that_breaks_is_no_difference() {
         let (is_reported, told) = reported(Some("old"), Some("old"), Trial::Accepted);
         assert!(is_reported && told.contains("differs from the verdict"), "{told}");
-        for (predicted, tried) in [(Some("old"), Some("fresh")), (None, Some("fresh"))] {
+        for (predicted, tried, expected) in [
+            (Some("old"), Some("fresh"), "1 replaced since, not compared"),
+            (None, Some("fresh"), "1 inconclusive"),
+            (Some("old"), None, "1 inconclusive"),
+        ] {
             let (is_reported, told) = reported(predicted, tried, Trial::Accepted);
             assert!(!is_reported, "{told}");
-            assert_eq!(told, "1 replaced since, not compared");
+            assert_eq!(told, expected);
         }
         let gone = Trial::NotTried("it is not there".into());
         assert_eq!(reported(Some("old"), None, gone).1, "1 inconclusive");
+    }
+
+    fn asks_for(effects: &[Effect], is_wanted: impl Fn(&Request) -> bool) -> bool {
+        effects.iter().any(|effect| matches!(effect, Effect::Request(_, asked) if is_wanted(asked)))
+    }
+
+    fn late() -> Failure {
+        Failure::new(FailureKind::File, "no answer within 10 s")
+    }
+
+    #[test]
+    fn cred_15_files_that_could_not_be_read_are_read_again_on_refresh() {
+        let mut state = state();
+        let request = state.requests.begin(RequestOwner::Inventory);
+        update(&mut state, at(), Message::Answered(request, Err(late())));
+        let subject = cluster("web", Phase::Prepared);
+        assert_eq!(state.evidence(&subject).not_read.as_deref(), Some("no answer within 10 s"));
+        assert_eq!(state.notices.errors.pop_front(), Some(late()));
+        let key = KeyEvent::new(KeyCode::Char('r'), KeyModifiers::NONE);
+        let effects = update(&mut state, at(), Message::Key(key));
+        assert!(asks_for(&effects, |asked| matches!(asked, Request::ReadInventory(_))));
+        assert_eq!(state.evidence(&subject).not_read, None, "it is being read");
+        let request = state.requests.begin(RequestOwner::Inventory);
+        update(&mut state, at(), Message::Answered(request, Ok(Answer::Inventory(Vec::new()))));
+        let evidence = state.evidence(&subject);
+        assert_eq!((evidence.files.map(|files| files.len()), evidence.not_read), (Some(0), None));
+    }
+
+    #[test]
+    fn cred_15_what_could_not_be_tried_is_tried_again_on_refresh() {
+        let mut state = state();
+        let mut completed = cluster("web", Phase::Completed);
+        completed.rotation.initiated = Some(now());
+        let credential = PredictedCredential {
+            place: place(),
+            verdict: Verdict::BreaksOnComplete,
+            content: Some(found("old")),
+        };
+        let prediction = Prediction { start: now(), credentials: vec![credential] };
+        state.inventory.predicted.insert(completed.id.clone(), prediction);
+        let read = |state: &mut State| {
+            let mut out = Outbox::default();
+            let cx = context!(state, &mut out);
+            cluster_read(&mut state.inventory, &completed, Vec::new(), cx);
+            asks_for(&out.effects, |asked| matches!(asked, Request::TryCredentials(_)))
+        };
+        let refresh = |state: &mut State| {
+            let key = KeyEvent::new(KeyCode::Char('r'), KeyModifiers::NONE);
+            update(state, at(), Message::Key(key));
+        };
+        assert!(read(&mut state));
+        refresh(&mut state);
+        assert!(!read(&mut state), "it is being tried");
+        let is_trial = |owner: &RequestOwner| matches!(owner, RequestOwner::Trials(_));
+        let (request, _) = state.requests.open().find(|(_, owner)| is_trial(owner)).unwrap();
+        let effects = update(&mut state, at(), Message::Answered(request, Err(late())));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Journal(_))));
+        assert_eq!(state.notices.errors.pop_front(), Some(late()));
+        assert!(!read(&mut state), "not with every reading");
+        refresh(&mut state);
+        assert!(read(&mut state));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::app::texts::texts;
 use crate::domain::age::long;
 use crate::domain::cluster::ClusterState;
 use crate::domain::credential::{KubeconfigLocation, VerdictReason};
-use crate::domain::preflight::{Finding, FindingMark, StaticTokens};
+use crate::domain::preflight::{Finding, FindingMark, Searched, StaticTokens, UnreadFiles};
 use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{clean, plural};
@@ -19,6 +19,7 @@ texts! {
     static_tokens_of_version(version) = "version {version} still issues them";
     STATIC_TOKENS_UNKNOWN_VERSION = "the version is unknown, so they may be in use";
     STATIC_TOKENS_NONE_FOUND = "none found on this machine";
+    STATIC_TOKENS_NONE_READ = "none found on this machine among what could be read";
     STATIC_TOKENS_NOT_VISIBLE = "this machine has not been searched yet";
 
     NEVER_ROTATED_ALLOWED = "never rotated; ready to start";
@@ -49,6 +50,10 @@ texts! {
     unclear(credentials, places) =
         "{credentials} on this machine cannot be judged and may stop working: {places}";
     FILES_UNREAD = "still reading the kubeconfig files on this machine";
+    files_not_read(why) = "the kubeconfig files on this machine were not read: {why}";
+    unreadable_files(files, names) = "{files} on this machine could not be read: {names}";
+    KUBECONFIG_FILE = "kubeconfig file";
+    KUBECONFIG_FILES = "kubeconfig files";
     TOKEN_IN_USE =
         "service-account token from before the start was used on the day of the start or later and will stop working";
     TOKENS_IN_USE =
@@ -161,8 +166,9 @@ pub fn static_tokens(tokens: &StaticTokens) -> String {
         }
         StaticTokens::OldVersion(version) => static_tokens_of_version(version.as_str()),
         StaticTokens::UnknownVersion => STATIC_TOKENS_UNKNOWN_VERSION.to_owned(),
-        StaticTokens::Unlikely { searched: true } => STATIC_TOKENS_NONE_FOUND.to_owned(),
-        StaticTokens::Unlikely { .. } => STATIC_TOKENS_NOT_VISIBLE.to_owned(),
+        StaticTokens::Unlikely(Searched::Whole) => STATIC_TOKENS_NONE_FOUND.to_owned(),
+        StaticTokens::Unlikely(Searched::InPart) => STATIC_TOKENS_NONE_READ.to_owned(),
+        StaticTokens::Unlikely(Searched::NotYet) => STATIC_TOKENS_NOT_VISIBLE.to_owned(),
     }
 }
 
@@ -216,7 +222,7 @@ pub fn finding(finding: &Finding) -> String {
         Finding::NoAccess { step: Step::Complete, .. } => NO_ACCESS_SINCE_START.to_owned(),
         Finding::BreakingCredentials(places) => breaking(kubeconfigs(places), places_of(places)),
         Finding::UnclearCredentials(places) => unclear(kubeconfigs(places), places_of(places)),
-        Finding::FilesUnread => FILES_UNREAD.to_owned(),
+        Finding::FilesUnread(files) => unread(files),
         Finding::TokensInUse(tokens) => some(tokens, TOKEN_IN_USE, TOKENS_IN_USE),
         Finding::UnusedTokens(tokens) => some(tokens, UNUSED_TOKEN, UNUSED_TOKENS),
         Finding::UnclearTokens { tokens, .. } => some(tokens, UNCLEAR_TOKEN, UNCLEAR_TOKENS),
@@ -295,6 +301,17 @@ fn other_clients(read: bool) -> &'static str {
 
 fn without_new_credentials(open: &[String]) -> String {
     open_clients(plural(open.len(), CLIENT, CLIENTS), list(open.iter().cloned(), 3))
+}
+
+fn unread(files: &UnreadFiles) -> String {
+    match files {
+        UnreadFiles::NotYet => FILES_UNREAD.to_owned(),
+        UnreadFiles::Failed(why) => files_not_read(why),
+        UnreadFiles::These(files) => unreadable_files(
+            plural(files.len(), KUBECONFIG_FILE, KUBECONFIG_FILES),
+            list(files.iter().cloned(), 2),
+        ),
+    }
 }
 
 fn kubeconfigs(places: &[KubeconfigLocation]) -> String {

@@ -258,14 +258,17 @@ fn copy(dialog: &RotationDialog, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// Takes in the kubeconfig files of this machine.
+/// Takes in the kubeconfig files of this machine, or why they could not be read.
 pub fn inventory_read(
     rotation: &mut RotationState,
-    files: &Arc<[FoundFile]>,
+    read: Result<&Arc<[FoundFile]>, &str>,
     cx: &UpdateContext<'_>,
 ) {
     if let Some(dialog) = rotation.dialog.as_deref_mut() {
-        dialog.evidence.files = Some(Arc::clone(files));
+        dialog.evidence.not_read = read.err().map(str::to_owned);
+        if let Ok(files) = read {
+            dialog.evidence.files = Some(Arc::clone(files));
+        }
         dialog.update_findings(cx.shared.now.wall);
     }
 }

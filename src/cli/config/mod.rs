@@ -167,7 +167,8 @@ fn read_file(
 ) -> Result<FileContent, Vec<ConfigProblem>> {
     let name = show(path.display());
     let text = files::read(path, MAX_BYTES).and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
+        let text = std::str::from_utf8(&bytes).map(str::to_owned);
+        text.map_err(|_not_text| std::io::Error::other("it is not UTF-8"))
     });
     let text = match text {
         Err(error) if error.kind() == ErrorKind::NotFound && (!named || lines.is_some()) => {

@@ -98,7 +98,7 @@ fn names(key: &Key) -> impl Iterator<Item = String> {
 /// Reads a regular file; `None` if there is none.
 fn read_text(path: &Path) -> Result<Option<String>, String> {
     let text = files::read_regular(path, MAX_BYTES)
-        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+        .and_then(|bytes| std::str::from_utf8(&bytes).map(str::to_owned).map_err(io::Error::other));
     match text {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

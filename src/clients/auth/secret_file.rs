@@ -15,6 +15,8 @@ use crate::domain::secret::Secret;
 use crate::domain::shell::argument;
 
 const LARGEST_FILE: u64 = 1024 * 1024;
+/// For the largest file, and one byte more.
+const ROOM: usize = 1024 * 1024 + 1;
 /// Where a key or token goes that was taken for a path.
 const MISPLACED: &str = "STACKIT_SERVICE_ACCOUNT_KEY takes a key itself, STACKIT_PRIVATE_KEY a private key, STACKIT_ACCESS_TOKEN a token";
 /// Longest time to read a token file.
@@ -85,7 +87,8 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
         |what: String| Failure::new(FailureKind::File, format!("could not read {name}: {what}"));
     let unreadable = |error: std::io::Error| refuse(error.to_string()).caused_by(error);
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Zeroizing::new(Vec::new());
+    // What grows would leave copies of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(refuse("it is larger than 1 MiB".to_owned()));

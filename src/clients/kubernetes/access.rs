@@ -8,6 +8,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use kube::client::ConfigExt as _;
 use reqwest::Url;
 use secrecy::SecretString;
+use zeroize::Zeroizing;
 
 use crate::clients::http::is_loopback;
 use crate::clients::request::host_and_port;
@@ -157,8 +158,11 @@ fn config(url: &Url, parsed: &ParsedKubeconfig) -> Option<kube::Config> {
     config.write_timeout = None;
     config.default_retry = false;
     config.auth_info.client_certificate_data = parsed.client_certificate().map(joined);
-    config.auth_info.client_key_data =
-        parsed.client_key().map(|key| SecretString::from(joined(key.expose())));
+    config.auth_info.client_key_data = parsed.client_key().map(|key| {
+        let key = Zeroizing::new(joined(key.expose()));
+        // Of exactly its length: what is shrunk may leave its old copy behind.
+        SecretString::from(Box::<str>::from(key.as_str()))
+    });
     config.proxy_url = proxy(url, &config.cluster_url, &Matcher::from_system()).ok()?;
     Some(config)
 }

@@ -24,6 +24,17 @@ pub enum FindingMark {
     Unknowable,
 }
 
+/// Which kubeconfig files of this machine are not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnreadFiles {
+    /// None is read yet.
+    NotYet,
+    /// None could be read when that was tried last: why.
+    Failed(String),
+    /// These could not be read, in shown form.
+    These(Vec<String>),
+}
+
 /// One line of a preflight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
@@ -55,8 +66,7 @@ pub enum Finding {
     BreakingCredentials(Vec<KubeconfigLocation>),
     /// Credentials of this machine for which this is unknown.
     UnclearCredentials(Vec<KubeconfigLocation>),
-    /// The kubeconfig files of this machine are not read yet.
-    FilesUnread,
+    FilesUnread(UnreadFiles),
     /// Tokens of service accounts from before the start that were used since.
     TokensInUse(NameSample),
     /// Such tokens with no recorded use since the start.
@@ -175,7 +185,7 @@ impl Finding {
             | Self::UnclearTokens { .. }
             | Self::UnclearCertificates(_)
             | Self::RequestsUnseen
-            | Self::FilesUnread
+            | Self::FilesUnread(_)
             | Self::UnreadableSchedule(_)
             | Self::Capacity
             | Self::PdbsNotVisible

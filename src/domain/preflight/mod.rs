@@ -6,7 +6,7 @@ pub mod nodes;
 #[cfg(test)]
 mod tests;
 
-pub use crate::domain::preflight::finding::{Finding, FindingMark};
+pub use crate::domain::preflight::finding::{Finding, FindingMark, UnreadFiles};
 
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub struct Evidence {
     pub credentials: Credentials,
     /// The kubeconfig files of this machine; `None` while they are not read.
     pub files: Option<Arc<[FoundFile]>>,
+    /// Why they could not be read when that was tried last, in a clause.
+    pub not_read: Option<String>,
     /// SKE's clock minus this machine's: what SKE issued expires by its clock.
     pub skew: SignedDuration,
     /// What the cluster's own API shows now; `None` while it is not observed or not reachable.
@@ -42,6 +44,21 @@ impl Evidence {
     fn files(&self) -> &[FoundFile] {
         self.files.as_deref().unwrap_or_default()
     }
+
+    /// The files that are there and could not be read, in shown form.
+    fn unreadable(&self) -> Vec<String> {
+        let files = self.files().iter().filter(|file| file.contexts.is_err());
+        files.map(|file| file.path.clone()).collect()
+    }
+
+    fn searched(&self) -> Searched {
+        let is_whole = self.not_read.is_none() && self.unreadable().is_empty();
+        match &self.files {
+            None => Searched::NotYet,
+            Some(_) if is_whole => Searched::Whole,
+            Some(_) => Searched::InPart,
+        }
+    }
 }
 
 /// What is known of static tokens before a start, which disables them.
@@ -52,10 +69,17 @@ pub enum StaticTokens {
     /// The version still issues them.
     OldVersion(KubernetesVersion),
     UnknownVersion,
-    /// The version issues none and none was found; whether this machine was searched.
-    Unlikely {
-        searched: bool,
-    },
+    /// The version issues none and none was found.
+    Unlikely(Searched),
+}
+
+/// How far this machine was searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Searched {
+    NotYet,
+    /// Not everything could be read.
+    InPart,
+    Whole,
 }
 
 impl StaticTokens {
@@ -73,13 +97,13 @@ impl StaticTokens {
         } else if cluster.version.may_have_static_tokens() {
             Self::OldVersion(cluster.version.clone())
         } else {
-            Self::Unlikely { searched: evidence.files.is_some() }
+            Self::Unlikely(evidence.searched())
         }
     }
 
     /// Whether there is evidence that some are in use.
     pub fn are_likely(&self) -> bool {
-        !matches!(self, Self::Unlikely { .. })
+        !matches!(self, Self::Unlikely(_))
     }
 }
 
@@ -121,7 +145,7 @@ pub fn findings(
                 ));
             }
             out.extend(find_breaking(&known));
-            out.extend(evidence.files.is_none().then_some(Finding::FilesUnread));
+            out.extend(find_unread(evidence));
             out.push(find_clients(cluster, evidence.checklist.as_deref()));
         }
     }
@@ -158,6 +182,17 @@ fn find_access(
             Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }
         }
     }
+}
+
+/// What is not known of this machine since it was not read.
+fn find_unread(evidence: &Evidence) -> Option<Finding> {
+    let unreadable = evidence.unreadable();
+    Some(Finding::FilesUnread(match (&evidence.not_read, &evidence.files) {
+        (Some(why), _) => UnreadFiles::Failed(why.clone()),
+        (None, None) => UnreadFiles::NotYet,
+        (None, Some(_)) if unreadable.is_empty() => return None,
+        (None, Some(_)) => UnreadFiles::These(unreadable),
+    }))
 }
 
 /// What the checklist says of clients outside this machine.

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use crate::domain::cluster::{Cluster, HibernationSchedule, KubernetesVersion};
-use crate::domain::credential::{Credentials, KubeconfigLocation, SignIn, Trust, VerdictReason};
-use crate::domain::fixtures::{access, files_of, found_file, now};
+use crate::domain::credential::{
+    Credentials, FoundFile, KubeconfigLocation, SignIn, Trust, VerdictReason,
+};
+use crate::domain::fixtures::{access, files_of, found, found_file, now};
 use crate::domain::preflight::credentials::in_cluster;
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
-use crate::domain::preflight::{Evidence, Finding, FindingMark, StaticTokens, findings};
+use crate::domain::preflight::{
+    Evidence, Finding, FindingMark, Searched, StaticTokens, UnreadFiles, findings,
+};
 use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::roll::durations::USUAL_NODE;
 use crate::domain::roll::history::RollGoal;
@@ -41,14 +45,14 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     };
     let old = KubernetesVersion::new("1.26.4");
     for (cluster, expected) in [
-        (&resting, StaticTokens::Unlikely { searched: true }),
-        (&cluster(Phase::Never), StaticTokens::Unlikely { searched: true }),
+        (&resting, StaticTokens::Unlikely(Searched::Whole)),
+        (&cluster(Phase::Never), StaticTokens::Unlikely(Searched::Whole)),
         (&of_version("1.26.4"), StaticTokens::OldVersion(old)),
         (&of_version("next"), StaticTokens::UnknownVersion),
     ] {
         let found = StaticTokens::find(cluster, &searched);
         assert_eq!(found, expected);
-        assert_eq!(found.are_likely(), !matches!(found, StaticTokens::Unlikely { .. }));
+        assert_eq!(found.are_likely(), !matches!(found, StaticTokens::Unlikely(_)));
     }
     let server = format!("api.{}.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", resting.id.name);
     let file = |path, server| found_file(path, server, Trust::System, SignIn::StaticToken);
@@ -58,8 +62,12 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
         panic!("one is found")
     };
     assert_eq!(place.words(), "~/.kube/config, context web");
+    let broken = found_without_contexts("~/.kube/broken.yaml");
+    let in_part = Evidence { files: Some(Arc::from(vec![broken])), ..Evidence::default() };
+    let in_part = StaticTokens::find(&resting, &in_part);
+    assert_eq!(in_part, StaticTokens::Unlikely(Searched::InPart));
     let unsearched = StaticTokens::find(&resting, &Evidence::default());
-    assert_eq!(unsearched, StaticTokens::Unlikely { searched: false });
+    assert_eq!(unsearched, StaticTokens::Unlikely(Searched::NotYet));
 }
 
 #[test]
@@ -107,6 +115,33 @@ fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     let held = |finding: &&Finding| matches!(finding, Finding::AccessHeld { place, .. } if *place == places[1]);
     assert_eq!(found.iter().find(held).unwrap().mark(), FindingMark::Fine);
     assert_eq!(found.first().map(Finding::breaks), Some(true), "what breaks comes first");
+}
+
+fn found_without_contexts(path: &str) -> FoundFile {
+    found(path, Err("not UTF-8".to_owned()))
+}
+
+#[test]
+fn cred_15_what_was_not_read_on_this_machine_is_said_before_complete() {
+    let subject = cluster(Phase::Prepared);
+    let unread = |files: Option<Vec<FoundFile>>, not_read: Option<&str>| {
+        let (files, not_read) = (files.map(Arc::from), not_read.map(str::to_owned));
+        let evidence = Evidence { files, not_read, ..Evidence::default() };
+        let found = findings(Step::Complete, &subject, &evidence, now()).into_iter();
+        let is_of_files = |finding: &Finding| matches!(finding, Finding::FilesUnread(_));
+        let found: Vec<Finding> = found.filter(is_of_files).collect();
+        assert!(found.iter().all(|finding| finding.mark() == FindingMark::Unknowable));
+        found
+    };
+    assert_eq!(unread(None, None), [Finding::FilesUnread(UnreadFiles::NotYet)]);
+    let failed = [Finding::FilesUnread(UnreadFiles::Failed("no answer".to_owned()))];
+    assert_eq!(unread(None, Some("no answer")), failed);
+    assert_eq!(unread(Some(Vec::new()), Some("no answer")), failed, "what was read is old");
+    assert_eq!(unread(Some(vec![found("~/a", Ok(Vec::new()))]), None), []);
+    let names = ["~/b", "~/c"];
+    let files = names.map(found_without_contexts).to_vec();
+    let these = UnreadFiles::These(names.map(str::to_owned).to_vec());
+    assert_eq!(unread(Some(files), None), [Finding::FilesUnread(these)]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crossterm::event::Event;
 use futures_util::stream::{self, Stream};
 use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroize as _;
 
 use crate::app::message::Message;
 use crate::app::settings::Background;
@@ -86,7 +87,10 @@ pub fn read_until<T>(mut take: impl FnMut(Event) -> Option<T>) -> io::Result<T> 
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
                 Err(error) => return Err(error.into()),
             };
-            parser.feed(read)
+            let events = parser.feed(read);
+            // It may be a part of a token.
+            buffer.zeroize();
+            events
         } else {
             parser.expire()
         };

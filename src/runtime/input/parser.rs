@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use zeroize::Zeroizing;
 
 use crate::runtime::input::keys;
 
@@ -29,41 +30,32 @@ const ESC: u8 = 0x1b;
 const CTRL_C: u8 = 0x03;
 
 /// What was read and is not complete yet.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 enum Pending {
     #[default]
     Nothing,
     /// A character of several bytes.
     Character(Vec<u8>),
     /// ESC, or ESC ESC.
-    Escape {
-        twice: bool,
-    },
+    Escape { twice: bool },
     /// ESC O.
-    SingleShift {
-        alt: bool,
-    },
+    SingleShift { alt: bool },
     /// ESC [ and its parameters.
-    Sequence {
-        parameters: Vec<u8>,
-        alt: bool,
-    },
+    Sequence { parameters: Vec<u8>, alt: bool },
     /// ESC [ M, followed by three bytes about the mouse.
     Mouse(Vec<u8>),
     /// ESC [ [, followed by one byte.
     ConsoleKey,
     /// ESC and one of `]P_^X`: a string that ends with BEL or ESC \.
-    String {
-        begin: u8,
-        is_empty: bool,
-    },
+    String { begin: u8, is_empty: bool },
     /// ESC inside of a string.
     StringEnd,
-    Paste(Vec<u8>),
+    /// It may be a token.
+    Paste(Zeroizing<Vec<u8>>),
 }
 
 /// Collects bytes and gives events.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Parser {
     pending: Pending,
     /// The last ESC was taken for the key; a rest that comes nevertheless is known by its first two bytes.
@@ -82,7 +74,7 @@ impl Parser {
             self.pending = Pending::Escape { twice: false };
         }
         if std::mem::take(&mut self.paste_was_given_up) && bytes.len() >= BURST {
-            self.pending = Pending::Paste(Vec::new());
+            self.pending = empty_paste();
         }
         for byte in bytes {
             self.take(*byte);
@@ -240,7 +232,7 @@ impl Parser {
             }
             b'[' if parameters.is_empty() => return Pending::ConsoleKey,
             b'M' if parameters.is_empty() => return Pending::Mouse(Vec::new()),
-            b'~' if parameters == b"200" => return Pending::Paste(Vec::new()),
+            b'~' if parameters == b"200" => return empty_paste(),
             b'@'..=b'~' if parameters.len() < LONGEST_SEQUENCE => {
                 match keys::control_sequence(&parameters, byte) {
                     Some(Event::Key(key)) => self.key(with_alt(key, alt)),
@@ -276,7 +268,7 @@ impl Parser {
         }
     }
 
-    fn continue_paste(&mut self, mut text: Vec<u8>, byte: u8) -> Pending {
+    fn continue_paste(&mut self, mut text: Zeroizing<Vec<u8>>, byte: u8) -> Pending {
         if text.len() >= LONGEST_PASTE {
             // The last ones are kept, so that the end is found.
             text.remove(LONGEST_PASTE - PASTE_END.len());
@@ -302,6 +294,11 @@ impl Parser {
     }
 }
 
+fn empty_paste() -> Pending {
+    // What grows would leave copies behind.
+    Pending::Paste(Zeroizing::new(Vec::with_capacity(LONGEST_PASTE)))
+}
+
 fn with_alt(mut key: KeyEvent, alt: bool) -> KeyEvent {
     key.modifiers.set(KeyModifiers::ALT, alt || key.modifiers.contains(KeyModifiers::ALT));
     key
@@ -315,7 +312,7 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::fuzz::{changed, fuzz};
-    use crate::runtime::input::parser::{LONGEST_PASTE, Parser};
+    use crate::runtime::input::parser::{LONGEST_PASTE, Parser, Pending};
 
     fn key(code: KeyCode) -> Event {
         Event::Key(code.into())
@@ -323,6 +320,19 @@ mod tests {
 
     fn keys(text: &str) -> Vec<Event> {
         text.chars().map(|c| key(KeyCode::Char(c))).collect()
+    }
+
+    #[test]
+    fn host_04_a_paste_that_is_collected_never_moves() {
+        let mut parser = Parser::default();
+        let mut place = |bytes: &[u8]| {
+            parser.feed(bytes);
+            let Pending::Paste(text) = &parser.pending else { panic!("a paste") };
+            text.as_ptr()
+        };
+        let first = place(b"\x1b[200~eyJ");
+        assert_eq!(first, place(&vec![b'a'; 100_000]));
+        assert_eq!(first, place(&vec![b'a'; LONGEST_PASTE]));
     }
 
     /// All bytes in one read, and silence after it.

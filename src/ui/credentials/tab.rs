@@ -45,6 +45,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
         lines.extend(others);
     } else {
         let none = match &state.inventory.files {
+            _ if state.inventory.not_read.is_some() => text::NONE_FOUND_READ,
             None => text::READING,
             Some(files) if files.iter().any(|file| file.contexts.is_err()) => text::NONE_FOUND_READ,
             Some(_) => text::NONE_FOUND,
@@ -87,6 +88,9 @@ fn marked(cx: LineContext<'_>, sign: &'static str, tone: Tone, text: &str) -> Ve
 /// What stands below the list: files that were not read, what is inside the cluster, and what rotates.
 fn below(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let mut out = Vec::new();
+    if let Some(why) = &cx.state.inventory.not_read {
+        out.extend(marked(cx, "?", Tone::Warn, &text::files_not_read(why)));
+    }
     for file in cx.state.inventory.files.iter().flat_map(|files| files.iter()) {
         match (&file.contexts, file.wide_mode) {
             (Err(why), _) => {

@@ -18,8 +18,9 @@ use crate::domain::fixtures;
 use crate::domain::kubeconfig::{EntryOwner, Plan};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Step;
+use crate::domain::secret::Secret;
 use crate::ui::fixtures::{
-    ago, asking, drawn, fleet, form, id, issuing, renewing, rolls, rotating, text,
+    ago, asking, drawn, fleet, form, id, issuing, opened, renewing, rolls, rotating, text,
 };
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
@@ -54,6 +55,21 @@ fn commands_that_are_shown_are_about_the_cluster_that_is_shown() {
         assert!(text.contains("kubectl --kubeconfig ~/.kube/own/pay.yaml"), "{text}");
         assert!(text.contains("--context pay-prod -n payments"), "{text}");
     }
+}
+
+#[test]
+fn cred_15_why_files_were_not_read_is_shown_with_what_tries_again() {
+    let mut state = opened("shop-prod", Tab::Credentials);
+    state.credentials.accesses.clear();
+    state.inventory.files = None;
+    let waiting = text(&state, 140, 40);
+    assert!(waiting.contains("reading the kubeconfig files"), "{waiting}");
+    state.inventory.not_read = Some("no answer within 10 s".to_owned());
+    let failed = text(&state, 140, 40);
+    assert!(!failed.contains("reading the kubeconfig files"), "{failed}");
+    assert!(failed.contains("none found for this cluster among what could be read"), "{failed}");
+    let why = "? the kubeconfig files were not read: no answer within 10 s (r tries again)";
+    assert!(failed.contains(why), "{failed}");
 }
 
 #[test]
@@ -98,7 +114,7 @@ fn what_is_pasted_while_the_help_lies_over_a_form_does_not_change_it() {
     press(&mut state, KeyCode::F(1));
     assert!(state.help.is_some());
     let at = state.shared.now;
-    update(&mut state, at, Message::Pasted("99".to_owned()));
+    update(&mut state, at, Message::Pasted(Secret::new("99".to_owned())));
     press(&mut state, KeyCode::Esc);
     let form = state.kubeconfig.form.as_ref().unwrap();
     assert!(!form.touched && !form.lifetime.value().contains("99"), "{}", form.lifetime.value());
@@ -113,7 +129,7 @@ fn what_is_pasted_replaces_a_search_that_is_selected() {
     press(&mut state, KeyCode::Enter);
     press(&mut state, KeyCode::Char('/'));
     let at = state.shared.now;
-    update(&mut state, at, Message::Pasted("theme".to_owned()));
+    update(&mut state, at, Message::Pasted(Secret::new("theme".to_owned())));
     assert_eq!(state.search.text, "theme");
 }
 

@@ -212,8 +212,6 @@ impl Search {
 mod tests {
     use std::time::Duration;
 
-    use jiff::SignedDuration;
-
     use crate::app::now::Now;
     use crate::cli::commands::wait::search::Search;
     use crate::domain::cluster::{
