@@ -1,12 +1,18 @@
 //! What is found before a step.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::domain::cluster::{Cluster, HibernationSchedule, KubernetesVersion};
-use crate::domain::credential::{Credentials, SignIn, Trust, VerdictReason};
-use crate::domain::fixtures::{access, files_of, found_file, now};
+use crate::domain::checklist::{Checklist, ChecklistChange, ChecklistClient};
+use crate::domain::cluster::{
+    Cluster, ClusterState, HibernationSchedule, KubernetesVersion, ReportedError,
+};
+use crate::domain::credential::{
+    Access, ClientCertificate, Credentials, SignIn, Trust, VerdictReason,
+};
+use crate::domain::fixtures::{access, files_of, found_file, issuance, now, signing_keys};
 use crate::domain::preflight::credentials::in_cluster;
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
 use crate::domain::preflight::{Evidence, Finding, FindingMark, StaticTokens, findings};
@@ -18,13 +24,18 @@ use crate::domain::roll::tests::blockers::sample;
 use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::cluster;
 use crate::domain::roll::tests::stages::fixture;
-use crate::domain::rotation::{Phase, Step};
+use crate::domain::rotation::{InconsistentTimes, Phase, Step};
 use crate::domain::snapshot::{
-    Budget, ClusterSnapshot, Node, OwnerReference, Pod, TokenSecret, Unseen,
+    Budget, ClusterSnapshot, Node, OwnerReference, Pod, RootBundle, SignedRequest, TokenSecret,
+    Unseen,
 };
 
 fn marked(found: &[Finding], mark: FindingMark) -> Vec<&Finding> {
     found.iter().filter(|finding| finding.mark() == mark).collect()
+}
+
+fn problem() -> ReportedError {
+    ReportedError { code: "SKE_X".into(), message: "broken".into() }
 }
 
 fn failing(why: &str) -> Unseen {
@@ -60,6 +71,311 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     assert_eq!(place.words(), "~/.kube/config, context web");
     let unsearched = StaticTokens::find(&resting, &Evidence::default());
     assert_eq!(unsearched, StaticTokens::Unlikely { searched: false });
+}
+
+/// What this machine knows if its files hold these kubeconfigs.
+fn knowing(accesses: Vec<Access>) -> Evidence {
+    let credentials = Credentials { accesses, ..Credentials::default() };
+    let files = Some(Arc::from(files_of(&credentials)));
+    Evidence { credentials, files, ..Evidence::default() }
+}
+
+#[test]
+fn every_finding_has_the_mark_that_what_is_known_supports() {
+    let some = || sample(&["shop/api"]);
+    let places = || vec![access(&cluster(Phase::Prepared), true, "x").place];
+    let left = SignedDuration::from_mins(5);
+    let (fine, unknown, note) = (FindingMark::Fine, FindingMark::Unknowable, FindingMark::Note);
+    let table: [(FindingMark, bool, Vec<Finding>); 4] = [
+        (
+            fine,
+            false,
+            vec![
+                Finding::Allowed { phase: Phase::Prepared, step: Step::Complete },
+                Finding::State(ClusterState::Healthy),
+                Finding::AccessHeld { step: Step::Start, left: None, place: places().remove(0) },
+                Finding::NodesToReplace { count: 1, takes: USUAL_NODE },
+                Finding::NoPdbBlocks,
+                Finding::ClientsDone(1),
+                Finding::NodesSinceStart(1),
+            ],
+        ),
+        (
+            unknown,
+            false,
+            vec![
+                Finding::UnclearCredentials(places()),
+                Finding::FilesUnread,
+                Finding::UnclearTokens { tokens: some(), in_use: false },
+                Finding::UnclearCertificates(some()),
+                Finding::RequestsUnseen,
+                Finding::NodesUnseen("hibernated".into()),
+                Finding::OtherClients { read: true },
+                Finding::OtherClients { read: false },
+                Finding::UnreadableSchedule("@x".into()),
+                Finding::Capacity,
+                Finding::PdbsNotVisible,
+                Finding::BeingRead(vec!["pods"]),
+                Finding::KindUnseen("pods", failing("forbidden")),
+                Finding::UnreadablePdbs(some()),
+                Finding::NodesOfUnknownAge(None),
+                Finding::NodesOfUnknownAge(Some(some())),
+            ],
+        ),
+        // What *complete* takes from somebody.
+        (
+            note,
+            true,
+            vec![
+                Finding::BreakingCredentials(places()),
+                Finding::TokensInUse(some()),
+                Finding::BreakingCertificates(some()),
+                Finding::PodsWithOldAuthority { pods: some(), restart: Vec::new() },
+                Finding::NodesBeforeStart(some()),
+                Finding::OpenClients(vec!["ci".into()]),
+            ],
+        ),
+        (
+            note,
+            false,
+            vec![
+                Finding::State(ClusterState::Reconciling),
+                Finding::Reported(problem()),
+                Finding::Times(InconsistentTimes::Future),
+                Finding::NoAccess { step: Step::Complete, one_way: false },
+                Finding::UnusedTokens(some()),
+                Finding::HibernationIn(left),
+                Finding::MaintenanceIn(left),
+                Finding::CordonedNodes(some()),
+                Finding::MisconfiguredPdbs(some()),
+                Finding::ExhaustedPdbs(some()),
+                Finding::UncomputedPdbs(some()),
+                Finding::LongGracePeriods(some()),
+                Finding::PodsUnderSeveralPdbs(some()),
+                Finding::SingleReplicas(some()),
+                Finding::BarePods(some()),
+                Finding::PodsWithLocalVolumes(some()),
+                Finding::PodsWithLocalData(some()),
+                Finding::NodesNotReady(1),
+                Finding::UnschedulablePods(some()),
+            ],
+        ),
+    ];
+    for (mark, breaks, findings) in table {
+        for finding in findings {
+            assert_eq!((finding.mark(), finding.breaks()), (mark, breaks), "{finding:?}");
+        }
+    }
+    // Not known to be from before the start, but in use: only agreed to by itself.
+    let in_use = Finding::UnclearTokens { tokens: some(), in_use: true };
+    assert_eq!((in_use.mark(), in_use.breaks()), (unknown, true));
+}
+
+#[test]
+fn what_needs_a_person_comes_first_whatever_it_is_found_from() {
+    let mut subject = cluster(Phase::Prepared);
+    subject.rotation.completed = Some(now() + SignedDuration::from_mins(30));
+    subject.problems.push(problem());
+    let accesses = vec![access(&subject, false, "old.yaml")];
+    let evidence =
+        Evidence { snapshot: Some(Arc::new(fixture("prepared_but_lagging"))), ..knowing(accesses) };
+    let found = findings(Step::Complete, &subject, &evidence, now());
+    let order = |finding: &Finding| match (finding.mark(), finding.breaks()) {
+        (FindingMark::Refused, _) => 0,
+        (FindingMark::Note, true) => 1,
+        (FindingMark::Note, false) => 2,
+        (FindingMark::Unknowable, _) => 3,
+        (FindingMark::Fine, _) => 4,
+    };
+    assert!(found.is_sorted_by_key(order), "{found:?}");
+    subject.rotation = cluster(Phase::Preparing).rotation;
+    let refused = findings(Step::Complete, &subject, &evidence, now());
+    assert!(refused.is_sorted_by_key(order), "{refused:?}");
+    let orders: BTreeSet<u8> = refused.iter().map(order).collect();
+    assert_eq!(orders, BTreeSet::from([0, 1, 2, 3, 4]), "one of each: {refused:?}");
+    assert!(refused.contains(&Finding::Reported(subject.problems[0].clone())));
+}
+
+#[test]
+fn times_are_inconsistent_by_the_clock_of_ske() {
+    // SKE's clock is half an hour ahead: a start of twenty minutes ago there is not in the future.
+    let mut subject = cluster(Phase::Preparing);
+    subject.rotation.initiated = Some(now() + SignedDuration::from_mins(10));
+    let found = |skew| {
+        let skew = SignedDuration::from_mins(skew);
+        let evidence = Evidence { skew, ..Evidence::default() };
+        findings(Step::Start, &subject, &evidence, now())
+            .contains(&Finding::Times(InconsistentTimes::Future))
+    };
+    assert_eq!((found(0), found(30), found(-30)), (true, false, true));
+}
+
+#[test]
+fn the_access_to_count_on_is_one_that_the_step_leaves() {
+    let subject = cluster(Phase::Prepared);
+    let (old, new) = (access(&subject, false, "old.yaml"), access(&subject, true, "new.yaml"));
+    let ended = Access { expires: Some(now()), ..old.clone() };
+    let undecided = |path| Access { issuance: None, ..access(&subject, true, path) };
+    let left = Some(SignedDuration::from_hours(9));
+    let held =
+        |step, access: &Access| Finding::AccessHeld { step, left, place: access.place.clone() };
+    let unclear = |step, access: &Access| (step, access.place.clone());
+    let (start, complete) = (Step::Start, Step::Complete);
+    for (accesses, step, expected) in [
+        (vec![old.clone()], start, Ok(held(start, &old))),
+        (vec![old.clone()], complete, Err(None)),
+        (vec![old.clone(), new.clone()], complete, Ok(held(complete, &new))),
+        (vec![ended.clone()], start, Err(None)),
+        (
+            vec![ended, undecided("a"), undecided("b")],
+            start,
+            Err(Some(unclear(start, &undecided("a")))),
+        ),
+        (vec![old, undecided("a")], complete, Err(Some(unclear(complete, &undecided("a"))))),
+    ] {
+        let found = findings(step, &subject, &knowing(accesses), now());
+        let matching: Vec<&Finding> = found
+            .iter()
+            .filter(|finding| {
+                matches!(
+                    finding,
+                    Finding::AccessHeld { .. }
+                        | Finding::AccessUnclear { .. }
+                        | Finding::NoAccess { .. }
+                )
+            })
+            .collect();
+        let [told] = matching.as_slice() else { panic!("one line about access: {found:?}") };
+        match expected {
+            Ok(held) => assert_eq!(**told, held),
+            Err(None) => assert_eq!(**told, Finding::NoAccess { step, one_way: false }),
+            Err(Some((step, place))) => assert!(
+                matches!(told, Finding::AccessUnclear { step: of, place: at, .. } if (of, at) == (&step, &place)),
+                "{told:?}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn issuing_is_called_one_way_only_before_the_first_start() {
+    let mut subject = cluster(Phase::Never);
+    for (version, step, one_way) in [
+        ("1.26.4", Step::Start, true),
+        ("1.26.4", Step::Complete, false),
+        ("1.33.4", Step::Start, false),
+    ] {
+        subject.version = KubernetesVersion::new(version);
+        let found = findings(step, &subject, &knowing(Vec::new()), now());
+        assert!(
+            found.contains(&Finding::NoAccess { step, one_way }),
+            "{version} {step}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn the_checklist_says_who_has_no_credentials_of_this_rotation() {
+    let subject = cluster(Phase::Prepared);
+    let list = |clients: &[(&str, bool)]| {
+        let mut list = Checklist::default();
+        for (name, is_done) in clients {
+            let done = subject.rotation.initiated.filter(|_| *is_done);
+            let after =
+                ChecklistClient { name: (*name).into(), done, ..ChecklistClient::default() };
+            list.apply(&ChecklistChange { before: None, after: Some(after) }).unwrap();
+        }
+        Some(Arc::new(list))
+    };
+    for (checklist, expected) in [
+        (None, Finding::OtherClients { read: false }),
+        (list(&[]), Finding::OtherClients { read: true }),
+        (list(&[("ci", true), ("backup", true)]), Finding::ClientsDone(2)),
+        (list(&[("ci", false), ("backup", true)]), Finding::OpenClients(vec!["ci".into()])),
+    ] {
+        let evidence = Evidence { checklist, ..Evidence::default() };
+        let of_clients = |finding: &&Finding| {
+            matches!(
+                finding,
+                Finding::OtherClients { .. } | Finding::ClientsDone(_) | Finding::OpenClients(_)
+            )
+        };
+        let found = findings(Step::Complete, &subject, &evidence, now());
+        assert_eq!(found.iter().filter(of_clients).collect::<Vec<_>>(), [&expected]);
+        let before_start = findings(Step::Start, &subject, &evidence, now());
+        assert_eq!(before_start.iter().find(of_clients), None, "a start ends no access");
+    }
+}
+
+#[test]
+fn what_complete_ends_in_the_cluster_is_told_apart_from_what_is_unclear() {
+    let subject = cluster(Phase::Prepared);
+    let start = subject.rotation.initiated.unwrap();
+    let day = start.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let token = |name: &str, minutes: i64, last_used| {
+        Arc::new(TokenSecret {
+            namespace: "ci".into(),
+            name: name.into(),
+            account: name.into(),
+            created: Some(start + SignedDuration::from_mins(minutes)),
+            last_used,
+        })
+    };
+    let request = |name: &str, signer: u8, ends: i64| {
+        let client = issuance(signer, &[], None).facts.client.unwrap();
+        let not_after = now() + SignedDuration::from_secs(ends);
+        let certificate = ClientCertificate { not_after, ..client };
+        SignedRequest { name: name.into(), requester: "me".into(), certificate }
+    };
+    let unnamed = |name: &str| {
+        let request = request(name, 7, 60);
+        let certificate = ClientCertificate { authority_key_id: None, ..request.certificate };
+        SignedRequest { certificate, ..request }
+    };
+    let mut seen = ClusterSnapshot {
+        // One that is unclear and not used beside one that is used and clear.
+        token_secrets: vec![token("robot", -900, Some(day)), token("recent", 10, None)],
+        pods: vec![Arc::new(Pod {
+            namespace: "shop".into(),
+            name: "early".into(),
+            created: Some(start),
+            node: Some("n1".into()),
+            owner: Some(OwnerReference { kind: "StatefulSet".into(), name: "db".into() }),
+            ..Pod::default()
+        })],
+        root_bundles: vec![Arc::new(RootBundle {
+            namespace: "shop".into(),
+            authorities: 2,
+            written: Some(start + SignedDuration::from_mins(1)),
+        })],
+        ..ClusterSnapshot::default()
+    };
+    seen.control_plane.signing_keys = Some(signing_keys(2));
+    seen.control_plane.signed_requests = Some(vec![
+        request("old", 1, 60),
+        request("new", 2, 60),
+        request("ended", 1, 0),
+        unnamed("odd"),
+    ]);
+    let accesses = vec![access(&subject, false, "old"), access(&subject, true, "new")];
+    let credentials = Credentials { accesses, ..Credentials::default() };
+    let told = |seen: &ClusterSnapshot| in_cluster(&subject, &credentials, seen, (None, now()));
+    let expected = [
+        Finding::TokensInUse(sample(&["ci/robot"])),
+        Finding::UnclearTokens { tokens: sample(&["ci/recent"]), in_use: false },
+        Finding::BreakingCertificates(sample(&["old"])),
+        Finding::UnclearCertificates(sample(&["odd"])),
+        Finding::PodsWithOldAuthority {
+            pods: sample(&["shop/early"]),
+            restart: vec!["kubectl -n shop rollout restart statefulset/db".into()],
+        },
+    ];
+    assert_eq!(told(&seen), expected);
+    seen.control_plane.signed_requests = None;
+    assert_eq!(told(&seen).last(), Some(&Finding::RequestsUnseen));
+    // While the control plane is read for the first time.
+    seen.control_plane.signing_keys = None;
+    assert!(!told(&seen).contains(&Finding::RequestsUnseen));
 }
 
 #[test]
