@@ -8,7 +8,7 @@ use crate::app::texts::texts;
 use crate::domain::age::long;
 use crate::domain::cluster::ClusterState;
 use crate::domain::credential::KubeconfigLocation;
-use crate::domain::preflight::{Finding, FindingMark, StaticTokens};
+use crate::domain::preflight::{Finding, FindingMark, Searched, StaticTokens};
 use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{clean, plural};
@@ -19,6 +19,7 @@ texts! {
     static_tokens_of_version(version) = "version {version} still issues them";
     STATIC_TOKENS_UNKNOWN_VERSION = "the version is unknown, so they may be in use";
     STATIC_TOKENS_NONE_FOUND = "none found on this machine";
+    STATIC_TOKENS_NONE_READ = "none found among the kubeconfigs that could be read";
     STATIC_TOKENS_NOT_VISIBLE = "this machine has not been searched yet";
 
     NEVER_ROTATED_ALLOWED = "never rotated; ready to start";
@@ -45,6 +46,9 @@ texts! {
     unclear(credentials, places) =
         "{credentials} on this machine cannot be judged and may stop working: {places}";
     FILES_UNREAD = "still reading the kubeconfig files on this machine";
+    unreadable_files(files, paths) = "{files} cannot be read; their contents are not checked: {paths}";
+    KUBECONFIG_FILE = "kubeconfig file";
+    KUBECONFIG_FILES = "kubeconfig files";
     TOKEN_IN_USE =
         "service-account token from before the start was used on the day of the start or later and will stop working";
     TOKENS_IN_USE =
@@ -157,8 +161,11 @@ pub fn static_tokens(tokens: &StaticTokens) -> String {
         }
         StaticTokens::OldVersion(version) => static_tokens_of_version(version.as_str()),
         StaticTokens::UnknownVersion => STATIC_TOKENS_UNKNOWN_VERSION.to_owned(),
-        StaticTokens::Unlikely { searched: true } => STATIC_TOKENS_NONE_FOUND.to_owned(),
-        StaticTokens::Unlikely { .. } => STATIC_TOKENS_NOT_VISIBLE.to_owned(),
+        StaticTokens::Unlikely { searched: Searched::Whole } => STATIC_TOKENS_NONE_FOUND.to_owned(),
+        StaticTokens::Unlikely { searched: Searched::InPart } => STATIC_TOKENS_NONE_READ.to_owned(),
+        StaticTokens::Unlikely { searched: Searched::NotYet } => {
+            STATIC_TOKENS_NOT_VISIBLE.to_owned()
+        }
     }
 }
 
@@ -207,6 +214,10 @@ pub fn finding(finding: &Finding) -> String {
         Finding::BreakingCredentials(places) => breaking(kubeconfigs(places), places_of(places)),
         Finding::UnclearCredentials(places) => unclear(kubeconfigs(places), places_of(places)),
         Finding::FilesUnread => FILES_UNREAD.to_owned(),
+        Finding::UnreadableFiles(paths) => {
+            let files = plural(paths.len(), KUBECONFIG_FILE, KUBECONFIG_FILES);
+            unreadable_files(files, list(paths.iter().cloned(), 2))
+        }
         Finding::TokensInUse(tokens) => some(tokens, TOKEN_IN_USE, TOKENS_IN_USE),
         Finding::UnusedTokens(tokens) => some(tokens, UNUSED_TOKEN, UNUSED_TOKENS),
         Finding::UnclearTokens { tokens, .. } => some(tokens, UNCLEAR_TOKEN, UNCLEAR_TOKENS),

@@ -57,6 +57,8 @@ pub enum Finding {
     UnclearCredentials(Vec<KubeconfigLocation>),
     /// The kubeconfig files of this machine are not read yet.
     FilesUnread,
+    /// Kubeconfig files of this machine that cannot be read: what they hold is not judged.
+    UnreadableFiles(Vec<String>),
     /// Tokens of service accounts from before the start that were used since.
     TokensInUse(NameSample),
     /// Such tokens with no recorded use since the start.
@@ -176,6 +178,7 @@ impl Finding {
             | Self::UnclearCertificates(_)
             | Self::RequestsUnseen
             | Self::FilesUnread
+            | Self::UnreadableFiles(_)
             | Self::UnreadableSchedule(_)
             | Self::Capacity
             | Self::PdbsNotVisible

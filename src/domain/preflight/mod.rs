@@ -42,6 +42,23 @@ impl Evidence {
     fn files(&self) -> &[FoundFile] {
         self.files.as_deref().unwrap_or_default()
     }
+
+    fn searched(&self) -> Searched {
+        match &self.files {
+            None => Searched::NotYet,
+            Some(files) if files.iter().any(|file| file.contexts.is_err()) => Searched::InPart,
+            Some(_) => Searched::Whole,
+        }
+    }
+}
+
+/// How much of the kubeconfig files of this machine was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Searched {
+    NotYet,
+    /// Some of them cannot be read.
+    InPart,
+    Whole,
 }
 
 /// What is known of static tokens before a start, which disables them.
@@ -54,7 +71,7 @@ pub enum StaticTokens {
     UnknownVersion,
     /// The version issues none and none was found; whether this machine was searched.
     Unlikely {
-        searched: bool,
+        searched: Searched,
     },
 }
 
@@ -73,7 +90,7 @@ impl StaticTokens {
         } else if cluster.version.may_have_static_tokens() {
             Self::OldVersion(cluster.version.clone())
         } else {
-            Self::Unlikely { searched: evidence.files.is_some() }
+            Self::Unlikely { searched: evidence.searched() }
         }
     }
 
@@ -101,7 +118,8 @@ pub fn findings(
     let snapshot = evidence.snapshot.as_deref();
     let keys = snapshot.and_then(|snapshot| snapshot.control_plane.signing_keys.as_ref());
     let known = evidence.credentials.inventory(cluster, evidence.files(), keys, there);
-    out.push(find_access(step, cluster, &known, there));
+    out.extend(find_access(step, cluster, &known, (evidence, there)));
+    out.extend(find_unread(evidence));
     if let (None, Some(why)) = (snapshot, &evidence.unseen) {
         out.push(Finding::NodesUnseen(why.clone()));
     }
@@ -121,7 +139,6 @@ pub fn findings(
                 ));
             }
             out.extend(find_breaking(&known));
-            out.extend(evidence.files.is_none().then_some(Finding::FilesUnread));
             out.push(find_clients(cluster, evidence.checklist.as_deref()));
         }
     }
@@ -136,24 +153,38 @@ pub fn findings(
     out
 }
 
+/// The access to count on, or that there is none; nothing of the latter while the files are still being read.
 fn find_access(
     step: Step,
     cluster: &Cluster,
     known: &[KnownCredential],
-    now: Timestamp,
-) -> Finding {
+    (evidence, now): (&Evidence, Timestamp),
+) -> Option<Finding> {
     let held = best_access(known).filter(|best| step == Step::Start || best.verdict.lasts());
     if let Some(known) = held {
         let left = known.expires.map(|at| since(now, at));
-        return Finding::AccessHeld { step, left, place: known.place.clone() };
+        return Some(Finding::AccessHeld { step, left, place: known.place.clone() });
     }
     let unclear = known.iter().find(|known| known.verdict == Verdict::CannotTell);
     if let Some(known) = unclear {
         let (place, reasons) = (known.place.clone(), known.reasons.clone());
-        return Finding::AccessUnclear { step, place, reasons };
+        return Some(Finding::AccessUnclear { step, place, reasons });
     }
     // Asking for one would disable the static tokens before the warning.
-    Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }
+    let one_way = step == Step::Start && cluster.issuing_is_one_way();
+    evidence.files.as_ref().map(|_| Finding::NoAccess { step, one_way })
+}
+
+/// What of the files of this machine is not known.
+fn find_unread(evidence: &Evidence) -> Option<Finding> {
+    match evidence.searched() {
+        Searched::NotYet => Some(Finding::FilesUnread),
+        Searched::InPart => {
+            let unreadable = evidence.files().iter().filter(|file| file.contexts.is_err());
+            Some(Finding::UnreadableFiles(unreadable.map(|file| file.path.clone()).collect()))
+        }
+        Searched::Whole => None,
+    }
 }
 
 /// What the checklist says of clients outside this machine.

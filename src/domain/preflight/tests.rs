@@ -12,10 +12,10 @@ use crate::domain::cluster::{
 use crate::domain::credential::{
     Access, ClientCertificate, Credentials, SignIn, Trust, VerdictReason,
 };
-use crate::domain::fixtures::{access, files_of, found_file, issuance, now, signing_keys};
+use crate::domain::fixtures::{access, files_of, found, found_file, issuance, now, signing_keys};
 use crate::domain::preflight::credentials::in_cluster;
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
-use crate::domain::preflight::{Evidence, Finding, FindingMark, StaticTokens, findings};
+use crate::domain::preflight::{Evidence, Finding, FindingMark, Searched, StaticTokens, findings};
 use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::roll::durations::USUAL_NODE;
 use crate::domain::roll::history::RollGoal;
@@ -26,8 +26,8 @@ use crate::domain::roll::tests::cluster;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::rotation::{InconsistentTimes, Phase, Step};
 use crate::domain::snapshot::{
-    Budget, ClusterSnapshot, Node, OwnerReference, Pod, RootBundle, SignedRequest, TokenSecret,
-    Unseen,
+    Budget, ClusterSnapshot, Node, OwnerReference, Pod, RootBundle, Selector, SignedRequest,
+    TokenSecret, Unseen,
 };
 
 fn marked(found: &[Finding], mark: FindingMark) -> Vec<&Finding> {
@@ -52,8 +52,8 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     };
     let old = KubernetesVersion::new("1.26.4");
     for (cluster, expected) in [
-        (&resting, StaticTokens::Unlikely { searched: true }),
-        (&cluster(Phase::Never), StaticTokens::Unlikely { searched: true }),
+        (&resting, StaticTokens::Unlikely { searched: Searched::Whole }),
+        (&cluster(Phase::Never), StaticTokens::Unlikely { searched: Searched::Whole }),
         (&of_version("1.26.4"), StaticTokens::OldVersion(old)),
         (&of_version("next"), StaticTokens::UnknownVersion),
     ] {
@@ -70,7 +70,7 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     };
     assert_eq!(place.words(), "~/.kube/config, context web");
     let unsearched = StaticTokens::find(&resting, &Evidence::default());
-    assert_eq!(unsearched, StaticTokens::Unlikely { searched: false });
+    assert_eq!(unsearched, StaticTokens::Unlikely { searched: Searched::NotYet });
 }
 
 /// What this machine knows if its files hold these kubeconfigs.
@@ -106,6 +106,7 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
             vec![
                 Finding::UnclearCredentials(places()),
                 Finding::FilesUnread,
+                Finding::UnreadableFiles(vec!["~/.kube/config".into()]),
                 Finding::UnclearTokens { tokens: some(), in_use: false },
                 Finding::UnclearCertificates(some()),
                 Finding::RequestsUnseen,
@@ -255,6 +256,46 @@ fn the_access_to_count_on_is_one_that_the_step_leaves() {
             ),
         }
     }
+}
+
+#[test]
+fn what_files_hold_that_are_not_read_is_unknown() {
+    let broken = || found("~/.kube/config", Err("line 1".into()));
+    let old = access(&cluster(Phase::Prepared), false, "old.yaml");
+    let readable = || knowing(vec![old.clone()]).files.unwrap().to_vec();
+    for step in [Step::Start, Step::Complete] {
+        let none = Finding::NoAccess { step, one_way: false };
+        for (files, told, searched) in [
+            (None, vec![Finding::FilesUnread], Searched::NotYet),
+            (Some(vec![]), vec![none.clone()], Searched::Whole),
+            (
+                Some(vec![broken()]),
+                vec![none, Finding::UnreadableFiles(vec!["~/.kube/config".into()])],
+                Searched::InPart,
+            ),
+        ] {
+            let subject =
+                cluster(if step == Step::Start { Phase::Completed } else { Phase::Prepared });
+            let evidence = Evidence { files: files.map(Arc::from), ..Evidence::default() };
+            let found = findings(step, &subject, &evidence, now());
+            let of_files = |finding: &&Finding| {
+                matches!(
+                    finding,
+                    Finding::NoAccess { .. } | Finding::FilesUnread | Finding::UnreadableFiles(_)
+                )
+            };
+            assert_eq!(found.iter().filter(of_files).cloned().collect::<Vec<_>>(), told);
+            let tokens = StaticTokens::find(&subject, &evidence);
+            assert_eq!(tokens, StaticTokens::Unlikely { searched });
+        }
+    }
+    // Beside what can be read.
+    let mut files = readable();
+    files.push(broken());
+    let evidence = Evidence { files: Some(Arc::from(files)), ..knowing(vec![old]) };
+    let found = findings(Step::Complete, &cluster(Phase::Prepared), &evidence, now());
+    assert!(found.iter().any(|finding| matches!(finding, Finding::BreakingCredentials(_))));
+    assert!(found.contains(&Finding::UnreadableFiles(vec!["~/.kube/config".into()])));
 }
 
 #[test]
@@ -507,7 +548,13 @@ fn budgets_of_pods_that_no_drain_evicts_are_no_finding() {
         ..pod(name, Some("web-1"))
     };
     let failed = Budget { sync_failure: Some("no scale".into()), ..budget(0, 0, 0, 0) };
-    for guard in [budget(0, 2, 2, 2), budget(0, 1, 2, 2), failed] {
+    let api = || sample(&["payments/api"]);
+    let cases = [
+        (budget(0, 2, 2, 2), Finding::MisconfiguredPdbs(api())),
+        (budget(0, 1, 2, 2), Finding::ExhaustedPdbs(api())),
+        (failed, Finding::UncomputedPdbs(api())),
+    ];
+    for (guard, expected) in cases {
         let mut seen = ClusterSnapshot::default();
         seen.budgets.push(Arc::new(guard));
         seen.pods.extend([agent("agent-1"), agent("agent-2")].map(Arc::new));
@@ -515,8 +562,105 @@ fn budgets_of_pods_that_no_drain_evicts_are_no_finding() {
         assert!(found.contains(&Finding::NoPdbBlocks), "{found:?}");
         seen.pods.push(Arc::new(pod("api-1", Some("web-1"))));
         let found = before_start(&subject, Some(&seen), now());
-        assert!(!found.contains(&Finding::NoPdbBlocks), "{found:?}");
+        assert!(found.contains(&expected) && !found.contains(&Finding::NoPdbBlocks), "{found:?}");
     }
+}
+
+#[test]
+fn what_a_budget_says_of_a_drain_is_what_its_figures_say_of_pods_that_exist() {
+    let failed =
+        |allowed| Budget { sync_failure: Some("no scale".into()), ..budget(allowed, 0, 0, 0) };
+    let unreadable = Budget { selector: Selector::Unreadable("x".into()), ..budget(1, 2, 1, 2) };
+    let second = Budget { name: "second".into(), ..budget(1, 2, 1, 2) };
+    let api = || pod("api-1", Some("web-1"));
+    let agent = || Pod {
+        owner: Some(OwnerReference { kind: "DaemonSet".into(), name: "agent".into() }),
+        ..api()
+    };
+    let named = || sample(&["payments/api"]);
+    for (budgets, pods, expected) in [
+        // A workload that is scaled to zero has nothing to evict.
+        (vec![budget(0, 0, 0, 0)], vec![], Finding::NoPdbBlocks),
+        (vec![budget(0, 0, 0, 0)], vec![api()], Finding::UncomputedPdbs(named())),
+        // Pods that cannot be seen, counted by the budget.
+        (vec![budget(0, 1, 1, 1)], vec![], Finding::MisconfiguredPdbs(named())),
+        (vec![failed(0)], vec![], Finding::UncomputedPdbs(named())),
+        (vec![failed(1)], vec![api()], Finding::NoPdbBlocks),
+        (vec![unreadable], vec![], Finding::UnreadablePdbs(named())),
+        (vec![budget(1, 2, 1, 2), second.clone()], vec![agent()], Finding::NoPdbBlocks),
+        (
+            vec![budget(1, 2, 1, 2), second],
+            vec![api()],
+            Finding::PodsUnderSeveralPdbs(sample(&["payments/api-1"])),
+        ),
+    ] {
+        let seen = ClusterSnapshot {
+            budgets: budgets.into_iter().map(Arc::new).collect(),
+            pods: pods.into_iter().map(Arc::new).collect(),
+            ..ClusterSnapshot::default()
+        };
+        let found = before_start(&cluster(Phase::Completed), Some(&seen), now());
+        let of_budgets = |finding: &&Finding| {
+            matches!(
+                finding,
+                Finding::NoPdbBlocks
+                    | Finding::MisconfiguredPdbs(_)
+                    | Finding::ExhaustedPdbs(_)
+                    | Finding::UncomputedPdbs(_)
+                    | Finding::UnreadablePdbs(_)
+                    | Finding::PodsUnderSeveralPdbs(_)
+            )
+        };
+        assert_eq!(found.iter().filter(of_budgets).collect::<Vec<_>>(), [&expected], "{seen:?}");
+    }
+}
+
+#[test]
+fn what_a_drain_does_to_a_pod_depends_on_its_controller_and_its_data() {
+    let of = |kind: &str| Some(OwnerReference { kind: kind.into(), name: "api".into() });
+    let base = || Pod { owner: of("Job"), ..pod("api-1", Some("web-1")) };
+    let named = || sample(&["payments/api-1"]);
+    for (pod, expected) in [
+        (base(), vec![]),
+        (
+            Pod { owner: of("ReplicaSet"), ..base() },
+            vec![Finding::SingleReplicas(sample(&["payments/api"]))],
+        ),
+        // What it holds goes with it: a controller only helps who loses data.
+        (Pod { owner: None, local_data: true, ..base() }, vec![Finding::BarePods(named())]),
+        (Pod { local_data: true, ..base() }, vec![Finding::PodsWithLocalData(named())]),
+        (Pod { grace_seconds: 599, ..base() }, vec![]),
+        (Pod { grace_seconds: 600, ..base() }, vec![Finding::LongGracePeriods(named())]),
+        // Not evicted, the platform's, or over already.
+        (Pod { owner: of("DaemonSet"), local_data: true, grace_seconds: 900, ..base() }, vec![]),
+        (Pod { namespace: "kube-system".into(), local_data: true, ..base() }, vec![]),
+        (Pod { finished: true, local_data: true, grace_seconds: 900, ..base() }, vec![]),
+    ] {
+        let seen = ClusterSnapshot { pods: vec![Arc::new(pod)], ..ClusterSnapshot::default() };
+        let found = before_start(&cluster(Phase::Completed), Some(&seen), now());
+        let found: Vec<Finding> =
+            found.into_iter().filter(|found| found.mark() == FindingMark::Note).collect();
+        assert_eq!(found, expected, "{seen:?}");
+    }
+}
+
+#[test]
+fn kinds_still_being_read_are_told_apart_from_those_that_cannot_be() {
+    let mut seen = ClusterSnapshot::default();
+    seen.unseen.insert("pods", Unseen::Unread);
+    seen.unseen.insert("namespaces", Unseen::Unread);
+    seen.unseen.insert("nodes", failing("forbidden"));
+    seen.unseen.insert("events", failing("forbidden"));
+    let found = before_start(&cluster(Phase::Completed), Some(&seen), now());
+    assert_eq!(
+        marked(&found, FindingMark::Unknowable),
+        [
+            &Finding::Capacity,
+            &Finding::KindUnseen("nodes", failing("forbidden")),
+            &Finding::BeingRead(vec!["namespaces", "pods"]),
+        ],
+        "nothing is found from events"
+    );
 }
 
 #[test]
@@ -598,6 +742,28 @@ fn the_usual_time_is_that_of_the_slowest_zone() {
     assert_eq!(expected(&subject), Some((12, USUAL_NODE.times(5))));
     subject.pools[0].max_surge = 6;
     assert_eq!(expected(&subject), Some((12, USUAL_NODE.times(3))));
+    // Each zone goes by the limits of its own pool.
+    let mut slow = subject.pools[0].clone();
+    (slow.name, slow.max_surge) = ("slow".into(), 1);
+    subject.pools.insert(0, slow);
+    assert_eq!(expected(&subject), Some((12, USUAL_NODE.times(3))));
+    // The first zone gets the odd node: it is at work twice as fast, wherever the pool lists it.
+    subject.pools[1].max_surge = 4;
+    let first = expected(&subject);
+    subject.pools[1].zones.reverse();
+    let [five, four] = [5, 4].map(|batches| Some((12, USUAL_NODE.times(batches))));
+    assert_eq!([first, expected(&subject)], [five, four]);
+    subject.pools[1].max_surge = 6;
+    // Nodes that cannot be seen: the fewest that the pools may have.
+    subject.pools.remove(0);
+    let mut unseen = fixture("every_stage");
+    unseen.nodes.clear();
+    unseen.unseen.insert("nodes", failing("forbidden"));
+    for snapshot in [None, Some(&unseen)] {
+        assert_eq!(nodes_to_replace(&subject, snapshot), Some((3, USUAL_NODE)));
+    }
+    subject.pools[0].minimum = 0;
+    assert_eq!(nodes_to_replace(&subject, None), None, "there may be none");
     subject.pools.clear();
     assert_eq!(nodes_to_replace(&subject, None), None);
 }
@@ -699,7 +865,23 @@ fn complete_shows_whether_every_node_is_new() {
     let mut unread = fixture("all_new");
     unread.nodes.clear();
     unread.unseen.insert("nodes", failing("forbidden"));
-    assert_eq!(found(&unread), [Finding::KindUnseen("nodes", failing("forbidden"))]);
+    let unseen = || Finding::KindUnseen("nodes", failing("forbidden"));
+    assert_eq!(found(&unread), [unseen()]);
+    let waiting = Pod { unscheduled: Some((None, "full".into())), ..pod("api-1", None) };
+    unread.pods.push(Arc::new(waiting));
+    let pods = Finding::UnschedulablePods(sample(&["payments/api-1"]));
+    assert_eq!(found(&unread), [unseen(), pods], "pods are known without nodes");
+    // All pools are scaled to zero.
+    let mut none = fixture("all_new");
+    none.nodes.clear();
+    assert_eq!(found(&none), []);
+    let mut undated = subject.clone();
+    undated.rotation.initiated = None;
+    assert_eq!(before_complete(&undated, &none, now()), []);
+    // A failed node that is kept on purpose is not one of those that the rotation made.
+    let mut kept = fixture("all_new");
+    kept.nodes[0] = Arc::new(Node { preserved: true, ready: false, ..(*kept.nodes[0]).clone() });
+    assert_eq!(found(&kept), [Finding::NodesSinceStart(2), Finding::NodesNotReady(1)]);
 }
 
 #[test]
@@ -715,9 +897,10 @@ fn cred_05_without_the_moment_of_the_start_no_node_is_called_new() {
     let mut undated = fixture("all_new");
     undated.nodes[0] = Arc::new(Node { created: None, ..(*undated.nodes[0]).clone() });
     let found = before_complete(&cluster(Phase::Prepared), &undated, now());
-    let is_one =
-        |finding: &Finding| matches!(finding, Finding::NodesOfUnknownAge(Some(n)) if n.count == 1);
-    assert!(found.iter().all(is_one), "{found:?}");
+    assert!(
+        matches!(&found[..], [Finding::NodesOfUnknownAge(Some(nodes))] if nodes.count == 1),
+        "{found:?}"
+    );
 }
 
 #[test]
