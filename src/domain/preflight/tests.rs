@@ -259,7 +259,7 @@ fn the_access_to_count_on_is_one_that_the_step_leaves() {
 }
 
 #[test]
-fn what_files_hold_that_are_not_read_is_unknown() {
+fn cred_15_what_files_hold_that_are_not_read_is_unknown() {
     let broken = || found("~/.kube/config", Err("line 1".into()));
     let old = access(&cluster(Phase::Prepared), false, "old.yaml");
     let readable = || knowing(vec![old.clone()]).files.unwrap().to_vec();
