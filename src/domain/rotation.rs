@@ -244,7 +244,7 @@ impl Rotation {
         }
         let rests = |rotation: &Self| matches!(rotation.phase, Phase::Never | Phase::Completed);
         // The moment of a start may come later than its phase, or earlier.
-        let is_over = |rotation: &Self| rests(rotation) && !rotation.mixes_rotations();
+        let is_over = |rotation: &Self| !rotation.mixes_rotations();
         match (rests(known), rests(self)) {
             // A start may show its phase before its moment, but no later phase does.
             (true, false) => {
@@ -377,6 +377,12 @@ mod tests {
                 rotation(Phase::Completed, at(200), at(250)),
                 true,
             ),
+            (
+                rotation(Phase::Completed, at(200), at(150)),
+                rotation(Phase::Prepared, at(200), None),
+                true,
+            ),
+            (rotation(Phase::Never, None, None), rotation(Phase::Preparing, None, None), true),
             // A phase before its moment is that of a start; no later phase shows like that.
             (
                 rotation(Phase::Completing, at(100), at(150)),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "effects that are not looked for")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent};
@@ -12,15 +13,17 @@ use crate::app::context::Outbox;
 use crate::app::effect::{Effect, Request};
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::{Command, Keymap};
-use crate::app::message::{Answer, Message};
+use crate::app::message::{Answer, Message, RotateOutcome};
 use crate::app::now::Now;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::text;
 use crate::app::settings::Settings;
 use crate::app::state::State;
 use crate::app::update::{settle, update};
+use crate::domain::action::Accepted;
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{cluster, now};
@@ -261,6 +264,7 @@ fn a_reading_that_differs_from_what_was_shown_takes_the_agreement_back() {
         ("hibernated", |read| read.hibernated = true, true),
         ("created", |read| read.created = Some(now()), true),
     ];
+    let mut texts = BTreeSet::new();
     for (why, change, is_taken_back) in changes {
         let mut state = agreed();
         let shown = dialog(&mut state).shown.clone();
@@ -277,6 +281,9 @@ fn a_reading_that_differs_from_what_was_shown_takes_the_agreement_back() {
         };
         assert_eq!(dialog.shown, read, "{why}");
         let is_changed = matches!(dialog.stage, RotationDialogStage::Changed(_));
+        if let RotationDialogStage::Changed(text) = &dialog.stage {
+            texts.insert(text.clone());
+        }
         assert_eq!(is_changed, is_taken_back, "{why}");
         let kept = (dialog.typed.value() == "shop", !dialog.accepted.is_empty());
         assert_eq!(kept, (!is_taken_back, !is_taken_back), "{why}");
@@ -285,6 +292,38 @@ fn a_reading_that_differs_from_what_was_shown_takes_the_agreement_back() {
             assert_eq!(dialog.guard, state.shared.guard(), "no key that was pressed before counts");
         }
     }
+    let phase = text::phase_changed(Phase::Prepared.word(), Phase::Completing.word());
+    assert!(texts.contains(&phase) && texts.contains(text::TIMES_CHANGED), "{texts:?}");
+    let state = text::state_changed(ClusterState::Healthy.word(), ClusterState::Reconciling.word());
+    assert!(texts.contains(&state), "{texts:?}");
+}
+
+#[test]
+fn only_what_was_asked_after_a_step_was_sent_tells_what_became_of_it() {
+    let mut state = agreed();
+    let shown = dialog(&mut state).shown.clone();
+    let earlier = state.requests.begin(RequestOwner::Cluster(shown.id.clone()));
+    press(&mut state, &[KeyCode::Enter]);
+    let at = state.shared.now;
+    let request = state.rotation.pending[&shown.id].request;
+    let mut completing = shown.clone();
+    completing.rotation.phase = Phase::Completing;
+    let read = |state: &mut State, request| {
+        let answer = Answer::Cluster(Box::new(completing.clone()), SignedDuration::ZERO);
+        update(state, at, Message::Answered(request, Ok(answer)));
+        state.rotation.pending.contains_key(&completing.id)
+    };
+    let before = state.requests.begin(RequestOwner::Cluster(shown.id.clone()));
+    let accepted = Accepted { status: 202, trace: None };
+    let outcome = RotateOutcome::Accepted(accepted, SignedDuration::ZERO);
+    update(&mut state, at, Message::Answered(request, Ok(Answer::Rotation(outcome))));
+    let stage = &state.rotation.pending[&shown.id].stage;
+    assert!(matches!(stage, PendingStage::Accepted { .. }), "{stage:?}");
+    assert!(state.rotation.dialog.is_none(), "it was accepted");
+    assert!(read(&mut state, earlier), "asked before the step");
+    assert!(read(&mut state, before), "asked before the answer");
+    let after = state.requests.begin(RequestOwner::Cluster(shown.id));
+    assert!(!read(&mut state, after));
 }
 
 #[test]

@@ -10,13 +10,13 @@ use crate::domain::cluster::{
     Cluster, ClusterState, HibernationSchedule, KubernetesVersion, ReportedError,
 };
 use crate::domain::credential::{
-    Access, ClientCertificate, Credentials, SignIn, Trust, VerdictReason,
+    Access, ClientCertificate, Credentials, FoundFile, SignIn, Trust, VerdictReason,
 };
 use crate::domain::fixtures::{access, files_of, found, found_file, issuance, now, signing_keys};
 use crate::domain::preflight::credentials::in_cluster;
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
 use crate::domain::preflight::{Evidence, Finding, FindingMark, Searched, StaticTokens, findings};
-use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
+use crate::domain::roll::blocker::cause::{FullPool, NameSample, ObjectName};
 use crate::domain::roll::durations::USUAL_NODE;
 use crate::domain::roll::history::RollGoal;
 use crate::domain::roll::progress::RollProgress;
@@ -146,6 +146,16 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
                 Finding::NoAccess { step: Step::Complete, one_way: false },
                 Finding::UnusedTokens(some()),
                 Finding::HibernationIn(left),
+                Finding::DrainsFirst {
+                    pool: "web".into(),
+                    surge: 1,
+                    unavailable: 0,
+                    zones: 3,
+                    draining: Vec::new(),
+                },
+                Finding::Webhooks { services: some(), certain: false, refused: BTreeSet::new() },
+                Finding::PoolAtMaximum(FullPool { pool: "web".into(), maximum: 3, zones: vec![] }),
+                Finding::AnotherRoll(RollProgress::default()),
                 Finding::MaintenanceIn(left),
                 Finding::CordonedNodes(some()),
                 Finding::MisconfiguredPdbs(some()),
@@ -172,14 +182,22 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
     assert_eq!((in_use.mark(), in_use.breaks()), (unknown, true));
 }
 
+fn found_unreadable() -> FoundFile {
+    found("~/.kube/config", Err("line 1".into()))
+}
+
 #[test]
 fn what_needs_a_person_comes_first_whatever_it_is_found_from() {
     let mut subject = cluster(Phase::Prepared);
     subject.rotation.completed = Some(now() + SignedDuration::from_mins(30));
     subject.problems.push(problem());
     let accesses = vec![access(&subject, false, "old.yaml")];
-    let evidence =
-        Evidence { snapshot: Some(Arc::new(fixture("prepared_but_lagging"))), ..knowing(accesses) };
+    let known = knowing(accesses);
+    // What cannot be known is found before what the nodes show.
+    let mut files = known.files.as_deref().unwrap_or_default().to_vec();
+    files.push(found_unreadable());
+    let snapshot = Some(Arc::new(fixture("held_by_pods")));
+    let evidence = Evidence { snapshot, files: Some(Arc::from(files)), ..known };
     let found = findings(Step::Complete, &subject, &evidence, now());
     let order = |finding: &Finding| match (finding.mark(), finding.breaks()) {
         (FindingMark::Refused, _) => 0,
@@ -260,7 +278,7 @@ fn the_access_to_count_on_is_one_that_the_step_leaves() {
 
 #[test]
 fn cred_15_what_files_hold_that_are_not_read_is_unknown() {
-    let broken = || found("~/.kube/config", Err("line 1".into()));
+    let broken = found_unreadable;
     let old = access(&cluster(Phase::Prepared), false, "old.yaml");
     let readable = || knowing(vec![old.clone()]).files.unwrap().to_vec();
     for step in [Step::Start, Step::Complete] {
@@ -412,6 +430,11 @@ fn what_complete_ends_in_the_cluster_is_told_apart_from_what_is_unclear() {
         },
     ];
     assert_eq!(told(&seen), expected);
+    // One of the unclear ones was used.
+    let mut used = seen.clone();
+    used.token_secrets.push(token("fresh", 10, Some(day)));
+    let tokens = sample(&["ci/fresh", "ci/recent"]);
+    assert!(told(&used).contains(&Finding::UnclearTokens { tokens, in_use: true }));
     seen.control_plane.signed_requests = None;
     assert_eq!(told(&seen).last(), Some(&Finding::RequestsUnseen));
     // While the control plane is read for the first time.
@@ -464,6 +487,12 @@ fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     let held = |finding: &&Finding| matches!(finding, Finding::AccessHeld { place, .. } if *place == places[1]);
     assert_eq!(found.iter().find(held).unwrap().mark(), FindingMark::Fine);
     assert_eq!(found.first().map(Finding::breaks), Some(true), "what breaks comes first");
+    let is_unclear = |finding: &Finding| matches!(finding, Finding::UnclearCredentials(_));
+    assert!(!found.iter().any(is_unclear));
+    let undecided = Access { issuance: None, ..access(&subject, true, "odd.yaml") };
+    let unclear = Finding::UnclearCredentials(vec![undecided.place.clone()]);
+    let found = findings(Step::Complete, &subject, &knowing(vec![undecided]), now());
+    assert!(found.contains(&unclear), "{found:?}");
 }
 
 #[test]
@@ -547,7 +576,7 @@ fn budgets_of_pods_that_no_drain_evicts_are_no_finding() {
         owner: Some(OwnerReference { kind: "DaemonSet".into(), name: "agent".into() }),
         ..pod(name, Some("web-1"))
     };
-    let failed = Budget { sync_failure: Some("no scale".into()), ..budget(0, 0, 0, 0) };
+    let failed = Budget { sync_failure: Some("no scale".into()), ..budget(0, 1, 1, 2) };
     let api = || sample(&["payments/api"]);
     let cases = [
         (budget(0, 2, 2, 2), Finding::MisconfiguredPdbs(api())),
