@@ -188,10 +188,7 @@ pub fn finding(finding: &Finding) -> String {
         }
         Finding::Allowed { phase, step } => allowed(phase.word(), step),
         Finding::Refused(refusal) => refusal.to_string(),
-        Finding::State(ClusterState::Healthy) => HEALTHY.to_owned(),
-        Finding::State(ClusterState::Unhealthy) => UNHEALTHY.to_owned(),
-        Finding::State(ClusterState::Reconciling) => RECONCILING.to_owned(),
-        Finding::State(other) => state(other.word()),
+        Finding::State(state) => of_state(state),
         Finding::Reported(problem) => reported(&problem.code, &problem.message),
         Finding::Times(why) => times(inconsistent_times(*why)),
         Finding::AccessHeld { step, left, place } => {
@@ -214,10 +211,7 @@ pub fn finding(finding: &Finding) -> String {
         Finding::BreakingCredentials(places) => breaking(kubeconfigs(places), places_of(places)),
         Finding::UnclearCredentials(places) => unclear(kubeconfigs(places), places_of(places)),
         Finding::FilesUnread => FILES_UNREAD.to_owned(),
-        Finding::UnreadableFiles(paths) => {
-            let files = plural(paths.len(), KUBECONFIG_FILE, KUBECONFIG_FILES);
-            unreadable_files(files, list(paths.iter().cloned(), 2))
-        }
+        Finding::UnreadableFiles(paths) => of_files(paths),
         Finding::TokensInUse(tokens) => some(tokens, TOKEN_IN_USE, TOKENS_IN_USE),
         Finding::UnusedTokens(tokens) => some(tokens, UNUSED_TOKEN, UNUSED_TOKENS),
         Finding::UnclearTokens { tokens, .. } => some(tokens, UNCLEAR_TOKEN, UNCLEAR_TOKENS),
@@ -288,6 +282,25 @@ pub fn finding(finding: &Finding) -> String {
         Finding::NodesNotReady(count) => plural(*count, NODE_NOT_READY, NODES_NOT_READY),
         Finding::UnschedulablePods(pods) => some(pods, UNSCHEDULABLE_POD, UNSCHEDULABLE_PODS),
     }
+}
+
+fn of_state(reported: &ClusterState) -> String {
+    match reported {
+        ClusterState::Healthy => HEALTHY.to_owned(),
+        ClusterState::Unhealthy => UNHEALTHY.to_owned(),
+        ClusterState::Reconciling => RECONCILING.to_owned(),
+        ClusterState::Creating
+        | ClusterState::Deleting
+        | ClusterState::Hibernated
+        | ClusterState::Hibernating
+        | ClusterState::WakingUp
+        | ClusterState::Unknown(_) => state(reported.word()),
+    }
+}
+
+fn of_files(paths: &[String]) -> String {
+    let files = plural(paths.len(), KUBECONFIG_FILE, KUBECONFIG_FILES);
+    unreadable_files(files, list(paths.iter().cloned(), 2))
 }
 
 fn other_clients(read: bool) -> &'static str {

@@ -156,6 +156,9 @@ fn enter_leads_to_what_is_missing_and_never_over_what_breaks() {
     assert!(state.rotation.dialog.is_none());
 }
 
+type Change<'a> = &'a dyn Fn(&mut State);
+type Reading = fn(&mut Cluster);
+
 #[test]
 fn a_step_is_sent_only_as_it_was_agreed_to() {
     let pending = |state: &mut State, stage| {
@@ -173,7 +176,6 @@ fn a_step_is_sent_only_as_it_was_agreed_to() {
         state.rotation.pending.insert(shown.id, pending);
     };
     let failure = || Failure::new(FailureKind::Refused, "no");
-    type Change<'a> = &'a dyn Fn(&mut State);
     let changes: [(&str, Change<'_>, bool); 15] = [
         ("as agreed", &|_| {}, true),
         ("the button to cancel", &|state| dialog(state).focus = Focus::Cancel, false),
@@ -255,7 +257,7 @@ fn dialog_of_start(state: &mut State) {
 
 #[test]
 fn a_reading_that_differs_from_what_was_shown_takes_the_agreement_back() {
-    let changes: [(&str, fn(&mut Cluster), bool); 7] = [
+    let changes: [(&str, Reading, bool); 7] = [
         ("the same", |_| {}, false),
         ("labels", |read| read.labels.insert("a".into(), "b".into()).map_or((), drop), false),
         ("phase", |read| read.rotation.phase = Phase::Completing, true),
@@ -350,7 +352,7 @@ fn what_changed_is_seen_before_it_is_confirmed() {
 
 #[test]
 fn each_stage_of_a_sent_step_has_its_word_and_says_whether_another_may_follow() {
-    let (at, until) = (now(), Duration::from_secs(60));
+    let (at, until) = (now(), Duration::from_mins(1));
     let due = Duration::from_secs(7);
     for (stage, word, blocks, is_under_way, wake) in [
         (PendingStage::Sending, "sending", true, true, None),

@@ -263,7 +263,7 @@ fn cred_02_what_kubectl_refuses_is_no_access() {
         ),
         (
             &format!("{authority}, certificate-authority: gone"),
-            good.clone(),
+            good,
             "certificate-authority and certificate-authority-data are both set",
         ),
     ] {
@@ -271,7 +271,12 @@ fn cred_02_what_kubectl_refuses_is_no_access() {
     }
     let first = "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: a}";
     assert_eq!(read("", first).unusable, None);
-    // What is empty is not set.
+}
+
+#[test]
+fn cred_02_what_is_empty_or_not_asked_for_is_not_refused() {
+    let [certificate, key] = pair().map(|pem| STANDARD.encode(pem));
+    let good = format!("client-certificate-data: {certificate}, client-key-data: {key}");
     for (cluster, user) in [
         ("", String::new()),
         (", insecure-skip-tls-verify: true", good.clone()),

@@ -34,13 +34,13 @@ fn with_pods(pods: Vec<Pod>) -> ClusterSnapshot {
     seen
 }
 
-fn of(kind: &str, name: &str) -> Option<OwnerReference> {
-    Some(OwnerReference { kind: kind.into(), name: name.into() })
+fn of(kind: &str, name: &str) -> OwnerReference {
+    OwnerReference { kind: kind.into(), name: name.into() }
 }
 
 /// A pod of a workload on a node, evictable.
 fn owned(name: &str, node: &str) -> Pod {
-    Pod { owner: of("StatefulSet", "api"), ..pod(name, Some(node)) }
+    Pod { owner: Some(of("StatefulSet", "api")), ..pod(name, Some(node)) }
 }
 
 /// A pod of a workload that cannot be scheduled since so many minutes.
@@ -323,7 +323,11 @@ fn pods_that_wait_for_a_node_are_one_blocker_for_each_workload_since_the_first()
         [
             (cause(&["payments/y"], None, "y"), since(25)),
             (
-                cause(&["payments/api-2", "payments/api-1"], of("StatefulSet", "api"), "api-2"),
+                cause(
+                    &["payments/api-2", "payments/api-1"],
+                    Some(of("StatefulSet", "api")),
+                    "api-2"
+                ),
                 since(20),
             ),
             (cause(&["payments/x"], None, "x"), since(15)),
@@ -332,7 +336,7 @@ fn pods_that_wait_for_a_node_are_one_blocker_for_each_workload_since_the_first()
     for pod in [
         waiting("young", 2),
         Pod { deleted_by: Some(ago(-1)), ..waiting("going", 20) },
-        Pod { owner: of("DaemonSet", "agent"), ..waiting("agent", 20) },
+        Pod { owner: Some(of("DaemonSet", "agent")), ..waiting("agent", 20) },
     ] {
         assert_eq!(named(vec![pod]), []);
     }
@@ -434,7 +438,7 @@ fn what_does_not_survive_a_drain_is_named_once() {
         (Pod { finished: true, ..local() }, vec![]),
         (Pod { finished: true, ..bare() }, vec![]),
         (Pod { namespace: "kube-system".into(), ..local() }, vec![]),
-        (Pod { owner: of("DaemonSet", "agent"), ..local() }, vec![]),
+        (Pod { owner: Some(of("DaemonSet", "agent")), ..local() }, vec![]),
         (Pod { node: Some("b".into()), ..local() }, vec![]),
     ] {
         assert_eq!(found(&with_pods(vec![pod.clone()])), expected, "{pod:?}");
@@ -515,7 +519,7 @@ fn an_eviction_is_called_denied_only_where_nothing_else_can_block_it() {
     let unreadable = Selector::Unreadable("x".into());
     assert_eq!(denied(&|_| {}), Some(None));
     assert_eq!(denied(&replace(Pod { finished: true, ..front.clone() })), None);
-    assert_eq!(denied(&replace(Pod { deleted_by: Some(ago(-1)), ..front.clone() })), None);
+    assert_eq!(denied(&replace(Pod { deleted_by: Some(ago(-1)), ..front })), None);
     assert_eq!(denied(&|seen| seen.budgets.push(guard("one", budget(1, 2, 1, 2)))), Some(None));
     let two = |seen: &mut ClusterSnapshot| {
         seen.budgets.push(guard("one", budget(1, 2, 1, 2)));
@@ -575,7 +579,7 @@ fn a_new_node_that_is_not_ready_names_the_system_pods_that_are_not() {
     let born = |minutes| joining(node("new", "eu01-1", ago(minutes), NEW));
     let of_system = |name: &str, ready| Pod {
         namespace: "kube-system".into(),
-        owner: of("DaemonSet", "calico"),
+        owner: Some(of("DaemonSet", "calico")),
         ready,
         ..pod(name, Some("new"))
     };
@@ -585,10 +589,14 @@ fn a_new_node_that_is_not_ready_names_the_system_pods_that_are_not() {
         let mut seen = with_pods(pods.clone());
         seen.nodes.push(Arc::new(born(minutes)));
         seen.budgets.push(Arc::new(budget(0, 2, 2, 2)));
-        found(&seen).into_iter().find_map(|cause| match cause {
-            BlockerCause::NodeNotReady { pods, .. } => Some(Ok(pods)),
-            BlockerCause::PdbAhead { pods, .. } => Some(Err(pods)),
-            _ => None,
+        found(&seen).into_iter().find_map(|cause| {
+            if let BlockerCause::NodeNotReady { pods, .. } = cause {
+                Some(Ok(pods))
+            } else if let BlockerCause::PdbAhead { pods, .. } = cause {
+                Some(Err(pods))
+            } else {
+                None
+            }
         })
     };
     assert_eq!(named(20), Some(Ok(sample(&["kube-system/calico-1"]))));
