@@ -244,7 +244,7 @@ impl Rotation {
         }
         let rests = |rotation: &Self| matches!(rotation.phase, Phase::Never | Phase::Completed);
         // The moment of a start may come later than its phase, or earlier.
-        let is_over = |rotation: &Self| rests(rotation) && !rotation.mixes_rotations();
+        let is_over = |rotation: &Self| !rotation.mixes_rotations();
         match (rests(known), rests(self)) {
             // A start may show its phase before its moment, but no later phase does.
             (true, false) => {
@@ -300,7 +300,7 @@ impl Rotation {
 mod tests {
     use jiff::{SignedDuration, Timestamp};
 
-    use crate::domain::rotation::{Phase, Rotation, Step};
+    use crate::domain::rotation::{InconsistentTimes, Phase, Rotation, Step};
 
     fn at(second: i64) -> Option<Timestamp> {
         Timestamp::from_second(second).ok()
@@ -326,7 +326,77 @@ mod tests {
         // A completion without a moment is one.
         let first = rotation(Phase::Completing, one, None);
         assert!(!rotation(Phase::Completed, one, None).is_older_than(&first));
-        assert!(!rotation(Phase::Unknown("X".into()), one, two).is_older_than(&done));
+        let unknown = rotation(Phase::Unknown("X".into()), one, two);
+        assert!(!unknown.is_older_than(&done) && !done.is_older_than(&unknown));
+        let unknown = rotation(Phase::Unknown("X".into()), one, None);
+        assert!(!unknown.is_older_than(&first) && !first.is_older_than(&unknown));
+    }
+
+    /// Readings that may be of one life, each later than the one before, and what an answer from a cache may be.
+    #[test]
+    fn of_two_answers_about_one_rotation_only_the_later_one_is_not_old() {
+        let rotation =
+            |phase: Phase, initiated, completed| Rotation { phase, initiated, completed };
+        let life = [
+            rotation(Phase::Never, None, None),
+            rotation(Phase::Preparing, at(100), None),
+            rotation(Phase::Prepared, at(100), None),
+            rotation(Phase::Completing, at(100), None),
+            rotation(Phase::Completed, at(100), at(150)),
+            rotation(Phase::Preparing, at(200), at(150)),
+            rotation(Phase::Prepared, at(200), at(150)),
+            rotation(Phase::Completing, at(200), at(150)),
+            rotation(Phase::Completed, at(200), at(250)),
+        ];
+        for (n, earlier) in life.iter().enumerate() {
+            for later in &life[n..] {
+                assert!(!later.is_older_than(earlier), "{later:?} after {earlier:?}");
+                // This one shows like the next start, whose moment is not there yet.
+                let may_be_a_start = earlier.phase == Phase::Preparing
+                    && earlier.completed.is_none()
+                    && later.phase == Phase::Completed
+                    && later.initiated == earlier.initiated;
+                let is_old = later != earlier && !may_be_a_start;
+                assert_eq!(earlier.is_older_than(later), is_old, "{earlier:?} {later:?}");
+            }
+        }
+        for (answer, known, is_old) in [
+            // A start that shows its moment before its phase was shown, and is not any more.
+            (
+                rotation(Phase::Never, at(100), None),
+                rotation(Phase::Preparing, at(100), None),
+                true,
+            ),
+            (
+                rotation(Phase::Completed, at(200), at(150)),
+                rotation(Phase::Preparing, at(200), at(150)),
+                true,
+            ),
+            (
+                rotation(Phase::Completed, at(200), at(150)),
+                rotation(Phase::Completed, at(200), at(250)),
+                true,
+            ),
+            (
+                rotation(Phase::Completed, at(200), at(150)),
+                rotation(Phase::Prepared, at(200), None),
+                true,
+            ),
+            (rotation(Phase::Never, None, None), rotation(Phase::Preparing, None, None), true),
+            // A phase before its moment is that of a start; no later phase shows like that.
+            (
+                rotation(Phase::Completing, at(100), at(150)),
+                rotation(Phase::Completed, at(100), at(150)),
+                true,
+            ),
+            (
+                rotation(Phase::Preparing, at(100), None),
+                rotation(Phase::Completed, at(100), at(150)),
+                false,
+            ),
+        ] {
+            assert_eq!(answer.is_older_than(&known), is_old, "{answer:?} after {known:?}");
+        }
     }
 
     #[test]
@@ -350,19 +420,75 @@ mod tests {
         // A moment that is corrected.
         let corrected = rotation(Phase::Prepared, at(101), at(50));
         assert!(!next(&rotation(Phase::Prepared, at(100), at(50)), &corrected));
+        // Of one phase: what comes later in the rotation is not the next one.
+        let prepared = rotation(Phase::Prepared, at(300), at(200));
+        assert!(!next(&rotation(Phase::Preparing, at(100), at(50)), &prepared));
+        // Completed at the very second of its start, or started again in none.
+        let same = |initiated, completed| rotation(Phase::Completed, at(initiated), at(completed));
+        assert!(!next(&same(100, 100), &same(100, 150)) && !next(&same(100, 150), &same(150, 100)));
+    }
+
+    #[test]
+    fn each_phase_has_its_word_its_place_and_the_step_that_is_next() {
+        let table = [
+            ("NEVER", false, false, Some(Step::Start)),
+            ("PREPARING", true, true, Some(Step::Complete)),
+            ("PREPARED", false, true, Some(Step::Complete)),
+            ("COMPLETING", true, true, Some(Step::Start)),
+            ("COMPLETED", false, false, Some(Step::Start)),
+        ];
+        let later = Phase::Unknown("LATER".into());
+        assert_eq!(Phase::from_api_word("LATER"), later);
+        assert_eq!((later.is_running(), later.is_open(), later.due_step()), (false, false, None));
+        let mut before = later.order();
+        for (word, is_running, is_open, step) in table {
+            let phase = Phase::from_api_word(word);
+            assert_eq!(phase.api_word(), word);
+            let told = (phase.is_running(), phase.is_open(), phase.due_step());
+            assert_eq!(told, (is_running, is_open, step), "{word}");
+            assert!(phase.order() > before, "{word}");
+            before = phase.order();
+        }
     }
 
     #[test]
     fn api_20_inconsistent_times_are_named() {
         let now = Timestamp::from_second(10_000).unwrap();
-        let rotation = |phase, initiated, completed| Rotation { phase, initiated, completed };
-        assert!(rotation(Phase::Completed, at(500), at(400)).inconsistent_times(now).is_some());
-        assert!(rotation(Phase::Prepared, None, None).inconsistent_times(now).is_some());
-        assert!(rotation(Phase::Preparing, at(99_999), None).inconsistent_times(now).is_some());
-        assert!(rotation(Phase::Prepared, at(500), at(400)).inconsistent_times(now).is_none());
-        assert!(rotation(Phase::Never, None, None).inconsistent_times(now).is_none());
-        assert!(rotation(Phase::Never, at(500), None).inconsistent_times(now).is_some());
-        assert!(rotation(Phase::Preparing, at(400), at(500)).inconsistent_times(now).is_some());
+        let soon = 10_000 + 5 * 60;
+        let named = InconsistentTimes::Future;
+        for (phase, initiated, completed, why) in [
+            // A start shows its moment before its phase, and the end of the rotation before, too.
+            (Phase::Never, at(500), None, Some(InconsistentTimes::StartOfNone)),
+            (Phase::Never, None, None, None),
+            (Phase::Completed, at(500), at(400), Some(InconsistentTimes::StartAfterCompletion)),
+            (Phase::Completed, at(400), at(400), None),
+            (Phase::Completed, None, at(400), None),
+            (Phase::Completed, at(400), None, Some(InconsistentTimes::CompletionMissing)),
+            (Phase::Preparing, at(400), at(500), Some(InconsistentTimes::CompletionAfterStart)),
+            (Phase::Completing, at(400), at(500), Some(InconsistentTimes::CompletionAfterStart)),
+            (Phase::Prepared, at(400), at(400), None),
+            (Phase::Prepared, at(500), at(400), None),
+            (Phase::Prepared, at(500), None, None),
+            (Phase::Prepared, None, None, Some(InconsistentTimes::StartMissing)),
+            (Phase::Completing, None, at(400), Some(InconsistentTimes::StartMissing)),
+            (Phase::Unknown("X".into()), at(400), at(500), None),
+            // Moments of two machines.
+            (Phase::Prepared, at(soon), None, None),
+            (Phase::Prepared, at(soon + 1), None, Some(named)),
+            (Phase::Prepared, at(500), at(soon + 1), Some(named)),
+        ] {
+            let rotation = Rotation { phase, initiated, completed };
+            assert_eq!(rotation.inconsistent_times(now), why, "{rotation:?}");
+            let is_mixed = matches!(
+                why,
+                Some(
+                    InconsistentTimes::StartOfNone
+                        | InconsistentTimes::StartAfterCompletion
+                        | InconsistentTimes::CompletionAfterStart
+                )
+            );
+            assert_eq!(rotation.mixes_rotations(), is_mixed || completed == at(soon + 1));
+        }
     }
 
     #[test]
@@ -381,6 +507,13 @@ mod tests {
             Rotation { phase: Phase::Completed, initiated: at(1_000), completed: at(200) };
         assert!(shows(&moment_first, 0));
         assert!(!shows(&moment_first, 600));
+        // The API rounds; nothing that was there before counts.
+        let at_moment = |second| Rotation { initiated: at(second), ..before.clone() };
+        assert!(shows(&at_moment(998), 0) && !shows(&at_moment(997), 0));
+        assert!(!shows(&Rotation { initiated: None, ..before.clone() }, 0));
+        assert!(!shows(&Rotation { phase: Phase::Never, ..before.clone() }, 0), "no start");
+        let known = Rotation { phase: Phase::Preparing, initiated: at(1_000), completed: at(200) };
+        assert!(!known.shows_effect(Step::Start, &known, requested, SignedDuration::ZERO));
     }
 
     #[test]
@@ -392,6 +525,10 @@ mod tests {
         };
         assert!(!shows(&before));
         assert!(shows(&Rotation { phase: Phase::Completing, ..before.clone() }));
+        assert!(shows(&Rotation { phase: Phase::Completed, ..before.clone() }));
+        // The next rotation was prepared already; either of its moments tells.
+        assert!(shows(&Rotation { initiated: at(2_000), ..before.clone() }));
+        assert!(shows(&Rotation { completed: at(60), ..before.clone() }));
         let next = Rotation { phase: Phase::Preparing, initiated: at(2_000), completed: at(1_100) };
         assert!(shows(&next));
     }
@@ -421,5 +558,7 @@ mod tests {
         rotation.phase = Phase::Completed;
         rotation.completed = at(400);
         assert_eq!(rotation.since(), at(400));
+        rotation.phase = Phase::Never;
+        assert_eq!(rotation.since(), None);
     }
 }

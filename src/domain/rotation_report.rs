@@ -240,11 +240,11 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                 }
                 open(&mut found).attempts.push(attempt);
             }
-            // Taken in with what was intended; what was cut off stands for itself.
+            // Taken in with what was intended, or is with a later attempt of that id; what was cut off stands for itself.
             (Some(step), _) => {
                 let is_answer = |attempt: &Attempt| attempt.answers.contains(record);
-                let mut attempts = found.iter().flat_map(|rotation| &rotation.attempts);
-                if !attempts.any(is_answer) {
+                let before = found.iter().flat_map(|rotation| &rotation.attempts);
+                if !before.chain(attempts.values()).any(is_answer) {
                     let attempt = Attempt::of(step, record, None, vec![record.clone()]);
                     open(&mut found).attempts.push(attempt);
                 }
@@ -342,14 +342,14 @@ fn shared_outcome(answers: &[Record], attempts: usize) -> SharedOutcome {
     }
 }
 
-/// Whether a start is that of another rotation than the last one. A start that happened while an earlier rotation seemed
-/// open shows that its end was not seen.
+/// Whether a start that happened is that of another rotation than the last one, which seemed open: its end was not seen.
 fn starts_another(found: &[RotationReport], attempt: &Attempt) -> bool {
-    let Some(last) = found.last() else { return true };
-    let has_begun = last.attempt(Step::Start).is_some_and(Attempt::took) || !last.phases.is_empty();
+    let has_begun = |last: &RotationReport| {
+        last.attempt(Step::Start).is_some_and(Attempt::took) || !last.phases.is_empty()
+    };
     // One of several that cannot be told apart belongs with the others.
     let is_another = attempt.shared.is_none() && attempt.outcome() == Outcome::Done;
-    last.has_ended() || (is_another && has_begun)
+    is_another && found.last().is_some_and(has_begun)
 }
 
 /// The rotation that what comes next belongs to.
@@ -421,7 +421,7 @@ mod tests {
     use crate::domain::record::{Outcome, Record};
     use crate::domain::rotation::Step;
     use crate::domain::rotation_report::{
-        Attempt, ReportOutcome, RotationReport, accepted_start, rotations,
+        Attempt, ReportOutcome, RotationReport, SharedOutcome, accepted_start, rotations,
     };
 
     fn record(minutes: i64, step: &str, outcome: Outcome, text: &str) -> Record {
@@ -695,5 +695,120 @@ mod tests {
         assert_eq!(outcomes(&found), [ReportOutcome::Completed]);
         assert_eq!(found[0].attempt(Step::Complete).unwrap().outcome(), Outcome::Done);
         assert!(rotations(&[]).is_empty());
+    }
+
+    #[test]
+    fn what_belongs_together_is_told_by_what_happened_before() {
+        use Outcome::{Done, Refused, Unknown};
+        use ReportOutcome::{Completed, NotStarted, Open, StartUnknown};
+        let half_a_year = 180 * 24 * 60;
+        let whole = |from: i64| {
+            [
+                seen(from, "completed → preparing"),
+                seen(from + 60, "preparing → PREPARED"),
+                seen(from + 90, "PREPARED → completed"),
+            ]
+        };
+        let start = |minutes, request, answer| sent(minutes, "start", request, answer).to_vec();
+        for (why, parts, expected) in [
+            (
+                "a start of which nobody knows, and that shows",
+                vec![start(0, 1, Unknown), vec![seen(2, "never → preparing")]],
+                vec![Open],
+            ),
+            (
+                "a start of which nobody knows is repeated",
+                vec![start(0, 1, Unknown), start(5, 2, Done)],
+                vec![Open],
+            ),
+            (
+                "two starts that happened, and nothing was seen of the first",
+                vec![start(0, 1, Done), start(half_a_year, 2, Done)],
+                vec![Open, Open],
+            ),
+            (
+                "a rotation of others, and a start of ours",
+                vec![vec![seen(0, "never → preparing")], start(half_a_year, 1, Done)],
+                vec![Open, Open],
+            ),
+            (
+                "a refused start between two",
+                vec![whole(0).to_vec(), start(200, 1, Refused), start(210, 2, Done)],
+                vec![Completed, NotStarted, Open],
+            ),
+            (
+                "the last one counts",
+                vec![whole(0).to_vec(), start(200, 1, Unknown), start(210, 2, Unknown)],
+                vec![Completed, StartUnknown],
+            ),
+            (
+                "the last one counts for what was done",
+                vec![start(0, 1, Done), start(9_000, 2, Done), start(18_000, 3, Unknown)],
+                vec![Open, Open],
+            ),
+            (
+                "a rotation whose end was not seen, and the next one of others",
+                vec![
+                    whole(0).to_vec(),
+                    vec![
+                        seen(200, "completed → preparing"),
+                        seen(half_a_year, "completed → preparing"),
+                    ],
+                ],
+                vec![Completed, Open, Open],
+            ),
+            (
+                "a phase of another rotation that is not the last one seen",
+                vec![vec![
+                    seen(0, "preparing → PREPARED"),
+                    seen(1, "preparing → preparing of another rotation"),
+                ]],
+                vec![Open, Open],
+            ),
+            (
+                "the same after the cluster was recreated",
+                vec![vec![
+                    seen(0, "completed → preparing"),
+                    seen(1, "the cluster was deleted and recreated"),
+                    seen(2, "preparing → preparing of another rotation"),
+                ]],
+                vec![Open, Open],
+            ),
+        ] {
+            assert_eq!(outcomes(&rotations(&parts.concat())), expected, "{why}");
+        }
+        // Of two runs with one id it is not told which of them an unclear answer and a later one belong to.
+        let mut records = start(0, 1, Unknown);
+        records.extend(start(5, 1, Done));
+        let found = rotations(&records);
+        let told: Vec<_> =
+            found[0].attempts.iter().map(|one| (one.outcome(), one.shared)).collect();
+        assert_eq!(told, [(Unknown, Some(SharedOutcome::OneDone)); 2]);
+        let both = interleaved([("r13", Done), ("r13", Done)], ["r13", "r13"]);
+        assert_eq!(accepted_start(&both), Some(now()), "the first of them");
+    }
+
+    #[test]
+    fn records_go_to_the_rotation_and_the_list_that_they_belong_to() {
+        let other = |minutes, step| record(minutes, step, Outcome::Done, "done");
+        let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
+        records.extend([
+            seen(2, "never → preparing"),
+            other(3, "save"),
+            other(4, "wake up"),
+            // The line of the intention was cut off.
+            record(5, "complete", Outcome::Refused, "refused").about("r9", None),
+            seen(6, "the cluster was deleted and recreated"),
+            other(7, "credentials"),
+            other(8, "wake up"),
+            seen(9, "the cluster was deleted and recreated"),
+        ]);
+        let found = rotations(&records);
+        let [one] = &found[..] else { panic!("one rotation: {found:?}") };
+        assert_eq!((one.kubeconfigs.len(), one.proof.len()), (1, 0));
+        let others: Vec<_> = one.others.iter().map(|record| record.at).collect();
+        assert_eq!(others, [4, 6].map(|minutes| now() + SignedDuration::from_mins(minutes)));
+        let complete = one.attempt(Step::Complete).unwrap();
+        assert_eq!((complete.outcome(), complete.answers.len()), (Outcome::Refused, 1));
     }
 }

@@ -201,10 +201,7 @@ pub fn finding(finding: &Finding) -> String {
         }
         Finding::Allowed { phase, step } => allowed(phase.word(), step),
         Finding::Refused(refusal) => refusal.to_string(),
-        Finding::State(ClusterState::Healthy) => HEALTHY.to_owned(),
-        Finding::State(ClusterState::Unhealthy) => UNHEALTHY.to_owned(),
-        Finding::State(ClusterState::Reconciling) => RECONCILING.to_owned(),
-        Finding::State(other) => state(other.word()),
+        Finding::State(state) => of_state(state),
         Finding::Reported(problem) => reported(&problem.code, &problem.message),
         Finding::Times(why) => times(inconsistent_times(*why)),
         Finding::AccessHeld { step, left, place } => {
@@ -292,6 +289,21 @@ pub fn finding(finding: &Finding) -> String {
         Finding::AnotherRoll(new) => another_roll(progress(*new)),
         Finding::NodesNotReady(count) => plural(*count, NODE_NOT_READY, NODES_NOT_READY),
         Finding::UnschedulablePods(pods) => some(pods, UNSCHEDULABLE_POD, UNSCHEDULABLE_PODS),
+    }
+}
+
+fn of_state(reported: &ClusterState) -> String {
+    match reported {
+        ClusterState::Healthy => HEALTHY.to_owned(),
+        ClusterState::Unhealthy => UNHEALTHY.to_owned(),
+        ClusterState::Reconciling => RECONCILING.to_owned(),
+        ClusterState::Creating
+        | ClusterState::Deleting
+        | ClusterState::Hibernated
+        | ClusterState::Hibernating
+        | ClusterState::WakingUp
+        | ClusterState::Unknown(_)
+        | ClusterState::NotRead => state(reported.word()),
     }
 }
 

@@ -6,5 +6,7 @@ pub mod outcome;
 pub mod pending;
 pub mod state;
 pub mod step_text;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod update;

@@ -470,6 +470,219 @@ fn kubectl_is_led_to_the_cluster_by_context_and_by_file_where_it_would_not_find_
     let mut files = fixtures::files_of(&known);
     files.push(file("~/.kube/config", server));
     assert_eq!(context(&files, &known), web("~/own/web.yaml"));
+    // So does one that works until *complete*, however short it lives.
+    let mut old = access(&subject, false, "~/old.yaml");
+    old.expires = Some(now() + SignedDuration::from_mins(1));
+    let known = Credentials { accesses: vec![old], ..Credentials::default() };
+    let mut files = fixtures::files_of(&known);
+    files.push(file("~/.kube/config", server));
+    assert_eq!(context(&files, &known), web("~/old.yaml"));
+}
+
+#[test]
+fn kubectl_finds_a_context_without_its_file_only_in_the_first_default_file_of_that_name() {
+    let subject = cluster("web", Phase::Prepared);
+    let server = "api.web.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+    let entry = |name: &str, server: &str| {
+        let way = SignIn::Certificate(certificate(1));
+        found_context(name, server, Trust::System, vec![way])
+    };
+    let file = |path: &str, is_default, contexts| FoundFile {
+        is_default,
+        ..fixtures::found(path, contexts)
+    };
+    let own = || Ok(vec![entry("more", "another"), entry("web", server)]);
+    let other = |name: &str| Ok(vec![entry("first", "another"), entry(name, "another")]);
+    let broken = || Err("line 1".to_owned());
+    for (files, is_found) in [
+        (vec![file("a", true, own())], true),
+        (vec![file("a", false, own())], false),
+        (vec![file("a", true, other("db")), file("b", true, own())], true),
+        (vec![file("a", true, other("web")), file("b", true, own())], false),
+        (vec![file("a", false, other("web")), file("b", true, own())], true),
+        // kubectl reads no file of several if one cannot be read; it does not read the others.
+        (vec![file("a", true, own()), file("b", true, broken())], false),
+        (vec![file("a", true, own()), file("b", false, broken())], true),
+        (vec![file("a", true, own()), file("b", true, Ok(Vec::new()))], true),
+    ] {
+        let none = Credentials::default();
+        let context = none.kubectl_context(&subject, &files, now()).unwrap();
+        assert_eq!((&*context.name, context.file.is_none()), ("web", is_found), "{files:?}");
+    }
+}
+
+#[test]
+fn access_to_count_on_is_what_certainly_works_and_lets_a_person_in() {
+    let verdicts = [
+        Verdict::Expired,
+        Verdict::Dead,
+        Verdict::BreaksOnStart,
+        Verdict::BreaksOnComplete,
+        Verdict::SurvivesComplete,
+        Verdict::Works,
+        Verdict::CannotTell,
+    ];
+    let (login, idp) = (
+        CredentialKind::StackitPlugin { is_idp: false },
+        CredentialKind::StackitPlugin { is_idp: true },
+    );
+    let other = || "other".to_owned();
+    for (kind, reason, counts) in [
+        (CredentialKind::ClientCertificate, VerdictReason::NotVerified, "0011110"),
+        (login, VerdictReason::StackitPlugin, "0011110"),
+        (idp, VerdictReason::StackitPlugin, "0011110"),
+        // Whether a version issues any is known of old ones only.
+        (CredentialKind::StaticToken, VerdictReason::StaticToken, "0010000"),
+        // Its service account may no longer exist.
+        (
+            CredentialKind::ServiceAccountToken,
+            VerdictReason::TokenKey(Generation::Current),
+            "0000000",
+        ),
+        (CredentialKind::OtherToken, VerdictReason::OtherToken(other()), "0000000"),
+        (CredentialKind::OtherPlugin, VerdictReason::OtherPlugin(other()), "0000000"),
+        (CredentialKind::Other, VerdictReason::OtherSignIn(other()), "0000000"),
+        (CredentialKind::None, VerdictReason::NoSignIn, "0000000"),
+    ] {
+        let known = |verdict, reasons| KnownCredential {
+            place: KubeconfigLocation::Clipboard,
+            kind,
+            expires: None,
+            verdict,
+            reasons,
+            wide_mode: None,
+            other_file: None,
+        };
+        for (verdict, counts) in verdicts.into_iter().zip(counts.chars()) {
+            let certain = known(verdict, vec![reason.clone()]);
+            assert_eq!(
+                HeldAccess::of(&[certain]).certain().is_some(),
+                counts == '1',
+                "{kind:?} {verdict:?}"
+            );
+            let doubtful = known(verdict, vec![VerdictReason::Unusable("no server".into())]);
+            assert_eq!(HeldAccess::of(&[doubtful]).certain(), None, "{kind:?} {verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn what_signs_in_says_what_ske_can_issue_in_its_place() {
+    let subject = cluster("web", Phase::Prepared);
+    let server = "api.web.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+    let plugin = |stackit| SignIn::Plugin { command: "x".into(), stackit };
+    let (admin, login, idp) = (KubeconfigKind::Admin, KubeconfigKind::Login, KubeconfigKind::Idp);
+    for (way, word, issued_as) in [
+        (Some(SignIn::Certificate(certificate(1))), "client certificate", Some(admin)),
+        (Some(SignIn::StaticToken), "static token", Some(admin)),
+        (Some(plugin(Some(login))), "stackit login", Some(login)),
+        (Some(plugin(Some(idp))), "stackit login --idp", Some(idp)),
+        (Some(plugin(None)), "exec plugin", None),
+        (Some(SignIn::ServiceAccountToken(TokenFacts::default())), "service-account token", None),
+        (Some(SignIn::OtherToken(TokenFacts::default())), "OIDC token", None),
+        (Some(SignIn::Other("auth provider oidc".into())), "other", None),
+        (Some(SignIn::Unreadable("gone".into())), "other", None),
+        (None, "none", None),
+    ] {
+        let context = found_context("web", server, Trust::System, way.into_iter().collect());
+        let files = [fixtures::found("a", Ok(vec![context]))];
+        let known = Credentials::default().inventory(&subject, &files, None, now());
+        assert_eq!((known[0].kind.word(), known[0].kind.issued_as()), (word, issued_as));
+    }
+    // What went elsewhere is of the kind that was issued.
+    for kind in [admin, login, idp] {
+        let mut credentials = Credentials::default();
+        let place = KubeconfigLocation::Clipboard;
+        credentials.put(Access { kind, place, ..access(&subject, true, "") });
+        let known = credentials.inventory(&subject, &[], None, now());
+        assert_eq!(known[0].kind.issued_as(), Some(kind));
+    }
+}
+
+#[test]
+fn what_leads_to_a_cluster_decides_which_verdicts_can_be_told() {
+    // Its address alone: it may be of another cluster of that name, and so not be dead.
+    let mut subject = cluster("web", Phase::Never);
+    subject.version = KubernetesVersion::new("1.26.4");
+    let server = "api.web.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+    let found = [found_file("a", server, Trust::Anything, SignIn::StaticToken)];
+    let known = Credentials::default().inventory(&subject, &found, None, now());
+    assert_eq!(known[0].verdict, Verdict::BreaksOnStart);
+    // An authority alone: what ends with the authority ends wherever it connects.
+    let mut subject = cluster("web", Phase::Prepared);
+    subject.rotation = moment(1, Phase::Prepared);
+    let mut issuance = issued(1, &Phase::Prepared, true);
+    issuance.facts.server = "api.example".into();
+    let mut credentials = Credentials::default();
+    let (id, created) = (subject.id.clone(), subject.created);
+    credentials.note(Reference { cluster: id, created, issuance });
+    let known = |context: FoundContext| {
+        let files = [fixtures::found("a", Ok(vec![context]))];
+        credentials.inventory(&subject, &files, None, now()).remove(0)
+    };
+    let elsewhere = |pins: &[usize], signer| FoundContext {
+        server: "localhost:6443".into(),
+        ..pinned(pins, certificate(signer))
+    };
+    assert_eq!(known(elsewhere(&[0], 0)).verdict, Verdict::BreaksOnComplete);
+    let other_server = [VerdictReason::OtherServer("localhost:6443".into())];
+    assert_eq!(known(elsewhere(&[0, 1], 1)).reasons, other_server);
+    // Whatever the verdict, kubectl needs the other file, too.
+    let split = FoundContext { other_file: Some("~/b".into()), ..pinned(&[0, 1], certificate(1)) };
+    let known = known(split);
+    assert_eq!(known.verdict, Verdict::SurvivesComplete);
+    assert_eq!(known.reasons.last(), Some(&VerdictReason::OtherFile("~/b".into())));
+    assert_eq!(known.other_file.as_deref(), Some("~/b"));
+}
+
+#[test]
+fn clusters_with_a_kubeconfig_that_ends_soon_are_those_that_one_leads_to() {
+    let moment = now() + SignedDuration::from_hours(24);
+    let (soon, later) = (moment - SignedDuration::from_secs(1), moment);
+    let names = ["soon", "later", "login", "local", "clip", "clip-later", "saved", "untouched"];
+    let clusters: Vec<Cluster> = names.iter().map(|name| cluster(name, Phase::Completed)).collect();
+    let of = |name: &str| clusters.iter().find(|one| one.id.name.as_str() == name).unwrap();
+    let server = |name: &str| format!("api.{name}.0a1b2c3d4e.s.ske.eu01.onstackit.cloud");
+    let ending = |at| SignIn::Certificate(ClientCertificate { not_after: at, ..certificate(1) });
+    let context = |server: &str, trust, way| found_context("x", server, trust, vec![way]);
+    let login = SignIn::Plugin { command: "stackit".into(), stackit: Some(KubeconfigKind::Login) };
+    let files = [
+        fixtures::found(
+            "a",
+            Ok(vec![
+                context(&server("soon"), Trust::System, ending(soon)),
+                context(&server("later"), Trust::System, ending(later)),
+                context(&server("login"), Trust::System, login),
+                context(&server("unlisted"), Trust::System, ending(soon)),
+                context("localhost:6443", Trust::Authorities(keys(&[5])), ending(soon)),
+            ]),
+        ),
+        fixtures::found("b", Err("line 1".into())),
+    ];
+    let mut credentials = Credentials::default();
+    let issuance = Issuance {
+        facts: CredentialFacts { authorities: keys(&[5]), ..CredentialFacts::default() },
+        rotation: None,
+    };
+    let (id, created) = (of("local").id.clone(), of("local").created);
+    credentials.note(Reference { cluster: id, created, issuance });
+    let elsewhere = |name: &str, at| Access {
+        place: KubeconfigLocation::Clipboard,
+        expires: Some(at),
+        issuance: None,
+        ..access(of(name), true, "")
+    };
+    credentials.put(elsewhere("clip", soon));
+    credentials.put(elsewhere("clip-later", later));
+    // A file tells itself what it holds.
+    credentials.put(Access {
+        expires: Some(soon),
+        issuance: None,
+        ..access(of("saved"), true, "a")
+    });
+    let found = credentials.ending_before(clusters.iter(), &files, moment);
+    let found: Vec<&str> = found.iter().map(|id| id.name.as_str()).collect();
+    assert_eq!(found, ["clip", "local", "soon"]);
 }
 
 #[test]
@@ -519,11 +732,14 @@ fn cred_03_a_cached_login_is_told_for_half_an_hour_after_complete() {
     let login = known(CredentialKind::StackitPlugin { is_idp: false });
     let told = |phase, known: &KnownCredential, minutes| {
         let mut subject = cluster("web", phase);
-        subject.rotation.completed = Some(now());
+        subject.rotation.completed = (minutes >= 0).then(now);
         login_cache_may_be_stale(&subject, [known], now() + SignedDuration::from_mins(minutes))
     };
     assert!(told(Phase::Completing, &login, 500) && told(Phase::Completed, &login, 29));
-    assert!(!told(Phase::Completed, &login, 31) && !told(Phase::Prepared, &login, 1));
+    assert!(!told(Phase::Completed, &login, 30) && !told(Phase::Completed, &login, -1));
+    for phase in [Phase::Never, Phase::Preparing, Phase::Prepared, Phase::Unknown("X".into())] {
+        assert!(!told(phase.clone(), &login, 1), "{phase:?} ended no certificate");
+    }
     let certificate = known(CredentialKind::ClientCertificate);
     let idp = known(CredentialKind::StackitPlugin { is_idp: true });
     assert!(!told(Phase::Completed, &certificate, 1) && !told(Phase::Completed, &idp, 1));
@@ -666,7 +882,12 @@ fn cred_04_what_was_saved_counts_only_while_its_file_holds_it() {
     let mut linked = fixtures::found("~/dotfiles/kube", Ok(Vec::new()));
     linked.other_names.push("~/.kube/config".to_owned());
     assert_eq!(known(&[linked]), [], "the file has another name, too");
-    for files in [vec![], vec![fixtures::found("~/.kube/config", Err("line 1".into()))]] {
+    let unread = || vec![fixtures::found("~/.kube/config", Err("line 1".into()))];
+    let mut ended = credentials.clone();
+    ended.accesses[0].expires = Some(now());
+    let known_to_end = ended.inventory(&subject, &unread(), None, now());
+    assert_eq!(known_to_end[0].verdict, Verdict::Expired, "whatever its file holds");
+    for files in [vec![], unread()] {
         let known = known(&files);
         let told: Vec<_> = known.iter().map(|one| (one.verdict, one.reasons.clone())).collect();
         assert_eq!(told, [(Verdict::CannotTell, vec![VerdictReason::FileNotRead])]);
@@ -699,6 +920,14 @@ fn cred_03_kubectl_is_never_led_to_an_entry_that_cannot_work() {
     assert!(led(pinned(&[0], certificate(0))));
     let ended = ClientCertificate { not_after: now(), ..certificate(0) };
     assert!(!led(pinned(&[0], ended)));
+    let mut subject = subject.clone();
+    subject.rotation = moment(1, Phase::Completed);
+    let mut later = credentials.clone();
+    let (id, created) = (subject.id.clone(), subject.created);
+    later.note(Reference { cluster: id, created, issuance: issued(1, &Phase::Completed, true) });
+    let files = [fixtures::found("~/.kube/config", Ok(vec![pinned(&[0], certificate(0))]))];
+    assert_eq!(later.inventory(&subject, &files, None, now())[0].verdict, Verdict::Dead);
+    assert_eq!(later.kubectl_context(&subject, &files, now()), None);
     let unusable = Some("client-key is missing".to_owned());
     assert!(!led(FoundContext { unusable, ..pinned(&[0], certificate(0)) }));
 }

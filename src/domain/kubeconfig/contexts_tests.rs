@@ -97,6 +97,10 @@ fn every_kind_of_credential_is_told_from_the_others() {
     assert!(matches!(&of(&format!("token: {other}"))[..], [SignIn::StaticToken]));
     let other = jwt(r#"{"iss":"https://idp.example","sub":"me"}"#);
     assert!(matches!(&of(&format!("token: {other}"))[..], [SignIn::OtherToken(_)]));
+    // Neither is a JWT: four parts, and a claim that is no object.
+    for text in [format!("{account}.x"), jwt("1")] {
+        assert_eq!(of(&format!("token: {text}")), [SignIn::StaticToken], "{text}");
+    }
     let exec =
         |command: &str, more: &str| of(&format!("exec: {{command: {command}, {more}}}")).remove(0);
     let plugin = |command: &str, stackit| SignIn::Plugin { command: command.to_owned(), stackit };
@@ -155,6 +159,11 @@ fn cred_02_a_login_without_what_stackit_needs_is_no_access() {
     assert_eq!(found.unusable, None);
     let asked = found.exec_cluster.unwrap();
     assert_eq!((&*asked.project, &*asked.name), ("p", "web"));
+    let second =
+        EXTENSION.replace("[{", "[{name: x, extension: {stackitProjectID: q, clusterName: y}}, {");
+    assert_eq!(read(&second, &informed).exec_cluster.unwrap().name, "web");
+    let token = read(EXTENSION, "token: abc");
+    assert_eq!((token.exec_cluster, token.unusable), (None, None), "nobody is told");
     for (extension, exec) in [
         (EXTENSION, format!("{exec}}}")),
         (EXTENSION, format!("{exec}, provideClusterInfo: false}}")),
@@ -197,7 +206,28 @@ fn cred_02_what_kubectl_refuses_is_no_access() {
         ),
         ("", "client-certificate: gone".into(), "client-certificate gone: no such file"),
         ("", format!("{good}, token: a, username: b"), "token and username are both set"),
+        ("", format!("{good}, client-key: gone"), "client-key and client-key-data are both set"),
+        ("", format!("{good}, token: a, password: b"), "token and password are both set"),
         ("", format!("{good}, as-groups: [a]"), "as-groups is set without as"),
+        ("", format!("{good}, as-uid: a"), "as-uid is set without as"),
+        ("", format!("{good}, as-user-extra: {{a: [b]}}"), "as-user-extra is set without as"),
+        (
+            "",
+            format!("{good}, exec: {{command: a}}, auth-provider: {{name: oidc}}"),
+            "exec and auth-provider are both set",
+        ),
+        (
+            "",
+            "exec: {apiVersion: client.authentication.k8s.io/v1}".into(),
+            "exec has no valid command",
+        ),
+        (
+            "",
+            "exec: {apiVersion: client.authentication.k8s.io/v1beta1, command: a, \
+             interactiveMode: Sometimes}"
+                .into(),
+            "exec has no valid interactiveMode",
+        ),
         ("", "token: \"abc\\n\"".into(), "its token contains spaces or control characters"),
         ("", "token: Bearer abc".into(), "its token contains spaces or control characters"),
         ("", "tokenFile: gone".into(), "tokenFile gone: no such file"),
@@ -244,6 +274,27 @@ fn cred_02_what_kubectl_refuses_is_no_access() {
 }
 
 #[test]
+fn cred_02_what_is_empty_or_not_asked_for_is_not_refused() {
+    let [certificate, key] = pair().map(|pem| STANDARD.encode(pem));
+    let good = format!("client-certificate-data: {certificate}, client-key-data: {key}");
+    for (cluster, user) in [
+        ("", String::new()),
+        (", insecure-skip-tls-verify: true", good.clone()),
+        (", proxy-url: 'http://proxy:8080'", good.clone()),
+        (", proxy-url: 'HTTPS://proxy'", good.clone()),
+        (", proxy-url: 'socks5://proxy'", good.clone()),
+        ("", format!("{good}, username: a, password: b")),
+        ("", format!("{good}, exec: null, auth-provider: null")),
+        ("", format!("{good}, as-groups: [], as-user-extra: {{}}, as-uid: null")),
+        ("", format!("{good}, as-uid: ''")),
+        ("", format!("{good}, as: me, as-groups: [a]")),
+        ("", "auth-provider: {name: oidc}".into()),
+    ] {
+        assert_eq!(read(cluster, &user).unusable, None, "{cluster} {user}");
+    }
+}
+
+#[test]
 fn cred_02_addresses_that_kubectl_refuses_are_no_access() {
     let [certificate, key] = pair().map(|pem| STANDARD.encode(pem));
     let good = format!("client-certificate-data: {certificate}, client-key-data: {key}");
@@ -268,11 +319,21 @@ fn cred_02_addresses_that_kubectl_refuses_are_no_access() {
     ] {
         assert_eq!(of_server(server, &good).as_deref(), Some(why), "{server}");
     }
-    for server in ["HTTPS://api.example", "https://api.example/x?a=b", "https://[::1]:6443"] {
+    assert_eq!(
+        of_server("https://api.example/%2z", &good).as_deref(),
+        Some("its server is not a valid address")
+    );
+    for server in [
+        "HTTPS://api.example",
+        "https://api.example/x?a=b",
+        "https://api.example/a%20b%2f",
+        "https://[::1]:6443",
+    ] {
         assert_eq!(of_server(server, &good), None, "{server}");
     }
     let user = "https://me@api.example";
     assert_eq!(of_server(user, &good), None);
+    assert_eq!(of_server(user, ""), None, "it replaces nothing");
     let why = of_server(user, "token: abc");
     assert_eq!(why.as_deref(), Some("the user name in its server URL replaces its token"));
     assert_eq!(of_server(user, &format!("{good}, token: abc")), None);
@@ -313,6 +374,22 @@ fn cred_08_files_of_kubeconfig_are_read_together_and_the_first_of_each_name_coun
         ],
         "the second of a name is reached with --kubeconfig alone"
     );
+    // The first file of a name counts, whatever else it names.
+    let more = cluster("one", "more.example")
+        + "contexts: [{name: other, context: {}}, {name: own, context: {cluster: one, user: same}}]\n";
+    let rows = told(vec![default("a", &more), default("b", &second)]);
+    assert_eq!(
+        rows,
+        [row("own", "more.example", true, Some("b")), row("own", "two.example", true, None),]
+    );
+    // Cluster and user in two other files: the one with the cluster is named.
+    let (of_cluster, of_user) = (cluster("one", "one.example"), user("token: abc"));
+    let rows = told(vec![
+        default("a", &context("split", "one")),
+        default("b", &of_cluster),
+        default("c", &of_user),
+    ]);
+    assert_eq!(rows, [row("split", "one.example", true, Some("b"))]);
     let bare = "contexts: [{name: own, context: {user: same}}]\n".to_owned() + &user("username: a");
     assert_eq!(
         told(vec![default("a", &bare), default("b", &second)]),
@@ -343,6 +420,22 @@ fn which_server_certificates_are_accepted() {
     assert_eq!(named("other.example"), Trust::OtherName);
     assert_eq!(of(", certificate-authority-data: QUJD"), Trust::Unreadable);
     assert!(read(&authority, "").trusts_server_certificate, "no authority signs itself like that");
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+    let trusting = |pem: &str| {
+        let found = read(&format!(", certificate-authority-data: {}", STANDARD.encode(pem)), "");
+        (found.trusts_server_certificate, found.newest.is_some())
+    };
+    assert_eq!(trusting(&ca), (false, true));
+    assert!(trusting(&(ca + &pair()[0])).0, "one of several may be what the server shows");
+    let port = format!(
+        "clusters: [{{name: c, cluster: {{server: 'https://api.example:6443'{authority}, \
+         tls-server-name: api.example}}}}]\nusers: [{{name: u, user: {{}}}}]\n\
+         contexts: [{{name: x, context: {{cluster: c, user: u}}}}]"
+    );
+    let found = resolve(vec![file("a", &port)]).remove(0).contexts.unwrap().remove(0);
+    assert!(matches!(found.trust, Trust::Authorities(_)), "the name is that of the server");
     assert_eq!(of(", certificate-authority: ca.crt"), Trust::Unreadable);
 }
 

@@ -102,7 +102,9 @@ fn ske(host: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use crate::domain::cluster::ClusterId;
-    use crate::domain::kubeconfig::entry_owner::{ClusterIdentity, EntryOwner, owner_of_server};
+    use crate::domain::kubeconfig::entry_owner::{
+        ClusterIdentity, EntryOwner, name_in_address, owner_of_server,
+    };
 
     fn server(name: &str, id: &str, region: &str) -> String {
         format!("https://api.{name}.{id}.s.ske.{region}.onstackit.cloud")
@@ -143,5 +145,45 @@ mod tests {
             owner_of_server("https://127.0.0.1:6443", &known),
             EntryOwner::Another(_)
         ));
+    }
+
+    #[test]
+    fn an_address_of_ske_is_one_in_every_part() {
+        for (address, name) in [
+            ("api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", Some("shop")),
+            ("api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud:6443", Some("shop")),
+            ("shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", None),
+            ("api.shop.0a1b2c3d4.s.ske.eu01.onstackit.cloud", None),
+            ("api.shop.0a1b2c3d4x.s.ske.eu01.onstackit.cloud", None),
+            ("api.shop.xxxxxxxxxx.s.ske.eu01.onstackit.cloud", None),
+            ("api..0a1b2c3d4e.s.ske.eu01.onstackit.cloud", None),
+            ("api.shop.0a1b2c3d4e.s.ske.eu01.evil.onstackit.cloud", None),
+            ("api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud.evil", None),
+        ] {
+            assert_eq!(name_in_address(address), name, "{address}");
+        }
+    }
+
+    #[test]
+    fn whose_an_entry_is_is_named_as_far_as_its_address_tells() {
+        let ske = server("shop", "0a1b2c3d4e", "eu01");
+        let other = server("db", "0a1b2c3d4e", "eu02");
+        let host = |server: &str| server.trim_start_matches("https://").to_owned();
+        let by_server = |mine: &str| ClusterIdentity::Server(mine.to_owned());
+        let by_name = ClusterIdentity::Address(ClusterId::new("p", "eu01", "shop"));
+        let another = |who: &str| format!(", for another cluster ({who})");
+        for (found, known, words, names_another) in [
+            (&*ske, by_server(&ske), ", for this cluster".to_owned(), false),
+            (&other, by_server(&ske), another("db in eu02"), true),
+            // Behind a name of the user's own, name and region say nothing about which one it is.
+            (&ske, by_server("https://127.0.0.1:6443"), another(&host(&ske)), true),
+            (&ske, by_name.clone(), ", for shop in eu01".to_owned(), false),
+            ("https://one.example", by_name, ", for one.example".to_owned(), true),
+        ] {
+            let owner = owner_of_server(found, &known);
+            assert_eq!((owner.words(), owner.names_another()), (words, names_another), "{found}");
+        }
+        assert_eq!(EntryOwner::Unknown.words(), "");
+        assert!(!EntryOwner::Unknown.names_another());
     }
 }

@@ -125,7 +125,8 @@ pub fn findings(
     let snapshot = evidence.snapshot.as_deref();
     let keys = snapshot.and_then(|snapshot| snapshot.control_plane.signing_keys.as_ref());
     let known = evidence.credentials.inventory(cluster, evidence.files(), keys, there);
-    out.push(find_access(step, cluster, &known, there));
+    out.extend(find_access(step, cluster, &known, (evidence, there)));
+    out.extend(find_unread(evidence));
     if let (None, Some(why)) = (snapshot, &evidence.unseen) {
         out.push(Finding::NodesUnseen(why.clone()));
     }
@@ -145,7 +146,6 @@ pub fn findings(
                 ));
             }
             out.extend(find_breaking(&known));
-            out.extend(find_unread(evidence));
             out.push(find_clients(cluster, evidence.checklist.as_deref()));
         }
     }
@@ -160,26 +160,29 @@ pub fn findings(
     out
 }
 
+/// The access to count on, or that there is none; nothing of the latter while the files are still being read.
 fn find_access(
     step: Step,
     cluster: &Cluster,
     known: &[KnownCredential],
-    now: Timestamp,
-) -> Finding {
+    (evidence, now): (&Evidence, Timestamp),
+) -> Option<Finding> {
     let may_help = |known: &&KnownCredential| {
         step == Step::Start || known.verdict.lasts() || known.verdict == Verdict::CannotTell
     };
     match HeldAccess::of(known.iter().filter(may_help)) {
         HeldAccess::Certain(KnownCredential { place, expires, .. }) => {
             let left = expires.map(|at| since(now, at));
-            Finding::AccessHeld { step, left, place: place.clone() }
+            Some(Finding::AccessHeld { step, left, place: place.clone() })
         }
         HeldAccess::Unclear(KnownCredential { place, reasons, .. }) => {
-            Finding::AccessUnclear { step, place: place.clone(), reasons: reasons.clone() }
+            let (place, reasons) = (place.clone(), reasons.clone());
+            Some(Finding::AccessUnclear { step, place, reasons })
         }
         // Asking for one would disable the static tokens before the warning.
         HeldAccess::None => {
-            Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }
+            let one_way = step == Step::Start && cluster.issuing_is_one_way();
+            evidence.files.as_ref().map(|_| Finding::NoAccess { step, one_way })
         }
     }
 }

@@ -80,9 +80,6 @@ pub fn before_complete(
     let unseen = snapshot.unseen.get("nodes");
     let mut out: Vec<Finding> =
         unseen.map(|why| Finding::KindUnseen("nodes", why.clone())).into_iter().collect();
-    if snapshot.is_blind_to("nodes") {
-        return out;
-    }
     let roll = Roll::read(cluster, snapshot, &RollHistory::default(), now);
     let counted = roll.counts.seen() - roll.counts.preserved;
     // Both times by the cluster's clock: one converted to ours would not compare with the other.
@@ -94,7 +91,7 @@ pub fn before_complete(
     };
     let rotation = &cluster.rotation;
     let start = rotation.initiated.filter(|_| !rotation.mixes_rotations());
-    let old = named(&|node| start.is_some() && node.created.is_some() && node.created < start);
+    let old = named(&|node| node.created.is_some() && node.created < start);
     let unclear = named(&|node| node.created.is_none());
     if start.is_none() && counted > 0 {
         out.push(Finding::NodesOfUnknownAge(None));
@@ -170,9 +167,6 @@ fn find_unseen(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
 }
 
 fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
-    if snapshot.is_blind_to("poddisruptionbudgets") {
-        return;
-    }
     let named = |wanted: &dyn Fn(&Budget) -> bool| -> NameSample {
         snapshot.budgets.iter().map(|budget| &**budget).filter(|budget| wanted(budget)).collect()
     };
@@ -205,9 +199,6 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     push_some(exhausted, Finding::ExhaustedPdbs, out);
     push_some(uncomputed, Finding::UncomputedPdbs, out);
     push_some(unreadable, Finding::UnreadablePdbs, out);
-    if snapshot.is_blind_to("pods") {
-        return;
-    }
     let several: NameSample = all_pods(snapshot)
         .filter(|pod| !pod.stays_on_its_node() && index.covering(pod).len() > 1)
         .collect();
@@ -221,9 +212,6 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
 }
 
 fn find_workloads(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
-    if snapshot.is_blind_to("pods") {
-        return;
-    }
     let mut replicas: BTreeMap<(&str, &str, &str), usize> = BTreeMap::new();
     for pod in user_pods(snapshot) {
         if let Some(owner) = pod.owner.as_ref().filter(|owner| owner.kind != "Job") {

@@ -1,20 +1,25 @@
 //! What is found before a step.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::domain::cluster::{Cluster, HibernationSchedule, KubernetesVersion};
-use crate::domain::credential::{
-    Credentials, FoundFile, KubeconfigLocation, SignIn, Trust, VerdictReason,
+use crate::domain::checklist::{Checklist, ChecklistChange, ChecklistClient};
+use crate::domain::cluster::{
+    Cluster, ClusterState, HibernationSchedule, KubernetesVersion, ReportedError,
 };
-use crate::domain::fixtures::{access, files_of, found, found_file, now};
+use crate::domain::credential::{
+    Access, ClientCertificate, Credentials, FoundFile, KubeconfigLocation, SignIn, Trust,
+    VerdictReason,
+};
+use crate::domain::fixtures::{access, files_of, found, found_file, issuance, now, signing_keys};
 use crate::domain::preflight::credentials::in_cluster;
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
 use crate::domain::preflight::{
     Evidence, Finding, FindingMark, Searched, StaticTokens, UnreadFiles, findings,
 };
-use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
+use crate::domain::roll::blocker::cause::{FullPool, NameSample, ObjectName};
 use crate::domain::roll::durations::USUAL_NODE;
 use crate::domain::roll::history::RollGoal;
 use crate::domain::roll::progress::RollProgress;
@@ -22,13 +27,18 @@ use crate::domain::roll::tests::blockers::sample;
 use crate::domain::roll::tests::budgets::{budget, pod};
 use crate::domain::roll::tests::cluster;
 use crate::domain::roll::tests::stages::fixture;
-use crate::domain::rotation::{Phase, Step};
+use crate::domain::rotation::{InconsistentTimes, Phase, Step};
 use crate::domain::snapshot::{
-    Budget, ClusterSnapshot, Node, OwnerReference, Pod, TokenSecret, Unseen,
+    Budget, ClusterSnapshot, Node, OwnerReference, Pod, RootBundle, Selector, SignedRequest,
+    TokenSecret, Unseen,
 };
 
 fn marked(found: &[Finding], mark: FindingMark) -> Vec<&Finding> {
     found.iter().filter(|finding| finding.mark() == mark).collect()
+}
+
+fn problem() -> ReportedError {
+    ReportedError { code: "SKE_X".into(), message: "broken".into() }
 }
 
 fn failing(why: &str) -> Unseen {
@@ -68,6 +78,374 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     assert_eq!(in_part, StaticTokens::Unlikely(Searched::InPart));
     let unsearched = StaticTokens::find(&resting, &Evidence::default());
     assert_eq!(unsearched, StaticTokens::Unlikely(Searched::NotYet));
+}
+
+/// What this machine knows if its files hold these kubeconfigs.
+fn knowing(accesses: Vec<Access>) -> Evidence {
+    let credentials = Credentials { accesses, ..Credentials::default() };
+    let files = Some(Arc::from(files_of(&credentials)));
+    Evidence { credentials, files, ..Evidence::default() }
+}
+
+#[test]
+fn every_finding_has_the_mark_that_what_is_known_supports() {
+    let some = || sample(&["shop/api"]);
+    let places = || vec![access(&cluster(Phase::Prepared), true, "x").place];
+    let left = SignedDuration::from_mins(5);
+    let (fine, unknown, note) = (FindingMark::Fine, FindingMark::Unknowable, FindingMark::Note);
+    let table: [(FindingMark, bool, Vec<Finding>); 4] = [
+        (
+            fine,
+            false,
+            vec![
+                Finding::Allowed { phase: Phase::Prepared, step: Step::Complete },
+                Finding::State(ClusterState::Healthy),
+                Finding::AccessHeld { step: Step::Start, left: None, place: places().remove(0) },
+                Finding::NodesToReplace { count: 1, takes: USUAL_NODE },
+                Finding::NoPdbBlocks,
+                Finding::ClientsDone(1),
+                Finding::NodesSinceStart(1),
+            ],
+        ),
+        (
+            unknown,
+            false,
+            vec![
+                Finding::UnclearCredentials(places()),
+                Finding::FilesUnread(UnreadFiles::NotYet),
+                Finding::FilesUnread(UnreadFiles::These(vec!["~/.kube/config".into()])),
+                Finding::UnclearTokens { tokens: some(), in_use: false },
+                Finding::UnclearCertificates(some()),
+                Finding::RequestsUnseen,
+                Finding::NodesUnseen("hibernated".into()),
+                Finding::OtherClients { read: true },
+                Finding::OtherClients { read: false },
+                Finding::UnreadableSchedule("@x".into()),
+                Finding::Capacity,
+                Finding::PdbsNotVisible,
+                Finding::BeingRead(vec!["pods"]),
+                Finding::KindUnseen("pods", failing("forbidden")),
+                Finding::UnreadablePdbs(some()),
+                Finding::NodesOfUnknownAge(None),
+                Finding::NodesOfUnknownAge(Some(some())),
+            ],
+        ),
+        // What *complete* takes from somebody.
+        (
+            note,
+            true,
+            vec![
+                Finding::BreakingCredentials(places()),
+                Finding::TokensInUse(some()),
+                Finding::BreakingCertificates(some()),
+                Finding::PodsWithOldAuthority { pods: some(), restart: Vec::new() },
+                Finding::NodesBeforeStart(some()),
+                Finding::OpenClients(vec!["ci".into()]),
+            ],
+        ),
+        (
+            note,
+            false,
+            vec![
+                Finding::State(ClusterState::Reconciling),
+                Finding::Reported(problem()),
+                Finding::Times(InconsistentTimes::Future),
+                Finding::NoAccess { step: Step::Complete, one_way: false },
+                Finding::UnusedTokens(some()),
+                Finding::HibernationIn(left),
+                Finding::DrainsFirst {
+                    pool: "web".into(),
+                    surge: 1,
+                    unavailable: 0,
+                    zones: 3,
+                    draining: Vec::new(),
+                },
+                Finding::Webhooks { services: some(), certain: false, refused: BTreeSet::new() },
+                Finding::PoolAtMaximum(FullPool { pool: "web".into(), maximum: 3, zones: vec![] }),
+                Finding::AnotherRoll(RollProgress::default()),
+                Finding::MaintenanceIn(left),
+                Finding::CordonedNodes(some()),
+                Finding::MisconfiguredPdbs(some()),
+                Finding::ExhaustedPdbs(some()),
+                Finding::UncomputedPdbs(some()),
+                Finding::LongGracePeriods(some()),
+                Finding::PodsUnderSeveralPdbs(some()),
+                Finding::SingleReplicas(some()),
+                Finding::BarePods(some()),
+                Finding::PodsWithLocalVolumes(some()),
+                Finding::PodsWithLocalData(some()),
+                Finding::NodesNotReady(1),
+                Finding::UnschedulablePods(some()),
+            ],
+        ),
+    ];
+    for (mark, breaks, findings) in table {
+        for finding in findings {
+            assert_eq!((finding.mark(), finding.breaks()), (mark, breaks), "{finding:?}");
+        }
+    }
+    // Not known to be from before the start, but in use: only agreed to by itself.
+    let in_use = Finding::UnclearTokens { tokens: some(), in_use: true };
+    assert_eq!((in_use.mark(), in_use.breaks()), (unknown, true));
+}
+
+fn found_unreadable() -> FoundFile {
+    found("~/.kube/config", Err("line 1".into()))
+}
+
+#[test]
+fn what_needs_a_person_comes_first_whatever_it_is_found_from() {
+    let mut subject = cluster(Phase::Prepared);
+    subject.rotation.completed = Some(now() + SignedDuration::from_mins(30));
+    subject.problems.push(problem());
+    let accesses = vec![access(&subject, false, "old.yaml")];
+    let known = knowing(accesses);
+    // What cannot be known is found before what the nodes show.
+    let mut files = known.files.as_deref().unwrap_or_default().to_vec();
+    files.push(found_unreadable());
+    let snapshot = Some(Arc::new(fixture("held_by_pods")));
+    let evidence = Evidence { snapshot, files: Some(Arc::from(files)), ..known };
+    let found = findings(Step::Complete, &subject, &evidence, now());
+    let order = |finding: &Finding| match (finding.mark(), finding.breaks()) {
+        (FindingMark::Refused, _) => 0,
+        (FindingMark::Note, true) => 1,
+        (FindingMark::Note, false) => 2,
+        (FindingMark::Unknowable, _) => 3,
+        (FindingMark::Fine, _) => 4,
+    };
+    assert!(found.is_sorted_by_key(order), "{found:?}");
+    subject.rotation = cluster(Phase::Preparing).rotation;
+    let refused = findings(Step::Complete, &subject, &evidence, now());
+    assert!(refused.is_sorted_by_key(order), "{refused:?}");
+    let orders: BTreeSet<u8> = refused.iter().map(order).collect();
+    assert_eq!(orders, BTreeSet::from([0, 1, 2, 3, 4]), "one of each: {refused:?}");
+    assert!(refused.contains(&Finding::Reported(subject.problems[0].clone())));
+}
+
+#[test]
+fn times_are_inconsistent_by_the_clock_of_ske() {
+    // SKE's clock is half an hour ahead: a start of twenty minutes ago there is not in the future.
+    let mut subject = cluster(Phase::Preparing);
+    subject.rotation.initiated = Some(now() + SignedDuration::from_mins(10));
+    let found = |skew| {
+        let skew = SignedDuration::from_mins(skew);
+        let evidence = Evidence { skew, ..Evidence::default() };
+        findings(Step::Start, &subject, &evidence, now())
+            .contains(&Finding::Times(InconsistentTimes::Future))
+    };
+    assert_eq!((found(0), found(30), found(-30)), (true, false, true));
+}
+
+#[test]
+fn the_access_to_count_on_is_one_that_the_step_leaves() {
+    let subject = cluster(Phase::Prepared);
+    let (old, new) = (access(&subject, false, "old.yaml"), access(&subject, true, "new.yaml"));
+    let ended = Access { expires: Some(now()), ..old.clone() };
+    let undecided = |path| Access { issuance: None, ..access(&subject, true, path) };
+    let left = Some(SignedDuration::from_hours(9));
+    let held =
+        |step, access: &Access| Finding::AccessHeld { step, left, place: access.place.clone() };
+    let unclear = |step, access: &Access| (step, access.place.clone());
+    let (start, complete) = (Step::Start, Step::Complete);
+    for (accesses, step, expected) in [
+        (vec![old.clone()], start, Ok(held(start, &old))),
+        (vec![old.clone()], complete, Err(None)),
+        (vec![old.clone(), new.clone()], complete, Ok(held(complete, &new))),
+        (vec![ended.clone()], start, Err(None)),
+        (
+            vec![ended, undecided("a"), undecided("b")],
+            start,
+            Err(Some(unclear(start, &undecided("a")))),
+        ),
+        (vec![old, undecided("a")], complete, Err(Some(unclear(complete, &undecided("a"))))),
+    ] {
+        let found = findings(step, &subject, &knowing(accesses), now());
+        let matching: Vec<&Finding> = found
+            .iter()
+            .filter(|finding| {
+                matches!(
+                    finding,
+                    Finding::AccessHeld { .. }
+                        | Finding::AccessUnclear { .. }
+                        | Finding::NoAccess { .. }
+                )
+            })
+            .collect();
+        let [told] = matching.as_slice() else { panic!("one line about access: {found:?}") };
+        match expected {
+            Ok(held) => assert_eq!(**told, held),
+            Err(None) => assert_eq!(**told, Finding::NoAccess { step, one_way: false }),
+            Err(Some((step, place))) => assert!(
+                matches!(told, Finding::AccessUnclear { step: of, place: at, .. } if (of, at) == (&step, &place)),
+                "{told:?}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn cred_15_what_files_hold_that_are_not_read_is_unknown() {
+    let broken = found_unreadable;
+    let old = access(&cluster(Phase::Prepared), false, "old.yaml");
+    let readable = || knowing(vec![old.clone()]).files.unwrap().to_vec();
+    for step in [Step::Start, Step::Complete] {
+        let none = Finding::NoAccess { step, one_way: false };
+        for (files, told, searched) in [
+            (None, vec![Finding::FilesUnread(UnreadFiles::NotYet)], Searched::NotYet),
+            (Some(vec![]), vec![none.clone()], Searched::Whole),
+            (
+                Some(vec![broken()]),
+                vec![none, Finding::FilesUnread(UnreadFiles::These(vec!["~/.kube/config".into()]))],
+                Searched::InPart,
+            ),
+        ] {
+            let subject =
+                cluster(if step == Step::Start { Phase::Completed } else { Phase::Prepared });
+            let evidence = Evidence { files: files.map(Arc::from), ..Evidence::default() };
+            let found = findings(step, &subject, &evidence, now());
+            let of_files = |finding: &&Finding| {
+                matches!(finding, Finding::NoAccess { .. } | Finding::FilesUnread(_))
+            };
+            assert_eq!(found.iter().filter(of_files).cloned().collect::<Vec<_>>(), told);
+            let tokens = StaticTokens::find(&subject, &evidence);
+            assert_eq!(tokens, StaticTokens::Unlikely(searched));
+        }
+    }
+    // Beside what can be read.
+    let mut files = readable();
+    files.push(broken());
+    let evidence = Evidence { files: Some(Arc::from(files)), ..knowing(vec![old]) };
+    let found = findings(Step::Complete, &cluster(Phase::Prepared), &evidence, now());
+    assert!(found.iter().any(|finding| matches!(finding, Finding::BreakingCredentials(_))));
+    assert!(
+        found.contains(&Finding::FilesUnread(UnreadFiles::These(vec!["~/.kube/config".into()])))
+    );
+}
+
+#[test]
+fn issuing_is_called_one_way_only_before_the_first_start() {
+    let mut subject = cluster(Phase::Never);
+    for (version, step, one_way) in [
+        ("1.26.4", Step::Start, true),
+        ("1.26.4", Step::Complete, false),
+        ("1.33.4", Step::Start, false),
+    ] {
+        subject.version = KubernetesVersion::new(version);
+        let found = findings(step, &subject, &knowing(Vec::new()), now());
+        assert!(
+            found.contains(&Finding::NoAccess { step, one_way }),
+            "{version} {step}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn the_checklist_says_who_has_no_credentials_of_this_rotation() {
+    let subject = cluster(Phase::Prepared);
+    let list = |clients: &[(&str, bool)]| {
+        let mut list = Checklist::default();
+        for (name, is_done) in clients {
+            let done = subject.rotation.initiated.filter(|_| *is_done);
+            let after =
+                ChecklistClient { name: (*name).into(), done, ..ChecklistClient::default() };
+            list.apply(&ChecklistChange { before: None, after: Some(after) }).unwrap();
+        }
+        Some(Arc::new(list))
+    };
+    for (checklist, expected) in [
+        (None, Finding::OtherClients { read: false }),
+        (list(&[]), Finding::OtherClients { read: true }),
+        (list(&[("ci", true), ("backup", true)]), Finding::ClientsDone(2)),
+        (list(&[("ci", false), ("backup", true)]), Finding::OpenClients(vec!["ci".into()])),
+    ] {
+        let evidence = Evidence { checklist, ..Evidence::default() };
+        let of_clients = |finding: &&Finding| {
+            matches!(
+                finding,
+                Finding::OtherClients { .. } | Finding::ClientsDone(_) | Finding::OpenClients(_)
+            )
+        };
+        let found = findings(Step::Complete, &subject, &evidence, now());
+        assert_eq!(found.iter().filter(of_clients).collect::<Vec<_>>(), [&expected]);
+        let before_start = findings(Step::Start, &subject, &evidence, now());
+        assert_eq!(before_start.iter().find(of_clients), None, "a start ends no access");
+    }
+}
+
+#[test]
+fn what_complete_ends_in_the_cluster_is_told_apart_from_what_is_unclear() {
+    let subject = cluster(Phase::Prepared);
+    let start = subject.rotation.initiated.unwrap();
+    let day = start.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let token = |name: &str, minutes: i64, last_used| {
+        Arc::new(TokenSecret {
+            namespace: "ci".into(),
+            name: name.into(),
+            account: name.into(),
+            created: Some(start + SignedDuration::from_mins(minutes)),
+            last_used,
+        })
+    };
+    let request = |name: &str, signer: u8, ends: i64| {
+        let client = issuance(signer, &[], None).facts.client.unwrap();
+        let not_after = now() + SignedDuration::from_secs(ends);
+        let certificate = ClientCertificate { not_after, ..client };
+        SignedRequest { name: name.into(), requester: "me".into(), certificate }
+    };
+    let unnamed = |name: &str| {
+        let request = request(name, 7, 60);
+        let certificate = ClientCertificate { authority_key_id: None, ..request.certificate };
+        SignedRequest { certificate, ..request }
+    };
+    let mut seen = ClusterSnapshot {
+        // One that is unclear and not used beside one that is used and clear.
+        token_secrets: vec![token("robot", -900, Some(day)), token("recent", 10, None)],
+        pods: vec![Arc::new(Pod {
+            namespace: "shop".into(),
+            name: "early".into(),
+            created: Some(start),
+            node: Some("n1".into()),
+            owner: Some(OwnerReference { kind: "StatefulSet".into(), name: "db".into() }),
+            ..Pod::default()
+        })],
+        root_bundles: vec![Arc::new(RootBundle {
+            namespace: "shop".into(),
+            authorities: 2,
+            written: Some(start + SignedDuration::from_mins(1)),
+        })],
+        ..ClusterSnapshot::default()
+    };
+    seen.control_plane.signing_keys = Some(signing_keys(2));
+    seen.control_plane.signed_requests = Some(vec![
+        request("old", 1, 60),
+        request("new", 2, 60),
+        request("ended", 1, 0),
+        unnamed("odd"),
+    ]);
+    let accesses = vec![access(&subject, false, "old"), access(&subject, true, "new")];
+    let credentials = Credentials { accesses, ..Credentials::default() };
+    let told = |seen: &ClusterSnapshot| in_cluster(&subject, &credentials, seen, (None, now()));
+    let expected = [
+        Finding::TokensInUse(sample(&["ci/robot"])),
+        Finding::UnclearTokens { tokens: sample(&["ci/recent"]), in_use: false },
+        Finding::BreakingCertificates(sample(&["old"])),
+        Finding::UnclearCertificates(sample(&["odd"])),
+        Finding::PodsWithOldAuthority {
+            pods: sample(&["shop/early"]),
+            restart: vec!["kubectl -n shop rollout restart statefulset/db".into()],
+        },
+    ];
+    assert_eq!(told(&seen), expected);
+    // One of the unclear ones was used.
+    let mut used = seen.clone();
+    used.token_secrets.push(token("fresh", 10, Some(day)));
+    let tokens = sample(&["ci/fresh", "ci/recent"]);
+    assert!(told(&used).contains(&Finding::UnclearTokens { tokens, in_use: true }));
+    seen.control_plane.signed_requests = None;
+    assert_eq!(told(&seen).last(), Some(&Finding::RequestsUnseen));
+    // While the control plane is read for the first time.
+    seen.control_plane.signing_keys = None;
+    assert!(!told(&seen).contains(&Finding::RequestsUnseen));
 }
 
 #[test]
@@ -115,6 +493,12 @@ fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     let held = |finding: &&Finding| matches!(finding, Finding::AccessHeld { place, .. } if *place == places[1]);
     assert_eq!(found.iter().find(held).unwrap().mark(), FindingMark::Fine);
     assert_eq!(found.first().map(Finding::breaks), Some(true), "what breaks comes first");
+    let is_unclear = |finding: &Finding| matches!(finding, Finding::UnclearCredentials(_));
+    assert!(!found.iter().any(is_unclear));
+    let undecided = Access { issuance: None, ..access(&subject, true, "odd.yaml") };
+    let unclear = Finding::UnclearCredentials(vec![undecided.place.clone()]);
+    let found = findings(Step::Complete, &subject, &knowing(vec![undecided]), now());
+    assert!(found.contains(&unclear), "{found:?}");
 }
 
 fn found_without_contexts(path: &str) -> FoundFile {
@@ -244,8 +628,14 @@ fn budgets_of_pods_that_no_drain_evicts_are_no_finding() {
         owner: Some(OwnerReference { kind: "DaemonSet".into(), name: "agent".into() }),
         ..pod(name, Some("web-1"))
     };
-    let failed = Budget { sync_failure: Some("no scale".into()), ..budget(0, 0, 0, 0) };
-    for guard in [budget(0, 2, 2, 2), budget(0, 1, 2, 2), failed] {
+    let failed = Budget { sync_failure: Some("no scale".into()), ..budget(0, 1, 1, 2) };
+    let api = || sample(&["payments/api"]);
+    let cases = [
+        (budget(0, 2, 2, 2), Finding::MisconfiguredPdbs(api())),
+        (budget(0, 1, 2, 2), Finding::ExhaustedPdbs(api())),
+        (failed, Finding::UncomputedPdbs(api())),
+    ];
+    for (guard, expected) in cases {
         let mut seen = ClusterSnapshot::default();
         seen.budgets.push(Arc::new(guard));
         seen.pods.extend([agent("agent-1"), agent("agent-2")].map(Arc::new));
@@ -253,8 +643,105 @@ fn budgets_of_pods_that_no_drain_evicts_are_no_finding() {
         assert!(found.contains(&Finding::NoPdbBlocks), "{found:?}");
         seen.pods.push(Arc::new(pod("api-1", Some("web-1"))));
         let found = before_start(&subject, Some(&seen), now());
-        assert!(!found.contains(&Finding::NoPdbBlocks), "{found:?}");
+        assert!(found.contains(&expected) && !found.contains(&Finding::NoPdbBlocks), "{found:?}");
     }
+}
+
+#[test]
+fn what_a_budget_says_of_a_drain_is_what_its_figures_say_of_pods_that_exist() {
+    let failed =
+        |allowed| Budget { sync_failure: Some("no scale".into()), ..budget(allowed, 0, 0, 0) };
+    let unreadable = Budget { selector: Selector::Unreadable("x".into()), ..budget(1, 2, 1, 2) };
+    let second = Budget { name: "second".into(), ..budget(1, 2, 1, 2) };
+    let api = || pod("api-1", Some("web-1"));
+    let agent = || Pod {
+        owner: Some(OwnerReference { kind: "DaemonSet".into(), name: "agent".into() }),
+        ..api()
+    };
+    let named = || sample(&["payments/api"]);
+    for (budgets, pods, expected) in [
+        // A workload that is scaled to zero has nothing to evict.
+        (vec![budget(0, 0, 0, 0)], vec![], Finding::NoPdbBlocks),
+        (vec![budget(0, 0, 0, 0)], vec![api()], Finding::UncomputedPdbs(named())),
+        // Pods that cannot be seen, counted by the budget.
+        (vec![budget(0, 1, 1, 1)], vec![], Finding::MisconfiguredPdbs(named())),
+        (vec![failed(0)], vec![], Finding::UncomputedPdbs(named())),
+        (vec![failed(1)], vec![api()], Finding::NoPdbBlocks),
+        (vec![unreadable], vec![], Finding::UnreadablePdbs(named())),
+        (vec![budget(1, 2, 1, 2), second.clone()], vec![agent()], Finding::NoPdbBlocks),
+        (
+            vec![budget(1, 2, 1, 2), second],
+            vec![api()],
+            Finding::PodsUnderSeveralPdbs(sample(&["payments/api-1"])),
+        ),
+    ] {
+        let seen = ClusterSnapshot {
+            budgets: budgets.into_iter().map(Arc::new).collect(),
+            pods: pods.into_iter().map(Arc::new).collect(),
+            ..ClusterSnapshot::default()
+        };
+        let found = before_start(&cluster(Phase::Completed), Some(&seen), now());
+        let of_budgets = |finding: &&Finding| {
+            matches!(
+                finding,
+                Finding::NoPdbBlocks
+                    | Finding::MisconfiguredPdbs(_)
+                    | Finding::ExhaustedPdbs(_)
+                    | Finding::UncomputedPdbs(_)
+                    | Finding::UnreadablePdbs(_)
+                    | Finding::PodsUnderSeveralPdbs(_)
+            )
+        };
+        assert_eq!(found.iter().filter(of_budgets).collect::<Vec<_>>(), [&expected], "{seen:?}");
+    }
+}
+
+#[test]
+fn what_a_drain_does_to_a_pod_depends_on_its_controller_and_its_data() {
+    let of = |kind: &str| Some(OwnerReference { kind: kind.into(), name: "api".into() });
+    let base = || Pod { owner: of("Job"), ..pod("api-1", Some("web-1")) };
+    let named = || sample(&["payments/api-1"]);
+    for (pod, expected) in [
+        (base(), vec![]),
+        (
+            Pod { owner: of("ReplicaSet"), ..base() },
+            vec![Finding::SingleReplicas(sample(&["payments/api"]))],
+        ),
+        // What it holds goes with it: a controller only helps who loses data.
+        (Pod { owner: None, local_data: true, ..base() }, vec![Finding::BarePods(named())]),
+        (Pod { local_data: true, ..base() }, vec![Finding::PodsWithLocalData(named())]),
+        (Pod { grace_seconds: 599, ..base() }, vec![]),
+        (Pod { grace_seconds: 600, ..base() }, vec![Finding::LongGracePeriods(named())]),
+        // Not evicted, the platform's, or over already.
+        (Pod { owner: of("DaemonSet"), local_data: true, grace_seconds: 900, ..base() }, vec![]),
+        (Pod { namespace: "kube-system".into(), local_data: true, ..base() }, vec![]),
+        (Pod { finished: true, local_data: true, grace_seconds: 900, ..base() }, vec![]),
+    ] {
+        let seen = ClusterSnapshot { pods: vec![Arc::new(pod)], ..ClusterSnapshot::default() };
+        let found = before_start(&cluster(Phase::Completed), Some(&seen), now());
+        let found: Vec<Finding> =
+            found.into_iter().filter(|found| found.mark() == FindingMark::Note).collect();
+        assert_eq!(found, expected, "{seen:?}");
+    }
+}
+
+#[test]
+fn kinds_still_being_read_are_told_apart_from_those_that_cannot_be() {
+    let mut seen = ClusterSnapshot::default();
+    seen.unseen.insert("pods", Unseen::Unread);
+    seen.unseen.insert("namespaces", Unseen::Unread);
+    seen.unseen.insert("nodes", failing("forbidden"));
+    seen.unseen.insert("events", failing("forbidden"));
+    let found = before_start(&cluster(Phase::Completed), Some(&seen), now());
+    assert_eq!(
+        marked(&found, FindingMark::Unknowable),
+        [
+            &Finding::Capacity,
+            &Finding::KindUnseen("nodes", failing("forbidden")),
+            &Finding::BeingRead(vec!["namespaces", "pods"]),
+        ],
+        "nothing is found from events"
+    );
 }
 
 #[test]
@@ -336,6 +823,28 @@ fn the_usual_time_is_that_of_the_slowest_zone() {
     assert_eq!(expected(&subject), Some((12, USUAL_NODE.times(5))));
     subject.pools[0].max_surge = 6;
     assert_eq!(expected(&subject), Some((12, USUAL_NODE.times(3))));
+    // Each zone goes by the limits of its own pool.
+    let mut slow = subject.pools[0].clone();
+    (slow.name, slow.max_surge) = ("slow".into(), 1);
+    subject.pools.insert(0, slow);
+    assert_eq!(expected(&subject), Some((12, USUAL_NODE.times(3))));
+    // The first zone gets the odd node: it is at work twice as fast, wherever the pool lists it.
+    subject.pools[1].max_surge = 4;
+    let first = expected(&subject);
+    subject.pools[1].zones.reverse();
+    let [five, four] = [5, 4].map(|batches| Some((12, USUAL_NODE.times(batches))));
+    assert_eq!([first, expected(&subject)], [five, four]);
+    subject.pools[1].max_surge = 6;
+    // Nodes that cannot be seen: the fewest that the pools may have.
+    subject.pools.remove(0);
+    let mut unseen = fixture("every_stage");
+    unseen.nodes.clear();
+    unseen.unseen.insert("nodes", failing("forbidden"));
+    for snapshot in [None, Some(&unseen)] {
+        assert_eq!(nodes_to_replace(&subject, snapshot), Some((3, USUAL_NODE)));
+    }
+    subject.pools[0].minimum = 0;
+    assert_eq!(nodes_to_replace(&subject, None), None, "there may be none");
     subject.pools.clear();
     assert_eq!(nodes_to_replace(&subject, None), None);
 }
@@ -437,7 +946,23 @@ fn complete_shows_whether_every_node_is_new() {
     let mut unread = fixture("all_new");
     unread.nodes.clear();
     unread.unseen.insert("nodes", failing("forbidden"));
-    assert_eq!(found(&unread), [Finding::KindUnseen("nodes", failing("forbidden"))]);
+    let unseen = || Finding::KindUnseen("nodes", failing("forbidden"));
+    assert_eq!(found(&unread), [unseen()]);
+    let waiting = Pod { unscheduled: Some((None, "full".into())), ..pod("api-1", None) };
+    unread.pods.push(Arc::new(waiting));
+    let pods = Finding::UnschedulablePods(sample(&["payments/api-1"]));
+    assert_eq!(found(&unread), [unseen(), pods], "pods are known without nodes");
+    // All pools are scaled to zero.
+    let mut none = fixture("all_new");
+    none.nodes.clear();
+    assert_eq!(found(&none), []);
+    let mut undated = subject.clone();
+    undated.rotation.initiated = None;
+    assert_eq!(before_complete(&undated, &none, now()), []);
+    // A failed node that is kept on purpose is not one of those that the rotation made.
+    let mut kept = fixture("all_new");
+    kept.nodes[0] = Arc::new(Node { preserved: true, ready: false, ..(*kept.nodes[0]).clone() });
+    assert_eq!(found(&kept), [Finding::NodesSinceStart(2), Finding::NodesNotReady(1)]);
 }
 
 #[test]
@@ -453,9 +978,10 @@ fn cred_05_without_the_moment_of_the_start_no_node_is_called_new() {
     let mut undated = fixture("all_new");
     undated.nodes[0] = Arc::new(Node { created: None, ..(*undated.nodes[0]).clone() });
     let found = before_complete(&cluster(Phase::Prepared), &undated, now());
-    let is_one =
-        |finding: &Finding| matches!(finding, Finding::NodesOfUnknownAge(Some(n)) if n.count == 1);
-    assert!(found.iter().all(is_one), "{found:?}");
+    assert!(
+        matches!(&found[..], [Finding::NodesOfUnknownAge(Some(nodes))] if nodes.count == 1),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -175,9 +175,7 @@ fn latest_denial<'a>(
 
 /// Whether budgets and pods are known, so that whatever is not explained by them has another cause.
 fn tells_evictions(context: &BlockerContext<'_>) -> bool {
-    context.snapshot.tells_drains()
-        && context.snapshot.is_whole("poddisruptionbudgets")
-        && !context.snapshot.is_being_read()
+    context.snapshot.is_whole("poddisruptionbudgets") && !context.snapshot.is_being_read()
 }
 
 /// When the deletion of a pod was asked for, and until when the pod may stay, by our clock.

@@ -9,6 +9,7 @@ pub mod budgets;
 mod estimates;
 pub mod manifest;
 mod properties;
+mod situations;
 pub mod stages;
 pub mod tracking;
 mod webhooks;
