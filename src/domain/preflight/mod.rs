@@ -1,4 +1,4 @@
-//! What is known before a step: findings that forbid, warn, or say what cannot be known from here.
+//! Preflight before a step: findings that refuse, warn, or state what cannot be determined.
 
 mod credentials;
 pub mod finding;
@@ -22,19 +22,19 @@ use crate::domain::credential::{
 use crate::domain::rotation::Step;
 use crate::domain::snapshot::ClusterSnapshot;
 
-/// What this machine knows beside the cluster itself.
+/// Input of the preflight besides the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     pub credentials: Credentials,
-    /// The kubeconfig files of this machine; `None` while they are not read.
+    /// The kubeconfig files of this machine; `None` until they are read.
     pub files: Option<Arc<[FoundFile]>>,
-    /// SKE's clock minus this machine's: what SKE issued expires by its clock.
+    /// SKE's clock minus this machine's, since expiry is by SKE's clock.
     pub skew: SignedDuration,
-    /// What the cluster's own API shows now; `None` while it is not observed or not reachable.
+    /// Current snapshot of the cluster's own API; `None` while it is not observed or not reachable.
     pub snapshot: Option<Arc<ClusterSnapshot>>,
-    /// The clients outside this machine; `None` where the list cannot be read.
+    /// The clients outside this machine; `None` if the list cannot be read.
     pub checklist: Option<Arc<Checklist>>,
-    /// Why there is no snapshot, in a clause.
+    /// Why there is no snapshot, as a clause.
     pub unseen: Option<String>,
 }
 
@@ -44,22 +44,21 @@ impl Evidence {
     }
 }
 
-/// What is known of static tokens before a start, which disables them.
+/// What is known about static tokens before a start, which disables them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StaticTokens {
-    /// Found on this machine: how many, and the first.
+    /// Found on this machine: count, and the first one.
     Found(usize, KubeconfigLocation),
     /// The version still issues them.
     OldVersion(KubernetesVersion),
     UnknownVersion,
-    /// The version issues none and none was found; whether this machine was searched.
+    /// The version issues none and none were found; and whether this machine was searched.
     Unlikely {
         searched: bool,
     },
 }
 
 impl StaticTokens {
-    /// Determines what is known of static tokens.
     pub fn find(cluster: &Cluster, evidence: &Evidence) -> Self {
         let mut found = evidence
             .credentials
@@ -77,13 +76,13 @@ impl StaticTokens {
         }
     }
 
-    /// Whether there is evidence that some are in use.
+    /// Whether some are probably in use.
     pub fn are_likely(&self) -> bool {
         !matches!(self, Self::Unlikely { .. })
     }
 }
 
-/// Finds everything known before a step, most important first.
+/// All findings for a step, most important first.
 pub fn findings(
     step: Step,
     cluster: &Cluster,
@@ -125,7 +124,7 @@ pub fn findings(
             out.push(find_clients(cluster, evidence.checklist.as_deref()));
         }
     }
-    // What needs a person comes first: the smallest screen shows only that.
+    // What needs the user's attention comes first: the smallest screen shows only that.
     out.sort_by_key(|finding| match finding.mark() {
         FindingMark::Refused => 0,
         FindingMark::Note if finding.breaks() => 1,
@@ -153,14 +152,14 @@ fn find_access(
         HeldAccess::Unclear(KnownCredential { place, reasons, .. }) => {
             Finding::AccessUnclear { step, place: place.clone(), reasons: reasons.clone() }
         }
-        // Asking for one would disable the static tokens before the warning.
+        // Requesting one would disable the static tokens before the warning.
         HeldAccess::None => {
             Finding::NoAccess { step, one_way: step == Step::Start && cluster.issuing_is_one_way() }
         }
     }
 }
 
-/// What the checklist says of clients outside this machine.
+/// Finding about the checklist of clients outside this machine.
 fn find_clients(cluster: &Cluster, checklist: Option<&Checklist>) -> Finding {
     let Some(list) = checklist.filter(|list| !list.clients().is_empty()) else {
         return Finding::OtherClients { read: checklist.is_some() };
