@@ -1,4 +1,4 @@
-//! Holds the layers and the house rules: what a layer may import and name, file headers, documented items, names of tests.
+//! Enforces layers and conventions: what a layer may import and name, file headers, documented items, names of tests.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-/// Layer, what it may import of this crate, and words that it must not contain outside tests.
+/// Layer, what it may import from this crate, and words that it must not contain outside tests.
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("domain", &["domain"], PURE),
     ("clock", &["clock"], &[]),
@@ -27,7 +27,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ),
 ];
 
-/// What a pure layer must not name: time, files, network and tasks come from above, as data.
+/// Words that a pure layer must not contain: time, files, network and tasks are passed in as data.
 const PURE: &[&str] = &[
     "tokio",
     "reqwest",
@@ -40,7 +40,7 @@ const PURE: &[&str] = &[
     "tracing",
 ];
 
-/// What the simulator may use of `domain`: no rule that decides what is allowed or what a credential is worth.
+/// What the simulator may import from `domain`: no rules about permitted actions or the validity of credentials.
 const SIMULATOR_DOMAIN: &[&str] = &["cluster::ClusterId", "failure::", "text::clean"];
 
 fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -68,7 +68,7 @@ fn sources() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// The code without its tests, which stand at the end of a file.
+/// The code without its tests, which are at the end of a file.
 fn shipped(text: &str) -> &str {
     text.split("\n#[cfg(test)]\nmod ").next().unwrap_or(text)
 }
@@ -170,12 +170,12 @@ type ModulePath = Vec<String>;
 /// What one file imports from this crate.
 #[derive(Default)]
 struct Imports {
-    /// Whether each is re-exported, and its path.
+    /// Each path, and whether it is re-exported.
     all: Vec<(bool, ModulePath)>,
 }
 
 impl Imports {
-    /// Reads `use` trees and paths in the code; visibilities (`pub(in crate::a)`) are none.
+    /// Parses `use` trees and paths in the code; skips visibilities (`pub(in crate::a)`).
     fn read(text: &str, module: &[String]) -> Self {
         let mut imports = Self::default();
         let parent = module.split_last().map_or(module, |(_, parent)| parent);
@@ -198,7 +198,7 @@ impl Imports {
         imports
     }
 
-    /// Reads `a::{b, c::d}` and gives what follows it.
+    /// Parses `a::{b, c::d}` and returns the remaining text.
     fn read_tree<'a>(&mut self, text: &'a str, above: &[String], is_public: bool) -> &'a str {
         let mut path = above.to_vec();
         let mut rest = text.trim_start();
@@ -219,7 +219,7 @@ impl Imports {
                 Some(deeper) if !word.is_empty() => rest = deeper,
                 _ => {
                     self.all.push((is_public, path));
-                    // Past `as name`, to the next element or the end of the list.
+                    // Skips `as name`, up to the next element or the end of the list.
                     let end = after.find([',', '}', ';']).unwrap_or(after.len());
                     return &after[end..];
                 }
@@ -228,7 +228,7 @@ impl Imports {
     }
 }
 
-/// Every module but those of tests, with its imports.
+/// All modules except tests, with their imports.
 fn modules() -> BTreeMap<ModulePath, Imports> {
     let mut found = BTreeMap::new();
     let mut tests = BTreeSet::new();
@@ -257,7 +257,7 @@ fn modules() -> BTreeMap<ModulePath, Imports> {
     found
 }
 
-/// The file that defines what a path names, behind re-exports.
+/// The file that defines the target of a path, resolving re-exports.
 fn defined_in(modules: &BTreeMap<ModulePath, Imports>, path: &[String]) -> Option<ModulePath> {
     let length = (1..=path.len()).rev().find(|length| modules.contains_key(&path[..*length]))?;
     let (module, rest) = path.split_at(length);
@@ -271,7 +271,7 @@ fn defined_in(modules: &BTreeMap<ModulePath, Imports>, path: &[String]) -> Optio
     }
 }
 
-/// The shortest way from a file along imports back to it.
+/// The shortest import cycle through a file.
 fn circle(
     imports: &BTreeMap<ModulePath, BTreeSet<ModulePath>>,
     start: &ModulePath,
@@ -307,7 +307,7 @@ fn files_of_a_layer_do_not_import_each_other_in_circles() {
         .collect();
     let mut problems = Vec::new();
     for start in modules.keys() {
-        // Once for each circle, not for each of its files.
+        // Once per cycle, not for each of its files.
         if let Some(way) = circle(&imports, start).filter(|way| way.iter().min() == Some(start)) {
             let names: Vec<String> = way.iter().map(|module| module.join("/")).collect();
             problems.push(format!("src/{} -> {}", names.join(" -> "), start.join("/")));
@@ -361,7 +361,7 @@ fn every_public_item_is_documented() {
     complain(problems);
 }
 
-/// Cases that failed once are kept where cargo packages nothing else: below `tests`.
+/// Regressions of property tests are stored below `tests`, which cargo does not package.
 #[test]
 fn property_tests_keep_their_failed_cases_below_tests() {
     let mut problems = Vec::new();
@@ -390,7 +390,7 @@ fn nothing_is_left_unfinished() {
     complain(problems);
 }
 
-/// The IDs of faults that a name begins with, in the form of the list: API-01 and API-02 for `api_01_api_02_…`.
+/// The fault IDs at the start of a name, in the form of the list: API-01 and API-02 for `api_01_api_02_…`.
 fn fault_ids(mut name: &str) -> Vec<String> {
     let mut ids = Vec::new();
     while let Some((area, rest)) = name.split_once('_')
@@ -405,7 +405,7 @@ fn fault_ids(mut name: &str) -> Vec<String> {
     ids
 }
 
-/// Every fault that names of functions begin with, and one of these functions with its file.
+/// All fault IDs at the start of function names, with one such function and its file.
 fn named_faults() -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();

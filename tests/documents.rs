@@ -1,4 +1,4 @@
-//! Documents that repeat what the code says are held to it: the keys in the README.
+//! Checks documents that repeat facts from the code: the keys in the README.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says so by panicking")]
 
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use skeys::testing::app::keymap::{BINDINGS, Binding, KeyContext, Keymap};
 const BEGIN: &str = "<!-- keys: made from the keymap, checked by tests/documents.rs -->\n";
 const END: &str = "<!-- end of keys -->";
 
-/// Where a binding holds, in words.
+/// The contexts of a binding, in words.
 fn place(binding: &Binding) -> String {
     let all =
         |wanted: &[KeyContext]| wanted.iter().all(|context| binding.contexts.contains(context));

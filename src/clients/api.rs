@@ -1,4 +1,4 @@
-//! One JSON API at one address, asked as one account.
+//! A client for one JSON API at one base URL, authenticated as one account.
 
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
@@ -10,7 +10,7 @@ use crate::clients::response::HttpResponse;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
 
-/// Asks one API as one account. Clones share connections and token.
+/// Sends requests to one API as one account. Clones share connections and token.
 #[derive(Clone)]
 pub struct ApiClient {
     pub base: Url,
@@ -19,10 +19,10 @@ pub struct ApiClient {
 }
 
 impl ApiClient {
-    /// A client for the API at `base`; `what` names that address.
+    /// A client for the API at `base`; `what` names that URL in errors.
     ///
     /// # Errors
-    /// `base` is not https, nor http to this machine itself.
+    /// `base` is neither https nor http on loopback.
     pub fn new(base: &str, what: &str, http: Http, tokens: TokenSource) -> Result<Self, Failure> {
         let mut base = safe_url(base, what)?;
         base.set_query(None);
@@ -30,17 +30,17 @@ impl ApiClient {
         Ok(Self { base, http, tokens })
     }
 
-    /// The address of a path. Every element stays one element: a name can never change which endpoint is meant.
+    /// The URL of a path. Each element is percent-encoded as one segment, so a name can never change the endpoint.
     ///
     /// # Errors
-    /// An element that would be another path.
+    /// An element is empty, "." or "..".
     pub fn url(&self, path: &[&str]) -> Result<Url, Failure> {
         if let Some(element) = path.iter().find(|element| matches!(**element, "" | "." | "..")) {
             let message = format!("\"{element}\" is not a valid project, region or cluster");
             return Err(Failure::new(FailureKind::NotPossible, message));
         }
         let mut url = self.base.clone();
-        // Fails only for addresses without a host, which `safe_url` does not let through.
+        // Fails only for URLs that cannot be a base, which `safe_url` rejects.
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
@@ -50,7 +50,7 @@ impl ApiClient {
     /// Sends with a token; after a 401, which had no effect, once more with a renewed one.
     ///
     /// # Errors
-    /// No whole answer came, or there is no other token.
+    /// No complete response, or no other token is available.
     pub async fn send(
         &self,
         mut request: HttpRequest,
@@ -68,10 +68,10 @@ impl ApiClient {
         self.http.send(&request).await
     }
 
-    /// Reads an answer of at most `limit` bytes.
+    /// Reads a response of at most `limit` bytes.
     ///
     /// # Errors
-    /// There is no token, no good answer, or it is not what the API describes.
+    /// No token, no successful response, or a body that does not match the API.
     pub async fn read<T: DeserializeOwned>(
         &self,
         url: Url,
@@ -89,7 +89,7 @@ impl ApiClient {
     }
 }
 
-/// A token that could not be had leaves no doubt about a write: it was not sent.
+/// A missing token leaves no doubt about a write: it was not sent.
 pub fn mark_not_sent(request: &HttpRequest, mut failure: Failure) -> Failure {
     if request.method != Method::GET && failure.leaves_outcome_unknown() {
         failure.kind = FailureKind::NotPossible;

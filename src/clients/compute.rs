@@ -1,9 +1,8 @@
-//! Work that takes as long as a server likes, such as reading an answer of many megabytes.
+//! CPU-bound work whose size a server determines, such as parsing a response of many megabytes.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Does such work while another thread takes over what this one would have to do: timers and sockets of all tasks, the
-/// ones that end the program among them.
+/// Runs such work without blocking this worker's other tasks: timers and sockets, including those that end the program.
 pub fn compute<T>(work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     if matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {

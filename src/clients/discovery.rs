@@ -1,4 +1,4 @@
-//! The authorization API v2 and the resource manager: which projects an account can list, and what it may do there.
+//! Authorization API v2 and resource manager: which projects an account can list, and its permissions there.
 
 use serde::Deserialize;
 
@@ -14,11 +14,10 @@ use crate::domain::lenient::or_default;
 use crate::domain::permissions::{ASKED, Discovered, LIST, Permissions};
 use crate::domain::text::clean;
 
-/// Asks what the account of the tokens may do.
+/// Queries the permissions of the tokens' account.
 #[derive(Clone)]
 pub struct DiscoveryClient {
     api: ApiClient,
-    /// Names of projects.
     pub names: ProjectsClient,
 }
 
@@ -44,7 +43,7 @@ impl DiscoveryClient {
     /// A client for the authorization API at `base`.
     ///
     /// # Errors
-    /// `base` is not https, nor http to this machine itself.
+    /// `base` is neither https nor http on loopback.
     pub fn new(
         base: &str,
         http: Http,
@@ -55,14 +54,14 @@ impl DiscoveryClient {
         Ok(Self { api, names })
     }
 
-    /// What the account may do, and the projects in which it may list clusters.
+    /// The account's permissions, and the projects in which it may list clusters.
     ///
     /// # Errors
-    /// The token names no email address.
+    /// The token contains no email address.
     pub async fn discover(&self) -> Result<Discovered, Failure> {
         let email = self.email().await?;
-        // Whether the API gives projects where all or any of the permissions are held is not documented: one that
-        // is asked about alone is clear.
+        // Whether the API returns projects with all or with any of the requested permissions is not documented, so a
+        // single one is requested.
         let listed = self.held(&email, &[LIST]).await;
         let permissions = self.held(&email, &ASKED).await.ok();
         let projects = match listed {

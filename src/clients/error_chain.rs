@@ -1,13 +1,13 @@
-//! Finds an error in a chain of sources, and describes a chain in few words.
+//! Finds an error in a source chain, and summarizes a chain.
 
 use std::error::Error;
 
 use crate::domain::text::{clean, cut_end};
 
-/// Longest text of a server or a library in a sentence, in columns.
+/// Maximum width of server or library text in a message, in columns.
 const LONGEST_MESSAGE: usize = 300;
 
-/// Finds an error of a type among an error and its sources.
+/// Finds an error by type in a source chain, including the error itself.
 pub fn find_source<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -19,7 +19,7 @@ pub fn find_source<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
     None
 }
 
-/// The innermost reasons of an error; the outer texts of the HTTP stack say nothing useful.
+/// The innermost messages of an error; the outer ones of the HTTP stack are not useful.
 pub fn describe_error(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -36,7 +36,7 @@ pub fn describe_error(error: &(dyn Error + 'static)) -> String {
     shorten(&texts.split_off(inner).join(": "))
 }
 
-/// `io::Error::source` leaves out the error that it wraps.
+/// `io::Error::source` skips the wrapped error itself.
 fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
         Some(inner) => Some(inner),
@@ -44,7 +44,7 @@ fn source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stat
     }
 }
 
-/// A text of a server or a library, cleaned and cut for a sentence.
+/// Text of a server or a library, cleaned and truncated for a message.
 pub fn shorten(text: &str) -> String {
     cut_end(clean(text).trim(), LONGEST_MESSAGE)
 }

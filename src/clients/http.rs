@@ -1,4 +1,4 @@
-//! The one HTTP client: time-outs by our clock, bounded bodies, no redirects, and a cooldown per host and region.
+//! The shared HTTP client: timeouts on our clock, bounded bodies, no redirects, and a cooldown per host and region.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,24 +28,23 @@ use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
 const CONNECT: Duration = Duration::from_secs(5);
-/// A shared connection that is dead, as after a sleep, is found by pings while requests wait for it: without them, each
-/// request on it would time out.
+/// HTTP/2 pings detect a dead shared connection, as after a sleep; otherwise every request on it would time out.
 const PING: Duration = Duration::from_secs(5);
-/// Time for the rest of an answer beyond the first byte's limit: 60 s in all for ordinary calls.
+/// Timeout for the rest of a response, after the first byte: 60 s in total for ordinary calls.
 const REST_OF_ANSWER: Duration = Duration::from_secs(45);
 
-/// Connections to a host that are kept for later requests. More are opened than requests run at once: where one becomes
-/// free first, the new one is kept, too.
+/// Idle connections kept per host. More may be opened than requests run concurrently: if one becomes idle first, the
+/// new one is kept, too.
 const KEPT_CONNECTIONS: usize = 8;
 
-/// Sends requests. Clones share connections, cooldowns and time.
+/// Sends requests. Clones share connections, cooldowns and clock.
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
-    /// For loopback: a proxy from the environment cannot reach this machine's own servers.
+    /// For loopback: a proxy from the environment cannot reach this machine's servers.
     direct: reqwest::Client,
     clock: Clock,
-    /// Monotonic moment before which nothing is sent, by host and region.
+    /// Monotonic time before which nothing is sent, by host and region.
     cooldowns: Arc<std::sync::Mutex<HashMap<String, Duration>>>,
     redactor: Redactor,
 }
@@ -57,7 +56,7 @@ impl fmt::Debug for Http {
 }
 
 impl Http {
-    /// Builds the client; `extra_ca_pem` holds certificates that are trusted beside those of the machine.
+    /// Builds the client; the certificates in `extra_ca_pem` are trusted in addition to the system's.
     ///
     /// # Errors
     /// The extra certificates cannot be read, or TLS cannot be set up.
@@ -73,7 +72,7 @@ impl Http {
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
                 .referer(false)
-                // The only limit that the clock does not hold: the connector is out of its reach.
+                // The only timeout not on our clock: the connector cannot use it.
                 .connect_timeout(CONNECT)
                 .pool_max_idle_per_host(KEPT_CONNECTIONS)
                 .http2_keep_alive_interval(PING)
@@ -96,20 +95,20 @@ impl Http {
         })
     }
 
-    /// The clock that time limits run on.
+    /// The clock for timeouts.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// What is to be taken out of every answer, should a server quote it.
+    /// Registers a secret that is redacted from every response.
     pub fn learn_secret(&self, secret: &Secret) {
         self.redactor.learn(secret);
     }
 
-    /// Sends once and hands back the answer whatever its status; redirects are failures.
+    /// Sends once and returns the response whatever its status; redirects are failures.
     ///
     /// # Errors
-    /// Nothing was sent since the cooldown is closed or no connection came about, or no whole answer came in time.
+    /// Nothing was sent (cooldown, no connection), or no complete response arrived in time.
     pub async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, Failure> {
         let (method, host) = (request.method.as_str(), request.host());
         let log = RequestLog::begin(&self.clock, method, &host, &request.purpose);
@@ -160,7 +159,7 @@ impl Http {
             .saturating_add(REST_OF_ANSWER)
             .saturating_sub(self.clock.monotonic().saturating_sub(started));
         let announced = response.content_length();
-        // A body that grows would leave copies of a secret behind.
+        // Reallocation would leave copies of a secret in memory.
         let room = if request.answers_secret { request.limit } else { 0 };
         let mut body = Zeroizing::new(Vec::with_capacity(room));
         match self.clock.timeout(left, read_body(request, response, announced, &mut body)).await {
@@ -174,7 +173,7 @@ impl Http {
                 };
                 Ok(answer)
             }
-            // Too large or cut: the status line still says what became of the request.
+            // Too large or truncated: the status still tells the outcome of the request.
             Some(Err(_)) | None if answer.status >= 400 => Ok(answer),
             Some(Err(failure)) => Err(answer.decorate(failure)),
             None => {
@@ -241,10 +240,10 @@ fn build(request: &HttpRequest) -> Result<reqwest::Request, Failure> {
     Ok(built)
 }
 
-/// Reads an absolute URL to which a token may be sent: https, or http to this machine itself.
+/// Parses an absolute URL that may receive a token: https, or http on loopback.
 ///
 /// # Errors
-/// A sentence that names `what` and says what is wrong.
+/// Names `what` and the problem.
 pub fn safe_url(text: &str, what: &str) -> Result<Url, Failure> {
     let refuse = |reason: &str| {
         Failure::new(FailureKind::NotPossible, format!("{what} {} {reason}", show(text)))
@@ -266,7 +265,7 @@ pub fn safe_url(text: &str, what: &str) -> Result<Url, Failure> {
     }
 }
 
-/// Whether a URL names this machine itself.
+/// Whether the host is loopback.
 pub fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         host == "localhost"
@@ -324,7 +323,7 @@ fn sending_failure(request: &HttpRequest, error: &reqwest::Error) -> Failure {
 const CA_HINT: &str =
     "if the network uses its own certificate authority, set endpoints.ca_file to its certificate";
 
-/// What is wrong with the certificate of a server, and what to do.
+/// What is wrong with the server certificate, and the remedy.
 fn certificate_problem(error: &reqwest::Error) -> Option<(String, String)> {
     let Some(rustls::Error::InvalidCertificate(problem)) = find_source::<rustls::Error>(error)
     else {
@@ -366,7 +365,7 @@ fn certificate_problem(error: &reqwest::Error) -> Option<(String, String)> {
     })
 }
 
-/// Whether this process, or the machine, has no free file descriptor.
+/// Whether the process or the system has run out of file descriptors.
 fn lacks_descriptors(error: &reqwest::Error) -> bool {
     use rustix::io::Errno;
     let errno = find_source::<std::io::Error>(error).and_then(Errno::from_io_error);
@@ -385,14 +384,14 @@ fn redirect_failure(
         .and_then(|text| request.url.join(text).ok())
         .map_or_else(
             || "an unnamed location".to_owned(),
-            // Query and user part may hold secrets of a login page.
+            // Query and userinfo may contain secrets of a login page.
             |url| {
                 let host = url.host_str().unwrap_or("?");
                 let target = format!("{}://{host}{}", url.scheme(), url.path());
                 clean(&redactor.redact_text(&target))
             },
         );
-    // SKE redirects nothing: a proxy does, for a login perhaps. Whether it passed a write on is not known.
+    // SKE never redirects; a proxy does, possibly to a login page. Whether it forwarded a write is unknown.
     request
         .failure(
             FailureKind::Server,
@@ -445,7 +444,7 @@ async fn read_body(
     }
 }
 
-/// The same JSON without escapes in it, in which a secret is no more to be recognized.
+/// The same JSON without escapes, which could hide a secret from redaction.
 fn without_escapes(body: Vec<u8>) -> Vec<u8> {
     let value = serde_json::from_slice::<Value>(&body);
     value.and_then(|value| serde_json::to_vec(&value)).unwrap_or(body)
@@ -472,7 +471,7 @@ mod tests {
     use crate::domain::fixtures::now;
     use crate::domain::secret::Secret;
 
-    /// A server with a certificate; gives its port and its authority.
+    /// A TLS server; returns its port and its CA.
     async fn serve(
         issuer: &str,
         name: &str,

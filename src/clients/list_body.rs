@@ -1,4 +1,4 @@
-//! The body of a list: an object with `items`, which an empty list may lack.
+//! The body of a list: an object with `items`, which may be absent in an empty list.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// What is in `items`. An object that has other fields instead is no list: errors come with status 200, too.
+/// The content of `items`. An object with other fields only is not a list: errors may have status 200, too.
 pub struct ListBody<T>(pub T);
 
 impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for ListBody<T> {

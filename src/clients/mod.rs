@@ -1,4 +1,4 @@
-//! The outside world, one folder each. Wire types stay inside; what leaves are domain types.
+//! The outside world, one folder each. Wire types stay inside; only domain types are exposed.
 
 mod api;
 pub mod auth;
@@ -17,8 +17,8 @@ mod response;
 mod scripted;
 pub mod ske;
 
-/// Installs the one crypto library for TLS; calling it again does nothing. `main` and tests call it first.
+/// Installs the only crypto provider for TLS; repeated calls are no-ops. `main` and tests call it first.
 pub fn install_crypto() {
-    // A second installation is refused by rustls; the first one stays, which is what is wanted.
+    // rustls rejects a second installation and keeps the first.
     let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

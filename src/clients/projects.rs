@@ -14,7 +14,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::lenient::or_default;
 use crate::domain::text::clean;
 
-/// Talks to one resource manager as one account.
+/// A client of one resource manager as one account.
 #[derive(Clone)]
 pub struct ProjectsClient {
     api: ApiClient,
@@ -30,9 +30,9 @@ struct ListedProject {
     name: String,
 }
 
-/// Projects of a page, at most: as many as the API gives.
+/// Projects per page, the API's maximum.
 const PAGE: usize = 100;
-/// Pages that are read, at most.
+/// Maximum pages to read.
 const PAGES: usize = 100;
 
 /// `GetProjectResponse`; only the name is needed.
@@ -46,7 +46,7 @@ impl ProjectsClient {
     /// A client for the API at `base`.
     ///
     /// # Errors
-    /// `base` is not https, nor http to this machine itself.
+    /// `base` is neither https nor http on loopback.
     pub fn new(base: &str, http: Http, tokens: TokenSource) -> Result<Self, Failure> {
         let api = ApiClient::new(base, "the address of the resource manager", http, tokens)?;
         Ok(Self { api })
@@ -76,7 +76,7 @@ impl ProjectsClient {
     /// Name of a project (`GET /v2/projects/{id}`, field `name`).
     ///
     /// # Errors
-    /// As for every read; callers show the id instead.
+    /// As for every read; callers fall back to the id.
     pub async fn name(&self, id: &ProjectId) -> Result<String, Failure> {
         let url = self.api.url(&["v2", "projects", id.as_str()])?;
         let purpose = format!("read the name of project {id}");

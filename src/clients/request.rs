@@ -1,4 +1,4 @@
-//! One HTTP request: what to send, for what, and how far to trust the answer.
+//! One HTTP request: what to send, its purpose, and how far to trust the response.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
-/// Most bytes of a list answer.
+/// Maximum size of a list response, in bytes.
 pub const LIST_LIMIT: usize = 64 * 1024 * 1024;
-/// Most bytes of every other answer.
+/// Maximum size of every other response, in bytes.
 pub const ANSWER_LIMIT: usize = 1024 * 1024;
-/// Longest wait for the first byte of an answer.
+/// Timeout for the first byte of a response.
 pub const FIRST_BYTE: Duration = Duration::from_secs(15);
 
-/// The host of an address as people read it, and its port unless it is the usual one.
+/// The host of a URL in readable form, with its port unless it is the default.
 pub fn host_and_port(url: &Url) -> String {
     let host = clean(url.host_str().unwrap_or("?"));
     match url.port() {
@@ -25,26 +25,26 @@ pub fn host_and_port(url: &Url) -> String {
     }
 }
 
-/// One request: what to send, and how far to trust the answer.
+/// One request: what to send, and how far to trust the response.
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
     pub method: Method,
     pub url: Url,
-    /// What it is for, as it follows "could not" ("list the clusters of project p in eu01").
+    /// Purpose, as a continuation of "could not" ("list the clusters of project p in eu01").
     pub purpose: String,
-    /// Region for the cooldown; empty where there is none.
+    /// Region for the cooldown; empty if none.
     pub region: String,
     /// Token for the `Authorization` header.
     pub bearer: Option<Secret>,
     /// Content type and text of the body.
     pub body: Option<(&'static str, Secret)>,
-    /// What else of it is secret, beside the token.
+    /// Other secrets of the request, besides the token.
     pub secrets: Vec<Secret>,
-    /// Whether a good answer is a secret itself, and left as it is.
+    /// Whether a successful response is a secret itself, and not redacted.
     pub answers_secret: bool,
-    /// Most bytes that are read of the answer.
+    /// Maximum size of the response, in bytes.
     pub limit: usize,
-    /// Longest wait for the first byte.
+    /// Timeout for the first byte.
     pub first_byte: Duration,
 }
 
@@ -65,7 +65,7 @@ impl HttpRequest {
         }
     }
 
-    /// Host (and port) as people read it.
+    /// Host (and port) in readable form.
     pub fn host(&self) -> String {
         host_and_port(&self.url)
     }

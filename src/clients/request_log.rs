@@ -1,5 +1,5 @@
-//! One span of the log for each request: what for, to whom, how it ended, how long it took. No body, header or query
-//! gets in, but for the trace id that support asks for.
+//! One log span per request: purpose, host, outcome and duration. Contains no body, header or query, except for the
+//! trace id that support asks for.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use tracing::{Span, debug, info, info_span, warn};
 use crate::clock::Clock;
 use crate::domain::failure::causes;
 
-/// A request under way.
+/// A request in progress.
 pub struct RequestLog<'a> {
     span: Span,
     is_read: bool,
@@ -20,7 +20,7 @@ pub struct RequestLog<'a> {
 }
 
 impl<'a> RequestLog<'a> {
-    /// Begins the span; everything that is logged inside of it names the request.
+    /// Opens the span; everything logged inside it names the request.
     pub fn begin(clock: &'a Clock, method: &str, host: &str, purpose: &str) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -37,12 +37,12 @@ impl<'a> RequestLog<'a> {
         Self { span, is_read: method == "GET", clock, began: clock.monotonic() }
     }
 
-    /// The span, for the work on the request.
+    /// The span to run the request in.
     pub fn span(&self) -> Span {
         self.span.clone()
     }
 
-    /// Logs the answer; the trace id is free of secrets.
+    /// Logs the response; the trace id is not secret.
     pub fn answered(&self, status: u16, trace: Option<&str>) {
         self.record_duration();
         self.span.record("status", status);
@@ -54,7 +54,7 @@ impl<'a> RequestLog<'a> {
         }
     }
 
-    /// Logs that no answer came, or none that can be used.
+    /// Logs that no usable response arrived.
     pub fn failed(&self, error: &(dyn Error + 'static)) {
         self.record_duration();
         self.span.in_scope(|| warn!(%error, causes = causes(error), "failed"));

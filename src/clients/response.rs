@@ -1,4 +1,4 @@
-//! An HTTP answer, and how its status and body become a failure in the user's words.
+//! An HTTP response, and how its status and body become a failure message.
 
 use std::fmt;
 
@@ -13,21 +13,21 @@ use crate::domain::backoff;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::{clean, cut_end};
 
-/// Longest server text that goes into a sentence, in columns.
+/// Maximum width of server text in a message, in columns.
 const LONGEST_MESSAGE: usize = 600;
 
-/// What came back: status, the headers that matter, and the whole body.
+/// Status, relevant headers, and complete body.
 pub struct HttpResponse {
     pub status: u16,
     /// `x-trace-id`, cleaned.
     pub trace: Option<String>,
-    /// `Retry-After` as a moment, bounded.
+    /// `Retry-After` as a point in time, bounded.
     pub retry_at: Option<Timestamp>,
     /// `Date` minus our clock.
     pub skew: Option<SignedDuration>,
-    /// `Content-Type` without parameters, lower case; empty when absent.
+    /// `Content-Type` without parameters, lower case; empty if absent.
     pub content_type: String,
-    /// It may hold a secret.
+    /// May contain a secret.
     pub body: Zeroizing<Vec<u8>>,
 }
 
@@ -60,14 +60,14 @@ impl HttpResponse {
         }
     }
 
-    /// The failure that this answer is; `None` for 2xx.
+    /// The failure that this response represents; `None` for 2xx.
     pub fn failure(&self, request: &HttpRequest) -> Option<Failure> {
         if (200..300).contains(&self.status) {
             return None;
         }
         let kind = match self.status {
             401 => FailureKind::SignedOut,
-            // What a proxy answers in the place of the API says nothing of permissions, clusters and regions.
+            // A proxy's response says nothing about permissions, clusters and regions.
             403 if self.is_html() => FailureKind::Server,
             404 | 501 if !self.is_error_of_api() => FailureKind::Server,
             403 => FailureKind::Forbidden,
@@ -84,11 +84,11 @@ impl HttpResponse {
         Some(self.decorate(failure))
     }
 
-    /// How an operation that goes on after the answer was taken. The API documents 202 with an object for it; a 200
-    /// that says nothing else is taken for that.
+    /// How an asynchronous operation was accepted. The API documents 202 with an object; a 200 without other indication
+    /// counts, too.
     ///
     /// # Errors
-    /// Any other answer with 2xx, of a proxy or with an error in it, leaves it open whether something happened.
+    /// Any other 2xx response, from a proxy or containing an error, leaves the outcome unknown.
     pub fn accepted(&self, request: &HttpRequest) -> Result<Accepted, Failure> {
         if self.is_html() {
             return Err(self.format_failure(request, "it is a web page"));
@@ -113,14 +113,14 @@ impl HttpResponse {
         Ok(Accepted { status: self.status, trace: self.trace.clone() })
     }
 
-    /// Adds trace id and the moment of Retry-After to a failure.
+    /// Adds the trace id and `Retry-After` to a failure.
     pub fn decorate(&self, mut failure: Failure) -> Failure {
         failure.trace.clone_from(&self.trace);
         failure.retry_at = failure.retry_at.or(self.retry_at);
         failure
     }
 
-    /// A body that is not what the API describes; says what it is without drawing it.
+    /// The failure for a body that does not match the API; describes it without quoting it.
     pub fn format_failure(&self, request: &HttpRequest, reason: &str) -> Failure {
         let detail = if self.is_html() {
             "the answer is not JSON (text/html from a proxy?)".to_owned()
@@ -138,7 +138,7 @@ impl HttpResponse {
         self.content_type == "text/html" || self.body.trim_ascii_start().first() == Some(&b'<')
     }
 
-    /// Whether the body is an error of an API of STACKIT: it has a code beside the message, as proxies' have not.
+    /// Whether the body is a STACKIT API error: unlike a proxy's, it has a code besides the message.
     fn is_error_of_api(&self) -> bool {
         let Ok(value) = serde_json::from_slice::<Value>(&self.body) else { return false };
         let inner = value.get("error").filter(|error| error.is_object()).unwrap_or(&value);
@@ -170,7 +170,7 @@ impl HttpResponse {
     }
 }
 
-/// Message and code of the three known error bodies: SKE, resource manager, token API.
+/// Message and code of the three known error formats: SKE, resource manager, token API.
 fn message_and_code(value: &Value) -> (Option<String>, Option<String>) {
     let inner = value.get("error").filter(|error| error.is_object()).unwrap_or(value);
     let text = |name: &str| inner.get(name).and_then(scalar_text);
@@ -178,7 +178,7 @@ fn message_and_code(value: &Value) -> (Option<String>, Option<String>) {
         .filter(|message| !message.is_empty())
         .or_else(|| text("error_description"))
         .or_else(|| text("error"));
-    // A code that only repeats the number of the status says nothing.
+    // A code that only repeats the HTTP status adds nothing.
     let word = |name: &str| text(name).filter(|word| word.parse::<i64>().is_err());
     (message, word("code").or_else(|| word("error")).or_else(|| word("status")))
 }

@@ -1,23 +1,23 @@
-//! A server on loopback that answers what a test wrote down.
+//! A loopback server with scripted responses for tests.
 
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// Header of a JSON answer.
+/// Header of a JSON response.
 pub const JSON: &str = "Content-Type: application/json\r\n";
 
-/// Answers the n-th connection with the n-th text (the last one again and again); an empty text means no answer,
-/// "reset" closes the connection.
+/// Answers the n-th connection with the n-th text, repeating the last; an empty text means no response, "reset" closes
+/// the connection.
 pub struct Server {
     pub base: String,
-    /// Whole requests, in order.
+    /// Complete requests, in order.
     pub requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    /// Begins to listen on a free port.
+    /// Listens on a free port.
     pub async fn start(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -47,7 +47,7 @@ impl Server {
                         drop(stream);
                     });
                 } else if answer != "reset" {
-                    // A client that refuses the answer closes first.
+                    // A client that rejects the response closes first.
                     let _closed = stream.write_all(answer.as_bytes()).await;
                     let _closed = stream.shutdown().await;
                 }
@@ -56,7 +56,7 @@ impl Server {
         Self { base, requests }
     }
 
-    /// How many requests came.
+    /// Number of requests received.
     pub fn count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
@@ -72,7 +72,7 @@ fn is_whole(request: &[u8]) -> bool {
     body.len() >= length
 }
 
-/// Puts an answer together; `headers` end with a line end each.
+/// Builds a response; each of the `headers` ends with CRLF.
 pub fn answer(status: &str, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}",

@@ -1,4 +1,4 @@
-//! The one door through which time enters: the machine's clock, or one that a test turns by hand.
+//! The only source of time: the machine's clock, or a manual one for tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-/// Reads the time and waits. Clones share the same time.
+/// Reads the time and sleeps. Clones share the same time.
 #[derive(Debug, Clone)]
 pub struct Clock {
     source: Arc<Source>,
-    /// How far the wall clock is set ahead of what the source shows.
+    /// Offset of the wall clock from the source.
     ahead: SignedDuration,
 }
 
@@ -21,7 +21,7 @@ enum Source {
     Hand { reading: watch::Sender<Reading>, racing: AtomicUsize },
 }
 
-/// A future that runs against a limit; counted until it is dropped.
+/// A future with a timeout; counted until dropped.
 struct Race<'a>(Option<&'a AtomicUsize>);
 
 impl Drop for Race<'_> {
@@ -32,10 +32,10 @@ impl Drop for Race<'_> {
     }
 }
 
-/// Why blocking work has no result.
+/// Why blocking work returned no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlockingError {
-    /// It goes on in its thread, which nothing can stop; nobody waits for it any more.
+    /// It continues in its thread, which cannot be stopped; its result is discarded.
     TimedOut,
     Panicked,
 }
@@ -53,7 +53,7 @@ impl Clock {
         Self::of(Source::Machine { started: std::time::Instant::now() })
     }
 
-    /// A clock that stands at `start` until [`Clock::turn`] moves it.
+    /// A clock that stays at `start` until [`Clock::turn`] advances it.
     pub fn by_hand(start: Timestamp) -> Self {
         let reading = Reading { wall: start, monotonic: Duration::ZERO };
         Self::of(Source::Hand { reading: watch::Sender::new(reading), racing: AtomicUsize::new(0) })
@@ -63,13 +63,13 @@ impl Clock {
         Self { source: Arc::new(source), ahead: SignedDuration::ZERO }
     }
 
-    /// The same clock as a machine shows it whose wall clock is set ahead by so much; behind, if it is negative.
+    /// The same clock with the wall clock shifted by `by`, which may be negative.
     #[must_use]
     pub fn set_ahead(&self, by: SignedDuration) -> Self {
         Self { source: Arc::clone(&self.source), ahead: self.ahead.saturating_add(by) }
     }
 
-    /// The moment on the wall clock.
+    /// The wall-clock time.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn now(&self) -> Timestamp {
         let wall = match &*self.source {
@@ -79,7 +79,7 @@ impl Clock {
         wall.saturating_add(self.ahead).unwrap_or(wall)
     }
 
-    /// Time since this clock was made; unlike [`Clock::now`] it never jumps.
+    /// Time since this clock was created; unlike [`Clock::now`] it never jumps.
     pub fn monotonic(&self) -> Duration {
         match &*self.source {
             Source::Machine { started } => started.elapsed(),
@@ -87,12 +87,12 @@ impl Clock {
         }
     }
 
-    /// Waits. On a clock turned by hand this ends when it has been turned far enough.
+    /// Sleeps. On a manual clock this ends once it has been advanced far enough.
     pub async fn sleep(&self, duration: Duration) {
         self.sleep_until(self.monotonic().saturating_add(duration)).await;
     }
 
-    /// Waits until a moment of the monotonic clock.
+    /// Sleeps until a monotonic time.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub async fn sleep_until(&self, end: Duration) {
         match &*self.source {
@@ -110,7 +110,7 @@ impl Clock {
         }
     }
 
-    /// Ends a future that takes longer than `limit`; `None` says that it did.
+    /// Drops a future that takes longer than `limit`; `None` on timeout.
     pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
         let _race = self.race();
         tokio::select! {
@@ -120,10 +120,10 @@ impl Clock {
         }
     }
 
-    /// Runs what may block (files, FIFOs, the desktop) in a thread for that and waits for it no longer than `limit`.
+    /// Runs blocking work (files, FIFOs, the desktop) in a thread and waits for it at most `limit`.
     ///
     /// # Errors
-    /// It takes longer, or panicked.
+    /// Timeout or panic.
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub async fn run_blocking<T: Send + 'static>(
         &self,
@@ -133,7 +133,7 @@ impl Clock {
         match self.timeout(limit, tokio::task::spawn_blocking(work)).await {
             Some(Ok(result)) => Ok(result),
             Some(Err(error)) if error.is_panic() => Err(BlockingError::Panicked),
-            // The runtime ends, and everything with it.
+            // The runtime is shutting down, and this task with it.
             Some(Err(_cancelled)) => std::future::pending().await,
             None => Err(BlockingError::TimedOut),
         }
@@ -149,8 +149,8 @@ impl Clock {
         })
     }
 
-    /// Futures that run against a limit now, if the clock is turned by hand. Whoever turns it lets them come to their
-    /// end first: what the machine needs for them is no time that passes.
+    /// Number of futures with a timeout, on a manual clock. Let them finish before advancing it: their real run time
+    /// does not count.
     pub fn racing(&self) -> usize {
         match &*self.source {
             Source::Machine { .. } => 0,
@@ -158,7 +158,7 @@ impl Clock {
         }
     }
 
-    /// Moves a clock that is turned by hand; the machine's clock ignores it.
+    /// Advances a manual clock; a no-op on the machine's clock.
     pub fn turn(&self, by: Duration) {
         if let Source::Hand { reading, .. } = &*self.source {
             reading.send_modify(|reading| {
@@ -169,7 +169,7 @@ impl Clock {
         }
     }
 
-    /// Sets the wall clock alone, as a person or a time service does.
+    /// Shifts only the wall clock, as the user or a time service does.
     pub fn jump(&self, by: SignedDuration) {
         if let Source::Hand { reading, .. } = &*self.source {
             reading.send_modify(|reading| {

@@ -1,12 +1,12 @@
-//! Which actions a cluster allows and why not: the one function that dialogs, footer, menus
-//! and headless commands ask.
+//! Which actions a cluster allows and why not: the single function used by dialogs, footer, menus and headless
+//! commands.
 //!
-//! The rules are Gardener's admission rules, on which SKE is built (`validateShootOperation`).
+//! The rules are Gardener's admission rules, which SKE is built on (`validateShootOperation`).
 
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::rotation::{Phase, Step};
 
-/// Something that can be asked of SKE for one cluster.
+/// A request to SKE about one cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     Rotate(Step),
@@ -16,7 +16,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// The verb that begins a sentence.
+    /// The verb, capitalized.
     pub fn word(self) -> &'static str {
         match self {
             Self::Rotate(Step::Start) => "Start",
@@ -28,7 +28,7 @@ impl Action {
     }
 }
 
-/// How SKE took a request whose work goes on after the answer.
+/// How SKE accepted an asynchronous request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     /// HTTP status.
@@ -37,7 +37,7 @@ pub struct Accepted {
     pub trace: Option<String>,
 }
 
-/// Why an action is not possible now; the text is a clause.
+/// Why an action is not possible now; `Display` is a clause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the cluster is hibernated; wake it up first")]
@@ -53,7 +53,7 @@ pub enum Refusal {
     /// The phase does not allow the step.
     #[error("{}", phase_refusal(*.0, .1))]
     Phase(Step, Phase),
-    /// The phase or state is a word that this program does not know; empty where SKE does not report it.
+    /// The phase or state is unknown to this program; empty if SKE does not report it.
     #[error("{}", unknown(.0, .1))]
     Unknown(&'static str, String),
     #[error("the cluster is not hibernated")]
@@ -82,10 +82,10 @@ fn phase_refusal(step: Step, phase: &Phase) -> String {
     text.to_owned()
 }
 
-/// Says whether the cluster, as read, allows an action.
+/// Whether the cluster, as last read, allows an action.
 ///
 /// # Errors
-/// The reason, to be shown beside the dimmed action.
+/// The reason, shown next to the dimmed action.
 pub fn permits(cluster: &Cluster, action: Action) -> Result<(), Refusal> {
     match action {
         Action::Rotate(step) => {

@@ -1,11 +1,11 @@
-//! Writes ages and moments the one way the whole product writes them.
+//! Formats ages and times consistently across the product.
 
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// How moments are shown: in the user's zone or in UTC.
+/// The zone in which times are shown: the user's or UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisplayZone(TimeZone);
 
@@ -13,32 +13,32 @@ impl DisplayZone {
     /// Coordinated universal time.
     pub const UTC: Self = Self(TimeZone::UTC);
 
-    /// The given zone.
+    /// Any time zone.
     pub fn new(zone: TimeZone) -> Self {
         Self(zone)
     }
 
-    /// "Tue 24 Nov 2026 22:03 +01:00": a moment in full.
+    /// "Tue 24 Nov 2026 22:03 +01:00": full date and time.
     pub fn full(&self, at: Timestamp) -> String {
         at.to_zoned(self.0.clone()).strftime("%a %d %b %Y %H:%M %:z").to_string()
     }
 
-    /// "Tue 24 Nov 2026 22:03:11 +01:00": a moment to the second.
+    /// "Tue 24 Nov 2026 22:03:11 +01:00": full, with seconds.
     pub fn exact(&self, at: Timestamp) -> String {
         at.to_zoned(self.0.clone()).strftime("%a %d %b %Y %H:%M:%S %:z").to_string()
     }
 
-    /// "24 Nov 22:03": a moment in a line whose year is plain.
+    /// "24 Nov 22:03": where the year is obvious.
     pub fn short(&self, at: Timestamp) -> String {
         at.to_zoned(self.0.clone()).strftime("%d %b %H:%M").to_string()
     }
 
-    /// "22:03:11": a moment of today.
+    /// "22:03:11": a time today.
     pub fn clock(&self, at: Timestamp) -> String {
         at.to_zoned(self.0.clone()).strftime("%H:%M:%S").to_string()
     }
 
-    /// Time of day if `at` lies within the last 20 hours, else day and month.
+    /// Time of day if `at` is within the last 20 hours, otherwise day and month.
     pub fn log(&self, at: Timestamp, now: Timestamp) -> String {
         if now.duration_since(at).abs() < SignedDuration::from_hours(20) {
             self.clock(at)
@@ -48,22 +48,22 @@ impl DisplayZone {
     }
 }
 
-/// "2026-12-01 00:00:00 UTC": a moment in a message of the network or the command line.
+/// "2026-12-01 00:00:00 UTC": for messages about the network or the command line.
 pub fn utc(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// "2026-12-01T00:00:00Z": a moment for programs.
+/// "2026-12-01T00:00:00Z": for programs.
 pub fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// Time passed between two moments, never negative: clocks of two machines differ.
+/// Elapsed time, never negative, since clocks of two machines differ.
 pub fn since(at: Timestamp, now: Timestamp) -> SignedDuration {
     now.duration_since(at).max(SignedDuration::ZERO)
 }
 
-/// "47m": the time between two moments.
+/// "47m": the elapsed time between two points in time.
 pub fn passed(from: Timestamp, to: Timestamp) -> String {
     long(since(from, to))
 }
@@ -95,7 +95,7 @@ pub fn narrow(duration: SignedDuration) -> String {
     }
 }
 
-/// A duration as the documentation writes it, and as it can be read: "180d", "1h 30m".
+/// A duration in the format of the documentation, which can be parsed back: "180d", "1h 30m".
 pub fn format_duration(duration: Duration) -> String {
     let mut rest = duration.as_secs();
     let mut parts = Vec::new();

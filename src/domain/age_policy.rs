@@ -1,4 +1,4 @@
-//! How old the credentials of a cluster may get, by its name, project or label.
+//! Maximum age of a cluster's credentials, by name, project or label.
 
 use std::time::Duration;
 
@@ -7,35 +7,35 @@ use jiff::SignedDuration;
 use crate::domain::cluster::Cluster;
 use crate::domain::text::matches_glob;
 
-/// The shortest and the longest age that a rule may allow.
+/// Minimum and maximum of the age that a rule may allow.
 pub const AGE_RANGE: (Duration, Duration) =
     (Duration::from_hours(24), Duration::from_hours(24 * 3650));
 
-/// What a pattern of a label begins with.
+/// Prefix of a label pattern.
 const LABEL: &str = "label:";
 
-/// One rule: clusters that match may have credentials of this age.
+/// One rule: the maximum age for clusters that match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgeRule {
     pattern: String,
     after: SignedDuration,
 }
 
-/// The allowed age of credentials.
+/// The maximum age of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgePolicy {
-    /// For clusters that no rule matches.
+    /// If no rule matches.
     pub default: SignedDuration,
-    /// The first that matches counts.
+    /// The first match wins.
     pub rules: Vec<AgeRule>,
 }
 
 impl AgeRule {
-    /// Reads `PATTERN=DURATION`. The pattern is a glob (`*`, `?`) of the name, or, with a `/` in it, of
-    /// `PROJECT/REGION/NAME`; after `label:` it is the key of a label, `=` and a glob of its value.
+    /// Parses `PATTERN=DURATION`. The pattern is a glob (`*`, `?`) for the name, or, if it contains `/`, for
+    /// `PROJECT/REGION/NAME`; after `label:` it is a label key, `=` and a glob for the value.
     ///
     /// # Errors
-    /// What is wrong, in a clause.
+    /// A clause with the problem.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Some((pattern, after)) = text.rsplit_once('=') else {
             return Err("\"=\" is missing".to_owned());
@@ -70,12 +70,12 @@ impl AgeRule {
 }
 
 impl AgePolicy {
-    /// One age for all clusters.
+    /// The same age for all clusters.
     pub fn only(default: SignedDuration) -> Self {
         Self { default, rules: Vec::new() }
     }
 
-    /// The allowed age of the credentials of a cluster.
+    /// The maximum age of a cluster's credentials.
     pub fn limit(&self, cluster: &Cluster) -> SignedDuration {
         let rule = self.rules.iter().find(|rule| rule.matches(cluster));
         rule.map_or(self.default, |rule| rule.after)

@@ -1,4 +1,4 @@
-//! The call of the API for a step, as a command line.
+//! The API call for a step, as a command line.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -6,10 +6,10 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Step;
 use crate::domain::shell;
 
-/// What stands for itself in a segment of a path (RFC 3986, unreserved) does.
+/// Unreserved characters of a path segment (RFC 3986) are not encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The call of the SKE API at `ske` as a command line; the token stays a variable.
+/// The call of the SKE API at `ske` as a command line; the token is a variable reference.
 pub fn api_call(ske: &str, id: &ClusterId, step: Step) -> String {
     let segment = |text| utf8_percent_encode(text, SEGMENT);
     let url = format!(

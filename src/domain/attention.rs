@@ -1,4 +1,4 @@
-//! What needs a person first, and the next step.
+//! What needs the user's attention first, and the next step.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,24 +7,24 @@ use crate::domain::age::since;
 use crate::domain::cluster::{Cluster, ClusterState, ReportedError};
 use crate::domain::rotation::{Phase, Step};
 
-/// A preparing cluster that is unhealthy for this long is called stuck: Gardener's default retry duration.
+/// A preparing cluster that is unhealthy for longer counts as stuck: Gardener's default retry duration.
 const GIVES_UP_AFTER: SignedDuration = SignedDuration::from_hours(12);
 
-/// In a long roll the state flickers between reconciling and unhealthy without anything being wrong; unhealthy without
-/// a break for this long is more than that.
+/// During a long roll the state flickers between reconciling and unhealthy, which is harmless; unhealthy without
+/// interruption for this long is not.
 const NO_FLICKER: SignedDuration = SignedDuration::from_mins(15);
 
 /// A version that expires within this time needs attention.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Groups of the fleet in the order of urgency.
+/// Groups of the fleet by urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attention {
     /// A running step makes no progress, according to the SKE API.
     Stuck,
-    /// SKE reports an error, an unhealthy state, or a word this program does not know.
+    /// SKE reports an error, an unhealthy state, or an unknown phase or state.
     ReportedError,
-    /// PREPARED: someone must update clients and complete.
+    /// PREPARED: the user must update clients and complete.
     Prepared,
     /// A step is running.
     Running,
@@ -36,12 +36,12 @@ pub enum Attention {
     Settled,
 }
 
-/// Why a running step counts as stuck, from what the SKE API shows.
+/// Why a running step counts as stuck, according to the SKE API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stuck<'a> {
     /// SKE reports an error that blocks a roll.
     Reported(&'a ReportedError),
-    /// Preparing for so long and unhealthy, longer than the platform retries.
+    /// Preparing and unhealthy for this long, longer than the platform retries.
     GaveUp(SignedDuration),
 }
 
@@ -56,10 +56,10 @@ pub fn stuck(cluster: &Cluster, now: Timestamp) -> Option<Stuck<'_>> {
     gave_up(cluster, now).map(Stuck::GaveUp)
 }
 
-/// For how long a start has been running of which the platform seems to have given up; `None` where it goes on.
+/// How long a start has been running that the platform seems to have given up on; `None` otherwise.
 pub fn gave_up(cluster: &Cluster, now: Timestamp) -> Option<SignedDuration> {
     let running = cluster.rotation.initiated.map(|at| since(at, now))?;
-    // By our clock, unlike the rest.
+    // By our clock, unlike the others.
     let unhealthy = cluster.unhealthy.map(|(began, last)| since(began, last))?;
     (cluster.rotation.phase == Phase::Preparing
         && running > GIVES_UP_AFTER
@@ -75,7 +75,7 @@ pub fn attention(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuratio
     let reported = cluster.problems.iter().any(ReportedError::is_error);
     let odd = matches!(cluster.rotation.phase, Phase::Unknown(_))
         || matches!(cluster.state, ClusterState::Unknown(_));
-    // A long roll may flicker between reconciling and unhealthy without anything being wrong.
+    // During a long roll the state may flicker between reconciling and unhealthy, which is harmless.
     let unhealthy =
         cluster.state == ClusterState::Unhealthy && !cluster.rotation.phase.is_running();
     if reported || odd || unhealthy {
@@ -98,13 +98,13 @@ pub fn expires_soon(at: Timestamp, now: Timestamp) -> bool {
     at.duration_since(now) < EXPIRES_SOON
 }
 
-/// Whether the credentials are older than the configured age, or may be.
+/// Whether the credentials are, or may be, older than the configured age.
 pub fn is_overdue(cluster: &Cluster, now: Timestamp, overdue_after: SignedDuration) -> bool {
     let is_older = |at: Timestamp| since(at, now) > overdue_after;
     match (cluster.credentials_born(), &cluster.rotation.phase) {
         (Some(born), _) => is_older(born),
         (None, Phase::Never) => true,
-        // They are older than the completion, and not older than the cluster.
+        // They are at least as old as the completion, and at most as old as the cluster.
         (None, Phase::Completed) => {
             cluster.rotation.completed.or(cluster.created).is_none_or(is_older)
         }
@@ -112,35 +112,35 @@ pub fn is_overdue(cluster: &Cluster, now: Timestamp, overdue_after: SignedDurati
     }
 }
 
-/// Whether SKE does not report when the last rotation started, so that the age of the credentials is unknown.
+/// Whether SKE does not report the start of the last rotation, so that the age of the credentials is unknown.
 pub fn is_of_unknown_age(cluster: &Cluster) -> bool {
     cluster.rotation.phase == Phase::Completed && cluster.credentials_born().is_none()
 }
 
-/// What somebody would do next.
+/// The recommended next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextStep {
     InspectBlocker,
     UnknownPhase,
     AwaitNodes,
     AwaitCompletion,
-    /// So many known kubeconfigs stop working on *complete*: new ones are issued before.
+    /// Number of known kubeconfigs that stop working on *complete*: new ones must be issued first.
     RenewKubeconfigs(usize),
     UpdateClients,
-    /// Complete is due and not possible now.
+    /// *complete* is due but currently not possible.
     CompleteLater(Refusal),
-    /// It is unhealthy: that is looked into before a start.
+    /// The cluster is unhealthy: investigate before a start.
     InspectUnhealthy,
     /// The credentials are overdue.
     Start,
-    /// The credentials are of unknown age, and may be overdue.
+    /// The credentials are of unknown age, possibly overdue.
     StartUnknownAge,
-    /// The credentials are overdue, or may be, and a start is not possible now.
+    /// The credentials are or may be overdue, but a start is currently not possible.
     StartLater,
 }
 
-/// Finds what somebody would do next; `None` when there is nothing to do. `breaking`: how many known kubeconfigs stop
-/// working on *complete*.
+/// The recommended next step; `None` if there is none. `breaking`: number of known kubeconfigs that stop working on
+/// *complete*.
 pub fn next_step(
     cluster: &Cluster,
     breaking: usize,

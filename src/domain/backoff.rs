@@ -1,33 +1,33 @@
-//! How long to wait before a read is tried again.
+//! Delays between retries of a read.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// First waiting time is at most this.
+/// Upper bound of the first delay.
 const FIRST: Duration = Duration::from_millis(500);
-/// No waiting time of our own is longer than this.
+/// Upper bound of our own delays.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Failures in a row that are tried again quickly.
+/// Consecutive failures that are retried quickly.
 const QUICK_RETRIES: u32 = 4;
-/// Least time between two tries.
+/// Minimum time between two attempts.
 const LEAST: Duration = Duration::from_millis(500);
-/// How often a refused token is tried again, where its source may bring another.
+/// Retry interval for a refused token whose source may provide another.
 pub const SIGNED_OUT: Duration = Duration::from_mins(1);
-/// How long a server that is asked too often (HTTP 429) is left alone where it does not say so itself.
+/// Pause after HTTP 429 without `Retry-After`.
 pub const RATE_LIMIT_PAUSE: SignedDuration = SignedDuration::from_secs(10);
-/// A server's Retry-After is honoured up to this.
+/// Upper bound for `Retry-After`.
 pub const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
 
-/// Full jitter: a random share of a waiting time that doubles with each failure in a row.
-/// `random` lies in 0..1 and is handed in, so that the rule stays pure.
+/// Full jitter: a random share of a delay that doubles with each consecutive failure. `random` is in 0..1 and passed in
+/// to keep the function pure.
 pub fn delay(failures_in_a_row: u32, random: f64) -> Duration {
     let doublings = failures_in_a_row.saturating_sub(1).min(10);
     let ceiling = FIRST.saturating_mul(1 << doublings).min(LONGEST);
     ceiling.mul_f64(random.clamp(0.0, 1.0))
 }
 
-/// How long a failing server is left alone: not long at first, afterwards as long as when it is `idle`.
+/// Delay before retrying a failing server: short at first, then the `idle` interval.
 pub fn retry(failures_in_a_row: u32, idle: Duration, random: f64) -> Duration {
     if failures_in_a_row > QUICK_RETRIES {
         idle
@@ -36,7 +36,7 @@ pub fn retry(failures_in_a_row: u32, idle: Duration, random: f64) -> Duration {
     }
 }
 
-/// The moment before which a server that sent Retry-After must not be asked; bounded, never in the past.
+/// The time before which a server that sent `Retry-After` must not be called; bounded, never in the past.
 pub fn retry_after(now: Timestamp, wait: SignedDuration) -> Timestamp {
     let longest = SignedDuration::try_from(LONGEST_RETRY_AFTER).unwrap_or(SignedDuration::ZERO);
     now.saturating_add(wait.clamp(SignedDuration::ZERO, longest)).unwrap_or(now)

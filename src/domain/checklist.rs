@@ -1,5 +1,5 @@
 //! The clients of a cluster that no program can find: CI, monitoring, backup, other people. Each is done once it has
-//! credentials of the rotation that is open.
+//! credentials of the open rotation.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::rotation::Rotation;
 use crate::domain::text::clean;
 
-/// Clients that one list holds at most.
+/// Maximum number of clients per list.
 pub const MOST_CLIENTS: usize = 200;
-/// Longest name, owner or note, in characters.
+/// Maximum length of name, owner and note, in characters.
 pub const MOST_CHARACTERS: usize = 200;
-/// The `ConfigMap` of the cluster in which a checklist is shared.
+/// Namespace of the `ConfigMap` that shares a checklist.
 pub const CHECKLIST_NAMESPACE: &str = "default";
-/// Its name.
+/// Name of that `ConfigMap`.
 pub const CHECKLIST_NAME: &str = "skeys-checklist";
-/// The version of the format that this program writes.
+/// Format version that this program writes.
 const VERSION: u64 = 1;
 
 /// A client outside the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ChecklistClient {
-    /// Identifies it in its list.
+    /// Unique in the list.
     pub name: String,
     pub owner: String,
     pub note: String,
@@ -35,13 +35,13 @@ pub struct ChecklistClient {
 }
 
 impl ChecklistClient {
-    /// Whether it has credentials of this rotation: the next start opens it again.
+    /// Whether it has credentials of this rotation; the next start resets it.
     pub fn is_done(&self, rotation: &Rotation) -> bool {
         self.done.is_some() && self.done == rotation.initiated
     }
 }
 
-/// The clients of one cluster, in the order in which they were added.
+/// The clients of one cluster, in insertion order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checklist {
     clients: Vec<ChecklistClient>,
@@ -51,11 +51,11 @@ pub struct Checklist {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LocalChecklist {
     pub list: Arc<Checklist>,
-    /// Whether it is a copy of the one in the cluster, which decides.
+    /// Whether it is a copy of the one in the cluster, which takes precedence.
     pub shared: bool,
 }
 
-/// A change of one client: as the person saw it, and as it is to be. `None` is no client.
+/// A change of one client: the state that the user saw, and the new one. `None`: no client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChecklistChange {
     pub before: Option<ChecklistClient>,
@@ -66,18 +66,18 @@ pub struct ChecklistChange {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SharedWrite {
     Change(ChecklistChange),
-    /// Create it, or add the clients of this list that it does not have.
+    /// Create it, or add the clients of this list that are missing.
     Share(Checklist),
-    /// Delete it; what it held last is handed back.
+    /// Delete it; returns its last content.
     Unshare,
 }
 
-/// Why a change does not apply to a list: somebody else changed it first, or it is full.
+/// Why a change does not apply to a list: a concurrent change, or it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChecklistConflict {
     /// Another client has that name.
     NameTaken,
-    /// The client is not as it was shown.
+    /// The client differs from what was shown.
     Changed,
     Removed,
     Full,
@@ -98,20 +98,20 @@ impl From<ChecklistConflict> for Failure {
     }
 }
 
-/// What is known about the checklist in a cluster.
+/// State of the shared checklist in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SharedChecklist {
     #[default]
     Unread,
-    /// Nobody shares one.
+    /// No checklist is shared.
     Absent,
     Known(Arc<Checklist>),
-    /// It is there, and why it cannot be read.
+    /// It exists but cannot be read, and why.
     Unreadable(String),
 }
 
 impl Checklist {
-    /// The clients, in their order.
+    /// The clients, in order.
     pub fn clients(&self) -> &[ChecklistClient] {
         &self.clients
     }
@@ -124,7 +124,7 @@ impl Checklist {
     /// Changes one client.
     ///
     /// # Errors
-    /// The list is not as the person saw it; nothing is changed then.
+    /// The list differs from what the user saw; it is left unchanged.
     pub fn apply(&mut self, change: &ChecklistChange) -> Result<(), ChecklistConflict> {
         let place = |name: &str| self.clients.iter().position(|client| client.name == name);
         let old = match &change.before {
@@ -157,13 +157,13 @@ impl Checklist {
         Ok(())
     }
 
-    /// Clients of another list whose names this one does not have.
+    /// Clients of another list whose names are not in this one.
     pub fn missing<'a>(&self, other: &'a Self) -> impl Iterator<Item = &'a ChecklistClient> {
         let has = |name: &str| self.clients.iter().any(|client| client.name == name);
         other.clients.iter().filter(move |client| !has(&client.name))
     }
 
-    /// Adds the clients of another list whose names this one does not have, as far as there is room.
+    /// Adds the clients of another list whose names are not in this one, up to the limit.
     pub fn add_missing(&mut self, other: &Self) {
         let missing: Vec<ChecklistClient> = self.missing(other).cloned().collect();
         self.clients.extend(missing);
@@ -175,10 +175,10 @@ impl Checklist {
         json!({"version": VERSION, "clients": self.clients})
     }
 
-    /// Reads a list from JSON. Control characters are made visible, texts are cut, and unknown fields ignored.
+    /// Parses a list from JSON. Control characters are made visible, texts truncated, and unknown fields ignored.
     ///
     /// # Errors
-    /// What is wrong, where. A list of a later version is not read, since writing it back would lose what is new in it.
+    /// What is wrong, and where. A newer format is not read, since writing it back would drop its additions.
     pub fn from_json(value: &Value) -> Result<Self, String> {
         match value.get("version").and_then(Value::as_u64) {
             Some(VERSION) => {}
@@ -301,7 +301,7 @@ mod tests {
             for name in names {
                 let done = done.then(crate::domain::fixtures::now);
                 let after = ChecklistClient { name: name.trim().to_owned(), owner: "o".to_owned(), note: "n".to_owned(), done };
-                // Names that differ by blanks alone are the same.
+                // Names that differ only in whitespace are the same.
                 let _taken = list.apply(&ChecklistChange { before: None, after: Some(after) });
             }
             prop_assert_eq!(Checklist::from_json(&list.to_json()), Ok(list));

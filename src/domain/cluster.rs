@@ -1,4 +1,4 @@
-//! A cluster as the SKE API describes it, in the words of the product.
+//! A cluster as the SKE API describes it, in the product's terms.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,12 +17,12 @@ macro_rules! name_type {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Takes the text as it is; nothing is checked, since servers decide what exists.
+            /// Takes the text verbatim; nothing is checked, since servers decide what exists.
             pub fn new(text: impl AsRef<str>) -> Self {
                 Self(Arc::from(text.as_ref()))
             }
 
-            /// The text.
+            /// The text, verbatim.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -61,14 +61,14 @@ name_type!(
     ClusterName
 );
 
-/// Where clusters are listed: one project in one region is one call of the API.
+/// Where clusters are listed: one project in one region, one API call.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope {
     pub project: ProjectId,
     pub region: Region,
 }
 
-/// The full address of a cluster. A name alone never addresses one.
+/// The full address of a cluster; a name alone is ambiguous.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClusterId {
     #[serde(flatten)]
@@ -78,7 +78,7 @@ pub struct ClusterId {
 }
 
 impl ClusterId {
-    /// Puts an address together.
+    /// Builds an address.
     pub fn new(project: &str, region: &str, name: &str) -> Self {
         Self {
             scope: Scope { project: ProjectId::new(project), region: Region::new(region) },
@@ -122,9 +122,9 @@ pub enum ClusterState {
     Hibernating,
     /// `STATE_WAKINGUP`.
     WakingUp,
-    /// A word that this program does not know, verbatim; empty when the API sent none.
+    /// Unknown to this program, verbatim; empty if the API sent none.
     Unknown(String),
-    /// Not read in this run; what is known of the cluster comes from an earlier one.
+    /// Not read in this run; the cluster is known from an earlier one.
     NotRead,
 }
 
@@ -146,7 +146,7 @@ impl ClusterState {
         }
     }
 
-    /// Order for sorting: what needs a person first.
+    /// Sort order: most urgent first.
     pub fn severity(&self) -> u8 {
         match self {
             Self::Unhealthy => 0,
@@ -162,7 +162,7 @@ impl ClusterState {
     }
 }
 
-/// A Kubernetes version ("1.33.4"), ordered by its numbers.
+/// A Kubernetes version ("1.33.4"), ordered numerically.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct KubernetesVersion {
@@ -171,7 +171,7 @@ pub struct KubernetesVersion {
 }
 
 impl KubernetesVersion {
-    /// Reads `MAJOR.MINOR[.PATCH]`; anything else is kept as text and counts as 0.0.0.
+    /// Parses `MAJOR.MINOR[.PATCH]`; anything else is kept as text and counts as 0.0.0.
     pub fn new(text: &str) -> Self {
         let mut parts = text.split('.').map(|part| part.parse::<u32>().ok());
         let mut next = || parts.next().flatten();
@@ -182,24 +182,24 @@ impl KubernetesVersion {
         Self { numbers, text: text.to_owned() }
     }
 
-    /// As the API wrote it.
+    /// As the API sent it.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether its numbers could be read.
+    /// Whether it could be parsed.
     pub fn is_known(&self) -> bool {
         self.numbers != (0, 0, 0)
     }
 
-    /// Whether a rotation drops the old encryption key of etcd before it is prepared, and not on *complete* (Gardener,
-    /// from 1.34 on).
+    /// Whether a rotation drops the old etcd encryption key before PREPARED rather than on *complete* (Gardener, 1.34
+    /// and later).
     pub fn drops_encryption_key_early(&self) -> bool {
         (self.numbers.0, self.numbers.1) >= (1, 34)
     }
 
-    /// Whether clusters of this version may still hand out static-token kubeconfigs (below 1.27); a version that
-    /// cannot be read may. Source: "How to rotate credentials".
+    /// Whether clusters of this version may still issue static-token kubeconfigs (below 1.27); true for a version that
+    /// cannot be parsed. Source: "How to rotate credentials".
     pub fn may_have_static_tokens(&self) -> bool {
         (self.numbers.0, self.numbers.1) < (1, 27)
     }
@@ -217,15 +217,15 @@ impl From<KubernetesVersion> for String {
     }
 }
 
-/// A node pool: only what the roll needs. All four numbers are spread over the zones.
+/// A node pool: only what the roll needs. All four numbers are distributed over the zones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodePool {
     pub name: String,
     pub minimum: u32,
     pub maximum: u32,
-    /// Nodes added at most while rolling.
+    /// Maximum additional nodes during a roll.
     pub max_surge: u32,
-    /// Nodes missing at most while rolling.
+    /// Maximum missing nodes during a roll.
     pub max_unavailable: u32,
     pub zones: Vec<String>,
     /// Machine type ("c1.4").
@@ -245,7 +245,7 @@ pub struct ReportedError {
 }
 
 impl fmt::Display for ReportedError {
-    /// The server's words first: they say more than the code.
+    /// The message first: it says more than the code.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.message.is_empty() || self.code.is_empty() {
             write!(f, "{}{}", self.message, self.code)
@@ -256,7 +256,7 @@ impl fmt::Display for ReportedError {
 }
 
 impl ReportedError {
-    /// Whether this code is known to hold up a node roll.
+    /// Whether this code is known to block a node roll.
     pub fn blocks_roll(&self) -> bool {
         matches!(
             self.code.as_str(),
@@ -268,17 +268,17 @@ impl ReportedError {
         )
     }
 
-    /// Whether it says that something is wrong with the cluster.
+    /// Whether it reports a problem of the cluster.
     pub fn is_error(&self) -> bool {
         !self.is_only_incomplete() && !self.is_rest()
     }
 
-    /// "and 400 more node pools, which are not shown": no error, but how much is left out.
+    /// "and 400 more node pools, which are not shown": not an error, but how much was truncated.
     pub fn is_rest(&self) -> bool {
         self.code.is_empty() && self.message.starts_with("and ")
     }
 
-    /// "The list may be incomplete": says nothing about the cluster itself.
+    /// "The list may be incomplete": not about the cluster itself.
     pub fn is_only_incomplete(&self) -> bool {
         self.code == "SKE_FETCHING_ERRORS_NOT_POSSIBLE"
     }
@@ -287,9 +287,9 @@ impl ReportedError {
 /// One entry of `hibernation.schedules[]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HibernationSchedule {
-    /// Cron expression of falling asleep.
+    /// Cron expression for hibernation.
     pub start: String,
-    /// Cron expression of waking up.
+    /// Cron expression for wake-up.
     pub end: String,
     /// IANA time zone; empty means UTC.
     pub timezone: String,
@@ -304,7 +304,7 @@ pub struct Cluster {
     pub version: KubernetesVersion,
     /// `status.expiration.kubernetes.expirationDate`.
     pub version_expires: Option<Timestamp>,
-    /// `labels`: what users wrote.
+    /// `labels`, set by users.
     pub labels: BTreeMap<String, String>,
     /// `status.aggregated`.
     pub state: ClusterState,
@@ -321,12 +321,11 @@ pub struct Cluster {
     pub maintenance: Option<(String, String)>,
     /// `access.idp.enabled`.
     pub idp: bool,
-    /// Since when every reading showed it unhealthy, and when the last one did, by our clock; no field of the API tells
-    /// that.
+    /// Since when all readings show it unhealthy, and the last of them, by our clock; not part of the API.
     pub unhealthy: Option<(Timestamp, Timestamp)>,
 }
 
-/// Readings that are further apart than this say nothing about the time between them.
+/// Readings further apart do not tell the state in between.
 const WITHOUT_BREAK: SignedDuration = SignedDuration::from_mins(5);
 
 /// Clusters of one scope, as just read.
@@ -334,53 +333,53 @@ const WITHOUT_BREAK: SignedDuration = SignedDuration::from_mins(5);
 pub struct Listing {
     /// In the server's order.
     pub clusters: Vec<Cluster>,
-    /// Items without a usable name, and those that were too many.
+    /// Items without a usable name, or beyond the limit.
     pub skipped: usize,
-    /// The server's clock minus ours; `None` when it did not say.
+    /// The server's clock minus ours; `None` if unknown.
     pub skew: Option<SignedDuration>,
 }
 
-/// Whether two moments of creation can be those of one cluster: SKE does not always say when it was.
+/// Whether two creation times may be of one cluster: SKE does not always report them.
 pub fn is_same_creation(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
     one.zip(other).is_none_or(|(one, other)| one == other)
 }
 
 impl Cluster {
-    /// Whether a reading is of this very cluster, not of a later one under its name.
+    /// Whether a reading is of this cluster rather than a later one with the same name.
     pub fn is_same_cluster(&self, read: &Self) -> bool {
         self.id == read.id && is_same_creation(self.created, read.created)
     }
 
-    /// Whether its API server is stopped, or will be. One that wakes up has its API server before the rest.
+    /// Whether its API server is stopped, or will be. On wake-up the API server starts first.
     pub fn is_hibernated(&self) -> bool {
         matches!(self.state, ClusterState::Hibernated | ClusterState::Hibernating)
             || self.hibernated && self.state != ClusterState::WakingUp
     }
 
-    /// Takes over what only several readings tell; `before`: the reading before this one, which was made at `at`.
+    /// Carries over state that spans readings; `before`: the previous reading; `at`: the time of this one.
     pub fn carry_over(&mut self, before: Option<&Self>, at: Timestamp) {
         let known = before.and_then(|before| before.unhealthy);
-        // What it was while nobody could read it is not known.
+        // Its state during a gap is unknown.
         let known = known.filter(|(_, last)| at.duration_since(*last) < WITHOUT_BREAK);
         let unhealthy = self.state == ClusterState::Unhealthy;
         self.unhealthy = unhealthy.then(|| (known.map_or(at, |(began, _)| began.min(at)), at));
     }
 
-    /// When its present keys were created: at the last start, or with the cluster where it was never rotated.
+    /// When its current keys were created: at the last start, or with the cluster if it was never rotated.
     pub fn credentials_born(&self) -> Option<Timestamp> {
         let with_cluster = || self.created.filter(|_| self.rotation.phase == Phase::Never);
         self.rotation.initiated.or_else(with_cluster)
     }
 
-    /// Nodes at least and at most, over all pools.
+    /// Minimum and maximum number of nodes, over all pools.
     pub fn node_bounds(&self) -> (u32, u32) {
         self.pools.iter().fold((0, 0), |(min, max), pool| {
             (min.saturating_add(pool.minimum), max.saturating_add(pool.maximum))
         })
     }
 
-    /// Whether requesting an expiring kubeconfig may permanently disable static tokens: never rotated, as far as is
-    /// known, and below 1.27, as far as is known. If unknown, it counts as one-way: it cannot be undone.
+    /// Whether requesting an expiring kubeconfig may permanently disable static tokens: possibly never rotated, and
+    /// possibly below 1.27. Unknown counts as one-way, since it cannot be undone.
     pub fn issuing_is_one_way(&self) -> bool {
         let never = match self.rotation.phase {
             Phase::Never => true,

@@ -1,4 +1,4 @@
-//! What is due on a cluster, one entry for each reason. The rules are those that sort the fleet.
+//! What is due on a cluster, one entry per reason. The rules are the same as for sorting the fleet.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,21 +7,21 @@ use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::credential::{CredentialKind, KnownCredential, KubeconfigLocation};
 use crate::domain::rotation::Phase;
 
-/// A reason why somebody has to act.
+/// A reason why the user must act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
     /// A running step makes no progress, according to the SKE API.
     Stuck { started: Option<Timestamp> },
     /// Clients must be updated and the rotation completed.
     Prepared { started: Option<Timestamp> },
-    /// Unknown whether something is due: SKE reports an unknown phase, or none.
+    /// Unknown whether something is due: SKE reports an unknown phase or none.
     UnknownPhase { phase: String },
     /// The credentials are older than `limit`.
     Overdue { born: Timestamp, limit: SignedDuration },
-    /// The credentials are as old as the cluster, which is older than `limit` or of unknown age.
+    /// The credentials are as old as the cluster, which is older than `limit` or whose age is unknown.
     NeverRotated { created: Option<Timestamp>, limit: SignedDuration },
-    /// Unknown whether the credentials are older than `limit`: SKE does not report when the last rotation started. If it
-    /// reports when that was `completed`, they are older than `limit`.
+    /// Unknown whether the credentials are older than `limit`: SKE does not report the start of the last rotation. With
+    /// `completed` set, that alone is longer ago than `limit`.
     UnknownAge { completed: Option<Timestamp>, limit: SignedDuration },
     /// A kubeconfig has expired or will soon.
     Kubeconfig { place: KubeconfigLocation, kind: CredentialKind, expires: Timestamp },
@@ -31,17 +31,17 @@ pub enum Due {
     Image { pool: String, image: String, expires: Timestamp },
 }
 
-/// Limits from which on something is due.
+/// Limits beyond which something is due.
 #[derive(Debug, Clone, Copy)]
 pub struct DueLimits {
-    /// Allowed age of the credentials.
+    /// Maximum age of the credentials.
     pub age: SignedDuration,
     /// A kubeconfig that expires within this time is due.
     pub kubeconfig: SignedDuration,
 }
 
 impl Due {
-    /// A word that does not change, for programs.
+    /// A stable identifier, for programs.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Stuck { .. } => "stuck",
@@ -56,7 +56,7 @@ impl Due {
         }
     }
 
-    /// Order of urgency: what is running first, what only expires last.
+    /// Order of urgency: running steps first, expiries last.
     pub fn order(&self) -> u8 {
         match self {
             Self::Stuck { .. } => 0,
@@ -72,7 +72,7 @@ impl Due {
     }
 }
 
-/// Everything that is due of a cluster. `known`: its credentials; `now`: by SKE's clock.
+/// Everything that is due on a cluster. `known`: its credentials; `now`: by SKE's clock.
 pub fn due(
     cluster: &Cluster,
     known: &[KnownCredential],
@@ -80,13 +80,13 @@ pub fn due(
     now: Timestamp,
 ) -> Vec<Due> {
     let mut due = Vec::new();
-    // A start that cannot be that of this rotation says nothing of it.
+    // A start time that cannot belong to this rotation is omitted.
     let is_doubtful = cluster.rotation.inconsistent_times(now).is_some();
     let started = cluster.rotation.initiated.filter(|_| !is_doubtful);
     if stuck(cluster, now).is_some() {
         due.push(Due::Stuck { started });
     }
-    // One that is being created or deleted need not have a phase.
+    // A cluster being created or deleted need not have a phase.
     if let Phase::Unknown(phase) = &cluster.rotation.phase
         && !matches!(cluster.state, ClusterState::Creating | ClusterState::Deleting)
     {
@@ -98,7 +98,7 @@ pub fn due(
         Phase::Never => {
             due.push(Due::NeverRotated { created: cluster.created, limit: limits.age });
         }
-        // The rotation that is under way ends it.
+        // The running rotation replaces them.
         Phase::Preparing | Phase::Completing => {}
         Phase::Completed | Phase::Unknown(_) => due.push(match cluster.credentials_born() {
             Some(born) => Due::Overdue { born, limit: limits.age },

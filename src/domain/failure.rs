@@ -1,4 +1,4 @@
-//! The only error that the dashboard knows: already in the user's words, comparable, safe to log.
+//! The only error type of the dashboard: user-facing text, comparable, safe to log.
 
 use std::error::Error;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// What a caller can do about a failure. Wire details stay below, in `clients` and `store`.
+/// How a caller can react to a failure. Wire details stay in `clients` and `store`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// No connection: name resolution, refused, reset before an answer, TLS.
+    /// No connection: name resolution, refused, reset before a response, TLS.
     Unreachable,
-    /// No answer in time.
+    /// Timeout.
     TimedOut,
     /// The token is missing, expired or refused (HTTP 401), or cannot be renewed.
     SignedOut,
@@ -21,32 +21,32 @@ pub enum FailureKind {
     NotFound,
     /// HTTP 501: the region does not exist for this service.
     NotOffered,
-    /// HTTP 429; `retry_at` says when to come back.
+    /// HTTP 429; `retry_at` is the earliest retry.
     RateLimited,
     /// The server understood and refused (other 4xx).
     Refused,
-    /// HTTP 5xx, or what a proxy answers in the place of the API.
+    /// HTTP 5xx, or a proxy's response instead of the API's.
     Server,
-    /// The answer is not what the API describes (not JSON, cut, HTML of a proxy).
+    /// The response does not match the API (not JSON, truncated, HTML of a proxy).
     Format,
-    /// The answer is larger than the limit.
+    /// The response exceeds the size limit.
     TooLarge,
-    /// A file of this machine could not be read or written.
+    /// A local file could not be read or written.
     File,
     /// The clipboard could not be reached.
     Clipboard,
-    /// What was asked for is not possible as things stand; nothing was sent.
+    /// The request is not possible in the current state; nothing was sent.
     NotPossible,
-    /// A defect of this program.
+    /// A bug in this program.
     Bug,
 }
 
-/// The error that another one came from, if any, for the log alone: it is no part of what is said, so that all are equal.
+/// The underlying error, if any, only for the log: not part of the message, so all values compare equal.
 #[derive(Debug, Clone, Default)]
 pub struct Cause(Option<Arc<dyn Error + Send + Sync>>);
 
 impl Cause {
-    /// Keeps an error whose words hold no secret.
+    /// Wraps an error whose message contains no secret.
     pub fn new(error: impl Error + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(error)))
     }
@@ -65,29 +65,29 @@ impl PartialEq for Cause {
 
 impl Eq for Cause {}
 
-/// Something that did not work: what failed, on what, and what to do.
+/// A failed operation: what failed, on what, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What the caller can do about it.
+    /// How the caller can react.
     pub kind: FailureKind,
-    /// What was tried, on what ("could not list the clusters of project p in eu01"); where a place on the screen
-    /// says that already, it is left out.
+    /// What was attempted, on what ("could not list the clusters of project p in eu01"); omitted if its place on the
+    /// screen makes that clear.
     pub tried: Option<String>,
-    /// Why it failed: one sentence without final full stop. Server text is already cleaned.
+    /// Why it failed: one sentence without a final full stop. Server text is already cleaned.
     pub message: String,
-    /// What to do, if something can be done.
+    /// Remedy, if any.
     pub hint: Option<String>,
-    /// The server's own code word, verbatim ("`FailedPrecondition`").
+    /// The server's error code, verbatim ("`FailedPrecondition`").
     pub code: Option<String>,
-    /// The `x-trace-id` of the answer; support asks for it.
+    /// The `x-trace-id` of the response; support asks for it.
     pub trace: Option<String>,
-    /// Nothing may be sent to this host earlier (Retry-After).
+    /// Earliest time of the next request to this host (Retry-After).
     pub retry_at: Option<Timestamp>,
     pub cause: Cause,
 }
 
 impl Failure {
-    /// A failure with a message alone.
+    /// A failure with only a message.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -101,28 +101,28 @@ impl Failure {
         }
     }
 
-    /// Adds what was tried.
+    /// Adds what was attempted.
     #[must_use]
     pub fn tried(mut self, tried: impl Into<String>) -> Self {
         self.tried = Some(tried.into());
         self
     }
 
-    /// Adds what to do.
+    /// Adds the remedy.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Adds the error that it came from, whose words hold no secret.
+    /// Adds the underlying error, whose message must not contain a secret.
     #[must_use]
     pub fn caused_by(mut self, error: impl Error + Send + Sync + 'static) -> Self {
         self.cause = Cause::new(error);
         self
     }
 
-    /// Whether the request may have taken effect although no clear answer came.
+    /// Whether the request may have taken effect although there was no clear response.
     pub fn leaves_outcome_unknown(&self) -> bool {
         matches!(
             self.kind,
@@ -135,7 +135,7 @@ impl Failure {
         )
     }
 
-    /// Whether asking again later can help without anybody doing something.
+    /// Whether a later retry can succeed without user action.
     pub fn is_transient(&self) -> bool {
         matches!(
             self.kind,
@@ -147,7 +147,7 @@ impl Failure {
         )
     }
 
-    /// What was tried and why it failed.
+    /// What was attempted and why it failed.
     pub fn sentence(&self) -> String {
         match &self.tried {
             Some(tried) => format!("{tried}: {}", self.message),
@@ -155,7 +155,7 @@ impl Failure {
         }
     }
 
-    /// What to do, as a sentence of its own without final full stop.
+    /// The remedy as a sentence of its own without a final full stop.
     pub fn advice(&self) -> Option<String> {
         let hint = self.hint.as_ref()?;
         let mut letters = hint.chars();
@@ -163,7 +163,7 @@ impl Failure {
         Some(first.chain(letters.clone()).collect())
     }
 
-    /// What was tried, why it failed, code, trace id and hint in one text, to be copied whole.
+    /// What was attempted, why it failed, code, trace id and remedy in one text, for copying.
     pub fn full_text(&self) -> String {
         let mut text = self.sentence();
         for (label, value) in
@@ -193,7 +193,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The errors behind an error, the nearest first; empty if there is none.
+/// The source chain of an error, outermost first; empty if there is none.
 pub fn causes(error: &(dyn Error + 'static)) -> String {
     let chain = std::iter::successors(error.source(), |&error| error.source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")

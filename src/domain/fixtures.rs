@@ -1,4 +1,4 @@
-//! Clusters for the tests of every layer: one builder, so that fixtures agree.
+//! Clusters for the tests of all layers: one builder keeps fixtures consistent.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::domain::credential::{
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{Phase, Rotation};
 
-/// The moment at which fixtures play: 24 November 2026, 14:02:11 UTC.
+/// The fixtures' current time: 24 November 2026, 14:02:11 UTC.
 pub fn now() -> Timestamp {
     Timestamp::from_second(1_795_528_931).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// A healthy cluster of project `shop` in `eu01`, in the given phase, with moments that fit it.
+/// A healthy cluster of project `shop` in `eu01`, in the given phase, with matching times.
 pub fn cluster(name: &str, phase: Phase) -> Cluster {
     let ago = |hours: i64| now().saturating_sub(jiff::SignedDuration::from_hours(hours)).ok();
     let (initiated, completed) = match phase {
@@ -55,7 +55,7 @@ pub fn cluster(name: &str, phase: Phase) -> Cluster {
     }
 }
 
-/// What is known of a kubeconfig that the client authority `signer` signed and that trusts these cluster authorities.
+/// The issuance of a kubeconfig signed by client CA `signer` and trusting these cluster CAs.
 pub fn issuance(signer: u8, authorities: &[u8], rotation: Option<Rotation>) -> Issuance {
     let key = |number: &u8| KeyHash::parse(&format!("{number:064x}"));
     let client = ClientCertificate {
@@ -74,12 +74,12 @@ pub fn issuance(signer: u8, authorities: &[u8], rotation: Option<Rotation>) -> I
     Issuance { facts, rotation }
 }
 
-/// So many keys that sign tokens of service accounts.
+/// `count` keys that sign service account tokens.
 pub fn signing_keys(count: usize) -> SigningKeys {
     SigningKeys { accepted: (1..=count).map(|key| format!("k{key}")).collect(), signing: None }
 }
 
-/// A context that a file of this machine holds.
+/// A context from a local file.
 pub fn found_context(
     context: &str,
     server: &str,
@@ -100,18 +100,18 @@ pub fn found_context(
     }
 }
 
-/// A file of this machine.
+/// A local file.
 pub fn found(path: &str, contexts: Result<Vec<FoundContext>, String>) -> FoundFile {
     let (path, is_default) = (path.to_owned(), path == "~/.kube/config");
     FoundFile { path, other_names: Vec::new(), is_default, wide_mode: None, contexts }
 }
 
-/// A file of this machine with one context, for a cluster of that server.
+/// A local file with one context, for a cluster with that server.
 pub fn found_file(path: &str, server: &str, trust: Trust, sign_in: SignIn) -> FoundFile {
     found(path, Ok(vec![found_context("web", server, trust, vec![sign_in])]))
 }
 
-/// The files that hold what was recorded of them.
+/// The files that the recorded kubeconfigs were saved to.
 pub fn files_of(credentials: &Credentials) -> Vec<FoundFile> {
     let mut files: BTreeMap<&str, Vec<FoundContext>> = BTreeMap::new();
     for access in &credentials.accesses {
@@ -137,7 +137,7 @@ pub fn files_of(credentials: &Credentials) -> Vec<FoundFile> {
     files.into_iter().map(|(path, contexts)| found(path, Ok(contexts))).collect()
 }
 
-/// A kubeconfig that a person got for a cluster an hour ago and that lives for nine more, issued after its last start or
+/// A kubeconfig that was delivered an hour ago and expires in nine hours, issued after the cluster's last start or
 /// before it.
 pub fn access(subject: &Cluster, after_start: bool, path: &str) -> Access {
     let is_open = !matches!(subject.rotation.phase, Phase::Never | Phase::Completed);

@@ -1,17 +1,17 @@
-//! Who this program acts as, by which token source, and until when.
+//! The account that this program acts as, its token source, and its expiry.
 
 use jiff::Timestamp;
 
-/// What the header says about the account.
+/// Account facts for the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Email or id from the token's claims; "?" when the token does not tell.
+    /// Email or id from the token's claims; "?" if unknown.
     pub who: String,
     /// Where the token comes from ("token file").
     pub source: String,
-    /// When the token ends (its `exp`); `None` when it does not tell.
+    /// Expiry of the token (`exp`); `None` if unknown.
     pub until: Option<Timestamp>,
-    /// Whether the source makes a new token before the old one ends.
+    /// Whether the source renews the token before it expires.
     pub renews: bool,
     /// Whether the user can log in again in the terminal.
     pub logs_in: bool,

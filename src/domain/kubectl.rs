@@ -1,34 +1,34 @@
-//! `kubectl` commands to copy: safe to paste into a shell, and about the cluster that they were made for.
+//! `kubectl` commands for copying: safe to paste into a shell, and bound to their cluster.
 
 use crate::domain::shell::{argument, quote};
 
 /// How kubectl reaches a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubectlContext {
-    /// The kubeconfig in shown form (`~/…`), where kubectl needs to be told.
+    /// The kubeconfig in shown form (`~/…`), if kubectl needs it as an option.
     pub file: Option<String>,
     pub name: String,
 }
 
 impl KubectlContext {
-    /// The options; `None` when no shell could read them back.
+    /// The options; `None` if they cannot be quoted for a shell.
     fn options(&self) -> Option<String> {
         let file = match &self.file {
-            // A shell replaces the tilde only where it is not quoted.
+            // A shell expands the tilde only if it is unquoted.
             Some(file) => Some(match file.strip_prefix("~/") {
                 Some(rest) => format!("~/{}", quote(rest)?),
                 None => quote(file)?,
             }),
             None => None,
         };
-        // With `=` it is a value and no option, whatever it begins with.
+        // After `=` it is always a value, never an option.
         let joint = if self.name.starts_with('-') { "=" } else { " " };
         let context = format!("--context{joint}{}", quote(&self.name)?);
         Some(file.map(|file| format!("--kubeconfig {file} ")).unwrap_or_default() + &context)
     }
 }
 
-/// A command about one object or several.
+/// A command about one or several objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kubectl {
     /// Namespace, quoted.
@@ -37,7 +37,7 @@ pub struct Kubectl {
     verb: &'static str,
     /// Name or label selector, quoted.
     name: Option<String>,
-    /// Fixed text behind it ("-o yaml"); may be empty.
+    /// Fixed text at the end ("-o yaml"); may be empty.
     tail: &'static str,
 }
 
@@ -47,7 +47,7 @@ impl Kubectl {
         Self { namespace: None, verb, name: None, tail: "" }
     }
 
-    /// A command about one object; `None` when no object can be called so.
+    /// A command about one object; `None` if the name is invalid.
     pub fn about(
         namespace: Option<&str>,
         verb: &'static str,
@@ -61,7 +61,7 @@ impl Kubectl {
         Some(Self { namespace, verb, name: Some(argument(name)?), tail })
     }
 
-    /// Lists the nodes of a pool, of one zone of it if one is given.
+    /// Lists the nodes of a pool, or of one of its zones.
     pub fn nodes_of(pool: &str, zone: &str) -> Option<Self> {
         if pool.is_empty() {
             return Some(Self::plain("get nodes"));
@@ -73,7 +73,7 @@ impl Kubectl {
         Self::about(None, "get nodes -l", &labels, "")
     }
 
-    /// The command line; in a context if one is given that a shell can read back.
+    /// The command line; includes the context if it can be quoted.
     pub fn line(&self, context: Option<&KubectlContext>) -> String {
         let mut line = "kubectl".to_owned();
         let context = context.and_then(KubectlContext::options);

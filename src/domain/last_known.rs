@@ -1,4 +1,4 @@
-//! What an earlier run read of clusters last: enough for a row of the fleet, and never for an action.
+//! Clusters as last read by an earlier run: enough for a row of the fleet, never for an action.
 
 use jiff::Timestamp;
 use jiff::fmt::serde::timestamp::second;
@@ -8,7 +8,7 @@ use crate::domain::cluster::{ClusterId, KubernetesVersion};
 use crate::domain::lenient::usable_items;
 use crate::domain::rotation::{Phase, Rotation};
 
-/// What was read of a cluster last.
+/// A cluster as last read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastKnown {
     #[serde(flatten)]
@@ -24,7 +24,7 @@ pub struct LastKnown {
     pub read: Timestamp,
 }
 
-/// A rotation as it is written of each of many clusters: moments are numbers of seconds.
+/// Compact form of a rotation, since there are many clusters: times are Unix seconds.
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Rotation")]
 struct ShortRotation {
@@ -35,10 +35,10 @@ struct ShortRotation {
     completed: Option<Timestamp>,
 }
 
-/// What was read of the clusters of one SKE API last.
+/// The clusters of one SKE API as last read.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LastFleet {
-    /// Address of the API.
+    /// URL of the API.
     pub ske: String,
     #[serde(deserialize_with = "usable_items")]
     pub clusters: Vec<LastKnown>,

@@ -1,4 +1,4 @@
-//! Reads what another version, of this program or of a server, wrote: a part of the wrong kind costs no other.
+//! Lenient parsing of data from other versions of this program or a server: a malformed part does not affect others.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// A value of a wrong kind counts as not stated.
+/// A value of the wrong type counts as absent.
 pub fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: DeserializeOwned + Default,
@@ -16,7 +16,7 @@ where
     Ok(T::deserialize(value).unwrap_or_default())
 }
 
-/// The items of a list that are of the right kind.
+/// The list items that have the right type.
 pub fn usable_items<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     T: DeserializeOwned,
@@ -26,7 +26,7 @@ where
     Ok(items.into_iter().filter_map(|item| T::deserialize(item).ok()).collect())
 }
 
-/// The entries of a map that are of the right kind.
+/// The map entries that have the right type.
 pub fn usable_values<'de, T, D>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
 where
     T: DeserializeOwned,

@@ -1,4 +1,4 @@
-//! How long a kubeconfig lives: read from a person's words, held to the limits of the product.
+//! Lifetime of a kubeconfig: parsed from user input, within the product's limits.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::domain::age::format_duration;
 pub struct Lifetime(u32);
 
 impl Lifetime {
-    /// One hour, the shortest lifetime that the product promises.
+    /// One hour, the shortest lifetime that the product offers.
     pub const MIN: Self = Self(3_600);
     /// Six months, which SKE counts as exactly 180 days.
     pub const MAX: Self = Self(15_552_000);
-    /// Lifetimes offered with one key.
+    /// Lifetimes selectable with one key.
     pub const PRESETS: [(&'static str, Self); 6] = [
         ("1h", Self(3_600)),
         ("8h", Self(28_800)),
@@ -27,10 +27,10 @@ impl Lifetime {
         ("180d", Self(15_552_000)),
     ];
 
-    /// Reads humantime text ("8h", "1d 12h", "2weeks"). "6 months" is the product's word for 180 days.
+    /// Parses humantime text ("8h", "1d 12h", "2weeks"). "6 months" means 180 days.
     ///
     /// # Errors
-    /// A sentence that says what is wrong and names the limits.
+    /// The problem and the limits.
     pub fn parse(text: &str) -> Result<Self, LifetimeError> {
         let text = text.trim();
         if text.is_empty() {
@@ -50,10 +50,9 @@ impl Lifetime {
         })
     }
 
-    /// Takes a duration if it lies within the limits; parts of a second are dropped.
+    /// Accepts a duration within the limits; truncates to seconds.
     ///
     /// # Errors
-    /// Too short or too long.
     pub fn from_duration(duration: Duration) -> Result<Self, LifetimeError> {
         let print = || humantime::format_duration(duration).to_string();
         let seconds = u32::try_from(duration.as_secs())
@@ -67,7 +66,7 @@ impl Lifetime {
         }
     }
 
-    /// The next longer or shorter of the presets, as it is typed.
+    /// The next longer or shorter preset, as typed.
     pub fn preset_beside(now: Option<Self>, longer: bool) -> Option<&'static str> {
         let mut presets = Self::PRESETS.iter();
         let next = if longer {
@@ -83,14 +82,14 @@ impl Lifetime {
         self.0
     }
 
-    /// When a kubeconfig that is requested now would expire, if the server grants the whole lifetime.
+    /// When a kubeconfig requested now would expire, if the server grants the full lifetime.
     pub fn until(self, now: Timestamp) -> Timestamp {
         now.saturating_add(SignedDuration::from_secs(i64::from(self.0))).unwrap_or(Timestamp::MAX)
     }
 }
 
 impl fmt::Display for Lifetime {
-    /// Days, hours, minutes and seconds, so that reading it back gives the same lifetime.
+    /// Days, hours, minutes and seconds; parsing it yields the same lifetime.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&format_duration(Duration::from_secs(self.0.into())))
     }
@@ -109,7 +108,7 @@ pub enum LifetimeError {
     Unreadable {
         /// What was typed.
         text: String,
-        /// What humantime says.
+        /// Message of humantime.
         reason: String,
     },
 }

@@ -1,24 +1,24 @@
-//! Recognizes a key or token that was put where something else belongs, such as a path, so that it is not shown.
+//! Detects a key or token where something else belongs, such as a path, so that it is not displayed.
 
 use std::fmt::Display;
 
 use crate::domain::text::clean;
 
-/// Shown instead of the secret.
+/// Displayed instead of the secret.
 pub const SHOWN: &str = "(a value that looks like a key or token)";
 
-/// Shortest text without separators that may be an encoded secret.
+/// Minimum length of a text without separators that may be an encoded secret.
 const SHORTEST_RUN: usize = 32;
-/// Shortest text from `eyJ` on that is taken for a JSON Web Token.
+/// Minimum length of a text from `eyJ` on that counts as a JSON Web Token.
 const SHORTEST_TOKEN: usize = 12;
 
-/// A value from outside (argument, variable, path, file) as it may be shown.
+/// A value from outside (argument, variable, path, file) in displayable form.
 pub fn show(value: impl Display) -> String {
     let text = value.to_string();
     if looks_secret(&text) { SHOWN.to_owned() } else { clean(&text) }
 }
 
-/// Whether a value looks like a key, a token, or a file with one, and not like a path, a name or an address.
+/// Whether a value looks like a key, a token, or their file content, rather than a path, name or URL.
 pub fn looks_secret(text: &str) -> bool {
     let text = text.trim();
     text.contains(['\n', '\r'])
@@ -30,14 +30,14 @@ pub fn looks_secret(text: &str) -> bool {
         || text.split(|c: char| !is_encoded(c)).any(is_random)
 }
 
-/// An address with a password.
+/// Whether the text is a URL with a password.
 fn has_password(text: &str) -> bool {
     let authority = text.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
     let user = authority.and_then(|authority| authority.rsplit_once('@'));
     user.is_some_and(|(user, _)| user.contains(':'))
 }
 
-/// JSON Web Tokens: an encoded JSON object begins with `eyJ`.
+/// Whether the text contains a JSON Web Token: an encoded JSON object starts with `eyJ`.
 fn has_token(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let words = text.split(|c| !is_part(c));
@@ -46,12 +46,12 @@ fn has_token(text: &str) -> bool {
     })
 }
 
-/// What Base64 consists of, but for the slash, which separates folders.
+/// Base64 characters except the slash, which separates folders.
 fn is_encoded(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '=')
 }
 
-/// Whether letters and digits change as often as in random bytes. Words keep their case, and UUIDs have one.
+/// Whether character classes alternate as often as in random bytes. Words rarely change case, and UUIDs have one.
 fn is_random(run: &str) -> bool {
     let class = |byte: u8| match byte {
         b'A'..=b'Z' => 0,
@@ -62,7 +62,7 @@ fn is_random(run: &str) -> bool {
     let count = |wanted: i32| run.bytes().filter(|byte| class(*byte) == wanted).count();
     let pairs = run.bytes().zip(run.bytes().skip(1));
     let changes = pairs.filter(|(a, b)| class(*a) != class(*b)).count();
-    // Keys in DER begin with `MII`, and go on with much that is the same in all.
+    // Keys in DER start with `MII`, followed by much that all keys share.
     run.len() >= SHORTEST_RUN
         && count(0) >= 4
         && count(1) >= 4

@@ -1,4 +1,4 @@
-//! Floor 1: pure types and rules. No clock, no files, no network, no wire format of a server.
+//! Pure types and rules. No clock, no files, no network, no wire format of a server.
 
 pub mod action;
 pub mod age;

@@ -1,4 +1,4 @@
-//! What an account may do in which project, if known.
+//! Permissions of an account by project, if known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use crate::domain::action::Action;
 use crate::domain::cluster::ProjectId;
 use crate::domain::failure::Failure;
 
-/// Lists clusters; a project without it is not shown.
+/// Lists clusters; a project without it is not displayed.
 pub const LIST: &str = "ske.cluster.list";
 const ROTATE: &str = "ske.cluster.credential.rotate";
 const ISSUE: &str = "ske.cluster.kubeconfig.create";
 const ISSUE_IDP: &str = "ske.cluster.kubeconfig.idp.create";
 
-/// Permissions that are asked about; of others nothing is known.
+/// Permissions that are queried; others are unknown.
 pub const ASKED: [&str; 4] = [LIST, ROTATE, ISSUE, ISSUE_IDP];
 
 /// The permissions of one account, by project.
@@ -20,20 +20,20 @@ pub const ASKED: [&str; 4] = [LIST, ROTATE, ISSUE, ISSUE_IDP];
 pub struct Permissions(BTreeMap<ProjectId, BTreeSet<String>>);
 
 impl Permissions {
-    /// The account holds a permission in a project.
+    /// Adds a permission that the account has in a project.
     pub fn add(&mut self, project: ProjectId, permission: String) {
         self.0.entry(project).or_default().insert(permission);
     }
 
-    /// Projects in which the account holds any permission.
+    /// Projects in which the account has any permission.
     pub fn projects(&self) -> impl Iterator<Item = &ProjectId> {
         self.0.keys()
     }
 
-    /// The permission that an action needs and the account does not hold. `None` where that is not known, too: of a project
-    /// that the answer does not name, and of actions whose permission is not asked about.
+    /// The permission that an action needs and the account lacks. Also `None` if unknown: for projects missing in the
+    /// response, and for actions whose permission is not queried.
     pub fn missing(&self, project: &ProjectId, action: Action) -> Option<&'static str> {
-        // Which kind of kubeconfig is chosen later; SKE refuses the other one.
+        // The kind of kubeconfig is chosen later; SKE refuses a forbidden one.
         let enough: &[&str] = match action {
             Action::Rotate(_) => &[ROTATE],
             Action::Issue => &[ISSUE, ISSUE_IDP],
@@ -45,12 +45,12 @@ impl Permissions {
     }
 }
 
-/// What was found out about an account.
+/// Projects and permissions of an account.
 #[derive(Debug, Clone)]
 pub struct Discovered {
-    /// `None` where they could not be read.
+    /// `None` if they could not be read.
     pub permissions: Option<Permissions>,
-    /// Projects whose clusters the account may list, each with its name where that is known; or why they are not known.
+    /// Projects whose clusters the account may list, with their names if known; or why they are unknown.
     pub projects: Result<Vec<(ProjectId, Option<String>)>, Failure>,
 }
 

@@ -1,4 +1,4 @@
-//! What is kept between runs: issued kubeconfigs, the selection, theme, columns, order, marks and watches; never a secret.
+//! State kept between runs: issued kubeconfigs, selection, theme, columns, order, marks and watches; never a secret.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::domain::lenient::{or_default, usable_items, usable_values};
 use crate::domain::rotation::Phase;
 use crate::domain::selection::Selection;
 
-/// What is kept between runs.
+/// State kept between runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PersistedState {
     #[serde(flatten)]
@@ -24,16 +24,16 @@ pub struct PersistedState {
     /// Sort key.
     #[serde(default, deserialize_with = "or_default")]
     pub sort: Option<String>,
-    /// Whether the order is reversed. This and what comes later: a version that does not know it ignores it.
+    /// Whether the order is reversed. Older versions ignore this and the following fields.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
     pub reversed: bool,
-    /// Filter of the fleet; empty means none.
+    /// Filter of the fleet; empty if none.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     pub filter: String,
     /// Clusters that are marked or watched.
     #[serde(default, deserialize_with = "usable_items", skip_serializing_if = "Vec::is_empty")]
     pub clusters: Vec<KeptCluster>,
-    /// What the fleet was narrowed to, by the profile in which that was chosen; "" is no profile.
+    /// The selection by profile; "" is no profile.
     #[serde(
         default,
         deserialize_with = "usable_values",
@@ -47,20 +47,20 @@ pub struct PersistedState {
 pub struct KeptCluster {
     #[serde(flatten)]
     pub id: ClusterId,
-    /// Distinguishes it from a later cluster under its name, where it is known.
+    /// Distinguishes it from a later cluster with the same name, if known.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub marked: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub watched: bool,
-    /// Its phase when it was last read, if it ever was.
+    /// Its phase as last read, if ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 }
 
 impl KeptCluster {
-    /// Whether a reading is of another cluster under its name.
+    /// Whether a reading is of another cluster with the same name.
     pub fn is_replaced_by(&self, read: &Cluster) -> bool {
         !is_same_creation(self.created, read.created)
     }

@@ -1,4 +1,4 @@
-//! What the journal keeps of an action: who, what cluster, what step, which request, how it ended. Secrets never.
+//! Journal entries of actions: who, which cluster, which step, which request, and the outcome. Never secrets.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::domain::age::DisplayZone;
 use crate::domain::cluster::ClusterId;
 use crate::domain::lenient::or_default;
 
-/// Two instances of the program see one change within this time; later, it is another change.
+/// Two instances of the program observe the same change within this time; later, it is another change.
 const SAME_CHANGE: SignedDuration = SignedDuration::from_mins(15);
 
 /// One line of the journal and of the activity view.
@@ -17,33 +17,33 @@ const SAME_CHANGE: SignedDuration = SignedDuration::from_mins(15);
 pub struct Record {
     /// When, by our clock.
     pub at: Timestamp,
-    /// Who acted: the account's name, or "?" when the token does not tell.
+    /// The account's name, or "?" if unknown.
     pub who: String,
-    /// On which cluster; `None` for what concerns no single one.
+    /// The cluster; `None` if no single one is concerned.
     #[serde(flatten)]
     pub cluster: Option<ClusterId>,
-    /// What was done ("start", "complete", "kubeconfig", "save", "copy", "wake up", "reconcile", "phase", "roll",
+    /// The action ("start", "complete", "kubeconfig", "save", "copy", "wake up", "reconcile", "phase", "roll",
     /// "credentials", "checklist").
     pub step: String,
-    /// Id of the request, the same on every line about it. Lines of older versions have one that is unique in one run only.
+    /// Request id, the same on all its lines. In lines of older versions it is unique only within one run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     pub outcome: Outcome,
-    /// One sentence for people; it contains no time, since the reader chooses the time zone.
+    /// One sentence for display; without times, since the reader chooses the time zone.
     pub text: String,
-    /// When the subject of the record expires. Older lines have it in their text; an unreadable value is ignored.
+    /// When the subject of the record expires. Older lines have it in their text; a malformed value is ignored.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// The server's `x-trace-id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
-    /// What was known before the step, each with its mark.
+    /// Findings before the step, each with its mark.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
 }
 
 impl Record {
-    /// The record is about this request, which the server knows by this trace id.
+    /// Sets the request and its trace id.
     #[must_use]
     pub fn about(mut self, request: impl Into<String>, trace: Option<String>) -> Self {
         self.request = Some(request.into());
@@ -58,7 +58,7 @@ impl Record {
         self
     }
 
-    /// The sentence with the moment in it, as it is read in this zone.
+    /// The sentence including the expiry, in this zone.
     pub fn sentence(&self, zone: &DisplayZone) -> String {
         match self.expires {
             Some(at) => format!("{}, expires {}", self.text, zone.full(at)),
@@ -66,7 +66,7 @@ impl Record {
         }
     }
 
-    /// The whole record in one self-contained line: the time in UTC, ids in full.
+    /// The complete record in one self-contained line: time in UTC, full ids.
     pub fn line(&self) -> String {
         let at = self.at.strftime("%Y-%m-%dT%H:%M:%SZ");
         let mut line = format!("{at} {} {}", self.outcome.word(), self.step);
@@ -85,7 +85,7 @@ impl Record {
     }
 }
 
-/// Records, oldest first, without what another instance of the program saw and wrote down as well.
+/// Records, oldest first, without duplicate observations by other instances of the program.
 pub fn without_duplicates(mut records: Vec<Record>) -> Vec<Record> {
     let mut last: BTreeMap<(ClusterId, String), (Timestamp, String)> = BTreeMap::new();
     records.retain(|record| {
@@ -105,19 +105,19 @@ pub fn without_duplicates(mut records: Vec<Record>) -> Vec<Record> {
     records
 }
 
-/// How an action stands.
+/// Outcome of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// About to be sent; the next line about the same request says how it ended.
+    /// About to be sent; the next line about the same request has its outcome.
     Intended,
-    /// Taken by the server, or done.
+    /// Accepted by the server, or done.
     Done,
     /// Refused by the server, or failed without effect.
     Refused,
-    /// Nobody knows yet.
+    /// Not known yet.
     Unknown,
-    /// Something that was observed, not done; "seen" is what earlier versions wrote.
+    /// Observed rather than done; earlier versions wrote "seen".
     #[serde(alias = "seen")]
     Observed,
 }

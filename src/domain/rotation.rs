@@ -1,4 +1,4 @@
-//! The credentials rotation of one cluster: phases, steps, and what the two moments tell.
+//! The credentials rotation of one cluster: phases, steps, and conclusions from its two times.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,23 +13,23 @@ use crate::domain::text::clean;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Phase {
-    /// No rotation yet with the new endpoints.
+    /// No rotation so far with the new endpoints.
     Never,
-    /// Started: new keys are made, every node is replaced.
+    /// Started: new keys are created, all nodes are replaced.
     Preparing,
-    /// Old and new credentials both work; somebody must update clients and complete.
+    /// Old and new credentials both work; the user must update clients and complete.
     Prepared,
     /// The old credentials are being dropped.
     Completing,
-    /// Done; rests here until the next start.
+    /// Done; stays until the next start.
     Completed,
-    /// A phase that this program does not know, verbatim; empty when the API sent none.
+    /// Unknown to this program, verbatim; empty if the API sent none.
     #[serde(untagged)]
     Unknown(String),
 }
 
 impl Phase {
-    /// The word for tables and sentences; PREPARED is loud because someone must act.
+    /// For tables and sentences; PREPARED is upper case because the user must act.
     pub fn word(&self) -> &str {
         match self {
             Self::Never => "never",
@@ -42,7 +42,7 @@ impl Phase {
         }
     }
 
-    /// As the API writes it, for output that programs read; what it sent, verbatim, when this program does not know it.
+    /// As the API writes it, for programs; unknown phases verbatim.
     pub fn api_word(&self) -> &str {
         match self {
             Self::Never => "NEVER",
@@ -54,7 +54,7 @@ impl Phase {
         }
     }
 
-    /// Reads the API's word; what this program does not know is kept as it is.
+    /// Parses the API's word; unknown ones are kept.
     pub fn from_api_word(word: &str) -> Self {
         match word {
             "NEVER" => Self::Never,
@@ -66,7 +66,7 @@ impl Phase {
         }
     }
 
-    /// Order for sorting.
+    /// Sort order.
     pub fn order(&self) -> u8 {
         match self {
             Self::Unknown(_) => 0,
@@ -88,7 +88,7 @@ impl Phase {
         matches!(self, Self::Preparing | Self::Prepared | Self::Completing)
     }
 
-    /// The step that is next from here; `None` if unknown.
+    /// The next step in this phase; `None` if unknown.
     pub fn due_step(&self) -> Option<Step> {
         match self {
             Self::Never | Self::Completed | Self::Completing => Some(Step::Start),
@@ -98,7 +98,7 @@ impl Phase {
     }
 }
 
-/// One of the two calls of the API that move a rotation.
+/// One of the two API calls that advance a rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// `start-credentials-rotation`.
@@ -113,12 +113,12 @@ impl Step {
         self.pick("start", "complete")
     }
 
-    /// Last element of the endpoint's path.
+    /// Last path element of the endpoint.
     pub fn endpoint(self) -> &'static str {
         self.pick("start-credentials-rotation", "complete-credentials-rotation")
     }
 
-    /// What holds for this one of the two.
+    /// Selects the value for this step.
     pub fn pick<T>(self, start: T, complete: T) -> T {
         match self {
             Self::Start => start,
@@ -145,7 +145,7 @@ pub struct Rotation {
     pub completed: Option<Timestamp>,
 }
 
-/// Why the times of a rotation cannot all be true.
+/// Why the times of a rotation are inconsistent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InconsistentTimes {
     Future,
@@ -156,16 +156,16 @@ pub enum InconsistentTimes {
     CompletionMissing,
 }
 
-/// Readings that show an earlier rotation, or an earlier phase, than an answer before them are taken for old answers
-/// for this long; then they are the truth.
+/// Readings that show an earlier rotation or phase than a previous one count as stale for this long; after that they
+/// count as the truth.
 pub const OLD_ANSWERS: Duration = Duration::from_mins(10);
 
-/// Moments of two machines may differ by this much before their times are called inconsistent.
+/// Clock skew between two machines that is tolerated before times count as inconsistent.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 
 impl Rotation {
-    /// The moment from which SINCE counts: the start while a rotation is open, the completion afterwards.
-    /// The API does not say when PREPARED began.
+    /// The time that SINCE counts from: the start while a rotation is open, the completion afterwards. The API does not
+    /// report when PREPARED began.
     pub fn since(&self) -> Option<Timestamp> {
         match self.phase {
             Phase::Never => None,
@@ -176,7 +176,7 @@ impl Rotation {
         }
     }
 
-    /// Why its times cannot all be true, if they cannot.
+    /// Why its times are inconsistent, if they are.
     pub fn inconsistent_times(&self, now: Timestamp) -> Option<InconsistentTimes> {
         let future =
             |at: Option<Timestamp>| at.is_some_and(|at| at.duration_since(now) > CLOCK_TOLERANCE);
@@ -197,8 +197,8 @@ impl Rotation {
         }
     }
 
-    /// Whether its phase and its moments cannot be of one rotation: SKE shows the moment of a start before its phase, or
-    /// its phase before its moment, or its moments are wrong.
+    /// Whether phase and times cannot belong to one rotation: SKE reports the time of a start before its phase or vice
+    /// versa, or the times are wrong.
     pub fn mixes_rotations(&self) -> bool {
         match self.phase {
             Phase::Never => self.initiated.is_some(),
@@ -212,7 +212,7 @@ impl Rotation {
         }
     }
 
-    /// Whether phase and moments say which generation of credentials is in use.
+    /// Whether phase and times tell which generation of credentials is in use.
     pub fn is_clear(&self) -> bool {
         match self.phase {
             _ if self.mixes_rotations() => false,
@@ -224,16 +224,16 @@ impl Rotation {
         }
     }
 
-    /// Whether this reading, of the same phase, is of a later rotation: the earlier one was completed, and another one was
-    /// started, without that being read.
+    /// Whether this reading, of the same phase, belongs to a later rotation: the earlier one was completed, and another
+    /// one started, in between readings.
     pub fn is_next_of(&self, known: &Self) -> bool {
-        // Each of the two is shown as a whole; the moment of a start may come earlier or later than its phase.
+        // Both must be consistent; the time of a start may be reported earlier or later than its phase.
         let is_whole = !self.mixes_rotations() && !known.mixes_rotations();
         let completed_since = known.initiated.is_some() && self.completed > known.initiated;
         is_whole && self.phase == known.phase && completed_since && self.initiated > known.initiated
     }
 
-    /// Whether this reading is of a time before one that is known, although it came later: SKE answers from caches.
+    /// Whether this later reading shows an earlier state than a known one: SKE answers from caches.
     pub fn is_older_than(&self, known: &Self) -> bool {
         if self.initiated != known.initiated {
             return self.initiated < known.initiated;
@@ -246,7 +246,7 @@ impl Rotation {
         // The moment of a start may come later than its phase, or earlier.
         let is_over = |rotation: &Self| !rotation.mixes_rotations();
         match (rests(known), rests(self)) {
-            // A start may show its phase before its moment, but no later phase does.
+            // A start may be reported by phase before its time, but later phases are not.
             (true, false) => {
                 let later = matches!(self.phase, Phase::Prepared | Phase::Completing);
                 let earlier = self.completed.is_some() && self.completed < known.completed;
@@ -262,8 +262,8 @@ impl Rotation {
         }
     }
 
-    /// Whether this reading shows that a step asked for at `requested` took effect, seen from how it was `before`.
-    /// `skew` is the server's clock minus ours.
+    /// Whether this reading shows that a step requested at `requested` took effect, compared with the rotation
+    /// `before`. `skew` is the server's clock minus ours.
     pub fn shows_effect(
         &self,
         step: Step,
@@ -271,13 +271,13 @@ impl Rotation {
         requested: Timestamp,
         skew: SignedDuration,
     ) -> bool {
-        // The API rounds to whole seconds.
+        // The API rounds to seconds.
         let requested = requested
             .saturating_add(skew)
             .and_then(|at| at.saturating_sub(SignedDuration::from_secs(2)))
             .unwrap_or(requested);
         let since_request = |at: Option<Timestamp>| at.is_some_and(|at| at >= requested);
-        // Where none was stated before, a moment alone is no change.
+        // If no time was reported before, a time alone is not a change.
         let later = |before: Option<Timestamp>, at: Option<Timestamp>| {
             at > before && (before.is_some() || since_request(at))
         };
@@ -286,7 +286,7 @@ impl Rotation {
                 since_request(self.initiated) && self.initiated != before.initiated
                     || self.phase != before.phase && self.phase.is_open()
             }
-            // Somebody may have started the next rotation before this was looked at again.
+            // The next rotation may have been started before this reading.
             Step::Complete => {
                 matches!(self.phase, Phase::Completing | Phase::Completed)
                     || later(before.initiated, self.initiated)
@@ -312,18 +312,18 @@ mod tests {
             |phase: Phase, initiated, completed| Rotation { phase, initiated, completed };
         let (one, two, three) = (at(100), at(200), at(300));
         let done = rotation(Phase::Completed, one, two);
-        // Back in the same rotation.
+        // Earlier phases of the same rotation.
         assert!(rotation(Phase::Completing, one, at(50)).is_older_than(&done));
         assert!(rotation(Phase::Prepared, one, None).is_older_than(&done));
         assert!(rotation(Phase::Preparing, one, at(50)).is_older_than(&done));
-        // A start shows its phase before its moment, or its moment before its phase.
+        // A start may report its phase before its time, or its time before its phase.
         assert!(!rotation(Phase::Preparing, one, two).is_older_than(&done));
         assert!(!rotation(Phase::Completed, three, two).is_older_than(&done));
         let started = rotation(Phase::Preparing, three, two);
         assert!(done.is_older_than(&started));
         assert!(!rotation(Phase::Prepared, three, two).is_older_than(&started));
         assert!(rotation(Phase::Never, None, None).is_older_than(&started));
-        // A completion without a moment is one.
+        // A completion without a time counts.
         let first = rotation(Phase::Completing, one, None);
         assert!(!rotation(Phase::Completed, one, None).is_older_than(&first));
         let unknown = rotation(Phase::Unknown("X".into()), one, two);
@@ -408,16 +408,16 @@ mod tests {
             let before = rotation(phase.clone(), at(100), at(50));
             assert!(next(&before, &rotation(phase.clone(), at(300), at(200))), "{phase:?}");
             assert!(!next(&before, &before), "{phase:?}");
-            // The first rotation ended without a moment, or none was stated.
+            // The first rotation ended without a time, or none was reported.
             assert!(!next(&rotation(phase.clone(), None, None), &before), "{phase:?}");
         }
         let done = rotation(Phase::Completed, at(100), at(200));
         assert!(next(&done, &rotation(Phase::Completed, at(300), at(400))));
-        // A start that shows its moment before its phase, or its phase before its moment.
+        // A start that reports its time before its phase, or its phase before its time.
         assert!(!next(&done, &rotation(Phase::Completed, at(300), at(200))));
         let phase_first = rotation(Phase::Preparing, at(100), at(200));
         assert!(!next(&phase_first, &rotation(Phase::Preparing, at(300), at(200))));
-        // A moment that is corrected.
+        // A corrected time.
         let corrected = rotation(Phase::Prepared, at(101), at(50));
         assert!(!next(&rotation(Phase::Prepared, at(100), at(50)), &corrected));
         // Of one phase: what comes later in the rotation is not the next one.

@@ -1,5 +1,5 @@
-//! What the journal records about each rotation of a cluster: who did what, when, and how it ended; only what skeys did
-//! and saw on this machine.
+//! What the journal records about each rotation of a cluster: who did what, when, and the outcome; limited to what
+//! skeys did and saw on this machine.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::{Phase, Step};
 
-/// Between the sentence of an intended step and the findings that were accepted.
+/// Separates the sentence of an intended step from the accepted findings.
 const ACCEPTED: &str = "; accepted: ";
-/// Between the phases of a change.
+/// Separates the phases of a change.
 const ARROW: &str = " → ";
-/// Ends the record of a phase that is the same as before, of a later rotation.
+/// Suffix if the phase is the same as before, but of a later rotation.
 const ANOTHER_ROTATION: &str = " of another rotation";
-/// The sentence of an intended step with the findings that were accepted, as the journal keeps it.
+/// The sentence of an intended step with the accepted findings, as in the journal.
 pub fn with_accepted(intended: &str, findings: &[String]) -> String {
     if findings.is_empty() {
         return intended.to_owned();
@@ -22,21 +22,21 @@ pub fn with_accepted(intended: &str, findings: &[String]) -> String {
     format!("{intended}{ACCEPTED}{}", findings.join("; "))
 }
 
-/// The sentence of a change of phase, as the journal keeps it.
+/// The sentence of a phase change, as in the journal.
 pub fn phase_change(before: &Phase, after: &Phase) -> String {
     format!("{}{ARROW}{}", before.word(), phase_reached(before, after))
 }
 
-/// The phase after a change; it is the same as before where another rotation was started and seen late.
+/// The phase after a change; the same as before if another rotation was started unnoticed.
 pub fn phase_reached(before: &Phase, after: &Phase) -> String {
     let other = if before == after { ANOTHER_ROTATION } else { "" };
     format!("{}{other}", after.word())
 }
 
-/// Two instances of skeys read the same within this time.
+/// Two instances of skeys read the same state within this time.
 const READ_LATER: SignedDuration = SignedDuration::from_mins(15);
 
-/// An instance that was suspended sees a change at most so much later than others; after that, it is another one.
+/// Maximum delay with which a suspended instance sees a change; later, it is another change.
 const SEEN_LATER: SignedDuration = SignedDuration::from_hours(24);
 
 /// One rotation, or a start that did not happen.
@@ -44,19 +44,19 @@ const SEEN_LATER: SignedDuration = SignedDuration::from_hours(24);
 pub struct RotationReport {
     /// Steps that were sent, oldest first.
     pub attempts: Vec<Attempt>,
-    /// Changes of the phase that were seen, oldest first.
+    /// Observed phase changes, oldest first.
     pub phases: Vec<PhaseChange>,
-    /// What happened to kubeconfigs: requested, issued, saved, discarded.
+    /// Kubeconfigs: requested, issued, saved, discarded.
     pub kubeconfigs: Vec<Record>,
-    /// What was seen of the roll: blockers, and when it resumed.
+    /// Observations of the roll: blockers, and when it resumed.
     pub blockers: Vec<Record>,
     /// Changes to clients on the checklist.
     pub checklist: Vec<Record>,
-    /// The result of trying the credentials after the rotation was completed.
+    /// Results of trying the credentials after completion.
     pub proof: Vec<Record>,
     /// Everything else.
     pub others: Vec<Record>,
-    /// A later rotation or cluster followed, so no more records can follow.
+    /// A later rotation or cluster followed, so no more records can be added.
     pub is_over: bool,
 }
 
@@ -68,20 +68,20 @@ pub struct Attempt {
     pub who: String,
     /// Id of the request.
     pub request: Option<String>,
-    /// Findings that were accepted, as one text.
+    /// Accepted findings, as one text.
     pub accepted: Option<String>,
-    /// What was known before it, each with its mark.
+    /// Findings before it, each with its mark.
     pub findings: Vec<String>,
-    /// Its answers, oldest first. If several attempts share the id, the last one has the answers of all.
+    /// Its answers, oldest first. If several attempts share the id, the last one has all of them.
     pub answers: Vec<Record>,
-    /// Another run used the same id before this was answered, as older versions did: what is known about all of them.
+    /// Set if another run used the same id before this was answered, as in older versions: what is known about all.
     pub shared: Option<SharedOutcome>,
 }
 
-/// What is known about attempts whose answers cannot be told apart.
+/// The outcome of attempts whose answers cannot be told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SharedOutcome {
-    /// Each had this outcome.
+    /// All had this outcome.
     Each(Outcome),
     /// At least one was accepted.
     OneDone,
@@ -89,14 +89,14 @@ pub enum SharedOutcome {
     Unclear,
 }
 
-/// A phase that was seen to change.
+/// An observed phase change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhaseChange {
-    /// When a reading showed it, by our clock; it may have changed earlier.
+    /// When a reading showed it, by our clock; it may have happened earlier.
     pub at: Timestamp,
     pub from: String,
     pub to: String,
-    /// How long it was seen in the new phase; `None` for the last one, and where the change that followed was not seen.
+    /// Observed duration of the new phase; `None` for the last one, and if the next change was not seen.
     pub lasted: Option<SignedDuration>,
 }
 
@@ -105,17 +105,17 @@ pub struct PhaseChange {
 pub enum ReportOutcome {
     /// The start was refused or did not happen.
     NotStarted,
-    /// Nobody knows whether the start happened.
+    /// Unknown whether the start happened.
     StartUnknown,
-    /// Started, and not completed as far as skeys saw.
+    /// Started, and not completed according to skeys.
     Open,
-    /// Complete was accepted; that it ended was not seen.
+    /// *complete* was accepted; its end was not observed.
     CompleteAccepted,
     Completed,
 }
 
 impl ReportOutcome {
-    /// A word that does not change, for programs.
+    /// A stable identifier, for programs.
     pub fn word(self) -> &'static str {
         match self {
             Self::NotStarted => "not_started",
@@ -141,8 +141,8 @@ impl Attempt {
         }
     }
 
-    /// The last that is known; [`Outcome::Intended`] where no answer was written down, and [`Outcome::Unknown`] where it
-    /// cannot be told which answer is the one to it.
+    /// The last known outcome; [`Outcome::Intended`] without an answer, [`Outcome::Unknown`] if its answer cannot be
+    /// identified.
     pub fn outcome(&self) -> Outcome {
         match self.shared {
             Some(SharedOutcome::Each(outcome)) => outcome,
@@ -151,21 +151,21 @@ impl Attempt {
         }
     }
 
-    /// Whether this, or one that cannot be told from it, was taken.
+    /// Whether this one, or one indistinguishable from it, was accepted.
     fn took(&self) -> bool {
         self.outcome() == Outcome::Done || self.shared == Some(SharedOutcome::OneDone)
     }
 }
 
 impl RotationReport {
-    /// The step as it took effect, or the last attempt.
+    /// The attempt that took effect, otherwise the last one.
     pub fn attempt(&self, step: Step) -> Option<&Attempt> {
         let mut of_step = self.attempts.iter().filter(|attempt| attempt.step == step);
         let done = of_step.clone().find(|attempt| attempt.took());
         done.or_else(|| of_step.next_back())
     }
 
-    /// How it stands.
+    /// The state of the rotation according to the journal.
     pub fn outcome(&self) -> ReportOutcome {
         let took = |step| {
             let attempt = self.attempt(step)?;
@@ -186,7 +186,7 @@ impl RotationReport {
         }
     }
 
-    /// The first and the last moment in the journal.
+    /// The first and the last time in the journal.
     pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
         let steps = self
             .attempts
@@ -202,7 +202,7 @@ impl RotationReport {
         })
     }
 
-    /// Trace ids of its requests, each once, in the order of the journal.
+    /// Trace ids of its requests, without duplicates, in journal order.
     pub fn traces(&self) -> Vec<&str> {
         let answers = self.attempts.iter().flat_map(|attempt| &attempt.answers);
         let all = answers.chain(&self.kubeconfigs).chain(&self.others);
@@ -219,7 +219,7 @@ impl RotationReport {
         self.phases.iter().any(|change| change.to == phase.word())
     }
 
-    /// Whether what comes next belongs to another rotation.
+    /// Whether subsequent records belong to another rotation.
     fn has_ended(&self) -> bool {
         self.is_over
             || self.was_seen(&Phase::Completed)
@@ -250,14 +250,14 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                 }
             }
             (None, _) if record.step == "phase" => phase(&mut found, record),
-            // What was predicted is tried once the rotation is completed.
+            // Predictions are verified once the rotation is completed.
             (None, _) if record.step == "credentials" => {
                 if let Some(last) = found.last_mut().filter(|last| !last.is_over) {
                     last.proof.push(record.clone());
                 }
             }
             (None, _) => {
-                // What happens between rotations belongs to none.
+                // Records between rotations belong to none.
                 let Some(rotation) = found.last_mut().filter(|rotation| !rotation.has_ended())
                 else {
                     continue;
@@ -278,7 +278,7 @@ fn step_of(record: &Record) -> Option<Step> {
     [Step::Start, Step::Complete].into_iter().find(|step| step.verb() == record.step)
 }
 
-/// When the start of the last rotation was sent, if it was accepted and nobody saw that rotation end.
+/// When the start of the last rotation was sent, if it was accepted and its end was not observed.
 pub fn accepted_start(records: &[Record]) -> Option<Timestamp> {
     let found = rotations(records);
     let starts =
@@ -288,10 +288,10 @@ pub fn accepted_start(records: &[Record]) -> Option<Timestamp> {
     (!last.is_over && !last.was_seen(&Phase::Completed)).then_some(start.at)
 }
 
-/// What was intended, by its place in the records, with all that became of it.
+/// Attempts by the index of their record, with all of their answers.
 fn attempts(records: &[Record]) -> BTreeMap<usize, Attempt> {
     let mut attempts: BTreeMap<usize, Attempt> = BTreeMap::new();
-    // Places of the attempts of one step and id that are not all answered, or of the last one that was.
+    // Indexes of the attempts per step and id that are not all answered, or of the last answered one.
     let mut of_id: BTreeMap<(&str, Option<&str>), Vec<usize>> = BTreeMap::new();
     for (place, record) in records.iter().enumerate() {
         let Some(step) = step_of(record) else { continue };
@@ -326,7 +326,7 @@ fn attempts(records: &[Record]) -> BTreeMap<usize, Attempt> {
     attempts
 }
 
-/// How many attempts these answers end.
+/// Number of attempts that these answers settle.
 fn settled(answers: &[Record]) -> usize {
     let ends = |answer: &&Record| matches!(answer.outcome, Outcome::Done | Outcome::Refused);
     answers.iter().filter(ends).count()
@@ -352,7 +352,7 @@ fn starts_another(found: &[RotationReport], attempt: &Attempt) -> bool {
     is_another && found.last().is_some_and(has_begun)
 }
 
-/// The rotation that what comes next belongs to.
+/// The rotation that subsequent records belong to.
 fn open(found: &mut Vec<RotationReport>) -> &mut RotationReport {
     match found.pop_if(|last| !last.has_ended()) {
         Some(last) => found.push_mut(last),
@@ -380,7 +380,7 @@ fn phase(found: &mut Vec<RotationReport>, record: &Record) {
         && let Some(latest) = last.phases.last()
         && let Some(to) = to.strip_suffix(ANOTHER_ROTATION)
     {
-        // Another instance of skeys saw how it came to this phase, or saw the same.
+        // Another instance of skeys observed the transition to this phase, or the same state.
         if latest.to == to && record.at.duration_since(latest.at).abs() < READ_LATER {
             return;
         }
@@ -391,20 +391,20 @@ fn phase(found: &mut Vec<RotationReport>, record: &Record) {
         && let Some(latest) = last.phases.last()
     {
         let seen = last.phases.iter().rev().find(|seen| seen.to == to);
-        // Another instance of skeys saw it later, perhaps without the phases before it.
+        // Another instance of skeys saw it later, possibly without the phases in between.
         let is_same = |seen: &PhaseChange| {
             latest.to != from && record.at.duration_since(seen.at).abs() < SEEN_LATER
         };
         if seen.is_some_and(is_same) {
             return;
         }
-        // No rotation comes to a phase twice, or back to its beginning.
+        // A rotation reaches each phase only once, and never returns to its start.
         if seen.is_some() || to == Phase::Preparing.word() {
             begin(found);
         }
     }
     let rotation = open(found);
-    // Where a phase between them was not seen, nobody knows how long this one lasted.
+    // If an intermediate phase was missed, the duration of this one is unknown.
     if let Some(last) = rotation.phases.last_mut().filter(|last| last.to == from) {
         last.lasted = Some(record.at.duration_since(last.at).max(SignedDuration::ZERO));
     }
@@ -510,7 +510,7 @@ mod tests {
         assert_eq!(outcomes(&found), [ReportOutcome::Open, ReportOutcome::Open]);
         let phases = found[1].phases.iter().map(|change| change.to.as_str());
         assert_eq!(phases.collect::<Vec<_>>(), ["PREPARED", "completing"]);
-        // One instance saw all of it, and the other one only its end.
+        // One instance saw all of it, the other only its end.
         let records = [
             seen(0, "PREPARED → completing"),
             seen(9, "completing → completed"),
@@ -535,7 +535,7 @@ mod tests {
     fn a_refused_or_repeated_complete_stays_in_its_rotation() {
         let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
         records.extend(sent(5, "complete", 2, Outcome::Refused));
-        // The next run of skeys counts its requests from the beginning.
+        // The next run of skeys restarts its request counter.
         records.extend(sent(9, "complete", 2, Outcome::Done));
         let found = rotations(&records);
         assert_eq!(outcomes(&found), [ReportOutcome::CompleteAccepted]);
@@ -543,7 +543,7 @@ mod tests {
         assert_eq!(answers, [1, 1, 1], "an answer belongs to one request");
     }
 
-    /// The lines of two runs that counted their requests alike and sent a step at the same time.
+    /// The lines of two runs with the same request counter that sent a step at the same time.
     fn interleaved(answers: [(&str, Outcome); 2], names: [&str; 2]) -> Vec<Record> {
         let mut records: Vec<Record> = (0..)
             .zip(names)
@@ -674,12 +674,12 @@ mod tests {
             assert_eq!(found.len(), 2, "{before}, {after}");
             assert!(found[0].is_over && !found[1].is_over);
         }
-        // The one that was started is over, too.
+        // The one that was started has ended, too.
         let mut records = sent(0, "start", 1, Outcome::Done).to_vec();
         records.push(seen(2, "never → preparing"));
         records.push(seen(half_a_year, "completed → preparing"));
         assert_eq!(accepted_start(&records), None);
-        // Another instance, which was suspended, saw less of it.
+        // Another instance, suspended meanwhile, saw less of it.
         let found = rotations(&[
             seen(0, "PREPARED → completing"),
             seen(9, "completing → completed"),

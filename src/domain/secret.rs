@@ -1,4 +1,4 @@
-//! The types for tokens, keys and kubeconfigs. They cannot be printed or serialized, and are overwritten on drop.
+//! Types for tokens, keys and kubeconfigs. They cannot be printed or serialized, and are zeroized on drop.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -7,20 +7,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use zeroize::Zeroize as _;
 
-/// A secret text. `Debug` shows only that there is one; it is read by [`Secret::expose`].
+/// A secret text. `Debug` shows only a placeholder; [`Secret::expose`] returns the text.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Wraps a text.
+    /// Wraps a text and zeroizes the original.
     pub fn new(mut text: String) -> Self {
-        // Taking over the text could shrink its allocation by moving it, and leave the old one behind as it is.
+        // Converting the text could reallocate it and leave the old allocation intact.
         let secret = Self(SecretString::from(Box::<str>::from(text.as_str())));
         text.zeroize();
         secret
     }
 
-    /// The text itself, for the one place that sends or writes it.
+    /// The text, only for sending or writing it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -40,12 +40,12 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
-/// Values that were read from a text with keys or tokens in it. They are overwritten on drop.
+/// Values parsed from a text with keys or tokens. Zeroized on drop.
 #[derive(PartialEq)]
 pub struct SecretValue(Value);
 
 impl SecretValue {
-    /// Takes values over.
+    /// Wraps values.
     pub fn new(value: Value) -> Self {
         Self(value)
     }
@@ -91,7 +91,7 @@ mod tests {
 
     use crate::domain::secret::{Secret, SecretValue, wipe};
 
-    /// With a second implementation of it for a type, it is not clear any more which `none` is meant.
+    /// A type that implements the trait makes `none` ambiguous.
     trait Shows<Way> {
         fn none() {}
     }

@@ -1,30 +1,30 @@
-//! What of the fleet is listed and shown: a person narrows it to a project or a region, and widens it again.
+//! The part of the fleet that is listed and shown: the user narrows it to a project or region, and widens it again.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::cluster::{ProjectId, Region};
 
-/// The projects and regions that are listed and shown.
+/// The selected projects and regions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct Selection {
     pub projects: SelectedProjects,
-    /// Only this region; `None` is all.
+    /// Only this region; `None`: all.
     pub region: Option<Region>,
 }
 
-/// The projects that are listed and shown.
+/// The selected projects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum SelectedProjects {
-    /// Those that are configured; all, where none are.
+    /// The configured ones; all if none are configured.
     #[default]
     Configured,
-    /// Also those that are not configured and in which the account may list clusters.
+    /// Also those that are not configured, if the account may list their clusters.
     All,
     One(ProjectId),
 }
 
-/// A selection as it is written.
+/// Serialized form of a selection.
 #[derive(Serialize, Deserialize)]
 struct Written {
     /// Whether projects that are not configured are also selected.

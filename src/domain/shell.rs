@@ -1,9 +1,8 @@
-//! Words for a shell: what is copied as a command must be safe to paste into sh, bash, zsh and fish.
+//! Quoting for shells: copied commands must be safe to paste into sh, bash, zsh and fish.
 
 use crate::domain::text::clean;
 
-/// A word as every one of these shells reads it back; `None` for what nothing is called: nothing at all, and text with
-/// control characters or other invisible ones in it.
+/// A word quoted for all of these shells; `None` for an empty word and for control or other invisible characters.
 pub fn quote(word: &str) -> Option<String> {
     if word.is_empty() || clean(word) != word {
         return None;
@@ -11,7 +10,7 @@ pub fn quote(word: &str) -> Option<String> {
     if is_plain(word) {
         return Some(word.to_owned());
     }
-    // Inside single quotes a backslash is one to sh and begins an escape to fish: it stands outside, like the quote.
+    // In single quotes a backslash is literal in sh but an escape in fish: it is kept outside, like the quote.
     let mut out = String::new();
     let mut is_open = false;
     for c in word.chars() {
@@ -31,12 +30,12 @@ pub fn quote(word: &str) -> Option<String> {
     Some(out)
 }
 
-/// The same for a word that must not be taken for an option.
+/// Like [`quote`], but rejects words that look like an option.
 pub fn argument(word: &str) -> Option<String> {
     if word.starts_with('-') { None } else { quote(word) }
 }
 
-/// Whether no shell makes anything else of it. zsh looks commands up behind a leading `=`.
+/// Whether no shell interprets it. zsh expands a leading `=` to a command path.
 fn is_plain(word: &str) -> bool {
     let plain =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/' | ':' | '=' | ',');
@@ -51,7 +50,7 @@ mod tests {
 
     use crate::domain::shell::{argument, quote};
 
-    /// What a shell makes of words; `None` where it is not installed.
+    /// Words as parsed by a shell; `None` if it is not installed.
     #[expect(clippy::disallowed_methods, reason = "a shell of this machine is asked")]
     fn read_back(shell: &str, words: &[String]) -> Option<Vec<String>> {
         let mut script = "printf '%s\\n' ".to_owned();

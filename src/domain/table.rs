@@ -1,17 +1,17 @@
-//! A table for other programs and people, as CSV, JSON or Markdown.
+//! A table for export as CSV, JSON or Markdown.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// What a spreadsheet may take for the beginning of a formula.
+/// Characters that a spreadsheet may interpret as the start of a formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableColumn {
-    /// Its name in JSON and CSV; it does not change.
+    /// Stable name in JSON and CSV.
     pub key: &'static str,
-    /// Its title for people; empty where only programs want it.
+    /// Title for display; empty for columns that only programs need.
     pub title: &'static str,
 }
 
@@ -19,7 +19,7 @@ pub struct TableColumn {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableValue {
     value: Value,
-    /// For people, where they read something else.
+    /// Text for display, if different.
     shown: Option<String>,
 }
 
@@ -30,7 +30,7 @@ pub struct Table {
     pub rows: Vec<Vec<TableValue>>,
 }
 
-/// How a table is written.
+/// File format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableFormat {
     Csv,
@@ -39,7 +39,7 @@ pub enum TableFormat {
 }
 
 impl TableFormat {
-    /// Its name, and how names of its files end.
+    /// Name of the format, and its file extension.
     pub fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Csv => ("CSV", "csv"),
@@ -50,22 +50,22 @@ impl TableFormat {
 }
 
 impl TableValue {
-    /// Nothing.
+    /// Null.
     pub fn none() -> Self {
         Self { value: Value::Null, shown: None }
     }
 
-    /// A text, or nothing.
+    /// A text; null if `None`.
     pub fn text(text: Option<impl Into<String>>) -> Self {
         Self { value: text.map_or(Value::Null, |text| Value::String(text.into())), shown: None }
     }
 
-    /// A moment as RFC 3339 in UTC, or nothing.
+    /// A time as RFC 3339 in UTC; null if `None`.
     pub fn moment(at: Option<Timestamp>) -> Self {
         Self::text(at.map(|at| at.to_string()))
     }
 
-    /// Something else, for people.
+    /// Sets a different text for display.
     #[must_use]
     pub fn shown_as(self, shown: impl Into<String>) -> Self {
         Self { shown: Some(shown.into()), ..self }
@@ -104,7 +104,7 @@ impl From<bool> for TableValue {
     }
 }
 
-/// A column of rows of some kind: its key, its title, and its value in a row.
+/// A column of rows of some type: key, title, and value in a row.
 pub type ColumnOf<R> = (&'static str, &'static str, fn(&R) -> TableValue);
 
 impl Table {
@@ -115,13 +115,13 @@ impl Table {
         Self::new(&names, rows.map(values).collect())
     }
 
-    /// A table with these columns, each a key and a title.
+    /// A table with these columns, each with key and title.
     pub fn new(columns: &[(&'static str, &'static str)], rows: Vec<Vec<TableValue>>) -> Self {
         let columns = columns.iter().map(|(key, title)| TableColumn { key, title }).collect();
         Self { columns, rows }
     }
 
-    /// The table in a format, with a line end.
+    /// The table in a format, with a final line end.
     pub fn text(&self, format: TableFormat) -> String {
         match format {
             TableFormat::Csv => self.csv(),
@@ -140,7 +140,7 @@ impl Table {
         self.rows.iter().map(object).collect()
     }
 
-    /// As RFC 4180 has it. A text that a spreadsheet would take for a formula begins with an apostrophe.
+    /// CSV by RFC 4180. A text that a spreadsheet would interpret as a formula is prefixed with an apostrophe.
     fn csv(&self) -> String {
         let mut writer =
             csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
@@ -149,14 +149,14 @@ impl Table {
             self.rows.iter().map(|row| row.iter().map(|cell| guarded(&cell.value)).collect());
         for row in std::iter::once(heading).chain(rows) {
             let row: Vec<String> = row;
-            // A vector takes everything.
+            // Writing to a vector cannot fail.
             drop(writer.write_record(row));
         }
         let bytes = writer.into_inner().unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// A table of Markdown, with what people read.
+    /// The displayed texts as a Markdown table.
     pub fn markdown(&self) -> String {
         let [heading, rows @ ..] = &self.shown()[..] else { return String::new() };
         let heading: Vec<String> = heading.iter().map(|title| title.to_lowercase()).collect();
@@ -168,7 +168,7 @@ impl Table {
         out
     }
 
-    /// Titles, then rows, as people read them.
+    /// Titles, then rows, as displayed.
     pub fn shown(&self) -> Vec<Vec<String>> {
         let is_shown = || self.columns.iter().map(|column| !column.title.is_empty());
         let titles = self.columns.iter().map(|column| column.title.to_owned());
@@ -203,7 +203,7 @@ pub fn markdown_row(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// A text in Markdown: what servers and files say is no HTML.
+/// Escapes text for Markdown: texts from servers and files must not become HTML.
 pub fn markdown(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }

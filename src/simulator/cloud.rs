@@ -1,4 +1,4 @@
-//! The simulated cloud: projects and their clusters. Pure; time is handed in.
+//! The simulated cloud: projects and their clusters. Pure; the time is a parameter.
 
 use std::collections::BTreeMap;
 
@@ -45,12 +45,12 @@ impl SimulatedCloud {
         Self { regions: scene.regions.clone(), projects, clusters, speed, seed }
     }
 
-    /// Lets everything happen that is due until `now`.
+    /// Runs everything that is due until `now`.
     pub fn advance(&mut self, now: Timestamp) {
         self.clusters.values_mut().for_each(|cluster| cluster.advance(now));
     }
 
-    /// As `advance`, for the clusters of a project in a region only.
+    /// Like `advance`, but only for the clusters of a project in a region.
     pub fn advance_in(&mut self, project: &str, region: &str, now: Timestamp) {
         let clusters = self.clusters.range_mut(ClusterId::new(project, region, "")..);
         clusters
@@ -64,7 +64,7 @@ impl SimulatedCloud {
         clusters.take_while(move |(id, _)| is_in(id, project, region)).map(|(_, cluster)| cluster)
     }
 
-    /// All clusters.
+    /// All clusters, by id.
     pub fn clusters(&self) -> impl Iterator<Item = &SimulatedCluster> {
         self.clusters.values()
     }
@@ -74,7 +74,7 @@ impl SimulatedCloud {
         self.clusters.get(id)
     }
 
-    /// One cluster, to be changed.
+    /// One cluster, mutable.
     pub fn cluster_mut(&mut self, id: &ClusterId) -> Option<&mut SimulatedCluster> {
         self.clusters.get_mut(id)
     }
@@ -84,7 +84,7 @@ impl SimulatedCloud {
         self.clusters.remove(id);
     }
 
-    /// Replaces a cluster by a new one of the same name, as its scene describes it.
+    /// Replaces a cluster with a new one of the same name, as described by its scene.
     pub fn recreate(&mut self, id: &ClusterId, now: Timestamp) {
         if let Some(old) = self.clusters.remove(id) {
             let mut scene = old.scene;
@@ -97,7 +97,7 @@ impl SimulatedCloud {
         }
     }
 
-    /// Begins an operation, if the rules accept it.
+    /// Starts an operation, if the rules accept it.
     pub fn act(
         &mut self,
         id: &ClusterId,

@@ -1,9 +1,9 @@
 //! Faults that can be injected, by code or with `POST /_simulator/faults`:
 //! `{"method":"POST","path":"start-credentials-rotation","times":1,"effect":{"drop_after":{}}}`.
-//! `DELETE /_simulator/faults` removes them all. Both need the bearer that `SKEYS_SIMULATOR_TOKEN` has.
+//! `DELETE /_simulator/faults` removes them all. Both require `SKEYS_SIMULATOR_TOKEN` as the bearer token.
 //!
-//! Faults of a cluster's Kubernetes API name it at the beginning of the path: `kubernetes/alpha/api/v1/nodes`,
-//! `kubernetes/<project>/<region>/alpha/` where two have the same name, `kubernetes/*/api/v1/secrets` for all.
+//! Faults of a cluster's Kubernetes API start with it in the path: `kubernetes/alpha/api/v1/nodes`,
+//! `kubernetes/<project>/<region>/alpha/` if the name is ambiguous, `kubernetes/*/api/v1/secrets` for all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,15 +21,15 @@ pub struct Fault {
     /// Method it applies to; empty means any.
     #[serde(default)]
     pub method: String,
-    /// Part of the path it applies to; empty means any of the cloud's own APIs.
+    /// Part of the path it applies to; empty means any path of the cloud's own APIs.
     #[serde(default)]
     pub path: String,
-    /// How often it applies; `None` means until it is removed.
+    /// How often it applies; `None` means until removed.
     pub times: Option<u32>,
-    /// Number of matching requests that it spares first.
+    /// Number of matching requests to skip first.
     #[serde(default)]
     pub after: u32,
-    /// Seconds until it ends; `None` means until it is removed.
+    /// Seconds until it ends; `None` means until removed.
     pub lasting: Option<u64>,
     pub effect: FaultEffect,
     #[serde(skip)]
@@ -43,7 +43,7 @@ pub enum FaultEffect {
     Delay {
         milliseconds: u64,
     },
-    /// Answers like this, without any effect.
+    /// Sends this response; the request has no effect.
     Answer {
         status: u16,
         #[serde(default)]
@@ -54,58 +54,58 @@ pub enum FaultEffect {
     },
     /// Closes the connection before the request takes effect.
     Drop {},
-    /// Closes the connection without an answer after the request took effect.
+    /// Closes the connection without a response after the request took effect.
     DropAfter {},
-    /// Closes the connection after so many bytes of the body.
+    /// Closes the connection after this many bytes of the body.
     Truncate {
         bytes: usize,
     },
     Huge {
         bytes: usize,
     },
-    /// Writes values that no client knows into phase, state and error code.
+    /// Sets phase, state and error code to values that no client knows.
     #[serde(alias = "unknown_words")]
     UnknownValues {},
-    /// After a write that matches, reads show the cluster as before for so long.
+    /// After a matching write, reads return the previous state of the cluster for this long.
     Stale {
         milliseconds: u64,
     },
     Reverse {},
-    /// Replaces the kubeconfig of an answer.
+    /// Replaces the kubeconfig in a response.
     Kubeconfig {
         text: String,
     },
-    /// Makes the kubeconfig of an answer one that a client must not use.
+    /// Makes the kubeconfig in a response one that a client must not use.
     #[serde(alias = "strange_kubeconfig")]
     DefectiveKubeconfig {
         #[serde(alias = "what")]
         defect: KubeconfigDefect,
     },
-    /// A Kubernetes API refuses connections, or does not answer them.
+    /// A Kubernetes API refuses connections, or leaves them unanswered.
     #[serde(alias = "away")]
     Unreachable {
         #[serde(default)]
         hang: bool,
     },
-    /// A Kubernetes API refuses client certificates in the handshake, as a proxy before a kube-apiserver may.
+    /// A Kubernetes API rejects client certificates in the handshake, as a proxy in front of kube-apiserver may.
     RefuseHandshake {},
-    /// Watches of a Kubernetes API are closed after so long.
+    /// Watches of a Kubernetes API are closed after this time.
     CutWatches {
         seconds: u64,
     },
-    /// A Kubernetes API forgets all past versions before it answers, so that resumed watches get 410.
+    /// A Kubernetes API compacts all past versions before it responds, so that resumed watches get 410.
     Compact {},
-    /// A Kubernetes API does not accept client certificates yet that are younger than this.
+    /// A Kubernetes API does not accept client certificates younger than this.
     #[serde(alias = "refuse_fresh")]
     RefuseNewCertificates {
         seconds: u32,
     },
     Forbid {},
-    /// Nodes do not say which generation they are of, as with old versions of Gardener.
+    /// Nodes have no generation label, as with old versions of Gardener.
     StripLabels {},
-    /// Names of nodes and messages of events contain control characters of terminals.
+    /// Node names and event messages contain terminal control characters.
     EscapeBytes {},
-    /// A cluster's clock is ahead by this many seconds; behind, if they are negative.
+    /// A cluster's clock is ahead by this many seconds; negative if behind.
     ClockSkew {
         seconds: i32,
     },
@@ -119,15 +119,15 @@ macro_rules! find_effect {
 }
 pub(in crate::simulator) use find_effect;
 
-/// What is wrong with a kubeconfig.
+/// The defect of a kubeconfig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KubeconfigDefect {
-    /// It runs a command.
+    /// It executes a command.
     Exec,
-    /// Its key is a file of the client's machine.
+    /// Its key is a file on the client's machine.
     FilePath,
-    /// It does not verify the server's certificate.
+    /// It disables verification of the server certificate.
     SkipVerify,
     /// Its server is another host.
     OtherHost,
@@ -138,20 +138,20 @@ fn json() -> String {
 }
 
 impl FaultEffect {
-    /// An answer in JSON.
+    /// A JSON response.
     pub fn answer(status: u16, body: &str) -> Self {
         Self::Answer { status, body: body.to_owned(), retry_after: None, content_type: json() }
     }
 }
 
 impl Fault {
-    /// A fault of requests with this method and part of a path.
+    /// A fault for requests with this method and a part of the path.
     pub fn new(method: &str, path: &str, times: Option<u32>, effect: FaultEffect) -> Self {
         let (method, path) = (method.to_owned(), path.to_owned());
         Self { method, path, times, after: 0, lasting: None, effect, until: None }
     }
 
-    /// A delay of every request.
+    /// Delays every request.
     pub fn delay(path: &str, seconds: u64) -> Self {
         let milliseconds = seconds.saturating_mul(1_000);
         Self::new("", path, None, FaultEffect::Delay { milliseconds })
@@ -162,17 +162,17 @@ impl Fault {
         Self::new("", &format!("{KUBERNETES}{name}/{}", path.trim_start_matches('/')), None, effect)
     }
 
-    /// Ends it after so long.
+    /// Ends it after `seconds`.
     #[must_use]
     pub fn for_seconds(mut self, seconds: u64) -> Self {
         self.lasting = Some(seconds);
         self
     }
 
-    /// Refuses what cannot be done: statuses that are no answer, sizes that do not fit, headers that are none.
+    /// Rejects impossible values: invalid statuses, sizes and headers.
     ///
     /// # Errors
-    /// The sentence says which field, and why.
+    /// Names the field and the reason.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other effects have no limits")]
     pub fn check(&self) -> Result<(), String> {
         let is_header = |text: &str| http::HeaderValue::from_str(text).is_ok();
@@ -210,14 +210,14 @@ impl Fault {
     }
 }
 
-/// The largest answer that a fault makes up, bytes.
+/// Maximum size of a generated response, in bytes.
 const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
-/// The longest delay of a request, milliseconds.
+/// Maximum delay of a request, in milliseconds.
 const LONGEST_DELAY: u64 = 24 * 3_600_000;
-/// Begins the paths of clusters' Kubernetes APIs.
+/// Path prefix of clusters' Kubernetes APIs.
 pub const KUBERNETES: &str = "kubernetes/";
 
-/// The paths by which a fault may name a request to a cluster's Kubernetes API.
+/// The paths that match a request to a cluster's Kubernetes API in a fault.
 pub fn kubernetes_paths(id: &ClusterId, path: &str) -> Vec<String> {
     vec![
         format!("{KUBERNETES}{}{path}", id.name),
@@ -226,7 +226,7 @@ pub fn kubernetes_paths(id: &ClusterId, path: &str) -> Vec<String> {
     ]
 }
 
-/// Faults that were injected, and clusters whose reads are stale.
+/// Injected faults, and clusters whose reads are stale.
 #[derive(Debug, Default)]
 pub struct Faults {
     injected: Vec<Fault>,
@@ -247,7 +247,7 @@ impl Faults {
         self.stale.clear();
     }
 
-    /// The effects on a request, in the order of injection; counts them down.
+    /// The effects on a request, in injection order; decrements their counts.
     pub fn take_effects(
         &mut self,
         method: &str,
@@ -268,14 +268,14 @@ impl Faults {
         effects
     }
 
-    /// Whether a request would be forbidden; nothing is counted down.
+    /// Whether a request would be forbidden; counts are not decremented.
     pub fn forbids(&self, method: &str, paths: &[String], now: Timestamp) -> bool {
         self.injected.iter().any(|fault| {
             matches!(fault.effect, FaultEffect::Forbid {}) && fault.applies(method, paths, now)
         })
     }
 
-    /// Whether a Kubernetes API is unreachable: whether connections hang, and until when.
+    /// Whether a Kubernetes API is unreachable: if connections hang, and until when.
     pub fn unreachable(&self, id: &ClusterId, now: Timestamp) -> Option<(bool, Option<Timestamp>)> {
         self.of_cluster(id, now).find_map(|fault| {
             let FaultEffect::Unreachable { hang } = fault.effect else { return None };
@@ -283,7 +283,7 @@ impl Faults {
         })
     }
 
-    /// Whether a Kubernetes API refuses client certificates in the handshake.
+    /// Whether a Kubernetes API rejects client certificates in the handshake.
     pub fn refuses_handshakes(&self, id: &ClusterId, now: Timestamp) -> bool {
         self.of_cluster(id, now)
             .any(|fault| matches!(fault.effect, FaultEffect::RefuseHandshake {}))
@@ -294,7 +294,7 @@ impl Faults {
         self.injected.iter().filter(move |fault| fault.applies(&fault.method, &paths, now))
     }
 
-    /// Lets reads show a cluster like this for so long.
+    /// Makes reads return this state of a cluster for a while.
     pub fn serve_stale(
         &mut self,
         id: ClusterId,
@@ -306,7 +306,7 @@ impl Faults {
         self.stale.insert(id, (until, before));
     }
 
-    /// What reads of a cluster show instead of the truth, while they are stale.
+    /// The stale state that reads of a cluster return, if any.
     pub fn stale_answer(&self, id: &ClusterId, now: Timestamp) -> Option<wire::Cluster> {
         let (until, before) = self.stale.get(id)?;
         (now < *until).then(|| before.clone())

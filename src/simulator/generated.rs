@@ -1,4 +1,4 @@
-//! Scenes of any size: clusters spread over projects and regions, all phases in realistic shares, the same for a seed.
+//! Scenes of any size: clusters spread over projects and regions, all phases in realistic shares, reproducible by seed.
 
 use crate::simulator::rng::Rng;
 use crate::simulator::scene::{Scene, SceneCluster, SceneProject};
@@ -9,7 +9,7 @@ const VERSIONS: [(&str, i64); 4] =
     [("1.34.1", 300), ("1.33.4", 160), ("1.32.8", 45), ("1.31.12", -20)];
 
 impl Scene {
-    /// So many clusters in so many projects, in both regions.
+    /// This number of clusters in this number of projects, in both regions.
     pub fn generated(clusters: usize, projects: usize, seed: u64) -> Self {
         let mut rng = Rng::for_name(seed, "fleet");
         let mut projects: Vec<SceneProject> = (1..=projects.max(1))

@@ -1,4 +1,4 @@
-//! What the simulator's HTTP servers share: reading requests, and building responses with injected faults.
+//! Shared code of the simulator's HTTP servers: reading requests, and building responses with injected faults.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::simulator::faults::{FaultEffect, find_effect};
 
-/// How long connections are left alone after one could not be accepted.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Body of a response.
@@ -26,12 +26,12 @@ pub type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
 /// Status and body of a JSON response.
 pub type JsonResponse = (u16, Value);
 
-/// A response before it is sent.
+/// A response before it is built.
 pub struct ResponseDraft {
     pub status: u16,
     pub content_type: String,
     pub retry_after: Option<String>,
-    /// Methods of the path, where another one was used.
+    /// Allowed methods of the path, if another one was used.
     pub allow: Option<&'static str>,
     /// Texts of `Warning` headers.
     pub warnings: Vec<String>,
@@ -46,7 +46,7 @@ impl ResponseDraft {
         Self { status, content_type, retry_after, allow, warnings, body }
     }
 
-    /// The response that a fault injects instead of the true one.
+    /// The response injected by a fault, if any.
     pub fn injected(effects: &[FaultEffect]) -> Option<Self> {
         find_effect!(effects, FaultEffect::Answer { status, body, retry_after, content_type } => {
             let retry_after = retry_after.clone();
@@ -86,7 +86,7 @@ impl ResponseDraft {
         let body = match find_effect!(effects, FaultEffect::Truncate { bytes } => *bytes) {
             Some(bytes) => {
                 body.truncate(bytes);
-                // The head and the rest of the body are sent before the connection breaks.
+                // The head and the rest of the body must be sent before the connection breaks.
                 let reset = futures_util::stream::once(async {
                     tokio::task::yield_now().await;
                     Err(io::ErrorKind::ConnectionReset.into())
@@ -107,7 +107,7 @@ impl From<JsonResponse> for ResponseDraft {
     }
 }
 
-/// Value of the header `Date`.
+/// Value of the `Date` header.
 pub fn date_header(now: Timestamp) -> String {
     now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
@@ -123,12 +123,12 @@ pub struct HttpRequest {
     pub content_type: String,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-    /// Whether the body was longer than the limit, and is left out.
+    /// Whether the body exceeded the limit and was dropped.
     pub too_large: bool,
 }
 
 impl HttpRequest {
-    /// Reads a request with a body of so many bytes at most; an error if the connection broke.
+    /// Reads a request with a body of at most `limit` bytes; an error if the connection broke.
     pub async fn read(incoming: Request<Incoming>, limit: usize) -> io::Result<Self> {
         let (head, mut incoming) = incoming.into_parts();
         let header = |name: &str| {
@@ -138,7 +138,7 @@ impl HttpRequest {
         let (mut body, mut too_large) = (Vec::new(), false);
         while let Some(frame) = incoming.frame().await {
             let Ok(data) = frame.map_err(io::Error::other)?.into_data() else { continue };
-            // What is too much is read, but not kept, so that the client gets to read the answer.
+            // An oversized body is read but not kept, so that the client receives the response.
             too_large |= body.len() + data.len() > limit;
             if too_large {
                 body.clear();
@@ -155,7 +155,7 @@ impl HttpRequest {
             bearer: header("authorization")
                 .split_once(' ')
                 .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-                // As Kubernetes reads it: what stands before the next blank, if anything.
+                // Like Kubernetes: the text before the next blank, if any.
                 .map(|(_, rest)| rest.split(' ').next().unwrap_or_default().to_owned()),
             accept: header("accept").to_owned(),
             content_type: header("content-type").to_owned(),
@@ -165,8 +165,8 @@ impl HttpRequest {
         })
     }
 
-    /// Whether a web page of another site sent it, or it came by a name that is not this machine's: a page can have
-    /// its own name lead here.
+    /// Whether another site's web page sent it, or the host name is not this machine's: a page can resolve its own name
+    /// to this address.
     pub fn is_of_another_site(&self, host: IpAddr) -> bool {
         let is_ours = |authority: Option<&Authority>| {
             let name = authority.map_or("", Authority::host).trim_matches(['[', ']']);
@@ -182,14 +182,14 @@ impl HttpRequest {
             || origin.is_some_and(|origin| !is_ours(origin.as_ref().and_then(Uri::authority)))
     }
 
-    /// The segments of the path.
+    /// The non-empty segments of the path.
     pub fn segments(&self) -> Vec<&str> {
         self.path.split('/').filter(|segment| !segment.is_empty()).collect()
     }
 }
 
-/// The next connection of a listener. Where none can be accepted, as without a free file descriptor, it tries again
-/// after a pause.
+/// Accepts the next connection of a listener. If that fails, as without a free file descriptor, it retries after a
+/// pause.
 pub async fn accept<T, F>(clock: &Clock, next: impl Fn() -> F) -> T
 where
     F: Future<Output = io::Result<(T, SocketAddr)>>,

@@ -1,4 +1,4 @@
-//! One generation of a cluster's credentials: certificate authorities for servers and clients, and a signing key.
+//! One generation of a cluster's credentials: CAs for servers and clients, and a signing key.
 
 use std::net::IpAddr;
 
@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 
 use crate::simulator::speed::{earlier, later};
 
-/// Validity of authorities, as Gardener issues them.
+/// Validity of CAs, as in Gardener.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 3650);
-/// What clients verify by the machine's clock is valid from so long before: tests have another clock.
+/// Backdating of what clients verify by the machine's clock: tests use another clock.
 const LEEWAY: SignedDuration = SignedDuration::from_hours(24 * 1000);
 
 /// The keys of one generation.
@@ -28,7 +28,7 @@ pub struct KeyGeneration {
     signing: SigningKey,
 }
 
-/// A key that signs tokens of service accounts.
+/// A key that signs service account tokens.
 struct SigningKey {
     id: String,
     private: EncodingKey,
@@ -50,7 +50,7 @@ pub struct ServingCertificate {
 }
 
 impl KeyGeneration {
-    /// Generates the keys of a generation, the first of which is number 1.
+    /// Generates the keys of a generation; the first one has number 1.
     pub fn generate(number: u32, created: Timestamp) -> Result<Self, rcgen::Error> {
         let authority = |rotated: &str, first: &str| {
             authority(&common_name(rotated, first, number, created), created)
@@ -74,14 +74,14 @@ impl KeyGeneration {
         let mut params = leaf_params(ExtendedKeyUsagePurpose::ClientAuth);
         params.distinguished_name.push(DnType::CommonName, user);
         params.distinguished_name.push(DnType::OrganizationName, "gardener.cloud:system:admins");
-        // As Gardener does, because clocks may differ.
+        // Like Gardener, to tolerate clock skew.
         params.not_before = to_date(earlier(now, SignedDuration::from_mins(1)));
         params.not_after = to_date(until);
         let certificate = params.signed_by(&key, &self.client)?;
         Ok(ClientCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
-    /// Issues a certificate for the API server, for these names and the address at which it listens.
+    /// Issues a certificate for the API server, for these names and its address.
     pub fn issue_serving(
         &self,
         names: &[&str],
@@ -100,7 +100,7 @@ impl KeyGeneration {
         Ok(ServingCertificate { certificate: certificate.der().to_vec(), key: key.serialize_der() })
     }
 
-    /// Signs a token of a service account.
+    /// Signs a service account token.
     pub fn sign(&self, claims: &Value) -> jsonwebtoken::errors::Result<String> {
         let kid = Some(self.signing.id.clone());
         let header = Header { kid, ..Header::new(Algorithm::ES256) };
@@ -113,13 +113,13 @@ impl KeyGeneration {
         json!({"use": "sig", "kty": "EC", "kid": id, "crv": "P-256", "alg": "ES256", "x": x, "y": y})
     }
 
-    /// The claims of a token that this generation signed; validity in time is not checked.
+    /// The claims of a token signed by this generation; its validity period is not checked.
     pub fn verify(&self, token: &str) -> Option<Value> {
         if jsonwebtoken::decode_header(token).ok()?.kid.as_ref() != Some(&self.signing.id) {
             return None;
         }
         let mut validation = Validation::new(Algorithm::ES256);
-        // The library would ask the machine's clock.
+        // The library would use the machine's clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
@@ -133,7 +133,7 @@ impl SigningKey {
     fn generate() -> Result<Self, rcgen::Error> {
         let pair = KeyPair::generate()?;
         let public = pair.public_key_raw();
-        // An uncompressed point: one byte of format, then both coordinates.
+        // An uncompressed point: a format byte, then both coordinates.
         let point = public.get(1..).unwrap_or_default();
         let (x, y) = point.split_at(point.len() / 2);
         Ok(Self {
@@ -155,7 +155,7 @@ fn common_name(rotated: &str, first: &str, number: u32, created: Timestamp) -> S
     format!("{rotated}-{hash:08x}-{:05x}", created.as_second() & 0xf_ffff)
 }
 
-/// The request of a user for a certificate of a key, all as PEM.
+/// A user's certificate signing request for a key, all as PEM.
 pub fn request_with_key(user: &str, key: &str) -> Result<String, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, user);

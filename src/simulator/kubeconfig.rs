@@ -32,7 +32,7 @@ pub fn admin(
     Ok((document(cluster, server, "", &user)?, until))
 }
 
-/// A kubeconfig that gets its credentials from the `stackit` command.
+/// A kubeconfig that gets its credentials from the `stackit` CLI.
 pub fn exec(
     cluster: &mut SimulatedCluster,
     idp: bool,
@@ -53,7 +53,7 @@ pub fn exec(
     document(cluster, server, &extensions, &user)
 }
 
-/// What the old endpoint for credentials returns.
+/// Response of the old credentials endpoint.
 pub struct StaticCredentials {
     pub server: String,
     /// Base64 of PEM.
@@ -61,7 +61,7 @@ pub struct StaticCredentials {
     pub kubeconfig: String,
 }
 
-/// The kind with a token that does not expire.
+/// A kubeconfig with a token that does not expire.
 pub fn with_static_token(
     cluster: &mut SimulatedCluster,
     token: &str,
@@ -88,7 +88,7 @@ fn document(
     ))
 }
 
-/// A kubeconfig that a client must not use: one line of a good one is changed.
+/// A kubeconfig that a client must not use: a good one with one line changed.
 pub fn with_defect(text: &str, defect: KubeconfigDefect) -> String {
     let (key, line) = match defect {
         KubeconfigDefect::Exec => (

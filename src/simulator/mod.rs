@@ -1,5 +1,5 @@
-//! Floor 3: a simulated STACKIT cloud. A pure model with handed-in time, and servers on loopback that speak the
-//! published protocols over it. Programs learn of the model only through them.
+//! A simulated STACKIT cloud. A pure model with the time as a parameter, and loopback servers that implement the
+//! published protocols on top. Programs observe the model only through them.
 
 pub mod cloud;
 pub mod cluster;
@@ -36,18 +36,18 @@ use crate::simulator::scene::Scene;
 pub use crate::simulator::ske_api::describe;
 use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
 
-/// How a simulator starts.
+/// Start options of a simulator.
 #[derive(Debug, Clone)]
 pub struct SimulatorOptions {
     pub seed: u64,
-    /// How many times faster than in reality processes run.
+    /// Speed of processes relative to real time.
     pub speed: f64,
     pub scene: Scene,
     /// Address; port 0 picks a free one.
     pub listen: SocketAddr,
 }
 
-/// A running simulator. It stops when it is dropped.
+/// A running simulator, stopped on drop.
 pub struct Simulator {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -58,7 +58,7 @@ pub struct Simulator {
 /// Starts a simulator.
 ///
 /// # Errors
-/// The address cannot be listened on.
+/// Listening on the address fails.
 pub async fn serve(options: SimulatorOptions, clock: Clock) -> Result<Simulator, Failure> {
     let unreachable = |error: std::io::Error| {
         let message = format!("the simulator cannot listen on {}: {error}", options.listen);
@@ -78,7 +78,7 @@ pub async fn serve(options: SimulatorOptions, clock: Clock) -> Result<Simulator,
 }
 
 impl Simulator {
-    /// Environment variables with which other programs reach it.
+    /// Environment variables for other programs to connect to it.
     pub fn exports(&self) -> Vec<(&'static str, String)> {
         let base = format!("http://{}", self.address);
         let state = self.shared.lock();
@@ -97,7 +97,7 @@ impl Simulator {
         ]
     }
 
-    /// The content of a key file for the account of the simulator.
+    /// The content of a key file for the simulator's account.
     ///
     /// # Errors
     /// No key can be generated.
@@ -108,7 +108,7 @@ impl Simulator {
         })
     }
 
-    /// A token of a platform that may be exchanged for one of the account.
+    /// A platform token that can be exchanged for one of the account.
     ///
     /// # Errors
     /// No key can be generated.
@@ -124,12 +124,12 @@ impl Simulator {
         self.shared.lock().cloud.projects.clone()
     }
 
-    /// Requests that a fault is delaying.
+    /// Number of requests being delayed by a fault.
     pub fn delayed_requests(&self) -> usize {
         self.shared.delayed_requests()
     }
 
-    /// Requests that were received, oldest first.
+    /// Requests received, oldest first.
     pub fn request_log(&self) -> Vec<RequestRecord> {
         self.shared.lock().request_log().cloned().collect()
     }
@@ -140,7 +140,7 @@ impl Simulator {
         self.shared.notify_all();
     }
 
-    /// Makes the network before the cloud's own APIs slow, and lets it lose this fraction of the requests.
+    /// Adds latency to the cloud's own APIs, and the loss of a fraction of requests.
     pub fn set_network(&self, latency: Duration, loss: f64) {
         self.shared.lock().network.set(latency, loss);
     }
@@ -151,12 +151,12 @@ impl Simulator {
         self.shared.notify_all();
     }
 
-    /// Open watches of clusters' Kubernetes APIs.
+    /// Number of open watches of clusters' Kubernetes APIs.
     pub fn open_watches(&self) -> usize {
         self.shared.lock().watches.len()
     }
 
-    /// Watches that have not sent yet what happened until now.
+    /// Number of watches with unsent changes.
     pub fn lagging_watches(&self) -> usize {
         self.shared.lock().lagging_watches(self.shared.clock.now())
     }
@@ -172,7 +172,7 @@ impl Simulator {
         result
     }
 
-    /// Revokes the service-account key and all access tokens; the next one that is asked for is a new one.
+    /// Revokes the service-account key and all access tokens; the next request creates a new key.
     pub fn revoke_service_account_key(&self) {
         self.shared.lock().tokens.revoke_key();
     }

@@ -1,14 +1,14 @@
-//! The network between clients and the cloud's own APIs: slow, and it loses some of the requests, drawn from the seed.
+//! The network between clients and the cloud's own APIs: latency and random loss, by seed.
 
 use std::time::Duration;
 
 use crate::simulator::faults::FaultEffect;
 use crate::simulator::rng::Rng;
 
-/// A lost answer comes after so long, milliseconds: within the limit of most clients, or not.
+/// Delay of a lost response, in milliseconds: within the timeout of most clients, or beyond it.
 const SLOW: [u64; 4] = [2_000, 5_000, 10_000, 30_000];
 
-/// How slow it is, and how much it loses.
+/// Latency and loss.
 #[derive(Debug)]
 pub struct Network {
     latency: Duration,
@@ -17,22 +17,22 @@ pub struct Network {
 }
 
 impl Network {
-    /// A perfect one.
+    /// A perfect network.
     pub fn new(seed: u64) -> Self {
         Self { latency: Duration::ZERO, loss: 0.0, rng: Rng::for_name(seed, "network") }
     }
 
-    /// Changes it.
+    /// Sets average latency, and the fraction of requests to lose.
     pub fn set(&mut self, latency: Duration, loss: f64) {
         (self.latency, self.loss) = (latency, loss);
     }
 
-    /// What it does to the next request.
+    /// The effects on the next request.
     pub fn effects(&mut self) -> Vec<FaultEffect> {
         let mut effects = Vec::new();
         let delay = |milliseconds| FaultEffect::Delay { milliseconds };
         if !self.latency.is_zero() {
-            // Half of it is always there.
+            // Half of it is constant.
             let varied = self.latency.mul_f64(0.5 + self.rng.fraction());
             effects.push(delay(u64::try_from(varied.as_millis()).unwrap_or(u64::MAX)));
         }

@@ -1,4 +1,4 @@
-//! The resource manager API v2, projects and what is above them, and of the authorization API v2 what the account may do.
+//! The resource manager API v2: projects and their parents; and permissions from the authorization API v2.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ pub fn route(
     }
 }
 
-/// The account may do everything that is asked about, in every project.
+/// The account has all requested permissions in every project.
 fn permissions(cloud: &SimulatedCloud, query: &[(String, String)]) -> JsonResponse {
     let values = |name: &'static str| {
         query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value)

@@ -5,12 +5,12 @@
 pub struct Rng(u64);
 
 impl Rng {
-    /// The generator of a seed.
+    /// A generator with a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// The generator of one of many things that share a seed, told apart by its name.
+    /// A generator for one of many things that share a seed, distinguished by name.
     pub fn for_name(seed: u64, name: &str) -> Self {
         // FNV-1a
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -55,7 +55,7 @@ impl Rng {
             .collect()
     }
 
-    /// A number below a limit; 0 when the limit is 0.
+    /// A number below a limit; 0 if the limit is 0.
     pub fn below(&mut self, limit: usize) -> usize {
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         if limit == 0 { 0 } else { usize::try_from(self.next() % limit).unwrap_or(0) }

@@ -1,5 +1,5 @@
-//! Which operations SKE accepts in which rotation phase and cluster state, and how it refuses the others: written from
-//! the published API and Gardener's admission rules, so that a wrong rule of the product shows against it.
+//! Which operations SKE accepts in which rotation phase and cluster state, and how it refuses the others: written
+//! independently from the published API and Gardener's admission rules, to reveal wrong rules in the product.
 
 /// An operation that a client requests for one cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +21,17 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An error with the status of its code.
+    /// An error with status, code and message.
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into() }
     }
 
-    /// There is no such thing.
+    /// 404.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(404, "NotFound", message)
     }
 
-    /// There is no such cluster.
+    /// 404 for a cluster.
     pub fn cluster_not_found(name: &str) -> Self {
         Self::not_found(format!("cluster \"{name}\": not found"))
     }
@@ -47,14 +47,14 @@ impl ApiError {
     }
 }
 
-/// Checks an operation against the cluster's phase and state, both in the words of the API.
+/// Checks an operation against the cluster's phase and state, both in the API's words.
 ///
-/// Start and completion: Gardener's `validateShootOperation`. Kubeconfigs: Gardener's issuer, which needs the address
-/// of an API server and nothing else. Wake-up of a running cluster: accepted without effect (OpenAPI). Nothing is
-/// known to refuse a reconcile.
+/// Start and completion: Gardener's `validateShootOperation`. Kubeconfigs: Gardener's issuer, which only needs the
+/// address of an API server. Wake-up of a running cluster: accepted without effect (OpenAPI). No reason is known to
+/// refuse a reconcile.
 ///
 /// # Errors
-/// The refusal as the platform words it.
+/// The refusal in the platform's words.
 pub fn check_operation(
     operation: ClusterOperation,
     phase: &str,
@@ -94,7 +94,7 @@ pub fn check_operation(
     Err(ApiError::failed_precondition(refusal))
 }
 
-/// Reads `expirationSeconds` of a request for a kubeconfig: 10 minutes to 180 days, one hour if it is absent.
+/// Parses `expirationSeconds` of a kubeconfig request: 10 minutes to 180 days, one hour if absent.
 pub fn check_expiration(seconds: Option<&str>) -> Result<i64, ApiError> {
     let seconds = seconds.map_or(Ok(3_600), str::parse::<i64>).ok();
     seconds.filter(|seconds| (600..=15_552_000).contains(seconds)).ok_or_else(|| {
@@ -102,7 +102,7 @@ pub fn check_expiration(seconds: Option<&str>) -> Result<i64, ApiError> {
     })
 }
 
-/// Refuses IDP kubeconfigs of clusters without IDP access.
+/// Rejects IDP kubeconfigs for clusters without IDP access.
 pub fn check_idp(enabled: bool) -> Result<(), ApiError> {
     let refusal = "idp access is not enabled for this cluster";
     if enabled { Ok(()) } else { Err(ApiError::failed_precondition(refusal)) }
@@ -114,7 +114,7 @@ pub fn has_static_token(version: &str, phase: &str) -> bool {
     phase == "NEVER" && matches!((numbers.next(), numbers.next()), (Some(Ok(1)), Some(Ok(..27))))
 }
 
-/// The refusal of the endpoint for static tokens, once a kubeconfig was issued or a rotation started.
+/// The refusal of the static token endpoint, once a kubeconfig was issued or a rotation started.
 pub fn static_token_refused() -> ApiError {
     ApiError::failed_precondition(
         "endpoint is unavailable for clusters that have already obtained a kubeconfig or triggered a \
@@ -142,7 +142,7 @@ mod tests {
         "STATE_UNKNOWN",
     ];
 
-    /// A part of each refusal, by the words of the tables below; empty when accepted.
+    /// An excerpt of each refusal, by the words of the tables below; empty if accepted.
     fn excerpt(answer: &str) -> &str {
         match answer {
             "yes" => "",
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// Checks answers by state, for the phases in the order of `PHASES`.
+    /// Checks results by state, for the phases in the order of `PHASES`.
     fn holds(operation: ClusterOperation, table: &[(&str, [&str; 6])]) {
         assert_eq!(table.iter().map(|(state, _)| *state).collect::<Vec<_>>(), STATES);
         for (state, answers) in table {

@@ -70,28 +70,28 @@ pub struct SceneCluster {
     /// Errors that SKE reports: code and message.
     #[serde(default)]
     pub errors: Vec<[String; 2]>,
-    /// A blocked drain: pool, zone, and the PodDisruptionBudget that blocks it ("payments/api"). Short for a
-    /// Deployment of that name with one replica in that zone, which its budget requires to be available.
+    /// A blocked drain: pool, zone, and the blocking PodDisruptionBudget ("payments/api"). Short for a Deployment with
+    /// that name and one replica in that zone, which its budget requires to be available.
     pub blocked: Option<[String; 3]>,
     /// Workloads besides those that run in every cluster.
     #[serde(default)]
     pub workloads: Vec<SceneWorkload>,
-    /// Whether the usual applications run, too.
+    /// Whether the usual applications run as well.
     #[serde(default = "yes")]
     pub usual_workloads: bool,
     /// Service accounts besides the usual ones.
     #[serde(default)]
     pub service_accounts: Vec<SceneServiceAccount>,
-    /// Users for whom the cluster signs a client certificate when it is first looked at. As in a real one, the requests
-    /// are removed after an hour.
+    /// Users with a client certificate signed when the data plane is built. As in a real cluster, the requests are
+    /// removed after an hour.
     #[serde(default)]
     pub certificate_requests: Vec<String>,
     /// Time until a drain is forced, humantime text.
     #[serde(default = "drain_timeout")]
     pub drain_timeout: String,
-    /// A pool for which no new machine is available.
+    /// A pool without available machines.
     pub no_capacity: Option<String>,
-    /// Longest lifetime of a kubeconfig, humantime text.
+    /// Maximum lifetime of a kubeconfig, humantime text.
     pub clamp: Option<String>,
 }
 
@@ -102,14 +102,14 @@ pub struct ScenePool {
     /// Name, at most 15 characters.
     pub name: String,
     pub nodes: u32,
-    /// Number of zones over which they are spread.
+    /// Number of zones that they are spread over.
     #[serde(default = "three")]
     pub zones: u32,
     #[serde(default = "three")]
     pub surge: u32,
     #[serde(default)]
     pub unavailable: u32,
-    /// Machine type; the number after the dot is that of its cores.
+    /// Machine type; the number after the dot is the number of cores.
     #[serde(default = "machine")]
     pub machine: String,
     /// When the image expires, RFC 3339.
@@ -146,21 +146,21 @@ pub struct SceneWorkload {
     pub min_available: Option<IntOrPercent>,
     /// `maxUnavailable` of its PodDisruptionBudget: a number or a percentage.
     pub max_unavailable: Option<IntOrPercent>,
-    /// Number of equal PodDisruptionBudgets that cover it, if one does.
+    /// Number of identical PodDisruptionBudgets that cover it, if any does.
     #[serde(default = "one")]
     pub budgets: u32,
     /// Millicores that each pod requests.
     #[serde(default = "cpu")]
     pub cpu: u32,
-    /// Whether each pod has a persistent volume, which is bound to its zone.
+    /// Whether each pod has a persistent volume, bound to its zone.
     #[serde(default)]
     pub volume: bool,
-    /// Storage of the node that its pods use.
+    /// Local storage of the node used by its pods.
     #[serde(default)]
     pub local: LocalStorage,
     #[serde(default = "grace")]
     pub grace: u32,
-    /// Seconds from scheduled to ready.
+    /// Seconds from being scheduled until ready.
     #[serde(default = "start")]
     pub start: u32,
     pub finalizer: Option<String>,
@@ -176,13 +176,13 @@ pub struct SceneWorkload {
     /// Whether it serves an admission webhook for evictions (`failurePolicy: Fail`).
     #[serde(default)]
     pub guards_evictions: bool,
-    /// Whether that webhook denies every eviction while it is served, and writes an event about it.
+    /// Whether that webhook denies all evictions while it has endpoints, and emits an event about it.
     #[serde(default)]
     pub denies_evictions: bool,
 }
 
 impl SceneWorkload {
-    /// The resource whose creation its admission webhook is asked about.
+    /// The resource whose creation its admission webhook is called for.
     pub fn guarded(&self) -> Option<&'static str> {
         if self.guards_evictions || self.denies_evictions {
             Some("pods/eviction")
@@ -231,7 +231,7 @@ pub enum TokenSecret {
 }
 
 impl SceneCluster {
-    /// A cluster of which only the name and the region are stated.
+    /// A cluster with defaults for everything but name and region.
     pub fn named(name: String, region: &str) -> Self {
         Self {
             name,
@@ -293,7 +293,7 @@ impl Scene {
         Self::parse(include_str!("../../assets/scenes/fleet.toml"), "assets/scenes/fleet.toml")
     }
 
-    /// Reads a scene; errors name file, line and column, or the cluster and its field.
+    /// Parses a scene; errors contain file, line and column, or the cluster and its field.
     pub fn parse(text: &str, name: &str) -> Result<Self, Failure> {
         let scene: Self = toml::from_str(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);

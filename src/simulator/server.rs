@@ -1,4 +1,4 @@
-//! The HTTP server of the cloud's own APIs, and of the interface for faults.
+//! The HTTP server of the cloud's own APIs, and of the fault injection interface.
 
 use std::io;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use crate::simulator::rules::ApiError;
 use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
 use crate::simulator::{projects_api, ske_api};
 
-/// Longer bodies are refused, bytes.
+/// Maximum size of a body, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
-/// Answers up to this size are logged, bytes.
+/// Maximum size of a logged response, in bytes.
 const LOGGED_ANSWER_LIMIT: usize = 256 * 1024;
 
 /// Accepts connections until it is aborted.
 pub async fn accept_connections(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
-        // Removes connections that ended.
+        // Removes closed connections.
         while connections.try_join_next().is_some() {}
         let stream = accept(&shared.clock, || listener.accept()).await;
         let shared = Arc::clone(&shared);
@@ -39,7 +39,7 @@ pub async fn accept_connections(listener: TcpListener, shared: Arc<Shared>) {
         let mut server = http1::Builder::new();
         server.auto_date_header(false);
         connections.spawn(async move {
-            // Errors of a connection concern its client only.
+            // Connection errors affect only their client.
             drop(server.serve_connection(TokioIo::new(stream), service).await);
         });
     }
@@ -50,7 +50,7 @@ async fn handle(
     incoming: Request<Incoming>,
 ) -> io::Result<Response<ResponseBody>> {
     let request = HttpRequest::read(incoming, BODY_LIMIT).await?;
-    // Whoever orders a fault must be able to remove it.
+    // Faults must stay removable.
     let (effects, now) = if request.path.starts_with("/_simulator/") {
         (Vec::new(), shared.clock.now())
     } else {
@@ -84,7 +84,7 @@ async fn handle(
     response.build(&effects, ("x-trace-id", &trace), now)
 }
 
-/// The refusal of what no API gets to see.
+/// The rejection of requests that must not reach any API.
 fn refused(state: &SimulatorState, request: &HttpRequest) -> Option<ResponseDraft> {
     if request.is_of_another_site(state.ports.host) {
         let message = "the Host or Origin of the request is not the simulator's";
@@ -100,7 +100,7 @@ fn refused(state: &SimulatorState, request: &HttpRequest) -> Option<ResponseDraf
     Some(ResponseDraft { allow: Some(allow), ..answer.into() })
 }
 
-/// The methods of a path; `None` if there is no such path.
+/// The allowed methods of a path; `None` if there is no such path.
 fn methods(path: &[&str]) -> Option<&'static str> {
     let rest = match path {
         ["token"] | ["oauth", "v2", "token"] => return Some("POST"),

@@ -21,7 +21,7 @@ use crate::simulator::speed::{later, rfc3339};
 use crate::simulator::state::SimulatorState;
 use crate::simulator::token_api::ACCOUNT;
 
-/// Version of the machine image that all nodes have, and one before it.
+/// Machine image version of all nodes, and the previous one.
 const IMAGE: &str = "4230.2.1";
 const EARLIER_IMAGE: &str = "4152.2.3";
 const VOLUME: &str = "storage_premium_perf1";
@@ -67,8 +67,8 @@ pub fn route(
     Some((status, without_nulls(&body)))
 }
 
-/// `GET /v1/projects/…/clusters/…/credentials`: not published any more, but it still answers until the first use of
-/// the endpoints that replaced it.
+/// `GET /v1/projects/…/clusters/…/credentials`: no longer published, but still answered until the first use of the
+/// endpoints that replaced it.
 pub fn static_credentials(state: &mut SimulatorState, project: &str, name: &str) -> JsonResponse {
     read_static_credentials(state, project, name).unwrap_or_else(Into::into)
 }
@@ -136,7 +136,7 @@ impl SkeApi<'_> {
         }
     }
 
-    /// What clusters of a region can have: the versions that those of the scene have, and one image before theirs.
+    /// Options for clusters of a region: the versions in the scene, and the previous image.
     fn provider_options(&self, region: &str, query: &[(String, String)]) -> Answer {
         self.check_region(region)?;
         let state = query.iter().find(|(key, _)| key == "versionState").map(|(_, value)| &**value);

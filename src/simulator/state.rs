@@ -1,4 +1,4 @@
-//! What the servers of one simulator share: the cloud, tokens, faults, ports, and the log of requests.
+//! State shared by the servers of one simulator: the cloud, tokens, faults, ports, and the request log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -20,10 +20,10 @@ use crate::simulator::network::Network;
 use crate::simulator::rng::Rng;
 use crate::simulator::token_api::AccessTokens;
 
-/// Requests that the log keeps.
+/// Maximum number of requests in the log.
 const REQUEST_LOG_LIMIT: usize = 10_000;
 
-/// What all connections share.
+/// Shared by all connections.
 pub struct Shared {
     state: Mutex<SimulatorState>,
     delayed: AtomicUsize,
@@ -32,7 +32,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Nothing is delayed yet.
+    /// The shared state of a simulator that has not started yet.
     pub fn new(state: SimulatorState, clock: Clock) -> Self {
         let (state, changes) = (Mutex::new(state), watch::Sender::new(()));
         Self { state, delayed: AtomicUsize::new(0), clock, changes }
@@ -43,17 +43,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes every listener: faults, or clusters, may have changed.
+    /// Wakes all listeners: faults or clusters may have changed.
     pub fn notify_all(&self) {
         self.changes.send_replace(());
     }
 
-    /// Notices what `notify_all` announces.
+    /// Subscribes to `notify_all`.
     pub fn subscribe(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
-    /// The effects of faults on a request, once it was delayed as long as they say, and the time then.
+    /// The effects of faults on a request after its delay, and the time then.
     pub async fn receive(&self, method: &str, paths: &[String]) -> (Vec<FaultEffect>, Timestamp) {
         let effects = self.lock().take_effects(method, paths, self.clock.now());
         for effect in &effects {
@@ -66,13 +66,13 @@ impl Shared {
         (effects, self.clock.now())
     }
 
-    /// Requests that are being delayed.
+    /// Number of requests being delayed.
     pub fn delayed_requests(&self) -> usize {
         self.delayed.load(Ordering::SeqCst)
     }
 }
 
-/// Counts a delayed request down, even when its connection is closed.
+/// Decrements the number of delayed requests, even if the connection is closed.
 struct DelayedRequest<'a>(&'a Shared);
 
 impl Drop for DelayedRequest<'_> {
@@ -81,22 +81,22 @@ impl Drop for DelayedRequest<'_> {
     }
 }
 
-/// One request that was received.
+/// A received request.
 #[derive(Debug, Clone)]
 pub struct RequestRecord {
     pub at: Timestamp,
     pub method: String,
     pub path: String,
     pub query: Vec<(String, String)>,
-    /// Status of the answer; `None` when the connection was reset instead.
+    /// Status of the response; `None` if the connection was reset.
     pub status: Option<u16>,
     pub body: Option<Value>,
-    /// Body of the answer, if it is JSON of moderate size.
+    /// Body of the response, if it is JSON of moderate size.
     pub answer: Option<Value>,
 }
 
 impl RequestRecord {
-    /// The record of a request, for a path that may name the API, too.
+    /// The record of a request; the path may include the API.
     pub fn new(at: Timestamp, path: String, request: HttpRequest, status: Option<u16>) -> Self {
         let body = serde_json::from_slice(&request.body).ok();
         let HttpRequest { method, query, .. } = request;
@@ -108,30 +108,30 @@ impl RequestRecord {
 #[derive(Debug, Clone)]
 pub struct WatchProgress {
     pub cluster: ClusterId,
-    /// Version up to which it has sent everything.
+    /// Version up to which all changes were sent.
     pub version: u64,
-    /// Whether it has nothing more to send.
+    /// Whether it has nothing left to send.
     pub caught_up: bool,
 }
 
-/// Everything that the lock protects.
+/// State protected by the lock.
 pub struct SimulatorState {
     pub cloud: SimulatedCloud,
     pub tokens: AccessTokens,
     pub faults: Faults,
     pub network: Network,
-    /// What those who order faults must know.
+    /// Token for the fault injection interface.
     pub fault_token: String,
     pub rng: Rng,
     pub ports: ApiServerPorts,
     pub watches: BTreeMap<u64, WatchProgress>,
-    /// Number of the last watch that was opened.
+    /// Number of the last opened watch.
     pub last_watch: u64,
     request_log: VecDeque<RequestRecord>,
 }
 
 impl SimulatorState {
-    /// The state before the first request to the APIs at an address.
+    /// The initial state of the APIs at an address.
     pub fn new(cloud: SimulatedCloud, seed: u64, host: IpAddr) -> Self {
         Self {
             cloud,
@@ -163,7 +163,7 @@ impl SimulatorState {
         self.request_log.push_back(record);
     }
 
-    /// Watches that have not sent yet what happened until `now`.
+    /// Number of watches with unsent changes up to `now`.
     pub fn lagging_watches(&self, now: Timestamp) -> usize {
         let lags = |watch: &&WatchProgress| {
             self.cloud.cluster(&watch.cluster).is_none_or(|cluster| {

@@ -1,4 +1,4 @@
-//! Access tokens: the endpoint that exchanges a signed assertion for one, and their verification.
+//! Access tokens: the endpoint that exchanges a signed assertion, and verification.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::simulator::speed::{later, rfc3339};
 
 const LIFETIME_SECONDS: i64 = 12 * 3_600;
-/// The account of every client that does not name one.
+/// Default account of clients.
 pub const ACCOUNT: &str = "demo@simulator";
 
 /// `sub` of its assertions.
@@ -22,7 +22,7 @@ const PLATFORM: (&str, &str, &str) =
 const AUDIENCE: &str = "https://service-account.simulator.invalid";
 const KEY_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 90);
 
-/// Tokens that were issued, with their expiry, and the key of the account.
+/// Issued tokens with their expiry, and the key of the account.
 #[derive(Default)]
 pub struct AccessTokens {
     issued: Vec<(String, Timestamp)>,
@@ -31,7 +31,7 @@ pub struct AccessTokens {
     platform: Option<PlatformKey>,
 }
 
-/// The key of a platform whose workloads may sign in as the account.
+/// The key of a platform whose workloads may act as the account.
 struct PlatformKey {
     private: EncodingKey,
     public: DecodingKey,
@@ -46,11 +46,11 @@ impl PlatformKey {
     }
 }
 
-/// A key with which the account signs in.
+/// A key that the account authenticates with.
 struct AccountKey {
     id: String,
     public: DecodingKey,
-    /// The key file in JSON, as the portal hands it out; the private key is in it.
+    /// The key file in JSON, as provided by the portal; contains the private key.
     file: String,
 }
 
@@ -71,10 +71,10 @@ impl AccountKey {
         Ok(Self { id, public, file: file.to_string() })
     }
 
-    /// The claims of an assertion that this key signed; its time is not checked.
+    /// The claims of an assertion signed by this key; its validity period is not checked.
     fn verify(&self, assertion: &str) -> Option<Value> {
         let mut validation = Validation::new(Algorithm::RS512);
-        // The library would ask the machine's clock.
+        // The library would use the machine's clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.set_issuer(&[ACCOUNT]);
@@ -103,7 +103,7 @@ impl AccessTokens {
         token
     }
 
-    /// The content of the account's key file. The key is generated when it is first asked for.
+    /// The content of the account's key file. The key is generated on first use.
     pub fn key_file(
         &mut self,
         token_endpoint: &str,
@@ -115,13 +115,13 @@ impl AccessTokens {
         Ok(self.key.as_ref().map(|key| key.file.clone()).unwrap_or_default())
     }
 
-    /// Forgets the key of the account, and revokes all tokens.
+    /// Removes the key of the account, and revokes all tokens.
     pub fn revoke_key(&mut self) {
         self.key = None;
         self.revoke();
     }
 
-    /// Whether a bearer was issued here, and is neither expired nor revoked.
+    /// Whether a bearer was issued here and is neither expired nor revoked.
     pub fn is_valid(&self, bearer: &str, now: Timestamp) -> bool {
         self.issued.iter().any(|(token, until)| token == bearer && *until > now)
     }
@@ -131,7 +131,7 @@ impl AccessTokens {
         self.issued.clear();
     }
 
-    /// A token of the platform for its workload, which lives for ten minutes.
+    /// A token of the platform for its workload, valid for ten minutes.
     pub fn federated_token(&mut self, now: Timestamp) -> Result<String, rcgen::Error> {
         if self.platform.is_none() {
             self.platform = Some(PlatformKey::generate()?);
@@ -144,7 +144,7 @@ impl AccessTokens {
         private.and_then(sign).ok_or(rcgen::Error::CouldNotParseKeyPair)
     }
 
-    /// Answers the token endpoint of the identity provider: status and body.
+    /// Response of the identity provider's token endpoint: status and body.
     pub fn federate(&mut self, form: &[(String, String)], now: Timestamp) -> (u16, Value) {
         let field =
             |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
@@ -163,7 +163,7 @@ impl AccessTokens {
         }
         let (issuer, subject, audience) = PLATFORM;
         let mut validation = Validation::new(Algorithm::RS256);
-        // The library would ask the machine's clock.
+        // The library would use the machine's clock.
         validation.validate_exp = false;
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
@@ -185,7 +185,7 @@ impl AccessTokens {
         )
     }
 
-    /// Answers the token endpoint: status and body.
+    /// Response of the token endpoint: status and body.
     pub fn exchange(&mut self, form: &[(String, String)], now: Timestamp) -> (u16, Value) {
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value);
         let refuse = |code: u16, message: &str, status: &str| {
@@ -216,7 +216,7 @@ impl AccessTokens {
         }
         let token = self.issue(ACCOUNT, now);
         let body = json!({
-            // Deprecated, but the official SDKs want it to be there.
+            // Deprecated, but expected by the official SDKs.
             "access_token": token, "refresh_token": token, "expires_in": LIFETIME_SECONDS, "scope": "",
             "token_type": "Bearer",
         });

@@ -1,4 +1,4 @@
-//! Hand-written answers: the client reads them rightly, and the simulator spells its own the same way.
+//! Hand-written responses: the client parses them correctly, and the simulator uses the same spelling.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ fn the_simulator_writes_no_key_that_is_not_published() {
     let unknown: Vec<_> = written.difference(&published).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
     let never_written: Vec<_> = published.difference(&written).collect();
-    // The older form of errors and the issuer are read where servers send them.
+    // The older form of errors and the issuer are still parsed, in case servers send them.
     assert!(
         never_written.iter().all(|key| key.contains("status.error.")
             || key.ends_with("status.error")
@@ -60,7 +60,7 @@ fn the_simulator_writes_no_key_that_is_not_published() {
     );
 }
 
-/// Paths of all keys, with list positions left out: `nodepools[].name`.
+/// Paths of all keys, without list indexes: `nodepools[].name`.
 fn keys(value: &Value) -> BTreeSet<String> {
     fn walk(value: &Value, path: &str, found: &mut BTreeSet<String>) {
         match value {

@@ -1,4 +1,4 @@
-//! Several files in `$KUBECONFIG`: skeys finds for each context the cluster and the user that kubectl finds.
+//! Several files in `$KUBECONFIG`: skeys resolves the same cluster and user for each context as kubectl.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use serde_json::Value;
 use skeys::testing::domain::credential::{FoundFile, SignIn};
 use skeys::testing::domain::kubeconfig::{read_entries, resolve};
 
-/// So many sets of files are compared.
+/// Number of file sets to compare.
 const SETS: u64 = 150;
 
-/// Numbers that are the same in each run.
+/// A deterministic random number generator.
 struct Numbers(u64);
 
 impl Numbers {
@@ -26,7 +26,7 @@ impl Numbers {
     }
 }
 
-/// A file in which servers and tokens name it.
+/// A file whose servers and tokens contain its number.
 fn file(number: usize, random: &mut Numbers) -> String {
     let mut lists = [Vec::new(), Vec::new(), Vec::new()];
     for name in ["a", "b"] {
@@ -58,7 +58,7 @@ fn file(number: usize, random: &mut Numbers) -> String {
     text.replace("FILE", &format!("file-{number}"))
 }
 
-/// Server and token or user name of each context, as far as kubectl finds them; `None` where it reads nothing.
+/// Server and token or user name of each context, if kubectl resolves them; `None` if it rejects the files.
 fn as_kubectl(files: &[PathBuf]) -> Option<BTreeMap<String, (String, String)>> {
     let output = Command::new("kubectl")
         .args(["config", "view", "--raw", "-o", "json"])
@@ -84,7 +84,7 @@ fn as_kubectl(files: &[PathBuf]) -> Option<BTreeMap<String, (String, String)>> {
     Some(found.collect())
 }
 
-/// The same, as skeys finds them: the first context of each name.
+/// The same, as resolved by skeys: the first context of each name.
 fn as_skeys(files: &[PathBuf]) -> BTreeMap<String, (String, String)> {
     let read = |path: &PathBuf| FoundFile {
         path: path.display().to_string(),

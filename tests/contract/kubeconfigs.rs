@@ -1,4 +1,4 @@
-//! Kubeconfigs as people have them, from a folder of cases: kubectl reads the same before and after a merge.
+//! Realistic kubeconfigs from a folder of cases: kubectl reads the same before and after a merge.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ const FRESH: &str = "clusters: [{name: k, cluster: {server: 'https://api.alpha.0
     contexts: [{name: c, context: {cluster: k, user: u}}]\n\
     users: [{name: u, user: {client-certificate-data: TkVX, client-key-data: TkVX}}]\n";
 
-/// What kubectl makes of a file; `None` where it refuses.
+/// How kubectl reads a file; `None` if it rejects it.
 fn kubectl(path: &Path) -> Option<Value> {
     let arguments = ["config", "view", "--raw", "-o", "json", "--kubeconfig"];
     let output = Command::new("kubectl").args(arguments).arg(path).output().unwrap();
     output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// Entries of other names, by list and name, and everything that is no entry.
+/// Entries with other names, by list and name, and everything that is not an entry.
 fn foreign(config: &Value, context: &str) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for (key, value) in config.as_object().unwrap() {
@@ -46,7 +46,7 @@ fn foreign(config: &Value, context: &str) -> BTreeMap<String, Value> {
     found
 }
 
-/// The cases of the folder, by name.
+/// The cases in the folder, by name.
 fn cases() -> Option<Vec<(String, PathBuf)>> {
     let folder = std::env::var_os("SKEYS_KUBECONFIG_CASES")?;
     let mut paths: Vec<_> =
@@ -58,7 +58,7 @@ fn cases() -> Option<Vec<(String, PathBuf)>> {
     Some(paths.into_iter().map(|path| (name(&path), path)).collect())
 }
 
-/// Whether kubectl trusts and signs in with what was issued, and with nothing else.
+/// Whether kubectl trusts and authenticates with what was issued, and nothing else.
 fn check_issued(config: &Value, (cluster, user): (&str, &str), what: &str) {
     let issued = |list: &str, entry: &str, name: &str| {
         let named = config[list].as_array().unwrap().iter().find(|item| item["name"] == name);
@@ -72,7 +72,7 @@ fn check_issued(config: &Value, (cluster, user): (&str, &str), what: &str) {
     assert_eq!(issued("users", "user", user), keys, "{what}");
 }
 
-/// Merges under a name and checks what kubectl reads; gives why the file was refused before anything was issued.
+/// Merges under a name and checks what kubectl reads; returns why the file was rejected before issuing.
 fn check_merge(
     shown: &str,
     text: &str,
@@ -103,7 +103,7 @@ fn check_merge(
         .unwrap_or_else(|| panic!("{shown}, {name}: kubectl refuses the result\n{text}"));
     assert_eq!(foreign(before, name), foreign(&after, name), "{shown}, {name}\n{text}");
     check_issued(&after, (name, name), &format!("{shown}, {name}\n{text}"));
-    // Before it is issued, it may turn out to be another cluster's, whose entries are replaced whole.
+    // Before issuing, the entry may belong to another cluster, whose entries are replaced completely.
     let told = match told {
         Ok(told) => told,
         Err(told) => return Some(told.message),
@@ -114,7 +114,7 @@ fn check_merge(
     None
 }
 
-/// Values and marks as people and programs write them, and as no one should.
+/// Values and tokens as written by people and programs, and malformed ones.
 const ODD: [&str; 39] = [
     "yes",
     "~",
@@ -176,7 +176,7 @@ const CHARACTERS: [&str; 16] = [
     "😀",
 ];
 
-/// What a hand or a program may have done to a text.
+/// A text with random edits.
 fn damaged(text: &str, random: &mut fastrand::Rng) -> String {
     let mut lines: Vec<String> = text.split('\n').map(ToOwned::to_owned).collect();
     for _ in 0..random.usize(1..4) {
@@ -221,7 +221,7 @@ fn damaged(text: &str, random: &mut fastrand::Rng) -> String {
     lines.join("\n")
 }
 
-/// `SKEYS_ROUNDS` tries more of them, `SKEYS_SEED` others.
+/// `SKEYS_ROUNDS` runs more of them, `SKEYS_SEED` different ones.
 #[test]
 fn file_19_file_22_kubectl_reads_the_same_of_damaged_cases_before_and_after() {
     let Some(cases) = cases() else { return };
@@ -277,7 +277,7 @@ fn file_19_file_24_kubectl_reads_the_same_of_every_case_before_and_after() {
             continue;
         };
         let before = kubectl(&path);
-        // Each is merged under a new name, and under every name that has entries.
+        // Merged under a new name, and under every existing name.
         let mut names = vec!["skeys-new".to_owned()];
         for list in ["clusters", "contexts", "users"] {
             let entries = before.iter().filter_map(|config| config[list].as_array()).flatten();
@@ -293,7 +293,7 @@ fn file_19_file_24_kubectl_reads_the_same_of_every_case_before_and_after() {
     println!("{kept} merges read the same; refused before:\n{}", refused.join("\n"));
 }
 
-/// What SKE issues: everything else in an entry is the person's own.
+/// Fields that SKE issues: all others of an entry are the user's own.
 const ISSUED: [&str; 13] = [
     "auth-provider",
     "certificate-authority",
@@ -310,7 +310,7 @@ const ISSUED: [&str; 13] = [
     "username",
 ];
 
-/// What a kubeconfig holds without what SKE issues for one cluster and one user.
+/// The content of a kubeconfig without the fields that SKE issues for one cluster and one user.
 fn without_issued(mut config: Value, cluster: &str, user: &str) -> Value {
     for (list, entry, name) in [("clusters", "cluster", cluster), ("users", "user", user)] {
         for item in config[list].as_array_mut().unwrap() {
@@ -324,8 +324,8 @@ fn without_issued(mut config: Value, cluster: &str, user: &str) -> Value {
     config
 }
 
-/// Renews what a context uses and checks what kubectl reads; gives why the file was refused before anything was issued.
-/// `None` where there is nothing that SKE could renew.
+/// Renews what a context uses and checks what kubectl reads; returns why the file was rejected before issuing. `None`
+/// if there is nothing that SKE could renew.
 fn check_renewal(
     shown: &str,
     text: &str,
@@ -341,7 +341,7 @@ fn check_renewal(
     let server = named("clusters", cluster)
         .filter(|_| named("users", user).is_some())
         .and_then(|entry| Some(entry["cluster"]["server"].as_str()?.to_owned()))?;
-    // SKE issues for the server that is there, if it is one that it can have.
+    // SKE issues for the existing server, if that is a valid one.
     let issued = FRESH.replace("https://api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", &server);
     let kind = KubeconfigKind::Admin;
     let fresh = ParsedKubeconfig::read(kind, &Secret::new(issued)).ok()?;
@@ -381,7 +381,7 @@ fn check_renewal(
         "{shown}, {name}\n{text}"
     );
     check_issued(&after, names, &format!("{shown}, {name}\n{text}"));
-    // A comment goes only with a credential that it is a part of, and that is shown before.
+    // A comment is only removed with a credential that contains it, and that is shown before.
     let comments = |text: &str| -> Vec<String> {
         let lines = text.split(['\n', '\r']).map(str::trim);
         lines.filter(|line| line.starts_with('#')).map(ToOwned::to_owned).collect()
@@ -415,10 +415,10 @@ fn file_22_a_renewal_in_every_case_keeps_everything_but_what_ske_issues() {
     assert!(renewed > 20, "{renewed}");
 }
 
-/// How often each of two writers writes.
+/// Number of writes of each of two writers.
 const ROUNDS: usize = 12;
 
-/// Runs kubectl until it gets its lock.
+/// Runs kubectl until it acquires its lock.
 fn kubectl_writes(config: &Path, arguments: &[&str]) {
     loop {
         let output = Command::new("kubectl")
@@ -461,7 +461,7 @@ fn file_03_kubectl_and_renewals_at_the_same_time_lose_nothing_of_each_other() {
             in_place,
         };
         loop {
-            // Where kubectl is writing, there is no file to read, or half of one.
+            // While kubectl is writing, the file may be missing or incomplete.
             let Ok(plan) = files.plan(&target, &query) else { continue };
             match files.save(
                 &target,

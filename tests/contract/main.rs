@@ -1,8 +1,8 @@
-//! The client and the simulator against the API as it is published, not against each other.
+//! The client and the simulator against the published API, rather than against each other.
 //!
-//! The fixtures are always checked. The OpenAPI files are checked where `SKEYS_OPENAPI_SKE` and
-//! `SKEYS_OPENAPI_RESOURCE_MANAGER` name them; the project's CI does, and fails when they are missing.
-//! So it is with the kubeconfigs in the folder that `SKEYS_KUBECONFIG_CASES` names.
+//! The fixtures are always checked. The OpenAPI files are checked if `SKEYS_OPENAPI_SKE` and
+//! `SKEYS_OPENAPI_RESOURCE_MANAGER` are set; the project's CI sets them, and fails if the files are missing. The same
+//! applies to the kubeconfigs in the folder `SKEYS_KUBECONFIG_CASES`.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

@@ -1,30 +1,30 @@
-//! A published OpenAPI file: which operation a request is, and whether request and answer are as described.
+//! A published OpenAPI file: finds the operation of a request, and validates request and response.
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// A published description.
+/// A published API description.
 pub struct Published {
     document: Value,
     name: String,
 }
 
 impl Published {
-    /// The file that a variable names; `None` when it names none.
+    /// The file in a variable; `None` if it is not set.
     pub fn from_variable(variable: &str) -> Option<Self> {
         let name = std::env::var(variable).ok()?;
         let text = std::fs::read_to_string(&name).unwrap_or_else(|error| panic!("{name}: {error}"));
         Some(Self::new(&text, name))
     }
 
-    /// A description; objects of its schemas take no keys beside those that are listed.
+    /// A description; objects of its schemas accept only the listed keys.
     pub fn new(text: &str, name: String) -> Self {
         let mut document: Value = serde_json::from_str(text).unwrap();
         close(&mut document["components"]);
         Self { document, name }
     }
 
-    /// What is wrong with a call, as sentences.
+    /// Violations of a call, as sentences.
     pub fn problems(&self, call: &Call<'_>) -> Vec<String> {
         let at = format!("{} {} ({})", call.method, call.path, self.name);
         let Some(operation) = self.operation(call) else {
@@ -54,7 +54,7 @@ impl Published {
         }
         let answer = &operation["responses"][call.status.to_string()];
         let schema = &answer["content"]["application/json"]["schema"];
-        // 403, 409, 429 and 5xx occur although nothing declares them.
+        // 403, 409, 429 and 5xx occur although they are not declared.
         if answer.is_null() && !matches!(call.status, 403 | 409 | 429 | 500..) {
             problems.push(format!("{at}: status {} is not declared", call.status));
         } else if let (false, Some(sent)) = (schema.is_null(), call.answer) {
@@ -71,7 +71,7 @@ impl Published {
             wanted.len() == parts.len()
                 && wanted.iter().zip(&parts).all(|(w, part)| w.starts_with('{') || w == part)
         };
-        // A path without a variable is meant before one with it.
+        // A path without a variable takes precedence over one with it.
         let mut fitting: Vec<_> = paths.iter().filter(|(template, _)| fits(template)).collect();
         fitting.sort_by_key(|(template, _)| template.matches('{').count());
         fitting.first()?.1.get(call.method.to_lowercase())
@@ -94,7 +94,7 @@ impl Published {
     }
 }
 
-/// A request and its answer.
+/// A request and its response.
 pub struct Call<'a> {
     pub method: &'a str,
     pub path: &'a str,
@@ -104,7 +104,7 @@ pub struct Call<'a> {
     pub answer: Option<&'a Value>,
 }
 
-/// Objects with listed properties take no others, so that a misspelled key is found.
+/// Objects with listed properties accept no others, to detect misspelled keys.
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -118,7 +118,7 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// The checker itself: it must find what is wrong.
+/// Tests the checker itself: it must detect violations.
 #[test]
 fn wrong_calls_are_found() {
     let text = json!({

@@ -1,4 +1,4 @@
-//! Every request that the client makes and every answer that the simulator gives, held against the published files.
+//! Every request of the client and every response of the simulator, validated against the published files.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ async fn requests_and_answers_are_as_published() {
         *checked.entry((call.method, end, status)).or_insert(0) += 1;
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
-    // Each operation that skeys uses was really among them.
+    // Every operation that skeys uses was covered.
     for wanted in [
         ("GET", "clusters", 200),
         ("GET", "shop-dev", 200),
@@ -68,7 +68,7 @@ async fn requests_and_answers_are_as_published() {
     }
 }
 
-/// Calls everything that the clients can call, and the answers that a phase or a missing thing brings.
+/// Makes all calls of the clients, and provokes responses specific to a phase or to missing objects.
 async fn every_call(simulator: &skeys::testing::simulator::Simulator, clock: &Clock) {
     let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
     let http = Http::new(clock.clone(), None).unwrap();

@@ -1,4 +1,4 @@
-//! What the product offers against what the simulator accepts, each by its own rules: in every phase and state.
+//! Actions offered by the product compared with those accepted by the simulator, in every phase and state.
 
 use std::collections::BTreeMap;
 
@@ -36,17 +36,17 @@ const ACTIONS: [Action; 5] = [
     Action::Issue,
 ];
 
-/// Whether the product withholds on purpose what the platform would accept.
+/// Whether the product deliberately withholds what the platform would accept.
 fn is_withheld(action: Action, state: &str) -> bool {
     match action {
-        // What skeys does not know, and a cluster that is not complete or goes away, it does not rotate.
+        // skeys does not rotate a cluster in an unknown state, or one that is incomplete or being deleted.
         Action::Rotate(Step::Start) => state == "STATE_TRANSMOGRIFYING",
         Action::Rotate(Step::Complete) => {
             matches!(state, "STATE_TRANSMOGRIFYING" | "STATE_CREATING" | "STATE_DELETING")
         }
         // Accepted without effect.
         Action::WakeUp => !matches!(state, "STATE_HIBERNATED" | "STATE_HIBERNATING"),
-        // The flow of these states is under way, or a reconcile has no API server and nodes to work on.
+        // The flow of these states is in progress, or there is no API server and no nodes to reconcile.
         Action::Reconcile => matches!(
             state,
             "STATE_CREATING"
@@ -59,7 +59,7 @@ fn is_withheld(action: Action, state: &str) -> bool {
     }
 }
 
-/// One cluster for each phase, state and action.
+/// One cluster per phase, state and action.
 async fn simulator(clock: &Clock) -> Simulator {
     let mut scene =
         format!("regions = [\"eu01\"]\n[[projects]]\nid = \"{PROJECT}\"\nname = \"a\"\n");

@@ -1,5 +1,5 @@
-//! Admission webhooks: configurations of every make whose service does not exist, what the API server refuses because of each,
-//! and what skeys says that it refuses.
+//! Admission webhooks: all kinds of configurations whose service does not exist, what the API server rejects because of
+//! each, and what skeys predicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,14 +28,14 @@ use crate::webhook::serve_denials;
 use crate::workloads::{create, template};
 
 const SITUATIONS: u64 = 300;
-/// A configuration is known after some milliseconds.
+/// A configuration takes effect after some milliseconds.
 const LIMIT: Duration = Duration::from_mins(1);
 const CONFIGURATIONS: &str = "/apis/admissionregistration.k8s.io/v1";
 const CERTIFICATES: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces";
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
-/// A request, and what of skeys it is compared with.
+/// A request, and the prediction of skeys that it is compared with.
 struct Request {
     about: About,
     method: &'static str,
@@ -45,11 +45,11 @@ struct Request {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
-    /// What a joining node needs.
+    /// A request that a joining node needs.
     Node(NodeResource),
-    /// A new pod like the one of a namespace.
+    /// A new pod like the one in a namespace.
     Pod(&'static str),
-    /// The eviction of the pod of a namespace.
+    /// The eviction of the pod in a namespace.
     Eviction(&'static str),
 }
 
@@ -61,7 +61,7 @@ fn expression(key: &str, operator: &str, values: &[&str]) -> Value {
     json!({"matchExpressions": [all]})
 }
 
-/// The webhook of a situation.
+/// A random webhook.
 fn webhook(rng: &mut Rng, number: u64, denying: &Value) -> Value {
     let lists = |all: &[&[&str]]| all.iter().map(|list| json!(list)).collect::<Vec<_>>();
     let operations =
@@ -157,7 +157,7 @@ fn webhook(rng: &mut Rng, number: u64, denying: &Value) -> Value {
     })
 }
 
-/// A webhook that shows by its number whether the API server knows a configuration.
+/// A webhook whose number shows whether the API server knows a configuration.
 fn marker(number: u64) -> Value {
     json!({
         "name": format!("marker-{number}.example.org"),
@@ -210,7 +210,7 @@ fn signing_request(name: &str) -> Value {
     })
 }
 
-/// Creates what is changed by the requests.
+/// Creates the objects that the requests change.
 async fn create_objects(admin: &Server) {
     for (name, team) in [("markers", None), ("blue", Some("a")), ("green", Some("c"))] {
         let labels = team.map_or(json!({}), |team| json!({"team": team}));
@@ -294,17 +294,17 @@ async fn send(admin: &Server, request: &Request) -> Answer {
     admin.write(request.method, &path, kind, &request.body).await
 }
 
-/// Whether the API server refuses a request because of a webhook.
+/// Whether the API server rejects a request because of a webhook.
 fn is_refused(answer: &Answer, number: u64) -> bool {
     let message = answer.json()["message"].as_str().unwrap_or_default().to_owned();
     let named = format!("webhook \"guard-{number}.example.org\"");
-    // An expression that fails is a refusal, too, and names no webhook.
+    // A failing expression is a rejection, too, and does not name a webhook.
     let is_known = message.contains(&named) || message.contains("resulted in error");
     assert!(matches!(answer.code, 200 | 201) || is_known, "{}", answer.json());
     !matches!(answer.code, 200 | 201)
 }
 
-/// Waits until the API server knows a configuration.
+/// Waits until a configuration takes effect.
 async fn until_known(admin: &Server, number: u64) {
     let path = "/api/v1/namespaces/markers/configmaps?dryRun=All";
     let object = json!({"metadata": {"name": "marker"}});
@@ -319,7 +319,7 @@ async fn until_known(admin: &Server, number: u64) {
     }
 }
 
-/// What is wrong in what skeys says of a configuration.
+/// Mismatches between predictions of skeys and responses for a configuration.
 fn complaints(
     snapshot: &ClusterSnapshot,
     webhook: &Value,
@@ -347,7 +347,7 @@ fn complaints(
         }
     }
     for (resource, refused) in needed {
-        // Beside what is certainly refused, what only may be is not named.
+        // In addition to certain rejections, possible ones are not reported.
         let is_said = said.contains(&resource) || (refused && certain);
         compare(&resource, refused, is_said, certain);
     }

@@ -1,10 +1,10 @@
-//! What of an answer has to be equal: everything a client decides by, without what each server makes up.
+//! The part of a response that must be equal: everything that a client depends on, without server-specific values.
 
 use serde_json::{Map, Value, json};
 
 use crate::server::Answer;
 
-/// Fields of a spec or status that are compared where they are there.
+/// Fields of a spec or status that are compared if present.
 const COMPARED: &[&str] = &[
     "/spec/unschedulable",
     "/spec/replicas",
@@ -25,7 +25,7 @@ const COMPARED: &[&str] = &[
     "/webhooks/0/failurePolicy",
 ];
 
-/// The part of an answer that is compared.
+/// The part of a response that is compared.
 pub fn shape(answer: &Answer) -> Value {
     let content = answer.headers.get("content-type").map_or("", |value| value);
     let content = content.split(';').next().unwrap_or_default();
@@ -42,7 +42,7 @@ pub fn shape(answer: &Answer) -> Value {
     };
     let is_json = content == "application/json" && documents.iter().all(|one| !one.is_null());
     found["body"] = match &documents[..] {
-        // Other texts are for people.
+        // Other texts are for display.
         _ if !is_json => json!(text.lines().next().unwrap_or_default()),
         [one] if one.get("type").is_none() || one.get("object").is_none() => document(one),
         events => events.iter().map(event).collect(),
@@ -50,7 +50,7 @@ pub fn shape(answer: &Answer) -> Value {
     found
 }
 
-/// The message of a `Status`, if that is what was answered.
+/// The message of a `Status` response.
 pub fn message(answer: &Answer) -> Option<String> {
     let body = answer.json();
     (body["kind"] == "Status").then(|| body["message"].as_str().unwrap_or_default().to_owned())
@@ -97,7 +97,7 @@ fn object(document: &Value, found: &mut Value) {
     found["deleted"] = json!(metadata["deletionTimestamp"].is_string());
     if document["spec"]["taints"].is_array() {
         let taint = |taint: &Value| json!([taint["key"], taint["value"], taint["effect"]]);
-        // The node controller adds this one, and none runs beside the real server.
+        // Added by the node controller, which does not run with the real server.
         let is_own = |taint: &&Value| taint["key"] != "node.kubernetes.io/unschedulable";
         let taints: Vec<Value> =
             list(&document["spec"]["taints"]).filter(is_own).map(taint).collect();
@@ -129,7 +129,7 @@ fn details(details: &Value) -> Value {
     let mut causes: Vec<Value> =
         list(&details["causes"]).map(|cause| json!([cause["reason"], cause["field"]])).collect();
     causes.sort_by_key(Value::to_string);
-    // Some objects are checked more than once.
+    // Some objects are validated more than once.
     causes.dedup();
     found.insert("causes".to_owned(), causes.into());
     Value::Object(found)

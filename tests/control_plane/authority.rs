@@ -1,4 +1,4 @@
-//! Certificate authorities and signing keys of a cluster, one generation for each rotation.
+//! CAs and signing keys of a cluster, one generation per rotation.
 
 use jiff::Timestamp;
 use rcgen::{
@@ -6,7 +6,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-/// An authority that signs certificates.
+/// A CA.
 pub struct Authority {
     params: CertificateParams,
     key: KeyPair,
@@ -20,14 +20,14 @@ pub struct Certificate {
 }
 
 impl Authority {
-    /// An authority that nobody else knows.
+    /// A self-signed CA.
     pub fn new(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         params.distinguished_name.push(DnType::CommonName, name);
-        // Gardener's hold for ten years, and tell by their beginning which one is newer.
+        // Gardener's are valid for ten years; `notBefore` shows which one is newer.
         let now = Timestamp::now().as_second();
         params.not_before = date(now - 60);
         params.not_after = date(now + 10 * 365 * 86_400);
@@ -65,7 +65,7 @@ impl Authority {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, user);
         params.distinguished_name.push(DnType::OrganizationName, group);
-        // Gardener dates them back by a minute.
+        // Gardener backdates them by a minute.
         params.not_before = date(Timestamp::now().as_second() - 60);
         params.not_after = date(until.as_second());
         self.sign(params, ExtendedKeyUsagePurpose::ClientAuth)
@@ -76,7 +76,7 @@ fn date(seconds: i64) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp(seconds).unwrap()
 }
 
-/// What a rotation replaces.
+/// The keys that a rotation replaces.
 pub struct Generation {
     pub server: Authority,
     pub client: Authority,
@@ -84,7 +84,7 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// New keys. Those of the first generation have general names, as Gardener's have.
+    /// New keys. The CAs of the first generation have generic names, as in Gardener.
     pub fn new(number: usize) -> Self {
         let name = |first: &str, rotated: &str| match number {
             1 => first.to_owned(),

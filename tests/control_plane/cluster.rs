@@ -1,4 +1,4 @@
-//! A cluster in the middle of a roll that a PodDisruptionBudget holds up, and the built program that shows it.
+//! A cluster during a roll that a PodDisruptionBudget blocks, and the built program displaying it.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -25,7 +25,7 @@ pub struct HeldRoll {
 }
 
 impl HeldRoll {
-    /// Begins to replace the nodes of a cluster; the first one cannot be drained.
+    /// Starts replacing the nodes of a cluster; the first one cannot be drained.
     pub async fn begin(plane: SharedPlane) -> Self {
         let machines = Machines::start(&plane);
         machines.describe(1).await;
@@ -48,7 +48,7 @@ impl HeldRoll {
         Self { plane, machines, ske, roll }
     }
 
-    /// Opens the nodes of the cluster and waits until the budget is named.
+    /// Opens the nodes of the cluster and waits until the budget is reported.
     pub fn open(&self, (columns, rows): (u16, u16)) -> Terminal {
         let mut terminal = Terminal::run(&[SKEYS], columns, rows, &self.ske.environment());
         terminal.until("1 cluster ");
@@ -57,18 +57,18 @@ impl HeldRoll {
         terminal
     }
 
-    /// How many nodes are new, as the screen says it.
+    /// The number of new nodes, as shown on the screen.
     pub async fn progress(&self) -> String {
         format!("■ {} new", self.machines.nodes(2).await.len())
     }
 
-    /// Adds a node, and waits until the screen shows it.
+    /// Adds a node, and waits until it is on the screen.
     pub async fn grow(&self, terminal: &Terminal) {
         self.machines.add(2, ZONES[0], Value::Null).await;
         until_said(terminal, &self.progress().await);
     }
 
-    /// Lets the budget go and waits for the end of the roll.
+    /// Unblocks the budget and waits for the end of the roll.
     pub async fn release(self, terminal: &Terminal) {
         let path = "/apis/apps/v1/namespaces/payments/deployments/api/scale";
         let scale = json!({"spec": {"replicas": 2}});

@@ -1,4 +1,4 @@
-//! Watches that go on from resource versions that etcd has forgotten.
+//! Watches that resume from resource versions compacted by etcd.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::machines::ZONES;
 use crate::processes::{SharedPlane, assets};
 use crate::screen::{press, until_said};
 
-/// A way to an API server that can be cut: what is connected ends, and what comes then waits.
+/// A proxy to an API server that can be cut: existing connections end, new ones wait.
 struct Cable {
     cut: watch::Sender<bool>,
     port: u16,
@@ -44,7 +44,7 @@ async fn carry(mut client: TcpStream, port: u16, mut cut: watch::Receiver<bool>)
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn k8s_03_versions_that_etcd_has_forgotten_cost_a_list_and_lose_nothing() {
     let Some(assets) = assets() else { return };
-    // With a cache of its own the API server would remember more than etcd.
+    // With its own cache the API server would keep more versions than etcd.
     let plane = SharedPlane::with_controllers(&assets, &["--watch-cache=false"]).await;
     let port = plane.lock().port;
     let cable = Cable::to(port).await;
@@ -59,7 +59,7 @@ async fn k8s_03_versions_that_etcd_has_forgotten_cost_a_list_and_lose_nothing() 
         cable.cut.send_replace(true);
         held.machines.add(2, ZONES[0], Value::Null).await;
         plane.compact().await;
-        // It is gone.
+        // It is compacted.
         let watch = format!("/api/v1/nodes?watch=1&timeoutSeconds=5&resourceVersion={before}");
         let answer = String::from_utf8(admin.get(&watch).await.body).unwrap();
         assert!(answer.contains("\"code\":410"), "{answer}");
@@ -68,7 +68,7 @@ async fn k8s_03_versions_that_etcd_has_forgotten_cost_a_list_and_lose_nothing() 
         until_said(&terminal, &shown);
         until_said(&terminal, "nodes live");
     }
-    // The watches go on.
+    // The watches resume.
     held.grow(&terminal).await;
     held.release(&terminal).await;
     press(&mut terminal, &["\x03"]);

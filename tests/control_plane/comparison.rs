@@ -12,13 +12,13 @@ use crate::requests::{Request, all, intended};
 use crate::server::{Answer, Server};
 use crate::simulated_server::SimulatedServer;
 
-/// Requests that have to be compared at least.
+/// Minimum number of requests to compare.
 const LEAST: usize = 300;
 
-/// What happened on one server.
+/// The result on one server.
 struct Outcome {
     answer: Answer,
-    /// The object of the path afterwards, and whether the request changed it.
+    /// The object at the path afterwards, and whether the request changed it.
     after: Value,
 }
 
@@ -140,7 +140,7 @@ async fn run(server: &Server, request: &Request, namespace: &str, node: Option<&
     Outcome { answer, after: json!({"object": shape(&after), "changed": changed}) }
 }
 
-/// The path of the object that a request is about, without its subresource and query.
+/// The path of a request's object, without subresource and query.
 fn object_path(path: &str) -> Option<String> {
     let path = path.split('?').next()?;
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -158,7 +158,7 @@ fn object_path(path: &str) -> Option<String> {
     Some(format!("/{}", parts[..named].join("/")))
 }
 
-/// What fills in the words in braces of a request for one server.
+/// Values for the placeholders of a request, for one server.
 async fn words(
     server: &Server,
     request: &Request,

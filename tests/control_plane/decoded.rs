@@ -6,7 +6,7 @@ use skeys::testing::clients::kubernetes::resources::WatchedResource;
 
 use crate::server::{Call, Server};
 
-/// All objects of a kind that matter.
+/// All relevant objects of a kind.
 pub async fn list<T: PartialEq>(server: &Server, resource: WatchedResource<T>) -> Vec<Arc<T>> {
     let (mut all, mut next) = (Vec::new(), None);
     loop {

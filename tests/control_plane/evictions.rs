@@ -1,5 +1,5 @@
-//! Evictions: pods and PodDisruptionBudgets of every make, what the API server answers to an eviction of each pod, and what
-//! skeys says of it.
+//! Evictions: all kinds of pods and PodDisruptionBudgets, the API server's response to the eviction of each pod, and
+//! what skeys predicts.
 #![expect(clippy::wildcard_enum_match_arm, reason = "only what is about budgets is compared")]
 
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use crate::workloads::{create_namespace, merge, template};
 
 const NAMESPACES: usize = 150;
 const PODS: usize = 8;
-/// Nobody gives pods a service account here.
+/// Pods have no service account here.
 pub const ADMISSION: &str = "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition";
 const MERGE: &str = "merge-patch+json";
 
-/// Small seeds begin alike.
+/// Scrambled, since small seeds give similar sequences.
 pub fn seeded(number: u64) -> Rng {
     Rng::with_seed(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
@@ -71,7 +71,7 @@ fn selector(rng: &mut Rng) -> Value {
     one_of(rng, &all)
 }
 
-/// A budget's spec.
+/// The spec of a budget.
 fn spec(rng: &mut Rng) -> Value {
     let (least, most) = ("minAvailable", "maxUnavailable");
     let name = if rng.bool() { least } else { most };
@@ -82,7 +82,7 @@ fn spec(rng: &mut Rng) -> Value {
     spec
 }
 
-/// A budget's status, while the generation is 2; null where no controller has written any.
+/// The status of a budget at generation 2; null if no controller has written it.
 fn status(rng: &mut Rng) -> Value {
     if rng.u8(..10) == 0 {
         return Value::Null;
@@ -193,7 +193,7 @@ async fn create_situation(admin: &Server, number: usize, node: &str) {
     }
 }
 
-/// What the API server would do with a pod.
+/// Tries to evict a pod, as a dry run.
 async fn evict(admin: &Server, pod: &Pod) -> Answer {
     let metadata = json!({"name": pod.name, "namespace": pod.namespace});
     let eviction = json!({
@@ -204,7 +204,7 @@ async fn evict(admin: &Server, pod: &Pod) -> Answer {
     admin.write("POST", &path, "json", &eviction).await
 }
 
-/// What an answer says, in short.
+/// Summary of a response.
 fn answered(answer: &Answer) -> String {
     let body = answer.json();
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -223,7 +223,7 @@ fn answered(answer: &Answer) -> String {
     }
 }
 
-/// What skeys says of a pod on a node that drains, in the same words.
+/// What skeys reports about a pod on a draining node, in the same words.
 fn said(roll: &Roll) -> String {
     let said = roll.blockers.iter().filter_map(|blocker| match &blocker.cause {
         BlockerCause::SeveralPdbs { .. } => Some("several budgets".to_owned()),
@@ -231,7 +231,7 @@ fn said(roll: &Roll) -> String {
         BlockerCause::Pdb(block) => {
             let budget = &block.budget.name;
             Some(match (&block.fix, &block.status) {
-                // The figures of a status that cannot be computed say nothing.
+                // The figures of a status that cannot be computed are meaningless.
                 (PdbFix::NotComputed(_), _) => format!("{budget}: "),
                 (_, None) => format!("{budget}: not observed"),
                 (_, Some(status)) => format!(
@@ -246,7 +246,7 @@ fn said(roll: &Roll) -> String {
     if said.is_empty() { "evicted".to_owned() } else { said.join("; ") }
 }
 
-/// What skeys says of a pod and its budgets before a start, in the same words.
+/// What skeys reports about a pod and its budgets before a start, in the same words.
 fn foretold(findings: &[Finding]) -> Vec<String> {
     let mut said = Vec::new();
     for finding in findings {
@@ -264,7 +264,7 @@ fn foretold(findings: &[Finding]) -> Vec<String> {
     said
 }
 
-/// What is wrong in what skeys says of a pod, whose node drains or will be drained.
+/// Mismatches in what skeys reports about a pod whose node drains or will be drained.
 fn complaints(
     cluster: &Cluster,
     draining: &ClusterSnapshot,
@@ -288,12 +288,12 @@ fn complaints(
     if !expected.starts_with(&*blocked) {
         out.push(format!("draining: {blocked}"));
     }
-    // Of a node whose drain has not begun, only a budget that never allows anything is named.
+    // For a node whose drain has not started, only budgets that never allow evictions are reported.
     let is_later = ahead == "evicted" && expected != "several budgets";
     if !is_later && !expected.starts_with(&*ahead) {
         out.push(format!("ahead: {ahead}"));
     }
-    // Before a start, what budgets allow counts, and not whether their pods are ready now.
+    // Before a start, the budgets' rules matter, not the current readiness of their pods.
     let may_change = !pod.ready || pod.pending || pod.deleted_by.is_some();
     let is_told = before.iter().any(|said| expected.starts_with(said.as_str()));
     if !(stays || is_told || may_change && expected == "evicted") {

@@ -1,4 +1,4 @@
-//! What a real API server says to credentials.
+//! How a real API server judges credentials.
 
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use kube::{Client, Error};
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::server::Server;
 
-/// How a server took credentials.
+/// A server's verdict on credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Accepted,
     /// 401.
     Refused,
-    /// The client does not trust the server's certificate.
+    /// The client does not trust the server certificate.
     Untrusted,
     /// Anything else.
     Failed(String),
@@ -27,7 +27,7 @@ pub async fn try_context(text: &str, context: &str) -> Verdict {
     judge(Client::try_from(config).unwrap()).await
 }
 
-/// Tries a context of a kubeconfig with the authorities of another context.
+/// Tries a context of a kubeconfig with the CAs of another context.
 pub async fn try_identity(text: &str, context: &str, trusted: &str) -> Verdict {
     let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
     let options =
@@ -54,14 +54,14 @@ async fn judge(client: Client) -> Verdict {
     }
 }
 
-/// Requests a token of the service account that every namespace has.
+/// Requests a token for the default service account.
 pub async fn request_token(admin: &Server) -> String {
     let path = "/api/v1/namespaces/default/serviceaccounts/default/token";
     let answer = admin.write("POST", path, "json", &json!({"spec": {}})).await.json();
     answer["status"]["token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
-/// The status with which the server answers a token, and the user that it takes it for.
+/// The status of the server's response to a token, and the authenticated user.
 pub async fn try_token(server: &Server, token: &str) -> (u16, String) {
     let path = format!("{}/apis/authentication.k8s.io/v1/selfsubjectreviews", server.base);
     let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});

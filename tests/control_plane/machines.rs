@@ -1,4 +1,4 @@
-//! Plays the machine controller and the kubelets of a cluster, with the labels, taints and conditions of Gardener.
+//! Emulates the machine controller and the kubelets of a cluster, with the labels, taints and conditions of Gardener.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use tokio::task::AbortHandle;
 use crate::processes::SharedPlane;
 use crate::server::Answer;
 
-/// The one pool, and its zones.
+/// The only pool, and its zones.
 pub const POOL: &str = "web";
 pub const ZONES: [&str; 2] = ["eu01-1", "eu01-2"];
-/// The label of a pod that says what the kubelet does with it.
+/// Pod label that determines the kubelet's behaviour.
 const CONDUCT: &str = "example.org/kubelet";
 const STEP: Duration = Duration::from_millis(250);
 const LEASE_INTERVAL: Duration = Duration::from_secs(10);
-/// Nothing that is waited for takes as long, unless something is wrong.
+/// Upper bound for all waits.
 const LIMIT: Duration = Duration::from_mins(3);
 const STRATEGIC: &str = "strategic-merge-patch+json";
 
-/// Nodes of a cluster. Their kubelets stop when it is dropped.
+/// Nodes of a cluster. Their kubelets stop on drop.
 pub struct Machines {
     plane: SharedPlane,
     made: AtomicUsize,
@@ -38,7 +38,7 @@ impl Drop for Machines {
     }
 }
 
-/// Waits until something is there; panics after a generous time.
+/// Waits until `find` returns something; panics after a generous timeout.
 pub async fn until<T>(what: &str, mut find: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -64,7 +64,7 @@ fn pod_path(pod: &Value) -> String {
     format!("/api/v1/namespaces/{namespace}/pods/{}", name(pod))
 }
 
-/// The name of a generation of nodes, as the Secret and the labels have it.
+/// The name of a node generation, as in the Secret and the labels.
 fn generation_name(generation: usize) -> String {
     format!("gardener-node-agent-{POOL}-{generation:016x}")
 }
@@ -73,7 +73,7 @@ fn checksum(generation: usize) -> String {
     format!("{generation:064x}")
 }
 
-/// A node of a generation, as it registers.
+/// A node of a generation as it registers.
 pub fn describe_node(generation: usize, zone: &str, number: usize) -> Value {
     let zone_number = zone.rsplit('-').next().unwrap();
     let node_name =
@@ -98,7 +98,7 @@ pub fn describe_node(generation: usize, zone: &str, number: usize) -> Value {
 }
 
 impl Machines {
-    /// Starts kubelets for all nodes that there will be.
+    /// Starts kubelets for all current and future nodes.
     pub fn start(plane: &SharedPlane) -> Arc<Self> {
         let kubelets = tokio::spawn(run_kubelets(plane.clone())).abort_handle();
         let mut machines = Self::without_kubelets(plane);
@@ -106,12 +106,12 @@ impl Machines {
         Arc::new(machines)
     }
 
-    /// Nodes on which nothing happens.
+    /// Nodes without kubelets.
     pub fn without_kubelets(plane: &SharedPlane) -> Self {
         Self { plane: plane.clone(), made: AtomicUsize::new(0), kubelets: None }
     }
 
-    /// Creates the Secret that describes nodes of a generation.
+    /// Creates the Secret that defines the nodes of a generation.
     pub async fn describe(&self, generation: usize) {
         let secret = json!({
             "metadata": {
@@ -128,7 +128,7 @@ impl Machines {
         assert_eq!(code, 201);
     }
 
-    /// Creates a node and waits until it is ready; its name.
+    /// Creates a node and waits until it is ready; returns its name.
     pub async fn add(&self, generation: usize, zone: &str, labels: Value) -> String {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let mut node = describe_node(generation, zone, number);
@@ -148,7 +148,7 @@ impl Machines {
         name(&node).to_owned()
     }
 
-    /// Changes an object, whoever else changes it.
+    /// Changes an object, retrying on conflicts.
     pub async fn change(&self, path: &str, change: impl Fn(&mut Value)) {
         until("a change", async || {
             let admin = self.plane.admin();
@@ -169,7 +169,7 @@ impl Machines {
         nodes
     }
 
-    /// Replaces all nodes of the generation before by those of a generation, one after the other.
+    /// Replaces all nodes of the previous generation with those of a generation, one by one.
     pub async fn roll(&self, generation: usize) {
         self.describe(generation).await;
         let old = self.nodes(generation - 1).await;
@@ -184,7 +184,7 @@ impl Machines {
         }
     }
 
-    /// Marks a node as one of an old machine set.
+    /// Marks a node as part of an old machine set.
     pub async fn mark_old(&self, node: &str) {
         self.change(&format!("/api/v1/nodes/{node}"), |node| {
             let taint = json!({
@@ -199,7 +199,7 @@ impl Machines {
         .await;
     }
 
-    /// Begins to remove a machine: its condition says so, and no pod is scheduled to it any more.
+    /// Starts removing a machine: sets its condition, and makes it unschedulable.
     pub async fn begin_drain(&self, node: &str, since: Timestamp) {
         let path = format!("/api/v1/nodes/{node}");
         let condition = condition("Terminating", true, "ScaleDown", since);
@@ -233,7 +233,7 @@ impl Machines {
         .await;
     }
 
-    /// Tries once to evict the pods of a node; the answers by name.
+    /// Tries once to evict the pods of a node; returns the responses by name.
     pub async fn evict(&self, node: &str) -> BTreeMap<String, Answer> {
         let admin = self.plane.admin();
         let mut answers = BTreeMap::new();
@@ -267,7 +267,7 @@ pub fn condition(kind: &str, holds: bool, reason: &str, since: Timestamp) -> Val
     })
 }
 
-/// Keeps nodes ready, and starts and ends pods, as all kubelets together do.
+/// Keeps nodes ready, and starts and terminates pods, like all kubelets together.
 async fn run_kubelets(plane: SharedPlane) {
     let mut renewed: BTreeMap<String, Instant> = BTreeMap::new();
     loop {
@@ -311,7 +311,7 @@ async fn renew_lease(plane: &SharedPlane, node: &str) {
     }
 }
 
-/// Does with a pod what its label says: it runs, `crashes`, `finishes`, or `stays` although it is to end.
+/// Handles a pod according to its label: it runs, `crashes`, `finishes`, or `stays` although it is terminating.
 async fn run_pod(plane: &SharedPlane, pod: &Value) {
     let (admin, path) = (plane.admin(), pod_path(pod));
     let conduct = pod["metadata"]["labels"][CONDUCT].as_str().unwrap_or_default();

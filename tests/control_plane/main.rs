@@ -1,6 +1,6 @@
-//! The real Kubernetes control plane: beside the simulator, and below the built program while a test plays SKE, the
-//! machine controller and the kubelets. Needs etcd, kube-apiserver, kube-controller-manager and kube-scheduler in the
-//! folder that `KUBEBUILDER_ASSETS` names; CONTRIBUTING says how to get them.
+//! The real Kubernetes control plane: compared with the simulator, and used by the built program while a test emulates
+//! SKE, the machine controller and the kubelets. Requires etcd, kube-apiserver, kube-controller-manager and
+//! kube-scheduler in the folder `KUBEBUILDER_ASSETS`; see CONTRIBUTING for how to get them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! Every kind of credential with which a cluster is used from outside, from before the start of a rotation and from after
-//! it: what skeys says becomes of each, and what a real API server does.
+//! Every kind of external credential of a cluster, from before the start of a rotation and from after it: what skeys
+//! predicts for each, and what a real API server does.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,13 +19,13 @@ use crate::terminal::plain;
 /// The context in every kubeconfig of this test.
 const CONTEXT: &str = "shoot";
 
-/// How the credentials of one generation sign in.
+/// The credentials of one generation.
 struct SignIns {
-    /// A whole admin kubeconfig, with the bundle of its time.
+    /// A complete admin kubeconfig, with the bundle of its time.
     admin: String,
-    /// Of the `TokenRequest` API.
+    /// From the `TokenRequest` API.
     token: String,
-    /// Of a Secret.
+    /// From a Secret.
     secret: String,
     /// Certificate and key, signed by the cluster for a `CertificateSigningRequest`.
     signed: (String, String),
@@ -44,7 +44,7 @@ impl SignIns {
     }
 }
 
-/// The token in a Secret that a person made for a service account.
+/// The token in a user-created Secret of a service account.
 async fn token_of_secret(plane: &SharedPlane, name: &str) -> String {
     let secrets = "/api/v1/namespaces/default/secrets";
     let account = json!({"kubernetes.io/service-account.name": "default"});
@@ -61,7 +61,7 @@ async fn token_of_secret(plane: &SharedPlane, name: &str) -> String {
     .await
 }
 
-/// A client certificate that the cluster signs, and its key.
+/// A client certificate signed by the cluster, and its key.
 async fn sign(plane: &SharedPlane, name: &str) -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
@@ -100,13 +100,13 @@ fn with_user(kubeconfig: &str, user: &str) -> String {
     format!("{others}    {user}\n")
 }
 
-/// The line with the bundle.
+/// The line with the CA bundle.
 fn bundle(kubeconfig: &str) -> &str {
     let is_it = |line: &&str| line.trim().starts_with("certificate-authority-data");
     kubeconfig.lines().find(is_it).unwrap()
 }
 
-/// A kubeconfig that trusts what another one trusts.
+/// A kubeconfig with the CA bundle of another one.
 fn trusting(kubeconfig: &str, other: &str) -> String {
     kubeconfig.replace(bundle(kubeconfig), bundle(other))
 }
@@ -133,21 +133,21 @@ fn with_plugin(kubeconfig: &str, more: &str) -> String {
     kubeconfig.replace(bundle, &format!("{bundle}\n{extension}"))
 }
 
-/// A token that is no JWT, as a file of the API server holds it.
+/// A token that is not a JWT, from a token file of the API server.
 pub const STATIC_TOKEN: &str = "a-static-token";
 
-/// The credentials, as kubeconfigs of a home of their own.
+/// The credentials, as kubeconfigs in a separate home.
 pub struct Matrix {
     home: tempfile::TempDir,
     old: SignIns,
     /// The kubeconfigs by name.
     texts: BTreeMap<&'static str, String>,
-    /// What tells whether each works: itself, or for a plugin, which is not run, the same with another user.
+    /// What shows whether each works: itself, or for a plugin, which is not run, the same with another user.
     tried: BTreeMap<&'static str, String>,
 }
 
 impl Matrix {
-    /// Issues what a cluster has before the start.
+    /// Issues the credentials of a cluster before the start.
     pub async fn before_start(plane: &SharedPlane) -> Self {
         let old = SignIns::issue(plane, 1).await;
         let mut matrix = Self {
@@ -167,8 +167,8 @@ impl Matrix {
         matrix
     }
 
-    /// Adds what is issued after the start. What is from before it trusts both authorities from now on, so that it fails
-    /// for its own reason alone.
+    /// Adds credentials issued after the start. Older ones now trust both CAs, so that they fail only for their own
+    /// reason.
     pub async fn after_start(&mut self, plane: &SharedPlane) {
         let new = SignIns::issue(plane, 2).await;
         let old = &self.old;
@@ -206,12 +206,12 @@ impl Matrix {
         }
     }
 
-    /// What skeys says of each. What it found by trying agrees with that, and with what another client finds.
+    /// The status of each according to skeys. Its trials must agree with that, and with another client.
     pub async fn statuses(&self, ske: &Ske) -> BTreeMap<&'static str, String> {
         let words = ["credentials", CLUSTER, "--try", "-o", "json"];
         let (_, out, err) = plain(self.home.path(), &words, &ske.environment());
         let report: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
-        // Requests for certificates stay for a while; of those that are signed, the old ones break.
+        // Certificate requests stay for a while; of the signed ones, the old ones break.
         if self.texts.contains_key("signed-new") && report["phase"] == "PREPARED" {
             let certificates = report["in_cluster"]["certificates"].as_array().unwrap();
             let certificate =
@@ -244,8 +244,8 @@ impl Matrix {
     }
 }
 
-/// What is expected before the start. Kubernetes 1.34 issues no static tokens any more: of one that is there all the same
-/// nothing can be told.
+/// Expected before the start. Kubernetes 1.34 no longer issues static tokens: the verdict on an existing one is
+/// unknown.
 pub fn before_start() -> BTreeMap<&'static str, String> {
     of(&[
         ("admin-old", "works"),
@@ -257,7 +257,7 @@ pub fn before_start() -> BTreeMap<&'static str, String> {
     ])
 }
 
-/// What is expected between start and complete.
+/// Expected between start and complete.
 pub fn prepared() -> BTreeMap<&'static str, String> {
     let (breaks, survives) = ("breaks_on_complete", "survives_complete");
     of(&[
@@ -278,7 +278,7 @@ pub fn prepared() -> BTreeMap<&'static str, String> {
     ])
 }
 
-/// What came true of a prediction: what was to survive works, and everything else is dead.
+/// Expected after complete: what was predicted to survive works, everything else is dead.
 pub fn completed() -> BTreeMap<&'static str, String> {
     let told = |status: String| if status == "survives_complete" { "works" } else { "dead" };
     prepared().into_iter().map(|(name, status)| (name, told(status).to_owned())).collect()

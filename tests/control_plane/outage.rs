@@ -1,11 +1,11 @@
-//! An API server that is away for a while, with the same certificates when it is back, and with other ones.
+//! An API server that is away for a while, and comes back with the same certificates or with new ones.
 
 use crate::cluster::HeldRoll;
 use crate::processes::{SharedPlane, assets};
 use crate::screen::{press, until_left, until_right, until_said};
 
 const UNREACHABLE: &str = ": the API server is unreachable: the API server of alpha";
-/// What to do about the server, and about the drain.
+/// Advice about the server and about the drain.
 const ADVICE: &str = "Check the network, the proxy, and the cluster's access control list.";
 const FIX: &str = "fix To unblock: add one ready replica, or relax the PDB. Deleting the pod bypasses the PDB; \
                    one replica fewer until it is replaced.";

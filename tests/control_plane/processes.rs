@@ -1,4 +1,4 @@
-//! etcd, kube-apiserver, kube-controller-manager and kube-scheduler as processes of this test.
+//! etcd, kube-apiserver, kube-controller-manager and kube-scheduler as child processes of this test.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,21 +17,21 @@ use crate::authority::Generation;
 use crate::server::Server;
 
 const START_LIMIT: Duration = Duration::from_mins(3);
-/// The group that may do everything from the beginning.
+/// The group with all permissions by default.
 const MASTERS: &str = "system:masters";
-/// The group of admin kubeconfigs that Gardener issues.
+/// The group of Gardener's admin kubeconfigs.
 pub const ADMINS: &str = "gardener.cloud:system:admins";
 /// The processes that use the API server.
 const CONTROLLERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
-/// Writes a line that is seen even if the test passes.
+/// Writes a line that is shown even if the test passes.
 pub fn say(line: &str) {
     use std::io::Write as _;
     // Not `eprintln!`, whose lines are shown only if a test fails.
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
-/// The folder with the programs; `None`, and a line that says so, if there is none.
+/// The folder with the programs; if there is none, `None`, and a line that reports it.
 pub fn assets() -> Option<PathBuf> {
     let folder = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     if folder.is_none() {
@@ -43,16 +43,16 @@ pub fn assets() -> Option<PathBuf> {
 
 /// A control plane.
 ///
-/// Between the start and the end of a rotation it has two generations of keys, used as Gardener does: both authorities
-/// are trusted, certificates and tokens are issued with the new keys, and the server shows its old certificate.
+/// During a rotation it has two generations of keys, used like in Gardener: both CAs are trusted, certificates and
+/// tokens are issued with the new keys, and the server presents its old certificate.
 pub struct ControlPlane {
     assets: PathBuf,
     folder: tempfile::TempDir,
     etcd: String,
     pub port: u16,
-    /// The port in kubeconfigs; another one where something stands before the API server.
+    /// The port in kubeconfigs; different if there is a proxy in front of the API server.
     pub published_port: u16,
-    /// More flags of kube-apiserver.
+    /// Additional flags of kube-apiserver.
     flags: Vec<String>,
     processes: BTreeMap<&'static str, Child>,
     generations: Vec<Generation>,
@@ -60,8 +60,8 @@ pub struct ControlPlane {
     admin: Server,
 }
 
-/// A control plane that a test, SKE and the machines use. Its processes end with the first of them, the test: a test
-/// that fails does not wait for what runs beside it.
+/// A control plane shared by a test, SKE and the machines. Its processes end with the owner, the test: a failing test
+/// does not wait for background tasks.
 pub struct SharedPlane {
     plane: Arc<Mutex<ControlPlane>>,
     is_owner: bool,
@@ -85,14 +85,14 @@ impl Drop for SharedPlane {
     }
 }
 
-/// A port that is free now, and below those that the system gives to connections.
+/// A port that is currently free, and below the system's ephemeral ports.
 fn free_port() -> u16 {
     let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).find(is_free).unwrap()
 }
 
 impl SharedPlane {
-    /// Starts etcd and kube-apiserver, without controllers: nothing changes but by requests.
+    /// Starts etcd and kube-apiserver, without controllers: changes come only from requests.
     pub async fn start(assets: &Path, flags: &[&str]) -> Self {
         skeys::testing::clients::install_crypto();
         let folder = tempfile::tempdir().unwrap();
@@ -138,7 +138,7 @@ impl SharedPlane {
         plane
     }
 
-    /// Gives the group of admin kubeconfigs all rights.
+    /// Grants the group of admin kubeconfigs all permissions.
     pub async fn allow_admins(&self) {
         let group = "rbac.authorization.k8s.io";
         let binding = json!({
@@ -150,17 +150,17 @@ impl SharedPlane {
         assert_eq!(self.admin().write("POST", path, "json", &binding).await.code, 201);
     }
 
-    /// Its processes and keys. Nobody waits with them.
+    /// Its processes and keys. Never held across an await.
     pub fn lock(&self) -> MutexGuard<'_, ControlPlane> {
         self.plane.lock().unwrap()
     }
 
-    /// A client with all rights, whose credentials are of the newest generation.
+    /// A client with all permissions, with credentials of the newest generation.
     pub fn admin(&self) -> Server {
         self.lock().admin.clone()
     }
 
-    /// Waits until the API server takes requests.
+    /// Waits until the API server accepts requests.
     pub async fn wait_until_ready(&self) {
         let start = Instant::now();
         loop {
@@ -175,7 +175,7 @@ impl SharedPlane {
         }
     }
 
-    /// Lets etcd forget all versions but the newest one.
+    /// Compacts all versions in etcd but the newest.
     pub async fn compact(&self) {
         let url = format!("{}/v3/kv", self.lock().etcd);
         let client = self.admin().client;
@@ -190,7 +190,7 @@ impl SharedPlane {
         assert!(answer["error"].is_null(), "{answer}");
     }
 
-    /// Starts the API server again, with the keys it had or with other ones.
+    /// Restarts the API server, with the same keys or new ones.
     pub async fn restart(&self, with_new_keys: bool) {
         self.lock().change_generations(|plane| {
             if with_new_keys {
@@ -202,7 +202,7 @@ impl SharedPlane {
         self.lock().run_controllers();
     }
 
-    /// Begins a rotation: new keys beside the old ones.
+    /// Starts a rotation: new keys in addition to the old ones.
     pub async fn begin_rotation(&self) {
         self.lock().change_generations(|plane| {
             plane.rotations += 1;
@@ -213,7 +213,7 @@ impl SharedPlane {
         self.lock().run_controllers();
     }
 
-    /// Completes a rotation: the old keys are gone.
+    /// Completes a rotation: removes the old keys.
     pub async fn complete_rotation(&self) {
         self.lock().change_generations(|plane| drop(plane.generations.remove(0)));
         self.wait_until_ready().await;
@@ -232,7 +232,7 @@ impl ControlPlane {
         path
     }
 
-    /// Starts a program, after what ran of it has ended.
+    /// Starts a program, after stopping a running instance.
     fn run(&mut self, program: &'static str, arguments: &[String]) {
         self.stop(program);
         let log = std::fs::File::create(self.path(&format!("{program}.log"))).unwrap();
@@ -247,7 +247,7 @@ impl ControlPlane {
         self.processes.insert(program, process);
     }
 
-    /// Ends a program at once.
+    /// Kills a program.
     fn stop(&mut self, program: &str) {
         if let Some(mut process) = self.processes.remove(program) {
             process.kill().unwrap();
@@ -255,12 +255,12 @@ impl ControlPlane {
         }
     }
 
-    /// Ends the API server as a machine that fails does.
+    /// Kills the API server, like a machine failure.
     pub fn stop_api_server(&mut self) {
         self.stop("kube-apiserver");
     }
 
-    /// Starts the API server with the present keys.
+    /// Starts the API server with the current keys.
     fn run_api_server(&mut self) {
         let all = |pem: &dyn Fn(&Generation) -> String| -> String {
             self.generations.iter().map(pem).collect()
@@ -297,12 +297,12 @@ impl ControlPlane {
         self.run("kube-apiserver", &arguments);
     }
 
-    /// Starts the controllers, or starts them again with the present keys.
+    /// Starts or restarts the controllers with the current keys.
     fn run_controllers(&mut self) {
         let new = self.generations.last().unwrap();
         let tokens = self.write("controllers-tokens.key", &new.tokens.serialize_pem());
         let bundle = self.write("ca.pem", &self.authorities());
-        // It signs client certificates with the newest authority.
+        // Client certificates are signed by the newest CA.
         let signer = self.write("signer.pem", &new.client.pem);
         let signer_key = self.write("signer.key", &new.client.key_pem());
         let until = Timestamp::now() + SignedDuration::from_hours(24);
@@ -331,17 +331,17 @@ impl ControlPlane {
         self.run_api_server();
     }
 
-    /// What clients trust, as PEM.
+    /// The CAs that clients trust, as PEM.
     fn authorities(&self) -> String {
         self.generations.iter().map(|keys| keys.server.pem.clone()).collect()
     }
 
-    /// A client for a user of a group.
+    /// A client for a user in a group.
     pub fn client(&self, user: &str, group: &str) -> Server {
         server(self.port, &self.generations, user, group)
     }
 
-    /// A kubeconfig for a user of a group, as Gardener issues them.
+    /// A kubeconfig for a user in a group, as issued by Gardener.
     pub fn kubeconfig(&self, user: &str, group: &str, until: Timestamp) -> String {
         let client = self.generations.last().unwrap().client.sign_client(user, group, until);
         let mut text = format!(
@@ -362,7 +362,7 @@ impl ControlPlane {
         text
     }
 
-    /// Panics, with what a program said last, if one has ended or all take too long.
+    /// Panics, with a program's last output, if one has exited or the start takes too long.
     fn check(&mut self, since: Instant) {
         let ended = |process: &mut Child| process.try_wait().unwrap().is_some();
         let ended = self.processes.iter_mut().find_map(|(name, p)| ended(p).then_some(*name));

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::processes::{ADMINS, SharedPlane};
 use crate::server::Server;
 
-/// The user of kubeconfigs that Gardener issues.
+/// The user of Gardener's admin kubeconfigs.
 const USER: &str = "gardener.cloud:admin:demo@simulator";
-/// They refuse or change what is copied.
+/// These plugins reject or change the copied objects.
 const ADMISSION: &str = "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition,Priority";
-/// Kinds that are copied, in an order in which they can be created; whether they have a status to be written.
+/// Kinds that are copied, in the order of creation; and whether they have a status to write.
 const COPIED: &[(&str, &str, bool)] = &[
     ("/api/v1", "namespaces", false),
     ("/api/v1", "serviceaccounts", false),
@@ -30,14 +30,14 @@ const COPIED: &[(&str, &str, bool)] = &[
     ("/apis/storage.k8s.io/v1", "volumeattachments", true),
 ];
 
-/// A running kube-apiserver; it stops when it is dropped.
+/// A running kube-apiserver, stopped on drop.
 pub struct RealServer {
     pub server: Server,
     _plane: SharedPlane,
 }
 
 impl RealServer {
-    /// Starts etcd and kube-apiserver, without controllers: nothing changes but by requests.
+    /// Starts etcd and kube-apiserver, without controllers: changes come only from requests.
     pub async fn start(assets: &Path) -> Self {
         let plane = SharedPlane::start(assets, &[ADMISSION]).await;
         plane.allow_admins().await;
@@ -45,7 +45,7 @@ impl RealServer {
         Self { server, _plane: plane }
     }
 
-    /// Creates the objects of another server here, with their status.
+    /// Copies the objects of another server, including their status.
     pub async fn copy_from(&self, other: &Server) {
         for (group, plural, has_status) in COPIED {
             let list = other.get(&format!("{group}/{plural}")).await.json();

@@ -1,14 +1,14 @@
 //! The table of requests: `requests.txt`.
 //!
-//! A line is `name | setup | METHOD path | headers | body`. Lines that begin with `first` send a request before, whose
-//! answer fills in `{continue}`, `{version}` and `{token}`. Words in braces are filled in for each server.
+//! A line is `name | setup | METHOD path | headers | body`. Lines that start with `first` send a preceding request,
+//! whose response provides `{continue}`, `{version}` and `{token}`. Placeholders in braces are filled in per server.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::server::Call;
 
-/// Differences that are meant, line by line: `name | reason`.
+/// Intended differences, line by line: `name | reason`.
 const INTENDED: &str = "intended.txt";
 
 fn read(file: &str) -> String {
@@ -26,15 +26,15 @@ pub struct Request {
     pub call: Template,
 }
 
-/// What a request needs that no other one changes.
+/// Objects used exclusively by one request.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
-    /// Lines of a scene that describe a workload in a namespace of its own.
+    /// Lines of a scene that describe a workload in a separate namespace.
     pub workload: Option<String>,
     pub node: bool,
 }
 
-/// A request in which words in braces are not filled in yet.
+/// A request with unfilled placeholders.
 #[derive(Debug)]
 pub struct Template {
     method: String,
@@ -71,7 +71,7 @@ pub fn all() -> Vec<Request> {
     found
 }
 
-/// Intended differences and their reasons, by name of the request.
+/// Intended differences and their reasons, by request name.
 pub fn intended() -> BTreeMap<String, String> {
     let text = read(INTENDED);
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -122,7 +122,7 @@ fn template(parts: &[&str], line: &str) -> Template {
     }
 }
 
-/// A header, or one of the usual ones by a short name.
+/// A header, possibly by a short name.
 fn header(text: &str) -> (String, String) {
     let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
     let list = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
@@ -144,7 +144,7 @@ fn header(text: &str) -> (String, String) {
 }
 
 impl Template {
-    /// The request with all words in braces filled in.
+    /// The request with all placeholders filled in.
     pub fn fill(&self, words: &BTreeMap<String, String>) -> Call {
         let fill = |text: &str| {
             let mut text = text.to_owned();

@@ -1,4 +1,4 @@
-//! A whole rotation in which authorities and signing keys really change, driven with the built program.
+//! A complete rotation in which CAs and signing keys really change, driven with the built program.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::workloads::{create_namespace, deploy, limit, until_budget, until_read
 
 const API: (&str, &str) = ("payments", "api");
 const SHOP: (&str, &str) = ("shop", "shop");
-/// The user whose tokens are tried.
+/// The user of the tried tokens.
 const ACCOUNT: &str = "system:serviceaccount:default:default";
 
-/// Waits until the row of a context says this about it.
+/// Waits until the row of a context shows a verdict.
 #[track_caller]
 fn until_verdict(terminal: &Terminal, context: &str, verdict: &str) {
     let context = format!(", context {context} ");
@@ -47,7 +47,7 @@ async fn until_root_authorities(plane: &SharedPlane, count: usize) {
     .await;
 }
 
-/// What the platform does when a rotation is requested.
+/// The platform's actions when a rotation is requested.
 async fn rotate(
     plane: SharedPlane,
     machines: Arc<Machines>,
@@ -55,7 +55,7 @@ async fn rotate(
     static_tokens: PathBuf,
 ) {
     ske.until_requested("start").await;
-    // The static token is made anew.
+    // The static token is replaced.
     std::fs::write(static_tokens, tokens_file("another-one")).unwrap();
     plane.begin_rotation().await;
     until_root_authorities(&plane, 2).await;
@@ -112,7 +112,7 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     until_said(&terminal, "blocked by PodDisruptionBudget payments/api");
     until_right(&terminal, "blocker PodDisruptionBudget payments/api allows no evictions");
     until_right(&terminal, "the PDB needs 1 healthy, has 1 of 1.");
-    // What the screen advises helps.
+    // The advice on the screen helps.
     until_right(&terminal, "fix To unblock: add one ready replica, or relax the PDB.");
     let path = "/apis/apps/v1/namespaces/payments/deployments/api/scale";
     let scale = json!({"spec": {"replicas": 2}});
@@ -128,7 +128,7 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     press(&mut terminal, &["1"]);
     let file = terminal.home.path().join(".kube/config");
     let text = std::fs::read_to_string(file).unwrap();
-    // Both work, and skeys says what becomes of them.
+    // Both work, and skeys predicts the effect of complete.
     assert_eq!(try_context(&text, "alpha").await, Verdict::Accepted);
     assert_eq!(try_context(&text, "alpha-new").await, Verdict::Accepted);
     for token in [&old_token, &new_token] {
@@ -139,7 +139,7 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     press(&mut terminal, &["R"]);
     until_said(&terminal, "1 kubeconfig on this machine will stop working");
     until_said(&terminal, "you have a kubeconfig issued after the start");
-    // What lies beside the dialog stands between its lines.
+    // Text next to the dialog interleaves with its lines.
     until_said(&terminal, "the old signing key, and every kubeconfig");
     until_said(&terminal, "and token issued before");
     until_said(&terminal, "stop working. This cannot be undone.");
@@ -148,7 +148,7 @@ async fn a_whole_rotation_ends_old_credentials_and_skeys_says_so() {
     platform.join().unwrap();
     assert_eq!(matrix.statuses(&ske).await, matrix::completed());
 
-    // The old kubeconfig trusts no authority that the server has, and the server none that it has; tokens as well.
+    // The old kubeconfig does not trust the server's CA, nor the server the kubeconfig's; the same for tokens.
     until_verdict(&terminal, "alpha", "no longer works");
     until_verdict(&terminal, "alpha-new", "works until the next rotation is completed");
     assert_eq!(try_context(&text, "alpha").await, Verdict::Untrusted);

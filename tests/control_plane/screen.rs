@@ -1,4 +1,4 @@
-//! The built program in a terminal, as a person reads and uses it.
+//! The built program in a terminal, from the user's point of view.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 use crate::ske::Rotation;
 use crate::terminal::Terminal;
 
-/// A button that has just appeared takes no key for a moment.
+/// A button that has just appeared ignores keys for a moment.
 const GUARD: Duration = Duration::from_millis(600);
 
-/// A rotation that was completed long ago.
+/// A rotation completed long ago.
 pub fn completed() -> Rotation {
     let ago = |days: i64| Some(Timestamp::now() - SignedDuration::from_hours(24 * days));
     Rotation { phase: "COMPLETED", initiated: ago(200), completed: ago(199) }
 }
 
-/// Types keys one by one, as a person does.
+/// Types keys one by one.
 pub fn press(terminal: &mut Terminal, keys: &[&str]) {
     for key in keys {
         std::thread::sleep(GUARD);
@@ -24,25 +24,25 @@ pub fn press(terminal: &mut Terminal, keys: &[&str]) {
     }
 }
 
-/// The screen as running text.
+/// The screen as running text, without frames.
 fn words(screen: &str) -> String {
     let text = screen.replace(|c: char| ('\u{2500}'..='\u{257f}').contains(&c), " ");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Waits until the running text of the screen holds these words.
+/// Waits until the running text of the screen contains a text.
 #[track_caller]
 pub fn until_said(terminal: &Terminal, text: &str) {
     terminal.wait_for(text, |screen| words(&screen.contents()).contains(text));
 }
 
-/// Waits until the left one of two panes beside each other holds these words.
+/// Waits until the left one of two panes contains a text.
 #[track_caller]
 pub fn until_left(terminal: &Terminal, text: &str) {
     until_pane(terminal, text, |(left, _)| left);
 }
 
-/// The same of the right one, which shows the node under the cursor.
+/// Like `until_left` for the right pane, which shows the node under the cursor.
 #[track_caller]
 pub fn until_right(terminal: &Terminal, text: &str) {
     until_pane(terminal, text, |(_, right)| right);
@@ -57,7 +57,7 @@ fn until_pane(terminal: &Terminal, text: &str, side: for<'a> fn((&'a str, &'a st
     });
 }
 
-/// Runs something beside the test, which itself waits for a terminal.
+/// Runs something concurrently with the test, which blocks on a terminal.
 pub fn in_background(run: impl AsyncFnOnce() + Send + 'static) -> std::thread::JoinHandle<()> {
     let runtime = tokio::runtime::Handle::current();
     std::thread::spawn(move || runtime.block_on(run()))

@@ -1,4 +1,4 @@
-//! A Kubernetes API to which requests are sent, whichever of the two it is.
+//! A Kubernetes API under test, real or simulated.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
-/// A watch of which nothing has come for this long has sent what it has.
+/// A watch that has been quiet for this long has sent everything.
 const QUIET: Duration = Duration::from_millis(1_500);
 
-/// An API server and a client with all rights.
+/// An API server and a client with all permissions.
 #[derive(Clone)]
 pub struct Server {
     pub base: String,
     pub client: reqwest::Client,
-    /// Shows no certificate.
+    /// Presents no certificate.
     pub anonymous: reqwest::Client,
 }
 
-/// A request, with nothing left to fill in.
+/// A request without placeholders.
 #[derive(Debug, Clone)]
 pub struct Call {
     pub method: String,
@@ -27,7 +27,7 @@ pub struct Call {
     pub body: Vec<u8>,
 }
 
-/// What a server answered.
+/// The response of a server.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub code: u16,
@@ -42,7 +42,7 @@ impl Answer {
 }
 
 impl Server {
-    /// A client that trusts one authority, and shows a certificate with its key.
+    /// A client that trusts one CA and presents a certificate with its key.
     pub fn new(base: String, authority: &[u8], identity: &[u8]) -> Self {
         let roots = reqwest::Certificate::from_pem_bundle(authority).unwrap();
         let builder = || reqwest::Client::builder().no_proxy().tls_certs_only(roots.clone());
@@ -61,7 +61,7 @@ impl Server {
             request = request.body(call.body.clone());
         }
         let answer = request.send().await;
-        // A server may close a connection whose body is too large before it is sent.
+        // A server may close a connection before an oversized body is sent.
         let Ok(mut answer) = answer else {
             return Answer { code: 0, headers: BTreeMap::new(), body: Vec::new() };
         };

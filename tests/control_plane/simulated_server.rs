@@ -1,4 +1,4 @@
-//! The simulator with a cluster that has what the requests are about.
+//! The simulator with a cluster that has the objects for the requests.
 
 use base64::Engine as _;
 use kube::config::Kubeconfig;

@@ -1,41 +1,41 @@
-//! Situations in which a roll is stuck, and what skeys says of each. A new one is one entry of the table.
+//! Situations in which a roll is stuck, and what skeys reports about each. A new one is one table entry.
 
 use serde_json::{Value, json};
 
-/// A situation, brought about by real controllers in a namespace and on a node of its own.
+/// A situation, created by real controllers in a separate namespace and on a separate node.
 pub struct Situation {
-    /// The name of its namespace.
+    /// Name of its namespace.
     pub name: &'static str,
-    /// Whether pods that are evicted find another node.
+    /// Whether evicted pods can be rescheduled.
     pub has_room: bool,
     pub objects: Vec<Object>,
-    /// Pods that are there before the drain begins.
+    /// Number of pods before the drain starts.
     pub pods: usize,
-    /// What is created after those pods.
+    /// Created after those pods.
     pub later: Vec<Object>,
-    /// What one blocker of the situation says, after the drain and some minutes.
+    /// Texts of one blocker of the situation, after the drain and some minutes.
     pub says: &'static [&'static str],
-    /// What no blocker of the situation says then.
+    /// Texts that no blocker of the situation contains then.
     pub hides: &'static [&'static str],
 }
 
-/// An object of the situation's namespace; those with pods are called `app`.
+/// An object in the situation's namespace; those with pods are named `app`.
 pub enum Object {
-    /// Its replicas, and more of its pods' template.
+    /// Its replicas, and additions to the pod template.
     Deployment(usize, Value),
     Job(Value),
     Pod(Value),
-    /// A PodDisruptionBudget of a name with a rule, for the pods of `app`.
+    /// A PodDisruptionBudget with a name and a rule, for the pods of `app`.
     Budget(&'static str, Value),
-    /// A webhook of a kind, asked before a resource is created, whose service is not there.
+    /// A webhook of a kind, called before a resource is created, whose service does not exist.
     DeadWebhook(&'static str, &'static str),
-    /// The same, and it denies.
+    /// The same, but it denies.
     DenyingWebhook(&'static str, &'static str),
 }
 
 use Object::{Budget, DeadWebhook, DenyingWebhook, Deployment, Job, Pod};
 
-/// Pods whose kubelet does this with them.
+/// Pods with this kubelet behaviour.
 fn pods_that(conduct: &str) -> Value {
     json!({"metadata": {"labels": {"example.org/kubelet": conduct}}})
 }
@@ -43,7 +43,7 @@ fn pods_that(conduct: &str) -> Value {
 const VALIDATING: &str = "ValidatingWebhookConfiguration";
 const MUTATING: &str = "MutatingWebhookConfiguration";
 
-/// The table. Names of situations begin with the ID of their fault.
+/// The table. Names of situations start with the ID of their fault.
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 pub fn situations() -> Vec<Situation> {
     let plain = Value::Null;

@@ -1,4 +1,4 @@
-//! A large cluster: figures of the time and memory until it is shown.
+//! A large cluster: time and memory until it is displayed.
 
 use std::fs;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use crate::workloads::{create_namespace, merge, template};
 const NODES: usize = 500;
 const NEW_NODES: usize = 200;
 const PODS: usize = 3_500;
-/// Nobody gives pods a service account here.
+/// Pods have no service account here.
 const ADMISSION: &str = "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition";
 const NAMESPACE: &str = "shop";
 
@@ -62,7 +62,7 @@ async fn create_pods(admin: &Server, nodes: &[Value]) {
     futures_util::stream::iter(pods).for_each_concurrent(16, |pod| pod).await;
 }
 
-/// The most memory that a process had, in MiB.
+/// The peak memory of a process, in MiB.
 fn most_memory(id: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -88,7 +88,7 @@ async fn k8s_07_a_large_cluster_is_shown_whole() {
     let ske = Ske::serve(plane.clone(), NODES, rotation).await;
     let began = Instant::now();
     let mut terminal = Terminal::run(&[SKEYS], 132, 64, &ske.environment());
-    // It begins in the middle of the roll.
+    // It starts during the roll.
     until_said(&terminal, &format!(" {NEW_NODES}/~{NODES}"));
     let (time, memory) = (began.elapsed(), most_memory(terminal.id().as_raw_nonzero().get()));
     say(&format!(

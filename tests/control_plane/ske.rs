@@ -1,4 +1,4 @@
-//! Plays SKE for one cluster: its published endpoints, with kubeconfigs of a real control plane.
+//! Emulates SKE for one cluster: its published endpoints, with kubeconfigs of a real control plane.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 pub const CLUSTER: &str = "alpha";
 const USER: &str = "gardener.cloud:admin:ske";
 
-/// The state of the cluster as SKE shows it.
+/// The state of the cluster as SKE reports it.
 #[derive(Debug, Clone)]
 pub struct Rotation {
     pub phase: &'static str,
@@ -26,7 +26,7 @@ pub struct Rotation {
     pub completed: Option<Timestamp>,
 }
 
-/// SKE, which stops when it is dropped.
+/// An SKE emulation, stopped on drop.
 pub struct Ske {
     pub url: String,
     shared: Arc<Shared>,
@@ -48,7 +48,7 @@ impl Drop for Ske {
 }
 
 impl Ske {
-    /// Serves a cluster with a pool of so many nodes.
+    /// Serves a cluster with a pool of `nodes` nodes.
     pub async fn serve(plane: SharedPlane, nodes: usize, rotation: Rotation) -> Self {
         let (requested, _) = watch::channel("");
         let shared = Arc::new(Shared { plane, rotation: Mutex::new(rotation), nodes, requested });
@@ -66,7 +66,7 @@ impl Ske {
         Self { url, shared, task: tokio::spawn(server).abort_handle() }
     }
 
-    /// What leads a program to it.
+    /// Environment variables that point a program to it.
     pub fn environment(&self) -> Vec<(&'static str, &str)> {
         vec![
             ("STACKIT_SKE_CUSTOM_ENDPOINT", &self.url),
@@ -86,7 +86,7 @@ impl Ske {
         requested.wait_for(|requested| *requested == step).await.unwrap();
     }
 
-    /// Changes what it shows.
+    /// Sets the reported phase.
     pub fn show(&self, phase: &'static str) {
         let mut rotation = self.shared.rotation.lock().unwrap();
         rotation.phase = phase;

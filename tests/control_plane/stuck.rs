@@ -1,4 +1,4 @@
-//! Stuck rolls: brings about each situation of the table, and compares what skeys says with it.
+//! Stuck rolls: creates each situation of the table, and checks what skeys reports about it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,9 +31,9 @@ use crate::ske::{CLUSTER, PROJECT, Rotation, Ske};
 use crate::webhook::serve_denials;
 use crate::workloads::{create, create_namespace, deploy, limit, merge, template};
 
-/// Blockers are evaluated as of so much later: some count only after minutes.
+/// Blockers are evaluated as of this much later: some count only after minutes.
 const LATER: SignedDuration = SignedDuration::from_mins(5);
-/// So long before now drains began.
+/// How long ago drains started.
 const DRAINING_FOR: SignedDuration = SignedDuration::from_mins(4);
 
 const STEP: Duration = Duration::from_millis(500);
@@ -101,7 +101,7 @@ async fn create_webhook(
     create(admin, &path, &configuration).await;
 }
 
-/// Brings about a situation up to the drain; the node that is to be drained.
+/// Creates a situation up to the drain; returns the node to drain.
 async fn prepare(plane: &SharedPlane, machines: &Machines, situation: &Situation) -> String {
     let admin = plane.admin();
     let node = machines.add(1, ZONES[0], json!({label(situation): "true"})).await;
@@ -122,7 +122,7 @@ async fn prepare(plane: &SharedPlane, machines: &Machines, situation: &Situation
     node
 }
 
-/// What skeys sees of a cluster.
+/// The view of skeys on a cluster.
 struct Seen {
     cluster: Cluster,
     observed: ObservedCluster,
@@ -137,7 +137,7 @@ impl Drop for Seen {
     }
 }
 
-/// A client of SKE, and the cluster as it reads it.
+/// A client of SKE, and the cluster as read by it.
 pub async fn read_cluster(ske: &Ske) -> (SkeClient, Cluster) {
     let clock = Clock::machine();
     let http = Http::new(clock.clone(), None).unwrap();
@@ -187,16 +187,16 @@ impl Seen {
         blockers.iter().find(blocks)?.since.map(|since| since.at)
     }
 
-    /// How many entries of the timeline say two things.
+    /// Number of timeline entries that contain both texts.
     fn told(&self, what: &str, whom: &str) -> usize {
-        // The timeline has names from the pool on.
+        // Names in the timeline start at the pool.
         let whom = whom.strip_prefix("shoot--f00--alpha-").unwrap_or(whom);
         let entries = self.observed.tracker.timeline().entries();
         let texts = entries.map(|entry| timeline_event(&entry.what));
         texts.filter(|text| text.contains(what) && text.contains(whom)).count()
     }
 
-    /// What is said of each node or namespace some minutes from now.
+    /// The texts about each node or namespace, some minutes from now.
     fn sentences(&mut self) -> Vec<(String, String)> {
         while let Ok(event) = self.events.try_recv() {
             let now = self.now();
@@ -218,7 +218,7 @@ impl Seen {
     }
 }
 
-/// What is missing in what is said of a situation.
+/// The mismatch between a situation and the texts about it, if any.
 fn complaint(situation: &Situation, node: &str, sentences: &[(String, String)]) -> Option<String> {
     let own: Vec<&String> = sentences
         .iter()
@@ -243,7 +243,7 @@ async fn k8s_16_k8s_17_k8s_18_k8s_19_k8s_20_k8s_30_k8s_31_k8s_36_stuck_rolls_are
     machines.describe(2).await;
     let prepared = situations.iter().map(|situation| prepare(&plane, &machines, situation));
     let nodes: Vec<String> = futures_util::future::join_all(prepared).await;
-    // From now on there is room for those that have room.
+    // From now on, evicted pods that have room can be rescheduled.
     let room: BTreeMap<String, &str> = situations
         .iter()
         .filter(|situation| situation.has_room)
@@ -256,7 +256,7 @@ async fn k8s_16_k8s_17_k8s_18_k8s_19_k8s_20_k8s_30_k8s_31_k8s_36_stuck_rolls_are
         machines.begin_drain(node, Timestamp::now() - DRAINING_FOR).await;
     }
     let (start, mut rounds) = (Instant::now(), 0);
-    // It has to stay so for a while: some of it would be said before an eviction that works, too.
+    // It must be stable for a while: some of it would also be reported before a successful eviction.
     while rounds < 4 {
         for node in &nodes {
             machines.evict(node).await;
@@ -275,7 +275,7 @@ async fn k8s_16_k8s_17_k8s_18_k8s_19_k8s_20_k8s_30_k8s_31_k8s_36_stuck_rolls_are
     edit_while_it_blocks(&plane.admin(), &machines, &mut seen, &nodes[edited]).await;
 }
 
-/// Edits a budget twice while it blocks: first it blocks as before, then it lets the pod go.
+/// Edits a budget twice while it blocks: the first edit changes nothing, the second unblocks the pod.
 async fn edit_while_it_blocks(admin: &Server, machines: &Machines, seen: &mut Seen, node: &str) {
     let path = format!("/apis/policy/v1/namespaces/{EDITED}/poddisruptionbudgets/app");
     let since = seen.blocked_since(node).unwrap();
@@ -286,7 +286,7 @@ async fn edit_while_it_blocks(admin: &Server, machines: &Machines, seen: &mut Se
     edit(json!("100%")).await;
     until("the rule of the edited budget", async || {
         let sentences = seen.sentences();
-        // Whatever is known of its status in between, it blocks since the same time.
+        // Whatever is known of its status in between, it has blocked since the same time.
         assert_eq!(seen.blocked_since(node), Some(since), "{sentences:#?}");
         let rule = "To unblock: relax the PDB; minAvailable 100% allows no evictions.";
         sentences.iter().any(|(of, text)| of == node && text.contains(rule)).then_some(())

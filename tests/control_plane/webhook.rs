@@ -1,4 +1,4 @@
-//! A webhook that denies whatever it is asked.
+//! A webhook that denies every request.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::authority::Authority;
 
-/// Connections with TLS.
+/// A listener with TLS.
 struct TlsListener(TcpListener, TlsAcceptor);
 
 impl axum::serve::Listener for TlsListener {
@@ -47,7 +47,7 @@ async fn deny(body: String) -> String {
         .to_string()
 }
 
-/// Serves it as long as the test runs; its `clientConfig`.
+/// Serves it for the duration of the test; returns its `clientConfig`.
 pub async fn serve_denials() -> Value {
     let authority = Authority::new("webhooks");
     let certificate = authority.sign_server("webhook");

@@ -1,15 +1,15 @@
-//! Objects of users of a cluster.
+//! User objects in a cluster.
 
 use serde_json::{Value, json};
 
 use crate::machines::{items, until};
 use crate::server::Server;
 
-/// Creates an object, as soon as the server takes it.
+/// Creates an object, as soon as the server accepts it.
 pub async fn create(admin: &Server, path: &str, object: &Value) {
     until(&format!("{path}: {object}"), async || {
         let answer = admin.write("POST", path, "json", object).await;
-        // The service account of a new namespace is not there at once.
+        // The service account of a new namespace does not exist immediately.
         assert!(matches!(answer.code, 0 | 201 | 403 | 409), "{object}: {}", answer.json());
         matches!(answer.code, 201 | 409).then_some(())
     })
@@ -21,7 +21,7 @@ pub async fn create_namespace(admin: &Server, name: &str) {
     create(admin, "/api/v1/namespaces", &json!({"metadata": {"name": name}})).await;
 }
 
-/// A pod's labels and spec, as part of a workload's template.
+/// A pod's labels and spec, as part of a workload template.
 pub fn template(name: &str, more: &Value) -> Value {
     let mut template = json!({
         "metadata": {"labels": {"app": name}},
@@ -34,7 +34,7 @@ pub fn template(name: &str, more: &Value) -> Value {
     template
 }
 
-/// Puts the fields of an object into another one.
+/// Merges the fields of an object into another one.
 pub fn merge(object: &mut Value, more: &Value) {
     match (object, more) {
         (Value::Object(object), Value::Object(more)) => {
@@ -57,7 +57,7 @@ pub async fn deploy(admin: &Server, (namespace, name): (&str, &str), replicas: u
     create(admin, &path, &json!({"metadata": {"name": name}, "spec": spec})).await;
 }
 
-/// Creates a PodDisruptionBudget for the pods of a workload of the same name.
+/// Creates a PodDisruptionBudget for the pods of the workload with the same name.
 pub async fn limit(admin: &Server, (namespace, name): (&str, &str), rule: &Value) {
     let path = format!("/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets");
     let mut spec = json!({"selector": {"matchLabels": {"app": name}}});
@@ -65,7 +65,7 @@ pub async fn limit(admin: &Server, (namespace, name): (&str, &str), rule: &Value
     create(admin, &path, &json!({"metadata": {"name": name}, "spec": spec})).await;
 }
 
-/// Waits until so many pods of a workload are ready.
+/// Waits until `count` pods of a workload are ready.
 pub async fn until_ready(admin: &Server, (namespace, name): (&str, &str), count: usize) {
     let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector=app%3D{name}");
     let is_ready = |pod: &&Value| {
@@ -79,7 +79,7 @@ pub async fn until_ready(admin: &Server, (namespace, name): (&str, &str), count:
     .await;
 }
 
-/// Waits until something holds of a budget's status.
+/// Waits until the status of a budget satisfies a condition.
 pub async fn until_budget(
     admin: &Server,
     (namespace, name): (&str, &str),

@@ -16,7 +16,7 @@ fn open() -> Setting {
     observing(ObservationScope::Open, PREPARED)
 }
 
-/// The `ConfigMap`s of the namespace, as a colleague sees them.
+/// The `ConfigMap`s of the namespace, accessed by a colleague.
 async fn config_maps(journey: &Journey) -> Api<ConfigMap> {
     Api::namespaced(client(&journey.ask_kubeconfig("shop").await).await, "default")
 }
@@ -27,14 +27,14 @@ async fn shared(maps: &Api<ConfigMap>) -> Value {
     serde_json::from_str(&map.data.unwrap()["checklist.json"]).unwrap()
 }
 
-/// Somebody else is faster than so many changes of the `ConfigMap`.
+/// Somebody else wins the race this number of times.
 fn conflicts(times: Option<u32>) -> Fault {
     let answer = r#"{"kind":"Status","code":409,"reason":"Conflict","message":"modified"}"#;
     let path = "kubernetes/shop/api/v1/namespaces/default/configmaps/skeys-checklist";
     Fault::new("PATCH", path, times, FaultEffect::answer(409, answer))
 }
 
-/// Replaces the list as a colleague does.
+/// Replaces the list, as a colleague would.
 async fn put(maps: &Api<ConfigMap>, list: &Value) {
     let mut map = maps.get("skeys-checklist").await.unwrap();
     map.metadata.labels = Some([("team".to_owned(), "shop".to_owned())].into());
@@ -124,7 +124,7 @@ async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
     let mut list = shared(&maps).await;
     assert_eq!(list["clients"][0]["name"], "ci");
 
-    // A colleague adds one and takes the other over, while it is being changed here.
+    // A colleague adds one and takes over the other one, while it is being edited here.
     journey.press("<enter>").await;
     list["clients"][0]["owner"] = "Ada".into();
     list["clients"].as_array_mut().unwrap().push(json!({"name": "backup"}));
@@ -136,7 +136,7 @@ async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
     journey.press("<esc>").await;
     journey.shows("▸ ○ ci      Ada");
 
-    // Somebody is faster between reading and writing.
+    // Somebody else writes between our read and write.
     journey.order(conflicts(Some(2)));
     journey.press("<space>").await;
     journey.until("✓ ci", 20).await;
@@ -150,7 +150,7 @@ async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
     journey.press("<esc>").await;
     journey.shows("✓ ci");
 
-    // A list that cannot be read is never written over.
+    // A list that cannot be read is never overwritten.
     put(&maps, &json!({"version": 2})).await;
     journey.until("written by a newer skeys (format 2)", 20).await;
     journey.press("<space>").await;
@@ -182,7 +182,7 @@ async fn a_list_that_is_shared_already_takes_the_clients_of_this_machine() {
     journey.until("○ ci", 20).await;
     assert_eq!(shared(&maps).await["clients"].as_array().unwrap().len(), 2);
 
-    // While the cluster is not seen, the copy is shown and cannot be changed, by a dialog that is open already, either.
+    // While the cluster is not observed, the copy is shown and read-only, even in an open dialog.
     journey.press("<enter>").await;
     journey.trouble("shop", "", FaultEffect::Drop {}, 600);
     journey.until_slowly("shared, but the cluster is not observed", 10, 60).await;

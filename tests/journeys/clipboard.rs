@@ -1,4 +1,4 @@
-//! The clipboard: which way a kubeconfig went, and that it is cleared.
+//! The clipboard: the route that a kubeconfig took, and that it is cleared.
 
 use skeys::testing::runtime::clipboard::ClipboardRoute;
 
@@ -69,7 +69,7 @@ async fn clip_01_without_a_route_the_kubeconfig_is_kept_and_a_file_offered() {
     journey.press(TO_CLIPBOARD).await;
     journey.says("the clipboard cannot be reached");
     journey.says("Choose a file instead");
-    // Back in the form: another destination, and no second kubeconfig.
+    // Back in the form: another destination, but no second kubeconfig.
     journey.press("<enter><backtab><backtab><up><tab><tab><tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha → ~/.kube/ske/alpha.yaml");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 1);

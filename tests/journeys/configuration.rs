@@ -1,4 +1,4 @@
-//! The configuration file changes while the dashboard runs.
+//! Changes of the configuration file while the dashboard runs.
 
 use std::fs;
 
@@ -6,13 +6,13 @@ use ratatui::style::Color;
 
 use crate::support::{Journey, Setting};
 
-/// Writes the file and lets the dashboard notice.
+/// Writes the file and waits until the dashboard notices.
 async fn write(journey: &mut Journey, text: &str) {
     fs::write(journey.path("config.toml"), text).unwrap();
     journey.wait(6).await;
 }
 
-/// The dashboard without the variables that would go before the file.
+/// The dashboard without the variables that take precedence over the file.
 async fn begin() -> Journey {
     Journey::with(Setting::default().set("COLORTERM", "truecolor")).await
 }

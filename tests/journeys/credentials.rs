@@ -1,5 +1,5 @@
-//! Answers and verdicts about credentials: an answer belongs to the request that asked for it, and a verdict comes from
-//! certificates, not from clocks.
+//! Responses and verdicts about credentials: a response belongs to its request, and a verdict is based on certificates,
+//! not clocks.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,10 +12,10 @@ use skeys::testing::simulator::faults::Fault;
 
 use crate::support::{Journey, Setting};
 
-/// From the open form, with the focus on the lifetime, to the button that merges.
+/// From the open form, with the focus on the lifetime, to the merge button.
 const ISSUE: &str = "<tab><tab><tab><tab><tab><enter>";
 
-/// From the open dialog of a start to its button.
+/// From the open start dialog to its button.
 const START: &str = "<tab><enter>";
 
 /// The server and certificates of each context of a merged file.
@@ -55,10 +55,10 @@ async fn cred_01_a_kubeconfig_is_never_stored_under_another_cluster() {
     journey.wait(12).await;
     let text = journey.read(".kube/config");
     let found = contexts(&text);
-    // The first rotation has given alpha's authority a name of its own.
+    // After the first rotation alpha's CA has a different name.
     assert_eq!(issuer(&found, "nova"), "CN=kubernetes-client");
     assert_eq!(found.len(), 1, "{text}");
-    // Alpha's answer is shown with its own name and expiry.
+    // Alpha's response is shown with its own name and expiry.
     journey.says("The kubeconfig of alpha is not saved, expires in 7h 59m");
     journey.press("/<ctrl-u>alpha<enter>K").await;
     journey.says("issued; expires Tue 24 Nov 2026 22:00");
@@ -95,7 +95,7 @@ async fn cred_01_two_requests_of_one_cluster_answer_their_own_forms() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cred_02_a_kubeconfig_issued_just_before_the_start_is_recognised_despite_clock_skew() {
-    // With the clock a day ahead the token would have ended by it.
+    // With the clock a day ahead the token would already have expired.
     for ahead in [60, -60, 600, -600, 39_600, -86_400] {
         let mut journey = Journey::with(Setting { ahead, ..Setting::default() }).await;
         journey.press("/alpha<enter>K").await;
@@ -113,7 +113,7 @@ async fn cred_02_a_kubeconfig_issued_just_before_the_start_is_recognised_despite
         assert!(!journey.words().contains("you have a kubeconfig"), "{ahead}");
         journey.press("<esc>1").await;
         journey.says("BREAKS on complete");
-        // One that is issued now outlives it, whatever the clocks say.
+        // One issued now survives it, whatever the clocks.
         journey.press("K<tab><tab>-new").await;
         journey.press("<tab><tab><tab><enter>").await;
         journey.says("context alpha-new");
@@ -134,7 +134,7 @@ async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
     journey.until_slowly("completed", 10, 200).await;
     journey.press("1").await;
     journey.says("no longer works");
-    // What was predicted is tried.
+    // The predictions are verified.
     journey.press("4").await;
     journey.says("tried: refused (the server certificate is not this cluster's");
     journey.press("5").await;
@@ -157,7 +157,7 @@ async fn cred_13_a_file_that_is_replaced_while_completing_is_not_held_against_th
     journey.press("<enter>R").await;
     journey.press(START).await;
     journey.until_slowly("PREPARED", 30, 200).await;
-    // The one that the person uses is replaced, the copy not yet.
+    // The one in use is replaced, the copy not yet.
     journey.press("K").await;
     journey.press(ISSUE).await;
     journey.press("<tab><tab><enter>").await;
@@ -184,7 +184,7 @@ async fn cred_04_a_replaced_kubeconfig_causes_no_warning() {
     journey.until_slowly("PREPARED", 30, 200).await;
     journey.press("K").await;
     journey.press(ISSUE).await;
-    // The name is taken, by this cluster: replaced.
+    // The name is taken by this cluster: replaced.
     journey.press("<tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha → ~/.kube/config, context alpha");
     journey.press("1").await;
@@ -201,7 +201,7 @@ async fn file_22_an_entry_is_renewed_in_its_own_file_and_keeps_what_the_person_w
     journey.press("/alpha<enter>K").await;
     journey.press(ISSUE).await;
     let text = journey.read(".kube/config");
-    // As `kubectl config rename-context` leaves it, with what the person added.
+    // The result of `kubectl config rename-context`, with the user's additions.
     let own = "# mine\n".to_owned()
         + &text
             .replace("    cluster: alpha\n", "    cluster: alpha\n    namespace: web\n")
@@ -220,7 +220,7 @@ async fn file_22_an_entry_is_renewed_in_its_own_file_and_keeps_what_the_person_w
     journey.says("~/.kube/work.yaml, context prod");
     journey.says("- client-key-data: …");
     journey.says("+ client-key-data: … (from SKE)");
-    // Whoever goes back leaves everything as it was.
+    // Going back leaves everything unchanged.
     journey.press("<enter><esc>").await;
     assert_eq!(journey.calls("POST", "/kubeconfig"), asked);
     assert_eq!(journey.read(".kube/work.yaml"), own);
@@ -267,7 +267,7 @@ async fn cred_01_marked_entries_are_renewed_each_in_its_file_and_a_failure_stops
     for file in ["a.yaml", "b.yaml", "c.yaml"] {
         journey.says(&format!("~/.kube/{file}, context two"));
     }
-    // One of the files cannot be written any more.
+    // One of the files is no longer writable.
     set_mode(0o400);
     let asked = journey.calls("POST", "/kubeconfig");
     journey.press("<ctrl-u>30d<enter><enter>").await;
@@ -290,7 +290,7 @@ async fn cred_01_marked_entries_are_renewed_each_in_its_file_and_a_failure_stops
         let life = client.not_after.duration_since(client.not_before);
         assert!(life > jiff::SignedDuration::from_hours(29 * 24), "{life}");
     }
-    // What failed stays marked.
+    // Failed ones stay marked.
     set_mode(0o600);
     journey.press("<enter>K<enter><enter>").await;
     journey.until_slowly("1 of 1 renewed", 1, 60).await;
@@ -370,7 +370,7 @@ async fn cred_11_a_missing_answer_at_exit_is_logged_as_unknown() {
         journey.order(Fault::delay("/clusters/alpha/kubeconfig", 50));
         journey.press("/alpha<enter>K").await;
         journey.press(ISSUE).await;
-        // What cannot be drawn any more ends it, too.
+        // A terminal that can no longer be drawn on ends it, too.
         journey.is_broken.store(breaks, Ordering::SeqCst);
         journey.strike(if breaks { "<esc>" } else { "<ctrl-c><ctrl-c>" });
         for _ in 0..40 {

@@ -1,4 +1,4 @@
-//! The projects of the account, and what it may do in them.
+//! The projects of the account, and its permissions in them.
 
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -10,7 +10,7 @@ fn without_projects() -> Setting {
     Setting::default().set("SKEYS_PROJECTS", "").set("STACKIT_PROJECT_ID", "")
 }
 
-/// The account may do only this in the project.
+/// The account has only these permissions in the project.
 fn held(permissions: &str) -> Fault {
     let item = format!(
         r#"{{"items":[{{"resourceId":"{PROJECT}","resourceType":"project","permissions":[{permissions}]}}]}}"#
@@ -26,7 +26,7 @@ async fn without_projects_those_of_the_account_are_listed_with_their_names() {
     assert_eq!(journey.calls("GET", PERMISSIONS), 2, "what can be listed, and what can be done");
     assert_eq!(journey.calls("GET", "/v2/projects"), 1);
     assert_eq!(journey.calls("GET", &format!("/v2/projects/{PROJECT}")), 0);
-    // Projects that are set win; others are found all the same, to be selected.
+    // Configured projects take precedence; others are discovered nevertheless, for selection.
     let journey = Journey::with(Setting { projects: Some(1), ..Setting::default() }).await;
     journey.shows("8 clusters");
     journey.shows("project shop");
@@ -46,7 +46,7 @@ async fn projects_that_cannot_be_found_are_an_error_and_r_tries_again() {
     let faults = vec![Fault::new("GET", "permissions", None, FaultEffect::answer(200, "{}"))];
     let journey = Journey::with(Setting { faults, ..without_projects() }).await;
     journey.says("The account may not list clusters in any project.");
-    // An opaque token tells nothing of the account.
+    // An opaque token has no information about the account.
     let setting = without_projects().set("STACKIT_ACCESS_TOKEN", "opaque");
     let journey = Journey::with(setting).await;
     journey.says("the token names no email address");
@@ -62,7 +62,7 @@ async fn what_the_account_may_not_do_is_refused_with_the_permission() {
     journey.press("K").await;
     journey.says("Kubeconfig: the account lacks ske.cluster.kubeconfig.create in project shop");
     assert_eq!(journey.calls("POST", "kubeconfig"), 0);
-    // What was granted meanwhile holds from the next refresh on.
+    // Permissions granted in between are effective from the next refresh on.
     journey.simulator.clear_faults();
     journey.press("rR").await;
     journey.shows("Start credentials rotation");

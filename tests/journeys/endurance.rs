@@ -1,4 +1,4 @@
-//! An hour in which faults come at random, while rotations start and complete: what is shown in the end is so.
+//! An hour of random faults, while rotations start and complete: the final state on the screen is correct.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::{Journey, Setting};
 
 const PROJECTS: usize = 6;
 
-/// Six projects of eight clusters, half of them ready for a step.
+/// Six projects with eight clusters each, half of them ready for a step.
 fn scene() -> String {
     let project = |number: usize| {
         format!(
@@ -24,7 +24,7 @@ fn scene() -> String {
     format!("regions = [\"eu01\"]\n{projects}")
 }
 
-/// One of the things that can go wrong on the way, for up to two minutes.
+/// A random network fault, for up to two minutes.
 fn fault(random: &mut fastrand::Rng) -> Fault {
     let answer = |status, retry_after: Option<&str>| FaultEffect::Answer {
         status,
@@ -42,7 +42,7 @@ fn fault(random: &mut fastrand::Rng) -> Fault {
         6 => FaultEffect::UnknownValues {},
         _ => FaultEffect::Reverse {},
     };
-    // Of one project, or of all.
+    // For one project or all.
     let path = match random.usize(..=PROJECTS) {
         PROJECTS => "/clusters".to_owned(),
         number => format!("0000000{number}-"),
@@ -50,7 +50,7 @@ fn fault(random: &mut fastrand::Rng) -> Fault {
     Fault::new("GET", &path, None, effect).for_seconds(random.u64(5..120))
 }
 
-/// Phases as the simulator has them, in words of the screen.
+/// Phases in the simulator, in the words of the screen.
 fn phases(journey: &Journey) -> BTreeMap<String, String> {
     let word = |phase: &str| match phase {
         "PREPARED" => phase.to_owned(),
@@ -67,7 +67,7 @@ fn phases(journey: &Journey) -> BTreeMap<String, String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_hour_of_random_faults_loses_no_update() {
     let setting = Setting { scene: scene(), size: (140, 80), ..Setting::default() };
-    // A request that waits for another one would not settle.
+    // A request that waits for another one would never settle.
     let setting = setting.set("SKEYS_POLL_CONCURRENCY", "16");
     let mut journey = Journey::with(setting).await;
     journey.shows("48 clusters");
@@ -94,7 +94,7 @@ async fn an_hour_of_random_faults_loses_no_update() {
     }
     assert!(begun > 15, "{begun} steps");
     journey.simulator.clear_faults();
-    // Once a list works again, nothing that failed is waited for longer than a usual interval.
+    // Once a list works again, no retry is delayed longer than a normal interval.
     journey.wait(60).await;
     journey.until("● live", 30).await;
     for text in ["retrying", "next retry", "Listing", "asks for a pause"] {
@@ -110,7 +110,7 @@ async fn an_hour_of_random_faults_loses_no_update() {
         let row = row.unwrap_or_else(|| panic!("{name} is not shown\n{screen}"));
         assert!(row.contains(&phase), "{name} is {phase}\n{screen}");
     }
-    // Whatever came of all that is not kept for ever.
+    // Consequences of the faults do not stay forever.
     journey.press("A").await;
     journey.hides("panicked");
 }

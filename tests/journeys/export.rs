@@ -1,4 +1,4 @@
-//! What the screens list, exported: to a file, to the clipboard, and where there is nothing or it may not be.
+//! Export of the screens' lists: to a file, to the clipboard, and where it is empty or not allowed.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -8,7 +8,7 @@ use skeys::testing::app::settings::ObservationScope;
 use crate::simulated_cluster::observing;
 use crate::support::{Journey, PROJECT, Setting};
 
-/// Names of the files that were exported.
+/// Names of exported files.
 fn exported(journey: &Journey) -> Vec<String> {
     let files = std::fs::read_dir(journey.home.path()).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
@@ -17,7 +17,7 @@ fn exported(journey: &Journey) -> Vec<String> {
     names
 }
 
-/// What was sent to the terminal's clipboard last.
+/// The last text sent to the terminal's clipboard.
 fn copied(journey: &Journey) -> String {
     let sent = journey.sent.lock().unwrap().last().unwrap().clone();
     let text = sent.strip_prefix("\u{1b}]52;c;").unwrap().trim_end_matches('\u{7}');

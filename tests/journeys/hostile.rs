@@ -1,4 +1,4 @@
-//! Hostile words from servers and files, secrets that must not leak, files that are broken.
+//! Hostile text from servers and files, secrets that must not leak, broken files.
 
 use std::fs;
 
@@ -44,7 +44,7 @@ async fn host_01_escape_sequences_of_a_server_are_replaced() {
     assert!(journey.sent.lock().unwrap().is_empty(), "nothing goes to the terminal beside frames");
 }
 
-/// Begins every secret that is planted; as long as what is looked for.
+/// Prefix of all planted secrets; as long as the searched text.
 const CANARY: &str = "canary-5e1f0c9b7a3d2846-";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

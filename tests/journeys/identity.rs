@@ -1,4 +1,4 @@
-//! Who skeys acts as: tokens that end, are refused, or are renewed.
+//! The account of skeys: tokens that expire, are refused, or are renewed.
 
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -14,21 +14,21 @@ async fn auth_02_a_token_that_expired_before_the_start_is_reported_with_its_expi
     journey.says("the token of ops-sa@acme expired at 2026-11-24 12:00:00 UTC");
     journey.says("Restart skeys with a new token in STACKIT_ACCESS_TOKEN.");
     journey.wait(30).await;
-    // SKE is asked for its time once, without the token.
+    // SKE is asked for its time only once, without the token.
     let log = journey.simulator.request_log();
     assert!(log.len() <= 1 && log.iter().all(|call| call.status == Some(401)), "{log:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn auth_13_a_clock_a_day_ahead_is_said_where_it_ends_the_token() {
-    // The token of the test above, two hours after its end by this clock.
+    // The token of the test above, two hours after its expiry by this clock.
     let payload = "eyJlbWFpbCI6Im9wcy1zYUBhY21lIiwiZXhwIjoxNzk1NTIxNjAwfQ";
     let token = format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln");
     let setting = Setting { ahead: 86_400, ..Setting::default() };
     let journey = Journey::with(setting.set("STACKIT_ACCESS_TOKEN", &token)).await;
     journey.says("expired at 2026-11-24 12:00:00 UTC");
     journey.hides("by this machine's clock");
-    // Twelve hours after today's start by SKE's clock, and over by this one.
+    // Expires twelve hours after the start by SKE's clock, and has expired by this one.
     let payload = "eyJlbWFpbCI6Im9wcy1zYUBhY21lIiwiZXhwIjoxNzk1NTcyMDAwfQ";
     let token = format!("eyJhbGciOiJSUzUxMiJ9.{payload}.c2ln");
     let setting = Setting { ahead: 86_400, ..Setting::default() };
@@ -46,7 +46,7 @@ async fn auth_04_a_401_renews_once_and_continues() {
     journey.press("r").await;
     journey.shows("live");
     assert_eq!(journey.calls("POST", "/token"), 2);
-    // A start survives it as well: the 401 had no effect, so it is sent again.
+    // A start survives it as well: the 401 had no effect, so it is resent.
     journey.press("/alpha<enter>R").await;
     journey.wait(60).await;
     journey.simulator.revoke_tokens();
@@ -67,7 +67,7 @@ async fn auth_04_refused_although_fresh_is_signed_out_with_the_data_kept() {
     assert_eq!(journey.calls("POST", "/token"), 2, "one renewal");
     journey.press("/alpha<enter>R").await;
     journey.says("Start: SKE has rejected the token since");
-    // Signed out is no reason to ask again and again.
+    // Being signed out does not cause repeated requests.
     let asked = journey.simulator.request_log().len();
     journey.wait(60).await;
     assert!(journey.simulator.request_log().len() - asked <= 10);
@@ -81,7 +81,7 @@ async fn auth_04_refused_although_fresh_is_signed_out_with_the_data_kept() {
 async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
     let setting = Setting::default().with_key().set("SKEYS_REGIONS", "eu01,eu02");
     let mut journey = Journey::with(setting).await;
-    // The token lives for twelve hours.
+    // The token is valid for twelve hours.
     journey.clock.turn(std::time::Duration::from_mins(12 * 60 + 1));
     journey.settle().await;
     journey.wait(3).await;
@@ -89,7 +89,7 @@ async fn auth_03_many_reads_at_the_end_of_a_token_share_one_renewal() {
     assert_eq!(journey.calls("POST", "/token"), 2);
 }
 
-/// Fifty projects with a cluster each.
+/// Fifty projects with one cluster each.
 fn fifty_projects() -> Setting {
     let project = |number: usize| {
         format!(

@@ -1,4 +1,4 @@
-//! What a second run begins with: filter, marks and watches of the first.
+//! State from a previous run: filter, marks and watches.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::support::{Journey, SMALL, Setting};
 
-/// A run that begins with the state that another one left, in a terminal that shows notifications.
+/// A run that starts with the state of another one, in a terminal with notifications.
 fn after(journey: &Journey, scene: &str) -> Setting {
     let kept = journey.read("state/state.json");
     Setting {
@@ -25,7 +25,7 @@ async fn quit(journey: &mut Journey) {
     journey.end().await;
 }
 
-/// What rang, and forgets it.
+/// Takes the notifications that rang the bell.
 fn rings(journey: &Journey) -> Vec<String> {
     let sent = std::mem::take(&mut *journey.sent.lock().unwrap());
     sent.into_iter().filter(|text| text.starts_with('\u{7}')).collect()
@@ -39,7 +39,7 @@ async fn order_filter_marks_and_watches_are_there_in_the_next_run() {
     first.press("/bravo<enter><space><esc>/delta<enter>w").await;
     quit(&mut first).await;
 
-    // Its roll ended, and another was deleted, while nobody looked.
+    // Its roll ended, and another cluster was deleted, while skeys was not running.
     let roll = "name = \"delta\" # rolling, far from its end\nphase = \"PREPARING\"";
     assert!(SMALL.contains(roll));
     let scene = SMALL.replace(roll, "name = \"delta\"\nphase = \"PREPARED\"");

@@ -1,4 +1,4 @@
-//! Kubeconfigs to each destination: what is asked for, what is written, and what is left alone.
+//! Kubeconfigs to each destination: questions, writes, and what stays untouched.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -13,7 +13,7 @@ use skeys::testing::store::state_file;
 
 use crate::support::{Journey, PROJECT, Setting};
 
-/// Comments, quotes of both kinds, a flow list, an exec user, and ten foreign contexts.
+/// Comments, both kinds of quotes, a flow list, an exec user, and ten foreign contexts.
 const FOREIGN: &str = include_str!("foreign.yaml");
 
 fn write(path: &Path, text: &str, mode: u32) {
@@ -55,7 +55,7 @@ async fn merge_adds_one_context_to_a_0644_file_and_loses_nothing() {
     assert_eq!(mode(&journey.path(".kube/config.skeys-backup")), 0o600, "file_11");
     assert!(!journey.path(".kube/config.lock").exists());
     assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
-    // The current context is the user's until they say otherwise.
+    // The current context stays the user's by default.
     assert!(merged.contains("current-context: foreign-3"));
 }
 
@@ -119,7 +119,7 @@ async fn standard_output_gets_the_kubeconfig_on_exit() {
     journey.press(&to_button(3)).await;
     journey.says("Kubeconfig of alpha → standard output when skeys exits");
     assert!(journey.sent.lock().unwrap().iter().all(|text| !text.contains("client-key")));
-    // Another dashboard on the same terminal is no exit.
+    // Another dashboard in the same terminal is not an exit.
     journey.press(":reload<enter>").await;
     journey.press("q").await;
     let printed = journey.end().await;
@@ -173,7 +173,7 @@ async fn disabling_static_tokens_asks_for_consent() {
     assert_eq!(journey.calls("POST", "/kubeconfig"), 0, "the focus begins on the harmless answer");
     journey.press("<enter><tab><enter>").await;
     journey.says("Kubeconfig of legacy →");
-    // A newer one that was never rotated is not asked about.
+    // For a newer cluster that was never rotated there is no question.
     journey.press("/<ctrl-u>nova<enter>K").await;
     journey.press(&to_button(0)).await;
     journey.says("Kubeconfig of nova →");
@@ -228,7 +228,7 @@ async fn api_22_a_late_kubeconfig_is_kept_and_offered_for_saving() {
     journey.wait(60).await;
     assert!(!journey.path(".kube/config").exists());
     journey.says("The kubeconfig of alpha is not saved");
-    // Leaving would lose it.
+    // Quitting would lose it.
     journey.press("q").await;
     journey.says("An issued kubeconfig is not saved");
     journey.says("A kubeconfig that is not saved is lost");
@@ -321,7 +321,7 @@ async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
         ..Setting::default()
     })
     .await;
-    // The context is free, but a user of that name is there.
+    // The context name is free, but a user entry has it.
     journey.press("/alpha<enter>K<tab><tab><ctrl-u>lonely-user").await;
     journey.says("user lonely-user");
     journey.press("<tab><tab><tab><enter>").await;
@@ -340,7 +340,7 @@ async fn file_09_a_name_that_is_taken_is_asked_about_and_never_half_replaced() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_of_another_cluster_is_asked_about_again() {
-    // It looks like this cluster's by name and region; only the issued kubeconfig shows that it is not.
+    // By name and region it looks like this cluster's; only the issued kubeconfig shows that it is not.
     let text = FOREIGN
         .replace("{cluster: foreign-2, user: foreign-1}", "{cluster: foreign-2, user: foreign-2}")
         .replace("{cluster: foreign-3, user: foreign-1}", "{cluster: foreign-3, user: foreign-2}")
@@ -360,14 +360,14 @@ async fn an_entry_of_another_cluster_is_asked_about_again() {
     journey.says("for another cluster (api.alpha.0a1b2c3d4e.s.ske.eu01.onstackit.cloud)");
     journey.says("Another name: alpha-eu01");
     assert_eq!(journey.read(".kube/config"), before);
-    // Another name is one key away, and nothing is issued again.
+    // Another name is one key away, and no second kubeconfig is issued.
     journey.press("<tab><enter>").await;
     journey.press("<tab><tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha → ~/.kube/config, context alpha-eu01");
     let merged = journey.read(".kube/config");
     assert!(before.lines().all(|line| merged.lines().any(|other| other == line)), "{merged}");
     assert_eq!(journey.calls("POST", "/kubeconfig"), 1);
-    // A renewal is shown as one.
+    // A renewal is labelled as such.
     journey.press("K<tab><tab>-eu01").await;
     journey.says("already exists, for this cluster");
 }
@@ -566,7 +566,7 @@ async fn the_quit_dialog_keeps_the_form_below() {
     journey.press("/alpha<enter>K").await;
     journey.press("<tab><down><down><tab><tab><tab><enter>").await;
     journey.says("the clipboard cannot be reached");
-    // Issued and nowhere saved.
+    // Issued, but not saved anywhere.
     journey.press("<ctrl-c>").await;
     journey.says("An issued kubeconfig is not saved");
     journey.press("<enter>").await;
@@ -624,7 +624,7 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     journey.says("/elsewhere.yaml");
     journey.press("<esc>T").await;
     assert!(journey.read("state/state.json").contains("/elsewhere.yaml"), "it was erased");
-    // A recreated cluster is another one: nothing was issued for it.
+    // A recreated cluster is a different one: nothing was issued for it.
     journey.simulator.with_cloud(|cloud| {
         cloud.recreate(
             &ClusterId::new(PROJECT, "eu01", "bravo"),

@@ -1,4 +1,4 @@
-//! Node rolls as the dashboard shows them, held to what the simulator knows that it did to the nodes.
+//! Node rolls as the dashboard shows them, compared with the simulator's record of the nodes.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
@@ -11,14 +11,14 @@ use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use crate::simulated_cluster::{client, observing};
 use crate::support::{Journey, Setting};
 
-/// A cluster that was rotated a while ago, with more lines of its description.
+/// A cluster rotated a while ago, with more lines of its description.
 fn rotated(name: &str, more: &str) -> String {
     format!(
         "[[projects.clusters]]\nname = \"{name}\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n{more}\n"
     )
 }
 
-/// A cluster in the middle of its roll.
+/// A cluster during its roll.
 fn rolling(name: &str) -> String {
     format!(
         "[[projects.clusters]]\nname = \"{name}\"\nphase = \"PREPARING\"\ninitiated_ago = \"20m\"\n\
@@ -26,12 +26,12 @@ fn rolling(name: &str) -> String {
     )
 }
 
-/// A tall terminal, so that every pool and zone is in it.
+/// A tall terminal that fits all pools and zones.
 fn tall(clusters: &str) -> Setting {
     Setting { size: (132, 64), ..observing(ObservationScope::Running, clusters) }
 }
 
-/// Every zone of every pool of the farm.
+/// All zones of all pools of the farm.
 fn everywhere() -> Vec<(&'static str, &'static str)> {
     let zones = ["eu01-1", "eu01-2", "eu01-3"];
     ["web", "db", "ci"].into_iter().flat_map(|pool| zones.map(|zone| (pool, zone))).collect()
@@ -39,7 +39,7 @@ fn everywhere() -> Vec<(&'static str, &'static str)> {
 
 #[tokio::test]
 async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
-    // One pool rolls by surge, in one the later zones drain before they create, one is small.
+    // One pool rolls by surge, one drains first in its later zones, one is small.
     let farm = rotated(
         "farm",
         "pools = [{ name = \"web\", nodes = 7 }, { name = \"db\", nodes = 5, surge = 1 }, { name = \"ci\", nodes = 3 }]",
@@ -61,7 +61,7 @@ async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
         journey
             .until_shown(move |j| j.expected_by_zone("farm", &truths), move |j| j.drawn(&drawn))
             .await;
-        // Nothing looks done before SKE says so, not even when all nodes are new.
+        // Nothing is shown as done before SKE confirms it, even if all nodes are new.
         journey.hides("100 %");
         journey.hides("all 15 nodes replaced");
         journey.shows(" of 15 nodes left to replace");
@@ -83,7 +83,7 @@ async fn a_roll_is_shown_node_by_node_from_start_to_prepared() {
     journey.shows("◑ 1 PREPARED");
 }
 
-/// Whether a budget holds up a drain, as the machine controller knows it.
+/// Whether a budget blocks a drain, according to the machine controller.
 fn is_blocked(journey: &Journey) -> bool {
     journey.with_cluster("held", |cluster| {
         cluster.data_plane.machines().any(|machine| machine.blocked.is_some())
@@ -101,7 +101,7 @@ async fn a_blocked_drain_is_named_and_the_estimate_returns_once_it_is_unblocked(
     journey.press("<enter>").await;
     journey.press("3").await;
     journey.until_holds("a drain that is blocked", (10, 300), is_blocked).await;
-    // Named by the cluster's own API, long before SKE reports it.
+    // Reported through the cluster's own API, long before SKE reports it.
     journey.until("blocked by PodDisruptionBudget payments/api", 2).await;
     let node = journey.with_cluster("held", |cluster| {
         let mut machines = cluster.data_plane.machines();
@@ -145,7 +145,7 @@ async fn a_zone_without_capacity_is_named_until_capacity_returns() {
     journey.press("3").await;
     journey.until_holds("a new node", (10, 100), |journey| journey.expected("full").new > 0).await;
     journey.with_cluster("full", |cluster| cluster.set_capacity("web", false));
-    // What SKE reports comes first, then what is missing is seen; they are one thing.
+    // SKE's report comes first, then the missing node is noticed; they are shown as one.
     journey.until_slowly("SKE reports SKE_NODE_NO_VALID_HOST_FOUND", 10, 120).await;
     journey.until_slowly("✗ no new node for pool web in eu01-", 10, 120).await;
     journey.hides("SKE reports SKE_NODE_NO_VALID_HOST_FOUND");
@@ -199,7 +199,7 @@ async fn a_webhook_without_endpoints_is_named_by_its_service() {
     journey.until_slowly("all 9 nodes replaced", 20, 300).await;
 }
 
-/// A picture of a rolling cluster while something is odd about it from the first request on.
+/// The nodes of a rolling cluster with a fault from the first request on.
 async fn oddly(path: &str, effect: FaultEffect) -> Journey {
     let mut setting = tall(&rolling("odd"));
     setting.faults.push(Fault::for_cluster("odd", path, effect));
@@ -209,7 +209,7 @@ async fn oddly(path: &str, effect: FaultEffect) -> Journey {
     journey
 }
 
-/// The figures go on being right while the roll does.
+/// The figures stay correct during the roll.
 async fn stays_true(journey: &mut Journey) {
     for _ in 0..40 {
         journey.pass(20, 1).await;
@@ -267,7 +267,7 @@ async fn k8s_14_clock_skew_is_shown_and_ages_are_corrected() {
         let word = if seconds > 0 { "ahead of" } else { "behind" };
         journey.says(&format!("the cluster's clock is 5m {word} this machine's"));
         stays_true(&mut journey).await;
-        // No drain is granted more than two hours by our clock.
+        // No drain gets more than two hours by our clock.
         journey.hides("force-drained in 2h ");
     }
 }

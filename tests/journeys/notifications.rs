@@ -10,7 +10,7 @@ use crate::support::{Journey, PROJECT, Setting};
 
 const HELD: &str = "blocked = [\"web\", \"eu01-1\", \"payments/api\"]\n";
 
-/// Two clusters that were rotated a while ago, in a terminal with these variables.
+/// Two clusters rotated a while ago, in a terminal with these variables.
 fn twins(more: &str, terminal: &[(&'static str, &str)]) -> Setting {
     let cluster = |name: &str| {
         format!(
@@ -22,7 +22,7 @@ fn twins(more: &str, terminal: &[(&'static str, &str)]) -> Setting {
     terminal.iter().fold(setting, |setting, (name, value)| setting.set(name, value))
 }
 
-/// Somebody carries a step out on both.
+/// Somebody performs a step on both.
 fn step(journey: &Journey, operation: ClusterOperation) {
     let now = journey.clock.now();
     for name in ["mine", "other"] {
@@ -31,12 +31,12 @@ fn step(journey: &Journey, operation: ClusterOperation) {
     }
 }
 
-/// What the terminal was sent beside frames, and forgets it.
+/// Takes what was sent to the terminal besides frames.
 fn sent(journey: &Journey) -> Vec<String> {
     std::mem::take(&mut journey.sent.lock().unwrap())
 }
 
-/// Only what rings.
+/// Only notifications that ring the bell.
 fn rings(journey: &Journey) -> Vec<String> {
     sent(journey).into_iter().filter(|text| text.starts_with('\u{7}')).collect()
 }
@@ -60,7 +60,7 @@ async fn watched_clusters_notify_on_prepared_and_completed() {
     journey.until_holds("COMPLETED", (10, 200), both_are("COMPLETED")).await;
     journey.pass(10, 3).await;
     assert_eq!(rings(&journey), ["\u{7}\u{1b}]9;mine (eu01): completed\u{7}"]);
-    // Nobody watches any more: the title is given back, and nothing rings.
+    // Nothing is watched any more: the title is restored, and nothing rings.
     journey.press("w").await;
     assert_eq!(sent(&journey), ["\u{1b}[23;2t"]);
     step(&journey, ClusterOperation::StartRotation);
@@ -84,7 +84,7 @@ async fn a_stall_and_its_end_ring_and_show_in_title_and_progress() {
     let ring: Vec<&String> = all.iter().filter(|text| text.starts_with('\u{7}')).collect();
     let held = "PodDisruptionBudget payments/api allows no evictions";
     assert_eq!(ring, [&format!("\u{7}\u{1b}]9;mine (eu01): {held}\u{7}")]);
-    // Before: how far it is; now: that it is held up, in the words of the figure on screen.
+    // First the progress; then that it is blocked, with the same figure as on the screen.
     assert!(
         all.contains(&"\u{1b}]2;skeys: mine 0/3\u{7}\u{1b}]9;4;1;0\u{7}".to_owned()),
         "{all:#?}"

@@ -1,5 +1,5 @@
-//! Observing clusters through their own API when that is hard or not allowed: watches that break, servers that are
-//! away, certificates that are refused, and the bounds of what is asked for.
+//! Observing clusters through their own API under adverse conditions: broken watches, unreachable servers, rejected
+//! certificates, and limits on requests.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::support::{Journey, PROJECT};
 
 const NODES: &str = "/api/v1/nodes";
 
-/// A cluster in the middle of its roll.
+/// A cluster during its roll.
 fn rolling(name: &str) -> String {
     format!(
         "[[projects.clusters]]\nname = \"{name}\"\nphase = \"PREPARING\"\ninitiated_ago = \"20m\"\n\
@@ -24,7 +24,7 @@ fn rolling(name: &str) -> String {
     )
 }
 
-/// A cluster in which nothing happens.
+/// An idle cluster.
 fn calm(name: &str) -> String {
     format!(
         "[[projects.clusters]]\nname = \"{name}\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
@@ -36,13 +36,13 @@ async fn watching(clusters: &str) -> Journey {
     Journey::with(observing(ObservationScope::Running, clusters)).await
 }
 
-/// Somebody else carries a step out.
+/// Somebody else performs a step.
 fn step(journey: &Journey, name: &str, operation: ClusterOperation) {
     let (id, now) = (ClusterId::new(PROJECT, "eu01", name), journey.clock.now());
     journey.simulator.with_cloud(|cloud| cloud.act(&id, operation, now).unwrap());
 }
 
-/// Breaks every connection to a cluster's API server, as a replica that is replaced does.
+/// Breaks every connection to a cluster's API server, like the replacement of a replica.
 async fn break_connections(journey: &mut Journey, name: &str) {
     journey.trouble(name, "", FaultEffect::Unreachable { hang: false }, 1);
     journey.settle().await;
@@ -168,7 +168,7 @@ async fn k8s_04_an_unreachable_server_keeps_the_last_snapshot_with_its_age() {
     journey.shows(" as of 15m ago ");
     assert_ne!(journey.expected("delta").left(), last.1 - last.0, "meanwhile the roll went on");
     assert_eq!(journey.issued("delta"), asked, "no kubeconfig helps against that");
-    // It comes back: everything is as it is now, at once.
+    // Once it is back, the current state is shown at once.
     journey.until_holds("live", (1, 120), |journey| journey.screen().contains("─ live ─")).await;
     for _ in 0..30 {
         journey.hides("does not detach");
@@ -301,14 +301,14 @@ async fn complete_ends_old_credentials_and_observing_continues() {
     let new = journey.ask_kubeconfig("alpha").await;
     works(&old).await.unwrap();
     works(&new).await.unwrap();
-    // The nodes tab keeps observing when nothing rolls any more.
+    // The nodes tab keeps observing after the roll.
     journey.press("<enter>3").await;
     journey.until("all 3 nodes replaced", 20).await;
     journey.press("R").await;
     journey.press("alpha<enter><enter><tab><tab><enter>").await;
     journey.until_holds("COMPLETED", (5, 400), |j| j.phase("alpha") == "COMPLETED").await;
     works(&new).await.unwrap();
-    // New authorities work; clients that pin the old ones reject the server.
+    // The new CAs work; clients that pin the old ones reject the server.
     let line = |text: &str| {
         let mut lines = text.lines();
         lines.find(|line| line.contains("certificate-authority-data")).unwrap().to_owned()
@@ -322,7 +322,7 @@ async fn complete_ends_old_credentials_and_observing_continues() {
     journey.shows("■ 3 new");
 }
 
-/// Whether the nodes can be listed with a kubeconfig.
+/// Whether a kubeconfig can list the nodes.
 async fn works(text: &str) -> Result<(), kube::Error> {
     let nodes: Api<Node> = Api::all(client(text).await);
     nodes.list(&ListParams::default()).await.map(|_| ())
@@ -418,7 +418,7 @@ async fn res_03_keys_are_handled_while_every_task_is_slow() {
     journey.until_expected("roll-1").await;
     journey.order(Fault::delay("", 3_600));
     journey.order(Fault::delay("kubernetes/*/", 3_600));
-    // Lists, reads, the pulse and the renewal of every look are due and get no answer.
+    // Lists, reads, readiness checks and renewals of all observers are due and get no response.
     journey.press("/roll-1<enter><enter>3").await;
     journey.pass(5, 3).await;
     assert!(
@@ -426,7 +426,7 @@ async fn res_03_keys_are_handled_while_every_task_is_slow() {
         "{} requests are held",
         journey.simulator.delayed_requests()
     );
-    // The benches measure what a key costs; here it waits for no task.
+    // The benchmarks measure the cost of a key; here it waits for no task.
     for (keys, shown) in [
         ("1", "1 OVERVIEW"),
         ("2", "2 ROTATION"),

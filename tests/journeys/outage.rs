@@ -1,4 +1,4 @@
-//! Regions, projects and connections that fail: the rest works, rows stay with their age, recovery is logged.
+//! Failing regions, projects and connections: the rest works, rows stay with their age, recovery is logged.
 
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -16,7 +16,7 @@ fn text(status: u16, body: &str, content_type: &str, retry_after: Option<&str>) 
 /// Id of the second project.
 const MEDIA: &str = "6a1c0e21-7a1e-4c52-9d5e-5f1c3d9a2b7f";
 
-/// The small world, and a second project with one cluster.
+/// The small scene, and a second project with one cluster.
 fn two_projects() -> String {
     format!(
         "{SMALL}\n[[projects]]\nid = \"{MEDIA}\"\nname = \"media\"\n\
@@ -36,14 +36,14 @@ async fn api_01_a_region_without_ske_does_not_affect_the_others() {
     journey.press("A").await;
     journey.hides("unknown region");
     journey.press("<esc>").await;
-    // It is asked again rarely, not at each refresh.
+    // It is retried rarely, not at each refresh.
     let asked = |journey: &Journey| {
         journey.simulator.request_log().iter().filter(|call| call.path.contains("eu99")).count()
     };
     assert_eq!(asked(&journey), 1);
     journey.wait(120).await;
     assert_eq!(asked(&journey), 1);
-    // Working goes on in the region that is offered.
+    // The available region stays usable.
     journey.press("/alpha<enter>R<tab><enter>").await;
     journey.shows("Accepted at");
 }
@@ -159,7 +159,7 @@ async fn api_09_retry_after_is_respected() {
         journey.press("r").await;
         journey.shows("alpha");
         let asked = journey.calls("GET", "/clusters");
-        // Neither the poller nor a person's r reaches the host before the time is over.
+        // Neither polling nor the user's r reaches the host before the time is over.
         for _ in 0..4 {
             journey.press("r").await;
             journey.wait(6).await;
@@ -226,7 +226,7 @@ async fn rows_of_the_last_run_are_shown_with_their_age_until_ske_answers() {
     first.end().await;
     let kept = first.read("state/fleet.json");
     assert!(kept.contains("alpha") && !kept.contains("eyJ"), "{kept}");
-    // The next run is on the same API, which gives no answer now.
+    // The next run uses the same API, which does not respond now.
     let exports: std::collections::BTreeMap<_, _> = first.simulator.exports().into_iter().collect();
     first.order(Fault::new("GET", "/clusters", None, FaultEffect::Drop {}));
     let prepare = move |home: &std::path::Path| {
@@ -250,7 +250,7 @@ async fn rows_of_the_last_run_are_shown_with_their_age_until_ske_answers() {
     first.simulator.clear_faults();
     journey.until("● alpha", 60).await;
     journey.hides("as of up to");
-    // What happened in between was not seen, and is not told as news.
+    // Changes in between were not observed and are not reported.
     journey.press("A").await;
     journey.hides("→");
     journey.press("<esc>R").await;

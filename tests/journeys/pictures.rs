@@ -1,4 +1,4 @@
-//! The pictures of the README: the real program on the demo's world, as SVG.
+//! The pictures of the README: the real program with the demo scene, as SVG.
 //!
 //! `SKEYS_DRAW_PICTURES=1 cargo test --test journeys pictures` redraws them into `assets/pictures`.
 
@@ -13,12 +13,12 @@ use skeys::testing::app::settings::ThemeChoice;
 use crate::support::{Journey, Setting};
 
 pub const CELL: (f64, f64) = (8.4, 17.0);
-/// Blanks around the cells.
+/// Margin around the cells.
 pub const MARGIN: f64 = 12.0;
-/// The style of everything that is drawn.
+/// The style of all text.
 pub const STYLE: &str = "text{font:14px ui-monospace,'JetBrains Mono','DejaVu Sans Mono',Menlo,Consolas,monospace;white-space:pre}";
 
-/// Colours behind and of text that has none of its own.
+/// Default background and text colours.
 pub struct Paper {
     pub name: &'static str,
     pub theme: ThemeChoice,
@@ -36,12 +36,12 @@ async fn the_pictures_match_the_program() {
     hold(draw_all().await);
 }
 
-/// Whether the pictures are to be drawn anew.
+/// Whether the pictures are to be redrawn.
 pub fn is_redrawn() -> bool {
     std::env::var_os("SKEYS_DRAW_PICTURES").is_some()
 }
 
-/// Writes pictures into their files where that is asked for, else panics over those that are old.
+/// Writes pictures into their files if requested, otherwise panics if any is outdated.
 #[track_caller]
 pub fn hold(drawn: Vec<(String, String)>) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/pictures");
@@ -62,7 +62,7 @@ pub fn hold(drawn: Vec<(String, String)>) {
     );
 }
 
-/// Waits until a dialog says what the cluster's own API shows, all of it.
+/// Waits until a dialog shows everything from the cluster's own API.
 async fn all_is_seen(journey: &mut Journey, text: &str) {
     let is_seen = |journey: &Journey| {
         let words = journey.words();
@@ -70,13 +70,13 @@ async fn all_is_seen(journey: &mut Journey, text: &str) {
     };
     let began = journey.clock.monotonic();
     journey.until_holds(text, (1, 30), is_seen).await;
-    // Always as long, however long the first lists took.
+    // Constant total duration, however long the first lists took.
     let passed = journey.clock.monotonic().saturating_sub(began).as_secs();
     journey.pass(1, 35_u64.saturating_sub(passed)).await;
 }
 
-/// Whether two pictures say the same in nearly the same words. Not all of them: which node was seen first, and what is
-/// said of the last seconds, depends on how soon the answers of clusters come.
+/// Whether two pictures contain nearly the same words. Not all: which node was seen first, and texts about the last
+/// seconds, depend on the response times of clusters.
 fn says_the_same(known: &str, drawn: &str) -> bool {
     let (known, drawn) = (words(known), words(drawn));
     let common = known.intersection(&drawn).count();
@@ -106,7 +106,7 @@ async fn draw_all() -> Vec<(String, String)> {
             .set("SKEYS_KUBERNETES_WATCH", "running");
         let mut journey = Journey::with(setting).await;
         let mut take = |name: &str, journey: &Journey| {
-            // The polls of several places come in any order; the age of the last one is not the point.
+            // Polls of several scopes arrive in any order; the age of the last one does not matter.
             let mut picture = svg(&journey.buffer(), &paper);
             for seconds in 2..60 {
                 picture = picture.replace(&format!(">checked {seconds}s ago<"), ">checked 1s ago<");
@@ -116,7 +116,7 @@ async fn draw_all() -> Vec<(String, String)> {
         journey
             .until_holds("nodes", (1, 60), |journey| journey.row("pay-prod").contains('▰'))
             .await;
-        // So many seconds after the start, however long the first lists took.
+        // At a fixed time after the start, however long the first lists took.
         let passed = journey.clock.monotonic().as_secs();
         journey.pass(1, 90 - passed).await;
         take("fleet", &journey);
@@ -158,7 +158,7 @@ fn svg(buffer: &Buffer, paper: &Paper) -> String {
     out
 }
 
-/// Draws a row of the screen at the height of another one.
+/// Draws a row of the screen at the position of another one.
 pub fn draw_row(out: &mut String, buffer: &Buffer, row: u16, to: u16, paper: &Paper) {
     let columns = buffer.area.width;
     let cells: Vec<&Cell> = (0..columns).map(|column| &buffer[(column, row)]).collect();
@@ -182,7 +182,7 @@ pub fn at(cells: u16, size: f64) -> f64 {
     (f64::from(cells) * size * 10.0).round() / 10.0
 }
 
-/// Letters stand together; every other sign keeps its own place, whatever font draws it.
+/// Letters form runs; every other character is placed individually, whatever the font.
 fn alike(first: &Cell, next: &Cell) -> bool {
     let plain = |cell: &Cell| cell.symbol().is_ascii();
     plain(first) && plain(next)
@@ -237,7 +237,7 @@ fn paint(out: &mut String, (column, row): (u16, u16), run: usize, text: &str, lo
     let first: String = text.chars().take(1).collect();
     if let Some(path) = line_of(&first) {
         let thick = if "━┃┏┓┗┛".contains(&first) { 2.4 } else { 1.1 };
-        // A line along a row is one path; the others stand alone, or one in each cell.
+        // A line along a row is one path; other characters are drawn once per cell.
         let is_along = "─━".contains(&first);
         let along = format!("M0 8.5H{}", at(wide, CELL.0));
         let path = if is_along { along.as_str() } else { path };
@@ -254,7 +254,7 @@ fn paint(out: &mut String, (column, row): (u16, u16), run: usize, text: &str, lo
     }
     let bold = if look.bold { " font-weight=\"700\"" } else { "" };
     let under = if look.underlined { " text-decoration=\"underline\"" } else { "" };
-    // Viewers fold blanks, so that words with more than one between them are placed apart.
+    // Viewers collapse whitespace, so parts separated by several blanks are placed individually.
     let mut from = 0;
     for part in text.split("  ") {
         let letters = part.trim();
@@ -276,7 +276,7 @@ fn paint(out: &mut String, (column, row): (u16, u16), run: usize, text: &str, lo
     }
 }
 
-/// Box-drawing signs as paths, so that they join in every font.
+/// Box-drawing characters as paths, so that they join in every font.
 fn line_of(sign: &str) -> Option<&'static str> {
     Some(match sign {
         "─" | "━" => "M0 8.5H8.4",

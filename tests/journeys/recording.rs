@@ -1,4 +1,4 @@
-//! The recording of the README: one rotation from start to completed, as an animated SVG. Made like the pictures:
+//! The recording in the README: one rotation from start to completed, as an animated SVG. Created like the pictures:
 //!
 //! `SKEYS_DRAW_PICTURES=1 cargo test --test journeys recording` redraws it into `assets/pictures`.
 
@@ -34,7 +34,7 @@ initiated_ago = "11d"
 completed_ago = "10d"
 "#;
 
-/// A screen, what is said of it, and for how many tenths of a second it stays.
+/// A screen, its caption, and its duration in tenths of a second.
 struct Frame {
     screen: Buffer,
     caption: &'static str,
@@ -52,12 +52,12 @@ async fn the_recording_of_a_rotation_matches_the_program() {
     hold(drawn);
 }
 
-/// Lets virtual time pass, and gives the cluster's own API time to answer in between, so that every recording that is
-/// drawn has the same bytes.
+/// Lets virtual time pass, and gives the cluster's own API time to respond in between, so that every recording has the
+/// same bytes.
 async fn pass(journey: &mut Journey, step: u64, steps: u64) {
     let pause = Duration::from_millis(if is_redrawn() { 150 } else { 3 });
     for _ in 0..steps {
-        // What comes right after a snapshot waits for the next one, which takes a moment of virtual time.
+        // Events right after a snapshot wait for the next one, which takes a moment of virtual time.
         for part in [step - 1, 1] {
             journey.pass(part, 1).await;
             tokio::time::sleep(pause).await;
@@ -94,7 +94,7 @@ async fn record(paper: &Paper) -> Vec<Frame> {
         if journey.screen().contains("◑ PREPARED") {
             break;
         }
-        // The API server starts anew once, and its port is another one in each run.
+        // The API server restarts once, with another port in each run.
         if journey.screen().contains("127.0.0.1") {
             pass(&mut journey, 10, 6).await;
         }
@@ -128,7 +128,7 @@ async fn record(paper: &Paper) -> Vec<Frame> {
     frames
 }
 
-/// The frames beside each other, moved by one at the times at which they change. Rows that are alike are drawn once.
+/// The frames side by side, shifted at their times. Identical rows are drawn once.
 fn film(frames: &[Frame], paper: &Paper) -> String {
     let area = frames[0].screen.area;
     let (width, rows) = (at(area.width, CELL.0) + 2.0 * MARGIN, area.height);

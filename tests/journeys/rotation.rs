@@ -149,7 +149,7 @@ async fn api_38_a_start_that_is_seen_without_an_answer_is_not_claimed() {
     journey.order(Fault::new("POST", START, Some(1), FaultEffect::Drop {}));
     journey.press("/alpha<enter>R<tab><enter>").await;
     journey.says("Checking whether the rotation started");
-    // Ours was lost on its way; a colleague's was not.
+    // Ours was lost on the way; a colleague's was not.
     let now = journey.clock.now();
     journey.simulator.with_cloud(|cloud| {
         cloud.act(&id("alpha"), ClusterOperation::StartRotation, now).unwrap();
@@ -170,7 +170,7 @@ async fn api_13_a_start_that_never_arrived_is_read_back_and_may_be_repeated() {
     journey.says("Checking whether the rotation started");
     journey.until_text("SKE shows no started rotation. You can start it again.", 30).await;
     assert_eq!(journey.calls("POST", START), 1);
-    // Again, through the whole dialog.
+    // Again, through the complete dialog.
     journey.press("<enter>R").await;
     journey.shows("Start credentials rotation");
     journey.press("<tab><enter>").await;
@@ -219,7 +219,7 @@ async fn api_16_a_phase_change_while_a_dialog_is_open_is_shown_and_nothing_is_se
     let mut journey = Journey::begin().await;
     journey.press("/alpha<enter>R").await;
     journey.shows("Start credentials rotation");
-    // Somebody else starts it between the check and the press.
+    // Somebody else starts it between the check and the key press.
     let now = journey.clock.now();
     journey.simulator.with_cloud(|cloud| {
         cloud.act(&id("alpha"), ClusterOperation::StartRotation, now).unwrap();
@@ -227,7 +227,7 @@ async fn api_16_a_phase_change_while_a_dialog_is_open_is_shown_and_nothing_is_se
     journey.press("<tab><enter>").await;
     journey.shows("the phase changed from completed to preparing");
     assert_eq!(journey.calls("POST", START), 0);
-    // The button stays off: the step is not possible any more.
+    // The button stays disabled: the step is no longer possible.
     journey.press("<tab><enter>").await;
     journey.press("<tab><enter>").await;
     assert_eq!(journey.calls("POST", START), 0);
@@ -352,7 +352,7 @@ async fn tty_08_a_paste_never_confirms_and_is_not_accepted_as_the_name() {
     journey.paste(&"bravo\n".repeat(200_000)).await;
     assert_eq!(journey.calls("POST", COMPLETE), 0);
     journey.press("<esc>").await;
-    // A text field takes a bounded part, without line ends.
+    // A text field accepts a bounded part, without line ends.
     journey.press("/").await;
     journey.paste(&"x\n".repeat(500_000)).await;
     journey.shows("x x x");
@@ -385,7 +385,7 @@ async fn host_07_the_dialog_keeps_its_cluster_when_rows_move_under_the_cursor() 
     journey.press("/alpha<enter>").await;
     journey.press("R").await;
     journey.shows("cluster   alpha");
-    // The world moves: another cluster becomes the loudest, the filter no longer decides.
+    // The fleet changes: another cluster becomes the most urgent, the filter no longer decides.
     let now = journey.clock.now();
     journey.simulator.with_cloud(|cloud| {
         cloud.act(&id("nova"), ClusterOperation::StartRotation, now).unwrap();
@@ -434,7 +434,7 @@ async fn time_01_a_wall_clock_jump_keeps_ages_right_without_extra_requests() {
         journey.clock.jump(SignedDuration::from_hours(by));
         journey.wait(10).await;
     }
-    // One refresh after each jump, and the ordinary ones of a running cluster.
+    // One refresh after each jump, and the regular ones of a running cluster.
     let asked = journey.simulator.request_log().len() - before;
     assert!(asked <= 12, "{asked} requests");
     journey.shows("39d");
@@ -442,7 +442,7 @@ async fn time_01_a_wall_clock_jump_keeps_ages_right_without_extra_requests() {
     journey.press("/alpha<enter>R").await;
     journey.clock.jump(SignedDuration::from_hours(6));
     journey.wait(2).await;
-    // The dialog was checked again after the jump.
+    // The dialog was rechecked after the jump.
     journey.shows("checked");
     journey.press("<tab><enter>").await;
     journey.shows("Accepted at");
@@ -451,7 +451,7 @@ async fn time_01_a_wall_clock_jump_keeps_ages_right_without_extra_requests() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn time_02_after_eight_hours_of_sleep_an_open_dialog_needs_a_new_reading_and_decision() {
-    // The monotonic clock of some systems stops during a sleep, that of others goes on.
+    // The monotonic clock of some systems stops during sleep, on others it continues.
     for stops in [true, false] {
         let mut journey = Journey::begin().await;
         let sleep = |journey: &Journey| {
@@ -462,7 +462,7 @@ async fn time_02_after_eight_hours_of_sleep_an_open_dialog_needs_a_new_reading_a
                 journey.clock.turn(hours.unsigned_abs());
             }
         };
-        // One key from being sent.
+        // One key press before sending.
         journey.press("/bravo<enter>Rbravo<tab><tab>").await;
         journey.shows("the name matches");
         journey.order(Fault::delay("/clusters", 1));
@@ -472,7 +472,7 @@ async fn time_02_after_eight_hours_of_sleep_an_open_dialog_needs_a_new_reading_a
         assert_eq!(journey.calls("POST", COMPLETE), 0, "nothing read");
         journey.simulator.clear_faults();
         journey.wait(1).await;
-        // What was decided eight hours ago is decided again.
+        // A decision made eight hours ago must be made again.
         journey.shows("type bravo to complete");
         journey.press("<tab><enter>").await;
         assert_eq!(journey.calls("POST", COMPLETE), 0, "{}", journey.screen());
@@ -520,7 +520,7 @@ async fn termination_waits_for_the_answer_of_a_start() {
     journey.press("<enter>").await;
     journey.terminate();
     tokio::time::sleep(Duration::from_millis(50)).await;
-    // The answer comes within the two seconds that the end waits.
+    // The response arrives within the two seconds that quitting waits.
     journey.clock.turn(Duration::from_secs(1));
     journey.clock.turn(Duration::from_millis(600));
     journey.end().await;

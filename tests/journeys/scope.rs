@@ -1,4 +1,4 @@
-//! The fleet narrowed to a project or a region, and widened again; other profiles.
+//! The fleet narrowed to a project or region, and widened again; other profiles.
 
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -7,7 +7,7 @@ use crate::support::{Journey, PROJECT, SMALL, Setting};
 /// Id of the second project.
 const MEDIA: &str = "6a1c0e21-7a1e-4c52-9d5e-5f1c3d9a2b7f";
 
-/// The small world, and a second project with a cluster in each region.
+/// The small scene, and a second project with a cluster in each region.
 fn two_projects() -> String {
     format!(
         "{SMALL}\n[[projects]]\nid = \"{MEDIA}\"\nname = \"media\"\n\
@@ -20,7 +20,7 @@ fn setting() -> Setting {
     Setting { scene: two_projects(), ..Setting::default() }
 }
 
-/// Lists of a project, in all regions.
+/// Number of list requests for a project, in all regions.
 fn lists(journey: &Journey, project: &str) -> usize {
     let calls = journey.simulator.request_log();
     let of = format!("/projects/{project}/");
@@ -44,7 +44,7 @@ async fn host_14_only_what_is_selected_is_listed_and_counted_and_the_header_says
     journey.wait(120).await;
     assert_eq!(lists(&journey, PROJECT), shop, "what is not selected is left alone");
     assert!(lists(&journey, MEDIA) > media + 2);
-    // What was read before is there at once, with its age, until it is read again.
+    // Earlier readings are shown immediately, with their age, until they are read again.
     journey.order(Fault::delay("/clusters", 5));
     journey.press(":scope all:<enter>").await;
     journey.shows("9 clusters");
@@ -134,7 +134,7 @@ async fn projects_that_are_not_configured_are_one_choice_away() {
     journey.press(":scope region eu02<enter>").await;
     journey.shows("1 cluster ");
     journey.shows("2 projects · eu02 (1 of 2)");
-    // The same profile goes on with it, although projects and regions are set for this run.
+    // The same profile keeps the selection, although projects and regions are set for this run.
     let before = lists(&journey, MEDIA);
     journey.press(":reload<enter>").await;
     journey.followed_when(|journey| lists(journey, MEDIA) > before).await;
@@ -159,7 +159,7 @@ async fn observers_end_with_their_dashboard_and_those_outside_of_the_selection_d
     let observing = |setting: Setting| setting.set("SKEYS_KUBERNETES_WATCH", "running");
     let mut journey = Journey::with(observing(profiles())).await;
     assert_eq!(journey.simulator.open_watches(), 17, "delta rolls");
-    // Its clients wait for an answer until long after the switch.
+    // Its clients wait for a response until long after the switch.
     journey.order(Fault::delay("eu01/clusters", 30));
     journey.press("r").await;
     journey.press("Pnight<enter>").await;
@@ -176,7 +176,7 @@ async fn observers_end_with_their_dashboard_and_those_outside_of_the_selection_d
     assert_eq!(journey.simulator.open_watches(), 17);
 }
 
-/// Runs with the state that an earlier run left, in a home of its own.
+/// Runs with the state of an earlier run, in a separate home.
 fn with_state(setting: Setting, selection: &str) -> Setting {
     let text = format!("{{\"version\":2,\"selections\":{{\"\":{selection}}}}}");
     let prepare = move |home: &std::path::Path| {
@@ -188,7 +188,7 @@ fn with_state(setting: Setting, selection: &str) -> Setting {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_selected_is_kept_and_what_is_set_for_the_run_goes_before_it() {
-    // As a person has it: the configuration names the projects, not the environment.
+    // A realistic setup: the configuration sets the projects, not the environment.
     let file = |setting: Setting| setting.set("SKEYS_PROJECTS", "").set("STACKIT_PROJECT_ID", "");
     let mut journey = Journey::with(file(setting())).await;
     journey.press("Pmedia<enter>").await;
@@ -201,18 +201,18 @@ async fn what_was_selected_is_kept_and_what_is_set_for_the_run_goes_before_it() 
     let journey = Journey::with(with_state(file(setting()), &selection)).await;
     journey.shows("project media (1 of 2)");
     assert_eq!(lists(&journey, PROJECT), 0);
-    // Projects and regions of the environment win.
+    // Projects and regions from the environment take precedence.
     let journey = Journey::with(with_state(setting(), &selection)).await;
     journey.shows("9 clusters");
     journey.hides("of 2");
-    // One that is gone is not waited for.
+    // A removed one is not waited for.
     let gone = "{\"project\":\"0e217b7f-gone\"}";
     let journey = Journey::with(with_state(file(setting()), gone)).await;
     journey.shows("9 clusters");
     journey.says("The selected project 0e217b7f-gone is not available");
 }
 
-/// The world of another account.
+/// The scene of another account.
 const NIGHT: &str = "regions = [\"eu01\"]\n[[projects]]\nid = \"11111111-7a1e-4c52-9d5e-5f1c3d9a2b7f\"\nname = \"dark\"\n\
     [[projects.clusters]]\nname = \"owl\"\ninitiated_ago = \"9d\"\ncompleted_ago = \"8d\"\n";
 
@@ -234,7 +234,7 @@ async fn host_13_another_profile_begins_anew_and_no_answer_of_the_old_account_la
     journey.shows("profile night · project dark");
     journey.shows("▌ ● owl");
     journey.hides("alpha");
-    // Answers of the first account come now.
+    // Responses for the first account arrive now.
     assert!(journey.simulator.delayed_requests() > 0);
     journey.wait(60).await;
     assert_eq!(journey.simulator.delayed_requests(), 0);
@@ -245,7 +245,7 @@ async fn host_13_another_profile_begins_anew_and_no_answer_of_the_old_account_la
     journey.wait(120).await;
     assert_eq!(journey.simulator.request_log().len(), asked, "the old one asks no more");
     assert!(journey.read("state/state.json").contains("\"theme\": \"dark\""), "it was saved first");
-    // And back: what is kept of one account is not shown in the other.
+    // And back: cached data of one account is not shown in the other.
     journey.simulator.clear_faults();
     journey.press(":profile none<enter>").await;
     journey.followed_by("8 clusters").await;
@@ -308,7 +308,7 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
         journey.press("<esc>").await;
         journey.hides("cannot be used");
     }
-    // A file that cannot be read as before would leave less protected.
+    // An unreadable file would disable protections.
     for (text, why) in
         [(None, "config.toml is missing, empty or"), (Some(""), "config.toml is missing, empty or")]
     {
@@ -322,7 +322,7 @@ async fn a_profile_that_cannot_begin_leaves_the_old_one_as_it_is() {
         journey.press("<esc>").await;
         std::fs::write(journey.path("config.toml"), "#").unwrap();
     }
-    // What is right again works, and a change is taken over without another profile.
+    // A corrected file works, and a change is applied without switching profiles.
     std::fs::write(journey.path("config.toml"), format!("read_only = true\n{file}")).unwrap();
     journey.press(":reload<enter>").await;
     journey.followed_by("READ-ONLY").await;

@@ -1,4 +1,4 @@
-//! What the screens offer: the filter, the next step, the form, and where keys lead.
+//! What the screens offer: filter, next step, form, and key navigation.
 
 use crossterm::event::{Event, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use skeys::testing::app::settings::ObservationScope;
@@ -10,7 +10,7 @@ use crate::support::{Journey, Setting};
 const PROJECT: &str = "regions = [\"eu01\", \"eu02\"]\n[[projects]]\n\
     id = \"5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21\"\nname = \"shop\"\n";
 
-/// Clusters of one project, each by the lines of its table.
+/// Clusters of one project, each from the lines of its table.
 fn scene(clusters: &[&str]) -> String {
     let tables = clusters.iter().map(|lines| format!("[[projects.clusters]]\n{lines}\n"));
     tables.fold(PROJECT.to_owned(), |scene, table| scene + &table)
@@ -28,13 +28,13 @@ async fn while_a_filter_is_typed_the_cursor_is_on_the_best_match() {
         "name = \"iam\"\ninitiated_ago = \"9d\"\ncompleted_ago = \"8d\"",
     ])
     .await;
-    // What the cursor is on still matches, and another cluster matches better.
+    // The row under the cursor still matches, but another cluster matches better.
     journey.press("/media-enc<enter>/iamedia<backspace><backspace><backspace><backspace>").await;
     journey.shows("2 of 3");
     journey.press("<enter>K").await;
     journey.shows("━ iam · shop · eu01");
     journey.press("<esc>").await;
-    // The old text is selected: typing replaces it, and Esc brings it and the cursor back.
+    // The old text is selected: typing replaces it, and Esc restores it and the cursor.
     journey.press("/med<esc>").await;
     journey.shows("2 of 3");
     journey.press("/med<enter>K").await;
@@ -240,7 +240,7 @@ async fn nothing_is_counted_before_the_first_reading_and_overdue_is_seen_at_ever
     }
 }
 
-/// Enter walks to the acting button, and past no other.
+/// Enter moves to the action button, and skips no other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_whole_job_takes_few_keys() {
     let mut journey = begin(&[RESTING]).await;
@@ -256,7 +256,7 @@ async fn the_whole_job_takes_few_keys() {
     assert_eq!((start, close, kubeconfig, complete), (3, 1, 2, 1 + "alpha".len() + 2));
 }
 
-/// Place of the cursor and number of rows, as the footer says them.
+/// Cursor position and number of rows, from the footer.
 fn row(journey: &Journey) -> (usize, usize) {
     let screen = journey.screen();
     let last = screen.lines().last().unwrap().split_whitespace().last().unwrap().to_owned();
@@ -290,7 +290,7 @@ async fn lists_move_by_pages_and_half_pages_and_sort_by_the_letter_of_a_column()
     }
     journey.press("s<ctrl-f><esc>").await;
     assert_eq!(first(&journey), "c-1", "that moves in the menu");
-    // Right opens; on the activity left goes back.
+    // Right opens; in the activity view left goes back.
     journey.press("l").await;
     journey.shows("1 OVERVIEW");
     journey.press("5").await;
@@ -355,7 +355,7 @@ async fn help_and_activity_are_searched() {
     journey.shows("No match: nowhere");
 }
 
-/// Where a text begins on the screen: column and row.
+/// Where a text starts on the screen: column and row.
 fn place(journey: &Journey, text: &str) -> (u16, u16) {
     let screen = journey.screen();
     let found = screen.lines().zip(0..).find_map(|(line, row)| {
@@ -371,7 +371,7 @@ async fn click(journey: &mut Journey, text: &str) {
 }
 
 async fn mouse(journey: &mut Journey, kind: MouseEventKind, column: u16, row: u16) {
-    // A person is slower than the guard of a dialog.
+    // Longer than the guard time of a dialog.
     journey.clock.turn(std::time::Duration::from_millis(500));
     let modifiers = KeyModifiers::NONE;
     journey.event(Event::Mouse(MouseEvent { kind, column, row, modifiers })).await;
@@ -404,7 +404,7 @@ async fn the_mouse_scrolls_sorts_opens_and_presses_but_starts_no_rotation() {
     click(&mut journey, "3 ◑ 1 PREPARED").await;
     journey.shows("1 of 3 clusters  phase:prepared");
     click(&mut journey, "3 ◑ 1 PREPARED").await;
-    // A click chooses, another one opens.
+    // A click selects, a second one opens.
     click(&mut journey, "● alpha").await;
     journey.shows("╭─ alpha ─");
     click(&mut journey, "● alpha").await;

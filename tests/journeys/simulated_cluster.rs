@@ -1,5 +1,4 @@
-//! Simulated clusters: the history of their nodes, the requests to their own APIs, and
-//! clients of those APIs beside the dashboard.
+//! Simulated clusters: node histories, requests to their own APIs, and additional clients of those APIs.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,16 +14,16 @@ use skeys::testing::simulator::state::RequestRecord;
 
 use crate::support::{Journey, PROJECT, Setting};
 
-/// Nodes as the simulator has them and the dashboard should show them.
+/// Nodes in the simulator, as the dashboard should show them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ExpectedNodes {
     /// New and ready.
     pub new: usize,
     /// New, not ready yet.
     pub joining: usize,
-    /// Old, their pods leave.
+    /// Old, being drained.
     pub draining: usize,
-    /// Old, nothing happens to them yet.
+    /// Old, untouched so far.
     pub old: usize,
 }
 
@@ -35,12 +34,12 @@ impl ExpectedNodes {
     }
 }
 
-/// A world of one project.
+/// A scene with one project.
 pub fn scene(clusters: &str) -> String {
     format!("regions = [\"eu01\"]\n[[projects]]\nid = \"{PROJECT}\"\nname = \"shop\"\n{clusters}")
 }
 
-/// A setting in which clusters of one project are observed.
+/// A setting that observes clusters of one project.
 pub fn observing(watch: ObservationScope, clusters: &str) -> Setting {
     let word = match watch {
         ObservationScope::Running => "running",
@@ -52,23 +51,23 @@ pub fn observing(watch: ObservationScope, clusters: &str) -> Setting {
 }
 
 impl Journey {
-    /// Looks at a cluster of the first project, or changes it.
+    /// Reads or changes a cluster of the first project.
     pub fn with_cluster<T>(&self, name: &str, see: impl FnOnce(&mut SimulatedCluster) -> T) -> T {
         let id = ClusterId::new(PROJECT, "eu01", name);
         self.simulator.with_cloud(|cloud| see(cloud.cluster_mut(&id).unwrap()))
     }
 
-    /// Phase of a cluster as the API writes it.
+    /// Phase of a cluster in the API's words.
     pub fn phase(&self, name: &str) -> String {
         self.with_cluster(name, |cluster| cluster.phase.clone())
     }
 
-    /// What the simulator has now, in one zone of one pool each.
+    /// The current state in the simulator, per zone of a pool.
     pub fn expected_by_zone(&self, name: &str, places: &[(&str, &str)]) -> Vec<ExpectedNodes> {
         let now = self.clock.now();
         self.with_cluster(name, |cluster| {
             let (all, template) = (&cluster.data_plane.node_histories, cluster.data_plane.template);
-            // Until the nodes' turn has come there is one generation only, which is to go.
+            // Before the nodes' turn there is only one generation, which is to be replaced.
             let begun = all.iter().any(|history| history.template != template);
             let of = |(pool, zone): &(&str, &str)| {
                 let is_there =
@@ -85,7 +84,7 @@ impl Journey {
         })
     }
 
-    /// What the simulator has now.
+    /// The current state in the simulator.
     pub fn expected(&self, name: &str) -> ExpectedNodes {
         let places: BTreeSet<(String, String)> = self.with_cluster(name, |cluster| {
             let place =
@@ -115,7 +114,7 @@ impl Journey {
             .to_owned()
     }
 
-    /// Replaced nodes and the goal, as the row of a cluster in the fleet shows them ("9/15", "9/~15").
+    /// Replaced nodes and the goal, from the row of a cluster in the fleet ("9/15", "9/~15").
     pub fn progress(&self, name: &str) -> Option<(usize, usize)> {
         let row = self.row(name);
         row.split_whitespace().find_map(|word| {
@@ -124,14 +123,14 @@ impl Journey {
         })
     }
 
-    /// Nodes left to replace, as the head of the nodes tab says it ("6 of 15 nodes left to replace").
+    /// Nodes left to replace, from the header of the nodes tab ("6 of 15 nodes left to replace").
     pub fn left(&self) -> Option<usize> {
         let words = self.words();
         let (head, _) = words.split_once(" left to replace")?;
         head.rsplit_once(" of ")?.0.rsplit(' ').next()?.parse().ok()
     }
 
-    /// The nodes of zones, each of a pool, as the nodes tab draws them: one sign for each.
+    /// The nodes per zone of a pool, as drawn in the nodes tab: one symbol each.
     pub fn drawn(&self, places: &[(&str, &str)]) -> Vec<ExpectedNodes> {
         let screen = self.screen();
         let left = screen.lines().filter_map(|line| line.strip_prefix('│')?.split('│').next());
@@ -153,7 +152,7 @@ impl Journey {
         places.iter().map(of).collect()
     }
 
-    /// Lets at most two pictures come, until something is shown as it really is.
+    /// Waits at most two snapshots until the actual state is shown.
     #[track_caller]
     pub fn until_shown<'a, T: PartialEq + std::fmt::Debug>(
         &'a mut self,
@@ -176,14 +175,14 @@ impl Journey {
         }
     }
 
-    /// Lets at most two pictures come, until the fleet shows what really is.
+    /// Waits at most two snapshots until the fleet shows the actual state.
     #[track_caller]
     pub fn until_expected<'a>(&'a mut self, name: &'a str) -> impl Future<Output = ()> + 'a {
         let left = |j: &Self| j.progress(name).map(|(replaced, goal)| goal - replaced);
         self.until_shown(|j| Some(j.expected(name).left()), left)
     }
 
-    /// Lets virtual time pass in steps until something holds; panics after so many of them.
+    /// Advances virtual time until a condition is met; panics after `steps` steps.
     #[track_caller]
     pub fn until_holds<'a>(
         &'a mut self,
@@ -205,7 +204,7 @@ impl Journey {
         }
     }
 
-    /// Turns the clock in larger steps.
+    /// Advances the clock in larger steps.
     pub async fn pass(&mut self, step: u64, steps: u64) {
         for _ in 0..steps {
             self.clock.turn(Duration::from_secs(step));
@@ -213,7 +212,7 @@ impl Journey {
         }
     }
 
-    /// Requests to a cluster's own API whose path ends so.
+    /// Requests to a cluster's own API whose path has this suffix.
     pub fn asked(&self, name: &str, path_end: &str) -> Vec<RequestRecord> {
         let start = format!("/kubernetes/{PROJECT}/eu01/{name}/");
         let mut calls = self.simulator.request_log();
@@ -221,22 +220,22 @@ impl Journey {
         calls
     }
 
-    /// Lists, not watches, of one kind of a cluster's objects.
+    /// Number of lists, not watches, of one kind of a cluster's objects.
     pub fn lists(&self, name: &str, path_end: &str) -> usize {
         self.asked(name, path_end).iter().filter(|call| !is_watch(call)).count()
     }
 
-    /// Watches of one kind of a cluster's objects, whenever they began.
+    /// Number of watches of one kind of a cluster's objects so far.
     pub fn watched(&self, name: &str, path_end: &str) -> usize {
         self.asked(name, path_end).iter().filter(|call| is_watch(call)).count()
     }
 
-    /// Kubeconfigs that SKE was asked for.
+    /// Number of kubeconfigs requested from SKE.
     pub fn issued(&self, name: &str) -> usize {
         self.calls("POST", &format!("/clusters/{name}/kubeconfig"))
     }
 
-    /// Orders a fault of a cluster's own API for so many seconds.
+    /// Injects a fault into a cluster's own API for some seconds.
     pub fn trouble(&self, name: &str, path: &str, effect: FaultEffect, seconds: u64) {
         self.order(Fault::for_cluster(name, path, effect).for_seconds(seconds));
     }
@@ -262,7 +261,7 @@ fn is_watch(call: &RequestRecord) -> bool {
     call.query.iter().any(|(name, value)| name == "watch" && value != "false")
 }
 
-/// A client for the text of a kubeconfig.
+/// A client from the text of a kubeconfig.
 pub async fn client(text: &str) -> Client {
     let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
     let options = KubeConfigOptions::default();

@@ -1,4 +1,4 @@
-//! Rolls that are stuck, as the dashboard explains them. The same situations on real controllers: `tests/control_plane`.
+//! Stuck rolls, as explained by the dashboard. The same situations with real controllers: `tests/control_plane`.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -11,12 +11,12 @@ use skeys::testing::app::settings::ObservationScope;
 use crate::simulated_cluster::{client, observing};
 use crate::support::{Journey, Setting};
 
-/// The nodes tab of a cluster with three nodes and a workload, after the start of a rotation; `before` comes before it.
+/// The nodes tab of a cluster with three nodes and a workload, after the start of a rotation; `before` runs before it.
 async fn rolling(workload: &str, before: impl AsyncFnOnce(&mut Journey)) -> Journey {
     rolling_pool("nodes = 3", workload, before).await
 }
 
-/// The same with another pool.
+/// Like `rolling`, with another pool.
 async fn rolling_pool(
     pool: &str,
     workload: &str,
@@ -80,7 +80,7 @@ async fn k8s_18_a_webhook_on_evictions_that_nothing_serves_is_named() {
     journey.says("ValidatingWebhookConfiguration drains");
     journey.says("policy/drains has no endpoints");
     journey.says("To unblock: fix the webhook, or remove pods/eviction");
-    // Evictions are tried again once it is served.
+    // Evictions are retried once it has endpoints.
     let text = journey.ask_kubeconfig("held").await;
     let deployments: Api<Deployment> = Api::namespaced(client(&text).await, "policy");
     let one = Patch::Merge(json!({"spec": {"replicas": 1}}));
@@ -96,7 +96,7 @@ async fn k8s_18_the_denial_of_a_webhook_that_is_served_is_quoted() {
     journey.says("ValidatingWebhookConfiguration drains");
     journey.says("denied the request: drains are closed until the weekend");
     journey.hides("has no endpoints");
-    // kubectl is told the same.
+    // kubectl gets the same refusal.
     let text = journey.ask_kubeconfig("held").await;
     let pods: Api<Pod> = Api::namespaced(client(&text).await, "policy");
     let pod = pods.list(&ListParams::default()).await.unwrap().items.remove(0);
@@ -143,7 +143,7 @@ async fn k8s_20_a_replica_whose_volume_does_not_detach_is_named_beside_the_budge
 
 #[tokio::test]
 async fn k8s_20_a_replica_without_room_is_named_beside_the_budget() {
-    // Two pods fill a node; the pool drains before it creates.
+    // Two pods fill a node; the pool drains first.
     let pool = "nodes = 3, zones = 1, surge = 0, unavailable = 1";
     let workload =
         "namespace = \"shop\", name = \"front\", replicas = 6, cpu = 1600, min_available = 5";
@@ -206,7 +206,7 @@ async fn k8s_31_a_budget_that_is_edited_blocks_since_the_same_moment() {
     journey.says("needs 2 healthy");
     journey.says("add 2 ready replicas");
     journey.says("blocked 5m");
-    // The estimate says "once unblocked".
+    // The estimate contains "once unblocked".
     let is_unblocked =
         |journey: &Journey| journey.words().replace("once unblocked", "").contains("unblocked");
     assert!(!is_unblocked(&journey), "{}", journey.screen());

@@ -1,4 +1,4 @@
-//! Drives the real loop: keys, a screen, a manual clock, and the simulator.
+//! Drives the real event loop: keys, a screen, a manual clock, and the simulator.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -35,15 +35,15 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
-/// The moment at which every journey begins.
+/// The start time of all journeys.
 pub fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
 }
 
-/// Reads a variable of the environment.
+/// Reads an environment variable.
 type Environment = dyn Fn(&str) -> Option<String> + Sync;
 
-/// The log of all journeys, with everything that could be logged.
+/// The log of all journeys, at the most verbose level.
 static LOG: OnceCell<Log> = OnceCell::const_new();
 
 fn log_file() -> PathBuf {
@@ -59,7 +59,7 @@ async fn start_log() -> LogBuffer {
     LOG.get_or_init(start).await.buffer.clone()
 }
 
-/// Everything that was logged so far.
+/// Everything logged so far.
 pub async fn logged() -> String {
     let mark = uuid::Uuid::new_v4().to_string();
     tracing::info!(target: "skeys::journeys", mark);
@@ -74,19 +74,19 @@ pub async fn logged() -> String {
     panic!("the log is not written");
 }
 
-/// A journey under way.
+/// A running journey.
 pub struct Journey {
     pub clock: Clock,
     pub simulator: Simulator,
-    /// The one of the profile `night`.
+    /// The simulator of the profile `night`.
     pub night: Option<Simulator>,
     pub home: tempfile::TempDir,
     pub sent: Arc<Mutex<Vec<String>>>,
     waits: Arc<Mutex<Option<Duration>>>,
     size: Arc<Mutex<(u16, u16)>>,
-    /// Whether the terminal can no longer be drawn on.
+    /// Whether drawing on the terminal fails.
     pub is_broken: Arc<AtomicBool>,
-    /// Of the dashboard that runs now.
+    /// Belongs to the current dashboard.
     performer: Arc<Mutex<Performer>>,
     keyboard: Keyboard,
     screen: watch::Receiver<Buffer>,
@@ -94,27 +94,27 @@ pub struct Journey {
     task: Option<JoinHandle<io::Result<Vec<Secret>>>>,
 }
 
-/// How a journey begins.
+/// Initial conditions of a journey.
 pub struct Setting {
     pub scene: String,
     pub size: (u16, u16),
     pub flags: Flags,
-    /// Variables of the environment, beside those that lead to the simulator. Journeys that are not about nodes observe
-    /// no cluster, so that they can count their requests.
+    /// Environment variables besides those for the simulator. Journeys that are not about nodes observe no cluster, so
+    /// that they can count their requests.
     pub variables: BTreeMap<&'static str, String>,
     pub projects: Option<usize>,
-    /// Whether a service-account key signs in.
+    /// Whether it authenticates with a service-account key.
     pub has_key: bool,
     /// How far this machine's clock is ahead of SKE's, in seconds.
     pub ahead: i64,
     pub ways: Vec<ClipboardRoute>,
     pub prepare: Box<dyn Fn(&Path)>,
-    /// Faults that are there from the first request on.
+    /// Faults from the first request on.
     pub faults: Vec<Fault>,
-    /// The world of a second simulator. Then the configuration file leads to both, instead of the environment: to the
+    /// The scene of a second simulator. The configuration file then points to both, instead of the environment: to the
     /// second one in the profile `night`.
     pub night: Option<String>,
-    /// Whether a changed configuration is noticed without being asked for.
+    /// Whether a changed configuration is noticed automatically.
     pub notices_changes: bool,
 }
 
@@ -138,18 +138,18 @@ impl Default for Setting {
 }
 
 impl Setting {
-    /// Sets a variable of the environment; `~` in it is the journey's home.
+    /// Sets an environment variable; `~` is replaced by the journey's home.
     pub fn set(mut self, name: &'static str, value: &str) -> Self {
         self.variables.insert(name, value.to_owned());
         self
     }
 
-    /// Signs in with the service-account key `key.json` of the home folder instead of the token that the simulator prints.
+    /// Authenticates with the service-account key `key.json` in the home folder instead of the simulator's token.
     pub fn with_key(self) -> Self {
         Self { has_key: true, ..self }
     }
 
-    /// The environment of a person at this simulator.
+    /// The user's environment for this simulator.
     fn environment(&self, simulator: &Simulator, home: &Path) -> BTreeMap<&'static str, String> {
         let projects = simulator.projects().into_iter().map(|(id, _name)| id);
         let projects: Vec<String> = projects.take(self.projects.unwrap_or(usize::MAX)).collect();
@@ -184,12 +184,12 @@ pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 pub const SMALL: &str = include_str!("small.toml");
 
 impl Journey {
-    /// Begins with the defaults.
+    /// Starts with the defaults.
     pub async fn begin() -> Self {
         Self::with(Setting::default()).await
     }
 
-    /// Begins with a setting: the program as `main` puts it together, but for the machine below it.
+    /// Starts with a setting: the program as composed by `main`, except for the machine below it.
     pub async fn with(setting: Setting) -> Self {
         skeys::testing::clients::install_crypto();
         let log = start_log().await;
@@ -219,7 +219,7 @@ impl Journey {
             None => None,
         };
         setting.faults.into_iter().for_each(|fault| simulator.inject_fault(fault));
-        // As long as the program: a dashboard that follows reads it, too, and so does who watches the configuration.
+        // Lives as long as the program: later dashboards and the configuration watcher read it, too.
         let environment: &'static Environment =
             Box::leak(Box::new(move |name: &str| variables.get(name).cloned()));
         let places = Places {
@@ -290,7 +290,7 @@ impl Journey {
         let keys = parse(keys);
         let presses = keys.len();
         for key in keys {
-            // A person is slower than the guard of a dialog.
+            // Longer than the guard time of a dialog.
             self.clock.turn(Duration::from_millis(500));
             self.settle().await;
             self.keyboard.send(Event::Key(key));
@@ -299,7 +299,7 @@ impl Journey {
         presses
     }
 
-    /// Sends keys as fast as a held-down key does, without time passing.
+    /// Sends keys as fast as a held-down key, without time passing.
     pub async fn hold(&mut self, keys: &str) {
         for key in parse(keys) {
             self.keyboard.send(Event::Key(key));
@@ -313,20 +313,20 @@ impl Journey {
         self.settle().await;
     }
 
-    /// Resizes the terminal's idea of itself.
+    /// Sends an arbitrary terminal event.
     pub async fn event(&mut self, event: Event) {
         self.keyboard.send(event);
         self.settle().await;
     }
 
-    /// Presses a key and does not wait for what comes of it.
+    /// Presses keys without waiting for the effect.
     pub fn strike(&self, keys: &str) {
         for key in parse(keys) {
             self.keyboard.send(Event::Key(key));
         }
     }
 
-    /// Presses a key while no time passes and nobody answers, and waits only until the loop has shown what came of it.
+    /// Presses a key while no time passes and no response arrives, and waits only until the loop has drawn the effect.
     pub async fn react(&mut self, key: &str) {
         self.strike(key);
         while !self.keyboard.is_idle() {
@@ -334,7 +334,7 @@ impl Journey {
         }
     }
 
-    /// Lets virtual time pass in tenths of a second while something waits for it, until a text is shown.
+    /// Advances virtual time in tenths of a second while something waits for it, until a text is shown.
     pub async fn turn_until(&mut self, text: &str, tenths: u32) {
         for _ in 0..tenths {
             if self.words().contains(text) {
@@ -346,12 +346,12 @@ impl Journey {
         self.says(text);
     }
 
-    /// Gives the terminal another size; the program learns of it by an event, or when it draws.
+    /// Resizes the terminal; the program notices by an event, or when it draws.
     pub fn resize(&self, columns: u16, rows: u16) {
         *self.size.lock().unwrap() = (columns, rows);
     }
 
-    /// Lets virtual time pass, second by second, so that every wait in between comes to its end.
+    /// Advances virtual time second by second, so that all waits in between complete.
     pub async fn wait(&mut self, seconds: u64) {
         for _ in 0..seconds {
             self.clock.turn(Duration::from_secs(1));
@@ -359,7 +359,7 @@ impl Journey {
         }
     }
 
-    /// Lets virtual time pass until the screen shows a text; panics after `limit` seconds of it.
+    /// Advances virtual time until the screen shows a text; panics after `limit` seconds.
     pub async fn until(&mut self, text: &str, limit: u64) {
         for _ in 0..limit {
             if self.screen().contains(text) {
@@ -371,7 +371,7 @@ impl Journey {
         assert!(self.screen().contains(text), "not within {limit}s: {text}\n{}", self.screen());
     }
 
-    /// Lets virtual time pass in larger steps until the screen shows a text.
+    /// Advances virtual time in larger steps until the screen shows a text.
     pub async fn until_slowly(&mut self, text: &str, step: u64, steps: u64) {
         for _ in 0..steps {
             if self.screen().contains(text) {
@@ -387,13 +387,13 @@ impl Journey {
         );
     }
 
-    /// Waits until another dashboard shows a text, while no virtual time passes.
+    /// Waits until the next dashboard shows a text, while no virtual time passes.
     pub async fn followed_by(&mut self, text: &str) {
         self.followed_when(|journey| journey.screen().contains(text)).await;
         self.shows(text);
     }
 
-    /// Waits until something holds of another dashboard, while no virtual time passes.
+    /// Waits until a condition on the next dashboard is met, while no virtual time passes.
     pub async fn followed_when(&mut self, holds: impl Fn(&Self) -> bool) {
         for _ in 0..4_000 {
             if holds(self) {
@@ -431,7 +431,7 @@ impl Journey {
         );
     }
 
-    /// What the dialog says, else the screen, as running text: without frames and line breaks.
+    /// The text of the dialog, if open, otherwise of the screen: without frames and line breaks.
     pub fn words(&self) -> String {
         let screen = self.screen();
         let in_dialog = screen.contains('┃');
@@ -449,13 +449,13 @@ impl Journey {
             .join(" ")
     }
 
-    /// Panics unless the running text of the dialog, or of the screen, holds these words.
+    /// Panics unless the running text of the dialog, or of the screen, contains a text.
     #[track_caller]
     pub fn says(&self, text: &str) {
         assert!(self.words().contains(text), "nothing says: {text}\n{}", self.screen());
     }
 
-    /// Lets virtual time pass until the running text holds these words.
+    /// Advances virtual time until the running text contains a text.
     pub async fn until_text(&mut self, text: &str, limit: u64) {
         for _ in 0..limit {
             if self.words().contains(text) {
@@ -473,7 +473,7 @@ impl Journey {
         assert!(!self.screen().contains(text), "the screen shows: {text}\n{}", self.screen());
     }
 
-    /// Number of requests that the simulator took with this method and end of path.
+    /// Number of requests to the simulator with this method and path suffix.
     pub fn calls(&self, method: &str, path_end: &str) -> usize {
         self.simulator
             .request_log()
@@ -492,7 +492,7 @@ impl Journey {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// Waits until nothing is under way that could change the screen without time passing.
+    /// Waits until nothing is in progress that could change the screen without time passing.
     pub async fn settle(&mut self) {
         let (mut quiet, mut raced, mut patience) = (0, 0, 0);
         for _ in 0..20_000 {
@@ -500,11 +500,11 @@ impl Journey {
             let racing = self.clock.racing();
             patience = if racing == raced { patience + 1 } else { 0 };
             raced = racing;
-            // Whoever looks at clusters has no task that is counted; its requests run against limits. One that is not
-            // answered for so long is held, or its server hangs, and only time ends it.
+            // Observers have no counted task, but their requests have timeouts. A request unanswered for this long is
+            // held back, or its server hangs, and only time ends it.
             let asks = racing > 0 && patience < HELD && is_alone();
             if asks && patience > 10 {
-                // The system may hold small packets back.
+                // The system may delay small packets.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             let night = self.night.as_ref().map_or(0, Simulator::delayed_requests);
@@ -537,12 +537,12 @@ impl Journey {
         self.performer.lock().unwrap().in_flight()
     }
 
-    /// Orders a fault.
+    /// Injects a fault.
     pub fn order(&self, fault: Fault) {
         self.simulator.inject_fault(fault);
     }
 
-    /// Orders a fault that begins after some requests that it would have met.
+    /// Injects a fault that skips some matching requests first.
     pub fn order_after(&self, requests: u32, mut fault: Fault) {
         fault.after = requests;
         self.simulator.inject_fault(fault);
@@ -556,25 +556,25 @@ impl Journey {
         line.split_whitespace().take(6).collect::<Vec<_>>().join(" ")
     }
 
-    /// Sends a message as a signal does.
+    /// Sends the message of a termination signal.
     pub fn terminate(&self) {
         let message = skeys::testing::app::message::Message::Terminated;
         self.incoming.try_send(LoopInput::Message(message)).unwrap();
     }
 
-    /// Sends messages to the loop as fast as it takes them, until the program ends.
+    /// Floods the loop with messages until the program ends.
     pub fn flood(&self) {
         let incoming = self.incoming.clone();
         let message = || LoopInput::Message(skeys::testing::app::message::Message::Ticked);
         tokio::spawn(async move { while incoming.send(message()).await.is_ok() {} });
     }
 
-    /// Waits for the end and gives back what would be printed.
+    /// Waits for the end and returns what would be printed.
     pub async fn end(&mut self) -> Vec<Secret> {
         self.ended().await.unwrap()
     }
 
-    /// Waits for the end, which may be that of the terminal.
+    /// Waits for the end, possibly caused by the terminal.
     pub async fn ended(&mut self) -> io::Result<Vec<Secret>> {
         let task = self.task.take().expect("ended once");
         tokio::time::timeout(Duration::from_secs(20), task)
@@ -584,7 +584,7 @@ impl Journey {
     }
 }
 
-/// A section of the configuration that leads to a simulator.
+/// A section of the configuration for a simulator.
 fn section(prefix: &str, simulator: &Simulator, home: &Path) -> String {
     let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
     let file = home.join(format!("{prefix}token"));
@@ -597,16 +597,16 @@ fn section(prefix: &str, simulator: &Simulator, home: &Path) -> String {
     )
 }
 
-/// So many rests without any progress, each of a millisecond: longer than any system holds a small packet back.
+/// Rests of 1 ms without progress after which a request counts as held: longer than any system delays a packet.
 const HELD: u32 = 80;
 
-/// Whether program, simulator and test take turns in one thread.
+/// Whether program, simulator and test share one thread.
 fn is_alone() -> bool {
     Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread
 }
 
-/// Lets others work. In one thread every yield takes everything that is ready and every packet that has arrived one
-/// step further, so that a number of yields, not of milliseconds, is enough whatever else the machine does.
+/// Yields to other tasks. In a single thread every yield advances everything that is ready and every received packet by
+/// one step, so a number of yields suffices, regardless of the machine's load.
 async fn rest() {
     if is_alone() {
         for _ in 0..40 {
@@ -669,15 +669,15 @@ impl Surface for TestSurface {
     }
 }
 
-/// Keys on their way to the loop. Knows whether the loop has taken them in and waits again.
+/// Keys sent to the loop. Tracks whether the loop has processed them and waits again.
 #[derive(Clone, Default)]
 struct Keyboard(Arc<Keys>);
 
 #[derive(Default)]
 struct Keys {
     queue: Mutex<(VecDeque<Event>, Option<Waker>)>,
-    // Polls that found nothing since the last event: the first comes while draining, the second when the
-    // loop waits again.
+    // Polls that found nothing since the last event: the first one while draining, the second one when the loop waits
+    // again.
     empty_polls: AtomicUsize,
 }
 

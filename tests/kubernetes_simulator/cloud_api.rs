@@ -1,4 +1,4 @@
-//! The cloud's own APIs with plain HTTP: who gets in, and how what does not fit is refused.
+//! The cloud's own APIs with plain HTTP: authentication, and rejection of invalid requests.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ struct Caller {
     http: reqwest::Client,
 }
 
-/// Status, the header `Allow`, and the body.
+/// Status, `Allow` header, and body.
 type Answer = (u16, String, Value);
 
 impl Caller {

@@ -1,4 +1,4 @@
-//! What works when: before the start, while preparing, prepared, after complete.
+//! Which credentials work when: before the start, during PREPARING, PREPARED, and after complete.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, ask, client, code, with_token};
 
-/// How a credential does.
+/// Result of using a credential.
 pub async fn does(client: &Client) -> &'static str {
     match Api::<Node>::all(client.clone()).list(&ListParams::default()).await {
         Ok(_) => "works",
@@ -72,7 +72,7 @@ async fn keys(client: &Client) -> usize {
     ask(client, "GET", "/openid/v1/jwks", "*/*").await["keys"].as_array().unwrap().len()
 }
 
-/// Takes the certificate authorities out of a kubeconfig, one by one.
+/// The CAs in a kubeconfig, one by one.
 pub fn authorities(kubeconfig: &str) -> Vec<String> {
     let engine = base64::engine::general_purpose::STANDARD;
     let data = kubeconfig
@@ -125,7 +125,7 @@ async fn credentials_are_valid_exactly_as_the_matrix_says() {
     let nobody = client(&with_token(&old_text, "wrong")).await;
     assert_eq!(does(&nobody).await, "401", "nobody is anonymous");
 
-    // Right after the start: the new authority signs, but the API server does not know it yet.
+    // Right after the start: the new CA signs, but the API server does not know it yet.
     cloud.begin("legacy", ClusterOperation::StartRotation);
     let new_text = cloud.kubeconfig("legacy").await;
     let new = client(&new_text).await;
@@ -159,12 +159,12 @@ async fn credentials_are_valid_exactly_as_the_matrix_says() {
     let new_requested = client(&with_token(&new_text, &issue_token(&new).await)).await;
     assert_eq!(does(&new_requested).await, "works");
 
-    // Complete: in the middle of COMPLETING the old generation dies.
+    // Complete: the old generation is rejected from some point in COMPLETING on.
     cloud.begin("legacy", ClusterOperation::CompleteRotation);
     assert_eq!(does(&old).await, "works");
     cloud.until("legacy", |cluster| cluster.credentials.accepted == [2]).await;
     assert_eq!(cloud.phase("legacy"), "COMPLETING");
-    // A client that knows both authorities gets a Status; one that pins the old one does not get that far.
+    // A client that knows both CAs gets a Status; one that pins the old one fails earlier.
     let old_certificate = old_text.replace(&line(&old_text), &line(&new_text));
     assert_eq!(does(&client(&old_certificate).await).await, "401");
     assert_eq!(does(&client(&old_text).await).await, "unknown authority");
@@ -180,7 +180,7 @@ async fn credentials_are_valid_exactly_as_the_matrix_says() {
     assert_ne!(&listed_now[0], old_token);
     let secrets = Api::<Secret>::namespaced(new.clone(), "monitoring");
     assert!(secrets.get_opt(old_token).await.unwrap().is_none());
-    // The one made by hand is still there, stale.
+    // The user-created one still exists, but is stale.
     let stale = token_of(&new, "shop", "deployer-token").await;
     assert_eq!(does(&client(&with_token(&new_text, &stale)).await).await, "401");
     let shop = Api::<Secret>::namespaced(new.clone(), "shop").get("deployer-token").await.unwrap();
@@ -230,7 +230,7 @@ async fn a_token_is_valid_as_long_as_requested() {
     assert_eq!(does(&robot).await, "401");
 }
 
-/// Notes which authorities a server asks for, and shows no certificate.
+/// Records the CAs that a server hints at, and presents no certificate.
 #[derive(Debug)]
 struct Hints(Arc<Mutex<Vec<usize>>>);
 

@@ -12,7 +12,7 @@ use crate::support::{Cloud, PROJECT};
 const CLUSTERS: &str = "[[projects.clusters]]\nname = \"alpha\"\ninitiated_ago = \"40d\"\n\
     completed_ago = \"39d\"\n";
 
-/// The report of a machine with these variables beside those of the cloud, and the exit status.
+/// The report with these variables in addition to the cloud's, and the exit status.
 async fn report(
     cloud: &Cloud,
     home: &Path,
@@ -36,7 +36,7 @@ async fn report(
     run(order, &places, &cloud.clock).await
 }
 
-/// The lines of the report about something.
+/// The report lines about `name`.
 fn about<'a>(report: &'a str, name: &str) -> Vec<&'a str> {
     report
         .lines()

@@ -37,7 +37,7 @@ phase = "NEVER"
 age = "3d"
 "#;
 
-/// What is printed for these projects, and the exit status.
+/// The output for these projects, and the exit status.
 async fn due_of(cloud: &Cloud, home: &Path, projects: &str) -> (Value, String, u8) {
     let configuration = format!("projects = {:?}", projects.split(',').collect::<Vec<_>>());
     let (out, err, status) = due_with(cloud, home, &configuration).await.unwrap();
@@ -77,7 +77,7 @@ async fn what_is_due_is_listed_and_the_status_says_so() {
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join(".kube")).unwrap();
     let kubeconfig = cloud.kubeconfig("young").await;
-    // Without a record of its issuing, the address of SKE tells which cluster it is for.
+    // Without a record of issuing, the SKE address identifies the cluster.
     let server = kubeconfig.lines().find(|line| line.trim().starts_with("server: ")).unwrap();
     let address = "    server: https://api.young.0123456789.s.ske.eu01.onstackit.cloud";
     let kubeconfig = kubeconfig.replace(server, address);

@@ -20,7 +20,7 @@ async fn a_hibernated_cluster_has_no_server_until_it_wakes_on_the_same_port() {
     api.list(&ListParams::default()).await.unwrap();
     let mut stream = api.watch(&WatchParams::default(), "0").await.unwrap().boxed();
     cloud.see("alpha", |cluster| cluster.set_state("STATE_HIBERNATED"));
-    // The watch is cut, and the server no longer answers.
+    // The watch is cut, and the server no longer responds.
     while let Some(Ok(_)) = stream.next().await {}
     let refused = api.list(&ListParams::default()).await.unwrap_err();
     assert!(!matches!(refused, kube::Error::Api(_)), "{refused:?}");
@@ -70,7 +70,7 @@ async fn a_server_can_be_unreachable_for_a_while() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(back);
-    // Hanging is something else than refusing.
+    // Hanging differs from refusing.
     cloud.simulator.inject_fault(Fault::for_cluster(
         "alpha",
         "",

@@ -1,5 +1,5 @@
-//! What skeys says of kubeconfigs of every make, and what kubectl does with them. `.ci/run` sets `SKEYS_KUBECTL`, so that
-//! it is told there if kubectl is missing; without it the test is left out.
+//! What skeys reports about all kinds of kubeconfigs, and how kubectl handles them. `.ci/run` sets `SKEYS_KUBECTL`, so
+//! that a missing kubectl fails there; without it the test is skipped.
 #![expect(
     clippy::too_many_lines,
     clippy::string_slice,
@@ -23,10 +23,10 @@ use crate::credentials::{CLUSTER, authorities, issue_token, token_of};
 use crate::support::{Cloud, client};
 use crate::verdicts::report;
 
-/// So many files are in one folder.
+/// Maximum number of files in one folder.
 const AT_ONCE: usize = 60;
 
-/// A field of a kubeconfig as SKE issues it.
+/// A field of a kubeconfig issued by SKE.
 fn field(kubeconfig: &str, name: &str) -> String {
     let start = format!("{name}: ");
     let line = kubeconfig.lines().find_map(|line| line.trim().strip_prefix(&start));
@@ -37,7 +37,7 @@ fn text(base64: &str) -> String {
     String::from_utf8(STANDARD.decode(base64).unwrap()).unwrap()
 }
 
-/// The certificate that the API server shows, in PEM.
+/// The certificate that the API server presents, in PEM.
 fn server_certificate(kubeconfig: &str) -> String {
     let mut roots = rustls::RootCertStore::empty();
     for authority in authorities(kubeconfig) {
@@ -58,7 +58,7 @@ fn server_certificate(kubeconfig: &str) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
 }
 
-/// Whether kubectl is let in, if only to be told what it may not do.
+/// Whether the API server authenticates kubectl, even if it then forbids the request.
 fn is_let_in(file: &Path, home: &Path) -> bool {
     let output = Command::new("kubectl")
         .args([
@@ -78,13 +78,13 @@ fn is_let_in(file: &Path, home: &Path) -> bool {
     output.status.success() || said.contains("forbidden")
 }
 
-/// Clusters and users of kubeconfigs, each in a word and its fields in YAML.
+/// Variants of clusters and users in kubeconfigs, each with a name and its fields in YAML.
 type Variants = Vec<(&'static str, String)>;
 
 struct Issued {
     old: String,
     new: String,
-    /// What the API server shows, in PEM.
+    /// The certificate of the API server, in PEM.
     server_certificate: String,
     tokens: BTreeMap<&'static str, String>,
 }
@@ -385,7 +385,7 @@ impl Issued {
     }
 }
 
-/// Kubeconfigs in other shapes, of the fields of a cluster and a user that are good.
+/// Kubeconfigs in other shapes, from good fields of a cluster and a user.
 fn shapes(cluster: &str, user: &str) -> Variants {
     let usual = kubeconfig(cluster, user);
     let replaced = |from: &str, to: &str| {
@@ -437,7 +437,7 @@ fn shapes(cluster: &str, user: &str) -> Variants {
 fn yaml(text: &str) -> Value {
     let kubeconfig = kube::config::Kubeconfig::from_yaml(text).unwrap();
     let mut value = serde_json::to_value(&kubeconfig).unwrap();
-    // What is secret is not written by itself.
+    // Secrets are not serialized automatically.
     let user = &mut value["users"][0]["user"];
     let info = kubeconfig.auth_infos[0].auth_info.as_ref().unwrap();
     if let Some(key) = &info.client_key_data {
@@ -455,7 +455,7 @@ fn kubeconfig(cluster: &str, user: &str) -> String {
     )
 }
 
-/// What is said of each file: status, and how trying it ended.
+/// What is reported about each file: status, and result of trying it.
 fn told(report: &Value) -> BTreeMap<String, (String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let rows = report["credentials"].as_array().unwrap().iter();
@@ -570,7 +570,7 @@ async fn cred_02_kubectl_is_let_in_where_skeys_says_so_and_nowhere_else() {
             let why = format!("status {status}, tried {tried}, {reason}");
             match status.as_str() {
                 "survives_complete" | "breaks_on_complete" => {
-                    // Of a plugin, and of authorities of the machine or none, only the end is predicted.
+                    // For a plugin, and for system CAs or none, only the failure is predicted.
                     let open = ["plugin", "oidc"].iter().any(|part| name.contains(part))
                         || [
                             "system",
@@ -605,7 +605,7 @@ async fn cred_02_kubectl_is_let_in_where_skeys_says_so_and_nowhere_else() {
         }
     }
     println!("{} kubeconfigs, {unknown} unknown", names.len());
-    // To know nothing of any would be right, too.
+    // Reporting all as unknown would be correct, too.
     assert!(unknown * 5 < names.len() * 2 * 3, "{unknown} unknown");
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

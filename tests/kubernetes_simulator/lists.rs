@@ -95,7 +95,7 @@ async fn every_kind_can_be_read_as_its_type() {
     let attachments = all::<VolumeAttachment>(&client).await;
     assert_eq!((volumes.len(), claims.len()), (4, 4));
     assert!(attachments.len() <= 4 && !attachments.is_empty());
-    // One by name, and the error of one that is not there.
+    // One by name, and the error for a missing one.
     let api = Api::<Node>::all(client.clone());
     assert_eq!(api.get(on).await.unwrap().name_any(), on);
     assert_eq!(code(api.get("nobody").await), 404);
@@ -119,7 +119,7 @@ async fn pages_share_one_resource_version() {
             assert_eq!(page.items.len(), 5);
             let left = whole.items.len() - 5;
             assert_eq!(page.metadata.remaining_item_count, Some(i64::try_from(left).unwrap()));
-            // What happens in the meantime is not seen.
+            // Changes in between are not visible.
             scale(&cloud, 9).await;
         }
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
@@ -235,7 +235,7 @@ async fn the_server_serves_version_and_health() {
     assert_eq!(code(client.request_text(missing).await), 404);
 }
 
-/// k9s shows the events of this group and not those of the core group.
+/// k9s shows the events of this group rather than those of the core group.
 #[tokio::test]
 async fn events_are_served_by_the_later_group_under_its_own_names() {
     let cloud = Cloud::calm().await;

@@ -1,5 +1,5 @@
-//! What kube-apiserver refuses is refused here, and nothing is changed by it. `tests/control_plane` compares the answers
-//! with those of a real one; these tests need none.
+//! Requests that kube-apiserver rejects are rejected here, without any change. `tests/control_plane` compares the
+//! responses with those of a real one; these tests need none.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ async fn read(client: &Client, path: &str) -> (u16, Value) {
     (code, answer)
 }
 
-/// Asserts that requests are refused with these codes, and that the object of a path stays as it is.
+/// Asserts that requests are rejected with these codes and leave the object unchanged.
 async fn refused(client: &Client, object: &str, cases: &[(&str, &str, &str, Value, u16)]) {
     let before = read(client, object).await.1["metadata"]["resourceVersion"].clone();
     for (method, query, kind, body, code) in cases {
@@ -197,7 +197,7 @@ async fn sim_04_faults_never_reach_their_own_interface_and_impossible_ones_are_r
         assert_eq!(projects().await, 401, "{effect}");
     }
     assert_eq!(order(json!({"times": 0, "effect": {"drop": {}}})).await, 400);
-    // Without a path a fault meets every request but those that order and remove faults.
+    // Without a path a fault applies to all requests but those that inject and remove faults.
     assert_eq!(order(json!({"effect": {"drop": {}}})).await, 202);
     assert_eq!(projects().await, 0);
     assert_eq!(order(json!({"effect": {"answer": {"status": 503}}})).await, 202);
@@ -224,7 +224,7 @@ async fn sim_05_dry_runs_impersonation_selectors_and_unknown_words() {
         (code, &read(&client, &path).await.1["metadata"]["deletionTimestamp"]),
         (201, &Value::Null)
     );
-    // A dry run asks the budget, too.
+    // A dry run checks the budget, too.
     let none = json!({"spec": {"maxUnavailable": 0}});
     let budget = "/apis/policy/v1/namespaces/shop/poddisruptionbudgets/store";
     assert_eq!(write(&client, ("PATCH", budget), MERGE, none).await.0, 200);
@@ -271,7 +271,7 @@ async fn sim_08_the_scheme_of_a_token_may_be_written_in_lower_case() {
     let target = ("POST", "/api/v1/namespaces/shop/serviceaccounts/deployer/token");
     let token = write(&client, target, JSON, json!({"spec": {}})).await.1;
     let token = token["status"]["token"].as_str().unwrap().to_owned();
-    // A kubeconfig without a credential, so that the header is the only one.
+    // A kubeconfig without a credential, so that only the header counts.
     let text = cloud.kubeconfig("alpha").await;
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("client-"));
     let without = |line: &str| {
@@ -493,7 +493,7 @@ async fn sim_13_versions_limits_and_matches_of_lists_and_watches() {
         (format!("{pods}?sendInitialEvents=true"), 422),
         (format!("{pods}?watch&resourceVersionMatch=NotOlderThan"), 422),
         (format!("{pods}?watch=yes&sendInitialEvents=true&resourceVersionMatch=Exact"), 422),
-        // By name there is nothing to watch: it is read.
+        // A single object cannot be watched: it is read.
         ("/api/v1/namespaces/nobody?watch=true".to_owned(), 404),
         ("/api/v1/namespaces/default?watch=true".to_owned(), 200),
     ];
@@ -547,7 +547,7 @@ async fn sim_15_reviews_and_token_requests_are_judged() {
     ] {
         assert_eq!(write(&client, reviews, JSON, json!({"spec": spec})).await.0, code, "{spec}");
     }
-    // `kubectl auth can-i --as` tells the truth.
+    // `kubectl auth can-i --as` is correct.
     let allowed = async |headers: &[(&str, &str)], spec: Value| {
         let body = json!({"spec": spec}).to_string();
         let headers = [headers, &[("content-type", JSON)]].concat();

@@ -15,7 +15,7 @@ use crate::support::Cloud;
 
 const ACCOUNT: &str = "demo@simulator";
 
-/// Signs in with what an environment sets, and lists the clusters.
+/// Signs in with the settings of an environment, and lists the clusters.
 struct SignIn {
     summary: String,
     tokens: TokenSource,
@@ -46,7 +46,7 @@ impl SignIn {
     }
 }
 
-/// A platform that hands out one token, and keeps the requests for it.
+/// A platform that issues one token, and records the requests for it.
 struct Platform {
     url: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -163,7 +163,7 @@ async fn workload_identity_needs_a_token_that_is_named_or_to_be_asked_for() {
         ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://job.example"),
         ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"),
     ];
-    // The account alone, and what GitHub gives to every job, do not sign in.
+    // The account alone, and the variables that GitHub sets for every job, do not select the source.
     let lookup =
         |name: &str| job.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
     let places = Places { environment: &lookup, default_file: None, home: None };
@@ -190,7 +190,7 @@ async fn a_platform_file_is_read_again_for_every_token() {
     let sign_in = SignIn::with(&cloud, home.path(), &environment).unwrap();
     assert_eq!(sign_in.list().await, Ok(1));
     cloud.simulator.revoke_tokens();
-    // The token of the platform lives for ten minutes.
+    // The platform's token is valid for ten minutes.
     cloud.clock.turn(Duration::from_mins(11));
     let failure = sign_in.list().await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::SignedOut);
@@ -218,7 +218,7 @@ async fn a_key_whose_tokens_are_revoked_gets_a_new_one() {
     assert_eq!(asked.filter(|request| request.path == "/token").count(), 3);
 }
 
-/// Files with everything that can sign in, of one key and one token.
+/// Files for all token sources, from one key and one token.
 struct Files<'a> {
     cloud: &'a Cloud,
     home: tempfile::TempDir,
@@ -233,7 +233,7 @@ impl Files<'_> {
         std::fs::write(self.path(name), text).unwrap();
     }
 
-    /// Writes all files, with the key that the simulator accepts now and a new token.
+    /// Writes all files, with the key that the simulator currently accepts and a new token.
     async fn write_all(&self) {
         let simulator = &self.cloud.simulator;
         let key = simulator.service_account_key().unwrap();
@@ -267,7 +267,7 @@ impl Files<'_> {
     }
 }
 
-/// Every source that is read from a file, by its variables and their files.
+/// Every source that is read from a file, by variables and files.
 const OF_FILES: [&[(&str, &str)]; 7] = [
     &[("STACKIT_SERVICE_ACCOUNT_KEY_PATH", "key")],
     &[("STACKIT_SERVICE_ACCOUNT_KEY_PATH", "public"), ("STACKIT_PRIVATE_KEY_PATH", "pem")],
@@ -315,7 +315,7 @@ async fn auth_15_a_broken_replacement_leaves_what_was_read_before_in_use_and_is_
         };
         for broken in ["", "{", whole.split_at(whole.len() - 3).0] {
             files.write(name, broken);
-            // A token of a file is read for every request; others are renewed.
+            // A token file is read for every request; other tokens are renewed.
             if !is_token {
                 cloud.simulator.revoke_tokens();
             }

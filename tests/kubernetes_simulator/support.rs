@@ -1,4 +1,4 @@
-//! A simulator with a clock that the test turns, and clients for its clusters.
+//! A simulator with a manual clock, and clients for its clusters.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use skeys::testing::simulator::rules::ClusterOperation;
 use skeys::testing::simulator::scene::Scene;
 use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 
-/// Id of the one project.
+/// Id of the only project.
 pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 
-/// The moment at which every test begins.
+/// The start time of all tests.
 pub fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
 }
@@ -32,17 +32,17 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// A cloud with one project, whose clusters are described in lines of a scene.
+    /// A cloud with one project, with clusters from the lines of a scene.
     pub async fn with(clusters: &str) -> Self {
         Self::at("127.0.0.1:0", clusters).await
     }
 
-    /// The same, listening at an address.
+    /// Like `with`, listening on an address.
     pub async fn at(listen: &str, clusters: &str) -> Self {
         Self::of(listen, clusters, start()).await
     }
 
-    /// The same, at a moment.
+    /// Like `at`, starting at a time.
     pub async fn of(listen: &str, clusters: &str, now: Timestamp) -> Self {
         skeys::testing::clients::install_crypto();
         let text = format!(
@@ -58,7 +58,7 @@ impl Cloud {
         Self { clock, simulator, exports, http }
     }
 
-    /// A cluster that was rotated a while ago.
+    /// A cloud with a cluster rotated a while ago.
     pub async fn calm() -> Self {
         Self::with(
             "[[projects.clusters]]\nname = \"alpha\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n\
@@ -84,7 +84,7 @@ impl Cloud {
         self.simulator.with_cloud(|cloud| cloud.act(&Self::id(name), operation, now).unwrap());
     }
 
-    /// Turns the clock on, in steps of ten seconds, so that every watch sees what happens.
+    /// Advances the clock in steps of ten seconds, so that every watch sees all changes.
     pub async fn wait(&self, seconds: u64) {
         for _ in 0..seconds.div_ceil(10) {
             self.clock.turn(Duration::from_secs(10));
@@ -92,7 +92,7 @@ impl Cloud {
         }
     }
 
-    /// Turns the clock on until something is true of a cluster.
+    /// Advances the clock until a condition on a cluster is met.
     pub async fn until(&self, name: &str, what: impl Fn(&SimulatedCluster) -> bool) {
         for _ in 0..2_000 {
             if self.see(name, |cluster| what(cluster)) {
@@ -115,7 +115,7 @@ impl Cloud {
         panic!("watches lag behind");
     }
 
-    /// Text of a kubeconfig.
+    /// A fresh kubeconfig.
     pub async fn kubeconfig(&self, name: &str) -> String {
         let base = &self.exports["STACKIT_SKE_CUSTOM_ENDPOINT"];
         let url = format!("{base}/v2/projects/{PROJECT}/regions/eu01/clusters/{name}/kubeconfig");
@@ -133,7 +133,7 @@ impl Cloud {
         answer["kubeconfig"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
-    /// What the old way to credentials answers.
+    /// The response of the old credentials endpoint.
     pub async fn old_credentials(&self, name: &str) -> (u16, Value) {
         let base = &self.exports["STACKIT_SKE_CUSTOM_ENDPOINT"];
         let url = format!("{base}/v1/projects/{PROJECT}/clusters/{name}/credentials");
@@ -149,7 +149,7 @@ impl Cloud {
     }
 }
 
-/// A client for the text of a kubeconfig.
+/// A client from the text of a kubeconfig.
 pub async fn client(text: &str) -> Client {
     let kubeconfig = Kubeconfig::from_yaml(text).unwrap();
     let options = KubeConfigOptions::default();
@@ -180,7 +180,7 @@ pub fn with_token(text: &str, token: &str) -> String {
     lines.collect()
 }
 
-/// Status of what a request failed with.
+/// Status of a failed request.
 pub fn code<T: std::fmt::Debug>(answer: Result<T, kube::Error>) -> u16 {
     match answer {
         Err(kube::Error::Api(status)) => status.code,
@@ -188,7 +188,7 @@ pub fn code<T: std::fmt::Debug>(answer: Result<T, kube::Error>) -> u16 {
     }
 }
 
-/// Any request, as text.
+/// Sends any request; returns the response.
 pub async fn ask(client: &Client, method: &str, path: &str, accept: &str) -> Value {
     let request = http::Request::builder().method(method).uri(path).header("accept", accept);
     let text = client.request_text(request.body(Vec::new()).unwrap()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What `skeys credentials` predicts of real credentials, and what becomes of them.
+//! Predictions of `skeys credentials` for real credentials, and their actual fate.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use skeys::testing::simulator::rules::ClusterOperation;
 use crate::credentials::{CLUSTER, authorities, does, issue_token, pinning, token_of};
 use crate::support::{Cloud, PROJECT, client, with_token};
 
-/// The report of a cluster, by this machine's clock so many seconds ahead of SKE's.
+/// The report of a cluster, with this machine's clock `ahead` seconds ahead of SKE's.
 pub async fn report(cloud: &Cloud, home: &Path, ahead: i64) -> (Value, u8) {
     let (out, _, status) = output(cloud, home, ahead, "eu01").await;
     (serde_json::from_str(&out).unwrap(), status)
@@ -48,7 +48,7 @@ async fn output(cloud: &Cloud, home: &Path, ahead: i64, regions: &str) -> (Strin
     (output.out, output.err, output.status)
 }
 
-/// What trying showed is what the verdict says, of each.
+/// The result of each trial agrees with the verdict.
 fn check_trials(report: &Value) {
     for row in report["credentials"].as_array().unwrap() {
         let works = !["dead", "expired"].contains(&row["status"].as_str().unwrap());
@@ -63,7 +63,7 @@ fn check_trials(report: &Value) {
     }
 }
 
-/// The status of each file of the report.
+/// The status of each file in the report.
 fn statuses(report: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let credentials = report["credentials"].as_array().unwrap();
@@ -97,7 +97,7 @@ async fn cred_02_what_is_predicted_of_real_credentials_comes_true_whatever_the_c
             ("login-old", with_plugin(&old)),
             ("login-new", with_plugin(&new)),
         ]);
-        // No plugin is run: what it gives is a certificate of now.
+        // Plugins are not run: they would provide a current certificate.
         let used = |name: &str, text: &str| match name {
             "login-old" => pinning(&new, oldest),
             "login-new" => new.clone(),
@@ -155,7 +155,7 @@ async fn k8s_29_a_certificate_that_the_cluster_signed_before_the_start_breaks_wh
     let scene = format!("{CLUSTER}certificate_requests = [\"ci-bot\"]\n");
     let cloud = Cloud::with(&scene).await;
     let old = cloud.kubeconfig("legacy").await;
-    // The cluster is looked at for the first time.
+    // The first access builds the cluster's data plane.
     assert_eq!(does(&client(&old).await).await, "works");
     cloud.begin("legacy", ClusterOperation::StartRotation);
     cloud.until("legacy", |cluster| cluster.phase == "PREPARED").await;
@@ -170,13 +170,13 @@ async fn k8s_29_a_certificate_that_the_cluster_signed_before_the_start_breaks_wh
         (&found["requester"], &found["breaks_on_complete"]),
         (&"ci-bot".into(), &true.into())
     );
-    // An hour later its request is gone, and nothing tells of it any more.
+    // An hour later its request is gone, and so is any trace of it.
     cloud.clock.turn(Duration::from_hours(1));
     let (later, _) = report(&cloud, home.path(), 0).await;
     assert_eq!(later["in_cluster"]["certificates"], serde_json::json!([]));
 }
 
-/// A kubeconfig with which the stackit CLI signs in.
+/// A kubeconfig for the stackit CLI plugin.
 fn with_plugin(kubeconfig: &str) -> String {
     let plugin = "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, provideClusterInfo: true, command: stackit, args: [ske, kubeconfig, login]}";
     let cluster = format!(
@@ -187,7 +187,7 @@ fn with_plugin(kubeconfig: &str) -> String {
         .replace("    server:", &format!("    {cluster}\n    server:"))
 }
 
-/// The first kubeconfig with the authorities of the second.
+/// The first kubeconfig with the CAs of the second.
 fn pinning_all(kubeconfig: &str, other: &str) -> String {
     let field = |text: &str| {
         let is_it = |line: &&str| line.trim().starts_with("certificate-authority-data");

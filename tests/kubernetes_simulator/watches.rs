@@ -1,4 +1,4 @@
-//! Watches: resumed, selected, cut, compacted, and a whole roll followed by a reflector.
+//! Watches: resumed, filtered, cut, compacted, and a complete roll followed by a reflector.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use skeys::testing::simulator::rules::ClusterOperation;
 
 use crate::support::{Cloud, ask, scale};
 
-/// The next event, within real seconds.
+/// The next event, within a real-time timeout.
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     tokio::time::timeout(Duration::from_secs(20), stream.next()).await.expect("an event comes")
 }
@@ -57,7 +57,7 @@ async fn a_reflector_sees_every_node_of_a_roll_exactly_as_it_happens() {
             let all = counts.old + counts.draining + counts.joining + counts.ready + counts.leaving;
             (all, cluster.phase.clone())
         });
-        // The API server's rollout cuts the watch; the reflector comes back on its own.
+        // The API server's rollout cuts the watch; the reflector reconnects on its own.
         for _ in 0..10_000 {
             if seen.lock().unwrap().len() == wanted {
                 break;
@@ -103,12 +103,12 @@ async fn a_watch_resumes_where_another_one_ended() {
     assert!(pod.spec.as_ref().unwrap().node_name.is_none(), "as it was then");
     let Some(Ok(WatchEvent::Modified(placed))) = next(&mut stream).await else { panic!() };
     assert!(placed.spec.as_ref().unwrap().node_name.is_some());
-    // From the first of the two, only the second follows.
+    // From the version of the first, only the second follows.
     let from = pod.resource_version().unwrap();
     let mut again = api.watch(&WatchParams::default(), &from).await.unwrap().boxed();
     let Some(Ok(WatchEvent::Modified(same))) = next(&mut again).await else { panic!() };
     assert_eq!(same.resource_version(), placed.resource_version());
-    // With a selector objects come and go as they match.
+    // With a selector objects appear and disappear as they match.
     let waiting = WatchParams::default().fields("spec.nodeName=");
     let mut selected = api.watch(&waiting, &version).await.unwrap().boxed();
     assert!(matches!(next(&mut selected).await, Some(Ok(WatchEvent::Added(_)))));
@@ -156,7 +156,7 @@ async fn a_compaction_answers_a_resumed_watch_with_410() {
     let Some(Ok(WatchEvent::Error(status))) = next(&mut stream).await else { panic!() };
     assert_eq!((status.code, &*status.reason), (410, "Expired"));
     assert!(next(&mut stream).await.is_none());
-    // A continued list gets it as an answer.
+    // A continued list gets it as a response.
     let pods = Api::<Pod>::all(client);
     let page = pods.list(&ListParams::default().limit(2)).await.unwrap();
     let mut fault = Fault::for_cluster("alpha", "api/v1/pods", FaultEffect::Compact {});
@@ -164,7 +164,7 @@ async fn a_compaction_answers_a_resumed_watch_with_410() {
     cloud.simulator.inject_fault(fault);
     let rest = ListParams::default().limit(2).continue_token(&page.metadata.continue_.unwrap());
     assert_eq!(crate::support::code(pods.list(&rest).await), 410);
-    // And a reflector that gets it lists again.
+    // A reflector that gets it relists.
     let mut reflector = std::pin::pin!(watcher(api, watcher::Config::default()));
     loop {
         if let Some(Ok(watcher::Event::InitDone)) = next(&mut reflector).await {

@@ -43,7 +43,7 @@ async fn a_node_can_be_cordoned_and_uncordoned_with_every_patch_type() {
     assert_eq!(node.spec.unwrap().unschedulable, Some(true));
     assert_eq!(api.get(&name).await.unwrap().spec.unwrap().unschedulable, None);
     assert_eq!(code(api.patch("nobody", &params, &Patch::Merge(json!({}))).await), 404);
-    // New objects cannot be made.
+    // New objects cannot be created.
     let node = api.get(&name).await.unwrap();
     assert_eq!(code(api.create(&PostParams::default(), &node).await), 405);
 }
@@ -60,7 +60,7 @@ async fn deleting_the_pod_unblocks_the_drain() {
     let pod = api.list(&ListParams::default()).await.unwrap().items.remove(0);
     cloud.wait(600).await;
     assert_eq!(cloud.phase("delta"), "PREPARING");
-    // Its budget refuses the eviction as the API does it.
+    // Its budget refuses the eviction like the real API.
     let refused = api.evict(&pod.name_any(), &EvictParams::default()).await;
     let Err(kube::Error::Api(status)) = refused else { panic!("{refused:?}") };
     assert_eq!((status.code, &*status.reason), (429, "TooManyRequests"));
@@ -99,7 +99,7 @@ async fn an_unreachable_webhook_keeps_nodes_from_joining_until_it_may_fail() {
         endpoints.iter().filter(|one| is_serving(one)).count()
     };
     assert_eq!(serving().await, 1);
-    // Without pods the webhook has no endpoint.
+    // Without pods the webhook has no endpoints.
     let deployments = Api::<Deployment>::namespaced(client.clone(), "policy");
     let scale = |replicas: u32| Patch::Merge(json!({"spec": {"replicas": replicas}}));
     deployments.patch_scale("webhook", &PatchParams::default(), &scale(0)).await.unwrap();

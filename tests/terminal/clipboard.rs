@@ -1,4 +1,4 @@
-//! The clipboard of tmux: what is ours goes when the program does, what another program put there stays.
+//! The tmux clipboard: our text is removed when the program ends, another program's text stays.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +8,7 @@ use base64::Engine as _;
 
 use crate::support::{Cloud, SKEYS, Terminal};
 
-/// Stands in for tmux: a stack of buffers, each a file.
+/// A stand-in for tmux: a stack of buffers, each a file.
 const TMUX: &str = r#"#!/bin/sh
 buffers="$HOME/buffers"
 mkdir -p "$buffers"
@@ -27,7 +27,7 @@ fn slow_tmux() -> String {
     TMUX.replace("+ 1 ))\" ;;", "+ 1 ))\"; [ -n \"$top\" ] || sleep 60 ;;")
 }
 
-/// What skeys says of a copy through tmux.
+/// Message of skeys after a copy through tmux.
 const IN_TMUX: &str = "Sent to the terminal (tmux)";
 
 /// Issues a kubeconfig to the clipboard.
@@ -35,16 +35,16 @@ fn copy_a_kubeconfig(terminal: &mut Terminal) {
     terminal.until("32 clusters");
     terminal.send(b"K");
     terminal.until("New kubeconfig");
-    // Clipboard is the third destination; then past life and name to the button.
+    // Clipboard is the third destination; then past lifetime and name to the button.
     terminal.send(b"\t\x1b[B\x1b[B\t\t\t");
     terminal.until("▸[ Issue kubeconfig ]");
-    // A button that has just appeared takes no key for a moment.
+    // A button that has just appeared ignores keys for a moment.
     std::thread::sleep(Duration::from_millis(600));
     terminal.send(b"\r");
     terminal.until("Sent to the terminal");
 }
 
-/// The demo with an issued kubeconfig in the buffer of tmux, which it reports as sent this way.
+/// The demo with an issued kubeconfig in the tmux buffer, reported as sent by this route.
 fn with_a_kubeconfig_copied(tmux: &str, way: &str) -> Terminal {
     let home = tempfile::tempdir().unwrap();
     let program = home.path().join("tmux");
@@ -134,7 +134,7 @@ fn clip_06_a_kubeconfig_that_cannot_be_cleared_on_exit_is_told() {
     assert_eq!(terminal.end_restored(), 0);
 }
 
-/// Stands in for tmux and for the desktop's notifications: writes down what it is given to know.
+/// A stand-in for tmux and desktop notifications: records its environment.
 const TELLTALE: &str = "#!/bin/sh\nenv >>\"$HOME/environment\"\ncat >/dev/null\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +160,7 @@ async fn host_12_neither_a_child_nor_the_log_gets_a_token_or_a_key() {
     let words = [SKEYS, "--log-file", "log", "--log-level", "trace"];
     let mut terminal = Terminal::run_in(home, &words, 140, 40, &environment);
     terminal.until("5 clusters");
-    // A cluster that is watched: its phase changes.
+    // A watched cluster: its phase changes.
     terminal.send(b"/delta\rw");
     terminal.until("delta: notifications on");
     terminal.send(b"y\r");

@@ -10,7 +10,7 @@ fn keys_move_and_open_and_help_lists_the_keymap() {
     terminal.send(b"?");
     terminal.until("start or complete the rotation, whichever is due");
     terminal.send(b"\x1b");
-    // The footer of before may still be there while the help is being drawn, and q right behind ESC is Alt-q.
+    // The previous footer may still be visible while the help is being drawn, and q right after ESC is Alt-q.
     terminal.wait_for("the help to close", |screen| !screen.contents().contains("esc closes"));
     terminal.send(b"q");
     terminal.until("1 of 32 clusters");
@@ -42,7 +42,7 @@ fn tty_04_the_first_key_after_a_resize_is_not_delayed() {
         });
         terminal.send(b"?");
         terminal.until("A rotation in four steps");
-        // The last row, in which the fleet has its own help, is drawn last.
+        // The last row, where the fleet has a different help text, is drawn last.
         terminal.until("esc close");
         terminal.send(b"\x1b");
         terminal.until("? help");
@@ -77,7 +77,7 @@ fn tty_10_a_terminal_without_an_alternate_screen_shows_skeys_alone_and_then_noth
 fn tty_22_a_dialog_takes_less_than_four_kilobytes() {
     let mut terminal = Terminal::run(&[SKEYS, "demo", "--speed", "1"], 140, 40, &[]);
     terminal.until("32 clusters");
-    // What the clusters' own APIs say comes later.
+    // Data from the clusters' own APIs arrives later.
     terminal.until("36/~120");
     let open = |terminal: &mut Terminal| {
         let before = terminal.bytes().len();
@@ -88,7 +88,7 @@ fn tty_22_a_dialog_takes_less_than_four_kilobytes() {
         terminal.until("? help");
         taken
     };
-    // A frame that comes in between because a cluster changed only adds to it.
+    // An additional frame, because a cluster changed, only adds to it.
     let least = (0..8).map(|_| open(&mut terminal)).min().unwrap();
     assert!((1_000..4_096).contains(&least), "{least}");
     terminal.send(b"\x03");
@@ -106,12 +106,12 @@ fn tty_13_a_sequence_whose_rest_is_late_is_no_keys() {
     for round in 0..30 {
         late(&mut terminal, b"\x1b", b"[C", 1 + round);
     }
-    // The end of a paste is cut, too; the keys in it would quit, or open dialogs.
+    // The end of a paste is split, too; the keys in it would quit or open dialogs.
     for wait in [1, 10, 30] {
         late(&mut terminal, b"\x1b", b"[200~RCqqy\r", wait);
         late(&mut terminal, b"qq\x1b", b"[201~", wait);
     }
-    // An answer of the terminal, and an arrow behind another key.
+    // A response of the terminal, and an arrow after another key.
     late(&mut terminal, b"\x1b", b"]11;rgb:1e1e/1e1e/1e1e\x1b\\", 10);
     late(&mut terminal, b"j\x1b", b"[C", 10);
     terminal.send(b"?");
@@ -119,7 +119,7 @@ fn tty_13_a_sequence_whose_rest_is_late_is_no_keys() {
     terminal.send(b"\x1b");
     terminal
         .wait_for("help closed", |screen| !screen.contents().contains("A rotation in four steps"));
-    // The first arrow opened a cluster, the others went from tab to tab, and no Esc led back.
+    // The first arrow opened a cluster, the others moved from tab to tab, and no Esc went back.
     terminal.until("2 ROTATION");
     terminal.send(b"\x1b");
     terminal.until("32 clusters");
@@ -245,7 +245,7 @@ fn tty_17_no_color_draws_without_colours_in_every_theme() {
 #[test]
 fn idle_writes_nothing() {
     let home = tempfile::tempdir().unwrap();
-    // Nothing runs in this world, and its lists are due every hour.
+    // Nothing runs in this scene, and its lists are due every hour.
     let scene = "regions = [\"eu01\"]\n[[projects]]\nid = \"p\"\nname = \"p\"\n[[projects.clusters]]\n\
                  name = \"calm\"\ninitiated_ago = \"40d\"\ncompleted_ago = \"39d\"\n";
     std::fs::write(home.path().join("calm.toml"), scene).unwrap();
@@ -253,7 +253,7 @@ fn idle_writes_nothing() {
     let mut terminal = Terminal::run_in(home, &words, 100, 30, &[("SKEYS_POLL_IDLE", "1h")]);
     terminal.until("1 cluster ");
     terminal.until("live");
-    // What settles at the start is settled when two keys that change nothing have come through.
+    // Startup has settled once two keys without effect have been processed.
     terminal.send(b"zz");
     std::thread::sleep(std::time::Duration::from_millis(1_500));
     let before = terminal.bytes().len();
@@ -285,13 +285,13 @@ fn auth_01_without_credentials_all_sources_are_listed_and_the_demo_suggested() {
     ] {
         terminal.until(text);
     }
-    // Only keys that are named do something, and a paste is no key.
+    // Only the listed keys have an effect, and a paste is not a key.
     terminal.send(b"x");
     terminal.send(b"\x1b[200~d\x1b[201~");
     terminal.send(b"q");
     assert_eq!(terminal.end_restored(), 1);
     assert!(!String::from_utf8_lossy(&terminal.bytes()).contains("1049h"));
-    // Without a terminal there is nobody to press a key.
+    // Without a terminal nobody can press a key.
     let home = tempfile::tempdir().unwrap();
     let (status, out, err) = plain(home.path(), &["--project", "p"], &[]);
     assert_eq!((status, out.as_str()), (1, ""));

@@ -1,4 +1,4 @@
-//! Every way in which the program ends or is interrupted.
+//! All ways in which the program ends or is interrupted.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use skeys::testing::runtime::watchdog::Watchdog;
 
 use crate::support::{Cloud, SKEYS, Terminal, closed_under};
 
-/// Within this time it ends, whatever the terminal does: two seconds, and what a busy machine takes beside them.
+/// Limit for ending, whatever the terminal does: two seconds, plus the overhead of a busy machine.
 const SOON: Duration = Duration::from_secs(3);
 
-/// Runs the demo below a shell that afterwards says how it ended and how the terminal is set.
+/// Runs the demo in a shell that then reports the exit status and the terminal settings.
 fn below_a_shell() -> Terminal {
     let script = format!("'{SKEYS}' demo; echo \"status $?\"; stty -a");
     let terminal = Terminal::run(&["bash", "-c", &script], 100, 30, &[]);
@@ -133,7 +133,7 @@ fn tty_03_ctrl_z_and_fg_with_a_resize_in_between() {
     terminal.end_restored();
 }
 
-/// Runs the demo as a job of a shell that says when it has stopped, and begins it again after a line is read.
+/// Runs the demo as a job of a shell that reports when it has stopped, and resumes it after reading a line.
 fn as_a_job() -> (Terminal, rustix::process::Pid) {
     let script = format!(
         "set -m; '{SKEYS}' demo; echo \"stopped $?\"; stty -a; read -r line; fg >/dev/null; \
@@ -151,7 +151,7 @@ fn tty_14_a_stop_from_outside_restores_the_terminal_and_goes_on_as_before() {
         let (mut terminal, group) = as_a_job();
         rustix::process::kill_process(group, signal).unwrap();
         terminal.wait_for("the shell", |screen| {
-            // Nothing can be done before SIGSTOP.
+            // SIGSTOP cannot be handled.
             (signal == Signal::STOP) == screen.alternate_screen()
                 && screen.contents().contains(&format!("stopped {}", 128 + signal.as_raw()))
         });
@@ -166,7 +166,7 @@ fn tty_14_a_stop_from_outside_restores_the_terminal_and_goes_on_as_before() {
         terminal.send(b"?");
         terminal.until("A rotation in four steps");
         terminal.send(b"\x1b");
-        // The screen may still be drawn anew: what is not on it is no sign, and q just after Esc is one key with Alt.
+        // A redraw may be in progress: absence from the screen proves nothing, and q right after Esc is Alt-q.
         std::thread::sleep(Duration::from_millis(300));
         terminal.send(b"q");
         terminal.until("ended 0");
@@ -190,7 +190,7 @@ fn tty_14_sigcont_alone_draws_everything_again() {
     assert_eq!(terminal.end(), 0);
 }
 
-/// What the child process of the next test does: it takes the terminal as the program does, then panics.
+/// Child process of the next test: takes the terminal like the program, then panics.
 #[test]
 fn child_that_panics() {
     if std::env::var_os("SKEYS_CHILD_PANICS").is_none() {
@@ -221,7 +221,7 @@ fn tty_15_a_signal_ends_it_although_the_terminal_takes_no_output() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let mut terminal = Terminal::demo(100, 30);
         let slave = terminal.stop_output();
-        // Whatever it draws now hangs, and so would giving the terminal back.
+        // Drawing now hangs, and so would restoring the terminal.
         terminal.send(b"?");
         let start = Instant::now();
         terminal.signal(signal);
@@ -232,7 +232,7 @@ fn tty_15_a_signal_ends_it_although_the_terminal_takes_no_output() {
     }
 }
 
-/// What the child process of the next test does: it is quit and does not end.
+/// Child process of the next test: is quit but does not end.
 #[test]
 fn child_that_hangs() {
     if std::env::var_os("SKEYS_CHILD_HANGS").is_none() {
@@ -240,7 +240,7 @@ fn child_that_hangs() {
     }
     let mut screen = Screen::enter(Watchdog::start(force_restore).unwrap()).unwrap();
     screen.quit();
-    // A lock that is never given back, as one of standard output is while a terminal takes nothing.
+    // A lock that is never released, like that of standard output while a terminal accepts nothing.
     let _locked = std::io::stdout().lock();
     loop {
         std::thread::park();

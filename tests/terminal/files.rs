@@ -1,4 +1,4 @@
-//! Files of the user: a wrong configuration, a crash at every step of a write, a home that cannot be written.
+//! Files of the user: an invalid configuration, a crash at every step of a write, an unwritable home.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -103,7 +103,7 @@ async fn auth_11_the_token_of_a_command_works_and_a_fifo_without_a_writer_keeps_
  {
     let cloud = Cloud::begin().await;
     cloud.put("delta", "PREPARED");
-    // It lists and reads, so that the token is needed more than once.
+    // It lists and reads, so the token is needed more than once.
     let script = format!(
         "t=$STACKIT_ACCESS_TOKEN; unset STACKIT_ACCESS_TOKEN; \
          '{SKEYS}' --token-file <(echo \"$t\") wait delta --for prepared; echo \"status $?\""
@@ -126,7 +126,7 @@ async fn auth_11_the_token_of_a_command_works_and_a_fifo_without_a_writer_keeps_
     }
 }
 
-/// What the child of the next test does: it replaces a file and is killed at one step.
+/// Child process of the next test: replaces a file and is killed at one step.
 #[test]
 fn child_that_is_killed() {
     let Ok(step) = std::env::var("SKEYS_CHILD_KILLED") else { return };
@@ -188,12 +188,12 @@ fn cred_10_a_demo_does_not_touch_the_users_kubeconfigs() {
     terminal.send(b"K");
     terminal.until("New kubeconfig");
     terminal.until("/kube/config");
-    // A path outside is refused, however it is written.
+    // A path outside is rejected, however it is written.
     terminal.send(b"\t\x1b[B\t\x15~/.kube/config");
     terminal.until("does not belong to this demo");
     terminal.send(b"\x1b[Z\x1b[A\t\t\t\t");
     terminal.until("/kube/config (mode 0600)");
-    // Buttons that have just appeared take no key.
+    // Buttons that have just appeared ignore keys.
     std::thread::sleep(std::time::Duration::from_millis(500));
     terminal.send(b"\r");
     terminal.until("Kubeconfig of");
@@ -228,7 +228,7 @@ async fn file_26_held_locks_and_fifos_do_not_prevent_starting() {
         let mut terminal = Terminal::run_in(home, &[SKEYS], 140, 40, &cloud.environment(&[]));
         terminal.until("5 clusters");
         terminal.until(shows);
-        // It works: another theme is saved, or the failure is shown.
+        // It works: either another theme is saved, or the failure is shown.
         terminal.send(b"T");
         terminal.send(b"q");
         assert_eq!(terminal.end_restored(), 0);
@@ -250,7 +250,7 @@ async fn file_26_held_locks_and_fifos_do_not_prevent_starting() {
         make_fifo(&folder(home.path()).join(name));
     }
     run(home, "state.json: it cannot be read: it is a FIFO; defaults are used");
-    // A configuration that does not come must not be left out: it may say that nothing may be changed.
+    // A configuration that cannot be read must not be ignored: it may forbid changes.
     let home = tempfile::tempdir().unwrap();
     make_fifo(&home.path().join("mine.toml"));
     let (status, _, err) = plain(home.path(), &["--config", "mine.toml", "demo"], &[]);
@@ -258,7 +258,7 @@ async fn file_26_held_locks_and_fifos_do_not_prevent_starting() {
     assert!(err.contains("mine.toml: no answer within 10 s"), "{err}");
 }
 
-/// What the child of the next test does: it is killed between writing a kubeconfig and renaming it.
+/// Child process of the next test: is killed between writing a kubeconfig and renaming it.
 #[test]
 fn child_that_is_killed_while_it_saves() {
     let Ok(home) = std::env::var("SKEYS_CHILD_HOME") else { return };
@@ -290,7 +290,7 @@ const FRESH: &str = "clusters: [{name: k, cluster: {server: 'https://api.example
     contexts: [{name: c, context: {cluster: k, user: u}}]\n\
     users: [{name: u, user: {client-certificate-data: QUJD, client-key-data: U0VDUkVU}}]\n";
 
-/// What the child of the next test does: it renews an entry and is killed at one step of one of the two writes.
+/// Child process of the next test: renews an entry and is killed at one step of one of the two writes.
 #[test]
 fn child_that_is_killed_while_it_renews() {
     let Ok(home) = std::env::var("SKEYS_CHILD_RENEWS") else { return };
@@ -360,7 +360,7 @@ fn file_02_a_kill_at_any_step_of_a_renewal_leaves_the_old_or_the_renewed_file_wh
         for entry in fs::read_dir(&folder).unwrap().flatten() {
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{step:?}");
         }
-        // The next renewal is in nobody's way and leaves nothing of the killed one.
+        // The next renewal is not obstructed and leaves nothing of the killed one.
         renew(home.path(), &unobserved);
         assert_eq!(fs::read_to_string(&config).unwrap(), renewed, "{write} {step:?}");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "{write} {step:?}");
@@ -429,7 +429,7 @@ fn file_07_a_file_of_a_group_that_the_user_is_not_in_is_replaced() {
     fs::write(&file, "").unwrap();
     for path in [home.path(), &file] {
         if chown(path, Some(65_534), None).is_err() {
-            // Only root can give files away, and be another user.
+            // Only root can change file owners and act as another user.
             return;
         }
     }
@@ -442,7 +442,7 @@ fn file_07_a_file_of_a_group_that_the_user_is_not_in_is_replaced() {
     assert_eq!(fs::read_to_string(&file).unwrap(), include_str!("../../config.example.toml"));
 }
 
-/// What the child of the next test does: it looks at a file that is mounted.
+/// Child process of the next test: inspects a mounted file.
 #[test]
 fn child_that_looks_at_a_mounted_file() {
     let Ok(home) = std::env::var("SKEYS_CHILD_MOUNTED") else { return };
@@ -472,7 +472,7 @@ fn cred_09_a_bind_mounted_file_is_refused_before_and_said() {
             .env("SKEYS_CHILD_MOUNTED", home.path())
             .output()
     };
-    // Not every machine lets a test mount something.
+    // Not every machine allows a test to mount.
     let mount = "mount --bind \"$1\" \"$1\"";
     if !unshare(mount).is_ok_and(|output| output.status.success()) {
         return;

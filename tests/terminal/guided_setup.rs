@@ -1,11 +1,11 @@
-//! The guided set-up in a terminal: what is typed, what is written, and that the dashboard opens with it.
+//! The guided set-up in a terminal: input, written files, and the dashboard that opens with them.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::support::{Cloud, PROJECT, SKEYS, Terminal, plain, stand_in};
 
-/// What leads to the simulator, and nothing that signs in or names projects.
+/// Variables for the simulator, without any that sign in or set projects.
 fn environment<'a>(cloud: &'a Cloud, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut environment = cloud.environment(more);
     let asked = ["STACKIT_ACCESS_TOKEN", "STACKIT_PROJECT_ID", "STACKIT_REGION"];
@@ -21,7 +21,7 @@ fn config_file(home: &Path) -> PathBuf {
     home.join(".config/skeys/config.toml")
 }
 
-/// The lines of the configuration that set something.
+/// The configuration lines that set something.
 fn set_lines(home: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(config_file(home)).unwrap();
     assert_eq!(text.lines().count(), include_str!("../../config.example.toml").lines().count());
@@ -29,12 +29,12 @@ fn set_lines(home: &Path) -> Vec<String> {
     set.map(str::to_owned).collect()
 }
 
-/// What was written; a line that is broken is one question all the same.
+/// The output as running text, so that a wrapped line is one question.
 fn joined(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).replace("\r\n", " ")
 }
 
-/// Waits for a question as the last of what was written, but for the first bytes of it; gives their new number.
+/// Waits for a question at the end of the output, ignoring the first `after` bytes; returns the new length.
 #[track_caller]
 fn until_asked(terminal: &Terminal, question: &str, after: usize) -> usize {
     let asks = |bytes: &[u8]| joined(&bytes[after..]).trim_end().ends_with(question);
@@ -88,7 +88,7 @@ async fn a_first_start_with_a_key_file_ends_in_the_dashboard() {
     terminal.until("3 is neither a number in the list nor a project ID.");
     answer(&mut terminal, &[(WRITE, "")]);
     terminal.until("delta");
-    // In a narrow header, the source gives way to the scope once all projects are known.
+    // In a narrow header, the scope replaces the source once all projects are known.
     terminal.until("service-account key");
     terminal.send(b"q");
     assert_eq!(terminal.end_restored(), 0);
@@ -242,12 +242,12 @@ async fn whoever_leaves_at_a_question_has_written_nothing() {
         assert_eq!(terminal.end_restored(), status, "{question}");
         assert!(!terminal.home.path().join(".config").exists(), "{question}");
     }
-    // Where nothing is preselected, Enter leaves.
+    // Without a preselection, Enter quits.
     let words = [SKEYS, "config", "init", "--guided"];
     let mut terminal = Terminal::run(&words, 80, 60, &environment(&cloud, &[]));
     answer(&mut terminal, &[(WAY, "")]);
     assert_eq!(terminal.end_restored(), 1);
-    // Without a terminal, nobody is asked.
+    // Without a terminal, there are no questions.
     let (status, out, err) = cloud.plain(&["config", "init", "--guided"], &[]);
     assert_eq!((status, out.as_str()), (1, ""));
     assert!(err.contains("needs a terminal"), "{err}");
@@ -269,7 +269,7 @@ async fn a_configuration_that_is_there_is_left_as_it_is() {
         &mut terminal,
         &[(WAY, "3"), ("Path of the token file:", "~/token"), (PROJECTS, PROJECT)],
     );
-    // What is printed last may come after the end is known.
+    // The last output may arrive after the exit status.
     terminal.until("token_file = \"~/token\"");
     assert_eq!(terminal.end_restored(), 1);
     let screen = terminal.screen();

@@ -1,4 +1,4 @@
-//! Servers that send without end: keys, quitting and signals work all the time.
+//! Servers that send endlessly: keys, quitting and signals always work.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use skeys::testing::simulator::faults::Fault;
 
 use crate::support::{Cloud, SKEYS, Terminal};
 
-/// Within this time it ends, whatever a server sends: two seconds, and what a busy machine takes beside them.
+/// Limit for ending, whatever a server sends: two seconds, plus the overhead of a busy machine.
 const SOON: Duration = Duration::from_secs(3);
 
 fn answer(path: &str, after: u32, body: &str) -> Fault {
@@ -18,7 +18,7 @@ fn answer(path: &str, after: u32, body: &str) -> Fault {
     .unwrap()
 }
 
-/// Runs it until it has sent so many requests that are answered without end, opens the help, and ends it.
+/// Runs it until it has sent some requests that are answered endlessly, opens the help, and ends it.
 fn keys_and_signals_work(cloud: &Cloud, what: &str, more: &[(&str, &str)], path: &str) {
     for signal in [None, Some(Signal::TERM)] {
         let asked = || {
@@ -26,7 +26,7 @@ fn keys_and_signals_work(cloud: &Cloud, what: &str, more: &[(&str, &str)], path:
             log.iter().filter(|request| request.path.contains(path)).count()
         };
         let before = asked();
-        // The terminal is not asked for its background: keys before its answer are lost.
+        // No background colour query: keys before its response are lost.
         let more: Vec<_> = more.iter().copied().chain([("SKEYS_DISPLAY_THEME", "dark")]).collect();
         let mut terminal = Terminal::run(&[SKEYS], 120, 36, &cloud.environment(&more));
         terminal.wait_for(what, |_| asked() > before + 1);
@@ -85,7 +85,7 @@ async fn api_30_keys_and_signals_work_while_a_watch_adds_nodes_without_end() {
         )
     };
     let nodes: String = (0..200_000).map(node).collect();
-    // The first list is spared.
+    // The fault skips the first list.
     cloud.simulator.inject_fault(answer("kubernetes/delta/api/v1/nodes", 1, &nodes));
     let more = [("SKEYS_KUBERNETES_WATCH", "running")];
     keys_and_signals_work(&cloud, "200,000 nodes", &more, "delta/api/v1/nodes");

@@ -27,7 +27,7 @@ async fn res_01_a_large_fleet_is_listed_with_256_file_descriptors() {
         let descriptors = format!("/proc/{}/fd", terminal.id().as_raw_nonzero());
         let links = std::fs::read_dir(descriptors).unwrap().flatten();
         let open: Vec<_> = links.filter_map(|link| std::fs::read_link(link.path()).ok()).collect();
-        // 32 lists, 8 connections that wait, and 17 watches of each of 6 clusters, which the simulator serves over HTTP/1.
+        // 32 lists, 8 idle connections, and 17 watches for each of 6 clusters, which the simulator serves over HTTP/1.
         assert!(open.len() < 160, "{} are open: {open:?}", open.len());
     }
     assert!(!terminal.screen().contains("open files"), "{}", terminal.screen());

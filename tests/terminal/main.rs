@@ -1,6 +1,6 @@
-//! The built binary in a pseudo-terminal: it leaves the terminal as it found it, whatever ends it.
+//! The built binary in a pseudo-terminal: it restores the terminal, however it ends.
 //!
-//! Waits have generous limits and end as soon as what is waited for is there.
+//! Waits have generous timeouts and end as soon as their condition is met.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

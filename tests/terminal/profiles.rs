@@ -1,4 +1,4 @@
-//! Another profile in the same terminal.
+//! Switching profiles in the same terminal.
 
 use rustix::process::Signal;
 use skeys::testing::simulator::scene::Scene;
@@ -37,7 +37,7 @@ async fn another_profile_goes_on_in_the_same_terminal_with_keys_sizes_and_signal
     for ends_by_signal in [false, true] {
         let mut terminal = dashboard(&day, &night);
         terminal.until("delta");
-        // What is typed on the way is not lost.
+        // Keys typed during the switch are not lost.
         terminal.send(b"Pnight\r");
         terminal.until("profile night");
         terminal.until("owl");
@@ -50,7 +50,7 @@ async fn another_profile_goes_on_in_the_same_terminal_with_keys_sizes_and_signal
         terminal.until("A rotation in four steps");
         terminal.send(b"q");
         terminal.wait_for("the help to close", |screen| !screen.contents().contains("four steps"));
-        // Back, without the mouse.
+        // Back, without mouse support.
         terminal.send(b":profile none\r");
         terminal.until("delta");
         terminal.wait_for("no mouse", |screen| {

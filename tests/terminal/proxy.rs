@@ -1,4 +1,4 @@
-//! The network of a company: a proxy from the environment, and a certificate authority of its own.
+//! A corporate network: a proxy from the environment, and a private CA.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,12 +13,12 @@ use crate::support::plain;
 const SKE: &str = "ske.skeys.invalid";
 const TOKEN: &str = "token.skeys.invalid";
 
-/// A proxy that answers itself for every host behind it, with a certificate of its own authority.
+/// A proxy that answers for every host itself, with a certificate from its own CA.
 struct Proxy {
     address: String,
-    /// The authority, PEM.
+    /// The CA, as PEM.
     authority: String,
-    /// What was asked for: `CONNECT` lines, and the first lines of what came through.
+    /// Received requests: `CONNECT` lines, and the first lines of tunnelled requests.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -62,7 +62,7 @@ async fn tunnel(mut stream: TcpStream, acceptor: TlsAcceptor, log: Arc<Mutex<Vec
     let head = read_head(&mut stream).await;
     log.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
     stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.unwrap();
-    // Refused by a client that does not trust the authority.
+    // Rejected by a client that does not trust the CA.
     let Ok(mut stream) = acceptor.accept(stream).await else { return };
     let line = read_head(&mut stream).await.lines().next().unwrap_or_default().to_owned();
     let body = match line.split(' ').next() {
@@ -79,7 +79,7 @@ async fn tunnel(mut stream: TcpStream, acceptor: TlsAcceptor, log: Arc<Mutex<Vec
     drop(stream.shutdown().await);
 }
 
-/// Reads a request with its body, as far as it has a length.
+/// Reads a request, including a body with a length.
 async fn read_head(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> String {
     let mut read = Vec::new();
     let mut buffer = [0; 4096];
@@ -141,7 +141,7 @@ async fn api_25_proxy_and_authority_of_a_network_serve_the_token_endpoint_and_sk
     assert_eq!(status, 1);
     assert!(err.contains("the issuer of its certificate is unknown to this machine"), "{err}");
     assert!(err.contains("endpoints.ca_file"), "{err}");
-    // Nothing but the attempt to connect: no token was sent.
+    // Only the attempt to connect: no token was sent.
     assert_eq!(proxy.asked()[through.len()..], through[..1]);
     let (status, _, _) = due(&[trusted, ("NO_PROXY", ".skeys.invalid")]);
     assert_eq!((status, proxy.asked().len()), (1, through.len() + 1), "nothing came this way");

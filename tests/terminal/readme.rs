@@ -1,5 +1,5 @@
-//! The section "First cluster" of the README: every block is run as it stands there, in a shell, with the simulator as
-//! the cloud and a stand-in for the `stackit` CLI.
+//! The section "First cluster" of the README: every block is run verbatim in a shell, with the simulator as the cloud
+//! and a stand-in for the `stackit` CLI.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use crate::support::{Cloud, PROJECT, SKEYS, Terminal, stand_in};
 const README: &str = include_str!("../../README.md");
 const BEGIN: &str = "<!-- first cluster: every block is run by tests/terminal/readme.rs -->\n";
 const END: &str = "<!-- end of first cluster -->";
-/// Makes its answers of files in the home folder; commands with other arguments fail.
+/// Prints files of the home folder; other arguments fail.
 const STACKIT: &str = "case \"$*\" in\n\
     'auth login') exec touch ~/logged-in;;\n\
     'auth get-access-token') [ -f ~/logged-in ] && exec cat ~/issued;;\n\
@@ -18,14 +18,14 @@ const STACKIT: &str = "case \"$*\" in\n\
     esac\n\
     exit 1\n";
 
-/// What a block is, by a text that no other one has; what is there before it runs, and what the person then sees.
+/// A block, identified by a unique text; its preconditions, and what the user then sees.
 struct Case {
     block: &'static str,
     logged_in: bool,
     platform: Option<(&'static str, &'static str)>,
-    /// Lines that are typed: a question, and the answer.
+    /// Lines typed: a question, and the answer.
     typed: &'static [(&'static str, &'static str)],
-    /// Where the token comes from, as the screen names it.
+    /// The token source, as shown on the screen.
     source: &'static str,
 }
 
@@ -79,7 +79,7 @@ fn blocks() -> Vec<&'static str> {
     section.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0).collect()
 }
 
-/// Files that the blocks name, and those of the stand-in.
+/// Files used by the blocks and the stand-in.
 fn prepare(home: &Path, cloud: &Cloud, case: &Case) {
     let write = |name: &str, text: &str| std::fs::write(home.join(name), text).unwrap();
     let key = cloud.simulator.service_account_key().unwrap();
@@ -100,7 +100,7 @@ fn prepare(home: &Path, cloud: &Cloud, case: &Case) {
     std::os::unix::fs::symlink(SKEYS, home.join("skeys")).unwrap();
 }
 
-/// A platform that hands out a token to whoever asks; gives its address.
+/// A platform that issues a token to every caller; returns its URL.
 fn serve_platform(token: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/token", listener.local_addr().unwrap());
@@ -158,7 +158,7 @@ async fn every_block_of_the_first_cluster_ends_with_a_cluster_on_the_screen() {
             terminal.send(b"q");
             assert_eq!(terminal.end_restored(), 0, "{block}");
         } else {
-            // What is due is the status.
+            // The exit status shows what is due.
             assert_eq!(terminal.end(), 3, "{block}");
         }
     }

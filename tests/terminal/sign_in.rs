@@ -1,10 +1,10 @@
-//! The `stackit` CLI beside the dashboard: it never asks on the screen, and gets the terminal to log in.
+//! The `stackit` CLI next to the dashboard: it never prompts on the screen, and gets the terminal to log in.
 
 use std::time::{Duration, Instant};
 
 use crate::support::{Cloud, SKEYS, Terminal, stand_in};
 
-/// The dashboard with nothing to sign in but the stand-in.
+/// The dashboard with only the stand-in as a token source.
 fn dashboard(cloud: &Cloud, script: &str) -> Terminal {
     let home = tempfile::tempdir().unwrap();
     stand_in(home.path(), script);
@@ -46,13 +46,13 @@ async fn auth_09_a_login_that_is_over_is_renewed_in_the_terminal() {
     let mut terminal = dashboard(&cloud, script);
     terminal.until("failed: Session is expired.");
     terminal.until("Press I to log in with the stackit CLI");
-    // Ctrl-C ends the CLI alone; Ctrl-Z, too, since nobody could let it go on.
+    // Ctrl-C ends only the CLI; so does Ctrl-Z, since nobody could resume it.
     for end in [b"\x03", b"\x1a"] {
         terminal.send(b"I");
         terminal.wait_for("the main screen", |screen| {
             !screen.alternate_screen() && screen.contents().contains("Continue in the browser?")
         });
-        // The question of the time before is still on the screen.
+        // The previous question is still on the screen.
         let patience = Instant::now() + Duration::from_secs(20);
         while terminal.foreground() == terminal.id() {
             assert!(Instant::now() < patience, "{}", terminal.screen());
@@ -68,7 +68,7 @@ async fn auth_09_a_login_that_is_over_is_renewed_in_the_terminal() {
     terminal.wait_for("the main screen", |screen| {
         !screen.alternate_screen() && screen.contents().contains("Continue in the browser?")
     });
-    // None of these is a key of the dashboard's: it would leave.
+    // None of these keys reaches the dashboard: it would quit.
     terminal.send(b"qqq\r");
     terminal.until("delta");
     terminal.wait_for("the end of signed out", |screen| {

@@ -1,4 +1,4 @@
-//! A program in a pseudo-terminal, and the screen that a person would see.
+//! A program in a pseudo-terminal, and its screen.
 
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU16;
@@ -14,7 +14,7 @@ use skeys::testing::simulator::{Simulator, SimulatorOptions, serve};
 
 /// The binary under test.
 pub const SKEYS: &str = env!("CARGO_BIN_EXE_skeys");
-/// No wait is longer; none takes as long unless something is wrong.
+/// Upper bound for all waits.
 const LIMIT: Duration = Duration::from_mins(3);
 
 /// A terminal with a program in it.
@@ -26,7 +26,7 @@ pub struct Terminal {
     pub home: tempfile::TempDir,
 }
 
-/// "Primary device attributes": what are you?
+/// The query "primary device attributes".
 const ASKED: &[u8] = b"\x1b[c";
 
 struct Seen {
@@ -43,13 +43,13 @@ impl Terminal {
         terminal
     }
 
-    /// Runs a program with a home of its own and a small, fixed environment.
+    /// Runs a program with a separate home and a small, fixed environment.
     pub fn run(words: &[&str], columns: u16, rows: u16, environment: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         Self::run_in(home, words, columns, rows, environment)
     }
 
-    /// Runs a program with a home that is prepared already.
+    /// Runs a program with a prepared home.
     pub fn run_in(
         home: tempfile::TempDir,
         words: &[&str],
@@ -89,7 +89,7 @@ impl Terminal {
                 }
                 seen.parser.process(&buffer[..count]);
                 seen.bytes.extend_from_slice(&buffer[..count]);
-                // Every terminal says what it is when asked.
+                // Every terminal answers this query.
                 if buffer[..count].windows(ASKED.len()).any(|bytes| bytes == ASKED) {
                     drop(answers.lock().unwrap().write_all(b"\x1b[?62c"));
                 }
@@ -103,7 +103,7 @@ impl Terminal {
         self.seen.lock().unwrap().parser.screen().contents()
     }
 
-    /// Everything that was written to the terminal.
+    /// All output to the terminal.
     pub fn bytes(&self) -> Vec<u8> {
         self.seen.lock().unwrap().bytes.clone()
     }
@@ -114,7 +114,7 @@ impl Terminal {
         self.wait_for(text, |screen| screen.contents().contains(text));
     }
 
-    /// Waits until something holds of the screen.
+    /// Waits until a condition on the screen is met.
     #[track_caller]
     pub fn wait_for(&self, what: &str, holds: impl Fn(&vt100::Screen) -> bool) {
         let start = Instant::now();
@@ -124,7 +124,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until something holds of all that was written to the terminal.
+    /// Waits until a condition on all output is met.
     #[track_caller]
     pub fn wait_for_bytes(&self, what: &str, holds: impl Fn(&[u8]) -> bool) {
         let start = Instant::now();
@@ -157,21 +157,21 @@ impl Terminal {
         rustix::process::Pid::from_raw(group).unwrap()
     }
 
-    /// Lets the terminal take nothing more, as after Ctrl-S or when the connection to it hangs.
+    /// Makes the terminal stop accepting output, as after Ctrl-S or on a hanging connection.
     pub fn stop_output(&self) -> std::fs::File {
         let slave = self.slave();
         rustix::termios::tcflow(&slave, rustix::termios::Action::OOff).unwrap();
         slave
     }
 
-    /// Gives the terminal another size.
+    /// Resizes the terminal.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.seen.lock().unwrap().parser.screen_mut().set_size(cells(rows), cells(columns));
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         self.master.resize(size).unwrap();
     }
 
-    /// The process of the program.
+    /// Process id of the program.
     pub fn id(&self) -> rustix::process::Pid {
         let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
         rustix::process::Pid::from_raw(id).unwrap()
@@ -182,7 +182,7 @@ impl Terminal {
         rustix::process::kill_process(self.id(), signal).unwrap();
     }
 
-    /// Waits for the end of the program; exit status, or the number of a signal plus 128.
+    /// Waits for the end of the program; returns its exit status, or 128 plus the number of a signal.
     #[track_caller]
     pub fn end(&mut self) -> u32 {
         let start = Instant::now();
@@ -195,7 +195,7 @@ impl Terminal {
         }
     }
 
-    /// Waits for the end, and checks that the terminal is as it was: main screen, cursor, echo, no modes left on.
+    /// Waits for the end, and checks that the terminal is restored: main screen, cursor, echo, no modes left on.
     #[track_caller]
     pub fn end_restored(&mut self) -> u32 {
         let status = self.end();
@@ -222,13 +222,13 @@ fn cells(count: u16) -> NonZeroU16 {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // A test that failed leaves no process behind.
+        // A failed test leaves no process behind.
         drop(self.child.kill());
     }
 }
 
-/// Puts a stand-in for the `stackit` CLI into the home folder, written by another process: while a file is open for
-/// writing, nobody can run it.
+/// Puts a stand-in for the `stackit` CLI into the home folder, written by another process: a file open for writing
+/// cannot be executed.
 pub fn stand_in(home: &Path, script: &str) {
     let mut write = std::process::Command::new("sh")
         .args(["-c", "cat > \"$0\" && chmod 755 \"$0\""])
@@ -259,9 +259,8 @@ pub fn plain(
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
-/// Opens a terminal of our own, runs the program in it, types each of `typed` and waits for its text, and closes the
-/// terminal as a person closes a window. Gives back the process; `hangup` says whether the program is told by a signal,
-/// too.
+/// Opens a new terminal, runs the program in it, types each of `typed` and waits for its text, and closes the terminal
+/// like a window. Returns the process; `hangup`: whether the program also gets a signal.
 pub fn closed_under(
     (home, environment): (&Path, &[(&str, &str)]),
     words: &[&str],
@@ -277,13 +276,13 @@ pub fn closed_under(
     let name = ptsname(&master, Vec::new()).unwrap();
     let slave = || {
         use std::os::unix::fs::OpenOptionsExt as _;
-        // The terminal must not become this test's own.
+        // The terminal must not become this test's controlling terminal.
         let flags = i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap();
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).custom_flags(flags).open(name.to_str().unwrap()).unwrap()
     };
     let mut command = if hangup {
-        // A session of its own with this terminal: the kernel sends HUP when the terminal goes.
+        // A new session with this terminal: the kernel sends HUP when the terminal is closed.
         let mut command = std::process::Command::new("setsid");
         command.args(["--ctty", SKEYS]);
         command
@@ -305,7 +304,7 @@ pub fn closed_under(
     let mut parser = vt100::Parser::new(cells(30), cells(100), 0);
     let mut buffer = [0; 16_384];
     for (keys, text) in typed {
-        // Buttons take no keys in the first moment.
+        // Buttons ignore keys at first.
         std::thread::sleep(Duration::from_millis(if keys.is_empty() { 0 } else { 600 }));
         master.write_all(keys.as_bytes()).unwrap();
         while !parser.screen().contents().contains(text) {
@@ -318,17 +317,17 @@ pub fn closed_under(
 
 /// Id of the project in [`SCENE`].
 pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
-/// Clusters in every phase that matters.
+/// Clusters in every relevant phase.
 pub const SCENE: &str = include_str!("../wait/scene.toml");
 
-/// A simulator in this process, and what the program needs to find it.
+/// A simulator in this process, and the variables to connect to it.
 pub struct Cloud {
     pub simulator: Simulator,
     pub exports: Vec<(&'static str, String)>,
 }
 
 impl Cloud {
-    /// A cloud in which things take the time that they take: a phase changes when a test says so.
+    /// A cloud in real time: a phase changes only on request of a test.
     pub async fn begin() -> Self {
         Self::of(Scene::parse(SCENE, "scene.toml").unwrap()).await
     }
@@ -350,7 +349,7 @@ impl Cloud {
         exports.chain(more.iter().copied()).collect()
     }
 
-    /// Puts a cluster into a phase as if it had come there.
+    /// Sets the phase of a cluster.
     pub fn put(&self, name: &str, phase: &str) {
         let id = ClusterId::new(PROJECT, "eu01", name);
         self.simulator.with_cloud(|cloud| {
@@ -358,7 +357,7 @@ impl Cloud {
         });
     }
 
-    /// Runs it without a terminal until it ends.
+    /// Runs the program without a terminal until it ends.
     pub fn plain(&self, arguments: &[&str], more: &[(&str, &str)]) -> (i32, String, String) {
         let home = tempfile::tempdir().unwrap();
         plain(home.path(), arguments, &self.environment(more))

@@ -1,4 +1,4 @@
-//! `skeys wait` as it is shipped: at a terminal, in a pipe, and ended from outside. No moment is asserted.
+//! `skeys wait` as shipped: in a terminal, in a pipe, and ended from outside. No times are asserted.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,12 +11,12 @@ use rustix::process::Signal;
 
 use crate::support::{Cloud, PROJECT, SCENE, SKEYS, Terminal, plain};
 
-/// Begins to wait for a cluster to be prepared, without a terminal.
+/// Starts waiting for a cluster to be prepared, without a terminal.
 fn begin_wait(cloud: &Cloud, home: &Path, cluster: &str) -> Child {
     begin_by(cloud, Command::new(SKEYS), home, cluster)
 }
 
-/// The same by a command that begins the program, or by the program itself.
+/// Like `begin_wait`, by a command that starts the program, or by the program itself.
 fn begin_by(cloud: &Cloud, mut command: Command, home: &Path, cluster: &str) -> Child {
     command
         .args(["wait", cluster, "--for", "prepared"])
@@ -34,14 +34,14 @@ fn signal(child: &Child, signal: Signal) {
     rustix::process::kill_process(id, signal).unwrap();
 }
 
-/// Status, standard output and standard error of a process that ends.
+/// Status, standard output and standard error of a process after its end.
 fn ended(child: Child) -> (i32, String, String) {
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
-/// Reads the first line that a process prints.
+/// Reads the first line of a process's output.
 fn first_line(child: &mut Child) -> String {
     use std::io::Read as _;
     let out = child.stdout.as_mut().unwrap();
@@ -77,7 +77,7 @@ async fn in_a_pipe_it_prints_plain_lines_and_exits_with_0() {
 async fn tty_03_the_bar_is_redrawn_after_fg_and_after_a_resize() {
     let cloud = Cloud::begin().await;
     let words = [SKEYS, "wait", "bravo", "--for", "completed"];
-    // Too narrow for the time that was waited, so that nothing else makes it draw.
+    // Too narrow for the elapsed time, so that nothing else makes it draw.
     let terminal = Terminal::run(&words, 30, 10, &cloud.environment(&[]));
     terminal.until("bravo PREPARED");
     let drawn = || String::from_utf8_lossy(&terminal.bytes()).matches("bravo").count();
@@ -112,7 +112,7 @@ async fn tty_18_nothing_is_drawn_while_it_is_in_the_background() {
     assert!(!terminal.bytes().contains(&0x1b), "{}", terminal.screen());
     terminal.send(b"\n");
     terminal.until("mark-1");
-    // It was not stopped: nothing tells it but a look at the terminal.
+    // It was not stopped: it notices only by checking the terminal.
     terminal.until("delta PREPARING");
     terminal.send(b"\x1a");
     terminal.until("mark-2");
@@ -146,7 +146,7 @@ async fn at_a_terminal_it_draws_a_bar_and_leaves_one_line() {
     assert!(bytes.contains("\r\u{1b}[Kdelta "), "{bytes:?}");
     assert!(bytes.contains("\u{1b}]9;4;") && bytes.contains("\u{1b}]9;4;0;0\u{7}"), "{bytes:?}");
     assert!(!bytes.contains("\u{1b}[?1049h"), "no screen is taken: {bytes:?}");
-    // A bar that wrapped would leave rows behind.
+    // A wrapped bar would leave rows behind.
     let screen = terminal.screen();
     assert!(screen.starts_with("20"), "{screen}");
     assert!(!screen.contains("PREPARING"), "{screen}");
@@ -194,7 +194,7 @@ async fn tty_02_sigterm_exits_with_143_and_sigint_with_130() {
         [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129), (Signal::QUIT, 131)]
     {
         if is_ignored(number) {
-            // Whoever runs the tests wants that, and the program inherits it.
+            // The caller of the tests ignores it, and the program inherits that.
             continue;
         }
         let home = tempfile::tempdir().unwrap();
@@ -214,7 +214,7 @@ async fn tty_15_a_signal_ends_it_although_the_terminal_takes_no_output() {
     let mut terminal = Terminal::run(&words, 100, 30, &cloud.environment(&[]));
     terminal.until("PREPARING");
     let _slave = terminal.stop_output();
-    // It hangs in drawing the bar.
+    // It hangs while drawing the bar.
     std::thread::sleep(Duration::from_millis(1_500));
     let start = Instant::now();
     terminal.signal(Signal::TERM);
@@ -264,7 +264,7 @@ async fn cli_06_a_full_device_is_told_and_has_a_status_of_its_own() {
     }
 }
 
-/// Whether this process, and so whatever it begins, ignores a signal.
+/// Whether this process, and thus its children, ignores a signal.
 fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or("0");
@@ -338,7 +338,7 @@ async fn cli_05_flags_narrow_names_and_addresses_need_none() {
 
 #[test]
 fn cli_06_timeout_and_signals_count_while_projects_are_looked_up() {
-    // A server that takes connections and never answers.
+    // A server that accepts connections but never responds.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", silent.local_addr().unwrap());
     let claims = URL_SAFE_NO_PAD.encode(r#"{"email":"a@b.c","exp":4102444800}"#);

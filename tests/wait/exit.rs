@@ -1,4 +1,4 @@
-//! Ways in which a wait ends early, and its output in a terminal.
+//! Early ends of a wait, and its output in a terminal.
 
 use skeys::testing::cli::Goal;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
@@ -26,7 +26,7 @@ async fn a_timeout_ends_pending_requests_and_searches() {
         cloud.wait(WaitCommand { timeout: Some(5), ..command("bravo", Goal::Completed) });
     assert_eq!(wait.end(&cloud, 6).await, 124, "{}", wait.all());
     assert_eq!(wait.err.text(), "skeys: timed out after 5s: bravo not found yet\n");
-    // Nor is it lost why nothing was found, when the end comes in the middle of another try.
+    // The reason why nothing was found is not lost, either, if the end comes during another attempt.
     cloud.simulator.clear_faults();
     cloud.simulator.inject_fault(Fault::new(
         "GET",
@@ -71,7 +71,7 @@ async fn tty_02_signals_end_it_immediately() {
 async fn cli_04_a_restarted_wait_has_the_right_result() {
     let cloud = Cloud::with(SCENE, 4.0).await;
     cloud.step("alpha", ClusterOperation::StartRotation);
-    // Killed at several points on the way, and begun again from nothing but what the API shows.
+    // Killed at several points, and restarted with nothing but what the API shows.
     for seconds in [1, 60, 300, 900] {
         let wait = cloud.wait(command("alpha", Goal::Prepared));
         wait.pass(&cloud, seconds).await;
@@ -82,7 +82,7 @@ async fn cli_04_a_restarted_wait_has_the_right_result() {
     }
     let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 3_600).await, 0, "{}", wait.all());
-    // What was prepared meanwhile is seen at the first look, what was completed as well.
+    // A preparation in between is seen at the first read, and so is a completion.
     let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
     cloud.step("alpha", ClusterOperation::CompleteRotation);
@@ -133,7 +133,7 @@ async fn the_bar_is_one_line_on_standard_error_and_the_result_one_on_standard_ou
         "{frames:#?}"
     );
     assert!(frames.windows(2).all(|pair| pair[0] != pair[1] || pair[0].is_empty()), "{frames:#?}");
-    // Progress in the terminal's own way, taken back at the end; then the bell.
+    // Progress in the terminal's own format, cleared at the end; then the bell.
     assert!(drawn.contains("\u{1b}]9;4;3;0\u{7}") && drawn.contains("\u{1b}]9;4;1;"), "{drawn:?}");
     assert!(drawn.ends_with("\u{1b}]9;4;0;0\u{7}\r\u{1b}[K\u{7}"), "{drawn:?}");
     assert!(!drawn.contains("\u{1b}[3") && !drawn.contains("\u{1b}[9"), "no colours: {drawn:?}");
@@ -154,7 +154,7 @@ async fn the_bar_is_cleared_before_other_output() {
     let end = "\u{1b}]9;4;0;0\u{7}\r\u{1b}[Kskeys: timed out after 2m: alpha is PREPARING; \
                the rotation continues without skeys\n\u{7}";
     assert!(drawn.ends_with(end), "{drawn:?}");
-    // Waiting time counts seconds for two minutes, then minutes.
+    // Elapsed time is in seconds for two minutes, then in minutes.
     assert!(drawn.contains("waited 119s") && drawn.contains("waited 2m"), "{drawn:?}");
     assert_eq!(drawn.matches("waited 2m").count(), 1, "{drawn:?}");
     let mut wait = cloud.wait(with_bar());

@@ -1,4 +1,4 @@
-//! `skeys wait` in this process: real HTTP to the simulator, time turned by hand, output read as it is written.
+//! `skeys wait` in this process: real HTTP to the simulator, a manual clock, output read as it is written.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

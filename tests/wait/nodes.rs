@@ -34,7 +34,7 @@ async fn each_change_of_progress_prints_one_line() {
     assert!(
         rests.last().unwrap().starts_with("alpha PREPARED all 3 nodes replaced (started 2026-")
     );
-    // The last that SKE was asked is how the cluster is; looks may still be on their way.
+    // The last request to SKE reads the cluster; requests of the observer may still be in flight.
     let log = cloud.simulator.request_log();
     let last = log.iter().rev().find(|call| !call.path.starts_with("/kubernetes/")).unwrap();
     assert_eq!((last.method.as_str(), last.path.ends_with("/clusters/alpha")), ("GET", true));
@@ -58,7 +58,7 @@ async fn after_a_suspend_observing_restarts() {
     let cloud = Cloud::begin().await;
     let mut wait = cloud.wait(observing("delta"));
     wait.until(&cloud, "1 node blocked; PDB payments/api", 600).await;
-    // The one it has would be renewed after two thirds of its ten minutes; then there is a fresh one.
+    // The current one would be renewed after two thirds of its ten minutes; then there is a fresh one.
     let first = kubeconfigs(&cloud);
     for _ in 0..450 {
         if kubeconfigs(&cloud) > first {

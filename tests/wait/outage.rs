@@ -12,7 +12,7 @@ async fn cli_03_a_wait_survives_an_outage_of_twenty_minutes_and_prints_it_once()
     cloud.step("alpha", ClusterOperation::StartRotation);
     let mut wait = cloud.wait(command("alpha", Goal::Prepared));
     wait.pass(&cloud, 60).await;
-    // The network is gone first, then a gateway answers for SKE, then it is asked for patience.
+    // First the network fails, then a gateway responds instead of SKE, then there is a rate limit.
     cloud.simulator.inject_fault(Fault::new("GET", "", None, FaultEffect::Drop {}));
     wait.pass(&cloud, 600).await;
     cloud.simulator.clear_faults();
@@ -85,7 +85,7 @@ async fn single_unexpected_answers_are_neither_printed_nor_fatal() {
         FaultEffect::answer(500, "{}"),
     ] {
         wait.pass(&cloud, 20).await;
-        // A 404 of the cluster alone, again and again: the list says that it is there.
+        // Repeated 404 for the cluster only: the list shows that it exists.
         let times = if matches!(effect, FaultEffect::Answer { status: 404, .. }) { 5 } else { 1 };
         cloud.simulator.inject_fault(Fault::new("GET", "/clusters/alpha", Some(times), effect));
     }
@@ -184,7 +184,7 @@ async fn auth_04_a_token_that_cannot_be_renewed_ends_the_wait_with_a_hint() {
     assert_eq!(wait.end(&cloud, 120).await, 1, "{}", wait.all());
     let said = wait.err.text();
     assert!(said.contains("was rejected") && said.contains("STACKIT_ACCESS_TOKEN"), "{said}");
-    // A search lists much, and lasts; of one cluster there is nothing to be patient for at the first look.
+    // A search needs many requests and persists; for a single cluster the first failure is final.
     let whole = format!("{}/eu01/alpha", crate::support::PROJECT);
     for (cluster, limit) in [("alpha", 60), (&*whole, 0)] {
         let mut wait = cloud.wait(command(cluster, Goal::Prepared));

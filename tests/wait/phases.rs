@@ -39,7 +39,7 @@ async fn a_wait_for_completed_passes_all_phases() {
         lines,
         ["2026-11-24T14:00:00Z bravo PREPARED (waiting for someone to complete the rotation)"]
     );
-    // While a person must act, SKE is asked seldom.
+    // While the user must act, SKE is polled rarely.
     let asked = cloud.calls("GET");
     assert!((100..160).contains(&asked), "{asked} reads in an hour");
     cloud.order("bravo", Step::Complete).await;
@@ -85,7 +85,7 @@ async fn api_11_completed_of_the_rotation_before_an_accepted_start_does_not_end_
         state: Some(folder.path().to_owned()),
         ..command("alpha", Goal::Completed)
     };
-    // Nothing is known of a start.
+    // No start is known.
     let mut wait = cloud.wait(wait_for_completed());
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
     assert_eq!(wait.err.text(), "");
@@ -104,7 +104,7 @@ async fn api_11_completed_of_the_rotation_before_an_accepted_start_does_not_end_
     assert_eq!(wait.end(&cloud, 900).await, 0, "{}", wait.all());
     let last = wait.out.lines().pop().unwrap();
     assert!(last.contains(" alpha COMPLETED (started 2026-11-24T14:00:"), "{last}");
-    // It is over, also for a wait that begins now, although nobody wrote that down.
+    // It is over, also for a wait that starts now, although nobody recorded that.
     let mut wait = cloud.wait(wait_for_completed());
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
     assert!(
@@ -114,7 +114,7 @@ async fn api_11_completed_of_the_rotation_before_an_accepted_start_does_not_end_
     );
 }
 
-/// The journal has a start of alpha that was accepted just now.
+/// Adds an accepted start of alpha to the journal.
 fn record_start(cloud: &Cloud, folder: &Path) {
     let line = |outcome: &str| {
         format!(

@@ -23,17 +23,17 @@ use skeys::testing::ui::theme::Theme;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// Id of the project that most clusters are in.
+/// Id of the project with most clusters.
 pub const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 /// Id of another project.
 pub const OTHER: &str = "6a1c0e21-7a1e-4c52-9d5e-5f1c3d9a2b7f";
 
-/// The moment at which every test begins.
+/// The start time of all tests.
 pub fn start() -> Timestamp {
     "2026-11-24T14:00:00Z".parse().unwrap()
 }
 
-/// Rounds of [`Waiting::settle`] after which a request that goes on is held back, and only time ends it.
+/// Rounds of [`RunningWait::settle`] after which a pending request counts as held back, and only time ends it.
 const HELD: u32 = 80;
 
 /// The scene of the tests.
@@ -51,12 +51,12 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// A cloud in which processes take their usual time.
+    /// A cloud whose processes run at normal speed.
     pub async fn begin() -> Self {
         Self::with(SCENE, 1.0).await
     }
 
-    /// A cloud with another scene, or at another speed.
+    /// A cloud with another scene or speed.
     pub async fn with(scene: &str, speed: f64) -> Self {
         skeys::testing::clients::install_crypto();
         let clock = Clock::by_hand(start());
@@ -67,7 +67,7 @@ impl Cloud {
         Self { clock, simulator }
     }
 
-    /// The program's own parts for a wait, as `main` puts them together.
+    /// The program's components for a wait, as composed by `main`.
     fn prepare(
         &self,
         command: &WaitCommand<'_>,
@@ -106,7 +106,7 @@ impl Cloud {
         }
     }
 
-    /// Starts or completes a rotation as another client does.
+    /// Starts or completes a rotation, like another client.
     pub async fn order(&self, name: &str, step: Step) {
         let (_, services) = self.prepare(&command(name, Goal::Prepared)).await;
         services.session.ske.rotate(&id(name), step).await.unwrap();
@@ -118,14 +118,14 @@ impl Cloud {
         self.simulator.with_cloud(|cloud| cloud.act(&id(name), operation, now).unwrap());
     }
 
-    /// Puts a cluster into a phase as if it had come there.
+    /// Sets the phase of a cluster.
     pub fn put(&self, name: &str, phase: &str) {
         self.simulator.with_cloud(|cloud| {
             phase.clone_into(&mut cloud.cluster_mut(&id(name)).unwrap().phase);
         });
     }
 
-    /// Makes SKE answer reads with a status until that is taken back.
+    /// Makes SKE answer reads with a status until cleared.
     pub fn out(&self, status: u16) {
         let effect = FaultEffect::Answer {
             status,
@@ -136,12 +136,12 @@ impl Cloud {
         self.simulator.inject_fault(Fault::new("GET", "/regions/", None, effect));
     }
 
-    /// Requests with this method so far.
+    /// Number of requests with this method so far.
     pub fn calls(&self, method: &str) -> usize {
         self.simulator.request_log().iter().filter(|call| call.method == method).count()
     }
 
-    /// Begins to wait.
+    /// Starts waiting.
     pub fn wait(&self, command: WaitCommand<'_>) -> RunningWait {
         let (out, err) = (Stream::default(), Stream::default());
         let (rests, rest) = watch::channel(IdleState { until: Duration::ZERO, asking: true });
@@ -179,15 +179,15 @@ impl Cloud {
     }
 }
 
-/// How a wait signs in.
+/// How a wait authenticates.
 pub enum SignIn {
-    /// With the token that the simulator prints.
+    /// With the simulator's token.
     Given,
     /// With a service-account key.
     Key,
 }
 
-/// The command line.
+/// Arguments of the command line.
 pub struct WaitCommand<'a> {
     pub cluster: &'a str,
     pub goal: Goal,
@@ -198,7 +198,7 @@ pub struct WaitCommand<'a> {
     pub sign_in: SignIn,
     /// The folder of the journal, if there is one.
     pub state: Option<PathBuf>,
-    /// Columns of the terminal, if there is one.
+    /// Width of the terminal, if there is one.
     pub columns: Option<usize>,
 }
 
@@ -217,7 +217,7 @@ pub fn command(cluster: &str, goal: Goal) -> WaitCommand<'_> {
     }
 }
 
-/// What is written to a stream.
+/// Output written to a stream.
 #[derive(Clone, Default)]
 pub struct Stream {
     bytes: Arc<Mutex<Vec<u8>>>,
@@ -233,7 +233,7 @@ impl Stream {
         self.text().lines().map(str::to_owned).collect()
     }
 
-    /// Whoever read it has gone away.
+    /// Simulates that its reader is gone.
     pub fn close(&self) {
         *self.closed.lock().unwrap() = true;
     }
@@ -258,7 +258,7 @@ pub struct RunningWait {
     clock: Clock,
     pub out: Stream,
     pub err: Stream,
-    /// Seconds that pass at a time.
+    /// Seconds per step of virtual time.
     pub stride: u64,
     rest: watch::Receiver<IdleState>,
     signal: Option<oneshot::Sender<u8>>,
@@ -266,7 +266,7 @@ pub struct RunningWait {
 }
 
 impl RunningWait {
-    /// Waits until it rests: nothing is under way that does not take time, but for what an ordered delay holds.
+    /// Waits until it is idle: nothing is in progress that needs no time, except for delayed requests.
     pub async fn settle(&self, cloud: &Cloud) {
         let (mut quiet, mut raced, mut patience) = (0, 0, 0);
         for _ in 0..20_000 {
@@ -276,7 +276,7 @@ impl RunningWait {
             }
             let rest = *self.rest.borrow();
             let asks = rest.asking && cloud.simulator.delayed_requests() == 0;
-            // Requests of whoever looks at nodes run against limits; one that is not answered for so long is held.
+            // Requests of observers have timeouts; one that is unanswered for this long is held back.
             let racing = self.clock.racing();
             patience = if racing == raced { patience + 1 } else { 0 };
             raced = racing;
@@ -297,7 +297,7 @@ impl RunningWait {
         panic!("it does not rest: {:?}\n{}", *self.rest.borrow(), self.all());
     }
 
-    /// Lets virtual time pass, stride by stride.
+    /// Advances virtual time, step by step.
     pub async fn pass(&self, cloud: &Cloud, seconds: u64) {
         self.settle(cloud).await;
         let mut left = seconds;
@@ -309,7 +309,7 @@ impl RunningWait {
         }
     }
 
-    /// Lets virtual time pass until standard output says something.
+    /// Advances virtual time until standard output contains a text.
     pub async fn until(&self, cloud: &Cloud, text: &str, limit: u64) {
         self.settle(cloud).await;
         let mut left = limit;
@@ -321,7 +321,7 @@ impl RunningWait {
         assert!(self.out.text().contains(text), "not within {limit}s: {text}\n{}", self.all());
     }
 
-    /// Lets virtual time pass until it has ended; gives its status.
+    /// Advances virtual time until it has ended; returns its status.
     pub async fn end(&mut self, cloud: &Cloud, limit: u64) -> u8 {
         self.settle(cloud).await;
         let mut left = limit;
@@ -330,7 +330,7 @@ impl RunningWait {
             self.pass(cloud, step).await;
             left -= step;
         }
-        // What is about to end needs the machine's time, not ours.
+        // The remaining work needs real time, not virtual time.
         let ended = tokio::time::timeout(Duration::from_secs(20), &mut self.task).await;
         let Ok(status) = ended else {
             panic!("it does not end within {limit}s\n{}", self.all());
@@ -348,7 +348,7 @@ impl RunningWait {
         self.signal.take().unwrap().send(number).unwrap();
     }
 
-    /// Ends it as SIGKILL does.
+    /// Ends it like SIGKILL.
     pub fn kill(&self) {
         self.task.abort();
     }

@@ -1,4 +1,4 @@
-//! The cluster of a name.
+//! Resolving a cluster by name.
 
 use skeys::testing::cli::Goal;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
@@ -20,7 +20,7 @@ async fn cli_05_a_name_in_two_projects_and_regions_is_refused_with_candidates() 
         "{said}"
     );
     assert_eq!(wait.out.text(), "");
-    // One flag narrows it to one region, or to one project; then only the other one is left to be named.
+    // One flag narrows it to one region or one project; then only the other one is left to specify.
     let mut wait = cloud.wait(command("twin", Goal::Prepared));
     assert_eq!(wait.end(&cloud, 0).await, 1);
     let said = wait.err.text();
@@ -33,7 +33,7 @@ async fn cli_05_a_name_in_two_projects_and_regions_is_refused_with_candidates() 
     let said = wait.err.text();
     assert!(said.contains(&format!("{PROJECT}/eu01/twin, {PROJECT}/eu02/twin")), "{said}");
     assert!(said.contains("Select one with --region, or"), "{said}");
-    // Both, or the address.
+    // Both, or the full address.
     let projects = Some(vec![OTHER.to_owned()]);
     let mut wait = cloud.wait(WaitCommand { projects, ..command("twin", Goal::Prepared) });
     assert_eq!(wait.end(&cloud, 0).await, 0, "{}", wait.all());
@@ -98,7 +98,7 @@ async fn cli_05_the_search_waits_for_a_region_that_cannot_be_listed() {
         let log = cloud.simulator.request_log();
         log.iter().filter(|call| call.path.contains(region)).count()
     };
-    // Twice the list, of two projects, and the cluster that was found in it long ago.
+    // Two lists, for two projects, and the one in which the cluster was found earlier.
     assert_eq!(listed("/regions/eu01/clusters"), 3, "what answered is not asked again");
 }
 

@@ -1,4 +1,4 @@
-//! Claims of a token, decoded without verification, and whether a header can carry it.
+//! Claims of a token, decoded without verification, and whether a token is valid as a header value.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
-/// The claims that the product shows. Opaque tokens have none.
+/// The claims that the UI shows. Opaque tokens have none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
     /// `email`, else `sub`, cleaned.
@@ -20,7 +20,7 @@ pub struct Claims {
     pub until: Option<Timestamp>,
 }
 
-/// Reads the middle part of a JWT; anything else gives empty claims.
+/// Reads the payload of a JWT; anything else yields empty claims.
 pub fn read(token: &Secret) -> Claims {
     let payload = token
         .expose()
@@ -44,11 +44,11 @@ pub fn read(token: &Secret) -> Claims {
     Claims { who, from: moment("nbf"), until: moment("exp") }
 }
 
-/// Takes a token if a header can carry it; blanks around it are dropped, and so is JSON, in which programs print it: a
+/// Accepts a token that is valid as a header value. Trims whitespace and unwraps the JSON that programs print: a
 /// string, or an object with `access_token`.
 ///
 /// # Errors
-/// A sentence that names `origin`; never the token.
+/// Names `origin`; never the token.
 pub fn check_token(token: &str, origin: &str) -> Result<Secret, Failure> {
     let token = token.trim();
     let inside = token.starts_with(['{', '"']).then(|| {

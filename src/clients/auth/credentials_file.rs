@@ -1,4 +1,4 @@
-//! The credentials file of the STACKIT SDKs: a JSON object with the names of the environment as its keys.
+//! The credentials file of the STACKIT SDKs: a JSON object keyed by environment variable names.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::misplaced_secret::show;
 use crate::domain::secret::{Secret, SecretValue};
 
-/// Where it lies.
+/// Path of the file.
 pub const FILE: Setting = Setting {
     default: "\"~/.stackit/credentials.json\"",
     ..Setting::path(
@@ -22,16 +22,16 @@ pub const FILE: Setting = Setting {
 /// The values of the file.
 pub struct CredentialsFile {
     pub path: PathBuf,
-    /// Its path, for sentences.
+    /// Path, for messages.
     pub name: String,
     values: SecretValue,
 }
 
 impl CredentialsFile {
-    /// Reads it; `None` if there is none where it is by default.
+    /// Reads the file; `None` if it is missing at the default path.
     ///
     /// # Errors
-    /// It is named and missing, or cannot be read: a source that says so when it is opened.
+    /// It is set explicitly and missing, or cannot be read: a source that reports this when opened.
     pub fn read(set: &AuthSettings<'_>) -> Result<Option<Self>, SourceConfig> {
         let Some((path, by)) = (set.path)(FILE.key) else { return Ok(None) };
         let is_missing = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
@@ -49,13 +49,13 @@ impl CredentialsFile {
     /// Reads the file at a path.
     ///
     /// # Errors
-    /// Its name, and what is wrong with it.
+    /// Names the file and the problem.
     pub fn open(path: PathBuf) -> Result<Self, Failure> {
         let name = show(path.display());
         let wrong = |what: &str| Failure::new(FailureKind::File, format!("{name}: {what}"));
         let data = std::fs::metadata(&path);
         let data = data.map_err(|error| wrong(&error.to_string()).caused_by(error))?;
-        // Whoever reads a FIFO waits for its writer.
+        // Reading a FIFO blocks until it has a writer.
         if !data.is_file() {
             return Err(wrong("not a regular file"));
         }
@@ -70,7 +70,7 @@ impl CredentialsFile {
         Ok(Self { path, name, values })
     }
 
-    /// A value that is not empty.
+    /// A non-empty value, trimmed.
     pub fn text(&self, name: &str) -> Option<Secret> {
         let text = self.values.get(name)?.as_str()?.trim();
         (!text.is_empty()).then(|| Secret::new(text.to_owned()))

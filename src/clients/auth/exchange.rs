@@ -16,26 +16,25 @@ use crate::clients::response::HttpResponse;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::Secret;
 
-/// Token endpoint of STACKIT when neither configuration nor key names one.
+/// Default token endpoint of STACKIT, if neither configuration nor key sets one.
 pub const DEFAULT_ENDPOINT: &str = "https://service-account.api.stackit.cloud/token";
-/// Clocks that differ by more are named when the endpoint refuses.
+/// Clock skew above this is mentioned when the endpoint refuses.
 pub const SKEW_WORTH_SAYING: SignedDuration = SignedDuration::from_secs(60);
 
-/// A key, and where it is exchanged.
+/// A key, and the endpoint that exchanges it.
 pub struct Exchange {
-    /// What is exchanged.
     pub key: ServiceAccountKey,
     http: Http,
     endpoint: Mutex<Url>,
-    /// Tried where the key's own endpoint does not know it; `None` where one is configured.
+    /// Fallback if the key's own endpoint does not know the key; `None` if an endpoint is configured.
     default_endpoint: Option<Url>,
 }
 
-/// Answer of the token endpoint, as far as it is needed.
+/// Response of the token endpoint, reduced to the fields in use.
 #[derive(Deserialize)]
 struct TokenResponse {
     access_token: String,
-    /// Seconds, as a number or as a text.
+    /// Seconds, as a number or a string.
     #[serde(default)]
     expires_in: Option<Value>,
 }
@@ -44,7 +43,7 @@ impl Exchange {
     /// Endpoint order: configuration, key, default.
     ///
     /// # Errors
-    /// An endpoint is not a URL to which an assertion may be sent.
+    /// An endpoint is not a URL that may receive an assertion.
     pub fn new(
         key: ServiceAccountKey,
         configured: Option<String>,
@@ -60,7 +59,7 @@ impl Exchange {
         Ok(Self { key, http, endpoint: Mutex::new(endpoint), default_endpoint })
     }
 
-    /// Exchanges once; a key that its own endpoint does not know is tried at the default one.
+    /// Exchanges the key once; falls back to the default endpoint if the key's own endpoint does not know the key.
     ///
     /// # Errors
     /// Refused, unreachable, or an answer without a token.
@@ -110,26 +109,26 @@ impl Exchange {
     }
 }
 
-/// A form that a token endpoint takes.
+/// A form for a token endpoint.
 pub struct Form<'a> {
     pub endpoint: &'a Url,
-    /// Whose token it is for.
+    /// Account that the token is for.
     pub account: &'a str,
     pub fields: &'a [(&'a str, &'a str)],
-    /// What to do if it is refused.
+    /// What the user can do if it is refused.
     pub remedy: &'a str,
 }
 
 impl Form<'_> {
     fn encode(&self) -> Secret {
-        // What grows would leave copies of the secret behind.
+        // Reallocation would leave copies of the secret in memory.
         let length = |text: &str| text.len().saturating_mul(3).saturating_add(2);
         let room = self.fields.iter().map(|(name, value)| length(name) + length(value)).sum();
         let mut form = form_urlencoded::Serializer::new(String::with_capacity(room));
         Secret::new(form.extend_pairs(self.fields).finish())
     }
 
-    /// Exchanges an assertion, which is in one of the fields, for a token.
+    /// Exchanges the assertion in one of the fields for a token.
     ///
     /// # Errors
     /// Refused, unreachable, or an answer without a token.
@@ -150,7 +149,7 @@ impl Form<'_> {
             .map_err(|_may_quote_the_token| wrong("it is not JSON with an access_token"))?;
         let secret = Secret::new(token.access_token);
         let secret = claims::check_token(secret.expose(), "the token endpoint")?;
-        // By our clock, so that clock skew does not renew repeatedly.
+        // Relative to our clock, so that clock skew does not cause repeated renewals.
         let until = token
             .expires_in
             .and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()))
@@ -164,7 +163,7 @@ impl Form<'_> {
     }
 }
 
-/// An exchange without effect can be repeated: an unreachable endpoint is transient.
+/// An exchange has no side effects and can be retried: an unreachable endpoint is transient.
 pub fn as_transient(mut failure: Failure) -> Failure {
     if failure.kind == FailureKind::NotPossible {
         failure.kind = FailureKind::Unreachable;

@@ -1,4 +1,4 @@
-//! The service-account key: reads it, and signs the assertion that is exchanged for a token.
+//! Service-account key: parsing, and signing the assertion that is exchanged for a token.
 
 use std::path::{Path, PathBuf};
 
@@ -15,24 +15,22 @@ use crate::domain::misplaced_secret::show;
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
-/// A secret text that is given itself or by the file that holds it.
+/// A secret text, given inline or by file.
 #[derive(Debug, Clone)]
 pub enum KeyText {
-    /// The text.
     Inline(Secret),
-    /// The file.
     Path(PathBuf),
-    /// In a credentials file: by one name the path of the file that holds it, or by the other the text.
+    /// In a credentials file, under one of two names: the path of a file with the text, or the text itself.
     Stored {
         file: PathBuf,
         names: (&'static str, &'static str),
-        /// The path that stood there at first.
+        /// The path at startup.
         path: Option<PathBuf>,
     },
 }
 
 impl KeyText {
-    /// Where the text comes from, for sentences.
+    /// Where the text comes from, for messages.
     pub fn origin(&self, inline: &str) -> String {
         match self {
             Self::Inline(_) | Self::Stored { path: None, .. } => inline.to_owned(),
@@ -55,7 +53,7 @@ impl KeyText {
         }
     }
 
-    /// Whether another text can come while the program runs.
+    /// Whether the text can change at runtime.
     pub fn can_change(&self) -> bool {
         !matches!(self, Self::Inline(_))
     }
@@ -70,7 +68,7 @@ impl KeyText {
     }
 }
 
-/// Whether this is a key file whose private key is kept apart.
+/// Whether this is a key file whose private key is in a separate file.
 pub fn lacks_private_key(path: &Path) -> bool {
     let value = read_file(path).ok();
     let value =
@@ -88,7 +86,7 @@ pub struct ServiceAccountKey {
     subject: String,
     audience: String,
     signer: EncodingKey,
-    /// The texts that it was read from.
+    /// The texts of key and private key that it was parsed from.
     texts: (Secret, Secret),
     /// `credentials.tokenEndpoint`.
     pub token_endpoint: Option<Url>,
@@ -98,10 +96,10 @@ pub struct ServiceAccountKey {
 }
 
 impl ServiceAccountKey {
-    /// Reads a key and proves that it can sign. `http` learns it, so that no server can make it be shown.
+    /// Parses a key and verifies that it can sign. Registers it with the redactor of `http`.
     ///
     /// # Errors
-    /// The file, the field and the remedy; never text of the key.
+    /// Names file, field and remedy; never quotes the key.
     pub fn read(
         key: &KeyText,
         private_key: Option<&KeyText>,
@@ -181,12 +179,12 @@ impl ServiceAccountKey {
         self.texts == other.texts
     }
 
-    /// The account's email, as the key states it.
+    /// The account's email address according to the key.
     pub fn account(&self) -> String {
         clean(&self.issuer)
     }
 
-    /// A signed JWT (RS512) that lives for one hour.
+    /// A signed JWT (RS512), valid for one hour.
     pub fn assertion(&self, now: Timestamp) -> Result<Secret, Failure> {
         let mut header = Header::new(Algorithm::RS512);
         header.kid = Some(self.kid.clone());

@@ -1,4 +1,4 @@
-//! Where tokens come from: given, read from a file, or made from a service-account key and renewed.
+//! Token sources: literal, read from a file, or issued for a service-account key and renewed.
 
 pub mod access_token;
 mod claims;
@@ -38,23 +38,23 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::identity::Identity;
 use crate::domain::secret::Secret;
 
-/// A token is renewed this long before its end.
+/// A token is renewed this long before it expires.
 const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
-/// After a failed renewal the endpoint is left alone for this long; whoever asks meanwhile gets the same failure.
+/// Pause after a renewal; if it failed, requests within the pause get the same failure.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
-/// A token that was renewed because of a 401 and is refused again within this time means signed out.
+/// If a token that was renewed after a 401 is refused again within this time, the source counts as signed out.
 const FORCED_RENEWAL_PAUSE: Duration = Duration::from_secs(30);
-/// A source that ends within this time is warned of.
+/// A source that expires within this time causes a warning.
 const SOURCE_ENDS_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// A failing renewal is reported when the token expires within this time.
+/// A failing renewal is reported if the token expires within this time.
 const FAILING_MATTERS: SignedDuration = SignedDuration::from_mins(5);
 
-/// What to do where a source cannot be opened and says nothing of it.
+/// Remedy if a source cannot be opened and gives no remedy itself.
 const CHECK: &str = "`skeys doctor` checks what is set";
-/// What to do where the answer is no refusal: nothing is wrong with the source, as far as is known.
+/// Remedy for failures other than a refusal: the source itself may be fine.
 const LATER: &str = "try again later; a proxy in between, or the token endpoint, is the cause";
 
-/// Every way to sign in. The first that is set is used; one that a flag names goes before all others.
+/// All token sources. The first that is set is used; one set by a flag takes precedence.
 pub const SOURCES: &[SourceKind] = &[
     access_token::KIND,
     service_account_key::KIND,
@@ -64,8 +64,7 @@ pub const SOURCES: &[SourceKind] = &[
     stackit_cli::KIND,
 ];
 
-/// The source to use; `None` if none is set. One that is set but broken is used all the same: the next one may act as
-/// somebody else.
+/// The source to use; `None` if none is set. A broken source is used nevertheless: the next one may be another account.
 pub fn choose(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     let (named, others): (Vec<_>, Vec<_>) = SOURCES.iter().partition(|kind| kind.is_named(set));
     let mut found = named.into_iter().chain(others).filter_map(|kind| {
@@ -83,33 +82,33 @@ pub struct TokenSource(Arc<Inner>);
 
 struct Inner {
     source: Source,
-    /// What is tried, for failures: "could not sign in with the token in FILE".
+    /// What was attempted, for failures: "could not sign in with the token in FILE".
     tried: String,
-    /// The sources that are set as well, to follow what to do; empty if there are none.
+    /// The other sources that are set, appended to the remedy; empty if there are none.
     unused: String,
     clock: Clock,
     state: tokio::sync::Mutex<State>,
     reader: SingleReader,
     tries_again: AtomicBool,
-    /// Seen by the screen without waiting for a renewal.
+    /// Read by the screen without waiting for a renewal.
     shown: std::sync::Mutex<Shown>,
 }
 
 #[derive(Default)]
 struct State {
     current: Option<Granted>,
-    /// Monotonic moment of the last renewal that a 401 asked for.
+    /// Monotonic time of the last renewal triggered by a 401.
     forced: Option<Duration>,
-    /// Monotonic moment before which no other token is asked for as long as the current one lives: it may be all that
-    /// the source has.
+    /// Monotonic time before which no other token is requested while the current one is valid: the source may have no
+    /// other.
     pause_ends: Duration,
-    /// Why the last renewal failed, and the monotonic moment before which it is not repeated.
+    /// The last renewal failure, and the monotonic time before which it is not retried.
     failed: Option<(Duration, Failure)>,
-    /// A token of a file that was in use before the current one.
+    /// The token of a file that was in use before the current one.
     previous: Option<Secret>,
-    /// A token of a file that was refused while the one before it lived.
+    /// A token of a file that was refused while the previous one was still valid.
     refused: Option<Secret>,
-    /// By how much SKE's clock is ahead of this machine's, asked for where a token has ended.
+    /// SKE's clock minus ours, measured once a token has expired.
     skew: Option<SignedDuration>,
 }
 
@@ -118,9 +117,9 @@ struct Shown {
     claims: Claims,
     about: About,
     notes: Vec<String>,
-    /// The last renewal failed, for this reason.
+    /// Why the last renewal failed.
     failing: Option<String>,
-    /// Why what was read before is used instead of what is there now.
+    /// Why the previous content is used instead of the current one.
     kept: Option<String>,
 }
 
@@ -131,10 +130,10 @@ impl fmt::Debug for TokenSource {
 }
 
 impl TokenSource {
-    /// Reads what the source needs; no request is made.
+    /// Reads what the source needs; sends no request.
     ///
     /// # Errors
-    /// File, field and remedy when key or file cannot be used.
+    /// Names file, field and remedy if key or file cannot be used.
     pub fn new(config: SourceConfig, http: Http, clock: Clock) -> Result<Self, Failure> {
         let tried = format!("could not sign in with {}", config.summary);
         let unused = config.describe_unused();
@@ -161,11 +160,11 @@ impl TokenSource {
         })))
     }
 
-    /// A token that should work; renewed first when it is about to expire.
+    /// A token that should work; renewed first if it is about to expire.
     ///
     /// # Errors
-    /// The token has ended, cannot be read, or cannot be renewed; names the source, those that are set as well, and what to
-    /// do.
+    /// The token has expired, cannot be read, or cannot be renewed; names the source, the other sources that are set,
+    /// and the remedy.
     pub async fn token(&self) -> Result<Secret, Failure> {
         self.current().await.map_err(|failure| self.explain(failure))
     }
@@ -209,10 +208,10 @@ impl TokenSource {
         }
     }
 
-    /// A token other than `refused`, which a server answered with 401.
+    /// A token other than `refused`, which a server rejected with 401.
     ///
     /// # Errors
-    /// Signed out: the source has no other token; says what to do.
+    /// Signed out: the source has no other token; gives the remedy.
     pub async fn renew(&self, refused: &Secret) -> Result<Secret, Failure> {
         self.another(refused).await.map_err(|failure| self.explain(failure))
     }
@@ -231,7 +230,7 @@ impl TokenSource {
             Tokens::Read(read) => {
                 let mut secret = self.read(Arc::clone(read), &mut state).await?;
                 if secret == *refused && state.previous.is_some() {
-                    // It may be half of a token that is being written.
+                    // It may be a partially written token.
                     state.refused = Some(secret);
                     secret = self.read(Arc::clone(read), &mut state).await?;
                 }
@@ -261,22 +260,22 @@ impl TokenSource {
         Ok(secret)
     }
 
-    /// The program with which a person logs in anew.
+    /// The program that the user can log in again with.
     pub fn login_program(&self) -> Option<&TokenProgram> {
         self.0.source.login.as_ref()
     }
 
-    /// A person has done something about the sign-in: the next one who needs a token asks for it, whatever was before.
+    /// Clears failures and pauses after the user fixed the sign-in: the next caller requests a new token.
     pub fn try_again(&self) {
         self.0.tries_again.store(true, Ordering::SeqCst);
     }
 
-    /// Whether another token can come while the program runs.
+    /// Whether the token can change at runtime.
     pub fn can_change(&self) -> bool {
         !matches!(self.0.source.tokens, Tokens::Given(_))
     }
 
-    /// Who this source acts as, without waiting.
+    /// The account that this source acts as; does not wait for a renewal.
     pub fn identity(&self) -> Identity {
         let claims = self.lock_shown().claims.clone();
         Identity {
@@ -288,7 +287,7 @@ impl TokenSource {
         }
     }
 
-    /// Warnings about the source: files that others can read, a near expiry, another endpoint used.
+    /// Warnings about the source: world-readable files, upcoming expiry, fallback endpoint.
     pub fn notes(&self) -> Vec<String> {
         let now = self.0.clock.now();
         let shown = self.lock_shown();
@@ -317,13 +316,13 @@ impl TokenSource {
         notes
     }
 
-    /// Why there is no use in asking for a token now.
+    /// The last renewal failure, while it must not be retried.
     fn failed_just_now(&self, state: &State) -> Option<Failure> {
         let (until, failure) = state.failed.as_ref()?;
         (self.0.clock.monotonic() < *until).then(|| failure.clone())
     }
 
-    /// Takes over what was issued.
+    /// Stores an issued token, or the failure.
     fn store_issued(
         &self,
         issued: Result<Granted, Failure>,
@@ -383,7 +382,7 @@ impl TokenSource {
         }
     }
 
-    /// Says once why what was read before is used.
+    /// Logs once why the previous content is used.
     fn keep(&self, kept: Option<String>) {
         let mut shown = self.lock_shown();
         if let Some(why) = kept.as_ref().filter(|_| shown.kept != kept) {
@@ -392,8 +391,8 @@ impl TokenSource {
         shown.kept = kept;
     }
 
-    /// Reads the token file. Whoever asks meanwhile waits for the same. Where the file cannot be used, it is being
-    /// replaced perhaps: the token before it is used as long as it lives.
+    /// Reads the token file; concurrent callers share one read. An unusable file may be mid-replacement, so the
+    /// previous token is used while it is valid.
     async fn read(&self, read: Arc<Read>, state: &mut State) -> Result<Secret, Failure> {
         let what = format!("the {}", self.0.source.name);
         let read = self.0.reader.read(&self.0.clock, &what, move || read()).await;
@@ -434,8 +433,8 @@ impl TokenSource {
         Ok(secret)
     }
 
-    /// Says that a token has ended by this machine's clock alone, if that is so. `skew` asks by how much SKE's clock is
-    /// ahead of this machine's; one request does for all.
+    /// Explains that a token has expired only by this machine's clock, if so. `skew` requests SKE's clock minus ours;
+    /// it is called at most once.
     pub async fn explain_clock(
         &self,
         mut failure: Failure,
@@ -448,7 +447,7 @@ impl TokenSource {
         if state.skew.is_none() {
             state.skew = skew.await;
         }
-        // A token that ended a moment ago has ended by both clocks, which differ by seconds and by the way of an answer.
+        // A token that expired a moment ago has expired by both clocks: skew of a few seconds is network latency.
         let skew = state.skew.filter(|skew| skew.abs() > SKEW_WORTH_SAYING);
         let there = skew.and_then(|skew| now.saturating_add(skew).ok());
         if let Some(there) = there.filter(|there| until > *there) {
@@ -470,7 +469,7 @@ impl TokenSource {
     }
 }
 
-/// Completes a failure: which source it was, what to do, and which sources are set as well.
+/// Completes a failure: which source, the remedy, and the other sources that are set.
 fn explain(mut failure: Failure, tried: &str, remedy: &str, unused: &str) -> Failure {
     failure.message = failure.sentence();
     failure.tried = Some(tried.to_owned());

@@ -1,4 +1,4 @@
-//! A service-account key, which is exchanged for tokens of short life.
+//! A service-account key, exchanged for short-lived tokens.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::clients::http::Http;
 use crate::domain::failure::Failure;
 
 const NAME: &str = "service-account key";
-/// The file.
+/// File of the key.
 pub const KEY: Setting = Setting {
     flag: Some("service-account-key"),
     content: Some(KEY_TEXT),
@@ -24,7 +24,7 @@ pub const KEY: Setting = Setting {
         "Service-account key file (JSON)",
     )
 };
-/// The file of the private key alone.
+/// File of the private key, if it is separate.
 pub const PRIVATE_KEY: Setting = Setting {
     content: Some(PRIVATE_KEY_TEXT),
     ..Setting::path(
@@ -55,7 +55,7 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     let file = match CredentialsFile::read(set) {
         Ok(file) => file,
         Err(_) if is_own => None,
-        // There may be a key in it.
+        // The file may contain a key.
         Err(broken) => return Some(broken),
     };
     let stored = |path: &'static str, text: &'static str| {
@@ -77,7 +77,7 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     Some(config)
 }
 
-/// A key that is read and exchanged there.
+/// A source that reads the key and exchanges it.
 pub fn source(place: KeyPlace) -> SourceConfig {
     let summary = format!("the {NAME} {}", place.key.origin(&format!("of {KEY_TEXT}")));
     SourceConfig::new(summary, move |http| {
@@ -102,15 +102,15 @@ fn about(key: &ServiceAccountKey) -> About {
     About { account: Some(key.account()), ends: key.valid_until, notes: key.notes.clone() }
 }
 
-/// Where a key is read, and where it is exchanged.
+/// Where the key is read and exchanged.
 #[derive(Clone)]
 pub struct KeyPlace {
     pub key: KeyText,
-    /// Overrides the one in the key.
+    /// Overrides the private key in the key file.
     pub private_key: Option<KeyText>,
-    /// Overrides the one in the key.
+    /// Overrides the endpoint in the key.
     pub endpoint: Option<String>,
-    /// Where neither names one.
+    /// Used if neither sets one.
     pub default_endpoint: String,
 }
 
@@ -125,7 +125,7 @@ impl KeyPlace {
     }
 }
 
-/// A key whose file may be replaced while the program runs.
+/// A key whose file may be replaced at runtime.
 struct ReplaceableKey {
     place: KeyPlace,
     http: Http,
@@ -134,7 +134,7 @@ struct ReplaceableKey {
 }
 
 impl ReplaceableKey {
-    /// Reads the key anew, and exchanges it. One that cannot be read leaves the one before it in use.
+    /// Reloads the key and exchanges it. If it cannot be read, the previous one stays in use.
     async fn issue_token(&self) -> Result<Granted, Failure> {
         let current = || self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = None;

@@ -1,4 +1,4 @@
-//! A token of a service account, which lives long and is given itself.
+//! A long-lived literal token of a service account.
 
 use crate::clients::auth::credentials_file::{self, CredentialsFile};
 use crate::clients::auth::source::{AuthSettings, Source, SourceConfig, SourceKind};
@@ -21,7 +21,7 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     if let Some(secret) = (set.variable)(VARIABLE) {
         return Some(access_token::named(secret, NAME, VARIABLE));
     }
-    // One that cannot be read is the business of the source before this one.
+    // An unreadable file is reported by the preceding source, the service-account key.
     let file = CredentialsFile::read(set).ok()??;
     file.text(VARIABLE)?;
     let CredentialsFile { path, name, .. } = file;

@@ -1,4 +1,4 @@
-//! What a token source is: how it is set, and what it gives once it is open.
+//! Types of a token source: how it is set, and what it provides once open.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,38 +13,38 @@ use crate::clock::Clock;
 use crate::domain::failure::Failure;
 use crate::domain::secret::Secret;
 
-/// One way to sign in: everything that command line, configuration and messages say about it.
+/// One way to sign in, including everything that command line, configuration and messages need.
 pub struct SourceKind {
     /// "service-account key".
     pub name: &'static str,
-    /// Secrets in the environment; they are never in a flag.
+    /// Secret environment variables; never available as flags.
     pub variables: &'static [&'static str],
-    /// Its settings. The first one sets the source, others add to it.
+    /// Its settings. The first one selects the source, the others refine it.
     pub settings: &'static [Setting],
-    /// What else sets it, in words.
+    /// Other ways to set it, in words.
     pub places: &'static [&'static str],
     /// The source, if it is set.
     pub find: fn(&AuthSettings<'_>) -> Option<SourceConfig>,
 }
 
-/// A setting of a source; none is a secret itself.
+/// A setting of a source; never a secret itself.
 #[derive(Debug)]
 pub struct Setting {
-    /// Its key in the configuration ("`auth.token_file`").
+    /// Configuration key ("`auth.token_file`").
     pub key: &'static str,
     pub environment: &'static [&'static str],
-    /// A flag of every command ("token-file"), for a path.
+    /// Flag of every command ("token-file"), for a path.
     pub flag: Option<&'static str>,
     pub kind: SettingKind,
-    /// As in the configuration: a path or a text in quotes.
+    /// As in the configuration: a quoted path or string.
     pub default: &'static str,
     pub help: &'static str,
-    /// The variable for what is in the file.
+    /// Environment variable for the content of the file.
     pub content: Option<&'static str>,
 }
 
 impl Setting {
-    /// A path that is not set by default, and has no flag.
+    /// A path setting without default and flag.
     pub const fn path(
         key: &'static str,
         environment: &'static [&'static str],
@@ -55,7 +55,7 @@ impl Setting {
     }
 }
 
-/// What a setting may be.
+/// Type of a setting's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingKind {
     Path,
@@ -64,7 +64,7 @@ pub enum SettingKind {
     Switch,
 }
 
-/// Who set a value.
+/// Where a value was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SetBy {
     Flag,
@@ -73,43 +73,43 @@ pub enum SetBy {
     Default,
 }
 
-/// A program of another tool that prints a token.
+/// Another tool's program that prints a token.
 #[derive(Clone)]
 pub struct TokenProgram {
     pub path: PathBuf,
-    /// Its own configuration; `None` for the active one.
+    /// Configuration profile of the tool; `None` for the active one.
     pub profile: Option<String>,
-    /// Runs it to its end: for a limited time, without a terminal, and without secrets in its environment.
+    /// Runs it to completion: with a timeout, without a terminal, and without secrets in its environment.
     pub run: Arc<RunProgram>,
 }
 
-/// Runs a program by this clock.
+/// Runs a program with a timeout on this clock.
 pub type RunProgram =
     dyn Fn(Clock) -> BoxFuture<'static, Result<ProgramOutput, Failure>> + Send + Sync;
 
-/// What a program printed that ended.
+/// Output of a program that has exited.
 pub struct ProgramOutput {
     pub success: bool,
-    /// How it ended, in words.
+    /// Exit status, in words.
     pub status: String,
     pub stdout: Zeroizing<Vec<u8>>,
     pub stderr: Zeroizing<Vec<u8>>,
 }
 
-/// What is set, wherever it was set.
+/// Lookup of settings, from flags, environment and configuration.
 pub struct AuthSettings<'a> {
-    /// The value of a setting that is a path, by its key.
+    /// A path setting, by key.
     pub path: &'a dyn Fn(&str) -> Option<(PathBuf, SetBy)>,
-    /// The value of any other setting of the configuration.
+    /// Any other configuration setting.
     pub text: &'a dyn Fn(&str) -> Option<String>,
-    /// A variable of the environment.
+    /// An environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<Secret>,
-    /// `stackit auth get-access-token`, if there is a `stackit`.
+    /// `stackit auth get-access-token`, if `stackit` is on PATH.
     pub stackit: Option<TokenProgram>,
 }
 
 impl SourceKind {
-    /// Whether a flag names this source.
+    /// Whether a flag selects this source.
     pub fn is_named(&self, set: &AuthSettings<'_>) -> bool {
         let by_flag = |setting: &Setting| (set.path)(setting.key).map(|(_, by)| by);
         self.settings.iter().any(|setting| by_flag(setting) == Some(SetBy::Flag))
@@ -129,21 +129,21 @@ impl SourceKind {
 
 type Open = dyn Fn(&Http) -> Result<Source, Failure> + Send + Sync;
 
-/// A source that was chosen. Nothing was read yet.
+/// A chosen source that is not open yet.
 #[derive(Clone)]
 pub struct SourceConfig {
-    /// Behind "signs in with": "the token of `STACKIT_ACCESS_TOKEN`".
+    /// Follows "signs in with": "the token of `STACKIT_ACCESS_TOKEN`".
     pub summary: String,
-    /// [`SourceKind::name`] of its kind.
+    /// [`SourceKind::name`].
     pub kind: &'static str,
-    /// Reads what the source needs; no request is made.
+    /// Reads what the source needs; sends no request.
     pub open: Arc<Open>,
-    /// Summaries of the sources that are set as well, and not used: another one may be another account.
+    /// Summaries of the other sources that are set but not used: they may be other accounts.
     pub unused: Vec<String>,
 }
 
 impl SourceConfig {
-    /// A source.
+    /// A source that is not open yet, without [`Self::kind`] and [`Self::unused`].
     pub fn new(
         summary: String,
         open: impl Fn(&Http) -> Result<Source, Failure> + Send + Sync + 'static,
@@ -151,7 +151,7 @@ impl SourceConfig {
         Self { summary, kind: "", open: Arc::new(open), unused: Vec::new() }
     }
 
-    /// The sources that are set as well, to follow a remedy; empty if there are none.
+    /// The other sources that are set, appended to a remedy; empty if there are none.
     pub fn describe_unused(&self) -> String {
         if self.unused.is_empty() {
             return String::new();
@@ -168,29 +168,29 @@ impl fmt::Debug for SourceConfig {
 
 /// An open source.
 pub struct Source {
-    /// Behind the account on the screen: "token file".
+    /// Shown next to the account on the screen: "token file".
     pub name: String,
     pub tokens: Tokens,
-    /// What to do when a token has expired or is refused.
+    /// What to do if a token has expired or is refused.
     pub remedy: String,
-    /// A program with which a person signs in anew: `stackit` of `stackit auth login`.
+    /// A program that the user can log in again with: `stackit` of `stackit auth login`.
     pub login: Option<TokenProgram>,
     pub about: About,
 }
 
 impl Source {
-    /// A source of which nothing else is known.
+    /// A source without further facts.
     pub fn new(name: &str, tokens: Tokens, remedy: impl Into<String>) -> Self {
         let (name, remedy) = (name.to_owned(), remedy.into());
         Self { name, tokens, remedy, login: None, about: About::default() }
     }
 
-    /// The one token that `origin` gave. What a process was given at its start cannot be changed from outside.
+    /// A literal token from `origin`, fixed at startup.
     pub fn given(name: &str, token: Secret, origin: &str) -> Self {
         Self::new(name, Tokens::Given(token), format!("restart skeys with a new token in {origin}"))
     }
 
-    /// A token that is read from `origin` each time.
+    /// A token that is read from `origin` on each use.
     pub fn read(
         name: &str,
         read: impl Fn() -> Result<Secret, Failure> + Send + Sync + 'static,
@@ -199,7 +199,7 @@ impl Source {
         Self::new(name, Tokens::Read(Arc::new(read)), format!("write a new token to {origin}"))
     }
 
-    /// A source that issues a new token each time.
+    /// A source that issues tokens.
     pub fn issued<F>(
         name: &str,
         issue: impl Fn() -> F + Send + Sync + 'static,
@@ -212,44 +212,44 @@ impl Source {
     }
 }
 
-/// What is known of a source without a token; it changes with the file that the source is in.
+/// Facts about a source apart from its token; they change with the file.
 #[derive(Clone, Default)]
 pub struct About {
     pub account: Option<String>,
-    /// When the source itself ends.
+    /// When the source itself expires.
     pub ends: Option<Timestamp>,
-    /// Warnings found while it was read.
+    /// Warnings found while reading.
     pub notes: Vec<String>,
 }
 
 /// Reads a token; may block.
 pub type Read = dyn Fn() -> Result<Secret, Failure> + Send + Sync;
 
-/// How a source comes by tokens.
+/// How a source provides tokens.
 pub enum Tokens {
-    /// It has this one and no other.
+    /// Literal and fixed.
     Given(Secret),
-    /// Read each time, since it may be replaced. Reading may block.
+    /// Read on each use, since the file may be replaced. May block.
     Read(Arc<Read>),
-    /// Each time a new one is issued.
+    /// A new one is issued on each renewal.
     Issued(Box<dyn Fn() -> BoxFuture<'static, Result<Granted, Failure>> + Send + Sync>),
 }
 
 /// A token that was issued.
 pub struct Granted {
     pub secret: Secret,
-    /// Its end on our clock.
+    /// Expiry on our clock.
     pub until: Option<Timestamp>,
-    /// A detour that was taken.
+    /// A fallback that was used.
     pub note: Option<String>,
-    /// Where the source has been read anew.
+    /// Set if the source was reloaded.
     pub about: Option<About>,
-    /// Why what was read before is used instead of what is there now.
+    /// Why the previous content is used instead of the current one.
     pub kept: Option<String>,
 }
 
 impl Granted {
-    /// A token, and nothing to say of it.
+    /// A token without notes.
     pub fn new(secret: Secret, until: Option<Timestamp>) -> Self {
         Self { secret, until, note: None, about: None, kept: None }
     }

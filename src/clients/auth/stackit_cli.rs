@@ -1,5 +1,5 @@
-//! The login of the `stackit` CLI. Its store is not read: only the CLI itself renews the login, and where it keeps it
-//! depends on the machine.
+//! The login of the `stackit` CLI. Its store is not read directly: only the CLI renews the login, and the storage
+//! location depends on the machine.
 
 use crate::clients::auth::claims;
 use crate::clients::auth::source::{
@@ -29,7 +29,7 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     set.stackit.clone().map(source)
 }
 
-/// The login of this `stackit`.
+/// A source for the login of this `stackit`.
 fn source(program: TokenProgram) -> SourceConfig {
     let profile = program.profile.as_ref().map(|name| format!(", profile {}", show(name)));
     let path = show(program.path.display());
@@ -42,7 +42,7 @@ fn source(program: TokenProgram) -> SourceConfig {
     })
 }
 
-/// Asks the CLI. A token that has ended is handed on as it is: whoever takes it compares it with the clock.
+/// Runs the CLI. An expired token is returned as is: the caller compares it with the clock.
 async fn issue_token(program: TokenProgram, clock: Clock) -> Result<Granted, Failure> {
     let output = (program.run)(clock).await.map_err(|mut failure| {
         failure.hint = Some(REMEDY.to_owned());
@@ -56,7 +56,7 @@ async fn issue_token(program: TokenProgram, clock: Clock) -> Result<Granted, Fai
         return Err(refuse(explain_end(&output)));
     }
     let text = std::str::from_utf8(&output.stdout).unwrap_or_default().trim();
-    // Plain, or as the CLI's `output_format` has it.
+    // Plain, or formatted by the CLI's `output_format`.
     let token = text.strip_prefix("access_token:").unwrap_or(text).trim();
     let secret = Some(token)
         .filter(|token| !token.starts_with('<'))
@@ -66,7 +66,7 @@ async fn issue_token(program: TokenProgram, clock: Clock) -> Result<Granted, Fai
     Ok(Granted::new(secret, until))
 }
 
-/// The first line of what the CLI says, or how it ended.
+/// The first line of the CLI's stderr, or its exit status.
 fn explain_end(output: &ProgramOutput) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());

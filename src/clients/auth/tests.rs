@@ -208,7 +208,7 @@ async fn auth_11_a_fifo_is_read_once_and_a_file_that_hangs_has_a_time_limit() {
     let failure = token.unwrap_err();
     assert_eq!(failure.message, "could not read the token file: no answer within 10 s");
     assert_eq!(source.token().await.unwrap_err(), failure, "no second thread waits for it");
-    // The thread that was left alone ends with the writer.
+    // The blocked reader thread ends once the FIFO has a writer.
     drop(std::fs::File::create(&file).unwrap());
 }
 
@@ -350,7 +350,7 @@ async fn auth_13_a_token_that_ended_by_a_wrong_clock_is_told_with_how_wrong_it_i
         let date = httpdate::fmt_http_date(there.into());
         let refused = answer("401 Unauthorized", &format!("Date: {date}\r\n"), "{}");
         let server = Server::start(vec![refused]).await;
-        // An hour old by this clock.
+        // Expired an hour ago by this clock.
         let exp = now().as_second() - 3_600;
         let token = jwt(&serde_json::json!({"exp": exp}));
         for config in [fixed(&token), cli(vec![token.clone()]).0] {
@@ -545,7 +545,7 @@ async fn a_post_without_a_token_is_not_sent() {
     assert_eq!(api.count(), 0);
 }
 
-/// Whole answers of HTTP, to every client that reads one.
+/// Raw HTTP responses for every client.
 #[test]
 fn fuzz_http_answers() {
     let token = jwt(
@@ -586,7 +586,7 @@ fn fuzz_http_answers() {
         proptest::prop_assume!(!text.is_empty());
         let failures = runtime.block_on(async {
             let server = Server::start(vec![text.clone()]).await;
-            // In place of STACKIT's own, which is tried for a key that is not known.
+            // Replaces STACKIT's own endpoint, the fallback for an unknown key.
             let default = Server::start(vec![text]).await;
             let secret = KeyText::Inline(Secret::new(key.to_string()));
             let base = Some(server.base.clone());
@@ -611,7 +611,7 @@ fn fuzz_http_answers() {
     });
 }
 
-/// A CLI that prints these tokens, the last one again and again; counts how often it is asked.
+/// A CLI that prints these tokens, repeating the last; counts its runs.
 fn cli(tokens: Vec<String>) -> (SourceConfig, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -642,7 +642,7 @@ async fn auth_03_the_cli_is_asked_once_for_all_and_again_before_its_token_ends()
     for (turn, expected, times) in [
         (0, &first, 1),
         (539, &first, 1),
-        // It has no other token yet, and is not asked at every read.
+        // It has no other token yet, and is not run on every read.
         (1, &first, 2),
         (9, &first, 2),
         (1, &second, 3),

@@ -11,7 +11,7 @@ use crate::clients::auth::{access_token, claims};
 use crate::domain::misplaced_secret::show;
 
 const NAME: &str = "token file";
-/// See its help.
+/// Path of the file.
 pub const FILE: Setting = Setting {
     flag: Some("token-file"),
     content: Some(access_token::VARIABLE),
@@ -30,13 +30,13 @@ fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     (set.path)(FILE.key).map(|(path, _)| source(path))
 }
 
-/// The token in a file.
+/// A source for the token in a file.
 pub fn source(path: PathBuf) -> SourceConfig {
     let shown = show(path.display());
     SourceConfig::new(format!("the token in {shown}"), move |_| {
         let (path, origin) = (path.clone(), shown.clone());
         let notes = warn_if_open_to_others(&path).into_iter().collect();
-        // A FIFO, as of `<(command)`, gives its token once.
+        // A FIFO, as from `<(command)`, can be read only once.
         let is_stream = fs::metadata(&path).is_ok_and(|data| !data.is_file());
         let read = move || claims::check_token(read_file(&path)?.expose(), &origin);
         let source = if is_stream {

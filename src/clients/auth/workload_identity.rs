@@ -1,4 +1,4 @@
-//! Workload identity: a token that a platform issued for this workload is exchanged for one of a service account.
+//! Workload identity: exchanges a platform-issued token for a token of a service account.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use crate::domain::misplaced_secret::show;
 use crate::domain::secret::{Secret, SecretValue};
 
 const NAME: &str = "workload identity";
-/// The file with the token of the platform.
+/// File with the platform's token.
 pub const TOKEN_FILE: Setting = Setting {
     default: "\"/var/run/secrets/stackit.cloud/serviceaccount/token\"",
     content: Some(TOKEN),
@@ -28,7 +28,7 @@ pub const TOKEN_FILE: Setting = Setting {
         "File with the platform's token, for workload identity; the default is used if it exists",
     )
 };
-/// The service account.
+/// Email address of the service account.
 pub const EMAIL: Setting = Setting {
     kind: SettingKind::Text,
     ..Setting::path(
@@ -70,18 +70,18 @@ pub const KIND: SourceKind = SourceKind {
     find,
 };
 
-/// A platform that gives each of its jobs a token over HTTP.
+/// A CI platform that issues tokens to its jobs over HTTP.
 struct JobPlatform {
     name: &'static str,
-    /// The variables with the address and with what allows to ask there.
+    /// Environment variables with the URL, and with the token that authorizes the request.
     url: &'static str,
     token: &'static str,
     method: Method,
-    /// Added where the address does not have it.
+    /// Added if the URL does not contain it.
     query: &'static [(&'static str, &'static str)],
 }
 
-/// They offer their tokens to every job, so that they count only where workload identity is asked for.
+/// Every job gets these, so they count only if workload identity is requested.
 static JOB_PLATFORMS: [JobPlatform; 2] = [
     JobPlatform {
         name: "GitHub Actions",
@@ -99,7 +99,7 @@ static JOB_PLATFORMS: [JobPlatform; 2] = [
     },
 ];
 
-/// Where the token of the platform comes from.
+/// Where the platform's token comes from.
 #[derive(Clone)]
 enum Platform {
     Given(Secret),
@@ -107,7 +107,7 @@ enum Platform {
     Job { of: &'static JobPlatform, url: Secret, token: Secret },
 }
 
-/// A token or a file that is named sets it, and so does the default file together with the account.
+/// Selected by an explicit token or file, or by the default file together with the account.
 fn find(set: &AuthSettings<'_>) -> Option<SourceConfig> {
     let is_asked = (set.text)(USE_OIDC.key).is_some();
     let email = (set.text)(EMAIL.key);
@@ -169,20 +169,20 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
     })
 }
 
-/// A service account, and how its tokens are come by.
+/// A service account, and how its tokens are obtained.
 struct Federation {
     account: String,
     platform: Platform,
     endpoint: Url,
     http: Http,
     reader: SingleReader,
-    /// The last token of the platform that was exchanged.
+    /// The last platform token that was exchanged successfully.
     worked: Mutex<Option<Secret>>,
 }
 
 impl Federation {
-    /// Exchanges the token that the platform has now. Where that cannot be read or is refused, a file is being replaced
-    /// perhaps, and the token before it may live still.
+    /// Exchanges the platform's current token. If it cannot be read or is refused, the file may be mid-replacement, and
+    /// the previous token may still be valid.
     async fn issue_token(&self) -> Result<Granted, Failure> {
         let worked = || self.worked.lock().unwrap_or_else(PoisonError::into_inner);
         let before = worked().clone();
@@ -224,7 +224,7 @@ impl Federation {
         form.request_token(&self.http, assertion).await
     }
 
-    /// The token of the platform, each time anew.
+    /// The platform's token; read on each call.
     async fn assertion(&self) -> Result<Secret, Failure> {
         match &self.platform {
             Platform::Given(token) => claims::check_token(token.expose(), TOKEN),
@@ -240,7 +240,7 @@ impl Federation {
         }
     }
 
-    /// Asks a platform for its token.
+    /// Requests a platform's token.
     async fn ask_platform(
         &self,
         of: &JobPlatform,

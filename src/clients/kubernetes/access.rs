@@ -1,4 +1,4 @@
-//! From the text of an issued admin kubeconfig to a checked way to a cluster's API server. Held in memory only.
+//! Parses and checks an issued admin kubeconfig for a cluster's API server. Held in memory only.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,23 +19,23 @@ use crate::domain::kubeconfig::{InvalidKubeconfig, KubeconfigKind, ParsedKubecon
 use crate::domain::secret::Secret;
 use crate::domain::text::clean;
 
-/// Longest wait for a connection. The connector is out of the clock's reach; the request around it is not.
+/// Connect timeout. The connector cannot use our clock; the request around it does.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Gardener dates certificates back by this much, so that clocks may differ.
+/// Gardener backdates certificates by this much to tolerate clock skew.
 const DATED_BACK: Duration = Duration::from_mins(1);
-/// A life that a certificate states is believed within these bounds.
+/// Lower bound for the lifetime that a certificate states.
 const SHORTEST_LIFE: Duration = Duration::from_mins(2);
 
-/// Where a kubeconfig may lead.
+/// Servers that a kubeconfig may point to.
 #[derive(Debug, Clone)]
 pub struct Expected {
-    /// Name of the cluster, which is part of the server's name.
+    /// Name of the cluster, which is part of the host name.
     pub cluster: ClusterName,
-    /// Whether the SKE API itself is on this machine (the simulator); only then may the server be, too.
+    /// Whether the SKE API itself is on loopback (the simulator); only then may the server be, too.
     pub loopback: bool,
 }
 
-/// A checked kubeconfig. `Debug` shows where it leads and no content.
+/// A checked kubeconfig. `Debug` shows the host, but no content.
 #[derive(Clone)]
 pub struct CheckedKubeconfig {
     config: kube::Config,
@@ -51,10 +51,10 @@ impl fmt::Debug for CheckedKubeconfig {
 }
 
 impl CheckedKubeconfig {
-    /// Checks what SKE returned. Nothing it names is read, run or connected to.
+    /// Checks what SKE returned. Nothing that it references is read, run or connected to.
     ///
     /// # Errors
-    /// A sentence that says what is missing or dangerous; it never quotes a secret.
+    /// Names what is missing or unsafe; never quotes a secret.
     pub fn read(text: &Secret, expected: &Expected) -> Result<Self, Failure> {
         let refuse = |reason: String| {
             let message =
@@ -72,7 +72,7 @@ impl CheckedKubeconfig {
         let host = host_and_port(&url);
         let config = config(&url, &parsed)
             .ok_or_else(|| refuse("has an unusable address (cluster.server)".to_owned()))?;
-        // Says early, and in our words, that a key does not fit or an authority is none.
+        // Detects a mismatched key or an invalid CA early, with our own message.
         config.rustls_client_config().map_err(|_may_quote| {
             refuse("has an unusable certificate or key (user.client-key-data)".to_owned())
         })?;
@@ -89,18 +89,18 @@ impl CheckedKubeconfig {
         &self.host
     }
 
-    /// What its certificates say.
+    /// Facts from its certificates.
     pub fn facts(&self) -> &CredentialFacts {
         &self.facts
     }
 
-    /// How long it lives from its issue on, by the certificate itself, so that no clock needs to be right.
+    /// Lifetime from issue on, according to the certificate; independent of any clock.
     pub fn life(&self) -> Duration {
         self.life
     }
 }
 
-/// The server's address, if it is where this cluster's API server can be.
+/// The server URL, if this cluster's API server can be there.
 pub fn check_server(text: &str, expected: &Expected) -> Result<Url, InvalidKubeconfig> {
     let refuse = |reason: String| InvalidKubeconfig::new("cluster.server", reason);
     let url =
@@ -117,8 +117,8 @@ pub fn check_server(text: &str, expected: &Expected) -> Result<Url, InvalidKubec
     Err(refuse(format!("points to https://{host}, which is not an address of this cluster")))
 }
 
-/// `api.<name>.<hex>.s.ske.<region>.onstackit.cloud`: exact at both ends and in the cluster's name, tolerant between.
-/// The label `ske` must be there, since customers may own other names under that domain.
+/// `api.<name>.<hex>.s.ske.<region>.onstackit.cloud`: strict at both ends and in the cluster name, lenient between. The
+/// label `ske` is required, since customers may own other names under that domain.
 fn is_api_server(host: &str, cluster: &str) -> bool {
     let Some(middle) = host
         .strip_prefix("api.")
@@ -138,7 +138,7 @@ fn is_api_server(host: &str, cluster: &str) -> bool {
 
 /// YAML may fold long values over lines.
 fn joined(base64: &str) -> String {
-    // With room for all, it does not grow and leave copies of a key behind.
+    // Preallocated: reallocation would leave copies of a key in memory.
     let mut joined = String::with_capacity(base64.len());
     joined.extend(base64.split_whitespace());
     joined
@@ -153,7 +153,7 @@ fn config(url: &Url, parsed: &ParsedKubeconfig) -> Option<kube::Config> {
     let mut config = kube::Config::new(url.as_str().parse().ok()?);
     config.root_cert = decode_certificates(parsed.authorities());
     config.connect_timeout = Some(CONNECT);
-    // The other limits are held by the clock around each request; a watch may be silent for long.
+    // The clock enforces the other timeouts around each request; a watch may be silent for a long time.
     config.read_timeout = None;
     config.write_timeout = None;
     config.default_retry = false;
@@ -167,7 +167,7 @@ fn config(url: &Url, parsed: &ParsedKubeconfig) -> Option<kube::Config> {
     Some(config)
 }
 
-/// The proxy of this machine for an address, as for every other request of the program; none for loopback.
+/// The proxy of this machine for a URL, as for all other requests; none for loopback.
 fn proxy(url: &Url, address: &http::Uri, matcher: &Matcher) -> Result<Option<http::Uri>, ()> {
     if is_loopback(url) {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Whether a cluster's own API may be used, by what SKE says of the cluster.
+//! Whether a cluster's own API may be used, according to SKE.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,22 +6,22 @@ use crate::domain::cluster::Cluster;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 
-/// So long after the start of a rotation a fresh certificate may not be accepted yet: kube-apiserver learns of the new
-/// authority only when its replicas were replaced.
+/// Time after a rotation start in which a fresh certificate may be rejected: kube-apiserver knows the new CA only once
+/// its replicas have been replaced.
 const SETTLING: SignedDuration = SignedDuration::from_mins(15);
 
-/// What decides whether the cluster's API is used; a change of it ends every wait.
+/// Inputs that decide whether the cluster's API is used; a change ends every wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessPolicy {
     hibernates: bool,
     one_way: bool,
-    /// The rotation.
+    /// Phase of the rotation.
     pub phase: Phase,
     initiated: Option<Timestamp>,
 }
 
 impl AccessPolicy {
-    /// As SKE shows the cluster.
+    /// From the cluster as SKE reports it.
     pub fn of(cluster: &Cluster) -> Self {
         Self {
             hibernates: cluster.is_hibernated(),
@@ -31,7 +31,7 @@ impl AccessPolicy {
         }
     }
 
-    /// Why the cluster's API is not used, if so.
+    /// Why the cluster's API must not be used; `None` if it may.
     pub fn refusal(&self, one_way_agreed: bool) -> Option<Unavailable> {
         if self.hibernates {
             return Some(Unavailable::Hibernated);
@@ -39,7 +39,7 @@ impl AccessPolicy {
         (self.one_way && !one_way_agreed).then_some(Unavailable::OneWay)
     }
 
-    /// Whether a rotation began so lately that fresh certificates may not be accepted yet; `server_time` is the moment by the
+    /// Whether a rotation started so recently that fresh certificates may still be rejected; `server_time` is by the
     /// platform's clock.
     pub fn is_settling(&self, server_time: Timestamp) -> bool {
         self.initiated.is_some_and(|start| server_time.duration_since(start) < SETTLING)

@@ -1,5 +1,4 @@
-//! The checklist that is shared through the cluster: the `ConfigMap` `default/skeys-checklist`, written only where nobody
-//! else has changed it since it was read.
+//! The checklist shared through the cluster: `ConfigMap` `default/skeys-checklist`, written with optimistic locking.
 
 use std::sync::Arc;
 
@@ -14,10 +13,10 @@ use crate::clients::kubernetes::error::KubeError;
 use crate::domain::checklist::{CHECKLIST_NAME, CHECKLIST_NAMESPACE, Checklist, SharedWrite};
 use crate::domain::failure::{Failure, FailureKind};
 
-/// How often it is read again because somebody else was faster.
+/// Maximum attempts after conflicts.
 const MOST_TRIES: usize = 5;
 
-/// A write, and where what the list holds afterwards is sent.
+/// A write, and the channel for the resulting list.
 pub type ChecklistRequest = (SharedWrite, oneshot::Sender<Result<Checklist, Failure>>);
 
 /// The `ConfigMap` as it was read.
@@ -26,7 +25,7 @@ struct Found {
     version: String,
 }
 
-/// Carries writes out, one after the other.
+/// Performs writes sequentially.
 pub async fn write_checklists(
     context: &ObserverContext,
     requests: &mut mpsc::Receiver<ChecklistRequest>,
@@ -37,10 +36,10 @@ pub async fn write_checklists(
             Some(connection) => perform(&connection, &write).await,
             None => Err(Failure::new(FailureKind::Unreachable, "The cluster cannot be reached")),
         };
-        // Who asked may be gone.
+        // The requester may be gone.
         drop(answer.send(result));
     }
-    // Nobody can ask any more.
+    // All senders are gone.
     std::future::pending::<()>().await;
 }
 
@@ -69,7 +68,7 @@ async fn perform(connection: &Arc<Connection>, write: &SharedWrite) -> Result<Ch
         };
         match sent {
             Ok(list) => return Ok(list),
-            // Refused since it is not as it was read: nothing was written, so that it may be tried again.
+            // Conflict: nothing was written, so it can be retried.
             Err(KubeError::Status { code: 409, .. }) => {}
             Err(error) => return Err(connection.failure(&error)),
         }
@@ -104,7 +103,7 @@ fn path(name: &str) -> String {
     format!("/api/v1/namespaces/{CHECKLIST_NAMESPACE}/configmaps/{name}")
 }
 
-/// Creates the `ConfigMap`, or changes the list alone in the one of a version.
+/// Creates the `ConfigMap`, or patches only the list in it if `version` still matches.
 async fn put(
     connection: &Connection,
     list: Checklist,

@@ -1,7 +1,7 @@
-//! One connection to a cluster's API server: requests that end in time, bounded answers, and the server's clock.
+//! One connection to a cluster's API server: requests with timeouts, bounded responses, and the server's clock.
 //!
-//! Requests go through `kube::Client::send` and not through its typed calls: those have no time limit that our
-//! clock could hold, no bound on a body, and write bodies that they cannot read into the log.
+//! Requests use `kube::Client::send` rather than its typed calls: those have no timeout on our clock, no limit on
+//! bodies, and log bodies that they cannot parse.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use crate::clock::Clock;
 use crate::domain::cluster::ClusterName;
 use crate::domain::failure::Failure;
 
-/// Longest wait for a whole answer.
+/// Timeout for a complete response.
 const WHOLE_ANSWER: Duration = Duration::from_mins(1);
-/// Most bytes of one page of a list.
+/// Maximum size of one page of a list, in bytes.
 pub const PAGE_LIMIT: usize = 64 * 1024 * 1024;
-/// Most bytes of other answers and of the text of an error.
+/// Maximum size of other responses and of error bodies, in bytes.
 pub const ANSWER_LIMIT: usize = 1024 * 1024;
-/// No skew is known.
+/// Marks an unknown skew.
 const UNKNOWN: i64 = i64::MIN;
 
-/// An API server and the credentials for it. `Debug` shows the host alone.
+/// An API server and the credentials for it. `Debug` shows only the host.
 pub struct Connection {
     client: kube::Client,
     access: CheckedKubeconfig,
@@ -52,7 +52,7 @@ impl Connection {
     /// Prepares a connection; nothing is sent yet.
     ///
     /// # Errors
-    /// A proxy of a kind that is not supported.
+    /// An unsupported kind of proxy.
     pub fn new(
         access: CheckedKubeconfig,
         cluster: ClusterName,
@@ -65,20 +65,20 @@ impl Connection {
         Ok(Arc::new(Self { client, access, cluster, clock, skew: AtomicI64::new(UNKNOWN) }))
     }
 
-    /// What it connects with.
+    /// The kubeconfig in use.
     pub fn access(&self) -> &CheckedKubeconfig {
         &self.access
     }
 
-    /// The server's clock minus ours in whole seconds, once a response had a `Date`.
+    /// The server's clock minus ours in whole seconds, once a response had a `Date` header.
     pub fn skew_seconds(&self) -> Option<i64> {
         Some(self.skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
     }
 
-    /// Asks for a path and reads the whole answer.
+    /// Sends a GET and reads the complete response.
     ///
     /// # Errors
-    /// Every status but success, and everything that prevents a whole answer in time.
+    /// Every status but success, and everything that prevents a complete response in time.
     pub async fn get(&self, path: &str) -> Result<Vec<u8>, KubeError> {
         let request = http::Request::get(path)
             .body(Vec::new())
@@ -86,7 +86,7 @@ impl Connection {
         self.read(request, ANSWER_LIMIT).await
     }
 
-    /// Sends a read and takes its whole answer, at most `limit` bytes.
+    /// Sends a read and returns its complete response, at most `limit` bytes.
     pub async fn read(
         &self,
         request: http::Request<Vec<u8>>,
@@ -102,7 +102,7 @@ impl Connection {
             .unwrap_or(Err(KubeError::TimedOut(WHOLE_ANSWER)))
     }
 
-    /// Sends a read and gives its body once a success has begun; for watches, which have no end.
+    /// Sends a read and returns its body as soon as a success status arrives; for watches, which have no end.
     pub async fn open(&self, request: http::Request<Vec<u8>>) -> Result<Body, KubeError> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let log = RequestLog::begin(&self.clock, method.as_str(), self.access.host(), &path);
@@ -118,13 +118,13 @@ impl Connection {
         if head.status.is_success() {
             return Ok(body);
         }
-        // The status suffices if the text does not come.
+        // The status suffices if the body does not arrive.
         let text = self.clock.timeout(FIRST_BYTE, read_body(body, ANSWER_LIMIT)).await;
         let text = text.and_then(Result::ok).unwrap_or_default();
         Err(KubeError::from_answer(head.status, retry_after(&head.headers), &text))
     }
 
-    /// Sends a request and waits until the answer begins.
+    /// Sends a request and waits for the response head.
     async fn send(
         &self,
         mut request: http::Request<Vec<u8>>,
@@ -138,12 +138,12 @@ impl Connection {
         }
     }
 
-    /// Whether the API server is ready (`/readyz`); `None` when it does not say. Any answer but 401 shows that it
-    /// takes the credentials.
+    /// Whether the API server is ready (`/readyz`); `None` if unknown. Any response but 401 shows that it accepts the
+    /// credentials.
     ///
     /// # Errors
-    /// It cannot be asked, or refuses the credentials. A connection that broke is diagnosed, since a server
-    /// that refuses the certificate in the handshake looks like one that is unreachable.
+    /// It is unreachable, or rejects the credentials. A broken connection is diagnosed, since a server that rejects the
+    /// certificate in the handshake looks unreachable.
     pub async fn ready(&self) -> Result<Option<bool>, KubeError> {
         match self.get("/readyz").await {
             Ok(_) => Ok(Some(true)),

@@ -1,5 +1,5 @@
-//! Keeps a connection to one cluster's API server: requests short-lived kubeconfigs, tries them, renews them, and
-//! reports what is wrong when nothing works. The watchers of single resources only use the connection that is kept here.
+//! Keeps a connection to one cluster's API server: requests short-lived kubeconfigs, tries and renews them, and reports
+//! what is wrong if nothing works. The resource watchers only use this connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,19 +21,19 @@ use crate::domain::failure::Failure;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 
-/// How often the API server's readiness is checked, and with it whether it accepts our credentials.
+/// How often readiness of the API server is checked, and with it whether it accepts our credentials.
 const READINESS_INTERVAL: Duration = Duration::from_secs(15);
-/// Checks on request come no faster than this.
+/// Minimum interval of checks on request.
 const MIN_READINESS_INTERVAL: Duration = Duration::from_secs(1);
-/// A fresh certificate that is not accepted yet is tried again after this, and up to a third more.
+/// Retry interval for a fresh certificate that is not accepted yet, plus up to a third of jitter.
 const NOT_ACCEPTED_RETRY: Duration = Duration::from_secs(15);
-/// Refused credentials are tried again after this, and so is SKE where it refuses to issue any.
+/// Retry interval for rejected credentials, and for SKE after it refused to issue any.
 const REFUSED_RETRY: Duration = Duration::from_mins(1);
-/// A kubeconfig that is not used is not worth asking for again soon.
+/// Retry interval after an unusable kubeconfig.
 const INVALID_KUBECONFIG_RETRY: Duration = Duration::from_mins(5);
-/// A server that cannot be reached is tried again after this at the latest, so that it is seen soon when it is back.
+/// Maximum retry interval for an unreachable server, so that recovery is noticed soon.
 const LONGEST_UNREACHABLE: Duration = Duration::from_secs(5);
-/// SKE is asked no sooner than this where it issued no kubeconfig.
+/// Minimum interval of requests to SKE after one that issued no kubeconfig.
 const MIN_ISSUE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A connection, and when its credentials were issued.
@@ -53,7 +53,7 @@ impl ActiveConnection {
         self.connection.access().life()
     }
 
-    /// Two thirds of its life are over, or it is from before the phase changed: the bundle of authorities is another.
+    /// Two thirds of its lifetime have passed, or it predates a phase change, which changes the CA bundle.
     fn is_due(&self, now: Duration, phase: &Phase) -> bool {
         self.phase != *phase || self.age(now) >= self.life().saturating_mul(2) / 3
     }
@@ -62,14 +62,14 @@ impl ActiveConnection {
 /// How an attempt to connect ended.
 enum ConnectionAttempt {
     Accepted(Option<bool>),
-    /// The server refuses us.
+    /// The server rejects our credentials.
     Refused(Failure),
-    /// We refuse the server: what we know of it may be old.
+    /// We reject the server certificate: our CA bundle may be outdated.
     Untrusted(Failure),
     Unreachable(Failure),
 }
 
-/// A server that is away for so many lives of a kubeconfig may have gone to another address.
+/// After an outage of this many kubeconfig lifetimes, the server may have a new address.
 const LONG_OUTAGE: u32 = 3;
 
 /// Keeps the connection; see [`ConnectionManager::run`].
@@ -82,24 +82,24 @@ pub struct ConnectionManager<'a, F> {
     connections: watch::Sender<Option<Arc<Connection>>>,
     /// Accepted at least once.
     current: Option<ActiveConnection>,
-    /// What `current` followed. Replicas learn of a new authority one by one, so that what one of them took the next
-    /// may refuse.
+    /// Predecessor of `current`. Replicas learn of a new CA one by one, so one may accept a certificate that the next
+    /// rejects.
     previous: Option<ActiveConnection>,
     /// Issued and not accepted yet.
     candidate: Option<ActiveConnection>,
-    /// The access policy at the last turn.
+    /// The access policy as of the last step.
     access_policy: AccessPolicy,
-    /// The access policy was closed.
+    /// The access policy forbade access.
     was_closed: bool,
-    /// No kubeconfig is requested before this monotonic moment.
+    /// No kubeconfig is requested before this monotonic time.
     not_before: Duration,
-    /// Attempts in a row that reached no server.
+    /// Consecutive attempts that reached no server.
     unreachable: u32,
-    /// Requests to SKE in a row that gave nothing.
+    /// Consecutive requests to SKE that issued nothing.
     unissued: u32,
-    /// Fresh kubeconfigs in a row that were refused although they should not be.
+    /// Consecutive unexpected rejections of fresh kubeconfigs.
     refused: u32,
-    /// Since when fresh credentials are not accepted.
+    /// Since when fresh credentials have not been accepted.
     waiting_since: Option<Timestamp>,
 }
 
@@ -108,7 +108,7 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = Result<KubeconfigResponse, Failure>>,
 {
-    /// A manager without a connection. `one_way_agreed`: a person agreed to what [`Unavailable::OneWay`] warns of.
+    /// A manager without a connection. `one_way_agreed`: the user agreed to what [`Unavailable::OneWay`] warns of.
     pub fn new(
         context: &'a ObserverContext,
         issue: F,
@@ -149,7 +149,7 @@ where
         }
     }
 
-    /// One turn; says how long to wait. `None`: until SKE says something new about the cluster.
+    /// One step; returns how long to wait. `None`: until SKE reports a change of the cluster.
     async fn step(&mut self) -> Option<Duration> {
         let access_policy = AccessPolicy::of(&self.cluster.borrow_and_update());
         if access_policy != self.access_policy {
@@ -180,7 +180,7 @@ where
         }
     }
 
-    /// While the server is away, no fresh kubeconfig helps; it says itself when the old one has ended.
+    /// While the server is away, a fresh kubeconfig does not help; once back, it rejects an expired one itself.
     fn needs_kubeconfig(&self) -> bool {
         let now = self.context.clock.monotonic();
         let newest = self.candidate.as_ref().or(self.current.as_ref());
@@ -193,10 +193,10 @@ where
         })
     }
 
-    /// Requests a kubeconfig and makes it the candidate. Where that fails, it is reported if nothing else works, and SKE
-    /// is left alone for a while.
+    /// Requests a kubeconfig and makes it the candidate. A failure is reported if nothing else works, and SKE is not
+    /// asked again for a while.
     async fn request_kubeconfig(&mut self) {
-        // Read before it is asked for: SKE may go on meanwhile, but not back.
+        // Read before the request: the rotation may advance in between, but not go back.
         let rotation = Some(self.cluster.borrow().rotation.clone());
         let access = match (self.issue)().await {
             Ok(issued) => CheckedKubeconfig::read(&issued.kubeconfig, &self.expected)
@@ -254,7 +254,7 @@ where
         asked.unwrap_or_default().max(own)
     }
 
-    /// Tries credentials and draws the conclusions; says how long to wait.
+    /// Tries credentials and acts on the result; returns how long to wait.
     async fn try_credentials(&mut self, active: &ActiveConnection, is_candidate: bool) -> Duration {
         let attempt = self.attempt(&active.connection).await;
         let refusal = match attempt {
@@ -267,14 +267,14 @@ where
                 return Duration::ZERO;
             }
             ConnectionAttempt::Refused(_) | ConnectionAttempt::Untrusted(_) if !is_candidate => {
-                // They may simply have ended, for instance while the server was away: one fresh kubeconfig is tried.
+                // They may simply have expired, for instance during an outage: try one fresh kubeconfig.
                 (self.unreachable, self.refused) = (0, self.refused.max(1));
                 self.current = None;
                 return Duration::ZERO;
             }
             refusal @ (ConnectionAttempt::Refused(_) | ConnectionAttempt::Untrusted(_)) => refusal,
         };
-        // The old credentials live on where the new ones are not known yet.
+        // The old credentials stay in use while the new ones are not accepted yet.
         if let Some(current) = self.current.clone() {
             match self.attempt(&current.connection).await {
                 ConnectionAttempt::Accepted(ready) => {
@@ -307,7 +307,7 @@ where
         }
     }
 
-    /// Makes what was current a candidate again where the credentials before it may still be good.
+    /// Reverts to the previous credentials if they may still be valid, and makes the current ones a candidate again.
     fn fall_back(&mut self) -> bool {
         let now = self.context.clock.monotonic();
         let previous = self.previous.take().filter(|active| active.age(now) < active.life());
@@ -346,7 +346,7 @@ where
         });
     }
 
-    /// One silent failure is forgiven to a connection that worked: replicas come and go.
+    /// Tolerates one failure of a working connection: replicas come and go.
     fn handle_unreachable(&mut self, failure: Failure) -> Duration {
         self.unreachable = self.unreachable.saturating_add(1);
         let is_up = self.connections.borrow().is_some();
@@ -357,8 +357,8 @@ where
         wait.clamp(MIN_READINESS_INTERVAL / 2, LONGEST_UNREACHABLE)
     }
 
-    /// Fresh credentials are refused: that is normal soon after a start, as it is while a rotation is completed that the
-    /// server still shows its old certificate. Else one fresh kubeconfig is tried.
+    /// Handles rejected fresh credentials. A rejection is expected soon after a start, and an outdated server
+    /// certificate during COMPLETING. Otherwise one fresh kubeconfig is tried.
     fn handle_refusal(&mut self, refusal: ConnectionAttempt) -> Duration {
         self.unreachable = 0;
         let is_normal = match refusal {
@@ -400,7 +400,7 @@ where
         self.context.update(|store: &mut Store| store.set_unavailable(trouble));
     }
 
-    /// Waits until the time is over, a check is requested, or SKE says something new about the cluster.
+    /// Waits for the timeout, a requested check, or a change of the access policy.
     async fn wait(&mut self, wait: Option<Duration>) {
         let clock = self.context.clock.clone();
         let began = clock.monotonic();

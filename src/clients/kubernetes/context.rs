@@ -1,4 +1,4 @@
-//! What the tasks that observe one cluster share: time, the store, and the current connection.
+//! State shared by the tasks that observe one cluster: clock, store, and current connection.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::store::Store;
 use crate::clock::Clock;
 
-/// What the tasks that observe one cluster share.
+/// State shared by the tasks that observe one cluster.
 pub struct ObserverContext {
     pub clock: Clock,
     pub store: Mutex<Store>,
@@ -18,14 +18,14 @@ pub struct ObserverContext {
     pub changes: Notify,
     /// A task suspects that the connection is broken.
     pub check_requested: Notify,
-    /// Something in between holds watches back.
+    /// A proxy buffers watches.
     pub held_back: AtomicBool,
-    /// The connection to use; `None` while there is none.
+    /// The current connection, if any.
     pub connections: watch::Receiver<Option<Arc<Connection>>>,
 }
 
 impl ObserverContext {
-    /// The store, for a moment.
+    /// Locks the store.
     pub fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,7 +52,7 @@ pub async fn wait_for_connection(
     }
 }
 
-/// Waits, or until there is another connection.
+/// Sleeps for `wait`, or until the connection changes.
 pub async fn pause(
     context: &ObserverContext,
     connections: &mut watch::Receiver<Option<Arc<Connection>>>,

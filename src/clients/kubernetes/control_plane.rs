@@ -1,4 +1,4 @@
-//! Signs of the steps that come before the nodes: keys that sign tokens, and Secrets that were encrypted anew.
+//! Signs of the steps before the nodes: service account signing keys, and re-encrypted Secrets.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,16 +28,16 @@ const INTERVAL_RUNNING: Duration = Duration::from_secs(30);
 const INTERVAL_IDLE: Duration = Duration::from_mins(2);
 /// Secrets are counted up to this many pages; beyond that the count is unknown.
 const MOST_PAGES: usize = 40;
-/// Requests for client certificates, at most one page.
+/// Requests for client certificates, one page at most.
 const SIGNED_REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=500\
     &fieldSelector=spec.signerName%3Dkubernetes.io%2Fkube-apiserver-client";
 /// Label that a Secret gets when it is written with the new key (Gardener).
 const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
 
-/// Polls these signs; never ends.
+/// Polls these signs; never returns.
 pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::Receiver<Cluster>) {
     let mut connections = context.connections.clone();
-    // The keys that were read last, and the rotation that SKE showed then.
+    // The keys last read, and the rotation at that time.
     let mut last: Option<(Rotation, SigningKeys)> = None;
     loop {
         let connection = wait_for_connection(&mut connections).await;
@@ -97,8 +97,8 @@ fn key_ids(body: &[u8]) -> Option<BTreeSet<String>> {
     Some(keys.iter().map(|key| clean(&key.kid)).collect())
 }
 
-/// Which of the accepted keys signs. While a rotation is prepared, API servers may still sign with the old one, so it is
-/// asked for once they are all new, and then not again; `known`: the answer.
+/// The accepted keys, and which of them signs. During PREPARING, API servers may still sign with the old key, so the
+/// signing key is requested once PREPARED; `known` is the previous result.
 async fn signing_keys(
     accepted: BTreeSet<String>,
     phase: &Phase,
@@ -118,7 +118,7 @@ async fn signing_keys(
     SigningKeys { accepted, signing }
 }
 
-/// Which key signs now, as a fresh token of ten minutes shows. Of it only the header is looked at.
+/// The key that signs now, from the header of a fresh token valid for ten minutes.
 async fn signing_key(connection: &Connection) -> Option<String> {
     #[derive(Deserialize)]
     struct Answer<'a> {
@@ -139,8 +139,8 @@ async fn signing_key(connection: &Connection) -> Option<String> {
     token_facts(answer.status.token)?.key_id
 }
 
-/// Requests for which the cluster signed a client certificate, as far as they are still there; `None` where they cannot be
-/// read, or are more than one page. Certificates are public.
+/// Requests for which the cluster signed a client certificate and that still exist; `None` if they cannot be read or
+/// exceed one page. Certificates are public.
 async fn signed_requests(connection: &Connection) -> Option<Vec<SignedRequest>> {
     #[derive(Deserialize)]
     struct Page {
@@ -166,7 +166,7 @@ async fn signed_requests(connection: &Connection) -> Option<Vec<SignedRequest>> 
     Some(page.items.into_iter().filter_map(read).collect())
 }
 
-/// How many Secrets carry the label, and how many there are; metadata alone is asked for.
+/// How many Secrets have the label, and how many there are; requests only metadata.
 async fn count_secrets(connection: &Connection) -> Result<Option<(usize, usize)>, KubeError> {
     #[derive(Deserialize)]
     struct Page {

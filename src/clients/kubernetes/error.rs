@@ -1,4 +1,4 @@
-//! Errors of requests to a cluster's API server, by what the caller can do about them.
+//! Errors of requests to a cluster's API server, grouped by how the caller can react.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::domain::cluster::ClusterName;
 use crate::domain::failure::{Cause, Failure, FailureKind};
 use crate::domain::text::clean;
 
-/// A reason in words, cleaned and without secrets, and the error that it was taken from.
+/// A reason in words, cleaned and without secrets, and the underlying error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     text: String,
@@ -20,7 +20,7 @@ pub struct Reason {
 }
 
 impl Reason {
-    /// The innermost reasons of an error.
+    /// The innermost messages of an error.
     pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
         Self { text: describe_error(&error), cause: Cause::new(error) }
     }
@@ -44,36 +44,35 @@ impl Error for Reason {
     }
 }
 
-/// Why a request to an API server gave nothing. The texts are cleaned and hold no secrets.
+/// Why a request to an API server failed. Texts are cleaned and contain no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeError {
     /// No connection: name resolution, refused, filtered.
     #[error("no connection ({0})")]
     Unreachable(#[source] Reason),
-    /// Somebody answers whose certificate none of the kubeconfig's authorities signed: the authorities were replaced
-    /// meanwhile, or a proxy opens TLS.
+    /// The server certificate is signed by none of the kubeconfig's CAs: they were replaced, or a proxy intercepts TLS.
     #[error("the server certificate is not this cluster's ({0})")]
     Untrusted(#[source] Reason),
-    /// The connection ended before an answer. With TLS 1.3 a refused client certificate looks the same at first:
-    /// the alert comes after the client believes that it is connected.
+    /// The connection closed before a response. With TLS 1.3 a rejected client certificate looks the same at first: the
+    /// alert arrives after the client considers itself connected.
     #[error("the connection broke before an answer ({0})")]
     Broken(#[source] Reason),
-    /// No answer within the limit.
+    /// Timeout.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// HTTP 401, or the handshake was ended because of our certificate.
+    /// HTTP 401, or the server aborted the handshake because of our certificate.
     #[error("credentials rejected ({0})")]
     Refused(#[source] Reason),
     /// HTTP 403.
     #[error("forbidden ({0})")]
     Forbidden(String),
-    /// HTTP 404, 405 or 501: this server does not serve this.
+    /// HTTP 404, 405 or 501: this server does not serve the resource.
     #[error("not served ({0})")]
     NotServed(String),
-    /// HTTP 410, or an event with that code: the place to go on from is no longer remembered.
+    /// HTTP 410, or an event with that code: the resource version is no longer available.
     #[error("resource version expired ({0})")]
     Gone(String),
-    /// HTTP 429, with the time to wait if it is stated.
+    /// HTTP 429, with `Retry-After` if present.
     #[error("too many requests")]
     Busy(Option<Duration>),
     /// Any other status.
@@ -84,16 +83,16 @@ pub enum KubeError {
         /// The server's text.
         message: String,
     },
-    /// The answer is not what the API describes.
+    /// The response does not match the API.
     #[error("the answer does not match the Kubernetes API ({0})")]
     Format(String),
-    /// The answer is larger than the limit, in bytes.
+    /// The response exceeds the limit, in bytes.
     #[error("the answer is larger than {} MiB and was refused", .0 / (1024 * 1024))]
     TooLarge(usize),
 }
 
 impl KubeError {
-    /// An answer that is no success, from its status and its body (a `Status` object or anything else).
+    /// A non-success response, from its status and its body (a `Status` object or anything else).
     pub fn from_answer(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Self {
         let text = serde_json::from_slice::<kube::core::Status>(body).map_or_else(
             |_no_status| {
@@ -134,7 +133,7 @@ impl KubeError {
         Self::from_answer(code, retry_after, &body)
     }
 
-    /// A request that came back without an answer.
+    /// A request that failed without a response.
     pub fn from_sending(error: kube::Error) -> Self {
         let connecting = find_source::<hyper_util::client::legacy::Error>(&error)
             .is_some_and(hyper_util::client::legacy::Error::is_connect);
@@ -150,8 +149,8 @@ impl KubeError {
         Self::from_tls(error).unwrap_or_else(|error| Self::Unreachable(Reason::of(error)))
     }
 
-    /// Where an error comes from TLS: an alert about our certificate is a refusal, a certificate that we do not trust
-    /// is another cluster's, everything else an unreachable server.
+    /// Classifies TLS errors: an alert about our certificate is a rejection, a certificate that we do not trust is
+    /// another cluster's, everything else is an unreachable server.
     fn from_tls<E: Error + Send + Sync + 'static>(error: E) -> Result<Self, E> {
         let (text, variant): (String, fn(Reason) -> Self) =
             match find_source::<rustls::Error>(&error) {
@@ -167,7 +166,7 @@ impl KubeError {
         Ok(variant(Reason { text: shorten(&text), cause: Cause::new(error) }))
     }
 
-    /// Whether the server could not be asked at all, so that the connection itself may be broken.
+    /// Whether the connection or the credentials are at fault, rather than the request.
     pub fn is_about_the_connection(&self) -> bool {
         match self {
             Self::Unreachable(_)
@@ -185,16 +184,16 @@ impl KubeError {
         }
     }
 
-    /// Whether a watch cannot go on from where it was.
+    /// Whether a watch cannot resume from its version.
     pub fn asks_for_a_new_list(&self) -> bool {
-        // With HTTP 400 perhaps the version is what it dislikes.
+        // HTTP 400 may mean that the server does not accept the version.
         matches!(
             self,
             Self::Gone(_) | Self::Format(_) | Self::TooLarge(_) | Self::Status { code: 400, .. }
         )
     }
 
-    /// The failure for the screen: on which cluster and host, and what to do.
+    /// The failure for the screen: cluster, host and remedy.
     pub fn failure(&self, cluster: &ClusterName, host: &str) -> Failure {
         let kind = match self {
             Self::Unreachable(_) | Self::Untrusted(_) | Self::Broken(_) => FailureKind::Unreachable,
@@ -230,7 +229,7 @@ impl KubeError {
     }
 }
 
-/// Alerts with which a server says that it does not take the client's certificate.
+/// Alerts with which a server rejects the client's certificate.
 pub fn is_about_our_certificate(alert: AlertDescription) -> bool {
     matches!(
         alert,

@@ -1,8 +1,8 @@
-//! Diagnoses a connection that broke before an answer: was the server away, or did it refuse our certificate?
+//! Diagnoses a connection that closed before a response: is the server away, or does it reject our certificate?
 //!
-//! With TLS 1.3 the client believes that it is connected before the server has judged the client's certificate. The
-//! alert then meets a request on its way, and all that the HTTP stack reports is a cancelled request. Here nothing is
-//! sent after the handshake, so that the alert can be read.
+//! With TLS 1.3 the client considers itself connected before the server has verified the client's certificate. The
+//! alert then collides with a request, and the HTTP stack reports only a cancelled request. Here nothing is sent after
+//! the handshake, so the alert can be read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,23 +19,23 @@ use crate::clients::kubernetes::access::CheckedKubeconfig;
 use crate::clients::kubernetes::error::{KubeError, is_about_our_certificate};
 use crate::clock::Clock;
 
-/// Longest wait for connection and handshake.
+/// Timeout for connection and handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A server that has not complained by then has nothing against the handshake.
+/// A server that sends no alert within this time accepts the handshake.
 const VERDICT: Duration = Duration::from_secs(2);
 
 /// How a handshake ended.
 enum HandshakeEnd {
     /// The server waits for a request.
     Open,
-    /// The server closed the connection without an alert, after it had shown its certificate.
+    /// The server closed the connection without an alert, after presenting its certificate.
     Closed,
-    /// It did not come about, or was ended with a reason.
+    /// The handshake did not complete, or was aborted with a reason.
     Failed(KubeError),
 }
 
-/// Connects once more and reads what the server says about the handshake. `None`: it has nothing against it, or it
-/// cannot be checked (through a proxy).
+/// Connects once more and reads the server's reaction to the handshake. `None`: no objection, or it cannot be checked
+/// (through a proxy).
 pub async fn diagnose_handshake(access: &CheckedKubeconfig, clock: &Clock) -> Option<KubeError> {
     if access.config().proxy_url.is_some() {
         return None;
@@ -49,7 +49,7 @@ pub async fn diagnose_handshake(access: &CheckedKubeconfig, clock: &Clock) -> Op
             stranger.auth_info = kube::config::AuthInfo::default();
             let without = stranger.rustls_client_config().ok()?;
             match attempt_handshake(access, without, clock).await {
-                // It talks to a stranger, or asks the stranger for a certificate: it is there, and ours is the reason.
+                // It accepts a client without a certificate, or requests one: so it is up and rejects ours.
                 HandshakeEnd::Open | HandshakeEnd::Failed(KubeError::Refused(_)) => Some(
                     KubeError::Refused("connection closed after the client certificate".into()),
                 ),

@@ -13,13 +13,13 @@ use tokio_util::io::StreamReader;
 
 use crate::clients::kubernetes::error::{KubeError, Reason};
 
-/// Longest line; an object larger than this cannot be stored by a server.
+/// Maximum line length; servers cannot store larger objects.
 const LONGEST: usize = 16 * 1024 * 1024;
 
-/// The lines of a body. Dropping a pending read loses nothing.
+/// The lines of a body. Cancel-safe.
 pub type Lines = BoxStream<'static, Result<String, KubeError>>;
 
-/// Reads a body line by line; blank lines are left out.
+/// Reads a body line by line; skips blank lines.
 pub fn lines(body: Body) -> Lines {
     let chunks = body.into_data_stream().map_err(io::Error::other);
     FramedRead::new(StreamReader::new(chunks), WholeLines::new(LONGEST))
@@ -34,7 +34,7 @@ pub fn lines(body: Body) -> Lines {
         .boxed()
 }
 
-/// Drops a line that was cut by the end: a watch goes on from the version before it.
+/// Drops a line truncated by the end of the stream: the watch resumes from the version before it.
 struct WholeLines(LinesCodec);
 
 impl WholeLines {

@@ -1,5 +1,5 @@
-//! One cluster's own Kubernetes API, read for the node roll: through a kubeconfig of ten minutes that is held in
-//! memory only, checked before use and renewed while the cluster is observed. What leaves are domain values.
+//! One cluster's own Kubernetes API, read for the node roll: through a kubeconfig valid for ten minutes that is held in
+//! memory only, checked before use and renewed while the cluster is observed. Exposes domain values only.
 
 mod access;
 mod access_policy;

@@ -1,14 +1,14 @@
-//! The objects of one kind, each once. A whole list replaces them at once; single changes are by name and uid.
+//! The objects of one kind, each once. A full list replaces them at once; single changes are by name and uid.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// What an object is found under. At any time a server has one object of a name.
+/// Key of an object. A server has one object per name at any time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
-    /// Namespace; empty where there is none.
+    /// Namespace; empty for cluster-scoped objects.
     pub namespace: String,
     pub name: String,
 }
@@ -16,17 +16,17 @@ pub struct Key {
 /// An object as read from the server.
 #[derive(Debug, Clone)]
 pub struct Item<T> {
-    /// What it is found under, as the server writes it.
+    /// Its key, as the server writes it.
     pub key: Key,
-    /// `metadata.uid`; an object that is recreated under the same name has another one.
+    /// `metadata.uid`; changes if an object is recreated under the same name.
     pub uid: String,
     /// `metadata.resourceVersion`.
     pub version: String,
-    /// What is kept of it; `None` when nothing is.
+    /// The decoded value; `None` if the object is irrelevant.
     pub value: Option<T>,
 }
 
-/// How many objects are kept, and the moment by which the oldest go.
+/// How many objects are kept, and the time by which the oldest are evicted.
 struct Bound<T> {
     most: usize,
     moment: fn(&T) -> Option<Timestamp>,
@@ -50,12 +50,12 @@ impl<T> Default for ObjectCache<T> {
 }
 
 impl<T: PartialEq> ObjectCache<T> {
-    /// A cache that keeps about the `most` latest objects; up to a quarter more between clearings.
+    /// A cache that keeps the `most` latest objects; up to a quarter more between evictions.
     pub fn bounded(most: usize, moment: fn(&T) -> Option<Timestamp>) -> Self {
         Self { objects: BTreeMap::new(), bound: Some(Bound { most, moment }) }
     }
 
-    /// Takes an added or modified object; returns whether what is kept changed.
+    /// Stores an added or modified object; returns whether the cache changed.
     pub fn put(&mut self, item: Item<T>) -> bool {
         let Some(value) = item.value else { return self.remove(&item.key, &item.uid) };
         let known = self.objects.get(&item.key);
@@ -70,18 +70,18 @@ impl<T: PartialEq> ObjectCache<T> {
         true
     }
 
-    /// Whether an object is new to a cache that has `most` objects already.
+    /// Whether a new object would exceed `most`.
     pub fn is_too_many(&self, key: &Key, most: usize) -> bool {
         self.objects.len() >= most && !self.objects.contains_key(key)
     }
 
-    /// Takes an object away; one of the same name that was made since then stays.
+    /// Removes an object, unless it was recreated under the same name.
     pub fn remove(&mut self, key: &Key, uid: &str) -> bool {
         let is_it = self.objects.get(key).is_some_and(|cached| cached.uid == uid || uid.is_empty());
         is_it && self.objects.remove(key).is_some()
     }
 
-    /// Replaces everything by a whole list; returns whether anything changed. Equal parts stay shared.
+    /// Replaces everything with a full list; returns whether anything changed. Unchanged objects stay shared.
     pub fn replace_all(&mut self, items: Vec<Item<T>>) -> bool {
         let mut fresh: BTreeMap<Key, CachedObject<T>> = BTreeMap::new();
         for item in items {
@@ -100,12 +100,12 @@ impl<T: PartialEq> ObjectCache<T> {
             || self.objects.iter().any(|(key, cached)| is_new(key, cached))
     }
 
-    /// Everything, by namespace and name.
+    /// All objects, by namespace and name.
     pub fn all(&self) -> impl Iterator<Item = &Arc<T>> {
         self.objects.values().map(|cached| &cached.value)
     }
 
-    /// The same as [`Self::all`], at once.
+    /// [`Self::all`] as a vector.
     pub fn to_vec(&self) -> Vec<Arc<T>> {
         self.all().cloned().collect()
     }

@@ -1,4 +1,4 @@
-//! Observes one cluster until the future is dropped, and reports what is seen.
+//! Observes one cluster until the future is dropped, and reports changes.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -23,16 +23,16 @@ use crate::domain::cluster::Cluster;
 use crate::domain::failure::Failure;
 use crate::domain::snapshot::ObserverEvent;
 
-/// Snapshots come no faster than this.
+/// Minimum interval of snapshots.
 const MIN_SNAPSHOT_INTERVAL: Duration = Duration::from_millis(300);
 
-/// Which cluster is observed, and what the caller guarantees.
+/// Which cluster is observed, and under which conditions.
 #[derive(Debug, Clone)]
 pub struct ObserverTarget {
-    /// The cluster as SKE shows it; the caller sends every new reading. It decides whether the cluster sleeps, whether
-    /// asking is a one-way switch, and when fresh credentials may not be accepted yet.
+    /// The cluster as SKE reports it; the caller sends every new reading. Determines whether the cluster is hibernated,
+    /// whether issuing is a one-way switch, and when fresh credentials may not be accepted yet.
     pub cluster: watch::Receiver<Cluster>,
-    /// Whether the SKE API is on this machine ([`crate::clients::ske::SkeClient::is_on_loopback`]).
+    /// Whether the SKE API is on loopback ([`crate::clients::ske::SkeClient::is_on_loopback`]).
     pub ske_on_loopback: bool,
     /// The user agreed that requesting a kubeconfig disables static tokens permanently.
     pub one_way_agreed: bool,
@@ -40,10 +40,10 @@ pub struct ObserverTarget {
 
 /// Observes a cluster until the future is dropped, which also ends its tasks.
 ///
-/// `issue` asks SKE for a kubeconfig that lives ten minutes; it stays in memory and is asked for again after two
-/// thirds of its life, when the phase changes, and once after a refusal. `sink` gets [`ObserverEvent::Unavailable`] when
-/// nothing can be shown, and [`ObserverEvent::Snapshot`] when something changed or trouble is over; no trouble since the
-/// last snapshot means that the snapshot holds.
+/// `issue` requests a kubeconfig valid for ten minutes from SKE; it stays in memory and is renewed after two thirds of
+/// its lifetime, when the phase changes, and once after a rejection. `sink` gets [`ObserverEvent::Unavailable`] if
+/// nothing can be shown, and [`ObserverEvent::Snapshot`] after a change or a recovery; a snapshot is current until the
+/// next event.
 pub async fn observe<F, Fut>(
     target: ObserverTarget,
     issue: F,
@@ -57,7 +57,7 @@ pub async fn observe<F, Fut>(
     observe_and_write(target, &mut none, issue, clock, sink).await;
 }
 
-/// As [`observe`]; `checklists` is what is to be written of the shared checklist.
+/// Like [`observe`]; `checklists` are the pending writes of the shared checklist.
 pub async fn observe_and_write<F, Fut>(
     target: ObserverTarget,
     checklists: &mut mpsc::Receiver<ChecklistRequest>,
@@ -90,7 +90,7 @@ pub async fn observe_and_write<F, Fut>(
         target.one_way_agreed,
         sender,
     );
-    // Woken one by one; a plain join would poll all of them for each event of one.
+    // Polled only when woken; a plain join would poll all of them on each event of one.
     let mut parts = Parts { context: &context, futures: FuturesUnordered::new() };
     parts.futures.push(Box::pin(report(&context, sink)));
     parts.futures.push(Box::pin(connection_manager.run()));
@@ -111,7 +111,7 @@ impl ResourceVisitor for Parts<'_> {
     }
 }
 
-/// Reports trouble at once and snapshots at most every [`MIN_SNAPSHOT_INTERVAL`].
+/// Reports outages at once and snapshots at most every [`MIN_SNAPSHOT_INTERVAL`].
 async fn report(context: &ObserverContext, mut sink: impl FnMut(ObserverEvent)) {
     let mut next_snapshot = Duration::ZERO;
     loop {

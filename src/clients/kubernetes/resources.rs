@@ -1,5 +1,4 @@
-//! The resources that are watched: where they are served, what is requested of them, how they
-//! are decoded, and what is kept of them.
+//! The watched resources: path, selectors, decoder, and cache.
 
 use std::sync::Arc;
 
@@ -30,9 +29,9 @@ use crate::domain::snapshot::{
 
 /// Objects per page.
 pub const PAGE: u32 = 500;
-/// The server ends a watch after this; seconds.
+/// The server ends a watch after this many seconds.
 pub const WATCH_SECONDS: u32 = 240;
-/// Events that are kept, of nodes and of pods each.
+/// Maximum events kept, of nodes and of pods each.
 const MOST_EVENTS: usize = 500;
 
 /// Objects of one kind that are listed and watched.
@@ -42,17 +41,17 @@ pub struct WatchedResource<T> {
     labels: Option<&'static str>,
     fields: Option<&'static str>,
     metadata_only: bool,
-    /// Pages that are read at most.
+    /// Maximum pages to read.
     pub most_pages: usize,
     read: fn(&str) -> Option<Item<T>>,
-    /// The moment by which only the latest objects are kept.
+    /// The time by which only the latest objects are kept.
     latest: Option<fn(&T) -> Option<Timestamp>>,
-    /// Its objects in the store.
+    /// Its cache in the store.
     pub cache: fn(&mut ResourceCaches) -> &mut ObjectCache<T>,
 }
 
 impl<T: PartialEq> WatchedResource<T> {
-    /// Objects that are kept at most, whether a list or a watch brings them.
+    /// Maximum objects kept, whether from a list or a watch.
     pub fn most_objects(&self) -> usize {
         self.most_pages.saturating_mul(usize::try_from(PAGE).unwrap_or(usize::MAX))
     }
@@ -70,13 +69,13 @@ impl<T: PartialEq> WatchedResource<T> {
     }
 }
 
-/// Does the same with each resource.
+/// Visits each resource generically.
 pub trait ResourceVisitor {
     fn visit<T: PartialEq + Send + Sync + 'static>(&mut self, resource: WatchedResource<T>);
 }
 
-/// A row: name and type of its cache, its kind and how [`ClusterSnapshot::unseen`] names it, object of the API, decoder,
-/// path, most pages, and fields of [`WatchedResource`] that are not as usual.
+/// A row: name and type of its cache, kind and its name in [`ClusterSnapshot::unseen`], API object, decoder, path,
+/// maximum pages, and fields of [`WatchedResource`] that differ from the defaults.
 ///
 /// [`ClusterSnapshot::unseen`]: crate::domain::snapshot::ClusterSnapshot::unseen
 macro_rules! resources {
@@ -93,10 +92,10 @@ macro_rules! resources {
         }
 
         impl ResourceKind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind),*];
 
-            /// The API's own plural, where it is no other kind's, too.
+            /// The API's plural, where it is unique.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$kind => $name,)*
@@ -104,7 +103,7 @@ macro_rules! resources {
             }
         }
 
-        /// What is kept of each kind.
+        /// The cache of each kind.
         pub struct ResourceCaches {
             $(pub $cache: ObjectCache<$value>,)*
         }
@@ -132,7 +131,7 @@ macro_rules! resources {
             WatchedResource { $($field: $setting,)* ..usual }
         })*
 
-        /// Visits all of them.
+        /// Visits all resources.
         pub fn visit_all(visitor: &mut impl ResourceVisitor) {
             $(visitor.visit($cache());)*
         }
@@ -140,13 +139,13 @@ macro_rules! resources {
 }
 
 resources! {
-    /// `v1 Node`; as many as Kubernetes itself is made for.
+    /// `v1 Node`; up to the 5,000 that Kubernetes supports.
     nodes: Node = Nodes "nodes", core::Node => decode::node, "/api/v1/nodes", 10;
-    /// Metadata of the Secrets that describe what the nodes of a pool are meant to be.
+    /// Metadata of the Secrets with the desired state of a pool's nodes.
     templates: Template = Templates "secrets",
         PartialObjectMeta<core::Secret> => decode::template, "/api/v1/namespaces/kube-system/secrets", 4,
         labels: Some("gardener.cloud/role=operating-system-config"), metadata_only: true;
-    /// `v1 Pod`: finished ones, too, since they may keep a node from being removed.
+    /// `v1 Pod`, including finished ones: they may keep a node from being removed.
     pods: Pod = Pods "pods", core::Pod => decode::pod, "/api/v1/pods", 200;
     /// `policy/v1 PodDisruptionBudget`.
     budgets: Budget = Budgets "poddisruptionbudgets",
@@ -172,7 +171,7 @@ resources! {
     namespaces: Namespace = Namespaces "namespaces",
         PartialObjectMeta<core::Namespace> => decode::namespace, "/api/v1/namespaces", 20,
         metadata_only: true;
-    /// Metadata of the Secrets with tokens of service accounts.
+    /// Metadata of the Secrets with service account tokens.
     token_secrets: TokenSecret = TokenSecrets "token secrets",
         PartialObjectMeta<core::Secret> => decode::token_secret, "/api/v1/secrets", 20,
         fields: Some("type=kubernetes.io/service-account-token"), metadata_only: true;
@@ -188,7 +187,7 @@ resources! {
         core::ConfigMap => |object| Some(decode::checklist(object).map(Arc::new)),
         "/api/v1/namespaces/default/configmaps", 1,
         fields: Some("metadata.name=skeys-checklist");
-    /// `v1 Event` about nodes; a field selector has no "or", so pods have a list of their own.
+    /// `v1 Event` about nodes; a field selector has no "or", so pods have their own list.
     node_events: Event = NodeEvents "events", core::Event => decode::node_event, "/api/v1/events", 20,
         fields: Some("involvedObject.kind=Node"), latest: Some(|event| event.at);
     /// `v1 Event` about pods.
@@ -199,7 +198,7 @@ resources! {
         "/api/v1/events", 20, fields: Some("reason=FailedCreate"), latest: Some(|event| event.at);
 }
 
-/// Reads one object. `None`: it is not one of this kind, or has no name.
+/// Decodes one object. `None`: another kind, or no name.
 fn decode_object<K, T>(text: &str, decode: fn(&K) -> Option<T>) -> Option<Item<T>>
 where
     K: DeserializeOwned + Resource,
@@ -218,11 +217,11 @@ where
 /// One page of a list.
 pub struct Page<T> {
     pub items: Vec<Item<T>>,
-    /// Objects that could not be read.
+    /// Objects that could not be decoded.
     pub unreadable: usize,
-    /// Where the next page begins.
+    /// Continue token of the next page.
     pub next: Option<String>,
-    /// Version of the whole list; a watch goes on from here.
+    /// Version of the whole list; the watch starts from here.
     pub version: Option<String>,
 }
 
@@ -230,12 +229,12 @@ pub struct Page<T> {
 struct RawPage<'a> {
     #[serde(default)]
     metadata: ListMeta,
-    /// Kubernetes always has it, if only as null: what has none is no list.
+    /// Always present in Kubernetes, if only as null: a body without it is not a list.
     #[serde(borrow, deserialize_with = "null_as_empty")]
     items: Vec<&'a RawValue>,
 }
 
-/// Reads a field that must be there, and may be null.
+/// Reads a required field that may be null.
 pub fn null_as_empty<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
@@ -252,20 +251,20 @@ pub struct ListMeta {
 }
 
 impl ListMeta {
-    /// Where the next page begins.
+    /// Continue token of the next page.
     pub fn next(self) -> Option<String> {
         filled(self.next)
     }
 }
 
-/// A line of a watch.
+/// One event of a watch.
 pub enum WatchEvent<T> {
     /// Added or modified.
     Put(Item<T>),
     Remove(Item<T>),
     /// Nothing changed up to this version.
     Bookmark(String),
-    /// An object that could not be read, with its version.
+    /// An object that could not be decoded, with its version.
     Unreadable(String),
 }
 
@@ -284,7 +283,7 @@ struct RawObject {
 }
 
 impl<T> WatchedResource<T> {
-    /// Asks for a page.
+    /// Request for a page.
     pub fn list_request(&self, next: Option<&str>) -> Result<http::Request<Vec<u8>>, KubeError> {
         let mut params = ListParams::default().limit(PAGE);
         params.label_selector = self.labels.map(str::to_owned);
@@ -295,7 +294,7 @@ impl<T> WatchedResource<T> {
             .map_err(|error| KubeError::Format(error.to_string()))
     }
 
-    /// Asks to watch from a version on.
+    /// Request for a watch from a version on.
     pub fn watch_request(&self, version: &str) -> Result<http::Request<Vec<u8>>, KubeError> {
         let mut params = WatchParams::default().timeout(WATCH_SECONDS);
         params.label_selector = self.labels.map(str::to_owned);
@@ -309,7 +308,7 @@ impl<T> WatchedResource<T> {
         .map_err(|error| KubeError::Format(error.to_string()))
     }
 
-    /// Reads a page, object by object, so that an unreadable one never hides the others.
+    /// Decodes a page object by object, so that a malformed one does not hide the others.
     pub fn decode_page(&self, body: &[u8]) -> Result<Page<T>, KubeError> {
         let page: RawPage<'_> = serde_json::from_slice(body).map_err(|error| format(&error))?;
         let raw = page.items;
@@ -324,10 +323,10 @@ impl<T> WatchedResource<T> {
         })
     }
 
-    /// Reads a line of a watch; `None` for a verb that this program does not know.
+    /// Decodes a line of a watch; `None` for an unknown event type.
     ///
     /// # Errors
-    /// It is not an event, or it is an error.
+    /// It is not an event, or it is an error event.
     pub fn decode_event(&self, line: &str) -> Result<Option<WatchEvent<T>>, KubeError> {
         let change: RawWatchEvent<'_> =
             serde_json::from_str(line).map_err(|error| format(&error))?;
@@ -359,7 +358,7 @@ fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
-/// Where the text stops being what it should be; never the text itself.
+/// Position where the text stops matching; never the text itself.
 fn format(error: &serde_json::Error) -> KubeError {
     KubeError::Format(format!("line {}, column {}", error.line(), error.column()))
 }

@@ -1,5 +1,5 @@
-//! What was seen of one cluster so far, and what is to be reported of it. Plain state behind one lock, never held while
-//! waiting.
+//! The observed state of one cluster, and what is still to be reported. Plain state behind one lock, never held across
+//! an await.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,35 +8,35 @@ use crate::clients::kubernetes::resources::{ResourceCaches, ResourceKind};
 use crate::domain::checklist::SharedChecklist;
 use crate::domain::snapshot::{ClusterSnapshot, ControlPlane, Templates, Unavailable, Unseen};
 
-/// Smaller changes of the cluster's clock are noise: the header it is read from counts whole seconds.
+/// Smaller changes of clock skew are noise: the `Date` header has a resolution of seconds.
 const SKEW_NOISE: u64 = 3;
 
-/// What is known of one kind of objects.
+/// Read status of one resource kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum ListStatus {
     /// Not listed yet.
     #[default]
     Unread,
-    /// Listed; the text says what is missing in it, if anything.
+    /// Listed; the text describes what is missing, if anything.
     Seen(Option<String>),
     /// HTTP 403.
     Forbidden(String),
-    /// It cannot be read now, and why; what was read before is still there.
+    /// It currently cannot be read, and why; earlier objects are kept.
     Failing(String),
 }
 
 #[derive(Default)]
 struct ResourceState {
     status: ListStatus,
-    /// It was listed at least once.
+    /// Listed at least once.
     listed: bool,
-    /// What was missing in its last list.
+    /// What was missing in the last list.
     missing: Option<String>,
-    /// The server answered for it since the last time it was away.
+    /// The server responded for it since the last outage.
     confirmed: bool,
 }
 
-/// Everything that was seen, and what is to be reported.
+/// The observed state, and what is to be reported.
 pub struct Store {
     pub caches: ResourceCaches,
     control_plane: ControlPlane,
@@ -67,12 +67,12 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Notes that something in a cache changed.
+    /// Marks the caches as changed.
     pub fn mark_changed(&mut self) {
         self.changed = true;
     }
 
-    /// The server answered for a kind.
+    /// Sets the status after a response for a kind.
     pub fn set_status(&mut self, kind: ResourceKind, status: ListStatus) {
         let state = self.states.entry(kind).or_default();
         if let ListStatus::Seen(missing) = &status {
@@ -83,7 +83,7 @@ impl Store {
         state.status = status;
     }
 
-    /// A watch of a kind goes on from where it was.
+    /// A watch of a kind resumed.
     pub fn confirm_status(&mut self, kind: ResourceKind) {
         let state = self.states.entry(kind).or_default();
         self.changed |= !state.confirmed;
@@ -94,7 +94,7 @@ impl Store {
         }
     }
 
-    /// Whether the server has answered for another kind, but not for this one, since the last time it was away.
+    /// Whether, since the last outage, the server has responded for another kind but not for this one.
     pub fn is_late(&self, kind: ResourceKind) -> bool {
         let confirmed = |state: &ResourceState| state.confirmed;
         !self.states.get(&kind).is_some_and(confirmed) && self.states.values().any(confirmed)
@@ -105,14 +105,14 @@ impl Store {
         self.states.get(&kind).is_some_and(|state| state.listed)
     }
 
-    /// Changes what is known of the control plane.
+    /// Updates the state of the control plane.
     pub fn update_control_plane(&mut self, change: impl FnOnce(&mut ControlPlane)) {
         let before = self.control_plane.clone();
         change(&mut self.control_plane);
         self.changed |= before != self.control_plane;
     }
 
-    /// Takes over the difference of the clocks.
+    /// Sets the clock skew, unless the change is noise.
     pub fn set_skew(&mut self, seconds: i64) {
         if self.skew_seconds.abs_diff(seconds) >= SKEW_NOISE {
             self.skew_seconds = seconds;
@@ -120,12 +120,12 @@ impl Store {
         }
     }
 
-    /// The server's clock minus ours.
+    /// The server's clock minus ours, in seconds.
     pub fn skew_seconds(&self) -> i64 {
         self.skew_seconds
     }
 
-    /// Nothing can be shown now, and why.
+    /// Starts an outage: nothing can be shown, and why.
     pub fn set_unavailable(&mut self, unavailable: Unavailable) {
         self.outages += u32::from(self.states.values().any(|state| state.confirmed));
         for state in self.states.values_mut() {
@@ -137,26 +137,25 @@ impl Store {
         }
     }
 
-    /// How often something was seen and then nothing any more.
+    /// How many outages followed a response.
     pub fn outages(&self) -> u32 {
         self.outages
     }
 
-    /// The server takes our credentials again.
+    /// The server accepts our credentials again.
     pub fn clear_unavailable(&mut self) {
         self.changed |= self.unavailable.take().is_some();
     }
 
-    /// Why nothing can be shown, once.
+    /// Takes the outage reason, if it was not reported yet.
     pub fn take_unreported(&mut self) -> Option<Unavailable> {
         let unavailable = self.unavailable.clone().filter(|_| !self.unavailable_is_reported)?;
         self.unavailable_is_reported = true;
         Some(unavailable)
     }
 
-    /// Whether there is a new snapshot. Nodes and what they are meant to be must have been answered for, and after an
-    /// outage everything that was there before it: old pods on new nodes would look like something that holds them up.
-    /// What was never read is named as such until it is there.
+    /// Whether there is a new snapshot. It needs nodes and templates, and after an outage everything that was listed
+    /// before: stale pods on new nodes would look like blockers. Kinds never read are reported as unseen.
     pub fn has_changes(&self) -> bool {
         let is_needed =
             |kind: ResourceKind| matches!(kind, ResourceKind::Nodes | ResourceKind::Templates);
@@ -168,7 +167,7 @@ impl Store {
                 .all(|(kind, state)| state.confirmed || !(state.listed || is_needed(*kind)))
     }
 
-    /// Whether a node has begun to be replaced: the platform's own marks, not our reading of generations.
+    /// Whether a node replacement has started, by the platform's own marks rather than our generations.
     pub fn node_replacement_began(&self, start: jiff::Timestamp) -> bool {
         self.caches.nodes.all().any(|node| node.marked_for_deletion || node.rolling)
             || self
@@ -178,7 +177,7 @@ impl Store {
                 .any(|template| template.created.is_some_and(|at| at >= start))
     }
 
-    /// The snapshot as of now.
+    /// The current snapshot.
     pub fn snapshot(&mut self) -> ClusterSnapshot {
         self.changed = false;
         let caches = &self.caches;
@@ -235,7 +234,7 @@ impl Store {
                 ListStatus::Unread => Unseen::Unread,
                 ListStatus::Seen(None) => continue,
                 ListStatus::Seen(Some(missing)) => Unseen::Partly(missing.clone()),
-                // `Templates::Forbidden` says this.
+                // Covered by `Templates::Forbidden`.
                 ListStatus::Forbidden(_) if *kind == ResourceKind::Templates => continue,
                 ListStatus::Forbidden(text) => Unseen::Failing(format!("forbidden ({text})")),
                 ListStatus::Failing(text) => Unseen::Failing(text.clone()),

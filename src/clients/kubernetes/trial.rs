@@ -1,4 +1,4 @@
-//! Tries a credential: one handshake and one read that changes nothing.
+//! Tries a credential: one handshake and one read-only request.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,33 +20,33 @@ use crate::domain::credential::{Trial, holds_server_certificate};
 use crate::domain::kubeconfig::{check_token, read_token};
 use crate::domain::secret::Secret;
 
-/// Largest answer that is read, in bytes.
+/// Maximum size of the response, in bytes.
 const MOST_BYTES: usize = 4 * 1024 * 1024;
-/// How long an answer is waited for.
+/// Timeout.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A kubeconfig to try, with the folder that its relative paths begin at.
+/// A kubeconfig to try, and the folder that its relative paths are based on.
 pub struct TriedFile {
     pub folder: PathBuf,
     pub text: Secret,
-    /// Whether it is the one that holds the context, and not another one of `$KUBECONFIG`.
+    /// Whether it is the file with the context, rather than another one of `$KUBECONFIG`.
     pub is_asked: bool,
 }
 
-/// A context as kubectl would use it, with everything that its files name; nothing else is read for it.
+/// A context as kubectl would use it, with the content of all files it references.
 pub struct TriedContext {
     kubeconfig: Kubeconfig,
     context: String,
 }
 
-/// Reads a file that a kubeconfig names, or says why it cannot be read.
+/// Reads a file that a kubeconfig references; the error says why it cannot be read.
 pub type NamedFileReader<'a> = &'a dyn Fn(&Path) -> Result<Zeroizing<Vec<u8>>, String>;
 
 impl TriedContext {
-    /// Reads a context of the files that kubectl reads together, in their order, with what they name.
+    /// Reads a context from the files that kubectl merges, in their order, with the files they reference.
     ///
     /// # Errors
-    /// Why it is not tried, in a clause. A plugin is never run.
+    /// A clause with the reason why it is not tried. Plugins are never run.
     pub fn read(
         files: &[TriedFile],
         context: &str,
@@ -67,13 +67,13 @@ impl TriedContext {
         }
         take_files(user, reader)?;
         if let Some(token) = &user.token {
-            // kube-rs panics where it can make no header of it.
+            // kube-rs panics on a token that is invalid as a header value.
             check_token(token.expose_secret())?;
         }
         let mut clusters =
             kubeconfig.clusters.iter_mut().filter(|named| Some(&named.name) == cluster.as_ref());
         if let Some(cluster) = clusters.find_map(|named| named.cluster.as_mut()) {
-            // The HTTP client of kubectl signs in with the user of an address, in the place of a token.
+            // The HTTP client of kubectl uses the userinfo of a URL instead of the token.
             if cluster.server.as_ref().is_some_and(|server| server.contains('@')) {
                 user.token = None;
             }
@@ -85,7 +85,7 @@ impl TriedContext {
     }
 }
 
-/// Puts what the files hold in the place of their names, as client-go takes it.
+/// Replaces file references by the files' content, like client-go.
 fn take_files(user: &mut AuthInfo, reader: NamedFileReader<'_>) -> Result<(), String> {
     let path = user.client_certificate.take();
     take_file(path, &mut user.client_certificate_data, "client-certificate", reader)?;
@@ -93,7 +93,7 @@ fn take_files(user: &mut AuthInfo, reader: NamedFileReader<'_>) -> Result<(), St
     take_file(path, &mut user.client_key_data, "client-key", reader)?;
     let Some(path) = user.token_file.take().filter(|path| !path.is_empty()) else { return Ok(()) };
     match read_token(&path, &|path| reader(Path::new(path))) {
-        // The file takes precedence while it can be read.
+        // The file takes precedence while it is readable.
         Ok(token) => user.token = Some(token.to_string().into()),
         Err(why) if user.token.is_none() => return Err(format!("tokenFile: {why}")),
         Err(_) => {}
@@ -123,14 +123,14 @@ pub async fn try_credential(tried: TriedContext, clock: &Clock) -> Trial {
     let client = config.ok().and_then(|mut config| {
         config.default_retry = false;
         trusts_server_certificate = holds_server_certificate(config.root_cert.iter().flatten());
-        // kube-rs panics where no request can be made of it.
+        // kube-rs panics if it cannot build a request.
         let is_https = config.cluster_url.scheme() == Some(&http::uri::Scheme::HTTPS);
         is_https.then(|| kube::Client::try_from(config).ok()).flatten()
     });
     let Some(client) = client else {
         return Trial::NotTried("its server, certificate or key cannot be used".to_owned());
     };
-    // Only who is known may list the groups of the API.
+    // Only authenticated clients may list API groups.
     let mut request = http::Request::new(Body::empty());
     *request.uri_mut() = http::Uri::from_static("/apis");
     let asked = async {
@@ -143,7 +143,7 @@ pub async fn try_credential(tried: TriedContext, clock: &Clock) -> Trial {
         None => Trial::NoAnswer(KubeError::TimedOut(LIMIT).to_string()),
         Some(Ok(trial)) => trial,
         Some(Err(why)) => {
-            // kubectl accepts the server that shows this very certificate, and rustls accepts authorities only.
+            // kubectl accepts a pinned server certificate; rustls accepts only CAs.
             let is_untrusted = is_signer_unknown(&why) && !trusts_server_certificate;
             let is_refused = is_untrusted || matches!(why, KubeError::Refused(_));
             let text = why.to_string();
@@ -152,16 +152,16 @@ pub async fn try_credential(tried: TriedContext, clock: &Clock) -> Trial {
     }
 }
 
-/// Whether none of the trusted authorities signed the server's certificate. What else rustls finds wrong with it, as a key
-/// that is too short for it, kubectl may accept.
+/// Whether no trusted CA signed the server certificate. Other rustls errors, such as a key that is too short, may be
+/// acceptable to kubectl.
 fn is_signer_unknown(why: &KubeError) -> bool {
     let signer = [CertificateError::UnknownIssuer, CertificateError::BadSignature];
     matches!(why, KubeError::Untrusted(_))
         && matches!(find_source(why), Some(rustls::Error::InvalidCertificate(found)) if signer.contains(found))
 }
 
-/// What an answer says of the credential. Something else than a Kubernetes API may answer where the server's certificate is
-/// not verified; and an API server that takes requests of nobody takes a credential that it does not know for none.
+/// Judges a credential by the response. An unverified server may not be a Kubernetes API at all; and an API server with
+/// anonymous access treats an unknown credential as anonymous.
 fn judge_answer(status: u16, body: Option<&[u8]>) -> Trial {
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -183,9 +183,9 @@ fn judge_answer(status: u16, body: Option<&[u8]>) -> Trial {
     }
 }
 
-/// The files merged, where the context of that name is the first of them; else the one that holds it alone.
+/// The merged files, if the context comes from the requested one; otherwise that file alone.
 fn as_kubectl_reads(files: &[TriedFile], context: &str) -> Option<Kubeconfig> {
-    // What the reader says of a file may quote a secret.
+    // Parser errors may quote a secret.
     let read = |file: &TriedFile| {
         let mut kubeconfig = Kubeconfig::from_yaml(file.text.expose()).ok()?;
         make_absolute(&mut kubeconfig, &file.folder);
@@ -206,7 +206,7 @@ fn as_kubectl_reads(files: &[TriedFile], context: &str) -> Option<Kubeconfig> {
     merged.or_else(|| read(asked))
 }
 
-/// Relative paths begin at the folder of their file, as for kubectl.
+/// Resolves relative paths against the folder of their file, like kubectl.
 fn make_absolute(kubeconfig: &mut Kubeconfig, folder: &Path) {
     let clusters = kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut());
     let users = kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut());

@@ -1,10 +1,10 @@
-//! Watches one resource: list in pages, watch from there, list again when the version is too old, poll where watches do
-//! not work.
+//! Watches one resource: paged list, watch from there, relist when the version has expired, poll if watches do not
+//! work.
 //!
-//! Why not `kube_runtime::watcher`: it belongs to one client, so that new credentials would mean a new list; its lists
-//! and the beginning of its watches have no time limit, and its idle limit runs on tokio's clock; an HTTP 410 at the
-//! beginning of a watch keeps it asking for the same version for ever; one object that cannot be read hides its page;
-//! and it reads bodies of any size. What it does otherwise is done here over the same requests (`kube::core::Request`).
+//! Why not `kube_runtime::watcher`: it is tied to one client, so new credentials would require a new list; its lists
+//! and opening a watch have no timeout, and its idle timeout runs on tokio's clock; after an HTTP 410 on opening a
+//! watch it requests the same version forever; one malformed object hides its page; and body size is unlimited. The
+//! rest is reimplemented here over the same requests (`kube::core::Request`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,58 +24,58 @@ use crate::clients::kubernetes::store::{ListStatus, Store};
 use crate::domain::backoff;
 use crate::domain::text::plural;
 
-/// A watch that is silent for this long is compared with a list. Servers send bookmarks about every minute.
+/// A watch silent for this long is compared with a list. Servers send bookmarks about every minute.
 const SILENCE: Duration = Duration::from_secs(90);
-/// A working watch delivers what a list showed within this.
+/// A working watch delivers the changes of a list within this time.
 const LATENESS: Duration = Duration::from_secs(5);
-/// The server should have ended a watch by then.
+/// The server should have ended a watch after this time.
 const OLDEST_WATCH: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
-/// A watch that lasted this long is no failure, even if nothing happened.
+/// A watch that lasted this long is not a failure, even without events.
 const WORTHWHILE: Duration = Duration::from_secs(1);
-/// Interval of polling where watches do not work; longer where a list takes long.
+/// Poll interval if watches do not work; longer if a list takes long.
 const POLL: Duration = Duration::from_secs(10);
-/// Watches are tried again after this.
+/// Watches are retried after this.
 const POLL_FOR: Duration = Duration::from_mins(30);
-/// Failures in a row after which a resource counts as not readable.
+/// Consecutive failures after which a resource counts as unreadable.
 const PATIENCE: u32 = 3;
-/// Watches in a row that do not begin in time, from which on lists take their place.
+/// Consecutive watches that time out on opening, after which lists are polled instead.
 const UNOPENED: u32 = 2;
-/// Pause after HTTP 403 or a kind that is not served, first and later.
+/// Pause after HTTP 403 or for an unserved kind, first and later.
 const DENIED: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mins(5));
 /// The same for what was allowed before: a server that has just started does not know its roles yet.
 const DENIED_ANEW: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(15));
 
-/// What is done next for a resource.
+/// Next action for a resource.
 enum WatchState {
-    /// Read everything. Where watches do not work: the monotonic moment from which they are tried again.
+    /// List. If watches do not work: the monotonic time from which they are retried.
     List { polling_until: Option<Duration> },
-    /// Read changes from this version on.
+    /// Watch from this version on.
     Watch { version: String },
-    /// Watches do not work before this monotonic moment: wait, then list.
+    /// Watches do not work before this monotonic time: wait, then list.
     Poll { until: Duration },
-    /// Wait, then go on.
+    /// Wait, then continue with `next`.
     BackOff { wait: Duration, next: Box<Self> },
 }
 
-/// Why a watch that did not fail is over.
+/// Why a watch ended without a failure.
 enum WatchEnd {
-    /// It ended, or there is another connection: go on from there.
+    /// It ended, or the connection changed: resume.
     Ended,
-    /// It delivered something and ended at once: go on from there, but not again and again.
+    /// It delivered something and ended at once: resume, but not in a tight loop.
     ShortLived,
-    /// Something in between holds watches back, or they are not allowed.
+    /// Something in between buffers watches, or they are forbidden.
     Useless,
 }
 
-/// A whole list.
+/// A complete list.
 struct Listed<T> {
     items: Vec<Item<T>>,
-    /// Version to watch from, if the server states one.
+    /// Version to watch from, if the server provides one.
     version: Option<String>,
     missing: Option<String>,
 }
 
-/// Keeps the store's objects of one resource current; never ends.
+/// Keeps the store's objects of one resource current; never returns.
 pub async fn watch_resource<T: PartialEq>(resource: WatchedResource<T>, context: &ObserverContext) {
     let mut watcher = Watcher {
         resource,
@@ -97,15 +97,15 @@ struct Watcher<'a, T> {
     resource: WatchedResource<T>,
     context: &'a ObserverContext,
     connections: watch::Receiver<Option<Arc<Connection>>>,
-    /// Outages until the last list.
+    /// Outages as of the last list.
     outages: u32,
-    /// Failures in a row.
+    /// Consecutive failures.
     failures: u32,
-    /// Watches in a row that did not begin in time.
+    /// Consecutive watches that timed out on opening.
     unopened: u32,
-    /// Watches in a row that delivered something and ended at once.
+    /// Consecutive watches that delivered something and ended at once.
     short_lived: u32,
-    /// How long the last list took.
+    /// Duration of the last list.
     list_took: Duration,
 }
 
@@ -121,7 +121,7 @@ impl<T: PartialEq> Watcher<'_, T> {
             }
             WatchState::Watch { mut version } => {
                 let (connection, is_outdated) = self.connect().await;
-                // A watch would replay the changes of the outage one by one, and each would look like the present state.
+                // A watch would replay the outage's changes one by one, each looking like the current state.
                 if is_outdated {
                     return WatchState::List { polling_until: None };
                 }
@@ -155,7 +155,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         let outages = self.context.store().outages();
         let is_outdated = std::mem::replace(&mut self.outages, outages) != outages;
         if is_outdated {
-            // What failed during the outage says nothing about a server that is back.
+            // Failures during the outage do not matter for a server that is back.
             self.failures = 0;
         }
         (connection, is_outdated)
@@ -169,7 +169,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         self.context.clock.monotonic().saturating_add(POLL_FOR)
     }
 
-    /// Reports a failure, and says how to go on.
+    /// Reports a failure and returns the next state.
     fn back_off(&mut self, error: &KubeError, failed: WatchState) -> WatchState {
         self.failures = self.failures.saturating_add(1);
         let is_lasting = !error.is_about_the_connection() && self.failures >= PATIENCE;
@@ -182,10 +182,10 @@ impl<T: PartialEq> Watcher<'_, T> {
         WatchState::BackOff { wait: self.report_failure(error), next: Box::new(next) }
     }
 
-    /// Reports a failure, and says how long to wait.
+    /// Reports a failure and returns how long to wait.
     fn report_failure(&self, error: &KubeError) -> Duration {
         let (context, kind, failures) = (self.context, self.resource.kind, self.failures);
-        // What others have answered for does not wait for one list that hangs.
+        // Kinds that have responded do not wait for one list that hangs.
         let hangs = matches!(error, KubeError::TimedOut(_)) && context.store().is_late(kind);
         let patient = failures < PATIENCE && !hangs;
         if error.is_about_the_connection() {
@@ -206,7 +206,7 @@ impl<T: PartialEq> Watcher<'_, T> {
             let (first, later) = if was_allowed { DENIED_ANEW } else { DENIED };
             return if patient { first } else { later };
         }
-        // The usual course of things: list again at once, but not again and again.
+        // The normal case: relist at once, but not in a tight loop.
         if matches!(error, KubeError::Gone(_)) && failures == 1 {
             return Duration::ZERO;
         }
@@ -238,7 +238,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         })
     }
 
-    /// Reads all pages. What was read before stays in the store meanwhile. New credentials in between are used at once.
+    /// Reads all pages; the store keeps its objects until then. New credentials are used from the next page on.
     async fn list(&self) -> Result<Listed<T>, KubeError> {
         let mut connections = self.context.connections.clone();
         let mut listed = Listed { items: Vec::new(), version: None, missing: None };
@@ -253,7 +253,7 @@ impl<T: PartialEq> Watcher<'_, T> {
             listed.items.truncate(self.resource.most_objects());
             listed.version = page.version.or(listed.version);
             unreadable += page.unreadable;
-            // A server may ignore how many objects a page is to have.
+            // A server may ignore the page limit.
             next = page.next.or_else(|| is_too_long.then(String::new));
             if next.is_none() || is_too_long {
                 break;
@@ -268,7 +268,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         Ok(listed)
     }
 
-    /// Puts a list in the store, unless there was an outage while it was read; returns whether anything changed.
+    /// Stores a list, unless there was an outage while it was read; returns whether anything changed.
     fn store_list(&self, listed: Listed<T>) -> Option<bool> {
         self.context.update(|store| {
             if store.outages() != self.outages {
@@ -283,8 +283,8 @@ impl<T: PartialEq> Watcher<'_, T> {
         })
     }
 
-    /// Watches from a version, which advances with each event, until the watch ends, the connection changes, or watching
-    /// turns out to be useless.
+    /// Watches from a version, which advances with each event, until the watch ends, the connection changes, or the
+    /// watch turns out to be useless.
     async fn watch(
         &mut self,
         connection: &Connection,
@@ -303,7 +303,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         };
         self.unopened = 0;
         self.context.update(|store| {
-            // An outage may have been noticed while the answer was on its way.
+            // An outage may have been noticed while the response was in flight.
             if store.outages() == self.outages {
                 store.confirm_status(self.resource.kind);
             }
@@ -330,7 +330,7 @@ impl<T: PartialEq> Watcher<'_, T> {
                             return Ok(WatchEnd::Ended);
                         }
                         if productive {
-                            // The cache is right; the pause only keeps the request rate low.
+                            // The cache is correct; the pause only limits the request rate.
                             self.short_lived = self.short_lived.saturating_add(1);
                             return Ok(WatchEnd::ShortLived);
                         }
@@ -352,23 +352,23 @@ impl<T: PartialEq> Watcher<'_, T> {
         }
     }
 
-    /// Whether a watch that did not begin means that it is time to poll. Lists work, or nothing would be watched.
+    /// Whether a watch that failed to open means falling back to polling. Lists work, or there would be no watch.
     fn is_useless(&mut self, error: &KubeError) -> bool {
-        // Something in between holds the answer back.
+        // Something in between buffers the response.
         let is_late = matches!(error, KubeError::TimedOut(_));
         self.unopened = self.unopened.saturating_add(u32::from(is_late));
         is_late && self.unopened >= UNOPENED
             || matches!(error, KubeError::Forbidden(_) | KubeError::NotServed(_))
     }
 
-    /// Compares a silent watch with a list. Changes that the watch does not deliver prove that something holds it back
-    /// (a proxy that buffers); then the list counts and polling begins.
+    /// Compares a silent watch with a list. Changes that the watch does not deliver prove that it is held back (by a
+    /// buffering proxy); then the list is used and polling starts.
     async fn compare_with_list(
         &self,
         lines: &mut Lines,
         version: &mut String,
     ) -> Result<Option<WatchEnd>, KubeError> {
-        // Only some events are listed and kept, so that a list proves nothing; the other resources find out for them.
+        // Only some events are listed and kept, so a list proves nothing; the other resources detect it for them.
         if self.resource.is_bounded() {
             let held_back = self.context.held_back.load(Ordering::Relaxed);
             return Ok(held_back.then_some(WatchEnd::Useless));
@@ -380,7 +380,7 @@ impl<T: PartialEq> Watcher<'_, T> {
                 None => Ok(Some(WatchEnd::Ended)),
             };
         }
-        // After an outage everything is listed again anyway.
+        // After an outage everything is relisted anyway.
         let changed = self.store_list(listed).unwrap_or_default();
         if changed {
             self.context.held_back.store(true, Ordering::Relaxed);
@@ -388,7 +388,7 @@ impl<T: PartialEq> Watcher<'_, T> {
         Ok(changed.then_some(WatchEnd::Useless))
     }
 
-    /// Puts an object in the store, unless there are too many; returns whether anything changed.
+    /// Stores an object, unless there are too many; returns whether anything changed.
     fn put(&self, item: Item<T>) -> bool {
         let (cache, kind) = (self.resource.cache, self.resource.kind);
         let most = self.resource.most_objects();

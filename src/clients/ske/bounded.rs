@@ -1,20 +1,20 @@
-//! Reads JSON of any size into a value of bounded size: of long arrays only the beginning is kept.
+//! Reads JSON of any size into a value of bounded size: long arrays are truncated.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Items of an array that are kept.
+/// Maximum items kept per array.
 pub const LONGEST_ARRAY: usize = 1_000;
-/// Values that are kept of one text, over all arrays and objects.
+/// Maximum values kept per text, over all arrays and objects.
 const MOST_VALUES: usize = 100_000;
 
-/// A value, and what is missing of it.
+/// A value, and what was truncated.
 #[derive(Debug, Default)]
 pub struct BoundedValue {
     pub value: Value,
-    /// Fields whose array was cut, and how many items it lost.
+    /// Fields whose array was truncated, and the number of items dropped.
     pub cut: Vec<(String, usize)>,
 }
 
@@ -28,7 +28,7 @@ impl<'de> serde::Deserialize<'de> for BoundedValue {
 }
 
 struct Reader<'a> {
-    /// The field whose value is read.
+    /// The field being read.
     field: &'a str,
     left: &'a mut usize,
     cut: &'a mut Vec<(String, usize)>,

@@ -1,4 +1,4 @@
-//! From the JSON of the SKE API to the domain, item by item, so that one unreadable cluster never hides the others.
+//! From the JSON of the SKE API to the domain, item by item, so that one malformed cluster does not hide the others.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -19,19 +19,19 @@ use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::secret::Secret;
 use crate::domain::text::{clean, grouped};
 
-/// Errors of one cluster that are kept.
+/// Maximum errors kept per cluster.
 const MOST_PROBLEMS: usize = 100;
-/// Clusters of one project and region that are kept.
+/// Maximum clusters kept per project and region.
 const MOST_CLUSTERS: usize = 50_000;
 
-/// Reads a `ListClustersResponse`: the clusters, and how many items had no usable name or were too many.
+/// Reads a `ListClustersResponse`: the clusters, and how many items had no usable name or exceeded the limit.
 ///
 /// # Errors
-/// Where the text stops being a list of clusters; never the text itself.
+/// Position where the text stops being a list of clusters; never the text itself.
 pub fn list(scope: &Scope, body: &[u8]) -> Result<(Vec<Cluster>, usize), String> {
     let ListBody(Items { named, skipped }) =
         serde_json::from_slice(body).map_err(|error| describe_error(&error))?;
-    // A cluster that is there twice is one.
+    // Duplicates are dropped.
     let mut names = HashSet::new();
     let once = named.into_iter().filter(|(name, _)| names.insert(name.clone()));
     let clusters = once.into_iter().map(|(name, item)| {
@@ -41,10 +41,10 @@ pub fn list(scope: &Scope, body: &[u8]) -> Result<(Vec<Cluster>, usize), String>
     Ok((clusters.collect(), skipped))
 }
 
-/// Reads one cluster, which was asked for as `id`.
+/// Reads one cluster, requested as `id`.
 ///
 /// # Errors
-/// Where the text stops being a cluster; never the text itself.
+/// Position where the text stops being a cluster; never the text itself.
 pub fn one(id: &ClusterId, body: &[u8]) -> Result<Cluster, String> {
     let Lenient(item) = serde_json::from_slice(body).map_err(|error| describe_error(&error))?;
     let item = item.ok_or("it is not an object")?;
@@ -57,7 +57,7 @@ pub fn one(id: &ClusterId, body: &[u8]) -> Result<Cluster, String> {
     Ok(cluster(id.clone(), item))
 }
 
-/// Reads a kubeconfig answer: the YAML and its end.
+/// Reads a kubeconfig response: the YAML and its expiry.
 ///
 /// # Errors
 /// What is missing; never the text itself.
@@ -72,7 +72,7 @@ pub fn kubeconfig(body: &[u8]) -> Result<(Secret, Option<Timestamp>), String> {
     Ok((text, moment(answer.expiration_timestamp.as_deref())))
 }
 
-/// The clusters that have a usable name, and how many others there are.
+/// The clusters that have a usable name, and the number of others.
 #[derive(Default)]
 struct Items {
     named: Vec<(String, Item)>,
@@ -110,14 +110,14 @@ impl<'de> Deserialize<'de> for Items {
     }
 }
 
-/// A cluster as it was sent, as far as it is kept.
+/// A cluster as sent, reduced to the fields in use.
 struct Item {
     cluster: wire::Cluster,
-    /// Fields whose array was cut, and how many items it lost.
+    /// Fields whose array was truncated, and the number of items dropped.
     cut: Vec<(String, usize)>,
 }
 
-/// A cluster whose unreadable parts are left out; `None` when it is no object at all.
+/// A cluster without its malformed parts; `None` if it is not an object.
 struct Lenient(Option<Item>);
 
 impl<'de> Deserialize<'de> for Lenient {
@@ -135,7 +135,7 @@ impl<'de> Deserialize<'de> for Lenient {
     }
 }
 
-/// Removes the fields that do not fit: inside `status` one by one, elsewhere whole.
+/// Removes fields of the wrong type: individually inside `status`, elsewhere as a whole.
 fn prune<T: for<'a> Deserialize<'a>>(value: &mut Value) {
     let Value::Object(fields) = value else { return };
     if let Some(status) = fields.get_mut("status")
@@ -157,7 +157,7 @@ fn prune<T: for<'a> Deserialize<'a>>(value: &mut Value) {
     });
 }
 
-/// A null says the same as an absent field.
+/// A null is the same as an absent field.
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -233,7 +233,7 @@ fn pool(pool: wire::Nodepool, expiration: Option<&wire::Expiration>) -> NodePool
     }
 }
 
-/// `errors[]`, and the older `error` unless it says the same; at last what was left out of the cluster.
+/// `errors[]`, the older `error` unless it is a duplicate, and finally what was truncated.
 fn problems(status: &wire::ClusterStatus, cut: &[(String, usize)]) -> Vec<ReportedError> {
     let lost =
         |field: &str| cut.iter().find(|(name, _)| name == field).map_or(0, |(_, lost)| *lost);
@@ -289,7 +289,7 @@ fn moment(text: Option<&str>) -> Option<Timestamp> {
     text?.trim().parse().ok()
 }
 
-/// "HH:MM" in UTC of a moment whose date is a dummy.
+/// "HH:MM" in UTC of a timestamp whose date is a dummy.
 fn time_of_day(text: &str) -> Option<String> {
     if let Some(at) = moment(Some(text)) {
         return Some(at.strftime("%H:%M").to_string());
@@ -300,12 +300,12 @@ fn time_of_day(text: &str) -> Option<String> {
     (hour < 24 && minute < 60).then(|| format!("{hour:02}:{minute:02}"))
 }
 
-/// A name is an address: it is taken exactly as it is or not at all.
+/// A name is part of the URL: it is used verbatim or not at all.
 fn is_usable_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && clean(name) == name
 }
 
-/// Line and column only: messages of serde may quote the text.
+/// Line and column only: serde messages may quote the text.
 fn describe_error(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "truncated JSON",

@@ -36,15 +36,15 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// Issuing is slow at times.
 const ISSUE_FIRST_BYTE: Duration = Duration::from_mins(1);
 
-/// Life of the kubeconfigs that skeys uses itself, in seconds: the least that the API grants. It is not a `Lifetime`,
-/// whose limits are what the product promises to people. Source: SKE API v2, `CreateKubeconfigPayload`.
+/// Lifetime of the kubeconfigs that skeys itself uses, in seconds: the minimum that the API grants. Not a `Lifetime`,
+/// whose limits are for users. Source: SKE API v2, `CreateKubeconfigPayload`.
 pub const SHORT_LIFE_SECONDS: u32 = 600;
 
 /// One cluster, as just read.
 #[derive(Debug, Clone)]
 pub struct Reading {
     pub cluster: Cluster,
-    /// The server's clock minus ours; `None` when it did not say.
+    /// The server's clock minus ours; `None` if unknown.
     pub skew: Option<SignedDuration>,
 }
 
@@ -53,11 +53,11 @@ pub struct Reading {
 pub struct KubeconfigResponse {
     /// The YAML.
     pub kubeconfig: Secret,
-    /// Its end as the server states it; only the admin kind has one.
+    /// Expiry according to the server; only the admin kind has one.
     pub expires: Option<Timestamp>,
 }
 
-/// Talks to one SKE API as one account. Clones share connections and token.
+/// A client of one SKE API as one account. Clones share connections and token.
 #[derive(Clone)]
 pub struct SkeClient {
     api: ApiClient,
@@ -73,7 +73,7 @@ impl SkeClient {
     /// A client for the API at `base`.
     ///
     /// # Errors
-    /// `base` is not https, nor http to this machine itself.
+    /// `base` is neither https nor http on loopback.
     pub fn new(base: &str, http: Http, tokens: TokenSource) -> Result<Self, Failure> {
         Ok(Self { api: ApiClient::new(base, "the address of the SKE API", http, tokens)? })
     }
@@ -81,7 +81,7 @@ impl SkeClient {
     /// Lists the clusters of a project in a region.
     ///
     /// # Errors
-    /// `NotOffered` for an unknown region, `NotFound` where SKE is not enabled, `Forbidden` with the permission.
+    /// `NotOffered` for an unknown region, `NotFound` if SKE is not enabled, `Forbidden` with the missing permission.
     pub async fn list(&self, scope: &Scope) -> Result<Listing, Failure> {
         let purpose = format!("list the clusters of project {} in {}", scope.project, scope.region);
         let mut request = self.request(Method::GET, &purpose, scope, &["clusters"])?;
@@ -129,7 +129,7 @@ impl SkeClient {
     /// Reads one cluster.
     ///
     /// # Errors
-    /// `NotFound` when it is gone; others as for every read.
+    /// `NotFound` if it is gone; others as for every read.
     pub async fn get(&self, id: &ClusterId) -> Result<Reading, Failure> {
         let request = self.cluster_request(Method::GET, &format!("read {id}"), id, &[])?;
         let answer = self.send(&request, "ske.cluster.get").await?;
@@ -138,21 +138,21 @@ impl SkeClient {
         Ok(Reading { cluster, skew: answer.skew })
     }
 
-    /// Asks for a step of the rotation, once.
+    /// Requests a step of the rotation, once.
     ///
     /// # Errors
-    /// [`Failure::leaves_outcome_unknown`] tells whether it may have happened all the same.
+    /// [`Failure::leaves_outcome_unknown`] tells whether it may have taken effect nevertheless.
     pub async fn rotate(&self, id: &ClusterId, step: Step) -> Result<Accepted, Failure> {
         let purpose = format!("{step} the credentials rotation of {id}");
         self.post_action(id, &purpose, step.endpoint(), "ske.cluster.credential.rotate").await
     }
 
-    /// Asks to wake the cluster up, once.
+    /// Requests waking up the cluster, once.
     pub async fn wake_up(&self, id: &ClusterId) -> Result<Accepted, Failure> {
         self.post_action(id, &format!("wake up {id}"), "wakeup", "ske.cluster.wakeup").await
     }
 
-    /// Asks to reconcile the cluster, once.
+    /// Requests reconciling the cluster, once.
     pub async fn reconcile(&self, id: &ClusterId) -> Result<Accepted, Failure> {
         self.post_action(id, &format!("reconcile {id}"), "reconcile", "ske.cluster.reconcile").await
     }
@@ -160,7 +160,7 @@ impl SkeClient {
     /// Issues an admin kubeconfig, once.
     ///
     /// # Errors
-    /// As [`SkeClient::rotate`]: where the outcome is unknown, one may have been issued.
+    /// Like [`SkeClient::rotate`]: if the outcome is unknown, one may have been issued.
     pub async fn issue(
         &self,
         id: &ClusterId,
@@ -169,29 +169,29 @@ impl SkeClient {
         self.issue_for(id, &format!("issue a kubeconfig for {id}"), lifetime.seconds()).await
     }
 
-    /// Issues an admin kubeconfig that lives for [`SHORT_LIFE_SECONDS`], with which skeys itself reads the nodes.
-    /// It stays in memory; people get theirs from [`SkeClient::issue`].
+    /// Issues an admin kubeconfig valid for [`SHORT_LIFE_SECONDS`], with which skeys itself reads the nodes. It stays
+    /// in memory; users get theirs from [`SkeClient::issue`].
     ///
     /// # Errors
-    /// As [`SkeClient::rotate`]: where the outcome is unknown, one may have been issued, which ends by itself.
+    /// Like [`SkeClient::rotate`]: if the outcome is unknown, one may have been issued; it expires soon.
     pub async fn issue_short_lived(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("issue a kubeconfig for observing {id}");
         self.issue_for(id, &purpose, SHORT_LIFE_SECONDS).await
     }
 
-    /// Whether the API at the other end is on this machine (the simulator).
+    /// Whether the API is on loopback (the simulator).
     pub fn is_on_loopback(&self) -> bool {
         is_loopback(&self.api.base)
     }
 
-    /// Reads the kubeconfig that logs in through the `stackit` command; no secret inside.
+    /// Reads the kubeconfig that logs in through the `stackit` command; contains no secret.
     pub async fn login_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the login kubeconfig of {id}");
         let request = self.cluster_request(Method::GET, &purpose, id, &["kubeconfig", "login"])?;
         self.kubeconfig(request, "ske.cluster.kubeconfig.create").await
     }
 
-    /// Reads the kubeconfig that logs in through the identity provider; no secret inside.
+    /// Reads the kubeconfig that logs in through the identity provider; contains no secret.
     pub async fn idp_kubeconfig(&self, id: &ClusterId) -> Result<KubeconfigResponse, Failure> {
         let purpose = format!("read the identity-provider kubeconfig of {id}");
         let request = self.cluster_request(Method::GET, &purpose, id, &["kubeconfig", "idp"])?;
@@ -255,7 +255,7 @@ impl SkeClient {
         }
     }
 
-    /// A token that has ended by this machine's clock may be good: SKE, asked without it, tells the time in its refusal.
+    /// A token that has expired by this machine's clock may be valid: SKE's response without a token reveals the time.
     async fn explain_clock(&self, request: &HttpRequest, failure: Failure) -> Failure {
         if request.method != Method::GET {
             return failure;

@@ -1,4 +1,4 @@
-//! The client against servers on loopback that misbehave on purpose.
+//! The client against loopback servers that misbehave on purpose.
 
 use std::time::Duration;
 

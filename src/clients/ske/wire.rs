@@ -1,5 +1,5 @@
-//! JSON of the SKE API v2, field for field (`ske-v2.json`, schemas). Everything is optional, since servers
-//! leave things out; enums stay text here, so that an unknown value never fails a whole answer. Nulls are removed before.
+//! JSON of the SKE API v2, field for field (`ske-v2.json`, schemas). Everything is optional, since servers omit fields;
+//! enums stay text here, so that an unknown value never fails a whole response. Nulls are removed before.
 //!
 //! The simulator writes these same types.
 
@@ -198,7 +198,7 @@ pub struct Expiration {
     pub nodepools: Vec<NodepoolExpiration>,
 }
 
-/// `ExpirationStatusNodepool`: of its image alone.
+/// `ExpirationStatusNodepool`: only of its image.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodepoolExpiration {
@@ -224,7 +224,7 @@ pub struct CreateKubeconfig {
     pub expiration_seconds: Option<String>,
 }
 
-/// `Kubeconfig`, `LoginKubeconfig` and `IDPKubeconfig`. No `Debug`: it holds the secret.
+/// `Kubeconfig`, `LoginKubeconfig` and `IDPKubeconfig`. No `Debug`: it contains the secret.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Kubeconfig {

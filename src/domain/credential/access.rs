@@ -1,4 +1,4 @@
-//! Kubeconfigs that this program issued, as remembered: where they went and until when they work. Never the secret.
+//! Records of kubeconfigs issued by this program: where they were delivered and when they expire. Never the secret.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,24 +13,24 @@ use crate::domain::lenient::or_default;
 pub struct Access {
     #[serde(flatten)]
     pub cluster: ClusterId,
-    /// When that cluster was created, where SKE said so: one created later under the name is another one.
+    /// When that cluster was created, if SKE reported it: a later cluster with the same name is a different one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     #[serde(default, deserialize_with = "or_default")]
     pub kind: KubeconfigKind,
-    /// When it was issued, by this machine's clock; for people and for order, never for a verdict.
+    /// When it was issued, by this machine's clock; for display and order, never for a verdict.
     pub issued: Timestamp,
     /// `expirationTimestamp` as the server returned it; only the admin kind has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     #[serde(default)]
     pub place: KubeconfigLocation,
-    /// What its certificates say; `None` in what earlier versions wrote down.
+    /// Facts from its certificates; `None` in records of earlier versions.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub issuance: Option<Issuance>,
 }
 
-/// Where a kubeconfig went.
+/// Where a kubeconfig was delivered to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KubeconfigLocation {
     #[serde(rename = "clipboard")]
@@ -42,10 +42,10 @@ pub enum KubeconfigLocation {
         /// The file in shown form (`~/…`).
         path: String,
         context: String,
-        /// Whether the file holds nothing else.
+        /// Whether the file contains nothing else.
         whole: bool,
     },
-    /// Elsewhere, in words that an earlier version wrote down.
+    /// Elsewhere, as described by an earlier version.
     #[serde(untagged)]
     Other(String),
 }
@@ -67,7 +67,7 @@ impl KubeconfigLocation {
         }
     }
 
-    /// The file in shown form, and the context in it.
+    /// The file in shown form, and its context.
     pub fn entry(&self) -> Option<(&str, &str)> {
         match self {
             Self::File { path, context, .. } => Some((path, context)),
@@ -75,12 +75,12 @@ impl KubeconfigLocation {
         }
     }
 
-    /// Whether both are one entry of one file.
+    /// Whether both are the same entry of the same file.
     pub fn is_same_entry(&self, other: &Self) -> bool {
         self.entry().is_some() && self.entry() == other.entry()
     }
 
-    /// Whether a delivery to this place replaces one to the other.
+    /// Whether a delivery here replaces an earlier one.
     pub fn replaces(&self, earlier: &Self) -> bool {
         match (self, earlier.entry()) {
             (Self::File { path, context, whole }, Some((old_path, old_context))) => {
@@ -97,12 +97,12 @@ impl Access {
         matches!(self.place, KubeconfigLocation::File { .. })
     }
 
-    /// Whether it ended by itself.
+    /// Whether it has expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// Whether it is for this cluster, and not for an earlier one of the same address.
+    /// Whether it is for this cluster rather than an earlier one with the same address.
     pub fn is_of(&self, cluster: &Cluster) -> bool {
         self.cluster == cluster.id && is_same_creation(self.created, cluster.created)
     }

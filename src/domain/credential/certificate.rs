@@ -1,4 +1,4 @@
-//! What the certificates in a kubeconfig say: who signed the client certificate, and which authorities it trusts.
+//! Facts from the certificates in a kubeconfig: who signed the client certificate, and which CAs it trusts.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::domain::kubeconfig::server_address;
 use crate::domain::lenient::or_default;
 use crate::domain::text::clean;
 
-/// SHA-256 of a public key (DER of `SubjectPublicKeyInfo`), in lower-case hex. Two certificates of one key have one.
+/// SHA-256 of a public key (DER of `SubjectPublicKeyInfo`), in lower-case hex. Certificates of the same key share it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct KeyHash(String);
@@ -30,7 +30,7 @@ impl TryFrom<String> for KeyHash {
 }
 
 impl KeyHash {
-    /// Reads the hex form back; `None` unless it is 64 hex digits.
+    /// Parses the hex form; `None` unless it is 64 hex digits.
     pub fn parse(text: &str) -> Option<Self> {
         let is_hash = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_hash.then(|| Self(text.to_ascii_lowercase()))
@@ -46,7 +46,7 @@ impl KeyHash {
     }
 }
 
-/// What an X.509 client certificate says.
+/// Facts from an X.509 client certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientCertificate {
     /// Distinguished name of the issuer, cleaned.
@@ -56,35 +56,35 @@ pub struct ClientCertificate {
     pub authority_key_id: Option<String>,
     /// Serial number, in lower-case hex.
     pub serial: String,
-    /// `notBefore`; Gardener dates it back by one minute.
+    /// `notBefore`; Gardener backdates it by one minute.
     pub not_before: Timestamp,
     pub not_after: Timestamp,
 }
 
 impl ClientCertificate {
-    /// What identifies the signing CA: its key id, or its name if the certificate has no key id.
+    /// Identifies the signing CA: its key id, or its name if the certificate has no key id.
     pub fn signer(&self) -> &str {
         self.authority_key_id.as_deref().unwrap_or(&self.issuer)
     }
 }
 
-/// What one kubeconfig says: its certificates, and where it leads.
+/// Facts from a kubeconfig: its certificates and its server.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CredentialFacts {
-    /// Host and port of its API server; empty in what earlier versions wrote down.
+    /// Host and port of its API server; empty in records of earlier versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server: String,
-    /// The client certificate; `None` in kubeconfigs that sign in another way.
+    /// The client certificate; `None` in kubeconfigs with another kind of credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientCertificate>,
-    /// Keys of `certificate-authority-data`: two between start and complete, else one.
+    /// Keys of `certificate-authority-data`: two between start and complete, otherwise one.
     pub authorities: BTreeSet<KeyHash>,
-    /// The one of them whose certificate begins last, if only one does.
+    /// The one with the latest `notBefore`, if unique.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub newest: Option<KeyHash>,
 }
 
-/// Which certificate could not be read. It never quotes what was read.
+/// Which certificate could not be read. Never quotes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
     #[error("certificate-authority-data contains no valid certificate")]
@@ -94,10 +94,10 @@ pub enum CertificateError {
 }
 
 impl CredentialFacts {
-    /// Reads `server`, `certificate-authority-data` and `client-certificate-data`; both data are base64 of PEM.
+    /// Reads `server`, `certificate-authority-data` and `client-certificate-data`; the latter two are base64 of PEM.
     ///
     /// # Errors
-    /// Which of the two holds something that is no certificate.
+    /// Which of the two is not a certificate.
     pub fn read(
         server: &str,
         authorities: &str,
@@ -116,17 +116,17 @@ impl CredentialFacts {
     }
 }
 
-/// A certificate that a client trusts.
+/// A trusted certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
     pub key: KeyHash,
     /// `notBefore`, in seconds of Unix time.
     begins: i64,
-    /// Whether it can sign others. Go accepts one that cannot, too, where the server shows that very certificate.
+    /// Whether it can sign others. Go also accepts one that cannot, if the server presents that very certificate.
     pub is_ca: bool,
 }
 
-/// The only one that begins last.
+/// The key with the latest `notBefore`, if unique.
 pub fn newest(authorities: &[Authority]) -> Option<KeyHash> {
     let last = authorities.iter().map(|authority| authority.begins).max()?;
     let latest = authorities.iter().filter(|authority| authority.begins == last);
@@ -135,31 +135,31 @@ pub fn newest(authorities: &[Authority]) -> Option<KeyHash> {
     latest.all(|other| other == first).then(|| first.clone())
 }
 
-/// The certificates (DER) in base64 of PEM, at least one; blocks of other kinds do not count, as for Go's `crypto/tls`.
+/// The certificates (DER) in base64 of PEM, at least one; blocks of other kinds are ignored, as in Go's `crypto/tls`.
 pub fn decode_certificates(text: &str) -> Option<Vec<Vec<u8>>> {
     decode_base64(text).and_then(|pem| decode_pem(&pem))
 }
 
-/// What a field that ends with `-data` holds.
+/// Decodes the value of a `-data` field.
 pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    // YAML may fold long values over lines. With room for all, no copies of a key are left behind.
+    // YAML may fold long values. Preallocated, so that no copies of a key are left in memory.
     let mut joined = Zeroizing::new(String::with_capacity(text.len()));
     joined.extend(text.split_whitespace());
     STANDARD.decode(&*joined).ok()
 }
 
-/// So many blocks one after the other that are none end the search in a PEM.
+/// Maximum number of consecutive invalid blocks that are skipped in a PEM.
 const MOST_SKIPPED: usize = 64;
 
-/// A block of a PEM: its label, and what it holds, which may be a private key.
+/// A PEM block: its label, and its content, which may be a private key.
 struct PemBlock<'a> {
     label: &'a [u8],
     has_headers: bool,
     der: Zeroizing<Vec<u8>>,
 }
 
-/// The next block of a PEM and what follows it, as `encoding/pem` of Go reads it, and kubectl by that: other text between
-/// blocks is skipped, and so is a block whose first or last line holds anything else.
+/// The next PEM block and the rest, as Go's `encoding/pem`, and thus kubectl, reads it: text between blocks is skipped,
+/// and so are blocks with a malformed first or last line.
 fn next_block(pem: &[u8]) -> Option<(PemBlock<'_>, &[u8])> {
     let mut rest = pem;
     for _ in 0..MOST_SKIPPED {
@@ -179,11 +179,11 @@ fn next_block(pem: &[u8]) -> Option<(PemBlock<'_>, &[u8])> {
         rest = body;
         let (data, end) = match body.strip_prefix(b"-----END ").filter(|_| !has_headers) {
             Some(end) => (&[][..], end),
-            // Without another end there is no other block either.
+            // Without another end there is no other block, either.
             None => after(body, b"\n-----END ")?,
         };
         let (last, next) = line(end);
-        // With room for all, it does not grow and leave copies of a key behind.
+        // Preallocated: reallocation would leave copies of a key in memory.
         let mut joined = Zeroizing::new(Vec::with_capacity(data.len()));
         joined.extend(data.iter().filter(|byte| !byte.is_ascii_whitespace()));
         if last.strip_suffix(b"-----") == Some(label)
@@ -195,13 +195,13 @@ fn next_block(pem: &[u8]) -> Option<(PemBlock<'_>, &[u8])> {
     None
 }
 
-/// What stands before and after the first of some bytes.
+/// Text before and after the first occurrence of `what`.
 fn after<'a>(text: &'a [u8], what: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = text.windows(what.len()).position(|window| window == what)?;
     Some((text.get(..at)?, text.get(at + what.len()..)?))
 }
 
-/// The first line without blanks at its end, and what follows it.
+/// The first line without trailing whitespace, and the rest.
 fn line(text: &[u8]) -> (&[u8], &[u8]) {
     let (line, rest) = after(text, b"\n").unwrap_or((text, &[]));
     (line.trim_ascii_end(), rest)
@@ -223,8 +223,8 @@ fn decode_pem(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(ders.collect())
 }
 
-/// Whether a PEM holds the private key of the first certificate of another PEM; `None` where it holds no private key that
-/// can be read.
+/// Whether a PEM contains the private key of the first certificate of another PEM; `None` if it contains no readable
+/// private key.
 pub fn is_key_of(key: &[u8], certificate: &[u8]) -> Option<bool> {
     let PemBlock { label, der, .. } =
         pem_blocks(key).find(|block| block.label.ends_with(b"PRIVATE KEY"))?;
@@ -240,8 +240,8 @@ pub fn is_key_of(key: &[u8], certificate: &[u8]) -> Option<bool> {
     Some(certificate.public_key().raw == public.as_slice())
 }
 
-/// The certificates in a PEM; `None` if none is in it. As for `AppendCertsFromPEM` of Go, what cannot be read as a
-/// certificate does not count.
+/// The certificates in a PEM; `None` if there are none. Invalid certificates are ignored, as in Go's
+/// `AppendCertsFromPEM`.
 pub fn read_authorities(pem: &[u8]) -> Option<Vec<Authority>> {
     let authority = |block: PemBlock<'_>| {
         let (_, certificate) = X509Certificate::from_der(&block.der).ok()?;
@@ -257,18 +257,18 @@ pub fn read_authorities(pem: &[u8]) -> Option<Vec<Authority>> {
     (!authorities.is_empty()).then_some(authorities)
 }
 
-/// Whether it can sign others, as Go has it.
+/// Whether it can sign others, by Go's rules.
 fn is_ca(certificate: &X509Certificate<'_>) -> bool {
     certificate.version() != X509Version::V3 || certificate.is_ca()
 }
 
-/// Whether certificates (DER) hold one that cannot sign others.
+/// Whether any of these certificates (DER) cannot sign others.
 pub fn holds_server_certificate<'a>(ders: impl IntoIterator<Item = &'a Vec<u8>>) -> bool {
     let mut read = ders.into_iter().filter_map(|der| X509Certificate::from_der(der).ok());
     read.any(|(_, certificate)| !is_ca(&certificate))
 }
 
-/// The first certificate of a PEM, as a client certificate; the others are its chain.
+/// The first certificate of a PEM as a client certificate; the others are its chain.
 pub fn read_client(pem: &[u8]) -> Option<ClientCertificate> {
     client_certificate(decode_pem(pem)?.first()?)
 }

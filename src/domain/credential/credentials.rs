@@ -1,4 +1,4 @@
-//! Every kubeconfig that this program knows of, each with its verdict.
+//! Every kubeconfig known to this program, each with its verdict.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,15 +9,15 @@ use crate::domain::credential::generation::Issuance;
 use crate::domain::credential::verdict::{Verdict, verdict};
 use crate::domain::lenient::{or_default, usable_items};
 
-/// References kept for one cluster; older ones go.
+/// References kept per cluster; the oldest are dropped.
 const REFERENCES: usize = 8;
 
-/// What the certificates of a kubeconfig that nobody holds any more said; used to tell generations apart.
+/// Certificate facts of a kubeconfig that no longer exists; used to tell generations apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
     #[serde(flatten)]
     pub cluster: ClusterId,
-    /// When that cluster was created, where SKE said so.
+    /// When that cluster was created, if SKE reported it.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
     pub issuance: Issuance,
@@ -29,10 +29,10 @@ impl Reference {
     }
 }
 
-/// Every kubeconfig that this program knows of.
+/// Every kubeconfig known to this program.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Credentials {
-    /// Those that the user got, oldest first.
+    /// Those delivered to the user, oldest first.
     #[serde(default)]
     pub accesses: Vec<Access>,
     /// Those that only tell generations apart, oldest first.
@@ -51,13 +51,13 @@ impl Credentials {
         }
     }
 
-    /// The files that kubeconfigs were saved to, in shown form.
+    /// Files that kubeconfigs were saved to, in shown form.
     pub fn files(&self) -> Vec<String> {
         let entries = self.accesses.iter().filter_map(|access| access.place.entry());
         entries.map(|(path, _)| path.to_owned()).collect()
     }
 
-    /// What SKE issued for a cluster, as far as its certificates were recorded.
+    /// What SKE issued for a cluster, if its certificates were recorded.
     pub fn known_of(&self, cluster: &Cluster) -> Vec<&Issuance> {
         let accesses = self.accesses.iter().filter(|access| access.is_of(cluster));
         let references = self.references.iter().filter(|reference| reference.is_of(cluster));
@@ -67,7 +67,7 @@ impl Credentials {
             .collect()
     }
 
-    /// The kubeconfigs that the user got for a cluster, each with its verdict, oldest first.
+    /// The kubeconfigs delivered to the user for a cluster, each with its verdict, oldest first.
     pub fn verdicts(&self, cluster: &Cluster, now: Timestamp) -> Vec<(&Access, Verdict)> {
         let mine: Vec<&Access> = self.accesses.iter().filter(|a| a.is_of(cluster)).collect();
         if mine.is_empty() {
@@ -76,20 +76,20 @@ impl Credentials {
         let known = self.known_of(cluster);
         let verdict = |access: &Access| {
             let verdict = verdict(access, &known, &cluster.rotation, now);
-            // It may be of an earlier cluster of that name.
+            // It may be for an earlier cluster with the same name.
             let is_unsure = access.created != cluster.created && verdict != Verdict::Expired;
             if is_unsure { Verdict::CannotTell } else { verdict }
         };
         mine.into_iter().map(|access| (access, verdict(access))).collect()
     }
 
-    /// Adds what the user got. What was in its place before is gone.
+    /// Adds a delivered kubeconfig. It replaces what was at the same place.
     pub fn put(&mut self, access: Access) {
         self.drop_if(|earlier| access.place.replaces(&earlier.place));
         self.accesses.push(access);
     }
 
-    /// Drops what no longer exists; what it says about generations stays.
+    /// Drops what no longer exists; keeps what it tells about generations.
     fn drop_if(&mut self, gone: impl Fn(&Access) -> bool) {
         let (gone, kept) = std::mem::take(&mut self.accesses).into_iter().partition(gone);
         self.accesses = kept;
@@ -121,8 +121,8 @@ impl Credentials {
         true
     }
 
-    /// Adds what another instance of the program knows. What both know is kept once, and of two that went to one
-    /// place the later one is there.
+    /// Merges the knowledge of another instance of the program. Duplicates are kept once; of two deliveries to the same
+    /// place the later one wins.
     pub fn join(&mut self, theirs: Self) {
         for access in theirs.accesses {
             let is_known = |known: &Access| {
@@ -136,7 +136,7 @@ impl Credentials {
                 self.accesses.push(access);
             }
         }
-        // Replacements count in the order in which they were made, whoever made them.
+        // Replacements apply in chronological order, whichever instance made them.
         let mut all = std::mem::take(&mut self.accesses);
         all.sort_by_key(|access| access.issued);
         for access in all {
@@ -147,7 +147,7 @@ impl Credentials {
         }
     }
 
-    /// Drops what ended by itself.
+    /// Drops what has expired.
     pub fn prune(&mut self, now: Timestamp) {
         self.drop_if(|access| access.is_expired(now));
     }

@@ -1,4 +1,4 @@
-//! What the kubeconfig files of this machine hold, as facts read from certificates and tokens. Never a secret.
+//! Content of the kubeconfig files on this machine, as facts read from certificates and tokens. Never a secret.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::credential::certificate::{ClientCertificate, KeyHash};
 use crate::domain::kubeconfig::KubeconfigKind;
 
-/// A kubeconfig file of this machine. One that is gone holds no contexts.
+/// A kubeconfig file on this machine. A missing file has no contexts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundFile<Contexts = Vec<FoundContext>> {
     /// The file in shown form (`~/…`).
     pub path: String,
     /// Other names of the same file, in shown form.
     pub other_names: Vec<String>,
-    /// Whether kubectl reads it when no other file is named.
+    /// Whether kubectl reads it by default.
     pub is_default: bool,
     /// Its permission bits, if other users may read or write the file.
     pub wide_mode: Option<u32>,
@@ -24,17 +24,17 @@ pub struct FoundFile<Contexts = Vec<FoundContext>> {
 }
 
 impl<Contexts> FoundFile<Contexts> {
-    /// Whether a path in shown form leads to it.
+    /// Whether a path in shown form refers to it.
     pub fn is_at(&self, path: &str) -> bool {
         self.path == path || self.other_names.iter().any(|name| name == path)
     }
 }
 
-/// The cluster for which the stackit CLI asks SKE, from the cluster entry of the kubeconfig.
+/// The cluster that the stackit CLI requests from SKE, from the cluster entry of the kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecCluster {
     pub project: String,
-    /// `None` in older ones: the CLI takes its own.
+    /// `None` in older kubeconfigs: the CLI uses its own.
     pub region: Option<String>,
     pub name: String,
 }
@@ -48,7 +48,7 @@ impl ExecCluster {
     }
 }
 
-/// A context with the cluster and the user that it names.
+/// A context with its cluster and user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundContext {
     /// `contexts[].name`, cleaned.
@@ -56,22 +56,22 @@ pub struct FoundContext {
     /// `cluster.server` as host and port, cleaned.
     pub server: String,
     pub trust: Trust,
-    /// The authority that it trusts whose certificate begins last, if only one does.
+    /// The trusted CA with the latest `notBefore`, if unique.
     pub newest: Option<KeyHash>,
-    /// Whether one of the certificates that it trusts is no authority: it may be the one that the server shows.
+    /// Whether one of the trusted certificates is not a CA: the server may present that very certificate.
     pub trusts_server_certificate: bool,
-    /// What the stackit CLI would be told; `None` where it is not what signs in.
+    /// The cluster passed to the stackit CLI; `None` if another credential is used.
     pub exec_cluster: Option<ExecCluster>,
-    /// Every way to sign in that kubectl uses for the user; one that the API server accepts is enough.
+    /// All credentials that kubectl uses for the user; one that the API server accepts is enough.
     pub sign_in: Vec<SignIn>,
-    /// Why kubectl cannot connect with it, whatever its certificates say, in a clause.
+    /// Why kubectl cannot connect with it, regardless of its certificates, as a clause.
     pub unusable: Option<String>,
     /// The other file of `$KUBECONFIG` in which kubectl finds its cluster or its user, in shown form.
     pub other_file: Option<String>,
 }
 
 impl FoundContext {
-    /// When the last of its ways to sign in ends by itself; `None` where one has no end.
+    /// When the last of its credentials expires; `None` if one does not expire.
     pub fn ends(&self) -> Option<Timestamp> {
         let ends: Option<Vec<Timestamp>> = self.sign_in.iter().map(SignIn::expires).collect();
         ends?.into_iter().max()
@@ -81,41 +81,41 @@ impl FoundContext {
 /// Which server certificates a context accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
-    /// `certificate-authority-data`, or the file that `certificate-authority` names.
+    /// `certificate-authority-data`, or the file in `certificate-authority`.
     Authorities(BTreeSet<KeyHash>),
     /// `insecure-skip-tls-verify`: any.
     Anything,
-    /// Neither is set: the authorities of the operating system.
+    /// Neither is set: the operating system's CAs.
     System,
-    /// `tls-server-name` is not the server: nobody knows for which names its certificate holds.
+    /// `tls-server-name` is not the server: it is unknown which names its certificate is valid for.
     OtherName,
-    /// They cannot be read: [`FoundContext::unusable`] says why.
+    /// Unreadable: see [`FoundContext::unusable`].
     Unreadable,
 }
 
-/// One way to sign in.
+/// One way to authenticate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SignIn {
-    /// `client-certificate-data`, or the file that `client-certificate` names.
+    /// `client-certificate-data`, or the file in `client-certificate`.
     Certificate(ClientCertificate),
-    /// A token that is no JWT.
+    /// A token that is not a JWT.
     StaticToken,
     /// A token of a Kubernetes service account.
     ServiceAccountToken(TokenFacts),
     /// A JWT of another issuer.
     OtherToken(TokenFacts),
-    /// The command of a credential plugin, cleaned; the kind, where it is one that SKE issues.
+    /// The command of a credential plugin, cleaned; and the kind, if it is one that SKE issues.
     Plugin { command: String, stackit: Option<KubeconfigKind> },
     /// "basic authentication" or "auth provider …".
     Other(String),
-    /// The field that cannot be read, and why.
+    /// The field that cannot be read, and the reason.
     Unreadable(String),
 }
 
-/// What a JWT says about itself; its signature is not part of it.
+/// Claims of a JWT; the signature is not verified.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TokenFacts {
-    /// `kid` of the header: which key signed it.
+    /// `kid` of the header: the signing key.
     pub key_id: Option<String>,
     /// `iss`, cleaned.
     pub issuer: String,
@@ -126,12 +126,12 @@ pub struct TokenFacts {
 }
 
 impl SignIn {
-    /// Whether it goes into the header of each request.
+    /// Whether it is sent in the header of each request.
     pub fn is_token(&self) -> bool {
         matches!(self, Self::StaticToken | Self::ServiceAccountToken(_) | Self::OtherToken(_))
     }
 
-    /// When it ends by itself.
+    /// When it expires.
     pub fn expires(&self) -> Option<Timestamp> {
         match self {
             Self::Certificate(certificate) => Some(certificate.not_after),

@@ -1,9 +1,9 @@
-//! Of which generation a kubeconfig is: signed before or after the last start of a rotation.
+//! Generation of a kubeconfig: signed before or after the last start of a rotation.
 //!
-//! A start makes a new client authority, and until *complete* every kubeconfig carries the old and the new cluster
-//! authority. So the number of authorities and the signer tell generations apart, together with what SKE showed of the
-//! rotation *before* the kubeconfig was asked for: SKE may have gone on since, but not back. Moments of SKE are only
-//! ever compared with each other for being the same.
+//! A start creates a new client CA, and until *complete* every kubeconfig contains the old and the new cluster CA. So
+//! the number of CAs and the signer tell generations apart, together with the rotation that SKE reported *before* the
+//! kubeconfig was requested: the rotation may have advanced since, but not gone back. SKE's times are only ever
+//! compared with each other for equality.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::domain::credential::certificate::{ClientCertificate, CredentialFacts, KeyHash};
 use crate::domain::rotation::{Phase, Rotation};
 
-/// What is known of one issued kubeconfig.
+/// What is known about one issued kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issuance {
     #[serde(flatten)]
     pub facts: CredentialFacts,
-    /// The rotation as SKE showed it immediately before the kubeconfig was asked for; `None` if it was not read.
+    /// The rotation as SKE reported it immediately before the request; `None` if it was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<Rotation>,
 }
@@ -27,7 +27,7 @@ impl Issuance {
         self.facts.client.as_ref().map(ClientCertificate::signer)
     }
 
-    /// Whether both say the same about generations, whatever else is in their certificates.
+    /// Whether both tell the same about generations, regardless of their other certificate fields.
     pub fn tells_same(&self, other: &Self) -> bool {
         self.signer() == other.signer()
             && self.facts.authorities == other.facts.authorities
@@ -36,27 +36,26 @@ impl Issuance {
             && self.rotation == other.rotation
     }
 
-    /// Whether it trusts the old and the new authority: it was issued between start and complete.
+    /// Whether it trusts the old and the new CA: it was issued between start and complete.
     pub fn has_both_authorities(&self) -> bool {
         self.facts.authorities.len() > 1
     }
 }
 
-/// Of which generation a kubeconfig is, seen from the last start.
+/// Generation of a kubeconfig, relative to the last start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
-    /// Issued after the last start: it outlives *complete*.
+    /// Issued after the last start: survives *complete*.
     Current,
-    /// Issued before the last start: *complete* ends it.
+    /// Issued before the last start: stops working on *complete*.
     Previous,
-    /// Issued before a rotation that was completed since: that ended it, whatever became of later ones.
+    /// Issued before a rotation that has since been completed, which invalidated it, regardless of later ones.
     Ended,
-    /// Not known.
     Unknown,
 }
 
-/// Finds out of which generation a kubeconfig is. `known`: everything that is known of kubeconfigs of this very
-/// cluster; `rotation`: as SKE shows it now.
+/// Determines the generation of a kubeconfig. `known`: all known kubeconfigs of this very cluster; `rotation`: the
+/// current one.
 pub fn generation(subject: &Issuance, known: &[&Issuance], rotation: &Rotation) -> Generation {
     let own = by_its_own_request(subject, rotation);
     let of = |wanted: Generation| {
@@ -73,7 +72,7 @@ pub fn generation(subject: &Issuance, known: &[&Issuance], rotation: &Rotation) 
     by_signer(own, signer, of)
 }
 
-/// `own`: what is known without the signer.
+/// `own`: the generation determined without the signer.
 fn by_signer<'a, Known: Iterator<Item = &'a Issuance>>(
     own: Generation,
     signer: &str,
@@ -87,14 +86,14 @@ fn by_signer<'a, Known: Iterator<Item = &'a Issuance>>(
         (true, false, false) => Generation::Current,
         (false, _, true) => Generation::Ended,
         (false, true, false) => Generation::Previous,
-        // SKE signs with one authority at a time.
+        // SKE signs with one CA at a time.
         (false, false, false) if !signers(Generation::Current).is_empty() => Generation::Previous,
-        // Nothing tells, or two requests contradict each other about one signer.
+        // No evidence, or two requests contradict each other about one signer.
         _ => Generation::Unknown,
     }
 }
 
-/// Of which generation a client certificate is that may have been made by anyone: by its signer alone.
+/// Generation of a client certificate of any origin, by its signer alone.
 pub fn signer_generation(
     certificate: &ClientCertificate,
     known: &[&Issuance],
@@ -103,11 +102,11 @@ pub fn signer_generation(
     let of = |wanted| references(known, rotation, wanted);
     let found = by_signer(Generation::Unknown, certificate.signer(), of);
     let is_named = || known.iter().any(|known| known.signer() == Some(certificate.signer()));
-    // A name that nobody knows is not comparable with the key ids that SKE's certificates have.
+    // An unknown issuer name is not comparable with the key ids of SKE's certificates.
     if certificate.authority_key_id.is_none() && !is_named() { Generation::Unknown } else { found }
 }
 
-/// What those kubeconfigs that are known to be of one generation say. Before the first start there is only one.
+/// The kubeconfigs known to be of one generation. Before the first start there is only one.
 fn references<'a>(
     known: &[&'a Issuance],
     rotation: &Rotation,
@@ -125,21 +124,21 @@ fn references<'a>(
         .into_iter()
 }
 
-/// Which cluster authorities a bundle holds, seen from the last start.
+/// Which cluster CAs a bundle contains, relative to the last start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bundle {
-    /// The authority that the API server has after *complete*.
+    /// The CA that the API server uses after *complete*.
     Newest,
-    /// That one without the one that the API server has until then.
+    /// That one without the CA that the API server uses until then.
     NewestAlone,
-    /// An authority of this cluster, but not that one.
+    /// A CA of this cluster, but not that one.
     Older,
-    /// No authority of this cluster.
+    /// No CA of this cluster.
     Foreign,
     Unknown,
 }
 
-/// Compares a bundle with those of kubeconfigs that SKE issued.
+/// Compares a bundle with those of kubeconfigs issued by SKE.
 pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation) -> Bundle {
     if keys.is_empty() {
         return Bundle::Unknown;
@@ -149,7 +148,7 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
     };
     let (current, old) = (keys_of(Generation::Current), keys_of(Generation::Previous));
     let ended = keys_of(Generation::Ended);
-    // Nothing was completed since: those are the authorities that are still accepted.
+    // No rotation was completed since: these CAs are still accepted.
     let is_last = |known: &&Issuance| {
         known.rotation.as_ref().is_some_and(|before| before.completed == rotation.completed)
     };
@@ -178,7 +177,7 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
     }
     let is_open = rotation.phase.is_open();
     if current.is_empty() {
-        // The new authority is in none of the bundles from before it.
+        // No earlier bundle contains the new CA.
         let all_in =
             |some: &BTreeSet<&KeyHash>| is_open && keys.iter().all(|key| some.contains(key));
         return match (all_in(&ended), all_in(&last)) {
@@ -187,7 +186,7 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
             (false, false) => Bundle::Unknown,
         };
     }
-    // Which of them is the new one is not known.
+    // It is unknown which of them is the new one.
     match (current.iter().all(|key| keys.contains(*key)), holds(&current)) {
         (true, _) => Bundle::Newest,
         (false, false) => Bundle::Foreign,
@@ -195,15 +194,15 @@ pub fn bundle(keys: &BTreeSet<KeyHash>, known: &[&Issuance], rotation: &Rotation
     }
 }
 
-/// By the kubeconfig itself: its authorities, and the rotation before it was requested.
+/// By the kubeconfig itself: its CAs, and the rotation before it was requested.
 fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
-    // While a rotation is completed, what is issued carries the new authority alone.
+    // During COMPLETING, kubeconfigs are issued with the new CA only.
     let two_are_issued = matches!(now.phase, Phase::Preparing | Phase::Prepared);
     let both = issuance.has_both_authorities();
     let (Some(start), Some(before)) =
         (now.initiated, issuance.rotation.as_ref().filter(|rotation| is_stated(rotation)))
     else {
-        // With one authority only it is from before the new one was made.
+        // With only one CA it predates the new one.
         return if two_are_issued && !both && now.initiated.is_some() {
             Generation::Previous
         } else {
@@ -213,37 +212,37 @@ fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
     let is_started = before.mixes_rotations() && !before.phase.is_open();
     let phase = if is_started { &Phase::Preparing } else { &before.phase };
     if before.initiated > Some(start) {
-        // What SKE shows now is older than what it showed then.
+        // SKE's current answer is older than the one back then.
         return Generation::Unknown;
     }
     if before.initiated == Some(start) {
         return match phase {
-            // The next one has started, and its moment does not show yet.
+            // The next one has started, but its start time is not reported yet.
             Phase::Completed if now.phase.is_open() => Generation::Unknown,
             Phase::Prepared | Phase::Completing | Phase::Completed => Generation::Current,
             Phase::Preparing if both => Generation::Current,
-            // The phase shows a moment before the new authorities are there.
+            // The phase is reported shortly before the new CAs exist.
             Phase::Preparing if two_are_issued => Generation::Previous,
             Phase::Preparing | Phase::Never | Phase::Unknown(_) => Generation::Unknown,
         };
     }
     let completed = (before.completed, now.completed);
     match phase {
-        // The next start comes after the completion of the rotation that ends it.
+        // The next start follows the completion of the rotation that invalidates it.
         Phase::Preparing if !both => Generation::Ended,
         Phase::Never if !both && completed.1.is_some() => Generation::Ended,
         Phase::Completed if !both && completed.0.is_some() && completed.0 != completed.1 => {
             Generation::Ended
         }
         _ if !both => Generation::Previous,
-        // The second authority is that of an earlier rotation.
+        // The second CA is that of an earlier rotation.
         Phase::Preparing | Phase::Prepared | Phase::Completing => Generation::Previous,
-        // A start that SKE did not show yet.
+        // A start that SKE did not report yet.
         Phase::Never | Phase::Completed | Phase::Unknown(_) => Generation::Unknown,
     }
 }
 
-/// Whether SKE said which rotation it was, or that there was none.
+/// Whether SKE reported which rotation it was, or that there was none.
 fn is_stated(rotation: &Rotation) -> bool {
     match rotation.phase {
         Phase::Never => true,

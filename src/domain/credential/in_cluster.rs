@@ -1,5 +1,5 @@
-//! Credentials inside a cluster that a rotation ends, or that some pods do not know yet. Judged by metadata alone:
-//! tokens never leave the cluster.
+//! Credentials inside a cluster that a rotation invalidates, or that some pods do not know yet. Judged by metadata
+//! only: tokens never leave the cluster.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::{CLOCK_TOLERANCE, Phase};
 use crate::domain::snapshot::{ClusterSnapshot, Pod, TokenSecret};
 
-/// The signing key changes within this time after the start.
+/// Time after the start within which the signing key changes.
 const KEY_CHANGE: SignedDuration = SignedDuration::from_hours(1);
 
-/// The token of a service account in a Secret.
+/// A service account token in a Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaleToken {
     /// `metadata.namespace`.
@@ -33,12 +33,12 @@ pub struct StaleToken {
     pub is_replaced: Option<bool>,
     /// Day of the last use in UTC, as the API server recorded it.
     pub last_used: Option<Date>,
-    /// Whether that day is the day of the start, or later; any use if the start is unknown.
+    /// Whether that is the day of the start or later; any use if the start is unknown.
     pub used_since_start: bool,
 }
 
-/// Tokens in Secrets that *complete* ends, or may end; those in use first. Empty while no rotation is open. Without the
-/// moment of its start each may.
+/// Tokens in Secrets that stop, or may stop, working on *complete*; those in use first. Empty unless a rotation is
+/// open. If its start is unknown, all of them may.
 pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken> {
     let rotation = &cluster.rotation;
     if !rotation.phase.is_open() {
@@ -57,12 +57,12 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
             let generation = match (secret.created, start) {
                 _ if is_replaced => Generation::Previous,
                 (None, _) | (_, None) => Generation::Unknown,
-                // A start may take hours before the key changes.
+                // After a start it may take hours until the key changes.
                 (Some(created), Some(start)) => generation(created, start)
                     .filter(|by_time| !is_preparing || *by_time != Generation::Current)
                     .unwrap_or(Generation::Unknown),
             };
-            // The newest that Kubernetes lists is the one that it made after the start.
+            // The newest one that Kubernetes lists was created after the start.
             let is_new = generation == Generation::Current
                 || generation == Generation::Unknown
                     && start.is_some()
@@ -84,21 +84,20 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
     stale
 }
 
-/// A client certificate that the cluster signed for somebody, and which *complete* ends, or may end.
+/// A client certificate signed by the cluster that stops, or may stop, working on *complete*.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaleCertificate {
     /// Name of the `CertificateSigningRequest`.
     pub request: String,
-    /// Who asked for it.
+    /// The requesting user.
     pub requester: String,
     pub expires: Timestamp,
-    /// [`Generation::Previous`]: it stops working on *complete*; [`Generation::Unknown`]: which authority signed it is not
-    /// known.
+    /// [`Generation::Previous`]: it stops working on *complete*; [`Generation::Unknown`]: its signing CA is unknown.
     pub generation: Generation,
 }
 
-/// Client certificates of the CSR API that *complete* ends, or may end, as far as their requests are still there. `now`: by
-/// the cluster's clock.
+/// Client certificates of the CSR API that stop, or may stop, working on *complete*, if their requests still exist.
+/// `now`: by the cluster's clock.
 pub fn stale_certificates(
     cluster: &Cluster,
     credentials: &Credentials,
@@ -120,7 +119,7 @@ pub fn stale_certificates(
         .collect()
 }
 
-/// Of what was created so long before or after a start that its key is certain.
+/// Generation of what was created long enough before or after a start to be certain of its key.
 fn generation(created: Timestamp, start: Timestamp) -> Option<Generation> {
     let after = created.duration_since(start);
     if after < -CLOCK_TOLERANCE {
@@ -134,7 +133,7 @@ fn is_listed(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
     listed_with(secret, snapshot).is_some()
 }
 
-/// The Secrets of the account that lists it.
+/// The Secrets of the service account that lists it.
 fn listed_with<'a>(secret: &TokenSecret, snapshot: &'a ClusterSnapshot) -> Option<&'a [String]> {
     let account = snapshot
         .service_accounts
@@ -143,7 +142,7 @@ fn listed_with<'a>(secret: &TokenSecret, snapshot: &'a ClusterSnapshot) -> Optio
     account.secrets.contains(&secret.name).then_some(&account.secrets)
 }
 
-/// Whether the account that lists it lists a later one, too.
+/// Whether the service account that lists it also lists a later one.
 fn is_replaced(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
     let listed = listed_with(secret, snapshot).unwrap_or_default();
     listed.len() > 1
@@ -154,9 +153,9 @@ fn is_replaced(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
         })
 }
 
-/// Pods that began before their namespace got the new cluster authority: until they are restarted they may know the old
-/// one alone, and fail after *complete* (`kube-root-ca.crt`, gardener/gardener#15301). Both moments are of the
-/// cluster's own clock. Empty unless the new authority is there.
+/// Pods that started before their namespace got the new cluster CA: until restarted they may trust only the old one,
+/// and fail after *complete* (`kube-root-ca.crt`, gardener/gardener#15301). Both times are by the cluster's clock.
+/// Empty until the new CA is there.
 pub fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<&Pod> {
     let written = |namespace: &str| {
         let bundles = snapshot.root_bundles.iter();
@@ -187,11 +186,11 @@ pub fn restart_commands(pods: &[&Pod]) -> Vec<Kubectl> {
     workloads.iter().filter_map(command).collect()
 }
 
-/// What `kubectl rollout restart` restarts a pod by ("deployment/web"); `None` for pods that it cannot restart.
+/// Argument of `kubectl rollout restart` for a pod ("deployment/web"); `None` for pods that it cannot restart.
 fn restarted_by(pod: &Pod) -> Option<String> {
     let owner = pod.owner.as_ref()?;
     match owner.kind.as_str() {
-        // Its name is that of the Deployment and the hash; without that label another controller made it.
+        // Named after the Deployment and the hash; without that label another controller created it.
         "ReplicaSet" => {
             let hash = pod.labels.get("pod-template-hash")?;
             let deployment = owner.name.strip_suffix(hash)?.strip_suffix('-')?;

@@ -1,4 +1,4 @@
-//! Every credential for one cluster that is known on this machine: what its kubeconfig files hold, and what was issued
+//! Every credential for one cluster known on this machine: contents of kubeconfig files, and what was delivered
 //! elsewhere.
 
 use std::cmp::Reverse;
@@ -23,19 +23,19 @@ use crate::domain::shell::quote;
 pub struct KnownCredential {
     pub place: KubeconfigLocation,
     pub kind: CredentialKind,
-    /// When it ends by itself, by SKE's clock.
+    /// When it expires, by SKE's clock.
     pub expires: Option<Timestamp>,
     pub verdict: Verdict,
-    /// Why; empty for what the record of its issuing decides.
+    /// Reasons; empty if the verdict is based on the record of issuing it.
     pub reasons: Vec<VerdictReason>,
     /// Permission bits of its file, if other users may read or write it.
     pub wide_mode: Option<u32>,
-    /// The other file of `$KUBECONFIG` in which kubectl finds its cluster or its user, in shown form.
+    /// The other file of `$KUBECONFIG` that contains its cluster or user, in shown form.
     pub other_file: Option<String>,
 }
 
 impl KnownCredential {
-    /// Why kubectl cannot use it, in a clause.
+    /// Why kubectl cannot use it, as a clause.
     pub fn unusable(&self) -> Option<String> {
         let why = |reason: &VerdictReason| {
             if let VerdictReason::Unusable(why) = reason { Some(why.clone()) } else { None }
@@ -43,10 +43,10 @@ impl KnownCredential {
         self.reasons.iter().find_map(why)
     }
 
-    /// Whether it is access to count on. That it stops working at a moment does not say that it works until then.
+    /// Whether it can be relied on. A known end of its validity does not imply that it works until then.
     fn is_access(&self) -> bool {
         let has = |reason| self.reasons.contains(&reason);
-        // Its signer is not the one in use; that it is the one before that is likely where the authorities are.
+        // Its signer is not the current one; if its CAs are the previous ones, so most likely is its signer.
         let is_assumed = has(VerdictReason::Signer(Generation::Previous))
             && !has(VerdictReason::Bundle(Bundle::Older));
         let is_doubtful = is_assumed || self.reasons.iter().any(VerdictReason::is_doubt);
@@ -57,10 +57,10 @@ impl KnownCredential {
     }
 }
 
-/// What the credentials that are known for a cluster are worth to a person.
+/// Best credential among those known for a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeldAccess<'a> {
-    /// This one certainly works now.
+    /// It certainly works now.
     Certain(&'a KnownCredential),
     /// None certainly works; this one may.
     Unclear(&'a KnownCredential),
@@ -68,8 +68,7 @@ pub enum HeldAccess<'a> {
 }
 
 impl<'a> HeldAccess<'a> {
-    /// Of those that certainly work one that outlasts an open rotation if there is one, and of those the one that lives
-    /// longest.
+    /// Among those that certainly work, prefers one that survives an open rotation, then the one that expires last.
     pub fn of(known: impl IntoIterator<Item = &'a KnownCredential>) -> Self {
         let (certain, others): (Vec<_>, Vec<_>) =
             known.into_iter().partition(|known| known.is_access());
@@ -85,13 +84,13 @@ impl<'a> HeldAccess<'a> {
         others.into_iter().find(may_work).map_or(Self::None, Self::Unclear)
     }
 
-    /// The one that certainly works.
+    /// The credential, if it certainly works.
     pub fn certain(self) -> Option<&'a KnownCredential> {
         if let Self::Certain(known) = self { Some(known) } else { None }
     }
 }
 
-/// What kind of credential it is.
+/// Kind of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CredentialKind {
     ClientCertificate,
@@ -120,7 +119,7 @@ impl CredentialKind {
         }
     }
 
-    /// The kind that SKE issues in its place; `None` for what a person chose otherwise.
+    /// The kind that SKE issues as a replacement; `None` for credentials that the user chose otherwise.
     pub fn issued_as(self) -> Option<KubeconfigKind> {
         match self {
             Self::ClientCertificate | Self::StaticToken => Some(KubeconfigKind::Admin),
@@ -156,18 +155,18 @@ impl CredentialKind {
     }
 }
 
-/// How long the stackit CLI may go on using a certificate of its login cache.
+/// How long the stackit CLI may keep using a certificate of its login cache.
 const LOGIN_CACHE: SignedDuration = SignedDuration::from_mins(30);
 
-/// Removes the login cache of the stackit CLI. Its files do not say which cluster each is for.
+/// Clears the login cache of the stackit CLI. Its files do not tell which cluster they are for.
 pub const CLEAR_LOGIN_CACHE: &str = if cfg!(target_os = "macos") {
     r#"rm -f "$HOME"/Library/Caches/stackit/ske-login-*"#
 } else {
     r#"rm -f "${XDG_CACHE_HOME:-$HOME/.cache}"/stackit/ske-login-*"#
 };
 
-/// Whether the stackit CLI may still sign in to a cluster with a certificate that *complete* ended: it looks only at when
-/// that expires. `now`: by SKE's clock.
+/// Whether the stackit CLI may still use a cached certificate that *complete* invalidated: it checks only the expiry.
+/// `now`: by SKE's clock.
 pub fn login_cache_may_be_stale<'a>(
     cluster: &Cluster,
     known: impl IntoIterator<Item = &'a KnownCredential>,
@@ -187,7 +186,7 @@ pub fn login_cache_may_be_stale<'a>(
 }
 
 impl FoundContext {
-    /// Where it is.
+    /// The location of the context in a file.
     pub fn place(&self, file: &FoundFile) -> KubeconfigLocation {
         let (path, context) = (file.path.clone(), self.context.clone());
         KubeconfigLocation::File { path, context, whole: false }
@@ -195,7 +194,7 @@ impl FoundContext {
 }
 
 impl Credentials {
-    /// The contexts of files that lead to a cluster.
+    /// The contexts in these files that lead to a cluster.
     pub fn contexts_of<'a>(
         &self,
         cluster: &Cluster,
@@ -215,7 +214,7 @@ impl Credentials {
         contexts.filter_map(move |(file, found)| Some((file, found, lead(found, &id, &known)?)))
     }
 
-    /// Of which clusters a known kubeconfig ends before a moment, by SKE's clock.
+    /// Clusters with a known kubeconfig that expires before a time, by SKE's clock.
     pub fn ending_before<'a>(
         &self,
         clusters: impl Iterator<Item = &'a Cluster>,
@@ -231,7 +230,7 @@ impl Credentials {
             .filter(|access| access.expires.is_some_and(|at| at < moment) && !access.is_in_file());
         let mut found: BTreeSet<ClusterId> =
             elsewhere.map(|access| access.cluster.clone()).collect();
-        // Only these can be led to; a fleet has many others.
+        // Only these can match; a fleet has many others.
         let recorded: BTreeSet<&ClusterId> = (self.accesses.iter().map(|access| &access.cluster))
             .chain(self.references.iter().map(|reference| &reference.cluster))
             .collect();
@@ -248,8 +247,8 @@ impl Credentials {
         found
     }
 
-    /// Every credential for a cluster: the contexts of the files that lead to it, then what went elsewhere and was not
-    /// seen in a file. `now`: by SKE's clock.
+    /// Every credential for a cluster: the contexts of the files that lead to it, then deliveries that were not found
+    /// in a file. `now`: by SKE's clock.
     pub fn inventory(
         &self,
         cluster: &Cluster,
@@ -279,7 +278,7 @@ impl Credentials {
             }
         });
         let mut rows: Vec<KnownCredential> = judged.collect();
-        // A file that was read tells itself what is in it.
+        // A file that was read is authoritative for its content.
         let not_in_files =
             self.verdicts(cluster, now).into_iter().filter(|(access, _)| !was_read(access, files));
         rows.extend(not_in_files.map(|(access, recorded)| {
@@ -301,7 +300,7 @@ impl Credentials {
         rows
     }
 
-    /// Judges a way to sign in that is in no file. `now`: by SKE's clock.
+    /// Judges a credential that is in no file. `now`: by SKE's clock.
     pub fn judge_alone(
         &self,
         cluster: &Cluster,
@@ -312,15 +311,15 @@ impl Credentials {
         Basis::new(cluster, self.known_of(cluster), keys, now).judge_alone(way)
     }
 
-    /// How kubectl reaches a cluster: with the entry of a file that works longest, or with one that may work. `now`: by
-    /// SKE's clock.
+    /// How kubectl reaches a cluster: with the file entry that works longest, or one that may work. `now`: by SKE's
+    /// clock.
     pub fn kubectl_context(
         &self,
         cluster: &Cluster,
         files: &[FoundFile],
         now: Timestamp,
     ) -> Option<KubectlContext> {
-        // Of several contexts of one name kubectl takes the first.
+        // Of several contexts with the same name kubectl uses the first.
         let first = |context: &str| {
             let has = |file: &&FoundFile| {
                 file.contexts.iter().flatten().any(|found| found.context == context)
@@ -336,7 +335,7 @@ impl Credentials {
         let in_files = usable.filter_map(|known| {
             let (path, context) = known.place.entry()?;
             quote(context)?;
-            // It reads no file of several if one cannot be read.
+            // kubectl reads none of several files if one cannot be read.
             let is_found = !is_refused && first(context).is_some_and(|file| file.path == path);
             let file = (!is_found).then(|| path.to_owned());
             Some((known, KubectlContext { file, name: context.to_owned() }))
@@ -349,25 +348,25 @@ impl Credentials {
     }
 }
 
-/// Whether its file was read, or no longer exists: then the file itself says what it contains.
+/// Whether its file was read or no longer exists: then the file is authoritative.
 fn was_read(access: &Access, files: &[FoundFile]) -> bool {
     let Some((path, _)) = access.place.entry() else { return false };
     files.iter().any(|file| file.is_at(path) && file.contexts.is_ok())
 }
 
-/// Why a context is taken for one of a cluster.
+/// Why a context is attributed to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lead {
-    /// SKE named its server, or named none and it trusts an authority of the cluster.
+    /// SKE reported its server, or reported none and it trusts a CA of the cluster.
     Proven,
-    /// It trusts an authority of the cluster, and SKE named another server: kubectl may reach the cluster there, or not.
+    /// It trusts a CA of the cluster, but SKE reported another server: kubectl may or may not reach the cluster there.
     Authority,
-    /// By the name and region in its server's address alone.
+    /// Only by name and region in its server URL.
     Address,
 }
 
-/// Whether a context leads to a cluster: by its server, where SKE named it, else by an authority that both trust, else by
-/// the name and region in the server's address.
+/// Whether a context leads to a cluster: by its server, if SKE reported it, otherwise by a shared CA, otherwise by name
+/// and region in the server URL.
 fn lead(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> Option<Lead> {
     let servers = || known.iter().map(|issuance| &issuance.facts.server).filter(|s| !s.is_empty());
     if servers().any(|server| *server == found.server) {

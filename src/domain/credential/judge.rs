@@ -1,5 +1,5 @@
-//! Judges a credential that was found on this machine, whoever made it: by its signer, its key and the authorities that
-//! it trusts, compared with kubeconfigs that SKE issued.
+//! Judges a credential found on this machine, whatever its origin: its signer, key and trusted CAs are compared with
+//! kubeconfigs issued by SKE.
 
 use std::collections::BTreeSet;
 
@@ -15,16 +15,16 @@ use crate::domain::credential::generation::{
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::rotation::{CLOCK_TOLERANCE, Phase, Rotation};
 
-/// The keys that sign tokens of service accounts.
+/// The keys that sign service account tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SigningKeys {
-    /// Every `kid` of `/openid/v1/jwks`: two between start and complete, else one.
+    /// Every `kid` of `/openid/v1/jwks`: two between start and complete, otherwise one.
     pub accepted: BTreeSet<String>,
-    /// The one that signs now, as a fresh token shows; `None` where none was asked for.
+    /// The current signing key, from a fresh token; `None` if none was requested.
     pub signing: Option<String>,
 }
 
-/// Why a verdict is what it is.
+/// The reason for a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VerdictReason {
     /// It expired.
@@ -41,51 +41,51 @@ pub enum VerdictReason {
     OtherServerName,
     /// It accepts any server certificate.
     NotVerified,
-    /// A token that is no JWT.
+    /// A token that is not a JWT.
     StaticToken,
-    /// Such a token for a version that issues none.
+    /// Such a token, for a Kubernetes version that issues none.
     StaticTokenOfVersion(String),
-    /// The key in use signed it, or an older one did.
+    /// Signed by the current key, or by an older one.
     TokenKey(Generation),
-    /// No key of the cluster signed it.
+    /// Signed by no key of the cluster.
     TokenKeyGone,
     /// A JWT of this issuer, not of the cluster.
     OtherToken(String),
-    /// The `stackit` CLI signs in, and may go on using a certificate from before for half an hour.
+    /// The `stackit` CLI authenticates, and may keep using an old certificate for half an hour.
     StackitPlugin,
-    /// This command signs in.
+    /// This command authenticates.
     OtherPlugin(String),
-    /// A way to sign in that certificates say nothing about.
+    /// A kind of credential that certificates tell nothing about.
     OtherSignIn(String),
-    /// kubectl cannot connect with it, whatever its certificates say.
+    /// kubectl cannot connect with it, regardless of its certificates.
     Unusable(String),
-    /// It trusts a CA that SKE had not issued when it was last asked.
+    /// It trusts a CA that was in none of the kubeconfigs that SKE issued so far.
     NewerThanKnown,
-    /// kubectl finds its cluster or its user in this other file of `$KUBECONFIG`, in shown form.
+    /// kubectl takes its cluster or user from this other file of `$KUBECONFIG`, in shown form.
     OtherFile(String),
-    /// Its CA is the cluster's, and its server is this one, which SKE did not report.
+    /// It trusts a CA of the cluster, but its server is this one, which SKE did not report.
     OtherServer(String),
-    /// Only its server's name leads to the cluster: another project may have a cluster of that name.
+    /// Only its server name matches the cluster: another project may have a cluster with the same name.
     MayBeElsewhere,
-    /// Its record says that it was saved to a file, and the file cannot be read.
+    /// According to its record it was saved to a file, which cannot be read.
     FileNotRead,
     /// It was copied or printed, and may not have been kept.
     NotInFile,
     NoSignIn,
     /// The field that cannot be read.
     Unreadable(String),
-    /// By its dates alone it is from after the last start, or before it; this proves nothing.
+    /// Its dates suggest that it was issued after the last start, or before; this proves nothing.
     Dates {
         after_start: bool,
     },
-    /// SKE does not say when the rotation started, or in which phase it is.
+    /// SKE does not report the start of the rotation, or a known phase.
     RotationUnclear,
-    /// An earlier version of skeys issued it without recording its certificates.
+    /// Issued by an earlier version of skeys that did not record certificates.
     NotRecorded,
 }
 
 impl VerdictReason {
-    /// Whether it leaves open that the credential works now, whatever is known of its end.
+    /// Whether it leaves open if the credential works now, regardless of its known end.
     pub(super) fn is_doubt(&self) -> bool {
         match self {
             Self::Signer(generation) => *generation == Generation::Unknown,
@@ -119,7 +119,7 @@ impl VerdictReason {
     }
 }
 
-/// What is known of a cluster to judge by.
+/// Input for judging the credentials of a cluster.
 pub(super) struct Basis<'a> {
     id: &'a ClusterId,
     rotation: &'a Rotation,
@@ -150,14 +150,14 @@ impl<'a> Basis<'a> {
         Verdict::of(generation, &self.rotation.phase)
     }
 
-    /// Judges a context by everything it needs: a server certificate that it accepts, and one way to sign in, which is
-    /// the third part of the answer.
+    /// Judges a context by everything it needs: a server certificate that it accepts, and one credential, which is the
+    /// third part of the result.
     pub(super) fn judge<'f>(
         &self,
         found: &'f FoundContext,
     ) -> (Verdict, Vec<VerdictReason>, Option<&'f SignIn>) {
         let ways = found.sign_in.iter().map(|way| (way, self.judge_sign_in(way)));
-        // One way that is accepted is enough; of several the one that ends last.
+        // One accepted credential is enough; of several, the one that expires last.
         let best = ways.max_by_key(|(way, (verdict, _))| {
             (rank(*verdict), way.expires().unwrap_or(Timestamp::MAX))
         });
@@ -177,14 +177,14 @@ impl<'a> Basis<'a> {
             return (by_user, reasons, way);
         }
         let (by_server, reason) = match self.judge_trust(&found.trust) {
-            // The server may show this very certificate, and another one at any time.
+            // The server may present this very certificate now, and another one at any time.
             (_, VerdictReason::Bundle(Bundle::Foreign)) if found.trusts_server_certificate => {
                 (Verdict::CannotTell, VerdictReason::ServerCertificate)
             }
             judged => judged,
         };
         reasons.push(reason);
-        // It connects from *complete* on, and no sooner: what stops to sign in then works at no time.
+        // It can connect only after *complete*: a credential that stops working on *complete* then never works.
         let never_connects = reasons.contains(&VerdictReason::Bundle(Bundle::NewestAlone));
         if never_connects && by_user == Verdict::BreaksOnComplete {
             return (Verdict::CannotTell, reasons, way);
@@ -200,8 +200,8 @@ impl<'a> Basis<'a> {
         (worse, reasons, way)
     }
 
-    /// Whether it trusts an authority of the cluster and a newer one that nobody knows, while no rotation is shown: SKE may
-    /// have started one that it does not show yet.
+    /// Whether it trusts a CA of the cluster and a newer, unknown one, while no rotation is reported: SKE may have
+    /// started one that it does not report yet.
     fn is_newer_than_known(&self, found: &FoundContext) -> bool {
         let (Trust::Authorities(keys), Some(newest)) = (&found.trust, &found.newest) else {
             return false;
@@ -211,7 +211,7 @@ impl<'a> Basis<'a> {
         !self.is_open() && !known.contains(newest) && keys.iter().any(|key| known.contains(key))
     }
 
-    /// Judges a way to sign in by itself.
+    /// Judges a credential by itself.
     pub(super) fn judge_alone(&self, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
         let (verdict, reasons) = self.judge_sign_in(way);
         if self.rotation.is_clear() || matches!(verdict, Verdict::Expired | Verdict::BreaksOnStart)
@@ -221,7 +221,7 @@ impl<'a> Basis<'a> {
         (Verdict::CannotTell, vec![VerdictReason::RotationUnclear])
     }
 
-    /// What cannot be told of what SKE issued and is in no file; empty where its record decides.
+    /// Doubts about what SKE issued and is in no file; empty if its record is conclusive.
     pub(super) fn doubts(&self, access: &Access, verdict: Verdict) -> Vec<VerdictReason> {
         match verdict {
             Verdict::Dead | Verdict::Expired => Vec::new(),
@@ -244,12 +244,12 @@ impl<'a> Basis<'a> {
                 let verdict = match held {
                     Bundle::Newest => self.verdict(Generation::Current),
                     Bundle::Older => self.verdict(Generation::Previous),
-                    // What is issued meanwhile no longer tells the old authority.
+                    // Kubeconfigs issued during COMPLETING no longer contain the old CA.
                     Bundle::Foreign if self.rotation.phase == Phase::Completing => {
                         Verdict::BreaksOnComplete
                     }
                     Bundle::Foreign => Verdict::Dead,
-                    // The API server shows a certificate of the old authority until *complete*.
+                    // Until *complete* the API server presents a certificate of the old CA.
                     Bundle::NewestAlone | Bundle::Unknown => Verdict::CannotTell,
                 };
                 (verdict, VerdictReason::Bundle(held))
@@ -270,7 +270,7 @@ impl<'a> Basis<'a> {
             SignIn::Certificate(certificate) => self.judge_certificate(certificate),
             SignIn::StaticToken => self.judge_static_token(),
             SignIn::ServiceAccountToken(token) => self.judge_account_token(token),
-            // The server's certificate decides: what signs in is not part of the rotation.
+            // The server certificate decides: the plugin's credential is not part of the rotation.
             SignIn::Plugin { stackit: Some(_), .. } => {
                 (self.verdict(Generation::Current), vec![VerdictReason::StackitPlugin])
             }
@@ -287,7 +287,7 @@ impl<'a> Basis<'a> {
         if generation == Generation::Unknown
             && let Some(start) = self.rotation.initiated
         {
-            // Both moments are SKE's own; this machine's clock takes no part.
+            // Both times are SKE's; this machine's clock is not involved.
             let distance = certificate.not_before.duration_since(start);
             if distance.abs() > CLOCK_TOLERANCE {
                 reasons.push(VerdictReason::Dates { after_start: distance.is_positive() });
@@ -299,7 +299,7 @@ impl<'a> Basis<'a> {
     fn judge_static_token(&self) -> (Verdict, Vec<VerdictReason>) {
         let has_begun = self.is_open() || self.rotation.initiated.is_some();
         if self.rotation.phase == Phase::Preparing {
-            // It ends once every API server was restarted.
+            // It stops working once all API servers have been restarted.
             return (Verdict::CannotTell, vec![VerdictReason::StaticToken]);
         }
         if has_begun {
@@ -326,7 +326,7 @@ impl<'a> Basis<'a> {
             None if keys.accepted.len() == 1 && !self.is_open() => Generation::Current,
             None => Generation::Unknown,
         };
-        // A key from before that is still accepted works until complete, whatever the phase shows.
+        // An old key that is still accepted works until complete, whatever phase is reported.
         let verdict = match generation {
             Generation::Previous => Verdict::BreaksOnComplete,
             Generation::Current | Generation::Ended | Generation::Unknown => {
@@ -337,7 +337,7 @@ impl<'a> Basis<'a> {
     }
 }
 
-/// From the worst to the best: of what is needed together the worst counts, of what is enough alone the best.
+/// From worst to best: of requirements the worst counts, of alternatives the best.
 fn rank(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::Expired => 0,

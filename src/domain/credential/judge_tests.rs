@@ -1,4 +1,4 @@
-//! Verdicts about credentials that were found, against a model of what the API server does.
+//! Verdicts about found credentials, compared with a model of the API server.
 
 use std::collections::BTreeSet;
 
@@ -39,8 +39,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
 }
 
-/// A cluster whose rotations so far were completed, or of which the last one is in this phase. Generation 0 is the
-/// first.
+/// A cluster whose rotations are all completed, or whose last one is in this phase. Generation 0 is the first.
 fn moment(rotations: usize, phase: Phase) -> Rotation {
     let number = i64::try_from(rotations).unwrap();
     let is_open = matches!(phase, Phase::Preparing | Phase::Prepared | Phase::Completing);
@@ -52,7 +51,7 @@ fn moment(rotations: usize, phase: Phase) -> Rotation {
     }
 }
 
-/// What SKE issues then: its generation and the authorities in its bundle.
+/// What SKE issues in this state: its generation and the CAs in its bundle.
 fn issued(rotations: usize, phase: &Phase, dated: bool) -> Issuance {
     let both = rotations > 0 && matches!(phase, Phase::Preparing | Phase::Prepared);
     let authorities = if both { vec![rotations - 1, rotations] } else { vec![rotations] };
@@ -76,7 +75,7 @@ const PHASES: [Phase; 4] = [Phase::Preparing, Phase::Prepared, Phase::Completing
 proptest! {
     #![proptest_config(crate::property_cases(3_000))]
 
-    /// Whatever is pinned with whatever certificate, and whatever is known: what is promised comes true.
+    /// Whatever is pinned, with whatever certificate and whatever knowledge: verdicts hold.
     #[test]
     fn cred_02_what_is_found_is_never_judged_wrongly(
         (rotations, phase) in (0_usize..4, prop::sample::select(PHASES.to_vec())),
@@ -87,7 +86,7 @@ proptest! {
     ) {
         let mut subject = cluster("web", Phase::Never);
         subject.rotation = moment(rotations, phase.clone());
-        // Nothing is known of what SKE did not issue yet.
+        // SKE cannot have issued anything in a later state.
         let order = |phase: &Phase| PHASES.iter().position(|other| other == phase);
         let known: Vec<Issuance> = references
             .iter()
@@ -116,7 +115,7 @@ proptest! {
             let (verdict, reasons, _) = basis.judge(&found);
             let lasts = generation == rotations && pinned.contains(&rotations);
             let old = rotations.wrapping_sub(1);
-            // While it completes, the API server may be of either generation; the keys are read from it.
+            // During COMPLETING, the API server may be of either generation; the keys are read from it.
             let is_token = matches!(way, SignIn::ServiceAccountToken(_));
             let is_accepted = accepted.contains(&generation)
                 || is_open && !is_token && generation == old;
@@ -127,7 +126,7 @@ proptest! {
                 Verdict::Works => prop_assert!(!is_open && lasts, "{reasons:?}"),
                 Verdict::BreaksOnComplete => {
                     prop_assert!(is_open && !lasts, "{reasons:?}");
-                    // What a completed rotation removed is not trusted until the next one is.
+                    // A CA removed by a completed rotation is not trusted until the next one is completed.
                     let is_older = reasons.contains(&VerdictReason::Bundle(Bundle::Older));
                     let trusts = pinned.contains(&rotations) || pinned.contains(&old);
                     prop_assert!(!is_older || trusts, "{reasons:?}");
@@ -140,7 +139,7 @@ proptest! {
     }
 }
 
-/// Whatever this machine holds is decided once one kubeconfig of now is known, or all that is accepted is older.
+/// Every credential is judged once a current kubeconfig is known, or all accepted ones are older.
 #[test]
 fn cred_02_nothing_is_left_open_that_can_be_told() {
     let judge = |rotation: &Rotation, known: &[Issuance], pinned: &[usize], signer: usize| {
@@ -182,12 +181,12 @@ fn cred_02_nothing_is_left_open_that_can_be_told() {
     let never = moment(0, Phase::Never);
     let first = issued(0, &Phase::Never, true);
     assert_eq!(judge(&never, &[first], &[0], 0), Verdict::Works);
-    // It was issued to a cluster that had been rotated: not this one, or SKE shows an older one.
+    // It was issued to a cluster that had been rotated: a different one, or SKE reports an older state.
     let later = issued(1, &Phase::Completed, true);
     assert_eq!(judge(&never, &[later], &[1], 1), Verdict::CannotTell);
 }
 
-/// The rows of the matrix of what a rotation ends, with a kubeconfig of now to compare with.
+/// The rows of the matrix of invalidated credentials, with a current kubeconfig for comparison.
 #[test]
 fn each_kind_of_credential_has_the_verdict_of_the_matrix() {
     let judge = |rotation: Rotation, version: &str, trust: Trust, way: SignIn| {
@@ -453,12 +452,12 @@ fn kubectl_is_led_to_the_cluster_by_context_and_by_file_where_it_would_not_find_
     let web = |path: &str| Some((path.to_owned(), "web".to_owned()));
     assert_eq!(context(&[file("~/.kube/config", server)], &none), web(""));
     assert_eq!(context(&[file("~/.kube/web.yaml", server)], &none), web("~/.kube/web.yaml"));
-    // kubectl would take the context of that name from the first of its files.
+    // kubectl would use the context with that name in the first of its files.
     let mut second = file("~/second", server);
     second.is_default = true;
     let first = file("~/.kube/config", "another");
     assert_eq!(context(&[first, second], &none), web("~/second"));
-    // What was issued and saved counts before the files were read.
+    // What was issued and saved counts until the files are read.
     let mut known = Credentials::default();
     let mut saved = access(&subject, true, "");
     saved.place = KubeconfigLocation::Clipboard;
@@ -466,7 +465,7 @@ fn kubectl_is_led_to_the_cluster_by_context_and_by_file_where_it_would_not_find_
     assert_eq!(context(&[], &known), None, "the clipboard has no context");
     known.put(access(&subject, true, "~/own/web.yaml"));
     assert_eq!(context(&[], &known), web("~/own/web.yaml"));
-    // An entry that certainly works comes before one of which that is not known.
+    // An entry that certainly works takes precedence over an uncertain one.
     let mut files = fixtures::files_of(&known);
     files.push(file("~/.kube/config", server));
     assert_eq!(context(&files, &known), web("~/own/web.yaml"));
@@ -702,7 +701,7 @@ fn the_inventory_holds_what_leads_to_the_cluster_and_what_went_elsewhere() {
         rows.iter().map(|row| row.place.words()).collect()
     };
     assert_eq!(paths(&credentials, &subject), ["by-name, context web"]);
-    // Once SKE named the server, a name alike is another cluster's.
+    // Once SKE has reported the server, a similar name is another cluster's.
     let mut issuance = issued(1, &Phase::Prepared, true);
     issuance.facts.server = "api.web.ffffffffff.s.ske.eu01.onstackit.cloud".into();
     let (cluster, created) = (subject.id.clone(), subject.created);
@@ -745,7 +744,7 @@ fn cred_03_a_cached_login_is_told_for_half_an_hour_after_complete() {
     assert!(!told(Phase::Completed, &certificate, 1) && !told(Phase::Completed, &idp, 1));
 }
 
-/// What is told of a context while a rotation is in a phase, with one kubeconfig that SKE issued then.
+/// Verdict about a context in a phase of a rotation, with one kubeconfig that SKE issued in it.
 fn told(phase: Phase, found: &FoundContext) -> (Verdict, Vec<VerdictReason>) {
     let mut subject = cluster("web", Phase::Never);
     subject.rotation = moment(1, phase.clone());
@@ -860,7 +859,7 @@ fn cred_03_a_signer_that_is_only_not_the_one_in_use_is_no_access() {
     };
     let trust = |pinned: &[usize]| Trust::Authorities(pinned.iter().map(|one| key(*one)).collect());
     assert_eq!(held(trust(&[0]), 0), (Verdict::BreaksOnComplete, true));
-    // That authority may have ended with an earlier rotation, or be of another cluster.
+    // That CA may have been removed by an earlier rotation, or belong to another cluster.
     for signer in [0, 3] {
         assert_eq!(held(trust(&[0, 1]), signer), (Verdict::BreaksOnComplete, false));
     }

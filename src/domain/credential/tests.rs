@@ -1,4 +1,4 @@
-//! Verdicts against a model of the platform, and through the situations in which they were once wrong.
+//! Verdicts compared with a model of the platform, and regressions.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ fn key(number: usize) -> KeyHash {
     KeyHash::parse(&format!("{number:064x}")).unwrap()
 }
 
-/// A kubeconfig signed by an authority, that trusts these.
+/// A kubeconfig by signer and trusted CAs.
 fn facts(signer: Option<usize>, authorities: &[usize]) -> CredentialFacts {
     CredentialFacts {
         client: signer.map(|signer| ClientCertificate {
@@ -41,16 +41,16 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + seconds).unwrap()
 }
 
-/// What SKE shows, and what it issues, at one step of a life with several rotations.
+/// What SKE reports and issues at one step of a lifetime with several rotations.
 #[derive(Debug, Clone)]
 struct Moment {
     shown: Rotation,
     issued: (usize, Vec<usize>),
-    /// Rotations that were started.
+    /// Number of rotations started.
     number: usize,
 }
 
-/// Every step that a cluster goes through, rotation by rotation.
+/// Every step in the lifetime of a cluster, rotation by rotation.
 fn life(rotations: usize) -> Vec<Moment> {
     let begin = |number: usize| (number > 0).then(|| at(i64::try_from(number).unwrap() * 1_000));
     let end =
@@ -63,7 +63,7 @@ fn life(rotations: usize) -> Vec<Moment> {
     let mut all = vec![moment(Phase::Never, 0, 0, 0, &[0])];
     for new in 1..=rotations {
         let old = new - 1;
-        // A start shows its moment before its phase, or its phase before its moment.
+        // A start may report its time before its phase, or its phase before its time.
         let rests = if old == 0 { Phase::Never } else { Phase::Completed };
         all.push(moment(rests, new, old, old, &[old]));
         let early = moment(Phase::Preparing, old, old, old, &[old]);
@@ -77,7 +77,7 @@ fn life(rotations: usize) -> Vec<Moment> {
     all
 }
 
-/// Kubeconfigs asked for at some steps; what SKE showed before each may be one step old, or not read at all.
+/// Kubeconfigs requested at some steps; the rotation reported before each may be one step old, or unread.
 fn asked() -> impl Strategy<Value = Vec<(usize, Option<usize>, bool)>> {
     prop::collection::vec((0_usize..22, prop::option::of(0_usize..2), any::<bool>()), 1..8)
 }
@@ -130,7 +130,7 @@ fn cred_02_what_was_read_immediately_before_always_tells() {
             let rotation = Some(issued.shown.clone());
             let issuance = Issuance { facts: facts(Some(*signer), authorities), rotation };
             let told = generation(&issuance, &[&issuance], &moment.shown);
-            // In the first moments of a start two kinds are issued; later only others tell them apart.
+            // Shortly after a start two kinds are issued; only later ones tell them apart.
             let is_unclear = told == Generation::Unknown;
             let is_beginning =
                 issued.shown.phase == Phase::Preparing || issued.shown.mixes_rotations();
@@ -167,7 +167,7 @@ fn cred_02_the_clock_of_this_machine_decides_nothing() {
     subject.rotation = rotation(Phase::Prepared, 1_000, Some(500));
     let after =
         Issuance { facts: facts(Some(2), &[1, 2]), rotation: Some(subject.rotation.clone()) };
-    // Hours by this machine's clock, which may say anything: long before, long after.
+    // Hours by this machine's clock, which may be arbitrarily wrong.
     for hours in [-24, 0, 24] {
         let credentials = Credentials {
             accesses: vec![
@@ -221,7 +221,7 @@ fn cred_04_a_replaced_access_is_removed_and_still_identifies_generations() {
         "one row for each place"
     );
     assert_eq!(credentials.references.len(), 1);
-    // Another instance of the program still has the old one in its memory.
+    // Another instance of the program still has the old one in memory.
     let mut other = Credentials::default();
     other.put(access(&subject, 5, "a", None));
     other.join(credentials.clone());
@@ -259,7 +259,7 @@ fn cred_05_records_of_earlier_versions_are_unknown_after_a_start() {
     assert_eq!(verdicts(&credentials, &subject), [Verdict::Works]);
     subject.rotation = rotation(Phase::Prepared, 0, None);
     assert_eq!(verdicts(&credentials, &subject), [Verdict::CannotTell]);
-    // Nor whether it is for this cluster or for an earlier one of its name.
+    // Nor whether it is for this cluster or an earlier one with the same name.
     subject.rotation = Rotation { phase: Phase::Never, initiated: None, completed: None };
     let mut unsigned = credentials.clone();
     unsigned.accesses[0].created = None;
@@ -273,7 +273,7 @@ fn what_the_program_gets_for_itself_tells_the_generation_of_a_persons_kubeconfig
     let mut subject = cluster("web", Phase::Prepared);
     subject.rotation = rotation(Phase::Prepared, 1_000, Some(500));
     let mut credentials = Credentials::default();
-    // Asked for in the moments of the start: it may be of either generation.
+    // Requested during the start: it may be of either generation.
     let asked = rotation(Phase::Completed, 0, Some(500));
     let unclear = Issuance { facts: facts(Some(2), &[1, 2]), rotation: Some(asked) };
     credentials.put(access(&subject, 1, "a", Some(unclear)));
@@ -289,7 +289,7 @@ fn what_the_program_gets_for_itself_tells_the_generation_of_a_persons_kubeconfig
     assert!(credentials.note(reference(2)));
     assert!(!credentials.note(reference(2)), "it tells nothing new");
     assert_eq!(verdicts(&credentials, &subject), [Verdict::SurvivesComplete]);
-    // Two answers that contradict each other are believed neither.
+    // Of two contradicting answers neither is trusted.
     credentials.references.clear();
     credentials.note(reference(3));
     assert_eq!(verdicts(&credentials, &subject), [Verdict::BreaksOnComplete]);
@@ -463,7 +463,7 @@ fn cred_02_pem_is_read_as_go_reads_it() {
         let found = read_authorities(text.as_bytes()).map_or(0, |keys| keys.len());
         assert_eq!(found, keys, "{what}");
     }
-    // It takes no time that grows with the square of its length.
+    // Run time is not quadratic in the length.
     let begun = "-----BEGIN CERTIFICATE-----\n".repeat(40_000) + "-----END X-----\n";
     assert_eq!(read_authorities(begun.as_bytes()), None);
 }

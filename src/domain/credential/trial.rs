@@ -1,19 +1,19 @@
-//! What became of a credential that was tried.
+//! Result of trying a credential.
 
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::rotation::Phase;
 
-/// What became of a credential that was tried.
+/// Result of trying a credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trial {
-    /// The API server knows it; what it may do does not matter here.
+    /// The API server accepts it; its permissions do not matter here.
     Accepted,
-    /// The API server refuses it, or it does not trust the API server; why.
+    /// The API server rejects it, or it does not trust the API server; with the reason.
     Refused(String),
-    /// No result: the API server is unreachable, or another server answered. A refused connection says nothing about a
+    /// No result: the API server is unreachable, or another server answered. A refused connection tells nothing about a
     /// credential.
     NoAnswer(String),
-    /// It was not tried, and why.
+    /// Not tried, and why.
     NotTried(String),
 }
 
@@ -42,19 +42,19 @@ impl Trial {
     }
 }
 
-/// How many credentials did what was predicted of them.
+/// How many credentials behaved as predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Proof {
     pub to_survive: usize,
     pub survived: usize,
     pub to_break: usize,
     pub broke: usize,
-    /// For the others nothing was predicted, or trying gave no answer.
+    /// Those without a prediction, or without a result of the trial.
     pub open: usize,
 }
 
 impl Proof {
-    /// Adds one credential; returns whether it did what was predicted, or true if that is not known.
+    /// Adds one credential; returns whether it behaved as predicted, or true if unknown.
     pub fn count(&mut self, verdict: Verdict, trial: &Trial) -> bool {
         let works = match trial {
             Trial::Accepted => true,

@@ -1,4 +1,4 @@
-//! What becomes of a kubeconfig: whether it works now, and whether it outlives *complete*.
+//! Verdict on a kubeconfig: whether it works now, and whether it survives *complete*.
 
 use jiff::Timestamp;
 
@@ -6,26 +6,26 @@ use crate::domain::credential::access::Access;
 use crate::domain::credential::generation::{Generation, Issuance, generation};
 use crate::domain::rotation::{Phase, Rotation};
 
-/// What becomes of a kubeconfig.
+/// Verdict on a kubeconfig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It ended by itself.
+    /// Its validity has ended.
     Expired,
-    /// Issued before a rotation that was completed: the API server refuses it.
+    /// Issued before a rotation that has been completed: the API server rejects it.
     Dead,
-    /// A static token: it works until the next rotation is started.
+    /// A static token: works until the next rotation is started.
     BreaksOnStart,
-    /// It works until this rotation is completed.
+    /// Works until this rotation is completed.
     BreaksOnComplete,
-    /// Issued after the start: it outlives this rotation.
+    /// Issued after the start: survives this rotation.
     SurvivesComplete,
-    /// It works until the next rotation is completed.
+    /// Works until the next rotation is completed.
     Works,
     CannotTell,
 }
 
 impl Verdict {
-    /// What becomes of something of a generation.
+    /// The verdict on something of a generation.
     pub(super) fn of(generation: Generation, phase: &Phase) -> Self {
         match (generation, phase.is_open()) {
             (Generation::Unknown, _) => Self::CannotTell,
@@ -44,14 +44,13 @@ impl Verdict {
         )
     }
 
-    /// Whether it certainly works now and after the rotation that is open, if one is.
+    /// Whether it certainly works now and after the open rotation, if any.
     pub fn lasts(self) -> bool {
         matches!(self, Self::SurvivesComplete | Self::Works)
     }
 }
 
-/// Judges a kubeconfig. `known`: everything that is known of kubeconfigs of this very cluster; `rotation`: as SKE shows
-/// it now.
+/// Judges a kubeconfig. `known`: all known kubeconfigs of this very cluster; `rotation`: the current one.
 pub fn verdict(
     access: &Access,
     known: &[&Issuance],

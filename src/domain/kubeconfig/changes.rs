@@ -1,5 +1,4 @@
-//! What a merge changes in a file, line by line, for showing. Values that may be secret are left out, and so are comments
-//! beside them.
+//! Diff of a merge, line by line, for display. Values that may be secret are masked, and so are comments after them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -10,22 +9,22 @@ use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::{Content, Node, parse_tree};
 use crate::domain::text::clean;
 
-/// A line that a merge removes or adds.
+/// A line removed or added by a merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedLine {
-    /// From 1: in the file as it is for a line that is removed, in the new one for a line that is added.
+    /// 1-based: in the old file for a removed line, in the new one for an added line.
     pub number: usize,
     pub is_added: bool,
-    /// The line, cleaned, with `…` for what is not shown.
+    /// The line, cleaned, with `…` for masked values.
     pub text: String,
-    /// Whether a value in it is not shown.
+    /// Whether it has a masked value.
     pub is_masked: bool,
 }
 
-/// What stands for a value that is not shown.
+/// Replaces a masked value.
 const MASK: char = '…';
 
-/// Fields that hold no secret; the value of any other one is not shown.
+/// Fields that contain no secret; all others are masked.
 const SHOWN: [&str; 20] = [
     "apiVersion",
     "as",
@@ -48,10 +47,10 @@ const SHOWN: [&str; 20] = [
     "tokenFile",
     "user",
 ];
-/// Arguments of a credential plugin that hold no secret.
+/// Arguments of a credential plugin that contain no secret.
 const SHOWN_ARGUMENTS: [&str; 4] = ["ske", "kubeconfig", "login", "--idp"];
 
-/// The lines that differ between two kubeconfigs, in order, the removed ones of a place first.
+/// The differing lines of two kubeconfigs, in order, removed ones first at each place.
 pub fn changed_lines(old: &str, new: &str) -> Result<Vec<ChangedLine>, Failure> {
     let (old_lines, new_lines) = (ReadText::of(old)?, ReadText::of(new)?);
     let mut out = Vec::new();
@@ -71,7 +70,7 @@ pub fn changed_lines(old: &str, new: &str) -> Result<Vec<ChangedLine>, Failure> 
     Ok(out)
 }
 
-/// What the changes come to, wherever the lines are: how often each text is added or, below 0, removed.
+/// The net change, regardless of position: how often each text is added or, if negative, removed.
 pub fn sum_of(changes: &[ChangedLine]) -> BTreeMap<&str, isize> {
     let mut sum = BTreeMap::new();
     for change in changes {
@@ -81,12 +80,12 @@ pub fn sum_of(changes: &[ChangedLine]) -> BTreeMap<&str, isize> {
     sum
 }
 
-/// The lines of a text, and which of its bytes are values, shown or not.
+/// The lines of a text, and the byte ranges of its values, shown or masked.
 struct ReadText<'a> {
     lines: Vec<&'a str>,
-    /// Where each line begins.
+    /// Start offset of each line.
     starts: Vec<usize>,
-    /// Scalars in their order, and whether each is shown.
+    /// Scalars in order, and whether each is shown.
     scalars: Vec<(Range<usize>, bool)>,
 }
 
@@ -108,7 +107,7 @@ impl<'a> ReadText<'a> {
         Ok(Self { lines, starts, scalars })
     }
 
-    /// A line without what is not shown, and whether a value is missing.
+    /// A line with masked values, and whether it has any.
     fn shown(&self, at: usize) -> (String, bool) {
         let (Some(line), Some(start)) = (self.lines.get(at), self.starts.get(at)) else {
             return (String::new(), false);
@@ -124,7 +123,7 @@ impl<'a> ReadText<'a> {
                     is_masked |= !is_shown;
                     *is_shown
                 }
-                // Between values, this begins a comment.
+                // Between values, this starts a comment.
                 Some(_) | None if c == '#' => {
                     out.push_str("# …");
                     break;

@@ -1,5 +1,5 @@
-//! Reads the contexts of kubeconfigs of any origin, each as kubectl would use it: which authorities it trusts and how it
-//! signs in, without the secrets. Nothing that they name is run or connected to.
+//! Reads the contexts of kubeconfigs of any origin as kubectl would use them: trusted CAs and credentials, without
+//! secrets. Nothing that they reference is run or connected to.
 
 use std::collections::HashMap;
 
@@ -22,16 +22,16 @@ use crate::domain::kubeconfig::merge::ReadFile;
 use crate::domain::kubeconfig::parsed::plugin_kind;
 use crate::domain::text::clean;
 
-/// A shorter text is no token that somebody would use, in characters.
+/// Minimum length of a plausible token, in characters.
 const LEAST_TOKEN: usize = 16;
 
 /// The extension of a cluster that kubectl passes to plugins.
 const EXEC_EXTENSION: &str = "client.authentication.k8s.io/exec";
 
-/// Reads a file that a kubeconfig names, relative to the folder of the kubeconfig, or says why it cannot be read.
+/// Reads a file referenced by a kubeconfig, relative to its folder; the error says why it cannot be read.
 pub type FileReader<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<Vec<u8>>, String>;
 
-/// What a kubeconfig holds; each context names its cluster and its user.
+/// Entries of a kubeconfig; each context names its cluster and user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KubeconfigEntries {
     contexts: Vec<NamedContext>,
@@ -54,7 +54,7 @@ struct FoundCluster {
     trusts_server_certificate: bool,
     exec_cluster: Option<ExecCluster>,
     unusable: Option<String>,
-    /// Whether the address holds a user, who signs in with each request.
+    /// Whether the URL contains a user, which authenticates each request.
     names_user: bool,
 }
 
@@ -67,10 +67,10 @@ struct FoundUser {
 /// Reads a kubeconfig.
 ///
 /// # Errors
-/// kubectl does not read the text, with the line.
+/// kubectl does not accept the text; names the line.
 pub fn read_entries(text: &str, reader: FileReader<'_>) -> Result<KubeconfigEntries, Failure> {
     let file = ReadFile::read(text.trim_start_matches('\u{feff}'))?;
-    // One name that is there twice makes kubectl refuse the file.
+    // Duplicate names make kubectl reject the file.
     for list in ["clusters", "users", "contexts"] {
         file.names(list)?;
     }
@@ -91,9 +91,9 @@ pub fn read_entries(text: &str, reader: FileReader<'_>) -> Result<KubeconfigEntr
     })
 }
 
-/// Gives every context its cluster and its user. kubectl looks for those of `$KUBECONFIG` in all files of it, in their
-/// order, and takes the first of each name; it reads none of them if one cannot be read. What it does not find that way
-/// is as `--kubeconfig FILE` would read it. Contexts without a cluster or a user are left out: they connect to nothing.
+/// Resolves cluster and user of each context. kubectl looks them up in all files of `$KUBECONFIG`, in order, the first
+/// of each name wins; it reads none of them if one cannot be read. Anything else is resolved as with `--kubeconfig
+/// FILE`. Contexts without cluster or user are skipped: they cannot connect.
 pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
     let defaults: Result<Vec<_>, _> = (files.iter().filter(|file| file.is_default))
         .map(|file| file.contexts.as_ref().map(|entries| (file.path.as_str(), entries)))
@@ -155,7 +155,7 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
     resolved.collect()
 }
 
-/// What `<field>-data` holds, else the file that `<field>` names; `None` where neither is set.
+/// The content of `<field>-data`, otherwise of the file in `<field>`; `None` if neither is set.
 fn data_or_file(
     map: &Value,
     field: &str,
@@ -170,13 +170,13 @@ fn data_or_file(
     Some(reader(path).map_err(|why| format!("{field} {}: {why}", clean(path))))
 }
 
-/// What kubectl refuses to read side by side.
+/// Fields that kubectl rejects in combination.
 fn both_set(map: &Value, [first, second]: [&str; 2]) -> Option<String> {
     (filled(map, first).is_some() && filled(map, second).is_some())
         .then(|| format!("{first} and {second} are both set"))
 }
 
-/// `cluster`, judged as `validateClusterInfo` of client-go and its TLS configuration do.
+/// `cluster`, validated like `validateClusterInfo` and the TLS configuration of client-go.
 fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     let field = "certificate-authority";
     let authorities = data_or_file(cluster, field, reader);
@@ -222,7 +222,7 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     }
 }
 
-/// Why no TLS connection is made to what `server` names.
+/// Why `server` cannot be used for a TLS connection.
 fn wrong_server(server: &str) -> Option<&'static str> {
     if server.is_empty() {
         return Some("it has no server");
@@ -239,7 +239,7 @@ fn wrong_server(server: &str) -> Option<&'static str> {
     (!is_valid).then_some("its server is not a valid address")
 }
 
-/// Why client-go takes no such `proxy-url`.
+/// Why client-go rejects the `proxy-url`.
 fn wrong_proxy(cluster: &Value) -> Option<&'static str> {
     let proxy = filled(cluster, "proxy-url")?;
     let scheme = proxy.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
@@ -247,7 +247,7 @@ fn wrong_proxy(cluster: &Value) -> Option<&'static str> {
     (!is_known).then_some("its proxy-url is not http, https or socks5")
 }
 
-/// For which cluster `stackit ske kubeconfig login` asks: kubectl passes it the extension of this name.
+/// The cluster that `stackit ske kubeconfig login` requests: kubectl passes it this extension.
 fn exec_cluster(cluster: &Value) -> Option<ExecCluster> {
     let mut extensions = items(cluster, "extensions").iter();
     let named = extensions.find(|one| name_of(one) == Some(EXEC_EXTENSION))?;
@@ -260,7 +260,7 @@ fn exec_cluster(cluster: &Value) -> Option<ExecCluster> {
     })
 }
 
-/// `user`, judged as `validateAuthInfo` of client-go does, with the ways to sign in that it would use.
+/// `user`, validated like `validateAuthInfo` of client-go, with the credentials that it would use.
 fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
     let mut ways = Vec::new();
     let mut unusable = impersonates_nobody(user)
@@ -282,7 +282,7 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
             }
         }
     }
-    // As for client-go, the file takes precedence while it can be read and is not empty.
+    // As in client-go, the file takes precedence while it is readable and not empty.
     let file = filled(user, "tokenFile").map(|path| (path, read_token(path, reader)));
     let mut token_of = |text: &str| {
         ways.push(token(text));
@@ -310,7 +310,7 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
     let provider = user.get("auth-provider").filter(|provider| provider.is_object());
     if let Some(exec) = user.get("exec").filter(|exec| exec.is_object()) {
         unusable = unusable.or_else(|| wrong_plugin(exec, provider.is_some()));
-        // client-go runs no plugin for who has something else.
+        // client-go runs no plugin if there is another credential.
         if ways.is_empty() {
             let command = filled(exec, "command").map(clean).unwrap_or_default();
             let stackit = plugin_kind(exec);
@@ -323,7 +323,7 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
     }
     if let Some(provider) = provider {
         let name = filled(provider, "name").map(clean).unwrap_or_default();
-        // The others were removed from client-go. This one signs in with each request, whatever stands beside it.
+        // client-go removed the others. This one authenticates each request, regardless of other credentials.
         if name != "oidc" {
             unusable.get_or_insert_with(|| format!("kubectl has no auth provider {name}"));
         }
@@ -332,7 +332,7 @@ fn found_user(user: &Value, reader: FileReader<'_>) -> FoundUser {
     FoundUser { sign_in: ways, unusable }
 }
 
-/// What a token file holds; client-go takes an empty one for one that cannot be read.
+/// The content of a token file; client-go treats an empty one as unreadable.
 pub fn read_token(path: &str, reader: FileReader<'_>) -> Result<Zeroizing<String>, String> {
     let bytes = reader(path)?;
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).trim().to_owned());
@@ -350,7 +350,7 @@ fn impersonates_nobody(user: &Value) -> Option<String> {
     filled(user, "as").is_none().then(|| format!("{more} is set without as"))
 }
 
-/// Why the private key is not that of the certificate.
+/// Why the private key does not match the certificate.
 fn wrong_key(user: &Value, certificate: &[u8], reader: FileReader<'_>) -> Option<String> {
     match data_or_file(user, "client-key", reader) {
         None => Some("client-key is missing".to_owned()),
@@ -364,7 +364,7 @@ fn wrong_key(user: &Value, certificate: &[u8], reader: FileReader<'_>) -> Option
 }
 
 fn wrong_plugin(exec: &Value, has_provider: bool) -> Option<String> {
-    // The first version takes IfAvailable where nothing is set.
+    // v1beta1 defaults to IfAvailable.
     let version = filled(exec, "apiVersion");
     let is_first = version == Some("client.authentication.k8s.io/v1beta1");
     let is_latest = version == Some("client.authentication.k8s.io/v1");
@@ -379,17 +379,17 @@ fn wrong_plugin(exec: &Value, has_provider: bool) -> Option<String> {
     Some(format!("exec has no valid {missing}"))
 }
 
-/// Checks that a token fits into the header of a request, which drops spaces at its end.
+/// Checks that a token is valid as a header value, which drops trailing spaces.
 ///
 /// # Errors
-/// Why it does not, in a clause.
+/// The reason, as a clause.
 pub fn check_token(token: &str) -> Result<(), &'static str> {
     let token = token.trim_end_matches(' ');
     let fits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     if fits { Ok(()) } else { Err("its token contains spaces or control characters") }
 }
 
-/// Tells of a text whether it is a token, and of which kind.
+/// The kind of token that a text is, if it is one.
 pub fn token_alone(text: &str) -> Option<SignIn> {
     let text = text.trim();
     let is_token = text.len() >= LEAST_TOKEN && check_token(text).is_ok();
@@ -407,7 +407,7 @@ fn token(text: &str) -> SignIn {
     }
 }
 
-/// What a JWT says about itself; `None` for any other token.
+/// Claims of a JWT; `None` for any other token.
 pub fn token_facts(token: &str) -> Option<TokenFacts> {
     let mut parts = token.trim().split('.');
     let (header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);

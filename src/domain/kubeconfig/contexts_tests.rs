@@ -1,4 +1,4 @@
-//! Tests of how kubeconfigs are read as kubectl would use them.
+//! Reading kubeconfigs as kubectl would use them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -51,7 +51,7 @@ fn cred_02_merge_keys_bring_what_kubectl_reads_of_them() {
     assert_eq!(sign_in("<<: *t"), [SignIn::StaticToken]);
     assert_eq!(sign_in("<<: [*t, {token: ''}]"), [SignIn::StaticToken]);
     assert_eq!(sign_in("<<: {<<: *t}"), [SignIn::StaticToken]);
-    // Of two values the one that is written last counts.
+    // Of two values the later one wins.
     assert_eq!(sign_in("token: '', <<: *t"), [SignIn::StaticToken]);
     assert_eq!(sign_in("<<: *t, token: ''"), []);
     assert_eq!(sign_in("'<<': *t"), []);

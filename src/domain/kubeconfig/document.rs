@@ -1,5 +1,5 @@
-//! Reads a YAML document into a tree of byte spans, and into values by a reader of another family: a port of libyaml, as
-//! kubectl has one.
+//! Parses a YAML document into a tree of byte spans, and into values with an independent parser: a port of libyaml,
+//! which kubectl uses, too.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,23 +17,23 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::secret::SecretValue;
 use crate::domain::text::clean;
 
-/// Largest kubeconfig that is read, in bytes.
+/// Maximum size of a kubeconfig, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Deepest nesting that is read.
+/// Maximum nesting depth.
 pub const MAX_DEPTH: usize = 64;
-/// Most values that are written in a text.
+/// Maximum number of values in a text.
 const MAX_VALUES: usize = 1_000_000;
-/// Most bytes that aliases and tags expand to.
+/// Maximum number of bytes that aliases and tags expand to.
 const MAX_EXPANDED: usize = 1024 * 1024;
 
-/// A refusal of a file's text.
+/// A failure about the text of a file.
 pub fn file_failure(message: impl Into<String>) -> Failure {
     Failure::new(FailureKind::File, message)
 }
 
-/// What a node holds.
+/// Content of a node.
 pub enum Content {
-    /// A scalar with its text, which may be a key; `true` when written plain.
+    /// A scalar with its text, which may be a key; `true` if plain style.
     Scalar(Zeroizing<String>, bool),
     /// A list; `true` in flow style.
     List(Vec<Node>, bool),
@@ -43,18 +43,18 @@ pub enum Content {
     Alias,
 }
 
-/// A node with its place in the text.
+/// A node with its position in the text.
 pub struct Node {
     pub content: Content,
-    /// Bytes, without trailing blanks and comments. That of a block scalar begins below its header and ends with its last
-    /// line.
+    /// Bytes, without trailing whitespace and comments. For a block scalar: from below its header to the end of its
+    /// last line.
     pub span: Range<usize>,
     pub line: usize,
     /// Whether it is a block scalar.
     pub block_scalar: bool,
     /// Whether it has a tag.
     pub tagged: bool,
-    /// Bytes of its texts and tags with every alias expanded, and one for each value.
+    /// Bytes of its texts and tags with all aliases expanded, plus one per value.
     size: usize,
 }
 
@@ -73,7 +73,7 @@ impl Node {
         }
     }
 
-    /// Key and value of an entry of a mapping.
+    /// Key and value of a mapping entry.
     pub fn entry(&self, key: &str) -> Option<&(Self, Self)> {
         match &self.content {
             Content::Map(entries, _) => entries.iter().find(|(k, _)| k.text() == Some(key)),
@@ -82,21 +82,21 @@ impl Node {
     }
 }
 
-/// The only document of a text as both readers see it: the tree is `None` when it is empty.
+/// The only document of a text, by both parsers: the tree is `None` if it is empty.
 ///
 /// # Errors
-/// What is wrong, with its line: syntax, several documents, duplicate keys, too deep, too large.
+/// The problem and its line: syntax, several documents, duplicate keys, too deep, too large.
 pub fn read(text: &str) -> Result<(Option<Node>, SecretValue), Failure> {
-    // The first reader bounds the depth and what aliases expand to: alone, the second one takes a time that grows with
-    // the square of the depth, and expands every alias.
+    // The first parser bounds depth and alias expansion: the second alone takes time quadratic in the depth, and
+    // expands all aliases.
     let root = parse_tree(text)?;
     Ok((root, parse_values(text)?))
 }
 
-/// The only document of a text as a tree; `None` when it is empty.
+/// The only document of a text as a tree; `None` if it is empty.
 ///
 /// # Errors
-/// What is wrong, with its line: syntax, several documents, duplicate keys, too deep, too large.
+/// The problem and its line: syntax, several documents, duplicate keys, too deep, too large.
 pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     if text.len() > MAX_BYTES {
         return Err(file_failure("the file is larger than 16 MiB"));
@@ -104,7 +104,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     check_marks(text)?;
     let mut root: Option<Node> = None;
     let mut open: Vec<OpenNode> = Vec::new();
-    // Their sizes.
+    // Their sizes, by anchor id.
     let mut anchors: HashMap<usize, usize> = HashMap::new();
     let (mut values, mut expanded) = (0_usize, 0_usize);
     for next in Parser::new_from_str(text) {
@@ -158,7 +158,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
                 Some(node)
             }
             Event::Alias(anchor) => {
-                // One that refers to what it is a part of has no end.
+                // A self-reference is infinite.
                 let size = expand(anchors.get(&anchor).copied().unwrap_or(usize::MAX));
                 Some(leaf(Content::Alias, false, size)?)
             }
@@ -188,7 +188,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
         }
         match open.last_mut() {
             Some(parent) => parent.children.push(node),
-            // kubectl ends at a document mark; nothing may follow it that a person could miss.
+            // kubectl stops at a document marker; content after it could be missed.
             None if root.is_some() && !node.is_null() => {
                 return Err(file_failure(format!(
                     "line {}: more than one YAML document",
@@ -201,7 +201,7 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
     Ok(root.filter(|root| !(root.is_null() && root.span.is_empty())))
 }
 
-/// Refuses a byte order mark that begins a line, as in files that were joined.
+/// Rejects a byte order mark at the start of a line, as in concatenated files.
 fn check_marks(text: &str) -> Result<(), Failure> {
     let mut before = text.match_indices('\u{feff}').filter_map(|(at, _)| text.get(..at));
     let Some(before) = before.find(|before| before.ends_with(['\n', '\r'])) else {
@@ -244,7 +244,7 @@ impl OpenNode {
         if self.map
             && let [.., key, value] = self.children.as_mut_slice()
         {
-            // The parser has a value that is not written end where its key ends.
+            // The parser ends an absent value where its key ends.
             let behind = text.get(key.span.end..).unwrap_or_default();
             let colon = behind.trim_start_matches([' ', '\t']);
             if value.span.is_empty() && value.span.end <= key.span.end && colon.starts_with(':') {
@@ -252,7 +252,7 @@ impl OpenNode {
                 value.span = end..end;
             }
         }
-        // A block collection has no end mark of its own: the parser reports where the next token begins.
+        // Block collections have no end marker: the parser reports the start of the next token.
         let end = if self.flow {
             byte_range(span)?.end
         } else {
@@ -276,7 +276,7 @@ impl OpenNode {
     }
 }
 
-/// Ends a block scalar with its last line: the parser counts the indentation of what follows.
+/// Ends a block scalar with its last line: the parser includes the indentation of the next line.
 fn end_block_scalar(text: &str, node: &mut Node) {
     let inside = text.get(node.span.clone()).unwrap_or_default();
     if node.block_scalar
@@ -286,7 +286,7 @@ fn end_block_scalar(text: &str, node: &mut Node) {
     }
 }
 
-/// Refuses an escape of YAML 1.2 and JSON that YAML 1.1 does not have.
+/// Rejects an escape of YAML 1.2 and JSON that YAML 1.1 does not have.
 fn check_escapes(text: &str, node: &Node, style: ScalarStyle) -> Result<(), Failure> {
     let mut written = text.get(node.span.clone()).unwrap_or_default().chars();
     while let Some(c) = written.next() {
@@ -334,11 +334,11 @@ fn byte_range(span: &Span) -> Result<Range<usize>, Failure> {
         .ok_or_else(|| Failure::new(FailureKind::Bug, "the YAML parser returned no byte positions"))
 }
 
-/// The first document of the text as values, read by a reader that shares no code with the splicing. Only for texts that
+/// The first document of the text as values, by a parser that shares no code with the splicing. Only for texts that
 /// [`parse_tree`] accepts.
 ///
 /// # Errors
-/// Where it cannot be read; more than one document.
+/// The position of a syntax error; more than one document.
 pub fn parse_values(text: &str) -> Result<SecretValue, Failure> {
     let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
     if text.split(['\n', '\r']).all(is_blank) {
@@ -347,7 +347,7 @@ pub fn parse_values(text: &str) -> Result<SecretValue, Failure> {
     let mut first = None;
     for document in yaml_serde::Deserializer::from_str(text) {
         let values = AnyValue::deserialize(document).map_err(|error| {
-            // Only the place is repeated: the sentence of the reader may quote a secret.
+            // Only the position: the parser's message may quote a secret.
             let place =
                 error.location().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
             file_failure(format!("{place}invalid YAML"))
@@ -361,11 +361,11 @@ pub fn parse_values(text: &str) -> Result<SecretValue, Failure> {
     Ok(first.unwrap_or_else(|| SecretValue::new(Value::Null)))
 }
 
-/// The key whose value brings the fields of other mappings.
+/// The key whose value merges in the fields of other mappings.
 pub const MERGE_KEY: &str = "<<";
 
-/// Values as kubectl sees them, in which merge keys have brought their fields: of two values for one key that is written
-/// last counts, of several mappings the first. What aliases refer to has no node; what it brings itself counts least.
+/// Values as kubectl sees them, with merge keys applied: for duplicate keys the later one wins, among several sources
+/// the first. Targets of aliases have no node; their own merge keys have the lowest precedence.
 pub fn with_merged(node: Option<&Node>, value: &Value) -> Value {
     match (value, node.map(|node| &node.content)) {
         (Value::Array(values), Some(Content::List(nodes, _))) => {
@@ -409,30 +409,30 @@ fn merged_fields(entries: &[(Node, Node)], fields: &Map<String, Value>) -> Value
     Value::Object(out)
 }
 
-/// The items of a list; none where there is no list.
+/// The items of a list; empty if there is no list.
 pub fn items<'a>(values: &'a Value, list: &str) -> &'a [Value] {
     values.get(list).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// The name of an entry of a list.
+/// Name of a list entry.
 pub fn name_of(entry: &Value) -> Option<&str> {
     entry.get("name").and_then(Value::as_str)
 }
 
-/// The entry of a name: the first one, as for kubectl.
+/// The entry with a name: the first one, as in kubectl.
 pub fn entry_named<'a>(values: &'a Value, list: &str, name: &str) -> Option<&'a Value> {
     items(values, list).iter().find(|entry| name_of(entry) == Some(name))
 }
 
-/// A text that is there and not blank.
+/// A text that is present and not blank.
 pub fn filled<'a>(map: &'a Value, key: &str) -> Option<&'a str> {
     map.get(key)?.as_str().filter(|text| !text.trim().is_empty())
 }
 
-/// Begins a text that stands for what JSON has no value for: large and infinite numbers, tags, keys that are no text.
+/// Prefix of a text that represents what JSON lacks: large and infinite numbers, tags, non-string keys.
 const MARK: char = '\0';
 
-/// Whether JSON has everything that is in values that were read from YAML.
+/// Whether values from YAML can be represented in JSON.
 pub fn is_json(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.starts_with(MARK),
@@ -444,7 +444,7 @@ pub fn is_json(value: &Value) -> bool {
     }
 }
 
-/// Any YAML value, as JSON. What JSON does not have is a marked text, which no text of a file is equal to.
+/// Any YAML value, as JSON. What JSON lacks becomes a marked text, which cannot equal any text of a file.
 struct AnyValue(Value);
 
 impl<'de> Deserialize<'de> for AnyValue {

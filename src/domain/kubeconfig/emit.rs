@@ -1,8 +1,8 @@
-//! Writes values as block YAML or JSON text for splicing.
+//! Formats values as block YAML or JSON text for splicing.
 
 use serde_json::Value;
 
-/// Block YAML of a value; every line but the first is indented by `indent` blanks, no final line end.
+/// Block YAML of a value; all lines but the first are indented by `indent` spaces, no final line end.
 pub fn block(value: &Value, indent: usize) -> String {
     let mut out = String::new();
     write_block(&mut out, value, indent);
@@ -60,7 +60,7 @@ fn write_inner(out: &mut String, inner: &Value, indent: usize) {
     }
 }
 
-/// A text as a YAML scalar: plain only when no reader can take it for something else.
+/// A text as a YAML scalar: plain only if no parser can misinterpret it.
 pub fn scalar(text: &str) -> String {
     let begins = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic());
     let harmless = text.chars().all(|c| c.is_ascii_alphanumeric() || "/+=._:@-".contains(c));
@@ -69,7 +69,7 @@ pub fn scalar(text: &str) -> String {
     if begins && harmless && !word && !text.ends_with(':') { text.to_owned() } else { quoted(text) }
 }
 
-/// A text in double quotes, as JSON and YAML both read it.
+/// A text in double quotes, valid in both JSON and YAML.
 pub fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }

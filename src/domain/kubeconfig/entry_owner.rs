@@ -1,28 +1,28 @@
-//! Which cluster the entries of a file belong to, by the address of their API server.
+//! The cluster that the entries of a file belong to, by the URL of their API server.
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::text::clean;
 
-/// What is known of the cluster that a kubeconfig is for.
+/// What identifies the cluster that a kubeconfig is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClusterIdentity {
-    /// Its address at SKE, before anything is issued: the API does not name the server.
+    /// Its SKE address, before anything is issued: the API does not report the server.
     Address(ClusterId),
-    /// Its API server, as the issued kubeconfig names it.
+    /// Its API server, from the issued kubeconfig.
     Server(String),
 }
 
-/// Which cluster something in a file belongs to.
+/// The cluster that an entry belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum EntryOwner {
-    /// No address identifies the cluster.
+    /// The cluster cannot be identified.
     #[default]
     Unknown,
     /// A server about which nothing else is known.
     At(String),
-    /// A cluster of this name in this region; another project may have one, too.
+    /// A cluster with this name in this region; another project may have one, too.
     Alike(String),
-    /// The very cluster.
+    /// This very cluster.
     This,
     Another(String),
 }
@@ -38,13 +38,13 @@ impl EntryOwner {
         }
     }
 
-    /// Whether these words name another server or cluster.
+    /// Whether it is another server or cluster.
     pub fn names_another(&self) -> bool {
         matches!(self, Self::At(_) | Self::Another(_))
     }
 }
 
-/// Which cluster a server belongs to.
+/// The cluster that a server belongs to.
 pub(in crate::domain::kubeconfig) fn owner_of_server(
     server: &str,
     known: &ClusterIdentity,
@@ -57,7 +57,7 @@ pub(in crate::domain::kubeconfig) fn owner_of_server(
     match known {
         ClusterIdentity::Server(server) if server_address(server) == found => EntryOwner::This,
         ClusterIdentity::Server(server) => {
-            // Two of one name and region differ in the rest.
+            // Two with the same name and region differ in the rest.
             let mine = server_address(server);
             let named = ske(&mine).is_some_and(|mine| ske(&found) != Some(mine));
             EntryOwner::Another(if named { who() } else { clean(&found) })
@@ -70,7 +70,7 @@ pub(in crate::domain::kubeconfig) fn owner_of_server(
     }
 }
 
-/// Host and port of a server, in small letters, without what may be a password.
+/// Host and port of a server, in lower case, without a possible password.
 pub fn server_address(server: &str) -> String {
     let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
@@ -78,13 +78,13 @@ pub fn server_address(server: &str) -> String {
     host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase()
 }
 
-/// Whether an address ([`server_address`]) is one of SKE for a cluster of this name and region; another project may have
-/// one, too.
+/// Whether an address ([`server_address`]) is an SKE address for a cluster with this name and region; another project
+/// may have one, too.
 pub fn is_address_of(address: &str, cluster: &ClusterId) -> bool {
     ske(address) == Some((cluster.name.as_str(), cluster.region().as_str()))
 }
 
-/// The name of the cluster in an address of SKE.
+/// The cluster name in an SKE address.
 pub fn name_in_address(address: &str) -> Option<&str> {
     ske(address).map(|(name, _region)| name)
 }

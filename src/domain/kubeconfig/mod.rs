@@ -1,4 +1,4 @@
-//! Kubeconfigs: what SKE issued, where one can go, and how one is merged into the user's file.
+//! Kubeconfigs: as issued by SKE, their destinations, and merging into the user's file.
 
 mod changes;
 mod contexts;

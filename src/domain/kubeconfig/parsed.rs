@@ -1,6 +1,6 @@
-//! A kubeconfig as SKE issued it. One set of rules for what is saved for the user and for what skeys itself connects
-//! with: what an issued kubeconfig never holds (commands, files of this machine, ways around the server's certificate,
-//! impersonation) is refused before anything is done with it.
+//! A kubeconfig issued by SKE. The same rules apply to what is saved for the user and to what skeys itself connects
+//! with: anything that an issued kubeconfig never contains (commands, local files, disabled TLS verification,
+//! impersonation) is rejected up front.
 
 use std::fmt;
 
@@ -15,24 +15,24 @@ use crate::domain::kubeconfig::emit;
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
-/// Cluster, context and user under one name, each with the list that it belongs to.
+/// Cluster, context and user with the same name, each with its list.
 pub(in crate::domain::kubeconfig) type Entries = [(&'static str, SecretValue); 3];
 
-/// How a kubeconfig signs in.
+/// How a kubeconfig authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KubeconfigKind {
-    /// A client certificate that expires. Before others were kept, all were of this kind.
+    /// A client certificate that expires. The default for records from before kinds were recorded.
     #[default]
     Admin,
-    /// The `stackit` CLI signs in; no secret inside.
+    /// The `stackit` CLI authenticates; contains no secret.
     Login,
-    /// The `stackit` CLI signs in at the identity provider; no secret inside.
+    /// The `stackit` CLI authenticates at the identity provider; contains no secret.
     Idp,
 }
 
 impl KubeconfigKind {
-    /// The word for forms and sentences.
+    /// The kind in forms and messages.
     pub fn word(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -42,22 +42,22 @@ impl KubeconfigKind {
     }
 }
 
-/// Largest issued kubeconfig, in bytes.
+/// Maximum size of an issued kubeconfig, in bytes.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Why an issued kubeconfig is not used, with the field. It never quotes what could be secret.
+/// Why an issued kubeconfig is rejected, with the field. Never quotes possible secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidKubeconfig(String);
 
 impl InvalidKubeconfig {
-    /// A field, and what is wrong with it, as it follows "the kubeconfig".
+    /// A field and its problem, as a continuation of "the kubeconfig".
     pub fn new(field: &str, reason: impl fmt::Display) -> Self {
         Self(format!("{reason} ({field})"))
     }
 }
 
 impl fmt::Display for InvalidKubeconfig {
-    /// As it follows "the kubeconfig".
+    /// As a continuation of "the kubeconfig".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -87,7 +87,7 @@ impl fmt::Debug for ParsedKubeconfig {
     }
 }
 
-/// The context that is current, or the only one, with what it names.
+/// The current context, or the only one, with its cluster and user.
 struct Current<'a> {
     context: &'a Value,
     cluster: &'a Value,
@@ -126,16 +126,16 @@ impl<'a> Current<'a> {
     }
 }
 
-/// Whether a key is there. Null is the same as absent, as for kubectl.
+/// Whether a key is present. Null counts as absent, as in kubectl.
 fn has(map: &Value, key: &str) -> bool {
     map.get(key).is_some_and(|value| !value.is_null())
 }
 
 impl ParsedKubeconfig {
-    /// Checks what the server returned. Nothing that it names is read, run or connected to.
+    /// Checks what the server returned. Nothing that it references is read, run or connected to.
     ///
     /// # Errors
-    /// What is missing or dangerous, with its field.
+    /// What is missing or unsafe, with its field.
     pub fn read(kind: KubeconfigKind, text: &Secret) -> Result<Self, InvalidKubeconfig> {
         let root = values(text)?;
         let Current { cluster, user, .. } = Current::of(&root)?;
@@ -146,12 +146,12 @@ impl ParsedKubeconfig {
         Ok(Self { kind, text: text.clone(), server, authorities, client })
     }
 
-    /// How it signs in.
+    /// How it authenticates.
     pub fn kind(&self) -> KubeconfigKind {
         self.kind
     }
 
-    /// Address of the API server: https and a host, with a port if need be.
+    /// URL of the API server: https and host, optionally a port.
     pub fn server(&self) -> &str {
         &self.server
     }
@@ -166,10 +166,10 @@ impl ParsedKubeconfig {
         self.client.as_ref().map(|(certificate, _)| certificate.as_str())
     }
 
-    /// What its certificates say.
+    /// Facts from its certificates.
     ///
     /// # Errors
-    /// Which of its fields holds no certificate.
+    /// Which of its fields is not a certificate.
     pub fn facts(&self) -> Result<CredentialFacts, CertificateError> {
         CredentialFacts::read(&self.server, &self.authorities, self.client_certificate())
     }
@@ -179,8 +179,8 @@ impl ParsedKubeconfig {
         self.client.as_ref().map(|(_, key)| key)
     }
 
-    /// The three entries under one name, by list. They are read from the text again, so that the key does not lie about
-    /// in values meanwhile.
+    /// The three entries with the same name, by list. Parsed again from the text, so that the key is not kept in memory
+    /// as a value in the meantime.
     pub(in crate::domain::kubeconfig) fn entries(&self, name: &str) -> Result<Entries, Failure> {
         let root = values(&self.text)?;
         let Current { context, cluster, user } = Current::of(&root)?;
@@ -188,7 +188,7 @@ impl ParsedKubeconfig {
     }
 }
 
-/// Entries like those that SKE issues, to find out whether a file can take them.
+/// Entries similar to those issued by SKE, to find out whether a file can take them.
 pub(in crate::domain::kubeconfig) fn sample_entries(kind: KubeconfigKind, name: &str) -> Entries {
     let user = match kind {
         KubeconfigKind::Admin => {
@@ -229,14 +229,14 @@ fn values(text: &Secret) -> Result<SecretValue, InvalidKubeconfig> {
     Ok(root)
 }
 
-/// The credential plugin of the kinds that hold no secret.
+/// The credential plugin of the kinds without a secret.
 const COMMAND: &str = "stackit";
 const FILE: &str = "refers to a local file";
 const IMPERSONATION: &str = "impersonates another user";
 const CREDENTIAL: &str = "has a kind of credential that SKE never issues";
 const CERTIFICATE: &str = "has a client certificate, which this kind never has";
 
-/// Refuses an entry ("cluster") that has one of these keys, for the reason beside it.
+/// Rejects an entry ("cluster") with one of these keys, giving the reason.
 fn refuse_keys(
     entry: &str,
     fields: &Value,
@@ -248,7 +248,7 @@ fn refuse_keys(
     }
 }
 
-/// Gives the server and its authorities.
+/// Returns the server and its CAs.
 fn check_cluster(cluster: &Value) -> Result<(&str, &str), InvalidKubeconfig> {
     let refuse =
         |key: &str, reason: &str| Err(InvalidKubeconfig::new(&format!("cluster.{key}"), reason));
@@ -292,7 +292,7 @@ fn check_cluster(cluster: &Value) -> Result<(&str, &str), InvalidKubeconfig> {
     }
 }
 
-/// Gives certificate and key of the kind that has them.
+/// Returns certificate and key, if the kind has them.
 fn check_user(
     kind: KubeconfigKind,
     user: &Value,
@@ -334,13 +334,13 @@ fn check_user(
     }
 }
 
-/// The kind that a credential plugin belongs to, where it is exactly the one that SKE issues.
+/// The kind of a credential plugin, if it is exactly one that SKE issues.
 pub fn plugin_kind(exec: &Value) -> Option<KubeconfigKind> {
     let kinds = [KubeconfigKind::Login, KubeconfigKind::Idp];
     kinds.into_iter().find(|kind| check_exec(*kind, exec).is_ok())
 }
 
-/// Lets `stackit ske kubeconfig login` pass, as SKE issues it: kubectl would run anything else as the person.
+/// Accepts only `stackit ske kubeconfig login` as issued by SKE: kubectl would run anything else as the user.
 fn check_exec(kind: KubeconfigKind, exec: &Value) -> Result<(), InvalidKubeconfig> {
     let refuse = |key: &str, reason: &str| {
         Err(InvalidKubeconfig::new(&format!("user.exec.{}", clean(key)), reason))
@@ -373,7 +373,7 @@ fn check_exec(kind: KubeconfigKind, exec: &Value) -> Result<(), InvalidKubeconfi
     Ok(())
 }
 
-/// A minimal kubeconfig of its own, with cluster, user and context under one name, which is current.
+/// A minimal separate kubeconfig, with cluster, user and current context under one name.
 pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failure> {
     check_context_name(context)?;
     let [clusters, contexts, users] = fresh.entries(context)?.map(|(_, entry)| entry);
@@ -388,10 +388,10 @@ pub fn renamed(fresh: &ParsedKubeconfig, context: &str) -> Result<Secret, Failur
     Err(InvalidKubeconfig("cannot be written so that kubectl reads the same".to_owned()).into())
 }
 
-/// Refuses names that no list can show.
+/// Rejects names that cannot be displayed.
 ///
 /// # Errors
-/// What a name needs.
+/// The requirements for a name.
 pub fn check_context_name(context: &str) -> Result<(), Failure> {
     if context.is_empty() || clean(context) != context {
         return Err(Failure::new(
@@ -566,7 +566,7 @@ mod tests {
 
     #[test]
     fn api_23_what_cannot_be_written_as_a_file_of_its_own_is_refused() {
-        // A key that long can only stand alone, without a value.
+        // A key that long is only valid without a value.
         let long = format!(", {}", "k".repeat(1_100));
         let text = text(&cluster("https://api.example", &long), CERTIFICATE);
         let parsed = read(KubeconfigKind::Admin, text).unwrap();
@@ -594,13 +594,13 @@ mod tests {
         let login = read(KubeconfigKind::Login, text(&cluster("https://a", ""), COMMAND)).unwrap();
         assert!(login.client_key().is_none() && login.client_certificate().is_none());
     }
-    /// Whether the fields that decide whom kubectl trusts, asks, runs and acts as are those that SKE issues.
+    /// Whether the fields that decide whom kubectl trusts, calls, runs and acts as are those that SKE issues.
     fn is_as_issued(kind: KubeconfigKind, entries: &Value) -> bool {
         let cluster = &entries["clusters"][0]["cluster"];
         let user = &entries["users"][0]["user"];
         let (exec, null) = (&user["exec"], Value::Null);
         let url = reqwest::Url::parse(cluster["server"].as_str().unwrap_or_default());
-        // A number in the place of a name is none for this parser.
+        // This parser rejects numbers as host names.
         let is_host = url.map_or(true, |url| {
             let whole = url.as_str().trim_end_matches('/').to_owned();
             url.has_host()
@@ -697,7 +697,7 @@ mod tests {
             let Ok(file) = renamed(&parsed, "mine") else { return Ok(()) };
             let values = parse_values(file.expose()).unwrap();
             prop_assert!(is_as_issued(kind, &values), "{:?}", *values);
-            // What is written passes as well, and is the same.
+            // The output passes as well and is the same.
             let again = ParsedKubeconfig::read(kind, &file)
                 .map_err(|refusal| TestCaseError::fail(refusal.to_string()))?;
             prop_assert_eq!(again.server(), parsed.server());

@@ -1,4 +1,4 @@
-//! The file that a kubeconfig goes into, what is there now, and how saving ended.
+//! The target file of a kubeconfig, its current state, and the result of saving.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use crate::domain::kubeconfig::entry_owner::EntryOwner;
 /// The file that a kubeconfig is written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileTarget {
-    /// Into the first file of `$KUBECONFIG`, or `~/.kube/config`.
+    /// Merge into the first file of `$KUBECONFIG`, or `~/.kube/config`.
     Merge,
-    /// Among the entries of this file; the path as typed, `~` allowed.
+    /// Merge into this file; the path as typed, `~` allowed.
     MergeInto(String),
-    /// Into a separate file; the path as typed, `~` allowed.
+    /// A separate file; the path as typed, `~` allowed.
     Own(String),
 }
 
@@ -25,39 +25,39 @@ impl FileTarget {
     }
 }
 
-/// What a file looks like now and what saving changes; safe to show.
+/// The current state of a file and the effect of saving; safe to display.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
-    /// The file in shown form (`~/…`); empty where no file is written.
+    /// The file in shown form (`~/…`); empty if no file is written.
     pub path: String,
     /// The resolved target if the path is a symbolic link.
     pub link: Option<String>,
     pub exists: bool,
-    /// Permission bits now.
+    /// Current permission bits.
     pub mode: Option<u32>,
-    /// Contexts of other names, which stay untouched.
+    /// Number of contexts with other names, which are unchanged.
     pub others: usize,
-    /// Contexts of other names that change as well, since they use the same entries ("context dev (user prod)").
+    /// Contexts with other names that change as well, since they share entries ("context dev (user prod)").
     pub sharing: Vec<String>,
-    /// Contexts that are lost when a separate file is replaced.
+    /// Contexts that are lost if a separate file is replaced.
     pub lost: Vec<String>,
-    /// Fields of replaced entries that are not kept ("token of user shop").
+    /// Lost fields of replaced entries ("token of user shop").
     pub dropped: Vec<String>,
-    /// Entries of the wanted name that exist already ("context shop", "user shop").
+    /// Existing entries with the requested name ("context shop", "user shop").
     pub taken: Vec<String>,
-    /// Which cluster those belong to.
+    /// The cluster that those belong to.
     pub owner: EntryOwner,
-    /// Every name that an entry of the file has.
+    /// Names of all entries in the file.
     pub names: BTreeSet<String>,
-    /// Whether there is no kubeconfig yet: what is merged becomes the current context.
+    /// Whether there is no kubeconfig yet: the merged one becomes the current context.
     pub blank: bool,
-    /// `current-context` now.
+    /// The existing `current-context`.
     pub current: Option<String>,
-    /// What a renewal in place changes; before the kubeconfig is issued, as far as it can be known.
+    /// Changes by a renewal in place; before issuing, as far as known.
     pub changes: Vec<ChangedLine>,
     pub notes: Vec<String>,
-    /// SHA-256 of what a person agrees to: the link, the mode, and the entries that are replaced, or the whole file.
-    /// `None` when the file does not exist.
+    /// SHA-256 of what the user agrees to: the link, the mode, and the entries to replace, or the whole file. `None` if
+    /// the file does not exist.
     pub fingerprint: Option<String>,
 }
 
@@ -68,12 +68,12 @@ pub struct Saved {
     pub notes: Vec<String>,
 }
 
-/// A kubeconfig was not saved, and nothing was changed.
+/// A kubeconfig was not saved; nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotSaved {
-    /// The file changed since it was shown; this is how it looks now.
+    /// The file changed since it was shown; with its current state.
     Changed(Plan),
-    /// The name, or the file, exists and replacing was not asked for.
+    /// The name or file exists, and replacing was not requested.
     Taken(Plan),
     Failed(Failure),
 }

@@ -1,5 +1,5 @@
-//! What kubectl expects where in a kubeconfig: it reads nothing of a file in which one value is of another kind. Source:
-//! `k8s.io/client-go/tools/clientcmd/api/v1`; plain scalars as its reader of YAML 1.1 resolves them.
+//! The schema that kubectl expects of a kubeconfig: it rejects a file if any value has another type. Source:
+//! `k8s.io/client-go/tools/clientcmd/api/v1`; plain scalars as resolved by its YAML 1.1 parser.
 
 use serde_json::Value;
 
@@ -7,28 +7,28 @@ use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::{Content, MERGE_KEY, Node, file_failure, is_json};
 use crate::domain::text::clean;
 
-/// What may stand in a place. Null may stand everywhere.
+/// Expected type of a value. Null is always allowed.
 enum Shape {
     Text,
     Bool,
     Base64,
     Anything,
     List(&'static Self),
-    /// Any keys, with values of one kind.
+    /// Any keys, with values of one type.
     Map(&'static Self),
-    /// Keys with a value of their own kind; others are ignored.
+    /// Keys with values of specific types; others are ignored.
     Fields(&'static [(&'static str, Self)]),
 }
 
 use Shape::{Anything, Base64, Bool, Fields, List, Map, Text};
 
 impl Shape {
-    /// That of the items of a list.
+    /// The type of list items.
     fn item(&self) -> &Self {
         if let List(item) = self { item } else { &Anything }
     }
 
-    /// That of the value of a key.
+    /// The type of a key's value.
     fn field(&self, key: &str) -> &Self {
         match self {
             Map(value) => value,
@@ -91,13 +91,12 @@ const CONFIG: Shape = Fields(&[
     ("extensions", EXTENSIONS),
 ]);
 
-/// Refuses a file in which something is of another kind than kubectl expects.
+/// Rejects a file with a value of another type than kubectl expects.
 pub fn check(root: &Node, values: &Value) -> Result<(), Failure> {
     check_node(root, values, &CONFIG, "the file")
 }
 
-/// Checks a node and the value that it has: the node tells how a scalar is written, the value what aliases and tags make
-/// of it.
+/// Checks a node and its value: the node shows how a scalar is written, the value the result of aliases and tags.
 fn check_node(node: &Node, value: &Value, shape: &Shape, key: &str) -> Result<(), Failure> {
     let fits = match (&node.content, value) {
         _ if node.tagged => is_of_shape(value, shape),
@@ -136,14 +135,14 @@ fn check_node(node: &Node, value: &Value, shape: &Shape, key: &str) -> Result<()
     if fits { Ok(()) } else { Err(refusal(node, shape, key)) }
 }
 
-/// Checks the value of a merge key, which brings the fields of a mapping or of several.
+/// Checks the value of a merge key: one mapping or several.
 fn check_merge(node: &Node, value: &Value, shape: &Shape) -> Result<(), Failure> {
     let brings = |value: &Value| value.is_object() && is_of_shape(value, shape);
     let fits = value.as_array().map_or_else(|| brings(value), |values| values.iter().all(brings));
     if fits { Ok(()) } else { Err(refusal(node, shape, MERGE_KEY)) }
 }
 
-/// Whether a value is of a kind, however it is written.
+/// Whether a value has a type, however it is written.
 fn is_of_shape(value: &Value, shape: &Shape) -> bool {
     match (shape, value) {
         (_, Value::Null) | (Anything, _) => true,
@@ -177,7 +176,7 @@ fn refusal(node: &Node, shape: &Shape, key: &str) -> Failure {
     ))
 }
 
-/// Whether a plain scalar is a text.
+/// Whether a plain scalar is a string.
 fn is_text(text: &str) -> bool {
     !is_bool(text) && !is_number(text)
 }
@@ -202,7 +201,7 @@ fn is_number(text: &str) -> bool {
         })
     };
     let is_decimal = || {
-        // As Rust reads it, without its words for what is no number.
+        // Rust's parser, without its words for infinity and NaN.
         unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
             && unsigned.parse::<f64>().is_ok()
     };
@@ -212,7 +211,7 @@ fn is_number(text: &str) -> bool {
         || is_decimal()
 }
 
-/// Whether Go's decoder takes it: with padding, and across lines.
+/// Whether Go's decoder accepts it: with padding, and across lines.
 fn is_base64(text: &str) -> bool {
     let (mut letters, mut padding) = (0_usize, 0_usize);
     for byte in text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n')) {
@@ -230,7 +229,7 @@ mod tests {
     use crate::domain::kubeconfig::document::{parse_tree, read};
     use crate::domain::kubeconfig::shape::check;
 
-    /// As `kubectl config view --raw` judges it.
+    /// The verdict of `kubectl config view --raw`.
     fn is_read(text: &str) -> bool {
         let (root, values) = read(text).unwrap();
         check(&root.unwrap(), &values).is_ok()

@@ -1,4 +1,4 @@
-//! Changes single places of a YAML text; every other byte stays.
+//! Edits single places of a YAML text; all other bytes stay.
 
 use std::ops::Range;
 
@@ -9,21 +9,21 @@ use crate::domain::kubeconfig::document::{Content, Node};
 use crate::domain::kubeconfig::emit;
 use crate::domain::secret::SecretValue;
 
-/// Where something new goes.
+/// Where something new is inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Behind what is there.
+    /// After existing content.
     Last,
-    /// Before it: where the end of the file belongs to a value, as in a block scalar without a final line end.
+    /// Before existing content: if a value extends to the end of the file, like an unterminated block scalar.
     First,
 }
 
-/// What takes the place of a part of the text; a key may be in it.
+/// A range of the text and its replacement, which may contain a key.
 type Edit = (Range<usize>, Zeroizing<String>);
 
 const LINE_ENDS: [char; 2] = ['\n', '\r'];
 
-/// A text, and what is to be changed in it.
+/// A text and the pending edits.
 pub struct Splice<'a> {
     text: &'a str,
     root: &'a Node,
@@ -32,16 +32,16 @@ pub struct Splice<'a> {
 }
 
 impl<'a> Splice<'a> {
-    /// Nothing is changed yet.
+    /// A splice without edits.
     pub fn new(text: &'a str, root: &'a Node) -> Self {
         Self { text, root, line_end: usual_line_end(text), edits: Vec::new() }
     }
 
-    /// The changed text; `None` where two changes overlap.
+    /// The changed text; `None` if edits overlap.
     pub fn apply(mut self) -> Option<Zeroizing<String>> {
         self.edits.sort_by_key(|(range, _)| (range.start, range.end));
         let inserted: usize = self.edits.iter().map(|(_, insert)| insert.len()).sum();
-        // Grown by pieces, it would leave copies behind.
+        // Preallocated: reallocation would leave copies of secrets in memory.
         let mut out = Zeroizing::new(String::with_capacity(self.text.len() + inserted));
         let mut from = 0;
         for (range, insert) in &self.edits {
@@ -53,7 +53,7 @@ impl<'a> Splice<'a> {
         Some(out)
     }
 
-    /// Replaces a range; line ends become those of the file.
+    /// Replaces a range; line ends are converted to those of the file.
     fn edit(&mut self, range: Range<usize>, insert: impl Into<Zeroizing<String>>) {
         let mut insert = insert.into();
         if self.line_end != "\n" {
@@ -79,7 +79,7 @@ impl<'a> Splice<'a> {
         self.lead(position).chars().count()
     }
 
-    /// Where the line of a position ends, behind its line end; a position behind a line end is there already.
+    /// End of the line at a position, including its line end; a position after a line end stays.
     fn line_after(&self, position: usize) -> usize {
         if self.before(position).ends_with(LINE_ENDS) {
             return position;
@@ -98,8 +98,8 @@ impl<'a> Splice<'a> {
         }
     }
 
-    /// Behind what ends at a position and the comments below that belong to it: those that are indented, or that follow
-    /// it without a blank line and do not stand directly above something else.
+    /// End of an element, including the comments below that belong to it: indented ones, and those that follow without
+    /// a blank line, unless they are directly above something else.
     fn behind(&self, position: usize, indent: usize) -> usize {
         let mut end = self.line_after(position);
         let (mut at, mut touching, mut is_touched) = (end, None, true);
@@ -131,7 +131,7 @@ impl<'a> Splice<'a> {
         self.edit(at..at, text);
     }
 
-    /// Adds an item to the list under a key of the root; a missing list is created.
+    /// Adds an item to a list of the root; creates the list if missing.
     pub fn add_item(&mut self, list: &str, item: &Value, place: Place) -> Option<()> {
         let Some((key, value)) = self.root.entry(list) else {
             let lists = SecretValue::new(Value::Array(vec![item.clone()]));
@@ -174,7 +174,7 @@ impl<'a> Splice<'a> {
         Some(())
     }
 
-    /// The first dash of a block list, when it is the first of its line: the parser names it, or what is behind it.
+    /// The first dash of a block list, if it is the first of its line: the parser reports it, or what follows it.
     fn dash(&self, list: &Node) -> Option<usize> {
         let start = list.span.start;
         let dash = if self.text.get(start..)?.starts_with('-') {
@@ -186,7 +186,7 @@ impl<'a> Splice<'a> {
         (self.lead(dash).trim().is_empty() && between.trim().is_empty()).then_some(dash)
     }
 
-    /// An item as JSON, over several lines if its neighbour is.
+    /// An item as JSON, multi-line if its neighbour is.
     fn flow_item(&self, neighbour: &Node, item: &Value) -> String {
         let lead = self.lead(neighbour.span.start);
         let several =
@@ -208,7 +208,7 @@ impl<'a> Splice<'a> {
         Some(key.span.end + colon + 1)
     }
 
-    /// Puts the first item into a null or empty list.
+    /// Adds the first item to a null or empty list.
     fn fill_list(&mut self, key: &Node, value: &Node, item: &Value) -> Option<()> {
         let start = self.behind_colon(key)?;
         let end = if value.span.is_empty() { start } else { value.span.end.max(start) };
@@ -222,7 +222,7 @@ impl<'a> Splice<'a> {
         Some(())
     }
 
-    /// Replaces an item of a list whole.
+    /// Replaces a complete list item.
     pub fn replace_item(&mut self, list: &Node, item: &Node, new: &Value) {
         let in_flow = matches!(list.content, Content::List(_, true));
         let start = item.span.start;
@@ -246,7 +246,7 @@ impl<'a> Splice<'a> {
         }
     }
 
-    /// Changes a mapping from its old values to new ones, by the fewest places; keys and values that stay are not touched.
+    /// Changes a mapping from its old values to new ones with minimal edits; unchanged keys and values are not touched.
     pub fn patch(&mut self, map: &Node, old: &Value, new: &Value) -> Option<()> {
         let (Content::Map(entries, flow), Value::Object(old), Value::Object(new)) =
             (&map.content, old, new)
@@ -293,7 +293,7 @@ impl<'a> Splice<'a> {
         Some(())
     }
 
-    /// What stands behind the colon of a key.
+    /// The text after the colon of a key.
     fn value_text(&self, key: &Node, value: &Value, flow: bool) -> String {
         let is_filled = value.as_object().is_some_and(|fields| !fields.is_empty());
         if flow || !is_filled {
@@ -303,7 +303,7 @@ impl<'a> Splice<'a> {
         format!("\n{}{}", " ".repeat(indent), emit::block(value, indent))
     }
 
-    /// Removes the keys of a mapping that new values do not have.
+    /// Removes the keys of a mapping that are not in the new values.
     fn remove_keys(&mut self, entries: &[(Node, Node)], new: &Map<String, Value>, flow: bool) {
         let stays = |(key, _): &(Node, Node)| key.text().is_some_and(|key| new.contains_key(key));
         let end = |(key, value): &(Node, Node)| value.span.end.max(key.span.end);
@@ -316,7 +316,7 @@ impl<'a> Splice<'a> {
             } else if !is_behind && let Some((next, _)) = entries.get(position + 1) {
                 self.edit(start..next.span.start, String::new());
             } else if let (Some(last_kept), Some(last)) = (kept.take(), entries.last()) {
-                // With the comma before it; nothing is left behind it.
+                // Including the preceding comma; nothing follows.
                 self.edit(end(last_kept)..end(last), String::new());
             }
         }
@@ -361,7 +361,7 @@ fn keeps_a_key(old: &Value, new: &Map<String, Value>) -> bool {
     old.as_object().is_some_and(|old| old.keys().any(|key| new.contains_key(key)))
 }
 
-/// A value that ends on the line it begins on.
+/// A value on a single line.
 fn inline(value: &Value, flow: bool) -> String {
     match value.as_str() {
         Some(text) if !flow => emit::scalar(text),
@@ -369,7 +369,7 @@ fn inline(value: &Value, flow: bool) -> String {
     }
 }
 
-/// The line end that most lines of a text have.
+/// The most frequent line end of a text.
 pub fn usual_line_end(text: &str) -> &'static str {
     let both = text.matches("\r\n").count();
     let line_feeds = text.matches('\n').count() - both;

@@ -1,4 +1,4 @@
-//! Findings about the credentials inside a cluster before it is completed.
+//! Findings about the credentials inside a cluster, before *complete*.
 
 use jiff::Timestamp;
 
@@ -12,8 +12,8 @@ use crate::domain::preflight::finding::Finding;
 use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::snapshot::ClusterSnapshot;
 
-/// Tokens and certificates that *complete* ends, pods that may not know the new authority, and what of both cannot be seen.
-/// `context`: how kubectl reaches the cluster.
+/// Tokens and certificates that stop working on *complete*, pods that may not trust the new CA, and what cannot be seen
+/// of them. `context`: how kubectl reaches the cluster.
 pub fn in_cluster(
     cluster: &Cluster,
     credentials: &Credentials,

@@ -1,4 +1,4 @@
-//! What is known before a step, as it was detected.
+//! Findings of a preflight, as detected.
 
 use std::collections::BTreeSet;
 
@@ -13,14 +13,14 @@ use crate::domain::roll::progress::RollProgress;
 use crate::domain::rotation::{InconsistentTimes, Phase, Step};
 use crate::domain::snapshot::Unseen;
 
-/// The mark of a finding.
+/// Mark of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingMark {
     Fine,
     Note,
     /// The step is refused.
     Refused,
-    /// Cannot be known from here.
+    /// Cannot be determined from here.
     Unknowable,
 }
 
@@ -46,7 +46,7 @@ pub enum Finding {
     State(ClusterState),
     Reported(ReportedError),
     Times(InconsistentTimes),
-    /// A kubeconfig that works, and for `complete` one that keeps working; for how long.
+    /// A kubeconfig that works, and for `complete` one that survives it; with its remaining lifetime.
     AccessHeld {
         step: Step,
         left: Option<SignedDuration>,
@@ -57,39 +57,39 @@ pub enum Finding {
         place: KubeconfigLocation,
         reasons: Vec<VerdictReason>,
     },
-    /// No kubeconfig that works; asking for one may disable static tokens.
+    /// No working kubeconfig; requesting one may disable static tokens.
     NoAccess {
         step: Step,
         one_way: bool,
     },
-    /// Credentials of this machine that stop working on *complete*.
+    /// Credentials on this machine that stop working on *complete*.
     BreakingCredentials(Vec<KubeconfigLocation>),
-    /// Credentials of this machine for which this is unknown.
+    /// Credentials on this machine for which this is unknown.
     UnclearCredentials(Vec<KubeconfigLocation>),
     FilesUnread(UnreadFiles),
     /// Tokens of service accounts from before the start that were used since.
     TokensInUse(NameSample),
     /// Such tokens with no recorded use since the start.
     UnusedTokens(NameSample),
-    /// Tokens of which it is not known whether they are from before the start, and whether one was used since.
+    /// Tokens of unknown age relative to the start; and whether one was used since.
     UnclearTokens {
         tokens: NameSample,
         in_use: bool,
     },
-    /// Client certificates that the old client CA of the cluster signed, by their requests.
+    /// Client certificates signed by the old client CA of the cluster, by their requests.
     BreakingCertificates(NameSample),
-    /// Client certificates whose CA is not known.
+    /// Client certificates whose CA is unknown.
     UnclearCertificates(NameSample),
     /// Requests for client certificates cannot be read.
     RequestsUnseen,
-    /// Pods that may not trust the new cluster CA, and the commands that restart them.
+    /// Pods that may not trust the new cluster CA, and the commands to restart them.
     PodsWithOldAuthority {
         pods: NameSample,
         restart: Vec<String>,
     },
-    /// Nodes and pods cannot be seen, and why, in a clause.
+    /// Nodes and pods cannot be seen, with the reason as a clause.
     NodesUnseen(String),
-    /// The checklist names no clients outside this machine, or cannot be read.
+    /// The checklist is empty or cannot be read.
     OtherClients {
         read: bool,
     },
@@ -111,27 +111,27 @@ pub enum Finding {
         draining: Vec<String>,
     },
     HibernationIn(SignedDuration),
-    /// The maintenance window opens in this time; it is open when zero.
+    /// Time until the maintenance window opens; zero if it is open.
     MaintenanceIn(SignedDuration),
-    /// A hibernation schedule that cannot be read here; its text.
+    /// A hibernation schedule that cannot be parsed; its text.
     UnreadableSchedule(String),
     Capacity,
     PdbsNotVisible,
-    /// Kinds whose first list is still being read.
+    /// Kinds whose first list is in progress.
     BeingRead(Vec<&'static str>),
     KindUnseen(&'static str, Unseen),
-    /// Nodes on which no pod can be scheduled, although the platform does not remove them.
+    /// Unschedulable nodes that the platform is not removing.
     CordonedNodes(NameSample),
     MisconfiguredPdbs(NameSample),
     ExhaustedPdbs(NameSample),
     UnreadablePdbs(NameSample),
     /// Their status cannot be computed, or counts no pods.
     UncomputedPdbs(NameSample),
-    /// Pods that may stay on a drained node for long.
+    /// Pods with a long grace period on a drained node.
     LongGracePeriods(NameSample),
     PodsUnderSeveralPdbs(NameSample),
     NoPdbBlocks,
-    /// Services without endpoints that webhooks call, and what that makes the API server refuse.
+    /// Services without endpoints that webhooks call, and the requests that fail because of that.
     Webhooks {
         services: NameSample,
         certain: bool,
@@ -153,7 +153,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Whether *complete* takes something away from somebody, so that it is agreed to by itself.
+    /// Whether *complete* takes access away from someone, so that it needs separate consent.
     pub fn breaks(&self) -> bool {
         matches!(
             self,
@@ -167,7 +167,7 @@ impl Finding {
         )
     }
 
-    /// Its mark.
+    /// The mark of this finding.
     pub fn mark(&self) -> FindingMark {
         match self {
             Self::Allowed { .. }

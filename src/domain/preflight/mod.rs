@@ -1,4 +1,4 @@
-//! What is known before a step: findings that forbid, warn, or say what cannot be known from here.
+//! Preflight before a step: findings that refuse, warn, or state what cannot be determined.
 
 mod credentials;
 pub mod finding;
@@ -22,21 +22,21 @@ use crate::domain::credential::{
 use crate::domain::rotation::Step;
 use crate::domain::snapshot::ClusterSnapshot;
 
-/// What this machine knows beside the cluster itself.
+/// Input of the preflight besides the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     pub credentials: Credentials,
-    /// The kubeconfig files of this machine; `None` while they are not read.
+    /// The kubeconfig files of this machine; `None` until they are read.
     pub files: Option<Arc<[FoundFile]>>,
     /// Why they could not be read when that was tried last, in a clause.
     pub not_read: Option<String>,
     /// SKE's clock minus this machine's: what SKE issued expires by its clock.
     pub skew: SignedDuration,
-    /// What the cluster's own API shows now; `None` while it is not observed or not reachable.
+    /// Current snapshot of the cluster's own API; `None` while it is not observed or not reachable.
     pub snapshot: Option<Arc<ClusterSnapshot>>,
-    /// The clients outside this machine; `None` where the list cannot be read.
+    /// The clients outside this machine; `None` if the list cannot be read.
     pub checklist: Option<Arc<Checklist>>,
-    /// Why there is no snapshot, in a clause.
+    /// Why there is no snapshot, as a clause.
     pub unseen: Option<String>,
 }
 
@@ -61,10 +61,10 @@ impl Evidence {
     }
 }
 
-/// What is known of static tokens before a start, which disables them.
+/// What is known about static tokens before a start, which disables them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StaticTokens {
-    /// Found on this machine: how many, and the first.
+    /// Found on this machine: count, and the first one.
     Found(usize, KubeconfigLocation),
     /// The version still issues them.
     OldVersion(KubernetesVersion),
@@ -83,7 +83,6 @@ pub enum Searched {
 }
 
 impl StaticTokens {
-    /// Determines what is known of static tokens.
     pub fn find(cluster: &Cluster, evidence: &Evidence) -> Self {
         let mut found = evidence
             .credentials
@@ -101,13 +100,13 @@ impl StaticTokens {
         }
     }
 
-    /// Whether there is evidence that some are in use.
+    /// Whether some are probably in use.
     pub fn are_likely(&self) -> bool {
         !matches!(self, Self::Unlikely(_))
     }
 }
 
-/// Finds everything known before a step, most important first.
+/// All findings for a step, most important first.
 pub fn findings(
     step: Step,
     cluster: &Cluster,
@@ -149,7 +148,7 @@ pub fn findings(
             out.push(find_clients(cluster, evidence.checklist.as_deref()));
         }
     }
-    // What needs a person comes first: the smallest screen shows only that.
+    // What needs the user's attention comes first: the smallest screen shows only that.
     out.sort_by_key(|finding| match finding.mark() {
         FindingMark::Refused => 0,
         FindingMark::Note if finding.breaks() => 1,
@@ -179,7 +178,7 @@ fn find_access(
             let (place, reasons) = (place.clone(), reasons.clone());
             Some(Finding::AccessUnclear { step, place, reasons })
         }
-        // Asking for one would disable the static tokens before the warning.
+        // Requesting one would disable the static tokens before the warning.
         HeldAccess::None => {
             let one_way = step == Step::Start && cluster.issuing_is_one_way();
             evidence.files.as_ref().map(|_| Finding::NoAccess { step, one_way })

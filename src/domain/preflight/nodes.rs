@@ -1,7 +1,7 @@
-//! Findings from a snapshot before a step: what will block nodes, what is lost, and what is planned meanwhile.
+//! Findings from a snapshot before a step: what will block nodes, what is lost, and what is planned at the time.
 //!
-//! Counts with the first names; every list is bounded. Pods of `kube-system` are the platform's and left out, but for
-//! PodDisruptionBudgets, which block a drain wherever they are.
+//! Counts with the first few names; every list is bounded. Pods in `kube-system` belong to the platform and are
+//! skipped, except for PodDisruptionBudgets, which block a drain in any namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +23,10 @@ use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::limits::{Limits, share, zones_that_drain_first};
 use crate::domain::snapshot::{Budget, ClusterSnapshot, Node, Pod, Selector, Unseen};
 
-/// A termination grace period from which on it matters for the time that a node takes.
+/// Termination grace periods from this on matter for the duration of a node's replacement.
 const LONG_GRACE_SECONDS: i64 = 600;
 
-/// Before start: everything that concerns the nodes. Without a snapshot, what the SKE API alone reports.
+/// Before start: everything about the nodes. Without a snapshot, only what the SKE API reports.
 pub fn before_start(
     cluster: &Cluster,
     snapshot: Option<&ClusterSnapshot>,
@@ -71,7 +71,7 @@ pub fn before_start(
     out
 }
 
-/// Before complete: whether every node is new, and what else the snapshot shows of the nodes.
+/// Before complete: whether all nodes are new, and other facts about the nodes.
 pub fn before_complete(
     cluster: &Cluster,
     snapshot: &ClusterSnapshot,
@@ -82,7 +82,7 @@ pub fn before_complete(
         unseen.map(|why| Finding::KindUnseen("nodes", why.clone())).into_iter().collect();
     let roll = Roll::read(cluster, snapshot, &RollHistory::default(), now);
     let counted = roll.counts.seen() - roll.counts.preserved;
-    // Both times by the cluster's clock: one converted to ours would not compare with the other.
+    // Both times by the cluster's clock: converting one would make them incomparable.
     let named = |wanted: &dyn Fn(&Node) -> bool| -> NameSample {
         let chosen = snapshot.nodes.iter().filter(|node| wanted(node));
         let names: BTreeSet<&str> = chosen.map(|node| node.name.as_str()).collect();
@@ -109,8 +109,8 @@ pub fn before_complete(
     out
 }
 
-/// Nodes that will be replaced and how long that usually takes: the slowest zone counts. From the nodes that exist, else
-/// from the fewest that the pools may have; `None` without any.
+/// Number of nodes to replace and the usual duration: the slowest zone counts. Based on existing nodes, otherwise on
+/// the minimum of the pools; `None` if there are none.
 pub fn nodes_to_replace(
     cluster: &Cluster,
     snapshot: Option<&ClusterSnapshot>,
@@ -157,7 +157,7 @@ fn find_drains_first(pool: &NodePool) -> Option<Finding> {
 }
 
 fn find_unseen(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
-    // No finding is made from events.
+    // No finding is based on events.
     let kinds = snapshot.unseen.iter().filter(|(kind, _)| **kind != "events");
     let (unread, others): (Vec<_>, Vec<_>) = kinds.partition(|(_, why)| **why == Unseen::Unread);
     out.extend(others.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why.clone())));
@@ -171,7 +171,7 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
         snapshot.budgets.iter().map(|budget| &**budget).filter(|budget| wanted(budget)).collect()
     };
     let index = BudgetIndex::of(&snapshot.budgets);
-    // Budgets of pods that a drain evicts, and of those that it leaves alone.
+    // Budgets of pods that a drain evicts, and of those that it skips.
     let (mut evicted, mut left) = (BTreeSet::new(), BTreeSet::new());
     for pod in all_pods(snapshot) {
         let of = if pod.stays_on_its_node() { &mut left } else { &mut evicted };
@@ -179,7 +179,7 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     }
     let matches = |budget: &Budget| evicted.contains(&budget.into());
     let may_block = |budget: &Budget| matches(budget) || !left.contains(&budget.into());
-    // A budget that is new, or was changed, says nothing yet of the pods that it covers.
+    // A new or changed budget has no status yet for the pods that it covers.
     let covers = |budget: &Budget| {
         let counts = budget.expected > 0 && !matches!(budget.selector, Selector::Nothing);
         matches(budget) || (counts && may_block(budget))
@@ -241,7 +241,7 @@ fn push_some(found: NameSample, finding: fn(NameSample) -> Finding, out: &mut Ve
     }
 }
 
-/// Pods of users that a drain evicts.
+/// User pods that a drain evicts.
 fn user_pods(snapshot: &ClusterSnapshot) -> impl Iterator<Item = &Pod> {
     all_pods(snapshot).filter(|pod| pod.namespace != "kube-system" && !pod.stays_on_its_node())
 }

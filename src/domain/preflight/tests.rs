@@ -1,4 +1,4 @@
-//! What is found before a step.
+//! Findings before a step.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -451,7 +451,7 @@ fn what_complete_ends_in_the_cluster_is_told_apart_from_what_is_unclear() {
 #[test]
 fn k8s_25_a_hibernation_while_the_control_plane_is_renewed_is_a_finding_before_a_start() {
     let mut subject = cluster(Phase::Completed);
-    // Ten minutes of nodes would end before.
+    // The nodes alone take ten minutes, which ends before 14:14.
     subject.pools[0].zones.truncate(1);
     let minute = |after| HibernationSchedule {
         start: format!("{after} 14 * * *"),
@@ -592,7 +592,7 @@ fn a_zone_that_may_miss_a_node_although_the_pool_says_otherwise_is_a_finding() {
             Some(draining.len())
         })
     };
-    // Of three zones, in the order in which Gardener spreads both numbers.
+    // Of three zones, in the order in which Gardener distributes both numbers.
     for (surge, unavailable, found) in [
         (1, 0, Some(2)),
         (1, 1, Some(2)),

@@ -1,4 +1,4 @@
-//! Hibernation schedules and the maintenance window: what is planned while nodes are replaced.
+//! Hibernation schedules and the maintenance window: events planned during a roll.
 
 use cronexpr::{FallbackTimezoneOption, ParseOptions, parse_crontab_with};
 use jiff::civil::Time;
@@ -8,18 +8,18 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use crate::domain::cluster::{Cluster, HibernationSchedule};
 use crate::domain::text::clean;
 
-/// Something that SKE is to do at a time.
+/// A planned action of SKE.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlannedEvent {
-    /// The cluster is hibernated then.
+    /// The cluster is hibernated at this time.
     Hibernation(Timestamp),
-    /// The maintenance window begins then; earlier than now while it is open.
+    /// The maintenance window opens at this time; in the past if it is open.
     Maintenance(Timestamp),
-    /// A hibernation schedule that cannot be read here; its text, safe to draw.
+    /// A hibernation schedule that cannot be parsed; its text, safe to display.
     Unreadable(String),
 }
 
-/// Finds what is planned from now on within a time, earliest first.
+/// Events planned from now on within a duration, earliest first.
 pub fn planned_events(
     cluster: &Cluster,
     now: Timestamp,
@@ -45,10 +45,10 @@ pub fn planned_events(
     out.into_iter().map(|(_, event)| event).collect()
 }
 
-/// When a schedule next hibernates the cluster.
+/// The next hibernation of a schedule.
 ///
 /// # Errors
-/// The schedule as text, when its expression or its time zone cannot be read here.
+/// The schedule as text, if its expression or time zone cannot be parsed.
 pub fn next_hibernation(
     schedule: &HibernationSchedule,
     after: Timestamp,
@@ -62,8 +62,8 @@ pub fn next_hibernation(
         .map_err(|_with_a_drawing| clean(text.trim()))
 }
 
-/// When the daily window from `start` to `end` ("HH:MM" in UTC) is next open: in the past while it is open now;
-/// `None` when it cannot be read.
+/// When the daily window from `start` to `end` ("HH:MM" in UTC) opens next; in the past if it is open. `None` if it
+/// cannot be parsed.
 pub fn next_window(start: &str, end: &str, now: Timestamp) -> Option<Timestamp> {
     let (start, end) = (time_of_day(start)?, time_of_day(end)?);
     if start == end {

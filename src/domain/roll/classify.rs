@@ -7,31 +7,31 @@ use crate::domain::roll::generation::TargetGeneration;
 use crate::domain::snapshot::Node;
 use crate::domain::text::clean;
 
-/// The machine controller forces a drain after this long by default; the value on SKE is not documented.
+/// Default time after which the machine controller forces a drain; the value on SKE is not documented.
 pub const DRAIN_TIMEOUT: SignedDuration = SignedDuration::from_hours(2);
-/// The machine controller gives up on a machine that has not joined after this long by default.
+/// Default time after which the machine controller gives up on a machine that has not joined.
 pub const CREATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(20);
 
 /// The stage of a node in the roll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NodeStage {
-    /// Of the wanted generation, ready, and its template applied.
+    /// Of the target generation, ready, and with its template applied.
     New,
     Leaving,
-    /// Of the wanted generation, not ready yet.
+    /// Of the target generation, not ready yet.
     Joining,
-    /// Of the old generation, its pods are being evicted.
+    /// Of the old generation, being drained.
     Draining,
-    /// Of the old generation, unschedulable, but the platform does not remove it: an administrator may have cordoned it.
+    /// Of the old generation, unschedulable, but not removed by the platform: an administrator may have cordoned it.
     Cordoned,
     /// Of the old generation, not being replaced yet.
     Old,
-    /// Failed and preserved; shown, not counted.
+    /// Failed and preserved; displayed but not counted.
     Preserved,
 }
 
 impl NodeStage {
-    /// Whether it is still to be replaced.
+    /// Whether it still has to be replaced.
     pub fn is_old(self) -> bool {
         match self {
             Self::Old | Self::Cordoned | Self::Draining => true,
@@ -40,14 +40,14 @@ impl NodeStage {
     }
 }
 
-/// Why a node of the wanted generation is not counted as new yet.
+/// Why a node of the target generation does not count as new yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JoiningReason {
     /// Its condition `Ready` is not true.
     NotReady,
     /// Its system pods are not ready, or the cloud has not initialised it (taints).
     Starting,
-    /// It has not applied the template's present content.
+    /// The current content of the template is not applied.
     Configuring,
 }
 
@@ -56,12 +56,12 @@ pub enum JoiningReason {
 pub struct Since {
     /// The time, by our clock.
     pub at: Timestamp,
-    /// It may have been so for longer: this is only when it was first seen.
+    /// The state may have begun earlier: this is when it was first seen.
     pub at_least: bool,
 }
 
 impl Since {
-    /// A time that the cluster reports, or that was observed.
+    /// A time that was reported by the cluster, or observed.
     pub fn exact(at: Timestamp) -> Self {
         Self { at, at_least: false }
     }
@@ -84,36 +84,36 @@ pub struct NodeRoll {
     pub uid: String,
     /// `metadata.name`, as the API writes it.
     pub name: String,
-    /// The name from its pool on ("web-z1-5f7d9-abcde"), safe to draw.
+    /// The name from its pool on ("web-z1-5f7d9-abcde"), safe to display.
     pub short: String,
-    /// Pool; empty when the node has no label.
+    /// Pool; empty if the node has no such label.
     pub pool: String,
-    /// Zone; empty when the node has no label.
+    /// Zone; empty if the node has no such label.
     pub zone: String,
     pub stage: NodeStage,
-    /// Since when it is in this stage, where that is known.
+    /// Since when it is in this stage, if known.
     pub since: Option<Since>,
-    /// While it drains: when the platform forces it by its default limit, by our clock.
+    /// While it drains: when the platform forces the drain by its default timeout, by our clock.
     pub deadline: Option<Timestamp>,
-    /// While it drains: one of the roll's blockers blocks it.
+    /// While it drains: whether one of the roll's blockers blocks it.
     pub blocked: bool,
-    /// Since when it is blocked, as its first blocker says.
+    /// Since when it is blocked, according to its first blocker.
     pub blocked_since: Option<Since>,
-    /// While nothing but a grace period blocks it: when its pods have ended, at the earliest and at the latest. The
-    /// earliest is the platform's default drain limit.
+    /// While only grace periods block it: when its pods are gone, at the earliest and at the latest. The earliest is
+    /// the platform's default drain timeout.
     pub leaves: Option<(Timestamp, Timestamp)>,
     /// While it joins: why it does not count as new yet.
     pub joining_reason: Option<JoiningReason>,
-    /// Its own reason why it is not ready, or is being removed; safe to draw.
+    /// Its own reason for being unready or removed; safe to display.
     pub reason: Option<String>,
     /// Whether it is of the old generation, whatever its stage.
     pub of_old_generation: bool,
-    /// While it is not ready: since when, by our clock, and its reason; safe to draw.
+    /// While it is not ready: since when, by our clock, and the reason; safe to display.
     pub not_ready: Option<(Option<Timestamp>, Option<String>)>,
     pub cordoned: bool,
-    /// Its generation is known by its age only.
+    /// Whether its generation is inferred from its age.
     pub estimated: bool,
-    /// Version of Kubernetes, safe to draw.
+    /// Kubernetes version, safe to display.
     pub version: String,
     /// `metadata.creationTimestamp`, by our clock.
     pub created: Option<Timestamp>,
@@ -140,8 +140,8 @@ fn classify(node: &Node, wanted: &TargetGeneration, compares_checksums: bool) ->
     }
 }
 
-/// Why a node of the wanted generation does not count as new yet.
-/// Checksums are compared only in pools where some node reports one.
+/// Why a node of the target generation does not count as new yet. Checksums are compared only in pools where some node
+/// reports one.
 fn joining_reason(
     node: &Node,
     wanted: &TargetGeneration,
@@ -159,7 +159,7 @@ fn joining_reason(
 }
 
 impl NodeRoll {
-    /// Whether it is in this pool and zone; an empty zone is all of them.
+    /// Whether it is in this pool and zone; an empty zone matches all.
     pub fn is_in(&self, (pool, zone): &(String, String)) -> bool {
         self.pool == *pool && (zone.is_empty() || self.zone == *zone)
     }
@@ -178,10 +178,10 @@ impl NodeRoll {
             .then(|| joining_reason(node, wanted, compares_checksums))
             .flatten();
         let reported = match stage {
-            // It may have been ready for long before its template changed in place.
+            // It may have been ready long before its template changed in place.
             NodeStage::Joining if waits_for == Some(JoiningReason::Configuring) => None,
             NodeStage::New | NodeStage::Preserved => node.ready_changed,
-            // A node that was ready before waits since it failed, not since it was created.
+            // A node that was ready before waits since it failed, not since its creation.
             NodeStage::Joining if !node.ready => node.ready_changed.max(node.created),
             NodeStage::Joining => node.created,
             NodeStage::Draining | NodeStage::Leaving => drain_began,
@@ -223,8 +223,8 @@ impl NodeRoll {
     }
 }
 
-/// A node's name from its pool on: machine names begin with the technical name of the cluster
-/// (`shoot--<project>--<cluster>-<pool>-z1-<hash>-<random>`), which the screen shows already.
+/// A node's name from its pool on: machine names start with the technical name of the cluster
+/// (`shoot--<project>--<cluster>-<pool>-z1-<hash>-<random>`), which is shown elsewhere on the screen.
 pub fn short_name(name: &str, pool: &str) -> String {
     let start = if pool.is_empty() { None } else { name.rfind(&format!("-{pool}-")) };
     clean(start.and_then(|at| name.get(at + 1..)).unwrap_or(name))

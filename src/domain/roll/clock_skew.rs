@@ -1,15 +1,15 @@
-//! Converts times of the cluster's clock to ours, so that ages and deadlines can be compared.
+//! Converts times of the cluster's clock to ours, so that ages and deadlines are comparable.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::since;
 
-/// Differences below this are the rounding of a `Date` header, not a wrong clock.
+/// Smaller differences come from rounding in the `Date` header.
 const NOISE: SignedDuration = SignedDuration::from_secs(30);
-/// From here on the difference is shown.
+/// Differences from this on are displayed.
 const NOTICEABLE: SignedDuration = SignedDuration::from_mins(2);
 
-/// The two clocks at one time: ours, and how far the cluster's is from it.
+/// Both clocks at one time: ours, and the offset of the cluster's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClusterClock {
     now: Timestamp,
@@ -23,33 +23,33 @@ impl ClusterClock {
         Self { now, skew: if skew.abs() < NOISE { SignedDuration::ZERO } else { skew } }
     }
 
-    /// The current time, by our clock.
+    /// The current time by our clock.
     pub fn now(self) -> Timestamp {
         self.now
     }
 
-    /// A past time of the cluster, by our clock; never later than now.
+    /// Converts a past time of the cluster to our clock; never later than now.
     pub fn ours(self, at: Timestamp) -> Timestamp {
         self.planned(at).min(self.now)
     }
 
-    /// A time of the cluster that may be in the future, by our clock.
+    /// Converts a time of the cluster, possibly in the future, to our clock.
     pub fn planned(self, at: Timestamp) -> Timestamp {
         at.checked_sub(self.skew).unwrap_or(at)
     }
 
-    /// How long ago a time of the cluster is; never negative.
+    /// Age of a time of the cluster; never negative.
     pub fn age(self, at: Timestamp) -> SignedDuration {
         since(self.planned(at), self.now)
     }
 
-    /// How far the cluster's clock is ahead of ours, negative if behind; `None` where the difference is small.
+    /// How far the cluster's clock is ahead of ours, negative if behind; `None` if negligible.
     pub fn noticeable_skew(self) -> Option<SignedDuration> {
         Some(self.skew).filter(|skew| skew.abs() >= NOTICEABLE)
     }
 }
 
-/// Seconds; a larger difference is a broken header.
+/// In seconds; a larger difference means a malformed header.
 const DECADE: i64 = 10 * 366 * 86_400;
 
 #[cfg(test)]

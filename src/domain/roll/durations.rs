@@ -1,25 +1,25 @@
-//! How long nodes take: as measured in this roll, as usual, and the estimate from both.
+//! Duration of node replacements: measured in this roll, typical, and the estimate from both.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// What replacing a node usually takes, from creation to removal of the old one.
+/// Typical duration of replacing a node, from the creation of the new one to the removal of the old one.
 pub const USUAL_NODE: DurationRange =
     DurationRange { low: SignedDuration::from_mins(7), high: SignedDuration::from_mins(10) };
-/// The part of it that evicting pods and removing the machine takes.
+/// The share of evicting pods and removing the machine.
 const USUAL_DRAIN: DurationRange =
     DurationRange { low: SignedDuration::from_mins(3), high: SignedDuration::from_mins(5) };
-/// A shorter time without a change is normal.
+/// Shorter times without a change are normal.
 const LEAST_STALL: SignedDuration = SignedDuration::from_mins(10);
 /// A node that took longer to become ready was ready before and failed in between.
 pub const LONGEST_JOIN: SignedDuration = SignedDuration::from_mins(40);
-/// A drain that seems to have taken longer ended while the cluster was not observed.
+/// A longer drain must have ended while the cluster was not observed.
 pub const LONGEST_DRAIN: SignedDuration = SignedDuration::from_hours(6);
 
 /// A range of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DurationRange {
     pub low: SignedDuration,
-    /// The most it takes if nothing blocks.
+    /// Maximum if nothing blocks.
     pub high: SignedDuration,
 }
 
@@ -32,13 +32,13 @@ impl DurationRange {
         Self { low: times(self.low), high: times(self.high) }
     }
 
-    /// This range followed by the other.
+    /// The sum of both ranges.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self { low: self.low.saturating_add(other.low), high: self.high.saturating_add(other.high) }
     }
 
-    /// What is left after some time. Never zero: a step that takes longer than usual still takes some time.
+    /// What remains after an elapsed time. Never zero: a step that exceeds its usual time still takes a while.
     #[must_use]
     pub fn after(self, passed: SignedDuration) -> Self {
         let left = |all: SignedDuration, least| all.saturating_sub(passed).max(least);
@@ -58,28 +58,28 @@ pub enum RollEstimate {
     Unknown,
     /// The control plane comes first.
     NotBegun,
-    /// Nodes that should exist are not visible, so that nothing can be measured.
+    /// Expected nodes are not visible, so nothing can be measured.
     NodesMissing,
     Remaining {
-        /// If nothing more blocks.
+        /// If nothing else blocks.
         range: DurationRange,
-        /// If every machine and every drain takes as long as Gardener's default timeouts allow.
+        /// If every machine and every drain takes Gardener's default timeouts.
         worst_case: SignedDuration,
-        /// A part of it is blocked; the range counts from when that ends.
+        /// Part of it is blocked; the range counts from when that is resolved.
         blocked: bool,
-        /// Too few nodes were replaced to measure: the range is the usual one.
+        /// Too few replaced nodes to measure: the range is the typical one.
         from_usual: bool,
     },
     /// No node has changed since then (by our clock), longer than is normal in this roll.
     Stalled { since: Timestamp },
-    /// All nodes are new; the phase has not said so yet.
+    /// All nodes are new; the phase has not changed yet.
     Finishing,
-    /// The phase says that all nodes are new.
+    /// The phase confirms that all nodes are new.
     Done,
 }
 
 impl RollEstimate {
-    /// The same, blocked if something is that does not end by itself.
+    /// The same, marked as blocked if `stops`.
     #[must_use]
     pub fn blocked_if(mut self, stops: bool) -> Self {
         if let Self::Remaining { blocked, .. } = &mut self {
@@ -94,7 +94,7 @@ impl RollEstimate {
 pub struct DurationSamples(Vec<SignedDuration>);
 
 impl DurationSamples {
-    /// Those that are plausible: longer than nothing, at most so long.
+    /// Plausible samples: positive, at most `most`.
     pub fn of(all: impl Iterator<Item = SignedDuration>, most: SignedDuration) -> Self {
         let mut all: Vec<_> =
             all.filter(|took| *took > SignedDuration::ZERO && *took <= most).collect();
@@ -102,7 +102,7 @@ impl DurationSamples {
         Self(all)
     }
 
-    /// Without those that are much longer than the shorter ones: something held these nodes.
+    /// Without outliers: something held these nodes up.
     #[must_use]
     pub fn without_held(mut self) -> Self {
         let usual = self.quarter(1).unwrap_or_default();
@@ -110,41 +110,41 @@ impl DurationSamples {
         self
     }
 
-    /// Number of durations.
+    /// Number of samples.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The duration that this many quarters of the samples do not exceed; `None` without samples.
+    /// The quartile with this number; `None` without samples.
     fn quarter(&self, quarters: usize) -> Option<SignedDuration> {
         let last = self.0.len().checked_sub(1)?;
         self.0.get((last * quarters + 2) / 4).copied()
     }
 }
 
-/// How long replaced nodes took in this roll, from the nodes that there are: whoever looks sees the same.
+/// Durations of node replacements in this roll, derived from existing nodes only, so that every instance sees the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplacementTimes {
     /// From a new node's creation until it was ready.
     pub joins: DurationSamples,
-    /// From then until the node of the next batch was created in the same zone: in between an old node drains.
+    /// From then until the next batch was created in the same zone: meanwhile an old node drains.
     pub drains: DurationSamples,
 }
 
 impl ReplacementTimes {
-    /// Median of a whole replacement; the usual middle while nothing was measured.
+    /// Median of a complete replacement; the middle of the typical range if nothing was measured.
     pub fn median(&self) -> SignedDuration {
         let usual_drain = (USUAL_DRAIN.low + USUAL_DRAIN.high) / 2;
         let usual_join = (USUAL_NODE.low + USUAL_NODE.high) / 2 - usual_drain;
         self.joins.quarter(2).unwrap_or(usual_join) + self.drains.quarter(2).unwrap_or(usual_drain)
     }
 
-    /// A roll is stalled when no node has changed for longer than this.
+    /// A roll counts as stalled if no node has changed for longer than this.
     pub fn stall_after(&self) -> SignedDuration {
         LEAST_STALL.max(self.median() * 3)
     }
 
-    /// What a new node takes until it is ready, as a part of a batch.
+    /// Time until a new node is ready, as part of a batch.
     pub fn join(&self) -> DurationRange {
         let usual = DurationRange {
             low: USUAL_NODE.low - USUAL_DRAIN.low,
@@ -155,7 +155,7 @@ impl ReplacementTimes {
             .map_or(usual, |(low, high)| DurationRange { low: low * 9 / 10, high: high * 6 / 5 })
     }
 
-    /// What a batch takes, from the middle half of the measured times and a margin; the usual while there are none.
+    /// Duration of a batch: the measured interquartile range with a margin; the typical range if nothing was measured.
     pub fn batch(&self) -> DurationRange {
         if self.joins.len() + self.drains.len() == 0 {
             return USUAL_NODE;

@@ -1,7 +1,6 @@
-//! When a roll will be done: a range from the times that this roll took; while there are too few of them, from what is
-//! usual.
+//! When a roll will be done: a range from durations measured in this roll, or the typical ones while there are too few.
 //!
-//! Zones of a pool roll in parallel, batches within a zone one after the other, so the slowest zone counts.
+//! Zones of a pool roll in parallel, batches within a zone sequentially, so the slowest zone determines the result.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,10 +12,10 @@ use crate::domain::roll::durations::{
 use crate::domain::roll::limits::Limits;
 use crate::domain::roll::progress::{PoolRoll, PoolState, ZoneRoll};
 
-/// Joins and drains that must have been measured before their times make an estimate.
+/// Minimum number of measured joins and drains for an estimate based on them.
 const ENOUGH: usize = 2;
 
-/// Estimates when these pools will be done. `watched_since` is when the first snapshot arrived.
+/// Estimates when these pools will be done. `watched_since`: when the first snapshot arrived.
 pub fn estimate(
     pools: &[PoolRoll],
     times: &ReplacementTimes,
@@ -62,8 +61,8 @@ pub fn estimate(
     }
 }
 
-/// Measures how long the new nodes of pools that roll took, and what lay between two of a zone. From the nodes alone, so
-/// that every instance shows the same, whenever it began to observe.
+/// Measures how long the new nodes of rolling pools took, and the time between two of a zone. Uses only the nodes
+/// themselves, so that every instance gets the same result regardless of when it started to observe.
 pub fn measure(pools: &[PoolRoll]) -> ReplacementTimes {
     let zones = || {
         let rolling = pools.iter().filter(|pool| pool.state.is_rolling());
@@ -81,7 +80,7 @@ pub fn measure(pools: &[PoolRoll]) -> ReplacementTimes {
         let mut created: Vec<Timestamp> = new.filter_map(|node| node.created).collect();
         joined.sort_unstable();
         created.sort_unstable();
-        // A node drains between the end of a batch and the begin of the next one.
+        // A node drains between the end of a batch and the start of the next one.
         let next = created.into_iter().skip(zone.limits.map_or(1, Limits::batch));
         joined.into_iter().zip(next).map(|(ready, next)| next.duration_since(ready))
     });
@@ -91,8 +90,8 @@ pub fn measure(pools: &[PoolRoll]) -> ReplacementTimes {
     }
 }
 
-/// Whether nothing changed here for longer than the limit. A gap before the watch began does not count: either a node
-/// reports that it is in its stage for so long, or it was watched for so long.
+/// Whether nothing changed here for longer than the limit. A gap before the watch does not count: either a node reports
+/// being in its stage for that long, or the zone was watched for that long.
 fn is_stalled(
     zone: &ZoneRoll,
     limit: SignedDuration,
@@ -112,13 +111,13 @@ fn is_stalled(
 
 fn remaining(zone: &ZoneRoll, times: &ReplacementTimes, now: Timestamp) -> DurationRange {
     let (counts, batch) = (zone.counts, times.batch());
-    // While something holds a node, its drain does not advance.
+    // A blocked drain does not progress.
     let under_way = |node: &NodeRoll| {
         let until = node.blocked_since.map_or(now, |blocked| blocked.at);
         node.since.map(|began| since(began.at, until))
     };
     let of_stage = |stage| zone.nodes.iter().filter(move |node| node.stage == stage);
-    // A node that joins is a part of the batch whose old node still has to go, or the end of one that is over.
+    // A joining node is part of the batch whose old node still has to go, or the end of a finished one.
     let drains_first = zone.limits.is_some_and(Limits::drains_first);
     let ends = counts.old_left() == 0 || drains_first;
     let joining = || of_stage(NodeStage::Joining).filter_map(under_way);
@@ -128,7 +127,7 @@ fn remaining(zone: &ZoneRoll, times: &ReplacementTimes, now: Timestamp) -> Durat
         None if counts.missing > 0 => times.join(),
         None => DurationRange::default(),
     };
-    // A new node that is removed is drained and replaced as well.
+    // A new node that is removed is also drained and replaced.
     let again = usize::from(counts.old_left() == 0 && counts.leaving > 0);
     let batches = zone.batches() + again;
     let draining = of_stage(NodeStage::Draining).filter_map(under_way);
@@ -152,7 +151,7 @@ fn worst_case(zone: &ZoneRoll) -> SignedDuration {
     if batches == 0 || zone.counts.missing > 0 { all.saturating_add(CREATION_TIMEOUT) } else { all }
 }
 
-/// How long these pools take at most if nothing blocks: what else is planned within it concerns them.
+/// Maximum time until these pools are done if nothing blocks: events planned within it are relevant.
 pub fn longest_remaining(
     pools: &[PoolRoll],
     times: &ReplacementTimes,

@@ -1,8 +1,8 @@
-//! Which generation a pool's nodes are meant to have, and how that is known.
+//! The target generation of a pool's nodes, and how it is known.
 //!
-//! Gardener asks two things of a node: does it have the taint of an old machine set, and is its label the name of
-//! the pool's present template (`nodeToBeDeleted`). The same two markers are used here, so that skeys agrees with
-//! the platform; where one of them cannot be read, it is inferred and said to be an estimate.
+//! Gardener checks two things on a node: whether it has the taint of an old machine set, and whether its label is the
+//! name of the pool's current template (`nodeToBeDeleted`). The same markers are used here, so that skeys agrees with
+//! the platform; if one of them cannot be read, it is inferred and marked as an estimate.
 
 use std::collections::BTreeSet;
 
@@ -11,26 +11,26 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::snapshot::{Node, Template, Templates};
 
-/// The control plane comes first and takes minutes; a node that was born later than this after the start with
-/// neither the old nor the wanted generation belongs to a template in between.
+/// The control plane comes first and takes minutes; a node created later than this after the start, with neither the
+/// old nor the target generation, belongs to an intermediate template.
 pub const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(30);
 
-/// Times of the API are in whole seconds.
+/// Times in the API have a resolution of one second.
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
-/// The stage of the rotation, as far as nodes are concerned.
+/// The stage of the rotation from the nodes' point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RolloutStage {
-    /// None was ever started.
+    /// No rotation was ever started.
     Before,
     /// Nodes are being replaced, or will be.
     Rolling,
-    /// Every node was replaced: PREPARED and later.
+    /// All nodes have been replaced: PREPARED and later.
     After,
 }
 
-/// Reads the stage from the phase; an unknown phase counts as rolling while a rotation is open, and one that is called
-/// completed before its start has not begun yet.
+/// Derives the stage from the phase; an unknown phase counts as rolling while a rotation is open, and a completion
+/// before its start as not started.
 pub fn rollout_stage(rotation: &Rotation) -> RolloutStage {
     match rotation.phase {
         Phase::Never => RolloutStage::Before,
@@ -45,43 +45,43 @@ pub fn rollout_stage(rotation: &Rotation) -> RolloutStage {
     }
 }
 
-/// Why a progress is an estimate.
+/// Why a progress is estimated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EstimateReason {
-    /// The templates are not read yet.
+    /// The templates have not been read yet.
     TemplatesUnread,
     /// Reading Secrets is forbidden.
     SecretsForbidden,
-    /// Secrets can be read, but none describes this pool.
+    /// Secrets can be read, but there is no template for this pool.
     NoTemplate,
-    /// The list of templates is older than the list of nodes.
+    /// The list of templates is older than that of nodes.
     TemplatesLag,
-    /// Nodes without the generation label are classified by their age.
+    /// Nodes without the generation label are classified by age.
     LabelsAbsent,
-    /// SKE does not say when the rotation started.
+    /// SKE does not report the start of the rotation.
     StartUnknown,
 }
 
-/// Which generation a pool is meant to have.
+/// Target generation of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetGeneration {
-    /// Name of the template, as nodes carry it in their label; `None` when it is unknown.
+    /// Name of the template, which is the value of the nodes' label; `None` if unknown.
     pub name: Option<String>,
     /// Checksum that a node reports once it has applied the template.
     pub checksum: Option<String>,
     /// When the template was created.
     pub created: Option<Timestamp>,
-    /// Whether replacing nodes has begun; before, every node is old although none is marked.
+    /// Whether nodes are being replaced; before that, every node is old although none is marked.
     pub begun: bool,
-    /// Whether the pool is replaced for another reason than the rotation, or again within it.
+    /// Whether the pool is replaced for another reason than the rotation, or again during it.
     pub another: bool,
-    /// Why this is an estimate; empty when it is exact.
+    /// Why this is an estimate; empty if exact.
     pub estimate_reasons: BTreeSet<EstimateReason>,
     old: BTreeSet<String>,
     cutoff: Option<Timestamp>,
 }
 
-/// A pool as [`TargetGeneration::determine`] takes it.
+/// Input of [`TargetGeneration::determine`] for a pool.
 #[derive(Debug, Clone, Copy)]
 pub struct GenerationQuery<'a> {
     pub pool: &'a str,
@@ -89,7 +89,7 @@ pub struct GenerationQuery<'a> {
     pub templates: &'a Templates,
     /// Phase and times.
     pub rotation: &'a Rotation,
-    /// Name of the first template that this rotation made for the pool, if that was seen.
+    /// Name of the first template of this rotation for the pool, if it was seen.
     pub first: Option<&'a str>,
 }
 
@@ -106,7 +106,7 @@ impl GenerationQuery<'_> {
         rollout_stage(self.rotation) == RolloutStage::Rolling
     }
 
-    /// Labels of nodes that were there before the start.
+    /// Generation labels of nodes that predate the start.
     fn before(&self) -> BTreeSet<&str> {
         let start = self.start();
         self.nodes
@@ -133,7 +133,7 @@ pub fn newest_template<'a>(templates: &'a Templates, pool: &str) -> Option<&'a T
 }
 
 impl TargetGeneration {
-    /// Determines which generation a pool is meant to have.
+    /// Determines the target generation of a pool.
     pub fn determine(query: GenerationQuery<'_>) -> Self {
         let template = newest_template(query.templates, query.pool);
         let mut wanted = match template {
@@ -149,7 +149,7 @@ impl TargetGeneration {
             ),
         };
         if query.is_rolling() {
-            // Without either, no node that is as old as one of the old generation is new.
+            // Without either, nodes no younger than the youngest one marked for deletion count as old.
             wanted.cutoff = wanted.created.max(query.start()).or_else(|| {
                 let marked_for_deletion =
                     query.nodes.iter().filter(|node| node.marked_for_deletion);
@@ -189,8 +189,8 @@ impl TargetGeneration {
         }
     }
 
-    /// Without a template: labels of tainted nodes, and of nodes older than the start, are old; the label of the
-    /// newest other node is the wanted one.
+    /// Without a template: labels of tainted nodes, and of nodes older than the start, are old; the label of the newest
+    /// other node is the target.
     fn from_nodes(query: GenerationQuery<'_>, reason: EstimateReason) -> Self {
         let (start, rolling) = (query.start(), query.is_rolling());
         let tainted = query.nodes.iter().any(|node| node.marked_for_deletion);
@@ -209,7 +209,7 @@ impl TargetGeneration {
             .collect();
         candidates.sort_unstable();
         let several = candidates.iter().map(|(_, label)| label).collect::<BTreeSet<_>>().len() > 1;
-        // Without taints only the start of a rotation that still runs decides.
+        // Without taints only the start of a running rotation is conclusive.
         let telling = tainted || (rolling && (start.is_some() || several));
         let name = candidates.last().filter(|_| telling).map(|(_, label)| (*label).to_owned());
         let young = start.is_some() && query.nodes.iter().any(|n| is_young_unlabelled(n, start));
@@ -248,7 +248,7 @@ impl TargetGeneration {
         }
     }
 
-    /// Whether a node's generation is known by its age only.
+    /// Whether a node's generation is inferred from its age.
     pub fn judges_by_age(&self, node: &Node) -> bool {
         self.begun
             && !node.marked_for_deletion
@@ -256,12 +256,12 @@ impl TargetGeneration {
             && self.cutoff.is_some()
     }
 
-    /// A pool is replaced again when nodes of a generation in between are old again.
+    /// A pool is replaced again if nodes of an intermediate generation have become old.
     fn is_another(&self, query: GenerationQuery<'_>) -> bool {
         let is_first = self.name.is_some() && self.name.as_deref() == query.first;
         let start = query.start();
         if !query.is_rolling() {
-            // Nodes older than the start are of a list that lags: by the phase they are removed.
+            // Nodes older than the start come from a stale list: according to the phase they have been removed.
             return query.nodes.iter().any(|node| {
                 self.is_old(node)
                     && !born_before(node, start)
@@ -301,7 +301,7 @@ fn is_young_unlabelled(node: &Node, start: Option<Timestamp>) -> bool {
     node.generation.is_none() && node.created.is_some() && !born_before(node, start)
 }
 
-/// Whether a node of a generation that is neither this template's nor an old one was born since the start.
+/// Whether a node created since the start has a generation that is neither this template's nor an old one.
 fn lags(template: &Template, query: GenerationQuery<'_>) -> bool {
     let start = query.start();
     let is_older = matches!((template.created, start), (Some(at), Some(start)) if at < start);
@@ -319,8 +319,8 @@ fn lags(template: &Template, query: GenerationQuery<'_>) -> bool {
     })
 }
 
-/// The pool of a node: its label, else the pool whose template it carries, else the one among `pools` that its
-/// generation names (`gardener-node-agent-<pool>-<16 hex>`); empty when nothing names it.
+/// The pool of a node: its label, otherwise the pool of its template, otherwise the one among `pools` in the name of
+/// its generation (`gardener-node-agent-<pool>-<16 hex>`); empty if unknown.
 pub fn pool_of<'a>(
     node: &'a Node,
     templates: &'a Templates,

@@ -1,4 +1,4 @@
-//! What earlier snapshots of a roll showed. Plain data that the tracker updates.
+//! Facts from earlier snapshots of a roll. Plain data, updated by the tracker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::generation::newest_template;
 use crate::domain::snapshot::{Budget, ClusterSnapshot, Pod, Templates, Unseen};
 
-/// Nodes that a roll replaces: those of the old generation when it began. It does not change while nodes come and go.
+/// Nodes that a roll replaces: those of the old generation at its start. Independent of nodes added or removed since.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RollGoal {
     pub nodes: usize,
-    /// It is an estimate: nodes may have been replaced before the roll was observed.
+    /// An estimate: nodes may have been replaced before the roll was observed.
     pub estimated: bool,
 }
 
-/// What earlier snapshots showed. Its size follows the nodes and pools that exist.
+/// Facts from earlier snapshots. Its size is bounded by the existing nodes and pools.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollHistory {
     /// When the first snapshot of this rotation arrived, by our clock.
@@ -28,25 +28,24 @@ pub struct RollHistory {
     pub nodes: BTreeMap<String, NodeHistory>,
     /// When a node last changed its stage, by pool and zone.
     pub changes: BTreeMap<(String, String), Timestamp>,
-    /// Each pool's template in the last snapshot, since when. It may change in place.
+    /// Each pool's template in the last snapshot, and since when. It may change in place.
     pub configurations: BTreeMap<String, (Configuration, Since)>,
-    /// The first template that this rotation made for a pool.
+    /// The first template of this rotation for each pool.
     pub first_templates: BTreeMap<String, String>,
-    /// Pools that another roll concerns or has concerned, until it concerns none any more: they are counted together to
-    /// the end.
+    /// Pools in another roll, until it has none left: they are counted together to the end.
     pub others: BTreeSet<String>,
-    /// How many nodes each pool's roll replaces: of the rotation, and of another roll after it (`true`).
+    /// Number of nodes that each pool's roll replaces: the rotation's, and another roll's after it (`true`).
     pub goals: BTreeMap<(String, bool), RollGoal>,
     /// Nodes whose drain is blocked, by uid.
     pub blocked: BTreeMap<String, NodeBlock>,
-    /// What is seen of the pods with volumes of nodes that drain, by uid of the node.
+    /// Pods with volumes on draining nodes, by uid of the node.
     turns: BTreeMap<String, DrainTurn>,
-    /// By whether it allows no eviction.
+    /// Keyed by budget and whether it allows no eviction.
     budgets: BTreeMap<(ObjectName, bool), Since>,
     unanswered: BTreeMap<ObjectName, Since>,
     reported: BTreeMap<String, Since>,
     unread: BTreeMap<&'static str, Since>,
-    /// Whether PodDisruptionBudgets were read in this watch; they may be read later than nodes.
+    /// Whether PodDisruptionBudgets were read during this watch; they may be read later than nodes.
     budgets_seen: bool,
     endpoints_seen: bool,
 }
@@ -54,13 +53,13 @@ pub struct RollHistory {
 /// Name and checksum of a template.
 pub type Configuration = (String, Option<String>);
 
-/// A node as it was last seen.
+/// A node as last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeHistory {
     pub stage: NodeStage,
-    /// Since when, as far as it was watched.
+    /// Since when, as far as watched.
     pub since: Since,
-    /// It was ready and has not applied a changed configuration yet.
+    /// It was ready but has not applied a changed configuration yet.
     pub reconfigures: bool,
     pub drain_began: Option<Timestamp>,
     pub short: String,
@@ -68,23 +67,23 @@ pub struct NodeHistory {
     pub zone: String,
 }
 
-/// The pods with volumes of a node that drains: the platform evicts one after the other.
+/// The pods with volumes on a draining node: the platform evicts them one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DrainTurn {
-    /// Pods by uid and attached volumes, and whether each of them is on its way.
+    /// Pods by uid and attached volumes, and whether each is leaving.
     seen: BTreeMap<(&'static str, String), bool>,
-    /// Since when that is unchanged.
+    /// Since when that has been unchanged.
     pub since: Since,
 }
 
 impl DrainTurn {
-    /// Whether a pod is being deleted, or a volume detaches: the others wait.
+    /// Whether a pod is terminating, or a volume detaching: the others wait.
     pub fn is_under_way(&self) -> bool {
         self.seen.values().any(|leaves| *leaves)
     }
 }
 
-/// Since when the drain of a node is blocked without an interruption, and by which PodDisruptionBudgets.
+/// Since when the drain of a node has been blocked without interruption, and by which PodDisruptionBudgets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeBlock {
     pub since: Since,
@@ -94,7 +93,7 @@ pub struct NodeBlock {
 }
 
 impl RollHistory {
-    /// The clock was set back: moves every time after `now` to `now`.
+    /// The clock was set back: clamps all times to `now`.
     pub fn rewind(&mut self, now: Timestamp) {
         let nodes = self
             .nodes
@@ -119,17 +118,17 @@ impl RollHistory {
         }
     }
 
-    /// Observation was interrupted: the next states may have begun earlier than they are seen.
+    /// Observation was interrupted: states seen next may have begun earlier.
     pub fn begin_watch(&mut self) {
         (self.budgets_seen, self.endpoints_seen) = (false, false);
     }
 
-    /// How many nodes a pool's roll replaces, if it was observed: the rotation's, or another one after it.
+    /// Number of nodes that a pool's roll replaces, if observed: the rotation's, or another roll's after it.
     pub fn goal(&self, pool: &str, other: bool) -> Option<RollGoal> {
         self.goals.get(&(pool.to_owned(), other)).copied()
     }
 
-    /// Since when a node is in a stage, if it was in it when last seen.
+    /// Since when a node has been in a stage, if it was in it when last seen.
     pub fn since(&self, uid: &str, stage: NodeStage) -> Option<Since> {
         self.nodes.get(uid).filter(|node| node.stage == stage).map(|node| node.since)
     }
@@ -139,7 +138,7 @@ impl RollHistory {
         self.changes.get(&(pool.to_owned(), zone.to_owned())).copied()
     }
 
-    /// Since when a PodDisruptionBudget allows no eviction, or since when it allows one, as it does now.
+    /// Since when a PodDisruptionBudget has been in its current state of allowing an eviction or not.
     pub fn budget_since(&self, budget: &Budget) -> Option<Since> {
         self.budgets.get(&(budget.into(), budget.allows_none())).copied()
     }
@@ -151,12 +150,12 @@ impl RollHistory {
         keep_since(&mut self.budgets, names, Since { at, at_least: first });
     }
 
-    /// The pods with volumes of a node that drains, as they were last seen.
+    /// The pods with volumes on a draining node, as last seen.
     pub fn turn(&self, uid: &str) -> Option<&DrainTurn> {
         self.turns.get(uid)
     }
 
-    /// Records the pods with volumes of these nodes, which drain.
+    /// Records the pods with volumes on these draining nodes.
     pub fn note_turns<'a>(
         &mut self,
         draining: impl Iterator<Item = &'a NodeRoll>,
@@ -198,30 +197,30 @@ impl RollHistory {
         keep_since(&mut self.unanswered, services, Since { at, at_least: first });
     }
 
-    /// Since when a kind ("pods") cannot be read any more, or could not be from the first snapshot on.
+    /// Since when a kind ("pods") has been unreadable, possibly from the first snapshot on.
     pub fn unread_since(&self, kind: &str) -> Option<Since> {
         self.unread.get(kind).copied()
     }
 
-    /// Records which kinds cannot be read; those of the `first` snapshot may not have been for longer.
+    /// Records which kinds cannot be read; in the `first` snapshot this may have begun earlier.
     pub fn note_unread(&mut self, snapshot: &ClusterSnapshot, at: Timestamp, first: bool) {
         let unread = snapshot.unseen.iter().filter(|(_, why)| matches!(why, Unseen::Failing(_)));
         let kinds = unread.map(|(kind, _)| *kind);
         keep_since(&mut self.unread, kinds, Since { at, at_least: first });
     }
 
-    /// Since when SKE reports an error.
+    /// Since when SKE has reported an error.
     pub fn reported_since(&self, problem: &ReportedError) -> Option<Since> {
         self.reported.get(&problem.code).copied()
     }
 
-    /// Records the errors that SKE reports; those of the `first` reading may have begun earlier.
+    /// Records the errors that SKE reports; in the `first` reading they may have begun earlier.
     pub fn note_problems(&mut self, problems: &[ReportedError], at: Timestamp, first: bool) {
         let codes = problems.iter().map(|problem| problem.code.clone());
         keep_since(&mut self.reported, codes, Since { at, at_least: first });
     }
 
-    /// Since when a pool's template is as it is.
+    /// Since when a pool's template has been unchanged.
     pub fn configured_since(&self, pool: &str) -> Option<Since> {
         self.configurations.get(pool).map(|(_, since)| *since)
     }
@@ -253,13 +252,13 @@ impl RollHistory {
         changed
     }
 
-    /// The first template that this rotation made for a pool, if it was seen.
+    /// The first template of this rotation for a pool, if it was seen.
     pub fn first_template(&self, pool: &str) -> Option<&str> {
         self.first_templates.get(pool).map(String::as_str)
     }
 }
 
-/// Keeps the times of entries that are still there; new ones begin at `now`.
+/// Keeps the times of existing entries; new ones begin at `now`.
 fn keep_since<K: Ord>(known: &mut BTreeMap<K, Since>, keys: impl Iterator<Item = K>, now: Since) {
     let mut before = std::mem::take(known);
     for key in keys {

@@ -1,21 +1,21 @@
-//! Surge and unavailable of a pool as they work out in one of its zones.
+//! Effective surge and unavailable of a pool in one of its zones.
 //!
-//! Gardener spreads the four numbers of a pool over its zones (`DistributeOverZones`), and the machine controller
-//! lets one machine be missing where both come out as zero (`ResolveFenceposts`). Zones roll independently.
+//! Gardener distributes the four numbers of a pool over its zones (`DistributeOverZones`), and the machine controller
+//! allows one missing machine where both result in zero (`ResolveFenceposts`). Zones roll independently.
 
 use crate::domain::cluster::NodePool;
 
-/// The numbers of one pool in one zone, in machines.
+/// The limits of one pool in one zone, in machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Machines added at most while rolling.
+    /// Maximum additional machines during a roll.
     pub surge: u32,
-    /// Machines missing at most while rolling.
+    /// Maximum missing machines during a roll.
     pub unavailable: u32,
     pub minimum: u32,
-    /// Most machines, surge not counted.
+    /// Maximum machines, without surge.
     pub maximum: u32,
-    /// Both shares came out as zero, so one machine may be missing although the pool says otherwise.
+    /// Both shares are zero, so one machine may be missing although the pool specifies otherwise.
     pub forced: bool,
 }
 
@@ -34,18 +34,18 @@ impl Limits {
         }
     }
 
-    /// Machines that can be replaced at the same time.
+    /// Number of machines that can be replaced at the same time.
     pub fn batch(self) -> usize {
         usize::try_from(self.surge.saturating_add(self.unavailable)).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Whether a node is drained here before its replacement exists.
+    /// Whether a node is drained before its replacement exists.
     pub fn drains_first(self) -> bool {
         self.surge == 0
     }
 }
 
-/// Spreads a number over zones, the remainder to the first ones.
+/// Distributes a number over zones, the remainder to the first ones.
 pub fn share(number: u32, zones: usize, index: usize) -> u32 {
     let zones = u32::try_from(zones).unwrap_or(u32::MAX).max(1);
     let index = u32::try_from(index).unwrap_or(u32::MAX);

@@ -1,8 +1,8 @@
-//! The node roll: what each node does, how far pools are, when it will be done, and what blocks it.
+//! The node roll: the stage of each node, progress of pools, the estimated end, and blockers.
 //!
-//! A [`tracker::RollTracker`] observes every snapshot and keeps the history; [`Roll::read`] reads a snapshot with
-//! that history. Pure data: the texts are in `app::nodes`. The facts behind the rules are Gardener's and
-//! its machine controller's, which SKE runs on; what could only be inferred is marked as an estimate.
+//! A [`tracker::RollTracker`] observes every snapshot and keeps the history; [`Roll::read`] evaluates a snapshot with
+//! that history. Pure data: the texts are in `app::nodes`. The rules follow Gardener and its machine controller, which
+//! SKE runs on; anything inferred is marked as an estimate.
 
 pub mod blocker;
 pub mod calendar;
@@ -41,50 +41,50 @@ use crate::domain::roll::start_steps::{StartStep, read_steps};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Unseen};
 
-/// A roll at one time.
+/// A roll at a point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roll {
-    /// Pools in SKE's order, then those that only nodes name.
+    /// Pools in SKE's order, then those known only from nodes.
     pub pools: Vec<PoolRoll>,
     pub counts: NodeCounts,
-    /// Share of new nodes in the rotation; `None` when none was started or nodes cannot be seen.
+    /// Progress of the rotation; `None` if none was started or nodes cannot be seen.
     pub rotation: Option<RollProgress>,
-    /// Share of new nodes in a roll that is not part of the rotation (an upgrade, a changed pool), if there is one.
+    /// Progress of a roll outside the rotation (an upgrade, a changed pool), if there is one.
     pub another: Option<RollProgress>,
-    /// No roll is running, and none was seen to end: nodes are neither old nor new.
+    /// No roll is running, and none was seen to finish: nodes are neither old nor new.
     pub idle: bool,
-    /// Why the counts are estimates; empty when they are exact.
+    /// Why the counts are estimates; empty if exact.
     pub estimate_reasons: BTreeSet<EstimateReason>,
     pub steps: Vec<StartStep>,
     pub estimate: RollEstimate,
-    /// How long its nodes took so far.
+    /// Durations of node replacements so far.
     pub times: ReplacementTimes,
-    /// What blocks it, worst first, bounded.
+    /// Blockers, worst first, bounded.
     pub blockers: Vec<Blocker>,
     pub notes: Vec<RollNote>,
 }
 
-/// What qualifies the counts.
+/// A caveat about the counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RollNote {
     /// How far the cluster's clock is ahead of ours; negative if behind.
     ClockSkew(SignedDuration),
-    /// A kind ("nodes") is not known as it is now, or not at all.
+    /// A kind ("nodes") is outdated or unknown.
     Unseen { kind: &'static str, why: Unseen, nothing_known: bool },
-    /// The pool was changed since the start: its nodes are replaced again before PREPARED.
+    /// The pool was changed after the start: its nodes are replaced again before PREPARED.
     ChangedSinceStart(String),
     /// The pool's nodes are replaced for another reason than the rotation.
     AnotherRoll(String),
     /// SKE does not list the pool.
     UnlistedPool(String),
-    /// Failed nodes of the pool that are preserved.
+    /// Number of failed nodes of the pool that are preserved.
     Preserved { pool: String, nodes: usize },
-    /// New nodes of the pool on which no pod can be scheduled.
+    /// Number of unschedulable new nodes of the pool.
     CordonedNew { pool: String, nodes: usize },
 }
 
 impl Roll {
-    /// Reads a snapshot with the history before it. `now` is our clock's.
+    /// Evaluates a snapshot with the history before it. `now` is by our clock.
     pub fn read(
         cluster: &Cluster,
         snapshot: &ClusterSnapshot,
@@ -124,7 +124,7 @@ impl Roll {
         let is_other =
             seen && stage != RolloutStage::Rolling && pools.iter().any(|pool| pool.another);
         let another = is_other.then(|| {
-            // A pool that is done first stays in, or its new nodes would be lost to the count.
+            // A pool that is done first stays included, otherwise its new nodes would be missing from the count.
             let concerned = |pool: &&PoolRoll| pool.another || history.others.contains(&pool.name);
             let of_pool = |pool: &PoolRoll| {
                 let goal = history.goal(&pool.name, true).unwrap_or_else(|| pool.estimate_goal());
@@ -164,7 +164,7 @@ impl Roll {
         }
     }
 
-    /// The progress of what is under way: the rotation's while it rolls, else another roll's, else the rotation's.
+    /// Progress of the current activity: the rotation while it rolls, otherwise another roll, otherwise the rotation.
     pub fn progress(&self) -> Option<RollProgress> {
         match self.rotation {
             Some(progress) if !progress.done => Some(progress),
@@ -182,7 +182,7 @@ impl Roll {
         self.pools.iter().flat_map(PoolRoll::nodes)
     }
 
-    /// The worst blocker; notes do not count.
+    /// The worst blocker, ignoring notes.
     pub fn worst(&self) -> Option<&Blocker> {
         self.blockers.iter().find(|blocker| blocker.severity() != Severity::Note)
     }
@@ -194,10 +194,10 @@ impl Roll {
     }
 }
 
-/// When pods in their grace period have ended, at the earliest and at the latest; `None` where something else blocks.
+/// When the grace periods of pods end, at the earliest and at the latest; `None` if something else blocks.
 type GracePeriod = Option<(Timestamp, Timestamp)>;
 
-/// Marks the draining nodes that are blocked, and counts them.
+/// Marks blocked draining nodes, and counts them.
 fn mark_blocked(pools: &mut [PoolRoll], blockers: &[Blocker]) {
     let mut blocked: HashMap<&str, (Option<Since>, GracePeriod)> = HashMap::new();
     for blocker in blockers.iter().filter(|blocker| blocker.blocks_drain()) {

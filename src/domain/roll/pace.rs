@@ -1,14 +1,14 @@
-//! The pace of a roll: how many of its new nodes were created in each interval since its start.
+//! The pace of a roll: number of new nodes created in each interval since its start.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::roll::Roll;
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
 
-/// Lengths of an interval, in minutes.
+/// Possible interval lengths, in minutes.
 const INTERVALS: [i64; 11] = [2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440];
 
-/// New nodes by interval, oldest first; the last interval is the present one.
+/// New nodes by interval, oldest first; the last interval is the current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollPace {
     pub interval: SignedDuration,
@@ -16,15 +16,15 @@ pub struct RollPace {
 }
 
 impl RollPace {
-    /// The pace between two times, in at most so many intervals; `None` where no node is known to have been created
-    /// between them. Nodes that are gone again are not counted.
+    /// The pace between two times, in at most `most` intervals; `None` if no node is known to have been created between
+    /// them. Removed nodes are not counted.
     pub fn read(roll: &Roll, from: Timestamp, until: Timestamp, most: usize) -> Option<Self> {
         let whole = until.duration_since(from);
         let most = i32::try_from(most).unwrap_or(i32::MAX);
         let is_enough = |minutes: &i64| SignedDuration::from_mins(*minutes) * most > whole;
         let minutes = INTERVALS.into_iter().find(is_enough)?;
         let seconds = minutes * 60;
-        // The last interval ends now, so that the first one may be cut off.
+        // The last interval ends at `until`, so the first one may be incomplete.
         let place = |at: Timestamp| {
             let ago = until.duration_since(at).as_secs();
             (at >= from && ago >= 0).then_some(ago / seconds)
@@ -60,7 +60,7 @@ mod tests {
     use crate::domain::roll::tests::blockers::preparing;
     use crate::domain::roll::tests::stages::fixture;
 
-    /// A roll whose new nodes were created so many minutes ago.
+    /// A roll whose new nodes were created this many minutes ago.
     fn roll(minutes: &[i64]) -> Roll {
         let mut roll = at_once(&preparing(), &fixture("all_new"));
         let mut ages = minutes.iter();

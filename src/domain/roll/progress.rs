@@ -17,26 +17,26 @@ use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::limits::Limits;
 use crate::domain::snapshot::{ClusterSnapshot, Node};
 
-/// Nodes by stage. Every node that was seen is in exactly one field, but for `blocked` and `missing`.
+/// Nodes by stage. Every visible node is in exactly one field, except for `blocked` and `missing`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct NodeCounts {
     /// New and ready.
     pub new: usize,
     /// New, not ready yet.
     pub joining: usize,
-    /// Old, waiting for their turn.
+    /// Old, waiting to be replaced.
     pub old: usize,
     /// Old and unschedulable, but not being removed.
     pub cordoned: usize,
-    /// Old, pods being evicted; includes the blocked ones.
+    /// Old, being drained; includes the blocked ones.
     pub draining: usize,
-    /// Among the draining ones: held by a named blocker.
+    /// Draining nodes that a named blocker holds up.
     pub blocked: usize,
     /// New, but being removed.
     pub leaving: usize,
     /// Failed and preserved.
     pub preserved: usize,
-    /// Expected in the zone but not seen: machines become visible only once they register as nodes.
+    /// Expected in the zone but not visible: machines are invisible until they register as nodes.
     pub missing: usize,
 }
 
@@ -55,17 +55,17 @@ impl NodeCounts {
         self.blocked += usize::from(node.blocked);
     }
 
-    /// Nodes that are still to be replaced.
+    /// Nodes that still have to be replaced.
     pub fn old_left(self) -> usize {
         self.old + self.cordoned + self.draining
     }
 
-    /// Whether some are still to be replaced, or new ones on their way.
+    /// Whether nodes still have to be replaced, or new ones are expected.
     pub fn is_unfinished(self) -> bool {
         self.old_left() + self.joining + self.leaving + self.missing > 0
     }
 
-    /// All nodes that were seen.
+    /// All visible nodes.
     pub fn seen(self) -> usize {
         self.new + self.leaving + self.joining + self.old_left() + self.preserved
     }
@@ -88,29 +88,29 @@ impl AddAssign for NodeCounts {
 /// "6 of 15 nodes left to replace". Preserved nodes are not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RollProgress {
-    /// Once it is done and was not observed from its beginning: the nodes there are.
+    /// After completion without observation from the start: the existing nodes.
     pub goal: RollGoal,
-    /// Nodes that are still to be replaced.
+    /// Nodes that still have to be replaced.
     pub old: usize,
-    /// Old nodes that are gone, while no new one is seen in their place.
+    /// Removed old nodes whose replacement is not visible yet.
     pub awaited: usize,
-    /// All nodes are new: of the roll the phase says so, of a pool its nodes do.
+    /// All nodes are new: for the roll according to the phase, for a pool according to its nodes.
     pub done: bool,
 }
 
 impl RollProgress {
-    /// What a count shows while the phase has not said that the nodes are done.
+    /// Progress before the phase confirms that the nodes are done.
     pub fn counted(goal: RollGoal, counts: NodeCounts) -> Self {
         let old = counts.old_left();
         let goal = RollGoal { nodes: goal.nodes.max(old), ..goal };
-        // Once none is old and none missing, the autoscaler may have left the pool smaller than it was.
+        // Once no node is old or missing, the autoscaler may have shrunk the pool.
         let is_open = old + counts.missing > 0;
         let gone = if is_open { goal.nodes - old } else { 0 };
         let awaited = gone.saturating_sub(counts.new + counts.joining + counts.leaving);
         Self { goal, old, awaited, done: false }
     }
 
-    /// What is shown once the phase has said so, even if the list of nodes lags.
+    /// Progress after the phase has confirmed it, even if the node list is stale.
     pub fn finished(goal: Option<RollGoal>, counts: NodeCounts) -> Self {
         let nodes = counts.seen() - counts.old_left() - counts.preserved;
         let goal = goal.filter(|goal| !goal.estimated);
@@ -118,12 +118,12 @@ impl RollProgress {
         Self { goal, old: 0, awaited: 0, done: true }
     }
 
-    /// Nodes that were replaced.
+    /// Nodes that have been replaced.
     pub fn replaced(self) -> usize {
         self.goal.nodes.saturating_sub(self.old + self.awaited)
     }
 
-    /// Share that was replaced, 0 to 1; exactly 1 only when done, at most 0.99 before.
+    /// Replaced share, 0 to 1; exactly 1 only when done, at most 0.99 before.
     pub fn fraction(self) -> f64 {
         if self.done {
             return 1.0;
@@ -132,7 +132,7 @@ impl RollProgress {
         (part(self.replaced()) / part(self.goal.nodes.max(1))).min(0.99)
     }
 
-    /// The share in whole percent, rounded down; 100 only when done.
+    /// The share in percent, rounded down; 100 only when done.
     pub fn percent(self) -> usize {
         if self.done { 100 } else { (self.replaced() * 100 / self.goal.nodes.max(1)).min(99) }
     }
@@ -157,27 +157,27 @@ impl Sum for RollProgress {
 pub struct ZoneRoll {
     /// Empty for nodes without a zone label.
     pub name: String,
-    /// Surge and unavailable here; `None` when SKE does not know the pool or the zone.
+    /// Surge and unavailable here; `None` if SKE does not list the pool or the zone.
     pub limits: Option<Limits>,
-    /// Its nodes: new ones first, then by age.
+    /// Nodes: new ones first, then by age.
     pub nodes: Vec<NodeRoll>,
     pub counts: NodeCounts,
-    /// When a node here last changed its stage, or replacing began, by our clock, as far as known.
+    /// When a node here last changed its stage, or replacement started, by our clock, if known.
     pub changed: Option<Timestamp>,
 }
 
 impl ZoneRoll {
-    /// How many batches must still be replaced here.
+    /// Number of batches that still have to be replaced here.
     pub fn batches(&self) -> usize {
         self.counts.old_left().div_ceil(self.limits.map_or(1, Limits::batch))
     }
 
-    /// Whether the zone is still being worked on.
+    /// Whether the roll is not finished in this zone.
     pub fn is_unfinished(&self) -> bool {
         self.counts.is_unfinished()
     }
 
-    /// Machines that the zone has, without those that are being removed and those that the roll adds temporarily.
+    /// Machines of the zone, without those being removed and those added temporarily by the roll.
     pub fn machines(&self) -> usize {
         let counts = self.counts;
         let surge = self.limits.map_or(0, |limits| usize::try_from(limits.surge).unwrap_or(0));
@@ -186,27 +186,27 @@ impl ZoneRoll {
         (counts.seen() - counts.leaving).saturating_sub(in_flight)
     }
 
-    /// When a node here last changed its stage, as far as the nodes themselves show.
+    /// When a node here last changed its stage, according to the nodes themselves.
     fn last_change(&self) -> Option<Timestamp> {
         let times = |node: &NodeRoll| [node.since.and_then(Since::known), node.created];
         self.nodes.iter().flat_map(times).flatten().max()
     }
 }
 
-/// How far a pool is.
+/// Progress of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PoolState {
-    /// No roll concerns it.
+    /// In no roll.
     Settled,
-    /// The control plane comes first; no node is replaced yet.
+    /// The control plane comes first; no node is being replaced yet.
     NotBegun,
     /// Nodes are being replaced.
     Rolling,
-    /// All nodes are new; the phase has not said so yet.
+    /// All nodes are new; the phase has not changed yet.
     AllNew,
     /// It has no nodes and needs none.
     Empty,
-    /// It should have nodes, but none is seen.
+    /// It should have nodes, but none is visible.
     Missing,
 }
 
@@ -215,27 +215,27 @@ pub enum PoolState {
 pub struct PoolRoll {
     /// Empty for nodes without a pool.
     pub name: String,
-    /// Whether SKE lists the pool; one that was removed still has nodes for a while.
+    /// Whether SKE lists the pool; a removed one still has nodes for a while.
     pub known_to_ske: bool,
     pub state: PoolState,
-    /// Its nodes are replaced for another reason than the rotation, or again within it.
+    /// Its nodes are replaced for another reason than the rotation, or again during it.
     pub another: bool,
-    /// Zones in SKE's order, then those that only nodes name.
+    /// Zones in SKE's order, then those known only from nodes.
     pub zones: Vec<ZoneRoll>,
     pub counts: NodeCounts,
-    /// Share that is new.
+    /// Share of new nodes.
     pub progress: RollProgress,
     pub estimate: RollEstimate,
-    /// Why the counts are estimates; empty when they are exact.
+    /// Why the counts are estimates; empty if exact.
     pub estimate_reasons: BTreeSet<EstimateReason>,
-    /// When the wanted template was created, by our clock.
+    /// When the target template was created, by our clock.
     pub template_created: Option<Timestamp>,
-    /// Name of the wanted template.
+    /// Name of the target template.
     pub template: Option<String>,
 }
 
 impl PoolState {
-    /// Whether a roll concerns the pool.
+    /// Whether the pool is in a roll.
     pub fn is_rolling(self) -> bool {
         match self {
             Self::NotBegun | Self::Rolling | Self::AllNew | Self::Missing => true,
@@ -250,8 +250,8 @@ impl PoolState {
 }
 
 impl PoolRoll {
-    /// How many nodes its roll replaces, as far as one snapshot shows. Where one is new or may be missing meanwhile, some
-    /// may have been replaced already.
+    /// Number of nodes that its roll replaces, judged from one snapshot. If some are new or may be missing during the
+    /// roll, others may have been replaced already.
     pub fn estimate_goal(&self) -> RollGoal {
         let (counts, old) = (self.counts, self.counts.old_left());
         let limits = || self.zones.iter().map(|zone| zone.limits);
@@ -276,7 +276,7 @@ impl PoolRoll {
     }
 }
 
-/// Classifies the nodes of a snapshot, pool by pool: SKE's in SKE's order, then those that only nodes name.
+/// Classifies the nodes of a snapshot, pool by pool: SKE's in its order, then those known only from nodes.
 pub fn classify_pools(
     cluster: &Cluster,
     snapshot: &ClusterSnapshot,
@@ -304,7 +304,7 @@ pub fn classify_pools(
         };
         out.push(pool(name, spec, query, history, clock));
     }
-    // The control plane comes first for all pools at once: where one has begun, so has one that cannot be read.
+    // The control plane comes first for all pools: if one has started, so have those that cannot be read.
     if out.iter().any(|pool| matches!(pool.state, PoolState::Rolling | PoolState::AllNew)) {
         let unread = |pool: &&mut PoolRoll| {
             let unread = pool.known_to_ske && !pool.estimate_reasons.is_empty();
@@ -429,7 +429,7 @@ fn zones(
     let listed = spec.map(|pool| pool.zones.as_slice()).unwrap_or_default();
     let mut by_zone: BTreeMap<&str, Vec<NodeRoll>> = BTreeMap::new();
     for node in nodes {
-        // In a pool with one zone there is no doubt where a node without the label is.
+        // In a pool with one zone, a node without the label must be in that zone.
         let zone = match listed {
             [only] if node.zone.is_empty() => only,
             _ => &node.zone,
@@ -453,7 +453,7 @@ fn zones(
         .collect();
     let mut unlisted: Vec<(&str, Vec<NodeRoll>)> = by_zone.into_iter().collect();
     unlisted.sort_by_key(|(zone, _)| (zone.is_empty(), *zone));
-    // A node whose zone is not known may be one that another zone seems to miss.
+    // A node in an unknown zone may be the one that another zone seems to miss.
     let all_placed = unlisted.is_empty();
     out.extend(unlisted.into_iter().map(|(name, nodes)| zone(name, None, nodes)));
     for zone in &mut out {

@@ -1,6 +1,6 @@
-//! The steps of a start, from being accepted to PREPARED, as far as they are visible.
+//! The visible steps of a start, from acceptance to PREPARED.
 //!
-//! The order is Gardener's start flow: control plane, then Secrets, then nodes. Only the phase says PREPARED.
+//! The order is that of Gardener's start flow: control plane, Secrets, nodes. Only the phase confirms PREPARED.
 
 use crate::domain::credential::Issuance;
 use crate::domain::roll::generation::{RolloutStage, rollout_stage};
@@ -11,11 +11,11 @@ use crate::domain::snapshot::{ClusterSnapshot, ControlPlane};
 /// A step of the start flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StartStepName {
-    /// SKE shows the rotation.
+    /// SKE reports the rotation.
     Accepted,
-    /// New certificate authorities and keys; the API server restarts with them.
+    /// New CAs and keys; the API server restarts with them.
     ControlPlane,
-    /// Secrets are encrypted with the new key.
+    /// Secrets are re-encrypted with the new key.
     Secrets,
     /// Nodes are replaced.
     Nodes,
@@ -32,7 +32,7 @@ pub enum StepState {
     Unknown,
 }
 
-/// A step, its state, and what is visible of it.
+/// A step, its state, and visible details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartStep {
     pub name: StartStepName,
@@ -40,11 +40,11 @@ pub struct StartStep {
     pub detail: Option<StartStepDetail>,
 }
 
-/// What is visible of a step.
+/// Visible details of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartStepDetail {
     ApiServerNotReady,
-    /// The bundle has the new certificate authority; whether the old signing key is still the only one.
+    /// The bundle has the new CA; and whether the old signing key is still the only one.
     NewAuthority {
         only_old_key: bool,
     },
@@ -56,7 +56,7 @@ pub enum StartStepDetail {
     Nodes(RollProgress),
 }
 
-/// Reads the steps in order. `progress` is the share of new nodes, where it is known.
+/// Evaluates the steps in order. `progress` is the share of new nodes, if known.
 pub fn read_steps(
     rotation: &Rotation,
     snapshot: &ClusterSnapshot,
@@ -113,7 +113,7 @@ fn plane_detail(plane: &ControlPlane) -> Option<StartStepDetail> {
     })
 }
 
-/// The label of rewritten Secrets is removed at the end, so that no label means before or after.
+/// The label of re-encrypted Secrets is removed at the end, so its absence means either before or after.
 fn secrets(
     plane: &ControlPlane,
     begun: bool,

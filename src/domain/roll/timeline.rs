@@ -1,4 +1,4 @@
-//! The events of a roll, in order and bounded: phases, nodes, blockers, and why progress regressed.
+//! The events of a roll, ordered and bounded: phases, nodes, blockers, and causes of regressions.
 
 use std::collections::VecDeque;
 
@@ -10,21 +10,21 @@ use crate::domain::rotation::Phase;
 
 /// Entries kept; the oldest are dropped first.
 pub const MAX_ENTRIES: usize = 400;
-/// Causes kept for one regression.
+/// Maximum causes kept per regression.
 const MAX_CAUSES: usize = 6;
 
 /// One line of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimelineEntry {
-    /// When, by our clock: the cluster's own time where it reports one, else when it was seen.
+    /// By our clock: the time reported by the cluster, otherwise when it was seen.
     pub at: Timestamp,
     pub what: TimelineEvent,
 }
 
-/// What happened. Nodes have their short names.
+/// An event. Nodes have their short names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimelineEvent {
-    /// The rotation is in this phase; `at` is when it was seen, but for PREPARING, when it started.
+    /// The rotation is in this phase; `at` is when it was seen, or the start for PREPARING.
     Phase(Phase),
     /// The first new template of a pool was created: its nodes are replaced next.
     NodesBegan { pool: String },
@@ -37,7 +37,7 @@ pub enum TimelineEvent {
     /// A new node is ready.
     Ready {
         node: String,
-        /// From its creation, where that was measured.
+        /// Since its creation, if measured.
         took: Option<SignedDuration>,
     },
     /// The drain of an old node began.
@@ -47,7 +47,7 @@ pub enum TimelineEvent {
     /// A node is no longer there.
     Gone {
         node: String,
-        /// From the begin of its drain, where that was seen.
+        /// Since the start of its drain, if seen.
         took: Option<SignedDuration>,
     },
     /// A new node is being removed.
@@ -62,7 +62,7 @@ pub enum TimelineEvent {
     ProgressRegressed {
         from: RollProgress,
         to: RollProgress,
-        /// Why; at least one, the first few.
+        /// The first few causes; at least one.
         causes: Vec<RegressionCause>,
     },
 }
@@ -70,7 +70,7 @@ pub enum TimelineEvent {
 /// Why the share of replaced nodes decreased. Nodes have their short names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegressionCause {
-    /// The phase is an earlier or an unknown one.
+    /// The phase went back or is unknown.
     Phase,
     /// The pool is replaced again, or for another reason.
     AnotherRoll(String),
@@ -82,7 +82,7 @@ pub enum RegressionCause {
     OldNodeAdded(String),
     /// A node of the old generation is no longer preserved and counts again.
     NodeCountsAgain(String),
-    /// New nodes are gone, and others not there yet.
+    /// New nodes are gone, and their replacements not there yet.
     FewerNewNodes,
 }
 
@@ -91,7 +91,7 @@ pub enum RegressionCause {
 pub struct Timeline(VecDeque<TimelineEntry>);
 
 impl Timeline {
-    /// Inserts an entry by its time; among equal times, last.
+    /// Inserts an entry by time, after existing ones of the same time.
     pub fn add(&mut self, at: Timestamp, what: TimelineEvent) {
         let place = self.0.partition_point(|entry| entry.at <= at);
         self.0.insert(place, TimelineEntry { at, what });
@@ -100,7 +100,7 @@ impl Timeline {
         }
     }
 
-    /// Adds a regression of progress.
+    /// Adds a regression of progress, with at most [`MAX_CAUSES`] causes.
     pub fn add_regression(
         &mut self,
         at: Timestamp,

@@ -1,7 +1,7 @@
-//! Tracks a roll over time: removed nodes, how long each step took, when something last changed, and the timeline.
+//! Tracks a roll over time: removed nodes, durations of steps, time of the last change, and the timeline.
 //!
-//! It is about one rotation of one cluster: when SKE shows another start, it starts again. Snapshots that are older than
-//! the newest one are ignored; older readings of SKE are dropped before.
+//! It covers one rotation of one cluster and resets when SKE reports another start. Snapshots older than the newest one
+//! are ignored; older readings of SKE are dropped by the caller.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -23,9 +23,9 @@ use crate::domain::roll::timeline::{RegressionCause, Timeline, TimelineEvent};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Templates};
 
-/// Snapshots that follow each other faster than this show when something happened.
+/// Snapshots less than this apart tell when something happened.
 const CLOSE: SignedDuration = SignedDuration::from_mins(2);
-/// Removed nodes that may turn out to exist still.
+/// Maximum removed nodes that are remembered, since they may reappear.
 const MAX_GONE: usize = 256;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ struct RotationId {
     initiated: Option<Timestamp>,
 }
 
-/// The roll of one rotation as it was watched.
+/// The observed roll of one rotation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RollTracker {
     rotation: Option<RotationId>,
@@ -52,8 +52,8 @@ pub struct RollTracker {
 }
 
 impl RollTracker {
-    /// Applies a snapshot of `at` (our clock) with the newest reading of SKE, and reads the roll as of
-    /// then. `None` when it is ignored because a newer one is known.
+    /// Applies a snapshot as of `at` (our clock) with the newest reading of SKE, and evaluates the roll. `None` if it
+    /// is ignored because a newer one is known.
     pub fn observe(
         &mut self,
         cluster: &Cluster,
@@ -82,13 +82,13 @@ impl RollTracker {
         Some(roll)
     }
 
-    /// The snapshot that was observed last still holds at `at` (our clock): nothing changed, and that was seen.
+    /// The last snapshot is still current at `at` (our clock): it was confirmed that nothing changed.
     pub fn still_holds(&mut self, at: Timestamp) {
         self.last = self.last.max(Some(at));
     }
 
-    /// Reads the snapshot that was observed last as of `at` (our clock): nothing changed, but a blocker may begin or end
-    /// by time alone.
+    /// Evaluates the last snapshot again as of `at` (our clock): nothing changed, but a blocker may begin or end merely
+    /// by elapsed time.
     pub fn reevaluate(
         &mut self,
         cluster: &Cluster,
@@ -104,7 +104,7 @@ impl RollTracker {
         roll
     }
 
-    /// The clock was set back to `now`: no recorded time is later. The timeline does not change.
+    /// The clock was set back to `now`: clamps recorded times. The timeline does not change.
     pub fn rewind(&mut self, now: Timestamp) {
         for time in [&mut self.last, &mut self.prepared_at] {
             *time = time.map(|at| at.min(now));
@@ -112,22 +112,22 @@ impl RollTracker {
         self.history.rewind(now);
     }
 
-    /// What earlier snapshots showed.
+    /// Facts from earlier snapshots.
     pub fn history(&self) -> &RollHistory {
         &self.history
     }
 
-    /// What happened.
+    /// The events so far.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
     }
 
-    /// When PREPARED was seen to begin; `None` when it had begun before the watch.
+    /// When PREPARED was seen to begin; `None` if it began before the watch.
     pub fn prepared_at(&self) -> Option<Timestamp> {
         self.prepared_at
     }
 
-    /// Starts again if the reading is of another rotation than the one that was watched.
+    /// Resets if the reading is of another rotation than the tracked one.
     fn reset_for(&mut self, cluster: &Cluster) {
         let mut initiated = cluster.rotation.initiated;
         // A reading may lack the start.
@@ -143,7 +143,7 @@ impl RollTracker {
         if !self.rotation.as_ref().is_some_and(is_same) {
             *self = Self::default();
         }
-        // The creation may become known later.
+        // The creation time may become known later.
         self.rotation = Some(seen);
     }
 
@@ -276,17 +276,17 @@ impl RollTracker {
         causes
     }
 
-    /// Records how many nodes a pool's roll replaces: until nodes begin, those there are; what was replaced before the
-    /// roll was observed is estimated.
+    /// Records how many nodes a pool's roll replaces: before replacement starts, the existing ones; nodes replaced
+    /// before observation are estimated.
     fn note_goals(&mut self, seen: &[PoolRoll], stage: RolloutStage, had_no_gap: bool) {
         for pool in seen {
             let is_rotation = stage == RolloutStage::Rolling;
-            // One that another roll concerned is shown with it to the end.
+            // A pool that was in another roll is displayed with it to the end.
             let is_other = pool.another || self.history.others.contains(&pool.name);
             if !(is_rotation && pool.state.is_rolling() || is_other) {
                 continue;
             }
-            // New nodes of a pool whose roll was seen to begin are others than it replaces: the autoscaler added them.
+            // If the roll was observed from its start, new nodes are not part of it: the autoscaler added them.
             let goal = if had_no_gap {
                 RollGoal { nodes: pool.counts.old_left(), estimated: false }
             } else {
@@ -340,7 +340,7 @@ impl RollTracker {
                 && !returned
                 && self.begun.contains(&pool.name)
             {
-                // Which roll's: the newest, since only that one has old nodes.
+                // Applies to the newest roll, since only that one has old nodes.
                 let goals = self.history.goals.iter_mut().rev();
                 let of_pool = goals.filter(|((name, _), _)| *name == pool.name);
                 of_pool.take(1).for_each(|(_, goal)| goal.nodes += 1);
@@ -369,14 +369,14 @@ impl RollTracker {
         );
     }
 
-    /// A uid is never used again: if it is, the list in between was incomplete.
+    /// Uids are never reused: a reappearing one means that the list in between was incomplete.
     fn forget_gone(&mut self, uid: &str) -> bool {
         let Some(place) = self.gone.iter().position(|gone| gone == uid) else { return false };
         self.gone.remove(place);
         true
     }
 
-    /// Whether the last snapshot is so recent that what changed since then changed now.
+    /// Whether the last snapshot is so recent that changes since then happened now.
     fn was_close(&self, clock: ClusterClock) -> bool {
         self.last.is_some_and(|last| clock.now().duration_since(last) < CLOSE)
     }
@@ -395,15 +395,15 @@ impl RollTracker {
         let created = node.created?;
         let reported = node.since.and_then(Since::known);
         let close = self.was_close(clock);
-        // System pods come after the kubelet: if the change itself was watched, that time is more exact.
+        // System pods start after the kubelet: if the change itself was observed, that time is more accurate.
         let watched =
             (!first && before == Some(NodeStage::Joining) && close).then_some(clock.now());
         let took = watched.or(reported)?.duration_since(created);
         (took > SignedDuration::ZERO && took <= LONGEST_JOIN).then_some(took)
     }
 
-    /// Writes a change of a node into the timeline. What happened before the watch is written with the cluster's own
-    /// time, or not at all.
+    /// Adds a node's stage change to the timeline. Changes before the watch are added with the cluster's own time, or
+    /// not at all.
     fn add_stage_change(
         &mut self,
         pool: &PoolRoll,
@@ -439,7 +439,7 @@ impl RollTracker {
         if self.gone.len() == MAX_GONE {
             self.gone.pop_front();
         }
-        // Else it may have been removed at any time since the last snapshot.
+        // Otherwise it may have been removed at any time since the last snapshot.
         let took = track
             .drain_began
             .filter(|_| self.was_close(clock))
@@ -452,7 +452,7 @@ impl RollTracker {
         self.gone.push_back(uid);
     }
 
-    /// Nodes that were blocked when that was last known.
+    /// Whether nodes were blocked when that was last known.
     pub fn has_blocked(&self) -> bool {
         !self.history.blocked.is_empty()
     }
@@ -460,7 +460,7 @@ impl RollTracker {
     fn note_blocks(&mut self, roll: &Roll, known: bool, clock: ClusterClock) {
         let mut before = std::mem::take(&mut self.history.blocked);
         for node in roll.nodes().filter(|node| node.blocked) {
-            // Of very many blockers not all are listed.
+            // If there are very many blockers, not all are listed.
             let by = || roll.blockers_of(node).filter(|blocker| blocker.blocks_drain());
             let known = before.remove(&node.uid);
             if let (None, Some(by)) = (&known, by().find_map(Blocker::object)) {
@@ -481,7 +481,7 @@ impl RollTracker {
             if !known && track.stage == NodeStage::Draining {
                 self.history.blocked.insert(uid, block);
             } else {
-                // The wait from here on is another one.
+                // A new wait begins here.
                 let zone = (track.pool.clone(), track.zone.clone());
                 self.history.changes.insert(zone, clock.now());
                 let what = TimelineEvent::Unblocked { node: block.short };

@@ -1,32 +1,31 @@
-//! Admission webhooks: who must be asked before the API server takes a change, and whether anybody is there to answer.
+//! Admission webhooks: which ones the API server must call before accepting a change, and whether they have endpoints.
 
 use crate::domain::snapshot::labels::{Labels, Selector};
 
-/// The webhooks of one configuration that may keep a roll up (`admissionregistration.k8s.io/v1`); the others are left
-/// out.
+/// The webhooks of one configuration that may block a roll (`admissionregistration.k8s.io/v1`); others are skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
     /// `ValidatingWebhookConfiguration` or `MutatingWebhookConfiguration`.
     pub kind: &'static str,
     /// `metadata.name`.
     pub name: String,
-    /// `webhooks` with rules about creating or updating.
+    /// `webhooks` with rules for create or update.
     pub webhooks: Vec<Webhook>,
 }
 
-/// One of them.
+/// A webhook of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// `clientConfig.service`; `None` for one outside of the cluster.
+    /// `clientConfig.service`; `None` for one outside the cluster.
     pub service: Option<Service>,
-    /// `failurePolicy` is `Ignore`: the API server goes on without an answer.
+    /// `failurePolicy` is `Ignore`: the API server proceeds without a response.
     pub ignores_failures: bool,
-    /// `rules` about creating or updating what is served as `v1`; one of them must fit.
+    /// `rules` for create or update of `v1` resources; one of them must match.
     pub rules: Vec<Rule>,
-    /// `namespaceSelector`; objects without a namespace are caught whatever it says.
+    /// `namespaceSelector`; cluster-scoped objects match regardless.
     pub namespaces: Selector,
     pub objects: Selector,
-    /// It has `matchConditions`, which cannot be judged from here.
+    /// It has `matchConditions`, which cannot be evaluated here.
     pub conditional: bool,
 }
 
@@ -37,43 +36,42 @@ pub struct Service {
     pub name: String,
 }
 
-/// What a webhook is asked about.
+/// The requests that a webhook is called for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// `operations` has `CREATE`, or is any.
+    /// `operations` contains `CREATE` or `*`.
     pub creates: bool,
-    /// `operations` has `UPDATE`, or is any.
+    /// `operations` contains `UPDATE` or `*`.
     pub updates: bool,
-    /// `apiGroups`; `*` is any.
+    /// `apiGroups`; `*` matches any.
     pub groups: Vec<String>,
     /// `resources` ("pods", "pods/status", "*", "*/*").
     pub resources: Vec<String>,
     pub scope: WebhookScope,
 }
 
-/// Where the objects of a rule are.
+/// Scope of the objects of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookScope {
     /// Anywhere.
     Any,
-    /// In no namespace.
+    /// Cluster-scoped.
     Cluster,
-    /// In a namespace.
+    /// Namespaced.
     Namespaced,
 }
 
-/// What is done to an object.
+/// Operation on an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// `CREATE`.
     Create,
-    /// `UPDATE`, which patches are as well.
+    /// `UPDATE`, including patches.
     Update,
 }
 
 impl Rule {
-    /// Whether the rule is about doing something to a resource ("pods", or "pods/status"), inside or outside of
-    /// namespaces.
+    /// Whether the rule covers an operation on a resource ("pods", or "pods/status"), namespaced or cluster-scoped.
     pub fn is_about(
         &self,
         operation: Operation,
@@ -106,12 +104,12 @@ fn split(resource: &str) -> (&str, &str) {
     resource.split_once('/').unwrap_or((resource, ""))
 }
 
-/// Part of what stands behind a service (`discovery.k8s.io/v1 EndpointSlice`).
+/// A part of a service's endpoints (`discovery.k8s.io/v1 EndpointSlice`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoints {
     /// Label `kubernetes.io/service-name`, in its namespace.
     pub service: Service,
-    /// Whether one of `endpoints` serves.
+    /// Whether any of `endpoints` serves.
     pub serves: bool,
 }
 
@@ -120,7 +118,7 @@ pub struct Endpoints {
 pub struct Namespace {
     /// `metadata.name`.
     pub name: String,
-    /// `metadata.labels`, which webhooks select by.
+    /// `metadata.labels`, for webhook selectors.
     pub labels: Labels,
 }
 

@@ -1,7 +1,7 @@
-//! Labels of objects, and the selectors that match them.
+//! Labels of objects, and selectors.
 
-/// Labels, each name once. A sorted list: there are many pods with few labels each, and a map of two takes half a
-/// kibibyte.
+/// Labels with unique names. A sorted list: there are many pods with few labels each, and a map with two entries takes
+/// half a kibibyte.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels(Box<[(String, String)]>);
 
@@ -12,7 +12,7 @@ impl Labels {
         self.0.get(at).map(|(_, value)| value.as_str())
     }
 
-    /// All of them by name.
+    /// All labels by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -32,9 +32,9 @@ impl FromIterator<(String, String)> for Labels {
 pub enum Selector {
     /// Absent: matches nothing.
     Nothing,
-    /// As written; without any requirement it matches every pod of the namespace.
+    /// As written; without requirements it matches every pod of the namespace.
     Labels(Vec<Requirement>),
-    /// It cannot be judged from here, and why.
+    /// Cannot be evaluated here, and why.
     Unreadable(String),
 }
 
@@ -45,14 +45,14 @@ pub enum Requirement {
     In(String, Vec<String>),
     /// The label has none of these values, or is absent (`NotIn`).
     NotIn(String, Vec<String>),
-    /// The label is there (`Exists`).
+    /// The label is present (`Exists`).
     Exists(String),
     /// The label is absent (`DoesNotExist`).
     Absent(String),
 }
 
 impl Requirement {
-    /// The label that it is about.
+    /// Name of the label.
     pub fn key(&self) -> &str {
         match self {
             Self::In(key, _) | Self::NotIn(key, _) | Self::Exists(key) | Self::Absent(key) => key,
@@ -61,7 +61,7 @@ impl Requirement {
 }
 
 impl Selector {
-    /// Whether the selector matches labels; `None` when that cannot be judged.
+    /// Whether the selector matches labels; `None` if that cannot be evaluated.
     pub fn matches(&self, labels: &Labels) -> Option<bool> {
         let is_among = |value: &str, values: &[String]| values.iter().any(|known| known == value);
         match self {

@@ -1,4 +1,4 @@
-//! What a cluster's own Kubernetes API shows, reduced to what a rotation needs. Plain data; the rules are in `roll`.
+//! State from a cluster's own Kubernetes API, reduced to what a rotation needs. Plain data; the rules are in `roll`.
 
 pub mod admission;
 mod labels;
@@ -15,63 +15,63 @@ use crate::domain::failure::Failure;
 use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
 pub use crate::domain::snapshot::labels::{Labels, Requirement, Selector};
 
-/// Everything that was seen of one cluster. Parts are shared, so that a new snapshot costs only what changed.
+/// The observed state of one cluster. Parts are shared, so a new snapshot costs only what changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClusterSnapshot {
     /// Nodes by name.
     pub nodes: Vec<Arc<Node>>,
-    /// Which node generation each pool is meant to have.
+    /// Target node generation of each pool.
     pub templates: Templates,
-    /// Pods by namespace and name; of finished ones only those that are being deleted.
+    /// Pods by namespace and name; finished ones only while terminating.
     pub pods: Vec<Arc<Pod>>,
     /// PodDisruptionBudgets by namespace and name.
     pub budgets: Vec<Arc<Budget>>,
     /// Volumes that are, or should no longer be, attached to a node.
     pub attachments: Vec<Arc<Attachment>>,
-    /// Persistent volumes that cannot follow a pod to any node.
+    /// Persistent volumes that cannot follow a pod to every node.
     pub volumes: Vec<Arc<BoundVolume>>,
-    /// Admission webhooks that make the API server refuse what they cannot be asked about.
+    /// Admission webhooks that can make the API server reject requests.
     pub admissions: Vec<Arc<Admission>>,
     /// Endpoints of services.
     pub endpoints: Vec<Arc<Endpoints>>,
     /// Namespaces by name.
     pub namespaces: Vec<Arc<Namespace>>,
-    /// Secrets with tokens of service accounts, without the tokens.
+    /// Secrets with service account tokens, without the tokens.
     pub token_secrets: Vec<Arc<TokenSecret>>,
     /// Service accounts that list such Secrets.
     pub service_accounts: Vec<Arc<ServiceAccount>>,
-    /// Which authorities the pods of each namespace get.
+    /// CA bundles of the pods of each namespace.
     pub root_bundles: Vec<Arc<RootBundle>>,
-    /// The checklist that is shared through the cluster.
+    /// The checklist shared through the cluster.
     pub checklist: SharedChecklist,
-    /// Late events, oldest first, bounded.
+    /// Recent events, oldest first, bounded.
     pub events: Vec<Arc<Event>>,
-    /// Signs of the steps before the nodes begin.
+    /// Signs of the steps before the nodes.
     pub control_plane: ControlPlane,
-    /// Kinds that are not known as they are now ("pods"), and why; what depends on them is unknown.
+    /// Kinds whose current state is not known ("pods"), and why; what depends on them is unknown.
     pub unseen: BTreeMap<&'static str, Unseen>,
-    /// Rules for judging where this cluster's clock differs from ours: the server's clock minus ours.
+    /// The server's clock minus ours, in seconds.
     pub skew_seconds: i64,
 }
 
-/// Why a kind is not known as it is now.
+/// Why the current state of a kind is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unseen {
-    /// Its first list is still being read.
+    /// Its first list is in progress.
     Unread,
-    /// It was listed, and what is missing in the list.
+    /// It was listed; with what is missing.
     Partly(String),
-    /// It cannot be listed now, and why; what was listed before is still there.
+    /// It currently cannot be listed, and why; the earlier list is kept.
     Failing(String),
 }
 
 impl ClusterSnapshot {
-    /// Whether the first list of some kind is still being read: what depends on it is not known yet.
+    /// Whether the first list of some kind is in progress: what depends on it is not known yet.
     pub fn is_being_read(&self) -> bool {
         self.unseen.values().any(|why| *why == Unseen::Unread)
     }
 
-    /// Whether a kind ("nodes") was ever listed in full: what is not in the list was not there.
+    /// Whether a kind ("nodes") was ever listed completely: what is not in the list did not exist.
     pub fn is_whole(&self, kind: &str) -> bool {
         match self.unseen.get(kind) {
             None => true,
@@ -104,7 +104,7 @@ impl ClusterSnapshot {
         is_empty && self.unseen.contains_key(kind)
     }
 
-    /// Whether what keeps pods on draining nodes is known: else nobody can say that a node is free again.
+    /// Whether the obstacles of a drain are known; otherwise it is unknown whether a node is unblocked.
     pub fn tells_drains(&self) -> bool {
         ["pods", "poddisruptionbudgets"]
             .into_iter()
@@ -129,9 +129,9 @@ pub struct Node {
     pub zone: String,
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
-    /// Label `worker.gardener.cloud/gardener-node-agent-secret-name`: the generation it was born with.
+    /// Label `worker.gardener.cloud/gardener-node-agent-secret-name`: the generation it was created with.
     pub generation: Option<String>,
-    /// Annotation `checksum/cloud-config-data`: what it has applied.
+    /// Annotation `checksum/cloud-config-data`: the applied configuration.
     pub checksum: Option<String>,
     /// Label `worker.gardener.cloud/kubernetes-version`, else the kubelet's version.
     pub version: String,
@@ -164,7 +164,7 @@ pub struct Terminating {
     pub reason: String,
 }
 
-/// Secrets in `kube-system` that describe a pool's nodes (label `gardener.cloud/role=operating-system-config`).
+/// Secrets in `kube-system` that define a pool's nodes (label `gardener.cloud/role=operating-system-config`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Templates {
     #[default]
@@ -174,10 +174,10 @@ pub enum Templates {
     Forbidden,
 }
 
-/// Metadata of one such Secret.
+/// Metadata of such a Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    /// `metadata.name`: the generation, as nodes carry it in their label.
+    /// `metadata.name`: the generation, which is the value of the nodes' label.
     pub name: String,
     /// Label `worker.gardener.cloud/pool`.
     pub pool: String,
@@ -245,16 +245,15 @@ pub struct Pod {
     pub ready: bool,
     /// `status.phase` is `Pending`.
     pub pending: bool,
-    /// Condition `PodScheduled` is false, but for scheduling gates: since when, and the scheduler's words.
+    /// Condition `PodScheduled` is false, except for scheduling gates: since when, and the scheduler's message.
     pub unscheduled: Option<(Option<Timestamp>, String)>,
     /// `status.phase` is `Succeeded` or `Failed`.
     pub finished: bool,
-    /// Reason of the first container that waits for another one than to be created (`CrashLoopBackOff`), or
-    /// `SchedulingGated`.
+    /// Reason of the first container that waits for more than its creation (`CrashLoopBackOff`), or `SchedulingGated`.
     pub waiting: Option<String>,
-    /// `spec.terminationGracePeriodSeconds`; while it is being deleted, `metadata.deletionGracePeriodSeconds`.
+    /// `spec.terminationGracePeriodSeconds`; while terminating, `metadata.deletionGracePeriodSeconds`.
     pub grace_seconds: i64,
-    /// `metadata.deletionTimestamp`: the moment by which it should be gone, grace period included.
+    /// `metadata.deletionTimestamp`: the time by which it should be gone, grace period included.
     pub deleted_by: Option<Timestamp>,
     /// `metadata.finalizers`.
     pub finalizers: Vec<String>,
@@ -262,7 +261,7 @@ pub struct Pod {
     pub claims: Vec<String>,
     /// Whether it has an `emptyDir` on disk, or a `hostPath`: data that does not move.
     pub local_data: bool,
-    /// A mirror of a static pod.
+    /// A mirror pod of a static pod.
     pub mirror: bool,
 }
 
@@ -275,7 +274,7 @@ pub struct OwnerReference {
 }
 
 impl Pod {
-    /// Whether a drain leaves it alone: DaemonSet pods and mirrors of static pods.
+    /// Whether a drain skips it: DaemonSet pods and mirror pods.
     pub fn stays_on_its_node(&self) -> bool {
         self.mirror || self.owner.as_ref().is_some_and(|owner| owner.kind == "DaemonSet")
     }
@@ -302,18 +301,18 @@ pub struct Budget {
     pub desired: i32,
     /// `status.expectedPods`.
     pub expected: i32,
-    /// `status.observedGeneration` has reached `metadata.generation`: the figures belong to the present text.
+    /// `status.observedGeneration` has reached `metadata.generation`: the status matches the current spec.
     pub observed: bool,
     /// Number of `status.disruptedPods`.
     pub disrupted: usize,
-    /// Message of the condition `DisruptionAllowed` with the reason `SyncFailed`: the figures cannot be computed.
+    /// Message of the condition `DisruptionAllowed` with reason `SyncFailed`: the status cannot be computed.
     pub sync_failure: Option<String>,
     /// `spec.unhealthyPodEvictionPolicy` is `AlwaysAllow`: pods that are not ready may always be evicted.
     pub always_lets_unready_go: bool,
 }
 
 impl Budget {
-    /// Whether it allows no eviction of a ready pod now: none is left, or its status is of an earlier spec.
+    /// Whether it currently allows no eviction of a ready pod: none is left, or its status is of an earlier spec.
     pub fn allows_none(&self) -> bool {
         self.allowed <= 0 || !self.observed
     }
@@ -328,7 +327,7 @@ pub struct Attachment {
     pub node: String,
     /// `spec.source.persistentVolumeName`.
     pub volume: String,
-    /// `metadata.deletionTimestamp`: detaching began.
+    /// `metadata.deletionTimestamp`: when detaching began.
     pub detaching_since: Option<Timestamp>,
     /// `status.detachError.message`.
     pub detach_error: Option<String>,
@@ -343,11 +342,11 @@ pub struct BoundVolume {
     pub claim: Option<(String, String)>,
     /// `spec.local` or `spec.hostPath`: its data stays on one node.
     pub on_node: bool,
-    /// Zones that `spec.nodeAffinity` allows; empty when any.
+    /// Zones that `spec.nodeAffinity` allows; empty if any.
     pub zones: Vec<String>,
 }
 
-/// Reason of an event about a controller that could not create a pod, for its message says why.
+/// Reason of an event about a controller that could not create a pod; its message has the cause.
 pub const FAILED_CREATE: &str = "FailedCreate";
 
 /// An event (`v1 Event`) about a node, a pod, or a pod that could not be created.
@@ -355,7 +354,7 @@ pub const FAILED_CREATE: &str = "FailedCreate";
 pub struct Event {
     /// `metadata.uid`.
     pub uid: String,
-    /// `lastTimestamp`, else `eventTime`, else the creation.
+    /// `lastTimestamp`, otherwise `eventTime`, otherwise the creation.
     pub at: Option<Timestamp>,
     /// `involvedObject.kind`.
     pub kind: String,
@@ -373,7 +372,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Whether it is about this pod, and not about an earlier one of its name.
+    /// Whether it is about this pod rather than an earlier one with the same name.
     pub fn is_about(&self, pod: &Pod) -> bool {
         self.kind == "Pod"
             && (&self.namespace, &self.name) == (&pod.namespace, &pod.name)
@@ -381,19 +380,19 @@ impl Event {
     }
 }
 
-/// Signs of the steps that come before the nodes (domain knowledge: order of the start flow).
+/// Signs of the steps before the nodes (in the order of the start flow).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ControlPlane {
-    /// `/readyz` answered well; `None` while not asked.
+    /// `/readyz` succeeded; `None` if not checked.
     pub ready: Option<bool>,
-    /// Keys in `/openid/v1/jwks`; `None` while they are not read.
+    /// Keys in `/openid/v1/jwks`; `None` if they are not read.
     pub signing_keys: Option<SigningKeys>,
-    /// What the certificates of the newest kubeconfig that skeys got for itself say, and the rotation before it was asked for.
+    /// Certificate facts of the newest kubeconfig of skeys itself, and the rotation before it was requested.
     pub issuance: Option<Issuance>,
-    /// Client certificates that the cluster signed for requests that are still there; `None` where they are not read, and
+    /// Client certificates that the cluster signed for requests that still exist; `None` if they are not read, and
     /// while no rotation is open.
     pub signed_requests: Option<Vec<SignedRequest>>,
-    /// Secrets that carry the new encryption key's label, and all of them; `None` when not counted.
+    /// Secrets with the label of the new encryption key, and all of them; `None` if not counted.
     pub reencrypted: Option<(usize, usize)>,
 }
 
@@ -401,20 +400,20 @@ pub struct ControlPlane {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedRequest {
     pub name: String,
-    /// `spec.username`: who asked for it.
+    /// `spec.username`: the requesting user.
     pub requester: String,
     pub certificate: ClientCertificate,
 }
 
-/// What came of looking at a cluster.
+/// An event of an observer.
 #[derive(Debug, Clone)]
 pub enum ObserverEvent {
     Snapshot(Arc<ClusterSnapshot>),
-    /// Why there is none now; the last snapshot keeps its age.
+    /// Why there is no snapshot; the last one keeps its age.
     Unavailable(Unavailable),
 }
 
-/// Why a cluster's own API shows nothing.
+/// Why a cluster's own API is not available.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unavailable {
     /// A kubeconfig is being requested, or the first lists are being read.
@@ -422,11 +421,11 @@ pub enum Unavailable {
     /// The API server and the fresh credentials do not match yet (401, or its certificate is still the old one);
     /// retried.
     NotAcceptedYet { since: Timestamp },
-    /// The API server refuses the credentials.
+    /// The API server rejects the credentials.
     CredentialsRefused(Failure),
     /// SKE issues no kubeconfig.
     NoAccess(Failure),
-    /// The kubeconfig that SKE returned is not used, and why.
+    /// The kubeconfig that SKE returned is rejected, and why.
     KubeconfigRefused(Failure),
     /// The API server cannot be reached (network, access control list, proxy).
     Unreachable(Failure),

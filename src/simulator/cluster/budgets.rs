@@ -1,5 +1,5 @@
-//! Controllers and PodDisruptionBudgets: their status, and evictions within it, as kube-controller-manager and
-//! kube-apiserver do it.
+//! Controllers and PodDisruptionBudgets: their status, and evictions within it, like kube-controller-manager and
+//! kube-apiserver.
 
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ pub enum EvictionRefusal {
     NotFound,
     /// The eviction API does not support more than one budget for a pod.
     SeveralBudgets,
-    /// An admission webhook has to be asked, and nothing serves it.
+    /// An admission webhook must be called, but its service has no endpoints.
     Webhook(ObjectKey),
-    /// An admission webhook denies it, in the words of the API server.
+    /// An admission webhook denies it, in the API server's words.
     Denied(String),
-    /// The budget was changed just now.
+    /// The budget has just been changed.
     Unobserved(ObjectKey),
-    /// The budget allows no disruption now.
+    /// The budget currently allows no disruption.
     Budget {
         budget: ObjectKey,
         desired: u32,
@@ -38,7 +38,7 @@ pub(super) const TEMPLATE_HASH: &str = "pod-template-hash";
 /// Annotation of Deployments and ReplicaSets: the revision of the template.
 pub const REVISION: &str = "deployment.kubernetes.io/revision";
 
-/// What is counted of a pod.
+/// The relevant state of a pod.
 struct CountedPod {
     owner: Option<Arc<str>>,
     revision: u32,
@@ -97,7 +97,7 @@ impl DataPlane {
         self.create_replica_set(number, at);
     }
 
-    /// Creates the ReplicaSet of a Deployment's present template.
+    /// Creates the ReplicaSet for a Deployment's current template.
     pub(super) fn create_replica_set(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
         let Some(owner) = workload.owner.clone().filter(|owner| owner.kind == "ReplicaSet") else {
@@ -216,7 +216,7 @@ impl DataPlane {
                 "admission webhook \"{name}.example.com\" denied the request: {why}"
             )));
         }
-        // Pods that do not run, or are being deleted, are not disrupted.
+        // Pods that do not run or are terminating are not disrupted.
         if pod.started.is_none() || object.meta.deletion.is_some() {
             return Ok(());
         }
@@ -240,7 +240,7 @@ impl DataPlane {
         }
     }
 
-    /// Evicts a pod, if its budget allows it, with its own grace period or another one.
+    /// Evicts a pod, if its budget allows it, with its own or another grace period.
     pub fn evict(
         &mut self,
         key: &ObjectKey,
@@ -254,14 +254,14 @@ impl DataPlane {
         }
         refusal?;
         self.delete_pod(key, grace, at);
-        // The next eviction has to see the new figures.
+        // The next eviction must see the new status.
         while let Some(workload) = self.dirty.budgets.pop_first() {
             self.count_pods(workload);
         }
         Ok(())
     }
 
-    /// The disruption controller sees the changed budgets of a workload.
+    /// The disruption controller observes the changed budgets of a workload.
     pub(super) fn observe_budget(&mut self, key: &ObjectKey) {
         self.store.edit(ObjectKind::Budget, key, |object| {
             if let Some(budget) = object.budget_mut() {
@@ -279,7 +279,7 @@ impl DataPlane {
         }
     }
 
-    /// A client deletes an object that is no pod: it goes with its last finalizer.
+    /// A client deletes an object other than a pod: it is removed with its last finalizer.
     pub fn delete_object(&mut self, kind: ObjectKind, key: &ObjectKey, at: Timestamp) {
         let Some(object) = self.store.get(kind, key) else { return };
         if !object.meta.finalizers.is_empty() {

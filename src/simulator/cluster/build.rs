@@ -1,4 +1,4 @@
-//! Builds the data plane of a cluster as its scene describes it, with everything as old as it says.
+//! Builds the data plane of a cluster as described by its scene, including all ages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl InitialState<'_> {
         self.completed < self.initiated
     }
 
-    /// A moment so many minutes after one, but not in the future.
+    /// A time some minutes after another, but not in the future.
     pub fn minutes_after(&self, at: Timestamp, minutes: i64) -> Timestamp {
         later(at, SignedDuration::from_mins(minutes)).min(self.now)
     }
@@ -47,7 +47,7 @@ impl InitialState<'_> {
         }
     }
 
-    /// When users created token Secrets: soon after the last rotation, which ended those before.
+    /// When users created token Secrets: soon after the last rotation, which invalidated earlier ones.
     fn manual_since(&self) -> Timestamp {
         let day = 24 * 60;
         let since = self.completed.map_or(self.created, |at| self.minutes_after(at, day));
@@ -62,7 +62,7 @@ impl InitialState<'_> {
     }
 }
 
-/// What does not change about a cluster.
+/// The immutable properties of a cluster.
 pub fn cluster_spec(
     scene: &SceneCluster,
     region: &str,
@@ -102,7 +102,7 @@ impl DataPlane {
     pub fn build(&mut self, initial: &InitialState<'_>, credentials: &mut ClusterCredentials) {
         let now = initial.now;
         self.built = true;
-        // Before nodes roll, namespaces do not have the new bundle either.
+        // Before nodes roll, namespaces do not have the new bundle, either.
         let current = credentials.current;
         let early = self.template != current;
         let published = credentials.bundle.clone();
@@ -122,7 +122,7 @@ impl DataPlane {
             self.create_certificate_request(user, credentials, now);
         }
         if initial.is_open() && !early {
-            // The control plane has finished its part of the rotation.
+            // The control plane part of the rotation is complete.
             for batch in 0..BATCHES {
                 self.reencrypt_secrets(batch, current);
             }
@@ -143,7 +143,7 @@ impl DataPlane {
         self.store.compact();
     }
 
-    /// Creates and drains machines, some of them a while ago, so that they do not all join at once.
+    /// Creates and drains machines, some of them in the past, so that they do not all join at once.
     fn begin_with_head_start(&mut self, now: Timestamp) {
         if self.hibernated {
             return;
@@ -216,7 +216,7 @@ impl DataPlane {
                 self.create_secret("monitoring", &name, "helm.sh/release.v1", created);
             }
         }
-        // These tokens are signed by the older key.
+        // The older key signs these tokens.
         let (signing, oldest) = (credentials.signing, credentials.accepted.last().copied());
         let oldest = oldest.unwrap_or(signing);
         credentials.signing = oldest;
@@ -265,7 +265,7 @@ impl DataPlane {
         let nodes = self.nodes.iter().filter(|(_, node)| fits_here(node));
         let mut nodes: Vec<Arc<str>> = nodes.map(|(name, _)| Arc::clone(name)).collect();
         if blocks {
-            // It runs where the roll begins.
+            // It runs where the roll starts.
             nodes.sort_by_key(|name| {
                 self.machine(name).map(|m| (m.template == self.template, m.created))
             });

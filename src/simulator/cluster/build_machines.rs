@@ -1,4 +1,4 @@
-//! Builds the machines and nodes of a cluster as its scene describes them: how many are new, and how old each is.
+//! Builds the machines and nodes of a cluster as described by its scene: how many are new, and the age of each.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::simulator::cluster::nodes::{
 };
 use crate::simulator::speed::{earlier, later, scale};
 
-/// Age of a blocked drain when a scene begins in the middle of a roll, at most.
+/// Maximum age of a blocked drain if a scene starts during a roll.
 const BLOCKED_FOR: SignedDuration = SignedDuration::from_mins(47);
 
 impl DataPlane {
@@ -110,7 +110,7 @@ impl DataPlane {
         }
     }
 
-    /// When a node of the present template became ready.
+    /// When a node of the current template became ready.
     fn new_node_since(&mut self, initial: &InitialState<'_>, at: usize, of: usize) -> Timestamp {
         let begun = match initial.initiated {
             Some(initiated) if self.template > 1 => initiated,
@@ -119,7 +119,7 @@ impl DataPlane {
         let first = initial.minutes_after(begun, 9);
         let closed = initial.completed.filter(|completed| *completed > begun);
         let last = closed.unwrap_or(initial.now).min(initial.now);
-        // One after the other, or evenly over the rotation if it was shorter.
+        // One after the other, or evenly over the rotation if that was shorter.
         let wave = i64::try_from(at).unwrap_or(0) * 8;
         let by_wave = later(first, SignedDuration::from_mins(wave));
         let fraction = f64::from(u32::try_from(at + 1).unwrap_or(1))
@@ -154,7 +154,7 @@ fn new_and_old(
     if !blocked || desired == 0 {
         return (new, desired - new);
     }
-    // One old node drains, and where surge allows it, its successor exists.
+    // One old node drains, and its successor exists if surge allows it.
     let new = new.min(desired - 1);
     (new + usize::from(surge > 0), desired - new)
 }

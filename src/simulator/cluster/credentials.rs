@@ -1,4 +1,4 @@
-//! Which generation of a cluster's credentials signs, and which ones its API server accepts.
+//! Which generation of a cluster's credentials signs, and which generations its API server accepts.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,11 +16,11 @@ pub struct ClusterCredentials {
     pub accepted: Vec<u32>,
     /// Generation that signed the API server's own certificate.
     pub serving: u32,
-    /// Generations in the bundle of authorities, newest first.
+    /// Generations in the CA bundle, newest first.
     pub bundle: Vec<u32>,
     /// Generation that signs service account tokens.
     pub signing: u32,
-    /// The token of the static user, while it is accepted.
+    /// The token of the static user, until it is invalidated.
     pub static_token: Option<String>,
     /// Number of rollouts of the API server; connections do not survive one.
     pub rollouts: u64,
@@ -30,7 +30,7 @@ pub struct ClusterCredentials {
 }
 
 impl ClusterCredentials {
-    /// Credentials of which only one generation exists.
+    /// Credentials with a single generation.
     pub fn new(current: u32, created: Timestamp) -> Self {
         Self {
             current,
@@ -52,7 +52,7 @@ impl ClusterCredentials {
         self.bundle.insert(0, self.current);
     }
 
-    /// Rolls the API server out with both generations; the static token ends.
+    /// Rolls out the API server with both generations; invalidates the static token.
     pub fn trust_new(&mut self) {
         if !self.accepted.contains(&self.current) {
             self.accepted.insert(0, self.current);
@@ -66,7 +66,7 @@ impl ClusterCredentials {
         self.signing = self.current;
     }
 
-    /// Rolls the API server out with the new generation alone.
+    /// Rolls out the API server with only the new generation.
     pub fn drop_old(&mut self) {
         self.accepted = vec![self.current];
         self.serving = self.current;
@@ -91,12 +91,12 @@ impl ClusterCredentials {
         generations.into_iter().map(|number| Ok(map(self.generation(number)?))).collect()
     }
 
-    /// The bundle of server authorities as PEM, newest first.
+    /// The bundle of server CAs as PEM, newest first.
     pub fn bundle_pem(&mut self) -> Result<String, rcgen::Error> {
         Ok(self.each(self.bundle.clone(), |generation| generation.server.pem())?.concat())
     }
 
-    /// Client authorities that the API server accepts, as DER.
+    /// Client CAs that the API server accepts, as DER.
     pub fn client_authorities(&mut self) -> Result<Vec<Vec<u8>>, rcgen::Error> {
         self.each(self.accepted.clone(), |generation| generation.client.der().to_vec())
     }
@@ -120,13 +120,13 @@ impl ClusterCredentials {
         self.generation(self.serving)?.issue_serving(names, host)
     }
 
-    /// Signs claims with the present key; empty if the crypto library refuses.
+    /// Signs claims with the current key; empty if the crypto library fails.
     pub fn sign(&mut self, claims: &Value) -> String {
         let generation = self.generation(self.signing).ok();
         generation.and_then(|generation| generation.sign(claims).ok()).unwrap_or_default()
     }
 
-    /// Claims of a token that an accepted key signed; validity in time is not checked.
+    /// Claims of a token signed by an accepted key; its validity period is not checked.
     pub fn verify(&mut self, token: &str) -> Option<Value> {
         let claims = self.each(self.accepted.clone(), |generation| generation.verify(token));
         claims.ok()?.into_iter().flatten().next()

@@ -1,4 +1,4 @@
-//! What runs inside a cluster: machines, nodes, pods, budgets and Secrets, changed by tasks that come due.
+//! The inside of a cluster: machines, nodes, pods, budgets and Secrets, changed by tasks that become due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::simulator::speed::{Speed, later};
 pub struct DataPlane {
     pub store: ObjectStore,
     pub machine_deployments: Vec<MachineDeployment>,
-    /// Histories of all nodes, in the order in which they were requested.
+    /// Histories of all nodes, in the order of their requests.
     pub node_histories: Vec<NodeHistory>,
     pub tasks: TaskQueue,
     pub spec: ClusterSpec,
@@ -29,7 +29,7 @@ pub struct DataPlane {
     pub hibernated: bool,
     pub speed: Speed,
     pub rng: Rng,
-    /// User names of service accounts with all rights.
+    /// User names of service accounts with cluster-admin.
     pub admins: BTreeSet<String>,
     pub(super) workloads: Vec<Workload>,
     pub(super) nodes: BTreeMap<Arc<str>, NodeInfo>,
@@ -37,12 +37,12 @@ pub struct DataPlane {
     /// Budgets and the numbers of their workloads.
     pub(super) budgets: BTreeMap<ObjectKey, usize>,
     pub(super) dirty: DirtyFlags,
-    /// Number of the last node or pod, from which its addresses follow.
+    /// Number of the last node or pod; addresses are derived from it.
     pub(super) last_number: u32,
     events: EventLog,
 }
 
-/// What does not change about a cluster.
+/// The immutable properties of a cluster.
 #[derive(Debug, Clone)]
 pub struct ClusterSpec {
     pub name: Arc<str>,
@@ -56,11 +56,11 @@ pub struct ClusterSpec {
     pub drain_timeout: SignedDuration,
 }
 
-/// What does not change about a pool.
+/// The immutable properties of a pool.
 #[derive(Debug, Clone)]
 pub struct PoolSpec {
     pub machine_type: Arc<str>,
-    /// Machines in each zone, at most and at least.
+    /// Maximum and minimum number of machines in each zone.
     pub maximum: usize,
     pub minimum: usize,
     pub autoscale: bool,
@@ -82,21 +82,21 @@ pub struct NodeInfo {
     pub avoided: bool,
 }
 
-/// What has to be reconciled.
+/// What needs to be reconciled.
 #[derive(Debug, Default)]
 pub struct DirtyFlags {
     /// Machines may have to be created or drained.
     pub machines: bool,
     /// Pending pods may fit.
     pub pods: bool,
-    /// Workloads whose pods have to be counted for their budgets.
+    /// Workloads whose pods need to be counted for their budgets.
     pub budgets: BTreeSet<usize>,
     /// Workloads that may lack pods.
     pub workloads: BTreeSet<usize>,
 }
 
 impl DataPlane {
-    /// A data plane that is not built yet.
+    /// A data plane that has not been built yet.
     pub fn new(spec: ClusterSpec, template: u32, speed: Speed, rng: Rng) -> Self {
         Self {
             store: ObjectStore::default(),
@@ -120,7 +120,7 @@ impl DataPlane {
         }
     }
 
-    /// Runs a task that is due, and everything that follows at once.
+    /// Runs a due task and all of its immediate consequences.
     pub fn run(&mut self, at: Timestamp, task: Task) {
         match task {
             Task::RegisterNode(name) => self.register_node(&name, at),
@@ -151,7 +151,7 @@ impl DataPlane {
 
     /// Reconciles until nothing is dirty.
     pub fn settle(&mut self, at: Timestamp) {
-        // The bound is for scenes whose reconciliation does not end.
+        // Limit for scenes whose reconciliation does not converge.
         for _ in 0..1_000 {
             if let Some(workload) = self.dirty.workloads.pop_first() {
                 self.reconcile_pods(workload, at);
@@ -183,7 +183,7 @@ impl DataPlane {
         self.events.record(&mut self.store, &mut self.rng, ObjectKind::Pod, key, at, event);
     }
 
-    /// Removes events that are too old.
+    /// Removes expired events.
     pub fn remove_expired_events(&mut self, now: Timestamp) {
         self.events.remove_expired(&mut self.store, now);
     }
@@ -207,7 +207,7 @@ impl DataPlane {
         self.node_histories.iter_mut().rev().find(|history| *history.name == *name)
     }
 
-    /// A pod, if it is still the same one.
+    /// A pod, unless it was replaced by another of the same name.
     pub(super) fn pod(&self, id: &PodId) -> Option<&StoredObject> {
         let object = self.store.get(ObjectKind::Pod, &id.key)?;
         (object.meta.uid == id.uid).then_some(&**object)
@@ -218,13 +218,13 @@ impl DataPlane {
         Some(PodId { key: key.clone(), uid: Arc::clone(&object.meta.uid) })
     }
 
-    /// A moment roughly so many seconds from a moment.
+    /// A time roughly `seconds` after another.
     pub(super) fn in_roughly(&mut self, at: Timestamp, seconds: i64) -> Timestamp {
         self.speed.roughly_after(at, SignedDuration::from_secs(seconds), &mut self.rng)
     }
 }
 
-/// When something is retried after `at`: however fast the simulation runs, it must not fill the queue.
+/// The time of a retry after `at`: even at high speed, it must not flood the queue.
 pub(super) fn throttled(at: Timestamp, next: Timestamp) -> Timestamp {
     next.max(later(at, SignedDuration::from_millis(20)))
 }

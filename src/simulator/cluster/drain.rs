@@ -1,4 +1,4 @@
-//! Drains as machine-controller-manager does them: cordon, evict within the budgets, detach volumes, delete.
+//! Drains like machine-controller-manager: cordon, evict within the budgets, detach volumes, delete.
 
 use std::sync::Arc;
 
@@ -12,17 +12,17 @@ use crate::simulator::cluster::objects::{ObjectKey, ObjectKind};
 use crate::simulator::cluster::task_queue::Task;
 use crate::simulator::scene::WorkloadKind;
 
-/// Seconds until refused evictions are tried again.
+/// Seconds until refused evictions are retried.
 const RETRY: i64 = 20;
-/// Seconds until a drain continues after a pod has gone.
+/// Seconds until a drain continues after a pod was removed.
 const SOON: i64 = 5;
-/// Seconds that the deletion of a drained machine takes.
+/// Seconds that deleting a drained machine takes.
 const DELETION: i64 = 150;
-/// A volume that is not detached by then is ignored.
+/// Volumes still attached after this time are ignored.
 const DETACH_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 
 impl DataPlane {
-    /// Begins a drain, which a scene may date back: its ages are those of reality, at any speed.
+    /// Starts a drain, which a scene may backdate: its ages are in real time, at any speed.
     pub(super) fn begin_drain(&mut self, name: &Arc<str>, since: Timestamp, at: Timestamp) {
         let Some(machine) = self.machine_mut(name) else { return };
         machine.stage = MachineStage::Draining;
@@ -58,7 +58,7 @@ impl DataPlane {
         }
     }
 
-    /// Evicts what may be evicted. Pods with volumes go one after the other.
+    /// Evicts the pods that may be evicted. Pods with volumes are evicted one by one.
     pub(super) fn evaluate_drain(&mut self, name: &Arc<str>, at: Timestamp) {
         let due = self.machine(name).and_then(|machine| machine.next_check) == Some(at);
         if !due || !self.is_draining(name) {
@@ -126,7 +126,7 @@ impl DataPlane {
         })
     }
 
-    /// Ends a drain that timed out: the pods that are left are deleted.
+    /// Ends a drain that timed out: deletes the remaining pods.
     pub(super) fn force_drain(&mut self, name: &Arc<str>, at: Timestamp) {
         if !self.is_draining(name) {
             return;
@@ -140,7 +140,7 @@ impl DataPlane {
         self.delete_machine(name, at);
     }
 
-    /// Deletes a machine that is drained, or given up.
+    /// Deletes a machine that has been drained or given up.
     pub(super) fn delete_machine(&mut self, name: &Arc<str>, at: Timestamp) {
         let machine = self.machine_mut(name).filter(|m| m.stage != MachineStage::Deleting);
         let Some(machine) = machine else { return };

@@ -11,11 +11,11 @@ use crate::simulator::cluster::objects::{
 use crate::simulator::cluster::store::ObjectStore;
 use crate::simulator::rng::Rng;
 
-/// Lifetime of events, as kube-apiserver keeps them.
+/// Lifetime of events, as in kube-apiserver.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 const LIMIT: usize = 4_000;
 
-/// What an event reports.
+/// Content of an event.
 #[derive(Debug)]
 pub struct NewEvent {
     severity: &'static str,
@@ -49,7 +49,7 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// Records an event of a node or pod, if it exists; a repeated message counts up.
+    /// Records an event of a node or pod, if it exists; a repeated message increments the count.
     pub fn record(
         &mut self,
         store: &mut ObjectStore,
@@ -83,7 +83,7 @@ impl EventLog {
         let body = StoredEvent {
             kind: if is_node { "Node" } else { "Pod" },
             involved: involved.clone(),
-            // The node controller and kubelet write the name of a node instead of its uid.
+            // Node controller and kubelet use the name of a node instead of its uid.
             uid: if is_node { Arc::clone(&involved.name) } else { uid },
             reason: event.reason,
             message: event.message,
@@ -99,7 +99,7 @@ impl EventLog {
         self.order.push_back((at, key));
     }
 
-    /// Removes events that are too old, or too many.
+    /// Removes expired and surplus events.
     pub fn remove_expired(&mut self, store: &mut ObjectStore, now: Timestamp) {
         while let Some((first, _)) = self.order.front() {
             if now.duration_since(*first) <= LIFETIME && self.order.len() < LIMIT {

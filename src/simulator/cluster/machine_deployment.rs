@@ -1,5 +1,5 @@
-//! The machines of one pool in one zone, and which one is created or drained next: `maxSurge` and `maxUnavailable` as
-//! machine-controller-manager counts them. Pure; `machines` acts on it.
+//! The machines of one pool in one zone, and which one is created or drained next: `maxSurge` and `maxUnavailable` with
+//! the semantics of machine-controller-manager. Pure; `machines` acts on it.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use jiff::Timestamp;
 pub struct Machine {
     /// Its node has the same name.
     pub name: Arc<str>,
-    /// Template of its pool that it was made from; a roll replaces older ones.
+    /// The template of its pool that it was created from; a roll replaces older ones.
     pub template: u32,
     pub stage: MachineStage,
     pub created: Timestamp,
     pub draining: Option<Timestamp>,
     /// The PodDisruptionBudget that blocks its drain, and since when.
     pub blocked: Option<(Timestamp, String)>,
-    /// When its drain is evaluated next; earlier tasks are out of date.
+    /// When its drain is evaluated next; earlier tasks are obsolete.
     pub next_check: Option<Timestamp>,
 }
 
@@ -58,9 +58,9 @@ pub struct MachineDeployment {
     /// Number of the zone, from 1.
     pub number: u32,
     pub desired: usize,
-    /// Machines above `desired`, at most.
+    /// Maximum number of machines above `desired`.
     pub surge: usize,
-    /// Ready machines below `desired`, at most.
+    /// Maximum number of ready machines below `desired`.
     pub unavailable: usize,
     pub machines: Vec<Machine>,
     /// Whether older machines are being replaced.
@@ -68,7 +68,7 @@ pub struct MachineDeployment {
     pub no_capacity: bool,
 }
 
-/// Spreads a pool's number over its zones, the remainder to the first ones.
+/// Distributes a pool's number over its zones, the remainder to the first ones.
 pub fn spread(number: u32, zones: u32, zone: u32) -> usize {
     let zones = zones.max(1);
     let share = number / zones + u32::from(zone < number % zones);
@@ -76,7 +76,7 @@ pub fn spread(number: u32, zones: u32, zone: u32) -> usize {
 }
 
 impl MachineDeployment {
-    /// Surge and unavailable; where both are zero, one machine may be unavailable.
+    /// Surge and unavailable; if both are zero, one machine may be unavailable.
     pub fn limits(surge: usize, unavailable: usize) -> (usize, usize) {
         if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
     }
@@ -102,7 +102,7 @@ impl MachineDeployment {
     }
 
     fn can_create(&self, template: u32) -> bool {
-        // Outside of a roll old machines are as good as new ones.
+        // Outside of a roll old machines count like new ones.
         let counts = |m: &&Machine| !m.is_leaving() && (!self.rolling || m.template == template);
         let existing = self.machines.iter().filter(counts).count();
         // Machines that are leaving still count against the surge: a blocked drain stops its zone.
@@ -161,7 +161,7 @@ mod tests {
         }
     }
 
-    /// A zone whose machines take a random time to join and to leave.
+    /// A zone whose machines join and leave after random times.
     struct RolledZone {
         zone: MachineDeployment,
         ends: Vec<(Timestamp, String)>,

@@ -1,4 +1,4 @@
-//! Machines of a cluster and their nodes: requested, joining, rolling, removed. `machine_deployment` decides which.
+//! Machines of a cluster and their nodes: requested, joining, rolling, removed. `machine_deployment` selects them.
 
 use std::sync::Arc;
 
@@ -18,18 +18,18 @@ use crate::simulator::speed::{scale, vary};
 
 /// Time from the request of a machine until its node is schedulable.
 const CREATION: SignedDuration = SignedDuration::from_mins(4);
-/// Fractions of it after which the node registers, and its kubelet is ready.
+/// Fractions of that time after which the node registers and its kubelet is ready.
 const REGISTERED_AFTER: f64 = 0.6;
 const KUBELET_AFTER: f64 = 0.8;
-/// Machines that do not join by then are replaced.
+/// Machines that have not joined after this time are replaced.
 const CREATION_TIMEOUT: SignedDuration = SignedDuration::from_mins(20);
-/// Histories of nodes that are gone for longer are dropped.
+/// Histories of nodes removed longer ago are dropped.
 const HISTORY_LIMIT: SignedDuration = SignedDuration::from_hours(6);
 /// Seconds between actions of the autoscaler.
 const AUTOSCALE: i64 = 360;
-/// Seconds between looks at a failed machine that is preserved.
+/// Seconds between checks of a failed machine that is preserved.
 const PRESERVED: i64 = 30;
-/// Seconds until a kubelet whose node is refused tries again.
+/// Seconds until a kubelet retries a rejected registration.
 const REGISTER_AGAIN: i64 = 10;
 
 impl DataPlane {
@@ -42,7 +42,7 @@ impl DataPlane {
         format!("shoot--{shoot}--{name}-{pool}-z{zone}-{set}-{suffix}").into()
     }
 
-    /// Creates and drains machines within the limits, and ends the rolls that are finished.
+    /// Creates and drains machines within the limits, and completes finished rolls.
     pub(super) fn reconcile_machines(&mut self, at: Timestamp) {
         if self.hibernated {
             return;
@@ -81,7 +81,7 @@ impl DataPlane {
         self.machine_deployments.get(index)?.next_action(self.template)
     }
 
-    /// Requests a machine, of whose creation a fraction lies in the past.
+    /// Requests a machine; `head_start` is the fraction of its creation that has already elapsed.
     pub(super) fn create_machine(&mut self, index: usize, at: Timestamp, head_start: f64) {
         let template = self.template;
         let Some(deployment) = self.machine_deployments.get(index) else { return };
@@ -99,7 +99,7 @@ impl DataPlane {
             let end = self.speed.after(begin, CREATION_TIMEOUT);
             self.tasks.add(end, Task::JoinTimeout(Arc::clone(&name)));
         }
-        // The autoscaler creates and removes nodes for as long as the program runs.
+        // The autoscaler creates and removes nodes as long as the program runs.
         self.node_histories.retain(|history| {
             history.gone.is_none_or(|gone| at.duration_since(gone) < HISTORY_LIMIT)
         });
@@ -157,7 +157,7 @@ impl DataPlane {
         self.start_waiting_pods(name, at);
     }
 
-    /// Repeats what came too early for a machine that is being created.
+    /// Retries a task that ran too early for a machine being created.
     fn retry(&mut self, name: &str, at: Timestamp, task: Task) {
         if self.is_creating(name) {
             let next = self.in_roughly(at, REGISTER_AGAIN);
@@ -210,14 +210,14 @@ impl DataPlane {
         }
     }
 
-    /// Whether somebody asked to keep the machine of a node if it fails.
+    /// Whether the machine of a node is annotated to be kept on failure.
     fn is_preserved(&self, name: &Arc<str>) -> bool {
         let node = self.store.get(ObjectKind::Node, &ObjectKey::global(Arc::clone(name)));
         let value = node.and_then(|node| node.meta.annotations.get(PRESERVE_ANNOTATION));
         value.is_some_and(|value| **value != *"false")
     }
 
-    /// Begins to replace machines of older templates.
+    /// Starts replacing machines of older templates.
     pub fn start_roll(&mut self, at: Timestamp) {
         let template = self.template;
         let mut nodes = Vec::new();
@@ -232,7 +232,7 @@ impl DataPlane {
         self.reconcile_all_machines(at);
     }
 
-    /// Whether no roll is under way.
+    /// Whether no roll is in progress.
     pub fn is_rolled(&self) -> bool {
         self.machine_deployments.iter().all(|deployment| !deployment.rolling)
     }
@@ -242,7 +242,7 @@ impl DataPlane {
         self.node_event(name, at, NewEvent::normal("node-controller", "RemovingNode", message));
         self.remove_node(name, at);
         if let Some(history) = self.node_history(name) {
-            // Also of a machine whose node never registered.
+            // Also for a machine whose node never registered.
             history.gone.get_or_insert(at);
         }
         for deployment in &mut self.machine_deployments {
@@ -289,13 +289,13 @@ impl DataPlane {
         self.settle(at);
     }
 
-    /// Requests machines again.
+    /// Requests all machines again.
     pub fn wake_up(&mut self, at: Timestamp) {
         self.hibernated = false;
         self.reconcile_all_machines(at);
     }
 
-    /// Adds or removes one machine in some zone.
+    /// Adds or removes one machine in a zone.
     pub(super) fn run_autoscaler(&mut self, at: Timestamp) {
         let next = self.in_roughly(at, AUTOSCALE);
         self.tasks.add(next, Task::RunAutoscaler);

@@ -1,4 +1,4 @@
-//! One simulated cluster: what SKE reports of it, its credentials, and its data plane. Pure; time is handed in.
+//! One simulated cluster: its SKE state, credentials and data plane. Pure; the time is a parameter.
 
 pub mod budgets;
 mod build;
@@ -38,9 +38,9 @@ use crate::simulator::rules::has_static_token;
 use crate::simulator::scene::{SceneCluster, ScenePool};
 use crate::simulator::speed::{Speed, earlier, later, parse_duration, whole_second};
 
-/// A drain that is blocked for longer is reported as an error.
+/// Drains blocked for longer are reported as an error.
 const ERROR_REPORTED_AFTER: SignedDuration = SignedDuration::from_mins(15);
-/// When a scene begins sooner after the start of a rotation, nodes do not roll yet.
+/// If a scene starts sooner than this after the start of a rotation, nodes do not roll yet.
 const CONTROL_PLANE_AT_MOST: SignedDuration = SignedDuration::from_mins(4);
 
 /// One cluster.
@@ -57,11 +57,11 @@ pub struct SimulatedCluster {
     /// `STATE_…` while no process runs.
     pub state: String,
     pub credentials: ClusterCredentials,
-    /// Empty until a client uses the cluster, or nodes roll.
+    /// Empty until a client uses the cluster or nodes roll.
     pub data_plane: DataPlane,
-    /// Hexadecimal part of the API server's name; clusters of the same name have different ones.
+    /// Hexadecimal part of the API server's host name; clusters with the same name have different ones.
     pub shoot_id: String,
-    /// Whether a kubeconfig was issued or a rotation started, which ends the static token.
+    /// Whether a kubeconfig was issued or a rotation started, which invalidates the static token.
     pub used_new_endpoints: bool,
     process: ClusterProcess,
     api_server_up: bool,
@@ -80,7 +80,7 @@ enum ClusterProcess {
 }
 
 impl SimulatedCluster {
-    /// A cluster as its scene describes it.
+    /// A cluster as described by its scene.
     pub fn new(
         id: ClusterId,
         mut scene: SceneCluster,
@@ -165,7 +165,7 @@ impl SimulatedCluster {
         cluster
     }
 
-    /// Builds the data plane, unless it is built. Idle clusters do not change until then.
+    /// Builds the data plane, unless it is built. Until then an idle cluster does not change.
     pub fn build_data_plane(&mut self) {
         if self.data_plane.built {
             return;
@@ -178,7 +178,7 @@ impl SimulatedCluster {
             rolling: self.process == ClusterProcess::Rolling,
             now: self.last_advanced,
         };
-        // The steps of a rotation that are planned come after what the build plans.
+        // Planned steps of a rotation follow the tasks planned by the build.
         let planned = std::mem::take(&mut self.data_plane.tasks);
         self.data_plane.build(&initial, &mut self.credentials);
         self.data_plane.tasks.append(planned);
@@ -232,12 +232,12 @@ impl SimulatedCluster {
         self.data_plane.tasks.next_due()
     }
 
-    /// Tells all subscribers that something changed.
+    /// Notifies all subscribers of a change.
     pub fn notify_changed(&self) {
         self.changes.send_replace(());
     }
 
-    /// Notices every change.
+    /// Subscribes to changes.
     pub fn subscribe(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
@@ -251,7 +251,7 @@ impl SimulatedCluster {
         }
     }
 
-    /// The cluster and its rollout of the API server, with which connections end.
+    /// The cluster and its API server rollout, which closes all connections.
     pub fn api_server_rollout(&self) -> (String, u64) {
         (self.shoot_id.clone(), self.credentials.rollouts)
     }
@@ -291,11 +291,11 @@ impl SimulatedCluster {
         self.notify_changed();
     }
 
-    /// `status.aggregated` at this moment.
+    /// `status.aggregated` at this time.
     pub fn aggregated(&self, now: Timestamp) -> &str {
         match self.process {
             ClusterProcess::Idle | ClusterProcess::WakingUp => &self.state,
-            // The platform restarts its flow every ten minutes, so that the state changes.
+            // The platform restarts its flow every ten minutes, so the state alternates.
             ClusterProcess::Rolling
                 if now.as_second() / 600 % 2 == 0 && !self.roll_errors(now).is_empty() =>
             {
@@ -308,7 +308,7 @@ impl SimulatedCluster {
         }
     }
 
-    /// What has blocked the roll for so long that the platform reports it.
+    /// Errors about blockers that have lasted long enough for the platform to report them.
     fn roll_errors(&self, now: Timestamp) -> Vec<wire::ClusterError> {
         let mut errors = Vec::new();
         if self.process != ClusterProcess::Rolling {
@@ -338,7 +338,7 @@ impl SimulatedCluster {
         errors
     }
 
-    /// `status.errors[]` at this moment.
+    /// `status.errors[]` at this time.
     pub fn errors(&self, now: Timestamp) -> Vec<wire::ClusterError> {
         let of_scene =
             self.scene.errors.iter().map(|[code, message]| cluster_error(code, message.clone()));

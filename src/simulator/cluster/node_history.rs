@@ -1,4 +1,4 @@
-//! What happened to nodes, for tests: no client sees this.
+//! Histories of nodes, for tests only: not visible to clients.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub struct NodeHistory {
     pub name: Arc<str>,
     pub pool: Arc<str>,
     pub zone: Arc<str>,
-    /// Template of its machine; it grows with each roll.
+    /// Template of its machine; increases with each roll.
     pub template: u32,
     pub requested: Timestamp,
     pub registered: Option<Timestamp>,
@@ -23,7 +23,7 @@ pub struct NodeHistory {
 }
 
 impl NodeHistory {
-    /// A node whose machine was just requested.
+    /// A node whose machine has just been requested.
     pub fn new(
         name: &Arc<str>,
         pool: &Arc<str>,
@@ -45,7 +45,7 @@ impl NodeHistory {
         }
     }
 
-    /// The stage at a moment; `None` while clients could not see the node.
+    /// The stage at a point in time; `None` while clients could not see the node.
     pub fn stage(&self, at: Timestamp) -> Option<NodeStage> {
         let by = |moment: Option<Timestamp>| moment.is_some_and(|moment| moment <= at);
         if !by(self.registered) || by(self.gone) {
@@ -60,7 +60,7 @@ impl NodeHistory {
     }
 }
 
-/// The stage of a node, as clients may see it.
+/// The stage of a node as visible to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeStage {
     /// Registered, but not schedulable yet.
@@ -83,7 +83,7 @@ pub struct NodeCounts {
     pub leaving: usize,
 }
 
-/// Counts the nodes that clients could see at a moment; `template` is the newest one.
+/// Counts the nodes visible to clients at a point in time; `template` is the newest one.
 pub fn count_nodes(histories: &[NodeHistory], template: u32, at: Timestamp) -> NodeCounts {
     let mut counts = NodeCounts::default();
     for history in histories {

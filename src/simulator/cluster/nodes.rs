@@ -1,4 +1,4 @@
-//! Node objects: the labels, annotations and taints by which the platform marks them, and their changes.
+//! Node objects: the platform's labels, annotations and taints, and their changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,11 +27,11 @@ pub const ROLL_ANNOTATIONS: [&str; 2] = [
     "cluster-autoscaler.kubernetes.io/scale-down-disabled",
     "cluster-autoscaler.kubernetes.io/scale-down-disabled-by-mcm",
 ];
-/// Label with the name of the Secret that describes a node, from which its generation follows.
+/// Label with the name of the Secret that defines a node, which implies its generation.
 pub const NODE_AGENT_SECRET_LABEL: &str = "worker.gardener.cloud/gardener-node-agent-secret-name";
-/// Annotation with the checksum of what a node has applied.
+/// Annotation with the checksum of the configuration that a node has applied.
 pub const CHECKSUM_ANNOTATION: &str = "checksum/cloud-config-data";
-/// Annotation of nodes whose machine is kept when it fails.
+/// Annotation of nodes whose machine is kept on failure.
 pub const PRESERVE_ANNOTATION: &str = "node.machine.sapcloud.io/preserve";
 /// Label of the pool.
 pub const POOL_LABEL: &str = "worker.gardener.cloud/pool";
@@ -44,7 +44,7 @@ pub fn digest(parts: &[&str], digits: usize) -> String {
 }
 
 impl DataPlane {
-    /// Name of the Secret that describes a pool's nodes of a template.
+    /// Name of the Secret that defines a pool's nodes of a template.
     pub fn node_agent_secret(&self, pool: &str, template: u32) -> String {
         let hash = digest(&[&self.spec.shoot_id, pool, &template.to_string()], 16);
         format!("gardener-node-agent-{pool}-{hash}")
@@ -55,7 +55,7 @@ impl DataPlane {
         digest(&["script", &self.spec.shoot_id, pool, &template.to_string()], 64)
     }
 
-    /// Changes a node object, and what the scheduler knows of it.
+    /// Changes a node object, and the scheduler's view of it.
     pub(super) fn edit_node(&mut self, name: &str, change: impl FnOnce(&mut StoredObject)) {
         self.store.edit(ObjectKind::Node, &ObjectKey::global(name), change);
         if let Some(node) = self.store.node(name)
@@ -141,7 +141,7 @@ impl DataPlane {
         self.nodes.insert(Arc::clone(name), info);
     }
 
-    /// A client changed a node: the node controller adds the taint that goes with cordoning.
+    /// A client changed a node: the node controller adds or removes the taint for cordoning.
     pub(super) fn follow_node(&mut self, name: &Arc<str>, was: bool, is: bool, at: Timestamp) {
         self.edit_node(name, |object| {
             let Some(node) = object.node_mut() else { return };
@@ -157,7 +157,7 @@ impl DataPlane {
         }
     }
 
-    /// Records that the kubelet reports another status.
+    /// Records an event about a changed kubelet status.
     pub(super) fn node_status_event(
         &mut self,
         name: &Arc<str>,
@@ -175,7 +175,7 @@ pub fn cores(machine_type: &str) -> u32 {
     size.trim_end_matches(char::is_alphabetic).parse().unwrap_or(4)
 }
 
-/// Millicores that pods may request on a node of so many cores.
+/// Allocatable millicores of a node with this number of cores.
 pub fn allocatable(cores: u32) -> u32 {
     cores.saturating_mul(1_000).saturating_sub(80)
 }

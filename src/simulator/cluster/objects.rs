@@ -1,4 +1,4 @@
-//! What a simulated cluster stores: of each Kubernetes object only the fields that somebody reads, as plain data.
+//! Storage of a simulated cluster: of each Kubernetes object only the fields in use, as plain data.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub enum ObjectKind {
     ValidatingWebhook,
 }
 
-/// Namespace and name; the namespace is empty for kinds that have none.
+/// Namespace and name; the namespace is empty for cluster-scoped kinds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     pub namespace: Arc<str>,
@@ -51,7 +51,7 @@ impl ObjectKey {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
-    /// The key of an object of the cluster.
+    /// The key of a cluster-scoped object.
     pub fn global(name: impl Into<Arc<str>>) -> Self {
         Self::new("", name)
     }
@@ -88,7 +88,7 @@ pub struct ObjectMeta {
     pub owner: Option<OwnerReference>,
     pub finalizers: Vec<String>,
     pub deletion: Option<Deletion>,
-    /// Time of the last entry of `managedFields`, where one is kept.
+    /// Time of the last entry of `managedFields`, for kinds that have one.
     pub written: Option<Timestamp>,
 }
 
@@ -126,7 +126,7 @@ pub struct Deletion {
     pub grace: i64,
 }
 
-/// What differs between kinds.
+/// The part that is specific to a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectBody {
     CertificateRequest(Box<StoredCertificateRequest>),
@@ -149,7 +149,7 @@ pub enum ObjectBody {
 }
 
 impl ObjectBody {
-    /// Its kind.
+    /// The kind of the body.
     pub fn kind(&self) -> ObjectKind {
         match self {
             Self::CertificateRequest(_) => ObjectKind::CertificateRequest,
@@ -176,7 +176,7 @@ impl ObjectBody {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredNode {
     pub ready: Condition,
-    /// Condition `Terminating`, of machines that are being deleted.
+    /// Condition `Terminating`, for machines that are being deleted.
     pub terminating: Option<Condition>,
     /// Condition `Preserved`.
     pub preserved: Option<Condition>,
@@ -184,7 +184,7 @@ pub struct StoredNode {
     pub taints: Vec<Taint>,
     pub machine_type: Arc<str>,
     pub version: Arc<str>,
-    /// Number from which its addresses follow.
+    /// Addresses are derived from this number.
     pub number: u32,
 }
 
@@ -239,15 +239,15 @@ pub struct StoredPod {
     /// Why it cannot be scheduled, and since when.
     pub unschedulable: Option<(Timestamp, String)>,
     pub started: Option<Timestamp>,
-    /// When its containers ended for good.
+    /// When its containers terminated for good.
     pub finished: Option<Timestamp>,
-    /// Whether its containers end again and again.
+    /// Whether its containers keep crashing.
     pub crashes: bool,
     /// Condition `Ready`, and since when.
     pub ready: (bool, Timestamp),
     /// Revision of its workload's template.
     pub revision: u32,
-    /// Number from which its address follows.
+    /// Its address is derived from this number.
     pub number: u32,
 }
 
@@ -295,7 +295,7 @@ pub struct StoredEvent {
 pub struct StoredVolume {
     pub claim: ObjectKey,
     pub zone: Arc<str>,
-    /// The node that it is bound to, if it is on a node's own disk.
+    /// The node that it is bound to, if it is on a node's local disk.
     pub node: Option<Arc<str>>,
 }
 
@@ -304,12 +304,12 @@ pub struct StoredVolume {
 #[serde(untagged)]
 pub enum IntOrPercent {
     Int(u32),
-    /// With the sign ("25%").
+    /// Including the sign ("25%").
     Percent(String),
 }
 
 impl IntOrPercent {
-    /// The number of pods out of `total`, rounded up as Kubernetes does.
+    /// The number of pods out of `total`, rounded up like in Kubernetes.
     pub fn of(&self, total: u32) -> u32 {
         match self {
             Self::Int(number) => *number,
@@ -341,7 +341,7 @@ pub struct StoredBudget {
 }
 
 impl StoredBudget {
-    /// Whether another one has the same spec.
+    /// Whether another budget has the same spec.
     pub fn has_same_spec(&self, other: &Self) -> bool {
         self.app == other.app
             && self.min_available == other.min_available
@@ -366,13 +366,13 @@ pub struct StoredController {
     pub replicas: u32,
     pub pods: u32,
     pub ready: u32,
-    /// Pods of the present template.
+    /// Pods of the current template.
     pub updated: u32,
-    /// Revision of the template, which each change of its annotations raises.
+    /// Revision of the template, incremented by each change of its annotations.
     pub revision: u32,
     /// `spec.template.metadata.annotations`.
     pub template_annotations: LabelMap,
-    /// `metadata.generation`, which is observed at once.
+    /// `metadata.generation`, which is observed immediately.
     pub generation: u32,
 }
 
@@ -394,7 +394,7 @@ pub struct StoredAttachment {
     pub detach_error: Option<(Timestamp, &'static str)>,
 }
 
-/// `certificates.k8s.io/v1 CertificateSigningRequest` of a client certificate, which was approved and signed.
+/// `certificates.k8s.io/v1 CertificateSigningRequest` for a client certificate, approved and signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCertificateRequest {
     /// `spec.username`.
@@ -409,7 +409,7 @@ pub struct StoredCertificateRequest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredService {
     pub app: Arc<str>,
-    /// Number from which its address follows.
+    /// Its address is derived from this number.
     pub number: u32,
 }
 
@@ -418,20 +418,20 @@ pub struct StoredService {
 pub struct StoredEndpoint {
     pub pod: Arc<str>,
     pub node: Arc<str>,
-    /// Number from which the pod's address follows.
+    /// The pod's address is derived from this number.
     pub number: u32,
     pub serving: bool,
     pub terminating: bool,
 }
 
-/// A configuration with one webhook, which is called for new nodes.
+/// A configuration with one webhook, called for new nodes or evictions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredWebhook {
     /// `clientConfig.service`.
     pub service: ObjectKey,
-    /// The resource whose creation it is asked about.
+    /// The resource whose creation it is called for.
     pub resource: &'static str,
-    /// Whether it denies whatever it is asked about.
+    /// Whether it denies every request.
     pub denies: bool,
     pub failure_policy: Arc<str>,
     /// `metadata.generation`.
@@ -442,12 +442,12 @@ macro_rules! bodies {
     ($($get:ident $get_mut:ident $variant:ident $body:ty;)*) => {
         impl StoredObject {
             $(
-                /// The body, if it is of this kind.
+                /// The body, if it has this kind.
                 pub fn $get(&self) -> Option<&$body> {
                     if let ObjectBody::$variant(body) = &self.body { Some(body) } else { None }
                 }
 
-                /// The body to be changed, if it is of this kind.
+                /// The mutable body, if it has this kind.
                 pub fn $get_mut(&mut self) -> Option<&mut $body> {
                     if let ObjectBody::$variant(body) = &mut self.body { Some(body) } else { None }
                 }
@@ -468,7 +468,7 @@ bodies! {
 }
 
 impl StoredObject {
-    /// A change of the spec raises `metadata.generation`.
+    /// Increments `metadata.generation` if the spec changed.
     pub fn raise_generation(&mut self, before: &Self) {
         match (&mut self.body, &before.body) {
             (ObjectBody::Budget(budget), ObjectBody::Budget(before)) => {
@@ -490,7 +490,7 @@ impl StoredObject {
         }
     }
 
-    /// A label.
+    /// The value of a label.
     pub fn label(&self, key: &str) -> Option<&str> {
         self.meta.labels.get(key).map(AsRef::as_ref)
     }

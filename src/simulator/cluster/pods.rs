@@ -16,11 +16,11 @@ use crate::simulator::cluster::task_queue::{PodId, Task};
 use crate::simulator::scene::WorkloadKind;
 use crate::simulator::speed::scale;
 
-/// How long the disruption controller takes to see a changed budget.
+/// Delay with which the disruption controller observes a changed budget.
 const BUDGET_OBSERVED_AFTER: SignedDuration = SignedDuration::from_millis(500);
 
 impl DataPlane {
-    /// Creates the pods that a workload lacks, and deletes surplus ones.
+    /// Creates missing pods of a workload, and deletes surplus ones.
     pub(super) fn reconcile_pods(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
         match workload.scene.kind {
@@ -79,7 +79,7 @@ impl DataPlane {
         }
     }
 
-    /// Replaces the pods of earlier templates of a Deployment, with `maxSurge` and `maxUnavailable` of a quarter.
+    /// Replaces pods of a Deployment's earlier templates, with `maxSurge` and `maxUnavailable` of a quarter.
     fn roll_deployment(&mut self, number: usize, at: Timestamp) {
         let Some(workload) = self.workloads.get(number) else { return };
         let (revision, wanted) = (workload.revision, workload.scene.replicas as usize);
@@ -99,7 +99,7 @@ impl DataPlane {
         }
         let ready = alive.iter().filter(|(_, ready, _)| *ready).count();
         let mut spare = ready.saturating_sub(wanted - wanted / 4);
-        // Those that are not ready go first.
+        // Unready ones first.
         alive.sort_by_key(|(_, ready, _)| *ready);
         for (_, ready, key) in alive.iter().filter(|(new, ..)| !new) {
             if !ready || spare > 0 {
@@ -130,7 +130,7 @@ impl DataPlane {
         }
     }
 
-    /// Lets every DaemonSet run on new nodes.
+    /// Schedules a reconciliation of all DaemonSets for new nodes.
     pub(super) fn mark_daemon_sets_dirty(&mut self) {
         let daemon_sets = self.workloads.iter().enumerate().filter_map(|(number, workload)| {
             (workload.scene.kind == WorkloadKind::DaemonSet).then_some(number)
@@ -244,7 +244,7 @@ impl DataPlane {
         self.dirty.workloads.insert(number);
     }
 
-    /// Deletes a pod as the API does: it stops within its grace period.
+    /// Deletes a pod like the API: it stops within its grace period.
     pub fn delete_pod(&mut self, key: &ObjectKey, grace: Option<i64>, at: Timestamp) {
         let Some(id) = self.pod_id(key) else { return };
         let Some(object) = self.pod(&id) else { return };
@@ -269,7 +269,7 @@ impl DataPlane {
         if grace == 0 {
             self.mark_stopped(&id, at);
         } else {
-            // Most stop before the end of the period.
+            // Most stop before the period ends.
             let fraction = 0.3 + 0.6 * self.rng.fraction();
             let stopped = self.speed.after(at, scale(period, fraction));
             self.tasks.add(stopped, Task::ContainersStopped(id));
@@ -315,7 +315,7 @@ impl DataPlane {
         self.resume_drain(node, at);
     }
 
-    /// A pod that its controller's selector does not match any more belongs to nobody, and is replaced.
+    /// A pod that no longer matches its controller's selector is orphaned and replaced.
     fn release_pod(&mut self, object: &mut StoredObject) {
         let Some(number) = object.pod().map(|pod| pod.workload) else { return };
         let Some(workload) = self.workloads.get_mut(number) else { return };
@@ -328,7 +328,7 @@ impl DataPlane {
         }
     }
 
-    /// Stores an object that a client changed, and reconciles what depends on it. Returns the version of the change.
+    /// Stores an object changed by a client, and reconciles its dependents. Returns the version of the change.
     pub fn replace(&mut self, mut object: StoredObject, at: Timestamp) -> u64 {
         let (kind, key) = (object.body.kind(), object.meta.key.clone());
         let before = self.store.get(kind, &key).map(Arc::clone);
@@ -375,7 +375,7 @@ impl DataPlane {
         version
     }
 
-    /// A client scaled a controller, or changed its template.
+    /// Reacts to a client that scaled a controller or changed its template.
     fn follow_controller(
         &mut self,
         key: &ObjectKey,

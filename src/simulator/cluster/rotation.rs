@@ -7,15 +7,15 @@ use crate::simulator::cluster::{ClusterProcess, SimulatedCluster};
 use crate::simulator::rules::ClusterOperation;
 use crate::simulator::speed::{scale, vary, whole_second};
 
-/// Time that the control plane and Secrets take before nodes roll.
+/// Duration of the control plane and Secrets steps before nodes roll.
 const CONTROL_PLANE: SignedDuration = SignedDuration::from_mins(5);
-/// Time that a completion takes.
+/// Duration of a completion.
 const COMPLETION: SignedDuration = SignedDuration::from_mins(6);
 const WAKE_UP: SignedDuration = SignedDuration::from_mins(8);
 const RECONCILE: SignedDuration = SignedDuration::from_mins(3);
 
 impl SimulatedCluster {
-    /// Begins an operation that was accepted.
+    /// Starts an accepted operation.
     pub fn begin(&mut self, operation: ClusterOperation, now: Timestamp) {
         match operation {
             ClusterOperation::StartRotation => {
@@ -45,7 +45,7 @@ impl SimulatedCluster {
                 self.add_task(now, scale(duration, 0.4), Task::ApiServerStarted);
                 self.add_task(now, duration, Task::WakeUpFinished);
             }
-            // In other states the flow of that state is the reconcile.
+            // In other states the flow of that state includes the reconcile.
             ClusterOperation::Reconcile
                 if self.process == ClusterProcess::Idle
                     && matches!(self.state.as_str(), "STATE_HEALTHY" | "STATE_UNHEALTHY") =>
@@ -95,7 +95,7 @@ impl SimulatedCluster {
         self.plan(begun, duration, 1.0, RotationStep::RollNodes);
     }
 
-    /// Takes one step of a rotation. If the data plane is not built yet, nothing changes there.
+    /// Performs one step of a rotation. Does not change a data plane that is not built yet.
     pub(super) fn rotate(&mut self, step: RotationStep, at: Timestamp) {
         let generation = self.credentials.current;
         match step {
@@ -140,7 +140,7 @@ impl SimulatedCluster {
         self.data_plane.start_roll(at);
     }
 
-    /// Rolls the nodes for another reason than a rotation, an upgrade for example.
+    /// Rolls the nodes for another reason than a rotation, for example an upgrade.
     pub fn roll_again(&mut self, now: Timestamp) {
         self.build_data_plane();
         if self.process == ClusterProcess::Idle {

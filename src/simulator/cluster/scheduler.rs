@@ -1,4 +1,4 @@
-//! The scheduler, and the volumes that follow pods.
+//! The scheduler, and volumes following their pods.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::simulator::cluster::task_queue::{PodId, Task};
 /// Seconds that attaching and detaching take.
 const ATTACHING: i64 = 12;
 const DETACHING: i64 = 15;
-/// A pod whose volume is attached to another node tries again after this long.
+/// Retry interval of a pod whose volume is attached to another node.
 const ATTACH_RETRY: SignedDuration = SignedDuration::from_secs(15);
 
 /// Why pods do not fit on nodes, in the order of the scheduler's message.
@@ -25,7 +25,7 @@ const SELECTOR_MISMATCH: &str = "node(s) didn't match Pod's node affinity/select
 const UNSCHEDULABLE: &str = "node(s) were unschedulable";
 
 impl DataPlane {
-    /// Schedules every pending pod that fits.
+    /// Schedules all pending pods that fit.
     pub(super) fn schedule_pods(&mut self, at: Timestamp) {
         for key in self.pending.clone() {
             let Some(pod) = self.store.pod(&key) else {
@@ -90,7 +90,7 @@ impl DataPlane {
         ))
     }
 
-    /// The volume that a claim in the namespace of a pod is bound to.
+    /// The volume bound to a claim in the namespace of a pod.
     fn volume(&self, pod: &ObjectKey, claim: &Arc<str>) -> Option<&StoredObject> {
         let claim = pod.sibling(Arc::clone(claim));
         let claim = self.store.get(ObjectKind::PersistentVolumeClaim, &claim)?;
@@ -131,7 +131,7 @@ impl DataPlane {
         }
     }
 
-    /// Creates a claim of a pod and the volume that it is bound to, whose name it returns.
+    /// Creates a claim of a pod and its volume, and returns the volume's name.
     pub(super) fn create_volume(
         &mut self,
         pod: &ObjectKey,
@@ -187,7 +187,7 @@ impl DataPlane {
         Some((pod.node.clone()?, names))
     }
 
-    /// Attaches the volumes of a pod to its node, once they are detached from others.
+    /// Attaches the volumes of a pod to its node, once they are detached from other nodes.
     pub(super) fn attach_volumes(&mut self, id: &PodId, at: Timestamp) {
         let Some((node, volumes)) = self.volumes_of(id) else { return };
         for volume in &volumes {
@@ -229,7 +229,7 @@ impl DataPlane {
         self.start_containers(&id.key, at);
     }
 
-    /// Detaches the volume of a claim from the node of a pod that is gone.
+    /// Detaches the volume of a claim from the node of a removed pod.
     pub(super) fn detach_volume(
         &mut self,
         claim: &ObjectKey,
@@ -264,7 +264,7 @@ impl DataPlane {
         }
     }
 
-    /// Removes the attachments of a node that is gone.
+    /// Removes the attachments of a removed node.
     pub(super) fn remove_attachments(&mut self, node: &str) {
         for key in self.attachments(|attachment| *attachment.node == *node) {
             self.store.remove(ObjectKind::VolumeAttachment, &key);

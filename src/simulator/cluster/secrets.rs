@@ -1,4 +1,4 @@
-//! Secrets, service accounts and bundles of authorities inside a cluster, and what a rotation does to them.
+//! Secrets, service accounts and CA bundles in a cluster, and the effects of a rotation on them.
 
 use std::sync::Arc;
 
@@ -16,25 +16,25 @@ use crate::simulator::cluster::task_queue::{BATCHES, Task};
 use crate::simulator::key_generation::request_with_key;
 use crate::simulator::speed::later;
 
-/// Label of objects that were written with, or signed with, a new key: its name.
+/// Label with the name of the new key that an object was encrypted or signed with.
 const KEY_NAME: &str = "credentials.gardener.cloud/key-name";
-/// Label of bundles: their name.
+/// Label with the name of a bundle.
 const BUNDLE_NAME: &str = "credentials.gardener.cloud/ca-bundle-name";
-/// Annotations of token Secrets: name and uid of the account.
+/// Annotations of token Secrets: name and uid of the service account.
 const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
 const ACCOUNT_UID: &str = "kubernetes.io/service-account.uid";
-/// Label of token Secrets: the day of the last use.
+/// Label of token Secrets: day of the last use.
 const LAST_USED: &str = "kubernetes.io/legacy-token-last-used";
-/// The `ConfigMap` with the bundle.
+/// The `ConfigMap` with the CA bundle.
 const ROOT_CA: &str = "kube-root-ca.crt";
-/// How long a certificate of the CSR API lives, and how long its request stays after it was approved.
+/// Lifetime of a certificate from the CSR API, and of its request after approval.
 const CERTIFICATE_LIFETIME: SignedDuration = SignedDuration::from_hours(24 * 365);
 const REQUEST_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 /// Type of token Secrets.
 const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
 
 impl DataPlane {
-    /// Creates the Secrets that describe the nodes of the present template, and removes older ones.
+    /// Creates the Secrets that define the nodes of the current template, and removes older ones.
     pub(super) fn create_node_agent_secrets(&mut self, at: Timestamp) {
         let role = "operating-system-config";
         let old = self
@@ -104,7 +104,7 @@ impl DataPlane {
         self.store.put(StoredObject { meta, body: ObjectBody::ServiceAccount(Vec::new()) });
     }
 
-    /// Signs a client certificate for a user, whose request is removed later.
+    /// Signs a client certificate for a user; its request is removed later.
     pub(super) fn create_certificate_request(
         &mut self,
         user: &str,
@@ -168,7 +168,7 @@ impl DataPlane {
         Some(key)
     }
 
-    /// Writes a batch of the Secrets with a new encryption key, as a label tells.
+    /// Re-encrypts a batch of Secrets with a new key, as shown by a label.
     pub(super) fn reencrypt_secrets(&mut self, batch: usize, generation: u32) {
         let hash = digest(&[&self.spec.shoot_id, "etcd", &generation.to_string()], 8);
         let name: Arc<str> = format!("kube-apiserver-etcd-encryption-key-{hash}").into();
@@ -230,7 +230,7 @@ impl DataPlane {
         }
     }
 
-    /// Removes what is left of the old generation: listed Secrets but the newest of each account, and labels.
+    /// Removes remains of the old generation: all listed Secrets but the newest of each account, and labels.
     pub(super) fn remove_old_generation(&mut self, bundle: &str, at: Timestamp) {
         for account in self.store.keys(ObjectKind::ServiceAccount, |_| true) {
             let mut old = Vec::new();
@@ -255,7 +255,7 @@ impl DataPlane {
         }
     }
 
-    /// Whether the claims of a token are those of an existing account and Secret, which is marked as used.
+    /// Whether the claims of a token match an existing account and Secret, which is marked as used.
     pub fn accept_secret_token(&mut self, claims: &Value, at: Timestamp) -> bool {
         let claim = |name: &str| {
             let value = claims.get(format!("kubernetes.io/serviceaccount/{name}"));

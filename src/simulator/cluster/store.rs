@@ -1,5 +1,5 @@
-//! The objects of one cluster with their resource versions, and a bounded log of changes, from which watches are
-//! served and past states are rebuilt.
+//! The objects of one cluster with their resource versions, and a bounded log of changes that serves watches and past
+//! states.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use crate::simulator::cluster::objects::{
     ObjectKey, ObjectKind, StoredNode, StoredObject, StoredPod,
 };
 
-/// Changes that are kept.
+/// Number of changes kept.
 const LOG_LIMIT: usize = 5_000;
-/// The first version, so that versions look like those of a cluster that has run for a while.
+/// The first version, as in a cluster that has been running for a while.
 const FIRST_VERSION: u64 = 184_000;
 
 /// One change of one object.
 #[derive(Debug, Clone)]
 pub struct StoreChange {
-    /// The version that it made.
+    /// The resulting version.
     pub version: u64,
     pub kind: ObjectKind,
-    /// The object before; `None` when it was created.
+    /// The object before; `None` if it was created.
     pub before: Option<Arc<StoredObject>>,
-    /// The object afterwards; `None` when it was removed.
+    /// The object afterwards; `None` if it was removed.
     pub after: Option<Arc<StoredObject>>,
 }
 
@@ -34,9 +34,9 @@ impl StoreChange {
 /// Why the objects of a version cannot be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnavailableVersion {
-    /// It is compacted; this is the oldest one that is not.
+    /// It is compacted; with the oldest one that is not.
     TooOld(u64),
-    /// It does not exist yet; this is the present one.
+    /// It does not exist yet; with the current one.
     TooNew(u64),
 }
 
@@ -46,7 +46,7 @@ pub struct ObjectStore {
     objects: BTreeMap<ObjectKind, BTreeMap<ObjectKey, Arc<StoredObject>>>,
     log: VecDeque<StoreChange>,
     version: u64,
-    /// The last version whose change is not in the log.
+    /// The last version whose change is no longer in the log.
     compacted: u64,
 }
 
@@ -58,7 +58,7 @@ impl Default for ObjectStore {
 }
 
 impl ObjectStore {
-    /// The present version.
+    /// The current version.
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -68,12 +68,12 @@ impl ObjectStore {
         self.objects.get(&kind)?.get(key)
     }
 
-    /// One node.
+    /// The body of a node.
     pub fn node(&self, name: &str) -> Option<&StoredNode> {
         self.get(ObjectKind::Node, &ObjectKey::global(name))?.node()
     }
 
-    /// One pod.
+    /// The body of a pod.
     pub fn pod(&self, key: &ObjectKey) -> Option<&StoredPod> {
         self.get(ObjectKind::Pod, key)?.pod()
     }
@@ -103,7 +103,7 @@ impl ObjectStore {
         self.log_change(kind, before, Some(after));
     }
 
-    /// Changes an object, if it exists; nothing is logged when nothing changes. Returns whether it exists.
+    /// Changes an object, if it exists; a no-op is not logged. Returns whether it exists.
     pub fn edit(
         &mut self,
         kind: ObjectKind,
@@ -155,7 +155,7 @@ impl ObjectStore {
         self.log.push_back(StoreChange { version: self.version, kind, before, after });
     }
 
-    /// Drops the log, as compaction does: clients at an earlier version must list again.
+    /// Drops the log, like compaction: clients at an earlier version must relist.
     pub fn compact(&mut self) {
         self.log.clear();
         self.compacted = self.version;
@@ -164,7 +164,7 @@ impl ObjectStore {
     /// Changes of one kind after a version, oldest first.
     ///
     /// # Errors
-    /// The version is compacted; this is the oldest one that is not.
+    /// The version is compacted; with the oldest one that is not.
     pub fn changes(
         &self,
         kind: ObjectKind,
@@ -190,7 +190,7 @@ impl ObjectStore {
             return Err(UnavailableVersion::TooNew(self.version));
         }
         let later = self.changes(kind, version).map_err(UnavailableVersion::TooOld)?;
-        // The first change of each object shows how it was.
+        // The first later change of each object has its past state.
         let mut past: BTreeMap<&ObjectKey, Option<&Arc<StoredObject>>> = BTreeMap::new();
         for change in later {
             if let Some(key) = change.key() {

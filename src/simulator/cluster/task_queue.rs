@@ -1,4 +1,4 @@
-//! What is still to happen in a cluster, in order of time.
+//! Pending tasks of a cluster, by time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use crate::simulator::cluster::objects::ObjectKey;
 
-/// Something that happens at its time.
+/// A task that runs at its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
     Rotation(RotationStep),
-    /// The API server of a cluster that wakes up is available.
+    /// The API server of a cluster on wake-up is available.
     ApiServerStarted,
     WakeUpFinished,
     ReconcileFinished,
@@ -34,23 +34,23 @@ pub enum Task {
     VolumesAttached(PodId),
     VolumeDetached(ObjectKey),
     RunAutoscaler,
-    /// A request whose certificate was issued long enough ago is removed.
+    /// The request of a certificate issued long enough ago is removed.
     RemoveCertificateRequest(ObjectKey),
-    /// The disruption controller sees a changed budget.
+    /// The disruption controller observes a changed budget.
     ObserveBudget(ObjectKey),
 }
 
-/// Steps of a rotation, in the order in which the platform takes them.
+/// Steps of a rotation, in the platform's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RotationStep {
-    /// The API server accepts both generations; the static token ends.
+    /// The API server accepts both generations; the static token is invalidated.
     TrustNewCredentials,
-    /// One of [`BATCHES`] of the Secrets is written with the new encryption key.
+    /// One of [`BATCHES`] of the Secrets is re-encrypted with the new key.
     ReencryptSecrets(usize),
     SignWithNewKey,
     /// One of [`BATCHES`] of the namespaces gets the new bundle.
     PublishBundle(usize),
-    /// Pools get new templates, and nodes begin to roll.
+    /// Pools get new templates, and nodes start to roll.
     RollNodes,
     /// The API server accepts the new generation only.
     DropOldCredentials,
@@ -60,14 +60,14 @@ pub enum RotationStep {
 /// Number of batches in which a rotation changes Secrets and namespaces.
 pub const BATCHES: usize = 8;
 
-/// One pod, and not another one of the same name.
+/// Identifies one pod, even if another one has the same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodId {
     pub key: ObjectKey,
     pub uid: Arc<str>,
 }
 
-/// Tasks by their time.
+/// Tasks by time.
 #[derive(Debug, Default)]
 pub struct TaskQueue {
     tasks: BTreeMap<(Timestamp, u64), Task>,
@@ -75,7 +75,7 @@ pub struct TaskQueue {
 }
 
 impl TaskQueue {
-    /// Adds a task; tasks of the same time keep their order.
+    /// Adds a task; tasks with the same time keep their order.
     pub fn add(&mut self, at: Timestamp, task: Task) {
         self.count += 1;
         self.tasks.insert((at, self.count), task);
@@ -86,7 +86,7 @@ impl TaskQueue {
         self.tasks.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Takes the next task that is due by then.
+    /// Takes the next task, if it is due at `until`.
     pub fn take(&mut self, until: Timestamp) -> Option<(Timestamp, Task)> {
         let entry = self.tasks.first_entry()?;
         let at = entry.key().0;

@@ -1,4 +1,4 @@
-//! Properties of the simulated cluster: limits at every step, consistent objects, credentials in order.
+//! Properties of the simulated cluster: limits at every step, consistent objects, consistent credentials.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn later(at: Timestamp, minutes: i64) -> Timestamp {
     at.saturating_add(SignedDuration::from_mins(minutes)).unwrap()
 }
 
-/// A cluster described in a few lines of a scene.
+/// A cluster from a few lines of a scene.
 fn cluster(text: &str, seed: u64) -> SimulatedCluster {
     cluster_at(text, seed, 1.0)
 }
@@ -43,7 +43,7 @@ fn cluster_at(text: &str, seed: u64, speed: f64) -> SimulatedCluster {
     SimulatedCluster::new(id, template, "shop", start(), Speed::new(speed), Rng::new(seed))
 }
 
-/// Runs one task after the other, inspecting the cluster after each, until it is PREPARED; returns the time.
+/// Runs tasks one by one, inspecting the cluster after each, until it is PREPARED; returns the time.
 fn advance_until(
     cluster: &mut SimulatedCluster,
     mut now: Timestamp,
@@ -154,13 +154,13 @@ proptest! {
         let wanted = usize::try_from(nodes + other).unwrap();
         let counts = count(&cluster, end);
         prop_assert_eq!(counts, NodeCounts { ready: wanted, ..NodeCounts::default() });
-        // Every node of an older template is gone.
+        // All nodes of older templates are removed.
         for history in &cluster.data_plane.node_histories {
             prop_assert!(history.forced.is_none());
             prop_assert!(history.gone.is_none_or(|gone| history.draining.is_some_and(|d| d < gone)));
             prop_assert_eq!(history.gone.is_some(), history.template != cluster.data_plane.template);
         }
-        // Half an hour later every pod is ready.
+        // Half an hour later all pods are ready.
         let calm = later(end, 30);
         advance_until(&mut cluster, end, calm, |_, _| {});
         cluster.advance(calm);
@@ -279,7 +279,7 @@ fn a_drain_that_cannot_end_is_forced_after_its_time() {
     assert_eq!(cluster.errors(start()).len(), 1);
     let end = advance_until(&mut cluster, start(), later(start(), 600), |_, _| {});
     assert_eq!(cluster.phase, "PREPARED");
-    // 47 of 120 minutes had passed.
+    // 47 of 120 minutes had elapsed.
     assert!(end > later(start(), 73) && end < later(start(), 80), "{end}");
     assert_eq!(
         cluster.data_plane.node_histories.iter().filter(|history| history.forced.is_some()).count(),
@@ -536,7 +536,7 @@ fn a_scene_may_begin_while_the_control_plane_is_renewed_or_the_old_is_dropped() 
     late.advance(later(start(), 1));
     assert_eq!(late.phase, "COMPLETED");
     assert_eq!((late.credentials.accepted.clone(), bundles(&late)), (vec![2], [1].into()));
-    // Tokens that users created before the start are not accepted, and are older than the start.
+    // Tokens that users created before the start are not accepted.
     let manual = late
         .data_plane
         .store

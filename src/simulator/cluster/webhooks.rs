@@ -1,4 +1,4 @@
-//! Admission webhooks that guard nodes or evictions: their service, its endpoints, what is refused while there are none, and
+//! Admission webhooks for nodes or evictions: their service, its endpoints, what is rejected without endpoints, and
 //! what they deny.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::simulator::cluster::objects::{
     ObjectBody, ObjectKey, ObjectKind, StoredEndpoint, StoredObject, StoredService, StoredWebhook,
 };
 
-/// Label of an EndpointSlice: its service.
+/// Label of an EndpointSlice with its service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 impl DataPlane {
@@ -58,7 +58,7 @@ impl DataPlane {
         }
     }
 
-    /// The service of a webhook that refuses new objects of a resource because nothing serves it.
+    /// The service of a webhook that makes the API server reject a resource, since it has no endpoints.
     pub(super) fn refusing_service(&self, resource: &str) -> Option<&ObjectKey> {
         let mut asked = self.asked_webhooks(resource);
         let refusing = |webhook: &&StoredWebhook| {
@@ -67,7 +67,7 @@ impl DataPlane {
         asked.find(refusing).map(|webhook| &webhook.service)
     }
 
-    /// The service of a webhook that denies new objects of a resource.
+    /// The service of a webhook that denies a resource.
     pub(super) fn denying_service(&self, resource: &str) -> Option<&ObjectKey> {
         let mut asked = self.asked_webhooks(resource);
         let denying = asked.find(|webhook| webhook.denies && self.is_served(&webhook.service));

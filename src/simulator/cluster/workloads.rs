@@ -1,4 +1,4 @@
-//! What runs in a cluster: the controllers of the scene, and those that run in every cluster.
+//! Workloads of a cluster: those of the scene, and those in every cluster.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::simulator::scene::{SceneCluster, ScenePool, SceneWorkload, WorkloadKi
 /// A controller and its pods.
 #[derive(Debug)]
 pub struct Workload {
-    /// The name is also the value of its pods' label `app`.
+    /// The name is also the value of the label `app` of its pods.
     pub key: ObjectKey,
     pub scene: SceneWorkload,
     pub budgets: Vec<ObjectKey>,
@@ -51,7 +51,7 @@ impl Workload {
         Self { budgets, owner, earlier, revision: 1, pods, scene, key }
     }
 
-    /// The template has changed: new pods have another revision, and a Deployment another ReplicaSet.
+    /// After a change of the template: new pods get another revision, and a Deployment another ReplicaSet.
     pub fn begin_revision(&mut self, rng: &mut Rng) {
         self.revision += 1;
         if let Some(owner) = self.owner.as_mut().filter(|owner| owner.kind == "ReplicaSet") {
@@ -62,7 +62,7 @@ impl Workload {
     }
 }
 
-/// All workloads of a cluster; `namespace` is that of the usual applications.
+/// All workloads of a cluster; `namespace` is for the usual applications.
 pub fn all(scene: &SceneCluster, namespace: &str, rng: &mut Rng) -> Vec<Workload> {
     let mut planned = of_platform();
     if scene.usual_workloads {
@@ -94,7 +94,7 @@ pub fn all(scene: &SceneCluster, namespace: &str, rng: &mut Rng) -> Vec<Workload
     all
 }
 
-/// A Deployment of two replicas.
+/// A Deployment with two replicas.
 fn deployment(namespace: &str, name: &str) -> SceneWorkload {
     SceneWorkload {
         namespace: namespace.to_owned(),
@@ -121,7 +121,7 @@ fn deployment(namespace: &str, name: &str) -> SceneWorkload {
     }
 }
 
-/// What the platform runs in every cluster.
+/// The platform's workloads in every cluster.
 fn of_platform() -> Vec<SceneWorkload> {
     let system = |name: &str| deployment("kube-system", name);
     let daemon_set = |name: &str| SceneWorkload {

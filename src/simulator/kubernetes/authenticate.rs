@@ -1,4 +1,4 @@
-//! Authentication: client certificates, service account tokens, and the static token. There is no anonymous access.
+//! Authentication: client certificates, service account tokens, and the static token. No anonymous access.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::simulator::http::{HttpRequest, ResponseDraft};
 use crate::simulator::kubernetes::authorize::RequestAttributes;
 use crate::simulator::kubernetes::user::{AUTHENTICATED, UserInfo};
 
-/// The user of a request, by the cluster's own clock. Certificates that are younger than `least_age`, in seconds, are
-/// not accepted yet.
+/// The user of a request, by the cluster's own clock. Certificates younger than `least_age`, in seconds, are not
+/// accepted yet.
 pub fn authenticate(
     cluster: &mut SimulatedCluster,
     verifier: &dyn ClientCertVerifier,
@@ -28,10 +28,10 @@ pub fn authenticate(
         .or_else(|| authenticate_token(cluster, bearer?, now))
 }
 
-/// The user whom a request acts as: its own, or the one of its `Impersonate-` headers.
+/// The user that a request acts as: its own, or the one in its `Impersonate-` headers.
 ///
 /// # Errors
-/// The user may not impersonate anybody, or nobody is named.
+/// The user may not impersonate, or no user is named.
 pub fn impersonate(
     cluster: &SimulatedCluster,
     user: UserInfo,
@@ -78,7 +78,7 @@ pub fn impersonate(
     Ok(UserInfo::new(name, groups, admin))
 }
 
-/// What else than a user is to be impersonated, as kube-apiserver writes references.
+/// Impersonated attributes other than the user, formatted like in kube-apiserver.
 fn others_requested(request: &HttpRequest) -> Vec<String> {
     let mut found = Vec::new();
     for (name, value) in &request.headers {

@@ -1,4 +1,4 @@
-//! What a user may do: administrators everything, others what RBAC grants to every authenticated user.
+//! Permissions: administrators may do everything, others what RBAC grants to all authenticated users.
 
 use serde_json::json;
 
@@ -7,11 +7,11 @@ use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::status::detailed_failure;
 use crate::simulator::kubernetes::user::{AUTHENTICATED, UserInfo};
 
-/// What a request is for, as kube-apiserver reads it from the path.
+/// Attributes of a request, derived from its path like in kube-apiserver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestAttributes {
     pub verb: String,
-    /// The path, if it is none of a resource.
+    /// The path, if it is a non-resource path.
     pub path: Option<String>,
     pub group: String,
     pub resource: String,
@@ -21,7 +21,7 @@ pub struct RequestAttributes {
 }
 
 impl RequestAttributes {
-    /// Those of a request.
+    /// The attributes of a request.
     pub fn of(request: &HttpRequest) -> Self {
         let method = request.method.as_str();
         let segments = request.segments();
@@ -71,7 +71,7 @@ impl RequestAttributes {
         }
     }
 
-    /// Whether a user may do it.
+    /// Whether a user is allowed to do it.
     pub fn are_allowed(&self, user: &UserInfo) -> bool {
         if user.admin {
             return true;

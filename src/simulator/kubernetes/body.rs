@@ -1,4 +1,4 @@
-//! Bodies of requests as documents of the type that the server expects.
+//! Request bodies as documents of the type that the server expects.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,8 +28,8 @@ pub fn media_type(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// The document in the body of a request for an object of a kind, in one of the versions of its API. Its fields have the
-/// types of that kind, and unknown ones are left out, or refused if the request is strict.
+/// The document in the body of a request for an object of a kind, in one of its API versions. Fields are typed for that
+/// kind; unknown ones are dropped, or rejected in strict mode.
 pub fn read(request: &HttpRequest, versions: &[&str], kind: &str) -> Result<Value, JsonResponse> {
     let body = request.body.as_slice();
     let format = media_type(&request.content_type);
@@ -86,19 +86,19 @@ pub fn read(request: &HttpRequest, versions: &[&str], kind: &str) -> Result<Valu
     Ok(typed)
 }
 
-/// What a strict request is refused for: unknown fields of a document, and doubled fields of the text that it is from.
+/// Errors in strict mode: unknown fields of a document, and duplicate fields of its text.
 pub fn strict_errors(document: &Value, typed: &Value, text: &[u8]) -> Vec<String> {
     let unknown = unknown_fields(document, typed).into_iter();
     let mut found: Vec<String> = unknown.map(|path| format!("unknown field \"{path}\"")).collect();
     let mut doubled = Vec::new();
-    // What is no JSON is refused elsewhere.
+    // Invalid JSON is rejected elsewhere.
     let mut reader = serde_json::Deserializer::from_slice(text);
     drop(DoubledFields { path: String::new(), found: &mut doubled }.deserialize(&mut reader));
     found.extend(doubled.into_iter().map(|path| format!("duplicate field \"{path}\"")));
     found
 }
 
-/// Collects the paths of fields that are there twice.
+/// Collects the paths of duplicate fields.
 struct DoubledFields<'a> {
     path: String,
     found: &'a mut Vec<String>,
@@ -166,7 +166,7 @@ impl<'de> Visitor<'de> for DoubledFields<'_> {
     }
 }
 
-/// What a value is, as errors of JSON name it.
+/// The type of a value, as in JSON errors.
 pub fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -178,7 +178,7 @@ pub fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// A document with the fields of its kind only.
+/// A document with only the fields of its kind.
 ///
 /// # Errors
 /// A field has another type.
@@ -207,7 +207,7 @@ fn convert<T: DeserializeOwned + Serialize>(document: &Value) -> Result<Value, S
     serde_json::to_value(typed).map_err(|error| error.to_string())
 }
 
-/// `null` is the same as an absent field.
+/// `null` counts as an absent field.
 pub fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(fields) => fields
@@ -220,7 +220,7 @@ pub fn without_nulls(value: &Value) -> Value {
     }
 }
 
-/// Paths of the fields of a document that its typed form does not have.
+/// Paths of the fields of a document that are not in its typed form.
 pub fn unknown_fields(document: &Value, typed: &Value) -> Vec<String> {
     let mut found = Vec::new();
     collect_unknown(document, typed, "", &mut found);

@@ -29,11 +29,11 @@ use crate::simulator::speed::later;
 
 const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";
-/// An object of another namespace than that of the path.
+/// The object's namespace differs from that of the path.
 pub const OTHER_NAMESPACE: &str =
     "the namespace of the provided object does not match the namespace sent on the request";
 const NOT_MODELLED: &str = "the simulator does not model changes of this field";
-/// Seconds after which a client may try an eviction again while a changed budget is not observed yet.
+/// `Retry-After` of an eviction while a changed budget is not observed yet, in seconds.
 const UNOBSERVED_RETRY: u32 = 10;
 
 type Answer<T = JsonResponse> = Result<T, JsonResponse>;
@@ -124,7 +124,7 @@ impl ObjectChange<'_> {
         ObjectWriter::of_objects(self.resource, plain).full(object, object.meta.version)
     }
 
-    /// Stores what a document changes about an object.
+    /// Stores the changes of a document.
     fn write(
         &mut self,
         object: &StoredObject,
@@ -147,7 +147,7 @@ impl ObjectChange<'_> {
         Ok((200, writer.one(&changed, changed.meta.version, true)))
     }
 
-    /// Refuses changes of what identifies an object, and lists the fields that cannot be changed.
+    /// Rejects changes of an object's identity, and lists the fields that cannot be changed.
     fn check_changes(&self, before: &Value, after: &Value) -> Answer<Vec<FieldError>> {
         let (resource, name) = (self.resource, &*self.key.name);
         let text = |document: &Value, field: &str| {
@@ -198,7 +198,7 @@ impl ObjectChange<'_> {
                     }
                 }
                 FieldChange::NotModelled => {
-                    // Something else that is wrong with it is the better answer.
+                    // Other errors take precedence.
                     if errors.is_empty() {
                         errors.push(FieldError::forbidden(&path, NOT_MODELLED));
                     }
@@ -221,7 +221,7 @@ impl ObjectChange<'_> {
         let options = DeleteOptions::of(&document);
         let object = self.object()?;
         self.check_preconditions(&object, &options)?;
-        // The answer shows the object as it is being deleted, even if it is gone by then.
+        // The response shows the object as terminating, even if it is already gone.
         let mut shown = StoredObject::clone(&object);
         let grace = object.pod().and_then(|pod| {
             let own = if pod.node.is_some() { pod.grace } else { 0 };
@@ -347,7 +347,7 @@ impl ObjectChange<'_> {
     }
 }
 
-/// Errors of the options of a deletion are not foreseen by kube-apiserver, but for an unknown media type.
+/// kube-apiserver responds with 500 to errors in deletion options, except for an unknown media type.
 fn unforeseen(answer: JsonResponse) -> JsonResponse {
     match answer {
         (400, body) => {
@@ -358,7 +358,7 @@ fn unforeseen(answer: JsonResponse) -> JsonResponse {
     }
 }
 
-/// Paths of the fields that differ; lists are compared as a whole.
+/// Paths of fields that differ; lists are compared as a whole.
 fn collect_changes(before: &Value, after: &Value, path: &str, found: &mut Vec<String>) {
     let empty = serde_json::Map::new();
     match (before, after) {
@@ -383,12 +383,12 @@ fn collect_changes(before: &Value, after: &Value, path: &str, found: &mut Vec<St
     }
 }
 
-/// What becomes of the change of a field.
+/// How the change of a field is handled.
 enum FieldChange {
     Applied,
     /// The server sets the field itself.
     Reset,
-    /// Nobody can change it: the field that is named, and why, if there is more to say than that.
+    /// Immutable: the field named in the error, and the reason, if there is a specific one.
     Immutable(&'static str, &'static str),
     NotModelled,
 }
@@ -469,7 +469,7 @@ fn judge_change(kind: ObjectKind, path: &str) -> FieldChange {
     }
 }
 
-/// Takes the fields over that can be changed.
+/// Applies the fields that can be changed.
 pub fn apply_document(object: &mut StoredObject, document: &Value, now: Timestamp) {
     let texts = |pointer: &str| -> LabelMap {
         document

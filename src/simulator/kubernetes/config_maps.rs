@@ -39,7 +39,7 @@ pub fn create(
         return Err(bad_request("the simulator does not model generated names"));
     }
     if !text("resourceVersion").is_empty() {
-        // kube-apiserver does not foresee this error.
+        // kube-apiserver treats this as an unexpected error.
         let message = "resourceVersion should not be set on objects to be created";
         let (_, mut body) = failure(500, "", message);
         set(&mut body, "reason", Value::Null);

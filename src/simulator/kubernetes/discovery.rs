@@ -22,7 +22,7 @@ const GROUPS: &[&str] = &[
 const CREATE: &[&str] = &["create"];
 const SCALE: &[&str] = &["get", "patch", "update"];
 
-/// Subresources and reviews: group, name, kind, the kind's group if it is another one, verbs.
+/// Subresources and reviews: group, name, kind, the kind's group if different, verbs.
 const SUBRESOURCES: &[(&str, &str, &str, &str, &[&str])] = &[
     ("", "pods/eviction", "Eviction", "policy", CREATE),
     ("", "serviceaccounts/token", "TokenRequest", "authentication.k8s.io", CREATE),
@@ -32,7 +32,7 @@ const SUBRESOURCES: &[(&str, &str, &str, &str, &[&str])] = &[
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview", "", CREATE),
 ];
 
-/// Answers a request for discovery; `None` if the path is not part of it.
+/// Answers a discovery request; `None` if the path is not part of it.
 pub fn route(path: &[&str], version: &str) -> Option<JsonResponse> {
     let answer = match path {
         ["api"] => json!({
@@ -61,7 +61,7 @@ pub fn route(path: &[&str], version: &str) -> Option<JsonResponse> {
     Some((200, answer))
 }
 
-/// Whether a path is that of a document of discovery.
+/// Whether the path is a discovery document.
 pub fn is_document(path: &[&str]) -> bool {
     match path {
         ["api" | "apis"] | ["api", "v1"] => true,
@@ -70,7 +70,7 @@ pub fn is_document(path: &[&str]) -> bool {
     }
 }
 
-/// Whether a path lies below a group that is served.
+/// Whether a path is below a served group.
 pub fn is_below_group(path: &[&str]) -> bool {
     match path {
         ["api", ..] => true,

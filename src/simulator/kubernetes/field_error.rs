@@ -1,4 +1,4 @@
-//! Errors of single fields, and the refusal that lists them as `causes`.
+//! Errors of single fields, and the response that lists them as `causes`.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::simulator::http::JsonResponse;
 use crate::simulator::kubernetes::json::set;
 use crate::simulator::kubernetes::status::detailed_failure;
 
-/// What is wrong with one field.
+/// The error of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
     reason: &'static str,
@@ -19,17 +19,17 @@ impl FieldError {
         Self { reason, field: field.to_owned(), message }
     }
 
-    /// A text that the field cannot have.
+    /// A string that is invalid for the field.
     pub fn invalid(field: &str, value: &str, why: &str) -> Self {
         Self::invalid_object(field, &value.into(), why)
     }
 
-    /// A value that the field cannot have.
+    /// A value that is invalid for the field.
     pub fn invalid_object(field: &str, value: &Value, why: &str) -> Self {
         Self::new("FieldValueInvalid", field, format!("Invalid value: {value}: {why}"))
     }
 
-    /// A field that is missing.
+    /// A missing field.
     pub fn required(field: &str, why: &str) -> Self {
         let message = if why.is_empty() { String::new() } else { format!(": {why}") };
         Self::new("FieldValueRequired", field, format!("Required value{message}"))
@@ -40,7 +40,7 @@ impl FieldError {
         Self::new("FieldValueForbidden", field, format!("Forbidden: {why}"))
     }
 
-    /// A word that is none of the known ones.
+    /// A string that is not among the supported ones.
     pub fn not_supported(field: &str, value: &str, supported: &[&str]) -> Self {
         let supported: Vec<String> = supported.iter().map(|word| format!("\"{word}\"")).collect();
         let supported = supported.join(", ");
@@ -48,18 +48,18 @@ impl FieldError {
         Self::new("FieldValueNotSupported", field, message)
     }
 
-    /// A text that is too long.
+    /// A string that is too long.
     pub fn too_long(field: &str, limit: usize) -> Self {
         let message = format!("Too long: may not be more than {limit} bytes");
         Self::new("FieldValueTooLong", field, message)
     }
 
-    /// An entry that is there already.
+    /// A duplicate entry.
     pub fn duplicate(field: &str, value: &Value) -> Self {
         Self::new("FieldValueDuplicate", field, format!("Duplicate value: {value}"))
     }
 
-    /// A field that keeps its value.
+    /// A field whose value cannot change.
     pub fn immutable(field: &str, value: &Value) -> Self {
         Self::invalid_object(field, value, "field is immutable")
     }
@@ -75,7 +75,7 @@ pub fn refuse(
     if errors.is_empty() { Ok(()) } else { Err(invalid(group, kind, name, errors)) }
 }
 
-/// 422 of a patch whose outcome is no object of its kind.
+/// 422 for a patch whose result is not an object of its kind.
 pub fn invalid_patch(document: &Value, why: &str) -> JsonResponse {
     invalid("", "", "", vec![FieldError::invalid("patch", &document.to_string(), why)])
 }

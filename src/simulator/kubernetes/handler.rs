@@ -26,10 +26,10 @@ use crate::simulator::kubernetes::watch::WatchStream;
 use crate::simulator::kubernetes::{change_objects, config_maps, discovery, review, status};
 use crate::simulator::state::{RequestRecord, Shared, SimulatorState};
 
-/// Longer bodies are refused, bytes.
+/// Maximum size of a body, in bytes.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
-/// What the requests of one connection have in common.
+/// Shared by the requests of one connection.
 #[derive(Debug)]
 pub struct ApiConnection {
     pub id: ClusterId,
@@ -40,7 +40,7 @@ pub struct ApiConnection {
 enum RequestOutcome {
     Answer(ResponseDraft),
     Watch(Box<WatchOptions>),
-    /// The connection is closed without an answer.
+    /// Close the connection without a response.
     Reset,
 }
 
@@ -89,7 +89,7 @@ pub async fn handle(
             let number = state.last_watch;
             let cluster = state.cloud.cluster(id).ok_or(io::ErrorKind::ConnectionReset)?;
             let stream = WatchStream::open(&shared, number, cluster, *options, cut, now);
-            // A stream that is dropped takes the lock.
+            // Dropping a stream takes the lock.
             drop(state);
             let frames = futures_util::stream::unfold(stream, WatchStream::next_frame);
             Response::builder()
@@ -103,7 +103,7 @@ pub async fn handle(
     }
 }
 
-/// How faults change what a request sees of objects.
+/// How faults change a request's view of objects.
 fn view(effects: &[FaultEffect], now: Timestamp) -> ObjectView {
     let skew = find_effect!(effects, FaultEffect::ClockSkew { seconds } => i64::from(*seconds));
     ObjectView {
@@ -214,7 +214,7 @@ fn not_found_as_text() -> ResponseDraft {
     ResponseDraft::new(404, "text/plain; charset=utf-8", "404 page not found\n".to_owned())
 }
 
-/// Answers what every authenticated user may request.
+/// Answers requests that all authenticated users may make.
 fn answer_without_resource(
     cluster: &mut SimulatedCluster,
     user: &UserInfo,

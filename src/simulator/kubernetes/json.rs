@@ -1,8 +1,8 @@
-//! Writing into JSON documents without the risk that indexing carries.
+//! Writes into JSON documents without indexing, which could panic.
 
 use serde_json::Value;
 
-/// Sets a field of an object; anything else is left alone.
+/// Sets a field of an object; a no-op for other values.
 pub fn set(object: &mut Value, field: &str, value: Value) {
     if let Some(fields) = object.as_object_mut() {
         fields.insert(field.to_owned(), value);

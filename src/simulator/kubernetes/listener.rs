@@ -1,4 +1,4 @@
-//! Serves the ports of clusters' API servers: TLS connections while there is an API server, refused ones otherwise.
+//! Serves the ports of clusters' API servers: TLS connections while there is an API server, otherwise refused ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::simulator::kubernetes::ports::ReservedPort;
 use crate::simulator::kubernetes::tls::{TlsMaterial, build_material};
 use crate::simulator::state::{Shared, SimulatorState};
 
-/// A port that could not be bound is tried again after this long.
+/// Retry interval for a port that could not be bound.
 const RETRY: Duration = Duration::from_millis(200);
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// Starts serving the ports that were reserved since the last call.
+/// Starts serving ports reserved since the last call.
 pub fn serve_new_ports(state: &mut SimulatorState, shared: &Arc<Shared>) {
     state.ports.serve_new(|(id, port)| {
         tokio::spawn(run_listener(Arc::clone(shared), id, port)).abort_handle()
@@ -33,7 +33,7 @@ pub fn serve_new_ports(state: &mut SimulatorState, shared: &Arc<Shared>) {
 enum ListenerMode {
     Serve(Box<TlsMaterial>),
     Refuse,
-    /// They are accepted and never answered.
+    /// Connections are accepted but never answered.
     Hang,
 }
 
@@ -112,7 +112,7 @@ async fn wait_for_change(changes: Option<watch::Receiver<()>>) {
     std::future::pending::<()>().await;
 }
 
-/// The mode, how long it holds at most, and what announces changes of the cluster.
+/// The mode, its maximum duration, and the subscription to changes of the cluster.
 fn evaluate(
     shared: &Shared,
     id: &ClusterId,
@@ -153,7 +153,7 @@ fn accept_connection(
     };
     let material = *material;
     update(known, material.clone(), connections);
-    // As kube-apiserver does: otherwise lines of a watch are held back until the ones before are acknowledged.
+    // Like kube-apiserver: otherwise lines of a watch are delayed until earlier ones are acknowledged.
     if stream.set_nodelay(true).is_err() {
         return;
     }
@@ -170,7 +170,7 @@ async fn serve(
     stream: TcpStream,
     material: TlsMaterial,
 ) {
-    // Errors of a connection concern its client only.
+    // Connection errors affect only their client.
     let Ok(stream) = acceptor.accept(stream).await else { return };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();

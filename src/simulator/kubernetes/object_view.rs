@@ -1,4 +1,4 @@
-//! How one request sees a cluster's objects: times by the cluster's clock, and what faults change.
+//! A request's view of a cluster's objects: times by the cluster's clock, and changes by faults.
 
 use std::borrow::Cow;
 
@@ -8,20 +8,20 @@ use serde_json::Value;
 use crate::simulator::cluster::nodes::NODE_AGENT_SECRET_LABEL;
 use crate::simulator::speed::{later, rfc3339};
 
-/// How a request sees objects.
+/// A request's view of objects.
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectView {
     pub now: Timestamp,
     /// The cluster's clock minus ours.
     pub skew: SignedDuration,
-    /// Nodes do not say which generation they are of.
+    /// Nodes have no generation label.
     pub strip_labels: bool,
-    /// Names of nodes and messages of events contain control characters.
+    /// Node names and event messages contain control characters.
     pub escape: bool,
 }
 
 impl ObjectView {
-    /// Objects as they are.
+    /// Objects without changes.
     pub fn plain(now: Timestamp) -> Self {
         Self { now, skew: SignedDuration::ZERO, strip_labels: false, escape: false }
     }
@@ -31,12 +31,12 @@ impl ObjectView {
         later(self.now, self.skew)
     }
 
-    /// A moment as the API writes it.
+    /// A time in the API's format.
     pub fn time(&self, at: Timestamp) -> Value {
         rfc3339(later(at, self.skew)).into()
     }
 
-    /// The name of a node.
+    /// The displayed name of a node.
     pub fn node_name<'a>(&self, name: &'a str) -> Cow<'a, str> {
         if self.escape && !name.is_empty() {
             Cow::Owned(format!("{name}\u{1b}[2J\u{7}"))
@@ -45,7 +45,7 @@ impl ObjectView {
         }
     }
 
-    /// A message of an event.
+    /// The displayed message of an event.
     pub fn message<'a>(&self, message: &'a str) -> Cow<'a, str> {
         if self.escape {
             Cow::Owned(format!("\u{1b}]0;owned\u{7}\u{1b}[31m{message}\r\n\u{9b}5A"))
@@ -54,14 +54,14 @@ impl ObjectView {
         }
     }
 
-    /// Whether a label is shown.
+    /// Whether a label is visible.
     pub fn shows_label(&self, key: &str) -> bool {
         !(self.strip_labels
             && matches!(key, NODE_AGENT_SECRET_LABEL | "node.gardener.cloud/machine-name"))
     }
 }
 
-/// A duration as kubectl writes ages (`duration.HumanDuration`).
+/// A duration in kubectl's age format (`duration.HumanDuration`).
 pub fn age(lasts: SignedDuration) -> String {
     let seconds = lasts.as_secs();
     let (minutes, hours) = (seconds / 60, seconds / 3_600);

@@ -1,4 +1,4 @@
-//! Writes objects in the format of a request: in full, as metadata, or as rows of a table.
+//! Writes objects in the format of a request: in full, as metadata, or as table rows.
 
 use serde_json::{Map, Value, json};
 
@@ -24,12 +24,12 @@ pub struct ObjectWriter {
 pub struct ListPage<'a> {
     pub objects: Vec<&'a StoredObject>,
     pub version: u64,
-    /// The `continue` token of the next page, and the number of objects on later pages if it is known.
+    /// The `continue` token of the next page, and the number of remaining objects if known.
     pub next: Option<(String, Option<usize>)>,
 }
 
 impl ObjectWriter {
-    /// A writer in the format that a request accepts, of a list or of single objects.
+    /// A writer in the format that a request accepts, for a list or single objects.
     pub fn new(
         resource: &'static Resource,
         request: &HttpRequest,
@@ -58,7 +58,7 @@ impl ObjectWriter {
         Err(failure(406, "NotAcceptable", &message))
     }
 
-    /// A writer of objects in full.
+    /// A writer for full objects.
     pub fn of_objects(resource: &'static Resource, view: ObjectView) -> Self {
         Self { resource, format: ResponseFormat::Object, view }
     }
@@ -71,7 +71,7 @@ impl ObjectWriter {
         found
     }
 
-    /// One object in full, with `kind` and `apiVersion`.
+    /// One full object, with `kind` and `apiVersion`.
     pub fn full(&self, object: &StoredObject, version: u64) -> Value {
         let mut found = self.body(object, version);
         found.insert("kind".to_owned(), json!(self.resource.name));
@@ -151,7 +151,7 @@ impl ObjectWriter {
         }
     }
 
-    /// The object of a `BOOKMARK`, which has a version only; the one after the initial events says that it is.
+    /// The object of a `BOOKMARK`, which has only a version; annotated if it ends the initial events.
     pub fn bookmark(&self, version: u64, initial: bool) -> Value {
         let mut metadata =
             json!({"resourceVersion": version.to_string(), "creationTimestamp": null});

@@ -1,4 +1,4 @@
-//! The options of requests: those of the query, and `DeleteOptions`.
+//! Request options: from the query, and `DeleteOptions`.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ const POLICIES: [&str; 4] = ["Foreground", "Background", "Orphan", "nil"];
 const VALIDATIONS: [&str; 3] = ["Ignore", "Strict", "Warn"];
 const MANAGER_LIMIT: usize = 128;
 
-/// `ListOptions`, of lists and of watches.
+/// `ListOptions`, for lists and watches.
 #[derive(Debug, Clone, Default)]
 pub struct ListOptions {
     pub watch: bool,
@@ -27,7 +27,7 @@ pub struct ListOptions {
 }
 
 impl ListOptions {
-    /// Reads and checks them; `streams_lists` says whether the server can send a list as a watch.
+    /// Parses and validates them; `streams_lists`: whether the server can send a list as a watch.
     pub fn read(request: &HttpRequest, streams_lists: bool) -> Result<Self, JsonResponse> {
         let version = request.value("resourceVersion").to_owned();
         let (matches, token) = (request.value(MATCH), request.value("continue"));
@@ -104,7 +104,7 @@ fn number(request: &HttpRequest, name: &str) -> Result<Option<i64>, JsonResponse
     text.parse().map(Some).map_err(wrong)
 }
 
-/// What happens with fields that are unknown or doubled.
+/// Handling of unknown or duplicate fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldValidation {
     Ignore,
@@ -112,7 +112,7 @@ pub enum FieldValidation {
     Strict,
 }
 
-/// The options of a request that writes.
+/// The options of a write request.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteOptions {
     pub dry_run: bool,
@@ -120,7 +120,7 @@ pub struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// Reads and checks them; `kind` is `PatchOptions`, `CreateOptions` or `UpdateOptions`.
+    /// Parses and validates them; `kind` is `PatchOptions`, `CreateOptions` or `UpdateOptions`.
     pub fn read(request: &HttpRequest, kind: &str) -> Result<Self, JsonResponse> {
         let mut errors = Vec::new();
         let given = |name: &'static str| request.query.iter().filter(move |(key, _)| key == name);
@@ -157,7 +157,7 @@ fn check_dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Vec<Fie
     }
 }
 
-/// `DeleteOptions`, of a deletion or in an eviction.
+/// `DeleteOptions`, of a deletion or an eviction.
 #[derive(Debug, Clone, Default)]
 pub struct DeleteOptions {
     pub dry_run: bool,
@@ -167,7 +167,7 @@ pub struct DeleteOptions {
 }
 
 impl DeleteOptions {
-    /// Those of a document that has been decoded.
+    /// From a decoded document.
     pub fn of(document: &Value) -> Self {
         let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str);
         let dry_run = document.get("dryRun").and_then(Value::as_array);
@@ -182,7 +182,7 @@ impl DeleteOptions {
         }
     }
 
-    /// Those of a query.
+    /// From a query.
     pub fn of_query(request: &HttpRequest) -> Result<Value, JsonResponse> {
         let mut document = serde_json::Map::new();
         if let Some(grace) = number(request, "gracePeriodSeconds")? {
@@ -204,7 +204,7 @@ impl DeleteOptions {
         Ok(document.into())
     }
 
-    /// Checks a document that has been decoded.
+    /// Validates a decoded document.
     pub fn check(document: &Value) -> Result<(), JsonResponse> {
         let mut errors = Vec::new();
         let policy = document.get("propagationPolicy").and_then(Value::as_str);

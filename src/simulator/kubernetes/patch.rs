@@ -1,4 +1,4 @@
-//! The kinds of patches: JSON Patch, merge patch, and strategic merge patch.
+//! Types of patches: JSON Patch, merge patch, and strategic merge patch.
 
 use serde_json::{Map, Value, json};
 
@@ -35,7 +35,7 @@ impl PatchKind {
 
     /// Changes a document.
     pub fn apply(self, document: &mut Value, body: &[u8]) -> Result<(), JsonResponse> {
-        // Bytes that are no text are replaced.
+        // Invalid UTF-8 is replaced.
         let text = String::from_utf8_lossy(body);
         let cannot = |value: &Value| {
             bad_request(format!(
@@ -72,8 +72,8 @@ fn rejected() -> JsonResponse {
     detailed_failure(422, "Invalid", message, json!({}))
 }
 
-/// Applies one operation of a JSON Patch; `None` if it cannot be. To replace a field that is not there adds it, as the
-/// library of kube-apiserver does.
+/// Applies one operation of a JSON Patch; `None` if it cannot be applied. Replacing a missing field adds it, as in
+/// kube-apiserver's library.
 fn apply_operation(document: &mut Value, operation: &Value) -> Option<()> {
     let mut operation = operation.clone();
     let path = operation.get("path")?.as_str()?.to_owned();
@@ -87,7 +87,7 @@ fn apply_operation(document: &mut Value, operation: &Value) -> Option<()> {
     json_patch::patch(document, &[patch]).ok()
 }
 
-/// The field by which the entries of a list are told apart; lists without one are replaced.
+/// The merge key of a list; lists without one are replaced.
 fn merge_key(list: &str) -> Option<&'static str> {
     Some(match list {
         "containers"
@@ -178,7 +178,7 @@ fn merge_list(document: &mut Value, name: &str, patch: &[Value]) -> Result<(), J
     if patch.iter().any(|one| one.get("$patch").and_then(Value::as_str) == Some("replace")) {
         list.clear();
     }
-    // New entries come before those that the patch does not name.
+    // New entries precede those that the patch does not contain.
     let mut new = Vec::new();
     for one in patch.iter().filter(|one| one.get(key).is_some() || one.get("$patch").is_none()) {
         let Some(id) = one.get(key) else {

@@ -1,4 +1,4 @@
-//! The TCP ports of clusters' API servers, each the same for as long as the simulator runs.
+//! The TCP ports of clusters' API servers, constant while the simulator runs.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +12,7 @@ use crate::domain::cluster::ClusterId;
 /// The ports by cluster, and the tasks that serve them.
 #[derive(Debug)]
 pub struct ApiServerPorts {
-    /// Where they listen, as the cloud's own APIs do.
+    /// Address that they listen on, the same as for the cloud's own APIs.
     pub host: IpAddr,
     ports: BTreeMap<ClusterId, u16>,
     unserved: Vec<(ClusterId, ReservedPort)>,
@@ -20,7 +20,7 @@ pub struct ApiServerPorts {
 }
 
 impl ApiServerPorts {
-    /// No cluster has a port yet.
+    /// No ports yet; all will be on this host.
     pub fn new(host: IpAddr) -> Self {
         Self { host, ports: BTreeMap::new(), unserved: Vec::new(), listeners: Vec::new() }
     }
@@ -37,7 +37,7 @@ impl ApiServerPorts {
         Ok(address)
     }
 
-    /// Lets `serve` start a task for every port that has none.
+    /// Calls `serve` to start a task for every port that has none.
     pub fn serve_new(&mut self, serve: impl FnMut((ClusterId, ReservedPort)) -> AbortHandle) {
         self.listeners.extend(self.unserved.drain(..).map(serve));
     }
@@ -58,7 +58,7 @@ pub struct ReservedPort {
 #[derive(Debug)]
 enum PortState {
     Listening(TcpListener),
-    /// Connections are refused, and no other process gets the port.
+    /// Connections are refused, but no other process can bind the port.
     Bound(#[expect(dead_code, reason = "keeps the port")] TcpSocket),
     Unbound,
 }
@@ -76,7 +76,7 @@ impl ReservedPort {
         Ok(Self { address: listener.local_addr()?, state: PortState::Listening(listener) })
     }
 
-    /// Accepts connections from now on; `None` while the port cannot be bound.
+    /// Starts accepting connections; `None` while the port cannot be bound.
     pub fn listen(&mut self) -> Option<&TcpListener> {
         if !matches!(self.state, PortState::Listening(_)) {
             self.state = PortState::Unbound;
@@ -86,7 +86,7 @@ impl ReservedPort {
         if let PortState::Listening(listener) = &self.state { Some(listener) } else { None }
     }
 
-    /// Refuses connections from now on.
+    /// Starts refusing connections.
     pub fn refuse(&mut self) {
         if matches!(self.state, PortState::Listening(_)) {
             self.state = PortState::Unbound;

@@ -1,5 +1,5 @@
-//! Decodes bodies that kubectl sends in the protobuf encoding of Kubernetes: reviews of access, requests for tokens,
-//! evictions. Answers are JSON, which every client accepts.
+//! Decodes bodies that kubectl sends in the protobuf encoding of Kubernetes: access reviews, token requests, evictions.
+//! Responses are JSON, which all clients accept.
 
 use serde_json::{Map, Value, json};
 
@@ -7,10 +7,10 @@ use crate::simulator::kubernetes::json::set;
 
 const MAGIC: &[u8] = b"k8s\0";
 
-/// Number of a field, its value if that is a number, and its bytes otherwise.
+/// Number of a field, its value if numeric, otherwise its bytes.
 type Field<'a> = (u64, Option<u64>, &'a [u8]);
 
-/// Decodes a body; `None` if it is no such message.
+/// Decodes a body; `None` if it is not such a message.
 pub fn read(body: &[u8]) -> Option<Value> {
     let envelope = fields(body.strip_prefix(MAGIC)?)?;
     let type_meta = fields(bytes(&envelope, 1)?)?;
@@ -31,7 +31,7 @@ pub fn read(body: &[u8]) -> Option<Value> {
         "TokenRequest" => json!({"spec": token_spec(&spec(&message)?)?}),
         _ => return None,
     };
-    // The first field of all but `DeleteOptions` is the metadata.
+    // The first field is the metadata, except in `DeleteOptions`.
     if name != "DeleteOptions" {
         let metadata = fields(bytes(&message, 1).unwrap_or_default())?;
         set(&mut found, "metadata", texts(&metadata, &["name", "", "namespace"]));
@@ -46,7 +46,7 @@ fn spec<'a>(message: &[Field<'a>]) -> Option<Vec<Field<'a>>> {
     fields(bytes(message, 2).unwrap_or_default())
 }
 
-/// The fields with text, by their numbers from 1.
+/// The string fields, numbered from 1.
 fn texts(message: &[Field<'_>], names: &[&str]) -> Value {
     let pairs = (1..).zip(names).filter(|(_, name)| !name.is_empty());
     let text = |number| string(bytes(message, number)?).filter(|text| !text.is_empty());
@@ -154,7 +154,7 @@ fn strings(fields: &[Field<'_>], wanted: u64) -> Vec<String> {
 
 fn number(fields: &[Field<'_>], wanted: u64) -> Option<i64> {
     let mut fields = fields.iter().filter(|(number, ..)| *number == wanted);
-    // Negative numbers are written as large ones.
+    // Negative numbers are encoded as large unsigned ones.
     fields.find_map(|(_, value, _)| value.map(u64::cast_signed))
 }
 

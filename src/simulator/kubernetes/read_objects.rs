@@ -1,4 +1,4 @@
-//! Reads: one object, lists page by page, each of them as of one version, and the options of a watch.
+//! Reads: single objects, paged lists as of one version, and the options of a watch.
 
 use std::sync::Arc;
 
@@ -21,23 +21,23 @@ use crate::simulator::kubernetes::status::{bad_request, gone, internal_error, no
 pub struct WatchOptions {
     pub writer: ObjectWriter,
     pub selector: ObjectSelector,
-    /// The version to start after; `None` starts with the present objects.
+    /// The version to start after; `None` starts with the current objects.
     pub after: Option<u64>,
     pub bookmarks: bool,
-    /// Whether the present objects come first, and a bookmark after them.
+    /// Whether the current objects are sent first, followed by a bookmark.
     pub initial_events: bool,
     pub timeout: Option<u64>,
-    /// Whether all past versions are compacted, whatever they are.
+    /// Whether all past versions are compacted, regardless of the log.
     pub compacted: bool,
 }
 
-/// What a read comes to.
+/// Outcome of a read.
 pub enum ReadOutcome {
     Answer(JsonResponse),
     Watch(Box<WatchOptions>),
 }
 
-/// Reads the target of a request, or refuses it; `streams_lists` says whether a list can be sent as a watch.
+/// Reads the target of a request, or rejects it; `streams_lists`: whether a list can be sent as a watch.
 pub fn read(
     store: &ObjectStore,
     target: RequestTarget<'_>,
@@ -68,7 +68,7 @@ pub fn read(
             selector,
             after: version.filter(|version| *version > 0),
             bookmarks: options.bookmarks,
-            // A client that begins with the present objects and wants bookmarks gets one after them, too.
+            // A client that starts with the current objects and wants bookmarks gets one after them, too.
             initial_events: options.initial_events.unwrap_or(
                 streams_lists && options.bookmarks && matches!(&*options.version, "" | "0"),
             ),
@@ -79,7 +79,7 @@ pub fn read(
     list(store, &writer, &selector, request.value("continue"), &options).map(ReadOutcome::Answer)
 }
 
-/// A version of a request.
+/// Parses the version of a request.
 fn parse_version(text: &str) -> Result<Option<u64>, JsonResponse> {
     if text.is_empty() {
         return Ok(None);
@@ -89,7 +89,7 @@ fn parse_version(text: &str) -> Result<Option<u64>, JsonResponse> {
     text.parse::<u64>().ok().map(Some).ok_or_else(|| internal_error(&wrong))
 }
 
-/// A version of a list, which is refused differently.
+/// Parses the version of a list, which has a different error.
 fn list_version(text: &str) -> Result<Option<u64>, JsonResponse> {
     parse_version(text).map_err(|(_, body)| {
         let message = body.get("message").and_then(Value::as_str).unwrap_or_default();
@@ -97,7 +97,7 @@ fn list_version(text: &str) -> Result<Option<u64>, JsonResponse> {
     })
 }
 
-/// Refuses a version that has not been reached yet.
+/// Rejects a future version.
 fn check_not_newer(version: Option<u64>, current: u64) -> Result<(), JsonResponse> {
     match version.filter(|version| *version > current) {
         Some(version) => Err(too_new(version, current)),
@@ -129,7 +129,7 @@ fn list(
             read_token(token).ok_or_else(|| bad_request("continue key is not valid"))?;
         (version, Some(key))
     };
-    // Version 0 is answered from the cache, which knows no limits.
+    // Version 0 is answered from the cache, which ignores limits.
     let limit = options.limit.filter(|_| options.version != "0");
     let stored = store.list_at(writer.resource.kind, at).map_err(|unavailable| {
         match unavailable {

@@ -109,7 +109,7 @@ pub fn metadata(object: &StoredObject, version: u64, view: &ObjectView) -> Value
     let generation = match &object.body {
         ObjectBody::Budget(budget) => Some(budget.generation),
         ObjectBody::Controller(controller) => Some(controller.generation),
-        // Nothing of a pod's spec changes here but that it is being deleted.
+        // The only spec change of a pod is its deletion.
         ObjectBody::Pod(_) => Some(1 + u32::from(meta.deletion.is_some())),
         ObjectBody::ValidatingWebhook(webhook) => Some(webhook.generation),
         _ => None,
@@ -177,7 +177,7 @@ fn render_event(event: &StoredEvent, view: &ObjectView) -> Value {
     })
 }
 
-/// Turns an event of the core group into one of `events.k8s.io/v1`.
+/// Converts an event of the core group to `events.k8s.io/v1`.
 pub fn rename_event_fields(event: &mut Map<String, Value>) {
     for (core, later) in [
         ("involvedObject", "regarding"),
@@ -377,7 +377,7 @@ fn render_service(service: &StoredService) -> Value {
     })
 }
 
-/// A real server writes no endpoints as null.
+/// Real servers encode an empty list of endpoints as null.
 fn render_endpoints(meta: &ObjectMeta, endpoints: &[StoredEndpoint], view: &ObjectView) -> Value {
     let shown = |one: &StoredEndpoint| {
         json!({

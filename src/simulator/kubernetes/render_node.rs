@@ -11,7 +11,7 @@ use crate::simulator::kubernetes::object_view::ObjectView;
 pub const VERSIONS: [&str; 3] =
     ["Flatcar Container Linux by Kinvolk 4230.2.1 (Oklo)", "6.12.30-flatcar", "containerd://2.0.5"];
 
-/// Address of the node of a number.
+/// Address of the node with a number.
 pub fn address(number: u32) -> String {
     format!("10.250.{}.{}", number / 250 % 250, number % 250 + 2)
 }

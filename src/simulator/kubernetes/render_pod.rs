@@ -47,7 +47,7 @@ pub fn body(meta: &ObjectMeta, pod: &StoredPod, view: &ObjectView) -> Value {
     json!({"spec": spec, "status": status(meta, pod, &image, view)})
 }
 
-/// Why a container waits that ended too often.
+/// Waiting reason of a container that crashed too often.
 pub const CRASH_LOOP: &str = "CrashLoopBackOff";
 
 fn status(meta: &ObjectMeta, pod: &StoredPod, image: &str, view: &ObjectView) -> Value {
@@ -103,7 +103,7 @@ fn status(meta: &ObjectMeta, pod: &StoredPod, image: &str, view: &ObjectView) ->
     status
 }
 
-/// Address of the pod of a number.
+/// Address of the pod with a number.
 pub fn address(number: u32) -> String {
     format!("100.{}.{}.{}", 64 + number % 60, number / 250 % 250, number % 250 + 2)
 }

@@ -1,4 +1,4 @@
-//! A request to an API server: its query and body, and the object or collection of its path.
+//! A request to an API server: its query and body, and the object or collection in its path.
 
 use crate::simulator::cluster::objects::ObjectKind;
 use crate::simulator::http::HttpRequest;
@@ -6,18 +6,18 @@ use crate::simulator::kubernetes::resources::Resource;
 use crate::simulator::kubernetes::table::IncludeObject;
 
 impl HttpRequest {
-    /// A value of the query; empty if it is absent.
+    /// A query value; empty if absent.
     pub fn value(&self, name: &str) -> &str {
         self.query.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether a flag of the query is set: to anything but "false" and "0".
+    /// Whether a query flag is set: to anything but "false" and "0".
     pub fn is_on(&self, name: &str) -> bool {
         let value = self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
         value.is_some_and(|value| !value.eq_ignore_ascii_case("false") && value != "0")
     }
 
-    /// The format that `Accept` prefers; `None` if the server supports none of them.
+    /// The format preferred by `Accept`; `None` if none is supported.
     pub fn format(&self) -> Option<ResponseFormat> {
         if self.accept.is_empty() {
             return Some(ResponseFormat::Object);
@@ -52,13 +52,13 @@ impl HttpRequest {
     }
 }
 
-/// The format of an answer.
+/// The format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseFormat {
     Object,
     Metadata,
     MetadataList,
-    /// A table in a version of its API.
+    /// A table, with the version of its API.
     Table(IncludeObject, &'static str),
 }
 
@@ -81,11 +81,11 @@ fn has_status(kind: ObjectKind) -> bool {
     )
 }
 
-/// The object or collection that a path names.
+/// The object or collection in a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestTarget<'a> {
     pub resource: &'static Resource,
-    /// Empty for all namespaces, or of objects of the cluster.
+    /// Empty for all namespaces, and for cluster-scoped objects.
     pub namespace: &'a str,
     /// Empty for a collection.
     pub name: &'a str,
@@ -93,7 +93,7 @@ pub struct RequestTarget<'a> {
 }
 
 impl<'a> RequestTarget<'a> {
-    /// Whether the resource has the subresource, if one is named.
+    /// Whether the resource has the subresource, if any is given.
     pub fn knows_subresource(&self) -> bool {
         match (self.resource.kind, self.subresource) {
             (_, "")
@@ -123,7 +123,7 @@ impl<'a> RequestTarget<'a> {
             _ => return None,
         };
         let resource = Resource::find(group, plural)?;
-        // A namespace is given of namespaced objects, and of no others.
+        // Namespaced objects require a namespace, others must not have one.
         let matches = if namespace.is_empty() {
             name.is_empty() || !resource.namespaced
         } else {

@@ -1,4 +1,4 @@
-//! The resources of a simulated API server, and what can be done with them.
+//! The resources of a simulated API server, and their verbs.
 
 use crate::simulator::cluster::objects::ObjectKind;
 
@@ -21,9 +21,9 @@ const READ_PATCH: &[&str] = &["get", "list", "patch", "watch"];
 const READ_DELETE_PATCH: &[&str] = &["delete", "get", "list", "patch", "watch"];
 
 const ADMISSION: &str = "admissionregistration.k8s.io";
-/// The signer of certificates that API servers know their clients by.
+/// Signer of client certificates for API servers.
 pub const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
-/// The later group of events: the same objects with other names of fields.
+/// The newer group of events: the same objects with other field names.
 pub const EVENTS: &str = "events.k8s.io";
 
 macro_rules! resources {
@@ -77,7 +77,7 @@ impl Resource {
         if self.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", self.group) }
     }
 
-    /// Name and group, as errors write them ("poddisruptionbudgets.policy").
+    /// Name and group as in error messages ("poddisruptionbudgets.policy").
     pub fn qualified(&self) -> String {
         if self.group.is_empty() {
             self.plural.to_owned()

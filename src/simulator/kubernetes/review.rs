@@ -1,4 +1,4 @@
-//! Requests that store nothing: tokens of service accounts, and reviews of the user's own rights and name.
+//! Requests that store nothing: service account tokens, and reviews of the user's own permissions and name.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ const AUTHENTICATION: &str = "authentication.k8s.io";
 const AUTHORIZATION: &str = "authorization.k8s.io";
 const AUTHENTICATION_V1: &str = "authentication.k8s.io/v1";
 const AUTHORIZATION_V1: &str = "authorization.k8s.io/v1";
-/// Lifetime of tokens unless another one is requested, at least and at most, in seconds.
+/// Default, minimum and maximum lifetime of tokens, in seconds.
 const TOKEN_SECONDS: i64 = 3_600;
 const LEAST_SECONDS: i64 = 600;
 const MOST_SECONDS: i64 = 1 << 32;
@@ -71,7 +71,7 @@ pub fn create_token(
         .filter(|list| list.as_array().is_some_and(|list| !list.is_empty()))
         .cloned()
         .unwrap_or_else(|| json!([issuer]));
-    // By the cluster's own clock.
+    // By the cluster's clock.
     let clock = view.clock().as_second();
     let claims = json!({
         "iss": issuer, "aud": audiences, "iat": clock, "nbf": clock, "exp": clock.saturating_add(seconds),
@@ -92,7 +92,7 @@ pub fn create_token(
     Ok((201, review))
 }
 
-/// The object of a `boundObjectRef` has to exist.
+/// The object of a `boundObjectRef` must exist.
 fn check_bound_object(
     cluster: &SimulatedCluster,
     bound: &Value,
@@ -123,7 +123,7 @@ fn check_bound_object(
     }
 }
 
-/// `POST …/selfsubjectaccessreviews`; `is_forbidden` says whether a fault forbids a method on a path.
+/// `POST …/selfsubjectaccessreviews`; `is_forbidden`: whether a fault forbids a method on a path.
 pub fn review_access(
     user: &UserInfo,
     request: &HttpRequest,
@@ -149,7 +149,7 @@ pub fn review_access(
         _ => {}
     }
     check_no_metadata(&review, &mut errors);
-    // kube-apiserver names no kind here.
+    // kube-apiserver gives no kind here.
     refuse(AUTHORIZATION, "", "", errors)?;
     let text = |name: &str| {
         let value = review.pointer(&format!("/spec/resourceAttributes/{name}"));

@@ -1,4 +1,4 @@
-//! The subresource `scale`.
+//! The `scale` subresource.
 
 use std::sync::Arc;
 

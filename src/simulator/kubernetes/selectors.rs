@@ -6,7 +6,7 @@ use crate::simulator::cluster::objects::{ObjectBody, StoredObject};
 use crate::simulator::kubernetes::resources::{CLIENT_SIGNER, EVENTS, Resource};
 use crate::simulator::kubernetes::validation::{label_value, qualified_name};
 
-/// The objects that a request selects.
+/// The selection of a request.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectSelector {
     /// Empty for all namespaces.
@@ -30,7 +30,7 @@ impl ObjectSelector {
     /// Parses the selectors of a request for objects of a kind.
     ///
     /// # Errors
-    /// As kube-apiserver words them.
+    /// In kube-apiserver's words.
     pub fn new(
         resource: &Resource,
         namespace: &str,
@@ -98,7 +98,7 @@ fn number_label(object: &StoredObject, key: &str) -> Option<i64> {
     object.label(key)?.parse().ok()
 }
 
-/// The field that a key selects by; `None` for one that the resource is not selected by.
+/// The field that a key refers to; `None` if the resource cannot be selected by it.
 fn stored_field(resource: &Resource, key: &str) -> Option<String> {
     if resource.group != EVENTS {
         return is_supported(resource.name, key).then(|| key.to_owned());
@@ -215,7 +215,7 @@ impl fmt::Display for Token<'_> {
     }
 }
 
-/// Reads a label selector as `labels.Parse` of apimachinery does.
+/// Parses a label selector like `labels.Parse` of apimachinery.
 struct SelectorParser<'a> {
     rest: &'a str,
 }
@@ -317,7 +317,7 @@ impl<'a> SelectorParser<'a> {
                         other => return Err(format!("found '{other}', expected: ',' or ')'")),
                     }
                 }
-                // A value that is left out is the empty one.
+                // An omitted value is the empty one.
                 Token::Symbol(",") => found.push(String::new()),
                 Token::Symbol(")") => {
                     found.push(String::new());

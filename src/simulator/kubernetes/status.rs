@@ -1,4 +1,4 @@
-//! `Status` bodies, worded as kube-apiserver words them.
+//! `Status` bodies, in kube-apiserver's words.
 
 use serde_json::{Value, json};
 
@@ -30,13 +30,13 @@ pub fn unauthorized() -> JsonResponse {
     failure(401, "Unauthorized", "Unauthorized")
 }
 
-/// 404 of an object.
+/// 404 for an object.
 pub fn not_found(resource: &Resource, name: &str) -> JsonResponse {
     let message = format!("{} \"{name}\" not found", resource.qualified());
     detailed_failure(404, "NotFound", &message, details_of(resource, name))
 }
 
-/// Which object an answer is about.
+/// The object that a response is about.
 pub fn details_of(resource: &Resource, name: &str) -> Value {
     let mut details = json!({"name": name, "kind": resource.plural});
     if !resource.group.is_empty() {
@@ -60,10 +60,10 @@ pub fn too_large(limit: usize) -> JsonResponse {
     failure(413, "RequestEntityTooLarge", &message)
 }
 
-/// 406: none of the accepted formats is written here.
+/// 406: none of the accepted formats is supported.
 pub fn not_acceptable(accepted: &str) -> JsonResponse {
     if accepted.contains("application/json") {
-        // In JSON, but as nothing that it can be converted to.
+        // JSON is accepted, but none of its supported conversions.
         let message = "only the following media types are accepted: application/json";
         return failure(406, "NotAcceptable", message);
     }
@@ -71,12 +71,12 @@ pub fn not_acceptable(accepted: &str) -> JsonResponse {
     detailed_failure(406, "NotAcceptable", message, json!({}))
 }
 
-/// 415 of a patch, whose kinds the router knows.
+/// 415 for a patch, whose types the router knows.
 pub fn unsupported_patch() -> JsonResponse {
     detailed_failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", json!({}))
 }
 
-/// 500, as kube-apiserver answers an error that it did not foresee; it has no reason.
+/// 500 for an unexpected error in kube-apiserver; it has no reason.
 pub fn internal_error(message: &str) -> JsonResponse {
     let body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -85,7 +85,7 @@ pub fn internal_error(message: &str) -> JsonResponse {
     (500, body)
 }
 
-/// 409: a precondition does not hold. Its details name the kind, not the resource.
+/// 409 for a failed precondition. Its details contain the kind, not the resource.
 pub fn failed_precondition(resource: &Resource, name: &str, why: &str) -> JsonResponse {
     let Resource { name: kind, group, .. } = *resource;
     let mut details = json!({"name": name, "kind": kind});
@@ -98,7 +98,7 @@ pub fn failed_precondition(resource: &Resource, name: &str, why: &str) -> JsonRe
     detailed_failure(409, "Conflict", &message, details)
 }
 
-/// 404 of a path.
+/// 404 for a path.
 pub fn no_path() -> JsonResponse {
     let message = "the server could not find the requested resource";
     detailed_failure(404, "NotFound", message, json!({}))
@@ -122,7 +122,7 @@ pub fn conflict(resource: &Resource, name: &str, why: &str) -> JsonResponse {
     detailed_failure(409, "Conflict", &message, details_of(resource, name))
 }
 
-/// 410: the version is compacted; the client has to list again.
+/// 410: the version is compacted; the client must relist.
 pub fn gone(message: &str) -> JsonResponse {
     failure(410, "Expired", message)
 }

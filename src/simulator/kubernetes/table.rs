@@ -12,7 +12,7 @@ use crate::simulator::kubernetes::object_view::{ObjectView, age};
 use crate::simulator::kubernetes::resources::CLIENT_SIGNER;
 use crate::simulator::kubernetes::{render, render_node, render_pod};
 
-/// How much of an object its row includes.
+/// How much of an object is included in its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IncludeObject {
     None,
@@ -20,7 +20,7 @@ pub enum IncludeObject {
     Object,
 }
 
-/// Names of the columns: those with an asterisk are shown with `-o wide` only, `#` stands for a number, `?` for a boolean.
+/// Names of the columns: those with an asterisk only appear with `-o wide`; `#` marks a number, `?` a boolean.
 fn columns(kind: ObjectKind) -> &'static str {
     match kind {
         ObjectKind::ConfigMap => "Name,Data,Age",

@@ -1,7 +1,7 @@
-//! TLS of one API server: its certificate, and client certificates, which are requested here and verified by `authenticate`.
+//! TLS of one API server: its certificate, and the request for client certificates, which `authenticate` verifies.
 //!
-//! A real kube-apiserver does not refuse unknown clients in the handshake: it requests a certificate, checks that the
-//! client holds its key, and answers 401.
+//! A real kube-apiserver does not reject unknown clients in the handshake: it requests a certificate, verifies that the
+//! client has its key, and responds with 401.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use rustls::{
 
 use crate::simulator::cluster::SimulatedCluster;
 
-/// What an API server needs between two rollouts.
+/// TLS configuration between two rollouts of an API server.
 #[derive(Debug, Clone)]
 pub struct TlsMaterial {
     pub config: Arc<ServerConfig>,
-    /// As `config`, but client certificates are refused in the handshake.
+    /// Like `config`, but client certificates are rejected in the handshake.
     pub refusing: Arc<ServerConfig>,
     pub verifier: Arc<dyn ClientCertVerifier>,
-    /// The rollout that it belongs to, as `SimulatedCluster::api_server_rollout` has it.
+    /// The rollout that it belongs to, from `SimulatedCluster::api_server_rollout`.
     pub rollout: (String, u64),
 }
 
-/// Requests certificates and sends the authorities as hints, but accepts any chain, or none at all.
+/// Requests certificates and sends the CAs as hints, but accepts any chain or none.
 #[derive(Debug)]
 struct AnyClientCertificate {
     verifier: Arc<dyn ClientCertVerifier>,
@@ -85,7 +85,7 @@ impl ClientCertVerifier for AnyClientCertificate {
     }
 }
 
-/// What the present rollout of a cluster's API server needs.
+/// TLS configuration for the current rollout of a cluster's API server.
 pub fn build_material(cluster: &mut SimulatedCluster, host: IpAddr) -> anyhow::Result<TlsMaterial> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
@@ -107,7 +107,7 @@ pub fn build_material(cluster: &mut SimulatedCluster, host: IpAddr) -> anyhow::R
             .with_client_cert_verifier(Arc::new(verifier))
             .with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // A resumed session would not see that the certificate has changed.
+        // A resumed session would not notice a changed certificate.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Arc::new(config))

@@ -1,4 +1,4 @@
-//! The user whom a request comes from.
+//! The user of a request.
 
 /// The group of every authenticated user.
 pub const AUTHENTICATED: &str = "system:authenticated";
@@ -12,7 +12,7 @@ pub struct UserInfo {
 }
 
 impl UserInfo {
-    /// A user with the groups that its credential names, and the one of all authenticated users.
+    /// A user with the groups of its credential, plus that of all authenticated users.
     pub fn new(name: String, mut groups: Vec<String>, admin: bool) -> Self {
         groups.push(AUTHENTICATED.to_owned());
         Self { name, groups, admin }

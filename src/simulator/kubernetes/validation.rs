@@ -1,4 +1,4 @@
-//! What kube-apiserver checks of the fields that clients can change here.
+//! Validation by kube-apiserver of the fields that clients can change here.
 
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ fn is_subdomain(text: &str) -> bool {
     text.split('.').all(is_label)
 }
 
-/// What is wrong with a key of labels, annotations, taints or finalizers.
+/// Errors of a key of labels, annotations, taints or finalizers.
 pub fn qualified_name(text: &str) -> Vec<&'static str> {
     let mut found = Vec::new();
     let name = match text.split('/').collect::<Vec<_>>()[..] {
@@ -56,7 +56,7 @@ pub fn qualified_name(text: &str) -> Vec<&'static str> {
     found
 }
 
-/// What is wrong with the value of a label.
+/// Errors of a label value.
 pub fn label_value(text: &str) -> Vec<&'static str> {
     let mut found = Vec::new();
     if text.len() > 63 {
@@ -68,7 +68,7 @@ pub fn label_value(text: &str) -> Vec<&'static str> {
     found
 }
 
-/// Checks a changed document of a kind.
+/// Validates a changed document of a kind.
 pub fn check(kind: ObjectKind, document: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     check_metadata(document, "metadata", &mut errors);
@@ -84,7 +84,7 @@ pub fn check(kind: ObjectKind, document: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// Field of a template's metadata, which its errors do not name.
+/// Field of a template's metadata; `metadata` is omitted in its errors.
 fn metadata_field(path: &str, field: &str) -> String {
     format!("{}.{field}", path.replace("template.metadata", "template"))
 }

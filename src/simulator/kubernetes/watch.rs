@@ -1,5 +1,5 @@
-//! Watches: the changes after a version, then all further changes, until the client or the server closes it. A watch
-//! sleeps until the cluster announces a change; it does not poll.
+//! Watches: changes after a version, then further changes until the client or the server closes the watch. A watch
+//! sleeps until the cluster notifies it; it does not poll.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,9 +22,9 @@ use crate::simulator::state::{Shared, WatchProgress};
 
 const BOOKMARK_EVERY: SignedDuration = SignedDuration::from_secs(60);
 const BOOKMARK_BEFORE_END: SignedDuration = SignedDuration::from_secs(2);
-/// The server closes a watch after this long unless the client says otherwise.
+/// The server closes a watch after this time, unless the client sets another timeout.
 const TIMEOUT_SECONDS: u64 = 1_800;
-/// Changes that are written at once.
+/// Maximum number of changes written at once.
 const BATCH: usize = 500;
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
@@ -45,7 +45,7 @@ pub struct WatchStream {
     ended: bool,
 }
 
-/// Removes a watch from the open ones when it is closed.
+/// Unregisters a watch when it is closed.
 struct WatchRegistration {
     shared: Arc<Shared>,
     number: u64,
@@ -72,7 +72,7 @@ fn next_bookmark(now: Timestamp, end: Timestamp) -> Timestamp {
 }
 
 impl WatchStream {
-    /// Opens a watch; a fault may reset it after so many seconds.
+    /// Opens a watch; a fault may reset it after some seconds.
     pub fn open(
         shared: &Arc<Shared>,
         number: u64,
@@ -138,14 +138,14 @@ impl WatchStream {
             (None, Some(after)) => self.write_event("ADDED", after, change.version),
             (Some(_), Some(after)) => self.write_event("MODIFIED", after, change.version),
             (Some(before), None) => {
-                // An object that is not selected any more is shown as it was when it was.
+                // An object that no longer matches is shown in its last matching state.
                 self.write_event("DELETED", before, change.version);
             }
             (None, None) => {}
         }
     }
 
-    /// Writes what has changed, and says what to do next.
+    /// Writes changes and returns the next step.
     fn next_step(&mut self) -> NextStep {
         if let Some(step) = self.buffered() {
             return step;
@@ -228,7 +228,7 @@ impl WatchStream {
                 NextStep::Sleep(duration) => {
                     tokio::select! {
                         biased;
-                        // Fails when the cluster was deleted.
+                        // Fails if the cluster was deleted.
                         _ = self.changes.changed() => {}
                         () = self.registration.shared.clock.sleep(duration) => {}
                     }

@@ -1,4 +1,4 @@
-//! Admission webhooks, and the endpoints of the services that they call.
+//! Admission webhooks, and the endpoints of their services.
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ValidatingWebhook,
@@ -17,7 +17,7 @@ use crate::domain::snapshot::admission::{
 };
 use crate::domain::text::clean;
 
-/// The fields that both kinds of webhooks have.
+/// The fields that both kinds of webhooks share.
 struct Written<'a> {
     client: &'a WebhookClientConfig,
     failure_policy: Option<&'a str>,
@@ -42,13 +42,13 @@ macro_rules! written {
     };
 }
 
-/// Reads a ValidatingWebhookConfiguration; one that holds nothing up is left out.
+/// Reads a ValidatingWebhookConfiguration; one that cannot block anything is skipped.
 pub fn validating(found: &ValidatingWebhookConfiguration) -> Option<Admission> {
     let webhooks = found.webhooks.iter().flatten().filter_map(written!(one: ValidatingWebhook));
     admission("ValidatingWebhookConfiguration", &found.metadata, webhooks.collect())
 }
 
-/// Reads a MutatingWebhookConfiguration; one that holds nothing up is left out.
+/// Reads a MutatingWebhookConfiguration; one that cannot block anything is skipped.
 pub fn mutating(found: &MutatingWebhookConfiguration) -> Option<Admission> {
     let webhooks = found.webhooks.iter().flatten().filter_map(written!(one: MutatingWebhook));
     admission("MutatingWebhookConfiguration", &found.metadata, webhooks.collect())
@@ -59,12 +59,12 @@ fn admission(kind: &'static str, meta: &ObjectMeta, webhooks: Vec<Webhook>) -> O
     (!webhooks.is_empty()).then_some(Admission { kind, name, webhooks })
 }
 
-/// `None` for one that is not about creating or updating. An absent `failurePolicy` means `Fail`.
+/// `None` if no rule covers create or update. An absent `failurePolicy` means `Fail`.
 fn webhook(written: &Written<'_>) -> Option<Webhook> {
     let ignores_failures = written.failure_policy == Some("Ignore");
     let service = written.client.service.as_ref();
     let rules: Vec<Rule> = written.rules.iter().filter_map(rule).collect();
-    // Whoever is asked about nothing but what may fail keeps nothing up, but for those that may deny an eviction.
+    // A webhook whose failures are ignored blocks nothing, unless it can deny evictions.
     let may_deny =
         rules.iter().any(|rule| rule.is_about(Operation::Create, "", "pods/eviction", true));
     let matters = (service.is_some() && !ignores_failures) || may_deny;
@@ -81,13 +81,13 @@ fn webhook(written: &Written<'_>) -> Option<Webhook> {
     })
 }
 
-/// An absent selector of a webhook selects everything, not nothing as that of a PodDisruptionBudget.
+/// An absent selector of a webhook selects everything, unlike that of a PodDisruptionBudget.
 fn or_everything(written: Option<&LabelSelector>) -> Selector {
     written.map_or_else(|| Selector::Labels(Vec::new()), |written| selector(Some(written)))
 }
 
-/// Every kind that counts is served as `v1` and as nothing else: whoever names another version only is never asked,
-/// whatever its `matchPolicy` says.
+/// All relevant kinds are served only as `v1`: a rule for other versions only never matches, whatever its
+/// `matchPolicy`.
 fn rule(written: &RuleWithOperations) -> Option<Rule> {
     let has = |list: &Option<Vec<String>>, wanted: &str| {
         list.iter().flatten().any(|known| known == "*" || known == wanted)
@@ -111,7 +111,7 @@ fn rule(written: &RuleWithOperations) -> Option<Rule> {
     })
 }
 
-/// Reads an EndpointSlice; one that belongs to no service is left out.
+/// Reads an EndpointSlice; one without a service is skipped.
 pub fn endpoints(slice: &EndpointSlice) -> Option<Endpoints> {
     let name = label(&slice.metadata, "kubernetes.io/service-name")?;
     let namespace = text(slice.metadata.namespace.as_ref());
@@ -119,7 +119,7 @@ pub fn endpoints(slice: &EndpointSlice) -> Option<Endpoints> {
     Some(Endpoints { service: Service { namespace, name }, serves })
 }
 
-/// What is not said counts as yes; an endpoint that ends may still serve.
+/// Absent conditions count as true; a terminating endpoint may still serve.
 fn serves(endpoint: &Endpoint) -> bool {
     endpoint
         .conditions

@@ -45,7 +45,7 @@ fn amount(amount: &IntOrString) -> String {
     }
 }
 
-/// In `policy/v1` a selector that is absent matches nothing, and an empty one everything.
+/// In `policy/v1` an absent selector matches nothing, and an empty one everything.
 pub fn selector(selector: Option<&LabelSelector>) -> Selector {
     let Some(selector) = selector else { return Selector::Nothing };
     let labels = selector.match_labels.iter().flatten();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::domain::checklist::Checklist;
 use crate::domain::text::clean;
 
-/// The key of its data that holds the list.
+/// Data key of the list.
 pub const CHECKLIST_KEY: &str = "checklist.json";
 
 /// Reads the list in the `ConfigMap`.

@@ -1,4 +1,4 @@
-//! Events about nodes, pods, and pods that could not be created.
+//! Events about nodes, about pods, and about pods that could not be created.
 
 use k8s_openapi::api::core::v1 as core;
 
@@ -23,7 +23,7 @@ pub fn creation_event(event: &core::Event) -> Option<Event> {
     about(kind, event).filter(|event| event.reason == FAILED_CREATE)
 }
 
-/// Servers may leave the selection to us.
+/// Filters by kind again, since servers may ignore the field selector.
 fn about(kind: &str, event: &core::Event) -> Option<Event> {
     let object = &event.involved_object;
     if object.kind.as_deref() != Some(kind) {

@@ -1,5 +1,5 @@
-//! From the objects of the Kubernetes API to what a rotation needs of them. Every field may be missing, and every
-//! text is cleaned. Objects that nobody needs (finished pods, volumes that go anywhere) become `None`.
+//! From Kubernetes API objects to what a rotation needs of them. Every field is optional, and every text is cleaned.
+//! Irrelevant objects (finished pods, volumes that attach anywhere) become `None`.
 
 mod admission;
 mod budget;
@@ -30,12 +30,12 @@ pub use crate::clients::kubernetes::decode::tokens::{root_bundle, service_accoun
 use crate::domain::snapshot::Labels;
 use crate::domain::text::clean;
 
-/// A text that is there and not empty, cleaned.
+/// A non-empty text, cleaned.
 fn some(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(|text| clean(text))
 }
 
-/// A text, cleaned; empty when absent.
+/// A text, cleaned; empty if absent.
 fn text(text: Option<&String>) -> String {
     some(text).unwrap_or_default()
 }
@@ -48,7 +48,7 @@ fn annotation(meta: &ObjectMeta, key: &str) -> Option<String> {
     some(meta.annotations.as_ref().and_then(|annotations| annotations.get(key)))
 }
 
-/// Whether an annotation is there and does not say no.
+/// Whether an annotation is present and not "false".
 fn is_annotated(meta: &ObjectMeta, key: &str) -> bool {
     let value = meta.annotations.as_ref().and_then(|annotations| annotations.get(key));
     value.is_some_and(|value| !value.eq_ignore_ascii_case("false"))
@@ -62,7 +62,7 @@ fn at(time: Option<&Time>) -> Option<Timestamp> {
     time.map(|time| time.0)
 }
 
-/// "Reason: message", or the one of them that is there.
+/// "Reason: message", or whichever is present.
 fn because(reason: Option<&String>, message: Option<&String>) -> Option<String> {
     match (some(reason), some(message)) {
         (Some(reason), Some(message)) => Some(format!("{reason}: {message}")),

@@ -1,5 +1,5 @@
-//! Nodes, and the Secrets that describe what nodes of a pool are meant to be. Names of labels, annotations, taints
-//! and conditions are those of Gardener and its machine-controller-manager.
+//! Nodes, and the Secrets with the desired state of a pool's nodes. Names of labels, annotations, taints and conditions
+//! are those of Gardener and its machine-controller-manager.
 
 use k8s_openapi::api::core::v1 as core;
 use kube::core::PartialObjectMeta;
@@ -17,7 +17,7 @@ const APPLIED: &str = "checksum/cloud-config-data";
 const WANTED_CHECKSUM: &str = "checksum/data-script";
 const ROLLING: &str = "cluster-autoscaler.kubernetes.io/scale-down-disabled-by-mcm";
 const PRESERVE: &str = "node.machine.sapcloud.io/preserve";
-/// Values of that annotation by which a machine is preserved whatever its condition says.
+/// Values of that annotation that preserve a machine whatever its condition.
 const PRESERVED: [&str; 2] = ["now", "auto-preserved"];
 const DOOMED: &str = "deployment.machine.sapcloud.io/prefer-no-schedule";
 const JOINING: [&str; 2] = [
@@ -66,7 +66,7 @@ pub fn node(node: &core::Node) -> Option<Node> {
     })
 }
 
-/// Reads the metadata of a Secret that describes a pool's nodes.
+/// Reads the metadata of a Secret with the desired state of a pool's nodes.
 pub fn template(secret: &PartialObjectMeta<core::Secret>) -> Option<Template> {
     let meta = &secret.metadata;
     Some(Template {

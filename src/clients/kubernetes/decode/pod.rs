@@ -1,4 +1,4 @@
-//! Pods: where they run, who made them, and what they would lose by moving.
+//! Pods: where they run, what created them, and what they would lose by moving.
 
 use k8s_openapi::api::core::v1 as core;
 
@@ -7,10 +7,10 @@ use crate::domain::snapshot::{OwnerReference, Pod};
 use crate::domain::text::clean;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
-/// Reason of a pod that no scheduler looks at yet (`spec.schedulingGates`).
+/// Reason of a pod that is not scheduled yet (`spec.schedulingGates`).
 const GATED: &str = "SchedulingGated";
 
-/// Reads a pod; a finished one is left out, unless something keeps it from being deleted.
+/// Reads a pod; a finished one is skipped, unless its deletion is pending.
 pub fn pod(pod: &core::Pod) -> Option<Pod> {
     let meta = &pod.metadata;
     let status = pod.status.as_ref();
@@ -62,7 +62,7 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
     })
 }
 
-/// Why a container does not run, where that is more than that it is being created.
+/// Why a container does not run, unless it is merely being created.
 fn waiting(status: &core::PodStatus) -> Option<String> {
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses);
     let reasons = containers
@@ -71,7 +71,7 @@ fn waiting(status: &core::PodStatus) -> Option<String> {
     reasons.into_iter().find(|reason| !matches!(&**reason, "ContainerCreating" | "PodInitializing"))
 }
 
-/// The claim behind a volume; one of a generic ephemeral volume is named after pod and volume.
+/// The claim behind a volume; for a generic ephemeral volume the name is derived from pod and volume.
 fn claim(pod: &str, volume: &core::Volume) -> Option<String> {
     match &volume.persistent_volume_claim {
         Some(claim) => some(Some(&claim.claim_name)),

@@ -1,4 +1,4 @@
-//! Volumes on nodes, and volumes that cannot follow a pod.
+//! Volume attachments, and volumes that cannot follow a pod.
 
 use k8s_openapi::api::core::v1::{NodeSelectorRequirement, PersistentVolume};
 use k8s_openapi::api::storage::v1::VolumeAttachment;
@@ -23,8 +23,8 @@ pub fn attachment(attachment: &VolumeAttachment) -> Option<Attachment> {
     })
 }
 
-/// Reads a persistent volume; one that can be attached anywhere is left out. A volume whose affinity names a host
-/// counts as bound to its node, whatever makes it.
+/// Reads a persistent volume; one that can be attached anywhere is skipped. A volume whose affinity names a host counts
+/// as bound to its node, whatever its driver.
 pub fn bound_volume(volume: &PersistentVolume) -> Option<BoundVolume> {
     let spec = volume.spec.as_ref()?;
     let required = spec.node_affinity.as_ref().and_then(|affinity| affinity.required.as_ref());

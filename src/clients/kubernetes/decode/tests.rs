@@ -1,4 +1,4 @@
-//! Objects as servers write them, with everything missing that can be, and with what should never be there.
+//! Objects as servers write them, with every optional field missing, and with invalid content.
 
 use std::sync::Arc;
 
@@ -366,7 +366,7 @@ fn attachments_templates_and_events_are_read() {
     assert!(read(decode::node_event, other).is_none() && read(decode::pod_event, other).is_none());
 }
 
-/// JSON that looks like objects of the API: its field names, and anything at all below them.
+/// JSON that resembles API objects: their field names, with arbitrary values.
 fn any_object() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -536,7 +536,7 @@ fn api_35_an_object_without_items_is_no_page() {
     }
 }
 
-/// The snapshot that the program itself makes of a fixture of the roll.
+/// The snapshot that the program itself builds from a roll fixture.
 fn snapshot(yaml: &str) -> ClusterSnapshot {
     fn item<K: DeserializeOwned, T>(decode: fn(&K) -> Option<T>, item: &Value) -> Option<Arc<T>> {
         decode(&serde_json::from_value(item.clone()).unwrap()).map(Arc::new)

@@ -1,4 +1,4 @@
-//! Tokens of service accounts and the authorities that pods get, without anything secret.
+//! Service account tokens and the CA bundles of pods, without anything secret.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount as Account};
 use kube::core::PartialObjectMeta;
@@ -19,7 +19,7 @@ pub fn token_secret(secret: &PartialObjectMeta<Secret>) -> Option<TokenSecret> {
     })
 }
 
-/// Reads a service account; one that lists no Secret is left out.
+/// Reads a service account; one that lists no Secret is skipped.
 pub fn service_account(account: &Account) -> Option<ServiceAccount> {
     let meta = &account.metadata;
     let secrets = account.secrets.as_ref()?.iter();
@@ -31,7 +31,7 @@ pub fn service_account(account: &Account) -> Option<ServiceAccount> {
     })
 }
 
-/// Reads a bundle of authorities.
+/// Reads a CA bundle.
 pub fn root_bundle(bundle: &ConfigMap) -> Option<RootBundle> {
     let meta = &bundle.metadata;
     let written = meta.managed_fields.iter().flatten().filter_map(|entry| at(entry.time.as_ref()));

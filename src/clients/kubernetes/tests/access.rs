@@ -1,4 +1,4 @@
-//! Kubeconfigs as SKE issues them, and as it never should.
+//! Kubeconfigs as SKE issues them, and invalid ones.
 
 use std::time::Duration;
 
@@ -174,7 +174,7 @@ async fn a_connection_reports_whether_the_server_is_ready() {
         rules.statuses.insert("/readyz", 500);
     });
     assert_eq!(connection.ready().await, Ok(Some(false)));
-    // Another cluster answers at this address: its certificate is not signed by the authority of the kubeconfig.
+    // Another cluster is at this address: the kubeconfig's CA did not sign its certificate.
     let other = FakeCluster::start(Handshake::Lenient).await;
     let text =
         fake.kubeconfig(1, 600).expose().replace(&fake.port.to_string(), &other.port.to_string());

@@ -1,4 +1,4 @@
-//! How the cluster of the tests answers: client certificates, lists in pages, watches, faults.
+//! Responses of the test cluster: client certificates, paged lists, watches, faults.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::clients::kubernetes::tests::cluster::{FakeCluster, Rules, SECRETS};
 
-/// Counts something under way, also when it is dropped half done.
+/// Counts something in progress; robust against being dropped midway.
 struct Busy(Arc<AtomicI64>);
 
 impl Busy {
@@ -206,7 +206,7 @@ impl FakeCluster {
             };
             if !is_held_back {
                 for line in news {
-                    // Cut anywhere, as networks do.
+                    // Split anywhere, as networks do.
                     let (head, tail) = line.split_at(line.len() / 2);
                     if sender.send(Bytes::from(head.to_owned())).is_err()
                         || sender.send(Bytes::from(tail.to_owned())).is_err()

@@ -1,4 +1,4 @@
-//! A Kubernetes API over TLS for tests: lists in pages, watches, client certificates, and faults on order.
+//! A Kubernetes API over TLS for tests: paged lists, watches, client certificates, and fault injection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,43 +15,43 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::domain::secret::Secret;
 
-/// Nodes.
+/// Path of nodes.
 pub const NODES: &str = "/api/v1/nodes";
-/// Pods.
+/// Path of pods.
 pub const PODS: &str = "/api/v1/pods";
-/// Secrets that describe nodes.
+/// Secrets with the desired state of nodes.
 pub const SECRETS: &str = "/api/v1/namespaces/kube-system/secrets";
-/// Events.
+/// Path of events.
 pub const EVENTS: &str = "/api/v1/events";
 
-/// Faults and habits.
+/// Faults and behaviour.
 #[derive(Default, Clone)]
 pub struct Rules {
-    /// Status for paths that begin so, instead of an answer.
+    /// Status for paths with this prefix, instead of a response.
     pub statuses: BTreeMap<&'static str, u16>,
-    /// Status for the beginning of watches.
+    /// Status for new watches.
     pub watch_status: Option<u16>,
-    /// Credentials by number that get no 401; `None` means all.
+    /// Numbers of the credentials that get no 401; `None` means all.
     pub accepted: Option<BTreeSet<u64>>,
-    /// Connections are closed as soon as they come.
+    /// Connections are closed at once.
     pub away: bool,
-    /// Requests are taken and never answered.
+    /// Requests are never answered.
     pub silent: bool,
-    /// Watches are taken and never answered.
+    /// Watches are never answered.
     pub unopened_watches: bool,
-    /// Paths that begin so are taken and never answered.
+    /// Paths with this prefix are never answered.
     pub hangs: Option<&'static str>,
-    /// Watches tell one line and end.
+    /// Watches send one line and end.
     pub short_lived_watches: bool,
-    /// Watches begin and tell nothing.
+    /// Watches open and send nothing.
     pub held_back_watches: bool,
-    /// Lists state no version.
+    /// Lists have no version.
     pub unversioned_lists: bool,
-    /// Fewer objects a page than asked for.
+    /// Objects per page, fewer than requested.
     pub page: Option<usize>,
-    /// Pages of a list are held back from this one on, until it is `None` again.
+    /// Pages from this one on are held back until it is `None` again.
     pub hold_page: Option<usize>,
-    /// Answers of paths that begin so are read at once and sent when it is `None` again.
+    /// Responses for paths with this prefix are computed at once and sent when it is `None` again.
     pub late: Option<&'static str>,
     /// `Date` header.
     pub date: Option<String>,
@@ -60,31 +60,31 @@ pub struct Rules {
 /// State of the server.
 #[derive(Default)]
 pub struct ServerState {
-    /// Of the last change.
+    /// Version of the last change.
     pub version: u64,
     /// By path, then namespace and name.
     pub objects: BTreeMap<&'static str, BTreeMap<(String, String), Value>>,
     /// Version, path, verb and object of every change.
     pub log: Vec<(u64, &'static str, &'static str, Value)>,
-    /// Versions up to this are forgotten.
+    /// Versions up to this are expired.
     pub forgotten: u64,
-    /// Watches that began before the number grew are cut.
+    /// Watches that started before the last increment are cut.
     pub cuts: u64,
-    /// Faults and habits.
+    /// Faults and behaviour.
     pub rules: Rules,
-    /// Credential, path and query of every request.
+    /// Credential, and path with query of every request.
     pub requests: Vec<(u64, String)>,
 }
 
 /// One cluster. Clones share it.
 #[derive(Clone)]
 pub struct FakeCluster {
-    /// Where it listens on loopback.
+    /// Port on loopback.
     pub port: u16,
     state: Arc<Mutex<ServerState>>,
-    /// Changes with every change of the state.
+    /// Notified of every change of the state.
     pub changed: watch::Sender<()>,
-    /// What is under way.
+    /// Number of requests and handshakes in progress.
     pub in_flight: Arc<AtomicI64>,
     authority: Arc<String>,
     clients: Arc<CertifiedIssuer<'static, KeyPair>>,
@@ -99,18 +99,18 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// What the server does about client certificates in the handshake.
+/// How the server handles client certificates in the handshake.
 pub enum Handshake {
-    /// Takes those of its own authority, as the platform does in effect.
+    /// Accepts those of its own CA, as the platform does in effect.
     Lenient,
-    /// Ends the handshake at every certificate that it can be shown.
+    /// Aborts the handshake for every certificate.
     Strict,
-    /// Shuts the door without a word on everybody who shows a certificate.
+    /// Closes the connection silently on every client that presents a certificate.
     Curt,
 }
 
 impl FakeCluster {
-    /// Begins to listen on loopback.
+    /// Listens on loopback.
     pub async fn start(handshake: Handshake) -> Self {
         crate::clients::install_crypto();
         let (servers, clients) = (authority("kubernetes"), authority("kubernetes-client"));
@@ -153,7 +153,7 @@ impl FakeCluster {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                // Small writes would wait for delayed acknowledgements.
+                // Small writes would wait for delayed ACKs.
                 stream.set_nodelay(true).unwrap();
                 if server.state().rules.away {
                     continue;
@@ -164,23 +164,23 @@ impl FakeCluster {
         this
     }
 
-    /// The state, for a moment.
+    /// Locks the state.
     pub fn state(&self) -> MutexGuard<'_, ServerState> {
         self.state.lock().unwrap()
     }
 
-    /// Changes the rules from now on.
+    /// Changes the rules.
     pub fn rules(&self, change: impl FnOnce(&mut Rules)) {
         change(&mut self.state().rules);
         self.changed.send_replace(());
     }
 
-    /// Requests that were neither answered nor handed to a watch yet, and handshakes under way.
+    /// Requests neither answered nor handed to a watch yet, and handshakes in progress.
     pub fn in_flight(&self) -> i64 {
         self.in_flight.load(Ordering::SeqCst)
     }
 
-    /// Requests whose path and query hold all words.
+    /// Requests whose path and query contain all words.
     pub fn count(&self, words: &[&str]) -> usize {
         let state = self.state();
         state
@@ -190,7 +190,7 @@ impl FakeCluster {
             .count()
     }
 
-    /// All requests, to be printed.
+    /// All requests, for debug output.
     pub fn ledger(&self) -> String {
         let state = self.state();
         let lines: Vec<String> =
@@ -217,7 +217,7 @@ impl FakeCluster {
         self.changed.send_replace(());
     }
 
-    /// Takes an object away.
+    /// Removes an object.
     pub fn delete(&self, path: &'static str, name: &str) {
         let mut state = self.state();
         let objects = state.objects.entry(path).or_default();
@@ -231,13 +231,13 @@ impl FakeCluster {
         self.changed.send_replace(());
     }
 
-    /// Ends every watch that is open now.
+    /// Ends every open watch.
     pub fn cut(&self) {
         self.state().cuts += 1;
         self.changed.send_replace(());
     }
 
-    /// Tells watches of a kind that nothing changed in it up to now.
+    /// Sends a bookmark with the current version to watches of a kind.
     pub fn bookmark(&self, path: &'static str) {
         let mut state = self.state();
         let version = state.version;
@@ -248,13 +248,13 @@ impl FakeCluster {
         self.changed.send_replace(());
     }
 
-    /// Forgets everything before the present version.
+    /// Expires all versions before the current one.
     pub fn forget_the_past(&self) {
         let mut state = self.state();
         state.forgotten = state.version;
     }
 
-    /// Forgets how it came to be as it is: every older version is gone.
+    /// Expires all versions so far, including the current one.
     pub fn forget(&self) {
         let mut state = self.state();
         state.version += 1;
@@ -271,12 +271,12 @@ impl FakeCluster {
         objects.map(|object| (text(object, "name"), text(object, "uid"))).collect()
     }
 
-    /// A kubeconfig with credential `number`, which lives for `seconds`.
+    /// A kubeconfig with credential `number`, valid for `seconds`.
     pub fn kubeconfig(&self, number: u64, seconds: i64) -> Secret {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, number.to_string());
-        // rustls judges by the machine's clock; for the client only the difference of the two counts.
+        // rustls uses the machine's clock; for the client only the difference of the two matters.
         let now = machine_time();
         params.not_before = now - time::Duration::minutes(1);
         params.not_after = now + time::Duration::seconds(seconds);

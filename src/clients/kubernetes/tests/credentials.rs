@@ -1,4 +1,4 @@
-//! Getting in: fresh certificates that are not accepted yet, renewal, refusal, servers that are away, clusters that sleep.
+//! Credentials: fresh certificates not accepted yet, renewal, rejection, unreachable servers, hibernated clusters.
 
 use std::collections::BTreeSet;
 
@@ -96,7 +96,7 @@ async fn k8s_01_replicas_that_disagree_do_not_end_observing() {
     fake.put(NODES, node("n1", "u1"));
     observer.until("still seen", |observer| observer.snapshot().nodes.len() == 2).await;
     assert_eq!(observer.issued(), 2);
-    // Both may be refused for a moment, where the first answers come from different replicas.
+    // Both may be rejected for a moment, if the first responses come from different replicas.
     let is_passing = |trouble: &Unavailable| {
         matches!(trouble, Unavailable::Connecting | Unavailable::NotAcceptedYet { .. })
     };
@@ -185,7 +185,7 @@ async fn k8s_37_a_server_that_is_back_after_a_long_outage_is_found_within_second
     let fake = fake().await;
     let observer = TestObserver::of(&fake, quiet());
     first_snapshot(&observer).await;
-    // Waiting times are random, so that one outage proves little.
+    // Delays are random, so one outage proves little.
     for number in 1..=4 {
         fake.rules(|rules| rules.away = true);
         fake.cut();
@@ -208,7 +208,7 @@ async fn k8s_37_what_a_starting_server_forbids_is_read_soon_after() {
     fake.cut();
     observer.turn(100).await;
     fake.put(NODES, node("n1", "u1"));
-    // It takes requests before it has read its roles.
+    // It accepts requests before it has loaded its roles.
     fake.rules(|rules| {
         rules.away = false;
         rules.statuses.insert(NODES, 403);
@@ -232,7 +232,7 @@ async fn k8s_04_after_an_outage_every_kind_is_listed_again() {
         .await;
     fake.rules(|rules| {
         rules.away = true;
-        // Connections that are open meanwhile do not read them, either.
+        // Connections that are still open do not read pods, either.
         rules.statuses.insert(PODS, 503);
     });
     fake.cut();
@@ -246,7 +246,7 @@ async fn k8s_04_after_an_outage_every_kind_is_listed_again() {
     let before = observer.snapshots().len();
     fake.rules(|rules| rules.away = false);
     observer.turning_until("back", |observer| observer.snapshots().len() > before).await;
-    // Pods of nodes that are gone would look like something that holds the roll up.
+    // Pods of removed nodes would look like blockers.
     for snapshot in observer.snapshots().into_iter().skip(before) {
         assert!(snapshot.nodes.is_empty() && snapshot.unseen.contains_key("pods"), "{snapshot:?}");
     }
@@ -270,7 +270,7 @@ async fn k8s_04_a_list_from_before_an_outage_does_not_count_after_it() {
     observer.cluster.send_replace(asleep);
     observer.until("asleep", |observer| observer.trouble() == Some(Unavailable::Hibernated)).await;
     fake.delete(PODS, "p0");
-    // The list that was on its way arrives, and no other can be had.
+    // The list in flight arrives, and no other is available.
     fake.rules(|rules| rules.late = None);
     observer.settle().await;
     fake.rules(|rules| {
@@ -505,6 +505,6 @@ async fn dropping_the_observer_ends_every_task() {
     first_snapshot(&other).await;
     let before = fake.count_of(1);
     other.turn(20).await;
-    // Only the second one's pulse.
+    // Only readiness checks of the second one.
     assert!(fake.count_of(1) - before <= 3);
 }

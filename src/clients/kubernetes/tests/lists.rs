@@ -1,4 +1,4 @@
-//! What is listed, how, and what becomes of what cannot be.
+//! What is listed, how, and what happens to what cannot be listed.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub fn node(name: &str, uid: &str) -> Value {
     json!({"metadata": {"name": name, "uid": uid, "labels": {"worker.gardener.cloud/pool": "web"}}})
 }
 
-/// A Secret that describes the nodes of pool `web`, already encrypted anew.
+/// A re-encrypted Secret with the desired state of the nodes of pool `web`.
 pub fn template(name: &str, created: &str) -> Value {
     json!({"metadata": {"name": name, "namespace": "kube-system", "uid": name, "creationTimestamp": created,
         "labels": {"worker.gardener.cloud/pool": "web", "gardener.cloud/role": "operating-system-config",
@@ -206,7 +206,7 @@ async fn cred_02_keys_of_an_earlier_rotation_say_nothing_about_the_next_one() {
     let keys = || observer.snapshot().control_plane.signing_keys.clone();
     let signing = || keys().and_then(|keys| keys.signing);
     observer.turning_until("the key", |_| signing().as_deref() == Some("b")).await;
-    // Nothing was read while the rotation was completed and the next one began, as on a laptop that sleeps.
+    // Nothing was read between completion of the rotation and the next start, as on a sleeping laptop.
     fake.rules(|rules| {
         rules.statuses.insert("/openid", 503);
         rules.statuses.insert("/api/v1/namespaces/default/serviceaccounts", 503);

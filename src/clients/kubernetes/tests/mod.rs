@@ -1,4 +1,4 @@
-//! Observing a cluster over TLS: events, their order, and the requests for them.
+//! Observing a cluster over TLS: events, their order, and the requests.
 
 mod access;
 mod api;

@@ -1,4 +1,4 @@
-//! An observer in a test, with a manual clock and its events so far.
+//! A test observer with a manual clock that records its events.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,14 +25,14 @@ const PATIENCE: u32 = 3_000;
 pub struct TestObserver {
     pub fake: FakeCluster,
     pub clock: Clock,
-    /// What SKE says of the cluster.
+    /// The cluster as SKE reports it.
     pub cluster: watch::Sender<Cluster>,
     /// All events so far.
     pub events: Arc<Mutex<Vec<ObserverEvent>>>,
     issued: Arc<AtomicU64>,
-    /// Why SKE gives no kubeconfig, if so.
+    /// Failure of SKE to issue a kubeconfig, if set.
     pub refuse_issue: Arc<Mutex<Option<Failure>>>,
-    /// What SKE gives instead of a good kubeconfig.
+    /// Overrides the kubeconfig that SKE issues.
     pub kubeconfig: Arc<Mutex<Option<Secret>>>,
     task: JoinHandle<()>,
 }
@@ -48,7 +48,7 @@ pub fn quiet() -> Cluster {
     fixtures::cluster("shop", Phase::Completed)
 }
 
-/// A cluster whose rotation began some minutes ago.
+/// A cluster whose rotation started `minutes` ago.
 pub fn started(minutes: i64) -> Cluster {
     let mut cluster = fixtures::cluster("shop", Phase::Preparing);
     cluster.rotation.initiated =
@@ -98,7 +98,7 @@ impl TestObserver {
         Self { fake, clock, cluster: sender, events, issued, refuse_issue, kubeconfig, task }
     }
 
-    /// Kubeconfigs that were asked for.
+    /// Number of kubeconfigs requested.
     pub fn issued(&self) -> u64 {
         self.issued.load(Ordering::SeqCst)
     }
@@ -115,7 +115,7 @@ impl TestObserver {
             .collect()
     }
 
-    /// All reasons so far why it was unavailable.
+    /// All outage reasons so far.
     pub fn unavailable(&self) -> Vec<Unavailable> {
         let events = self.events.lock().unwrap();
         events
@@ -132,7 +132,7 @@ impl TestObserver {
         self.snapshots().last().cloned().unwrap_or_default()
     }
 
-    /// The last event, if it is a reason why it is unavailable.
+    /// The last event, if it is an outage reason.
     pub fn trouble(&self) -> Option<Unavailable> {
         match self.events.lock().unwrap().last() {
             Some(ObserverEvent::Unavailable(trouble)) => Some(trouble.clone()),
@@ -140,17 +140,17 @@ impl TestObserver {
         }
     }
 
-    /// Waits without turning the clock much until something holds.
+    /// Waits for a condition, advancing the clock only slightly.
     pub async fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         self.turning(Duration::from_millis(40), what, holds).await;
     }
 
-    /// Waits while the clock turns by ten seconds at a time; for what takes long and sends little.
+    /// Waits for a condition, advancing the clock in steps of ten seconds; for long waits with little traffic.
     pub async fn turning_fast_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         self.turning(Duration::from_secs(10), what, holds).await;
     }
 
-    /// Waits while the clock turns by a second at a time.
+    /// Waits for a condition, advancing the clock in steps of a second.
     pub async fn turning_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         self.turning(Duration::from_secs(1), what, holds).await;
     }
@@ -172,7 +172,7 @@ impl TestObserver {
         );
     }
 
-    /// Turns the clock by so many seconds, one after the other.
+    /// Advances the clock by `seconds`, one at a time.
     pub async fn turn(&self, seconds: u32) {
         for _ in 0..seconds {
             self.settle().await;
@@ -181,7 +181,7 @@ impl TestObserver {
         self.settle().await;
     }
 
-    /// Lets everything happen that happens without time.
+    /// Lets everything happen that needs no time.
     pub async fn settle(&self) {
         rest().await;
         // Some requests are held back on purpose.

@@ -1,4 +1,4 @@
-//! Watches that are cut, forgotten, mute or not to be had, and what is shown meanwhile.
+//! Watches that are cut, expired, silent or unavailable, and what is shown in between.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -149,7 +149,7 @@ async fn k8s_10_a_recreated_node_is_another_one_and_counts_once() {
         .until("the new one", |observer| shown(observer).contains(&("n0".into(), "another".into())))
         .await;
     assert_eq!(observer.snapshot().nodes.len(), 2);
-    // The end of the old one gets lost with the versions.
+    // Its deletion event is lost with the expired versions.
     fake.delete(NODES, "n1");
     fake.put(NODES, node("n1", "yet-another"));
     fake.forget();
@@ -266,7 +266,7 @@ async fn k8s_04_an_outage_while_polling_ends_with_a_new_list() {
 
 #[tokio::test]
 async fn watches_that_the_server_refuses_are_opened_again_from_a_new_list() {
-    // A version that it dislikes is not asked for again; of other failures the third is the first to cost a list.
+    // A rejected version is not requested again; for other failures only the third causes a list.
     for (status, attempts) in [(400, 1), (500, 3)] {
         let (fake, observer) = with_nodes(1).await;
         observer.turn(2).await;

@@ -1,5 +1,5 @@
-//! Merges an issued kubeconfig into the user's file. Bytes outside of what changes stay, and every step is read again and
-//! compared: the result has the expected values or the file is refused, with the line of the file as it is.
+//! Merges an issued kubeconfig into the user's file. Unaffected bytes stay, and every step is parsed again and
+//! verified: either the result has the expected values, or the file is rejected, with the line in the original file.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,29 +25,29 @@ use crate::domain::kubeconfig::splice::{Place, Splice, usual_line_end};
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
-/// How to merge.
+/// Options of a merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergeOptions {
     /// Name of context, cluster and user in the file.
     pub context: String,
     /// Whether it becomes the current context.
     pub make_current: bool,
-    /// Whether entries of that name are replaced.
+    /// Whether existing entries with that name are replaced.
     pub replace: bool,
-    /// Whether they are even when they belong to another cluster.
+    /// Whether they are replaced even if they belong to another cluster.
     pub replace_another: bool,
-    /// Whether the entries that the context of that name uses are renewed, whatever their names are.
+    /// Whether the entries used by the context with that name are renewed, whatever their names.
     pub in_place: bool,
 }
 
 impl MergeOptions {
-    /// Whether entries of an owner are replaced. Who agreed to that may not have known that they are another cluster's.
+    /// Whether entries of an owner are replaced. `replace` alone is no consent to replacing another cluster's entries.
     pub fn may_replace(&self, owner: &EntryOwner) -> bool {
         self.replace && (self.replace_another || !matches!(owner, EntryOwner::Another(_)))
     }
 }
 
-/// What is to be merged, as far as it is known before it is issued.
+/// A planned merge, as far as known before issuing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MergeQuery {
     /// Name of context, cluster and user in the file.
@@ -57,15 +57,15 @@ pub struct MergeQuery {
     pub kind: KubeconfigKind,
     /// Whether it becomes the current context.
     pub make_current: bool,
-    /// Whether the entries that the context of that name uses are renewed, whatever their names are.
+    /// Whether the entries used by the context with that name are renewed, whatever their names.
     pub in_place: bool,
 }
 
 const LISTS: [(&str, &str); 3] =
     [("clusters", "cluster"), ("contexts", "context"), ("users", "user")];
 
-/// Looks at a file for entries under a name, and merges what was issued, or a sample of it, so that a file that cannot be
-/// merged into is known before anything is issued. The plan lacks what only who opens files knows.
+/// Finds entries with a name in a file, and merges what was issued, or a sample of it, so that an unmergeable file is
+/// detected before issuing. The plan lacks what only the caller, which opens the file, knows.
 ///
 /// # Errors
 /// Why the file cannot be merged into, with its line.
@@ -93,18 +93,18 @@ pub fn survey(
     if query.in_place {
         plan.changes = changed_lines(file.text, &text)?;
     } else if !plan.taken.is_empty() {
-        // Whose entries they are may turn out otherwise by what is issued.
+        // The issued kubeconfig may show a different owner of these entries.
         merged(!keeps)?;
     }
     Ok(plan)
 }
 
-/// Whether what the person added to entries stays: those of another cluster are replaced whole.
+/// Whether the user's additions to entries are kept: entries of another cluster are replaced completely.
 fn keeps_own_fields(owner: &EntryOwner) -> bool {
     !matches!(owner, EntryOwner::Another(_))
 }
 
-/// Puts into the sample what is most likely to be issued again as it is: the server, and the plugin of the stackit CLI.
+/// Adds to the sample what will most likely be issued again: the server, and the plugin of the stackit CLI.
 fn keep_likely(entries: &mut Entries, values: &Value) {
     for ((list, entry), (_, word)) in entries.iter_mut().zip(LISTS) {
         let name = name_of(entry).unwrap_or_default();
@@ -119,7 +119,7 @@ fn keep_likely(entries: &mut Entries, values: &Value) {
     }
 }
 
-/// The names of the entries that a merge writes.
+/// The names of the entries to write.
 struct Names<'a> {
     context: &'a str,
     cluster: Cow<'a, str>,
@@ -127,7 +127,7 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// All have that of the context; in place, cluster and user are those that the context of the file uses.
+    /// All are the context's name; in place, cluster and user are those used by the existing context.
     fn of(values: &Value, context: &'a str, in_place: bool) -> Result<Self, Failure> {
         let mut names = Self { context, cluster: context.into(), user: context.into() };
         let contexts = items(values, "contexts");
@@ -165,7 +165,7 @@ impl<'a> Names<'a> {
         Ok(names)
     }
 
-    /// Their order is that of [`LISTS`].
+    /// In the order of [`LISTS`].
     fn all(&self) -> [&str; 3] {
         [&self.cluster, self.context, &self.user]
     }
@@ -183,8 +183,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Entries of a name in a file that is only read, in words, and which cluster they belong to. A file that cannot be
-/// read has none.
+/// Entries with a name, in words, and the cluster they belong to; the file is only read. Empty if it is unreadable.
 pub fn entries_named(
     existing: &str,
     context: &str,
@@ -225,7 +224,7 @@ fn survey_entries(
     Ok(plan)
 }
 
-/// Other contexts that use the cluster or the user that is written.
+/// Other contexts that use the cluster or user to be written.
 fn sharing(values: &Value, written: &Names<'_>) -> Vec<String> {
     let contexts = items(values, "contexts").iter();
     let others = contexts.filter(|entry| name_of(entry) != Some(written.context));
@@ -243,7 +242,7 @@ fn sharing(values: &Value, written: &Names<'_>) -> Vec<String> {
     others.filter_map(shared).collect()
 }
 
-/// Which cluster the entries of a name belong to: the cluster of that name, or the one that its context uses.
+/// The cluster that entries with a name belong to: the cluster entry itself, or the one that their context uses.
 fn owner_of_entries(values: &Value, names: &Names<'_>, known: &ClusterIdentity) -> EntryOwner {
     // Another context may use what is to be replaced.
     let used = items(values, "contexts").iter().filter_map(|entry| {
@@ -261,7 +260,7 @@ fn owner_of_entries(values: &Value, names: &Names<'_>, known: &ClusterIdentity) 
     combine_owners(told)
 }
 
-/// If any is another one's, something of another one is lost.
+/// Foreign entries take precedence, since they would be lost.
 pub fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
     let rank = |owner: &EntryOwner| match owner {
         EntryOwner::Another(_) => 0,
@@ -273,7 +272,7 @@ pub fn combine_owners(told: Vec<EntryOwner>) -> EntryOwner {
     told.into_iter().min_by_key(rank).unwrap_or_default()
 }
 
-/// Which cluster a whole file belongs to when it is to be replaced, and the contexts in it.
+/// The cluster that a whole file belongs to that is to be replaced, and its contexts.
 pub fn contents_of_file(existing: &str, known: &ClusterIdentity) -> (EntryOwner, Vec<String>) {
     let Ok((_, values)) = document::read(without_mark(existing).1) else {
         return (EntryOwner::Unknown, Vec::new());
@@ -292,14 +291,14 @@ fn server(entry: &Value) -> Option<&str> {
     entry.get("cluster")?.get("server")?.as_str()
 }
 
-/// A file as both readers see it.
+/// A file as seen by both parsers.
 pub(super) struct ReadFile<'a> {
     text: &'a str,
-    /// `None` where there is nothing in it.
+    /// `None` if empty.
     root: Option<Node>,
     /// As kubectl sees them.
     pub(super) values: SecretValue,
-    /// As they are written, where that is something else.
+    /// As written, if different.
     written: Option<SecretValue>,
 }
 
@@ -327,7 +326,7 @@ impl<'a> ReadFile<'a> {
         Some(&self.root.as_ref()?.entry(list)?.1)
     }
 
-    /// The names in a list, in order; refuses lists that are not lists, and names that are there twice.
+    /// The names in a list, in order; rejects non-lists and duplicate names.
     pub(super) fn names(&self, list: &str) -> Result<Vec<&str>, Failure> {
         let Some(value) = self.list(list) else { return Ok(Vec::new()) };
         let nodes = match &value.content {
@@ -366,7 +365,7 @@ impl<'a> ReadFile<'a> {
         Ok(names)
     }
 
-    /// The line of what a change is about.
+    /// The line of a list item, or of the list.
     fn line_of(&self, list: &str, position: Option<usize>) -> usize {
         match self.list(list) {
             Some(Node { content: Content::List(nodes, _), line, .. }) => {
@@ -378,7 +377,7 @@ impl<'a> ReadFile<'a> {
     }
 }
 
-/// Refuses what kubectl does not read, although it is YAML.
+/// Rejects valid YAML that kubectl does not accept.
 fn check_readable(root: &Node, values: &Value) -> Result<(), Failure> {
     for (key, expected) in [("apiVersion", "v1"), ("kind", "Config")] {
         let found = values.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -401,7 +400,7 @@ fn check_readable(root: &Node, values: &Value) -> Result<(), Failure> {
     }
 }
 
-/// The line of a number that JSON does not have.
+/// The line of a number that JSON lacks.
 fn not_finite(node: &Node) -> Option<usize> {
     match &node.content {
         Content::Scalar(text, true) => {
@@ -416,10 +415,10 @@ fn not_finite(node: &Node) -> Option<usize> {
     }
 }
 
-/// Merges: the whole new text. Nothing but the three entries (and current-context, when asked) changes.
+/// Merges and returns the complete new text. Only the three entries change (and current-context, if requested).
 ///
 /// # Errors
-/// The file cannot be changed safely, with its line if known, or it has entries that must not be replaced.
+/// The file cannot be changed safely, with the line if known, or it has entries that must not be replaced.
 pub fn merge(
     existing: &str,
     fresh: &ParsedKubeconfig,
@@ -431,7 +430,7 @@ pub fn merge(
     let known = ClusterIdentity::Server(fresh.server().to_owned());
     let names = Names::of(&file.values, &options.context, options.in_place)?;
     let found = survey_entries(&file, &names, &known)?;
-    // The store has asked; nothing is lost should another caller forget to.
+    // The store has checked this; a safeguard for other callers.
     if !found.taken.is_empty() && !options.may_replace(&found.owner) {
         return Err(file_failure(format!("already has {}", found.taken.join(", "))));
     }
@@ -442,7 +441,7 @@ pub fn merge(
     Ok(Secret::new(format!("{mark}{}", *text)))
 }
 
-/// The merged text, and which fields of replaced entries are gone.
+/// The merged text, and the fields lost from replaced entries.
 fn merge_entries(
     file: &ReadFile<'_>,
     entries: &Entries,
@@ -491,7 +490,7 @@ fn unsafe_change(line: usize, what: &str) -> Failure {
 
 /// One step of a merge.
 enum Change<'a> {
-    /// An entry of a list, instead of the one at a position or as a new one.
+    /// Replaces the list entry at a position, or adds one.
     Entry {
         list: &'a str,
         position: Option<usize>,
@@ -502,7 +501,7 @@ enum Change<'a> {
 }
 
 impl Change<'_> {
-    /// The changed text. It was read again, and has the values that it must have.
+    /// The changed text, parsed again and verified.
     fn apply(&self, text: &str) -> Option<Zeroizing<String>> {
         let file = ReadFile::read(text).ok()?;
         let root = file.root.as_ref()?;
@@ -558,7 +557,7 @@ impl Change<'_> {
     }
 }
 
-/// Fields that decide where to connect and how to sign in: those of the issued kubeconfig, or none.
+/// Fields for connection and authentication: taken only from the issued kubeconfig.
 const ISSUED_FIELDS: [&str; 16] = [
     "auth-provider",
     "server",
@@ -578,7 +577,7 @@ const ISSUED_FIELDS: [&str; 16] = [
     "exec",
 ];
 
-/// The issued entry with what the person added to the old one: namespace, proxy, extensions and the like.
+/// The issued entry with the user's additions to the old one: namespace, proxy, extensions and the like.
 fn with_own_fields(old: &Value, issued: &Value, word: &str) -> SecretValue {
     let mut entry = SecretValue::new(issued.clone());
     let (Some(fields), Some(old)) = (entry.as_object_mut(), old.as_object()) else { return entry };
@@ -604,7 +603,7 @@ fn with_own_fields(old: &Value, issued: &Value, word: &str) -> SecretValue {
     entry
 }
 
-/// Extensions of the person, with those of the issued kubeconfig.
+/// The user's extensions, overridden by those of the issued kubeconfig.
 fn extended(own: &[Value], issued: &[Value]) -> Value {
     let mut all = own.to_vec();
     for extension in issued {
@@ -616,7 +615,7 @@ fn extended(own: &[Value], issued: &[Value]) -> Value {
     Value::Array(all)
 }
 
-/// A kubeconfig behind what is there, which holds nothing.
+/// Appends a new kubeconfig to a text without content.
 fn new_document(
     text: &str,
     entries: &Entries,

@@ -1,4 +1,4 @@
-//! Merges into files as people have them. A reader of another family than the one that writes is the judge: `yaml_serde`.
+//! Merges into realistic files, verified with an independent parser: `yaml_serde`.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -46,10 +46,10 @@ fn query(context: &str, kind: KubeconfigKind, make_current: bool) -> MergeQuery 
     MergeQuery { context: context.into(), known, kind, make_current, in_place: false }
 }
 
-/// Merges, and checks what holds for every file: what the sample of the survey tells, that foreign entries have the same
-/// values, and that no line is lost.
+/// Merges, and checks the invariants: the survey's sample matches, foreign entries keep their values, and no line is
+/// lost.
 fn merged(text: &str, context: &str, make_current: bool) -> Result<String, Failure> {
-    // Nothing is issued for a file that the survey refuses.
+    // Nothing is issued for a file that the survey rejects.
     let told = survey(text, &query(context, KubeconfigKind::Admin, make_current), None)?;
     let fresh = fresh(KubeconfigKind::Admin);
     let merged = match merge(text, &fresh, &options(context, make_current)) {
@@ -85,7 +85,7 @@ fn others(values: &Value, list: &str, context: &str) -> Vec<Value> {
     super::items(values, list).iter().filter(foreign).cloned().collect()
 }
 
-/// Every line of the old text is still there, in order, with its line end; one more may end the last line.
+/// All old lines are still there, in order, with their line ends; the last line may gain one.
 fn keeps_lines(old: &str, new: &str) -> bool {
     let mut lines = new.split_inclusive(['\n', '\r']);
     old.split_inclusive(['\n', '\r']).all(|line| {
@@ -115,7 +115,7 @@ proptest! {
             format!("{HEAD}{users}{end}")
         };
         if crlf { text = text.replace("\r\n", "\n").replace('\n', "\r\n"); }
-        // What kubectl cannot read is no file that has a value to keep.
+        // A file that kubectl cannot read has no values to keep.
         prop_assume!(parse_values(&text).is_ok());
         let merged = merged(&text, "alpha", current);
         let merged = merged.unwrap_or_else(|failure| panic!("{failure}\n{text:?}"));
@@ -211,7 +211,7 @@ fn fuzz_kubeconfig_merge() {
         let mut rest = once.bytes();
         let only_adds = text.bytes().all(|byte| rest.any(|other| other == byte));
         prop_assert!(!adds || make_current || only_adds, "{once}");
-        // What was merged is there already.
+        // Merging again changes nothing.
         let twice = merged(&once, context, make_current);
         prop_assert_eq!(twice.as_ref(), Ok(&once));
         let login = merge(&once, &fresh(KubeconfigKind::Login), &options(context, make_current));
@@ -285,20 +285,20 @@ fn file_22_what_a_person_added_to_an_entry_of_the_cluster_stays() {
             .replace("\"token\": \"x\", ", "")
             .replace("\"T0xE\"}", "\"TkVX\", \"client-key-data\":\"TkVX\"}")
     );
-    // Another kind: the certificate goes, what is the person's stays.
+    // Another kind: the certificate is removed, the user's additions stay.
     let login = merge(&text, &fresh(KubeconfigKind::Login), &options("alpha", false)).unwrap();
     let values = parse_values(login.expose()).unwrap();
     assert_eq!(values["users"][0]["user"]["exec"]["command"], "stackit");
     assert_eq!(values["users"][0]["user"]["as"], "someone");
     assert_eq!(values["users"][0]["user"].get("client-key-data"), None);
     assert_eq!(values["contexts"][0]["context"]["namespace"], "my-service");
-    // Of another cluster nothing is taken over.
+    // Nothing is kept from another cluster's entries.
     let another = text.replace("eu01", "eu02");
     let replaced = merged(&another, "alpha", false).unwrap();
     assert!(!replaced.contains("proxy-url") && replaced.contains("name: other"), "{replaced}");
 }
 
-/// A context, a cluster and a user of different names, as `kubectl config rename-context` leaves them.
+/// A context, cluster and user with different names, as `kubectl config rename-context` leaves them.
 fn renamed_context() -> String {
     format!(
         "# mine\nclusters:\n- name: k\n  cluster:\n    server: {SERVER} # keep\n    proxy-url: http://127.0.0.1:1\n    certificate-authority-data: T0xE\n\
@@ -352,7 +352,7 @@ fn file_36_contexts_that_share_a_replaced_entry_are_named() {
         let survey = survey(text, &query, None).unwrap();
         (survey.sharing, survey.others)
     };
-    // In place the entries that the context uses are renewed; otherwise those of its name are replaced.
+    // In place, the entries used by the context are renewed; otherwise those with its name are replaced.
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
         of(true),
@@ -479,7 +479,7 @@ fn file_24_what_is_refused_is_refused_with_the_persons_own_line() {
         ("# a \u{2028} b\nkind: Config\n".to_owned(), 3, "invalid YAML"),
         (format!("kind: Config\na: &a [x,x]\n{bomb}"), 8, "expand"),
         ("kind: Config\nx: &x [*x]\n".to_owned(), 2, ""),
-        // Few values, but of many bytes.
+        // Few values, but many bytes.
         (format!("t: &t {long}\nx: [{}]\n", "*t,".repeat(2_000)), 2, "expand"),
         (
             format!("%TAG !e! {}\n---\nx: [{}]\n", "x".repeat(1_000), "!e!t a,".repeat(2_000)),
@@ -505,14 +505,14 @@ fn file_24_a_file_to_replace_is_read_within_the_same_limits() {
     let nested =
         |depth| format!("contexts: [{{name: a}}]\nx: {}{}", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(contexts(&nested(60)), ["a"]);
-    // The reader of values would read it.
+    // The value parser would accept it.
     assert!(parse_values(&nested(100)).is_ok());
     assert!(contexts(&nested(100)).is_empty());
 }
 
 #[test]
 fn cred_09_a_file_that_cannot_be_changed_whoever_owns_the_entry_is_known_before() {
-    // Another entry uses what stays in an entry of this cluster, and goes with one of another cluster.
+    // An alias refers to a field that is kept for this cluster's entry, but removed for another cluster's.
     let users = "users:\n- {name: b, user: {as: &a me}}\n- {name: c, user: {as: *a}}\n";
     let text = format!("{HEAD}{ONE}{users}");
     let failure = merged(&text, "b", false).unwrap_err();

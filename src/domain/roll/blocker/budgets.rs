@@ -1,4 +1,4 @@
-//! PodDisruptionBudgets: which one covers a pod, and whether it allows the pod's eviction.
+//! PodDisruptionBudgets: which ones cover a pod, and whether they allow its eviction.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,13 +14,12 @@ use crate::domain::roll::blocker::webhooks;
 use crate::domain::roll::classify::{NodeRoll, Since};
 use crate::domain::snapshot::{Budget, Event, FAILED_CREATE, Pod, Requirement, Selector};
 
-/// Reasons of events by which a warning about a pod that starts is over.
+/// Event reasons that supersede an earlier warning about a starting pod.
 const GOES_ON: [&str; 4] = ["SuccessfulAttachVolume", "Pulling", "Pulled", "Started"];
-/// Controllers try again to create a pod after 17 minutes at the latest.
+/// Upper bound for the retry interval of controllers that fail to create a pod (17 minutes), with a margin.
 const RETRIED: SignedDuration = SignedDuration::from_mins(20);
 
-/// Budgets by namespace and by one label that they require, so that a pod is compared with the few that may
-/// cover it and not with all.
+/// Budgets by namespace and one required label, so that a pod is compared only with the few that may cover it.
 #[derive(Debug, Default)]
 pub struct BudgetIndex<'a>(HashMap<&'a str, Namespace<'a>>);
 
@@ -61,7 +60,7 @@ impl<'a> BudgetIndex<'a> {
         out
     }
 
-    /// Budgets that cover a pod, by name; those that cannot be read are left out.
+    /// Budgets that cover a pod, by name; those with an unreadable selector are skipped.
     pub fn covering(&self, pod: &Pod) -> Vec<&'a Budget> {
         let Some(space) = self.0.get(pod.namespace.as_str()) else { return Vec::new() };
         let asked = pod.labels.iter().filter_map(|label| space.by_label.get(&label));
@@ -81,7 +80,7 @@ impl<'a> BudgetIndex<'a> {
     }
 }
 
-/// Whether a budget can never allow an eviction as it is: every pod is healthy, and still it allows none
+/// Whether a budget can never allow an eviction as it is: all pods are healthy, yet it allows none
 /// (`isMisconfiguredPdb` of the machine controller).
 pub fn is_misconfigured(budget: &Budget) -> bool {
     budget.observed
@@ -91,14 +90,14 @@ pub fn is_misconfigured(budget: &Budget) -> bool {
         && budget.allowed == 0
 }
 
-/// The same, or its status cannot be computed.
+/// Whether it is misconfigured, or its status cannot be computed.
 fn never_allows(budget: &Budget) -> bool {
     let fix = find_fix(budget, false);
     is_misconfigured(budget) || matches!(fix, PdbFix::NotComputed(_) | PdbFix::UnmanagedPods)
 }
 
-/// Whether the eviction API refuses a pod because of its only PodDisruptionBudget. Pending pods, and pods that are being
-/// deleted, can always be evicted; pods that are not ready can while enough others are healthy.
+/// Whether the eviction API refuses a pod because of its only PodDisruptionBudget. Pending and terminating pods can
+/// always be evicted; unready pods can while enough others are healthy.
 pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
     if pod.pending || pod.deleted_by.is_some() {
         return false;
@@ -108,10 +107,10 @@ pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
     !may_go && budget.allows_none()
 }
 
-/// A node whose drain has begun, and pods that the same budgets cover.
+/// A draining node, if any, and its pods covered by the same budgets.
 type Several<'a> = (Option<&'a NodeRoll>, Vec<&'a Pod>);
 
-/// A node, the budget that covers some of its pods, and those pods.
+/// A node, a budget, and the node's pods that it covers.
 type Held<'a> = (&'a NodeRoll, &'a Budget, Vec<&'a Pod>);
 
 /// Finds PodDisruptionBudgets that block the drain of a node. Returns the uids of unscheduled pods that they explain.
@@ -139,7 +138,7 @@ pub fn find<'a>(
         match index.covering(pod).as_slice() {
             [] => {}
             [budget] => {
-                // The replica that was evicted before may have to become ready first. What cannot be read may be over.
+                // The previously evicted replica may have to become ready first. Unread kinds may have changed since.
                 let known = context.known_until(&["pods", "poddisruptionbudgets"]);
                 let lasts = began(context, node, budget)
                     .is_some_and(|began| since(began.at, known) >= PATIENCE);
@@ -153,7 +152,7 @@ pub fn find<'a>(
             budgets => several_cover(Some(node), pod, budgets),
         }
     }
-    // A node stays blocked by a budget until it progresses, whatever the budget becomes.
+    // A node stays blocked by a budget until it progresses, even if the budget changes.
     young.retain(|_, (node, budget, _)| {
         let block = context.history.blocked.get(&node.uid);
         block.is_some_and(|block| block.budgets.contains_key(&ObjectName::from(*budget)))
@@ -218,7 +217,7 @@ pub fn find<'a>(
     explained
 }
 
-/// Why the replica that a budget waits for does not come, and the pod that does not.
+/// Why the replica that a budget waits for is missing, and the pod concerned, if any.
 fn find_missing<'a>(
     context: &BlockerContext<'a>,
     budget: &Budget,
@@ -239,7 +238,7 @@ fn find_missing<'a>(
     let placed = |pod: &&Pod| pod.pending && pod.node.is_some() && pod.deleted_by.is_none();
     let starting = context.snapshot.pods.iter().map(|pod| &**pod).filter(placed);
     for pod in starting.filter(|pod| is_replica(pod)) {
-        // It has a node.
+        // It is scheduled, so scheduling failures are outdated.
         let is_about = |event: &&Arc<Event>| {
             (event.warning || GOES_ON.contains(&&*event.reason))
                 && event.reason != "FailedScheduling"
@@ -251,25 +250,25 @@ fn find_missing<'a>(
             return Some((Some(pod), MissingReplica::NotStarting(pod.into(), text)));
         }
     }
-    // A pod that crashes again and again has been started: it is not pending. Those of the node are described themselves.
+    // A crash-looping pod has started: it is not pending. The node's own pods are covered elsewhere.
     let runs = |pod: &&Pod| {
         !(pod.finished || pod.ready || pod.deleted_by.is_some())
             && (!pod.pending || pod.waiting.is_some())
             && held.iter().all(|held| held.uid != pod.uid)
     };
     let running = context.snapshot.pods.iter().map(|pod| &**pod).filter(runs);
-    // One with a reason first.
+    // Pods with a reason take precedence.
     if let Some(pod) = running.filter(|pod| is_replica(pod)).max_by_key(|pod| pod.waiting.is_some())
     {
         let reason = pod.waiting.clone().unwrap_or_default();
         return Some((Some(pod), MissingReplica::NotReady(pod.into(), reason)));
     }
-    // Whether a replica is missing shows in no figure: a budget may expect only as many pods as exist.
+    // The budget's figures do not show a missing replica: it may expect only as many pods as exist.
     let rejecting = |pod: &&Pod| webhooks::rejecting_pods(context.snapshot, pod);
     if let Some(rejecting) = held.iter().find_map(rejecting) {
         return Some((None, MissingReplica::Rejected(rejecting)));
     }
-    // A later pod shows that creating works again.
+    // A later pod shows that creation works again.
     let is_latest = |event: &Event| {
         let mut replicas = context.snapshot.pods.iter().filter(|pod| is_replica(pod));
         replicas.all(|pod| pod.created < event.at)
@@ -292,21 +291,21 @@ fn find_missing<'a>(
     is_bare.then_some((None, MissingReplica::NoController))
 }
 
-/// Whether two pods are replicas of one workload.
+/// Whether two pods are replicas of the same workload.
 fn is_sibling(one: &Pod, other: &Pod) -> bool {
     let (Some(one), Some(other)) = (&one.owner, &other.owner) else { return false };
     is_same_workload((&one.kind, &one.name), (&other.kind, &other.name))
 }
 
-/// Whether two controllers, by kind and name, are of one workload. `ReplicaSet`s of one Deployment differ in their last
-/// part only.
+/// Whether two controllers, by kind and name, belong to the same workload. `ReplicaSet`s of one Deployment differ only
+/// in the last part of their names.
 fn is_same_workload(one: (&str, &str), other: (&str, &str)) -> bool {
     let workload = |name: &str| name.rsplit_once('-').map(|(name, _)| name.to_owned());
     let of_deployment = one.0 == "ReplicaSet" && workload(one.1) == workload(other.1);
     one.0 == other.0 && (one.1 == other.1 || of_deployment)
 }
 
-/// Since when a budget blocks a node: it drains, and the budget allows nothing. A budget that was exhausted when it was
+/// Since when a budget blocks a node: the node drains and the budget allows nothing. A budget that was exhausted when
 /// first seen counts as exhausted from the start.
 fn began(context: &BlockerContext<'_>, node: &NodeRoll, budget: &Budget) -> Option<Since> {
     let blocked = context.history.blocked.get(&node.uid);
@@ -317,8 +316,8 @@ fn began(context: &BlockerContext<'_>, node: &NodeRoll, budget: &Budget) -> Opti
     node.since.map(|drains| exhausted.map_or(drains, |exhausted| drains.max(exhausted)))
 }
 
-/// Finds what lets a budget allow one eviction; `unready`: of pods that are not ready, which may go as soon as enough
-/// others are.
+/// The change after which a budget allows one eviction; `unready`: of pods that are not ready, which can be evicted as
+/// soon as enough others are ready.
 pub fn find_fix(budget: &Budget, unready: bool) -> PdbFix {
     if let Some(message) = &budget.sync_failure {
         return PdbFix::NotComputed(message.clone());
@@ -339,7 +338,7 @@ pub fn find_fix(budget: &Budget, unready: bool) -> PdbFix {
         return PdbFix::AwaitStatus;
     }
     let Some(enough) = enough(budget) else { return PdbFix::Relax(None) };
-    // The one of them that is not ready yet may stay so.
+    // One of them is unready and may stay so.
     let spared = i32::from(unready && budget.desired > 0);
     if enough > i64::from(budget.expected) || is_misconfigured(budget) {
         return PdbFix::AddReplicas(
@@ -355,8 +354,8 @@ pub fn find_fix(budget: &Budget, unready: bool) -> PdbFix {
     }
 }
 
-/// The fewest pods, no fewer than there should be, of which one can be evicted when all are ready. A percentage asks for
-/// more of more pods, and the platform rounds up.
+/// The minimum number of pods, at least the expected ones, that allows one eviction when all are ready. A percentage
+/// requires more of more pods, and the platform rounds up.
 fn enough(budget: &Budget) -> Option<i64> {
     let percent = |text: &Option<String>| {
         let number = text.as_deref()?.strip_suffix('%')?.parse::<i64>().ok()?;
@@ -367,13 +366,13 @@ fn enough(budget: &Budget) -> Option<i64> {
         (Some(least), _) => pods - part(least, pods),
         (None, Some(_)) => match percent(&budget.max_unavailable) {
             Some(most) => part(most, pods),
-            // As many as it says, and that is not none.
+            // A number other than zero always allows one.
             None => 1,
         },
         (None, None) => pods - i64::from(budget.desired),
     };
     let expected = i64::from(budget.expected).max(1);
-    // Below a hundred percent, a hundred pods leave one; a number leaves one as soon as there is one more.
+    // Below 100 %, one of a hundred pods can be evicted; with a number, one extra pod suffices.
     let first = expected.max(i64::from(budget.desired)).saturating_add(1);
     (expected..=expected + 100)
         .find(|pods| allowed(*pods) >= 1)

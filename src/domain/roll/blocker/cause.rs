@@ -1,4 +1,4 @@
-//! What can block a roll, as it was detected.
+//! What can block a roll, as detected.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,28 +13,28 @@ use crate::domain::text::clean;
 /// How bad a blocker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// It does not end by itself.
+    /// It does not resolve on its own.
     Blocks,
-    /// It may end by itself, but has lasted too long.
+    /// It may resolve on its own, but has lasted too long.
     Delays,
     /// It blocks nothing.
     Note,
 }
 
-/// Something that blocks a roll, or is worth knowing while it lasts.
+/// Something that blocks a roll, or is worth knowing in the meantime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocker {
     pub cause: BlockerCause,
-    /// The node that waits.
+    /// The waiting node.
     pub node: Option<NodeName>,
-    /// Pool and zone that wait.
+    /// The waiting pool and zone.
     pub place: Option<(String, String)>,
     pub since: Option<Since>,
-    /// What SKE reports about the same.
+    /// Errors that SKE reports about the same cause.
     pub reported: Vec<ReportedError>,
 }
 
-/// A node's name in full, as the API writes it, and from its pool on, safe to draw.
+/// Full name of a node as in the API, and short name from its pool on, safe to display.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeName {
     pub full: String,
@@ -47,64 +47,64 @@ impl From<&NodeRoll> for NodeName {
     }
 }
 
-/// What was detected, worst first among what is equally bad.
+/// What was detected, in order of severity among equally severe ones.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BlockerCause {
     /// A PodDisruptionBudget allows no eviction.
     Pdb(PdbBlock),
-    /// The eviction API refuses pods that more than one PodDisruptionBudget covers; of a node, or of those whose drain has
-    /// not begun.
+    /// Pods covered by more than one PodDisruptionBudget, which the eviction API refuses: those of a node, or those of
+    /// nodes whose drain has not started.
     SeveralPdbs { pods: NameSample, budgets: Vec<String> },
     /// PREPARING and unhealthy for longer than Gardener retries by default.
     PreparingTooLong,
-    /// Webhooks call a service without endpoints about what new nodes need, or about evictions.
+    /// A service without endpoints that webhooks call for what new nodes need, or for evictions.
     Webhook(WebhookBlock),
-    /// No new node joins; how many old ones are left here, or are missing.
+    /// No new node joins; number of old nodes left here, and of missing ones.
     NoNewNode { old_left: usize, missing: usize },
-    /// SKE reports an error of which the cluster itself shows nothing.
+    /// SKE reports an error that the cluster itself does not show.
     Reported(ReportedError),
-    /// Pods that should be deleted by now; the finalizers of the first.
+    /// Pods that should have been deleted by now; the finalizers of the first.
     HungPods { pods: NameSample, finalizers: Vec<String> },
-    /// Pods that are being deleted may stay until their grace period is over; the last of them until then. The
-    /// platform's drain limit, where the node drains.
+    /// Terminating pods within their grace period, which for the last one ends at `until`. `limit`: the platform's
+    /// drain timeout, if the node drains.
     GracePeriod { pods: NameSample, until: Timestamp, limit: Option<Timestamp> },
-    /// Pods that nothing else blocks are not evicted, and webhooks are asked about evictions.
+    /// Pods that nothing else blocks are not evicted, and webhooks are called for evictions.
     EvictionWebhook(EvictionBlock),
-    /// A machine that failed is preserved on purpose, and no other one replaces it.
+    /// A failed machine is preserved on purpose and not replaced.
     PreservedNode { reason: Option<String> },
-    /// A node that is to be removed has not been ready for long; its reason.
+    /// A node to be removed has not been ready for long; with its reason.
     OldNodeNotReady { reason: Option<String> },
     /// A volume does not detach.
     Volume { volume: String, attachment: String, error: Option<String> },
-    /// A new node does not become ready; its own reason, and its system pods that are not ready.
+    /// A new node does not become ready; its own reason, and its unready system pods.
     NodeNotReady { why: Option<JoiningReason>, reason: Option<String>, pods: NameSample },
-    /// Pods of one controller cannot be scheduled; the scheduler's message about the first.
+    /// Unschedulable pods of one controller; the scheduler's message about the first.
     UnschedulablePods {
         pods: NameSample,
         owner: Option<OwnerReference>,
         message: String,
         volume: Option<VolumeBinding>,
     },
-    /// A PodDisruptionBudget whose selector cannot be read, and why; it may cover pods of the node.
+    /// A PodDisruptionBudget with an unreadable selector, and the reason; it may cover pods of the node.
     UnreadablePdb { budget: ObjectName, reason: String, node: String },
-    /// A PodDisruptionBudget that can allow no eviction covers pods of nodes whose drain has not begun.
+    /// A PodDisruptionBudget that can never allow an eviction covers pods of nodes whose drain has not started.
     PdbAhead { budget: ObjectName, pods: NameSample, fix: PdbFix },
-    /// Pods of draining nodes that have no controller.
+    /// Pods of draining nodes without a controller.
     BarePods(NameSample),
-    /// Pods of draining nodes that have data in emptyDir or hostPath.
+    /// Pods of draining nodes with data in emptyDir or hostPath.
     LocalData(NameSample),
     /// A pod's volume stays on its node.
     LocalVolume { pod: ObjectName, volume: String },
-    /// Pods cannot be scheduled, and these pools may not grow.
+    /// Pods cannot be scheduled, and these pools are at their maximum.
     PoolsAtMaximum(Vec<FullPool>),
-    /// The cluster is to be hibernated before the roll is done.
+    /// The cluster is scheduled for hibernation before the roll is done.
     Hibernation { at: Timestamp, rotation_runs: bool },
-    /// The maintenance window begins before the roll is done; `None` when it is open.
+    /// The maintenance window opens before the roll is done; `None` if it is open.
     Maintenance { opens: Option<Timestamp> },
 }
 
 impl BlockerCause {
-    /// When pods in their grace period have ended, at the earliest and at the latest.
+    /// When the grace periods of pods end, at the earliest and at the latest.
     pub fn grace_period(&self) -> Option<(Timestamp, Timestamp)> {
         let Self::GracePeriod { until, limit, .. } = self else { return None };
         Some((limit.map_or(*until, |limit| limit.min(*until)), *until))
@@ -122,25 +122,24 @@ pub struct PdbBlock {
     /// `None` while its status is of an earlier spec.
     pub status: Option<PdbStatus>,
     pub fix: PdbFix,
-    /// What keeps the pods of the node that are not ready from running (`CrashLoopBackOff`), where none of them is
-    /// ready; empty while that is not known.
+    /// Why the node's unready pods do not run (`CrashLoopBackOff`), if none of its pods is ready; empty if unknown.
     pub unready: Option<String>,
-    /// Why the replica that it waits for does not come.
+    /// Why the replica that it waits for is missing.
     pub missing: Option<MissingReplica>,
 }
 
-/// Why a replica does not come.
+/// Why a replica is missing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MissingReplica {
-    /// It cannot be scheduled, and the scheduler's message.
+    /// It cannot be scheduled; with the scheduler's message.
     Unscheduled(ObjectName, String),
-    /// It is scheduled and does not start, and the latest warning about that.
+    /// It is scheduled but does not start; with the latest warning.
     NotStarting(ObjectName, String),
-    /// It runs and is not ready, and what keeps it from that (`CrashLoopBackOff`); empty while that is not known.
+    /// It runs but is not ready; with the reason (`CrashLoopBackOff`), empty if unknown.
     NotReady(ObjectName, String),
     /// Nothing would replace one of the pods.
     NoController,
-    /// Its controller cannot create it, and the controller's message.
+    /// Its controller cannot create it; with the controller's message.
     NotCreated(ObjectName, String),
     /// The API server rejects new pods of its namespace: a webhook's service has no endpoints.
     Rejected(ObjectName),
@@ -154,26 +153,26 @@ pub struct PdbStatus {
     pub expected: i32,
 }
 
-/// What lets a PodDisruptionBudget allow one eviction.
+/// The change after which a PodDisruptionBudget allows one eviction.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PdbFix {
-    /// Only another rule; the one that allows none ("maxUnavailable 0"), where one does alone.
+    /// Only another rule helps; the one that allows none ("maxUnavailable 0"), if it is a single one.
     Relax(Option<String>),
-    /// So many replicas more, or another rule.
+    /// Number of additional replicas, or another rule.
     AddReplicas(i64),
-    /// So many of its replicas must become ready.
+    /// Number of its replicas that must become ready.
     AwaitReplicas(i32),
-    /// So many of its replicas must become ready, and further ones do not help: `maxUnavailable` counts from all.
+    /// Number of its replicas that must become ready; more do not help, since `maxUnavailable` counts from all.
     RepairReplicas(i32),
-    /// Its status is of an earlier spec, or absent: the disruption controller must update it.
+    /// Its status is outdated or absent: the disruption controller must update it.
     AwaitStatus,
-    /// The disruption controller cannot compute its status, and its message.
+    /// The disruption controller cannot compute its status; with its message.
     NotComputed(String),
-    /// Its pods have no controller that it could count by.
+    /// Its pods have no controller to count by.
     UnmanagedPods,
 }
 
-/// A service without endpoints that must be called about what new nodes need, or about evictions.
+/// A service without endpoints that must be called for what new nodes need, or for evictions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WebhookBlock {
     pub service: ObjectName,
@@ -184,25 +183,25 @@ pub struct WebhookBlock {
     pub certain: bool,
 }
 
-/// Webhooks that are asked before a pod is evicted.
+/// Webhooks that are called for pod evictions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EvictionBlock {
     pub pods: NameSample,
     /// Kind and name of their configurations.
     pub configurations: BTreeSet<(&'static str, String)>,
-    /// The service of one of them, which has no endpoints.
+    /// The service of one of them, if it has no endpoints.
     pub dead: Option<ObjectName>,
-    /// What the latest event says about a denial.
+    /// The latest event about a denial.
     pub denial: Option<String>,
 }
 
-/// What the API server must accept so that a node joins, and another one is drained.
+/// Requests that the API server must accept so that a node can join, or another can be drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NodeResource {
     Nodes,
     NodeCertificates,
     NodeLeases,
-    /// Leases in `kube-system`: by these the controllers that create machines and approve certificates find their leader.
+    /// Leases in `kube-system`: leader election of the controllers that create machines and approve certificates.
     SystemLeases,
     /// Pods in `kube-system`.
     SystemPods,
@@ -210,24 +209,24 @@ pub enum NodeResource {
     Evictions,
 }
 
-/// A volume that cannot follow a pod everywhere.
+/// A volume that restricts where its pod can run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VolumeBinding {
     pub volume: String,
-    /// Zones that may mount it; `None`: it stays on one node.
+    /// Zones that may mount it; `None`: bound to one node.
     pub zones: Option<Vec<String>>,
 }
 
-/// A pool that has all the nodes that it may have.
+/// A pool at its maximum size.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FullPool {
     pub pool: String,
     pub maximum: u32,
-    /// Zones that are full, with their share; empty when all are.
+    /// Full zones with their share; empty if all are full.
     pub zones: Vec<(String, u32)>,
 }
 
-/// Namespace, empty for what has none, and name of an object. Written as "payments/api", safe to draw.
+/// Namespace (empty for cluster-scoped objects) and name. Displayed as "payments/api", safe to display.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectName {
     pub namespace: String,
@@ -235,7 +234,7 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
-    /// The name of an object in a namespace, or of one without.
+    /// A namespaced object, or a cluster-scoped one with an empty namespace.
     pub fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.to_owned(), name: name.to_owned() }
     }
@@ -263,7 +262,7 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// The first few of many objects.
+/// Count and first names of many objects.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NameSample {
     pub count: usize,
@@ -294,7 +293,7 @@ impl Blocker {
         Self { node: Some(node.into()), place, ..Self::new(cause, since) }
     }
 
-    /// How bad it is.
+    /// How severe the cause is.
     pub fn severity(&self) -> Severity {
         match &self.cause {
             BlockerCause::SeveralPdbs { .. } if self.node.is_none() => Severity::Note,
@@ -327,12 +326,12 @@ impl Blocker {
         }
     }
 
-    /// Whether it does not end by itself.
+    /// Whether it does not resolve on its own.
     pub fn stops(&self) -> bool {
         self.severity() == Severity::Blocks
     }
 
-    /// Whether it blocks the eviction of pods from a draining node.
+    /// Whether it blocks pod evictions from a draining node.
     pub fn blocks_drain(&self) -> bool {
         let of_pods = matches!(
             self.cause,
@@ -346,12 +345,12 @@ impl Blocker {
         of_pods && self.node.is_some()
     }
 
-    /// Whether it is about a pool, or about all of them.
+    /// Whether it concerns a pool, or all of them.
     pub fn concerns(&self, pool: &str) -> bool {
         self.place.as_ref().is_none_or(|(waiting, _)| waiting == pool)
     }
 
-    /// The object that blocks; `None` where only SKE reports it.
+    /// The blocking object; `None` if only SKE reports it.
     pub fn object(&self) -> Option<ObjectReference> {
         let cluster_wide = |name: &str| ObjectName::new("", name);
         let first = |pods: &NameSample| Some(("Pod", pods.first.first()?.clone()));

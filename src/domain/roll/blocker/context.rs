@@ -1,4 +1,4 @@
-//! The data in which blockers are found.
+//! Input for finding blockers.
 
 use std::collections::HashMap;
 
@@ -14,10 +14,10 @@ use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::{PoolRoll, PoolState};
 use crate::domain::snapshot::{ClusterSnapshot, Pod};
 
-/// What is normal briefly, while a pod restarts, is a blocker when it lasts this long.
+/// Time after which a state that is normal during a pod restart counts as a blocker.
 pub const PATIENCE: SignedDuration = SignedDuration::from_mins(3);
 
-/// The data in which blockers are found.
+/// Input for finding blockers.
 #[derive(Debug, Clone, Copy)]
 pub struct BlockerContext<'a> {
     pub cluster: &'a Cluster,
@@ -29,8 +29,7 @@ pub struct BlockerContext<'a> {
 }
 
 impl BlockerContext<'_> {
-    /// Whether something that began then cannot be of this roll: it is from before the start, or before the first nodes
-    /// were replaced.
+    /// Whether something began before this roll: before the start, or before the first nodes were replaced.
     pub fn is_older(&self, began: Timestamp) -> bool {
         let rotation = &self.cluster.rotation;
         let is_rolling = rollout_stage(rotation) == RolloutStage::Rolling;
@@ -39,44 +38,44 @@ impl BlockerContext<'_> {
             pool.state.is_rolling() && pool.state != PoolState::NotBegun && pool.counts.seen() > 0
         };
         let begun = self.pools.iter().filter(begun).map(|pool| pool.template_created);
-        // Where one of them is not known, its nodes may have begun at any time.
+        // If one is unknown, its nodes may have started at any time.
         let begun = begun.collect::<Option<Vec<_>>>().unwrap_or_default().into_iter().min();
         started.max(begun).is_some_and(|roll| began < roll)
     }
 
-    /// The last moment at which all of these kinds were known as they were.
+    /// The last time at which all of these kinds were known.
     pub fn known_until(&self, kinds: &[&'static str]) -> Timestamp {
         let lost = kinds.iter().filter_map(|kind| self.history.unread_since(kind));
         lost.map(|since| since.at).fold(self.clock.now(), Timestamp::min)
     }
 
-    /// The same context at the last moment at which a kind was known as it was: nothing begins later by time alone.
+    /// The context as of the last time at which a kind was known: nothing begins later merely by elapsed time.
     #[must_use]
     pub fn while_known(&self, kind: &'static str) -> Self {
         let until = self.known_until(&[kind]);
         Self { clock: ClusterClock::new(until, self.snapshot.skew_seconds), ..*self }
     }
 
-    /// Whether something has lasted for longer than this.
+    /// Whether something has lasted longer than `patience`.
     pub fn has_lasted(&self, began: Since, patience: SignedDuration) -> bool {
         since(began.at, self.clock.now()) > patience
     }
 }
 
-/// The pods that matter for a roll, found in one pass over all pods.
+/// The pods that are relevant to a roll, collected in a single pass.
 pub struct RelevantPods<'a> {
-    /// Pods that a drain must move, of old nodes and of new ones that are being removed.
+    /// Pods that a drain must move: of old nodes, and of new ones that are being removed.
     pub leaving: Vec<(&'a Pod, &'a NodeRoll)>,
-    /// Pods that a drain of an old node would have to evict, while it has not begun.
+    /// Pods that a drain of an old node will have to evict once it starts.
     pub next: Vec<&'a Pod>,
-    /// Pods on joining nodes that are not ready, by the node's name.
+    /// Unready pods on joining nodes, by node name.
     pub starting: HashMap<&'a str, Vec<&'a Pod>>,
-    /// Pods that cannot be scheduled, since when, by our clock.
+    /// Unschedulable pods and since when, by our clock.
     pub pending: Vec<(&'a Pod, Option<Timestamp>)>,
 }
 
 impl<'a> RelevantPods<'a> {
-    /// Sorts out the pods of a snapshot.
+    /// Collects the pods of a snapshot.
     pub fn of(context: &BlockerContext<'a>) -> Self {
         let rolling = context.pools.iter().filter(|pool| pool.state.is_rolling());
         let concerned: HashMap<&str, &NodeRoll> = rolling
@@ -118,7 +117,7 @@ impl<'a> RelevantPods<'a> {
     }
 }
 
-/// Whether pods are being evicted from a node.
+/// Whether the node is being drained.
 pub fn is_drained(node: &NodeRoll) -> bool {
     matches!(node.stage, NodeStage::Draining | NodeStage::Leaving)
 }

@@ -1,8 +1,8 @@
 //! What blocks a roll: the object, since when, and what was detected.
 //!
-//! Only what a snapshot and the SKE API show counts. An error that SKE reports is attached to the blocker that the
-//! cluster shows for it, so that nothing is listed twice. A new blocker is a function that finds it, a variant of [`BlockerCause`] with its
-//! severity, and its texts in `app::nodes`.
+//! Based only on snapshots and the SKE API. An error that SKE reports is attached to the corresponding blocker seen in
+//! the cluster, to avoid duplicates. A new blocker consists of a function that finds it, a variant of [`BlockerCause`]
+//! with its severity, and its texts in `app::nodes`.
 
 pub mod budgets;
 pub mod cause;
@@ -20,10 +20,10 @@ use crate::domain::roll::blocker::budgets::BudgetIndex;
 use crate::domain::roll::blocker::context::{BlockerContext, RelevantPods};
 use crate::domain::roll::generation::{RolloutStage, rollout_stage};
 
-/// Blockers listed at most.
+/// Maximum number of blockers listed.
 pub const MAX_BLOCKERS: usize = 100;
 
-/// Finds everything that blocks the roll, worst and longest first, not bounded. Empty when nothing rolls.
+/// Finds everything that blocks the roll, by severity and duration, unbounded. Empty if nothing rolls.
 pub fn find_blockers(context: &BlockerContext<'_>) -> Vec<Blocker> {
     if rollout_stage(&context.cluster.rotation) != RolloutStage::Rolling
         && !context.pools.iter().any(|pool| pool.state.is_rolling())
@@ -42,7 +42,7 @@ pub fn find_blockers(context: &BlockerContext<'_>) -> Vec<Blocker> {
     out
 }
 
-/// Blockers of a drain come before those that may concern the roll.
+/// Blockers of a drain precede others of the same severity.
 fn order(blocker: &Blocker) -> (Severity, bool, Timestamp, &BlockerCause) {
     let since = blocker.since.map_or(Timestamp::MAX, |since| since.at);
     (blocker.severity(), !blocker.blocks_drain(), since, &blocker.cause)

@@ -1,4 +1,4 @@
-//! New nodes that do not join, or do not become ready.
+//! New nodes that do not join or do not become ready.
 
 use jiff::SignedDuration;
 
@@ -10,10 +10,10 @@ use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
 use crate::domain::snapshot::Pod;
 
-/// The machine controller waits this long by default for a new machine's health.
+/// Default time that the machine controller waits for a new machine to become healthy.
 const NODE_PATIENCE: SignedDuration = SignedDuration::from_mins(10);
 
-/// Finds them. Where another blocker prevents nodes from joining, a missing node is not listed again.
+/// Finds them. If another blocker prevents nodes from joining, missing nodes are not listed again.
 pub fn find(
     context: &BlockerContext<'_>,
     pods: &RelevantPods<'_>,
@@ -36,7 +36,7 @@ pub fn find(
     }
 }
 
-/// What several zones of a pool miss is one blocker of the pool.
+/// Merges missing nodes in several zones into one blocker of the pool.
 fn joined(one: Blocker, other: Blocker) -> Blocker {
     let (
         BlockerCause::NoNewNode { old_left, missing },
@@ -67,8 +67,8 @@ fn find_not_ready(
     Some(Blocker::of_node(cause, node, Some(began)))
 }
 
-/// A failed machine that is preserved, and an old node whose kubelet does not answer: its pods cannot confirm that they
-/// have ended.
+/// A failed machine that is preserved, or an old node whose kubelet does not respond: its pods cannot confirm
+/// termination.
 fn find_failed(context: &BlockerContext<'_>, node: &NodeRoll) -> Option<Blocker> {
     let reason = node.reason.clone();
     if node.stage == NodeStage::Preserved && !node.of_old_generation {
@@ -82,8 +82,8 @@ fn find_failed(context: &BlockerContext<'_>, node: &NodeRoll) -> Option<Blocker>
         .then(|| Blocker::of_node(BlockerCause::OldNodeNotReady { reason }, node, Some(began)))
 }
 
-/// Machines cannot be seen before they register as nodes: where nothing is under way for long and nodes are still to
-/// be replaced, or missing, none joins.
+/// Machines are invisible before they register as nodes: if nothing is in progress for long and nodes are old or
+/// missing, none joins.
 fn find_missing(context: &BlockerContext<'_>, pool: &PoolRoll, zone: &ZoneRoll) -> Option<Blocker> {
     if !pool.state.has_begun() {
         return None;
@@ -99,7 +99,7 @@ fn find_missing(context: &BlockerContext<'_>, pool: &PoolRoll, zone: &ZoneRoll) 
     let now = context.clock.now();
     let long_watched = watched.is_some_and(|at| since(at, now) > NODE_PATIENCE);
     let is_reported = context.cluster.problems.iter().any(is_about_capacity);
-    // A node that was removed before the watch began left no trace: then only SKE's report counts.
+    // A node removed before the watch began is not known: then only SKE's report counts.
     if !context.has_lasted(began, NODE_PATIENCE) || !(long_watched || is_reported) {
         return None;
     }

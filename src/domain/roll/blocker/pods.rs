@@ -16,24 +16,24 @@ use crate::domain::roll::classify::{NodeRoll, Since};
 use crate::domain::roll::progress::{PoolRoll, ZoneRoll};
 use crate::domain::snapshot::{Attachment, BoundVolume, Event, Pod};
 
-/// A pod that exists so long after its grace period is stuck in Terminating.
+/// Time after the grace period from which a pod counts as stuck in Terminating.
 const HUNG_AFTER: SignedDuration = SignedDuration::from_mins(2);
-/// The machine controller waits this long by default for a drain's volumes.
+/// Default time that the machine controller waits for the volumes of a drain.
 const VOLUME_PATIENCE: SignedDuration = SignedDuration::from_mins(2);
-/// Groups of unschedulable pods that are listed.
+/// Maximum number of groups of unschedulable pods listed.
 const MAX_GROUPS: usize = 20;
 
-/// Pods with the time that counts for them, by our clock.
+/// Pods with the relevant time, by our clock.
 type Dated<'a> = Vec<(Timestamp, &'a Pod)>;
 
-/// Finds them. `explained` are unscheduled pods that a PodDisruptionBudget's blocker names already.
+/// Finds them. `explained`: unscheduled pods that the blocker of a PodDisruptionBudget already names.
 pub fn find(
     context: &BlockerContext<'_>,
     pods: &RelevantPods<'_>,
     (index, explained): (&BudgetIndex<'_>, &HashSet<&str>),
     out: &mut Vec<Blocker>,
 ) {
-    // What cannot be read any more may be gone.
+    // What can no longer be read may be gone.
     find_volumes(&context.while_known("volumeattachments"), out);
     let known = &context.while_known("pods");
     find_hung(known, pods, out);
@@ -63,7 +63,7 @@ fn find_hung(context: &BlockerContext<'_>, pods: &RelevantPods<'_>, out: &mut Ve
     }
 }
 
-/// Pods that were evicted and may stay for long, since they ask for it.
+/// Evicted pods that may stay long because of their own grace period.
 fn find_grace_periods(
     context: &BlockerContext<'_>,
     pods: &RelevantPods<'_>,
@@ -88,8 +88,8 @@ fn find_grace_periods(
     }
 }
 
-/// Pods of a draining node that should have been evicted by now and are not being deleted, though no budget covers them:
-/// then the webhooks that are asked about evictions are the candidates.
+/// Pods of a draining node that should have been evicted by now and are not terminating, though no budget covers them:
+/// this points to the webhooks that are called for evictions.
 fn find_denied_evictions(
     context: &BlockerContext<'_>,
     pods: &RelevantPods<'_>,
@@ -102,7 +102,7 @@ fn find_denied_evictions(
     let mut by_node: BTreeMap<&str, (&NodeRoll, Vec<&Pod>)> = BTreeMap::new();
     for (pod, node) in &pods.leaving {
         let budgets = index.covering(pod);
-        // The platform asks again every 20 seconds.
+        // The platform retries every 20 seconds.
         let released = budgets.first().and_then(|budget| context.history.budget_since(budget));
         let came = pod.created.map(|at| Since::exact(context.clock.ours(at)));
         let lasts = |began: Option<Since>| began.is_none_or(|at| context.has_lasted(at, PATIENCE));
@@ -150,8 +150,8 @@ fn find_denied_evictions(
     }
 }
 
-/// Whether nothing but a refusal can keep a pod on its node: a drain evicts pods with volumes one after the other, and
-/// waits for each one's volumes before the next.
+/// Whether only a denial can keep a pod on its node: a drain evicts pods with volumes one by one, and waits for the
+/// volumes of each before the next.
 fn is_its_turn(context: &BlockerContext<'_>, pod: &Pod, node: &NodeRoll) -> bool {
     pod.claims.is_empty()
         || context
@@ -160,7 +160,7 @@ fn is_its_turn(context: &BlockerContext<'_>, pod: &Pod, node: &NodeRoll) -> bool
             .is_none_or(|turn| !turn.is_under_way() && context.has_lasted(turn.since, PATIENCE))
 }
 
-/// The latest event that says that a webhook denied something about one of these pods.
+/// The latest event about a webhook denial for one of these pods.
 fn denial<'a>(context: &BlockerContext<'a>, pods: &[&Pod]) -> Option<&'a Event> {
     latest_denial(context, |event| pods.iter().any(|pod| event.is_about(pod)))
 }
@@ -173,12 +173,12 @@ fn latest_denial<'a>(
     context.snapshot.events.iter().map(|event| &**event).rev().find(is_denial)
 }
 
-/// Whether budgets and pods are known, so that whatever is not explained by them has another cause.
+/// Whether budgets and pods are known, so that anything that they do not explain has another cause.
 fn tells_evictions(context: &BlockerContext<'_>) -> bool {
     context.snapshot.is_whole("poddisruptionbudgets") && !context.snapshot.is_being_read()
 }
 
-/// When the deletion of a pod was asked for, and until when the pod may stay, by our clock.
+/// When the deletion of a pod was requested, and until when the pod may stay, by our clock.
 fn deletion(context: &BlockerContext<'_>, pod: &Pod) -> Option<(Timestamp, Timestamp)> {
     let until = context.clock.planned(pod.deleted_by?);
     let began = until.checked_sub(SignedDuration::from_secs(pod.grace_seconds)).ok()?;
@@ -233,7 +233,7 @@ fn find_unschedulable(
     let (mut any, mut zones) = (false, BTreeSet::new());
     for (pod, began) in &pods.pending {
         let Some(began) = began else { continue };
-        // A pod of a DaemonSet waits for its own node only.
+        // A pod of a DaemonSet waits only for its own node.
         let is_of_others = pod.stays_on_its_node() || context.is_older(*began);
         if is_of_others || !context.has_lasted(Since::exact(*began), PATIENCE) {
             continue;
@@ -305,8 +305,8 @@ pub fn bound_volumes<'a>(
         .collect()
 }
 
-/// Finds pools that have all the nodes that they may have, in all zones, or in some of those that pods are bound to.
-/// The autoscaler counts each zone against its share.
+/// Pools at their maximum size, in all zones, or in some of those that pods are bound to. The autoscaler checks each
+/// zone against its share.
 pub fn find_full_pools(
     cluster: &Cluster,
     pools: &[PoolRoll],

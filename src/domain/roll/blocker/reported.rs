@@ -1,4 +1,4 @@
-//! Errors of the SKE API, attached to what the cluster shows of them, and planned events.
+//! Errors from the SKE API, attached to the blockers that they match, and planned events.
 
 use crate::domain::age::since;
 use crate::domain::attention;
@@ -9,7 +9,7 @@ use crate::domain::roll::calendar::{PlannedEvent, planned_events};
 use crate::domain::roll::classify::Since;
 use crate::domain::roll::estimate::longest_remaining;
 
-/// Adds what SKE reports to what was found in the cluster.
+/// Adds what SKE reports to the blockers found in the cluster.
 pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) {
     let (cluster, now) = (context.cluster, context.clock.now());
     if attention::gave_up(cluster, now).is_some() {
@@ -31,7 +31,7 @@ pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) {
             PlannedEvent::Maintenance(at) => {
                 BlockerCause::Maintenance { opens: Some(at).filter(|at| *at > now) }
             }
-            // The preflight says so; while the nodes roll it changes nothing.
+            // Reported by the preflight; irrelevant while nodes roll.
             PlannedEvent::Unreadable(_) => continue,
         };
         out.push(Blocker::new(cause, None));
@@ -49,7 +49,7 @@ pub fn is_about_capacity(problem: &ReportedError) -> bool {
     )
 }
 
-/// Whether the cluster shows a reported error as this, the likelier causes first.
+/// Whether a blocker matches a reported error: the rank of the match, lowest first.
 fn is_shown_as(problem: &ReportedError, cause: &BlockerCause) -> Option<u8> {
     let is_first = match problem.code.as_str() {
         "SKE_NODE_MISCONFIGURED_PDB" => {

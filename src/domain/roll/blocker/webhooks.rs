@@ -1,6 +1,6 @@
-//! Admission webhooks whose service has no endpoints: the API server refuses what they must admit.
+//! Admission webhooks whose service has no endpoints: the API server rejects the requests that they must admit.
 //!
-//! Only what a joining node needs counts: Gardener checks webhooks against a longer list of the same kind (its
+//! Limited to what a joining node needs: Gardener checks webhooks against a longer list of the same kind (its
 //! `botanist/matchers`).
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -15,13 +15,13 @@ use crate::domain::snapshot::admission::Operation::{self, Create, Update};
 use crate::domain::snapshot::admission::{Admission, Rule, Service, Webhook};
 use crate::domain::snapshot::{ClusterSnapshot, Labels, Pod, Requirement, Selector};
 
-/// The platform's namespace, and the one of the nodes' leases.
+/// The platform's namespace, and that of the node leases.
 const SYSTEM: &str = "kube-system";
 const LEASES: &str = "kube-node-lease";
-/// Label of every namespace: its name.
+/// Label with the name of every namespace.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
-/// A request that the API server must accept so that a node joins: group, resource, and namespace if it has one.
+/// A request that the API server must accept so that a node can join: group, resource, and namespace, if any.
 type NodeRequest = (NodeResource, Operation, &'static str, &'static str, Option<&'static str>);
 
 const SIGNING: &str = "certificates.k8s.io";
@@ -51,9 +51,9 @@ impl WebhookBlock {
     }
 }
 
-/// Finds services without endpoints that webhooks must call about what nodes need and evictions, those that certainly refuse
-/// something first. `None` while that is unknown: where endpoints are not known in full, any service may have some,
-/// and a list that is still to be read may bring more.
+/// Finds services without endpoints that webhooks must call for what nodes need and for evictions, those that certainly
+/// reject something first. `None` if unknown: while endpoints are incomplete, any service may have some, and pending
+/// lists may contain more webhooks.
 pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> {
     let dead = dead_webhooks(snapshot)?;
     if dead.is_empty() {
@@ -87,13 +87,13 @@ pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> 
     Some(found)
 }
 
-/// Webhooks that must answer and cannot: their service has no endpoints. `None` while that is unknown.
+/// Webhooks that must respond but cannot: their service has no endpoints. `None` if unknown.
 fn dead_webhooks(snapshot: &ClusterSnapshot) -> Option<Vec<(&Admission, &Webhook, &Service)>> {
     let dead = unanswered_webhooks(snapshot)?;
     Some(dead.into_iter().filter(|(_, webhook, _)| !webhook.ignores_failures).collect())
 }
 
-/// Webhooks whose service has no endpoints, whether they must answer or not. `None` while that is unknown.
+/// Webhooks whose service has no endpoints, whatever their failure policy. `None` if unknown.
 fn unanswered_webhooks(
     snapshot: &ClusterSnapshot,
 ) -> Option<Vec<(&Admission, &Webhook, &Service)>> {
@@ -130,8 +130,7 @@ pub fn rejecting_pods(snapshot: &ClusterSnapshot, like: &Pod) -> Option<ObjectNa
     Some(ObjectName::new(&service.namespace, &service.name))
 }
 
-/// The webhook configurations that may deny the eviction of a pod: kind and name, and the service where it has no
-/// endpoints.
+/// The webhook configurations that may deny the eviction of a pod: kind, name, and the service, if it has no endpoints.
 pub fn asked_about_eviction<'a>(
     snapshot: &'a ClusterSnapshot,
     pod: &Pod,
@@ -142,7 +141,7 @@ pub fn asked_about_eviction<'a>(
     let mut out = Vec::new();
     for (admission, webhook) in all_webhooks(snapshot).filter(|(_, one)| may_be_asked(one)) {
         let is_dead = dead.iter().any(|(_, other, _)| std::ptr::eq(*other, webhook));
-        // Without an answer the API server goes on where that is ignored: such a webhook denies nothing.
+        // With `Ignore` the API server proceeds without a response: such a webhook denies nothing.
         if !(is_dead && webhook.ignores_failures) {
             let service = webhook.service.as_ref().filter(|_| is_dead);
             out.push((admission.kind, admission.name.as_str(), service));
@@ -153,7 +152,7 @@ pub fn asked_about_eviction<'a>(
     out
 }
 
-/// Whether a selector matches a namespace; `None` when that is unknown.
+/// Whether a selector matches a namespace; `None` if unknown.
 fn selects_namespace(
     snapshot: &ClusterSnapshot,
     selector: &Selector,
@@ -163,14 +162,14 @@ fn selects_namespace(
     if let Some(known) = found.ok().and_then(|at| snapshot.namespaces.get(at)) {
         return selector.matches(&known.labels);
     }
-    // Kubernetes itself gives every namespace this label; of the others nothing is known.
+    // Kubernetes itself sets this label on every namespace; other labels are unknown.
     let only_by_name = |all: &[Requirement]| all.iter().all(|one| one.key() == NAMESPACE_NAME);
     let Selector::Labels(all) = selector else { return None };
     let known = (NAMESPACE_NAME.to_owned(), namespace.to_owned());
     only_by_name(all).then(|| selector.matches(&Labels::from_iter([known])))?
 }
 
-/// Whether a webhook is called for an eviction that a drain makes, and whether that is certain; `None`: it is not called.
+/// Whether a webhook is certainly called for evictions by a drain; `None`: it is not called.
 fn refuses_evictions(snapshot: &ClusterSnapshot, webhook: &Webhook) -> Option<bool> {
     let is_evicted = |pod: &&Arc<Pod>| !pod.finished && !pod.stays_on_its_node();
     // Pods are in the order of their namespaces.
@@ -179,8 +178,8 @@ fn refuses_evictions(snapshot: &ClusterSnapshot, webhook: &Webhook) -> Option<bo
     evicted.filter_map(|pod| is_asked_about_eviction(snapshot, webhook, &pod.namespace)).max()
 }
 
-/// Whether a webhook is called for the eviction of pods of a namespace, and whether that is certain; `None`: it is not
-/// called. The object of the request is the Eviction, which a drain sends without labels.
+/// Whether a webhook is certainly called for evictions in a namespace; `None`: it is not called. The object of the
+/// request is the Eviction, which has no labels in a drain.
 fn is_asked_about_eviction(
     snapshot: &ClusterSnapshot,
     webhook: &Webhook,
@@ -190,8 +189,8 @@ fn is_asked_about_eviction(
     is_called(snapshot, webhook, (Create, "", "pods/eviction", Some(namespace)), object)
 }
 
-/// Whether a webhook is called for a request (operation, group, resource, and namespace if it has one) about an object
-/// that it selects, and whether that is certain; `None`: it is not called.
+/// Whether a webhook is certainly called for a request (operation, group, resource, and namespace, if any) about an
+/// object that it selects; `None`: it is not called.
 fn is_called(
     snapshot: &ClusterSnapshot,
     webhook: &Webhook,
@@ -208,7 +207,7 @@ fn is_called(
         .then(|| in_namespace.is_some() && object.is_some() && !webhook.conditional)
 }
 
-/// What the webhooks of one service are, or may be, called about.
+/// The requests for which the webhooks of one service are, or may be, called.
 #[derive(Default)]
 struct Calls {
     configurations: BTreeSet<(&'static str, String)>,
@@ -219,7 +218,7 @@ struct Calls {
 /// The objects that selectors are evaluated against.
 struct SelectedObjects<'a> {
     snapshot: &'a ClusterSnapshot,
-    /// Pods of `kube-system`; `None` when they are not known.
+    /// Pods in `kube-system`; `None` if unknown.
     system_pods: Option<Vec<&'a Pod>>,
 }
 
@@ -229,15 +228,15 @@ impl<'a> SelectedObjects<'a> {
         Self { snapshot, system_pods: snapshot.is_whole("pods").then(|| pods.collect()) }
     }
 
-    /// Whether a webhook is called for a request, and whether that is certain; `None`: it is not called.
+    /// Whether a webhook is certainly called for a request; `None`: it is not called.
     fn is_called(&self, webhook: &Webhook, request: &NodeRequest) -> Option<bool> {
         let (needed, operation, group, resource, namespace) = *request;
         let object = self.selects_object(&webhook.objects, needed, resource);
         is_called(self.snapshot, webhook, (operation, group, resource, namespace), object)
     }
 
-    /// Whether a selector matches what is needed; `None` when that is unknown. Which labels a new node will have
-    /// is not known; of pods, those of `DaemonSet`s are needed on every node; the rest has no labels, nor has a Binding.
+    /// Whether a selector matches the object; `None` if unknown. Labels of future nodes are unknown; of pods, those of
+    /// `DaemonSet`s are needed on every node; all others, and Bindings, have no labels.
     fn selects_object(
         &self,
         selector: &Selector,
@@ -266,7 +265,7 @@ impl<'a> SelectedObjects<'a> {
     }
 }
 
-/// Finds those that have lasted too long, while nodes are still to join. Returns whether they prevent nodes from joining.
+/// Finds those that have lasted too long while nodes still have to join. Returns whether they prevent that.
 pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) -> bool {
     let is_awaited = |pool: &PoolRoll| {
         pool.state == PoolState::Missing || pool.counts.old_left() + pool.counts.joining > 0
@@ -278,7 +277,7 @@ pub fn find(context: &BlockerContext<'_>, out: &mut Vec<Blocker>) -> bool {
     for webhook in find_unanswered(context.snapshot).unwrap_or_default() {
         let Some(began) = context.history.unanswered_since(&webhook.service) else { continue };
         let of_evictions = webhook.refused.iter().all(|of| *of == NodeResource::Evictions);
-        // A node whose pods it holds is named with it.
+        // A node whose pods it blocks already names it.
         let is_named = |blocker: &Blocker| {
             matches!(&blocker.cause, BlockerCause::EvictionWebhook(EvictionBlock { dead, .. })
                 if dead.as_ref() == Some(&webhook.service))

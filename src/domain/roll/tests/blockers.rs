@@ -1,4 +1,4 @@
-//! What blocks a roll, from manifests: object, since when, and what was detected.
+//! Blockers of a roll, from manifests: object, since when, and cause.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub fn preparing() -> Cluster {
     cluster(Phase::Preparing)
 }
 
-/// What all blockers are, in their order: names of the variants.
+/// Variant names of all blockers, in order.
 pub fn kinds(roll: &Roll) -> Vec<String> {
     roll.blockers.iter().map(kind).collect()
 }
@@ -41,12 +41,12 @@ fn kind(blocker: &Blocker) -> String {
     text.split([' ', '(', '{']).next().unwrap().to_owned()
 }
 
-/// Kind and name of the object that blocks.
+/// Kind and name of the blocking object.
 pub fn object(blocker: &Blocker) -> String {
     blocker.object().map_or_else(String::new, |(kind, name)| format!("{kind} {name}"))
 }
 
-/// The blocker about an object, or about an error that SKE reports.
+/// The blocker about an object, or about a reported error.
 pub fn about<'a>(roll: &'a Roll, name: &str) -> &'a Blocker {
     let is_about = |blocker: &&Blocker| {
         object(blocker).ends_with(&format!(" {name}"))
@@ -55,7 +55,7 @@ pub fn about<'a>(roll: &'a Roll, name: &str) -> &'a Blocker {
     roll.blockers.iter().find(is_about).unwrap()
 }
 
-/// The first few names of objects, and how many there are.
+/// A sample of object names.
 pub fn sample(names: &[&str]) -> NameSample {
     let names = names.iter().map(|name| {
         let (namespace, name) = name.split_once('/').unwrap_or(("", name));
@@ -205,7 +205,7 @@ fn k8s_18_webhooks_on_evictions_are_candidates_where_nothing_else_blocks_a_pod()
         watched(&preparing(), seen).blockers.iter().filter(of_it).count()
     };
     assert_eq!(of_service(&seen), 0, "it is listed once");
-    // A budget that blocks the pod explains it alone.
+    // A budget that blocks the pod is the only explanation.
     let mut guard = budget(0, 1, 1, 1);
     guard.namespace = "shop".into();
     guard.selector = Selector::Labels(Vec::new());
@@ -213,7 +213,7 @@ fn k8s_18_webhooks_on_evictions_are_candidates_where_nothing_else_blocks_a_pod()
     assert_eq!((of(&seen), of_service(&seen)), (None, 1));
 }
 
-/// What webhooks on evictions are blamed for on a node that has been draining for 40 minutes.
+/// Pods whose denied eviction is attributed to webhooks, on a node that has been draining for 40 minutes.
 fn denied(tracker: &RollTracker, seen: &ClusterSnapshot) -> Option<NameSample> {
     let roll = Roll::read(&preparing(), seen, tracker.history(), now());
     roll.blockers.into_iter().find_map(|blocker| {
@@ -260,7 +260,7 @@ fn k8s_18_pods_with_volumes_wait_for_each_other_and_not_for_a_webhook() {
     let held = Some(sample(&["shop/db-0"]));
     let steps = [(30, &leaving), (6, &detaching), (4, &alone)];
     assert_eq!(denied(&watched(&steps), &alone), held);
-    // What an event says counts at once.
+    // An event counts immediately.
     let mut refused = leaving.clone();
     refused.events.push(Arc::new(Event {
         uid: "e".into(),
@@ -285,7 +285,7 @@ fn k8s_18_no_webhook_denies_a_pod_that_has_just_come_or_that_its_budget_has_just
         seen.budgets.push(Arc::new(guard));
         seen
     };
-    // The platform asks again every 20 seconds.
+    // The platform retries every 20 seconds.
     let (full, released) = (guarded(budget(0, 1, 1, 2)), guarded(budget(1, 2, 1, 2)));
     let after = |minutes: i64| {
         let mut tracker = RollTracker::default();
@@ -296,7 +296,7 @@ fn k8s_18_no_webhook_denies_a_pod_that_has_just_come_or_that_its_budget_has_just
     assert_eq!((after(2), after(4)), (None, Some(sample(&["shop/front-1"]))));
     let mut seen = fixture("slow_drains");
     let front = seen.pods.iter_mut().find(|pod| pod.name == "front-1").unwrap();
-    // It tolerates that the node is unschedulable.
+    // It tolerates unschedulable nodes.
     *front = Arc::new(Pod { created: Some(ago(2)), ..(**front).clone() });
     assert_eq!(denied(&RollTracker::default(), &seen), None);
 }
@@ -345,7 +345,7 @@ fn k8s_18_a_webhook_that_is_not_asked_or_cannot_deny_is_no_candidate() {
     let both = ["drain-policy", "eviction-guard"];
     let other = ["eviction-guard"];
     assert_eq!(names(|_| {}), both);
-    // Its service has no endpoints, and the API server goes on without an answer.
+    // Its service has no endpoints, and the API server proceeds without a response.
     assert_eq!(names(|webhook| webhook.ignores_failures = true), other);
     // The Eviction itself has no labels.
     let labelled: fn(&mut Webhook) = |webhook| {
@@ -377,7 +377,7 @@ fn no_pod_begins_to_block_by_time_alone_while_pods_cannot_be_read() {
     let mut again = RollTracker::default();
     again.observe(&preparing(), &seen, ago(22));
     assert!(blocked(&mut again, &seen));
-    // What blocked before goes on to block.
+    // Existing blockers persist.
     let mut later = RollTracker::default();
     later.observe(&preparing(), &seen, ago(22));
     later.observe(&preparing(), &lost, ago(10));
@@ -590,7 +590,7 @@ fn a_zone_whose_share_of_the_maximum_is_none_is_full() {
     assert_eq!(full, [FullPool { pool: "web".into(), maximum: 2, zones }]);
 }
 
-/// Watches a fixture long enough that missing nodes become blockers.
+/// Watches a fixture long enough for missing nodes to become blockers.
 fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> Roll {
     let mut tracker = RollTracker::default();
     for minutes in [30, 15, 0] {
@@ -772,7 +772,7 @@ fn blockers_of_a_node_come_first_and_those_older_than_the_roll_are_left_out() {
     let started = subject.rotation.initiated.unwrap();
     let before = started.checked_sub(SignedDuration::from_hours(900)).unwrap();
     seen.pods.push(Arc::new(waiting("gpu-0", before)));
-    // The pool's template is eight minutes younger than the start.
+    // The pool's template was created eight minutes after the start.
     let later = started.checked_add(SignedDuration::from_mins(30)).unwrap();
     seen.pods.push(Arc::new(waiting("late-0", later)));
     let roll = at_once(&subject, &seen);

@@ -168,7 +168,7 @@ fn a_node_stays_blocked_while_its_pods_are_listed_again() {
     assert!(!tracker.has_blocked());
 }
 
-/// Budget `payments/api` for pods `app: api`, with these progress.
+/// Budget `payments/api` for pods `app: api`, with this status.
 pub fn budget(allowed: i32, healthy: i32, desired: i32, expected: i32) -> Budget {
     Budget {
         namespace: "payments".into(),
@@ -242,7 +242,7 @@ fn the_fix_of_a_budget_counts_percentages_as_the_platform_does() {
     ] {
         assert_eq!(find_fix(&budget, false), fix, "{budget:?}");
     }
-    // Pods that are not ready go as soon as enough others are ready; when all are ready, nothing is left to allow.
+    // Unready pods can be evicted as soon as enough others are ready; once all are ready, there is none left to exempt.
     for (budget, fix) in [
         (least("2", budget(0, 1, 2, 3)), PdbFix::AwaitReplicas(1)),
         (least("3", budget(0, 2, 3, 3)), PdbFix::AddReplicas(1)),
@@ -253,7 +253,7 @@ fn the_fix_of_a_budget_counts_percentages_as_the_platform_does() {
     ] {
         assert_eq!(find_fix(&budget, true), fix, "{budget:?}");
     }
-    // No sum overflows.
+    // No arithmetic overflows.
     for number in [i32::MIN, i32::MAX] {
         for unready in [false, true] {
             find_fix(&least("50%", budget(i32::MIN, number, number, number)), unready);
@@ -408,7 +408,7 @@ fn k8s_20_the_reason_why_a_replica_does_not_come_is_named_beside_the_budget() {
 fn k8s_20_a_replica_that_crashes_is_named_beside_the_budget() {
     let mut seen = fixture("unhealthy_budgets");
     let held = seen.pods.iter().find(|pod| pod.namespace == "most").unwrap();
-    // Its phase is Running: its container was started before.
+    // Its phase is Running: its container has been started before.
     let crashing = Pod {
         uid: "crashing".into(),
         name: "api-2".into(),
@@ -424,7 +424,7 @@ fn k8s_20_a_replica_that_crashes_is_named_beside_the_budget() {
     assert_eq!(block.missing, Some(MissingReplica::NotReady(name, "CrashLoopBackOff".into())));
 }
 
-/// Why the replica `api-2` of the budget `most/guard` does not come; these are its events.
+/// Why the replica `api-2` of the budget `most/guard` is missing, given these events.
 fn missing(replica: impl FnOnce(Pod) -> Pod, events: &[(&str, i64)]) -> Option<MissingReplica> {
     let mut seen = fixture("unhealthy_budgets");
     let held = seen.pods.iter().find(|pod| pod.namespace == "most").unwrap();
@@ -454,7 +454,7 @@ fn missing(replica: impl FnOnce(Pod) -> Pod, events: &[(&str, i64)]) -> Option<M
 fn k8s_20_no_event_of_an_earlier_pod_or_of_before_it_was_scheduled_explains_a_replica() {
     let name = || ObjectName::new("most", "api-2");
     let starting = |pod: Pod| Pod { created: Some(ago(5)), ..pod };
-    // A pod of a StatefulSet has the name of the one before it.
+    // A StatefulSet reuses pod names.
     assert_eq!(missing(starting, &[("FailedMount", 7)]), None);
     assert_eq!(missing(starting, &[("FailedScheduling", 4)]), None, "it has a node");
     let mount = MissingReplica::NotStarting(name(), "FailedMount: something".into());
@@ -466,7 +466,7 @@ fn k8s_20_a_warning_that_is_over_explains_no_replica() {
     let none = |pod: Pod| pod;
     let attached = [("FailedAttachVolume", 9), ("SuccessfulAttachVolume", 7), ("Pulling", 6)];
     assert_eq!(missing(none, &attached), None);
-    // A sandbox is built again for ever.
+    // Sandbox creation is retried forever.
     let sandbox = [("FailedCreatePodSandBox", 4), ("SandboxChanged", 3)];
     assert!(matches!(missing(none, &sandbox), Some(MissingReplica::NotStarting(..))));
     let again = [("Pulling", 6), ("FailedMount", 5)];
@@ -583,7 +583,7 @@ fn k8s_27_the_remedy_before_a_drain_is_the_one_that_helps() {
 fn k8s_20_a_webhook_is_named_where_the_budget_counts_only_the_pods_that_are_there() {
     let mut seen = fixture("unhealthy_budgets");
     let budget = seen.budgets.iter_mut().find(|budget| budget.namespace == "rejected").unwrap();
-    // As of minAvailable with a number: the controller expects no more pods than exist.
+    // As with an absolute minAvailable: the controller expects no more pods than exist.
     let all_healthy = Budget { expected: budget.healthy, ..(**budget).clone() };
     *budget = Arc::new(all_healthy);
     let roll = at_once(&preparing(), &seen);
@@ -615,7 +615,7 @@ fn k8s_27_a_budget_that_never_allows_an_eviction_is_named_before_the_drain_of_it
         BlockerCause::PdbAhead { budget: (&budget).into(), pods, fix: PdbFix::AddReplicas(1) }
     );
     assert_eq!(about(&roll, "payments/api").severity(), Severity::Note);
-    // Once the drain has begun, it is the blocker of the node and nothing else.
+    // Once the drain has started, it is only reported as the node's blocker.
     let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(20)), old("b", "eu01-2")]);
     seen.pods.push(Arc::new(covered));
     seen.pods.push(Arc::new(pod("api-2", Some("b"))));
@@ -698,7 +698,7 @@ fn k8s_07_a_large_cluster_is_looked_at_as_a_small_one_is() {
     assert!(seen.pods.iter().all(|pod| index.covering(pod).len() == 1));
 }
 
-/// A node that drains since so many minutes, with a pod that a budget covers.
+/// A node that has been draining for `minutes`, with a pod covered by a budget.
 pub fn held_by(guard: Budget, minutes: i64) -> ClusterSnapshot {
     let mut seen = snapshot(vec![draining(old("web-1", "eu01-1"), ago(minutes))]);
     seen.pods = vec![Arc::new(pod("api-1", Some("web-1")))];
@@ -716,7 +716,7 @@ fn k8s_31_a_node_stays_blocked_since_its_first_moment_while_its_budget_gets_wors
         (4, misconfigured()),
         (3, budget(1, 2, 1, 2)),
         (2, misconfigured()),
-        // One replica is not ready any more, which is normal for a while.
+        // One replica became unready, which is normal for a while.
         (1, budget(0, 0, 1, 1)),
         (1, edited),
     ] {

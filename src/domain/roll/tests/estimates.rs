@@ -1,4 +1,4 @@
-//! When a roll will be done, and when it is stalled.
+//! When a roll will be done, and when it counts as stalled.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn ready(name: &str, zone: &str, created: i64, ready: i64) -> Node {
     Node { ready_changed: Some(ago(ready)), ..node(name, zone, ago(created), NEW) }
 }
 
-/// Watches a snapshot at each of these minutes before now, and reads it at the last.
+/// Observes a snapshot at each of these minutes before now, and evaluates it at the last.
 fn watched(snapshot: &ClusterSnapshot, minutes: &[i64]) -> Roll {
     let subject = cluster(Phase::Preparing);
     let mut tracker = RollTracker::default();
@@ -41,7 +41,7 @@ fn the_estimate_is_the_usual_one_until_two_nodes_were_replaced() {
         roll.estimate,
         RollEstimate::Remaining { from_usual: true, blocked: false, .. }
     ));
-    // Three batches of what is usual: 4 to 5m to join, 3 to 5m to drain.
+    // Three batches of the typical duration: 4 to 5m to join, 3 to 5m to drain.
     let none = snapshot((0..3).map(|number| old(&format!("web-{number}"), "eu01-1")).collect());
     let roll = watched(&none, &[0]);
     let RollEstimate::Remaining { range, .. } = roll.estimate else { panic!("{roll:?}") };
@@ -61,7 +61,7 @@ fn the_slowest_zone_counts_and_its_batches_follow_each_other() {
     let RollEstimate::Remaining { range, worst_case, blocked, .. } = roll.estimate else {
         panic!("{:?}", roll.estimate)
     };
-    // Four batches of 4m to join and, as no drain was watched, 3 to 5m to drain, with a margin.
+    // Four batches of 4m to join and, as no drain was measured, 3 to 5m to drain, with a margin.
     assert_eq!(range.low, SignedDuration::from_secs(4 * 7 * 60 * 9 / 10));
     assert_eq!(range.high, SignedDuration::from_secs(4 * 9 * 60 * 6 / 5));
     assert_eq!(worst_case, SignedDuration::from_mins(4 * 140));
@@ -158,7 +158,7 @@ fn a_slow_cluster_is_given_three_times_its_own_median() {
 
 #[test]
 fn k8s_34_every_instance_measures_the_same_and_joins_apart_from_drains() {
-    // One at a time: created every 10m, ready after 1m, so that 9m are for the drain; once a budget held it an hour.
+    // One at a time: created every 10m, ready after 1m, so 9m per drain; one was blocked by a budget for an hour.
     let zone = |held: i64| {
         let ready = |number: i64, at: i64| ready(&format!("web-{number}"), "eu01-1", at, at - 1);
         let mut nodes: Vec<Node> = (1..=4).map(|n| ready(n, 10 * n)).collect();
@@ -182,7 +182,7 @@ fn k8s_34_every_instance_measures_the_same_and_joins_apart_from_drains() {
         assert_eq!(estimate(&[0]), estimate(&[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]));
         assert!(!estimate(&[0]).1);
     }
-    // Many joins of seconds, and no drain yet: a measured pace is not claimed.
+    // Many joins of seconds, but no drain yet: too little for a measured pace.
     let mut nodes: Vec<Node> = (0..14)
         .map(|n| ready(&format!("web-{n}"), &format!("zone-{n}"), 4, 4))
         .map(|node| Node {
@@ -208,7 +208,7 @@ fn k8s_16_the_estimate_contains_the_rest_of_a_grace_period() {
     let RollEstimate::Remaining { range, blocked: false, .. } = roll.estimate else {
         panic!("{:?}", roll.estimate)
     };
-    // Gardener's default limit ends the drain after two hours; SKE's is unknown.
+    // Gardener's default timeout ends the drain after two hours; SKE's is unknown.
     assert_eq!(range.low, SignedDuration::from_mins(80));
     assert_eq!(range.high, SignedDuration::from_mins(24 * 60 - 40 + 10));
     let mut guard = budget(0, 1, 1, 1);
@@ -228,7 +228,7 @@ fn remaining(roll: &Roll) -> DurationRange {
     range
 }
 
-/// One pool in one zone, of which one node may be missing and none added.
+/// One pool in one zone, with at most one node missing and no surge.
 fn one_zone(nodes: u32) -> Cluster {
     let mut subject = cluster(Phase::Preparing);
     let pool = &mut subject.pools[0];
@@ -249,7 +249,7 @@ fn the_last_node_takes_only_as_long_as_it_still_joins() {
     let born = |minutes| joining(node("web-3", "eu01-1", ago(minutes), NEW));
     let left =
         |minutes| remaining(&seen_once(&one_zone(3), vec![new("a"), new("b"), born(minutes)]));
-    // 4 to 5m are usual.
+    // 4 to 5m are typical.
     assert_eq!((left(0), left(3)), (mins(4, 5), mins(1, 2)));
     assert_eq!(left(8), mins(0, 1));
 }
@@ -261,7 +261,7 @@ fn a_node_that_is_missing_is_waited_for() {
     assert_eq!((roll.pools[0].state, roll.counts.missing), (PoolState::Rolling, 1));
     assert_eq!(remaining(&roll), mins(4, 5));
     assert!(!roll.pools[0].progress.done);
-    // Before the last batch, too.
+    // Also before the last batch.
     let roll = seen_once(&one_zone(3), vec![new("a"), old("b", "eu01-1")]);
     assert_eq!(remaining(&roll), mins(4 + 7, 5 + 10));
     let all = seen_once(&one_zone(3), vec![new("a"), new("b"), new("c")]);

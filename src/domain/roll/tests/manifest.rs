@@ -1,4 +1,4 @@
-//! Reads the manifests of `fixtures/` into a snapshot, as far as the tests need it, and holds them to being real ones.
+//! Parses the manifests in `fixtures/` into snapshots, as far as the tests need, and verifies that they are realistic.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -258,7 +258,7 @@ fn volume(item: &Value) -> BoundVolume {
     }
 }
 
-/// What holds something up: what may fail, deletions and what is outside of the cluster do not.
+/// Webhooks that can block: those that ignore failures, cover deletions or are outside the cluster cannot.
 fn admission(kind: &'static str, item: &Value) -> Option<Arc<Admission>> {
     let texts = |value: &Value| {
         let all = value.as_array().into_iter().flatten();

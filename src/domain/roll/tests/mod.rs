@@ -1,8 +1,8 @@
 //! Tests of the roll: node lists as manifests, tracked rolls, and properties.
 //!
-//! The manifests in `fixtures/` are what `kubectl get -o yaml` shows, one list for a situation; each node says in its
-//! annotation `test.skeys/stage` which stage is expected. The fixtures' now is 24 November 2026, 14:02:11 UTC, and the
-//! rotation started three hours earlier.
+//! The manifests in `fixtures/` are output of `kubectl get -o yaml`, one list per situation; each node has its expected
+//! stage in the annotation `test.skeys/stage`. The fixtures' now is 24 November 2026, 14:02:11 UTC, and the rotation
+//! started three hours earlier.
 
 pub mod blockers;
 pub mod budgets;
@@ -22,7 +22,7 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::history::RollHistory;
 use crate::domain::rotation::Phase;
 
-/// So many minutes before the fixtures' now.
+/// `minutes` before the fixtures' now.
 pub fn ago(minutes: i64) -> Timestamp {
     now().checked_sub(SignedDuration::from_mins(minutes)).unwrap()
 }
@@ -32,7 +32,7 @@ pub fn cluster(phase: Phase) -> Cluster {
     crate::domain::fixtures::cluster("shop", phase)
 }
 
-/// A roll as one snapshot shows it, without a tracker.
+/// A roll evaluated from one snapshot, without a tracker.
 pub fn at_once(cluster: &Cluster, snapshot: &crate::domain::snapshot::ClusterSnapshot) -> Roll {
     Roll::read(cluster, snapshot, &RollHistory::default(), now())
 }

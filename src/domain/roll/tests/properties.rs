@@ -1,5 +1,5 @@
-//! Properties of the roll over any sequence of events: counts add up, progress stays in [0,1] and does not run backwards
-//! without a named cause, and only the end state decides the progress.
+//! Properties of the roll over arbitrary sequences of events: counts add up, progress stays in [0,1] and does not
+//! regress without a named cause, and the final progress depends only on the final state.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Node, Template, Templates};
 
-/// What a slot for a node holds in one snapshot.
+/// State of a node slot in one snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Slot {
     Empty,
@@ -68,7 +68,7 @@ fn build(place: usize, slot: Slot) -> Option<Node> {
         Slot::Preserved => Node { preserved: true, ready: false, ..old(&name, zone) },
         Slot::Third => node(&name, zone, ago(60), THIRD),
     };
-    // One uid for each place and side, so that nodes also change in place.
+    // One uid per place and side, so that nodes also change in place.
     let side = if matches!(slot, Slot::Old | Slot::Cordoned | Slot::Draining | Slot::Preserved) {
         "old"
     } else {
@@ -93,7 +93,7 @@ fn seen(slots: &[Slot], kind: u8) -> ClusterSnapshot {
     ClusterSnapshot { templates: templates(kind), ..snapshot(nodes) }
 }
 
-/// The fixtures' cluster with a second pool, in a phase of one and the same rotation.
+/// The fixtures' cluster with a second pool, in a phase of the same rotation.
 fn two_pools(phase: Phase) -> Cluster {
     let mut subject = cluster(Phase::Preparing);
     subject.rotation.phase = phase;
@@ -142,7 +142,7 @@ fn phases() -> impl Strategy<Value = Phase> {
     ])
 }
 
-/// What changes in a step beside one node.
+/// Change in a step, apart from one node.
 #[derive(Debug, Clone)]
 enum Turn {
     None,

@@ -1,4 +1,4 @@
-//! Every row of the classification, from manifests; the expected stage is in each node's annotation.
+//! Every case of the classification, from manifests; the expected stage is in each node's annotation.
 
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ fn stage_name(node: &NodeRoll) -> &'static str {
     }
 }
 
-/// Reads a fixture and holds every node to the stage that its annotation expects.
+/// Evaluates a fixture and compares every node with the stage in its annotation.
 fn checked(name: &str, phase: Phase) -> Roll {
     let (_, yaml) = FIXTURES.iter().find(|(known, _)| *known == name).unwrap();
     let (snapshot, expected) = load(yaml);
@@ -78,7 +78,7 @@ fn checked(name: &str, phase: Phase) -> Roll {
     roll
 }
 
-/// Fixture, phase, nodes left to replace and all that are, state of the first pool, and why it is an estimate.
+/// Fixture, phase, nodes left to replace and in total, state of the first pool, and why it is an estimate.
 type Row = (&'static str, Phase, (usize, usize), PoolState, &'static [EstimateReason]);
 
 #[test]

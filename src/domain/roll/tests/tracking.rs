@@ -1,4 +1,4 @@
-//! Rolls tracked over several snapshots: what is kept, and what snapshots out of order do to it.
+//! Rolls tracked over several snapshots: what is kept, and the effect of snapshots out of order.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Node, Template, Templates, Terminating, Unseen};
 
-/// Name of the generation of before the start.
+/// Name of the generation before the start.
 pub const OLD: &str = "gardener-node-agent-web-0000000000000001";
-/// Name of the generation that the rotation made.
+/// Name of the generation created by the rotation.
 pub const NEW: &str = "gardener-node-agent-web-0000000000000002";
 
 /// A ready node of pool `web`; its uid is its name and generation.
@@ -47,12 +47,12 @@ pub fn node(name: &str, zone: &str, created: Timestamp, generation: &str) -> Nod
     }
 }
 
-/// A node of before the start.
+/// A node from before the start.
 pub fn old(name: &str, zone: &str) -> Node {
     node(name, zone, ago(60 * 24 * 30), OLD)
 }
 
-/// A node whose drain began at a time.
+/// A node whose drain started at `since`.
 pub fn draining(node: Node, since: Timestamp) -> Node {
     let terminating = Terminating { since: Some(since), reason: "MachineDeleted".into() };
     Node { terminating: Some(terminating), cordoned: true, ..node }
@@ -63,7 +63,7 @@ pub fn joining(node: Node) -> Node {
     Node { ready: false, ..node }
 }
 
-/// The template of pool `web` of this name.
+/// The template of pool `web` with this name.
 pub fn template(name: &str, created: Timestamp) -> Template {
     Template { name: name.into(), pool: "web".into(), created: Some(created), checksum: None }
 }
@@ -79,12 +79,12 @@ pub fn snapshot(nodes: Vec<Node>) -> ClusterSnapshot {
     }
 }
 
-/// What happened.
+/// Events of the timeline.
 fn happened(tracker: &RollTracker) -> Vec<TimelineEvent> {
     tracker.timeline().entries().map(|entry| entry.what.clone()).collect()
 }
 
-/// Why progress regressed, each time.
+/// Causes of each regression of progress.
 fn regressions(tracker: &RollTracker) -> Vec<Vec<RegressionCause>> {
     let causes = happened(tracker).into_iter().filter_map(|event| {
         let TimelineEvent::ProgressRegressed { causes, .. } = event else { return None };
@@ -344,7 +344,7 @@ fn snapshots_without_nodes_or_templates_do_not_count_as_empty_clusters() {
     assert_eq!(tracker.history().nodes.len(), 1);
 }
 
-/// How many nodes are left to replace, of how many, and whether that is an estimate.
+/// Nodes left to replace, total, and whether that is an estimate.
 fn figures(roll: &Roll) -> (usize, usize, bool) {
     let progress = roll.progress().unwrap();
     (progress.old, progress.goal.nodes, progress.goal.estimated)
@@ -364,7 +364,7 @@ fn a_roll_has_one_goal_from_the_dialog_to_its_end() {
     let (expected, _) = nodes_to_replace(&cluster(Phase::Completed), Some(&before)).unwrap();
     let mut tracker = RollTracker::default();
     let mut shown = vec![figures(&tracker.observe(&subject, &before, ago(60)).unwrap())];
-    // Nodes are added, are removed again, and the autoscaler adds more.
+    // Nodes are added and removed again, and the autoscaler adds more.
     for (at, old, new) in [(50, 0..5, 3), (40, 1..5, 3), (30, 3..5, 8), (20, 5..5, 6)] {
         let seen = snapshot(olds(old).chain(news(new)).collect());
         shown.push(figures(&tracker.observe(&subject, &seen, ago(at)).unwrap()));
@@ -382,7 +382,7 @@ fn nodes_that_the_autoscaler_adds_replace_none() {
     subject.pools[0].minimum = 0;
     let template = |seen: &mut ClusterSnapshot| seen.templates = Templates::Known(Vec::new());
     let mut tracker = RollTracker::default();
-    // The pool has no nodes at first, and others are added to it while its own drain.
+    // The pool has no nodes at first; others are added while its own drain.
     let mut before = snapshot(Vec::new());
     template(&mut before);
     tracker.observe(&subject, &before, ago(60));
@@ -548,7 +548,7 @@ fn k8s_12_a_second_template_soon_after_the_first_is_another_roll_for_who_watched
     let mut tracker = RollTracker::default();
     tracker.observe(&subject, &early(), ago(162));
     assert!(Roll::read(&subject, &changed, tracker.history(), ago(159)).pools[0].another);
-    // Without the first template, a node of the first minutes may as well be of the old generation.
+    // Without the first template, a node from the first minutes may also be of the old generation.
     assert!(!Roll::read(&subject, &changed, &RollHistory::default(), ago(159)).pools[0].another);
 }
 

@@ -28,7 +28,7 @@ use crate::domain::snapshot::{
     ClusterSnapshot, Labels, OwnerReference, Pod, Requirement, Selector, Unseen,
 };
 
-/// The same snapshot, with the endpoints of one service changed.
+/// The snapshot with changed endpoints of one service.
 fn with_endpoints(snapshot: &ClusterSnapshot, namespace: &str, serves: bool) -> ClusterSnapshot {
     let mut snapshot = snapshot.clone();
     for endpoints in &mut snapshot.endpoints {
@@ -114,7 +114,7 @@ fn where_something_is_not_read_in_full_nothing_is_found_and_nothing_is_dropped()
         without("endpointslices", partly, |snapshot| snapshot.endpoints.truncate(1)),
         without("endpointslices", Unseen::Unread, |snapshot| snapshot.endpoints.clear()),
         without("endpointslices", Unseen::Failing("403".into()), |p| p.endpoints.clear()),
-        // The lists of another observation arrive one by one.
+        // The lists of a new observation arrive one by one.
         without("validatingwebhookconfigurations", Unseen::Unread, |p| p.admissions.clear()),
         without("pods", Unseen::Unread, |snapshot| snapshot.pods.clear()),
         without("namespaces", Unseen::Unread, |snapshot| snapshot.namespaces.clear()),
@@ -125,7 +125,7 @@ fn where_something_is_not_read_in_full_nothing_is_found_and_nothing_is_dropped()
         let since = about(&roll, "policy/webhook").since;
         assert_eq!(since, Some(Since::at_least(ago(40))), "{:?}", snapshot.unseen);
     }
-    // What was listed in full before goes on to count.
+    // Complete earlier lists still count.
     let failing = without("endpointslices", Unseen::Failing("500".into()), |_| {});
     assert_eq!(find_unanswered(&failing), find_unanswered(&whole));
     let without_pods =
