@@ -1,4 +1,4 @@
-//! Whether a command can be carried out now, and if not, why: read by the dispatcher, footer, menus and help.
+//! Whether a command is available now, and if not, why; shared by dispatcher, footer, menus and help.
 #![expect(clippy::wildcard_enum_match_arm, reason = "other commands are always possible")]
 
 use crate::app::cluster::tabs::Tab;
@@ -13,10 +13,10 @@ use crate::app::{checklist, menus};
 use crate::domain::action::{Action, permits};
 use crate::domain::rotation::Step;
 
-/// Says whether a command can be carried out now.
+/// Checks whether a command is available now.
 ///
 /// # Errors
-/// One sentence that begins with the action: "Complete: nodes are still being replaced".
+/// One sentence that starts with the action: "Complete: nodes are still being replaced".
 pub fn can(state: &State, command: Command) -> Result<(), String> {
     let on_cluster = |action: Action| match state.subject() {
         Some(entry) => {
@@ -118,7 +118,7 @@ fn can_change_checklist(state: &State, command: Command) -> Result<(), &'static 
     }
 }
 
-/// Says whether an action can be carried out on a cluster now.
+/// Checks whether an action is available for a cluster now.
 ///
 /// # Errors
 /// The reason, without the action's name.

@@ -1,6 +1,6 @@
-//! Text with a meaning, which the theme turns into colours.
+//! Text with a tone, which the theme maps to colours.
 
-/// What a piece of text means.
+/// The meaning of a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Tone {
     Plain,
@@ -8,14 +8,14 @@ pub enum Tone {
     Dim,
     /// The platform is working.
     Busy,
-    /// Somebody must act.
+    /// The user has to act.
     Attention,
     Bad,
     Good,
     Warn,
 }
 
-/// One cell of a table: text without padding, and what it means.
+/// One cell of a table: text without padding, and its tone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
     pub text: String,
@@ -23,12 +23,11 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Text that means this.
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: text.into(), tone }
     }
 
-    /// Nothing to say.
+    /// An empty value.
     pub fn dash() -> Self {
         Self::new("—", Tone::Dim)
     }

@@ -1,4 +1,4 @@
-//! Carries out commands: what a key, a click or a line of the palette asks for on a screen.
+//! Executes commands of keys, clicks and the palette.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "keys and commands that mean nothing here are ignored"
@@ -39,9 +39,9 @@ use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
 
-/// Carries out a command on the screen.
+/// Executes a command on the current screen.
 pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
-    // Whoever acts on a cluster has chosen it.
+    // Acting on a cluster counts as selecting it.
     state.view.cursor_moved |= matches!(
         command,
         Command::Open
@@ -53,7 +53,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             | Command::Watch
             | Command::Copy
     );
-    // What is refused with a reason is refused here, for all features.
+    // Refuses unavailable commands with a reason, for all features.
     if is_checked(command)
         && let Err(reason) = can(state, command)
     {
@@ -104,7 +104,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         }
         Command::Redraw => context!(state, out).terminal(TerminalEffect::Redraw),
         Command::Suspend => {
-            // Whatever comes next comes after that.
+            // The next message detects from this time whether the suspend was long.
             state.session.suspended = Some(state.shared.now);
             context!(state, out).terminal(TerminalEffect::Suspend);
         }
@@ -117,7 +117,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             if let Some(cluster) = state.subject().map(|entry| entry.cluster.clone()) {
                 let renewed = state.renewed_entries();
                 let kubeconfig = &mut state.kubeconfig;
-                // One that is issued already and nowhere yet comes before another one.
+                // An undelivered kubeconfig takes precedence over a new one.
                 let is_held = kubeconfig.holds_one_of(&cluster);
                 let cx = context!(state, out);
                 if is_held || renewed.is_empty() {
@@ -145,7 +145,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
     }
 }
 
-/// Whether a command that cannot be carried out says why; the others do nothing then.
+/// Whether the command shows a reason if unavailable; the others are then no-ops.
 fn is_checked(command: Command) -> bool {
     matches!(
         command,
@@ -166,7 +166,7 @@ fn is_checked(command: Command) -> bool {
     )
 }
 
-/// A command that means something else on each screen.
+/// A command whose effect depends on the screen.
 fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
     match (&state.screen, command) {
         (Screen::Fleet, Command::Right) => return run(state, out, Command::Open),
@@ -232,7 +232,7 @@ fn checklist_tab(state: &mut State, out: &mut Outbox, id: &ClusterId, command: C
     checklist::update::run(&mut state.checklist, shown, command, context!(state, out));
 }
 
-/// Goes to the next or previous match, or says that there is none.
+/// Moves to the next or previous match, or reports that there is none.
 fn next_match(state: &mut State, out: &mut Outbox, step: SearchStep) {
     if state.search.text.is_empty() || !find(state, step) {
         let text = text::no_match(&state.search.text);
@@ -240,7 +240,7 @@ fn next_match(state: &mut State, out: &mut Outbox, step: SearchStep) {
     }
 }
 
-/// Puts the cursor on what is searched for; says whether there is such a thing.
+/// Moves the cursor to a match; returns whether there is one.
 pub fn find(state: &mut State, step: SearchStep) -> bool {
     let (search, metrics) = (&state.search, &state.shared.metrics);
     match &state.screen {
@@ -255,7 +255,7 @@ pub fn find(state: &mut State, step: SearchStep) -> bool {
     }
 }
 
-/// Shows the clusters that match a filter.
+/// Shows the fleet, filtered.
 pub fn show_matching(state: &mut State, filter: String) {
     if state.screen != Screen::Fleet {
         state.screen = Screen::Fleet;
@@ -266,7 +266,7 @@ pub fn show_matching(state: &mut State, filter: String) {
     state.view.cursor_moved = true;
 }
 
-/// Profile, projects or region were chosen: the fleet shows them.
+/// Applies a choice of profile, projects or region, and shows the fleet.
 pub fn select(state: &mut State, out: &mut Outbox, choice: ScopeChoice) {
     let mut selection = state.fleet.selection.clone();
     match choice {
@@ -282,7 +282,7 @@ pub fn select(state: &mut State, out: &mut Outbox, choice: ScopeChoice) {
     persist(state, out);
 }
 
-/// Opens a cluster that was chosen by its name.
+/// Opens a cluster that was chosen by name.
 pub fn open_named(state: &mut State, out: &mut Outbox, id: ClusterId) {
     state.screen = Screen::Fleet;
     if !state.view.shown.contains(&id) {
@@ -292,7 +292,7 @@ pub fn open_named(state: &mut State, out: &mut Outbox, id: ClusterId) {
     open_cluster(state, out);
 }
 
-/// Another screen or tab begins at its top.
+/// Resets scroll positions and search for another screen or tab.
 fn rewind(state: &mut State) {
     state.search = Search::default();
     state.cluster.scroll = 0;
@@ -327,7 +327,7 @@ fn open_cluster(state: &mut State, out: &mut Outbox) {
     read_inventory(state, out);
 }
 
-/// One thing per press: what the user opened first, then messages.
+/// Undoes one thing per press: views the user opened first, then messages.
 fn back(state: &mut State) {
     if state.activity.open && state.lists_records() && state.notices.errors.is_empty() {
         (state.activity.open, state.activity.scroll) = (false, 0);
@@ -352,7 +352,7 @@ fn back(state: &mut State) {
     }
     match std::mem::replace(&mut state.screen, Screen::Fleet) {
         Screen::Fleet => state.notices.toast = None,
-        // Rows may have moved meanwhile.
+        // Rows may have changed order in the meantime.
         Screen::Cluster { .. } => state.view.outdated = true,
         Screen::Activity(from) => {
             state.screen = *from;
@@ -380,7 +380,7 @@ fn refresh(state: &mut State, out: &mut Outbox) {
     read_inventory(state, out);
 }
 
-/// Reads the kubeconfig files on this machine again.
+/// Rereads the kubeconfig files of this machine.
 pub fn read_inventory(state: &mut State, out: &mut Outbox) {
     state.inventory.not_read = None;
     credentials::update::read(&state.credentials, context!(state, out));
@@ -403,7 +403,7 @@ fn open_action(state: &mut State, action: Action) {
     }
 }
 
-/// A key while it is asked before a wake-up or reconcile.
+/// A key while the wake-up or reconcile dialog is open.
 pub fn action_key(state: &mut State, out: &mut Outbox, command: Command) {
     let answered = actions::update::key(&mut state.action, command, &state.shared);
     let Some(dialog) = answered else { return };
@@ -418,7 +418,7 @@ pub fn action_key(state: &mut State, out: &mut Outbox, command: Command) {
     }
 }
 
-/// The mouse was used; it is reported only while it is on.
+/// A mouse event; ignored while the mouse is off.
 pub fn mouse(state: &mut State, out: &mut Outbox, event: MouseEvent) {
     if !state.shared.mouse {
         return;
@@ -496,7 +496,7 @@ fn click(state: &mut State, out: &mut Outbox, at: Position) {
     }
 }
 
-/// A click on the button that acts: it gets the focus, and is pressed if it had it. A rotation is for the keyboard.
+/// A click on the confirm button: focuses it, or presses it if focused. Rotations are confirmed by keyboard only.
 fn click_confirm(state: &mut State, out: &mut Outbox) {
     if let Some(dialog) = &mut state.session.quit_dialog {
         if std::mem::replace(&mut dialog.leave, true) {
@@ -523,7 +523,7 @@ fn click_confirm(state: &mut State, out: &mut Outbox) {
     }
 }
 
-/// One step back from whatever lies on top: never past what would be lost.
+/// Closes the topmost dialog, or takes one step back; nothing is lost without a question.
 fn close_dialog(state: &mut State, out: &mut Outbox) {
     if state.session.quit_dialog.take().is_some() {
         return;
@@ -665,7 +665,7 @@ mod tests {
         assert!(items[0].text.ends_with("by ?: first"), "{items:?}");
     }
 
-    /// The answer to the request for another dashboard, and what follows from it.
+    /// Answers the open restart request, and returns the resulting effects.
     fn answer(state: &mut State, result: Result<(), Failure>) -> Vec<Effect> {
         let open = state.requests.open().find(|(_, owner)| **owner == RequestOwner::Restart);
         let (request, _) = open.expect("it was asked for");
@@ -707,7 +707,7 @@ mod tests {
         let cluster = cluster("web", Phase::Never).id;
         let sent = RequestOwner::Action { cluster, action: Action::WakeUp };
         let sent = state.requests.begin(sent);
-        // It was sent while the other one was made ready.
+        // Sent while the next dashboard was being prepared.
         assert!(!answer(&mut state, Ok(())).iter().any(is_restart));
         assert!(toast(&state).contains(session::text::OUTCOME_UNKNOWN), "{}", toast(&state));
         press(&mut state, &[Command::Reload]);

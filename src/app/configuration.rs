@@ -1,4 +1,4 @@
-//! The configuration file changed while the program runs: what can change at once does.
+//! Applies changes of the configuration file to a running dashboard, as far as possible.
 
 use crate::app::commands;
 use crate::app::context::{Outbox, context};
@@ -12,9 +12,9 @@ use crate::app::text;
 use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
 
-/// The file was read again, or cannot be used: then the previous values stay in effect.
+/// The result of rereading the file; on failure, the previous values stay in effect.
 pub fn read(state: &mut State, out: &mut Outbox, read: Result<ChangedConfiguration, Failure>) {
-    // What was wrong with it is repaired, or said anew.
+    // Any earlier problem is either fixed or reported again.
     if let Some(told) = state.session.configuration_problem.take() {
         state.notices.errors.retain(|failure| *failure != told);
     }
@@ -34,7 +34,7 @@ fn apply(state: &mut State, out: &mut Outbox, changed: ChangedConfiguration) {
     shared.keymap = keymap;
     state.view.outdated = true;
     let settings = &shared.settings;
-    // What a person toggled stays, unless the file says something else of it now.
+    // Values toggled by the user stay, unless the file changes them.
     for key in &live {
         match *key {
             "display.theme" => shared.theme = settings.theme,
@@ -68,7 +68,7 @@ fn apply(state: &mut State, out: &mut Outbox, changed: ChangedConfiguration) {
         (false, false) => text::configuration_partly(file, now, later),
     };
     let cx = context!(state, out);
-    // The person may be in an editor: the activity has it, too.
+    // The user may be in an editor, so the activity gets a record, too.
     cx.add_record(cx.record(None, "config", Outcome::Observed, said.clone()));
     cx.toast(said);
 }
@@ -212,7 +212,7 @@ mod tests {
         change(&mut state, &["protected"], &[], protect);
         let dialog = state.rotation.dialog.as_mut().unwrap();
         assert!(dialog.wants_name && dialog.focus == Focus::Cancel);
-        // Neither the focus nor what was true when it opened gets a request sent.
+        // No request is sent, whatever the focus and whatever the dialog showed when it opened.
         dialog.focus = Focus::Confirm;
         let later = Now { monotonic: Duration::from_secs(200), ..state.shared.now };
         let enter = crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Enter);

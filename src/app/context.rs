@@ -1,4 +1,4 @@
-//! What the update of a feature is given beside its own state.
+//! The context of a feature's update, besides its own state.
 
 use std::collections::VecDeque;
 
@@ -12,14 +12,14 @@ use crate::app::shared::Shared;
 use crate::domain::cluster::ClusterId;
 use crate::domain::record::{Outcome, Record};
 
-/// What updates leave behind: effects for the runtime, events for other features.
+/// Output of updates: effects for the runtime, events for other features.
 #[derive(Debug, Default)]
 pub struct Outbox {
     pub effects: Vec<Effect>,
     pub events: VecDeque<Event>,
 }
 
-/// What the update of a feature is given beside its own state. The fleet's own updates have the fleet already.
+/// The context of a feature's update, besides its own state. The fleet's own updates already have the fleet.
 pub struct UpdateContext<'a, F = &'a Fleet> {
     pub shared: &'a Shared,
     pub fleet: F,
@@ -29,7 +29,7 @@ pub struct UpdateContext<'a, F = &'a Fleet> {
     pub out: &'a mut Outbox,
 }
 
-/// The context of an update, borrowed from the state beside the feature's own part of it.
+/// Builds an `UpdateContext` by borrowing from the state, except for the feature's own part.
 macro_rules! context {
     ($state:expr, $out:expr) => {
         $crate::app::context::context!($state, $out, &$state.fleet)
@@ -53,35 +53,34 @@ impl<F> UpdateContext<'_, F> {
         self.notices.answer(self.shared.now, text.into());
     }
 
-    /// Shows an observation.
+    /// Shows an observation as a toast.
     pub fn observation(&mut self, about: ToastAbout, text: impl Into<String>) {
         self.notices.observation(self.shared.now, about, text.into());
     }
 
-    /// Raises an event for the other features.
     pub fn raise(&mut self, event: Event) {
         self.out.events.push_back(event);
     }
 
-    /// Asks the runtime for something that is not answered.
+    /// Sends an effect that has no answer.
     pub fn effect(&mut self, effect: Effect) {
         self.out.effects.push(effect);
     }
 
-    /// Asks the terminal for something.
+    /// Sends a terminal effect.
     pub fn terminal(&mut self, effect: TerminalEffect) {
         self.effect(Effect::Terminal(effect));
     }
 
-    /// Asks for something; its answer is taken in through its owner.
+    /// Sends a request; its answer is applied through its owner.
     pub fn request(&mut self, owner: RequestOwner, request: Request) -> RequestId {
         let id = self.requests.begin(owner);
         self.effect(Effect::Request(id, request));
         id
     }
 
-    /// Asks for something that changes something: the journal gets a line about it, with this verb and text, before
-    /// anything is sent.
+    /// Sends a request that changes something. The journal gets a record with this verb and text before anything is
+    /// sent.
     pub fn request_logged(
         &mut self,
         owner: RequestOwner,
@@ -96,19 +95,19 @@ impl<F> UpdateContext<'_, F> {
         id
     }
 
-    /// Reads one cluster, unless a read that was requested later than `after` is pending.
+    /// Reads one cluster, unless a read newer than `after` is already pending.
     pub fn read_cluster(&mut self, id: &ClusterId, after: RequestId) {
         if !self.requests.reads_cluster(id, after) {
             self.request(RequestOwner::Cluster(id.clone()), Request::Read(id.clone()));
         }
     }
 
-    /// Copies something that is no secret: what it is, in words, and the text.
+    /// Copies text that is not secret; `what` describes it.
     pub fn copy(&mut self, what: &str, text: String) {
         self.request(RequestOwner::Copy(what.to_owned()), Request::CopyText(text));
     }
 
-    /// A record of now, by us.
+    /// A record of the current user, with the current time.
     pub fn record(
         &self,
         cluster: Option<&ClusterId>,
@@ -130,12 +129,11 @@ impl<F> UpdateContext<'_, F> {
         }
     }
 
-    /// The record is about this request, which the server knows by this trace id.
+    /// Links a record to a request and the server's trace id for it.
     pub fn about(&self, record: Record, request: RequestId, trace: Option<String>) -> Record {
         record.about(self.requests.journal_name(request), trace)
     }
 
-    /// Adds a record to the activity.
     pub fn add_record(&mut self, record: Record) {
         self.activity.push(record);
     }

@@ -1,4 +1,4 @@
-//! Effects and requests of the app, as data.
+//! Effects and requests as data.
 
 use std::sync::Arc;
 
@@ -21,14 +21,14 @@ use crate::domain::rotation::Step;
 use crate::domain::secret::Secret;
 use crate::domain::table::{Table, TableFormat};
 
-/// Something to be done by the runtime.
+/// Work for the runtime.
 #[derive(Debug, Clone)]
 pub enum Effect {
-    /// Something that is answered by `Message::Answered` under its number.
+    /// A request, answered by `Message::Answered` with the same id.
     Request(RequestId, Request),
-    /// A newer reading for the observer of this cluster.
+    /// Passes a newer reading to the cluster's observer.
     Reading(Box<Cluster>),
-    /// Observe a cluster no longer.
+    /// Stop observing a cluster.
     Unobserve(ClusterId),
     /// Notify the user: bell, terminal, desktop.
     Notify {
@@ -36,31 +36,31 @@ pub enum Effect {
         text: String,
     },
     Journal(Box<Record>),
-    /// Something that the loop does itself, on the terminal it owns.
+    /// A terminal effect, performed by the event loop itself.
     Terminal(TerminalEffect),
 }
 
-/// Something that is answered. Each variant names its answer.
+/// A request. Each variant names its answer.
 #[derive(Debug, Clone)]
 pub enum Request {
-    /// Find out who we are (`Identity`).
+    /// Identify the account (`Identity`).
     Identify,
-    /// Learn the names of projects (`ProjectNames`).
+    /// Look up project names (`ProjectNames`).
     NameProjects(Vec<ProjectId>),
-    /// Find out what the account may do, and its projects (`Discovered`).
+    /// Discover the account's permissions and projects (`Discovered`).
     Discover,
-    /// Make a dashboard ready with the configuration as it is now and this profile (`Prepared`).
+    /// Prepare a dashboard with the current configuration and this profile (`Prepared`).
     Prepare {
         profile: Option<String>,
     },
     /// List one scope (`Clusters`).
     List(Scope),
     Read(ClusterId),
-    /// Read the cluster, compare it with what the person saw, then send the step once (`Rotation`).
+    /// Read the cluster, compare it with what the user saw, then send the step once (`Rotation`).
     Rotate {
         step: Step,
         shown: Box<Cluster>,
-        /// Line for the journal, written before anything is sent.
+        /// Journal record, written before anything is sent.
         intent: Box<Record>,
     },
     /// Wake up or reconcile (`Action`).
@@ -69,53 +69,53 @@ pub enum Request {
         action: Action,
         intent: Box<Record>,
     },
-    /// Read which credentials the kubeconfig files of this machine hold, and these files (`Inventory`).
+    /// Read the credentials of the default kubeconfig files and of these (`Inventory`).
     ReadInventory(Vec<String>),
-    /// Try credentials of this machine, and read what they are (`Tried`).
+    /// Try credentials of this machine, and read their content (`Tried`).
     TryCredentials(Vec<KubeconfigLocation>),
-    /// Read the checklist of a cluster on this machine (`Checklist`).
+    /// Read a cluster's checklist on this machine (`Checklist`).
     ReadChecklist(ClusterId),
-    /// Write a checklist (`Checklist`): in the cluster, if it is shared there.
+    /// Write a checklist (`Checklist`): in the cluster if it is shared there.
     WriteChecklist {
         id: ClusterId,
         write: Box<ChecklistWrite>,
         intent: Box<Record>,
     },
-    /// Observe a cluster through its own API until `Effect::Unobserve` (`ObservedCluster`, again and again).
+    /// Observe a cluster through its own API until `Effect::Unobserve` (`ObservedCluster`, repeatedly).
     Observe {
         cluster: Box<Cluster>,
-        /// Whether a person agreed that asking for a kubeconfig switches static tokens off.
+        /// Whether the user agreed that requesting a kubeconfig disables static tokens.
         agreed: bool,
     },
-    /// See what a file looks like now and afterwards (`Plan`).
+    /// Preview a file before and after a merge (`Plan`).
     Plan {
         file: FileTarget,
         query: MergeQuery,
     },
-    /// Ask SKE for a kubeconfig, once (`Kubeconfig`).
+    /// Request a kubeconfig from SKE, once (`Kubeconfig`).
     Issue {
         shown: Box<Cluster>,
         kind: KubeconfigKind,
         lifetime: Lifetime,
-        /// File that must take it before anything is asked for.
+        /// File to check for a successful merge before the request is sent.
         file: Option<(FileTarget, MergeQuery)>,
         intent: Box<Record>,
     },
     /// Write a kubeconfig (`Saved`).
     Save {
-        /// Whether an entry of the same batch was saved there before, whose backup is kept.
+        /// Whether the same batch already saved an entry in this file; then its backup is kept.
         keeps_backup: bool,
         file: FileTarget,
         fresh: Arc<ParsedKubeconfig>,
         options: MergeOptions,
-        /// Content that the person saw before confirming.
+        /// Fingerprint of the content shown to the user before confirmation.
         fingerprint: Option<String>,
     },
-    /// Copy a secret; it is cleared later, under this request's number (`Copied`).
+    /// Copy a secret, to be cleared later under this request's id (`Copied`).
     CopySecret(Secret),
-    /// Copy something that is no secret (`Copied`).
+    /// Copy text that is not secret (`Copied`).
     CopyText(String),
-    /// Write a table into a new file of this name, without its ending (`TableSaved`).
+    /// Save a table to a new file; `name` has no extension (`TableSaved`).
     SaveTable {
         table: Box<Table>,
         format: TableFormat,
@@ -123,15 +123,15 @@ pub enum Request {
     },
     /// Copy a table (`Copied`).
     CopyTable(Box<Table>, TableFormat),
-    /// Clear from the clipboard what a request copied, if it still holds that (`ClipboardCleared`).
+    /// Clear what a request copied, if it is still in the clipboard (`ClipboardCleared`).
     ClearClipboard(RequestId),
-    /// Keep between runs, but for what has ended at a moment by SKE's clock (`Credentials`).
+    /// Persist between runs, except what has expired at this time by SKE's clock (`Credentials`).
     Persist(Box<PersistedState>, Timestamp),
-    /// Learn what other instances of the program have issued since (`Credentials`).
+    /// Load credentials issued by other instances in the meantime (`Credentials`).
     LoadCredentials,
-    /// Read what an earlier run saw of the fleet last (`LastFleet`).
+    /// Load the last readings of an earlier run (`LastFleet`).
     LoadFleet,
-    /// Keep what was seen of the fleet last (`FleetSaved`).
+    /// Save the last readings of the fleet (`FleetSaved`).
     SaveFleet(Box<LastFleet>),
     /// Read the latest lines of the diagnostic log (`Log`).
     ReadLog,
@@ -145,7 +145,7 @@ pub enum ChecklistWrite {
 }
 
 impl Request {
-    /// Whether it changes something outside the program, so that the end waits for it.
+    /// Whether it changes anything outside the program; quitting waits for such requests.
     pub fn is_write(&self) -> bool {
         match self {
             Self::Rotate { .. }
@@ -178,19 +178,19 @@ impl Request {
     }
 }
 
-/// What is done on the terminal, in order, before the next message is taken.
+/// Terminal work, performed in order before the next message.
 #[derive(Debug, Clone)]
 pub enum TerminalEffect {
     Mouse(bool),
-    /// Window title and terminal progress; `None` takes both back.
+    /// Window title and terminal progress; `None` restores both.
     Status(Option<WindowStatus>),
     Redraw,
-    /// Go to the background (Ctrl-Z).
+    /// Suspend to the background (Ctrl-Z).
     Suspend,
-    /// Give the terminal to the program with which a person logs in, until it ends (`LoggedIn`).
+    /// Hand the terminal to the login program until it exits (`LoggedIn`).
     LogIn,
     /// End the program.
     Quit,
-    /// End this dashboard; the one that was made ready follows.
+    /// End this dashboard; the prepared one follows.
     Restart,
 }

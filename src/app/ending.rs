@@ -1,4 +1,4 @@
-//! The end of a dashboard, whether another one follows or not, and what is kept then.
+//! The end of a dashboard, on quit or restart, and the state that is saved.
 
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Request, TerminalEffect};
@@ -12,14 +12,14 @@ use crate::app::{kubeconfig, session};
 use crate::domain::last_known::LastFleet;
 use crate::domain::persisted::PersistedState;
 
-/// A key while it is asked whether to leave.
+/// A key while the quit dialog is open.
 pub fn quit_key(state: &mut State, out: &mut Outbox, command: Command) {
     if quit::key(&mut state.session.quit_dialog, command) {
         end_program(state, out);
     }
 }
 
-/// Quits, or asks first while something is pending; asked twice, it quits.
+/// Quits, or asks first while something is pending; a second request quits.
 pub fn ask_to_quit(state: &mut State, out: &mut Outbox) {
     match why_stay(state) {
         Some((why, then)) if state.session.quit_dialog.is_none() => {
@@ -29,7 +29,7 @@ pub fn ask_to_quit(state: &mut State, out: &mut Outbox) {
     }
 }
 
-/// What would be cut off, if anything, and what becomes of it.
+/// What quitting would interrupt, if anything, and the consequence.
 fn why_stay(state: &State) -> Option<(String, &'static str)> {
     let sending = |stage: &PendingStage| matches!(stage, PendingStage::Sending);
     let sent = state.rotation.pending.iter().find(|(_, pending)| sending(&pending.stage));
@@ -59,7 +59,7 @@ fn end(state: &mut State, out: &mut Outbox, how: TerminalEffect) {
         return;
     }
     if let Some(renewal) = &mut state.kubeconfig.renewal {
-        // What was issued is still saved; nothing more is asked for.
+        // Issued kubeconfigs are still saved; no more are requested.
         let waits = |item: &RenewalItem| {
             matches!(item.stage, RenewalItemStage::Ready) && item.issued.is_none()
         };
@@ -76,7 +76,7 @@ fn end(state: &mut State, out: &mut Outbox, how: TerminalEffect) {
     context!(state, out).terminal(how);
 }
 
-/// Keeps what was read of the fleet for the next run.
+/// Saves the last readings of the fleet for the next run.
 pub fn keep_fleet(state: &mut State, out: &mut Outbox) {
     state.session.fleet_kept = state.shared.now.monotonic;
     let clusters = state.fleet.last_known();
@@ -87,7 +87,7 @@ pub fn keep_fleet(state: &mut State, out: &mut Outbox) {
     }
 }
 
-/// What the next run begins with.
+/// The state to persist for the next run.
 pub fn persisted(state: &State) -> PersistedState {
     let (marks, watched) = (&state.view.marks, &state.nodes.watched);
     let clusters = marks
@@ -106,13 +106,12 @@ pub fn persisted(state: &State) -> PersistedState {
     }
 }
 
-/// Saves the persisted state.
 pub fn persist(state: &mut State, out: &mut Outbox) {
     let persist = Request::Persist(Box::new(persisted(state)), state.server_now());
     context!(state, out).request(RequestOwner::PersistedState, persist);
 }
 
-/// Asks for a dashboard with the configuration as it is now, unless that would lose something.
+/// Requests a dashboard with the current configuration, unless something would be lost.
 pub fn restart(state: &mut State, out: &mut Outbox, profile: Option<String>) {
     if let Some(why) = why_no_restart(state) {
         return context!(state, out).toast(session::text::no_restart(why));
@@ -125,7 +124,7 @@ pub fn restart(state: &mut State, out: &mut Outbox, profile: Option<String>) {
     cx.request(RequestOwner::Restart, Request::Prepare { profile });
 }
 
-/// Why another dashboard cannot begin now, if it cannot: what is open or about to be lost would be gone.
+/// Why a restart is not possible now, if so: open requests, undelivered or copied kubeconfigs would be lost.
 fn why_no_restart(state: &State) -> Option<String> {
     why_stay(state).map(|(why, _)| why).or_else(|| {
         let copied = !state.kubeconfig.clipboard.is_empty();
@@ -133,7 +132,7 @@ fn why_no_restart(state: &State) -> Option<String> {
     })
 }
 
-/// The next dashboard is ready, or cannot begin: then this one goes on.
+/// The next dashboard is ready: restarts, unless something has opened in the meantime.
 pub fn prepared(state: &mut State, out: &mut Outbox) {
     let is_plain = state.context() == state.screen_context();
     let why = why_no_restart(state)

@@ -1,4 +1,4 @@
-//! A day of polling in which clusters change, vanish and return: what the dashboard keeps does not grow.
+//! A day of polling while clusters change, vanish and return: the state must not grow.
 #![expect(clippy::wildcard_enum_match_arm, reason = "requests that are not answered here")]
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ fn at(passed: Duration) -> Now {
     Now { wall: now() + SignedDuration::try_from(passed).unwrap(), monotonic: passed }
 }
 
-/// Counts what is written.
+/// Counts written bytes.
 struct Counter(usize);
 
 impl std::fmt::Write for Counter {
@@ -37,7 +37,7 @@ impl std::fmt::Write for Counter {
     }
 }
 
-/// How much the state holds besides clusters: the length of all of it as text. Each part of it implements `Debug`.
+/// Size of the state without the clusters, as the length of its `Debug` output.
 fn extent(state: &State) -> usize {
     let (mut all, mut clusters) = (Counter(0), Counter(0));
     write!(all, "{state:?}").unwrap();
@@ -45,7 +45,7 @@ fn extent(state: &State) -> usize {
     all.0 - clusters.0
 }
 
-/// A server whose clusters change at random with each list.
+/// A fake server whose clusters change at random with each list.
 struct Cloud {
     clusters: BTreeMap<Scope, Vec<Cluster>>,
     random: fastrand::Rng,
@@ -72,7 +72,7 @@ impl Cloud {
         created
     }
 
-    /// An answer to a list: now and then a failure, a phase that changed, a cluster that is gone and another one.
+    /// Answers a list; occasionally with a failure, a changed phase, or a cluster replaced by another.
     fn list(&mut self, scope: &Scope) -> Result<Listing, Failure> {
         let fate = self.random.u8(..100);
         if fate < 2 {
@@ -83,7 +83,7 @@ impl Cloud {
             let created = self.create(scope);
             self.clusters.get_mut(scope).unwrap()[place] = created;
         } else {
-            // Scopes in which a step runs are listed often: few have such clusters.
+            // Scopes with a running step are listed often: keep them few.
             let is_busy = scope.project.as_str() == "p-000" && fate > 90;
             let changed = &mut self.clusters.get_mut(scope).unwrap()[place];
             let phase = match changed.rotation.phase {
@@ -145,12 +145,12 @@ fn res_02_a_day_of_polling_ten_thousand_clusters_keeps_no_more_than_its_first_ho
         }
         settle(&mut state);
         extents.push(extent(&state));
-        // Some are about to be missed a second time.
+        // Some are about to be missing a second time.
         let known = state.fleet.entries.len();
         assert!(known <= 2 * PROJECTS * (IN_SCOPE + 2), "{known} clusters");
     }
     assert!(lists > 9_000, "{lists} lists");
-    // The activity is full after the first hour or two.
+    // The activity is full after an hour or two.
     let (first, most) = (extents[1], extents.iter().copied().max().unwrap());
     assert!(most <= first + first / 50, "{extents:?}");
 }

@@ -1,5 +1,5 @@
-//! Events between features. The dispatcher passes each event to the features that it concerns, so that
-//! no feature calls another.
+//! Events between features. The dispatcher passes each event to the features concerned, so that no feature calls
+//! another.
 
 use jiff::SignedDuration;
 
@@ -11,7 +11,6 @@ use crate::domain::credential::{Access, Reference};
 use crate::domain::failure::Failure;
 use crate::domain::table::TableFormat;
 
-/// An event between features.
 #[derive(Debug, Clone)]
 pub enum Event {
     ClusterRead {
@@ -19,7 +18,7 @@ pub enum Event {
         request: RequestId,
         /// The server's clock minus ours.
         skew: Option<SignedDuration>,
-        /// Whether it differs from the reading before.
+        /// Whether it differs from the previous reading.
         changed: bool,
     },
     ClusterNotRead {
@@ -27,30 +26,30 @@ pub enum Event {
         request: RequestId,
         failure: Failure,
     },
-    /// It is not listed any more; its row stays while it is in use.
+    /// The cluster is no longer listed; its row stays while in use.
     ClusterMissing(ClusterId),
-    /// Another cluster has its name now: what was meant for the old one is dropped.
+    /// Another cluster has taken its name: anything meant for the old one is dropped.
     ClusterReplaced(ClusterId),
     /// Its row is gone.
     ClusterForgotten(ClusterId),
-    /// The fleet's rows have to be made again before they are drawn.
+    /// The fleet's rows must be rebuilt before the next draw.
     RowsChanged,
     /// SKE answered (`None`) or refused the token.
     SignIn(Option<Failure>),
-    /// To notify users who watch the cluster.
+    /// Notifies users who watch the cluster.
     Announce {
         cluster: ClusterId,
         text: String,
     },
-    /// A person agreed that asking for a kubeconfig switches static tokens off.
+    /// The user agreed that requesting a kubeconfig disables static tokens.
     StaticTokensAgreed(ClusterId),
-    /// A person got a kubeconfig.
+    /// A kubeconfig was delivered to the user.
     KubeconfigDelivered(Box<Access>),
     /// A kubeconfig of an observer identifies a generation of credentials.
     GenerationObserved(Box<Reference>),
-    /// Something that is kept between runs was changed.
+    /// A persisted setting changed.
     PreferencesChanged,
-    /// Something was chosen in a list.
+    /// A palette item was chosen.
     Chosen(PaletteItem),
     /// An export was chosen.
     Export(TableFormat, ExportTarget),

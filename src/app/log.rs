@@ -1,4 +1,4 @@
-//! The diagnostic log on screen: an overlay that is read again every second while it is open.
+//! The diagnostic log as an overlay; reread every second while open.
 
 use std::time::Duration;
 
@@ -9,21 +9,20 @@ use crate::app::motion::moved;
 use crate::app::requests::RequestOwner;
 use crate::app::screen::Metrics;
 
-/// How often the log is read while it is open.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The log, while it is open.
+/// State of the log overlay.
 #[derive(Debug, Clone, Default)]
 pub struct LogView {
-    /// Its latest lines, oldest first; `None` before they were read.
+    /// The latest lines, oldest first; `None` before the first read.
     pub lines: Option<Vec<String>>,
-    /// First line on screen; `None` follows the end.
+    /// First visible line; `None` follows the end.
     pub first: Option<usize>,
-    /// When it is read next, on the monotonic clock.
+    /// When it is read next (monotonic clock).
     pub due: Duration,
 }
 
-/// Scrolls it; any other command closes it.
+/// Scrolls the log; any other command closes it.
 pub fn run(log: &mut Option<LogView>, command: Command, metrics: &Metrics) {
     let Some(open) = log else { return };
     let last = metrics.scroll_last;
@@ -33,7 +32,7 @@ pub fn run(log: &mut Option<LogView>, command: Command, metrics: &Metrics) {
     }
 }
 
-/// Reads it where it is open and that is due.
+/// Reads the log if it is open and due.
 pub fn poll(log: &mut Option<LogView>, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now.monotonic;
     if let Some(open) = log.as_mut().filter(|open| open.due <= now) {

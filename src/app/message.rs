@@ -1,4 +1,4 @@
-//! Everything that can happen to the machine. Names are past facts.
+//! Every message to the state machine. Names are in the past tense.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::domain::permissions::Discovered;
 use crate::domain::secret::Secret;
 use crate::domain::snapshot::ObserverEvent;
 
-/// Something that happened.
+/// An event from outside.
 #[derive(Debug, Clone)]
 pub enum Message {
     /// A key was pressed or repeated.
@@ -31,36 +31,35 @@ pub enum Message {
     Pasted(Secret),
     Mouse(MouseEvent),
     Resized(u16, u16),
-    /// A moment asked for by `State::next_wake` has come.
+    /// The time requested by `State::next_wake` has come.
     Ticked,
-    /// The program came back from the background (Ctrl-Z, fg).
+    /// The program was resumed from the background (Ctrl-Z, fg).
     Resumed,
-    /// The program with which a person logs in has ended.
+    /// The login program has ended.
     LoggedIn(Result<(), Failure>),
     BackgroundKnown(Background),
-    /// The configuration file changed: what it says now, or why it cannot be used.
+    /// The configuration file changed: its content, or why it is unusable.
     ConfigurationRead(Box<Result<ChangedConfiguration, Failure>>),
-    /// A signal that ends the program was received, but not HUP.
+    /// A terminating signal other than SIGHUP was received.
     Terminated,
-    /// HUP was received, or the terminal is gone: perhaps nobody sees what is printed.
+    /// SIGHUP was received, or the terminal is gone: output may not be visible to anybody.
     HungUp,
-    /// What came of a request (`Effect::Request`): its answer, or why there is none. Where the task that carried it out
-    /// broke, it is not known what it did before.
+    /// The result of a request (`Effect::Request`). If its task died, it is unknown how far the task got.
     Answered(RequestId, Result<Answer, Failure>),
     /// A task without a requester failed (journal, notification), or a task panicked.
     TaskFailed(Failure),
 }
 
-/// What the configuration says after its file changed.
+/// The content of a changed configuration file.
 #[derive(Debug, Clone)]
 pub struct ChangedConfiguration {
     /// Name of the file.
     pub file: String,
     pub settings: Settings,
     pub keymap: Keymap,
-    /// Paths of the keys that have another value now and take effect at once.
+    /// Paths of changed keys that take effect immediately.
     pub live: Vec<&'static str>,
-    /// Paths of those that have another value than at the start, and take effect at the next one.
+    /// Paths of keys that differ from the start of the run, and take effect at the next one.
     pub at_start: Vec<&'static str>,
 }
 
@@ -70,10 +69,10 @@ pub enum Answer {
     /// To `Request::Identify`.
     Identity {
         identity: Box<Identity>,
-        /// A message to show once.
+        /// Messages to show once each.
         notes: Vec<String>,
     },
-    /// To `Request::NameProjects`: those that have a name.
+    /// To `Request::NameProjects`: the projects that have a name.
     ProjectNames(Vec<(ProjectId, String)>),
     /// To `Request::Discover`.
     Discovered(Discovered),
@@ -81,7 +80,7 @@ pub enum Answer {
     Prepared,
     /// To `Request::List`.
     Clusters(Listing),
-    /// To `Request::Read`: the cluster and the server's clock minus ours.
+    /// To `Request::Read`: the cluster, and the server's clock minus ours.
     Cluster(Box<Cluster>, Option<SignedDuration>),
     /// To `Request::Rotate`.
     Rotation(RotateOutcome),
@@ -91,25 +90,25 @@ pub enum Answer {
     Inventory(Vec<FoundFile>),
     /// To `Request::TryCredentials`.
     Tried(Vec<TriedCredential>),
-    /// To `Request::ReadChecklist` and `Request::WriteChecklist`: what this machine keeps then.
+    /// To `Request::ReadChecklist` and `Request::WriteChecklist`: the resulting copy on this machine.
     Checklist(LocalChecklist),
-    /// To `Request::Plan`: what the destination looks like.
+    /// To `Request::Plan`: the preview of the file.
     Plan(Box<Plan>),
     /// To `Request::Issue`.
     Kubeconfig(IssuedKubeconfig),
-    /// To `Request::Save`: where it is.
+    /// To `Request::Save`: the place, or why it is not saved.
     Saved(Result<Saved, NotSaved>),
-    /// To `Request::Save`, before its answer: it takes long.
+    /// To `Request::Save`, before its answer: saving takes longer than expected.
     SaveIsLate(Failure),
-    /// To `Request::SaveTable`: where it is.
+    /// To `Request::SaveTable`: the path.
     TableSaved(String),
     /// To `Request::CopySecret`, `Request::CopyText` and `Request::CopyTable`.
     Copied(Copied),
-    /// To `Request::ClearClipboard`: whether something of ours was removed.
+    /// To `Request::ClearClipboard`: whether anything of ours was cleared.
     ClipboardCleared(bool),
     /// To `Request::Persist` and `Request::LoadCredentials`.
     Credentials {
-        /// Kubeconfigs that are kept now, whichever instance of the program issued them.
+        /// All kubeconfigs that are now persisted, whichever instance issued them.
         credentials: Credentials,
         /// A message about the file.
         note: Option<String>,
@@ -120,29 +119,29 @@ pub enum Answer {
     FleetSaved,
     /// To `Request::ReadLog`: lines, oldest first.
     Log(Vec<String>),
-    /// To `Request::Observe`, again and again until `Effect::Unobserve`.
+    /// To `Request::Observe`, repeatedly until `Effect::Unobserve`.
     Observed(ObserverEvent),
 }
 
-/// A credential that was tried.
+/// The result of trying a credential.
 #[derive(Debug, Clone)]
 pub struct TriedCredential {
     pub place: KubeconfigLocation,
     pub trial: Trial,
-    /// What its file contained immediately before.
+    /// The content of its file immediately before.
     pub content: Option<FoundContext>,
 }
 
-/// How a request to start or complete ended.
+/// The outcome of a request to start or complete.
 #[derive(Debug, Clone)]
 pub enum RotateOutcome {
-    /// How SKE took it, and the server's clock minus ours.
+    /// The acceptance by SKE, and the server's clock minus ours.
     Accepted(Accepted, Option<SignedDuration>),
-    /// The re-read immediately before showed something else; nothing was sent.
+    /// The read immediately before showed another state; nothing was sent.
     Changed(Box<Cluster>),
     NotSent(Failure),
     Refused(Failure),
-    /// The request was sent and no clear answer came.
+    /// The request was sent without a clear answer.
     Unknown(Failure, Option<SignedDuration>),
 }
 
@@ -150,17 +149,17 @@ pub enum RotateOutcome {
 #[derive(Debug, Clone)]
 pub struct IssuedKubeconfig {
     pub fresh: Arc<ParsedKubeconfig>,
-    /// `expirationTimestamp` as the server returned it; only the admin kind has one.
+    /// `expirationTimestamp` as returned by the server; only for the admin kind.
     pub expires: Option<Timestamp>,
-    /// What its certificates say, where they can be read.
+    /// Facts from its certificates, if readable.
     pub issuance: Option<Issuance>,
 }
 
-/// How something was copied.
+/// How the copy was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copied {
     /// "Copied" or "Sent to the terminal (tmux)".
     pub how: String,
-    /// Whether the clipboard can be read back, so that only ours is cleared.
+    /// Whether the clipboard can be read back, so that only our own content is cleared.
     pub can_check: bool,
 }

@@ -1,5 +1,5 @@
-//! The state of the dashboard, the messages that change it and the effects that it asks for. One folder for each
-//! feature. Pure: no files, no network, no clock; time arrives with messages.
+//! The state of the dashboard, the messages that change it, and the effects it requests. One folder per feature. Pure:
+//! no files, no network, no clock; time arrives with messages.
 
 pub mod actions;
 pub mod activity;

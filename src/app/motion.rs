@@ -1,4 +1,4 @@
-//! Moving a cursor or a scrolled text by commands.
+//! Cursor movement and scrolling by commands.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "keys and commands that mean nothing here are ignored"
@@ -6,7 +6,7 @@
 
 use crate::app::keymap::Command;
 
-/// Where a command leads from a place among `0..=last`; `None` when it is not about moving.
+/// The position in `0..=last` that a command leads to; `None` if the command does not move.
 pub fn moved(command: Command, at: usize, page: usize, last: usize) -> Option<usize> {
     Some(match command {
         Command::Up => at.saturating_sub(1),
@@ -21,17 +21,17 @@ pub fn moved(command: Command, at: usize, page: usize, last: usize) -> Option<us
     })
 }
 
-/// Which match of a search is gone to.
+/// The direction of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchStep {
-    /// The first one from here on.
+    /// The first match from the current position on, including it.
     FromHere,
     Next,
     Previous,
 }
 
 impl SearchStep {
-    /// Of `count` places, round and round, the first one seen from `at` that matches.
+    /// The first match among `count` positions, starting at `at`; wraps around.
     pub fn find(
         self,
         (at, count): (usize, usize),
@@ -44,13 +44,13 @@ impl SearchStep {
     }
 }
 
-/// The first row of a list so that a row is seen, scrolled as little as is needed.
+/// The first visible row of a list after scrolling as little as needed to show `row`.
 pub fn keep_visible(first: usize, row: usize, page: usize, all: usize) -> usize {
     let lowest = row.saturating_sub(page.max(1) - 1);
     first.min(all.saturating_sub(page)).clamp(lowest.min(row), row)
 }
 
-/// The one after or before the present one, round and round.
+/// The next or previous item; wraps around.
 pub fn neighbour<T: Copy + PartialEq>(all: &[T], present: T, forward: bool) -> T {
     let at = all.iter().position(|item| *item == present).unwrap_or(0);
     let next = if forward { at + 1 } else { at + all.len() - 1 };

@@ -7,12 +7,10 @@ use crate::app::now::Now;
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 
-/// How long a toast stays.
 const TOAST: Duration = Duration::from_secs(6);
-/// Errors kept until dismissed; older ones go.
+/// Maximum number of errors; the oldest are dropped.
 const ERROR_LIMIT: usize = 20;
 
-/// Messages at the bottom of the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Notices {
     pub toast: Option<Toast>,
@@ -24,30 +22,30 @@ pub struct Notices {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toast {
     pub text: String,
-    /// When it goes, on the monotonic clock.
+    /// When it expires (monotonic clock).
     pub until: Duration,
     pub about: ToastAbout,
 }
 
-/// What a message is about.
+/// The subject of a toast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToastAbout {
-    /// What became of something that the person did.
+    /// The result of a user action.
     Request,
-    /// What was observed of a cluster. A record says the same.
+    /// An observation about a cluster; the activity has the same text.
     Cluster(ClusterId),
-    /// What was observed of SKE. A record says the same.
+    /// An observation about SKE; the activity has the same text.
     Ske,
 }
 
 impl Notices {
-    /// Shows what became of something that the person did.
+    /// Shows the result of a user action.
     pub fn answer(&mut self, now: Now, text: String) {
         let until = now.monotonic.saturating_add(TOAST);
         self.toast = Some(Toast { text, until, about: ToastAbout::Request });
     }
 
-    /// Shows something that was observed; never replaces the answer to a user's action.
+    /// Shows an observation; never replaces the result of a user action.
     pub fn observation(&mut self, now: Now, about: ToastAbout, text: String) {
         if self.toast.as_ref().is_none_or(|toast| toast.about != ToastAbout::Request) {
             let until = now.monotonic.saturating_add(TOAST);
@@ -55,7 +53,7 @@ impl Notices {
         }
     }
 
-    /// Shows an error until it is dismissed.
+    /// Shows an error until dismissed, unless it repeats the latest one.
     pub fn error(&mut self, failure: Failure) {
         if self.errors.back() == Some(&failure) {
             return;
@@ -66,12 +64,12 @@ impl Notices {
         self.errors.push_back(failure);
     }
 
-    /// Drops a toast whose time is over.
+    /// Drops an expired toast.
     pub fn expire(&mut self, now: Now) {
         self.toast = self.toast.take().filter(|toast| toast.until > now.monotonic);
     }
 
-    /// Dismisses the oldest error; says whether there was one.
+    /// Dismisses the oldest error; returns whether there was one.
     pub fn dismiss_error(&mut self) -> bool {
         self.errors.pop_front().is_some()
     }

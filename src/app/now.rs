@@ -4,27 +4,27 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The moment at which a message is handled.
+/// The time at which a message is handled, on two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// Wall clock, for moments that people see. It may jump.
+    /// Wall clock, for displayed times. It may jump.
     pub wall: Timestamp,
-    /// Time since the program started, for waiting. It never jumps.
+    /// Time since the program started, for timeouts. It never jumps.
     pub monotonic: Duration,
 }
 
-/// A wall clock that moved this much more or less than the monotonic one has jumped.
+/// Minimum deviation from the monotonic clock that counts as a jump of the wall clock.
 const JUMP: SignedDuration = SignedDuration::from_secs(30);
-/// Waking up later than planned by this much means a suspend.
+/// Minimum delay of a wake-up that counts as a suspend.
 const SUSPENDED: Duration = Duration::from_secs(30);
 
 impl Now {
-    /// Whether the wall clock jumped since then: it was set, or the machine was suspended.
+    /// Whether the wall clock has jumped since `before`: it was set, or the machine was suspended.
     pub fn has_jumped_since(self, before: Self) -> bool {
         (self.wall.duration_since(before.wall) - self.monotonic_since(before)).abs() > JUMP
     }
 
-    /// Time since then, by the clock that shows more: the monotonic one may stop during a suspend.
+    /// Time since `before`, by the clock that shows more: the monotonic one may stop during a suspend.
     pub fn longest_since(self, before: Self) -> SignedDuration {
         self.monotonic_since(before).max(self.wall.duration_since(before.wall))
     }
@@ -34,12 +34,12 @@ impl Now {
         SignedDuration::try_from(monotonic).unwrap_or(SignedDuration::MAX)
     }
 
-    /// Whether this is so long after a moment of the monotonic clock that nothing was done in between.
+    /// Whether `meant` was missed by so much that the program must have been suspended.
     pub fn overslept(self, meant: Duration) -> bool {
         self.monotonic.saturating_sub(meant) > SUSPENDED
     }
 
-    /// The monotonic time at which the wall clock will show `at`, unless it is set.
+    /// The monotonic time at which the wall clock will show `at`, unless the clock is set.
     pub fn monotonic_at(self, at: Timestamp) -> Duration {
         let ahead = Duration::try_from(at.duration_since(self.wall)).unwrap_or(Duration::ZERO);
         self.monotonic.saturating_add(ahead)

@@ -1,5 +1,5 @@
-//! A time in which reads from SKE fail: since when, why, and when the next one is due. The same rule serves the
-//! dashboard and `skeys wait`. Times and randomness are arguments.
+//! An outage of reads from SKE: start, reason, and the next read. The dashboard and `skeys wait` share these rules.
+//! Times and randomness are arguments.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use crate::domain::failure::{Failure, FailureKind};
 /// Shorter outages are not reported.
 pub const REPORT_AFTER: Duration = Duration::from_secs(20);
 
-/// A time in which reads from SKE fail.
+/// A period in which reads from SKE fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
     pub since: Now,
     pub failure: Failure,
     failures: u32,
-    /// Since when it fails in a way that is not transient, on the monotonic clock.
+    /// Since when the failures have been non-transient (monotonic clock).
     pub refused: Option<Duration>,
 }
 
 impl Outage {
-    /// An outage that begins with this failure.
+    /// An outage that starts with this failure.
     pub fn new(failure: Failure, now: Now) -> Self {
         let refused = (!failure.is_transient()).then_some(now.monotonic);
         Self { since: now, failure, failures: 1, refused }
@@ -37,7 +37,7 @@ impl Outage {
         outage
     }
 
-    /// When it is long enough to be reported, on the monotonic clock.
+    /// When it becomes long enough to be reported (monotonic clock).
     pub fn reported_from(&self) -> Duration {
         self.since.monotonic.saturating_add(REPORT_AFTER)
     }
@@ -47,8 +47,8 @@ impl Outage {
         now.monotonic >= self.reported_from()
     }
 
-    /// When the next read is due, on the monotonic clock, not before a server's Retry-After. `idle`: the usual
-    /// interval. `renews`: the source of the token can provide another one. `random` lies in 0..1.
+    /// When the next read is due (monotonic clock), respecting Retry-After. `idle`: the regular interval. `renews`: the
+    /// token source can provide another token. `random`: in 0..1.
     pub fn next(&self, now: Now, idle: Duration, renews: bool, random: f64) -> Duration {
         let wait = if renews && self.failure.kind == FailureKind::SignedOut {
             SIGNED_OUT

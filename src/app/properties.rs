@@ -1,4 +1,4 @@
-//! Properties of the machine under any sequence of messages, and every short one about two clusters and two dialogs.
+//! Properties of the state machine under random messages, and under all short sequences for two clusters and dialogs.
 #![expect(clippy::wildcard_enum_match_arm, reason = "requests that need no check here")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,16 +52,16 @@ use crate::domain::snapshot::{
 enum Event {
     Key(char),
     Named(KeyCode),
-    /// Opens the kubeconfig form of a cluster and confirms it.
+    /// Open the kubeconfig form of a cluster and confirm it.
     Issue(u8),
-    /// Opens the credentials of a cluster, marks entries, and renews them.
+    /// Open the credentials of a cluster, mark entries, and renew them.
     Renew(u8),
-    /// Chooses a line of the menu of the scope.
+    /// Select a line of the scope menu.
     Scope(u8),
     Pass(u64),
     Jump(i64),
     Answer(u8, u8),
-    /// An answer that came before comes once more, to the same request or to another one.
+    /// Repeat an earlier answer, to the same request or to another one.
     Again(u8, bool),
     Observe(u8),
     Paste(String),
@@ -90,23 +90,23 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Holds pending requests and answers them on command.
+/// Holds open requests and answers them on command.
 #[derive(Clone)]
 struct Environment {
     clusters: BTreeMap<ClusterId, Cluster>,
     waiting: Vec<(RequestId, Request)>,
-    /// What was answered, to be answered again.
+    /// Earlier answers, for repetition.
     past: Vec<(RequestId, Result<Answer, Failure>)>,
     rotations: BTreeMap<ClusterId, usize>,
     observed: BTreeMap<ClusterId, RequestId>,
-    /// Kubeconfigs that were asked for, and for which cluster.
+    /// Requested kubeconfigs and their clusters.
     issued: BTreeMap<RequestId, ClusterId>,
 }
 
-/// Clusters that may be observed at once.
+/// Limit of concurrent observations.
 const LIMIT: usize = 2;
 
-/// The server of a kubeconfig identifies its request.
+/// The server name of a kubeconfig identifies its request.
 fn server(request: RequestId) -> String {
     format!("https://api.{}.example", request.0)
 }
@@ -139,7 +139,7 @@ impl Environment {
         }
     }
 
-    /// Takes in what the machine asks for, and checks it against what a person sees.
+    /// Takes the effects, and checks them against what the user sees.
     fn take(&mut self, state: &State, effects: Vec<Effect>) -> Result<(), TestCaseError> {
         for effect in effects {
             match effect {
@@ -185,7 +185,7 @@ impl Environment {
             Request::Issue { shown, .. } => {
                 self.issued.insert(id, shown.id.clone());
             }
-            // A kubeconfig goes where the dialog on screen says, and it is the one that this dialog asked for.
+            // A kubeconfig is saved to the destination in the open dialog, and is the one requested by it.
             Request::Save { fresh, file, options, .. } => {
                 let brought = self.issued.iter().find(|(id, _)| fresh.server() == server(**id));
                 let (by, cluster) = brought.expect("it was asked for");
@@ -211,7 +211,7 @@ impl Environment {
         Ok(())
     }
 
-    /// Kubeconfigs of this machine: two entries for each cluster.
+    /// Kubeconfig files of this machine: two entries per cluster.
     fn files(&self) -> Vec<FoundFile> {
         let contexts = |id: &ClusterId| {
             let server =
@@ -224,7 +224,7 @@ impl Environment {
         vec![found("~/.kube/config", Ok(self.clusters.keys().flat_map(contexts).collect()))]
     }
 
-    /// What one of the observers sees.
+    /// An event of one of the observers.
     fn observe(&self, seed: u8) -> Option<Message> {
         let (_, request) = self.observed.iter().nth(usize::from(seed) % LIMIT)?;
         let broken = Failure::new(FailureKind::Unreachable, "no answer");
@@ -260,7 +260,7 @@ impl Environment {
         Answer::Tried(places.into_iter().map(tried).collect())
     }
 
-    /// An answer to every kind of request.
+    /// Answers any kind of request.
     fn answer_to(&mut self, id: RequestId, request: Request, how: u8) -> Result<Answer, Failure> {
         let broken = || Failure::new(FailureKind::Unreachable, "the connection broke");
         let accepted = || Accepted { status: 202, trace: None };
@@ -348,7 +348,7 @@ impl Environment {
         })
     }
 
-    /// What becomes of a save: at first that it takes long, perhaps.
+    /// The result of saving; possibly first that it is late.
     fn saved(&self, id: RequestId, file: &FileTarget, options: MergeOptions, how: u8) -> Answer {
         let broken = Failure::new(FailureKind::Unreachable, "the connection broke");
         let plan = || Plan { path: "~/.kube/config".into(), ..Plan::default() };
@@ -370,13 +370,13 @@ impl Environment {
         })
     }
 
-    /// An answer that came before, once more; with `other` to the request that waits longest.
+    /// Repeats an earlier answer; with `other`, to the longest-waiting request.
     fn again(&self, which: u8, other: bool) -> Option<Message> {
         let (id, answer) = self.past.get(usize::from(which) % self.past.len().max(1))?;
         let Some((waiting, request)) = self.waiting.first().filter(|_| other) else {
             return Some(Message::Answered(*id, answer.clone()));
         };
-        // The runtime answers with what was asked for; only another kind would be a defect.
+        // The runtime answers with the requested kind; only another kind would be a defect.
         let fits = match answer {
             Ok(Answer::Kubeconfig(_)) => matches!(request, Request::Issue { .. }),
             Ok(Answer::SaveIsLate(_)) => {
@@ -413,7 +413,7 @@ fn checklist() -> LocalChecklist {
     LocalChecklist { list: Arc::new(list), shared: false }
 }
 
-/// So many nodes, some of them old, the first one draining for hours.
+/// `nodes` nodes, some of them old, the first one draining for hours.
 fn snapshot(nodes: u8) -> ClusterSnapshot {
     let node = |index: u8| Node {
         uid: index.to_string(),
@@ -470,7 +470,7 @@ fn press(code: KeyCode) -> Message {
     Message::Key(KeyEvent::new(code, KeyModifiers::NONE))
 }
 
-/// Puts the cursor on a cluster and opens its form, as far as nothing lies over the screen.
+/// Opens a cluster's form, unless the screen is covered.
 fn open_form(
     state: &mut State,
     environment: &mut Environment,
@@ -489,7 +489,7 @@ fn open_form(
     environment.take(state, effects)
 }
 
-/// Focuses the button of an open form, answers its check of the destination, and presses it.
+/// Focuses the confirm button of an open form, answers its check of the destination, and presses it.
 fn confirm(state: &mut State, environment: &mut Environment) -> Result<(), TestCaseError> {
     let now =
         Now { monotonic: state.shared.now.monotonic + Duration::from_secs(1), ..state.shared.now };
@@ -507,7 +507,7 @@ fn confirm(state: &mut State, environment: &mut Environment) -> Result<(), TestC
     environment.take(state, effects)
 }
 
-/// Marks both entries of a cluster, opens their renewal, answers its look at the files, and confirms it.
+/// Marks both entries of a cluster, opens their renewal, answers its checks of the files, and confirms it.
 fn renew(
     state: &mut State,
     environment: &mut Environment,
@@ -544,14 +544,14 @@ fn renew(
     environment.take(state, effects)
 }
 
-/// What the machine knows and shows, without the moment.
+/// The state as text, without the time.
 fn shown(state: &State) -> String {
     let mut state = state.clone();
     state.shared.now = Now { wall: now(), monotonic: Duration::ZERO };
     format!("{state:?}")
 }
 
-/// An answer to a request that is not open changes nothing.
+/// Checks that an answer to a request that is not open is a no-op.
 fn changes_nothing(state: &mut State, now: Now, message: Message) -> Result<(), TestCaseError> {
     update(state, now, Message::Ticked);
     settle(state);
@@ -576,7 +576,7 @@ fn invariants(state: &State, environment: &Environment) -> Result<(), TestCaseEr
         let pending = state.rotation.pending.keys();
         prop_assert!(pending.into_iter().all(|id| state.fleet.is_polled(&id.scope)));
     }
-    // Every kubeconfig belongs to its requester.
+    // Every kubeconfig belongs to its request.
     for (request, held) in &state.kubeconfig.unsaved {
         prop_assert_eq!(held.issued.fresh.server(), server(*request));
         prop_assert_eq!(&environment.issued[request], &held.request.cluster.id);
@@ -602,7 +602,7 @@ fn invariants(state: &State, environment: &Environment) -> Result<(), TestCaseEr
         prop_assert_eq!(&environment.issued[request], &form.cluster.id, "another cluster's");
         prop_assert_eq!(held.issued.fresh.server(), server(*request));
     }
-    // What the machine waits for is what the environment has to answer.
+    // The open requests are exactly those that the environment has to answer.
     let open: Vec<RequestId> = state
         .requests
         .open()
@@ -683,7 +683,7 @@ proptest! {
                     continue;
                 }
                 Event::Again(which, true) => match environment.again(which, true) {
-                    // The requester is informed of a defect.
+                    // The requester is told about a defect.
                     Some(message) if !environment.waiting.is_empty() => {
                         let (_, request) = environment.waiting.remove(0);
                         if let Request::Rotate { shown, .. } = request {
@@ -712,7 +712,7 @@ proptest! {
                 break;
             }
         }
-        // A quit always comes to an end, and nothing that was asked for is forgotten.
+        // Quitting always completes, and no request is forgotten.
         let now = state.shared.now;
         let effects = update(&mut state, now, Message::Terminated);
         prop_assert!(state.session.quitting);
@@ -729,10 +729,10 @@ proptest! {
                     | Request::WriteChecklist { .. }
             )
         });
-        // What is copied is cleared on exit; that this is not known to have happened is told once.
+        // Copies are cleared on exit; if that is not confirmed, it is reported once.
         let clears = |(_, owner): (_, &RequestOwner)| *owner == RequestOwner::ClearClipboard;
         let clearing = state.session.last_words.is_empty() && state.requests.open().any(clears);
-        // A save that is late may still come to its end.
+        // A late save may still succeed.
         let late = state.kubeconfig.late.values().map(|(kubeconfig, _)| kubeconfig);
         let unsaved: BTreeSet<&RequestId> = state.kubeconfig.unsaved.keys().chain(late).collect();
         let expected = asked.count() + unsaved.len() + usize::from(clearing);
@@ -829,17 +829,17 @@ fn file_37_a_save_that_is_late_is_told_when_it_ends_whatever_became_of_its_form(
     }
 }
 
-/// One of few things that may happen next, in the walk through all of them.
+/// A step of the exhaustive walk.
 #[derive(Debug, Clone, Copy)]
 enum Next {
     Open(usize),
     OpenRotation(usize),
     Confirm,
     Esc,
-    /// The request that waits longest, or shortest, among those that a dialog asked for.
+    /// Answer the longest-waiting or most recent request of a dialog.
     Oldest,
     Newest,
-    /// The last answer once more.
+    /// Repeat the last answer.
     Again,
 }
 
@@ -856,7 +856,7 @@ const NEXT: [Next; 9] = [
 ];
 
 impl Next {
-    /// Carries it out; `false` if it cannot happen here.
+    /// Performs the step; `false` if it is not possible here.
     fn happen(
         self,
         state: &mut State,
@@ -901,7 +901,7 @@ impl Next {
                 }
                 let at = if newest { of_dialogs.last() } else { of_dialogs.first() };
                 let Some(at) = at else { return Ok(false) };
-                // Everything works: what goes wrong is the order alone.
+                // Every answer is a success: only the order can cause errors.
                 let Some(message) = environment.answer(*at, 7) else { return Ok(false) };
                 let effects = update(state, state.shared.now, message);
                 environment.take(state, effects)?;
@@ -918,7 +918,7 @@ impl Next {
     }
 }
 
-/// Walks every order of at most so many messages, with a copy of the environment for each branch.
+/// Walks every order of up to `left` messages, with a copy of the environment per branch.
 fn walk(
     state: &State,
     environment: &Environment,

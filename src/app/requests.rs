@@ -1,5 +1,5 @@
-//! The one table of what was asked for and is not answered: who asked, and for what. An answer is taken in through its
-//! entry here and in no other way, so that it cannot land with anybody else.
+//! The one table of open requests and their owners. An answer is applied only through its entry here, so it cannot
+//! reach the wrong owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::lifetime::Lifetime;
 use crate::domain::rotation::Step;
 
-/// Number of a request. Later requests have higher numbers, so that of two answers the one asked for later counts.
+/// Number of a request. Ids increase, so that the answer to the later of two requests wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct RequestId(pub u64);
 
@@ -22,18 +22,18 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Number of a dialog: two that are opened one after the other are two, whatever they are about.
+/// Number of a dialog, unique even among dialogs about the same thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct DialogId(pub u64);
 
-/// Who asked, and for what.
+/// Who sent a request, and for what.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RequestOwner {
     Identity,
     ProjectNames,
-    /// What the account may do.
+    /// The account's permissions and projects.
     Discovery,
-    /// A new configuration or another profile.
+    /// A restart with a new configuration or another profile.
     Restart,
     Clusters(Scope),
     Cluster(ClusterId),
@@ -47,82 +47,82 @@ pub enum RequestOwner {
     },
     /// The kubeconfig files of this machine.
     Inventory,
-    /// Credentials that are tried after a rotation was completed.
+    /// Credentials tried after a rotation was completed.
     Trials(ClusterId),
-    /// The checklist of a cluster on this machine.
+    /// A cluster's checklist on this machine.
     Checklist(ClusterId),
-    /// A change of a checklist, and the dialog that it was made in.
+    /// A change of a checklist, and the dialog that sent it.
     ChecklistChange {
         cluster: ClusterId,
         dialog: Option<DialogId>,
     },
-    /// What a destination looks like, for a kubeconfig form.
+    /// The check of a destination, for a form or a renewal.
     Plan(DialogId),
     Kubeconfig(Box<KubeconfigRequest>),
-    /// A kubeconfig on its way to a file or the clipboard; that saving takes long is told before it is answered.
+    /// Delivery of a kubeconfig to a file or the clipboard. A late save is reported before the answer.
     Delivery {
-        /// The request that brought it.
+        /// The request that returned it.
         kubeconfig: RequestId,
-        /// The form that sent it there.
+        /// The dialog that sent it.
         dialog: DialogId,
     },
-    /// Text on its way to the clipboard: what it is, in words.
+    /// Text to be copied, with a description.
     Copy(String),
-    /// A table on its way to a file: what it lists, in words.
+    /// A table to be saved, with a description.
     Export(String),
     ClearClipboard,
-    /// Writing or reading what is kept between runs.
+    /// Reads and writes of persisted state.
     PersistedState,
     Log,
-    /// Observing a cluster's own API; it is answered again and again until it is ended.
+    /// Observation of a cluster's own API; answered repeatedly until ended.
     Observer(ClusterId),
 }
 
-/// A kubeconfig that was asked for.
+/// The request for a kubeconfig.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KubeconfigRequest {
     pub cluster: Cluster,
     pub kind: KubeconfigKind,
     pub lifetime: Lifetime,
-    /// When, by our clock.
+    /// When it was sent, by the local clock.
     pub asked: Timestamp,
-    /// When, by SKE's clock, if known.
+    /// When it was sent, by SKE's clock, if known.
     pub asked_there: Timestamp,
     pub dialog: DialogId,
 }
 
 impl KubeconfigRequest {
-    /// When it ends if SKE grants what was asked for.
+    /// Its expiry if SKE grants the requested lifetime.
     pub fn until(&self) -> Option<Timestamp> {
         (self.kind == KubeconfigKind::Admin).then(|| self.lifetime.until(self.asked_there))
     }
 }
 
-/// What was asked for and is not answered.
+/// The open requests.
 #[derive(Debug, Clone, Default)]
 pub struct Requests {
-    /// Distinguishes this run from others that write the same journal: each counts its requests from one.
+    /// Distinguishes this run from others that write the same journal: request ids start from one in each.
     run: u32,
     last: u64,
     last_dialog: u64,
     open: BTreeMap<RequestId, RequestOwner>,
-    /// Scopes that are being listed: a fleet has hundreds.
+    /// Scopes being listed, for fast lookup: a fleet has hundreds.
     listed: BTreeSet<Scope>,
 }
 
 impl Requests {
-    /// No requests yet; a random number distinguishes this run from others.
+    /// An empty table; `seed` distinguishes this run from others.
     pub fn of_run(seed: u64) -> Self {
-        // Runs that begin one after the other have seeds that are close to each other.
+        // Consecutive runs have similar seeds.
         Self { run: fastrand::Rng::with_seed(seed).u32(..) & 0x00ff_ffff, ..Self::default() }
     }
 
-    /// A request as the journal names it: unique among all runs.
+    /// The name of a request in the journal, unique across runs.
     pub fn journal_name(&self, id: RequestId) -> String {
         format!("{:06x}-{id}", self.run)
     }
 
-    /// Takes a number for a new request.
+    /// Registers a new request.
     pub fn begin(&mut self, owner: RequestOwner) -> RequestId {
         self.last = self.last.saturating_add(1);
         let id = RequestId(self.last);
@@ -133,14 +133,14 @@ impl Requests {
         id
     }
 
-    /// Takes a number for a new dialog.
+    /// The id of a new dialog.
     pub fn begin_dialog(&mut self) -> DialogId {
         self.last_dialog = self.last_dialog.saturating_add(1);
         DialogId(self.last_dialog)
     }
 
-    /// Ends a request: its answer came, or nobody waits for one any more. `None` if it is not open, so that a second
-    /// answer changes nothing.
+    /// Ends a request: its answer arrived, or is no longer awaited. `None` if it is not open, so that a second answer
+    /// is a no-op.
     pub fn end(&mut self, id: RequestId) -> Option<RequestOwner> {
         let owner = self.open.remove(&id);
         if let Some(RequestOwner::Clusters(scope)) = &owner {
@@ -149,22 +149,22 @@ impl Requests {
         owner
     }
 
-    /// Who waits for a request that is answered more than once.
+    /// The owner of an open request; for requests with several answers.
     pub fn owner(&self, id: RequestId) -> Option<&RequestOwner> {
         self.open.get(&id)
     }
 
-    /// All that is open, in the order in which it was asked for.
+    /// All open requests, in order.
     pub fn open(&self) -> impl Iterator<Item = (RequestId, &RequestOwner)> {
         self.open.iter().map(|(id, owner)| (*id, owner))
     }
 
-    /// Number of the latest request.
+    /// The id of the latest request.
     pub fn last(&self) -> RequestId {
         RequestId(self.last)
     }
 
-    /// Whether one cluster is being read by a request later than `after`.
+    /// Whether a request later than `after` reads this cluster.
     pub fn reads_cluster(&self, cluster: &ClusterId, after: RequestId) -> bool {
         let later = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
         self.open
@@ -182,7 +182,7 @@ impl Requests {
         self.listed.iter().any(|scope| scope.region == *region)
     }
 
-    /// Kubeconfigs that were asked for, or are on their way to a file or the clipboard.
+    /// Whether kubeconfigs are being requested or delivered.
     pub fn has_kubeconfigs(&self) -> bool {
         self.open.values().any(|owner| {
             matches!(owner, RequestOwner::Kubeconfig(_) | RequestOwner::Delivery { .. })

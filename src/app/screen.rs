@@ -1,4 +1,4 @@
-//! The current screen, and what was measured when it was last drawn.
+//! The current screen, and the metrics of the last draw.
 
 use ratatui::layout::Rect;
 
@@ -7,7 +7,7 @@ use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::domain::cluster::ClusterId;
 
-/// Where the user is.
+/// The current screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Screen {
     Fleet,
@@ -15,12 +15,12 @@ pub enum Screen {
         id: ClusterId,
         tab: Tab,
     },
-    /// What happened. Boxed: where to go back to.
+    /// The activity. Boxed: the screen to return to.
     Activity(Box<Self>),
 }
 
 impl Screen {
-    /// The cluster that it is about.
+    /// The cluster of the screen.
     pub fn cluster(&self) -> Option<&ClusterId> {
         match self {
             Self::Cluster { id, .. } => Some(id),
@@ -28,7 +28,7 @@ impl Screen {
         }
     }
 
-    /// The tab of the cluster that is open.
+    /// The open tab of the cluster screen.
     pub fn tab(&self) -> Option<Tab> {
         match self {
             Self::Cluster { tab, .. } => Some(*tab),
@@ -37,23 +37,23 @@ impl Screen {
     }
 }
 
-/// What a drawing measured, for paging and the mouse.
+/// Metrics of a draw, for paging and the mouse.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metrics {
-    /// Rows of the main list that fit.
+    /// Visible rows of the main list.
     pub page_rows: usize,
-    /// Largest useful scroll of what is scrolled.
+    /// Maximum scroll offset.
     pub scroll_last: usize,
     pub targets: Vec<ClickTarget>,
 }
 
 impl Metrics {
-    /// Rows that a page goes on by; at least one.
+    /// Rows per page; at least one.
     pub fn page(&self) -> usize {
         self.page_rows.max(1)
     }
 
-    /// Scrolls a text, at most as far as the last drawing measured. Returns whether the command scrolls.
+    /// Scrolls a text within the limits of the last draw. Returns whether the command scrolls.
     pub fn scroll(&self, offset: &mut usize, command: Command) -> bool {
         let last = self.scroll_last;
         let next = moved(command, (*offset).min(last), self.page(), last);
@@ -62,26 +62,25 @@ impl Metrics {
     }
 }
 
-/// A place that can be clicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClickTarget {
     pub area: Rect,
     pub what: Clickable,
 }
 
-/// What can be clicked.
+/// The action of a click target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clickable {
-    /// Row of the fleet, counted from the first shown.
+    /// Row of the fleet, by its index among the shown rows.
     Row(usize),
     Tab(Tab),
-    /// Count in the header, from 1 on.
+    /// Count in the header, 1-based.
     Count(u8),
-    /// Title of a column of the fleet, by its place in `COLUMNS`.
+    /// Column title in the fleet, by its index in `COLUMNS`.
     Column(usize),
     /// Row of the activity, counted from the newest.
     Record(usize),
-    /// Line of an open list, counted from the first.
+    /// Line of an open menu, by index.
     Line(usize),
     /// Answer to the question of a form, the harmless one first.
     Answer(usize),

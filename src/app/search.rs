@@ -1,32 +1,32 @@
-//! The search line of what is on screen: nodes, activity, help; and how a line of text is edited.
+//! Search within a screen (nodes, activity, help), and editing of its input line.
 #![expect(clippy::wildcard_enum_match_arm, reason = "other keys do not change a text")]
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::app::keymap::Command;
 
-/// Longest text, in characters.
+/// Maximum length in characters.
 pub const LIMIT: usize = 200;
 
-/// What is searched for on the screen.
+/// The search on the current screen.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
     pub text: String,
-    /// While the line has the keyboard.
+    /// Present while the input line is active.
     pub input: Option<LineInput<String>>,
 }
 
-/// A line of text while it has the keyboard.
+/// An active input line.
 #[derive(Debug, Clone)]
 pub struct LineInput<B> {
-    /// What Esc goes back to.
+    /// The value that Esc restores.
     pub before: B,
-    /// Whether the whole text is selected: what is typed replaces it.
+    /// Whether the whole text is selected, so that typing replaces it.
     pub selected: bool,
 }
 
 impl<B> LineInput<B> {
-    /// The text after a change of what is not selected.
+    /// The text after an edit; selected text is replaced.
     pub fn changed(&mut self, text: &str, change: impl FnOnce(&str) -> String) -> String {
         let kept = if std::mem::take(&mut self.selected) { "" } else { text };
         change(kept).chars().take(LIMIT).collect()
@@ -34,13 +34,13 @@ impl<B> LineInput<B> {
 }
 
 impl Search {
-    /// The line takes the keyboard.
+    /// Activates the input line.
     pub fn begin(&mut self) {
         let selected = !self.text.is_empty();
         self.input = Some(LineInput { before: self.text.clone(), selected });
     }
 
-    /// A key while the line has the keyboard. Says whether the text changed.
+    /// A key while the input line is active. Returns whether the text changed.
     pub fn key(&mut self, command: Option<Command>, key: KeyEvent) -> bool {
         match command {
             Some(Command::Open) => self.input = None,
@@ -58,21 +58,21 @@ impl Search {
         false
     }
 
-    /// The text changes while the line has the keyboard.
+    /// Edits the text of the active input line.
     pub fn change(&mut self, change: impl FnOnce(&str) -> String) {
         if let Some(input) = &mut self.input {
             self.text = input.changed(&self.text, change);
         }
     }
 
-    /// Whether one of these texts holds what is searched for.
+    /// Whether one of these texts matches the search.
     pub fn is_in<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
         let wanted = self.text.trim().to_lowercase();
         !wanted.is_empty() && texts.into_iter().any(|text| text.to_lowercase().contains(&wanted))
     }
 }
 
-/// A text after a key; `None` for keys that do not change it.
+/// The text after a key; `None` if the key does not edit.
 pub fn edited(text: &str, key: KeyEvent) -> Option<String> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     match key.code {

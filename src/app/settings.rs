@@ -1,4 +1,4 @@
-//! What the machine needs from the configuration; `cli` fills it.
+//! Settings of the state machine, filled in by `cli`.
 
 use std::time::Duration;
 
@@ -11,83 +11,82 @@ use crate::domain::cluster::{ClusterName, ProjectId, Region};
 use crate::domain::lifetime::Lifetime;
 use crate::domain::text::matches_glob;
 
-/// What was set for this run alone, by a flag or the environment: what an earlier run selected does not count then.
+/// What a flag or the environment sets for this run only: overrides the selection of an earlier run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SetForRun {
     pub projects: bool,
     pub regions: bool,
 }
 
-/// Settings of one run: what the configuration says, and what the machine is. They change as a whole, when the file of the
-/// configuration does ([`Settings::reread`]); what the user toggles lives in the state.
+/// Settings of one run: configuration and environment. Replaced as a whole when the configuration file changes
+/// ([`Settings::reread`]); values the user toggles are in the state.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Projects to list, with names where the configuration gives them.
+    /// Projects to list, with their names if configured.
     pub projects: Vec<(ProjectId, Option<String>)>,
-    /// Where the list of projects comes from.
+    /// The source of the project list.
     pub projects_origin: String,
     pub set_for_run: SetForRun,
-    /// The profile of the configuration; `None` is its values outside of all profiles.
+    /// The profile of the configuration; `None`: values outside of all profiles.
     pub profile: Option<String>,
-    /// All profiles that there are.
+    /// All configured profiles.
     pub profiles: Vec<String>,
-    /// Address of the SKE API.
     pub ske: String,
     pub regions: Vec<Region>,
-    /// Globs (`*`, `?`) of cluster names that want their name typed for a start too.
+    /// Globs (`*`, `?`) of cluster names that also have to be typed for a start.
     pub protected: Vec<String>,
-    /// Whether nothing may be written or changed.
+    /// Whether all writes are disabled.
     pub read_only: bool,
-    /// Credentials older than this are overdue.
+    /// Age after which credentials are overdue.
     pub overdue_after: AgePolicy,
-    /// A kubeconfig that ends within this time is due.
+    /// Time before the end of a kubeconfig at which it is due.
     pub warn_before: SignedDuration,
-    /// Poll interval while no rotation runs.
+    /// Poll interval while no rotation is running.
     pub poll_idle: Duration,
-    /// Interval of reads of a cluster on screen while a step runs.
+    /// Poll interval of the cluster on screen while a step is running.
     pub poll_running: Duration,
     /// Which clusters are observed through their own API.
     pub watch: ObservationScope,
-    /// Most clusters observed concurrently.
+    /// Maximum number of concurrently observed clusters.
     pub watch_limit: usize,
-    /// Lifetime that the kubeconfig form begins with.
+    /// Initial lifetime in the kubeconfig form.
     pub lifetime: Lifetime,
-    /// Destination that the kubeconfig form begins with, by its word.
+    /// Initial destination in the kubeconfig form, by id.
     pub destination: String,
     /// Folder for separate kubeconfig files, as written in the configuration.
     pub folder: String,
-    /// More kubeconfig files to look at; the last part of a path may have `*` and `?`.
+    /// Additional kubeconfig files; the last path component may contain `*` and `?`.
     pub search: Vec<String>,
-    /// Whether the form begins with "make it the current context".
+    /// Initial value of "make it the current context" in the form.
     pub make_current: bool,
     /// Time until a kubeconfig is cleared from the clipboard.
     pub clipboard_clear: Duration,
     pub theme: ThemeChoice,
-    /// Colours that replace the theme's, as the terminal can show them.
+    /// Colours that override the theme's, limited to what the terminal supports.
     pub colors: Palette,
     pub depth: ColorDepth,
-    /// The terminal's background, if it is known at the start.
+    /// The terminal's background, if known at the start.
     pub background: Option<Background>,
     pub ascii: bool,
-    /// Whether moments are shown in UTC to begin with.
+    /// Whether times are initially shown in UTC.
     pub utc: bool,
-    /// Whether the mouse is on to begin with.
+    /// Whether the mouse is initially on.
     pub mouse: bool,
     pub local_zone: DisplayZone,
     /// Columns of the fleet, by id; empty means all that fit.
     pub columns: Vec<String>,
     /// Sort key of the fleet, by column id or "attention".
     pub sort: String,
-    /// How the clipboard is reached ("tmux", "terminal (OSC 52)", "desktop").
+    /// How the clipboard is accessed ("tmux", "terminal (OSC 52)", "desktop").
     pub clipboard_way: String,
-    /// Folder of exported files, in shown form.
+    /// Folder of exported files, as displayed.
     pub export_folder: String,
-    /// Set in a demo on the embedded simulator: how many times faster than this machine's its time passes.
+    /// Speed of simulated time relative to real time; only set in a demo.
     pub demo: Option<f64>,
 }
 
 impl Settings {
-    /// What the profile is kept under.
+    /// The key of the profile in persisted state.
     pub fn profile_key(&self) -> &str {
         self.profile.as_deref().unwrap_or_default()
     }
@@ -97,7 +96,7 @@ impl Settings {
         self.protected.iter().any(|glob| matches_glob(glob, name.as_str()))
     }
 
-    /// What the configuration says after its file changed: cloud, machine and terminal stay, and read-only stays on.
+    /// Settings after the configuration file changed: cloud, machine and terminal stay, and read-only stays on.
     #[must_use]
     pub fn reread(&self, read: Self) -> Self {
         let now = self.clone();
@@ -110,7 +109,7 @@ impl Settings {
             ske: now.ske,
             regions: now.regions,
             read_only: now.read_only || read.read_only,
-            // The demo has its own.
+            // The demo has its own folder.
             folder: if now.demo.is_some() { now.folder } else { read.folder },
             depth: now.depth,
             background: now.background,
@@ -122,7 +121,7 @@ impl Settings {
         }
     }
 
-    /// The defaults of the product, for one project and region; tests and the demo begin here.
+    /// Product defaults without projects and regions; the basis for tests and the demo.
     pub fn defaults() -> Self {
         Self {
             projects: Vec::new(),
@@ -163,32 +162,31 @@ impl Settings {
     }
 }
 
-/// Which clusters are looked at through their own Kubernetes API, each with an admin kubeconfig of ten minutes that is
-/// held in memory only.
+/// Which clusters are observed through their own Kubernetes API, each with an admin kubeconfig that is valid for ten
+/// minutes and only held in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObservationScope {
-    /// Those whose nodes roll, those that are watched, and the one on screen while its nodes matter.
+    /// Rolling clusters, watched ones, and the one on screen while its nodes matter.
     Running,
-    /// Only those that are watched and the one on screen.
+    /// Only watched clusters and the one on screen.
     Open,
-    /// None.
     Never,
 }
 
-/// How many colours a terminal shows.
+/// Number of colours supported by the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColorDepth {
     /// No colours, whatever the theme (`NO_COLOR`).
     None,
-    /// The sixteen that the user chose.
+    /// The 16 colours configured by the user.
     Sixteen,
-    /// The 256 of xterm.
+    /// xterm's 256 colours.
     Indexed,
-    /// 24 bits.
+    /// 24-bit colours.
     Full,
 }
 
-/// Colours by what they mean; `None`: the user's own foreground, or what lies below.
+/// Colours by meaning; `None`: the user's own foreground, or the palette below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Palette {
     pub accent: Option<Color>,
@@ -201,24 +199,24 @@ pub struct Palette {
 }
 
 impl Palette {
-    /// The meanings, in the words of the configuration.
+    /// The meanings, as named in the configuration.
     pub const ROLES: [&'static str; 7] =
         ["accent", "dim", "busy", "attention", "bad", "good", "warn"];
 
-    /// Each meaning with its colour.
+    /// The meanings with their colours.
     fn colors(&mut self) -> impl Iterator<Item = (&'static str, &mut Option<Color>)> {
         let Self { accent, dim, busy, attention, bad, good, warn } = self;
         Self::ROLES.into_iter().zip([accent, dim, busy, attention, bad, good, warn])
     }
 
-    /// Sets the colour of a meaning; an unknown one changes nothing.
+    /// Sets the colour of a meaning; unknown ones are ignored.
     pub fn set(&mut self, role: &str, color: Color) {
         if let Some((_, place)) = self.colors().find(|(known, _)| *known == role) {
             *place = Some(color);
         }
     }
 
-    /// These colours over others.
+    /// Merges palettes; these colours take precedence.
     #[must_use]
     pub fn over(mut self, mut below: Self) -> Self {
         for ((_, color), (_, below)) in self.colors().zip(below.colors()) {
@@ -228,38 +226,38 @@ impl Palette {
     }
 }
 
-/// Whether the terminal's background is dark or light.
+/// The terminal's background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Background {
     Dark,
     Light,
 }
 
-/// Which colours.
+/// The colour theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThemeChoice {
-    /// Sixteen colours that read on dark and light; finer ones once the terminal told its background.
+    /// 16 colours that are readable on dark and light, or 24-bit colours once the background is known.
     Auto,
     Dark,
     Light,
-    /// Bold and bright.
+    /// Bold text and strong contrast.
     HighContrast,
     /// No colours (`NO_COLOR`).
     Mono,
 }
 
 impl ThemeChoice {
-    /// All, in the order of the theme key.
+    /// All themes, in the order of the theme key.
     pub const ALL: [Self; 5] =
         [Self::Auto, Self::Dark, Self::Light, Self::HighContrast, Self::Mono];
 
-    /// Their words, in the same order.
+    /// Their configuration values, in the same order.
     pub const WORDS: [&str; Self::ALL.len()] = {
         let [auto, dark, light, high_contrast, mono] = Self::ALL;
         [auto.word(), dark.word(), light.word(), high_contrast.word(), mono.word()]
     };
 
-    /// The word in the configuration.
+    /// The configuration value.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -270,12 +268,11 @@ impl ThemeChoice {
         }
     }
 
-    /// Reads the word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|choice| choice.word() == word)
     }
 
-    /// The next one.
+    /// The next theme; wraps around.
     #[must_use]
     pub fn next(self) -> Self {
         let at = Self::ALL.iter().position(|choice| *choice == self).unwrap_or(0);

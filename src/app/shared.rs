@@ -1,4 +1,4 @@
-//! What every feature may read: settings, keys, the moment, the terminal, who we are.
+//! State that every feature may read: settings, keys, time, terminal, identity.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use crate::app::settings::{Background, Settings, ThemeChoice};
 use crate::domain::age::DisplayZone;
 use crate::domain::identity::Identity;
 
-/// Within this time after a dialog or one of its stages appeared, its buttons do nothing.
+/// Time after a dialog or stage appears during which its buttons are inactive.
 const GUARD: Duration = Duration::from_millis(400);
 
-/// What every feature may read; only the dispatcher changes it.
+/// State that every feature may read; only the dispatcher changes it.
 #[derive(Debug, Clone)]
 pub struct Shared {
     pub settings: Settings,
     pub keymap: Keymap,
-    /// The moment of the last message.
+    /// The time of the current message.
     pub now: Now,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
-    /// What the last drawing measured.
+    /// Metrics of the last draw.
     pub metrics: Metrics,
     /// `None` until known.
     pub identity: Option<Identity>,
@@ -30,12 +30,12 @@ pub struct Shared {
     pub background: Option<Background>,
     pub utc: bool,
     pub mouse: bool,
-    /// Keys and clicks so far, to distinguish a key repeat from a decision.
+    /// Number of keys and clicks so far, to distinguish a decision from a key repeat.
     pub key_count: u64,
 }
 
 impl Shared {
-    /// The zone in which moments are shown.
+    /// The zone in which times are displayed.
     pub fn zone(&self) -> DisplayZone {
         if self.utc { DisplayZone::UTC } else { self.settings.local_zone.clone() }
     }
@@ -45,12 +45,12 @@ impl Shared {
         self.identity.as_ref().map_or_else(|| "?".to_owned(), |identity| identity.who.clone())
     }
 
-    /// A guard that begins now.
+    /// A guard that starts now.
     pub fn guard(&self) -> Guard {
         Guard { keys: self.key_count, at: self.now.monotonic }
     }
 
-    /// Whether a button that appeared at `guard` may be pressed by this key.
+    /// Whether the current key may press a button that appeared at `guard`.
     pub fn may_press(&self, guard: Guard) -> bool {
         self.now.monotonic.saturating_sub(guard.at) >= GUARD && self.key_count > guard.keys
     }

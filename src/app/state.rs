@@ -1,5 +1,4 @@
-//! Everything the program knows and shows at one moment: what all features read, and the state of each. Only `update`
-//! changes it.
+//! The complete state: what all features read, and the state of each feature. Only `update` changes it.
 
 use std::sync::Arc;
 
@@ -45,25 +44,24 @@ use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
 use crate::domain::rotation::Step;
 
-/// The whole state.
 #[derive(Debug, Clone)]
 pub struct State {
     pub shared: Shared,
-    /// What was asked for and is not answered.
+    /// Open requests.
     pub requests: Requests,
     pub notices: Notices,
     pub session: Session,
     pub screen: Screen,
-    /// What is known of clusters.
+    /// Known clusters.
     pub fleet: Fleet,
-    /// How they are shown.
+    /// View state of the fleet.
     pub view: FleetView,
     pub cluster: ClusterView,
     pub nodes: NodesState,
     pub activity: Activity,
-    /// Kubeconfigs that this program knows of.
+    /// Known accesses and observed generations.
     pub credentials: Credentials,
-    /// What the kubeconfig files of this machine hold.
+    /// The contents of this machine's kubeconfig files.
     pub inventory: InventoryState,
     pub checklist: ChecklistState,
     pub rotation: RotationState,
@@ -72,13 +70,12 @@ pub struct State {
     pub menu: Option<Menu>,
     pub log: Option<LogView>,
     pub search: Search,
-    /// Help lies over everything but the question whether to leave.
+    /// The help overlays everything except the quit dialog.
     pub help: Option<Help>,
 }
 
 impl State {
-    /// The state before anything was read. `seed`: for the jitter of polls, and to tell
-    /// this run from others.
+    /// The initial state. `seed`: for poll jitter, and to distinguish this run from others.
     pub fn new(
         settings: Settings,
         keymap: Keymap,
@@ -155,27 +152,26 @@ impl State {
         }
     }
 
-    /// The zone in which moments are shown.
+    /// The zone in which times are displayed.
     pub fn zone(&self) -> DisplayZone {
         self.shared.zone()
     }
 
-    /// Now by SKE's clock, if known: what SKE issued expires by that clock.
+    /// The current time by SKE's clock, by which credentials from SKE expire.
     pub fn server_now(&self) -> Timestamp {
         self.rows().now()
     }
 
-    /// Where the rows of the fleet are made from.
+    /// The source of fleet rows.
     pub fn rows(&self) -> RowSource<'_> {
         row_source!(self)
     }
 
-    /// The row of a cluster.
     pub fn row<'a>(&'a self, entry: &'a Entry) -> Row<'a> {
         self.rows().row(entry)
     }
 
-    /// The cluster under the cursor or on the cluster screen.
+    /// The cluster under the cursor or of the cluster screen.
     pub fn subject(&self) -> Option<&Entry> {
         match &self.screen {
             Screen::Fleet => self.fleet.entries.get(self.view.cursor.as_ref()?),
@@ -184,27 +180,27 @@ impl State {
         }
     }
 
-    /// What somebody would do next with that cluster.
+    /// The user's next step for that cluster.
     pub fn next_step(&self) -> Option<NextStep> {
         self.row(self.subject()?).next_step()
     }
 
-    /// The step that is due for that cluster.
+    /// The due step of that cluster.
     pub fn due_step(&self) -> Option<Step> {
         self.subject()?.cluster.rotation.phase.due_step()
     }
 
-    /// Every credential that is known for a cluster.
+    /// Every known credential of a cluster.
     pub fn known_credentials(&self, cluster: &Cluster) -> Vec<KnownCredential> {
         self.rows().known_credentials(cluster)
     }
 
-    /// The checklist of a cluster, and where it comes from.
+    /// The checklist of a cluster, and its source.
     pub fn checklist_of(&self, id: &ClusterId) -> (Arc<Checklist>, ChecklistSource) {
         self.checklist.list(id, self.nodes.current_snapshot(id).as_deref())
     }
 
-    /// What is known beside a cluster before a step.
+    /// Evidence for the preflight.
     pub fn evidence(&self, cluster: &Cluster) -> Evidence {
         let snapshot = self.nodes.current_snapshot(&cluster.id);
         Evidence {
@@ -218,14 +214,14 @@ impl State {
         }
     }
 
-    /// How kubectl reaches a cluster; `None` while no kubeconfig for it is known in a file.
+    /// How kubectl reaches a cluster; `None` if no kubeconfig file with access to it is known.
     pub fn kubectl_context(&self, cluster: &Cluster) -> Option<KubectlContext> {
         let files = self.inventory.files.as_deref().unwrap_or_default();
         self.credentials.kubectl_context(cluster, files, self.server_now())
     }
 
-    /// What is renewed on the credentials tab: the entry under the cursor, or the marked ones, if SKE can
-    /// issue one of their kind in their place.
+    /// The entries to renew on the credentials tab: the marked ones, or the one under the cursor, if SKE can issue a
+    /// replacement of their kind.
     pub fn renewed_entries(&self) -> Vec<RenewedEntry> {
         let (known, cursor) = self.credentials_on_tab();
         let marked = known.iter().filter(|known| self.inventory.is_marked(&known.place));
@@ -236,7 +232,7 @@ impl State {
         known.get(cursor).and_then(renewed).into_iter().collect()
     }
 
-    /// What the credentials tab lists, if it is open, and where the cursor is.
+    /// The credentials on the open credentials tab, and the cursor.
     fn credentials_on_tab(&self) -> (Vec<KnownCredential>, usize) {
         let entry = self.subject().filter(|_| self.screen.tab() == Some(Tab::Credentials));
         let known = entry.map(|entry| self.known_credentials(&entry.cluster)).unwrap_or_default();
@@ -244,29 +240,29 @@ impl State {
         (known, self.inventory.cursor.min(last))
     }
 
-    /// The entry under the cursor of the credentials tab, if it can be renewed.
+    /// The entry under the cursor of the credentials tab, if renewable.
     pub fn markable(&self) -> Option<KubeconfigLocation> {
         let (known, cursor) = self.credentials_on_tab();
         let at_cursor = known.get(cursor)?;
         renewed(at_cursor).map(|_| at_cursor.place.clone())
     }
 
-    /// Why nothing newer is seen of a cluster's nodes; `None` while they are seen.
+    /// Why nodes are not currently observed; `None` while they are.
     pub fn unseen(&self, id: &ClusterId) -> Option<String> {
         self.nodes.unseen(id, self.fleet.cluster(id), &self.shared.settings)
     }
 
-    /// The node under the cursor of the nodes tab of the open cluster.
+    /// The node under the cursor of the nodes tab.
     pub fn node_at_cursor(&self) -> Option<&NodeRoll> {
         self.nodes.node_at_cursor(self.screen.cluster()?)
     }
 
-    /// Whether the screen is a list of records.
+    /// Whether the screen lists records.
     pub fn lists_records(&self) -> bool {
         matches!(self.screen, Screen::Activity(_) | Screen::Cluster { tab: Tab::Activity, .. })
     }
 
-    /// The record under the cursor, where the screen is a list of records.
+    /// The record under the cursor, if the screen lists records.
     pub fn record_at_cursor(&self) -> Option<&Record> {
         if !self.lists_records() {
             return None;
@@ -275,19 +271,19 @@ impl State {
         records.get(self.activity.place(&records)).map(|(_, record)| *record)
     }
 
-    /// Whether what is on screen can be searched.
+    /// Whether the screen can be searched.
     pub fn is_searchable(&self) -> bool {
         let records = self.lists_records() && !self.activity.open;
         let nodes = self.screen.tab() == Some(Tab::Nodes) && !self.nodes.in_full;
         self.help.is_some() || (records || nodes) && !self.is_covered()
     }
 
-    /// Whether the search line has the keyboard.
+    /// Whether the search input is active.
     pub fn is_searching(&self) -> bool {
         self.search.input.is_some() && self.is_searchable()
     }
 
-    /// How many rows of the screen hold what is searched for; `None` in the help, which shows those alone.
+    /// Number of rows that match the search; `None` in the help, which shows only matches.
     pub fn search_matches(&self) -> Option<usize> {
         match (&self.screen, self.help) {
             (_, Some(_)) => None,
@@ -302,7 +298,7 @@ impl State {
         }
     }
 
-    /// The cluster that the open dialog is about.
+    /// The cluster of the open dialog.
     pub fn dialog_cluster(&self) -> Option<&ClusterId> {
         let rotation = self.rotation.dialog.as_ref().map(|dialog| &dialog.shown.id);
         let action = || self.action.as_ref().map(|dialog| &dialog.cluster);
@@ -312,12 +308,12 @@ impl State {
         rotation.or_else(action).or_else(form).or_else(renewal).or_else(checklist)
     }
 
-    /// Whether a dialog or a list lies over the screen.
+    /// Whether a dialog or menu is open.
     pub fn has_dialog(&self) -> bool {
         self.menu.is_some() || self.dialog_cluster().is_some()
     }
 
-    /// Whether something lies over the screen.
+    /// Whether anything covers the screen.
     pub fn is_covered(&self) -> bool {
         self.has_dialog()
             || self.help.is_some()
@@ -358,19 +354,19 @@ impl State {
         }
     }
 
-    /// Whether something was sent whose end is not known to have come.
+    /// Whether a write is in progress or its outcome unknown.
     pub fn write_under_way(&self) -> bool {
         self.requests.has_kubeconfigs()
             || self.requests.has_actions()
             || self.rotation.pending.values().any(Pending::is_under_way)
     }
 
-    /// Whether the user can log in again from here.
+    /// Whether the user can log in again from within the dashboard.
     pub fn logs_in(&self) -> bool {
         self.shared.identity.as_ref().is_some_and(|identity| identity.logs_in)
     }
 
-    /// Whether any scope answered well lately.
+    /// Whether data is live: signed in, nothing failing, and a scope listed.
     pub fn is_live(&self) -> bool {
         self.session.signed_out.is_none()
             && self.fleet.failing().next().is_none()
@@ -378,7 +374,7 @@ impl State {
     }
 }
 
-/// What SKE issues to replace a credential, if it can. An entry that kubectl finds in another file is not replaced.
+/// The replacement that SKE can issue, if any. An entry whose cluster or user is in another file is not replaced.
 fn renewed(known: &KnownCredential) -> Option<RenewedEntry> {
     if known.other_file.is_some() {
         return None;

@@ -1,4 +1,4 @@
-//! Texts that belong to no single feature: refusals, the end of the program, the clipboard.
+//! Texts that belong to no single feature: refusals, exit, clipboard.
 
 use crate::app::texts::texts;
 

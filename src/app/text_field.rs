@@ -1,13 +1,13 @@
-//! Editing of one line of text.
+//! Single-line text editing.
 #![expect(clippy::wildcard_enum_match_arm, reason = "other keys change no text")]
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
-/// Longest text in a field, in characters.
+/// Maximum characters in a field.
 const FIELD_LIMIT: usize = 256;
 
-/// Puts a text into a field, as far as there is room.
+/// Pastes text into a field, as far as it fits.
 pub fn paste_into(input: &mut Input, text: &str) {
     let room = FIELD_LIMIT.saturating_sub(input.value().chars().count());
     for c in text.chars().take(room) {
@@ -15,7 +15,7 @@ pub fn paste_into(input: &mut Input, text: &str) {
     }
 }
 
-/// Types into a field; says whether its text changed.
+/// Applies a key to a field; returns whether its text changed.
 pub fn type_into(input: &mut Input, key: KeyEvent) -> bool {
     let before = input.value().to_owned();
     let control = key.modifiers.contains(KeyModifiers::CONTROL);

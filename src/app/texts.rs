@@ -1,7 +1,7 @@
-//! How the texts of a feature are written down: all in one file, `text.rs`, apart from the rules.
+//! Macros that define the texts of a feature, kept in its `text.rs`, separate from logic.
 
-/// Texts by name. One without places is a constant; one with places (`{cluster}`) is a function of what goes there. In
-/// tests `ALL` lists every name with its text, so that a reviewer of language reads them in one go.
+/// Texts by name. A text without placeholders is a constant; one with placeholders (`{cluster}`) is a function of their
+/// values. In tests, `ALL` lists every name with its text, for language reviews.
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident $(($($place:ident),+))? = $text:literal;)+) => {
         $($crate::app::texts::text!($(#[$doc])* $name $(($($place),+))? = $text);)+

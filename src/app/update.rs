@@ -1,5 +1,4 @@
-//! The only place where state changes: `update` takes what happened, hands it to the features that it concerns, and
-//! says what to do.
+//! The only place where state changes: `update` passes each message to the features concerned, and returns the effects.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -44,19 +43,19 @@ use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::clean;
 
-/// Longest paste that a text field takes, in characters.
+/// Maximum characters taken from a paste.
 const PASTE_LIMIT: usize = 256;
 
-/// The screen is redrawn at least this often, so that ages are right.
+/// Maximum time between redraws, so that displayed ages are right.
 const LONGEST_REST: Duration = Duration::from_mins(1);
 
-/// Account and expiry of the token, and what is to be said of its source, are asked for this often.
+/// Interval of reading the account, the token's expiry, and notes about the token source.
 const IDENTIFY: Duration = Duration::from_mins(1);
 
-/// What was read of the fleet is kept this often, and at the end.
+/// Interval of saving the fleet's last readings; also saved on exit.
 const KEEP_FLEET: Duration = Duration::from_mins(10);
 
-/// Effects of the very first moment.
+/// The effects at startup.
 pub fn begin(state: &mut State) -> Vec<Effect> {
     let mut out = Outbox::default();
     state.session.identified = state.shared.now.monotonic;
@@ -75,7 +74,7 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
     cx.request(RequestOwner::PersistedState, Request::LoadFleet);
     state.fleet.tracked = tracked(&state.rotation.pending, &state.nodes);
     polling::poll(&mut state.fleet, cx);
-    // Each by itself, so that a slow one keeps no other from being shown.
+    // One request per project, so that a slow one does not delay the others.
     let projects = cx.shared.settings.projects.iter();
     for (id, _) in projects.filter(|(_, name)| name.is_none()) {
         cx.request(RequestOwner::ProjectNames, Request::NameProjects(vec![id.clone()]));
@@ -84,7 +83,7 @@ pub fn begin(state: &mut State) -> Vec<Effect> {
     out.effects
 }
 
-/// Takes in what happened at `now` and says what to do.
+/// Applies a message at `now`; returns the effects.
 pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let mut out = Outbox::default();
     let before = std::mem::replace(&mut state.shared.now, now);
@@ -107,11 +106,11 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     out.effects
 }
 
-/// Time may have passed in which nothing was seen: the clock jumped, or the program was in the background.
+/// Detects time without observation: after a clock jump or suspend.
 fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
     let now = state.shared.now;
     let suspended = state.session.suspended.take().filter(|at| now.overslept(at.monotonic));
-    // The monotonic clock may stop during a sleep, or go on.
+    // The monotonic clock may stop during sleep, or continue.
     let planned = before.monotonic.saturating_add(LONGEST_REST);
     if now.has_jumped_since(before) || suspended.is_none() && now.overslept(planned) {
         if state.session.quit_dialog.is_none()
@@ -145,14 +144,14 @@ fn take(state: &mut State, out: &mut Outbox, message: Message) {
         Message::Resized(columns, rows) => {
             let before = std::mem::replace(&mut state.shared.size, (columns, rows));
             if before == state.shared.size {
-                // It was another one in between, and the terminal may have cut what was drawn.
+                // The size changed in between, and the terminal may have cut the screen.
                 context!(state, out).terminal(TerminalEffect::Redraw);
             }
         }
         Message::Ticked => {}
         Message::Resumed => {
             rearm(state, out);
-            // The terminal was given back, and with it the title.
+            // The terminal was restored, including its title.
             state.session.window = None;
             context!(state, out).terminal(TerminalEffect::Redraw);
         }
@@ -245,7 +244,7 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
     }
 }
 
-/// Text was pasted: for the focused field only, never keys.
+/// Handles pasted text: only for the focused field, never as keys.
 fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     let part = || {
         let begin: String = text.chars().take(PASTE_LIMIT).collect();
@@ -274,7 +273,7 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     }
 }
 
-/// What an answer holds, if it is of the kind that was asked for; another one is a defect, and as good as none.
+/// The content of an answer of the requested kind; any other kind is a defect, and treated as a failure.
 macro_rules! of_kind {
     ($answer:expr, $kind:pat => $value:expr) => {
         match $answer {
@@ -289,7 +288,7 @@ fn wrong_answer() -> Failure {
     Failure::new(FailureKind::Bug, text::WRONG_ANSWER)
 }
 
-/// Passes what came of a request to its requester. An unexpected or repeated answer changes nothing.
+/// Passes the result of a request to its owner. An unexpected or repeated answer is a no-op.
 fn answered(
     state: &mut State,
     out: &mut Outbox,
@@ -423,7 +422,7 @@ fn credentials_loaded(state: &mut State, credentials: Credentials, note: Option<
     credentials_changed(state);
 }
 
-/// The fleet of the last run, unless that was on another SKE.
+/// Applies the fleet saved by the last run, unless that used another SKE API.
 fn fleet_loaded(state: &mut State, last: LastFleet) {
     if last.ske == state.shared.settings.ske {
         state.fleet.remember(last.clusters);
@@ -431,7 +430,7 @@ fn fleet_loaded(state: &mut State, last: LastFleet) {
     }
 }
 
-/// What a file looks like, for the dialog that asked.
+/// Passes the check of a file to the dialog that requested it.
 fn planned(
     state: &mut State,
     (dialog, request): (DialogId, RequestId),
@@ -495,8 +494,7 @@ fn saved(state: &mut State, out: &mut Outbox, delivery: Delivery, result: Result
     kubeconfig::renew::saved(kubeconfig, delivery.request, (result, until), cx);
 }
 
-/// Clusters in use, or of which something is awaited: their rows stay although they are no longer listed. A list may lack
-/// what is there.
+/// Clusters that are in use or awaited: their rows stay even if no longer listed. Lists can be incomplete.
 fn in_use(state: &State) -> Vec<ClusterId> {
     let places = [state.view.cursor.as_ref(), state.dialog_cluster(), state.screen.cluster()];
     let unsaved = state.kubeconfig.unsaved.values().map(|held| &held.request.cluster.id);
@@ -504,7 +502,7 @@ fn in_use(state: &State) -> Vec<ClusterId> {
     places.into_iter().flatten().chain(awaited).cloned().collect()
 }
 
-/// Passes events to the features concerned, until no more are raised.
+/// Passes events to the features concerned until none are left.
 fn dispatch_events(state: &mut State, out: &mut Outbox) {
     while let Some(event) = out.events.pop_front() {
         dispatch(state, out, event);
@@ -557,7 +555,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
         }
         Event::Announce { cluster, text } => {
             if observing::announce(&state.nodes, &cluster, text, cx) {
-                // The next run does not say it again.
+                // Persisted, so that the next run does not announce it again.
                 persist(state, out);
             }
         }
@@ -591,7 +589,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
     }
 }
 
-/// Nothing that was meant for a cluster counts any more.
+/// Drops everything that refers to a cluster.
 fn forget(state: &mut State, out: &mut Outbox, id: &ClusterId, why: &str) {
     state.view.marks.remove(id);
     state.rotation.pending.remove(id);
@@ -610,7 +608,7 @@ fn credentials_changed(state: &mut State) {
     state.rotation.credentials_changed(credentials, skew, &state.shared);
 }
 
-/// Asks for everything that is due, and settles what has waited long enough.
+/// Requests everything that is due, and handles timeouts.
 fn poll(state: &mut State, out: &mut Outbox) {
     let now = state.shared.now;
     state.notices.expire(now);
@@ -634,12 +632,12 @@ fn poll(state: &mut State, out: &mut Outbox) {
     }
 }
 
-/// Scopes that are listed whatever is selected: a pending step or a watched cluster is in them.
+/// Scopes with a pending step or a watched cluster: always listed.
 fn tracked(pending: &PendingSteps, nodes: &NodesState) -> BTreeSet<Scope> {
     pending.keys().chain(&nodes.watched).map(|id| id.scope.clone()).collect()
 }
 
-/// The open cluster, if it is worth reading often.
+/// The open cluster, if it needs frequent reads.
 fn polled_cluster(state: &State) -> Option<ClusterId> {
     let entry = state.fleet.entries.get(state.screen.cluster()?)?;
     let runs = entry.gone.is_none() && entry.cluster.rotation.phase.is_running();
@@ -658,7 +656,7 @@ fn observed_on_screen(state: &State) -> Vec<ClusterId> {
     about.map(|dialog| &dialog.shown.id).chain(open).cloned().collect()
 }
 
-/// Updates the nodes in an open dialog, or why they are unavailable.
+/// Updates the evidence in an open dialog.
 fn show_evidence_in_dialog(state: &mut State) {
     let Some(dialog) = &mut state.rotation.dialog else { return };
     let (id, evidence) = (&dialog.shown.id, &mut dialog.evidence);
@@ -672,7 +670,7 @@ fn show_evidence_in_dialog(state: &mut State) {
     }
 }
 
-/// Window title and terminal progress, when they changed.
+/// Updates window title and terminal progress if they changed.
 fn update_window(state: &mut State, out: &mut Outbox) {
     let status = window_status(&state.fleet, &state.nodes);
     if status == state.session.window || state.session.quitting {
@@ -682,8 +680,8 @@ fn update_window(state: &mut State, out: &mut Outbox) {
     context!(state, out).terminal(TerminalEffect::Status(status));
 }
 
-/// Recomputes counts and shown rows if data changed, and keeps the cursor on its cluster. Called before the state is
-/// read: by the loop before it draws, so that a hundred answers cost one sorting, and before a person's input counts.
+/// Recomputes counts and rows if data changed; the cursor stays on its cluster. Called before drawing, so that many
+/// answers cost one sort, and before user input is handled.
 pub fn settle(state: &mut State) {
     if state.view.outdated {
         state.fleet.rank_names();
@@ -691,8 +689,7 @@ pub fn settle(state: &mut State) {
     }
 }
 
-/// When the machine wants to be woken, on the monotonic clock: the next thing that is due, and the next visible change
-/// of an age. Nothing is due sooner than something changes on screen.
+/// The next wake-up (monotonic clock): the earliest due action, or visible change of an age.
 pub fn next_wake(state: &State) -> Option<Duration> {
     let now = state.shared.now.monotonic;
     let pending = state.rotation.pending.values().filter_map(Pending::next_wake);
@@ -709,7 +706,7 @@ pub fn next_wake(state: &State) -> Option<Duration> {
         .map(|wake| wake.max(now))
 }
 
-/// How soon the screen changes by time alone.
+/// Time until the screen changes without a message.
 fn redraw_after(state: &State) -> Duration {
     let waits = state.fleet.selected_scopes().any(|(_, scope)| scope.wait_until.is_some());
     let seconds_matter = state.has_dialog()
@@ -720,8 +717,7 @@ fn redraw_after(state: &State) -> Duration {
     if seconds_matter { Duration::from_secs(1) } else { LONGEST_REST }
 }
 
-/// Journal records of what is open at exit: requests without an answer, and kubeconfigs that are not saved or for which
-/// there may be no terminal to print them to.
+/// Journal records at exit: requests without an answer, and kubeconfigs that are not saved or possibly not printed.
 pub fn unanswered(state: &mut State) -> Vec<Record> {
     let mut out = Outbox::default();
     let cx = context!(state, &mut out);

@@ -1,4 +1,4 @@
-//! What a drawing needs, in one value: what is drawn, how, where to, and what is measured on the way.
+//! Everything a drawing needs, in one value: state, theme, frame, and the metrics collected while drawing.
 
 use ratatui::Frame;
 use ratatui::layout::{Margin, Rect};
@@ -11,7 +11,6 @@ use crate::ui::line_context::LineContext;
 use crate::ui::text::cells;
 use crate::ui::theme::Theme;
 
-/// One drawing of the state.
 pub struct Canvas<'a, 'f> {
     pub state: &'a State,
     pub theme: Theme,
@@ -25,7 +24,7 @@ pub fn padded(area: Rect) -> Rect {
 }
 
 impl<'a> Canvas<'a, '_> {
-    /// What the lines of an area are made from.
+    /// The context for building the lines of an area.
     pub fn line_context(&self, area: Rect) -> LineContext<'a> {
         LineContext { state: self.state, theme: self.theme, columns: usize::from(area.width) }
     }
@@ -35,14 +34,14 @@ impl<'a> Canvas<'a, '_> {
         self.frame.render_widget(text.into(), area);
     }
 
-    /// Draws a frame; hands back the room inside.
+    /// Draws a frame; returns the inner area.
     pub fn block(&mut self, block: Block<'_>, area: Rect) -> Rect {
         let inner = block.inner(area);
         self.frame.render_widget(block, area);
         inner
     }
 
-    /// Draws a pane with titles at the left and, unless empty, at the right of its border; hands back the room inside.
+    /// Draws a pane with a left title and, unless empty, a right title; returns the inner area.
     pub fn pane(
         &mut self,
         area: Rect,
@@ -53,12 +52,12 @@ impl<'a> Canvas<'a, '_> {
         self.block(theme.pane().title(theme.title(title)).title(theme.title_right(right)), area)
     }
 
-    /// Notes what a click on an area means.
+    /// Registers a click target.
     pub fn click(&mut self, area: Rect, what: Clickable) {
         self.metrics.targets.push(ClickTarget { area, what });
     }
 
-    /// The same for so many rows from the top of an area, one by one.
+    /// Registers each of the top `rows` rows of an area as a click target.
     pub fn click_rows(&mut self, area: Rect, rows: usize, what: impl Fn(usize) -> Clickable) {
         for row in 0..rows {
             let y = area.y.saturating_add(cells(row));

@@ -1,5 +1,5 @@
-//! The keys, made from the keymap: the steps of a rotation, the keys of the place it was opened from by task, the others.
-//! In columns as far as the terminal is wide; while it is searched only what matches.
+//! The key help, built from the keymap: rotation steps, then the keys of the current context by task, then the others.
+//! In as many columns as fit; a search keeps only matching lines.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -21,12 +21,12 @@ use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::dialog::overlay;
 use crate::ui::widgets::scrollbar;
 
-/// Fewest columns of text beside others.
+/// Minimum width of a column.
 const COLUMN: usize = 66;
-/// Blanks between two.
+/// Blanks between columns.
 const GAP: usize = 2;
 
-/// A line of the help: a key or sign, and what it means.
+/// A line of the help: a key or sign, and its meaning.
 struct Item {
     key: String,
     tone: Option<Tone>,
@@ -39,13 +39,11 @@ impl Item {
     }
 }
 
-/// Lines with a heading.
 struct Section {
     title: &'static str,
     items: Vec<Item>,
 }
 
-/// Draws the overlay.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: Help) {
     let (state, theme) = (canvas.state, canvas.theme);
     let inner = overlay(canvas, area, " help ");
@@ -65,7 +63,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: H
     scrollbar::scrolled(canvas, inner, inner.right().saturating_sub(1), lines, scroll);
 }
 
-/// What holds the text that is searched for.
+/// Sections reduced to the items that match the search.
 fn found(sections: Vec<Section>, state: &State) -> Vec<Section> {
     let is_found =
         |item: &Item| state.search.text.is_empty() || state.search.is_in([&*item.key, &*item.text]);
@@ -76,14 +74,14 @@ fn found(sections: Vec<Section>, state: &State) -> Vec<Section> {
     narrowed.filter(|section| !section.items.is_empty()).collect()
 }
 
-/// Blocks below each other in so many columns of about one height; none is divided.
+/// Distributes blocks over at most `count` columns of similar height, without splitting a block.
 fn side_by_side(blocks: Vec<Vec<Line<'static>>>, count: usize, wide: usize) -> Vec<Line<'static>> {
     let all: usize = blocks.iter().map(|block| block.len() + 1).sum();
     let height = all.div_ceil(count);
     let mut columns: Vec<Vec<Line<'static>>> = vec![Vec::new()];
     for block in blocks {
         let used = columns.last().map_or(0, Vec::len);
-        // A block goes where the larger part of it lies.
+        // A block that would cross the bottom goes to the column that would contain its larger part.
         if used > 0 && used + block.len() / 2 >= height && columns.len() < count {
             columns.push(Vec::new());
         }
@@ -99,7 +97,7 @@ fn side_by_side(blocks: Vec<Vec<Line<'static>>>, count: usize, wide: usize) -> V
 }
 
 fn lines(section: &Section, theme: Theme, (keys, columns): (usize, usize)) -> Vec<Line<'static>> {
-    // Numbers and signs are one column wide, and stand beside their texts.
+    // Numbers and signs are one column wide and need no wide label.
     let label = if section.items.iter().all(|item| item.tone.is_some()) { 3 } else { keys + 2 };
     let mut lines = vec![Line::from(theme.part(format!(" {}", section.title), Role::Title))];
     for item in &section.items {
@@ -164,7 +162,7 @@ fn item(cx: LineContext<'_>, binding: &Binding) -> Item {
     Item { key: keys(cx, binding), tone: None, text: binding.help.to_owned() }
 }
 
-/// A rotation in short, with the keys as they are configured.
+/// A rotation in brief, with the configured keys.
 fn steps(cx: LineContext<'_>) -> Section {
     let issue = cx.key_of(Command::Kubeconfig);
     let rotate = cx.key_of(Command::Rotate);

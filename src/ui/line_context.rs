@@ -1,4 +1,4 @@
-//! What lines are made from: the state, how it looks, and the columns that there are.
+//! The context for building lines: state, theme and available columns.
 
 use ratatui::text::{Line, Span};
 
@@ -8,7 +8,7 @@ use crate::app::state::State;
 use crate::ui::text::{behind, cut_spans, wrap};
 use crate::ui::theme::{Role, Theme};
 
-/// What lines are made from: the state, how it looks, and the columns that there are.
+/// The context for building lines: state, theme and available columns.
 #[derive(Clone, Copy)]
 pub struct LineContext<'a> {
     pub state: &'a State,
@@ -17,40 +17,40 @@ pub struct LineContext<'a> {
 }
 
 impl LineContext<'_> {
-    /// The same with so many columns.
+    /// A copy with another width.
     #[must_use]
     pub fn with_columns(self, columns: usize) -> Self {
         Self { columns, ..self }
     }
 
-    /// The same with so many columns less.
+    /// A copy that is narrower by `columns`.
     #[must_use]
     pub fn narrower_by(self, columns: usize) -> Self {
         self.with_columns(self.columns.saturating_sub(columns))
     }
 
-    /// A piece of text with a meaning.
+    /// A span styled by tone.
     pub fn span(self, text: impl Into<String>, tone: Tone) -> Span<'static> {
         self.theme.span(text, tone)
     }
 
-    /// A piece of text that plays a part.
+    /// A span styled by role.
     pub fn part(self, text: impl Into<String>, role: Role) -> Span<'static> {
         self.theme.part(text, role)
     }
 
-    /// A line, cut at its end when too long.
+    /// A line, truncated at its end if too long.
     pub fn line(self, spans: Vec<Span<'static>>) -> Line<'static> {
         Line::from(cut_spans(spans, self.columns))
     }
 
-    /// A text with a meaning, wrapped.
+    /// A wrapped text, styled by tone.
     pub fn paragraph(self, text: &str, tone: Tone) -> Vec<Line<'static>> {
         let lines = wrap(text, self.columns).into_iter();
         lines.map(|line| self.theme.span(line, tone).into()).collect()
     }
 
-    /// A wrapped sentence behind a sign.
+    /// A wrapped text after a sign.
     pub fn marked(self, sign: &'static str, tone: Tone, text: &str) -> Vec<Line<'static>> {
         let text = wrap(text, self.columns.saturating_sub(2));
         behind(self.theme.span(format!("{sign} "), tone), text)

@@ -1,4 +1,4 @@
-//! The latest lines of the diagnostic log, over everything else.
+//! The latest lines of the diagnostic log, as an overlay.
 
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -11,7 +11,6 @@ use crate::ui::text::{blanks, indent, wrap};
 use crate::ui::widgets::dialog::overlay;
 use crate::ui::widgets::scrollbar;
 
-/// Draws the overlay.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, log: &LogView) {
     let theme = canvas.theme;
     let inner = overlay(canvas, area, text::LOG_TITLE);
@@ -26,7 +25,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, log: &LogView) {
     scrollbar::scrolled(canvas, inner, inner.right().saturating_sub(1), lines, scroll);
 }
 
-/// A line of the log; what does not fit into the first one stands below it, indented.
+/// A log line, wrapped; continuation lines are indented.
 fn entry(text: &str, columns: usize) -> Vec<Line<'static>> {
     let mut lines = indent(wrap(text, columns.saturating_sub(2)), 3);
     if let Some(first) = lines.first_mut() {

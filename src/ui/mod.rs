@@ -1,5 +1,5 @@
-//! `view`, which turns the state into cells. Reads the state, decides nothing, knows no clock. One folder for each
-//! feature, under the same name as in `app`.
+//! `view` renders the state into cells. It only reads the state, makes no decisions, and has no clock. One folder per
+//! feature, named as in `app`.
 
 pub mod actions;
 pub mod activity;
@@ -37,12 +37,12 @@ use crate::ui::canvas::Canvas;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::footer::{self, BottomLine};
 
-/// Fewest columns on which screens are drawn.
+/// Minimum columns to draw a screen.
 const LEAST_COLUMNS: u16 = 30;
-/// Fewest rows on which screens are drawn.
+/// Minimum rows to draw a screen.
 const LEAST_ROWS: u16 = 8;
 
-/// Draws everything: the screen, the footer, the dialog over them, the help over all. Returns what was measured.
+/// Draws everything: the screen, the footer, dialogs over them, and the help on top. Returns the metrics.
 pub fn view(state: &State, frame: &mut Frame<'_>) -> Metrics {
     let (theme, area) = (Theme::of(state), frame.area());
     let mut canvas = Canvas { state, theme, frame, metrics: Metrics::default() };
@@ -60,7 +60,7 @@ pub fn view(state: &State, frame: &mut Frame<'_>) -> Metrics {
     metrics
 }
 
-/// What lies outside the screen cannot be clicked.
+/// Clips click targets to the screen.
 fn clip(metrics: &mut Metrics, area: Rect) {
     metrics.targets.retain_mut(|target| {
         target.area = target.area.intersection(area);
@@ -84,10 +84,10 @@ fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     }
     let foot_area = Rect { y: body.bottom(), height: foot, ..area };
     footer::draw(canvas, foot_area, (bottom, toast));
-    // What lies under a dialog cannot be clicked.
+    // Below a dialog, nothing is clickable.
     if state.is_covered() {
         canvas.metrics.targets.clear();
-        // What lies under a dialog steps back, without a colour of its own.
+        // Below a dialog, everything is dimmed and loses its colours.
         let faded = theme.role(Role::Off).remove_modifier(Modifier::BOLD | Modifier::REVERSED);
         let faded = if faded.fg.is_none() { faded.fg(Color::Reset) } else { faded };
         canvas.frame.buffer_mut().set_style(body, faded);
@@ -124,7 +124,7 @@ fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     }
 }
 
-/// One line that still says the counts and the worst cluster, for terminals on which no screen fits.
+/// One line with the counts and the worst cluster, for terminals too small for a screen.
 fn too_small(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let cx = canvas.line_context(area);
     let counts = fleet::screen::short_counts(cx);

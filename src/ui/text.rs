@@ -1,16 +1,16 @@
-//! Fits text into cells: padding, wrapping, and lines whose left and right ends both matter.
+//! Fits text into cells: padding, wrapping, and lines with content at both ends.
 
 use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::domain::text::{cut_end, width};
 
-/// A count as cells of the screen.
+/// Converts a count to cells; saturates.
 pub fn cells(count: usize) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
 }
 
-/// Text at the left of exactly so many columns; cut at its end when too long.
+/// Left-aligned text of exactly `columns` columns; truncated if too long.
 pub fn pad_end(text: &str, columns: usize) -> String {
     let mut out = cut_end(text, columns);
     let missing = columns.saturating_sub(width(&out));
@@ -18,7 +18,7 @@ pub fn pad_end(text: &str, columns: usize) -> String {
     out
 }
 
-/// Text at the right of exactly so many columns; cut at its end when too long.
+/// Right-aligned text of exactly `columns` columns; truncated if too long.
 pub fn pad_start(text: &str, columns: usize) -> String {
     let cut = cut_end(text, columns);
     let mut out = " ".repeat(columns.saturating_sub(width(&cut)));
@@ -26,13 +26,11 @@ pub fn pad_start(text: &str, columns: usize) -> String {
     out
 }
 
-/// Blanks.
 pub fn blanks(columns: usize) -> Span<'static> {
     Span::raw(" ".repeat(columns))
 }
 
-/// Breaks a text at its blanks into lines of at most so many columns; words that are longer are broken. A figure
-/// stays with what it counts.
+/// Wraps at whitespace into lines of at most `columns`; longer words are broken. A figure stays with its unit.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
@@ -61,7 +59,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// The words of a text, those of a figure as one: "3h 12m", "6 nodes".
+/// The words of a text; a figure with its unit counts as one: "3h 12m", "6 nodes".
 fn groups(text: &str, columns: usize) -> Vec<String> {
     let mut groups: Vec<String> = Vec::new();
     let mut before = "";
@@ -78,7 +76,7 @@ fn groups(text: &str, columns: usize) -> Vec<String> {
     groups
 }
 
-/// Whether two words are one figure: a count and what is counted, or the parts of a duration.
+/// Whether two words form one figure: a count and its unit, or parts of a duration.
 fn is_figure(before: &str, word: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_duration = |text: &str| text.strip_suffix(['d', 'h', 'm', 's']).is_some_and(is_number);
@@ -87,7 +85,7 @@ fn is_figure(before: &str, word: &str) -> bool {
     is_number(before) && counted || is_duration(before) && is_duration(word)
 }
 
-/// At most `rows` wrapped lines; the last one ends in an ellipsis when something was left out.
+/// Wraps to at most `rows` lines; the last one ends with an ellipsis if text was cut.
 pub fn wrap_to(text: &str, columns: usize, rows: usize) -> Vec<String> {
     let mut lines = wrap(text, columns);
     if lines.len() > rows {
@@ -103,7 +101,7 @@ pub fn wrap_to(text: &str, columns: usize, rows: usize) -> Vec<String> {
     lines
 }
 
-/// Lines behind the room that a mark takes, which stands before the first.
+/// Puts `mark` before the first line, and indents the others by its width.
 pub fn behind(
     mark: impl Into<Line<'static>>,
     lines: impl IntoIterator<Item = impl Into<Line<'static>>>,
@@ -119,7 +117,7 @@ pub fn behind(
     marks.zip(lines).map(line).collect()
 }
 
-/// Lines behind so many blanks.
+/// Indents lines by `columns` blanks.
 pub fn indent(
     lines: impl IntoIterator<Item = impl Into<Line<'static>>>,
     columns: usize,
@@ -127,7 +125,7 @@ pub fn indent(
     behind(blanks(columns), lines)
 }
 
-/// Lines beside others, which begin in a column.
+/// Lines side by side; the right ones start at `columns`.
 pub fn beside(
     left: Vec<Line<'static>>,
     right: Vec<Line<'static>>,
@@ -145,12 +143,12 @@ pub fn beside(
         .collect()
 }
 
-/// Columns of some spans.
+/// Width of the spans in columns.
 pub fn spans_width(spans: &[Span<'_>]) -> usize {
     spans.iter().map(|span| width(&span.content)).sum()
 }
 
-/// Cuts spans at their end so that they take at most `columns`.
+/// Truncates spans to at most `columns`.
 pub fn cut_spans(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
     if spans_width(&spans) <= columns {
         return spans;
@@ -163,7 +161,7 @@ pub fn cut_spans(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>
             left -= wide;
             out.push(span);
         } else {
-            // The span before may have filled the line to its last column: its end makes room for the ellipsis.
+            // If the previous span already fills the line, its end makes room for the ellipsis.
             if left > 0 {
                 out.push(Span::styled(cut_end(&span.content, left), span.style));
             }
@@ -173,7 +171,7 @@ pub fn cut_spans(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>
     out
 }
 
-/// A line of exactly so many columns with something at both ends; the left end is cut when both do not fit.
+/// A line of exactly `columns` columns with content at both ends; the left one is truncated if both do not fit.
 pub fn spread(
     left: Vec<Span<'static>>,
     right: Vec<Span<'static>>,
@@ -189,7 +187,7 @@ pub fn spread(
     Line::from(spans)
 }
 
-/// Joins the longest beginning of optional parts that fits; each part carries its own spacing.
+/// Joins optional parts as far as they fit, skipping those that do not; each part includes its spacing.
 pub fn as_fits(parts: Vec<Vec<Span<'static>>>, columns: usize) -> Vec<Span<'static>> {
     let mut out: Vec<Span<'static>> = Vec::new();
     for part in parts {

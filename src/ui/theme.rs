@@ -1,4 +1,4 @@
-//! Turns meanings into styles, and every glyph into ASCII where only that can be drawn.
+//! Maps meanings to styles and, in ASCII mode, every glyph to ASCII.
 
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier, Style};
@@ -9,22 +9,22 @@ use crate::app::cell::Tone;
 use crate::app::settings::{Background, ColorDepth, Palette, Settings, ThemeChoice};
 use crate::app::state::State;
 
-/// What a part of the screen is, beside the meaning of its text.
+/// The role of a part of the screen, independent of its text's tone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The one accent: cursor bar, keys, focus.
+    /// The accent colour: cursor bar, keys, focus.
     Accent,
     Border,
     DialogBorder,
-    /// Title in a border, name of a thing.
+    /// Title in a border, or the name of an object.
     Title,
-    /// Heading of a column or label of a fact.
+    /// Column heading or fact label.
     Label,
     /// The row under the cursor.
     Selected,
-    /// A button or choice that has the focus.
+    /// The focused button or choice.
     Focus,
-    /// Something that cannot be done now.
+    /// A disabled item.
     Off,
 }
 
@@ -33,23 +33,22 @@ pub enum Role {
 pub struct Theme {
     pub choice: ThemeChoice,
     pub ascii: bool,
-    /// Whether fine colours are replaced by the nearest of xterm's 256.
+    /// Whether 24-bit colours are replaced by the nearest of xterm's 256.
     pub indexed: bool,
-    /// Whether only bold, underline and the like tell things apart.
+    /// Whether only modifiers such as bold and underline are used.
     pub colorless: bool,
-    /// The terminal's background, where it is known and there are fine colours for it.
+    /// The terminal's background, if known and the terminal shows more than 16 colours.
     pub background: Option<Background>,
-    /// Colours in the place of the theme's; monochrome has none.
+    /// The user's colours, overriding the theme's; ignored in monochrome.
     pub colors: Palette,
 }
 
 impl Theme {
-    /// The theme of a state.
     pub fn of(state: &State) -> Self {
         Self::new(state.shared.theme, state.shared.background, &state.shared.settings)
     }
 
-    /// The theme that was chosen, as the terminal can show it.
+    /// The chosen theme, limited to what the terminal supports.
     pub fn new(chosen: ThemeChoice, background: Option<Background>, settings: &Settings) -> Self {
         let Settings { depth, ascii, colors, .. } = *settings;
         let background = background.filter(|_| depth != ColorDepth::Sixteen);
@@ -62,7 +61,7 @@ impl Theme {
         Self { choice, ascii, indexed, colorless, background, colors }
     }
 
-    /// A colour in 24 bits, or the one of xterm's 256 that is nearest to it.
+    /// A 24-bit colour, or the nearest of xterm's 256.
     fn fine(self, hex: u32, nearest: u8) -> Color {
         if self.indexed { Color::Indexed(nearest) } else { Color::from_u32(hex) }
     }
@@ -74,11 +73,11 @@ impl Theme {
         self.colors.over(self.of_theme())
     }
 
-    /// The colours of the theme itself.
+    /// The theme's own colours.
     fn of_theme(self) -> Palette {
         match (self.choice, self.background) {
-            // Of the sixteen, those that stand out on black and on white alike; the background stays unknown. Cyan,
-            // green and yellow are not to be read on white.
+            // Of the 16 colours, those that are readable on both black and white, since the background is unknown.
+            // Cyan, green and yellow are unreadable on white.
             (ThemeChoice::Auto, _) => Palette {
                 accent: Some(Color::LightBlue),
                 dim: None,
@@ -124,12 +123,12 @@ impl Theme {
                 good: None,
                 warn: Some(self.fine(0x006e_2d00, 52)),
             },
-            // No colour is sure to stand out on a background that is not known.
+            // No colour is readable on every background.
             (ThemeChoice::HighContrast, None) | (ThemeChoice::Mono, _) => Palette::default(),
         }
     }
 
-    /// Style of a text by its meaning.
+    /// Style for a tone.
     pub fn tone(self, tone: Tone) -> Style {
         let palette = self.palette();
         let strong = matches!(self.choice, ThemeChoice::HighContrast | ThemeChoice::Mono);
@@ -146,7 +145,7 @@ impl Theme {
         if strong { style.add_modifier(if_strong) } else { style }
     }
 
-    /// The same for sentences: a word may shout, three lines of it may not.
+    /// Like `tone`, but toned down for sentences: only single words may be loud.
     pub fn soft(self, tone: Tone) -> Style {
         let style = self.tone(tone);
         let loud = match self.choice {
@@ -166,7 +165,7 @@ impl Theme {
         }
     }
 
-    /// Style of a part of the screen.
+    /// Style for a role.
     pub fn role(self, role: Role) -> Style {
         let accent = paint(self.palette().accent);
         match role {
@@ -175,7 +174,7 @@ impl Theme {
             Role::Title => Style::new().add_modifier(Modifier::BOLD),
             Role::Border | Role::Label | Role::Off => self.dim(),
             Role::Selected => match self.choice {
-                // One bar, whatever the colours of what is in it.
+                // One uniform bar, whatever the colours in the row.
                 ThemeChoice::HighContrast if !self.colorless => {
                     Style::new().fg(Color::Reset).add_modifier(Modifier::REVERSED)
                 }
@@ -190,12 +189,12 @@ impl Theme {
         }
     }
 
-    /// A piece of text with a meaning.
+    /// A span styled by tone.
     pub fn span(self, text: impl Into<String>, tone: Tone) -> Span<'static> {
         Span::styled(text.into(), self.tone(tone))
     }
 
-    /// A piece of text that plays a part.
+    /// A span styled by role.
     pub fn part(self, text: impl Into<String>, role: Role) -> Span<'static> {
         Span::styled(text.into(), self.role(role))
     }
@@ -212,21 +211,21 @@ impl Theme {
         block.border_type(BorderType::Thick)
     }
 
-    /// A title at the left of a border: `─ title ─`.
+    /// A left border title: `─ title ─`.
     pub fn title(self, spans: Vec<Span<'static>>) -> Line<'static> {
         let mut spans = above_border(spans);
         spans.insert(0, self.part("─", Role::Border));
         Line::from(spans)
     }
 
-    /// A title at the right of a border.
+    /// A right border title.
     pub fn title_right(self, spans: Vec<Span<'static>>) -> Line<'static> {
         let mut spans = above_border(spans);
         spans.push(self.part("─", Role::Border));
         Line::from(spans).right_aligned()
     }
 
-    /// The name of a key as it can be drawn: arrows and Enter have no ASCII sign.
+    /// The displayed name of a key; arrows and Enter have words in ASCII.
     pub fn key(self, label: &str) -> String {
         if !self.ascii {
             return label.to_owned();
@@ -240,7 +239,7 @@ impl Theme {
     }
 }
 
-/// The sixteen colours of a terminal, as xterm paints them.
+/// The 16 colours of a terminal with xterm's default values.
 const SIXTEEN: [(Color, [u8; 3]); 16] = [
     (Color::Black, [0, 0, 0]),
     (Color::Red, [205, 0, 0]),
@@ -260,7 +259,7 @@ const SIXTEEN: [(Color, [u8; 3]); 16] = [
     (Color::White, [255, 255, 255]),
 ];
 
-/// Those of xterm's 256 colours that are no choice of the user: a cube, and greys.
+/// The fixed part of xterm's 256 colours: the colour cube and the greys.
 fn fixed_colors() -> impl Iterator<Item = (Color, [u8; 3])> {
     (16..=255).map(|number: u8| {
         let steps = number - 16;
@@ -273,7 +272,7 @@ fn fixed_colors() -> impl Iterator<Item = (Color, [u8; 3])> {
     })
 }
 
-/// A colour, or the nearest one that a terminal of this depth shows.
+/// The colour, or the nearest one that this depth supports.
 pub fn shown(color: Color, depth: ColorDepth) -> Color {
     let fixed = || fixed_colors().find(|(known, _)| *known == color);
     let rgb = if let Color::Rgb(red, green, blue) = color {
@@ -296,7 +295,7 @@ pub fn shown(color: Color, depth: ColorDepth) -> Color {
     nearest.map_or(color, |(nearest, _)| nearest)
 }
 
-/// Titles are drawn over the border's style; what they do not state themselves is the user's own.
+/// Titles inherit the border's style; resets whatever they do not set themselves.
 fn above_border(spans: Vec<Span<'static>>) -> Vec<Span<'static>> {
     spans
         .into_iter()
@@ -313,7 +312,7 @@ fn paint(color: Option<Color>) -> Style {
     color.map_or_else(Style::new, |color| Style::new().fg(color))
 }
 
-/// Takes the line under blanks away that only pad a text.
+/// Removes underlines from leading and trailing padding.
 pub fn trim_underlines(buffer: &mut Buffer) {
     let columns = usize::from(buffer.area.width).max(1);
     for row in buffer.content.chunks_mut(columns) {
@@ -331,8 +330,7 @@ pub fn trim_underlines(buffer: &mut Buffer) {
     }
 }
 
-/// Replaces every cell that is not ASCII by its plain form. One pass over the cells of the screen, so that no text,
-/// foreign or own, can slip through.
+/// Replaces every non-ASCII cell by its ASCII form, in one pass over the screen, so that no text can be missed.
 pub fn to_ascii(buffer: &mut Buffer) {
     for cell in &mut buffer.content {
         if cell.symbol().is_ascii() {
@@ -344,7 +342,7 @@ pub fn to_ascii(buffer: &mut Buffer) {
     }
 }
 
-/// The same for a text outside the screen, which may take another number of columns afterwards.
+/// Like `to_ascii`, for text outside the screen; may change its width.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii() { c } else { plain_form(c) }).collect()
 }
@@ -414,7 +412,7 @@ mod tests {
         Theme::new(choice, background, &Settings { depth, ..Settings::defaults() })
     }
 
-    /// xterm's own colours of the sixteen that are used, and those of its 256 beyond them.
+    /// xterm's default values of the 16 colours, and those of its 256-colour palette.
     fn rgb(color: Color) -> [u8; 3] {
         if let Color::Rgb(r, g, b) = color {
             return [r, g, b];
@@ -436,7 +434,7 @@ mod tests {
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
     }
 
-    /// Backgrounds that terminals come with.
+    /// Common terminal backgrounds.
     const DARK: [[u8; 3]; 5] =
         [[0, 0, 0], [0x11, 0x15, 0x1c], [0x1e, 0x1e, 0x2e], [0x28, 0x2c, 0x34], [0x2e, 0x34, 0x40]];
     const LIGHT: [[u8; 3]; 3] = [[255, 255, 255], [0xf6, 0xf8, 0xfa], [0xfd, 0xf6, 0xe3]];
@@ -455,7 +453,7 @@ mod tests {
             (ThemeChoice::HighContrast, Some(Dark), &DARK[..], 7.0),
             (ThemeChoice::HighContrast, Some(Light), &LIGHT[..], 7.0),
             (ThemeChoice::HighContrast, None, &black_and_white[..], 7.0),
-            // No colour reaches more than 4.58 on black and on white; of the sixteen these come nearest.
+            // No colour exceeds 4.58 on both black and white; of the 16, these come nearest.
             (ThemeChoice::Auto, None, &black_and_white[..], 3.5),
             (ThemeChoice::Mono, None, &black_and_white[..], 7.0),
         ] {
@@ -466,7 +464,7 @@ mod tests {
                 let theme = with(choice, background, depth);
                 let styles = TONES.map(|tone| theme.tone(tone)).into_iter();
                 for style in styles.chain(ROLES.map(|role| theme.role(role))) {
-                    // What has no colour is as readable as the user's own text; high contrast dims nothing.
+                    // Uncoloured text is as readable as the user's own; high contrast dims nothing.
                     assert!(
                         choice != ThemeChoice::HighContrast || !style.has_modifier(Modifier::DIM)
                     );

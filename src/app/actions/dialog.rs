@@ -1,10 +1,10 @@
-//! The question before a wake-up or reconcile as data.
+//! State of the confirmation dialog for wake-up and reconcile.
 
 use crate::app::shared::Guard;
 use crate::domain::action::Action;
 use crate::domain::cluster::ClusterId;
 
-/// A question with one acting button, about one pinned cluster.
+/// A confirmation for one action on one pinned cluster.
 #[derive(Debug, Clone)]
 pub struct ActionDialog {
     pub cluster: ClusterId,

@@ -1,4 +1,4 @@
-//! Waking a cluster up and reconciling it, after a question.
+//! Wake-up and reconcile of a cluster, with a confirmation.
 
 pub mod dialog;
 pub mod text;

@@ -1,4 +1,4 @@
-//! Keys of the question, the request, and its answer.
+//! Keys of the confirmation, the request, and its answer.
 
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::actions::text;
@@ -12,7 +12,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
 
-/// A key while the question is open; hands it back once it was answered with yes.
+/// A key while the dialog is open; returns the dialog once the user confirms.
 pub fn key(
     dialog: &mut Option<ActionDialog>,
     command: Command,
@@ -29,7 +29,7 @@ pub fn key(
     None
 }
 
-/// Asks SKE.
+/// Sends the action to SKE.
 pub fn send(cluster: &ClusterId, action: Action, cx: &mut UpdateContext<'_>) {
     let verb = action.word().to_lowercase();
     let owner = RequestOwner::Action { cluster: cluster.clone(), action };
@@ -41,7 +41,7 @@ pub fn send(cluster: &ClusterId, action: Action, cx: &mut UpdateContext<'_>) {
     });
 }
 
-/// SKE answered, or did not.
+/// The answer of SKE, or a failure.
 pub fn answered(
     (id, action, request): (&ClusterId, Action, RequestId),
     result: Result<Accepted, Failure>,

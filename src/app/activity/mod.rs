@@ -1,4 +1,4 @@
-//! What happened in this run and before: the records, and the list of them on screen.
+//! The activity: records of this and earlier runs, and their list on screen.
 
 pub mod state;
 pub mod table;

@@ -1,30 +1,30 @@
-//! The records, and which of them is under the cursor.
+//! The records, and the cursor among them.
 
 use std::collections::VecDeque;
 
 use crate::domain::cluster::ClusterId;
 use crate::domain::record::Record;
 
-/// Records that are kept.
+/// Maximum number of records.
 pub const ACTIVITY_LIMIT: usize = 500;
 
-/// What happened, and the list of it on screen.
+/// The records, and their list on screen.
 #[derive(Debug, Clone, Default)]
 pub struct Activity {
     /// Newest last.
     pub records: VecDeque<Record>,
-    /// Records that made room for later ones; the oldest that is kept has this number.
+    /// Number of dropped records; also the number of the oldest remaining one.
     pub dropped: usize,
-    /// Number of the record under the cursor; `None` is the newest, whichever that is.
+    /// Number of the record under the cursor; `None` follows the newest.
     pub cursor: Option<usize>,
-    /// Whether that record has the whole pane.
+    /// Whether that record is shown in full.
     pub open: bool,
-    /// First line on screen; in the list counted from the newest.
+    /// First visible line; in the list counted from the newest.
     pub scroll: usize,
 }
 
 impl Activity {
-    /// Keeps a record.
+    /// Adds a record; drops the oldest one if full.
     pub fn push(&mut self, record: Record) {
         if self.records.len() >= ACTIVITY_LIMIT {
             self.records.pop_front();
@@ -33,12 +33,12 @@ impl Activity {
         self.records.push_back(record);
     }
 
-    /// The list begins at its top, with the newest record under the cursor.
+    /// Resets to the top of the list, with the cursor on the newest record.
     pub fn rewind(&mut self) {
         (self.cursor, self.open, self.scroll) = (None, false, 0);
     }
 
-    /// Records about a cluster, or all, newest first, each with its number.
+    /// Records about a cluster, or all of them, newest first, with their numbers.
     pub fn list(&self, about: Option<&ClusterId>) -> Vec<(usize, &Record)> {
         self.records
             .iter()
@@ -49,7 +49,7 @@ impl Activity {
             .collect()
     }
 
-    /// Index of the cursor among these records; next to a removed one.
+    /// Index of the cursor among these records; the next older one if its record is missing.
     pub fn place(&self, records: &[(usize, &Record)]) -> usize {
         let Some(cursor) = self.cursor else { return 0 };
         let newer = records.partition_point(|(number, _)| *number > cursor);

@@ -1,11 +1,11 @@
-//! Records as a table.
+//! Records as a table for export.
 
 use crate::app::activity::text;
 use crate::domain::cluster::ClusterId;
 use crate::domain::record::Record;
 use crate::domain::table::{Table, TableValue};
 
-/// Records in their order.
+/// One row per record, in the given order.
 pub fn table<'a>(records: impl Iterator<Item = &'a Record>) -> Table {
     fn of(record: &Record, part: fn(&ClusterId) -> &str) -> TableValue {
         TableValue::text(record.cluster.as_ref().map(part))

@@ -1,4 +1,4 @@
-//! Moving among the records, and reading one of them in full.
+//! Navigation among the records, and the view of one in full.
 
 use crate::app::activity::state::Activity;
 use crate::app::keymap::Command;
@@ -7,9 +7,9 @@ use crate::app::screen::Metrics;
 use crate::app::search::Search;
 use crate::domain::cluster::ClusterId;
 
-/// Shows the record under the cursor in full, or the list again.
+/// Shows the record under the cursor in full, or returns to the list.
 pub fn toggle_open(activity: &mut Activity, about: Option<&ClusterId>) {
-    // It stays this record while it is read, whatever comes.
+    // The open record stays the same while new ones arrive.
     let records = activity.list(about);
     let place = activity.place(&records);
     let number = records.get(place).map(|(number, _)| *number);
@@ -18,7 +18,7 @@ pub fn toggle_open(activity: &mut Activity, about: Option<&ClusterId>) {
     activity.scroll = 0;
 }
 
-/// Moves the cursor, or scrolls the record that has the whole pane.
+/// Moves the cursor, or scrolls the open record.
 pub fn run(
     activity: &mut Activity,
     about: Option<&ClusterId>,
@@ -36,16 +36,16 @@ pub fn run(
     }
 }
 
-/// Puts the cursor on a row of the list.
+/// Moves the cursor to a row of the list.
 fn go_to(activity: &mut Activity, about: Option<&ClusterId>, row: usize, metrics: &Metrics) {
     let records = activity.list(about);
     let scroll = keep_visible(activity.scroll, row, metrics.page(), records.len());
-    // On top it follows what comes; anywhere else it stays on its record.
+    // At the top the cursor follows the newest record; elsewhere it stays on its record.
     let cursor = records.get(row).map(|(number, _)| *number).filter(|_| row > 0);
     (activity.cursor, activity.scroll) = (cursor, scroll);
 }
 
-/// A click on a row of the list; says whether the cursor was on it.
+/// A click on a row of the list; returns whether the cursor was already there.
 pub fn click(
     activity: &mut Activity,
     about: Option<&ClusterId>,
@@ -59,7 +59,7 @@ pub fn click(
     was_there
 }
 
-/// Moves the cursor to a record that is searched for; says whether there is one.
+/// Moves the cursor to a record that matches the search; returns whether there is one.
 pub fn find(
     activity: &mut Activity,
     about: Option<&ClusterId>,

@@ -1,4 +1,4 @@
-//! The checklists of this machine, and the dialog that changes one.
+//! The checklists of this machine, and the dialog that edits one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,38 +18,38 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::snapshot::{ClusterSnapshot, Unseen};
 
-/// The checklists of this machine, and the dialog that changes one.
+/// The checklists of this machine, and the dialog that edits one.
 #[derive(Debug, Clone, Default)]
 pub struct ChecklistState {
-    /// What this machine keeps of each cluster that was opened, or why it cannot be read.
+    /// The local copy for each cluster that was opened, or why it is unreadable.
     pub local: BTreeMap<ClusterId, Result<LocalChecklist, Failure>>,
     /// Row under the cursor.
     pub cursor: usize,
     pub dialog: Option<ChecklistDialog>,
 }
 
-/// Where a list that is shown comes from, which decides whether it can be changed.
+/// The source of a displayed list; determines whether it can be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChecklistSource {
     Reading,
-    /// Kept on this machine; whether the cluster was asked for a shared one.
+    /// Stored on this machine; `seen`: the cluster is known to have no shared one.
     Local {
         seen: bool,
     },
-    /// Shared through the cluster. Names of clients that only this machine has.
+    /// Shared through the cluster. `only_here`: names of clients that exist only on this machine.
     Shared {
         only_here: Vec<String>,
     },
-    /// A copy of the shared one while the cluster is not observed.
+    /// A local copy of the shared list while the cluster is not observed.
     Copy,
-    /// The `ConfigMap` of the cluster is there and cannot be read.
+    /// The cluster has a `ConfigMap`, but it is unreadable.
     Unreadable(String),
-    /// The file of this machine cannot be read.
+    /// The file on this machine is unreadable.
     Failed(Failure),
 }
 
 impl ChecklistSource {
-    /// How a change is written; `None` where the list cannot be changed now.
+    /// How to write a change; `None` if the list is read-only now.
     pub fn write(&self, change: ChecklistChange) -> Option<ChecklistWrite> {
         match self {
             Self::Local { .. } => Some(ChecklistWrite::Local(change)),
@@ -58,14 +58,13 @@ impl ChecklistSource {
         }
     }
 
-    /// Whether the list can be changed now.
     pub fn is_changeable(&self) -> bool {
         matches!(self, Self::Local { .. } | Self::Shared { .. })
     }
 }
 
 impl ChecklistState {
-    /// The list of a cluster, and where it comes from. Where the cluster has one, that counts.
+    /// The list of a cluster and its source. A shared list takes precedence.
     pub fn list(
         &self,
         id: &ClusterId,
@@ -104,7 +103,7 @@ impl ChecklistState {
         }
     }
 
-    /// The checklist of a cluster, if it is known.
+    /// The checklist of a cluster, if known.
     pub fn known(
         &self,
         id: &ClusterId,
@@ -117,39 +116,39 @@ impl ChecklistState {
         Some(list).filter(|_| is_known && !is_unsure)
     }
 
-    /// Nothing is known of a cluster any more.
+    /// Drops everything about a cluster.
     pub fn forget(&mut self, id: &ClusterId) {
         self.local.remove(id);
         self.dialog.take_if(|dialog| dialog.cluster == *id);
     }
 }
 
-/// The dialog that changes a checklist.
+/// The dialog that edits a checklist.
 #[derive(Debug, Clone)]
 pub struct ChecklistDialog {
-    /// What it asks for is answered to it alone.
+    /// Routes answers to the dialog that sent the request.
     pub id: DialogId,
     pub cluster: ClusterId,
     pub kind: ChecklistDialogKind,
     pub focus: ChecklistField,
-    /// The write that is under way.
+    /// The write in progress.
     pub request: Option<RequestId>,
-    /// Why the last one failed.
+    /// The failure of the last write.
     pub failure: Option<Failure>,
     pub guard: Guard,
 }
 
-/// What a dialog is about.
+/// The kind of change.
 #[derive(Debug, Clone)]
 pub enum ChecklistDialogKind {
-    /// Fill in a client; a new one if there was none.
+    /// Edit a client, or add one.
     Edit(Box<ChecklistForm>),
     Remove(ChecklistClient),
     Share,
     Unshare,
 }
 
-/// A client as it is being filled in.
+/// Input for a client.
 #[derive(Debug, Clone, Default)]
 pub struct ChecklistForm {
     pub before: Option<ChecklistClient>,
@@ -158,7 +157,7 @@ pub struct ChecklistForm {
     pub note: Input,
 }
 
-/// Fields of the dialog, in the order of Tab.
+/// Fields of the dialog, in Tab order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChecklistField {
     Name,
@@ -169,7 +168,7 @@ pub enum ChecklistField {
 }
 
 impl ChecklistForm {
-    /// A form about a client, or about a new one.
+    /// A form for a client, or for a new one.
     pub fn about(before: Option<ChecklistClient>) -> Self {
         let input = |text: fn(&ChecklistClient) -> &String| {
             Input::new(before.as_ref().map(text).cloned().unwrap_or_default())
@@ -182,7 +181,7 @@ impl ChecklistForm {
         }
     }
 
-    /// The field's text, if it has one.
+    /// The text input of a field, if it has one.
     pub fn input(&mut self, field: ChecklistField) -> Option<&mut Input> {
         match field {
             ChecklistField::Name => Some(&mut self.name),
@@ -192,7 +191,7 @@ impl ChecklistForm {
         }
     }
 
-    /// The change as filled in.
+    /// The change as entered.
     ///
     /// # Errors
     /// The sentence to show.
@@ -215,7 +214,7 @@ impl ChecklistForm {
 }
 
 impl ChecklistDialog {
-    /// Moves the focus to the next or the previous field.
+    /// Moves the focus to the next or previous field.
     pub fn step_focus(&mut self, forward: bool) {
         use ChecklistField::{Cancel, Confirm, Name, Note, Owner};
         let is_edit = matches!(self.kind, ChecklistDialogKind::Edit(_));
@@ -224,7 +223,7 @@ impl ChecklistDialog {
         self.focus = neighbour(fields, self.focus, forward);
     }
 
-    /// Word on the acting button.
+    /// Label of the confirm button.
     pub fn verb(&self) -> &'static str {
         match self.kind {
             ChecklistDialogKind::Edit(_) => text::SAVE,

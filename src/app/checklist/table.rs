@@ -1,11 +1,11 @@
-//! A checklist as a table.
+//! A checklist as a table for export.
 
 use crate::app::checklist::text;
 use crate::domain::checklist::Checklist;
 use crate::domain::rotation::Rotation;
 use crate::domain::table::{Table, TableValue};
 
-/// The clients, and whether each has credentials of the rotation.
+/// The clients, and whether each has credentials of the open rotation.
 pub fn table(list: &Checklist, rotation: &Rotation) -> Table {
     Table::of(
         list.clients().iter().map(|client| (client, client.is_done(rotation))),

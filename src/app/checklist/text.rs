@@ -64,7 +64,7 @@ texts! {
     OPEN = "open";
 }
 
-/// A client that must still get new credentials.
+/// A client that still needs new credentials.
 pub fn open_client(client: &ChecklistClient) -> String {
     match client.owner.as_str() {
         "" => open(&client.name),

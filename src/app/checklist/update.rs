@@ -1,4 +1,4 @@
-//! Keys of the checklist tab and its dialog, and the result of writing the list.
+//! Keys of the checklist tab and its dialog, and the results of writes.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "keys and commands that mean nothing here are ignored"
@@ -83,7 +83,7 @@ pub fn run(
     });
 }
 
-/// Marks a client as done, or opens it again.
+/// Marks a client as done, or as open again.
 fn toggle(
     cluster: &Cluster,
     source: &ChecklistSource,
@@ -128,7 +128,7 @@ pub fn key(
     cx: &mut UpdateContext<'_>,
 ) {
     let Some(dialog) = &mut checklist.dialog else { return };
-    // What is being written is written; its answer is kept all the same.
+    // A write in progress cannot be cancelled; its result is still applied.
     if command == Some(Command::Back) {
         checklist.dialog = None;
         return;
@@ -163,7 +163,7 @@ pub fn key(
     }
 }
 
-/// Text was pasted into the focused field.
+/// Pastes into the focused field.
 pub fn paste(checklist: &mut ChecklistState, pasted: &str) {
     let Some(dialog) = &mut checklist.dialog else { return };
     let focus = dialog.focus;
@@ -174,7 +174,7 @@ pub fn paste(checklist: &mut ChecklistState, pasted: &str) {
     }
 }
 
-/// Performs the action of the dialog, unless it is already running.
+/// Performs the dialog's action, unless a request is already in progress.
 pub fn confirm(
     checklist: &mut ChecklistState,
     snapshot: Option<&ClusterSnapshot>,
@@ -211,7 +211,7 @@ pub fn confirm(
             (Some(ChecklistWrite::Shared(SharedWrite::Unshare)), text::LOG_UNSHARE.to_owned())
         }
     };
-    // It may have become so since the dialog was opened.
+    // The list may have become read-only since the dialog opened.
     let Some(write) = write.filter(|_| source.is_changeable()) else {
         dialog.failure = Some(Failure::new(FailureKind::NotPossible, text::NOT_NOW));
         return;
@@ -221,7 +221,7 @@ pub fn confirm(
     dialog.request = Some(send(&id, owner, write, log, cx));
 }
 
-/// A list was written, or not. Of a dialog only the one that asked is closed.
+/// The result of a write. Closes the dialog only if it sent the request.
 pub fn written(
     checklist: &mut ChecklistState,
     (id, dialog): (ClusterId, Option<DialogId>),
@@ -239,7 +239,7 @@ pub fn written(
         Err(failure) => {
             let failed = text::log_failed(&failure);
             cx.journal(cx.record(Some(&id), "checklist", Outcome::Refused, failed));
-            // It may be refused since somebody else has changed the list.
+            // The refusal may be due to a concurrent change: read the list again.
             read(&id, cx);
             match open {
                 Some(open) => (open.request, open.failure) = (None, Some(failure)),

@@ -1,4 +1,4 @@
-//! The screen of one cluster: its tabs.
+//! The cluster screen and its tabs.
 
 pub mod state;
 pub mod tabs;

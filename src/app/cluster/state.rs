@@ -1,12 +1,12 @@
-//! What the screen of one cluster keeps beside which cluster and tab it shows.
+//! View state of the cluster screen, beyond the displayed cluster and tab.
 
 use std::time::Duration;
 
-/// What the screen of one cluster keeps.
+/// View state of the cluster screen.
 #[derive(Debug, Clone, Default)]
 pub struct ClusterView {
-    /// When the cluster is read next, on the monotonic clock.
+    /// When the cluster is read next (monotonic clock).
     pub due: Duration,
-    /// First line on screen of the overview and the rotation.
+    /// First visible line of the overview and the rotation tab.
     pub scroll: usize,
 }

@@ -1,6 +1,5 @@
 //! The tabs of the cluster screen.
 
-/// A tab of the cluster screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     Overview,
@@ -11,7 +10,7 @@ pub enum Tab {
     Activity,
 }
 
-/// The tabs in the order of the screen, with their titles.
+/// The tabs in display order, with their titles.
 pub const TABS: [(Tab, &str); 6] = [
     (Tab::Overview, "overview"),
     (Tab::Rotation, "rotation"),
@@ -22,22 +21,21 @@ pub const TABS: [(Tab, &str); 6] = [
 ];
 
 impl Tab {
-    /// Title in the header and the border.
     pub fn title(self) -> &'static str {
         TABS.iter().find(|(tab, _)| *tab == self).map_or("", |(_, title)| title)
     }
 
-    /// Its number, from 1 on.
+    /// Number of the tab, 1-based.
     pub fn number(self) -> u8 {
         (1..).zip(&TABS).find(|(_, (tab, _))| *tab == self).map_or(1, |(number, _)| number)
     }
 
-    /// The tab with this number, from 1 on.
+    /// The tab with this number, 1-based.
     pub fn numbered(number: u8) -> Option<Self> {
         TABS.get(usize::from(number).checked_sub(1)?).map(|(tab, _)| *tab)
     }
 
-    /// The tab after or before this one, round and round.
+    /// The next or previous tab; wraps around.
     #[must_use]
     pub fn neighbour(self, forward: bool) -> Self {
         crate::app::motion::neighbour(&TABS.map(|(tab, _)| tab), self, forward)

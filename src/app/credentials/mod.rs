@@ -1,4 +1,4 @@
-//! Every credential that is known for a cluster, and what a rotation does to it.
+//! Every known credential of a cluster, and the effect of a rotation on it.
 
 pub mod state;
 pub mod table;

@@ -1,5 +1,4 @@
-//! What the kubeconfig files of this machine hold, what was predicted of it, and the place in the list of a cluster's
-//! credentials.
+//! The contents of this machine's kubeconfig files, predictions about them, and the view state of the credentials tab.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,26 +10,26 @@ use crate::domain::credential::{
     FoundContext, FoundFile, KubeconfigLocation, SignIn, Trial, Verdict,
 };
 
-/// What the kubeconfig files of this machine hold.
+/// The contents of this machine's kubeconfig files, with predictions and view state.
 #[derive(Debug, Clone, Default)]
 pub struct InventoryState {
-    /// `None` until they were read.
+    /// `None` until the first read.
     pub files: Option<Arc<[FoundFile]>>,
     /// Why they could not be read when that was tried last, in a clause.
     pub not_read: Option<String>,
     /// What was predicted of each rotation that was seen open.
     pub predicted: BTreeMap<ClusterId, Prediction>,
-    /// What came of trying, after the last rotation that was completed.
+    /// Results of trying credentials after the last completed rotation.
     pub trials: BTreeMap<ClusterId, Vec<(KubeconfigLocation, Trial)>>,
     /// Row under the cursor of the credentials tab.
     pub cursor: usize,
-    /// A token that was pasted to be judged, without the token.
+    /// Facts about a pasted token, without the token itself.
     pub pasted: Option<SignIn>,
-    /// Entries that are marked to be renewed.
+    /// Entries marked for renewal.
     pub marks: Vec<KubeconfigLocation>,
 }
 
-/// What was predicted of a rotation.
+/// The predictions for one rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prediction {
     /// `lastInitiationTime` of the rotation.
@@ -38,16 +37,16 @@ pub struct Prediction {
     pub credentials: Vec<PredictedCredential>,
 }
 
-/// What was predicted of one credential.
+/// The prediction for one credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PredictedCredential {
     pub place: KubeconfigLocation,
     pub verdict: Verdict,
-    /// What its file contained; if another credential is there now, it does not count for the prediction.
+    /// The context's content at that time; if it differs later, the prediction no longer applies.
     pub content: Option<FoundContext>,
 }
 
-/// What the files have at a place.
+/// The content of the files at a location.
 pub fn content_at(files: &[FoundFile], place: &KubeconfigLocation) -> Option<FoundContext> {
     let KubeconfigLocation::File { path, context, .. } = place else { return None };
     let file = files.iter().find(|file| file.is_at(path))?;
@@ -55,17 +54,16 @@ pub fn content_at(files: &[FoundFile], place: &KubeconfigLocation) -> Option<Fou
 }
 
 impl InventoryState {
-    /// Another cluster or tab begins at its first row.
+    /// Resets the view for another cluster or tab.
     pub fn rewind(&mut self) {
         (self.cursor, self.pasted) = (0, None);
     }
 
-    /// Whether an entry is marked.
     pub fn is_marked(&self, place: &KubeconfigLocation) -> bool {
         self.marks.iter().any(|mark| mark.is_same_entry(place))
     }
 
-    /// Marks an entry, or takes its mark back.
+    /// Marks or unmarks an entry.
     pub fn toggle(&mut self, place: KubeconfigLocation) {
         let before = self.marks.len();
         self.unmark(&place);
@@ -74,12 +72,11 @@ impl InventoryState {
         }
     }
 
-    /// Takes the mark of an entry back.
     pub fn unmark(&mut self, place: &KubeconfigLocation) {
         self.marks.retain(|mark| !mark.is_same_entry(place));
     }
 
-    /// What came of trying a credential.
+    /// The result of trying a credential.
     pub fn trial(&self, id: &ClusterId, place: &KubeconfigLocation) -> Option<&Trial> {
         let mut tried = self.trials.get(id)?.iter();
         tried.find(|(tried, _)| tried.is_same_entry(place)).map(|(_, trial)| trial)

@@ -1,11 +1,11 @@
-//! The inventory of a cluster's credentials as a table.
+//! A cluster's credentials as a table for export.
 
 use crate::app::credentials::text;
 use crate::domain::credential::{KnownCredential, Trial, Verdict};
 use crate::domain::rotation::Phase;
 use crate::domain::table::{Table, TableValue};
 
-/// Credentials, each with what came of trying it in a phase.
+/// Credentials, each with its trial result, in a phase.
 pub fn table<'a>(
     known: impl Iterator<Item = (&'a KnownCredential, Option<&'a Trial>)>,
     phase: &Phase,
@@ -37,7 +37,7 @@ pub fn table<'a>(
     )
 }
 
-/// A stable word, also for programs.
+/// A stable word for programs.
 pub fn tried(trial: &Trial) -> &'static str {
     match trial {
         Trial::Accepted => "accepted",
@@ -47,7 +47,7 @@ pub fn tried(trial: &Trial) -> &'static str {
     }
 }
 
-/// A word that does not change, for programs.
+/// A stable word for programs.
 fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Expired => "expired",

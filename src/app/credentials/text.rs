@@ -1,4 +1,4 @@
-//! Texts about credentials: what happens to them, and why.
+//! Texts about credentials: their verdicts, and the reasons.
 
 use jiff::Timestamp;
 
@@ -155,7 +155,7 @@ texts! {
     COMPLETE_ENCRYPTION = "the old one is removed";
 }
 
-/// A verdict in a clause, and where there is little room.
+/// A verdict as a clause, and its short form.
 pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
         Verdict::Expired => (EXPIRED, EXPIRED),
@@ -168,7 +168,7 @@ pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     }
 }
 
-/// Why, in clauses.
+/// The reasons as clauses.
 pub fn reasons(all: &[VerdictReason]) -> String {
     if all.is_empty() {
         return ITS_RECORD.to_owned();
@@ -176,7 +176,7 @@ pub fn reasons(all: &[VerdictReason]) -> String {
     all.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// What happens to a pasted token, and why.
+/// The verdict on a pasted token, with reasons.
 pub fn pasted_token(way: &SignIn, judged: Verdict, reasons: &[VerdictReason]) -> String {
     let subject = if let SignIn::ServiceAccountToken(facts) | SignIn::OtherToken(facts) = way {
         of_subject(&facts.subject)
@@ -187,7 +187,7 @@ pub fn pasted_token(way: &SignIn, judged: Verdict, reasons: &[VerdictReason]) ->
     pasted(subject, status, self::reasons(reasons))
 }
 
-/// Why, and the result of trying.
+/// The reasons, and the trial result.
 pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String {
     let why = reasons(all);
     match trial {
@@ -199,7 +199,7 @@ pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String
     }
 }
 
-/// What trying showed, in clauses; `replaced`: credentials that were replaced since the prediction.
+/// Trial results compared with predictions, as clauses; `replaced`: credentials replaced since the prediction.
 pub fn proof(proof: &Proof, replaced: usize) -> String {
     let Proof { to_survive, survived, to_break, broke, open } = *proof;
     let mut clauses = Vec::new();
@@ -218,7 +218,7 @@ pub fn proof(proof: &Proof, replaced: usize) -> String {
     if clauses.is_empty() { NOTHING_TRIED.to_owned() } else { clauses.join("; ") }
 }
 
-/// What colleagues must know and do before a rotation is completed, to be sent to them.
+/// A message for colleagues: what to know and do before a rotation is completed.
 pub fn for_the_team(cluster: &Cluster, project: &str, tokens: &[StaleToken]) -> String {
     let place = format!("project {project}, {}", cluster.id.region());
     let start = cluster.rotation.initiated.map(team_start).unwrap_or_default();
@@ -273,7 +273,7 @@ fn one(reasons: &VerdictReason) -> String {
     text.to_owned()
 }
 
-/// A token of a service account, and what happens to it.
+/// A service-account token and its fate.
 pub fn stale_token(stale: &StaleToken) -> String {
     let name = token(format_args!("{}/{}", stale.namespace, stale.name), &stale.account);
     let breaks = match stale.generation {
@@ -292,7 +292,7 @@ pub fn stale_token(stale: &StaleToken) -> String {
     format!("{name}: {breaks}; {replaced}; {used}")
 }
 
-/// A client certificate that the cluster signed, and what happens to it.
+/// A client certificate signed by the cluster, and its fate.
 pub fn signed_certificate(stale: &StaleCertificate) -> String {
     let breaks = match stale.generation {
         Generation::Previous | Generation::Ended => TOKEN_BREAKS,
@@ -301,7 +301,7 @@ pub fn signed_certificate(stale: &StaleCertificate) -> String {
     stale_certificate(&stale.request, &stale.requester, breaks)
 }
 
-/// What rotates, what is in use now, and what the steps do to it; `None` in an unknown phase.
+/// What rotates, what is in use, and the effect of each step; `None` in an unknown phase.
 pub fn what_rotates(cluster: &Cluster) -> Option<WhatRotates> {
     let (version, phase) = (&cluster.version, &cluster.rotation.phase);
     let is_early = version.drops_encryption_key_early();
@@ -334,13 +334,13 @@ pub fn what_rotates(cluster: &Cluster) -> Option<WhatRotates> {
     })
 }
 
-/// What rotates, and whether *start* has happened already.
+/// What rotates, and whether *start* has already happened.
 pub struct WhatRotates {
     pub is_started: bool,
     pub kinds: [RotatedKind; 4],
 }
 
-/// One kind of credential that rotates: what is in use, and what the steps do.
+/// One kind of rotated credential: what is in use, and the effect of each step.
 pub struct RotatedKind {
     pub name: &'static str,
     pub now: &'static str,
@@ -348,7 +348,7 @@ pub struct RotatedKind {
     pub complete: &'static str,
 }
 
-/// When the credentials were last rotated; `time` formats a moment.
+/// When the credentials were last rotated; `time` formats a timestamp.
 pub fn last_rotated(rotation: &Rotation, time: impl Fn(Timestamp) -> String) -> String {
     let Some(start) = rotation.initiated else {
         let is_never = rotation.phase == Phase::Never;

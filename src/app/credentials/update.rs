@@ -1,4 +1,4 @@
-//! Reads the kubeconfig files of this machine, and tries after a rotation what was predicted of them.
+//! Reads this machine's kubeconfig files; after a rotation, tries the credentials with predictions.
 
 use crate::app::context::UpdateContext;
 use crate::app::credentials::state::{InventoryState, PredictedCredential, Prediction, content_at};
@@ -15,13 +15,13 @@ use crate::domain::kubeconfig::token_alone;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
 
-/// Reads the files again: the usual ones, the configured ones, and those that skeys wrote.
+/// Rereads the files: default, configured, and written by skeys.
 pub fn read(credentials: &Credentials, cx: &mut UpdateContext<'_>) {
     let more = cx.shared.settings.search.iter().cloned().chain(credentials.files()).collect();
     cx.request(RequestOwner::Inventory, Request::ReadInventory(more));
 }
 
-/// Text was pasted into the tab: a token is judged, and only what it says of itself is kept.
+/// Judges a pasted token; keeps only its facts.
 pub fn paste(inventory: &mut InventoryState, pasted: &str, cx: &mut UpdateContext<'_>) {
     inventory.pasted = token_alone(pasted);
     if inventory.pasted.is_none() {
@@ -29,8 +29,8 @@ pub fn paste(inventory: &mut InventoryState, pasted: &str, cx: &mut UpdateContex
     }
 }
 
-/// A reading arrived. While a rotation is open, predicts what happens to the `known` credentials; once it is completed,
-/// tries them.
+/// Handles a reading: predicts the fate of `known` credentials while a rotation is open, and tries them once it is
+/// completed.
 pub fn cluster_read(
     inventory: &mut InventoryState,
     cluster: &Cluster,
@@ -41,7 +41,7 @@ pub fn cluster_read(
     let Some(start) = cluster.rotation.initiated else { return };
     match cluster.rotation.phase {
         Phase::Preparing | Phase::Prepared => {
-            // What kubectl refuses may be accepted when it is tried from here.
+            // Skips credentials that kubectl cannot use: a trial from here might still be accepted.
             let known = known
                 .into_iter()
                 .filter(|known| known.verdict != Verdict::Expired && known.unusable().is_none());
@@ -52,7 +52,7 @@ pub fn cluster_read(
                 verdict: known.verdict,
             };
             let credentials: Vec<_> = known.map(predicted).collect();
-            // Of most clusters of a large fleet no credential is known.
+            // In a large fleet, most clusters have no known credentials.
             if credentials.is_empty() {
                 inventory.predicted.remove(id);
             } else {
@@ -74,8 +74,8 @@ pub fn cluster_read(
     }
 }
 
-/// What came of trying: compared with what was predicted, recorded, and loud where it differs. What is another credential
-/// than the one of which something was predicted, such as a fresh one in its place, shows nothing.
+/// Compares trial results with predictions and records them; reports differences as an error. A credential that was
+/// replaced since its prediction proves nothing and is only counted.
 pub fn tried(
     inventory: &mut InventoryState,
     id: &ClusterId,
@@ -151,7 +151,7 @@ mod tests {
         State::new(Settings::defaults(), Keymap::default(), PersistedState::default(), at(), 1)
     }
 
-    /// What a file may hold: told apart by a token's subject.
+    /// A context with a token, distinguished by its subject.
     fn found(subject: &str) -> FoundContext {
         let facts = TokenFacts { subject: subject.into(), ..TokenFacts::default() };
         found_context("web", "api.example", Trust::System, vec![SignIn::OtherToken(facts)])
@@ -161,7 +161,7 @@ mod tests {
         KubeconfigLocation::File { path: "~/a.yaml".into(), context: "web".into(), whole: false }
     }
 
-    /// Whether what was predicted to break and is accepted is reported, and what the journal says of it.
+    /// Whether an accepted credential that was predicted to break is reported, and the journal text.
     fn reported(predicted: Option<&str>, tried: Option<&str>, trial: Trial) -> (bool, String) {
         let (mut state, id) = (state(), ClusterId::new("p", "eu01", "web"));
         let credential = PredictedCredential {

@@ -1,36 +1,36 @@
-//! A region that brings no answers: after some failures in a row, whatever the project, one list at a time is tried until
-//! one is answered. Times and randomness are arguments.
+//! Circuit breaker for a region without answers: after some failures in a row, in any project, lists are tried one at a
+//! time until one is answered. Times and randomness are arguments.
 
 use std::time::Duration;
 
 use crate::domain::backoff::retry;
 use crate::domain::failure::{Failure, FailureKind};
 
-/// Failures in a row, without any answer of the region in between, after which it counts as unreachable.
+/// Consecutive failures without any answer of the region after which it counts as unreachable.
 const OPEN_AFTER: u32 = 5;
 
-/// Lists of a region that brought no answer, in a row.
+/// Consecutive unanswered lists of a region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circuit {
     failures: u32,
-    /// When the next list is tried, on the monotonic clock.
+    /// When the next list is tried (monotonic clock).
     pub probe: Duration,
 }
 
 impl Circuit {
-    /// One more list brought no answer.
+    /// The circuit after another unanswered list.
     pub fn after(before: Option<Self>, now: Duration, idle: Duration, random: f64) -> Self {
         let failures = before.map_or(0, |circuit| circuit.failures).saturating_add(1);
         Self { failures, probe: now.saturating_add(retry(failures, idle, random)) }
     }
 
-    /// Whether one list at a time is tried.
+    /// Whether lists are tried one at a time.
     pub fn is_open(&self) -> bool {
         self.failures >= OPEN_AFTER
     }
 }
 
-/// Whether the region answered, with a failure; `None` if it was not asked.
+/// Whether the region answered, even if with a failure; `None` if no request reached it.
 pub fn answered(failure: &Failure) -> Option<bool> {
     match failure.kind {
         FailureKind::Unreachable | FailureKind::TimedOut => Some(false),

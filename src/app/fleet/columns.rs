@@ -1,4 +1,4 @@
-//! The one table of the fleet's columns: titles, widths, from which screen width on, cells and order.
+//! The one table of the fleet's columns: titles, widths, minimum screen widths, cells and sort order.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,34 +17,33 @@ use crate::domain::rotation::Phase;
 use crate::domain::table::TableValue;
 use crate::domain::text::width;
 
-/// Column of the fleet.
+/// A column of the fleet.
 #[derive(Debug)]
 pub struct Column {
     /// Id in the configuration and the column menu.
     pub id: &'static str,
     pub title: &'static str,
-    /// Its key in the menu of orders.
+    /// Its key in the sort menu.
     pub key: char,
-    /// Fewest and most columns of text.
+    /// Minimum and maximum width of the text.
     pub width: (u16, u16),
-    /// Whether it is right-aligned.
     pub right: bool,
-    /// Width of the table from which on it is shown.
+    /// Minimum table width to show it.
     pub from: u16,
-    /// Words for the sort menu.
+    /// Label in the sort menu.
     pub sort_label: &'static str,
-    /// Its cell of a row, for this width in columns of text.
+    /// The cell of a row; the second argument is the width.
     pub cell: for<'a> fn(&Row<'a>, usize) -> Cell,
-    /// What rows are sorted by.
+    /// The sort value of a row.
     pub sort: for<'a> fn(&Row<'a>) -> SortValue<'a>,
-    /// What it is in an exported table.
+    /// Its columns in an exported table.
     pub exports: &'static [ExportedColumn],
 }
 
-/// A column of an exported table: key, title (empty where only programs want it), value of a row.
+/// A column of an exported table: key, title (empty if only for programs), value of a row.
 pub type ExportedColumn = (&'static str, &'static str, for<'a> fn(&Row<'a>) -> TableValue);
 
-/// What needs a person first.
+/// By attention.
 impl Default for &'static Column {
     fn default() -> Self {
         let [attention, ..] = &COLUMNS;
@@ -58,19 +57,19 @@ impl PartialEq for Column {
     }
 }
 
-/// A value to sort by; smaller comes first.
+/// A sort value; smaller comes first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SortValue<'a> {
-    /// Group and moment: older first within a group.
+    /// Group and time: older first within a group.
     Ranked(Attention, Timestamp),
     Number(i64),
-    /// A moment; those without one come last.
+    /// A time; rows without one come last.
     Moment(Timestamp),
     Text(&'a str),
     Version(&'a KubernetesVersion),
 }
 
-/// The columns, in the order of the screen. The first two are always shown.
+/// The columns, in display order. The first two are always shown.
 pub static COLUMNS: [Column; 12] = [
     Column {
         id: "attention",
@@ -93,7 +92,7 @@ pub static COLUMNS: [Column; 12] = [
         from: 0,
         sort_label: "name",
         cell: |row, _| Cell::new(row.cluster().id.name.as_str(), Tone::Plain),
-        // All alike: what is alike is in the order of names.
+        // All equal, so that the natural name order decides.
         sort: |_| SortValue::Number(0),
         exports: &[("name", "NAME", |row| row.cluster().id.name.as_str().into())],
     },
@@ -247,25 +246,24 @@ pub static COLUMNS: [Column; 12] = [
     },
 ];
 
-/// The words of `display.sort`.
+/// The valid values of `display.sort`.
 pub const COLUMN_IDS: [&str; COLUMNS.len()] = {
     let [a, b, c, d, e, f, g, h, i, j, k, l] = &COLUMNS;
     [a.id, b.id, c.id, d.id, e.id, f.id, g.id, h.id, i.id, j.id, k.id, l.id]
 };
 
 impl Column {
-    /// The column with this id.
     pub fn from_id(id: &str) -> Option<&'static Self> {
         COLUMNS.iter().find(|column| column.id == id)
     }
 
-    /// Whether it is shown whatever is chosen.
+    /// Whether the column is always shown.
     pub fn is_fixed(&self) -> bool {
         matches!(self.id, "attention" | "name")
     }
 }
 
-/// A word that does not change, for programs.
+/// A stable word for programs.
 fn attention_word(attention: Attention) -> &'static str {
     match attention {
         Attention::Stuck => "stuck",
@@ -278,7 +276,7 @@ fn attention_word(attention: Attention) -> &'static str {
     }
 }
 
-/// A figure of the roll, where one is observed.
+/// A figure of the roll, if observed.
 fn progress(row: &Row<'_>, figure: fn(RollProgress) -> usize) -> TableValue {
     let seen = row.observed().and_then(ObservedCluster::progress);
     seen.map_or_else(TableValue::none, |seen| figure(seen).into())
@@ -292,7 +290,7 @@ fn moment(at: Option<Timestamp>) -> SortValue<'static> {
     SortValue::Moment(at.unwrap_or(Timestamp::MAX))
 }
 
-/// What needs a person first.
+/// The most urgent first.
 fn urgency(row: &Row<'_>) -> SortValue<'static> {
     let cluster = row.cluster();
     let group = row.attention();
@@ -305,7 +303,7 @@ fn urgency(row: &Row<'_>) -> SortValue<'static> {
     SortValue::Ranked(group, at.unwrap_or(Timestamp::MAX))
 }
 
-/// Most nodes left first, as observed, otherwise by pool sizes.
+/// Most remaining nodes first: as observed, or estimated from pool sizes.
 fn nodes_left(row: &Row<'_>) -> SortValue<'static> {
     SortValue::Number(match row.cluster().rotation.phase {
         Phase::Preparing => {
@@ -318,7 +316,7 @@ fn nodes_left(row: &Row<'_>) -> SortValue<'static> {
     })
 }
 
-/// Glyph of a cluster: its phase, or what matters more.
+/// Glyph of a cluster: its phase, unless something else is more important.
 pub fn glyph(row: &Row<'_>) -> Cell {
     let cluster = row.cluster();
     if row.entry.gone.is_some() {
@@ -333,7 +331,7 @@ pub fn glyph(row: &Row<'_>) -> Cell {
     if matches!(cluster.state, ClusterState::Hibernated | ClusterState::Hibernating) {
         return Cell::new("○", Tone::Dim);
     }
-    // The glyph of a phase in which nothing is to be done would say that all is well.
+    // The glyph of an idle phase would suggest that all is well.
     let rests = matches!(cluster.rotation.phase, Phase::Never | Phase::Completed);
     if rests && row.attention() == Attention::ReportedError {
         let unhealthy = cluster.state == ClusterState::Unhealthy;
@@ -342,7 +340,6 @@ pub fn glyph(row: &Row<'_>) -> Cell {
     phase_glyph(&cluster.rotation.phase)
 }
 
-/// Glyph of a phase.
 pub fn phase_glyph(phase: &Phase) -> Cell {
     match phase {
         Phase::Never => Cell::new("◌", Tone::Dim),
@@ -393,14 +390,14 @@ fn age_cell(row: &Row<'_>) -> Cell {
     })
 }
 
-/// Whether credentials that are overdue, or may be, are what matters most about the cluster.
+/// "overdue", or "age unknown", if that is the most important fact about the cluster.
 pub fn overdue(row: &Row<'_>) -> Option<Cell> {
     let is_unknown = is_of_unknown_age(row.cluster());
     let text = if is_unknown { step_text::AGE_UNKNOWN } else { step_text::OVERDUE };
     (row.attention() == Attention::Overdue).then(|| Cell::new(text, Tone::Warn))
 }
 
-/// How loud a state that SKE reports is.
+/// Tone of a state reported by SKE.
 pub fn state_tone(state: &ClusterState) -> Tone {
     match state {
         ClusterState::Unhealthy => Tone::Bad,
@@ -439,7 +436,7 @@ fn next_cell(row: &Row<'_>) -> Cell {
     Cell::new(text, tone)
 }
 
-/// How long the best kubeconfig still works; "?" if that is unknown for all.
+/// Remaining lifetime of the best kubeconfig; "?" if unknown for all.
 fn access_cell(row: &Row<'_>) -> Cell {
     let known = row.source.known_credentials(row.cluster());
     let best = match HeldAccess::of(&known) {
@@ -454,14 +451,14 @@ fn access_cell(row: &Row<'_>) -> Cell {
     Cell::new(narrow(left), if warns { Tone::Warn } else { Tone::Plain })
 }
 
-/// "40–60m", while nodes are replaced and are seen.
+/// "40–60m", while node replacement is observed live.
 fn time_left(row: &Row<'_>) -> Option<String> {
     let observed = row.observed().filter(|observed| observed.live)?;
     let rolls = row.cluster().rotation.phase == Phase::Preparing && !row.is_stuck();
     text::time_left(observed.roll.as_ref().filter(|_| rolls)?.estimate)
 }
 
-/// Progress of the roll: a bar, counts and, if it fits, time left; or why it is unknown.
+/// Progress of the roll: a bar, counts and, if it fits, time left; or why there is none.
 fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
     let observed = row.observed();
     let progress = observed.and_then(ObservedCluster::progress);
@@ -497,7 +494,7 @@ fn roll_tone(row: &Row<'_>, observed: &ObservedCluster) -> Tone {
     }
 }
 
-/// "9/15", while nodes are replaced and can be seen: what the roll and the phase say in one.
+/// "9/15", while node replacement is observed: combines roll and phase.
 pub fn new_nodes(row: &Row<'_>) -> Option<Cell> {
     if row.cluster().rotation.phase != Phase::Preparing || row.entry.gone.is_some() {
         return None;
@@ -507,7 +504,7 @@ pub fn new_nodes(row: &Row<'_>) -> Option<Cell> {
     Some(Cell::new(text, roll_tone(row, observed)))
 }
 
-/// A bar of so many cells. Full only when it is done, empty only when nothing is replaced.
+/// A bar of `cells` cells. Full only if done, empty only if nothing is replaced.
 pub fn bar(progress: RollProgress, cells: usize) -> String {
     let whole = u32::try_from(cells).unwrap_or(0);
     let part = progress.fraction() * f64::from(whole);

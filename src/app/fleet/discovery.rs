@@ -1,4 +1,4 @@
-//! The projects in which the account may list clusters, and what it may do in them.
+//! Discovers the projects in which the account may list clusters, and its permissions there.
 
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
@@ -11,7 +11,7 @@ use crate::domain::failure::Failure;
 use crate::domain::permissions::Discovered;
 use crate::domain::selection::{SelectedProjects, Selection};
 
-/// Asks for the projects of the account and what it may do.
+/// Requests the account's projects and permissions.
 pub fn begin(fleet: &mut Fleet, cx: &mut UpdateContext<'_, ()>) {
     if cx.requests.open().any(|(_, owner)| matches!(owner, RequestOwner::Discovery)) {
         return;
@@ -20,7 +20,7 @@ pub fn begin(fleet: &mut Fleet, cx: &mut UpdateContext<'_, ()>) {
     cx.request(RequestOwner::Discovery, Request::Discover);
 }
 
-/// The result. Where there is something to list already, a failure is not shown: nothing is refused then, and no
+/// The result. A failure is shown only if there is nothing to list yet; without a result, nothing is refused and no
 /// other project is offered.
 pub fn answered(
     fleet: &mut Fleet,
@@ -55,8 +55,8 @@ pub fn answered(
     }
 }
 
-/// A project is selected that is neither configured nor found, as an earlier run may have left it: the usual ones are
-/// selected instead. Where something was read of it in this run, it is there, and nothing that is meant for it is lost.
+/// Resets a selection, left by an earlier run, of a project that is neither configured nor found. A project with
+/// readings from this run exists and stays, so that nothing in progress is lost.
 fn drop_unavailable(
     fleet: &mut Fleet,
     is_found: impl Fn(&ProjectId) -> bool,

@@ -1,4 +1,4 @@
-//! The fleet's filter: words with a meaning (`phase:prepared`, `age:>90d`, `stuck`) and text. `!` negates a word.
+//! The fleet's filter: terms (`phase:prepared`, `age:>90d`, `stuck`) and text. `!` negates a word.
 
 use jiff::{SignedDuration, Timestamp};
 use nucleo_matcher::pattern::{Atom, AtomKind, CaseMatching, Normalization, Pattern};
@@ -9,14 +9,14 @@ use crate::domain::age::since;
 use crate::domain::attention::stuck;
 use crate::domain::cluster::Cluster;
 
-/// A filter, read from what was typed.
+/// A parsed filter.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Each with whether it has to hold.
+    /// Terms, each with the required result.
     terms: Vec<(Term, bool)>,
-    /// The other words: each a substring, or fuzzy after `~`.
+    /// The remaining words: each a substring, or fuzzy after `~`.
     text: Pattern,
-    /// The same, all of them fuzzy.
+    /// The same words, all fuzzy.
     similar: Pattern,
 }
 
@@ -33,21 +33,21 @@ enum Term {
     Marked,
 }
 
-/// What a filter matches besides the cluster.
+/// A row to be filtered.
 #[derive(Debug, Clone, Copy)]
 pub struct FilterRow<'a> {
     pub cluster: &'a Cluster,
-    /// Name of its project, or its id.
+    /// Project name, or its id.
     pub project: &'a str,
     pub marked: bool,
-    /// Whether its own API shows that its roll is held up.
+    /// Whether the roll is blocked, according to the cluster's own API.
     pub stuck: bool,
-    /// Whether something is due on the cluster.
+    /// Whether the cluster needs action.
     pub due: bool,
 }
 
 impl Filter {
-    /// Reads a filter. Words that look like a term but are not one count as text.
+    /// Parses a filter. Words that look like a term but are invalid count as text.
     pub fn parse(input: &str) -> Self {
         let mut filter = Self::default();
         for word in input.split_whitespace() {
@@ -65,7 +65,7 @@ impl Filter {
             return;
         }
         let fuzzy = word.strip_prefix('~');
-        // What is excluded is never fuzzy.
+        // Exclusions are never fuzzy.
         let excluded = word.strip_prefix("!~").map(|word| format!("!{word}"));
         let bare = fuzzy.or(excluded.as_deref()).unwrap_or(word);
         let mut atom = Atom::parse(bare, CaseMatching::Ignore, Normalization::Smart);
@@ -76,8 +76,8 @@ impl Filter {
         self.text.atoms.push(atom);
     }
 
-    /// Keeps what matches all terms and the text, or what is similar to the text if nothing holds it. Each with its
-    /// rank, the best first: the whole name, its beginning, a part of it, a part of the project's.
+    /// The rows that match all terms and the text, or, without any, those that match it fuzzily. Each with its rank,
+    /// best first: name equals, starts with, contains; project contains.
     pub fn matching<'a, T: Clone>(
         &self,
         subjects: impl IntoIterator<Item = (T, FilterRow<'a>)>,
@@ -132,8 +132,7 @@ fn search<T: Clone>(pattern: &Pattern, rows: &[(T, FilterRow<'_>)]) -> Vec<(u32,
     rows.iter().filter_map(|(item, row)| Some((rank(row)?, item.clone()))).collect()
 }
 
-/// The words of a pattern, each with whether it is negated, where all are plain ASCII: the usual case, which needs no
-/// scores.
+/// The words of a pattern with their negation, if all are plain ASCII: the common case, which needs no fuzzy matcher.
 fn plain_words(pattern: &Pattern) -> Option<Vec<(&str, bool)>> {
     let word = |atom| match (Atom::needle_text(atom), atom.kind) {
         (Utf32Str::Ascii(word), AtomKind::Substring) => {
@@ -144,7 +143,7 @@ fn plain_words(pattern: &Pattern) -> Option<Vec<(&str, bool)>> {
     pattern.atoms.iter().map(word).collect()
 }
 
-/// The rank of a text that begins with a name of `name` bytes, all in lower case; `None` if it does not match.
+/// The rank of a lower-case text that starts with a name of `name` bytes; `None` if it does not match.
 fn plain_rank(words: &[(&str, bool)], text: &str, name: usize) -> Option<u32> {
     let holds = |text: &str| words.iter().all(|(word, negated)| text.contains(word) != *negated);
     if !holds(text) {
@@ -160,9 +159,9 @@ fn plain_rank(words: &[(&str, bool)], text: &str, name: usize) -> Option<u32> {
     })
 }
 
-/// What phases are called.
+/// Known phases.
 pub const PHASES: &str = "never, preparing, prepared, completing, completed";
-/// What states are called.
+/// Known states.
 pub const STATES: &str =
     "healthy, creating, deleting, unhealthy, reconciling, hibernated, hibernating, waking up";
 const TIMES: &str = "90d, >12h, <2w";
@@ -194,8 +193,8 @@ fn time(text: &str) -> Option<SignedDuration> {
     humantime::parse_duration(text).ok().and_then(|d| SignedDuration::try_from(d).ok())
 }
 
-/// What is wrong with the words of a filter, to be said where nothing matches it: SKE may have phases and states
-/// that this program does not know.
+/// Problems with the words of a filter, shown if nothing matches; not an error, since SKE may have phases and states
+/// that are unknown here.
 pub fn problems(input: &str) -> Vec<String> {
     input.split_whitespace().filter_map(problem).collect()
 }

@@ -1,4 +1,4 @@
-//! All clusters: what is known about them, when they are read, and their table.
+//! The fleet: what is known about clusters, when they are read, and their table.
 
 pub mod circuit;
 pub mod columns;

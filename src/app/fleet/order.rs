@@ -1,15 +1,15 @@
-//! The natural order of names: `web-2` comes before `web-10`.
+//! Natural order of names: `web-2` comes before `web-10`.
 
 use std::cmp::Ordering;
 
 use crate::domain::cluster::ClusterId;
 
-/// Orders names so that `web-2` comes before `web-10`, then by project and region.
+/// Natural order of names, then project and region.
 pub fn compare_names(left: &ClusterId, right: &ClusterId) -> Ordering {
     natural(left.name.as_str(), right.name.as_str()).then_with(|| left.cmp(right))
 }
 
-/// Bytes are compared as they are, runs of digits by their value; equal values in unlike writing by the text.
+/// Compares bytes, but runs of digits by value; ties such as `01` and `1` are broken by the text.
 fn natural(left: &str, right: &str) -> Ordering {
     let (mut a, mut b) = (left.as_bytes(), right.as_bytes());
     loop {

@@ -1,4 +1,4 @@
-//! When the scopes are listed.
+//! Schedules the lists of scopes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use crate::app::rotation::pending::{Pending, PendingSteps};
 use crate::domain::cluster::{Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 
-/// Interval of lists in a scope where a step runs.
+/// Poll interval of a scope with a running step.
 const BUSY_SCOPE: Duration = Duration::from_secs(10);
-/// Most lists per second that polling asks for: many scopes are listed less often.
+/// Maximum rate of polling lists; with many scopes, intervals get longer.
 const LISTS_PER_SECOND: u32 = 5;
-/// How long a region that is not offered, or a project without SKE, is left alone.
+/// Poll interval of a region that is not offered, or a project without SKE.
 const RARELY: Duration = Duration::from_mins(10);
-/// After a jump of the clock, a moment to wait for that lies further ahead is not what the server meant.
+/// After a clock jump, a longer remaining wait cannot be what the server meant.
 const CREDIBLE_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
 /// Lists the scopes that are due.
 pub fn poll(fleet: &mut Fleet, cx: &mut UpdateContext<'_, ()>) {
     let now = cx.shared.now;
-    // Where a region is unreachable, the scope that has waited longest is tried.
+    // In an unreachable region, the scope that has waited longest is probed.
     let mut probes: BTreeMap<&Region, (Duration, &Scope)> = BTreeMap::new();
     for scope in fleet.scopes.values_mut() {
         scope.wait_until = scope.wait_until.filter(|until| *until > now.wall);
@@ -57,7 +57,7 @@ fn list(scope: &Scope, cx: &mut UpdateContext<'_, ()>) {
     cx.request(RequestOwner::Clusters(scope.clone()), Request::List(scope.clone()));
 }
 
-/// When a scope is listed next, on the monotonic clock.
+/// When the next list is due (monotonic clock).
 pub fn next_wake(fleet: &Fleet, requests: &Requests) -> Option<Duration> {
     let polled = fleet.scopes.iter().filter(|(id, _)| fleet.is_polled(id));
     let idle = polled.filter(|(id, _)| !requests.lists(id));
@@ -70,8 +70,7 @@ pub fn next_wake(fleet: &Fleet, requests: &Requests) -> Option<Duration> {
     .min()
 }
 
-/// Everything is due at once: the clock jumped, or the program was in the background. Only a server that asked us to
-/// wait until a moment that still lies ahead is left alone until then.
+/// Makes everything due after a clock jump or suspend, except where a server-requested wait is still credible.
 pub fn rearm(fleet: &mut Fleet, now: Now) {
     let is_credible =
         |until: &Timestamp| *until > now.wall && until.duration_since(now.wall) <= CREDIBLE_WAIT;
@@ -82,7 +81,7 @@ pub fn rearm(fleet: &mut Fleet, now: Now) {
     fleet.circuits.values_mut().for_each(|circuit| circuit.probe = now.monotonic);
 }
 
-/// What was listed may be long ago: nothing counts as live until it was listed again.
+/// After a pause, readings may be old: no scope counts as live until it is listed again.
 pub fn mark_unconfirmed(fleet: &mut Fleet) {
     for scope in fleet.scopes.values_mut() {
         if matches!(scope.status, ScopeStatus::Live) {
@@ -91,7 +90,7 @@ pub fn mark_unconfirmed(fleet: &mut Fleet) {
     }
 }
 
-/// Lists everything again now, unless a server asked us to wait.
+/// Makes everything due, except where the server requested a wait.
 pub fn refresh(fleet: &mut Fleet, now: Now) {
     for scope in fleet.scopes.values_mut().filter(|scope| scope.wait_until.is_none()) {
         scope.due = now.monotonic;
@@ -99,7 +98,7 @@ pub fn refresh(fleet: &mut Fleet, now: Now) {
     fleet.circuits.values_mut().for_each(|circuit| circuit.probe = now.monotonic);
 }
 
-/// A region answered: what waited for that is listed.
+/// The region answered: lists that failed without an answer are due now.
 fn close_circuit(fleet: &mut Fleet, region: &Region, now: Now) {
     if !fleet.circuits.remove(region).is_some_and(|circuit| circuit.is_open()) {
         return;
@@ -112,13 +111,13 @@ fn close_circuit(fleet: &mut Fleet, region: &Region, now: Now) {
     waits.for_each(|(_, scope)| scope.due = scope.due.min(now.monotonic));
 }
 
-/// At most so often, that many scopes are listed.
+/// Lengthens the interval if there are many scopes.
 fn spread(interval: Duration, scopes: usize) -> Duration {
     let scopes = u32::try_from(scopes).unwrap_or(u32::MAX);
     interval.max(Duration::from_secs(1).saturating_mul(scopes) / LISTS_PER_SECOND)
 }
 
-/// A list worked: when is the next one due?
+/// Schedules the next list after a success.
 pub fn schedule_after_success(
     fleet: &mut Fleet,
     scope: &Scope,
@@ -147,7 +146,7 @@ pub fn schedule_after_success(
     }
 }
 
-/// A list failed: keeps rows, reports it, and schedules a retry.
+/// Handles a failed list: keeps the rows, records the outage, and schedules a retry.
 pub fn schedule_after_failure(
     fleet: &mut Fleet,
     scope: &Scope,
@@ -156,7 +155,7 @@ pub fn schedule_after_failure(
 ) {
     let jitter = fleet.random.f64();
     let now = cx.shared.now;
-    // Where clusters were listed before, "not offered" is a failure like others: their rows are old now.
+    // If clusters were listed before, "not offered" is an ordinary failure that makes their rows stale.
     let has_rows = fleet.in_scope(scope).next().is_some();
     let (idle, random) = (cx.shared.settings.poll_idle, fleet.random.f64());
     match answered(&failure) {
@@ -183,7 +182,7 @@ pub fn schedule_after_failure(
     let outage = Outage::after(before, failure, now);
     entry.due = outage.next(now, idle, true, jitter);
     if outage.failure.retry_at.is_some() {
-        // All scopes of the region wait for the same moment.
+        // All scopes of the region have the same retry time: spread them.
         let wait = spread(Duration::ZERO, in_region).mul_f64(jitter);
         entry.due = entry.due.saturating_add(wait);
     }
@@ -235,7 +234,7 @@ mod tests {
         effects.into_iter().filter_map(list).collect()
     }
 
-    /// Runs for so many seconds, and answers each list at once; gives the moment and the scope of each.
+    /// Runs for `seconds`, answering each list immediately; returns the time and scope of each.
     fn run(
         state: &mut State,
         from: u64,
@@ -323,7 +322,7 @@ mod tests {
         assert_eq!(tried.len(), down.len(), "not the same one again and again");
         assert!(up.len() >= 400, "the other region is listed as ever: {}", up.len());
         assert_eq!(state.fleet.unreachable_regions(), [&Region::new("eu01")]);
-        // One answer is enough, whatever it says.
+        // Any answer is enough, even a refusal.
         let asked = run(&mut state, 360, 40, |scope| match scope.project.as_str() {
             "p-000" => Err(FailureKind::Forbidden),
             _ => Ok(()),

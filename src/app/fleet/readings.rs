@@ -1,4 +1,4 @@
-//! What reads bring: clusters that changed, vanished or are new ones under an old name.
+//! Applies readings: clusters that changed, vanished, or were recreated under the same name.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
 use crate::domain::rotation_report::{phase_change, phase_reached};
 
-/// Rows are sorted again at least this often, since time alone makes clusters due.
+/// Maximum time between sorts, since clusters become due over time.
 const REORDER: Duration = Duration::from_secs(30);
 
-/// A scope was listed, or not. `in_use`: clusters whose rows stay although they are not listed any more.
+/// The result of a list. `in_use`: clusters whose rows stay even if no longer listed.
 pub fn listed(
     fleet: &mut Fleet,
     (scope, request): (&Scope, RequestId),
@@ -60,12 +60,12 @@ pub fn listed(
     for cluster in listing.clusters {
         changed |= apply(fleet, cluster, request, listing.skew, cx);
     }
-    // The missing ones may be among the items that could not be read.
+    // Missing clusters may be among the unreadable items.
     if listing.skipped == 0 {
         changed |= remove_missing(fleet, scope, request, &listed, in_use, cx);
     }
     polling::schedule_after_success(fleet, scope, pending, cx);
-    // Ordering a large fleet takes longer than reading a part of it. Time alone changes what is due.
+    // Sorting a large fleet costs more than applying a list. Time alone changes what is due.
     let now = cx.shared.now.monotonic;
     if changed || now.saturating_sub(fleet.ordered) >= REORDER {
         fleet.ordered = now;
@@ -73,7 +73,7 @@ pub fn listed(
     }
 }
 
-/// One cluster was read, or not.
+/// The result of reading one cluster.
 pub fn read(
     fleet: &mut Fleet,
     (id, request): (&ClusterId, RequestId),
@@ -100,7 +100,7 @@ pub fn read(
     }
 }
 
-/// Takes a reading in, unless a later one is there. Returns whether it changed anything.
+/// Applies a reading, unless a later one exists. Returns whether anything changed.
 fn apply(
     fleet: &mut Fleet,
     cluster: Cluster,
@@ -115,7 +115,7 @@ fn apply(
     }
     let id = cluster.id.clone();
     let was_gone = known.is_some_and(|entry| entry.gone.is_some());
-    // What happened since an earlier run was not seen.
+    // Changes since an earlier run were not observed.
     let known = fleet.entries.remove(&id).filter(|entry| !entry.is_last_known());
     let kept = fleet.kept.remove(&id);
     let is_replaced = kept.as_ref().is_some_and(|kept| kept.is_replaced_by(&cluster));
@@ -154,7 +154,7 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
     cx.journal(cx.record(Some(&cluster.id), "phase", Outcome::Observed, text));
 }
 
-/// A watched cluster is read for the first time in this run: notifies once of what changed since the last run.
+/// First reading of a watched cluster in this run: notifies once of a phase reached since the last run.
 fn announce_missed(
     fleet: &Fleet,
     kept: &KeptCluster,
@@ -171,7 +171,7 @@ fn announce_missed(
     }
 }
 
-/// The cluster was recreated. Kubeconfigs of the old one are recognised by `Access::is_of`.
+/// The cluster was recreated. `Access::is_of` recognises kubeconfigs of the old one.
 fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_, ()>) {
     let text = text::RECREATED;
     cx.toast(text::of_cluster(fleet.label(id), text));
@@ -179,7 +179,7 @@ fn log_replacement(fleet: &Fleet, id: &ClusterId, cx: &mut UpdateContext<'_, ()>
     cx.raise(Event::ClusterReplaced(id.clone()));
 }
 
-/// Removes clusters that a working, complete list no longer has. Returns whether there were any.
+/// Removes clusters that are missing from a successful, complete list. Returns whether there were any.
 fn remove_missing(
     fleet: &mut Fleet,
     scope: &Scope,
@@ -206,7 +206,7 @@ fn remove_missing(
     is_any
 }
 
-/// Marks the cluster as no longer listed and logs it once. Returns whether this was the first time.
+/// Marks a cluster as no longer listed and logs that once. Returns whether this was the first time.
 fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_, ()>) -> bool {
     let Some(entry) = fleet.entries.get_mut(id).filter(|entry| entry.gone.is_none()) else {
         return false;
@@ -218,7 +218,7 @@ fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_, ()
     true
 }
 
-/// Logs once that a scope works again.
+/// Logs the end of a scope's outage.
 fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_, ()>) {
     let status = fleet.scopes.get(scope).map(|entry| &entry.status);
     let Some(ScopeStatus::Failing(outage)) = status else { return };
@@ -292,7 +292,7 @@ mod tests {
         KeptCluster { id, created, marked: true, watched: true, phase: Some(phase) }
     }
 
-    /// A machine that begins with what an earlier run kept, and a scope to list.
+    /// A state with clusters kept by an earlier run, and a scope to list.
     fn with_kept(clusters: Vec<KeptCluster>) -> State {
         let mut settings = Settings::defaults();
         let project = cluster("web", Phase::Never).id.project().clone();
@@ -385,7 +385,7 @@ mod tests {
         assert!(state.fleet.entries.contains_key(&web.id), "its row tells of the step");
         assert!(state.rotation.pending.contains_key(&web.id));
         assert!(state.nodes.watched.contains(&db.id));
-        // It is listed again, and the step is settled as by any reading.
+        // Listed again, the cluster settles its step like any reading.
         let mut started = web;
         started.rotation.phase = Phase::Preparing;
         let effects = answer(&mut state, Ok(listing(&[&started], 0)));
@@ -432,7 +432,7 @@ mod tests {
                         }
                     }
                     assert_eq!(told, expected, "{before:?} {after:?} {watched}");
-                    // What is told is kept as told.
+                    // An announced phase is persisted.
                     assert_eq!(phase, expected.map(|_| after.clone()));
                 }
             }

@@ -1,4 +1,4 @@
-//! A row of the fleet: a cluster with everything that its cells and its sort position depend on.
+//! A row of the fleet: a cluster and everything its cells and sort position depend on.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,7 +14,7 @@ use crate::domain::credential::{Credentials, KnownCredential, SignIn, Verdict, V
 use crate::domain::due::DueLimits;
 use crate::domain::rotation::Phase;
 
-/// Where rows are made from.
+/// The parts of the state that rows are built from.
 #[derive(Clone, Copy)]
 pub struct RowSource<'a> {
     pub shared: &'a Shared,
@@ -25,7 +25,7 @@ pub struct RowSource<'a> {
     pub inventory: &'a InventoryState,
 }
 
-/// The source of rows, borrowed from the state beside what is made from it.
+/// Builds a `RowSource` by borrowing from the state.
 macro_rules! row_source {
     ($state:expr) => {
         $crate::app::fleet::row::RowSource {
@@ -48,17 +48,16 @@ pub struct Row<'a> {
 }
 
 impl<'a> RowSource<'a> {
-    /// Now by SKE's clock.
+    /// The current time by SKE's clock.
     pub fn now(self) -> Timestamp {
         self.fleet.server_now(self.shared.now.wall)
     }
 
-    /// The row of a cluster.
     pub fn row(self, entry: &'a Entry) -> Row<'a> {
         Row { entry, source: self }
     }
 
-    /// Every credential that is known for a cluster.
+    /// Every known credential of a cluster.
     pub fn known_credentials(self, cluster: &Cluster) -> Vec<KnownCredential> {
         let files = self.inventory.files.as_deref().unwrap_or_default();
         let snapshot = self.nodes.current_snapshot(&cluster.id);
@@ -66,7 +65,7 @@ impl<'a> RowSource<'a> {
         self.credentials.inventory(cluster, files, keys, self.now())
     }
 
-    /// What becomes of a way to sign in to a cluster that is in no file.
+    /// The verdict on a way to sign in that is in no file.
     pub fn judge_alone(self, cluster: &Cluster, way: &SignIn) -> (Verdict, Vec<VerdictReason>) {
         let snapshot = self.nodes.current_snapshot(&cluster.id);
         let keys = snapshot.as_ref().and_then(|seen| seen.control_plane.signing_keys.as_ref());
@@ -75,48 +74,47 @@ impl<'a> RowSource<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The cluster as last read.
+    /// The last reading of the cluster.
     pub fn cluster(&self) -> &'a Cluster {
         &self.entry.cluster
     }
 
-    /// Now by SKE's clock: all moments of a cluster are of that clock.
+    /// The current time by SKE's clock, which all times of a cluster refer to.
     pub fn now(&self) -> Timestamp {
         self.source.now()
     }
 
-    /// Name of its project, or its id.
+    /// Project name, or its id.
     pub fn project(&self) -> &'a str {
         self.source.fleet.project_name(self.entry.cluster.id.project())
     }
 
-    /// The step that was sent and is not settled.
+    /// A sent step that is not settled yet.
     pub fn pending(&self) -> Option<&'a Pending> {
         self.source.pending.get(&self.entry.cluster.id)
     }
 
-    /// What was observed of its nodes.
     pub fn observed(&self) -> Option<&'a ObservedCluster> {
         self.source.nodes.observed.get(&self.entry.cluster.id)
     }
 
-    /// Whether its roll is blocked, according to its own API.
+    /// Whether the roll is blocked, according to the cluster's own API.
     pub fn is_held(&self) -> bool {
         self.source.nodes.is_held(&self.entry.cluster.id)
     }
 
-    /// The allowed age of its credentials.
+    /// Maximum age of the credentials.
     pub fn overdue_after(&self) -> SignedDuration {
         self.source.shared.settings.overdue_after.limit(&self.entry.cluster)
     }
 
-    /// When something on the cluster becomes due.
+    /// The limits after which the cluster needs action.
     pub fn due_limits(&self) -> DueLimits {
         let kubeconfig = self.source.shared.settings.warn_before;
         DueLimits { age: self.overdue_after(), kubeconfig }
     }
 
-    /// How many known kubeconfigs of the cluster stop working on *complete*, if that is the next step.
+    /// Number of known kubeconfigs that *complete* breaks; zero if that is not the next step.
     fn breaking(&self) -> usize {
         if self.cluster().rotation.phase != Phase::Prepared {
             return 0;
@@ -125,12 +123,12 @@ impl<'a> Row<'a> {
         known.iter().filter(|known| known.verdict == Verdict::BreaksOnComplete).count()
     }
 
-    /// What somebody would do next; `None` when there is nothing to do.
+    /// The next step for the user; `None` if there is nothing to do.
     pub fn next_step(&self) -> Option<NextStep> {
         next_step(self.cluster(), self.breaking(), self.now(), self.overdue_after())
     }
 
-    /// The group it belongs to, by what SKE and its own API show.
+    /// Its attention group, from SKE and the cluster's own API.
     pub fn attention(&self) -> Attention {
         if self.is_held() {
             return Attention::Stuck;

@@ -1,4 +1,4 @@
-//! What of the fleet is selected. Only that is listed, shown and counted; what was read of the rest stays, with its age.
+//! The selection of the fleet. Only selected clusters are listed and shown; earlier readings of others are kept.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,6 @@ use crate::domain::cluster::{ProjectId, Region, Scope};
 use crate::domain::selection::{SelectedProjects, Selection};
 
 impl Fleet {
-    /// Whether the clusters of a scope are shown.
     pub fn is_selected(&self, scope: &Scope) -> bool {
         let Selection { projects, region } = &self.selection;
         let has_project = match projects {
@@ -21,19 +20,18 @@ impl Fleet {
         has_project && region.as_ref().is_none_or(|region| *region == scope.region)
     }
 
-    /// Whether a scope is listed: it is selected, or something in it is tracked.
+    /// Whether a scope is listed: it is selected or tracked.
     pub fn is_polled(&self, scope: &Scope) -> bool {
         self.is_selected(scope) || self.tracked.contains(scope)
     }
 
-    /// What is selected, and how listing it goes.
+    /// The selected scopes and their list status.
     pub fn selected_scopes(&self) -> impl Iterator<Item = (&Scope, &ScopeState)> {
         self.scopes.iter().filter(|(scope, _)| self.is_selected(scope))
     }
 
-    /// The clusters that are selected.
     pub fn selected(&self) -> impl Iterator<Item = &Entry> {
-        // Neighbours mostly belong to one scope.
+        // Neighbours mostly share a scope.
         let mut last: Option<(&Scope, bool)> = None;
         self.entries.iter().filter_map(move |(id, entry)| {
             let is_selected = match last {
@@ -45,19 +43,19 @@ impl Fleet {
         })
     }
 
-    /// The projects and regions of scopes, each once.
+    /// The distinct projects and regions of scopes.
     pub fn parts<'a>(
         scopes: impl Iterator<Item = &'a Scope>,
     ) -> (BTreeSet<&'a ProjectId>, BTreeSet<&'a Region>) {
         scopes.map(|scope| (&scope.project, &scope.region)).unzip()
     }
 
-    /// Whether there is more than what is selected.
+    /// Whether some scopes are not selected.
     pub fn is_narrowed(&self) -> bool {
         self.scopes.keys().any(|scope| !self.is_selected(scope))
     }
 
-    /// A project whose clusters can be listed.
+    /// Adds a project whose clusters can be listed.
     pub fn add_project(&mut self, project: &ProjectId, regions: &[Region]) {
         for region in regions {
             let scope = Scope { project: project.clone(), region: region.clone() };
@@ -65,7 +63,7 @@ impl Fleet {
         }
     }
 
-    /// What was selected before: its projects are listed although they are not found yet.
+    /// Restores a selection; its project is listed even before discovery finds it.
     pub fn begin_with(&mut self, selection: Selection, regions: &[Region]) {
         if let SelectedProjects::One(project) = &selection.projects {
             self.add_project(project, regions);
@@ -73,7 +71,7 @@ impl Fleet {
         self.selection = selection;
     }
 
-    /// Selects something else. What was not listed until now is due, and what was read of it counts as old until then.
+    /// Changes the selection. Newly listed scopes are due now, and their readings count as old until then.
     pub fn select(&mut self, selection: Selection, now: Now) {
         let before: BTreeSet<Scope> =
             self.scopes.keys().filter(|scope| self.is_polled(scope)).cloned().collect();
@@ -189,7 +187,7 @@ mod tests {
         let asked = lists(&choose(&mut state, 2, ScopeChoice::Projects(SelectedProjects::All)));
         assert_eq!(asked.len(), 4, "{asked:?}");
         assert!(!state.fleet.is_narrowed());
-        // Without configured projects, all that are found are listed.
+        // Without configured projects, all discovered ones are listed.
         let (mut state, effects) = machine(settings(&[]), PersistedState::default());
         let answer = Message::Answered(discovery(&effects), Ok(found(&["a", "b"])));
         assert_eq!(lists(&update(&mut state, at(1), answer)).len(), 4);
@@ -234,7 +232,7 @@ mod tests {
         choose(&mut state, 3, ScopeChoice::Region(Some(Region::new("eu02"))));
         assert_eq!(shown(&state), ["a"]);
         assert!(lists(&update(&mut state, at(40), Message::Ticked)).len() == 1);
-        // It is due at once, old until it is read again, and what was listed all the time is not.
+        // The newly selected scope is due, and old until it is read; scopes that stayed selected are not.
         let asked = choose(&mut state, 41, ScopeChoice::Projects(SelectedProjects::Configured));
         assert_eq!(lists(&asked).len(), 1, "b in eu02; a is under way");
         let is_loading =
@@ -281,7 +279,7 @@ mod tests {
         assert_eq!(of(None, (false, true)), selection(one("b"), None));
         assert_eq!(of(Some("night"), (false, false)), selection(one("c"), None));
         assert_eq!(of(Some("new"), (false, false)), Selection::default());
-        // What is chosen in such a run changes only that part of what is kept.
+        // A choice in such a run only changes that part of the persisted selection.
         let set_for_run = SetForRun { projects: true, regions: false };
         let for_run = Settings { set_for_run, ..settings(&["a", "b"]) };
         let (mut state, _) = machine(for_run, kept.clone());
@@ -314,14 +312,14 @@ mod tests {
         assert_eq!(lists(&effects).len(), 2, "a is listed at once");
         assert!(toast(&state).contains("gone") && state.fleet.scopes.len() == 4);
         let (request, scope) = asked.first().unwrap().clone();
-        // Its late answer comes to nothing.
+        // A late answer for it is ignored.
         let late = Message::Answered(request, Ok(listing(&scope, "web")));
         update(&mut state, at(2), late.clone());
         assert!(state.fleet.entries.is_empty());
         update(&mut listed, at(1), late);
         update(&mut listed, at(2), answer());
         assert_eq!(listed.fleet.selection.projects, one("gone"));
-        // Where projects cannot be found, nothing is known against it.
+        // If discovery fails, the selection stays.
         let (mut state, effects) = machine(settings(&["a"]), kept);
         let failure = Failure::new(FailureKind::Unreachable, "no route");
         update(&mut state, at(1), Message::Answered(discovery(&effects), Err(failure)));
@@ -363,7 +361,7 @@ mod tests {
             _ => None,
         };
         assert_eq!(command("scope"), Some("scope"));
-        // "filter" stands before it and is described so.
+        // "filter" comes earlier in the table, but only its description matches.
         assert_eq!(command("so"), Some("sort"));
         assert_eq!(command("copy"), Some("copy"));
     }

@@ -1,4 +1,4 @@
-//! The clusters that are known, and where they are listed from.
+//! The known clusters, and the scopes they are listed from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,26 +20,26 @@ use crate::domain::persisted::KeptCluster;
 use crate::domain::rotation::{OLD_ANSWERS, Phase};
 use crate::domain::selection::Selection;
 
-/// A cluster and what this program knows about its reading.
+/// A cluster with metadata of its readings.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub cluster: Cluster,
     pub seen: Now,
     pub sequence: RequestId,
-    /// Since when a working list no longer has it.
+    /// When a list first lacked it.
     pub gone: Option<Timestamp>,
-    /// Since when answers are older than the known state of the rotation, on the monotonic clock.
+    /// Since when answers have been older than the known rotation state (monotonic clock).
     pub older: Option<Duration>,
-    /// When this program saw the present phase begin; `None` if it was there from the first reading.
+    /// When skeys saw the current phase begin; `None` if the first reading already had it.
     pub phase_seen: Option<Timestamp>,
-    /// Place among all names in their natural order. A cache: [`Fleet::rank_names`] makes it.
+    /// Position in the natural order of all names. A cache, filled by [`Fleet::rank_names`].
     pub name_rank: usize,
-    /// Whether another cluster has the same name. Also a cache.
+    /// Whether another cluster has the same name. Also a cache, filled by it.
     pub has_namesake: bool,
 }
 
 impl Entry {
-    /// A cluster that was read for the first time.
+    /// A cluster at its first reading.
     pub fn new(mut cluster: Cluster, seen: Now, sequence: RequestId) -> Self {
         cluster.carry_over(None, seen.wall);
         Self {
@@ -54,7 +54,7 @@ impl Entry {
         }
     }
 
-    /// Applies a later reading of this cluster, or of another cluster under its name.
+    /// Applies a later reading of this cluster, or of its successor under the same name.
     pub fn take(&mut self, mut read: Cluster, now: Now, sequence: RequestId) -> Change {
         let is_same = self.cluster.is_same_cluster(&read);
         let is_older = if is_same {
@@ -62,7 +62,7 @@ impl Entry {
         } else {
             read.created < self.cluster.created
         };
-        // An answer may be older than one before it: then cluster and rotation stay as they are known, for a while.
+        // An answer may be older than the previous one; for a while, the known cluster and rotation are kept then.
         let began = self.older.unwrap_or(now.monotonic);
         let is_credible = now.monotonic.saturating_sub(began) >= OLD_ANSWERS;
         self.older = (is_older && !is_credible).then_some(began);
@@ -92,7 +92,7 @@ impl Entry {
 }
 
 impl Entry {
-    /// A cluster that an earlier run read last.
+    /// A cluster as last read by an earlier run.
     pub fn last_known(known: LastKnown) -> Self {
         let seen = Now { wall: known.read, monotonic: Duration::ZERO };
         let cluster = Cluster {
@@ -114,113 +114,112 @@ impl Entry {
         Self::new(cluster, seen, RequestId::default())
     }
 
-    /// Whether it was not read in this run: nothing can be done with it until it is.
+    /// Whether it has not been read in this run yet; no actions until then.
     pub fn is_last_known(&self) -> bool {
         self.cluster.state == ClusterState::NotRead
     }
 }
 
-/// What a later reading of a cluster shows.
+/// The change that a reading shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     Nothing,
     Cluster,
-    /// The phase; it was this one before. The same one as now is that of an earlier rotation.
+    /// The phase, with the previous one. The same phase means that of an earlier rotation.
     Phase(Phase),
-    /// It is another cluster under the name.
+    /// Another cluster has the name now.
     Replaced,
 }
 
-/// How listing one scope goes.
+/// List status of a scope.
 #[derive(Debug, Clone, Default)]
 pub enum ScopeStatus {
     #[default]
     Loading,
     Live,
-    /// The region does not exist for this service (501); asked again rarely.
+    /// The region does not offer the service (501); retried rarely.
     NotOffered,
-    /// The last lists failed; earlier rows are kept.
+    /// The last lists failed; earlier rows stay.
     Failing(Box<Outage>),
 }
 
-/// One project in one region. One that was never listed is due at once.
+/// A scope: one project in one region. Due at once if never listed.
 #[derive(Debug, Clone, Default)]
 pub struct ScopeState {
     pub status: ScopeStatus,
-    /// When the next list is due, on the monotonic clock.
+    /// When the next list is due (monotonic clock).
     pub due: Duration,
     /// Until when the server asked us to wait.
     pub wait_until: Option<Timestamp>,
     pub seen: Option<Now>,
-    /// Items of the last list that could not be read.
+    /// Unreadable items of the last list.
     pub skipped: usize,
-    /// Whether a step runs in one of its clusters.
+    /// Whether a step is running in one of its clusters.
     pub busy: bool,
 }
 
-/// Everything that is known about clusters.
+/// Everything known about clusters.
 #[derive(Debug, Clone, Default)]
 pub struct Fleet {
-    /// Clusters by address. [`Fleet::put`] and [`Fleet::forget`] add and remove.
+    /// Clusters by id. Modified only through [`Fleet::put`] and [`Fleet::forget`].
     pub entries: BTreeMap<ClusterId, Entry>,
-    /// Clusters that an earlier run marked or watched, until they are read.
+    /// Clusters marked or watched in an earlier run and not read yet.
     pub kept: BTreeMap<ClusterId, KeptCluster>,
-    /// Clusters whose nodes are being replaced, cached.
+    /// Clusters whose nodes are being replaced. A cache.
     pub rolling: BTreeSet<ClusterId>,
     /// Every scope that can be listed, selected or not.
     pub scopes: BTreeMap<Scope, ScopeState>,
     pub selection: Selection,
-    /// Projects that are configured.
     pub configured: BTreeSet<ProjectId>,
-    /// Scopes with clusters that are watched or have a pending step: they are listed in any case.
+    /// Scopes with watched clusters or pending steps: always listed.
     pub tracked: BTreeSet<Scope>,
-    /// What an earlier run read in scopes that are not known yet.
+    /// Readings of an earlier run in scopes that are not known yet.
     pub remembered: Vec<LastKnown>,
-    /// Regions whose last lists brought no answer.
+    /// Regions whose last lists were not answered.
     pub circuits: BTreeMap<Region, Circuit>,
-    /// Names of projects, where they are known.
+    /// Known project names.
     pub projects: BTreeMap<ProjectId, String>,
-    /// When reading last had the rows ordered, on the monotonic clock.
+    /// When a reading last triggered a sort (monotonic clock).
     pub ordered: Duration,
-    /// What the account may do, if known.
+    /// The account's permissions, if known.
     pub permissions: Permissions,
-    /// Whether the projects of the account are being found.
+    /// Whether discovery is in progress and there is nothing to list yet.
     pub discovers: bool,
-    /// Why the projects of the account are not known.
+    /// Why the account's projects are unknown.
     pub undiscovered: Option<Failure>,
-    /// SKE's clock minus this machine's, as its last answer showed it; small differences count as none.
+    /// SKE's clock minus the local clock, from its last answer; small differences count as zero.
     pub skew: SignedDuration,
-    /// Keeps polls of many instances apart.
+    /// Jitter, to spread the polls of several instances.
     pub random: fastrand::Rng,
 }
 
-/// Differences of clocks up to this are those of answers on their way.
+/// Clock differences up to this are attributed to latency.
 const SKEW_NOISE: SignedDuration = SignedDuration::from_secs(30);
 
 impl Fleet {
-    /// Nothing is known. `seed`: for the jitter of polls.
+    /// An empty fleet. `seed`: for the jitter of polls.
     pub fn new(seed: u64) -> Self {
         Self { random: fastrand::Rng::with_seed(seed), ..Self::default() }
     }
 
-    /// An answer of SKE came; `skew`: its clock minus ours, if it says.
+    /// Updates the clock skew; `skew`: SKE's clock minus the local one, if reported.
     pub fn note_skew(&mut self, skew: Option<SignedDuration>) {
         let Some(skew) = skew else { return };
         self.skew = if skew.abs() > SKEW_NOISE { skew } else { SignedDuration::ZERO };
     }
 
-    /// Now by SKE's clock: what SKE issued expires by that clock.
+    /// The current time by SKE's clock, by which credentials from SKE expire.
     pub fn server_now(&self, now: Timestamp) -> Timestamp {
         now.saturating_add(self.skew).unwrap_or(now)
     }
 
-    /// Name of a project, or its id.
+    /// Project name, or its id.
     pub fn project_name<'a>(&'a self, id: &'a ProjectId) -> &'a str {
         self.projects.get(id).map_or_else(|| id.as_str(), String::as_str)
     }
 
-    /// The displayed name of a cluster: its name; with the region where the fleet has others of that name,
-    /// and with the project where one of those is in the same region.
+    /// The displayed name of a cluster: with its region if it has namesakes, and with its project if one of them is in
+    /// the same region.
     pub fn label(&self, id: &ClusterId) -> String {
         let mut others = self
             .scopes
@@ -239,8 +238,8 @@ impl Fleet {
         }
     }
 
-    /// What distinguishes a cluster from others of its name, in a word: its project where one of them is in its region,
-    /// else its region. `None` where no other has its name.
+    /// What distinguishes a cluster from its namesakes: its project if one of them is in the same region, otherwise its
+    /// region. `None` without namesakes.
     pub fn distinction<'a>(&'a self, entry: &'a Entry) -> Option<&'a str> {
         let id = &entry.cluster.id;
         let mut others = self
@@ -257,7 +256,7 @@ impl Fleet {
         })
     }
 
-    /// A cluster as last read.
+    /// The last reading of a cluster.
     pub fn cluster(&self, id: &ClusterId) -> Option<&Cluster> {
         self.entries.get(id).map(|entry| &entry.cluster)
     }
@@ -269,7 +268,7 @@ impl Fleet {
         entries.take_while(move |entry| entry.cluster.id.scope == *scope)
     }
 
-    /// Takes a reading in.
+    /// Adds or replaces an entry.
     pub fn put(&mut self, entry: Entry) {
         let id = entry.cluster.id.clone();
         if entry.cluster.rotation.phase == Phase::Preparing {
@@ -280,7 +279,7 @@ impl Fleet {
         self.entries.insert(id, entry);
     }
 
-    /// Takes in what an earlier run read last, where nothing was read in this one.
+    /// Adds readings of an earlier run, except where this run has its own.
     pub fn remember(&mut self, known: Vec<LastKnown>) {
         for known in known {
             match self.scopes.get(&known.id.scope) {
@@ -291,7 +290,7 @@ impl Fleet {
         }
     }
 
-    /// What the next run is to begin with.
+    /// The readings to save for the next run.
     pub fn last_known(&self) -> Vec<LastKnown> {
         let listed = self.entries.values().filter(|entry| entry.gone.is_none());
         listed
@@ -305,7 +304,7 @@ impl Fleet {
             .collect()
     }
 
-    /// A cluster as the next run is to know it again.
+    /// A marked or watched cluster, as saved for the next run.
     pub fn kept(&self, id: &ClusterId, marked: bool, watched: bool) -> KeptCluster {
         let read = self.entries.get(id).filter(|entry| !entry.is_last_known());
         let read = read.map(|entry| &entry.cluster);
@@ -320,14 +319,13 @@ impl Fleet {
         }
     }
 
-    /// Drops a cluster.
     pub fn forget(&mut self, id: &ClusterId) {
         self.kept.remove(id);
         self.rolling.remove(id);
         self.entries.remove(id);
     }
 
-    /// Puts the names in their natural order.
+    /// Computes the natural order of names.
     pub fn rank_names(&mut self) {
         let mut by_name: Vec<&mut Entry> = self.entries.values_mut().collect();
         by_name.sort_unstable_by(|a, b| compare_names(&a.cluster.id, &b.cluster.id));
@@ -346,13 +344,13 @@ impl Fleet {
         self.cluster(id).is_some_and(|cluster| cluster.rotation.phase == Phase::Preparing)
     }
 
-    /// Whether no scope has answered yet.
+    /// Whether there are no rows yet and a selected scope is still loading.
     pub fn is_loading(&self) -> bool {
         self.selected().next().is_none()
             && self.selected_scopes().any(|(_, scope)| matches!(scope.status, ScopeStatus::Loading))
     }
 
-    /// Selected scopes that fail, in order.
+    /// Selected scopes with failing lists, in order.
     pub fn failing(&self) -> impl Iterator<Item = (&Scope, &ScopeState, &Outage)> {
         self.selected_scopes().filter_map(|(id, scope)| match &scope.status {
             ScopeStatus::Failing(outage) => Some((id, scope, outage.as_ref())),
@@ -360,7 +358,7 @@ impl Fleet {
         })
     }
 
-    /// Regions in which several scopes fail and one at a time is tried.
+    /// Regions with several failing scopes, in which lists are tried one at a time.
     pub fn unreachable_regions(&self) -> Vec<&Region> {
         let open = self.circuits.iter().filter(|(_, circuit)| circuit.is_open());
         open.map(|(region, _)| region)
@@ -368,7 +366,7 @@ impl Fleet {
             .collect()
     }
 
-    /// Whether a cluster's row is old: its scope fails, or is not listed again yet.
+    /// Whether a row is stale: its scope fails, or has not been listed again yet.
     pub fn is_stale(&self, id: &ClusterId) -> bool {
         if self.entries.get(id).is_some_and(Entry::is_last_known) {
             return true;
@@ -380,7 +378,7 @@ impl Fleet {
         })
     }
 
-    /// The oldest last good list over all selected scopes that should be live.
+    /// The oldest last successful list among selected scopes that are offered.
     pub fn oldest_seen(&self) -> Option<Now> {
         self.selected_scopes()
             .filter(|(_, scope)| !matches!(scope.status, ScopeStatus::NotOffered))

@@ -1,10 +1,10 @@
-//! Clusters as a table.
+//! Clusters as a table for export.
 
 use crate::app::fleet::columns::{COLUMNS, Column, ExportedColumn};
 use crate::app::fleet::row::Row;
 use crate::domain::table::{ColumnOf, Table, TableValue};
 
-/// Clusters with these columns. What tells a cluster from others comes first, whatever is chosen.
+/// Clusters with these columns. Identifying columns always come first.
 pub fn table<'a>(
     rows: impl Iterator<Item = Row<'a>>,
     chosen: impl Iterator<Item = &'static Column>,

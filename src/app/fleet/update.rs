@@ -12,7 +12,7 @@ use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::app::search::{LineInput, edited};
 
-/// Filters behind the counts of the header, by number.
+/// Filters for the counts in the header, by number.
 pub const COUNT_FILTERS: [&str; 7] = [
     "phase:completed",
     "phase:preparing",
@@ -23,7 +23,7 @@ pub const COUNT_FILTERS: [&str; 7] = [
     "due",
 ];
 
-/// A command of the fleet alone.
+/// A command specific to the fleet.
 pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
     match command {
         Command::Filter => {
@@ -60,7 +60,7 @@ pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
     }
 }
 
-/// Shows what matches this filter.
+/// Applies a filter.
 pub fn set_filter(view: &mut FleetView, source: RowSource<'_>, filter: String) {
     view.filter = filter;
     view.select(source);
@@ -75,7 +75,7 @@ fn move_cursor(view: &mut FleetView, source: RowSource<'_>, command: Command) {
     view.keep_cursor_visible(page);
 }
 
-/// A key while the filter line has the keyboard.
+/// A key while the filter input is active.
 pub fn filter_key(
     view: &mut FleetView,
     source: RowSource<'_>,
@@ -85,7 +85,7 @@ pub fn filter_key(
     match command {
         Some(Command::Open) => {
             view.filter_input = None;
-            // Who ends a filter has chosen what the cursor is on.
+            // Confirming a filter counts as selecting the cluster under the cursor.
             view.cursor_moved |= !view.filter.is_empty();
         }
         Some(Command::Back) => {
@@ -113,7 +113,7 @@ pub fn filter_key(
     }
 }
 
-/// The text of the filter line changes: what is selected goes, and the cursor is on the best match.
+/// Edits the filter: replaces selected text, and moves the cursor to the best match.
 pub fn type_filter(
     view: &mut FleetView,
     source: RowSource<'_>,

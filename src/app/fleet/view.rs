@@ -1,4 +1,4 @@
-//! How the fleet is shown: filter, order, columns, cursor; and the rows and counts that follow from it.
+//! View state of the fleet: filter, sort order, columns, cursor; and the rows and counts derived from it.
 
 use std::collections::BTreeSet;
 
@@ -15,35 +15,35 @@ use crate::domain::cluster::{ClusterId, ProjectId};
 use crate::domain::due::due;
 use crate::domain::rotation::Phase;
 
-/// How the fleet is shown.
+/// View state of the fleet.
 #[derive(Debug, Clone, Default)]
 pub struct FleetView {
     pub filter: String,
-    /// While the filter line has the keyboard; filter and cursor before.
+    /// Present while the filter input is active; contains the previous filter and cursor.
     pub filter_input: Option<LineInput<(String, Option<ClusterId>)>>,
     pub sort: &'static Column,
     pub reversed: bool,
     /// Ids of the columns to show; empty means all that fit.
     pub columns: Vec<String>,
     pub marks: BTreeSet<ClusterId>,
-    /// Whether the preview is shown where there is width for it.
+    /// Whether the preview is shown if there is room.
     pub preview: bool,
     pub cursor: Option<ClusterId>,
-    /// Whether the user moved the cursor; until then it stays on top while lists arrive.
+    /// Whether the user moved the cursor; until then it stays at the top while lists arrive.
     pub cursor_moved: bool,
-    /// First row on screen.
+    /// First visible row.
     pub offset: usize,
-    /// Clusters that pass the filter, in order. A cache: [`FleetView::arrange`] makes it.
+    /// Clusters that match the filter, in order. A cache, filled by [`FleetView::arrange`].
     pub shown: Vec<ClusterId>,
-    /// Clusters that need somebody's action. Also a cache.
+    /// Clusters that need action. Also a cache, filled by it.
     pub due: BTreeSet<ClusterId>,
-    /// Counts over all selected clusters. Also a cache.
+    /// Counts over all selected clusters. Also a cache, filled by it.
     pub counts: Counts,
-    /// Whether data changed since the caches were made.
+    /// Whether the caches are outdated.
     pub outdated: bool,
 }
 
-/// Counts per phase and of stuck clusters, over all that are selected.
+/// Counts per phase and of stuck clusters, over all selected clusters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     pub all: usize,
@@ -73,7 +73,7 @@ impl Counts {
 }
 
 impl FleetView {
-    /// Columns that are switched on, in order, whatever the width.
+    /// Enabled columns, in order, whatever the width.
     pub fn chosen_columns(&self) -> impl Iterator<Item = &'static Column> {
         COLUMNS.iter().filter(|column| {
             self.columns.is_empty()
@@ -82,25 +82,25 @@ impl FleetView {
         })
     }
 
-    /// Sorts by a column; by the present one in the other direction.
+    /// Sorts by a column; reverses the order if it is already the sort column.
     pub fn sort_by(&mut self, column: &'static Column) {
         self.reversed = self.sort == column && !self.reversed;
         self.sort = column;
     }
 
-    /// Marked clusters that have a row: others are not selected, or marked since an earlier run and not listed.
+    /// Marked clusters that have a selected row; marks of an earlier run may have none.
     pub fn marked<'a>(&'a self, fleet: &'a Fleet) -> impl Iterator<Item = &'a ClusterId> {
         let has_row = |id: &&ClusterId| fleet.entries.contains_key(*id);
         self.marks.iter().filter(has_row).filter(|id| fleet.is_selected(&id.scope))
     }
 
-    /// Place of the cursor among the shown rows.
+    /// Index of the cursor among the shown rows.
     pub fn cursor_row(&self) -> Option<usize> {
         let cursor = self.cursor.as_ref()?;
         self.shown.iter().position(|id| id == cursor)
     }
 
-    /// Recomputes counts and shown rows after data changed. Call `rank_names` first.
+    /// Recomputes counts and rows after data changed. Call `rank_names` first.
     pub fn arrange(&mut self, source: RowSource<'_>) {
         self.outdated = false;
         self.counts = Counts::default();
@@ -112,7 +112,7 @@ impl FleetView {
         self.select(source);
     }
 
-    /// Recomputes the shown rows after filter, order or marks changed, and keeps the cursor on its cluster.
+    /// Recomputes the rows after filter, order or marks changed; the cursor stays on its cluster.
     pub fn select(&mut self, source: RowSource<'_>) {
         let row = self.cursor_row();
         self.shown = self.ordered(source);
@@ -126,9 +126,9 @@ impl FleetView {
     }
 
     fn ordered(&self, source: RowSource<'_>) -> Vec<ClusterId> {
-        // Neighbours mostly belong to one project.
+        // Neighbours mostly share a project.
         let mut project: Option<(&ProjectId, &str)> = None;
-        // Both are in the order of the ids.
+        // Both are sorted by id.
         let mut due = self.due.iter().peekable();
         let candidates = source.fleet.selected().map(|entry| {
             let row = source.row(entry);
@@ -158,7 +158,7 @@ impl FleetView {
             .into_iter()
             .map(|(rank, row)| (rank, (self.sort.sort)(&row), row))
             .collect();
-        // The values of its column are all alike.
+        // All sort values of that column are equal.
         let is_name_reversed = self.reversed && self.sort.id == "name";
         rows.sort_unstable_by(|(rank, a, left), (other, b, right)| {
             let order = a.cmp(b);
@@ -172,14 +172,14 @@ impl FleetView {
         rows.into_iter().map(|(.., row)| row.entry.cluster.id.clone()).collect()
     }
 
-    /// Scrolls as little as is needed to show the cursor's row.
+    /// Scrolls as little as necessary to show the cursor.
     pub fn keep_cursor_visible(&mut self, page: usize) {
         let row = self.cursor_row().unwrap_or(0);
         self.offset = keep_visible(self.offset, row, page, self.shown.len());
     }
 }
 
-/// Clusters on which something is due, as `skeys due` lists them.
+/// Clusters that need action, as listed by `skeys due`.
 fn find_due(source: RowSource<'_>) -> BTreeSet<ClusterId> {
     let now = source.now();
     let warn_before = source.shared.settings.warn_before;

@@ -1,23 +1,22 @@
-//! The one table of keys: lookup, footer hints, the help overlay, the README and the configuration read it.
+//! The one table of keys, used for lookup, footer hints, the help overlay, the README and the configuration.
 
 use crate::app::keymap::command::{Command, KeyContext, Task};
 
-/// One row of the table.
 #[derive(Debug)]
 pub struct Binding {
     /// Name in the configuration's `[keys]`.
     pub id: &'static str,
     pub command: Command,
-    /// Where the help lists it.
+    /// Section of the help.
     pub task: Task,
     pub contexts: &'static [KeyContext],
-    /// Keys, most usual first.
+    /// Keys, most common first.
     pub keys: &'static [&'static str],
-    /// A word or two for the footer.
+    /// Short label for the footer.
     pub label: &'static str,
     /// One line for the help.
     pub help: &'static str,
-    /// Place in the footer, lowest first; `None` keeps it out.
+    /// Position in the footer, lowest first; `None` hides it.
     pub hint: Option<u8>,
 }
 
@@ -29,7 +28,7 @@ const LISTS: &[KeyContext] = &[Fleet, Cluster, Activity, Menu, Help];
 const LISTED: &[KeyContext] = &[Fleet, Cluster, Activity, Menu];
 const ON_CLUSTER: &[KeyContext] = &[Fleet, Cluster];
 
-/// One binding in a line: id, command, task, where, keys, word in the footer, place in the footer; then its help.
+/// One binding per line: id, command, task, contexts, keys, footer label, footer position; then its help.
 macro_rules! bindings {
     ($($id:literal, $command:expr, $task:expr, $contexts:expr, $keys:expr, $label:literal, $hint:expr, $help:literal;)+) => {
         &[$(Binding {
@@ -45,7 +44,7 @@ macro_rules! bindings {
     };
 }
 
-/// Every key of the program.
+/// All bindings.
 pub const BINDINGS: &[Binding] = bindings! {
     "open", Command::Open, Show, LISTED, ["enter"], "open", Some(10), "open or select";
     "press", Command::Open, Show, &[Dialog, Form], ["enter"], "press", Some(10),

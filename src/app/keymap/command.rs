@@ -1,6 +1,6 @@
-//! Commands, what they are for, and the contexts in which keys are bound to them.
+//! Commands, their tasks, and the contexts in which keys are bound.
 
-/// What a key asks for.
+/// A command that a key can be bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
     Up,
@@ -25,19 +25,19 @@ pub enum Command {
     PreviousMatch,
     Refresh,
     Copy,
-    /// Export what the screen lists.
+    /// Export the current list.
     Export,
     Utc,
     Mouse,
     Redraw,
     Suspend,
-    /// Log in again, in the terminal.
+    /// Log in again, in this terminal.
     LogIn,
     Theme,
-    /// Mark or unmark a cluster; choose in a form.
+    /// Mark or unmark a cluster; select an option in a form.
     Mark,
     MarkAll,
-    /// Press the acting button of a form, from any field.
+    /// Press the confirm button of a form, from any field.
     Submit,
     Sort,
     Columns,
@@ -54,16 +54,16 @@ pub enum Command {
     Reconcile,
     /// Turn notifications about the cluster on or off.
     Watch,
-    /// All events of the node under the cursor, or its summary.
+    /// Toggle between all events of the node under the cursor and its summary.
     Events,
-    /// A client on the checklist.
+    /// Add a client to the checklist.
     Add,
     Remove,
     /// Share the checklist through the cluster, or stop sharing it.
     Share,
     Next,
     Previous,
-    /// Tab or count filter by number, from 1 on.
+    /// Tab or count filter by number, 1-based.
     Number(u8),
 }
 
@@ -74,7 +74,7 @@ impl Command {
     }
 }
 
-/// What a key is for.
+/// The purpose of a key, as grouped in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
     Act,
@@ -84,13 +84,13 @@ pub enum Task {
     Program,
 }
 
-/// Where a key is bound.
+/// The context in which a key is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyContext {
     Fleet,
     Cluster,
     Activity,
-    /// A list to choose from: sort, columns, copy, commands.
+    /// A list menu: sort, columns, copy, commands.
     Menu,
     Help,
     Dialog,
@@ -99,7 +99,7 @@ pub enum KeyContext {
 }
 
 impl KeyContext {
-    /// All, in the order of the help.
+    /// All contexts, in the order of the help.
     pub const ALL: [Self; 8] = [
         Self::Fleet,
         Self::Cluster,

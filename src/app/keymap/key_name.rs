@@ -1,8 +1,8 @@
-//! Names of keys, as the configuration writes them and as people read them.
+//! Key names, in the configuration and as displayed.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// Keys that are no characters: name in the configuration, and what people read.
+/// Non-character keys: name in the configuration, and displayed name.
 const NAMED: [(KeyCode, &str, &str); 16] = [
     (KeyCode::Char(' '), "space", "space"),
     (KeyCode::Enter, "enter", "⏎"),
@@ -22,7 +22,7 @@ const NAMED: [(KeyCode, &str, &str); 16] = [
     (KeyCode::F(1), "f1", "F1"),
 ];
 
-/// Name of a key as the table writes it; `None` for keys that are never bound.
+/// The configuration's name of a key; `None` for keys that are never bound.
 pub fn key_name(key: KeyEvent) -> Option<String> {
     let with = |modifier| key.modifiers.contains(modifier);
     let is_back = key.code == KeyCode::Tab && with(KeyModifiers::SHIFT);
@@ -43,7 +43,7 @@ pub fn key_name(key: KeyEvent) -> Option<String> {
     })
 }
 
-/// Whether the configuration may name such a key.
+/// Whether the name is valid in the configuration.
 pub fn is_key(name: &str) -> bool {
     let mut chars = name.chars();
     let one = matches!((chars.next(), chars.next()), (Some(c), None) if !c.is_control());
@@ -53,7 +53,7 @@ pub fn is_key(name: &str) -> bool {
         || name.strip_prefix('f').is_some_and(|rest| rest.parse::<u8>().is_ok())
 }
 
-/// The key as people read it.
+/// The displayed name of a key.
 pub fn shown(key: &str) -> String {
     let named = NAMED.iter().find(|(_, name, _)| *name == key);
     named.map_or(key, |(.., read)| read).to_owned()

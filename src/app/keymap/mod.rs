@@ -1,4 +1,4 @@
-//! Keys: the commands that there are, the table that binds them, and the keys as they hold in this run.
+//! Keys: the commands, the table of bindings, and the effective keymap of this run.
 
 mod bindings;
 mod command;
@@ -15,27 +15,27 @@ use crate::domain::text::clean;
 pub use crate::app::keymap::bindings::{BINDINGS, Binding};
 pub use crate::app::keymap::command::{Command, KeyContext, Task};
 
-/// Keys as they hold in this run: the table, changed by the configuration.
+/// The effective keymap: the table with the configuration's changes applied.
 #[derive(Debug, Clone)]
 pub struct Keymap {
     by_key: BTreeMap<(KeyContext, String), &'static Binding>,
     keys: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// What is wrong with changed keys.
+/// A problem with configured keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyProblem {
-    /// The commands that it is about.
+    /// Affected commands.
     pub commands: Vec<String>,
-    /// A sentence.
+    /// The problem as a sentence.
     pub text: String,
 }
 
 impl Keymap {
-    /// The table with the configuration's changes.
+    /// The table with the configuration's changes applied.
     ///
     /// # Errors
-    /// Unknown commands, and keys that two commands claim in one place.
+    /// Unknown commands, and keys that are bound to two commands in one context.
     pub fn new(changes: &BTreeMap<String, Vec<String>>) -> Result<Self, Vec<KeyProblem>> {
         let problem = |commands: &[&str], text: String| {
             let commands = commands.iter().map(ToString::to_string).collect();
@@ -75,12 +75,12 @@ impl Keymap {
         if problems.is_empty() { Ok(map) } else { Err(problems) }
     }
 
-    /// What a key asks for here.
+    /// The command of a key in a context.
     pub fn lookup(&self, context: KeyContext, key: KeyEvent) -> Option<Command> {
         self.by_key.get(&(context, key_name(key)?)).map(|binding| binding.command)
     }
 
-    /// The first key of a binding as people read it.
+    /// The displayed name of a binding's first key.
     pub fn label(&self, binding: &Binding) -> String {
         self.keys
             .get(binding.id)
@@ -88,7 +88,7 @@ impl Keymap {
             .map_or_else(String::new, |key| shown(key))
     }
 
-    /// All keys of a binding as people read them; where there is none, what the palette takes.
+    /// The displayed names of all keys of a binding; without keys, its palette command.
     pub fn labels(&self, binding: &Binding) -> String {
         let keys = self.keys.get(binding.id).map(Vec::as_slice).unwrap_or_default();
         if keys.is_empty() {

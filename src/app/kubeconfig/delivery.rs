@@ -1,4 +1,4 @@
-//! What SKE answered, and the way of a kubeconfig to its destination. What was issued is never lost in silence.
+//! The answer of SKE, and the delivery of a kubeconfig. An issued kubeconfig is never lost silently.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::{KubeconfigKind, MergeOptions, renamed};
 use crate::domain::record::{Outcome, Record};
 
-/// A kubeconfig on its way: the request that carries it, the one that brought it, and the form that sent it.
+/// A delivery in progress: its request, the request that returned the kubeconfig, and the dialog that sent it.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery {
     pub request: RequestId,
@@ -26,8 +26,8 @@ pub struct Delivery {
     pub dialog: DialogId,
 }
 
-/// Takes in the answer of SKE. An issued kubeconfig is held until it is saved or discarded. Gives the failure, as it is to
-/// be shown.
+/// Handles the answer of SKE. An issued kubeconfig is held until it is saved or discarded. Returns the failure as
+/// displayed.
 pub fn issued(
     kubeconfig: &mut KubeconfigState,
     (request, asked): (RequestId, KubeconfigRequest),
@@ -100,7 +100,7 @@ fn not_issued(
     shown
 }
 
-/// Brings the kubeconfig that the form holds to its destination.
+/// Delivers the form's kubeconfig to its destination.
 pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     let Some((brought_by, held)) = form.issued.clone() else { return };
@@ -147,7 +147,7 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     };
 }
 
-/// Saving takes long, and may still come to its end: its answer follows.
+/// Saving is late but may still succeed: its answer follows.
 pub fn late(
     kubeconfig: &mut KubeconfigState,
     delivery: Delivery,
@@ -168,15 +168,15 @@ pub fn late(
     }
 }
 
-/// What was saved late counts, whatever became of it meanwhile.
+/// Restores a late kubeconfig, so that its result counts even if it was saved elsewhere or discarded meanwhile.
 pub fn take_back(kubeconfig: &mut KubeconfigState, request: RequestId) {
     if let Some((brought_by, held)) = kubeconfig.late.remove(&request) {
         kubeconfig.unsaved.entry(brought_by).or_insert(held);
     }
 }
 
-/// The kubeconfig reached its destination: remember it, say until when it works, close its form. `said`: how to begin
-/// the sentence, if not with the place.
+/// The kubeconfig was delivered: remembers it, reports its expiry, closes its form. `copied`: starts the sentence,
+/// instead of the place.
 pub fn delivered(
     kubeconfig: &mut KubeconfigState,
     (brought_by, dialog): (RequestId, DialogId),
@@ -187,7 +187,7 @@ pub fn delivered(
 ) {
     let is_on_its_way = |(_, owner): (_, &RequestOwner)| matches!(owner, RequestOwner::Delivery { kubeconfig, .. } if *kubeconfig == brought_by);
     let held = if cx.requests.open().any(is_on_its_way) {
-        // It is also being saved elsewhere, which is answered by itself.
+        // Another delivery of it is in progress and has its own answer.
         kubeconfig.unsaved.get(&brought_by).cloned()
     } else {
         if kubeconfig.form_of(dialog).is_some() {
@@ -225,7 +225,6 @@ pub fn delivered(
     })));
 }
 
-/// The kubeconfig was copied.
 pub fn copied(
     kubeconfig: &mut KubeconfigState,
     delivery: Delivery,
@@ -241,7 +240,7 @@ pub fn copied(
     delivered(kubeconfig, ids, place, Some(copied.how), vec![note], cx);
 }
 
-/// The form that waits for this delivery.
+/// The form that waits for this delivery, if still open.
 pub fn form_that_saves(
     kubeconfig: &mut KubeconfigState,
     delivery: Delivery,
@@ -256,7 +255,7 @@ pub fn form_that_saves(
     })
 }
 
-/// It stays among what is not saved; its form, if it is there, offers other destinations, and a renewal shows why.
+/// Delivery failed: nothing is lost. An open form offers other destinations, a renewal shows the reason.
 pub fn not_delivered(
     kubeconfig: &mut KubeconfigState,
     delivery: Delivery,
@@ -275,7 +274,7 @@ pub fn not_delivered(
     cx.journal(cx.about(record, delivery.kubeconfig, None));
 }
 
-/// What the journal is to keep of an issued kubeconfig that is dropped before it was saved.
+/// The journal record for an issued kubeconfig that is dropped before it was saved.
 pub fn dropped_record(
     request: RequestId,
     held: &UnsavedKubeconfig,
@@ -286,7 +285,7 @@ pub fn dropped_record(
     cx.about(record, request, None).ending(held.issued.expires)
 }
 
-/// A cluster no longer exists: its kubeconfigs are useless.
+/// Drops the undelivered kubeconfigs of a cluster that no longer exists.
 pub fn forget(
     kubeconfig: &mut KubeconfigState,
     id: &ClusterId,
@@ -300,7 +299,7 @@ pub fn forget(
     }
 }
 
-/// Clears from the clipboard what has been there long enough.
+/// Clears copied kubeconfigs from the clipboard whose time is up.
 pub fn clear_clipboard(
     kubeconfig: &mut KubeconfigState,
     until: Duration,

@@ -1,4 +1,4 @@
-//! Where an issued kubeconfig can go: one entry for each destination, in the order of the form.
+//! Destinations of an issued kubeconfig, in the order of the form.
 
 use crate::app::effect::Request;
 use crate::app::kubeconfig::text;
@@ -6,34 +6,33 @@ use crate::app::settings::Settings;
 use crate::domain::kubeconfig::FileTarget;
 use crate::domain::secret::Secret;
 
-/// A destination as the form offers it.
+/// A destination offered by the form.
 #[derive(Debug)]
 pub struct Destination {
-    /// Word in the configuration (`kubeconfig.destination`).
+    /// Value in the configuration (`kubeconfig.destination`).
     pub id: &'static str,
-    /// Its name in the form; takes the file it leads to.
+    /// Name in the form; the argument is the file to merge into.
     pub label: fn(&str) -> String,
-    /// What is to be known before choosing it.
+    /// Hint shown in the form.
     pub hint: fn(&Settings) -> String,
-    /// Label of the button once a kubeconfig is issued.
+    /// Label of the confirm button once a kubeconfig is issued.
     pub confirm: &'static str,
     pub route: Route,
 }
 
-/// How a kubeconfig gets to its destination.
+/// How a kubeconfig reaches its destination.
 #[derive(Debug)]
 pub enum Route {
-    /// Among the entries of the person's kubeconfig.
+    /// Merge into the user's kubeconfig.
     Merge,
-    /// Into a separate file, whose path the form asks for.
+    /// Write a separate file, whose path the form asks for.
     File,
-    /// By a request that is answered with `Copied`.
+    /// Send a request that is answered with `Copied`.
     Request(fn(Secret) -> Request),
-    /// On standard output, once the program has ended.
+    /// Print to standard output after exit.
     Print,
 }
 
-/// All destinations.
 pub static DESTINATIONS: [Destination; 4] = [
     Destination {
         id: "merge",
@@ -67,20 +66,20 @@ pub static DESTINATIONS: [Destination; 4] = [
     },
 ];
 
-/// The words of the configuration.
+/// The valid configuration values.
 pub const WORDS: [&str; 4] = {
     let [merge, file, clipboard, stdout] = &DESTINATIONS;
     [merge.id, file.id, clipboard.id, stdout.id]
 };
 
 impl Destination {
-    /// The one with this word; the first one where there is none.
+    /// The destination with this configuration value; the first one if there is none.
     pub fn named(word: &str) -> &'static Self {
         let [first, ..] = &DESTINATIONS;
         DESTINATIONS.iter().find(|destination| destination.id == word).unwrap_or(first)
     }
 
-    /// Whether it is an entry in the person's kubeconfig.
+    /// Whether it merges into the user's kubeconfig.
     pub fn merges(&self) -> bool {
         matches!(self.route, Route::Merge)
     }
@@ -90,7 +89,7 @@ impl Destination {
         matches!(self.route, Route::File)
     }
 
-    /// The file that is written, if one is; takes the path as typed.
+    /// The file to write, if any; `path` is as entered.
     pub fn target(&self, path: &str) -> Option<FileTarget> {
         match self.route {
             Route::Merge => Some(FileTarget::Merge),

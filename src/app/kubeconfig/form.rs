@@ -1,4 +1,4 @@
-//! The kubeconfig form as data.
+//! State of the kubeconfig form.
 
 use tui_input::Input;
 
@@ -15,49 +15,48 @@ use crate::domain::kubeconfig::{
 };
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 
-/// The kubeconfig form.
 #[derive(Debug, Clone)]
 pub struct KubeconfigForm {
-    /// What it asks for is answered to it alone.
+    /// Routes answers to the form that sent the request.
     pub id: DialogId,
     /// The cluster, pinned, as read when the form opened.
     pub cluster: Cluster,
     pub kind: KubeconfigKind,
     pub lifetime: Input,
     pub destination: &'static Destination,
-    /// Path of the file, as typed.
+    /// Path of the file, as entered.
     pub path: Input,
     /// Name of context, user and cluster in the file.
     pub context: Input,
     pub make_current: bool,
     pub focus: KubeconfigField,
     pub plan: PlanState,
-    /// The last check of the file.
+    /// The latest check of the file.
     pub plan_request: RequestId,
     pub stage: KubeconfigFormStage,
-    /// What was issued and is not saved yet, and the request that brought it.
+    /// The issued kubeconfig that is not saved yet, and the request that returned it.
     pub issued: Option<(RequestId, UnsavedKubeconfig)>,
-    /// Whether something was typed or chosen.
+    /// Whether the user changed anything.
     pub touched: bool,
-    /// Whether the person agreed to replace an entry or file of the same name.
+    /// Whether the user agreed to replace an entry or file of the same name.
     pub replace: bool,
-    /// Whether the person agreed to the one-way switch.
+    /// Whether the user agreed to disable static tokens for good.
     pub one_way_agreed: bool,
     pub guard: Guard,
 }
 
-/// Fields of the form, in the order of Tab.
+/// Fields of the form, in Tab order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KubeconfigField {
     Kind,
     /// Lifetime; only for the admin kind.
     Lifetime,
     Destination,
-    /// Path; only for a file.
+    /// Path; only for a separate file.
     Path,
-    /// Context name; for merge and file.
+    /// Context name; for merge and separate file.
     Context,
-    /// Current context; only for merge.
+    /// Set as current context; only for merge.
     MakeCurrent,
     Cancel,
     Confirm,
@@ -68,11 +67,11 @@ pub enum KubeconfigField {
 pub enum PlanState {
     Checking,
     Ready(Box<Plan>),
-    /// It cannot be written, and why.
+    /// The file cannot be written.
     Impossible(Failure),
 }
 
-/// How far a kubeconfig form is.
+/// Stage of the form.
 #[derive(Debug, Clone)]
 pub enum KubeconfigFormStage {
     Editing,
@@ -91,15 +90,15 @@ pub enum KubeconfigFormStage {
 pub enum FormQuestion {
     /// Issuing permanently disables static tokens.
     OneWay,
-    /// The plan has entries or a file of that name. Another name that seems to be free.
+    /// The file already has such entries, or exists. Contains an apparently unused name.
     NameConflict(Option<String>),
     Discard,
-    /// An issued kubeconfig was not saved anywhere; close all the same?
+    /// Close although an issued kubeconfig is not saved anywhere?
     Lose,
 }
 
 impl FormQuestion {
-    /// Answers, the harmless one first.
+    /// The answers, the harmless one first.
     pub fn answers(&self) -> &'static [&'static str] {
         match self {
             Self::OneWay => &["Cancel", text::ISSUE_DISABLING_STATIC_TOKENS],
@@ -111,7 +110,7 @@ impl FormQuestion {
 }
 
 impl KubeconfigForm {
-    /// The fields that this form has now, in the order of Tab.
+    /// The current fields of the form, in Tab order.
     pub fn fields(&self) -> Vec<KubeconfigField> {
         let mut fields = vec![KubeconfigField::Kind];
         if self.kind == KubeconfigKind::Admin {
@@ -129,7 +128,7 @@ impl KubeconfigForm {
         fields
     }
 
-    /// The lifetime as typed.
+    /// The lifetime as entered.
     ///
     /// # Errors
     /// The sentence to show.
@@ -137,7 +136,7 @@ impl KubeconfigForm {
         Lifetime::parse(self.lifetime.value())
     }
 
-    /// The text that has the focus, if one has it and can be changed.
+    /// The focused text input, if it can be changed.
     pub fn input(&mut self) -> Option<&mut Input> {
         let lifetime = Some(&mut self.lifetime).filter(|_| self.issued.is_none());
         let inputs = [
@@ -148,12 +147,12 @@ impl KubeconfigForm {
         inputs.into_iter().find(|(field, _)| *field == self.focus)?.1
     }
 
-    /// The file that is written, if one is.
+    /// The file to write, if any.
     pub fn target(&self) -> Option<FileTarget> {
         self.destination.target(self.path.value())
     }
 
-    /// What will be merged, as far as it is known before the kubeconfig is issued.
+    /// What will be merged, as far as known before issuing.
     pub fn query(&self) -> MergeQuery {
         MergeQuery {
             context: self.context.value().trim().to_owned(),
@@ -164,7 +163,7 @@ impl KubeconfigForm {
         }
     }
 
-    /// What the file looks like, once it was looked at.
+    /// The result of the file check, if there is one.
     pub fn plan(&self) -> Option<&Plan> {
         match &self.plan {
             PlanState::Ready(plan) => Some(plan),
@@ -172,12 +171,12 @@ impl KubeconfigForm {
         }
     }
 
-    /// Whether it becomes the current context whatever was chosen: the first one of a new file does.
+    /// Whether it becomes the current context regardless of the choice, as the first entry of a new file does.
     pub fn becomes_current(&self) -> bool {
         self.destination.merges() && self.plan().is_some_and(|plan| plan.blank)
     }
 
-    /// What is known of the cluster: its server, once a kubeconfig is issued.
+    /// The known identity of the cluster: its server once a kubeconfig is issued, otherwise its id.
     fn known(&self) -> ClusterIdentity {
         match &self.issued {
             Some((_, held)) => ClusterIdentity::Server(held.issued.fresh.server().to_owned()),
@@ -185,7 +184,7 @@ impl KubeconfigForm {
         }
     }
 
-    /// Why it cannot be issued as filled in, if it cannot.
+    /// Why it cannot be issued as entered, if so.
     pub fn problem(&self) -> Option<String> {
         if self.kind == KubeconfigKind::Admin
             && self.issued.is_none()
@@ -206,18 +205,18 @@ impl KubeconfigForm {
         }
     }
 
-    /// Where Enter leads from a field: to the next one, and from the last to the button that acts, past Cancel.
+    /// The field after Enter: the next one, and after the last one the confirm button, skipping Cancel.
     pub fn after(&self, field: KubeconfigField) -> KubeconfigField {
         let next = neighbour(&self.fields(), field, true);
         if next == KubeconfigField::Cancel { KubeconfigField::Confirm } else { next }
     }
 
-    /// Moves the focus to the next or the previous field.
+    /// Moves the focus to the next or previous field.
     pub fn step_focus(&mut self, forward: bool) {
         self.focus = neighbour(&self.fields(), self.focus, forward);
     }
 
-    /// Replaces the lifetime by the next longer or shorter of the usual ones.
+    /// Sets the lifetime to the next longer or shorter preset.
     pub fn choose_preset(&mut self, longer: bool) {
         if let Some(text) = Lifetime::preset_beside(self.lifetime().ok(), longer) {
             self.lifetime = Input::new(text.to_owned());
@@ -225,7 +224,7 @@ impl KubeconfigForm {
         }
     }
 
-    /// Asks a question; the harmless answer has the focus.
+    /// Asks a question, with the harmless answer focused.
     pub fn ask(&mut self, question: FormQuestion, guard: Guard) {
         self.stage = KubeconfigFormStage::Asking { question, answer: 0 };
         self.guard = guard;

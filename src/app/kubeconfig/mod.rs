@@ -1,5 +1,5 @@
-//! Issuing kubeconfigs: the form, the request, the way to a file, the clipboard or standard output, and the renewal of
-//! entries in their places.
+//! Issuing kubeconfigs: the form, the request, delivery to a file, the clipboard or standard output, and in-place
+//! renewal of entries.
 
 pub mod delivery;
 pub mod destination;

@@ -1,4 +1,4 @@
-//! Names of contexts and files for a cluster.
+//! Context and file names for a cluster.
 
 use crate::app::fleet::state::Fleet;
 use crate::app::kubeconfig::form::KubeconfigForm;
@@ -6,8 +6,7 @@ use crate::app::settings::Settings;
 use crate::domain::cluster::ClusterId;
 use crate::domain::kubeconfig::Plan;
 
-/// Names for a cluster in a file, the default first: the shortest that distinguishes it from all other clusters of the
-/// fleet, then longer ones.
+/// Names for a cluster in a file, the default first: the shortest one that is unique in the fleet, then longer ones.
 pub fn names(fleet: &Fleet, id: &ClusterId) -> Vec<String> {
     let namesakes = || {
         fleet
@@ -33,25 +32,25 @@ pub fn names(fleet: &Fleet, id: &ClusterId) -> Vec<String> {
     all.into_iter().skip(from).collect()
 }
 
-/// A project's name as a part of a context's and a file's.
+/// A project name as part of a context or file name.
 fn name_part(text: &str) -> String {
     plain_word(text).to_lowercase()
 }
 
-/// A text as a word that is neither a path, a hidden file nor an option.
+/// Sanitizes a text so that it cannot be a path, a hidden file or an option.
 fn plain_word(text: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     text.chars().map(plain).collect::<String>().trim_matches(['-', '.']).to_owned()
 }
 
-/// The file of its own for a name; it lies in the configured folder, whatever the name is.
+/// Path of a separate file for a name; always in the configured folder.
 pub fn file_of(settings: &Settings, name: &str) -> String {
     let word = plain_word(name);
     let word = if word.is_empty() { "kubeconfig" } else { &word };
     format!("{}/{word}.yaml", settings.folder.trim_end_matches('/'))
 }
 
-/// A name that seems to be unused.
+/// A name that is apparently unused.
 pub fn free_name(
     fleet: &Fleet,
     settings: &Settings,
@@ -62,7 +61,7 @@ pub fn free_name(
     let longest = candidates.last().cloned().unwrap_or_default();
     candidates.extend((2..100).map(|number| format!("{longest}-{number}")));
     if form.destination.has_path() {
-        // Whether a file exists is unknown until it is checked: the name after the present one.
+        // Whether the file exists is unknown until it is checked: takes the name after the current one.
         let is_present = |name: &String| form.path.value().trim() == file_of(settings, name);
         let at = candidates.iter().position(is_present);
         return candidates.into_iter().nth(at.map_or(0, |at| at + 1));

@@ -1,4 +1,4 @@
-//! Renews kubeconfig entries in their places: shows what changes, then issues and saves one after the other.
+//! Renews kubeconfig entries in place: shows the changes, then issues and saves one entry after the other.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::{ClusterIdentity, EntryOwner, NotSaved, Plan, Saved};
 use crate::domain::lifetime::Lifetime;
 
-/// Opens the dialog and looks at the files.
+/// Opens the dialog and checks the files.
 pub fn open(
     kubeconfig: &mut KubeconfigState,
     cluster: Cluster,
@@ -52,7 +52,7 @@ pub fn open(
     kubeconfig.renewal = Some(Box::new(renewal));
 }
 
-/// Takes in what a file looks like.
+/// Applies the check of a file.
 pub fn planned(renewal: &mut Renewal, request: RequestId, result: Result<Box<Plan>, Failure>) {
     let waits = |item: &&mut RenewalItem| matches!(item.stage, RenewalItemStage::Checking(asked) if asked == request);
     let Some(item) = renewal.items.iter_mut().find(waits) else { return };
@@ -68,7 +68,7 @@ pub fn planned(renewal: &mut Renewal, request: RequestId, result: Result<Box<Pla
     };
 }
 
-/// The entry belongs to another cluster.
+/// Failure: the entry belongs to another cluster.
 fn of_another(plan: &Plan) -> Failure {
     let owner = plan.owner.words();
     let text = text::of_another_cluster(owner.trim_start_matches(", "));
@@ -111,14 +111,14 @@ fn step_focus(renewal: &mut Renewal, forward: bool) {
     renewal.focus = neighbour(renewal.fields(), renewal.focus, forward);
 }
 
-/// Text was pasted: for the lifetime only.
+/// Pastes into the lifetime field.
 pub fn paste(renewal: &mut Renewal, text: &str) {
     if renewal.focus == RenewalField::Lifetime {
         paste_into(&mut renewal.lifetime, text);
     }
 }
 
-/// Closes the dialog. What was asked for is answered all the same, and then offered for saving.
+/// Closes the dialog. A request in progress is still answered, and its kubeconfig offered for saving.
 pub fn back(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(renewal) = kubeconfig.renewal.take() else { return };
     if renewal.stage == RenewalStage::Running {
@@ -127,12 +127,12 @@ pub fn back(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// Enter: from the lifetime to the button that renews.
+/// Enter: moves from the lifetime to the confirm button, or presses a button.
 fn press(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(renewal) = &mut kubeconfig.renewal else { return };
     match renewal.focus {
         RenewalField::Lifetime => renewal.focus = RenewalField::Confirm,
-        // Enter, pressed once too often, must not stop what it began.
+        // An accidental extra Enter must not cancel the renewal.
         RenewalField::Cancel if renewal.stage == RenewalStage::Running => {}
         RenewalField::Cancel => back(kubeconfig, cx),
         RenewalField::Confirm if !cx.shared.may_press(renewal.guard) => {}
@@ -152,7 +152,7 @@ fn press(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// Begins with the next entry; after the last one, shows what came of all.
+/// Starts the next entry; after the last one, ends the renewal, or shows entries again whose changes differ.
 fn go_on(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(renewal) = &mut kubeconfig.renewal else { return };
     let is_ready = |item: &RenewalItem| matches!(item.stage, RenewalItemStage::Ready);
@@ -194,7 +194,7 @@ fn go_on(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     };
 }
 
-/// Something that the running renewal waited for came, or not: goes on with it, or with the next entry.
+/// Applies a result that the running renewal waited for, then continues with this or the next entry.
 fn settle(
     kubeconfig: &mut KubeconfigState,
     request: RequestId,
@@ -207,7 +207,7 @@ fn settle(
     }
 }
 
-/// SKE answered: what it issued is held among what is not saved.
+/// The answer of SKE; an issued kubeconfig is held as undelivered until it is saved.
 pub fn issued(
     kubeconfig: &mut KubeconfigState,
     request: RequestId,
@@ -221,7 +221,7 @@ pub fn issued(
     settle(kubeconfig, request, next, cx);
 }
 
-/// It was saved, or not.
+/// The result of saving.
 pub fn saved(
     kubeconfig: &mut KubeconfigState,
     request: RequestId,
@@ -241,7 +241,7 @@ pub fn saved(
     settle(kubeconfig, request, next, cx);
 }
 
-/// The cluster is no longer listed: what was not begun cannot begin.
+/// Closes a renewal that has not started: its cluster is no longer listed.
 pub fn cluster_missing(
     kubeconfig: &mut KubeconfigState,
     id: &ClusterId,

@@ -1,4 +1,4 @@
-//! The renewal of kubeconfig entries as data: which ones, what changes in each file, and how far each is.
+//! State of a renewal: the entries, the changes to each file, and the progress of each entry.
 
 use jiff::Timestamp;
 use tui_input::Input;
@@ -13,19 +13,19 @@ use crate::domain::kubeconfig::{
 };
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 
-/// An entry of a kubeconfig that is renewed in place.
+/// A kubeconfig entry that is renewed in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewedEntry {
     pub kind: KubeconfigKind,
-    /// The file in shown form (`~/…`).
+    /// The displayed path of the file (`~/…`).
     pub file: String,
     pub context: String,
 }
 
-/// Entries that are renewed, one after the other.
+/// Entries that are renewed one after the other.
 #[derive(Debug, Clone)]
 pub struct Renewal {
-    /// What it asks for is answered to it alone.
+    /// Routes answers to the dialog that sent the request.
     pub id: DialogId,
     /// The cluster, pinned, as read when the dialog opened.
     pub cluster: Cluster,
@@ -33,57 +33,57 @@ pub struct Renewal {
     pub items: Vec<RenewalItem>,
     pub focus: RenewalField,
     pub stage: RenewalStage,
-    /// First line of the changes that is shown.
+    /// First visible line of the changes.
     pub scroll: usize,
     pub guard: Guard,
 }
 
-/// One entry, and how far it is.
+/// An entry and its stage.
 #[derive(Debug, Clone)]
 pub struct RenewalItem {
     pub entry: RenewedEntry,
-    /// What its file looks like and what changes, once it was looked at.
+    /// The file and its changes, once checked.
     pub plan: Option<Box<Plan>>,
-    /// The request that brought what is not saved yet.
+    /// The request that returned a kubeconfig that is not saved yet.
     pub issued: Option<RequestId>,
     pub stage: RenewalItemStage,
 }
 
-/// How far an entry is.
+/// Stage of an entry.
 #[derive(Debug, Clone)]
 pub enum RenewalItemStage {
-    /// Its file is being looked at.
+    /// The file is being checked.
     Checking(RequestId),
     Ready,
     Issuing(RequestId),
     Saving(RequestId),
-    /// The changes differ from those shown; they are shown again.
+    /// The changes differ from those shown, and are shown again.
     Changed,
-    /// It is renewed, and when it ends.
+    /// Renewed, with the new expiry.
     Done(Option<Timestamp>),
     Failed(Failure),
 }
 
-/// Fields of the dialog, in the order of Tab.
+/// Fields of the dialog, in Tab order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RenewalField {
-    /// Lifetime; only where a kubeconfig of the admin kind is renewed.
+    /// Lifetime; only if an admin kubeconfig is renewed.
     Lifetime,
     Cancel,
     Confirm,
 }
 
-/// How far a renewal is.
+/// Stage of a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RenewalStage {
-    /// What changes is shown; nothing was asked for since.
+    /// Changes are shown; nothing has been requested since.
     Reviewing,
     Running,
     Ended,
 }
 
 impl Renewal {
-    /// The fields that the dialog has now, in the order of Tab.
+    /// The current fields of the dialog, in Tab order.
     pub fn fields(&self) -> &'static [RenewalField] {
         match self.stage {
             RenewalStage::Reviewing if self.has_lifetime() => {
@@ -94,12 +94,12 @@ impl Renewal {
         }
     }
 
-    /// Whether one of them is of the kind that ends by itself.
+    /// Whether an entry is of the admin kind, whose lifetime is requested.
     pub fn has_lifetime(&self) -> bool {
         self.items.iter().any(|item| item.entry.kind == KubeconfigKind::Admin)
     }
 
-    /// The lifetime as typed.
+    /// The lifetime as entered.
     ///
     /// # Errors
     /// The sentence to show.
@@ -107,12 +107,12 @@ impl Renewal {
         Lifetime::parse(self.lifetime.value())
     }
 
-    /// Whether issuing switches static tokens off for good.
+    /// Whether issuing permanently disables static tokens.
     pub fn is_one_way(&self) -> bool {
         self.cluster.issuing_is_one_way() && self.items.iter().any(|item| item.issued.is_none())
     }
 
-    /// Why nothing can be renewed now, if it cannot.
+    /// Why nothing can be renewed now, if so.
     pub fn problem(&self) -> Option<String> {
         let stages = || self.items.iter().map(|item| &item.stage);
         if self.has_lifetime()
@@ -130,12 +130,12 @@ impl Renewal {
 }
 
 impl RenewedEntry {
-    /// The file that is written.
+    /// The file to write.
     pub fn target(&self) -> FileTarget {
         FileTarget::MergeInto(self.file.clone())
     }
 
-    /// What is to be merged.
+    /// What will be merged.
     pub fn query(&self, known: ClusterIdentity) -> MergeQuery {
         MergeQuery {
             context: self.context.clone(),
@@ -146,7 +146,7 @@ impl RenewedEntry {
         }
     }
 
-    /// How it is merged: no entry of another cluster is replaced.
+    /// How to merge: entries of another cluster are never replaced.
     pub fn options(&self) -> MergeOptions {
         MergeOptions {
             context: self.context.clone(),
@@ -157,7 +157,7 @@ impl RenewedEntry {
         }
     }
 
-    /// In words ("~/.kube/config, context shop-prod").
+    /// As text ("~/.kube/config, context shop-prod").
     pub fn words(&self) -> String {
         format!("{}, context {}", self.file, self.context)
     }

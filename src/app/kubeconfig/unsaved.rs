@@ -1,14 +1,14 @@
-//! A kubeconfig that was issued and is nowhere yet.
+//! A kubeconfig that is issued but undelivered.
 
 use jiff::SignedDuration;
 
 use crate::app::message::IssuedKubeconfig;
 use crate::app::requests::KubeconfigRequest;
 
-/// An expiry that is earlier than requested by more than this is reported.
+/// Tolerance before an expiry that is earlier than requested is reported.
 const CLAMP_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
 
-/// A kubeconfig that was issued and is nowhere yet.
+/// A kubeconfig that is issued but undelivered.
 #[derive(Debug, Clone)]
 pub struct UnsavedKubeconfig {
     pub request: KubeconfigRequest,
@@ -16,7 +16,7 @@ pub struct UnsavedKubeconfig {
 }
 
 impl UnsavedKubeconfig {
-    /// Whether SKE granted an earlier end than was asked for.
+    /// Whether SKE granted an earlier expiry than requested.
     pub fn is_shorter_than_asked(&self) -> bool {
         self.request
             .until()

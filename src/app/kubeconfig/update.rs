@@ -1,4 +1,4 @@
-//! The kubeconfig form: filling in, questions, and asking SKE once.
+//! The kubeconfig form: input, questions, and the single request to SKE.
 
 use crossterm::event::{KeyEvent, KeyEventKind};
 use tui_input::Input;
@@ -33,7 +33,7 @@ pub fn open(kubeconfig: &mut KubeconfigState, cluster: Cluster, cx: &mut UpdateC
     let settings = &cx.shared.settings;
     let name = names(cx.fleet, &cluster.id).into_iter().next().unwrap_or_default();
     let destination = Destination::named(&settings.destination);
-    // One that is there already and nowhere yet comes before another one.
+    // An undelivered kubeconfig takes precedence over a new one.
     let issued = kubeconfig
         .unsaved
         .iter()
@@ -67,7 +67,7 @@ pub fn open(kubeconfig: &mut KubeconfigState, cluster: Cluster, cx: &mut UpdateC
     plan(kubeconfig, cx);
 }
 
-/// Asks how the file looks that is to be written; what was agreed about the old one no longer counts.
+/// Checks the file to be written; an earlier agreement to replace entries no longer counts.
 fn plan(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     form.replace = false;
@@ -81,7 +81,7 @@ fn plan(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     form.plan = PlanState::Checking;
 }
 
-/// Takes in the plan.
+/// Applies the check of the file.
 pub fn planned(
     form: &mut KubeconfigForm,
     fleet: &Fleet,
@@ -99,7 +99,7 @@ pub fn planned(
     }
 }
 
-/// The owner by what skeys saved there, if no address identifies it.
+/// The owner of the existing entry according to skeys' own records, if no address identifies it.
 fn remembered_owner(
     form: &KubeconfigForm,
     fleet: &Fleet,
@@ -123,7 +123,7 @@ fn remembered_owner(
     Some(EntryOwner::Another(text::cluster_in(&id.name, id.region(), &project)))
 }
 
-/// Asks what is to be done about what is in the way.
+/// Asks how to resolve a name conflict.
 fn ask_about_conflict(form: &mut KubeconfigForm, cx: &UpdateContext<'_>) {
     let Some(plan) = form.plan() else { return };
     let other = free_name(cx.fleet, &cx.shared.settings, form, plan);
@@ -175,7 +175,7 @@ pub fn key(
     }
 }
 
-/// Presses the button that acts, whatever has the focus.
+/// Presses the confirm button, whatever has the focus.
 fn submit(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &kubeconfig.form else { return };
     let is_open = matches!(form.stage, KubeconfigFormStage::Editing);
@@ -184,7 +184,7 @@ fn submit(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// A click on the button that acts: it gets the focus, and is pressed if it had it.
+/// A click on the confirm button: focuses it, or presses it if already focused.
 pub fn click(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     if form.focus == KubeconfigField::Confirm {
@@ -194,7 +194,7 @@ pub fn click(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// A click on an answer: it gets the focus, and is given if it had it.
+/// A click on an answer: focuses it, or selects it if already focused.
 pub fn click_answer(kubeconfig: &mut KubeconfigState, clicked: usize, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     let KubeconfigFormStage::Asking { question, answer } = &mut form.stage else { return };
@@ -206,7 +206,7 @@ pub fn click_answer(kubeconfig: &mut KubeconfigState, clicked: usize, cx: &mut U
     }
 }
 
-/// One step back: what was issued is not dropped without a question, and what is being written is written.
+/// One step back: an issued kubeconfig is not dropped without a question, and a write in progress is not cancelled.
 pub fn back(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     match form.stage {
@@ -226,7 +226,7 @@ pub fn back(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// The person does not want to wait for SKE any more. What comes all the same is kept for them.
+/// The message after the user stops waiting for SKE; a kubeconfig that still arrives is kept.
 fn abandoned_text(request: RequestId, cx: &UpdateContext<'_>) -> String {
     let until = match cx.requests.owner(request) {
         Some(RequestOwner::Kubeconfig(asked)) => asked.until(),
@@ -238,7 +238,7 @@ fn abandoned_text(request: RequestId, cx: &UpdateContext<'_>) -> String {
     }
 }
 
-/// Enter: presses buttons only; in a field it goes on, to the acting button at last.
+/// Enter: presses a focused button; in a field it moves on, finally to the confirm button.
 fn press(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     if form.focus == KubeconfigField::Cancel {
@@ -248,7 +248,7 @@ fn press(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     } else {
         form.focus = form.after(form.focus);
         if form.focus == KubeconfigField::Confirm {
-            // Enter that is held down walks here, and presses nothing.
+            // Holding Enter down ends here without pressing the button.
             form.guard = cx.shared.guard();
         }
     }
@@ -291,7 +291,7 @@ fn edit(
             let buttons = [KubeconfigField::Cancel, KubeconfigField::Confirm];
             form.focus = neighbour(&buttons, form.focus, true);
         }
-        // A text is one line: up and down lead to its neighbours.
+        // Text fields have one line: up and down move to adjacent fields.
         (_, Some(Command::Up)) => form.step_focus(false),
         (_, Some(Command::Down)) => form.step_focus(true),
         _ => {
@@ -305,7 +305,7 @@ fn edit(
     }
 }
 
-/// Text was pasted into the focused field.
+/// Pastes into the focused field.
 pub fn paste(kubeconfig: &mut KubeconfigState, text: &str, cx: &mut UpdateContext<'_>) {
     let Some(form) = &mut kubeconfig.form else { return };
     if !matches!(form.stage, KubeconfigFormStage::Editing) {
@@ -398,7 +398,7 @@ fn issue(form: &mut KubeconfigForm, cx: &mut UpdateContext<'_>) {
     form.stage = KubeconfigFormStage::Issuing(request);
 }
 
-/// Asks SKE for a kubeconfig, once, for a dialog; `file` must take it before.
+/// Requests a kubeconfig from SKE, once, for a dialog; the merge into `file` is checked first.
 pub fn ask_ske(
     cluster: Cluster,
     (kind, lifetime): (KubeconfigKind, Lifetime),
@@ -430,7 +430,7 @@ pub fn ask_ske(
     })
 }
 
-/// The kubeconfig was written, or not.
+/// The result of saving.
 pub fn saved(
     kubeconfig: &mut KubeconfigState,
     credentials: &Credentials,
@@ -470,12 +470,12 @@ pub fn saved(
     }
 }
 
-/// The cluster is no longer listed: a form that has nothing issued yet cannot go on.
+/// The cluster is no longer listed: a form without an issued kubeconfig cannot continue.
 pub fn cluster_missing(kubeconfig: &mut KubeconfigState, id: &ClusterId) {
     if let Some(form) = &mut kubeconfig.form
         && form.cluster.id == *id
         && form.issued.is_none()
-        // What was asked for ends with its own answer.
+        // A request in progress ends with its own answer.
         && matches!(form.stage, KubeconfigFormStage::Editing | KubeconfigFormStage::Asking { .. })
     {
         let text = text::not_listed(&id.name);

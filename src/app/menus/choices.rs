@@ -1,28 +1,28 @@
-//! What the menus of exports and of the scope have to choose from.
+//! The choices of the export menu and the scope menu.
 
 use crate::domain::cluster::Region;
 use crate::domain::selection::SelectedProjects;
 use crate::domain::table::TableFormat;
 
-/// A part of the scope that was chosen; the other parts stay.
+/// A chosen part of the scope; the other parts stay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScopeChoice {
-    /// `None` is the configuration outside of all profiles.
+    /// `None`: the configuration outside of all profiles.
     Profile(Option<String>),
-    /// `None` is all.
+    /// `None`: all regions.
     Region(Option<Region>),
     Projects(SelectedProjects),
 }
 
-/// Where an exported table goes.
+/// The target of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportTarget {
-    /// A new file in the folder in which skeys was started.
+    /// A new file in the current directory.
     File,
     Clipboard,
 }
 
-/// What there is to choose, in the order of the menu.
+/// The choices in menu order.
 pub const CHOICES: [(TableFormat, ExportTarget); 6] = [
     (TableFormat::Csv, ExportTarget::File),
     (TableFormat::Json, ExportTarget::File),

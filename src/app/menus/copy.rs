@@ -1,4 +1,4 @@
-//! What can be copied on a screen: names, ids, errors, commands.
+//! Items that can be copied: names, ids, errors, commands.
 
 use crate::app::checklist;
 use crate::app::checklist::table::table as checklist_table;
@@ -15,10 +15,10 @@ use crate::domain::credential::{
 use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::Step;
 
-/// Which nodes there are in which pool and zone, and what becomes of them.
+/// Watches all nodes, with pool and zone.
 const WATCH_NODES: &str = "get nodes -L worker.gardener.cloud/pool,topology.kubernetes.io/zone -w";
 
-/// What can be copied here, what is most likely wanted first.
+/// The items for the current screen, the most likely first.
 pub fn copy_items(state: &State) -> Vec<CopyItem> {
     let mut items = Vec::new();
     let mut add =
@@ -118,7 +118,7 @@ mod tests {
             ("shop;touch x;#", "--context 'shop;touch x;#' ", "clusters/shop%3Btouch%20x%3B%23/"),
             ("a$(touch x)", "--context 'a$(touch x)' ", "clusters/a%24%28touch%20x%29/"),
             ("a'b", r"--context 'a'\''b' ", "clusters/a%27b/"),
-            // No shell could read it back.
+            // No shell could parse it.
             ("a\nb", "kubectl get nodes -L", "clusters/a%0Ab/"),
         ] {
             let at = Now { wall: now(), monotonic: Duration::ZERO };

@@ -1,4 +1,4 @@
-//! What can be exported of a screen: what it lists, as a table in a format, to a file or the clipboard.
+//! Exports the current list as a table, in a format, to a file or the clipboard.
 
 use crate::app::cluster::tabs::Tab;
 use crate::app::context::UpdateContext;
@@ -14,10 +14,10 @@ use crate::domain::record::Outcome;
 use crate::domain::table::{Table, TableFormat};
 use crate::domain::text::plural;
 
-/// Longest part of a file's name that a cluster's name makes up.
+/// Maximum length of a cluster name within a file name.
 const NAME_LIMIT: usize = 64;
 
-/// What the screen lists ("32 clusters"); `None` where there is nothing to export.
+/// Describes the current list ("32 clusters"); `None` if there is nothing to export.
 pub fn listed(state: &State) -> Option<String> {
     let records = || state.activity.list(state.screen.cluster()).len();
     let (count, one, many) = match (&state.screen, state.screen.tab()) {
@@ -43,7 +43,7 @@ pub fn listed(state: &State) -> Option<String> {
     (count > 0).then(|| plural(count, one, many))
 }
 
-/// The table of what the screen lists, and what it is called in the name of a file.
+/// The current list as a table, and its base name for a file.
 fn table(state: &State) -> Option<(String, Table)> {
     let of = |what: &str, id: &ClusterId| format!("{what}-{}", name_part(id.name.as_str()));
     let records = |about: Option<&ClusterId>| {
@@ -79,13 +79,13 @@ fn table(state: &State) -> Option<(String, Table)> {
     })
 }
 
-/// A name from a server, in the form in which it can be part of a file name.
+/// Sanitizes a server-provided name for use in a file name.
 fn name_part(name: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     name.chars().take(NAME_LIMIT).map(safe).collect()
 }
 
-/// The request for a chosen export, and what it exports in words. `None` where there is nothing any more.
+/// The request for a chosen export, with its owner. `None` if the list is empty by now.
 pub fn request(
     state: &State,
     format: TableFormat,
@@ -107,7 +107,7 @@ pub fn request(
     })
 }
 
-/// A file was written, or not.
+/// A file was written: reports its path.
 pub fn saved(what: &str, path: String, cx: &mut UpdateContext<'_>) {
     let text = text::exported_to(what, path);
     cx.add_record(cx.record(None, "export", Outcome::Done, text.as_str()));

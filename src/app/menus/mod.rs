@@ -1,4 +1,4 @@
-//! Lists to choose from: order, columns, what to copy, all commands.
+//! List menus: sort order, columns, copy, commands.
 
 pub mod choices;
 pub mod copy;

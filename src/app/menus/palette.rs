@@ -1,4 +1,4 @@
-//! The command palette: commands, what the fleet can be narrowed to, and clusters by name.
+//! The command palette: commands, parts of the scope, filters, and clusters by name.
 
 use std::collections::BTreeSet;
 
@@ -9,23 +9,22 @@ use crate::app::menus::scope::{self, ScopeItem};
 use crate::app::settings::Settings;
 use crate::domain::cluster::ClusterId;
 
-/// Clusters that are offered at most.
+/// Maximum number of clusters offered.
 const CLUSTERS: usize = 20;
 
-/// Something that the palette offers.
+/// A palette item.
 #[derive(Debug, Clone)]
 pub enum PaletteItem {
     Command(&'static Binding),
-    /// The fleet shows what matches this filter.
+    /// Filter the fleet.
     Filter(String),
     Cluster(ClusterId),
-    /// Only these projects, this region or this profile.
+    /// Narrow the selection to these projects, this region or this profile.
     Scope(ScopeItem),
 }
 
-/// What is offered in a context for what was typed, what fits it best first: filters where it names one
-/// (`phase prepared`), parts of the scope (`scope shop`, `profile night`), a cluster of just that name, then commands
-/// and clusters by name, then commands by what they do.
+/// Items for a query, best match first: filters if it names one (`phase prepared`), parts of the scope (`scope shop`,
+/// `profile night`), a cluster of exactly that name, then commands and clusters by name, then commands by description.
 pub fn offers(
     context: KeyContext,
     query: &str,
@@ -63,16 +62,16 @@ pub fn offers(
     offered.sort_by_key(|(rank, _)| *rank);
     offered.into_iter().map(|(_, item)| item).collect()
 }
-/// How well an offer fits what was typed, best first.
+/// How well an item matches the query, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    /// Just that was named.
+    /// Exact match.
     Whole,
-    /// Its name begins so.
+    /// The name starts with the query.
     Begins,
-    /// Its name contains it.
+    /// The name contains the query.
     Contains,
-    /// What it does is described so.
+    /// The description contains the query.
     Described,
 }
 
@@ -97,17 +96,17 @@ fn cluster_rank(id: &ClusterId, wanted: &str) -> Option<Rank> {
     }
 }
 
-/// Keys of filters whose values are known.
+/// Filter keys with known values.
 const FILTER_KEYS: [&str; 5] = ["phase", "state", "region", "project", "age"];
 
-/// The filters that were named: one for each value that there is, or for the value that was typed.
+/// The named filters: one for each known value, or for the entered value.
 fn filters(wanted: &str, fleet: &Fleet) -> Vec<(Rank, String)> {
     let (key, value) = wanted.split_once([' ', ':']).unwrap_or((wanted, ""));
     if FILTER_KEYS.contains(&key) {
         let found = filters_of(key, value.trim(), fleet);
         return found.into_iter().map(|filter| (Rank::Whole, filter)).collect();
     }
-    // One letter begins too much.
+    // One letter matches too many.
     let is_begun = |name: &&str| wanted.len() > 1 && name.starts_with(wanted);
     let words = ["stuck", "marked"].into_iter().filter(is_begun);
     let words = words.map(|word| {
@@ -119,7 +118,7 @@ fn filters(wanted: &str, fleet: &Fleet) -> Vec<(Rank, String)> {
     words.chain(keys.map(|filter| (Rank::Begins, filter))).collect()
 }
 
-/// The filters of a key: one for each value that contains what was typed, or for that.
+/// Filters of a key: one for each value that contains the input, or one for the input itself.
 fn filters_of(key: &str, value: &str, fleet: &Fleet) -> Vec<String> {
     let scopes = || fleet.selected_scopes().map(|(scope, _)| scope);
     let values: BTreeSet<&str> = match key {
@@ -129,7 +128,7 @@ fn filters_of(key: &str, value: &str, fleet: &Fleet) -> Vec<String> {
         "project" => scopes().map(|scope| fleet.project_name(&scope.project)).collect(),
         _ => BTreeSet::new(),
     };
-    // A word of a filter ends at a blank; what stands before it is enough to find it.
+    // Filter words end at whitespace; the first word of a value is enough to match it.
     let word = |value: &str| value.split_whitespace().next().unwrap_or_default().to_lowercase();
     let fits = values.into_iter().filter(|known| known.to_lowercase().contains(value));
     let mut found: Vec<String> = fits.map(|known| format!("{key}:{}", word(known))).collect();
@@ -139,7 +138,7 @@ fn filters_of(key: &str, value: &str, fleet: &Fleet) -> Vec<String> {
     found
 }
 
-/// Whether the palette lists a binding: all but navigation and the palette itself.
+/// Whether the palette lists a binding: all except navigation and the palette itself.
 fn is_named(binding: &Binding) -> bool {
     let navigates = binding.task == Task::Move
         || matches!(

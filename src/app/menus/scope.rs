@@ -1,4 +1,4 @@
-//! The menu of profile, region and project: what the fleet can be narrowed to.
+//! The scope menu: profile, region and projects to narrow the fleet to.
 
 use std::collections::BTreeMap;
 
@@ -10,25 +10,25 @@ use crate::domain::cluster::{ProjectId, Region};
 use crate::domain::selection::SelectedProjects;
 use crate::domain::text::{cut_end, plural, width};
 
-/// Columns of the reason why a project cannot be listed, at most.
+/// Maximum columns of the reason why a project cannot be listed.
 const NOTE_LIMIT: usize = 48;
 
-/// Columns that names of projects get, at most, before their ids; longer ones push them.
+/// Maximum columns of project names before ids are no longer aligned.
 const NAME_LIMIT: usize = 24;
 
-/// A line of the menu.
+/// A line of the scope menu.
 #[derive(Debug, Clone)]
 pub struct ScopeItem {
     pub choice: ScopeChoice,
     pub text: String,
-    /// How many clusters are known there, or why they cannot be listed.
+    /// Number of known clusters, or why they cannot be listed.
     pub note: String,
-    /// Whether it is selected now.
+    /// Whether it is currently selected.
     pub present: bool,
 }
 
 impl ScopeItem {
-    /// Which part of the scope it is.
+    /// The part of the scope, as a word.
     pub fn part(&self) -> &'static str {
         match self.choice {
             ScopeChoice::Profile(_) => text::SCOPE_PROFILE,
@@ -38,7 +38,7 @@ impl ScopeItem {
     }
 }
 
-/// The lines that hold every word of what was typed.
+/// The lines that contain every word of the query.
 pub fn items(fleet: &Fleet, settings: &Settings, query: &str) -> Vec<ScopeItem> {
     let query = query.to_lowercase();
     let mut items = profiles(settings);
@@ -51,7 +51,7 @@ pub fn items(fleet: &Fleet, settings: &Settings, query: &str) -> Vec<ScopeItem> 
     items
 }
 
-/// Where the cursor begins: on the selected projects.
+/// Initial cursor position: the selected projects.
 pub fn present(items: &[ScopeItem]) -> usize {
     let is_present =
         |item: &ScopeItem| item.present && matches!(item.choice, ScopeChoice::Projects(_));
@@ -123,7 +123,7 @@ fn projects(fleet: &Fleet, settings: &Settings) -> Vec<ScopeItem> {
     items
 }
 
-/// How many clusters are known of each project, or why its last list failed.
+/// Number of known clusters per project, or why its last list failed.
 fn notes(fleet: &Fleet) -> BTreeMap<&ProjectId, String> {
     let mut counts: BTreeMap<&ProjectId, usize> = BTreeMap::new();
     for (scope, state) in &fleet.scopes {

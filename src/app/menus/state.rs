@@ -1,4 +1,4 @@
-//! A list to choose from as data.
+//! State of list menus.
 
 use tui_input::Input;
 
@@ -9,7 +9,7 @@ use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::scope::{self, ScopeItem};
 use crate::app::settings::Settings;
 
-/// A list to choose from.
+/// An open list menu.
 #[derive(Debug, Clone)]
 pub struct Menu {
     pub items: MenuItems,
@@ -17,66 +17,65 @@ pub struct Menu {
     pub query: Input,
 }
 
-/// What there is to choose.
+/// The items of a menu.
 #[derive(Debug, Clone)]
 pub enum MenuItems {
-    /// The order of the fleet: one of all columns.
+    /// Sort order: one item per column.
     Sort,
-    /// The columns that are not always shown.
+    /// Columns that can be hidden.
     Columns,
     Copy(Vec<CopyItem>),
-    /// Format and target of what the screen lists, in words.
+    /// Formats and targets; contains a description of the list to export.
     Export(String),
     Commands(Vec<PaletteItem>),
     /// Profile, region and projects.
     Scope(Vec<ScopeItem>),
 }
 
-/// Something that can be copied.
+/// An item that can be copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyItem {
-    /// What it is, in words.
+    /// Description.
     pub label: String,
     pub text: String,
 }
 
 impl CopyItem {
-    /// Whether it is a command for the current context of kubectl, which need not be of this cluster.
+    /// Whether it is a command for kubectl's current context, which may be another cluster's.
     pub fn lacks_context(&self) -> bool {
         self.text.starts_with("kubectl ") && !self.text.contains(" --context")
     }
 }
 
-/// The columns that can be switched off.
+/// The columns that can be hidden.
 pub fn optional_columns() -> impl Iterator<Item = &'static Column> {
     COLUMNS.iter().filter(|column| !column.is_fixed())
 }
 
 impl Menu {
-    /// A list with the cursor on one of its lines.
+    /// A menu with the cursor on one of its lines.
     pub fn new(items: MenuItems, cursor: usize) -> Self {
         Self { items, cursor, query: Input::default() }
     }
 
-    /// The menu of orders, on the present one.
+    /// The sort menu, with the cursor on the current column.
     pub fn sort(present: &Column) -> Self {
         let cursor = COLUMNS.iter().position(|column| column == present).unwrap_or(0);
         Self::new(MenuItems::Sort, cursor)
     }
 
-    /// The menu of the scope, on the selected projects.
+    /// The scope menu, with the cursor on the selected projects.
     pub fn scope(fleet: &Fleet, settings: &Settings) -> Self {
         let items = scope::items(fleet, settings, "");
         let cursor = scope::present(&items);
         Self::new(MenuItems::Scope(items), cursor)
     }
 
-    /// Whether its lines are narrowed by typing.
+    /// Whether typing filters its lines.
     pub fn is_searched(&self) -> bool {
         matches!(self.items, MenuItems::Commands(_) | MenuItems::Scope(_))
     }
 
-    /// Number of lines.
     pub fn lines(&self) -> usize {
         match &self.items {
             MenuItems::Sort => COLUMNS.len(),

@@ -1,4 +1,4 @@
-//! Texts of the lists to choose from.
+//! Texts of list menus.
 
 use crate::app::texts::texts;
 

@@ -1,4 +1,4 @@
-//! Keys of an open list.
+//! Keys of an open menu.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "keys and commands that mean nothing here are ignored"
@@ -40,7 +40,7 @@ pub fn key(
         open.cursor = 0;
         return;
     }
-    // What the menu of columns says about the preview can be done from here.
+    // The columns menu mentions the preview, so its key works here, too.
     if matches!(open.items, MenuItems::Columns)
         && cx.shared.keymap.lookup(KeyContext::Fleet, key) == Some(Command::Preview)
     {
@@ -59,7 +59,7 @@ pub fn key(
     let last = open.lines().saturating_sub(1);
     match command {
         Some(Command::Back | Command::Quit) => *menu = None,
-        // The palette took the blank as text before.
+        // In the palette, a space was already handled as text.
         Some(Command::Open | Command::Mark) => choose(menu, view, cx),
         Some(command) => {
             let page = cx.shared.metrics.page();
@@ -69,7 +69,7 @@ pub fn key(
     }
 }
 
-/// A click on a line: it gets the cursor, and is chosen if it had it.
+/// A click on a line: moves the cursor there, or selects the line if it already is.
 pub fn click(
     menu: &mut Option<Menu>,
     view: &mut FleetView,

@@ -1,4 +1,4 @@
-//! The texts about blockers, the same for dashboard, headless output and notifications.
+//! Texts about blockers, shared by dashboard, headless output and notifications.
 
 use std::collections::BTreeSet;
 
@@ -199,7 +199,7 @@ texts! {
 
 const MISCONFIGURED_PDB: &str = "SKE_NODE_MISCONFIGURED_PDB";
 
-/// What it is, as a clause without times ("PDB payments/api allows no evictions"): the same as long as it lasts.
+/// A clause without times ("PDB payments/api allows no evictions"), constant while the blocker lasts.
 pub fn brief(blocker: &Blocker) -> String {
     match &blocker.cause {
         BlockerCause::Pdb(block) if block.misconfigured => pdb_misconfigured(&block.budget),
@@ -239,7 +239,7 @@ pub fn brief(blocker: &Blocker) -> String {
     }
 }
 
-/// Why it blocks, as sentences below its headline.
+/// Why it blocks, as sentences.
 pub fn why(blocker: &Blocker, now: Timestamp) -> String {
     let node = blocker.node.as_ref().map(|node| node.short.as_str()).unwrap_or_default();
     let lasts = blocker.since.map(|began| lasting(began, now)).unwrap_or_default();
@@ -334,7 +334,7 @@ pub fn fix(blocker: &Blocker) -> String {
     }
     let fix = match &blocker.cause {
         BlockerCause::Pdb(block) => {
-            // Where no replacement comes, deleting a pod that serves is no remedy.
+            // If no replacement will come, deleting a serving pod does not help.
             let more = match (&block.unready, &block.missing) {
                 _ if block.fix == PdbFix::UnmanagedPods => None,
                 (Some(_), _) => Some(PDB_ALLOW_UNREADY),
@@ -383,7 +383,7 @@ pub fn fix(blocker: &Blocker) -> String {
     fix.to_owned()
 }
 
-/// What SKE reports about a blocker; its code alone where the message says the same as the blocker.
+/// An SKE error about a blocker; only its code if the message adds nothing.
 pub fn reported_error(blocker: &Blocker, problem: &ReportedError) -> String {
     if matches!(blocker.cause, BlockerCause::Pdb(_)) && problem.code == MISCONFIGURED_PDB {
         clean(&problem.code)
@@ -392,7 +392,7 @@ pub fn reported_error(blocker: &Blocker, problem: &ReportedError) -> String {
     }
 }
 
-/// A command that shows what blocks; `None` where none does, or no shell takes the name.
+/// A command to inspect the blocker; `None` if there is none, or its name cannot be quoted for a shell.
 pub fn inspect(blocker: &Blocker) -> Option<Kubectl> {
     let of = |kind: &'static str, object: &ObjectName, tail: &'static str| {
         let namespace = Some(object.namespace.as_str()).filter(|namespace| !namespace.is_empty());
@@ -441,8 +441,8 @@ pub fn inspect(blocker: &Blocker) -> Option<Kubectl> {
     }
 }
 
-/// "PDB payments/api allows no evictions · web-7 blocked 47m": one line for the fleet and for `wait`. The cause
-/// comes first, so that a narrow screen does not cut it off.
+/// "PDB payments/api allows no evictions · web-7 blocked 47m": one line for the fleet and for `wait`. The cause comes
+/// first, so that narrow screens do not cut it off.
 pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
     let lasts = blocker.since.map(|began| lasting(began, now));
     let brief = brief(blocker).replace("PodDisruptionBudget", "PDB");
@@ -457,7 +457,7 @@ pub fn headline(blocker: &Blocker, now: Timestamp) -> String {
     }
 }
 
-/// The object that blocks, or who reports it ("PodDisruptionBudget payments/api", "SKE").
+/// The blocking object, or the reporter ("PodDisruptionBudget payments/api", "SKE").
 pub fn object(blocker: &Blocker) -> String {
     blocker.object().map_or_else(|| SKE.to_owned(), |(kind, name)| format!("{kind} {name}"))
 }
@@ -525,7 +525,7 @@ fn pdb_fix(fix: &PdbFix) -> String {
     }
 }
 
-/// How to get capacity for a machine, where SKE reports that there is none.
+/// How to get capacity for a machine, if SKE reports a lack of it.
 fn capacity_fix(problem: &ReportedError) -> Option<&'static str> {
     match problem.code.as_str() {
         "SKE_NODE_NO_VALID_HOST_FOUND" => Some(NO_VALID_HOST_FIX),
@@ -536,7 +536,7 @@ fn capacity_fix(problem: &ReportedError) -> Option<&'static str> {
     }
 }
 
-/// "nodes, pods in kube-system": what webhooks make the API server refuse.
+/// "nodes, pods in kube-system": resources whose requests are rejected because of webhooks.
 pub fn resources(refused: &BTreeSet<NodeResource>) -> String {
     let names = refused.iter().map(|resource| match resource {
         NodeResource::Nodes => NODES,
@@ -573,7 +573,7 @@ fn first_and_more(pods: &NameSample) -> String {
     }
 }
 
-/// ": 0/5 nodes are available": the message of the cluster after our text.
+/// ": 0/5 nodes are available": a message of the cluster, appended to our text.
 fn message(text: &str) -> String {
     let text = clean(text.trim_end_matches('.'));
     if text.is_empty() { text } else { format!(": {text}") }

@@ -1,7 +1,7 @@
 //! The nodes of clusters, observed through the clusters' own Kubernetes API.
 //!
-//! Observing a cluster takes an admin kubeconfig of ten minutes, so that only those are observed that are needed:
-//! the one on screen while its nodes matter, and those whose nodes roll, up to a bound.
+//! Observing a cluster takes an admin kubeconfig valid for ten minutes, so only clusters that need it are observed, up
+//! to a limit: the one on screen while its nodes matter, and those whose nodes roll.
 
 pub mod blocker_text;
 pub mod observed;

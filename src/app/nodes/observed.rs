@@ -1,4 +1,4 @@
-//! One observed cluster: its newest snapshot, and its roll.
+//! An observed cluster: its latest snapshot, and its roll.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,31 +15,30 @@ use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 
-/// One cluster as it was observed in this run.
+/// A cluster as observed in this run.
 #[derive(Debug, Clone, Default)]
 pub struct ObservedCluster {
     pub tracker: RollTracker,
-    /// The newest snapshot.
     pub snapshot: Option<Arc<ClusterSnapshot>>,
-    /// When the newest snapshot was last known to hold: when it came, or later, when it ceased to be watched.
+    /// When the latest snapshot was last known to be current: on arrival or, later, when watching it stopped.
     pub seen: Option<Now>,
-    /// Whether the newest snapshot is watched, so that it holds now.
+    /// Whether the snapshot is being watched, and so is current.
     pub live: bool,
-    /// Why there is no newer snapshot, and since when that is so.
+    /// Why there is no current snapshot, and since when.
     pub trouble: Option<(Unavailable, Timestamp)>,
-    /// The roll when it was last evaluated.
+    /// The roll as last evaluated.
     pub roll: Option<Roll>,
-    /// When the roll was last read, on the monotonic clock.
+    /// When the roll was last evaluated (monotonic clock).
     pub read: Duration,
-    /// Whether a blocked or stalled roll was announced, and its end not yet.
+    /// Whether a blocked or stalled roll was announced, but not its end.
     pub held_announced: bool,
 }
 
-/// A roll is evaluated this often without new snapshots, since a stall shows only by time.
+/// Interval of evaluations without new snapshots, since a stall only shows over time.
 const REEVALUATE: Duration = Duration::from_secs(5);
 
 impl ObservedCluster {
-    /// When the roll is evaluated next, on the monotonic clock; `None` while the cluster is not observed.
+    /// When the next evaluation is due (monotonic clock); `None` while the cluster is not observed.
     pub fn next_evaluation(&self) -> Option<Duration> {
         self.live.then(|| self.read.saturating_add(REEVALUATE))
     }
@@ -61,14 +60,14 @@ impl ObservedCluster {
     pub fn take_event(&mut self, cluster: &Cluster, event: ObserverEvent, now: Now) -> bool {
         match event {
             ObserverEvent::Unavailable(trouble) => {
-                // One outage may have many reasons, one after the other.
+                // One outage may have several successive reasons.
                 let since = self.trouble.as_ref().map_or(now.wall, |(_, since)| *since);
                 self.trouble = Some((trouble, since));
                 self.stop_watching(now);
                 false
             }
             ObserverEvent::Snapshot(snapshot) => {
-                // A blocker may have begun by time alone since the last evaluation, and end with this snapshot.
+                // Time alone may have started a blocker since the last evaluation, which this snapshot ends.
                 if self.live && self.roll.as_ref().is_some_and(|roll| roll.counts.draining > 0) {
                     self.evaluate(cluster, now);
                 }
@@ -83,7 +82,7 @@ impl ObservedCluster {
         }
     }
 
-    /// Takes the roll as the tracker read it just now; reads it where the tracker left the snapshot out.
+    /// Stores the roll if the tracker just evaluated it; evaluates it if the tracker skipped the snapshot.
     fn take_roll(&mut self, roll: Option<Roll>, cluster: &Cluster, now: Now) {
         match roll {
             Some(roll) => (self.roll, self.read) = (Some(roll), now.monotonic),
@@ -91,8 +90,7 @@ impl ObservedCluster {
         }
     }
 
-    /// Evaluates the roll as of the time at which the snapshot was last known to hold: nodes that are not observed may
-    /// have changed since.
+    /// Evaluates the roll as of when the snapshot was last current: unobserved nodes may have changed since.
     pub fn evaluate(&mut self, cluster: &Cluster, now: Now) {
         self.read = now.monotonic;
         let at = self.as_of(now.wall);
@@ -103,7 +101,7 @@ impl ObservedCluster {
             Some(snapshot) => {
                 self.roll = Some(Roll::read(cluster, snapshot, self.tracker.history(), at));
             }
-            // The count of the roll that is over stays.
+            // Keeps the counts of a finished roll.
             None if cluster.rotation.phase != Phase::Preparing => {}
             None => self.roll = None,
         }
@@ -112,12 +110,12 @@ impl ObservedCluster {
         }
     }
 
-    /// The time of the snapshot.
+    /// The time to evaluate at: now while live, otherwise when the snapshot was last current.
     pub fn as_of(&self, now: Timestamp) -> Timestamp {
         self.seen.filter(|_| !self.live).map_or(now, |seen| seen.wall)
     }
 
-    /// The clock was set back to `now`: no recorded time is later.
+    /// The clock was set back to `now`: clamps recorded times to it.
     pub fn rewind(&mut self, now: Timestamp) {
         self.tracker.rewind(now);
         if let Some((_, since)) = &mut self.trouble {
@@ -128,7 +126,7 @@ impl ObservedCluster {
         }
     }
 
-    /// The snapshot is no longer watched: its estimates no longer hold.
+    /// The snapshot is no longer watched: drops its estimates.
     pub fn stop_watching(&mut self, now: Now) {
         if std::mem::take(&mut self.live) {
             self.seen = Some(now);
@@ -140,7 +138,7 @@ impl ObservedCluster {
         let prepared = self.tracker.prepared_at();
         let held_then = prepared.zip(self.seen).is_some_and(|(at, seen)| seen.wall >= at);
         let Some(roll) = &mut self.roll else { return };
-        // SKE says that all nodes are new, and the snapshot is from before that: it does not show how many they are.
+        // SKE reports all nodes as new, but the snapshot is older: it does not show how many there are.
         let done = roll.rotation.is_some_and(|progress| progress.done);
         if done && roll.counts.old_left() > 0 && !held_then {
             roll.rotation = None;
@@ -158,7 +156,7 @@ impl ObservedCluster {
         }
     }
 
-    /// How far the roll was when it was last evaluated.
+    /// Progress of the roll at the last evaluation.
     pub fn progress(&self) -> Option<RollProgress> {
         self.roll.as_ref()?.progress()
     }

@@ -1,4 +1,4 @@
-//! Which clusters are observed, the results, and the announcement of stalled and resumed rolls.
+//! Decides which clusters are observed, applies the results, and announces stalled and resumed rolls.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use crate::domain::roll::Roll;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::ObserverEvent;
 
-/// A cluster that is no longer needed is observed for this much longer, so that going back and forth requests no
-/// further kubeconfig.
+/// How long observation continues after a cluster is no longer needed, so that switching back and forth requests no
+/// additional kubeconfig.
 const LINGER: Duration = Duration::from_secs(45);
 
-/// The clusters that should be observed, the most needed first, within the bound; and how many of them, from the first
-/// on, the user asked for. `on_screen`: those whose nodes are shown, or about to be replaced.
+/// The clusters to observe, most needed first, within the limit; and how many of the first ones the user asked for.
+/// `on_screen`: clusters whose nodes are shown, or about to be replaced.
 fn wanted(
     nodes: &NodesState,
     on_screen: &[ClusterId],
@@ -52,14 +52,14 @@ fn wanted(
     take(&mut found, &mut nodes.watched.iter().filter(|id| fleet.rolls(id)));
     let asked_for = found.len();
     if settings.watch == ObservationScope::Running {
-        // Observed clusters come first: neither filter nor order of the rows may cost kubeconfigs.
+        // Already observed clusters come first, so that filters and sorting do not cost kubeconfigs.
         let rest = nodes.observing.keys().chain(&fleet.rolling);
         take(&mut found, &mut rest.filter(|id| fleet.rolls(id) && fleet.is_polled(&id.scope)));
     }
     (found, asked_for)
 }
 
-/// Begins and ends observing, as screens and phases ask for.
+/// Starts and ends observations as needed.
 pub fn plan(nodes: &mut NodesState, on_screen: &[ClusterId], cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now.monotonic;
     let settings = &cx.shared.settings;
@@ -80,7 +80,7 @@ pub fn plan(nodes: &mut NodesState, on_screen: &[ClusterId], cx: &mut UpdateCont
     let is_new = |id: &&ClusterId| !nodes.observing.contains_key(*id);
     let urgent = wanted.iter().take(asked_for).filter(is_new).count();
     let missing: Vec<ClusterId> = wanted.iter().filter(is_new).cloned().collect();
-    // Requested clusters replace lingering ones; the others wait until those end.
+    // Clusters the user asked for replace lingering ones; the others wait for those to end.
     let mut free = settings.watch_limit.saturating_sub(nodes.observing.len() - ended.len());
     for (id, observation) in &nodes.observing {
         if free >= urgent {
@@ -100,14 +100,14 @@ pub fn plan(nodes: &mut NodesState, on_screen: &[ClusterId], cx: &mut UpdateCont
     }
 }
 
-/// Drops the snapshot, which may be large, when the cluster is not observed and nothing rolls.
+/// Drops the snapshot, which may be large, of an unobserved cluster without a roll.
 fn drop_snapshot_if_over(nodes: &mut NodesState, fleet: &Fleet, id: &ClusterId) {
     if let Some(observed) = nodes.observed.get_mut(id).filter(|_| !fleet.rolls(id)) {
         observed.snapshot = None;
     }
 }
 
-/// Begins to observe. It takes an admin kubeconfig, so that it is written to the journal, but not to the activity.
+/// Starts an observation. It takes an admin kubeconfig, so it is recorded in the journal, but not in the activity.
 fn begin(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     let Some(cluster) = cx.fleet.cluster(id).cloned() else { return };
     let agreed = nodes.agreed.contains(id);
@@ -134,7 +134,7 @@ fn end(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) -> bo
     true
 }
 
-/// Restarts the observers after the machine or the program was suspended. `before`: the last time of an observation.
+/// Restarts the observers after a suspend of the machine or the program. `before`: the last time of an observation.
 pub fn restart(nodes: &mut NodesState, before: Now, cx: &mut UpdateContext<'_>) {
     let observing: Vec<ClusterId> = nodes.observing.keys().cloned().collect();
     for id in observing {
@@ -157,7 +157,7 @@ pub fn agree(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>)
     }
 }
 
-/// Removes what was observed: the cluster was deleted, or replaced by another one of its name.
+/// Drops all observations of a cluster that was deleted or replaced by a namesake.
 pub fn remove(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     nodes.observed.remove(id);
     nodes.watched.remove(id);
@@ -177,7 +177,7 @@ pub fn cluster_read(nodes: &mut NodesState, cluster: &Cluster, cx: &mut UpdateCo
     if let Some(observation) = nodes.observing.get_mut(&cluster.id) {
         observation.held &= cluster.rotation.phase == Phase::Preparing;
     }
-    // The roll was evaluated, so that a stall may show.
+    // The evaluation may reveal a stall.
     detect_changes(nodes, &cluster.id, cx);
     cx.effect(Effect::Reading(Box::new(cluster.clone())));
 }
@@ -199,14 +199,14 @@ pub fn observed(
     }
     let snapshot = observed.snapshot.as_ref();
     if let Some(issuance) = snapshot.and_then(|snapshot| snapshot.control_plane.issuance.clone()) {
-        // The kubeconfig that skeys requested for itself distinguishes generations of credentials.
+        // skeys' own kubeconfig identifies a generation of credentials.
         let reference = Reference { cluster: id.clone(), created: cluster.created, issuance };
         cx.raise(Event::GenerationObserved(Box::new(reference)));
     }
     detect_changes(nodes, id, cx);
 }
 
-/// Evaluates the rolls that are due: a stall shows only by time.
+/// Evaluates the rolls that are due: a stall only shows over time.
 pub fn reevaluate(nodes: &mut NodesState, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now;
     let is_due = |id: &ClusterId, nodes: &NodesState| {
@@ -224,12 +224,12 @@ pub fn reevaluate(nodes: &mut NodesState, cx: &mut UpdateContext<'_>) {
     }
 }
 
-/// When a roll is evaluated next or an observation ends, on the monotonic clock.
+/// When the next evaluation is due or a lingering observation ends (monotonic clock).
 pub fn next_wake(nodes: &NodesState, fleet: &Fleet) -> Option<Duration> {
     nodes
         .observed
         .iter()
-        // A roll that is over does not change.
+        // A finished roll does not change.
         .filter(|(id, _)| nodes.observing.contains_key(*id) && fleet.rolls(id))
         .filter_map(|(_, observed)| observed.next_evaluation())
         .chain(nodes.observing.values().filter_map(|one| Some(one.left?.saturating_add(LINGER))))
@@ -279,7 +279,7 @@ fn detect_changes(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext
     cx.journal(cx.record(Some(id), "roll", Outcome::Observed, text));
 }
 
-/// Sends a notification about a cluster, if it is watched; says whether it is.
+/// Sends a notification if the cluster is watched; returns whether it is.
 pub fn announce(
     nodes: &NodesState,
     id: &ClusterId,
@@ -290,7 +290,7 @@ pub fn announce(
         return false;
     }
     let label = cx.fleet.label(id);
-    // A notification has no other context: it always names the region.
+    // A notification has no other context, so it always names the region.
     let title =
         if label == id.name.as_str() { format!("{label} ({})", id.region()) } else { label };
     cx.effect(Effect::Notify { title, text });
@@ -348,7 +348,6 @@ mod tests {
         cluster(name, Phase::Never).id
     }
 
-    /// Lets time pass.
     fn pass(state: &mut State, seconds: u64, message: Message) -> Vec<Effect> {
         let by = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
         let later = Now {
@@ -387,7 +386,7 @@ mod tests {
         state.screen = Screen::Cluster { id: id(name), tab };
     }
 
-    /// Two new nodes, and an old one that drains since so many minutes before the fixtures' now.
+    /// Two new nodes, and an old one that has been draining since `drains` minutes before the fixtures' now.
     fn snapshot(drains: i64) -> ObserverEvent {
         let ago = |minutes| now().checked_sub(SignedDuration::from_mins(minutes)).unwrap();
         let node = |name: &str, zone: &str, new: bool| Node {
@@ -610,7 +609,7 @@ mod tests {
             assert_eq!(state.fleet.entries[&id("shop")].cluster.rotation.phase, Phase::Prepared);
             assert_eq!(notified(&read(&mut state, "shop", Phase::Prepared)), [""; 0]);
         }
-        // What SKE keeps reporting is true.
+        // SKE keeps reporting it, so it is believed.
         read(&mut state, "shop", Phase::Preparing);
         pass(&mut state, 601, Message::Ticked);
         read(&mut state, "shop", Phase::Preparing);
@@ -625,7 +624,7 @@ mod tests {
             RequestId(0),
             Ok(Answer::Observed(ObserverEvent::Unavailable(Unavailable::Unreachable(failure)))),
         );
-        // From the background, whatever comes first; from sleep.
+        // After a background phase, whatever message comes first; after sleep.
         for (wakes, suspended) in
             [(Message::Resumed, true), (other, true), (Message::Ticked, false)]
         {
@@ -635,7 +634,7 @@ mod tests {
             observe_event(&mut state, "shop", snapshot(5));
             assert!(state.nodes.observed[&id("shop")].live);
             let old = state.nodes.observing[&id("shop")].request;
-            // In the background the monotonic clock runs; while the machine is suspended it does not.
+            // The monotonic clock runs while in the background, but not while the machine sleeps.
             state.session.suspended = suspended.then_some(state.shared.now);
             let later = Now {
                 wall: state.shared.now.wall.checked_add(SignedDuration::from_hours(2)).unwrap(),
@@ -648,7 +647,7 @@ mod tests {
             assert!(!state.nodes.observed[&id("shop")].live);
             assert_eq!(state.unseen(&id("shop")), Some(text::CONNECTING.to_owned()));
             assert_eq!(notified(&pass(&mut state, 10, Message::Ticked)), [""; 0]);
-            // Events of the ended observer are too late.
+            // Events of the ended observer are ignored.
             let late = Message::Answered(old, Ok(Answer::Observed(snapshot(47))));
             assert_eq!(notified(&pass(&mut state, 1, late)), [""; 0]);
             assert!(!state.nodes.observed[&id("shop")].live);

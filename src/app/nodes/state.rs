@@ -1,4 +1,4 @@
-//! What is known of the clusters' nodes, which clusters are observed, and the nodes tab.
+//! Knowledge about nodes, the current observations, and the nodes tab.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,65 +17,65 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::classify::{NodeRoll, NodeStage};
 use crate::domain::snapshot::ClusterSnapshot;
 
-/// What is known of the clusters' nodes, and the nodes tab.
+/// Knowledge about nodes, the current observations, and the nodes tab.
 #[derive(Debug, Clone, Default)]
 pub struct NodesState {
-    /// What was observed in this run.
+    /// Results of this run's observations.
     pub observed: BTreeMap<ClusterId, ObservedCluster>,
-    /// Clusters that are observed now.
+    /// Current observations.
     pub observing: BTreeMap<ClusterId, Observation>,
     /// Clusters with notifications on.
     pub watched: BTreeSet<ClusterId>,
     /// Clusters for which the user agreed to disable static tokens.
     pub agreed: BTreeSet<ClusterId>,
-    /// The node under the cursor of the tab, by uid.
+    /// Uid of the node under the cursor of the tab.
     pub cursor: Option<String>,
-    /// Whether the tab shows that node alone, with all its events.
+    /// Whether the tab shows only that node, with all its events.
     pub in_full: bool,
-    /// First line on screen of that node.
+    /// First visible line of that node.
     pub scroll: usize,
 }
 
-/// A cluster that is observed now.
+/// A current observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
-    /// Its request: events of earlier ones do not count.
+    /// Its request; events of earlier ones are ignored.
     pub request: RequestId,
-    /// Since when it is no longer needed, on the monotonic clock; `None` while it is needed.
+    /// Since when it is no longer needed (monotonic clock); `None` while it is needed.
     pub left: Option<Duration>,
     /// Whether the roll is stalled or has a blocker.
     pub held: bool,
-    /// Nodes that it shows still to be replaced.
+    /// Remaining old nodes.
     pub remaining: Option<usize>,
 }
 
 impl NodesState {
-    /// Resets the tab to its top, with the most urgent node.
+    /// Resets the tab to its top, with the cursor on the most urgent node.
     pub fn rewind(&mut self) {
         (self.cursor, self.in_full, self.scroll) = (None, false, 0);
     }
 
-    /// Whether a cluster's roll is stalled or has a blocker, as its own API shows.
+    /// Whether the roll is stalled or blocked, according to the cluster's own API.
     pub fn is_held(&self, id: &ClusterId) -> bool {
         self.observing.get(id).is_some_and(|observation| observation.held)
     }
 
-    /// Nodes of a cluster that were still to be replaced when it was observed last.
+    /// Remaining old nodes when the cluster was last observed.
     pub fn remaining(&self, id: &ClusterId) -> Option<usize> {
         Some(self.observed.get(id)?.progress()?.old)
     }
 
-    /// The newest snapshot of a cluster, if it holds now.
+    /// The latest snapshot, if it is current.
     pub fn current_snapshot(&self, id: &ClusterId) -> Option<Arc<ClusterSnapshot>> {
         self.observed.get(id).filter(|observed| observed.live)?.snapshot.clone()
     }
 
-    /// A cluster's roll when it was last evaluated.
+    /// The roll as last evaluated.
     pub fn roll(&self, id: &ClusterId) -> Option<&Roll> {
         self.observed.get(id)?.roll.as_ref()
     }
 
-    /// The node under the cursor of the tab: the chosen one, else the most urgent one.
+    /// The node under the cursor: the selected one, or the most urgent one.
     pub fn node_at_cursor(&self, id: &ClusterId) -> Option<&NodeRoll> {
         let roll = self.roll(id)?;
         let find = |holds: &dyn Fn(&NodeRoll) -> bool| roll.nodes().find(|node| holds(node));
@@ -90,7 +90,7 @@ impl NodesState {
             .or_else(|| roll.nodes().next())
     }
 
-    /// Why a cluster's roll is blocked, in one line; with its age when it is not observed now.
+    /// Why the roll is blocked, in one line; with its age if not current.
     pub fn blocked_text(&self, id: &ClusterId, now: Timestamp) -> Option<String> {
         let observed = self.observed.get(id).filter(|_| self.is_held(id))?;
         let roll = observed.roll.as_ref()?;
@@ -101,7 +101,7 @@ impl NodesState {
         Some(if observed.live { text } else { text::as_of_ago(text, passed(at, now)) })
     }
 
-    /// Why a cluster's nodes are not observed now, as a sentence without a full stop; `None` while they are.
+    /// Why nodes are not currently observed, as a sentence without a full stop; `None` while they are.
     pub fn unseen(
         &self,
         id: &ClusterId,

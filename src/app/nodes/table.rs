@@ -1,4 +1,4 @@
-//! The nodes of a cluster, and what blocks them, as a table.
+//! The nodes of a cluster and its blockers, as a table for export.
 
 use jiff::Timestamp;
 
@@ -25,7 +25,7 @@ const COLUMNS: [(&str, &str); 14] = [
     ("created", ""),
 ];
 
-/// All nodes, then all blockers. `now`: the time of the snapshot.
+/// All nodes, then all blockers, as of `now`.
 pub fn table(roll: &Roll, now: Timestamp) -> Table {
     let nodes = roll.nodes().map(|node| node_row(node, now));
     let blockers = roll.blockers.iter().map(|blocker| blocker_row(blocker, now));

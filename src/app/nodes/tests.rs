@@ -1,4 +1,4 @@
-//! The texts of rolls, nodes and blockers.
+//! Tests of the texts about rolls, nodes and blockers.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unseen};
 
-/// Watches a snapshot until every time limit has passed.
+/// Observes an unchanged snapshot until every time limit has passed.
 fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> (Roll, RollTracker) {
     let mut tracker = RollTracker::default();
     for minutes in [40, 39, 20, 0] {

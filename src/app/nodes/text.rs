@@ -1,4 +1,4 @@
-//! The texts about rolls and nodes, the same for dashboard, fleet column, headless output and notifications.
+//! Texts about rolls and nodes, shared by dashboard, fleet column, headless output and notifications.
 
 use std::collections::BTreeSet;
 
@@ -253,14 +253,14 @@ texts! {
         "observing nodes with admin kubeconfigs valid for ten minutes, in memory only";
 }
 
-/// How a roll ended, judging by the nodes that were seen.
+/// How a roll ended, judging by the observed nodes.
 pub fn roll_ended(end: RollProgress) -> String {
     let all = plural(end.goal.nodes, "node", "nodes");
     let all = if end.goal.estimated { format!("about {all}") } else { all };
     if end.old == 0 { ended(all) } else { ended_early(end.old, all) }
 }
 
-/// "6 of 15 nodes left to replace", "6 of about 15 nodes …" where the roll had begun before it was observed, "all 24 nodes
+/// "6 of 15 nodes left to replace", "6 of about 15 nodes …" if the roll started before it was observed, "all 24 nodes
 /// replaced", "all 24 nodes new", "no nodes".
 pub fn progress(progress: RollProgress) -> String {
     let RollGoal { nodes, estimated } = progress.goal;
@@ -275,7 +275,7 @@ pub fn progress(progress: RollProgress) -> String {
     }
 }
 
-/// The same where there is less room: "6 of 15 left to replace".
+/// Short form of `progress`: "6 of 15 left to replace".
 pub fn progress_short(of: RollProgress) -> String {
     if of.done || of.goal.nodes == 0 {
         return progress(of);
@@ -284,13 +284,13 @@ pub fn progress_short(of: RollProgress) -> String {
     left_to_replace(of.old, if of.goal.estimated { about(goal) } else { goal })
 }
 
-/// "9/15", "9/~15", "done 24/24", "no nodes": what was replaced, for a narrow column.
+/// "9/15", "9/~15", "done 24/24", "no nodes": replaced nodes, for a narrow column.
 pub fn progress_narrow(progress: RollProgress) -> String {
     let numbers = replaced_of_goal(progress);
     if progress.done && progress.goal.nodes > 0 { done(numbers) } else { numbers }
 }
 
-/// "3 nodes, no rollout": while no roll makes some of them new.
+/// "3 nodes, no rollout": the counts without a roll.
 pub fn idle(counts: NodeCounts) -> String {
     match counts.seen() {
         0 => NO_NODES.to_owned(),
@@ -298,7 +298,7 @@ pub fn idle(counts: NodeCounts) -> String {
     }
 }
 
-/// "3/5"; "1 joining" of a pool that has only nodes that no rollout replaces.
+/// "3/5"; "1 joining" if no rollout replaces any of the pool's nodes.
 pub fn pool_progress(pool: &PoolRoll) -> String {
     if pool.progress.goal.nodes == 0 && pool.counts.seen() > 0 {
         return counts(pool.counts);
@@ -306,14 +306,14 @@ pub fn pool_progress(pool: &PoolRoll) -> String {
     replaced_of_goal(pool.progress)
 }
 
-/// "3/5", "3/~5", of a roll or a pool.
+/// "3/5", "3/~5": progress of a roll or a pool.
 pub fn replaced_of_goal(progress: RollProgress) -> String {
     let RollGoal { nodes, estimated } = progress.goal;
     let sign = if estimated && !progress.done { "~" } else { "" };
     if nodes == 0 { NO_NODES.to_owned() } else { format!("{}/{sign}{nodes}", progress.replaced()) }
 }
 
-/// "about 40–60m left", "usually 7–10m per node", "stalled 47m"; `None` when there is nothing to wait for.
+/// "about 40–60m left", "usually 7–10m per node", "stalled 47m"; `None` if there is nothing to wait for.
 pub fn estimate(estimate: RollEstimate, now: Timestamp) -> Option<String> {
     match estimate {
         RollEstimate::Idle | RollEstimate::Done => None,
@@ -333,13 +333,13 @@ pub fn estimate(estimate: RollEstimate, now: Timestamp) -> Option<String> {
     }
 }
 
-/// The longest that it can take; `None` while that is unknown.
+/// The worst case; `None` while unknown.
 pub fn worst_case(estimate: RollEstimate) -> Option<String> {
     let RollEstimate::Remaining { worst_case, .. } = estimate else { return None };
     Some(worst_case_of(long(worst_case)))
 }
 
-/// "40–60m", or "~20–30m" where it is the usual time: the time left, for a narrow column; `None` while the roll is blocked.
+/// "40–60m", or "~20–30m" if based on usual times: time left, for a narrow column; `None` while the roll is blocked.
 pub fn time_left(estimate: RollEstimate) -> Option<String> {
     let RollEstimate::Remaining { range: left, blocked: false, from_usual, .. } = estimate else {
         return None;
@@ -347,7 +347,7 @@ pub fn time_left(estimate: RollEstimate) -> Option<String> {
     Some(if from_usual { format!("~{}", range(left)) } else { range(left) })
 }
 
-/// "9 of 15 nodes new, about 40–60m left": one line for a status, `wait`, or a notification.
+/// "9 of 15 nodes new, about 40–60m left": one status line, also for `wait` and notifications.
 pub fn summary(roll: &Roll, now: Timestamp) -> String {
     let mut parts = Vec::from_iter(roll.progress().map(progress));
     if parts.is_empty() && roll.estimate != RollEstimate::Unknown {
@@ -364,7 +364,7 @@ pub fn summary(roll: &Roll, now: Timestamp) -> String {
     parts.join(", ")
 }
 
-/// "1 node missing": nodes that a zone has at least and that are not there yet; `None` where none is missing.
+/// "1 node missing": nodes below the minimum of a zone; `None` if there are none.
 pub fn missing_nodes(counts: NodeCounts) -> Option<String> {
     (counts.missing > 0).then(|| missing(plural(counts.missing, NODE, MANY_NODES)))
 }
@@ -375,13 +375,13 @@ pub fn stall(roll: &Roll, now: Timestamp) -> Option<String> {
     Some(unchanged_for(passed(last, now)))
 }
 
-/// That a stalled roll has no known blocker; `None` if it has one, or is not stalled.
+/// Reports that a stalled roll has no known blocker; `None` if it has one, or is not stalled.
 pub fn unexplained_stall(roll: &Roll, now: Timestamp) -> Option<String> {
     let RollEstimate::Stalled { since: last } = roll.estimate else { return None };
     roll.worst().is_none().then(|| stalled_without_reason(passed(last, now)))
 }
 
-/// "40–60m", "1h 20m–2h 40m", "5–10m": rounded outwards, so that it never claims more than is known.
+/// "40–60m", "1h 20m–2h 40m", "5–10m": rounded outwards, so as not to claim more precision than there is.
 pub fn range(range: DurationRange) -> String {
     let step = match range.high.as_mins() {
         ..15 => 1,
@@ -391,7 +391,7 @@ pub fn range(range: DurationRange) -> String {
     };
     let low = range.low.as_mins().max(0) / step * step;
     let high = (range.high.as_secs().max(0) + 60 * step - 1) / (60 * step) * step;
-    // As ages are written, but never in seconds.
+    // Formatted like ages, but never in seconds.
     let minutes = |count: i64| match count {
         ..2 => format!("{count}m"),
         _ => long(SignedDuration::from_mins(count)),
@@ -403,7 +403,7 @@ pub fn range(range: DurationRange) -> String {
     }
 }
 
-/// The name of a stage; glyphs are chosen by the UI.
+/// The name of a stage; the UI chooses the glyph.
 pub fn stage(node: &NodeRoll) -> &'static str {
     match node.stage {
         NodeStage::Draining if node.blocked => STAGE_BLOCKED,
@@ -417,7 +417,7 @@ pub fn stage(node: &NodeRoll) -> &'static str {
     }
 }
 
-/// More about a node in its stage, in a clause; `None` when the stage says it all.
+/// Details of a node's stage, as a clause; `None` if there are none.
 pub fn stage_detail(node: &NodeRoll, now: Timestamp) -> Option<String> {
     Some(match (node.stage, &node.reason) {
         (NodeStage::Draining, _) => match node.deadline? {
@@ -439,7 +439,7 @@ pub fn stage_detail(node: &NodeRoll, now: Timestamp) -> Option<String> {
     })
 }
 
-/// "7 new · 1 joining · 2 draining (1 blocked) · 3 old"; zeros are left out.
+/// "7 new · 1 joining · 2 draining (1 blocked) · 3 old"; zeros are omitted.
 pub fn counts(counts: NodeCounts) -> String {
     let draining = match (counts.draining, counts.blocked) {
         (draining, blocked) if blocked > 0 => draining_blocked(draining, blocked),
@@ -460,7 +460,7 @@ pub fn counts(counts: NodeCounts) -> String {
     if parts.is_empty() { NO_NODES.to_owned() } else { parts.join(" · ") }
 }
 
-/// How far a pool is, when its progress does not say it.
+/// The state of a pool, if its progress does not show it.
 pub fn pool_state(pool: &PoolRoll) -> Option<&'static str> {
     match pool.state {
         PoolState::NotBegun => Some(POOL_NOT_BEGUN),
@@ -472,7 +472,7 @@ pub fn pool_state(pool: &PoolRoll) -> Option<&'static str> {
     }
 }
 
-/// "surge 1, unavailable 0", and what follows for the zone.
+/// "surge 1, unavailable 0", and the consequence for a zone.
 pub fn limits(limits: Limits) -> String {
     let consequence = match (limits.forced, limits.drains_first()) {
         (true, _) => DRAINS_FIRST_FORCED,
@@ -483,7 +483,7 @@ pub fn limits(limits: Limits) -> String {
     surge_and_unavailable(limits.surge, unavailable) + consequence
 }
 
-/// How the counts are known: "exact: …" or "estimated: …, …".
+/// The basis of the counts: "exact: …" or "estimated: …, …".
 pub fn basis(reasons: &BTreeSet<EstimateReason>) -> String {
     if reasons.is_empty() {
         return EXACT.to_owned();
@@ -499,7 +499,6 @@ pub fn basis(reasons: &BTreeSet<EstimateReason>) -> String {
     estimated_because(reasons.collect::<Vec<_>>().join(", "))
 }
 
-/// The name of a step of the start.
 pub fn start_step(name: StartStepName) -> &'static str {
     match name {
         StartStepName::Accepted => STEP_ACCEPTED,
@@ -510,7 +509,7 @@ pub fn start_step(name: StartStepName) -> &'static str {
     }
 }
 
-/// What is visible of a step of the start.
+/// Visible details of a step of the start.
 pub fn start_step_detail(detail: StartStepDetail) -> String {
     match detail {
         StartStepDetail::ApiServerNotReady => API_SERVER_NOT_READY.to_owned(),
@@ -522,7 +521,6 @@ pub fn start_step_detail(detail: StartStepDetail) -> String {
     }
 }
 
-/// A line of the timeline.
 pub fn timeline_event(event: &TimelineEvent) -> String {
     let took =
         |took: &Option<SignedDuration>| took.map(|took| after(long(took))).unwrap_or_default();
@@ -560,7 +558,7 @@ fn regression_cause(cause: &RegressionCause) -> String {
     }
 }
 
-/// What qualifies the counts.
+/// A qualification of the counts.
 pub fn note(note: &RollNote) -> String {
     match note {
         RollNote::ClockSkew(skew) if skew.is_positive() => clock_ahead(long(*skew)),
@@ -589,7 +587,7 @@ pub fn note(note: &RollNote) -> String {
     }
 }
 
-/// Why a kind is not known as it is now, in a clause.
+/// Why the current state of a kind is unknown, as a clause.
 pub fn unseen(why: &Unseen) -> String {
     match why {
         Unseen::Unread => NOT_READ_YET.to_owned(),
@@ -597,7 +595,7 @@ pub fn unseen(why: &Unseen) -> String {
     }
 }
 
-/// Why a cluster's nodes are not visible, as a sentence without a full stop.
+/// Why nodes are not visible, as a sentence without a full stop.
 pub fn unavailable(why: &Unavailable) -> String {
     let failed = |what: &str, failure: &Failure| {
         let advice = failure.advice().map(|advice| format!(". {advice}"));
@@ -615,7 +613,7 @@ pub fn unavailable(why: &Unavailable) -> String {
     }
 }
 
-/// The same for a narrow column.
+/// Short form of `unavailable`, for a narrow column.
 pub fn unavailable_narrow(why: &Unavailable) -> &'static str {
     match why {
         Unavailable::Connecting => SHORT_CONNECTING,
@@ -628,13 +626,13 @@ pub fn unavailable_narrow(why: &Unavailable) -> &'static str {
     }
 }
 
-/// "47m", or "at least 47m" when it may have begun before it was seen.
+/// "47m", or "at least 47m" if it may have started before it was first seen.
 pub fn lasting(began: Since, now: Timestamp) -> String {
     let lasted = passed(began.at, now);
     if began.at_least { at_least(lasted) } else { lasted }
 }
 
-/// "5m", "2h": a length of time that has one unit.
+/// "5m", "2h": a duration in a single unit.
 pub fn interval(length: SignedDuration) -> String {
     match length.as_mins() {
         minutes @ ..60 => format!("{minutes}m"),
@@ -670,7 +668,7 @@ fn and_more(list: String, count: usize) -> String {
     if count == 0 { list } else { list_and_more(list, count) }
 }
 
-/// With a capital, and a full stop.
+/// Capitalizes the text and adds a full stop.
 pub fn sentence(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Keys of the nodes tab, and watching a cluster.
+//! Keys of the nodes tab, and the watch toggle.
 
 use crate::app::context::UpdateContext;
 use crate::app::keymap::Command;
@@ -12,7 +12,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::roll::Roll;
 use crate::domain::rotation::Phase;
 
-/// Moves the cursor among the nodes, or scrolls the node that is shown in full.
+/// Moves the cursor among the nodes, or scrolls the node shown in full.
 pub fn run(nodes: &mut NodesState, id: &ClusterId, command: Command, metrics: &Metrics) {
     if nodes.in_full {
         metrics.scroll(&mut nodes.scroll, command);
@@ -25,7 +25,7 @@ pub fn run(nodes: &mut NodesState, id: &ClusterId, command: Command, metrics: &M
     }
 }
 
-/// Row of the cursor among the nodes as they are drawn, pool by pool and zone by zone, and how many there are.
+/// Index of the cursor among the nodes in display order (pool by pool, zone by zone), and their number.
 fn place(nodes: &NodesState, id: &ClusterId) -> (usize, usize) {
     let all = || nodes.roll(id).into_iter().flat_map(Roll::nodes);
     let chosen = nodes.node_at_cursor(id);
@@ -33,19 +33,19 @@ fn place(nodes: &NodesState, id: &ClusterId) -> (usize, usize) {
     (at.unwrap_or(0), all().count())
 }
 
-/// Puts the cursor on a row.
+/// Moves the cursor to a node by index.
 fn go_to(nodes: &mut NodesState, id: &ClusterId, row: usize) {
     let chosen = nodes.roll(id).into_iter().flat_map(Roll::nodes).nth(row);
     nodes.cursor = chosen.map(|node| node.uid.clone());
 }
 
-/// Whether each of the nodes, as they are drawn, is searched for.
+/// Whether each node, in display order, matches the search.
 pub fn matches(nodes: &NodesState, id: &ClusterId, search: &Search) -> Vec<bool> {
     let all = nodes.roll(id).into_iter().flat_map(Roll::nodes);
     all.map(|node| search.is_in([&*node.name, &*node.pool, &*node.zone])).collect()
 }
 
-/// Moves the cursor to a node that is searched for; says whether there is one.
+/// Moves the cursor to a matching node; returns whether there is one.
 pub fn find(nodes: &mut NodesState, id: &ClusterId, search: &Search, step: SearchStep) -> bool {
     let all = matches(nodes, id, search);
     let holds = |place: usize| all.get(place).is_some_and(|matches| *matches);
@@ -54,15 +54,15 @@ pub fn find(nodes: &mut NodesState, id: &ClusterId, search: &Search, step: Searc
     true
 }
 
-/// Shows the node under the cursor alone, or all of them again.
+/// Toggles between the node under the cursor in full and all nodes.
 pub fn toggle_in_full(nodes: &mut NodesState, id: &ClusterId) {
-    // It stays this node, whatever its stage.
+    // Pins the node, so that stage changes do not move the cursor.
     nodes.cursor = nodes.node_at_cursor(id).map(|node| node.uid.clone());
     nodes.in_full = !nodes.in_full;
     nodes.scroll = 0;
 }
 
-/// Turns the notifications about a cluster on or off.
+/// Toggles notifications about a cluster.
 pub fn toggle_watch(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     let label = cx.fleet.label(id);
     if nodes.watched.remove(id) {

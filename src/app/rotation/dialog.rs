@@ -1,4 +1,4 @@
-//! The dialog of a rotation step as data.
+//! State of the dialog for a rotation step.
 
 use jiff::Timestamp;
 use tui_input::Input;
@@ -10,68 +10,68 @@ use crate::domain::failure::Failure;
 use crate::domain::preflight::{Evidence, Finding, findings};
 use crate::domain::rotation::Step;
 
-/// The dialog of a rotation step. It is about one pinned cluster, whatever moves beneath it.
+/// The dialog for a rotation step. Its cluster is pinned, whatever happens to the fleet.
 #[derive(Debug, Clone)]
 pub struct RotationDialog {
     pub step: Step,
-    /// The cluster as the person sees it here; compared with a new reading before anything is sent.
+    /// The cluster as shown to the user; compared with a new reading before anything is sent.
     pub shown: Cluster,
     pub evidence: Evidence,
     pub findings: Vec<Finding>,
-    /// Reads that began up to this one do not count as a check.
+    /// Reads up to this one started too early to count as a check.
     pub ignore_reads_through: RequestId,
-    /// When the cluster was last read for this dialog; `None` until the first reading came.
+    /// When the cluster was last read for this dialog; `None` before the first reading.
     pub checked: Option<Timestamp>,
-    /// Whether the name must be typed.
+    /// Whether the name has to be typed.
     pub wants_name: bool,
     pub typed: Input,
-    /// Why the typed text was not taken.
+    /// Why the typed text was rejected.
     pub typed_note: Option<String>,
-    /// What *complete* breaks, as the person accepted it.
+    /// The breaking findings that the user accepted.
     pub accepted: Vec<Finding>,
     pub focus: Focus,
     pub stage: RotationDialogStage,
-    /// Begins with each stage: a held-down key must not confirm.
+    /// Renewed with each stage: a held-down key must not confirm.
     pub guard: Guard,
-    /// Rows of text above what is drawn, when it does not fit.
+    /// Scroll offset, if the text does not fit.
     pub scroll: usize,
 }
 
-/// Which of two buttons, the text field, or the box to tick has the focus.
+/// Focus: the text field, the checkbox, or one of two buttons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
     Name,
-    /// Accepting what breaks.
+    /// The checkbox that accepts breaking findings.
     Accept,
     Cancel,
     Confirm,
 }
 
-/// How far a rotation dialog is.
+/// Stage of the dialog.
 #[derive(Debug, Clone)]
 pub enum RotationDialogStage {
     /// Waiting for the first reading.
     Checking,
-    /// Waiting for the person.
+    /// Waiting for the user.
     Asking,
-    /// What it shows is no longer so; the person must look again and then confirm.
+    /// The shown state is outdated; the user has to look again before confirming.
     Changed(String),
     Sending,
-    /// No clear answer came; reading back.
+    /// Sent without a clear answer; reading back.
     Unclear,
     /// Refused, or failed without effect. Stays until dismissed.
     Failed(Failure),
-    /// It ended; the sentence says how.
+    /// The outcome, as a sentence.
     Settled(String),
 }
 
 impl RotationDialogStage {
-    /// Whether nothing was confirmed yet.
+    /// Whether nothing has been confirmed yet.
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Checking | Self::Asking | Self::Changed(_))
     }
 
-    /// Whether there is nothing left to do but to close it.
+    /// Whether closing is the only remaining action.
     pub fn is_ended(&self) -> bool {
         matches!(self, Self::Failed(_) | Self::Settled(_))
     }
@@ -83,30 +83,30 @@ impl RotationDialog {
         self.findings = findings(self.step, &self.shown, &self.evidence, now);
     }
 
-    /// What the step is known to break.
+    /// The findings that the step is known to break.
     pub fn breaking(&self) -> Vec<Finding> {
         self.findings.iter().filter(|finding| finding.breaks()).cloned().collect()
     }
 
-    /// Whether the person has accepted everything that the step breaks now.
+    /// Whether the user accepted everything that the step breaks now.
     pub fn is_accepted(&self) -> bool {
         self.accepted == self.breaking()
     }
 
-    /// Whether nothing is missing to send the step.
+    /// Whether the step can be sent.
     pub fn is_ready(&self) -> bool {
         let is_named = !self.wants_name || self.typed.value() == self.shown.id.name.as_str();
         is_named && self.is_accepted() && !matches!(self.stage, RotationDialogStage::Checking)
     }
 
-    /// Another stage begins, in which nothing is confirmed by a key that was pressed before.
+    /// Enters another stage, in which earlier key presses do not confirm anything.
     pub fn enter(&mut self, stage: RotationDialogStage, guard: Guard) {
         self.stage = stage;
         self.focus = Focus::Cancel;
         self.guard = guard;
     }
 
-    /// Forgets what was typed and puts the focus back: a new decision begins.
+    /// Resets input and focus for a new decision.
     pub fn reset(&mut self, guard: Guard) {
         self.guard = guard;
         self.focus = Focus::Cancel;
@@ -115,7 +115,7 @@ impl RotationDialog {
         self.accepted = Vec::new();
     }
 
-    /// Moves the focus to the next or the previous place.
+    /// Moves the focus to the next or previous field.
     pub fn step_focus(&mut self, forward: bool) {
         let has_place = |place: &Focus| match place {
             Focus::Name => self.wants_name,

@@ -1,4 +1,4 @@
-//! The texts of the findings of a preflight.
+//! Texts of preflight findings.
 
 use crate::app::credentials;
 use crate::app::nodes::blocker_text::{full_pool, resources};
@@ -172,7 +172,7 @@ pub fn static_tokens(tokens: &StaticTokens) -> String {
     }
 }
 
-/// A line of the preflight with its mark, as the journal keeps it.
+/// A finding with its mark, as recorded in the journal.
 pub fn marked(found: &Finding) -> String {
     let mark = match found.mark() {
         FindingMark::Fine => '✓',
@@ -193,7 +193,7 @@ fn unclear_access(step: Step, place: &str, reasons: &[VerdictReason]) -> String 
     }
 }
 
-/// One line of the preflight, in one clause without a full stop.
+/// A finding as one clause without a full stop.
 pub fn finding(finding: &Finding) -> String {
     match finding {
         Finding::Allowed { phase: Phase::Never, step: Step::Start } => {
@@ -334,7 +334,7 @@ fn places_of(places: &[KubeconfigLocation]) -> String {
     list(places.iter().map(KubeconfigLocation::words), 2)
 }
 
-/// How many there are of something, and the first of them.
+/// A count, and the first names.
 fn some(found: &NameSample, one: &str, many: &str) -> String {
     counted(plural(found.count, one, many), sample(found))
 }

@@ -1,4 +1,4 @@
-//! What became of a step that was sent: its answer, readings that show it or do not, and reading back.
+//! The outcome of a sent step: its answer, readings that show its effect or not, and the read-back.
 
 use std::time::Duration;
 
@@ -20,26 +20,26 @@ use crate::domain::rotation::{OLD_ANSWERS, Step};
 
 /// How long an unknown outcome is read back.
 const READ_BACK: Duration = Duration::from_mins(3);
-/// Reads come this often at first.
+/// Initial interval of the read-back.
 const READ_BACK_QUICK: Duration = Duration::from_secs(2);
-/// With this much of the read-back left, reads become slower.
+/// Remaining read-back time below which reads become slower.
 const READ_BACK_SLOW_AT: Duration = Duration::from_secs(150);
-/// Reads come this often after half a minute.
+/// Interval of the read-back after the first half minute.
 const READ_BACK_SLOW: Duration = Duration::from_secs(5);
-/// An accepted step that does not show is reported after this long.
+/// Time after which an accepted step without visible effect is reported.
 const GRACE: Duration = Duration::from_mins(3);
-/// An accepted step that SKE has not shown for this long may be sent again. Whoever answered the request may not have
-/// passed it on, and nothing else would ever end the wait. Until then readings may be old; the dialog and the reading
-/// before each request prevent a step that has taken effect since from being sent twice.
+/// Time after which an accepted step without visible effect may be sent again. The server that answered may not have
+/// forwarded the request, and nothing else would end the wait. Until then, readings may be old. The dialog and the read
+/// before each request prevent sending a step twice that has taken effect by then.
 const UNSEEN: Duration = OLD_ANSWERS;
-/// Reads for a step that was not shown come this often.
+/// Read interval for an accepted step that never showed.
 const UNSEEN_READS: Duration = Duration::from_mins(1);
-/// A reading proves at the end of a read-back that nothing happened if it is not older than this.
+/// Maximum age at the end of a read-back of a reading that proves that nothing happened.
 const FRESH: Duration = Duration::from_secs(15);
-/// Said of an accepted step until a reading shows it.
+/// Status of an accepted step until a reading shows it.
 const WAITING: &str = text::WAITING;
 
-/// A sent step, for the journal.
+/// A sent step, for journal records.
 struct Sent<'a> {
     id: &'a ClusterId,
     step: Step,
@@ -55,7 +55,7 @@ impl Sent<'_> {
     }
 }
 
-/// The request was answered, or broke.
+/// The request was answered, or failed.
 pub fn answered(
     rotation: &mut RotationState,
     (id, step, request): (&ClusterId, Step, RequestId),
@@ -139,7 +139,7 @@ fn fail(
     }
 }
 
-/// The outcome of the step is known, or will stay unknown.
+/// The outcome is known, or will remain unknown.
 fn settle(rotation: &mut RotationState, id: &ClusterId, text: &str, cx: &mut UpdateContext<'_>) {
     match rotation.dialog_about(id) {
         Some(dialog) => {
@@ -156,7 +156,7 @@ fn did_not_happen(rotation: &mut RotationState, sent: &Sent<'_>, cx: &mut Update
     sent.log(Outcome::Refused, text::LOG_NOT_HAPPENED, None, cx);
 }
 
-/// A reading came: it may settle a sent step, and the dialog is checked by it.
+/// A reading: may settle a sent step, and serves as a check for the dialog.
 pub fn cluster_read(
     rotation: &mut RotationState,
     (cluster, request): (&Cluster, RequestId),
@@ -176,7 +176,7 @@ fn settle_pending(
     let id = &cluster.id;
     let is_later = |pending: &&mut Pending| pending.ignore_reads_through < request;
     let Some(pending) = rotation.pending.get_mut(id).filter(is_later) else { return };
-    // An answer that is older than what was known before shows nothing of what came after.
+    // An answer older than the known state proves nothing about later changes.
     if cx.fleet.entries.get(id).is_some_and(|entry| entry.older.is_some()) {
         return;
     }
@@ -194,13 +194,13 @@ fn settle_pending(
             rotation.pending.remove(id);
             let accepted = accepted(id, at, cx);
             let waiting = text::accepted_waiting(&accepted, WAITING);
-            // A line that still says that it is waited for gives way.
+            // Replaces the toast if it still shows that the step is awaited.
             if cx.notices.toast.as_ref().is_some_and(|toast| toast.text == waiting) {
                 let phase = cluster.rotation.phase.word();
                 cx.toast(text::accepted_shown(&accepted, phase));
             }
         }
-        // Only after the long wait was reported: what came with it was read then.
+        // Only once the long wait was reported, together with which a read was requested.
         PendingStage::Accepted { at, reported: true }
             if cx.shared.now.monotonic.saturating_sub(pending.asked.monotonic) > UNSEEN =>
         {
@@ -228,7 +228,7 @@ fn settle_pending(
     }
 }
 
-/// What the dialog does with a reading of its cluster.
+/// Applies a reading to the dialog of its cluster.
 fn check_dialog(
     rotation: &mut RotationState,
     cluster: &Cluster,
@@ -256,7 +256,7 @@ fn check_dialog(
     }
 }
 
-/// Whether a confirmation of what was shown would not hold for what was read.
+/// Whether a reading invalidates a confirmation of the shown state.
 pub fn invalidates_confirmation(shown: &Cluster, read: &Cluster) -> bool {
     shown.rotation != read.rotation
         || shown.state != read.state
@@ -298,7 +298,7 @@ fn show_change(
     dialog.reset(cx.shared.guard());
 }
 
-/// A single read failed: a checking dialog says so, a read-back goes on.
+/// A single read failed: reported by a checking dialog; a read-back continues.
 pub fn cluster_not_read(
     rotation: &mut RotationState,
     (id, request): (&ClusterId, RequestId),
@@ -313,7 +313,7 @@ pub fn cluster_not_read(
     }
 }
 
-/// The cluster is no longer listed: nothing can be confirmed about it.
+/// The cluster is no longer listed: nothing can be confirmed for it.
 pub fn cluster_missing(rotation: &mut RotationState, id: &ClusterId, cx: &UpdateContext<'_>) {
     if let Some(dialog) = rotation.dialog_about(id).filter(|dialog| dialog.stage.is_open()) {
         let text = text::not_listed(&id.name);
@@ -322,7 +322,7 @@ pub fn cluster_missing(rotation: &mut RotationState, id: &ClusterId, cx: &Update
     }
 }
 
-/// Everything is due at once: the clock jumped, or the program was in the background. The dialog is checked again.
+/// After a clock jump or suspend: makes everything due, and checks the dialog again.
 pub fn rearm(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     for pending in rotation.pending.values_mut() {
         pending.due = cx.shared.now.monotonic;
@@ -333,13 +333,13 @@ pub fn rearm(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         dialog.stage = RotationDialogStage::Checking;
         dialog.checked = None;
         dialog.ignore_reads_through = last;
-        // What was decided before may be hours old.
+        // Earlier input may be hours old.
         dialog.reset(cx.shared.guard());
         cx.read_cluster(&dialog.shown.id, last);
     }
 }
 
-/// Follows sent steps: reads what is due, and ends what has waited long enough.
+/// Tracks sent steps: reads those that are due, and handles timeouts.
 pub fn advance(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now.monotonic;
     let is_due = |pending: &Pending| pending.next_wake().is_some_and(|at| at <= now);
@@ -370,7 +370,7 @@ fn follow_one(rotation: &mut RotationState, id: &ClusterId, cx: &mut UpdateConte
         }
         PendingStage::Unseen { .. } => pending.due = now.saturating_add(UNSEEN_READS),
         PendingStage::ReadingBack { until, seen } if *until <= now => {
-            // What SKE showed earlier may have been older than the step.
+            // Earlier readings may have been older than the step.
             if seen.is_some_and(|seen| until.saturating_sub(seen) <= FRESH) {
                 did_not_happen(rotation, &sent, cx);
                 return;
@@ -422,7 +422,7 @@ mod tests {
     use crate::domain::record::{Outcome, Record};
     use crate::domain::rotation::{Phase, Step};
 
-    /// So many seconds after the start was sent.
+    /// The time `seconds` after the start was sent.
     fn at(seconds: u64) -> Now {
         let later = SignedDuration::from_secs(seconds.cast_signed());
         Now {
@@ -431,7 +431,7 @@ mod tests {
         }
     }
 
-    /// A start of this cluster was sent, and is in a stage.
+    /// A state in which a start of this cluster was sent and is in `stage`.
     fn sent(shown: &Cluster, stage: PendingStage) -> (State, RequestId) {
         let (settings, kept) = (Settings::defaults(), PersistedState::default());
         let mut state = State::new(settings, Keymap::default(), kept, at(0), 1);
@@ -452,8 +452,7 @@ mod tests {
         (state, request)
     }
 
-    /// What the journal tells of a start whose answer was lost, when SKE last showed nothing of it so many seconds
-    /// after that.
+    /// Journal outcomes of a start whose answer was lost, if SKE last showed no effect `last_read` seconds after it.
     fn read_back(last_read: u64, answered: &Cluster) -> Vec<Outcome> {
         let shown = cluster("shop", Phase::Completed);
         let until = at(READ_BACK.as_secs()).monotonic;
@@ -485,8 +484,8 @@ mod tests {
         texts
     }
 
-    /// A start that was accepted and that SKE does not show: whether it may be sent again after so many minutes, and
-    /// what the journal has of it then. `reads` says whether reading works.
+    /// An accepted start that SKE does not show: whether it may be sent again after `minutes`, and the journal
+    /// outcomes. `reads`: whether reads succeed.
     fn accepted_and_not_shown(minutes: u64, reads: bool) -> (State, bool, Vec<Outcome>) {
         let shown = cluster("shop", Phase::Completed);
         let (mut state, request) = sent(&shown, PendingStage::Sending);
@@ -523,7 +522,7 @@ mod tests {
         assert_eq!((may_repeat, outcomes), (false, vec![Done]), "nothing was read");
         let (mut state, may_repeat, outcomes) = accepted_and_not_shown(11, true);
         assert_eq!((may_repeat, outcomes), (true, vec![Done, Unknown]));
-        // What it is followed by shows after all.
+        // The effect shows after all.
         let mut started = cluster("shop", Phase::Preparing);
         let later = at(20 * 60);
         started.rotation.initiated = Some(now());

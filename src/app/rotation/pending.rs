@@ -1,4 +1,4 @@
-//! A step that was sent and is not settled.
+//! A sent step that is not settled yet.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use crate::app::requests::RequestId;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::{Rotation, Step};
 
-/// Steps that were sent and are not settled, one per cluster at most.
+/// Sent but unsettled steps, at most one per cluster.
 pub type PendingSteps = BTreeMap<ClusterId, Pending>;
 
-/// A step that was sent and is not settled.
+/// A sent step that is not settled yet.
 #[derive(Debug, Clone)]
 pub struct Pending {
     pub request: RequestId,
     pub step: Step,
     /// When it was confirmed.
     pub asked: Now,
-    /// How the rotation was before.
+    /// The rotation before the step.
     pub before: Rotation,
     /// The server's clock minus ours.
     pub skew: Option<SignedDuration>,
-    /// Reads up to this one were sent before it.
+    /// Reads up to this one were sent before the step.
     pub ignore_reads_through: RequestId,
     pub stage: PendingStage,
-    /// When the cluster is read next, on the monotonic clock.
+    /// When the cluster is read next (monotonic clock).
     pub due: Duration,
 }
 
@@ -36,27 +36,27 @@ pub struct Pending {
 pub enum PendingStage {
     /// Re-reading, then sending.
     Sending,
-    /// Accepted; the reads do not show it yet.
+    /// Accepted; not visible in readings yet.
     Accepted {
         at: Timestamp,
         /// Whether the long wait was reported.
         reported: bool,
     },
-    /// Accepted, and the reads have not shown it for so long that it may be sent again.
+    /// Accepted, but not visible for so long that it may be sent again.
     Unseen { at: Timestamp },
-    /// No clear answer; reading back to find out.
+    /// Sent without a clear answer; reading back to find out.
     ReadingBack {
-        /// When to stop, on the monotonic clock.
+        /// Deadline (monotonic clock).
         until: Duration,
-        /// When a reading last did not show the step, on the monotonic clock.
+        /// When a reading last showed no effect (monotonic clock).
         seen: Option<Duration>,
     },
-    /// Reading back failed; the next successful read decides.
+    /// The read-back failed; the next successful read decides.
     Lost,
 }
 
 impl Pending {
-    /// The word in the phase column.
+    /// Text for the phase column.
     pub fn word(&self) -> &'static str {
         match &self.stage {
             PendingStage::Sending => "sending",
@@ -67,17 +67,17 @@ impl Pending {
         }
     }
 
-    /// Whether it forbids another step.
+    /// Whether it blocks further steps.
     pub fn blocks(&self) -> bool {
         !matches!(self.stage, PendingStage::Unseen { .. })
     }
 
-    /// Whether it is unknown whether it was sent or took effect.
+    /// Whether it is unknown if it was sent or took effect.
     pub fn is_under_way(&self) -> bool {
         matches!(self.stage, PendingStage::Sending | PendingStage::ReadingBack { .. })
     }
 
-    /// When something is due for it, on the monotonic clock; `None` where nothing is read for it.
+    /// When the next action is due (monotonic clock); `None` if nothing is read for it.
     pub fn next_wake(&self) -> Option<Duration> {
         match &self.stage {
             PendingStage::ReadingBack { until, .. } => Some(self.due.min(*until)),

@@ -1,4 +1,4 @@
-//! What is known of rotations beside what SKE shows: the open dialog, and steps that were sent.
+//! State of rotations beyond the readings: the open dialog, and sent steps.
 
 use jiff::SignedDuration;
 
@@ -8,11 +8,11 @@ use crate::app::shared::Shared;
 use crate::domain::cluster::ClusterId;
 use crate::domain::credential::Credentials;
 
-/// The open dialog, and steps that were sent.
+/// The open dialog, and sent steps.
 #[derive(Debug, Clone, Default)]
 pub struct RotationState {
     pub dialog: Option<Box<RotationDialog>>,
-    /// Steps that were sent and are not settled, one per cluster at most.
+    /// Sent but unsettled steps, at most one per cluster.
     pub pending: PendingSteps,
 }
 
@@ -27,7 +27,7 @@ impl RotationState {
         self.dialog.take_if(|dialog| dialog.shown.id == *id);
     }
 
-    /// Other kubeconfigs are known: the open dialog judges again.
+    /// The known kubeconfigs changed: reruns the preflight of an open dialog.
     pub fn credentials_changed(
         &mut self,
         credentials: &Credentials,

@@ -1,4 +1,4 @@
-//! The texts of the next steps, of stuck steps and of inconsistent times.
+//! Texts about next steps, stuck steps and inconsistent times.
 
 use crate::app::texts::texts;
 use crate::domain::age::long;
@@ -34,7 +34,7 @@ texts! {
     COMPLETION_MISSING = "the completion time is missing";
 }
 
-/// The next step, in a few words.
+/// The next step in a few words.
 pub fn next_step(step: &NextStep) -> String {
     match step {
         NextStep::InspectBlocker => INSPECT_BLOCKER.to_owned(),
@@ -51,7 +51,7 @@ pub fn next_step(step: &NextStep) -> String {
     }
 }
 
-/// What helps against something that expires, in a few words; `None` for what a step of a rotation ends.
+/// The remedy for something that expires, in a few words; `None` if a rotation step is the remedy.
 pub fn expiring(due: &Due) -> Option<&'static str> {
     match due {
         Due::Kubeconfig { .. } => Some(RENEW_KUBECONFIG),
@@ -74,7 +74,7 @@ pub fn stuck(stuck: Stuck<'_>) -> String {
     }
 }
 
-/// Why the times of a rotation cannot all be true, as a clause.
+/// Why the times of a rotation are contradictory, as a clause.
 pub fn inconsistent_times(why: InconsistentTimes) -> &'static str {
     match why {
         InconsistentTimes::Future => TIME_IN_FUTURE,

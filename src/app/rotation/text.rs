@@ -1,4 +1,4 @@
-//! Texts of rotations: the dialog, a sent step, the four steps.
+//! Texts about rotations: the dialog, a sent step, the four steps.
 
 use crate::app::texts::texts;
 

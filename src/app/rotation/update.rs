@@ -1,4 +1,4 @@
-//! Keys of the rotation dialog, up to the moment at which the step is sent.
+//! Keys of the rotation dialog, up to sending the step.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "keys and commands that mean nothing here are ignored"
@@ -29,12 +29,12 @@ use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Step;
 use crate::domain::rotation_report::with_accepted;
 
-/// Lines that a page of findings goes on by.
+/// Lines per page of findings.
 const PAGE: usize = 5;
-/// Longest typed name, in characters.
+/// Maximum characters of the typed name.
 const NAME_LIMIT: usize = 64;
 
-/// Opens the dialog of a step and asks for what it is checked by.
+/// Opens the dialog for a step, and requests a check.
 pub fn open(
     rotation: &mut RotationState,
     step: Step,
@@ -63,13 +63,13 @@ pub fn open(
     };
     opened.update_findings(cx.shared.now.wall);
     rotation.dialog = Some(Box::new(opened));
-    // Another instance may have issued one meanwhile.
+    // Another instance may have issued one since.
     cx.request(RequestOwner::PersistedState, Request::LoadCredentials);
-    // A read that began before the dialog does not count as its check.
+    // Reads that started before the dialog do not count as its check.
     cx.read_cluster(&id, opened_at);
 }
 
-/// Which clusters are protected may have changed: an open question wants the name from now on, and never less than it did.
+/// The protected clusters may have changed: an open dialog may now require the name, but never stops requiring it.
 pub fn protection_changed(rotation: &mut RotationState, shared: &Shared) {
     let Some(dialog) = rotation.dialog.as_deref_mut() else { return };
     let is_protected = shared.settings.is_protected(&dialog.shown.id.name);
@@ -92,7 +92,7 @@ pub fn key(
         Some(Command::Next | Command::Right) => dialog.step_focus(true),
         Some(Command::Previous | Command::Left) => dialog.step_focus(false),
         Some(Command::Copy) => copy(dialog, cx),
-        // No name of a cluster has a blank.
+        // Cluster names contain no spaces.
         None if key.code == KeyCode::Char(' ') && dialog.focus == Focus::Accept => {
             press(rotation, cx);
         }
@@ -112,7 +112,7 @@ pub fn key(
     }
 }
 
-/// Where the name is typed letters are no commands; these keys are.
+/// In the name field, letters are not commands; these keys are.
 fn scroll_command(key: KeyCode) -> Option<Command> {
     match key {
         KeyCode::Up => Some(Command::Up),
@@ -145,7 +145,7 @@ fn type_name(dialog: &mut RotationDialog, key: KeyEvent) {
     }
 }
 
-/// Why the typed text is not the cluster's name; exact, since look-alike letters exist.
+/// Why the typed text is not the name; compared exactly, since look-alike letters exist.
 fn name_problem(typed: &str, name: &str) -> Option<String> {
     if typed == name {
         None
@@ -160,7 +160,7 @@ fn name_problem(typed: &str, name: &str) -> Option<String> {
     }
 }
 
-/// Text was pasted: the name is typed, so that a person reads it.
+/// Rejects pasted text if the name is required: the user should read it while typing.
 pub fn paste(dialog: &mut RotationDialog) {
     if dialog.wants_name {
         dialog.typed_note = Some(text::NAME_PASTED.to_owned());
@@ -180,7 +180,7 @@ fn press(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         return;
     }
     if dialog.focus == Focus::Accept {
-        // The focus stays: no row of Enters leads over what breaks to the button that completes.
+        // The focus stays: repeated Enter must not lead from accepting breakage to the confirm button.
         dialog.accepted = if dialog.is_accepted() { Vec::new() } else { dialog.breaking() };
         return;
     }
@@ -273,7 +273,7 @@ pub fn inventory_read(
     }
 }
 
-/// Why a step that was sent forbids another one.
+/// Why a sent step blocks another one.
 pub fn pending_reason(pending: &Pending, shared: &Shared) -> String {
     let step = pending.step;
     match &pending.stage {

@@ -1,4 +1,4 @@
-//! This run of the program: sign-in, what is shown outside the screen, and its end.
+//! The current run: sign-in, window title and progress, and the end of the program.
 
 pub mod quit;
 pub mod state;

@@ -1,17 +1,17 @@
-//! The question whether to quit while something is pending.
+//! The dialog that asks whether to quit while something is pending.
 
 use crate::app::keymap::Command;
 
-/// Something is pending: quit anyway? The dialog covers everything else, so that nothing below is lost.
+/// Asks whether to quit while something is pending. Covers everything else, so that nothing below is lost.
 #[derive(Debug, Clone)]
 pub struct QuitDialog {
     pub leave: bool,
     pub why: String,
-    /// What becomes of it.
+    /// The consequence of quitting.
     pub then: &'static str,
 }
 
-/// A key while it is asked; says whether to leave.
+/// A key while the dialog is open; returns whether to quit.
 pub fn key(dialog: &mut Option<QuitDialog>, command: Command) -> bool {
     let Some(open) = dialog else { return false };
     if command.is_turn() {

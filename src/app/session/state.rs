@@ -1,4 +1,4 @@
-//! What this run of the program knows of itself.
+//! State of this run of the program.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,35 +12,35 @@ use crate::app::settings::{SetForRun, Settings};
 use crate::domain::failure::Failure;
 use crate::domain::selection::{SelectedProjects, Selection};
 
-/// What this run of the program knows of itself.
+/// State of this run of the program.
 #[derive(Debug, Clone, Default)]
 pub struct Session {
-    /// Since when SKE refuses our token, and its words.
+    /// Since when SKE has refused the token, and its message.
     pub signed_out: Option<(Timestamp, Failure)>,
-    /// When the program last went to the background, until something comes after that.
+    /// When the program was last suspended; cleared by the next message.
     pub suspended: Option<Now>,
     pub quit_dialog: Option<QuitDialog>,
-    /// What window title and terminal progress say of the watched clusters.
+    /// The current window title and terminal progress.
     pub window: Option<WindowStatus>,
-    /// What is wrong with the configuration file since it changed, as it was told.
+    /// The reported problem of the changed configuration file.
     pub configuration_problem: Option<Failure>,
     pub quitting: bool,
-    /// The terminal is gone, or is going.
+    /// The terminal is gone or about to go.
     pub hung_up: bool,
-    /// What is to be said after the end of the program.
+    /// Messages to print after exit.
     pub last_words: Vec<String>,
-    /// What was said of the source of the token, each once.
+    /// Reported notes about the token source, each shown once.
     pub notes: Vec<String>,
-    /// When account and expiry were last asked for, on the monotonic clock.
+    /// When the identity was last requested (monotonic clock).
     pub identified: Duration,
-    /// When the fleet was last kept for the next run, on the monotonic clock.
+    /// When the fleet was last saved for the next run (monotonic clock).
     pub fleet_kept: Duration,
-    /// What earlier runs selected, by profile; "" is none.
+    /// Selections of earlier runs, by profile; "" is no profile.
     pub selections: BTreeMap<String, Selection>,
 }
 
 impl Session {
-    /// What was selected in this profile; not used where something is set for this run.
+    /// The selection of this profile, except for parts set for this run.
     pub fn selection(&self, settings: &Settings) -> Selection {
         let kept = self.selections.get(settings.profile_key()).cloned().unwrap_or_default();
         let SetForRun { projects, regions } = settings.set_for_run;
@@ -50,7 +50,7 @@ impl Session {
         }
     }
 
-    /// What is kept for the next run while this is selected: what is set for this run alone is not.
+    /// The selections to persist, given the current one; parts set for this run are not persisted.
     pub fn kept_selections(
         &self,
         settings: &Settings,

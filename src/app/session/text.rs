@@ -1,4 +1,4 @@
-//! Texts of the question whether to quit.
+//! Texts of the quit dialog.
 
 use crate::app::texts::texts;
 

@@ -16,20 +16,20 @@ pub struct WindowStatus {
     pub progress: Progress,
 }
 
-/// Progress as terminals show it (OSC 9;4).
+/// Progress as displayed by terminals (OSC 9;4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     None,
-    /// Under way, and how far is not known.
+    /// In progress, but how far is unknown.
     Unknown,
-    /// Percent of the nodes are new.
+    /// Percentage of new nodes.
     Percent(u8),
-    /// Held up at this percentage.
+    /// Blocked at this percentage.
     Held(u8),
 }
 
 impl Progress {
-    /// Of a rotation in this phase, whose roll may be known, or held up.
+    /// The progress of a rotation in this phase; `roll` if known, `held` if blocked.
     pub fn of(phase: &Phase, roll: Option<RollProgress>, held: bool) -> Self {
         let percent = roll.map(|roll| u8::try_from(roll.percent()).unwrap_or(99));
         match (phase.is_running(), percent, held) {
@@ -41,7 +41,7 @@ impl Progress {
     }
 }
 
-/// The watched cluster for title and progress: the first blocked one, else the first rolling one, else the first.
+/// Title and progress of a watched cluster: the first blocked one, or else the first rolling one, or else the first.
 pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> {
     let rank = |id: &&ClusterId| (!nodes.is_held(id), !fleet.rolls(id));
     let is_read = |id: &&ClusterId| fleet.entries.get(*id).is_some_and(|e| !e.is_last_known());

@@ -1,4 +1,4 @@
-//! A question before waking a cluster up or reconciling it.
+//! Confirmation dialog for waking up or reconciling a cluster.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -14,7 +14,6 @@ use crate::ui::widgets::dialog::{columns, place, show};
 
 const MOST: u16 = 66;
 
-/// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let id = &dialog.cluster;

@@ -1,3 +1,3 @@
-//! The question before a wake-up or reconcile.
+//! The confirmation dialog for wake-up and reconcile.
 
 pub mod dialog;

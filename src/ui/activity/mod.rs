@@ -1,4 +1,4 @@
-//! What happened: the list, and one record in full.
+//! The activity: the list, and one record in full.
 
 pub mod records;
 pub mod screen;

@@ -1,4 +1,4 @@
-//! Lines of the activity: time, sign of the outcome, cluster, sentence, trace id.
+//! Lines of the activity: time, outcome sign, cluster, sentence, trace id.
 
 use ratatui::text::{Line, Span};
 
@@ -11,12 +11,12 @@ use crate::ui::text::{behind, indent, pad_end, spans_width, spread, wrap};
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
 
-/// Columns from which on there is room for the day and for longer names.
+/// Minimum columns for the day and for longer names.
 const WIDE: usize = 60;
-/// Least and most columns of a distinguishable name, on narrow and on wide screens.
+/// Minimum and maximum width of a distinguishable name, on narrow and on wide screens.
 const NAMES: [(usize, usize); 2] = [(11, 17), (14, 30)];
 
-/// Records as lines of so many columns. `with_cluster` is off where all are about the same one.
+/// One line per record, `cx.columns` wide. `with_cluster` is off if all records are about the same cluster.
 pub fn lines<'a>(
     records: impl IntoIterator<Item = &'a Record>,
     cx: LineContext<'_>,
@@ -47,7 +47,7 @@ fn line(record: &Record, label: Option<String>, cx: LineContext<'_>) -> Line<'st
     let (sign, tone) = sign(record.outcome);
     let wide = columns >= WIDE;
     let time = state.zone().log(record.at, state.shared.now.wall);
-    // "22 Nov 10:22" is told by its day where there is no room.
+    // Narrow: "22 Nov 10:22" is cut to its day.
     let time = if !wide && time.len() > 8 { time.chars().take(6).collect() } else { time };
     let mut left = vec![
         Span::raw(" "),
@@ -74,17 +74,17 @@ fn line(record: &Record, label: Option<String>, cx: LineContext<'_>) -> Line<'st
     if right.is_empty() { cx.line(left) } else { spread(left, right, columns) }
 }
 
-/// A line of the list as it looks under the cursor.
+/// A line of the list, styled as the one under the cursor.
 pub fn chosen(line: Line<'static>, cx: LineContext<'_>) -> Line<'static> {
     let mut spans = line.spans;
-    // Every line begins with a blank; the cursor's mark takes its place.
+    // Every line starts with a blank; the cursor mark replaces it.
     if let Some(first) = spans.first_mut() {
         *first = cx.part("▌", Role::Accent);
     }
     spread(spans, Vec::new(), cx.columns).patch_style(cx.theme.role(Role::Selected))
 }
 
-/// A record with all that is known of it, most important first.
+/// All details of a record, most important first.
 pub fn whole(record: &Record, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let (sign, tone) = sign(record.outcome);
     let mark = vec![Span::raw(" "), cx.span(sign, tone), Span::raw(" ")];

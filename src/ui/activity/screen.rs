@@ -1,4 +1,4 @@
-//! What happened, newest first, and the entry under the cursor in full.
+//! The activity, newest first, and the entry under the cursor in full.
 
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -16,16 +16,15 @@ use crate::ui::text::{cells, indent, spread};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::{header, scrollbar};
 
-/// Columns from which the entry is beside the list.
+/// Minimum columns to show the entry beside the list.
 const BESIDE: u16 = 120;
-/// Rows from which it is below.
+/// Minimum rows to show it below the list.
 const BELOW: u16 = 14;
-/// Rows from which on a list has a border.
+/// Minimum rows for a border around the list.
 const BORDER: u16 = 9;
-/// Rows from which on an entry has one.
+/// Minimum rows for a border around an entry.
 const ENTRY_BORDER: u16 = 5;
 
-/// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let cx = canvas.line_context(area);
     let LineContext { theme, columns, .. } = cx;
@@ -35,7 +34,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     draw_records(canvas, body);
 }
 
-/// The records on screen, and the one under the cursor; also a tab of the cluster screen.
+/// The records, and the one under the cursor; also used by a tab of the cluster screen.
 pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let (state, cx) = (canvas.state, canvas.line_context(area));
     let all = state.activity.list(state.screen.cluster());

@@ -1,4 +1,4 @@
-//! The dialog that changes a checklist.
+//! The dialog that edits a checklist.
 
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -13,10 +13,9 @@ use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, failure, field, show};
 
 const MOST: u16 = 72;
-/// Columns of the labels.
+/// Label width in columns.
 const LABEL: usize = 8;
 
-/// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let said = |text: &str| cx.paragraph(text, Tone::Plain);

@@ -1,4 +1,4 @@
-//! The checklist of clients outside the cluster: its tab, and the dialog that changes it.
+//! The checklist of clients outside the cluster: its tab, and the dialog that edits it.
 
 pub mod dialog;
 pub mod tab;

@@ -16,7 +16,6 @@ use crate::ui::text::{blanks, cells, indent, pad_end};
 use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
 
-/// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let (cx, rows) = (canvas.line_context(area), usize::from(area.height));
     let LineContext { state, theme, columns } = cx;
@@ -80,7 +79,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     scrollbar::draw(canvas, list_area, area.right().min(edge), first, clients.len());
 }
 
-/// Where the list comes from, and what is to be said about that.
+/// The source of the list, with caveats.
 fn source_lines(
     cx: LineContext<'_>,
     entry: &Entry,

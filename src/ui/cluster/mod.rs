@@ -1,4 +1,4 @@
-//! One cluster: its tabs.
+//! The cluster screen and its tabs.
 
 pub mod overview;
 pub mod screen;

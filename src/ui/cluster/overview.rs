@@ -1,4 +1,4 @@
-//! What a cluster is: state, version, pools, windows, kubeconfigs.
+//! Overview of a cluster: state, version, pools, windows, kubeconfigs.
 
 use jiff::Timestamp;
 use ratatui::text::{Line, Span};
@@ -17,13 +17,12 @@ use crate::ui::text::{beside, pad_end, pad_start};
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
 
-/// From so many columns on, what rotates stands beside the node pools.
+/// Minimum columns to show what rotates beside the node pools.
 const BESIDE_FROM: usize = 170;
 
-/// Columns of a project's ID with its label.
+/// Width of a project ID with its label.
 const RIGHT: usize = 49;
 
-/// All lines of the tab.
 pub fn lines(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let LineContext { columns, .. } = cx;
     let mut out = Vec::new();
@@ -167,7 +166,7 @@ fn zones_text(pool: &NodePool) -> String {
     pool.zones.join(" ")
 }
 
-/// Credentials of this machine for it, and what becomes of each.
+/// Credentials for the cluster on this machine, with their verdicts.
 pub fn accesses(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let mut known = cx.state.known_credentials(&entry.cluster);
     known.sort_by_key(|known| std::cmp::Reverse(known.expires.unwrap_or(Timestamp::MAX)));

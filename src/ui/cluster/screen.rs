@@ -18,7 +18,6 @@ use crate::ui::theme::Role;
 use crate::ui::widgets::{header, notices, scrollbar};
 use crate::ui::{activity, checklist, credentials, nodes, rotation};
 
-/// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab)) {
     let cx = canvas.line_context(area);
     let notice_lines = own_notices(cx, id);
@@ -90,7 +89,7 @@ fn draw_head(
     let first = spread(left, header::status(cx), columns);
     let gap = if columns >= 60 { "   " } else { " " };
     let all: usize = TABS.iter().map(|(_, title)| width(title) + 2 + gap.len()).sum();
-    // Where not all titles fit, only that of the open tab is written.
+    // If not all titles fit, only the open tab has one.
     let fits = all < columns;
     let mut tabs = vec![Span::raw(" ")];
     let mut at = 1;

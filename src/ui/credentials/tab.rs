@@ -1,5 +1,4 @@
-//! The credentials tab: what this machine holds for the cluster, why it keeps working or breaks, and what is inside the
-//! cluster.
+//! The credentials tab: credentials on this machine and their verdicts, and credentials inside the cluster.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -21,11 +20,10 @@ use crate::ui::text::{indent, pad_end, wrap};
 use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
 
-/// Fewest columns for what a step does, and for each of two steps.
+/// Minimum width of the effect of one step, and of each effect if two are shown.
 const LEAST_EFFECT: usize = 18;
 const LEAST_EFFECT_OF_TWO: usize = 30;
 
-/// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let (cx, rows) = (canvas.line_context(area), usize::from(area.height));
     let LineContext { state, theme, .. } = cx;
@@ -58,7 +56,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
         lines.extend(marked(cx, "!", Tone::Warn, &text));
     }
     lines.extend(below(entry, cx));
-    // Below the last row the cursor scrolls what stands there.
+    // Past the last row, the cursor scrolls the lines below the table.
     let all = lines.len();
     let overflow = all.saturating_sub(rows);
     let to_row = seen.saturating_sub(rows).min(overflow);
@@ -75,17 +73,17 @@ fn title(cx: LineContext<'_>, text: &'static str) -> Line<'static> {
     cx.line(vec![cx.theme.part(text, Role::Title)])
 }
 
-/// A text that begins under the rows.
+/// A wrapped text below the table, indented.
 fn indented(cx: LineContext<'_>, text: &str, tone: Tone) -> Vec<Line<'static>> {
     indent(cx.narrower_by(4).paragraph(text, tone), 4)
 }
 
-/// A sign and a text behind it, under the rows.
+/// A sign followed by a wrapped text, below the table.
 fn marked(cx: LineContext<'_>, sign: &'static str, tone: Tone, text: &str) -> Vec<Line<'static>> {
     indent(cx.narrower_by(2).marked(sign, tone, text), 2)
 }
 
-/// What stands below the list: files that were not read, what is inside the cluster, and what rotates.
+/// The lines below the table: unreadable files, credentials inside the cluster, what rotates.
 fn below(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let mut out = Vec::new();
     if let Some(why) = &cx.state.inventory.not_read {
@@ -154,14 +152,14 @@ fn in_cluster(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     out
 }
 
-/// What rotates, what of it is in use, and what the next step does.
+/// What rotates, what of it is in use, and the effect of the next step.
 pub fn what_rotates(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let Some(rotated) = text::what_rotates(&entry.cluster) else { return Vec::new() };
     let widest = |cell: fn(&RotatedKind) -> &str| {
         2 + rotated.kinds.iter().map(|kind| width(cell(kind))).max().unwrap_or_default()
     };
     let (name, now) = (widest(|kind| kind.name), widest(|kind| kind.now));
-    // Where there is little room, what the next step does matters more than what is in use, and than what comes later.
+    // If narrow, the effect of the next step takes precedence over what is in use and over later steps.
     let now = if cx.columns >= name + now + LEAST_EFFECT { now } else { 0 };
     let room = cx.columns.saturating_sub(name + now);
     let both = !rotated.is_started && room >= 2 * (LEAST_EFFECT_OF_TWO + 2);

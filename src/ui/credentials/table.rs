@@ -1,4 +1,4 @@
-//! Rows of credentials: kind, place, end, and what becomes of each.
+//! Credentials table: kind, place, end, verdict.
 
 use ratatui::text::{Line, Span};
 
@@ -12,10 +12,10 @@ use crate::ui::line_context::LineContext;
 use crate::ui::text::pad_end;
 use crate::ui::theme::Role;
 
-/// From this width on there is room for the kind, and for a verdict in full.
+/// Minimum width for the kind and for verdicts in full.
 const WIDE: usize = 100;
 
-/// A heading and a line for each credential; where one is selected, the lines have marks before them.
+/// A heading and a line per credential; with a selection, lines start with the cursor and mark columns.
 pub fn lines(
     known: &[KnownCredential],
     cx: LineContext<'_>,
@@ -74,7 +74,6 @@ fn ends(known: &KnownCredential, state: &State) -> String {
     }
 }
 
-/// How loud a verdict is.
 pub fn tone(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::Expired => Tone::Dim,

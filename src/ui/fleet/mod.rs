@@ -1,4 +1,4 @@
-//! All clusters: the table, and the cluster under the cursor beside it.
+//! The fleet: the table, and a preview of the cluster under the cursor.
 
 pub mod preview;
 pub mod screen;

@@ -1,4 +1,4 @@
-//! The pane beside the fleet: the cluster under the cursor in full.
+//! The pane beside the fleet: details of the cluster under the cursor.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -24,7 +24,6 @@ use crate::ui::text::pad_end;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 
-/// Draws the pane.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let (state, theme) = (canvas.state, canvas.theme);
     let Some(entry) = state.subject() else {
@@ -67,13 +66,13 @@ fn lines(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     facts.into_lines()
 }
 
-/// Glyph and word of the phase, and since when if this program saw it begin.
+/// Glyph and word of the phase, and its duration if skeys saw it begin.
 pub fn phase_words(entry: &Entry, cx: LineContext<'_>) -> Vec<Span<'static>> {
     let phase = phase_cell(&cx.state.row(entry));
     let sign = phase_glyph(&entry.cluster.rotation.phase);
     let mut spans =
         vec![cx.span(sign.text, sign.tone), Span::raw(" "), cx.span(phase.text, phase.tone)];
-    // The API does not say when a phase began; only what this program saw change can be told.
+    // The API does not report when a phase began; only changes seen by skeys have a time.
     if let Some(seen) = entry.phase_seen {
         spans.push(cx.span(text::for_duration(passed(seen, cx.state.shared.now.wall)), Tone::Dim));
     }
@@ -105,7 +104,7 @@ fn rotation_facts(entry: &Entry, facts: &mut Facts<'_>) {
     roll_facts(entry, facts);
 }
 
-/// How far the roll is, while nodes are replaced.
+/// Progress of the roll while nodes are replaced.
 fn roll_facts(entry: &Entry, facts: &mut Facts<'_>) {
     let LineContext { state, theme, .. } = facts.cx;
     if entry.cluster.rotation.phase != Phase::Preparing {
@@ -168,7 +167,7 @@ pub fn state_word(cluster: &Cluster, theme: Theme) -> Span<'static> {
     theme.span(cluster.state.word().to_owned(), tone)
 }
 
-/// Version and when it ends.
+/// Version and its expiry.
 pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let mut spans = vec![Span::raw(cluster.version.as_str().to_owned())];
     if let Some(at) = cluster.version_expires {

@@ -1,4 +1,4 @@
-//! All clusters.
+//! The fleet screen.
 
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Modifier;
@@ -26,12 +26,12 @@ use crate::ui::theme::Role;
 use crate::ui::widgets::footer::BottomLine;
 use crate::ui::widgets::{header, notices};
 
-/// Width from which on the preview is shown.
+/// Minimum width for the preview.
 const PREVIEW_FROM: u16 = 110;
-/// Height from which on the activity is shown.
+/// Minimum height for the activity.
 const STRIP_FROM: u16 = 34;
 
-/// Rows of the activity with its border: as many as it has to say, within a share of the screen.
+/// Rows of the activity including its border: one per record, limited to a share of the screen.
 pub fn strip_rows(state: &State, height: u16) -> u16 {
     match cells(state.activity.records.len()) {
         _ if height < STRIP_FROM => 0,
@@ -40,7 +40,7 @@ pub fn strip_rows(state: &State, height: u16) -> u16 {
     }
 }
 
-/// Draws the screen; returns what its bottom line says.
+/// Draws the screen; returns its bottom line.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) -> BottomLine {
     let cx = canvas.line_context(area);
     let state = cx.state;
@@ -66,7 +66,7 @@ fn has_preview(state: &State, area: Rect) -> bool {
     area.width >= PREVIEW_FROM && state.view.preview && !state.view.shown.is_empty()
 }
 
-/// Where the parts lie: header, notices, list, preview, activity.
+/// Layout: header, notices, list, preview, activity.
 fn places(state: &State, area: Rect, notices: usize, with_preview: bool) -> [Rect; 5] {
     let notice_rows = cells(notices).min(area.height / 3);
     let head_rows = if area.height >= 12 { 2 } else { 1 };
@@ -86,7 +86,7 @@ fn places(state: &State, area: Rect, notices: usize, with_preview: bool) -> [Rec
     [head, notices, list, side, strip]
 }
 
-/// Whether the list has a border, and what is inside, below the heading that stands for one.
+/// Whether the list has a border, and its inner area; without a border, below a heading.
 fn inside(list: Rect) -> (bool, Rect) {
     let boxed = list.width >= 70 && list.height >= 14;
     if boxed {
@@ -97,7 +97,7 @@ fn inside(list: Rect) -> (bool, Rect) {
     (false, Rect { y: list.y + heading, height: list.height.saturating_sub(heading), ..list })
 }
 
-/// Ids of the columns that the table shows on a screen of this size, as it is and as it were without the preview.
+/// Ids of the columns shown on a screen of this size: with the current layout, and without the preview.
 pub fn shown_columns(cx: LineContext<'_>, area: Rect) -> (Vec<&'static str>, Vec<&'static str>) {
     let notices = notices::lines(cx.with_columns(usize::from(area.width))).len();
     let shown = |with_preview| {
@@ -143,7 +143,7 @@ fn draw_header(canvas: &mut Canvas<'_, '_>, area: Rect) {
     canvas.text(vec![first, second], area);
 }
 
-/// Profile and scope, in the widest form that fits. That it is narrowed is told in any case.
+/// Profile and scope, in the widest form that fits. A narrowed selection is always shown.
 fn scope_spans(cx: LineContext<'_>) -> Vec<Span<'static>> {
     let LineContext { state, theme, columns } = cx;
     let profile = state.shared.settings.profile.as_deref().map(clean);
@@ -166,7 +166,7 @@ fn scope_spans(cx: LineContext<'_>) -> Vec<Span<'static>> {
     if is_narrowed { cut_spans(spans, columns) } else { spans }
 }
 
-/// The selected projects and regions, and of how many they are.
+/// The selected projects and regions, with totals.
 fn scope_parts(state: &State) -> (String, String) {
     let (all, all_regions) = Fleet::parts(state.fleet.scopes.keys());
     let selected = state.fleet.selected_scopes().map(|(scope, _)| scope);
@@ -186,7 +186,7 @@ fn scope_parts(state: &State) -> (String, String) {
     (name, regions)
 }
 
-/// The same in words, by themselves or within a sentence.
+/// Projects and regions as one text, standalone or within a sentence.
 fn scope_text(state: &State, in_sentence: bool) -> String {
     match scope_parts(state) {
         (projects, regions) if regions.is_empty() => projects,
@@ -197,7 +197,7 @@ fn scope_text(state: &State, in_sentence: bool) -> String {
     }
 }
 
-/// The same in the fewest columns: how many of how many projects, and the region if there are others.
+/// Shortest form: selected and total projects, and the region if there are others.
 fn short_scope(state: &State) -> String {
     let (all, regions) = Fleet::parts(state.fleet.scopes.keys());
     let (projects, _) = Fleet::parts(state.fleet.selected_scopes().map(|(scope, _)| scope));
@@ -208,7 +208,7 @@ fn short_scope(state: &State) -> String {
     short
 }
 
-/// The counts that are filters, with their numbers.
+/// The counts that are filters; their order gives the filter numbers.
 fn counted(state: &State) -> [(Cell, &'static str, usize); 7] {
     let counts = state.view.counts;
     let due = Cell { text: "!".to_owned(), tone: Tone::Warn };
@@ -228,7 +228,7 @@ fn counts_line(canvas: &mut Canvas<'_, '_>, area: Rect) -> Line<'static> {
     let cx = canvas.line_context(area);
     let LineContext { columns, .. } = cx;
     let mut told = Vec::new();
-    // The widest form that fits: with words, closer together, with numbers, bare.
+    // The widest form that fits: with words, with smaller gaps, with numbers only, without numbers.
     for (words, numbers, gap) in
         [(true, true, "   "), (true, true, "  "), (false, true, "   "), (false, false, " ")]
     {
@@ -250,7 +250,7 @@ fn counts_line(canvas: &mut Canvas<'_, '_>, area: Rect) -> Line<'static> {
     cx.line(spans)
 }
 
-/// The parts of the line of counts; those that can be pressed have their number.
+/// The parts of the counts line; clickable parts have a filter number.
 fn counts(
     cx: LineContext<'_>,
     (words, numbers): (bool, bool),
@@ -297,7 +297,7 @@ fn counts(
     parts
 }
 
-/// Counts in the fewest columns.
+/// Counts in the shortest form.
 pub fn short_counts(cx: LineContext<'_>) -> Vec<Span<'static>> {
     let [of_phases @ .., _due] = counted(cx.state);
     of_phases
@@ -307,7 +307,7 @@ pub fn short_counts(cx: LineContext<'_>) -> Vec<Span<'static>> {
         .collect()
 }
 
-/// Name and glyph of the cluster that needs somebody most, as far as the order of the list tells.
+/// Name and glyph of the cluster that needs attention most: the first row of the list.
 pub fn worst(state: &State) -> Option<Cell> {
     let entry = state.view.shown.first().and_then(|id| state.fleet.entries.get(id))?;
     let sign = glyph(&state.row(entry));
@@ -385,7 +385,7 @@ fn aside_border(cx: LineContext<'_>) -> Line<'static> {
     if line.spans.is_empty() { line } else { cx.theme.title(line.spans) }
 }
 
-/// The text instead of rows: loading, no clusters, no match.
+/// The text shown instead of rows: loading, no clusters, no match.
 fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let cx = canvas.line_context(area);
     let cx = cx.with_columns(cx.narrower_by(8).columns.max(10));
@@ -434,7 +434,7 @@ fn draw_strip(canvas: &mut Canvas<'_, '_>, area: Rect) {
     canvas.text(lines, inner);
 }
 
-/// Next step or trouble of the cluster under the cursor, where no preview says it.
+/// Next step or problem of the cluster under the cursor, if the preview is hidden.
 fn bottom(cx: LineContext<'_>, rows: u16) -> Vec<Span<'static>> {
     let LineContext { state, theme, .. } = cx;
     let Some(entry) = state.subject() else { return Vec::new() };

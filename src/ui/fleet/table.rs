@@ -1,4 +1,4 @@
-//! The fleet's table: only the rows on the screen are made.
+//! The fleet table: builds only the visible rows.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -16,17 +16,17 @@ use crate::ui::text::{blanks, cells, pad_end, pad_start, spread};
 use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
 
-/// Columns before the first one of the table: cursor bar, mark, glyph, blank.
+/// Columns before the first table column: cursor bar, mark, glyph, blank.
 const LEAD: usize = 4;
 
-/// Which rows are on the screen, and where the cursor is among all of them.
+/// The viewport: its first row, and the cursor's index among all rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     pub first: usize,
     pub cursor: Option<usize>,
 }
 
-/// The rows to show so that the cursor is among them. Looks at the whole fleet only if it was not.
+/// Scrolls to the cursor. Searches the whole fleet only if the cursor is outside the viewport.
 pub fn window(state: &State, rows: usize) -> Window {
     let all = state.view.shown.len();
     let first = state.view.offset.min(all.saturating_sub(rows));
@@ -48,7 +48,7 @@ pub fn window(state: &State, rows: usize) -> Window {
     Window { first: first.min(all.saturating_sub(1)), cursor }
 }
 
-/// Widths of the columns that are shown on a table of so many columns, in order.
+/// The columns that fit a table of this width, in order, with their widths.
 pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
     let mut shown: Vec<(&'static Column, usize)> = state
         .view
@@ -59,20 +59,20 @@ pub fn layout(state: &State, columns: usize) -> Vec<(&'static Column, usize)> {
     let gap = gap(columns);
     let used =
         |shown: &[(&Column, usize)]| LEAD + shown.iter().map(|(_, wide)| wide + gap).sum::<usize>();
-    // Of the gap after the last one a blank stays where there is room, so that no word touches the scrollbar.
+    // If possible, one blank of the last gap stays, so that no text touches the scrollbar.
     let room = columns + 1;
     while used(&shown) > room && shown.len() > 1 {
-        // The one that needs the widest screen is the least important.
+        // The column that needs the widest screen is dropped first.
         let least = shown.iter().enumerate().max_by_key(|(_, (column, _))| column.from);
         let Some((index, _)) = least else { break };
         shown.remove(index);
     }
     let mut spare = room.saturating_sub(used(&shown));
-    // Names that can be told apart, then a next step that can be read, then the rest.
+    // Distinguishable names first, then a readable next step, then the rest.
     let wishes = [
         ("project", 12),
         ("next", 24),
-        // With how long it still takes, where nodes are being replaced.
+        // Wider if nodes are being replaced: includes the time left.
         ("roll", if state.fleet.rolling.is_empty() { 13 } else { 19 }),
         ("name", 16),
         ("project", 20),
@@ -96,7 +96,7 @@ fn gap(columns: usize) -> usize {
     if columns < 60 { 1 } else { 2 }
 }
 
-/// Draws titles and rows; says how many rows fit and where they can be clicked.
+/// Draws titles and rows; sets the page size and click targets.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, window: Window) {
     let cx = canvas.line_context(area).narrower_by(1);
     let LineContext { state, columns, .. } = cx;
@@ -167,7 +167,7 @@ fn row(
     let sign = glyph(&row);
     let shows = |id: &str| layout.iter().any(|(column, _)| column.id == id);
     let (has_roll, has_next) = (shows("roll"), shows("next"));
-    // Where its place is not shown, a name says itself which of several clusters it is.
+    // Without both project and region columns, the name has to disambiguate namesakes.
     let distinction =
         if shows("project") && shows("region") { None } else { state.fleet.distinction(entry) };
     let gap = gap(columns);
@@ -179,8 +179,8 @@ fn row(
     ];
     for (column, wide) in layout {
         let value = match column.id {
-            // Where there is no room for the roll, its figure says more than the word for its phase; and where there is
-            // none for the next step, that it is overdue.
+            // Without a roll column, its figure replaces the phase; without a next-step column, "overdue" replaces the
+            // roll.
             "phase" if !has_roll => new_nodes(&row).or_else(|| overdue(&row)),
             "roll" if !has_next => overdue(&row),
             _ => None,
@@ -193,7 +193,7 @@ fn row(
         };
         let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
         let tone = if column.id == "name" && entry.gone.is_some() { Tone::Dim } else { value.tone };
-        // The phase is the one word of a row that may be loud.
+        // Only the phase may use a loud style.
         let loud = column.id == "phase";
         let style = if loud { theme.tone(tone) } else { theme.soft(tone) };
         spans.push(Span::styled(text, style));
@@ -204,7 +204,7 @@ fn row(
     if selected { line.patch_style(theme.role(Role::Selected)) } else { line }
 }
 
-/// The name, and behind it what tells it apart.
+/// The name, followed by what disambiguates it.
 fn distinct_name(name: &str, distinction: Option<&str>, wide: usize) -> String {
     let Some(distinction) = distinction else { return cut_middle(name, wide) };
     let distinction = cut_middle(distinction, wide / 2);

@@ -1,4 +1,4 @@
-//! The kubeconfig form: kind, lifetime, destination, name, and what the destination looks like afterwards.
+//! The kubeconfig form: kind, lifetime, destination, name, and a preview of the destination.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -22,18 +22,16 @@ use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, failure, field, place, room, show};
 
-/// Columns that the form takes at most.
+/// Maximum width of the form.
 const MOST: u16 = 84;
 
-/// The form, being drawn.
 struct FormView<'a> {
     cx: LineContext<'a>,
     form: &'a KubeconfigForm,
-    /// Whether only what can be changed is drawn, one line each.
+    /// Compact mode: only editable values, one line each.
     tight: bool,
 }
 
-/// Draws the form over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let buttons = buttons(form);
@@ -71,7 +69,7 @@ fn spaced(sections: Vec<Vec<Line<'static>>>) -> Vec<Line<'static>> {
     lines
 }
 
-/// When not everything fits: the section with the focus and as many of its neighbours as fit, in order.
+/// If not everything fits: the focused section and as many neighbours as fit, in order.
 fn around_focus(view: &FormView<'_>, room: usize) -> Vec<Line<'static>> {
     let focus = match view.form.focus {
         KubeconfigField::Kind => 0,
@@ -97,7 +95,7 @@ impl FormView<'_> {
         vec![self.kind(), self.lifetime(), self.destination(), self.context(), self.result()]
     }
 
-    /// What stands beside the labels.
+    /// The context for values beside the labels.
     fn values(&self) -> LineContext<'_> {
         self.cx.narrower_by(self.label_columns())
     }
@@ -179,7 +177,7 @@ impl FormView<'_> {
         }
         match self.form.lifetime() {
             Ok(lifetime) => {
-                // SKE may grant less; the moment shown after issuing is the one it returned.
+                // SKE may grant less; after issuing, the returned expiry is shown.
                 let until = self.moment(lifetime.until(self.cx.state.shared.now.wall));
                 lines.extend(self.note(&text::valid_until(&until), Tone::Plain));
                 if !self.tight && lifetime.seconds() > 30 * 86_400 {
@@ -197,10 +195,10 @@ impl FormView<'_> {
             && self.form.lifetime().is_err()
     }
 
-    /// A moment in the user's zone, and in UTC where that differs.
+    /// A time in the user's zone, and in UTC if that differs.
     fn moment(&self, at: jiff::Timestamp) -> String {
         let zone = self.cx.state.zone();
-        // A zone may have another name and the same time, some the winter long.
+        // A zone may equal UTC under another name, some only in winter.
         if zone.full(at) == DisplayZone::UTC.full(at) {
             return zone.full(at);
         }
@@ -354,11 +352,11 @@ impl FormView<'_> {
         lines
     }
 
-    /// The line above the buttons: a problem, a question, or the status.
+    /// The line above the buttons: problem, question or status.
     fn bottom(&self) -> Vec<Line<'static>> {
         match &self.form.stage {
             KubeconfigFormStage::Editing => match self.form.problem() {
-                // Said beside the field.
+                // Shown beside the field.
                 Some(_) if self.lifetime_is_wrong() => Vec::new(),
                 Some(_) if matches!(self.form.plan, PlanState::Checking) => {
                     self.cx.marked("→", Tone::Dim, text::CHECKING_DESTINATION)
@@ -394,7 +392,7 @@ impl FormView<'_> {
     }
 }
 
-/// "cluster, context, user shop": what is in the way, with a name that all have said once.
+/// "cluster, context, user shop": the conflicting entries; a name they share appears once.
 fn names(taken: &[String]) -> String {
     let parts: Vec<(&str, &str)> = taken.iter().filter_map(|text| text.split_once(' ')).collect();
     let name = parts.first().map_or("", |(_, name)| name);
@@ -419,7 +417,7 @@ fn question_words(question: &FormQuestion, plan: Option<&Plan>) -> String {
     }
 }
 
-/// What is lost when a file of its own is replaced.
+/// The other contexts that are lost if the file is replaced.
 fn lost(contexts: &[String]) -> String {
     if contexts.is_empty() {
         return String::new();
@@ -427,7 +425,7 @@ fn lost(contexts: &[String]) -> String {
     text::loses(plural(contexts.len(), "other context", "other contexts"), names(contexts))
 }
 
-/// The buttons that the form has in its present stage.
+/// The buttons of the current stage.
 fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
     if let KubeconfigFormStage::Asking { question, answer } = &form.stage {
         let button = |(index, label): (usize, &&'static str)| Button {
@@ -439,7 +437,7 @@ fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
         return question.answers().iter().enumerate().map(button).collect();
     }
     if matches!(form.stage, KubeconfigFormStage::Issuing(_)) {
-        // Enter, pressed once too often, must not give up what was just asked for: it takes Esc.
+        // An accidental extra Enter must not cancel the request: that needs Esc.
         return vec![Button::cancel(text::STOP_WAITING, false)];
     }
     if matches!(form.stage, KubeconfigFormStage::Saving(_)) {

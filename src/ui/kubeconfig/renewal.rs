@@ -1,4 +1,4 @@
-//! The renewal of entries: what changes in each file before it is written, and then what came of each.
+//! The renewal of entries: the changes to each file before it is written, then the result for each.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -17,10 +17,9 @@ use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, failure, field, place, room, shorten, show};
 
-/// Columns that the dialog takes at most.
+/// Maximum width of the dialog.
 const MOST: u16 = 100;
 
-/// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let LineContext { theme, columns, .. } = cx;
@@ -37,11 +36,11 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
         }
         bottom.insert(0, Line::default());
     } else if with_gaps > room + 2 && renewal.problem().is_none() && !renewal.is_one_way() {
-        // What changes comes before what goes without saying.
+        // Changes take precedence over routine text.
         top.truncate(1);
         bottom.truncate(usize::from(renewal.stage != RenewalStage::Reviewing));
     }
-    // Whatever the size, some of what changes is seen.
+    // Some of the changes are visible at any size.
     bottom.truncate(room.saturating_sub(top.len() + 2));
     let middle_room = room.saturating_sub(top.len() + bottom.len());
     canvas.metrics.scroll_last = middle.len().saturating_sub(middle_room);
@@ -52,7 +51,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
     show(canvas, area, MOST, (text::RENEWAL_TITLE, &place), lines, &buttons);
 }
 
-/// The lifetime, and when that ends.
+/// The lifetime and its end.
 fn lifetime(cx: LineContext<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
     let LineContext { state, theme, columns } = cx;
     if renewal.stage != RenewalStage::Reviewing || !renewal.has_lifetime() {
@@ -65,7 +64,7 @@ fn lifetime(cx: LineContext<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
         vec![theme.part(if focused { "▸" } else { " " }, Role::Accent), theme.part(label, role)];
     spans.extend(field(theme, &renewal.lifetime, 14, focused));
     let (note, tone) = match renewal.lifetime() {
-        // SKE may grant less; the moment shown afterwards is the one that it returned.
+        // SKE may grant less; afterwards, the returned expiry is shown.
         Ok(lifetime) => {
             let until = lifetime.until(state.shared.now.wall);
             (text::valid_until(state.zone().full(until)), Tone::Plain)
@@ -82,7 +81,7 @@ fn lifetime(cx: LineContext<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
     lines
 }
 
-/// An entry: where it is, how far it is, and what changes in its file.
+/// An entry: its place, its status, and the changes to its file.
 fn lines_of(cx: LineContext<'_>, item: &RenewalItem, renewal: &Renewal) -> Vec<Line<'static>> {
     let words = clean(&item.entry.words());
     let (sign, tone, status) = match &item.stage {
@@ -116,7 +115,7 @@ fn lines_of(cx: LineContext<'_>, item: &RenewalItem, renewal: &Renewal) -> Vec<L
     cx.marked(sign, tone, &format!("{words}: {status}"))
 }
 
-/// The lines that change in a file, and what else is to be known of it.
+/// The changed lines of a file, with remarks.
 fn changes(cx: LineContext<'_>, plan: &Plan) -> Vec<Line<'static>> {
     let LineContext { .. } = cx;
     let mut lines = Vec::new();
@@ -134,7 +133,7 @@ fn changes(cx: LineContext<'_>, plan: &Plan) -> Vec<Line<'static>> {
     lines
 }
 
-/// A line of a file: its number, whether it goes or comes, and its text.
+/// A changed line: its number, whether it is added or removed, and its text.
 fn changed(cx: LineContext<'_>, change: &ChangedLine, digits: usize) -> Vec<Line<'static>> {
     let (sign, tone) = if change.is_added { ("+", Tone::Good) } else { ("-", Tone::Bad) };
     let lead = format!("  {:>digits$} ", change.number);
@@ -151,7 +150,7 @@ fn changed(cx: LineContext<'_>, change: &ChangedLine, digits: usize) -> Vec<Line
     wrapped.map(line).collect()
 }
 
-/// What stands above the buttons.
+/// The lines above the buttons.
 fn bottom(cx: LineContext<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
     match renewal.stage {
         RenewalStage::Reviewing if renewal.is_one_way() => {
@@ -187,7 +186,7 @@ fn buttons(renewal: &Renewal) -> Vec<Button<'static>> {
             let confirm = Button::confirm(label, focused, renewal.problem().is_none());
             vec![cancel("Cancel"), confirm]
         }
-        // Enter, pressed once too often, must not stop what it began: it takes Esc.
+        // An accidental extra Enter must not cancel the renewal: that needs Esc.
         RenewalStage::Running => vec![Button::cancel(text::STOP_WAITING, false)],
         RenewalStage::Ended => vec![cancel(text::CLOSE)],
     }

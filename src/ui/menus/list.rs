@@ -1,4 +1,4 @@
-//! Lists to choose from: order, columns, what to copy, commands by name.
+//! List menus: sort order, columns, copy, commands by name.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -25,22 +25,22 @@ use crate::ui::widgets::dialog;
 use crate::ui::widgets::dialog::open;
 use crate::ui::widgets::scrollbar;
 
-/// Columns that a list takes at most: lines are read, not followed across a wide screen.
+/// Maximum width of a list, so that its lines stay easy to read.
 const MOST: u16 = 130;
-/// Rows at most for the chosen line in full.
+/// Maximum rows for the selected line in full.
 const FULL: usize = 8;
-/// Rows of the list that stay when the chosen line takes much room.
+/// Minimum list rows that stay if the selected line is long.
 const LEAST_LISTED: usize = 4;
 
 /// One line of a list.
 #[derive(Default)]
 struct Item {
     lead: String,
-    /// What it is called, in a column of its own; may be empty.
+    /// Name in a column of its own; may be empty.
     label: String,
     text: String,
     right: String,
-    /// Whether it cannot be chosen now.
+    /// Whether the item is disabled.
     off: bool,
 }
 
@@ -49,13 +49,13 @@ impl Item {
         Self { label: label.into(), text: text.into(), ..Self::default() }
     }
 
-    /// Columns that the whole line takes with labels of so many.
+    /// Width of the whole line if labels take `labels` columns.
     fn columns(&self, labels: usize) -> usize {
         let right = if self.right.is_empty() { 0 } else { width(&self.right) + 1 };
         1 + width(&self.lead) + labels.max(width(&self.label)) + width(&self.text) + right
     }
 
-    /// All that it says.
+    /// The text in full, with the label if that is cut.
     fn full(&self, labels: usize) -> String {
         if width(&self.label) + 1 >= labels && labels > 0 {
             return format!("{}: {}", self.label, self.text);
@@ -64,7 +64,6 @@ impl Item {
     }
 }
 
-/// Draws the list over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
     let (cx, theme) = (canvas.line_context(area), canvas.theme);
     let (items, note) = items(cx, area, menu);
@@ -87,14 +86,14 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
     };
     let labels = items.iter().map(|item| width(&item.label)).max().unwrap_or(0);
     let labels = if labels == 0 { 0 } else { labels + 2 };
-    // Frame, padding and scrollbar with a blank before it take eight.
+    // Frame, padding, and scrollbar with a leading blank take eight columns.
     let widest = items.iter().map(|item| item.columns(labels)).max().unwrap_or(0) + 8;
     let most = cells(widest).clamp(least, MOST);
     let room = usize::from(area.height.saturating_sub(2));
     let columns = dialog::columns(area, most).saturating_sub(2);
     let labels = labels.min(columns / 2);
     let above = usize::from(query);
-    // As many rows as the longest line takes, so that the list stays where it is while one moves along it.
+    // Reserves the rows of the longest line, so that the list does not move while the cursor does.
     let in_full = !matches!(menu.items, MenuItems::Sort | MenuItems::Columns);
     let cut = |item: &Item| in_full && item.columns(labels) > columns;
     let full = |item: &Item| wrap(&item.full(labels), columns.saturating_sub(2)).len();
@@ -168,7 +167,7 @@ fn line(
     if chosen { line.patch_style(theme.role(Role::Selected)) } else { line }
 }
 
-/// The items, and a hint for all of them.
+/// The items, and a hint for the whole list.
 fn items(cx: LineContext<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
     let items = match &menu.items {
         MenuItems::Sort => COLUMNS
@@ -198,7 +197,7 @@ fn items(cx: LineContext<'_>, area: Rect, menu: &Menu) -> (Vec<Item>, String) {
     (items, String::new())
 }
 
-/// The columns: which are ticked, and which of those the screen has room for.
+/// The columns: which are ticked, and which of those fit on the screen.
 fn columns(cx: LineContext<'_>, area: Rect) -> (Vec<Item>, String) {
     let (shown, alone) = shown_columns(cx, area);
     let all = cx.state.view.columns.is_empty();
@@ -258,7 +257,7 @@ fn scope_item(item: &ScopeItem) -> Item {
 }
 
 fn command_item(cx: LineContext<'_>, binding: &Binding) -> Item {
-    // Asked as if the menu were closed: the command is carried out on the screen below.
+    // Checked against the screen below: the menu closes before the command runs.
     let refusal = can(cx.state, binding.command).err();
     Item {
         right: cx.key_of(binding.command),

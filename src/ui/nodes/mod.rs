@@ -1,4 +1,4 @@
-//! The nodes of a cluster, one by one, and how far its roll is.
+//! The nodes of a cluster, and the progress of its roll.
 
 pub mod node;
 pub mod roll;

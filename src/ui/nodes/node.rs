@@ -1,4 +1,4 @@
-//! One node in facts: its state, its blockers with their fix, its pods while it drains, its events.
+//! Details of one node: state, blockers with their fix, pods while it drains, events.
 
 use std::cmp::Reverse;
 
@@ -22,15 +22,15 @@ use crate::ui::text::{as_fits, pad_end};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 
-/// Columns of the labels.
+/// Label width in columns.
 const LABEL: usize = 10;
 
-/// The stage of a node and for how long ("✗ blocked 47m").
+/// The stage of a node and its duration ("✗ blocked 47m").
 pub fn stage(node: &NodeRoll, roll: &Roll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let (glyph, tone) = sign(node, roll.idle);
     let is_plain = roll.idle && node.stage == NodeStage::New;
     let word = if is_plain { text::STAGE_READY } else { text::stage(node) };
-    // A blocked node and its blocker show the same time.
+    // A blocked node shows the same duration as its blocker.
     let since = node.blocked_since.or(node.since);
     let lasts = since.filter(|_| node.stage != NodeStage::Old);
     let lasts = lasts.map(|began| format!(" {}", text::lasting(began, now)));
@@ -52,7 +52,7 @@ pub fn concerning<'a>(roll: &'a Roll, node: &NodeRoll) -> Vec<&'a Blocker> {
     own.chain(around).collect()
 }
 
-/// The node, with at most so many of its events. Durations end at the time of the snapshot.
+/// Details of a node, with at most `events` events. Durations end at the snapshot's time.
 pub fn lines(
     node: &NodeRoll,
     observed: &ObservedCluster,
@@ -66,7 +66,7 @@ pub fn lines(
     let now = observed.as_of(state.shared.now.wall);
     let mut facts = Facts::new(cx, LABEL);
     for blocker in concerning(roll, node).into_iter().take(3) {
-        // Since when the node itself is blocked, the border says.
+        // The border already shows how long the node itself is blocked.
         let is_own = blocker.node.as_ref().is_some_and(|blocked| blocked.full == node.name);
         held_by(blocker, (now, !is_own), &mut facts);
         facts.blank();
@@ -126,7 +126,7 @@ fn identity(node: &NodeRoll, roll: &Roll, now: Timestamp, facts: &mut Facts<'_>)
     }
 }
 
-/// A blocker of the cluster on screen in full, and since when if that is wanted.
+/// A blocker of the cluster on screen in full, with its age if `with_age`.
 pub fn held_by(blocker: &Blocker, (now, with_age): (Timestamp, bool), facts: &mut Facts<'_>) {
     let LineContext { theme, .. } = facts.cx;
     let (label, tone) = match blocker.severity() {
@@ -142,7 +142,7 @@ pub fn held_by(blocker: &Blocker, (now, with_age): (Timestamp, bool), facts: &mu
     remedy(blocker, now, facts);
 }
 
-/// Why it blocks, how to fix it, a command to inspect it, and the SKE errors about it.
+/// Why it blocks, how to fix it, a command to inspect it, and related SKE errors.
 pub fn remedy(blocker: &Blocker, now: Timestamp, facts: &mut Facts<'_>) {
     facts.text(text::LABEL_WHY, &blocker_text::why(blocker, now), Tone::Plain);
     facts.text(text::LABEL_FIX, &blocker_text::fix(blocker), Tone::Plain);
@@ -162,7 +162,7 @@ fn pods_on<'a>(node: &NodeRoll, snapshot: &'a ClusterSnapshot) -> Vec<&'a Pod> {
     snapshot.pods.iter().map(AsRef::as_ref).filter(here).collect()
 }
 
-/// Pods of a draining node: those still to evict, the longest waiting first.
+/// Pods of a draining node that are still to be evicted, the longest waiting first.
 fn pods(
     on_node: &[&Pod],
     (observed, snapshot): (&ObservedCluster, &ClusterSnapshot),
@@ -175,7 +175,7 @@ fn pods(
             facts.text(text::LABEL_PODS, text::PODS_UNREADABLE, Tone::Warn);
             return;
         }
-        // Pods that were there when they were last read may be gone.
+        // Pods of the last successful read may be gone.
         Some(Unseen::Failing(_)) => {
             let since = observed.tracker.history().unread_since("pods");
             let since = since.map(|since| state.zone().log(since.at, state.shared.now.wall));
@@ -227,7 +227,7 @@ fn pod_state(pod: &Pod, clock: ClusterClock) -> (String, Tone) {
     }
 }
 
-/// Events of the node and of the pods that are on it, newest first.
+/// Events of the node and of its pods, newest first.
 fn events_of<'a>(
     node: &NodeRoll,
     on_node: &[&Pod],
@@ -266,7 +266,7 @@ fn event_line(
     facts.text(&pad_end(&at, 8), &text, tone);
 }
 
-/// The name in a border.
+/// The title in the border.
 pub fn title(node: &NodeRoll, cx: LineContext<'_>) -> Span<'static> {
     cx.part(format!(" {} ", cut_middle(&node.short, cx.columns.saturating_sub(26))), Role::Title)
 }

@@ -1,4 +1,4 @@
-//! A roll in lines: the bar, the legend, pools and zones with a glyph for each node, and the steps before them.
+//! A roll as lines: the bar, the legend, pools and zones with a glyph per node, and the start steps before them.
 
 use std::collections::BTreeMap;
 
@@ -22,11 +22,11 @@ use crate::ui::rotation::stepper;
 use crate::ui::text::{as_fits, blanks, cut_spans, pad_end, spans_width, spread};
 use crate::ui::theme::{Role, Theme};
 
-/// Most intervals of the pace, and the columns that its words take.
+/// Maximum intervals of the pace, and the width of its text.
 const PACE_MOST: usize = 40;
 const PACE_WORDS: usize = 34;
 
-/// Lines, and the one of them that must be seen.
+/// Lines, and the index of the one that has to be visible.
 pub struct Grid<'a> {
     pub lines: Vec<Line<'static>>,
     /// The line of the node under the cursor.
@@ -42,7 +42,7 @@ impl<'a> Grid<'a> {
         Self { lines: Vec::new(), cursor: 0, chosen, idle: roll.idle, theme }
     }
 
-    /// One sign for each node of the next line, a blank before each; the chosen one, which has the cursor, in brackets.
+    /// One sign per node of the next line, each after a blank; the node under the cursor is in brackets.
     fn signs(&mut self, nodes: &[NodeRoll]) -> Vec<Span<'static>> {
         let bracket = |text| self.theme.part(text, Role::Accent);
         let mut spans = Vec::new();
@@ -66,7 +66,7 @@ impl<'a> Grid<'a> {
     }
 }
 
-/// The sign of a node; while no roll is under way, none is new.
+/// The sign of a node; without a roll, no node is shown as new.
 pub fn sign(node: &NodeRoll, idle: bool) -> (&'static str, Tone) {
     sign_of(node.stage, node.blocked, idle)
 }
@@ -85,7 +85,7 @@ fn sign_of(stage: NodeStage, is_blocked: bool, idle: bool) -> (&'static str, Ton
     }
 }
 
-/// What every sign means, with how many there are of it; those that do not occur are left out.
+/// The meaning and count of every sign that occurs.
 pub fn legend(counts: NodeCounts, idle: bool, cx: LineContext<'_>) -> Vec<Span<'static>> {
     let draining = counts.draining.saturating_sub(counts.blocked);
     let new = if idle { text::STAGE_READY } else { text::STAGE_NEW };
@@ -115,7 +115,7 @@ pub fn legend(counts: NodeCounts, idle: bool, cx: LineContext<'_>) -> Vec<Span<'
     cut_spans(spans, cx.columns)
 }
 
-/// Bar, progress and percent, as far as they fit; the estimate behind them, else below where there is some room.
+/// Bar, progress and percentage, as far as they fit; the estimate after them, or below if there is room.
 pub fn summary(roll: &Roll, now: Timestamp, cx: LineContext<'_>) -> Vec<Vec<Span<'static>>> {
     let estimate =
         text::estimate(roll.estimate, now).map(|text| cx.span(text, estimate_tone(roll)));
@@ -186,7 +186,7 @@ fn estimate_tone(roll: &Roll) -> Tone {
     }
 }
 
-/// The steps of the start below each other, with what shows of them.
+/// The start steps, one per line, with their details.
 pub fn steps(steps: &[StartStep], cx: LineContext<'_>) -> Vec<Line<'static>> {
     let LineContext { theme, .. } = cx;
     let name = steps.iter().map(|step| width(text::start_step(step.name))).max().unwrap_or(0);
@@ -202,7 +202,7 @@ pub fn steps(steps: &[StartStep], cx: LineContext<'_>) -> Vec<Line<'static>> {
     steps.iter().map(line).collect()
 }
 
-/// The step that is under way, in one line; else the first that is not done.
+/// The current step in one line, or the first one that is not done.
 pub fn step_now(steps: &[StartStep], cx: LineContext<'_>) -> Vec<Span<'static>> {
     let now = steps.iter().find(|step| step.state == StepState::Now);
     let step = now.or_else(|| steps.iter().find(|step| step.state != StepState::Done));
@@ -218,7 +218,7 @@ fn step_spans(step: &StartStep, theme: Theme) -> Vec<Span<'static>> {
     stepper::heading(theme, step.state, text::start_step(step.name), Tone::Busy)
 }
 
-/// Pools, zones below each other, nodes side by side; the chosen one in brackets.
+/// Pools with one line per zone, nodes side by side; the node under the cursor is in brackets.
 pub fn pools<'a>(
     roll: &Roll,
     cluster: &Cluster,
@@ -241,7 +241,7 @@ pub fn pools<'a>(
             } else {
                 ""
             };
-            // Each takes two columns, and the bracket after the last one needs another.
+            // A node takes two columns; a bracket after the last node takes one more.
             let room = (cx.columns.saturating_sub(width(&lead) + 1) / 2).max(1);
             for (row, nodes) in zone.nodes.chunks(room).enumerate() {
                 let gap = " ".repeat(width(&lead));
@@ -261,7 +261,7 @@ pub fn pools<'a>(
     grid
 }
 
-/// The same with one line for each pool, zone below zone; with more lines where they do not fit beside each other.
+/// Pools with all zones in one line; wrapped if they do not fit.
 pub fn pools_low<'a>(
     roll: &Roll,
     chosen: Option<&'a str>,
@@ -322,7 +322,7 @@ fn zone_label(zone: &ZoneRoll, theme: Theme) -> Span<'static> {
     theme.span(format!("  {}", zone_name(zone)), Tone::Dim)
 }
 
-/// Every zone of the roll by name, and the columns that its name and its nodes take in the pool that has most of them.
+/// Every zone of the roll by name, with its width in the pool with most of its nodes.
 fn zone_columns(roll: &Roll) -> BTreeMap<&str, usize> {
     let mut columns = BTreeMap::new();
     for zone in roll.pools.iter().flat_map(|pool| &pool.zones) {
@@ -333,7 +333,7 @@ fn zone_columns(roll: &Roll) -> BTreeMap<&str, usize> {
     columns
 }
 
-/// The pace of a roll as a bar for each interval; `None` where there is nothing to draw.
+/// The pace of a roll as one bar per interval; `None` if there is nothing to draw.
 pub fn pace(
     roll: &Roll,
     (from, until): (Timestamp, Timestamp),
@@ -350,18 +350,18 @@ pub fn pace(
 
 fn pace_bar(count: usize, most: usize) -> char {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    // An interval without a node is the only one with the lowest bar.
+    // Rounds up: only an interval without a node has the lowest bar.
     let step = (count * (BARS.len() - 1)).div_ceil(most.max(1));
     BARS.get(step).copied().unwrap_or('█')
 }
 
-/// Columns that the names of pools take.
+/// Width of the pool names.
 fn names(roll: &Roll) -> usize {
     roll.pools.iter().map(|pool| width(&pool_name(pool))).max().unwrap_or(0)
 }
 
-/// The state of a pool where that says all, else how long it still takes. The only pool that is not done takes as long
-/// as the whole roll, which is said elsewhere.
+/// The state of a pool, or its time left. Without a time for the only unfinished pool: that equals the roll's, which is
+/// shown elsewhere.
 fn pool_estimate(pool: &PoolRoll, roll: &Roll, now: Timestamp) -> Option<String> {
     let settled = matches!(pool.state, PoolState::Settled | PoolState::Empty);
     let is_only = roll.pools.iter().all(|other| other.name == pool.name || other.progress.done);
@@ -379,7 +379,7 @@ fn pool_estimate(pool: &PoolRoll, roll: &Roll, now: Timestamp) -> Option<String>
     })
 }
 
-/// A pool's name as it is drawn; pool names have at most 15 characters.
+/// The displayed name of a pool; pool names have at most 15 characters.
 fn pool_name(pool: &PoolRoll) -> String {
     if pool.name.is_empty() { text::NO_POOL.to_owned() } else { cut_middle(&clean(&pool.name), 15) }
 }
@@ -388,7 +388,7 @@ fn zone_name(zone: &ZoneRoll) -> String {
     if zone.name.is_empty() { text::NO_ZONE.to_owned() } else { cut_middle(&clean(&zone.name), 12) }
 }
 
-/// How many nodes of a pool are replaced; while no roll is under way, how many there are.
+/// Replaced nodes of a pool; without a roll, the number of its nodes.
 fn pool_figures(pool: &PoolRoll, roll: &Roll) -> String {
     if roll.idle && pool.counts.seen() > 0 {
         return plural(pool.counts.seen(), text::NODE, text::MANY_NODES);

@@ -29,13 +29,12 @@ use crate::ui::text::{behind, cells, wrap, wrap_to};
 use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
 
-/// From here on there is room for two panes beside each other.
+/// Minimum width for two panes side by side.
 const WIDE: u16 = 100;
 
-/// Events of a node that are shown beside what it does; all of them when it is shown in full.
+/// Maximum events of a node beside its details; in full view all are shown.
 const SOME_EVENTS: usize = 6;
 
-/// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let state = canvas.state;
     let observed = state.nodes.observed.get(&entry.cluster.id);
@@ -81,7 +80,7 @@ fn draw_without_roll(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     canvas.text(lines, inner);
 }
 
-/// Whether no nodes are visible because of an error; connecting and hibernation are none.
+/// Whether nodes are not visible because of an error; connecting and hibernation are not errors.
 fn is_bad(state: &State, entry: &Entry) -> bool {
     let trouble =
         state.nodes.observed.get(&entry.cluster.id).and_then(|seen| seen.trouble.as_ref());
@@ -90,12 +89,11 @@ fn is_bad(state: &State, entry: &Entry) -> bool {
     })
 }
 
-/// Whether there is room for a border with a title.
 fn has_border(area: Rect) -> bool {
     area.height >= 8 && area.width >= 50
 }
 
-/// A pane where there is room for its border; hands back the room inside.
+/// A pane, with a border if there is room; returns the inner area.
 fn pane(
     canvas: &mut Canvas<'_, '_>,
     area: Rect,
@@ -105,7 +103,6 @@ fn pane(
     padded(if has_border(area) { canvas.pane(area, title, right) } else { area })
 }
 
-/// Everything that the tab draws from.
 struct Tab<'a> {
     cx: LineContext<'a>,
     entry: &'a Entry,
@@ -174,7 +171,7 @@ impl Tab<'_> {
         vec![self.cx.part(text::TITLE, Role::Title)]
     }
 
-    /// Live, or the age of the snapshot, at the right of the border.
+    /// Live, or the age of the snapshot; right title of the border.
     fn freshness(&self) -> Vec<Span<'static>> {
         let now = self.cx.state.shared.now.wall;
         let age = self.observed.seen.map(|seen| passed(seen.wall, now));
@@ -185,7 +182,7 @@ impl Tab<'_> {
         }
     }
 
-    /// Why the snapshot is stale, and since when where that is an error.
+    /// Why the snapshot is stale, with the time if that is an error.
     fn unseen(&self) -> Option<String> {
         let text = self.cx.state.unseen(&self.entry.cluster.id)?;
         let since = self.observed.trouble.as_ref().map(|(_, since)| *since);
@@ -211,7 +208,7 @@ impl Tab<'_> {
         let (theme, now) = (self.cx.theme, self.now);
         let mut lines = Vec::new();
         if let Some(text) = self.unseen() {
-            // In full, since what to do stands at the end; but figures stay even on a tiny screen.
+            // In full, since the advice is at the end; but the figures stay visible even on a tiny screen.
             let most = (rows / 2).max(2);
             let text = wrap_to(&text::sentence(&text), cx.narrower_by(2).columns, most);
             lines.extend(behind(theme.span("! ", Tone::Warn), text));
@@ -269,7 +266,7 @@ impl Tab<'_> {
         scrollbar::draw(canvas, grid_area, area.right(), first, all);
     }
 
-    /// Blockers, one line each; notes; how the estimate was made.
+    /// Blockers, one line each; notes; the basis of the estimate.
     fn foot(&self, cx: LineContext<'_>, rows: usize) -> Vec<Line<'static>> {
         let (theme, now) = (self.cx.theme, self.now);
         let mut lines = Vec::new();
@@ -286,7 +283,7 @@ impl Tab<'_> {
         if let Some(text) = text::unexplained_stall(self.roll, now) {
             lines.extend(cx.marked("!", Tone::Warn, &text));
         }
-        // While the server as a whole is away, that each kind is, too, says nothing more.
+        // If the whole server is unreachable, notes about each unread kind add nothing.
         let is_away = self.observed.trouble.is_some();
         let is_told = |note: &&RollNote| !is_away || !matches!(note, RollNote::Unseen { .. });
         for note in self.roll.notes.iter().filter(is_told) {
@@ -357,8 +354,8 @@ impl Tab<'_> {
         node::lines(chosen, self.observed, cx, events)
     }
 
-    /// What is seen of the node's lines: their beginning, and how much more there is; or, in full, the part that was
-    /// scrolled to. The number of the first line comes with it.
+    /// The visible part of the node's lines: their start and the number of hidden ones, or, in full view, the viewport.
+    /// Also returns the index of the first line.
     fn part(
         &self,
         canvas: &mut Canvas<'_, '_>,
@@ -383,7 +380,7 @@ impl Tab<'_> {
     }
 }
 
-/// The first line to show, so that the cursor is seen.
+/// The first line to show, so that the cursor is visible.
 fn first_seen(grid: &Grid<'_>, room: usize) -> usize {
     let last = grid.lines.len().saturating_sub(room);
     grid.cursor.saturating_sub(room / 2).min(last)

@@ -11,7 +11,7 @@ use crate::domain::roll::tracker::RollTracker;
 use crate::ui::line_context::LineContext;
 use crate::ui::text::pad_end;
 
-/// So many lines of it.
+/// The newest `rows` lines of the timeline.
 pub fn lines(tracker: &RollTracker, cx: LineContext<'_>, rows: usize) -> Vec<Line<'static>> {
     let newest = tracker.timeline().entries().rev().take(rows);
     newest.map(|entry| line(entry, cx)).collect()
@@ -31,7 +31,7 @@ fn line(entry: &TimelineEntry, cx: LineContext<'_>) -> Line<'static> {
     cx.line(spans)
 }
 
-/// Its sign, what that means, and whether its text means the same.
+/// Sign and tone of an event, and whether the tone also applies to its text.
 fn sign(what: &TimelineEvent) -> (String, Tone, bool) {
     let (sign, tone, is_loud) = match what {
         TimelineEvent::Phase(phase) => {

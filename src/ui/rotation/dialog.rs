@@ -1,4 +1,4 @@
-//! Start or complete a rotation: which cluster, what the step does, what is known before it, and two buttons.
+//! The dialog to start or complete a rotation: cluster, effect of the step, findings, and two buttons.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -21,21 +21,20 @@ use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
 use crate::ui::widgets::dialog::{columns, failure, field, place, room, shorten, show};
 
-/// Columns that the dialog takes at most.
+/// Maximum width of the dialog.
 const MOST: u16 = 78;
-/// From full to the fewest words.
+/// Levels of detail, from full to shortest.
 const LEVELS: u8 = 4;
 
-/// The dialog in three parts; only the middle may be shortened.
+/// The dialog in three parts; only the middle one scrolls.
 struct Parts {
     top: Vec<Line<'static>>,
     middle: Vec<Line<'static>>,
     bottom: Vec<Line<'static>>,
-    /// Rows of the middle that should be seen at least.
+    /// Minimum visible rows of the middle.
     least: usize,
 }
 
-/// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let LineContext { theme, .. } = cx;
@@ -49,7 +48,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
         parts = self::parts(cx, dialog, level);
     }
     let Parts { mut top, middle, bottom, .. } = parts;
-    // Whatever the size, the bottom holds the warning, the name and the buttons.
+    // At any size, the bottom contains the warning, the name and the buttons.
     top.truncate(room.saturating_sub(bottom.len()));
     let middle_room = room.saturating_sub(top.len() + bottom.len());
     canvas.metrics.scroll_last = middle.len().saturating_sub(middle_room);
@@ -181,8 +180,8 @@ fn roll_effect(dialog: &RotationDialog, short: bool) -> String {
     text::nodes_replaced(count, together)
 }
 
-/// Nodes of a pool that are replaced at once at most. Surge and unavailable are spread over the zones, the first
-/// ones get the remainder, and a zone that gets neither takes one node away (domain knowledge: `ResolveFenceposts`).
+/// Maximum number of a pool's nodes that are replaced at once. Surge and unavailable are spread over the zones, the
+/// first ones get the remainder; a zone with neither has one node unavailable (domain knowledge: `ResolveFenceposts`).
 fn rolled_together(pool: &NodePool) -> u32 {
     let zones = u32::try_from(pool.zones.len()).unwrap_or(u32::MAX).max(1);
     let served = pool.max_surge.min(zones).max(pool.max_unavailable.min(zones));
@@ -209,7 +208,7 @@ fn preflight_title(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> L
     spread(left, vec![cx.span(age, Tone::Dim)], cx.columns)
 }
 
-/// The name field or, once sent, how it stands: what must be seen whatever the size.
+/// The name field or, once sent, the status; visible at any size.
 fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
     let pending = cx.state.rotation.pending.get(&dialog.shown.id);
     match &dialog.stage {
@@ -218,7 +217,7 @@ fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static
         | RotationDialogStage::Changed(_) => {
             let mut lines = Vec::new();
             if let Some(Pending { stage: PendingStage::Unseen { at }, step, .. }) = pending {
-                // It was accepted before and never shown.
+                // An earlier request was accepted, but its effect never showed.
                 let text = text::send_again(step, cx.state.zone().clock(*at));
                 lines.extend(cx.marked("!", Tone::Attention, &text));
             }
@@ -241,7 +240,7 @@ fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static
     }
 }
 
-/// The name field, and the box to tick where something breaks.
+/// The name field, and a checkbox if something breaks.
 fn question_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
     let LineContext { theme, .. } = cx;
     let mut lines = name_lines(cx, dialog);

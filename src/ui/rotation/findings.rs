@@ -1,4 +1,4 @@
-//! The findings of a preflight, each with its mark.
+//! The findings of a preflight, each with a sign.
 
 use ratatui::text::Line;
 
@@ -7,7 +7,7 @@ use crate::app::rotation::findings_text;
 use crate::domain::preflight::{Finding, FindingMark};
 use crate::ui::line_context::LineContext;
 
-/// How a finding is marked.
+/// Sign and tone of a finding.
 pub const SIGNS: [(FindingMark, &str, Tone); 4] = [
     (FindingMark::Fine, "✓", Tone::Good),
     (FindingMark::Note, "!", Tone::Warn),
@@ -15,7 +15,6 @@ pub const SIGNS: [(FindingMark, &str, Tone); 4] = [
     (FindingMark::Unknowable, "?", Tone::Dim),
 ];
 
-/// The lines of findings.
 pub fn lines<'a>(
     findings: impl IntoIterator<Item = &'a Finding>,
     cx: LineContext<'_>,

@@ -1,4 +1,4 @@
-//! The rotation tab, and the dialog of its steps.
+//! The rotation tab, and the dialog for its steps.
 
 pub mod dialog;
 pub mod findings;

@@ -1,4 +1,4 @@
-//! Sentences about a cluster's rotation: what happens next, what was sent, what is known and what is not.
+//! Sentences about a rotation: what happens next, which request was sent, what is known and what is not.
 
 use ratatui::text::{Line, Span};
 
@@ -28,10 +28,10 @@ use crate::ui::text::blanks;
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
 
-/// What matters most about a cluster now.
+/// The most important fact about a cluster right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Next {
-    /// What kind of thing it is, in a word: "next", "stuck", "problem", "sent", "gone".
+    /// Its kind in one word: "next", "stuck", "problem", "sent", "gone".
     pub lead: &'static str,
     pub text: String,
     pub tone: Tone,
@@ -42,7 +42,7 @@ impl Next {
         Self { lead, text: text.into(), tone }
     }
 
-    /// The sentence, with its lead unless that is clear from the sentence.
+    /// The sentence, with its lead unless the sentence makes that obvious.
     pub fn with_lead(&self) -> String {
         if matches!(self.lead, "next" | "blocked") {
             self.text.clone()
@@ -52,7 +52,7 @@ impl Next {
     }
 }
 
-/// What happens next, in a sentence, and how urgent that is.
+/// What happens next, as a sentence with its urgency.
 pub fn next(entry: &Entry, state: &State) -> Next {
     let cluster = &entry.cluster;
     let now = state.shared.now.wall;
@@ -107,7 +107,7 @@ pub fn next(entry: &Entry, state: &State) -> Next {
     Next::new("next", text, tone)
 }
 
-/// How long the nodes still take, if known.
+/// Time left for the nodes, if known.
 fn estimate(entry: &Entry, state: &State) -> Option<String> {
     let observed = state.nodes.observed.get(&entry.cluster.id)?;
     nodes_text::estimate(observed.roll.as_ref()?.estimate, state.shared.now.wall)
@@ -129,7 +129,7 @@ pub fn pending_sentence(state: &State, pending: &Pending) -> String {
     }
 }
 
-/// The keys of what is next, in the order in which it is done; dimmed with its reason what cannot be done now.
+/// The keys for the next step, in working order; unavailable ones are dimmed, with the reason.
 pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
     let LineContext { state, theme, .. } = facts.cx;
     if entry.gone.is_some() {
@@ -171,7 +171,7 @@ pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
     }
 }
 
-/// What is known before *complete* while clients are updated, without what this tab shows elsewhere.
+/// Findings before *complete* while clients are updated, without those shown elsewhere on this tab.
 pub fn before_complete(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
     let is_sent = cx.state.rotation.pending.get(&cluster.id).is_some_and(Pending::blocks);
@@ -195,7 +195,7 @@ pub fn before_complete(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>>
     lines
 }
 
-/// How far the nodes are, phase and times; what matters most comes first. `blocker`: what blocks them stands among it.
+/// Progress of the nodes, phase and times, most important first. `blocker`: include what blocks the nodes.
 pub fn roll_facts(entry: &Entry, blocker: bool, facts: &mut Facts<'_>) {
     let rolls = entry.cluster.rotation.phase == Phase::Preparing;
     let seen = rolls && nodes_seen(entry, facts);
@@ -228,7 +228,7 @@ fn times(entry: &Entry, facts: &mut Facts<'_>) {
         phase.push(theme.span(text::for_duration(lasted), Tone::Dim));
     }
     facts.fact("phase", phase);
-    // How long ago these were, the steps above say.
+    // The steps above already show how long ago these were.
     if let Some(at) = rotation.initiated {
         facts.fact("started", zone.full(at));
     }
@@ -248,7 +248,7 @@ fn times(entry: &Entry, facts: &mut Facts<'_>) {
     }
 }
 
-/// How far the roll is, as the cluster's own API shows it; `false` when it shows nothing.
+/// Progress of the roll, read from the cluster's own API; `false` if there is none.
 fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
     let LineContext { state, .. } = facts.cx;
     let phase = &entry.cluster.rotation.phase;
@@ -304,7 +304,7 @@ pub fn blocked_by(entry: &Entry, facts: &mut Facts<'_>) {
     }
 }
 
-/// What SKE reports about nodes, and why nothing else is known.
+/// What SKE reports about the nodes, and why no more is known.
 fn nodes_unseen(entry: &Entry, facts: &mut Facts<'_>) {
     let LineContext { state, .. } = facts.cx;
     let phase = &entry.cluster.rotation.phase;
@@ -318,7 +318,7 @@ fn nodes_unseen(entry: &Entry, facts: &mut Facts<'_>) {
     }
 }
 
-/// "3–6 nodes in 1 pool": the API does not say how many there are now.
+/// "3–6 nodes in 1 pool": the API does not report the current number.
 pub fn nodes(entry: &Entry) -> String {
     let (min, max) = entry.cluster.node_bounds();
     let pools = plural(entry.cluster.pools.len(), "pool", "pools");
@@ -334,7 +334,7 @@ pub fn other_problems<'a>(entry: &'a Entry, state: &State, next: &Next) -> Vec<&
     problems.filter(|p| !beside.contains(p) && next.text != p.to_string()).collect()
 }
 
-/// What SKE reports as wrong, each error whole.
+/// Errors reported by SKE, each in full.
 pub fn problems<'a>(
     problems: impl IntoIterator<Item = &'a ReportedError>,
     label: &str,

@@ -16,7 +16,6 @@ use crate::ui::line_context::LineContext;
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
-/// One step in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepLine {
     pub state: StepState,
@@ -25,7 +24,6 @@ pub struct StepLine {
     pub tone: Tone,
 }
 
-/// The four steps of a cluster.
 pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let phase = &entry.cluster.rotation.phase;
     let pending = state.rotation.pending.get(&entry.cluster.id);
@@ -48,7 +46,7 @@ pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
         (Phase::Completed, _) => [StepState::Done; 4],
     };
     let [first, start, clients, complete] = marks;
-    // Access does not come with the phase: it is there as long as a kubeconfig works. What breaks on complete is for step 3.
+    // Access does not depend on the phase, only on a working kubeconfig. What breaks on complete belongs to step 3.
     let (access, text, tone) = access_words(entry, state, complete == StepState::Done);
     let access = if first == StepState::Unknown { StepState::Unknown } else { access };
     let [start_words, client_words, complete_words] = words(entry, state, pending);
@@ -66,7 +64,7 @@ fn is_due(entry: &Entry, state: &State) -> bool {
     matches!(next, Some(NextStep::Start | NextStep::StartUnknownAge | NextStep::StartLater))
 }
 
-/// Whether there is access, in words; `finished`: the rotation is completed.
+/// Whether there is access, as text; `finished`: the rotation is completed.
 fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, String, Tone) {
     let now = state.server_now();
     let known = state.rows().known_credentials(&entry.cluster);
@@ -133,7 +131,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
     }
 }
 
-/// Sign and title of a step; `now`: how loud the one is that is under way.
+/// Sign and title of a step; `now` is the tone of the current one.
 pub fn heading(
     theme: Theme,
     state: StepState,
@@ -161,7 +159,7 @@ impl StepLine {
     }
 }
 
-/// The steps below each other, with their words as far as they fit.
+/// The steps, one per line, each with as much of its text as fits.
 pub fn tall(entry: &Entry, cx: LineContext<'_>) -> Vec<Vec<Span<'static>>> {
     steps(entry, cx.state)
         .iter()
@@ -179,7 +177,7 @@ pub fn tall(entry: &Entry, cx: LineContext<'_>) -> Vec<Vec<Span<'static>>> {
         .collect()
 }
 
-/// The steps beside each other, joined by a line, their words below.
+/// The steps side by side, joined by a line, with their texts below.
 pub fn wide(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let steps = steps(entry, cx.state);
     let share = cx.columns / 4;

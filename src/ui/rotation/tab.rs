@@ -1,4 +1,4 @@
-//! The rotation tab: the steps, what is next, what is known before *complete*, and how far the nodes are.
+//! The rotation tab: the steps, what is next, findings before *complete*, and progress of the nodes.
 
 use ratatui::text::Line;
 
@@ -15,13 +15,12 @@ use crate::ui::text::{behind, beside, indent};
 use crate::ui::theme::Role;
 use crate::ui::widgets::facts::Facts;
 
-/// From so many columns on there are two columns.
+/// Minimum width for two columns.
 const BESIDE_FROM: usize = 150;
 
-/// Blanks before the facts.
+/// Indentation of the facts.
 const INDENT: usize = 2;
 
-/// All lines of the tab.
 pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'static>> {
     let LineContext { state, theme, columns } = cx;
     let roomy = rows >= 14;
@@ -39,14 +38,14 @@ pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'stati
     let next = sentences::next(entry, state);
     let lead = format!("  ▸ {}: ", next.lead);
     let room = columns.saturating_sub(width(&lead));
-    // A notice above already says that it is no longer listed.
+    // A notice above already reports that the cluster is no longer listed.
     let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
     for line in
         behind(theme.part(lead, Role::Accent), cx.with_columns(room).paragraph(said, next.tone))
     {
         facts.line(line.spans);
     }
-    // While nodes are replaced there is nothing to do; the key follows at the end.
+    // While nodes are replaced there is nothing to do; the key comes last.
     let rolls = entry.cluster.rotation.phase == Phase::Preparing;
     if !rolls {
         sentences::key_lines(entry, 4, &mut facts);
@@ -58,8 +57,8 @@ pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'stati
     if roomy && entry.gone.is_none() {
         lines.push(Line::default());
     }
-    // What is left to do stands before the facts; what blocks the nodes, and what this machine holds, behind them; beside
-    // each other where there is room.
+    // Pending actions come before the facts; blockers and this machine's credentials after them, or beside them if
+    // there is room.
     let both = columns >= BESIDE_FROM;
     let left = if both { columns * 4 / 7 } else { columns.saturating_sub(INDENT) };
     let room = if both { columns - left - INDENT } else { left };
@@ -101,7 +100,7 @@ pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'stati
     lines
 }
 
-/// Adds lines below others, with an empty one between them.
+/// Appends lines, after a blank line if needed.
 fn push_section(lines: &mut Vec<Line<'static>>, section: Vec<Line<'static>>) {
     if !lines.is_empty() && !section.is_empty() {
         lines.push(Line::default());

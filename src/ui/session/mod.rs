@@ -1,3 +1,3 @@
-//! The question whether to leave.
+//! The confirmation dialog before leaving.
 
 pub mod quit;

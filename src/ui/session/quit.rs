@@ -1,4 +1,4 @@
-//! `QuitDialog` while something is under way.
+//! `QuitDialog`: asks before leaving while something is in progress.
 
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -13,7 +13,6 @@ use crate::ui::widgets::dialog::{columns, show};
 
 const MOST: u16 = 66;
 
-/// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &QuitDialog) {
     let QuitDialog { leave, why, then } = dialog;
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));

@@ -24,7 +24,7 @@ use crate::ui::fixtures::{
 };
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
-    // Pressed by a person: never too soon after what appeared.
+    // Pressed at human speed: late enough after a dialog appeared.
     let mut now = state.shared.now;
     now.monotonic += std::time::Duration::from_secs(1);
     update(state, now, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
@@ -51,7 +51,7 @@ fn commands_that_are_shown_are_about_the_cluster_that_is_shown() {
             *shown = tab;
         }
         let text = text(&state, 140, 40);
-        // Wrapped where the pane is narrow.
+        // Wrapped in a narrow pane.
         assert!(text.contains("kubectl --kubeconfig ~/.kube/own/pay.yaml"), "{text}");
         assert!(text.contains("--context pay-prod -n payments"), "{text}");
     }
@@ -84,7 +84,7 @@ fn what_is_due_is_counted_and_filtered() {
     assert!(before.contains(&"shop-prod".to_owned()), "it is prepared: {before:?}");
     assert!(!before.contains(&"web-stage".to_owned()), "{before:?}");
     assert_eq!(state.view.counts.due, before.len());
-    // A kubeconfig of it ends tomorrow.
+    // One of its kubeconfigs expires tomorrow.
     let web = state.fleet.cluster(&id(&state, "web-stage")).unwrap().clone();
     let server = "api.web-stage.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
     let mut client = fixtures::issuance(1, &[1], None).facts.client.unwrap();
@@ -159,7 +159,7 @@ fn the_help_names_every_tab_under_its_number() {
 fn an_unchanged_form_closes_without_a_question() {
     let mut state = issuing(form("shop-prod"));
     for code in [KeyCode::Right, KeyCode::Down, KeyCode::Tab, KeyCode::Up, KeyCode::Home] {
-        // A preset to the right is a change; everything else is a walk.
+        // Moving to another preset would be a change; the other keys only navigate.
         if code != KeyCode::Right {
             press(&mut state, code);
         }
@@ -310,7 +310,7 @@ fn an_invalid_filter_term_is_reported() {
         assert!(flat(&state).contains(said), "{said} in\n{}", text(&state, 140, 30));
     }
     let mut state = on_shop();
-    // What is known is no problem, though no cluster may have it.
+    // A known phase is valid even if no cluster has it.
     write(&mut state, "/phase:pre");
     assert!(!text(&state, 140, 30).contains("is no phase"));
 }
@@ -337,7 +337,7 @@ fn clearing_the_clipboard_is_reported() {
     }
 }
 
-/// What a person sees of the form once the destination was looked at.
+/// Answers the form's plan request, as if the destination had been checked.
 fn planned(state: &mut State, plan: Plan) {
     let Some(form) = &state.kubeconfig.form else { panic!("the form is closed") };
     let (request, now) = (form.plan_request, state.shared.now);
@@ -394,7 +394,7 @@ fn entries_of_another_cluster_are_distinguished() {
         press(&mut state, KeyCode::BackTab);
         press(&mut state, KeyCode::Enter);
         assert!(flat(&state).contains(said), "{said} in\n{}", flat(&state));
-        // The name with the region is taken, too.
+        // The name with the region is taken as well.
         assert!(flat(&state).contains("Another name: shop-prod-eu01-shop."), "{}", flat(&state));
         press(&mut state, KeyCode::Tab);
         press(&mut state, KeyCode::Enter);

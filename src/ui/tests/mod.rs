@@ -1,4 +1,4 @@
-//! Drawings of every screen at three sizes, and what must hold at every size and in every theme.
+//! Drawings of every screen at three sizes, and invariants at every size and in every theme.
 
 mod interaction;
 
@@ -83,7 +83,7 @@ fn guard() -> Guard {
     Guard { keys: 0, at: std::time::Duration::ZERO }
 }
 
-/// Every text of the program, so that a reviewer of language reads them in one go.
+/// Every text of the program in one snapshot, for language reviews.
 #[test]
 fn texts() {
     use crate::app::rotation::step_text;
@@ -142,7 +142,7 @@ fn fleet_in_full() {
 fn k8s_28_no_sentence_claims_more_than_phase_and_times_say() {
     let started = Some(ago(60 * 24 * 5));
     let unstated = Phase::Unknown(String::new());
-    // The age of the cluster is the age of its credentials only where it was never rotated.
+    // The age of the cluster is the age of its credentials only if it was never rotated.
     let rotated = ["never rotated", "777d", "completed 5d"].as_slice();
     let unclear = ["never rotated", "777d", "the phase │", "the phase  "].as_slice();
     for (phase, initiated, wrong) in [
@@ -257,7 +257,7 @@ fn nodes_tab() {
     snapshot("nodes_rolling", &rolls::rolling(18));
     snapshot("nodes_stalled", &rolls::stalled());
     snapshot("nodes_done", &rolls::done());
-    // Here the node's pane has no room for a border with its name.
+    // Too narrow for a border with the name around the node's pane.
     snapshot_at("nodes_stalled", &rolls::stalled(), 100, 30);
     snapshot_at("nodes_before", &rolls::before_the_nodes(), 140, 40);
     snapshot_at("nodes_before", &rolls::before_the_nodes(), 80, 24);
@@ -266,7 +266,7 @@ fn nodes_tab() {
     snapshot_at("nodes_events", &events, 80, 24);
     let away = Failure::new(FailureKind::Unreachable, "no answer from api.example:443 within 10 s")
         .hint("Check the cluster's access control list");
-    // As long as messages are; what to do is not cut off.
+    // As long as real messages; the advice is not cut off.
     let refused = "the API server of pay-prod (api.pay-prod.0a1b2c3d4e.s.ske.eu01.onstackit.cloud): \
                    no connection (tcp connect error: Connection refused (os error 111))";
     let long = Failure::new(FailureKind::Unreachable, refused)
@@ -461,7 +461,7 @@ fn a_sent_step_is_shown_in_every_stage() {
     snapshot_at("rotation_lost", &state, 80, 24);
 }
 
-/// A start of a cluster was sent.
+/// Adds a sent start of a cluster.
 fn put_pending(state: &mut State, id: &ClusterId, stage: PendingStage) {
     let pending = Pending {
         request: crate::app::requests::RequestId(1),
@@ -647,7 +647,7 @@ fn menus() {
     snapshot_at("menu_commands", &menu(commands, 0), 80, 24);
 }
 
-/// The fleet of the fixtures, of which this is selected; more projects were found than are configured.
+/// The fleet of the fixtures with a selection; more projects are discovered than configured.
 fn selecting(projects: SelectedProjects, region: Option<&str>) -> State {
     let mut state = fleet();
     let settings = &mut state.shared.settings;
@@ -684,7 +684,7 @@ fn scope() {
     let [item] = items.as_slice() else { panic!("{items:?}") };
     assert_eq!((item.part(), &*item.note), ("project", "503 upstream connect error"));
     assert!(scope::items(&state.fleet, &state.shared.settings, "project pay eu").is_empty());
-    // Nothing is there, and that is due to the scope.
+    // Nothing is listed because of the selected scope.
     let team = ProjectId::new("042b3c4d-5555-4666-8777-444455556666");
     state = selecting(SelectedProjects::One(team), None);
     live(&mut state);
@@ -765,7 +765,7 @@ fn times_in_the_activity_are_local() {
     assert!(text(&state, 80, 24).contains("issued, expires Tue 24 Nov 2026 14:02 +00:00"));
 }
 
-/// Puts a cluster of the same name into the other region, with a record of its own.
+/// Adds a cluster of the same name in the other region, with a record of its own.
 fn namesake(state: &mut State, name: &str) {
     let mut entry = state.fleet.entries[&id(state, name)].clone();
     entry.cluster.id.scope.region = Region::new("eu02");
@@ -1004,7 +1004,7 @@ fn tty_09_ascii_mode_draws_nothing_else() {
     for mut state in every_screen() {
         for (columns, rows) in [(140, 40), (80, 24), (40, 12), (20, 4)] {
             state.shared.settings.ascii = false;
-            // Keys are words there; marks for control characters stand in foreign text.
+            // In ASCII mode keys are words; marks for control characters come from foreign text.
             let ours = |cell: &&Cell| !matches!(cell.symbol(), "?" | "⏎" | "␛");
             for cell in drawn(&state, columns, rows).0.content.iter().filter(ours) {
                 assert_ne!(plain(cell.symbol()), "?", "{} has no plain form", cell.symbol());
@@ -1101,7 +1101,7 @@ fn a_dialog_blocks_clicks_behind_it() {
 fn unavailable_keys_are_dimmed_in_place() {
     let mut state = fleet();
     state.shared.theme = ThemeChoice::Dark;
-    // The style of a key, if it is offered.
+    // The style of a key hint, if it is shown.
     let style = |state: &State, hint: &str| {
         let (buffer, _) = drawn(state, 100, 30);
         let row: String = (0..100).map(|x| buffer[(x, 29)].symbol()).collect();

@@ -1,4 +1,4 @@
-//! Buttons in a row: verbs in brackets; the focused one has a mark and is reversed.
+//! Buttons: labels in brackets; the focused one has a mark and is reversed.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -9,22 +9,21 @@ use crate::ui::canvas::Canvas;
 use crate::ui::text::cells;
 use crate::ui::theme::{Role, Theme};
 
-/// One button.
 pub struct Button<'a> {
     pub label: &'a str,
     pub focused: bool,
-    /// Whether it can be pressed.
+    /// Whether the button is enabled.
     pub ready: bool,
     pub click: Clickable,
 }
 
 impl<'a> Button<'a> {
-    /// The one that closes a dialog without doing anything.
+    /// The button that closes a dialog without any effect.
     pub fn cancel(label: &'a str, focused: bool) -> Self {
         Self { label, focused, ready: true, click: Clickable::Cancel }
     }
 
-    /// The one that does what a dialog is about.
+    /// The button that performs the dialog's action.
     pub fn confirm(label: &'a str, focused: bool, ready: bool) -> Self {
         Self { label, focused, ready, click: Clickable::Confirm }
     }
@@ -45,13 +44,13 @@ impl<'a> Button<'a> {
     }
 }
 
-/// Rows that buttons take: one, or one each when they do not fit beside each other.
+/// Rows of the buttons: one, or one per button if they do not fit side by side.
 pub fn rows(buttons: &[Button<'_>], columns: usize) -> usize {
     let wide: usize = buttons.iter().map(Button::columns).sum();
     if wide <= columns { 1 } else { buttons.len() }
 }
 
-/// Draws buttons from the top left of `area`, and says where they can be clicked.
+/// Draws buttons from the top left of `area` and registers their click targets.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, buttons: &[Button<'_>]) {
     let theme = canvas.theme;
     let room = usize::from(area.width);

@@ -1,4 +1,4 @@
-//! What all dialogs share: a heavy frame in the middle, a title with the step, fields, and a failure that stays.
+//! Common parts of dialogs: a centred heavy frame, a title with the step, fields, and a persistent failure.
 
 use ratatui::layout::{Margin, Rect};
 use ratatui::text::{Line, Span};
@@ -18,7 +18,7 @@ use crate::ui::text::{blanks, cells, indent};
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::button::{self, Button};
 
-/// Columns of text that a dialog of at most `most` columns has in `area`.
+/// Text width in `area` of a dialog that is at most `most` columns wide.
 pub fn columns(area: Rect, most: u16) -> usize {
     usize::from(area.width.min(most).saturating_sub(padding(area) * 2 + 2))
 }
@@ -27,13 +27,13 @@ fn padding(area: Rect) -> u16 {
     if area.width >= 60 { 2 } else { u16::from(area.width >= 45) }
 }
 
-/// Lines that have room above the buttons of a dialog.
+/// Lines that fit above the buttons of a dialog.
 pub fn room(area: Rect, most: u16, buttons: &[Button<'_>]) -> usize {
     let rows = button::rows(buttons, columns(area, most));
     usize::from(area.height.saturating_sub(2)).saturating_sub(rows)
 }
 
-/// Draws a dialog of at most `most` columns over `area`: titles at both ends of its frame, lines, and buttons.
+/// Draws a dialog of at most `most` columns over `area`: frame with left and right title, lines, and buttons.
 pub fn show(
     canvas: &mut Canvas<'_, '_>,
     area: Rect,
@@ -50,7 +50,7 @@ pub fn show(
     button::draw(canvas, below, buttons);
 }
 
-/// Clears `area`, draws the frame of what lies over everything else, and returns what is inside.
+/// Clears `area`, draws the frame of an overlay, and returns the inner area.
 pub fn overlay(canvas: &mut Canvas<'_, '_>, area: Rect, title: &'static str) -> Rect {
     let theme = canvas.theme;
     canvas.frame.render_widget(Clear, area);
@@ -63,7 +63,7 @@ pub fn overlay(canvas: &mut Canvas<'_, '_>, area: Rect, title: &'static str) -> 
     canvas.block(block, area)
 }
 
-/// Clears the place in the middle of `area`, draws the frame, and returns what is inside.
+/// Clears the middle of `area`, draws the dialog frame, and returns the inner area.
 pub fn open(
     canvas: &mut Canvas<'_, '_>,
     area: Rect,
@@ -80,7 +80,7 @@ pub fn open(
         width: wide,
         height: high,
     };
-    // A blank column at both sides keeps the frame apart from what lies under it.
+    // A blank column on both sides separates the frame from the screen below.
     let halo = place.outer(Margin::new(1, 0)).intersection(area);
     canvas.frame.render_widget(Clear, halo);
     let dash = theme.part("━", Role::DialogBorder);
@@ -93,7 +93,7 @@ pub fn open(
     canvas.block(block, place).inner(Margin::new(padding(area), 0))
 }
 
-/// Where a cluster is, to be said behind its name: the project is cut so that the region stays.
+/// The place of a cluster, for display after its name; the project is truncated in favour of the region.
 pub fn place(id: &ClusterId, state: &State, columns: usize) -> String {
     let project = state.fleet.project_name(id.project());
     let used = width(id.name.as_str()) + width(id.region().as_str()) + 6;
@@ -101,7 +101,7 @@ pub fn place(id: &ClusterId, state: &State, columns: usize) -> String {
     format!(" · {project} · {}", id.region())
 }
 
-/// A text field in brackets of so many columns, brackets included; the end of a long text is shown.
+/// A text field of `columns` columns including its brackets; long text shows its end.
 pub fn field(theme: Theme, input: &Input, columns: usize, focused: bool) -> Vec<Span<'static>> {
     let room = columns.saturating_sub(4);
     let text: Vec<char> = clean(input.value()).chars().collect();
@@ -127,7 +127,7 @@ pub fn field(theme: Theme, input: &Input, columns: usize, focused: bool) -> Vec<
     spans
 }
 
-/// A failure in full: why it failed, what to do, and for support what was tried, code and trace id.
+/// A failure in full: reason, advice, and for support what was tried, code and trace id.
 pub fn failure(cx: LineContext<'_>, failure: &Failure) -> Vec<Line<'static>> {
     let mut lines = cx.marked("✗", Tone::Bad, &failure.message);
     if let Some(advice) = failure.advice() {
@@ -146,7 +146,7 @@ pub fn failure(cx: LineContext<'_>, failure: &Failure) -> Vec<Line<'static>> {
     lines
 }
 
-/// The lines from `scroll` on that fit into `room`; the last one says how many more there are.
+/// At most `room` lines from `scroll` on; the last one reports how many more follow.
 pub fn shorten(
     theme: Theme,
     lines: Vec<Line<'static>>,

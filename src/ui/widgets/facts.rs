@@ -1,4 +1,4 @@
-//! Labelled facts below each other: `label   value`, long values wrapped under their beginning.
+//! Labelled facts, one below another: `label   value`, with aligned wrapped values.
 
 use ratatui::text::{Line, Span};
 
@@ -7,7 +7,7 @@ use crate::ui::line_context::LineContext;
 use crate::ui::text::{cut_spans, indent, pad_end, wrap};
 use crate::ui::theme::Role;
 
-/// Lines of facts, being put together.
+/// A builder for lines of facts.
 pub struct Facts<'a> {
     pub cx: LineContext<'a>,
     label: usize,
@@ -15,17 +15,17 @@ pub struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// No facts yet; their labels take `label` of its columns.
+    /// Empty facts, with labels of `label` columns.
     pub fn new(cx: LineContext<'a>, label: usize) -> Self {
         Self { cx, label, lines: Vec::new() }
     }
 
-    /// What values are made from.
+    /// The context for building values.
     pub fn values(&self) -> LineContext<'a> {
         self.cx.narrower_by(self.label)
     }
 
-    /// Adds a fact of one line; cut at its end when too long. An empty label continues the fact above.
+    /// Adds a one-line fact, truncated if too long. An empty label continues the previous fact.
     pub fn fact(&mut self, label: &str, value: impl Into<Line<'static>>) -> &mut Self {
         let mut spans = vec![self.cx.theme.part(pad_end(label, self.label), Role::Label)];
         spans.extend(cut_spans(value.into().spans, self.values().columns));
@@ -33,7 +33,7 @@ impl<'a> Facts<'a> {
         self
     }
 
-    /// Adds a fact in words, wrapped.
+    /// Adds a wrapped text fact.
     pub fn text(&mut self, label: &str, value: &str, tone: Tone) -> &mut Self {
         for (index, line) in wrap(value, self.values().columns).into_iter().enumerate() {
             let label = if index == 0 { label } else { "" };
@@ -42,7 +42,7 @@ impl<'a> Facts<'a> {
         self
     }
 
-    /// Adds an empty line, unless there is one already.
+    /// Adds a blank line, unless there is one already.
     pub fn blank(&mut self) -> &mut Self {
         if self.lines.last().is_some_and(|line| !line.spans.is_empty()) {
             self.lines.push(Line::default());
@@ -50,19 +50,19 @@ impl<'a> Facts<'a> {
         self
     }
 
-    /// Adds a line over the whole width.
+    /// Adds a line of the full width.
     pub fn line(&mut self, spans: Vec<Span<'static>>) -> &mut Self {
         self.lines.push(self.cx.line(spans));
         self
     }
 
-    /// Adds a wrapped sentence over the whole width, indented.
+    /// Adds a wrapped sentence of the full width, indented.
     pub fn sentence(&mut self, text: &str, tone: Tone, by: usize) -> &mut Self {
         self.lines.extend(indent(self.cx.narrower_by(by).paragraph(text, tone), by));
         self
     }
 
-    /// The lines.
+    /// The lines, without trailing blank ones.
     pub fn into_lines(self) -> Vec<Line<'static>> {
         let mut lines = self.lines;
         while lines.last().is_some_and(|line| line.spans.is_empty()) {

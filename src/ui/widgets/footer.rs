@@ -1,4 +1,4 @@
-//! The last lines of every screen: the latest message, and the available keys.
+//! The footer of every screen: the latest message, and the available keys.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -23,28 +23,28 @@ use crate::ui::line_context::LineContext;
 use crate::ui::text::{behind, blanks, cells, spans_width, spread, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
-/// What the bottom of a screen says while nothing else does, and the place in its list.
+/// Default content of the bottom line, and the position in the screen's list.
 #[derive(Debug, Default)]
 pub struct BottomLine {
     pub spans: Vec<Span<'static>>,
-    /// Row of the cursor and number of rows, both counted from 1.
+    /// Row of the cursor and number of rows, both 1-based.
     pub row: Option<(usize, usize)>,
 }
 
-/// Hints that are shown at most.
+/// Maximum number of key hints.
 const HINTS: usize = 7;
 
-/// Most lines of a toast.
+/// Maximum lines of a toast.
 const TOAST_LINES: usize = 3;
 
-/// The message to show, unless the screen shows the same already. `records`: the screen shows the latest records.
+/// The toast to show, unless the screen already shows it. `records`: the screen shows the latest records.
 pub fn toast(state: &State, records: bool) -> Option<&str> {
     let toast = state.notices.toast.as_ref()?;
     let is_shown = match (&state.screen, &toast.about) {
         (_, ToastAbout::Request) | (Screen::Cluster { .. }, ToastAbout::Ske) => false,
         (Screen::Fleet, _) => records,
         (Screen::Activity(_), _) => true,
-        // The blocker of the roll stands on the tab.
+        // The tab already shows the roll's blocker.
         (Screen::Cluster { id, tab, .. }, ToastAbout::Cluster(cluster)) if id == cluster => {
             *tab == Tab::Activity
                 || matches!(tab, Tab::Rotation | Tab::Nodes) && state.nodes.is_held(id)
@@ -54,7 +54,7 @@ pub fn toast(state: &State, records: bool) -> Option<&str> {
     (!is_shown).then_some(toast.text.as_str())
 }
 
-/// Rows that the footer takes on a screen of this size.
+/// Height of the footer on a screen of this size.
 pub fn rows(state: &State, area: Rect, toast: Option<&str>) -> u16 {
     if area.height < 10 {
         return 1;
@@ -63,7 +63,7 @@ pub fn rows(state: &State, area: Rect, toast: Option<&str>) -> u16 {
     let lines = match (state.notices.errors.front(), toast) {
         _ if state.view.filter_input.is_some() || state.is_searching() => 1,
         (Some(error), _) => {
-            // One more for the words that say what to do with it.
+            // One more row for the key hints of the error.
             wrap_to(&error_text(error), columns, 4).len() + usize::from(area.width < 60)
         }
         (None, Some(toast)) => wrap_to(toast, columns, TOAST_LINES).len(),
@@ -79,7 +79,7 @@ fn error_text(error: &crate::domain::failure::Failure) -> String {
     format!("{text}{stop}{trace}")
 }
 
-/// Draws it; `bottom` is what the screen itself has to say while nothing else does.
+/// Draws the footer; `bottom` is the screen's own line, shown if there is no message.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (bottom, toast): (BottomLine, Option<&str>)) {
     let cx = canvas.line_context(area);
     let LineContext { state, .. } = cx;
@@ -113,7 +113,7 @@ fn message_lines(
         let more = state.notices.errors.len() - 1;
         let more = if more == 0 { String::new() } else { text::more_errors(more) };
         let (back, copy) = (cx.key_of(Command::Back), cx.key_of(Command::Copy));
-        // A filter is cleared before.
+        // The first press only clears the filter.
         let clears = state.screen == Screen::Fleet && !state.view.filter.is_empty();
         let back = if clears { format!("{back} {back}") } else { back };
         let hint = text::error_hint(&more, &back, &copy);
@@ -150,7 +150,7 @@ fn search_line(cx: LineContext<'_>) -> Line<'static> {
     spread(left, vec![theme.span(count, Tone::Dim)], columns)
 }
 
-/// A line of text that is being typed.
+/// A text input line.
 fn typed(theme: Theme, text: &str, selected: bool) -> Vec<Span<'static>> {
     let text = clean(text);
     let text = if selected { theme.part(text, Role::Focus) } else { Span::raw(text) };
@@ -190,7 +190,7 @@ fn hint_line(cx: LineContext<'_>, row: Option<(usize, usize)>) -> Line<'static> 
     spread(hints(cx, room, gap), right, columns)
 }
 
-/// The hints that fit: the first ones, and always the way back and the help if there are such.
+/// As many hints as fit; back, quit and help always stay.
 fn hints(cx: LineContext<'_>, room: usize, gap: usize) -> Vec<Span<'static>> {
     let LineContext { state, theme, .. } = cx;
     let context = state.context();
@@ -201,12 +201,12 @@ fn hints(cx: LineContext<'_>, room: usize, gap: usize) -> Vec<Span<'static>> {
         .filter_map(|binding| binding.hint.map(|hint| (hint, binding)))
         .filter_map(|(hint, binding)| Some((place(binding.command, hint, next.as_ref())?, binding)))
         .filter(|(_, binding)| {
-            // What a phase forbids stays where it is; chosen, it says why.
+            // A key that the phase forbids stays in place; pressing it shows the reason.
             let stays = matches!(binding.command, Command::Rotate | Command::Kubeconfig)
                 && state.subject().is_some();
             works(state, context, binding.command) || stays
         })
-        // Where there is little room, what can be done on a cluster comes first.
+        // If space is tight, cluster actions take precedence.
         .filter(|(_, binding)| binding.command != Command::Quit || gap > 1)
         .collect();
     possible.sort_by_key(|(hint, _)| *hint);
@@ -244,7 +244,7 @@ fn hints(cx: LineContext<'_>, room: usize, gap: usize) -> Vec<Span<'static>> {
     spans
 }
 
-/// Its place among the hints, by what is next; `None` for what is not offered then.
+/// Position of a hint, depending on the next step; `None` if it is not shown.
 fn place(command: Command, hint: u8, next: Option<&NextStep>) -> Option<u8> {
     let is_unhealthy = matches!(next, Some(NextStep::InspectUnhealthy));
     match (command, next) {
@@ -258,15 +258,15 @@ fn place(command: Command, hint: u8, next: Option<&NextStep>) -> Option<u8> {
 fn works(state: &State, context: KeyContext, command: Command) -> bool {
     match (context, command) {
         (KeyContext::Dialog, Command::Copy) => state.rotation.dialog.is_some(),
-        // The fleet is the first screen: there is no way back from it but out.
+        // On the fleet there is no previous screen; quit is shown instead of back.
         (KeyContext::Fleet, Command::Back) => clears(state),
         (KeyContext::Fleet, Command::Quit) => !clears(state),
-        // Tab and the arrows do the same between buttons.
+        // Tab and the arrows do the same for buttons.
         (KeyContext::Dialog, Command::Right) | (_, Command::Quit) => false,
-        // Both keys do the same in a menu: the fitting one is named.
+        // Both keys do the same in a menu; only the fitting one is shown.
         (KeyContext::Menu, Command::Mark) => ticks(state),
         (KeyContext::Menu, Command::Open) => !ticks(state),
-        // Whatever lies over a screen can be closed.
+        // Every overlay can be closed.
         (
             KeyContext::Help
             | KeyContext::Filter
@@ -286,12 +286,12 @@ fn works(state: &State, context: KeyContext, command: Command) -> bool {
     }
 }
 
-/// Whether the way back clears something in the fleet.
+/// Whether back clears a filter or error in the fleet.
 fn clears(state: &State) -> bool {
     !state.view.filter.is_empty() || !state.notices.errors.is_empty()
 }
 
-/// Whether a key does something in the field of the form that has the focus.
+/// Whether a key has an effect in the focused field of the form.
 fn works_in_form(form: &KubeconfigForm, command: Command) -> bool {
     let chooses = matches!(form.focus, KubeconfigField::Kind | KubeconfigField::Destination)
         || (form.focus == KubeconfigField::Lifetime && form.issued.is_none());
@@ -308,16 +308,16 @@ fn works_in_form(form: &KubeconfigForm, command: Command) -> bool {
     }
 }
 
-/// Whether the open menu is one whose lines are ticked.
+/// Whether the open menu has checkboxes.
 fn ticks(state: &State) -> bool {
     state.menu.as_ref().is_some_and(|menu| matches!(menu.items, MenuItems::Columns))
 }
 
-/// What a key does in the open menu.
+/// The effect of a key in the open menu.
 fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
     match (kind, command) {
         (MenuItems::Columns, Command::Mark) => Some("toggle"),
-        // What was ticked stays ticked.
+        // Ticked lines stay ticked.
         (MenuItems::Columns, Command::Back) => Some("close"),
         (MenuItems::Sort | MenuItems::Scope(_), Command::Open) => Some("select"),
         (MenuItems::Export(_), Command::Open) => Some("export"),
@@ -327,7 +327,7 @@ fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
     }
 }
 
-/// What Enter does in the open dialog or form.
+/// The effect of Enter in the open dialog or form.
 fn press_label(state: &State) -> Option<&'static str> {
     if let Some(dialog) = &state.session.quit_dialog {
         return Some(if dialog.leave { text::PRESS_QUIT } else { text::PRESS_STAY });

@@ -1,4 +1,4 @@
-//! The top line of every screen: where one is at the left; mode and freshness at the right.
+//! The header of every screen: the current path at the left; mode and freshness at the right.
 
 use ratatui::text::Span;
 
@@ -8,13 +8,13 @@ use crate::domain::age::{long, narrow};
 use crate::ui::line_context::LineContext;
 use crate::ui::theme::{Role, Theme};
 
-/// Whether anything may be changed, whether this is the demo, and how old what one sees is.
+/// Read-only mode, demo, and the age of the data.
 pub fn status(cx: LineContext<'_>) -> Vec<Span<'static>> {
     let LineContext { state, theme, columns } = cx;
     let mut spans = Vec::new();
     if let Some(speed) = state.shared.settings.demo {
         spans.push(theme.part("DEMO", Role::Accent));
-        // Its estimates and ages are of its own time.
+        // In the demo, estimates and ages are in simulated time.
         if columns >= 60 && speed.to_bits() != 1.0_f64.to_bits() {
             spans.push(theme.span(text::demo_time(speed), Tone::Dim));
         }
@@ -48,7 +48,7 @@ fn freshness(cx: LineContext<'_>) -> Vec<Span<'static>> {
         };
     };
     if state.is_live() {
-        // Below a minute its age is what the polls make of it; seconds would stand still between them.
+        // Below a minute, the age depends on the poll interval; displayed seconds would freeze between polls.
         let text = match (short, age.as_mins()) {
             (_, 0) => "live".to_owned(),
             (true, _) => narrow(age),
@@ -63,7 +63,7 @@ fn freshness(cx: LineContext<'_>) -> Vec<Span<'static>> {
     }
 }
 
-/// The program's name and the way to the present screen.
+/// The program's name and the path to the current screen.
 pub fn path(theme: Theme, parts: &[&str]) -> Vec<Span<'static>> {
     let mut spans = vec![Span::raw(" "), theme.part("skeys", Role::Accent), Span::raw("  ")];
     let last = parts.len().saturating_sub(1);
@@ -80,7 +80,7 @@ pub fn path(theme: Theme, parts: &[&str]) -> Vec<Span<'static>> {
     spans
 }
 
-/// Who acts, by which token, until when.
+/// The account, the token it uses, and the token's expiry.
 pub fn identity(cx: LineContext<'_>, full: bool) -> Vec<Span<'static>> {
     let Some(identity) = &cx.state.shared.identity else { return Vec::new() };
     let mut spans = vec![

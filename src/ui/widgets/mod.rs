@@ -1,4 +1,4 @@
-//! Parts that several features draw with.
+//! Widgets shared by several features.
 
 pub mod button;
 pub mod dialog;

@@ -1,4 +1,4 @@
-//! Notices about reading SKE: signed out, failing scopes, rate limits, and remarks.
+//! Notices about reads from SKE: signed out, failing scopes, rate limits, and remarks.
 
 use jiff::SignedDuration;
 use ratatui::text::{Line, Span};
@@ -18,12 +18,12 @@ use crate::domain::text::{cut_end, cut_middle, plural, width};
 use crate::ui::line_context::LineContext;
 use crate::ui::text::{behind, wrap_to};
 
-/// Failing places that get a line of their own.
+/// Maximum number of failing scopes with a line of their own.
 const LINES: usize = 2;
-/// Rows that are older than this say so until they are read again.
+/// Age after which rows are marked as old until they are read again.
 const OLD: SignedDuration = SignedDuration::from_mins(1);
 
-/// Lines about trouble, most important first.
+/// The notices, most important first.
 pub fn lines(cx: LineContext<'_>) -> Vec<Line<'static>> {
     let mut lines = unsaved(cx);
     lines.extend(signed_out(cx));
@@ -45,7 +45,7 @@ pub fn lines(cx: LineContext<'_>) -> Vec<Line<'static>> {
     lines
 }
 
-/// A region in which no project can be listed.
+/// A region in which lists fail for every project.
 fn unreachable_line(cx: LineContext<'_>, region: &Region) -> Option<Line<'static>> {
     let LineContext { state, theme, columns } = cx;
     let failing = || state.fleet.failing().filter(|(id, ..)| id.region == *region);
@@ -65,7 +65,7 @@ fn unreachable_line(cx: LineContext<'_>, region: &Region) -> Option<Line<'static
     Some(cx.line(spans))
 }
 
-/// One failing place: where, why, since when, the next try; and how many more there are.
+/// A failing scope: place, reason, age, next retry; and the number of further ones.
 fn failing_lines(
     cx: LineContext<'_>,
     (scope, status, outage): (&Scope, &ScopeState, &Outage),
@@ -87,12 +87,12 @@ fn failing_lines(
     let text_with = |reason: &str| text::scope_failing(&place, reason, &age, &next);
     let text = text_with(reason);
     if !outage.failure.is_transient() {
-        // Only a person can help here: the whole sentence counts, and what to do.
+        // Only the user can fix this: show the whole sentence and the advice.
         let hint = outage.failure.hint.as_ref();
         let text = hint.map_or_else(|| text.clone(), |hint| text::with_hint(&text, hint));
         return marked(cx, &format!("{text}{tail}"), 2);
     }
-    // What is cut is the reason, mostly the server's words, so that place and next retry stay.
+    // Truncates the reason, mostly the server's words, so that place and next retry stay visible.
     let room = columns.saturating_sub(3 + width(&tail));
     let over = width(&text).saturating_sub(room);
     let keep = width(reason).saturating_sub(over);
@@ -110,7 +110,7 @@ fn place(state: &State, scope: &Scope) -> String {
     format!("{} · {}", scope.region, cut_middle(state.fleet.project_name(&scope.project), 20))
 }
 
-/// When a scope is listed next.
+/// The time of a scope's next list.
 fn next_retry(state: &State, (id, scope): (&Scope, &ScopeState), short: bool) -> String {
     if let Some(until) = scope.wait_until {
         let time = state.zone().clock(until);
@@ -137,7 +137,7 @@ fn waits(cx: LineContext<'_>) -> Vec<Line<'static>> {
     vec![cx.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)])]
 }
 
-/// Rows that an earlier run read, or that were read before their scope was selected again.
+/// Rows from an earlier run, or read before their scope was selected again.
 fn last_known(cx: LineContext<'_>) -> Option<Line<'static>> {
     let LineContext { state, theme, .. } = cx;
     let now = state.shared.now;
@@ -153,7 +153,7 @@ fn last_known(cx: LineContext<'_>) -> Option<Line<'static>> {
     Some(cx.line(vec![theme.span(" ~ ", Tone::Warn), Span::raw(text)]))
 }
 
-/// A kubeconfig that was issued and is nowhere yet, unless it is in the form on screen; and how many more there are.
+/// An issued kubeconfig that is not delivered yet, unless it is in the open form; and the number of further ones.
 fn unsaved(cx: LineContext<'_>) -> Vec<Line<'static>> {
     let LineContext { state, theme, columns } = cx;
     let form = state.kubeconfig.form.as_ref();
@@ -195,7 +195,7 @@ fn signed_out(cx: LineContext<'_>) -> Vec<Line<'static>> {
     marked(cx, &text, 3)
 }
 
-/// A sentence over some rows, behind a cross.
+/// A sentence after a cross, wrapped to at most `rows` lines.
 fn marked(cx: LineContext<'_>, text: &str, rows: usize) -> Vec<Line<'static>> {
     behind(cx.span(" ✗ ", Tone::Bad), wrap_to(text, cx.columns.saturating_sub(4), rows))
 }

@@ -1,4 +1,4 @@
-//! Lines that are scrolled, and a scrollbar in one column: only when there is something to scroll.
+//! Scrollable lines, with a scrollbar in one column if they do not fit.
 
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -7,8 +7,8 @@ use crate::ui::canvas::Canvas;
 use crate::ui::text::cells;
 use crate::ui::theme::Role;
 
-/// Draws as many lines as fit, from the one on that was scrolled to, and the thumb in this column; measures how far
-/// scrolling is useful.
+/// Draws the viewport from line `scroll` on, and the scrollbar thumb in column `bar`; records the maximum scroll
+/// offset.
 pub fn scrolled(
     canvas: &mut Canvas<'_, '_>,
     area: Rect,
@@ -25,7 +25,7 @@ pub fn scrolled(
     draw(canvas, area, bar, first, all);
 }
 
-/// Draws the thumb of a list of `all` lines of which those from `first` on are shown in `area`'s height, in this column.
+/// Draws the scrollbar thumb in column `bar`, for a list of `all` lines scrolled to line `first`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, bar: u16, first: usize, all: usize) {
     let theme = canvas.theme;
     let rows = usize::from(area.height);
