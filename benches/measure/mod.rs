@@ -136,8 +136,7 @@ impl Lists {
             let rolls = cluster.rotation.phase == Phase::Preparing;
             cluster.rotation.phase = if rolls { Phase::Prepared } else { Phase::Preparing };
         }
-        let listing =
-            Listing { clusters: clusters.clone(), skipped: 0, skew: SignedDuration::ZERO };
+        let listing = Listing { clusters: clusters.clone(), skipped: 0, skew: None };
         let answer = Message::Answered(request, Ok(Answer::Clusters(listing)));
         let now = self.state.shared.now;
         drop(update(&mut self.state, now, answer));

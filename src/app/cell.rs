@@ -23,6 +23,7 @@ pub struct Cell {
 }
 
 impl Cell {
+    /// Text that means this.
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: text.into(), tone }
     }

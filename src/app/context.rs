@@ -58,6 +58,7 @@ impl<F> UpdateContext<'_, F> {
         self.notices.observation(self.shared.now, about, text.into());
     }
 
+    /// Raises an event for the other features.
     pub fn raise(&mut self, event: Event) {
         self.out.events.push_back(event);
     }
@@ -134,6 +135,7 @@ impl<F> UpdateContext<'_, F> {
         record.about(self.requests.journal_name(request), trace)
     }
 
+    /// Adds a record to the activity.
     pub fn add_record(&mut self, record: Record) {
         self.activity.push(record);
     }

@@ -11,6 +11,7 @@ use crate::domain::credential::{Access, Reference};
 use crate::domain::failure::Failure;
 use crate::domain::table::TableFormat;
 
+/// An event between features.
 #[derive(Debug, Clone)]
 pub enum Event {
     ClusterRead {

@@ -3,6 +3,7 @@
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::screen::Metrics;
 
+/// The help overlay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Help {
     /// The context it was opened from; its keys come first.

@@ -11,6 +11,7 @@ const TOAST: Duration = Duration::from_secs(6);
 /// Maximum number of errors; the oldest are dropped.
 const ERROR_LIMIT: usize = 20;
 
+/// Messages at the bottom of the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Notices {
     pub toast: Option<Toast>,

@@ -62,6 +62,7 @@ impl Metrics {
     }
 }
 
+/// A place that can be clicked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClickTarget {
     pub area: Rect,

@@ -268,6 +268,7 @@ impl ThemeChoice {
         }
     }
 
+    /// Reads the word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|choice| choice.word() == word)
     }

@@ -44,6 +44,7 @@ use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
 use crate::domain::rotation::Step;
 
+/// The whole state.
 #[derive(Debug, Clone)]
 pub struct State {
     pub shared: Shared,
@@ -167,6 +168,7 @@ impl State {
         row_source!(self)
     }
 
+    /// The row of a cluster.
     pub fn row<'a>(&'a self, entry: &'a Entry) -> Row<'a> {
         self.rows().row(entry)
     }

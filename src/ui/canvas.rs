@@ -11,6 +11,7 @@ use crate::ui::line_context::LineContext;
 use crate::ui::text::cells;
 use crate::ui::theme::Theme;
 
+/// One drawing of the state.
 pub struct Canvas<'a, 'f> {
     pub state: &'a State,
     pub theme: Theme,

@@ -44,6 +44,7 @@ struct Section {
     items: Vec<Item>,
 }
 
+/// Draws the overlay.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, Help { context, scroll }: Help) {
     let (state, theme) = (canvas.state, canvas.theme);
     let inner = overlay(canvas, area, " help ");

@@ -11,6 +11,7 @@ use crate::ui::text::{blanks, indent, wrap};
 use crate::ui::widgets::dialog::overlay;
 use crate::ui::widgets::scrollbar;
 
+/// Draws the overlay.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, log: &LogView) {
     let theme = canvas.theme;
     let inner = overlay(canvas, area, text::LOG_TITLE);

@@ -26,6 +26,7 @@ pub fn pad_start(text: &str, columns: usize) -> String {
     out
 }
 
+/// Blanks.
 pub fn blanks(columns: usize) -> Span<'static> {
     Span::raw(" ".repeat(columns))
 }

@@ -44,6 +44,7 @@ pub struct Theme {
 }
 
 impl Theme {
+    /// The theme of a state.
     pub fn of(state: &State) -> Self {
         Self::new(state.shared.theme, state.shared.background, &state.shared.settings)
     }

@@ -58,6 +58,7 @@ impl ChecklistSource {
         }
     }
 
+    /// Whether the list can be changed now.
     pub fn is_changeable(&self) -> bool {
         matches!(self, Self::Local { .. } | Self::Shared { .. })
     }

@@ -1,5 +1,6 @@
 //! The tabs of the cluster screen.
 
+/// A tab of the cluster screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tab {
     Overview,
@@ -21,6 +22,7 @@ pub const TABS: [(Tab, &str); 6] = [
 ];
 
 impl Tab {
+    /// Title in the header and the border.
     pub fn title(self) -> &'static str {
         TABS.iter().find(|(tab, _)| *tab == self).map_or("", |(_, title)| title)
     }

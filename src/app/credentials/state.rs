@@ -59,6 +59,7 @@ impl InventoryState {
         (self.cursor, self.pasted) = (0, None);
     }
 
+    /// Whether an entry is marked.
     pub fn is_marked(&self, place: &KubeconfigLocation) -> bool {
         self.marks.iter().any(|mark| mark.is_same_entry(place))
     }
@@ -72,6 +73,7 @@ impl InventoryState {
         }
     }
 
+    /// Takes the mark of an entry back.
     pub fn unmark(&mut self, place: &KubeconfigLocation) {
         self.marks.retain(|mark| !mark.is_same_entry(place));
     }

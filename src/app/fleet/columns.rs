@@ -253,6 +253,7 @@ pub const COLUMN_IDS: [&str; COLUMNS.len()] = {
 };
 
 impl Column {
+    /// The column with this id.
     pub fn from_id(id: &str) -> Option<&'static Self> {
         COLUMNS.iter().find(|column| column.id == id)
     }
@@ -340,6 +341,7 @@ pub fn glyph(row: &Row<'_>) -> Cell {
     phase_glyph(&cluster.rotation.phase)
 }
 
+/// Glyph of a phase.
 pub fn phase_glyph(phase: &Phase) -> Cell {
     match phase {
         Phase::Never => Cell::new("◌", Tone::Dim),

@@ -53,6 +53,7 @@ impl<'a> RowSource<'a> {
         self.fleet.server_now(self.shared.now.wall)
     }
 
+    /// The row of a cluster.
     pub fn row(self, entry: &'a Entry) -> Row<'a> {
         Row { entry, source: self }
     }
@@ -94,6 +95,7 @@ impl<'a> Row<'a> {
         self.source.pending.get(&self.entry.cluster.id)
     }
 
+    /// What was observed of its nodes.
     pub fn observed(&self) -> Option<&'a ObservedCluster> {
         self.source.nodes.observed.get(&self.entry.cluster.id)
     }

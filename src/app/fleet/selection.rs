@@ -8,6 +8,7 @@ use crate::domain::cluster::{ProjectId, Region, Scope};
 use crate::domain::selection::{SelectedProjects, Selection};
 
 impl Fleet {
+    /// Whether the clusters of a scope are shown.
     pub fn is_selected(&self, scope: &Scope) -> bool {
         let Selection { projects, region } = &self.selection;
         let has_project = match projects {
@@ -30,6 +31,7 @@ impl Fleet {
         self.scopes.iter().filter(|(scope, _)| self.is_selected(scope))
     }
 
+    /// The clusters that are selected.
     pub fn selected(&self) -> impl Iterator<Item = &Entry> {
         // Neighbours mostly share a scope.
         let mut last: Option<(&Scope, bool)> = None;

@@ -319,6 +319,7 @@ impl Fleet {
         }
     }
 
+    /// Drops a cluster.
     pub fn forget(&mut self, id: &ClusterId) {
         self.kept.remove(id);
         self.rolling.remove(id);

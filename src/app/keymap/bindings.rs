@@ -2,6 +2,7 @@
 
 use crate::app::keymap::command::{Command, KeyContext, Task};
 
+/// One row of the table.
 #[derive(Debug)]
 pub struct Binding {
     /// Name in the configuration's `[keys]`.

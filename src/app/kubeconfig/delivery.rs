@@ -225,6 +225,7 @@ pub fn delivered(
     })));
 }
 
+/// The kubeconfig was copied.
 pub fn copied(
     kubeconfig: &mut KubeconfigState,
     delivery: Delivery,

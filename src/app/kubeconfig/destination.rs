@@ -33,6 +33,7 @@ pub enum Route {
     Print,
 }
 
+/// All destinations.
 pub static DESTINATIONS: [Destination; 4] = [
     Destination {
         id: "merge",

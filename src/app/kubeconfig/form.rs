@@ -15,6 +15,7 @@ use crate::domain::kubeconfig::{
 };
 use crate::domain::lifetime::{Lifetime, LifetimeError};
 
+/// The kubeconfig form.
 #[derive(Debug, Clone)]
 pub struct KubeconfigForm {
     /// Routes answers to the form that sent the request.

@@ -76,6 +76,7 @@ impl Menu {
         matches!(self.items, MenuItems::Commands(_) | MenuItems::Scope(_))
     }
 
+    /// Number of lines.
     pub fn lines(&self) -> usize {
         match &self.items {
             MenuItems::Sort => COLUMNS.len(),

@@ -499,6 +499,7 @@ pub fn basis(reasons: &BTreeSet<EstimateReason>) -> String {
     estimated_because(reasons.collect::<Vec<_>>().join(", "))
 }
 
+/// The name of a step of the start.
 pub fn start_step(name: StartStepName) -> &'static str {
     match name {
         StartStepName::Accepted => STEP_ACCEPTED,
@@ -521,6 +522,7 @@ pub fn start_step_detail(detail: StartStepDetail) -> String {
     }
 }
 
+/// A line of the timeline.
 pub fn timeline_event(event: &TimelineEvent) -> String {
     let took =
         |took: &Option<SignedDuration>| took.map(|took| after(long(took))).unwrap_or_default();

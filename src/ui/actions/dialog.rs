@@ -14,6 +14,7 @@ use crate::ui::widgets::dialog::{columns, place, show};
 
 const MOST: u16 = 66;
 
+/// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let id = &dialog.cluster;

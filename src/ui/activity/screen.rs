@@ -25,6 +25,7 @@ const BORDER: u16 = 9;
 /// Minimum rows for a border around an entry.
 const ENTRY_BORDER: u16 = 5;
 
+/// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let cx = canvas.line_context(area);
     let LineContext { theme, columns, .. } = cx;

@@ -16,6 +16,7 @@ const MOST: u16 = 72;
 /// Label width in columns.
 const LABEL: usize = 8;
 
+/// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let said = |text: &str| cx.paragraph(text, Tone::Plain);

@@ -16,6 +16,7 @@ use crate::ui::text::{blanks, cells, indent, pad_end};
 use crate::ui::theme::Role;
 use crate::ui::widgets::scrollbar;
 
+/// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let (cx, rows) = (canvas.line_context(area), usize::from(area.height));
     let LineContext { state, theme, columns } = cx;

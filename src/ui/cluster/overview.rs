@@ -23,6 +23,7 @@ const BESIDE_FROM: usize = 170;
 /// Width of a project ID with its label.
 const RIGHT: usize = 49;
 
+/// All lines of the tab.
 pub fn lines(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let LineContext { columns, .. } = cx;
     let mut out = Vec::new();

@@ -18,6 +18,7 @@ use crate::ui::theme::Role;
 use crate::ui::widgets::{header, notices, scrollbar};
 use crate::ui::{activity, checklist, credentials, nodes, rotation};
 
+/// Draws the screen.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, (id, tab): (&ClusterId, Tab)) {
     let cx = canvas.line_context(area);
     let notice_lines = own_notices(cx, id);

@@ -24,6 +24,7 @@ use crate::ui::widgets::scrollbar;
 const LEAST_EFFECT: usize = 18;
 const LEAST_EFFECT_OF_TWO: usize = 30;
 
+/// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let (cx, rows) = (canvas.line_context(area), usize::from(area.height));
     let LineContext { state, theme, .. } = cx;

@@ -74,6 +74,7 @@ fn ends(known: &KnownCredential, state: &State) -> String {
     }
 }
 
+/// How loud a verdict is.
 pub fn tone(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::Expired => Tone::Dim,

@@ -24,6 +24,7 @@ use crate::ui::text::pad_end;
 use crate::ui::theme::{Role, Theme};
 use crate::ui::widgets::facts::Facts;
 
+/// Draws the pane.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let (state, theme) = (canvas.state, canvas.theme);
     let Some(entry) = state.subject() else {

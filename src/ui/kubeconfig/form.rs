@@ -32,6 +32,7 @@ struct FormView<'a> {
     tight: bool,
 }
 
+/// Draws the form over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, form: &KubeconfigForm) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let buttons = buttons(form);

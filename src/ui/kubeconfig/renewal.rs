@@ -20,6 +20,7 @@ use crate::ui::widgets::dialog::{columns, failure, field, place, room, shorten, 
 /// Maximum width of the dialog.
 const MOST: u16 = 100;
 
+/// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let LineContext { theme, columns, .. } = cx;

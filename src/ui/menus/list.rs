@@ -64,6 +64,7 @@ impl Item {
     }
 }
 
+/// Draws the list over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, menu: &Menu) {
     let (cx, theme) = (canvas.line_context(area), canvas.theme);
     let (items, note) = items(cx, area, menu);

@@ -35,6 +35,7 @@ const WIDE: u16 = 100;
 /// Maximum events of a node beside its details; in full view all are shown.
 const SOME_EVENTS: usize = 6;
 
+/// Draws the tab.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let state = canvas.state;
     let observed = state.nodes.observed.get(&entry.cluster.id);

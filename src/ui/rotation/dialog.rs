@@ -35,6 +35,7 @@ struct Parts {
     least: usize,
 }
 
+/// Draws the dialog over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let LineContext { theme, .. } = cx;

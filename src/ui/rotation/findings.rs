@@ -15,6 +15,7 @@ pub const SIGNS: [(FindingMark, &str, Tone); 4] = [
     (FindingMark::Unknowable, "?", Tone::Dim),
 ];
 
+/// The lines of findings.
 pub fn lines<'a>(
     findings: impl IntoIterator<Item = &'a Finding>,
     cx: LineContext<'_>,

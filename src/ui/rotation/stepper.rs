@@ -16,6 +16,7 @@ use crate::ui::line_context::LineContext;
 use crate::ui::text::{blanks, cut_spans, pad_end, wrap_to};
 use crate::ui::theme::{Role, Theme};
 
+/// One step in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepLine {
     pub state: StepState,
@@ -24,6 +25,7 @@ pub struct StepLine {
     pub tone: Tone,
 }
 
+/// The four steps of a cluster.
 pub fn steps(entry: &Entry, state: &State) -> [StepLine; 4] {
     let phase = &entry.cluster.rotation.phase;
     let pending = state.rotation.pending.get(&entry.cluster.id);

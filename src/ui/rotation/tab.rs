@@ -21,6 +21,7 @@ const BESIDE_FROM: usize = 150;
 /// Indentation of the facts.
 const INDENT: usize = 2;
 
+/// All lines of the tab.
 pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'static>> {
     let LineContext { state, theme, columns } = cx;
     let roomy = rows >= 14;

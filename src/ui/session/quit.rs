@@ -13,6 +13,7 @@ use crate::ui::widgets::dialog::{columns, show};
 
 const MOST: u16 = 66;
 
+/// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &QuitDialog) {
     let QuitDialog { leave, why, then } = dialog;
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));

@@ -9,6 +9,7 @@ use crate::ui::canvas::Canvas;
 use crate::ui::text::cells;
 use crate::ui::theme::{Role, Theme};
 
+/// One button.
 pub struct Button<'a> {
     pub label: &'a str,
     pub focused: bool,
