@@ -19,7 +19,7 @@ use crate::cli::config::{Loaded, Places};
 use crate::cli::output::Output;
 use crate::cli::wiring::{Found, Session};
 use crate::clock::Clock;
-use crate::domain::cluster::{Cluster, Listing, Scope};
+use crate::domain::cluster::{Cluster, Listing, Region, Scope};
 use crate::domain::credential::KnownCredential;
 use crate::domain::due::{Due, DueLimits, due};
 use crate::domain::failure::{Failure, FailureKind};
@@ -34,6 +34,8 @@ struct Report {
     clusters: Vec<CheckedCluster>,
     /// Scopes that were asked for, each with why it is not listed in full.
     scopes: Vec<(Scope, Option<String>)>,
+    /// Regions that SKE does not know (HTTP 501), while it lists clusters in others.
+    not_offered: BTreeSet<Region>,
     /// Kubeconfig files that could not be read, and why.
     unread: Vec<(String, String)>,
     /// Why what skeys recorded is not known.
@@ -103,11 +105,13 @@ pub async fn run(
         now,
         clusters: Vec::new(),
         scopes: Vec::new(),
+        not_offered: BTreeSet::new(),
         unread: Vec::new(),
         not_recorded: found.not_recorded.as_deref().map(clean),
     };
     for (scope, listed) in lists {
         if not_offered(&listed) && !nowhere {
+            report.not_offered.insert(scope.region);
             continue;
         }
         let missing = match listed {

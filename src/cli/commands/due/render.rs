@@ -26,9 +26,12 @@ pub(super) fn problems(report: &Report) -> String {
     let missing = report.missing().map(|(scope, why)| {
         text::not_listed(clean(scope.project.as_str()), clean(scope.region.as_str()), why)
     });
+    let not_offered =
+        report.not_offered.iter().map(|region| text::not_offered(clean(region.as_str())));
     let unread = report.unread.iter().map(|(path, why)| text::not_read(show(path), why));
     let not_recorded = report.not_recorded.clone();
     missing
+        .chain(not_offered)
         .chain(unread)
         .chain(not_recorded)
         .fold(String::new(), |all, line| all + "skeys: " + &line + "\n")

@@ -69,6 +69,7 @@ fn report() -> Report {
             checked(stuck, Vec::new()),
         ],
         scopes: vec![(scope("eu01"), None), (scope("eu02"), Some("HTTP 503".into()))],
+        not_offered: [Region::new("eu0l")].into(),
         unread: vec![("~/.kube/broken.yaml".into(), "not UTF-8".into())],
         not_recorded: Some("state.json: it is empty; what it recorded is unknown".into()),
     }

@@ -34,6 +34,7 @@ texts! {
     credential(kind, place) = "{kind} in {place}";
     pool(image, pool) = "{image} of pool {pool}";
     not_listed(project, region, why) = "not listed: project {project}, region {region}: {why}";
+    not_offered(region) = "region {region} is not available; nothing was listed there";
     not_read(path, why) = "{path}: not read: {why}";
     METRIC_LISTED = "Whether the clusters of a project and region could be listed in full";
     METRIC_CHECKED = "When this was checked, in seconds since 1970";
