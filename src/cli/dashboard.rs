@@ -364,12 +364,12 @@ pub async fn open(
 pub async fn demo(
     mut loaded: Loaded,
     places: &Places<'_>,
-    world: &SceneOptions,
+    scene: &SceneOptions,
     (log, watched): (LogBuffer, Option<WatchedConfig>),
 ) -> anyhow::Result<u8> {
     let machine = Machine::this(places.environment, log);
     let clock = machine.clock.clone();
-    let simulator = start(world, ([127, 0, 0, 1], 0).into(), &clock).await?;
+    let simulator = start(scene, ([127, 0, 0, 1], 0).into(), &clock).await?;
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
     // What the demo writes stays apart from the person's kubeconfigs, journal and state.
@@ -392,7 +392,7 @@ pub async fn demo(
     let kubeconfigs =
         Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone());
     let machine = Machine { state_folder: Some(folder.state()), ..machine };
-    let demo = Demo { kubeconfigs, folder: folder.own_files(), speed: world.speed };
+    let demo = Demo { kubeconfigs, folder: folder.own_files(), speed: scene.speed };
     let ended = match Prepared::new(&loaded, places, &machine, Some(demo)).await {
         Ok(prepared) => {
             let dashboard = Dashboard { watched, ..prepared.start(machine, None).await };

@@ -21,7 +21,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::cli::args::{Arguments, Command, ConfigCommand, Flags, SceneOptions, WaitFor};
 use crate::cli::commands::first_start::FirstStart;
-use crate::cli::commands::guided_setup::Left;
+use crate::cli::commands::guided_setup::Ended;
 use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::{Services, TIMED_OUT};
@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
     let status = match runtime.block_on(run(arguments)) {
         Ok(status) => ExitCode::from(status),
         Err(error) => match error.downcast_ref() {
-            Some(Told(status)) => ExitCode::from(*status),
+            Some(Reported(status)) => ExitCode::from(*status),
             None => failed(&output::describe(&error)),
         },
     };
@@ -118,16 +118,16 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
         }
         Some(Command::Simulate { listen, allow_remote, options }) => {
             match commands::simulate::refusal(listen, allow_remote) {
-                Some(problem) => Err(told(&format!("skeys: {problem}\n"))),
+                Some(problem) => Err(wrong_usage(&format!("skeys: {problem}\n"))),
                 None => commands::simulate::run(listen, &options).await,
             }
         }
-        Some(Command::Wait(words)) => wait(flags, places, words).await,
-        Some(Command::Credentials(words)) => {
-            check_target(&words.cluster, &flags)?;
+        Some(Command::Wait(arguments)) => wait(flags, places, arguments).await,
+        Some(Command::Credentials(arguments)) => {
+            check_target(&arguments.cluster, &flags)?;
             let (loaded, _log) = prepare(flags, &places).await?;
             let machine = (Clock::machine(), state_folder());
-            Ok(commands::credentials::run(&loaded, &places, &words, machine).await?.print())
+            Ok(commands::credentials::run(&loaded, &places, &arguments, machine).await?.print())
         }
         Some(Command::Due { format }) => {
             let (loaded, _log) = prepare(flags, &places).await?;
@@ -135,10 +135,10 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
             Ok(commands::due::run(&loaded, &places, format, machine).await?.print())
         }
         // It reads no configuration: the journal is enough.
-        Some(Command::Report(words)) => {
-            check_target(&words.cluster, &flags)?;
+        Some(Command::Report(arguments)) => {
+            check_target(&arguments.cluster, &flags)?;
             let machine = (Clock::machine(), state_folder());
-            Ok(commands::report::run(&flags, &words, machine).await?.print())
+            Ok(commands::report::run(&flags, &arguments, machine).await?.print())
         }
         Some(Command::Doctor { offline }) => doctor(flags, places, !offline).await,
         Some(Command::Demo(options)) => {
@@ -178,7 +178,7 @@ async fn guided_setup(flags: Flags, places: Places<'static>) -> anyhow::Result<u
     let loaded = loaded.map_err(|problems| print_problems(&problems))?;
     let clock = Clock::machine();
     let ended = commands::guided_setup::run(&path, &loaded, &flags, &places, &clock).await;
-    if let Err(Left(status)) = ended {
+    if let Err(Ended(status)) = ended {
         return Ok(status);
     }
     let loaded = read_configuration(flags.clone(), places.clone()).await?;
@@ -208,18 +208,18 @@ async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> a
     match commands::first_start::show(projects, file).await? {
         FirstStart::Demo => demo(loaded, &flags, &places, &SceneOptions::parse_from([""])).await,
         FirstStart::GuidedSetup => Box::pin(guided_setup(flags, places)).await,
-        FirstStart::Left(status) => Ok(status),
+        FirstStart::Ended(status) => Ok(status),
     }
 }
 
 /// `skeys wait`, which has exit statuses of its own.
-async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::Result<u8> {
-    check_target(&words.cluster, &flags)?;
+async fn wait(flags: Flags, places: Places<'static>, arguments: WaitFor) -> anyhow::Result<u8> {
+    check_target(&arguments.cluster, &flags)?;
     let mut end = signals::wait_for_end();
     let watchdog = Watchdog::start(force_restore)?;
     let clock = Clock::machine();
     let began = clock.monotonic();
-    if let Some(limit) = words.timeout {
+    if let Some(limit) = arguments.timeout {
         watchdog.set_limit(limit, TIMED_OUT);
     }
     let open = async {
@@ -231,7 +231,7 @@ async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::
     let (loaded, _log, services) = tokio::select! {
         biased;
         number = &mut end => return Ok(signals::exit_status(number)),
-        limit = commands::wait::time_out(&clock, began, words.timeout) => {
+        limit = commands::wait::time_out(&clock, began, arguments.timeout) => {
             let text = format!("skeys: {}\n", commands::wait::text::timed_out(limit));
             return Ok(output::print("", &text, TIMED_OUT));
         }
@@ -242,7 +242,7 @@ async fn wait(flags: Flags, places: Places<'static>, words: WaitFor) -> anyhow::
         // Nobody who reads it is no reason not to wait.
         drop(printer.note(&note));
     }
-    Ok(commands::wait::run((words, began), services, &mut printer, end).await)
+    Ok(commands::wait::run((arguments, began), services, &mut printer, end).await)
 }
 
 /// `skeys doctor`, which also works with a broken configuration.
@@ -254,7 +254,7 @@ async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::
         Err(_) => None,
     };
     let log_problem = log.as_ref().and_then(|log| log.as_ref().err()).map(output::describe);
-    let order = commands::doctor::Order {
+    let subject = commands::doctor::Subject {
         file,
         loaded,
         log_problem,
@@ -262,7 +262,7 @@ async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::
         state_folder: state_folder(),
         online,
     };
-    let (report, status) = commands::doctor::run(order, &places, &Clock::machine()).await;
+    let (report, status) = commands::doctor::run(subject, &places, &Clock::machine()).await;
     Ok(output::print(&report, "", status))
 }
 
@@ -294,17 +294,17 @@ fn failed(problem: &str) -> ExitCode {
 /// What there is to say was said, and the program ends with this status.
 #[derive(Debug, thiserror::Error)]
 #[error("exit status {0}")]
-struct Told(u8);
+struct Reported(u8);
 
 /// Says what is wrong with the input.
-fn told(problem: &str) -> anyhow::Error {
-    Told(output::print("", problem, USAGE)).into()
+fn wrong_usage(problem: &str) -> anyhow::Error {
+    Reported(output::print("", problem, USAGE)).into()
 }
 
 /// Refuses a cluster that `--project` or `--region` exclude.
 fn check_target(cluster: &Target, flags: &Flags) -> anyhow::Result<()> {
     match cluster.contradiction(&flags.project, &flags.region) {
-        Some(problem) => Err(told(&format!("skeys: {problem}\n"))),
+        Some(problem) => Err(wrong_usage(&format!("skeys: {problem}\n"))),
         None => Ok(()),
     }
 }
@@ -321,7 +321,7 @@ async fn on_configuration<T: Send + 'static>(
     let work = move || work(&flags, &places);
     run_blocking(&Clock::machine(), FILE_LIMIT, &name, work)
         .await
-        .map_err(|failure| told(&format!("{failure}\n")))
+        .map_err(|failure| wrong_usage(&format!("{failure}\n")))
 }
 
 /// Reads the configuration, or says what is wrong with it.
@@ -332,7 +332,7 @@ async fn read_configuration(flags: Flags, places: Places<'static>) -> anyhow::Re
 fn print_problems(problems: &[ConfigProblem]) -> anyhow::Error {
     let remedy =
         "skeys did not start. Fix the errors above; `skeys config check` lists them again.";
-    told(&format!("{}\n{remedy}\n", join(problems, "\n")))
+    wrong_usage(&format!("{}\n{remedy}\n", join(problems, "\n")))
 }
 
 /// Why there is no token to be had, if there is none.

@@ -25,7 +25,7 @@ fn read_line() -> io::Result<Typed<String>> {
     // A terminal gives one line at a time, so that nothing of the next one is taken.
     io::stdin().lock().take(LONGEST).read_until(b'\n', &mut bytes)?;
     if bytes.is_empty() {
-        return Ok(Typed::Left);
+        return Ok(Typed::Cancelled);
     }
     Ok(Typed::Given(String::from_utf8_lossy(&bytes).trim().to_owned()))
 }

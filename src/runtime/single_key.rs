@@ -31,8 +31,8 @@ fn answer(keys: &str, event: &Event) -> Option<Typed<char>> {
     let Event::Key(key) = event else { return None };
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     match key.code {
-        KeyCode::Esc => Some(Typed::Left),
-        KeyCode::Char('c' | 'd') if control => Some(Typed::Left),
+        KeyCode::Esc => Some(Typed::Cancelled),
+        KeyCode::Char('c' | 'd') if control => Some(Typed::Cancelled),
         KeyCode::Char(c) if !control && keys.contains(c) => Some(Typed::Given(c)),
         _ => None,
     }

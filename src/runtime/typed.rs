@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 pub enum Typed<T> {
     Given(T),
     /// They left, or the terminal is gone.
-    Left,
+    Cancelled,
     /// This signal came.
     Signal(u8),
 }
@@ -21,10 +21,10 @@ pub async fn read_until<T: Send + 'static>(
 ) -> io::Result<Typed<T>> {
     let (sender, mut receiver) = mpsc::channel(1);
     std::thread::Builder::new().name("typed".to_owned()).spawn(move || {
-        drop(sender.blocking_send(read().unwrap_or(Typed::Left)));
+        drop(sender.blocking_send(read().unwrap_or(Typed::Cancelled)));
     })?;
     Ok(tokio::select! {
-        typed = receiver.recv() => typed.unwrap_or(Typed::Left),
+        typed = receiver.recv() => typed.unwrap_or(Typed::Cancelled),
         number = end => Typed::Signal(number),
     })
 }

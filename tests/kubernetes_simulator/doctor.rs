@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use skeys::testing::cli::doctor::{Order, run};
+use skeys::testing::cli::doctor::{Subject, run};
 use skeys::testing::cli::{Flags, Places, load};
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -25,7 +25,7 @@ async fn report(
     let environment = |name: &str| variables.get(name).cloned();
     let places =
         Places { environment: &environment, default_file: None, home: Some(home.to_owned()) };
-    let order = Order {
+    let subject = Subject {
         file: Some(home.join("config.toml")),
         loaded: load(&Flags::default(), &places),
         log_problem: None,
@@ -33,7 +33,7 @@ async fn report(
         state_folder: Some(home.join("state")),
         online,
     };
-    run(order, &places, &cloud.clock).await
+    run(subject, &places, &cloud.clock).await
 }
 
 /// The report lines about `name`.

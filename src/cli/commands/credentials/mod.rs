@@ -134,14 +134,14 @@ impl Report {
 pub async fn run(
     loaded: &Loaded,
     places: &Places<'_>,
-    words: &CredentialsOf,
+    arguments: &CredentialsOf,
     machine: (Clock, Option<PathBuf>),
 ) -> anyhow::Result<Output> {
     let session = Session::open(loaded, places, machine).await?;
     let Session { settings, clock, .. } = &session;
     let Found { files, recorded: mut credentials, not_recorded } =
         session.find_kubeconfigs().await?;
-    let (cluster, skew, warning) = find(&words.cluster, &session).await?;
+    let (cluster, skew, warning) = find(&arguments.cluster, &session).await?;
     let (issued, seen) = match settings.watch {
         _ if settings.read_only => (None, Err("read-only mode".to_owned())),
         ObservationScope::Never => (None, Err("kubernetes.watch is never".to_owned())),
@@ -161,7 +161,7 @@ pub async fn run(
     let mut known = Vec::new();
     for one in credentials.inventory(&cluster, &files, keys, now) {
         let trial = match one.unusable() {
-            _ if !words.r#try => None,
+            _ if !arguments.r#try => None,
             Some(why) => Some(Trial::NotTried(unusable(why))),
             None => Some(try_place(&one.place, &session.kubeconfigs, clock).await),
         };
@@ -175,7 +175,7 @@ pub async fn run(
     let report = Report { cluster, now, known, files, not_recorded, inside, checklist };
     let warning = warning.map(|warning| format!("skeys: {warning}\n")).unwrap_or_default();
     Ok(Output {
-        out: render::report(&report, words.format),
+        out: render::report(&report, arguments.format),
         err: session.noted() + &warning,
         status: report.status(),
     })

@@ -14,7 +14,7 @@ use crate::domain::text::{clean, width};
 use crate::ui::theme::plain;
 
 /// What is checked.
-pub struct Order {
+pub struct Subject {
     /// The configuration file, and whether it was named.
     pub file: Option<PathBuf>,
     pub loaded: Result<Loaded, Vec<ConfigProblem>>,
@@ -68,8 +68,8 @@ impl Check {
 }
 
 /// Checks everything; gives the report and the exit status.
-pub async fn run(order: Order, places: &Places<'_>, clock: &Clock) -> (String, u8) {
-    let Order { file, loaded, log_problem, terminal_problem, state_folder, online } = order;
+pub async fn run(subject: Subject, places: &Places<'_>, clock: &Clock) -> (String, u8) {
+    let Subject { file, loaded, log_problem, terminal_problem, state_folder, online } = subject;
     let mut checks = vec![offline::program()];
     match &loaded {
         Err(problems) => {
@@ -116,7 +116,7 @@ mod tests {
     use crate::cli::args::Flags;
     use crate::cli::commands::config;
     use crate::cli::commands::doctor::{Check, render, text};
-    use crate::cli::commands::doctor::{Order, run};
+    use crate::cli::commands::doctor::{Subject, run};
     use crate::cli::config::keys::keys;
     use crate::cli::config::{Places, load, path};
     use crate::clock::Clock;
@@ -163,7 +163,7 @@ mod tests {
                     home: Some(home.path().to_owned()),
                 };
                 let flags = Flags::default();
-                let order = Order {
+                let subject = Subject {
                     file: path(&flags, &places).0,
                     loaded: load(&flags, &places),
                     log_problem: None,
@@ -171,7 +171,7 @@ mod tests {
                     state_folder: None,
                     online: false,
                 };
-                let (report, _) = run(order, &places, &Clock::machine()).await;
+                let (report, _) = run(subject, &places, &Clock::machine()).await;
                 let checked = config::run(&ConfigCommand::Check, &flags, &places);
                 let shown = [&report, &checked.out, &checked.err];
                 let is_quoted =

@@ -18,20 +18,20 @@ pub enum FirstStart {
     Demo,
     GuidedSetup,
     /// With this exit status.
-    Left(u8),
+    Ended(u8),
 }
 
 /// Says what is missing and waits for a key. `file`: the configuration file, and whether it is there.
 pub async fn show(projects: usize, file: Option<(&Path, bool)>) -> io::Result<FirstStart> {
     let printed = output::print(&describe(projects, file), "", 1);
     if printed != 1 {
-        return Ok(FirstStart::Left(printed));
+        return Ok(FirstStart::Ended(printed));
     }
     Ok(match wait_for("sSdDqQ").await? {
         Typed::Given('s' | 'S') => FirstStart::GuidedSetup,
         Typed::Given('d' | 'D') => FirstStart::Demo,
-        Typed::Given(_) | Typed::Left => FirstStart::Left(1),
-        Typed::Signal(number) => FirstStart::Left(signals::exit_status(number)),
+        Typed::Given(_) | Typed::Cancelled => FirstStart::Ended(1),
+        Typed::Signal(number) => FirstStart::Ended(signals::exit_status(number)),
     })
 }
 

@@ -45,7 +45,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const MOST_LISTED: usize = 40;
 
 /// The person leaves, with this exit status.
-pub struct Left(pub u8);
+pub struct Ended(pub u8);
 
 /// A way to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub async fn run(
     flags: &Flags,
     places: &Places<'static>,
     clock: &Clock,
-) -> Result<(), Left> {
+) -> Result<(), Ended> {
     let ascii = read_settings(&loaded.config, places.environment).ascii;
     let setup = Setup { flags, places, clock, ascii };
     setup.say(text::INTRODUCTION)?;
@@ -118,7 +118,7 @@ struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    async fn ask_way(&self, set: Option<&SourceConfig>) -> Result<Way, Left> {
+    async fn ask_way(&self, set: Option<&SourceConfig>) -> Result<Way, Ended> {
         let of_stackit = set.is_some_and(|source| source.kind == stackit_cli::KIND.name);
         let mut ways = Vec::new();
         if let Some(source) = set.filter(|_| !of_stackit) {
@@ -152,7 +152,7 @@ impl Setup<'_> {
 
     /// Asks what this way needs, and signs in with the configuration that the answers give; [`None`] where that fails, which
     /// was said: another way is to be chosen.
-    async fn sign_in(&self, way: Way) -> Result<SignedIn, Option<Left>> {
+    async fn sign_in(&self, way: Way) -> Result<SignedIn, Option<Ended>> {
         let answers = self.ask_answers(way).await?;
         self.say(text::SIGNING_IN)?;
         let (flags, places, lines) = (self.flags.clone(), self.places.clone(), answers.lines());
@@ -165,7 +165,7 @@ impl Setup<'_> {
                 return Err(None);
             }
         };
-        let source = config.auth.as_ref().ok_or(None::<Left>)?;
+        let source = config.auth.as_ref().ok_or(None::<Ended>)?;
         let is_other = way.kind().is_some_and(|kind| kind != source.kind);
         if is_other || !answers.hold_in(&config) {
             return self.refuse(&text::other_goes_first(&source.summary));
@@ -181,7 +181,7 @@ impl Setup<'_> {
         Ok(SignedIn { answers, config, http, tokens })
     }
 
-    async fn ask_answers(&self, way: Way) -> Result<Answers, Option<Left>> {
+    async fn ask_answers(&self, way: Way) -> Result<Answers, Option<Ended>> {
         let answers = Answers::default();
         Ok(match way {
             Way::StackitCli if self.find_stackit().is_none() => {
@@ -219,7 +219,7 @@ impl Setup<'_> {
     }
 
     /// Gets a token, and reports whose it is or why there is none.
-    async fn get_token(&self, tokens: &TokenSource) -> Result<(), Option<Left>> {
+    async fn get_token(&self, tokens: &TokenSource) -> Result<(), Option<Ended>> {
         self.checked(self.limited(tokens.token()).await?.flatten())?;
         let identity = tokens.identity();
         self.say(&match identity.until {
@@ -231,7 +231,7 @@ impl Setup<'_> {
     }
 
     /// Gives the terminal to `stackit auth login`, if the person agrees.
-    async fn log_in(&self, program: &TokenProgram) -> Result<(), Option<Left>> {
+    async fn log_in(&self, program: &TokenProgram) -> Result<(), Option<Ended>> {
         let parse = |line: &str| match line.to_lowercase().as_str() {
             "" | "y" | "yes" => Ok(true),
             "n" | "no" => Ok(false),
@@ -246,7 +246,7 @@ impl Setup<'_> {
         }
     }
 
-    async fn ask_projects(&self, signed_in: &SignedIn) -> Result<Answers, Left> {
+    async fn ask_projects(&self, signed_in: &SignedIn) -> Result<Answers, Ended> {
         const KEY: &str = "projects";
         let SignedIn { answers, config, .. } = signed_in;
         if let Some((set, by)) = set_elsewhere(config, KEY) {
@@ -275,7 +275,7 @@ impl Setup<'_> {
         Ok(set_unless_so(config, answers.clone(), KEY, &chosen))
     }
 
-    async fn ask_regions(&self, config: &Config, answers: Answers) -> Result<Answers, Left> {
+    async fn ask_regions(&self, config: &Config, answers: Answers) -> Result<Answers, Ended> {
         const KEY: &str = "regions";
         if let Some((set, by)) = set_elsewhere(config, KEY) {
             self.say(&text::regions_set(set, by))?;
@@ -291,14 +291,14 @@ impl Setup<'_> {
     }
 
     /// Writes the file, unless there is one.
-    async fn write(&self, path: &Path, answers: &Answers) -> Result<(), Left> {
+    async fn write(&self, path: &Path, answers: &Answers) -> Result<(), Ended> {
         let shown = show(path.display());
         let lines = answers.lines();
         let at = path.to_owned();
         match run_blocking(self.clock, FILE_LIMIT, &shown, move || at.exists()).await {
             Ok(false) => {}
             Ok(true) => return self.refuse_to_replace(&shown, &lines),
-            Err(failure) => return self.say(&failure.to_string()).and(Err(Left(1))),
+            Err(failure) => return self.say(&failure.to_string()).and(Err(Ended(1))),
         }
         self.say(&text::will_write(&shown))?;
         self.print_lines(&lines, text::NO_LINES)?;
@@ -317,17 +317,17 @@ impl Setup<'_> {
         match run_blocking(self.clock, FILE_LIMIT, &shown, write).await.and_then(|done| done) {
             Ok(true) => self.say(&text::written(&shown)),
             Ok(false) => self.refuse_to_replace(&shown, &lines),
-            Err(failure) => self.say(&failure.to_string()).and(Err(Left(1))),
+            Err(failure) => self.say(&failure.to_string()).and(Err(Ended(1))),
         }
     }
 
-    fn refuse_to_replace(&self, shown: &str, lines: &str) -> Result<(), Left> {
+    fn refuse_to_replace(&self, shown: &str, lines: &str) -> Result<(), Ended> {
         self.say(&text::exists(shown))?;
         self.print_lines(lines, text::NOTHING_TO_ADD)?;
-        Err(Left(1))
+        Err(Ended(1))
     }
 
-    async fn ask_path(&self, prompt: &str) -> Result<String, Left> {
+    async fn ask_path(&self, prompt: &str) -> Result<String, Ended> {
         let folder = std::env::current_dir().unwrap_or_default();
         loop {
             let parse = |line: &str| Ok(absolute(line, &folder));
@@ -355,21 +355,21 @@ impl Setup<'_> {
         prompt: &str,
         may_be_empty: bool,
         parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<T, Left> {
+    ) -> Result<T, Ended> {
         loop {
             let line = match line::read(|| self.prompt(prompt)).await? {
                 Ok(Typed::Given(line)) => line,
                 Ok(Typed::Signal(number)) => {
                     self.print("")?;
-                    return Err(Left(signals::exit_status(number)));
+                    return Err(Ended(signals::exit_status(number)));
                 }
-                Ok(Typed::Left) | Err(_) => {
+                Ok(Typed::Cancelled) | Err(_) => {
                     self.print("")?;
-                    return Err(Left(1));
+                    return Err(Ended(1));
                 }
             };
             if line == "q" || line.is_empty() && !may_be_empty {
-                return Err(Left(1));
+                return Err(Ended(1));
             }
             match parse(&line) {
                 Ok(answer) => return Ok(answer),
@@ -379,10 +379,10 @@ impl Setup<'_> {
     }
 
     /// Waits for something, for a limited time, or until a signal ends the program.
-    async fn limited<T>(&self, work: impl Future<Output = T>) -> Result<Result<T, Failure>, Left> {
+    async fn limited<T>(&self, work: impl Future<Output = T>) -> Result<Result<T, Failure>, Ended> {
         let ended = tokio::select! {
             ended = self.clock.timeout(LIMIT, work) => ended,
-            number = signals::wait_for_end() => return Err(Left(signals::exit_status(number))),
+            number = signals::wait_for_end() => return Err(Ended(signals::exit_status(number))),
         };
         let text = || text::no_sign_in(LIMIT.as_secs());
         Ok(ended.ok_or_else(|| Failure::new(FailureKind::TimedOut, text())))
@@ -393,23 +393,23 @@ impl Setup<'_> {
     }
 
     /// What came of something, or says why it failed.
-    fn checked<T>(&self, result: Result<T, Failure>) -> Result<T, Option<Left>> {
+    fn checked<T>(&self, result: Result<T, Failure>) -> Result<T, Option<Ended>> {
         result.or_else(|failure| self.refuse(&failure.to_string()))
     }
 
     /// Says why this is not the way to sign in.
-    fn refuse<T>(&self, why: &str) -> Result<T, Option<Left>> {
+    fn refuse<T>(&self, why: &str) -> Result<T, Option<Ended>> {
         self.say(why)?;
         Err(None)
     }
 
     /// Prints a text as a paragraph.
-    fn say(&self, text: &str) -> Result<(), Left> {
+    fn say(&self, text: &str) -> Result<(), Ended> {
         self.print(&wrap(&clean(text), columns()).join("\n"))
     }
 
     /// Prints an item of a numbered list.
-    fn item(&self, number: usize, text: &str) -> Result<(), Left> {
+    fn item(&self, number: usize, text: &str) -> Result<(), Ended> {
         let mark = format!("{number:>3}  ");
         let lines = wrap(&clean(text), columns().saturating_sub(width(&mark)));
         let gap = format!("\n{}", " ".repeat(width(&mark)));
@@ -417,7 +417,7 @@ impl Setup<'_> {
     }
 
     /// Prints lines of a configuration, which are not to be broken.
-    fn print_lines(&self, lines: &str, none: &str) -> Result<(), Left> {
+    fn print_lines(&self, lines: &str, none: &str) -> Result<(), Ended> {
         if lines.is_empty() {
             return self.say(none);
         }
@@ -425,19 +425,19 @@ impl Setup<'_> {
     }
 
     /// Prints a text as it is.
-    fn print(&self, text: &str) -> Result<(), Left> {
+    fn print(&self, text: &str) -> Result<(), Ended> {
         self.put(&format!("{text}\n"))
     }
 
-    fn prompt(&self, text: &str) -> Result<(), Left> {
+    fn prompt(&self, text: &str) -> Result<(), Ended> {
         self.put(&format!("{} ", wrap(text, columns().saturating_sub(1)).join("\n")))
     }
 
-    fn put(&self, text: &str) -> Result<(), Left> {
+    fn put(&self, text: &str) -> Result<(), Ended> {
         let text = if self.ascii { plain(text) } else { text.to_owned() };
         match output::print(&text, "", 0) {
             0 => Ok(()),
-            status => Err(Left(status)),
+            status => Err(Ended(status)),
         }
     }
 }

@@ -36,18 +36,18 @@ struct Report {
 /// Reads the journal in the state folder and tells what it has of the cluster.
 ///
 /// # Errors
-/// As [`tell`], and that there is no folder.
+/// As [`create_report`], and that there is no folder.
 pub async fn run(
     flags: &Flags,
-    words: &ReportOf,
+    arguments: &ReportOf,
     (clock, state_folder): (Clock, Option<PathBuf>),
 ) -> anyhow::Result<Output> {
     let folder = state_folder.context(text::NO_FOLDER)?;
-    let (flags, words, now) = (flags.clone(), words.clone(), clock.now());
+    let (flags, arguments, now) = (flags.clone(), arguments.clone(), clock.now());
     let read = move || {
         // Where others can write it, it is no evidence.
         check_private(&folder)?;
-        tell(&flags, &words, &Journal::open(&folder)?, now)
+        create_report(&flags, &arguments, &Journal::open(&folder)?, now)
     };
     Ok(Output::success(run_blocking(&clock, FILE_LIMIT, "journal", read).await??))
 }
@@ -56,9 +56,9 @@ pub async fn run(
 ///
 /// # Errors
 /// The journal cannot be read, has no record of the cluster, or has several clusters of that name.
-fn tell(
+fn create_report(
     flags: &Flags,
-    words: &ReportOf,
+    arguments: &ReportOf,
     journal: &Journal,
     now: Timestamp,
 ) -> anyhow::Result<String> {
@@ -66,7 +66,7 @@ fn tell(
     let is_wanted = |id: &ClusterId| {
         allows(&flags.project, id.project().as_str())
             && allows(&flags.region, id.region().as_str())
-            && match &words.cluster {
+            && match &arguments.cluster {
                 Target::Whole(whole) => whole == id,
                 Target::Name(name) => *name == id.name,
             }
@@ -83,12 +83,12 @@ fn tell(
                 extract.is_cut.then(|| text::older(EXTRACT_BYTES / 1024 / 1024)),
                 (extract.skipped > 0).then(|| text::unread(lines)),
             ];
-            let nothing = text::nothing(journal.name(), &words.cluster);
+            let nothing = text::nothing(journal.name(), &arguments.cluster);
             anyhow::bail!(unread.into_iter().flatten().fold(nothing, |all, why| all + &why))
         }
         (Some(one), Some(two)) => {
             let all: Vec<String> = [one, two].into_iter().chain(found).map(address).collect();
-            anyhow::bail!(text::ambiguous(&words.cluster, all.join(", ")));
+            anyhow::bail!(text::ambiguous(&arguments.cluster, all.join(", ")));
         }
     };
     let report = Report {
@@ -99,5 +99,5 @@ fn tell(
         skipped: extract.skipped,
         is_cut: extract.is_cut,
     };
-    Ok(render::report(&report, words.format))
+    Ok(render::report(&report, arguments.format))
 }

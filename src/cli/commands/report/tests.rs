@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::cli::args::{Flags, ReportFormat, ReportOf};
-use crate::cli::commands::report::{run, tell, text};
+use crate::cli::commands::report::{create_report, run, text};
 use crate::clock::Clock;
 use crate::domain::fixtures::now;
 use crate::store::journal::Journal;
@@ -27,8 +27,8 @@ a line that is torn
 "#;
 
 fn report(folder: &Path, cluster: &str, format: ReportFormat) -> Result<String, String> {
-    let words = ReportOf { cluster: cluster.parse().unwrap(), format };
-    let told = tell(&Flags::default(), &words, &Journal::open(folder).unwrap(), now());
+    let arguments = ReportOf { cluster: cluster.parse().unwrap(), format };
+    let told = create_report(&Flags::default(), &arguments, &Journal::open(folder).unwrap(), now());
     told.map_err(|error| error.to_string())
 }
 
@@ -70,9 +70,10 @@ fn a_name_must_be_that_of_one_cluster_of_the_journal() {
     assert!(several.contains("named shop: p-1/eu01/shop, p-2/eu01/shop."), "{several}");
     let other = of("other").unwrap_err();
     assert!(other.ends_with("has no record of other; 1 line could not be read"), "{other}");
-    let words = ReportOf { cluster: "shop".parse().unwrap(), format: ReportFormat::Markdown };
+    let arguments = ReportOf { cluster: "shop".parse().unwrap(), format: ReportFormat::Markdown };
     let flags = Flags { project: vec!["p-2".to_owned()], ..Flags::default() };
-    let of_project = tell(&flags, &words, &Journal::open(home.path()).unwrap(), now()).unwrap();
+    let of_project =
+        create_report(&flags, &arguments, &Journal::open(home.path()).unwrap(), now()).unwrap();
     assert!(of_project.contains(text::NO_ROTATION), "{of_project}");
 }
 
@@ -91,8 +92,8 @@ async fn file_28_a_journal_that_others_can_write_is_no_evidence() {
     fs::write(home.path().join("journal.jsonl"), JOURNAL).unwrap();
     fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let cluster = "p-1/eu01/shop".parse().unwrap();
-    let words = ReportOf { cluster, format: ReportFormat::Json };
+    let arguments = ReportOf { cluster, format: ReportFormat::Json };
     let machine = (Clock::machine(), Some(home.path().to_owned()));
-    let failure = run(&Flags::default(), &words, machine).await.unwrap_err().to_string();
+    let failure = run(&Flags::default(), &arguments, machine).await.unwrap_err().to_string();
     assert!(failure.contains("is writable by everyone (mode 0777)"), "{failure}");
 }

@@ -107,14 +107,14 @@ pub async fn time_out(clock: &Clock, began: Duration, limit: Option<Duration>) -
 /// Waits, prints the result, and returns the exit status: 0 reached, 1 failed, 74 not printed, 124 timed out, 128 plus
 /// the signal that `stop` resolves to. Its time counts from `began`, on the monotonic clock.
 pub async fn run(
-    (words, began): (WaitFor, Duration),
+    (arguments, began): (WaitFor, Duration),
     services: Services,
     printer: &mut Printer,
     stop: impl Future<Output = u8>,
 ) -> u8 {
     let clock = services.session.clock.clone();
-    let (target, limit) = (words.cluster.clone(), words.timeout);
-    let mut wait = Wait::new(words, services, printer);
+    let (target, limit) = (arguments.cluster.clone(), arguments.timeout);
+    let mut wait = Wait::new(arguments, services, printer);
     let ended = tokio::select! {
         biased;
         signal = stop => Ok(Ended::Signal(signal)),
@@ -189,11 +189,11 @@ struct Wait<'a> {
 }
 
 impl<'a> Wait<'a> {
-    fn new(words: WaitFor, services: Services, printer: &'a mut Printer) -> Self {
+    fn new(arguments: WaitFor, services: Services, printer: &'a mut Printer) -> Self {
         let (sender, events) = channel();
         let state = WaitState {
-            name: words.cluster.name(),
-            goal: words.goal,
+            name: arguments.cluster.name(),
+            goal: arguments.goal,
             unobserved: match services.session.settings.watch {
                 // Issuing a kubeconfig is a write.
                 _ if services.session.settings.read_only => Some(text::READ_ONLY),
