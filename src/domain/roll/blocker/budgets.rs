@@ -108,10 +108,10 @@ pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
 }
 
 /// A draining node, if any, and its pods covered by the same budgets.
-type Several<'a> = (Option<&'a NodeRoll>, Vec<&'a Pod>);
+type PodsOfSeveral<'a> = (Option<&'a NodeRoll>, Vec<&'a Pod>);
 
 /// A node, a budget, and the node's pods that it covers.
-type Held<'a> = (&'a NodeRoll, &'a Budget, Vec<&'a Pod>);
+type CoveredPods<'a> = (&'a NodeRoll, &'a Budget, Vec<&'a Pod>);
 
 /// Finds PodDisruptionBudgets that block the drain of a node. Returns the uids of unscheduled pods that they explain.
 pub fn find<'a>(
@@ -120,9 +120,9 @@ pub fn find<'a>(
     index: &BudgetIndex<'a>,
     out: &mut Vec<Blocker>,
 ) -> HashSet<&'a str> {
-    let mut held: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
-    let mut young: BTreeMap<(&str, &str, &str), Held<'_>> = BTreeMap::new();
-    let mut several: BTreeMap<(&str, &str, Vec<&str>), Several<'_>> = BTreeMap::new();
+    let mut blocking: BTreeMap<(&str, &str, &str), CoveredPods<'_>> = BTreeMap::new();
+    let mut recent: BTreeMap<(&str, &str, &str), CoveredPods<'_>> = BTreeMap::new();
+    let mut several: BTreeMap<(&str, &str, Vec<&str>), PodsOfSeveral<'_>> = BTreeMap::new();
     let mut unreadable: BTreeMap<(&str, &str), (&NodeRoll, &Budget)> = BTreeMap::new();
     let mut several_cover = |node: Option<&'a NodeRoll>, pod: &'a Pod, budgets: &[&'a Budget]| {
         if !pod.pending && pod.deleted_by.is_none() {
@@ -144,7 +144,7 @@ pub fn find<'a>(
                     .is_some_and(|began| since(began.at, known) >= PATIENCE);
                 if blocks_eviction(budget, pod) {
                     let counts = is_misconfigured(budget) || lasts;
-                    let found = if counts { &mut held } else { &mut young };
+                    let found = if counts { &mut blocking } else { &mut recent };
                     let key = (node.name.as_str(), &*budget.namespace, &*budget.name);
                     found.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
                 }
@@ -153,15 +153,15 @@ pub fn find<'a>(
         }
     }
     // A node stays blocked by a budget until it progresses, even if the budget changes.
-    young.retain(|_, (node, budget, _)| {
+    recent.retain(|_, (node, budget, _)| {
         let block = context.history.blocked.get(&node.uid);
         block.is_some_and(|block| block.budgets.contains_key(&ObjectName::from(*budget)))
     });
-    held.extend(young);
+    blocking.extend(recent);
     let mut ahead: BTreeMap<(&str, &str), (&Budget, Vec<&Pod>)> = BTreeMap::new();
     for pod in &pods.next {
         let is_held =
-            |budget: &Budget| held.values().any(|(_, other, _)| std::ptr::eq(*other, budget));
+            |budget: &Budget| blocking.values().any(|(_, other, _)| std::ptr::eq(*other, budget));
         match index.covering(pod).as_slice() {
             [budget]
                 if never_allows(budget) && blocks_eviction(budget, pod) && !is_held(budget) =>
@@ -186,7 +186,7 @@ pub fn find<'a>(
         Blocker::new(BlockerCause::PdbAhead { budget: budget.into(), pods, fix }, None)
     }));
     let mut explained = HashSet::new();
-    for (node, budget, held) in held.into_values() {
+    for (node, budget, held) in blocking.into_values() {
         let missing = find_missing(context, budget, &held, pods);
         explained.extend(missing.as_ref().and_then(|(pod, _)| *pod).map(|pod| pod.uid.as_str()));
         let unready = held.iter().all(|pod| !pod.ready);
