@@ -1,4 +1,4 @@
-//! `skeys doctor`: checks everything that skeys needs, one line each, with what to do. No line holds a secret.
+//! `skeys doctor`: checks everything that skeys needs, one line each, with a remedy. No line contains a secret.
 
 mod offline;
 mod online;
@@ -15,22 +15,22 @@ use crate::ui::theme::plain;
 
 /// What is checked.
 pub struct Order {
-    /// The configuration file, and whether it was named.
+    /// The configuration file, and whether it was named explicitly.
     pub file: Option<PathBuf>,
     pub loaded: Result<Loaded, Vec<ConfigProblem>>,
-    /// Why there is no log file, if one is set and that is so.
+    /// Why the configured log file is not written, if so.
     pub log_problem: Option<String>,
-    /// Why no dashboard can be drawn here, if that is so.
+    /// Why no dashboard can be drawn here, if so.
     pub terminal_problem: Option<String>,
-    /// Where state and journal are kept.
+    /// Folder of state and journal.
     pub state_folder: Option<PathBuf>,
     /// Whether requests are sent.
     pub online: bool,
 }
 
-/// It works.
+/// Works.
 const GOOD: &str = "✓";
-/// It works, but somebody may want to know.
+/// Works, but may be of interest.
 const NOTE: &str = "!";
 const BAD: &str = "✗";
 
@@ -40,7 +40,7 @@ struct Check {
     mark: &'static str,
     name: &'static str,
     text: String,
-    /// What to do.
+    /// Suggested fix.
     remedy: Option<String>,
 }
 
@@ -67,7 +67,7 @@ impl Check {
     }
 }
 
-/// Checks everything; gives the report and the exit status.
+/// Runs all checks; returns the report and the exit status.
 pub async fn run(order: Order, places: &Places<'_>, clock: &Clock) -> (String, u8) {
     let Order { file, loaded, log_problem, terminal_problem, state_folder, online } = order;
     let mut checks = vec![offline::program()];

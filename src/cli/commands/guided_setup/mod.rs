@@ -1,4 +1,4 @@
-//! The guided set-up: asks line by line in the plain terminal, signs in at once, and writes the configuration.
+//! The guided set-up: asks line by line in the plain terminal, signs in immediately, and writes the configuration.
 
 mod answers;
 #[cfg(test)]
@@ -39,18 +39,18 @@ use crate::store::private_file;
 use crate::ui::text::wrap;
 use crate::ui::theme::plain;
 
-/// Longest time to sign in or to find the projects.
+/// Timeout for sign-in, and for finding the projects.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Projects that are listed by name.
+/// Most projects listed by name.
 const MOST_LISTED: usize = 40;
 
-/// The person leaves, with this exit status.
+/// The user quits, with this exit status.
 pub struct Left(pub u8);
 
-/// A way to sign in.
+/// How to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// As environment, credentials file or configuration have it.
+    /// By the source that environment, credentials file or configuration set.
     AsSet,
     StackitCli,
     KeyFile,
@@ -59,7 +59,7 @@ enum Way {
 }
 
 impl Way {
-    /// The kind of the source that is to sign in.
+    /// Kind of the required token source.
     fn kind(self) -> Option<&'static str> {
         Some(match self {
             Self::AsSet => return None,
@@ -71,7 +71,7 @@ impl Way {
     }
 }
 
-/// Signed in, with what the configuration would then be.
+/// A successful sign-in, and the configuration it used.
 struct SignedIn {
     answers: Answers,
     config: Config,
@@ -82,7 +82,7 @@ struct SignedIn {
 /// Asks, and writes the configuration to `path`.
 ///
 /// # Errors
-/// The person left before it was there.
+/// The user quit before it was written.
 pub async fn run(
     path: &Path,
     loaded: &Loaded,
@@ -141,7 +141,7 @@ impl Setup<'_> {
             self.item(number, what)?;
         }
         let last = ways.len();
-        // What is found is listed first.
+        // A source that is already set is listed first.
         let default = set.map(|_| 1);
         let prompt =
             default.map_or_else(|| text::number(last), |default| text::number_or(last, default));
@@ -150,8 +150,8 @@ impl Setup<'_> {
         Ok(ways.get(number - 1).map_or(Way::AsSet, |(way, _)| *way))
     }
 
-    /// Asks what this way needs, and signs in with the configuration that the answers give; [`None`] where that fails, which
-    /// was said: another way is to be chosen.
+    /// Asks for the answers that this way needs, and signs in with the resulting configuration. `Err(None)`: it failed
+    /// with a message, and the user chooses another way.
     async fn sign_in(&self, way: Way) -> Result<SignedIn, Option<Left>> {
         let answers = self.ask_answers(way).await?;
         self.say(text::SIGNING_IN)?;
@@ -193,7 +193,7 @@ impl Setup<'_> {
                 let answers = answers.text(service_account_key::KEY.key, &key);
                 let file = expand(&key, self.places.home.as_deref());
                 let lacks = move || lacks_private_key(&file);
-                // A file that does not answer is told by whoever signs in with it.
+                // A file that does not answer is reported by the sign-in.
                 if !run_blocking(self.clock, FILE_LIMIT, &key, lacks).await.unwrap_or(false) {
                     return Ok(answers);
                 }
@@ -218,7 +218,7 @@ impl Setup<'_> {
         })
     }
 
-    /// Gets a token, and reports whose it is or why there is none.
+    /// Gets a token, and reports its identity or the failure.
     async fn get_token(&self, tokens: &TokenSource) -> Result<(), Option<Left>> {
         self.checked(self.limited(tokens.token()).await?.flatten())?;
         let identity = tokens.identity();
@@ -230,7 +230,7 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// Gives the terminal to `stackit auth login`, if the person agrees.
+    /// Lends the terminal to `stackit auth login` if the user agrees.
     async fn log_in(&self, program: &TokenProgram) -> Result<(), Option<Left>> {
         let parse = |line: &str| match line.to_lowercase().as_str() {
             "" | "y" | "yes" => Ok(true),
@@ -290,7 +290,7 @@ impl Setup<'_> {
         Ok(set_unless_so(config, answers, KEY, &chosen))
     }
 
-    /// Writes the file, unless there is one.
+    /// Writes the file unless it exists.
     async fn write(&self, path: &Path, answers: &Answers) -> Result<(), Left> {
         let shown = show(path.display());
         let lines = answers.lines();
@@ -334,7 +334,7 @@ impl Setup<'_> {
             let path = self.ask(prompt, false, parse).await?;
             let file = expand(&path, self.places.home.as_deref());
             let open = move || {
-                // Opening a FIFO waits for who writes it.
+                // Opening a FIFO blocks until it has a writer.
                 if !std::fs::metadata(&file)?.is_file() {
                     return Err(std::io::Error::other("it is not a regular file"));
                 }
@@ -349,7 +349,7 @@ impl Setup<'_> {
         }
     }
 
-    /// Asks until the answer is right. Nothing at all leaves, unless that is an answer.
+    /// Asks until the answer is valid. An empty line quits unless empty answers are allowed.
     async fn ask<T>(
         &self,
         prompt: &str,
@@ -378,7 +378,7 @@ impl Setup<'_> {
         }
     }
 
-    /// Waits for something, for a limited time, or until a signal ends the program.
+    /// Waits for work with a timeout, or until a signal ends the program.
     async fn limited<T>(&self, work: impl Future<Output = T>) -> Result<Result<T, Failure>, Left> {
         let ended = tokio::select! {
             ended = self.clock.timeout(LIMIT, work) => ended,
@@ -392,12 +392,12 @@ impl Setup<'_> {
         stackit::find(&(self.places.environment)("PATH")?)
     }
 
-    /// What came of something, or says why it failed.
+    /// The result, or a message about the failure.
     fn checked<T>(&self, result: Result<T, Failure>) -> Result<T, Option<Left>> {
         result.or_else(|failure| self.refuse(&failure.to_string()))
     }
 
-    /// Says why this is not the way to sign in.
+    /// Prints why this way to sign in does not work.
     fn refuse<T>(&self, why: &str) -> Result<T, Option<Left>> {
         self.say(why)?;
         Err(None)
@@ -416,7 +416,7 @@ impl Setup<'_> {
         self.print(&format!("{mark}{}", lines.join(&gap)))
     }
 
-    /// Prints lines of a configuration, which are not to be broken.
+    /// Prints configuration lines without wrapping.
     fn print_lines(&self, lines: &str, none: &str) -> Result<(), Left> {
         if lines.is_empty() {
             return self.say(none);
@@ -424,7 +424,7 @@ impl Setup<'_> {
         lines.lines().try_for_each(|line| self.print(&format!("  {}", clean(line))))
     }
 
-    /// Prints a text as it is.
+    /// Prints a text unchanged.
     fn print(&self, text: &str) -> Result<(), Left> {
         self.put(&format!("{text}\n"))
     }
@@ -442,7 +442,7 @@ impl Setup<'_> {
     }
 }
 
-/// A list that is set in the file or by something that overrides it, and by what.
+/// A list that is set for skeys, in the file or by an override, and its origin.
 fn set_elsewhere(config: &Config, key: &str) -> Option<(String, String)> {
     let mut own = config.clone();
     own.ignore_stackit();
@@ -450,7 +450,7 @@ fn set_elsewhere(config: &Config, key: &str) -> Option<(String, String)> {
     Some((own.list(key).join(", "), by.to_owned()))
 }
 
-/// Sets a list, unless it is so already.
+/// Sets a list unless it already has this value.
 fn set_unless_so(
     config: &Config,
     answers: Answers,
@@ -460,13 +460,13 @@ fn set_unless_so(
     if config.list(key) == chosen { answers } else { answers.list(key, chosen) }
 }
 
-/// The projects in which the account may list clusters, with the names that are known.
+/// Projects in which the account may list clusters, with known names.
 async fn discover(signed_in: &SignedIn) -> Result<Vec<(ProjectId, Option<String>)>, Failure> {
     let SignedIn { config, http, tokens, .. } = signed_in;
     discovery(config, http, tokens)?.discover().await?.projects
 }
 
-/// Columns of the terminal; 80 where it does not tell.
+/// Width of the terminal; 80 if unknown.
 fn columns() -> usize {
     let size = crossterm::terminal::size().ok().filter(|(columns, _)| *columns > 0);
     size.map_or(80, |(columns, _)| usize::from(columns))
