@@ -65,7 +65,7 @@ impl Watchdog {
         Ok(watchdog)
     }
 
-    /// The program is about to exit; ends it after [`GRACE`].
+    /// The program is about to exit; ends it after a grace period.
     pub fn arm(&self) {
         self.send(ARM);
     }

@@ -83,7 +83,7 @@ fn without_digits(problem: &ReportedError) -> String {
     format!("{} {message}", problem.code)
 }
 
-/// Why nodes cannot be read, once that has lasted for [`UNAVAILABLE_DELAY`].
+/// Why nodes cannot be read, once that has lasted for a minute.
 pub fn unavailable(status: &WaitStatus<'_>) -> Option<Discriminant<Unavailable>> {
     let (why, began) = status.observed.trouble.as_ref().filter(|_| status.is_rolling())?;
     let lasted = Duration::try_from(since(*began, status.now.wall)).unwrap_or_default();
