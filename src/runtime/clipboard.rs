@@ -1,5 +1,5 @@
-//! The clipboard: tmux buffer, the terminal (OSC 52) or the desktop. Reports the route used, and where the clipboard
-//! can be read, clears only our own content.
+//! The clipboard: tmux buffer, the terminal (OSC 52) or the desktop. Reports the route used; where the clipboard can be
+//! read, clears only our own content.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -173,7 +173,7 @@ impl Performer {
         }
     }
 
-    /// Stops all observers: their events have no receiver any more.
+    /// Stops all observers: their events no longer have a receiver.
     pub fn end_observers(&self) {
         self.0.observers.end_all();
     }
@@ -208,7 +208,7 @@ impl Performer {
         })
     }
 
-    /// Appends records to the journal, in order. Failures have no receiver any more.
+    /// Appends records to the journal, in order. Failures no longer have a receiver.
     pub async fn append_records(&self, records: Vec<Record>) {
         for record in records {
             drop(self.append_record(record).await);
