@@ -1,7 +1,7 @@
-//! What observing a large cluster costs: 1,000 nodes, 20,000 pods, 500 budgets, each beside the naive way.
+//! Cost of observing a large cluster: 1,000 nodes, 20,000 pods, 500 budgets, each beside the naive way.
 //!
 //! `cargo bench --bench nodes` measures; with `-- --quick` it only shows that everything runs. The cluster's API is the
-//! simulator's, in a process of its own; whoever looks at it for the first figures is another process, too.
+//! simulator's, in a separate process; the first list is observed from another one.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -57,9 +57,9 @@ use crate::measure::{
     Bench, Cloud, draw, line, machine, mebibytes, median, memory, press, processor_time, terminal,
 };
 
-/// Says to this program that it is the one who looks, and how.
+/// Argument that makes this program the observing process; the method follows.
 const OBSERVE: &str = "--observe";
-/// The project that clusters are in.
+/// The project of the clusters.
 const PROJECT: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 
 fn main() {
@@ -83,7 +83,7 @@ fn main() {
     rotation_frame(&bench, large, now);
 }
 
-/// Two clusters in the middle of their roll, of 10 and of 1,000 nodes, with 20 pods on each node.
+/// Two clusters in the middle of a roll, of 10 and of 1,000 nodes, with 20 pods on each node.
 fn scene() -> String {
     let cluster = |name: &str, nodes: usize, surge: usize| {
         format!(
@@ -116,18 +116,18 @@ fn ske(environment: impl Fn(&str) -> Option<String>) -> SkeClient {
     SkeClient::new(&base, http, tokens).unwrap()
 }
 
-/// What one process saw of the first list.
+/// Figures of one process for the first list.
 #[derive(Clone, Copy, Default)]
 struct First {
-    /// Seconds until nodes were there.
+    /// Seconds until the nodes were listed.
     nodes: f64,
-    /// Seconds until everything was.
+    /// Seconds until everything was listed.
     whole: f64,
-    /// Seconds of processor time of the one who looks.
+    /// Processor time of the observing process, in seconds.
     work: f64,
-    /// MiB that stay.
+    /// Memory retained, in MiB.
     stays: f64,
-    /// MiB in between.
+    /// Peak memory, in MiB.
     peak: f64,
 }
 
@@ -136,7 +136,7 @@ impl First {
         [self.nodes, self.whole, self.work, self.stays, self.peak]
     }
 
-    /// Looks once from a process of its own.
+    /// Observes once in a separate process.
     fn seen(cloud: &Cloud, how: &str) -> Self {
         let output = Command::new(std::env::current_exe().unwrap())
             .args([OBSERVE, how])
@@ -162,7 +162,7 @@ impl First {
     }
 }
 
-/// The first list of the large cluster, through TLS.
+/// First list of the large cluster, through TLS.
 fn first_list(bench: &Bench, cloud: &Cloud) {
     let (mut ours, mut naive) = (Vec::new(), Vec::new());
     for _ in 0..if bench.quick { 1 } else { 7 } {
@@ -181,7 +181,7 @@ fn first_list(bench: &Bench, cloud: &Cloud) {
     memory("… memory at its peak", ours.peak, Some(naive.peak));
 }
 
-/// The one who looks: prints what it saw.
+/// The observing process: prints its figures.
 fn print_usage(how: &str) {
     let first = Runtime::new().unwrap().block_on(async {
         let ske = ske(|name| std::env::var(name).ok());
@@ -198,7 +198,7 @@ fn print_usage(how: &str) {
 
 type Before = (Option<f64>, Option<f64>);
 
-/// What was used since; `kept` is what the memory is used for.
+/// Resources used since `before`; `kept` is the data that the memory holds.
 fn used(nodes: Duration, whole: Duration, before: Before, kept: impl Debug) -> First {
     let more = |now: Option<f64>, before: Option<f64>| now.zip(before).map_or(0.0, |(n, b)| n - b);
     let first = First {
@@ -239,7 +239,7 @@ async fn first_snapshot(ske: SkeClient, cluster: Cluster, start: Instant, before
     let whole = start.elapsed();
     assert!(snapshot.nodes.len() >= 1_000 && snapshot.pods.len() >= 20_000);
     assert!(snapshot.budgets.len() >= 500);
-    // Lists end at different moments; what the last of them leaves behind is freed.
+    // Lists end at different times; wait until the leftovers of the last one are freed.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let first = used(nodes.unwrap(), whole, before, &snapshot);
     task.abort();
@@ -278,7 +278,7 @@ async fn client(ske: &SkeClient, name: &str) -> Client {
         .unwrap()
 }
 
-/// All objects of a kind, at once and in full.
+/// All objects of a kind, complete, in one list.
 async fn all<K>(client: &Client) -> Vec<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
@@ -286,7 +286,7 @@ where
     Api::<K>::all(client.clone()).list(&ListParams::default()).await.unwrap().items
 }
 
-/// Everything that matters of one cluster, in full.
+/// All relevant objects of one cluster, complete.
 #[derive(Clone)]
 struct Full {
     cluster: Cluster,
@@ -320,7 +320,7 @@ impl Full {
         }
     }
 
-    /// What an observer holds of it.
+    /// An observer's store of these objects.
     fn store(&self) -> Store {
         let mut store = Store::default();
         fill(&mut store, &resources::nodes(), &self.nodes);
@@ -334,7 +334,7 @@ impl Full {
         store
     }
 
-    /// The naive snapshot: everything is converted.
+    /// The naive snapshot: converts every object.
     fn snapshot(&self) -> ClusterSnapshot {
         let about = |kind: &str, read: fn(&core::Event) -> Option<_>| {
             converted(of_kind(&self.events, kind).into_iter(), read)
@@ -380,12 +380,12 @@ fn fill<K: Serialize, T: PartialEq>(
     store.set_status(resource.kind, ListStatus::Seen(None));
 }
 
-/// The line of a watch that says that an object changed.
+/// The line of a watch for a changed object.
 fn changed(object: &Value) -> String {
     json!({"type": "MODIFIED", "object": object}).to_string()
 }
 
-/// A dashboard on the nodes tab of this cluster, with a first snapshot of it.
+/// A dashboard on the nodes tab of this cluster, with a first snapshot.
 fn dashboard(full: &Full, snapshot: ClusterSnapshot, now: jiff::Timestamp) -> State {
     let mut state = machine(vec![full.cluster.clone()], now);
     press(&mut state, KeyCode::Enter);
@@ -395,7 +395,7 @@ fn dashboard(full: &Full, snapshot: ClusterSnapshot, now: jiff::Timestamp) -> St
     state
 }
 
-/// Everything that a dashboard does with a new snapshot but draw it.
+/// Everything that a dashboard does with a new snapshot except drawing.
 fn show(state: &mut State, snapshot: ClusterSnapshot) {
     let now = Now {
         monotonic: state.shared.now.monotonic + Duration::from_millis(300),
@@ -408,7 +408,7 @@ fn show(state: &mut State, snapshot: ClusterSnapshot) {
     settle(state);
 }
 
-/// What one event of a watch costs: a node that is cordoned and a pod that is not ready, and back.
+/// Cost of a watch event: a node that is cordoned and a pod that is not ready, and back.
 fn events(bench: &Bench, full: &Full, now: jiff::Timestamp) {
     let node = |cordoned: bool| {
         let mut node = serde_json::to_value(full.nodes.last().unwrap()).unwrap();
@@ -471,7 +471,7 @@ fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
         assert!((resource.cache)(&mut store.caches).put(changes.next().unwrap().clone()));
         show(&mut state, store.snapshot());
     });
-    // The naive way: what is kept are whole objects, and all of them are converted for every snapshot.
+    // The naive way: keep whole objects, and convert all of them for every snapshot.
     let objects: [K; 2] = objects.map(|object| serde_json::from_value(object).unwrap());
     let mut objects = objects.iter().cycle();
     let mut full = full.clone();
@@ -486,7 +486,8 @@ fn event<K: DeserializeOwned + Clone, T: PartialEq + Clone>(
     line("… of that the snapshot", snapshot, None);
 }
 
-/// Reading the roll. The store is kept, as an observer keeps it: what it frees would be what allocations wade through.
+/// Reading the roll. The store is kept alive, as by an observer: freeing it would fragment the heap for later
+/// allocations.
 fn roll(bench: &Bench, full: &Full, now: jiff::Timestamp) {
     let mut store = full.store();
     let snapshot = store.snapshot();
@@ -500,7 +501,7 @@ fn roll(bench: &Bench, full: &Full, now: jiff::Timestamp) {
     drop(store);
 }
 
-/// A table of all nodes, as it is written without a thought of their number.
+/// A table of all nodes, written without regard to their number.
 fn draw_all_rows(terminal: &mut Terminal<TestBackend>, roll: &Roll) {
     terminal
         .draw(|frame| {
@@ -529,7 +530,7 @@ fn frame(bench: &Bench, what: &str, full: &Full, now: jiff::Timestamp) {
     drop(store);
 }
 
-/// The rotation tab while PREPARED shows what is known before *complete*.
+/// In PREPARED, the rotation tab shows what is known before *complete*.
 fn rotation_frame(bench: &Bench, mut full: Full, now: jiff::Timestamp) {
     full.cluster.rotation.phase = Phase::Prepared;
     let mut store = full.store();

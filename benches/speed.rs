@@ -1,4 +1,4 @@
-//! What the product promises about speed, each beside the naive way in the same run.
+//! Promised speed, each figure beside the naive way in the same run.
 //!
 //! `cargo bench` measures; `cargo bench --bench speed -- --quick` only shows that everything runs.
 #![allow(
@@ -84,7 +84,7 @@ fn large(bench: &Bench) {
     }
 }
 
-/// A kubeconfig with so many contexts, each with a certificate of so many bytes that is none.
+/// A kubeconfig with `contexts` contexts, each with `bytes` bytes of invalid certificate data.
 fn kubeconfig(contexts: usize, bytes: usize) -> String {
     let data = "QUJD".repeat(bytes / 4);
     let list = |name: &str, entry: &dyn Fn(usize) -> String| {
@@ -134,7 +134,7 @@ fn now() -> Timestamp {
     "2026-11-24T14:02:11Z".parse().unwrap()
 }
 
-/// What SKE answers for a project with so many clusters.
+/// SKE's answer for a project with `count` clusters.
 fn listing(count: usize) -> (Scope, String) {
     let cloud = SimulatedCloud::new(&Scene::fleet().unwrap(), 7, 1.0, now());
     let (project, _) = cloud.projects.first().cloned().unwrap();
@@ -163,7 +163,7 @@ fn listed(count: usize) -> State {
     machine(clusters(count), now())
 }
 
-/// A table of all rows, as it is written without a thought of their number.
+/// A table of all rows, written without regard to their number.
 fn draw_all_rows(terminal: &mut Terminal<TestBackend>, state: &State) {
     let fleet = &state.fleet;
     terminal
@@ -192,7 +192,8 @@ fn frames(bench: &Bench, count: usize) {
     line(&format!("frame, {count} clusters (naive: all rows)"), ours, Some(naive));
 }
 
-/// Lists arrive one by one in a fleet of 10,000 clusters in 200 projects; naive: the table of all rows after each.
+/// Lists arrive one by one in a fleet of 10,000 clusters in 200 projects; naive: redraws the table of all rows after
+/// each.
 fn updates(bench: &Bench) {
     let listings: BTreeMap<Scope, Vec<Cluster>> = (0..200)
         .map(|number| {
@@ -233,7 +234,7 @@ fn keys(bench: &Bench) {
         press(&mut state, if typed { KeyCode::Backspace } else { KeyCode::Char('9') });
         typed = !typed;
     });
-    // The naive way: each row's whole text put together in lower case, the list sorted by text.
+    // The naive way: concatenates and lowercases each row's text, and sorts the list by text.
     let entries: Vec<Cluster> = state.fleet.entries.values().map(|e| e.cluster.clone()).collect();
     let naive = bench.time(|| {
         let mut found: Vec<(String, ClusterId)> = entries
@@ -258,7 +259,7 @@ fn decoding(bench: &Bench) {
     let ours = bench.time(|| {
         black_box(decode::list(&scope, body.as_bytes()).unwrap());
     });
-    // The naive way: a tree of values first.
+    // The naive way: parses into a tree of values first.
     let naive = bench.time(|| {
         let tree: serde_json::Value = serde_json::from_slice(body.as_bytes()).unwrap();
         black_box(decode::list(&scope, tree.to_string().as_bytes()).unwrap());
@@ -280,7 +281,7 @@ trait CycleTo: Iterator + Sized {
 
 impl<I: Iterator> CycleTo for I {}
 
-/// From the start of the process to the first frame in a terminal, and to the first clusters.
+/// From process start to the first frame in a terminal, and to the first clusters.
 fn first_frame(bench: &Bench) {
     let mut first = Vec::new();
     let mut listed = Vec::new();
@@ -297,10 +298,10 @@ fn first_frame(bench: &Bench) {
     }
 }
 
-/// The binary in a terminal of its own, which nobody reads but this bench.
+/// The binary in a separate terminal that only this bench reads.
 struct InTerminal {
     child: Box<dyn portable_pty::Child + Send + Sync>,
-    /// What is on it, and how many bytes came.
+    /// Screen content, and the number of bytes received.
     seen: Arc<Mutex<(vt100::Parser, usize)>>,
     writer: Arc<Mutex<Box<dyn std::io::Write + Send>>>,
     _master: Box<dyn portable_pty::MasterPty + Send>,
@@ -333,7 +334,8 @@ impl InTerminal {
             let mut buffer = [0; 8_192];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 let read = buffer.get(..count).unwrap_or_default();
-                // Every terminal says what it is when asked; without that, skeys waits for its background.
+                // Every terminal answers this query; without an answer, skeys waits for the background until its
+                // timeout.
                 if read.windows(3).any(|bytes| bytes == b"\x1b[c") {
                     drop(answers.lock().unwrap().write_all(b"\x1b[?62c"));
                 }
@@ -345,13 +347,13 @@ impl InTerminal {
         Self { child, seen, writer, _master: pair.master, _home: home }
     }
 
-    /// Presses a key and gives the bytes that come for it.
+    /// Presses a key and returns the number of bytes received for it.
     fn bytes_of(&mut self, key: &[u8]) -> usize {
         self.writer.lock().unwrap().write_all(key).unwrap();
         self.bytes_within(Duration::from_millis(600))
     }
 
-    /// The bytes that come within a time.
+    /// Number of bytes received within a time.
     fn bytes_within(&self, time: Duration) -> usize {
         let before = self.seen.lock().unwrap().1;
         std::thread::sleep(time);
@@ -382,7 +384,7 @@ fn start_once() -> (Duration, Duration) {
     (frame, start.elapsed())
 }
 
-/// Bytes that a terminal of 140x40 gets for what a person does (TTY-22), and while nobody does anything.
+/// Bytes sent to a 140x40 terminal for user actions (TTY-22), and while idle.
 fn bytes(bench: &Bench) {
     let mut terminal = InTerminal::start(&["demo", "--speed", "1"], &[]);
     terminal.until("32 clusters");
@@ -406,7 +408,7 @@ fn bytes(bench: &Bench) {
     show(&format!("… for {seconds} s in which nobody does anything"), idle);
 }
 
-/// Memory and processor time of a dashboard that watches 1,000 clusters in which nothing happens.
+/// Memory and processor time of a dashboard with 1,000 idle clusters.
 fn resting(bench: &Bench) {
     let cloud = Cloud::of(
         "regions = [\"eu01\"]\n[[projects]]\nid = \"p\"\nname = \"p\"\n[[projects.clusters]]\n\

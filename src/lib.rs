@@ -17,7 +17,7 @@ mod ui;
 
 pub use crate::cli::main;
 
-/// How a property test runs: so many cases, before them those that failed once, which are kept below `tests`.
+/// Configuration of property tests: `cases` new cases, after the failures recorded below `tests`.
 #[cfg(test)]
 fn property_cases(cases: u32) -> proptest::test_runner::Config {
     use proptest::test_runner::{Config, FileFailurePersistence};
@@ -25,7 +25,7 @@ fn property_cases(cases: u32) -> proptest::test_runner::Config {
     Config { cases, failure_persistence: Some(Box::new(kept)), ..Config::default() }
 }
 
-/// The one door for the tests and benches of this repository; not an interface for other programs.
+/// Exports for the tests and benches of this repository; not an interface for other programs.
 #[doc(hidden)]
 pub mod testing {
     pub use crate::clock::Clock;

@@ -1,4 +1,4 @@
-//! What the benches share: medians and their table, a listed dashboard, a simulator in a process of its own.
+//! Shared by the benches: medians and their table, a listed dashboard, a simulator in a separate process.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -21,24 +21,24 @@ use skeys::testing::domain::persisted::PersistedState;
 use skeys::testing::domain::rotation::Phase;
 use skeys::testing::ui::view;
 
-/// Columns and rows of every terminal here.
+/// Columns and rows of every terminal.
 pub const SIZE: (u16, u16) = (140, 40);
 
-/// How thoroughly is measured.
+/// Thoroughness of the measurement.
 pub struct Bench {
-    /// Everything runs, and nothing is measured well.
+    /// Runs everything once, without a reliable measurement.
     pub quick: bool,
 }
 
 impl Bench {
-    /// Reads how thoroughly, and begins the table.
+    /// Reads the thoroughness, and prints the head of the table.
     pub fn begin() -> Self {
         let quick = std::env::args().any(|argument| argument == "--quick");
         println!("{:<52} {:>12} {:>12} {:>8}", "", "skeys", "naive", "ratio");
         Self { quick }
     }
 
-    /// Median time of one run.
+    /// Median time of a run.
     pub fn time(&self, mut run: impl FnMut()) -> Duration {
         run();
         let budget = if self.quick { Duration::ZERO } else { Duration::from_millis(600) };
@@ -53,13 +53,13 @@ impl Bench {
     }
 }
 
-/// The middle one.
+/// The median.
 pub fn median<T: PartialOrd + Copy + Default>(mut values: Vec<T>) -> T {
     values.sort_by(|a, b| a.partial_cmp(b).unwrap());
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// A line of the table about time.
+/// Prints a table row with times.
 pub fn line(name: &str, ours: Duration, naive: Option<Duration>) {
     let text = |seconds: f64| {
         let micros = seconds * 1e6;
@@ -72,7 +72,7 @@ pub fn line(name: &str, ours: Duration, naive: Option<Duration>) {
     row(name, ours.as_secs_f64(), naive.map(|naive| naive.as_secs_f64()), text);
 }
 
-/// A line of the table about memory in MiB.
+/// Prints a table row with memory in MiB.
 pub fn memory(name: &str, ours: f64, naive: Option<f64>) {
     row(name, ours, naive, |mebibytes| format!("{mebibytes:.1} MiB"));
 }
@@ -85,7 +85,7 @@ fn row(name: &str, ours: f64, naive: Option<f64>, text: impl Fn(f64) -> String) 
     println!("{name:<52} {:>12} {other:>12} {ratio:>8}", text(ours));
 }
 
-/// A state that has listed these clusters, all of one project and region.
+/// A state with these clusters listed, all of one project and region.
 pub fn machine(clusters: Vec<Cluster>, wall: Timestamp) -> State {
     let scope = clusters.first().unwrap().id.scope.clone();
     Lists::begin(BTreeMap::from([(scope, clusters)]), wall).state
@@ -98,7 +98,7 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// All scopes, all in one region, were listed once.
+    /// Lists all scopes once; they are all in one region.
     pub fn begin(clusters: BTreeMap<Scope, Vec<Cluster>>, wall: Timestamp) -> Self {
         let mut settings = Settings::defaults();
         settings.projects = clusters.keys().map(|scope| (scope.project.clone(), None)).collect();
@@ -115,7 +115,7 @@ impl Lists {
         lists
     }
 
-    /// The next list is asked for and answered; if it `changes`, one of its clusters is in another phase than before.
+    /// Requests and answers the next list; if it `changes`, one of its clusters is in another phase than before.
     pub fn next(&mut self, changes: bool) {
         let open = |state: &State| {
             state.requests.open().find_map(|(id, owner)| {
@@ -144,7 +144,7 @@ impl Lists {
     }
 }
 
-/// A terminal that nobody sees.
+/// An in-memory terminal.
 pub fn terminal() -> Terminal<TestBackend> {
     Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap()
 }
@@ -163,18 +163,18 @@ pub fn press(state: &mut State, code: KeyCode) {
     drop(std::hint::black_box(update(state, now, Message::Key(key))));
 }
 
-/// A cloud in another process.
+/// A simulated cloud in another process.
 pub struct Cloud {
     process: Child,
-    /// Open as long as it runs: it ends where nobody reads what it prints.
+    /// Kept open while it runs: it exits if its output has no reader.
     _printed: BufReader<ChildStdout>,
-    /// What a client has in its environment.
+    /// Environment variables for a client.
     pub exports: Vec<(String, String)>,
     _scene: Option<tempfile::TempDir>,
 }
 
 impl Cloud {
-    /// Begins to simulate a scene in real time.
+    /// Starts simulating a scene in real time.
     pub fn of(scene: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("scene.toml");
@@ -182,7 +182,7 @@ impl Cloud {
         Self::begin(&["--scene", file.to_str().unwrap()], Some(folder))
     }
 
-    /// Begins to simulate in real time, as these words say; keeps the folder of the scene until it ends.
+    /// Starts simulating in real time with these arguments; keeps the folder of the scene until it ends.
     pub fn begin(words: &[&str], scene: Option<tempfile::TempDir>) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_skeys"))
             .args(["simulate", "--speed", "1"])
@@ -211,7 +211,7 @@ impl Drop for Cloud {
     }
 }
 
-/// Memory of a process in MiB as the kernel has it under a name (`VmRSS`); `process` is a number or "self".
+/// Memory of a process in MiB, from the kernel's field of this name (`VmRSS`); `process` is a PID or "self".
 pub fn mebibytes(process: &str, name: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;

@@ -1,4 +1,4 @@
-//! Dashboards: made ready for the configured SKE or for the embedded simulator, run, and followed by others on the same
+//! Builds a dashboard for the configured SKE or the embedded simulator, and runs it and its successors on the same
 //! terminal.
 
 use crate::app::keymap::Keymap;
@@ -50,14 +50,14 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 use tokio::sync::mpsc;
 
-/// What of this machine a dashboard works with, beside what is configured. Tests put in their own.
+/// What a dashboard uses of this machine besides its configuration. Tests substitute their own.
 #[derive(Clone)]
 pub struct Machine {
     pub clock: Clock,
     pub zone: TimeZone,
-    /// How the clipboard can be reached, best first.
+    /// Available clipboard routes, best first.
     pub clipboard: Vec<ClipboardRoute>,
-    /// Folder of state, journal and reports; `None` where nothing can be kept.
+    /// Folder of state, journal and reports; `None` if nothing can be saved.
     pub state_folder: Option<PathBuf>,
     /// Folder of exported files.
     pub export_folder: PathBuf,
@@ -71,14 +71,14 @@ impl Machine {
             zone: TimeZone::system(),
             clipboard: ClipboardRoute::available(environment),
             state_folder: crate::cli::state_folder(),
-            // A folder that was removed has no name.
+            // A removed working directory has no path.
             export_folder: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             log,
         }
     }
 }
 
-/// A dashboard whose configuration, keys and clients are sound; what is kept between runs is not read yet.
+/// A dashboard with a valid configuration, keymap and clients; saved state is not read yet.
 struct Prepared {
     session: Session,
     keymap: Keymap,
@@ -87,12 +87,12 @@ struct Prepared {
     notes: Vec<String>,
 }
 
-/// What is other in the demo.
+/// What differs in the demo.
 struct Demo {
     kubeconfigs: Kubeconfigs,
-    /// The folder for kubeconfigs in files of their own.
+    /// Folder for kubeconfigs written as separate files.
     folder: String,
-    /// How many times faster its time passes.
+    /// Time factor of the simulator.
     speed: f64,
 }
 
@@ -134,8 +134,8 @@ impl Prepared {
         Ok(Self { session, keymap, discovery, notifier, notes: loaded.notes.clone() })
     }
 
-    /// Reads what is kept between runs, and begins with it. What the dashboard `before` had goes first: perhaps it could
-    /// not be saved.
+    /// Reads the saved state and starts with it. The state of the dashboard `before` takes precedence: saving it may
+    /// have failed.
     async fn start(self, machine: Machine, before: Option<PersistedState>) -> Dashboard {
         let Machine { clock, clipboard, state_folder, export_folder, log, .. } = machine;
         let session = self.session;
@@ -171,7 +171,7 @@ impl Prepared {
         let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
         let seed = now.wall.as_nanosecond().unsigned_abs().try_into().unwrap_or(1);
         let mut state = State::new(session.settings, self.keymap, persisted, now, seed);
-        // What happened before, below what happens now.
+        // Records of earlier runs are older than those of this one.
         state.activity.records.extend(stored.records);
         let notes = refused.into_iter().chain(stored.notes).chain(self.notes);
         state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
@@ -182,18 +182,18 @@ impl Prepared {
 /// A dashboard that is ready to run.
 pub struct Dashboard {
     state: State,
-    /// Carries its effects out.
+    /// Performs its effects.
     pub performer: Performer,
     receiver: LoopReceiver,
-    /// Dashboards that are to be made ready to follow it.
+    /// Requests to prepare a successor.
     orders: mpsc::Receiver<SuccessorOrder>,
     clock: Clock,
-    /// The configuration file, if changes to it are noticed.
+    /// Watches the configuration file for changes, if there is one.
     pub watched: Option<WatchedConfig>,
 }
 
 impl Dashboard {
-    /// A dashboard on the configured SKE.
+    /// Creates a dashboard on the configured SKE.
     pub async fn new(
         loaded: &Loaded,
         places: &Places<'_>,
@@ -203,7 +203,7 @@ impl Dashboard {
         Ok(prepared.start(machine, None).await)
     }
 
-    /// Runs in the terminal of this process; gives the exit status.
+    /// Runs in the terminal of this process; returns the exit status.
     async fn show(
         self,
         reload: Option<&Reload>,
@@ -219,7 +219,7 @@ impl Dashboard {
         let mut screen = Screen::enter(watchdog).context("taking the terminal")?;
         let keys = input::open(asks_background, sender).context("reading the terminal")?;
         let console = Console { keys, signals, left: VecDeque::new() };
-        // The state is large, and lives as long as its dashboard.
+        // The state is large and lives as long as its dashboard.
         let ended = Box::pin(run_all(self, reload, &mut screen, console, |_performer| {})).await;
         drop(screen);
         let mut status = status.load(Ordering::SeqCst);
@@ -239,17 +239,17 @@ impl Dashboard {
     }
 }
 
-/// What dashboards that follow the first one are made from.
+/// What successors of the first dashboard are built from.
 pub struct Reload {
     flags: Flags,
     places: Places<'static>,
     machine: Machine,
-    /// The file that the first one was configured by. Without it, less would be protected than it says.
+    /// The first dashboard's configuration file. If it is gone, a reload fails: without it, less would be protected.
     file: Option<PathBuf>,
 }
 
 impl Reload {
-    /// For dashboards with these flags.
+    /// Successors use these flags.
     pub fn new(flags: Flags, places: Places<'static>, machine: Machine) -> Self {
         let (file, _) = path(&flags, &places);
         let is_read = |data: std::fs::Metadata| !data.is_file() || data.len() > 0;
@@ -257,7 +257,7 @@ impl Reload {
         Self { flags, places, machine, file }
     }
 
-    /// Reads the configuration again, and prepares everything that can fail.
+    /// Reads the configuration again and does everything that can fail.
     async fn prepare(
         &self,
         profile: Option<String>,
@@ -266,7 +266,7 @@ impl Reload {
             Some(name) => format!("Profile {} cannot be used", show(name)),
             None => "The configuration cannot be used".to_owned(),
         };
-        // An empty one is none, whatever the environment says.
+        // An empty profile means none, even if the environment sets one.
         let profile = Some(profile.unwrap_or_default());
         let (flags, places) = (Flags { profile, ..self.flags.clone() }, self.places.clone());
         let order = (flags.clone(), places.clone());
@@ -292,12 +292,12 @@ impl Reload {
     }
 }
 
-/// Runs a dashboard, and those that follow it on the same terminal, until the user leaves or the terminal is gone; gives
-/// back how the last one ended, and who carries out what is left to do. Each has clients, tasks and a channel of its own, so that nothing that was
-/// asked for by one is answered to another. `began` is told of each.
+/// Runs a dashboard and its successors on the same terminal until the user quits or the terminal is gone. Each has its
+/// own clients, tasks and channel, so that answers to one never reach another. `began` is called with each performer.
+/// Returns how the last dashboard ended, and its performer, which completes pending work.
 ///
 /// # Errors
-/// The terminal cannot be drawn on any more.
+/// Drawing on the terminal fails.
 pub async fn run_all<S: Surface>(
     first: Dashboard,
     reload: Option<&Reload>,
@@ -318,13 +318,13 @@ where
         let prepare = async {
             while let (Some(reload), Some(order)) = (reload, orders.recv().await) {
                 let prepared = reload.prepare(order.profile).await.map(|made| next = Some(made));
-                // Nobody waits for it any more where the dashboard has ended.
+                // The receiver is gone if the dashboard has ended.
                 drop(order.answer.send(prepared));
             }
             orders.close();
             std::future::pending::<Infallible>().await
         };
-        // The state is large, and lives as long as its dashboard.
+        // The state is large and lives as long as its dashboard.
         let run = Box::pin(run(state, surface, &mut console, &performer, receiver, &clock));
         let ended = tokio::select! {
             ended = run => ended?,
@@ -347,7 +347,7 @@ where
     }
 }
 
-/// Opens the dashboard on the configured SKE; gives the exit status.
+/// Opens the dashboard on the configured SKE; returns the exit status.
 pub async fn open(
     loaded: &Loaded,
     (flags, places): (Flags, Places<'static>),
@@ -360,7 +360,7 @@ pub async fn open(
     Box::pin(first.show(Some(&Reload::new(flags, places, machine)), folder)).await
 }
 
-/// Opens the dashboard on an embedded simulator; gives the exit status. It knows the simulator's address and nothing else of it.
+/// Opens the dashboard on an embedded simulator, of which it knows only the address; returns the exit status.
 pub async fn demo(
     mut loaded: Loaded,
     places: &Places<'_>,
@@ -372,7 +372,7 @@ pub async fn demo(
     let simulator = start(scene, ([127, 0, 0, 1], 0).into(), &clock).await?;
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
-    // What the demo writes stays apart from the person's kubeconfigs, journal and state.
+    // Keeps the demo's files apart from the user's kubeconfigs, journal and state.
     let (base, home) = (machine.state_folder.clone(), places.home.clone());
     let create = move || DemoFolder::create(base.as_deref(), home);
     let folder = run_blocking(&clock, FILE_LIMIT, "the folder for the demo", create)
@@ -406,15 +406,15 @@ pub async fn demo(
     Ok(output::print("", &left?.unwrap_or_default(), status))
 }
 
-/// What is kept between runs.
+/// Data saved between runs.
 #[derive(Default)]
 struct Stored {
     state: PersistedState,
-    /// `None` where nothing can be recorded.
+    /// `None` if nothing can be recorded.
     journal: Option<Journal>,
-    /// The latest of the journal.
+    /// The latest records of the journal.
     records: Vec<Record>,
-    /// What should be said of the files.
+    /// Problems with the files, for the user.
     notes: Vec<String>,
 }
 

@@ -9,7 +9,7 @@ use crate::domain::text::shown_path;
 use crate::store::private_file::create_folder;
 use crate::store::process;
 
-/// Folders of demos are called so, followed by the process and its machine.
+/// Prefix of folder names; process ID and host name follow.
 const PREFIX: &str = "demo-";
 
 /// The folder of one demo.
@@ -19,8 +19,8 @@ pub struct DemoFolder {
 }
 
 impl DemoFolder {
-    /// A folder of this process in `base`, or among the temporary files where nothing can be written there. Removes what
-    /// demos that have ended left in `base`. `home` is what `~` stands for.
+    /// Creates a folder for this process in `base`, or in the temporary folder if `base` is not writable. Removes the
+    /// folders of ended demos from `base`. `home` is abbreviated to `~`.
     pub fn create(base: Option<&Path>, home: Option<PathBuf>) -> io::Result<Self> {
         let name = format!("{PREFIX}{}-{}", process::number(), process::host());
         let kept = base.and_then(|base| {
@@ -35,24 +35,24 @@ impl DemoFolder {
         Ok(Self { path, home })
     }
 
-    /// Where its kubeconfigs are.
+    /// Folder of its kubeconfigs.
     pub fn kubeconfigs(&self) -> PathBuf {
         self.path.join("kube")
     }
 
-    /// The folder for kubeconfigs in files of their own, as a person would type it.
+    /// Folder for kubeconfigs written as separate files, as a user would type it.
     pub fn own_files(&self) -> String {
         self.shown(&self.kubeconfigs().join("own"))
     }
 
-    /// Where its journal and state are.
+    /// Folder of its journal and state.
     pub fn state(&self) -> PathBuf {
         self.path.join("state")
     }
 
-    /// Removes what is no longer needed, and returns a message about the rest.
+    /// Removes what is no longer needed, and returns a message about what is kept.
     pub fn end(self) -> Option<String> {
-        // What cannot be removed is removed by a later demo.
+        // A later demo removes what cannot be removed now.
         drop(fs::remove_dir_all(self.state()));
         let config = self.kubeconfigs().join("config");
         if !config.exists() && !self.kubeconfigs().join("own").exists() {
@@ -74,7 +74,7 @@ impl DemoFolder {
     }
 }
 
-/// Removes the folders of demos whose process has ended.
+/// Removes the folders of demos whose process has ended on this host.
 fn remove_ended(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
         let name = entry.file_name();

@@ -1,5 +1,5 @@
-//! Arguments, configuration, wiring, exit status. The only layer that knows the simulator exists
-//! beside the real cloud.
+//! Arguments, configuration, wiring, exit status. The only layer that knows about the simulator as well as the real
+//! cloud.
 
 pub mod args;
 pub mod commands;
@@ -60,7 +60,7 @@ pub fn main() -> ExitCode {
         command => matches!(command, None | Some(Command::Demo(_))),
     };
     if opens_dashboard {
-        // Before there are other threads.
+        // Before any other thread starts.
         stop::block();
     }
     crate::clients::install_crypto();
@@ -77,13 +77,12 @@ pub fn main() -> ExitCode {
             None => failed(&output::describe(&error)),
         },
     };
-    // A thread that waits for the terminal, a file or a clipboard must not hold the end up.
+    // Do not wait for threads that block on the terminal, a file or a clipboard.
     runtime.shutdown_background();
     status
 }
 
-/// Refuses a key or token in an argument: arguments are visible to other users, and what is wrong with one is said with
-/// its value.
+/// Refuses a key or token in an argument: arguments are visible to other users, and clap's errors quote the value.
 fn misplaced_argument(mut arguments: impl Iterator<Item = OsString>) -> Option<String> {
     if !arguments.any(|argument| looks_secret(&argument.to_string_lossy())) {
         return None;
@@ -95,10 +94,10 @@ fn misplaced_argument(mut arguments: impl Iterator<Item = OsString>) -> Option<S
     ))
 }
 
-/// Runs a command; gives the exit status.
+/// Runs a command; returns the exit status.
 async fn run(arguments: Arguments) -> anyhow::Result<u8> {
     let places = Places {
-        // One that is not UTF-8 is wrong, but not the same as none.
+        // A variable that is not UTF-8 is invalid, which differs from unset.
         environment: &|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()),
         default_file: ProjectDirs::from("", "", "skeys")
             .map(|dirs| dirs.config_dir().join("config.toml")),
@@ -192,7 +191,7 @@ async fn demo(
     places: &Places<'static>,
     options: &SceneOptions,
 ) -> anyhow::Result<u8> {
-    // The demo has projects and regions of its own.
+    // The demo has its own projects and regions.
     loaded.config.ignore_stackit();
     let log = start_log(&loaded, places).await?;
     let watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
@@ -200,7 +199,7 @@ async fn demo(
     Box::pin(dashboard::demo(loaded, places, options, (log.buffer.clone(), watched))).await
 }
 
-/// The start in a terminal where there is no token.
+/// Start in a terminal without a token source.
 async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> anyhow::Result<u8> {
     let (file, _) = config::path(&flags, &places);
     let projects = loaded.config.list("projects").len();
@@ -239,7 +238,7 @@ async fn wait(flags: Flags, places: Places<'static>, arguments: WaitFor) -> anyh
     };
     let mut printer = Printer::of_process(&loaded, &places);
     for note in services.session.notes() {
-        // Nobody who reads it is no reason not to wait.
+        // A closed standard error is no reason not to wait.
         drop(printer.note(&note));
     }
     Ok(commands::wait::run((arguments, began), services, &mut printer, end).await)
@@ -266,7 +265,7 @@ async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::
     Ok(output::print(&report, "", status))
 }
 
-/// Reads a configuration that says how to sign in, and starts the diagnostic log.
+/// Reads a configuration with a token source, and starts the diagnostic log.
 async fn prepare(flags: Flags, places: &Places<'static>) -> anyhow::Result<(Loaded, Log)> {
     let loaded = read_configuration(flags, places.clone()).await?;
     if let Some(problem) = no_sign_in(&loaded) {
@@ -276,7 +275,7 @@ async fn prepare(flags: Flags, places: &Places<'static>) -> anyhow::Result<(Load
     Ok((loaded, log))
 }
 
-/// Starts the diagnostic log; it is whole when what this gives is dropped.
+/// Starts the diagnostic log; dropping the result flushes it.
 async fn start_log(loaded: &Loaded, places: &Places<'_>) -> anyhow::Result<Log> {
     let config = &loaded.config;
     let level = config.text("log.level").parse().unwrap_or(LevelFilter::INFO);
@@ -291,7 +290,7 @@ fn failed(problem: &str) -> ExitCode {
     ExitCode::from(output::print("", &format!("skeys: {problem}\n"), 1))
 }
 
-/// What there is to say was said, and the program ends with this status.
+/// The problem has been printed; exit with this status.
 #[derive(Debug, thiserror::Error)]
 #[error("exit status {0}")]
 struct Reported(u8);
@@ -309,8 +308,7 @@ fn check_target(cluster: &Target, flags: &Flags) -> anyhow::Result<()> {
     }
 }
 
-/// Does something with the configuration file, which may be a FIFO or lie on a disk that does not answer. Says so
-/// where it does not.
+/// Runs work on the configuration file with a time limit: it may be a FIFO or on a disk that does not answer.
 async fn on_configuration<T: Send + 'static>(
     flags: Flags,
     places: Places<'static>,
@@ -324,7 +322,7 @@ async fn on_configuration<T: Send + 'static>(
         .map_err(|failure| wrong_usage(&format!("{failure}\n")))
 }
 
-/// Reads the configuration, or says what is wrong with it.
+/// Reads the configuration, or prints its problems.
 async fn read_configuration(flags: Flags, places: Places<'static>) -> anyhow::Result<Loaded> {
     on_configuration(flags, places, load).await?.map_err(|problems| print_problems(&problems))
 }
@@ -335,7 +333,7 @@ fn print_problems(problems: &[ConfigProblem]) -> anyhow::Error {
     wrong_usage(&format!("{}\n{remedy}\n", join(problems, "\n")))
 }
 
-/// Why there is no token to be had, if there is none.
+/// Why no token can be obtained, if so.
 fn no_sign_in(loaded: &Loaded) -> Option<String> {
     if loaded.config.auth.is_some() {
         return None;
@@ -349,7 +347,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
     ))
 }
 
-/// Why a dashboard cannot be drawn here, if it cannot.
+/// Why a dashboard cannot be drawn here, if so.
 fn terminal_problem() -> Option<String> {
     use std::io::IsTerminal;
     let hint = "`skeys wait`, `skeys simulate` and `skeys config` work without one";
@@ -365,10 +363,10 @@ fn terminal_problem() -> Option<String> {
     }
 }
 
-/// A core file would hold tokens and keys.
+/// A core file would contain tokens and keys.
 fn forbid_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    // Refused where a limit is fixed from outside; nothing can be done then.
+    // Fails if the hard limit does not permit it; nothing can be done then.
     let _refused = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 

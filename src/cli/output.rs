@@ -1,4 +1,4 @@
-//! What commands print. A reader that has enough is no error; a device that takes nothing is one.
+//! Output of commands. A reader that closes the pipe early is no error; a device that refuses output is one.
 
 use std::io::{self, ErrorKind, Write as _};
 
@@ -7,7 +7,7 @@ use crate::domain::failure::Failure;
 /// Exit status when something could not be printed: `EX_IOERR` of sysexits(3).
 pub const NOT_PRINTED: u8 = 74;
 
-/// What a command prints, and how it ends.
+/// Output of a command, and its exit status.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Output {
     /// For standard output.
@@ -19,26 +19,26 @@ pub struct Output {
 }
 
 impl Output {
-    /// Nothing went wrong.
+    /// Output of a success.
     pub fn success(out: String) -> Self {
         Self { out, err: String::new(), status: 0 }
     }
 
-    /// Only what went wrong.
+    /// An error message without output.
     pub fn failure(err: String, status: u8) -> Self {
         Self { out: String::new(), err, status }
     }
 
-    /// Prints it; gives the exit status.
+    /// Prints it; returns the exit status.
     pub fn print(&self) -> u8 {
         print(&self.out, &self.err, self.status)
     }
 }
 
-/// Prints to standard output and to standard error; gives the exit status, which is `status` if that works.
+/// Prints to standard output and standard error; returns `status`, or [`NOT_PRINTED`] as [`exit_status`] does.
 pub fn print(out: &str, err: &str, status: u8) -> u8 {
     let printed = write(out);
-    // Nothing can be done when nobody takes what goes wrong.
+    // A failure of standard error cannot be reported anywhere.
     drop(io::stderr().write_all(err.as_bytes()));
     exit_status(printed, status)
 }
@@ -49,7 +49,7 @@ pub fn write(out: &str) -> io::Result<()> {
     stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush())
 }
 
-/// The exit status after printing: `status` if that worked or nobody reads it, else [`NOT_PRINTED`], which is reported.
+/// The exit status after printing: `status` on success or a closed pipe, else [`NOT_PRINTED`], which is reported.
 pub fn exit_status(printed: io::Result<()>, status: u8) -> u8 {
     match printed {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -60,12 +60,12 @@ pub fn exit_status(printed: io::Result<()>, status: u8) -> u8 {
     }
 }
 
-/// What to say when something cannot be printed.
+/// Message for a failed print.
 pub fn sentence(error: &io::Error) -> String {
     format!("could not print: {error}")
 }
 
-/// An error and what it came from; a [`Failure`] says all by itself.
+/// An error with its chain of causes, up to the first [`Failure`], which is complete.
 pub fn describe(error: &anyhow::Error) -> String {
     let mut texts = Vec::new();
     for part in error.chain() {

@@ -9,7 +9,7 @@ use crate::cli::config::Config;
 use crate::domain::age_policy::{AgePolicy, AgeRule};
 use crate::ui::theme::shown;
 
-/// What the configuration and the environment say of the screen and of what is done by itself.
+/// Display and automation settings from configuration and environment.
 pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<String>) -> Settings {
     let set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
     let theme = ThemeChoice::from_word(config.text("display.theme")).unwrap_or(ThemeChoice::Auto);
@@ -65,8 +65,8 @@ pub fn read_settings(config: &Config, environment: &dyn Fn(&str) -> Option<Strin
     }
 }
 
-/// How many colours the terminal shows, as far as its variables tell. Inside tmux and screen those of the terminal
-/// around them mean nothing.
+/// Colour depth of the terminal, as far as its variables show. Inside tmux and screen, those of the outer terminal do
+/// not apply.
 fn depth(environment: &dyn Fn(&str) -> Option<String>) -> ColorDepth {
     if environment("NO_COLOR").is_some_and(|value| !value.is_empty()) {
         return ColorDepth::None;
@@ -74,7 +74,7 @@ fn depth(environment: &dyn Fn(&str) -> Option<String>) -> ColorDepth {
     let term = environment("TERM").unwrap_or_default();
     let nested = environment("TMUX").is_some() || environment("STY").is_some();
     let color = environment("COLORTERM").unwrap_or_default();
-    // xterm shows 24 bits since its version 331 and sets TERM to plain "xterm" all the same.
+    // xterm has 24-bit colour since version 331, but sets TERM to plain "xterm".
     let xterm = environment("XTERM_VERSION")
         .and_then(|text| text.strip_prefix("XTerm(")?.strip_suffix(')')?.parse::<u32>().ok());
     if matches!(color.as_str(), "truecolor" | "24bit")
@@ -89,7 +89,7 @@ fn depth(environment: &dyn Fn(&str) -> Option<String>) -> ColorDepth {
     }
 }
 
-/// `COLORFGBG` ends in the background's colour number; terminals that set it tell light from dark.
+/// `COLORFGBG` ends in the colour number of the background; terminals that set it distinguish light from dark.
 fn background(value: Option<&str>) -> Option<Background> {
     match value.and_then(|value| value.rsplit(';').next()).and_then(|last| last.parse::<u8>().ok())
     {
@@ -99,7 +99,7 @@ fn background(value: Option<&str>) -> Option<Background> {
     }
 }
 
-/// Whether the locale writes UTF-8; the first of the three variables that is set counts.
+/// Whether the locale is UTF-8; the first variable that is set counts.
 fn is_utf8(environment: &dyn Fn(&str) -> Option<String>) -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

@@ -1,4 +1,4 @@
-//! The configuration of a running dashboard: whether its file changed, and what it says then.
+//! The configuration of a running dashboard: whether its file changed, and its new content.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -19,27 +19,27 @@ pub struct WatchedConfig {
     flags: Flags,
     places: Places<'static>,
     file: PathBuf,
-    /// What holds since the start, and what was read last; without secrets.
+    /// The configuration at the start, and the last one read; without secrets.
     started: Config,
     last: Config,
-    /// Whether the configuration of the stackit CLI counts.
+    /// Whether the configuration of the stackit CLI applies.
     reads_stackit: bool,
-    /// The file that was read last, and one that is not read yet, since somebody may still be writing it.
+    /// Identity of the file read last, and of one not read yet because it may still be incomplete.
     read: Option<Identity>,
     fresh: Option<Identity>,
 }
 
-/// Tells one content of a file from another: editors put a new file in its place, or write into it.
+/// Distinguishes versions of a file: editors replace the file, or write into it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Identity {
     inode: (u64, u64),
     bytes: u64,
-    /// Of content or mode, in seconds and nanoseconds.
+    /// Time of the last change of content or mode, in seconds and nanoseconds.
     changed: (i64, i64),
 }
 
 impl Identity {
-    /// `None`: there is no file, an empty one, as on a full disk, or something that cannot be read twice.
+    /// `None` without a file, for an empty one (as on a full disk), or for one that cannot be read twice.
     fn of(file: &Path) -> Option<Self> {
         let data = fs::metadata(file).ok().filter(has_content)?;
         Some(Self {
@@ -54,13 +54,13 @@ fn has_content(data: &fs::Metadata) -> bool {
     data.is_file() && data.len() > 0
 }
 
-/// Whether a file can be read as the configuration that it was.
+/// Whether a file can still be read as the configuration.
 pub fn is_usable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|data| has_content(&data))
 }
 
 impl WatchedConfig {
-    /// The configuration that was loaded with these flags; `None` where no file can be.
+    /// Watches the configuration that was loaded with these flags; `None` if there is no path for a file.
     pub fn new(flags: Flags, places: Places<'static>, loaded: &Loaded) -> Option<Self> {
         let (file, _) = path(&flags, &places);
         let mut config = loaded.config.clone();
@@ -77,14 +77,14 @@ impl WatchedConfig {
         })
     }
 
-    /// The same for the demo, whose projects and regions are its own.
+    /// For the demo, which has its own projects and regions.
     #[must_use]
     pub fn without_stackit(self) -> Self {
         Self { reads_stackit: false, ..self }
     }
 
-    /// Reads the file once two checks in a row found the same new content. A file that is missing or empty changes
-    /// nothing: editors remove or truncate it before they write. May block.
+    /// Reads the file once two consecutive checks find the same new content. A missing or empty file changes nothing:
+    /// editors remove or truncate it before they write. May block.
     pub fn check(&mut self) -> Option<Result<ChangedConfiguration, Failure>> {
         let found = Identity::of(&self.file)?;
         if self.read == Some(found) || self.fresh.replace(found) != Some(found) {
@@ -116,7 +116,7 @@ impl WatchedConfig {
         let old = std::mem::replace(&mut self.last, config);
         let since_start = self.started.changed_keys(&self.last);
         let name = self.file.file_name().unwrap_or_default().to_string_lossy();
-        // What was allowed stays forbidden until the next start: nobody gets a running dashboard to write by a file.
+        // read_only is never loosened before the next start: changing a file must not make a running dashboard write.
         let is_loosened = |key: &str| key == "read_only" && old.switch(key);
         let (live, at_start): (Vec<_>, Vec<_>) =
             changed.into_iter().partition(|key| is_live(key) && !is_loosened(key));
@@ -126,7 +126,7 @@ impl WatchedConfig {
     }
 }
 
-/// Reports the first problem and how many more there are.
+/// Reports the first problem and the number of others.
 fn broken(problems: Vec<ConfigProblem>) -> Failure {
     let more = match problems.len().saturating_sub(1) {
         0 => String::new(),
@@ -169,13 +169,13 @@ mod tests {
         (folder, watched)
     }
 
-    /// Puts a new file in the place of the one that is there, as editors do.
+    /// Replaces the file with a new one, as editors do.
     fn write(folder: &Path, text: &str) {
         fs::write(folder.join("new"), text).unwrap();
         fs::rename(folder.join("new"), folder.join("config.toml")).unwrap();
     }
 
-    /// The result of two checks; the first never has one, since somebody may still be writing.
+    /// Result of two checks; the first never has one, since the file may still be incomplete.
     fn checked_twice(watched: &mut WatchedConfig) -> String {
         assert!(watched.check().is_none());
         let found = watched.check();

@@ -1,4 +1,4 @@
-//! Puts clients and store together as they are configured, for commands and dashboards.
+//! Builds clients and store from the configuration, for commands and dashboards.
 
 use std::path::{Path, PathBuf};
 
@@ -22,23 +22,23 @@ use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::private_file::check_private;
 use crate::store::state_file;
 
-/// Largest file of additional authorities, in bytes.
+/// Largest file of additional CAs, in bytes.
 const CA_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// What a command works with that reads from SKE.
+/// What commands that read from SKE work with.
 pub struct Session {
     pub config: Config,
     pub settings: Settings,
     pub http: Http,
     pub tokens: TokenSource,
     pub ske: SkeClient,
-    /// Most concurrent lists.
+    /// Most concurrent list requests.
     pub concurrency: usize,
-    /// The kubeconfigs of the person.
+    /// The user's kubeconfigs.
     pub kubeconfigs: Kubeconfigs,
     pub state_folder: Option<PathBuf>,
     pub clock: Clock,
-    /// Of the configuration.
+    /// Notes on the configuration.
     notes: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ impl Session {
         })
     }
 
-    /// What the user should know of configuration and sign-in although they work.
+    /// Notes on configuration and sign-in that do not prevent either from working.
     pub(super) fn notes(&self) -> Vec<String> {
         self.notes.iter().cloned().chain(self.tokens.notes()).collect()
     }
@@ -81,27 +81,27 @@ impl Session {
         find_kubeconfigs(kubeconfigs, search, self.state_folder.clone(), &self.clock).await
     }
 
-    /// Where clusters are searched.
+    /// Scopes in which clusters are searched.
     pub(super) async fn scopes(&self) -> Result<Vec<Scope>, Failure> {
         scopes(&self.config, &self.http, &self.tokens).await
     }
 }
 
-/// The kubeconfigs of the person.
+/// The user's kubeconfigs.
 pub(super) fn kubeconfigs_of(places: &Places<'_>, clock: &Clock) -> Kubeconfigs {
     let listed = (places.environment)("KUBECONFIG").map(Into::into);
     Kubeconfigs::new(places.home.clone(), listed, clock.clone())
 }
 
-/// The kubeconfig files of this machine, and what skeys recorded.
+/// The kubeconfig files of this machine, and skeys's records.
 pub(super) struct Found {
     pub(super) files: Vec<FoundFile>,
     pub(super) recorded: Credentials,
-    /// Why what was recorded is not known.
+    /// Why the records could not be read.
     pub(super) not_recorded: Option<String>,
 }
 
-/// Reads the kubeconfig files of this machine, and what skeys recorded.
+/// Reads the kubeconfig files of this machine, and skeys's records.
 pub(super) async fn find_kubeconfigs(
     kubeconfigs: Kubeconfigs,
     search: Vec<String>,
@@ -111,7 +111,7 @@ pub(super) async fn find_kubeconfigs(
     let read = move || {
         let read = |folder: &Path| match check_private(folder) {
             Ok(()) => state_file::credentials(folder),
-            // Others could have recorded what decides a verdict.
+            // Records that others can write must not decide a verdict.
             Err(failure) => (Credentials::default(), Some(failure.to_string())),
         };
         let (recorded, not_recorded) = state_folder.as_deref().map(read).unwrap_or_default();
@@ -121,11 +121,11 @@ pub(super) async fn find_kubeconfigs(
     run_blocking(clock, FILE_LIMIT, "kubeconfigs of this machine", read).await
 }
 
-/// Where clusters are searched: every project in every configured region. Where no projects are configured, those in which
-/// the account may list clusters.
+/// Scopes in which clusters are searched: every project in every configured region. Without configured projects, those
+/// in which the account may list clusters.
 ///
 /// # Errors
-/// The projects of the account cannot be found, or there is nothing to list: that is not the same as no clusters.
+/// The projects of the account cannot be found, or there is nothing to list, which is not the same as no clusters.
 pub(super) async fn scopes(
     config: &Config,
     http: &Http,
@@ -152,7 +152,7 @@ pub(super) async fn scopes(
     Ok(projects.into_iter().flat_map(in_regions).collect())
 }
 
-/// Asks which projects there are, how they are called, and what the account may do.
+/// A client for projects, their names, and the permissions of the account.
 pub(super) fn discovery(
     config: &Config,
     http: &Http,
@@ -182,7 +182,7 @@ pub(super) async fn usable_folder(
     }
 }
 
-/// The HTTP client and the source of tokens, both of which may read files.
+/// The HTTP client and the token source, which may both read files.
 pub(super) async fn sign_in(
     config: &Config,
     places: &Places<'_>,
@@ -202,7 +202,7 @@ pub(super) async fn sign_in(
     Ok((http, tokens))
 }
 
-/// The certificates that are trusted beside those of the machine, if a file of them is set.
+/// Certificates to trust in addition to the system's, if a file is configured.
 pub(super) async fn extra_ca(
     config: &Config,
     home: Option<&Path>,

@@ -1,4 +1,4 @@
-//! Takes out of a server's answer what it quotes of our own secrets, before anything is done with the answer.
+//! Redacts our own secrets in a server's answer before it is used.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,12 +9,12 @@ use crate::domain::secret::Secret;
 
 /// What replaces a secret.
 const REPLACEMENT: &[u8] = b"[redacted]";
-/// So many bytes of a secret in a row are a part of it; fewer occur in ordinary words.
+/// Shortest part of a secret that is redacted, in bytes; shorter ones occur in ordinary words.
 const MIN_PART: usize = 12;
-/// Secrets that are remembered: tokens are renewed, and a server may quote the one before.
+/// Most remembered secrets: tokens are renewed, and a server may quote an old one.
 const MAX_SECRETS: usize = 32;
 
-/// The secrets that were sent, each in its lines. Clones share them.
+/// The secrets that were sent, each split into lines. Clones share them.
 #[derive(Clone, Default)]
 pub struct Redactor(Arc<Mutex<VecDeque<Vec<Secret>>>>);
 
@@ -31,14 +31,14 @@ impl Redactor {
             .map(|line| Secret::new(line.to_owned()))
             .collect();
         let mut known = self.known();
-        // What is still in use is not the first to be forgotten.
+        // A secret still in use must not be the first to be forgotten.
         known.retain(|other| *other != lines);
         known.push_back(lines);
         let surplus = known.len().saturating_sub(MAX_SECRETS);
         known.drain(..surplus);
     }
 
-    /// Replaces whole secrets and the parts of tokens between their dots; in large answers, which are no failures.
+    /// Redacts whole secrets and the dot-separated parts of tokens; for large successful answers.
     pub fn redact_whole(&self, text: Vec<u8>) -> Vec<u8> {
         let known = self.known();
         let pieces = known.iter().flatten().flat_map(|secret| {
@@ -53,7 +53,7 @@ impl Redactor {
         replace_ranges(text, covered)
     }
 
-    /// Replaces whatever is a part of a secret, however it was cut; in answers that say why something failed.
+    /// Redacts any part of a secret, however it was cut, and any token; for error messages.
     pub fn redact(&self, text: Vec<u8>) -> Vec<u8> {
         let known = self.known();
         let lines = known.iter().flatten();
@@ -67,13 +67,13 @@ impl Redactor {
         replace_ranges(text, covered)
     }
 
-    /// The same for text in a header.
+    /// As [`Self::redact`], for text in a header.
     pub fn redact_text(&self, text: &str) -> String {
         String::from_utf8_lossy(&self.redact(text.as_bytes().to_vec())).into_owned()
     }
 }
 
-/// JSON Web Tokens, whoever's they are: encoded JSON objects begin so.
+/// JSON Web Tokens of anyone: encoded JSON objects start like this.
 fn find_tokens(text: &[u8]) -> Vec<(usize, usize)> {
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     memmem::find_iter(text, b"eyJ")
@@ -95,7 +95,7 @@ fn replace_ranges(text: Vec<u8>, mut covered: Vec<(usize, usize)>) -> Vec<u8> {
     for (begin, end) in covered {
         if begin >= done {
             out.extend_from_slice(text.get(done..begin).unwrap_or_default());
-            // Runs that touch are one secret.
+            // Adjacent ranges are one secret.
             if begin > done || done == 0 {
                 out.extend_from_slice(REPLACEMENT);
             }
@@ -134,7 +134,7 @@ mod tests {
         ] {
             assert_eq!(redacted(&[TOKEN], &text), expected);
         }
-        // A token that is not ours is none for a journal, either.
+        // A token of someone else does not belong in a journal either.
         assert_eq!(redacted(&[], &format!("got {TOKEN}.")), "got [redacted]");
         let key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQ\n-----END PRIVATE KEY-----";
         let text =
@@ -155,14 +155,14 @@ mod tests {
 
     #[test]
     fn api_29_every_line_of_several_long_keys_is_replaced() {
-        // As many lines as the key of 4,096 bits has, of 64 letters each.
+        // As many lines as a 4096-bit key, of 64 letters each.
         let lines = |key: usize| (0..50).map(move |line| format!("{key:02}{line:062}"));
         let redactor = Redactor::default();
         for key in 0..super::MAX_SECRETS {
             let text: Vec<_> = lines(key).collect();
             redactor.learn(&Secret::new(text.join("\n")));
         }
-        // One that is used again outlasts the others.
+        // A secret that is used again outlasts the others.
         let first: Vec<_> = lines(0).collect();
         redactor.learn(&Secret::new(first.join("\n")));
         redactor.learn(&Secret::new("a-token-of-another-kind".to_owned()));

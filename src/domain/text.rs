@@ -1,26 +1,26 @@
-//! Makes foreign text safe for a terminal and fits text into columns.
+//! Makes untrusted text safe for a terminal and fits text into columns.
 
 use std::path::Path;
 
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Longest foreign text that is kept, in characters; a server's essay is cut here.
+/// Longest untrusted text, in characters; longer ones are truncated.
 pub const MAX_FOREIGN_TEXT: usize = 2_000;
 
-/// How many characters of a text are wrong if it means a word, unless more than so many are.
+/// Edit distance of a text from a word, if at most `most`.
 pub fn distance_within(text: &str, word: &str, most: usize) -> Option<usize> {
-    // Each character more or less is a wrong one. Time and memory of the distance are the product of the lengths.
+    // The difference in length is a lower bound. Time and memory of the distance are the product of the lengths.
     let difference = text.chars().count().abs_diff(word.chars().count());
     let distance = (difference <= most).then(|| strsim::damerau_levenshtein(text, word))?;
     (distance <= most).then_some(distance)
 }
 
-/// Turns text from servers, files and the clipboard into something that a terminal cannot act on:
-/// control characters become their visible snapshots (␛ for escape), bidirectional overrides and
-/// zero-width characters become `⟨U+202E⟩`, line ends become one blank, and the length is limited.
+/// Makes text from servers, files and the clipboard inert for a terminal: control characters become their visible
+/// symbols (␛ for escape), bidirectional overrides and zero-width characters become `⟨U+202E⟩`, line ends become one
+/// blank, and the length is limited.
 pub fn clean(text: &str) -> String {
-    // Nearly all of it is plain, and there is much of it.
+    // Fast path: nearly all text is plain.
     if text.len() <= MAX_FOREIGN_TEXT && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
@@ -53,8 +53,8 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-/// C1 controls, separators of lines, and all that Unicode calls ignorable by default: bidirectional controls, zero-width
-/// characters, variation selectors, fillers, tags. The blank of Braille looks like nothing, too.
+/// C1 controls, line separators, and Unicode's default-ignorable characters: bidirectional controls, zero-width
+/// characters, variation selectors, fillers, tags. Also the blank Braille pattern.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}'
@@ -78,12 +78,12 @@ fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Columns that a text takes in a terminal.
+/// Width of a text in terminal columns.
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
-/// Cuts a text in the middle so that it takes at most `columns`; names keep their start and their end.
+/// Truncates a text in the middle to at most `columns`; names keep their start and end.
 pub fn cut_middle(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -100,7 +100,7 @@ pub fn cut_middle(text: &str, columns: usize) -> String {
     out
 }
 
-/// Cuts a text at its end so that it takes at most `columns`.
+/// Truncates a text at its end to at most `columns`.
 pub fn cut_end(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -123,7 +123,7 @@ fn take_columns<'a>(graphemes: impl Iterator<Item = &'a str>, columns: usize) ->
         .collect()
 }
 
-/// "~/.kube/config": a path as a person would type it.
+/// "~/.kube/config": a path as a user would type it.
 pub fn shown_path(path: &Path, home: Option<&Path>) -> String {
     match home.and_then(|home| path.strip_prefix(home).ok()) {
         Some(rest) => clean(&format!("~/{}", rest.display())),
@@ -152,7 +152,7 @@ pub fn grouped(number: usize) -> String {
 /// Matches `*` (any run) and `?` (one character); the whole text must match.
 pub fn matches_glob(glob: &str, text: &str) -> bool {
     let (mut pattern, mut rest) = (glob.chars(), text.chars());
-    // What follows the last star, and the text behind what that star takes. Those before it need no other run.
+    // The pattern after the last star, and the text after its current match. Earlier stars need no backtracking.
     let mut star = None;
     loop {
         let unread = rest.clone();
@@ -235,7 +235,7 @@ mod tests {
     fn a_text_of_another_length_is_far_from_a_word_without_a_comparison() {
         assert_eq!(distance_within("drak", "dark", 1), Some(1));
         assert_eq!(distance_within("drak", "light", 3), None);
-        // Compared, they would need 800 GB.
+        // Computing the distance would take 800 GB.
         assert_eq!(distance_within(&"x".repeat(1_000_000), &"x".repeat(100_000), 3), None);
     }
 
@@ -259,7 +259,7 @@ mod tests {
         assert!(!matches_glob(&("*a".repeat(16) + "b"), &"a".repeat(63)));
     }
 
-    /// By the definition of a glob.
+    /// Follows the definition of a glob.
     fn matches_by_definition(glob: &[char], text: &[char]) -> bool {
         match (glob.split_first(), text.split_first()) {
             (None, rest) => rest.is_none(),

@@ -1,4 +1,4 @@
-//! Work that blocks or panics, as seen by a task: it ends, or there is a failure that names what did not.
+//! Work that may block or panic: it completes, or the failure names what did not.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use crate::clock::{BlockingError, Clock};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::store::lock::Attempt;
 
-/// How long work on files may take; a disk that takes longer is told like one that is gone.
+/// Timeout for file access; a slower disk is reported like a missing one.
 pub const FILE_LIMIT: Duration = Duration::from_secs(10);
-/// A lock that another process holds is tried this often.
+/// Interval of attempts while another process holds a lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// Runs work that may block, away from the tasks. `what` names the file or the program that it is about.
+/// Runs work that may block outside of the tasks. `what` names the file or program in errors.
 ///
 /// # Errors
-/// It takes longer than `limit`, and may still come to its end; or it panicked.
+/// The work exceeds `limit`, and may still complete; or it panicked.
 pub async fn run_blocking<T: Send + 'static>(
     clock: &Clock,
     limit: Duration,
@@ -32,11 +32,11 @@ pub async fn run_blocking<T: Send + 'static>(
     })
 }
 
-/// Runs work that may block as [`run_blocking`], but to its end, however long it takes: after `limit` the failure is told
-/// to `late`, and the result follows.
+/// As [`run_blocking`], but waits for completion: after `limit` the failure is passed to `late`, and the result
+/// follows.
 ///
 /// # Errors
-/// It panicked.
+/// The work panicked.
 pub async fn run_to_its_end<T: Send + 'static, L: Future<Output = ()>>(
     clock: &Clock,
     limit: Duration,
@@ -53,10 +53,10 @@ pub async fn run_to_its_end<T: Send + 'static, L: Future<Output = ()>>(
     run.await
 }
 
-/// Repeats blocking work that finds a lock held, until it is done or `wait` is over.
+/// Retries blocking work while another process holds its lock, until it is done or `wait` has elapsed.
 ///
 /// # Errors
-/// As [`run_blocking`], and those of the work itself.
+/// As [`run_blocking`], and those of the work.
 pub async fn retry_while_locked<T, E>(
     clock: &Clock,
     wait: Duration,
@@ -75,7 +75,7 @@ where
     .await
 }
 
-/// Repeats an attempt that finds a lock held, until it is done or `wait` is over.
+/// Retries an attempt while another process holds its lock, until it is done or `wait` has elapsed.
 ///
 /// # Errors
 /// Those of the attempt.
@@ -94,12 +94,12 @@ pub async fn retry<T, E, A: Future<Output = Result<Attempt<T>, E>>>(
     }
 }
 
-/// Awaits work whose defects are to become failures instead of ending the task.
+/// Awaits work, turning a panic into a failure instead of ending the task.
 pub async fn catch_panic<T>(what: &str, work: impl Future<Output = T>) -> Result<T, Failure> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|_panic| defect(what))
 }
 
-/// The failure of a file or a program that does not answer.
+/// The failure for a file or program that does not answer.
 pub fn timed_out(what: &str, limit: Duration) -> Failure {
     let text = format!("{what}: no answer within {} s", limit.as_secs());
     Failure::new(FailureKind::File, text).hint("Check the program and what it uses")
@@ -125,7 +125,7 @@ mod tests {
     use crate::store::files;
     use crate::store::lock::Attempt;
 
-    /// Turns the clock while something waits for it, and while no thread is at work unless it `hangs`.
+    /// Advances the clock while something waits for it and, unless it `hangs`, no thread is working.
     async fn turning<T>(clock: &Clock, hangs: bool, work: impl Future<Output = T>) -> T {
         let turn = async {
             loop {
@@ -152,7 +152,7 @@ mod tests {
         let reading = run_blocking(&clock, FILE_LIMIT, "token", move || files::read(&reader, 10));
         let failure = turning(&clock, true, reading).await.unwrap_err();
         assert_eq!(failure.message, "token: no answer within 10 s");
-        // The thread that was left alone ends with the writer.
+        // The abandoned thread ends when the FIFO gets a writer.
         drop(std::fs::File::create(&path).unwrap());
     }
 

@@ -1,5 +1,5 @@
-//! The one way to run other programs: without anything secret in their environment, away from the terminal, and for a
-//! limited time.
+//! The only way to run other programs: without secrets in their environment, detached from the terminal, and with a
+//! timeout.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -20,8 +20,8 @@ use crate::clock::Clock;
 use crate::domain::failure::{Failure, FailureKind, causes};
 use crate::runtime::blocking::{run_blocking, timed_out};
 
-/// What a helper of this machine may need: where things are, which language, which terminal, display and bus. Everything
-/// else stays here, tokens and keys among it.
+/// What a local helper may need: paths, language, terminal, display and bus. Everything else, including tokens and
+/// keys, is not inherited.
 pub const INHERITED_VARIABLES: &[&str] = &[
     "PATH",
     "HOME",
@@ -54,10 +54,10 @@ pub const INHERITED_VARIABLES: &[&str] = &[
     "DBUS_SESSION_BUS_ADDRESS",
 ];
 
-/// Most that is read of what a program prints, in bytes.
+/// Largest output of a program, in bytes.
 const LARGEST_OUTPUT: usize = 64 * 1024;
 
-/// A program to be started, without standard input or output, that ends with this one.
+/// A program without standard input or output that is killed on drop.
 #[expect(clippy::disallowed_methods, reason = "this is the door")]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
@@ -67,19 +67,18 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// First argument of this program where it is to become another one.
+/// First argument that makes this program exec another one.
 const DETACH: &str = "--detach";
-/// This program, if it can be started for that.
+/// This program's path for [`DETACH`], if known.
 static LAUNCHER: OnceLock<PathBuf> = OnceLock::new();
 
-/// Becomes another program in a session of its own, if the arguments ask for that: it has no terminal on which it could
-/// ask something. Only a process that is about to become the program can begin a session, without unsafe code. To be
-/// called first of all.
+/// Execs another program in a new session, if the arguments ask for it: without a controlling terminal it cannot
+/// prompt. Without unsafe code, only a process that is about to exec can call setsid. Must be called first in main.
 #[expect(clippy::disallowed_methods, reason = "the environment is that of the door")]
 pub fn become_detached() {
     let mut arguments = std::env::args_os();
     let launcher = if cfg!(target_os = "linux") {
-        // It leads to this program even when the file has been replaced.
+        // Refers to this program even if the file was replaced.
         Some(PathBuf::from("/proc/self/exe"))
     } else {
         std::env::current_exe().ok()
@@ -96,8 +95,7 @@ pub fn become_detached() {
     }
 }
 
-/// A program as [`command`] starts it, in a session of its own. In tests, which are another program, in a process group
-/// of its own.
+/// As [`command`], in a new session. In tests, which are another program, in a new process group.
 pub fn detached(program: &Path) -> Command {
     if let Some(launcher) = LAUNCHER.get() {
         let mut command = command(launcher);
@@ -109,7 +107,7 @@ pub fn detached(program: &Path) -> Command {
     command
 }
 
-/// Lets a program have more variables of this process.
+/// Adds more variables of this process.
 pub fn inherit(command: &mut Command, names: &[&str]) {
     for name in names {
         if let Some(value) = std::env::var_os(name) {
@@ -118,10 +116,10 @@ pub fn inherit(command: &mut Command, names: &[&str]) {
     }
 }
 
-/// Runs a program to its end with a text on its standard input, and gives its standard output if that is piped.
+/// Runs a program to completion with a text on its standard input; returns its standard output if that is piped.
 ///
 /// # Errors
-/// It cannot be started, ends with another status than 0, or takes longer than `limit` and is killed.
+/// It cannot be started, exits with a status other than 0, or exceeds `limit` and is killed.
 pub async fn run(
     clock: &Clock,
     limit: Duration,
@@ -137,11 +135,11 @@ pub async fn run(
     Err(Failure::new(FailureKind::NotPossible, text))
 }
 
-/// Runs a program to its end, whatever its status, with a text on its standard input. `name` is what it is called.
+/// Runs a program to completion, whatever its status, with a text on its standard input. `name` is for errors.
 ///
 /// # Errors
-/// It cannot be started, prints more than 64 KiB, or takes longer than `limit` and is killed, and with it its process group, if
-/// it leads one.
+/// It cannot be started, prints more than 64 KiB, or exceeds `limit` and is killed, with its process group if it leads
+/// one.
 pub async fn output(
     clock: &Clock,
     limit: Duration,
@@ -153,7 +151,7 @@ pub async fn output(
         Failure::new(FailureKind::NotPossible, format!("{name}: {error}")).caused_by(error)
     };
     let work = async {
-        // Finding a program may block on a file system that does not answer.
+        // Looking up a program may block on a file system that does not answer.
         let mut child =
             run_blocking(clock, limit, name, move || command.stdin(Stdio::piped()).spawn())
                 .await?
@@ -190,12 +188,12 @@ fn name_of(command: &Command) -> String {
     program.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Reads what a program prints.
+/// Reads the output of a program.
 ///
 /// # Errors
-/// It is too much, or the pipe breaks.
+/// It is too large, or the pipe breaks.
 async fn read_some(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    // It may be a token: what grows would leave copies behind.
+    // It may be a token: a growing buffer would leave copies behind.
     let mut read = Zeroizing::new(Vec::with_capacity(LARGEST_OUTPUT + 1));
     if let Some(pipe) = pipe {
         pipe.take(LARGEST_OUTPUT as u64 + 1).read_to_end(&mut read).await?;
@@ -206,7 +204,7 @@ async fn read_some(pipe: Option<impl AsyncRead + Unpin>) -> std::io::Result<Zero
     Ok(read)
 }
 
-/// The process group of a program that runs. It is killed when this is dropped.
+/// The process group of a running program, killed on drop.
 struct Group(Option<Pid>);
 
 impl Group {

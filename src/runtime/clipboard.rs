@@ -1,5 +1,5 @@
-//! The clipboard: tmux buffer, the terminal (OSC 52) or the desktop. Says which route was taken, and
-//! clears only what is still ours where that can be read.
+//! The clipboard: tmux buffer, the terminal (OSC 52) or the desktop. Reports the route used; where the clipboard can be
+//! read, clears only our own content.
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,30 +18,30 @@ use crate::runtime::blocking::run_blocking;
 use crate::runtime::child;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 
-/// Largest text that terminals are known to take by OSC 52, in bytes of base64.
+/// Largest text that terminals are known to accept by OSC 52, in bytes of base64.
 const OSC_52_LIMIT: usize = 74_994;
-/// Buffers of tmux that are looked through; it keeps 50 unless told otherwise.
+/// Most tmux buffers that are searched; tmux keeps 50 by default.
 const MOST_BUFFERS: usize = 100;
-/// Characters of one string that GNU screen passes on; old ones take 255 bytes.
+/// Characters per string passed through GNU screen; old versions accept 255 bytes.
 const SCREEN_STRING: usize = 200;
-/// How long tmux or the desktop may take.
+/// Timeout for tmux and the desktop.
 const TOOL_LIMIT: Duration = Duration::from_secs(2);
 
 /// A way to the clipboard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClipboardRoute {
-    /// `tmux load-buffer -w -`: default tmux drops OSC 52 from programs, but passes its own on.
+    /// `tmux load-buffer -w -`: by default tmux drops OSC 52 of programs, but sends its own.
     Tmux,
     /// OSC 52 to the terminal, which also works over ssh.
     Terminal,
-    /// The same past GNU screen, which drops what it does not know unless it is wrapped.
+    /// OSC 52 wrapped for GNU screen, which drops unknown sequences.
     Screen,
     /// The clipboard of this machine's desktop.
     Desktop,
 }
 
 impl ClipboardRoute {
-    /// The ways that exist here, best first.
+    /// The available routes, best first.
     pub fn available(environment: impl Fn(&str) -> Option<String>) -> Vec<Self> {
         let set = |name| environment(name).is_some_and(|value| !value.is_empty());
         let remote = set("SSH_CONNECTION") || set("SSH_TTY");
@@ -53,13 +53,13 @@ impl ClipboardRoute {
         if display && !remote {
             routes.push(Self::Desktop);
         }
-        // tmux inside of screen would not pass the wrapper on.
+        // tmux inside of screen would not pass the wrapper through.
         let in_screen = set("STY") && !set("TMUX");
         routes.push(if in_screen { Self::Screen } else { Self::Terminal });
         routes
     }
 
-    /// The way in words, for the form.
+    /// The route in words, for the form.
     pub fn word(self) -> &'static str {
         match self {
             Self::Tmux => "tmux buffer and terminal",
@@ -70,7 +70,7 @@ impl ClipboardRoute {
     }
 }
 
-/// A secret that we copied: only what is still ours is cleared.
+/// A secret that was copied, so that only our own content is cleared.
 #[derive(Clone, Copy)]
 struct CopiedSecret {
     copy: RequestId,
@@ -85,14 +85,14 @@ pub struct Clipboard {
     routes: Vec<ClipboardRoute>,
     clock: Clock,
     terminal: LoopSender,
-    // One handle for the whole run: on X11 and Wayland the text vanishes when its owner goes.
+    // One handle for the whole run: on X11 and Wayland the content disappears with its owner.
     desktop: Arc<Mutex<Option<arboard::Clipboard>>>,
-    // What is copied takes the place of what went the same route before; beside it, what may have arrived there late.
+    // The last secret copied by each route, and those of failed copies that may still arrive.
     secrets: Arc<Mutex<Vec<CopiedSecret>>>,
 }
 
 impl Clipboard {
-    /// A clipboard that tries the given ways in order.
+    /// A clipboard that tries the given routes in order.
     pub fn new(routes: Vec<ClipboardRoute>, clock: Clock, terminal: LoopSender) -> Self {
         Self {
             routes,
@@ -103,11 +103,11 @@ impl Clipboard {
         }
     }
 
-    /// Copies by the first route that works. `secret`: the number under which it is cleared later. Until something takes
-    /// its place, what was copied before stays what it is, and is cleared in its own time.
+    /// Copies by the first route that works. `secret`: the ID under which it is cleared later. An earlier copy remains
+    /// until it is replaced, and is cleared on its own schedule.
     ///
     /// # Errors
-    /// None works; each route's reason is named.
+    /// No route works; the reason for each is given.
     pub async fn copy(&self, text: &str, secret: Option<RequestId>) -> Result<Copied, Failure> {
         let mut reasons = Vec::new();
         for route in &self.routes {
@@ -153,8 +153,8 @@ impl Clipboard {
         .hint("Choose a file instead"))
     }
 
-    /// A secret did not go this route in time. What could not be stopped may arrive there nevertheless, and is cleared
-    /// with the rest.
+    /// Records a secret whose copy failed. A copy that could not be cancelled may still arrive, and is cleared with the
+    /// rest.
     fn note_late(&self, route: ClipboardRoute, text: &str, secret: Option<RequestId>) {
         match route {
             ClipboardRoute::Tmux | ClipboardRoute::Desktop => {
@@ -167,7 +167,7 @@ impl Clipboard {
         }
     }
 
-    /// A text went this route: it took the place of a secret that had gone the same route.
+    /// Records a copied text, which replaces a secret copied by the same route.
     async fn replace_secret(&self, route: ClipboardRoute, text: &str, secret: Option<RequestId>) {
         let hash = hash(text);
         let replaced = {
@@ -176,18 +176,18 @@ impl Clipboard {
             ours.extend(secret.map(|copy| CopiedSecret { copy, route, hash }));
             replaced
         };
-        // Elsewhere what is copied takes its place; tmux keeps both.
+        // Elsewhere the new text replaces the old one; tmux keeps both.
         let is_left = |ours: &CopiedSecret| ours.route == ClipboardRoute::Tmux && ours.hash != hash;
         for replaced in replaced.into_iter().filter(is_left) {
             self.delete_from_tmux(replaced.hash).await;
         }
     }
 
-    /// Clears what a request copied as a secret, by the route it went; says whether something was cleared.
+    /// Clears a request's secret from every route it may have reached; returns whether something was cleared.
     pub async fn clear(&self, copy: RequestId) -> bool {
         let ours: Vec<_> = lock(&self.secrets).extract_if(.., |ours| ours.copy == copy).collect();
         let mut cleared = false;
-        // The route that it went comes last, and is the one that answers.
+        // The route that succeeded is last, and its result counts; start with it.
         for ours in ours.into_iter().rev() {
             cleared |= self.clear_route(ours).await;
         }
@@ -201,7 +201,7 @@ impl Clipboard {
                 let is_ours = top.is_some_and(|top| hash_bytes(&top) == ours);
                 let mut blanked = false;
                 if is_ours {
-                    // tmux takes no empty buffer; a blank goes to the terminal, then the buffer goes.
+                    // tmux accepts no empty buffer: send a blank to the terminal, then delete the buffer.
                     blanked = self.tmux(&["load-buffer", "-w", "-"], " ").await.is_ok();
                     drop(self.tmux(&["delete-buffer"], "").await);
                 }
@@ -233,7 +233,7 @@ impl Clipboard {
             .map_err(|_closed| refuse("the terminal is gone".to_owned()))
     }
 
-    /// Deletes our secret from tmux's stack of buffers, wherever it lies by now.
+    /// Deletes our secret from tmux's stack of buffers, at any position.
     async fn delete_from_tmux(&self, ours: [u8; 32]) {
         let names = self.tmux(&["list-buffers", "-F", "#{buffer_name}"], "").await;
         let names = String::from_utf8_lossy(&names.unwrap_or_default()).into_owned();
@@ -245,14 +245,14 @@ impl Clipboard {
         }
     }
 
-    /// Runs tmux; the text goes through standard input, never into an argument.
+    /// Runs tmux; the text is passed on standard input, never as an argument.
     async fn tmux(&self, arguments: &[&str], input: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let mut command = child::command("tmux");
         command.args(arguments).stdout(Stdio::piped());
         child::run(&self.clock, TOOL_LIMIT, command, input).await
     }
 
-    /// Uses the clipboard of the desktop, which is made at the first use.
+    /// Uses the desktop clipboard, which is opened on first use.
     async fn with_desktop<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut arboard::Clipboard) -> Result<T, arboard::Error> + Send + 'static,
@@ -260,7 +260,7 @@ impl Clipboard {
         let desktop = Arc::clone(&self.desktop);
         let name = ClipboardRoute::Desktop.word();
         let work = move || {
-            // An earlier use that hangs keeps it.
+            // An earlier use that hangs holds the lock.
             let mut desktop =
                 desktop.try_lock().map_err(|_busy| arboard::Error::ClipboardOccupied)?;
             if desktop.is_none() {
@@ -274,11 +274,11 @@ impl Clipboard {
     }
 }
 
-/// The sequence that sets the clipboard. screen passes what stands in its own strings on as it is, if each is short.
+/// The sequence that sets the clipboard. GNU screen passes its own wrapper strings through if each is short.
 fn osc_52(route: ClipboardRoute, encoded: &str) -> Secret {
     let parts = ["\u{1b}]52;c;", encoded, "\u{7}"];
     let length = parts.iter().map(|part| part.len()).sum();
-    // With room for all, they do not grow and leave copies of a secret behind.
+    // Full capacity up front: growing would leave copies of a secret behind.
     let mut sequence = String::with_capacity(length);
     sequence.extend(parts);
     let sequence = Secret::new(sequence);
@@ -391,12 +391,12 @@ mod tests {
             sender,
         );
         clipboard.copy("first", Some(RequestId(1))).await.unwrap();
-        // More than a terminal takes.
+        // Larger than terminals accept.
         clipboard.copy(&"x".repeat(80_000), Some(RequestId(2))).await.unwrap_err();
         clipboard.copy(&"x".repeat(80_000), None).await.unwrap_err();
         assert!(!clipboard.clear(RequestId(2)).await, "it was never copied");
         assert!(clipboard.clear(RequestId(1)).await);
-        // What takes its place the same route leaves nothing of it to be cleared.
+        // After a replacement by the same route, nothing is left to clear.
         clipboard.copy("first", Some(RequestId(3))).await.unwrap();
         clipboard.copy("a name", None).await.unwrap();
         assert!(!clipboard.clear(RequestId(3)).await);

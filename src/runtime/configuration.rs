@@ -1,4 +1,4 @@
-//! Notices that the configuration file changed.
+//! Watches the configuration file for changes.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::domain::failure::Failure;
 use crate::runtime::blocking::{FILE_LIMIT, run_to_its_end};
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 
-/// Checks whether the file changed since the last check, and reads it then. It may block.
+/// Reads the file if it changed since the last check. May block.
 pub type ConfigurationCheck =
     Box<dyn FnMut() -> Option<Result<ChangedConfiguration, Failure>> + Send>;
 
 /// Time between two checks.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Checks until it is dropped.
+/// Watches until dropped.
 pub struct ConfigurationWatch(AbortHandle);
 
 impl Drop for ConfigurationWatch {
@@ -28,7 +28,7 @@ impl Drop for ConfigurationWatch {
 }
 
 impl ConfigurationWatch {
-    /// Sends what was read to the loop. `forbid`: is called before that where nothing may be changed any more.
+    /// Sends changes to the loop. `forbid` is called first if the new configuration is read-only.
     pub fn begin(
         check: ConfigurationCheck,
         clock: Clock,
@@ -50,8 +50,8 @@ async fn report(sender: &LoopSender, failure: Failure, message: String) {
     drop(sender.send(LoopInput::Message(Message::TaskFailed(failure))).await);
 }
 
-/// Of a file that does not answer only one check waits, since each holds a thread; it is reported once until it answers in
-/// time again.
+/// At most one check is pending, since each holds a thread while the file does not answer; that is reported once until
+/// it answers in time again.
 async fn watch(
     mut check: ConfigurationCheck,
     clock: &Clock,
@@ -106,7 +106,7 @@ mod tests {
     use crate::runtime::configuration::{ConfigurationCheck, ConfigurationWatch};
     use crate::runtime::loop_input::{self, LoopInput, LoopReceiver};
 
-    /// A watch, and what it sent to the loop with how often writing was forbidden by then.
+    /// A watch, the messages it sent, and how often writing had been forbidden by then.
     struct Watched {
         clock: Clock,
         receiver: LoopReceiver,
@@ -128,14 +128,14 @@ mod tests {
             Self { clock, receiver, forbidden, sent: Vec::new(), _watch: watch }
         }
 
-        /// Waits for the check that is under way, without any time that passes.
+        /// Waits for the pending check without advancing the clock.
         async fn settle(&self) {
             while self.clock.racing() > 0 {
                 tokio::task::yield_now().await;
             }
         }
 
-        /// Lets time pass, no faster than the file answers if it does.
+        /// Advances the clock, waiting for each check if the file answers.
         async fn turn(&mut self, seconds: u32, answers: bool) {
             for _ in 0..seconds * 2 {
                 self.clock.turn(Duration::from_millis(500));
@@ -169,7 +169,7 @@ mod tests {
         let mut checks = 0;
         let check = move || {
             checks += 1;
-            // The first three checks take long.
+            // The first three checks block.
             let _answer = (checks < 4).then(|| answers.recv());
             (checks == 5).then(|| Ok(changed(false)))
         };

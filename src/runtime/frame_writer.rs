@@ -1,6 +1,6 @@
-//! Draws frames with few bytes: a style is changed by what differs from the one before, blanks are drawn in any, and the
-//! cursor moves the shortest way, which may be over what is there. Many blanks are erased in one go. Each frame is
-//! written at once, and assumes nothing about cursor and style of the terminal.
+//! Draws frames with few bytes: writes only changed attributes of a style, draws blanks in any style that looks the
+//! same, and moves the cursor the shortest way, which may rewrite what is there. Long runs of blanks are erased. Each
+//! frame is one write, and assumes nothing about cursor and style of the terminal.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -11,11 +11,11 @@ use ratatui::layout::{Position, Size};
 use ratatui::style::{Color, Modifier, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-/// A frame of more bytes is shown at once or not at all, where the terminal can do that.
+/// Larger frames, in bytes, are written as a synchronized update, if the terminal supports that.
 const SMALL: usize = 256;
-/// Columns of the longest gap that may be written again rather than jumped over: a jump takes more bytes.
+/// Longest gap, in columns, that may be rewritten rather than jumped over: a jump takes more bytes.
 const SHORT_GAP: u16 = 3;
-/// Blanks that are written; more take fewer bytes to erase, with the jump over them.
+/// Longest run of blanks that is written; erasing a longer one, including the jump over it, takes fewer bytes.
 const FEW_BLANKS: usize = 10;
 const BEGIN_SYNCHRONIZED: &[u8] = b"\x1b[?2026h";
 const END_SYNCHRONIZED: &[u8] = b"\x1b[?2026l";
@@ -32,12 +32,12 @@ struct Pen {
 pub struct FrameWriter<W: Write> {
     inner: CrosstermBackend<W>,
     frame: Vec<u8>,
-    /// What the terminal shows, as far as it was drawn since it was cleared; the rest is blank.
+    /// Cells drawn since the terminal was cleared; all others are blank.
     shown: BTreeMap<(u16, u16), Cell>,
 }
 
 impl<W: Write> FrameWriter<W> {
-    /// Writes to `out`, a terminal that shows nothing.
+    /// Writes to `out`, a cleared terminal.
     pub fn new(out: W) -> Self {
         Self { inner: CrosstermBackend::new(out), frame: Vec::new(), shown: BTreeMap::new() }
     }
@@ -51,18 +51,18 @@ impl<W: Write> FrameWriter<W> {
         );
     }
 
-    /// What stands in a short gap, if it can be written again with this pen.
+    /// Content of a short gap, if it can be rewritten with this pen.
     fn gap(&self, from: Position, to: Position, pen: Pen) -> Option<String> {
         if from.y != to.y || from.x >= to.x || to.x - from.x > SHORT_GAP {
             return None;
         }
         let mut cells = (from.x..to.x).map(|x| self.shown(x, to.y));
-        // A gap must not end inside of a wide character.
+        // A gap must not end inside a wide character.
         let fits = |cell: &Cell| columns_of(cell) == 1 && pen.draws(cell);
         cells.try_fold(String::new(), |gap, cell| fits(cell).then(|| gap + cell.symbol()))
     }
 
-    /// How many of the cells, from the first on, can be erased together with what stands between them.
+    /// Number of cells from the first that can be erased together with the gaps between them.
     fn blanks(&self, content: &[(u16, u16, &Cell)]) -> usize {
         let is_erased = |cell: &Cell| is_blank(cell) && cell.bg == Color::Reset;
         let mut next = content.first().map(|(x, y, _)| (*x, *y));
@@ -76,14 +76,14 @@ impl<W: Write> FrameWriter<W> {
         content.iter().take_while(fits).count()
     }
 
-    /// What the terminal shows at a place.
+    /// The cell that the terminal shows at a position.
     fn shown(&self, x: u16, y: u16) -> &Cell {
         const BLANK: &Cell = &Cell::EMPTY;
         self.shown.get(&(y, x)).unwrap_or(BLANK)
     }
 }
 
-/// How many columns of the terminal a cell takes.
+/// Width of a cell in columns.
 fn columns_of(cell: &Cell) -> u16 {
     u16::try_from(cell.symbol().width()).unwrap_or(1)
 }
@@ -93,7 +93,7 @@ impl Pen {
         Self { foreground: cell.fg, background: cell.bg, modifier: cell.modifier }
     }
 
-    /// Whether a cell looks right when it is drawn with this pen: only the background of a blank is seen.
+    /// Whether a cell looks right when drawn with this pen: of a blank, only the background is visible.
     fn draws(self, cell: &Cell) -> bool {
         let pen = Self::of(cell);
         pen == self
@@ -103,11 +103,11 @@ impl Pen {
     }
 }
 
-/// What is seen of a style where there is no letter.
+/// Attributes visible on a blank.
 const SEEN_ON_BLANKS: Modifier =
     Modifier::REVERSED.union(Modifier::UNDERLINED).union(Modifier::CROSSED_OUT);
 
-/// Whether nothing but the background of a cell is seen.
+/// Whether only the background of a cell is visible.
 pub fn is_blank(cell: &Cell) -> bool {
     cell.symbol() == " " && !cell.modifier.intersects(SEEN_ON_BLANKS)
 }
@@ -184,7 +184,7 @@ impl<W: Write> Backend for FrameWriter<W> {
 
     fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
         self.shown.clear();
-        // Terminals fill with the colour of the pen.
+        // Terminals fill with the current background colour.
         self.inner.write_all(b"\x1b[0m")?;
         self.inner.clear_region(region)
     }
@@ -198,7 +198,7 @@ impl<W: Write> Backend for FrameWriter<W> {
     }
 }
 
-/// The shortest way of the cursor from where it is, if that is known.
+/// The shortest cursor movement from its position, if known.
 fn jump(from: Option<Position>, to: Position) -> String {
     let absolute = format!("\x1b[{};{}H", to.y.saturating_add(1), to.x.saturating_add(1));
     let right = |columns: u16| match columns {
@@ -209,14 +209,14 @@ fn jump(from: Option<Position>, to: Position) -> String {
     let relative = match from {
         Some(from) if from == to => return String::new(),
         Some(from) if from.y == to.y && from.x < to.x => Some(right(to.x - from.x)),
-        // In raw mode a line feed goes straight down.
+        // In raw mode a line feed keeps the column.
         Some(from) if from.y.saturating_add(1) == to.y => Some(format!("\r\n{}", right(to.x))),
         Some(_) | None => None,
     };
     relative.filter(|relative| relative.len() < absolute.len()).unwrap_or(absolute)
 }
 
-/// A text beside frames, with the escape sequences of a style.
+/// A text outside of frames, with the escape sequences of a style.
 pub fn painted(text: &str, style: Style) -> String {
     let pen = Pen {
         foreground: style.fg.unwrap_or_default(),
@@ -230,7 +230,7 @@ pub fn painted(text: &str, style: Style) -> String {
     format!("\u{1b}[{codes}m{text}\u{1b}[0m")
 }
 
-/// Changes the style from the one before, if that is known.
+/// Switches from the previous style, if known.
 fn change_pen(out: &mut Vec<u8>, from: Option<Pen>, to: Pen) {
     if from == Some(to) {
         return;
@@ -242,7 +242,7 @@ fn change_pen(out: &mut Vec<u8>, from: Option<Pen>, to: Pen) {
 }
 
 fn changes(from: Pen, to: Pen) -> Vec<String> {
-    // Off before on: one code takes both bold and dim away.
+    // Off before on: one code resets both bold and dim.
     const MODIFIERS: [(Modifier, &str, &str); 9] = [
         (Modifier::BOLD, "1", "22"),
         (Modifier::DIM, "2", "22"),
@@ -336,7 +336,7 @@ mod tests {
         bytes
     }
 
-    /// What is written when one screen becomes another.
+    /// Bytes written when one screen becomes another.
     fn change(before: &Buffer, after: &Buffer) -> String {
         let bytes = written(&[before, after]).split_off(written(&[before]).len());
         String::from_utf8(bytes).unwrap()
@@ -361,7 +361,7 @@ mod tests {
                 cell.modifier = modifiers.into_iter().fold(Modifier::empty(), |all, one| all | one);
                 cell
             });
-        // Many alike, so that there are long blanks and long texts.
+        // Runs of equal cells, for long blanks and long texts.
         let run = (cell, 1..30_usize).prop_map(|(cell, count)| vec![cell; count]);
         prop::collection::vec(run, AREA.area() as usize)
             .prop_map(|runs| runs.into_iter().flatten().take(AREA.area() as usize).collect())
@@ -371,12 +371,12 @@ mod tests {
         Buffer { area: AREA, content }
     }
 
-    /// What a terminal shows, cell by cell.
+    /// Content of a terminal, cell by cell.
     fn shown(parser: &vt100::Parser) -> Vec<String> {
         let cells = (0..AREA.height).flat_map(|y| (0..AREA.width).map(move |x| (y, x)));
         let text = |(y, x)| {
             let cell = parser.screen().cell(y, x).unwrap();
-            // What was never written looks like a blank.
+            // A cell that was never written looks like a blank.
             let letter = if cell.has_contents() { cell.contents() } else { " " };
             let (bold, italic) = (cell.bold(), cell.italic());
             let (underline, inverse) = (cell.underline(), cell.inverse());
@@ -402,13 +402,13 @@ mod tests {
         after.content[1].modifier = Modifier::BOLD;
         assert_eq!(change(&before, &after), "\u{1b}[1;1H\u{1b}[0;1mON\u{1b}[0mE\u{1b}[2;5HE");
         assert_eq!(change(&after, &after), "");
-        // A short gap is written again, a long one is jumped over.
+        // A short gap is rewritten, a long one is jumped over.
         let gaps = Buffer::with_lines(["One two", "ThreE"]);
         assert_eq!(change(&before, &gaps), "\u{1b}[1;1H\u{1b}[0mO\r\nThreE");
         let all = Modifier::BOLD | Modifier::DIM;
         let pen = |modifier| Pen { modifier, ..Pen::default() };
         assert_eq!(changes(pen(all), pen(Modifier::BOLD)), ["22", "1"]);
-        // Blanks in a row are erased, with those that are there already.
+        // A run of blanks is erased, including those that are already blank.
         let text = Buffer::with_lines([format!("{} {}e", "a".repeat(9), "b".repeat(9))]);
         let rest = Buffer::with_lines([format!("{}d", " ".repeat(19))]);
         assert_eq!(change(&text, &rest), "\u{1b}[1;1H\u{1b}[0m\u{1b}[19X\u{1b}[19Cd");
@@ -425,7 +425,7 @@ mod tests {
             let (empty, first, second) = (Buffer::empty(AREA), buffer(first), buffer(second));
             let mut steps = terminal();
             steps.process(&written(&[&first, &second]));
-            // Each cell by itself, with its whole style.
+            // Each cell separately, with its whole style.
             let mut whole = terminal();
             for (x, y, cell) in empty.diff(&second) {
                 let mut alone = Vec::new();

@@ -1,20 +1,20 @@
-//! One line of a person, without a screen: the terminal shows and edits it.
+//! One line of input without a screen: the terminal echoes and edits it.
 
 use std::io::{self, BufRead as _, Read as _};
 
 use crate::runtime::typed::{self, Typed};
 use crate::runtime::{signals, stop};
 
-/// Most that is taken of a line, in bytes; terminals take no more.
+/// Longest line, in bytes; terminals accept no more.
 const LONGEST: u64 = 4096;
 
-/// Asks, and waits for a line on standard input, which is given without blanks around it; what is no text in it is
-/// replaced, so that it names no file. Ctrl-D leaves. Ctrl-Z stops the program meanwhile, as in a shell.
+/// Prompts, and reads a line from standard input without surrounding blanks; invalid UTF-8 is replaced, so that it
+/// names no file. Ctrl-D leaves. Ctrl-Z stops the program, as in a shell.
 ///
 /// # Errors
-/// What `ask` returns; within, no thread can be started.
+/// What `ask` returns; the inner result fails if no thread can be started.
 pub async fn read<E>(ask: impl FnOnce() -> Result<(), E>) -> Result<io::Result<Typed<String>>, E> {
-    // Signals count before anybody sees the question.
+    // Install signal handlers before the prompt is visible.
     let end = signals::wait_for_end();
     ask()?;
     Ok(typed::read_until(end, || stop::while_unblocked(read_line)).await)
@@ -22,7 +22,7 @@ pub async fn read<E>(ask: impl FnOnce() -> Result<(), E>) -> Result<io::Result<T
 
 fn read_line() -> io::Result<Typed<String>> {
     let mut bytes = Vec::new();
-    // A terminal gives one line at a time, so that nothing of the next one is taken.
+    // A terminal returns one line per read, so nothing of the next line is lost.
     io::stdin().lock().take(LONGEST).read_until(b'\n', &mut bytes)?;
     if bytes.is_empty() {
         return Ok(Typed::Cancelled);

@@ -1,5 +1,5 @@
-//! The diagnostic log: what skeys asked for and why it failed, in memory and, where one is named, in a file. Only what
-//! this crate says gets in, at every level: libraries write bodies and headers into theirs.
+//! The diagnostic log: requests and failures, in memory and, if configured, in a file. At every level, only this
+//! crate's events are logged: libraries log bodies and headers.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -23,11 +23,11 @@ use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::store::files::open_regular;
 use crate::store::private_file::failed;
 
-/// Lines that stay in memory.
+/// Most lines kept in memory.
 const MOST_LINES: usize = 500;
-/// A file of this size becomes `….1`, in place of an older one, and a new one begins.
+/// A file of this size is renamed to `….1`, replacing an older one, and a new one is started.
 const MOST_BYTES: u64 = 10 * 1024 * 1024;
-/// Lines on their way to the file; while the disk does not answer, later ones are dropped.
+/// Most lines queued for the file; while the disk does not answer, later ones are dropped.
 const WAITING_LINES: usize = 4096;
 
 /// The latest lines of the log. Clones share them.
@@ -53,14 +53,14 @@ impl LogBuffer {
     }
 }
 
-/// The log of a process. Dropped at its end, it waits a moment until the file has every line.
+/// The log of a process. On drop, it waits briefly until all lines are in the file.
 pub struct Log {
     pub buffer: LogBuffer,
     _file: Option<WorkerGuard>,
 }
 
 impl Log {
-    /// Starts the log of this process, once, in memory and in a private file if one is named.
+    /// Starts the log of this process, once, in memory and, if `file` is set, in a private file.
     pub async fn start(
         clock: &Clock,
         level: LevelFilter,
@@ -74,7 +74,7 @@ impl Log {
             None => None,
         };
         let (log, subscriber) = Self::create(clock, level, file);
-        // A second one changes nothing.
+        // A second subscriber is ignored.
         drop(tracing::subscriber::set_global_default(subscriber));
         Ok(log)
     }
@@ -108,7 +108,7 @@ impl FormatTime for WallClock {
     }
 }
 
-/// Takes one line at a time.
+/// Writes one line at a time.
 #[derive(Clone)]
 struct LineWriter {
     buffer: LogBuffer,

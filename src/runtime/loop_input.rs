@@ -1,32 +1,32 @@
-//! What comes to the event loop beside keys and time.
+//! Inputs of the event loop other than keys and time.
 
 use tokio::sync::mpsc;
 
 use crate::app::message::Message;
 use crate::domain::secret::Secret;
 
-/// What comes to the loop beside keys and time.
+/// An input of the event loop other than keys and time.
 #[derive(Debug)]
 pub enum LoopInput {
     /// Something happened.
     Message(Message),
-    /// A task ended with this; the loop counts it off after taking it in.
+    /// The result of a task; the loop decrements the number of running tasks after processing it.
     Settled(Message),
-    /// An escape sequence to be sent between frames; what is copied may be in it.
+    /// An escape sequence to send between frames; it may contain copied text.
     Send(Secret),
-    /// Somebody wants the process to stop, as Ctrl-Z does.
+    /// Another process, or Ctrl-Z, asks this one to stop.
     Stop,
-    /// The process was stopped and goes on.
+    /// The process was stopped and continues.
     Continued,
 }
 
 /// Sends to the event loop; waits while the loop is behind.
 pub type LoopSender = mpsc::Sender<LoopInput>;
-/// The event loop's end of the channel.
+/// Receiving end of the event loop's channel.
 pub type LoopReceiver = mpsc::Receiver<LoopInput>;
 
-/// As many as the loop takes in before it draws. Senders are tasks and threads that may wait: each sends what it has
-/// and goes on, so that a slow terminal slows them down instead of filling memory. The loop itself never sends.
+/// Most inputs that the loop takes before it draws. Senders are tasks and threads that may wait, so a slow terminal
+/// slows them down instead of filling memory. The loop itself never sends.
 pub const CAPACITY: usize = 512;
 
 /// The channel to an event loop.

@@ -1,5 +1,5 @@
-//! The event loop. It owns the clock, the tasks, the terminal and the signals, and turns
-//! results into messages; it decides nothing.
+//! The event loop. It owns the clock, the tasks, the terminal and the signals, and turns results into messages; it
+//! makes no decisions.
 
 pub mod blocking;
 pub mod child;
@@ -50,42 +50,42 @@ use crate::runtime::loop_input::{CAPACITY, LoopInput, LoopReceiver};
 use crate::runtime::perform::Performer;
 use crate::runtime::terminal::{Surface, clear_screen};
 
-/// What a backend says when the terminal is gone.
+/// The backend's error when the terminal is gone.
 type Gone<S> = <<S as Surface>::Backend as Backend>::Error;
 
-/// How long the end waits for a request that was sent.
+/// How long shutdown waits for pending requests.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// What comes from the terminal and the system, for one dashboard after the other.
+/// Input of terminal and system, passed from one dashboard to its successor.
 pub struct Console<I> {
     pub keys: I,
-    /// Signals, and what the terminal tells of itself.
+    /// Signals, and the terminal's own replies.
     pub signals: LoopReceiver,
-    /// What one dashboard had taken and left for the next one.
+    /// Input that a dashboard took but did not process.
     pub left: VecDeque<LoopInput>,
 }
 
 /// How a dashboard ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What is to be printed after the end of the program.
+    /// Printed after the program has left the screen.
     pub print: Vec<PrintOnExit>,
-    /// What is to be said then.
+    /// Messages for standard error, printed then.
     pub last_words: Vec<String>,
-    /// Whether another one follows.
+    /// Whether a successor follows.
     pub follows: bool,
-    /// The background of the terminal, which is asked for only once.
+    /// Background of the terminal, which is queried only once.
     pub background: Option<Background>,
-    /// What the next one begins with, whether or not it could be saved.
+    /// State for the successor, even if it could not be saved.
     pub persisted: PersistedState,
-    /// What was selected last, and in which profile.
+    /// The profile and its last selection.
     pub selection: (Option<String>, Selection),
 }
 
-/// Runs until the user leaves, another dashboard is to follow, or the terminal is gone.
+/// Runs until the user quits, a successor takes over, or the terminal is gone.
 ///
 /// # Errors
-/// The terminal cannot be drawn on any more.
+/// Drawing on the terminal fails.
 pub async fn run<S, I>(
     mut state: State,
     surface: &mut S,
@@ -131,7 +131,7 @@ enum End {
     Restart,
 }
 
-/// Runs until the dashboard ends; what is left in `taken` was not taken in.
+/// Runs until the dashboard ends; unprocessed input remains in `taken`.
 async fn run_until_end<S, I>(
     state: &mut State,
     surface: &mut S,
@@ -162,12 +162,12 @@ where
             Some(next) = incoming.recv() => taken.push_back(next),
             event = input.next() => match event {
                 Some(Ok(event)) => taken.extend(translate(event)),
-                // A dead terminal ends the program; nothing spins on it.
+                // A dead terminal ends the program, rather than making the loop spin.
                 Some(Err(_)) | None => taken.push_back(LoopInput::Message(Message::HungUp)),
             },
             () = wait(clock, wake) => taken.push_back(LoopInput::Message(Message::Ticked)),
         }
-        // Keys come first: they are few, and answers that never stop must not keep a person out.
+        // Keys first: they are few, and endless answers must not lock the user out.
         while taken.len() < CAPACITY
             && let Some(event) = ready_event(input).await
         {
@@ -216,7 +216,7 @@ where
     }
 }
 
-/// Whether it came from a person, the terminal or the system, so that it is not of one dashboard alone.
+/// Whether it comes from user, terminal or system, and thus belongs to no particular dashboard.
 fn is_of_console(next: &LoopInput) -> bool {
     match next {
         LoopInput::Stop | LoopInput::Continued => true,
@@ -227,7 +227,7 @@ fn is_of_console(next: &LoopInput) -> bool {
     }
 }
 
-/// The program is ending: what comes back of what was sent is still taken in, so that the journal has it.
+/// Shutdown: results of pending requests are still processed, so that they are in the journal.
 struct Shutdown<'a> {
     state: State,
     performer: &'a Performer,
@@ -235,7 +235,7 @@ struct Shutdown<'a> {
 }
 
 impl Shutdown<'_> {
-    /// The terminal is gone. What is open is still written down.
+    /// The terminal is gone. Open requests are still recorded.
     fn hang_up(&mut self) {
         let now = Now { wall: self.clock.now(), monotonic: self.clock.monotonic() };
         for effect in update(&mut self.state, now, Message::HungUp) {
@@ -243,7 +243,7 @@ impl Shutdown<'_> {
         }
     }
 
-    /// Takes in what came. Only answers count any more, and that the terminal is gone.
+    /// Processes an input. Only answers still count, and that the terminal is gone.
     fn take<S: Surface>(&mut self, next: LoopInput, surface: &mut S) {
         let message = match next {
             LoopInput::Message(message) => message,
@@ -281,8 +281,8 @@ impl Shutdown<'_> {
         }
     }
 
-    /// Waits for what was sent, at most [`LAST_WAIT`], and writes down what was not answered. Gives back what is to
-    /// be printed and said afterwards.
+    /// Waits for pending requests, at most [`LAST_WAIT`], and records those without an answer. Returns what to print
+    /// afterwards.
     async fn finish<S: Surface>(
         mut self,
         incoming: &mut LoopReceiver,
@@ -305,14 +305,14 @@ impl Shutdown<'_> {
             }
         }
         let records = unanswered(&mut self.state);
-        // Whatever else still runs is not waited for.
+        // Whatever else is running is not awaited.
         let _in_time = self.clock.timeout(LAST_WAIT, self.performer.append_records(records)).await;
         (self.state.kubeconfig.print, self.state.session.last_words)
     }
 }
 
-/// An event that is there already. Polled as this task: a stream may keep the waker of the last poll that found
-/// nothing, so that a poll with another one would leave the loop asleep.
+/// An event that is available now. Polled with this task's waker: a stream may keep the waker of its last pending poll,
+/// and another waker would never wake the loop.
 async fn ready_event(input: &mut (impl Stream<Item = io::Result<Event>> + Unpin)) -> Option<Event> {
     std::future::poll_fn(|context| match input.poll_next_unpin(context) {
         Poll::Ready(Some(Ok(event))) => Poll::Ready(Some(event)),
@@ -340,8 +340,8 @@ fn translate(event: Event) -> Option<LoopInput> {
     Some(LoopInput::Message(message))
 }
 
-/// Carries effects out: what concerns the terminal here, the rest in tasks, whatever the terminal does. Says so when the
-/// dashboard ends.
+/// Performs effects: those on the terminal here, the others in tasks, even if the terminal fails. Returns how the
+/// dashboard ends, if it does.
 fn perform_all<S: Surface>(
     effects: Vec<Effect>,
     surface: &mut S,
@@ -398,7 +398,7 @@ where
             taken.extend(
                 [
                     Message::Resumed,
-                    // Only the program that had the terminal was told of a new size.
+                    // Only the program that had the terminal was notified of a resize.
                     Message::Resized(size.width, size.height),
                     Message::LoggedIn(ended),
                 ]
@@ -408,14 +408,14 @@ where
         TerminalEffect::Suspend => {
             surface.suspend()?;
             frame.buffer = None;
-            // Not through the channel: the loop would wait for itself when it is full.
+            // Not through the channel: if it is full, the loop would wait for itself.
             taken.push_back(LoopInput::Message(Message::Resumed));
         }
     }
     Ok(None)
 }
 
-/// What was drawn last. A frame that would look the same is not written at all.
+/// The last drawn frame. An identical frame is not written.
 #[derive(Default)]
 struct LastFrame {
     buffer: Option<Buffer>,
@@ -452,7 +452,7 @@ impl LastFrame {
     }
 }
 
-/// Nothing but the background of a blank is seen: it is not written for anything else.
+/// Normalizes blanks, of which only the background is visible, so that no other difference is written.
 fn strip_blanks(buffer: &mut Buffer) {
     for cell in buffer.content.iter_mut().filter(|cell| is_blank(cell)) {
         cell.fg = Color::Reset;

@@ -1,4 +1,4 @@
-//! How a person who looks elsewhere is told: bell, the terminal's own notifications, window title, progress, desktop.
+//! Notifies a user who is looking elsewhere: bell, the terminal's own notifications, window title, progress, desktop.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use crate::clock::Clock;
 use crate::domain::text::{clean, cut_end};
 use crate::runtime::child;
 
-/// Takes progress back (OSC 9;4).
+/// Clears the progress (OSC 9;4).
 pub const PROGRESS_OFF: &str = "\u{1b}]9;4;0;0\u{7}";
 
-/// Longest text that is sent, in columns.
+/// Longest text, in columns.
 const LONGEST: usize = 200;
-/// How long the desktop may take.
+/// Timeout for the desktop.
 const DESKTOP_LIMIT: Duration = Duration::from_secs(2);
 
-/// What the terminal around us understands, and whether there is a desktop.
+/// What the terminal supports, and whether there is a desktop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing a terminal can or cannot")]
 pub struct Notifier {
@@ -25,14 +25,14 @@ pub struct Notifier {
     osc_777: bool,
     /// OSC 99: kitty.
     osc_99: bool,
-    /// OSC 9;4, progress: where it is not taken for a notification.
+    /// OSC 9;4, progress: only for terminals that do not take it for a notification.
     progress: bool,
-    /// A desktop of this machine.
+    /// A local desktop.
     desktop: bool,
 }
 
 impl Notifier {
-    /// Finds out from the environment. Inside tmux and screen only bell and title come through.
+    /// Detects support from the environment. tmux and screen pass on only bell and title.
     pub fn of(environment: impl Fn(&str) -> Option<String>, desktop: bool) -> Self {
         let set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
         let remote = set("SSH_CONNECTION") || set("SSH_TTY");
@@ -53,7 +53,7 @@ impl Notifier {
         }
     }
 
-    /// The sequence of a notification: the bell, and what the terminal understands beside it.
+    /// The sequence of a notification: the bell, and the supported notifications.
     pub fn sequence(self, title: &str, text: &str) -> String {
         let (title, text) = (safe(title), safe(text));
         let mut out = "\u{7}".to_owned();
@@ -61,7 +61,7 @@ impl Notifier {
             out.push_str(&format!("\u{1b}]9;{title}: {text}\u{7}"));
         }
         if self.osc_777 {
-            // A semicolon ends the title there.
+            // With OSC 777, a semicolon ends the title.
             let title = title.replace(';', ",");
             out.push_str(&format!("\u{1b}]777;notify;{title};{text}\u{7}"));
         }
@@ -73,7 +73,7 @@ impl Notifier {
         out
     }
 
-    /// The sequence of window title and progress. The first one keeps the title that was there.
+    /// The sequence of window title and progress. `first` saves the previous title.
     pub fn status(self, status: &WindowStatus, first: bool) -> String {
         let mut out = if first { "\u{1b}[22;2t".to_owned() } else { String::new() };
         out.push_str(&format!("\u{1b}]2;{}\u{7}", safe(&status.title)));
@@ -86,7 +86,7 @@ impl Notifier {
         self.progress
     }
 
-    /// The sequence of progress alone; empty where the terminal does not know it.
+    /// The sequence of the progress; empty if unsupported.
     pub fn progress(self, progress: Progress) -> String {
         if !self.progress {
             return String::new();
@@ -100,12 +100,12 @@ impl Notifier {
         format!("\u{1b}]9;4;{state};{percent}\u{7}")
     }
 
-    /// The sequence that takes title and progress back.
+    /// The sequence that restores the title and clears the progress.
     pub fn no_status(self) -> String {
         format!("{}\u{1b}[23;2t", self.progress(Progress::None))
     }
 
-    /// Notifies the desktop, if there is one. A daemon that is absent or hangs is no error and blocks nothing.
+    /// Notifies the desktop, if there is one. A missing or hanging daemon is no error and blocks nothing.
     pub async fn notify_desktop(self, title: &str, text: &str, clock: &Clock) {
         if !self.desktop {
             return;
@@ -181,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn clip_05_a_desktop_without_a_daemon_blocks_nothing() {
-        // Whether the command exists or not, and whatever it answers: this comes back.
+        // Returns whether or not the command exists, and whatever it answers.
         let notifier = Notifier { desktop: true, ..Notifier::default() };
         let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
         let told = tokio::spawn({

@@ -1,4 +1,4 @@
-//! Tasks that observe clusters through their own API, one for each, until they are ended.
+//! Tasks that observe clusters through their own API, one per cluster.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,10 +22,10 @@ use crate::domain::snapshot::{ObserverEvent, Unavailable};
 use crate::runtime::blocking::catch_panic;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 
-/// Pause before a cluster is observed again after a defect.
+/// Pause before observing restarts after a defect.
 const RESTART_DELAY: Duration = Duration::from_mins(1);
 
-/// Who observes which cluster now.
+/// The running observer of each cluster.
 #[derive(Default)]
 pub struct Observers(Mutex<BTreeMap<ClusterId, Observer>>);
 
@@ -41,11 +41,11 @@ impl Drop for Observer {
     }
 }
 
-/// Events on their way from an observer to a loop that may be behind. Only the newest count: a later snapshot takes
-/// the place of what waits, so that there are two at most however long the loop takes.
+/// Events between an observer and a loop that may be behind. Only the latest count: a snapshot replaces pending events,
+/// so there are at most two however slow the loop is.
 #[derive(Default)]
 struct PendingEvents {
-    /// The last snapshot, and what made the cluster unavailable after it.
+    /// The latest snapshot, and the latest unavailability after it.
     events: Mutex<(Option<ObserverEvent>, Option<ObserverEvent>)>,
     pushed: Notify,
 }
@@ -73,8 +73,8 @@ impl Observers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to observe a cluster; what comes of it is sent under a number until [`Observers::end`]. `agreed`: a
-    /// person agreed that asking for a kubeconfig switches static tokens off.
+    /// Starts observing a cluster; events are sent under `number` until [`Observers::end`]. `agreed`: the user agreed
+    /// that requesting a kubeconfig disables static tokens.
     pub fn begin(
         &self,
         cluster: Cluster,
@@ -115,7 +115,7 @@ impl Observers {
                             return;
                         };
                         error!(error = %defect, "failed");
-                        // What was seen last is not of now any more.
+                        // The last snapshot is stale now.
                         pending.push(ObserverEvent::Unavailable(Unavailable::Connecting));
                         let defect = defect.hint("It is observed again in a minute");
                         let failed = LoopInput::Message(Message::TaskFailed(defect));
@@ -141,17 +141,17 @@ impl Observers {
         self.lock().insert(id, Observer { checklists, readings, task: task.abort_handle() });
     }
 
-    /// Hands on a newer reading of SKE.
+    /// Passes on a newer reading of SKE.
     pub fn reading(&self, cluster: Cluster) {
         if let Some(observer) = self.lock().get(&cluster.id) {
             observer.readings.send_replace(cluster);
         }
     }
 
-    /// Writes the checklist in a cluster, and hands back what it holds then.
+    /// Writes the checklist in a cluster, and returns its new content.
     ///
     /// # Errors
-    /// The cluster is not observed or cannot be reached, or the list is not as the person saw it.
+    /// The cluster is not observed or cannot be reached, or the list differs from the one the user saw.
     pub async fn write_checklist(
         &self,
         id: &ClusterId,
@@ -172,12 +172,12 @@ impl Observers {
         })
     }
 
-    /// Ends observing all clusters.
+    /// Stops observing all clusters.
     pub fn end_all(&self) {
         self.lock().clear();
     }
 
-    /// Ends observing a cluster.
+    /// Stops observing a cluster.
     pub fn end(&self, id: &ClusterId) {
         if self.lock().remove(id).is_some() {
             info!(cluster = %id, "no longer observed");

@@ -1,5 +1,5 @@
-//! Carries effects out: one match, one task each, every result a message. Nothing else in the dashboard awaits a client, but
-//! for the observers.
+//! Performs effects: one match, one task each, every result a message. Apart from observers, nothing else in the
+//! dashboard awaits a client.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -60,49 +60,49 @@ use crate::store::lock::Attempt;
 use crate::store::private_file::{Observer, unobserved};
 use crate::store::state_file;
 
-/// How long the locks of journal and state are waited for.
+/// Timeout for the locks of journal and state.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
-/// How long client-go's lock of a kubeconfig is waited for.
+/// Timeout for client-go's lock of a kubeconfig.
 const KUBECONFIG_LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Names of projects that are read at once.
+/// Concurrent reads of project names.
 const NAMES_AT_ONCE: usize = 4;
 
-/// What effects are carried out with.
+/// What effects are performed with.
 pub struct Services {
     pub clock: Clock,
     pub ske: SkeClient,
     pub tokens: TokenSource,
-    /// What the account may do, and names of projects.
+    /// Permissions of the account, and names of projects.
     pub discovery: DiscoveryClient,
     pub kubeconfigs: Kubeconfigs,
-    /// The journal; `None` where nothing can be kept.
+    /// The journal; `None` if nothing can be saved.
     pub journal: Option<Journal>,
-    /// Folder of what is kept between runs; `None` where nothing can be kept.
+    /// State folder; `None` if nothing can be saved.
     pub state_folder: Option<PathBuf>,
     /// Folder of exported files.
     pub export_folder: PathBuf,
     pub clipboard: Clipboard,
-    /// The latest of the diagnostic log.
+    /// Latest lines of the diagnostic log.
     pub log: LogBuffer,
-    /// How a person who looks elsewhere is told.
+    /// Notifies a user who is looking elsewhere.
     pub notifier: Notifier,
-    /// Whether nothing may be sent that changes something, and nothing written for the user.
+    /// Whether requests that change something, and writes of the user's files, are forbidden.
     pub read_only: bool,
-    /// Lists and reads under way at once, at most.
+    /// Most concurrent lists and reads.
     pub concurrency: usize,
-    /// Who makes the dashboard ready that is to follow this one.
+    /// Requests a successor of this dashboard.
     pub successors: mpsc::Sender<SuccessorOrder>,
 }
 
-/// A dashboard is to be made ready, with the configuration as it is now.
+/// A request to prepare a successor with the current configuration.
 pub struct SuccessorOrder {
     pub profile: Option<String>,
-    /// Whether it can begin.
+    /// Whether the successor can start.
     pub answer: oneshot::Sender<Result<(), Failure>>,
 }
 
-/// Carries effects out. Clones share the tasks.
+/// Performs effects. Clones share the tasks.
 #[derive(Clone)]
 pub struct Performer(Arc<Inner>);
 
@@ -110,17 +110,17 @@ struct Inner {
     services: Services,
     observers: Observers,
     reads: Semaphore,
-    /// Names of projects come from another server than clusters.
+    /// Separate, since names of projects come from another server than clusters.
     names: Semaphore,
     sender: LoopSender,
-    /// Begins as the services say; once it is on, it stays on.
+    /// Initially as in the services; never reset once set.
     read_only: AtomicBool,
     in_flight: AtomicUsize,
     writes: AtomicUsize,
     write_ended: Notify,
     save_failed: AtomicBool,
     lock_noted: AtomicBool,
-    /// Our own writers take turns; the files' locks keep out other processes alone.
+    /// Serialize our own writers: file locks exclude other processes only.
     journal_turn: Mutex<()>,
     state_turn: Mutex<()>,
 }
@@ -147,22 +147,22 @@ impl Performer {
         }))
     }
 
-    /// Tasks whose result the loop has not taken in yet.
+    /// Tasks whose result the loop has not processed yet.
     pub fn in_flight(&self) -> usize {
         self.0.in_flight.load(Ordering::SeqCst)
     }
 
-    /// The loop took the results of this many tasks in and showed them.
+    /// Called when the loop has processed and shown the results of this many tasks.
     pub fn settle(&self, tasks: usize) {
         self.0.in_flight.fetch_sub(tasks, Ordering::SeqCst);
     }
 
-    /// Whether a request that was sent is not answered, or a file is being written.
+    /// Whether a request is pending or a file is being written.
     pub fn writes_under_way(&self) -> bool {
         self.0.writes.load(Ordering::SeqCst) > 0
     }
 
-    /// Waits for requests that were sent and files that are being written.
+    /// Waits for pending requests and file writes.
     pub async fn finish_writes(&self) {
         loop {
             let notified = self.0.write_ended.notified();
@@ -173,12 +173,12 @@ impl Performer {
         }
     }
 
-    /// Ends all observing: nobody takes in what comes of it any more.
+    /// Stops all observers: their events no longer have a receiver.
     pub fn end_observers(&self) {
         self.0.observers.end_all();
     }
 
-    /// Looks at the configuration file until what this gives is dropped.
+    /// Watches the configuration file until the result is dropped.
     pub fn watch_configuration(&self, check: ConfigurationCheck) -> ConfigurationWatch {
         let (this, clock) = (self.clone(), self.0.services.clock.clone());
         let forbid = move || this.0.read_only.store(true, Ordering::SeqCst);
@@ -189,7 +189,7 @@ impl Performer {
         self.0.read_only.load(Ordering::SeqCst)
     }
 
-    /// Gives the terminal to the program with which a person logs in; gives back how that ended.
+    /// Lends the terminal to the login program; returns its outcome.
     pub fn log_in<S: Surface>(&self, surface: &mut S) -> io::Result<Result<(), Failure>> {
         let tokens = &self.0.services.tokens;
         let failed = |what: &str| {
@@ -208,19 +208,19 @@ impl Performer {
         })
     }
 
-    /// Appends records to the journal, one after the other. Nobody is left to be told of a failure.
+    /// Appends records to the journal, in order. Failures no longer have a receiver.
     pub async fn append_records(&self, records: Vec<Record>) {
         for record in records {
             drop(self.append_record(record).await);
         }
     }
 
-    /// How a person who looks elsewhere is told.
+    /// Notifies a user who is looking elsewhere.
     pub fn notifier(&self) -> Notifier {
         self.0.services.notifier
     }
 
-    /// Carries one effect out, in a task of its own where it takes time.
+    /// Performs one effect, in its own task if it takes time.
     pub fn perform(&self, effect: Effect) {
         let Inner { services, observers, sender, .. } = &*self.0;
         match effect {
@@ -234,9 +234,9 @@ impl Performer {
             Effect::Request(id, request) => {
                 let this = self.clone();
                 let span = info_span!("task", %id, kind = kind(&request));
-                // Watching the log adds nothing to it.
+                // Reading the log must not add to it.
                 let is_logged = !matches!(request, Request::ReadLog);
-                // The end clears what is copied, and waits until it is.
+                // Shutdown waits for a copy, then clears it.
                 let is_awaited = request.is_write() || matches!(request, Request::CopySecret(_));
                 self.spawn(
                     is_awaited,
@@ -272,12 +272,12 @@ impl Performer {
                 };
                 self.spawn(false, notify, Message::TaskFailed);
             }
-            // The loop does it itself.
+            // Performed by the loop itself.
             Effect::Terminal(_) => {}
         }
     }
 
-    /// Runs work in a task of its own; a defect in it becomes the message that `broken` makes of it.
+    /// Runs work in its own task; a defect becomes the message that `broken` returns.
     fn spawn(
         &self,
         is_write: bool,
@@ -292,7 +292,7 @@ impl Performer {
         tokio::spawn(async move {
             let message = catch_panic("carrying out", work).await;
             let message = message.unwrap_or_else(|defect| Some(broken(defect)));
-            // Sent before the write is counted off: whoever waits for writes finds what came of them.
+            // Sent before `writes` is decremented, so that whoever waits for writes finds the result.
             match message {
                 Some(message) => drop(this.0.sender.send(LoopInput::Settled(message)).await),
                 None => this.settle(1),
@@ -304,10 +304,10 @@ impl Performer {
         });
     }
 
-    /// Has a dashboard made ready that is to follow this one.
+    /// Requests a successor of this dashboard.
     async fn prepare(&self, profile: Option<String>) -> Result<(), Failure> {
         let (answer, answered) = oneshot::channel();
-        // Where nobody takes it, its answer is dropped with it.
+        // Without a receiver, the answer's sender is dropped too.
         drop(self.0.services.successors.send(SuccessorOrder { profile, answer }).await);
         answered.await.unwrap_or_else(|_dropped| {
             let text = "This dashboard cannot be restarted with another configuration";
@@ -315,12 +315,12 @@ impl Performer {
         })
     }
 
-    /// Carries a request out.
+    /// Performs a request.
     async fn answer(&self, id: RequestId, request: Request) -> Result<Answer, Failure> {
         let services = &self.0.services;
         Ok(match request {
             Request::Identify => {
-                // Makes the first token, so that the name is known; a failure shows at the first list.
+                // Gets the first token, so that the identity is known; a failure shows at the first list.
                 drop(services.tokens.token().await);
                 let identity = Box::new(services.tokens.identity());
                 Answer::Identity { identity, notes: services.tokens.notes() }
@@ -397,14 +397,14 @@ impl Performer {
             }
             Request::LoadCredentials => self.load_credentials().await?,
             Request::ReadLog => Answer::Log(services.log.lines()),
-            // Begun before, outside of any task.
+            // Started elsewhere, outside of any task.
             Request::Observe { .. } => {
                 Answer::Observed(ObserverEvent::Unavailable(Unavailable::Connecting))
             }
         })
     }
 
-    /// Work on files.
+    /// Runs work on files.
     async fn run_blocking<T: Send + 'static>(
         &self,
         what: &str,
@@ -413,7 +413,7 @@ impl Performer {
         run_blocking(&self.0.services.clock, FILE_LIMIT, what, work).await
     }
 
-    /// Work on what is kept between runs; `None` where nothing can be kept.
+    /// Runs work on the state folder; `None` if nothing can be saved.
     async fn on_state_folder<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Path) -> T + Send + 'static,
@@ -429,7 +429,7 @@ impl Performer {
         self.run_blocking(&name, move || kubeconfigs.plan(&file, &query)).await?
     }
 
-    /// Whether a file can take a kubeconfig: nothing is issued that no file takes.
+    /// Whether a file can take a kubeconfig: none is issued that could not be saved.
     async fn check_file(&self, file: FileTarget, query: MergeQuery) -> Result<(), Failure> {
         let Services { kubeconfigs, clock, .. } = &self.0.services;
         let name = kubeconfigs.name(&file);
@@ -438,7 +438,7 @@ impl Performer {
         retry_while_locked(clock, KUBECONFIG_LOCK_WAIT, &name, check).await?.into_result()
     }
 
-    /// Saves a kubeconfig. What takes long is told and comes to its end: it could not be taken back.
+    /// Saves a kubeconfig. A slow save is reported and awaited: it cannot be cancelled.
     async fn save(
         &self,
         id: RequestId,
@@ -547,8 +547,8 @@ impl Performer {
         }
     }
 
-    /// Writes the journal before anything is sent. An action that cannot be written down is still carried
-    /// out when the journal is absent by configuration, but not when writing it fails.
+    /// Writes the journal before a request is sent. Without a journal the request is sent anyway, but not if writing
+    /// fails.
     async fn record_intent(&self, intent: Record) -> Result<(), Failure> {
         self.may_write()?;
         let note = self.append_record(intent).await.map_err(|failure| {
@@ -562,7 +562,7 @@ impl Performer {
         Ok(())
     }
 
-    /// Appends to the journal; gives what is to be noted once of its lock.
+    /// Appends to the journal; returns a note about its lock, once.
     async fn append_record(&self, record: Record) -> Result<Option<Failure>, Failure> {
         let Services { journal: Some(journal), clock, .. } = &self.0.services else {
             return Ok(None);
@@ -590,7 +590,7 @@ impl Performer {
         let paths: Vec<String> = places.iter().filter_map(path_of).collect();
         let files = kubeconfigs.clone();
         let find = move || files.find_all(&paths);
-        // Without them nobody knows whether what is tried is what was predicted of.
+        // Without the files, it is unknown whether the tried content is what verdicts were predicted for.
         let files = self.run_blocking("kubeconfigs of this machine", find).await?;
         let mut tried = Vec::new();
         for place in places {
@@ -632,8 +632,8 @@ impl Performer {
         if let Some((file, query)) = file {
             self.check_file(file, query).await?;
         }
-        // What SKE shows before it is asked tells of which generation the answer is. Where it cannot be read, the
-        // kubeconfig is still worth having.
+        // The state read before the request shows the generation of the kubeconfig. If it cannot be read, the
+        // kubeconfig is still useful.
         let rotation = match services.ske.get(id).await {
             Ok(reading) if shown.is_same_cluster(&reading.cluster) => {
                 Some(reading.cluster.rotation)
@@ -648,7 +648,7 @@ impl Performer {
             KubeconfigKind::Login => services.ske.login_kubeconfig(id).await?,
             KubeconfigKind::Idp => services.ske.idp_kubeconfig(id).await?,
         };
-        // It exists, and is not kept: not to be told like a request that SKE refused.
+        // It was issued but is discarded, which must not look like a refusal by SKE.
         let not_kept = |why: InvalidKubeconfig| Failure { kind: FailureKind::Format, ..why.into() };
         let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig).map_err(not_kept)?;
         let loopback = services.ske.is_on_loopback();
@@ -668,7 +668,7 @@ impl Performer {
         Ok(self.on_state_folder(fleet_file::load).await?.unwrap_or_default())
     }
 
-    /// A cache that is not kept is not worth a word; the log has it.
+    /// A failure to save the cache is only logged.
     async fn save_fleet(&self, fleet: Box<LastFleet>) {
         let saved = self.on_state_folder(move |folder| fleet_file::save(folder, *fleet)).await;
         if let Err(failure) = saved.and_then(Option::transpose) {
@@ -687,7 +687,7 @@ impl Performer {
         let saved = retry_while_locked(clock, LOCK_WAIT, &name, save).await;
         match saved.and_then(Attempt::into_result) {
             Ok((credentials, note)) => Ok(Answer::Credentials { credentials, note }),
-            // Said once: it is no reason to disturb an operator again and again.
+            // Reported once only.
             Err(_) if self.0.save_failed.swap(true, Ordering::SeqCst) => {
                 Ok(Answer::Credentials { credentials, note: None })
             }
@@ -696,7 +696,7 @@ impl Performer {
     }
 }
 
-/// The file of a place in shown form.
+/// The file of a location in shown form.
 fn path_of(place: &KubeconfigLocation) -> Option<String> {
     match place {
         KubeconfigLocation::File { path, .. } => Some(path.clone()),
@@ -706,7 +706,7 @@ fn path_of(place: &KubeconfigLocation) -> Option<String> {
     }
 }
 
-/// What a request is about, for the log.
+/// Kind of a request, for the log.
 fn kind(request: &Request) -> &'static str {
     match request {
         Request::Identify => "identify",
@@ -736,7 +736,7 @@ fn kind(request: &Request) -> &'static str {
     }
 }
 
-/// What failed, whether it is an answer or not.
+/// The failure in an answer, in either variant.
 fn failure(answer: &Result<Answer, Failure>) -> Option<&Failure> {
     match answer {
         Err(failure)

@@ -1,4 +1,4 @@
-//! Signals that end the program or make it draw again.
+//! Signals that end the program or cause a redraw.
 
 use std::ffi::c_int;
 use std::io;
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::app::message::Message;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 
-/// Numbers of the signals that end the program, but for those that are ignored from the outset (`nohup`, a job of a
+/// Numbers of the signals that end the program, except those ignored from the start (`nohup`, a background job of a
 /// script).
 pub fn handled() -> impl Iterator<Item = c_int> {
     let ignored = ignored();
@@ -25,19 +25,19 @@ pub fn handled() -> impl Iterator<Item = c_int> {
     })
 }
 
-/// Signals that this process ignores, the first at the lowest bit; none where the system does not say.
+/// Bit mask of ignored signals, the lowest bit for signal 1; 0 if unknown.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Exit status of a program that a signal ended, as shells have it.
+/// Exit status of a program ended by a signal, as in shells.
 pub fn exit_status(number: u8) -> u8 {
     128_u8.saturating_add(number)
 }
 
-/// Turns the signals that end the program into messages. Gives the exit status that they ask for.
+/// Turns signals that end the program into messages. Returns the resulting exit status.
 pub fn send_to_loop(sender: &LoopSender) -> io::Result<Arc<AtomicU8>> {
     let status = Arc::new(AtomicU8::new(0));
     for number in handled() {
@@ -57,8 +57,8 @@ pub fn send_to_loop(sender: &LoopSender) -> io::Result<Arc<AtomicU8>> {
     Ok(status)
 }
 
-/// Waits for a signal that ends the program and gives its number; for commands without a screen. A signal counts from
-/// this call on, not only once it is awaited. Where no handler can be installed, the system's own way of ending holds.
+/// Resolves to the number of a signal that ends the program; for commands without a screen. Signals count from this
+/// call on, before the first await. Without a handler, the system's default action applies.
 pub fn wait_for_end() -> impl Future<Output = u8> + Unpin + use<> {
     let mut waits: Vec<BoxFuture<'static, u8>> = vec![Box::pin(std::future::pending())];
     for number in handled() {
@@ -72,10 +72,10 @@ pub fn wait_for_end() -> impl Future<Output = u8> + Unpin + use<> {
     select_all(waits).map(|(number, ..)| number)
 }
 
-/// Changes whenever what is drawn may be gone: after `fg`, and when the terminal has another size. Where no handler can
-/// be installed, never.
+/// Changes when the screen content may be lost: after `fg`, and after a resize. Never changes if no handler can be
+/// installed.
 pub fn watch_redraws() -> watch::Receiver<()> {
-    // Only that something changed counts, not how often.
+    // Only the fact of a change counts, not how often.
     let (sender, receiver) = watch::channel(());
     for kind in [SignalKind::from_raw(Signal::CONT.as_raw()), SignalKind::window_change()] {
         let Ok(mut stream) = signal(kind) else { continue };

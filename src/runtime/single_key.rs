@@ -1,4 +1,4 @@
-//! One key of a person, without a screen.
+//! One key press without a screen.
 #![expect(clippy::wildcard_enum_match_arm, reason = "other keys do nothing")]
 
 use std::io;
@@ -9,17 +9,17 @@ use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use crate::runtime::typed::{self, Typed};
 use crate::runtime::{input, signals};
 
-/// The terminal gives each key at once and does not show it.
+/// Raw mode: keys arrive immediately and are not echoed.
 struct RawMode;
 
 impl Drop for RawMode {
     fn drop(&mut self) {
-        // Nothing more can be done for a terminal that is gone.
+        // Nothing can be done for a terminal that is gone.
         drop(disable_raw_mode());
     }
 }
 
-/// Waits for one of these keys, and passes over all others. Escape, Ctrl-C and Ctrl-D leave.
+/// Waits for one of these keys, and ignores all others. Escape, Ctrl-C and Ctrl-D leave.
 pub async fn wait_for(keys: &'static str) -> io::Result<Typed<char>> {
     enable_raw_mode()?;
     let _raw = RawMode;

@@ -1,4 +1,4 @@
-//! The `stackit` CLI: where it is, and how it is run.
+//! The `stackit` CLI: finding and running it.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -13,10 +13,10 @@ use crate::clients::auth::TokenProgram;
 use crate::clock::Clock;
 use crate::runtime::child::{command, detached, inherit, output};
 
-/// Longest time that it may take to print a token: it may ask the network for it.
+/// Timeout for printing a token, which may need the network.
 const TOKEN_LIMIT: Duration = Duration::from_secs(10);
-/// What it needs beside what every program gets: its profile, where it signs in, and the way to there. The address of a
-/// proxy may have a password in it; without it the CLI could not renew its login.
+/// Variables in addition to those of every program: profile, identity provider, browser, proxy, CAs. A proxy URL may
+/// contain a password; without it the CLI could not renew its login.
 const VARIABLES: &[&str] = &[
     "STACKIT_CLI_PROFILE",
     "STACKIT_IDENTITY_PROVIDER_CUSTOM_WELL_KNOWN_CONFIGURATION",
@@ -32,21 +32,21 @@ const VARIABLES: &[&str] = &[
     "SSL_CERT_DIR",
 ];
 
-/// Finds it in a list of folders as `PATH` has it.
+/// Finds it in a `PATH`-style list of folders.
 pub fn find(folders: &str) -> Option<PathBuf> {
     find_program(folders, "stackit")
 }
 
-/// Finds a program in a list of folders as `PATH` has it.
+/// Finds a program in a `PATH`-style list of folders.
 pub fn find_program(folders: &str, name: &str) -> Option<PathBuf> {
-    // A relative folder would be another one elsewhere.
+    // The meaning of a relative folder depends on the working directory.
     let folders = std::env::split_paths(folders).filter(|folder| folder.is_absolute());
     folders
         .map(|folder| folder.join(name))
         .find(|path| path.is_file() && access(path, Access::EXEC_OK).is_ok())
 }
 
-/// `stackit auth get-access-token` of this program, with a profile or the active one.
+/// `stackit auth get-access-token` of this program, with the given or the active profile.
 pub fn token_program(path: PathBuf, profile: Option<String>) -> TokenProgram {
     let program = path.clone();
     let of_login = profile.clone();
@@ -93,7 +93,7 @@ mod tests {
     use crate::runtime::child::{INHERITED_VARIABLES, command, output};
     use crate::runtime::stackit::{VARIABLES, find, login, token_program};
 
-    /// A stand-in for the CLI, written by another process: while a file is open for writing, nobody can run it.
+    /// A stand-in for the CLI, written by another process: a file that is open for writing cannot be run.
     async fn stand_in(folder: &Path, script: &str) -> PathBuf {
         let path = folder.join("stackit");
         let mut write = command("sh");
@@ -195,7 +195,7 @@ mod tests {
             "could not run `stackit auth get-access-token`: stackit: no answer within 10 s";
         assert_eq!(failure.message, message);
         for pid in started.split_whitespace() {
-            // Gone, or dead and not buried yet by whoever does that.
+            // Gone, or a zombie that was not reaped yet.
             let lives = || {
                 let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
                 stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['S', 'R', 'D', 'T']))
@@ -244,7 +244,7 @@ mod tests {
         signs_in(program, &Clock::by_hand(now())).token().await.unwrap();
         let text = std::fs::read_to_string(names).unwrap();
         assert!(text.lines().any(|name| name == "PATH"), "{text}");
-        // What the shell sets itself.
+        // Set by the shell itself.
         let own = ["PWD", "OLDPWD", "SHLVL", "_"];
         let may =
             |name: &&str| own.iter().chain(INHERITED_VARIABLES).chain(VARIABLES).any(|n| n == name);

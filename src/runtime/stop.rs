@@ -1,6 +1,6 @@
-//! Stopping and going on: Ctrl-Z, SIGTSTP of others, SIGCONT. The terminal is to be restored before the process stops, so
-//! that SIGTSTP is blocked and waited for; a handler in its place could not be taken back, and the shell would not see
-//! why the process stopped.
+//! Stop and continue: Ctrl-Z, SIGTSTP from other processes, SIGCONT. The terminal must be restored before the process
+//! stops, so SIGTSTP is blocked and awaited; a handler could not be uninstalled, and the shell would not see why the
+//! process stopped.
 
 use std::io;
 use std::thread;
@@ -11,20 +11,20 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 
-/// SIGTSTP alone.
+/// The set of SIGTSTP.
 fn stop_signal() -> SigSet {
     let mut set = SigSet::empty();
     set.add(Signal::SIGTSTP);
     set
 }
 
-/// Blocks SIGTSTP in this thread and in all that are started by it from now on.
+/// Blocks SIGTSTP in this thread and in all threads that it starts from now on.
 pub fn block() {
-    // Fails only for numbers that are no signals.
+    // Fails only for invalid signal numbers.
     let _ = stop_signal().thread_block();
 }
 
-/// Tells the loop when others want the process to stop, and when it goes on.
+/// Reports SIGTSTP and SIGCONT to the loop.
 pub fn send_to_loop(sender: &LoopSender) -> io::Result<()> {
     let stops = sender.clone();
     thread::Builder::new().name("stop".to_owned()).spawn(move || {
@@ -46,15 +46,15 @@ pub fn send_to_loop(sender: &LoopSender) -> io::Result<()> {
     Ok(())
 }
 
-/// Stops the process group as Ctrl-Z does in a shell; returns when it goes on. The whole group, as the terminal would
-/// do it, so that a wrapping script stops too.
+/// Stops the process group as Ctrl-Z does in a shell; returns when it continues. The whole group, as the terminal does,
+/// so that a wrapping script stops too.
 pub fn stop_process_group() {
     while_unblocked(|| {
         let _refused = kill_current_process_group(rustix::process::Signal::TSTP);
     });
 }
 
-/// Does something while SIGTSTP is not blocked in this thread. A program that is started inherits that.
+/// Runs work with SIGTSTP unblocked in this thread. Programs started by it inherit that.
 pub fn while_unblocked<T>(work: impl FnOnce() -> T) -> T {
     let was_blocked = stop_signal().thread_swap_mask(SigmaskHow::SIG_UNBLOCK);
     let done = work();

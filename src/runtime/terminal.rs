@@ -1,4 +1,4 @@
-//! The real terminal: raw mode and alternate screen, undone once and only once on every way out.
+//! The real terminal: raw mode and alternate screen, undone exactly once on every way out.
 
 use std::fs::File;
 use std::io::{self, Stdout, Write};
@@ -32,12 +32,12 @@ use crate::runtime::stop::{stop_process_group, while_unblocked};
 use crate::runtime::watchdog::Watchdog;
 use crate::store::private_file::{create_folder, replace, unobserved};
 
-/// Where frames go: the terminal of a person, or the one of a test. What it is asked for fails where the terminal is gone.
+/// Where frames are drawn: the user's terminal, or one of a test. Methods fail if the terminal is gone.
 pub trait Surface {
-    /// What ratatui draws on.
+    /// ratatui's backend.
     type Backend: Backend;
 
-    /// What ratatui draws on.
+    /// ratatui's terminal.
     fn terminal(&mut self) -> &mut Terminal<Self::Backend>;
 
     /// Called before a frame is written.
@@ -53,10 +53,10 @@ pub trait Surface {
     /// Sends an escape sequence between frames.
     fn send(&mut self, sequence: &str) -> io::Result<()>;
 
-    /// Switches reporting of the mouse.
+    /// Switches mouse reporting.
     fn mouse(&mut self, on: bool) -> io::Result<()>;
 
-    /// Sets window title and progress, or takes them back.
+    /// Sets window title and progress, or restores them.
     fn status(&mut self, notifier: Notifier, status: Option<&WindowStatus>) -> io::Result<()> {
         match status {
             Some(status) => self.send(&notifier.status(status, false)),
@@ -64,43 +64,43 @@ pub trait Surface {
         }
     }
 
-    /// Goes to the background and comes back.
+    /// Stops the process in the background until it continues.
     fn suspend(&mut self) -> io::Result<()>;
 
-    /// Gives the terminal to a program until it ends; gives back its exit status, `None` if a signal ended it, or why it
+    /// Lends the terminal to a program until it exits. Inner result: its exit status, `None` after a signal, or why it
     /// could not be run.
     fn lend(&mut self, command: Command) -> io::Result<io::Result<Option<i32>>>;
 
-    /// Takes the terminal anew after the process was stopped: somebody else may have used it meanwhile. Says whether
-    /// that was still to be done.
+    /// Sets up the terminal again after the process was stopped: another program may have used it. Returns whether that
+    /// was necessary.
     fn resume(&mut self) -> io::Result<bool> {
         Ok(false)
     }
 
-    /// Called when everything was taken in and drawn, and the loop waits until this monotonic moment.
+    /// Called when all input is processed and drawn, before the loop waits until this monotonic time.
     fn wait_until(&mut self, _until: Option<Duration>) {}
 
     /// Called when the program is about to end.
     fn quit(&mut self) {}
 }
 
-/// Whether raw mode and alternate screen are on. One flag for the loop, the panic hook and the watchdog.
+/// Whether raw mode and alternate screen are on. One flag for loop, panic hook and watchdog.
 static ENTERED: AtomicBool = AtomicBool::new(false);
-/// Whether somebody is restoring the terminal.
+/// Whether a thread is restoring the terminal.
 static RESTORING: AtomicBool = AtomicBool::new(false);
 
-/// Held by whoever reads keys.
+/// Held while reading keys.
 pub static READING: Mutex<()> = Mutex::new(());
-/// Whether the terminal's title is ours.
+/// Whether we have set the terminal's title.
 static TITLED: AtomicBool = AtomicBool::new(false);
-/// Whether the terminal was told of progress.
+/// Whether we have set the terminal's progress.
 static PROGRESSED: AtomicBool = AtomicBool::new(false);
 
-/// The terminal of a person.
+/// The user's terminal.
 pub struct Screen {
     terminal: Terminal<FrameWriter<Stdout>>,
     mouse: bool,
-    /// It was suspended and took the terminal back; the signal that says so is still to come.
+    /// The terminal is set up again after a suspend; the SIGCONT for it is still to come.
     is_back: bool,
     watchdog: Watchdog,
 }
@@ -110,7 +110,7 @@ impl Screen {
     pub fn enter(watchdog: Watchdog) -> io::Result<Self> {
         enter()?;
         let mut terminal = Terminal::new(FrameWriter::new(io::stdout()))?;
-        // Not every terminal has an alternate screen, such as GNU screen by default.
+        // Not every terminal has an alternate screen; GNU screen has none by default.
         clear_screen(&mut terminal)?;
         Ok(Self { terminal, mouse: false, is_back: false, watchdog })
     }
@@ -126,16 +126,16 @@ impl Drop for Screen {
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     ENTERED.store(true, Ordering::SeqCst);
-    // Hidden here and not by ratatui, whose own way complains on standard error when the terminal has died.
+    // Not by ratatui, which prints an error on standard error when the terminal has died.
     execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
 }
 
-/// Restores the terminal, once. Does nothing if it is as it was; a dead terminal is no error here.
+/// Restores the terminal, once. A no-op if it is not set up; a dead terminal is no error.
 pub fn restore() {
     if !ENTERED.load(Ordering::SeqCst) || RESTORING.swap(true, Ordering::SeqCst) {
         return;
     }
-    // First, since it never waits for the terminal to take output.
+    // First, since it never waits for output.
     drop(disable_raw_mode());
     let mut out = io::stdout();
     drop(out.write_all(&restore_sequence()));
@@ -144,8 +144,8 @@ pub fn restore() {
     RESTORING.store(false, Ordering::SeqCst);
 }
 
-/// Restores the terminal although another thread may hang in writing to it: past the lock of standard output, and
-/// without what waits to be written.
+/// Restores the terminal even if another thread hangs in a write: bypasses the lock of standard output, and discards
+/// pending output.
 pub fn force_restore() {
     if !ENTERED.load(Ordering::SeqCst) {
         return;
@@ -166,12 +166,12 @@ fn restore_sequence() -> Vec<u8> {
     if PROGRESSED.swap(false, Ordering::SeqCst) {
         sequence.extend(PROGRESS_OFF.as_bytes());
     }
-    // Into memory; this cannot fail.
+    // Writes to memory, which cannot fail.
     drop(queue!(
         sequence,
         EndSynchronizedUpdate,
         ResetColor,
-        // Where there is no alternate screen to leave.
+        // For terminals without an alternate screen.
         Clear(ClearType::All),
         cursor::MoveTo(0, 0),
         DisableMouseCapture,
@@ -252,8 +252,8 @@ impl Screen {
     }
 }
 
-/// Clears the screen and forgets what is on it, so that the next frame is written whole. The library's own way
-/// asks the terminal for its cursor and reads the answer, which belongs to whoever reads keys.
+/// Clears the screen and forgets its content, so that the next frame is drawn in full. ratatui's own method queries the
+/// cursor and reads the reply, which the key reader must get.
 pub fn clear_screen<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Error> {
     terminal.backend_mut().clear()?;
     // Resets the buffer of the last frame; the other one is clean.
@@ -261,20 +261,20 @@ pub fn clear_screen<B: Backend>(terminal: &mut Terminal<B>) -> Result<(), B::Err
     Ok(())
 }
 
-/// Runs a program as a shell runs a job: the terminal is its process group's until it ends, so that Ctrl-C is its alone.
-/// One that is stopped is ended: nobody could let it go on. Gives back its exit status; `None` if a signal ended it.
+/// Runs a program as a shell runs a foreground job: its process group owns the terminal, so that only it gets Ctrl-C.
+/// Killed if it stops, since nobody could continue it. Returns its exit status; `None` after a signal.
 pub fn run_in_foreground(command: &mut process::Command) -> io::Result<Option<i32>> {
     let terminal = io::stdin();
     let ours = tcgetpgrp(&terminal)?;
     let group = Pid::from_child(&while_unblocked(|| command.spawn())?);
     let given = tcsetpgrp(&terminal, group);
-    // It may have asked for the terminal before it had it.
+    // It may have been stopped for using the terminal before it owned it.
     let started = given.and_then(|()| kill_process_group(group, Signal::CONT));
     if started.is_err() {
         let _gone = kill_process_group(group, Signal::KILL);
     }
     let ended = wait_for_group(group);
-    // Whoever takes the terminal back from the background is stopped otherwise.
+    // Otherwise SIGTTOU stops a background process that takes the terminal.
     let mut signals = SigSet::empty();
     signals.add(nix::sys::signal::Signal::SIGTTOU);
     let mask = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
@@ -285,7 +285,7 @@ pub fn run_in_foreground(command: &mut process::Command) -> io::Result<Option<i3
     ended
 }
 
-/// Waits for the first of a process group to end.
+/// Waits for the leader of a process group to exit.
 fn wait_for_group(group: Pid) -> io::Result<Option<i32>> {
     loop {
         match waitpid(Some(group), WaitOptions::UNTRACED) {
@@ -299,8 +299,8 @@ fn wait_for_group(group: Pid) -> io::Result<Option<i32>> {
     }
 }
 
-/// Installs the panic hook: a panic of the loop restores the screen first, then says one sentence and where
-/// the report is; a panic in a task leaves the screen alone, since the loop goes on and tells it.
+/// Installs the panic hook: a panic of the loop restores the screen first, then prints a sentence with the path of the
+/// report; after a panic in a task the loop continues and reports it.
 pub fn install_panic_hook(report_folder: Option<PathBuf>) {
     let main = std::thread::current().id();
     std::panic::set_hook(Box::new(move |info| {
@@ -321,7 +321,7 @@ pub fn install_panic_hook(report_folder: Option<PathBuf>) {
     }));
 }
 
-/// Writes place and message of a panic; the message comes from this program's own code.
+/// Writes location and message of a panic; the message comes from this program's own code.
 fn write_report(folder: &std::path::Path, info: &std::panic::PanicHookInfo<'_>) -> Option<PathBuf> {
     create_folder(folder).ok()?;
     let path = folder.join("panic.txt");

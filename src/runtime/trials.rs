@@ -8,7 +8,7 @@ use crate::domain::credential::{KubeconfigLocation, Trial};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::store::kubeconfigs::Kubeconfigs;
 
-/// Tries the credential at a place; only what is in a file can be tried.
+/// Tries the credential at a location; only those in files can be tried.
 pub async fn try_place(
     place: &KubeconfigLocation,
     kubeconfigs: &Kubeconfigs,
@@ -27,7 +27,7 @@ pub async fn try_place(
     }
 }
 
-/// Reads a context of a file in shown form, with everything that it names.
+/// Reads a context of a file given in shown form, with all files that it names.
 fn read_context(
     kubeconfigs: &Kubeconfigs,
     shown: &str,

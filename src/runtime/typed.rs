@@ -1,10 +1,10 @@
-//! What a person types without a screen.
+//! Input typed without a screen.
 
 use std::io;
 
 use tokio::sync::mpsc;
 
-/// What a person typed.
+/// What the user typed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Typed<T> {
     Given(T),
@@ -14,7 +14,7 @@ pub enum Typed<T> {
     Signal(u8),
 }
 
-/// Reads in a thread of its own, which is left to itself when a signal comes before it is done.
+/// Reads in a separate thread, which is abandoned if a signal arrives first.
 pub async fn read_until<T: Send + 'static>(
     end: impl Future<Output = u8>,
     read: impl FnOnce() -> io::Result<Typed<T>> + Send + 'static,

@@ -1,6 +1,5 @@
-//! Ends the process where the event loop cannot: when it takes no notice of a signal or of the end of its time, or does
-//! not end after it was quit. A thread of its own, which needs no task, no lock of standard output and no terminal
-//! that takes any.
+//! Ends the process if the event loop does not: when it ignores a signal or its timeout, or does not exit after a quit.
+//! A separate thread, which needs no task, no lock of standard output and no responsive terminal.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -14,27 +13,27 @@ use signal_hook::{flag, low_level::pipe};
 use crate::clock::Clock;
 use crate::runtime::signals;
 
-/// How long the program may take to notice a signal, or that its time is over.
+/// How long the program may take to react to a signal or its timeout.
 const NOTICE: Duration = Duration::from_millis(1_200);
-/// How long it may take to end after it was quit; it waits up to 4 s for answers and files.
+/// How long it may take to exit after a quit; it waits up to 4 s for answers and files.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long the terminal may take to be restored.
+/// How long restoring the terminal may take.
 const RESTORE_LIMIT: Duration = Duration::from_millis(400);
-/// Exit status when it was quit.
+/// Exit status after a quit.
 const QUIT: usize = 1;
-/// What is sent to the thread; signals send another byte.
+/// Bytes sent to the thread; signals send another byte.
 const ARM: u8 = b'q';
 const LEAVE: u8 = b'l';
 
-/// Waits for the signals that end the program, and for what it is told.
+/// Handle of the thread, which waits for signals and for commands.
 pub struct Watchdog {
     wake: UnixStream,
     clock: Clock,
-    /// When the time of the program is over, and its exit status then.
+    /// When the program times out on the monotonic clock, and its exit status then.
     limit: Arc<Mutex<Option<(Duration, u8)>>>,
 }
 
-/// Why the program should have ended.
+/// Why the program should have exited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
     TimeOver(u8),
@@ -43,12 +42,12 @@ enum Cause {
 }
 
 impl Watchdog {
-    /// Starts the thread, which goes on until the process ends. `restore` gives the terminal back.
+    /// Starts the thread, which runs until the process ends. `restore` restores the terminal.
     pub fn start(restore: fn()) -> io::Result<Self> {
         let (wake, woken) = UnixStream::pair()?;
         let status = Arc::new(AtomicUsize::new(QUIT));
         for signal in signals::handled() {
-            // Handlers run in this order: the status is there before the thread wakes up.
+            // Handlers run in this order: the status is set before the thread wakes up.
             let number = usize::try_from(signal).unwrap_or_default();
             flag::register_usize(signal, Arc::clone(&status), 128 + number)?;
             pipe::register(signal, wake.try_clone()?)?;
@@ -66,17 +65,17 @@ impl Watchdog {
         Ok(watchdog)
     }
 
-    /// The program is about to end; where it does not, it is ended.
+    /// The program is about to exit; ends it after a grace period.
     pub fn arm(&self) {
         self.send(ARM);
     }
 
-    /// Nothing but the terminal is left to be restored.
+    /// Only the terminal remains to be restored.
     pub fn leave(&self) {
         self.send(LEAVE);
     }
 
-    /// The program ends with this status after `limit`; where it does not, it is ended.
+    /// The program exits with this status after `limit`; ends it otherwise.
     pub fn set_limit(&self, limit: Duration, status: u8) {
         let end = self.clock.monotonic().saturating_add(limit);
         *self.limit.lock().unwrap_or_else(PoisonError::into_inner) = Some((end, status));
@@ -84,12 +83,12 @@ impl Watchdog {
     }
 
     fn send(&self, byte: u8) {
-        // Fails only when the thread has gone.
+        // Fails only if the thread is gone.
         drop((&self.wake).write_all(&[byte]));
     }
 }
 
-/// Waits until the program should have ended, and says why.
+/// Waits until the program should have exited; returns why.
 fn watch(
     mut woken: UnixStream,
     clock: &Clock,
@@ -98,7 +97,7 @@ fn watch(
     let mut end: Option<(Duration, Cause)> = None;
     loop {
         let left = end.map(|(end, _)| end.saturating_sub(clock.monotonic()));
-        // No time at all means none to the system, too.
+        // A zero timeout is invalid.
         woken.set_read_timeout(left.map(|left| left.max(Duration::from_millis(1)))).ok()?;
         let mut byte = [0];
         match woken.read(&mut byte) {
@@ -128,7 +127,7 @@ fn watch(
                 Some((at.min(within(RESTORE_LIMIT)), Cause::Signal))
             }
             (LEAVE, end) => end,
-            // A signal; one that is repeated gives no new time.
+            // A repeated signal does not extend the deadline.
             (_, Some((at, Cause::Signal))) => Some((at, Cause::Signal)),
             (_, Some((at, _))) => Some((at.min(within(NOTICE)), Cause::Signal)),
             (_, None) => Some((within(NOTICE), Cause::Signal)),

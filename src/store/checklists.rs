@@ -1,4 +1,4 @@
-//! Reads and changes the checklists of this machine: `checklists.json` beside the state.
+//! Reads and changes the local checklists: `checklists.json` in the state folder.
 
 use std::io;
 use std::path::Path;
@@ -20,10 +20,10 @@ const LOCK: &str = "checklists.lock";
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const VERSION: u64 = 1;
 
-/// Reads the checklist of a cluster; one that was never written is empty.
+/// Reads the checklist of a cluster; empty if none was ever written.
 ///
 /// # Errors
-/// The file, or the list in it, cannot be read; the file is left as it is.
+/// The file, or the list in it, cannot be read; the file is not changed.
 pub fn read(folder: &Path, id: &ClusterId) -> Result<LocalChecklist, Failure> {
     let path = folder.join(NAME);
     let all = read_all(&path)?;
@@ -33,10 +33,10 @@ pub fn read(folder: &Path, id: &ClusterId) -> Result<LocalChecklist, Failure> {
     local(found).map_err(|why| damaged(&path, &format!("the list of {}: {why}", id.name)))
 }
 
-/// Changes one client of a checklist, and hands the list back.
+/// Changes one client of a checklist, and returns the list.
 ///
 /// # Errors
-/// As [`read`] and [`save`], and that somebody else has changed the client meanwhile.
+/// As [`read`] and [`save`], or the client was changed elsewhere in the meantime.
 pub fn change(
     folder: &Path,
     id: &ClusterId,
@@ -51,7 +51,7 @@ pub fn change(
 /// Replaces a checklist.
 ///
 /// # Errors
-/// The file cannot be locked, read or written; it is left as it is.
+/// The file cannot be locked, read or written; it is not changed.
 pub fn save(
     folder: &Path,
     id: &ClusterId,
@@ -73,7 +73,7 @@ fn update(
         let path = folder.join(NAME);
         let mut local = read(folder, id)?;
         edit(&mut local)?;
-        // What is kept of other clusters stays as it is, whether it can be read or not.
+        // Lists of other clusters are kept as they are, even if they cannot be read.
         let mut all = read_all(&path)?;
         all.retain(|entry| !is_of(entry, id));
         all.push(json!({

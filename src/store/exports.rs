@@ -1,17 +1,17 @@
-//! Exported tables: new files, each under a name that was free.
+//! Exported tables: new files, each under an unused name.
 
 use std::path::{Path, PathBuf};
 
 use crate::domain::failure::{Failure, FailureKind};
 use crate::store::private_file::create_new;
 
-/// Names that are tried: `name.csv`, `name-2.csv`, and so on.
+/// Most names tried: `name.csv`, `name-2.csv`, and so on.
 const NAMES: usize = 100;
 
-/// Writes a new file, mode 0600; never over an existing one. Gives its path.
+/// Writes a new file, mode 0600; never over an existing one. Returns its path.
 ///
 /// # Errors
-/// The step that failed; nothing is left then.
+/// The step that failed; no file is left behind.
 pub fn save(folder: &Path, name: &str, ending: &str, text: &str) -> Result<PathBuf, Failure> {
     for number in 1..=NAMES {
         let number = if number == 1 { String::new() } else { format!("-{number}") };

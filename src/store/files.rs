@@ -1,4 +1,4 @@
-//! Opens and reads files of the user. Nothing here waits for the other end of a FIFO, but for [`read`].
+//! Opens and reads the user's files. Only [`read`] waits for the other end of a FIFO.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::text::clean;
 
-/// What a file is, where it is not a regular one ("a FIFO").
+/// Kind of a file that is not a regular one ("a FIFO").
 pub fn irregular_kind(path: &Path) -> Option<&'static str> {
     let kind = std::fs::metadata(path).ok()?.file_type();
     if kind.is_file() {
@@ -30,7 +30,7 @@ pub fn irregular_kind(path: &Path) -> Option<&'static str> {
 /// Opens a regular file.
 ///
 /// # Errors
-/// The system's, or that it is another kind of file.
+/// The system's, or it is not a regular file.
 pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let refused = || irregular_kind(path).map(|kind| io::Error::other(format!("it is {kind}")));
     if let Some(refused) = refused() {
@@ -38,7 +38,7 @@ pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
     }
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = options.custom_flags(nonblocking).open(path)?;
-    // It may have been replaced.
+    // It may have been replaced since the check.
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
@@ -49,21 +49,21 @@ pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
 /// Reads a regular file to its end.
 ///
 /// # Errors
-/// The system's, that it is another kind of file, or that it is larger than `most` bytes.
+/// The system's, it is not a regular file, or it is larger than `most` bytes.
 pub fn read_regular(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     read_limited(open_regular(path, OpenOptions::new().read(true))?, most)
 }
 
-/// Reads a file to its end; from a FIFO what its writer writes, however long that takes.
+/// Reads a file to its end; from a FIFO, waits for its writer without a timeout.
 ///
 /// # Errors
-/// The system's, or that there are more than `most` bytes.
+/// The system's, or there are more than `most` bytes.
 pub fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     read_limited(File::open(path)?, most)
 }
 
 fn read_limited(file: File, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    // There may be a key in it: what grows would leave copies behind.
+    // It may contain a key: a growing buffer would leave copies behind.
     let length = file.metadata().map_or(0, |data| data.len()).min(most);
     let room = usize::try_from(length).unwrap_or_default().saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
@@ -74,10 +74,10 @@ fn read_limited(file: File, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// Reads JSON; what a terminal could act on in its texts is made visible.
+/// Reads JSON; control characters in its texts are made visible.
 ///
 /// # Errors
-/// What is wrong with it; with its line where it is no JSON.
+/// What is wrong with it, with its line if it is not JSON.
 pub fn read_json<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     T::deserialize(cleaned(serde_json::from_str(text)?))
 }

@@ -1,4 +1,4 @@
-//! Reads and writes what was read of the fleet last. It is a cache: a file that cannot be used counts as empty.
+//! Reads and writes the last known fleet. It is a cache: an unusable file counts as empty.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::store::private_file;
 const VERSION: u32 = 1;
 const NAME: &str = "fleet.json";
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
-/// Clusters that are kept.
+/// Most clusters that are saved.
 const MOST: usize = 50_000;
 
 #[derive(Serialize, Deserialize)]
@@ -22,7 +22,7 @@ struct File {
     fleet: LastFleet,
 }
 
-/// Reads what is kept.
+/// Reads the cache.
 pub fn load(folder: &Path) -> LastFleet {
     let bytes = read_regular(&folder.join(NAME), MAX_BYTES).unwrap_or_default();
     match read_json::<File>(&String::from_utf8_lossy(&bytes)) {
@@ -34,7 +34,7 @@ pub fn load(folder: &Path) -> LastFleet {
     }
 }
 
-/// Replaces what is kept, atomically and privately. The last of several instances wins.
+/// Replaces the cache, atomically and privately. With several instances, the last one wins.
 pub fn save(folder: &Path, mut fleet: LastFleet) -> Result<(), Failure> {
     fleet.clusters.truncate(MOST);
     let content = serde_json::to_vec(&File { version: VERSION, fleet }).map_err(|error| {

@@ -1,4 +1,4 @@
-//! Finds the kubeconfig files of this machine and reads which credentials they hold. Nothing that they name is run.
+//! Finds the kubeconfig files of this machine and reads their credentials. Nothing that they name is run.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
@@ -18,17 +18,17 @@ use crate::store::kubeconfigs::Kubeconfigs;
 
 /// Most files that are read.
 const MOST_FILES: usize = 1_000;
-/// Most bytes of a certificate or token that a kubeconfig names.
+/// Largest certificate or token file named by a kubeconfig, in bytes.
 const NAMED_LIMIT: u64 = 1024 * 1024;
-/// Ends of names of kubeconfigs.
+/// Extensions of kubeconfigs.
 const ENDS: [&str; 3] = ["yaml", "yml", "conf"];
 
 impl Kubeconfigs {
     /// The kubeconfig files of this machine: those of `$KUBECONFIG`, `~/.kube/config`, `~/.kube/*.yaml`, `*.yml` and
-    /// `*.conf`, and `more`: what skeys wrote, in shown form, and paths from the configuration, of which the last part
-    /// may have `*` and `?`. What cannot be read is there with its reason, also a folder; of what does not exist only
-    /// `more` is there, without contexts. Of too many files, those that are named are read first; of the others, the
-    /// first one is there with their number.
+    /// `*.conf`, and `more`: files that skeys wrote, in shown form, and configured paths, with `*` and `?` in the last
+    /// part. Unreadable files and folders are included with the reason; of missing files only those of `more` are,
+    /// without contexts. Of too many files, named ones are read first; the first file left out is included with the
+    /// number of all.
     pub fn find_all(&self, more: &[String]) -> Vec<FoundFile> {
         let mut candidates = Candidates::default();
         for file in self.listed() {
@@ -67,11 +67,11 @@ impl Kubeconfigs {
         resolve(found)
     }
 
-    /// The text of a kubeconfig in shown form, to try what it holds, and of those that kubectl reads together with it:
-    /// in the order of `$KUBECONFIG`, without those that do not exist.
+    /// The text of a kubeconfig in shown form, to try its credentials, and those of the files that kubectl reads
+    /// together with it: in the order of `$KUBECONFIG`, without missing ones.
     ///
     /// # Errors
-    /// Why one cannot be read, in a clause.
+    /// Why one cannot be read, as a clause.
     pub fn read_files(&self, shown: &str) -> Result<Vec<(PathBuf, Secret)>, String> {
         let path = self.path_of_shown(shown).ok_or_else(|| "its path is not known".to_owned())?;
         let mut files = self.listed();
@@ -89,7 +89,7 @@ impl Kubeconfigs {
     /// Reads a file that a kubeconfig names.
     ///
     /// # Errors
-    /// Why it cannot be read, in a clause.
+    /// Why it cannot be read, as a clause.
     pub fn read_named(file: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
         let bytes = read_regular(file, NAMED_LIMIT);
         bytes.map_err(|error| clean(&error.to_string()))
@@ -116,7 +116,7 @@ impl Kubeconfigs {
     }
 }
 
-/// What is said in place of what is not read.
+/// An entry for a file that was not read.
 fn not_read(path: String, why: String) -> FoundFile<KubeconfigEntries> {
     let other_names = Vec::new();
     FoundFile { path, other_names, is_default: false, wide_mode: None, contexts: Err(why) }
@@ -127,7 +127,7 @@ fn not_read(path: String, why: String) -> FoundFile<KubeconfigEntries> {
 enum Origin {
     /// kubectl reads it.
     Usual,
-    /// It is in a folder that is searched.
+    /// It is in a searched folder.
     Found,
     /// skeys wrote it, or the configuration names it.
     Named,
@@ -141,11 +141,11 @@ struct Candidate {
     exists: bool,
 }
 
-/// The files that may be read, each once.
+/// The files that may be read, without duplicates.
 #[derive(Default)]
 struct Candidates {
     all: Vec<Candidate>,
-    /// Where each is in `all`, by its name without links.
+    /// Index in `all` by canonical path.
     places: HashMap<PathBuf, usize>,
     /// Folders that cannot be searched, and why.
     failed: BTreeMap<PathBuf, String>,
@@ -158,7 +158,7 @@ impl Candidates {
         if !exists && origin != Origin::Named {
             return;
         }
-        // Several names may lead to one file.
+        // Several names may refer to one file.
         let real = real.unwrap_or_else(|_unknown| file.clone());
         if let Some(known) = self.places.get(&real).and_then(|place| self.all.get_mut(*place)) {
             if known.origin == Origin::Found {
@@ -171,7 +171,7 @@ impl Candidates {
         self.all.push(Candidate { file, origin, other_names: Vec::new(), exists });
     }
 
-    /// Adds the files of a folder whose names are wanted, by name.
+    /// Adds the files of a folder whose names match, sorted by name.
     fn add_entries(&mut self, folder: &Path, is_wanted: impl Fn(&str) -> bool) {
         let read = || fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>();
         let entries = match read() {
@@ -193,7 +193,7 @@ impl Candidates {
         }
     }
 
-    /// Those that are read, and those that are left out, both in their order.
+    /// The files to read, and those left out, both in order.
     fn limited(&self) -> (Vec<&Candidate>, Vec<&Candidate>) {
         let is_found = |candidate: &&Candidate| candidate.origin == Origin::Found;
         let named = self.all.iter().filter(|candidate| !is_found(candidate)).count();

@@ -1,4 +1,4 @@
-//! The journal: every action as one JSON object a line, in a private file that only grows.
+//! The journal: one JSON object per line for each action, in a private, append-only file.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,13 +13,13 @@ use crate::store::files::{irregular_kind, open_regular, read_json};
 use crate::store::lock::{Attempt, locked};
 use crate::store::private_file::{self, failed};
 
-/// Bytes that are read from the end at most.
+/// Most bytes read from the end.
 const TAIL_BYTES: u64 = 1024 * 1024;
 
-/// Bytes that a report reads from the end at most.
+/// Most bytes that a report reads from the end.
 pub const EXTRACT_BYTES: u64 = 32 * 1024 * 1024;
 
-/// What the journal has of some clusters.
+/// Journal records of some clusters.
 #[derive(Debug)]
 pub struct JournalExtract {
     /// Oldest first, each change once.
@@ -37,13 +37,13 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// The journal in a folder; nothing is created until the first line.
+    /// The journal in a folder; created with the first line.
     ///
     /// # Errors
-    /// The path is not a regular file: nothing can be recorded.
+    /// The path is not a regular file, so nothing can be recorded.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
         let path = folder.join("journal.jsonl");
-        // Whoever placed a link there would choose what is appended to.
+        // Whoever planted a symlink would choose the file that is appended to.
         let is_link = path.symlink_metadata().is_ok_and(|data| data.file_type().is_symlink());
         let kind = if is_link { Some("a symbolic link") } else { irregular_kind(&path) };
         let journal = Self { path };
@@ -53,15 +53,15 @@ impl Journal {
             .hint("Move it, so that skeys can create its journal there"))
     }
 
-    /// The file as a person reads it.
+    /// Path of the file for display.
     pub fn name(&self) -> String {
         clean(&self.path.display().to_string())
     }
 
-    /// Appends one line in one write under the file's lock, and waits until it is on the disk.
+    /// Appends one line with a single write under the file's lock, and flushes it to the disk.
     ///
     /// # Errors
-    /// The line is not in the journal.
+    /// The line was not recorded.
     pub fn append(&self, record: &Record) -> Result<Attempt<()>, Failure> {
         if let Some(folder) = private_file::parent(&self.path) {
             private_file::create_folder(&folder)?;
@@ -69,10 +69,10 @@ impl Journal {
         locked(&self.path, || self.append_without_lock(record))
     }
 
-    /// Appends one line although another process holds the lock: a line is whole all the same.
+    /// Appends one line while another process holds the lock: with a single write, it is still whole.
     ///
     /// # Errors
-    /// The line is not in the journal.
+    /// The line was not recorded.
     pub fn append_without_lock(&self, record: &Record) -> Result<(), Failure> {
         let record = Record {
             who: clean(&record.who),
@@ -108,7 +108,7 @@ impl Journal {
         file.sync_data()
     }
 
-    /// The last `count` records, oldest first, each change once, and a note when lines could not be read.
+    /// The last `count` records, oldest first, each change once, and a note if lines could not be read.
     pub fn tail(&self, count: usize) -> Result<(Vec<Record>, Option<String>), Failure> {
         let (bytes, _) = self.last_bytes(TAIL_BYTES)?;
         let text = String::from_utf8_lossy(&bytes);
@@ -131,10 +131,10 @@ impl Journal {
         Ok((records, note))
     }
 
-    /// The records of wanted clusters in the last `most` bytes.
+    /// Records of wanted clusters within the last `most` bytes.
     ///
     /// # Errors
-    /// The file is there and cannot be read.
+    /// The file exists but cannot be read.
     pub fn extract(
         &self,
         most: u64,
@@ -156,7 +156,7 @@ impl Journal {
         Ok(JournalExtract { records: without_duplicates(records), skipped, is_cut })
     }
 
-    /// Whole lines from the end, and whether there are more before them; none where there is no file.
+    /// Complete lines from the end, and whether there are more before them; none without a file.
     fn last_bytes(&self, most: u64) -> Result<(Vec<u8>, bool), Failure> {
         match self.read_end(most) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((Vec::new(), false)),
@@ -172,7 +172,7 @@ impl Journal {
         let mut bytes = Vec::new();
         file.take(most).read_to_end(&mut bytes)?;
         if start > 0 {
-            // The first line of a cut is not whole.
+            // The first line after a cut is incomplete.
             let whole =
                 bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
             bytes.drain(..whole);

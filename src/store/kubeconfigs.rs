@@ -30,9 +30,9 @@ use crate::store::lock_file::LockFile;
 use crate::store::private_file::{self, Observer, failed};
 use crate::store::stale_files;
 
-/// Ends the name of the copy of an old file.
+/// Suffix of the backup of an old file.
 const BACKUP: &str = ".skeys-backup";
-/// Longest name of a file in bytes, on every usual file system.
+/// Longest file name in bytes on common file systems.
 const MAX_NAME: usize = 255;
 
 /// The kubeconfigs of this machine.
@@ -40,14 +40,14 @@ const MAX_NAME: usize = 255;
 pub struct Kubeconfigs {
     home: Option<PathBuf>,
     kubeconfig_env: Option<OsString>,
-    /// Nothing outside of this folder is read or written.
+    /// Only files in this folder are read or written, if set.
     only_in: Option<PathBuf>,
-    /// Where folders that are written in are remembered.
+    /// Where folders with written files are recorded.
     state_folder: Option<PathBuf>,
     clock: Clock,
 }
 
-/// Where a path leads, checked.
+/// A path with its links resolved, checked.
 struct Target {
     path: PathBuf,
     link: bool,
@@ -60,20 +60,19 @@ impl Kubeconfigs {
         Self { home, kubeconfig_env, only_in: None, state_folder: None, clock }
     }
 
-    /// Kubeconfigs of a folder of their own, for the demo: those of the person are neither read nor written. `home`
-    /// is what `~` stands for.
+    /// Kubeconfigs in a separate folder, for the demo: the user's are neither read nor written. `home` is shown as `~`.
     pub fn only_in(folder: PathBuf, home: Option<PathBuf>, clock: Clock) -> Self {
         Self { home, kubeconfig_env: None, only_in: Some(folder), state_folder: None, clock }
     }
 
-    /// Remembers folders that are written in, so that the next run cleans up after a killed one.
+    /// Records folders with written files, so that the next run cleans up after a killed one.
     #[must_use]
     pub fn with_state_folder(self, state_folder: Option<PathBuf>) -> Self {
         Self { state_folder, ..self }
     }
 
-    /// The parts of `$KUBECONFIG` as client-go reads them: empty ones and doubles left out, `~` kept as a name; made
-    /// absolute.
+    /// The parts of `$KUBECONFIG` as client-go reads them, made absolute: without empty parts and duplicates, and `~`
+    /// is not expanded.
     pub(super) fn listed(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = Vec::new();
         for part in self.kubeconfig_env.iter().flat_map(std::env::split_paths) {
@@ -85,7 +84,7 @@ impl Kubeconfigs {
         files
     }
 
-    /// Whether kubectl reads a file when no other one is named.
+    /// Whether kubectl reads a file by default.
     pub(super) fn is_default(&self, file: &Path) -> bool {
         let listed = self.listed();
         let usual = || self.home.as_ref().map(|home| home.join(".kube/config"));
@@ -93,7 +92,7 @@ impl Kubeconfigs {
         self.only_in.is_none() && (is_usual() || listed.iter().any(|listed| listed == file))
     }
 
-    /// The file that is merged into: the first existing of `$KUBECONFIG`, its last if none exists, or `~/.kube/config`.
+    /// The file to merge into: the first existing one of `$KUBECONFIG`, its last if none exists, or `~/.kube/config`.
     pub fn default_target(&self) -> Result<PathBuf, Failure> {
         if let Some(folder) = &self.only_in {
             return Ok(folder.join("config"));
@@ -110,14 +109,14 @@ impl Kubeconfigs {
         Ok(home.join(".kube/config"))
     }
 
-    /// What a file looks like now; refuses what could not be written. Writes nothing.
+    /// The current state of a file; refuses a file that could not be written. Writes nothing.
     pub fn plan(&self, file: &FileTarget, query: &MergeQuery) -> Result<Plan, Failure> {
         let path = self.path(file)?;
         let target = self.target(&path)?;
         Ok(self.plan_of(file, query, None, (&path, &target))?.0)
     }
 
-    /// Whether a kubeconfig can be saved now: the file takes it, and its folder a lock. Leaves nothing behind.
+    /// Whether a kubeconfig can be saved now: the file can take it, and its folder a lock. Leaves nothing behind.
     pub fn check(&self, file: &FileTarget, query: &MergeQuery) -> Result<Attempt<()>, Failure> {
         self.plan(file, query)?;
         let path = self.path(file)?;
@@ -140,13 +139,13 @@ impl Kubeconfigs {
         }
     }
 
-    /// The folder in which kubeconfigs usually are.
+    /// The default folder of kubeconfigs.
     pub(super) fn usual_folder(&self) -> Option<PathBuf> {
         let in_home = || self.home.as_ref().map(|home| home.join(".kube"));
         self.only_in.clone().or_else(in_home)
     }
 
-    /// A file in shown form (`~/…`), where it may be read.
+    /// The path of a file in shown form (`~/…`), if it may be read.
     pub fn path_of_shown(&self, shown: &str) -> Option<PathBuf> {
         let path = match (shown.strip_prefix("~/"), &self.home) {
             (Some(rest), Some(home)) => home.join(rest),
@@ -156,7 +155,7 @@ impl Kubeconfigs {
         (path.is_absolute() && may_read).then_some(path)
     }
 
-    /// A typed path made absolute. Of what a shell expands, only the home folder is.
+    /// Makes a typed path absolute. Of the shell's expansions, only `~/` is supported.
     fn typed_path(&self, typed: &str) -> Result<PathBuf, Failure> {
         let refused = |why: &str| {
             Failure::new(FailureKind::NotPossible, format!("{} {why}", clean(typed)))
@@ -201,10 +200,10 @@ impl Kubeconfigs {
         }
     }
 
-    /// A path as a shell reads it; `None` where none could.
+    /// A path quoted for a shell; `None` if that is impossible.
     fn in_shell(&self, path: &Path) -> Option<String> {
         let shown = self.shown(path);
-        // Behind the tilde nothing may be quoted.
+        // `~/` is used only if the rest needs no quotes.
         match shown.strip_prefix("~/") {
             Some(rest) if shell::quote(rest).as_deref() == Some(rest) => Some(shown),
             _ => shell::argument(path.to_str()?),
@@ -280,7 +279,7 @@ impl Kubeconfigs {
         Ok((plan, bytes))
     }
 
-    /// kubectl takes an entry from the first file that has it: one of the same name in a later file would be hidden.
+    /// kubectl takes an entry from the first file that has it, so one of the same name in a later file would be hidden.
     fn survey_later_files(&self, plan: &mut Plan, query: &MergeQuery, target: &Path) {
         for file in self.listed() {
             let Ok(real) = fs::canonicalize(&file) else { continue };
@@ -306,17 +305,17 @@ impl Kubeconfigs {
             .hint(why.hint.clone().unwrap_or_else(|| "Save to a separate file instead".to_owned()))
     }
 
-    /// The file as a person reads it.
+    /// The file for display.
     pub fn name(&self, file: &FileTarget) -> String {
         let path = self.path(file);
         path.map_or_else(|failure| failure.message, |path| self.shown(&path))
     }
 
-    /// Saves into a file, which must still be the one that `fingerprint` was planned for. `keeps_backup`: it is one more
-    /// entry of a batch, and the backup keeps the file as it was before the first of them.
+    /// Saves into a file, whose plan must still match `fingerprint`. `keeps_backup`: this is a later entry of a batch,
+    /// and the backup keeps the file as it was before the first one.
     ///
     /// # Errors
-    /// [`NotSaved`]; nothing was changed then.
+    /// [`NotSaved`]; nothing was changed.
     pub fn save(
         &self,
         file: &FileTarget,
@@ -345,7 +344,7 @@ impl Kubeconfigs {
             make_current: options.make_current,
             in_place: options.in_place,
         };
-        // Only a renewal in place was shown with what it changes.
+        // Only for a renewal in place were its changes shown.
         let issued = options.in_place.then_some(fresh);
         let (plan, old) = self.plan_of(file, &query, issued, (&path, &target))?;
         if plan.fingerprint.as_deref() != fingerprint {
@@ -357,7 +356,7 @@ impl Kubeconfigs {
         let mut notes = plan.notes.clone();
         let content = match file {
             FileTarget::Merge | FileTarget::MergeInto(_) => {
-                // The plan has found out whether it is UTF-8.
+                // The plan has checked that it is UTF-8.
                 let text = String::from_utf8_lossy(&old);
                 kubeconfig::merge(&text, fresh, options)
                     .map_err(|why| self.unusable(&path, &why))?
@@ -392,7 +391,7 @@ impl Kubeconfigs {
         Ok(Attempt::Done(Saved { place, notes }))
     }
 
-    /// Where nothing can be remembered, a killed run leaves a private file, and no less can be saved.
+    /// If recording fails, a killed run leaves a private file behind; saving works anyway.
     fn remember(&self, folder: &Path) {
         if let Some(state_folder) = &self.state_folder {
             drop(stale_files::record_folder(state_folder, folder));
@@ -422,7 +421,7 @@ impl Kubeconfigs {
     }
 }
 
-/// Of what was shown of a file, and of `content` where all of it is replaced.
+/// A hash of what was shown of a file, and of `content` if the whole file is replaced.
 fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
     let place = (&plan.path, &plan.link);
     let shown = (place, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
@@ -445,13 +444,13 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| failed("finding the working folder", path, error))
 }
 
-/// Whether a path leads into a folder, whatever links and dots are on its way.
+/// Whether a path is inside a folder after resolving links; one with `..` never is.
 fn is_inside(folder: &Path, path: &Path) -> bool {
     let has_dots = path.components().any(|part| part == Component::ParentDir);
     !has_dots && real(path).starts_with(real(folder))
 }
 
-/// A path with the links in the part of it that exists resolved.
+/// A path with links resolved in its existing part.
 fn real(path: &Path) -> PathBuf {
     let mut missing = Vec::new();
     for ancestor in path.ancestors() {
@@ -464,7 +463,7 @@ fn real(path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-/// Resolves links and refuses what cannot or must not be written.
+/// Resolves links and refuses files that cannot or must not be written.
 fn target(path: &Path) -> Result<Target, Failure> {
     let link = fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_symlink());
     let real = match fs::canonicalize(path) {
@@ -493,7 +492,7 @@ fn target(path: &Path) -> Result<Target, Failure> {
             return Err(refuse(path, "is read-only"));
         }
         let backup = with_ending(&real, BACKUP);
-        // A link is replaced itself.
+        // A symlink itself is replaced.
         if let Ok(data) = fs::symlink_metadata(&backup)
             && !data.is_symlink()
         {
@@ -510,7 +509,7 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Refuses a file in whose place no other one can be put.
+/// Refuses a file that cannot be replaced.
 fn check_replaceable(path: &Path, real: &Path, data: &fs::Metadata) -> Result<(), Failure> {
     if let Some(kind) = irregular_kind(real) {
         Err(refuse(path, &format!("is {kind}")))
@@ -525,7 +524,7 @@ fn check_replaceable(path: &Path, real: &Path, data: &fs::Metadata) -> Result<()
     }
 }
 
-/// Whether something is mounted on a file: no other one can be put in its place.
+/// Whether a file is a mount point, so that it cannot be replaced.
 fn is_mount(file: &Path) -> bool {
     #[cfg(target_os = "linux")]
     {
@@ -540,7 +539,7 @@ fn is_mount(file: &Path) -> bool {
     }
 }
 
-/// The nearest existing folder must be writable, and not by everybody without the sticky bit.
+/// The nearest existing folder must be writable, and not world-writable without the sticky bit.
 fn check_folder(path: &Path, real: &Path) -> Result<(), Failure> {
     let folders = successors(private_file::parent(real), |folder| private_file::parent(folder));
     let folder = folders.into_iter().find(|folder| fs::symlink_metadata(folder).is_ok());

@@ -1,4 +1,4 @@
-//! Locks of files. Nothing here waits for one: a caller that may wait tries again.
+//! File locks. Nothing here waits for one: callers retry.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
@@ -10,16 +10,16 @@ use crate::domain::text::clean;
 use crate::store::files::open_regular;
 use crate::store::private_file::failed;
 
-/// What came of work that needs a lock.
+/// Outcome of work that needs a lock.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Attempt<T> {
     Done(T),
-    /// Nothing was done; says who holds the lock.
+    /// Nothing was done; the failure names the holder of the lock.
     Locked(Failure),
 }
 
 impl<T> Attempt<T> {
-    /// What was done, for a caller that does not try again.
+    /// The result, for a caller that does not retry.
     ///
     /// # Errors
     /// Another process holds the lock.
@@ -31,11 +31,11 @@ impl<T> Attempt<T> {
     }
 }
 
-/// Locks a private file, which is created if it is missing; `None` while another process holds the lock. It is released
-/// when the file is dropped, or by the system when the program ends, however it ends.
+/// Locks a private file, which is created if it is missing; `None` if another process holds the lock. Released when the
+/// file is dropped, or by the system when the process ends for any reason.
 ///
 /// # Errors
-/// The system's, or that it is not a regular file.
+/// The system's, or it is not a regular file.
 pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
@@ -47,7 +47,7 @@ pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Does work under the lock of a private file.
+/// Runs work under the lock of a private file.
 ///
 /// # Errors
 /// The file cannot be locked, and those of the work.
@@ -61,7 +61,7 @@ pub fn locked<T>(
     }
 }
 
-/// The holder of a file's lock, as far as the system knows it.
+/// The failure for a held lock, with its holder if the system knows it.
 fn held(path: &Path) -> Failure {
     let holder = holder(path).unwrap_or_else(|| "another process".to_owned());
     let shown = clean(&path.display().to_string());
@@ -79,17 +79,17 @@ fn holder(path: &Path) -> Option<String> {
     })
 }
 
-/// The process that holds a lock of a file, by the lines of `/proc/locks`.
+/// The process that holds a lock of a file, according to the lines of `/proc/locks`.
 fn holder_in(locks: &str, file: &Metadata) -> Option<u32> {
     let inode = file.ino().to_string();
     let mut candidates = locks.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         let process = words.nth(4)?;
         let is_inode = words.next()?.rsplit(':').next() == Some(&inode);
-        // In another namespace it has no number here.
+        // A process in another PID namespace has no PID here.
         process.parse().ok().filter(|process| is_inode && *process > 0)
     });
-    // Other file systems use the same numbers, and some show another device there than in the metadata of a file.
+    // Inodes repeat across file systems, and some show another device there than in the metadata of a file.
     candidates.find(|process| has_open(*process, file))
 }
 

@@ -1,4 +1,4 @@
-//! client-go's lock of a kubeconfig: a file that exists.
+//! client-go's lock of a kubeconfig: it is held while the lock file exists.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -10,16 +10,16 @@ use crate::store::files::open_regular;
 use crate::store::private_file::failed;
 use crate::store::process;
 
-/// Ends the name of a lock.
+/// Extension of a lock file.
 const ENDING: &str = "lock";
-/// Most bytes of a lock that are read.
+/// Most bytes read from a lock file.
 const LARGEST: u64 = 1024;
 
-/// A lock of this process. Removed on drop, whatever happened.
+/// A lock of this process, removed on drop.
 pub struct LockFile(PathBuf);
 
 impl LockFile {
-    /// client-go locks the name that it was given, not the target of a link.
+    /// Path of the lock file: client-go uses the given name, not the target of a link.
     pub fn path(file: &Path) -> PathBuf {
         let mut name = file.as_os_str().to_owned();
         name.push(".");
@@ -27,7 +27,7 @@ impl LockFile {
         name.into()
     }
 
-    /// `None` if it exists: another program holds the lock.
+    /// `None` if it exists: another process holds the lock.
     ///
     /// # Errors
     /// The lock cannot be created.
@@ -49,12 +49,12 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Nothing can report it; the next writer reports a stale lock.
+        // Cannot be reported here; the next writer reports a stale lock.
         drop(fs::remove_file(&self.0));
     }
 }
 
-/// Removes the locks that killed runs left in a folder.
+/// Removes locks of killed runs from a folder.
 pub fn remove_stale(folder: &Path) {
     let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     files.filter(|path| path.extension().is_some_and(|end| end == ENDING)).for_each(|path| {
@@ -62,13 +62,13 @@ pub fn remove_stale(folder: &Path) {
     });
 }
 
-/// What a lock of this process holds: other programs leave theirs empty.
+/// Content of our lock file: other programs leave theirs empty.
 fn content() -> String {
     format!("skeys {} {}\n", process::number(), process::host())
 }
 
-/// A lock of skeys whose process does not live any more. Of several processes that find it, one holds it like this, so
-/// that none removes what another one has put in its place.
+/// A lock of skeys whose process has ended. It is held under a file lock, so that of several processes that find it,
+/// none removes a new lock that another one has created in its place.
 struct StaleLock {
     path: PathBuf,
     _held: File,
@@ -80,14 +80,14 @@ impl StaleLock {
         held.try_lock().ok()?;
         let mut content = String::new();
         (&held).take(LARGEST).read_to_string(&mut content).ok()?;
-        // Another one may have removed it before it was held here.
+        // Another process may have removed it before we locked it.
         let (held_file, there) = (held.metadata().ok()?, fs::symlink_metadata(path).ok()?);
         let is_there = (held_file.dev(), held_file.ino()) == (there.dev(), there.ino());
         (is_there && is_stale(&content)).then(|| Self { path: path.to_owned(), _held: held })
     }
 
     fn remove(self) {
-        // A later writer names one that stays.
+        // If it stays, a later writer reports it.
         drop(fs::remove_file(&self.path));
     }
 }
@@ -112,7 +112,7 @@ mod tests {
     use crate::store::lock_file::{LockFile, StaleLock, content, remove_stale};
     use crate::store::process;
 
-    /// No process has the greatest number.
+    /// No process has the highest PID.
     fn left_by_a_killed_run() -> String {
         content().replacen(&process::number(), &i32::MAX.to_string(), 1)
     }

@@ -1,4 +1,4 @@
-//! Files of this machine that the program writes: kubeconfigs, the journal, what is kept between runs.
+//! Local files that the program writes: kubeconfigs, the journal, saved state.
 
 pub mod checklists;
 pub mod exports;

@@ -1,4 +1,4 @@
-//! Replaces a file atomically and privately; a crash leaves the old file or the new one, whole.
+//! Replaces a file atomically and privately; after a crash, either the old or the new file is there, complete.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -13,11 +13,11 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
 use crate::store::process;
 
-/// The steps of a replacement, each as what did not work when it fails.
+/// The steps of a replacement, each named for error messages.
 pub mod step {
-    /// Before there is a temporary file.
+    /// Before the temporary file exists.
     pub const FOLDER: &str = "creating the folder";
-    /// Readable by nobody else.
+    /// Readable only by the owner.
     pub const CREATE: &str = "creating a temporary file";
     /// Giving it to the owner of the old file, with its mode.
     pub const OWNER: &str = "setting owner and mode";
@@ -25,7 +25,7 @@ pub mod step {
     pub const WRITE: &str = "writing";
     /// The content.
     pub const SYNC: &str = "flushing to the disk";
-    /// From here on the old file is gone.
+    /// From here on the old file is replaced.
     pub const RENAME: &str = "renaming into place";
     /// The rename.
     pub const SYNC_FOLDER: &str = "flushing the folder to the disk";
@@ -33,15 +33,15 @@ pub mod step {
     pub const ALL: [&str; 7] = [FOLDER, CREATE, OWNER, WRITE, SYNC, RENAME, SYNC_FOLDER];
 }
 
-/// Called before each step, which it can make fail; production passes [`unobserved`].
+/// Called before each step, with the option to fail it; production passes [`unobserved`].
 pub type Observer<'a> = &'a dyn Fn(&'static str) -> io::Result<()>;
 
-/// The observer of production: nothing happens.
+/// The production observer: a no-op.
 pub fn unobserved(_: &'static str) -> io::Result<()> {
     Ok(())
 }
 
-/// A failure with a file: what was tried, on which file, and the system's words.
+/// A file failure: what was attempted, on which file, and the system's message.
 pub fn failed(what: &str, path: &Path, error: io::Error) -> Failure {
     let failure = Failure::new(
         FailureKind::File,
@@ -60,7 +60,7 @@ pub fn failed(what: &str, path: &Path, error: io::Error) -> Failure {
     }
 }
 
-/// Creates a folder and those above it, mode 0700; existing ones are left as they are.
+/// Creates a folder and its parents, mode 0700; existing ones are not changed.
 pub fn create_folder(folder: &Path) -> Result<(), Failure> {
     DirBuilder::new()
         .recursive(true)
@@ -69,11 +69,11 @@ pub fn create_folder(folder: &Path) -> Result<(), Failure> {
         .map_err(|error| failed(step::FOLDER, folder, error))
 }
 
-/// Replaces a file; `path` must not be a symbolic link (resolve it first). Gives what is to be said of a file that is
-/// replaced, but perhaps not yet on the disk.
+/// Replaces a file; `path` must not be a symbolic link (resolve it first). Returns a note if the new file is in place
+/// but may not be on the disk yet.
 ///
 /// # Errors
-/// The step that failed: the old file is untouched.
+/// The step that failed; the old file is untouched.
 pub fn replace(
     path: &Path,
     content: &[u8],
@@ -90,7 +90,7 @@ pub fn replace(
     run(step::CREATE, &mut || Ok(()))?;
     let (guard, mut file) =
         Temporary::create(&folder).map_err(|error| failed(step::CREATE, path, error))?;
-    // Its own time is the present by the clock of the file system.
+    // Its modification time is the current time of the file system's clock.
     if let Ok(now) = file.metadata().and_then(|data| data.modified()) {
         remove_stale_files(&folder, now);
     }
@@ -98,7 +98,7 @@ pub fn replace(
     run(step::WRITE, &mut || file.write_all(content))?;
     run(step::SYNC, &mut || file.sync_all())?;
     run(step::RENAME, &mut || fs::rename(&guard.0, path))?;
-    // The new file is there: whatever happens now, it is no failure of the replacement.
+    // The new file is in place: a later error does not fail the replacement.
     let synced = observer(step::SYNC_FOLDER).and_then(|()| File::open(&folder)?.sync_all());
     Ok(synced.err().map(|error| {
         let shown = clean(&folder.display().to_string());
@@ -112,11 +112,10 @@ pub fn replace(
     }))
 }
 
-/// Creates a file, mode 0600, that is there whole or not at all. `false` where something of that name exists: it is
-/// left as it is.
+/// Creates a file, mode 0600, atomically. `false` if the name exists; that file is not changed.
 ///
 /// # Errors
-/// The step that failed: there is no new file.
+/// The step that failed; no new file exists.
 pub fn create_new(path: &Path, content: &[u8]) -> Result<bool, Failure> {
     let Some(folder) = parent(path) else {
         return Err(Failure::new(FailureKind::File, "This path does not name a file"));
@@ -126,7 +125,7 @@ pub fn create_new(path: &Path, content: &[u8]) -> Result<bool, Failure> {
     file.write_all(content).map_err(at(step::WRITE))?;
     file.sync_all().map_err(at(step::SYNC))?;
     let placed = renameat_with(CWD, &guard.0, CWD, path, RenameFlags::NOREPLACE);
-    // Not every file system can; a second name does the same, and the guard removes the first.
+    // Not every file system supports this; a hard link does the same, and the guard removes the first name.
     let placed = match placed.map_err(io::Error::from) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => fs::hard_link(&guard.0, path),
         placed => placed,
@@ -146,7 +145,7 @@ pub fn parent(path: &Path) -> Option<PathBuf> {
 
 fn keep_owner(path: &Path, file: &File) -> io::Result<()> {
     let Ok(old) = fs::symlink_metadata(path) else { return Ok(()) };
-    // Only members of a group can give a file to it. It has no rights, so that nothing is lost.
+    // Only a member of a group can assign a file to it. The group has no rights, so failing is harmless.
     drop(std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid())));
     file.set_permissions(Permissions::from_mode(old.mode() & 0o600))
 }
@@ -166,18 +165,18 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // After the rename nothing is left to remove.
+        // After the rename there is nothing to remove.
         drop(fs::remove_file(&self.0));
     }
 }
 
-/// Begins the name of a temporary file; the process that writes it and its machine follow.
+/// Prefix of a temporary file's name; process ID and host name of its writer follow.
 const TEMPORARY: &str = ".skeys-";
-/// Whoever wrote it, a temporary file that is older is written no more.
+/// Age at which a temporary file counts as abandoned by any writer.
 const ABANDONED: Duration = Duration::from_hours(24);
 
-/// Removes temporary files of this user that a killed run left: those of a process of this machine that has ended, and
-/// after a day those of which that is not known.
+/// Removes this user's temporary files of killed runs: if the writer ran on this host and has ended, or, whoever the
+/// writer was, after a day.
 pub fn remove_stale_files(folder: &Path, now: SystemTime) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let me = rustix::process::geteuid().as_raw();
@@ -198,7 +197,7 @@ pub fn remove_stale_files(folder: &Path, now: SystemTime) {
 fn writer_has_ended(name: &str) -> Option<bool> {
     let (number, rest) = name.strip_prefix(TEMPORARY)?.split_once('-')?;
     number.parse::<u32>().ok()?;
-    // Earlier versions did not name the machine.
+    // Earlier versions did not include the host.
     let (host, suffix) =
         rest.rsplit_once('-').map_or((None, rest), |(host, suffix)| (Some(host), suffix));
     let is_suffix = suffix.len() == 32 && suffix.chars().all(|c| c.is_ascii_hexdigit());
@@ -208,7 +207,7 @@ fn writer_has_ended(name: &str) -> Option<bool> {
 /// Refuses a folder in which this account cannot create files, or which it cannot create.
 ///
 /// # Errors
-/// Why not.
+/// The reason.
 pub fn check_writable(folder: &Path) -> Result<(), Failure> {
     let nearest = folder.ancestors().find(|it| it.symlink_metadata().is_ok()).unwrap_or(folder);
     let probed = if nearest.is_dir() {
@@ -224,11 +223,10 @@ pub fn check_writable(folder: &Path) -> Result<(), Failure> {
     })
 }
 
-/// Refuses a folder in which others could put something else in the place of a file: one of another user, or one that
-/// everybody can write to.
+/// Refuses a folder in which others could replace a file: one of another user, or a world-writable one.
 ///
 /// # Errors
-/// Whose it is, or its mode.
+/// Its owner, or its mode.
 pub fn check_private(folder: &Path) -> Result<(), Failure> {
     let Ok(data) = fs::metadata(folder) else { return Ok(()) };
     let shown = clean(&folder.display().to_string());

@@ -1,4 +1,4 @@
-//! Records the folders in which files are replaced, so that the next run removes what a killed one left there.
+//! Records the folders in which files are replaced, so that the next run removes leftovers of a killed one.
 
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -11,11 +11,11 @@ use std::time::SystemTime;
 use crate::store::files::{open_regular, read_regular};
 use crate::store::{lock_file, private_file};
 
-/// One folder a line.
+/// Contains one folder per line.
 const NAME: &str = "written-folders";
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Records a folder before something is written in it.
+/// Records a folder before a file is written in it.
 pub fn record_folder(state_folder: &Path, folder: &Path) -> io::Result<()> {
     let folder = std::path::absolute(folder)?;
     if folders(state_folder).contains(&folder) {
@@ -35,7 +35,7 @@ fn folders(state_folder: &Path) -> Vec<PathBuf> {
     lines.map(|line| PathBuf::from(OsStr::from_bytes(line))).collect()
 }
 
-/// Removes what killed runs left: temporary files, in which a key can be, and locks.
+/// Removes leftovers of killed runs: temporary files, which may contain a key, and locks.
 pub fn remove_all(state_folder: &Path, now: SystemTime) {
     private_file::remove_stale_files(state_folder, now);
     for folder in folders(state_folder) {

@@ -1,4 +1,4 @@
-//! Reads and writes what is kept between runs.
+//! Reads and writes the state saved between runs.
 
 use std::fs;
 use std::io;
@@ -15,13 +15,13 @@ use crate::store::files::{read_json, read_regular};
 use crate::store::lock::{Attempt, locked};
 use crate::store::private_file::{self, failed};
 
-/// The version that this program writes.
+/// The version that is written.
 const VERSION: u32 = 2;
 const NAME: &str = "state.json";
-/// Locked while the state file is rewritten: the file itself is replaced by each write.
+/// Locked while the state file is rewritten, since each write replaces the file itself.
 const LOCK: &str = "state.lock";
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
-/// Marked and watched clusters that are kept.
+/// Most marked and watched clusters that are saved.
 const MOST_CLUSTERS: usize = 10_000;
 
 #[derive(Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
     if let Ok(kept) = usable(&path) {
         return (kept, None);
     }
-    // Nobody puts a good one in its place meanwhile. Where nothing can be locked, nothing is moved.
+    // Locked, so that another instance cannot put a good file in its place first. Without the lock, nothing is moved.
     let loaded = private_file::create_folder(folder)
         .and_then(|()| locked(&folder.join(LOCK), || Ok(load_locked(folder))))
         .and_then(Attempt::into_result);
@@ -46,14 +46,14 @@ pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
     })
 }
 
-/// Kubeconfigs that are kept now, and a note where the file has something that cannot be used; it is left as it is.
+/// The saved kubeconfig records, and a note if the file is unusable; it is not changed.
 pub fn credentials(folder: &Path) -> (Credentials, Option<String>) {
     let unknown = |why| format!("{why}; what it recorded is unknown");
     let (kept, note) = usable_or(&folder.join(NAME), unknown);
     (kept.credentials, note)
 }
 
-/// What is kept; or defaults, and a note that goes on from the file and what is wrong with it.
+/// The saved state; or defaults, and a note built from the file and its problem.
 fn usable_or(path: &Path, note: impl FnOnce(String) -> String) -> (PersistedState, Option<String>) {
     match usable(path) {
         Ok(kept) => (kept, None),
@@ -86,7 +86,7 @@ fn load_locked(folder: &Path) -> (PersistedState, Option<String>) {
 }
 
 fn set_aside(folder: &Path, path: &Path, why: &str) -> String {
-    // The moment of the file itself keeps this free of the clock.
+    // The file's own modification time, so that no clock is needed.
     let time = fs::symlink_metadata(path)
         .ok()
         .and_then(|data| data.modified().ok())
@@ -114,8 +114,8 @@ fn read(path: &Path) -> io::Result<String> {
     read_regular(path, MAX_BYTES).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Replaces what is kept, atomically and privately. Kubeconfigs that another instance has kept meanwhile stay, those
-/// that ended go. Hands back all that are kept now, and a note when the file there could not be used.
+/// Replaces the state, atomically and privately. Kubeconfig records that another instance saved are kept, expired ones
+/// are dropped. Returns all saved records, and a note if the existing file could not be used.
 pub fn save(
     folder: &Path,
     kept: &PersistedState,
@@ -127,7 +127,7 @@ pub fn save(
         if let Err(error) = read(&path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            // What may be readable again in a moment is not put away.
+            // A file that may be readable again soon is not moved aside.
             return Err(failed("reading", &path, error));
         }
         let (there, note) = load_locked(folder);
@@ -139,7 +139,7 @@ pub fn save(
             serde_json::to_vec_pretty(&File { version: VERSION, state }).map_err(|error| {
                 Failure::new(FailureKind::Bug, format!("The state cannot be encoded: {error}"))
             })?;
-        // Whether it survives a power failure is not worth a word each time.
+        // Not worth a message each time: it may not survive a power failure.
         drop(private_file::replace(&path, &content, &private_file::unobserved)?);
         Ok((credentials, note))
     })
@@ -150,7 +150,7 @@ impl File {
         let Self { mut state, .. } = self;
         state.clusters.truncate(MOST_CLUSTERS);
         for access in &mut state.credentials.accesses {
-            // As version 1 wrote files down.
+            // Files as version 1 wrote them.
             if let KubeconfigLocation::Other(words) = &access.place
                 && let Some((path, context)) = words.rsplit_once(", context ")
             {

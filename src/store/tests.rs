@@ -74,7 +74,7 @@ fn ten() -> String {
     text
 }
 
-/// Every line of the old text is still there, in order.
+/// Whether every line of the old text is still there, in order.
 fn keeps_lines(old: &str, new: &str) -> bool {
     let mut lines = new.lines();
     old.lines().all(|line| lines.any(|other| other == line))
@@ -200,12 +200,12 @@ fn files(home: &Path, clock: &Clock) -> Kubeconfigs {
     Kubeconfigs::new(Some(home.to_owned()), None, clock.clone())
 }
 
-/// Merges a kubeconfig, where no lock is in the way.
+/// Merges a kubeconfig with no lock in the way.
 fn save(files: &Kubeconfigs, options: MergeOptions, seen: Option<&str>) -> Result<Saved, NotSaved> {
     Ok(files.save(&FileTarget::Merge, &fresh(), &options, seen, USUAL)?.into_result()?)
 }
 
-/// The first of a batch, with nothing in its way.
+/// The first of a batch, without injected faults.
 const USUAL: (bool, Observer<'_>) = (false, &unobserved);
 
 fn mode(path: &Path) -> u32 {
@@ -248,7 +248,7 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     let blank = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert!(blank.blank && blank.owner == EntryOwner::Unknown);
     save(options(false), &blank).unwrap();
-    // Its own: one agreement is enough.
+    // The same cluster: one agreement is enough.
     let own = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert_eq!(own.owner, EntryOwner::Alike("shop in eu01".into()));
     assert!(!own.blank && own.names.contains("shop"));
@@ -263,12 +263,12 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     assert_eq!(fs::read_to_string(&config).unwrap(), text);
     let knew = MergeOptions { replace_another: true, ..options(true) };
     save(knew, &other).unwrap();
-    // A file of its own.
+    // A separate file.
     let own_file = FileTarget::Own("~/one.yaml".into());
     fs::write(home.path().join("one.yaml"), &text).unwrap();
     let plan = files.plan(&own_file, &query("shop")).unwrap();
     assert_eq!(plan.owner, EntryOwner::Another("shop in eu02".into()));
-    // Of several clusters in it, the others would be lost.
+    // Of several clusters in the file, the others would be lost.
     let both = FRESH.replace(
         "contexts:",
         "- name: other\n  cluster:\n    server: https://api.night.ffffffffff.s.ske.eu01.onstackit.cloud\ncontexts:",
@@ -276,7 +276,7 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     fs::write(home.path().join("one.yaml"), &both).unwrap();
     let plan = files.plan(&own_file, &query("shop")).unwrap();
     assert_eq!(plan.owner, EntryOwner::Another("night in eu01".into()));
-    // A user of the name that another cluster's context uses.
+    // Another cluster's context uses a user of this name.
     let shared = both.replace("users:", "- name: x\n  context: {cluster: other, user: u}\nusers:");
     fs::write(&config, &shared).unwrap();
     let plan = files.plan(&FileTarget::Merge, &query("u")).unwrap();
@@ -321,7 +321,7 @@ fn file_10_another_file_than_was_shown_is_shown_again() {
     let files = Kubeconfigs::new(Some(home.path().to_owned()), Some(listed), clock);
     let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert_eq!(plan.path, "~/second");
-    // Another program writes the file that comes first.
+    // Another program writes the file that takes precedence.
     fs::copy(at("second"), at("first")).unwrap();
     let not_saved = save(&files, options(false), plan.fingerprint.as_deref()).unwrap_err();
     assert!(matches!(not_saved, NotSaved::Changed(plan) if plan.path == "~/first"));
@@ -365,7 +365,7 @@ fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
     };
     assert!(told.changes.iter().any(|line| line.text.contains("installHint: other")), "{told:?}");
     assert_eq!(fs::read_to_string(&config).unwrap(), old);
-    // What was shown is saved, and so is the next entry of the same file.
+    // The plan that was shown can be saved, and so can the next entry of the same file.
     save("c", &told.fingerprint).unwrap();
     assert_eq!(mode(&config), 0o600);
     let backup = home.path().join(".kube/config.skeys-backup");
@@ -497,7 +497,7 @@ fn file_06_file_07_what_cannot_be_written_is_refused_before() {
     }
 }
 
-/// What the system can answer to a step.
+/// Errors that the system may return for a step.
 const ERRNOS: [Errno; 13] = [
     Errno::IO,
     Errno::NOSPC,
@@ -603,7 +603,7 @@ fn file_23_what_a_shell_would_expand_is_expanded_or_refused_and_paths_are_absolu
         let failure = plan(typed).unwrap_err();
         assert!(failure.message.contains(why), "{typed}: {failure}");
     }
-    // client-go expands nothing: what is listed is a name in the working folder.
+    // client-go expands nothing: a listed name is relative to the working folder.
     let listed = Some("~/config:$HOME/x".into());
     let files = Kubeconfigs::new(Some(home.path().to_owned()), listed, Clock::by_hand(now()));
     assert_eq!(files.default_target().unwrap(), here.join("$HOME/x"));
@@ -647,7 +647,7 @@ fn cred_09_a_file_that_is_immutable_is_refused_before() {
     for path in [config, backup] {
         let file = fs::File::open(&path).unwrap();
         if ioctl_setflags(&file, IFlags::IMMUTABLE).is_err() {
-            // Neither every file system nor every account can.
+            // Not every file system or account supports this.
             return;
         }
         let plan = files.plan(&FileTarget::Merge, &query("shop"));
@@ -691,7 +691,7 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let files = files(home.path(), &Clock::by_hand(now())).with_state_folder(Some(state.clone()));
     let own = FileTarget::Own("~/far/away/a.yaml".into());
     files.save(&own, &fresh(), &options(false), None, USUAL).unwrap().into_result().unwrap();
-    // No process has the greatest number.
+    // No process has the highest PID.
     let (dead, alive) = (i32::MAX.to_string(), process::number());
     let host = format!("-{}", process::host());
     let temporary = |number: &str, host: &str| format!(".skeys-{number}{host}-{}", "0a".repeat(16));
@@ -702,7 +702,7 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     fs::write(far.join(temporary(&dead, &host)), "a key").unwrap();
     let not_stale = [
         temporary(&alive, &host),
-        // In a shared folder they may be written on another machine.
+        // In a shared folder they may be of another host.
         temporary(&dead, "-another-one.example"),
         temporary(&dead, ""),
         format!(".skeys-{dead}{host}-mine"),
@@ -726,7 +726,7 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     stale_files::remove_all(&state, now + day + Duration::from_mins(1));
     let (_written, others) = not_stale.split_at(3);
     assert_eq!(left(), others.iter().cloned().collect(), "nobody writes a file for a day");
-    // Its own lock is in nobody's way either.
+    // A stale lock of the file itself is removed too.
     lock("a.yaml.lock", &dead);
     let seen = files.plan(&own, &query("shop")).unwrap().fingerprint;
     let saved = files.save(&own, &fresh(), &options(true), seen.as_deref(), USUAL);
@@ -805,7 +805,7 @@ fn file_31_filter_marks_and_watches_are_kept_and_wrong_ones_cost_nothing_else() 
     fs::write(home.path().join("state.json"), text).unwrap();
     let expected = PersistedState { filter: "shop".to_owned(), ..PersistedState::default() };
     assert_eq!(state_file::load(home.path()), (expected, None));
-    // One wrong entry costs no other.
+    // One invalid entry does not affect the others.
     let text = "{\"version\": 2, \"clusters\": [7, {\"project\": \"p\", \"region\": \"eu01\", \"cluster\": \"a\",                 \"marked\": true}], \"selections\": {\"a\": 7, \"\": {\"project\": \"p\"}}}";
     fs::write(home.path().join("state.json"), text).unwrap();
     let (state, _) = state_file::load(home.path());

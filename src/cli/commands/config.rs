@@ -9,10 +9,10 @@ use crate::domain::misplaced_secret::{looks_secret, show};
 use crate::store::files::irregular_kind;
 use crate::store::private_file;
 
-/// Why there is no file.
+/// Why there is no path for the file.
 pub const NO_PATH: &str = "No home folder is set; use --config or SKEYS_CONFIG.";
 
-/// Carries the command out; the exit status is 0 fine, 1 failed, 2 wrong input.
+/// Runs the command; the exit status is 0 on success, 1 on failure, 2 for invalid input.
 pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Output {
     let (path, _) = path(flags, places);
     let Some(path) = path else {
@@ -21,7 +21,7 @@ pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Outpu
     match command {
         ConfigCommand::Path => {
             let text = path.display().to_string();
-            // Programs read it: it stays as it is.
+            // Printed raw, since programs read it.
             let text = if looks_secret(&text) { show(text) } else { text };
             Output::success(format!("{text}\n"))
         }
@@ -51,7 +51,7 @@ fn init(path: &Path, force: bool) -> Output {
         let text = format!("{shown} already exists; use --force to replace it.\n");
         return Output::failure(text, 1);
     }
-    // A link is kept, and its target written.
+    // A symlink is kept, and its target is written.
     let path = path.canonicalize().unwrap_or_else(|_missing| path.to_owned());
     let kind = if path.is_symlink() { Some("a dangling symlink") } else { irregular_kind(&path) };
     if let Some(kind) = kind {
@@ -137,7 +137,7 @@ mod tests {
         ] {
             assert!(checked.err.contains(expected), "{}", checked.err);
         }
-        // A profile has its own.
+        // A profile has its own `[keys]`.
         let text = "[keys]\nrotat = [\"K\"]\n[profiles.a.keys]\nhelpp = [\"?\"]\n";
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
         let flags = Flags { profile: Some("a".to_owned()), ..Flags::default() };

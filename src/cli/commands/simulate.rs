@@ -1,4 +1,4 @@
-//! `skeys simulate`: serves the simulated cloud and prints how to reach it.
+//! `skeys simulate`: serves the simulated cloud and prints its environment variables.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use crate::runtime::watchdog::Watchdog;
 use crate::simulator::scene::Scene;
 use crate::simulator::{Simulator, SimulatorOptions, serve};
 
-/// Why it does not listen there, if that is so.
+/// Why it refuses to listen there, if so.
 pub fn refusal(listen: SocketAddr, allow_remote: bool) -> Option<String> {
     let ip = listen.ip();
     if ip.is_unspecified() {
@@ -31,12 +31,12 @@ pub fn refusal(listen: SocketAddr, allow_remote: bool) -> Option<String> {
     }
 }
 
-/// Serves until a signal ends it; gives the exit status.
+/// Serves until a signal ends it; returns the exit status.
 ///
 /// # Errors
 /// The scene is invalid, or the address is in use.
 pub async fn run(listen: SocketAddr, options: &SceneOptions) -> anyhow::Result<u8> {
-    // A signal counts before anybody can know the key file, which is to be removed.
+    // Installed before the key file exists, so that a signal always removes it.
     let end = signals::wait_for_end();
     let _watchdog = Watchdog::start(force_restore).context("starting the watchdog")?;
     let clock = Clock::machine();
@@ -60,7 +60,7 @@ pub async fn run(listen: SocketAddr, options: &SceneOptions) -> anyhow::Result<u
     Ok(signals::exit_status(number))
 }
 
-/// A private file that is removed when it is dropped.
+/// A private file with the key, removed on drop.
 fn key_file(key: String) -> std::io::Result<NamedTempFile> {
     let mut file =
         tempfile::Builder::new().prefix("skeys-simulator-key-").suffix(".json").tempfile()?;

@@ -1,8 +1,8 @@
-//! Rows as columns of a terminal.
+//! Rows as aligned columns for a terminal.
 
 use crate::domain::text::width;
 
-/// Rows in columns, two blanks apart; the last column is not filled up.
+/// Rows as columns, two blanks apart; the last column is not padded.
 pub fn columns(rows: &[impl AsRef<[String]>]) -> String {
     let count = rows.first().map_or(0, |row| row.as_ref().len());
     let widest = |at: usize| {

@@ -1,4 +1,4 @@
-//! Reads a configuration file: every key is held against the table, every error names line and column.
+//! Reads a configuration file: every key is checked against the table, every error has line and column.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,11 +27,11 @@ pub enum Value {
     Lifetime(Lifetime),
     /// Keys by command.
     Keys(BTreeMap<String, Vec<String>>),
-    /// Colours by what they mean.
+    /// Colours by role.
     Colors(BTreeMap<&'static str, Color>),
 }
 
-/// One thing that is wrong, and where.
+/// One problem and its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
     pub place: String,
@@ -44,7 +44,7 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// All that is wrong, in one text.
+/// All problems in one text.
 pub fn join(problems: &[ConfigProblem], between: &str) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join(between)
 }
@@ -52,21 +52,21 @@ pub fn join(problems: &[ConfigProblem], between: &str) -> String {
 /// Values by path.
 pub type FileValues = BTreeMap<&'static str, Value>;
 
-/// What a file says.
+/// Content of a file.
 #[derive(Debug, Default)]
 pub struct FileContent {
-    /// What holds for every profile.
+    /// Values for all profiles.
     pub values: FileValues,
-    /// Profiles by name: what they say instead.
+    /// Overrides by name of the profile.
     pub profiles: BTreeMap<String, FileValues>,
-    /// Where the entries of `[keys]` are, by profile and command; without a profile it is empty.
+    /// Locations of the entries of `[keys]`, by profile and command; the profile is empty outside of profiles.
     pub key_places: BTreeMap<(String, String), String>,
 }
 
-/// Reads a file's text; `name` is how errors call the file.
+/// Parses a file's text; `name` is the file's name in errors.
 ///
 /// # Errors
-/// Everything that is wrong, in the order of the file.
+/// Every problem, in the order of the file.
 pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
@@ -86,18 +86,18 @@ pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
     }
 }
 
-/// The section of profiles, each with keys of its own.
+/// The section of profiles; each contains keys like the file itself.
 const PROFILES: &str = "profiles";
 
 #[derive(Default)]
 struct Reader {
-    /// The profile that is read; empty for the whole file.
+    /// The profile being read; empty for the file itself.
     profile: String,
     values: FileValues,
     profiles: BTreeMap<String, FileValues>,
-    /// What is wrong, each with its byte.
+    /// Problems by byte offset.
     problems: Vec<(usize, String)>,
-    /// Entries of `[keys]` by byte: profile and command.
+    /// Entries of `[keys]` by byte offset: profile and command.
     key_entries: Vec<(usize, (String, String))>,
 }
 
@@ -209,7 +209,7 @@ impl Reader {
         Value::Keys(keys)
     }
 
-    /// A key that the table does not have: a section written as a value, or a wrong name.
+    /// Reports a key that the table lacks: a section written as a value, or a wrong name.
     fn unknown(&mut self, at: usize, value: &Spanned<DeValue<'_>>, path: &str, is_section: bool) {
         if is_section {
             let what = kind_of(value.get_ref());
@@ -228,7 +228,7 @@ impl Reader {
     }
 }
 
-/// What a colour may be.
+/// Valid colours.
 const COLOR: &str =
     "\"#rrggbb\", a name such as \"red\" or \"bright-blue\", or a number from 0 to 255";
 
@@ -286,10 +286,10 @@ fn check_number(key: &Key, number: i64) -> Result<Value, String> {
     Err(format!("{} is {number}; expected {}", key.path, key.kind.describe()))
 }
 
-/// Takes the items of a list.
+/// Checks the items of a list.
 ///
 /// # Errors
-/// As [`from_text`].
+/// See [`from_text`].
 pub fn check_list(key: &Key, items: &[String]) -> Result<Value, String> {
     if items.iter().any(|item| looks_secret(item)) {
         return Err(misplaced(key));
@@ -309,7 +309,7 @@ pub fn check_list(key: &Key, items: &[String]) -> Result<Value, String> {
     Ok(Value::List(items.to_vec()))
 }
 
-/// Whether this can be one part of an address.
+/// Whether this can be a path segment of a URL.
 fn is_id(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     (1..=100).contains(&text.len()) && text.chars().all(is_part)
@@ -319,16 +319,16 @@ fn is_absolute(path: &str) -> bool {
     path.starts_with('/') || path.starts_with("~/")
 }
 
-/// Whether this is an absolute path, or one below the home folder, of which only the last part is a pattern.
+/// Whether this is an absolute path or starts with `~/`, with a pattern in the last segment only.
 fn is_file_pattern(text: &str) -> bool {
     let Some((folder, name)) = text.rsplit_once('/') else { return false };
     is_absolute(text) && !folder.contains(['*', '?']) && !name.is_empty()
 }
 
-/// Reads a value from text, as variables and flags give it and as most values stand in the file.
+/// Parses a value from text: a variable, a flag, or a string in the file.
 ///
 /// # Errors
-/// What is wrong and what would be right, without the place.
+/// What is wrong and what is expected, without the location.
 pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
     if looks_secret(text) {
         return Err(misplaced(key));
@@ -371,7 +371,7 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
     }
 }
 
-/// Problems with line and column, counted from one, columns in characters; in the order of the file, which is walked once.
+/// Problems with line and column, counted from one, columns in characters; in the order of the file, in one pass.
 fn located(name: &str, text: &str, mut problems: Vec<(usize, String)>) -> Vec<ConfigProblem> {
     problems.sort_by_key(|(at, _)| *at);
     let mut characters = text.char_indices().peekable();

@@ -1,5 +1,5 @@
-//! The one table of configuration keys: path, environment names, kind, default, help. Reading, checking,
-//! the example file and `config check` all go by it. The token sources bring their own.
+//! The one table of configuration keys: path, environment names, kind, default, help. Reading, checking, the example
+//! file and `config check` all use it. Token sources add their own keys.
 
 use std::time::Duration;
 
@@ -16,22 +16,22 @@ use crate::domain::text::distance_within;
 pub enum ValueKind {
     /// `true` or `false`.
     Switch,
-    /// A duration in humantime text, with its least and most.
+    /// A duration in humantime format, with its minimum and maximum.
     Duration(Duration, Duration),
-    /// A whole number, with its least and most.
+    /// An integer, with its minimum and maximum.
     Number(i64, i64),
     /// One of these words.
     Word(&'static [&'static str]),
     Text,
     /// Path of a file or folder; `~` is the home folder.
     Path,
-    /// Folder whose path begins with / or ~/: it is the same wherever skeys is started.
+    /// Folder whose path starts with / or ~/, so that it does not depend on the working directory.
     Folder,
     /// A list of texts.
     List,
-    /// A list of IDs, each of which becomes one part of an address.
+    /// A list of IDs, each usable as a path segment of a URL.
     Ids,
-    /// A list of files, of whose names the last part may be a pattern.
+    /// A list of files; the last segment may be a pattern.
     Files,
     /// A list of rules, each a pattern and an age.
     AgeRules,
@@ -39,7 +39,7 @@ pub enum ValueKind {
     Lifetime,
     /// A table of lists: command to keys.
     Keys,
-    /// A table of colours: meaning to colour.
+    /// A table of colours: role to colour.
     Colors,
 }
 
@@ -48,7 +48,7 @@ pub enum ValueKind {
 pub struct Key {
     /// Path in the file ("poll.idle").
     pub path: &'static str,
-    /// Names in the environment, the first that is set wins.
+    /// Environment variables; the first that is set wins.
     pub environment: &'static [&'static str],
     pub kind: ValueKind,
     pub default: &'static str,
@@ -63,7 +63,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// A duration between two numbers of seconds.
+/// A duration within a range in seconds.
 const fn seconds(least: u64, most: u64) -> ValueKind {
     ValueKind::Duration(Duration::from_secs(least), Duration::from_secs(most))
 }
@@ -72,14 +72,14 @@ use ValueKind::{
     AgeRules, Colors, Files, Folder, Ids, Keys, Lifetime, List, Number, Path, Switch, Text, Word,
 };
 
-/// One key in a line: path, names in the environment, kind, default in TOML; then its help.
+/// One key per entry: path, environment variables, kind, default in TOML; then its help.
 macro_rules! table {
     ($($path:literal, $environment:expr, $kind:expr, $default:literal, $help:literal;)+) => {
         &[$(Key { path: $path, environment: &$environment, kind: $kind, default: $default, help: $help }),+]
     };
 }
 
-/// Every key of the configuration but those of the token sources.
+/// Every key of the configuration except those of the token sources.
 const KEYS: &[Key] = table! {
     "projects", ["SKEYS_PROJECTS", "STACKIT_PROJECT_ID"], Ids, "[]",
         "IDs of the projects to list; empty: all in which the account may list clusters";
@@ -138,8 +138,8 @@ const KEYS: &[Key] = table! {
     "keys", [], Keys, "{}", "Keys for commands, instead of the defaults";
 };
 
-/// Keys that are fixed while a dashboard runs, and sections of such keys: who signs in where, what is listed, and
-/// what is opened once.
+/// Keys, and sections ending in a dot, that a running dashboard does not change: who signs in where, what is listed,
+/// and what is opened once.
 const AT_START: [&str; 8] = [
     "projects",
     "regions",
@@ -151,7 +151,7 @@ const AT_START: [&str; 8] = [
     "log.",
 ];
 
-/// Whether a running dashboard takes a changed value.
+/// Whether a changed value applies to a running dashboard.
 pub fn is_live(path: &str) -> bool {
     !AT_START.iter().any(|key| path == *key || key.ends_with('.') && path.starts_with(key))
 }
@@ -177,7 +177,7 @@ pub fn find(path: &str) -> Option<Key> {
     keys().find(|key| key.path == path)
 }
 
-/// Why a value that looks like a key or token is rejected; no part of it is shown.
+/// Why a value that looks like a key or token is rejected; shows no part of it.
 pub fn misplaced(key: &Key) -> String {
     let mut settings = SOURCES.iter().flat_map(|kind| kind.settings);
     let content = settings.find(|setting| setting.key == key.path).and_then(|one| one.content);
@@ -191,7 +191,7 @@ pub fn misplaced(key: &Key) -> String {
     format!("{} is {SHOWN}; expected {}; {place}", key.path, key.kind.describe())
 }
 
-/// The valid path that looks most like a wrong one.
+/// The valid path most similar to an invalid one.
 pub fn nearest(path: &str) -> Option<Key> {
     keys()
         .filter_map(|key| {

@@ -1,5 +1,5 @@
-//! The configuration of one run: flags over environment over file over the stackit CLI's over defaults, each value with
-//! its origin.
+//! The configuration of one run: flags over environment over file over stackit CLI over defaults, each value with its
+//! origin.
 
 pub mod file;
 pub mod keys;
@@ -28,28 +28,28 @@ use crate::store::files;
 /// Content of `config.example.toml`.
 pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
 
-/// Values by path, each with where it came from.
+/// Values by path, each with its origin.
 #[derive(Debug, Clone)]
 pub struct Config {
     values: Values,
-    /// Where the entries of `[keys]` are, by command.
+    /// Locations of the entries of `[keys]`, by command.
     key_places: BTreeMap<String, String>,
     /// How to sign in; `None` if no source is set.
     pub auth: Option<SourceConfig>,
 }
 
-/// The key of the profile of the stackit CLI.
+/// Key of the stackit CLI's profile.
 const STACKIT_PROFILE: &str = "stackit_profile";
-/// The origin of a value that nobody set.
+/// Origin of a default value.
 const DEFAULT: &str = "default";
 
 /// Values by path, each with its origin.
 type Values = BTreeMap<&'static str, (Value, String)>;
 
-/// Where configuration is read from.
+/// Sources of configuration.
 #[derive(Clone)]
 pub struct Places<'a> {
-    /// Reads a variable of the environment.
+    /// Reads an environment variable.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub default_file: Option<PathBuf>,
     /// The home folder, for `~`.
@@ -57,7 +57,7 @@ pub struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// A variable of the environment that is not empty.
+    /// An environment variable, unless empty.
     pub fn variable(&self, name: &str) -> Option<String> {
         (self.environment)(name).filter(|value| !value.is_empty())
     }
@@ -67,14 +67,14 @@ impl Places<'_> {
 #[derive(Debug)]
 pub struct Loaded {
     pub config: Config,
-    /// Things worth a line, none of them an error.
+    /// Notes for the user, none of them an error.
     pub notes: Vec<String>,
-    /// The profile that is chosen, and all that there are.
+    /// The selected profile, and all known profiles.
     pub profile: Option<String>,
     pub profiles: Vec<String>,
 }
 
-/// The file that would be read: named by flag or variable, else the default one.
+/// The file to read, from flag, variable or default location; and whether it was named explicitly.
 pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
     let variable = || places.variable("SKEYS_CONFIG").map(PathBuf::from);
     let named = flags.config.clone().or_else(variable);
@@ -87,12 +87,12 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
 /// Reads flags, environment, file and the configuration of the stackit CLI.
 ///
 /// # Errors
-/// Everything that is wrong, each with its place.
+/// Every problem, each with its location.
 pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
     load_by(flags, places, None)
 }
 
-/// Reads the same as if these lines were in the file, which need not be there.
+/// As [`load`], with these lines added to the file, which need not exist.
 pub fn load_with(
     flags: &Flags,
     places: &Places<'_>,
@@ -109,7 +109,7 @@ fn load_by(
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let mut config = Config { values: defaults(), key_places: BTreeMap::new(), auth: None };
-    // An empty flag is none, whatever the environment says.
+    // An empty flag means no profile, even if the environment sets one.
     let profile = flags.profile.clone().or_else(|| places.variable("SKEYS_PROFILE"));
     let profile = profile.filter(|name| !name.is_empty());
     let mut profiles = Vec::new();
@@ -149,7 +149,7 @@ fn load_by(
     Ok(Loaded { config, notes, profile, profiles })
 }
 
-/// What holds where nobody sets anything. That the defaults can be read is checked by a test.
+/// The default values. A test checks that they are valid.
 pub(super) fn defaults() -> Values {
     let lines = keys().map(|key| format!("{} = {}\n", key.path, key.default));
     let read = read(DEFAULT, &lines.collect::<String>()).unwrap_or_default();
@@ -159,7 +159,7 @@ pub(super) fn defaults() -> Values {
 /// Largest configuration that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Reads a file, and lines as if they were in it; one that is not named, or to which lines are added, may be missing.
+/// Reads a file plus additional lines; it may be missing if it is not named or if lines are added.
 fn read_file(
     path: &Path,
     named: bool,
@@ -219,7 +219,7 @@ pub fn expand(text: &str, home: Option<&Path>) -> PathBuf {
 }
 
 impl Config {
-    /// Takes a value, or says what is wrong with it.
+    /// Sets a value, or returns its problem.
     fn set(
         &mut self,
         key: &Key,
@@ -234,7 +234,7 @@ impl Config {
     /// Overrides values with those of a file and of the selected profile.
     ///
     /// # Errors
-    /// There is no such profile.
+    /// The profile does not exist.
     fn apply_file(
         &mut self,
         content: FileContent,
@@ -265,7 +265,7 @@ impl Config {
         Ok(())
     }
 
-    /// Overrides values with the given flags; returns what is wrong with the flags.
+    /// Overrides values with the given flags; returns problems with the flags.
     fn apply_flags(&mut self, flags: &Flags) -> Vec<ConfigProblem> {
         let one = |text: &Option<String>| text.iter().cloned().collect::<Vec<_>>();
         let switch = |on: bool, word: &str| one(&on.then(|| word.to_owned()));
@@ -292,7 +292,7 @@ impl Config {
         problems
     }
 
-    /// Every key with its value and origin, as text; nothing in it is secret.
+    /// Every key with its value and origin, as text without secrets.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = keys()
             .filter_map(|key| self.values.get(key.path).map(|value| (key, value)))
@@ -311,7 +311,7 @@ impl Config {
         lines
     }
 
-    /// Keys that have another value in another configuration.
+    /// Keys whose value differs in another configuration.
     pub fn changed_keys(&self, other: &Self) -> Vec<&'static str> {
         let paths = keys().map(|key| key.path);
         paths.filter(|path| self.value(path) != other.value(path)).collect()
@@ -322,7 +322,7 @@ impl Config {
         self.values.insert(path, (value, "demo".to_owned()));
     }
 
-    /// Takes back what the configuration of the stackit CLI says.
+    /// Resets values from the configuration of the stackit CLI to their defaults.
     pub fn ignore_stackit(&mut self) {
         for (path, default) in defaults() {
             if self.origin(path).0.starts_with(stackit::ORIGIN) {
@@ -331,14 +331,14 @@ impl Config {
         }
     }
 
-    /// Where a value comes from, in a few words; and whether that is this run alone: a flag or the environment.
+    /// Origin of a value in a few words; and whether it is a flag or the environment, and thus of this run only.
     pub fn origin(&self, path: &str) -> (&str, bool) {
         let origin = self.values.get(path).map_or(DEFAULT, |(_, origin)| origin.as_str());
         let is_named = find_key(path).is_some_and(|key| key.environment.contains(&origin));
         (origin, is_named || origin.starts_with("--"))
     }
 
-    /// What sets a value; `None` for a default.
+    /// What set a value; `None` for a default.
     pub fn set_by(&self, path: &str) -> Option<&str> {
         Some(self.origin(path).0).filter(|origin| *origin != DEFAULT)
     }
@@ -383,22 +383,22 @@ impl Config {
         if let Some(Value::Lifetime(it)) = value { *it } else { Lifetime::MIN }
     }
 
-    /// Colours by what they mean.
+    /// Configured colours by role.
     pub fn colors(&self) -> &BTreeMap<&'static str, Color> {
         static NONE: BTreeMap<&str, Color> = BTreeMap::new();
         if let Some(Value::Colors(it)) = self.value("display.colors") { it } else { &NONE }
     }
 
-    /// Changed keys by command.
+    /// Configured keys by command.
     pub fn keys(&self) -> &BTreeMap<String, Vec<String>> {
         static NONE: BTreeMap<String, Vec<String>> = BTreeMap::new();
         if let Some(Value::Keys(it)) = self.value("keys") { it } else { &NONE }
     }
 
-    /// The keys of the commands.
+    /// The keymap with the configured keys.
     ///
     /// # Errors
-    /// What is wrong with the changed ones, each with its place in the file.
+    /// Problems with the configured keys, each with its location in the file.
     pub fn keymap(&self) -> Result<Keymap, Vec<ConfigProblem>> {
         Keymap::new(self.keys()).map_err(|problems| {
             let located = |problem: KeyProblem| {
@@ -455,7 +455,7 @@ mod tests {
         loaded_at(Path::new("/home/a"), folder.path(), flags, environment, file)
     }
 
-    /// With a home folder, and a folder for the file.
+    /// As `loaded`, with a home folder and a folder for the file.
     fn loaded_at(
         home: &Path,
         folder: &Path,
@@ -509,7 +509,8 @@ mod tests {
         assert_eq!(loaded.notes.len(), 1);
     }
 
-    /// What signs in, and what is set as well, with flags, environment, configuration and credentials file.
+    /// The token source in use, and others that are configured, with flags, environment, configuration and credentials
+    /// file.
     fn signs_in(
         flags: &[&str],
         environment: &[(&str, &str)],
@@ -749,7 +750,7 @@ mod tests {
         }
     }
 
-    /// Secrets, and a part of each by which it is found.
+    /// Secrets, and a part of each to search for.
     const CANARIES: [(&str, &str); 4] = [
         (
             "{\n \"credentials\": {\"kid\": \"canary\", \"privateKey\": \"-----BEGIN PRIVATE KEY-----\"}\n}",
@@ -774,7 +775,7 @@ mod tests {
         for (secret, mark) in CANARIES {
             for key in keys() {
                 for name in key.environment {
-                    // Another source is in use.
+                    // Sign in by another source.
                     let environment = [(*name, secret), ("STACKIT_ACCESS_TOKEN", "e30.e30.c2ln")];
                     let text = check(name, mark, loaded(&Flags::default(), &environment, ""));
                     assert!(text.starts_with(&format!("{name}: {} is (a", key.path)), "{text}");
@@ -885,7 +886,7 @@ mod tests {
 
     #[test]
     fn the_example_has_every_key_with_its_default_and_no_other() {
-        // Everything is commented out; without the marks it is a whole configuration.
+        // Without the comment marks it is a complete configuration.
         let lines: Vec<&str> =
             EXAMPLE.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
         let whole = lines.join("\n");

@@ -1,4 +1,4 @@
-//! The configuration of the `stackit` CLI: what its active profile says of keys that nobody sets for skeys.
+//! The configuration of the `stackit` CLI: values of its active profile for keys that are not set for skeys.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -11,25 +11,25 @@ use crate::domain::misplaced_secret::show;
 use crate::domain::text::clean;
 use crate::store::files;
 
-/// Begins the origin of each value from here.
+/// Prefix of the origin of each value from here.
 pub const ORIGIN: &str = "stackit CLI";
 
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
-/// The region that the CLI writes into every file by itself, which says nothing of what a person wants to see.
+/// The CLI writes this region into every file by default, so it does not express a choice.
 const DEFAULT_REGION: &str = "eu01";
 
-/// What is found.
+/// Result of reading.
 #[derive(Default)]
 pub struct Found {
     /// Values by path, each with its origin.
     pub values: Vec<(&'static str, (Value, String))>,
-    /// What could not be read, and is left out.
+    /// What could not be read and is ignored.
     pub notes: Vec<String>,
 }
 
-/// Reads the configuration of the active profile. Nothing that is wrong with it keeps skeys from starting.
-/// `profile` is the one that is configured; else the CLI's own rules say which is active.
+/// Reads the configuration of the active profile; problems with it never keep skeys from starting. `profile` is the
+/// configured profile; by default, the CLI's own rules select the active one.
 pub fn read(
     profile: Option<&str>,
     environment: &dyn Fn(&str) -> Option<String>,
@@ -89,7 +89,7 @@ fn read_profile(folder: &Path, named: Option<&str>) -> Result<Found, String> {
     Ok(found)
 }
 
-/// What the CLI calls a key in its file: as in the environment, without the prefix. Who signs in is not set there.
+/// Names of a key in the CLI's file: the environment name without the prefix. Authentication is not configured there.
 fn names(key: &Key) -> impl Iterator<Item = String> {
     let names = key.environment.iter().filter(|_| !key.path.starts_with("auth."));
     names.filter_map(|name| Some(name.strip_prefix("STACKIT_")?.to_lowercase()))
@@ -124,7 +124,7 @@ mod tests {
   "token_custom_endpoint": "https://token.example.test", "service_account_key_path": "/not/from/here"
 }"#;
 
-    /// The folder of the CLI below a home folder, with two profiles.
+    /// A home folder with the folder of the CLI, and two profiles.
     fn home() -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
         write(home.path(), "cli-config.json", DEFAULT);
@@ -163,7 +163,7 @@ mod tests {
         let home = home();
         let config = loaded(home.path(), &Flags::default(), &[], "").config;
         assert_eq!(config.list("projects"), ["9f1c2b7e-41d0-4f0c-8a55-6d3f0b1c77e2"]);
-        // The CLI writes its default by itself.
+        // The CLI writes its default unasked.
         assert_eq!(config.list("regions"), ["eu01", "eu02"]);
         assert!(lines(&config, "endpoints.ske").ends_with("# default"));
         let origin = "   # stackit CLI, profile default: ";

@@ -1,4 +1,4 @@
-//! Reads files that hold a secret, bounded, and warns when others can read or change them.
+//! Reads files with secrets up to a size limit, and warns if others can read or change them.
 
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,25 +15,25 @@ use crate::domain::secret::Secret;
 use crate::domain::shell::argument;
 
 const LARGEST_FILE: u64 = 1024 * 1024;
-/// For the largest file, and one byte more.
+/// Capacity for the largest file, and one more byte.
 const ROOM: usize = 1024 * 1024 + 1;
-/// Where a key or token goes that was taken for a path.
+/// Hint for a key or token that was set instead of a path.
 const MISPLACED: &str = "STACKIT_SERVICE_ACCOUNT_KEY takes a key itself, STACKIT_PRIVATE_KEY a private key, STACKIT_ACCESS_TOKEN a token";
-/// Longest time to read a token file.
+/// Timeout for reading a token file.
 const READ_LIMIT: Duration = Duration::from_secs(10);
 
-/// Reads a file that may lie on a disk that does not answer: as long as one read hangs, no other thread waits for it.
+/// Reads a file that may be on a disk that does not answer: while one read hangs, no other thread is blocked.
 #[derive(Default)]
 pub struct SingleReader {
-    /// Alive while a file is read.
+    /// Alive while a file is being read.
     under_way: Mutex<Weak<()>>,
 }
 
 impl SingleReader {
-    /// Does the work of reading away from the tasks. `what` is what is read.
+    /// Runs a read that may block outside of the tasks. `what` names it in errors.
     ///
     /// # Errors
-    /// It takes longer than ten seconds, or panics.
+    /// The read exceeds ten seconds, or panics.
     pub async fn read<T: Send + 'static>(
         &self,
         clock: &Clock,
@@ -68,7 +68,7 @@ impl SingleReader {
     }
 }
 
-/// What is said where a replaced file cannot be used, and what was read of it before is.
+/// Message when a replaced file cannot be used, so that its previous content stays in use.
 pub fn keeps(what: &str, failure: &Failure) -> String {
     format!("{}; the {what} read before stays in use as long as it works", failure.message)
 }
@@ -87,7 +87,7 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
         |what: String| Failure::new(FailureKind::File, format!("could not read {name}: {what}"));
     let unreadable = |error: std::io::Error| refuse(error.to_string()).caused_by(error);
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    // What grows would leave copies of the secret behind.
+    // A growing buffer would leave copies of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > LARGEST_FILE {
@@ -99,7 +99,7 @@ pub fn read_file(path: &Path) -> Result<Secret, Failure> {
     }
 }
 
-/// A warning if others than the owner can read a secret file, or put another one in its place.
+/// A warning if others can read or change a secret file.
 pub fn warn_if_open_to_others(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let name = show(path.display());

@@ -1,9 +1,9 @@
-//! What one whole escape sequence, or one character, means as a key or an event of the mouse.
+//! Decodes one complete escape sequence, or one character, as a key or a mouse event.
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent};
 use crossterm::event::{KeyEventKind, MouseEventKind};
 
-/// The key of a character that is no control character, or of a control character.
+/// The key for a character or a control character.
 pub fn character(c: char) -> KeyEvent {
     let control = |c| KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL);
     match c {
@@ -23,7 +23,7 @@ fn shifted(c: char, by: u32) -> char {
     char::from_u32(u32::from(c) + by).unwrap_or(c)
 }
 
-/// The key of `ESC O` and this byte.
+/// The key for `ESC O` and this byte.
 pub fn single_shift(byte: u8) -> Option<KeyCode> {
     Some(match byte {
         b'A' => KeyCode::Up,
@@ -38,7 +38,7 @@ pub fn single_shift(byte: u8) -> Option<KeyCode> {
     })
 }
 
-/// What `ESC [`, these parameters and this last byte mean; `None` for answers of the terminal and what nobody knows.
+/// Decodes `ESC [`, these parameters and this final byte; `None` for replies of the terminal and unknown sequences.
 pub fn control_sequence(parameters: &[u8], last: u8) -> Option<Event> {
     if let Some(report) = parameters.strip_prefix(b"<") {
         return mouse(&numbers(report)?, last == b'm', 0);
@@ -71,19 +71,19 @@ pub fn control_sequence(parameters: &[u8], last: u8) -> Option<Event> {
     Some(Event::Key(KeyEvent::new_with_kind(code, modifiers, KeyEventKind::Press)))
 }
 
-/// The key of `ESC [ [` and this byte, as the Linux console has it.
+/// The key for `ESC [ [` and this byte, sent by the Linux console.
 pub fn console_key(byte: u8) -> Option<KeyCode> {
     matches!(byte, b'A'..=b'E').then(|| KeyCode::F(byte - b'A' + 1))
 }
 
-/// What the three bytes after `ESC [ M` mean.
+/// Decodes the three bytes after `ESC [ M`.
 pub fn plain_mouse(report: &[u8]) -> Option<Event> {
     let [button, column, row] = *report else { return None };
     let numbers = [button, column.saturating_sub(32), row.saturating_sub(32)].map(u16::from);
     mouse(&numbers, false, 32)
 }
 
-/// Numbers between semicolons, an absent one as 0; what follows a colon only refines one.
+/// Numbers separated by semicolons, a missing one as 0; subparameters after a colon are ignored.
 fn numbers(parameters: &[u8]) -> Option<Vec<u16>> {
     let text = std::str::from_utf8(parameters).ok()?;
     let number = |part: &str| {
@@ -105,7 +105,7 @@ fn key_modifiers(mask: u16) -> KeyModifiers {
     held.fold(KeyModifiers::NONE, |all, (_, modifier)| all | modifier)
 }
 
-/// A report of the mouse: button and modifiers, column and row counted from 1.
+/// A mouse report: button and modifiers, column and row counted from 1.
 fn mouse(numbers: &[u16], released: bool, offset: u16) -> Option<Event> {
     let [button, column, row] = *numbers else { return None };
     let bits = button.checked_sub(offset)?;

@@ -1,7 +1,7 @@
-//! Keys of a person, read in a thread of its own. The terminal is first asked for its background.
+//! The user's keys, read in a separate thread. The terminal is first queried for its background.
 //!
-//! crossterm's own reader is not used: it takes an ESC that arrives alone for the key, waits for ever for the end of a
-//! paste, takes answers of the terminal for keys, and spins when the terminal dies.
+//! crossterm's own reader is not used: it takes a lone ESC for the key, waits forever for the end of a paste, takes
+//! replies of the terminal for keys, and spins when the terminal dies.
 
 mod keys;
 mod parser;
@@ -21,21 +21,21 @@ use crate::runtime::input::parser::Parser;
 use crate::runtime::loop_input::{LoopInput, LoopSender};
 use crate::runtime::terminal::READING;
 
-/// Longest wait for the terminal's answer, which takes a round trip to it. Keys typed before it came are lost.
+/// Timeout for the terminal's reply, which takes a round trip. Keys typed before the reply are lost.
 const ANSWER: Duration = Duration::from_millis(250);
-/// Events that the thread has read and the loop has not taken: a fast paste without bracketing. When the loop is further
-/// behind, the thread waits, and what a person types stays in the terminal's own buffer.
+/// Events read by the thread but not taken by the loop: a fast paste without bracketing. When the loop is further
+/// behind, the thread waits, and input stays in the terminal's own buffer.
 const CAPACITY: usize = 512;
 
-/// Reads events of the real terminal from when the first one is waited for. Asks for the background first if `ask`; the
-/// answer is sent to the loop. The stream brings an error when the terminal is gone.
+/// Reads events of the real terminal once the stream is first polled. Queries the background first if `ask`; the reply
+/// is sent to the loop. The stream yields an error when the terminal is gone.
 pub fn open(
     ask: bool,
     incoming: LoopSender,
 ) -> io::Result<impl Stream<Item = io::Result<Event>> + Unpin> {
     let (sender, receiver) = mpsc::channel(CAPACITY);
-    // Whoever asks the terminal keeps everybody from writing to it until the answer is there, and the first frame is
-    // not to wait for that. One message, once.
+    // A query blocks writes to the terminal until the reply arrives; the first frame must not wait for it. One message,
+    // once.
     let (start, started) = oneshot::channel();
     std::thread::Builder::new().name("input".to_owned()).spawn(move || {
         if started.blocking_recv().is_err() {
@@ -63,21 +63,21 @@ fn query_background() -> Option<Background> {
     use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
     let mut options = QueryOptions::default();
     options.timeout = ANSWER;
-    // No answer changes nothing.
+    // Without a reply nothing changes.
     theme_mode(options).ok().map(|mode| match mode {
         ThemeMode::Dark => Background::Dark,
         ThemeMode::Light => Background::Light,
     })
 }
 
-/// Reads events of the real terminal until one of them gives something.
+/// Reads events of the real terminal until `take` returns a value.
 pub fn read_until<T>(mut take: impl FnMut(Event) -> Option<T>) -> io::Result<T> {
     let mut parser = Parser::default();
     let mut buffer = [0; 4096];
     loop {
         let events = if wait_for_bytes(parser.patience())? {
             let _turn = READING.lock().unwrap_or_else(PoisonError::into_inner);
-            // Another program may have had the terminal meanwhile.
+            // Another program may have read the input while this thread waited for the lock.
             if !wait_for_bytes(Some(Duration::ZERO))? {
                 continue;
             }
@@ -88,7 +88,7 @@ pub fn read_until<T>(mut take: impl FnMut(Event) -> Option<T>) -> io::Result<T> 
                 Err(error) => return Err(error.into()),
             };
             let events = parser.feed(read);
-            // It may be a part of a token.
+            // It may contain part of a token.
             buffer.zeroize();
             events
         } else {
@@ -100,7 +100,7 @@ pub fn read_until<T>(mut take: impl FnMut(Event) -> Option<T>) -> io::Result<T> 
     }
 }
 
-/// Waits until there is something to read, at most for `limit`; says whether there is.
+/// Waits for input, at most for `limit`; returns whether there is any.
 fn wait_for_bytes(limit: Option<Duration>) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let stdin = io::stdin();
@@ -126,8 +126,8 @@ fn wait_for_bytes(limit: Option<Duration>) -> io::Result<bool> {
     }
 }
 
-/// The descriptor does not tell of a new size; the signal does. The size is read when the loop takes the event, so that
-/// it is the newest one however many signals came.
+/// Resize events. A signal reports a new size, the descriptor does not. The size is read when the loop takes the event,
+/// so that it is current however many signals came.
 fn watch_size() -> io::Result<impl Stream<Item = io::Result<Event>>> {
     use tokio::signal::unix::{SignalKind, signal};
     let changes = signal(SignalKind::window_change())?;

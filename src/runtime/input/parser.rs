@@ -1,6 +1,6 @@
-//! Turns the bytes of a terminal into keys and pastes, however they were cut into pieces. Answers of the terminal that
-//! nobody asked for are dropped whole. What is incomplete waits for its rest for a while, so that neither a slow
-//! connection makes keys of it nor a lost rest swallows the keys of a person.
+//! Parses a terminal's bytes into keys and pastes, however they are split. Unsolicited replies are dropped whole. An
+//! incomplete sequence waits for its rest for a limited time, so that a slow connection does not turn it into keys, and
+//! a lost rest does not swallow keys.
 
 use std::time::Duration;
 
@@ -9,32 +9,32 @@ use zeroize::Zeroizing;
 
 use crate::runtime::input::keys;
 
-/// How long the rest of a sequence may be behind its ESC. A person does not press a key within this time after Esc.
+/// Timeout for the rest of a sequence after its ESC. Users do not press a key this soon after Esc.
 const AFTER_ESCAPE: Duration = Duration::from_millis(50);
-/// How long the rest of a sequence that has certainly begun may take.
+/// Timeout for the rest of a sequence that is certainly one.
 const INSIDE_SEQUENCE: Duration = Duration::from_millis(250);
-/// How long the rest of a paste may take.
+/// Timeout for the rest of a paste.
 const INSIDE_PASTE: Duration = Duration::from_secs(1);
-/// Ctrl-C is a person's when nothing of a paste follows it.
+/// Within a paste, a Ctrl-C that nothing follows for this time is a key.
 const AFTER_CTRL_C: Duration = Duration::from_millis(100);
 
-/// Longest control sequence that is kept; of a longer one nothing is known.
+/// Longest control sequence that is kept; a longer one is ignored.
 const LONGEST_SEQUENCE: usize = 64;
 /// Longest paste that is kept, in bytes; the rest is dropped.
 const LONGEST_PASTE: usize = 1024 * 1024;
-/// Nobody types so many bytes at once.
+/// Smallest read, in bytes, that cannot have been typed.
 const BURST: usize = 16;
 const PASTE_END: &[u8] = b"\x1b[201~";
 
 const ESC: u8 = 0x1b;
 const CTRL_C: u8 = 0x03;
 
-/// What was read and is not complete yet.
+/// Incomplete input.
 #[derive(Default)]
 enum Pending {
     #[default]
     Nothing,
-    /// A character of several bytes.
+    /// A multi-byte character.
     Character(Vec<u8>),
     /// ESC, or ESC ESC.
     Escape { twice: bool },
@@ -42,31 +42,31 @@ enum Pending {
     SingleShift { alt: bool },
     /// ESC [ and its parameters.
     Sequence { parameters: Vec<u8>, alt: bool },
-    /// ESC [ M, followed by three bytes about the mouse.
+    /// ESC [ M, followed by the three bytes of a mouse report.
     Mouse(Vec<u8>),
     /// ESC [ [, followed by one byte.
     ConsoleKey,
-    /// ESC and one of `]P_^X`: a string that ends with BEL or ESC \.
+    /// ESC and one of `]P_^X`: a string terminated by BEL or ESC \.
     String { begin: u8, is_empty: bool },
-    /// ESC inside of a string.
+    /// ESC inside a string.
     StringEnd,
-    /// It may be a token.
+    /// May contain a token.
     Paste(Zeroizing<Vec<u8>>),
 }
 
-/// Collects bytes and gives events.
+/// Collects bytes and emits events.
 #[derive(Default)]
 pub struct Parser {
     pending: Pending,
-    /// The last ESC was taken for the key; a rest that comes nevertheless is known by its first two bytes.
+    /// The last ESC was taken for the key; a late rest is recognized by its first two bytes.
     escape_was_key: bool,
-    /// The last paste was given up; much at once is still more of it.
+    /// The last paste timed out; a burst is more of it.
     paste_was_given_up: bool,
     events: Vec<Event>,
 }
 
 impl Parser {
-    /// Takes in what one read gave; gives the events that are complete.
+    /// Processes the bytes of one read; returns completed events.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<Event> {
         let is_rest = matches!(bytes, [b'[', b'<' | b'?' | b'0'..=b'9' | b'A'..=b'Z', ..])
             || matches!(bytes, [b']', b'0'..=b'9', ..]);
@@ -99,7 +99,7 @@ impl Parser {
         })
     }
 
-    /// Nothing came in time: what can be a key is one, the rest is dropped.
+    /// Handles a timeout: what can be a key becomes one, the rest is dropped.
     pub fn expire(&mut self) -> Vec<Event> {
         match std::mem::take(&mut self.pending) {
             Pending::Escape { twice } => {
@@ -172,7 +172,7 @@ impl Parser {
             ESC => return Pending::Escape { twice: false },
             0..=0x7f => self.key(keys::character(byte.into())),
             0xc2..=0xf4 => return Pending::Character(vec![byte]),
-            // Cannot begin a character.
+            // Cannot start a character.
             0x80..=0xc1 | 0xf5..=0xff => {}
         }
         Pending::Nothing
@@ -188,7 +188,7 @@ impl Parser {
                 Pending::Nothing
             }
             Err(error) if error.error_len().is_none() => Pending::Character(begun),
-            // What was begun is dropped.
+            // The incomplete character is dropped.
             Err(_) => self.begin(byte),
         }
     }
@@ -203,7 +203,7 @@ impl Parser {
             }
             b'[' => return Pending::Sequence { parameters: Vec::new(), alt: twice },
             b'O' => return Pending::SingleShift { alt: twice },
-            // Whoever wants to leave presses it after anything.
+            // Ctrl-C always works, so that the user can quit.
             CTRL_C => return self.begin(byte),
             _ => {}
         }
@@ -214,7 +214,7 @@ impl Parser {
             b']' | b'P' | b'_' | b'^' | b'X' => {
                 return Pending::String { begin: byte, is_empty: true };
             }
-            // The end of a string whose beginning was given up.
+            // The terminator of a string that was given up.
             b'\\' => {}
             0..=0x7f => self.key(with_alt(keys::character(byte.into()), true)),
             0x80..=0xff => return self.begin(byte),
@@ -241,14 +241,14 @@ impl Parser {
                 }
             }
             b'@'..=b'~' => {}
-            // No part of a sequence; it was cut.
+            // Not part of a sequence, which was truncated.
             _ => return self.begin(byte),
         }
         Pending::Nothing
     }
 
     fn continue_string(&mut self, begin: u8, byte: u8, is_empty: bool) -> Pending {
-        // Answers begin like this; anything else is a key with Alt and the key after it.
+        // Replies start like this; anything else is Alt plus a key, and the key after it.
         let belongs = match begin {
             b']' => byte.is_ascii_digit(),
             b'P' => matches!(byte, b' '..=b'?'),
@@ -256,21 +256,21 @@ impl Parser {
         };
         match byte {
             0x07 if !is_empty => Pending::Nothing,
-            // Its second byte ends the string, or begins something else.
+            // A second byte terminates the string or starts something else.
             ESC => Pending::StringEnd,
             _ if is_empty && !belongs => {
                 self.alt_character(char::from(begin));
                 self.begin(byte)
             }
             b' '.. => Pending::String { begin, is_empty: false },
-            // No part of a string; it was cut.
+            // Not part of a string, which was truncated.
             _ => self.begin(byte),
         }
     }
 
     fn continue_paste(&mut self, mut text: Zeroizing<Vec<u8>>, byte: u8) -> Pending {
         if text.len() >= LONGEST_PASTE {
-            // The last ones are kept, so that the end is found.
+            // Keep the last bytes to recognize the terminator.
             text.remove(LONGEST_PASTE - PASTE_END.len());
         }
         text.push(byte);
@@ -295,7 +295,7 @@ impl Parser {
 }
 
 fn empty_paste() -> Pending {
-    // What grows would leave copies behind.
+    // A growing buffer would leave copies behind.
     Pending::Paste(Zeroizing::new(Vec::with_capacity(LONGEST_PASTE)))
 }
 
@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(first, place(&vec![b'a'; LONGEST_PASTE]));
     }
 
-    /// All bytes in one read, and silence after it.
+    /// Parses all bytes in one read, followed by silence.
     fn parsed(bytes: &[u8]) -> Vec<Event> {
         let mut parser = Parser::default();
         let mut events = parser.feed(bytes);
@@ -390,7 +390,7 @@ mod tests {
         ] {
             for cut in 1..bytes.len() {
                 let mut parser = Parser::default();
-                // With a key before it, so that the ESC is not always alone.
+                // Preceded by a key, so that the ESC is not always the first byte.
                 assert_eq!(parser.feed(b"j"), keys("j"));
                 let mut events = parser.feed(&bytes[..cut]);
                 assert!(parser.patience() >= Some(Duration::from_millis(50)), "{cut}");
@@ -433,7 +433,7 @@ mod tests {
             b"\x1b[999999999999;1~",
         ] {
             assert_eq!(parsed(&[b"j", answer, b"k"].concat()), keys("jk"), "{answer:?}");
-            // Cut off: a person's key counts again after a while, Ctrl-C at once.
+            // Truncated: keys work again after the timeout, Ctrl-C immediately.
             for cut in 3..answer.len() {
                 let mut parser = Parser::default();
                 parser.feed(&answer[..cut]);
@@ -459,7 +459,7 @@ mod tests {
         parser.expire();
         assert_eq!(parser.feed(b"and quit: \x03qqqqqy\r"), [], "a rest that was late is no keys");
         assert_eq!(parser.feed(b"\x1b[201~").len(), 1);
-        // As text it is followed by the rest.
+        // As part of a paste it is followed by more text.
         let paste = Event::Paste("q\u{3}y".to_owned());
         assert_eq!(parsed(b"\x1b[200~q\x03y\x1b[201~"), [paste]);
     }
@@ -522,7 +522,7 @@ mod tests {
             prop_assert!(events.len() <= bytes.len());
             prop_assert_eq!(events, whole);
             prop_assert_eq!(parser.patience(), None);
-            // Whatever came before, Ctrl-C arrives. Three bytes of it may belong to the mouse.
+            // Whatever came before, Ctrl-C arrives. Three of the bytes may belong to a mouse report.
             let mut parser = Parser::default();
             parser.feed(&bytes);
             let mut ended = parser.feed(&[3; 4]);

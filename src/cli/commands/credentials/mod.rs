@@ -38,32 +38,32 @@ use crate::runtime::trials::try_place;
 use crate::store::checklists;
 use crate::store::private_file::check_private;
 
-/// Exit status when something stops working on *complete*, or does so already.
+/// Exit status if something stops working on *complete*, or already has.
 pub const BREAKS: u8 = 3;
-/// Exit status when nothing that is known does, and not everything could be looked at.
+/// Exit status if nothing known stops working, but not everything could be checked.
 pub const UNCHECKED: u8 = 4;
-/// How long a cluster's own API is waited for.
+/// Timeout for the cluster's own API.
 const OBSERVE_LIMIT: Duration = Duration::from_mins(1);
 
-/// Everything that is known of the credentials of a cluster.
+/// Everything known about the credentials of a cluster.
 struct Report {
     cluster: Cluster,
     now: Timestamp,
     known: Vec<(KnownCredential, Option<Trial>)>,
     files: Vec<FoundFile>,
-    /// Why what skeys recorded is not known.
+    /// Why skeys's records could not be read.
     not_recorded: Option<String>,
     inside: Result<Inside, String>,
-    /// Clients that no program can find, or why they are not known.
+    /// Clients that no program can find, or why they are unknown.
     checklist: Result<Arc<Checklist>, String>,
 }
 
-/// What the cluster's own API shows.
+/// Data from the cluster's own API.
 struct Inside {
     tokens: Vec<StaleToken>,
-    /// Client certificates of the CSR API; `None` where its requests cannot be read.
+    /// Client certificates of the CSR API; `None` if its requests cannot be read.
     certificates: Option<Vec<StaleCertificate>>,
-    /// Pods that may not know the new authority, as `namespace/name`, and what restarts them.
+    /// Pods that may not have the new CA, as `namespace/name`, and the commands that restart them.
     pods: Vec<String>,
     restart: Vec<String>,
     /// Kinds that could not be read in full, and why.
@@ -80,7 +80,7 @@ impl Inside {
 }
 
 impl Report {
-    /// Whether something that is known stops working on *complete*, or does so already.
+    /// Whether a known credential stops working on *complete*, or already has.
     fn breaks(&self) -> bool {
         let phase = &self.cluster.rotation.phase;
         let ends = |(known, trial): &(KnownCredential, Option<Trial>)| {
@@ -94,7 +94,7 @@ impl Report {
         self.known.iter().any(ends) || inside.is_some_and(Inside::breaks) || open
     }
 
-    /// Whether something could not be looked at, or not be judged: nothing is known of what it would have shown.
+    /// Whether something could not be read or judged, so that the result is incomplete.
     fn is_incomplete(&self) -> bool {
         let unclear = |(known, trial): &(KnownCredential, Option<Trial>)| {
             known.verdict == Verdict::CannotTell
@@ -119,7 +119,7 @@ impl Report {
         }
     }
 
-    /// Clients without credentials of the rotation that is open.
+    /// Clients that do not have credentials of the open rotation yet.
     fn open_clients(&self) -> impl Iterator<Item = &ChecklistClient> {
         let rotation = &self.cluster.rotation;
         let lists = self.checklist.iter().filter(|_| rotation.phase.is_open());
@@ -127,10 +127,10 @@ impl Report {
     }
 }
 
-/// Finds and judges the credentials; the exit status is 0, [`BREAKS`] or [`UNCHECKED`].
+/// Finds and judges credentials; the exit status is 0, [`BREAKS`] or [`UNCHECKED`].
 ///
 /// # Errors
-/// The cluster cannot be found, or not be read.
+/// The cluster cannot be found or read.
 pub async fn run(
     loaded: &Loaded,
     places: &Places<'_>,
@@ -150,7 +150,7 @@ pub async fn run(
         }
     };
     let of_snapshot = seen.as_ref().ok().and_then(|seen| seen.control_plane.issuance.clone());
-    // What SKE issued tells whose the files are, also where the cluster does not take it.
+    // The issued kubeconfig identifies the cluster of each file, even if the cluster does not accept it.
     if let Some(issuance) = of_snapshot.or(issued) {
         let (cluster, created) = (cluster.id.clone(), cluster.created);
         credentials.note(Reference { cluster, created, issuance });
@@ -181,7 +181,7 @@ pub async fn run(
     })
 }
 
-/// The checklist in the cluster, or that of this machine.
+/// The checklist in the cluster, or the local one.
 async fn find_checklist(
     cluster: &Cluster,
     shared: Option<&SharedChecklist>,
@@ -200,7 +200,7 @@ async fn find_checklist(
     }
 }
 
-/// The cluster, the clock of SKE minus ours, and where another cluster of the name may exist.
+/// The cluster, the skew of SKE's clock, and where another cluster of that name may exist.
 async fn find(
     target: &Target,
     session: &Session,
@@ -225,7 +225,7 @@ async fn find(
     }
 }
 
-/// What SKE issued for looking, and the first snapshot with everything that verdicts need.
+/// The kubeconfig issued for observing, and the first snapshot with everything that verdicts need.
 async fn observe_once(
     cluster: &Cluster,
     session: &Session,
@@ -255,7 +255,7 @@ async fn observe_once(
             let seen = &snapshot.control_plane;
             !snapshot.is_being_read() && seen.issuance.is_some() && seen.signing_keys.is_some()
         }
-        // Whether it is not worth waiting.
+        // Whether there is no point in waiting.
         Some(ObserverEvent::Unavailable(why)) => {
             !matches!(why, Unavailable::Connecting | Unavailable::NotAcceptedYet { .. })
         }

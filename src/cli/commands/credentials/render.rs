@@ -14,7 +14,7 @@ use crate::domain::misplaced_secret::show;
 use crate::domain::table::Table;
 use crate::domain::text::clean;
 
-/// The report in a format, with a line end.
+/// The report in a format, with a trailing newline.
 pub(super) fn report(report: &Report, format: Format) -> String {
     match format {
         Format::Table => columns_of(report),
@@ -39,13 +39,13 @@ fn title(report: &Report) -> String {
     format!("{}: phase {phase}{start}", cluster.id)
 }
 
-/// Whether the stackit CLI may still use a certificate from before *complete*.
+/// Whether the stackit CLI may still use a certificate issued before *complete*.
 fn has_stale_logins(report: &Report) -> bool {
     let known = report.known.iter().map(|(known, _)| known);
     login_cache_may_be_stale(&report.cluster, known, report.now)
 }
 
-/// Sentences about files and about what is inside the cluster, with a sign each.
+/// Notes about files and about the cluster's own API, each with a mark.
 fn notes(report: &Report) -> Vec<(char, String)> {
     let mut notes = Vec::new();
     if !report.cluster.rotation.is_clear() {

@@ -1,4 +1,4 @@
-//! What the report says of what could not be looked at, and the exit status.
+//! How the report shows incomplete data, and the exit status.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::domain::credential::{
 use crate::domain::fixtures::{cluster, now};
 use crate::domain::rotation::{Phase, Rotation};
 
-/// What could not be looked at.
+/// Makes a report incomplete.
 type Change<'a> = &'a dyn Fn(&mut Report);
 
 /// Everything was read, and nothing was found.

@@ -1,4 +1,4 @@
-//! `skeys doctor`: checks everything that skeys needs, one line each, with what to do. No line holds a secret.
+//! `skeys doctor`: checks everything that skeys needs, one line each, with a remedy. No line contains a secret.
 
 mod offline;
 mod online;
@@ -18,19 +18,19 @@ pub struct Subject {
     /// The configuration file, and whether it was named.
     pub file: Option<PathBuf>,
     pub loaded: Result<Loaded, Vec<ConfigProblem>>,
-    /// Why there is no log file, if one is set and that is so.
+    /// Why the configured log file is not written, if so.
     pub log_problem: Option<String>,
-    /// Why no dashboard can be drawn here, if that is so.
+    /// Why no dashboard can be drawn here, if so.
     pub terminal_problem: Option<String>,
-    /// Where state and journal are kept.
+    /// Folder of state and journal.
     pub state_folder: Option<PathBuf>,
     /// Whether requests are sent.
     pub online: bool,
 }
 
-/// It works.
+/// Works.
 const GOOD: &str = "✓";
-/// It works, but somebody may want to know.
+/// Works, but may be of interest.
 const NOTE: &str = "!";
 const BAD: &str = "✗";
 
@@ -40,7 +40,7 @@ struct Check {
     mark: &'static str,
     name: &'static str,
     text: String,
-    /// What to do.
+    /// Suggested fix.
     remedy: Option<String>,
 }
 

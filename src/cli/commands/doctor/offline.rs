@@ -1,4 +1,4 @@
-//! What can be checked without a request.
+//! Checks that need no request.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ const PROXIES: [&str; 8] = [
     "no_proxy",
 ];
 
-/// The program.
+/// Version and platform of the program.
 pub fn program() -> Check {
     let version = env!("CARGO_PKG_VERSION");
     let version = text::version(version, std::env::consts::OS, std::env::consts::ARCH);
@@ -56,7 +56,7 @@ pub fn file(file: Option<&Path>) -> Check {
     }
 }
 
-/// What the configuration says: keys, token source, projects, endpoints, proxy.
+/// Checks of the configured values: keys, token source, projects, endpoints, proxy.
 pub fn configured(loaded: &Loaded, places: &Places<'_>) -> Vec<Check> {
     let config = &loaded.config;
     let note = |note: &String| Check::note(text::CONFIGURATION, note, text::SEE_CHECK);
@@ -118,7 +118,7 @@ fn endpoints(config: &Config) -> Vec<Check> {
         .collect()
 }
 
-/// The address of a proxy without user and password.
+/// The URL of a proxy without user and password.
 fn without_credentials(value: &str) -> String {
     match value.rsplit_once('@') {
         Some((before, host)) => {
@@ -130,7 +130,7 @@ fn without_credentials(value: &str) -> String {
     }
 }
 
-/// What of this machine is used: extra authority, terminal, clipboard, state, kubeconfigs, programs.
+/// Checks of this machine: additional CA, terminal, clipboard, state, kubeconfigs, programs.
 pub async fn machine(
     loaded: &Loaded,
     places: &Places<'_>,
@@ -200,7 +200,7 @@ fn terminal(settings: &Settings, places: &Places<'_>, problem: Option<String>) -
     }
 }
 
-/// How many files and contexts there are; each that cannot be read, or that others may read.
+/// Numbers of files and contexts; and each file that cannot be read, or that others can read.
 fn kubeconfig_files(files: &[FoundFile]) -> Vec<Check> {
     let contexts = files.iter().filter_map(|file| file.contexts.as_ref().ok()).map(Vec::len).sum();
     let contexts = plural(contexts, text::ONE_CONTEXT, text::CONTEXTS);

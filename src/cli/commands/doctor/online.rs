@@ -1,4 +1,4 @@
-//! What a token source gives, and what SKE answers.
+//! Checks of the token source and of SKE's answers.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,12 @@ use crate::domain::cluster::{ProjectId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::plural;
 
-/// Clocks that differ by more are named.
+/// Clock skew above which it is reported.
 const SKEW_WORTH_SAYING: SignedDuration = SignedDuration::from_secs(60);
-/// Projects and regions with the same answer that are named.
+/// Most projects and regions listed per answer.
 const MOST_NAMED: usize = 3;
 
-/// Opens the token source; then, unless only this machine is checked, gets a token and reads.
+/// Opens the token source; unless offline, also gets a token and reads from SKE.
 pub async fn check(
     loaded: &Loaded,
     places: &Places<'_>,
@@ -42,7 +42,7 @@ pub async fn check(
     checks
 }
 
-/// Gets a token and reads.
+/// Gets a token and reads from SKE.
 async fn ask(config: &Config, http: Http, tokens: &TokenSource, clock: &Clock) -> Vec<Check> {
     if let Err(failure) = tokens.token().await {
         return vec![Check::failed(text::TOKEN, &failure)];
@@ -76,7 +76,7 @@ fn describe(tokens: &TokenSource) -> String {
     }
 }
 
-/// Lists every project in every region; equal answers are said once.
+/// Lists every project in every region; groups equal answers.
 async fn list_all(
     ske: &SkeClient,
     scopes: Vec<Scope>,
@@ -110,7 +110,7 @@ async fn list_all(
     for ((message, hint), (kind, mut scopes)) in failures {
         scopes.sort();
         let more = scopes.len().saturating_sub(MOST_NAMED);
-        // A region without SKE, or a project without it, is no fault where others have it.
+        // A region or project without SKE is no fault if others have it.
         let lacks_ske = matches!(kind, FailureKind::NotOffered | FailureKind::NotFound);
         let is_fault = listed == 0 || !lacks_ske;
         let check = if is_fault { Check::bad } else { Check::note };

@@ -1,4 +1,4 @@
-//! `skeys due`: what needs a person in all configured projects and regions.
+//! `skeys due`: what needs attention in all configured projects and regions.
 
 mod prometheus;
 mod render;
@@ -28,24 +28,24 @@ use crate::domain::text::clean;
 /// Exit status when something is due.
 pub const DUE: u8 = 3;
 
-/// What was found in all scopes.
+/// Results of all scopes.
 struct Report {
     now: Timestamp,
     clusters: Vec<CheckedCluster>,
-    /// Scopes that were asked for, each with why it is not listed in full.
+    /// Requested scopes, each with the reason if its list is incomplete.
     scopes: Vec<(Scope, Option<String>)>,
-    /// Regions that SKE does not know (HTTP 501), while it lists clusters in others.
+    /// Regions that SKE does not offer (HTTP 501), although it lists clusters in others.
     not_offered: BTreeSet<Region>,
     /// Kubeconfig files that could not be read, and why.
     unread: Vec<(String, String)>,
-    /// Why what skeys recorded is not known.
+    /// Why skeys's records could not be read.
     not_recorded: Option<String>,
 }
 
 /// One cluster.
 struct CheckedCluster {
     cluster: Cluster,
-    /// By SKE's clock.
+    /// In SKE's time.
     now: Timestamp,
     limit: SignedDuration,
     known: Vec<KnownCredential>,
@@ -57,7 +57,7 @@ impl Report {
         self.scopes.iter().filter_map(|(scope, why)| Some((scope, why.as_ref()?)))
     }
 
-    /// What is due, the most urgent first.
+    /// What is due, most urgent first.
     fn due(&self) -> Vec<(&CheckedCluster, &Due)> {
         let of = |one: &'_ CheckedCluster| one.due.len();
         let mut all = Vec::with_capacity(self.clusters.iter().map(of).sum());
@@ -79,7 +79,7 @@ impl Report {
     }
 }
 
-/// Lists all scopes and says what is due; the exit status is 0, 1 where not everything could be listed, or [`DUE`].
+/// Lists all scopes and reports what is due; the exit status is 0, 1 for an incomplete list, or [`DUE`].
 ///
 /// # Errors
 /// The sign-in, the kubeconfigs of this machine or the projects cannot be read.
@@ -95,7 +95,7 @@ pub async fn run(
     let lists = session.ske.list_all(scopes, session.concurrency, Some(&session.clock));
     let mut lists: Vec<_> = lists.collect().await;
     lists.sort_by(|(one, _), (other, _)| one.cmp(other));
-    // A project need not have SKE in every configured region; without any there may be a wrong ID.
+    // A project need not have SKE in every configured region; with SKE in none, its ID may be wrong.
     let not_offered = |listed: &Result<Listing, Failure>| {
         listed.as_ref().is_err_and(|failure| failure.kind == FailureKind::NotOffered)
     };

@@ -20,7 +20,7 @@ fn of(checked: &CheckedCluster, more: &[(&str, &str)]) -> String {
     labels(&id.scope, &[&[("cluster", id.name.as_str())], more].concat())
 }
 
-/// Everything as gauges.
+/// The whole report as gauges.
 pub(super) fn metrics(report: &Report) -> String {
     let mut out = String::new();
     let mut gauge = |name: &str, help: &str, samples: BTreeMap<String, i64>| {
@@ -39,7 +39,7 @@ pub(super) fn metrics(report: &Report) -> String {
     let (mut due, mut ages, mut limits) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let (mut phases, mut versions) = (BTreeMap::new(), BTreeMap::new());
     let (mut images, mut kubeconfigs) = (BTreeMap::new(), BTreeMap::new());
-    // Of several that look the same, the earliest moment counts.
+    // Among samples with the same labels, the earliest time counts.
     let earliest = |samples: &mut BTreeMap<String, i64>, labels, value| {
         let known = samples.entry(labels).or_insert(value);
         *known = value.min(*known);

@@ -12,7 +12,7 @@ use crate::domain::due::Due;
 use crate::domain::misplaced_secret::show;
 use crate::domain::text::{clean, plural};
 
-/// The report in a format, with a line end.
+/// The report in a format, with a trailing newline.
 pub(super) fn report(report: &Report, format: DueFormat) -> String {
     match format {
         DueFormat::Table => table(report),
@@ -21,7 +21,7 @@ pub(super) fn report(report: &Report, format: DueFormat) -> String {
     }
 }
 
-/// What is missing from the report, a line each, for standard error.
+/// Gaps in the report, one per line, for standard error.
 pub(super) fn problems(report: &Report) -> String {
     let missing = report.missing().map(|(scope, why)| {
         text::not_listed(clean(scope.project.as_str()), clean(scope.region.as_str()), why)
@@ -70,7 +70,7 @@ fn word(due: &Due) -> &'static str {
     }
 }
 
-/// Why it is due, in a sentence.
+/// Why it is due, as a sentence.
 fn detail(due: &Due, now: Timestamp) -> String {
     let age =
         |born: Timestamp, limit: &SignedDuration| text::age(long(since(born, now)), long(*limit));

@@ -136,7 +136,7 @@ fn every_metric_has_help_and_type_and_each_series_stands_once() {
     assert_eq!(described.len(), 9, "{described:?}");
 }
 
-/// Name, labels without escapes, and value of a sample; anything else is no sample.
+/// Name, unescaped labels, and value of a sample; panics on anything else.
 fn parse(line: &str) -> (String, Vec<(String, String)>, f64) {
     let is_name = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

@@ -1,5 +1,5 @@
-//! The first start, where there is no token: what is missing, what to do, and the guided set-up and the demo
-//! one key away. It is printed, not drawn, so that commands can be copied and stay when it ends.
+//! The first start, without a token source: what is missing, what to do, and the guided set-up and the demo one key
+//! away. Printed rather than drawn, so that commands can be copied and stay visible after the exit.
 
 pub mod text;
 
@@ -13,7 +13,7 @@ use crate::runtime::signals;
 use crate::runtime::single_key::wait_for;
 use crate::runtime::typed::Typed;
 
-/// How it ended.
+/// Outcome of the first start.
 pub enum FirstStart {
     Demo,
     GuidedSetup,
@@ -21,7 +21,7 @@ pub enum FirstStart {
     Ended(u8),
 }
 
-/// Says what is missing and waits for a key. `file`: the configuration file, and whether it is there.
+/// Prints what is missing and waits for a key. `file`: the configuration file, and whether it exists.
 pub async fn show(projects: usize, file: Option<(&Path, bool)>) -> io::Result<FirstStart> {
     let printed = output::print(&describe(projects, file), "", 1);
     if printed != 1 {

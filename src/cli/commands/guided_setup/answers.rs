@@ -1,4 +1,4 @@
-//! What a person answered: how a line is understood, and the configuration that follows.
+//! The user's answers: parsing of lines, and the resulting configuration.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::cli::config::{Config, EXAMPLE};
 use crate::domain::cluster::ProjectId;
 use crate::domain::misplaced_secret::show;
 
-/// What begins a line of the example that can be set.
+/// Prefix of a settable line in the example.
 const COMMENTED: &str = "#: ";
 
 /// Values by key of the configuration.
@@ -34,7 +34,7 @@ impl Answers {
         self
     }
 
-    /// A whole configuration: the example with these values in their places.
+    /// A complete configuration: the example with these values filled in.
     pub fn file(&self) -> String {
         let mut file = String::new();
         let mut section = "";
@@ -57,14 +57,14 @@ impl Answers {
         file
     }
 
-    /// The lines of the configuration that set something.
+    /// The lines of the configuration that set a value.
     pub fn lines(&self) -> String {
         let file = self.file();
         let set = file.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         set.fold(String::new(), |lines, line| lines + line + "\n")
     }
 
-    /// Whether this configuration contains the answers, and not values that override them.
+    /// Whether this configuration contains the answers, rather than values that override them.
     pub fn hold_in(&self, config: &Config) -> bool {
         self.0.iter().all(|(key, value)| value.as_str().is_none_or(|text| config.text(key) == text))
     }
@@ -75,7 +75,7 @@ impl Answers {
     }
 }
 
-/// The number of a choice.
+/// Parses the number of a choice.
 pub fn parse_choice(line: &str, default: Option<usize>, last: usize) -> Result<usize, String> {
     if let ("", Some(default)) = (line, default) {
         return Ok(default);
@@ -84,7 +84,7 @@ pub fn parse_choice(line: &str, default: Option<usize>, last: usize) -> Result<u
     number.ok_or_else(|| text::not_a_number(show(line), last))
 }
 
-/// A path as it is written to the configuration: skeys may be started in another folder next time.
+/// An absolute path for the configuration: the next start may be in another folder.
 pub fn absolute(path: &str, folder: &Path) -> String {
     if path.starts_with("~/") {
         return path.to_owned();
@@ -92,7 +92,7 @@ pub fn absolute(path: &str, folder: &Path) -> String {
     folder.join(path).display().to_string()
 }
 
-/// IDs of projects, by their numbers among those that were found, or typed.
+/// Parses IDs of projects, or their numbers in the list of found projects.
 pub fn parse_projects(line: &str, found: &[ProjectId]) -> Result<Vec<String>, String> {
     parse_list(line, |word| {
         let number = word.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
@@ -105,7 +105,7 @@ pub fn parse_projects(line: &str, found: &[ProjectId]) -> Result<Vec<String>, St
     })
 }
 
-/// Names of regions.
+/// Parses names of regions.
 pub fn parse_regions(line: &str) -> Result<Vec<String>, String> {
     parse_list(line, |word| {
         let is_name = word.len() <= 20
@@ -116,7 +116,7 @@ pub fn parse_regions(line: &str) -> Result<Vec<String>, String> {
     })
 }
 
-/// Items between blanks or commas, each once.
+/// Items separated by blanks or commas, without duplicates.
 fn parse_list(
     line: &str,
     parse: impl Fn(&str) -> Result<String, String>,

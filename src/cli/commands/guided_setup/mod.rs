@@ -1,4 +1,4 @@
-//! The guided set-up: asks line by line in the plain terminal, signs in at once, and writes the configuration.
+//! The guided set-up: asks line by line in the plain terminal, signs in immediately, and writes the configuration.
 
 mod answers;
 #[cfg(test)]
@@ -39,18 +39,18 @@ use crate::store::private_file;
 use crate::ui::text::wrap;
 use crate::ui::theme::plain;
 
-/// Longest time to sign in or to find the projects.
+/// Timeout for sign-in, and for finding the projects.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Projects that are listed by name.
+/// Most projects listed by name.
 const MOST_LISTED: usize = 40;
 
 /// The person leaves, with this exit status.
 pub struct Ended(pub u8);
 
-/// A way to sign in.
+/// How to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// As environment, credentials file or configuration have it.
+    /// By the source that environment, credentials file or configuration set.
     AsSet,
     StackitCli,
     KeyFile,
@@ -59,7 +59,7 @@ enum Way {
 }
 
 impl Way {
-    /// The kind of the source that is to sign in.
+    /// Kind of the required token source.
     fn kind(self) -> Option<&'static str> {
         Some(match self {
             Self::AsSet => return None,
@@ -71,7 +71,7 @@ impl Way {
     }
 }
 
-/// Signed in, with what the configuration would then be.
+/// A successful sign-in, and the configuration it used.
 struct SignedIn {
     answers: Answers,
     config: Config,
@@ -82,7 +82,7 @@ struct SignedIn {
 /// Asks, and writes the configuration to `path`.
 ///
 /// # Errors
-/// The person left before it was there.
+/// The user quit before it was written.
 pub async fn run(
     path: &Path,
     loaded: &Loaded,
@@ -141,7 +141,7 @@ impl Setup<'_> {
             self.item(number, what)?;
         }
         let last = ways.len();
-        // What is found is listed first.
+        // A source that is already set is listed first.
         let default = set.map(|_| 1);
         let prompt =
             default.map_or_else(|| text::number(last), |default| text::number_or(last, default));
@@ -193,7 +193,7 @@ impl Setup<'_> {
                 let answers = answers.text(service_account_key::KEY.key, &key);
                 let file = expand(&key, self.places.home.as_deref());
                 let lacks = move || lacks_private_key(&file);
-                // A file that does not answer is told by whoever signs in with it.
+                // A file that does not answer is reported by the sign-in.
                 if !run_blocking(self.clock, FILE_LIMIT, &key, lacks).await.unwrap_or(false) {
                     return Ok(answers);
                 }
@@ -334,7 +334,7 @@ impl Setup<'_> {
             let path = self.ask(prompt, false, parse).await?;
             let file = expand(&path, self.places.home.as_deref());
             let open = move || {
-                // Opening a FIFO waits for who writes it.
+                // Opening a FIFO blocks until it has a writer.
                 if !std::fs::metadata(&file)?.is_file() {
                     return Err(std::io::Error::other("it is not a regular file"));
                 }
@@ -349,7 +349,7 @@ impl Setup<'_> {
         }
     }
 
-    /// Asks until the answer is right. Nothing at all leaves, unless that is an answer.
+    /// Asks until the answer is valid. An empty line quits unless empty answers are allowed.
     async fn ask<T>(
         &self,
         prompt: &str,
@@ -442,7 +442,7 @@ impl Setup<'_> {
     }
 }
 
-/// A list that is set in the file or by something that overrides it, and by what.
+/// A list that is set for skeys, in the file or by an override, and its origin.
 fn set_elsewhere(config: &Config, key: &str) -> Option<(String, String)> {
     let mut own = config.clone();
     own.ignore_stackit();
@@ -450,7 +450,7 @@ fn set_elsewhere(config: &Config, key: &str) -> Option<(String, String)> {
     Some((own.list(key).join(", "), by.to_owned()))
 }
 
-/// Sets a list, unless it is so already.
+/// Sets a list unless it already has this value.
 fn set_unless_so(
     config: &Config,
     answers: Answers,
@@ -460,13 +460,13 @@ fn set_unless_so(
     if config.list(key) == chosen { answers } else { answers.list(key, chosen) }
 }
 
-/// The projects in which the account may list clusters, with the names that are known.
+/// Projects in which the account may list clusters, with known names.
 async fn discover(signed_in: &SignedIn) -> Result<Vec<(ProjectId, Option<String>)>, Failure> {
     let SignedIn { config, http, tokens, .. } = signed_in;
     discovery(config, http, tokens)?.discover().await?.projects
 }
 
-/// Columns of the terminal; 80 where it does not tell.
+/// Width of the terminal; 80 if unknown.
 fn columns() -> usize {
     let size = crossterm::terminal::size().ok().filter(|(columns, _)| *columns > 0);
     size.map_or(80, |(columns, _)| usize::from(columns))

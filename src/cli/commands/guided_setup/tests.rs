@@ -1,4 +1,4 @@
-//! What is answered is what a configuration then has.
+//! The written configuration has the values that were answered.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::property_cases;
 const SHOP: &str = "5f1c3d9a-7a1e-4c52-9d5e-2b7f6a1c0e21";
 const BANK: &str = "0b9f3f0e-1111-4c52-9d5e-2b7f6a1c0e22";
 
-/// Texts of one line with what TOML, shells and terminals treat specially.
+/// One-line texts with characters that TOML, shells and terminals treat specially.
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[a-z0-9/._ -]{1,6}",

@@ -1,4 +1,4 @@
-//! `skeys report`: what the journal records about the rotations of a cluster. It reads only the journal.
+//! `skeys report`: journal records about the rotations of a cluster. Reads only the journal.
 
 mod render;
 #[cfg(test)]
@@ -33,7 +33,7 @@ struct Report {
     is_cut: bool,
 }
 
-/// Reads the journal in the state folder and tells what it has of the cluster.
+/// Reads the journal in the state folder and reports on the cluster.
 ///
 /// # Errors
 /// As [`create_report`], and that there is no folder.
@@ -45,14 +45,14 @@ pub async fn run(
     let folder = state_folder.context(text::NO_FOLDER)?;
     let (flags, arguments, now) = (flags.clone(), arguments.clone(), clock.now());
     let read = move || {
-        // Where others can write it, it is no evidence.
+        // A journal that others can write is no evidence.
         check_private(&folder)?;
         create_report(&flags, &arguments, &Journal::open(&folder)?, now)
     };
     Ok(Output::success(run_blocking(&clock, FILE_LIMIT, "journal", read).await??))
 }
 
-/// The report. `now`: by this machine's clock.
+/// The report. `now` is this machine's time.
 ///
 /// # Errors
 /// The journal cannot be read, has no record of the cluster, or has several clusters of that name.

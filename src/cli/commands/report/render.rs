@@ -13,7 +13,7 @@ use crate::domain::table::{markdown as escaped, markdown_row};
 use crate::domain::text::plural;
 use crate::store::journal::EXTRACT_BYTES;
 
-/// The report in a format, with a line end.
+/// The report in a format, with a trailing newline.
 pub(super) fn report(report: &Report, format: ReportFormat) -> String {
     match format {
         ReportFormat::Markdown => markdown(report),
@@ -96,7 +96,7 @@ fn rotation(one: &RotationReport, out: &mut String) {
     list(text::TRACES, &one.traces().into_iter().map(str::to_owned).collect::<Vec<_>>(), out);
 }
 
-/// A column of records: its title, and what is in it.
+/// A column of records: title and content.
 type Column = (&'static str, fn(&Record) -> String);
 
 const TIME: Column = (text::COLUMN_TIME, |record| time(record.at));
@@ -144,7 +144,7 @@ fn list(title: &str, lines: &[String], out: &mut String) {
     }
 }
 
-/// A row for what was sent, then one for each answer.
+/// A row for the request, then one for each answer.
 fn step_rows(attempt: &Attempt) -> Vec<[String; 6]> {
     let row = |at, who: &str, outcome: Outcome, answer: &str, trace: Option<&str>| {
         [

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::domain::fixtures::now;
 use crate::store::journal::Journal;
 
-/// A journal with a whole rotation of one cluster, of which another project has the name, too.
+/// A journal with a complete rotation of one cluster, and a cluster of the same name in another project.
 const JOURNAL: &str = r#"{"at":"2026-11-20T09:00:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"start","request":"r3","outcome":"intended","text":"start credentials rotation"}
 {"at":"2026-11-20T09:00:02Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"start","request":"r3","outcome":"done","text":"start: accepted (202)","trace":"7f3c"}
 {"at":"2026-11-20T09:01:00Z","who":"ops@acme","project":"p-1","region":"eu01","cluster":"shop","step":"phase","outcome":"seen","text":"completed → preparing"}

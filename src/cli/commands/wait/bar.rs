@@ -1,4 +1,4 @@
-//! One line that is redrawn at a terminal: name, phase, bar, progress, blocker, waiting time. Pure.
+//! One line redrawn on a terminal: name, phase, bar, progress, blocker, waiting time. Pure.
 
 use crate::app::cell::Tone;
 use crate::app::fleet::columns::bar;
@@ -17,12 +17,12 @@ use crate::ui::theme::{Theme, plain};
 /// Cells of the bar.
 const CELLS: usize = 10;
 
-/// Between progress and what is more urgent.
+/// Separates progress from a more urgent text.
 const SEPARATOR: &str = "; ";
 
 type Part = (String, Tone);
 
-/// The line in at most so many columns, with colours.
+/// The line truncated to `columns`, with colours.
 pub fn draw(status: &WaitStatus<'_>, began: Now, theme: Theme, columns: usize) -> String {
     let shown = |parts: Vec<Part>| -> Vec<Part> {
         let as_drawn = |text: String| if theme.ascii { plain(&clean(&text)) } else { clean(&text) };
@@ -66,7 +66,7 @@ fn variants(status: &WaitStatus<'_>, began: Now) -> Vec<Vec<Part>> {
     [vec![full, with_bar, least], short].concat()
 }
 
-/// Progress, and the most urgent of blocker, outage, unavailable nodes and remark about the phase.
+/// Progress, and the most urgent of: blocker, outage, unavailable nodes, remark about the phase.
 fn details(status: &WaitStatus<'_>, summary: Option<String>) -> Vec<Part> {
     let now = status.now;
     if let Some(outage) = status.outage.filter(|outage| outage.is_reported(now)) {
@@ -133,7 +133,7 @@ fn cut(parts: Vec<Part>, columns: usize, ascii: bool) -> Vec<Part> {
             continue;
         }
         let text = cut_end(&text, left);
-        // A separator leads to something.
+        // Do not end with a separator.
         if width(&text) <= 1 && out.last().is_some_and(|(text, _)| text == SEPARATOR) {
             out.pop();
             break;

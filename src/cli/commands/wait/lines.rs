@@ -17,18 +17,18 @@ use crate::domain::roll::durations::RollEstimate;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::Unavailable;
 
-/// An API server is briefly unreachable while it is renewed; unavailable nodes are printed after this.
+/// The API server is briefly unreachable during its rollout; unavailable nodes are printed after this delay.
 const UNAVAILABLE_DELAY: Duration = Duration::from_mins(1);
 
-/// Nodes change in bursts; such changes are printed together, at the earliest this long after the last line.
+/// Node changes come in bursts; they are grouped and printed at least this long after the last line.
 const NODE_CHANGE_INTERVAL: Duration = Duration::from_secs(3);
 
-/// What prints a new line when it changes. Durations are not part of it.
+/// A change of this prints a new line. Durations are not part of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct LineState {
     phase: Option<Phase>,
     is_idle: bool,
-    /// As printed: what it does not show is no change.
+    /// As printed, so that only visible changes count.
     progress: Option<String>,
     blocked: usize,
     blocker: Option<(String, String)>,
@@ -70,20 +70,20 @@ impl LineState {
         }
     }
 
-    /// Whether only nodes differ.
+    /// Whether they differ only in nodes.
     fn differs_by_nodes(&self, other: &Self) -> bool {
         let Self { progress, blocked, blocker, stalled, .. } = other.clone();
         Self { progress, blocked, blocker, stalled, ..self.clone() } == *other
     }
 }
 
-/// A reported error without its digits, which may count a duration.
+/// A reported error without digits, which may be a changing duration.
 fn without_digits(problem: &ReportedError) -> String {
     let message: String = problem.message.chars().filter(|c| !c.is_ascii_digit()).collect();
     format!("{} {message}", problem.code)
 }
 
-/// Why nodes cannot be read, once it has lasted.
+/// Why nodes cannot be read, once that has lasted for a minute.
 pub fn unavailable(status: &WaitStatus<'_>) -> Option<Discriminant<Unavailable>> {
     let (why, began) = status.observed.trouble.as_ref().filter(|_| status.is_rolling())?;
     let lasted = Duration::try_from(since(*began, status.now.wall)).unwrap_or_default();
@@ -91,7 +91,7 @@ pub fn unavailable(status: &WaitStatus<'_>) -> Option<Discriminant<Unavailable>>
     is_shown.then(|| discriminant(why))
 }
 
-/// What was printed last.
+/// The last printed state.
 #[derive(Debug, Default)]
 pub struct Lines {
     last: Option<LineState>,
@@ -106,7 +106,7 @@ impl Lines {
         let mut state = LineState::of(status);
         let before = self.last.clone().unwrap_or_default();
         if state.outage {
-            // Unavailable nodes may be the same outage.
+            // Unavailable nodes may be part of the same outage.
             state.unavailable = before.unavailable;
             state.unseen.clone_from(&before.unseen);
         }

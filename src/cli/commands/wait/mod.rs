@@ -53,7 +53,7 @@ use crate::runtime::signals;
 use crate::store::journal::{EXTRACT_BYTES, Journal};
 use crate::store::private_file::check_private;
 
-/// Exit status after a timeout, as of timeout(1).
+/// Exit status after a timeout, as in timeout(1).
 pub const TIMED_OUT: u8 = 124;
 
 /// What a wait works with.
@@ -81,7 +81,7 @@ impl Services {
 /// A cluster as read, and the server's clock minus ours.
 type Reading = (Cluster, Option<SignedDuration>);
 
-/// Until when a wait is idle, for tests that turn the clock.
+/// Until when a wait is idle, for tests that advance the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct IdleState {
     /// On the monotonic clock.
@@ -97,7 +97,7 @@ enum Ended {
     Signal(u8),
 }
 
-/// Ends when the time since `began` is over; gives how long it was, in words.
+/// Completes `limit` after `began`; returns the waiting time in words.
 pub async fn time_out(clock: &Clock, began: Duration, limit: Option<Duration>) -> String {
     let Some(limit) = limit else { return std::future::pending().await };
     clock.sleep_until(began.saturating_add(limit)).await;
@@ -105,7 +105,7 @@ pub async fn time_out(clock: &Clock, began: Duration, limit: Option<Duration>) -
 }
 
 /// Waits, prints the result, and returns the exit status: 0 reached, 1 failed, 74 not printed, 124 timed out, 128 plus
-/// the signal that `stop` resolves to. Its time counts from `began`, on the monotonic clock.
+/// the signal that `stop` resolves to. Waiting time and timeout count from `began`, on the monotonic clock.
 pub async fn run(
     (arguments, began): (WaitFor, Duration),
     services: Services,
@@ -125,7 +125,7 @@ pub async fn run(
         Ok(status) => status,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
         Err(error) => {
-            // Standard error may be what cannot be written.
+            // Standard error may be the stream that failed.
             drop(wait.printer.note(&output::sentence(&error)));
             output::NOT_PRINTED
         }
@@ -136,9 +136,9 @@ pub async fn run(
 struct WaitState {
     name: String,
     goal: Goal,
-    /// Why nodes are not observed, if that is so.
+    /// Why nodes are not observed, if so.
     unobserved: Option<&'static str>,
-    /// Since when it cannot be found out where a name is searched.
+    /// Since when finding the scopes to search fails.
     no_scopes: Option<Outage>,
     search: Option<Search>,
     tracker: Option<WaitTracker>,
@@ -182,7 +182,7 @@ struct Wait<'a> {
     /// The running observer, and the last one.
     observing: Option<RequestId>,
     last_observer: RequestId,
-    /// When the last pause began, and when it was to end.
+    /// When the last pause began, and when it was due to end.
     pause: (Now, Duration),
     sender: LoopSender,
     events: LoopReceiver,
@@ -245,7 +245,7 @@ impl<'a> Wait<'a> {
             Ok(scopes) => scopes,
             Err(sentence) => return Ok(Err(sentence)),
         };
-        // In the state, so that a timeout can report it.
+        // Part of the state, so that a timeout can report it.
         self.state.search = Some(Search::new(name, scopes));
         while let Some(search) = &mut self.state.search {
             let Session { ske, concurrency, clock, settings, .. } = &self.services.session;
@@ -270,7 +270,7 @@ impl<'a> Wait<'a> {
         Ok(Err(text::SEARCH_ENDED.to_owned()))
     }
 
-    /// Where a name is searched; an outage of the API that knows is waited for.
+    /// Scopes in which the name is searched; retries during an outage.
     async fn scopes(&mut self) -> io::Result<Result<Vec<Scope>, String>> {
         loop {
             self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
@@ -289,7 +289,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Reads the cluster until the wait is over.
+    /// Polls the cluster until the wait is over.
     async fn poll(
         &mut self,
         id: ClusterId,
@@ -326,7 +326,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// When a start was sent and accepted, according to the journal of this machine.
+    /// When a start was accepted, according to the local journal.
     async fn accepted_start(&mut self, id: &ClusterId) -> io::Result<Option<Timestamp>> {
         let Session { state_folder, clock, .. } = &self.services.session;
         let (folder, wanted) = (state_folder.clone(), id.clone());
@@ -345,7 +345,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Takes in a reading or a failure; `Some` when that ends the wait.
+    /// Processes a reading or a failure; `Some` if the wait is over.
     fn take_reading(&mut self, result: Result<Reading, Failure>) -> WaitResult {
         let now = self.now();
         let tracker = self.state.tracker.as_mut()?;
@@ -377,7 +377,7 @@ impl<'a> Wait<'a> {
 
     /// Starts or stops observing nodes, as the phase needs it.
     fn update_observer(&mut self, cluster: Cluster) {
-        // Nodes are not replaced while static tokens exist; checked nevertheless, since disabling them is permanent.
+        // Nodes are not replaced while static tokens exist; checked anyway, since disabling them is permanent.
         let wanted = self.state.unobserved.is_none()
             && cluster.rotation.phase == Phase::Preparing
             && !cluster.issuing_is_one_way();
@@ -398,7 +398,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// The machine or the program was suspended: observed nodes are old, and observing restarts.
+    /// After a suspend of machine or process, observed nodes are stale, and observing restarts.
     fn handle_suspend(&mut self, before: Now) {
         self.state.observed.stop_watching(before);
         let now = self.now().wall;
@@ -415,7 +415,7 @@ impl<'a> Wait<'a> {
         }
     }
 
-    /// Takes in an event of the observer.
+    /// Processes an event of the observer.
     fn take_observation(&mut self, incoming: LoopInput) {
         let now = self.now();
         let cluster = self.state.tracker.as_ref().and_then(WaitTracker::latest);
@@ -428,14 +428,14 @@ impl<'a> Wait<'a> {
             } else {
                 return;
             };
-        // Events of an earlier observer are too late.
+        // Events of an earlier observer are stale.
         if number.is_none() || number != self.observing {
             return;
         }
         self.state.observed.take_event(cluster, event, now);
     }
 
-    /// Shows the status and returns a future that ends when something is due, at the latest at `due`.
+    /// Shows the status and returns a future that completes when something is due, at `due` at the latest.
     fn pause_until(
         &mut self,
         due: Duration,
@@ -476,7 +476,7 @@ impl<'a> Wait<'a> {
         })
     }
 
-    /// When the status changes without an answer, at the latest `due`.
+    /// When the status next changes on its own, at `due` at the latest.
     fn next_due(&self, now: Now, due: Duration) -> Duration {
         let outage =
             self.state.outage().map(Outage::reported_from).filter(|at| *at > now.monotonic);
@@ -487,13 +487,13 @@ impl<'a> Wait<'a> {
             let next = if waited < 120 { waited + 1 } else { (waited / 60 + 1) * 60 };
             self.began.monotonic.saturating_add(Duration::from_secs(next))
         });
-        // Without a stop nothing says that the process is in the foreground again.
+        // Without a stop, no signal reports the return to the foreground.
         let shown = || now.monotonic.saturating_add(Duration::from_secs(1));
         let shown = self.printer.is_in_background().then(shown);
         [Some(due), outage, evaluation, redraw, shown].into_iter().flatten().min().unwrap_or(due)
     }
 
-    /// Prints how the wait ended, and returns the exit status.
+    /// Prints how the wait ended; returns the exit status.
     async fn report(&mut self, ended: Ended) -> io::Result<u8> {
         self.observers = Observers::default();
         let now = self.now();
@@ -528,7 +528,8 @@ fn now(clock: &Clock) -> Now {
     Now { wall: clock.now(), monotonic: clock.monotonic() }
 }
 
-/// Takes in lists of the scopes that have not answered. Two matches do not end it, so that the error can name all of them.
+/// Adds lists of the pending scopes to the search. Does not stop at two matches, so that the error can name all of
+/// them.
 pub async fn list_scopes(
     search: &mut Search,
     lists: impl Stream<Item = (Scope, Result<Listing, Failure>)>,
@@ -546,7 +547,7 @@ pub async fn list_scopes(
     skew
 }
 
-/// Reads a cluster, and the server's clock minus ours. The cluster counts as missing only if the list also omits it.
+/// Reads a cluster, and the server's clock minus ours. A cluster counts as missing only if the list omits it too.
 async fn read(ske: SkeClient, id: ClusterId) -> Result<Reading, Failure> {
     let missing = match ske.get(&id).await {
         Ok(reading) => return Ok((reading.cluster, reading.skew)),

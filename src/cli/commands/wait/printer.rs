@@ -21,7 +21,7 @@ const CLEAR_LINE: &str = "\r\u{1b}[K";
 pub struct Screen {
     pub theme: Theme,
     pub notifier: Notifier,
-    /// Its current width; 0 while it belongs to another program.
+    /// Its current width; 0 while this process is in the background.
     pub columns: Box<dyn Fn() -> usize + Send>,
 }
 
@@ -31,7 +31,7 @@ pub enum Form {
     Bar(Screen),
 }
 
-/// Prints one wait; fails where standard output or standard error is closed.
+/// Prints one wait; fails if standard output or standard error is closed.
 pub struct Printer {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
@@ -43,7 +43,7 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// A printer for the streams of this process: a bar where standard error is a terminal that can draw one, else lines.
+    /// A printer for the streams of this process: a bar if standard error is a terminal that can draw one, else lines.
     pub fn of_process(loaded: &Loaded, places: &Places<'_>) -> Self {
         let settings = read_settings(&loaded.config, places.environment);
         let term = places.variable("TERM");
@@ -78,22 +78,22 @@ impl Printer {
         }
     }
 
-    /// Whether it draws what changes with time alone.
+    /// Whether it redraws as time passes.
     pub fn is_live(&self) -> bool {
         matches!(self.form, Form::Bar(_))
     }
 
-    /// Whether the terminal belongs to another program: this one was started with `&`, or continued with `bg`.
+    /// Whether the process is in the background: started with `&`, or continued with `bg`.
     pub fn is_in_background(&self) -> bool {
         matches!(&self.form, Form::Bar(screen) if (screen.columns)() == 0)
     }
 
-    /// Redraws the bar next time: the terminal may have lost it.
+    /// Forces a redraw of the bar: the terminal may have lost it.
     pub fn invalidate(&mut self) {
         self.drawn = None;
     }
 
-    /// Shows the status if it differs from what is shown.
+    /// Shows the status if it has changed.
     pub fn show(&mut self, status: &WaitStatus<'_>, began: Now) -> io::Result<()> {
         if self.is_live() {
             let draw = |theme, columns| bar::draw(status, began, theme, columns);
@@ -102,7 +102,7 @@ impl Printer {
         self.lines.next_line(status).map_or(Ok(()), |line| self.print(&line))
     }
 
-    /// Brings bar and the terminal's own progress up to date, if there is a bar and the terminal is not another program's.
+    /// Updates the bar and the terminal's progress indicator, if there is a bar and the process is in the foreground.
     fn redraw(
         &mut self,
         draw: Option<&dyn Fn(Theme, usize) -> String>,
@@ -173,7 +173,7 @@ impl Printer {
     }
 }
 
-/// Columns of the terminal behind standard error; 80 where it does not tell, none while another program has it.
+/// Width of the terminal on standard error; 80 if unknown, 0 while this process is in the background.
 fn columns_of_stderr() -> usize {
     let group = rustix::termios::tcgetpgrp(io::stderr());
     if group.is_ok_and(|group| group != rustix::process::getpgrp()) {

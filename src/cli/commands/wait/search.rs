@@ -1,5 +1,5 @@
-//! Finds the one cluster of a name. An ambiguous name is refused, so every project and region must have answered before
-//! a match counts. Pure: lists are arguments.
+//! Finds a cluster by name. An ambiguous name is refused, so every project and region must have answered before a match
+//! counts. Pure: lists are arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::domain::text::{clean, distance_within, plural};
 
 /// Edit distance up to which a name is suggested.
 const SIMILAR_DISTANCE: usize = 2;
-/// Most names that are suggested.
+/// Most suggested names.
 const MOST_SIMILAR: usize = 3;
 
 /// A search under way.
@@ -23,17 +23,17 @@ const MOST_SIMILAR: usize = 3;
 pub struct Search {
     name: ClusterName,
     scopes: BTreeMap<Scope, Listed>,
-    /// A refusal that lasted.
+    /// A persistent refusal.
     fatal: Option<Failure>,
     outage: Option<Outage>,
 }
 
-/// What is known of a scope.
+/// State of a scope.
 #[derive(Debug)]
 enum Listed {
-    /// No answer yet. Since when it is refused in a way that no further list may resolve, on the monotonic clock.
+    /// No answer yet. `refused`: since when a permanent refusal has lasted, on the monotonic clock.
     Pending { refused: Option<Duration> },
-    /// The clusters of the name that is searched, all names, and how many clusters could not be read.
+    /// Clusters with the searched name, all names, and the number of clusters that could not be read.
     Answered(Vec<Cluster>, Vec<ClusterName>, usize),
     /// This account cannot list it.
     Unlistable(Failure),
@@ -57,13 +57,13 @@ impl Search {
         self.outage.as_ref()
     }
 
-    /// When the unanswered scopes are listed again, on the monotonic clock. `random` lies in 0..1.
+    /// When the pending scopes are listed again, on the monotonic clock. `random` is in 0..1.
     pub fn next_round(&self, now: Now, idle: Duration, random: f64) -> Duration {
         let again = |outage: &Outage| outage.next(now, idle, false, random);
         self.outage.as_ref().map_or(now.monotonic.saturating_add(idle), again)
     }
 
-    /// Takes in the answer for a scope.
+    /// Processes the answer for a scope.
     pub fn take_list(&mut self, scope: &Scope, result: Result<Listing, Failure>, now: Now) {
         let listed = match result {
             Ok(Listing { mut clusters, skipped, .. }) => {
@@ -85,7 +85,7 @@ impl Search {
                     _ => now.monotonic,
                 };
                 let refused = (!failure.is_transient()).then_some(began);
-                // Gateways send wrong ones, too.
+                // Gateways may also send spurious refusals.
                 let lasts = |began| now.monotonic.saturating_sub(began) >= REFUSAL_LIMIT;
                 if refused.is_some_and(lasts) {
                     self.fatal.get_or_insert_with(|| failure.clone());
@@ -102,7 +102,7 @@ impl Search {
         self.fatal.is_some()
     }
 
-    /// The cluster, or why there is not exactly one, in a sentence; `None` as long as it is not known.
+    /// The cluster, or a sentence why there is not exactly one; `None` while undecided.
     pub fn result(&self) -> Option<Result<Cluster, String>> {
         let found: Vec<&Cluster> = self.answers().flat_map(|(found, _)| found).collect();
         match (found.as_slice(), &self.fatal) {
@@ -114,7 +114,7 @@ impl Search {
         }
     }
 
-    /// Clusters of the name and all names, for each scope that answered.
+    /// Matching clusters and all names, for each scope that answered.
     fn answers(&self) -> impl Iterator<Item = (&[Cluster], &[ClusterName])> {
         self.scopes.values().filter_map(|listed| match listed {
             Listed::Answered(found, names, _) => Some((found.as_slice(), names.as_slice())),
@@ -122,7 +122,7 @@ impl Search {
         })
     }
 
-    /// Where another cluster of the name may exist that this account cannot list, in a sentence.
+    /// A sentence on where this account cannot list another cluster of that name.
     pub fn unlistable_warning(&self) -> Option<String> {
         let hidden = |failure: &Failure| failure.kind == FailureKind::Forbidden;
         let scopes = self.unlistable_scopes(hidden);
@@ -176,7 +176,7 @@ impl Search {
         .concat()
     }
 
-    /// Regions without SKE in any of the projects; their names may be wrong.
+    /// Regions without SKE in any project; their names may be wrong.
     fn regions_not_offered(&self) -> Vec<String> {
         let (without, with): (Vec<_>, Vec<_>) = self.scopes.iter().partition(|(_, listed)| {
             matches!(listed, Listed::Unlistable(why) if why.kind == FailureKind::NotOffered)
@@ -187,7 +187,7 @@ impl Search {
         regions(without).difference(&regions(with)).cloned().collect()
     }
 
-    /// Scopes with clusters that could not be read; the one that is searched may be among them.
+    /// Scopes with clusters that could not be read, possibly the searched one.
     fn incomplete_scopes(&self) -> String {
         let scopes = self.scopes.iter().filter_map(|(scope, listed)| {
             let Listed::Answered(_, _, skipped) = listed else { return None };
@@ -241,7 +241,7 @@ mod tests {
         Listing { clusters, skipped: 0, skew: None }
     }
 
-    /// What a search for "shop" finds when these scopes have these names, or fail.
+    /// Searches for "shop" in scopes with these names or failures.
     fn searched(places: &[(Scope, Result<&[&str], FailureKind>)]) -> (Search, Found) {
         let scopes = places.iter().map(|(scope, _)| scope.clone());
         let mut search = Search::new(ClusterName::new("shop"), scopes);
@@ -381,7 +381,7 @@ mod tests {
             let refused = || Err(Failure::new(kind, "HTTP 4xx"));
             search.take_list(&place, refused(), at(29));
             assert!(!search.has_failed());
-            // One answer between two refusals, and the time begins anew.
+            // Another answer between two refusals restarts the timeout.
             search.take_list(&place, Err(Failure::new(FailureKind::Server, "503")), at(30));
             search.take_list(&place, refused(), at(31));
             search.take_list(&place, refused(), at(60));

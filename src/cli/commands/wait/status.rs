@@ -1,4 +1,4 @@
-//! The status of a wait, as the text parts of lines, bar and last sentence. Pure.
+//! The status of a wait, as text parts of lines, bar and final sentence. Pure.
 
 use jiff::Timestamp;
 
@@ -20,7 +20,7 @@ use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{Templates, Unavailable, Unseen};
 use crate::domain::text::{clean, cut_end};
 
-/// Longest text of a server within a line, in columns.
+/// Longest server text within a line, in columns.
 const MAX_SERVER_TEXT: usize = 300;
 
 /// The status at one moment.
@@ -33,16 +33,16 @@ pub struct WaitStatus<'a> {
     /// Whether SKE shows no rotation in progress.
     pub is_idle: bool,
     pub observed: &'a ObservedCluster,
-    /// Why nodes are not observed, if that is so.
+    /// Why nodes are not observed, if so.
     pub unobserved: Option<&'static str>,
     pub outage: Option<&'a Outage>,
     pub now: Now,
-    /// Now by SKE's clock, if known.
+    /// Now in SKE's time, if known.
     pub server_now: Timestamp,
 }
 
 impl<'a> WaitStatus<'a> {
-    /// The phase as SKE names it, without control characters; a dash while it is not known.
+    /// The phase as named by SKE, without control characters; a dash if unknown.
     pub fn phase_word(&self) -> String {
         match self.phase().map(Phase::api_word) {
             None => text::NO_PHASE.to_owned(),
@@ -112,7 +112,7 @@ impl<'a> WaitStatus<'a> {
         Some(remark.to_owned())
     }
 
-    /// A cluster state in which no rotation proceeds.
+    /// A cluster state in which rotations do not proceed.
     pub fn state_remark(&self) -> Option<String> {
         stopping_state(&self.cluster?.state).and_then(|_| self.state())
     }
@@ -138,8 +138,8 @@ impl<'a> WaitStatus<'a> {
         Some(text::nodes_unavailable(server_text(why)))
     }
 
-    /// Kinds without which the roll or its blockers cannot be seen, and that cannot be read, with the note about it: what
-    /// was read of them before may have changed since.
+    /// Kinds that cannot be read although roll or blockers depend on them, each with its note. Earlier data of these
+    /// kinds may be stale.
     pub fn unseen(&self) -> impl Iterator<Item = (&'static str, &'a RollNote)> {
         let roll = self.observed.roll.as_ref().filter(|_| self.is_rolling() && self.observed.live);
         roll.into_iter().flat_map(|roll| &roll.notes).filter_map(|note| {
@@ -149,7 +149,7 @@ impl<'a> WaitStatus<'a> {
         })
     }
 
-    /// Errors that SKE reports, and whether it seems to have given up.
+    /// Errors reported by SKE, and whether SKE seems to have given up.
     pub fn problem_remarks(&self) -> Vec<String> {
         let Some(cluster) = self.cluster else { return Vec::new() };
         let gave_up = stuck(cluster, self.now.wall).filter(|why| matches!(why, Stuck::GaveUp(_)));
@@ -157,13 +157,13 @@ impl<'a> WaitStatus<'a> {
         problems.chain(gave_up.map(step_text::stuck)).collect()
     }
 
-    /// "shop-prod is PREPARING, 6 of 15 nodes left to replace, about 40–60m left": for the last sentence.
+    /// "shop-prod is PREPARING, 6 of 15 nodes left to replace, about 40–60m left": for the final sentence.
     pub fn sentence(&self) -> String {
         let lasting = |outage: Option<&Outage>| {
             outage.map_or_else(String::new, |outage| text::and(text::lasting(outage, self.now)))
         };
         let Some(phase) = self.phase() else {
-            // An outage of any length is why nothing was found.
+            // Any outage explains why nothing was found, however short.
             return text::not_found_yet(self.name) + &lasting(self.outage);
         };
         let summary = self.summary().map_or_else(String::new, text::comma);
@@ -198,7 +198,7 @@ impl<'a> WaitStatus<'a> {
         self.line(&remarks)
     }
 
-    /// What was reached, for a notification: the phase, or that it was passed.
+    /// The reached phase for a notification, or that it was passed.
     pub fn reached_word(&self, how: Reached) -> String {
         match (how, self.goal) {
             (Reached::DuringWait | Reached::BeforeWait, _) => self.phase_word(),
@@ -223,13 +223,13 @@ impl<'a> WaitStatus<'a> {
         clean(&line)
     }
 
-    /// "12m": how long the wait has lasted.
+    /// "12m": elapsed waiting time.
     pub fn waited(&self, began: Now) -> String {
         let lasted = self.now.monotonic.saturating_sub(began.monotonic);
         long(lasted.try_into().unwrap_or_default())
     }
 
-    /// Progress for the terminal's own indicator.
+    /// Progress for the terminal's progress indicator.
     pub fn progress(&self) -> Progress {
         self.phase().map_or(Progress::None, |phase| {
             Progress::of(phase, self.rolling().and_then(Roll::progress), self.is_held())
@@ -242,12 +242,12 @@ impl<'a> WaitStatus<'a> {
     }
 }
 
-/// Errors that SKE reports, without the one that only says that the list of them is incomplete.
+/// Errors reported by SKE, except the one that only marks the list as incomplete.
 pub fn problems(cluster: &Cluster) -> impl Iterator<Item = &ReportedError> {
     cluster.problems.iter().filter(|problem| !problem.is_only_incomplete())
 }
 
-/// The state, if no rotation proceeds in it. Other states change during a normal roll.
+/// The state, if rotations do not proceed in it. Other states occur during a normal roll.
 pub fn stopping_state(state: &ClusterState) -> Option<&ClusterState> {
     match state {
         ClusterState::Creating

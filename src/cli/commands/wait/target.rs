@@ -10,7 +10,7 @@ use crate::domain::text::clean;
 /// The cluster to wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// The only one of this name in the configured projects and regions.
+    /// The only cluster of this name in the configured projects and regions.
     Name(ClusterName),
     /// `project/region/name`.
     Whole(ClusterId),
@@ -48,7 +48,7 @@ impl Target {
         clean(name.as_str())
     }
 
-    /// Why `--project` or `--region` exclude a full address, if they do.
+    /// Why `--project` or `--region` exclude a full address, if so.
     pub fn contradiction(&self, projects: &[String], regions: &[String]) -> Option<String> {
         let Self::Whole(id) = self else { return None };
         let lacks = |given: &[String], own: &str| {

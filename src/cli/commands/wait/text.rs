@@ -91,12 +91,12 @@ texts! {
     contradicts(address, flag) = "{address} contradicts {flag}; remove one of them";
 }
 
-/// "2 clusters in the answer could not be read", if that is so.
+/// "2 clusters in the answer could not be read", unless 0.
 pub fn skipped(count: usize) -> Option<String> {
     (count > 0).then(|| not_read(plural(count, "cluster", "clusters")))
 }
 
-/// "SKE reads failing since 2026-11-24T14:03:00Z: …; retrying", and what to do, if that is known.
+/// "SKE reads failing since 2026-11-24T14:03:00Z: …; retrying", with advice if known.
 pub fn begun(outage: &Outage) -> String {
     let advice = outage.failure.advice().map_or_else(String::new, |advice| format!(". {advice}"));
     outage_begun(moment(outage.since.wall), outage.failure.message.trim_end_matches('.'), advice)

@@ -1,8 +1,8 @@
 //! Decides when a wait is over. Pure: readings, failures and times are arguments.
 //!
 //! For some minutes after an accepted start SKE may still show the previous phase. The wait fails only when SKE has
-//! shown for [`START_GRACE`] that no rotation is in progress. COMPLETED of a rotation before a start that skeys sent is no
-//! end of the wait.
+//! shown no rotation in progress for [`START_GRACE`]. COMPLETED of a rotation before a start that skeys sent does not
+//! end the wait.
 
 use std::time::Duration;
 
@@ -25,36 +25,36 @@ use crate::domain::rotation::{CLOCK_TOLERANCE, Phase, Rotation};
 pub const START_GRACE: Duration = Duration::from_mins(5);
 /// Consecutive answers without the cluster after which it counts as deleted, if it was read before.
 const MISSING_LIMIT: u32 = 2;
-/// How far the first and the last of them are apart, at least: a list may lack what a moment later it has.
+/// Minimum time between the first and the last of them: a list may omit a cluster for a moment.
 const MISSING_APART: Duration = Duration::from_secs(30);
-/// How long a permanent refusal is retried: gateways also send wrong ones.
+/// How long a permanent refusal is retried: gateways may send spurious ones.
 pub const REFUSAL_LIMIT: Duration = Duration::from_secs(30);
-/// How long a rejected token is retried where its source can provide another.
+/// How long a rejected token is retried if its source can provide another.
 const TOKEN_LIMIT: Duration = Duration::from_mins(10);
-/// Interval of reads in an unknown phase.
+/// Poll interval in an unknown phase.
 const UNKNOWN_PHASE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How the wait is over, or a sentence why the goal cannot be reached any more; `None`: it goes on.
+/// The outcome of the wait, or a sentence why the goal can no longer be reached; `None` while the wait continues.
 pub type WaitResult = Option<Result<Reached, String>>;
 
 /// How the goal was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reached {
     DuringWait,
-    /// By the first reading.
+    /// Shown by the first reading.
     BeforeWait,
-    /// The rotation is past it.
+    /// The rotation is past the goal.
     Passed,
 }
 
-/// What the readings have shown so far.
+/// State derived from the readings so far.
 #[derive(Debug)]
 pub struct WaitTracker {
     goal: Goal,
     id: ClusterId,
     /// Whether the source of the token can provide another one.
     renews: bool,
-    /// When a start was sent and accepted, by our clock, as far as skeys recorded one.
+    /// When a start was accepted, in our time, if skeys recorded one.
     accepted: Option<Timestamp>,
     /// The server's clock minus ours, if known.
     skew: SignedDuration,
@@ -64,14 +64,13 @@ pub struct WaitTracker {
     latest: Option<Entry>,
     /// Since when SKE shows no rotation in progress, without an outage in between.
     idle_since: Option<Duration>,
-    /// How many answers in a row lack the cluster, and when the first one came, on the monotonic clock.
+    /// Number of consecutive answers without the cluster, and the time of the first, on the monotonic clock.
     missing: Option<(u32, Duration)>,
     outage: Option<Outage>,
 }
 
 impl WaitTracker {
-    /// A tracker without readings.
-    /// `accepted`: when a start was sent and accepted, by our clock.
+    /// A tracker without readings. `accepted`: when a start was accepted, in our time.
     pub fn new(goal: Goal, id: ClusterId, renews: bool, accepted: Option<Timestamp>) -> Self {
         Self {
             goal,
@@ -103,7 +102,7 @@ impl WaitTracker {
         self.idle_since.is_some()
     }
 
-    /// The machine was suspended: what SKE showed before does not count as lasting.
+    /// Handles a suspend of the machine: earlier readings no longer count as lasting.
     pub fn handle_suspend(&mut self) {
         self.idle_since = None;
         if let Some(entry) = &mut self.latest {
@@ -111,21 +110,21 @@ impl WaitTracker {
         }
     }
 
-    /// The server's clock minus ours became known.
+    /// Sets the server's clock minus ours, if known.
     pub fn set_skew(&mut self, skew: Option<SignedDuration>) {
         self.skew = skew.unwrap_or(self.skew);
     }
 
-    /// A moment of our clock by the server's.
+    /// Converts our time to the server's.
     pub fn of_server(&self, at: Timestamp) -> Timestamp {
         at.saturating_add(self.skew).unwrap_or(at)
     }
 
-    /// Takes in a reading.
+    /// Processes a reading.
     pub fn take_reading(&mut self, cluster: Cluster, now: Now) -> WaitResult {
         self.missing = None;
         if self.outage.take().is_some_and(|outage| outage.is_reported(now)) {
-            // A start accepted before the outage may take as long to show after it.
+            // After an outage, an accepted start may again take the full grace period to show.
             self.idle_since = None;
         }
         let is_first = self.latest.is_none();
@@ -147,7 +146,7 @@ impl WaitTracker {
         } else {
             self.idle_since = None;
             let before = self.in_progress.replace(rotation.clone());
-            // Another one was started, so that the one that is waited for was completed.
+            // A newer rotation was started, so the awaited one was completed.
             let is_next = before.is_some_and(|before| {
                 before.is_clear()
                     && rotation.initiated > before.initiated
@@ -172,7 +171,7 @@ impl WaitTracker {
             (Goal::Prepared, Phase::Completed) if !doubtful && self.has_passed(rotation) => {
                 Some(Ok(Reached::Passed))
             }
-            // Times that contradict the phase for longer than a start takes to show are wrong.
+            // If times contradict the phase for longer than a start takes to show, the times are wrong.
             (Goal::Completed, Phase::Completed)
                 if (!doubtful || !in_time) && !self.is_before_start(rotation) =>
             {
@@ -190,18 +189,18 @@ impl WaitTracker {
         }
     }
 
-    /// Whether what is shown is of a time before the start that was accepted.
+    /// Whether the shown rotation precedes the accepted start.
     fn is_before_start(&self, shown: &Rotation) -> bool {
         let Some(accepted) = self.accepted else { return false };
         let accepted = self.of_server(accepted);
         let created = self.latest().and_then(|cluster| cluster.created);
-        // A start is accepted only after the rotation before it was completed, and long before its own is.
+        // SKE accepts a start only after the previous rotation completed, and long before its own completion.
         let is_earlier = match (shown.completed, shown.initiated) {
             (Some(completed), _) => completed < accepted,
             (None, Some(initiated)) => accepted.duration_since(initiated) > CLOCK_TOLERANCE,
             (None, None) => true,
         };
-        // The start of a cluster that was deleted says nothing of the one that has its name.
+        // The start of a deleted cluster says nothing about a new one of the same name.
         is_earlier
             && self.in_progress.is_none()
             && created.is_none_or(|created| created <= accepted)
@@ -217,7 +216,7 @@ impl WaitTracker {
         later || ended
     }
 
-    /// Takes in a failed read.
+    /// Processes a failed read.
     pub fn take_failure(&mut self, failure: Failure, now: Now) -> WaitResult {
         if failure.kind == FailureKind::NotFound {
             let (count, since) = self.missing.unwrap_or((0, now.monotonic));
@@ -241,7 +240,7 @@ impl WaitTracker {
         }
     }
 
-    /// When SKE is read next, on the monotonic clock. `random` lies in 0..1.
+    /// When SKE is read next, on the monotonic clock. `random` is in 0..1.
     pub fn next_read(&self, now: Now, settings: &Settings, random: f64) -> Duration {
         if let Some(outage) = &self.outage {
             return outage.next(now, settings.poll_idle, self.renews, random);
@@ -254,7 +253,7 @@ impl WaitTracker {
             Some(Phase::Prepared) => settings.poll_idle,
             Some(Phase::Unknown(_)) => UNKNOWN_PHASE_INTERVAL.min(settings.poll_idle),
         };
-        // Waits that were started simultaneously drift apart.
+        // Jitter spreads waits that were started simultaneously.
         now.monotonic.saturating_add(interval.mul_f64(0.9 + 0.2 * random.clamp(0.0, 1.0)))
     }
 
@@ -285,7 +284,7 @@ fn retry_until(outage: &Outage, renews: bool) -> Duration {
     outage.refused.map_or(Duration::MAX, |began| began.saturating_add(limit))
 }
 
-/// A failure with the trace id that support asks for.
+/// A failure with the trace ID, which support asks for.
 fn with_trace(failure: &Failure) -> String {
     match &failure.trace {
         Some(trace) => text::with_trace(failure, trace),

@@ -17,7 +17,7 @@ fn theme(choice: ThemeChoice, ascii: bool) -> Theme {
     Theme::new(choice, None, &Settings { ascii, ..Settings::defaults() })
 }
 
-/// Without colours.
+/// Strips colours.
 fn bare(drawn: &str) -> String {
     let mut out = String::new();
     let mut rest = drawn;
@@ -120,7 +120,7 @@ fn terminal_progress_follows_the_roll() {
 proptest! {
     #![proptest_config(crate::property_cases(256))]
 
-    /// Whatever the server says: the line fits, and holds no control character but those of its colours.
+    /// Whatever the server sends, the line fits, and contains no control characters except colour sequences.
     #[test]
     fn the_line_fits_and_is_clean(
         columns in 0_usize..160,

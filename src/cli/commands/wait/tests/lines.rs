@@ -1,4 +1,4 @@
-//! One line for each change, and none without.
+//! One line per change, and none without.
 
 use jiff::SignedDuration;
 
@@ -160,7 +160,7 @@ fn cli_03_the_start_and_the_end_of_an_outage_are_printed_once() {
         "{lines:#?}"
     );
     assert!(lines[2].ends_with("(SKE reads succeed again after 20m)"), "{lines:#?}");
-    // What to do, where it is known: nobody else says it.
+    // Advice, if known: nothing else shows it.
     let hinted = unreachable().hint("check the API address");
     let out = Scene { outage: Some(Outage::new(hinted, after(100))), ..Scene::rolling(seen(9)) };
     let lines = printed(&[(0, &well), (120, &out)]);
@@ -402,7 +402,7 @@ fn the_last_sentence_has_the_current_status() {
     assert_eq!(sought.at(60).sentence(), "shop-prod not found yet");
     let outage = Some(Outage::new(unreachable(), after(0)));
     let unasked = Scene { cluster: None, outage, ..Scene::new(Phase::Never) };
-    // Of any length: it is why nothing was found.
+    // However short, it explains why nothing was found.
     assert_eq!(
         unasked.at(5).sentence(),
         "shop-prod not found yet; SKE reads failing for 5s: no route to host"

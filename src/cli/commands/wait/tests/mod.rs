@@ -27,13 +27,13 @@ use crate::domain::roll::progress::{NodeCounts, RollProgress};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Templates};
 
-/// So many seconds after the begin of the wait, which is the fixtures' now: 24 November 2026, 14:02:11 UTC.
+/// `seconds` after the start of the wait, which is the fixtures' now: 24 November 2026, 14:02:11 UTC.
 fn after(seconds: u64) -> Now {
     let passed = SignedDuration::from_secs(i64::try_from(seconds).unwrap());
     Now { wall: fixtures::now() + passed, monotonic: Duration::from_secs(seconds) }
 }
 
-/// So many minutes before the begin.
+/// `minutes` before the start of the wait.
 fn ago(minutes: i64) -> Timestamp {
     fixtures::now() - SignedDuration::from_mins(minutes)
 }
@@ -42,7 +42,7 @@ fn cluster(phase: Phase) -> Cluster {
     fixtures::cluster("shop", phase)
 }
 
-/// An observed roll: so many nodes of 15 are new, and 40 to 60 minutes are left.
+/// An observed roll with `new` of 15 nodes replaced, and 40 to 60 minutes left.
 fn seen(new: usize) -> ObservedCluster {
     let roll = Roll {
         pools: Vec::new(),
@@ -80,7 +80,7 @@ fn seen(new: usize) -> ObservedCluster {
     }
 }
 
-/// The same, with a drain that a PodDisruptionBudget blocks.
+/// As [`seen`], with a drain blocked by a PodDisruptionBudget.
 fn blocked(new: usize) -> ObservedCluster {
     let mut observed = seen(new);
     if let Some(roll) = &mut observed.roll {

@@ -1,4 +1,4 @@
-//! What readings mean for the wait.
+//! Effects of readings on the wait.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn tracker(goal: Goal) -> WaitTracker {
     WaitTracker::new(goal, cluster(Phase::Never).id, false, None)
 }
 
-/// A cluster whose rotation began and was completed so many minutes before the wait.
+/// A cluster whose rotation started and completed this many minutes before the wait.
 fn rotated(phase: Phase, started: Option<i64>, completed: Option<i64>) -> Cluster {
     let rotation = Rotation { phase, initiated: started.map(ago), completed: completed.map(ago) };
     Cluster { rotation, ..cluster(Phase::Never) }
@@ -67,25 +67,25 @@ fn a_completion_before_an_accepted_start_is_not_the_one_that_is_waited_for() {
     assert_eq!(tracker.take_reading(idle(), after(60)), None);
     let why = reason(tracker.take_reading(idle(), after(301)));
     assert!(why.contains("a start was accepted at 2026-"), "{why}");
-    // It shows, and ends.
+    // The start shows, and its rotation completes.
     let mut tracker = expecting(1);
     assert_eq!(tracker.take_reading(idle(), after(0)), None);
     assert_eq!(tracker.take_reading(under_way(Phase::Preparing), after(60)), None);
     let done = rotated(Phase::Completed, Some(1), Some(-1));
     assert_eq!(tracker.take_reading(done, after(120)), REACHED);
-    // It has ended already; the server's clock is behind by ten minutes.
+    // The rotation completed before the wait; the server's clock is ten minutes behind.
     let done = rotated(Phase::Completed, Some(60), Some(10));
     assert_eq!(expecting(60).take_reading(done.clone(), after(0)), ALREADY_REACHED);
     let mut tracker = expecting(5);
     tracker.set_skew(Some(SignedDuration::from_mins(-10)));
-    // An answer without a Date header says nothing about it.
+    // An answer without a Date header leaves the skew unchanged.
     tracker.set_skew(None);
     assert_eq!(tracker.take_reading(done, after(0)), ALREADY_REACHED);
-    // Another cluster has the name now.
+    // The cluster was recreated under the same name.
     let mut recreated = idle();
     recreated.created = Some(ago(0));
     assert_eq!(expecting(1).take_reading(recreated, after(0)), ALREADY_REACHED);
-    // Without a moment of the completion that of the start tells.
+    // Without a completion time, the start time decides.
     let without = rotated(Phase::Completed, Some(1_500), None);
     assert_eq!(expecting(1).take_reading(without, after(0)), None);
     let without = rotated(Phase::Completed, Some(60), None);
@@ -155,12 +155,12 @@ fn alternating_stale_answers_do_not_reset_the_wait() {
 
 #[test]
 fn a_phase_that_precedes_its_timestamp_is_not_stale() {
-    // SKE shows the phase of the start, and the moments of the rotation before.
+    // SKE shows the new phase with the times of the previous rotation.
     let mut tracker = tracker(Goal::Completed);
     let early = rotated(Phase::Preparing, Some(1_500), Some(1_440));
     assert_eq!(tracker.take_reading(early, after(0)), None);
     assert_eq!(tracker.take_reading(idle(), after(3)), None, "not completed by this");
-    // It shows the moment of the start, and the phase of the rotation before.
+    // SKE shows the new start time with the phase of the previous rotation.
     let early = rotated(Phase::Completed, Some(1), Some(1_440));
     for goal in [Goal::Prepared, Goal::Completed] {
         assert_eq!(results(goal, std::slice::from_ref(&early)), [None]);
@@ -237,10 +237,10 @@ fn an_observed_rotation_past_prepared_counts() {
     let outcome = |readings: &[Cluster]| results(Goal::Prepared, readings).pop().unwrap();
     assert_eq!(outcome(&[under_way(Phase::Preparing), under_way(Phase::Completing)]), PASSED);
     assert_eq!(outcome(&[under_way(Phase::Preparing), done.clone()]), PASSED);
-    // It began and ended while SKE could not be asked.
+    // Started and completed while SKE was unreachable.
     assert_eq!(outcome(&[idle(), done.clone()]), PASSED);
     assert_eq!(outcome(&[rotated(Phase::Never, None, None), done.clone()]), PASSED);
-    // Nobody can tell any more when it was prepared, only that it was.
+    // It was prepared, at an unknown time.
     assert_eq!(outcome(&[under_way(Phase::Completing)]), PASSED);
     // Completed when the wait began: another rotation may be meant.
     assert_eq!(outcome(&[done]), None);
@@ -254,7 +254,7 @@ fn api_07_an_unknown_phase_does_not_end_the_wait() {
         assert_eq!(tracker.take_reading(unknown(), after(hour * 3_600)), None);
     }
     assert_eq!(tracker.take_reading(under_way(Phase::Prepared), after(180_000)), REACHED);
-    // The same words for a cluster that rests: its completion is no newer than what was seen.
+    // The same for an idle cluster: its completion is not newer than what was seen.
     let hiccup = rotated(Phase::Unknown(String::new()), Some(1_500), Some(1_440));
     assert_eq!(results(Goal::Prepared, &[hiccup, idle()]).pop(), Some(None));
 }
@@ -324,7 +324,7 @@ fn api_18_an_old_answer_of_a_deleted_cluster_does_not_end_the_wait() {
 fn a_completion_that_nobody_saw_shows_by_the_next_start() {
     let next = |started| rotated(Phase::Preparing, Some(started), Some(-10));
     assert_eq!(results(Goal::Completed, &[under_way(Phase::Prepared), next(-20)])[1], PASSED);
-    // The same rotation, whose moments change or come late.
+    // The same rotation, whose times change or arrive late.
     let goes_on = [
         [under_way(Phase::Prepared), rotated(Phase::Prepared, Some(0), Some(1_440))],
         [rotated(Phase::Preparing, None, Some(1_440)), under_way(Phase::Preparing)],
@@ -333,7 +333,7 @@ fn a_completion_that_nobody_saw_shows_by_the_next_start() {
     for readings in goes_on {
         assert_eq!(results(Goal::Completed, &readings)[1], None, "{readings:?}");
     }
-    // What is waited for is still to come.
+    // The goal of the new rotation is still ahead.
     let preparing = under_way(Phase::Preparing);
     assert_eq!(results(Goal::Prepared, &[preparing, next(-20)])[1], None);
 }
@@ -420,8 +420,8 @@ fn moments() -> impl Strategy<Value = Option<i64>> {
 proptest! {
     #![proptest_config(crate::property_cases(256))]
 
-    /// Whatever SKE shows in whatever order: the goal is reached only by a reading that shows it or what follows it,
-    /// the phase that is known is one that was shown, and a read is due at some time.
+    /// Whatever SKE shows in whatever order: only a reading of the goal or of a later phase reaches it, the known phase
+    /// is one that was shown, and a next read is always due.
     #[test]
     fn only_a_reading_of_the_goal_or_past_it_reaches_it(
         readings in proptest::collection::vec((phases(), moments(), moments(), 1_u64..900), 1..40),
