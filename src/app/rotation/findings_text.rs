@@ -39,9 +39,9 @@ texts! {
     access_unclear_after_complete(place, why) =
         "kubeconfig in {place} may stop working on complete: {why}; issue another first (K)";
     access_not_in_file(place) =
-        "unknown whether you kept the kubeconfig of the {place}; issue one to a file to be sure (K)";
+        "you were given a kubeconfig ({place}); unknown whether it was kept; issue one to a file first (K)";
     access_since_start_not_in_file(place) =
-        "unknown whether you kept the kubeconfig of the {place} from after the start; issue one to a file to be sure (K)";
+        "you were given a kubeconfig after the start ({place}); unknown whether it was kept; issue one to a file first (K)";
     NO_ACCESS_ONE_WAY = "no kubeconfig for this cluster on this machine";
     NO_ACCESS = "no valid kubeconfig on this machine; issue one first (K)";
     NO_ACCESS_SINCE_START =
