@@ -183,10 +183,11 @@ The rotation continues without skeys. To resume, run the same command again.";
 /// Help on the exit status of `skeys credentials`.
 const CREDENTIALS_STATUS: &str = "\
 Exit status:
-  0   nothing stops working on complete, as far as credentials can be known
+  0   no known credential stops working, and everything could be checked
   1   the cluster cannot be found or read
   2   wrong usage or configuration
-  3   something stops working on start or complete, no longer works, or a verdict was wrong
+  3   something stops working on start or complete, no longer works, a verdict was wrong, or a
+      client of the checklist has no new credentials
   4   nothing known stops working, but not everything could be checked: the cluster, a file, the
       checklist or what skeys recorded was not read, the rotation or a verdict is unknown, or
       trying a credential gave no answer

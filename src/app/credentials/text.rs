@@ -32,7 +32,7 @@ texts! {
     because(tried, why) = "{tried} ({why})";
     tried_because(place, tried, why) = "{place}: {tried}: {why}";
     stale_login(command) =
-        "the stackit CLI may use a certificate cached before complete for up to 30m; to clear its login cache for all clusters (the cache files name no cluster): {command}";
+        "the stackit CLI may use a certificate cached before complete for up to 30m; clear its login cache (all clusters): {command}";
     NOT_LISTED = "Kubeconfigs on other machines are visible neither to skeys nor to SKE.";
     PASTE = "Paste a token to check it; only its header and claims are read.";
     NO_TOKEN = "The pasted text is not a token.";
@@ -90,8 +90,8 @@ texts! {
     other_server(server) = "its server is {server}, not the one that SKE reports";
     MAY_BE_ELSEWHERE = "only the server name matches; another project may have a cluster of that name";
     FILE_NOT_READ = "skeys saved it there; the file has not been read";
-    DATED_AFTER = "dated after the start, which proves nothing";
-    DATED_BEFORE = "dated before the start, which proves nothing";
+    DATED_AFTER = "dated after the start; dates alone prove nothing";
+    DATED_BEFORE = "dated before the start; dates alone prove nothing";
     ROTATION_UNCLEAR = "the phase or the start of the rotation is unknown";
     NOT_RECORDED = "an earlier version of skeys issued it without recording its certificates";
     ITS_RECORD = "as recorded when skeys issued it";

@@ -18,7 +18,7 @@ texts! {
     expiring_at(time) = ", expires {time}";
     SHORTER = " (less time than requested)";
     LOG_NOT_PRINTED =
-        "the terminal was closed or did not take it: the kubeconfig may not have been printed, and skeys does not keep it";
+        "the kubeconfig may not have been printed (terminal closed or blocked); skeys keeps no copy";
     log_delivered(place) = "kubeconfig → {place}";
     UNLESS_REPLACED = " unless the clipboard changes";
     cleared_in(seconds, unless) = "cleared in {seconds}s{unless}";

@@ -62,11 +62,11 @@ texts! {
     PREPARING_TOO_LONG = "PREPARING for more than 12h and unhealthy";
     preparing_too_long_why(lasts) =
         "PREPARING for {lasts} and unhealthy: the platform may have stopped retrying.";
-    PREPARING_TOO_LONG_FIX = "Reconcile the cluster; the platform then likely retries.";
+    PREPARING_TOO_LONG_FIX = "To unblock: reconcile the cluster; the platform may then retry.";
 
     webhook(service) = "webhook service {service} has no endpoints";
     webhook_refuses(configurations, resources) =
-        "Required by {configurations} (failurePolicy Fail). The API server rejects {resources}, which may stop the roll.";
+        "Required by {configurations} (failurePolicy Fail). The API server rejects {resources}, which may stop the rollout.";
     webhook_may_refuse(configurations, resources) =
         "Required by {configurations} (failurePolicy Fail). The API server may reject {resources}; whether the webhook applies is unknown.";
     WEBHOOK_FIX =
@@ -139,7 +139,7 @@ texts! {
     NODE_NOT_CONFIGURED = "new node has not applied its configuration";
     node_not_configured_why(node, lasts) = "{node} has not applied its pool's configuration for {lasts}";
     NODE_NOT_CONFIGURED_FIX =
-        "Unblocks when the node has applied its configuration; no action is needed.";
+        "Unblocks when the node has applied its configuration; usually no action is needed.";
     NODE_NOT_READY = "new node is not ready";
     node_not_ready_why(node, lasts) = "{node} has not been ready for {lasts}";
     SYSTEM_PODS_NOT_READY = ": its system pods are not ready";
@@ -179,7 +179,7 @@ texts! {
     pool_at_maximum_in(pool, zones) = "pool {pool} is at its maximum in {zones}";
     zone_maximum(zone, maximum) = "{zone} ({maximum})";
     AT_MAXIMUM_WHY = "The autoscaler adds no node there for unschedulable pods.";
-    AT_MAXIMUM_FIX = "To unblock: raise a pool's maximum, or lower the pods' requests.";
+    AT_MAXIMUM_FIX = "To unblock: raise the pool's maximum, or lower the pods' requests.";
 
     HIBERNATION = "hibernation is scheduled before the rollout ends";
     hibernation_refused(left) =

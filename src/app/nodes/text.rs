@@ -168,7 +168,7 @@ texts! {
     of_pool_in(pool, zone) = "pool {pool} in {zone}";
 
     CONNECTING = "connecting to the cluster's API server";
-    NOT_ACCEPTED_YET = "the new credentials and the API server do not match yet; retrying";
+    NOT_ACCEPTED_YET = "the API server does not accept the new credentials yet; retrying";
     CREDENTIALS_REFUSED = "the API server rejects the credentials";
     NO_ACCESS = "SKE issues no kubeconfig";
     KUBECONFIG_REFUSED = "kubeconfig rejected";
@@ -179,7 +179,7 @@ texts! {
     READ_ONLY = "observing nodes needs a kubeconfig; read-only mode requests none";
     SWITCHED_OFF = "observing nodes is off: kubernetes.watch = \"never\" in the configuration";
     limit_reached(count) =
-        "not observed: {count} clusters are already observed, the configured maximum (kubernetes.limit)";
+        "not observed: limit of {count} clusters reached (kubernetes.limit)";
     NOT_OBSERVED = "not observed now";
     SHORT_NOT_OBSERVED = "not observed";
     SHORT_CONNECTING = "connecting";

@@ -55,13 +55,13 @@ texts! {
     KUBECONFIG_FILE = "kubeconfig file";
     KUBECONFIG_FILES = "kubeconfig files";
     TOKEN_IN_USE =
-        "service-account token from before the start was used on the day of the start or later and will stop working";
+        "service-account token from before the start, used that day or later, will stop working";
     TOKENS_IN_USE =
-        "service-account tokens from before the start were used on the day of the start or later and will stop working";
+        "service-account tokens from before the start, used that day or later, will stop working";
     UNUSED_TOKEN = "service-account token from before the start will stop working; no later use recorded";
     UNUSED_TOKENS = "service-account tokens from before the start will stop working; no later use recorded";
-    UNCLEAR_TOKEN = "service-account token may be from before the start and stop working";
-    UNCLEAR_TOKENS = "service-account tokens may be from before the start and stop working";
+    UNCLEAR_TOKEN = "service-account token may be from before the start and may stop working";
+    UNCLEAR_TOKENS = "service-account tokens may be from before the start and may stop working";
     BREAKING_CERTIFICATE =
         "client certificate of a CertificateSigningRequest was signed by the old client CA and will stop working";
     BREAKING_CERTIFICATES =
@@ -79,13 +79,13 @@ texts! {
     KUBECONFIG = "kubeconfig";
     KUBECONFIGS = "kubeconfigs";
     nodes_not_checked(why) = "nodes not checked: {why}";
-    OTHER_CLIENTS = "other clients cannot be checked from here; the checklist names none";
+    OTHER_CLIENTS = "clients elsewhere cannot be checked; the checklist is empty";
     CHECKLIST_UNREAD = "other clients cannot be checked from here; checklist not read";
     open_clients(clients, names) =
         "{clients} on the checklist without new credentials will stop working: {names}";
     CLIENT = "client";
     CLIENTS = "clients";
-    clients_done(clients) = "all on the checklist have new credentials ({clients})";
+    clients_done(clients) = "checklist: all clients have new credentials ({clients})";
 
     nodes_to_replace(nodes, range) =
         "{nodes} to replace, usually {range} in total if nothing blocks";
@@ -96,7 +96,7 @@ texts! {
     zone_drains(zone) = "{zone} drains";
     zones_drain(zones) = "{zones} drain";
     hibernation(time) =
-        "hibernation is scheduled in {time}, likely before the rollout ends; the platform's rules forbid hibernation during a rotation; what SKE does then is unknown";
+        "hibernation is scheduled in {time}, likely before the rollout ends; the platform forbids it during a rotation, and what SKE does then is unknown";
     MAINTENANCE_OPEN = "the maintenance window is open; an update during the window may replace nodes again";
     maintenance(time) =
         "the maintenance window opens in {time}, likely before the rollout ends; an update during the window may replace nodes again";

@@ -26,7 +26,7 @@ texts! {
     LOG_HAPPENED = "read back: the step happened; the request may be someone else's";
     RECREATED = "the cluster was deleted and recreated";
     phase_changed(before, after) = "the phase changed from {before} to {after}";
-    TIMES_CHANGED = "the rotation times changed: someone else acted";
+    TIMES_CHANGED = "the rotation times changed; someone else may have acted";
     state_changed(before, after) = "the state changed from {before} to {after}";
     not_listed(cluster) = "{cluster} is no longer listed";
     MAYBE_DELETED = "The cluster may have been deleted";
@@ -108,7 +108,7 @@ texts! {
         "SKE gave no clear answer. Checking whether {effect}, for up to {left} …";
     KEY_START = "start the rotation";
     KEY_COMPLETE = "complete the rotation";
-    KEY_CREDENTIALS = "see what stops working; renew it here";
+    KEY_CREDENTIALS = "show what stops working, and renew it";
     KEY_CHECKLIST = "list other clients; mark updated ones";
     KEY_NODES = "show the nodes";
     KEY_RECONCILE = "reconcile the cluster";
@@ -139,7 +139,7 @@ texts! {
     PREPARING = "preparing";
     DROPPING = "removing old credentials";
     phase(name) = "phase {name}";
-    DUE_YOURS = "due: SKE does not do this";
+    DUE_YOURS = "due: you must do this";
     due_breaking(kubeconfigs) = "due: {kubeconfigs} to renew";
     BEFORE_COMPLETE = "before complete";
 }
