@@ -25,6 +25,20 @@ async fn clip_01_without_a_desktop_the_terminal_is_used_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cred_03_a_kubeconfig_that_was_copied_is_no_access_to_count_on() {
+    let mut journey = Journey::with(Setting { size: (150, 40), ..Setting::default() }).await;
+    journey.press("/alpha<enter>K").await;
+    journey.press(TO_CLIPBOARD).await;
+    journey.press("<enter>2").await;
+    journey.says("unknown whether yours was kept");
+    journey.press("R").await;
+    journey.says("? you were given a kubeconfig (clipboard); unknown whether it was kept");
+    journey.hides("you have a kubeconfig");
+    journey.press("<esc>4").await;
+    journey.says("as recorded when skeys issued it; unknown whether it was kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clip_01_a_failing_route_falls_back_to_the_next() {
     // There is no tmux server in a test; whatever the reason, the terminal is next.
     let setting = Setting {

@@ -128,6 +128,7 @@ texts! {
     access_expires(duration) = "yours expires in {duration}";
     access_kind(kind) = "yours: {kind}";
     ACCESS_UNKNOWN = "unknown whether yours works";
+    ACCESS_NOT_IN_FILE = "unknown whether yours was kept";
     ACCESS_DEAD = "yours no longer works";
     ACCESS_NONE = "none on this machine";
     SENT = "sent; see below";

@@ -8,7 +8,7 @@ use crate::app::rotation::text;
 use crate::app::state::State;
 use crate::domain::age::passed;
 use crate::domain::attention::NextStep;
-use crate::domain::credential::{HeldAccess, KnownCredential, Verdict};
+use crate::domain::credential::{HeldAccess, KnownCredential, Verdict, VerdictReason};
 use crate::domain::roll::start_steps::StepState;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{plural, width};
@@ -81,7 +81,11 @@ fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, Str
         HeldAccess::Certain(best) => {
             (StepState::Done, text::access_kind(best.kind.word()), Tone::Dim)
         }
-        HeldAccess::Unclear(_) => (StepState::Unknown, text::ACCESS_UNKNOWN.to_owned(), Tone::Warn),
+        HeldAccess::Unclear(known) => {
+            let is_copy = known.reasons.contains(&VerdictReason::NotInFile);
+            let words = if is_copy { text::ACCESS_NOT_IN_FILE } else { text::ACCESS_UNKNOWN };
+            (StepState::Unknown, words.to_owned(), Tone::Warn)
+        }
         HeldAccess::None if has(Verdict::Dead) => {
             (StepState::Waiting, text::ACCESS_DEAD.to_owned(), Tone::Warn)
         }
