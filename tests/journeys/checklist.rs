@@ -50,7 +50,7 @@ async fn a_client_is_listed_and_done_and_counts_before_complete() {
     journey.until("S shares it with colleagues", 20).await;
     journey.says("No clients listed");
     journey.press("R").await;
-    journey.says("the checklist names none");
+    journey.says("the checklist is empty");
     journey.press("<esc>a").await;
     journey.wait(1).await;
     journey.press("<enter><enter><enter><enter>").await;
@@ -65,7 +65,7 @@ async fn a_client_is_listed_and_done_and_counts_before_complete() {
     journey.press("<esc><space>").await;
     journey.shows("▸ ✓ ci deploy");
     journey.press("R").await;
-    journey.says("all on the checklist have new credentials (1 client)");
+    journey.says("checklist: all clients have new credentials (1 client)");
     journey.press("<esc>").await;
     let kept = journey.read("state/checklists.json");
     assert!(kept.contains("\"name\": \"ci deploy\""), "{kept}");

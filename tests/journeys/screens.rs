@@ -97,7 +97,7 @@ async fn a_kubeconfig_that_breaks_comes_before_complete_and_the_steps_never_go_b
     }
     let screen = journey.screen();
     let place = |text: &str| screen.find(text).unwrap_or_else(|| panic!("no {text}\n{screen}"));
-    assert!(place("4  see what stops") < place("R  complete the rotation"), "{screen}");
+    assert!(place("4  show what stops") < place("R  complete the rotation"), "{screen}");
     assert!(place(" K kubeconfig") < place(" R complete…"), "{screen}");
     journey.press("K<ctrl-o><tab><tab><enter>").await;
     journey.says("Kubeconfig of alpha →");
