@@ -188,7 +188,7 @@ async fn k8s_01_certificates_that_are_not_accepted_yet_are_reported_and_retried(
     step(&journey, "alpha", ClusterOperation::StartRotation);
     journey.until("retrying", 60).await;
     journey.press("<enter>3").await;
-    journey.says("The API server does not accept the new credentials yet; retrying");
+    journey.says("The new credentials and the API server do not match yet; retrying");
     journey.press("<esc>").await;
     let early = journey.clock.now();
     journey.until_holds("a figure", (5, 60), |journey| journey.progress("alpha").is_some()).await;

@@ -168,7 +168,7 @@ texts! {
     of_pool_in(pool, zone) = "pool {pool} in {zone}";
 
     CONNECTING = "connecting to the cluster's API server";
-    NOT_ACCEPTED_YET = "the API server does not accept the new credentials yet; retrying";
+    NOT_ACCEPTED_YET = "the new credentials and the API server do not match yet; retrying";
     CREDENTIALS_REFUSED = "the API server rejects the credentials";
     NO_ACCESS = "SKE issues no kubeconfig";
     KUBECONFIG_REFUSED = "kubeconfig rejected";

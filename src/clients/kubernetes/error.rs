@@ -213,10 +213,10 @@ impl KubeError {
                 failure.hint("Check the network, the proxy, and the cluster's access control list")
             }
             Self::Untrusted(_) => {
-                failure.hint("if this persists, a proxy may intercept TLS: exclude this host")
+                failure.hint("If this persists, a proxy may intercept TLS: exclude this host")
             }
             Self::Refused(_) => {
-                failure.hint("if this persists, check in the portal that the cluster is healthy")
+                failure.hint("If this persists, check in the portal that the cluster is healthy")
             }
             Self::Forbidden(_) => failure.hint("The account's kubeconfig lacks this permission"),
             Self::NotServed(_)
