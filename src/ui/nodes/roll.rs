@@ -85,8 +85,8 @@ fn sign_of(stage: NodeStage, is_blocked: bool, idle: bool) -> (&'static str, Ton
     }
 }
 
-/// The meaning and count of every sign that occurs.
-pub fn legend(counts: NodeCounts, idle: bool, cx: LineContext<'_>) -> Vec<Span<'static>> {
+/// The meaning and count of every sign that occurs, on as many lines as they need.
+pub fn legend(counts: NodeCounts, idle: bool, cx: LineContext<'_>) -> Vec<Vec<Span<'static>>> {
     let draining = counts.draining.saturating_sub(counts.blocked);
     let new = if idle { text::STAGE_READY } else { text::STAGE_NEW };
     let parts = [
@@ -100,19 +100,24 @@ pub fn legend(counts: NodeCounts, idle: bool, cx: LineContext<'_>) -> Vec<Span<'
         (NodeStage::Preserved, false, counts.preserved, text::STAGE_PRESERVED),
     ];
     let gap = if cx.columns >= 60 { "   " } else { "  " };
-    let mut spans: Vec<Span<'static>> = Vec::new();
+    let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
     for (stage, is_blocked, count, word) in parts.into_iter().filter(|(.., count, _)| *count > 0) {
         let (sign, tone) = sign_of(stage, is_blocked, idle);
-        if !spans.is_empty() {
-            spans.push(Span::raw(gap));
+        let part = [cx.span(sign, tone), Span::raw(format!(" {count} {word}"))];
+        let fits = |line: &&mut Vec<Span<'_>>| {
+            spans_width(line) + gap.len() + spans_width(&part) <= cx.columns
+        };
+        if let Some(line) = lines.last_mut().filter(fits) {
+            line.push(Span::raw(gap));
+            line.extend(part);
+        } else {
+            lines.push(part.into());
         }
-        spans.push(cx.span(sign, tone));
-        spans.push(Span::raw(format!(" {count} {word}")));
     }
-    if spans.is_empty() {
-        spans.push(cx.span(text::NO_NODES, Tone::Dim));
+    if lines.is_empty() {
+        lines.push(vec![cx.span(text::NO_NODES, Tone::Dim)]);
     }
-    cut_spans(spans, cx.columns)
+    lines
 }
 
 /// Bar, progress and percentage, as far as they fit; the estimate after them, or below if there is room.
@@ -450,12 +455,17 @@ mod tests {
             missing: 0,
         };
         let state = fixtures::empty();
-        let cx = LineContext { state: &state, theme: Theme::of(&state), columns: 200 };
-        let legend: String =
-            legend(counts, false, cx).into_iter().map(|part| part.content).collect();
+        let cx = LineContext { state: &state, theme: Theme::of(&state), columns: 45 };
+        let lines = legend(counts, false, cx)
+            .into_iter()
+            .map(|line| plain(&String::from_iter(line.into_iter().map(|part| part.content))));
         assert_eq!(
-            plain(&legend),
-            "N 1 new   J 1 joining   D 1 draining   x 1 blocked   C 1 cordoned   O 1 old   R 1 removing   P 1 preserved"
+            lines.collect::<Vec<_>>(),
+            [
+                "N 1 new  J 1 joining  D 1 draining",
+                "x 1 blocked  C 1 cordoned  O 1 old",
+                "R 1 removing  P 1 preserved",
+            ]
         );
     }
 }

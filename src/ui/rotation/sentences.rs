@@ -259,7 +259,6 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
     }
     let now =
         observed.map_or(state.shared.now.wall, |observed| observed.as_of(state.shared.now.wall));
-    let _room = facts.values().columns;
     for (at, line) in roll::summary(roll, now, facts.values()).into_iter().enumerate() {
         facts.fact(if at == 0 { "nodes" } else { "" }, line);
     }
@@ -268,7 +267,9 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
     }
     let running = roll.steps.iter().find(|step| step.state == StepState::Now);
     if running.is_none_or(|step| step.name == StartStepName::Nodes) {
-        facts.fact("", roll::legend(roll.counts, roll.idle, facts.values()));
+        for line in roll::legend(roll.counts, roll.idle, facts.values()) {
+            facts.fact("", line);
+        }
     } else {
         facts.fact("", roll::step_now(&roll.steps, facts.values()));
     }
