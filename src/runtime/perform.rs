@@ -57,7 +57,7 @@ use crate::store::fleet_file;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
-use crate::store::private_file::{Observer, unobserved};
+use crate::store::private_file::unobserved;
 use crate::store::state_file;
 
 /// Timeout for the locks of journal and state.
@@ -452,8 +452,7 @@ impl Performer {
         let name = kubeconfigs.name(&file);
         let files = kubeconfigs.clone();
         let save = Arc::new(move || {
-            let how: (bool, Observer<'_>) = (keeps_backup, &unobserved);
-            files.save(&file, &fresh, &options, fingerprint.as_deref(), how)
+            files.save(&file, &fresh, &options, fingerprint.as_deref(), keeps_backup, &unobserved)
         });
         let late = |failure| async move {
             let message = Message::Answered(id, Ok(Answer::SaveIsLate(failure)));

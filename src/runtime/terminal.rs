@@ -30,7 +30,7 @@ use crate::runtime::frame_writer::FrameWriter;
 use crate::runtime::notify::{Notifier, PROGRESS_OFF};
 use crate::runtime::stop::{stop_process_group, while_unblocked};
 use crate::runtime::watchdog::Watchdog;
-use crate::store::private_file::{create_folder, replace, unobserved};
+use crate::store::private_file::{create_folder, replace};
 
 /// Where frames are drawn: the user's terminal, or one of a test. Methods fail if the terminal is gone.
 pub trait Surface {
@@ -331,6 +331,6 @@ fn write_report(folder: &std::path::Path, info: &std::panic::PanicHookInfo<'_>) 
         info,
         std::backtrace::Backtrace::force_capture()
     );
-    replace(&path, text.as_bytes(), &unobserved).ok()?;
+    replace(&path, text.as_bytes()).ok()?;
     Some(path)
 }

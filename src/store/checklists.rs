@@ -84,7 +84,7 @@ fn update(
             "checklist": local.list.to_json(),
         }));
         let content = format!("{:#}\n", json!({"version": VERSION, "clusters": all}));
-        drop(private_file::replace(&path, content.as_bytes(), &private_file::unobserved)?);
+        drop(private_file::replace(&path, content.as_bytes())?);
         Ok(local)
     })
 }

@@ -40,7 +40,7 @@ pub fn save(folder: &Path, mut fleet: LastFleet) -> Result<(), Failure> {
     let content = serde_json::to_vec(&File { version: VERSION, fleet }).map_err(|error| {
         Failure::new(FailureKind::Bug, format!("The fleet cannot be encoded: {error}"))
     })?;
-    drop(private_file::replace(&folder.join(NAME), &content, &private_file::unobserved)?);
+    drop(private_file::replace(&folder.join(NAME), &content)?);
     Ok(())
 }
 

@@ -322,7 +322,8 @@ impl Kubeconfigs {
         fresh: &ParsedKubeconfig,
         options: &MergeOptions,
         fingerprint: Option<&str>,
-        (keeps_backup, observer): (bool, Observer<'_>),
+        keeps_backup: bool,
+        observer: Observer<'_>,
     ) -> Result<Attempt<Saved>, NotSaved> {
         let path = self.path(file)?;
         let before = self.target(&path)?;
@@ -366,7 +367,7 @@ impl Kubeconfigs {
         if plan.exists {
             let backup = with_ending(&target.path, BACKUP);
             if !(keeps_backup && backup.is_file()) {
-                notes.extend(private_file::replace(&backup, &old, observer)?);
+                notes.extend(private_file::replace_observed(&backup, &old, observer)?);
             }
             notes.push(format!("backup: {}", self.shown(&backup)));
         }
@@ -380,7 +381,7 @@ impl Kubeconfigs {
             ));
         }
         let content = content.expose().as_bytes();
-        if let Some(note) = private_file::replace(&target.path, content, observer)? {
+        if let Some(note) = private_file::replace_observed(&target.path, content, observer)? {
             notes.push(format!("saved, but {note}"));
         }
         let place = KubeconfigLocation::File {

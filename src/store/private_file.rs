@@ -1,13 +1,14 @@
 //! Replaces a file atomically and privately; after a crash, either the old or the new file is there, complete.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
+use rustix::fs::{Access, access};
 use rustix::io::Errno;
+use tempfile::{Builder, NamedTempFile};
 
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
@@ -33,10 +34,10 @@ pub mod step {
     pub const ALL: [&str; 7] = [FOLDER, CREATE, OWNER, WRITE, SYNC, RENAME, SYNC_FOLDER];
 }
 
-/// Called before each step, with the option to fail it; production passes [`unobserved`].
+/// Called before each step, with the option to fail it: for tests.
 pub type Observer<'a> = &'a dyn Fn(&'static str) -> io::Result<()>;
 
-/// The production observer: a no-op.
+/// Fails no step.
 pub fn unobserved(_: &'static str) -> io::Result<()> {
     Ok(())
 }
@@ -74,7 +75,15 @@ pub fn create_folder(folder: &Path) -> Result<(), Failure> {
 ///
 /// # Errors
 /// The step that failed; the old file is untouched.
-pub fn replace(
+pub fn replace(path: &Path, content: &[u8]) -> Result<Option<String>, Failure> {
+    replace_observed(path, content, &unobserved)
+}
+
+/// As [`replace`], with an observer.
+///
+/// # Errors
+/// As of [`replace`].
+pub fn replace_observed(
     path: &Path,
     content: &[u8],
     observer: Observer<'_>,
@@ -82,22 +91,21 @@ pub fn replace(
     let (Some(folder), Some(_)) = (parent(path), path.file_name()) else {
         return Err(Failure::new(FailureKind::File, "This path does not name a file"));
     };
-    let run = |step, work: &mut dyn FnMut() -> io::Result<()>| {
-        observer(step).and_then(|()| work()).map_err(|error| failed(step, path, error))
-    };
-    run(step::FOLDER, &mut || Ok(()))?;
+    let at = |step: &'static str| move |error: io::Error| failed(step, path, error);
+    observer(step::FOLDER).map_err(at(step::FOLDER))?;
     create_folder(&folder)?;
-    run(step::CREATE, &mut || Ok(()))?;
-    let (guard, mut file) =
-        Temporary::create(&folder).map_err(|error| failed(step::CREATE, path, error))?;
+    observer(step::CREATE).map_err(at(step::CREATE))?;
+    let mut file = create_temporary(&folder).map_err(at(step::CREATE))?;
     // Its modification time is the current time of the file system's clock.
-    if let Ok(now) = file.metadata().and_then(|data| data.modified()) {
+    if let Ok(now) = file.as_file().metadata().and_then(|data| data.modified()) {
         remove_stale_files(&folder, now);
     }
-    run(step::OWNER, &mut || keep_owner(path, &file))?;
-    run(step::WRITE, &mut || file.write_all(content))?;
-    run(step::SYNC, &mut || file.sync_all())?;
-    run(step::RENAME, &mut || fs::rename(&guard.0, path))?;
+    observer(step::OWNER)
+        .and_then(|()| keep_owner(path, file.as_file()))
+        .map_err(at(step::OWNER))?;
+    observer(step::WRITE).and_then(|()| file.write_all(content)).map_err(at(step::WRITE))?;
+    observer(step::SYNC).and_then(|()| file.as_file().sync_all()).map_err(at(step::SYNC))?;
+    observer(step::RENAME).and_then(|()| Ok(file.persist(path)?)).map_err(at(step::RENAME))?;
     // The new file is in place: a later error does not fail the replacement.
     let synced = observer(step::SYNC_FOLDER).and_then(|()| File::open(&folder)?.sync_all());
     Ok(synced.err().map(|error| {
@@ -121,19 +129,13 @@ pub fn create_new(path: &Path, content: &[u8]) -> Result<bool, Failure> {
         return Err(Failure::new(FailureKind::File, "This path does not name a file"));
     };
     let at = |step: &'static str| move |error: io::Error| failed(step, path, error);
-    let (guard, mut file) = Temporary::create(&folder).map_err(at(step::CREATE))?;
+    let mut file = create_temporary(&folder).map_err(at(step::CREATE))?;
     file.write_all(content).map_err(at(step::WRITE))?;
-    file.sync_all().map_err(at(step::SYNC))?;
-    let placed = renameat_with(CWD, &guard.0, CWD, path, RenameFlags::NOREPLACE);
-    // Not every file system supports this; a hard link does the same, and the guard removes the first name.
-    let placed = match placed.map_err(io::Error::from) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => fs::hard_link(&guard.0, path),
-        placed => placed,
-    };
-    match placed {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(failed(step::RENAME, path, error)),
+    file.as_file().sync_all().map_err(at(step::SYNC))?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(failed) => Err(at(step::RENAME)(failed.error)),
     }
 }
 
@@ -150,28 +152,16 @@ fn keep_owner(path: &Path, file: &File) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(old.mode() & 0o600))
 }
 
-/// The temporary file; removed on drop unless it was renamed away.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn create(folder: &Path) -> io::Result<(Self, File)> {
-        let (number, host) = (process::number(), process::host());
-        let suffix = uuid::Uuid::new_v4().simple();
-        let path = folder.join(format!("{TEMPORARY}{number}-{host}-{suffix}"));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok((Self(path), file))
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // After the rename there is nothing to remove.
-        drop(fs::remove_file(&self.0));
-    }
+/// A file that is removed when dropped unless it is renamed; readable only by the owner.
+fn create_temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    let prefix = format!("{TEMPORARY}{}-{}-", process::number(), process::host());
+    Builder::new().prefix(&prefix).rand_bytes(SUFFIX).tempfile_in(folder)
 }
 
 /// Prefix of a temporary file's name; process ID and host name of its writer follow.
 const TEMPORARY: &str = ".skeys-";
+/// Length of the random end of its name.
+const SUFFIX: usize = 32;
 /// Age at which a temporary file counts as abandoned by any writer.
 const ABANDONED: Duration = Duration::from_hours(24);
 
@@ -200,7 +190,7 @@ fn writer_has_ended(name: &str) -> Option<bool> {
     // Earlier versions did not include the host.
     let (host, suffix) =
         rest.rsplit_once('-').map_or((None, rest), |(host, suffix)| (Some(host), suffix));
-    let is_suffix = suffix.len() == 32 && suffix.chars().all(|c| c.is_ascii_hexdigit());
+    let is_suffix = suffix.len() == SUFFIX && suffix.chars().all(|c| c.is_ascii_alphanumeric());
     is_suffix.then(|| host.is_some_and(|host| process::has_ended(number, host)))
 }
 

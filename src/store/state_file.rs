@@ -140,7 +140,7 @@ pub fn save(
                 Failure::new(FailureKind::Bug, format!("The state cannot be encoded: {error}"))
             })?;
         // Not worth a message each time: it may not survive a power failure.
-        drop(private_file::replace(&path, &content, &private_file::unobserved)?);
+        drop(private_file::replace(&path, &content)?);
         Ok((credentials, note))
     })
 }

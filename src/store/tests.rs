@@ -27,7 +27,7 @@ use crate::domain::selection::{SelectedProjects, Selection};
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
 use crate::store::lock::Attempt;
-use crate::store::private_file::{Observer, check_private, replace, step, unobserved};
+use crate::store::private_file::{check_private, replace_observed, step, unobserved};
 use crate::store::process;
 use crate::store::stale_files;
 use crate::store::state_file;
@@ -202,11 +202,10 @@ fn files(home: &Path, clock: &Clock) -> Kubeconfigs {
 
 /// Merges a kubeconfig with no lock in the way.
 fn save(files: &Kubeconfigs, options: MergeOptions, seen: Option<&str>) -> Result<Saved, NotSaved> {
-    Ok(files.save(&FileTarget::Merge, &fresh(), &options, seen, USUAL)?.into_result()?)
+    Ok(files
+        .save(&FileTarget::Merge, &fresh(), &options, seen, false, &unobserved)?
+        .into_result()?)
 }
-
-/// The first of a batch, without injected faults.
-const USUAL: (bool, Observer<'_>) = (false, &unobserved);
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
@@ -357,7 +356,7 @@ fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
         let context = context.to_owned();
         let options = MergeOptions { context, in_place: true, ..options(true) };
         let seen = seen.as_deref();
-        let saved = files.save(&target, &fresh, &options, seen, (is_next, &unobserved));
+        let saved = files.save(&target, &fresh, &options, seen, is_next, &unobserved);
         saved.map(|saved| saved.into_result().unwrap())
     };
     let Err(NotSaved::Changed(told)) = save("c", &first.fingerprint) else {
@@ -396,7 +395,7 @@ fn cred_07_a_file_that_holds_more_says_what_is_lost_and_is_kept() {
     assert_eq!(plan.lost.len(), 9, "{:?}", plan.lost);
     let options = MergeOptions { context: "x3".into(), replace_another: true, ..options(true) };
     let seen = plan.fingerprint.as_deref();
-    files.save(&own, &fresh(), &options, seen, USUAL).unwrap().into_result().unwrap();
+    files.save(&own, &fresh(), &options, seen, false, &unobserved).unwrap().into_result().unwrap();
     assert!(!fs::read_to_string(&config).unwrap().contains("x4"));
     assert_eq!(fs::read_to_string(home.path().join(".kube/config.skeys-backup")).unwrap(), ten());
 }
@@ -436,7 +435,9 @@ fn file_04_a_stale_lock_is_reported_and_kept() {
     fs::File::options().write(true).open(&lock).unwrap().set_modified(two_days).unwrap();
     let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     let print = plan.fingerprint.as_deref();
-    let attempt = files.save(&FileTarget::Merge, &fresh(), &options(false), print, USUAL).unwrap();
+    let attempt = files
+        .save(&FileTarget::Merge, &fresh(), &options(false), print, false, &unobserved)
+        .unwrap();
     let failure = attempt.into_result().unwrap_err();
     assert!(failure.message.contains("2days"), "{failure}");
     assert!(failure.to_string().contains("rm ~/.kube/config.lock"), "{failure}");
@@ -521,7 +522,7 @@ fn file_01_file_20_every_fault_at_every_step_leaves_one_whole_file_and_is_report
         let file = home.path().join("f");
         fs::write(&file, "old").unwrap();
         let fault = |now: &'static str| if now == step { Err(errno.into()) } else { Ok(()) };
-        let told = replace(&file, b"new", &fault);
+        let told = replace_observed(&file, b"new", &fault);
         if step == step::SYNC_FOLDER {
             let note = told.unwrap().unwrap();
             let is_usual = matches!(errno, Errno::INVAL | Errno::NOTSUP);
@@ -552,7 +553,7 @@ fn file_21_a_fault_in_a_save_is_told_truly_and_the_backup_stays_the_true_old_fil
             };
             let seen = plan.fingerprint.as_deref();
             let target = FileTarget::Merge;
-            let saved = files.save(&target, &fresh(), &options(false), seen, (false, &fault));
+            let saved = files.save(&target, &fresh(), &options(false), seen, false, &fault);
             let content = fs::read_to_string(&config).unwrap();
             if step == step::SYNC_FOLDER {
                 let saved = saved.unwrap().into_result().unwrap();
@@ -620,7 +621,8 @@ fn cred_09_a_name_without_room_for_a_backup_is_refused_before() {
         if is_possible {
             for _ in 0..2 {
                 let seen = files.plan(&own, &query("shop")).unwrap().fingerprint;
-                let saved = files.save(&own, &fresh(), &options(true), seen.as_deref(), USUAL);
+                let saved =
+                    files.save(&own, &fresh(), &options(true), seen.as_deref(), false, &unobserved);
                 saved.unwrap().into_result().unwrap();
             }
         }
@@ -690,7 +692,11 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let (state, far) = (home.path().join("state"), home.path().join("far/away"));
     let files = files(home.path(), &Clock::by_hand(now())).with_state_folder(Some(state.clone()));
     let own = FileTarget::Own("~/far/away/a.yaml".into());
-    files.save(&own, &fresh(), &options(false), None, USUAL).unwrap().into_result().unwrap();
+    files
+        .save(&own, &fresh(), &options(false), None, false, &unobserved)
+        .unwrap()
+        .into_result()
+        .unwrap();
     // No process has the highest PID.
     let (dead, alive) = (i32::MAX.to_string(), process::number());
     let host = format!("-{}", process::host());
@@ -729,7 +735,7 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     // A stale lock of the file itself is removed too.
     lock("a.yaml.lock", &dead);
     let seen = files.plan(&own, &query("shop")).unwrap().fingerprint;
-    let saved = files.save(&own, &fresh(), &options(true), seen.as_deref(), USUAL);
+    let saved = files.save(&own, &fresh(), &options(true), seen.as_deref(), false, &unobserved);
     assert!(matches!(saved, Ok(Attempt::Done(_))), "{saved:?}");
 }
 

@@ -468,7 +468,8 @@ fn file_03_kubectl_and_renewals_at_the_same_time_lose_nothing_of_each_other() {
                 &fresh,
                 &options,
                 plan.fingerprint.as_deref(),
-                (false, &unobserved),
+                false,
+                &unobserved,
             ) {
                 Ok(attempt) => {
                     if attempt.into_result().is_ok() {

@@ -14,7 +14,7 @@ use skeys::testing::domain::kubeconfig::{
 };
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::store::kubeconfigs::Kubeconfigs;
-use skeys::testing::store::private_file::{Observer, replace, step, unobserved};
+use skeys::testing::store::private_file::{Observer, replace, replace_observed, step, unobserved};
 
 use crate::support::{Cloud, SKEYS, Terminal, plain};
 
@@ -58,7 +58,7 @@ fn file_32_a_configuration_that_changes_under_the_dashboard_takes_effect_or_is_n
         ("[display]\nsort = \"nmae\"\n", "mine.toml:2:8: display.sort is \"nmae\""),
         ("[display]\nsort = \"name\"\n", "mine.toml changed: display.sort"),
     ] {
-        replace(&file, text.as_bytes(), &unobserved).unwrap();
+        replace(&file, text.as_bytes()).unwrap();
         terminal.until(expected);
     }
     terminal.until("name ↓");
@@ -138,7 +138,7 @@ fn child_that_is_killed() {
         }
         Ok(())
     };
-    replace(Path::new(&file), b"the new one, whole", &kill).unwrap();
+    replace_observed(Path::new(&file), b"the new one, whole", &kill).unwrap();
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn file_02_a_kill_at_any_step_leaves_the_old_or_the_new_file_whole_and_private()
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{step:?}");
         }
         // The next run cleans up after the killed one.
-        replace(&file, b"the next one", &unobserved).unwrap();
+        replace(&file, b"the next one").unwrap();
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "{step:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "the next one");
     }
@@ -283,7 +283,7 @@ fn child_that_is_killed_while_it_saves() {
         Ok(())
     };
     let own = FileTarget::Own("~/far/away/shop.yaml".into());
-    drop(files.save(&own, &fresh, &options, None, (false, &kill)));
+    drop(files.save(&own, &fresh, &options, None, false, &kill));
 }
 
 const FRESH: &str = "clusters: [{name: k, cluster: {server: 'https://api.example', certificate-authority-data: QUJD}}]\n\
@@ -330,7 +330,7 @@ fn renew(home: &Path, observer: Observer<'_>) {
     let target = FileTarget::MergeInto("~/.kube/config".into());
     let plan = files.plan(&target, &query).unwrap();
     let seen = plan.fingerprint.as_deref();
-    let saved = files.save(&target, &fresh, &options, seen, (false, observer)).unwrap();
+    let saved = files.save(&target, &fresh, &options, seen, false, observer).unwrap();
     saved.into_result().unwrap();
 }
 

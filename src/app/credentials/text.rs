@@ -93,7 +93,7 @@ texts! {
     DATED_AFTER = "dated after the start; dates alone prove nothing";
     DATED_BEFORE = "dated before the start; dates alone prove nothing";
     ROTATION_UNCLEAR = "the phase or the start of the rotation is unknown";
-    NOT_RECORDED = "an earlier version of skeys issued it without recording its certificates";
+    NOT_RECORDED = "skeys issued it, but its certificates are not on record";
     ITS_RECORD = "as recorded when skeys issued it";
     NOT_IN_FILE = "as recorded when skeys issued it; unknown whether it was kept";
 

@@ -57,7 +57,7 @@ fn init(path: &Path, force: bool) -> Output {
     if let Some(kind) = kind {
         return Output::failure(format!("{shown} is {kind}; it is not replaced.\n"), 1);
     }
-    match private_file::replace(&path, EXAMPLE.as_bytes(), &private_file::unobserved) {
+    match private_file::replace(&path, EXAMPLE.as_bytes()) {
         Ok(note) => {
             let note = note.map(|note| format!("Note: {note}\n")).unwrap_or_default();
             Output::success(format!("Written: {shown}\n{note}"))

@@ -80,7 +80,7 @@ pub enum VerdictReason {
     },
     /// SKE does not report the start of the rotation, or a known phase.
     RotationUnclear,
-    /// Issued by an earlier version of skeys that did not record certificates.
+    /// Issued without a record of its certificates: they could not be read, or an earlier version did not record them.
     NotRecorded,
 }
 
