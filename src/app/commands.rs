@@ -207,8 +207,8 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             (Command::Open, _) => activity::update::toggle_open(&mut state.activity, Some(id)),
             (_, Tab::Nodes) => nodes::update::run(&mut state.nodes, id, command, metrics),
             (Command::Mark, Tab::Credentials) => {
-                if let Some(place) = state.markable() {
-                    state.inventory.toggle(place);
+                if let Some(location) = state.markable() {
+                    state.inventory.toggle(location);
                     metrics.scroll(&mut state.inventory.cursor, Command::Down);
                 }
             }
@@ -669,7 +669,7 @@ mod tests {
     fn answer(state: &mut State, result: Result<(), Failure>) -> Vec<Effect> {
         let open = state.requests.open().find(|(_, owner)| **owner == RequestOwner::Restart);
         let (request, _) = open.expect("it was asked for");
-        let answer = Message::Answered(request, result.map(|()| Answer::Prepared));
+        let answer = Message::Answered(request, result.map(|()| Answer::RestartReady));
         update(state, state.shared.now, answer)
     }
 

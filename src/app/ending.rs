@@ -119,10 +119,10 @@ pub fn restart(state: &mut State, out: &mut Outbox, profile: Option<String>) {
     }
     let cx = context!(state, out);
     if cx.requests.open().any(|(_, owner)| *owner == RequestOwner::Restart) {
-        return cx.toast(session::text::no_restart(session::text::PREPARING.to_owned()));
+        return cx.toast(session::text::no_restart(session::text::ALREADY_RESTARTING.to_owned()));
     }
-    cx.toast(session::text::PREPARING.to_owned());
-    cx.request(RequestOwner::Restart, Request::Prepare { profile });
+    cx.toast(session::text::RESTARTING.to_owned());
+    cx.request(RequestOwner::Restart, Request::PrepareRestart { profile });
 }
 
 /// Why a restart is not possible now, if so: open requests, undelivered or copied kubeconfigs would be lost.
@@ -134,7 +134,7 @@ fn why_no_restart(state: &State) -> Option<String> {
 }
 
 /// The next dashboard is ready: restarts, unless something has opened in the meantime.
-pub fn prepared(state: &mut State, out: &mut Outbox) {
+pub fn restart_ready(state: &mut State, out: &mut Outbox) {
     let is_plain = state.context() == state.screen_context();
     let why = why_no_restart(state)
         .or_else(|| (!is_plain).then(|| session::text::SOMETHING_OPEN.to_owned()));

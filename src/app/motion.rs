@@ -38,9 +38,9 @@ impl SearchStep {
         matches: impl Fn(usize) -> bool,
     ) -> Option<usize> {
         let mut steps = usize::from(self != Self::FromHere)..=count;
-        let place = |step| if self == Self::Previous { at + count - step } else { at + step };
-        let wrapped = |step| place(step) % count.max(1);
-        steps.find_map(|step| Some(wrapped(step)).filter(|place| *place < count && matches(*place)))
+        let index = |step| if self == Self::Previous { at + count - step } else { at + step };
+        let wrapped = |step| index(step) % count.max(1);
+        steps.find_map(|step| Some(wrapped(step)).filter(|index| *index < count && matches(*index)))
     }
 }
 

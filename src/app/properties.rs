@@ -250,14 +250,14 @@ impl Environment {
         Some(Message::Answered(id, answer))
     }
 
-    fn tried(&self, places: Vec<KubeconfigLocation>, works: bool) -> Answer {
+    fn tried(&self, locations: Vec<KubeconfigLocation>, works: bool) -> Answer {
         let files = self.files();
-        let tried = |place: KubeconfigLocation| TriedCredential {
-            content: content_at(&files, &place),
+        let tried = |location: KubeconfigLocation| TriedCredential {
+            content: content_at(&files, &location),
             trial: if works { Trial::Accepted } else { Trial::NoAnswer(String::new()) },
-            place,
+            location,
         };
-        Answer::Tried(places.into_iter().map(tried).collect())
+        Answer::Tried(locations.into_iter().map(tried).collect())
     }
 
     /// Answers any kind of request.
@@ -280,7 +280,9 @@ impl Environment {
             Request::Discover => {
                 Answer::Discovered(works.then(|| discovered(how)).ok_or_else(broken)?)
             }
-            Request::Prepare { .. } => works.then_some(Answer::Prepared).ok_or_else(broken)?,
+            Request::PrepareRestart { .. } => {
+                works.then_some(Answer::RestartReady).ok_or_else(broken)?
+            }
             Request::List(scope) if works => Answer::Clusters(Listing {
                 clusters: self
                     .clusters
@@ -308,7 +310,7 @@ impl Environment {
             }
             Request::Act { .. } => works.then(|| Answer::Action(accepted())).ok_or_else(broken)?,
             Request::ReadInventory(_) => Answer::Inventory(self.files()),
-            Request::TryCredentials(places) => self.tried(places, works),
+            Request::TryCredentials(locations) => self.tried(locations, works),
             Request::ReadChecklist(_) | Request::WriteChecklist { .. } => {
                 let refused = || Failure::from(ChecklistConflict::Changed);
                 Answer::Checklist(works.then(checklist).ok_or_else(refused)?)
@@ -360,7 +362,7 @@ impl Environment {
             1 => Err(NotSaved::Taken(plan())),
             2 => Err(NotSaved::Changed(plan())),
             _ => Ok(Saved {
-                place: KubeconfigLocation::File {
+                location: KubeconfigLocation::File {
                     path: "~/.kube/config".into(),
                     context: options.context,
                     whole: !file.merges(),
@@ -771,7 +773,7 @@ fn file_10_a_save_that_nobody_waits_for_and_that_finds_another_file_is_told() {
 #[test]
 fn file_37_a_save_that_is_late_is_told_when_it_ends_whatever_became_of_its_form() {
     let file = KubeconfigLocation::File { path: "~/f".into(), context: "c".into(), whole: false };
-    let saved = || Ok(Saved { place: file.clone(), notes: Vec::new() });
+    let saved = || Ok(Saved { location: file.clone(), notes: Vec::new() });
     for (discards, result) in [
         (false, saved()),
         (true, saved()),

@@ -226,7 +226,7 @@ impl State {
     /// replacement of their kind.
     pub fn renewed_entries(&self) -> Vec<RenewedEntry> {
         let (known, cursor) = self.credentials_on_tab();
-        let marked = known.iter().filter(|known| self.inventory.is_marked(&known.place));
+        let marked = known.iter().filter(|known| self.inventory.is_marked(&known.location));
         let marked: Vec<RenewedEntry> = marked.filter_map(renewed).collect();
         if !marked.is_empty() {
             return marked;
@@ -246,7 +246,7 @@ impl State {
     pub fn markable(&self) -> Option<KubeconfigLocation> {
         let (known, cursor) = self.credentials_on_tab();
         let at_cursor = known.get(cursor)?;
-        renewed(at_cursor).map(|_| at_cursor.place.clone())
+        renewed(at_cursor).map(|_| at_cursor.location.clone())
     }
 
     /// Why nodes are not currently observed; `None` while they are.
@@ -270,7 +270,7 @@ impl State {
             return None;
         }
         let records = self.activity.list(self.screen.cluster());
-        records.get(self.activity.place(&records)).map(|(_, record)| *record)
+        records.get(self.activity.index(&records)).map(|(_, record)| *record)
     }
 
     /// Whether the screen can be searched.
@@ -381,7 +381,7 @@ fn renewed(known: &KnownCredential) -> Option<RenewedEntry> {
     if known.other_file.is_some() {
         return None;
     }
-    let (file, context) = known.place.entry()?;
+    let (file, context) = known.location.entry()?;
     let kind = known.kind.issued_as()?;
     Some(RenewedEntry { kind, file: file.to_owned(), context: context.to_owned() })
 }

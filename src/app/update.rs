@@ -317,7 +317,7 @@ fn answered(
             let result = of_kind!(answer, Answer::Discovered(found) => found);
             discovery::answered(&mut state.fleet, result, context!(state, out, ()));
         }
-        (RequestOwner::Restart, Ok(Answer::Prepared)) => ending::prepared(state, out),
+        (RequestOwner::Restart, Ok(Answer::RestartReady)) => ending::restart_ready(state, out),
         (RequestOwner::Clusters(scope), answer) => {
             let result = of_kind!(answer, Answer::Clusters(listing) => listing);
             let (pending, cx) = (&state.rotation.pending, context!(state, out, ()));
@@ -563,7 +563,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             observing::agree(&mut state.nodes, &id, cx);
         }
         Event::KubeconfigDelivered(access) => {
-            state.inventory.unmark(&access.place);
+            state.inventory.unmark(&access.location);
             state.credentials.prune(state.server_now());
             state.credentials.put(*access);
             credentials_changed(state);

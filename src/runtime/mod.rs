@@ -72,8 +72,8 @@ pub struct Ended {
     pub print: Vec<PrintOnExit>,
     /// Messages for standard error, printed then.
     pub last_words: Vec<String>,
-    /// Whether a successor follows.
-    pub follows: bool,
+    /// Whether another dashboard follows.
+    pub restarts: bool,
     /// Background of the terminal, which is queried only once.
     pub background: Option<Background>,
     /// State for the successor, even if it could not be saved.
@@ -102,8 +102,8 @@ where
     let mut taken = std::mem::take(&mut console.left);
     let ends = (&mut *console, &mut incoming, &mut taken);
     let ended = run_until_end(&mut state, surface, ends, performer, clock).await;
-    let follows = matches!(ended, Ok(End::Restart));
-    if follows {
+    let restarts = matches!(ended, Ok(End::Restart));
+    if restarts {
         (console.left, taken) = taken.into_iter().partition(is_of_console);
     } else {
         surface.quit();
@@ -121,7 +121,7 @@ where
     }
     let (print, last_words) = last.finish(&mut incoming, surface).await;
     ended?;
-    Ok(Ended { print, last_words, follows, background, persisted: kept, selection })
+    Ok(Ended { print, last_words, restarts, background, persisted: kept, selection })
 }
 
 /// What ends a dashboard.

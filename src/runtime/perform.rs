@@ -18,7 +18,7 @@ use crate::app::requests::RequestId;
 use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
 use crate::clients::discovery::DiscoveryClient;
-use crate::clients::kubernetes::{Expected, check_server};
+use crate::clients::kubernetes::{ExpectedServer, check_server};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::action::Action;
@@ -50,7 +50,7 @@ use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
 use crate::runtime::stackit;
 use crate::runtime::terminal::Surface;
-use crate::runtime::trials::try_place;
+use crate::runtime::trials::try_location;
 use crate::store::checklists;
 use crate::store::exports;
 use crate::store::fleet_file;
@@ -91,14 +91,14 @@ pub struct Services {
     pub read_only: bool,
     /// Most concurrent lists and reads.
     pub concurrency: usize,
-    /// Requests a successor of this dashboard.
-    pub successors: mpsc::Sender<SuccessorOrder>,
+    /// Where restarts are requested.
+    pub restarts: mpsc::Sender<RestartRequest>,
 }
 
-/// A request to prepare a successor with the current configuration.
-pub struct SuccessorOrder {
+/// A request for a restart with the current configuration.
+pub struct RestartRequest {
     pub profile: Option<String>,
-    /// Whether the successor can start.
+    /// Whether the next dashboard can start.
     pub answer: oneshot::Sender<Result<(), Failure>>,
 }
 
@@ -304,11 +304,11 @@ impl Performer {
         });
     }
 
-    /// Requests a successor of this dashboard.
-    async fn prepare(&self, profile: Option<String>) -> Result<(), Failure> {
+    /// Requests a restart.
+    async fn prepare_restart(&self, profile: Option<String>) -> Result<(), Failure> {
         let (answer, answered) = oneshot::channel();
         // Without a receiver, the answer's sender is dropped too.
-        drop(self.0.services.successors.send(SuccessorOrder { profile, answer }).await);
+        drop(self.0.services.restarts.send(RestartRequest { profile, answer }).await);
         answered.await.unwrap_or_else(|_dropped| {
             let text = "This dashboard cannot be restarted with another configuration";
             Err(Failure::new(FailureKind::NotPossible, text))
@@ -327,9 +327,9 @@ impl Performer {
             }
             Request::NameProjects(ids) => Answer::ProjectNames(self.project_names(ids).await),
             Request::Discover => Answer::Discovered(services.discovery.discover().await?),
-            Request::Prepare { profile } => {
-                self.prepare(profile).await?;
-                Answer::Prepared
+            Request::PrepareRestart { profile } => {
+                self.prepare_restart(profile).await?;
+                Answer::RestartReady
             }
             Request::List(scope) => {
                 let _permit = self.0.reads.acquire().await;
@@ -361,7 +361,9 @@ impl Performer {
                 let find = move || kubeconfigs.find_all(&more);
                 Answer::Inventory(self.run_blocking("kubeconfigs of this machine", find).await?)
             }
-            Request::TryCredentials(places) => Answer::Tried(self.try_credentials(places).await?),
+            Request::TryCredentials(locations) => {
+                Answer::Tried(self.try_credentials(locations).await?)
+            }
             Request::ReadChecklist(id) => Answer::Checklist(self.read_checklist(id).await?),
             Request::WriteChecklist { id, write, intent } => {
                 self.record_intent(*intent).await?;
@@ -583,19 +585,19 @@ impl Performer {
 
     async fn try_credentials(
         &self,
-        places: Vec<KubeconfigLocation>,
+        locations: Vec<KubeconfigLocation>,
     ) -> Result<Vec<TriedCredential>, Failure> {
         let Services { kubeconfigs, clock, .. } = &self.0.services;
-        let paths: Vec<String> = places.iter().filter_map(path_of).collect();
+        let paths: Vec<String> = locations.iter().filter_map(path_of).collect();
         let files = kubeconfigs.clone();
         let find = move || files.find_all(&paths);
         // Without the files, it is unknown whether the tried content is what verdicts were predicted for.
         let files = self.run_blocking("kubeconfigs of this machine", find).await?;
         let mut tried = Vec::new();
-        for place in places {
-            let content = content_at(&files, &place);
-            let trial = try_place(&place, kubeconfigs, clock).await;
-            tried.push(TriedCredential { place, trial, content });
+        for location in locations {
+            let content = content_at(&files, &location);
+            let trial = try_location(&location, kubeconfigs, clock).await;
+            tried.push(TriedCredential { location, trial, content });
         }
         Ok(tried)
     }
@@ -651,7 +653,7 @@ impl Performer {
         let not_kept = |why: InvalidKubeconfig| Failure { kind: FailureKind::Format, ..why.into() };
         let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig).map_err(not_kept)?;
         let loopback = services.ske.is_on_loopback();
-        let expected = Expected { cluster: id.name.clone(), loopback };
+        let expected = ExpectedServer { cluster: id.name.clone(), loopback };
         check_server(fresh.server(), &expected).map_err(not_kept)?;
         let issuance = fresh.facts().ok().map(|facts| Issuance { facts, rotation });
         Ok(IssuedKubeconfig { fresh: Arc::new(fresh), expires: issued.expires, issuance })
@@ -681,8 +683,8 @@ impl Performer {
             return Ok(Answer::Credentials { credentials, note: None });
         };
         let _turn = self.0.state_turn.lock().await;
-        let (name, place) = (folder.display().to_string(), folder.clone());
-        let save = move || state_file::save(&place, &kept, now);
+        let (name, location) = (folder.display().to_string(), folder.clone());
+        let save = move || state_file::save(&location, &kept, now);
         let saved = retry_while_locked(clock, LOCK_WAIT, &name, save).await;
         match saved.and_then(Attempt::into_result) {
             Ok((credentials, note)) => Ok(Answer::Credentials { credentials, note }),
@@ -696,8 +698,8 @@ impl Performer {
 }
 
 /// The file of a location in shown form.
-fn path_of(place: &KubeconfigLocation) -> Option<String> {
-    match place {
+fn path_of(location: &KubeconfigLocation) -> Option<String> {
+    match location {
         KubeconfigLocation::File { path, .. } => Some(path.clone()),
         KubeconfigLocation::Clipboard
         | KubeconfigLocation::Stdout
@@ -711,7 +713,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Identify => "identify",
         Request::NameProjects(_) => "name projects",
         Request::Discover => "find projects and permissions",
-        Request::Prepare { .. } => "prepare another dashboard",
+        Request::PrepareRestart { .. } => "prepare restart",
         Request::List(_) => "list clusters",
         Request::Read(_) => "read cluster",
         Request::Rotate { .. } => "rotate",

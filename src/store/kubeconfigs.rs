@@ -384,12 +384,12 @@ impl Kubeconfigs {
         if let Some(note) = private_file::replace_observed(&target.path, content, observer)? {
             notes.push(format!("saved, but {note}"));
         }
-        let place = KubeconfigLocation::File {
+        let location = KubeconfigLocation::File {
             path: plan.path,
             context: clean(&options.context),
             whole: !file.merges(),
         };
-        Ok(Attempt::Done(Saved { place, notes }))
+        Ok(Attempt::Done(Saved { location, notes }))
     }
 
     /// If recording fails, a killed run leaves a private file behind; saving works anyway.
@@ -424,8 +424,8 @@ impl Kubeconfigs {
 
 /// A hash of what was shown of a file, and of `content` if the whole file is replaced.
 fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
-    let place = (&plan.path, &plan.link);
-    let shown = (place, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
+    let location = (&plan.path, &plan.link);
+    let shown = (location, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
     let mut digest = Sha256::new_with_prefix(format!("{shown:?}"));
     digest.update(format!("{:?}", kubeconfig::sum_of(&plan.changes)));
     digest.update(content);

@@ -151,11 +151,11 @@ impl File {
         state.clusters.truncate(MOST_CLUSTERS);
         for access in &mut state.credentials.accesses {
             // Files as version 1 wrote them.
-            if let KubeconfigLocation::Other(words) = &access.place
+            if let KubeconfigLocation::Other(words) = &access.location
                 && let Some((path, context)) = words.rsplit_once(", context ")
             {
                 let (path, context) = (path.to_owned(), context.to_owned());
-                access.place = KubeconfigLocation::File { path, context, whole: false };
+                access.location = KubeconfigLocation::File { path, context, whole: false };
             }
         }
         state

@@ -825,7 +825,7 @@ fn access(name: &str, hours: i64) -> Access {
         kind: KubeconfigKind::Admin,
         issued: now(),
         expires: Some(now().saturating_add(jiff::SignedDuration::from_hours(hours)).unwrap()),
-        place: KubeconfigLocation::File {
+        location: KubeconfigLocation::File {
             path: "~/.kube/config".into(),
             context: name.into(),
             whole: false,
@@ -840,10 +840,11 @@ fn cred_02_certificates_are_persisted() {
     let subject = cluster("web", Phase::Prepared);
     let mut login = access("web", 8);
     (login.kind, login.expires) = (KubeconfigKind::Login, None);
-    login.place = KubeconfigLocation::File { path: "~/a".into(), context: "b".into(), whole: true };
+    login.location =
+        KubeconfigLocation::File { path: "~/a".into(), context: "b".into(), whole: true };
     let mut admin = access("web", 8);
     admin.issuance = Some(issuance(2, &[1, 2], Some(subject.rotation.clone())));
-    admin.place = KubeconfigLocation::Clipboard;
+    admin.location = KubeconfigLocation::Clipboard;
     let reference = Reference {
         cluster: subject.id,
         created: subject.created,
@@ -882,8 +883,8 @@ fn file_16_a_state_file_of_version_1_is_read() {
     fs::write(home.path().join("state.json"), text).unwrap();
     let (kept, note) = state_file::load(home.path());
     assert_eq!(note, None);
-    let places: Vec<_> = kept.credentials.accesses.iter().map(|a| a.place.words()).collect();
-    assert_eq!(places, ["~/.kube/config, context a", "clipboard"]);
+    let locations: Vec<_> = kept.credentials.accesses.iter().map(|a| a.location.words()).collect();
+    assert_eq!(locations, ["~/.kube/config, context a", "clipboard"]);
     assert!(kept.credentials.accesses.iter().all(|access| access.issuance.is_none()));
 }
 

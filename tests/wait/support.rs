@@ -11,7 +11,7 @@ use skeys::testing::Clock;
 use skeys::testing::app::settings::{Settings, ThemeChoice};
 use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
 use skeys::testing::cli::wait::{IdleState, Services, run};
-use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load};
+use skeys::testing::cli::{ConfigSources, Flags, Goal, WaitFor, load};
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::runtime::notify::Notifier;
@@ -94,14 +94,14 @@ impl Cloud {
         let (clock, state) = (self.clock.clone(), command.state.clone());
         async move {
             let environment = |name: &str| variables.get(name).cloned();
-            let places = Places {
+            let sources = ConfigSources {
                 environment: &environment,
                 default_file: Some("/no/such/file".into()),
                 home: None,
             };
-            let loaded = load(&Flags::default(), &places).unwrap();
+            let loaded = load(&Flags::default(), &sources).unwrap();
             let machine = (clock, state);
-            let services = Services::open(&loaded, &places, machine).await;
+            let services = Services::open(&loaded, &sources, machine).await;
             (wanted, services.unwrap())
         }
     }

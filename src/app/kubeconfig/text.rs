@@ -13,13 +13,13 @@ texts! {
     expires_anyway(time) = "; it expires {time}";
     kubeconfig_of(cluster) = "kubeconfig of {cluster}";
     STDOUT_AFTER_EXIT = "standard output when skeys exits";
-    delivered(cluster, place) = "Kubeconfig of {cluster} → {place}";
+    delivered(cluster, location) = "Kubeconfig of {cluster} → {location}";
     copied(how, cluster) = "{how}: kubeconfig of {cluster}";
     expiring_at(time) = ", expires {time}";
     SHORTER = " (less time than requested)";
     LOG_NOT_PRINTED =
         "the kubeconfig may not have been printed (terminal closed or blocked); skeys keeps no copy";
-    log_delivered(place) = "kubeconfig → {place}";
+    log_delivered(location) = "kubeconfig → {location}";
     UNLESS_REPLACED = " unless the clipboard changes";
     cleared_in(seconds, unless) = "cleared in {seconds}s{unless}";
     log_discarded(why) = "discarded, not saved: {why}";

@@ -109,12 +109,12 @@ fn remembered_owner(
     if matches!(plan.owner, EntryOwner::This | EntryOwner::Another(_)) || plan.taken.is_empty() {
         return None;
     }
-    let place = KubeconfigLocation::File {
+    let location = KubeconfigLocation::File {
         path: plan.path.clone(),
         context: clean(form.context.value().trim()),
         whole: form.destination.has_path(),
     };
-    let here = credentials.accesses.iter().filter(|access| place.replaces(&access.place));
+    let here = credentials.accesses.iter().filter(|access| location.replaces(&access.location));
     let id = &here.max_by_key(|access| access.issued)?.cluster;
     if *id == form.cluster.id {
         return Some(EntryOwner::This);
@@ -441,7 +441,7 @@ pub fn saved(
     let (plan, is_taken) = match result {
         Ok(saved) => {
             let ids = (delivery.kubeconfig, delivery.dialog);
-            delivery::delivered(kubeconfig, ids, saved.place, None, saved.notes, cx);
+            delivery::delivered(kubeconfig, ids, saved.location, None, saved.notes, cx);
             return;
         }
         Err(NotSaved::Failed(failure)) => {

@@ -117,13 +117,13 @@ impl RotationDialog {
 
     /// Moves the focus to the next or previous field.
     pub fn step_focus(&mut self, forward: bool) {
-        let has_place = |place: &Focus| match place {
+        let is_shown = |field: &Focus| match field {
             Focus::Name => self.wants_name,
             Focus::Accept => self.findings.iter().any(Finding::breaks),
             Focus::Cancel | Focus::Confirm => true,
         };
-        let places = [Focus::Name, Focus::Accept, Focus::Cancel, Focus::Confirm];
-        let places: Vec<Focus> = places.into_iter().filter(has_place).collect();
-        self.focus = crate::app::motion::neighbour(&places, self.focus, forward);
+        let fields = [Focus::Name, Focus::Accept, Focus::Cancel, Focus::Confirm];
+        let fields: Vec<Focus> = fields.into_iter().filter(is_shown).collect();
+        self.focus = crate::app::motion::neighbour(&fields, self.focus, forward);
     }
 }

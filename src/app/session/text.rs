@@ -1,4 +1,4 @@
-//! Texts of the quit dialog.
+//! Texts about quitting and restarting.
 
 use crate::app::texts::texts;
 
@@ -11,7 +11,8 @@ texts! {
     KUBECONFIG_LOST = "A kubeconfig that is not saved is lost; one that SKE has issued stays valid until it expires.";
     KUBECONFIG_IN_CLIPBOARD = "A kubeconfig is in the clipboard and would be cleared.";
     SOMETHING_OPEN = "Close the open dialog or menu, then try again.";
-    PREPARING = "A restart is already being prepared.";
+    RESTARTING = "Restarting with the current configuration …";
+    ALREADY_RESTARTING = "A restart is already under way.";
     no_restart(why) = "The dashboard cannot restart now. {why}";
     QUIT_TITLE = "Quit skeys";
     STAY = "Stay";

@@ -111,7 +111,7 @@ mod tests {
     use std::path::Path;
 
     use crate::cli::args::Flags;
-    use crate::cli::config::{Config, Loaded, Places, load};
+    use crate::cli::config::{Config, ConfigSources, Loaded, load};
 
     const DEFAULT: &str = r#"{
   "alb_custom _endpoint": "", "allowed_url_domain": "stackit.cloud", "assume_yes": false, "output_format": "",
@@ -150,7 +150,8 @@ mod tests {
             environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
         let home = Some(home.to_owned());
-        load(flags, &Places { environment: &lookup, default_file: Some(path), home }).unwrap()
+        load(flags, &ConfigSources { environment: &lookup, default_file: Some(path), home })
+            .unwrap()
     }
 
     fn lines(config: &Config, path: &str) -> String {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
 use crate::clients::kubernetes::access_policy::AccessPolicy;
+use crate::clients::kubernetes::checked_kubeconfig::{CheckedKubeconfig, ExpectedServer};
 use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::context::ObserverContext;
 use crate::clients::kubernetes::error::KubeError;
@@ -78,7 +78,7 @@ pub struct ConnectionManager<'a, F> {
     issue: F,
     cluster: watch::Receiver<Cluster>,
     one_way_agreed: bool,
-    expected: Expected,
+    expected: ExpectedServer,
     connections: watch::Sender<Option<Arc<Connection>>>,
     /// Accepted at least once.
     current: Option<ActiveConnection>,
@@ -113,7 +113,7 @@ where
         context: &'a ObserverContext,
         issue: F,
         cluster: watch::Receiver<Cluster>,
-        expected: Expected,
+        expected: ExpectedServer,
         one_way_agreed: bool,
         connections: watch::Sender<Option<Arc<Connection>>>,
     ) -> Self {

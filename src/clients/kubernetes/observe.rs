@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::clients::kubernetes::access::Expected;
+use crate::clients::kubernetes::checked_kubeconfig::ExpectedServer;
 use crate::clients::kubernetes::checklist::{ChecklistRequest, write_checklists};
 use crate::clients::kubernetes::connection_manager::ConnectionManager;
 use crate::clients::kubernetes::context::ObserverContext;
@@ -77,7 +77,7 @@ pub async fn observe_and_write<F, Fut>(
         held_back: AtomicBool::new(false),
         connections,
     };
-    let expected = Expected {
+    let expected = ExpectedServer {
         cluster: target.cluster.borrow().id.name.clone(),
         loopback: target.ske_on_loopback,
     };

@@ -11,7 +11,7 @@ use crate::domain::secret::SecretValue;
 
 /// Where something new is inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum InsertAt {
     /// After existing content.
     Last,
     /// Before existing content: if a value extends to the end of the file, like an unterminated block scalar.
@@ -132,10 +132,10 @@ impl<'a> Splice<'a> {
     }
 
     /// Adds an item to a list of the root; creates the list if missing.
-    pub fn add_item(&mut self, list: &str, item: &Value, place: Place) -> Option<()> {
+    pub fn add_item(&mut self, list: &str, item: &Value, insert_at: InsertAt) -> Option<()> {
         let Some((key, value)) = self.root.entry(list) else {
             let lists = SecretValue::new(Value::Array(vec![item.clone()]));
-            return self.add_key(self.root, list, &lists, place);
+            return self.add_key(self.root, list, &lists, insert_at);
         };
         let items = match &value.content {
             Content::List(items, _) => items.as_slice(),
@@ -145,7 +145,7 @@ impl<'a> Splice<'a> {
             return self.fill_list(key, value, item);
         };
         if matches!(value.content, Content::List(_, true)) {
-            let neighbour = if place == Place::Last { last } else { first };
+            let neighbour = if insert_at == InsertAt::Last { last } else { first };
             let lead = self.lead(neighbour.span.start);
             let text = self.flow_item(neighbour, item);
             let separator = if !lead.is_empty() && lead.trim().is_empty() {
@@ -155,17 +155,17 @@ impl<'a> Splice<'a> {
             } else {
                 ", ".to_owned()
             };
-            match place {
-                Place::Last => self.edit(last.span.end..last.span.end, separator + &text),
-                Place::First => self.edit(first.span.start..first.span.start, text + &separator),
+            match insert_at {
+                InsertAt::Last => self.edit(last.span.end..last.span.end, separator + &text),
+                InsertAt::First => self.edit(first.span.start..first.span.start, text + &separator),
             }
             return Some(());
         }
         let dash = self.dash(value)?;
         let indent = self.column(dash);
-        let at = match place {
-            Place::Last => self.behind(value.span.end, indent),
-            Place::First => self.line_start(dash),
+        let at = match insert_at {
+            InsertAt::Last => self.behind(value.span.end, indent),
+            InsertAt::First => self.line_start(dash),
         };
         self.insert_lines(
             at,
@@ -239,10 +239,10 @@ impl<'a> Splice<'a> {
     }
 
     /// Sets a key of the root.
-    pub fn set_root(&mut self, key: &str, new: &Value, place: Place) -> Option<()> {
+    pub fn set_root(&mut self, key: &str, new: &Value, insert_at: InsertAt) -> Option<()> {
         match self.root.entry(key) {
             Some((key, value)) => self.replace_value(key, value, new, self.is_flow_root()),
-            None => self.add_key(self.root, key, new, place),
+            None => self.add_key(self.root, key, new, insert_at),
         }
     }
 
@@ -272,7 +272,7 @@ impl<'a> Splice<'a> {
             }
         }
         for (key, value) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
-            self.add_key(map, key, value, Place::Last)?;
+            self.add_key(map, key, value, InsertAt::Last)?;
         }
         Some(())
     }
@@ -322,15 +322,15 @@ impl<'a> Splice<'a> {
         }
     }
 
-    fn add_key(&mut self, map: &Node, key: &str, value: &Value, place: Place) -> Option<()> {
+    fn add_key(&mut self, map: &Node, key: &str, value: &Value, insert_at: InsertAt) -> Option<()> {
         let Content::Map(entries, flow) = &map.content else { return None };
         let entry =
             SecretValue::new(Value::Object(Map::from_iter([(key.to_owned(), value.clone())])));
         if *flow {
             let text = Zeroizing::new(entry.to_string());
             let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
-            match (entries.first(), entries.last(), place) {
-                (_, Some((key, last)), Place::Last) => {
+            match (entries.first(), entries.last(), insert_at) {
+                (_, Some((key, last)), InsertAt::Last) => {
                     let end = last.span.end.max(key.span.end);
                     self.edit(end..end, format!(", {inside}"));
                 }
@@ -343,10 +343,10 @@ impl<'a> Splice<'a> {
         }
         let (first, _) = entries.first()?;
         let indent = self.column(first.span.start);
-        let at = match place {
-            Place::Last if std::ptr::eq(map, self.root) => self.behind(map.span.end, indent),
-            Place::Last => self.line_after(map.span.end),
-            Place::First => self.line_start(first.span.start),
+        let at = match insert_at {
+            InsertAt::Last if std::ptr::eq(map, self.root) => self.behind(map.span.end, indent),
+            InsertAt::Last => self.line_after(map.span.end),
+            InsertAt::First => self.line_start(first.span.start),
         };
         self.insert_lines(at, &format!("{}{}", " ".repeat(indent), emit::block(&entry, indent)));
         Some(())

@@ -50,11 +50,11 @@ pub enum Finding {
     AccessHeld {
         step: Step,
         left: Option<SignedDuration>,
-        place: KubeconfigLocation,
+        location: KubeconfigLocation,
     },
     AccessUnclear {
         step: Step,
-        place: KubeconfigLocation,
+        location: KubeconfigLocation,
         reasons: Vec<VerdictReason>,
     },
     /// No working kubeconfig; requesting one may disable static tokens.

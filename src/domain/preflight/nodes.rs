@@ -142,8 +142,10 @@ pub fn nodes_to_replace(
         Some(Limits::of(pool, index).batch())
     };
     let total: usize = nodes.values().sum();
-    let batches =
-        nodes.iter().map(|(place, count)| count.div_ceil(batch(*place).unwrap_or(1))).max()?;
+    let batches = nodes
+        .iter()
+        .map(|(location, count)| count.div_ceil(batch(*location).unwrap_or(1)))
+        .max()?;
     (total > 0).then_some((total, USUAL_NODE.times(batches)))
 }
 

@@ -410,7 +410,7 @@ fn entries_that_skeys_saved_are_recognised() {
         let mut state = on_shop();
         let subject = state.fleet.cluster(&id(&state, name)).unwrap();
         let mut access = fixtures::access(subject, true, "");
-        access.place = KubeconfigLocation::File {
+        access.location = KubeconfigLocation::File {
             path: "~/.kube/config".to_owned(),
             context: "shop-prod".to_owned(),
             whole: false,

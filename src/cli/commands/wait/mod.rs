@@ -35,7 +35,7 @@ use crate::cli::commands::wait::search::Search;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::{Reached, WaitResult, WaitTracker};
-use crate::cli::config::{Loaded, Places};
+use crate::cli::config::{ConfigSources, Loaded};
 use crate::cli::output;
 use crate::cli::wiring::Session;
 use crate::clients::ske::SkeClient;
@@ -69,10 +69,10 @@ impl Services {
     /// Opens the token source; no request is made.
     pub async fn open(
         loaded: &Loaded,
-        places: &Places<'_>,
+        sources: &ConfigSources<'_>,
         machine: (Clock, Option<PathBuf>),
     ) -> Result<Self, Failure> {
-        let session = Session::open(loaded, places, machine).await?;
+        let session = Session::open(loaded, sources, machine).await?;
         let (redraws, rests) = (signals::watch_redraws(), watch::Sender::default());
         Ok(Self { session, redraws, rests })
     }

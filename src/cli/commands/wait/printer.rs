@@ -8,7 +8,7 @@ use crate::cli::commands::wait::bar;
 use crate::cli::commands::wait::lines::Lines;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::tracker::Reached;
-use crate::cli::config::{Loaded, Places};
+use crate::cli::config::{ConfigSources, Loaded};
 use crate::cli::settings::read_settings;
 use crate::domain::text::clean;
 use crate::runtime::notify::Notifier;
@@ -44,14 +44,14 @@ pub struct Printer {
 
 impl Printer {
     /// A printer for the streams of this process: a bar if standard error is a terminal that can draw one, else lines.
-    pub fn of_process(loaded: &Loaded, places: &Places<'_>) -> Self {
-        let settings = read_settings(&loaded.config, places.environment);
-        let term = places.variable("TERM");
+    pub fn of_process(loaded: &Loaded, sources: &ConfigSources<'_>) -> Self {
+        let settings = read_settings(&loaded.config, sources.environment);
+        let term = sources.variable("TERM");
         let can_draw = term.is_some_and(|term| term != "dumb");
         let form = if can_draw && io::stderr().is_terminal() {
             Form::Bar(Screen {
                 theme: Theme::new(settings.theme, settings.background, &settings),
-                notifier: Notifier::of(places.environment, loaded.config.switch("notify.desktop")),
+                notifier: Notifier::of(sources.environment, loaded.config.switch("notify.desktop")),
                 columns: Box::new(columns_of_stderr),
             })
         } else {

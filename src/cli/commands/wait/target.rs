@@ -7,7 +7,7 @@ use crate::cli::commands::wait::text;
 use crate::domain::cluster::{ClusterId, ClusterName};
 use crate::domain::text::clean;
 
-/// The cluster to wait for.
+/// The cluster that a command is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// The only cluster of this name in the configured projects and regions.

@@ -21,7 +21,7 @@ use crate::domain::kubeconfig::parsed::{
 };
 use crate::domain::kubeconfig::plan::Plan;
 use crate::domain::kubeconfig::shape;
-use crate::domain::kubeconfig::splice::{Place, Splice, usual_line_end};
+use crate::domain::kubeconfig::splice::{InsertAt, Splice, usual_line_end};
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
@@ -505,17 +505,17 @@ impl Change<'_> {
     fn apply(&self, text: &str) -> Option<Zeroizing<String>> {
         let file = ReadFile::read(text).ok()?;
         let root = file.root.as_ref()?;
-        [Place::Last, Place::First].into_iter().find_map(|place| {
-            let expected = self.expected(file.written(), place)?;
+        [InsertAt::Last, InsertAt::First].into_iter().find_map(|insert_at| {
+            let expected = self.expected(file.written(), insert_at)?;
             let mut splice = Splice::new(text, root);
-            self.splice(&mut splice, &file, place)?;
+            self.splice(&mut splice, &file, insert_at)?;
             let out = splice.apply()?;
             let is_expected = document::read(&out).is_ok_and(|(_, values)| values == expected);
             is_expected.then_some(out)
         })
     }
 
-    fn expected(&self, before: &Value, place: Place) -> Option<SecretValue> {
+    fn expected(&self, before: &Value, insert_at: InsertAt) -> Option<SecretValue> {
         let mut root = SecretValue::new(before.clone());
         let fields = root.as_object_mut()?;
         match self {
@@ -530,7 +530,7 @@ impl Change<'_> {
                 let items = list.as_array_mut()?;
                 match position {
                     Some(position) => *items.get_mut(*position)? = (*wanted).clone(),
-                    None if place == Place::First => items.insert(0, (*wanted).clone()),
+                    None if insert_at == InsertAt::First => items.insert(0, (*wanted).clone()),
                     None => items.push((*wanted).clone()),
                 }
             }
@@ -538,14 +538,19 @@ impl Change<'_> {
         Some(root)
     }
 
-    fn splice(&self, splice: &mut Splice<'_>, file: &ReadFile<'_>, place: Place) -> Option<()> {
+    fn splice(
+        &self,
+        splice: &mut Splice<'_>,
+        file: &ReadFile<'_>,
+        insert_at: InsertAt,
+    ) -> Option<()> {
         let (list, position, wanted, keeps) = match self {
             Change::Current(context) => {
-                return splice.set_root("current-context", &json!(context), place);
+                return splice.set_root("current-context", &json!(context), insert_at);
             }
             Change::Entry { list, position, wanted, keeps } => (*list, *position, *wanted, *keeps),
         };
-        let Some(position) = position else { return splice.add_item(list, wanted, place) };
+        let Some(position) = position else { return splice.add_item(list, wanted, insert_at) };
         let node = file.list(list)?;
         let Content::List(nodes, _) = &node.content else { return None };
         let (item, old) = (nodes.get(position)?, items(file.written(), list).get(position)?);
