@@ -36,7 +36,7 @@ use crate::domain::age::DisplayZone;
 use crate::domain::attention::NextStep;
 use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, ClusterId};
-use crate::domain::credential::{Credentials, KnownCredential, KubeconfigLocation};
+use crate::domain::credential::{Credentials, InCluster, KnownCredential, KubeconfigLocation};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::persisted::{KeptCluster, PersistedState};
 use crate::domain::preflight::Evidence;
@@ -195,6 +195,12 @@ impl State {
     /// Every known credential of a cluster.
     pub fn known_credentials(&self, cluster: &Cluster) -> Vec<KnownCredential> {
         self.rows().known_credentials(cluster)
+    }
+
+    /// Credentials inside a cluster that stop working on *complete*; `None` if its nodes are not observed.
+    pub fn in_cluster(&self, cluster: &Cluster) -> Option<InCluster> {
+        let snapshot = self.nodes.current_snapshot(&cluster.id)?;
+        Some(InCluster::of(cluster, &self.credentials, &snapshot, self.server_now()))
     }
 
     /// The checklist of a cluster, and its source.

@@ -125,7 +125,7 @@ pub enum Command {
     /// For some minutes after an accepted start, SKE may still show the previous phase. If no rotation is in progress,
     /// skeys waits 5 minutes for SKE to show a start, then fails. A rotation that was observed in progress, or started
     /// during the wait, counts as prepared once it is past PREPARED; the output says so. A cluster that is COMPLETED on
-    /// the first read counts as completed. Outages, blocked drains, unknown phases, and clusters on which SKE gave up are
+    /// the first read counts as completed. Outages, blocked drains, unknown phases, and errors that SKE reports are
     /// reported and do not end the wait.
     #[command(after_help = WAIT_STATUS)]
     Wait(WaitFor),

@@ -7,9 +7,9 @@ texts! {
     log_accepted(verb, status) = "{verb}: accepted ({status})";
     log_failed(verb, cluster, failure) = "{verb} of {cluster}: {failure}";
     WAKE_UP =
-        "SKE recreates the nodes and starts the workloads. A hibernation schedule may hibernate the cluster again.";
+        "SKE starts the cluster again. A hibernation schedule may hibernate the cluster again.";
     RECONCILE =
-        "SKE reconciles the cluster with its configuration. Workloads keep running unless something has drifted.";
+        "SKE reconciles the cluster with its configuration.";
     closed(action) = "{action}: closed because this machine was suspended. Check the cluster, then try again.";
     ONE_REQUEST = "One request is sent to SKE.";
 }

@@ -38,7 +38,10 @@ texts! {
     NO_TOKEN = "The pasted text is not a token.";
     pasted(subject, status, why) = "pasted token{subject}: {status}; {why}";
     of_subject(subject) = " of {subject}";
-    NOTHING_IN_CLUSTER = "no service-account token from before the start; no pod that trusts only the old CA";
+    PODS_NOT_JUDGED = "pods are judged when all nodes are replaced (PREPARED)";
+    NO_OLD_TOKEN = "no service-account token from before the start";
+    PHASE_UNKNOWN = "phase unknown: what stops working cannot be told";
+    NO_POD_WITH_OLD_AUTHORITY = "no pod that trusts only the old CA";
     NO_ROTATION = "nothing stops working until a rotation starts";
     not_seen(why) = "not checked: {why}";
     cluster_not_seen(why) = "the cluster itself was not checked: {why}";
@@ -78,6 +81,7 @@ texts! {
     TOKEN_KEY_UNKNOWN = "unknown which key signed it; checking needs an observed cluster";
     TOKEN_KEY_GONE = "signed with a key that the cluster no longer accepts";
     other_token(issuer) = "token issued by {issuer}; the rotation does not invalidate it";
+    STACKIT_PLUGIN_IDP = "the stackit CLI signs in through the identity provider";
     STACKIT_PLUGIN = "the stackit CLI signs in; it may use a cached certificate for up to 30m";
     other_plugin(command) = "{command} signs in; whether it works does not depend on the rotation";
     other_sign_in(what) = "{what}; cannot be judged";
@@ -99,7 +103,7 @@ texts! {
 
     token(name, account) = "service-account token {name} ({account})";
     TOKEN_BREAKS = "stops working on complete";
-    TOKEN_MAY_BREAK = "may stop working on complete: created within an hour of the start";
+    TOKEN_MAY_BREAK = "may stop working on complete: unknown whether it was signed with the new key";
     TOKEN_REPLACED = "a newer one exists";
     TOKEN_NOT_REPLACED = "it is not recreated";
     TOKEN_REPLACED_UNKNOWN = "unknown whether a newer one exists";
@@ -109,7 +113,7 @@ texts! {
     stale_certificate(request, requester, verdict) =
         "client certificate of CertificateSigningRequest {request}, requested by {requester}: {verdict}";
     CERTIFICATE_MAY_BREAK = "unknown which client CA signed it; it may stop working on complete";
-    REQUESTS_NOT_SEEN = "CertificateSigningRequests cannot be read";
+    REQUESTS_NOT_SEEN = "CertificateSigningRequests are not read";
     old_authority(pods) = "{pods}: started before the namespace got the new certificate authority; restart before complete";
 
     predicted_to_survive(all, count) = "{all} predicted to keep working: {count} accepted";
@@ -253,7 +257,8 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::TokenKey(Generation::Unknown) => TOKEN_KEY_UNKNOWN,
         VerdictReason::TokenKeyGone => TOKEN_KEY_GONE,
         VerdictReason::OtherToken(issuer) => return other_token(issuer),
-        VerdictReason::StackitPlugin => STACKIT_PLUGIN,
+        VerdictReason::StackitPlugin { is_idp: false } => STACKIT_PLUGIN,
+        VerdictReason::StackitPlugin { is_idp: true } => STACKIT_PLUGIN_IDP,
         VerdictReason::OtherPlugin(command) => return other_plugin(command),
         VerdictReason::OtherSignIn(what) => return other_sign_in(what),
         VerdictReason::NoSignIn => NO_SIGN_IN,

@@ -63,7 +63,7 @@ texts! {
     NO_FILE = "no file is written";
     COPIES_REMAIN = "admin credential: clipboard managers and scrollback may keep copies";
     IDP_OFF = "SKE reports IDP access as disabled for this cluster; SKE may refuse";
-    HIBERNATED = "the cluster is hibernated: the kubeconfig works after wake-up";
+    HIBERNATED = "the cluster is hibernated: SKE may refuse, and nothing can connect before wake-up";
     creates(file) = "Creates {file} (mode 0600)";
     changes(file, mode) = "{file}, mode {mode}; a backup is kept";
     replaces(file, mode) = "{file} exists (mode {mode}); skeys asks before replacing it; a backup is kept";

@@ -8,10 +8,7 @@ use crate::app::menus::text;
 use crate::app::nodes::blocker_text;
 use crate::app::state::State;
 use crate::domain::api_call::api_call;
-use crate::domain::credential::{
-    CLEAR_LOGIN_CACHE, login_cache_may_be_stale, pods_with_old_authority, restart_commands,
-    stale_tokens,
-};
+use crate::domain::credential::{CLEAR_LOGIN_CACHE, login_cache_may_be_stale, restart_commands};
 use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::Step;
 
@@ -42,11 +39,11 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         let id = &cluster.id;
         add(text::CLUSTER, id.name.to_string());
         add(text::PROJECT, id.project().to_string());
-        let seen = state.nodes.current_snapshot(id);
+        let in_cluster = state.in_cluster(cluster);
         if state.due_step() == Some(Step::Complete) {
-            let tokens = seen.as_ref().map(|seen| stale_tokens(cluster, seen)).unwrap_or_default();
+            let tokens = in_cluster.as_ref().map_or(&[][..], |found| &found.tokens);
             let project = state.fleet.project_name(id.project());
-            add(text::TEAM_MESSAGE, for_the_team(cluster, project, &tokens));
+            add(text::TEAM_MESSAGE, for_the_team(cluster, project, tokens));
         }
         let (clients, _) = state.checklist_of(id);
         if !clients.clients().is_empty() {
@@ -61,7 +58,7 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         let mut command =
             |label: &str, command: Kubectl| add(label, command.line(context.as_ref()));
         command(text::WATCH_NODES, Kubectl::plain(WATCH_NODES));
-        let pods = seen.as_ref().map(|seen| pods_with_old_authority(seen)).unwrap_or_default();
+        let pods = in_cluster.and_then(|found| found.pods).unwrap_or_default();
         for restart in restart_commands(&pods).into_iter().take(3) {
             command(text::RESTART, restart);
         }

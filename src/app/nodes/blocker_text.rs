@@ -103,7 +103,7 @@ texts! {
     TERMINATING_POD_FIX = "Unblocks when the kubelet confirms that containers and mounts are gone.";
     FINALIZER_FIX = "Unblocks when the owner of the finalizer removes it.";
     LAST_RESORT =
-        "Last resort: delete the Node object; the platform then removes and replaces the machine without a drain.";
+        "Last resort: delete the Node object; the platform then removes and replaces the machine.";
 
     grace_period(pod) = "pod {pod} has a long termination grace period";
     grace_period_why(pods, lasts, left) =
@@ -183,7 +183,7 @@ texts! {
 
     HIBERNATION = "hibernation is scheduled before the rollout ends";
     hibernation_refused(left) =
-        "Hibernation is scheduled in {left}, before the rollout ends. The platform's rules forbid hibernation during a rotation; what SKE does then is unknown.";
+        "Hibernation is scheduled in {left}, before the rollout ends. The platform's rules forbid hibernation while a rotation is preparing or completing; what SKE does then is unknown.";
     hibernation_meanwhile(left) =
         "Hibernation is scheduled in {left}, before the rollout ends; the cluster would hibernate during this rollout.";
     HIBERNATION_REFUSED_FIX =

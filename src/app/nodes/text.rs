@@ -226,7 +226,7 @@ texts! {
     PLACE_UNKNOWN = "unknown (no label on the node)";
     created(at, age) = "created {at}, {age} ago";
     BY_AGE_ONLY = "by age only: the node has no generation label";
-    NO_EVENTS = "none (events are kept for about an hour)";
+    NO_EVENTS = "none (Kubernetes keeps events for 1h by default)";
     no_events_read(why) = "none read ({why})";
     events_unreadable(why) = "cannot be read: {why}";
     PODS_UNREADABLE = "cannot be read";

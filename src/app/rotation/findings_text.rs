@@ -42,8 +42,9 @@ texts! {
         "you were given a kubeconfig ({location}); unknown whether it was kept; issue one to a file first (K)";
     access_since_start_not_in_file(location) =
         "you were given a kubeconfig after the start ({location}); unknown whether it was kept; issue one to a file first (K)";
-    NO_ACCESS_ONE_WAY = "no kubeconfig for this cluster on this machine";
-    NO_ACCESS = "no valid kubeconfig on this machine; issue one first (K)";
+    NO_ACCESS_ONE_WAY =
+        "no kubeconfig on this machine outlasts the start; issue one first (K), which permanently disables static-token kubeconfigs";
+    NO_ACCESS = "no kubeconfig on this machine outlasts the start; issue one first (K)";
     NO_ACCESS_SINCE_START =
         "no kubeconfig from after the start on this machine; issue one first (K)";
     breaking(credentials, locations) = "{credentials} on this machine will stop working: {locations}";
@@ -70,7 +71,7 @@ texts! {
         "client certificate of a CertificateSigningRequest cannot be judged and may stop working";
     UNCLEAR_CERTIFICATES =
         "client certificates of CertificateSigningRequests cannot be judged and may stop working";
-    REQUESTS_UNSEEN = "CertificateSigningRequests cannot be read in full; their client certificates are not checked";
+    REQUESTS_UNSEEN = "CertificateSigningRequests are not read in full; their client certificates are not checked";
     OLD_AUTHORITY_POD =
         "pod started before its namespace got the new certificate authority and may fail after complete";
     OLD_AUTHORITY_PODS =
@@ -96,7 +97,7 @@ texts! {
     zone_drains(zone) = "{zone} drains";
     zones_drain(zones) = "{zones} drain";
     hibernation(time) =
-        "hibernation is scheduled in {time}, likely before the rollout ends; the platform forbids it during a rotation, and what SKE does then is unknown";
+        "hibernation is scheduled in {time}, likely before the rollout ends; the platform forbids it while a rotation is preparing, and what SKE does then is unknown";
     MAINTENANCE_OPEN = "the maintenance window is open; an update during the window may replace nodes again";
     maintenance(time) =
         "the maintenance window opens in {time}, likely before the rollout ends; an update during the window may replace nodes again";

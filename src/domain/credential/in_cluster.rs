@@ -2,20 +2,72 @@
 //! only: tokens never leave the cluster.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::generation::{Generation, signer_generation};
 use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::{CLOCK_TOLERANCE, Phase};
-use crate::domain::snapshot::{ClusterSnapshot, Pod, TokenSecret};
+use crate::domain::snapshot::{ClusterSnapshot, Pod, Templates, TokenSecret, Unseen};
 
-/// Time after the start within which the signing key changes.
-const KEY_CHANGE: SignedDuration = SignedDuration::from_hours(1);
+/// Kinds that are read for it.
+const KINDS: [&str; 4] = ["token secrets", "serviceaccounts", "configmaps", "pods"];
+
+/// Credentials inside a cluster that stop, or may stop, working on *complete*.
+#[derive(Debug, Clone)]
+pub struct InCluster {
+    pub tokens: Vec<StaleToken>,
+    /// Client certificates of the CSR API; `None` if its requests are not read.
+    pub certificates: Option<Vec<StaleCertificate>>,
+    /// Pods that may trust only the old CA; `None` while nodes are replaced, since most pods are replaced with them.
+    pub pods: Option<Vec<Arc<Pod>>>,
+    /// Kinds whose current state is not known, and why.
+    pub unseen: Vec<(&'static str, Unseen)>,
+}
+
+impl InCluster {
+    /// What a snapshot shows. `now`: by the cluster's clock.
+    pub fn of(
+        cluster: &Cluster,
+        credentials: &Credentials,
+        snapshot: &ClusterSnapshot,
+        now: Timestamp,
+    ) -> Self {
+        let phase = &cluster.rotation.phase;
+        let is_read = !phase.is_open() || snapshot.control_plane.signed_requests.is_some();
+        let unseen =
+            KINDS.into_iter().filter_map(|kind| Some((kind, snapshot.unseen.get(kind)?.clone())));
+        Self {
+            tokens: stale_tokens(cluster, snapshot),
+            certificates: is_read.then(|| stale_certificates(cluster, credentials, snapshot, now)),
+            pods: (*phase != Phase::Preparing).then(|| pods_with_old_authority(snapshot)),
+            unseen: unseen.collect(),
+        }
+    }
+
+    /// Whether something certainly stops working on *complete*.
+    pub fn breaks(&self) -> bool {
+        let mut certificates = self.certificates.iter().flatten();
+        self.tokens.iter().any(|token| token.generation == Generation::Previous)
+            || self.pods.as_ref().is_some_and(|pods| !pods.is_empty())
+            || certificates.any(|stale| stale.generation == Generation::Previous)
+    }
+
+    /// Whether everything was read and judged.
+    pub fn is_complete(&self) -> bool {
+        let certificates = self.certificates.as_ref();
+        self.unseen.is_empty()
+            && self.pods.is_some()
+            && self.tokens.iter().all(|token| token.generation == Generation::Previous)
+            && certificates
+                .is_some_and(|all| all.iter().all(|stale| stale.generation == Generation::Previous))
+    }
+}
 
 /// A service account token in a Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +91,13 @@ pub struct StaleToken {
 
 /// Tokens in Secrets that stop, or may stop, working on *complete*; those in use first. Empty unless a rotation is
 /// open. If its start is unknown, all of them may.
-pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken> {
+fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken> {
     let rotation = &cluster.rotation;
     if !rotation.phase.is_open() {
         return Vec::new();
     }
     let start = rotation.initiated.filter(|_| !rotation.mixes_rotations());
-    let is_preparing = rotation.phase == Phase::Preparing;
+    let key_changed = start.and_then(|start| key_changed_by(snapshot, start));
     let day = start.map(|start| start.to_zoned(TimeZone::UTC).date());
     let is_whole =
         ["serviceaccounts", "token secrets"].into_iter().all(|kind| snapshot.is_whole(kind));
@@ -57,10 +109,13 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
             let generation = match (secret.created, start) {
                 _ if is_replaced => Generation::Previous,
                 (None, _) | (_, None) => Generation::Unknown,
-                // After a start it may take hours until the key changes.
-                (Some(created), Some(start)) => generation(created, start)
-                    .filter(|by_time| !is_preparing || *by_time != Generation::Current)
-                    .unwrap_or(Generation::Unknown),
+                (Some(created), Some(start)) if created < start - CLOCK_TOLERANCE => {
+                    Generation::Previous
+                }
+                (Some(created), _) if key_changed.is_some_and(|changed| created > changed) => {
+                    Generation::Current
+                }
+                (Some(_), Some(_)) => Generation::Unknown,
             };
             // The newest one that Kubernetes lists was created after the start.
             let is_new = generation == Generation::Current
@@ -98,7 +153,7 @@ pub struct StaleCertificate {
 
 /// Client certificates of the CSR API that stop, or may stop, working on *complete*, if their requests still exist.
 /// `now`: by the cluster's clock.
-pub fn stale_certificates(
+fn stale_certificates(
     cluster: &Cluster,
     credentials: &Credentials,
     snapshot: &ClusterSnapshot,
@@ -119,14 +174,12 @@ pub fn stale_certificates(
         .collect()
 }
 
-/// Generation of what was created long enough before or after a start to be certain of its key.
-fn generation(created: Timestamp, start: Timestamp) -> Option<Generation> {
-    let after = created.duration_since(start);
-    if after < -CLOCK_TOLERANCE {
-        Some(Generation::Previous)
-    } else {
-        (after > KEY_CHANGE).then_some(Generation::Current)
-    }
+/// A time by which the signing key had changed. After a start that may take hours, but the pools get their new
+/// templates later; both times are by the cluster's clock.
+fn key_changed_by(snapshot: &ClusterSnapshot, start: Timestamp) -> Option<Timestamp> {
+    let Templates::Known(templates) = &snapshot.templates else { return None };
+    let written = templates.iter().filter_map(|template| template.created);
+    written.filter(|written| *written > start).min()
 }
 
 fn is_listed(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
@@ -156,7 +209,7 @@ fn is_replaced(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
 /// Pods that started before their namespace got the new cluster CA: until restarted they may trust only the old one,
 /// and fail after *complete* (`kube-root-ca.crt`, gardener/gardener#15301). Both times are by the cluster's clock.
 /// Empty until the new CA is there.
-pub fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<&Pod> {
+fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<Arc<Pod>> {
     let written = |namespace: &str| {
         let bundles = snapshot.root_bundles.iter();
         let bundle = bundles.filter(|bundle| bundle.authorities > 1);
@@ -165,7 +218,6 @@ pub fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<&Pod> {
     snapshot
         .pods
         .iter()
-        .map(|pod| &**pod)
         .filter(|pod| {
             !pod.finished && !pod.mirror && pod.deleted_by.is_none() && pod.node.is_some()
         })
@@ -173,11 +225,12 @@ pub fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<&Pod> {
             (Some(created), Some(written)) => created < written,
             _ => false,
         })
+        .cloned()
         .collect()
 }
 
 /// The commands that restart the workloads of pods, each once.
-pub fn restart_commands(pods: &[&Pod]) -> Vec<Kubectl> {
+pub fn restart_commands(pods: &[Arc<Pod>]) -> Vec<Kubectl> {
     let workloads = pods.iter().filter_map(|pod| Some((&*pod.namespace, restarted_by(pod)?)));
     let workloads: BTreeSet<(&str, String)> = workloads.collect();
     let command = |(namespace, workload): &(&str, String)| {
@@ -210,14 +263,14 @@ mod tests {
     use jiff::civil::date;
 
     use crate::domain::credential::in_cluster::{
-        pods_with_old_authority, restart_commands, stale_certificates, stale_tokens,
+        InCluster, pods_with_old_authority, restart_commands, stale_certificates, stale_tokens,
     };
     use crate::domain::credential::{Credentials, Generation, Reference};
     use crate::domain::fixtures::{cluster, issuance, now};
     use crate::domain::rotation::Phase;
     use crate::domain::snapshot::{
         ClusterSnapshot, Labels, OwnerReference, Pod, RootBundle, ServiceAccount, SignedRequest,
-        TokenSecret, Unseen,
+        Template, Templates, TokenSecret, Unseen,
     };
 
     fn secret(name: &str, account: &str, minutes: i64) -> Arc<TokenSecret> {
@@ -269,7 +322,14 @@ mod tests {
             last_used: Some(date(2026, 11, 24)),
             ..(*secret("b", "own", -900)).clone()
         };
+        let start = subject.rotation.initiated.unwrap();
+        let template = |minutes| {
+            let created = Some(start + SignedDuration::from_mins(minutes));
+            Template { name: "t".into(), pool: "p".into(), created, checksum: None }
+        };
         let snapshot = ClusterSnapshot {
+            // The first one is of a pool whose template is still the old one.
+            templates: Templates::Known(vec![template(-900), template(60), template(180)]),
             token_secrets: vec![
                 secret("listed-old", "listed", -900),
                 secret("listed-new", "listed", 10),
@@ -300,11 +360,21 @@ mod tests {
                 ("listed-old", old, Some(true), false),
             ]
         );
-        let mut preparing = subject.clone();
-        preparing.rotation.phase = Phase::Preparing;
-        let stale = stale_tokens(&preparing, &snapshot);
-        let after = stale.iter().find(|token| token.name == "after").map(|token| token.generation);
-        assert_eq!(after, Some(unclear), "a start that is held up has not changed the key yet");
+        // A start that was held up for hours changed the key late.
+        for templates in [
+            Templates::Known(vec![template(-900), template(180)]),
+            Templates::Known(vec![template(-900)]),
+            Templates::Forbidden,
+        ] {
+            let held_up = ClusterSnapshot { templates, ..snapshot.clone() };
+            for phase in [Phase::Preparing, Phase::Prepared] {
+                let mut subject = subject.clone();
+                subject.rotation.phase = phase;
+                let stale = stale_tokens(&subject, &held_up);
+                let after = stale.iter().find(|token| token.name == "after");
+                assert_eq!(after.map(|token| token.generation), Some(unclear));
+            }
+        }
         for kind in ["serviceaccounts", "token secrets"] {
             let mut partly = snapshot.clone();
             partly.unseen.insert(kind, Unseen::Partly("only the first 9 were read".into()));
@@ -359,13 +429,20 @@ mod tests {
             root_bundles: bundle(2),
             ..ClusterSnapshot::default()
         };
-        let found: Vec<&Pod> = pods_with_old_authority(&snapshot);
+        let found = pods_with_old_authority(&snapshot);
         assert_eq!(found.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(), ["early"]);
         let of_rollout =
             Pod { labels: Labels::default(), ..(*pod("canary", 0, "ReplicaSet")).clone() };
-        let twice = [found[0], found[0], &pod("x", 0, "Job"), &of_rollout];
+        let twice = [found[0].clone(), found[0].clone(), pod("x", 0, "Job"), Arc::new(of_rollout)];
         let lines: Vec<_> = restart_commands(&twice).iter().map(|c| c.line(None)).collect();
         assert_eq!(lines, ["kubectl -n shop rollout restart deployment/early"]);
+        // Most pods are replaced with their nodes until then.
+        let in_cluster = |phase| {
+            let none = Credentials::default();
+            InCluster::of(&cluster("web", phase), &none, &snapshot, now()).pods
+        };
+        assert_eq!(in_cluster(Phase::Preparing), None);
+        assert_eq!(in_cluster(Phase::Prepared), Some(found));
         snapshot.root_bundles = bundle(1);
         assert!(pods_with_old_authority(&snapshot).is_empty(), "the new one is not there yet");
     }

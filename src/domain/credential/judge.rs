@@ -13,6 +13,7 @@ use crate::domain::credential::generation::{
     Bundle, Generation, Issuance, bundle, signer_generation,
 };
 use crate::domain::credential::verdict::Verdict;
+use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::rotation::{CLOCK_TOLERANCE, Phase, Rotation};
 
 /// The keys that sign service account tokens.
@@ -51,8 +52,10 @@ pub enum VerdictReason {
     TokenKeyGone,
     /// A JWT of this issuer, not of the cluster.
     OtherToken(String),
-    /// The `stackit` CLI authenticates, and may keep using an old certificate for half an hour.
-    StackitPlugin,
+    /// The `stackit` CLI authenticates; with a certificate, which it may keep using for half an hour, or as the user.
+    StackitPlugin {
+        is_idp: bool,
+    },
     /// This command authenticates.
     OtherPlugin(String),
     /// A kind of credential that certificates tell nothing about.
@@ -112,7 +115,7 @@ impl VerdictReason {
             | Self::StaticToken
             | Self::StaticTokenOfVersion(_)
             | Self::TokenKeyGone
-            | Self::StackitPlugin
+            | Self::StackitPlugin { .. }
             | Self::OtherFile(_)
             | Self::Dates { .. } => false,
         }
@@ -271,8 +274,9 @@ impl<'a> Basis<'a> {
             SignIn::StaticToken => self.judge_static_token(),
             SignIn::ServiceAccountToken(token) => self.judge_account_token(token),
             // The server certificate decides: the plugin's credential is not part of the rotation.
-            SignIn::Plugin { stackit: Some(_), .. } => {
-                (self.verdict(Generation::Current), vec![VerdictReason::StackitPlugin])
+            SignIn::Plugin { stackit: Some(kind), .. } => {
+                let is_idp = *kind == KubeconfigKind::Idp;
+                (self.verdict(Generation::Current), vec![VerdictReason::StackitPlugin { is_idp }])
             }
             SignIn::Plugin { command, .. } => unknown(VerdictReason::OtherPlugin(command.clone())),
             SignIn::OtherToken(token) => unknown(VerdictReason::OtherToken(token.issuer.clone())),

@@ -528,8 +528,8 @@ fn access_to_count_on_is_what_certainly_works_and_lets_a_person_in() {
     let other = || "other".to_owned();
     for (kind, reason, counts) in [
         (CredentialKind::ClientCertificate, VerdictReason::NotVerified, "0011110"),
-        (login, VerdictReason::StackitPlugin, "0011110"),
-        (idp, VerdictReason::StackitPlugin, "0011110"),
+        (login, VerdictReason::StackitPlugin { is_idp: false }, "0011110"),
+        (idp, VerdictReason::StackitPlugin { is_idp: true }, "0011110"),
         // Whether a version issues any is known of old ones only.
         (CredentialKind::StaticToken, VerdictReason::StaticToken, "0010000"),
         // Its service account may no longer exist.

@@ -27,8 +27,7 @@ pub use crate::domain::credential::found::{
 };
 pub use crate::domain::credential::generation::{Bundle, Generation, Issuance};
 pub use crate::domain::credential::in_cluster::{
-    StaleCertificate, StaleToken, pods_with_old_authority, restart_commands, stale_certificates,
-    stale_tokens,
+    InCluster, StaleCertificate, StaleToken, restart_commands,
 };
 pub use crate::domain::credential::inventory::{
     CLEAR_LOGIN_CACHE, CredentialKind, HeldAccess, KnownCredential, login_cache_may_be_stale,

@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::{
-    Credentials, Generation, StaleToken, pods_with_old_authority, restart_commands,
-    stale_certificates, stale_tokens,
-};
+use crate::domain::credential::{Credentials, Generation, InCluster, StaleToken, restart_commands};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::preflight::finding::Finding;
 use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
@@ -20,7 +17,8 @@ pub fn in_cluster(
     snapshot: &ClusterSnapshot,
     (context, now): (Option<&KubectlContext>, Timestamp),
 ) -> Vec<Finding> {
-    let tokens = stale_tokens(cluster, snapshot);
+    let InCluster { tokens, certificates, pods, unseen } =
+        InCluster::of(cluster, credentials, snapshot, now);
     let named = |is_wanted: &dyn Fn(&StaleToken) -> bool| -> NameSample {
         let wanted = tokens.iter().filter(|token| is_wanted(token));
         wanted.map(|token| ObjectName::new(&token.namespace, &token.name)).collect()
@@ -40,9 +38,8 @@ pub fn in_cluster(
     if unused.count > 0 {
         out.push(Finding::UnusedTokens(unused));
     }
-    let certificates = stale_certificates(cluster, credentials, snapshot, now);
     let named = |wanted: Generation| -> NameSample {
-        let wanted = certificates.iter().filter(|stale| stale.generation == wanted);
+        let wanted = certificates.iter().flatten().filter(|stale| stale.generation == wanted);
         wanted.map(|stale| ObjectName::new("", &stale.request)).collect()
     };
     let (breaking, unclear) = (named(Generation::Previous), named(Generation::Unknown));
@@ -52,19 +49,14 @@ pub fn in_cluster(
     if unclear.count > 0 {
         out.push(Finding::UnclearCertificates(unclear));
     }
-    let pods = pods_with_old_authority(snapshot);
-    if !pods.is_empty() {
+    if let Some(pods) = pods.filter(|pods| !pods.is_empty()) {
         let restart = restart_commands(&pods).iter().map(|command| command.line(context)).collect();
-        out.push(Finding::PodsWithOldAuthority { pods: pods.into_iter().collect(), restart });
+        out.push(Finding::PodsWithOldAuthority {
+            pods: pods.iter().map(|pod| &**pod).collect(),
+            restart,
+        });
     }
-    for kind in ["token secrets", "configmaps", "pods"] {
-        if let Some(why) = snapshot.unseen.get(kind) {
-            out.push(Finding::KindUnseen(kind, why.clone()));
-        }
-    }
-    let is_read = snapshot.control_plane.signing_keys.is_some();
-    if is_read && snapshot.control_plane.signed_requests.is_none() {
-        out.push(Finding::RequestsUnseen);
-    }
+    out.extend(unseen.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why.clone())));
+    out.extend(certificates.is_none().then_some(Finding::RequestsUnseen));
     out
 }

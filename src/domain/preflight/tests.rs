@@ -10,8 +10,8 @@ use crate::domain::cluster::{
     Cluster, ClusterState, HibernationSchedule, KubernetesVersion, ReportedError,
 };
 use crate::domain::credential::{
-    Access, ClientCertificate, Credentials, FoundFile, KubeconfigLocation, SignIn, Trust,
-    VerdictReason,
+    Access, ClientCertificate, Credentials, FoundFile, KubeconfigLocation, Reference, SignIn,
+    Trust, Verdict, VerdictReason,
 };
 use crate::domain::fixtures::{access, files_of, found, found_file, issuance, now, signing_keys};
 use crate::domain::preflight::credentials::in_cluster;
@@ -30,7 +30,7 @@ use crate::domain::roll::tests::stages::fixture;
 use crate::domain::rotation::{InconsistentTimes, Phase, Step};
 use crate::domain::snapshot::{
     Budget, ClusterSnapshot, Node, OwnerReference, Pod, RootBundle, Selector, SignedRequest,
-    TokenSecret, Unseen,
+    Template, Templates, TokenSecret, Unseen,
 };
 
 fn marked(found: &[Finding], mark: FindingMark) -> Vec<&Finding> {
@@ -78,6 +78,25 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     assert_eq!(in_part, StaticTokens::Unlikely(Searched::InPart));
     let unsearched = StaticTokens::find(&resting, &Evidence::default());
     assert_eq!(unsearched, StaticTokens::Unlikely(Searched::NotYet));
+}
+
+#[test]
+fn a_static_token_is_no_access_to_count_on_before_a_start() {
+    let mut subject = cluster(Phase::Never);
+    subject.version = KubernetesVersion::new("1.26.4");
+    let server = format!("api.{}.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", subject.id.name);
+    let issuance = issuance(1, &[1], None);
+    let trust = Trust::Authorities(issuance.facts.authorities.clone());
+    let files = vec![found_file("~/.kube/config", &server, trust, SignIn::StaticToken)];
+    let (cluster, created) = (subject.id.clone(), subject.created);
+    let mut evidence = Evidence { files: Some(Arc::from(files)), ..Evidence::default() };
+    evidence.credentials.note(Reference { cluster, created, issuance });
+    let known = evidence.credentials.inventory(&subject, evidence.files(), None, now());
+    assert_eq!(known[0].verdict, Verdict::BreaksOnStart);
+    let found = findings(Step::Start, &subject, &evidence, now());
+    let is_told = |finding: &Finding| matches!(finding, Finding::NoAccess { .. });
+    assert!(found.iter().any(is_told), "{found:?}");
+    assert!(!found.iter().any(|finding| matches!(finding, Finding::AccessHeld { .. })));
 }
 
 /// What this machine knows if its files hold these kubeconfigs.
@@ -450,9 +469,6 @@ fn what_complete_ends_in_the_cluster_is_told_apart_from_what_is_unclear() {
     assert!(told(&used).contains(&Finding::UnclearTokens { tokens, in_use: true }));
     seen.control_plane.signed_requests = None;
     assert_eq!(told(&seen).last(), Some(&Finding::RequestsUnseen));
-    // While the control plane is read for the first time.
-    seen.control_plane.signing_keys = None;
-    assert!(!told(&seen).contains(&Finding::RequestsUnseen));
 }
 
 #[test]
@@ -917,8 +933,14 @@ fn k8s_29_a_token_of_unknown_age_is_not_called_one_from_before_the_start() {
             created: Some(start + SignedDuration::from_mins(minutes)),
             last_used,
         };
-        let seen =
-            ClusterSnapshot { token_secrets: vec![Arc::new(secret)], ..ClusterSnapshot::default() };
+        let created = Some(start + SignedDuration::from_mins(60));
+        let template = Template { name: "t".into(), pool: "p".into(), created, checksum: None };
+        let mut seen = ClusterSnapshot {
+            templates: Templates::Known(vec![template]),
+            token_secrets: vec![Arc::new(secret)],
+            ..ClusterSnapshot::default()
+        };
+        seen.control_plane.signed_requests = Some(Vec::new());
         in_cluster(&subject, &Credentials::default(), &seen, (None, now()))
     };
     let robot = || NameSample { count: 1, first: vec![ObjectName::new("ci", "robot")] };

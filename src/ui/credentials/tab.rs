@@ -6,12 +6,9 @@ use ratatui::text::{Line, Span};
 use crate::app::cell::Tone;
 use crate::app::credentials::text::{self, RotatedKind};
 use crate::app::fleet::state::Entry;
-use crate::app::nodes::text::list;
-use crate::domain::credential::{
-    CLEAR_LOGIN_CACHE, Generation, login_cache_may_be_stale, pods_with_old_authority,
-    stale_certificates, stale_tokens,
-};
-use crate::domain::rotation::Step;
+use crate::app::nodes::text::{list, unseen};
+use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, login_cache_may_be_stale};
+use crate::domain::rotation::Phase;
 use crate::domain::text::width;
 use crate::ui::canvas::Canvas;
 use crate::ui::credentials::table;
@@ -123,32 +120,52 @@ fn below(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
 
 fn in_cluster(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let Some(snapshot) = cx.state.nodes.current_snapshot(&cluster.id) else {
+    let Some(found) = cx.state.in_cluster(cluster) else {
         let why = cx.state.unseen(&cluster.id).unwrap_or_default();
         return marked(cx, "?", Tone::Dim, &text::not_seen(why));
     };
     let mut out = Vec::new();
-    for stale in stale_tokens(cluster, &snapshot) {
+    for stale in &found.tokens {
         let tone = if stale.used_since_start { Tone::Bad } else { Tone::Warn };
-        out.extend(marked(cx, "!", tone, &text::stale_token(&stale)));
+        let sign = if stale.generation == Generation::Previous { "!" } else { "?" };
+        out.extend(marked(cx, sign, tone, &text::stale_token(stale)));
     }
-    for stale in
-        stale_certificates(cluster, &cx.state.credentials, &snapshot, cx.state.server_now())
-    {
+    for stale in found.certificates.iter().flatten() {
         let is_certain = stale.generation == Generation::Previous;
         let (sign, tone) = if is_certain { ("!", Tone::Bad) } else { ("?", Tone::Dim) };
-        out.extend(marked(cx, sign, tone, &text::signed_certificate(&stale)));
+        out.extend(marked(cx, sign, tone, &text::signed_certificate(stale)));
     }
-    let pods = pods_with_old_authority(&snapshot);
+    let pods = found.pods.as_deref().unwrap_or_default();
     if !pods.is_empty() {
         let names = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name));
         let text = text::old_authority(list(names, 3));
         out.extend(marked(cx, "!", Tone::Bad, &text));
     }
-    if out.is_empty() {
-        let is_open = cluster.rotation.phase.due_step() == Some(Step::Complete);
-        let text = if is_open { text::NOTHING_IN_CLUSTER } else { text::NO_ROTATION };
-        out.extend(marked(cx, "✓", Tone::Good, text));
+    match &cluster.rotation.phase {
+        Phase::Never | Phase::Completed => {
+            out.extend(marked(cx, "✓", Tone::Good, text::NO_ROTATION));
+            return out;
+        }
+        Phase::Unknown(_) => {
+            out.extend(marked(cx, "?", Tone::Warn, text::PHASE_UNKNOWN));
+            return out;
+        }
+        Phase::Preparing | Phase::Prepared | Phase::Completing => {}
+    }
+    let is_read = |kind: &str| found.unseen.iter().all(|(unseen, _)| *unseen != kind);
+    if found.tokens.is_empty() && is_read("token secrets") {
+        out.extend(marked(cx, "✓", Tone::Good, text::NO_OLD_TOKEN));
+    }
+    if found.pods.is_none() {
+        out.extend(marked(cx, "?", Tone::Dim, text::PODS_NOT_JUDGED));
+    } else if pods.is_empty() && is_read("pods") && is_read("configmaps") {
+        out.extend(marked(cx, "✓", Tone::Good, text::NO_POD_WITH_OLD_AUTHORITY));
+    }
+    if found.certificates.is_none() {
+        out.extend(marked(cx, "?", Tone::Warn, text::REQUESTS_NOT_SEEN));
+    }
+    for (kind, why) in &found.unseen {
+        out.extend(marked(cx, "?", Tone::Warn, &text::kind_not_seen(kind, unseen(why))));
     }
     out
 }

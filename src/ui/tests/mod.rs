@@ -374,6 +374,54 @@ fn checklist_dialogs(state: &State) -> [(&'static str, ChecklistDialog); 3] {
 }
 
 #[test]
+fn k8s_26_what_is_not_read_in_the_cluster_is_not_ticked_on_the_credentials_tab() {
+    let shown = |phase: Phase, kinds: &[&'static str], requests: bool| {
+        let mut state = rolls::done();
+        let id = id(&state, "pay-prod");
+        state.screen = Screen::Cluster { id: id.clone(), tab: Tab::Credentials };
+        state.fleet.entries.get_mut(&id).unwrap().cluster.rotation.phase = phase;
+        let observed = state.nodes.observed.get_mut(&id).unwrap();
+        let mut snapshot = ClusterSnapshot::clone(observed.snapshot.as_ref().unwrap());
+        snapshot.control_plane.signed_requests = requests.then(Vec::new);
+        for kind in kinds {
+            snapshot.unseen.insert(kind, Unseen::Failing("forbidden".into()));
+        }
+        observed.snapshot = Some(Arc::new(snapshot));
+        let drawn = text(&state, 140, 40);
+        let inside = drawn.lines().skip_while(|line| !line.contains("IN THE CLUSTER")).skip(1);
+        let inside = inside.take_while(|line| line.contains(['✓', '?', '!']));
+        inside.map(|line| line.trim_matches(['│', ' ', '█']).to_owned()).collect::<Vec<_>>()
+    };
+    let (tokens, pods) = (
+        "✓ no service-account token from before the start",
+        "✓ no pod that trusts only the old CA",
+    );
+    assert_eq!(shown(Phase::Prepared, &[], true), [tokens, pods]);
+    assert_eq!(
+        shown(Phase::Prepared, &["token secrets", "configmaps", "pods"], false),
+        [
+            "? CertificateSigningRequests are not read",
+            "? token secrets not checked: forbidden",
+            "? configmaps not checked: forbidden",
+            "? pods not checked: forbidden",
+        ]
+    );
+    assert_eq!(
+        shown(Phase::Preparing, &[], true),
+        [tokens, "? pods are judged when all nodes are replaced (PREPARED)"]
+    );
+    assert_eq!(shown(Phase::Completing, &[], true), [tokens, pods]);
+    assert_eq!(
+        shown(Phase::Unknown("SOON".into()), &[], true),
+        ["? phase unknown: what stops working cannot be told"]
+    );
+    assert_eq!(
+        shown(Phase::Completed, &[], true),
+        ["✓ nothing stops working until a rotation starts"]
+    );
+}
+
+#[test]
 fn cluster_tabs() {
     snapshot("overview", &opened("shop-prod", Tab::Overview));
     snapshot_at("overview", &opened("shop-prod", Tab::Overview), 250, 60);

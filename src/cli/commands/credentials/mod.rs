@@ -2,7 +2,6 @@
 
 mod render;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +25,7 @@ use crate::clock::Clock;
 use crate::domain::checklist::{Checklist, ChecklistClient, SharedChecklist};
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
-    Credentials, FoundFile, Generation, Issuance, KnownCredential, Reference, StaleCertificate,
-    StaleToken, Trial, Verdict, pods_with_old_authority, restart_commands, stale_certificates,
-    stale_tokens,
+    FoundFile, InCluster, Issuance, KnownCredential, Reference, Trial, Verdict,
 };
 use crate::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
 use crate::domain::kubectl::KubectlContext;
@@ -53,30 +50,11 @@ struct Report {
     files: Vec<FoundFile>,
     /// Why skeys's records could not be read.
     not_recorded: Option<String>,
-    inside: Result<Inside, String>,
+    in_cluster: Result<InCluster, String>,
+    /// How kubectl reaches the cluster.
+    context: Option<KubectlContext>,
     /// Clients that no program can find, or why they are unknown.
     checklist: Result<Arc<Checklist>, String>,
-}
-
-/// Data from the cluster's own API.
-struct Inside {
-    tokens: Vec<StaleToken>,
-    /// Client certificates of the CSR API; `None` if its requests cannot be read.
-    certificates: Option<Vec<StaleCertificate>>,
-    /// Pods that may not have the new CA, as `namespace/name`, and the commands that restart them.
-    pods: Vec<String>,
-    restart: Vec<String>,
-    /// Kinds that could not be read in full, and why.
-    unseen: BTreeMap<&'static str, String>,
-}
-
-impl Inside {
-    fn breaks(&self) -> bool {
-        let mut certificates = self.certificates.iter().flatten();
-        !self.tokens.is_empty()
-            || !self.pods.is_empty()
-            || certificates.any(|stale| stale.generation == Generation::Previous)
-    }
 }
 
 impl Report {
@@ -89,9 +67,9 @@ impl Report {
                 Verdict::Dead | Verdict::BreaksOnStart | Verdict::BreaksOnComplete
             ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict, phase))
         };
-        let inside = self.inside.as_ref().ok();
+        let inside = self.in_cluster.as_ref().ok();
         let open = self.open_clients().next().is_some();
-        self.known.iter().any(ends) || inside.is_some_and(Inside::breaks) || open
+        self.known.iter().any(ends) || inside.is_some_and(InCluster::breaks) || open
     }
 
     /// Whether something could not be read or judged, so that the result is incomplete.
@@ -101,13 +79,11 @@ impl Report {
                 || known.verdict.lasts()
                     && matches!(trial, Some(Trial::Refused(_) | Trial::NoAnswer(_)))
         };
-        let inside = self.inside.as_ref();
         self.not_recorded.is_some()
             || !self.cluster.rotation.is_clear()
             || self.files.iter().any(|file| file.contexts.is_err())
             || self.known.iter().any(unclear)
-            || inside
-                .map_or(true, |inside| inside.certificates.is_none() || !inside.unseen.is_empty())
+            || self.in_cluster.as_ref().map_or(true, |inside| !inside.is_complete())
             || self.checklist.is_err()
     }
 
@@ -170,9 +146,9 @@ pub async fn run(
     let shared = seen.as_ref().map(|seen| &seen.checklist).ok();
     let checklist = find_checklist(&cluster, shared, &session).await;
     let context = credentials.kubectl_context(&cluster, &files, now);
-    let inside =
-        seen.map(|snapshot| inside(&cluster, &credentials, &snapshot, (context.as_ref(), now)));
-    let report = Report { cluster, now, known, files, not_recorded, inside, checklist };
+    let in_cluster = seen.map(|snapshot| InCluster::of(&cluster, &credentials, &snapshot, now));
+    let report =
+        Report { cluster, now, known, files, not_recorded, in_cluster, context, checklist };
     let warning = warning.map(|warning| format!("skeys: {warning}\n")).unwrap_or_default();
     Ok(Output {
         out: render::report(&report, arguments.format),
@@ -275,30 +251,6 @@ async fn observe_once(
         None => Err("no answer within a minute".to_owned()),
     };
     (issued.borrow().clone(), seen)
-}
-
-fn inside(
-    cluster: &Cluster,
-    credentials: &Credentials,
-    snapshot: &ClusterSnapshot,
-    (context, now): (Option<&KubectlContext>, Timestamp),
-) -> Inside {
-    let is_read =
-        !cluster.rotation.phase.is_open() || snapshot.control_plane.signed_requests.is_some();
-    let certificates = || stale_certificates(cluster, credentials, snapshot, now);
-    let pods = pods_with_old_authority(snapshot);
-    let unseen = ["token secrets", "serviceaccounts", "configmaps", "pods"];
-    let unseen = unseen.into_iter().filter_map(|kind| {
-        let why = snapshot.unseen.get(kind)?;
-        Some((kind, crate::app::nodes::text::unseen(why)))
-    });
-    Inside {
-        tokens: stale_tokens(cluster, snapshot),
-        certificates: is_read.then(certificates),
-        pods: pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect(),
-        restart: restart_commands(&pods).iter().map(|command| command.line(context)).collect(),
-        unseen: unseen.collect(),
-    }
 }
 
 #[cfg(test)]

@@ -1,18 +1,28 @@
 //! The report as a table, as JSON and as Markdown.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
 
 use crate::app::checklist::{table as checklist_table, text as checklist};
 use crate::app::credentials::table::{self, tried};
 use crate::app::credentials::text;
+use crate::app::nodes::text::{list, unseen};
 use crate::cli::args::Format;
-use crate::cli::commands::credentials::{Inside, Report};
+use crate::cli::commands::credentials::Report;
 use crate::cli::commands::table::columns;
 use crate::cli::commands::wait::text::UNSTATED;
-use crate::domain::credential::{CLEAR_LOGIN_CACHE, Generation, login_cache_may_be_stale};
+use crate::domain::credential::{
+    CLEAR_LOGIN_CACHE, Generation, InCluster, login_cache_may_be_stale, restart_commands,
+};
+use crate::domain::kubectl::KubectlContext;
 use crate::domain::misplaced_secret::show;
+use crate::domain::snapshot::Pod;
 use crate::domain::table::Table;
 use crate::domain::text::clean;
+
+/// Maximum number of pods named in one note.
+const MOST_PODS: usize = 10;
 
 /// The report in a format, with a trailing newline.
 pub(super) fn report(report: &Report, format: Format) -> String {
@@ -82,9 +92,9 @@ fn notes(report: &Report) -> Vec<(char, String)> {
     if has_stale_logins(report) {
         notes.push(('!', text::stale_login(CLEAR_LOGIN_CACHE)));
     }
-    match &report.inside {
+    match &report.in_cluster {
         Err(why) => notes.push(('?', text::cluster_not_seen(why))),
-        Ok(inside) => notes.extend(inside_notes(inside)),
+        Ok(inside) => notes.extend(inside_notes(inside, report.context.as_ref())),
     }
     match &report.checklist {
         Err(why) => notes.push(('?', checklist::failed(why))),
@@ -96,22 +106,42 @@ fn notes(report: &Report) -> Vec<(char, String)> {
     notes
 }
 
-fn inside_notes(inside: &Inside) -> Vec<(char, String)> {
-    let mut notes: Vec<_> =
-        inside.tokens.iter().map(|stale| ('!', text::stale_token(stale))).collect();
+fn inside_notes(inside: &InCluster, context: Option<&KubectlContext>) -> Vec<(char, String)> {
+    let mut notes: Vec<_> = inside
+        .tokens
+        .iter()
+        .map(|stale| (sign(stale.generation), text::stale_token(stale)))
+        .collect();
     match &inside.certificates {
         None => notes.push(('?', text::REQUESTS_NOT_SEEN.to_owned())),
-        Some(certificates) => notes.extend(certificates.iter().map(|stale| {
-            let sign = if stale.generation == Generation::Previous { '!' } else { '?' };
-            (sign, text::signed_certificate(stale))
-        })),
+        Some(certificates) => notes.extend(
+            certificates
+                .iter()
+                .map(|stale| (sign(stale.generation), text::signed_certificate(stale))),
+        ),
     }
-    if !inside.pods.is_empty() {
-        notes.push(('!', text::old_authority(inside.pods.join(", "))));
-        notes.extend(inside.restart.iter().map(|command| ('>', command.clone())));
+    match inside.pods.as_deref() {
+        None => notes.push(('?', text::PODS_NOT_JUDGED.to_owned())),
+        Some([]) => {}
+        Some(pods) => {
+            notes.push(('!', text::old_authority(list(pods.iter().map(pod_name), MOST_PODS))));
+            let commands = restart_commands(pods);
+            notes.extend(commands.iter().map(|command| ('>', command.line(context))));
+        }
     }
-    notes.extend(inside.unseen.iter().map(|(kind, why)| ('?', text::kind_not_seen(kind, why))));
+    notes.extend(
+        inside.unseen.iter().map(|(kind, why)| ('?', text::kind_not_seen(kind, unseen(why)))),
+    );
     notes
+}
+
+/// Whether a credential certainly stops working.
+fn sign(generation: Generation) -> char {
+    if generation == Generation::Previous { '!' } else { '?' }
+}
+
+fn pod_name(pod: &Arc<Pod>) -> String {
+    format!("{}/{}", pod.namespace, pod.name)
 }
 
 fn columns_of(report: &Report) -> String {
@@ -155,7 +185,7 @@ fn json(report: &Report) -> String {
             Some(json!({ "file": show(&file.path), "reason": file.contexts.as_ref().err()? }))
         })
         .collect();
-    let inside = match &report.inside {
+    let inside = match &report.in_cluster {
         Err(why) => json!({ "not_checked": why }),
         Ok(inside) => json!({
             "tokens": inside.tokens.iter().map(|token| json!({
@@ -170,9 +200,14 @@ fn json(report: &Report) -> String {
                 "expires": stale.expires.to_string(),
                 "breaks_on_complete": stale.generation == Generation::Previous,
             })).collect::<Vec<_>>()),
-            "pods_with_old_authority": inside.pods,
-            "restart": inside.restart,
-            "not_checked": inside.unseen,
+            "pods_with_old_authority": inside.pods.as_ref().map(|pods| {
+                pods.iter().map(pod_name).collect::<Vec<_>>()
+            }),
+            "restart": restart_commands(inside.pods.as_deref().unwrap_or_default())
+                .iter().map(|command| command.line(report.context.as_ref())).collect::<Vec<_>>(),
+            "not_checked": inside.unseen.iter()
+                .map(|(kind, why)| ((*kind).to_owned(), unseen(why).into()))
+                .collect::<Map<_, _>>(),
         }),
     };
     let value = json!({

@@ -1,16 +1,17 @@
 //! How the report shows incomplete data, and the exit status.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::app::credentials::text;
 use crate::cli::args::Format;
-use crate::cli::commands::credentials::{BREAKS, Inside, Report, UNCHECKED, render};
+use crate::cli::commands::credentials::{BREAKS, Report, UNCHECKED, render};
 use crate::domain::credential::{
-    CredentialKind, FoundFile, KnownCredential, KubeconfigLocation, Trial, Verdict,
+    CredentialKind, FoundFile, Generation, InCluster, KnownCredential, KubeconfigLocation,
+    StaleToken, Trial, Verdict,
 };
 use crate::domain::fixtures::{cluster, now};
 use crate::domain::rotation::{Phase, Rotation};
+use crate::domain::snapshot::Unseen;
 
 /// Makes a report incomplete.
 type Change<'a> = &'a dyn Fn(&mut Report);
@@ -23,13 +24,13 @@ fn report() -> Report {
         known: Vec::new(),
         files: Vec::new(),
         not_recorded: None,
-        inside: Ok(Inside {
+        in_cluster: Ok(InCluster {
             tokens: Vec::new(),
             certificates: Some(Vec::new()),
-            pods: Vec::new(),
-            restart: Vec::new(),
-            unseen: BTreeMap::new(),
+            pods: Some(Vec::new()),
+            unseen: Vec::new(),
         }),
+        context: None,
         checklist: Ok(Arc::default()),
     }
 }
@@ -46,6 +47,18 @@ fn known(verdict: Verdict) -> KnownCredential {
     }
 }
 
+fn stale_token(generation: Generation) -> StaleToken {
+    StaleToken {
+        namespace: "ci".into(),
+        name: "robot".into(),
+        account: "robot".into(),
+        generation,
+        is_replaced: Some(false),
+        last_used: None,
+        used_since_start: false,
+    }
+}
+
 #[test]
 fn only_what_was_looked_at_in_full_ends_with_zero() {
     let whole = report();
@@ -59,17 +72,29 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         contexts: Err("not UTF-8".into()),
     };
     let unseen = |report: &mut Report| {
-        if let Ok(inside) = &mut report.inside {
-            inside.unseen.insert("pods", "forbidden".into());
+        if let Ok(inside) = &mut report.in_cluster {
+            inside.unseen.push(("pods", Unseen::Failing("forbidden".into())));
         }
     };
     let no_requests = |report: &mut Report| {
-        if let Ok(inside) = &mut report.inside {
+        if let Ok(inside) = &mut report.in_cluster {
             inside.certificates = None;
         }
     };
-    let incomplete: [(&str, Change<'_>); 6] = [
-        ("HTTP 401", &|report| report.inside = Err("HTTP 401".into())),
+    let too_early = |report: &mut Report| {
+        if let Ok(inside) = &mut report.in_cluster {
+            inside.pods = None;
+        }
+    };
+    let unclear_token = |report: &mut Report| {
+        if let Ok(inside) = &mut report.in_cluster {
+            inside.tokens.push(stale_token(Generation::Unknown));
+        }
+    };
+    let incomplete: [(&str, Change<'_>); 8] = [
+        (text::PODS_NOT_JUDGED, &too_early),
+        ("? service-account token ci/robot", &unclear_token),
+        ("HTTP 401", &|report| report.in_cluster = Err("HTTP 401".into())),
         ("not UTF-8", &|report| report.files.push(broken.clone())),
         ("state.json", &|report| report.not_recorded = Some("state.json: it is empty".into())),
         ("forbidden", &unseen),
@@ -124,4 +149,9 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
     assert_eq!(unclear.status(), 0);
     unclear.known[0].1 = Some(Trial::NoAnswer("refused".into()));
     assert_eq!(unclear.status(), UNCHECKED, "it was to be proved");
+    let mut inside = report();
+    if let Ok(inside) = &mut inside.in_cluster {
+        inside.tokens.push(stale_token(Generation::Previous));
+    }
+    assert_eq!(inside.status(), BREAKS);
 }
