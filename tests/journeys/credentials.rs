@@ -143,7 +143,7 @@ async fn cred_03_credentials_ended_by_a_rotation_are_dead_on_every_screen() {
     journey.says("○ 1 get access");
     journey.says("yours no longer works");
     journey.press("R").await;
-    journey.says("no valid kubeconfig on this machine");
+    journey.says("no kubeconfig on this machine outlasts the start");
     journey.press("<esc><esc>").await;
     journey.hides("179d");
 }

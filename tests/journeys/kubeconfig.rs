@@ -633,5 +633,5 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
     });
     journey.until("deleted and recreated", 60).await;
     journey.press("<esc>R").await;
-    journey.says("no valid kubeconfig on this machine");
+    journey.says("no kubeconfig on this machine outlasts the start");
 }

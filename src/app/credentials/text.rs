@@ -134,6 +134,7 @@ texts! {
     team_start(time) = " since {time}";
     team_token(name, account) = " Token in use: Secret {name} of service account {account}.";
     last_start(time) = "last rotation: started {time}";
+    this_start(time) = "this rotation: started {time}";
     last_end(started, time) = "{started}, completed {time}";
     NEVER_ROTATED = "never rotated";
     START_NOT_REPORTED = "last rotation: SKE does not report its start";
@@ -359,7 +360,8 @@ pub fn last_rotated(rotation: &Rotation, time: impl Fn(Timestamp) -> String) -> 
         let is_never = rotation.phase == Phase::Never;
         return if is_never { NEVER_ROTATED } else { START_NOT_REPORTED }.to_owned();
     };
-    let started = last_start(time(start));
+    let start = time(start);
+    let started = if rotation.phase.is_open() { this_start(start) } else { last_start(start) };
     match rotation.completed.filter(|_| rotation.phase == Phase::Completed) {
         Some(end) => last_end(started, time(end)),
         None => started,

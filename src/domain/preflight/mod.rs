@@ -151,7 +151,7 @@ pub fn findings(
     // What needs the user's attention comes first: the smallest screen shows only that.
     out.sort_by_key(|finding| match finding.mark() {
         FindingMark::Refused => 0,
-        FindingMark::Note if finding.breaks() => 1,
+        _ if finding.breaks() => 1,
         FindingMark::Note => 2,
         FindingMark::Unknowable => 3,
         FindingMark::Fine => 4,

@@ -154,8 +154,8 @@ fn cluster_facts(cluster: &Cluster, facts: &mut Facts<'_>) {
     for schedule in cluster.schedules.iter().take(2) {
         let zone = if schedule.timezone.is_empty() { "UTC" } else { &schedule.timezone };
         facts.text(
-            "sleeps",
-            &format!("{} to {} {zone}", schedule.start, schedule.end),
+            "",
+            &format!("hibernates {} to {} {zone}", schedule.start, schedule.end),
             Tone::Plain,
         );
     }

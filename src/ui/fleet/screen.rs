@@ -297,11 +297,12 @@ fn counts(
     parts
 }
 
-/// Counts in the shortest form.
+/// Counts in the shortest form, the most urgent first: the end may be cut.
 pub fn short_counts(cx: LineContext<'_>) -> Vec<Span<'static>> {
     let [of_phases @ .., _due] = counted(cx.state);
     of_phases
         .into_iter()
+        .rev()
         .filter(|(_, _, count)| *count > 0)
         .map(|(sign, _, count)| cx.span(format!("{}{count} ", sign.text), sign.tone))
         .collect()
