@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::app::fleet::columns::COLUMN_IDS;
-use crate::app::kubeconfig::destination;
+use crate::app::kubeconfig::destination::Destination;
 use crate::app::settings::ThemeChoice;
 use crate::clients::auth::{SOURCES, SettingKind};
 use crate::domain::age::format_duration;
@@ -103,7 +103,7 @@ const KEYS: &[Key] = table! {
     "kubernetes.limit", ["SKEYS_KUBERNETES_LIMIT"], Number(1, 32), "6", "Clusters observed concurrently";
     "notify.desktop", ["SKEYS_NOTIFY_DESKTOP"], Switch, "true", "Desktop notifications for watched clusters";
     "kubeconfig.lifetime", ["SKEYS_KUBECONFIG_LIFETIME"], Lifetime, "\"8h\"", "Default lifetime in the form";
-    "kubeconfig.destination", ["SKEYS_KUBECONFIG_DESTINATION"], Word(&destination::WORDS), "\"merge\"",
+    "kubeconfig.destination", ["SKEYS_KUBECONFIG_DESTINATION"], Word(&Destination::WORDS), "\"merge\"",
         "Default destination in the form";
     "kubeconfig.folder", ["SKEYS_KUBECONFIG_FOLDER"], Folder, "\"~/.kube/ske\"", "Folder for separate kubeconfig files";
     "kubeconfig.search", ["SKEYS_KUBECONFIG_SEARCH"], Files, "[]",
