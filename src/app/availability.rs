@@ -10,7 +10,7 @@ use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::text;
 use crate::app::{checklist, menus};
-use crate::domain::action::{Action, permits};
+use crate::domain::action::{Action, Trigger, permits};
 use crate::domain::rotation::Step;
 
 /// Checks whether a command is available now.
@@ -29,8 +29,8 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
             return on_cluster(Action::Rotate(state.due_step().unwrap_or(Step::Start)));
         }
         Command::Kubeconfig => return on_cluster(Action::Issue),
-        Command::WakeUp => return on_cluster(Action::WakeUp),
-        Command::Reconcile => return on_cluster(Action::Reconcile),
+        Command::WakeUp => return on_cluster(Action::Trigger(Trigger::WakeUp)),
+        Command::Reconcile => return on_cluster(Action::Trigger(Trigger::Reconcile)),
         Command::LogIn if !state.logs_in() => text::LOG_IN_NOT_SUPPORTED,
         Command::Reload if state.shared.settings.demo.is_some() => text::RELOAD_DEMO,
         Command::Watch if state.subject().is_none() => text::WATCH_NO_CLUSTER,

@@ -35,7 +35,7 @@ use crate::app::search::Search;
 use crate::app::state::State;
 use crate::app::text;
 use crate::app::{actions, activity, checklist, credentials, kubeconfig, menus, nodes, rotation};
-use crate::domain::action::Action;
+use crate::domain::action::{Action, Trigger};
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
 
@@ -127,8 +127,8 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
                 }
             }
         }
-        Command::WakeUp => open_action(state, Action::WakeUp),
-        Command::Reconcile => open_action(state, Action::Reconcile),
+        Command::WakeUp => open_action(state, Trigger::WakeUp),
+        Command::Reconcile => open_action(state, Trigger::Reconcile),
         Command::Watch => {
             if let Some(id) = state.subject().map(|entry| entry.cluster.id.clone()) {
                 let cx = context!(state, out);
@@ -396,7 +396,7 @@ fn open_rotation(state: &mut State, out: &mut Outbox) {
     rotation::update::open(&mut state.rotation, step, cluster, evidence, cx);
 }
 
-fn open_action(state: &mut State, action: Action) {
+fn open_action(state: &mut State, action: Trigger) {
     if let Some(cluster) = state.subject().map(|entry| entry.cluster.id.clone()) {
         let guard = state.shared.guard();
         state.action = Some(ActionDialog { cluster, action, confirm: false, guard });
@@ -408,7 +408,7 @@ pub fn action_key(state: &mut State, out: &mut Outbox, command: Command) {
     let answered = actions::update::key(&mut state.action, command, &state.shared);
     let Some(dialog) = answered else { return };
     let entry = state.fleet.entries.get(&dialog.cluster);
-    match entry.map(|entry| can_act(state, entry, dialog.action)) {
+    match entry.map(|entry| can_act(state, entry, Action::Trigger(dialog.action))) {
         Some(Err(reason)) => {
             context!(state, out).toast(text::refused(dialog.action.word(), &reason));
         }
@@ -562,7 +562,7 @@ mod tests {
     use crate::app::state::State;
     use crate::app::text;
     use crate::app::update::update;
-    use crate::domain::action::Action;
+    use crate::domain::action::Trigger;
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::persisted::PersistedState;
@@ -705,7 +705,7 @@ mod tests {
         let mut state = machine();
         press(&mut state, &[Command::Reload]);
         let cluster = cluster("web", Phase::Never).id;
-        let sent = RequestOwner::Action { cluster, action: Action::WakeUp };
+        let sent = RequestOwner::Action { cluster, action: Trigger::WakeUp };
         let sent = state.requests.begin(sent);
         // Sent while the next dashboard was being prepared.
         assert!(!answer(&mut state, Ok(())).iter().any(is_restart));

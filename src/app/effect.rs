@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::app::requests::RequestId;
 use crate::app::session::window::WindowStatus;
-use crate::domain::action::Action;
+use crate::domain::action::Trigger;
 use crate::domain::checklist::{ChecklistChange, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId, Scope};
 use crate::domain::credential::KubeconfigLocation;
@@ -66,7 +66,7 @@ pub enum Request {
     /// Wake up or reconcile (`Action`).
     Act {
         id: ClusterId,
-        action: Action,
+        action: Trigger,
         intent: Box<Record>,
     },
     /// Read the credentials of the default kubeconfig files and of these (`Inventory`).

@@ -6,7 +6,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use crate::domain::action::Action;
+use crate::domain::action::Trigger;
 use crate::domain::cluster::{Cluster, ClusterId, Region, Scope};
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::lifetime::Lifetime;
@@ -43,7 +43,7 @@ pub enum RequestOwner {
     },
     Action {
         cluster: ClusterId,
-        action: Action,
+        action: Trigger,
     },
     /// The kubeconfig files of this machine.
     Inventory,

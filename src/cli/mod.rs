@@ -172,7 +172,7 @@ async fn guided_setup(flags: Flags, sources: ConfigSources<'static>) -> anyhow::
     let (Some(path), _) = config::path(&flags, &sources) else {
         anyhow::bail!(commands::config::NO_PATH);
     };
-    let read = |flags: &Flags, sources: &ConfigSources<'_>| load_with(flags, sources, "");
+    let read = |flags: &Flags, sources: &ConfigSources<'_>| load_with(flags, sources, Some(""));
     let loaded = on_configuration(flags.clone(), sources.clone(), read).await?;
     let loaded = loaded.map_err(|problems| print_problems(&problems))?;
     let clock = Clock::machine();

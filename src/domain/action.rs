@@ -11,8 +11,24 @@ use crate::domain::rotation::{Phase, Step};
 pub enum Action {
     Rotate(Step),
     Issue,
+    Trigger(Trigger),
+}
+
+/// A request to SKE that needs only a confirmation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trigger {
     WakeUp,
     Reconcile,
+}
+
+impl Trigger {
+    /// The verb, capitalized.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::WakeUp => "Wake up",
+            Self::Reconcile => "Reconcile",
+        }
+    }
 }
 
 impl Action {
@@ -22,8 +38,7 @@ impl Action {
             Self::Rotate(Step::Start) => "Start",
             Self::Rotate(Step::Complete) => "Complete",
             Self::Issue => "Kubeconfig",
-            Self::WakeUp => "Wake up",
-            Self::Reconcile => "Reconcile",
+            Self::Trigger(trigger) => trigger.word(),
         }
     }
 }
@@ -87,78 +102,55 @@ fn phase_refusal(step: Step, phase: &Phase) -> String {
 /// # Errors
 /// The reason, shown next to the dimmed action.
 pub fn permits(cluster: &Cluster, action: Action) -> Result<(), Refusal> {
+    let hibernated = cluster.hibernated.then_some(Refusal::Hibernated);
+    let refusal = state_refusal(&cluster.state).or(hibernated);
     match action {
-        Action::Rotate(step) => {
-            existing(cluster)?;
-            awake(cluster)?;
-            if let ClusterState::Unknown(text) = &cluster.state {
-                return Err(Refusal::Unknown("state", text.clone()));
-            }
-            if cluster.state == ClusterState::NotRead {
-                return Err(Refusal::Unknown("state", cluster.state.word().to_owned()));
-            }
-            match (step, &cluster.rotation.phase) {
-                (_, Phase::Unknown(text)) => Err(Refusal::Unknown("phase", text.clone())),
-                (Step::Start, Phase::Never | Phase::Completed)
-                | (Step::Complete, Phase::Prepared) => Ok(()),
-                (step, phase) => Err(Refusal::Phase(step, phase.clone())),
-            }
-        }
-        Action::Issue => existing(cluster),
-        Action::WakeUp => {
-            existing(cluster)?;
-            match awake(cluster) {
-                Ok(()) => Err(Refusal::NotHibernated),
-                Err(Refusal::WakingUp) => Err(Refusal::WakingUp),
-                Err(_) => Ok(()),
-            }
-        }
-        Action::Reconcile => {
-            existing(cluster)?;
-            awake(cluster)
-        }
+        Action::Rotate(step) => refusal.map_or_else(|| permits_step(cluster, step), Err),
+        Action::Issue => match refusal {
+            Some(refusal @ (Refusal::Creating | Refusal::Deleting)) => Err(refusal),
+            Some(_) | None => Ok(()),
+        },
+        Action::Trigger(Trigger::WakeUp) => match refusal {
+            Some(Refusal::Hibernated | Refusal::Hibernating) => Ok(()),
+            Some(refusal) => Err(refusal),
+            None => Err(Refusal::NotHibernated),
+        },
+        Action::Trigger(Trigger::Reconcile) => refusal.map_or(Ok(()), Err),
     }
 }
 
-fn existing(cluster: &Cluster) -> Result<(), Refusal> {
-    match cluster.state {
-        ClusterState::Creating => Err(Refusal::Creating),
-        ClusterState::Deleting => Err(Refusal::Deleting),
+/// Why neither rotations nor reconciling proceed in a state; other states occur during a normal roll.
+pub fn state_refusal(state: &ClusterState) -> Option<Refusal> {
+    match state {
+        ClusterState::Creating => Some(Refusal::Creating),
+        ClusterState::Deleting => Some(Refusal::Deleting),
+        ClusterState::Hibernated => Some(Refusal::Hibernated),
+        ClusterState::Hibernating => Some(Refusal::Hibernating),
+        ClusterState::WakingUp => Some(Refusal::WakingUp),
         ClusterState::Healthy
         | ClusterState::Unhealthy
         | ClusterState::Reconciling
-        | ClusterState::Hibernated
-        | ClusterState::Hibernating
-        | ClusterState::WakingUp
         | ClusterState::Unknown(_)
-        | ClusterState::NotRead => Ok(()),
+        | ClusterState::NotRead => None,
     }
 }
 
-fn awake(cluster: &Cluster) -> Result<(), Refusal> {
-    match cluster.state {
-        ClusterState::Hibernated => Err(Refusal::Hibernated),
-        ClusterState::Hibernating => Err(Refusal::Hibernating),
-        ClusterState::WakingUp => Err(Refusal::WakingUp),
-        ClusterState::Healthy
-        | ClusterState::Creating
-        | ClusterState::Deleting
-        | ClusterState::Unhealthy
-        | ClusterState::Reconciling
-        | ClusterState::Unknown(_)
-        | ClusterState::NotRead => {
-            if cluster.hibernated {
-                Err(Refusal::Hibernated)
-            } else {
-                Ok(())
-            }
+fn permits_step(cluster: &Cluster, step: Step) -> Result<(), Refusal> {
+    match (&cluster.state, step, &cluster.rotation.phase) {
+        (ClusterState::Unknown(text), ..) => Err(Refusal::Unknown("state", text.clone())),
+        (ClusterState::NotRead, ..) => {
+            Err(Refusal::Unknown("state", cluster.state.word().to_owned()))
         }
+        (_, _, Phase::Unknown(text)) => Err(Refusal::Unknown("phase", text.clone())),
+        (_, Step::Start, Phase::Never | Phase::Completed)
+        | (_, Step::Complete, Phase::Prepared) => Ok(()),
+        (_, step, phase) => Err(Refusal::Phase(step, phase.clone())),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::action::{Action, Refusal, permits};
+    use crate::domain::action::{Action, Refusal, Trigger, permits};
     use crate::domain::cluster::ClusterState;
     use crate::domain::fixtures::cluster;
     use crate::domain::rotation::{Phase, Step};
@@ -223,14 +215,12 @@ mod tests {
 
     #[test]
     fn only_a_sleeping_cluster_wakes_up() {
-        assert_eq!(
-            permits(&cluster("a", Phase::Never), Action::WakeUp),
-            Err(Refusal::NotHibernated)
-        );
+        let wake_up = Action::Trigger(Trigger::WakeUp);
+        assert_eq!(permits(&cluster("a", Phase::Never), wake_up), Err(Refusal::NotHibernated));
         let mut sleeping = cluster("a", Phase::Never);
         sleeping.state = ClusterState::Hibernated;
-        assert_eq!(permits(&sleeping, Action::WakeUp), Ok(()));
+        assert_eq!(permits(&sleeping, wake_up), Ok(()));
         (sleeping.state, sleeping.hibernated) = (ClusterState::Deleting, true);
-        assert_eq!(permits(&sleeping, Action::WakeUp), Err(Refusal::Deleting));
+        assert_eq!(permits(&sleeping, wake_up), Err(Refusal::Deleting));
     }
 }

@@ -37,7 +37,7 @@ impl Permissions {
         let enough: &[&str] = match action {
             Action::Rotate(_) => &[ROTATE],
             Action::Issue => &[ISSUE, ISSUE_IDP],
-            Action::WakeUp | Action::Reconcile => return None,
+            Action::Trigger(_) => return None,
         };
         let held = self.0.get(project)?;
         let missing = enough.first().copied()?;
@@ -56,7 +56,7 @@ pub struct Discovered {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::action::Action;
+    use crate::domain::action::{Action, Trigger};
     use crate::domain::cluster::ProjectId;
     use crate::domain::permissions::{ISSUE, ISSUE_IDP, LIST, Permissions, ROTATE};
     use crate::domain::rotation::Step;
@@ -76,7 +76,7 @@ mod tests {
         held.add(third.clone(), LIST.to_owned());
         assert_eq!(held.missing(&third, Action::Issue), Some(ISSUE));
         let other = ProjectId::new("nowhere");
-        assert_eq!(held.missing(&shop, Action::WakeUp), None, "not asked about");
+        assert_eq!(held.missing(&shop, Action::Trigger(Trigger::WakeUp)), None, "not asked about");
         assert_eq!(held.missing(&other, start), None, "not known");
         assert_eq!(Permissions::default().missing(&shop, start), None);
     }

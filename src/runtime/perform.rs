@@ -21,7 +21,7 @@ use crate::clients::discovery::DiscoveryClient;
 use crate::clients::kubernetes::{ExpectedServer, check_server};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
-use crate::domain::action::Action;
+use crate::domain::action::Trigger;
 use crate::domain::checklist::{LocalChecklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId, ProjectId};
 use crate::domain::credential::{Issuance, KubeconfigLocation};
@@ -348,12 +348,8 @@ impl Performer {
             Request::Act { id, action, intent } => {
                 self.record_intent(*intent).await?;
                 Answer::Action(match action {
-                    Action::WakeUp => services.ske.wake_up(&id).await?,
-                    Action::Reconcile => services.ske.reconcile(&id).await?,
-                    Action::Rotate(_) | Action::Issue => {
-                        let text = format!("{} is another request", action.word());
-                        return Err(Failure::new(FailureKind::Bug, text));
-                    }
+                    Trigger::WakeUp => services.ske.wake_up(&id).await?,
+                    Trigger::Reconcile => services.ske.reconcile(&id).await?,
                 })
             }
             Request::ReadInventory(more) => {

@@ -6,7 +6,7 @@ use skeys::testing::Clock;
 use skeys::testing::clients::auth::{TokenSource, access_token};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::ske::SkeClient;
-use skeys::testing::domain::action::{Action, permits};
+use skeys::testing::domain::action::{Action, Trigger, permits};
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::lifetime::Lifetime;
 use skeys::testing::domain::rotation::Step;
@@ -31,8 +31,8 @@ const STATES: [&str; 9] = [
 const ACTIONS: [Action; 5] = [
     Action::Rotate(Step::Start),
     Action::Rotate(Step::Complete),
-    Action::WakeUp,
-    Action::Reconcile,
+    Action::Trigger(Trigger::WakeUp),
+    Action::Trigger(Trigger::Reconcile),
     Action::Issue,
 ];
 
@@ -45,9 +45,11 @@ fn is_withheld(action: Action, state: &str) -> bool {
             matches!(state, "STATE_TRANSMOGRIFYING" | "STATE_CREATING" | "STATE_DELETING")
         }
         // Accepted without effect.
-        Action::WakeUp => !matches!(state, "STATE_HIBERNATED" | "STATE_HIBERNATING"),
+        Action::Trigger(Trigger::WakeUp) => {
+            !matches!(state, "STATE_HIBERNATED" | "STATE_HIBERNATING")
+        }
         // The flow of these states is in progress, or there is no API server and no nodes to reconcile.
-        Action::Reconcile => matches!(
+        Action::Trigger(Trigger::Reconcile) => matches!(
             state,
             "STATE_CREATING"
                 | "STATE_DELETING"
@@ -108,8 +110,8 @@ async fn sim_02_the_product_offers_exactly_what_the_platform_accepts() {
                 let offered = permits(&ske.get(&id).await.unwrap().cluster, action);
                 let answer = match action {
                     Action::Rotate(step) => ske.rotate(&id, step).await.map(drop),
-                    Action::WakeUp => ske.wake_up(&id).await.map(drop),
-                    Action::Reconcile => ske.reconcile(&id).await.map(drop),
+                    Action::Trigger(Trigger::WakeUp) => ske.wake_up(&id).await.map(drop),
+                    Action::Trigger(Trigger::Reconcile) => ske.reconcile(&id).await.map(drop),
                     Action::Issue => ske.issue(&id, Lifetime::MIN).await.map(drop),
                 };
                 let withheld = is_withheld(action, state) && answer.is_ok();

@@ -1,14 +1,14 @@
 //! State of the confirmation dialog for wake-up and reconcile.
 
 use crate::app::shared::Guard;
-use crate::domain::action::Action;
+use crate::domain::action::Trigger;
 use crate::domain::cluster::ClusterId;
 
 /// A confirmation for one action on one pinned cluster.
 #[derive(Debug, Clone)]
 pub struct ActionDialog {
     pub cluster: ClusterId,
-    pub action: Action,
+    pub action: Trigger,
     pub confirm: bool,
     pub guard: Guard,
 }

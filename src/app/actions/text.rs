@@ -11,5 +11,4 @@ texts! {
     RECONCILE =
         "SKE reconciles the cluster with its configuration.";
     closed(action) = "{action}: closed because this machine was suspended. Check the cluster, then try again.";
-    ONE_REQUEST = "One request is sent to SKE.";
 }

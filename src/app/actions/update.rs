@@ -7,7 +7,7 @@ use crate::app::effect::Request;
 use crate::app::keymap::Command;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::shared::Shared;
-use crate::domain::action::{Accepted, Action};
+use crate::domain::action::{Accepted, Trigger};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
@@ -30,7 +30,7 @@ pub fn key(
 }
 
 /// Sends the action to SKE.
-pub fn send(cluster: &ClusterId, action: Action, cx: &mut UpdateContext<'_>) {
+pub fn send(cluster: &ClusterId, action: Trigger, cx: &mut UpdateContext<'_>) {
     let verb = action.word().to_lowercase();
     let owner = RequestOwner::Action { cluster: cluster.clone(), action };
     let id = cluster.clone();
@@ -43,7 +43,7 @@ pub fn send(cluster: &ClusterId, action: Action, cx: &mut UpdateContext<'_>) {
 
 /// The answer of SKE, or a failure.
 pub fn answered(
-    (id, action, request): (&ClusterId, Action, RequestId),
+    (id, action, request): (&ClusterId, Trigger, RequestId),
     result: Result<Accepted, Failure>,
     cx: &mut UpdateContext<'_>,
 ) {

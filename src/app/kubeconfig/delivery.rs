@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::event::Event;
-use crate::app::kubeconfig::destination::Route;
+use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::{KubeconfigForm, KubeconfigFormStage};
 use crate::app::kubeconfig::state::{KubeconfigState, PrintOnExit};
 use crate::app::kubeconfig::text;
@@ -107,7 +107,7 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
     let context = form.context.value().trim().to_owned();
     let fresh = held.issued.fresh;
     let text = || renamed(&fresh, &context);
-    let sent = match (form.target(), &form.destination.route) {
+    let sent = match (form.target(), form.destination) {
         (Some(file), _) => {
             let plan = form.plan();
             let is_shown = plan.is_some_and(|plan| plan.owner.names_another());
@@ -125,8 +125,8 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
                 fresh,
             })
         }
-        (None, Route::Request(request)) => text().map(request),
-        (None, Route::Merge | Route::File | Route::Print) => match text() {
+        (None, Destination::Clipboard) => text().map(Request::CopySecret),
+        (None, Destination::Merge | Destination::File | Destination::Print) => match text() {
             Ok(text) => {
                 let id = &held.request.cluster.id;
                 let record = cx.record(Some(id), "save", Outcome::Unknown, text::LOG_NOT_PRINTED);

@@ -1,107 +1,70 @@
-//! Destinations of an issued kubeconfig, in the order of the form.
+//! Destinations of an issued kubeconfig.
 
-use crate::app::effect::Request;
 use crate::app::kubeconfig::text;
 use crate::app::settings::Settings;
 use crate::domain::kubeconfig::FileTarget;
-use crate::domain::secret::Secret;
 
 /// A destination offered by the form.
-#[derive(Debug)]
-pub struct Destination {
-    /// Value in the configuration (`kubeconfig.destination`).
-    pub id: &'static str,
-    /// Name in the form; the argument is the file to merge into.
-    pub label: fn(&str) -> String,
-    /// Hint shown in the form.
-    pub hint: fn(&Settings) -> String,
-    /// Label of the confirm button once a kubeconfig is issued.
-    pub confirm: &'static str,
-    pub route: Route,
-}
-
-/// How a kubeconfig reaches its destination.
-#[derive(Debug)]
-pub enum Route {
-    /// Merge into the user's kubeconfig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    /// The user's kubeconfig, into which it is merged.
     Merge,
-    /// Write a separate file, whose path the form asks for.
+    /// A separate file, whose path the form asks for.
     File,
-    /// Send a request that is answered with `Copied`.
-    Request(fn(Secret) -> Request),
-    /// Print to standard output after exit.
+    Clipboard,
+    /// Standard output, after exit.
     Print,
 }
 
-/// All destinations.
-pub static DESTINATIONS: [Destination; 4] = [
-    Destination {
-        id: "merge",
-        label: |file| text::merge_into(file),
-        hint: |_| String::new(),
-        confirm: text::SAVE,
-        route: Route::Merge,
-    },
-    Destination {
-        id: "file",
-        label: |_| "file".to_owned(),
-        hint: |_| String::new(),
-        confirm: text::SAVE,
-        route: Route::File,
-    },
-    Destination {
-        id: "clipboard",
-        label: |_| "clipboard".to_owned(),
-        hint: |settings| {
-            text::clipboard_hint(&settings.clipboard_way, settings.clipboard_clear.as_secs())
-        },
-        confirm: text::COPY,
-        route: Route::Request(Request::CopySecret),
-    },
-    Destination {
-        id: "stdout",
-        label: |_| "print".to_owned(),
-        hint: |_| text::STDOUT_HINT.to_owned(),
-        confirm: text::PRINT,
-        route: Route::Print,
-    },
-];
-
-/// The valid configuration values.
-pub const WORDS: [&str; 4] = {
-    let [merge, file, clipboard, stdout] = &DESTINATIONS;
-    [merge.id, file.id, clipboard.id, stdout.id]
-};
-
 impl Destination {
+    /// All destinations, in the order of the form.
+    pub const ALL: [Self; 4] = [Self::Merge, Self::File, Self::Clipboard, Self::Print];
+
+    /// Their values in the configuration (`kubeconfig.destination`), in the same order.
+    pub const WORDS: [&str; Self::ALL.len()] = ["merge", "file", "clipboard", "stdout"];
+
     /// The destination with this configuration value; the first one if there is none.
-    pub fn named(word: &str) -> &'static Self {
-        let [first, ..] = &DESTINATIONS;
-        DESTINATIONS.iter().find(|destination| destination.id == word).unwrap_or(first)
+    pub fn named(word: &str) -> Self {
+        let mut named = Self::ALL.into_iter().zip(Self::WORDS);
+        named.find(|(_, known)| *known == word).map_or(Self::Merge, |(destination, _)| destination)
     }
 
-    /// Whether it merges into the user's kubeconfig.
-    pub fn merges(&self) -> bool {
-        matches!(self.route, Route::Merge)
+    /// Name in the form; `file` is the one to merge into.
+    pub fn label(self, file: &str) -> String {
+        match self {
+            Self::Merge => text::merge_into(file),
+            Self::File => "file".to_owned(),
+            Self::Clipboard => "clipboard".to_owned(),
+            Self::Print => "print".to_owned(),
+        }
     }
 
-    /// Whether the form asks for a path.
-    pub fn has_path(&self) -> bool {
-        matches!(self.route, Route::File)
+    /// Hint shown in the form.
+    pub fn hint(self, settings: &Settings) -> String {
+        match self {
+            Self::Merge | Self::File => String::new(),
+            Self::Clipboard => {
+                text::clipboard_hint(&settings.clipboard_way, settings.clipboard_clear.as_secs())
+            }
+            Self::Print => text::STDOUT_HINT.to_owned(),
+        }
+    }
+
+    /// Label of the confirm button once a kubeconfig is issued.
+    pub fn confirm(self) -> &'static str {
+        match self {
+            Self::Merge | Self::File => text::SAVE,
+            Self::Clipboard => text::COPY,
+            Self::Print => text::PRINT,
+        }
     }
 
     /// The file to write, if any; `path` is as entered.
-    pub fn target(&self, path: &str) -> Option<FileTarget> {
-        match self.route {
-            Route::Merge => Some(FileTarget::Merge),
-            Route::File => Some(FileTarget::Own(path.trim().to_owned())),
-            Route::Request(_) | Route::Print => None,
+    pub fn target(self, path: &str) -> Option<FileTarget> {
+        match self {
+            Self::Merge => Some(FileTarget::Merge),
+            Self::File => Some(FileTarget::Own(path.trim().to_owned())),
+            Self::Clipboard | Self::Print => None,
         }
-    }
-}
-
-impl PartialEq for Destination {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
     }
 }

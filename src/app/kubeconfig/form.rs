@@ -24,7 +24,7 @@ pub struct KubeconfigForm {
     pub cluster: Cluster,
     pub kind: KubeconfigKind,
     pub lifetime: Input,
-    pub destination: &'static Destination,
+    pub destination: Destination,
     /// Path of the file, as entered.
     pub path: Input,
     /// Name of context, user and cluster in the file.
@@ -118,11 +118,11 @@ impl KubeconfigForm {
             fields.push(KubeconfigField::Lifetime);
         }
         fields.push(KubeconfigField::Destination);
-        if self.destination.has_path() {
+        if self.destination == Destination::File {
             fields.push(KubeconfigField::Path);
         }
         fields.push(KubeconfigField::Context);
-        if self.destination.merges() {
+        if self.destination == Destination::Merge {
             fields.push(KubeconfigField::MakeCurrent);
         }
         fields.extend([KubeconfigField::Cancel, KubeconfigField::Confirm]);
@@ -174,7 +174,7 @@ impl KubeconfigForm {
 
     /// Whether it becomes the current context regardless of the choice, as the first entry of a new file does.
     pub fn becomes_current(&self) -> bool {
-        self.destination.merges() && self.plan().is_some_and(|plan| plan.blank)
+        self.destination == Destination::Merge && self.plan().is_some_and(|plan| plan.blank)
     }
 
     /// The known identity of the cluster: its server once a kubeconfig is issued, otherwise its id.
@@ -196,7 +196,7 @@ impl KubeconfigForm {
         if let Err(failure) = check_context_name(self.context.value().trim()) {
             return Some(failure.to_string());
         }
-        if self.destination.has_path() && self.path.value().trim().is_empty() {
+        if self.destination == Destination::File && self.path.value().trim().is_empty() {
             return Some(text::FILE_PATH_MISSING.to_owned());
         }
         match &self.plan {

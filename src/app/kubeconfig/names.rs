@@ -1,6 +1,7 @@
 //! Context and file names for a cluster.
 
 use crate::app::fleet::state::Fleet;
+use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::KubeconfigForm;
 use crate::app::settings::Settings;
 use crate::domain::cluster::ClusterId;
@@ -60,7 +61,7 @@ pub fn free_name(
     let mut candidates = names(fleet, &form.cluster.id);
     let longest = candidates.last().cloned().unwrap_or_default();
     candidates.extend((2..100).map(|number| format!("{longest}-{number}")));
-    if form.destination.has_path() {
+    if form.destination == Destination::File {
         // Whether the file exists is unknown until it is checked: takes the name after the current one.
         let is_present = |name: &String| form.path.value().trim() == file_of(settings, name);
         let at = candidates.iter().position(is_present);

@@ -9,7 +9,7 @@ use crate::app::event::Event;
 use crate::app::fleet::state::Fleet;
 use crate::app::keymap::Command;
 use crate::app::kubeconfig::delivery::{self, Delivery};
-use crate::app::kubeconfig::destination::{DESTINATIONS, Destination};
+use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, PlanState,
 };
@@ -112,7 +112,7 @@ fn remembered_owner(
     let location = KubeconfigLocation::File {
         path: plan.path.clone(),
         context: clean(form.context.value().trim()),
-        whole: form.destination.has_path(),
+        whole: form.destination == Destination::File,
     };
     let here = credentials.accesses.iter().filter(|access| location.replaces(&access.location));
     let id = &here.max_by_key(|access| access.issued)?.cluster;
@@ -278,7 +278,7 @@ fn edit(
         }
         (KubeconfigField::Lifetime, _) if sideways && !is_issued => form.choose_preset(forward),
         (KubeconfigField::Destination, _) if turns => {
-            form.destination = neighbour(&DESTINATIONS.each_ref(), form.destination, forward);
+            form.destination = neighbour(&Destination::ALL, form.destination, forward);
             form.touched = true;
             plan(kubeconfig, cx);
         }
@@ -345,13 +345,13 @@ fn answer_question(
         }
         (FormQuestion::NameConflict(other), 1) => {
             if let Some(name) = other {
-                if form.destination.has_path() {
+                if form.destination == Destination::File {
                     form.path = Input::new(file_of(&cx.shared.settings, name));
                 } else {
                     form.context = Input::new(name.clone());
                 }
             }
-            let is_file = form.destination.has_path();
+            let is_file = form.destination == Destination::File;
             form.focus = if is_file { KubeconfigField::Path } else { KubeconfigField::Context };
             form.touched = true;
             plan(kubeconfig, cx);

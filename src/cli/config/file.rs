@@ -68,22 +68,21 @@ pub struct FileContent {
 /// # Errors
 /// Every problem, in the order of the file.
 pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
-    let table = DeTable::parse(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        located(name, text, vec![(at, show(clean(error.message())))])
-    })?;
     let mut reader = Reader::default();
-    reader.table("", table.get_ref());
-    if reader.problems.is_empty() {
-        reader.key_entries.sort();
-        let entries = reader.key_entries.iter().map(|(at, _)| (*at, String::new())).collect();
-        let positions = located(name, text, entries).into_iter().map(|problem| problem.position);
-        let entries = reader.key_entries.into_iter().map(|(_, entry)| entry);
-        let key_positions = entries.zip(positions).collect();
-        Ok(FileContent { values: reader.values, profiles: reader.profiles, key_positions })
-    } else {
-        Err(located(name, text, reader.problems))
+    match DeTable::parse(text) {
+        Ok(table) => reader.table("", table.get_ref()),
+        Err(error) => {
+            let at = error.span().map_or(0, |span| span.start);
+            reader.problem(at, show(clean(error.message())));
+        }
     }
+    let Reader { values, profiles, problems, key_entries, .. } = reader;
+    if problems.is_empty() {
+        let key_positions = located(name, text, key_entries).collect();
+        return Ok(FileContent { values, profiles, key_positions });
+    }
+    let problems = located(name, text, problems);
+    Err(problems.map(|(text, position)| ConfigProblem { position, text }).collect())
 }
 
 /// The section of profiles; each contains keys like the file itself.
@@ -371,18 +370,22 @@ pub fn from_text(key: &Key, text: &str) -> Result<Value, String> {
     }
 }
 
-/// Problems with line and column, counted from one, columns in characters; in the order of the file, in one pass.
-fn located(name: &str, text: &str, mut problems: Vec<(usize, String)>) -> Vec<ConfigProblem> {
-    problems.sort_by_key(|(at, _)| *at);
+/// What was found at byte offsets, each with its line and column, counted from one, columns in characters; in the order
+/// of the file, in one pass.
+fn located<T>(
+    name: &str,
+    text: &str,
+    mut found: Vec<(usize, T)>,
+) -> impl Iterator<Item = (T, String)> {
+    found.sort_by_key(|(at, _)| *at);
     let mut characters = text.char_indices().peekable();
     let (mut line, mut column) = (1, 1);
-    let mut locate = |(at, text)| {
+    found.into_iter().map(move |(at, found)| {
         while let Some((_, character)) = characters.next_if(|(next, _)| *next < at) {
             (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
         }
-        ConfigProblem { position: format!("{name}:{line}:{column}"), text }
-    };
-    problems.into_iter().map(&mut locate).collect()
+        (found, format!("{name}:{line}:{column}"))
+    })
 }
 
 #[cfg(test)]
@@ -459,7 +462,7 @@ mod tests {
             "config.toml:1:13: read_only is a string; expected true or false",
             "config.toml:2:17: overdue_after is \"180 parsecs\"; expected a duration",
             "config.toml:4:15: poll.concurrency is 99; expected a whole number from 1 to 32",
-            "config.toml:5:8: poll.idle is \"1s\"; expected a duration from 10s",
+            "config.toml:5:8: poll.idle is \"1s\"; expected a duration from 10s to 1h",
             "config.toml:7:9: display.theme is \"drak\"; expected one of",
             "config.toml:9:12: kubeconfig.lifetime: 45m is too short; allowed: 1h to 180d",
         ];

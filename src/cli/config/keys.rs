@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use crate::app::fleet::columns::COLUMN_IDS;
-use crate::app::kubeconfig::destination;
+use crate::app::kubeconfig::destination::Destination;
 use crate::app::settings::ThemeChoice;
 use crate::clients::auth::{SOURCES, SettingKind};
+use crate::domain::age::format_duration;
 use crate::domain::age_policy::AGE_RANGE;
 use crate::domain::misplaced_secret::SHOWN;
 use crate::domain::text::distance_within;
@@ -102,7 +103,7 @@ const KEYS: &[Key] = table! {
     "kubernetes.limit", ["SKEYS_KUBERNETES_LIMIT"], Number(1, 32), "6", "Clusters observed concurrently";
     "notify.desktop", ["SKEYS_NOTIFY_DESKTOP"], Switch, "true", "Desktop notifications for watched clusters";
     "kubeconfig.lifetime", ["SKEYS_KUBECONFIG_LIFETIME"], Lifetime, "\"8h\"", "Default lifetime in the form";
-    "kubeconfig.destination", ["SKEYS_KUBECONFIG_DESTINATION"], Word(&destination::WORDS), "\"merge\"",
+    "kubeconfig.destination", ["SKEYS_KUBECONFIG_DESTINATION"], Word(&Destination::WORDS), "\"merge\"",
         "Default destination in the form";
     "kubeconfig.folder", ["SKEYS_KUBECONFIG_FOLDER"], Folder, "\"~/.kube/ske\"", "Folder for separate kubeconfig files";
     "kubeconfig.search", ["SKEYS_KUBECONFIG_SEARCH"], Files, "[]",
@@ -208,8 +209,8 @@ impl ValueKind {
             Self::Switch => "true or false".to_owned(),
             Self::Duration(least, most) => format!(
                 "a duration from {} to {}, such as \"45s\", \"5m\" or \"180d\"",
-                humantime::format_duration(least),
-                short(most)
+                format_duration(least),
+                format_duration(most)
             ),
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
             Self::Word(words) => format!("one of {}", words.join(", ")),
@@ -229,13 +230,5 @@ impl ValueKind {
             Self::Keys => "a table of lists, such as rotate = [\"R\"]".to_owned(),
             Self::Colors => "a table of colours, such as accent = \"#7aa2f7\"".to_owned(),
         }
-    }
-}
-
-fn short(duration: Duration) -> String {
-    match duration.as_secs() {
-        seconds @ DAY.. => format!("{}d", seconds / DAY),
-        seconds @ MINUTE.. => format!("{}m", seconds / MINUTE),
-        seconds => format!("{seconds}s"),
     }
 }

@@ -89,19 +89,11 @@ pub fn path(flags: &Flags, sources: &ConfigSources<'_>) -> (Option<PathBuf>, boo
 /// # Errors
 /// Every problem, each with its location.
 pub fn load(flags: &Flags, sources: &ConfigSources<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
-    load_by(flags, sources, None)
+    load_with(flags, sources, None)
 }
 
-/// As [`load`], with these lines added to the file, which need not exist.
+/// As [`load`]; with lines to add to the file, it need not exist.
 pub fn load_with(
-    flags: &Flags,
-    sources: &ConfigSources<'_>,
-    lines: &str,
-) -> Result<Loaded, Vec<ConfigProblem>> {
-    load_by(flags, sources, Some(lines))
-}
-
-fn load_by(
     flags: &Flags,
     sources: &ConfigSources<'_>,
     lines: Option<&str>,

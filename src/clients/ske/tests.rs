@@ -13,7 +13,7 @@ use crate::clients::projects::ProjectsClient;
 use crate::clients::scripted::{JSON, Server, answer};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
-use crate::domain::action::Action;
+use crate::domain::action::{Action, Trigger};
 use crate::domain::cluster::{ClusterId, ProjectId, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
@@ -297,14 +297,20 @@ async fn api_33_only_a_documented_answer_is_an_acceptance() {
         ("201 Created", "{}", None),
         ("202 Accepted", "<html>", None),
     ] {
-        for action in [Action::Rotate(Step::Complete), Action::WakeUp, Action::Reconcile] {
+        for action in [
+            Action::Rotate(Step::Complete),
+            Action::Trigger(Trigger::WakeUp),
+            Action::Trigger(Trigger::Reconcile),
+        ] {
             let headers = format!("{JSON}x-trace-id: t9\r\n");
             let server = Server::start(vec![answer(status, &headers, body)]).await;
             let (client, ..) = client(&server.base);
             let taken = match action {
                 Action::Rotate(step) => client.rotate(&id(), step).await,
-                Action::WakeUp => client.wake_up(&id()).await,
-                Action::Reconcile | Action::Issue => client.reconcile(&id()).await,
+                Action::Trigger(Trigger::WakeUp) => client.wake_up(&id()).await,
+                Action::Trigger(Trigger::Reconcile) | Action::Issue => {
+                    client.reconcile(&id()).await
+                }
             };
             assert_eq!(taken.as_ref().ok().map(|taken| taken.status), expected, "{status} {body}");
             let trace = match taken {

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::actions::text;
 use crate::app::cell::Tone;
-use crate::domain::action::Action;
+use crate::domain::action::Trigger;
 use crate::ui::canvas::Canvas;
 use crate::ui::theme::Role;
 use crate::ui::widgets::button::Button;
@@ -19,9 +19,8 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let id = &dialog.cluster;
     let text = match dialog.action {
-        Action::WakeUp => text::WAKE_UP,
-        Action::Reconcile => text::RECONCILE,
-        Action::Rotate(_) | Action::Issue => text::ONE_REQUEST,
+        Trigger::WakeUp => text::WAKE_UP,
+        Trigger::Reconcile => text::RECONCILE,
     };
     let subject = vec![
         cx.part(id.name.as_str().to_owned(), Role::Title),

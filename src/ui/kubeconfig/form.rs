@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
-use crate::app::kubeconfig::destination::{DESTINATIONS, Destination};
+use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::{
     FormQuestion, KubeconfigField, KubeconfigForm, KubeconfigFormStage, PlanState,
 };
@@ -211,7 +211,7 @@ impl FormView<'_> {
     fn destination(&self) -> Vec<Line<'static>> {
         let focused = self.form.focus == KubeconfigField::Destination;
         let mut lines = Vec::new();
-        for (at, destination) in (1_usize..).zip(&DESTINATIONS) {
+        for (at, destination) in (1_usize..).zip(Destination::ALL) {
             if self.tight && destination != self.form.destination {
                 continue;
             }
@@ -219,7 +219,7 @@ impl FormView<'_> {
             let mark = focused && lines.is_empty();
             let mut words = self.destination_words(destination);
             if self.tight {
-                let text = format!("  {at}/{}", DESTINATIONS.len());
+                let text = format!("  {at}/{}", Destination::ALL.len());
                 words.push(self.cx.theme.span(text, Tone::Dim));
             }
             lines.push(self.row(label, mark, words));
@@ -227,13 +227,13 @@ impl FormView<'_> {
         lines
     }
 
-    fn destination_words(&self, destination: &Destination) -> Vec<Span<'static>> {
+    fn destination_words(&self, destination: Destination) -> Vec<Span<'static>> {
         let chosen = destination == self.form.destination;
         let plan = self.form.plan().filter(|_| chosen);
         let file = plan.map_or_else(|| text::YOUR_KUBECONFIG.to_owned(), |plan| clean(&plan.path));
-        let mut spans = vec![self.choice(chosen, &(destination.label)(&file))];
-        let hint = (destination.hint)(&self.cx.state.shared.settings);
-        if destination.has_path() {
+        let mut spans = vec![self.choice(chosen, &destination.label(&file))];
+        let hint = destination.hint(&self.cx.state.shared.settings);
+        if destination == Destination::File {
             spans.push(Span::raw("   "));
             if chosen {
                 let focused = self.form.focus == KubeconfigField::Path;
@@ -255,7 +255,7 @@ impl FormView<'_> {
     fn context(&self) -> Vec<Line<'static>> {
         let focused = self.form.focus == KubeconfigField::Context;
         let mut spans = field(self.cx.theme, &self.form.context, 26, focused);
-        if !self.form.destination.merges() {
+        if self.form.destination != Destination::Merge {
             return vec![self.row("context", focused, spans)];
         }
         let becomes = self.form.becomes_current();
@@ -314,7 +314,7 @@ impl FormView<'_> {
     fn plan(&self, plan: &Plan) -> Vec<Line<'static>> {
         let file = clean(&plan.path);
         let mode = plan.mode.map_or_else(|| "0600".to_owned(), |mode| format!("{mode:04o}"));
-        let verb = match (plan.exists, self.form.destination.merges()) {
+        let verb = match (plan.exists, self.form.destination == Destination::Merge) {
             (false, _) => text::creates(&file),
             (true, true) => text::changes(&file, &mode),
             (true, false) => text::replaces(&file, &mode),
@@ -335,10 +335,10 @@ impl FormView<'_> {
         if !plan.lost.is_empty() {
             texts.push((lost(&plan.lost).trim().to_owned(), Tone::Warn));
         }
-        if !plan.sharing.is_empty() && self.form.destination.merges() {
+        if !plan.sharing.is_empty() && self.form.destination == Destination::Merge {
             texts.push((text::also_changes(plan.sharing.join(", ")), Tone::Warn));
         }
-        if plan.others > 0 && self.form.destination.merges() {
+        if plan.others > 0 && self.form.destination == Destination::Merge {
             let others = plural(plan.others, "other context", "other contexts");
             texts.push((text::others_untouched(&others), Tone::Dim));
         }
@@ -444,7 +444,7 @@ fn buttons(form: &KubeconfigForm) -> Vec<Button<'static>> {
     if matches!(form.stage, KubeconfigFormStage::Saving(_)) {
         return Vec::new();
     }
-    let label = if form.issued.is_some() { form.destination.confirm } else { text::ISSUE };
+    let label = if form.issued.is_some() { form.destination.confirm() } else { text::ISSUE };
     let (cancel, confirm) = (KubeconfigField::Cancel, KubeconfigField::Confirm);
     vec![
         Button::cancel("Cancel", form.focus == cancel),

@@ -12,7 +12,7 @@ use crate::app::nodes::text as nodes_text;
 use crate::app::rotation::pending::{Pending, PendingStage};
 use crate::app::rotation::{step_text, text};
 use crate::app::state::State;
-use crate::domain::action::Action;
+use crate::domain::action::{Action, Trigger};
 use crate::domain::age::{long, passed};
 use crate::domain::attention::{NextStep, stuck};
 use crate::domain::cluster::ReportedError;
@@ -140,7 +140,7 @@ pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
     let keys = match (state.row(entry).next_step(), entry.cluster.rotation.phase.due_step()) {
         (Some(NextStep::InspectUnhealthy), _) => vec![
             open(Tab::Nodes, text::KEY_NODES),
-            (Command::Reconcile, text::KEY_RECONCILE, Some(Action::Reconcile)),
+            (Command::Reconcile, text::KEY_RECONCILE, Some(Action::Trigger(Trigger::Reconcile))),
         ],
         (_, Some(Step::Start)) => vec![rotate(Step::Start, text::KEY_START)],
         (_, Some(Step::Complete)) => {

@@ -45,7 +45,7 @@ use crate::app::settings::ThemeChoice;
 use crate::app::shared::Guard;
 use crate::app::state::State;
 use crate::app::update::update;
-use crate::domain::action::Action;
+use crate::domain::action::Trigger;
 use crate::domain::age::DisplayZone;
 use crate::domain::checklist::ChecklistConflict;
 use crate::domain::cluster::{ClusterId, ClusterState, ProjectId, Region};
@@ -746,10 +746,10 @@ fn questions() {
     let cluster = id(&state, "night");
     let ask =
         |action| ActionDialog { cluster: cluster.clone(), action, confirm: false, guard: guard() };
-    state.action = Some(ask(Action::WakeUp));
+    state.action = Some(ask(Trigger::WakeUp));
     snapshot_at("wake_up", &state, 80, 24);
     snapshot_at("wake_up", &state, 40, 12);
-    state.action = Some(ask(Action::Reconcile));
+    state.action = Some(ask(Trigger::Reconcile));
     snapshot_at("reconcile", &state, 80, 24);
     let why = "The start of shop-prod is being sent.".to_owned();
     state.action = None;

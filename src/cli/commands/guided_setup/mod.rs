@@ -156,7 +156,7 @@ impl Setup<'_> {
         let answers = self.ask_answers(way).await?;
         self.say(text::SIGNING_IN)?;
         let (flags, sources, lines) = (self.flags.clone(), self.sources.clone(), answers.lines());
-        let load = move || load_with(&flags, &sources, &lines);
+        let load = move || load_with(&flags, &sources, Some(&lines));
         let loaded = run_blocking(self.clock, FILE_LIMIT, "configuration", load).await;
         let config = match self.checked(loaded)? {
             Ok(loaded) => loaded.config,

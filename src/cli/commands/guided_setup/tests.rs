@@ -56,7 +56,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         let sources = ConfigSources { environment: &|_| None, default_file: Some(file.clone()), home: None };
-        let before = load_with(&Flags::default(), &sources, &answers.lines()).unwrap().config;
+        let before = load_with(&Flags::default(), &sources, Some(&answers.lines())).unwrap().config;
         std::fs::write(&file, answers.file()).unwrap();
         let written = load(&Flags::default(), &sources).unwrap().config;
         for config in [&before, &written] {

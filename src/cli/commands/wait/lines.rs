@@ -7,11 +7,12 @@ use crate::app::nodes::blocker_text;
 use crate::app::nodes::text::{self as nodes_text, progress};
 use crate::app::now::Now;
 use crate::app::outage::Outage;
-use crate::cli::commands::wait::status::{WaitStatus, problems, stopping_state};
+use crate::cli::commands::wait::status::{WaitStatus, problems};
 use crate::cli::commands::wait::text;
+use crate::domain::action::{Refusal, state_refusal};
 use crate::domain::age::since;
 use crate::domain::attention::{Stuck, stuck};
-use crate::domain::cluster::{ClusterState, ReportedError};
+use crate::domain::cluster::ReportedError;
 use crate::domain::roll::Roll;
 use crate::domain::roll::durations::RollEstimate;
 use crate::domain::rotation::Phase;
@@ -33,7 +34,7 @@ struct LineState {
     blocked: usize,
     blocker: Option<(String, String)>,
     stalled: bool,
-    stopped: Option<ClusterState>,
+    stopped: Option<Refusal>,
     problems: Vec<String>,
     gave_up: bool,
     unavailable: Option<Discriminant<Unavailable>>,
@@ -57,7 +58,7 @@ impl LineState {
                 (node.unwrap_or_default(), blocker_text::brief(worst))
             }),
             stalled: roll.is_some_and(|roll| matches!(roll.estimate, RollEstimate::Stalled { .. })),
-            stopped: cluster.and_then(|cluster| stopping_state(&cluster.state)).cloned(),
+            stopped: cluster.and_then(|cluster| state_refusal(&cluster.state)),
             problems: cluster
                 .map(|cluster| problems(cluster).map(without_digits).collect())
                 .unwrap_or_default(),

@@ -90,11 +90,19 @@ pub struct IdleState {
     pub asking: bool,
 }
 
-/// How the wait ended.
-enum Ended {
-    ByItself(Result<Reached, String>),
+/// Why a wait ends before its goal is reached.
+enum Stop {
+    /// It cannot be reached, for the reason in this sentence.
+    Failed(String),
     TimedOut(String),
     Signal(u8),
+    NotPrinted(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::NotPrinted(error)
+    }
 }
 
 /// Completes `limit` after `began`; returns the waiting time in words.
@@ -117,11 +125,11 @@ pub async fn run(
     let mut wait = Wait::new(arguments, services, printer);
     let ended = tokio::select! {
         biased;
-        signal = stop => Ok(Ended::Signal(signal)),
-        ended = wait.wait(target) => ended.map(Ended::ByItself),
-        limit = time_out(&clock, began, limit) => Ok(Ended::TimedOut(limit)),
+        signal = stop => Err(Stop::Signal(signal)),
+        ended = wait.wait(target) => ended,
+        limit = time_out(&clock, began, limit) => Err(Stop::TimedOut(limit)),
     };
-    match async { wait.report(ended?).await }.await {
+    match wait.report(ended).await {
         Ok(status) => status,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
         Err(error) => {
@@ -225,26 +233,18 @@ impl<'a> Wait<'a> {
     }
 
     /// Waits until the goal is reached or cannot be reached.
-    async fn wait(&mut self, target: Target) -> io::Result<Result<Reached, String>> {
-        match target {
-            Target::Whole(id) => self.poll(id, None).await,
-            Target::Name(name) => match self.find(name).await? {
-                Ok((id, cluster)) => self.poll(id, cluster).await,
-                Err(sentence) => Ok(Err(sentence)),
-            },
-        }
+    async fn wait(&mut self, target: Target) -> Result<Reached, Stop> {
+        let (id, first) = match target {
+            Target::Whole(id) => (id, None),
+            Target::Name(name) => self.find(name).await?,
+        };
+        self.poll(id, first).await
     }
 
     /// Finds the cluster of a name, with its reading if the search took one round; otherwise the reading is too old.
-    async fn find(
-        &mut self,
-        name: ClusterName,
-    ) -> io::Result<Result<(ClusterId, Option<Reading>), String>> {
+    async fn find(&mut self, name: ClusterName) -> Result<(ClusterId, Option<Reading>), Stop> {
         let mut first = true;
-        let scopes = match self.scopes().await? {
-            Ok(scopes) => scopes,
-            Err(sentence) => return Ok(Err(sentence)),
-        };
+        let scopes = self.scopes().await?;
         // Part of the state, so that a timeout can report it.
         self.state.search = Some(Search::new(name, scopes));
         while let Some(search) = &mut self.state.search {
@@ -252,32 +252,30 @@ impl<'a> Wait<'a> {
             self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
             let lists = ske.list_all(search.unanswered(), *concurrency, None);
             let skew = list_scopes(search, lists, clock).await;
-            match search.result() {
-                Some(Ok(cluster)) => {
-                    if let Some(warning) = search.unlistable_warning() {
-                        self.printer.note(&warning)?;
-                    }
-                    return Ok(Ok((cluster.id.clone(), first.then_some((cluster, skew)))));
+            if let Some(result) = search.result() {
+                let cluster = result.map_err(Stop::Failed)?;
+                if let Some(warning) = search.unlistable_warning() {
+                    self.printer.note(&warning)?;
                 }
-                Some(Err(sentence)) => return Ok(Err(sentence)),
-                None => first = false,
+                return Ok((cluster.id.clone(), first.then_some((cluster, skew))));
             }
+            first = false;
             let due = search.next_round(now(clock), settings.poll_idle, fastrand::f64());
             while self.now().monotonic < due {
                 self.pause_until(due, false)?.await;
             }
         }
-        Ok(Err(text::SEARCH_ENDED.to_owned()))
+        Err(Stop::Failed(text::SEARCH_ENDED.to_owned()))
     }
 
     /// Scopes in which the name is searched; retries during an outage.
-    async fn scopes(&mut self) -> io::Result<Result<Vec<Scope>, String>> {
+    async fn scopes(&mut self) -> Result<Vec<Scope>, Stop> {
         loop {
             self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
             let failure = match self.services.session.scopes().await {
-                Ok(scopes) => return Ok(Ok(scopes)),
+                Ok(scopes) => return Ok(scopes),
                 Err(failure) if failure.is_transient() => failure,
-                Err(failure) => return Ok(Err(failure.to_string())),
+                Err(failure) => return Err(Stop::Failed(failure.to_string())),
             };
             let (now, idle) = (self.now(), self.services.session.settings.poll_idle);
             let outage = Outage::after(self.state.no_scopes.take(), failure, now);
@@ -290,18 +288,14 @@ impl<'a> Wait<'a> {
     }
 
     /// Polls the cluster until the wait is over.
-    async fn poll(
-        &mut self,
-        id: ClusterId,
-        first: Option<Reading>,
-    ) -> io::Result<Result<Reached, String>> {
+    async fn poll(&mut self, id: ClusterId, first: Option<Reading>) -> Result<Reached, Stop> {
         let accepted = self.accepted_start(&id).await?;
         let renews = self.services.session.tokens.can_change();
         self.state.tracker = Some(WaitTracker::new(self.state.goal, id.clone(), renews, accepted));
         let mut due = self.now().monotonic;
         if let Some(reading) = first {
             if let Some(ended) = self.take_reading(Ok(reading)) {
-                return Ok(ended);
+                return ended.map_err(Stop::Failed);
             }
             due = self.next_read();
         }
@@ -316,7 +310,7 @@ impl<'a> Wait<'a> {
                 biased;
                 result = &mut reading, if asking => {
                     if let Some(ended) = self.take_reading(result) {
-                        return Ok(ended);
+                        return ended.map_err(Stop::Failed);
                     }
                     due = self.next_read();
                 }
@@ -494,28 +488,29 @@ impl<'a> Wait<'a> {
     }
 
     /// Prints how the wait ended; returns the exit status.
-    async fn report(&mut self, ended: Ended) -> io::Result<u8> {
+    async fn report(&mut self, ended: Result<Reached, Stop>) -> io::Result<u8> {
         self.observers = Observers::default();
         let now = self.now();
         let status = self.state.status(now);
         let (exit_status, summary) = match ended {
-            Ended::ByItself(Ok(reached)) => {
+            Ok(reached) => {
                 self.printer.reached(&status, reached, self.began)?;
                 (0, status.reached_word(reached))
             }
-            Ended::ByItself(Err(sentence)) => {
+            Err(Stop::Failed(sentence)) => {
                 self.printer.note(&sentence)?;
                 (1, sentence)
             }
-            Ended::TimedOut(limit) => {
+            Err(Stop::TimedOut(limit)) => {
                 self.printer.note(&text::timed_out_at(&limit, status.sentence()))?;
                 (TIMED_OUT, text::timed_out(limit))
             }
-            Ended::Signal(number) => {
+            Err(Stop::Signal(number)) => {
                 // The terminal may be closed.
                 drop(self.printer.note(&text::interrupted(status.sentence())));
                 return Ok(signals::exit_status(number));
             }
+            Err(Stop::NotPrinted(error)) => return Err(error),
         };
         if let Some(notifier) = self.printer.notify(&self.state.name, &summary)? {
             notifier.notify_desktop(&self.state.name, &summary, &self.services.session.clock).await;

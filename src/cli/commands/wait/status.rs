@@ -12,9 +12,10 @@ use crate::app::session::window::Progress;
 use crate::cli::args::Goal;
 use crate::cli::commands::wait::text;
 use crate::cli::commands::wait::tracker::{Reached, grace};
+use crate::domain::action::state_refusal;
 use crate::domain::age::long;
 use crate::domain::attention::{Stuck, stuck};
-use crate::domain::cluster::{Cluster, ClusterState, ReportedError};
+use crate::domain::cluster::{Cluster, ReportedError};
 use crate::domain::roll::{Roll, RollNote};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{Templates, Unavailable, Unseen};
@@ -114,7 +115,7 @@ impl<'a> WaitStatus<'a> {
 
     /// A cluster state in which rotations do not proceed.
     pub fn state_remark(&self) -> Option<String> {
-        stopping_state(&self.cluster?.state).and_then(|_| self.state())
+        state_refusal(&self.cluster?.state).and_then(|_| self.state())
     }
 
     /// "cluster is healthy".
@@ -245,22 +246,6 @@ impl<'a> WaitStatus<'a> {
 /// Errors reported by SKE, except the one that only marks the list as incomplete.
 pub fn problems(cluster: &Cluster) -> impl Iterator<Item = &ReportedError> {
     cluster.problems.iter().filter(|problem| !problem.is_only_incomplete())
-}
-
-/// The state, if rotations do not proceed in it. Other states occur during a normal roll.
-pub fn stopping_state(state: &ClusterState) -> Option<&ClusterState> {
-    match state {
-        ClusterState::Creating
-        | ClusterState::Deleting
-        | ClusterState::Hibernated
-        | ClusterState::Hibernating
-        | ClusterState::WakingUp => Some(state),
-        ClusterState::Healthy
-        | ClusterState::Unhealthy
-        | ClusterState::Reconciling
-        | ClusterState::Unknown(_)
-        | ClusterState::NotRead => None,
-    }
 }
 
 fn reported(problem: &ReportedError) -> String {
