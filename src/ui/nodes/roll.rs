@@ -458,7 +458,7 @@ mod tests {
         let cx = LineContext { state: &state, theme: Theme::of(&state), columns: 45 };
         let lines = legend(counts, false, cx)
             .into_iter()
-            .map(|line| plain(&String::from_iter(line.into_iter().map(|part| part.content))));
+            .map(|line| plain(&line.into_iter().map(|part| part.content).collect::<String>()));
         assert_eq!(
             lines.collect::<Vec<_>>(),
             [
