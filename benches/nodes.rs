@@ -218,7 +218,7 @@ async fn first_snapshot(ske: SkeClient, cluster: Cluster, start: Instant, before
     let subject = ObserverTarget {
         cluster: receiver,
         ske_on_loopback: ske.is_on_loopback(),
-        one_way_agreed: false,
+        may_disable_static_tokens: false,
     };
     let issue = move || {
         let ske = ske.clone();

@@ -41,7 +41,7 @@ pub mod testing {
         };
         pub use crate::cli::commands::{credentials, doctor, due, report, wait};
         pub use crate::cli::config::{ConfigSources, load};
-        pub use crate::cli::dashboard::{Dashboard, Machine, Restarter, run_all};
+        pub use crate::cli::dashboard::{Dashboard, LocalSystem, Restarter, run_all};
         pub use crate::cli::watched_config::WatchedConfig;
     }
     pub mod clients {

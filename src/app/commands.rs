@@ -27,7 +27,7 @@ use crate::app::menus::copy::copy_items;
 use crate::app::menus::export::listed;
 use crate::app::menus::palette::offers;
 use crate::app::menus::state::{Menu, MenuItems};
-use crate::app::motion::{SearchStep, moved};
+use crate::app::motion::{SearchDirection, moved};
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::rotation::dialog::Focus;
 use crate::app::screen::{Clickable, Screen};
@@ -118,9 +118,9 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
                 let renewed = state.renewed_entries();
                 let kubeconfig = &mut state.kubeconfig;
                 // An undelivered kubeconfig takes precedence over a new one.
-                let is_held = kubeconfig.holds_one_of(&cluster);
+                let is_blocked = kubeconfig.holds_one_of(&cluster);
                 let cx = context!(state, out);
-                if is_held || renewed.is_empty() {
+                if is_blocked || renewed.is_empty() {
                     kubeconfig::update::open(kubeconfig, cluster, cx);
                 } else {
                     kubeconfig::renew::open(kubeconfig, cluster, renewed, cx);
@@ -178,10 +178,10 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             return state.search.begin();
         }
         (Screen::Cluster { .. } | Screen::Activity(_), Command::NextMatch) => {
-            return next_match(state, out, SearchStep::Next);
+            return next_match(state, out, SearchDirection::Next);
         }
         (Screen::Cluster { .. } | Screen::Activity(_), Command::PreviousMatch) => {
-            return next_match(state, out, SearchStep::Previous);
+            return next_match(state, out, SearchDirection::Previous);
         }
         _ => {}
     }
@@ -233,7 +233,7 @@ fn checklist_tab(state: &mut State, out: &mut Outbox, id: &ClusterId, command: C
 }
 
 /// Moves to the next or previous match, or reports that there is none.
-fn next_match(state: &mut State, out: &mut Outbox, step: SearchStep) {
+fn next_match(state: &mut State, out: &mut Outbox, step: SearchDirection) {
     if state.search.text.is_empty() || !find(state, step) {
         let text = text::no_match(&state.search.text);
         context!(state, out).toast(text);
@@ -241,7 +241,7 @@ fn next_match(state: &mut State, out: &mut Outbox, step: SearchStep) {
 }
 
 /// Moves the cursor to a match; returns whether there is one.
-pub fn find(state: &mut State, step: SearchStep) -> bool {
+pub fn find(state: &mut State, step: SearchDirection) -> bool {
     let (search, metrics) = (&state.search, &state.shared.metrics);
     match &state.screen {
         _ if state.help.is_some() => true,

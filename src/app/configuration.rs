@@ -206,7 +206,7 @@ mod tests {
         let mut state = machine();
         commands::run(&mut state, &mut Outbox::default(), Command::Rotate);
         let dialog = state.rotation.dialog.as_mut().unwrap();
-        (dialog.stage, dialog.focus) = (RotationDialogStage::Asking, Focus::Confirm);
+        (dialog.stage, dialog.focus) = (RotationDialogStage::Confirming, Focus::Confirm);
         assert!(!dialog.wants_name);
         let protect = |settings: &mut Settings| settings.protected = vec!["shop".to_owned()];
         change(&mut state, &["protected"], &[], protect);

@@ -23,14 +23,14 @@ pub fn moved(command: Command, at: usize, page: usize, last: usize) -> Option<us
 
 /// The direction of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SearchStep {
+pub enum SearchDirection {
     /// The first match from the current position on, including it.
     FromHere,
     Next,
     Previous,
 }
 
-impl SearchStep {
+impl SearchDirection {
     /// The first match among `count` positions, starting at `at`; wraps around.
     pub fn find(
         self,

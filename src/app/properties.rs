@@ -231,7 +231,7 @@ impl Environment {
         let sighting = match seed / 4 % 8 {
             0 => ObserverEvent::Unavailable(Unavailable::Connecting),
             1 => ObserverEvent::Unavailable(Unavailable::Unreachable(broken)),
-            2 => ObserverEvent::Unavailable(Unavailable::OneWay),
+            2 => ObserverEvent::Unavailable(Unavailable::WouldDisableStaticTokens),
             nodes => ObserverEvent::Snapshot(Arc::new(snapshot(nodes))),
         };
         Some(Message::Answered(*request, Ok(Answer::Observed(sighting))))
@@ -733,7 +733,7 @@ proptest! {
         });
         // Copies are cleared on exit; if that is not confirmed, it is reported once.
         let clears = |(_, owner): (_, &RequestOwner)| *owner == RequestOwner::ClearClipboard;
-        let clearing = state.session.last_words.is_empty() && state.requests.open().any(clears);
+        let clearing = state.session.exit_messages.is_empty() && state.requests.open().any(clears);
         // A late save may still succeed.
         let late = state.kubeconfig.late.values().map(|(kubeconfig, _)| kubeconfig);
         let unsaved: BTreeSet<&RequestId> = state.kubeconfig.unsaved.keys().chain(late).collect();

@@ -25,7 +25,7 @@ use crate::app::nodes::state::NodesState;
 use crate::app::notices::Notices;
 use crate::app::now::Now;
 use crate::app::requests::Requests;
-use crate::app::rotation::pending::Pending;
+use crate::app::rotation::pending::PendingStep;
 use crate::app::rotation::state::RotationState;
 use crate::app::screen::{Metrics, Screen};
 use crate::app::search::{LIMIT, Search};
@@ -366,7 +366,7 @@ impl State {
     pub fn write_under_way(&self) -> bool {
         self.requests.has_kubeconfigs()
             || self.requests.has_actions()
-            || self.rotation.pending.values().any(Pending::is_under_way)
+            || self.rotation.pending.values().any(PendingStep::is_under_way)
     }
 
     /// Whether the user can log in again from within the dashboard.

@@ -19,12 +19,12 @@ use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::delivery::{self, Delivery};
 use crate::app::menus::palette::PaletteItem;
 use crate::app::message::{Answer, IssuedKubeconfig, Message, RotateOutcome};
-use crate::app::motion::SearchStep;
+use crate::app::motion::SearchDirection;
 use crate::app::nodes::observing;
 use crate::app::nodes::state::NodesState;
 use crate::app::now::Now;
 use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
-use crate::app::rotation::pending::{Pending, PendingSteps};
+use crate::app::rotation::pending::{PendingStep, PendingSteps};
 use crate::app::screen::Screen;
 use crate::app::search::Search;
 use crate::app::session::window::window_status;
@@ -109,10 +109,10 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
 /// Detects time without observation: after a clock jump or suspend.
 fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
     let now = state.shared.now;
-    let suspended = state.session.suspended.take().filter(|at| now.overslept(at.monotonic));
+    let suspended = state.session.suspended.take().filter(|at| now.was_suspended(at.monotonic));
     // The monotonic clock may stop during sleep, or continue.
     let planned = before.monotonic.saturating_add(LONGEST_REST);
-    if now.has_jumped_since(before) || suspended.is_none() && now.overslept(planned) {
+    if now.has_jumped_since(before) || suspended.is_none() && now.was_suspended(planned) {
         if state.session.quit_dialog.is_none()
             && let Some(dialog) = state.action.take()
         {
@@ -216,7 +216,7 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
         }
         (KeyContext::Filter, _) if state.is_searching() => {
             if state.search.key(command, key) {
-                commands::find(state, SearchStep::FromHere);
+                commands::find(state, SearchDirection::FromHere);
             }
         }
         (KeyContext::Filter, _) => {
@@ -255,7 +255,7 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     }
     if state.is_searching() {
         state.search.change(|text| format!("{text}{}", part()));
-        commands::find(state, SearchStep::FromHere);
+        commands::find(state, SearchDirection::FromHere);
     } else if let Some(dialog) = &mut state.rotation.dialog {
         rotation::update::paste(dialog);
     } else if state.checklist.dialog.is_some() {
@@ -692,7 +692,7 @@ pub fn settle(state: &mut State) {
 /// The next wake-up (monotonic clock): the earliest due action, or visible change of an age.
 pub fn next_wake(state: &State) -> Option<Duration> {
     let now = state.shared.now.monotonic;
-    let pending = state.rotation.pending.values().filter_map(Pending::next_wake);
+    let pending = state.rotation.pending.values().filter_map(PendingStep::next_wake);
     polling::next_wake(&state.fleet, &state.requests)
         .into_iter()
         .chain(pending)
@@ -738,7 +738,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
                 continue;
             }
             RequestOwner::ClearClipboard => {
-                let words = &mut state.session.last_words;
+                let words = &mut state.session.exit_messages;
                 if words.is_empty() {
                     words.push(text::CLIPBOARD_MAY_HOLD.to_owned());
                     records.push(cx.record(

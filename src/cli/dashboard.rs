@@ -52,7 +52,7 @@ use tokio::sync::mpsc;
 
 /// What a dashboard uses of this machine besides its configuration. Tests substitute their own.
 #[derive(Clone)]
-pub struct Machine {
+pub struct LocalSystem {
     pub clock: Clock,
     pub zone: TimeZone,
     /// Available clipboard routes, best first.
@@ -64,7 +64,7 @@ pub struct Machine {
     pub log: LogBuffer,
 }
 
-impl Machine {
+impl LocalSystem {
     fn this(environment: &dyn Fn(&str) -> Option<String>, log: LogBuffer) -> Self {
         Self {
             clock: Clock::machine(),
@@ -100,14 +100,14 @@ impl UnstartedDashboard {
     async fn new(
         loaded: &Loaded,
         sources: &ConfigSources<'_>,
-        machine: &Machine,
+        system: &LocalSystem,
         demo: Option<Demo>,
     ) -> anyhow::Result<Self> {
         let config = &loaded.config;
         let keymap = config.keymap().map_err(|problems| {
             anyhow::anyhow!("the configured keys conflict:\n  {}", join(&problems, "\n  "))
         })?;
-        let mut session = Session::open(loaded, sources, (machine.clock.clone(), None)).await?;
+        let mut session = Session::open(loaded, sources, (system.clock.clone(), None)).await?;
         let discovery = discovery(config, &session.http, &session.tokens)?;
         let settings = &mut session.settings;
         let ids = config.list("projects").iter();
@@ -126,18 +126,18 @@ impl UnstartedDashboard {
             settings.profiles.clone_from(&loaded.profiles);
         }
         let settings = &mut session.settings;
-        let clipboard = machine.clipboard.first().map_or("", |route| route.word());
-        clipboard.clone_into(&mut settings.clipboard_way);
-        settings.export_folder = machine.export_folder.display().to_string();
-        settings.local_zone = DisplayZone::new(machine.zone.clone());
+        let clipboard = system.clipboard.first().map_or("", |route| route.word());
+        clipboard.clone_into(&mut settings.clipboard_route);
+        settings.export_folder = system.export_folder.display().to_string();
+        settings.local_zone = DisplayZone::new(system.zone.clone());
         let notifier = Notifier::of(sources.environment, config.switch("notify.desktop"));
         Ok(Self { session, keymap, discovery, notifier, notes: loaded.notes.clone() })
     }
 
     /// Reads the saved state and starts with it. The state of the dashboard `before` takes precedence: saving it may
     /// have failed.
-    async fn start(self, machine: Machine, before: Option<PersistedState>) -> Dashboard {
-        let Machine { clock, clipboard, state_folder, export_folder, log, .. } = machine;
+    async fn start(self, system: LocalSystem, before: Option<PersistedState>) -> Dashboard {
+        let LocalSystem { clock, clipboard, state_folder, export_folder, log, .. } = system;
         let session = self.session;
         let (state_folder, refused) = usable_folder(state_folder, &clock).await;
         let stored = match state_folder.clone() {
@@ -197,10 +197,10 @@ impl Dashboard {
     pub async fn new(
         loaded: &Loaded,
         sources: &ConfigSources<'_>,
-        machine: Machine,
+        system: LocalSystem,
     ) -> anyhow::Result<Self> {
-        let prepared = UnstartedDashboard::new(loaded, sources, &machine, None).await?;
-        Ok(prepared.start(machine, None).await)
+        let prepared = UnstartedDashboard::new(loaded, sources, &system, None).await?;
+        Ok(prepared.start(system, None).await)
     }
 
     /// Runs in the terminal of this process; returns the exit status.
@@ -231,11 +231,11 @@ impl Dashboard {
             status = output::exit_status(printed, status);
         }
         performer.append_records(not_printed).await;
-        let mut last_words = String::new();
-        for words in ended.last_words {
-            last_words.push_str(&format!("skeys: {words}\n"));
+        let mut exit_messages = String::new();
+        for words in ended.exit_messages {
+            exit_messages.push_str(&format!("skeys: {words}\n"));
         }
-        Ok(output::print("", &last_words, status))
+        Ok(output::print("", &exit_messages, status))
     }
 }
 
@@ -243,18 +243,18 @@ impl Dashboard {
 pub struct Restarter {
     flags: Flags,
     sources: ConfigSources<'static>,
-    machine: Machine,
+    system: LocalSystem,
     /// The first dashboard's configuration file. If it is gone, a restart fails: without it, less would be protected.
     file: Option<PathBuf>,
 }
 
 impl Restarter {
     /// Restarts with these flags.
-    pub fn new(flags: Flags, sources: ConfigSources<'static>, machine: Machine) -> Self {
+    pub fn new(flags: Flags, sources: ConfigSources<'static>, system: LocalSystem) -> Self {
         let (file, _) = path(&flags, &sources);
         let is_read = |data: std::fs::Metadata| !data.is_file() || data.len() > 0;
         let file = file.filter(|file| std::fs::metadata(file).is_ok_and(is_read));
-        Self { flags, sources, machine, file }
+        Self { flags, sources, system, file }
     }
 
     /// Reads the configuration again and does everything that can fail.
@@ -283,10 +283,10 @@ impl Restarter {
             Failure::new(FailureKind::NotPossible, text)
                 .hint("The dashboard keeps its previous configuration")
         };
-        let loaded = run_blocking(&self.machine.clock, FILE_LIMIT, "configuration", load)
+        let loaded = run_blocking(&self.system.clock, FILE_LIMIT, "configuration", load)
             .await?
             .map_err(|why| failed(&why))?;
-        let prepared = UnstartedDashboard::new(&loaded, &self.sources, &self.machine, None).await;
+        let prepared = UnstartedDashboard::new(&loaded, &self.sources, &self.system, None).await;
         let prepared = prepared.map_err(|error| failed(&output::describe(&error)))?;
         Ok((prepared, WatchedConfig::new(watched.0, watched.1, &loaded)))
     }
@@ -339,7 +339,7 @@ where
         else {
             return Ok((ended, performer));
         };
-        dashboard = prepared.start(restarter.machine.clone(), Some(ended.persisted)).await;
+        dashboard = prepared.start(restarter.system.clone(), Some(ended.persisted)).await;
         dashboard.watched = watched;
         let State { shared, fleet, kubeconfig, .. } = &mut dashboard.state;
         kubeconfig.print = ended.print;
@@ -357,11 +357,11 @@ pub async fn open(
     (flags, sources): (Flags, ConfigSources<'static>),
     log: LogBuffer,
 ) -> anyhow::Result<u8> {
-    let machine = Machine::this(sources.environment, log);
-    let mut first = Dashboard::new(loaded, &sources, machine.clone()).await?;
+    let system = LocalSystem::this(sources.environment, log);
+    let mut first = Dashboard::new(loaded, &sources, system.clone()).await?;
     first.watched = WatchedConfig::new(flags.clone(), sources.clone(), loaded);
-    let folder = machine.state_folder.clone();
-    Box::pin(first.show(Some(&Restarter::new(flags, sources, machine)), folder)).await
+    let folder = system.state_folder.clone();
+    Box::pin(first.show(Some(&Restarter::new(flags, sources, system)), folder)).await
 }
 
 /// Opens the dashboard on an embedded simulator, of which it knows only the address; returns the exit status.
@@ -371,13 +371,13 @@ pub async fn demo(
     scene: &SceneOptions,
     (log, watched): (LogBuffer, Option<WatchedConfig>),
 ) -> anyhow::Result<u8> {
-    let machine = Machine::this(sources.environment, log);
-    let clock = machine.clock.clone();
+    let system = LocalSystem::this(sources.environment, log);
+    let clock = system.clock.clone();
     let simulator = start(scene, ([127, 0, 0, 1], 0).into(), &clock).await?;
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
     // Keeps the demo's files apart from the user's kubeconfigs, journal and state.
-    let (base, home) = (machine.state_folder.clone(), sources.home.clone());
+    let (base, home) = (system.state_folder.clone(), sources.home.clone());
     let create = move || DemoFolder::create(base.as_deref(), home);
     let folder = run_blocking(&clock, FILE_LIMIT, "the folder for the demo", create)
         .await?
@@ -395,11 +395,11 @@ pub async fn demo(
     config.put("projects", Value::List(projects));
     let kubeconfigs =
         Kubeconfigs::only_in(folder.kubeconfigs(), sources.home.clone(), clock.clone());
-    let machine = Machine { state_folder: Some(folder.state()), ..machine };
+    let system = LocalSystem { state_folder: Some(folder.state()), ..system };
     let demo = Demo { kubeconfigs, folder: folder.own_files(), speed: scene.speed };
-    let ended = match UnstartedDashboard::new(&loaded, sources, &machine, Some(demo)).await {
+    let ended = match UnstartedDashboard::new(&loaded, sources, &system, Some(demo)).await {
         Ok(prepared) => {
-            let dashboard = Dashboard { watched, ..prepared.start(machine, None).await };
+            let dashboard = Dashboard { watched, ..prepared.start(system, None).await };
             Box::pin(dashboard.show(None, Some(folder.state()))).await
         }
         Err(error) => Err(error),

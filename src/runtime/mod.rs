@@ -19,7 +19,7 @@ pub mod stackit;
 pub mod stop;
 pub mod terminal;
 pub mod trials;
-pub mod typed;
+pub mod user_input;
 pub mod watchdog;
 
 use std::collections::VecDeque;
@@ -51,7 +51,7 @@ use crate::runtime::perform::Performer;
 use crate::runtime::terminal::{Surface, clear_screen};
 
 /// The backend's error when the terminal is gone.
-type Gone<S> = <<S as Surface>::Backend as Backend>::Error;
+type BackendError<S> = <<S as Surface>::Backend as Backend>::Error;
 
 /// How long shutdown waits for pending requests.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -71,7 +71,7 @@ pub struct Ended {
     /// Printed after the program has left the screen.
     pub print: Vec<PrintOnExit>,
     /// Messages for standard error, printed then.
-    pub last_words: Vec<String>,
+    pub exit_messages: Vec<String>,
     /// Whether another dashboard follows.
     pub restarts: bool,
     /// Background of the terminal, which is queried only once.
@@ -96,7 +96,7 @@ pub async fn run<S, I>(
 ) -> io::Result<Ended>
 where
     S: Surface,
-    Gone<S>: std::error::Error + Send + Sync + 'static,
+    BackendError<S>: std::error::Error + Send + Sync + 'static,
     I: Stream<Item = io::Result<Event>> + Unpin,
 {
     let mut taken = std::mem::take(&mut console.left);
@@ -119,9 +119,9 @@ where
     for next in taken {
         last.take(next, surface);
     }
-    let (print, last_words) = last.finish(&mut incoming, surface).await;
+    let (print, exit_messages) = last.finish(&mut incoming, surface).await;
     ended?;
-    Ok(Ended { print, last_words, restarts, background, persisted: kept, selection })
+    Ok(Ended { print, exit_messages, restarts, background, persisted: kept, selection })
 }
 
 /// What ends a dashboard.
@@ -141,7 +141,7 @@ async fn run_until_end<S, I>(
 ) -> io::Result<End>
 where
     S: Surface,
-    Gone<S>: std::error::Error + Send + Sync + 'static,
+    BackendError<S>: std::error::Error + Send + Sync + 'static,
     I: Stream<Item = io::Result<Event>> + Unpin,
 {
     let mut frame = LastFrame::default();
@@ -307,7 +307,7 @@ impl Shutdown<'_> {
         let records = unanswered(&mut self.state);
         // Whatever else is running is not awaited.
         let _in_time = self.clock.timeout(LAST_WAIT, self.performer.append_records(records)).await;
-        (self.state.kubeconfig.print, self.state.session.last_words)
+        (self.state.kubeconfig.print, self.state.session.exit_messages)
     }
 }
 
@@ -350,7 +350,7 @@ fn perform_all<S: Surface>(
     taken: &mut VecDeque<LoopInput>,
 ) -> io::Result<Option<End>>
 where
-    Gone<S>: std::error::Error + Send + Sync + 'static,
+    BackendError<S>: std::error::Error + Send + Sync + 'static,
 {
     let mut ended = Ok(None);
     for effect in effects {
@@ -378,7 +378,7 @@ fn perform_on_terminal<S: Surface>(
     taken: &mut VecDeque<LoopInput>,
 ) -> io::Result<Option<End>>
 where
-    Gone<S>: std::error::Error + Send + Sync + 'static,
+    BackendError<S>: std::error::Error + Send + Sync + 'static,
 {
     match effect {
         TerminalEffect::Quit => return Ok(Some(End::Quit)),
@@ -424,7 +424,7 @@ struct LastFrame {
 impl LastFrame {
     fn draw<S: Surface>(&mut self, state: &mut State, surface: &mut S) -> io::Result<()>
     where
-        Gone<S>: std::error::Error + Send + Sync + 'static,
+        BackendError<S>: std::error::Error + Send + Sync + 'static,
     {
         let terminal = surface.terminal();
         terminal.autoresize().map_err(io::Error::other)?;

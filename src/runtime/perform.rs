@@ -56,7 +56,7 @@ use crate::store::exports;
 use crate::store::fleet_file;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::lock::Attempt;
+use crate::store::lock::LockOutcome;
 use crate::store::private_file::unobserved;
 use crate::store::state_file;
 
@@ -121,8 +121,8 @@ struct Inner {
     save_failed: AtomicBool,
     lock_noted: AtomicBool,
     /// Serialize our own writers: file locks exclude other processes only.
-    journal_turn: Mutex<()>,
-    state_turn: Mutex<()>,
+    journal_lock: Mutex<()>,
+    state_lock: Mutex<()>,
 }
 
 impl Performer {
@@ -142,8 +142,8 @@ impl Performer {
             write_ended: Notify::new(),
             save_failed: AtomicBool::new(false),
             lock_noted: AtomicBool::new(false),
-            journal_turn: Mutex::new(()),
-            state_turn: Mutex::new(()),
+            journal_lock: Mutex::new(()),
+            state_lock: Mutex::new(()),
         }))
     }
 
@@ -506,7 +506,7 @@ impl Performer {
 
     async fn keep_checklist(
         &self,
-        write: impl Fn() -> Result<Attempt<LocalChecklist>, Failure> + Clone + Send + Sync + 'static,
+        write: impl Fn() -> Result<LockOutcome<LocalChecklist>, Failure> + Clone + Send + Sync + 'static,
     ) -> Result<LocalChecklist, Failure> {
         let clock = &self.0.services.clock;
         retry_while_locked(clock, LOCK_WAIT, "checklists", write).await?.into_result()
@@ -564,11 +564,13 @@ impl Performer {
         let Services { journal: Some(journal), clock, .. } = &self.0.services else {
             return Ok(None);
         };
-        let _turn = self.0.journal_turn.lock().await;
+        let _turn = self.0.journal_lock.lock().await;
         let (name, record) = (journal.name(), Arc::new(record));
         let (file, line) = (journal.clone(), Arc::clone(&record));
         let append = move || file.append(&line);
-        if let Attempt::Locked(held) = retry_while_locked(clock, LOCK_WAIT, &name, append).await? {
+        if let LockOutcome::Locked(held) =
+            retry_while_locked(clock, LOCK_WAIT, &name, append).await?
+        {
             let file = journal.clone();
             self.run_blocking(&name, move || file.append_without_lock(&record)).await??;
             if !self.0.lock_noted.swap(true, Ordering::SeqCst) {
@@ -678,11 +680,11 @@ impl Performer {
         let Services { state_folder: Some(folder), clock, .. } = &self.0.services else {
             return Ok(Answer::Credentials { credentials, note: None });
         };
-        let _turn = self.0.state_turn.lock().await;
+        let _turn = self.0.state_lock.lock().await;
         let (name, location) = (folder.display().to_string(), folder.clone());
         let save = move || state_file::save(&location, &kept, now);
         let saved = retry_while_locked(clock, LOCK_WAIT, &name, save).await;
-        match saved.and_then(Attempt::into_result) {
+        match saved.and_then(LockOutcome::into_result) {
             Ok((credentials, note)) => Ok(Answer::Credentials { credentials, note }),
             // Reported once only.
             Err(_) if self.0.save_failed.swap(true, Ordering::SeqCst) => {

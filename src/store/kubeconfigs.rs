@@ -25,7 +25,7 @@ use crate::domain::kubeconfig::{
 use crate::domain::shell;
 use crate::domain::text::{clean, plural, shown_path};
 use crate::store::files::{irregular_kind, read_regular};
-use crate::store::lock::Attempt;
+use crate::store::lock::LockOutcome;
 use crate::store::lock_file::LockFile;
 use crate::store::private_file::{self, Observer, failed};
 use crate::store::stale_files;
@@ -117,15 +117,15 @@ impl Kubeconfigs {
     }
 
     /// Whether a kubeconfig can be saved now: the file can take it, and its folder a lock. Leaves nothing behind.
-    pub fn check(&self, file: &FileTarget, query: &MergeQuery) -> Result<Attempt<()>, Failure> {
+    pub fn check(&self, file: &FileTarget, query: &MergeQuery) -> Result<LockOutcome<()>, Failure> {
         self.plan(file, query)?;
         let path = self.path(file)?;
         if private_file::parent(&path).is_none_or(|folder| !folder.exists()) {
-            return Ok(Attempt::Done(()));
+            return Ok(LockOutcome::Done(()));
         }
         Ok(match LockFile::try_create(&path)? {
-            Some(_lock) => Attempt::Done(()),
-            None => Attempt::Locked(self.lock_held(&path)),
+            Some(_lock) => LockOutcome::Done(()),
+            None => LockOutcome::Locked(self.lock_held(&path)),
         })
     }
 
@@ -324,7 +324,7 @@ impl Kubeconfigs {
         fingerprint: Option<&str>,
         keeps_backup: bool,
         observer: Observer<'_>,
-    ) -> Result<Attempt<Saved>, NotSaved> {
+    ) -> Result<LockOutcome<Saved>, NotSaved> {
         let path = self.path(file)?;
         let before = self.target(&path)?;
         if let Some(folder) = private_file::parent(&before.path) {
@@ -335,7 +335,7 @@ impl Kubeconfigs {
             self.remember(&folder);
         }
         let Some(_lock) = LockFile::try_create(&path)? else {
-            return Ok(Attempt::Locked(self.lock_held(&path)));
+            return Ok(LockOutcome::Locked(self.lock_held(&path)));
         };
         let target = self.target(&path)?;
         let query = MergeQuery {
@@ -389,7 +389,7 @@ impl Kubeconfigs {
             context: clean(&options.context),
             whole: !file.merges(),
         };
-        Ok(Attempt::Done(Saved { location, notes }))
+        Ok(LockOutcome::Done(Saved { location, notes }))
     }
 
     /// If recording fails, a killed run leaves a private file behind; saving works anyway.

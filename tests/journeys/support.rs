@@ -19,7 +19,7 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use skeys::testing::Clock;
 use skeys::testing::cli::{
-    ConfigSources, Dashboard, Flags, Machine, Restarter, WatchedConfig, load, run_all,
+    ConfigSources, Dashboard, Flags, LocalSystem, Restarter, WatchedConfig, load, run_all,
 };
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::Console;
@@ -193,7 +193,7 @@ impl Journey {
     pub async fn with(setting: Setting) -> Self {
         skeys::testing::clients::install_crypto();
         let log = start_log().await;
-        let clock = Clock::by_hand(start());
+        let clock = Clock::manual(start());
         let scene = Scene::parse(&setting.scene, "small.toml").unwrap();
         let options =
             SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
@@ -227,7 +227,7 @@ impl Journey {
             default_file: Some(home.path().join("config.toml")),
             home: Some(home.path().to_owned()),
         };
-        let machine = Machine {
+        let system = LocalSystem {
             clock: clock.clone(),
             zone: TimeZone::UTC,
             clipboard: setting.ways,
@@ -237,7 +237,7 @@ impl Journey {
         };
         let flags = setting.flags;
         let loaded = load(&flags, &sources).unwrap();
-        let mut dashboard = Dashboard::new(&loaded, &sources, machine.clone()).await.unwrap();
+        let mut dashboard = Dashboard::new(&loaded, &sources, system.clone()).await.unwrap();
         let watched = WatchedConfig::new(flags.clone(), sources.clone(), &loaded);
         dashboard.watched = watched.filter(|_| setting.notices_changes);
         let performer = Arc::new(Mutex::new(dashboard.performer.clone()));
@@ -261,7 +261,7 @@ impl Journey {
         let current = Arc::clone(&performer);
         let task = tokio::spawn(async move {
             let began = move |performer: &Performer| *current.lock().unwrap() = performer.clone();
-            let restarter = Restarter::new(flags, sources, machine);
+            let restarter = Restarter::new(flags, sources, system);
             let run = run_all(dashboard, Some(&restarter), &mut surface, console, began);
             let (ended, _) = Box::pin(run).await?;
             Ok(ended.print.into_iter().map(|kubeconfig| kubeconfig.text).collect())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use skeys::testing::Clock;
 use skeys::testing::app::settings::{Settings, ThemeChoice};
-use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
+use skeys::testing::cli::wait::printer::{BarTerminal, Printer, StatusStyle};
 use skeys::testing::cli::wait::{IdleState, Services, run};
 use skeys::testing::cli::{ConfigSources, Flags, Goal, WaitFor, load};
 use skeys::testing::domain::cluster::ClusterId;
@@ -59,7 +59,7 @@ impl Cloud {
     /// A cloud with another scene or speed.
     pub async fn with(scene: &str, speed: f64) -> Self {
         skeys::testing::clients::install_crypto();
-        let clock = Clock::by_hand(start());
+        let clock = Clock::manual(start());
         let scene = Scene::parse(scene, "scene.toml").unwrap();
         let options =
             SimulatorOptions { seed: 7, speed, scene, listen: "127.0.0.1:0".parse().unwrap() };
@@ -147,8 +147,8 @@ impl Cloud {
         let (rests, rest) = watch::channel(IdleState { until: Duration::ZERO, asking: true });
         let prepared = self.prepare(&command);
         let form = match command.columns {
-            None => Form::Lines,
-            Some(columns) => Form::Bar(Screen {
+            None => StatusStyle::Lines,
+            Some(columns) => StatusStyle::Bar(BarTerminal {
                 theme: Theme::new(ThemeChoice::Mono, None, &Settings::defaults()),
                 notifier: Notifier::of(|name| (name == "WT_SESSION").then(|| "1".into()), false),
                 columns: Box::new(move || columns),

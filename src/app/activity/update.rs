@@ -2,7 +2,7 @@
 
 use crate::app::activity::state::Activity;
 use crate::app::keymap::Command;
-use crate::app::motion::{SearchStep, keep_visible, moved};
+use crate::app::motion::{SearchDirection, keep_visible, moved};
 use crate::app::screen::Metrics;
 use crate::app::search::Search;
 use crate::domain::cluster::ClusterId;
@@ -64,7 +64,7 @@ pub fn find(
     activity: &mut Activity,
     about: Option<&ClusterId>,
     search: &Search,
-    step: SearchStep,
+    step: SearchDirection,
     metrics: &Metrics,
 ) -> bool {
     let records = activity.list(about);

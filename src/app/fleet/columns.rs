@@ -419,7 +419,7 @@ fn state_cell(row: &Row<'_>) -> Cell {
 }
 
 fn next_cell(row: &Row<'_>) -> Cell {
-    if row.is_held() {
+    if row.is_blocked() {
         return Cell::new(step_text::INSPECT_BLOCKER, Tone::Bad);
     }
     let Some(step) = row.next_step() else {
@@ -475,7 +475,7 @@ fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
             };
             let tone = roll_tone(row, observed);
             let text = format!("{} {}", bar(progress, 5), text::progress_narrow(progress));
-            let left = if row.is_held() { Some("✗".to_owned()) } else { time_left(row) };
+            let left = if row.is_blocked() { Some("✗".to_owned()) } else { time_left(row) };
             let whole =
                 left.map(|left| format!("{text} {left}")).filter(|whole| width(whole) <= room);
             Cell::new(whole.unwrap_or(text), tone)
@@ -489,7 +489,7 @@ fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
 }
 
 fn roll_tone(row: &Row<'_>, observed: &ObservedCluster) -> Tone {
-    match (row.is_held(), observed.live) {
+    match (row.is_blocked(), observed.live) {
         (_, false) => Tone::Dim,
         (true, true) => Tone::Bad,
         (false, true) => Tone::Busy,

@@ -12,7 +12,7 @@ use crate::app::fleet::state::{Fleet, ScopeStatus};
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::{RequestOwner, Requests};
-use crate::app::rotation::pending::{Pending, PendingSteps};
+use crate::app::rotation::pending::{PendingStep, PendingSteps};
 use crate::domain::cluster::{Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 
@@ -129,7 +129,7 @@ pub fn schedule_after_success(
     let busy = fleet.in_scope(scope).any(|entry| {
         entry.gone.is_none()
             && (entry.cluster.rotation.phase.is_running()
-                || pending.get(&entry.cluster.id).is_some_and(Pending::blocks))
+                || pending.get(&entry.cluster.id).is_some_and(PendingStep::blocks))
     });
     let polled = || fleet.scopes.iter().filter(|(id, _)| fleet.is_polled(id));
     let others = polled().filter(|(id, other)| other.busy && *id != scope).count();

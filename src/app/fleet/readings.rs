@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use crate::app::context::UpdateContext;
 use crate::app::event::Event;
 use crate::app::fleet::polling;
-use crate::app::fleet::state::{Change, Entry, Fleet, ScopeStatus};
+use crate::app::fleet::state::{Entry, Fleet, ReadingChange, ScopeStatus};
 use crate::app::fleet::text;
 use crate::app::notices::ToastAbout;
 use crate::app::requests::RequestId;
@@ -120,8 +120,8 @@ fn apply(
     let kept = fleet.kept.remove(&id);
     let is_replaced = kept.as_ref().is_some_and(|kept| kept.is_replaced_by(&cluster));
     let (entry, change) = match known {
-        None if is_replaced => (Entry::new(cluster, now, request), Change::Replaced),
-        None => (Entry::new(cluster, now, request), Change::Cluster),
+        None if is_replaced => (Entry::new(cluster, now, request), ReadingChange::Replaced),
+        None => (Entry::new(cluster, now, request), ReadingChange::Cluster),
         Some(mut entry) => {
             let change = entry.take(cluster, now, request);
             (entry, change)
@@ -130,14 +130,14 @@ fn apply(
     let cluster = Box::new(entry.cluster.clone());
     fleet.put(entry);
     match &change {
-        Change::Phase(before) => log_phase(fleet, before, &cluster, cx),
-        Change::Replaced => log_replacement(fleet, &id, cx),
-        Change::Nothing | Change::Cluster => {}
+        ReadingChange::Phase(before) => log_phase(fleet, before, &cluster, cx),
+        ReadingChange::Replaced => log_replacement(fleet, &id, cx),
+        ReadingChange::Nothing | ReadingChange::Cluster => {}
     }
     if let Some(kept) = kept.filter(|kept| kept.watched && !is_replaced) {
         announce_missed(fleet, &kept, &cluster, cx);
     }
-    let changed = change != Change::Nothing;
+    let changed = change != ReadingChange::Nothing;
     cx.raise(Event::ClusterRead { cluster, request, skew, changed });
     changed || was_gone
 }
@@ -244,7 +244,7 @@ mod tests {
     use crate::app::message::{Answer, Message};
     use crate::app::now::Now;
     use crate::app::requests::{RequestId, RequestOwner};
-    use crate::app::rotation::pending::{Pending, PendingStage};
+    use crate::app::rotation::pending::{PendingStage, PendingStep};
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::update;
@@ -365,14 +365,14 @@ mod tests {
         let [web, db, ci] = ["web", "db", "ci"].map(|name| cluster(name, Phase::Completed));
         let mut state = with_kept(Vec::new());
         answer(&mut state, Ok(listing(&[&web, &db, &ci], 0)));
-        let pending = Pending {
+        let pending = PendingStep {
             request: RequestId(1),
             step: Step::Start,
             asked: state.shared.now,
             before: web.rotation.clone(),
             skew: None,
             ignore_reads_through: state.requests.last(),
-            stage: PendingStage::Lost,
+            stage: PendingStage::Unknown,
             due: Duration::ZERO,
         };
         state.rotation.pending.insert(web.id.clone(), pending);

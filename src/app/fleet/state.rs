@@ -55,7 +55,7 @@ impl Entry {
     }
 
     /// Applies a later reading of this cluster, or of its successor under the same name.
-    pub fn take(&mut self, mut read: Cluster, now: Now, sequence: RequestId) -> Change {
+    pub fn take(&mut self, mut read: Cluster, now: Now, sequence: RequestId) -> ReadingChange {
         let is_same = self.cluster.is_same_cluster(&read);
         let is_older = if is_same {
             read.rotation.is_older_than(&self.cluster.rotation)
@@ -68,10 +68,10 @@ impl Entry {
         self.older = (is_older && !is_credible).then_some(began);
         if !is_same {
             if self.older.is_some() {
-                return Change::Nothing;
+                return ReadingChange::Nothing;
             }
             *self = Self::new(read, now, sequence);
-            return Change::Replaced;
+            return ReadingChange::Replaced;
         }
         if self.older.is_some() {
             read.rotation = self.cluster.rotation.clone();
@@ -79,15 +79,15 @@ impl Entry {
         read.carry_over(Some(&self.cluster), now.wall);
         (self.seen, self.sequence, self.gone) = (now, sequence, None);
         if read == self.cluster {
-            return Change::Nothing;
+            return ReadingChange::Nothing;
         }
         let before = std::mem::replace(&mut self.cluster, read).rotation;
         let rotation = &self.cluster.rotation;
         if before.phase == rotation.phase && !rotation.is_next_of(&before) {
-            return Change::Cluster;
+            return ReadingChange::Cluster;
         }
         self.phase_seen = Some(now.wall);
-        Change::Phase(before.phase)
+        ReadingChange::Phase(before.phase)
     }
 }
 
@@ -122,7 +122,7 @@ impl Entry {
 
 /// The change that a reading shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum ReadingChange {
     Nothing,
     Cluster,
     /// The phase, with the previous one. The same phase means that of an earlier rotation.
@@ -394,7 +394,7 @@ mod tests {
 
     use jiff::SignedDuration;
 
-    use crate::app::fleet::state::{Change, Entry, Fleet, ScopeState};
+    use crate::app::fleet::state::{Entry, Fleet, ReadingChange, ScopeState};
     use crate::app::now::Now;
     use crate::app::requests::RequestId;
     use crate::domain::cluster::{ClusterId, ProjectId};
@@ -413,11 +413,11 @@ mod tests {
         let mut entry = Entry::new(before.clone(), at(Duration::ZERO), RequestId(1));
         let mut take = |read: &_, passed| entry.take(Clone::clone(read), at(passed), RequestId(2));
         let minute = Duration::from_mins(1);
-        assert_eq!(take(&recreated, minute), Change::Replaced);
-        assert_eq!(take(&before, 2 * minute), Change::Nothing, "from a cache");
-        assert_eq!(take(&recreated, 3 * minute), Change::Nothing);
-        assert_eq!(take(&before, 4 * minute), Change::Nothing);
-        assert_eq!(take(&before, 5 * minute + OLD_ANSWERS), Change::Replaced, "it stays so");
+        assert_eq!(take(&recreated, minute), ReadingChange::Replaced);
+        assert_eq!(take(&before, 2 * minute), ReadingChange::Nothing, "from a cache");
+        assert_eq!(take(&recreated, 3 * minute), ReadingChange::Nothing);
+        assert_eq!(take(&before, 4 * minute), ReadingChange::Nothing);
+        assert_eq!(take(&before, 5 * minute + OLD_ANSWERS), ReadingChange::Replaced, "it stays so");
     }
 
     #[test]

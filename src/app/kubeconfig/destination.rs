@@ -44,7 +44,7 @@ impl Destination {
         match self {
             Self::Merge | Self::File => String::new(),
             Self::Clipboard => {
-                text::clipboard_hint(&settings.clipboard_way, settings.clipboard_clear.as_secs())
+                text::clipboard_hint(&settings.clipboard_route, settings.clipboard_clear.as_secs())
             }
             Self::Print => text::STDOUT_HINT.to_owned(),
         }

@@ -142,7 +142,7 @@ fn press(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
                 cx.toast(problem);
                 return;
             }
-            if renewal.is_one_way() {
+            if renewal.disables_static_tokens() {
                 cx.raise(Event::StaticTokensAgreed(renewal.cluster.id.clone()));
             }
             renewal.stage = RenewalStage::Running;

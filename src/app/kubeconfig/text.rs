@@ -42,7 +42,7 @@ texts! {
     FILE_CHANGED = "The file changed on disk. Review the result, then save.";
     CHANGED_UNSEEN = "The file changed on disk; the kubeconfig was not saved";
     not_listed(cluster) = "{cluster} is no longer listed";
-    ONE_WAY =
+    DISABLES_STATIC_TOKENS =
         "This cluster may still offer static-token kubeconfigs. Issuing an expiring kubeconfig permanently disables them; existing static tokens keep working until a rotation starts.";
     TITLE = "New kubeconfig";
     KIND_ADMIN = "cluster-admin; expires automatically";

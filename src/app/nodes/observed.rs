@@ -162,7 +162,7 @@ impl ObservedCluster {
     }
 
     /// Whether the roll is stalled or has a blocker.
-    pub fn is_held(&self) -> bool {
+    pub fn is_blocked(&self) -> bool {
         self.roll.as_ref().is_some_and(|roll| {
             matches!(roll.estimate, RollEstimate::Stalled { .. })
                 || roll.counts.blocked > 0

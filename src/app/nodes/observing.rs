@@ -244,7 +244,7 @@ fn detect_changes(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext
     {
         return;
     }
-    let held = rolling && observed.is_held();
+    let held = rolling && observed.is_blocked();
     let unknown = observed.snapshot.as_ref().is_some_and(|snapshot| !snapshot.tells_drains());
     if observed.held_announced && !held && unknown && observed.tracker.has_blocked() {
         // A blocker that is no longer visible may still exist.
@@ -478,7 +478,7 @@ mod tests {
             let effects = observe_event(&mut state, name, snapshot(47));
             let expected: &[&str] = if name == "shop" { &["rollout stalled"] } else { &[] };
             assert_eq!(notified(&effects), expected);
-            assert!(state.nodes.is_held(&id(name)));
+            assert!(state.nodes.is_blocked(&id(name)));
             assert_eq!(
                 notified(&observe_event(&mut state, name, snapshot(47))),
                 [""; 0],
@@ -507,10 +507,10 @@ mod tests {
         pass(&mut state, 7_200, Message::Ticked);
         let roll = state.nodes.observed[&id("shop")].roll.clone().unwrap();
         assert_eq!(roll.estimate, RollEstimate::Unknown);
-        assert!(!state.nodes.is_held(&id("shop")));
+        assert!(!state.nodes.is_blocked(&id("shop")));
         assert_eq!(roll.counts.new, 2, "what was seen stays");
         observe_event(&mut state, "shop", snapshot(10));
-        assert!(state.nodes.is_held(&id("shop")));
+        assert!(state.nodes.is_blocked(&id("shop")));
     }
 
     #[test]
@@ -529,7 +529,7 @@ mod tests {
             effects.extend(pass(&mut state, 0, Message::Ticked));
         }
         assert_eq!(notified(&effects), ["rollout stalled"]);
-        assert!(state.nodes.is_held(&id("shop")));
+        assert!(state.nodes.is_blocked(&id("shop")));
     }
 
     #[test]
@@ -583,7 +583,7 @@ mod tests {
         for _ in 0..180 {
             pass(&mut state, 60, Message::Ticked);
         }
-        assert!(state.nodes.is_held(&id("shop")), "and a stall shows in time");
+        assert!(state.nodes.is_blocked(&id("shop")), "and a stall shows in time");
     }
 
     #[test]
@@ -680,11 +680,11 @@ mod tests {
         assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(47))), ["rollout stalled"]);
         state.shared.settings.read_only = true;
         assert_eq!(ended(&pass(&mut state, 1, Message::Ticked)), ["shop"]);
-        assert!(!state.nodes.is_held(&id("shop")), "it is unknown");
+        assert!(!state.nodes.is_blocked(&id("shop")), "it is unknown");
         state.shared.settings.read_only = false;
         pass(&mut state, 1, Message::Ticked);
         assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(47))), [""; 0]);
-        assert!(state.nodes.is_held(&id("shop")));
+        assert!(state.nodes.is_blocked(&id("shop")));
         assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(1))), ["rollout resumed"]);
     }
 

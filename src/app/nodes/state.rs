@@ -56,7 +56,7 @@ impl NodesState {
     }
 
     /// Whether the roll is stalled or blocked, according to the cluster's own API.
-    pub fn is_held(&self, id: &ClusterId) -> bool {
+    pub fn is_blocked(&self, id: &ClusterId) -> bool {
         self.observing.get(id).is_some_and(|observation| observation.held)
     }
 
@@ -92,7 +92,7 @@ impl NodesState {
 
     /// Why the roll is blocked, in one line; with its age if not current.
     pub fn blocked_text(&self, id: &ClusterId, now: Timestamp) -> Option<String> {
-        let observed = self.observed.get(id).filter(|_| self.is_held(id))?;
+        let observed = self.observed.get(id).filter(|_| self.is_blocked(id))?;
         let roll = observed.roll.as_ref()?;
         let at = observed.as_of(now);
         let text = roll.worst().map(|worst| blocker_text::headline(worst, at));

@@ -2,7 +2,7 @@
 
 use crate::app::context::UpdateContext;
 use crate::app::keymap::Command;
-use crate::app::motion::{SearchStep, moved};
+use crate::app::motion::{SearchDirection, moved};
 use crate::app::nodes::state::NodesState;
 use crate::app::nodes::text;
 use crate::app::screen::Metrics;
@@ -46,7 +46,12 @@ pub fn matches(nodes: &NodesState, id: &ClusterId, search: &Search) -> Vec<bool>
 }
 
 /// Moves the cursor to a matching node; returns whether there is one.
-pub fn find(nodes: &mut NodesState, id: &ClusterId, search: &Search, step: SearchStep) -> bool {
+pub fn find(
+    nodes: &mut NodesState,
+    id: &ClusterId,
+    search: &Search,
+    step: SearchDirection,
+) -> bool {
     let all = matches(nodes, id, search);
     let holds = |index: usize| all.get(index).is_some_and(|matches| *matches);
     let Some(next) = step.find(index(nodes, id), holds) else { return false };

@@ -42,7 +42,7 @@ texts! {
         "you were given a kubeconfig ({location}); unknown whether it was kept; issue one to a file first (K)";
     access_since_start_not_in_file(location) =
         "you were given a kubeconfig after the start ({location}); unknown whether it was kept; issue one to a file first (K)";
-    NO_ACCESS_ONE_WAY =
+    NO_ACCESS_BEFORE_FIRST_START =
         "no kubeconfig on this machine outlasts the start; issue one first (K), which permanently disables static-token kubeconfigs";
     NO_ACCESS = "no kubeconfig on this machine outlasts the start; issue one first (K)";
     NO_ACCESS_SINCE_START =
@@ -215,7 +215,9 @@ pub fn finding(finding: &Finding) -> String {
         Finding::AccessUnclear { step, location, reasons } => {
             unclear_access(*step, &location.words(), reasons)
         }
-        Finding::NoAccess { one_way: true, .. } => NO_ACCESS_ONE_WAY.to_owned(),
+        Finding::NoAccess { disables_static_tokens: true, .. } => {
+            NO_ACCESS_BEFORE_FIRST_START.to_owned()
+        }
         Finding::NoAccess { step: Step::Start, .. } => NO_ACCESS.to_owned(),
         Finding::NoAccess { step: Step::Complete, .. } => NO_ACCESS_SINCE_START.to_owned(),
         Finding::BreakingCredentials(locations) => {

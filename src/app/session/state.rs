@@ -28,7 +28,7 @@ pub struct Session {
     /// The terminal is gone or about to go.
     pub hung_up: bool,
     /// Messages to print after exit.
-    pub last_words: Vec<String>,
+    pub exit_messages: Vec<String>,
     /// Reported notes about the token source, each shown once.
     pub notes: Vec<String>,
     /// When the identity was last requested (monotonic clock).

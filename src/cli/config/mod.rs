@@ -191,7 +191,7 @@ fn choose_source(
             let by = match config.set_by(key) {
                 _ if flags.auth.0.iter().any(|(setting, _)| setting.key == key) => SetBy::Flag,
                 None => SetBy::Default,
-                Some(_) => SetBy::Person,
+                Some(_) => SetBy::Configured,
             };
             Some((expand(&text(key)?, sources.home.as_deref()), by))
         },
@@ -726,7 +726,7 @@ mod tests {
             let loaded = loaded(&Flags::default(), &environment, file).unwrap();
             let source = loaded.config.auth.unwrap();
             assert_eq!(source.summary, format!("the credentials file {name}"));
-            let clock = Clock::by_hand(jiff::Timestamp::UNIX_EPOCH);
+            let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
             let http = Http::new(clock.clone(), None).unwrap();
             let failure = TokenSource::new(source, http, clock).unwrap_err();
             assert_eq!(failure.message, format!("{name}: {expected}"));
@@ -836,7 +836,7 @@ mod tests {
             let environment = [("STACKIT_CREDENTIALS_PATH", &*name)];
             let source = loaded(&Flags::default(), &environment, "").unwrap().config.auth.unwrap();
             assert!(source.summary.contains(SHOWN), "{}", source.summary);
-            let clock = Clock::by_hand(jiff::Timestamp::UNIX_EPOCH);
+            let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
             let http = Http::new(clock.clone(), None).unwrap();
             let failure = TokenSource::new(source, http, clock).unwrap_err();
             assert!(!format!("{failure:?} {failure}").contains(mark), "{failure}");

@@ -77,7 +77,7 @@ pub struct ConnectionManager<'a, F> {
     context: &'a ObserverContext,
     issue: F,
     cluster: watch::Receiver<Cluster>,
-    one_way_agreed: bool,
+    may_disable_static_tokens: bool,
     expected: ExpectedServer,
     connections: watch::Sender<Option<Arc<Connection>>>,
     /// Accepted at least once.
@@ -108,24 +108,24 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = Result<KubeconfigResponse, Failure>>,
 {
-    /// A manager without a connection. `one_way_agreed`: the user agreed to what [`Unavailable::OneWay`] warns of.
+    /// A manager without a connection. `may_disable_static_tokens`: the user agreed to what [`Unavailable::WouldDisableStaticTokens`] warns of.
     pub fn new(
         context: &'a ObserverContext,
         issue: F,
         cluster: watch::Receiver<Cluster>,
         expected: ExpectedServer,
-        one_way_agreed: bool,
+        may_disable_static_tokens: bool,
         connections: watch::Sender<Option<Arc<Connection>>>,
     ) -> Self {
         let access_policy = AccessPolicy::of(&cluster.borrow());
-        if let Some(trouble) = access_policy.refusal(one_way_agreed) {
+        if let Some(trouble) = access_policy.refusal(may_disable_static_tokens) {
             context.update(|store| store.set_unavailable(trouble));
         }
         Self {
             context,
             issue,
             cluster,
-            one_way_agreed,
+            may_disable_static_tokens,
             expected,
             connections,
             current: None,
@@ -155,7 +155,7 @@ where
         if access_policy != self.access_policy {
             (self.access_policy, self.not_before) = (access_policy, Duration::ZERO);
         }
-        if let Some(trouble) = self.access_policy.refusal(self.one_way_agreed) {
+        if let Some(trouble) = self.access_policy.refusal(self.may_disable_static_tokens) {
             (self.current, self.previous, self.candidate) = (None, None, None);
             (self.unreachable, self.refused, self.waiting_since) = (0, 0, None);
             self.was_closed = true;

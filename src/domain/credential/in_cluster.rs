@@ -219,7 +219,7 @@ fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<Arc<Pod>> {
         .pods
         .iter()
         .filter(|pod| {
-            !pod.finished && !pod.mirror && pod.deleted_by.is_none() && pod.node.is_some()
+            !pod.finished && !pod.mirror && pod.deletion_deadline.is_none() && pod.node.is_some()
         })
         .filter(|pod| match (pod.created, written(&pod.namespace)) {
             (Some(created), Some(written)) => created < written,

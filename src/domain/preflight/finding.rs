@@ -60,7 +60,7 @@ pub enum Finding {
     /// No working kubeconfig; requesting one may disable static tokens.
     NoAccess {
         step: Step,
-        one_way: bool,
+        disables_static_tokens: bool,
     },
     /// Credentials on this machine that stop working on *complete*.
     BreakingCredentials(Vec<KubeconfigLocation>),

@@ -181,8 +181,9 @@ fn find_access(
         }
         // Requesting one would disable the static tokens before the warning.
         HeldAccess::None => {
-            let one_way = step == Step::Start && cluster.issuing_is_one_way();
-            evidence.files.as_ref().map(|_| Finding::NoAccess { step, one_way })
+            let disables_static_tokens =
+                step == Step::Start && cluster.issuing_disables_static_tokens();
+            evidence.files.as_ref().map(|_| Finding::NoAccess { step, disables_static_tokens })
         }
     }
 }

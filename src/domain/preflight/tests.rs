@@ -173,7 +173,7 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
                 Finding::State(ClusterState::Reconciling),
                 Finding::Reported(problem()),
                 Finding::Times(InconsistentTimes::Future),
-                Finding::NoAccess { step: Step::Complete, one_way: false },
+                Finding::NoAccess { step: Step::Complete, disables_static_tokens: false },
                 Finding::UnusedTokens(some()),
                 Finding::HibernationIn(left),
                 Finding::DrainsFirst {
@@ -300,7 +300,9 @@ fn the_access_to_count_on_is_one_that_the_step_leaves() {
         let [told] = matching.as_slice() else { panic!("one line about access: {found:?}") };
         match expected {
             Ok(held) => assert_eq!(**told, held),
-            Err(None) => assert_eq!(**told, Finding::NoAccess { step, one_way: false }),
+            Err(None) => {
+                assert_eq!(**told, Finding::NoAccess { step, disables_static_tokens: false })
+            }
             Err(Some((step, location))) => assert!(
                 matches!(told, Finding::AccessUnclear { step: of, location: at, .. } if (of, at) == (&step, &location)),
                 "{told:?}"
@@ -315,7 +317,7 @@ fn cred_15_what_files_hold_that_are_not_read_is_unknown() {
     let old = access(&cluster(Phase::Prepared), false, "old.yaml");
     let readable = || knowing(vec![old.clone()]).files.unwrap().to_vec();
     for step in [Step::Start, Step::Complete] {
-        let none = Finding::NoAccess { step, one_way: false };
+        let none = Finding::NoAccess { step, disables_static_tokens: false };
         for (files, told, searched) in [
             (None, vec![Finding::FilesUnread(UnreadFiles::NotYet)], Searched::NotYet),
             (Some(vec![]), vec![none.clone()], Searched::Whole),
@@ -351,7 +353,7 @@ fn cred_15_what_files_hold_that_are_not_read_is_unknown() {
 #[test]
 fn issuing_is_called_one_way_only_before_the_first_start() {
     let mut subject = cluster(Phase::Never);
-    for (version, step, one_way) in [
+    for (version, step, disables_static_tokens) in [
         ("1.26.4", Step::Start, true),
         ("1.26.4", Step::Complete, false),
         ("1.33.4", Step::Start, false),
@@ -359,7 +361,7 @@ fn issuing_is_called_one_way_only_before_the_first_start() {
         subject.version = KubernetesVersion::new(version);
         let found = findings(step, &subject, &knowing(Vec::new()), now());
         assert!(
-            found.contains(&Finding::NoAccess { step, one_way }),
+            found.contains(&Finding::NoAccess { step, disables_static_tokens }),
             "{version} {step}: {found:?}"
         );
     }

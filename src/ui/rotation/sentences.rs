@@ -9,7 +9,7 @@ use crate::app::fleet::columns::phase_glyph;
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::Command;
 use crate::app::nodes::text as nodes_text;
-use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::rotation::{step_text, text};
 use crate::app::state::State;
 use crate::domain::action::{Action, Trigger};
@@ -114,18 +114,18 @@ fn estimate(entry: &Entry, state: &State) -> Option<String> {
 }
 
 /// The status of a sent step.
-pub fn pending_sentence(state: &State, pending: &Pending) -> String {
+pub fn pending_sentence(state: &State, pending: &PendingStep) -> String {
     let done = pending.step.pick(text::ROTATION_STARTED, text::ROTATION_COMPLETED);
     match &pending.stage {
         PendingStage::Sending => text::sending(pending.step),
         PendingStage::Accepted { at, .. } => text::accepted_and_waiting(state.zone().clock(*at)),
-        PendingStage::Unseen { at } => text::unseen(pending.step, state.zone().clock(*at)),
+        PendingStage::NotShown { at } => text::unseen(pending.step, state.zone().clock(*at)),
         PendingStage::ReadingBack { until, .. } => {
             let left =
                 until.saturating_sub(state.shared.now.monotonic).try_into().unwrap_or_default();
             text::checking_effect_for(done, long(left))
         }
-        PendingStage::Lost => text::LOST.to_owned(),
+        PendingStage::Unknown => text::LOST.to_owned(),
     }
 }
 
@@ -174,7 +174,7 @@ pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
 /// Findings before *complete* while clients are updated, without those shown elsewhere on this tab.
 pub fn before_complete(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let is_sent = cx.state.rotation.pending.get(&cluster.id).is_some_and(Pending::blocks);
+    let is_sent = cx.state.rotation.pending.get(&cluster.id).is_some_and(PendingStep::blocks);
     if cluster.rotation.phase != Phase::Prepared || entry.gone.is_some() || is_sent {
         return Vec::new();
     }
@@ -278,7 +278,7 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
         facts.fact(nodes_text::LABEL_PACE, pace);
     }
     facts.blank();
-    for line in roll::pools_low(roll, None, now, facts.values()).lines {
+    for line in roll::pools_compact(roll, None, now, facts.values()).lines {
         facts.fact("", line);
     }
     if let Some(text) = state.unseen(&entry.cluster.id) {
@@ -297,7 +297,7 @@ pub fn blocked_by(entry: &Entry, facts: &mut Facts<'_>) {
     let worst = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?.worst()?)));
     let Some((observed, worst)) = worst else { return };
     let now = observed.as_of(state.shared.now.wall);
-    if state.nodes.is_held(&entry.cluster.id) {
+    if state.nodes.is_blocked(&entry.cluster.id) {
         // The blocker is shown above.
         node::remedy(worst, now, facts);
     } else {

@@ -329,7 +329,7 @@ fn cluster_actions_are_unavailable_without_a_row() {
 fn clearing_the_clipboard_is_reported() {
     let mut state = issuing(form("shop-prod"));
     for way in ["tmux buffer and terminal", "terminal (OSC 52)", "this machine's clipboard"] {
-        state.shared.settings.clipboard_way = way.to_owned();
+        state.shared.settings.clipboard_route = way.to_owned();
         for columns in [80, 140] {
             let drawn = text(&state, columns, 40);
             assert!(drawn.contains(&format!("{way}, cleared after 45s")), "{drawn}");
@@ -494,7 +494,7 @@ fn a_requested_kubeconfig_is_kept_if_the_cluster_is_missing() {
 
 #[test]
 fn space_accepts_what_breaks_and_is_no_part_of_the_name() {
-    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming);
     let dialog = |state: &State| state.rotation.dialog.clone().unwrap();
     write(&mut state, "rod");
     press(&mut state, KeyCode::Tab);
@@ -506,12 +506,12 @@ fn space_accepts_what_breaks_and_is_no_part_of_the_name() {
 
 #[test]
 fn tty_08_no_row_of_enters_leads_over_what_breaks_to_the_button() {
-    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming);
     write(&mut state, "rod");
     for _ in 0..7 {
         press(&mut state, KeyCode::Enter);
         let dialog = state.rotation.dialog.as_deref().unwrap();
         assert_eq!(dialog.focus, Focus::Accept);
-        assert!(matches!(dialog.stage, RotationDialogStage::Asking));
+        assert!(matches!(dialog.stage, RotationDialogStage::Confirming));
     }
 }

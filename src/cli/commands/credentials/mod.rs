@@ -14,7 +14,7 @@ use crate::app::nodes::text::unavailable;
 use crate::app::settings::ObservationScope;
 use crate::cli::args::CredentialsOf;
 use crate::cli::commands::wait::list_scopes;
-use crate::cli::commands::wait::search::Search;
+use crate::cli::commands::wait::search::ClusterSearch;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::config::{ConfigSources, Loaded};
 use crate::cli::output::Output;
@@ -188,7 +188,7 @@ async fn find(
         }
         Target::Name(name) => name.clone(),
     };
-    let mut search = Search::new(name, session.scopes().await?);
+    let mut search = ClusterSearch::new(name, session.scopes().await?);
     let lists =
         session.ske.list_all(search.unanswered(), session.concurrency, Some(&session.clock));
     let skew = list_scopes(&mut search, lists, &session.clock).await;
@@ -210,7 +210,7 @@ async fn observe_once(
     let target = ObserverTarget {
         cluster: reader,
         ske_on_loopback: session.ske.is_on_loopback(),
-        one_way_agreed: false,
+        may_disable_static_tokens: false,
     };
     let (events, mut last) = watch::channel(None);
     let sink = |event| {

@@ -34,7 +34,7 @@ use crate::runtime::line;
 use crate::runtime::signals;
 use crate::runtime::stackit;
 use crate::runtime::terminal::run_in_foreground;
-use crate::runtime::typed::Typed;
+use crate::runtime::user_input::UserInput;
 use crate::store::private_file;
 use crate::ui::text::wrap;
 use crate::ui::theme::plain;
@@ -358,12 +358,12 @@ impl Setup<'_> {
     ) -> Result<T, Ended> {
         loop {
             let line = match line::read(|| self.prompt(prompt)).await? {
-                Ok(Typed::Given(line)) => line,
-                Ok(Typed::Signal(number)) => {
+                Ok(UserInput::Given(line)) => line,
+                Ok(UserInput::Signal(number)) => {
                     self.print("")?;
                     return Err(Ended(signals::exit_status(number)));
                 }
-                Ok(Typed::Cancelled) | Err(_) => {
+                Ok(UserInput::Cancelled) | Err(_) => {
                     self.print("")?;
                     return Err(Ended(1));
                 }

@@ -20,7 +20,7 @@ const MOST_SIMILAR: usize = 3;
 
 /// A search under way.
 #[derive(Debug)]
-pub struct Search {
+pub struct ClusterSearch {
     name: ClusterName,
     scopes: BTreeMap<Scope, Listed>,
     /// A persistent refusal.
@@ -39,7 +39,7 @@ enum Listed {
     Unlistable(Failure),
 }
 
-impl Search {
+impl ClusterSearch {
     /// A search for a name in projects and regions.
     pub fn new(name: ClusterName, scopes: impl IntoIterator<Item = Scope>) -> Self {
         let scopes = scopes.into_iter().map(|scope| (scope, Listed::Pending { refused: None }));
@@ -213,7 +213,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::app::now::Now;
-    use crate::cli::commands::wait::search::Search;
+    use crate::cli::commands::wait::search::ClusterSearch;
     use crate::domain::cluster::{
         Cluster, ClusterId, ClusterName, Listing, ProjectId, Region, Scope,
     };
@@ -242,9 +242,9 @@ mod tests {
     }
 
     /// Searches for "shop" in scopes with these names or failures.
-    fn searched(sources: &[(Scope, Result<&[&str], FailureKind>)]) -> (Search, Found) {
+    fn searched(sources: &[(Scope, Result<&[&str], FailureKind>)]) -> (ClusterSearch, Found) {
         let scopes = sources.iter().map(|(scope, _)| scope.clone());
-        let mut search = Search::new(ClusterName::new("shop"), scopes);
+        let mut search = ClusterSearch::new(ClusterName::new("shop"), scopes);
         for (scope, result) in sources {
             let result = match result {
                 Ok(names) => Ok(listing(scope, names)),
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn api_07_a_list_that_was_not_read_in_full_is_named_if_the_cluster_is_not_found() {
         let place = scope("p-1", "eu01");
-        let mut search = Search::new(ClusterName::new("shop"), [place.clone()]);
+        let mut search = ClusterSearch::new(ClusterName::new("shop"), [place.clone()]);
         let listing = Listing { skipped: 2, ..listing(&place, &["other"]) };
         search.take_list(&place, Ok(listing), now());
         assert_eq!(
@@ -403,7 +403,7 @@ mod tests {
     fn a_repeated_scope_counts_once() {
         let place = scope("p-1", "eu01");
         let scopes = [scope("p-1", "eu01"), scope("p-1", "eu01")];
-        let mut search = Search::new(ClusterName::new("shop"), scopes);
+        let mut search = ClusterSearch::new(ClusterName::new("shop"), scopes);
         assert_eq!(search.unanswered().len(), 1);
         search.take_list(&place, Ok(listing(&place, &["shop"])), now());
         assert!(matches!(search.result(), Some(Ok(_))));

@@ -164,7 +164,7 @@ async fn k8s_09_only_an_address_of_this_cluster_is_accepted() {
 #[tokio::test]
 async fn a_connection_reports_whether_the_server_is_ready() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
-    let clock = Clock::by_hand(now());
+    let clock = Clock::manual(now());
     let connect =
         |access| Connection::new(access, ClusterName::new("shop"), clock.clone()).unwrap();
     let access = CheckedKubeconfig::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();
