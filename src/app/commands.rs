@@ -137,7 +137,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             }
         }
         Command::Activity => {
-            rewind(state);
+            reset_view(state);
             let from = std::mem::replace(&mut state.screen, Screen::Fleet);
             state.screen = Screen::Activity(Box::new(from));
         }
@@ -259,7 +259,7 @@ pub fn find(state: &mut State, step: SearchDirection) -> bool {
 pub fn show_matching(state: &mut State, filter: String) {
     if state.screen != Screen::Fleet {
         state.screen = Screen::Fleet;
-        rewind(state);
+        reset_view(state);
     }
     fleet::update::set_filter(&mut state.view, row_source!(state), filter);
     state.view.cursor = state.view.shown.first().cloned();
@@ -277,7 +277,7 @@ pub fn select(state: &mut State, out: &mut Outbox, choice: ScopeChoice) {
     }
     state.fleet.select(selection, state.shared.now);
     state.screen = Screen::Fleet;
-    rewind(state);
+    reset_view(state);
     (state.view.cursor_moved, state.view.outdated) = (false, true);
     persist(state, out);
 }
@@ -293,13 +293,13 @@ pub fn open_named(state: &mut State, out: &mut Outbox, id: ClusterId) {
 }
 
 /// Resets scroll positions and search for another screen or tab.
-fn rewind(state: &mut State) {
+fn reset_view(state: &mut State) {
     state.search = Search::default();
     state.cluster.scroll = 0;
     state.nodes.scroll = 0;
-    state.inventory.rewind();
+    state.inventory.reset_view();
     state.checklist.cursor = 0;
-    state.activity.rewind();
+    state.activity.reset_view();
 }
 
 fn show_tab(state: &mut State, next: Tab) {
@@ -307,7 +307,7 @@ fn show_tab(state: &mut State, next: Tab) {
         && *tab != next
     {
         *tab = next;
-        rewind(state);
+        reset_view(state);
     }
 }
 
@@ -319,8 +319,8 @@ fn open_cluster(state: &mut State, out: &mut Outbox) {
     let tab = if rotates { Tab::Rotation } else { Tab::Overview };
     state.screen = Screen::Cluster { id: id.clone(), tab };
     state.cluster.due = state.shared.now.monotonic;
-    rewind(state);
-    state.nodes.rewind();
+    reset_view(state);
+    state.nodes.reset_view();
     let cx = context!(state, out);
     cx.read_cluster(&id, RequestId::default());
     checklist::update::read(&id, cx);
@@ -356,7 +356,7 @@ fn back(state: &mut State) {
         Screen::Cluster { .. } => state.view.outdated = true,
         Screen::Activity(from) => {
             state.screen = *from;
-            rewind(state);
+            reset_view(state);
         }
     }
 }

@@ -72,13 +72,13 @@ fn end(state: &mut State, out: &mut Outbox, how: TerminalEffect) {
         cx.terminal(TerminalEffect::Status(None));
     }
     persist(state, out);
-    keep_fleet(state, out);
+    save_fleet(state, out);
     context!(state, out).terminal(how);
 }
 
 /// Saves the last readings of the fleet for the next run.
-pub fn keep_fleet(state: &mut State, out: &mut Outbox) {
-    state.session.fleet_kept = state.shared.now.monotonic;
+pub fn save_fleet(state: &mut State, out: &mut Outbox) {
+    state.session.fleet_saved_at = state.shared.now.monotonic;
     let clusters = state.fleet.last_known();
     if !clusters.is_empty() {
         let last = LastFleet { ske: state.shared.settings.ske.clone(), clusters };

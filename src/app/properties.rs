@@ -24,7 +24,7 @@ use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner}
 use crate::app::screen::Screen;
 use crate::app::settings::Settings;
 use crate::app::state::State;
-use crate::app::update::{begin, next_wake, settle, unanswered, update};
+use crate::app::update::{begin, next_wake, refresh_rows, unanswered, update};
 use crate::domain::action::Accepted;
 use crate::domain::checklist::{
     Checklist, ChecklistChange, ChecklistClient, ChecklistConflict, LocalChecklist,
@@ -523,7 +523,7 @@ fn renew(
     }
     state.inventory.files = Some(Arc::from(environment.files()));
     state.screen = Screen::Cluster { id, tab: Tab::Credentials };
-    state.inventory.rewind();
+    state.inventory.reset_view();
     state.shared.metrics.scroll_last = 1;
     let mut now = state.shared.now;
     for key in [' ', ' ', 'K'] {
@@ -556,7 +556,7 @@ fn shown(state: &State) -> String {
 /// Checks that an answer to a request that is not open is a no-op.
 fn changes_nothing(state: &mut State, now: Now, message: Message) -> Result<(), TestCaseError> {
     update(state, now, Message::Ticked);
-    settle(state);
+    refresh_rows(state);
     let before = shown(state);
     let effects = update(state, now, message);
     prop_assert!(effects.is_empty(), "{effects:?}");
@@ -708,7 +708,7 @@ proptest! {
             });
             prop_assert!(writes.count() == 0 || pressed_enter, "a write without a confirmation");
             environment.take(&state, effects)?;
-            settle(&mut state);
+            refresh_rows(&mut state);
             invariants(&state, &environment)?;
             if state.session.quitting {
                 break;
@@ -785,7 +785,7 @@ fn file_37_a_save_that_is_late_is_told_when_it_ends_whatever_became_of_its_form(
         let id = cluster.id.clone();
         state.fleet.put(Entry::new(cluster, state.shared.now, RequestId(1)));
         state.view.outdated = true;
-        settle(&mut state);
+        refresh_rows(&mut state);
         open_form(&mut state, &mut environment, id).unwrap();
         confirm(&mut state, &mut environment).unwrap();
         let is_issue = |(_, request): &(_, _)| matches!(request, Request::Issue { .. });
@@ -914,7 +914,7 @@ impl Next {
             }
             Self::Open(_) | Self::OpenRotation(_) | Self::Confirm | Self::Esc => return Ok(false),
         }
-        settle(state);
+        refresh_rows(state);
         invariants(state, environment)?;
         Ok(true)
     }
@@ -959,7 +959,7 @@ fn cred_01_every_order_of_seven_messages_about_two_clusters_and_two_dialogs_keep
             state.fleet.put(Entry::new(cluster.clone(), at, RequestId(1)));
         }
         state.view.outdated = true;
-        settle(&mut state);
+        refresh_rows(&mut state);
         let environment = Environment::new(clusters.clone());
         let mut walked = 0;
         walk(&state, &environment, 7, &mut Vec::new(), &mut walked).unwrap();

@@ -58,7 +58,7 @@ const KEEP_FLEET: Duration = Duration::from_mins(10);
 /// The effects at startup.
 pub fn begin(state: &mut State) -> Vec<Effect> {
     let mut out = Outbox::default();
-    state.session.identified = state.shared.now.monotonic;
+    state.session.identity_asked_at = state.shared.now.monotonic;
     let cx = context!(state, &mut out, ());
     cx.request(RequestOwner::Identity, Request::Identify);
     discovery::begin(&mut state.fleet, cx);
@@ -89,7 +89,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let before = std::mem::replace(&mut state.shared.now, now);
     notice_sleep(state, &mut out, before);
     if matches!(message, Message::Key(_) | Message::Pasted(_) | Message::Mouse(_)) {
-        settle(state);
+        refresh_rows(state);
     }
     take(state, &mut out, message);
     dispatch_events(state, &mut out);
@@ -118,22 +118,22 @@ fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
         {
             context!(state, out).toast(actions::text::closed(dialog.action.word()));
         }
-        rearm(state, out);
+        make_due(state, out);
         polling::mark_unconfirmed(&mut state.fleet);
         observing::restart(&mut state.nodes, before, context!(state, out));
         if now.wall < before.wall {
             // Recorded times in the future would hide every change until then.
-            state.nodes.observed.values_mut().for_each(|observed| observed.rewind(now.wall));
+            state.nodes.observed.values_mut().for_each(|observed| observed.clamp_times(now.wall));
         }
     } else if let Some(at) = suspended {
         observing::restart(&mut state.nodes, at, context!(state, out));
     }
 }
 
-fn rearm(state: &mut State, out: &mut Outbox) {
+fn make_due(state: &mut State, out: &mut Outbox) {
     state.cluster.due = state.shared.now.monotonic;
-    polling::rearm(&mut state.fleet, state.shared.now);
-    rotation::outcome::rearm(&mut state.rotation, context!(state, out));
+    polling::make_due(&mut state.fleet, state.shared.now);
+    rotation::outcome::make_due(&mut state.rotation, context!(state, out));
 }
 
 fn take(state: &mut State, out: &mut Outbox, message: Message) {
@@ -150,7 +150,7 @@ fn take(state: &mut State, out: &mut Outbox, message: Message) {
         }
         Message::Ticked => {}
         Message::Resumed => {
-            rearm(state, out);
+            make_due(state, out);
             // The terminal was restored, including its title.
             state.session.window = None;
             context!(state, out).terminal(TerminalEffect::Redraw);
@@ -619,11 +619,11 @@ fn poll(state: &mut State, out: &mut Outbox) {
     let cx = context!(state, out);
     log::poll(&mut state.log, cx);
     rotation::outcome::advance(&mut state.rotation, cx);
-    if state.session.fleet_kept.saturating_add(KEEP_FLEET) <= now.monotonic {
-        ending::keep_fleet(state, out);
+    if state.session.fleet_saved_at.saturating_add(KEEP_FLEET) <= now.monotonic {
+        ending::save_fleet(state, out);
     }
-    if state.session.identified.saturating_add(IDENTIFY) <= now.monotonic {
-        state.session.identified = now.monotonic;
+    if state.session.identity_asked_at.saturating_add(IDENTIFY) <= now.monotonic {
+        state.session.identity_asked_at = now.monotonic;
         context!(state, out).request(RequestOwner::Identity, Request::Identify);
     }
     if let Some(id) = polled_cluster(state).filter(|_| state.cluster.due <= now.monotonic) {
@@ -640,7 +640,7 @@ fn tracked(pending: &PendingSteps, nodes: &NodesState) -> BTreeSet<Scope> {
 /// The open cluster, if it needs frequent reads.
 fn polled_cluster(state: &State) -> Option<ClusterId> {
     let entry = state.fleet.entries.get(state.screen.cluster()?)?;
-    let runs = entry.gone.is_none() && entry.cluster.rotation.phase.is_running();
+    let runs = entry.not_listed_since.is_none() && entry.cluster.rotation.phase.is_running();
     runs.then(|| entry.cluster.id.clone())
 }
 
@@ -682,7 +682,7 @@ fn update_window(state: &mut State, out: &mut Outbox) {
 
 /// Recomputes counts and rows if data changed; the cursor stays on its cluster. Called before drawing, so that many
 /// answers cost one sort, and before user input is handled.
-pub fn settle(state: &mut State) {
+pub fn refresh_rows(state: &mut State) {
     if state.view.outdated {
         state.fleet.rank_names();
         state.view.arrange(row_source!(state));

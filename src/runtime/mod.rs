@@ -40,7 +40,7 @@ use crate::app::message::Message;
 use crate::app::now::Now;
 use crate::app::settings::Background;
 use crate::app::state::State;
-use crate::app::update::{begin, next_wake, settle, unanswered, update};
+use crate::app::update::{begin, next_wake, refresh_rows, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::persisted::PersistedState;
 use crate::domain::secret::Secret;
@@ -178,12 +178,12 @@ where
         {
             taken.push_back(next);
         }
-        let mut settled = 0;
+        let mut task_results = 0;
         while let Some(next) = taken.pop_front() {
             let message = match next {
                 LoopInput::Message(message) => message,
-                LoopInput::Settled(message) => {
-                    settled += 1;
+                LoopInput::TaskResult(message) => {
+                    task_results += 1;
                     message
                 }
                 LoopInput::Send(sequence) => {
@@ -210,9 +210,9 @@ where
                 return Ok(end);
             }
         }
-        settle(state);
+        refresh_rows(state);
         frame.draw(state, surface)?;
-        performer.settle(settled);
+        performer.tasks_processed(task_results);
     }
 }
 
@@ -220,7 +220,7 @@ where
 fn is_of_console(next: &LoopInput) -> bool {
     match next {
         LoopInput::Stop | LoopInput::Continued => true,
-        LoopInput::Settled(_) | LoopInput::Send(_) => false,
+        LoopInput::TaskResult(_) | LoopInput::Send(_) => false,
         LoopInput::Message(message) => {
             !matches!(message, Message::Answered(..) | Message::TaskFailed(_) | Message::Ticked)
         }
@@ -247,8 +247,8 @@ impl Shutdown<'_> {
     fn take<S: Surface>(&mut self, next: LoopInput, surface: &mut S) {
         let message = match next {
             LoopInput::Message(message) => message,
-            LoopInput::Settled(message) => {
-                self.performer.settle(1);
+            LoopInput::TaskResult(message) => {
+                self.performer.tasks_processed(1);
                 message
             }
             LoopInput::Send(sequence) => {
@@ -485,7 +485,7 @@ mod tests {
         let answer = || Message::Answered(RequestId(1), Ok(Answer::Log(Vec::new())));
         for input in [
             LoopInput::Message(answer()),
-            LoopInput::Settled(answer()),
+            LoopInput::TaskResult(answer()),
             LoopInput::Message(Message::Ticked),
             LoopInput::Send(Secret::new(String::new())),
         ] {

@@ -153,7 +153,7 @@ impl Performer {
     }
 
     /// Called when the loop has processed and shown the results of this many tasks.
-    pub fn settle(&self, tasks: usize) {
+    pub fn tasks_processed(&self, tasks: usize) {
         self.0.in_flight.fetch_sub(tasks, Ordering::SeqCst);
     }
 
@@ -294,8 +294,8 @@ impl Performer {
             let message = message.unwrap_or_else(|defect| Some(broken(defect)));
             // Sent before `writes` is decremented, so that whoever waits for writes finds the result.
             match message {
-                Some(message) => drop(this.0.sender.send(LoopInput::Settled(message)).await),
-                None => this.settle(1),
+                Some(message) => drop(this.0.sender.send(LoopInput::TaskResult(message)).await),
+                None => this.tasks_processed(1),
             }
             if is_write {
                 this.0.writes.fetch_sub(1, Ordering::SeqCst);

@@ -34,7 +34,7 @@ impl Activity {
     }
 
     /// Resets to the top of the list, with the cursor on the newest record.
-    pub fn rewind(&mut self) {
+    pub fn reset_view(&mut self) {
         (self.cursor, self.open, self.scroll) = (None, false, 0);
     }
 

@@ -55,7 +55,7 @@ pub fn content_at(files: &[FoundFile], location: &KubeconfigLocation) -> Option<
 
 impl InventoryState {
     /// Resets the view for another cluster or tab.
-    pub fn rewind(&mut self) {
+    pub fn reset_view(&mut self) {
         (self.cursor, self.pasted) = (0, None);
     }
 

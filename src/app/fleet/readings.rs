@@ -67,8 +67,8 @@ pub fn listed(
     polling::schedule_after_success(fleet, scope, pending, cx);
     // Sorting a large fleet costs more than applying a list. Time alone changes what is due.
     let now = cx.shared.now.monotonic;
-    if changed || now.saturating_sub(fleet.ordered) >= REORDER {
-        fleet.ordered = now;
+    if changed || now.saturating_sub(fleet.sorted_at) >= REORDER {
+        fleet.sorted_at = now;
         cx.raise(Event::RowsChanged);
     }
 }
@@ -91,7 +91,7 @@ pub fn read(
         Err(failure) => {
             cx.raise(Event::SignIn(Some(failure.clone())));
             if failure.kind == FailureKind::NotFound
-                && fleet.entries.get(id).is_some_and(|entry| entry.sequence < request)
+                && fleet.entries.get(id).is_some_and(|entry| entry.read_by < request)
             {
                 mark_missing(fleet, id, cx);
             }
@@ -110,11 +110,11 @@ fn apply(
 ) -> bool {
     let now = cx.shared.now;
     let known = fleet.entries.get(&cluster.id);
-    if known.is_some_and(|entry| entry.sequence > request) {
+    if known.is_some_and(|entry| entry.read_by > request) {
         return false;
     }
     let id = cluster.id.clone();
-    let was_gone = known.is_some_and(|entry| entry.gone.is_some());
+    let was_gone = known.is_some_and(|entry| entry.not_listed_since.is_some());
     // Changes since an earlier run were not observed.
     let known = fleet.entries.remove(&id).filter(|entry| !entry.is_last_known());
     let kept = fleet.kept.remove(&id);
@@ -190,7 +190,7 @@ fn remove_missing(
 ) -> bool {
     let missing: BTreeSet<ClusterId> = fleet
         .in_scope(scope)
-        .filter(|entry| entry.sequence < request)
+        .filter(|entry| entry.read_by < request)
         .map(|entry| entry.cluster.id.clone())
         .chain(fleet.kept.keys().filter(|id| id.scope == *scope).cloned())
         .filter(|id| !listed.contains(id))
@@ -208,10 +208,11 @@ fn remove_missing(
 
 /// Marks a cluster as no longer listed and logs that once. Returns whether this was the first time.
 fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_, ()>) -> bool {
-    let Some(entry) = fleet.entries.get_mut(id).filter(|entry| entry.gone.is_none()) else {
+    let Some(entry) = fleet.entries.get_mut(id).filter(|entry| entry.not_listed_since.is_none())
+    else {
         return false;
     };
-    entry.gone = Some(cx.shared.now.wall);
+    entry.not_listed_since = Some(cx.shared.now.wall);
     cx.add_record(cx.record(Some(id), "phase", Outcome::Observed, text::NOT_LISTED));
     cx.raise(Event::ClusterMissing(id.clone()));
     cx.raise(Event::RowsChanged);
@@ -281,7 +282,9 @@ mod tests {
             update(&mut state, at, Message::Answered(request, Err(failure)));
             assert_eq!(gone(&state), 1);
         }
-        assert!(state.fleet.entries.get(&web.id).is_some_and(|entry| entry.gone.is_some()));
+        assert!(
+            state.fleet.entries.get(&web.id).is_some_and(|entry| entry.not_listed_since.is_some())
+        );
         state.view.cursor = Some(web.id);
         list(&mut state, Vec::new());
         assert_eq!(gone(&state), 1, "the list tells it no second time");

@@ -116,8 +116,8 @@ impl ObservedCluster {
     }
 
     /// The clock was set back to `now`: clamps recorded times to it.
-    pub fn rewind(&mut self, now: Timestamp) {
-        self.tracker.rewind(now);
+    pub fn clamp_times(&mut self, now: Timestamp) {
+        self.tracker.clamp_times(now);
         if let Some((_, since)) = &mut self.trouble {
             *since = now.min(*since);
         }

@@ -42,7 +42,7 @@ pub struct Observation {
     /// Its request; events of earlier ones are ignored.
     pub request: RequestId,
     /// Since when it is no longer needed (monotonic clock); `None` while it is needed.
-    pub left: Option<Duration>,
+    pub unneeded_since: Option<Duration>,
     /// Whether the roll is stalled or has a blocker.
     pub held: bool,
     /// Remaining old nodes.
@@ -51,7 +51,7 @@ pub struct Observation {
 
 impl NodesState {
     /// Resets the tab to its top, with the cursor on the most urgent node.
-    pub fn rewind(&mut self) {
+    pub fn reset_view(&mut self) {
         (self.cursor, self.in_full, self.scroll) = (None, false, 0);
     }
 

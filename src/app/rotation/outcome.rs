@@ -140,7 +140,12 @@ fn fail(
 }
 
 /// The outcome is known, or will remain unknown.
-fn settle(rotation: &mut RotationState, id: &ClusterId, text: &str, cx: &mut UpdateContext<'_>) {
+fn show_outcome(
+    rotation: &mut RotationState,
+    id: &ClusterId,
+    text: &str,
+    cx: &mut UpdateContext<'_>,
+) {
     match rotation.dialog_about(id) {
         Some(dialog) => {
             dialog.enter(RotationDialogStage::Done(text.to_owned()), cx.shared.guard());
@@ -152,7 +157,7 @@ fn settle(rotation: &mut RotationState, id: &ClusterId, text: &str, cx: &mut Upd
 fn did_not_happen(rotation: &mut RotationState, sent: &Sent<'_>, cx: &mut UpdateContext<'_>) {
     rotation.pending.remove(sent.id);
     let text = sent.step.pick(text::START_NOT_SEEN, text::COMPLETE_NOT_SEEN);
-    settle(rotation, sent.id, text, cx);
+    show_outcome(rotation, sent.id, text, cx);
     sent.log(Outcome::Refused, text::LOG_NOT_HAPPENED, None, cx);
 }
 
@@ -177,7 +182,7 @@ fn settle_pending(
     let is_later = |pending: &&mut PendingStep| pending.ignore_reads_through < request;
     let Some(pending) = rotation.pending.get_mut(id).filter(is_later) else { return };
     // An answer older than the known state proves nothing about later changes.
-    if cx.fleet.entries.get(id).is_some_and(|entry| entry.older.is_some()) {
+    if cx.fleet.entries.get(id).is_some_and(|entry| entry.stale_since.is_some()) {
         return;
     }
     pending.skew = pending.skew.or(skew);
@@ -207,7 +212,7 @@ fn settle_pending(
             let at = *at;
             pending.stage = PendingStage::NotShown { at };
             let text = text::unseen(sent.step, cx.shared.zone().clock(at));
-            settle(rotation, id, &text, cx);
+            show_outcome(rotation, id, &text, cx);
             sent.log(Outcome::Unknown, text::LOG_UNSEEN, None, cx);
         }
         PendingStage::NotShown { .. } if shows => {
@@ -220,7 +225,7 @@ fn settle_pending(
         PendingStage::ReadingBack { .. } | PendingStage::Unknown if shows => {
             rotation.pending.remove(id);
             let text = sent.step.pick(text::START_SEEN, text::COMPLETE_SEEN);
-            settle(rotation, id, text, cx);
+            show_outcome(rotation, id, text, cx);
             sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
         }
         PendingStage::ReadingBack { seen, .. } => *seen = Some(cx.shared.now.monotonic),
@@ -323,7 +328,7 @@ pub fn cluster_missing(rotation: &mut RotationState, id: &ClusterId, cx: &Update
 }
 
 /// After a clock jump or suspend: makes everything due, and checks the dialog again.
-pub fn rearm(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
+pub fn make_due(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     for pending in rotation.pending.values_mut() {
         pending.due = cx.shared.now.monotonic;
     }
@@ -377,7 +382,7 @@ fn follow_one(rotation: &mut RotationState, id: &ClusterId, cx: &mut UpdateConte
             }
             pending.stage = PendingStage::Unknown;
             let text = text::LOST;
-            settle(rotation, id, text, cx);
+            show_outcome(rotation, id, text, cx);
             sent.log(Outcome::Unknown, text::LOG_LOST, None, cx);
             return;
         }

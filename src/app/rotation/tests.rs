@@ -21,7 +21,7 @@ use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::rotation::text;
 use crate::app::settings::Settings;
 use crate::app::state::State;
-use crate::app::update::{settle, update};
+use crate::app::update::{refresh_rows, update};
 use crate::domain::action::Accepted;
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::failure::{Failure, FailureKind};
@@ -46,7 +46,7 @@ fn asking(phase: Phase, protected: &[&str]) -> State {
     state.view.cursor = Some(shop.id.clone());
     state.fleet.put(Entry::new(shop, at, RequestId(1)));
     state.view.outdated = true;
-    settle(&mut state);
+    refresh_rows(&mut state);
     commands::run(&mut state, &mut Outbox::default(), Command::Rotate);
     // What is observed of the cluster is known from here on.
     update(&mut state, at, Message::Ticked);

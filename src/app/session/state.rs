@@ -32,9 +32,9 @@ pub struct Session {
     /// Reported notes about the token source, each shown once.
     pub notes: Vec<String>,
     /// When the identity was last requested (monotonic clock).
-    pub identified: Duration,
+    pub identity_asked_at: Duration,
     /// When the fleet was last saved for the next run (monotonic clock).
-    pub fleet_kept: Duration,
+    pub fleet_saved_at: Duration,
     /// Selections of earlier runs, by profile; "" is no profile.
     pub selections: BTreeMap<String, Selection>,
 }

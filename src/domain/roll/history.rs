@@ -94,7 +94,7 @@ pub struct NodeBlock {
 
 impl RollHistory {
     /// The clock was set back: clamps all times to `now`.
-    pub fn rewind(&mut self, now: Timestamp) {
+    pub fn clamp_times(&mut self, now: Timestamp) {
         let nodes = self
             .nodes
             .values_mut()

@@ -105,11 +105,11 @@ impl RollTracker {
     }
 
     /// The clock was set back to `now`: clamps recorded times. The timeline does not change.
-    pub fn rewind(&mut self, now: Timestamp) {
+    pub fn clamp_times(&mut self, now: Timestamp) {
         for time in [&mut self.last, &mut self.prepared_at] {
             *time = time.map(|at| at.min(now));
         }
-        self.history.rewind(now);
+        self.history.clamp_times(now);
     }
 
     /// Facts from earlier snapshots.

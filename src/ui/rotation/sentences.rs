@@ -56,8 +56,8 @@ impl Next {
 pub fn next(entry: &Entry, state: &State) -> Next {
     let cluster = &entry.cluster;
     let now = state.shared.now.wall;
-    if let Some(gone) = entry.gone {
-        let text = text::gone_since(state.zone().short(gone));
+    if let Some(since) = entry.not_listed_since {
+        let text = text::gone_since(state.zone().short(since));
         return Next::new("gone", text, Tone::Warn);
     }
     if let Some(pending) = state.rotation.pending.get(&cluster.id) {
@@ -132,7 +132,7 @@ pub fn pending_sentence(state: &State, pending: &PendingStep) -> String {
 /// The keys for the next step, in working order; unavailable ones are dimmed, with the reason.
 pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
     let LineContext { state, theme, .. } = facts.cx;
-    if entry.gone.is_some() {
+    if entry.not_listed_since.is_some() {
         return;
     }
     let open = |tab: Tab, words| (Command::Number(tab.number()), words, None);
@@ -175,7 +175,7 @@ pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
 pub fn before_complete(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
     let is_sent = cx.state.rotation.pending.get(&cluster.id).is_some_and(PendingStep::blocks);
-    if cluster.rotation.phase != Phase::Prepared || entry.gone.is_some() || is_sent {
+    if cluster.rotation.phase != Phase::Prepared || entry.not_listed_since.is_some() || is_sent {
         return Vec::new();
     }
     let evidence = cx.state.evidence(cluster);

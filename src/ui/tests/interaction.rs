@@ -10,7 +10,7 @@ use crate::app::requests::RequestOwner;
 use crate::app::rotation::dialog::{Focus, RotationDialogStage};
 use crate::app::screen::Screen;
 use crate::app::state::State;
-use crate::app::update::{settle, update};
+use crate::app::update::{refresh_rows, update};
 use crate::domain::cluster::{ClusterId, ProjectId};
 use crate::domain::credential::{KubeconfigLocation, SignIn, Trust};
 use crate::domain::failure::{Failure, FailureKind};
@@ -76,7 +76,7 @@ fn cred_15_why_files_were_not_read_is_shown_with_what_tries_again() {
 fn what_is_due_is_counted_and_filtered() {
     let mut state = fleet();
     let names = |state: &mut State| -> Vec<String> {
-        settle(state);
+        refresh_rows(state);
         state.view.shown.iter().map(|id| id.name.to_string()).collect()
     };
     press(&mut state, KeyCode::Char('7'));

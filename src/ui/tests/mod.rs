@@ -457,7 +457,7 @@ fn cluster_tabs() {
     snapshot_at("overview_asleep", &opened("night", Tab::Overview), 80, 24);
     let mut gone = opened("web-stage", Tab::Rotation);
     let gone_id = id(&gone, "web-stage");
-    gone.fleet.entries.get_mut(&gone_id).unwrap().gone = Some(ago(7));
+    gone.fleet.entries.get_mut(&gone_id).unwrap().not_listed_since = Some(ago(7));
     snapshot_at("rotation_gone", &gone, 80, 24);
 }
 

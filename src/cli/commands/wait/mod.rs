@@ -397,7 +397,7 @@ impl<'a> Wait<'a> {
         self.state.observed.stop_watching(before);
         let now = self.now().wall;
         if now < before.wall {
-            self.state.observed.rewind(now);
+            self.state.observed.clamp_times(now);
         }
         if let Some(tracker) = &mut self.state.tracker {
             tracker.handle_suspend();

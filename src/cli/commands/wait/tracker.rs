@@ -106,7 +106,7 @@ impl WaitTracker {
     pub fn handle_suspend(&mut self) {
         self.idle_since = None;
         if let Some(entry) = &mut self.latest {
-            entry.older = None;
+            entry.stale_since = None;
         }
     }
 
@@ -134,7 +134,7 @@ impl WaitTracker {
                 if entry.take(cluster, now, RequestId::default()) == ReadingChange::Replaced {
                     return Some(Err(self.recreated()));
                 }
-                if entry.older.is_some() {
+                if entry.stale_since.is_some() {
                     return None;
                 }
             }
