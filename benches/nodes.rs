@@ -37,7 +37,7 @@ use skeys::testing::Clock;
 use skeys::testing::app::message::{Answer, Message};
 use skeys::testing::app::now::Now;
 use skeys::testing::app::state::State;
-use skeys::testing::app::update::{settle, update};
+use skeys::testing::app::update::{refresh_rows, update};
 use skeys::testing::clients::auth::{TokenSource, access_token};
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::kubernetes::resources::{self, WatchEvent, WatchedResource};
@@ -218,7 +218,7 @@ async fn first_snapshot(ske: SkeClient, cluster: Cluster, start: Instant, before
     let subject = ObserverTarget {
         cluster: receiver,
         ske_on_loopback: ske.is_on_loopback(),
-        one_way_agreed: false,
+        may_disable_static_tokens: false,
     };
     let issue = move || {
         let ske = ske.clone();
@@ -405,7 +405,7 @@ fn show(state: &mut State, snapshot: ClusterSnapshot) {
     let sighting = ObserverEvent::Snapshot(Arc::new(snapshot));
     let number = state.nodes.observing.get(&id).unwrap().request;
     drop(black_box(update(state, now, Message::Answered(number, Ok(Answer::Observed(sighting))))));
-    settle(state);
+    refresh_rows(state);
 }
 
 /// Cost of a watch event: a node that is cordoned and a pod that is not ready, and back.

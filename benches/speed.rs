@@ -27,7 +27,7 @@ use ratatui::widgets::{Row, Table};
 
 use skeys::testing::Clock;
 use skeys::testing::app::state::State;
-use skeys::testing::app::update::settle;
+use skeys::testing::app::update::refresh_rows;
 use skeys::testing::clients::ske::decode;
 use skeys::testing::domain::cluster::{Cluster, ClusterId, ProjectId, Region, Scope};
 use skeys::testing::simulator::cloud::SimulatedCloud;
@@ -249,7 +249,7 @@ fn keys(bench: &Bench) {
     press(&mut state, KeyCode::Esc);
     let time = bench.time(|| {
         state.view.outdated = true;
-        settle(&mut state);
+        refresh_rows(&mut state);
     });
     line("counting and sorting by attention, 10,000", time, None);
 }

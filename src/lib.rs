@@ -40,8 +40,8 @@ pub mod testing {
             CredentialsOf, DueFormat, Flags, Format, Goal, ReportFormat, ReportOf, WaitFor,
         };
         pub use crate::cli::commands::{credentials, doctor, due, report, wait};
-        pub use crate::cli::config::{Places, load};
-        pub use crate::cli::dashboard::{Dashboard, Machine, Reload, run_all};
+        pub use crate::cli::config::{ConfigSources, load};
+        pub use crate::cli::dashboard::{Dashboard, LocalSystem, Restarter, run_all};
         pub use crate::cli::watched_config::WatchedConfig;
     }
     pub mod clients {

@@ -15,7 +15,7 @@ use skeys::testing::app::now::Now;
 use skeys::testing::app::requests::RequestOwner;
 use skeys::testing::app::settings::Settings;
 use skeys::testing::app::state::State;
-use skeys::testing::app::update::{begin, next_wake, settle, update};
+use skeys::testing::app::update::{begin, next_wake, refresh_rows, update};
 use skeys::testing::domain::cluster::{Cluster, Listing, Region, Scope};
 use skeys::testing::domain::persisted::PersistedState;
 use skeys::testing::domain::rotation::Phase;
@@ -140,7 +140,7 @@ impl Lists {
         let answer = Message::Answered(request, Ok(Answer::Clusters(listing)));
         let now = self.state.shared.now;
         drop(update(&mut self.state, now, answer));
-        settle(&mut self.state);
+        refresh_rows(&mut self.state);
     }
 }
 

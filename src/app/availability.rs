@@ -127,8 +127,8 @@ pub fn can_act(state: &State, entry: &Entry, action: Action) -> Result<(), Strin
         return Err(text::READ_ONLY.to_owned());
     }
     let cluster = &entry.cluster;
-    if let Some(gone) = entry.gone {
-        return Err(text::not_listed(state.zone().clock(gone)));
+    if let Some(since) = entry.not_listed_since {
+        return Err(text::not_listed(state.zone().clock(since)));
     }
     if entry.is_last_known() {
         return Err(entry.cluster.state.word().to_owned());

@@ -27,7 +27,7 @@ use crate::app::menus::copy::copy_items;
 use crate::app::menus::export::listed;
 use crate::app::menus::palette::offers;
 use crate::app::menus::state::{Menu, MenuItems};
-use crate::app::motion::{SearchStep, moved};
+use crate::app::motion::{SearchDirection, moved};
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::rotation::dialog::Focus;
 use crate::app::screen::{Clickable, Screen};
@@ -118,9 +118,9 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
                 let renewed = state.renewed_entries();
                 let kubeconfig = &mut state.kubeconfig;
                 // An undelivered kubeconfig takes precedence over a new one.
-                let is_held = kubeconfig.holds_one_of(&cluster);
+                let is_blocked = kubeconfig.holds_one_of(&cluster);
                 let cx = context!(state, out);
-                if is_held || renewed.is_empty() {
+                if is_blocked || renewed.is_empty() {
                     kubeconfig::update::open(kubeconfig, cluster, cx);
                 } else {
                     kubeconfig::renew::open(kubeconfig, cluster, renewed, cx);
@@ -137,7 +137,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             }
         }
         Command::Activity => {
-            rewind(state);
+            reset_view(state);
             let from = std::mem::replace(&mut state.screen, Screen::Fleet);
             state.screen = Screen::Activity(Box::new(from));
         }
@@ -178,10 +178,10 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             return state.search.begin();
         }
         (Screen::Cluster { .. } | Screen::Activity(_), Command::NextMatch) => {
-            return next_match(state, out, SearchStep::Next);
+            return next_match(state, out, SearchDirection::Next);
         }
         (Screen::Cluster { .. } | Screen::Activity(_), Command::PreviousMatch) => {
-            return next_match(state, out, SearchStep::Previous);
+            return next_match(state, out, SearchDirection::Previous);
         }
         _ => {}
     }
@@ -207,8 +207,8 @@ fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
             (Command::Open, _) => activity::update::toggle_open(&mut state.activity, Some(id)),
             (_, Tab::Nodes) => nodes::update::run(&mut state.nodes, id, command, metrics),
             (Command::Mark, Tab::Credentials) => {
-                if let Some(place) = state.markable() {
-                    state.inventory.toggle(place);
+                if let Some(location) = state.markable() {
+                    state.inventory.toggle(location);
                     metrics.scroll(&mut state.inventory.cursor, Command::Down);
                 }
             }
@@ -233,7 +233,7 @@ fn checklist_tab(state: &mut State, out: &mut Outbox, id: &ClusterId, command: C
 }
 
 /// Moves to the next or previous match, or reports that there is none.
-fn next_match(state: &mut State, out: &mut Outbox, step: SearchStep) {
+fn next_match(state: &mut State, out: &mut Outbox, step: SearchDirection) {
     if state.search.text.is_empty() || !find(state, step) {
         let text = text::no_match(&state.search.text);
         context!(state, out).toast(text);
@@ -241,7 +241,7 @@ fn next_match(state: &mut State, out: &mut Outbox, step: SearchStep) {
 }
 
 /// Moves the cursor to a match; returns whether there is one.
-pub fn find(state: &mut State, step: SearchStep) -> bool {
+pub fn find(state: &mut State, step: SearchDirection) -> bool {
     let (search, metrics) = (&state.search, &state.shared.metrics);
     match &state.screen {
         _ if state.help.is_some() => true,
@@ -259,7 +259,7 @@ pub fn find(state: &mut State, step: SearchStep) -> bool {
 pub fn show_matching(state: &mut State, filter: String) {
     if state.screen != Screen::Fleet {
         state.screen = Screen::Fleet;
-        rewind(state);
+        reset_view(state);
     }
     fleet::update::set_filter(&mut state.view, row_source!(state), filter);
     state.view.cursor = state.view.shown.first().cloned();
@@ -277,7 +277,7 @@ pub fn select(state: &mut State, out: &mut Outbox, choice: ScopeChoice) {
     }
     state.fleet.select(selection, state.shared.now);
     state.screen = Screen::Fleet;
-    rewind(state);
+    reset_view(state);
     (state.view.cursor_moved, state.view.outdated) = (false, true);
     persist(state, out);
 }
@@ -293,13 +293,13 @@ pub fn open_named(state: &mut State, out: &mut Outbox, id: ClusterId) {
 }
 
 /// Resets scroll positions and search for another screen or tab.
-fn rewind(state: &mut State) {
+fn reset_view(state: &mut State) {
     state.search = Search::default();
     state.cluster.scroll = 0;
     state.nodes.scroll = 0;
-    state.inventory.rewind();
+    state.inventory.reset_view();
     state.checklist.cursor = 0;
-    state.activity.rewind();
+    state.activity.reset_view();
 }
 
 fn show_tab(state: &mut State, next: Tab) {
@@ -307,7 +307,7 @@ fn show_tab(state: &mut State, next: Tab) {
         && *tab != next
     {
         *tab = next;
-        rewind(state);
+        reset_view(state);
     }
 }
 
@@ -319,8 +319,8 @@ fn open_cluster(state: &mut State, out: &mut Outbox) {
     let tab = if rotates { Tab::Rotation } else { Tab::Overview };
     state.screen = Screen::Cluster { id: id.clone(), tab };
     state.cluster.due = state.shared.now.monotonic;
-    rewind(state);
-    state.nodes.rewind();
+    reset_view(state);
+    state.nodes.reset_view();
     let cx = context!(state, out);
     cx.read_cluster(&id, RequestId::default());
     checklist::update::read(&id, cx);
@@ -356,7 +356,7 @@ fn back(state: &mut State) {
         Screen::Cluster { .. } => state.view.outdated = true,
         Screen::Activity(from) => {
             state.screen = *from;
-            rewind(state);
+            reset_view(state);
         }
     }
 }
@@ -669,7 +669,7 @@ mod tests {
     fn answer(state: &mut State, result: Result<(), Failure>) -> Vec<Effect> {
         let open = state.requests.open().find(|(_, owner)| **owner == RequestOwner::Restart);
         let (request, _) = open.expect("it was asked for");
-        let answer = Message::Answered(request, result.map(|()| Answer::Prepared));
+        let answer = Message::Answered(request, result.map(|()| Answer::RestartReady));
         update(state, state.shared.now, answer)
     }
 

@@ -88,7 +88,7 @@ mod tests {
     use crate::app::rotation::dialog::{Focus, RotationDialogStage};
     use crate::app::settings::{Settings, ThemeChoice};
     use crate::app::state::State;
-    use crate::app::update::{settle, update};
+    use crate::app::update::{refresh_rows, update};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
     use crate::domain::persisted::PersistedState;
@@ -102,7 +102,7 @@ mod tests {
         state.view.cursor = Some(shop.id.clone());
         state.fleet.put(Entry::new(shop, at, RequestId(1)));
         state.view.outdated = true;
-        settle(&mut state);
+        refresh_rows(&mut state);
         state
     }
 
@@ -206,7 +206,7 @@ mod tests {
         let mut state = machine();
         commands::run(&mut state, &mut Outbox::default(), Command::Rotate);
         let dialog = state.rotation.dialog.as_mut().unwrap();
-        (dialog.stage, dialog.focus) = (RotationDialogStage::Asking, Focus::Confirm);
+        (dialog.stage, dialog.focus) = (RotationDialogStage::Confirming, Focus::Confirm);
         assert!(!dialog.wants_name);
         let protect = |settings: &mut Settings| settings.protected = vec!["shop".to_owned()];
         change(&mut state, &["protected"], &[], protect);

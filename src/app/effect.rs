@@ -49,8 +49,8 @@ pub enum Request {
     NameProjects(Vec<ProjectId>),
     /// Discover the account's permissions and projects (`Discovered`).
     Discover,
-    /// Prepare a dashboard with the current configuration and this profile (`Prepared`).
-    Prepare {
+    /// Prepare a restart with the current configuration and this profile (`RestartReady`).
+    PrepareRestart {
         profile: Option<String>,
     },
     /// List one scope (`Clusters`).
@@ -160,7 +160,7 @@ impl Request {
             Self::Identify
             | Self::NameProjects(_)
             | Self::Discover
-            | Self::Prepare { .. }
+            | Self::PrepareRestart { .. }
             | Self::List(_)
             | Self::Read(_)
             | Self::ReadInventory(_)

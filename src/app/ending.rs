@@ -72,13 +72,13 @@ fn end(state: &mut State, out: &mut Outbox, how: TerminalEffect) {
         cx.terminal(TerminalEffect::Status(None));
     }
     persist(state, out);
-    keep_fleet(state, out);
+    save_fleet(state, out);
     context!(state, out).terminal(how);
 }
 
 /// Saves the last readings of the fleet for the next run.
-pub fn keep_fleet(state: &mut State, out: &mut Outbox) {
-    state.session.fleet_kept = state.shared.now.monotonic;
+pub fn save_fleet(state: &mut State, out: &mut Outbox) {
+    state.session.fleet_saved_at = state.shared.now.monotonic;
     let clusters = state.fleet.last_known();
     if !clusters.is_empty() {
         let last = LastFleet { ske: state.shared.settings.ske.clone(), clusters };
@@ -122,7 +122,7 @@ pub fn restart(state: &mut State, out: &mut Outbox, profile: Option<String>) {
         return cx.toast(session::text::no_restart(session::text::PREPARING.to_owned()));
     }
     cx.toast(session::text::PREPARING.to_owned());
-    cx.request(RequestOwner::Restart, Request::Prepare { profile });
+    cx.request(RequestOwner::Restart, Request::PrepareRestart { profile });
 }
 
 /// Why a restart is not possible now, if so: open requests, undelivered or copied kubeconfigs would be lost.
@@ -134,7 +134,7 @@ fn why_no_restart(state: &State) -> Option<String> {
 }
 
 /// The next dashboard is ready: restarts, unless something has opened in the meantime.
-pub fn prepared(state: &mut State, out: &mut Outbox) {
+pub fn restart_ready(state: &mut State, out: &mut Outbox) {
     let is_plain = state.context() == state.screen_context();
     let why = why_no_restart(state)
         .or_else(|| (!is_plain).then(|| session::text::SOMETHING_OPEN.to_owned()));

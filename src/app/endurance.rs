@@ -13,7 +13,7 @@ use crate::app::message::{Answer, Message};
 use crate::app::now::Now;
 use crate::app::settings::Settings;
 use crate::app::state::State;
-use crate::app::update::{begin, next_wake, settle, update};
+use crate::app::update::{begin, next_wake, refresh_rows, update};
 use crate::domain::cluster::{Cluster, ClusterId, Listing, ProjectId, Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{cluster, now};
@@ -143,7 +143,7 @@ fn res_02_a_day_of_polling_ten_thousand_clusters_keeps_no_more_than_its_first_ho
                 effects = update(&mut state, at(wake), Message::Ticked);
             }
         }
-        settle(&mut state);
+        refresh_rows(&mut state);
         extents.push(extent(&state));
         // Some are about to be missing a second time.
         let known = state.fleet.entries.len();

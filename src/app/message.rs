@@ -76,8 +76,8 @@ pub enum Answer {
     ProjectNames(Vec<(ProjectId, String)>),
     /// To `Request::Discover`.
     Discovered(Discovered),
-    /// To `Request::Prepare`.
-    Prepared,
+    /// To `Request::PrepareRestart`.
+    RestartReady,
     /// To `Request::List`.
     Clusters(Listing),
     /// To `Request::Read`: the cluster, and the server's clock minus ours.
@@ -126,7 +126,7 @@ pub enum Answer {
 /// The result of trying a credential.
 #[derive(Debug, Clone)]
 pub struct TriedCredential {
-    pub place: KubeconfigLocation,
+    pub location: KubeconfigLocation,
     pub trial: Trial,
     /// The content of its file immediately before.
     pub content: Option<FoundContext>,

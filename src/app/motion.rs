@@ -23,14 +23,14 @@ pub fn moved(command: Command, at: usize, page: usize, last: usize) -> Option<us
 
 /// The direction of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SearchStep {
+pub enum SearchDirection {
     /// The first match from the current position on, including it.
     FromHere,
     Next,
     Previous,
 }
 
-impl SearchStep {
+impl SearchDirection {
     /// The first match among `count` positions, starting at `at`; wraps around.
     pub fn find(
         self,
@@ -38,9 +38,9 @@ impl SearchStep {
         matches: impl Fn(usize) -> bool,
     ) -> Option<usize> {
         let mut steps = usize::from(self != Self::FromHere)..=count;
-        let place = |step| if self == Self::Previous { at + count - step } else { at + step };
-        let wrapped = |step| place(step) % count.max(1);
-        steps.find_map(|step| Some(wrapped(step)).filter(|place| *place < count && matches(*place)))
+        let index = |step| if self == Self::Previous { at + count - step } else { at + step };
+        let wrapped = |step| index(step) % count.max(1);
+        steps.find_map(|step| Some(wrapped(step)).filter(|index| *index < count && matches(*index)))
     }
 }
 

@@ -35,7 +35,7 @@ impl Now {
     }
 
     /// Whether `meant` was missed by so much that the program must have been suspended.
-    pub fn overslept(self, meant: Duration) -> bool {
+    pub fn was_suspended(self, meant: Duration) -> bool {
         self.monotonic.saturating_sub(meant) > SUSPENDED
     }
 

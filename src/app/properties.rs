@@ -24,7 +24,7 @@ use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner}
 use crate::app::screen::Screen;
 use crate::app::settings::Settings;
 use crate::app::state::State;
-use crate::app::update::{begin, next_wake, settle, unanswered, update};
+use crate::app::update::{begin, next_wake, refresh_rows, unanswered, update};
 use crate::domain::action::Accepted;
 use crate::domain::checklist::{
     Checklist, ChecklistChange, ChecklistClient, ChecklistConflict, LocalChecklist,
@@ -231,7 +231,7 @@ impl Environment {
         let sighting = match seed / 4 % 8 {
             0 => ObserverEvent::Unavailable(Unavailable::Connecting),
             1 => ObserverEvent::Unavailable(Unavailable::Unreachable(broken)),
-            2 => ObserverEvent::Unavailable(Unavailable::OneWay),
+            2 => ObserverEvent::Unavailable(Unavailable::WouldDisableStaticTokens),
             nodes => ObserverEvent::Snapshot(Arc::new(snapshot(nodes))),
         };
         Some(Message::Answered(*request, Ok(Answer::Observed(sighting))))
@@ -250,14 +250,14 @@ impl Environment {
         Some(Message::Answered(id, answer))
     }
 
-    fn tried(&self, places: Vec<KubeconfigLocation>, works: bool) -> Answer {
+    fn tried(&self, locations: Vec<KubeconfigLocation>, works: bool) -> Answer {
         let files = self.files();
-        let tried = |place: KubeconfigLocation| TriedCredential {
-            content: content_at(&files, &place),
+        let tried = |location: KubeconfigLocation| TriedCredential {
+            content: content_at(&files, &location),
             trial: if works { Trial::Accepted } else { Trial::NoAnswer(String::new()) },
-            place,
+            location,
         };
-        Answer::Tried(places.into_iter().map(tried).collect())
+        Answer::Tried(locations.into_iter().map(tried).collect())
     }
 
     /// Answers any kind of request.
@@ -280,7 +280,9 @@ impl Environment {
             Request::Discover => {
                 Answer::Discovered(works.then(|| discovered(how)).ok_or_else(broken)?)
             }
-            Request::Prepare { .. } => works.then_some(Answer::Prepared).ok_or_else(broken)?,
+            Request::PrepareRestart { .. } => {
+                works.then_some(Answer::RestartReady).ok_or_else(broken)?
+            }
             Request::List(scope) if works => Answer::Clusters(Listing {
                 clusters: self
                     .clusters
@@ -308,7 +310,7 @@ impl Environment {
             }
             Request::Act { .. } => works.then(|| Answer::Action(accepted())).ok_or_else(broken)?,
             Request::ReadInventory(_) => Answer::Inventory(self.files()),
-            Request::TryCredentials(places) => self.tried(places, works),
+            Request::TryCredentials(locations) => self.tried(locations, works),
             Request::ReadChecklist(_) | Request::WriteChecklist { .. } => {
                 let refused = || Failure::from(ChecklistConflict::Changed);
                 Answer::Checklist(works.then(checklist).ok_or_else(refused)?)
@@ -360,7 +362,7 @@ impl Environment {
             1 => Err(NotSaved::Taken(plan())),
             2 => Err(NotSaved::Changed(plan())),
             _ => Ok(Saved {
-                place: KubeconfigLocation::File {
+                location: KubeconfigLocation::File {
                     path: "~/.kube/config".into(),
                     context: options.context,
                     whole: !file.merges(),
@@ -521,7 +523,7 @@ fn renew(
     }
     state.inventory.files = Some(Arc::from(environment.files()));
     state.screen = Screen::Cluster { id, tab: Tab::Credentials };
-    state.inventory.rewind();
+    state.inventory.reset_view();
     state.shared.metrics.scroll_last = 1;
     let mut now = state.shared.now;
     for key in [' ', ' ', 'K'] {
@@ -554,7 +556,7 @@ fn shown(state: &State) -> String {
 /// Checks that an answer to a request that is not open is a no-op.
 fn changes_nothing(state: &mut State, now: Now, message: Message) -> Result<(), TestCaseError> {
     update(state, now, Message::Ticked);
-    settle(state);
+    refresh_rows(state);
     let before = shown(state);
     let effects = update(state, now, message);
     prop_assert!(effects.is_empty(), "{effects:?}");
@@ -706,7 +708,7 @@ proptest! {
             });
             prop_assert!(writes.count() == 0 || pressed_enter, "a write without a confirmation");
             environment.take(&state, effects)?;
-            settle(&mut state);
+            refresh_rows(&mut state);
             invariants(&state, &environment)?;
             if state.session.quitting {
                 break;
@@ -731,7 +733,7 @@ proptest! {
         });
         // Copies are cleared on exit; if that is not confirmed, it is reported once.
         let clears = |(_, owner): (_, &RequestOwner)| *owner == RequestOwner::ClearClipboard;
-        let clearing = state.session.last_words.is_empty() && state.requests.open().any(clears);
+        let clearing = state.session.exit_messages.is_empty() && state.requests.open().any(clears);
         // A late save may still succeed.
         let late = state.kubeconfig.late.values().map(|(kubeconfig, _)| kubeconfig);
         let unsaved: BTreeSet<&RequestId> = state.kubeconfig.unsaved.keys().chain(late).collect();
@@ -771,7 +773,7 @@ fn file_10_a_save_that_nobody_waits_for_and_that_finds_another_file_is_told() {
 #[test]
 fn file_37_a_save_that_is_late_is_told_when_it_ends_whatever_became_of_its_form() {
     let file = KubeconfigLocation::File { path: "~/f".into(), context: "c".into(), whole: false };
-    let saved = || Ok(Saved { place: file.clone(), notes: Vec::new() });
+    let saved = || Ok(Saved { location: file.clone(), notes: Vec::new() });
     for (discards, result) in [
         (false, saved()),
         (true, saved()),
@@ -783,7 +785,7 @@ fn file_37_a_save_that_is_late_is_told_when_it_ends_whatever_became_of_its_form(
         let id = cluster.id.clone();
         state.fleet.put(Entry::new(cluster, state.shared.now, RequestId(1)));
         state.view.outdated = true;
-        settle(&mut state);
+        refresh_rows(&mut state);
         open_form(&mut state, &mut environment, id).unwrap();
         confirm(&mut state, &mut environment).unwrap();
         let is_issue = |(_, request): &(_, _)| matches!(request, Request::Issue { .. });
@@ -912,7 +914,7 @@ impl Next {
             }
             Self::Open(_) | Self::OpenRotation(_) | Self::Confirm | Self::Esc => return Ok(false),
         }
-        settle(state);
+        refresh_rows(state);
         invariants(state, environment)?;
         Ok(true)
     }
@@ -957,7 +959,7 @@ fn cred_01_every_order_of_seven_messages_about_two_clusters_and_two_dialogs_keep
             state.fleet.put(Entry::new(cluster.clone(), at, RequestId(1)));
         }
         state.view.outdated = true;
-        settle(&mut state);
+        refresh_rows(&mut state);
         let environment = Environment::new(clusters.clone());
         let mut walked = 0;
         walk(&state, &environment, 7, &mut Vec::new(), &mut walked).unwrap();

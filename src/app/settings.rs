@@ -78,7 +78,7 @@ pub struct Settings {
     /// Sort key of the fleet, by column id or "attention".
     pub sort: String,
     /// How the clipboard is accessed ("tmux", "terminal (OSC 52)", "desktop").
-    pub clipboard_way: String,
+    pub clipboard_route: String,
     /// Folder of exported files, as displayed.
     pub export_folder: String,
     /// Speed of simulated time relative to real time; only set in a demo.
@@ -114,7 +114,7 @@ impl Settings {
             depth: now.depth,
             background: now.background,
             local_zone: now.local_zone,
-            clipboard_way: now.clipboard_way,
+            clipboard_route: now.clipboard_route,
             export_folder: now.export_folder,
             demo: now.demo,
             ..read
@@ -155,7 +155,7 @@ impl Settings {
             local_zone: DisplayZone::UTC,
             columns: Vec::new(),
             sort: "attention".to_owned(),
-            clipboard_way: "desktop".to_owned(),
+            clipboard_route: "desktop".to_owned(),
             export_folder: ".".to_owned(),
             demo: None,
         }

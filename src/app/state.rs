@@ -25,7 +25,7 @@ use crate::app::nodes::state::NodesState;
 use crate::app::notices::Notices;
 use crate::app::now::Now;
 use crate::app::requests::Requests;
-use crate::app::rotation::pending::Pending;
+use crate::app::rotation::pending::PendingStep;
 use crate::app::rotation::state::RotationState;
 use crate::app::screen::{Metrics, Screen};
 use crate::app::search::{LIMIT, Search};
@@ -226,7 +226,7 @@ impl State {
     /// replacement of their kind.
     pub fn renewed_entries(&self) -> Vec<RenewedEntry> {
         let (known, cursor) = self.credentials_on_tab();
-        let marked = known.iter().filter(|known| self.inventory.is_marked(&known.place));
+        let marked = known.iter().filter(|known| self.inventory.is_marked(&known.location));
         let marked: Vec<RenewedEntry> = marked.filter_map(renewed).collect();
         if !marked.is_empty() {
             return marked;
@@ -246,7 +246,7 @@ impl State {
     pub fn markable(&self) -> Option<KubeconfigLocation> {
         let (known, cursor) = self.credentials_on_tab();
         let at_cursor = known.get(cursor)?;
-        renewed(at_cursor).map(|_| at_cursor.place.clone())
+        renewed(at_cursor).map(|_| at_cursor.location.clone())
     }
 
     /// Why nodes are not currently observed; `None` while they are.
@@ -270,7 +270,7 @@ impl State {
             return None;
         }
         let records = self.activity.list(self.screen.cluster());
-        records.get(self.activity.place(&records)).map(|(_, record)| *record)
+        records.get(self.activity.index(&records)).map(|(_, record)| *record)
     }
 
     /// Whether the screen can be searched.
@@ -360,7 +360,7 @@ impl State {
     pub fn write_under_way(&self) -> bool {
         self.requests.has_kubeconfigs()
             || self.requests.has_actions()
-            || self.rotation.pending.values().any(Pending::is_under_way)
+            || self.rotation.pending.values().any(PendingStep::is_under_way)
     }
 
     /// Whether the user can log in again from within the dashboard.
@@ -381,7 +381,7 @@ fn renewed(known: &KnownCredential) -> Option<RenewedEntry> {
     if known.other_file.is_some() {
         return None;
     }
-    let (file, context) = known.place.entry()?;
+    let (file, context) = known.location.entry()?;
     let kind = known.kind.issued_as()?;
     Some(RenewedEntry { kind, file: file.to_owned(), context: context.to_owned() })
 }

@@ -19,12 +19,12 @@ use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::delivery::{self, Delivery};
 use crate::app::menus::palette::PaletteItem;
 use crate::app::message::{Answer, IssuedKubeconfig, Message, RotateOutcome};
-use crate::app::motion::SearchStep;
+use crate::app::motion::SearchDirection;
 use crate::app::nodes::observing;
 use crate::app::nodes::state::NodesState;
 use crate::app::now::Now;
 use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
-use crate::app::rotation::pending::{Pending, PendingSteps};
+use crate::app::rotation::pending::{PendingStep, PendingSteps};
 use crate::app::screen::Screen;
 use crate::app::search::Search;
 use crate::app::session::window::window_status;
@@ -58,7 +58,7 @@ const KEEP_FLEET: Duration = Duration::from_mins(10);
 /// The effects at startup.
 pub fn begin(state: &mut State) -> Vec<Effect> {
     let mut out = Outbox::default();
-    state.session.identified = state.shared.now.monotonic;
+    state.session.identity_asked_at = state.shared.now.monotonic;
     let cx = context!(state, &mut out, ());
     cx.request(RequestOwner::Identity, Request::Identify);
     discovery::begin(&mut state.fleet, cx);
@@ -89,7 +89,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let before = std::mem::replace(&mut state.shared.now, now);
     notice_sleep(state, &mut out, before);
     if matches!(message, Message::Key(_) | Message::Pasted(_) | Message::Mouse(_)) {
-        settle(state);
+        refresh_rows(state);
     }
     take(state, &mut out, message);
     dispatch_events(state, &mut out);
@@ -109,31 +109,31 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
 /// Detects time without observation: after a clock jump or suspend.
 fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
     let now = state.shared.now;
-    let suspended = state.session.suspended.take().filter(|at| now.overslept(at.monotonic));
+    let suspended = state.session.suspended.take().filter(|at| now.was_suspended(at.monotonic));
     // The monotonic clock may stop during sleep, or continue.
     let planned = before.monotonic.saturating_add(LONGEST_REST);
-    if now.has_jumped_since(before) || suspended.is_none() && now.overslept(planned) {
+    if now.has_jumped_since(before) || suspended.is_none() && now.was_suspended(planned) {
         if state.session.quit_dialog.is_none()
             && let Some(dialog) = state.action.take()
         {
             context!(state, out).toast(actions::text::closed(dialog.action.word()));
         }
-        rearm(state, out);
+        make_due(state, out);
         polling::mark_unconfirmed(&mut state.fleet);
         observing::restart(&mut state.nodes, before, context!(state, out));
         if now.wall < before.wall {
             // Recorded times in the future would hide every change until then.
-            state.nodes.observed.values_mut().for_each(|observed| observed.rewind(now.wall));
+            state.nodes.observed.values_mut().for_each(|observed| observed.clamp_times(now.wall));
         }
     } else if let Some(at) = suspended {
         observing::restart(&mut state.nodes, at, context!(state, out));
     }
 }
 
-fn rearm(state: &mut State, out: &mut Outbox) {
+fn make_due(state: &mut State, out: &mut Outbox) {
     state.cluster.due = state.shared.now.monotonic;
-    polling::rearm(&mut state.fleet, state.shared.now);
-    rotation::outcome::rearm(&mut state.rotation, context!(state, out));
+    polling::make_due(&mut state.fleet, state.shared.now);
+    rotation::outcome::make_due(&mut state.rotation, context!(state, out));
 }
 
 fn take(state: &mut State, out: &mut Outbox, message: Message) {
@@ -150,7 +150,7 @@ fn take(state: &mut State, out: &mut Outbox, message: Message) {
         }
         Message::Ticked => {}
         Message::Resumed => {
-            rearm(state, out);
+            make_due(state, out);
             // The terminal was restored, including its title.
             state.session.window = None;
             context!(state, out).terminal(TerminalEffect::Redraw);
@@ -216,7 +216,7 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
         }
         (KeyContext::Filter, _) if state.is_searching() => {
             if state.search.key(command, key) {
-                commands::find(state, SearchStep::FromHere);
+                commands::find(state, SearchDirection::FromHere);
             }
         }
         (KeyContext::Filter, _) => {
@@ -255,7 +255,7 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
     }
     if state.is_searching() {
         state.search.change(|text| format!("{text}{}", part()));
-        commands::find(state, SearchStep::FromHere);
+        commands::find(state, SearchDirection::FromHere);
     } else if let Some(dialog) = &mut state.rotation.dialog {
         rotation::update::paste(dialog);
     } else if state.checklist.dialog.is_some() {
@@ -317,7 +317,7 @@ fn answered(
             let result = of_kind!(answer, Answer::Discovered(found) => found);
             discovery::answered(&mut state.fleet, result, context!(state, out, ()));
         }
-        (RequestOwner::Restart, Ok(Answer::Prepared)) => ending::prepared(state, out),
+        (RequestOwner::Restart, Ok(Answer::RestartReady)) => ending::restart_ready(state, out),
         (RequestOwner::Clusters(scope), answer) => {
             let result = of_kind!(answer, Answer::Clusters(listing) => listing);
             let (pending, cx) = (&state.rotation.pending, context!(state, out, ()));
@@ -563,7 +563,7 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             observing::agree(&mut state.nodes, &id, cx);
         }
         Event::KubeconfigDelivered(access) => {
-            state.inventory.unmark(&access.place);
+            state.inventory.unmark(&access.location);
             state.credentials.prune(state.server_now());
             state.credentials.put(*access);
             credentials_changed(state);
@@ -619,11 +619,11 @@ fn poll(state: &mut State, out: &mut Outbox) {
     let cx = context!(state, out);
     log::poll(&mut state.log, cx);
     rotation::outcome::advance(&mut state.rotation, cx);
-    if state.session.fleet_kept.saturating_add(KEEP_FLEET) <= now.monotonic {
-        ending::keep_fleet(state, out);
+    if state.session.fleet_saved_at.saturating_add(KEEP_FLEET) <= now.monotonic {
+        ending::save_fleet(state, out);
     }
-    if state.session.identified.saturating_add(IDENTIFY) <= now.monotonic {
-        state.session.identified = now.monotonic;
+    if state.session.identity_asked_at.saturating_add(IDENTIFY) <= now.monotonic {
+        state.session.identity_asked_at = now.monotonic;
         context!(state, out).request(RequestOwner::Identity, Request::Identify);
     }
     if let Some(id) = polled_cluster(state).filter(|_| state.cluster.due <= now.monotonic) {
@@ -640,7 +640,7 @@ fn tracked(pending: &PendingSteps, nodes: &NodesState) -> BTreeSet<Scope> {
 /// The open cluster, if it needs frequent reads.
 fn polled_cluster(state: &State) -> Option<ClusterId> {
     let entry = state.fleet.entries.get(state.screen.cluster()?)?;
-    let runs = entry.gone.is_none() && entry.cluster.rotation.phase.is_running();
+    let runs = entry.not_listed_since.is_none() && entry.cluster.rotation.phase.is_running();
     runs.then(|| entry.cluster.id.clone())
 }
 
@@ -682,7 +682,7 @@ fn update_window(state: &mut State, out: &mut Outbox) {
 
 /// Recomputes counts and rows if data changed; the cursor stays on its cluster. Called before drawing, so that many
 /// answers cost one sort, and before user input is handled.
-pub fn settle(state: &mut State) {
+pub fn refresh_rows(state: &mut State) {
     if state.view.outdated {
         state.fleet.rank_names();
         state.view.arrange(row_source!(state));
@@ -692,7 +692,7 @@ pub fn settle(state: &mut State) {
 /// The next wake-up (monotonic clock): the earliest due action, or visible change of an age.
 pub fn next_wake(state: &State) -> Option<Duration> {
     let now = state.shared.now.monotonic;
-    let pending = state.rotation.pending.values().filter_map(Pending::next_wake);
+    let pending = state.rotation.pending.values().filter_map(PendingStep::next_wake);
     polling::next_wake(&state.fleet, &state.requests)
         .into_iter()
         .chain(pending)
@@ -738,7 +738,7 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
                 continue;
             }
             RequestOwner::ClearClipboard => {
-                let words = &mut state.session.last_words;
+                let words = &mut state.session.exit_messages;
                 if words.is_empty() {
                     words.push(text::CLIPBOARD_MAY_HOLD.to_owned());
                     records.push(cx.record(

@@ -8,7 +8,7 @@ use crate::app::state::State;
 use crate::cli::args::{Flags, SceneOptions};
 use crate::cli::commands::simulate::start;
 use crate::cli::config::file::Value;
-use crate::cli::config::{Loaded, Places, join, load, path};
+use crate::cli::config::{ConfigSources, Loaded, join, load, path};
 use crate::cli::demo_folder::DemoFolder;
 use crate::cli::output;
 use crate::cli::watched_config::{WatchedConfig, is_usable};
@@ -29,7 +29,7 @@ use crate::runtime::clipboard::{Clipboard, ClipboardRoute};
 use crate::runtime::log::LogBuffer;
 use crate::runtime::loop_input::LoopReceiver;
 use crate::runtime::notify::Notifier;
-use crate::runtime::perform::{Performer, Services, SuccessorOrder};
+use crate::runtime::perform::{Performer, RestartRequest, Services};
 use crate::runtime::terminal::{Screen, Surface, force_restore, install_panic_hook};
 use crate::runtime::watchdog::Watchdog;
 use crate::runtime::{Console, Ended, input, loop_input, run, signals, stop};
@@ -52,7 +52,7 @@ use tokio::sync::mpsc;
 
 /// What a dashboard uses of this machine besides its configuration. Tests substitute their own.
 #[derive(Clone)]
-pub struct Machine {
+pub struct LocalSystem {
     pub clock: Clock,
     pub zone: TimeZone,
     /// Available clipboard routes, best first.
@@ -64,7 +64,7 @@ pub struct Machine {
     pub log: LogBuffer,
 }
 
-impl Machine {
+impl LocalSystem {
     fn this(environment: &dyn Fn(&str) -> Option<String>, log: LogBuffer) -> Self {
         Self {
             clock: Clock::machine(),
@@ -79,7 +79,7 @@ impl Machine {
 }
 
 /// A dashboard with a valid configuration, keymap and clients; saved state is not read yet.
-struct Prepared {
+struct UnstartedDashboard {
     session: Session,
     keymap: Keymap,
     discovery: DiscoveryClient,
@@ -96,18 +96,18 @@ struct Demo {
     speed: f64,
 }
 
-impl Prepared {
+impl UnstartedDashboard {
     async fn new(
         loaded: &Loaded,
-        places: &Places<'_>,
-        machine: &Machine,
+        sources: &ConfigSources<'_>,
+        system: &LocalSystem,
         demo: Option<Demo>,
     ) -> anyhow::Result<Self> {
         let config = &loaded.config;
         let keymap = config.keymap().map_err(|problems| {
             anyhow::anyhow!("the configured keys conflict:\n  {}", join(&problems, "\n  "))
         })?;
-        let mut session = Session::open(loaded, places, (machine.clock.clone(), None)).await?;
+        let mut session = Session::open(loaded, sources, (system.clock.clone(), None)).await?;
         let discovery = discovery(config, &session.http, &session.tokens)?;
         let settings = &mut session.settings;
         let ids = config.list("projects").iter();
@@ -126,18 +126,18 @@ impl Prepared {
             settings.profiles.clone_from(&loaded.profiles);
         }
         let settings = &mut session.settings;
-        let clipboard = machine.clipboard.first().map_or("", |route| route.word());
-        clipboard.clone_into(&mut settings.clipboard_way);
-        settings.export_folder = machine.export_folder.display().to_string();
-        settings.local_zone = DisplayZone::new(machine.zone.clone());
-        let notifier = Notifier::of(places.environment, config.switch("notify.desktop"));
+        let clipboard = system.clipboard.first().map_or("", |route| route.word());
+        clipboard.clone_into(&mut settings.clipboard_route);
+        settings.export_folder = system.export_folder.display().to_string();
+        settings.local_zone = DisplayZone::new(system.zone.clone());
+        let notifier = Notifier::of(sources.environment, config.switch("notify.desktop"));
         Ok(Self { session, keymap, discovery, notifier, notes: loaded.notes.clone() })
     }
 
     /// Reads the saved state and starts with it. The state of the dashboard `before` takes precedence: saving it may
     /// have failed.
-    async fn start(self, machine: Machine, before: Option<PersistedState>) -> Dashboard {
-        let Machine { clock, clipboard, state_folder, export_folder, log, .. } = machine;
+    async fn start(self, system: LocalSystem, before: Option<PersistedState>) -> Dashboard {
+        let LocalSystem { clock, clipboard, state_folder, export_folder, log, .. } = system;
         let session = self.session;
         let (state_folder, refused) = usable_folder(state_folder, &clock).await;
         let stored = match state_folder.clone() {
@@ -150,7 +150,7 @@ impl Prepared {
             persisted = before;
         }
         let (sender, receiver) = loop_input::channel();
-        let (successors, orders) = mpsc::channel(1);
+        let (restarts, restart_requests) = mpsc::channel(1);
         let services = Services {
             clock: clock.clone(),
             ske: session.ske,
@@ -165,7 +165,7 @@ impl Prepared {
             notifier: self.notifier,
             read_only: session.settings.read_only,
             concurrency: session.concurrency,
-            successors,
+            restarts,
         };
         let performer = Performer::new(services, sender);
         let now = Now { wall: clock.now(), monotonic: clock.monotonic() };
@@ -175,7 +175,7 @@ impl Prepared {
         state.activity.records.extend(stored.records);
         let notes = refused.into_iter().chain(stored.notes).chain(self.notes);
         state.notices.errors.extend(notes.map(|note| Failure::new(FailureKind::File, note)));
-        Dashboard { state, performer, receiver, orders, clock, watched: None }
+        Dashboard { state, performer, receiver, restart_requests, clock, watched: None }
     }
 }
 
@@ -186,7 +186,7 @@ pub struct Dashboard {
     pub performer: Performer,
     receiver: LoopReceiver,
     /// Requests to prepare a successor.
-    orders: mpsc::Receiver<SuccessorOrder>,
+    restart_requests: mpsc::Receiver<RestartRequest>,
     clock: Clock,
     /// Watches the configuration file for changes, if there is one.
     pub watched: Option<WatchedConfig>,
@@ -196,17 +196,17 @@ impl Dashboard {
     /// Creates a dashboard on the configured SKE.
     pub async fn new(
         loaded: &Loaded,
-        places: &Places<'_>,
-        machine: Machine,
+        sources: &ConfigSources<'_>,
+        system: LocalSystem,
     ) -> anyhow::Result<Self> {
-        let prepared = Prepared::new(loaded, places, &machine, None).await?;
-        Ok(prepared.start(machine, None).await)
+        let prepared = UnstartedDashboard::new(loaded, sources, &system, None).await?;
+        Ok(prepared.start(system, None).await)
     }
 
     /// Runs in the terminal of this process; returns the exit status.
     async fn show(
         self,
-        reload: Option<&Reload>,
+        restarter: Option<&Restarter>,
         report_folder: Option<PathBuf>,
     ) -> anyhow::Result<u8> {
         let (sender, signals) = loop_input::channel();
@@ -220,7 +220,7 @@ impl Dashboard {
         let keys = input::open(asks_background, sender).context("reading the terminal")?;
         let console = Console { keys, signals, left: VecDeque::new() };
         // The state is large and lives as long as its dashboard.
-        let ended = Box::pin(run_all(self, reload, &mut screen, console, |_performer| {})).await;
+        let ended = Box::pin(run_all(self, restarter, &mut screen, console, |_performer| {})).await;
         drop(screen);
         let mut status = status.load(Ordering::SeqCst);
         let (ended, performer) = ended.context("drawing on the terminal")?;
@@ -231,68 +231,68 @@ impl Dashboard {
             status = output::exit_status(printed, status);
         }
         performer.append_records(not_printed).await;
-        let mut last_words = String::new();
-        for words in ended.last_words {
-            last_words.push_str(&format!("skeys: {words}\n"));
+        let mut exit_messages = String::new();
+        for words in ended.exit_messages {
+            exit_messages.push_str(&format!("skeys: {words}\n"));
         }
-        Ok(output::print("", &last_words, status))
+        Ok(output::print("", &exit_messages, status))
     }
 }
 
-/// What successors of the first dashboard are built from.
-pub struct Reload {
+/// What the dashboards after a restart are built from.
+pub struct Restarter {
     flags: Flags,
-    places: Places<'static>,
-    machine: Machine,
-    /// The first dashboard's configuration file. If it is gone, a reload fails: without it, less would be protected.
+    sources: ConfigSources<'static>,
+    system: LocalSystem,
+    /// The first dashboard's configuration file. If it is gone, a restart fails: without it, less would be protected.
     file: Option<PathBuf>,
 }
 
-impl Reload {
-    /// Successors use these flags.
-    pub fn new(flags: Flags, places: Places<'static>, machine: Machine) -> Self {
-        let (file, _) = path(&flags, &places);
+impl Restarter {
+    /// Restarts with these flags.
+    pub fn new(flags: Flags, sources: ConfigSources<'static>, system: LocalSystem) -> Self {
+        let (file, _) = path(&flags, &sources);
         let is_read = |data: std::fs::Metadata| !data.is_file() || data.len() > 0;
         let file = file.filter(|file| std::fs::metadata(file).is_ok_and(is_read));
-        Self { flags, places, machine, file }
+        Self { flags, sources, system, file }
     }
 
     /// Reads the configuration again and does everything that can fail.
     async fn prepare(
         &self,
         profile: Option<String>,
-    ) -> Result<(Prepared, Option<WatchedConfig>), Failure> {
+    ) -> Result<(UnstartedDashboard, Option<WatchedConfig>), Failure> {
         let what = match &profile {
             Some(name) => format!("Profile {} cannot be used", show(name)),
             None => "The configuration cannot be used".to_owned(),
         };
         // An empty profile means none, even if the environment sets one.
         let profile = Some(profile.unwrap_or_default());
-        let (flags, places) = (Flags { profile, ..self.flags.clone() }, self.places.clone());
-        let order = (flags.clone(), places.clone());
+        let (flags, sources) = (Flags { profile, ..self.flags.clone() }, self.sources.clone());
+        let watched = (flags.clone(), sources.clone());
         let file = self.file.clone();
         let load = move || match file.filter(|file| !is_usable(file)) {
             Some(file) => Err(format!(
                 "{} is missing, empty or not a regular file; without it, less would be protected than before",
                 show(file.display())
             )),
-            None => load(&flags, &places).map_err(|problems| join(&problems, "; ")),
+            None => load(&flags, &sources).map_err(|problems| join(&problems, "; ")),
         };
         let failed = |why: &str| {
             let text = format!("{what}: {}", clean(why));
             Failure::new(FailureKind::NotPossible, text)
                 .hint("The dashboard keeps its previous configuration")
         };
-        let loaded = run_blocking(&self.machine.clock, FILE_LIMIT, "configuration", load)
+        let loaded = run_blocking(&self.system.clock, FILE_LIMIT, "configuration", load)
             .await?
             .map_err(|why| failed(&why))?;
-        let prepared = Prepared::new(&loaded, &self.places, &self.machine, None).await;
+        let prepared = UnstartedDashboard::new(&loaded, &self.sources, &self.system, None).await;
         let prepared = prepared.map_err(|error| failed(&output::describe(&error)))?;
-        Ok((prepared, WatchedConfig::new(order.0, order.1, &loaded)))
+        Ok((prepared, WatchedConfig::new(watched.0, watched.1, &loaded)))
     }
 }
 
-/// Runs a dashboard and its successors on the same terminal until the user quits or the terminal is gone. Each has its
+/// Runs a dashboard, and those after its restarts, on the same terminal until the user quits or the terminal is gone. Each has its
 /// own clients, tasks and channel, so that answers to one never reach another. `began` is called with each performer.
 /// Returns how the last dashboard ended, and its performer, which completes pending work.
 ///
@@ -300,7 +300,7 @@ impl Reload {
 /// Drawing on the terminal fails.
 pub async fn run_all<S: Surface>(
     first: Dashboard,
-    reload: Option<&Reload>,
+    restarter: Option<&Restarter>,
     surface: &mut S,
     mut console: Console<impl Stream<Item = io::Result<Event>> + Unpin>,
     began: impl Fn(&Performer),
@@ -310,18 +310,21 @@ where
 {
     let mut dashboard = first;
     loop {
-        let Dashboard { state, performer, receiver, mut orders, clock, watched } = dashboard;
+        let Dashboard { state, performer, receiver, mut restart_requests, clock, watched } =
+            dashboard;
         let watch = watched
             .map(|mut watched| performer.watch_configuration(Box::new(move || watched.check())));
         began(&performer);
         let mut next = None;
         let prepare = async {
-            while let (Some(reload), Some(order)) = (reload, orders.recv().await) {
-                let prepared = reload.prepare(order.profile).await.map(|made| next = Some(made));
+            while let (Some(restarter), Some(request)) = (restarter, restart_requests.recv().await)
+            {
+                let prepared =
+                    restarter.prepare(request.profile).await.map(|made| next = Some(made));
                 // The receiver is gone if the dashboard has ended.
-                drop(order.answer.send(prepared));
+                drop(request.answer.send(prepared));
             }
-            orders.close();
+            restart_requests.close();
             std::future::pending::<Infallible>().await
         };
         // The state is large and lives as long as its dashboard.
@@ -332,10 +335,11 @@ where
         };
         performer.end_observers();
         drop(watch);
-        let (true, Some((prepared, watched)), Some(reload)) = (ended.follows, next, reload) else {
+        let (true, Some((prepared, watched)), Some(restarter)) = (ended.restarts, next, restarter)
+        else {
             return Ok((ended, performer));
         };
-        dashboard = prepared.start(reload.machine.clone(), Some(ended.persisted)).await;
+        dashboard = prepared.start(restarter.system.clone(), Some(ended.persisted)).await;
         dashboard.watched = watched;
         let State { shared, fleet, kubeconfig, .. } = &mut dashboard.state;
         kubeconfig.print = ended.print;
@@ -350,30 +354,30 @@ where
 /// Opens the dashboard on the configured SKE; returns the exit status.
 pub async fn open(
     loaded: &Loaded,
-    (flags, places): (Flags, Places<'static>),
+    (flags, sources): (Flags, ConfigSources<'static>),
     log: LogBuffer,
 ) -> anyhow::Result<u8> {
-    let machine = Machine::this(places.environment, log);
-    let mut first = Dashboard::new(loaded, &places, machine.clone()).await?;
-    first.watched = WatchedConfig::new(flags.clone(), places.clone(), loaded);
-    let folder = machine.state_folder.clone();
-    Box::pin(first.show(Some(&Reload::new(flags, places, machine)), folder)).await
+    let system = LocalSystem::this(sources.environment, log);
+    let mut first = Dashboard::new(loaded, &sources, system.clone()).await?;
+    first.watched = WatchedConfig::new(flags.clone(), sources.clone(), loaded);
+    let folder = system.state_folder.clone();
+    Box::pin(first.show(Some(&Restarter::new(flags, sources, system)), folder)).await
 }
 
 /// Opens the dashboard on an embedded simulator, of which it knows only the address; returns the exit status.
 pub async fn demo(
     mut loaded: Loaded,
-    places: &Places<'_>,
+    sources: &ConfigSources<'_>,
     scene: &SceneOptions,
     (log, watched): (LogBuffer, Option<WatchedConfig>),
 ) -> anyhow::Result<u8> {
-    let machine = Machine::this(places.environment, log);
-    let clock = machine.clock.clone();
+    let system = LocalSystem::this(sources.environment, log);
+    let clock = system.clock.clone();
     let simulator = start(scene, ([127, 0, 0, 1], 0).into(), &clock).await?;
     let exports: BTreeMap<&str, String> = simulator.exports().into_iter().collect();
     let export = |name: &str| exports.get(name).cloned().unwrap_or_default();
     // Keeps the demo's files apart from the user's kubeconfigs, journal and state.
-    let (base, home) = (machine.state_folder.clone(), places.home.clone());
+    let (base, home) = (system.state_folder.clone(), sources.home.clone());
     let create = move || DemoFolder::create(base.as_deref(), home);
     let folder = run_blocking(&clock, FILE_LIMIT, "the folder for the demo", create)
         .await?
@@ -390,12 +394,12 @@ pub async fn demo(
     let projects = simulator.projects().into_iter().map(|(id, _name)| id).collect();
     config.put("projects", Value::List(projects));
     let kubeconfigs =
-        Kubeconfigs::only_in(folder.kubeconfigs(), places.home.clone(), clock.clone());
-    let machine = Machine { state_folder: Some(folder.state()), ..machine };
+        Kubeconfigs::only_in(folder.kubeconfigs(), sources.home.clone(), clock.clone());
+    let system = LocalSystem { state_folder: Some(folder.state()), ..system };
     let demo = Demo { kubeconfigs, folder: folder.own_files(), speed: scene.speed };
-    let ended = match Prepared::new(&loaded, places, &machine, Some(demo)).await {
+    let ended = match UnstartedDashboard::new(&loaded, sources, &system, Some(demo)).await {
         Ok(prepared) => {
-            let dashboard = Dashboard { watched, ..prepared.start(machine, None).await };
+            let dashboard = Dashboard { watched, ..prepared.start(system, None).await };
             Box::pin(dashboard.show(None, Some(folder.state()))).await
         }
         Err(error) => Err(error),

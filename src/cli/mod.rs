@@ -25,7 +25,7 @@ use crate::cli::commands::guided_setup::Ended;
 use crate::cli::commands::wait::printer::Printer;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::{Services, TIMED_OUT};
-use crate::cli::config::{ConfigProblem, Loaded, Places, join, load, load_with};
+use crate::cli::config::{ConfigProblem, ConfigSources, Loaded, join, load, load_with};
 use crate::cli::watched_config::WatchedConfig;
 use crate::clients::auth::{SOURCES, SourceKind};
 use crate::clock::Clock;
@@ -96,7 +96,7 @@ fn misplaced_argument(mut arguments: impl Iterator<Item = OsString>) -> Option<S
 
 /// Runs a command; returns the exit status.
 async fn run(arguments: Arguments) -> anyhow::Result<u8> {
-    let places = Places {
+    let sources = ConfigSources {
         // A variable that is not UTF-8 is invalid, which differs from unset.
         environment: &|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()),
         default_file: ProjectDirs::from("", "", "skeys")
@@ -107,13 +107,13 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
     match command {
         Some(Command::Config(command)) if is_guided(&command) => match terminal_problem() {
             Some(problem) => anyhow::bail!(problem),
-            None => Box::pin(guided_setup(flags, places)).await,
+            None => Box::pin(guided_setup(flags, sources)).await,
         },
         Some(Command::Config(command)) => {
-            let run = move |flags: &Flags, places: &Places<'_>| {
-                commands::config::run(&command, flags, places)
+            let run = move |flags: &Flags, sources: &ConfigSources<'_>| {
+                commands::config::run(&command, flags, sources)
             };
-            Ok(on_configuration(flags, places, run).await?.print())
+            Ok(on_configuration(flags, sources, run).await?.print())
         }
         Some(Command::Simulate { listen, allow_remote, options }) => {
             match commands::simulate::refusal(listen, allow_remote) {
@@ -121,17 +121,17 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
                 None => commands::simulate::run(listen, &options).await,
             }
         }
-        Some(Command::Wait(arguments)) => wait(flags, places, arguments).await,
+        Some(Command::Wait(arguments)) => wait(flags, sources, arguments).await,
         Some(Command::Credentials(arguments)) => {
             check_target(&arguments.cluster, &flags)?;
-            let (loaded, _log) = prepare(flags, &places).await?;
+            let (loaded, _log) = prepare(flags, &sources).await?;
             let machine = (Clock::machine(), state_folder());
-            Ok(commands::credentials::run(&loaded, &places, &arguments, machine).await?.print())
+            Ok(commands::credentials::run(&loaded, &sources, &arguments, machine).await?.print())
         }
         Some(Command::Due { format }) => {
-            let (loaded, _log) = prepare(flags, &places).await?;
+            let (loaded, _log) = prepare(flags, &sources).await?;
             let machine = (Clock::machine(), state_folder());
-            Ok(commands::due::run(&loaded, &places, format, machine).await?.print())
+            Ok(commands::due::run(&loaded, &sources, format, machine).await?.print())
         }
         // It reads no configuration: the journal is enough.
         Some(Command::Report(arguments)) => {
@@ -139,26 +139,26 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
             let machine = (Clock::machine(), state_folder());
             Ok(commands::report::run(&flags, &arguments, machine).await?.print())
         }
-        Some(Command::Doctor { offline }) => doctor(flags, places, !offline).await,
+        Some(Command::Doctor { offline }) => doctor(flags, sources, !offline).await,
         Some(Command::Demo(options)) => {
-            let loaded = read_configuration(flags.clone(), places.clone()).await?;
+            let loaded = read_configuration(flags.clone(), sources.clone()).await?;
             match terminal_problem() {
                 Some(problem) => anyhow::bail!(problem),
-                None => demo(loaded, &flags, &places, &options).await,
+                None => demo(loaded, &flags, &sources, &options).await,
             }
         }
         None => {
-            let loaded = read_configuration(flags.clone(), places.clone()).await?;
+            let loaded = read_configuration(flags.clone(), sources.clone()).await?;
             match (no_sign_in(&loaded), terminal_problem()) {
-                (Some(_), None) => Box::pin(first_start(loaded, flags, places)).await,
+                (Some(_), None) => Box::pin(first_start(loaded, flags, sources)).await,
                 (Some(problem), Some(_)) | (None, Some(problem)) => anyhow::bail!(problem),
-                (None, None) => Box::pin(dashboard(&loaded, (flags, places))).await,
+                (None, None) => Box::pin(dashboard(&loaded, (flags, sources))).await,
             }
         }
     }
 }
 
-async fn dashboard(loaded: &Loaded, order: (Flags, Places<'static>)) -> anyhow::Result<u8> {
+async fn dashboard(loaded: &Loaded, order: (Flags, ConfigSources<'static>)) -> anyhow::Result<u8> {
     let log = start_log(loaded, &order.1).await?;
     dashboard::open(loaded, order, log.buffer.clone()).await
 }
@@ -168,51 +168,59 @@ fn is_guided(command: &ConfigCommand) -> bool {
 }
 
 /// `skeys config init --guided`: asks, writes the configuration, and opens the dashboard with it.
-async fn guided_setup(flags: Flags, places: Places<'static>) -> anyhow::Result<u8> {
-    let (Some(path), _) = config::path(&flags, &places) else {
+async fn guided_setup(flags: Flags, sources: ConfigSources<'static>) -> anyhow::Result<u8> {
+    let (Some(path), _) = config::path(&flags, &sources) else {
         anyhow::bail!(commands::config::NO_PATH);
     };
-    let read = |flags: &Flags, places: &Places<'_>| load_with(flags, places, "");
-    let loaded = on_configuration(flags.clone(), places.clone(), read).await?;
+    let read = |flags: &Flags, sources: &ConfigSources<'_>| load_with(flags, sources, "");
+    let loaded = on_configuration(flags.clone(), sources.clone(), read).await?;
     let loaded = loaded.map_err(|problems| print_problems(&problems))?;
     let clock = Clock::machine();
-    let ended = commands::guided_setup::run(&path, &loaded, &flags, &places, &clock).await;
+    let ended = commands::guided_setup::run(&path, &loaded, &flags, &sources, &clock).await;
     if let Err(Ended(status)) = ended {
         return Ok(status);
     }
-    let loaded = read_configuration(flags.clone(), places.clone()).await?;
-    dashboard(&loaded, (flags, places)).await
+    let loaded = read_configuration(flags.clone(), sources.clone()).await?;
+    dashboard(&loaded, (flags, sources)).await
 }
 
 /// `skeys demo`.
 async fn demo(
     mut loaded: Loaded,
     flags: &Flags,
-    places: &Places<'static>,
+    sources: &ConfigSources<'static>,
     options: &SceneOptions,
 ) -> anyhow::Result<u8> {
     // The demo has its own projects and regions.
     loaded.config.ignore_stackit();
-    let log = start_log(&loaded, places).await?;
-    let watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
+    let log = start_log(&loaded, sources).await?;
+    let watched = WatchedConfig::new(flags.clone(), sources.clone(), &loaded);
     let watched = watched.map(WatchedConfig::without_stackit);
-    Box::pin(dashboard::demo(loaded, places, options, (log.buffer.clone(), watched))).await
+    Box::pin(dashboard::demo(loaded, sources, options, (log.buffer.clone(), watched))).await
 }
 
 /// Start in a terminal without a token source.
-async fn first_start(loaded: Loaded, flags: Flags, places: Places<'static>) -> anyhow::Result<u8> {
-    let (file, _) = config::path(&flags, &places);
+async fn first_start(
+    loaded: Loaded,
+    flags: Flags,
+    sources: ConfigSources<'static>,
+) -> anyhow::Result<u8> {
+    let (file, _) = config::path(&flags, &sources);
     let projects = loaded.config.list("projects").len();
     let file = file.as_deref().map(|file| (file, file.exists()));
     match commands::first_start::show(projects, file).await? {
-        FirstStart::Demo => demo(loaded, &flags, &places, &SceneOptions::parse_from([""])).await,
-        FirstStart::GuidedSetup => Box::pin(guided_setup(flags, places)).await,
+        FirstStart::Demo => demo(loaded, &flags, &sources, &SceneOptions::parse_from([""])).await,
+        FirstStart::GuidedSetup => Box::pin(guided_setup(flags, sources)).await,
         FirstStart::Ended(status) => Ok(status),
     }
 }
 
 /// `skeys wait`, which has exit statuses of its own.
-async fn wait(flags: Flags, places: Places<'static>, arguments: WaitFor) -> anyhow::Result<u8> {
+async fn wait(
+    flags: Flags,
+    sources: ConfigSources<'static>,
+    arguments: WaitFor,
+) -> anyhow::Result<u8> {
     check_target(&arguments.cluster, &flags)?;
     let mut end = signals::wait_for_end();
     let watchdog = Watchdog::start(force_restore)?;
@@ -222,9 +230,9 @@ async fn wait(flags: Flags, places: Places<'static>, arguments: WaitFor) -> anyh
         watchdog.set_limit(limit, TIMED_OUT);
     }
     let open = async {
-        let (loaded, log) = prepare(flags, &places).await?;
+        let (loaded, log) = prepare(flags, &sources).await?;
         let machine = (clock.clone(), state_folder());
-        let services = Services::open(&loaded, &places, machine).await?;
+        let services = Services::open(&loaded, &sources, machine).await?;
         anyhow::Ok((loaded, log, services))
     };
     let (loaded, _log, services) = tokio::select! {
@@ -236,7 +244,7 @@ async fn wait(flags: Flags, places: Places<'static>, arguments: WaitFor) -> anyh
         }
         opened = open => opened?,
     };
-    let mut printer = Printer::of_process(&loaded, &places);
+    let mut printer = Printer::of_process(&loaded, &sources);
     for note in services.session.notes() {
         // A closed standard error is no reason not to wait.
         drop(printer.note(&note));
@@ -245,11 +253,11 @@ async fn wait(flags: Flags, places: Places<'static>, arguments: WaitFor) -> anyh
 }
 
 /// `skeys doctor`, which also works with a broken configuration.
-async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::Result<u8> {
-    let (file, _) = config::path(&flags, &places);
-    let loaded = on_configuration(flags, places.clone(), load).await?;
+async fn doctor(flags: Flags, sources: ConfigSources<'static>, online: bool) -> anyhow::Result<u8> {
+    let (file, _) = config::path(&flags, &sources);
+    let loaded = on_configuration(flags, sources.clone(), load).await?;
     let log = match &loaded {
-        Ok(loaded) => Some(start_log(loaded, &places).await),
+        Ok(loaded) => Some(start_log(loaded, &sources).await),
         Err(_) => None,
     };
     let log_problem = log.as_ref().and_then(|log| log.as_ref().err()).map(output::describe);
@@ -261,26 +269,26 @@ async fn doctor(flags: Flags, places: Places<'static>, online: bool) -> anyhow::
         state_folder: state_folder(),
         online,
     };
-    let (report, status) = commands::doctor::run(subject, &places, &Clock::machine()).await;
+    let (report, status) = commands::doctor::run(subject, &sources, &Clock::machine()).await;
     Ok(output::print(&report, "", status))
 }
 
 /// Reads a configuration with a token source, and starts the diagnostic log.
-async fn prepare(flags: Flags, places: &Places<'static>) -> anyhow::Result<(Loaded, Log)> {
-    let loaded = read_configuration(flags, places.clone()).await?;
+async fn prepare(flags: Flags, sources: &ConfigSources<'static>) -> anyhow::Result<(Loaded, Log)> {
+    let loaded = read_configuration(flags, sources.clone()).await?;
     if let Some(problem) = no_sign_in(&loaded) {
         anyhow::bail!(problem);
     }
-    let log = start_log(&loaded, places).await?;
+    let log = start_log(&loaded, sources).await?;
     Ok((loaded, log))
 }
 
 /// Starts the diagnostic log; dropping the result flushes it.
-async fn start_log(loaded: &Loaded, places: &Places<'_>) -> anyhow::Result<Log> {
+async fn start_log(loaded: &Loaded, sources: &ConfigSources<'_>) -> anyhow::Result<Log> {
     let config = &loaded.config;
     let level = config.text("log.level").parse().unwrap_or(LevelFilter::INFO);
     let file = Some(config.text("log.file")).filter(|file| !file.is_empty());
-    let file = file.map(|file| config::expand(file, places.home.as_deref()));
+    let file = file.map(|file| config::expand(file, sources.home.as_deref()));
     let log = Log::start(&Clock::machine(), level, file).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
     Ok(log)
@@ -311,20 +319,23 @@ fn check_target(cluster: &Target, flags: &Flags) -> anyhow::Result<()> {
 /// Runs work on the configuration file with a time limit: it may be a FIFO or on a disk that does not answer.
 async fn on_configuration<T: Send + 'static>(
     flags: Flags,
-    places: Places<'static>,
-    work: impl FnOnce(&Flags, &Places<'_>) -> T + Send + 'static,
+    sources: ConfigSources<'static>,
+    work: impl FnOnce(&Flags, &ConfigSources<'_>) -> T + Send + 'static,
 ) -> anyhow::Result<T> {
-    let (file, _) = config::path(&flags, &places);
+    let (file, _) = config::path(&flags, &sources);
     let name = file.map_or_else(|| "configuration".to_owned(), |file| show(file.display()));
-    let work = move || work(&flags, &places);
+    let work = move || work(&flags, &sources);
     run_blocking(&Clock::machine(), FILE_LIMIT, &name, work)
         .await
         .map_err(|failure| wrong_usage(&format!("{failure}\n")))
 }
 
 /// Reads the configuration, or prints its problems.
-async fn read_configuration(flags: Flags, places: Places<'static>) -> anyhow::Result<Loaded> {
-    on_configuration(flags, places, load).await?.map_err(|problems| print_problems(&problems))
+async fn read_configuration(
+    flags: Flags,
+    sources: ConfigSources<'static>,
+) -> anyhow::Result<Loaded> {
+    on_configuration(flags, sources, load).await?.map_err(|problems| print_problems(&problems))
 }
 
 fn print_problems(problems: &[ConfigProblem]) -> anyhow::Error {

@@ -9,7 +9,7 @@ use crate::app::message::ChangedConfiguration;
 use crate::app::settings::Settings;
 use crate::cli::args::Flags;
 use crate::cli::config::keys::is_live;
-use crate::cli::config::{Config, ConfigProblem, Loaded, Places, load, path};
+use crate::cli::config::{Config, ConfigProblem, ConfigSources, Loaded, load, path};
 use crate::cli::settings::read_settings;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
@@ -17,7 +17,7 @@ use crate::domain::text::clean;
 /// The configuration of a running dashboard. Flags, environment and profile stay those of the start.
 pub struct WatchedConfig {
     flags: Flags,
-    places: Places<'static>,
+    sources: ConfigSources<'static>,
     file: PathBuf,
     /// The configuration at the start, and the last one read; without secrets.
     started: Config,
@@ -61,13 +61,13 @@ pub fn is_usable(file: &Path) -> bool {
 
 impl WatchedConfig {
     /// Watches the configuration that was loaded with these flags; `None` if there is no path for a file.
-    pub fn new(flags: Flags, places: Places<'static>, loaded: &Loaded) -> Option<Self> {
-        let (file, _) = path(&flags, &places);
+    pub fn new(flags: Flags, sources: ConfigSources<'static>, loaded: &Loaded) -> Option<Self> {
+        let (file, _) = path(&flags, &sources);
         let mut config = loaded.config.clone();
         config.auth = None;
         Some(Self {
             flags,
-            places,
+            sources,
             file: file?,
             started: config.clone(),
             last: config,
@@ -99,7 +99,7 @@ impl WatchedConfig {
     }
 
     fn read(&self) -> Result<(Loaded, Keymap), Failure> {
-        let mut loaded = load(&self.flags, &self.places).map_err(broken)?;
+        let mut loaded = load(&self.flags, &self.sources).map_err(broken)?;
         let config = &mut loaded.config;
         config.auth = None;
         if !self.reads_stackit {
@@ -112,7 +112,7 @@ impl WatchedConfig {
     fn changed(&mut self, loaded: Loaded, keymap: Keymap) -> ChangedConfiguration {
         let Loaded { config, profiles, .. } = loaded;
         let changed = self.last.changed_keys(&config);
-        let settings = Settings { profiles, ..read_settings(&config, self.places.environment) };
+        let settings = Settings { profiles, ..read_settings(&config, self.sources.environment) };
         let old = std::mem::replace(&mut self.last, config);
         let since_start = self.started.changed_keys(&self.last);
         let name = self.file.file_name().unwrap_or_default().to_string_lossy();
@@ -148,23 +148,23 @@ mod tests {
     use crate::cli::args::Flags;
     use crate::cli::config::file::Value;
     use crate::cli::config::keys::{ValueKind, is_live, keys};
-    use crate::cli::config::{Places, defaults, load};
+    use crate::cli::config::{ConfigSources, defaults, load};
     use crate::cli::settings::read_settings;
     use crate::cli::watched_config::WatchedConfig;
 
-    fn places(folder: &Path) -> Places<'static> {
+    fn sources(folder: &Path) -> ConfigSources<'static> {
         let file = folder.join("config.toml");
         let environment = &|name: &str| (name == "LANG").then(|| "C.UTF-8".to_owned());
-        Places { environment, default_file: Some(file), home: None }
+        ConfigSources { environment, default_file: Some(file), home: None }
     }
 
     /// A folder with this configuration, and its watch after the first read.
     fn watched(text: &str, flags: Flags) -> (tempfile::TempDir, WatchedConfig) {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), text);
-        let places = places(folder.path());
-        let loaded = load(&flags, &places).unwrap();
-        let mut watched = WatchedConfig::new(flags, places, &loaded).unwrap();
+        let sources = sources(folder.path());
+        let loaded = load(&flags, &sources).unwrap();
+        let mut watched = WatchedConfig::new(flags, sources, &loaded).unwrap();
         assert_eq!(checked_twice(&mut watched), "");
         (folder, watched)
     }
@@ -265,12 +265,12 @@ mod tests {
     #[test]
     fn a_key_that_is_live_changes_settings_or_keys_and_another_one_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let places = places(folder.path());
+        let sources = sources(folder.path());
         let read = |text: &str| {
             write(folder.path(), text);
-            let loaded = load(&Flags::default(), &places).unwrap();
+            let loaded = load(&Flags::default(), &sources).unwrap();
             let keymap = Keymap::new(loaded.config.keys()).unwrap();
-            format!("{:?} {keymap:?}", read_settings(&loaded.config, places.environment))
+            format!("{:?} {keymap:?}", read_settings(&loaded.config, sources.environment))
         };
         let before = read("");
         for key in keys() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::app::settings::Settings;
-use crate::cli::config::{Config, Loaded, Places, expand};
+use crate::cli::config::{Config, ConfigSources, Loaded, expand};
 use crate::cli::settings::read_settings;
 use crate::clients::auth::{SOURCES, TokenSource};
 use crate::clients::discovery::DiscoveryClient;
@@ -46,19 +46,19 @@ impl Session {
     /// Opens the token source; no request is made.
     pub(super) async fn open(
         loaded: &Loaded,
-        places: &Places<'_>,
+        sources: &ConfigSources<'_>,
         (clock, state_folder): (Clock, Option<PathBuf>),
     ) -> Result<Self, Failure> {
         let config = &loaded.config;
-        let (http, tokens) = sign_in(config, places, &clock).await?;
+        let (http, tokens) = sign_in(config, sources, &clock).await?;
         Ok(Self {
             config: config.clone(),
-            settings: read_settings(config, places.environment),
+            settings: read_settings(config, sources.environment),
             ske: SkeClient::new(config.text("endpoints.ske"), http.clone(), tokens.clone())?,
             http,
             tokens,
             concurrency: config.number("poll.concurrency"),
-            kubeconfigs: kubeconfigs_of(places, &clock),
+            kubeconfigs: kubeconfigs_of(sources, &clock),
             state_folder,
             clock,
             notes: loaded.notes.clone(),
@@ -88,9 +88,9 @@ impl Session {
 }
 
 /// The user's kubeconfigs.
-pub(super) fn kubeconfigs_of(places: &Places<'_>, clock: &Clock) -> Kubeconfigs {
-    let listed = (places.environment)("KUBECONFIG").map(Into::into);
-    Kubeconfigs::new(places.home.clone(), listed, clock.clone())
+pub(super) fn kubeconfigs_of(sources: &ConfigSources<'_>, clock: &Clock) -> Kubeconfigs {
+    let listed = (sources.environment)("KUBECONFIG").map(Into::into);
+    Kubeconfigs::new(sources.home.clone(), listed, clock.clone())
 }
 
 /// The kubeconfig files of this machine, and skeys's records.
@@ -185,7 +185,7 @@ pub(super) async fn usable_folder(
 /// The HTTP client and the token source, which may both read files.
 pub(super) async fn sign_in(
     config: &Config,
-    places: &Places<'_>,
+    sources: &ConfigSources<'_>,
     clock: &Clock,
 ) -> Result<(Http, TokenSource), Failure> {
     let source = config.auth.clone().ok_or_else(|| {
@@ -193,7 +193,7 @@ pub(super) async fn sign_in(
         let text = format!("no credentials found; checked: {}", names.join(", "));
         Failure::new(FailureKind::SignedOut, text).hint("Run `stackit auth login`, or set one")
     })?;
-    let ca = extra_ca(config, places.home.as_deref(), clock).await?;
+    let ca = extra_ca(config, sources.home.as_deref(), clock).await?;
     let http = Http::new(clock.clone(), ca)?;
     let summary = source.summary.clone();
     let (client, time) = (http.clone(), clock.clone());

@@ -11,7 +11,7 @@ use crate::clients::request::LIST_LIMIT;
 use crate::domain::cluster::ProjectId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::lenient::or_default;
-use crate::domain::permissions::{ASKED, Discovered, LIST, Permissions};
+use crate::domain::permissions::{Discovered, LIST, Permissions, QUERIED};
 use crate::domain::text::clean;
 
 /// Queries the permissions of the tokens' account.
@@ -63,7 +63,7 @@ impl DiscoveryClient {
         // Whether the API returns projects with all or with any of the requested permissions is not documented, so a
         // single one is requested.
         let listed = self.held(&email, &[LIST]).await;
-        let permissions = self.held(&email, &ASKED).await.ok();
+        let permissions = self.held(&email, &QUERIED).await.ok();
         let projects = match listed {
             Ok(found) => {
                 // A project without a name is shown by its id.

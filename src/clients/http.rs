@@ -512,7 +512,7 @@ mod tests {
     }
 
     async fn get(port: u16, ca: Option<Vec<u8>>) -> Result<u16, Failure> {
-        let http = Http::new(Clock::by_hand(now()), ca).unwrap();
+        let http = Http::new(Clock::manual(now()), ca).unwrap();
         let url = Url::parse(&format!("https://localhost:{port}/")).unwrap();
         let mut request = HttpRequest::new(Method::GET, url, "read it");
         request.bearer = Some(Secret::new("canary".to_owned()));

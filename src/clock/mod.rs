@@ -18,7 +18,7 @@ pub struct Clock {
 #[derive(Debug)]
 enum Source {
     Machine { started: std::time::Instant },
-    Hand { reading: watch::Sender<Reading>, racing: AtomicUsize },
+    Hand { reading: watch::Sender<ClockTime>, racing: AtomicUsize },
 }
 
 /// A future with a timeout; counted until dropped.
@@ -41,7 +41,7 @@ pub enum BlockingError {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Reading {
+struct ClockTime {
     wall: Timestamp,
     monotonic: Duration,
 }
@@ -54,8 +54,8 @@ impl Clock {
     }
 
     /// A clock that stays at `start` until [`Clock::turn`] advances it.
-    pub fn by_hand(start: Timestamp) -> Self {
-        let reading = Reading { wall: start, monotonic: Duration::ZERO };
+    pub fn manual(start: Timestamp) -> Self {
+        let reading = ClockTime { wall: start, monotonic: Duration::ZERO };
         Self::of(Source::Hand { reading: watch::Sender::new(reading), racing: AtomicUsize::new(0) })
     }
 
@@ -189,7 +189,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_clock_turned_by_hand_ends_waits_and_times_out() {
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let waiting = tokio::spawn({
             let clock = clock.clone();
             async move { clock.timeout(Duration::from_mins(1), std::future::pending::<()>()).await }
@@ -207,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn blocking_work_ends_times_out_or_panics() {
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let limit = Duration::from_secs(1);
         assert_eq!(clock.run_blocking(limit, || 7).await, Ok(7));
         let panicked = clock.run_blocking(limit, || -> u8 { panic!("a defect") }).await;

@@ -12,7 +12,7 @@ const GIVES_UP_AFTER: SignedDuration = SignedDuration::from_hours(12);
 
 /// During a long roll the state flickers between reconciling and unhealthy, which is harmless; unhealthy without
 /// interruption for this long is not.
-const NO_FLICKER: SignedDuration = SignedDuration::from_mins(15);
+const MIN_UNHEALTHY: SignedDuration = SignedDuration::from_mins(15);
 
 /// A version that expires within this time needs attention.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -63,7 +63,7 @@ pub fn gave_up(cluster: &Cluster, now: Timestamp) -> Option<SignedDuration> {
     let unhealthy = cluster.unhealthy.map(|(began, last)| since(began, last))?;
     (cluster.rotation.phase == Phase::Preparing
         && running > GIVES_UP_AFTER
-        && unhealthy >= NO_FLICKER)
+        && unhealthy >= MIN_UNHEALTHY)
         .then_some(running)
 }
 

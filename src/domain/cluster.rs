@@ -380,7 +380,7 @@ impl Cluster {
 
     /// Whether requesting an expiring kubeconfig may permanently disable static tokens: possibly never rotated, and
     /// possibly below 1.27. Unknown counts as one-way, since it cannot be undone.
-    pub fn issuing_is_one_way(&self) -> bool {
+    pub fn issuing_disables_static_tokens(&self) -> bool {
         let never = match self.rotation.phase {
             Phase::Never => true,
             Phase::Unknown(_) => self.rotation.initiated.is_none(),
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn asking_is_one_way_unless_it_is_known_not_to_be() {
-        for (phase, initiated, version, one_way) in [
+        for (phase, initiated, version, disables_static_tokens) in [
             (Phase::Never, None, "1.26.1", true),
             (Phase::Never, None, "1.33.4", false),
             (Phase::Never, None, "", true),
@@ -423,7 +423,11 @@ mod tests {
             let mut subject = cluster("shop", phase.clone());
             subject.rotation.initiated = initiated;
             subject.version = KubernetesVersion::new(version);
-            assert_eq!(subject.issuing_is_one_way(), one_way, "{phase:?} {version:?}");
+            assert_eq!(
+                subject.issuing_disables_static_tokens(),
+                disables_static_tokens,
+                "{phase:?} {version:?}"
+            );
         }
     }
 }

@@ -24,7 +24,7 @@ pub enum Due {
     /// `completed` set, that alone is longer ago than `limit`.
     UnknownAge { completed: Option<Timestamp>, limit: SignedDuration },
     /// A kubeconfig has expired or will soon.
-    Kubeconfig { place: KubeconfigLocation, kind: CredentialKind, expires: Timestamp },
+    Kubeconfig { location: KubeconfigLocation, kind: CredentialKind, expires: Timestamp },
     /// The Kubernetes version has expired or will soon.
     KubernetesVersion { version: String, expires: Timestamp },
     /// The operating system image of a node pool has expired or will soon.
@@ -107,9 +107,9 @@ pub fn due(
     }
     due.extend(known.iter().filter_map(|known| {
         let expires = known.expires?;
-        let (place, kind) = (known.place.clone(), known.kind);
+        let (location, kind) = (known.location.clone(), known.kind);
         let is_due = expires.duration_since(now) < limits.kubeconfig || expires <= now;
-        is_due.then_some(Due::Kubeconfig { place, kind, expires })
+        is_due.then_some(Due::Kubeconfig { location, kind, expires })
     }));
     if let Some(expires) = cluster.version_expires.filter(|at| expires_soon(*at, now)) {
         due.push(Due::KubernetesVersion { version: cluster.version.as_str().to_owned(), expires });
@@ -238,7 +238,7 @@ mod tests {
             [(8, 7, false), (6, 7, true), (-1, 7, true), (0, 0, true), (1, 0, false)]
         {
             let known = KnownCredential {
-                place: KubeconfigLocation::Clipboard,
+                location: KubeconfigLocation::Clipboard,
                 kind: CredentialKind::ClientCertificate,
                 expires: Some(now() + days(in_days)),
                 verdict: Verdict::Works,

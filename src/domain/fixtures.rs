@@ -115,7 +115,7 @@ pub fn found_file(path: &str, server: &str, trust: Trust, sign_in: SignIn) -> Fo
 pub fn files_of(credentials: &Credentials) -> Vec<FoundFile> {
     let mut files: BTreeMap<&str, Vec<FoundContext>> = BTreeMap::new();
     for access in &credentials.accesses {
-        let KubeconfigLocation::File { path, context, .. } = &access.place else { continue };
+        let KubeconfigLocation::File { path, context, .. } = &access.location else { continue };
         let facts = access.issuance.as_ref().map(|issuance| issuance.facts.clone());
         let CredentialFacts { server, client, authorities, .. } = facts.unwrap_or_default();
         let client = client.map(|client| ClientCertificate {
@@ -157,7 +157,7 @@ pub fn access(subject: &Cluster, after_start: bool, path: &str) -> Access {
         kind: KubeconfigKind::Admin,
         issued: now() - hours(1),
         expires: Some(now() + hours(9)),
-        place: KubeconfigLocation::File {
+        location: KubeconfigLocation::File {
             path: path.to_owned(),
             context: subject.id.name.to_string(),
             whole: false,

@@ -13,7 +13,7 @@ const ISSUE: &str = "ske.cluster.kubeconfig.create";
 const ISSUE_IDP: &str = "ske.cluster.kubeconfig.idp.create";
 
 /// Permissions that are queried; others are unknown.
-pub const ASKED: [&str; 4] = [LIST, ROTATE, ISSUE, ISSUE_IDP];
+pub const QUERIED: [&str; 4] = [LIST, ROTATE, ISSUE, ISSUE_IDP];
 
 /// The permissions of one account, by project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

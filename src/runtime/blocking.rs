@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 
 use crate::clock::{BlockingError, Clock};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::store::lock::Attempt;
+use crate::store::lock::LockOutcome;
 
 /// Timeout for file access; a slower disk is reported like a missing one.
 pub const FILE_LIMIT: Duration = Duration::from_secs(10);
@@ -61,8 +61,8 @@ pub async fn retry_while_locked<T, E>(
     clock: &Clock,
     wait: Duration,
     what: &str,
-    work: impl Fn() -> Result<Attempt<T>, E> + Send + Sync + 'static,
-) -> Result<Attempt<T>, E>
+    work: impl Fn() -> Result<LockOutcome<T>, E> + Send + Sync + 'static,
+) -> Result<LockOutcome<T>, E>
 where
     T: Send + 'static,
     E: From<Failure> + Send + 'static,
@@ -79,15 +79,15 @@ where
 ///
 /// # Errors
 /// Those of the attempt.
-pub async fn retry<T, E, A: Future<Output = Result<Attempt<T>, E>>>(
+pub async fn retry<T, E, A: Future<Output = Result<LockOutcome<T>, E>>>(
     clock: &Clock,
     wait: Duration,
     attempt: impl Fn() -> A,
-) -> Result<Attempt<T>, E> {
+) -> Result<LockOutcome<T>, E> {
     let end = clock.monotonic().saturating_add(wait);
     loop {
         let done = attempt().await?;
-        if matches!(done, Attempt::Done(_)) || clock.monotonic() >= end {
+        if matches!(done, LockOutcome::Done(_)) || clock.monotonic() >= end {
             return Ok(done);
         }
         clock.sleep(LOCK_PAUSE).await;
@@ -123,7 +123,7 @@ mod tests {
         FILE_LIMIT, catch_panic, retry_while_locked, run_blocking, run_to_its_end,
     };
     use crate::store::files;
-    use crate::store::lock::Attempt;
+    use crate::store::lock::LockOutcome;
 
     /// Advances the clock while something waits for it and, unless it `hangs`, no thread is working.
     async fn turning<T>(clock: &Clock, hangs: bool, work: impl Future<Output = T>) -> T {
@@ -147,7 +147,7 @@ mod tests {
         let path = home.path().join("fifo");
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let reader = path.clone();
         let reading = run_blocking(&clock, FILE_LIMIT, "token", move || files::read(&reader, 10));
         let failure = turning(&clock, true, reading).await.unwrap_err();
@@ -158,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn file_37_work_that_takes_long_is_told_and_comes_to_its_end() {
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let (release, held) = std::sync::mpsc::channel::<u8>();
         let late = async |failure: Failure| {
             assert_eq!(failure.message, "~/.kube/config: no answer within 10 s");
@@ -174,21 +174,21 @@ mod tests {
 
     #[tokio::test]
     async fn file_26_a_held_lock_is_tried_again_and_not_for_ever() {
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let wait = Duration::from_secs(3);
         let tries = AtomicUsize::new(0);
-        let held = || Attempt::Locked(Failure::new(FailureKind::File, "held"));
+        let held = || LockOutcome::Locked(Failure::new(FailureKind::File, "held"));
         let third = move || {
             let is_third = tries.fetch_add(1, Ordering::SeqCst) == 2;
-            Ok(if is_third { Attempt::Done("done") } else { held() })
+            Ok(if is_third { LockOutcome::Done("done") } else { held() })
         };
         let done: Result<_, Failure> =
             turning(&clock, false, retry_while_locked(&clock, wait * 10, "file", third)).await;
-        assert_eq!(done, Ok(Attempt::Done("done")));
+        assert_eq!(done, Ok(LockOutcome::Done("done")));
         let never = move || Ok(held());
         let done: Result<_, Failure> =
             turning(&clock, false, retry_while_locked(&clock, wait, "file", never)).await;
-        assert!(matches!(done, Ok(Attempt::Locked(_))), "{done:?}");
+        assert!(matches!(done, Ok(LockOutcome::Locked(_))), "{done:?}");
     }
 
     #[tokio::test]
@@ -196,7 +196,7 @@ mod tests {
         let failure = catch_panic("list", async { panic!("a defect") }).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Bug);
         assert_eq!(catch_panic("list", async { 7 }).await, Ok(7));
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let failure = run_blocking(&clock, FILE_LIMIT, "~/.kube/config", || panic!("a defect"));
         let failure: Result<(), Failure> = failure.await;
         assert!(failure.unwrap_err().message.starts_with("~/.kube/config: "));

@@ -235,7 +235,7 @@ mod tests {
     async fn host_12_a_child_gets_nothing_but_what_is_listed() {
         let mut env = command("env");
         env.stdout(Stdio::piped());
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let output = run(&clock, Duration::from_secs(1), env, "").await.unwrap();
         let text = String::from_utf8_lossy(&output).into_owned();
         assert!(text.contains("PATH="), "{text}");
@@ -251,7 +251,7 @@ mod tests {
 
     #[tokio::test]
     async fn clip_05_a_child_that_hangs_or_fails_is_named() {
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let limit = Duration::from_secs(2);
         let mut sleep = command("sleep");
         sleep.arg("600");

@@ -350,7 +350,7 @@ mod tests {
         let (sender, mut receiver) = channel();
         let clipboard = Clipboard::new(
             vec![ClipboardRoute::Terminal],
-            Clock::by_hand(Timestamp::UNIX_EPOCH),
+            Clock::manual(Timestamp::UNIX_EPOCH),
             sender,
         );
         let copied = clipboard.copy("abc", Some(RequestId(1))).await.unwrap();
@@ -366,7 +366,7 @@ mod tests {
     async fn tty_16_screen_gets_osc_52_in_strings_that_it_passes_on() {
         assert_eq!(available(&["STY"]), [ClipboardRoute::Screen]);
         let (sender, mut receiver) = channel();
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let clipboard = Clipboard::new(vec![ClipboardRoute::Screen], clock, sender);
         clipboard.copy(&"a".repeat(600), Some(RequestId(1))).await.unwrap();
         assert!(clipboard.clear(RequestId(1)).await);
@@ -387,7 +387,7 @@ mod tests {
         let (sender, mut receiver) = channel();
         let clipboard = Clipboard::new(
             vec![ClipboardRoute::Terminal],
-            Clock::by_hand(Timestamp::UNIX_EPOCH),
+            Clock::manual(Timestamp::UNIX_EPOCH),
             sender,
         );
         clipboard.copy("first", Some(RequestId(1))).await.unwrap();
@@ -410,7 +410,7 @@ mod tests {
     #[tokio::test]
     async fn cred_12_a_copy_that_goes_another_way_leaves_the_one_before_it_to_its_own_time() {
         let (sender, mut receiver) = channel();
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let mut clipboard = Clipboard::new(vec![ClipboardRoute::Terminal], clock, sender);
         clipboard.copy("first", Some(RequestId(1))).await.unwrap();
         clipboard.replace_secret(ClipboardRoute::Desktop, "second", Some(RequestId(2))).await;
@@ -426,7 +426,7 @@ mod tests {
         let (sender, _receiver) = channel();
         let clipboard = Clipboard::new(
             vec![ClipboardRoute::Terminal],
-            Clock::by_hand(Timestamp::UNIX_EPOCH),
+            Clock::manual(Timestamp::UNIX_EPOCH),
             sender,
         );
         let failure = clipboard.copy(&"x".repeat(80_000), Some(RequestId(1))).await.unwrap_err();

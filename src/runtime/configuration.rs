@@ -118,7 +118,7 @@ mod tests {
     impl Watched {
         fn begin(check: ConfigurationCheck) -> Self {
             let (sender, receiver) = loop_input::channel();
-            let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+            let clock = Clock::manual(Timestamp::UNIX_EPOCH);
             let forbidden = Arc::new(AtomicUsize::new(0));
             let count = Arc::clone(&forbidden);
             let forbid = move || {

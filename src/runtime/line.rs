@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead as _, Read as _};
 
-use crate::runtime::typed::{self, Typed};
+use crate::runtime::user_input::{self, UserInput};
 use crate::runtime::{signals, stop};
 
 /// Longest line, in bytes; terminals accept no more.
@@ -13,19 +13,21 @@ const LONGEST: u64 = 4096;
 ///
 /// # Errors
 /// What `ask` returns; the inner result fails if no thread can be started.
-pub async fn read<E>(ask: impl FnOnce() -> Result<(), E>) -> Result<io::Result<Typed<String>>, E> {
+pub async fn read<E>(
+    ask: impl FnOnce() -> Result<(), E>,
+) -> Result<io::Result<UserInput<String>>, E> {
     // Install signal handlers before the prompt is visible.
     let end = signals::wait_for_end();
     ask()?;
-    Ok(typed::read_until(end, || stop::while_unblocked(read_line)).await)
+    Ok(user_input::read_until(end, || stop::while_unblocked(read_line)).await)
 }
 
-fn read_line() -> io::Result<Typed<String>> {
+fn read_line() -> io::Result<UserInput<String>> {
     let mut bytes = Vec::new();
     // A terminal returns one line per read, so nothing of the next line is lost.
     io::stdin().lock().take(LONGEST).read_until(b'\n', &mut bytes)?;
     if bytes.is_empty() {
-        return Ok(Typed::Cancelled);
+        return Ok(UserInput::Cancelled);
     }
-    Ok(Typed::Given(String::from_utf8_lossy(&bytes).trim().to_owned()))
+    Ok(UserInput::Given(String::from_utf8_lossy(&bytes).trim().to_owned()))
 }

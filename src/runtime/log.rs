@@ -181,7 +181,7 @@ mod tests {
     use crate::runtime::log::{Log, LogFile, MOST_LINES};
 
     fn clock() -> Clock {
-        Clock::by_hand(Timestamp::UNIX_EPOCH)
+        Clock::manual(Timestamp::UNIX_EPOCH)
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub enum LoopInput {
     /// Something happened.
     Message(Message),
     /// The result of a task; the loop decrements the number of running tasks after processing it.
-    Settled(Message),
+    TaskResult(Message),
     /// An escape sequence to send between frames; it may contain copied text.
     Send(Secret),
     /// Another process, or Ctrl-Z, asks this one to stop.

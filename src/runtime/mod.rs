@@ -19,7 +19,7 @@ pub mod stackit;
 pub mod stop;
 pub mod terminal;
 pub mod trials;
-pub mod typed;
+pub mod user_input;
 pub mod watchdog;
 
 use std::collections::VecDeque;
@@ -40,7 +40,7 @@ use crate::app::message::Message;
 use crate::app::now::Now;
 use crate::app::settings::Background;
 use crate::app::state::State;
-use crate::app::update::{begin, next_wake, settle, unanswered, update};
+use crate::app::update::{begin, next_wake, refresh_rows, unanswered, update};
 use crate::clock::Clock;
 use crate::domain::persisted::PersistedState;
 use crate::domain::secret::Secret;
@@ -51,7 +51,7 @@ use crate::runtime::perform::Performer;
 use crate::runtime::terminal::{Surface, clear_screen};
 
 /// The backend's error when the terminal is gone.
-type Gone<S> = <<S as Surface>::Backend as Backend>::Error;
+type BackendError<S> = <<S as Surface>::Backend as Backend>::Error;
 
 /// How long shutdown waits for pending requests.
 const LAST_WAIT: Duration = Duration::from_secs(2);
@@ -71,9 +71,9 @@ pub struct Ended {
     /// Printed after the program has left the screen.
     pub print: Vec<PrintOnExit>,
     /// Messages for standard error, printed then.
-    pub last_words: Vec<String>,
-    /// Whether a successor follows.
-    pub follows: bool,
+    pub exit_messages: Vec<String>,
+    /// Whether another dashboard follows.
+    pub restarts: bool,
     /// Background of the terminal, which is queried only once.
     pub background: Option<Background>,
     /// State for the successor, even if it could not be saved.
@@ -96,14 +96,14 @@ pub async fn run<S, I>(
 ) -> io::Result<Ended>
 where
     S: Surface,
-    Gone<S>: std::error::Error + Send + Sync + 'static,
+    BackendError<S>: std::error::Error + Send + Sync + 'static,
     I: Stream<Item = io::Result<Event>> + Unpin,
 {
     let mut taken = std::mem::take(&mut console.left);
     let ends = (&mut *console, &mut incoming, &mut taken);
     let ended = run_until_end(&mut state, surface, ends, performer, clock).await;
-    let follows = matches!(ended, Ok(End::Restart));
-    if follows {
+    let restarts = matches!(ended, Ok(End::Restart));
+    if restarts {
         (console.left, taken) = taken.into_iter().partition(is_of_console);
     } else {
         surface.quit();
@@ -119,9 +119,9 @@ where
     for next in taken {
         last.take(next, surface);
     }
-    let (print, last_words) = last.finish(&mut incoming, surface).await;
+    let (print, exit_messages) = last.finish(&mut incoming, surface).await;
     ended?;
-    Ok(Ended { print, last_words, follows, background, persisted: kept, selection })
+    Ok(Ended { print, exit_messages, restarts, background, persisted: kept, selection })
 }
 
 /// What ends a dashboard.
@@ -141,7 +141,7 @@ async fn run_until_end<S, I>(
 ) -> io::Result<End>
 where
     S: Surface,
-    Gone<S>: std::error::Error + Send + Sync + 'static,
+    BackendError<S>: std::error::Error + Send + Sync + 'static,
     I: Stream<Item = io::Result<Event>> + Unpin,
 {
     let mut frame = LastFrame::default();
@@ -178,12 +178,12 @@ where
         {
             taken.push_back(next);
         }
-        let mut settled = 0;
+        let mut task_results = 0;
         while let Some(next) = taken.pop_front() {
             let message = match next {
                 LoopInput::Message(message) => message,
-                LoopInput::Settled(message) => {
-                    settled += 1;
+                LoopInput::TaskResult(message) => {
+                    task_results += 1;
                     message
                 }
                 LoopInput::Send(sequence) => {
@@ -210,9 +210,9 @@ where
                 return Ok(end);
             }
         }
-        settle(state);
+        refresh_rows(state);
         frame.draw(state, surface)?;
-        performer.settle(settled);
+        performer.tasks_processed(task_results);
     }
 }
 
@@ -220,7 +220,7 @@ where
 fn is_of_console(next: &LoopInput) -> bool {
     match next {
         LoopInput::Stop | LoopInput::Continued => true,
-        LoopInput::Settled(_) | LoopInput::Send(_) => false,
+        LoopInput::TaskResult(_) | LoopInput::Send(_) => false,
         LoopInput::Message(message) => {
             !matches!(message, Message::Answered(..) | Message::TaskFailed(_) | Message::Ticked)
         }
@@ -247,8 +247,8 @@ impl Shutdown<'_> {
     fn take<S: Surface>(&mut self, next: LoopInput, surface: &mut S) {
         let message = match next {
             LoopInput::Message(message) => message,
-            LoopInput::Settled(message) => {
-                self.performer.settle(1);
+            LoopInput::TaskResult(message) => {
+                self.performer.tasks_processed(1);
                 message
             }
             LoopInput::Send(sequence) => {
@@ -307,7 +307,7 @@ impl Shutdown<'_> {
         let records = unanswered(&mut self.state);
         // Whatever else is running is not awaited.
         let _in_time = self.clock.timeout(LAST_WAIT, self.performer.append_records(records)).await;
-        (self.state.kubeconfig.print, self.state.session.last_words)
+        (self.state.kubeconfig.print, self.state.session.exit_messages)
     }
 }
 
@@ -350,7 +350,7 @@ fn perform_all<S: Surface>(
     taken: &mut VecDeque<LoopInput>,
 ) -> io::Result<Option<End>>
 where
-    Gone<S>: std::error::Error + Send + Sync + 'static,
+    BackendError<S>: std::error::Error + Send + Sync + 'static,
 {
     let mut ended = Ok(None);
     for effect in effects {
@@ -378,7 +378,7 @@ fn perform_on_terminal<S: Surface>(
     taken: &mut VecDeque<LoopInput>,
 ) -> io::Result<Option<End>>
 where
-    Gone<S>: std::error::Error + Send + Sync + 'static,
+    BackendError<S>: std::error::Error + Send + Sync + 'static,
 {
     match effect {
         TerminalEffect::Quit => return Ok(Some(End::Quit)),
@@ -424,7 +424,7 @@ struct LastFrame {
 impl LastFrame {
     fn draw<S: Surface>(&mut self, state: &mut State, surface: &mut S) -> io::Result<()>
     where
-        Gone<S>: std::error::Error + Send + Sync + 'static,
+        BackendError<S>: std::error::Error + Send + Sync + 'static,
     {
         let terminal = surface.terminal();
         terminal.autoresize().map_err(io::Error::other)?;
@@ -485,7 +485,7 @@ mod tests {
         let answer = || Message::Answered(RequestId(1), Ok(Answer::Log(Vec::new())));
         for input in [
             LoopInput::Message(answer()),
-            LoopInput::Settled(answer()),
+            LoopInput::TaskResult(answer()),
             LoopInput::Message(Message::Ticked),
             LoopInput::Send(Secret::new(String::new())),
         ] {

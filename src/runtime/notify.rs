@@ -95,7 +95,7 @@ impl Notifier {
             Progress::None => return PROGRESS_OFF.to_owned(),
             Progress::Unknown => (3, 0),
             Progress::Percent(percent) => (1, percent),
-            Progress::Held(percent) => (2, percent),
+            Progress::Blocked(percent) => (2, percent),
         };
         format!("\u{1b}]9;4;{state};{percent}\u{7}")
     }
@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn title_and_progress_are_set_and_taken_back() {
         let windows_terminal = of(&[("WT_SESSION", "x")]);
-        let status = WindowStatus { title: "skeys: a 9/15".into(), progress: Progress::Held(60) };
+        let status =
+            WindowStatus { title: "skeys: a 9/15".into(), progress: Progress::Blocked(60) };
         let sequence = windows_terminal.status(&status, true);
         assert_eq!(sequence, "\u{1b}[22;2t\u{1b}]2;skeys: a 9/15\u{7}\u{1b}]9;4;2;60\u{7}");
         assert_eq!(windows_terminal.no_status(), "\u{1b}]9;4;0;0\u{7}\u{1b}[23;2t");
@@ -183,7 +184,7 @@ mod tests {
     async fn clip_05_a_desktop_without_a_daemon_blocks_nothing() {
         // Returns whether or not the command exists, and whatever it answers.
         let notifier = Notifier { desktop: true, ..Notifier::default() };
-        let clock = Clock::by_hand(Timestamp::UNIX_EPOCH);
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let told = tokio::spawn({
             let clock = clock.clone();
             async move { notifier.notify_desktop("-t", "--x", &clock).await }

@@ -89,7 +89,7 @@ impl Observers {
         let target = ObserverTarget {
             cluster: reader,
             ske_on_loopback: ske.is_on_loopback(),
-            one_way_agreed: agreed,
+            may_disable_static_tokens: agreed,
         };
         let (ske, clock, sender, about) = (ske.clone(), clock.clone(), sender.clone(), id.clone());
         let task = tokio::spawn(

@@ -18,7 +18,7 @@ use crate::app::requests::RequestId;
 use crate::app::rotation::outcome::invalidates_confirmation;
 use crate::clients::auth::TokenSource;
 use crate::clients::discovery::DiscoveryClient;
-use crate::clients::kubernetes::{Expected, check_server};
+use crate::clients::kubernetes::{ExpectedServer, check_server};
 use crate::clients::ske::SkeClient;
 use crate::clock::Clock;
 use crate::domain::action::Action;
@@ -50,13 +50,13 @@ use crate::runtime::notify::Notifier;
 use crate::runtime::observers::Observers;
 use crate::runtime::stackit;
 use crate::runtime::terminal::Surface;
-use crate::runtime::trials::try_place;
+use crate::runtime::trials::try_location;
 use crate::store::checklists;
 use crate::store::exports;
 use crate::store::fleet_file;
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::lock::Attempt;
+use crate::store::lock::LockOutcome;
 use crate::store::private_file::{Observer, unobserved};
 use crate::store::state_file;
 
@@ -91,14 +91,14 @@ pub struct Services {
     pub read_only: bool,
     /// Most concurrent lists and reads.
     pub concurrency: usize,
-    /// Requests a successor of this dashboard.
-    pub successors: mpsc::Sender<SuccessorOrder>,
+    /// Where restarts are requested.
+    pub restarts: mpsc::Sender<RestartRequest>,
 }
 
-/// A request to prepare a successor with the current configuration.
-pub struct SuccessorOrder {
+/// A request for a restart with the current configuration.
+pub struct RestartRequest {
     pub profile: Option<String>,
-    /// Whether the successor can start.
+    /// Whether the next dashboard can start.
     pub answer: oneshot::Sender<Result<(), Failure>>,
 }
 
@@ -121,8 +121,8 @@ struct Inner {
     save_failed: AtomicBool,
     lock_noted: AtomicBool,
     /// Serialize our own writers: file locks exclude other processes only.
-    journal_turn: Mutex<()>,
-    state_turn: Mutex<()>,
+    journal_lock: Mutex<()>,
+    state_lock: Mutex<()>,
 }
 
 impl Performer {
@@ -142,8 +142,8 @@ impl Performer {
             write_ended: Notify::new(),
             save_failed: AtomicBool::new(false),
             lock_noted: AtomicBool::new(false),
-            journal_turn: Mutex::new(()),
-            state_turn: Mutex::new(()),
+            journal_lock: Mutex::new(()),
+            state_lock: Mutex::new(()),
         }))
     }
 
@@ -153,7 +153,7 @@ impl Performer {
     }
 
     /// Called when the loop has processed and shown the results of this many tasks.
-    pub fn settle(&self, tasks: usize) {
+    pub fn tasks_processed(&self, tasks: usize) {
         self.0.in_flight.fetch_sub(tasks, Ordering::SeqCst);
     }
 
@@ -294,8 +294,8 @@ impl Performer {
             let message = message.unwrap_or_else(|defect| Some(broken(defect)));
             // Sent before `writes` is decremented, so that whoever waits for writes finds the result.
             match message {
-                Some(message) => drop(this.0.sender.send(LoopInput::Settled(message)).await),
-                None => this.settle(1),
+                Some(message) => drop(this.0.sender.send(LoopInput::TaskResult(message)).await),
+                None => this.tasks_processed(1),
             }
             if is_write {
                 this.0.writes.fetch_sub(1, Ordering::SeqCst);
@@ -304,11 +304,11 @@ impl Performer {
         });
     }
 
-    /// Requests a successor of this dashboard.
-    async fn prepare(&self, profile: Option<String>) -> Result<(), Failure> {
+    /// Requests a restart.
+    async fn prepare_restart(&self, profile: Option<String>) -> Result<(), Failure> {
         let (answer, answered) = oneshot::channel();
         // Without a receiver, the answer's sender is dropped too.
-        drop(self.0.services.successors.send(SuccessorOrder { profile, answer }).await);
+        drop(self.0.services.restarts.send(RestartRequest { profile, answer }).await);
         answered.await.unwrap_or_else(|_dropped| {
             let text = "This dashboard cannot be restarted with another configuration";
             Err(Failure::new(FailureKind::NotPossible, text))
@@ -327,9 +327,9 @@ impl Performer {
             }
             Request::NameProjects(ids) => Answer::ProjectNames(self.project_names(ids).await),
             Request::Discover => Answer::Discovered(services.discovery.discover().await?),
-            Request::Prepare { profile } => {
-                self.prepare(profile).await?;
-                Answer::Prepared
+            Request::PrepareRestart { profile } => {
+                self.prepare_restart(profile).await?;
+                Answer::RestartReady
             }
             Request::List(scope) => {
                 let _permit = self.0.reads.acquire().await;
@@ -361,7 +361,9 @@ impl Performer {
                 let find = move || kubeconfigs.find_all(&more);
                 Answer::Inventory(self.run_blocking("kubeconfigs of this machine", find).await?)
             }
-            Request::TryCredentials(places) => Answer::Tried(self.try_credentials(places).await?),
+            Request::TryCredentials(locations) => {
+                Answer::Tried(self.try_credentials(locations).await?)
+            }
             Request::ReadChecklist(id) => Answer::Checklist(self.read_checklist(id).await?),
             Request::WriteChecklist { id, write, intent } => {
                 self.record_intent(*intent).await?;
@@ -509,7 +511,7 @@ impl Performer {
 
     async fn keep_checklist(
         &self,
-        write: impl Fn() -> Result<Attempt<LocalChecklist>, Failure> + Clone + Send + Sync + 'static,
+        write: impl Fn() -> Result<LockOutcome<LocalChecklist>, Failure> + Clone + Send + Sync + 'static,
     ) -> Result<LocalChecklist, Failure> {
         let clock = &self.0.services.clock;
         retry_while_locked(clock, LOCK_WAIT, "checklists", write).await?.into_result()
@@ -567,11 +569,13 @@ impl Performer {
         let Services { journal: Some(journal), clock, .. } = &self.0.services else {
             return Ok(None);
         };
-        let _turn = self.0.journal_turn.lock().await;
+        let _turn = self.0.journal_lock.lock().await;
         let (name, record) = (journal.name(), Arc::new(record));
         let (file, line) = (journal.clone(), Arc::clone(&record));
         let append = move || file.append(&line);
-        if let Attempt::Locked(held) = retry_while_locked(clock, LOCK_WAIT, &name, append).await? {
+        if let LockOutcome::Locked(held) =
+            retry_while_locked(clock, LOCK_WAIT, &name, append).await?
+        {
             let file = journal.clone();
             self.run_blocking(&name, move || file.append_without_lock(&record)).await??;
             if !self.0.lock_noted.swap(true, Ordering::SeqCst) {
@@ -584,19 +588,19 @@ impl Performer {
 
     async fn try_credentials(
         &self,
-        places: Vec<KubeconfigLocation>,
+        locations: Vec<KubeconfigLocation>,
     ) -> Result<Vec<TriedCredential>, Failure> {
         let Services { kubeconfigs, clock, .. } = &self.0.services;
-        let paths: Vec<String> = places.iter().filter_map(path_of).collect();
+        let paths: Vec<String> = locations.iter().filter_map(path_of).collect();
         let files = kubeconfigs.clone();
         let find = move || files.find_all(&paths);
         // Without the files, it is unknown whether the tried content is what verdicts were predicted for.
         let files = self.run_blocking("kubeconfigs of this machine", find).await?;
         let mut tried = Vec::new();
-        for place in places {
-            let content = content_at(&files, &place);
-            let trial = try_place(&place, kubeconfigs, clock).await;
-            tried.push(TriedCredential { place, trial, content });
+        for location in locations {
+            let content = content_at(&files, &location);
+            let trial = try_location(&location, kubeconfigs, clock).await;
+            tried.push(TriedCredential { location, trial, content });
         }
         Ok(tried)
     }
@@ -652,7 +656,7 @@ impl Performer {
         let not_kept = |why: InvalidKubeconfig| Failure { kind: FailureKind::Format, ..why.into() };
         let fresh = ParsedKubeconfig::read(kind, &issued.kubeconfig).map_err(not_kept)?;
         let loopback = services.ske.is_on_loopback();
-        let expected = Expected { cluster: id.name.clone(), loopback };
+        let expected = ExpectedServer { cluster: id.name.clone(), loopback };
         check_server(fresh.server(), &expected).map_err(not_kept)?;
         let issuance = fresh.facts().ok().map(|facts| Issuance { facts, rotation });
         Ok(IssuedKubeconfig { fresh: Arc::new(fresh), expires: issued.expires, issuance })
@@ -681,11 +685,11 @@ impl Performer {
         let Services { state_folder: Some(folder), clock, .. } = &self.0.services else {
             return Ok(Answer::Credentials { credentials, note: None });
         };
-        let _turn = self.0.state_turn.lock().await;
-        let (name, place) = (folder.display().to_string(), folder.clone());
-        let save = move || state_file::save(&place, &kept, now);
+        let _turn = self.0.state_lock.lock().await;
+        let (name, location) = (folder.display().to_string(), folder.clone());
+        let save = move || state_file::save(&location, &kept, now);
         let saved = retry_while_locked(clock, LOCK_WAIT, &name, save).await;
-        match saved.and_then(Attempt::into_result) {
+        match saved.and_then(LockOutcome::into_result) {
             Ok((credentials, note)) => Ok(Answer::Credentials { credentials, note }),
             // Reported once only.
             Err(_) if self.0.save_failed.swap(true, Ordering::SeqCst) => {
@@ -697,8 +701,8 @@ impl Performer {
 }
 
 /// The file of a location in shown form.
-fn path_of(place: &KubeconfigLocation) -> Option<String> {
-    match place {
+fn path_of(location: &KubeconfigLocation) -> Option<String> {
+    match location {
         KubeconfigLocation::File { path, .. } => Some(path.clone()),
         KubeconfigLocation::Clipboard
         | KubeconfigLocation::Stdout
@@ -712,7 +716,7 @@ fn kind(request: &Request) -> &'static str {
         Request::Identify => "identify",
         Request::NameProjects(_) => "name projects",
         Request::Discover => "find projects and permissions",
-        Request::Prepare { .. } => "prepare another dashboard",
+        Request::PrepareRestart { .. } => "prepare restart",
         Request::List(_) => "list clusters",
         Request::Read(_) => "read cluster",
         Request::Rotate { .. } => "rotate",

@@ -6,7 +6,7 @@ use std::io;
 use crossterm::event::{Event, KeyCode, KeyModifiers};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
-use crate::runtime::typed::{self, Typed};
+use crate::runtime::user_input::{self, UserInput};
 use crate::runtime::{input, signals};
 
 /// Raw mode: keys arrive immediately and are not echoed.
@@ -20,20 +20,20 @@ impl Drop for RawMode {
 }
 
 /// Waits for one of these keys, and ignores all others. Escape, Ctrl-C and Ctrl-D leave.
-pub async fn wait_for(keys: &'static str) -> io::Result<Typed<char>> {
+pub async fn wait_for(keys: &'static str) -> io::Result<UserInput<char>> {
     enable_raw_mode()?;
     let _raw = RawMode;
     let read = move || input::read_until(|event| answer(keys, &event));
-    typed::read_until(signals::wait_for_end(), read).await
+    user_input::read_until(signals::wait_for_end(), read).await
 }
 
-fn answer(keys: &str, event: &Event) -> Option<Typed<char>> {
+fn answer(keys: &str, event: &Event) -> Option<UserInput<char>> {
     let Event::Key(key) = event else { return None };
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     match key.code {
-        KeyCode::Esc => Some(Typed::Cancelled),
-        KeyCode::Char('c' | 'd') if control => Some(Typed::Cancelled),
-        KeyCode::Char(c) if !control && keys.contains(c) => Some(Typed::Given(c)),
+        KeyCode::Esc => Some(UserInput::Cancelled),
+        KeyCode::Char('c' | 'd') if control => Some(UserInput::Cancelled),
+        KeyCode::Char(c) if !control && keys.contains(c) => Some(UserInput::Given(c)),
         _ => None,
     }
 }

@@ -100,7 +100,7 @@ mod tests {
         write.args(["-c", "cat > \"$0\" && chmod 755 \"$0\""]).arg(&path);
         let text = format!("#!/bin/sh\n{script}\n");
         let written =
-            output(&Clock::by_hand(now()), Duration::from_secs(1), "sh", write, &text).await;
+            output(&Clock::manual(now()), Duration::from_secs(1), "sh", write, &text).await;
         assert!(written.unwrap().success);
         path
     }
@@ -119,7 +119,7 @@ mod tests {
     async fn says(script: &str) -> Result<String, Failure> {
         let folder = tempfile::tempdir().unwrap();
         let program = stand_in(folder.path(), script).await;
-        let token = signs_in(program, &Clock::by_hand(now())).token().await;
+        let token = signs_in(program, &Clock::manual(now())).token().await;
         token.map(|token| token.expose().to_owned())
     }
 
@@ -180,7 +180,7 @@ mod tests {
         let script =
             format!("sleep 600 & echo $! $$ > {0}.new; mv {0}.new {0}; wait", pids.display());
         let program = stand_in(folder.path(), &script).await;
-        let clock = Clock::by_hand(now());
+        let clock = Clock::manual(now());
         let tokens = signs_in(program, &clock);
         let asked = tokio::spawn(async move { tokens.token().await });
         let started = loop {
@@ -216,7 +216,7 @@ mod tests {
         let program = stand_in(other.path(), "true").await;
         let there = other.path().display();
         assert_eq!(find(&format!("{here}:{there}")), Some(program.clone()));
-        let tokens = signs_in(program.clone(), &Clock::by_hand(now()));
+        let tokens = signs_in(program.clone(), &Clock::manual(now()));
         std::fs::remove_file(program).unwrap();
         let failure = tokens.token().await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::NotPossible);
@@ -228,7 +228,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let script = format!("[ \"$STACKIT_CLI_PROFILE\" = shift ] && echo {}", jwt(60));
         let program = token_program(stand_in(folder.path(), &script).await, Some("shift".into()));
-        let output = (program.run)(Clock::by_hand(now())).await.unwrap();
+        let output = (program.run)(Clock::manual(now())).await.unwrap();
         assert!(output.success);
         let command = login(&program);
         let set = command.as_std().get_envs().find(|(name, _)| *name == "STACKIT_CLI_PROFILE");
@@ -241,7 +241,7 @@ mod tests {
         let names = folder.path().join("names");
         let script = format!("env | cut -d= -f1 > {}; echo {}", names.display(), jwt(60));
         let program = stand_in(folder.path(), &script).await;
-        signs_in(program, &Clock::by_hand(now())).token().await.unwrap();
+        signs_in(program, &Clock::manual(now())).token().await.unwrap();
         let text = std::fs::read_to_string(names).unwrap();
         assert!(text.lines().any(|name| name == "PATH"), "{text}");
         // Set by the shell itself.

@@ -9,12 +9,12 @@ use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::store::kubeconfigs::Kubeconfigs;
 
 /// Tries the credential at a location; only those in files can be tried.
-pub async fn try_place(
-    place: &KubeconfigLocation,
+pub async fn try_location(
+    location: &KubeconfigLocation,
     kubeconfigs: &Kubeconfigs,
     clock: &Clock,
 ) -> Trial {
-    let Some((path, context)) = place.entry() else {
+    let Some((path, context)) = location.entry() else {
         return Trial::NotTried("it is not in a file".to_owned());
     };
     let (kubeconfigs, shown) = (kubeconfigs.clone(), path.to_owned());

@@ -220,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn sim_07_connections_that_cannot_be_accepted_are_tried_again_after_a_pause() {
-        let (clock, tries) = (Clock::by_hand(Timestamp::UNIX_EPOCH), Cell::new(0));
+        let (clock, tries) = (Clock::manual(Timestamp::UNIX_EPOCH), Cell::new(0));
         let next = || {
             tries.set(tries.get() + 1);
             let address = ([127, 0, 0, 1], 0).into();

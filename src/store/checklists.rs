@@ -12,7 +12,7 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::text::clean;
 use crate::store::files::read_regular;
-use crate::store::lock::{Attempt, locked};
+use crate::store::lock::{LockOutcome, locked};
 use crate::store::private_file::{self, failed};
 
 const NAME: &str = "checklists.json";
@@ -41,7 +41,7 @@ pub fn change(
     folder: &Path,
     id: &ClusterId,
     change: &ChecklistChange,
-) -> Result<Attempt<LocalChecklist>, Failure> {
+) -> Result<LockOutcome<LocalChecklist>, Failure> {
     update(folder, id, |local| {
         local.shared = false;
         Arc::make_mut(&mut local.list).apply(change).map_err(Failure::from)
@@ -56,7 +56,7 @@ pub fn save(
     folder: &Path,
     id: &ClusterId,
     kept: &LocalChecklist,
-) -> Result<Attempt<LocalChecklist>, Failure> {
+) -> Result<LockOutcome<LocalChecklist>, Failure> {
     update(folder, id, |local| {
         local.clone_from(kept);
         Ok(())
@@ -67,7 +67,7 @@ fn update(
     folder: &Path,
     id: &ClusterId,
     edit: impl FnOnce(&mut LocalChecklist) -> Result<(), Failure>,
-) -> Result<Attempt<LocalChecklist>, Failure> {
+) -> Result<LockOutcome<LocalChecklist>, Failure> {
     private_file::create_folder(folder)?;
     locked(&folder.join(LOCK), || {
         let path = folder.join(NAME);
@@ -135,7 +135,7 @@ mod tests {
     use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist};
     use crate::domain::cluster::ClusterId;
     use crate::store::checklists::{NAME, change, read, save};
-    use crate::store::lock::{Attempt, try_lock};
+    use crate::store::lock::{LockOutcome, try_lock};
 
     fn added(name: &str) -> ChecklistChange {
         let client = ChecklistClient { name: name.to_owned(), ..ChecklistClient::default() };
@@ -152,7 +152,9 @@ mod tests {
         let (shop, other) =
             (ClusterId::new("p", "eu01", "shop"), ClusterId::new("q", "eu01", "shop"));
         for (id, name) in [(&shop, "ci"), (&other, "backup"), (&shop, "monitoring")] {
-            let Attempt::Done(_) = change(home.path(), id, &added(name)).unwrap() else { panic!() };
+            let LockOutcome::Done(_) = change(home.path(), id, &added(name)).unwrap() else {
+                panic!()
+            };
         }
         assert_eq!(names(&read(home.path(), &shop).unwrap()), ["ci", "monitoring"]);
         assert_eq!(names(&read(home.path(), &other).unwrap()), ["backup"]);
@@ -163,7 +165,7 @@ mod tests {
         assert_eq!(read(home.path(), &shop).unwrap(), copy);
         assert_eq!(names(&read(home.path(), &other).unwrap()), ["backup"]);
         let lock = try_lock(&home.path().join("checklists.lock")).unwrap();
-        assert!(matches!(change(home.path(), &shop, &added("x")).unwrap(), Attempt::Locked(_)));
+        assert!(matches!(change(home.path(), &shop, &added("x")).unwrap(), LockOutcome::Locked(_)));
         drop(lock);
     }
 

@@ -10,7 +10,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::record::{Record, without_duplicates};
 use crate::domain::text::clean;
 use crate::store::files::{irregular_kind, open_regular, read_json};
-use crate::store::lock::{Attempt, locked};
+use crate::store::lock::{LockOutcome, locked};
 use crate::store::private_file::{self, failed};
 
 /// Most bytes read from the end.
@@ -62,7 +62,7 @@ impl Journal {
     ///
     /// # Errors
     /// The line was not recorded.
-    pub fn append(&self, record: &Record) -> Result<Attempt<()>, Failure> {
+    pub fn append(&self, record: &Record) -> Result<LockOutcome<()>, Failure> {
         if let Some(folder) = private_file::parent(&self.path) {
             private_file::create_folder(&folder)?;
         }

@@ -25,7 +25,7 @@ use crate::domain::kubeconfig::{
 use crate::domain::shell;
 use crate::domain::text::{clean, plural, shown_path};
 use crate::store::files::{irregular_kind, read_regular};
-use crate::store::lock::Attempt;
+use crate::store::lock::LockOutcome;
 use crate::store::lock_file::LockFile;
 use crate::store::private_file::{self, Observer, failed};
 use crate::store::stale_files;
@@ -117,15 +117,15 @@ impl Kubeconfigs {
     }
 
     /// Whether a kubeconfig can be saved now: the file can take it, and its folder a lock. Leaves nothing behind.
-    pub fn check(&self, file: &FileTarget, query: &MergeQuery) -> Result<Attempt<()>, Failure> {
+    pub fn check(&self, file: &FileTarget, query: &MergeQuery) -> Result<LockOutcome<()>, Failure> {
         self.plan(file, query)?;
         let path = self.path(file)?;
         if private_file::parent(&path).is_none_or(|folder| !folder.exists()) {
-            return Ok(Attempt::Done(()));
+            return Ok(LockOutcome::Done(()));
         }
         Ok(match LockFile::try_create(&path)? {
-            Some(_lock) => Attempt::Done(()),
-            None => Attempt::Locked(self.lock_held(&path)),
+            Some(_lock) => LockOutcome::Done(()),
+            None => LockOutcome::Locked(self.lock_held(&path)),
         })
     }
 
@@ -323,7 +323,7 @@ impl Kubeconfigs {
         options: &MergeOptions,
         fingerprint: Option<&str>,
         (keeps_backup, observer): (bool, Observer<'_>),
-    ) -> Result<Attempt<Saved>, NotSaved> {
+    ) -> Result<LockOutcome<Saved>, NotSaved> {
         let path = self.path(file)?;
         let before = self.target(&path)?;
         if let Some(folder) = private_file::parent(&before.path) {
@@ -334,7 +334,7 @@ impl Kubeconfigs {
             self.remember(&folder);
         }
         let Some(_lock) = LockFile::try_create(&path)? else {
-            return Ok(Attempt::Locked(self.lock_held(&path)));
+            return Ok(LockOutcome::Locked(self.lock_held(&path)));
         };
         let target = self.target(&path)?;
         let query = MergeQuery {
@@ -383,12 +383,12 @@ impl Kubeconfigs {
         if let Some(note) = private_file::replace(&target.path, content, observer)? {
             notes.push(format!("saved, but {note}"));
         }
-        let place = KubeconfigLocation::File {
+        let location = KubeconfigLocation::File {
             path: plan.path,
             context: clean(&options.context),
             whole: !file.merges(),
         };
-        Ok(Attempt::Done(Saved { place, notes }))
+        Ok(LockOutcome::Done(Saved { location, notes }))
     }
 
     /// If recording fails, a killed run leaves a private file behind; saving works anyway.
@@ -423,8 +423,8 @@ impl Kubeconfigs {
 
 /// A hash of what was shown of a file, and of `content` if the whole file is replaced.
 fn fingerprint(plan: &Plan, mode: Option<u32>, content: &[u8]) -> String {
-    let place = (&plan.path, &plan.link);
-    let shown = (place, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
+    let location = (&plan.path, &plan.link);
+    let shown = (location, mode, plan.blank, &plan.taken, &plan.dropped, &plan.sharing);
     let mut digest = Sha256::new_with_prefix(format!("{shown:?}"));
     digest.update(format!("{:?}", kubeconfig::sum_of(&plan.changes)));
     digest.update(content);

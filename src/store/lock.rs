@@ -12,13 +12,13 @@ use crate::store::private_file::failed;
 
 /// Outcome of work that needs a lock.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Attempt<T> {
+pub enum LockOutcome<T> {
     Done(T),
     /// Nothing was done; the failure names the holder of the lock.
     Locked(Failure),
 }
 
-impl<T> Attempt<T> {
+impl<T> LockOutcome<T> {
     /// The result, for a caller that does not retry.
     ///
     /// # Errors
@@ -54,10 +54,10 @@ pub fn try_lock(path: &Path) -> io::Result<Option<File>> {
 pub fn locked<T>(
     path: &Path,
     work: impl FnOnce() -> Result<T, Failure>,
-) -> Result<Attempt<T>, Failure> {
+) -> Result<LockOutcome<T>, Failure> {
     match try_lock(path).map_err(|error| failed("locking", path, error))? {
-        Some(_lock) => work().map(Attempt::Done),
-        None => Ok(Attempt::Locked(held(path))),
+        Some(_lock) => work().map(LockOutcome::Done),
+        None => Ok(LockOutcome::Locked(held(path))),
     }
 }
 

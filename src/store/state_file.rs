@@ -12,7 +12,7 @@ use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::persisted::PersistedState;
 use crate::domain::text::clean;
 use crate::store::files::{read_json, read_regular};
-use crate::store::lock::{Attempt, locked};
+use crate::store::lock::{LockOutcome, locked};
 use crate::store::private_file::{self, failed};
 
 /// The version that is written.
@@ -40,7 +40,7 @@ pub fn load(folder: &Path) -> (PersistedState, Option<String>) {
     // Locked, so that another instance cannot put a good file in its place first. Without the lock, nothing is moved.
     let loaded = private_file::create_folder(folder)
         .and_then(|()| locked(&folder.join(LOCK), || Ok(load_locked(folder))))
-        .and_then(Attempt::into_result);
+        .and_then(LockOutcome::into_result);
     loaded.unwrap_or_else(|not_locked| {
         usable_or(&path, |why| format!("{why}; defaults are used. {}", not_locked.message))
     })
@@ -120,7 +120,7 @@ pub fn save(
     folder: &Path,
     kept: &PersistedState,
     now: Timestamp,
-) -> Result<Attempt<(Credentials, Option<String>)>, Failure> {
+) -> Result<LockOutcome<(Credentials, Option<String>)>, Failure> {
     private_file::create_folder(folder)?;
     locked(&folder.join(LOCK), || {
         let path = folder.join(NAME);
@@ -151,11 +151,11 @@ impl File {
         state.clusters.truncate(MOST_CLUSTERS);
         for access in &mut state.credentials.accesses {
             // Files as version 1 wrote them.
-            if let KubeconfigLocation::Other(words) = &access.place
+            if let KubeconfigLocation::Other(words) = &access.location
                 && let Some((path, context)) = words.rsplit_once(", context ")
             {
                 let (path, context) = (path.to_owned(), context.to_owned());
-                access.place = KubeconfigLocation::File { path, context, whole: false };
+                access.location = KubeconfigLocation::File { path, context, whole: false };
             }
         }
         state

@@ -26,7 +26,7 @@ use crate::domain::secret::Secret;
 use crate::domain::selection::{SelectedProjects, Selection};
 use crate::store::journal::Journal;
 use crate::store::kubeconfigs::Kubeconfigs;
-use crate::store::lock::Attempt;
+use crate::store::lock::LockOutcome;
 use crate::store::private_file::{Observer, check_private, replace, step, unobserved};
 use crate::store::process;
 use crate::store::stale_files;
@@ -224,7 +224,7 @@ fn home_with(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
 #[test]
 fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
     let (home, config) = home_with(&ten());
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert_eq!((plan.others, plan.current.as_deref()), (10, Some("x0")));
     assert!(plan.notes.contains(&"mode 0644 becomes 0600".to_owned()));
@@ -242,7 +242,7 @@ fn file_11_a_0644_file_with_ten_foreign_contexts_is_merged_without_loss() {
 #[test]
 fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
     let (home, config) = home_with("");
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let save =
         |options: MergeOptions, plan: &Plan| save(&files, options, plan.fingerprint.as_deref());
     let blank = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
@@ -286,7 +286,7 @@ fn entries_of_another_cluster_are_reported_and_replaced_only_with_consent() {
 #[test]
 fn file_10_what_was_agreed_to_and_changed_is_shown_again() {
     let (home, config) = home_with(&ten());
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     let seen = plan.fingerprint.as_deref();
     let linked = home.path().join("linked");
@@ -317,7 +317,7 @@ fn file_10_another_file_than_was_shown_is_shown_again() {
     let at = |name: &str| home.path().join(name);
     fs::write(at("second"), ten()).unwrap();
     let listed = std::env::join_paths([at("first"), at("second")]).unwrap();
-    let clock = Clock::by_hand(now());
+    let clock = Clock::manual(now());
     let files = Kubeconfigs::new(Some(home.path().to_owned()), Some(listed), clock);
     let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert_eq!(plan.path, "~/second");
@@ -342,7 +342,7 @@ fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
         kubeconfig("T0xE", "") + "- name: d\n  context: {cluster: k, user: u, namespace: web}\n";
     let (home, config) = home_with(&old);
     fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let target = FileTarget::MergeInto("~/.kube/config".into());
     let plan = |context: &str| {
         let query = MergeQuery { in_place: true, kind: KubeconfigKind::Login, ..query(context) };
@@ -377,7 +377,7 @@ fn file_10_a_renewal_that_would_change_more_than_was_shown_is_shown_again() {
 #[test]
 fn file_25_entries_of_others_written_meanwhile_are_kept_and_it_is_saved() {
     let (home, config) = home_with(&ten());
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     let more = format!("{}- {{name: meanwhile, user: {{token: t}}}} # kept\n", ten());
     fs::write(&config, &more).unwrap();
@@ -390,7 +390,7 @@ fn file_25_entries_of_others_written_meanwhile_are_kept_and_it_is_saved() {
 #[test]
 fn cred_07_a_file_that_holds_more_says_what_is_lost_and_is_kept() {
     let (home, config) = home_with(&ten());
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let own = FileTarget::Own("~/.kube/config".into());
     let plan = files.plan(&own, &query("x3")).unwrap();
     assert_eq!(plan.lost.len(), 9, "{:?}", plan.lost);
@@ -410,7 +410,7 @@ fn cred_08_a_name_in_a_later_file_is_asked_about() {
         fs::write(&one, first).unwrap();
         fs::write(&two, format!("clusters:\n{entry}\n")).unwrap();
         let listed = std::env::join_paths([&one, &two]).unwrap();
-        let clock = Clock::by_hand(now());
+        let clock = Clock::manual(now());
         let files = Kubeconfigs::new(Some(home.path().to_owned()), Some(listed), clock);
         let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
         assert_eq!(plan.taken, ["cluster shop in ~/two"]);
@@ -428,7 +428,7 @@ fn cred_08_a_name_in_a_later_file_is_asked_about() {
 #[test]
 fn file_04_a_stale_lock_is_reported_and_kept() {
     let (home, config) = home_with(&ten());
-    let clock = Clock::by_hand(now());
+    let clock = Clock::manual(now());
     let files = files(home.path(), &clock);
     let lock = home.path().join(".kube/config.lock");
     fs::write(&lock, "").unwrap();
@@ -451,7 +451,7 @@ fn file_05_a_link_is_kept_and_its_target_written() {
     fs::write(&dot, ten()).unwrap();
     fs::remove_file(&config).unwrap();
     symlink(&dot, &config).unwrap();
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
     assert!(plan.link.is_some());
     save(&files, options(false), plan.fingerprint.as_deref()).unwrap();
@@ -462,7 +462,7 @@ fn file_05_a_link_is_kept_and_its_target_written() {
 #[test]
 fn file_05_a_hard_link_that_keeps_the_old_content_is_told() {
     let (home, config) = home_with(&ten());
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let noted = || {
         let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
         plan.notes.iter().any(|note| note.contains("hard link"))
@@ -483,7 +483,7 @@ fn file_06_file_07_what_cannot_be_written_is_refused_before() {
     fs::set_permissions(at("open"), fs::Permissions::from_mode(0o777)).unwrap();
     fs::create_dir(at("shut")).unwrap();
     fs::set_permissions(at("shut"), fs::Permissions::from_mode(0o500)).unwrap();
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     for (path, part) in [
         ("~/dangling", "dangling symlink"),
         ("~/loop", "symlink loop"),
@@ -542,7 +542,7 @@ fn file_21_a_fault_in_a_save_is_told_truly_and_the_backup_stays_the_true_old_fil
     for (write, step) in [1, 2].into_iter().flat_map(|n| step::ALL.map(|step| (n, step))) {
         for errno in ERRNOS {
             let (home, config) = home_with(&ten());
-            let files = files(home.path(), &Clock::by_hand(now()));
+            let files = files(home.path(), &Clock::manual(now()));
             let backup = home.path().join(".kube/config.skeys-backup");
             let plan = files.plan(&FileTarget::Merge, &query("shop")).unwrap();
             let writes = Cell::new(0);
@@ -576,7 +576,7 @@ fn file_21_a_fault_in_a_save_is_told_truly_and_the_backup_stays_the_true_old_fil
 fn file_23_what_a_shell_would_expand_is_expanded_or_refused_and_paths_are_absolute() {
     let home = tempfile::tempdir().unwrap();
     let here = std::env::current_dir().unwrap();
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let plan = |typed: &str| files.plan(&FileTarget::Own(typed.into()), &query("shop"));
     for (typed, shown) in [
         ("~/a", "~/a".to_owned()),
@@ -605,14 +605,14 @@ fn file_23_what_a_shell_would_expand_is_expanded_or_refused_and_paths_are_absolu
     }
     // client-go expands nothing: a listed name is relative to the working folder.
     let listed = Some("~/config:$HOME/x".into());
-    let files = Kubeconfigs::new(Some(home.path().to_owned()), listed, Clock::by_hand(now()));
+    let files = Kubeconfigs::new(Some(home.path().to_owned()), listed, Clock::manual(now()));
     assert_eq!(files.default_target().unwrap(), here.join("$HOME/x"));
 }
 
 #[test]
 fn cred_09_a_name_without_room_for_a_backup_is_refused_before() {
     let home = tempfile::tempdir().unwrap();
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     for (length, is_possible) in [(1, true), (242, true), (243, false), (255, false), (256, false)]
     {
         let own = FileTarget::Own(format!("~/{}", "a".repeat(length)));
@@ -630,7 +630,7 @@ fn cred_09_a_name_without_room_for_a_backup_is_refused_before() {
 #[test]
 fn cred_09_a_place_of_the_backup_that_cannot_be_replaced_is_refused_before() {
     let (home, _) = home_with(&ten());
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     fs::create_dir(home.path().join(".kube/config.skeys-backup")).unwrap();
     let failure = files.plan(&FileTarget::Merge, &query("shop")).unwrap_err();
     assert!(failure.message.contains("config.skeys-backup is a folder"), "{failure}");
@@ -641,7 +641,7 @@ fn cred_09_a_place_of_the_backup_that_cannot_be_replaced_is_refused_before() {
 fn cred_09_a_file_that_is_immutable_is_refused_before() {
     use rustix::fs::{IFlags, ioctl_setflags};
     let (home, config) = home_with(&ten());
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let backup = home.path().join(".kube/config.skeys-backup");
     fs::write(&backup, "").unwrap();
     for path in [config, backup] {
@@ -661,7 +661,7 @@ fn cred_09_a_file_that_is_immutable_is_refused_before() {
 #[test]
 fn cred_09_a_renewal_in_a_file_that_is_gone_is_refused_before() {
     let (home, config) = home_with(&ten());
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     let file = FileTarget::MergeInto("~/.kube/config".into());
     let query = MergeQuery { in_place: true, ..query("x0") };
     files.plan(&file, &query).unwrap();
@@ -673,7 +673,7 @@ fn cred_09_a_renewal_in_a_file_that_is_gone_is_refused_before() {
 #[test]
 fn file_23_a_file_that_was_found_is_renewed_whatever_its_name_is() {
     let home = tempfile::tempdir().unwrap();
-    let files = files(home.path(), &Clock::by_hand(now()));
+    let files = files(home.path(), &Clock::manual(now()));
     for name in ["a$b.yaml", "end ", "$HOME", "~", "~a"] {
         let file = home.path().join(name);
         fs::write(&file, ten()).unwrap();
@@ -688,7 +688,7 @@ fn file_23_a_file_that_was_found_is_renewed_whatever_its_name_is() {
 fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     let home = tempfile::tempdir().unwrap();
     let (state, far) = (home.path().join("state"), home.path().join("far/away"));
-    let files = files(home.path(), &Clock::by_hand(now())).with_state_folder(Some(state.clone()));
+    let files = files(home.path(), &Clock::manual(now())).with_state_folder(Some(state.clone()));
     let own = FileTarget::Own("~/far/away/a.yaml".into());
     files.save(&own, &fresh(), &options(false), None, USUAL).unwrap().into_result().unwrap();
     // No process has the highest PID.
@@ -730,7 +730,7 @@ fn file_27_what_a_killed_run_left_is_removed_wherever_it_lies() {
     lock("a.yaml.lock", &dead);
     let seen = files.plan(&own, &query("shop")).unwrap().fingerprint;
     let saved = files.save(&own, &fresh(), &options(true), seen.as_deref(), USUAL);
-    assert!(matches!(saved, Ok(Attempt::Done(_))), "{saved:?}");
+    assert!(matches!(saved, Ok(LockOutcome::Done(_))), "{saved:?}");
 }
 
 #[test]
@@ -819,7 +819,7 @@ fn access(name: &str, hours: i64) -> Access {
         kind: KubeconfigKind::Admin,
         issued: now(),
         expires: Some(now().saturating_add(jiff::SignedDuration::from_hours(hours)).unwrap()),
-        place: KubeconfigLocation::File {
+        location: KubeconfigLocation::File {
             path: "~/.kube/config".into(),
             context: name.into(),
             whole: false,
@@ -834,10 +834,11 @@ fn cred_02_certificates_are_persisted() {
     let subject = cluster("web", Phase::Prepared);
     let mut login = access("web", 8);
     (login.kind, login.expires) = (KubeconfigKind::Login, None);
-    login.place = KubeconfigLocation::File { path: "~/a".into(), context: "b".into(), whole: true };
+    login.location =
+        KubeconfigLocation::File { path: "~/a".into(), context: "b".into(), whole: true };
     let mut admin = access("web", 8);
     admin.issuance = Some(issuance(2, &[1, 2], Some(subject.rotation.clone())));
-    admin.place = KubeconfigLocation::Clipboard;
+    admin.location = KubeconfigLocation::Clipboard;
     let reference = Reference {
         cluster: subject.id,
         created: subject.created,
@@ -876,8 +877,8 @@ fn file_16_a_state_file_of_version_1_is_read() {
     fs::write(home.path().join("state.json"), text).unwrap();
     let (kept, note) = state_file::load(home.path());
     assert_eq!(note, None);
-    let places: Vec<_> = kept.credentials.accesses.iter().map(|a| a.place.words()).collect();
-    assert_eq!(places, ["~/.kube/config, context a", "clipboard"]);
+    let locations: Vec<_> = kept.credentials.accesses.iter().map(|a| a.location.words()).collect();
+    assert_eq!(locations, ["~/.kube/config, context a", "clipboard"]);
     assert!(kept.credentials.accesses.iter().all(|access| access.issuance.is_none()));
 }
 
@@ -930,7 +931,9 @@ fn file_16_many_instances_at_once_lose_nothing() {
                 let accesses = vec![access(&number.to_string(), 8)];
                 let credentials = Credentials { accesses, ..Credentials::default() };
                 let kept = PersistedState { credentials, ..PersistedState::default() };
-                while let Attempt::Locked(_) = state_file::save(&folder, &kept, now()).unwrap() {}
+                while let LockOutcome::Locked(_) = state_file::save(&folder, &kept, now()).unwrap()
+                {
+                }
             });
         }
     });
@@ -966,11 +969,11 @@ fn file_17_a_torn_line_is_terminated_and_reported() {
         trace: None,
         findings: vec!["! one".into()],
     };
-    assert_eq!(journal.append(&record), Ok(Attempt::Done(())));
+    assert_eq!(journal.append(&record), Ok(LockOutcome::Done(())));
     let path = home.path().join("new/journal.jsonl");
     let torn = fs::read_to_string(&path).unwrap() + "{\"at\": \"20";
     fs::write(&path, torn).unwrap();
-    assert_eq!(journal.append(&record), Ok(Attempt::Done(())));
+    assert_eq!(journal.append(&record), Ok(LockOutcome::Done(())));
     let (records, note) = journal.tail(5).unwrap();
     assert_eq!(records, [record.clone(), record]);
     assert!(note.unwrap().contains("1 truncated"));

@@ -8,7 +8,7 @@ use crate::app::cell::{Cell, Tone};
 use crate::app::cluster::tabs::TABS;
 use crate::app::fleet::columns::phase_glyph;
 use crate::app::help::Help;
-use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext, Task};
+use crate::app::keymap::{BINDINGS, Binding, Command, HelpSection, KeyContext};
 use crate::app::rotation;
 use crate::app::state::State;
 use crate::app::text;
@@ -147,12 +147,12 @@ fn sections(cx: LineContext<'_>, context: KeyContext) -> Vec<Section> {
     sections
 }
 
-const TASKS: [(&str, Task); 5] = [
-    (text::HELP_ACT, Task::Act),
-    (text::HELP_FIND, Task::Find),
-    (text::HELP_SHOW, Task::Show),
-    (text::HELP_MOVE, Task::Move),
-    (text::HELP_PROGRAM, Task::Program),
+const TASKS: [(&str, HelpSection); 5] = [
+    (text::HELP_ACT, HelpSection::Act),
+    (text::HELP_FIND, HelpSection::Find),
+    (text::HELP_SHOW, HelpSection::Show),
+    (text::HELP_MOVE, HelpSection::Move),
+    (text::HELP_PROGRAM, HelpSection::Program),
 ];
 
 fn keys(cx: LineContext<'_>, binding: &Binding) -> String {

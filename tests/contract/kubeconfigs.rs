@@ -200,8 +200,9 @@ fn damaged(text: &str, random: &mut fastrand::Rng) -> String {
             }
             10 => lines[at] = lines[at].replacen(": ", random.choice(COLONS).unwrap(), 1),
             11 => {
-                let places: Vec<usize> = lines[at].char_indices().map(|(place, _)| place).collect();
-                if let Some(place) = random.choice(places) {
+                let sources: Vec<usize> =
+                    lines[at].char_indices().map(|(place, _)| place).collect();
+                if let Some(place) = random.choice(sources) {
                     let odd = random.choice(CHARACTERS);
                     lines[at].insert_str(place, odd.unwrap());
                 }

@@ -26,7 +26,7 @@ async fn requests_and_answers_are_as_published() {
     let projects = Published::from_variable("SKEYS_OPENAPI_RESOURCE_MANAGER")
         .expect("SKEYS_OPENAPI_RESOURCE_MANAGER names the other file");
     skeys::testing::clients::install_crypto();
-    let clock = Clock::by_hand("2026-11-24T14:00:00Z".parse().unwrap());
+    let clock = Clock::manual("2026-11-24T14:00:00Z".parse().unwrap());
     let scene = Scene::fleet().unwrap();
     let options =
         SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };

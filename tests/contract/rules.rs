@@ -92,7 +92,7 @@ async fn simulator(clock: &Clock) -> Simulator {
 #[tokio::test]
 async fn sim_02_the_product_offers_exactly_what_the_platform_accepts() {
     skeys::testing::clients::install_crypto();
-    let clock = Clock::by_hand("2026-11-24T14:00:00Z".parse().unwrap());
+    let clock = Clock::manual("2026-11-24T14:00:00Z".parse().unwrap());
     let simulator = simulator(&clock).await;
     let exports: BTreeMap<_, _> = simulator.exports().into_iter().collect();
     let http = Http::new(clock.clone(), None).unwrap();

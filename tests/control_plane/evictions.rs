@@ -294,7 +294,7 @@ fn complaints(
         out.push(format!("ahead: {ahead}"));
     }
     // Before a start, the budgets' rules matter, not the current readiness of their pods.
-    let may_change = !pod.ready || pod.pending || pod.deleted_by.is_some();
+    let may_change = !pod.ready || pod.pending || pod.deletion_deadline.is_some();
     let is_told = before.iter().any(|said| expected.starts_with(said.as_str()));
     if !(stays || is_told || may_change && expected == "evicted") {
         out.push(format!("before: {before:?}"));

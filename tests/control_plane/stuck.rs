@@ -159,7 +159,7 @@ impl Seen {
         let target = ObserverTarget {
             cluster: receiver,
             ske_on_loopback: client.is_on_loopback(),
-            one_way_agreed: false,
+            may_disable_static_tokens: false,
         };
         let issue = move || {
             let (client, id) = (client.clone(), id.clone());

@@ -614,7 +614,7 @@ async fn file_16_two_instances_know_of_each_others_kubeconfigs() {
         kind: KubeconfigKind::Admin,
         issued: now,
         expires: Some(now + jiff::SignedDuration::from_hours(8)),
-        place: KubeconfigLocation::Other("/elsewhere.yaml".into()),
+        location: KubeconfigLocation::Other("/elsewhere.yaml".into()),
         issuance: None,
     };
     let credentials = Credentials { accesses: vec![of_the_other], ..Credentials::default() };

@@ -19,7 +19,7 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use skeys::testing::Clock;
 use skeys::testing::cli::{
-    Dashboard, Flags, Machine, Places, Reload, WatchedConfig, load, run_all,
+    ConfigSources, Dashboard, Flags, LocalSystem, Restarter, WatchedConfig, load, run_all,
 };
 use skeys::testing::domain::secret::Secret;
 use skeys::testing::runtime::Console;
@@ -193,7 +193,7 @@ impl Journey {
     pub async fn with(setting: Setting) -> Self {
         skeys::testing::clients::install_crypto();
         let log = start_log().await;
-        let clock = Clock::by_hand(start());
+        let clock = Clock::manual(start());
         let scene = Scene::parse(&setting.scene, "small.toml").unwrap();
         let options =
             SimulatorOptions { seed: 7, speed: 1.0, scene, listen: "127.0.0.1:0".parse().unwrap() };
@@ -222,12 +222,12 @@ impl Journey {
         // Lives as long as the program: later dashboards and the configuration watcher read it, too.
         let environment: &'static Environment =
             Box::leak(Box::new(move |name: &str| variables.get(name).cloned()));
-        let places = Places {
+        let sources = ConfigSources {
             environment,
             default_file: Some(home.path().join("config.toml")),
             home: Some(home.path().to_owned()),
         };
-        let machine = Machine {
+        let system = LocalSystem {
             clock: clock.clone(),
             zone: TimeZone::UTC,
             clipboard: setting.ways,
@@ -236,9 +236,9 @@ impl Journey {
             log,
         };
         let flags = setting.flags;
-        let loaded = load(&flags, &places).unwrap();
-        let mut dashboard = Dashboard::new(&loaded, &places, machine.clone()).await.unwrap();
-        let watched = WatchedConfig::new(flags.clone(), places.clone(), &loaded);
+        let loaded = load(&flags, &sources).unwrap();
+        let mut dashboard = Dashboard::new(&loaded, &sources, system.clone()).await.unwrap();
+        let watched = WatchedConfig::new(flags.clone(), sources.clone(), &loaded);
         dashboard.watched = watched.filter(|_| setting.notices_changes);
         let performer = Arc::new(Mutex::new(dashboard.performer.clone()));
         let (incoming, signals) = channel();
@@ -261,8 +261,8 @@ impl Journey {
         let current = Arc::clone(&performer);
         let task = tokio::spawn(async move {
             let began = move |performer: &Performer| *current.lock().unwrap() = performer.clone();
-            let reload = Reload::new(flags, places, machine);
-            let run = run_all(dashboard, Some(&reload), &mut surface, console, began);
+            let restarter = Restarter::new(flags, sources, system);
+            let run = run_all(dashboard, Some(&restarter), &mut surface, console, began);
             let (ended, _) = Box::pin(run).await?;
             Ok(ended.print.into_iter().map(|kubeconfig| kubeconfig.text).collect())
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use skeys::testing::cli::doctor::{Subject, run};
-use skeys::testing::cli::{Flags, Places, load};
+use skeys::testing::cli::{ConfigSources, Flags, load};
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
 use crate::support::{Cloud, PROJECT};
@@ -23,17 +23,20 @@ async fn report(
     variables.insert("LANG", "C.UTF-8".to_owned());
     variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let environment = |name: &str| variables.get(name).cloned();
-    let places =
-        Places { environment: &environment, default_file: None, home: Some(home.to_owned()) };
+    let sources = ConfigSources {
+        environment: &environment,
+        default_file: None,
+        home: Some(home.to_owned()),
+    };
     let subject = Subject {
         file: Some(home.join("config.toml")),
-        loaded: load(&Flags::default(), &places),
+        loaded: load(&Flags::default(), &sources),
         log_problem: None,
         terminal_problem: None,
         state_folder: Some(home.join("state")),
         online,
     };
-    run(subject, &places, &cloud.clock).await
+    run(subject, &sources, &cloud.clock).await
 }
 
 /// The report lines about `name`.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use skeys::testing::cli::{DueFormat, Flags, Places, due, load};
+use skeys::testing::cli::{ConfigSources, DueFormat, Flags, due, load};
 use skeys::testing::domain::failure::Failure;
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 
@@ -57,11 +57,14 @@ async fn due_with(
     variables.insert("SKEYS_OVERDUE_RULES", "*-prod=90d".to_owned());
     variables.retain(|name, _| !matches!(*name, "STACKIT_PROJECT_ID" | "STACKIT_REGION"));
     let environment = |name: &str| variables.get(name).cloned();
-    let places =
-        Places { environment: &environment, default_file: Some(file), home: Some(home.to_owned()) };
-    let loaded = load(&Flags::default(), &places).unwrap();
+    let sources = ConfigSources {
+        environment: &environment,
+        default_file: Some(file),
+        home: Some(home.to_owned()),
+    };
+    let loaded = load(&Flags::default(), &sources).unwrap();
     let machine = (cloud.clock.clone(), Some(home.join("state")));
-    let output = due::run(&loaded, &places, DueFormat::Json, machine).await?;
+    let output = due::run(&loaded, &sources, DueFormat::Json, machine).await?;
     Ok((output.out, output.err, output.status))
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use skeys::testing::cli::{Flags, Places, load};
+use skeys::testing::cli::{ConfigSources, Flags, load};
 use skeys::testing::clients::auth::TokenSource;
 use skeys::testing::clients::http::Http;
 use skeys::testing::clients::ske::SkeClient;
@@ -30,9 +30,9 @@ impl SignIn {
             let endpoint = || endpoints.contains(&name).then(|| cloud.exports[name].clone());
             set.map(|(_, value)| (*value).to_owned()).or_else(endpoint)
         };
-        let places =
-            Places { environment: &lookup, default_file: None, home: Some(home.to_owned()) };
-        let source = load(&Flags::default(), &places).unwrap().config.auth.unwrap();
+        let sources =
+            ConfigSources { environment: &lookup, default_file: None, home: Some(home.to_owned()) };
+        let source = load(&Flags::default(), &sources).unwrap().config.auth.unwrap();
         let summary = source.summary.clone();
         let http = Http::new(cloud.clock.clone(), None).unwrap();
         let tokens = TokenSource::new(source, http.clone(), cloud.clock.clone())?;
@@ -166,8 +166,8 @@ async fn workload_identity_needs_a_token_that_is_named_or_to_be_asked_for() {
     // The account alone, and the variables that GitHub sets for every job, do not select the source.
     let lookup =
         |name: &str| job.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
-    let places = Places { environment: &lookup, default_file: None, home: None };
-    assert!(load(&Flags::default(), &places).unwrap().config.auth.is_none());
+    let sources = ConfigSources { environment: &lookup, default_file: None, home: None };
+    assert!(load(&Flags::default(), &sources).unwrap().config.auth.is_none());
     for (environment, expected) in [
         (vec![("STACKIT_USE_OIDC", "1"), account], "no token of a platform was found"),
         (vec![("STACKIT_SERVICE_ACCOUNT_FEDERATED_TOKEN", "t")], "no service account is set"),

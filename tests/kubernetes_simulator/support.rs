@@ -49,7 +49,7 @@ impl Cloud {
             "regions = [\"eu01\"]\n[[projects]]\nid = \"{PROJECT}\"\nname = \"shop\"\n{clusters}"
         );
         let scene = Scene::parse(&text, "test").unwrap();
-        let clock = Clock::by_hand(now);
+        let clock = Clock::manual(now);
         let listen = listen.parse().unwrap();
         let options = SimulatorOptions { seed: 7, speed: 1.0, scene, listen };
         let simulator = serve(options, clock.clone()).await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::Value;
-use skeys::testing::cli::{CredentialsOf, Flags, Format, Places, credentials, load};
+use skeys::testing::cli::{ConfigSources, CredentialsOf, Flags, Format, credentials, load};
 use skeys::testing::simulator::faults::{Fault, FaultEffect};
 use skeys::testing::simulator::rules::ClusterOperation;
 
@@ -25,16 +25,16 @@ async fn output(cloud: &Cloud, home: &Path, ahead: i64, regions: &str) -> (Strin
     variables.insert("SKEYS_PROJECTS", PROJECT.to_owned());
     variables.insert("SKEYS_REGIONS", regions.to_owned());
     let environment = |name: &str| variables.get(name).cloned();
-    let places = Places {
+    let sources = ConfigSources {
         environment: &environment,
         default_file: Some("/no/such/file".into()),
         home: Some(home.to_owned()),
     };
-    let loaded = load(&Flags::default(), &places).unwrap();
+    let loaded = load(&Flags::default(), &sources).unwrap();
     let cluster = "legacy".parse().unwrap();
     let words = CredentialsOf { cluster, r#try: true, format: Format::Json };
     let clock = cloud.clock.set_ahead(SignedDuration::from_secs(ahead));
-    let asked = credentials::run(&loaded, &places, &words, (clock, None));
+    let asked = credentials::run(&loaded, &sources, &words, (clock, None));
     let turning = async {
         loop {
             cloud.clock.turn(Duration::from_millis(100));

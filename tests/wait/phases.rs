@@ -143,7 +143,7 @@ async fn file_28_a_start_that_others_could_have_recorded_is_none() {
 async fn time_01_an_earlier_completion_does_not_end_the_wait_where_the_clock_is_behind() {
     let mut cloud = Cloud::begin().await;
     let now = cloud.clock.now();
-    cloud.clock = Clock::by_hand(now - SignedDuration::from_hours(24 * 365));
+    cloud.clock = Clock::manual(now - SignedDuration::from_hours(24 * 365));
     let folder = tempfile::tempdir().unwrap();
     record_start(&cloud, folder.path());
     let state = Some(folder.path().to_owned());

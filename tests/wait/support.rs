@@ -9,9 +9,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use skeys::testing::Clock;
 use skeys::testing::app::settings::{Settings, ThemeChoice};
-use skeys::testing::cli::wait::printer::{Form, Printer, Screen};
+use skeys::testing::cli::wait::printer::{BarTerminal, Printer, StatusStyle};
 use skeys::testing::cli::wait::{IdleState, Services, run};
-use skeys::testing::cli::{Flags, Goal, Places, WaitFor, load};
+use skeys::testing::cli::{ConfigSources, Flags, Goal, WaitFor, load};
 use skeys::testing::domain::cluster::ClusterId;
 use skeys::testing::domain::rotation::Step;
 use skeys::testing::runtime::notify::Notifier;
@@ -59,7 +59,7 @@ impl Cloud {
     /// A cloud with another scene or speed.
     pub async fn with(scene: &str, speed: f64) -> Self {
         skeys::testing::clients::install_crypto();
-        let clock = Clock::by_hand(start());
+        let clock = Clock::manual(start());
         let scene = Scene::parse(scene, "scene.toml").unwrap();
         let options =
             SimulatorOptions { seed: 7, speed, scene, listen: "127.0.0.1:0".parse().unwrap() };
@@ -94,14 +94,14 @@ impl Cloud {
         let (clock, state) = (self.clock.clone(), command.state.clone());
         async move {
             let environment = |name: &str| variables.get(name).cloned();
-            let places = Places {
+            let sources = ConfigSources {
                 environment: &environment,
                 default_file: Some("/no/such/file".into()),
                 home: None,
             };
-            let loaded = load(&Flags::default(), &places).unwrap();
+            let loaded = load(&Flags::default(), &sources).unwrap();
             let machine = (clock, state);
-            let services = Services::open(&loaded, &places, machine).await;
+            let services = Services::open(&loaded, &sources, machine).await;
             (wanted, services.unwrap())
         }
     }
@@ -147,8 +147,8 @@ impl Cloud {
         let (rests, rest) = watch::channel(IdleState { until: Duration::ZERO, asking: true });
         let prepared = self.prepare(&command);
         let form = match command.columns {
-            None => Form::Lines,
-            Some(columns) => Form::Bar(Screen {
+            None => StatusStyle::Lines,
+            Some(columns) => StatusStyle::Bar(BarTerminal {
                 theme: Theme::new(ThemeChoice::Mono, None, &Settings::defaults()),
                 notifier: Notifier::of(|name| (name == "WT_SESSION").then(|| "1".into()), false),
                 columns: Box::new(move || columns),

@@ -34,7 +34,7 @@ impl Activity {
     }
 
     /// Resets to the top of the list, with the cursor on the newest record.
-    pub fn rewind(&mut self) {
+    pub fn reset_view(&mut self) {
         (self.cursor, self.open, self.scroll) = (None, false, 0);
     }
 
@@ -45,12 +45,12 @@ impl Activity {
             .enumerate()
             .rev()
             .filter(|(_, record)| about.is_none() || record.cluster.as_ref() == about)
-            .map(|(place, record)| (self.dropped.saturating_add(place), record))
+            .map(|(index, record)| (self.dropped.saturating_add(index), record))
             .collect()
     }
 
     /// Index of the cursor among these records; the next older one if its record is missing.
-    pub fn place(&self, records: &[(usize, &Record)]) -> usize {
+    pub fn index(&self, records: &[(usize, &Record)]) -> usize {
         let Some(cursor) = self.cursor else { return 0 };
         let newer = records.partition_point(|(number, _)| *number > cursor);
         newer.min(records.len().saturating_sub(1))

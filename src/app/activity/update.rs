@@ -2,7 +2,7 @@
 
 use crate::app::activity::state::Activity;
 use crate::app::keymap::Command;
-use crate::app::motion::{SearchStep, keep_visible, moved};
+use crate::app::motion::{SearchDirection, keep_visible, moved};
 use crate::app::screen::Metrics;
 use crate::app::search::Search;
 use crate::domain::cluster::ClusterId;
@@ -11,10 +11,10 @@ use crate::domain::cluster::ClusterId;
 pub fn toggle_open(activity: &mut Activity, about: Option<&ClusterId>) {
     // The open record stays the same while new ones arrive.
     let records = activity.list(about);
-    let place = activity.place(&records);
-    let number = records.get(place).map(|(number, _)| *number);
+    let index = activity.index(&records);
+    let number = records.get(index).map(|(number, _)| *number);
     activity.open = !activity.open;
-    activity.cursor = number.filter(|_| activity.open || place > 0);
+    activity.cursor = number.filter(|_| activity.open || index > 0);
     activity.scroll = 0;
 }
 
@@ -31,7 +31,7 @@ pub fn run(
     }
     let records = activity.list(about);
     let Some(last) = records.len().checked_sub(1) else { return };
-    if let Some(next) = moved(command, activity.place(&records), metrics.page(), last) {
+    if let Some(next) = moved(command, activity.index(&records), metrics.page(), last) {
         go_to(activity, about, next, metrics);
     }
 }
@@ -52,7 +52,7 @@ pub fn click(
     row: usize,
     metrics: &Metrics,
 ) -> bool {
-    let was_there = activity.place(&activity.list(about)) == row;
+    let was_there = activity.index(&activity.list(about)) == row;
     if !was_there {
         go_to(activity, about, row, metrics);
     }
@@ -64,14 +64,14 @@ pub fn find(
     activity: &mut Activity,
     about: Option<&ClusterId>,
     search: &Search,
-    step: SearchStep,
+    step: SearchDirection,
     metrics: &Metrics,
 ) -> bool {
     let records = activity.list(about);
-    let place = (activity.place(&records), records.len());
+    let index = (activity.index(&records), records.len());
     let holds =
         |at: usize| records.get(at).is_some_and(|(_, record)| search.is_in([&*record.line()]));
-    let Some(next) = step.find(place, holds) else { return false };
+    let Some(next) = step.find(index, holds) else { return false };
     go_to(activity, about, next, metrics);
     true
 }

@@ -40,48 +40,48 @@ pub struct Prediction {
 /// The prediction for one credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PredictedCredential {
-    pub place: KubeconfigLocation,
+    pub location: KubeconfigLocation,
     pub verdict: Verdict,
     /// The context's content at that time; if it differs later, the prediction no longer applies.
     pub content: Option<FoundContext>,
 }
 
 /// The content of the files at a location.
-pub fn content_at(files: &[FoundFile], place: &KubeconfigLocation) -> Option<FoundContext> {
-    let KubeconfigLocation::File { path, context, .. } = place else { return None };
+pub fn content_at(files: &[FoundFile], location: &KubeconfigLocation) -> Option<FoundContext> {
+    let KubeconfigLocation::File { path, context, .. } = location else { return None };
     let file = files.iter().find(|file| file.is_at(path))?;
     file.contexts.iter().flatten().find(|found| found.context == *context).cloned()
 }
 
 impl InventoryState {
     /// Resets the view for another cluster or tab.
-    pub fn rewind(&mut self) {
+    pub fn reset_view(&mut self) {
         (self.cursor, self.pasted) = (0, None);
     }
 
     /// Whether an entry is marked.
-    pub fn is_marked(&self, place: &KubeconfigLocation) -> bool {
-        self.marks.iter().any(|mark| mark.is_same_entry(place))
+    pub fn is_marked(&self, location: &KubeconfigLocation) -> bool {
+        self.marks.iter().any(|mark| mark.is_same_entry(location))
     }
 
     /// Marks or unmarks an entry.
-    pub fn toggle(&mut self, place: KubeconfigLocation) {
+    pub fn toggle(&mut self, location: KubeconfigLocation) {
         let before = self.marks.len();
-        self.unmark(&place);
+        self.unmark(&location);
         if self.marks.len() == before {
-            self.marks.push(place);
+            self.marks.push(location);
         }
     }
 
     /// Takes the mark of an entry back.
-    pub fn unmark(&mut self, place: &KubeconfigLocation) {
-        self.marks.retain(|mark| !mark.is_same_entry(place));
+    pub fn unmark(&mut self, location: &KubeconfigLocation) {
+        self.marks.retain(|mark| !mark.is_same_entry(location));
     }
 
     /// The result of trying a credential.
-    pub fn trial(&self, id: &ClusterId, place: &KubeconfigLocation) -> Option<&Trial> {
+    pub fn trial(&self, id: &ClusterId, location: &KubeconfigLocation) -> Option<&Trial> {
         let mut tried = self.trials.get(id)?.iter();
-        tried.find(|(tried, _)| tried.is_same_entry(place)).map(|(_, trial)| trial)
+        tried.find(|(tried, _)| tried.is_same_entry(location)).map(|(_, trial)| trial)
     }
 
     /// What was to be tried and could not be is due again, unless it is under way.

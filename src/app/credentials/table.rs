@@ -14,10 +14,12 @@ pub fn table<'a>(
         known.map(|(known, trial)| (known, trial, phase)),
         &[
             ("kind", text::COLUMN_CREDENTIAL, |(known, ..)| known.kind.word().into()),
-            ("place", text::COLUMN_PLACE, |(known, ..)| known.place.words().into()),
-            ("file", "", |(known, ..)| TableValue::text(known.place.entry().map(|(file, _)| file))),
+            ("place", text::COLUMN_PLACE, |(known, ..)| known.location.words().into()),
+            ("file", "", |(known, ..)| {
+                TableValue::text(known.location.entry().map(|(file, _)| file))
+            }),
             ("context", "", |(known, ..)| {
-                TableValue::text(known.place.entry().map(|(_, context)| context))
+                TableValue::text(known.location.entry().map(|(_, context)| context))
             }),
             ("expires", text::COLUMN_ENDS, |(known, ..)| TableValue::moment(known.expires)),
             ("status", text::COLUMN_STATUS, |(known, ..)| {

@@ -28,9 +28,9 @@ texts! {
     files_not_read(why) = "the kubeconfig files were not read: {why} (r tries again)";
     unreadable_file(path, why) = "{path}: not read: {why}";
     wide_mode(path, mode) = "{path}: mode {mode} gives other users access; chmod 600";
-    contradicted(place, tried) = "{place}: {tried}, contrary to the verdict; report this";
+    contradicted(location, tried) = "{location}: {tried}, contrary to the verdict; report this";
     because(tried, why) = "{tried} ({why})";
-    tried_because(place, tried, why) = "{place}: {tried}: {why}";
+    tried_because(location, tried, why) = "{location}: {tried}: {why}";
     stale_login(command) =
         "the stackit CLI may use a certificate cached before complete for up to 30m; clear its login cache (all clusters): {command}";
     NOT_LISTED = "Kubeconfigs on other machines are visible neither to skeys nor to SKE.";
@@ -117,7 +117,7 @@ texts! {
     predicted_open(count) = "{count} inconclusive";
     predicted_replaced(count) = "{count} replaced since, not compared";
     NOTHING_TRIED = "no credential on this machine to try";
-    proof_differs(summary, places) = "{summary}; differs from the verdict: {places}";
+    proof_differs(summary, locations) = "{summary}; differs from the verdict: {locations}";
     of_cluster(cluster, text) = "{cluster}: {text}";
     PROOF_HINT = "Report this with `skeys credentials CLUSTER --try -o json`, which holds no secret";
     tried_accepted(why) = "{why}; tried: accepted";
@@ -125,8 +125,8 @@ texts! {
     tried_no_answer(why, reason) = "{why}; tried without an answer ({reason})";
     not_tried(why, reason) = "{why}; not tried: {reason}";
 
-    team_message(cluster, place, start) =
-        "Cluster {cluster} ({place}): credentials rotation in progress{start}. When the rotation is completed, kubeconfigs, tokens and pinned certificate authorities from before the start stop working. Please renew yours now, including those in CI, monitoring and backup, and reply when done.";
+    team_message(cluster, location, start) =
+        "Cluster {cluster} ({location}): credentials rotation in progress{start}. When the rotation is completed, kubeconfigs, tokens and pinned certificate authorities from before the start stop working. Please renew yours now, including those in CI, monitoring and backup, and reply when done.";
     team_start(time) = " since {time}";
     team_token(name, account) = " Token in use: Secret {name} of service account {account}.";
     last_start(time) = "last rotation: started {time}";
@@ -220,9 +220,9 @@ pub fn proof(proof: &Proof, replaced: usize) -> String {
 
 /// A message for colleagues: what to know and do before a rotation is completed.
 pub fn for_the_team(cluster: &Cluster, project: &str, tokens: &[StaleToken]) -> String {
-    let place = format!("project {project}, {}", cluster.id.region());
+    let location = format!("project {project}, {}", cluster.id.region());
     let start = cluster.rotation.initiated.map(team_start).unwrap_or_default();
-    let mut text = team_message(&cluster.id.name, place, start);
+    let mut text = team_message(&cluster.id.name, location, start);
     for token in tokens.iter().filter(|token| token.used_since_start) {
         let name = format!("{}/{}", token.namespace, token.name);
         text.push_str(&team_token(name, &token.account));

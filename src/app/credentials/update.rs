@@ -47,8 +47,8 @@ pub fn cluster_read(
                 .filter(|known| known.verdict != Verdict::Expired && known.unusable().is_none());
             let files = inventory.files.as_deref().unwrap_or_default();
             let predicted = |known: KnownCredential| PredictedCredential {
-                content: content_at(files, &known.place),
-                place: known.place,
+                content: content_at(files, &known.location),
+                location: known.location,
                 verdict: known.verdict,
             };
             let credentials: Vec<_> = known.map(predicted).collect();
@@ -64,10 +64,11 @@ pub fn cluster_read(
             let predicted =
                 inventory.predicted.get(id).filter(|predicted| predicted.start == start);
             let predicted = predicted.into_iter().flat_map(|predicted| &predicted.credentials);
-            let places: Vec<KubeconfigLocation> = predicted.map(|one| one.place.clone()).collect();
-            if !places.is_empty() {
+            let locations: Vec<KubeconfigLocation> =
+                predicted.map(|one| one.location.clone()).collect();
+            if !locations.is_empty() {
                 inventory.trials.insert(id.clone(), Vec::new());
-                cx.request(RequestOwner::Trials(id.clone()), Request::TryCredentials(places));
+                cx.request(RequestOwner::Trials(id.clone()), Request::TryCredentials(locations));
             }
         }
         Phase::Completed | Phase::Completing | Phase::Never | Phase::Unknown(_) => {}
@@ -86,7 +87,7 @@ pub fn tried(
     let (mut counts, mut replaced) = (Proof::default(), 0);
     let mut differing = Vec::new();
     for predicted in predicted.into_iter().flatten() {
-        let Some(tried) = tried.iter().find(|tried| tried.place == predicted.place) else {
+        let Some(tried) = tried.iter().find(|tried| tried.location == predicted.location) else {
             continue;
         };
         let is_answered = matches!(tried.trial, Trial::Accepted | Trial::Refused(_));
@@ -95,13 +96,13 @@ pub fn tried(
             // Where one of them was not read, nobody knows whether it is the same.
             *(if is_known { &mut replaced } else { &mut counts.open }) += 1;
         } else if !counts.count(predicted.verdict, &tried.trial) {
-            differing.push(predicted.place.words());
+            differing.push(predicted.location.words());
         }
     }
     let summary = text::proof(&counts, replaced);
     let text = match differing.as_slice() {
         [] => summary,
-        places => text::proof_differs(summary, places.join(", ")),
+        locations => text::proof_differs(summary, locations.join(", ")),
     };
     cx.journal(cx.record(Some(id), "credentials", Outcome::Observed, text.clone()));
     if differing.is_empty() {
@@ -111,7 +112,7 @@ pub fn tried(
             Failure::new(FailureKind::Refused, text::of_cluster(cx.fleet.label(id), text));
         cx.notices.error(problem.hint(text::PROOF_HINT));
     }
-    let trials = tried.into_iter().map(|tried| (tried.place, tried.trial)).collect();
+    let trials = tried.into_iter().map(|tried| (tried.location, tried.trial)).collect();
     inventory.trials.insert(id.clone(), trials);
 }
 
@@ -157,7 +158,7 @@ mod tests {
         found_context("web", "api.example", Trust::System, vec![SignIn::OtherToken(facts)])
     }
 
-    fn place() -> KubeconfigLocation {
+    fn location() -> KubeconfigLocation {
         KubeconfigLocation::File { path: "~/a.yaml".into(), context: "web".into(), whole: false }
     }
 
@@ -165,14 +166,14 @@ mod tests {
     fn reported(predicted: Option<&str>, tried: Option<&str>, trial: Trial) -> (bool, String) {
         let (mut state, id) = (state(), ClusterId::new("p", "eu01", "web"));
         let credential = PredictedCredential {
-            place: place(),
+            location: location(),
             verdict: Verdict::BreaksOnComplete,
             content: predicted.map(found),
         };
         let prediction = Prediction { start: now(), credentials: vec![credential] };
         state.inventory.predicted.insert(id.clone(), prediction);
         let request = state.requests.begin(RequestOwner::Trials(id));
-        let tried = TriedCredential { place: place(), trial, content: tried.map(found) };
+        let tried = TriedCredential { location: location(), trial, content: tried.map(found) };
         let answer = Message::Answered(request, Ok(Answer::Tried(vec![tried])));
         let effects = update(&mut state, at(), answer);
         let told = effects.into_iter().find_map(|effect| {
@@ -230,7 +231,7 @@ mod tests {
         let mut completed = cluster("web", Phase::Completed);
         completed.rotation.initiated = Some(now());
         let credential = PredictedCredential {
-            place: place(),
+            location: location(),
             verdict: Verdict::BreaksOnComplete,
             content: Some(found("old")),
         };
@@ -273,7 +274,7 @@ mod tests {
         let mut prepared = cluster("web", Phase::Prepared);
         prepared.rotation.initiated = Some(now());
         let known = KnownCredential {
-            place: place(),
+            location: location(),
             kind: CredentialKind::OtherToken,
             expires: None,
             verdict: Verdict::BreaksOnComplete,

@@ -135,7 +135,7 @@ pub static COLUMNS: [Column; 12] = [
         sort: |row| SortValue::Number(i64::from(row.cluster().rotation.phase.order())),
         exports: &[
             ("phase", "PHASE", |row| row.cluster().rotation.phase.api_word().into()),
-            ("not_listed_since", "", |row| TableValue::moment(row.entry.gone)),
+            ("not_listed_since", "", |row| TableValue::moment(row.entry.not_listed_since)),
         ],
     },
     Column {
@@ -320,7 +320,7 @@ fn nodes_left(row: &Row<'_>) -> SortValue<'static> {
 /// Glyph of a cluster: its phase, unless something else is more important.
 pub fn glyph(row: &Row<'_>) -> Cell {
     let cluster = row.cluster();
-    if row.entry.gone.is_some() {
+    if row.entry.not_listed_since.is_some() {
         return Cell::new("∅", Tone::Dim);
     }
     if row.is_stuck() {
@@ -356,7 +356,7 @@ pub fn phase_glyph(phase: &Phase) -> Cell {
 /// The phase, or the status of a sent step.
 pub fn phase_cell(row: &Row<'_>) -> Cell {
     let phase = &row.cluster().rotation.phase;
-    if row.entry.gone.is_some() {
+    if row.entry.not_listed_since.is_some() {
         return Cell::new("not listed", Tone::Dim);
     }
     if let Some(pending) = row.pending() {
@@ -419,7 +419,7 @@ fn state_cell(row: &Row<'_>) -> Cell {
 }
 
 fn next_cell(row: &Row<'_>) -> Cell {
-    if row.is_held() {
+    if row.is_blocked() {
         return Cell::new(step_text::INSPECT_BLOCKER, Tone::Bad);
     }
     let Some(step) = row.next_step() else {
@@ -475,7 +475,7 @@ fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
             };
             let tone = roll_tone(row, observed);
             let text = format!("{} {}", bar(progress, 5), text::progress_narrow(progress));
-            let left = if row.is_held() { Some("✗".to_owned()) } else { time_left(row) };
+            let left = if row.is_blocked() { Some("✗".to_owned()) } else { time_left(row) };
             let whole =
                 left.map(|left| format!("{text} {left}")).filter(|whole| width(whole) <= room);
             Cell::new(whole.unwrap_or(text), tone)
@@ -489,7 +489,7 @@ fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
 }
 
 fn roll_tone(row: &Row<'_>, observed: &ObservedCluster) -> Tone {
-    match (row.is_held(), observed.live) {
+    match (row.is_blocked(), observed.live) {
         (_, false) => Tone::Dim,
         (true, true) => Tone::Bad,
         (false, true) => Tone::Busy,
@@ -498,7 +498,7 @@ fn roll_tone(row: &Row<'_>, observed: &ObservedCluster) -> Tone {
 
 /// "9/15", while node replacement is observed: combines roll and phase.
 pub fn new_nodes(row: &Row<'_>) -> Option<Cell> {
-    if row.cluster().rotation.phase != Phase::Preparing || row.entry.gone.is_some() {
+    if row.cluster().rotation.phase != Phase::Preparing || row.entry.not_listed_since.is_some() {
         return None;
     }
     let observed = row.observed()?;

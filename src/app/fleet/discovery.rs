@@ -16,7 +16,7 @@ pub fn begin(fleet: &mut Fleet, cx: &mut UpdateContext<'_, ()>) {
     if cx.requests.open().any(|(_, owner)| matches!(owner, RequestOwner::Discovery)) {
         return;
     }
-    fleet.discovers = fleet.scopes.is_empty();
+    fleet.is_discovering = fleet.scopes.is_empty();
     cx.request(RequestOwner::Discovery, Request::Discover);
 }
 
@@ -27,7 +27,7 @@ pub fn answered(
     result: Result<Discovered, Failure>,
     cx: &mut UpdateContext<'_, ()>,
 ) {
-    let wanted = std::mem::take(&mut fleet.discovers);
+    let wanted = std::mem::take(&mut fleet.is_discovering);
     let projects = result.and_then(|found| {
         if let Some(permissions) = found.permissions {
             fleet.permissions = permissions;
@@ -36,13 +36,13 @@ pub fn answered(
     });
     match projects {
         Ok(projects) => {
-            fleet.undiscovered = None;
+            fleet.discovery_failure = None;
             drop_unavailable(fleet, |id| projects.iter().any(|(found, _)| found == id), cx);
             for (project, name) in projects {
                 fleet.add_project(&project, &cx.shared.settings.regions);
                 fleet.projects.extend(name.map(|name| (project, name)));
             }
-            let remembered = std::mem::take(&mut fleet.remembered);
+            let remembered = std::mem::take(&mut fleet.last_known);
             fleet.remember(remembered);
             cx.raise(Event::RowsChanged);
         }
@@ -50,7 +50,7 @@ pub fn answered(
             if wanted {
                 cx.notices.error(failure.clone());
             }
-            fleet.undiscovered = Some(failure);
+            fleet.discovery_failure = Some(failure);
         }
     }
 }

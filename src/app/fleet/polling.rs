@@ -12,7 +12,7 @@ use crate::app::fleet::state::{Fleet, ScopeStatus};
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::{RequestOwner, Requests};
-use crate::app::rotation::pending::{Pending, PendingSteps};
+use crate::app::rotation::pending::{PendingStep, PendingSteps};
 use crate::domain::cluster::{Region, Scope};
 use crate::domain::failure::{Failure, FailureKind};
 
@@ -71,7 +71,7 @@ pub fn next_wake(fleet: &Fleet, requests: &Requests) -> Option<Duration> {
 }
 
 /// Makes everything due after a clock jump or suspend, except where a server-requested wait is still credible.
-pub fn rearm(fleet: &mut Fleet, now: Now) {
+pub fn make_due(fleet: &mut Fleet, now: Now) {
     let is_credible =
         |until: &Timestamp| *until > now.wall && until.duration_since(now.wall) <= CREDIBLE_WAIT;
     for scope in fleet.scopes.values_mut() {
@@ -127,9 +127,9 @@ pub fn schedule_after_success(
     let jitter = fleet.random.f64();
     close_circuit(fleet, &scope.region, cx.shared.now);
     let busy = fleet.in_scope(scope).any(|entry| {
-        entry.gone.is_none()
+        entry.not_listed_since.is_none()
             && (entry.cluster.rotation.phase.is_running()
-                || pending.get(&entry.cluster.id).is_some_and(Pending::blocks))
+                || pending.get(&entry.cluster.id).is_some_and(PendingStep::blocks))
     });
     let polled = || fleet.scopes.iter().filter(|(id, _)| fleet.is_polled(id));
     let others = polled().filter(|(id, other)| other.busy && *id != scope).count();

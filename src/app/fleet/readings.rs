@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use crate::app::context::UpdateContext;
 use crate::app::event::Event;
 use crate::app::fleet::polling;
-use crate::app::fleet::state::{Change, Entry, Fleet, ScopeStatus};
+use crate::app::fleet::state::{Entry, Fleet, ReadingChange, ScopeStatus};
 use crate::app::fleet::text;
 use crate::app::notices::ToastAbout;
 use crate::app::requests::RequestId;
@@ -67,8 +67,8 @@ pub fn listed(
     polling::schedule_after_success(fleet, scope, pending, cx);
     // Sorting a large fleet costs more than applying a list. Time alone changes what is due.
     let now = cx.shared.now.monotonic;
-    if changed || now.saturating_sub(fleet.ordered) >= REORDER {
-        fleet.ordered = now;
+    if changed || now.saturating_sub(fleet.sorted_at) >= REORDER {
+        fleet.sorted_at = now;
         cx.raise(Event::RowsChanged);
     }
 }
@@ -91,7 +91,7 @@ pub fn read(
         Err(failure) => {
             cx.raise(Event::SignIn(Some(failure.clone())));
             if failure.kind == FailureKind::NotFound
-                && fleet.entries.get(id).is_some_and(|entry| entry.sequence < request)
+                && fleet.entries.get(id).is_some_and(|entry| entry.read_by < request)
             {
                 mark_missing(fleet, id, cx);
             }
@@ -110,18 +110,18 @@ fn apply(
 ) -> bool {
     let now = cx.shared.now;
     let known = fleet.entries.get(&cluster.id);
-    if known.is_some_and(|entry| entry.sequence > request) {
+    if known.is_some_and(|entry| entry.read_by > request) {
         return false;
     }
     let id = cluster.id.clone();
-    let was_gone = known.is_some_and(|entry| entry.gone.is_some());
+    let was_gone = known.is_some_and(|entry| entry.not_listed_since.is_some());
     // Changes since an earlier run were not observed.
     let known = fleet.entries.remove(&id).filter(|entry| !entry.is_last_known());
     let kept = fleet.kept.remove(&id);
     let is_replaced = kept.as_ref().is_some_and(|kept| kept.is_replaced_by(&cluster));
     let (entry, change) = match known {
-        None if is_replaced => (Entry::new(cluster, now, request), Change::Replaced),
-        None => (Entry::new(cluster, now, request), Change::Cluster),
+        None if is_replaced => (Entry::new(cluster, now, request), ReadingChange::Replaced),
+        None => (Entry::new(cluster, now, request), ReadingChange::Cluster),
         Some(mut entry) => {
             let change = entry.take(cluster, now, request);
             (entry, change)
@@ -130,14 +130,14 @@ fn apply(
     let cluster = Box::new(entry.cluster.clone());
     fleet.put(entry);
     match &change {
-        Change::Phase(before) => log_phase(fleet, before, &cluster, cx),
-        Change::Replaced => log_replacement(fleet, &id, cx),
-        Change::Nothing | Change::Cluster => {}
+        ReadingChange::Phase(before) => log_phase(fleet, before, &cluster, cx),
+        ReadingChange::Replaced => log_replacement(fleet, &id, cx),
+        ReadingChange::Nothing | ReadingChange::Cluster => {}
     }
     if let Some(kept) = kept.filter(|kept| kept.watched && !is_replaced) {
         announce_missed(fleet, &kept, &cluster, cx);
     }
-    let changed = change != Change::Nothing;
+    let changed = change != ReadingChange::Nothing;
     cx.raise(Event::ClusterRead { cluster, request, skew, changed });
     changed || was_gone
 }
@@ -190,7 +190,7 @@ fn remove_missing(
 ) -> bool {
     let missing: BTreeSet<ClusterId> = fleet
         .in_scope(scope)
-        .filter(|entry| entry.sequence < request)
+        .filter(|entry| entry.read_by < request)
         .map(|entry| entry.cluster.id.clone())
         .chain(fleet.kept.keys().filter(|id| id.scope == *scope).cloned())
         .filter(|id| !listed.contains(id))
@@ -208,10 +208,11 @@ fn remove_missing(
 
 /// Marks a cluster as no longer listed and logs that once. Returns whether this was the first time.
 fn mark_missing(fleet: &mut Fleet, id: &ClusterId, cx: &mut UpdateContext<'_, ()>) -> bool {
-    let Some(entry) = fleet.entries.get_mut(id).filter(|entry| entry.gone.is_none()) else {
+    let Some(entry) = fleet.entries.get_mut(id).filter(|entry| entry.not_listed_since.is_none())
+    else {
         return false;
     };
-    entry.gone = Some(cx.shared.now.wall);
+    entry.not_listed_since = Some(cx.shared.now.wall);
     cx.add_record(cx.record(Some(id), "phase", Outcome::Observed, text::NOT_LISTED));
     cx.raise(Event::ClusterMissing(id.clone()));
     cx.raise(Event::RowsChanged);
@@ -244,7 +245,7 @@ mod tests {
     use crate::app::message::{Answer, Message};
     use crate::app::now::Now;
     use crate::app::requests::{RequestId, RequestOwner};
-    use crate::app::rotation::pending::{Pending, PendingStage};
+    use crate::app::rotation::pending::{PendingStage, PendingStep};
     use crate::app::settings::Settings;
     use crate::app::state::State;
     use crate::app::update::update;
@@ -281,7 +282,9 @@ mod tests {
             update(&mut state, at, Message::Answered(request, Err(failure)));
             assert_eq!(gone(&state), 1);
         }
-        assert!(state.fleet.entries.get(&web.id).is_some_and(|entry| entry.gone.is_some()));
+        assert!(
+            state.fleet.entries.get(&web.id).is_some_and(|entry| entry.not_listed_since.is_some())
+        );
         state.view.cursor = Some(web.id);
         list(&mut state, Vec::new());
         assert_eq!(gone(&state), 1, "the list tells it no second time");
@@ -365,14 +368,14 @@ mod tests {
         let [web, db, ci] = ["web", "db", "ci"].map(|name| cluster(name, Phase::Completed));
         let mut state = with_kept(Vec::new());
         answer(&mut state, Ok(listing(&[&web, &db, &ci], 0)));
-        let pending = Pending {
+        let pending = PendingStep {
             request: RequestId(1),
             step: Step::Start,
             asked: state.shared.now,
             before: web.rotation.clone(),
             skew: None,
             ignore_reads_through: state.requests.last(),
-            stage: PendingStage::Lost,
+            stage: PendingStage::Unknown,
             due: Duration::ZERO,
         };
         state.rotation.pending.insert(web.id.clone(), pending);

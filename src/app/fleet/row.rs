@@ -6,7 +6,7 @@ use crate::app::credentials::state::InventoryState;
 use crate::app::fleet::state::{Entry, Fleet};
 use crate::app::nodes::observed::ObservedCluster;
 use crate::app::nodes::state::NodesState;
-use crate::app::rotation::pending::{Pending, PendingSteps};
+use crate::app::rotation::pending::{PendingStep, PendingSteps};
 use crate::app::shared::Shared;
 use crate::domain::attention::{Attention, NextStep, attention, next_step, stuck};
 use crate::domain::cluster::Cluster;
@@ -91,7 +91,7 @@ impl<'a> Row<'a> {
     }
 
     /// A sent step that is not settled yet.
-    pub fn pending(&self) -> Option<&'a Pending> {
+    pub fn pending(&self) -> Option<&'a PendingStep> {
         self.source.pending.get(&self.entry.cluster.id)
     }
 
@@ -101,8 +101,8 @@ impl<'a> Row<'a> {
     }
 
     /// Whether the roll is blocked, according to the cluster's own API.
-    pub fn is_held(&self) -> bool {
-        self.source.nodes.is_held(&self.entry.cluster.id)
+    pub fn is_blocked(&self) -> bool {
+        self.source.nodes.is_blocked(&self.entry.cluster.id)
     }
 
     /// Maximum age of the credentials.
@@ -132,7 +132,7 @@ impl<'a> Row<'a> {
 
     /// Its attention group, from SKE and the cluster's own API.
     pub fn attention(&self) -> Attention {
-        if self.is_held() {
+        if self.is_blocked() {
             return Attention::Stuck;
         }
         attention(self.cluster(), self.now(), self.overdue_after())
@@ -140,6 +140,6 @@ impl<'a> Row<'a> {
 
     /// Whether its roll is stuck.
     pub fn is_stuck(&self) -> bool {
-        self.is_held() || stuck(self.cluster(), self.now()).is_some()
+        self.is_blocked() || stuck(self.cluster(), self.now()).is_some()
     }
 }

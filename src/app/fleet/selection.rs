@@ -106,7 +106,7 @@ mod tests {
     use crate::app::requests::RequestId;
     use crate::app::settings::{SetForRun, Settings};
     use crate::app::state::State;
-    use crate::app::update::{begin, settle, update};
+    use crate::app::update::{begin, refresh_rows, update};
     use crate::domain::cluster::{Cluster, ClusterId, Listing, ProjectId, Region, Scope};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
@@ -167,7 +167,7 @@ mod tests {
         let mut out = crate::app::context::Outbox::default();
         crate::app::commands::select(state, &mut out, choice);
         let effects = update(state, at(seconds), Message::Ticked);
-        settle(state);
+        refresh_rows(state);
         out.effects.into_iter().chain(effects).collect()
     }
 
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(known(&state), ["a"]);
         let answer = Message::Answered(discovery(&effects), Ok(found(&["a", "b"])));
         update(&mut state, at(1), answer);
-        settle(&mut state);
+        refresh_rows(&mut state);
         assert_eq!(
             (known(&state), shown(&state)),
             (vec!["a".to_owned(), "b".to_owned()], vec!["a"])
@@ -228,7 +228,7 @@ mod tests {
             let answer = Message::Answered(request, Ok(listing(&scope, "web")));
             update(&mut state, at(2), answer);
         }
-        settle(&mut state);
+        refresh_rows(&mut state);
         assert_eq!((state.fleet.entries.len(), state.view.counts.all), (4, 2));
         assert_eq!(shown(&state), ["a", "a"]);
         choose(&mut state, 3, ScopeChoice::Region(Some(Region::new("eu02"))));

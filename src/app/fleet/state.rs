@@ -25,11 +25,11 @@ use crate::domain::selection::Selection;
 pub struct Entry {
     pub cluster: Cluster,
     pub seen: Now,
-    pub sequence: RequestId,
+    pub read_by: RequestId,
     /// When a list first lacked it.
-    pub gone: Option<Timestamp>,
+    pub not_listed_since: Option<Timestamp>,
     /// Since when answers have been older than the known rotation state (monotonic clock).
-    pub older: Option<Duration>,
+    pub stale_since: Option<Duration>,
     /// When skeys saw the current phase begin; `None` if the first reading already had it.
     pub phase_seen: Option<Timestamp>,
     /// Position in the natural order of all names. A cache, filled by [`Fleet::rank_names`].
@@ -40,14 +40,14 @@ pub struct Entry {
 
 impl Entry {
     /// A cluster at its first reading.
-    pub fn new(mut cluster: Cluster, seen: Now, sequence: RequestId) -> Self {
+    pub fn new(mut cluster: Cluster, seen: Now, read_by: RequestId) -> Self {
         cluster.carry_over(None, seen.wall);
         Self {
             cluster,
             seen,
-            sequence,
-            gone: None,
-            older: None,
+            read_by,
+            not_listed_since: None,
+            stale_since: None,
             phase_seen: None,
             name_rank: 0,
             has_namesake: false,
@@ -55,7 +55,7 @@ impl Entry {
     }
 
     /// Applies a later reading of this cluster, or of its successor under the same name.
-    pub fn take(&mut self, mut read: Cluster, now: Now, sequence: RequestId) -> Change {
+    pub fn take(&mut self, mut read: Cluster, now: Now, read_by: RequestId) -> ReadingChange {
         let is_same = self.cluster.is_same_cluster(&read);
         let is_older = if is_same {
             read.rotation.is_older_than(&self.cluster.rotation)
@@ -63,31 +63,31 @@ impl Entry {
             read.created < self.cluster.created
         };
         // An answer may be older than the previous one; for a while, the known cluster and rotation are kept then.
-        let began = self.older.unwrap_or(now.monotonic);
+        let began = self.stale_since.unwrap_or(now.monotonic);
         let is_credible = now.monotonic.saturating_sub(began) >= OLD_ANSWERS;
-        self.older = (is_older && !is_credible).then_some(began);
+        self.stale_since = (is_older && !is_credible).then_some(began);
         if !is_same {
-            if self.older.is_some() {
-                return Change::Nothing;
+            if self.stale_since.is_some() {
+                return ReadingChange::Nothing;
             }
-            *self = Self::new(read, now, sequence);
-            return Change::Replaced;
+            *self = Self::new(read, now, read_by);
+            return ReadingChange::Replaced;
         }
-        if self.older.is_some() {
+        if self.stale_since.is_some() {
             read.rotation = self.cluster.rotation.clone();
         }
         read.carry_over(Some(&self.cluster), now.wall);
-        (self.seen, self.sequence, self.gone) = (now, sequence, None);
+        (self.seen, self.read_by, self.not_listed_since) = (now, read_by, None);
         if read == self.cluster {
-            return Change::Nothing;
+            return ReadingChange::Nothing;
         }
         let before = std::mem::replace(&mut self.cluster, read).rotation;
         let rotation = &self.cluster.rotation;
         if before.phase == rotation.phase && !rotation.is_next_of(&before) {
-            return Change::Cluster;
+            return ReadingChange::Cluster;
         }
         self.phase_seen = Some(now.wall);
-        Change::Phase(before.phase)
+        ReadingChange::Phase(before.phase)
     }
 }
 
@@ -122,7 +122,7 @@ impl Entry {
 
 /// The change that a reading shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum ReadingChange {
     Nothing,
     Cluster,
     /// The phase, with the previous one. The same phase means that of an earlier rotation.
@@ -174,19 +174,19 @@ pub struct Fleet {
     /// Scopes with watched clusters or pending steps: always listed.
     pub tracked: BTreeSet<Scope>,
     /// Readings of an earlier run in scopes that are not known yet.
-    pub remembered: Vec<LastKnown>,
+    pub last_known: Vec<LastKnown>,
     /// Regions whose last lists were not answered.
     pub circuits: BTreeMap<Region, Circuit>,
     /// Known project names.
     pub projects: BTreeMap<ProjectId, String>,
     /// When a reading last triggered a sort (monotonic clock).
-    pub ordered: Duration,
+    pub sorted_at: Duration,
     /// The account's permissions, if known.
     pub permissions: Permissions,
     /// Whether discovery is in progress and there is nothing to list yet.
-    pub discovers: bool,
+    pub is_discovering: bool,
     /// Why the account's projects are unknown.
-    pub undiscovered: Option<Failure>,
+    pub discovery_failure: Option<Failure>,
     /// SKE's clock minus the local clock, from its last answer; small differences count as zero.
     pub skew: SignedDuration,
     /// Jitter, to spread the polls of several instances.
@@ -283,7 +283,7 @@ impl Fleet {
     pub fn remember(&mut self, known: Vec<LastKnown>) {
         for known in known {
             match self.scopes.get(&known.id.scope) {
-                None => self.remembered.push(known),
+                None => self.last_known.push(known),
                 Some(scope) if scope.seen.is_some() || self.entries.contains_key(&known.id) => {}
                 Some(_) => self.put(Entry::last_known(known)),
             }
@@ -292,7 +292,7 @@ impl Fleet {
 
     /// The readings to save for the next run.
     pub fn last_known(&self) -> Vec<LastKnown> {
-        let listed = self.entries.values().filter(|entry| entry.gone.is_none());
+        let listed = self.entries.values().filter(|entry| entry.not_listed_since.is_none());
         listed
             .map(|Entry { cluster, seen, .. }| LastKnown {
                 id: cluster.id.clone(),
@@ -394,7 +394,7 @@ mod tests {
 
     use jiff::SignedDuration;
 
-    use crate::app::fleet::state::{Change, Entry, Fleet, ScopeState};
+    use crate::app::fleet::state::{Entry, Fleet, ReadingChange, ScopeState};
     use crate::app::now::Now;
     use crate::app::requests::RequestId;
     use crate::domain::cluster::{ClusterId, ProjectId};
@@ -413,11 +413,11 @@ mod tests {
         let mut entry = Entry::new(before.clone(), at(Duration::ZERO), RequestId(1));
         let mut take = |read: &_, passed| entry.take(Clone::clone(read), at(passed), RequestId(2));
         let minute = Duration::from_mins(1);
-        assert_eq!(take(&recreated, minute), Change::Replaced);
-        assert_eq!(take(&before, 2 * minute), Change::Nothing, "from a cache");
-        assert_eq!(take(&recreated, 3 * minute), Change::Nothing);
-        assert_eq!(take(&before, 4 * minute), Change::Nothing);
-        assert_eq!(take(&before, 5 * minute + OLD_ANSWERS), Change::Replaced, "it stays so");
+        assert_eq!(take(&recreated, minute), ReadingChange::Replaced);
+        assert_eq!(take(&before, 2 * minute), ReadingChange::Nothing, "from a cache");
+        assert_eq!(take(&recreated, 3 * minute), ReadingChange::Nothing);
+        assert_eq!(take(&before, 4 * minute), ReadingChange::Nothing);
+        assert_eq!(take(&before, 5 * minute + OLD_ANSWERS), ReadingChange::Replaced, "it stays so");
     }
 
     #[test]

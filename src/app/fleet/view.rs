@@ -147,7 +147,7 @@ impl FleetView {
                     cluster,
                     project: name,
                     marked,
-                    stuck: row.is_held(),
+                    stuck: row.is_blocked(),
                     due: due.peek() == Some(&id),
                 },
             )
@@ -191,7 +191,7 @@ fn find_due(source: RowSource<'_>) -> BTreeSet<ClusterId> {
     found.retain(|id| source.fleet.entries.contains_key(id) && source.fleet.is_selected(&id.scope));
     found.extend(entries().filter_map(|entry| {
         let row = source.row(entry);
-        let is_due = row.is_held() || !due(row.cluster(), &[], row.due_limits(), now).is_empty();
+        let is_due = row.is_blocked() || !due(row.cluster(), &[], row.due_limits(), now).is_empty();
         is_due.then(|| entry.cluster.id.clone())
     }));
     found

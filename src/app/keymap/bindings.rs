@@ -1,6 +1,6 @@
 //! The one table of keys, used for lookup, footer hints, the help overlay, the README and the configuration.
 
-use crate::app::keymap::command::{Command, KeyContext, Task};
+use crate::app::keymap::command::{Command, HelpSection, KeyContext};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -9,7 +9,7 @@ pub struct Binding {
     pub id: &'static str,
     pub command: Command,
     /// Section of the help.
-    pub task: Task,
+    pub task: HelpSection,
     pub contexts: &'static [KeyContext],
     /// Keys, most common first.
     pub keys: &'static [&'static str],
@@ -21,8 +21,8 @@ pub struct Binding {
     pub hint: Option<u8>,
 }
 
+use HelpSection::{Act, Find, Move, Program, Show};
 use KeyContext::{Activity, Cluster, Dialog, Fleet, Form, Help, Menu};
-use Task::{Act, Find, Move, Program, Show};
 
 const SCREENS: &[KeyContext] = &[Fleet, Cluster, Activity];
 const LISTS: &[KeyContext] = &[Fleet, Cluster, Activity, Menu, Help];

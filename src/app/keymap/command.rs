@@ -76,7 +76,7 @@ impl Command {
 
 /// The purpose of a key, as grouped in the help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Task {
+pub enum HelpSection {
     Act,
     Find,
     Show,

@@ -13,7 +13,7 @@ use crate::domain::misplaced_secret::show;
 use crate::domain::text::clean;
 
 pub use crate::app::keymap::bindings::{BINDINGS, Binding};
-pub use crate::app::keymap::command::{Command, KeyContext, Task};
+pub use crate::app::keymap::command::{Command, HelpSection, KeyContext};
 
 /// The effective keymap: the table with the configuration's changes applied.
 #[derive(Debug, Clone)]

@@ -132,8 +132,8 @@ pub fn deliver(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
                 let record = cx.record(Some(id), "save", Outcome::Unknown, text::LOG_NOT_PRINTED);
                 let record = cx.about(record, brought_by, None).ending(held.issued.expires);
                 kubeconfig.print.push(PrintOnExit { text, not_printed: Some(record) });
-                let (ids, place) = ((brought_by, form.id), KubeconfigLocation::Stdout);
-                return delivered(kubeconfig, ids, place, None, Vec::new(), cx);
+                let (ids, location) = ((brought_by, form.id), KubeconfigLocation::Stdout);
+                return delivered(kubeconfig, ids, location, None, Vec::new(), cx);
             }
             Err(failure) => Err(failure),
         },
@@ -180,7 +180,7 @@ pub fn take_back(kubeconfig: &mut KubeconfigState, request: RequestId) {
 pub fn delivered(
     kubeconfig: &mut KubeconfigState,
     (brought_by, dialog): (RequestId, DialogId),
-    place: KubeconfigLocation,
+    location: KubeconfigLocation,
     copied: Option<String>,
     notes: Vec<String>,
     cx: &mut UpdateContext<'_>,
@@ -198,8 +198,8 @@ pub fn delivered(
     let Some(held) = held else { return };
     let (cluster, expires) = (&held.request.cluster, held.issued.expires);
     let label = cx.fleet.label(&cluster.id);
-    let is_stdout = place == KubeconfigLocation::Stdout;
-    let destination = if is_stdout { text::STDOUT_AFTER_EXIT.to_owned() } else { place.words() };
+    let is_stdout = location == KubeconfigLocation::Stdout;
+    let destination = if is_stdout { text::STDOUT_AFTER_EXIT.to_owned() } else { location.words() };
     let mut text = copied
         .map_or_else(|| text::delivered(&label, &destination), |how| text::copied(&how, &label));
     if let Some(at) = expires {
@@ -220,7 +220,7 @@ pub fn delivered(
         kind: held.request.kind,
         issued: held.request.asked,
         expires,
-        place,
+        location,
         issuance: held.issued.issuance.clone(),
     })));
 }
@@ -237,8 +237,8 @@ pub fn copied(
     kubeconfig.clipboard.insert(delivery.request, at);
     let unless = if copied.can_check { text::UNLESS_REPLACED } else { "" };
     let note = text::cleared_in(clear.as_secs(), unless);
-    let (place, ids) = (KubeconfigLocation::Clipboard, (delivery.kubeconfig, delivery.dialog));
-    delivered(kubeconfig, ids, place, Some(copied.how), vec![note], cx);
+    let (location, ids) = (KubeconfigLocation::Clipboard, (delivery.kubeconfig, delivery.dialog));
+    delivered(kubeconfig, ids, location, Some(copied.how), vec![note], cx);
 }
 
 /// The form that waits for this delivery, if still open.

@@ -53,7 +53,7 @@ pub static DESTINATIONS: [Destination; 4] = [
         id: "clipboard",
         label: |_| "clipboard".to_owned(),
         hint: |settings| {
-            text::clipboard_hint(&settings.clipboard_way, settings.clipboard_clear.as_secs())
+            text::clipboard_hint(&settings.clipboard_route, settings.clipboard_clear.as_secs())
         },
         confirm: text::COPY,
         route: Route::Request(Request::CopySecret),

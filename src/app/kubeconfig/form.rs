@@ -42,7 +42,7 @@ pub struct KubeconfigForm {
     /// Whether the user agreed to replace an entry or file of the same name.
     pub replace: bool,
     /// Whether the user agreed to disable static tokens for good.
-    pub one_way_agreed: bool,
+    pub may_disable_static_tokens: bool,
     pub guard: Guard,
 }
 
@@ -90,7 +90,7 @@ pub enum KubeconfigFormStage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormQuestion {
     /// Issuing permanently disables static tokens.
-    OneWay,
+    DisableStaticTokens,
     /// The file already has such entries, or exists. Contains an apparently unused name.
     NameConflict(Option<String>),
     Discard,
@@ -102,7 +102,7 @@ impl FormQuestion {
     /// The answers, the harmless one first.
     pub fn answers(&self) -> &'static [&'static str] {
         match self {
-            Self::OneWay => &["Cancel", text::ISSUE_DISABLING_STATIC_TOKENS],
+            Self::DisableStaticTokens => &["Cancel", text::ISSUE_DISABLING_STATIC_TOKENS],
             Self::NameConflict(_) => &["Cancel", text::USE_ANOTHER_NAME, "Replace"],
             Self::Discard => &[text::KEEP_EDITING, text::CLOSE_FORM],
             Self::Lose => &[text::CHOOSE_DESTINATION, text::DISCARD_KUBECONFIG],

@@ -9,10 +9,9 @@ use crate::domain::kubeconfig::Plan;
 /// Names for a cluster in a file, the default first: the shortest one that is unique in the fleet, then longer ones.
 pub fn names(fleet: &Fleet, id: &ClusterId) -> Vec<String> {
     let namesakes = || {
-        fleet
-            .entries
-            .iter()
-            .filter(|(other, entry)| other.name == id.name && *other != id && entry.gone.is_none())
+        fleet.entries.iter().filter(|(other, entry)| {
+            other.name == id.name && *other != id && entry.not_listed_since.is_none()
+        })
     };
     let near: Vec<_> =
         namesakes().map(|(other, _)| other).filter(|other| other.region() == id.region()).collect();

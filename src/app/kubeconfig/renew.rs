@@ -142,7 +142,7 @@ fn press(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
                 cx.toast(problem);
                 return;
             }
-            if renewal.is_one_way() {
+            if renewal.disables_static_tokens() {
                 cx.raise(Event::StaticTokensAgreed(renewal.cluster.id.clone()));
             }
             renewal.stage = RenewalStage::Running;
@@ -195,7 +195,7 @@ fn go_on(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
 }
 
 /// Applies a result that the running renewal waited for, then continues with this or the next entry.
-fn settle(
+fn apply_result(
     kubeconfig: &mut KubeconfigState,
     request: RequestId,
     next: impl FnOnce(&mut RenewalItem),
@@ -218,7 +218,7 @@ pub fn issued(
         item.issued = failure.is_none().then_some(request);
         item.stage = failure.map_or(RenewalItemStage::Ready, RenewalItemStage::Failed);
     };
-    settle(kubeconfig, request, next, cx);
+    apply_result(kubeconfig, request, next, cx);
 }
 
 /// The result of saving.
@@ -238,7 +238,7 @@ pub fn saved(
             (item.plan, item.stage) = (Some(Box::new(plan)), RenewalItemStage::Changed);
         }
     };
-    settle(kubeconfig, request, next, cx);
+    apply_result(kubeconfig, request, next, cx);
 }
 
 /// Closes a renewal that has not started: its cluster is no longer listed.

@@ -108,8 +108,9 @@ impl Renewal {
     }
 
     /// Whether issuing permanently disables static tokens.
-    pub fn is_one_way(&self) -> bool {
-        self.cluster.issuing_is_one_way() && self.items.iter().any(|item| item.issued.is_none())
+    pub fn disables_static_tokens(&self) -> bool {
+        self.cluster.issuing_disables_static_tokens()
+            && self.items.iter().any(|item| item.issued.is_none())
     }
 
     /// Why nothing can be renewed now, if so.

@@ -13,13 +13,13 @@ texts! {
     expires_anyway(time) = "; it expires {time}";
     kubeconfig_of(cluster) = "kubeconfig of {cluster}";
     STDOUT_AFTER_EXIT = "standard output when skeys exits";
-    delivered(cluster, place) = "Kubeconfig of {cluster} → {place}";
+    delivered(cluster, location) = "Kubeconfig of {cluster} → {location}";
     copied(how, cluster) = "{how}: kubeconfig of {cluster}";
     expiring_at(time) = ", expires {time}";
     SHORTER = " (less time than requested)";
     LOG_NOT_PRINTED =
         "the kubeconfig may not have been printed (terminal closed or blocked); skeys keeps no copy";
-    log_delivered(place) = "kubeconfig → {place}";
+    log_delivered(location) = "kubeconfig → {location}";
     UNLESS_REPLACED = " unless the clipboard changes";
     cleared_in(seconds, unless) = "cleared in {seconds}s{unless}";
     log_discarded(why) = "discarded, not saved: {why}";
@@ -42,7 +42,7 @@ texts! {
     FILE_CHANGED = "The file changed on disk. Review the result, then save.";
     CHANGED_UNSEEN = "The file changed on disk; the kubeconfig was not saved";
     not_listed(cluster) = "{cluster} is no longer listed";
-    ONE_WAY =
+    DISABLES_STATIC_TOKENS =
         "This cluster may still offer static-token kubeconfigs. Issuing an expiring kubeconfig permanently disables them; existing static tokens keep working until a rotation starts.";
     TITLE = "New kubeconfig";
     KIND_ADMIN = "cluster-admin; expires automatically";

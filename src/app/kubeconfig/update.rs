@@ -60,7 +60,7 @@ pub fn open(kubeconfig: &mut KubeconfigState, cluster: Cluster, cx: &mut UpdateC
         issued,
         touched: false,
         replace: false,
-        one_way_agreed: false,
+        may_disable_static_tokens: false,
         guard: cx.shared.guard(),
         cluster,
     }));
@@ -109,12 +109,12 @@ fn remembered_owner(
     if matches!(plan.owner, EntryOwner::This | EntryOwner::Another(_)) || plan.taken.is_empty() {
         return None;
     }
-    let place = KubeconfigLocation::File {
+    let location = KubeconfigLocation::File {
         path: plan.path.clone(),
         context: clean(form.context.value().trim()),
         whole: form.destination.has_path(),
     };
-    let here = credentials.accesses.iter().filter(|access| place.replaces(&access.place));
+    let here = credentials.accesses.iter().filter(|access| location.replaces(&access.location));
     let id = &here.max_by_key(|access| access.issued)?.cluster;
     if *id == form.cluster.id {
         return Some(EntryOwner::This);
@@ -338,8 +338,8 @@ fn answer_question(
     form.stage = KubeconfigFormStage::Editing;
     match (question, answer) {
         (_, 0) => {}
-        (FormQuestion::OneWay, _) => {
-            form.one_way_agreed = true;
+        (FormQuestion::DisableStaticTokens, _) => {
+            form.may_disable_static_tokens = true;
             cx.raise(Event::StaticTokensAgreed(form.cluster.id.clone()));
             confirm(kubeconfig, cx);
         }
@@ -379,8 +379,11 @@ fn confirm(kubeconfig: &mut KubeconfigState, cx: &mut UpdateContext<'_>) {
         cx.toast(text::READ_ONLY);
     } else if let Some(problem) = form.problem() {
         cx.toast(problem);
-    } else if form.issued.is_none() && form.cluster.issuing_is_one_way() && !form.one_way_agreed {
-        form.ask(FormQuestion::OneWay, cx.shared.guard());
+    } else if form.issued.is_none()
+        && form.cluster.issuing_disables_static_tokens()
+        && !form.may_disable_static_tokens
+    {
+        form.ask(FormQuestion::DisableStaticTokens, cx.shared.guard());
     } else if form.plan().is_some_and(|plan| !plan.taken.is_empty()) && !form.replace {
         ask_about_conflict(form, cx);
     } else if form.issued.is_some() {
@@ -441,7 +444,7 @@ pub fn saved(
     let (plan, is_taken) = match result {
         Ok(saved) => {
             let ids = (delivery.kubeconfig, delivery.dialog);
-            delivery::delivered(kubeconfig, ids, saved.place, None, saved.notes, cx);
+            delivery::delivered(kubeconfig, ids, saved.location, None, saved.notes, cx);
             return;
         }
         Err(NotSaved::Failed(failure)) => {

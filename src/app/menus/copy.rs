@@ -157,7 +157,7 @@ mod tests {
         };
         assert!(watch(&state));
         let mut copied = access(&shop, true, "");
-        copied.place = KubeconfigLocation::Clipboard;
+        copied.location = KubeconfigLocation::Clipboard;
         state.credentials.accesses = vec![copied];
         assert!(watch(&state), "the clipboard has no context");
         state.credentials.accesses.push(access(&shop, true, "~/.kube/config"));

@@ -70,7 +70,7 @@ fn table(state: &State) -> Option<(String, Table)> {
         Screen::Cluster { id, tab: Tab::Credentials, .. } => {
             let cluster = state.fleet.cluster(id)?;
             let known = state.known_credentials(cluster);
-            let tried = known.iter().map(|one| (one, state.inventory.trial(id, &one.place)));
+            let tried = known.iter().map(|one| (one, state.inventory.trial(id, &one.location)));
             (of("credentials", id), credentials::table::table(tried, &cluster.rotation.phase))
         }
         Screen::Cluster { id, tab: Tab::Overview | Tab::Rotation, .. } => {

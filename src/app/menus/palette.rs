@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::app::fleet::filter::{PHASES, STATES};
 use crate::app::fleet::state::Fleet;
-use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext, Task};
+use crate::app::keymap::{BINDINGS, Binding, Command, HelpSection, KeyContext};
 use crate::app::menus::scope::{self, ScopeItem};
 use crate::app::settings::Settings;
 use crate::domain::cluster::ClusterId;
@@ -140,7 +140,7 @@ fn filters_of(key: &str, value: &str, fleet: &Fleet) -> Vec<String> {
 
 /// Whether the palette lists a binding: all except navigation and the palette itself.
 fn is_named(binding: &Binding) -> bool {
-    let navigates = binding.task == Task::Move
+    let navigates = binding.task == HelpSection::Move
         || matches!(
             binding.command,
             Command::NextMatch

@@ -93,7 +93,7 @@ fn projects(fleet: &Fleet, settings: &Settings) -> Vec<ScopeItem> {
         note: String::new(),
     };
     let has_others = fleet.configured.len() < found.len() && !fleet.configured.is_empty();
-    let all = match &fleet.undiscovered {
+    let all = match &fleet.discovery_failure {
         Some(failure) => text::others_unknown(all, &failure.message),
         None if has_others => text::others_too(all),
         None => text::all_projects(all),

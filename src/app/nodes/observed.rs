@@ -116,8 +116,8 @@ impl ObservedCluster {
     }
 
     /// The clock was set back to `now`: clamps recorded times to it.
-    pub fn rewind(&mut self, now: Timestamp) {
-        self.tracker.rewind(now);
+    pub fn clamp_times(&mut self, now: Timestamp) {
+        self.tracker.clamp_times(now);
         if let Some((_, since)) = &mut self.trouble {
             *since = now.min(*since);
         }
@@ -162,7 +162,7 @@ impl ObservedCluster {
     }
 
     /// Whether the roll is stalled or has a blocker.
-    pub fn is_held(&self) -> bool {
+    pub fn is_blocked(&self) -> bool {
         self.roll.as_ref().is_some_and(|roll| {
             matches!(roll.estimate, RollEstimate::Stalled { .. })
                 || roll.counts.blocked > 0

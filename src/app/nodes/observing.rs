@@ -22,7 +22,7 @@ use crate::domain::snapshot::ObserverEvent;
 
 /// How long observation continues after a cluster is no longer needed, so that switching back and forth requests no
 /// additional kubeconfig.
-const LINGER: Duration = Duration::from_secs(45);
+const KEEP_OBSERVING: Duration = Duration::from_secs(45);
 
 /// The clusters to observe, most needed first, within the limit; and how many of the first ones the user asked for.
 /// `on_screen`: clusters whose nodes are shown, or about to be replaced.
@@ -42,7 +42,8 @@ fn wanted(
             if found.len() >= settings.watch_limit {
                 break;
             }
-            let listed = fleet.entries.get(id).is_some_and(|entry| entry.gone.is_none());
+            let listed =
+                fleet.entries.get(id).is_some_and(|entry| entry.not_listed_since.is_none());
             if listed && !found.contains(id) {
                 found.push(id.clone());
             }
@@ -66,13 +67,16 @@ pub fn plan(nodes: &mut NodesState, on_screen: &[ClusterId], cx: &mut UpdateCont
     let (wanted, asked_for) = wanted(nodes, on_screen, cx);
     for (id, observation) in &mut nodes.observing {
         let needed = wanted.contains(id);
-        observation.left = if needed { None } else { observation.left.or(Some(now)) };
+        observation.unneeded_since =
+            if needed { None } else { observation.unneeded_since.or(Some(now)) };
     }
     let mut ended: Vec<ClusterId> = nodes
         .observing
         .iter()
         .filter(|(id, observation)| {
-            let over = observation.left.is_some_and(|left| now.saturating_sub(left) >= LINGER);
+            let over = observation
+                .unneeded_since
+                .is_some_and(|left| now.saturating_sub(left) >= KEEP_OBSERVING);
             over || !cx.fleet.entries.contains_key(*id) || settings.read_only
         })
         .map(|(id, _)| id.clone())
@@ -86,7 +90,7 @@ pub fn plan(nodes: &mut NodesState, on_screen: &[ClusterId], cx: &mut UpdateCont
         if free >= urgent {
             break;
         }
-        if observation.left.is_some() && !ended.contains(id) {
+        if observation.unneeded_since.is_some() && !ended.contains(id) {
             ended.push(id.clone());
             free += 1;
         }
@@ -115,7 +119,7 @@ fn begin(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     cx.effect(Effect::Journal(Box::new(record)));
     let observe = Request::Observe { cluster: Box::new(cluster), agreed };
     let request = cx.request(RequestOwner::Observer(id.clone()), observe);
-    let observation = Observation { request, left: None, held: false, remaining: None };
+    let observation = Observation { request, unneeded_since: None, held: false, remaining: None };
     nodes.observing.insert(id.clone(), observation);
     nodes.observed.entry(id.clone()).or_default();
 }
@@ -141,7 +145,7 @@ pub fn restart(nodes: &mut NodesState, before: Now, cx: &mut UpdateContext<'_>) 
         if let Some(observed) = nodes.observed.get_mut(&id) {
             observed.stop_watching(before);
         }
-        let lingers = nodes.observing.get(&id).is_some_and(|one| one.left.is_some());
+        let lingers = nodes.observing.get(&id).is_some_and(|one| one.unneeded_since.is_some());
         end(nodes, &id, cx);
         if !lingers {
             begin(nodes, &id, cx);
@@ -232,7 +236,12 @@ pub fn next_wake(nodes: &NodesState, fleet: &Fleet) -> Option<Duration> {
         // A finished roll does not change.
         .filter(|(id, _)| nodes.observing.contains_key(*id) && fleet.rolls(id))
         .filter_map(|(_, observed)| observed.next_evaluation())
-        .chain(nodes.observing.values().filter_map(|one| Some(one.left?.saturating_add(LINGER))))
+        .chain(
+            nodes
+                .observing
+                .values()
+                .filter_map(|one| Some(one.unneeded_since?.saturating_add(KEEP_OBSERVING))),
+        )
         .min()
 }
 
@@ -244,7 +253,7 @@ fn detect_changes(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext
     {
         return;
     }
-    let held = rolling && observed.is_held();
+    let held = rolling && observed.is_blocked();
     let unknown = observed.snapshot.as_ref().is_some_and(|snapshot| !snapshot.tells_drains());
     if observed.held_announced && !held && unknown && observed.tracker.has_blocked() {
         // A blocker that is no longer visible may still exist.
@@ -317,7 +326,7 @@ mod tests {
     use crate::app::screen::Screen;
     use crate::app::settings::{ObservationScope, Settings};
     use crate::app::state::State;
-    use crate::app::update::{settle, update};
+    use crate::app::update::{refresh_rows, update};
     use crate::domain::cluster::ClusterId;
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
@@ -340,7 +349,7 @@ mod tests {
             state.fleet.put(Entry::new(cluster, at, RequestId(1)));
         }
         state.view.outdated = true;
-        settle(&mut state);
+        refresh_rows(&mut state);
         state
     }
 
@@ -478,18 +487,18 @@ mod tests {
             let effects = observe_event(&mut state, name, snapshot(47));
             let expected: &[&str] = if name == "shop" { &["rollout stalled"] } else { &[] };
             assert_eq!(notified(&effects), expected);
-            assert!(state.nodes.is_held(&id(name)));
+            assert!(state.nodes.is_blocked(&id(name)));
             assert_eq!(
                 notified(&observe_event(&mut state, name, snapshot(47))),
                 [""; 0],
                 "notified twice"
             );
         }
-        settle(&mut state);
+        refresh_rows(&mut state);
         assert_eq!(state.view.counts.stuck, 2);
         let effects = observe_event(&mut state, "shop", snapshot(1));
         assert_eq!(notified(&effects), ["rollout resumed"]);
-        settle(&mut state);
+        refresh_rows(&mut state);
         assert_eq!(state.view.counts.stuck, 1);
     }
 
@@ -507,10 +516,10 @@ mod tests {
         pass(&mut state, 7_200, Message::Ticked);
         let roll = state.nodes.observed[&id("shop")].roll.clone().unwrap();
         assert_eq!(roll.estimate, RollEstimate::Unknown);
-        assert!(!state.nodes.is_held(&id("shop")));
+        assert!(!state.nodes.is_blocked(&id("shop")));
         assert_eq!(roll.counts.new, 2, "what was seen stays");
         observe_event(&mut state, "shop", snapshot(10));
-        assert!(state.nodes.is_held(&id("shop")));
+        assert!(state.nodes.is_blocked(&id("shop")));
     }
 
     #[test]
@@ -529,7 +538,7 @@ mod tests {
             effects.extend(pass(&mut state, 0, Message::Ticked));
         }
         assert_eq!(notified(&effects), ["rollout stalled"]);
-        assert!(state.nodes.is_held(&id("shop")));
+        assert!(state.nodes.is_blocked(&id("shop")));
     }
 
     #[test]
@@ -583,7 +592,7 @@ mod tests {
         for _ in 0..180 {
             pass(&mut state, 60, Message::Ticked);
         }
-        assert!(state.nodes.is_held(&id("shop")), "and a stall shows in time");
+        assert!(state.nodes.is_blocked(&id("shop")), "and a stall shows in time");
     }
 
     #[test]
@@ -680,11 +689,11 @@ mod tests {
         assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(47))), ["rollout stalled"]);
         state.shared.settings.read_only = true;
         assert_eq!(ended(&pass(&mut state, 1, Message::Ticked)), ["shop"]);
-        assert!(!state.nodes.is_held(&id("shop")), "it is unknown");
+        assert!(!state.nodes.is_blocked(&id("shop")), "it is unknown");
         state.shared.settings.read_only = false;
         pass(&mut state, 1, Message::Ticked);
         assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(47))), [""; 0]);
-        assert!(state.nodes.is_held(&id("shop")));
+        assert!(state.nodes.is_blocked(&id("shop")));
         assert_eq!(notified(&observe_event(&mut state, "shop", snapshot(1))), ["rollout resumed"]);
     }
 

@@ -42,7 +42,7 @@ pub struct Observation {
     /// Its request; events of earlier ones are ignored.
     pub request: RequestId,
     /// Since when it is no longer needed (monotonic clock); `None` while it is needed.
-    pub left: Option<Duration>,
+    pub unneeded_since: Option<Duration>,
     /// Whether the roll is stalled or has a blocker.
     pub held: bool,
     /// Remaining old nodes.
@@ -51,12 +51,12 @@ pub struct Observation {
 
 impl NodesState {
     /// Resets the tab to its top, with the cursor on the most urgent node.
-    pub fn rewind(&mut self) {
+    pub fn reset_view(&mut self) {
         (self.cursor, self.in_full, self.scroll) = (None, false, 0);
     }
 
     /// Whether the roll is stalled or blocked, according to the cluster's own API.
-    pub fn is_held(&self, id: &ClusterId) -> bool {
+    pub fn is_blocked(&self, id: &ClusterId) -> bool {
         self.observing.get(id).is_some_and(|observation| observation.held)
     }
 
@@ -92,7 +92,7 @@ impl NodesState {
 
     /// Why the roll is blocked, in one line; with its age if not current.
     pub fn blocked_text(&self, id: &ClusterId, now: Timestamp) -> Option<String> {
-        let observed = self.observed.get(id).filter(|_| self.is_held(id))?;
+        let observed = self.observed.get(id).filter(|_| self.is_blocked(id))?;
         let roll = observed.roll.as_ref()?;
         let at = observed.as_of(now);
         let text = roll.worst().map(|worst| blocker_text::headline(worst, at));

@@ -174,7 +174,7 @@ texts! {
     KUBECONFIG_REFUSED = "kubeconfig rejected";
     UNREACHABLE = "the API server is unreachable";
     HIBERNATED = "hibernated: the API server is off";
-    ONE_WAY =
+    WOULD_DISABLE_STATIC_TOKENS =
         "observing nodes needs a kubeconfig, which permanently disables static tokens; issue one yourself to proceed";
     READ_ONLY = "observing nodes needs a kubeconfig; read-only mode requests none";
     SWITCHED_OFF = "observing nodes is off: kubernetes.watch = \"never\" in the configuration";
@@ -188,7 +188,7 @@ texts! {
     SHORT_NO_ACCESS = "no access";
     SHORT_UNREACHABLE = "unreachable";
     SHORT_HIBERNATED = "hibernated";
-    SHORT_ONE_WAY = "not checked";
+    SHORT_WOULD_DISABLE_STATIC_TOKENS = "not checked";
     reported_bounds(minimum, maximum) = "SKE reports {minimum}–{maximum} nodes.";
     pool_bounds(pool, minimum, maximum, zones) = "{pool}  {minimum}–{maximum} nodes  {zones}";
     USUAL_NODE_TIME = "Usually 7–10m per node; several at a time if surge allows.";
@@ -611,7 +611,7 @@ pub fn unavailable(why: &Unavailable) -> String {
         Unavailable::KubeconfigRefused(failure) => failed(KUBECONFIG_REFUSED, failure),
         Unavailable::Unreachable(failure) => failed(UNREACHABLE, failure),
         Unavailable::Hibernated => HIBERNATED.to_owned(),
-        Unavailable::OneWay => ONE_WAY.to_owned(),
+        Unavailable::WouldDisableStaticTokens => WOULD_DISABLE_STATIC_TOKENS.to_owned(),
     }
 }
 
@@ -624,7 +624,7 @@ pub fn unavailable_narrow(why: &Unavailable) -> &'static str {
         Unavailable::NoAccess(_) | Unavailable::KubeconfigRefused(_) => SHORT_NO_ACCESS,
         Unavailable::Unreachable(_) => SHORT_UNREACHABLE,
         Unavailable::Hibernated => SHORT_HIBERNATED,
-        Unavailable::OneWay => SHORT_ONE_WAY,
+        Unavailable::WouldDisableStaticTokens => SHORT_WOULD_DISABLE_STATIC_TOKENS,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::app::context::UpdateContext;
 use crate::app::keymap::Command;
-use crate::app::motion::{SearchStep, moved};
+use crate::app::motion::{SearchDirection, moved};
 use crate::app::nodes::state::NodesState;
 use crate::app::nodes::text;
 use crate::app::screen::Metrics;
@@ -18,7 +18,7 @@ pub fn run(nodes: &mut NodesState, id: &ClusterId, command: Command, metrics: &M
         metrics.scroll(&mut nodes.scroll, command);
         return;
     }
-    let (at, count) = place(nodes, id);
+    let (at, count) = index(nodes, id);
     let Some(last) = count.checked_sub(1) else { return };
     if let Some(next) = moved(command, at, metrics.page(), last) {
         go_to(nodes, id, next);
@@ -26,7 +26,7 @@ pub fn run(nodes: &mut NodesState, id: &ClusterId, command: Command, metrics: &M
 }
 
 /// Index of the cursor among the nodes in display order (pool by pool, zone by zone), and their number.
-fn place(nodes: &NodesState, id: &ClusterId) -> (usize, usize) {
+fn index(nodes: &NodesState, id: &ClusterId) -> (usize, usize) {
     let all = || nodes.roll(id).into_iter().flat_map(Roll::nodes);
     let chosen = nodes.node_at_cursor(id);
     let at = chosen.and_then(|chosen| all().position(|node| node.uid == chosen.uid));
@@ -46,10 +46,15 @@ pub fn matches(nodes: &NodesState, id: &ClusterId, search: &Search) -> Vec<bool>
 }
 
 /// Moves the cursor to a matching node; returns whether there is one.
-pub fn find(nodes: &mut NodesState, id: &ClusterId, search: &Search, step: SearchStep) -> bool {
+pub fn find(
+    nodes: &mut NodesState,
+    id: &ClusterId,
+    search: &Search,
+    step: SearchDirection,
+) -> bool {
     let all = matches(nodes, id, search);
-    let holds = |place: usize| all.get(place).is_some_and(|matches| *matches);
-    let Some(next) = step.find(place(nodes, id), holds) else { return false };
+    let holds = |index: usize| all.get(index).is_some_and(|matches| *matches);
+    let Some(next) = step.find(index(nodes, id), holds) else { return false };
     go_to(nodes, id, next);
     true
 }

@@ -51,29 +51,29 @@ pub enum Focus {
 #[derive(Debug, Clone)]
 pub enum RotationDialogStage {
     /// Waiting for the first reading.
-    Checking,
+    Reading,
     /// Waiting for the user.
-    Asking,
+    Confirming,
     /// The shown state is outdated; the user has to look again before confirming.
     Changed(String),
     Sending,
     /// Sent without a clear answer; reading back.
-    Unclear,
+    ReadingBack,
     /// Refused, or failed without effect. Stays until dismissed.
     Failed(Failure),
     /// The outcome, as a sentence.
-    Settled(String),
+    Done(String),
 }
 
 impl RotationDialogStage {
     /// Whether nothing has been confirmed yet.
     pub fn is_open(&self) -> bool {
-        matches!(self, Self::Checking | Self::Asking | Self::Changed(_))
+        matches!(self, Self::Reading | Self::Confirming | Self::Changed(_))
     }
 
     /// Whether closing is the only remaining action.
     pub fn is_ended(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Settled(_))
+        matches!(self, Self::Failed(_) | Self::Done(_))
     }
 }
 
@@ -96,7 +96,7 @@ impl RotationDialog {
     /// Whether the step can be sent.
     pub fn is_ready(&self) -> bool {
         let is_named = !self.wants_name || self.typed.value() == self.shown.id.name.as_str();
-        is_named && self.is_accepted() && !matches!(self.stage, RotationDialogStage::Checking)
+        is_named && self.is_accepted() && !matches!(self.stage, RotationDialogStage::Reading)
     }
 
     /// Enters another stage, in which earlier key presses do not confirm anything.
@@ -117,13 +117,13 @@ impl RotationDialog {
 
     /// Moves the focus to the next or previous field.
     pub fn step_focus(&mut self, forward: bool) {
-        let has_place = |place: &Focus| match place {
+        let is_shown = |field: &Focus| match field {
             Focus::Name => self.wants_name,
             Focus::Accept => self.findings.iter().any(Finding::breaks),
             Focus::Cancel | Focus::Confirm => true,
         };
-        let places = [Focus::Name, Focus::Accept, Focus::Cancel, Focus::Confirm];
-        let places: Vec<Focus> = places.into_iter().filter(has_place).collect();
-        self.focus = crate::app::motion::neighbour(&places, self.focus, forward);
+        let fields = [Focus::Name, Focus::Accept, Focus::Cancel, Focus::Confirm];
+        let fields: Vec<Focus> = fields.into_iter().filter(is_shown).collect();
+        self.focus = crate::app::motion::neighbour(&fields, self.focus, forward);
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{clean, plural};
 
 texts! {
-    static_tokens_found(count, place) = "{count} found on this machine: {place}";
+    static_tokens_found(count, location) = "{count} found on this machine: {location}";
     and_more(text, count) = "{text} and {count} more";
     static_tokens_of_version(version) = "version {version} still issues them";
     STATIC_TOKENS_UNKNOWN_VERSION = "the version is unknown, so they may be in use";
@@ -30,25 +30,25 @@ texts! {
     state(word) = "SKE reports the cluster as {word}";
     reported(code, message) = "SKE reports {code}: {message}";
     times(why) = "SKE reports inconsistent times: {why}";
-    access_held(left, place) = "you have a kubeconfig{left} ({place})";
-    access_held_since_start(left, place) =
-        "you have a kubeconfig issued after the start{left} ({place})";
+    access_held(left, location) = "you have a kubeconfig{left} ({location})";
+    access_held_since_start(left, location) =
+        "you have a kubeconfig issued after the start{left} ({location})";
     valid_for(time) = ", valid for {time}";
-    access_unclear(place, why) =
-        "kubeconfig in {place} may not work: {why}; issue another first (K)";
-    access_unclear_after_complete(place, why) =
-        "kubeconfig in {place} may stop working on complete: {why}; issue another first (K)";
-    access_not_in_file(place) =
-        "you were given a kubeconfig ({place}); unknown whether it was kept; issue one to a file first (K)";
-    access_since_start_not_in_file(place) =
-        "you were given a kubeconfig after the start ({place}); unknown whether it was kept; issue one to a file first (K)";
-    NO_ACCESS_ONE_WAY = "no kubeconfig for this cluster on this machine";
+    access_unclear(location, why) =
+        "kubeconfig in {location} may not work: {why}; issue another first (K)";
+    access_unclear_after_complete(location, why) =
+        "kubeconfig in {location} may stop working on complete: {why}; issue another first (K)";
+    access_not_in_file(location) =
+        "you were given a kubeconfig ({location}); unknown whether it was kept; issue one to a file first (K)";
+    access_since_start_not_in_file(location) =
+        "you were given a kubeconfig after the start ({location}); unknown whether it was kept; issue one to a file first (K)";
+    NO_ACCESS_BEFORE_FIRST_START = "no kubeconfig for this cluster on this machine";
     NO_ACCESS = "no valid kubeconfig on this machine; issue one first (K)";
     NO_ACCESS_SINCE_START =
         "no kubeconfig from after the start on this machine; issue one first (K)";
-    breaking(credentials, places) = "{credentials} on this machine will stop working: {places}";
-    unclear(credentials, places) =
-        "{credentials} on this machine cannot be judged and may stop working: {places}";
+    breaking(credentials, locations) = "{credentials} on this machine will stop working: {locations}";
+    unclear(credentials, locations) =
+        "{credentials} on this machine cannot be judged and may stop working: {locations}";
     FILES_UNREAD = "still reading the kubeconfig files on this machine";
     files_not_read(why) = "the kubeconfig files on this machine were not read: {why}";
     unreadable_files(files, names) = "{files} on this machine could not be read: {names}";
@@ -183,13 +183,13 @@ pub fn marked(found: &Finding) -> String {
     format!("{mark} {}", finding(found))
 }
 
-fn unclear_access(step: Step, place: &str, reasons: &[VerdictReason]) -> String {
+fn unclear_access(step: Step, location: &str, reasons: &[VerdictReason]) -> String {
     let why = credentials::text::reasons(reasons);
     match (step, reasons.contains(&VerdictReason::NotInFile)) {
-        (Step::Start, true) => access_not_in_file(place),
-        (Step::Complete, true) => access_since_start_not_in_file(place),
-        (Step::Start, false) => access_unclear(place, why),
-        (Step::Complete, false) => access_unclear_after_complete(place, why),
+        (Step::Start, true) => access_not_in_file(location),
+        (Step::Complete, true) => access_since_start_not_in_file(location),
+        (Step::Start, false) => access_unclear(location, why),
+        (Step::Complete, false) => access_unclear_after_complete(location, why),
     }
 }
 
@@ -204,21 +204,27 @@ pub fn finding(finding: &Finding) -> String {
         Finding::State(state) => of_state(state),
         Finding::Reported(problem) => reported(&problem.code, &problem.message),
         Finding::Times(why) => times(inconsistent_times(*why)),
-        Finding::AccessHeld { step, left, place } => {
+        Finding::AccessHeld { step, left, location } => {
             let left = left.map(|left| valid_for(long(left))).unwrap_or_default();
             match step {
-                Step::Start => access_held(left, place.words()),
-                Step::Complete => access_held_since_start(left, place.words()),
+                Step::Start => access_held(left, location.words()),
+                Step::Complete => access_held_since_start(left, location.words()),
             }
         }
-        Finding::AccessUnclear { step, place, reasons } => {
-            unclear_access(*step, &place.words(), reasons)
+        Finding::AccessUnclear { step, location, reasons } => {
+            unclear_access(*step, &location.words(), reasons)
         }
-        Finding::NoAccess { one_way: true, .. } => NO_ACCESS_ONE_WAY.to_owned(),
+        Finding::NoAccess { disables_static_tokens: true, .. } => {
+            NO_ACCESS_BEFORE_FIRST_START.to_owned()
+        }
         Finding::NoAccess { step: Step::Start, .. } => NO_ACCESS.to_owned(),
         Finding::NoAccess { step: Step::Complete, .. } => NO_ACCESS_SINCE_START.to_owned(),
-        Finding::BreakingCredentials(places) => breaking(kubeconfigs(places), places_of(places)),
-        Finding::UnclearCredentials(places) => unclear(kubeconfigs(places), places_of(places)),
+        Finding::BreakingCredentials(locations) => {
+            breaking(kubeconfigs(locations), locations_of(locations))
+        }
+        Finding::UnclearCredentials(locations) => {
+            unclear(kubeconfigs(locations), locations_of(locations))
+        }
         Finding::FilesUnread(files) => unread(files),
         Finding::TokensInUse(tokens) => some(tokens, TOKEN_IN_USE, TOKENS_IN_USE),
         Finding::UnusedTokens(tokens) => some(tokens, UNUSED_TOKEN, UNUSED_TOKENS),
@@ -326,12 +332,12 @@ fn unread(files: &UnreadFiles) -> String {
     }
 }
 
-fn kubeconfigs(places: &[KubeconfigLocation]) -> String {
-    plural(places.len(), KUBECONFIG, KUBECONFIGS)
+fn kubeconfigs(locations: &[KubeconfigLocation]) -> String {
+    plural(locations.len(), KUBECONFIG, KUBECONFIGS)
 }
 
-fn places_of(places: &[KubeconfigLocation]) -> String {
-    list(places.iter().map(KubeconfigLocation::words), 2)
+fn locations_of(locations: &[KubeconfigLocation]) -> String {
+    list(locations.iter().map(KubeconfigLocation::words), 2)
 }
 
 /// A count, and the first names.

@@ -9,7 +9,7 @@ use crate::app::fleet::state::Fleet;
 use crate::app::message::RotateOutcome;
 use crate::app::requests::RequestId;
 use crate::app::rotation::dialog::RotationDialogStage;
-use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::rotation::state::RotationState;
 use crate::app::rotation::text;
 use crate::domain::action::Accepted;
@@ -63,7 +63,7 @@ pub fn answered(
     cx: &mut UpdateContext<'_>,
 ) {
     let sent = Sent { id, step, request };
-    let waits = |pending: &&mut Pending| pending.request == request;
+    let waits = |pending: &&mut PendingStep| pending.request == request;
     // A recreated or missing cluster has no pending step; the journal records the outcome.
     let pending = rotation.pending.get_mut(id).filter(waits);
     let waited_for = pending.is_some();
@@ -90,7 +90,7 @@ pub fn answered(
             pending.ignore_reads_through = ignore_reads_through;
             pending.due = now.monotonic;
             if let Some(dialog) = rotation.dialog_about(id) {
-                dialog.stage = RotationDialogStage::Unclear;
+                dialog.stage = RotationDialogStage::ReadingBack;
             } else {
                 let noun = step.pick("start", "completion");
                 cx.toast(text::unclear(cx.fleet.label(id), noun));
@@ -140,10 +140,15 @@ fn fail(
 }
 
 /// The outcome is known, or will remain unknown.
-fn settle(rotation: &mut RotationState, id: &ClusterId, text: &str, cx: &mut UpdateContext<'_>) {
+fn show_outcome(
+    rotation: &mut RotationState,
+    id: &ClusterId,
+    text: &str,
+    cx: &mut UpdateContext<'_>,
+) {
     match rotation.dialog_about(id) {
         Some(dialog) => {
-            dialog.enter(RotationDialogStage::Settled(text.to_owned()), cx.shared.guard());
+            dialog.enter(RotationDialogStage::Done(text.to_owned()), cx.shared.guard());
         }
         None => cx.toast(text::of_cluster(cx.fleet.label(id), text)),
     }
@@ -152,7 +157,7 @@ fn settle(rotation: &mut RotationState, id: &ClusterId, text: &str, cx: &mut Upd
 fn did_not_happen(rotation: &mut RotationState, sent: &Sent<'_>, cx: &mut UpdateContext<'_>) {
     rotation.pending.remove(sent.id);
     let text = sent.step.pick(text::START_NOT_SEEN, text::COMPLETE_NOT_SEEN);
-    settle(rotation, sent.id, text, cx);
+    show_outcome(rotation, sent.id, text, cx);
     sent.log(Outcome::Refused, text::LOG_NOT_HAPPENED, None, cx);
 }
 
@@ -174,10 +179,10 @@ fn settle_pending(
     cx: &mut UpdateContext<'_>,
 ) {
     let id = &cluster.id;
-    let is_later = |pending: &&mut Pending| pending.ignore_reads_through < request;
+    let is_later = |pending: &&mut PendingStep| pending.ignore_reads_through < request;
     let Some(pending) = rotation.pending.get_mut(id).filter(is_later) else { return };
     // An answer older than the known state proves nothing about later changes.
-    if cx.fleet.entries.get(id).is_some_and(|entry| entry.older.is_some()) {
+    if cx.fleet.entries.get(id).is_some_and(|entry| entry.stale_since.is_some()) {
         return;
     }
     pending.skew = pending.skew.or(skew);
@@ -205,26 +210,26 @@ fn settle_pending(
             if cx.shared.now.monotonic.saturating_sub(pending.asked.monotonic) > UNSEEN =>
         {
             let at = *at;
-            pending.stage = PendingStage::Unseen { at };
+            pending.stage = PendingStage::NotShown { at };
             let text = text::unseen(sent.step, cx.shared.zone().clock(at));
-            settle(rotation, id, &text, cx);
+            show_outcome(rotation, id, &text, cx);
             sent.log(Outcome::Unknown, text::LOG_UNSEEN, None, cx);
         }
-        PendingStage::Unseen { .. } if shows => {
+        PendingStage::NotShown { .. } if shows => {
             rotation.pending.remove(id);
             let text = text::unseen_shown(sent.step, cluster.rotation.phase.word());
             cx.toast(text::of_cluster(cx.fleet.label(id), text));
             sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
         }
-        PendingStage::Sending | PendingStage::Accepted { .. } | PendingStage::Unseen { .. } => {}
-        PendingStage::ReadingBack { .. } | PendingStage::Lost if shows => {
+        PendingStage::Sending | PendingStage::Accepted { .. } | PendingStage::NotShown { .. } => {}
+        PendingStage::ReadingBack { .. } | PendingStage::Unknown if shows => {
             rotation.pending.remove(id);
             let text = sent.step.pick(text::START_SEEN, text::COMPLETE_SEEN);
-            settle(rotation, id, text, cx);
+            show_outcome(rotation, id, text, cx);
             sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
         }
         PendingStage::ReadingBack { seen, .. } => *seen = Some(cx.shared.now.monotonic),
-        PendingStage::Lost => did_not_happen(rotation, &sent, cx),
+        PendingStage::Unknown => did_not_happen(rotation, &sent, cx),
     }
 }
 
@@ -238,7 +243,7 @@ fn check_dialog(
     let pending = rotation.pending.get(&cluster.id);
     let is_before_step = pending.is_some_and(|pending| pending.ignore_reads_through >= request);
     let Some(dialog) = rotation.dialog_about(&cluster.id) else { return };
-    let is_checking = matches!(dialog.stage, RotationDialogStage::Checking);
+    let is_checking = matches!(dialog.stage, RotationDialogStage::Reading);
     let is_no_check = is_checking && request <= dialog.ignore_reads_through;
     if is_before_step || is_no_check || !dialog.stage.is_open() {
         return;
@@ -252,7 +257,7 @@ fn check_dialog(
     dialog.checked = Some(cx.shared.now.wall);
     dialog.update_findings(cx.shared.now.wall);
     if is_checking {
-        dialog.stage = RotationDialogStage::Asking;
+        dialog.stage = RotationDialogStage::Confirming;
     }
 }
 
@@ -306,7 +311,7 @@ pub fn cluster_not_read(
     cx: &UpdateContext<'_>,
 ) {
     if let Some(dialog) = rotation.dialog_about(id)
-        && matches!(dialog.stage, RotationDialogStage::Checking)
+        && matches!(dialog.stage, RotationDialogStage::Reading)
         && request > dialog.ignore_reads_through
     {
         dialog.enter(RotationDialogStage::Failed(failure), cx.shared.guard());
@@ -323,14 +328,14 @@ pub fn cluster_missing(rotation: &mut RotationState, id: &ClusterId, cx: &Update
 }
 
 /// After a clock jump or suspend: makes everything due, and checks the dialog again.
-pub fn rearm(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
+pub fn make_due(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     for pending in rotation.pending.values_mut() {
         pending.due = cx.shared.now.monotonic;
     }
     let last = cx.requests.last();
     let Some(dialog) = rotation.dialog.as_deref_mut() else { return };
-    if matches!(dialog.stage, RotationDialogStage::Asking | RotationDialogStage::Changed(_)) {
-        dialog.stage = RotationDialogStage::Checking;
+    if matches!(dialog.stage, RotationDialogStage::Confirming | RotationDialogStage::Changed(_)) {
+        dialog.stage = RotationDialogStage::Reading;
         dialog.checked = None;
         dialog.ignore_reads_through = last;
         // Earlier input may be hours old.
@@ -342,7 +347,7 @@ pub fn rearm(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
 /// Tracks sent steps: reads those that are due, and handles timeouts.
 pub fn advance(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     let now = cx.shared.now.monotonic;
-    let is_due = |pending: &Pending| pending.next_wake().is_some_and(|at| at <= now);
+    let is_due = |pending: &PendingStep| pending.next_wake().is_some_and(|at| at <= now);
     let due: Vec<ClusterId> = rotation
         .pending
         .iter()
@@ -359,7 +364,7 @@ fn follow_one(rotation: &mut RotationState, id: &ClusterId, cx: &mut UpdateConte
     let Some(pending) = rotation.pending.get_mut(id) else { return };
     let sent = Sent { id, step: pending.step, request: pending.request };
     match &mut pending.stage {
-        PendingStage::Sending | PendingStage::Lost => return,
+        PendingStage::Sending | PendingStage::Unknown => return,
         PendingStage::Accepted { at, reported } => {
             let late = now.saturating_sub(pending.asked.monotonic) > GRACE;
             if late && !std::mem::replace(reported, true) {
@@ -368,16 +373,16 @@ fn follow_one(rotation: &mut RotationState, id: &ClusterId, cx: &mut UpdateConte
             let wait = if late { READ_BACK_SLOW * 3 } else { cx.shared.settings.poll_running };
             pending.due = now.saturating_add(wait);
         }
-        PendingStage::Unseen { .. } => pending.due = now.saturating_add(UNSEEN_READS),
+        PendingStage::NotShown { .. } => pending.due = now.saturating_add(UNSEEN_READS),
         PendingStage::ReadingBack { until, seen } if *until <= now => {
             // Earlier readings may have been older than the step.
             if seen.is_some_and(|seen| until.saturating_sub(seen) <= FRESH) {
                 did_not_happen(rotation, &sent, cx);
                 return;
             }
-            pending.stage = PendingStage::Lost;
+            pending.stage = PendingStage::Unknown;
             let text = text::LOST;
-            settle(rotation, id, text, cx);
+            show_outcome(rotation, id, text, cx);
             sent.log(Outcome::Unknown, text::LOG_LOST, None, cx);
             return;
         }
@@ -409,7 +414,7 @@ mod tests {
     use crate::app::requests::{RequestId, RequestOwner};
     use crate::app::rotation::dialog::RotationDialogStage;
     use crate::app::rotation::outcome::READ_BACK;
-    use crate::app::rotation::pending::{Pending, PendingStage};
+    use crate::app::rotation::pending::{PendingStage, PendingStep};
     use crate::app::screen::Screen;
     use crate::app::settings::Settings;
     use crate::app::state::State;
@@ -438,7 +443,7 @@ mod tests {
         state.fleet.put(Entry::new(shown.clone(), at(0), RequestId(1)));
         let owner = RequestOwner::Rotation { cluster: shown.id.clone(), step: Step::Start };
         let request = state.requests.begin(owner);
-        let pending = Pending {
+        let pending = PendingStep {
             request,
             step: Step::Start,
             asked: at(0),
@@ -557,7 +562,7 @@ mod tests {
             update(&mut state, at, Message::Answered(request, result));
             let Some(dialog) = &state.rotation.dialog else { panic!("the dialog") };
             assert!(!matches!(dialog.stage, RotationDialogStage::Failed(_)));
-            matches!(dialog.stage, RotationDialogStage::Asking) && dialog.checked.is_some()
+            matches!(dialog.stage, RotationDialogStage::Confirming) && dialog.checked.is_some()
         };
         assert!(!checked_after(earlier[0], true));
         assert!(!checked_after(earlier[1], false));

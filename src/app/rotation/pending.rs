@@ -11,11 +11,11 @@ use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::{Rotation, Step};
 
 /// Sent but unsettled steps, at most one per cluster.
-pub type PendingSteps = BTreeMap<ClusterId, Pending>;
+pub type PendingSteps = BTreeMap<ClusterId, PendingStep>;
 
 /// A sent step that is not settled yet.
 #[derive(Debug, Clone)]
-pub struct Pending {
+pub struct PendingStep {
     pub request: RequestId,
     pub step: Step,
     /// When it was confirmed.
@@ -43,7 +43,7 @@ pub enum PendingStage {
         reported: bool,
     },
     /// Accepted, but not visible for so long that it may be sent again.
-    Unseen { at: Timestamp },
+    NotShown { at: Timestamp },
     /// Sent without a clear answer; reading back to find out.
     ReadingBack {
         /// Deadline (monotonic clock).
@@ -52,24 +52,24 @@ pub enum PendingStage {
         seen: Option<Duration>,
     },
     /// The read-back failed; the next successful read decides.
-    Lost,
+    Unknown,
 }
 
-impl Pending {
+impl PendingStep {
     /// Text for the phase column.
     pub fn word(&self) -> &'static str {
         match &self.stage {
             PendingStage::Sending => "sending",
             PendingStage::Accepted { .. } => "accepted",
-            PendingStage::Unseen { .. } => "not shown",
+            PendingStage::NotShown { .. } => "not shown",
             PendingStage::ReadingBack { .. } => "checking",
-            PendingStage::Lost => "unclear",
+            PendingStage::Unknown => "unclear",
         }
     }
 
     /// Whether it blocks further steps.
     pub fn blocks(&self) -> bool {
-        !matches!(self.stage, PendingStage::Unseen { .. })
+        !matches!(self.stage, PendingStage::NotShown { .. })
     }
 
     /// Whether it is unknown if it was sent or took effect.
@@ -81,8 +81,8 @@ impl Pending {
     pub fn next_wake(&self) -> Option<Duration> {
         match &self.stage {
             PendingStage::ReadingBack { until, .. } => Some(self.due.min(*until)),
-            PendingStage::Accepted { .. } | PendingStage::Unseen { .. } => Some(self.due),
-            PendingStage::Sending | PendingStage::Lost => None,
+            PendingStage::Accepted { .. } | PendingStage::NotShown { .. } => Some(self.due),
+            PendingStage::Sending | PendingStage::Unknown => None,
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::app::now::Now;
 use crate::app::requests::{RequestId, RequestOwner};
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::outcome::invalidates_confirmation;
-use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::rotation::text;
 use crate::app::settings::Settings;
 use crate::app::state::State;
-use crate::app::update::{settle, update};
+use crate::app::update::{refresh_rows, update};
 use crate::domain::action::Accepted;
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::failure::{Failure, FailureKind};
@@ -46,11 +46,11 @@ fn asking(phase: Phase, protected: &[&str]) -> State {
     state.view.cursor = Some(shop.id.clone());
     state.fleet.put(Entry::new(shop, at, RequestId(1)));
     state.view.outdated = true;
-    settle(&mut state);
+    refresh_rows(&mut state);
     commands::run(&mut state, &mut Outbox::default(), Command::Rotate);
     // What is observed of the cluster is known from here on.
     update(&mut state, at, Message::Ticked);
-    dialog(&mut state).stage = RotationDialogStage::Asking;
+    dialog(&mut state).stage = RotationDialogStage::Confirming;
     state
 }
 
@@ -163,7 +163,7 @@ type Reading = fn(&mut Cluster);
 fn a_step_is_sent_only_as_it_was_agreed_to() {
     let pending = |state: &mut State, stage| {
         let (shown, request) = (dialog(state).shown.clone(), RequestId(1));
-        let pending = Pending {
+        let pending = PendingStep {
             request,
             step: Step::Complete,
             asked: state.shared.now,
@@ -197,12 +197,12 @@ fn a_step_is_sent_only_as_it_was_agreed_to() {
             true,
         ),
         ("read-only", &|state| state.shared.settings.read_only = true, false),
-        ("under way", &|state| pending(state, PendingStage::Lost), false),
-        ("never shown", &|state| pending(state, PendingStage::Unseen { at: now() }), true),
+        ("under way", &|state| pending(state, PendingStage::Unknown), false),
+        ("never shown", &|state| pending(state, PendingStage::NotShown { at: now() }), true),
         ("another phase", &|state| dialog(state).shown.rotation.phase = Phase::Completing, false),
-        ("checking", &|state| dialog(state).stage = RotationDialogStage::Checking, false),
+        ("checking", &|state| dialog(state).stage = RotationDialogStage::Reading, false),
         ("sent already", &|state| dialog(state).stage = RotationDialogStage::Sending, false),
-        ("unclear", &|state| dialog(state).stage = RotationDialogStage::Unclear, false),
+        ("unclear", &|state| dialog(state).stage = RotationDialogStage::ReadingBack, false),
         ("failed", &|state| dialog(state).stage = RotationDialogStage::Failed(failure()), false),
     ];
     for (why, change, is_sent) in changes {
@@ -210,11 +210,11 @@ fn a_step_is_sent_only_as_it_was_agreed_to() {
         change(&mut state);
         let effects = press(&mut state, &[KeyCode::Enter]);
         assert_eq!(sent(&effects).len(), usize::from(is_sent), "{why}");
-        let is_under_way = |pending: &Pending| matches!(pending.stage, PendingStage::Sending);
+        let is_under_way = |pending: &PendingStep| matches!(pending.stage, PendingStage::Sending);
         assert_eq!(state.rotation.pending.values().any(is_under_way), is_sent, "{why}");
     }
     for stage in
-        [RotationDialogStage::Failed(failure()), RotationDialogStage::Settled("done".to_owned())]
+        [RotationDialogStage::Failed(failure()), RotationDialogStage::Done("done".to_owned())]
     {
         let mut state = agreed();
         dialog(&mut state).stage = stage;
@@ -334,7 +334,7 @@ fn what_changed_is_seen_before_it_is_confirmed() {
     dialog(&mut state).stage = RotationDialogStage::Changed("it changed".to_owned());
     assert_eq!(sent(&press(&mut state, &[KeyCode::Enter])), []);
     let is_asked_again = |dialog: &RotationDialog| {
-        matches!(dialog.stage, RotationDialogStage::Asking)
+        matches!(dialog.stage, RotationDialogStage::Confirming)
             && dialog.typed.value().is_empty()
             && dialog.accepted.is_empty()
             && dialog.focus == Focus::Cancel
@@ -357,7 +357,7 @@ fn each_stage_of_a_sent_step_has_its_word_and_says_whether_another_may_follow() 
     for (stage, word, blocks, is_under_way, wake) in [
         (PendingStage::Sending, "sending", true, true, None),
         (PendingStage::Accepted { at, reported: false }, "accepted", true, false, Some(due)),
-        (PendingStage::Unseen { at }, "not shown", false, false, Some(due)),
+        (PendingStage::NotShown { at }, "not shown", false, false, Some(due)),
         (PendingStage::ReadingBack { until, seen: None }, "checking", true, true, Some(due)),
         (
             PendingStage::ReadingBack { until: due / 2, seen: None },
@@ -366,9 +366,9 @@ fn each_stage_of_a_sent_step_has_its_word_and_says_whether_another_may_follow() 
             true,
             Some(due / 2),
         ),
-        (PendingStage::Lost, "unclear", true, false, None),
+        (PendingStage::Unknown, "unclear", true, false, None),
     ] {
-        let pending = Pending {
+        let pending = PendingStep {
             request: RequestId(1),
             step: Step::Start,
             asked: Now { wall: at, monotonic: Duration::ZERO },

@@ -16,7 +16,7 @@ use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::app::requests::RequestOwner;
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
-use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::rotation::state::RotationState;
 use crate::app::rotation::{findings_text, text};
 use crate::app::shared::Shared;
@@ -57,7 +57,7 @@ pub fn open(
         typed_note: None,
         accepted: Vec::new(),
         focus: Focus::Cancel,
-        stage: RotationDialogStage::Checking,
+        stage: RotationDialogStage::Reading,
         guard: cx.shared.guard(),
         scroll: 0,
     };
@@ -193,20 +193,20 @@ fn press(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         return;
     }
     match &dialog.stage {
-        RotationDialogStage::Asking => send(rotation, cx),
+        RotationDialogStage::Confirming => send(rotation, cx),
         RotationDialogStage::Changed(_) => {
             // The user has seen the change: ask again for the current state.
             match permits(&dialog.shown, Action::Rotate(dialog.step)) {
                 Err(refusal) => cx.toast(refusal.to_string()),
-                Ok(()) => dialog.stage = RotationDialogStage::Asking,
+                Ok(()) => dialog.stage = RotationDialogStage::Confirming,
             }
             dialog.reset(cx.shared.guard());
         }
-        RotationDialogStage::Checking
+        RotationDialogStage::Reading
         | RotationDialogStage::Sending
-        | RotationDialogStage::Unclear
+        | RotationDialogStage::ReadingBack
         | RotationDialogStage::Failed(_)
-        | RotationDialogStage::Settled(_) => {}
+        | RotationDialogStage::Done(_) => {}
     }
 }
 
@@ -234,7 +234,7 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         intent.findings = findings;
         Request::Rotate { step, shown, intent }
     });
-    let pending = Pending {
+    let pending = PendingStep {
         request,
         step,
         asked: cx.shared.now,
@@ -274,11 +274,11 @@ pub fn inventory_read(
 }
 
 /// Why a sent step blocks another one.
-pub fn pending_reason(pending: &Pending, shared: &Shared) -> String {
+pub fn pending_reason(pending: &PendingStep, shared: &Shared) -> String {
     let step = pending.step;
     match &pending.stage {
         PendingStage::Sending => text::pending_sending(step),
-        PendingStage::Accepted { at, .. } | PendingStage::Unseen { at } => {
+        PendingStage::Accepted { at, .. } | PendingStage::NotShown { at } => {
             let waited = passed(*at, shared.now.wall);
             let at = shared.zone().clock(*at);
             text::pending_accepted(&at, &waited)
@@ -287,7 +287,7 @@ pub fn pending_reason(pending: &Pending, shared: &Shared) -> String {
             let left = until.saturating_sub(shared.now.monotonic).try_into().unwrap_or_default();
             text::pending_read_back(step, long(left))
         }
-        PendingStage::Lost => text::pending_lost(step),
+        PendingStage::Unknown => text::pending_lost(step),
     }
 }
 

@@ -28,13 +28,13 @@ pub struct Session {
     /// The terminal is gone or about to go.
     pub hung_up: bool,
     /// Messages to print after exit.
-    pub last_words: Vec<String>,
+    pub exit_messages: Vec<String>,
     /// Reported notes about the token source, each shown once.
     pub notes: Vec<String>,
     /// When the identity was last requested (monotonic clock).
-    pub identified: Duration,
+    pub identity_asked_at: Duration,
     /// When the fleet was last saved for the next run (monotonic clock).
-    pub fleet_kept: Duration,
+    pub fleet_saved_at: Duration,
     /// Selections of earlier runs, by profile; "" is no profile.
     pub selections: BTreeMap<String, Selection>,
 }

@@ -25,7 +25,7 @@ pub enum Progress {
     /// Percentage of new nodes.
     Percent(u8),
     /// Blocked at this percentage.
-    Held(u8),
+    Blocked(u8),
 }
 
 impl Progress {
@@ -36,20 +36,20 @@ impl Progress {
             (false, ..) => Self::None,
             (true, None, _) => Self::Unknown,
             (true, Some(percent), false) => Self::Percent(percent),
-            (true, Some(percent), true) => Self::Held(percent),
+            (true, Some(percent), true) => Self::Blocked(percent),
         }
     }
 }
 
 /// Title and progress of a watched cluster: the first blocked one, or else the first rolling one, or else the first.
 pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> {
-    let rank = |id: &&ClusterId| (!nodes.is_held(id), !fleet.rolls(id));
+    let rank = |id: &&ClusterId| (!nodes.is_blocked(id), !fleet.rolls(id));
     let is_read = |id: &&ClusterId| fleet.entries.get(*id).is_some_and(|e| !e.is_last_known());
     let id = nodes.watched.iter().filter(is_read).min_by_key(rank)?;
     let phase = &fleet.cluster(id)?.rotation.phase;
     let seen = nodes.observed.get(id).filter(|seen| seen.live && *phase == Phase::Preparing);
     let progress = seen.and_then(ObservedCluster::progress);
-    let held = nodes.is_held(id) && seen.is_some();
+    let held = nodes.is_blocked(id) && seen.is_some();
     let mut title = format!("skeys: {} ", clean(&fleet.label(id)));
     match progress {
         Some(progress) => title.push_str(&text::progress_narrow(progress)),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cli::args::{ConfigCommand, Flags};
-use crate::cli::config::{ConfigProblem, EXAMPLE, Loaded, Places, join, load, path};
+use crate::cli::config::{ConfigProblem, ConfigSources, EXAMPLE, Loaded, join, load, path};
 use crate::cli::output::Output;
 use crate::domain::misplaced_secret::{looks_secret, show};
 use crate::store::files::irregular_kind;
@@ -13,8 +13,8 @@ use crate::store::private_file;
 pub const NO_PATH: &str = "No home folder is set; use --config or SKEYS_CONFIG.";
 
 /// Runs the command; the exit status is 0 on success, 1 on failure, 2 for invalid input.
-pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Output {
-    let (path, _) = path(flags, places);
+pub fn run(command: &ConfigCommand, flags: &Flags, sources: &ConfigSources<'_>) -> Output {
+    let (path, _) = path(flags, sources);
     let Some(path) = path else {
         return Output::failure(format!("{NO_PATH}\n"), 1);
     };
@@ -25,13 +25,13 @@ pub fn run(command: &ConfigCommand, flags: &Flags, places: &Places<'_>) -> Outpu
             let text = if looks_secret(&text) { show(text) } else { text };
             Output::success(format!("{text}\n"))
         }
-        ConfigCommand::Check => check(flags, places),
+        ConfigCommand::Check => check(flags, sources),
         ConfigCommand::Init { force, .. } => init(&path, *force),
     }
 }
 
-fn check(flags: &Flags, places: &Places<'_>) -> Output {
-    let checked = load(flags, places).and_then(|loaded| loaded.config.keymap().map(|_| loaded));
+fn check(flags: &Flags, sources: &ConfigSources<'_>) -> Output {
+    let checked = load(flags, sources).and_then(|loaded| loaded.config.keymap().map(|_| loaded));
     match checked {
         Ok(Loaded { config, notes, .. }) => {
             let lines = config.lines().into_iter().chain(notes);
@@ -74,22 +74,22 @@ mod tests {
 
     use crate::cli::args::{ConfigCommand, Flags};
     use crate::cli::commands::config::run;
-    use crate::cli::config::{EXAMPLE, Places};
+    use crate::cli::config::{ConfigSources, EXAMPLE};
 
     #[test]
     fn init_writes_a_private_file_once_and_check_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new/config.toml");
-        let places =
-            Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
+        let sources =
+            ConfigSources { environment: &|_| None, default_file: Some(file.clone()), home: None };
         let init =
-            |force| run(&ConfigCommand::Init { force, guided: false }, &Flags::default(), &places);
+            |force| run(&ConfigCommand::Init { force, guided: false }, &Flags::default(), &sources);
         assert_eq!(init(false).status, 0);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), EXAMPLE);
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(init(false).status, 1);
         assert_eq!(init(true).status, 0);
-        let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
+        let checked = run(&ConfigCommand::Check, &Flags::default(), &sources);
         assert_eq!(checked.status, 0, "{}", checked.err);
         assert!(checked.out.contains("poll.idle = \"30s\""));
     }
@@ -104,9 +104,9 @@ mod tests {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(CWD, at("fifo"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
         let init = |name: &str, force| {
-            let places =
-                Places { environment: &|_| None, default_file: Some(at(name)), home: None };
-            run(&ConfigCommand::Init { force, guided: false }, &Flags::default(), &places)
+            let sources =
+                ConfigSources { environment: &|_| None, default_file: Some(at(name)), home: None };
+            run(&ConfigCommand::Init { force, guided: false }, &Flags::default(), &sources)
         };
         assert_eq!(init("link", true).status, 0);
         assert!(at("link").is_symlink());
@@ -122,14 +122,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
         std::fs::write(&file, "[keys]\nrotate = [\"K\"]\n").unwrap();
-        let places = Places { environment: &|_| None, default_file: Some(file), home: None };
-        let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
+        let sources =
+            ConfigSources { environment: &|_| None, default_file: Some(file), home: None };
+        let checked = run(&ConfigCommand::Check, &Flags::default(), &sources);
         assert_eq!(checked.status, 2);
         assert!(checked.err.contains("key K is bound to both"), "{}", checked.err);
         assert!(checked.err.contains("config.toml:2:10: key K"), "{}", checked.err);
         let text = "[keys]\nrotate = [\"X\"]\n\nrotat = [\"K\"]\nhelp = [\"wrong\"]\n";
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
-        let checked = run(&ConfigCommand::Check, &Flags::default(), &places);
+        let checked = run(&ConfigCommand::Check, &Flags::default(), &sources);
         assert_eq!(checked.status, 2);
         for expected in [
             "config.toml:4:9: keys.rotat: unknown command\n",
@@ -141,7 +142,7 @@ mod tests {
         let text = "[keys]\nrotat = [\"K\"]\n[profiles.a.keys]\nhelpp = [\"?\"]\n";
         std::fs::write(folder.path().join("config.toml"), text).unwrap();
         let flags = Flags { profile: Some("a".to_owned()), ..Flags::default() };
-        let checked = run(&ConfigCommand::Check, &flags, &places);
+        let checked = run(&ConfigCommand::Check, &flags, &sources);
         assert!(
             checked.err.ends_with("config.toml:4:9: keys.helpp: unknown command\n"),
             "{}",

@@ -34,13 +34,13 @@ pub enum Value {
 /// One problem and its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
-    pub place: String,
+    pub position: String,
     pub text: String,
 }
 
 impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", show(&self.place), clean(&self.text))
+        write!(f, "{}: {}", show(&self.position), clean(&self.text))
     }
 }
 
@@ -60,7 +60,7 @@ pub struct FileContent {
     /// Overrides by name of the profile.
     pub profiles: BTreeMap<String, FileValues>,
     /// Locations of the entries of `[keys]`, by profile and command; the profile is empty outside of profiles.
-    pub key_places: BTreeMap<(String, String), String>,
+    pub key_positions: BTreeMap<(String, String), String>,
 }
 
 /// Parses a file's text; `name` is the file's name in errors.
@@ -77,10 +77,10 @@ pub fn read(name: &str, text: &str) -> Result<FileContent, Vec<ConfigProblem>> {
     if reader.problems.is_empty() {
         reader.key_entries.sort();
         let entries = reader.key_entries.iter().map(|(at, _)| (*at, String::new())).collect();
-        let places = located(name, text, entries).into_iter().map(|problem| problem.place);
+        let positions = located(name, text, entries).into_iter().map(|problem| problem.position);
         let entries = reader.key_entries.into_iter().map(|(_, entry)| entry);
-        let key_places = entries.zip(places).collect();
-        Ok(FileContent { values: reader.values, profiles: reader.profiles, key_places })
+        let key_positions = entries.zip(positions).collect();
+        Ok(FileContent { values: reader.values, profiles: reader.profiles, key_positions })
     } else {
         Err(located(name, text, reader.problems))
     }
@@ -380,7 +380,7 @@ fn located(name: &str, text: &str, mut problems: Vec<(usize, String)>) -> Vec<Co
         while let Some((_, character)) = characters.next_if(|(next, _)| *next < at) {
             (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
         }
-        ConfigProblem { place: format!("{name}:{line}:{column}"), text }
+        ConfigProblem { position: format!("{name}:{line}:{column}"), text }
     };
     problems.into_iter().map(&mut locate).collect()
 }
@@ -526,10 +526,10 @@ mod tests {
     #[test]
     fn file_15_columns_count_characters() {
         let found = problems("protected = [\"ä\"] \n\"ü\" = 1\npoll = {\"ä\" = 1, \"ö\" = 2}");
-        let places = ["config.toml:2:1: ", "config.toml:3:9: ", "config.toml:3:18: "];
-        assert_eq!(found.len(), places.len(), "{found:?}");
-        for (found, place) in found.iter().zip(places) {
-            assert!(found.starts_with(place), "{found}");
+        let positions = ["config.toml:2:1: ", "config.toml:3:9: ", "config.toml:3:18: "];
+        assert_eq!(found.len(), positions.len(), "{found:?}");
+        for (found, position) in found.iter().zip(positions) {
+            assert!(found.starts_with(position), "{found}");
         }
     }
 
@@ -575,9 +575,12 @@ mod tests {
             for problem in read("config.toml", &text).err().into_iter().flatten() {
                 let shown = problem.to_string();
                 prop_assert!(!shown.contains(char::is_control), "{shown}");
-                let place: Vec<&str> = problem.place.split(':').collect();
-                let line: usize = place[1].parse().unwrap();
-                prop_assert!(place[0] == "config.toml" && (1..=lines).contains(&line), "{shown}");
+                let position: Vec<&str> = problem.position.split(':').collect();
+                let line: usize = position[1].parse().unwrap();
+                prop_assert!(
+                    position[0] == "config.toml" && (1..=lines).contains(&line),
+                    "{shown}"
+                );
             }
             Ok(())
         });

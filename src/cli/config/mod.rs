@@ -33,7 +33,7 @@ pub const EXAMPLE: &str = include_str!("../../../config.example.toml");
 pub struct Config {
     values: Values,
     /// Locations of the entries of `[keys]`, by command.
-    key_places: BTreeMap<String, String>,
+    key_positions: BTreeMap<String, String>,
     /// How to sign in; `None` if no source is set.
     pub auth: Option<SourceConfig>,
 }
@@ -48,7 +48,7 @@ type Values = BTreeMap<&'static str, (Value, String)>;
 
 /// Sources of configuration.
 #[derive(Clone)]
-pub struct Places<'a> {
+pub struct ConfigSources<'a> {
     /// Reads an environment variable.
     pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub default_file: Option<PathBuf>,
@@ -56,7 +56,7 @@ pub struct Places<'a> {
     pub home: Option<PathBuf>,
 }
 
-impl Places<'_> {
+impl ConfigSources<'_> {
     /// An environment variable, unless empty.
     pub fn variable(&self, name: &str) -> Option<String> {
         (self.environment)(name).filter(|value| !value.is_empty())
@@ -75,12 +75,12 @@ pub struct Loaded {
 }
 
 /// The file to read, from flag, variable or default location; and whether it was named explicitly.
-pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
-    let variable = || places.variable("SKEYS_CONFIG").map(PathBuf::from);
+pub fn path(flags: &Flags, sources: &ConfigSources<'_>) -> (Option<PathBuf>, bool) {
+    let variable = || sources.variable("SKEYS_CONFIG").map(PathBuf::from);
     let named = flags.config.clone().or_else(variable);
     match named {
         Some(path) => (Some(path), true),
-        None => (places.default_file.clone(), false),
+        None => (sources.default_file.clone(), false),
     }
 }
 
@@ -88,32 +88,32 @@ pub fn path(flags: &Flags, places: &Places<'_>) -> (Option<PathBuf>, bool) {
 ///
 /// # Errors
 /// Every problem, each with its location.
-pub fn load(flags: &Flags, places: &Places<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
-    load_by(flags, places, None)
+pub fn load(flags: &Flags, sources: &ConfigSources<'_>) -> Result<Loaded, Vec<ConfigProblem>> {
+    load_by(flags, sources, None)
 }
 
 /// As [`load`], with these lines added to the file, which need not exist.
 pub fn load_with(
     flags: &Flags,
-    places: &Places<'_>,
+    sources: &ConfigSources<'_>,
     lines: &str,
 ) -> Result<Loaded, Vec<ConfigProblem>> {
-    load_by(flags, places, Some(lines))
+    load_by(flags, sources, Some(lines))
 }
 
 fn load_by(
     flags: &Flags,
-    places: &Places<'_>,
+    sources: &ConfigSources<'_>,
     lines: Option<&str>,
 ) -> Result<Loaded, Vec<ConfigProblem>> {
     let mut problems = Vec::new();
     let mut notes = Vec::new();
-    let mut config = Config { values: defaults(), key_places: BTreeMap::new(), auth: None };
+    let mut config = Config { values: defaults(), key_positions: BTreeMap::new(), auth: None };
     // An empty flag means no profile, even if the environment sets one.
-    let profile = flags.profile.clone().or_else(|| places.variable("SKEYS_PROFILE"));
+    let profile = flags.profile.clone().or_else(|| sources.variable("SKEYS_PROFILE"));
     let profile = profile.filter(|name| !name.is_empty());
     let mut profiles = Vec::new();
-    match path(flags, places) {
+    match path(flags, sources) {
         (Some(path), named) => match read_file(&path, named, lines) {
             Ok(found) => {
                 profiles.extend(found.profiles.keys().cloned());
@@ -129,13 +129,13 @@ fn load_by(
     }
     for key in keys() {
         let mut names = key.environment.iter();
-        if let Some((name, text)) = names.find_map(|name| Some((name, places.variable(name)?))) {
+        if let Some((name, text)) = names.find_map(|name| Some((name, sources.variable(name)?))) {
             problems.extend(config.set(&key, name, from_text(&key, &text)).err());
         }
     }
     problems.extend(config.apply_flags(flags));
     let stackit_profile = config.text_if_set(STACKIT_PROFILE);
-    let of_stackit = stackit::read(stackit_profile, places.environment, places.home.as_deref());
+    let of_stackit = stackit::read(stackit_profile, sources.environment, sources.home.as_deref());
     for (path, value) in of_stackit.values {
         if config.set_by(path).is_none() {
             config.values.insert(path, value);
@@ -145,7 +145,7 @@ fn load_by(
     if !problems.is_empty() {
         return Err(problems);
     }
-    config.auth = choose_source(flags, places, &config);
+    config.auth = choose_source(flags, sources, &config);
     Ok(Loaded { config, notes, profile, profiles })
 }
 
@@ -175,17 +175,21 @@ fn read_file(
             String::new()
         }
         other => other.map_err(|error| {
-            vec![ConfigProblem { place: name.clone(), text: format!("cannot be read: {error}") }]
+            vec![ConfigProblem { position: name.clone(), text: format!("cannot be read: {error}") }]
         })?,
     };
     let mut content = read(&name, &text)?;
     let added = read(&name, lines.unwrap_or_default())?;
     content.values.extend(added.values);
-    content.key_places.extend(added.key_places);
+    content.key_positions.extend(added.key_positions);
     Ok(content)
 }
 
-fn choose_source(flags: &Flags, places: &Places<'_>, config: &Config) -> Option<SourceConfig> {
+fn choose_source(
+    flags: &Flags,
+    sources: &ConfigSources<'_>,
+    config: &Config,
+) -> Option<SourceConfig> {
     let text = |path: &str| {
         let switch = config.switch(path).then_some("true");
         switch.or_else(|| config.text_if_set(path)).map(str::to_owned)
@@ -195,16 +199,16 @@ fn choose_source(flags: &Flags, places: &Places<'_>, config: &Config) -> Option<
             let by = match config.set_by(key) {
                 _ if flags.auth.0.iter().any(|(setting, _)| setting.key == key) => SetBy::Flag,
                 None => SetBy::Default,
-                Some(_) => SetBy::Person,
+                Some(_) => SetBy::Configured,
             };
-            Some((expand(&text(key)?, places.home.as_deref()), by))
+            Some((expand(&text(key)?, sources.home.as_deref()), by))
         },
         text: &text,
         variable: &|name| {
-            let value = (places.environment)(name).filter(|value| !value.trim().is_empty());
+            let value = (sources.environment)(name).filter(|value| !value.trim().is_empty());
             value.map(Secret::new)
         },
-        stackit: (places.environment)("PATH")
+        stackit: (sources.environment)("PATH")
             .and_then(|folders| find(&folders))
             .map(|program| token_program(program, text(STACKIT_PROFILE))),
     })
@@ -226,7 +230,7 @@ impl Config {
         origin: &str,
         value: Result<Value, String>,
     ) -> Result<(), ConfigProblem> {
-        let value = value.map_err(|text| ConfigProblem { place: origin.to_owned(), text })?;
+        let value = value.map_err(|text| ConfigProblem { position: origin.to_owned(), text })?;
         self.values.insert(key.path, (value, origin.to_owned()));
         Ok(())
     }
@@ -241,7 +245,7 @@ impl Config {
         profile: Option<&str>,
         file: &str,
     ) -> Result<(), ConfigProblem> {
-        let FileContent { values: common, mut profiles, key_places } = content;
+        let FileContent { values: common, mut profiles, key_positions } = content;
         let mut put = |found: FileValues, origin: &str| {
             let found = found.into_iter();
             self.values.extend(found.map(|(path, value)| (path, (value, origin.to_owned()))));
@@ -253,15 +257,15 @@ impl Config {
                 let names: Vec<String> = profiles.into_keys().collect();
                 let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
                 let text = format!("unknown profile {}; known: {known}", show(name));
-                return Err(ConfigProblem { place: file.to_owned(), text });
+                return Err(ConfigProblem { position: file.to_owned(), text });
             };
             if found.contains_key("keys") {
                 of_keys = name;
             }
             put(found, &format!("{file}, profile {}", show(name)));
         }
-        let places = key_places.into_iter().filter(|((profile, _), _)| profile == of_keys);
-        self.key_places.extend(places.map(|((_, command), at)| (command, at)));
+        let positions = key_positions.into_iter().filter(|((profile, _), _)| profile == of_keys);
+        self.key_positions.extend(positions.map(|((_, command), at)| (command, at)));
         Ok(())
     }
 
@@ -403,9 +407,10 @@ impl Config {
         Keymap::new(self.keys()).map_err(|problems| {
             let located = |problem: KeyProblem| {
                 let mut commands = problem.commands.iter();
-                let place = commands.find_map(|command| self.key_places.get(command));
-                let place = place.cloned().unwrap_or_else(|| self.origin("keys").0.to_owned());
-                ConfigProblem { place, text: problem.text }
+                let position = commands.find_map(|command| self.key_positions.get(command));
+                let position =
+                    position.cloned().unwrap_or_else(|| self.origin("keys").0.to_owned());
+                ConfigProblem { position, text: problem.text }
             };
             problems.into_iter().map(located).collect()
         })
@@ -440,7 +445,7 @@ mod tests {
     use crate::cli::args::{Arguments, Flags};
     use crate::cli::config::file::{Value, read};
     use crate::cli::config::keys::keys;
-    use crate::cli::config::{EXAMPLE, Loaded, Places, defaults, load};
+    use crate::cli::config::{ConfigSources, EXAMPLE, Loaded, defaults, load};
     use crate::clients::auth::TokenSource;
     use crate::clients::http::Http;
     use crate::clock::Clock;
@@ -468,9 +473,12 @@ mod tests {
         let lookup = |name: &str| {
             environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        let places =
-            Places { environment: &lookup, default_file: Some(path), home: Some(home.to_owned()) };
-        load(flags, &places).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+        let sources = ConfigSources {
+            environment: &lookup,
+            default_file: Some(path),
+            home: Some(home.to_owned()),
+        };
+        load(flags, &sources).map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -504,8 +512,8 @@ mod tests {
 
     #[test]
     fn file_14_without_a_home_folder_defaults_apply_with_a_note() {
-        let places = Places { environment: &|_| None, default_file: None, home: None };
-        let loaded = load(&Flags::default(), &places).unwrap();
+        let sources = ConfigSources { environment: &|_| None, default_file: None, home: None };
+        let loaded = load(&Flags::default(), &sources).unwrap();
         assert_eq!(loaded.notes.len(), 1);
     }
 
@@ -726,7 +734,7 @@ mod tests {
             let loaded = loaded(&Flags::default(), &environment, file).unwrap();
             let source = loaded.config.auth.unwrap();
             assert_eq!(source.summary, format!("the credentials file {name}"));
-            let clock = Clock::by_hand(jiff::Timestamp::UNIX_EPOCH);
+            let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
             let http = Http::new(clock.clone(), None).unwrap();
             let failure = TokenSource::new(source, http, clock).unwrap_err();
             assert_eq!(failure.message, format!("{name}: {expected}"));
@@ -836,7 +844,7 @@ mod tests {
             let environment = [("STACKIT_CREDENTIALS_PATH", &*name)];
             let source = loaded(&Flags::default(), &environment, "").unwrap().config.auth.unwrap();
             assert!(source.summary.contains(SHOWN), "{}", source.summary);
-            let clock = Clock::by_hand(jiff::Timestamp::UNIX_EPOCH);
+            let clock = Clock::manual(jiff::Timestamp::UNIX_EPOCH);
             let http = Http::new(clock.clone(), None).unwrap();
             let failure = TokenSource::new(source, http, clock).unwrap_err();
             assert!(!format!("{failure:?} {failure}").contains(mark), "{failure}");

@@ -21,7 +21,7 @@ const DEFAULT_REGION: &str = "eu01";
 
 /// Result of reading.
 #[derive(Default)]
-pub struct Found {
+pub struct StackitConfig {
     /// Values by path, each with its origin.
     pub values: Vec<(&'static str, (Value, String))>,
     /// What could not be read and is ignored.
@@ -34,11 +34,11 @@ pub fn read(
     profile: Option<&str>,
     environment: &dyn Fn(&str) -> Option<String>,
     home: Option<&Path>,
-) -> Found {
-    let Some(folder) = folder(environment, home) else { return Found::default() };
+) -> StackitConfig {
+    let Some(folder) = folder(environment, home) else { return StackitConfig::default() };
     read_profile(&folder, profile).unwrap_or_else(|note| {
         let note = format!("The configuration of the stackit CLI is not used: {}", clean(&note));
-        Found { notes: vec![note], ..Found::default() }
+        StackitConfig { notes: vec![note], ..StackitConfig::default() }
     })
 }
 
@@ -51,7 +51,7 @@ fn folder(environment: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> 
     Some(set.or_else(|| Some(home?.join(".config")))?.join("stackit"))
 }
 
-fn read_profile(folder: &Path, named: Option<&str>) -> Result<Found, String> {
+fn read_profile(folder: &Path, named: Option<&str>) -> Result<StackitConfig, String> {
     let profile = match named {
         Some(name) => Some(name.to_owned()),
         None => read_text(&folder.join("cli-profile.txt"))?,
@@ -67,14 +67,14 @@ fn read_profile(folder: &Path, named: Option<&str>) -> Result<Found, String> {
     let name = path.display();
     let Some(text) = read_text(&path)? else {
         let missing = format!("its profile {profile} has no file {name}");
-        return if is_default { Ok(Found::default()) } else { Err(missing) };
+        return if is_default { Ok(StackitConfig::default()) } else { Err(missing) };
     };
     let json: Json = serde_json::from_str(&text).map_err(|error| {
         format!("{name} is not JSON at line {}, column {}", error.line(), error.column())
     })?;
     let json = json.as_object().ok_or_else(|| format!("{name} is not a JSON object"))?;
     let origin = format!("{ORIGIN}, profile {profile}: {name}");
-    let mut found = Found::default();
+    let mut found = StackitConfig::default();
     for key in keys() {
         let set = names(&key).find_map(|name| json.get(&name)?.as_str()).map(str::trim);
         let Some(text) = set.filter(|text| !text.is_empty()) else { continue };
@@ -111,7 +111,7 @@ mod tests {
     use std::path::Path;
 
     use crate::cli::args::Flags;
-    use crate::cli::config::{Config, Loaded, Places, load};
+    use crate::cli::config::{Config, ConfigSources, Loaded, load};
 
     const DEFAULT: &str = r#"{
   "alb_custom _endpoint": "", "allowed_url_domain": "stackit.cloud", "assume_yes": false, "output_format": "",
@@ -150,7 +150,8 @@ mod tests {
             environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
         let home = Some(home.to_owned());
-        load(flags, &Places { environment: &lookup, default_file: Some(path), home }).unwrap()
+        load(flags, &ConfigSources { environment: &lookup, default_file: Some(path), home })
+            .unwrap()
     }
 
     fn lines(config: &Config, path: &str) -> String {

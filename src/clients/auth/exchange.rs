@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::clients::auth::claims;
 use crate::clients::auth::key::ServiceAccountKey;
-use crate::clients::auth::source::Granted;
+use crate::clients::auth::source::IssuedToken;
 use crate::clients::http::{Http, safe_url};
 use crate::clients::request::HttpRequest;
 use crate::clients::response::HttpResponse;
@@ -63,7 +63,7 @@ impl Exchange {
     ///
     /// # Errors
     /// Refused, unreachable, or an answer without a token.
-    pub async fn issue_token(&self) -> Result<Granted, Failure> {
+    pub async fn issue_token(&self) -> Result<IssuedToken, Failure> {
         let endpoint =
             self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let failure = match self.request_token(&endpoint).await {
@@ -91,10 +91,10 @@ impl Exchange {
             host(default)
         );
         *self.endpoint.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = default.clone();
-        Ok(Granted { note: Some(note), ..granted })
+        Ok(IssuedToken { note: Some(note), ..granted })
     }
 
-    async fn request_token(&self, endpoint: &Url) -> Result<Granted, Failure> {
+    async fn request_token(&self, endpoint: &Url) -> Result<IssuedToken, Failure> {
         let assertion = self.key.assertion(self.http.clock().now())?;
         let form = Form {
             endpoint,
@@ -132,7 +132,11 @@ impl Form<'_> {
     ///
     /// # Errors
     /// Refused, unreachable, or an answer without a token.
-    pub async fn request_token(&self, http: &Http, assertion: &Secret) -> Result<Granted, Failure> {
+    pub async fn request_token(
+        &self,
+        http: &Http,
+        assertion: &Secret,
+    ) -> Result<IssuedToken, Failure> {
         let now = http.clock().now();
         let purpose = format!("get a token for {}", self.account);
         let mut request = HttpRequest::new(Method::POST, self.endpoint.clone(), purpose);
@@ -159,7 +163,7 @@ impl Form<'_> {
                     .until
                     .and_then(|until| until.saturating_sub(skew.unwrap_or_default()).ok())
             });
-        Ok(Granted::new(secret, until))
+        Ok(IssuedToken::new(secret, until))
     }
 }
 

@@ -26,11 +26,11 @@ use tracing::warn;
 use crate::clients::auth::claims::Claims;
 use crate::clients::auth::exchange::SKEW_WORTH_SAYING;
 use crate::clients::auth::secret_file::{SingleReader, keeps};
-use crate::clients::auth::source::{About, Granted, Read, Source, Tokens};
 pub use crate::clients::auth::source::{
     AuthSettings, ProgramOutput, SetBy, Setting, SettingKind, SourceConfig, SourceKind,
     TokenProgram,
 };
+use crate::clients::auth::source::{IssuedToken, Read, Source, SourceFacts, Tokens};
 use crate::clients::http::Http;
 use crate::clock::Clock;
 use crate::domain::age;
@@ -96,7 +96,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    current: Option<Granted>,
+    current: Option<IssuedToken>,
     /// Monotonic time of the last renewal triggered by a 401.
     forced: Option<Duration>,
     /// Monotonic time before which no other token is requested while the current one is valid: the source may have no
@@ -115,7 +115,7 @@ struct State {
 #[derive(Default)]
 struct Shown {
     claims: Claims,
-    about: About,
+    about: SourceFacts,
     notes: Vec<String>,
     /// Why the last renewal failed.
     failing: Option<String>,
@@ -186,7 +186,7 @@ impl TokenSource {
             *state = State::default();
         }
         let now = self.0.clock.now();
-        let lives = |held: &Granted, margin| {
+        let lives = |held: &IssuedToken, margin| {
             held.until.is_none_or(|until| until.duration_since(now) > margin)
         };
         let failed = self.failed_just_now(&state);
@@ -325,10 +325,11 @@ impl TokenSource {
     /// Stores an issued token, or the failure.
     fn store_issued(
         &self,
-        issued: Result<Granted, Failure>,
+        issued: Result<IssuedToken, Failure>,
         state: &mut State,
     ) -> Result<Secret, Failure> {
-        let ended = |granted: &Granted| granted.until.filter(|until| *until <= self.0.clock.now());
+        let ended =
+            |granted: &IssuedToken| granted.until.filter(|until| *until <= self.0.clock.now());
         let issued = issued.and_then(|granted| match ended(&granted) {
             None => Ok(granted),
             Some(until) => {
@@ -429,7 +430,7 @@ impl TokenSource {
         };
         self.keep(kept);
         self.update_shown(&secret, None);
-        state.current = Some(Granted::new(secret.clone(), None));
+        state.current = Some(IssuedToken::new(secret.clone(), None));
         Ok(secret)
     }
 

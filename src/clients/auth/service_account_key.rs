@@ -8,7 +8,7 @@ use crate::clients::auth::exchange::{DEFAULT_ENDPOINT, Exchange};
 use crate::clients::auth::key::{KeyText, ServiceAccountKey};
 use crate::clients::auth::secret_file::{SingleReader, keeps};
 use crate::clients::auth::source::{
-    About, AuthSettings, Granted, Setting, Source, SourceConfig, SourceKind,
+    AuthSettings, IssuedToken, Setting, Source, SourceConfig, SourceFacts, SourceKind,
 };
 use crate::clients::http::Http;
 use crate::domain::failure::Failure;
@@ -98,8 +98,8 @@ pub fn source(place: KeyPlace) -> SourceConfig {
     })
 }
 
-fn about(key: &ServiceAccountKey) -> About {
-    About { account: Some(key.account()), ends: key.valid_until, notes: key.notes.clone() }
+fn about(key: &ServiceAccountKey) -> SourceFacts {
+    SourceFacts { account: Some(key.account()), ends: key.valid_until, notes: key.notes.clone() }
 }
 
 /// Where the key is read and exchanged.
@@ -135,7 +135,7 @@ struct ReplaceableKey {
 
 impl ReplaceableKey {
     /// Reloads the key and exchanges it. If it cannot be read, the previous one stays in use.
-    async fn issue_token(&self) -> Result<Granted, Failure> {
+    async fn issue_token(&self) -> Result<IssuedToken, Failure> {
         let current = || self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = None;
         if self.place.can_change() {
@@ -150,7 +150,7 @@ impl ReplaceableKey {
         }
         let exchange = Arc::clone(&current());
         match exchange.issue_token().await {
-            Ok(granted) => Ok(Granted { about: Some(about(&exchange.key)), kept, ..granted }),
+            Ok(granted) => Ok(IssuedToken { about: Some(about(&exchange.key)), kept, ..granted }),
             Err(mut failure) => {
                 if let Some(kept) = kept {
                     failure.message.push_str(&format!("; {kept}"));

@@ -69,7 +69,7 @@ pub enum SettingKind {
 pub enum SetBy {
     Flag,
     /// Environment or configuration.
-    Person,
+    Configured,
     Default,
 }
 
@@ -175,14 +175,14 @@ pub struct Source {
     pub remedy: String,
     /// A program that the user can log in again with: `stackit` of `stackit auth login`.
     pub login: Option<TokenProgram>,
-    pub about: About,
+    pub about: SourceFacts,
 }
 
 impl Source {
     /// A source without further facts.
     pub fn new(name: &str, tokens: Tokens, remedy: impl Into<String>) -> Self {
         let (name, remedy) = (name.to_owned(), remedy.into());
-        Self { name, tokens, remedy, login: None, about: About::default() }
+        Self { name, tokens, remedy, login: None, about: SourceFacts::default() }
     }
 
     /// A literal token from `origin`, fixed at startup.
@@ -206,7 +206,7 @@ impl Source {
         remedy: &str,
     ) -> Self
     where
-        F: Future<Output = Result<Granted, Failure>> + Send + 'static,
+        F: Future<Output = Result<IssuedToken, Failure>> + Send + 'static,
     {
         Self::new(name, Tokens::Issued(Box::new(move || issue().boxed())), remedy)
     }
@@ -214,7 +214,7 @@ impl Source {
 
 /// Facts about a source apart from its token; they change with the file.
 #[derive(Clone, Default)]
-pub struct About {
+pub struct SourceFacts {
     pub account: Option<String>,
     /// When the source itself expires.
     pub ends: Option<Timestamp>,
@@ -232,23 +232,23 @@ pub enum Tokens {
     /// Read on each use, since the file may be replaced. May block.
     Read(Arc<Read>),
     /// A new one is issued on each renewal.
-    Issued(Box<dyn Fn() -> BoxFuture<'static, Result<Granted, Failure>> + Send + Sync>),
+    Issued(Box<dyn Fn() -> BoxFuture<'static, Result<IssuedToken, Failure>> + Send + Sync>),
 }
 
 /// A token that was issued.
-pub struct Granted {
+pub struct IssuedToken {
     pub secret: Secret,
     /// Expiry on our clock.
     pub until: Option<Timestamp>,
     /// A fallback that was used.
     pub note: Option<String>,
     /// Set if the source was reloaded.
-    pub about: Option<About>,
+    pub about: Option<SourceFacts>,
     /// Why the previous content is used instead of the current one.
     pub kept: Option<String>,
 }
 
-impl Granted {
+impl IssuedToken {
     /// A token without notes.
     pub fn new(secret: Secret, until: Option<Timestamp>) -> Self {
         Self { secret, until, note: None, about: None, kept: None }

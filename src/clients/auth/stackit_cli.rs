@@ -3,7 +3,7 @@
 
 use crate::clients::auth::claims;
 use crate::clients::auth::source::{
-    AuthSettings, Granted, ProgramOutput, Source, SourceConfig, SourceKind, TokenProgram,
+    AuthSettings, IssuedToken, ProgramOutput, Source, SourceConfig, SourceKind, TokenProgram,
 };
 use crate::clients::error_chain::shorten;
 use crate::clock::Clock;
@@ -43,7 +43,7 @@ fn source(program: TokenProgram) -> SourceConfig {
 }
 
 /// Runs the CLI. An expired token is returned as is: the caller compares it with the clock.
-async fn issue_token(program: TokenProgram, clock: Clock) -> Result<Granted, Failure> {
+async fn issue_token(program: TokenProgram, clock: Clock) -> Result<IssuedToken, Failure> {
     let output = (program.run)(clock).await.map_err(|mut failure| {
         failure.hint = Some(REMEDY.to_owned());
         failure.tried(format!("could not run `{COMMAND}`"))
@@ -63,7 +63,7 @@ async fn issue_token(program: TokenProgram, clock: Clock) -> Result<Granted, Fai
         .and_then(|token| claims::check_token(token, COMMAND).ok())
         .ok_or_else(|| refuse(format!("printed no token ({} bytes)", output.stdout.len())))?;
     let until = claims::read(&secret).until;
-    Ok(Granted::new(secret, until))
+    Ok(IssuedToken::new(secret, until))
 }
 
 /// The first line of the CLI's stderr, or its exit status.

@@ -46,7 +46,7 @@ fn key_json(endpoint: Option<&str>) -> serde_json::Value {
 }
 
 fn from_config(config: SourceConfig) -> Result<(TokenSource, Http, Clock), Failure> {
-    let clock = Clock::by_hand(now());
+    let clock = Clock::manual(now());
     let http = Http::new(clock.clone(), None).unwrap();
     let source = TokenSource::new(config, http.clone(), clock.clone())?;
     Ok((source, http, clock))
@@ -246,7 +246,7 @@ async fn auth_05_a_key_its_endpoint_rejects_is_tried_at_the_default_once() {
     let body = r#"{"error":{"code":400,"message":"Key with kid kid-1 was not found","status":"Bad Request"}}"#;
     let own = Server::start(vec![answer("400 Bad Request", JSON, body)]).await;
     let default = Server::start(vec![granted("t1"), granted("t2")]).await;
-    let clock = Clock::by_hand(now());
+    let clock = Clock::manual(now());
     let http = Http::new(clock.clone(), None).unwrap();
     let key = KeyText::Inline(Secret::new(key_json(Some(&own.base)).to_string()));
     let config = key_source(key, None, &default.base);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::clients::auth::secret_file::{read_file, warn_if_open_to_others};
 use crate::clients::auth::source::{
-    About, AuthSettings, Setting, Source, SourceConfig, SourceKind,
+    AuthSettings, Setting, Source, SourceConfig, SourceFacts, SourceKind,
 };
 use crate::clients::auth::{access_token, claims};
 use crate::domain::misplaced_secret::show;
@@ -44,6 +44,6 @@ pub fn source(path: PathBuf) -> SourceConfig {
         } else {
             Source::read(NAME, read, &shown)
         };
-        Ok(Source { about: About { notes, ..About::default() }, ..source })
+        Ok(Source { about: SourceFacts { notes, ..SourceFacts::default() }, ..source })
     })
 }

@@ -9,7 +9,8 @@ use crate::clients::auth::claims;
 use crate::clients::auth::exchange::{Form, as_transient};
 use crate::clients::auth::secret_file::{SingleReader, keeps, read_file};
 use crate::clients::auth::source::{
-    About, AuthSettings, Granted, SetBy, Setting, SettingKind, Source, SourceConfig, SourceKind,
+    AuthSettings, IssuedToken, SetBy, Setting, SettingKind, Source, SourceConfig, SourceFacts,
+    SourceKind,
 };
 use crate::clients::http::{Http, safe_url};
 use crate::clients::request::HttpRequest;
@@ -164,7 +165,7 @@ fn source(platform: Option<Platform>, email: Option<String>, endpoint: String) -
             let federation = Arc::clone(&federation);
             async move { federation.issue_token().await }
         };
-        let about = About { account: Some(show(&account)), ..About::default() };
+        let about = SourceFacts { account: Some(show(&account)), ..SourceFacts::default() };
         Ok(Source { about, ..Source::issued(NAME, issue, REMEDY) })
     })
 }
@@ -183,7 +184,7 @@ struct Federation {
 impl Federation {
     /// Exchanges the platform's current token. If it cannot be read or is refused, the file may be mid-replacement, and
     /// the previous token may still be valid.
-    async fn issue_token(&self) -> Result<Granted, Failure> {
+    async fn issue_token(&self) -> Result<IssuedToken, Failure> {
         let worked = || self.worked.lock().unwrap_or_else(PoisonError::into_inner);
         let before = worked().clone();
         let now = self.assertion().await;
@@ -201,12 +202,12 @@ impl Federation {
         };
         let Some(before) = before.filter(|_| is_new) else { return Err(failure) };
         match self.exchange(&before).await {
-            Ok(granted) => Ok(Granted { kept: Some(keeps("token", &failure)), ..granted }),
+            Ok(granted) => Ok(IssuedToken { kept: Some(keeps("token", &failure)), ..granted }),
             Err(_) => Err(failure),
         }
     }
 
-    async fn exchange(&self, assertion: &Secret) -> Result<Granted, Failure> {
+    async fn exchange(&self, assertion: &Secret) -> Result<IssuedToken, Failure> {
         let form = Form {
             endpoint: &self.endpoint,
             account: &self.account,

@@ -14,7 +14,7 @@ const SETTLING: SignedDuration = SignedDuration::from_mins(15);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessPolicy {
     hibernates: bool,
-    one_way: bool,
+    disables_static_tokens: bool,
     /// Phase of the rotation.
     pub phase: Phase,
     initiated: Option<Timestamp>,
@@ -25,18 +25,19 @@ impl AccessPolicy {
     pub fn of(cluster: &Cluster) -> Self {
         Self {
             hibernates: cluster.is_hibernated(),
-            one_way: cluster.issuing_is_one_way(),
+            disables_static_tokens: cluster.issuing_disables_static_tokens(),
             phase: cluster.rotation.phase.clone(),
             initiated: cluster.rotation.initiated,
         }
     }
 
     /// Why the cluster's API must not be used; `None` if it may.
-    pub fn refusal(&self, one_way_agreed: bool) -> Option<Unavailable> {
+    pub fn refusal(&self, may_disable_static_tokens: bool) -> Option<Unavailable> {
         if self.hibernates {
             return Some(Unavailable::Hibernated);
         }
-        (self.one_way && !one_way_agreed).then_some(Unavailable::OneWay)
+        (self.disables_static_tokens && !may_disable_static_tokens)
+            .then_some(Unavailable::WouldDisableStaticTokens)
     }
 
     /// Whether a rotation started so recently that fresh certificates may still be rejected; `server_time` is by the
@@ -83,12 +84,15 @@ mod tests {
     fn disabling_static_tokens_needs_consent() {
         let mut cluster = cluster("shop", Phase::Never);
         cluster.version = KubernetesVersion::new("1.26.1");
-        assert_eq!(AccessPolicy::of(&cluster).refusal(false), Some(Unavailable::OneWay));
+        assert_eq!(
+            AccessPolicy::of(&cluster).refusal(false),
+            Some(Unavailable::WouldDisableStaticTokens)
+        );
         assert_eq!(AccessPolicy::of(&cluster).refusal(true), None);
         cluster.rotation.phase = Phase::Unknown(String::new());
         assert_eq!(
             AccessPolicy::of(&cluster).refusal(false),
-            Some(Unavailable::OneWay),
+            Some(Unavailable::WouldDisableStaticTokens),
             "no phase is stated"
         );
         cluster.rotation.phase = Phase::Completed;

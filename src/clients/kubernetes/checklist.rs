@@ -20,7 +20,7 @@ const MOST_TRIES: usize = 5;
 pub type ChecklistRequest = (SharedWrite, oneshot::Sender<Result<Checklist, Failure>>);
 
 /// The `ConfigMap` as it was read.
-struct Found {
+struct StoredChecklist {
     list: Checklist,
     version: String,
 }
@@ -47,7 +47,7 @@ async fn perform(connection: &Arc<Connection>, write: &SharedWrite) -> Result<Ch
     for _ in 0..MOST_TRIES {
         let found = find(connection).await?;
         let sent = match (write, found) {
-            (SharedWrite::Change(change), Some(Found { mut list, version })) => {
+            (SharedWrite::Change(change), Some(StoredChecklist { mut list, version })) => {
                 list.apply(change).map_err(Failure::from)?;
                 put(connection, list, Some(version)).await
             }
@@ -59,7 +59,7 @@ async fn perform(connection: &Arc<Connection>, write: &SharedWrite) -> Result<Ch
                 .hint("Share the checklist again, or keep it on this machine"));
             }
             (SharedWrite::Share(local), None) => put(connection, local.clone(), None).await,
-            (SharedWrite::Share(local), Some(Found { mut list, version })) => {
+            (SharedWrite::Share(local), Some(StoredChecklist { mut list, version })) => {
                 list.add_missing(local);
                 put(connection, list, Some(version)).await
             }
@@ -80,7 +80,7 @@ async fn perform(connection: &Arc<Connection>, write: &SharedWrite) -> Result<Ch
     .hint("Try again"))
 }
 
-async fn find(connection: &Connection) -> Result<Option<Found>, Failure> {
+async fn find(connection: &Connection) -> Result<Option<StoredChecklist>, Failure> {
     let path = path(CHECKLIST_NAME);
     let body = match connection.get(&path).await {
         Ok(body) => body,
@@ -96,7 +96,10 @@ async fn find(connection: &Connection) -> Result<Option<Found>, Failure> {
         Failure::new(FailureKind::Format, format!("ConfigMap {name} of the cluster: {why}"))
             .hint("Repair it, or delete it to start with a new one")
     })?;
-    Ok(Some(Found { list, version: object.metadata.resource_version.unwrap_or_default() }))
+    Ok(Some(StoredChecklist {
+        list,
+        version: object.metadata.resource_version.unwrap_or_default(),
+    }))
 }
 
 fn path(name: &str) -> String {
@@ -125,7 +128,7 @@ async fn put(
     send(connection, request, &object).await.map(|()| list)
 }
 
-async fn delete(connection: &Connection, found: Found) -> Result<Checklist, KubeError> {
+async fn delete(connection: &Connection, found: StoredChecklist) -> Result<Checklist, KubeError> {
     let options = json!({
         "apiVersion": "v1",
         "kind": "DeleteOptions",

@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use tracing::Instrument as _;
 
-use crate::clients::kubernetes::access::CheckedKubeconfig;
+use crate::clients::kubernetes::checked_kubeconfig::CheckedKubeconfig;
 use crate::clients::kubernetes::error::{KubeError, Reason};
 use crate::clients::kubernetes::handshake::diagnose_handshake;
 use crate::clients::request::FIRST_BYTE;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
 use crate::clients::kubernetes::access_policy::AccessPolicy;
+use crate::clients::kubernetes::checked_kubeconfig::{CheckedKubeconfig, ExpectedServer};
 use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::context::ObserverContext;
 use crate::clients::kubernetes::error::KubeError;
@@ -77,8 +77,8 @@ pub struct ConnectionManager<'a, F> {
     context: &'a ObserverContext,
     issue: F,
     cluster: watch::Receiver<Cluster>,
-    one_way_agreed: bool,
-    expected: Expected,
+    may_disable_static_tokens: bool,
+    expected: ExpectedServer,
     connections: watch::Sender<Option<Arc<Connection>>>,
     /// Accepted at least once.
     current: Option<ActiveConnection>,
@@ -108,24 +108,24 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = Result<KubeconfigResponse, Failure>>,
 {
-    /// A manager without a connection. `one_way_agreed`: the user agreed to what [`Unavailable::OneWay`] warns of.
+    /// A manager without a connection. `may_disable_static_tokens`: the user agreed to what [`Unavailable::WouldDisableStaticTokens`] warns of.
     pub fn new(
         context: &'a ObserverContext,
         issue: F,
         cluster: watch::Receiver<Cluster>,
-        expected: Expected,
-        one_way_agreed: bool,
+        expected: ExpectedServer,
+        may_disable_static_tokens: bool,
         connections: watch::Sender<Option<Arc<Connection>>>,
     ) -> Self {
         let access_policy = AccessPolicy::of(&cluster.borrow());
-        if let Some(trouble) = access_policy.refusal(one_way_agreed) {
+        if let Some(trouble) = access_policy.refusal(may_disable_static_tokens) {
             context.update(|store| store.set_unavailable(trouble));
         }
         Self {
             context,
             issue,
             cluster,
-            one_way_agreed,
+            may_disable_static_tokens,
             expected,
             connections,
             current: None,
@@ -155,7 +155,7 @@ where
         if access_policy != self.access_policy {
             (self.access_policy, self.not_before) = (access_policy, Duration::ZERO);
         }
-        if let Some(trouble) = self.access_policy.refusal(self.one_way_agreed) {
+        if let Some(trouble) = self.access_policy.refusal(self.may_disable_static_tokens) {
             (self.current, self.previous, self.candidate) = (None, None, None);
             (self.unreachable, self.refused, self.waiting_since) = (0, 0, None);
             self.was_closed = true;

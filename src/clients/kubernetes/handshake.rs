@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::clients::error_chain::find_source;
-use crate::clients::kubernetes::access::CheckedKubeconfig;
+use crate::clients::kubernetes::checked_kubeconfig::CheckedKubeconfig;
 use crate::clients::kubernetes::error::{KubeError, is_about_our_certificate};
 use crate::clock::Clock;
 

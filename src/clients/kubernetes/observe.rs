@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::clients::kubernetes::access::Expected;
+use crate::clients::kubernetes::checked_kubeconfig::ExpectedServer;
 use crate::clients::kubernetes::checklist::{ChecklistRequest, write_checklists};
 use crate::clients::kubernetes::connection_manager::ConnectionManager;
 use crate::clients::kubernetes::context::ObserverContext;
@@ -35,7 +35,7 @@ pub struct ObserverTarget {
     /// Whether the SKE API is on loopback ([`crate::clients::ske::SkeClient::is_on_loopback`]).
     pub ske_on_loopback: bool,
     /// The user agreed that requesting a kubeconfig disables static tokens permanently.
-    pub one_way_agreed: bool,
+    pub may_disable_static_tokens: bool,
 }
 
 /// Observes a cluster until the future is dropped, which also ends its tasks.
@@ -77,7 +77,7 @@ pub async fn observe_and_write<F, Fut>(
         held_back: AtomicBool::new(false),
         connections,
     };
-    let expected = Expected {
+    let expected = ExpectedServer {
         cluster: target.cluster.borrow().id.name.clone(),
         loopback: target.ske_on_loopback,
     };
@@ -87,7 +87,7 @@ pub async fn observe_and_write<F, Fut>(
         issue,
         target.cluster,
         expected,
-        target.one_way_agreed,
+        target.may_disable_static_tokens,
         sender,
     );
     // Polled only when woken; a plain join would poll all of them on each event of one.

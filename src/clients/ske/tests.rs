@@ -24,7 +24,7 @@ use crate::domain::secret::Secret;
 const CANARY: &str = "canary-secret-token";
 
 fn client(base: &str) -> (SkeClient, Http, Clock) {
-    let clock = Clock::by_hand(now());
+    let clock = Clock::manual(now());
     let http = Http::new(clock.clone(), None).unwrap();
     let tokens = TokenSource::new(
         access_token::source(Secret::new(CANARY.into()), "TEST"),

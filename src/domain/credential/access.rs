@@ -23,8 +23,8 @@ pub struct Access {
     /// `expirationTimestamp` as the server returned it; only the admin kind has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
-    #[serde(default)]
-    pub place: KubeconfigLocation,
+    #[serde(rename = "place", default)]
+    pub location: KubeconfigLocation,
     /// Facts from its certificates; `None` in records of earlier versions.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub issuance: Option<Issuance>,
@@ -94,7 +94,7 @@ impl KubeconfigLocation {
 impl Access {
     /// Whether it was saved to a file.
     pub fn is_in_file(&self) -> bool {
-        matches!(self.place, KubeconfigLocation::File { .. })
+        matches!(self.location, KubeconfigLocation::File { .. })
     }
 
     /// Whether it has expired.

@@ -53,7 +53,7 @@ impl Credentials {
 
     /// Files that kubeconfigs were saved to, in shown form.
     pub fn files(&self) -> Vec<String> {
-        let entries = self.accesses.iter().filter_map(|access| access.place.entry());
+        let entries = self.accesses.iter().filter_map(|access| access.location.entry());
         entries.map(|(path, _)| path.to_owned()).collect()
     }
 
@@ -85,7 +85,7 @@ impl Credentials {
 
     /// Adds a delivered kubeconfig. It replaces what was at the same place.
     pub fn put(&mut self, access: Access) {
-        self.drop_if(|earlier| access.place.replaces(&earlier.place));
+        self.drop_if(|earlier| access.location.replaces(&earlier.location));
         self.accesses.push(access);
     }
 
@@ -126,8 +126,8 @@ impl Credentials {
     pub fn join(&mut self, theirs: Self) {
         for access in theirs.accesses {
             let is_known = |known: &Access| {
-                (&known.cluster, known.issued, known.expires, &known.place)
-                    == (&access.cluster, access.issued, access.expires, &access.place)
+                (&known.cluster, known.issued, known.expires, &known.location)
+                    == (&access.cluster, access.issued, access.expires, &access.location)
             };
             if let Some(known) = self.accesses.iter_mut().find(|known| is_known(known)) {
                 known.created = known.created.or(access.created);

@@ -167,7 +167,7 @@ pub fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<&Pod> {
         .iter()
         .map(|pod| &**pod)
         .filter(|pod| {
-            !pod.finished && !pod.mirror && pod.deleted_by.is_none() && pod.node.is_some()
+            !pod.finished && !pod.mirror && pod.deletion_deadline.is_none() && pod.node.is_some()
         })
         .filter(|pod| match (pod.created, written(&pod.namespace)) {
             (Some(created), Some(written)) => created < written,

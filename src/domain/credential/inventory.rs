@@ -21,7 +21,7 @@ use crate::domain::shell::quote;
 /// One credential for a cluster, with its verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownCredential {
-    pub place: KubeconfigLocation,
+    pub location: KubeconfigLocation,
     pub kind: CredentialKind,
     /// When it expires, by SKE's clock.
     pub expires: Option<Timestamp>,
@@ -187,7 +187,7 @@ pub fn login_cache_may_be_stale<'a>(
 
 impl FoundContext {
     /// The location of the context in a file.
-    pub fn place(&self, file: &FoundFile) -> KubeconfigLocation {
+    pub fn location(&self, file: &FoundFile) -> KubeconfigLocation {
         let (path, context) = (file.path.clone(), self.context.clone());
         KubeconfigLocation::File { path, context, whole: false }
     }
@@ -268,7 +268,7 @@ impl Credentials {
             }
             reasons.extend(found.other_file.clone().map(VerdictReason::OtherFile));
             KnownCredential {
-                place: found.place(file),
+                location: found.location(file),
                 kind: CredentialKind::of(way),
                 expires: way.and_then(SignIn::expires),
                 verdict,
@@ -288,7 +288,7 @@ impl Credentials {
                 (recorded, basis.doubts(access, recorded))
             };
             KnownCredential {
-                place: access.place.clone(),
+                location: access.location.clone(),
                 kind: CredentialKind::of_issued(access.kind),
                 expires: access.expires,
                 verdict,
@@ -333,7 +333,7 @@ impl Credentials {
         };
         let usable = known.iter().filter(is_usable);
         let in_files = usable.filter_map(|known| {
-            let (path, context) = known.place.entry()?;
+            let (path, context) = known.location.entry()?;
             quote(context)?;
             // kubectl reads none of several files if one cannot be read.
             let is_found = !is_refused && first(context).is_some_and(|file| file.path == path);
@@ -350,7 +350,7 @@ impl Credentials {
 
 /// Whether its file was read or no longer exists: then the file is authoritative.
 fn was_read(access: &Access, files: &[FoundFile]) -> bool {
-    let Some((path, _)) = access.place.entry() else { return false };
+    let Some((path, _)) = access.location.entry() else { return false };
     files.iter().any(|file| file.is_at(path) && file.contexts.is_ok())
 }
 

@@ -294,7 +294,7 @@ fn cred_03_what_a_completed_rotation_ended_is_dead_while_the_next_one_is_open() 
     assert_eq!(certain(&all, 1, Trust::Authorities(keys(&[1]))), Verdict::BreaksOnComplete);
     // What is in no file is judged by its record.
     let recorded = |issuance: &Issuance| Access {
-        place: KubeconfigLocation::Clipboard,
+        location: KubeconfigLocation::Clipboard,
         issuance: Some(issuance.clone()),
         ..access(&subject, false, "")
     };
@@ -312,13 +312,13 @@ fn cred_03_what_was_copied_or_printed_may_be_access() {
     let mut subject = cluster("web", Phase::Prepared);
     subject.rotation = moment(1, Phase::Prepared);
     let (before, since) = (issued(1, &Phase::Never, true), issued(1, &Phase::Prepared, true));
-    for place in [KubeconfigLocation::Clipboard, KubeconfigLocation::Stdout] {
+    for location in [KubeconfigLocation::Clipboard, KubeconfigLocation::Stdout] {
         for (issuance, verdict) in
             [(&before, Verdict::BreaksOnComplete), (&since, Verdict::SurvivesComplete)]
         {
-            let (place, issuance) = (place.clone(), Some(issuance.clone()));
+            let (location, issuance) = (location.clone(), Some(issuance.clone()));
             let mut credentials = Credentials::default();
-            credentials.put(Access { place, issuance, ..access(&subject, false, "") });
+            credentials.put(Access { location, issuance, ..access(&subject, false, "") });
             let known = credentials.inventory(&subject, &[], None, now());
             assert_eq!(known[0].verdict, verdict);
             assert_eq!(known[0].reasons, [VerdictReason::NotInFile]);
@@ -339,9 +339,9 @@ fn cred_05_a_start_that_shows_before_its_phase_promises_nothing_of_the_first_rot
         assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::RotationUnclear]));
     }
     let mut credentials = Credentials::default();
-    let place = KubeconfigLocation::Clipboard;
+    let location = KubeconfigLocation::Clipboard;
     let issuance = Some(reference);
-    credentials.put(Access { place, issuance, ..access(&subject, false, "") });
+    credentials.put(Access { location, issuance, ..access(&subject, false, "") });
     let known = credentials.inventory(&subject, &[], None, now());
     assert_eq!(known[0].verdict, Verdict::CannotTell);
 }
@@ -360,8 +360,8 @@ fn cred_05_a_phase_that_shows_before_its_start_promises_nothing_of_what_is_older
         let one = pinned(&[1], certificate(1));
         assert_eq!(basis.judge(&one).0, Verdict::CannotTell, "{:?}", subject.rotation);
         let mut credentials = Credentials::default();
-        let (place, issuance) = (KubeconfigLocation::Clipboard, Some(before.clone()));
-        credentials.put(Access { place, issuance, ..access(&subject, false, "") });
+        let (location, issuance) = (KubeconfigLocation::Clipboard, Some(before.clone()));
+        credentials.put(Access { location, issuance, ..access(&subject, false, "") });
         let known = credentials.inventory(&subject, &[], None, now());
         assert_eq!(known[0].verdict, Verdict::CannotTell, "{:?}", subject.rotation);
     }
@@ -460,7 +460,7 @@ fn kubectl_is_led_to_the_cluster_by_context_and_by_file_where_it_would_not_find_
     // What was issued and saved counts until the files are read.
     let mut known = Credentials::default();
     let mut saved = access(&subject, true, "");
-    saved.place = KubeconfigLocation::Clipboard;
+    saved.location = KubeconfigLocation::Clipboard;
     known.put(saved);
     assert_eq!(context(&[], &known), None, "the clipboard has no context");
     known.put(access(&subject, true, "~/own/web.yaml"));
@@ -544,7 +544,7 @@ fn access_to_count_on_is_what_certainly_works_and_lets_a_person_in() {
         (CredentialKind::None, VerdictReason::NoSignIn, "0000000"),
     ] {
         let known = |verdict, reasons| KnownCredential {
-            place: KubeconfigLocation::Clipboard,
+            location: KubeconfigLocation::Clipboard,
             kind,
             expires: None,
             verdict,
@@ -591,8 +591,8 @@ fn what_signs_in_says_what_ske_can_issue_in_its_place() {
     // What went elsewhere is of the kind that was issued.
     for kind in [admin, login, idp] {
         let mut credentials = Credentials::default();
-        let place = KubeconfigLocation::Clipboard;
-        credentials.put(Access { kind, place, ..access(&subject, true, "") });
+        let location = KubeconfigLocation::Clipboard;
+        credentials.put(Access { kind, location, ..access(&subject, true, "") });
         let known = credentials.inventory(&subject, &[], None, now());
         assert_eq!(known[0].kind.issued_as(), Some(kind));
     }
@@ -666,7 +666,7 @@ fn clusters_with_a_kubeconfig_that_ends_soon_are_those_that_one_leads_to() {
     let (id, created) = (of("local").id.clone(), of("local").created);
     credentials.note(Reference { cluster: id, created, issuance });
     let elsewhere = |name: &str, at| Access {
-        place: KubeconfigLocation::Clipboard,
+        location: KubeconfigLocation::Clipboard,
         expires: Some(at),
         issuance: None,
         ..access(of(name), true, "")
@@ -698,7 +698,7 @@ fn the_inventory_holds_what_leads_to_the_cluster_and_what_went_elsewhere() {
     ];
     let paths = |credentials: &Credentials, subject: &Cluster| -> Vec<String> {
         let rows = credentials.inventory(subject, &files, None, now());
-        rows.iter().map(|row| row.place.words()).collect()
+        rows.iter().map(|row| row.location.words()).collect()
     };
     assert_eq!(paths(&credentials, &subject), ["by-name, context web"]);
     // Once SKE has reported the server, a similar name is another cluster's.
@@ -720,7 +720,7 @@ fn the_inventory_holds_what_leads_to_the_cluster_and_what_went_elsewhere() {
 #[test]
 fn cred_03_a_cached_login_is_told_for_half_an_hour_after_complete() {
     let known = |kind| KnownCredential {
-        place: KubeconfigLocation::Clipboard,
+        location: KubeconfigLocation::Clipboard,
         kind,
         expires: None,
         verdict: Verdict::Works,

@@ -139,14 +139,18 @@ fn cred_02_what_was_read_immediately_before_always_tells() {
     }
 }
 
-fn access(subject: &Cluster, hours: i64, place: &str, issuance: Option<Issuance>) -> Access {
+fn access(subject: &Cluster, hours: i64, location: &str, issuance: Option<Issuance>) -> Access {
     Access {
         cluster: subject.id.clone(),
         created: subject.created,
         kind: KubeconfigKind::Admin,
         issued: now() - SignedDuration::from_hours(hours),
         expires: Some(now() + SignedDuration::from_hours(24 * 179)),
-        place: KubeconfigLocation::File { path: place.into(), context: "web".into(), whole: false },
+        location: KubeconfigLocation::File {
+            path: location.into(),
+            context: "web".into(),
+            whole: false,
+        },
         issuance,
     }
 }
@@ -225,7 +229,7 @@ fn cred_04_a_replaced_access_is_removed_and_still_identifies_generations() {
     let mut other = Credentials::default();
     other.put(access(&subject, 5, "a", None));
     other.join(credentials.clone());
-    assert_eq!(other.accesses.iter().filter(|a| a.place == renewed.place).count(), 1);
+    assert_eq!(other.accesses.iter().filter(|a| a.location == renewed.location).count(), 1);
     credentials.join(other);
     assert!(credentials.accesses.contains(&renewed));
     assert_eq!(credentials.accesses.len(), 2);

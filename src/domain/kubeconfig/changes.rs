@@ -6,7 +6,7 @@ use std::ops::Range;
 use similar::{Algorithm, ChangeTag, capture_diff_slices};
 
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::document::{Content, Node, parse_tree};
+use crate::domain::kubeconfig::document::{Content, YamlNode, parse_tree};
 use crate::domain::text::clean;
 
 /// A line removed or added by a merge.
@@ -141,7 +141,7 @@ impl<'a> ReadText<'a> {
 }
 
 /// Scalars below a node that is the value of a key.
-fn collect(node: &Node, key: &str, scalars: &mut Vec<(Range<usize>, bool)>) {
+fn collect(node: &YamlNode, key: &str, scalars: &mut Vec<(Range<usize>, bool)>) {
     match &node.content {
         Content::Scalar(text, _) => {
             let is_shown = match key {

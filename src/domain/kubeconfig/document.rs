@@ -36,15 +36,15 @@ pub enum Content {
     /// A scalar with its text, which may be a key; `true` if plain style.
     Scalar(Zeroizing<String>, bool),
     /// A list; `true` in flow style.
-    List(Vec<Node>, bool),
+    List(Vec<YamlNode>, bool),
     /// A mapping; `true` in flow style.
-    Map(Vec<(Node, Node)>, bool),
+    Map(Vec<(YamlNode, YamlNode)>, bool),
     /// A reference to an anchor.
     Alias,
 }
 
 /// A node with its position in the text.
-pub struct Node {
+pub struct YamlNode {
     pub content: Content,
     /// Bytes, without trailing whitespace and comments. For a block scalar: from below its header to the end of its
     /// last line.
@@ -58,7 +58,7 @@ pub struct Node {
     size: usize,
 }
 
-impl Node {
+impl YamlNode {
     /// Whether this is the null value.
     pub fn is_null(&self) -> bool {
         matches!(&self.content, Content::Scalar(text, true)
@@ -86,7 +86,7 @@ impl Node {
 ///
 /// # Errors
 /// The problem and its line: syntax, several documents, duplicate keys, too deep, too large.
-pub fn read(text: &str) -> Result<(Option<Node>, SecretValue), Failure> {
+pub fn read(text: &str) -> Result<(Option<YamlNode>, SecretValue), Failure> {
     // The first parser bounds depth and alias expansion: the second alone takes time quadratic in the depth, and
     // expands all aliases.
     let root = parse_tree(text)?;
@@ -97,12 +97,12 @@ pub fn read(text: &str) -> Result<(Option<Node>, SecretValue), Failure> {
 ///
 /// # Errors
 /// The problem and its line: syntax, several documents, duplicate keys, too deep, too large.
-pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
+pub fn parse_tree(text: &str) -> Result<Option<YamlNode>, Failure> {
     if text.len() > MAX_BYTES {
         return Err(file_failure("the file is larger than 16 MiB"));
     }
     check_marks(text)?;
-    let mut root: Option<Node> = None;
+    let mut root: Option<YamlNode> = None;
     let mut open: Vec<OpenNode> = Vec::new();
     // Their sizes, by anchor id.
     let mut anchors: HashMap<usize, usize> = HashMap::new();
@@ -116,8 +116,15 @@ pub fn parse_tree(text: &str) -> Result<Option<Node>, Failure> {
             ))
         })?;
         let line = span.start.line();
-        let leaf = |content, block_scalar, size| -> Result<Node, Failure> {
-            Ok(Node { content, span: byte_range(&span)?, line, block_scalar, tagged: false, size })
+        let leaf = |content, block_scalar, size| -> Result<YamlNode, Failure> {
+            Ok(YamlNode {
+                content,
+                span: byte_range(&span)?,
+                line,
+                block_scalar,
+                tagged: false,
+                size,
+            })
         };
         let mut expand = |size| {
             expanded = usize::saturating_add(expanded, size);
@@ -218,7 +225,7 @@ struct OpenNode {
     size: usize,
     start: usize,
     line: usize,
-    children: Vec<Node>,
+    children: Vec<YamlNode>,
 }
 
 impl OpenNode {
@@ -240,7 +247,7 @@ impl OpenNode {
         })
     }
 
-    fn close(mut self, text: &str, span: &Span) -> Result<Node, Failure> {
+    fn close(mut self, text: &str, span: &Span) -> Result<YamlNode, Failure> {
         if self.map
             && let [.., key, value] = self.children.as_mut_slice()
         {
@@ -265,7 +272,7 @@ impl OpenNode {
         } else {
             Content::List(self.children, self.flow)
         };
-        Ok(Node {
+        Ok(YamlNode {
             content,
             span: self.start..end,
             line: self.line,
@@ -277,7 +284,7 @@ impl OpenNode {
 }
 
 /// Ends a block scalar with its last line: the parser includes the indentation of the next line.
-fn end_block_scalar(text: &str, node: &mut Node) {
+fn end_block_scalar(text: &str, node: &mut YamlNode) {
     let inside = text.get(node.span.clone()).unwrap_or_default();
     if node.block_scalar
         && let Some(last) = inside.rfind(['\n', '\r'])
@@ -287,7 +294,7 @@ fn end_block_scalar(text: &str, node: &mut Node) {
 }
 
 /// Rejects an escape of YAML 1.2 and JSON that YAML 1.1 does not have.
-fn check_escapes(text: &str, node: &Node, style: ScalarStyle) -> Result<(), Failure> {
+fn check_escapes(text: &str, node: &YamlNode, style: ScalarStyle) -> Result<(), Failure> {
     let mut written = text.get(node.span.clone()).unwrap_or_default().chars();
     while let Some(c) = written.next() {
         if c == '\\' && written.next() == Some('/') && style == ScalarStyle::DoubleQuoted {
@@ -304,7 +311,7 @@ fn tag_len(tag: Option<&Tag>) -> usize {
     tag.map_or(0, |tag| tag.handle().len() + tag.suffix().len())
 }
 
-fn map_entries(children: Vec<Node>) -> Result<Vec<(Node, Node)>, Failure> {
+fn map_entries(children: Vec<YamlNode>) -> Result<Vec<(YamlNode, YamlNode)>, Failure> {
     let mut entries = Vec::with_capacity(children.len() / 2);
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut children = children.into_iter();
@@ -366,7 +373,7 @@ pub const MERGE_KEY: &str = "<<";
 
 /// Values as kubectl sees them, with merge keys applied: for duplicate keys the later one wins, among several sources
 /// the first. Targets of aliases have no node; their own merge keys have the lowest precedence.
-pub fn with_merged(node: Option<&Node>, value: &Value) -> Value {
+pub fn with_merged(node: Option<&YamlNode>, value: &Value) -> Value {
     match (value, node.map(|node| &node.content)) {
         (Value::Array(values), Some(Content::List(nodes, _))) => {
             let both = values.iter().zip(nodes);
@@ -379,7 +386,7 @@ pub fn with_merged(node: Option<&Node>, value: &Value) -> Value {
     }
 }
 
-fn merged_fields(entries: &[(Node, Node)], fields: &Map<String, Value>) -> Value {
+fn merged_fields(entries: &[(YamlNode, YamlNode)], fields: &Map<String, Value>) -> Value {
     let places: HashMap<&str, usize> =
         (entries.iter().enumerate()).filter_map(|(at, (key, _))| Some((key.text()?, at))).collect();
     let entry = |key: &str| entries.get(*places.get(key)?);
@@ -387,7 +394,8 @@ fn merged_fields(entries: &[(Node, Node)], fields: &Map<String, Value>) -> Value
         (key.clone(), with_merged(entry(key).map(|(_, node)| node), value))
     };
     let mut out: Map<String, Value> = fields.iter().map(merged).collect();
-    let is_quoted = |(key, _): &(Node, Node)| matches!(key.content, Content::Scalar(_, false));
+    let is_quoted =
+        |(key, _): &(YamlNode, YamlNode)| matches!(key.content, Content::Scalar(_, false));
     if entry(MERGE_KEY).is_some_and(is_quoted) {
         return Value::Object(out);
     }

@@ -64,7 +64,7 @@ pub struct Plan {
 /// A kubeconfig was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
-    pub place: KubeconfigLocation,
+    pub location: KubeconfigLocation,
     pub notes: Vec<String>,
 }
 

@@ -4,11 +4,11 @@
 use serde_json::Value;
 
 use crate::domain::failure::Failure;
-use crate::domain::kubeconfig::document::{Content, MERGE_KEY, Node, file_failure, is_json};
+use crate::domain::kubeconfig::document::{Content, MERGE_KEY, YamlNode, file_failure, is_json};
 use crate::domain::text::clean;
 
 /// Expected type of a value. Null is always allowed.
-enum Shape {
+enum Schema {
     Text,
     Bool,
     Base64,
@@ -20,9 +20,9 @@ enum Shape {
     Fields(&'static [(&'static str, Self)]),
 }
 
-use Shape::{Anything, Base64, Bool, Fields, List, Map, Text};
+use Schema::{Anything, Base64, Bool, Fields, List, Map, Text};
 
-impl Shape {
+impl Schema {
     /// The type of list items.
     fn item(&self) -> &Self {
         if let List(item) = self { item } else { &Anything }
@@ -40,9 +40,9 @@ impl Shape {
     }
 }
 
-const TEXTS: Shape = List(&Text);
-const EXTENSIONS: Shape = List(&Fields(&[("name", Text), ("extension", Anything)]));
-const CLUSTER: Shape = Fields(&[
+const TEXTS: Schema = List(&Text);
+const EXTENSIONS: Schema = List(&Fields(&[("name", Text), ("extension", Anything)]));
+const CLUSTER: Schema = Fields(&[
     ("server", Text),
     ("tls-server-name", Text),
     ("insecure-skip-tls-verify", Bool),
@@ -52,9 +52,9 @@ const CLUSTER: Shape = Fields(&[
     ("disable-compression", Bool),
     ("extensions", EXTENSIONS),
 ]);
-const CONTEXT: Shape =
+const CONTEXT: Schema =
     Fields(&[("cluster", Text), ("user", Text), ("namespace", Text), ("extensions", EXTENSIONS)]);
-const EXEC: Shape = Fields(&[
+const EXEC: Schema = Fields(&[
     ("apiVersion", Text),
     ("command", Text),
     ("args", TEXTS),
@@ -63,7 +63,7 @@ const EXEC: Shape = Fields(&[
     ("provideClusterInfo", Bool),
     ("interactiveMode", Text),
 ]);
-const USER: Shape = Fields(&[
+const USER: Schema = Fields(&[
     ("client-certificate", Text),
     ("client-certificate-data", Base64),
     ("client-key", Text),
@@ -80,7 +80,7 @@ const USER: Shape = Fields(&[
     ("exec", EXEC),
     ("extensions", EXTENSIONS),
 ]);
-const CONFIG: Shape = Fields(&[
+const CONFIG: Schema = Fields(&[
     ("apiVersion", Text),
     ("kind", Text),
     ("preferences", Fields(&[("colors", Bool), ("extensions", EXTENSIONS)])),
@@ -92,12 +92,12 @@ const CONFIG: Shape = Fields(&[
 ]);
 
 /// Rejects a file with a value of another type than kubectl expects.
-pub fn check(root: &Node, values: &Value) -> Result<(), Failure> {
+pub fn check(root: &YamlNode, values: &Value) -> Result<(), Failure> {
     check_node(root, values, &CONFIG, "the file")
 }
 
 /// Checks a node and its value: the node shows how a scalar is written, the value the result of aliases and tags.
-fn check_node(node: &Node, value: &Value, shape: &Shape, key: &str) -> Result<(), Failure> {
+fn check_node(node: &YamlNode, value: &Value, shape: &Schema, key: &str) -> Result<(), Failure> {
     let fits = match (&node.content, value) {
         _ if node.tagged => is_of_shape(value, shape),
         (Content::Alias, _) => is_of_shape(value, shape),
@@ -136,14 +136,14 @@ fn check_node(node: &Node, value: &Value, shape: &Shape, key: &str) -> Result<()
 }
 
 /// Checks the value of a merge key: one mapping or several.
-fn check_merge(node: &Node, value: &Value, shape: &Shape) -> Result<(), Failure> {
+fn check_merge(node: &YamlNode, value: &Value, shape: &Schema) -> Result<(), Failure> {
     let brings = |value: &Value| value.is_object() && is_of_shape(value, shape);
     let fits = value.as_array().map_or_else(|| brings(value), |values| values.iter().all(brings));
     if fits { Ok(()) } else { Err(refusal(node, shape, MERGE_KEY)) }
 }
 
 /// Whether a value has a type, however it is written.
-fn is_of_shape(value: &Value, shape: &Shape) -> bool {
+fn is_of_shape(value: &Value, shape: &Schema) -> bool {
     match (shape, value) {
         (_, Value::Null) | (Anything, _) => true,
         (Text, Value::String(_)) | (Bool, Value::Bool(_)) => is_json(value),
@@ -161,7 +161,7 @@ fn is_of_shape(value: &Value, shape: &Shape) -> bool {
     }
 }
 
-fn refusal(node: &Node, shape: &Shape, key: &str) -> Failure {
+fn refusal(node: &YamlNode, shape: &Schema, key: &str) -> Failure {
     let expected = match shape {
         Text | Anything => "a string; quote it",
         Bool => "true or false",

@@ -5,13 +5,13 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
-use crate::domain::kubeconfig::document::{Content, Node};
+use crate::domain::kubeconfig::document::{Content, YamlNode};
 use crate::domain::kubeconfig::emit;
 use crate::domain::secret::SecretValue;
 
 /// Where something new is inserted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum InsertAt {
     /// After existing content.
     Last,
     /// Before existing content: if a value extends to the end of the file, like an unterminated block scalar.
@@ -26,14 +26,14 @@ const LINE_ENDS: [char; 2] = ['\n', '\r'];
 /// A text and the pending edits.
 pub struct Splice<'a> {
     text: &'a str,
-    root: &'a Node,
+    root: &'a YamlNode,
     line_end: &'static str,
     edits: Vec<Edit>,
 }
 
 impl<'a> Splice<'a> {
     /// A splice without edits.
-    pub fn new(text: &'a str, root: &'a Node) -> Self {
+    pub fn new(text: &'a str, root: &'a YamlNode) -> Self {
         Self { text, root, line_end: usual_line_end(text), edits: Vec::new() }
     }
 
@@ -132,10 +132,10 @@ impl<'a> Splice<'a> {
     }
 
     /// Adds an item to a list of the root; creates the list if missing.
-    pub fn add_item(&mut self, list: &str, item: &Value, place: Place) -> Option<()> {
+    pub fn add_item(&mut self, list: &str, item: &Value, insert_at: InsertAt) -> Option<()> {
         let Some((key, value)) = self.root.entry(list) else {
             let lists = SecretValue::new(Value::Array(vec![item.clone()]));
-            return self.add_key(self.root, list, &lists, place);
+            return self.add_key(self.root, list, &lists, insert_at);
         };
         let items = match &value.content {
             Content::List(items, _) => items.as_slice(),
@@ -145,7 +145,7 @@ impl<'a> Splice<'a> {
             return self.fill_list(key, value, item);
         };
         if matches!(value.content, Content::List(_, true)) {
-            let neighbour = if place == Place::Last { last } else { first };
+            let neighbour = if insert_at == InsertAt::Last { last } else { first };
             let lead = self.lead(neighbour.span.start);
             let text = self.flow_item(neighbour, item);
             let separator = if !lead.is_empty() && lead.trim().is_empty() {
@@ -155,17 +155,17 @@ impl<'a> Splice<'a> {
             } else {
                 ", ".to_owned()
             };
-            match place {
-                Place::Last => self.edit(last.span.end..last.span.end, separator + &text),
-                Place::First => self.edit(first.span.start..first.span.start, text + &separator),
+            match insert_at {
+                InsertAt::Last => self.edit(last.span.end..last.span.end, separator + &text),
+                InsertAt::First => self.edit(first.span.start..first.span.start, text + &separator),
             }
             return Some(());
         }
         let dash = self.dash(value)?;
         let indent = self.column(dash);
-        let at = match place {
-            Place::Last => self.behind(value.span.end, indent),
-            Place::First => self.line_start(dash),
+        let at = match insert_at {
+            InsertAt::Last => self.behind(value.span.end, indent),
+            InsertAt::First => self.line_start(dash),
         };
         self.insert_lines(
             at,
@@ -175,7 +175,7 @@ impl<'a> Splice<'a> {
     }
 
     /// The first dash of a block list, if it is the first of its line: the parser reports it, or what follows it.
-    fn dash(&self, list: &Node) -> Option<usize> {
+    fn dash(&self, list: &YamlNode) -> Option<usize> {
         let start = list.span.start;
         let dash = if self.text.get(start..)?.starts_with('-') {
             start
@@ -187,7 +187,7 @@ impl<'a> Splice<'a> {
     }
 
     /// An item as JSON, multi-line if its neighbour is.
-    fn flow_item(&self, neighbour: &Node, item: &Value) -> String {
+    fn flow_item(&self, neighbour: &YamlNode, item: &Value) -> String {
         let lead = self.lead(neighbour.span.start);
         let several =
             self.text.get(neighbour.span.clone()).is_some_and(|text| text.contains(LINE_ENDS));
@@ -203,13 +203,13 @@ impl<'a> Splice<'a> {
         matches!(self.root.content, Content::Map(_, true))
     }
 
-    fn behind_colon(&self, key: &Node) -> Option<usize> {
+    fn behind_colon(&self, key: &YamlNode) -> Option<usize> {
         let colon = self.text.get(key.span.end..)?.find(':')?;
         Some(key.span.end + colon + 1)
     }
 
     /// Adds the first item to a null or empty list.
-    fn fill_list(&mut self, key: &Node, value: &Node, item: &Value) -> Option<()> {
+    fn fill_list(&mut self, key: &YamlNode, value: &YamlNode, item: &Value) -> Option<()> {
         let start = self.behind_colon(key)?;
         let end = if value.span.is_empty() { start } else { value.span.end.max(start) };
         if self.is_flow_root() {
@@ -223,7 +223,7 @@ impl<'a> Splice<'a> {
     }
 
     /// Replaces a complete list item.
-    pub fn replace_item(&mut self, list: &Node, item: &Node, new: &Value) {
+    pub fn replace_item(&mut self, list: &YamlNode, item: &YamlNode, new: &Value) {
         let in_flow = matches!(list.content, Content::List(_, true));
         let start = item.span.start;
         let is_flow = self.text.get(start..).is_some_and(|rest| rest.starts_with(['{', '*']));
@@ -239,15 +239,15 @@ impl<'a> Splice<'a> {
     }
 
     /// Sets a key of the root.
-    pub fn set_root(&mut self, key: &str, new: &Value, place: Place) -> Option<()> {
+    pub fn set_root(&mut self, key: &str, new: &Value, insert_at: InsertAt) -> Option<()> {
         match self.root.entry(key) {
             Some((key, value)) => self.replace_value(key, value, new, self.is_flow_root()),
-            None => self.add_key(self.root, key, new, place),
+            None => self.add_key(self.root, key, new, insert_at),
         }
     }
 
     /// Changes a mapping from its old values to new ones with minimal edits; unchanged keys and values are not touched.
-    pub fn patch(&mut self, map: &Node, old: &Value, new: &Value) -> Option<()> {
+    pub fn patch(&mut self, map: &YamlNode, old: &Value, new: &Value) -> Option<()> {
         let (Content::Map(entries, flow), Value::Object(old), Value::Object(new)) =
             (&map.content, old, new)
         else {
@@ -272,12 +272,18 @@ impl<'a> Splice<'a> {
             }
         }
         for (key, value) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
-            self.add_key(map, key, value, Place::Last)?;
+            self.add_key(map, key, value, InsertAt::Last)?;
         }
         Some(())
     }
 
-    fn replace_value(&mut self, key: &Node, value: &Node, new: &Value, flow: bool) -> Option<()> {
+    fn replace_value(
+        &mut self,
+        key: &YamlNode,
+        value: &YamlNode,
+        new: &Value,
+        flow: bool,
+    ) -> Option<()> {
         let colon = self.behind_colon(key)?;
         let is_scalar = matches!(value.content, Content::Scalar(..) | Content::Alias);
         let in_place = (is_scalar || is_flow(value)) && !value.span.is_empty();
@@ -294,7 +300,7 @@ impl<'a> Splice<'a> {
     }
 
     /// The text after the colon of a key.
-    fn value_text(&self, key: &Node, value: &Value, flow: bool) -> String {
+    fn value_text(&self, key: &YamlNode, value: &Value, flow: bool) -> String {
         let is_filled = value.as_object().is_some_and(|fields| !fields.is_empty());
         if flow || !is_filled {
             return format!(" {}", inline(value, flow));
@@ -304,9 +310,15 @@ impl<'a> Splice<'a> {
     }
 
     /// Removes the keys of a mapping that are not in the new values.
-    fn remove_keys(&mut self, entries: &[(Node, Node)], new: &Map<String, Value>, flow: bool) {
-        let stays = |(key, _): &(Node, Node)| key.text().is_some_and(|key| new.contains_key(key));
-        let end = |(key, value): &(Node, Node)| value.span.end.max(key.span.end);
+    fn remove_keys(
+        &mut self,
+        entries: &[(YamlNode, YamlNode)],
+        new: &Map<String, Value>,
+        flow: bool,
+    ) {
+        let stays =
+            |(key, _): &(YamlNode, YamlNode)| key.text().is_some_and(|key| new.contains_key(key));
+        let end = |(key, value): &(YamlNode, YamlNode)| value.span.end.max(key.span.end);
         let mut kept = entries.iter().rfind(|entry| stays(entry));
         for (position, entry) in entries.iter().enumerate().filter(|(_, entry)| !stays(entry)) {
             let start = entry.0.span.start;
@@ -322,15 +334,21 @@ impl<'a> Splice<'a> {
         }
     }
 
-    fn add_key(&mut self, map: &Node, key: &str, value: &Value, place: Place) -> Option<()> {
+    fn add_key(
+        &mut self,
+        map: &YamlNode,
+        key: &str,
+        value: &Value,
+        insert_at: InsertAt,
+    ) -> Option<()> {
         let Content::Map(entries, flow) = &map.content else { return None };
         let entry =
             SecretValue::new(Value::Object(Map::from_iter([(key.to_owned(), value.clone())])));
         if *flow {
             let text = Zeroizing::new(entry.to_string());
             let inside = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
-            match (entries.first(), entries.last(), place) {
-                (_, Some((key, last)), Place::Last) => {
+            match (entries.first(), entries.last(), insert_at) {
+                (_, Some((key, last)), InsertAt::Last) => {
                     let end = last.span.end.max(key.span.end);
                     self.edit(end..end, format!(", {inside}"));
                 }
@@ -343,17 +361,17 @@ impl<'a> Splice<'a> {
         }
         let (first, _) = entries.first()?;
         let indent = self.column(first.span.start);
-        let at = match place {
-            Place::Last if std::ptr::eq(map, self.root) => self.behind(map.span.end, indent),
-            Place::Last => self.line_after(map.span.end),
-            Place::First => self.line_start(first.span.start),
+        let at = match insert_at {
+            InsertAt::Last if std::ptr::eq(map, self.root) => self.behind(map.span.end, indent),
+            InsertAt::Last => self.line_after(map.span.end),
+            InsertAt::First => self.line_start(first.span.start),
         };
         self.insert_lines(at, &format!("{}{}", " ".repeat(indent), emit::block(&entry, indent)));
         Some(())
     }
 }
 
-fn is_flow(node: &Node) -> bool {
+fn is_flow(node: &YamlNode) -> bool {
     matches!(node.content, Content::List(_, true) | Content::Map(_, true))
 }
 

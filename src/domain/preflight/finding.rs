@@ -50,17 +50,17 @@ pub enum Finding {
     AccessHeld {
         step: Step,
         left: Option<SignedDuration>,
-        place: KubeconfigLocation,
+        location: KubeconfigLocation,
     },
     AccessUnclear {
         step: Step,
-        place: KubeconfigLocation,
+        location: KubeconfigLocation,
         reasons: Vec<VerdictReason>,
     },
     /// No working kubeconfig; requesting one may disable static tokens.
     NoAccess {
         step: Step,
-        one_way: bool,
+        disables_static_tokens: bool,
     },
     /// Credentials on this machine that stop working on *complete*.
     BreakingCredentials(Vec<KubeconfigLocation>),

@@ -88,7 +88,7 @@ impl StaticTokens {
             .credentials
             .contexts_of(cluster, evidence.files())
             .filter(|(_, context)| context.sign_in.contains(&SignIn::StaticToken))
-            .map(|(file, context)| context.place(file));
+            .map(|(file, context)| context.location(file));
         if let Some(first) = found.next() {
             Self::Found(found.count() + 1, first)
         } else if !cluster.version.is_known() {
@@ -170,18 +170,19 @@ fn find_access(
         step == Step::Start || known.verdict.lasts() || known.verdict == Verdict::CannotTell
     };
     match HeldAccess::of(known.iter().filter(may_help)) {
-        HeldAccess::Certain(KnownCredential { place, expires, .. }) => {
+        HeldAccess::Certain(KnownCredential { location, expires, .. }) => {
             let left = expires.map(|at| since(now, at));
-            Some(Finding::AccessHeld { step, left, place: place.clone() })
+            Some(Finding::AccessHeld { step, left, location: location.clone() })
         }
-        HeldAccess::Unclear(KnownCredential { place, reasons, .. }) => {
-            let (place, reasons) = (place.clone(), reasons.clone());
-            Some(Finding::AccessUnclear { step, place, reasons })
+        HeldAccess::Unclear(KnownCredential { location, reasons, .. }) => {
+            let (location, reasons) = (location.clone(), reasons.clone());
+            Some(Finding::AccessUnclear { step, location, reasons })
         }
         // Requesting one would disable the static tokens before the warning.
         HeldAccess::None => {
-            let one_way = step == Step::Start && cluster.issuing_is_one_way();
-            evidence.files.as_ref().map(|_| Finding::NoAccess { step, one_way })
+            let disables_static_tokens =
+                step == Step::Start && cluster.issuing_disables_static_tokens();
+            evidence.files.as_ref().map(|_| Finding::NoAccess { step, disables_static_tokens })
         }
     }
 }
@@ -212,11 +213,12 @@ fn find_clients(cluster: &Cluster, checklist: Option<&Checklist>) -> Finding {
 
 /// What stops working on this machine, and what cannot be judged.
 fn find_breaking(known: &[KnownCredential]) -> impl Iterator<Item = Finding> {
-    let places = |verdict: Verdict| -> Vec<KubeconfigLocation> {
+    let locations = |verdict: Verdict| -> Vec<KubeconfigLocation> {
         let found = known.iter().filter(|known| known.verdict == verdict);
-        found.map(|known| known.place.clone()).collect()
+        found.map(|known| known.location.clone()).collect()
     };
-    let (breaking, unclear) = (places(Verdict::BreaksOnComplete), places(Verdict::CannotTell));
+    let (breaking, unclear) =
+        (locations(Verdict::BreaksOnComplete), locations(Verdict::CannotTell));
     let breaking = (!breaking.is_empty()).then_some(Finding::BreakingCredentials(breaking));
     let unclear = (!unclear.is_empty()).then_some(Finding::UnclearCredentials(unclear));
     breaking.into_iter().chain(unclear)

@@ -11,7 +11,7 @@ use crate::domain::age::since;
 use crate::domain::cluster::{Cluster, NodePool};
 use crate::domain::preflight::finding::Finding;
 use crate::domain::roll::Roll;
-use crate::domain::roll::blocker::budgets::{BudgetIndex, is_misconfigured};
+use crate::domain::roll::blocker::budgets::{PdbIndex, is_misconfigured};
 use crate::domain::roll::blocker::cause::{NameSample, ObjectName};
 use crate::domain::roll::blocker::pods::{bound_volumes, find_full_pools};
 use crate::domain::roll::blocker::webhooks::find_unanswered;
@@ -142,8 +142,10 @@ pub fn nodes_to_replace(
         Some(Limits::of(pool, index).batch())
     };
     let total: usize = nodes.values().sum();
-    let batches =
-        nodes.iter().map(|(place, count)| count.div_ceil(batch(*place).unwrap_or(1))).max()?;
+    let batches = nodes
+        .iter()
+        .map(|(location, count)| count.div_ceil(batch(*location).unwrap_or(1)))
+        .max()?;
     (total > 0).then_some((total, USUAL_NODE.times(batches)))
 }
 
@@ -170,7 +172,7 @@ fn find_pdbs(snapshot: &ClusterSnapshot, out: &mut Vec<Finding>) {
     let named = |wanted: &dyn Fn(&Budget) -> bool| -> NameSample {
         snapshot.budgets.iter().map(|budget| &**budget).filter(|budget| wanted(budget)).collect()
     };
-    let index = BudgetIndex::of(&snapshot.budgets);
+    let index = PdbIndex::of(&snapshot.budgets);
     // Budgets of pods that a drain evicts, and of those that it skips.
     let (mut evicted, mut left) = (BTreeSet::new(), BTreeSet::new());
     for pod in all_pods(snapshot) {

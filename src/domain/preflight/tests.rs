@@ -68,10 +68,10 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     let file = |path, server| found_file(path, server, Trust::System, SignIn::StaticToken);
     let files = vec![file("~/.kube/config", &server), file("other", "api.example")];
     let found = Evidence { files: Some(Arc::from(files)), ..Evidence::default() };
-    let StaticTokens::Found(1, place) = StaticTokens::find(&resting, &found) else {
+    let StaticTokens::Found(1, location) = StaticTokens::find(&resting, &found) else {
         panic!("one is found")
     };
-    assert_eq!(place.words(), "~/.kube/config, context web");
+    assert_eq!(location.words(), "~/.kube/config, context web");
     let broken = found_without_contexts("~/.kube/broken.yaml");
     let in_part = Evidence { files: Some(Arc::from(vec![broken])), ..Evidence::default() };
     let in_part = StaticTokens::find(&resting, &in_part);
@@ -90,7 +90,7 @@ fn knowing(accesses: Vec<Access>) -> Evidence {
 #[test]
 fn every_finding_has_the_mark_that_what_is_known_supports() {
     let some = || sample(&["shop/api"]);
-    let places = || vec![access(&cluster(Phase::Prepared), true, "x").place];
+    let locations = || vec![access(&cluster(Phase::Prepared), true, "x").location];
     let left = SignedDuration::from_mins(5);
     let (fine, unknown, note) = (FindingMark::Fine, FindingMark::Unknowable, FindingMark::Note);
     let table: [(FindingMark, bool, Vec<Finding>); 4] = [
@@ -100,7 +100,11 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
             vec![
                 Finding::Allowed { phase: Phase::Prepared, step: Step::Complete },
                 Finding::State(ClusterState::Healthy),
-                Finding::AccessHeld { step: Step::Start, left: None, place: places().remove(0) },
+                Finding::AccessHeld {
+                    step: Step::Start,
+                    left: None,
+                    location: locations().remove(0),
+                },
                 Finding::NodesToReplace { count: 1, takes: USUAL_NODE },
                 Finding::NoPdbBlocks,
                 Finding::ClientsDone(1),
@@ -111,7 +115,7 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
             unknown,
             false,
             vec![
-                Finding::UnclearCredentials(places()),
+                Finding::UnclearCredentials(locations()),
                 Finding::FilesUnread(UnreadFiles::NotYet),
                 Finding::FilesUnread(UnreadFiles::These(vec!["~/.kube/config".into()])),
                 Finding::UnclearTokens { tokens: some(), in_use: false },
@@ -135,7 +139,7 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
             note,
             true,
             vec![
-                Finding::BreakingCredentials(places()),
+                Finding::BreakingCredentials(locations()),
                 Finding::TokensInUse(some()),
                 Finding::BreakingCertificates(some()),
                 Finding::PodsWithOldAuthority { pods: some(), restart: Vec::new() },
@@ -150,7 +154,7 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
                 Finding::State(ClusterState::Reconciling),
                 Finding::Reported(problem()),
                 Finding::Times(InconsistentTimes::Future),
-                Finding::NoAccess { step: Step::Complete, one_way: false },
+                Finding::NoAccess { step: Step::Complete, disables_static_tokens: false },
                 Finding::UnusedTokens(some()),
                 Finding::HibernationIn(left),
                 Finding::DrainsFirst {
@@ -243,9 +247,12 @@ fn the_access_to_count_on_is_one_that_the_step_leaves() {
     let ended = Access { expires: Some(now()), ..old.clone() };
     let undecided = |path| Access { issuance: None, ..access(&subject, true, path) };
     let left = Some(SignedDuration::from_hours(9));
-    let held =
-        |step, access: &Access| Finding::AccessHeld { step, left, place: access.place.clone() };
-    let unclear = |step, access: &Access| (step, access.place.clone());
+    let held = |step, access: &Access| Finding::AccessHeld {
+        step,
+        left,
+        location: access.location.clone(),
+    };
+    let unclear = |step, access: &Access| (step, access.location.clone());
     let (start, complete) = (Step::Start, Step::Complete);
     for (accesses, step, expected) in [
         (vec![old.clone()], start, Ok(held(start, &old))),
@@ -274,9 +281,11 @@ fn the_access_to_count_on_is_one_that_the_step_leaves() {
         let [told] = matching.as_slice() else { panic!("one line about access: {found:?}") };
         match expected {
             Ok(held) => assert_eq!(**told, held),
-            Err(None) => assert_eq!(**told, Finding::NoAccess { step, one_way: false }),
-            Err(Some((step, place))) => assert!(
-                matches!(told, Finding::AccessUnclear { step: of, place: at, .. } if (of, at) == (&step, &place)),
+            Err(None) => {
+                assert_eq!(**told, Finding::NoAccess { step, disables_static_tokens: false })
+            }
+            Err(Some((step, location))) => assert!(
+                matches!(told, Finding::AccessUnclear { step: of, location: at, .. } if (of, at) == (&step, &location)),
                 "{told:?}"
             ),
         }
@@ -289,7 +298,7 @@ fn cred_15_what_files_hold_that_are_not_read_is_unknown() {
     let old = access(&cluster(Phase::Prepared), false, "old.yaml");
     let readable = || knowing(vec![old.clone()]).files.unwrap().to_vec();
     for step in [Step::Start, Step::Complete] {
-        let none = Finding::NoAccess { step, one_way: false };
+        let none = Finding::NoAccess { step, disables_static_tokens: false };
         for (files, told, searched) in [
             (None, vec![Finding::FilesUnread(UnreadFiles::NotYet)], Searched::NotYet),
             (Some(vec![]), vec![none.clone()], Searched::Whole),
@@ -325,7 +334,7 @@ fn cred_15_what_files_hold_that_are_not_read_is_unknown() {
 #[test]
 fn issuing_is_called_one_way_only_before_the_first_start() {
     let mut subject = cluster(Phase::Never);
-    for (version, step, one_way) in [
+    for (version, step, disables_static_tokens) in [
         ("1.26.4", Step::Start, true),
         ("1.26.4", Step::Complete, false),
         ("1.33.4", Step::Start, false),
@@ -333,7 +342,7 @@ fn issuing_is_called_one_way_only_before_the_first_start() {
         subject.version = KubernetesVersion::new(version);
         let found = findings(step, &subject, &knowing(Vec::new()), now());
         assert!(
-            found.contains(&Finding::NoAccess { step, one_way }),
+            found.contains(&Finding::NoAccess { step, disables_static_tokens }),
             "{version} {step}: {found:?}"
         );
     }
@@ -484,19 +493,19 @@ fn k8s_35_cordoned_nodes_are_a_finding_before_a_start() {
 fn complete_lists_what_was_issued_before_the_start_as_breaking() {
     let subject = cluster(Phase::Prepared);
     let accesses = vec![access(&subject, false, "old.yaml"), access(&subject, true, "new.yaml")];
-    let places: Vec<_> = accesses.iter().map(|access| access.place.clone()).collect();
+    let locations: Vec<_> = accesses.iter().map(|access| access.location.clone()).collect();
     let credentials = Credentials { accesses, ..Credentials::default() };
     let files = Some(Arc::from(files_of(&credentials)));
     let evidence = Evidence { credentials, files, ..Evidence::default() };
     let found = findings(Step::Complete, &subject, &evidence, now());
-    assert!(found.contains(&Finding::BreakingCredentials(vec![places[0].clone()])));
-    let held = |finding: &&Finding| matches!(finding, Finding::AccessHeld { place, .. } if *place == places[1]);
+    assert!(found.contains(&Finding::BreakingCredentials(vec![locations[0].clone()])));
+    let held = |finding: &&Finding| matches!(finding, Finding::AccessHeld { location, .. } if *location == locations[1]);
     assert_eq!(found.iter().find(held).unwrap().mark(), FindingMark::Fine);
     assert_eq!(found.first().map(Finding::breaks), Some(true), "what breaks comes first");
     let is_unclear = |finding: &Finding| matches!(finding, Finding::UnclearCredentials(_));
     assert!(!found.iter().any(is_unclear));
     let undecided = Access { issuance: None, ..access(&subject, true, "odd.yaml") };
-    let unclear = Finding::UnclearCredentials(vec![undecided.place.clone()]);
+    let unclear = Finding::UnclearCredentials(vec![undecided.location.clone()]);
     let found = findings(Step::Complete, &subject, &knowing(vec![undecided]), now());
     assert!(found.contains(&unclear), "{found:?}");
 }
@@ -532,7 +541,7 @@ fn cred_15_what_was_not_read_on_this_machine_is_said_before_complete() {
 fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
     let mut subject = cluster(Phase::Prepared);
     let accesses = vec![access(&subject, true, "new.yaml")];
-    let place = accesses[0].place.clone();
+    let location = accesses[0].location.clone();
     subject.rotation.initiated = None;
     let credentials = Credentials { accesses, ..Credentials::default() };
     let files = Some(Arc::from(files_of(&credentials)));
@@ -540,7 +549,7 @@ fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
     let found = findings(Step::Complete, &subject, &evidence, now());
     let unclear = Finding::AccessUnclear {
         step: Step::Complete,
-        place,
+        location,
         reasons: vec![VerdictReason::RotationUnclear],
     };
     assert!(found.contains(&unclear), "{found:?}");
@@ -551,7 +560,7 @@ fn cred_05_without_the_moment_of_the_start_a_kubeconfig_is_no_tick() {
 fn cred_03_a_kubeconfig_that_was_copied_is_no_tick() {
     let subject = cluster(Phase::Prepared);
     let mut copied = access(&subject, true, "");
-    copied.place = KubeconfigLocation::Clipboard;
+    copied.location = KubeconfigLocation::Clipboard;
     let credentials = Credentials { accesses: vec![copied], ..Credentials::default() };
     let files = Some(Arc::default());
     let evidence = Evidence { credentials, files, ..Evidence::default() };
@@ -559,7 +568,7 @@ fn cred_03_a_kubeconfig_that_was_copied_is_no_tick() {
         let found = findings(step, &subject, &evidence, now());
         let unclear = Finding::AccessUnclear {
             step,
-            place: KubeconfigLocation::Clipboard,
+            location: KubeconfigLocation::Clipboard,
             reasons: vec![VerdictReason::NotInFile],
         };
         assert!(found.contains(&unclear), "{found:?}");

@@ -20,7 +20,7 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// The stage of the rotation from the nodes' point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RolloutStage {
+pub enum RollStage {
     /// No rotation was ever started.
     Before,
     /// Nodes are being replaced, or will be.
@@ -31,16 +31,16 @@ pub enum RolloutStage {
 
 /// Derives the stage from the phase; an unknown phase counts as rolling while a rotation is open, and a completion
 /// before its start as not started.
-pub fn rollout_stage(rotation: &Rotation) -> RolloutStage {
+pub fn rollout_stage(rotation: &Rotation) -> RollStage {
     match rotation.phase {
-        Phase::Never => RolloutStage::Before,
-        Phase::Completed if rotation.mixes_rotations() => RolloutStage::Before,
-        Phase::Preparing => RolloutStage::Rolling,
-        Phase::Prepared | Phase::Completing | Phase::Completed => RolloutStage::After,
+        Phase::Never => RollStage::Before,
+        Phase::Completed if rotation.mixes_rotations() => RollStage::Before,
+        Phase::Preparing => RollStage::Rolling,
+        Phase::Prepared | Phase::Completing | Phase::Completed => RollStage::After,
         Phase::Unknown(_) => match (rotation.initiated, rotation.completed) {
-            (None, _) => RolloutStage::Before,
-            (Some(initiated), Some(completed)) if initiated <= completed => RolloutStage::After,
-            (Some(_), _) => RolloutStage::Rolling,
+            (None, _) => RollStage::Before,
+            (Some(initiated), Some(completed)) if initiated <= completed => RollStage::After,
+            (Some(_), _) => RollStage::Rolling,
         },
     }
 }
@@ -95,7 +95,7 @@ pub struct GenerationQuery<'a> {
 
 impl GenerationQuery<'_> {
     fn start(&self) -> Option<Timestamp> {
-        if rollout_stage(self.rotation) == RolloutStage::Before {
+        if rollout_stage(self.rotation) == RollStage::Before {
             None
         } else {
             self.rotation.initiated
@@ -103,7 +103,7 @@ impl GenerationQuery<'_> {
     }
 
     fn is_rolling(&self) -> bool {
-        rollout_stage(self.rotation) == RolloutStage::Rolling
+        rollout_stage(self.rotation) == RollStage::Rolling
     }
 
     /// Generation labels of nodes that predate the start.

@@ -39,7 +39,7 @@ pub struct RollHistory {
     /// Nodes whose drain is blocked, by uid.
     pub blocked: BTreeMap<String, NodeBlock>,
     /// Pods with volumes on draining nodes, by uid of the node.
-    turns: BTreeMap<String, DrainTurn>,
+    turns: BTreeMap<String, VolumeEviction>,
     /// Keyed by budget and whether it allows no eviction.
     budgets: BTreeMap<(ObjectName, bool), Since>,
     unanswered: BTreeMap<ObjectName, Since>,
@@ -69,14 +69,14 @@ pub struct NodeHistory {
 
 /// The pods with volumes on a draining node: the platform evicts them one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DrainTurn {
+pub struct VolumeEviction {
     /// Pods by uid and attached volumes, and whether each is leaving.
     seen: BTreeMap<(&'static str, String), bool>,
     /// Since when that has been unchanged.
     pub since: Since,
 }
 
-impl DrainTurn {
+impl VolumeEviction {
     /// Whether a pod is terminating, or a volume detaching: the others wait.
     pub fn is_under_way(&self) -> bool {
         self.seen.values().any(|leaves| *leaves)
@@ -94,7 +94,7 @@ pub struct NodeBlock {
 
 impl RollHistory {
     /// The clock was set back: clamps all times to `now`.
-    pub fn rewind(&mut self, now: Timestamp) {
+    pub fn clamp_times(&mut self, now: Timestamp) {
         let nodes = self
             .nodes
             .values_mut()
@@ -151,7 +151,7 @@ impl RollHistory {
     }
 
     /// The pods with volumes on a draining node, as last seen.
-    pub fn turn(&self, uid: &str) -> Option<&DrainTurn> {
+    pub fn turn(&self, uid: &str) -> Option<&VolumeEviction> {
         self.turns.get(uid)
     }
 
@@ -169,7 +169,7 @@ impl RollHistory {
         let moved = |pod: &&Arc<Pod>| !pod.claims.is_empty() && !pod.stays_on_its_node();
         for pod in snapshot.pods.iter().filter(moved) {
             if let Some(seen) = pod.node.as_deref().and_then(|node| seen.get_mut(node)) {
-                seen.insert(("Pod", pod.uid.clone()), pod.deleted_by.is_some());
+                seen.insert(("Pod", pod.uid.clone()), pod.deletion_deadline.is_some());
             }
         }
         for volume in &snapshot.attachments {
@@ -181,7 +181,7 @@ impl RollHistory {
         for node in nodes {
             let seen = seen.remove(node.name.as_str()).unwrap_or_default();
             let known = before.remove(&node.uid).filter(|known| known.seen == seen);
-            let turn = known.unwrap_or(DrainTurn { seen, since: Since::exact(at) });
+            let turn = known.unwrap_or(VolumeEviction { seen, since: Since::exact(at) });
             self.turns.insert(node.uid.clone(), turn);
         }
     }

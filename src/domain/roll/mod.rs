@@ -34,7 +34,7 @@ use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::roll::durations::{ReplacementTimes, RollEstimate};
 use crate::domain::roll::estimate::{estimate, measure};
-use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
+use crate::domain::roll::generation::{EstimateReason, RollStage, rollout_stage};
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::{NodeCounts, PoolRoll, RollProgress, classify_pools};
 use crate::domain::roll::start_steps::{StartStep, read_steps};
@@ -111,18 +111,17 @@ impl Roll {
         }
         let seen = !snapshot.is_blind_to("nodes");
         let progress = match stage {
-            RolloutStage::Before => None,
-            RolloutStage::Rolling if !seen => None,
-            RolloutStage::Rolling => Some(pools.iter().map(|pool| pool.progress).sum()),
-            RolloutStage::After => {
+            RollStage::Before => None,
+            RollStage::Rolling if !seen => None,
+            RollStage::Rolling => Some(pools.iter().map(|pool| pool.progress).sum()),
+            RollStage::After => {
                 let of_pool = |pool: &PoolRoll| {
                     RollProgress::finished(history.goal(&pool.name, false), pool.counts)
                 };
                 Some(RollProgress { done: true, ..pools.iter().map(of_pool).sum() })
             }
         };
-        let is_other =
-            seen && stage != RolloutStage::Rolling && pools.iter().any(|pool| pool.another);
+        let is_other = seen && stage != RollStage::Rolling && pools.iter().any(|pool| pool.another);
         let another = is_other.then(|| {
             // A pool that is done first stays included, otherwise its new nodes would be missing from the count.
             let concerned = |pool: &&PoolRoll| pool.another || history.others.contains(&pool.name);
@@ -133,9 +132,9 @@ impl Roll {
             pools.iter().filter(concerned).map(of_pool).sum()
         });
         let estimate = match (stage, estimated(&pools, blockers.iter().any(Blocker::stops))) {
-            (RolloutStage::Rolling, _) if !seen => RollEstimate::Unknown,
-            (RolloutStage::Rolling, RollEstimate::Idle) => RollEstimate::Finishing,
-            (RolloutStage::After, RollEstimate::Idle) => RollEstimate::Done,
+            (RollStage::Rolling, _) if !seen => RollEstimate::Unknown,
+            (RollStage::Rolling, RollEstimate::Idle) => RollEstimate::Finishing,
+            (RollStage::After, RollEstimate::Idle) => RollEstimate::Done,
             (_, estimate) => estimate,
         };
         let is_over = matches!(cluster.rotation.phase, Phase::Never | Phase::Completed);
@@ -222,7 +221,7 @@ fn mark_blocked(pools: &mut [PoolRoll], blockers: &[Blocker]) {
 }
 
 fn find_notes(
-    stage: RolloutStage,
+    stage: RollStage,
     snapshot: &ClusterSnapshot,
     pools: &[PoolRoll],
     clock: ClusterClock,
@@ -239,7 +238,7 @@ fn find_notes(
     }));
     for pool in pools {
         let name = || pool.name.clone();
-        if pool.another && stage == RolloutStage::Rolling {
+        if pool.another && stage == RollStage::Rolling {
             out.push(RollNote::ChangedSinceStart(name()));
         } else if pool.another {
             out.push(RollNote::AnotherRoll(name()));

@@ -11,7 +11,7 @@ use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::generation::{
-    EstimateReason, GenerationQuery, RolloutStage, TargetGeneration, pool_of, rollout_stage,
+    EstimateReason, GenerationQuery, RollStage, TargetGeneration, pool_of, rollout_stage,
 };
 use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::limits::Limits;
@@ -380,7 +380,7 @@ fn pool(
         template_created,
         template: wanted.name,
     };
-    let of_rotation = rollout_stage(query.rotation) == RolloutStage::Rolling;
+    let of_rotation = rollout_stage(query.rotation) == RollStage::Rolling;
     let known = history.goal(name, !of_rotation && pool.another);
     let goal = known.unwrap_or_else(|| pool.estimate_goal());
     pool.progress = match state {
@@ -401,23 +401,21 @@ fn state(
     spec: Option<&NodePool>,
     counts: NodeCounts,
     wanted: &TargetGeneration,
-    rollout_stage: RolloutStage,
+    rollout_stage: RollStage,
 ) -> PoolState {
     if counts.seen() == 0 {
-        return if spec.is_some_and(|pool| pool.minimum > 0)
-            && rollout_stage == RolloutStage::Rolling
-        {
+        return if spec.is_some_and(|pool| pool.minimum > 0) && rollout_stage == RollStage::Rolling {
             PoolState::Missing
         } else {
             PoolState::Empty
         };
     }
     match rollout_stage {
-        RolloutStage::Before | RolloutStage::After if wanted.another => PoolState::Rolling,
-        RolloutStage::Before | RolloutStage::After => PoolState::Settled,
-        RolloutStage::Rolling if !wanted.begun => PoolState::NotBegun,
-        RolloutStage::Rolling if counts.is_unfinished() => PoolState::Rolling,
-        RolloutStage::Rolling => PoolState::AllNew,
+        RollStage::Before | RollStage::After if wanted.another => PoolState::Rolling,
+        RollStage::Before | RollStage::After => PoolState::Settled,
+        RollStage::Rolling if !wanted.begun => PoolState::NotBegun,
+        RollStage::Rolling if counts.is_unfinished() => PoolState::Rolling,
+        RollStage::Rolling => PoolState::AllNew,
     }
 }
 

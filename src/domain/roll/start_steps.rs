@@ -3,7 +3,7 @@
 //! The order is that of Gardener's start flow: control plane, Secrets, nodes. Only the phase confirms PREPARED.
 
 use crate::domain::credential::Issuance;
-use crate::domain::roll::generation::{RolloutStage, rollout_stage};
+use crate::domain::roll::generation::{RollStage, rollout_stage};
 use crate::domain::roll::progress::{PoolRoll, PoolState, RollProgress};
 use crate::domain::rotation::Rotation;
 use crate::domain::snapshot::{ClusterSnapshot, ControlPlane};
@@ -70,9 +70,9 @@ pub fn read_steps(
             .to_vec()
     };
     match rollout_stage(rotation) {
-        RolloutStage::Before => return all(StepState::Waiting),
-        RolloutStage::After => return all(StepState::Done),
-        RolloutStage::Rolling => {}
+        RollStage::Before => return all(StepState::Waiting),
+        RollStage::After => return all(StepState::Done),
+        RollStage::Rolling => {}
     }
     let begun =
         pools.iter().any(|pool| matches!(pool.state, PoolState::Rolling | PoolState::AllNew));

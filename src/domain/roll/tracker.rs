@@ -15,7 +15,7 @@ use crate::domain::roll::blocker::{Blocker, BlockerCause};
 use crate::domain::roll::classify::{JoiningReason, NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::roll::durations::{LONGEST_DRAIN, LONGEST_JOIN};
-use crate::domain::roll::generation::{EstimateReason, RolloutStage, rollout_stage};
+use crate::domain::roll::generation::{EstimateReason, RollStage, rollout_stage};
 use crate::domain::roll::history::{NodeBlock, NodeHistory, RollGoal, RollHistory};
 use crate::domain::roll::progress::{PoolRoll, PoolState, RollProgress, classify_pools};
 use crate::domain::roll::regression::{find_cause, has_regressed};
@@ -105,11 +105,11 @@ impl RollTracker {
     }
 
     /// The clock was set back to `now`: clamps recorded times. The timeline does not change.
-    pub fn rewind(&mut self, now: Timestamp) {
+    pub fn clamp_times(&mut self, now: Timestamp) {
         for time in [&mut self.last, &mut self.prepared_at] {
             *time = time.map(|at| at.min(now));
         }
-        self.history.rewind(now);
+        self.history.clamp_times(now);
     }
 
     /// Facts from earlier snapshots.
@@ -227,12 +227,12 @@ impl RollTracker {
     fn note_pools(
         &mut self,
         seen: &[PoolRoll],
-        rollout_stage: RolloutStage,
+        rollout_stage: RollStage,
         clock: ClusterClock,
     ) -> Vec<RegressionCause> {
         let mut causes = Vec::new();
         for pool in seen {
-            if pool.state.has_begun() && rollout_stage == RolloutStage::Rolling {
+            if pool.state.has_begun() && rollout_stage == RollStage::Rolling {
                 if !self.begun.contains(&pool.name) {
                     let at = pool.template_created.unwrap_or(clock.now());
                     self.timeline.add(at, TimelineEvent::NodesBegan { pool: pool.name.clone() });
@@ -249,7 +249,7 @@ impl RollTracker {
                 let at = pool.template_created.unwrap_or(clock.now());
                 self.timeline.add(at, TimelineEvent::AnotherRoll { pool: pool.name.clone() });
                 causes.push(RegressionCause::AnotherRoll(pool.name.clone()));
-                let other = rollout_stage != RolloutStage::Rolling;
+                let other = rollout_stage != RollStage::Rolling;
                 self.history.goals.remove(&(pool.name.clone(), other));
             } else if !pool.another {
                 self.another.remove(&pool.name);
@@ -278,9 +278,9 @@ impl RollTracker {
 
     /// Records how many nodes a pool's roll replaces: before replacement starts, the existing ones; nodes replaced
     /// before observation are estimated.
-    fn note_goals(&mut self, seen: &[PoolRoll], stage: RolloutStage, had_no_gap: bool) {
+    fn note_goals(&mut self, seen: &[PoolRoll], stage: RollStage, had_no_gap: bool) {
         for pool in seen {
-            let is_rotation = stage == RolloutStage::Rolling;
+            let is_rotation = stage == RollStage::Rolling;
             // A pool that was in another roll is displayed with it to the end.
             let is_other = pool.another || self.history.others.contains(&pool.name);
             if !(is_rotation && pool.state.is_rolling() || is_other) {

@@ -254,7 +254,7 @@ pub struct Pod {
     /// `spec.terminationGracePeriodSeconds`; while terminating, `metadata.deletionGracePeriodSeconds`.
     pub grace_seconds: i64,
     /// `metadata.deletionTimestamp`: the time by which it should be gone, grace period included.
-    pub deleted_by: Option<Timestamp>,
+    pub deletion_deadline: Option<Timestamp>,
     /// `metadata.finalizers`.
     pub finalizers: Vec<String>,
     /// Names of its PersistentVolumeClaims, in its namespace.
@@ -432,5 +432,5 @@ pub enum Unavailable {
     /// The cluster is hibernated: its API server is off.
     Hibernated,
     /// Requesting a kubeconfig would permanently disable static tokens; not done without the user's consent.
-    OneWay,
+    WouldDisableStaticTokens,
 }

@@ -39,7 +39,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect) {
 pub fn draw_records(canvas: &mut Canvas<'_, '_>, area: Rect) {
     let (state, cx) = (canvas.state, canvas.line_context(area));
     let all = state.activity.list(state.screen.cluster());
-    let Some((_, chosen)) = all.get(state.activity.place(&all)) else {
+    let Some((_, chosen)) = all.get(state.activity.index(&all)) else {
         nothing(canvas, area);
         return;
     };
@@ -94,7 +94,7 @@ fn list(canvas: &mut Canvas<'_, '_>, area: Rect, all: &[(usize, &Record)]) {
     let (state, theme) = (canvas.state, canvas.theme);
     let boxed = area.height >= BORDER;
     let rows = usize::from(area.height.saturating_sub(if boxed { 2 } else { 0 }));
-    let cursor = state.activity.place(all);
+    let cursor = state.activity.index(all);
     let first = keep_visible(state.activity.scroll, cursor, rows, all.len());
     canvas.metrics.page_rows = rows;
     let mut inner = area;

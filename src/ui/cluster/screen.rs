@@ -63,8 +63,8 @@ fn own_notices(cx: LineContext<'_>, id: &ClusterId) -> Vec<Line<'static>> {
     if state.session.signed_out.is_some() || state.fleet.is_stale(id) {
         lines.extend(notices::lines(cx));
     }
-    if let Some(gone) = state.fleet.entries.get(id).and_then(|entry| entry.gone) {
-        let text = text::not_listed(state.zone().short(gone));
+    if let Some(since) = state.fleet.entries.get(id).and_then(|entry| entry.not_listed_since) {
+        let text = text::not_listed(state.zone().short(since));
         let text = wrap(&text, columns.saturating_sub(4));
         lines.extend(behind(theme.span(" ! ", Tone::Warn), text));
     }

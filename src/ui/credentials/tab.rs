@@ -36,7 +36,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     if let Some(chosen) = known.get(selected) {
         let mut list = table::lines(&known, cx, Some(selected));
         let others = list.split_off(selected + 2);
-        let trial = state.inventory.trial(&entry.cluster.id, &chosen.place);
+        let trial = state.inventory.trial(&entry.cluster.id, &chosen.location);
         let why = text::reasons_and_trial(&chosen.reasons, trial);
         lines.extend(list);
         lines.extend(indented(cx, &why, Tone::Dim));

@@ -35,19 +35,19 @@ pub fn lines(
     let ends_columns = if columns < 60 { 7 } else { 10 };
     let status_columns = widest(text::COLUMN_STATUS, &|known| width(status(known)));
     let room = columns.saturating_sub(kind + ends_columns + status_columns + 6).max(8);
-    let place = widest(text::COLUMN_PLACE, &|known| width(&known.place.words())).min(room);
+    let location = widest(text::COLUMN_PLACE, &|known| width(&known.location.words())).min(room);
     let heading = format!(
         "{}{}{}  {}  {}",
         if selected.is_some() { "  " } else { "" },
         pad_end(if wide { text::COLUMN_CREDENTIAL } else { "" }, kind),
-        pad_end(text::COLUMN_PLACE, place),
+        pad_end(text::COLUMN_PLACE, location),
         pad_end(text::COLUMN_ENDS, ends_columns),
         text::COLUMN_STATUS,
     );
     let heading = cx.line(vec![theme.part(heading, Role::Label)]);
     let rows = known.iter().enumerate().map(|(at, known)| {
         let is_selected = selected == Some(at);
-        let is_marked = selected.is_some() && state.inventory.is_marked(&known.place);
+        let is_marked = selected.is_some() && state.inventory.is_marked(&known.location);
         let marks = [
             if is_selected { theme.part("▸", Role::Accent) } else { Span::raw(" ") },
             if is_marked { theme.part("+", Role::Accent) } else { Span::raw(" ") },
@@ -56,7 +56,7 @@ pub fn lines(
             if selected.is_some() { marks.into() } else { Vec::new() };
         spans.extend([
             theme.span(pad_end(if wide { known.kind.word() } else { "" }, kind), Tone::Dim),
-            Span::raw(pad_end(&cut_middle(&known.place.words(), place), place)),
+            Span::raw(pad_end(&cut_middle(&known.location.words(), location), location)),
             Span::raw(format!("  {}  ", pad_end(&ends(known, state), ends_columns))),
             theme.span(status(known), tone(known.verdict)),
         ]);

@@ -207,5 +207,5 @@ fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {
     if best.verdict == Verdict::BreaksOnComplete {
         facts.text("", text::BREAKS_ON_COMPLETE, Tone::Bad);
     }
-    facts.text("", &best.place.words(), Tone::Dim);
+    facts.text("", &best.location.words(), Tone::Dim);
 }

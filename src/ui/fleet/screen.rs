@@ -397,7 +397,7 @@ fn draw_nothing(canvas: &mut Canvas<'_, '_>, area: Rect) {
         text::nothing_matches(clean(&state.view.filter), key, hidden)
     } else if fleet.is_loading() {
         text::loading(scope_text(state, true))
-    } else if fleet.discovers {
+    } else if fleet.is_discovering {
         text::DISCOVERING.to_owned()
     } else if fleet.scopes.is_empty() && state.notices.errors.is_empty() {
         text::NO_PROJECT.to_owned()

@@ -192,7 +192,11 @@ fn row(
             _ => value.text,
         };
         let text = if column.right { pad_start(&text, *wide) } else { pad_end(&text, *wide) };
-        let tone = if column.id == "name" && entry.gone.is_some() { Tone::Dim } else { value.tone };
+        let tone = if column.id == "name" && entry.not_listed_since.is_some() {
+            Tone::Dim
+        } else {
+            value.tone
+        };
         // Only the phase may use a loud style.
         let loud = column.id == "phase";
         let style = if loud { theme.tone(tone) } else { theme.soft(tone) };

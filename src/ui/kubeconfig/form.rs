@@ -303,10 +303,13 @@ impl FormView<'_> {
         }
         let asked = matches!(
             self.form.stage,
-            KubeconfigFormStage::Asking { question: FormQuestion::OneWay, .. }
+            KubeconfigFormStage::Asking { question: FormQuestion::DisableStaticTokens, .. }
         );
-        if self.form.cluster.issuing_is_one_way() && self.form.issued.is_none() && !asked {
-            lines.extend(self.cx.marked("!", Tone::Warn, text::ONE_WAY));
+        if self.form.cluster.issuing_disables_static_tokens()
+            && self.form.issued.is_none()
+            && !asked
+        {
+            lines.extend(self.cx.marked("!", Tone::Warn, text::DISABLES_STATIC_TOKENS));
         }
         lines
     }
@@ -406,7 +409,7 @@ fn names(taken: &[String]) -> String {
 
 fn question_words(question: &FormQuestion, plan: Option<&Plan>) -> String {
     match question {
-        FormQuestion::OneWay => text::ONE_WAY.to_owned(),
+        FormQuestion::DisableStaticTokens => text::DISABLES_STATIC_TOKENS.to_owned(),
         FormQuestion::NameConflict(other) => {
             let Some(plan) = plan else { return String::new() };
             let other = other.as_ref().map(|name| text::another_name(clean(name)));

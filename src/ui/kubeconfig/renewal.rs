@@ -36,7 +36,10 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, renewal: &Renewal) {
             top.push(Line::default());
         }
         bottom.insert(0, Line::default());
-    } else if with_gaps > room + 2 && renewal.problem().is_none() && !renewal.is_one_way() {
+    } else if with_gaps > room + 2
+        && renewal.problem().is_none()
+        && !renewal.disables_static_tokens()
+    {
         // Changes take precedence over routine text.
         top.truncate(1);
         bottom.truncate(usize::from(renewal.stage != RenewalStage::Reviewing));
@@ -154,8 +157,8 @@ fn changed(cx: LineContext<'_>, change: &ChangedLine, digits: usize) -> Vec<Line
 /// The lines above the buttons.
 fn bottom(cx: LineContext<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
     match renewal.stage {
-        RenewalStage::Reviewing if renewal.is_one_way() => {
-            cx.marked("!", Tone::Warn, text::ONE_WAY)
+        RenewalStage::Reviewing if renewal.disables_static_tokens() => {
+            cx.marked("!", Tone::Warn, text::DISABLES_STATIC_TOKENS)
         }
         RenewalStage::Reviewing => match renewal.problem() {
             Some(problem) if renewal.lifetime().is_ok() => cx.marked("→", Tone::Dim, &problem),
@@ -181,8 +184,12 @@ fn buttons(renewal: &Renewal) -> Vec<Button<'static>> {
     let cancel = |label| Button::cancel(label, renewal.focus == RenewalField::Cancel);
     match renewal.stage {
         RenewalStage::Reviewing => {
-            let is_one_way = renewal.is_one_way();
-            let label = if is_one_way { text::RENEW_DISABLING_STATIC_TOKENS } else { text::RENEW };
+            let disables_static_tokens = renewal.disables_static_tokens();
+            let label = if disables_static_tokens {
+                text::RENEW_DISABLING_STATIC_TOKENS
+            } else {
+                text::RENEW
+            };
             let focused = renewal.focus == RenewalField::Confirm;
             let confirm = Button::confirm(label, focused, renewal.problem().is_none());
             vec![cancel("Cancel"), confirm]

@@ -189,7 +189,8 @@ fn pods(
     let mut to_evict: Vec<&Pod> =
         on_node.iter().copied().filter(|pod| !pod.stays_on_its_node()).collect();
     let remaining = on_node.len() - to_evict.len();
-    to_evict.sort_by_key(|pod| (pod.deleted_by.is_none(), pod.deleted_by, pod.created));
+    to_evict
+        .sort_by_key(|pod| (pod.deletion_deadline.is_none(), pod.deletion_deadline, pod.created));
     let remain = match remaining {
         0 => String::new(),
         count => text::daemon_set_pods(plural(count, text::POD, text::PODS)),
@@ -216,7 +217,7 @@ fn pods(
 }
 
 fn pod_state(pod: &Pod, clock: ClusterClock) -> (String, Tone) {
-    match pod.deleted_by {
+    match pod.deletion_deadline {
         Some(by) if clock.planned(by) < clock.now() => {
             (text::pod_overdue(long(clock.age(by))), Tone::Bad)
         }
@@ -317,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_terminating_pod_shows_how_long_its_deletion_is_overdue() {
-        let deleted = |deleted_by| Pod { deleted_by, ..rolls::pod("api-1", "web-1") };
+        let deleted = |deletion_deadline| Pod { deletion_deadline, ..rolls::pod("api-1", "web-1") };
         for (pod, word) in [
             (deleted(None), "ready"),
             (deleted(Some(ago(-1))), "terminating"),

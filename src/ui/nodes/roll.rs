@@ -262,7 +262,7 @@ pub fn pools<'a>(
 }
 
 /// Pools with all zones in one line; wrapped if they do not fit.
-pub fn pools_low<'a>(
+pub fn pools_compact<'a>(
     roll: &Roll,
     chosen: Option<&'a str>,
     now: Timestamp,

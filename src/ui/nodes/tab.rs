@@ -146,7 +146,8 @@ impl Tab<'_> {
             return;
         }
         let mut lines = self.head(cx, rows);
-        let grid = roll::pools_low(self.roll, chosen.map(|node| node.uid.as_str()), self.now, cx);
+        let grid =
+            roll::pools_compact(self.roll, chosen.map(|node| node.uid.as_str()), self.now, cx);
         let room = rows.saturating_sub(lines.len());
         let share = room * 3 / 5;
         let first = first_seen(&grid, share.max(1));
@@ -243,7 +244,7 @@ impl Tab<'_> {
         let cluster = &self.entry.cluster;
         let mut grid = roll::pools(self.roll, cluster, chosen, now, cx);
         if grid.lines.len() > room {
-            let low = roll::pools_low(self.roll, chosen, now, cx);
+            let low = roll::pools_compact(self.roll, chosen, now, cx);
             if low.lines.len() <= room {
                 grid = low;
             }

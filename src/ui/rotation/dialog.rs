@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use crate::app::cell::Tone;
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::findings_text;
-use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::rotation::text;
 use crate::domain::age::passed;
 use crate::domain::cluster::NodePool;
@@ -74,7 +74,7 @@ fn parts(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Parts {
     let mut bottom = Vec::new();
     if let RotationDialogStage::Failed(problem) = &dialog.stage {
         middle = failure(cx, problem);
-    } else if let RotationDialogStage::Settled(text) = &dialog.stage {
+    } else if let RotationDialogStage::Done(text) = &dialog.stage {
         middle = cx.marked("✓", Tone::Good, text);
     } else {
         top.extend(effects(cx, dialog, level));
@@ -203,7 +203,7 @@ fn preflight_title(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> L
         }
     }
     let age = match (&dialog.stage, dialog.checked) {
-        (RotationDialogStage::Checking, _) | (_, None) => text::CHECKING.to_owned(),
+        (RotationDialogStage::Reading, _) | (_, None) => text::CHECKING.to_owned(),
         (_, Some(at)) => text::checked(passed(at, cx.state.shared.now.wall)),
     };
     spread(left, vec![cx.span(age, Tone::Dim)], cx.columns)
@@ -213,11 +213,11 @@ fn preflight_title(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> L
 fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
     let pending = cx.state.rotation.pending.get(&dialog.shown.id);
     match &dialog.stage {
-        RotationDialogStage::Checking
-        | RotationDialogStage::Asking
+        RotationDialogStage::Reading
+        | RotationDialogStage::Confirming
         | RotationDialogStage::Changed(_) => {
             let mut lines = Vec::new();
-            if let Some(Pending { stage: PendingStage::Unseen { at }, step, .. }) = pending {
+            if let Some(PendingStep { stage: PendingStage::NotShown { at }, step, .. }) = pending {
                 // An earlier request was accepted, but its effect never showed.
                 let text = text::send_again(step, cx.state.zone().clock(*at));
                 lines.extend(cx.marked("!", Tone::Attention, &text));
@@ -229,7 +229,7 @@ fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static
             lines
         }
         RotationDialogStage::Sending => cx.marked("→", Tone::Busy, text::SENDING),
-        RotationDialogStage::Unclear => {
+        RotationDialogStage::ReadingBack => {
             let done = dialog.step.pick(text::ROTATION_STARTED, text::ROTATION_COMPLETED);
             let text = pending.map_or_else(
                 || text::checking_effect(done),
@@ -237,7 +237,7 @@ fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static
             );
             cx.marked("?", Tone::Warn, &text)
         }
-        RotationDialogStage::Failed(_) | RotationDialogStage::Settled(_) => Vec::new(),
+        RotationDialogStage::Failed(_) | RotationDialogStage::Done(_) => Vec::new(),
     }
 }
 

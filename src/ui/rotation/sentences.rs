@@ -9,7 +9,7 @@ use crate::app::fleet::columns::phase_glyph;
 use crate::app::fleet::state::Entry;
 use crate::app::keymap::Command;
 use crate::app::nodes::text as nodes_text;
-use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::rotation::{step_text, text};
 use crate::app::state::State;
 use crate::domain::action::Action;
@@ -56,8 +56,8 @@ impl Next {
 pub fn next(entry: &Entry, state: &State) -> Next {
     let cluster = &entry.cluster;
     let now = state.shared.now.wall;
-    if let Some(gone) = entry.gone {
-        let text = text::gone_since(state.zone().short(gone));
+    if let Some(since) = entry.not_listed_since {
+        let text = text::gone_since(state.zone().short(since));
         return Next::new("gone", text, Tone::Warn);
     }
     if let Some(pending) = state.rotation.pending.get(&cluster.id) {
@@ -114,25 +114,25 @@ fn estimate(entry: &Entry, state: &State) -> Option<String> {
 }
 
 /// The status of a sent step.
-pub fn pending_sentence(state: &State, pending: &Pending) -> String {
+pub fn pending_sentence(state: &State, pending: &PendingStep) -> String {
     let done = pending.step.pick(text::ROTATION_STARTED, text::ROTATION_COMPLETED);
     match &pending.stage {
         PendingStage::Sending => text::sending(pending.step),
         PendingStage::Accepted { at, .. } => text::accepted_and_waiting(state.zone().clock(*at)),
-        PendingStage::Unseen { at } => text::unseen(pending.step, state.zone().clock(*at)),
+        PendingStage::NotShown { at } => text::unseen(pending.step, state.zone().clock(*at)),
         PendingStage::ReadingBack { until, .. } => {
             let left =
                 until.saturating_sub(state.shared.now.monotonic).try_into().unwrap_or_default();
             text::checking_effect_for(done, long(left))
         }
-        PendingStage::Lost => text::LOST.to_owned(),
+        PendingStage::Unknown => text::LOST.to_owned(),
     }
 }
 
 /// The keys for the next step, in working order; unavailable ones are dimmed, with the reason.
 pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
     let LineContext { state, theme, .. } = facts.cx;
-    if entry.gone.is_some() {
+    if entry.not_listed_since.is_some() {
         return;
     }
     let open = |tab: Tab, words| (Command::Number(tab.number()), words, None);
@@ -174,8 +174,8 @@ pub fn key_lines(entry: &Entry, indent: usize, facts: &mut Facts<'_>) {
 /// Findings before *complete* while clients are updated, without those shown elsewhere on this tab.
 pub fn before_complete(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     let cluster = &entry.cluster;
-    let is_sent = cx.state.rotation.pending.get(&cluster.id).is_some_and(Pending::blocks);
-    if cluster.rotation.phase != Phase::Prepared || entry.gone.is_some() || is_sent {
+    let is_sent = cx.state.rotation.pending.get(&cluster.id).is_some_and(PendingStep::blocks);
+    if cluster.rotation.phase != Phase::Prepared || entry.not_listed_since.is_some() || is_sent {
         return Vec::new();
     }
     let evidence = cx.state.evidence(cluster);
@@ -277,7 +277,7 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
         facts.fact(nodes_text::LABEL_PACE, pace);
     }
     facts.blank();
-    for line in roll::pools_low(roll, None, now, facts.values()).lines {
+    for line in roll::pools_compact(roll, None, now, facts.values()).lines {
         facts.fact("", line);
     }
     if let Some(text) = state.unseen(&entry.cluster.id) {
@@ -296,7 +296,7 @@ pub fn blocked_by(entry: &Entry, facts: &mut Facts<'_>) {
     let worst = observed.and_then(|observed| Some((observed, observed.roll.as_ref()?.worst()?)));
     let Some((observed, worst)) = worst else { return };
     let now = observed.as_of(state.shared.now.wall);
-    if state.nodes.is_held(&entry.cluster.id) {
+    if state.nodes.is_blocked(&entry.cluster.id) {
         // The blocker is shown above.
         node::remedy(worst, now, facts);
     } else {

@@ -40,7 +40,7 @@ pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'stati
     let lead = format!("  ▸ {}: ", next.lead);
     let room = columns.saturating_sub(width(&lead));
     // A notice above already reports that the cluster is no longer listed.
-    let said = if entry.gone.is_some() { "" } else { next.text.as_str() };
+    let said = if entry.not_listed_since.is_some() { "" } else { next.text.as_str() };
     for line in
         behind(theme.part(lead, Role::Accent), cx.with_columns(room).paragraph(said, next.tone))
     {
@@ -55,7 +55,7 @@ pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'stati
         facts.blank();
     }
     lines.extend(facts.into_lines());
-    if roomy && entry.gone.is_none() {
+    if roomy && entry.not_listed_since.is_none() {
         lines.push(Line::default());
     }
     // Pending actions come before the facts; blockers and this machine's credentials after them, or beside them if
@@ -91,7 +91,7 @@ pub fn lines(entry: &Entry, cx: LineContext<'_>, rows: usize) -> Vec<Line<'stati
         push_section(side, overview::accesses(entry, cx.with_columns(room)));
     }
     let is_unhealthy = state.row(entry).next_step() == Some(NextStep::InspectUnhealthy);
-    if fits(side, above, 4) && entry.gone.is_none() && !is_unhealthy {
+    if fits(side, above, 4) && entry.not_listed_since.is_none() && !is_unhealthy {
         push_section(side, advice(entry, cx.with_columns(room)));
     }
     if both {

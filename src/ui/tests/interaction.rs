@@ -10,7 +10,7 @@ use crate::app::requests::RequestOwner;
 use crate::app::rotation::dialog::{Focus, RotationDialogStage};
 use crate::app::screen::Screen;
 use crate::app::state::State;
-use crate::app::update::{settle, update};
+use crate::app::update::{refresh_rows, update};
 use crate::domain::cluster::{ClusterId, ProjectId};
 use crate::domain::credential::{KubeconfigLocation, SignIn, Trust};
 use crate::domain::failure::{Failure, FailureKind};
@@ -76,7 +76,7 @@ fn cred_15_why_files_were_not_read_is_shown_with_what_tries_again() {
 fn what_is_due_is_counted_and_filtered() {
     let mut state = fleet();
     let names = |state: &mut State| -> Vec<String> {
-        settle(state);
+        refresh_rows(state);
         state.view.shown.iter().map(|id| id.name.to_string()).collect()
     };
     press(&mut state, KeyCode::Char('7'));
@@ -329,7 +329,7 @@ fn cluster_actions_are_unavailable_without_a_row() {
 fn clearing_the_clipboard_is_reported() {
     let mut state = issuing(form("shop-prod"));
     for way in ["tmux buffer and terminal", "terminal (OSC 52)", "this machine's clipboard"] {
-        state.shared.settings.clipboard_way = way.to_owned();
+        state.shared.settings.clipboard_route = way.to_owned();
         for columns in [80, 140] {
             let drawn = text(&state, columns, 40);
             assert!(drawn.contains(&format!("{way}, cleared after 45s")), "{drawn}");
@@ -410,7 +410,7 @@ fn entries_that_skeys_saved_are_recognised() {
         let mut state = on_shop();
         let subject = state.fleet.cluster(&id(&state, name)).unwrap();
         let mut access = fixtures::access(subject, true, "");
-        access.place = KubeconfigLocation::File {
+        access.location = KubeconfigLocation::File {
             path: "~/.kube/config".to_owned(),
             context: "shop-prod".to_owned(),
             whole: false,
@@ -494,7 +494,7 @@ fn a_requested_kubeconfig_is_kept_if_the_cluster_is_missing() {
 
 #[test]
 fn space_accepts_what_breaks_and_is_no_part_of_the_name() {
-    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming);
     let dialog = |state: &State| state.rotation.dialog.clone().unwrap();
     write(&mut state, "rod");
     press(&mut state, KeyCode::Tab);
@@ -506,12 +506,12 @@ fn space_accepts_what_breaks_and_is_no_part_of_the_name() {
 
 #[test]
 fn tty_08_no_row_of_enters_leads_over_what_breaks_to_the_button() {
-    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming);
     write(&mut state, "rod");
     for _ in 0..7 {
         press(&mut state, KeyCode::Enter);
         let dialog = state.rotation.dialog.as_deref().unwrap();
         assert_eq!(dialog.focus, Focus::Accept);
-        assert!(matches!(dialog.stage, RotationDialogStage::Asking));
+        assert!(matches!(dialog.stage, RotationDialogStage::Confirming));
     }
 }

@@ -37,7 +37,7 @@ use crate::app::now::Now;
 use crate::app::requests::DialogId;
 use crate::app::rotation::dialog::{Focus, RotationDialogStage};
 use crate::app::rotation::findings_text;
-use crate::app::rotation::pending::{Pending, PendingStage};
+use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::screen::{Clickable, Metrics, Screen};
 use crate::app::search::LineInput;
 use crate::app::session::quit::QuitDialog;
@@ -275,7 +275,7 @@ fn nodes_tab() {
     snapshot_at("nodes_cut_off", &cut_off, 140, 40);
     snapshot_at("nodes_cut_off", &cut_off, 80, 24);
     snapshot("nodes_unreachable", &rolls::unseen(Unavailable::Unreachable(away)));
-    snapshot_at("nodes_one_way", &rolls::unseen(Unavailable::OneWay), 80, 24);
+    snapshot_at("nodes_one_way", &rolls::unseen(Unavailable::WouldDisableStaticTokens), 80, 24);
     snapshot_at("nodes_looking", &rolls::unseen(Unavailable::Connecting), 80, 24);
 }
 
@@ -409,7 +409,7 @@ fn cluster_tabs() {
     snapshot_at("overview_asleep", &opened("night", Tab::Overview), 80, 24);
     let mut gone = opened("web-stage", Tab::Rotation);
     let gone_id = id(&gone, "web-stage");
-    gone.fleet.entries.get_mut(&gone_id).unwrap().gone = Some(ago(7));
+    gone.fleet.entries.get_mut(&gone_id).unwrap().not_listed_since = Some(ago(7));
     snapshot_at("rotation_gone", &gone, 80, 24);
 }
 
@@ -448,8 +448,8 @@ fn a_sent_step_is_shown_in_every_stage() {
             PendingStage::ReadingBack { until: std::time::Duration::ZERO, seen: None },
             "Checking whether the rotation started",
         ),
-        (PendingStage::Unseen { at: ago(12) }, "accepted at 13:50:11, but SKE has not shown it"),
-        (PendingStage::Lost, "does not send the request again"),
+        (PendingStage::NotShown { at: ago(12) }, "accepted at 13:50:11, but SKE has not shown it"),
+        (PendingStage::Unknown, "does not send the request again"),
     ];
     for (stage, words) in stages {
         put_pending(&mut state, &cluster_id, stage);
@@ -463,7 +463,7 @@ fn a_sent_step_is_shown_in_every_stage() {
 
 /// Adds a sent start of a cluster.
 fn put_pending(state: &mut State, id: &ClusterId, stage: PendingStage) {
-    let pending = Pending {
+    let pending = PendingStep {
         request: crate::app::requests::RequestId(1),
         step: Step::Start,
         asked: state.shared.now,
@@ -478,9 +478,9 @@ fn put_pending(state: &mut State, id: &ClusterId, stage: PendingStage) {
 
 #[test]
 fn the_dialog_says_that_an_accepted_step_was_never_shown() {
-    let mut state = rotating("web-stage", Step::Start, RotationDialogStage::Asking);
+    let mut state = rotating("web-stage", Step::Start, RotationDialogStage::Confirming);
     let cluster_id = id(&state, "web-stage");
-    put_pending(&mut state, &cluster_id, PendingStage::Unseen { at: ago(12) });
+    put_pending(&mut state, &cluster_id, PendingStage::NotShown { at: ago(12) });
     for (columns, rows) in [(80, 24), (40, 12)] {
         let drawn = text(&state, columns, rows);
         assert!(drawn.contains("A start was accepted"), "{drawn}");
@@ -489,8 +489,8 @@ fn the_dialog_says_that_an_accepted_step_was_never_shown() {
 
 #[test]
 fn start_dialog() {
-    snapshot("start", &rotating("web-stage", Step::Start, RotationDialogStage::Asking));
-    let mut loud = rotating("legacy-7", Step::Start, RotationDialogStage::Asking);
+    snapshot("start", &rotating("web-stage", Step::Start, RotationDialogStage::Confirming));
+    let mut loud = rotating("legacy-7", Step::Start, RotationDialogStage::Confirming);
     if let Some(dialog) = &mut loud.rotation.dialog {
         dialog.wants_name = true;
         dialog.typed = Input::new("legacy".into());
@@ -498,7 +498,7 @@ fn start_dialog() {
     snapshot("start_loud", &loud);
     snapshot_at(
         "start_checking",
-        &rotating("web-stage", Step::Start, RotationDialogStage::Checking),
+        &rotating("web-stage", Step::Start, RotationDialogStage::Reading),
         80,
         24,
     );
@@ -507,13 +507,13 @@ fn start_dialog() {
         &rotating("web-stage", Step::Start, RotationDialogStage::Failed(refusal())),
     );
     let settled =
-        RotationDialogStage::Settled("It did not start. The start can be asked for again.".into());
+        RotationDialogStage::Done("It did not start. The start can be asked for again.".into());
     snapshot_at("start_settled", &rotating("web-stage", Step::Start, settled), 80, 24);
 }
 
 #[test]
 fn complete_dialog() {
-    snapshot("complete", &rotating("shop-prod", Step::Complete, RotationDialogStage::Asking));
+    snapshot("complete", &rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming));
     let changed = RotationDialogStage::Changed(
         "the state changed from healthy to reconciling; look again".into(),
     );
@@ -526,7 +526,7 @@ fn complete_dialog() {
     );
     snapshot_at(
         "complete_unclear",
-        &rotating("shop-prod", Step::Complete, RotationDialogStage::Unclear),
+        &rotating("shop-prod", Step::Complete, RotationDialogStage::ReadingBack),
         80,
         24,
     );
@@ -536,14 +536,14 @@ fn complete_dialog() {
 fn warning_name_and_buttons_are_visible_at_every_size() {
     for (columns, rows) in SIZES {
         let complete = text(
-            &rotating("shop-prod", Step::Complete, RotationDialogStage::Asking),
+            &rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming),
             columns,
             rows,
         );
         for word in ["shop-p", "[ Cancel ]", "[ Complete rotation ]", "cannot be undone"] {
             assert!(complete.contains(word), "{word} at {columns}x{rows}\n{complete}");
         }
-        let mut start = rotating("legacy-7", Step::Start, RotationDialogStage::Asking);
+        let mut start = rotating("legacy-7", Step::Start, RotationDialogStage::Confirming);
         if let Some(dialog) = &mut start.rotation.dialog {
             dialog.wants_name = true;
             dialog.typed = Input::new("lega".into());
@@ -561,7 +561,8 @@ fn kubeconfig_form() {
     let mut one_way = form("legacy-7");
     one_way.focus = KubeconfigField::Confirm;
     snapshot_at("form_one_way", &issuing(one_way.clone()), 80, 24);
-    one_way.stage = KubeconfigFormStage::Asking { question: FormQuestion::OneWay, answer: 0 };
+    one_way.stage =
+        KubeconfigFormStage::Asking { question: FormQuestion::DisableStaticTokens, answer: 0 };
     snapshot("form_one_way_question", &issuing(one_way));
     let mut taken = form("shop-prod");
     let names = ["cluster", "context", "user"].map(|word| format!("{word} shop-prod")).to_vec();
@@ -1018,7 +1019,7 @@ fn tty_09_ascii_mode_draws_nothing_else() {
     let mut state = fleet();
     state.shared.settings.ascii = true;
     snapshot_at("fleet_ascii", &state, 80, 24);
-    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming);
     state.shared.settings.ascii = true;
     snapshot_at("complete_ascii", &state, 80, 24);
     let mut state = rolls::stalled();
@@ -1059,7 +1060,7 @@ fn after_a_suspend_nothing_is_live_and_ages_include_it() {
 
 #[test]
 fn every_finding_can_be_scrolled_to_in_the_complete_dialog() {
-    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Asking);
+    let mut state = rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming);
     let mut seen = String::new();
     for _ in 0..20 {
         let (_, metrics) = drawn(&state, 50, 15);
@@ -1092,7 +1093,7 @@ fn prepared_lasts_only_since_it_was_first_read() {
 #[test]
 fn a_dialog_blocks_clicks_behind_it() {
     let (_, metrics) =
-        drawn(&rotating("shop-prod", Step::Complete, RotationDialogStage::Asking), 80, 24);
+        drawn(&rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming), 80, 24);
     let what: Vec<_> = metrics.targets.iter().map(|target| target.what).collect();
     assert_eq!(what, [Clickable::Cancel, Clickable::Confirm]);
 }
@@ -1174,7 +1175,7 @@ fn every_screen() -> Vec<State> {
         rolls::rolling(12),
         rolls::stalled(),
         rolls::done(),
-        rotating("shop-prod", Step::Complete, RotationDialogStage::Asking),
+        rotating("shop-prod", Step::Complete, RotationDialogStage::Confirming),
         rotating("web-stage", Step::Start, RotationDialogStage::Failed(refusal())),
         issuing(form("shop-prod")),
         issuing(form("legacy-7")),

@@ -47,7 +47,7 @@ pub fn toast(state: &State, records: bool) -> Option<&str> {
         // The tab already shows the roll's blocker.
         (Screen::Cluster { id, tab, .. }, ToastAbout::Cluster(cluster)) if id == cluster => {
             *tab == Tab::Activity
-                || matches!(tab, Tab::Rotation | Tab::Nodes) && state.nodes.is_held(id)
+                || matches!(tab, Tab::Rotation | Tab::Nodes) && state.nodes.is_blocked(id)
         }
         (Screen::Cluster { .. }, ToastAbout::Cluster(_)) => false,
     };

@@ -15,9 +15,9 @@ use crate::app::nodes::text::unavailable;
 use crate::app::settings::ObservationScope;
 use crate::cli::args::CredentialsOf;
 use crate::cli::commands::wait::list_scopes;
-use crate::cli::commands::wait::search::Search;
+use crate::cli::commands::wait::search::ClusterSearch;
 use crate::cli::commands::wait::target::Target;
-use crate::cli::config::{Loaded, Places};
+use crate::cli::config::{ConfigSources, Loaded};
 use crate::cli::output::Output;
 use crate::cli::wiring::{Found, Session};
 use crate::clients::kubernetes::{ObserverTarget, observe};
@@ -34,7 +34,7 @@ use crate::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
-use crate::runtime::trials::try_place;
+use crate::runtime::trials::try_location;
 use crate::store::checklists;
 use crate::store::private_file::check_private;
 
@@ -133,11 +133,11 @@ impl Report {
 /// The cluster cannot be found or read.
 pub async fn run(
     loaded: &Loaded,
-    places: &Places<'_>,
+    sources: &ConfigSources<'_>,
     arguments: &CredentialsOf,
     machine: (Clock, Option<PathBuf>),
 ) -> anyhow::Result<Output> {
-    let session = Session::open(loaded, places, machine).await?;
+    let session = Session::open(loaded, sources, machine).await?;
     let Session { settings, clock, .. } = &session;
     let Found { files, recorded: mut credentials, not_recorded } =
         session.find_kubeconfigs().await?;
@@ -163,7 +163,7 @@ pub async fn run(
         let trial = match one.unusable() {
             _ if !arguments.r#try => None,
             Some(why) => Some(Trial::NotTried(unusable(why))),
-            None => Some(try_place(&one.place, &session.kubeconfigs, clock).await),
+            None => Some(try_location(&one.location, &session.kubeconfigs, clock).await),
         };
         known.push((one, trial));
     }
@@ -212,7 +212,7 @@ async fn find(
         }
         Target::Name(name) => name.clone(),
     };
-    let mut search = Search::new(name, session.scopes().await?);
+    let mut search = ClusterSearch::new(name, session.scopes().await?);
     let lists =
         session.ske.list_all(search.unanswered(), session.concurrency, Some(&session.clock));
     let skew = list_scopes(&mut search, lists, &session.clock).await;
@@ -234,7 +234,7 @@ async fn observe_once(
     let target = ObserverTarget {
         cluster: reader,
         ske_on_loopback: session.ske.is_on_loopback(),
-        one_way_agreed: false,
+        may_disable_static_tokens: false,
     };
     let (events, mut last) = watch::channel(None);
     let sink = |event| {

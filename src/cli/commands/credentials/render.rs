@@ -52,17 +52,17 @@ fn notes(report: &Report) -> Vec<(char, String)> {
         notes.push(('?', text::ROTATION_UNCLEAR.to_owned()));
     }
     for (known, trial) in &report.known {
-        let place = known.place.words();
+        let location = known.location.words();
         match trial {
             Some(trial) if trial.contradicts(known.verdict, &report.cluster.rotation.phase) => {
                 let tried = match trial.why() {
                     Some(why) => text::because(tried(trial), why),
                     None => tried(trial).to_owned(),
                 };
-                notes.push(('!', text::contradicted(place, tried)));
+                notes.push(('!', text::contradicted(location, tried)));
             }
             Some(trial) => notes.extend(
-                trial.why().map(|why| ('?', text::tried_because(place, tried(trial), why))),
+                trial.why().map(|why| ('?', text::tried_because(location, tried(trial), why))),
             ),
             None => {}
         }

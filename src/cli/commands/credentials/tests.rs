@@ -36,7 +36,7 @@ fn report() -> Report {
 
 fn known(verdict: Verdict) -> KnownCredential {
     KnownCredential {
-        place: KubeconfigLocation::Clipboard,
+        location: KubeconfigLocation::Clipboard,
         kind: CredentialKind::ClientCertificate,
         expires: None,
         verdict,

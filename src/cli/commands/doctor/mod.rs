@@ -6,7 +6,7 @@ pub mod text;
 
 use std::path::PathBuf;
 
-use crate::cli::config::{ConfigProblem, Loaded, Places};
+use crate::cli::config::{ConfigProblem, ConfigSources, Loaded};
 use crate::cli::settings::read_settings;
 use crate::clock::Clock;
 use crate::domain::failure::Failure;
@@ -68,7 +68,7 @@ impl Check {
 }
 
 /// Checks everything; gives the report and the exit status.
-pub async fn run(subject: Subject, places: &Places<'_>, clock: &Clock) -> (String, u8) {
+pub async fn run(subject: Subject, sources: &ConfigSources<'_>, clock: &Clock) -> (String, u8) {
     let Subject { file, loaded, log_problem, terminal_problem, state_folder, online } = subject;
     let mut checks = vec![offline::program()];
     match &loaded {
@@ -79,17 +79,17 @@ pub async fn run(subject: Subject, places: &Places<'_>, clock: &Clock) -> (Strin
         }
         Ok(loaded) => {
             checks.push(offline::file(file.as_deref()));
-            checks.extend(offline::configured(loaded, places));
+            checks.extend(offline::configured(loaded, sources));
             checks.extend(offline::log(&loaded.config, log_problem));
             checks.extend(
-                offline::machine(loaded, places, terminal_problem, state_folder, clock).await,
+                offline::machine(loaded, sources, terminal_problem, state_folder, clock).await,
             );
             if loaded.config.auth.is_some() {
-                checks.extend(online::check(loaded, places, clock, online).await);
+                checks.extend(online::check(loaded, sources, clock, online).await);
             }
         }
     }
-    let ascii = loaded.is_ok_and(|loaded| read_settings(&loaded.config, places.environment).ascii);
+    let ascii = loaded.is_ok_and(|loaded| read_settings(&loaded.config, sources.environment).ascii);
     render(&checks, ascii)
 }
 
@@ -118,7 +118,7 @@ mod tests {
     use crate::cli::commands::doctor::{Check, render, text};
     use crate::cli::commands::doctor::{Subject, run};
     use crate::cli::config::keys::keys;
-    use crate::cli::config::{Places, load, path};
+    use crate::cli::config::{ConfigSources, load, path};
     use crate::clock::Clock;
     use crate::domain::failure::{Failure, FailureKind};
 
@@ -157,22 +157,22 @@ mod tests {
                         (variable == "STACKIT_ACCESS_TOKEN").then(|| "e30.e30.c2ln".to_owned());
                     if variable == name { Some(secret.to_owned()) } else { token }
                 };
-                let places = Places {
+                let sources = ConfigSources {
                     environment: &environment,
                     default_file: Some(home.path().join("config.toml")),
                     home: Some(home.path().to_owned()),
                 };
                 let flags = Flags::default();
                 let subject = Subject {
-                    file: path(&flags, &places).0,
-                    loaded: load(&flags, &places),
+                    file: path(&flags, &sources).0,
+                    loaded: load(&flags, &sources),
                     log_problem: None,
                     terminal_problem: None,
                     state_folder: None,
                     online: false,
                 };
-                let (report, _) = run(subject, &places, &Clock::machine()).await;
-                let checked = config::run(&ConfigCommand::Check, &flags, &places);
+                let (report, _) = run(subject, &sources, &Clock::machine()).await;
+                let checked = config::run(&ConfigCommand::Check, &flags, &sources);
                 let shown = [&report, &checked.out, &checked.err];
                 let is_quoted =
                     |text: &&String| ["canary", "Y2FuYXJ5"].iter().any(|mark| text.contains(mark));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::app::settings::{ColorDepth, Settings};
 use crate::cli::commands::doctor::{Check, text};
-use crate::cli::config::{Config, ConfigProblem, Loaded, Places};
+use crate::cli::config::{Config, ConfigProblem, ConfigSources, Loaded};
 use crate::cli::settings::read_settings;
 use crate::cli::wiring::{extra_ca, find_kubeconfigs, kubeconfigs_of, usable_folder};
 use crate::clients::http::safe_url;
@@ -57,7 +57,7 @@ pub fn file(file: Option<&Path>) -> Check {
 }
 
 /// Checks of the configured values: keys, token source, projects, endpoints, proxy.
-pub fn configured(loaded: &Loaded, places: &Places<'_>) -> Vec<Check> {
+pub fn configured(loaded: &Loaded, sources: &ConfigSources<'_>) -> Vec<Check> {
     let config = &loaded.config;
     let note = |note: &String| Check::note(text::CONFIGURATION, note, text::SEE_CHECK);
     let mut checks: Vec<Check> = loaded.notes.iter().map(note).collect();
@@ -92,7 +92,7 @@ pub fn configured(loaded: &Loaded, places: &Places<'_>) -> Vec<Check> {
     checks.extend(endpoints(config));
     let proxies: Vec<String> = PROXIES
         .into_iter()
-        .filter_map(|name| Some((name, (places.environment)(name)?)))
+        .filter_map(|name| Some((name, (sources.environment)(name)?)))
         .filter(|(_, value)| !value.is_empty())
         .map(|(name, value)| format!("{name}={}", show(without_credentials(&value))))
         .collect();
@@ -133,21 +133,21 @@ fn without_credentials(value: &str) -> String {
 /// Checks of this machine: additional CA, terminal, clipboard, state, kubeconfigs, programs.
 pub async fn machine(
     loaded: &Loaded,
-    places: &Places<'_>,
+    sources: &ConfigSources<'_>,
     terminal_problem: Option<String>,
     state_folder: Option<PathBuf>,
     clock: &Clock,
 ) -> Vec<Check> {
     let config = &loaded.config;
-    let settings = read_settings(config, places.environment);
+    let settings = read_settings(config, sources.environment);
     let mut checks = Vec::new();
-    match extra_ca(config, places.home.as_deref(), clock).await {
+    match extra_ca(config, sources.home.as_deref(), clock).await {
         Ok(None) => {}
         Ok(Some(_)) => checks.push(Check::good(text::CA_FILE, config.text("endpoints.ca_file"))),
         Err(failure) => checks.push(Check::failed(text::CA_FILE, &failure)),
     }
-    checks.push(terminal(&settings, places, terminal_problem));
-    let routes = ClipboardRoute::available(places.environment);
+    checks.push(terminal(&settings, sources, terminal_problem));
+    let routes = ClipboardRoute::available(sources.environment);
     let routes: Vec<&str> = routes.into_iter().map(ClipboardRoute::word).collect();
     checks.push(Check::good(text::CLIPBOARD, routes.join(", ")));
     let (usable, refused) = usable_folder(state_folder, clock).await;
@@ -163,7 +163,7 @@ pub async fn machine(
         }
         (None, None) => Check::note(text::STATE, text::STATE_NONE, ""),
     });
-    let kubeconfigs = kubeconfigs_of(places, clock);
+    let kubeconfigs = kubeconfigs_of(sources, clock);
     match find_kubeconfigs(kubeconfigs, settings.search, usable, clock).await {
         Ok(found) => {
             checks.extend(found.not_recorded.map(|why| Check::bad(text::STATE, why, "")));
@@ -171,7 +171,7 @@ pub async fn machine(
         }
         Err(failure) => checks.push(Check::failed(text::KUBECONFIGS, &failure)),
     }
-    let folders = (places.environment)("PATH").unwrap_or_default();
+    let folders = (sources.environment)("PATH").unwrap_or_default();
     for (name, remedy) in [("stackit", text::STACKIT_REMEDY), ("kubectl", text::KUBECTL_REMEDY)] {
         checks.push(match stackit::find_program(&folders, name) {
             Some(path) => Check::good(text::PROGRAMS, text::program_at(name, path.display())),
@@ -181,11 +181,11 @@ pub async fn machine(
     checks
 }
 
-fn terminal(settings: &Settings, places: &Places<'_>, problem: Option<String>) -> Check {
+fn terminal(settings: &Settings, sources: &ConfigSources<'_>, problem: Option<String>) -> Check {
     if let Some(problem) = problem {
         return Check::note(text::TERMINAL, problem, "");
     }
-    let term = show((places.environment)("TERM").unwrap_or_default());
+    let term = show((sources.environment)("TERM").unwrap_or_default());
     let colors = match settings.depth {
         ColorDepth::Full => text::COLORS_FULL,
         ColorDepth::Indexed => text::COLORS_INDEXED,

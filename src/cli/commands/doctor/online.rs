@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::cli::commands::doctor::{Check, text};
 use crate::cli::commands::wait::text::skipped;
-use crate::cli::config::{Config, Loaded, Places};
+use crate::cli::config::{Config, ConfigSources, Loaded};
 use crate::cli::wiring::{scopes, sign_in};
 use crate::clients::auth::TokenSource;
 use crate::clients::http::Http;
@@ -27,12 +27,12 @@ const MOST_NAMED: usize = 3;
 /// Opens the token source; unless offline, also gets a token and reads from SKE.
 pub async fn check(
     loaded: &Loaded,
-    places: &Places<'_>,
+    sources: &ConfigSources<'_>,
     clock: &Clock,
     online: bool,
 ) -> Vec<Check> {
     let config = &loaded.config;
-    let (http, tokens) = match sign_in(config, places, clock).await {
+    let (http, tokens) = match sign_in(config, sources, clock).await {
         Ok(signed_in) => signed_in,
         Err(failure) => return vec![Check::failed(text::TOKEN_SOURCE, &failure)],
     };

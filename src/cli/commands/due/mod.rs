@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::app::settings::Settings;
 use crate::cli::args::DueFormat;
 use crate::cli::commands::wait::text::skipped;
-use crate::cli::config::{Loaded, Places};
+use crate::cli::config::{ConfigSources, Loaded};
 use crate::cli::output::Output;
 use crate::cli::wiring::{Found, Session};
 use crate::clock::Clock;
@@ -85,11 +85,11 @@ impl Report {
 /// The sign-in, the kubeconfigs of this machine or the projects cannot be read.
 pub async fn run(
     loaded: &Loaded,
-    places: &Places<'_>,
+    sources: &ConfigSources<'_>,
     format: DueFormat,
     machine: (Clock, Option<PathBuf>),
 ) -> Result<Output, Failure> {
-    let session = Session::open(loaded, places, machine).await?;
+    let session = Session::open(loaded, sources, machine).await?;
     let found = session.find_kubeconfigs().await?;
     let scopes: BTreeSet<Scope> = session.scopes().await?.into_iter().collect();
     let lists = session.ske.list_all(scopes, session.concurrency, Some(&session.clock));

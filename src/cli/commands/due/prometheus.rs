@@ -66,8 +66,8 @@ pub(super) fn metrics(report: &Report) -> String {
         }
         for known in &checked.known {
             if let Some(expires) = known.expires {
-                let place = known.place.words();
-                let labels = of(checked, &[("place", &place), ("kind", known.kind.word())]);
+                let location = known.location.words();
+                let labels = of(checked, &[("place", &location), ("kind", known.kind.word())]);
                 earliest(&mut kubeconfigs, labels, expires.as_second());
             }
         }

@@ -92,8 +92,8 @@ fn detail(due: &Due, now: Timestamp) -> String {
             text::completed(long(since(*at, now)), long(*limit))
         }
         Due::UnknownAge { completed: None, .. } => text::START_UNKNOWN.to_owned(),
-        Due::Kubeconfig { place, kind, expires } => {
-            expiry(text::credential(kind.word(), place.words()), *expires, now)
+        Due::Kubeconfig { location, kind, expires } => {
+            expiry(text::credential(kind.word(), location.words()), *expires, now)
         }
         Due::KubernetesVersion { version, expires } => expiry(version.clone(), *expires, now),
         Due::Image { pool, image, expires } => expiry(text::pool(image, pool), *expires, now),
@@ -131,7 +131,7 @@ fn entry((checked, due): (&CheckedCluster, &Due)) -> Value {
         Due::Overdue { born, .. } => (Some(*born), None, None),
         Due::NeverRotated { created, .. } => (*created, None, None),
         Due::UnknownAge { completed, .. } => (*completed, None, None),
-        Due::Kubeconfig { place, expires, .. } => (None, Some(*expires), Some(place.words())),
+        Due::Kubeconfig { location, expires, .. } => (None, Some(*expires), Some(location.words())),
         Due::KubernetesVersion { version, expires } => {
             (None, Some(*expires), Some(version.clone()))
         }

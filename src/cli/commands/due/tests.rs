@@ -22,9 +22,9 @@ fn checked(cluster: Cluster, known: Vec<KnownCredential>) -> CheckedCluster {
     CheckedCluster { cluster, now: now(), limit, known, due }
 }
 
-fn known(place: KubeconfigLocation, expires_in: i64) -> KnownCredential {
+fn known(location: KubeconfigLocation, expires_in: i64) -> KnownCredential {
     KnownCredential {
-        place,
+        location,
         kind: CredentialKind::ClientCertificate,
         expires: Some(now() + days(expires_in)),
         verdict: Verdict::Works,

@@ -31,7 +31,7 @@ texts! {
     completed(age, limit) = "SKE does not report when the last rotation started; it was completed {age} ago; allowed: {limit}";
     expires(subject, left) = "{subject} expires in {left}";
     expired(subject, age) = "{subject} expired {age} ago";
-    credential(kind, place) = "{kind} in {place}";
+    credential(kind, location) = "{kind} in {location}";
     pool(image, pool) = "{image} of pool {pool}";
     not_listed(project, region, why) = "not listed: project {project}, region {region}: {why}";
     not_offered(region) = "region {region} is not available; nothing was listed there";

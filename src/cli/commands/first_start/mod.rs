@@ -11,7 +11,7 @@ use crate::clients::auth::{SOURCES, SourceKind};
 use crate::domain::misplaced_secret;
 use crate::runtime::signals;
 use crate::runtime::single_key::wait_for;
-use crate::runtime::typed::Typed;
+use crate::runtime::user_input::UserInput;
 
 /// Outcome of the first start.
 pub enum FirstStart {
@@ -28,10 +28,10 @@ pub async fn show(projects: usize, file: Option<(&Path, bool)>) -> io::Result<Fi
         return Ok(FirstStart::Ended(printed));
     }
     Ok(match wait_for("sSdDqQ").await? {
-        Typed::Given('s' | 'S') => FirstStart::GuidedSetup,
-        Typed::Given('d' | 'D') => FirstStart::Demo,
-        Typed::Given(_) | Typed::Cancelled => FirstStart::Ended(1),
-        Typed::Signal(number) => FirstStart::Ended(signals::exit_status(number)),
+        UserInput::Given('s' | 'S') => FirstStart::GuidedSetup,
+        UserInput::Given('d' | 'D') => FirstStart::Demo,
+        UserInput::Given(_) | UserInput::Cancelled => FirstStart::Ended(1),
+        UserInput::Signal(number) => FirstStart::Ended(signals::exit_status(number)),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::cli::args::Flags;
 use crate::cli::commands::guided_setup::answers::{
     Answers, absolute, parse_choice, parse_projects, parse_regions,
 };
-use crate::cli::config::{Config, Loaded, Places, expand, load_with};
+use crate::cli::config::{Config, ConfigSources, Loaded, expand, load_with};
 use crate::cli::output;
 use crate::cli::settings::read_settings;
 use crate::cli::wiring::{discovery, sign_in};
@@ -34,7 +34,7 @@ use crate::runtime::line;
 use crate::runtime::signals;
 use crate::runtime::stackit;
 use crate::runtime::terminal::run_in_foreground;
-use crate::runtime::typed::Typed;
+use crate::runtime::user_input::UserInput;
 use crate::store::private_file;
 use crate::ui::text::wrap;
 use crate::ui::theme::plain;
@@ -87,11 +87,11 @@ pub async fn run(
     path: &Path,
     loaded: &Loaded,
     flags: &Flags,
-    places: &Places<'static>,
+    sources: &ConfigSources<'static>,
     clock: &Clock,
 ) -> Result<(), Ended> {
-    let ascii = read_settings(&loaded.config, places.environment).ascii;
-    let setup = Setup { flags, places, clock, ascii };
+    let ascii = read_settings(&loaded.config, sources.environment).ascii;
+    let setup = Setup { flags, sources, clock, ascii };
     setup.say(text::INTRODUCTION)?;
     if path.symlink_metadata().is_ok() {
         setup.say(&text::will_stay(show(path.display())))?;
@@ -112,7 +112,7 @@ pub async fn run(
 
 struct Setup<'a> {
     flags: &'a Flags,
-    places: &'a Places<'static>,
+    sources: &'a ConfigSources<'static>,
     clock: &'a Clock,
     ascii: bool,
 }
@@ -155,8 +155,8 @@ impl Setup<'_> {
     async fn sign_in(&self, way: Way) -> Result<SignedIn, Option<Ended>> {
         let answers = self.ask_answers(way).await?;
         self.say(text::SIGNING_IN)?;
-        let (flags, places, lines) = (self.flags.clone(), self.places.clone(), answers.lines());
-        let load = move || load_with(&flags, &places, &lines);
+        let (flags, sources, lines) = (self.flags.clone(), self.sources.clone(), answers.lines());
+        let load = move || load_with(&flags, &sources, &lines);
         let loaded = run_blocking(self.clock, FILE_LIMIT, "configuration", load).await;
         let config = match self.checked(loaded)? {
             Ok(loaded) => loaded.config,
@@ -170,7 +170,7 @@ impl Setup<'_> {
         if is_other || !answers.hold_in(&config) {
             return self.refuse(&text::other_goes_first(&source.summary));
         }
-        let opened = self.limited(sign_in(&config, self.places, self.clock)).await?;
+        let opened = self.limited(sign_in(&config, self.sources, self.clock)).await?;
         let (http, tokens) = self.checked(opened.flatten())?;
         if let Err(stop) = self.get_token(&tokens).await {
             let program = tokens.login_program().filter(|_| stop.is_none());
@@ -191,7 +191,7 @@ impl Setup<'_> {
             Way::KeyFile => {
                 let key = self.ask_path(text::KEY_PATH).await?;
                 let answers = answers.text(service_account_key::KEY.key, &key);
-                let file = expand(&key, self.places.home.as_deref());
+                let file = expand(&key, self.sources.home.as_deref());
                 let lacks = move || lacks_private_key(&file);
                 // A file that does not answer is reported by the sign-in.
                 if !run_blocking(self.clock, FILE_LIMIT, &key, lacks).await.unwrap_or(false) {
@@ -332,7 +332,7 @@ impl Setup<'_> {
         loop {
             let parse = |line: &str| Ok(absolute(line, &folder));
             let path = self.ask(prompt, false, parse).await?;
-            let file = expand(&path, self.places.home.as_deref());
+            let file = expand(&path, self.sources.home.as_deref());
             let open = move || {
                 // Opening a FIFO blocks until it has a writer.
                 if !std::fs::metadata(&file)?.is_file() {
@@ -358,12 +358,12 @@ impl Setup<'_> {
     ) -> Result<T, Ended> {
         loop {
             let line = match line::read(|| self.prompt(prompt)).await? {
-                Ok(Typed::Given(line)) => line,
-                Ok(Typed::Signal(number)) => {
+                Ok(UserInput::Given(line)) => line,
+                Ok(UserInput::Signal(number)) => {
                     self.print("")?;
                     return Err(Ended(signals::exit_status(number)));
                 }
-                Ok(Typed::Cancelled) | Err(_) => {
+                Ok(UserInput::Cancelled) | Err(_) => {
                     self.print("")?;
                     return Err(Ended(1));
                 }
@@ -389,7 +389,7 @@ impl Setup<'_> {
     }
 
     fn find_stackit(&self) -> Option<PathBuf> {
-        stackit::find(&(self.places.environment)("PATH")?)
+        stackit::find(&(self.sources.environment)("PATH")?)
     }
 
     /// What came of something, or says why it failed.

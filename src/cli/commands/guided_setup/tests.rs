@@ -10,7 +10,7 @@ use crate::cli::commands::guided_setup::answers::{
 };
 use crate::cli::commands::guided_setup::text;
 use crate::cli::config::keys::keys;
-use crate::cli::config::{EXAMPLE, Places, load, load_with};
+use crate::cli::config::{ConfigSources, EXAMPLE, load, load_with};
 use crate::domain::cluster::ProjectId;
 use crate::property_cases;
 
@@ -55,10 +55,10 @@ proptest! {
         }
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
-        let places = Places { environment: &|_| None, default_file: Some(file.clone()), home: None };
-        let before = load_with(&Flags::default(), &places, &answers.lines()).unwrap().config;
+        let sources = ConfigSources { environment: &|_| None, default_file: Some(file.clone()), home: None };
+        let before = load_with(&Flags::default(), &sources, &answers.lines()).unwrap().config;
         std::fs::write(&file, answers.file()).unwrap();
-        let written = load(&Flags::default(), &places).unwrap().config;
+        let written = load(&Flags::default(), &sources).unwrap().config;
         for config in [&before, &written] {
             for (key, path) in &texts {
                 prop_assert_eq!(config.text(key), path.as_str());

@@ -56,7 +56,7 @@ fn variants(status: &WaitStatus<'_>, began: Now) -> Vec<Vec<Part>> {
             .flatten()
             .collect();
     let details = details(status, status.summary());
-    let tone = if status.is_held() { Tone::Bad } else { Tone::Busy };
+    let tone = if status.is_blocked() { Tone::Bad } else { Tone::Busy };
     let cells = status.rolling().and_then(Roll::progress).map(|progress| bar(progress, CELLS));
     let cells = cells.map(|cells| vec![blank(), (cells, tone)]).unwrap_or_default();
     let waited = vec![(text::waited_column(status.waited(began)), Tone::Dim)];

@@ -31,11 +31,11 @@ use crate::app::requests::RequestId;
 use crate::app::settings::ObservationScope;
 use crate::cli::args::{Goal, WaitFor};
 use crate::cli::commands::wait::printer::Printer;
-use crate::cli::commands::wait::search::Search;
+use crate::cli::commands::wait::search::ClusterSearch;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::target::Target;
 use crate::cli::commands::wait::tracker::{Reached, WaitResult, WaitTracker};
-use crate::cli::config::{Loaded, Places};
+use crate::cli::config::{ConfigSources, Loaded};
 use crate::cli::output;
 use crate::cli::wiring::Session;
 use crate::clients::ske::SkeClient;
@@ -69,10 +69,10 @@ impl Services {
     /// Opens the token source; no request is made.
     pub async fn open(
         loaded: &Loaded,
-        places: &Places<'_>,
+        sources: &ConfigSources<'_>,
         machine: (Clock, Option<PathBuf>),
     ) -> Result<Self, Failure> {
-        let session = Session::open(loaded, places, machine).await?;
+        let session = Session::open(loaded, sources, machine).await?;
         let (redraws, rests) = (signals::watch_redraws(), watch::Sender::default());
         Ok(Self { session, redraws, rests })
     }
@@ -140,14 +140,14 @@ struct WaitState {
     unobserved: Option<&'static str>,
     /// Since when finding the scopes to search fails.
     no_scopes: Option<Outage>,
-    search: Option<Search>,
+    search: Option<ClusterSearch>,
     tracker: Option<WaitTracker>,
     observed: ObservedCluster,
 }
 
 impl WaitState {
     fn outage(&self) -> Option<&Outage> {
-        let searching = self.search.as_ref().map_or(self.no_scopes.as_ref(), Search::outage);
+        let searching = self.search.as_ref().map_or(self.no_scopes.as_ref(), ClusterSearch::outage);
         self.tracker.as_ref().map_or(searching, WaitTracker::outage)
     }
 
@@ -246,7 +246,7 @@ impl<'a> Wait<'a> {
             Err(sentence) => return Ok(Err(sentence)),
         };
         // Part of the state, so that a timeout can report it.
-        self.state.search = Some(Search::new(name, scopes));
+        self.state.search = Some(ClusterSearch::new(name, scopes));
         while let Some(search) = &mut self.state.search {
             let Session { ske, concurrency, clock, settings, .. } = &self.services.session;
             self.services.rests.send_replace(IdleState { until: Duration::MAX, asking: true });
@@ -380,7 +380,7 @@ impl<'a> Wait<'a> {
         // Nodes are not replaced while static tokens exist; checked anyway, since disabling them is permanent.
         let wanted = self.state.unobserved.is_none()
             && cluster.rotation.phase == Phase::Preparing
-            && !cluster.issuing_is_one_way();
+            && !cluster.issuing_disables_static_tokens();
         match (self.observing.is_some(), wanted) {
             (false, true) => {
                 let Session { ske, clock, .. } = &self.services.session;
@@ -403,7 +403,7 @@ impl<'a> Wait<'a> {
         self.state.observed.stop_watching(before);
         let now = self.now().wall;
         if now < before.wall {
-            self.state.observed.rewind(now);
+            self.state.observed.clamp_times(now);
         }
         if let Some(tracker) = &mut self.state.tracker {
             tracker.handle_suspend();
@@ -447,7 +447,7 @@ impl<'a> Wait<'a> {
             self.printer.invalidate();
         }
         let (before, planned) = self.pause;
-        if now.has_jumped_since(before) || now.overslept(planned) {
+        if now.has_jumped_since(before) || now.was_suspended(planned) {
             self.handle_suspend(before);
         }
         let observed = &mut self.state.observed;
@@ -531,7 +531,7 @@ fn now(clock: &Clock) -> Now {
 /// Adds lists of the pending scopes to the search. Does not stop at two matches, so that the error can name all of
 /// them.
 pub async fn list_scopes(
-    search: &mut Search,
+    search: &mut ClusterSearch,
     lists: impl Stream<Item = (Scope, Result<Listing, Failure>)>,
     clock: &Clock,
 ) -> Option<SignedDuration> {

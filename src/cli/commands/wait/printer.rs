@@ -8,7 +8,7 @@ use crate::cli::commands::wait::bar;
 use crate::cli::commands::wait::lines::Lines;
 use crate::cli::commands::wait::status::WaitStatus;
 use crate::cli::commands::wait::tracker::Reached;
-use crate::cli::config::{Loaded, Places};
+use crate::cli::config::{ConfigSources, Loaded};
 use crate::cli::settings::read_settings;
 use crate::domain::text::clean;
 use crate::runtime::notify::Notifier;
@@ -18,7 +18,7 @@ use crate::ui::theme::{Theme, plain};
 const CLEAR_LINE: &str = "\r\u{1b}[K";
 
 /// A terminal that a bar is drawn on.
-pub struct Screen {
+pub struct BarTerminal {
     pub theme: Theme,
     pub notifier: Notifier,
     /// Its current width; 0 while this process is in the background.
@@ -26,16 +26,16 @@ pub struct Screen {
 }
 
 /// How a wait shows its status.
-pub enum Form {
+pub enum StatusStyle {
     Lines,
-    Bar(Screen),
+    Bar(BarTerminal),
 }
 
 /// Prints one wait; fails if standard output or standard error is closed.
 pub struct Printer {
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
-    form: Form,
+    form: StatusStyle,
     ascii: bool,
     lines: Lines,
     drawn: Option<String>,
@@ -44,18 +44,18 @@ pub struct Printer {
 
 impl Printer {
     /// A printer for the streams of this process: a bar if standard error is a terminal that can draw one, else lines.
-    pub fn of_process(loaded: &Loaded, places: &Places<'_>) -> Self {
-        let settings = read_settings(&loaded.config, places.environment);
-        let term = places.variable("TERM");
+    pub fn of_process(loaded: &Loaded, sources: &ConfigSources<'_>) -> Self {
+        let settings = read_settings(&loaded.config, sources.environment);
+        let term = sources.variable("TERM");
         let can_draw = term.is_some_and(|term| term != "dumb");
         let form = if can_draw && io::stderr().is_terminal() {
-            Form::Bar(Screen {
+            StatusStyle::Bar(BarTerminal {
                 theme: Theme::new(settings.theme, settings.background, &settings),
-                notifier: Notifier::of(places.environment, loaded.config.switch("notify.desktop")),
+                notifier: Notifier::of(sources.environment, loaded.config.switch("notify.desktop")),
                 columns: Box::new(columns_of_stderr),
             })
         } else {
-            Form::Lines
+            StatusStyle::Lines
         };
         Self::new(Box::new(io::stdout()), Box::new(io::stderr()), form, settings.ascii)
     }
@@ -64,7 +64,7 @@ impl Printer {
     pub fn new(
         out: Box<dyn Write + Send>,
         err: Box<dyn Write + Send>,
-        form: Form,
+        form: StatusStyle,
         ascii: bool,
     ) -> Self {
         Self {
@@ -80,12 +80,12 @@ impl Printer {
 
     /// Whether it redraws as time passes.
     pub fn is_live(&self) -> bool {
-        matches!(self.form, Form::Bar(_))
+        matches!(self.form, StatusStyle::Bar(_))
     }
 
     /// Whether the process is in the background: started with `&`, or continued with `bg`.
     pub fn is_in_background(&self) -> bool {
-        matches!(&self.form, Form::Bar(screen) if (screen.columns)() == 0)
+        matches!(&self.form, StatusStyle::Bar(screen) if (screen.columns)() == 0)
     }
 
     /// Forces a redraw of the bar: the terminal may have lost it.
@@ -108,7 +108,7 @@ impl Printer {
         draw: Option<&dyn Fn(Theme, usize) -> String>,
         progress: Progress,
     ) -> io::Result<()> {
-        let Form::Bar(screen) = &self.form else { return Ok(()) };
+        let StatusStyle::Bar(screen) = &self.form else { return Ok(()) };
         let columns = (screen.columns)();
         if columns == 0 {
             self.drawn = None;
@@ -149,7 +149,7 @@ impl Printer {
 
     /// Rings the bell and sends a terminal notification.
     pub fn notify(&mut self, title: &str, text: &str) -> io::Result<Option<Notifier>> {
-        let Form::Bar(screen) = &self.form else { return Ok(None) };
+        let StatusStyle::Bar(screen) = &self.form else { return Ok(None) };
         let notifier = screen.notifier;
         self.err.write_all(notifier.sequence(title, text).as_bytes())?;
         self.err.flush()?;

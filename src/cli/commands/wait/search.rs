@@ -20,7 +20,7 @@ const MOST_SIMILAR: usize = 3;
 
 /// A search under way.
 #[derive(Debug)]
-pub struct Search {
+pub struct ClusterSearch {
     name: ClusterName,
     scopes: BTreeMap<Scope, Listed>,
     /// A persistent refusal.
@@ -39,7 +39,7 @@ enum Listed {
     Unlistable(Failure),
 }
 
-impl Search {
+impl ClusterSearch {
     /// A search for a name in projects and regions.
     pub fn new(name: ClusterName, scopes: impl IntoIterator<Item = Scope>) -> Self {
         let scopes = scopes.into_iter().map(|scope| (scope, Listed::Pending { refused: None }));
@@ -213,7 +213,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::app::now::Now;
-    use crate::cli::commands::wait::search::Search;
+    use crate::cli::commands::wait::search::ClusterSearch;
     use crate::domain::cluster::{
         Cluster, ClusterId, ClusterName, Listing, ProjectId, Region, Scope,
     };
@@ -242,10 +242,10 @@ mod tests {
     }
 
     /// Searches for "shop" in scopes with these names or failures.
-    fn searched(places: &[(Scope, Result<&[&str], FailureKind>)]) -> (Search, Found) {
-        let scopes = places.iter().map(|(scope, _)| scope.clone());
-        let mut search = Search::new(ClusterName::new("shop"), scopes);
-        for (scope, result) in places {
+    fn searched(sources: &[(Scope, Result<&[&str], FailureKind>)]) -> (ClusterSearch, Found) {
+        let scopes = sources.iter().map(|(scope, _)| scope.clone());
+        let mut search = ClusterSearch::new(ClusterName::new("shop"), scopes);
+        for (scope, result) in sources {
             let result = match result {
                 Ok(names) => Ok(listing(scope, names)),
                 Err(kind) => Err(Failure::new(*kind, "HTTP 4xx")),
@@ -285,8 +285,8 @@ mod tests {
     #[test]
     fn cli_05_a_match_counts_only_after_every_scope_has_answered() {
         let (here, there) = (scope("p-1", "eu01"), scope("p-1", "eu02"));
-        let places = [(here, Ok(&["shop"][..])), (there.clone(), Err(FailureKind::Server))];
-        let (mut search, found) = searched(&places);
+        let sources = [(here, Ok(&["shop"][..])), (there.clone(), Err(FailureKind::Server))];
+        let (mut search, found) = searched(&sources);
         assert!(found.is_none());
         assert_eq!(search.unanswered(), std::slice::from_ref(&there));
         assert!(search.outage().is_some());
@@ -309,8 +309,8 @@ mod tests {
 
     #[test]
     fn a_name_must_be_exact_and_similar_names_are_suggested() {
-        let places = [(scope("p-1", "eu01"), Ok(&["shop-prod", "shap", "Shop"][..]))];
-        let text = failed(searched(&places).1);
+        let sources = [(scope("p-1", "eu01"), Ok(&["shop-prod", "shap", "Shop"][..]))];
+        let text = failed(searched(&sources).1);
         assert_eq!(text, "no cluster is named shop in project p-1 (eu01); similar: Shop, shap");
     }
 
@@ -347,20 +347,20 @@ mod tests {
 
     #[test]
     fn api_03_a_project_that_may_not_be_listed_is_named() {
-        let places = |names: &'static [&'static str]| {
+        let sources = |names: &'static [&'static str]| {
             [(scope("p-1", "eu01"), Ok(names)), (scope("p-2", "eu01"), Err(FailureKind::Forbidden))]
         };
-        let (search, found) = searched(&places(&["shop"]));
+        let (search, found) = searched(&sources(&["shop"]));
         assert!(matches!(found, Some(Ok(_))));
         assert!(search.unlistable_warning().unwrap().contains("project p-2 in eu01 (HTTP 4xx)"));
-        let text = failed(searched(&places(&[])).1);
+        let text = failed(searched(&sources(&[])).1);
         assert!(text.contains("in 2 projects (eu01); cannot list project p-2"), "{text}");
     }
 
     #[test]
     fn api_07_a_list_that_was_not_read_in_full_is_named_if_the_cluster_is_not_found() {
         let place = scope("p-1", "eu01");
-        let mut search = Search::new(ClusterName::new("shop"), [place.clone()]);
+        let mut search = ClusterSearch::new(ClusterName::new("shop"), [place.clone()]);
         let listing = Listing { skipped: 2, ..listing(&place, &["other"]) };
         search.take_list(&place, Ok(listing), now());
         assert_eq!(
@@ -403,7 +403,7 @@ mod tests {
     fn a_repeated_scope_counts_once() {
         let place = scope("p-1", "eu01");
         let scopes = [scope("p-1", "eu01"), scope("p-1", "eu01")];
-        let mut search = Search::new(ClusterName::new("shop"), scopes);
+        let mut search = ClusterSearch::new(ClusterName::new("shop"), scopes);
         assert_eq!(search.unanswered().len(), 1);
         search.take_list(&place, Ok(listing(&place, &["shop"])), now());
         assert!(matches!(search.result(), Some(Ok(_))));

@@ -133,7 +133,7 @@ impl<'a> WaitStatus<'a> {
             | Unavailable::KubeconfigRefused(failure)
             | Unavailable::Unreachable(failure) => &failure.message,
             Unavailable::Hibernated => text::HIBERNATED,
-            Unavailable::OneWay => text::ONE_WAY,
+            Unavailable::WouldDisableStaticTokens => text::WOULD_DISABLE_STATIC_TOKENS,
         };
         Some(text::nodes_unavailable(server_text(why)))
     }
@@ -232,13 +232,13 @@ impl<'a> WaitStatus<'a> {
     /// Progress for the terminal's progress indicator.
     pub fn progress(&self) -> Progress {
         self.phase().map_or(Progress::None, |phase| {
-            Progress::of(phase, self.rolling().and_then(Roll::progress), self.is_held())
+            Progress::of(phase, self.rolling().and_then(Roll::progress), self.is_blocked())
         })
     }
 
     /// Whether a blocker or a stall holds up an observed roll.
-    pub fn is_held(&self) -> bool {
-        self.observed.live && self.rolling().is_some() && self.observed.is_held()
+    pub fn is_blocked(&self) -> bool {
+        self.observed.live && self.rolling().is_some() && self.observed.is_blocked()
     }
 }
 

@@ -25,7 +25,7 @@ texts! {
     NODES_AVAILABLE = "nodes can be read again";
     NOT_ACCEPTED_YET = "the API server does not accept new credentials yet";
     HIBERNATED = "the cluster is hibernated";
-    ONE_WAY = "that needs a kubeconfig, which permanently disables static tokens";
+    WOULD_DISABLE_STATIC_TOKENS = "that needs a kubeconfig, which permanently disables static tokens";
     reported(code, message) = "SKE reports {code}: {message}";
     reported_alone(what) = "SKE reports {what}";
     NO_MORE_ERRORS = "SKE reports no more errors";

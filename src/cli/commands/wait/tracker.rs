@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::app::fleet::state::{Change, Entry};
+use crate::app::fleet::state::{Entry, ReadingChange};
 use crate::app::now::Now;
 use crate::app::outage::Outage;
 use crate::app::requests::RequestId;
@@ -106,7 +106,7 @@ impl WaitTracker {
     pub fn handle_suspend(&mut self) {
         self.idle_since = None;
         if let Some(entry) = &mut self.latest {
-            entry.older = None;
+            entry.stale_since = None;
         }
     }
 
@@ -131,10 +131,10 @@ impl WaitTracker {
         match &mut self.latest {
             None => self.latest = Some(Entry::new(cluster, now, RequestId::default())),
             Some(entry) => {
-                if entry.take(cluster, now, RequestId::default()) == Change::Replaced {
+                if entry.take(cluster, now, RequestId::default()) == ReadingChange::Replaced {
                     return Some(Err(self.recreated()));
                 }
-                if entry.older.is_some() {
+                if entry.stale_since.is_some() {
                     return None;
                 }
             }

@@ -19,7 +19,7 @@ const ROLLING: &str = "cluster-autoscaler.kubernetes.io/scale-down-disabled-by-m
 const PRESERVE: &str = "node.machine.sapcloud.io/preserve";
 /// Values of that annotation that preserve a machine whatever its condition.
 const PRESERVED: [&str; 2] = ["now", "auto-preserved"];
-const DOOMED: &str = "deployment.machine.sapcloud.io/prefer-no-schedule";
+const MARKED_FOR_DELETION: &str = "deployment.machine.sapcloud.io/prefer-no-schedule";
 const JOINING: [&str; 2] = [
     "node.gardener.cloud/critical-components-not-ready",
     "node.cloudprovider.kubernetes.io/uninitialized",
@@ -48,7 +48,7 @@ pub fn node(node: &core::Node) -> Option<Node> {
         generation: label(meta, GENERATION),
         checksum: annotation(meta, APPLIED),
         version: label(meta, VERSION).or(kubelet).unwrap_or_default(),
-        marked_for_deletion: taints.iter().any(|taint| taint.key == DOOMED),
+        marked_for_deletion: taints.iter().any(|taint| taint.key == MARKED_FOR_DELETION),
         rolling: is_annotated(meta, ROLLING),
         cordoned: spec.and_then(|spec| spec.unschedulable).unwrap_or(false),
         terminating: condition("Terminating").filter(holds).map(|condition| Terminating {

@@ -53,7 +53,7 @@ pub fn pod(pod: &core::Pod) -> Option<Pod> {
             .deletion_grace_period_seconds
             .or_else(|| spec?.termination_grace_period_seconds)
             .unwrap_or(30),
-        deleted_by: at(meta.deletion_timestamp.as_ref()),
+        deletion_deadline: at(meta.deletion_timestamp.as_ref()),
         finalizers: meta.finalizers.iter().flatten().map(|name| clean(name)).collect(),
         claims: volumes.iter().filter_map(|volume| claim(&name, volume)).collect(),
         local_data: volumes.iter().any(stays),

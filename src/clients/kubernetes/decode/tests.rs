@@ -201,7 +201,7 @@ status:
     assert_eq!(pod.owner, Some(OwnerReference { kind: "StatefulSet".into(), name: "db".into() }));
     assert_eq!(pod.claims, ["data-db-0", "db-0-scratch"]);
     assert!(pod.local_data && pod.ready && !pod.pending && !pod.mirror);
-    assert_eq!(pod.deleted_by, "2026-11-24T14:00:30Z".parse().ok());
+    assert_eq!(pod.deletion_deadline, "2026-11-24T14:00:30Z".parse().ok());
     assert_eq!(pod.finalizers, ["example.org/hold"]);
 }
 

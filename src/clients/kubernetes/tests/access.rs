@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clients::error_chain::find_source;
-use crate::clients::kubernetes::access::{CheckedKubeconfig, Expected};
+use crate::clients::kubernetes::checked_kubeconfig::{CheckedKubeconfig, ExpectedServer};
 use crate::clients::kubernetes::connection::Connection;
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::handshake::diagnose_handshake;
@@ -16,8 +16,8 @@ use crate::domain::secret::Secret;
 
 const SERVER: &str = "https://api.shop.0f3c9a.s.ske.eu01.onstackit.cloud";
 
-fn expected(loopback: bool) -> Expected {
-    Expected { cluster: ClusterName::new("shop"), loopback }
+fn expected(loopback: bool) -> ExpectedServer {
+    ExpectedServer { cluster: ClusterName::new("shop"), loopback }
 }
 
 async fn issued(server: &str) -> String {
@@ -164,7 +164,7 @@ async fn k8s_09_only_an_address_of_this_cluster_is_accepted() {
 #[tokio::test]
 async fn a_connection_reports_whether_the_server_is_ready() {
     let fake = FakeCluster::start(Handshake::Lenient).await;
-    let clock = Clock::by_hand(now());
+    let clock = Clock::manual(now());
     let connect =
         |access| Connection::new(access, ClusterName::new("shop"), clock.clone()).unwrap();
     let access = CheckedKubeconfig::read(&fake.kubeconfig(1, 600), &expected(true)).unwrap();

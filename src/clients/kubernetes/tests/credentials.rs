@@ -409,9 +409,16 @@ async fn static_tokens_are_not_disabled_without_consent() {
     let mut old = fixtures::cluster("shop", Phase::Never);
     old.version = KubernetesVersion::new("1.26.9");
     let observer = TestObserver::of(&fake, old.clone());
-    observer.until("one way", |observer| observer.trouble() == Some(Unavailable::OneWay)).await;
+    observer
+        .until("one way", |observer| {
+            observer.trouble() == Some(Unavailable::WouldDisableStaticTokens)
+        })
+        .await;
     observer.turn(120).await;
-    assert_eq!((observer.issued(), observer.unavailable()), (0, vec![Unavailable::OneWay]));
+    assert_eq!(
+        (observer.issued(), observer.unavailable()),
+        (0, vec![Unavailable::WouldDisableStaticTokens])
+    );
     let agreed = TestObserver::with_consent(&fake, old.clone(), true);
     agreed.until("a snapshot", |observer| observer.snapshot().nodes.len() == 1).await;
     old.version = KubernetesVersion::new("1.27.0");
@@ -470,15 +477,18 @@ async fn the_ske_client_issues_the_observers_kubeconfig() {
     let fake = fake().await;
     let body = serde_json::json!({"kubeconfig": fake.kubeconfig(1, 600).expose()}).to_string();
     let server = Server::start(vec![answer("200 OK", JSON, &body)]).await;
-    let clock = Clock::by_hand(fixtures::now());
+    let clock = Clock::manual(fixtures::now());
     let http = Http::new(clock.clone(), None).unwrap();
     let secret = Secret::new("canary-token".into());
     let config = access_token::source(secret, "TEST");
     let tokens = TokenSource::new(config, http.clone(), clock.clone()).unwrap();
     let ske = SkeClient::new(&server.base, http, tokens).unwrap();
     let (sender, cluster) = watch::channel(quiet());
-    let subject =
-        ObserverTarget { cluster, ske_on_loopback: ske.is_on_loopback(), one_way_agreed: false };
+    let subject = ObserverTarget {
+        cluster,
+        ske_on_loopback: ske.is_on_loopback(),
+        may_disable_static_tokens: false,
+    };
     let (events, mut receiver) = mpsc::unbounded_channel();
     let task = tokio::spawn(async move {
         let id = sender.borrow().id.clone();

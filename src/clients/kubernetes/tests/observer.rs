@@ -63,8 +63,12 @@ impl TestObserver {
     }
 
     /// Starts observing, with or without consent to disable static tokens.
-    pub fn with_consent(fake: &FakeCluster, cluster: Cluster, one_way_agreed: bool) -> Self {
-        let clock = Clock::by_hand(fixtures::now());
+    pub fn with_consent(
+        fake: &FakeCluster,
+        cluster: Cluster,
+        may_disable_static_tokens: bool,
+    ) -> Self {
+        let clock = Clock::manual(fixtures::now());
         let (sender, receiver) = watch::channel(cluster);
         let (events, issued) =
             (Arc::<Mutex<Vec<ObserverEvent>>>::default(), Arc::new(AtomicU64::new(0)));
@@ -86,7 +90,8 @@ impl TestObserver {
                 }
             }
         };
-        let subject = ObserverTarget { cluster: receiver, ske_on_loopback: true, one_way_agreed };
+        let subject =
+            ObserverTarget { cluster: receiver, ske_on_loopback: true, may_disable_static_tokens };
         let task = tokio::spawn({
             let (clock, events) = (clock.clone(), Arc::clone(&events));
             async move {

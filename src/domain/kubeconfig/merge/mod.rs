@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::changes::changed_lines;
 use crate::domain::kubeconfig::document::{
-    self, Content, MERGE_KEY, Node, entry_named, file_failure, items, name_of, with_merged,
+    self, Content, MERGE_KEY, YamlNode, entry_named, file_failure, items, name_of, with_merged,
 };
 use crate::domain::kubeconfig::emit;
 use crate::domain::kubeconfig::entry_owner::{
@@ -21,7 +21,7 @@ use crate::domain::kubeconfig::parsed::{
 };
 use crate::domain::kubeconfig::plan::Plan;
 use crate::domain::kubeconfig::shape;
-use crate::domain::kubeconfig::splice::{Place, Splice, usual_line_end};
+use crate::domain::kubeconfig::splice::{InsertAt, Splice, usual_line_end};
 use crate::domain::secret::{Secret, SecretValue};
 use crate::domain::text::clean;
 
@@ -295,7 +295,7 @@ fn server(entry: &Value) -> Option<&str> {
 pub(super) struct ReadFile<'a> {
     text: &'a str,
     /// `None` if empty.
-    root: Option<Node>,
+    root: Option<YamlNode>,
     /// As kubectl sees them.
     pub(super) values: SecretValue,
     /// As written, if different.
@@ -322,7 +322,7 @@ impl<'a> ReadFile<'a> {
         self.written.as_ref().unwrap_or(&self.values)
     }
 
-    fn list(&self, list: &str) -> Option<&Node> {
+    fn list(&self, list: &str) -> Option<&YamlNode> {
         Some(&self.root.as_ref()?.entry(list)?.1)
     }
 
@@ -368,7 +368,7 @@ impl<'a> ReadFile<'a> {
     /// The line of a list item, or of the list.
     fn line_of(&self, list: &str, position: Option<usize>) -> usize {
         match self.list(list) {
-            Some(Node { content: Content::List(nodes, _), line, .. }) => {
+            Some(YamlNode { content: Content::List(nodes, _), line, .. }) => {
                 position.and_then(|position| nodes.get(position)).map_or(*line, |node| node.line)
             }
             Some(node) => node.line,
@@ -378,7 +378,7 @@ impl<'a> ReadFile<'a> {
 }
 
 /// Rejects valid YAML that kubectl does not accept.
-fn check_readable(root: &Node, values: &Value) -> Result<(), Failure> {
+fn check_readable(root: &YamlNode, values: &Value) -> Result<(), Failure> {
     for (key, expected) in [("apiVersion", "v1"), ("kind", "Config")] {
         let found = values.get(key).and_then(Value::as_str).unwrap_or_default();
         if let Some((_, node)) = root.entry(key)
@@ -401,7 +401,7 @@ fn check_readable(root: &Node, values: &Value) -> Result<(), Failure> {
 }
 
 /// The line of a number that JSON lacks.
-fn not_finite(node: &Node) -> Option<usize> {
+fn not_finite(node: &YamlNode) -> Option<usize> {
     match &node.content {
         Content::Scalar(text, true) => {
             let text = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
@@ -467,13 +467,13 @@ fn merge_entries(
             let words = |key: &String| format!("{} of {word} {}", clean(key), clean(wanted_name));
             dropped.extend(keys.into_iter().flatten().filter(is_gone).map(words));
         }
-        let change = Change::Entry { list, position, wanted: &wanted, keeps };
+        let change = MergeStep::Entry { list, position, wanted: &wanted, keeps };
         text = change.apply(&text).ok_or_else(|| {
             unsafe_change(file.line_of(list, position), &format!("{word} {}", clean(wanted_name)))
         })?;
     }
     if make_current {
-        text = Change::Current(names.context).apply(&text).ok_or_else(|| {
+        text = MergeStep::Current(names.context).apply(&text).ok_or_else(|| {
             let line = file.line_of("current-context", None);
             unsafe_change(line, "current-context")
         })?;
@@ -489,7 +489,7 @@ fn unsafe_change(line: usize, what: &str) -> Failure {
 }
 
 /// One step of a merge.
-enum Change<'a> {
+enum MergeStep<'a> {
     /// Replaces the list entry at a position, or adds one.
     Entry {
         list: &'a str,
@@ -500,29 +500,29 @@ enum Change<'a> {
     Current(&'a str),
 }
 
-impl Change<'_> {
+impl MergeStep<'_> {
     /// The changed text, parsed again and verified.
     fn apply(&self, text: &str) -> Option<Zeroizing<String>> {
         let file = ReadFile::read(text).ok()?;
         let root = file.root.as_ref()?;
-        [Place::Last, Place::First].into_iter().find_map(|place| {
-            let expected = self.expected(file.written(), place)?;
+        [InsertAt::Last, InsertAt::First].into_iter().find_map(|insert_at| {
+            let expected = self.expected(file.written(), insert_at)?;
             let mut splice = Splice::new(text, root);
-            self.splice(&mut splice, &file, place)?;
+            self.splice(&mut splice, &file, insert_at)?;
             let out = splice.apply()?;
             let is_expected = document::read(&out).is_ok_and(|(_, values)| values == expected);
             is_expected.then_some(out)
         })
     }
 
-    fn expected(&self, before: &Value, place: Place) -> Option<SecretValue> {
+    fn expected(&self, before: &Value, insert_at: InsertAt) -> Option<SecretValue> {
         let mut root = SecretValue::new(before.clone());
         let fields = root.as_object_mut()?;
         match self {
-            Change::Current(context) => {
+            MergeStep::Current(context) => {
                 fields.insert("current-context".to_owned(), json!(context));
             }
-            Change::Entry { list, position, wanted, .. } => {
+            MergeStep::Entry { list, position, wanted, .. } => {
                 let list = fields.entry(*list).or_insert(Value::Null);
                 if list.is_null() {
                     *list = json!([]);
@@ -530,7 +530,7 @@ impl Change<'_> {
                 let items = list.as_array_mut()?;
                 match position {
                     Some(position) => *items.get_mut(*position)? = (*wanted).clone(),
-                    None if place == Place::First => items.insert(0, (*wanted).clone()),
+                    None if insert_at == InsertAt::First => items.insert(0, (*wanted).clone()),
                     None => items.push((*wanted).clone()),
                 }
             }
@@ -538,14 +538,21 @@ impl Change<'_> {
         Some(root)
     }
 
-    fn splice(&self, splice: &mut Splice<'_>, file: &ReadFile<'_>, place: Place) -> Option<()> {
+    fn splice(
+        &self,
+        splice: &mut Splice<'_>,
+        file: &ReadFile<'_>,
+        insert_at: InsertAt,
+    ) -> Option<()> {
         let (list, position, wanted, keeps) = match self {
-            Change::Current(context) => {
-                return splice.set_root("current-context", &json!(context), place);
+            MergeStep::Current(context) => {
+                return splice.set_root("current-context", &json!(context), insert_at);
             }
-            Change::Entry { list, position, wanted, keeps } => (*list, *position, *wanted, *keeps),
+            MergeStep::Entry { list, position, wanted, keeps } => {
+                (*list, *position, *wanted, *keeps)
+            }
         };
-        let Some(position) = position else { return splice.add_item(list, wanted, place) };
+        let Some(position) = position else { return splice.add_item(list, wanted, insert_at) };
         let node = file.list(list)?;
         let Content::List(nodes, _) = &node.content else { return None };
         let (item, old) = (nodes.get(position)?, items(file.written(), list).get(position)?);

@@ -21,7 +21,7 @@ const RETRIED: SignedDuration = SignedDuration::from_mins(20);
 
 /// Budgets by namespace and one required label, so that a pod is compared only with the few that may cover it.
 #[derive(Debug, Default)]
-pub struct BudgetIndex<'a>(HashMap<&'a str, Namespace<'a>>);
+pub struct PdbIndex<'a>(HashMap<&'a str, Namespace<'a>>);
 
 #[derive(Debug, Default)]
 struct Namespace<'a> {
@@ -30,7 +30,7 @@ struct Namespace<'a> {
     unreadable: Vec<&'a Budget>,
 }
 
-impl<'a> BudgetIndex<'a> {
+impl<'a> PdbIndex<'a> {
     /// Indexes all budgets.
     pub fn of(budgets: &'a [Arc<Budget>]) -> Self {
         let mut out = Self::default();
@@ -99,7 +99,7 @@ fn never_allows(budget: &Budget) -> bool {
 /// Whether the eviction API refuses a pod because of its only PodDisruptionBudget. Pending and terminating pods can
 /// always be evicted; unready pods can while enough others are healthy.
 pub fn blocks_eviction(budget: &Budget, pod: &Pod) -> bool {
-    if pod.pending || pod.deleted_by.is_some() {
+    if pod.pending || pod.deletion_deadline.is_some() {
         return false;
     }
     let enough_others = budget.healthy >= budget.desired && budget.desired > 0;
@@ -117,7 +117,7 @@ type CoveredPods<'a> = (&'a NodeRoll, &'a Budget, Vec<&'a Pod>);
 pub fn find<'a>(
     context: &BlockerContext<'a>,
     pods: &RelevantPods<'a>,
-    index: &BudgetIndex<'a>,
+    index: &PdbIndex<'a>,
     out: &mut Vec<Blocker>,
 ) -> HashSet<&'a str> {
     let mut blocking: BTreeMap<(&str, &str, &str), CoveredPods<'_>> = BTreeMap::new();
@@ -125,7 +125,7 @@ pub fn find<'a>(
     let mut several: BTreeMap<(&str, &str, Vec<&str>), PodsOfSeveral<'_>> = BTreeMap::new();
     let mut unreadable: BTreeMap<(&str, &str), (&NodeRoll, &Budget)> = BTreeMap::new();
     let mut several_cover = |node: Option<&'a NodeRoll>, pod: &'a Pod, budgets: &[&'a Budget]| {
-        if !pod.pending && pod.deleted_by.is_none() {
+        if !pod.pending && pod.deletion_deadline.is_none() {
             let names = budgets.iter().map(|budget| &*budget.name).collect();
             let key = (node.map_or("", |node| &node.name), pod.namespace.as_str(), names);
             several.entry(key).or_insert((node, Vec::new())).1.push(pod);
@@ -235,7 +235,7 @@ fn find_missing<'a>(
         let message = pod.unscheduled.clone().map(|(_, message)| message).unwrap_or_default();
         return Some((Some(pod), MissingReplica::Unscheduled(pod.into(), message)));
     }
-    let placed = |pod: &&Pod| pod.pending && pod.node.is_some() && pod.deleted_by.is_none();
+    let placed = |pod: &&Pod| pod.pending && pod.node.is_some() && pod.deletion_deadline.is_none();
     let starting = context.snapshot.pods.iter().map(|pod| &**pod).filter(placed);
     for pod in starting.filter(|pod| is_replica(pod)) {
         // It is scheduled, so scheduling failures are outdated.
@@ -252,7 +252,7 @@ fn find_missing<'a>(
     }
     // A crash-looping pod has started: it is not pending. The node's own pods are covered elsewhere.
     let runs = |pod: &&Pod| {
-        !(pod.finished || pod.ready || pod.deleted_by.is_some())
+        !(pod.finished || pod.ready || pod.deletion_deadline.is_some())
             && (!pod.pending || pod.waiting.is_some())
             && held.iter().all(|held| held.uid != pod.uid)
     };

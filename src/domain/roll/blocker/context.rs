@@ -9,7 +9,7 @@ use crate::domain::cluster::Cluster;
 use crate::domain::roll::classify::{NodeRoll, NodeStage, Since};
 use crate::domain::roll::clock_skew::ClusterClock;
 use crate::domain::roll::durations::ReplacementTimes;
-use crate::domain::roll::generation::{RolloutStage, rollout_stage};
+use crate::domain::roll::generation::{RollStage, rollout_stage};
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::{PoolRoll, PoolState};
 use crate::domain::snapshot::{ClusterSnapshot, Pod};
@@ -32,7 +32,7 @@ impl BlockerContext<'_> {
     /// Whether something began before this roll: before the start, or before the first nodes were replaced.
     pub fn is_older(&self, began: Timestamp) -> bool {
         let rotation = &self.cluster.rotation;
-        let is_rolling = rollout_stage(rotation) == RolloutStage::Rolling;
+        let is_rolling = rollout_stage(rotation) == RollStage::Rolling;
         let started = rotation.initiated.filter(|_| is_rolling).map(|at| self.clock.ours(at));
         let begun = |pool: &&PoolRoll| {
             pool.state.is_rolling() && pool.state != PoolState::NotBegun && pool.counts.seen() > 0
@@ -98,7 +98,7 @@ impl<'a> RelevantPods<'a> {
         for pod in &context.snapshot.pods {
             if let Some((since, _)) = &pod.unscheduled
                 && pod.pending
-                && pod.deleted_by.is_none()
+                && pod.deletion_deadline.is_none()
             {
                 out.pending.push((pod, since.map(|at| context.clock.ours(at))));
             }

@@ -16,22 +16,22 @@ pub use crate::domain::roll::blocker::cause::{Blocker, BlockerCause, Severity};
 
 use jiff::Timestamp;
 
-use crate::domain::roll::blocker::budgets::BudgetIndex;
+use crate::domain::roll::blocker::budgets::PdbIndex;
 use crate::domain::roll::blocker::context::{BlockerContext, RelevantPods};
-use crate::domain::roll::generation::{RolloutStage, rollout_stage};
+use crate::domain::roll::generation::{RollStage, rollout_stage};
 
 /// Maximum number of blockers listed.
 pub const MAX_BLOCKERS: usize = 100;
 
 /// Finds everything that blocks the roll, by severity and duration, unbounded. Empty if nothing rolls.
 pub fn find_blockers(context: &BlockerContext<'_>) -> Vec<Blocker> {
-    if rollout_stage(&context.cluster.rotation) != RolloutStage::Rolling
+    if rollout_stage(&context.cluster.rotation) != RollStage::Rolling
         && !context.pools.iter().any(|pool| pool.state.is_rolling())
     {
         return Vec::new();
     }
     let pods = RelevantPods::of(context);
-    let index = BudgetIndex::of(&context.snapshot.budgets);
+    let index = PdbIndex::of(&context.snapshot.budgets);
     let mut out = Vec::new();
     let explained = budgets::find(context, &pods, &index, &mut out);
     pods::find(context, &pods, (&index, &explained), &mut out);

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::age::since;
 use crate::domain::cluster::Cluster;
-use crate::domain::roll::blocker::budgets::{BudgetIndex, blocks_eviction};
+use crate::domain::roll::blocker::budgets::{PdbIndex, blocks_eviction};
 use crate::domain::roll::blocker::cause::{
     Blocker, BlockerCause, EvictionBlock, FullPool, ObjectName, VolumeBinding,
 };
@@ -30,7 +30,7 @@ type Dated<'a> = Vec<(Timestamp, &'a Pod)>;
 pub fn find(
     context: &BlockerContext<'_>,
     pods: &RelevantPods<'_>,
-    (index, explained): (&BudgetIndex<'_>, &HashSet<&str>),
+    (index, explained): (&PdbIndex<'_>, &HashSet<&str>),
     out: &mut Vec<Blocker>,
 ) {
     // What can no longer be read may be gone.
@@ -47,7 +47,7 @@ pub fn find(
 fn find_hung(context: &BlockerContext<'_>, pods: &RelevantPods<'_>, out: &mut Vec<Blocker>) {
     let mut by_node: BTreeMap<&str, (&NodeRoll, Dated<'_>)> = BTreeMap::new();
     for (pod, node) in &pods.leaving {
-        let Some(by) = pod.deleted_by.map(|by| context.clock.planned(by)) else { continue };
+        let Some(by) = pod.deletion_deadline.map(|by| context.clock.planned(by)) else { continue };
         if context.has_lasted(Since::exact(by), HUNG_AFTER) {
             by_node.entry(&node.name).or_insert((node, Vec::new())).1.push((by, pod));
         }
@@ -93,7 +93,7 @@ fn find_grace_periods(
 fn find_denied_evictions(
     context: &BlockerContext<'_>,
     pods: &RelevantPods<'_>,
-    index: &BudgetIndex<'_>,
+    index: &PdbIndex<'_>,
     out: &mut Vec<Blocker>,
 ) {
     if !tells_evictions(context) {
@@ -108,7 +108,7 @@ fn find_denied_evictions(
         let lasts = |began: Option<Since>| began.is_none_or(|at| context.has_lasted(at, PATIENCE));
         let is_due = lasts(released) && lasts(came) && is_its_turn(context, pod, node);
         let drains = node.since.filter(|began| context.has_lasted(*began, PATIENCE));
-        let is_free = pod.deleted_by.is_none()
+        let is_free = pod.deletion_deadline.is_none()
             && (is_due || denial(context, &[pod]).is_some())
             && !pod.finished
             && index.unreadable(&pod.namespace).is_empty()
@@ -180,7 +180,7 @@ fn tells_evictions(context: &BlockerContext<'_>) -> bool {
 
 /// When the deletion of a pod was requested, and until when the pod may stay, by our clock.
 fn deletion(context: &BlockerContext<'_>, pod: &Pod) -> Option<(Timestamp, Timestamp)> {
-    let until = context.clock.planned(pod.deleted_by?);
+    let until = context.clock.planned(pod.deletion_deadline?);
     let began = until.checked_sub(SignedDuration::from_secs(pod.grace_seconds)).ok()?;
     Some((began, until))
 }

@@ -136,8 +136,8 @@ fn k8s_31_a_node_stays_blocked_between_the_grace_period_of_a_pod_and_the_time_fr
 {
     let stays = |grace: i64| {
         let asked = ago(30);
-        let deleted_by = asked.checked_add(SignedDuration::from_secs(grace)).ok();
-        let held = Pod { deleted_by, grace_seconds: grace, ..pod("api-1", Some("a")) };
+        let deletion_deadline = asked.checked_add(SignedDuration::from_secs(grace)).ok();
+        let held = Pod { deletion_deadline, grace_seconds: grace, ..pod("api-1", Some("a")) };
         let mut seen = snapshot(vec![draining(old("a", "eu01-1"), asked)]);
         seen.pods.push(Arc::new(held));
         let mut tracker = RollTracker::default();
@@ -242,8 +242,8 @@ fn k8s_18_pods_with_volumes_wait_for_each_other_and_not_for_a_webhook() {
     };
     let alone = seen.clone();
     let mut leaving = seen.clone();
-    let deleted_by = Some(ago(-1));
-    leaving.pods.push(Arc::new(Pod { deleted_by, ..with_claim("db-1") }));
+    let deletion_deadline = Some(ago(-1));
+    leaving.pods.push(Arc::new(Pod { deletion_deadline, ..with_claim("db-1") }));
     let mut detaching = seen.clone();
     detaching.attachments.push(Arc::new(Attachment {
         name: "csi-1".into(),
@@ -362,8 +362,8 @@ fn k8s_18_a_webhook_that_is_not_asked_or_cannot_deny_is_no_candidate() {
 #[test]
 fn no_pod_begins_to_block_by_time_alone_while_pods_cannot_be_read() {
     let mut seen = snapshot(vec![draining(old("a", "eu01-1"), ago(30)), old("b", "eu01-1")]);
-    let deleted_by = Some(ago(21));
-    seen.pods.push(Arc::new(Pod { deleted_by, ..pod("api-1", Some("a")) }));
+    let deletion_deadline = Some(ago(21));
+    seen.pods.push(Arc::new(Pod { deletion_deadline, ..pod("api-1", Some("a")) }));
     let mut tracker = RollTracker::default();
     let blocked = |tracker: &mut RollTracker, seen: &ClusterSnapshot| {
         kinds(&tracker.reevaluate(&preparing(), seen, now())).contains(&"HungPods".to_owned())

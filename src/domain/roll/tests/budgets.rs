@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use crate::domain::fixtures::now;
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::budgets::{
-    BudgetIndex, blocks_eviction, find_fix, is_misconfigured,
+    PdbIndex, blocks_eviction, find_fix, is_misconfigured,
 };
 use crate::domain::roll::blocker::cause::{
     MissingReplica, ObjectName, PdbBlock, PdbFix, PdbStatus,
@@ -207,7 +207,7 @@ pub fn pod(name: &str, node: Option<&str>) -> Pod {
         finished: false,
         waiting: None,
         grace_seconds: 30,
-        deleted_by: None,
+        deletion_deadline: None,
         finalizers: Vec::new(),
         claims: Vec::new(),
         local_data: false,
@@ -276,7 +276,7 @@ fn a_budget_blocks_what_the_eviction_api_refuses() {
     let healthy = pod("a", Some("n"));
     let unready = Pod { ready: false, ..healthy.clone() };
     let waiting = Pod { pending: true, ready: false, ..healthy.clone() };
-    let going = Pod { deleted_by: Some(now()), ..healthy.clone() };
+    let going = Pod { deletion_deadline: Some(now()), ..healthy.clone() };
     let stale = Budget { observed: false, ..budget(1, 4, 3, 4) };
     let lenient = Budget { always_lets_unready_go: true, ..budget(0, 1, 3, 3) };
     for (budget, pod, expected) in [
@@ -319,7 +319,7 @@ fn k8s_11_the_index_finds_what_comparing_with_all_budgets_finds() {
         with("both", Some(vec![Requirement::Exists(key()), Requirement::In(key(), value("db"))])),
         Arc::new(Budget { namespace: "elsewhere".into(), ..budget(0, 1, 1, 1) }),
     ];
-    let index = BudgetIndex::of(&budgets);
+    let index = PdbIndex::of(&budgets);
     let all = ["api", "db", "web"].map(labelled);
     for labels in all.into_iter().chain([Labels::default()]) {
         let subject = Pod { labels, ..pod("a", None) };
@@ -694,7 +694,7 @@ fn k8s_07_a_large_cluster_is_looked_at_as_a_small_one_is() {
     tracker.observe(&subject, &seen, ago(1));
     let roll = Roll::read(&subject, &seen, tracker.history(), now());
     assert_eq!((roll.counts.draining, roll.counts.blocked), (20, 20));
-    let index = BudgetIndex::of(&seen.budgets);
+    let index = PdbIndex::of(&seen.budgets);
     assert!(seen.pods.iter().all(|pod| index.covering(pod).len() == 1));
 }
 

@@ -202,7 +202,7 @@ fn k8s_34_every_instance_measures_the_same_and_joins_apart_from_drains() {
 fn k8s_16_the_estimate_contains_the_rest_of_a_grace_period() {
     let mut seen = snapshot(vec![draining(old("web-1", "eu01-1"), ago(40))]);
     let mut stays = pod("worker-1", Some("web-1"));
-    (stays.grace_seconds, stays.deleted_by) = (86_400, Some(ago(40 - 24 * 60)));
+    (stays.grace_seconds, stays.deletion_deadline) = (86_400, Some(ago(40 - 24 * 60)));
     seen.pods.push(Arc::new(stays));
     let roll = watched(&seen, &[0]);
     let RollEstimate::Remaining { range, blocked: false, .. } = roll.estimate else {

@@ -38,9 +38,9 @@ pub fn load(yaml: &str) -> (ClusterSnapshot, BTreeMap<String, String>) {
             }
             "Pod" => {
                 let pod = pod(item);
-                snapshot
-                    .pods
-                    .extend((!pod.finished || pod.deleted_by.is_some()).then_some(Arc::new(pod)));
+                snapshot.pods.extend(
+                    (!pod.finished || pod.deletion_deadline.is_some()).then_some(Arc::new(pod)),
+                );
             }
             "PodDisruptionBudget" => snapshot.budgets.push(Arc::new(budget(item))),
             "VolumeAttachment" => snapshot.attachments.push(Arc::new(attachment(item))),
@@ -160,7 +160,7 @@ fn pod(item: &Value) -> Pod {
         .iter()
         .find_map(|at| item.pointer(at)?.as_i64())
         .unwrap_or(30),
-        deleted_by: time(item, "/metadata/deletionTimestamp"),
+        deletion_deadline: time(item, "/metadata/deletionTimestamp"),
         finalizers: finalizers.map(|f| f.as_str().unwrap().to_owned()).collect(),
         claims: volumes
             .iter()

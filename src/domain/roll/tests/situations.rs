@@ -335,7 +335,7 @@ fn pods_that_wait_for_a_node_are_one_blocker_for_each_workload_since_the_first()
     );
     for pod in [
         waiting("young", 2),
-        Pod { deleted_by: Some(ago(-1)), ..waiting("going", 20) },
+        Pod { deletion_deadline: Some(ago(-1)), ..waiting("going", 20) },
         Pod { owner: Some(of("DaemonSet", "agent")), ..waiting("agent", 20) },
     ] {
         assert_eq!(named(vec![pod]), []);
@@ -459,7 +459,12 @@ fn what_does_not_survive_a_drain_is_named_once() {
 fn pods_that_hang_or_may_stay_for_long_are_told_by_the_one_that_counts() {
     let deleted = |name: &str, by: i64, grace: i64| {
         let finalizers = vec![format!("of/{name}")];
-        Pod { deleted_by: Some(ago(by)), grace_seconds: grace, finalizers, ..owned(name, "a") }
+        Pod {
+            deletion_deadline: Some(ago(by)),
+            grace_seconds: grace,
+            finalizers,
+            ..owned(name, "a")
+        }
     };
     let hung = |pods: &[&str], finalizers: &str| BlockerCause::HungPods {
         pods: sample(pods),
@@ -519,7 +524,7 @@ fn an_eviction_is_called_denied_only_where_nothing_else_can_block_it() {
     let unreadable = Selector::Unreadable("x".into());
     assert_eq!(denied(&|_| {}), Some(None));
     assert_eq!(denied(&replace(Pod { finished: true, ..front.clone() })), None);
-    assert_eq!(denied(&replace(Pod { deleted_by: Some(ago(-1)), ..front })), None);
+    assert_eq!(denied(&replace(Pod { deletion_deadline: Some(ago(-1)), ..front })), None);
     assert_eq!(denied(&|seen| seen.budgets.push(guard("one", budget(1, 2, 1, 2)))), Some(None));
     let two = |seen: &mut ClusterSnapshot| {
         seen.budgets.push(guard("one", budget(1, 2, 1, 2)));
@@ -698,5 +703,5 @@ fn several_budgets_are_named_only_for_pods_that_they_keep() {
     };
     assert!(covered(owned("api-0", "a")) && covered(owned("api-0", "b")));
     assert!(!covered(Pod { pending: true, ..owned("api-0", "a") }));
-    assert!(!covered(Pod { deleted_by: Some(ago(-1)), ..owned("api-0", "a") }));
+    assert!(!covered(Pod { deletion_deadline: Some(ago(-1)), ..owned("api-0", "a") }));
 }

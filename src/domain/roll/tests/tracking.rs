@@ -244,7 +244,7 @@ fn snapshots_count_again_after_the_clock_was_set_back() {
     tracker.observe(&subject, &seen, ago(10)).unwrap();
     tracker.observe(&subject, &fewer, ago(9)).unwrap();
     assert!(tracker.observe(&subject, &seen, ago(70)).is_none(), "it is older");
-    tracker.rewind(ago(70));
+    tracker.clamp_times(ago(70));
     tracker.observe(&subject, &fewer, ago(69)).unwrap();
     let history = tracker.history();
     assert_eq!(

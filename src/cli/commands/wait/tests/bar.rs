@@ -112,7 +112,7 @@ fn without_colours_nothing_is_coloured() {
 #[test]
 fn terminal_progress_follows_the_roll() {
     assert_eq!(Scene::rolling(seen(9)).at(0).progress(), Progress::Percent(60));
-    assert_eq!(Scene::rolling(blocked(9)).at(0).progress(), Progress::Held(60));
+    assert_eq!(Scene::rolling(blocked(9)).at(0).progress(), Progress::Blocked(60));
     assert_eq!(Scene::new(Phase::Completing).at(0).progress(), Progress::Unknown);
     assert_eq!(Scene::new(Phase::Prepared).at(0).progress(), Progress::None);
 }

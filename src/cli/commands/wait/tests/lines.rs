@@ -53,12 +53,12 @@ fn time_alone_prints_no_line_and_a_node_does() {
 #[test]
 fn the_age_of_a_blocker_stops_while_nodes_are_unobserved() {
     let mut away = Scene::rolling(blocked(9));
-    assert!(away.at(2_400).is_held());
+    assert!(away.at(2_400).is_blocked());
     assert!(away.at(2_400).headline().unwrap().ends_with("blocked 1h 27m"));
     away.observed.seen = Some(after(0));
     away.observed.live = false;
     assert!(away.at(2_400).headline().unwrap().ends_with("blocked 47m"));
-    assert!(!away.at(2_400).is_held(), "not known while unobserved");
+    assert!(!away.at(2_400).is_blocked(), "not known while unobserved");
 }
 
 #[test]

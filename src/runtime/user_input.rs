@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 /// What the user typed.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Typed<T> {
+pub enum UserInput<T> {
     Given(T),
     /// They left, or the terminal is gone.
     Cancelled,
@@ -17,14 +17,14 @@ pub enum Typed<T> {
 /// Reads in a separate thread, which is abandoned if a signal arrives first.
 pub async fn read_until<T: Send + 'static>(
     end: impl Future<Output = u8>,
-    read: impl FnOnce() -> io::Result<Typed<T>> + Send + 'static,
-) -> io::Result<Typed<T>> {
+    read: impl FnOnce() -> io::Result<UserInput<T>> + Send + 'static,
+) -> io::Result<UserInput<T>> {
     let (sender, mut receiver) = mpsc::channel(1);
     std::thread::Builder::new().name("typed".to_owned()).spawn(move || {
-        drop(sender.blocking_send(read().unwrap_or(Typed::Cancelled)));
+        drop(sender.blocking_send(read().unwrap_or(UserInput::Cancelled)));
     })?;
     Ok(tokio::select! {
-        typed = receiver.recv() => typed.unwrap_or(Typed::Cancelled),
-        number = end => Typed::Signal(number),
+        typed = receiver.recv() => typed.unwrap_or(UserInput::Cancelled),
+        number = end => UserInput::Signal(number),
     })
 }

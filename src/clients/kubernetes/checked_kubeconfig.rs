@@ -28,7 +28,7 @@ const SHORTEST_LIFE: Duration = Duration::from_mins(2);
 
 /// Servers that a kubeconfig may point to.
 #[derive(Debug, Clone)]
-pub struct Expected {
+pub struct ExpectedServer {
     /// Name of the cluster, which is part of the host name.
     pub cluster: ClusterName,
     /// Whether the SKE API itself is on loopback (the simulator); only then may the server be, too.
@@ -55,7 +55,7 @@ impl CheckedKubeconfig {
     ///
     /// # Errors
     /// Names what is missing or unsafe; never quotes a secret.
-    pub fn read(text: &Secret, expected: &Expected) -> Result<Self, Failure> {
+    pub fn read(text: &Secret, expected: &ExpectedServer) -> Result<Self, Failure> {
         let refuse = |reason: String| {
             let message =
                 format!("the kubeconfig that SKE returned for {} {reason}", expected.cluster);
@@ -101,7 +101,7 @@ impl CheckedKubeconfig {
 }
 
 /// The server URL, if this cluster's API server can be there.
-pub fn check_server(text: &str, expected: &Expected) -> Result<Url, InvalidKubeconfig> {
+pub fn check_server(text: &str, expected: &ExpectedServer) -> Result<Url, InvalidKubeconfig> {
     let refuse = |reason: String| InvalidKubeconfig::new("cluster.server", reason);
     let url =
         Url::parse(text).map_err(|_no_url| refuse("has no usable server address".to_owned()))?;
@@ -193,7 +193,7 @@ mod tests {
     use hyper_util::client::proxy::matcher::Matcher;
     use reqwest::Url;
 
-    use crate::clients::kubernetes::access::proxy;
+    use crate::clients::kubernetes::checked_kubeconfig::proxy;
 
     fn chosen(matcher: &Matcher, server: &str) -> Option<String> {
         let url = Url::parse(server).unwrap();
