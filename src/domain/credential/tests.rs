@@ -494,3 +494,20 @@ fn fuzz_certificates() {
         Ok(())
     });
 }
+
+#[test]
+fn cred_02_one_authority_while_prepared_contradicts_the_phase_and_proves_nothing() {
+    let prepared = rotation(Phase::Prepared, 1_000, Some(500));
+    let completing = rotation(Phase::Completing, 1_000, Some(500));
+    let completed = rotation(Phase::Completed, 1_000, Some(2_000));
+    let stale = Issuance { facts: facts(Some(1), &[1]), rotation: Some(prepared.clone()) };
+    for now in [&prepared, &completing, &completed] {
+        assert_eq!(generation(&stale, &[&stale], now), Generation::Unknown, "{now:?}");
+    }
+    // Others tell whether it was issued before the start or after *complete*.
+    for (signer, told) in [(1, Generation::Current), (2, Generation::Previous)] {
+        let later =
+            Issuance { facts: facts(Some(signer), &[2]), rotation: Some(completed.clone()) };
+        assert_eq!(generation(&stale, &[&stale, &later], &completed), told);
+    }
+}
