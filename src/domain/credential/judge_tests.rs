@@ -930,3 +930,20 @@ fn cred_03_kubectl_is_never_led_to_an_entry_that_cannot_work() {
     let unusable = Some("client-key is missing".to_owned());
     assert!(!led(FoundContext { unusable, ..pinned(&[0], certificate(0)) }));
 }
+
+#[test]
+fn cred_02_what_ske_issued_to_a_cluster_of_unknown_age_proves_nothing_of_its_successor() {
+    let subject = cluster("web", Phase::Never);
+    let mut credentials = Credentials::default();
+    let mut issuance = issued(0, &Phase::Never, true);
+    issuance.facts.server = "api.example".into();
+    let (cluster, created) = (subject.id.clone(), None);
+    credentials.note(Reference { cluster, created, issuance });
+    let files = [fixtures::found("a", Ok(vec![pinned(&[0], certificate(0))]))];
+    let known = credentials.inventory(&subject, &files, None, now());
+    assert!(!known.iter().any(|known| known.verdict.works_now()), "{known:?}");
+    let mut undated = subject;
+    undated.created = None;
+    let known = credentials.inventory(&undated, &files, None, now());
+    assert_eq!(known[0].verdict, Verdict::Works);
+}
