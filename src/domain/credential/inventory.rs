@@ -261,6 +261,8 @@ impl Credentials {
             let (mut verdict, mut reasons, way) = basis.judge(found);
             if lead == Lead::Address && verdict == Verdict::Dead {
                 (verdict, reasons) = (Verdict::CannotTell, vec![VerdictReason::MayBeElsewhere]);
+            } else if lead == Lead::Address && verdict.works_now() {
+                reasons.push(VerdictReason::MayBeElsewhere);
             }
             if lead == Lead::Authority && verdict.lasts() {
                 let server = VerdictReason::OtherServer(found.server.clone());

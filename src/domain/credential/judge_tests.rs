@@ -947,3 +947,14 @@ fn cred_02_what_ske_issued_to_a_cluster_of_unknown_age_proves_nothing_of_its_suc
     let known = credentials.inventory(&undated, &files, None, now());
     assert_eq!(known[0].verdict, Verdict::Works);
 }
+
+#[test]
+fn cred_02_what_leads_to_the_cluster_by_name_alone_is_no_access() {
+    let mut subject = cluster("web", Phase::Never);
+    subject.version = KubernetesVersion::new("1.26.4");
+    let server = "api.web.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+    let files = [found_file("a", server, Trust::Anything, SignIn::StaticToken)];
+    let known = Credentials::default().inventory(&subject, &files, None, now());
+    assert_eq!(known[0].verdict, Verdict::BreaksOnStart);
+    assert_eq!(HeldAccess::of(&known), HeldAccess::Unclear(&known[0]));
+}
