@@ -53,7 +53,7 @@ impl ExecCluster {
 pub struct FoundContext {
     /// `contexts[].name`, cleaned.
     pub context: String,
-    /// `cluster.server` as host and port, cleaned.
+    /// `cluster.server` as host, port and path, cleaned.
     pub server: String,
     pub trust: Trust,
     /// The trusted CA with the latest `notBefore`, if unique.

@@ -17,7 +17,7 @@ use crate::domain::credential::{
 };
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::{filled, items, name_of};
-use crate::domain::kubeconfig::entry_owner::server_address;
+use crate::domain::kubeconfig::entry_owner::{server_address, server_with_path};
 use crate::domain::kubeconfig::merge::ReadFile;
 use crate::domain::kubeconfig::parsed::plugin_kind;
 use crate::domain::text::clean;
@@ -182,7 +182,7 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     let authorities = data_or_file(cluster, field, reader);
     let skips = cluster.get("insecure-skip-tls-verify") == Some(&Value::Bool(true));
     let server = filled(cluster, "server").unwrap_or_default();
-    let address = clean(&server_address(server));
+    let address = server_address(server);
     let name = filled(cluster, "tls-server-name");
     let name = name.filter(|name| address.split(':').next() != Some(name));
     let mut unusable = if let Some(why) = wrong_server(server).or_else(|| wrong_proxy(cluster)) {
@@ -212,7 +212,7 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     let names_user = server.contains('@');
     let exec_cluster = exec_cluster(cluster);
     FoundCluster {
-        server: address,
+        server: clean(&server_with_path(server)),
         trust,
         newest,
         trusts_server_certificate,

@@ -408,6 +408,27 @@ fn cred_08_files_of_kubeconfig_are_read_together_and_the_first_of_each_name_coun
 }
 
 #[test]
+fn cred_02_a_path_that_ske_did_not_name_is_another_server() {
+    let of = |server: &str| {
+        let text = format!(
+            "clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: [{{name: u, user: {{}}}}]\n\
+             contexts: [{{name: x, context: {{cluster: c, user: u}}}}]"
+        );
+        resolve(vec![file("a", &text)]).remove(0).contexts.unwrap().remove(0).server
+    };
+    for (server, told) in [
+        ("https://API.example:443/", "api.example"),
+        ("https://api.example//", "api.example"),
+        ("https://api.example?x=y", "api.example"),
+        ("https://me:secret@api.example/", "api.example"),
+        ("https://api.example/k8s/Clusters/", "api.example/k8s/Clusters"),
+        ("https://api.example:6443/a?x=y", "api.example:6443/a"),
+    ] {
+        assert_eq!(of(server), told, "{server}");
+    }
+}
+
+#[test]
 fn which_server_certificates_are_accepted() {
     let of = |cluster: &str| read(cluster, "").trust;
     assert_eq!(read("", "").server, "api.example");
