@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::domain::cluster::ClusterId;
-use crate::domain::credential::certificate::{ClientCertificate, KeyHash};
+use crate::domain::credential::certificate::{Authority, ClientCertificate, KeyHash};
 use crate::domain::kubeconfig::KubeconfigKind;
 
 /// A kubeconfig file on this machine. A missing file has no contexts.
@@ -56,10 +56,8 @@ pub struct FoundContext {
     /// `cluster.server` as host, port and path, cleaned.
     pub server: String,
     pub trust: Trust,
-    /// The trusted CA with the latest `notBefore`, if unique.
-    pub newest: Option<KeyHash>,
-    /// Whether one of the trusted certificates is not a CA: the server may present that very certificate.
-    pub trusts_server_certificate: bool,
+    /// The certificates of [`Trust::Authorities`].
+    pub authorities: Vec<Authority>,
     /// The cluster passed to the stackit CLI; `None` if another credential is used.
     pub exec_cluster: Option<ExecCluster>,
     /// All credentials that kubectl uses for the user; one that the API server accepts is enough.
@@ -71,6 +69,18 @@ pub struct FoundContext {
 }
 
 impl FoundContext {
+    /// Whether one of the trusted certificates is not a CA: the server may present that very certificate.
+    pub fn trusts_server_certificate(&self) -> bool {
+        self.authorities.iter().any(|authority| !authority.is_ca)
+    }
+
+    /// Whether kubectl accepts a server certificate signed with this key at a time; true if its certificates are unknown.
+    pub fn may_sign(&self, key: &KeyHash, at: Timestamp) -> bool {
+        let mut certificates =
+            self.authorities.iter().filter(|authority| authority.key == *key).peekable();
+        certificates.peek().is_none() || certificates.any(|one| one.is_ca && one.is_valid(at))
+    }
+
     /// When the last of its credentials expires; `None` if one does not expire.
     pub fn ends(&self) -> Option<Timestamp> {
         let ends: Option<Vec<Timestamp>> = self.sign_in.iter().map(SignIn::expires).collect();

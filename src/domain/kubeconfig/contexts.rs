@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Uri;
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority as HostAndPort, Scheme};
 use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::domain::credential::{
-    self, ExecCluster, FoundContext, FoundFile, KeyHash, SignIn, TokenFacts, Trust, decode_base64,
+    Authority, ExecCluster, FoundContext, FoundFile, SignIn, TokenFacts, Trust, decode_base64,
     is_key_of, read_authorities, read_client,
 };
 use crate::domain::failure::Failure;
@@ -50,8 +50,7 @@ struct NamedContext {
 struct FoundCluster {
     server: String,
     trust: Trust,
-    newest: Option<KeyHash>,
-    trusts_server_certificate: bool,
+    authorities: Vec<Authority>,
     exec_cluster: Option<ExecCluster>,
     unusable: Option<String>,
     /// Whether the URL contains a user, which authenticates each request.
@@ -132,8 +131,7 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 context: named.name.clone(),
                 server: cluster.server.clone(),
                 trust: cluster.trust.clone(),
-                newest: cluster.newest.clone(),
-                trusts_server_certificate: cluster.trusts_server_certificate,
+                authorities: cluster.authorities.clone(),
                 exec_cluster,
                 sign_in,
                 unusable,
@@ -194,7 +192,7 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     };
     let none = || format!("{field} holds no certificate that can be read");
     let read = authorities.map(|read| read.and_then(|pem| read_authorities(&pem).ok_or_else(none)));
-    let (mut newest, mut trusts_server_certificate) = (None, false);
+    let mut authorities = Vec::new();
     let trust = match read {
         _ if skips => Trust::Anything,
         None => Trust::System,
@@ -203,10 +201,9 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
             unusable.get_or_insert(why);
             Trust::Unreadable
         }
-        Some(Ok(authorities)) => {
-            newest = credential::newest(&authorities);
-            trusts_server_certificate = authorities.iter().any(|authority| !authority.is_ca);
-            Trust::Authorities(authorities.into_iter().map(|authority| authority.key).collect())
+        Some(Ok(found)) => {
+            authorities = found;
+            Trust::Authorities(authorities.iter().map(|authority| authority.key.clone()).collect())
         }
     };
     let names_user = server.contains('@');
@@ -214,8 +211,7 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     FoundCluster {
         server: clean(&server_with_path(server)),
         trust,
-        newest,
-        trusts_server_certificate,
+        authorities,
         exec_cluster,
         unusable,
         names_user,
@@ -228,7 +224,7 @@ fn wrong_server(server: &str) -> Option<&'static str> {
         return Some("it has no server");
     }
     let Ok(uri) = server.parse::<Uri>() else { return Some("its server is not a valid address") };
-    let is_valid = |of: &Authority| of.as_str().ends_with(of.host()) || of.port_u16().is_some();
+    let is_valid = |of: &HostAndPort| of.as_str().ends_with(of.host()) || of.port_u16().is_some();
     if uri.scheme() != Some(&Scheme::HTTPS) {
         return Some("its server is not https");
     }

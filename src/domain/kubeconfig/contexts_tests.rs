@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::domain::credential::{FoundContext, FoundFile, SignIn, Trust};
+use crate::domain::credential::{FoundContext, FoundFile, SignIn, Trust, newest};
 use crate::domain::fixtures;
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::kubeconfig::contexts::{KubeconfigEntries, read_entries, resolve, token_alone};
@@ -440,13 +440,16 @@ fn which_server_certificates_are_accepted() {
     assert!(matches!(named("api.example"), Trust::Authorities(_)));
     assert_eq!(named("other.example"), Trust::OtherName);
     assert_eq!(of(", certificate-authority-data: QUJD"), Trust::Unreadable);
-    assert!(read(&authority, "").trusts_server_certificate, "no authority signs itself like that");
+    assert!(
+        read(&authority, "").trusts_server_certificate(),
+        "no authority signs itself like that"
+    );
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
     let trusting = |pem: &str| {
         let found = read(&format!(", certificate-authority-data: {}", STANDARD.encode(pem)), "");
-        (found.trusts_server_certificate, found.newest.is_some())
+        (found.trusts_server_certificate(), newest(&found.authorities).is_some())
     };
     assert_eq!(trusting(&ca), (false, true));
     assert!(trusting(&(ca + &pair()[0])).0, "one of several may be what the server shows");
