@@ -82,6 +82,8 @@ pub fn tried(
     tried: Vec<TriedCredential>,
     cx: &mut UpdateContext<'_>,
 ) {
+    // The cluster was deleted since, or another rotation was started.
+    let Some(trials) = inventory.trials.get_mut(id) else { return };
     let predicted = inventory.predicted.get(id).map(|predicted| &predicted.credentials);
     let (mut counts, mut replaced) = (Proof::default(), 0);
     let mut differing = Vec::new();
@@ -111,8 +113,7 @@ pub fn tried(
             Failure::new(FailureKind::Refused, text::of_cluster(cx.fleet.label(id), text));
         cx.notices.error(problem.hint(text::PROOF_HINT));
     }
-    let trials = tried.into_iter().map(|tried| (tried.place, tried.trial)).collect();
-    inventory.trials.insert(id.clone(), trials);
+    *trials = tried.into_iter().map(|tried| (tried.place, tried.trial)).collect();
 }
 
 #[cfg(test)]
@@ -171,6 +172,7 @@ mod tests {
         };
         let prediction = Prediction { start: now(), credentials: vec![credential] };
         state.inventory.predicted.insert(id.clone(), prediction);
+        state.inventory.trials.insert(id.clone(), Vec::new());
         let request = state.requests.begin(RequestOwner::Trials(id));
         let tried = TriedCredential { place: place(), trial, content: tried.map(found) };
         let answer = Message::Answered(request, Ok(Answer::Tried(vec![tried])));
@@ -257,6 +259,19 @@ mod tests {
         assert!(!read(&mut state), "not with every reading");
         refresh(&mut state);
         assert!(read(&mut state));
+    }
+
+    #[test]
+    fn api_18_trials_of_a_deleted_cluster_are_not_those_of_its_successor() {
+        let (mut state, id) = (state(), ClusterId::new("p", "eu01", "web"));
+        state.inventory.trials.insert(id.clone(), Vec::new());
+        let request = state.requests.begin(RequestOwner::Trials(id.clone()));
+        state.inventory.forget(&id);
+        let tried = TriedCredential { place: place(), trial: Trial::Accepted, content: None };
+        let answer = Message::Answered(request, Ok(Answer::Tried(vec![tried])));
+        let effects = update(&mut state, at(), answer);
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Journal(_))));
+        assert_eq!(state.inventory.trial(&id, &place()), None);
     }
 
     #[test]
