@@ -140,8 +140,9 @@ mod tests {
         TokenFacts, Trial, Trust, Verdict,
     };
     use crate::domain::failure::{Failure, FailureKind};
-    use crate::domain::fixtures::{cluster, found_context, now};
+    use crate::domain::fixtures::{cluster, found_context, found_file, now};
     use crate::domain::persisted::PersistedState;
+    use crate::domain::preflight::Evidence;
     use crate::domain::rotation::Phase;
 
     fn at() -> Now {
@@ -224,6 +225,25 @@ mod tests {
         update(&mut state, at(), Message::Answered(request, Ok(Answer::Inventory(Vec::new()))));
         let evidence = state.evidence(&subject);
         assert_eq!((evidence.files.map(|files| files.len()), evidence.not_read), (Some(0), None));
+    }
+
+    #[test]
+    fn cred_15_files_read_earlier_do_not_replace_those_read_later() {
+        let mut state = state();
+        let subject = cluster("web", Phase::Prepared);
+        let [first, second, third] =
+            [(); 3].map(|()| state.requests.begin(RequestOwner::Inventory));
+        let file = |path: &str| found_file(path, "api.example", Trust::System, SignIn::StaticToken);
+        let answer = |state: &mut State, request, answer: Result<_, Failure>| {
+            update(state, at(), Message::Answered(request, answer.map(Answer::Inventory)));
+            let Evidence { files, not_read, .. } = state.evidence(&subject);
+            (files.map(|files| files[0].path.clone()), not_read)
+        };
+        let read = (Some("b".to_owned()), None);
+        assert_eq!(answer(&mut state, second, Ok(vec![file("b")])), read);
+        assert_eq!(answer(&mut state, first, Ok(vec![file("a")])), read);
+        let failed = (Some("b".to_owned()), Some("no answer within 10 s".to_owned()));
+        assert_eq!(answer(&mut state, third, Err(late())), failed);
     }
 
     #[test]
