@@ -440,6 +440,17 @@ fn cred_03_a_static_token_is_not_the_access_to_get_before_a_start() {
 }
 
 #[test]
+fn api_20_the_start_of_a_completed_rotation_is_not_that_of_the_open_one() {
+    let mut state = opened("shop-prod", Tab::Rotation);
+    let id = state.screen.cluster().unwrap().clone();
+    let rotation = &mut state.fleet.entries.get_mut(&id).unwrap().cluster.rotation;
+    rotation.completed = rotation.initiated.map(|at| at + jiff::SignedDuration::from_secs(1));
+    press(&mut state, KeyCode::Char('R'));
+    let text = flat(&state);
+    assert!(text.contains("every kubeconfig and token issued before the start stop"), "{text}");
+}
+
+#[test]
 fn suggested_names_distinguish_clusters_of_one_name() {
     let mut state = on_shop();
     let mine = id(&state, "shop-prod");
