@@ -30,11 +30,14 @@ impl<Contexts> FoundFile<Contexts> {
     }
 }
 
+/// The only region of the first version of the SKE API, and the default of the stackit CLI.
+const FIRST_REGION: &str = "eu01";
+
 /// The cluster that the stackit CLI requests from SKE, from the cluster entry of the kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecCluster {
     pub project: String,
-    /// `None` in older kubeconfigs: the CLI uses its own.
+    /// `None` in older kubeconfigs, from when SKE had one region.
     pub region: Option<String>,
     pub name: String,
 }
@@ -42,7 +45,7 @@ pub struct ExecCluster {
 impl ExecCluster {
     /// Whether it is this cluster.
     pub fn is(&self, id: &ClusterId) -> bool {
-        let region = self.region.as_deref().unwrap_or(id.region().as_str());
+        let region = self.region.as_deref().unwrap_or(FIRST_REGION);
         (&*self.project, region, &*self.name)
             == (id.project().as_str(), id.region().as_str(), id.name.as_str())
     }

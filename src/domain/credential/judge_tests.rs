@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use crate::domain::cluster::{Cluster, KubernetesVersion};
+use crate::domain::cluster::{Cluster, ClusterId, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
     Access, Authority, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials,
@@ -416,6 +416,9 @@ fn cred_02_a_login_that_asks_ske_for_another_cluster_is_no_access() {
     assert_eq!(judged(project, Some("eu02"), "web"), Verdict::CannotTell);
     assert_eq!(judged(project, Some("eu01"), "other"), Verdict::CannotTell);
     assert_eq!(judged("other", Some("eu01"), "web"), Verdict::CannotTell);
+    let without_region = ExecCluster { project: project.into(), region: None, name: "web".into() };
+    let elsewhere = ClusterId::new(project, "eu02", "web");
+    assert!(!without_region.is(&elsewhere), "they are of a time when there was one region");
 }
 
 #[test]
