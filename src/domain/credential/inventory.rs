@@ -227,7 +227,7 @@ impl Credentials {
         let elsewhere = self
             .accesses
             .iter()
-            .filter(|access| access.expires.is_some_and(|at| at < moment) && !access.is_in_file());
+            .filter(|access| access.ends().is_some_and(|at| at < moment) && !access.is_in_file());
         let mut found: BTreeSet<ClusterId> =
             elsewhere.map(|access| access.cluster.clone()).collect();
         // Only these can match; a fleet has many others.
@@ -292,7 +292,7 @@ impl Credentials {
             KnownCredential {
                 place: access.place.clone(),
                 kind: CredentialKind::of_issued(access.kind),
-                expires: access.expires,
+                expires: access.ends(),
                 verdict,
                 reasons,
                 wide_mode: None,

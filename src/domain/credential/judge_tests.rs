@@ -996,3 +996,21 @@ fn cred_02_what_is_not_valid_at_this_time_is_no_access() {
     assert_eq!(verdict, Verdict::CannotTell);
     assert!(matches!(&reasons[0], VerdictReason::Unusable(why) if why.contains("not valid yet")));
 }
+
+#[test]
+fn api_21_without_an_expiry_from_ske_the_certificate_ends_a_kubeconfig() {
+    let subject = cluster("web", Phase::Never);
+    let mut issuance = issued(0, &Phase::Never, true);
+    let end = now() + SignedDuration::from_hours(1);
+    issuance.facts.client = Some(ClientCertificate { not_after: end, ..certificate(0) });
+    let (place, issuance) = (KubeconfigLocation::Clipboard, Some(issuance));
+    let mut credentials = Credentials::default();
+    credentials.put(Access { place, issuance, expires: None, ..access(&subject, true, "") });
+    let known = |at| credentials.inventory(&subject, &[], None, at).remove(0);
+    assert_eq!((known(now()).expires, known(now()).verdict), (Some(end), Verdict::Works));
+    assert_eq!(known(end).verdict, Verdict::Expired);
+    let soon = end + SignedDuration::from_secs(1);
+    assert_eq!(credentials.ending_before([&subject].into_iter(), &[], soon).len(), 1);
+    credentials.prune(end);
+    assert_eq!(credentials.accesses, []);
+}
