@@ -42,7 +42,7 @@ texts! {
         "you were given a kubeconfig ({location}); unknown whether it was kept; issue one to a file first (K)";
     access_since_start_not_in_file(location) =
         "you were given a kubeconfig after the start ({location}); unknown whether it was kept; issue one to a file first (K)";
-    NO_ACCESS_BEFORE_FIRST_START = "no kubeconfig for this cluster on this machine";
+    NO_ACCESS_BEFORE_FIRST_START = "no kubeconfig on this machine works after the start";
     NO_ACCESS = "no valid kubeconfig on this machine; issue one first (K)";
     NO_ACCESS_SINCE_START =
         "no kubeconfig from after the start on this machine; issue one first (K)";

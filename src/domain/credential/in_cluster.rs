@@ -44,7 +44,7 @@ pub fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleT
     if !rotation.phase.is_open() {
         return Vec::new();
     }
-    let start = rotation.initiated.filter(|_| !rotation.mixes_rotations());
+    let start = rotation.start();
     let is_preparing = rotation.phase == Phase::Preparing;
     let day = start.map(|start| start.to_zoned(TimeZone::UTC).date());
     let is_whole =

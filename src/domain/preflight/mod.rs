@@ -166,8 +166,9 @@ fn find_access(
     known: &[KnownCredential],
     (evidence, now): (&Evidence, Timestamp),
 ) -> Option<Finding> {
-    let may_help = |known: &&KnownCredential| {
-        step == Step::Start || known.verdict.lasts() || known.verdict == Verdict::CannotTell
+    let may_help = |known: &&KnownCredential| match step {
+        Step::Start => known.verdict != Verdict::BreaksOnStart,
+        Step::Complete => known.verdict.lasts() || known.verdict == Verdict::CannotTell,
     };
     match HeldAccess::of(known.iter().filter(may_help)) {
         HeldAccess::Certain(KnownCredential { location, expires, .. }) => {

@@ -10,8 +10,8 @@ use crate::domain::cluster::{
     Cluster, ClusterState, HibernationSchedule, KubernetesVersion, ReportedError,
 };
 use crate::domain::credential::{
-    Access, ClientCertificate, Credentials, FoundFile, KubeconfigLocation, SignIn, Trust,
-    VerdictReason,
+    Access, ClientCertificate, Credentials, FoundFile, KubeconfigLocation, Reference, SignIn,
+    Trust, VerdictReason,
 };
 use crate::domain::fixtures::{access, files_of, found, found_file, issuance, now, signing_keys};
 use crate::domain::preflight::credentials::in_cluster;
@@ -346,6 +346,28 @@ fn issuing_is_called_one_way_only_before_the_first_start() {
             "{version} {step}: {found:?}"
         );
     }
+}
+
+#[test]
+fn cred_03_a_static_token_is_no_access_to_start_with() {
+    let mut subject = cluster(Phase::Never);
+    subject.version = KubernetesVersion::new("1.26.4");
+    let mut issuance = issuance(1, &[1], Some(subject.rotation.clone()));
+    issuance.facts.server = "api.example".into();
+    let reference = Reference { cluster: subject.id.clone(), created: subject.created, issuance };
+    let mut evidence = knowing(Vec::new());
+    evidence.credentials.note(reference);
+    let file = found_file("a", "api.example", Trust::Anything, SignIn::StaticToken);
+    evidence.files = Some(Arc::from(vec![file]));
+    let found = findings(Step::Start, &subject, &evidence, now());
+    let told = found
+        .iter()
+        .find(|finding| matches!(finding, Finding::AccessHeld { .. } | Finding::NoAccess { .. }));
+    assert_eq!(
+        told,
+        Some(&Finding::NoAccess { step: Step::Start, disables_static_tokens: true }),
+        "{found:?}"
+    );
 }
 
 #[test]

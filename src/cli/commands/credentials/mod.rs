@@ -101,13 +101,16 @@ impl Report {
                 || known.verdict.lasts()
                     && matches!(trial, Some(Trial::Refused(_) | Trial::NoAnswer(_)))
         };
-        let inside = self.inside.as_ref();
+        let is_unclear = |stale: &StaleCertificate| stale.generation == Generation::Unknown;
+        let unseen = |inside: &Inside| {
+            let certificates = inside.certificates.as_ref();
+            certificates.is_none_or(|all| all.iter().any(is_unclear)) || !inside.unseen.is_empty()
+        };
         self.not_recorded.is_some()
             || !self.cluster.rotation.is_clear()
             || self.files.iter().any(|file| file.contexts.is_err())
             || self.known.iter().any(unclear)
-            || inside
-                .map_or(true, |inside| inside.certificates.is_none() || !inside.unseen.is_empty())
+            || self.inside.as_ref().map_or(true, unseen)
             || self.checklist.is_err()
     }
 

@@ -7,7 +7,8 @@ use crate::app::credentials::text;
 use crate::cli::args::Format;
 use crate::cli::commands::credentials::{BREAKS, Inside, Report, UNCHECKED, render};
 use crate::domain::credential::{
-    CredentialKind, FoundFile, KnownCredential, KubeconfigLocation, Trial, Verdict,
+    CredentialKind, FoundFile, Generation, KnownCredential, KubeconfigLocation, StaleCertificate,
+    Trial, Verdict,
 };
 use crate::domain::fixtures::{cluster, now};
 use crate::domain::rotation::{Phase, Rotation};
@@ -68,12 +69,23 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
             inside.certificates = None;
         }
     };
-    let incomplete: [(&str, Change<'_>); 6] = [
+    let unclear_request = |report: &mut Report| {
+        if let Ok(inside) = &mut report.inside {
+            inside.certificates = Some(vec![StaleCertificate {
+                request: "csr-1".into(),
+                requester: "me".into(),
+                expires: now(),
+                generation: Generation::Unknown,
+            }]);
+        }
+    };
+    let incomplete: [(&str, Change<'_>); 7] = [
         ("HTTP 401", &|report| report.inside = Err("HTTP 401".into())),
         ("not UTF-8", &|report| report.files.push(broken.clone())),
         ("state.json", &|report| report.not_recorded = Some("state.json: it is empty".into())),
         ("forbidden", &unseen),
         ("", &no_requests),
+        ("csr-1", &unclear_request),
         ("locked", &|report| report.checklist = Err("locked".into())),
     ];
     for (why, change) in incomplete {
