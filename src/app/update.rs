@@ -339,7 +339,7 @@ fn answered(
         }
         (RequestOwner::Inventory, answer) => {
             let read = of_kind!(answer, Answer::Inventory(files) => files);
-            inventory_read(state, out, read);
+            inventory_read(state, out, request, read);
         }
         (RequestOwner::Trials(id), Ok(Answer::Tried(tried))) => {
             credentials::update::tried(&mut state.inventory, &id, tried, cx);
@@ -397,7 +397,16 @@ fn identified(state: &mut State, out: &mut Outbox, identity: Identity, notes: Ve
     state.shared.identity = Some(identity);
 }
 
-fn inventory_read(state: &mut State, out: &mut Outbox, read: Result<Vec<FoundFile>, Failure>) {
+fn inventory_read(
+    state: &mut State,
+    out: &mut Outbox,
+    request: RequestId,
+    read: Result<Vec<FoundFile>, Failure>,
+) {
+    if request < state.inventory.answered {
+        return;
+    }
+    state.inventory.answered = request;
     let read = read.map(Arc::from);
     let told = read.as_ref().map_err(|failure| failure.message.as_str());
     let cx = context!(state, out);

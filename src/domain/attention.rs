@@ -58,7 +58,7 @@ pub fn stuck(cluster: &Cluster, now: Timestamp) -> Option<Stuck<'_>> {
 
 /// How long a start has been running that the platform seems to have given up on; `None` otherwise.
 pub fn gave_up(cluster: &Cluster, now: Timestamp) -> Option<SignedDuration> {
-    let running = cluster.rotation.initiated.map(|at| since(at, now))?;
+    let running = cluster.rotation.start().map(|at| since(at, now))?;
     // By our clock, unlike the others.
     let unhealthy = cluster.unhealthy.map(|(began, last)| since(began, last))?;
     (cluster.rotation.phase == Phase::Preparing
@@ -225,6 +225,9 @@ mod tests {
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Running);
         subject.rotation.initiated = Some(ago(13 * 60));
         assert_eq!(attention(&subject, now(), OVERDUE), Attention::Stuck);
+        let mut undated = subject.clone();
+        undated.rotation.completed = Some(ago(60));
+        assert_eq!(attention(&undated, now(), OVERDUE), Attention::Running, "of the one before");
         let mut again = subject.clone();
         for minutes in [16, 12, 8, 4, 0] {
             let before = again.clone();

@@ -37,7 +37,7 @@ pub struct ChecklistClient {
 impl ChecklistClient {
     /// Whether it has credentials of this rotation; the next start resets it.
     pub fn is_done(&self, rotation: &Rotation) -> bool {
-        self.done.is_some() && self.done == rotation.initiated
+        self.done.is_some() && self.done == rotation.start()
     }
 }
 
@@ -246,6 +246,14 @@ mod tests {
         assert!(!done.is_done(&rotation));
         rotation.initiated = None;
         assert!(!done.is_done(&rotation) && !client("ci").is_done(&rotation));
+    }
+
+    #[test]
+    fn api_20_credentials_of_a_completed_rotation_are_not_those_of_the_open_one() {
+        let mut rotation = cluster("shop", Phase::Prepared).rotation;
+        let done = ChecklistClient { done: rotation.initiated, ..client("ci") };
+        rotation.completed = rotation.initiated.map(|at| at + jiff::SignedDuration::from_secs(1));
+        assert!(!done.is_done(&rotation), "SKE does not report the start of the open one");
     }
 
     #[test]

@@ -358,6 +358,8 @@ impl Cluster {
 
     /// Carries over state that spans readings; `before`: the previous reading; `at`: the time of this one.
     pub fn carry_over(&mut self, before: Option<&Self>, at: Timestamp) {
+        // SKE does not always report it; without it, a later cluster would be taken for this one.
+        self.created = self.created.or_else(|| before?.created);
         let known = before.and_then(|before| before.unhealthy);
         // Its state during a gap is unknown.
         let known = known.filter(|(_, last)| at.duration_since(*last) < WITHOUT_BREAK);

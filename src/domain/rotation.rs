@@ -212,6 +212,11 @@ impl Rotation {
         }
     }
 
+    /// The start of the rotation that the phase is about; `None` if SKE does not report it, or that of another one.
+    pub fn start(&self) -> Option<Timestamp> {
+        self.initiated.filter(|_| !self.mixes_rotations())
+    }
+
     /// Whether phase and times tell which generation of credentials is in use.
     pub fn is_clear(&self) -> bool {
         match self.phase {

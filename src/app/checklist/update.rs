@@ -90,7 +90,7 @@ fn toggle(
     before: ChecklistClient,
     cx: &mut UpdateContext<'_>,
 ) {
-    let Some(start) = cluster.rotation.initiated else {
+    let Some(start) = cluster.rotation.start() else {
         cx.toast(text::NOT_STARTED);
         return;
     };

@@ -226,7 +226,7 @@ pub fn proof(proof: &Proof, replaced: usize) -> String {
 /// A message for colleagues: what to know and do before a rotation is completed.
 pub fn for_the_team(cluster: &Cluster, project: &str, tokens: &[StaleToken]) -> String {
     let location = format!("project {project}, {}", cluster.id.region());
-    let start = cluster.rotation.initiated.map(team_start).unwrap_or_default();
+    let start = cluster.rotation.start().map(team_start).unwrap_or_default();
     let mut text = team_message(&cluster.id.name, location, start);
     for token in tokens.iter().filter(|token| token.used_since_start) {
         let name = format!("{}/{}", token.namespace, token.name);

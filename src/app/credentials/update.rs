@@ -83,6 +83,8 @@ pub fn tried(
     tried: Vec<TriedCredential>,
     cx: &mut UpdateContext<'_>,
 ) {
+    // The cluster was deleted since, or another rotation was started.
+    let Some(trials) = inventory.trials.get_mut(id) else { return };
     let predicted = inventory.predicted.get(id).map(|predicted| &predicted.credentials);
     let (mut counts, mut replaced) = (Proof::default(), 0);
     let mut differing = Vec::new();
@@ -112,8 +114,7 @@ pub fn tried(
             Failure::new(FailureKind::Refused, text::of_cluster(cx.fleet.label(id), text));
         cx.notices.error(problem.hint(text::PROOF_HINT));
     }
-    let trials = tried.into_iter().map(|tried| (tried.location, tried.trial)).collect();
-    inventory.trials.insert(id.clone(), trials);
+    *trials = tried.into_iter().map(|tried| (tried.location, tried.trial)).collect();
 }
 
 #[cfg(test)]
@@ -140,8 +141,9 @@ mod tests {
         TokenFacts, Trial, Trust, Verdict,
     };
     use crate::domain::failure::{Failure, FailureKind};
-    use crate::domain::fixtures::{cluster, found_context, now};
+    use crate::domain::fixtures::{cluster, found_context, found_file, now};
     use crate::domain::persisted::PersistedState;
+    use crate::domain::preflight::Evidence;
     use crate::domain::rotation::Phase;
 
     fn at() -> Now {
@@ -172,6 +174,7 @@ mod tests {
         };
         let prediction = Prediction { start: now(), credentials: vec![credential] };
         state.inventory.predicted.insert(id.clone(), prediction);
+        state.inventory.trials.insert(id.clone(), Vec::new());
         let request = state.requests.begin(RequestOwner::Trials(id));
         let tried = TriedCredential { location: location(), trial, content: tried.map(found) };
         let answer = Message::Answered(request, Ok(Answer::Tried(vec![tried])));
@@ -226,6 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn cred_15_files_read_earlier_do_not_replace_those_read_later() {
+        let mut state = state();
+        let subject = cluster("web", Phase::Prepared);
+        let [first, second, third] =
+            [(); 3].map(|()| state.requests.begin(RequestOwner::Inventory));
+        let file = |path: &str| found_file(path, "api.example", Trust::System, SignIn::StaticToken);
+        let answer = |state: &mut State, request, answer: Result<_, Failure>| {
+            update(state, at(), Message::Answered(request, answer.map(Answer::Inventory)));
+            let Evidence { files, not_read, .. } = state.evidence(&subject);
+            (files.map(|files| files[0].path.clone()), not_read)
+        };
+        let read = (Some("b".to_owned()), None);
+        assert_eq!(answer(&mut state, second, Ok(vec![file("b")])), read);
+        assert_eq!(answer(&mut state, first, Ok(vec![file("a")])), read);
+        let failed = (Some("b".to_owned()), Some("no answer within 10 s".to_owned()));
+        assert_eq!(answer(&mut state, third, Err(late())), failed);
+    }
+
+    #[test]
     fn cred_15_what_could_not_be_tried_is_tried_again_on_refresh() {
         let mut state = state();
         let mut completed = cluster("web", Phase::Completed);
@@ -258,6 +280,19 @@ mod tests {
         assert!(!read(&mut state), "not with every reading");
         refresh(&mut state);
         assert!(read(&mut state));
+    }
+
+    #[test]
+    fn api_18_trials_of_a_deleted_cluster_are_not_those_of_its_successor() {
+        let (mut state, id) = (state(), ClusterId::new("p", "eu01", "web"));
+        state.inventory.trials.insert(id.clone(), Vec::new());
+        let request = state.requests.begin(RequestOwner::Trials(id.clone()));
+        state.inventory.forget(&id);
+        let tried = TriedCredential { location: location(), trial: Trial::Accepted, content: None };
+        let answer = Message::Answered(request, Ok(Answer::Tried(vec![tried])));
+        let effects = update(&mut state, at(), answer);
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Journal(_))));
+        assert_eq!(state.inventory.trial(&id, &location()), None);
     }
 
     #[test]

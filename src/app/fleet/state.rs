@@ -421,6 +421,21 @@ mod tests {
     }
 
     #[test]
+    fn api_18_a_cluster_that_is_recreated_and_does_not_show_its_age_at_once_is_another_one() {
+        let at = Now { wall: now(), monotonic: Duration::ZERO };
+        let before = cluster("web", Phase::Completed);
+        let mut entry = Entry::new(before.clone(), at, RequestId(1));
+        let mut recreated = cluster("web", Phase::Never);
+        for (created, told) in
+            [(None, ReadingChange::Nothing), (Some(now()), ReadingChange::Replaced)]
+        {
+            recreated.created = created;
+            recreated.rotation = before.rotation.clone();
+            assert_eq!(entry.take(recreated.clone(), at, RequestId(2)), told, "{created:?}");
+        }
+    }
+
+    #[test]
     fn api_19_a_label_names_what_distinguishes_the_cluster() {
         let mut fleet = Fleet::new(1);
         fleet.projects.insert(ProjectId::new("p-2"), "payments".to_owned());

@@ -124,6 +124,7 @@ texts! {
     STEP_2 = "2 start";
     STEP_3 = "3 update clients";
     STEP_4 = "4 complete";
+    ACCESS_STATIC = "yours stops working on start";
     ACCESS_OLD = "yours was issued before the start";
     access_expires(duration) = "yours expires in {duration}";
     access_kind(kind) = "yours: {kind}";

@@ -97,9 +97,15 @@ impl Access {
         matches!(self.location, KubeconfigLocation::File { .. })
     }
 
+    /// When it expires: as SKE returned it, otherwise with its certificate.
+    pub fn ends(&self) -> Option<Timestamp> {
+        let client = || self.issuance.as_ref()?.facts.client.as_ref();
+        self.expires.or_else(|| Some(client()?.not_after))
+    }
+
     /// Whether it has expired.
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires.is_some_and(|expires| expires <= now)
+        self.ends().is_some_and(|end| end <= now)
     }
 
     /// Whether it is for this cluster rather than an earlier one with the same address.

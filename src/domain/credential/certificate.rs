@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::domain::kubeconfig::server_address;
 use crate::domain::lenient::or_default;
+use crate::domain::rotation::CLOCK_TOLERANCE;
 use crate::domain::text::clean;
 
 /// SHA-256 of a public key (DER of `SubjectPublicKeyInfo`), in lower-case hex. Certificates of the same key share it.
@@ -120,16 +121,24 @@ impl CredentialFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
     pub key: KeyHash,
-    /// `notBefore`, in seconds of Unix time.
-    begins: i64,
+    /// `notBefore` and `notAfter`, in seconds of Unix time.
+    pub validity: (i64, i64),
     /// Whether it can sign others. Go also accepts one that cannot, if the server presents that very certificate.
     pub is_ca: bool,
 }
 
+impl Authority {
+    /// Whether it is valid at a time.
+    pub fn is_valid(&self, at: Timestamp) -> bool {
+        let (begin, end) = self.validity;
+        begin <= at.as_second().saturating_add(CLOCK_TOLERANCE.as_secs()) && at.as_second() < end
+    }
+}
+
 /// The key with the latest `notBefore`, if unique.
 pub fn newest(authorities: &[Authority]) -> Option<KeyHash> {
-    let last = authorities.iter().map(|authority| authority.begins).max()?;
-    let latest = authorities.iter().filter(|authority| authority.begins == last);
+    let last = authorities.iter().map(|authority| authority.validity.0).max()?;
+    let latest = authorities.iter().filter(|authority| authority.validity.0 == last);
     let mut latest = latest.map(|authority| &authority.key);
     let first = latest.next()?;
     latest.all(|other| other == first).then(|| first.clone())
@@ -245,9 +254,10 @@ pub fn is_key_of(key: &[u8], certificate: &[u8]) -> Option<bool> {
 pub fn read_authorities(pem: &[u8]) -> Option<Vec<Authority>> {
     let authority = |block: PemBlock<'_>| {
         let (_, certificate) = X509Certificate::from_der(&block.der).ok()?;
+        let validity = certificate.validity();
         Some(Authority {
             key: KeyHash::of(certificate.public_key().raw),
-            begins: certificate.validity().not_before.timestamp(),
+            validity: (validity.not_before.timestamp(), validity.not_after.timestamp()),
             is_ca: is_ca(&certificate),
         })
     };

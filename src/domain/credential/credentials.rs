@@ -57,10 +57,12 @@ impl Credentials {
         entries.map(|(path, _)| path.to_owned()).collect()
     }
 
-    /// What SKE issued for a cluster, if its certificates were recorded.
+    /// What SKE issued for a cluster, if its certificates were recorded. If a creation time is missing, it may be for
+    /// another cluster with the same name, and proves nothing.
     pub fn known_of(&self, cluster: &Cluster) -> Vec<&Issuance> {
-        let accesses = self.accesses.iter().filter(|access| access.is_of(cluster));
-        let references = self.references.iter().filter(|reference| reference.is_of(cluster));
+        let is_of = |id: &ClusterId, created| *id == cluster.id && created == cluster.created;
+        let accesses = self.accesses.iter().filter(|access| is_of(&access.cluster, access.created));
+        let references = self.references.iter().filter(|one| is_of(&one.cluster, one.created));
         accesses
             .filter_map(|access| access.issuance.as_ref())
             .chain(references.map(|reference| &reference.issuance))

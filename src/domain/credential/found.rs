@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::domain::cluster::ClusterId;
-use crate::domain::credential::certificate::{ClientCertificate, KeyHash};
+use crate::domain::credential::certificate::{Authority, ClientCertificate, KeyHash};
 use crate::domain::kubeconfig::KubeconfigKind;
 
 /// A kubeconfig file on this machine. A missing file has no contexts.
@@ -30,11 +30,14 @@ impl<Contexts> FoundFile<Contexts> {
     }
 }
 
+/// The only region of the first version of the SKE API, and the default of the stackit CLI.
+const FIRST_REGION: &str = "eu01";
+
 /// The cluster that the stackit CLI requests from SKE, from the cluster entry of the kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecCluster {
     pub project: String,
-    /// `None` in older kubeconfigs: the CLI uses its own.
+    /// `None` in older kubeconfigs, from when SKE had one region.
     pub region: Option<String>,
     pub name: String,
 }
@@ -42,7 +45,7 @@ pub struct ExecCluster {
 impl ExecCluster {
     /// Whether it is this cluster.
     pub fn is(&self, id: &ClusterId) -> bool {
-        let region = self.region.as_deref().unwrap_or(id.region().as_str());
+        let region = self.region.as_deref().unwrap_or(FIRST_REGION);
         (&*self.project, region, &*self.name)
             == (id.project().as_str(), id.region().as_str(), id.name.as_str())
     }
@@ -53,13 +56,11 @@ impl ExecCluster {
 pub struct FoundContext {
     /// `contexts[].name`, cleaned.
     pub context: String,
-    /// `cluster.server` as host and port, cleaned.
+    /// `cluster.server` as host, port and path, cleaned.
     pub server: String,
     pub trust: Trust,
-    /// The trusted CA with the latest `notBefore`, if unique.
-    pub newest: Option<KeyHash>,
-    /// Whether one of the trusted certificates is not a CA: the server may present that very certificate.
-    pub trusts_server_certificate: bool,
+    /// The certificates of [`Trust::Authorities`].
+    pub authorities: Vec<Authority>,
     /// The cluster passed to the stackit CLI; `None` if another credential is used.
     pub exec_cluster: Option<ExecCluster>,
     /// All credentials that kubectl uses for the user; one that the API server accepts is enough.
@@ -71,6 +72,18 @@ pub struct FoundContext {
 }
 
 impl FoundContext {
+    /// Whether one of the trusted certificates is not a CA: the server may present that very certificate.
+    pub fn trusts_server_certificate(&self) -> bool {
+        self.authorities.iter().any(|authority| !authority.is_ca)
+    }
+
+    /// Whether kubectl accepts a server certificate signed with this key at a time; true if its certificates are unknown.
+    pub fn may_sign(&self, key: &KeyHash, at: Timestamp) -> bool {
+        let mut certificates =
+            self.authorities.iter().filter(|authority| authority.key == *key).peekable();
+        certificates.peek().is_none() || certificates.any(|one| one.is_ca && one.is_valid(at))
+    }
+
     /// When the last of its credentials expires; `None` if one does not expire.
     pub fn ends(&self) -> Option<Timestamp> {
         let ends: Option<Vec<Timestamp>> = self.sign_in.iter().map(SignIn::expires).collect();

@@ -219,11 +219,14 @@ fn by_its_own_request(issuance: &Issuance, now: &Rotation) -> Generation {
         return match phase {
             // The next one has started, but its start time is not reported yet.
             Phase::Completed if now.phase.is_open() => Generation::Unknown,
-            Phase::Prepared | Phase::Completing | Phase::Completed => Generation::Current,
-            Phase::Preparing if both => Generation::Current,
+            Phase::Completing | Phase::Completed => Generation::Current,
+            Phase::Preparing | Phase::Prepared if both => Generation::Current,
             // The phase is reported shortly before the new CAs exist.
             Phase::Preparing if two_are_issued => Generation::Previous,
-            Phase::Preparing | Phase::Never | Phase::Unknown(_) => Generation::Unknown,
+            // With one CA it may be an old one, or from after a *complete* that SKE did not report yet.
+            Phase::Preparing | Phase::Prepared | Phase::Never | Phase::Unknown(_) => {
+                Generation::Unknown
+            }
         };
     }
     let completed = (before.completed, now.completed);

@@ -96,7 +96,7 @@ fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken
     if !rotation.phase.is_open() {
         return Vec::new();
     }
-    let start = rotation.initiated.filter(|_| !rotation.mixes_rotations());
+    let start = rotation.start();
     let key_changed = start.and_then(|start| key_changed_by(snapshot, start));
     let day = start.map(|start| start.to_zoned(TimeZone::UTC).date());
     let is_whole =

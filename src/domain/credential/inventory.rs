@@ -227,7 +227,7 @@ impl Credentials {
         let elsewhere = self
             .accesses
             .iter()
-            .filter(|access| access.expires.is_some_and(|at| at < moment) && !access.is_in_file());
+            .filter(|access| access.ends().is_some_and(|at| at < moment) && !access.is_in_file());
         let mut found: BTreeSet<ClusterId> =
             elsewhere.map(|access| access.cluster.clone()).collect();
         // Only these can match; a fleet has many others.
@@ -261,6 +261,8 @@ impl Credentials {
             let (mut verdict, mut reasons, way) = basis.judge(found);
             if lead == Lead::Address && verdict == Verdict::Dead {
                 (verdict, reasons) = (Verdict::CannotTell, vec![VerdictReason::MayBeElsewhere]);
+            } else if lead == Lead::Address && verdict.works_now() {
+                reasons.push(VerdictReason::MayBeElsewhere);
             }
             if lead == Lead::Authority && verdict.lasts() {
                 let server = VerdictReason::OtherServer(found.server.clone());
@@ -290,7 +292,7 @@ impl Credentials {
             KnownCredential {
                 location: access.location.clone(),
                 kind: CredentialKind::of_issued(access.kind),
-                expires: access.expires,
+                expires: access.ends(),
                 verdict,
                 reasons,
                 wide_mode: None,

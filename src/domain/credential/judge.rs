@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::domain::cluster::{Cluster, ClusterId, KubernetesVersion};
 use crate::domain::credential::access::Access;
-use crate::domain::credential::certificate::{ClientCertificate, KeyHash};
+use crate::domain::credential::certificate::{ClientCertificate, KeyHash, newest};
 use crate::domain::credential::found::{FoundContext, SignIn, TokenFacts, Trust};
 use crate::domain::credential::generation::{
     Bundle, Generation, Issuance, bundle, signer_generation,
@@ -179,13 +179,7 @@ impl<'a> Basis<'a> {
         if by_user == Verdict::Expired {
             return (by_user, reasons, way);
         }
-        let (by_server, reason) = match self.judge_trust(&found.trust) {
-            // The server may present this very certificate now, and another one at any time.
-            (_, VerdictReason::Bundle(Bundle::Foreign)) if found.trusts_server_certificate => {
-                (Verdict::CannotTell, VerdictReason::ServerCertificate)
-            }
-            judged => judged,
-        };
+        let (by_server, reason) = self.judge_trust(found);
         reasons.push(reason);
         // It can connect only after *complete*: a credential that stops working on *complete* then never works.
         let never_connects = reasons.contains(&VerdictReason::Bundle(Bundle::NewestAlone));
@@ -206,12 +200,13 @@ impl<'a> Basis<'a> {
     /// Whether it trusts a CA of the cluster and a newer, unknown one, while no rotation is reported: SKE may have
     /// started one that it does not report yet.
     fn is_newer_than_known(&self, found: &FoundContext) -> bool {
-        let (Trust::Authorities(keys), Some(newest)) = (&found.trust, &found.newest) else {
+        let (Trust::Authorities(keys), Some(newest)) = (&found.trust, newest(&found.authorities))
+        else {
             return false;
         };
         let known: BTreeSet<&KeyHash> =
             self.known.iter().flat_map(|known| &known.facts.authorities).collect();
-        !self.is_open() && !known.contains(newest) && keys.iter().any(|key| known.contains(key))
+        !self.is_open() && !known.contains(&newest) && keys.iter().any(|key| known.contains(key))
     }
 
     /// Judges a credential by itself.
@@ -240,10 +235,21 @@ impl<'a> Basis<'a> {
         }
     }
 
-    fn judge_trust(&self, trust: &Trust) -> (Verdict, VerdictReason) {
-        match trust {
+    fn judge_trust(&self, found: &FoundContext) -> (Verdict, VerdictReason) {
+        match &found.trust {
             Trust::Authorities(keys) => {
-                let held = bundle(keys, &self.known, self.rotation);
+                let mut keys = keys.clone();
+                keys.retain(|key| found.may_sign(key, self.now));
+                let held = bundle(&keys, &self.known, self.rotation);
+                let is_none = keys.is_empty() || held == Bundle::Foreign;
+                if is_none && found.trusts_server_certificate() {
+                    // The server may present this very certificate now, and another one at any time.
+                    return (Verdict::CannotTell, VerdictReason::ServerCertificate);
+                }
+                if keys.is_empty() && !found.authorities.is_empty() {
+                    let why = "certificate-authority is not valid at this time".to_owned();
+                    return (Verdict::CannotTell, VerdictReason::Unusable(why));
+                }
                 let verdict = match held {
                     Bundle::Newest => self.verdict(Generation::Current),
                     Bundle::Older => self.verdict(Generation::Previous),
@@ -286,6 +292,10 @@ impl<'a> Basis<'a> {
     }
 
     fn judge_certificate(&self, certificate: &ClientCertificate) -> (Verdict, Vec<VerdictReason>) {
+        if certificate.not_before.duration_since(self.now) > CLOCK_TOLERANCE {
+            let why = "client-certificate is not valid yet".to_owned();
+            return (Verdict::CannotTell, vec![VerdictReason::Unusable(why)]);
+        }
         let generation = signer_generation(certificate, &self.known, self.rotation);
         let mut reasons = vec![VerdictReason::Signer(generation)];
         if generation == Generation::Unknown

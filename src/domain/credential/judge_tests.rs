@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
-use crate::domain::cluster::{Cluster, KubernetesVersion};
+use crate::domain::cluster::{Cluster, ClusterId, KubernetesVersion};
 use crate::domain::credential::judge::Basis;
 use crate::domain::credential::{
-    Access, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials, ExecCluster,
-    FoundContext, FoundFile, Generation, HeldAccess, Issuance, KeyHash, KnownCredential,
-    KubeconfigLocation, Reference, SignIn, SigningKeys, TokenFacts, Trust, Verdict, VerdictReason,
-    login_cache_may_be_stale,
+    Access, Authority, Bundle, ClientCertificate, CredentialFacts, CredentialKind, Credentials,
+    ExecCluster, FoundContext, FoundFile, Generation, HeldAccess, Issuance, KeyHash,
+    KnownCredential, KubeconfigLocation, Reference, SignIn, SigningKeys, TokenFacts, Trust,
+    Verdict, VerdictReason, login_cache_may_be_stale,
 };
 use crate::domain::fixtures::{self, access, cluster, found_context, found_file, now};
 use crate::domain::kubeconfig::KubeconfigKind;
@@ -33,6 +33,11 @@ fn certificate(signer: usize) -> ClientCertificate {
         not_before: now(),
         not_after: now() + SignedDuration::from_hours(1_000),
     }
+}
+
+fn valid(number: usize, is_ca: bool) -> Authority {
+    let end = now() + SignedDuration::from_hours(1);
+    Authority { key: key(number), validity: (0, end.as_second()), is_ca }
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -411,6 +416,9 @@ fn cred_02_a_login_that_asks_ske_for_another_cluster_is_no_access() {
     assert_eq!(judged(project, Some("eu02"), "web"), Verdict::CannotTell);
     assert_eq!(judged(project, Some("eu01"), "other"), Verdict::CannotTell);
     assert_eq!(judged("other", Some("eu01"), "web"), Verdict::CannotTell);
+    let without_region = ExecCluster { project: project.into(), region: None, name: "web".into() };
+    let elsewhere = ClusterId::new(project, "eu02", "web");
+    assert!(!without_region.is(&elsewhere), "they are of a time when there was one region");
 }
 
 #[test]
@@ -769,15 +777,15 @@ fn cred_02_what_kubectl_cannot_use_is_never_access() {
 #[test]
 fn cred_02_a_server_certificate_in_the_place_of_an_authority_is_not_called_foreign() {
     let other = pinned(&[7], certificate(1));
-    let shown = FoundContext { trusts_server_certificate: true, ..other.clone() };
+    let shown = FoundContext { authorities: vec![valid(7, false)], ..other.clone() };
     for phase in [Phase::Preparing, Phase::Prepared, Phase::Completing, Phase::Completed] {
         let (verdict, reasons) = told(phase, &shown);
         assert_eq!(verdict, Verdict::CannotTell);
         assert!(reasons.contains(&VerdictReason::ServerCertificate));
     }
     assert_eq!(told(Phase::Prepared, &other).0, Verdict::Dead);
-    let beside =
-        FoundContext { trusts_server_certificate: true, ..pinned(&[0, 1], certificate(1)) };
+    let authorities = vec![valid(0, true), valid(1, true), valid(7, false)];
+    let beside = FoundContext { authorities, ..pinned(&[0, 1, 7], certificate(1)) };
     assert_eq!(told(Phase::Prepared, &beside).0, Verdict::SurvivesComplete);
 }
 
@@ -794,10 +802,12 @@ fn cred_02_who_trusts_the_new_authority_alone_cannot_connect_before_complete() {
 
 #[test]
 fn cred_02_what_is_newer_than_ske_shows_is_not_called_older() {
-    let newer = FoundContext { newest: Some(key(2)), ..pinned(&[1, 2], certificate(2)) };
+    let newer =
+        FoundContext { authorities: vec![valid(2, true)], ..pinned(&[1, 2], certificate(2)) };
     let (verdict, reasons) = told(Phase::Completed, &newer);
     assert_eq!((verdict, reasons), (Verdict::CannotTell, vec![VerdictReason::NewerThanKnown]));
-    let older = FoundContext { newest: Some(key(1)), ..pinned(&[0, 1], certificate(0)) };
+    let older =
+        FoundContext { authorities: vec![valid(1, true)], ..pinned(&[0, 1], certificate(0)) };
     assert_eq!(told(Phase::Completed, &older).0, Verdict::Dead);
 }
 
@@ -929,4 +939,78 @@ fn cred_03_kubectl_is_never_led_to_an_entry_that_cannot_work() {
     assert_eq!(later.kubectl_context(&subject, &files, now()), None);
     let unusable = Some("client-key is missing".to_owned());
     assert!(!led(FoundContext { unusable, ..pinned(&[0], certificate(0)) }));
+}
+
+#[test]
+fn cred_02_what_ske_issued_to_a_cluster_of_unknown_age_proves_nothing_of_its_successor() {
+    let subject = cluster("web", Phase::Never);
+    let mut credentials = Credentials::default();
+    let mut issuance = issued(0, &Phase::Never, true);
+    issuance.facts.server = "api.example".into();
+    let (cluster, created) = (subject.id.clone(), None);
+    credentials.note(Reference { cluster, created, issuance });
+    let files = [fixtures::found("a", Ok(vec![pinned(&[0], certificate(0))]))];
+    let known = credentials.inventory(&subject, &files, None, now());
+    assert!(!known.iter().any(|known| known.verdict.works_now()), "{known:?}");
+    let mut undated = subject;
+    undated.created = None;
+    let known = credentials.inventory(&undated, &files, None, now());
+    assert_eq!(known[0].verdict, Verdict::Works);
+}
+
+#[test]
+fn cred_02_what_leads_to_the_cluster_by_name_alone_is_no_access() {
+    let mut subject = cluster("web", Phase::Never);
+    subject.version = KubernetesVersion::new("1.26.4");
+    let server = "api.web.0a1b2c3d4e.s.ske.eu01.onstackit.cloud";
+    let files = [found_file("a", server, Trust::Anything, SignIn::StaticToken)];
+    let known = Credentials::default().inventory(&subject, &files, None, now());
+    assert_eq!(known[0].verdict, Verdict::BreaksOnStart);
+    assert_eq!(HeldAccess::of(&known), HeldAccess::Unclear(&known[0]));
+}
+
+#[test]
+fn cred_02_what_is_not_valid_at_this_time_is_no_access() {
+    let judged = |authorities: Vec<Authority>| {
+        let context = FoundContext { authorities, ..pinned(&[0, 1], certificate(1)) };
+        told(Phase::Prepared, &context)
+    };
+    let hour = 3_600;
+    let with = |number: usize, begin: i64, end: i64| Authority {
+        validity: (now().as_second() + begin, now().as_second() + end),
+        ..valid(number, true)
+    };
+    let good = || with(1, -hour, hour);
+    assert_eq!(judged(vec![valid(0, true), good()]).0, Verdict::SurvivesComplete);
+    for outdated in [with(1, -hour, 0), with(1, hour, 2 * hour), valid(1, false)] {
+        let (verdict, _) = judged(vec![valid(0, true), outdated.clone()]);
+        assert_eq!(verdict, Verdict::BreaksOnComplete, "as if it had the old one alone");
+        let (verdict, _) = judged(vec![valid(0, true), outdated.clone(), good()]);
+        assert_eq!(verdict, Verdict::SurvivesComplete, "another certificate of that key counts");
+        let (verdict, _) = judged(vec![with(0, -hour, 0), outdated]);
+        assert_eq!(verdict, Verdict::CannotTell);
+    }
+    let early =
+        ClientCertificate { not_before: now() + SignedDuration::from_hours(1), ..certificate(1) };
+    let (verdict, reasons) = told(Phase::Prepared, &pinned(&[0, 1], early));
+    assert_eq!(verdict, Verdict::CannotTell);
+    assert!(matches!(&reasons[0], VerdictReason::Unusable(why) if why.contains("not valid yet")));
+}
+
+#[test]
+fn api_21_without_an_expiry_from_ske_the_certificate_ends_a_kubeconfig() {
+    let subject = cluster("web", Phase::Never);
+    let mut issuance = issued(0, &Phase::Never, true);
+    let end = now() + SignedDuration::from_hours(1);
+    issuance.facts.client = Some(ClientCertificate { not_after: end, ..certificate(0) });
+    let (location, issuance) = (KubeconfigLocation::Clipboard, Some(issuance));
+    let mut credentials = Credentials::default();
+    credentials.put(Access { location, issuance, expires: None, ..access(&subject, true, "") });
+    let known = |at| credentials.inventory(&subject, &[], None, at).remove(0);
+    assert_eq!((known(now()).expires, known(now()).verdict), (Some(end), Verdict::Works));
+    assert_eq!(known(end).verdict, Verdict::Expired);
+    let soon = end + SignedDuration::from_secs(1);
+    assert_eq!(credentials.ending_before([&subject].into_iter(), &[], soon).len(), 1);
+    credentials.prune(end);
+    assert_eq!(credentials.accesses, []);
 }

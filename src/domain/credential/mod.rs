@@ -17,7 +17,7 @@ mod verdict;
 
 pub use crate::domain::credential::access::{Access, KubeconfigLocation};
 pub use crate::domain::credential::certificate::{
-    CertificateError, ClientCertificate, CredentialFacts, KeyHash, decode_base64,
+    Authority, CertificateError, ClientCertificate, CredentialFacts, KeyHash, decode_base64,
     decode_certificates, holds_server_certificate, is_key_of, newest, read_authorities,
     read_client,
 };

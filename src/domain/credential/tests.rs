@@ -498,3 +498,37 @@ fn fuzz_certificates() {
         Ok(())
     });
 }
+
+#[test]
+fn cred_02_one_authority_while_prepared_contradicts_the_phase_and_proves_nothing() {
+    let prepared = rotation(Phase::Prepared, 1_000, Some(500));
+    let completing = rotation(Phase::Completing, 1_000, Some(500));
+    let completed = rotation(Phase::Completed, 1_000, Some(2_000));
+    let stale = Issuance { facts: facts(Some(1), &[1]), rotation: Some(prepared.clone()) };
+    for now in [&prepared, &completing, &completed] {
+        assert_eq!(generation(&stale, &[&stale], now), Generation::Unknown, "{now:?}");
+    }
+    // Others tell whether it was issued before the start or after *complete*.
+    for (signer, told) in [(1, Generation::Current), (2, Generation::Previous)] {
+        let later =
+            Issuance { facts: facts(Some(signer), &[2]), rotation: Some(completed.clone()) };
+        assert_eq!(generation(&stale, &[&stale, &later], &completed), told);
+    }
+}
+
+#[test]
+fn cred_05_what_was_issued_to_a_rotated_cluster_is_unknown_while_ske_reports_no_rotation() {
+    let mut subject = cluster("web", Phase::Never);
+    let never = std::mem::replace(&mut subject.rotation, rotation(Phase::Prepared, 1_000, None));
+    let issued = |before: &Rotation, authorities: &[usize]| {
+        let facts = facts(Some(2), authorities);
+        access(&subject, 1, "a", Some(Issuance { facts, rotation: Some(before.clone()) }))
+    };
+    let before = issued(&never, &[1]);
+    let since = issued(&subject.rotation, &[1, 2]);
+    subject.rotation = never;
+    for (access, told) in [(before, Verdict::Works), (since, Verdict::CannotTell)] {
+        let credentials = Credentials { accesses: vec![access], ..Credentials::default() };
+        assert_eq!(verdicts(&credentials, &subject), [told]);
+    }
+}

@@ -60,8 +60,13 @@ pub fn verdict(
     if access.is_expired(now) {
         return Verdict::Expired;
     }
+    let before = access.issuance.as_ref().and_then(|issuance| issuance.rotation.as_ref());
     match rotation.phase {
         _ if rotation.mixes_rotations() => return Verdict::CannotTell,
+        // A rotation was reported before it was issued.
+        Phase::Never if before.is_some_and(|before| before.phase != Phase::Never) => {
+            return Verdict::CannotTell;
+        }
         Phase::Never => return Verdict::Works,
         Phase::Unknown(_) => return Verdict::CannotTell,
         Phase::Preparing | Phase::Prepared | Phase::Completing | Phase::Completed => {}

@@ -6,18 +6,18 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Uri;
-use http::uri::{Authority, Scheme};
+use http::uri::{Authority as HostAndPort, Scheme};
 use jiff::Timestamp;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::domain::credential::{
-    self, ExecCluster, FoundContext, FoundFile, KeyHash, SignIn, TokenFacts, Trust, decode_base64,
+    Authority, ExecCluster, FoundContext, FoundFile, SignIn, TokenFacts, Trust, decode_base64,
     is_key_of, read_authorities, read_client,
 };
 use crate::domain::failure::Failure;
 use crate::domain::kubeconfig::document::{filled, items, name_of};
-use crate::domain::kubeconfig::entry_owner::server_address;
+use crate::domain::kubeconfig::entry_owner::{server_address, server_with_path};
 use crate::domain::kubeconfig::merge::ReadFile;
 use crate::domain::kubeconfig::parsed::plugin_kind;
 use crate::domain::text::clean;
@@ -50,8 +50,7 @@ struct NamedContext {
 struct FoundCluster {
     server: String,
     trust: Trust,
-    newest: Option<KeyHash>,
-    trusts_server_certificate: bool,
+    authorities: Vec<Authority>,
     exec_cluster: Option<ExecCluster>,
     unusable: Option<String>,
     /// Whether the URL contains a user, which authenticates each request.
@@ -132,8 +131,7 @@ pub fn resolve(files: Vec<FoundFile<KubeconfigEntries>>) -> Vec<FoundFile> {
                 context: named.name.clone(),
                 server: cluster.server.clone(),
                 trust: cluster.trust.clone(),
-                newest: cluster.newest.clone(),
-                trusts_server_certificate: cluster.trusts_server_certificate,
+                authorities: cluster.authorities.clone(),
                 exec_cluster,
                 sign_in,
                 unusable,
@@ -182,7 +180,7 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     let authorities = data_or_file(cluster, field, reader);
     let skips = cluster.get("insecure-skip-tls-verify") == Some(&Value::Bool(true));
     let server = filled(cluster, "server").unwrap_or_default();
-    let address = clean(&server_address(server));
+    let address = server_address(server);
     let name = filled(cluster, "tls-server-name");
     let name = name.filter(|name| address.split(':').next() != Some(name));
     let mut unusable = if let Some(why) = wrong_server(server).or_else(|| wrong_proxy(cluster)) {
@@ -194,7 +192,7 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
     };
     let none = || format!("{field} holds no certificate that can be read");
     let read = authorities.map(|read| read.and_then(|pem| read_authorities(&pem).ok_or_else(none)));
-    let (mut newest, mut trusts_server_certificate) = (None, false);
+    let mut authorities = Vec::new();
     let trust = match read {
         _ if skips => Trust::Anything,
         None => Trust::System,
@@ -203,19 +201,17 @@ fn found_cluster(cluster: &Value, reader: FileReader<'_>) -> FoundCluster {
             unusable.get_or_insert(why);
             Trust::Unreadable
         }
-        Some(Ok(authorities)) => {
-            newest = credential::newest(&authorities);
-            trusts_server_certificate = authorities.iter().any(|authority| !authority.is_ca);
-            Trust::Authorities(authorities.into_iter().map(|authority| authority.key).collect())
+        Some(Ok(found)) => {
+            authorities = found;
+            Trust::Authorities(authorities.iter().map(|authority| authority.key.clone()).collect())
         }
     };
     let names_user = server.contains('@');
     let exec_cluster = exec_cluster(cluster);
     FoundCluster {
-        server: address,
+        server: clean(&server_with_path(server)),
         trust,
-        newest,
-        trusts_server_certificate,
+        authorities,
         exec_cluster,
         unusable,
         names_user,
@@ -228,7 +224,7 @@ fn wrong_server(server: &str) -> Option<&'static str> {
         return Some("it has no server");
     }
     let Ok(uri) = server.parse::<Uri>() else { return Some("its server is not a valid address") };
-    let is_valid = |of: &Authority| of.as_str().ends_with(of.host()) || of.port_u16().is_some();
+    let is_valid = |of: &HostAndPort| of.as_str().ends_with(of.host()) || of.port_u16().is_some();
     if uri.scheme() != Some(&Scheme::HTTPS) {
         return Some("its server is not https");
     }

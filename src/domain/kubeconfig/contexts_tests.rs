@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::domain::credential::{FoundContext, FoundFile, SignIn, Trust};
+use crate::domain::credential::{FoundContext, FoundFile, SignIn, Trust, newest};
 use crate::domain::fixtures;
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::kubeconfig::contexts::{KubeconfigEntries, read_entries, resolve, token_alone};
@@ -408,6 +408,27 @@ fn cred_08_files_of_kubeconfig_are_read_together_and_the_first_of_each_name_coun
 }
 
 #[test]
+fn cred_02_a_path_that_ske_did_not_name_is_another_server() {
+    let of = |server: &str| {
+        let text = format!(
+            "clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: [{{name: u, user: {{}}}}]\n\
+             contexts: [{{name: x, context: {{cluster: c, user: u}}}}]"
+        );
+        resolve(vec![file("a", &text)]).remove(0).contexts.unwrap().remove(0).server
+    };
+    for (server, told) in [
+        ("https://API.example:443/", "api.example"),
+        ("https://api.example//", "api.example"),
+        ("https://api.example?x=y", "api.example"),
+        ("https://me:secret@api.example/", "api.example"),
+        ("https://api.example/k8s/Clusters/", "api.example/k8s/Clusters"),
+        ("https://api.example:6443/a?x=y", "api.example:6443/a"),
+    ] {
+        assert_eq!(of(server), told, "{server}");
+    }
+}
+
+#[test]
 fn which_server_certificates_are_accepted() {
     let of = |cluster: &str| read(cluster, "").trust;
     assert_eq!(read("", "").server, "api.example");
@@ -419,13 +440,16 @@ fn which_server_certificates_are_accepted() {
     assert!(matches!(named("api.example"), Trust::Authorities(_)));
     assert_eq!(named("other.example"), Trust::OtherName);
     assert_eq!(of(", certificate-authority-data: QUJD"), Trust::Unreadable);
-    assert!(read(&authority, "").trusts_server_certificate, "no authority signs itself like that");
+    assert!(
+        read(&authority, "").trusts_server_certificate(),
+        "no authority signs itself like that"
+    );
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
     let trusting = |pem: &str| {
         let found = read(&format!(", certificate-authority-data: {}", STANDARD.encode(pem)), "");
-        (found.trusts_server_certificate, found.newest.is_some())
+        (found.trusts_server_certificate(), newest(&found.authorities).is_some())
     };
     assert_eq!(trusting(&ca), (false, true));
     assert!(trusting(&(ca + &pair()[0])).0, "one of several may be what the server shows");

@@ -78,6 +78,18 @@ pub fn server_address(server: &str) -> String {
     host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase()
 }
 
+/// As [`server_address`], with the path, if there is one: kubectl prepends it to each request.
+pub(in crate::domain::kubeconfig) fn server_with_path(server: &str) -> String {
+    let rest = server.split_once("://").map_or(server, |(_, rest)| rest);
+    let path = rest.split(['?', '#']).next().and_then(|rest| rest.split_once('/'));
+    let path = path.map(|(_, path)| path.trim_matches('/')).filter(|path| !path.is_empty());
+    let address = server_address(server);
+    match path {
+        Some(path) => format!("{address}/{path}"),
+        None => address,
+    }
+}
+
 /// Whether an address ([`server_address`]) is an SKE address for a cluster with this name and region; another project
 /// may have one, too.
 pub fn is_address_of(address: &str, cluster: &ClusterId) -> bool {
@@ -91,7 +103,7 @@ pub fn name_in_address(address: &str) -> Option<&str> {
 
 /// Name and region in `api.<name>.<10 hex>.s.ske.<region>.onstackit.cloud`.
 fn ske(host: &str) -> Option<(&str, &str)> {
-    let host = host.split(':').next().unwrap_or_default();
+    let host = host.split([':', '/']).next().unwrap_or_default();
     let (cluster, place) = host.strip_prefix("api.")?.split_once(".s.ske.")?;
     let (name, id) = cluster.split_once('.')?;
     let region = place.strip_suffix(".onstackit.cloud")?;
@@ -156,6 +168,7 @@ mod tests {
             ("api.shop.0a1b2c3d4.s.ske.eu01.onstackit.cloud", None),
             ("api.shop.0a1b2c3d4x.s.ske.eu01.onstackit.cloud", None),
             ("api.shop.xxxxxxxxxx.s.ske.eu01.onstackit.cloud", None),
+            ("api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud/k8s", Some("shop")),
             ("api..0a1b2c3d4e.s.ske.eu01.onstackit.cloud", None),
             ("api.shop.0a1b2c3d4e.s.ske.eu01.evil.onstackit.cloud", None),
             ("api.shop.0a1b2c3d4e.s.ske.eu01.onstackit.cloud.evil", None),

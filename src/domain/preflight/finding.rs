@@ -46,7 +46,7 @@ pub enum Finding {
     State(ClusterState),
     Reported(ReportedError),
     Times(InconsistentTimes),
-    /// A kubeconfig that works, and for `complete` one that survives it; with its remaining lifetime.
+    /// A kubeconfig that works and survives the step; with its remaining lifetime.
     AccessHeld {
         step: Step,
         left: Option<SignedDuration>,

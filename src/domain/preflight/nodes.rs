@@ -90,7 +90,7 @@ pub fn before_complete(
         nodes.map(|node| ObjectName::new("", &node.short)).collect()
     };
     let rotation = &cluster.rotation;
-    let start = rotation.initiated.filter(|_| !rotation.mixes_rotations());
+    let start = rotation.start();
     let old = named(&|node| node.created.is_some() && node.created < start);
     let unclear = named(&|node| node.created.is_none());
     if start.is_none() && counted > 0 {

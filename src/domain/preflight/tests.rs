@@ -11,7 +11,7 @@ use crate::domain::cluster::{
 };
 use crate::domain::credential::{
     Access, ClientCertificate, Credentials, FoundFile, KubeconfigLocation, Reference, SignIn,
-    Trust, Verdict, VerdictReason,
+    Trust, VerdictReason,
 };
 use crate::domain::fixtures::{access, files_of, found, found_file, issuance, now, signing_keys};
 use crate::domain::preflight::credentials::in_cluster;
@@ -78,25 +78,6 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     assert_eq!(in_part, StaticTokens::Unlikely(Searched::InPart));
     let unsearched = StaticTokens::find(&resting, &Evidence::default());
     assert_eq!(unsearched, StaticTokens::Unlikely(Searched::NotYet));
-}
-
-#[test]
-fn a_static_token_is_no_access_to_count_on_before_a_start() {
-    let mut subject = cluster(Phase::Never);
-    subject.version = KubernetesVersion::new("1.26.4");
-    let server = format!("api.{}.0a1b2c3d4e.s.ske.eu01.onstackit.cloud", subject.id.name);
-    let issuance = issuance(1, &[1], None);
-    let trust = Trust::Authorities(issuance.facts.authorities.clone());
-    let files = vec![found_file("~/.kube/config", &server, trust, SignIn::StaticToken)];
-    let (cluster, created) = (subject.id.clone(), subject.created);
-    let mut evidence = Evidence { files: Some(Arc::from(files)), ..Evidence::default() };
-    evidence.credentials.note(Reference { cluster, created, issuance });
-    let known = evidence.credentials.inventory(&subject, evidence.files(), None, now());
-    assert_eq!(known[0].verdict, Verdict::BreaksOnStart);
-    let found = findings(Step::Start, &subject, &evidence, now());
-    let is_told = |finding: &Finding| matches!(finding, Finding::NoAccess { .. });
-    assert!(found.iter().any(is_told), "{found:?}");
-    assert!(!found.iter().any(|finding| matches!(finding, Finding::AccessHeld { .. })));
 }
 
 /// What this machine knows if its files hold these kubeconfigs.
@@ -365,6 +346,28 @@ fn issuing_is_called_one_way_only_before_the_first_start() {
             "{version} {step}: {found:?}"
         );
     }
+}
+
+#[test]
+fn cred_03_a_static_token_is_no_access_to_start_with() {
+    let mut subject = cluster(Phase::Never);
+    subject.version = KubernetesVersion::new("1.26.4");
+    let mut issuance = issuance(1, &[1], Some(subject.rotation.clone()));
+    issuance.facts.server = "api.example".into();
+    let reference = Reference { cluster: subject.id.clone(), created: subject.created, issuance };
+    let mut evidence = knowing(Vec::new());
+    evidence.credentials.note(reference);
+    let file = found_file("a", "api.example", Trust::Anything, SignIn::StaticToken);
+    evidence.files = Some(Arc::from(vec![file]));
+    let found = findings(Step::Start, &subject, &evidence, now());
+    let told = found
+        .iter()
+        .find(|finding| matches!(finding, Finding::AccessHeld { .. } | Finding::NoAccess { .. }));
+    assert_eq!(
+        told,
+        Some(&Finding::NoAccess { step: Step::Start, disables_static_tokens: true }),
+        "{found:?}"
+    );
 }
 
 #[test]

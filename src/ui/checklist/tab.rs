@@ -27,7 +27,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     if clients.is_empty() {
         above.extend(cx.marked(" ", Tone::Dim, text::EMPTY));
         above.extend(cx.with_columns(columns.min(100)).marked(" ", Tone::Dim, text::WHAT_FOR));
-    } else if rotation.initiated.is_some() {
+    } else if rotation.start().is_some() {
         let done = clients.len().saturating_sub(list.open(rotation).count());
         let tone = if done == clients.len() { Tone::Good } else { Tone::Warn };
         let sign = if done == clients.len() { "✓" } else { "!" };

@@ -151,7 +151,7 @@ fn effects(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<
             let before = dialog
                 .shown
                 .rotation
-                .initiated
+                .start()
                 .map_or_else(|| text::BEFORE_START.to_owned(), |at| state.zone().short(at));
             let text = if short {
                 text::old_credentials_stop(&before)

@@ -72,6 +72,9 @@ fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, Str
     let known = state.rows().known_credentials(&entry.cluster);
     let has = |verdict| known.iter().any(|known| known.verdict == verdict);
     match HeldAccess::of(&known) {
+        HeldAccess::Certain(KnownCredential { verdict: Verdict::BreaksOnStart, .. }) => {
+            (StepState::Waiting, text::ACCESS_STATIC.to_owned(), Tone::Warn)
+        }
         HeldAccess::Certain(KnownCredential { verdict: Verdict::BreaksOnComplete, .. }) => {
             (StepState::Done, text::ACCESS_OLD.to_owned(), Tone::Dim)
         }

@@ -11,13 +11,13 @@ use crate::app::rotation::dialog::{Focus, RotationDialogStage};
 use crate::app::screen::Screen;
 use crate::app::state::State;
 use crate::app::update::{refresh_rows, update};
-use crate::domain::cluster::{ClusterId, ProjectId};
-use crate::domain::credential::{KubeconfigLocation, SignIn, Trust};
+use crate::domain::cluster::{ClusterId, KubernetesVersion, ProjectId};
+use crate::domain::credential::{KubeconfigLocation, Reference, SignIn, Trust};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures;
 use crate::domain::kubeconfig::{EntryOwner, Plan};
 use crate::domain::record::{Outcome, Record};
-use crate::domain::rotation::Step;
+use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::secret::Secret;
 use crate::ui::fixtures::{
     ago, asking, drawn, fleet, form, id, issuing, opened, renewing, rolls, rotating, text,
@@ -420,6 +420,34 @@ fn entries_that_skeys_saved_are_recognised() {
         planned(&mut state, taken(EntryOwner::Unknown));
         assert!(flat(&state).contains(said), "{said} in\n{}", flat(&state));
     }
+}
+
+#[test]
+fn cred_03_a_static_token_is_not_the_access_to_get_before_a_start() {
+    let mut state = opened("shop-prod", Tab::Rotation);
+    let id = state.screen.cluster().unwrap().clone();
+    let cluster = &mut state.fleet.entries.get_mut(&id).unwrap().cluster;
+    cluster.version = KubernetesVersion::new("1.26.4");
+    cluster.rotation = Rotation { phase: Phase::Never, initiated: None, completed: None };
+    let mut issuance = fixtures::issuance(1, &[1], Some(cluster.rotation.clone()));
+    issuance.facts.server = "api.example".into();
+    state.credentials.note(Reference { cluster: id, created: cluster.created, issuance });
+    let file = fixtures::found_file("a", "api.example", Trust::Anything, SignIn::StaticToken);
+    state.inventory.files = Some(std::sync::Arc::from(vec![file]));
+    let text = text(&state, 140, 40);
+    assert!(text.contains("○ 1 get access"), "{text}");
+    assert!(text.contains("yours stops working on start"), "{text}");
+}
+
+#[test]
+fn api_20_the_start_of_a_completed_rotation_is_not_that_of_the_open_one() {
+    let mut state = opened("shop-prod", Tab::Rotation);
+    let id = state.screen.cluster().unwrap().clone();
+    let rotation = &mut state.fleet.entries.get_mut(&id).unwrap().cluster.rotation;
+    rotation.completed = rotation.initiated.map(|at| at + jiff::SignedDuration::from_secs(1));
+    press(&mut state, KeyCode::Char('R'));
+    let text = flat(&state);
+    assert!(text.contains("every kubeconfig and token issued before the start stop"), "{text}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::cli::args::Format;
 use crate::cli::commands::credentials::{BREAKS, Report, UNCHECKED, render};
 use crate::domain::credential::{
     CredentialKind, FoundFile, Generation, InCluster, KnownCredential, KubeconfigLocation,
-    StaleToken, Trial, Verdict,
+    StaleCertificate, StaleToken, Trial, Verdict,
 };
 use crate::domain::fixtures::{cluster, now};
 use crate::domain::rotation::{Phase, Rotation};
@@ -91,7 +91,17 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
             inside.tokens.push(stale_token(Generation::Unknown));
         }
     };
-    let incomplete: [(&str, Change<'_>); 8] = [
+    let unclear_request = |report: &mut Report| {
+        if let Ok(inside) = &mut report.in_cluster {
+            inside.certificates = Some(vec![StaleCertificate {
+                request: "csr-1".into(),
+                requester: "me".into(),
+                expires: now(),
+                generation: Generation::Unknown,
+            }]);
+        }
+    };
+    let incomplete: [(&str, Change<'_>); 9] = [
         (text::PODS_NOT_JUDGED, &too_early),
         ("? service-account token ci/robot", &unclear_token),
         ("HTTP 401", &|report| report.in_cluster = Err("HTTP 401".into())),
@@ -99,6 +109,7 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         ("state.json", &|report| report.not_recorded = Some("state.json: it is empty".into())),
         ("forbidden", &unseen),
         ("", &no_requests),
+        ("csr-1", &unclear_request),
         ("locked", &|report| report.checklist = Err("locked".into())),
     ];
     for (why, change) in incomplete {

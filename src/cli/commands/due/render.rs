@@ -8,6 +8,7 @@ use crate::cli::commands::due::{CheckedCluster, Report, prometheus, text};
 use crate::cli::commands::table::columns;
 use crate::cli::commands::wait::target::address;
 use crate::domain::age::{long, since};
+use crate::domain::cluster::Region;
 use crate::domain::due::Due;
 use crate::domain::misplaced_secret::show;
 use crate::domain::text::{clean, plural};
@@ -119,7 +120,9 @@ fn json(report: &Report) -> String {
         "clusters": report.clusters.len(),
         "due": report.due().into_iter().map(entry).collect::<Vec<_>>(),
         "not_listed": missing.collect::<Vec<_>>(),
+        "regions_not_offered": report.not_offered.iter().map(Region::as_str).collect::<Vec<_>>(),
         "files_not_read": unread.collect::<Vec<_>>(),
+        "records_not_read": report.not_recorded,
     });
     format!("{value:#}\n")
 }

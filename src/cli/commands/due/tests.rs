@@ -112,6 +112,17 @@ fn what_could_not_be_listed_is_not_said_to_be_without_anything_due() {
 }
 
 #[test]
+fn every_gap_that_is_told_to_a_person_is_told_to_a_program() {
+    let report = report();
+    let json = render::report(&report, DueFormat::Json);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for field in ["not_listed", "files_not_read", "regions_not_offered"] {
+        assert_eq!(json[field].as_array().map(Vec::len), Some(1), "{field}");
+    }
+    assert_eq!(json["records_not_read"].as_str(), report.not_recorded.as_deref());
+}
+
+#[test]
 fn every_metric_has_help_and_type_and_each_series_stands_once() {
     let text = render::report(&report(), DueFormat::Prometheus);
     let (mut described, mut series) = (BTreeSet::new(), BTreeSet::new());
