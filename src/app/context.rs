@@ -92,6 +92,7 @@ impl<F> UpdateContext<'_, F> {
         let id = self.requests.begin(owner);
         let intent = self.record(Some(cluster), verb, Outcome::Intended, text);
         let intent = self.about(intent, id, None);
+        self.requests.keep_intent(id, intent.clone());
         self.effect(Effect::Request(id, request(Box::new(intent))));
         id
     }

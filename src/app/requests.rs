@@ -10,6 +10,7 @@ use crate::domain::action::Trigger;
 use crate::domain::cluster::{Cluster, ClusterId, Region, Scope};
 use crate::domain::kubeconfig::KubeconfigKind;
 use crate::domain::lifetime::Lifetime;
+use crate::domain::record::Record;
 use crate::domain::rotation::Step;
 
 /// Number of a request. Ids increase, so that the answer to the later of two requests wins.
@@ -106,6 +107,8 @@ pub struct Requests {
     last: u64,
     last_dialog: u64,
     open: BTreeMap<RequestId, RequestOwner>,
+    /// What the journal says of open requests that change something.
+    intents: BTreeMap<RequestId, Record>,
     /// Scopes being listed, for fast lookup: a fleet has hundreds.
     listed: BTreeSet<Scope>,
 }
@@ -133,6 +136,16 @@ impl Requests {
         id
     }
 
+    /// Keeps what the journal says of an open request.
+    pub fn keep_intent(&mut self, id: RequestId, intent: Record) {
+        self.intents.insert(id, intent);
+    }
+
+    /// What the journal says of an open request that changes something.
+    pub fn intent(&self, id: RequestId) -> Option<&Record> {
+        self.intents.get(&id)
+    }
+
     /// The id of a new dialog.
     pub fn begin_dialog(&mut self) -> DialogId {
         self.last_dialog = self.last_dialog.saturating_add(1);
@@ -143,6 +156,7 @@ impl Requests {
     /// is a no-op.
     pub fn end(&mut self, id: RequestId) -> Option<RequestOwner> {
         let owner = self.open.remove(&id);
+        self.intents.remove(&id);
         if let Some(RequestOwner::Clusters(scope)) = &owner {
             self.listed.remove(scope);
         }

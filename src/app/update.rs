@@ -731,56 +731,31 @@ pub fn unanswered(state: &mut State) -> Vec<Record> {
     let mut out = Outbox::default();
     let cx = context!(state, &mut out);
     let mut records = Vec::new();
-    let mut delivering = Vec::new();
+    let (mut delivering, mut clears_clipboard) = (Vec::new(), false);
     let delivering_late: Vec<RequestId> = state.kubeconfig.late.keys().copied().collect();
     for (request, owner) in cx.requests.open() {
-        let (id, step, expires) = match owner {
-            RequestOwner::Rotation { cluster, step } => (cluster, step.verb().to_owned(), None),
-            RequestOwner::Action { cluster, action } => {
-                (cluster, action.word().to_lowercase(), None)
+        match (owner, cx.requests.intent(request)) {
+            (RequestOwner::Delivery { kubeconfig, .. }, _) => delivering.push(*kubeconfig),
+            (RequestOwner::ClearClipboard, _) => clears_clipboard = true,
+            (owner, Some(intent)) => {
+                let expires =
+                    if let RequestOwner::Kubeconfig(asked) = owner { asked.until() } else { None };
+                records.push(Record {
+                    at: cx.shared.now.wall,
+                    outcome: Outcome::Unknown,
+                    text: text::QUIT_BEFORE_ANSWER.to_owned(),
+                    expires,
+                    findings: Vec::new(),
+                    ..intent.clone()
+                });
             }
-            RequestOwner::Kubeconfig(asked) => {
-                (&asked.cluster.id, "kubeconfig".to_owned(), asked.until())
-            }
-            RequestOwner::Delivery { kubeconfig, .. } => {
-                delivering.push(*kubeconfig);
-                continue;
-            }
-            RequestOwner::ClearClipboard => {
-                let words = &mut state.session.exit_messages;
-                if words.is_empty() {
-                    words.push(text::CLIPBOARD_MAY_HOLD.to_owned());
-                    records.push(cx.record(
-                        None,
-                        "copy",
-                        Outcome::Unknown,
-                        text::CLIPBOARD_MAY_HOLD,
-                    ));
-                }
-                continue;
-            }
-            RequestOwner::Identity
-            | RequestOwner::ProjectNames
-            | RequestOwner::Discovery
-            | RequestOwner::Restart
-            | RequestOwner::Clusters(_)
-            | RequestOwner::Cluster(_)
-            | RequestOwner::Inventory
-            | RequestOwner::Trials(_)
-            | RequestOwner::Checklist(_)
-            | RequestOwner::Plan(_)
-            | RequestOwner::Copy(_)
-            | RequestOwner::Export(_)
-            | RequestOwner::PersistedState
-            | RequestOwner::Log
-            | RequestOwner::Observer(_) => continue,
-            RequestOwner::ChecklistChange { cluster, .. } => {
-                (cluster, "checklist".to_owned(), None)
-            }
-        };
-        let text = text::QUIT_BEFORE_ANSWER;
-        let record = cx.record(Some(id), &step, Outcome::Unknown, text);
-        records.push(cx.about(record, request, None).ending(expires));
+            (_, None) => {}
+        }
+    }
+    if clears_clipboard && state.session.exit_messages.is_empty() {
+        let text = text::CLIPBOARD_MAY_HOLD;
+        state.session.exit_messages.push(text.to_owned());
+        records.push(cx.record(None, "copy", Outcome::Unknown, text));
     }
     if state.session.hung_up {
         let print = state.kubeconfig.print.iter_mut();
