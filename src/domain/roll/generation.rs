@@ -172,10 +172,13 @@ impl TargetGeneration {
         let begun = match (query.is_rolling(), query.start(), template.created) {
             (false, ..) => true,
             (true, Some(start), Some(created)) => created >= start,
-            (true, ..) => query.nodes.iter().any(|node| {
-                node.marked_for_deletion
-                    || node.generation.as_ref().is_some_and(|label| *label != template.name)
-            }),
+            (true, ..) => {
+                query.first == Some(template.name.as_str())
+                    || query.nodes.iter().any(|node| {
+                        node.marked_for_deletion
+                            || node.generation.as_ref().is_some_and(|label| *label != template.name)
+                    })
+            }
         };
         Self {
             name: Some(template.name.clone()),
@@ -212,13 +215,14 @@ impl TargetGeneration {
         // Without taints only the start of a running rotation is conclusive.
         let telling = tainted || (rolling && (start.is_some() || several));
         let name = candidates.last().filter(|_| telling).map(|(_, label)| (*label).to_owned());
-        let young = start.is_some() && query.nodes.iter().any(|n| is_young_unlabelled(n, start));
+        let young = query.nodes.iter().any(|node| is_young_unlabelled(node, start));
         let drains_since_start = |node: &Node| {
             let began = node.terminating.as_ref().and_then(|terminating| terminating.since);
             matches!((began, start), (Some(began), Some(start)) if began >= start)
         };
         let rolls = query.nodes.iter().any(|node| node.rolling || drains_since_start(node));
-        let begun = !rolling || tainted || rolls || name.is_some() || young;
+        // Without a start, nothing tells which of the unmarked nodes are old.
+        let begun = !rolling || tainted || name.is_some() || start.is_some() && (rolls || young);
         Self {
             name,
             checksum: None,
@@ -268,7 +272,14 @@ impl TargetGeneration {
                     && (node.marked_for_deletion || !is_first)
             });
         }
-        if !self.begun || is_first {
+        if !self.begun {
+            return false;
+        }
+        let is_target = |node: &Node| self.name.is_some() && node.generation == self.name;
+        if query.nodes.iter().any(|node| node.marked_for_deletion && is_target(node)) {
+            return true;
+        }
+        if is_first {
             return false;
         }
         let made = match query.templates {

@@ -103,10 +103,10 @@ impl RollProgress {
     pub fn counted(goal: RollGoal, counts: NodeCounts) -> Self {
         let old = counts.old_left();
         let goal = RollGoal { nodes: goal.nodes.max(old), ..goal };
-        // Once no node is old or missing, the autoscaler may have shrunk the pool.
-        let is_open = old + counts.missing > 0;
-        let gone = if is_open { goal.nodes - old } else { 0 };
-        let awaited = gone.saturating_sub(counts.new + counts.joining + counts.leaving);
+        let replacements = counts.new + counts.joining + counts.leaving;
+        let awaited = (goal.nodes - old).saturating_sub(replacements);
+        // Once no node is old, the autoscaler may have shrunk the pool.
+        let awaited = if old > 0 { awaited } else { awaited.min(counts.missing) };
         Self { goal, old, awaited, done: false }
     }
 
@@ -204,7 +204,7 @@ pub enum PoolState {
     Rolling,
     /// All nodes are new; the phase has not changed yet.
     AllNew,
-    /// It has no nodes and needs none.
+    /// It has no nodes and needs none; preserved ones do not count.
     Empty,
     /// It should have nodes, but none is visible.
     Missing,
@@ -255,7 +255,8 @@ impl PoolRoll {
     pub fn estimate_goal(&self) -> RollGoal {
         let (counts, old) = (self.counts, self.counts.old_left());
         let limits = || self.zones.iter().map(|zone| zone.limits);
-        let untouched = counts.new + counts.joining + counts.leaving == 0
+        let untouched = counts.seen() > 0
+            && counts.new + counts.joining + counts.leaving == 0
             && limits().all(|limits| limits.is_some_and(|limits| limits.unavailable == 0));
         if self.state == PoolState::NotBegun || untouched {
             return RollGoal { nodes: old, estimated: false };
@@ -263,7 +264,7 @@ impl PoolRoll {
         let machines = self.zones.iter().map(ZoneRoll::machines).sum::<usize>() - counts.preserved;
         let sum = |bound: fn(&Limits) -> u32| {
             let bounds = limits().map(|limits| usize::try_from(bound(&limits?)).ok());
-            bounds.sum::<Option<usize>>().filter(|_| counts.seen() > 0)
+            bounds.sum::<Option<usize>>().filter(|_| self.state != PoolState::Empty)
         };
         let nodes = machines.max(sum(|limits| limits.minimum).unwrap_or(0));
         let nodes = nodes.min(sum(|limits| limits.maximum).unwrap_or(usize::MAX)).max(old);
@@ -417,6 +418,7 @@ fn state(
         RolloutStage::Before | RolloutStage::After => PoolState::Settled,
         RolloutStage::Rolling if !wanted.begun => PoolState::NotBegun,
         RolloutStage::Rolling if counts.is_unfinished() => PoolState::Rolling,
+        RolloutStage::Rolling if counts.new == 0 => PoolState::Empty,
         RolloutStage::Rolling => PoolState::AllNew,
     }
 }

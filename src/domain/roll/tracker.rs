@@ -232,7 +232,8 @@ impl RollTracker {
     ) -> Vec<RegressionCause> {
         let mut causes = Vec::new();
         for pool in seen {
-            if pool.state.has_begun() && rollout_stage == RolloutStage::Rolling {
+            let has_begun = pool.state.has_begun() && pool.state != PoolState::Missing;
+            if has_begun && rollout_stage == RolloutStage::Rolling {
                 if !self.begun.contains(&pool.name) {
                     let at = pool.template_created.unwrap_or(clock.now());
                     self.timeline.add(at, TimelineEvent::NodesBegan { pool: pool.name.clone() });

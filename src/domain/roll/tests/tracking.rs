@@ -11,7 +11,9 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::BlockerCause;
 use crate::domain::roll::blocker::cause::ObjectName;
 use crate::domain::roll::classify::{JoiningReason, NodeStage, Since};
+use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::history::{RollGoal, RollHistory};
+use crate::domain::roll::progress::PoolState;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::{ago, cluster};
 use crate::domain::roll::timeline::{MAX_ENTRIES, RegressionCause, TimelineEvent};
@@ -634,4 +636,116 @@ fn the_history_is_bounded_over_a_long_life() {
     }
     assert_eq!(tracker.timeline().entries().len(), MAX_ENTRIES);
     assert_eq!(tracker.history().nodes.len(), 1);
+}
+
+/// Watches snapshots, two minutes apart at most, and returns the last roll.
+fn watch(tracker: &mut RollTracker, subject: &Cluster, steps: Vec<(i64, ClusterSnapshot)>) -> Roll {
+    let mut last = None;
+    for (minutes, seen) in steps {
+        last = tracker.observe(subject, &seen, ago(minutes));
+    }
+    last.unwrap()
+}
+
+#[test]
+fn without_a_start_all_new_nodes_stay_new_once_the_roll_was_watched() {
+    let mut without = preparing();
+    without.rotation.initiated = None;
+    let half = || snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    let all =
+        || snapshot(vec![node("web-2", ZONE, ago(50), NEW), node("web-3", ZONE, ago(20), NEW)]);
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &without, vec![(11, half()), (10, all())]);
+    assert_eq!((roll.counts.new, roll.counts.old_left()), (2, 0));
+    let mut tracker = RollTracker::default();
+    tracker.observe(&preparing(), &all(), ago(10));
+    let roll = tracker.observe(&without, &all(), ago(9)).unwrap();
+    assert_eq!((roll.counts.new, roll.counts.old_left()), (2, 0), "one reading lacks the start");
+}
+
+#[test]
+fn an_annotation_alone_makes_no_node_new() {
+    let mut without = preparing();
+    without.rotation.initiated = None;
+    let nodes = ["a", "b"].map(|name| Node {
+        rolling: true,
+        marked_for_deletion: false,
+        ..old(name, ZONE)
+    });
+    let seen = ClusterSnapshot { templates: Templates::Forbidden, ..snapshot(nodes.to_vec()) };
+    let roll = Roll::read(&without, &seen, &RollHistory::default(), now());
+    assert_eq!((roll.counts.new, roll.counts.old), (0, 2));
+}
+
+#[test]
+fn a_node_of_the_target_generation_that_is_to_be_deleted_means_another_roll() {
+    let again = |name: &str| Node { marked_for_deletion: true, ..node(name, ZONE, ago(100), NEW) };
+    let mut tracker = RollTracker::default();
+    let first =
+        snapshot(vec![node("web-1", ZONE, ago(100), NEW), node("web-2", ZONE, ago(100), NEW)]);
+    let second = snapshot(vec![again("web-1"), again("web-2")]);
+    let roll = watch(&mut tracker, &preparing(), vec![(11, first), (10, second)]);
+    assert!(roll.pools[0].another);
+    assert_eq!(regressions(&tracker), [vec![RegressionCause::AnotherRoll("web".into())]]);
+}
+
+#[test]
+fn what_the_autoscaler_removes_is_not_awaited() {
+    let mut subject = preparing();
+    let pool = &mut subject.pools[0];
+    (pool.minimum, pool.maximum, pool.zones) = (3, 9, vec![ZONE.into()]);
+    let new = |name: &str| node(name, ZONE, ago(50), NEW);
+    let whole = snapshot((0..9).map(|n| old(&format!("web-{n}"), ZONE)).collect());
+    let all = snapshot((0..9).map(|n| new(&format!("new-{n}"))).collect());
+    let few = snapshot(vec![new("new-0"), new("new-1")]);
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &subject, vec![(12, whole), (11, all), (10, few)]);
+    let progress = roll.rotation.unwrap();
+    assert_eq!((roll.counts.missing, progress.old, progress.awaited), (1, 0, 1));
+    assert_eq!(progress.replaced(), 8);
+}
+
+#[test]
+fn a_pool_whose_only_node_is_gone_is_awaited() {
+    let mut subject = preparing();
+    let pool = &mut subject.pools[0];
+    (pool.minimum, pool.maximum, pool.zones) = (1, 1, vec![ZONE.into()]);
+    (pool.max_surge, pool.max_unavailable) = (0, 1);
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &subject, vec![(12, snapshot(Vec::new()))]);
+    assert_eq!(roll.pools[0].state, PoolState::Missing);
+    let progress = roll.rotation.unwrap();
+    assert_eq!((progress.goal, progress.awaited), (RollGoal { nodes: 1, estimated: true }, 1));
+    let roll = watch(
+        &mut tracker,
+        &subject,
+        vec![(11, snapshot(vec![node("web-2", ZONE, ago(11), NEW)]))],
+    );
+    assert_eq!(figures(&roll), (0, 1, true));
+}
+
+#[test]
+fn a_pool_without_nodes_before_its_template_is_renewed_has_not_begun() {
+    let mut subject = preparing();
+    subject.pools.push(NodePool { name: "db".into(), ..subject.pools[0].clone() });
+    let mut seen = snapshot(vec![Node { marked_for_deletion: false, ..old("web-1", ZONE) }]);
+    let of_db = Template { pool: "db".into(), ..template("db-1", ago(9_000)) };
+    seen.templates = Templates::Known(vec![template(OLD, ago(9_000)), of_db]);
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &subject, vec![(12, seen.clone())]);
+    assert_eq!(roll.estimate, RollEstimate::NotBegun);
+    assert_eq!(roll.pools[1].state, PoolState::Missing);
+    assert_eq!(happened(&tracker), [TimelineEvent::Phase(Phase::Preparing)]);
+    seen.templates = Templates::Forbidden;
+    let roll = Roll::read(&subject, &seen, &RollHistory::default(), now());
+    assert_eq!(roll.estimate, RollEstimate::NotBegun, "{:?}", roll.pools[1].state);
+}
+
+#[test]
+fn a_pool_with_only_a_preserved_node_has_no_new_ones() {
+    let failed = Node { preserved: true, ..joining(old("web-1", ZONE)) };
+    let mut subject = preparing();
+    (subject.pools[0].minimum, subject.pools[0].zones) = (1, vec![ZONE.into()]);
+    let roll = Roll::read(&subject, &snapshot(vec![failed]), &RollHistory::default(), now());
+    assert_eq!((roll.pools[0].state, roll.estimate), (PoolState::Empty, RollEstimate::Finishing));
 }
