@@ -290,9 +290,11 @@ pub fn progress_narrow(progress: RollProgress) -> String {
     if progress.done && progress.goal.nodes > 0 { done(numbers) } else { numbers }
 }
 
-/// "3 nodes, no rollout": the counts without a roll.
-pub fn idle(counts: NodeCounts) -> String {
-    match counts.seen() {
+/// "3 nodes, no rollout": the counts without a roll, or without its progress.
+pub fn without_progress(roll: &Roll) -> String {
+    match roll.counts.seen() {
+        _ if !roll.sees_nodes() => NODES_NOT_VISIBLE.to_owned(),
+        _ if !roll.idle => counts(roll.counts),
         0 => NO_NODES.to_owned(),
         seen => nodes_no_roll(plural(seen, NODE, MANY_NODES)),
     }

@@ -749,3 +749,11 @@ fn a_pool_with_only_a_preserved_node_has_no_new_ones() {
     let roll = Roll::read(&subject, &snapshot(vec![failed]), &RollHistory::default(), now());
     assert_eq!((roll.pools[0].state, roll.estimate), (PoolState::Empty, RollEstimate::Finishing));
 }
+
+#[test]
+fn after_the_roll_nodes_that_cannot_be_listed_are_not_none() {
+    let mut seen = snapshot(Vec::new());
+    seen.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
+    let roll = Roll::read(&cluster(Phase::Prepared), &seen, &RollHistory::default(), now());
+    assert_eq!((roll.rotation, roll.sees_nodes()), (None, false));
+}
