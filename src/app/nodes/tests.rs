@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::app::nodes::observed::ObservedCluster;
-use crate::app::nodes::{blocker_text, text};
+use crate::app::nodes::{blocker_text, table, text};
 use crate::app::now::Now;
 use crate::app::rotation::findings_text;
 use crate::domain::cluster::{Cluster, ReportedError};
@@ -71,7 +71,8 @@ fn the_texts_of_every_fixture_as_a_roll() {
         }
         for node in roll.nodes() {
             let detail = text::stage_detail(node, now()).unwrap_or_default();
-            writeln!(out, "node: {} {} {detail}", node.short, text::stage(node)).unwrap();
+            writeln!(out, "node: {} {} {detail}", node.short, text::stage(node, roll.idle))
+                .unwrap();
         }
         for entry in tracker.timeline().entries() {
             writeln!(out, "timeline: {}", text::timeline_event(&entry.what)).unwrap();
@@ -206,6 +207,17 @@ fn an_estimate_shows_whether_it_was_measured_and_whether_the_roll_is_blocked() {
     let stalled = at_once(&preparing(), &all);
     assert!(text::stall(&stalled, now()).unwrap().contains("47m"));
     assert!(text::unexplained_stall(&stalled, now()).unwrap().contains("47m"));
+}
+
+#[test]
+fn without_a_roll_no_node_is_exported_as_new() {
+    let words = |phase| {
+        let roll = at_once(&cluster(phase), &fixture("all_new"));
+        let json = table::table(&roll, now()).json();
+        ["new", "ready"].map(|word| json.to_string().matches(&format!("{word:?}")).count())
+    };
+    assert_eq!(words(Phase::Preparing), [3, 0]);
+    assert_eq!(words(Phase::Completed), [0, 3]);
 }
 
 #[test]

@@ -405,9 +405,10 @@ pub fn range(range: DurationRange) -> String {
     }
 }
 
-/// The name of a stage; the UI chooses the glyph.
-pub fn stage(node: &NodeRoll) -> &'static str {
+/// The name of a stage; without a roll, no node is called new. The UI chooses the glyph.
+pub fn stage(node: &NodeRoll, idle: bool) -> &'static str {
     match node.stage {
+        NodeStage::New if idle => STAGE_READY,
         NodeStage::Draining if node.blocked => STAGE_BLOCKED,
         NodeStage::Draining => STAGE_DRAINING,
         NodeStage::New => STAGE_NEW,

@@ -117,8 +117,8 @@ pub fn legend(counts: NodeCounts, idle: bool, cx: LineContext<'_>) -> Vec<Span<'
 
 /// Bar, progress and percentage, as far as they fit; the estimate after them, or below if there is room.
 pub fn summary(roll: &Roll, now: Timestamp, cx: LineContext<'_>) -> Vec<Vec<Span<'static>>> {
-    let estimate =
-        text::estimate(roll.estimate, now).map(|text| cx.span(text, estimate_tone(roll)));
+    let estimate = text::estimate(roll.estimate, now).filter(|_| roll.sees_nodes());
+    let estimate = estimate.map(|text| cx.span(text, estimate_tone(roll)));
     let behind = estimate.clone().map(|estimate| vec![Span::raw("   "), estimate]);
     let first = summary_line(roll, behind, cx);
     let is_said = |estimate: &Span<'_>| first.contains(estimate);
@@ -134,7 +134,7 @@ fn summary_line(
     let LineContext { theme, columns, .. } = cx;
     let Some(progress) = roll.progress().filter(|_| !roll.idle) else {
         let mut parts = vec![vec![Span::raw(text::without_progress(roll))]];
-        parts.extend(estimate.filter(|_| roll.sees_nodes()));
+        parts.extend(estimate);
         return as_fits(parts, columns);
     };
     let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(progress.done) };
