@@ -94,12 +94,11 @@ pub struct GenerationQuery<'a> {
 }
 
 impl GenerationQuery<'_> {
+    /// When the rotation started; `None` if the reported start is that of an earlier one.
     fn start(&self) -> Option<Timestamp> {
-        if rollout_stage(self.rotation) == RolloutStage::Before {
-            None
-        } else {
-            self.rotation.initiated
-        }
+        self.rotation.initiated.filter(|_| {
+            rollout_stage(self.rotation) != RolloutStage::Before && !self.rotation.mixes_rotations()
+        })
     }
 
     fn is_rolling(&self) -> bool {

@@ -140,7 +140,11 @@ impl RollTracker {
                 && known.cluster == seen.cluster
                 && known.initiated == seen.initiated
         };
-        if !self.rotation.as_ref().is_some_and(is_same) {
+        // The next rotation may show by its phase before its time does.
+        let restarts = matches!(self.phase, Some(Phase::Never | Phase::Completed))
+            && cluster.rotation.phase == Phase::Preparing
+            && !cluster.rotation.is_clear();
+        if restarts || !self.rotation.as_ref().is_some_and(is_same) {
             *self = Self::default();
         }
         // The creation time may become known later.

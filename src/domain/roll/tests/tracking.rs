@@ -12,6 +12,7 @@ use crate::domain::roll::blocker::BlockerCause;
 use crate::domain::roll::blocker::cause::ObjectName;
 use crate::domain::roll::classify::{JoiningReason, NodeStage, Since};
 use crate::domain::roll::durations::RollEstimate;
+use crate::domain::roll::generation::EstimateReason;
 use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::progress::PoolState;
 use crate::domain::roll::tests::stages::fixture;
@@ -661,6 +662,27 @@ fn without_a_start_all_new_nodes_stay_new_once_the_roll_was_watched() {
     tracker.observe(&preparing(), &all(), ago(10));
     let roll = tracker.observe(&without, &all(), ago(9)).unwrap();
     assert_eq!((roll.counts.new, roll.counts.old_left()), (2, 0), "one reading lacks the start");
+}
+
+#[test]
+fn nodes_of_the_previous_rotation_are_not_new_while_the_next_one_has_no_time_yet() {
+    let all = || snapshot(vec![node("web-1", ZONE, ago(50), NEW)]);
+    let mut subject = preparing();
+    let first = subject.rotation.initiated;
+    let mut watched = RollTracker::default();
+    watched.observe(&subject, &all(), ago(40));
+    subject.rotation.phase = Phase::Completed;
+    subject.rotation.completed = Some(ago(30));
+    watched.observe(&subject, &all(), ago(20));
+    subject.rotation.phase = Phase::Preparing;
+    for initiated in [first, None] {
+        subject.rotation.initiated = initiated;
+        for mut tracker in [watched.clone(), RollTracker::default()] {
+            let roll = tracker.observe(&subject, &all(), ago(10)).unwrap();
+            assert_eq!((roll.pools[0].state, roll.counts.old), (PoolState::NotBegun, 1));
+            assert!(roll.estimate_reasons.contains(&EstimateReason::StartUnknown));
+        }
+    }
 }
 
 #[test]
