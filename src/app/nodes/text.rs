@@ -182,6 +182,7 @@ texts! {
         "not observed: limit of {count} clusters reached (kubernetes.limit)";
     NOT_OBSERVED = "not observed now";
     SHORT_NOT_OBSERVED = "not observed";
+    SHORT_NOT_VISIBLE = "not visible";
     SHORT_CONNECTING = "connecting";
     SHORT_NOT_ACCEPTED_YET = "retrying";
     SHORT_CREDENTIALS_REFUSED = "login rejected";

@@ -284,6 +284,9 @@ fn nodes_that_may_not_be_listed_are_not_said_to_be_none() {
     for phase in [Phase::Preparing, Phase::Prepared, Phase::Completed] {
         let mut state = rolls::without_nodes(phase);
         let Screen::Cluster { id, .. } = state.screen.clone() else { panic!("no cluster") };
+        state.screen = Screen::Fleet;
+        let fleet = text(&state, 140, 40);
+        assert!(!fleet.contains("connecting"), "{fleet}");
         for tab in [Tab::Nodes, Tab::Rotation, Tab::Overview] {
             state.screen = Screen::Cluster { id: id.clone(), tab };
             for (columns, rows) in [(140, 40), (80, 24)] {
