@@ -96,9 +96,7 @@ pub struct GenerationQuery<'a> {
 impl GenerationQuery<'_> {
     /// When the rotation started; `None` if the reported start is that of an earlier one.
     fn start(&self) -> Option<Timestamp> {
-        self.rotation.initiated.filter(|_| {
-            rollout_stage(self.rotation) != RolloutStage::Before && !self.rotation.mixes_rotations()
-        })
+        self.rotation.initiated.filter(|_| !self.rotation.mixes_rotations())
     }
 
     fn is_rolling(&self) -> bool {
@@ -193,27 +191,21 @@ impl TargetGeneration {
 
     /// Without a template: labels of tainted nodes, and of nodes older than the start, are old; the label of the newest
     /// other node is the target.
-    fn from_nodes(query: GenerationQuery<'_>, reason: EstimateReason) -> Self {
+    fn from_nodes<'a>(query: GenerationQuery<'a>, reason: EstimateReason) -> Self {
         let (start, rolling) = (query.start(), query.is_rolling());
         let tainted = query.nodes.iter().any(|node| node.marked_for_deletion);
         let marked_for_deletion = query.nodes.iter().filter(|node| node.marked_for_deletion);
         let mut old: BTreeSet<&str> =
             marked_for_deletion.filter_map(|node| node.generation.as_deref()).collect();
-        if start.is_some() {
-            old.extend(query.before());
-        }
-        let mut candidates: Vec<(Option<Timestamp>, &str)> = query
-            .nodes
-            .iter()
-            .filter(|node| !node.marked_for_deletion && !born_before(node, start))
-            .filter_map(|node| Some((node.created, node.generation.as_deref()?)))
-            .filter(|(_, label)| !old.contains(label))
-            .collect();
-        candidates.sort_unstable();
-        let several = candidates.iter().map(|(_, label)| label).collect::<BTreeSet<_>>().len() > 1;
+        old.extend(query.before());
+        let candidates = || {
+            let labelled = |node: &&'a Node| Some((node.created, node.generation.as_deref()?));
+            query.nodes.iter().filter_map(labelled).filter(|(_, label)| !old.contains(label))
+        };
+        let several = candidates().map(|(_, label)| label).collect::<BTreeSet<_>>().len() > 1;
         // Without taints only the start of a running rotation is conclusive.
         let telling = tainted || (rolling && (start.is_some() || several));
-        let name = candidates.last().filter(|_| telling).map(|(_, label)| (*label).to_owned());
+        let name = candidates().max().filter(|_| telling).map(|(_, label)| label.to_owned());
         let young = query.nodes.iter().any(|node| is_young_unlabelled(node, start));
         let drains_since_start = |node: &Node| {
             let began = node.terminating.as_ref().and_then(|terminating| terminating.since);

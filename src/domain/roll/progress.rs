@@ -41,7 +41,7 @@ pub struct NodeCounts {
 }
 
 impl NodeCounts {
-    /// Counts one node.
+    /// Counts one node; which ones are blocked is not known yet.
     pub fn add(&mut self, node: &NodeRoll) {
         *match node.stage {
             NodeStage::New => &mut self.new,
@@ -52,7 +52,6 @@ impl NodeCounts {
             NodeStage::Old => &mut self.old,
             NodeStage::Preserved => &mut self.preserved,
         } += 1;
-        self.blocked += usize::from(node.blocked);
     }
 
     /// Nodes that still have to be replaced.
@@ -385,12 +384,10 @@ fn pool(
     let known = history.goal(name, !of_rotation && pool.another);
     let goal = known.unwrap_or_else(|| pool.estimate_goal());
     pool.progress = match state {
-        PoolState::AllNew | PoolState::Empty if of_rotation => {
+        PoolState::AllNew | PoolState::Empty => {
             RollProgress { done: true, ..RollProgress::counted(goal, counts) }
         }
-        PoolState::Settled | PoolState::Empty | PoolState::AllNew => {
-            RollProgress::finished(known, counts)
-        }
+        PoolState::Settled => RollProgress::finished(known, counts),
         PoolState::NotBegun | PoolState::Rolling | PoolState::Missing => {
             RollProgress::counted(goal, counts)
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
+use crate::domain::cluster::{Cluster, is_same_creation};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::context::is_drained;
 use crate::domain::roll::blocker::webhooks::find_unanswered;
@@ -30,7 +30,6 @@ const MAX_GONE: usize = 256;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RotationId {
-    cluster: ClusterId,
     created: Option<Timestamp>,
     initiated: Option<Timestamp>,
 }
@@ -134,11 +133,9 @@ impl RollTracker {
         if cluster.rotation.phase != Phase::Never {
             initiated = initiated.or_else(|| self.rotation.as_ref()?.initiated);
         }
-        let seen = RotationId { cluster: cluster.id.clone(), created: cluster.created, initiated };
+        let seen = RotationId { created: cluster.created, initiated };
         let is_same = |known: &RotationId| {
-            is_same_creation(known.created, seen.created)
-                && known.cluster == seen.cluster
-                && known.initiated == seen.initiated
+            is_same_creation(known.created, seen.created) && known.initiated == seen.initiated
         };
         // The next rotation may show by its phase before its time does.
         let restarts = matches!(self.phase, Some(Phase::Never | Phase::Completed))
