@@ -499,7 +499,7 @@ impl RollTracker {
                 && has_regressed(before, after)
             {
                 let mut causes = causes.clone();
-                if before.done && !after.done {
+                if before.done {
                     causes.insert(0, RegressionCause::Phase);
                 } else if causes.is_empty() {
                     causes.push(RegressionCause::FewerNewNodes);

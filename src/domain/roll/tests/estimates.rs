@@ -255,6 +255,30 @@ fn the_last_node_takes_only_as_long_as_it_still_joins() {
 }
 
 #[test]
+fn several_nodes_of_a_zone_at_a_time_take_as_many_batches_as_they_fill() {
+    let mut subject = one_zone(0);
+    subject.pools[0].max_surge = 1;
+    let olds = |count: usize| (0..count).map(|n| old(&format!("web-{n}"), "eu01-1")).collect();
+    for (count, batches) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+        let roll = seen_once(&subject, olds(count));
+        assert_eq!(remaining(&roll).high, SignedDuration::from_mins(10 * batches), "{count}");
+    }
+}
+
+#[test]
+fn a_node_that_joins_for_too_long_is_a_stall() {
+    let joins = |minutes| {
+        let born =
+            Node { ready_changed: None, ..joining(node("web-1", "eu01-1", ago(minutes), NEW)) };
+        let mut subject = one_zone(1);
+        subject.pools[0].max_surge = 1;
+        seen_once(&subject, vec![born]).estimate
+    };
+    assert!(matches!(joins(5), RollEstimate::Remaining { .. }));
+    assert_eq!(joins(60), RollEstimate::Stalled { since: ago(60) });
+}
+
+#[test]
 fn a_node_that_is_missing_is_waited_for() {
     let new = |name: &str| ready(name, "eu01-1", 170, 170);
     let roll = seen_once(&one_zone(3), vec![new("a"), new("b")]);
@@ -278,4 +302,6 @@ fn k8s_34_the_time_for_which_a_node_is_held_is_no_progress() {
     seen.budgets.push(Arc::new(guard));
     let held = remaining(&watched(&seen, &[5, 4, 3, 2, 1, 0])).low;
     assert_eq!((free, held), (SignedDuration::from_mins(9), SignedDuration::from_mins(14)));
+    let estimate = watched(&seen, &[5, 4, 3, 2, 1, 0]).estimate;
+    assert!(matches!(estimate, RollEstimate::Remaining { blocked: true, .. }), "{estimate:?}");
 }

@@ -17,7 +17,7 @@ use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::progress::PoolState;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::{ago, cluster};
-use crate::domain::roll::timeline::{MAX_ENTRIES, RegressionCause, TimelineEvent};
+use crate::domain::roll::timeline::{MAX_ENTRIES, RegressionCause, TimelineEntry, TimelineEvent};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Node, Template, Templates, Terminating, Unseen};
@@ -232,6 +232,14 @@ fn a_start_whose_time_shows_before_its_phase_rolls_once_the_phase_shows() {
     subject.rotation.phase = Phase::Prepared;
     assert!(tracker.observe(&subject, &seen, ago(8)).unwrap().rotation.unwrap().done);
     assert_eq!(tracker.prepared_at(), Some(ago(8)));
+    for phase in [Phase::Completing, Phase::Completed, Phase::Unknown("SOON".into())] {
+        let mut next = subject.clone();
+        next.rotation.phase = phase;
+        let mut later = tracker.clone();
+        later.observe(&next, &seen, ago(7)).unwrap();
+        assert_eq!(later.prepared_at(), Some(ago(8)));
+    }
+    assert_eq!(tracker.history().watched_since, Some(ago(10)), "it is the same rotation");
     subject.rotation.phase = Phase::Preparing;
     tracker.observe(&subject, &seen, ago(7)).unwrap();
     assert_eq!(tracker.prepared_at(), None, "what SKE says in the end is so");
@@ -292,7 +300,7 @@ fn another_start_begins_a_new_history() {
     next.rotation.initiated = Some(ago(5));
     assert!(tracker.observe(&next, &seen, ago(4)).is_some());
     assert_eq!(happened(&tracker), [TimelineEvent::Phase(Phase::Preparing)]);
-    let mut other = preparing();
+    let mut other = next.clone();
     other.created = Some(ago(60));
     assert!(
         tracker.observe(&other, &seen, ago(3)).is_some(),
@@ -400,6 +408,221 @@ fn nodes_that_the_autoscaler_adds_replace_none() {
     let roll = tracker.observe(&subject, &seen, ago(58)).unwrap();
     let progress = roll.pools[0].progress;
     assert_eq!((progress.goal, progress.replaced()), (RollGoal { nodes: 2, estimated: false }, 0));
+    // Who did not see the beginning cannot tell.
+    for before in [ClusterSnapshot { templates: Templates::Unread, ..before.clone() }, before] {
+        let mut late = RollTracker::default();
+        let at = if before.templates == Templates::Unread { 59 } else { 90 };
+        late.observe(&subject, &before, ago(at));
+        let roll = late.observe(&subject, &seen, ago(58)).unwrap();
+        assert!(roll.rotation.unwrap().goal.estimated, "{:?}", before.templates);
+    }
+}
+
+#[test]
+fn the_goal_follows_the_nodes_until_their_rollout_begins() {
+    let mut tracker = RollTracker::default();
+    let olds = |count: usize| {
+        let nodes = (0..count)
+            .map(|n| Node { marked_for_deletion: false, ..old(&format!("web-{n}"), ZONE) });
+        let mut seen = snapshot(nodes.collect());
+        seen.templates = Templates::Known(vec![template(OLD, ago(9_000))]);
+        seen
+    };
+    for (minutes, count) in [(12, 2), (11, 4), (10, 3)] {
+        let roll = tracker.observe(&preparing(), &olds(count), ago(minutes)).unwrap();
+        assert_eq!(figures(&roll), (count, count, false));
+    }
+    assert_eq!(
+        happened(&tracker),
+        [TimelineEvent::Phase(Phase::Preparing)],
+        "none is gone by the rollout"
+    );
+    let begun = snapshot(vec![old("web-0", ZONE), node("web-9", ZONE, ago(10), NEW)]);
+    assert_eq!(figures(&tracker.observe(&preparing(), &begun, ago(9)).unwrap()), (1, 3, false));
+}
+
+#[test]
+fn a_node_that_a_short_list_left_out_is_neither_new_nor_added() {
+    let all = || {
+        snapshot(vec![old("web-1", ZONE), old("web-2", ZONE), node("web-3", ZONE, ago(50), NEW)])
+    };
+    let short = snapshot(vec![old("web-1", ZONE)]);
+    let mut tracker = RollTracker::default();
+    let first = figures(&tracker.observe(&preparing(), &all(), ago(12)).unwrap());
+    tracker.observe(&preparing(), &short, ago(11));
+    assert_eq!(figures(&tracker.observe(&preparing(), &all(), ago(10)).unwrap()), first);
+    let is_ready = |event: &TimelineEvent| matches!(event, TimelineEvent::Ready { .. });
+    assert_eq!(happened(&tracker).iter().filter(|event| is_ready(event)).count(), 1);
+}
+
+#[test]
+fn a_pool_that_is_removed_is_why_the_share_falls() {
+    let mut subject = preparing();
+    subject.pools.push(NodePool { name: "db".into(), ..subject.pools[0].clone() });
+    let of_db = |name: &str| Node { pool: "db".into(), ..node(name, ZONE, ago(50), "db-2") };
+    let old_db = |name: &str| Node { marked_for_deletion: true, ..of_db(name) };
+    let web = || vec![old("web-1", ZONE), old("web-2", ZONE)];
+    let seen = |db: [Node; 2]| {
+        let mut seen = snapshot(web().into_iter().chain(db).collect());
+        let of_db = Template { pool: "db".into(), ..template("db-3", ago(170)) };
+        seen.templates = Templates::Known(vec![template(NEW, ago(174)), of_db]);
+        seen
+    };
+    let done = |name: &str| Node { generation: Some("db-3".into()), ..of_db(name) };
+    let mut tracker = RollTracker::default();
+    tracker.observe(&subject, &seen([old_db("db-1"), old_db("db-2")]), ago(12));
+    tracker.observe(&subject, &seen([done("db-3"), done("db-4")]), ago(11));
+    subject.pools.pop();
+    let roll = tracker.observe(&subject, &snapshot(web()), ago(10)).unwrap();
+    assert_eq!(figures(&roll), (2, 2, false));
+    assert_eq!(regressions(&tracker), [vec![RegressionCause::PoolRemoved("db".into())]]);
+}
+
+#[test]
+fn nodes_that_fail_are_cordoned_or_vanish_are_in_the_timeline() {
+    let (new, cordoned) =
+        (|| node("web-2", ZONE, ago(50), NEW), Node { cordoned: true, ..old("web-1", ZONE) });
+    let mut tracker = RollTracker::default();
+    let steps = [
+        vec![old("web-1", ZONE), new(), old("web-3", ZONE)],
+        vec![cordoned.clone(), joining(new()), old("web-3", ZONE)],
+        vec![cordoned, Node { still_joining: true, ..new() }],
+    ];
+    let mut last = None;
+    for (minutes, nodes) in [12, 11, 10].into_iter().zip(steps) {
+        last = tracker.observe(&preparing(), &snapshot(nodes), ago(minutes));
+    }
+    let events = happened(&tracker);
+    let expected = [
+        TimelineEvent::Cordoned { node: "web-1".into() },
+        TimelineEvent::NotReady { node: "web-2".into() },
+        gone("web-3", None),
+    ];
+    assert!(expected.iter().all(|event| events.contains(event)), "{events:?}");
+    let failed = |entry: &&TimelineEntry| matches!(entry.what, TimelineEvent::NotReady { .. });
+    assert_eq!(tracker.timeline().entries().find(failed).unwrap().at, ago(11));
+    let roll = last.unwrap();
+    let joins = roll.nodes().find(|node| node.stage == NodeStage::Joining).unwrap();
+    assert_eq!(joins.since, Some(Since::exact(ago(11))), "not since it was created");
+}
+
+#[test]
+fn a_pool_without_nodes_changes_no_figure_of_the_others() {
+    let mut subject = preparing();
+    subject.pools[0].zones = vec![ZONE.into()];
+    let db = NodePool { name: "db".into(), minimum: 0, ..subject.pools[0].clone() };
+    subject.pools.push(db);
+    let olds = snapshot(["a", "b", "c"].map(|name| old(name, ZONE)).to_vec());
+    let news = snapshot(["d", "e", "f"].map(|name| node(name, ZONE, ago(50), NEW)).to_vec());
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &subject, vec![(12, olds), (11, news.clone())]);
+    assert_eq!((figures(&roll), roll.is_estimated()), ((0, 3, false), false));
+    subject.rotation.phase = Phase::Prepared;
+    let roll = watch(&mut tracker, &subject, vec![(10, news)]);
+    assert_eq!((figures(&roll), roll.estimate), ((0, 3, false), RollEstimate::Done));
+}
+
+#[test]
+fn after_a_roll_whose_goal_is_estimated_the_nodes_there_are_count() {
+    let mut subject = preparing();
+    subject.pools[0].max_unavailable = 3;
+    let new = |name: &str| node(name, ZONE, ago(50), NEW);
+    let failed = Node { preserved: true, ..joining(new("failed")) };
+    let half = snapshot(vec![new("a"), new("b"), old("c", ZONE), old("d", ZONE)]);
+    let all = snapshot(vec![new("a"), new("b"), new("e"), new("f"), new("g"), failed]);
+    let mut tracker = RollTracker::default();
+    assert_eq!(figures(&watch(&mut tracker, &subject, vec![(12, half)])), (2, 4, true));
+    subject.rotation.phase = Phase::Prepared;
+    assert_eq!(figures(&watch(&mut tracker, &subject, vec![(11, all)])), (0, 5, true));
+}
+
+#[test]
+fn a_replacement_that_is_not_visible_yet_is_awaited_above_the_minimum_too() {
+    let mut subject = preparing();
+    let pool = &mut subject.pools[0];
+    (pool.minimum, pool.maximum, pool.zones) = (1, 9, vec![ZONE.into()]);
+    (pool.max_surge, pool.max_unavailable) = (0, 1);
+    let mut tracker = RollTracker::default();
+    let olds = || vec![old("a", ZONE), old("b", ZONE), old("c", ZONE)];
+    let new = node("d", ZONE, ago(50), NEW);
+    for (minutes, nodes, figures) in [
+        (12, olds(), (0, 0)),
+        (11, olds()[..2].to_vec(), (1, 0)),
+        (10, vec![old("a", ZONE), old("b", ZONE), new.clone()], (0, 1)),
+        (9, vec![old("a", ZONE), new], (1, 1)),
+    ] {
+        let roll = tracker.observe(&subject, &snapshot(nodes), ago(minutes)).unwrap();
+        let progress = roll.rotation.unwrap();
+        assert_eq!((progress.awaited, progress.replaced()), figures, "{minutes}");
+        assert_eq!(roll.counts.missing, 0);
+    }
+}
+
+#[test]
+fn a_goal_is_exact_only_if_no_node_can_have_been_replaced_before() {
+    let goal = |surge, unavailable, begun: bool, change: &dyn Fn(&mut Cluster)| {
+        let mut subject = preparing();
+        (subject.pools[0].max_surge, subject.pools[0].max_unavailable) = (surge, unavailable);
+        change(&mut subject);
+        let mut seen =
+            snapshot(["eu01-1", "eu01-2", "eu01-3"].map(|zone| old(zone, zone)).to_vec());
+        if !begun {
+            seen.templates = Templates::Known(vec![template(OLD, ago(9_000))]);
+        }
+        figures(&Roll::read(&subject, &seen, &RollHistory::default(), now()))
+    };
+    let none: &dyn Fn(&mut Cluster) = &|_| {};
+    assert_eq!(goal(3, 0, true, none), (3, 3, false));
+    assert_eq!(goal(3, 0, true, &|subject| subject.pools.clear()), (3, 3, true));
+    assert_eq!(goal(1, 0, true, none), (3, 3, true), "two zones drain first");
+    assert_eq!(goal(0, 3, false, none), (3, 3, false));
+}
+
+#[test]
+fn nodes_are_missing_only_while_a_roll_waits_for_them() {
+    use PoolState::{Empty, Missing, NotBegun, Rolling, Settled};
+    let of = |phase, nodes: Vec<Node>, name: &str, created| {
+        let mut seen = snapshot(nodes);
+        seen.templates = Templates::Known(vec![template(name, ago(created))]);
+        let roll = Roll::read(&cluster(phase), &seen, &RollHistory::default(), now());
+        let of_zones: usize = roll.pools[0].zones.iter().map(|zone| zone.counts.missing).sum();
+        assert_eq!(of_zones, roll.counts.missing);
+        (roll.pools[0].state, of_zones)
+    };
+    let plain = || vec![Node { marked_for_deletion: false, ..old("web-1", ZONE) }];
+    let new = || vec![node("web-1", ZONE, ago(50), NEW)];
+    for (phase, nodes, template, found) in [
+        (Phase::Preparing, plain(), (OLD, 9_000), (NotBegun, 0)),
+        (Phase::Preparing, new(), (NEW, 174), (Rolling, 2)),
+        (Phase::Preparing, Vec::new(), (NEW, 174), (Missing, 3)),
+        (Phase::Prepared, new(), (NEW, 174), (Settled, 0)),
+        (Phase::Prepared, Vec::new(), (NEW, 174), (Empty, 0)),
+        (Phase::Never, Vec::new(), (NEW, 174), (Empty, 0)),
+        (Phase::Never, plain(), (NEW, 174), (Rolling, 2)),
+    ] {
+        assert_eq!(of(phase, nodes, template.0, template.1), found);
+    }
+}
+
+#[test]
+fn a_pool_that_cannot_be_read_begins_with_the_first_that_can() {
+    let mut subject = preparing();
+    for name in ["db", "cache"] {
+        subject.pools.push(NodePool { name: name.into(), ..subject.pools[0].clone() });
+    }
+    let of = |pool: &str| Node {
+        pool: pool.into(),
+        marked_for_deletion: false,
+        ..node(pool, ZONE, ago(9_000), pool)
+    };
+    let mut nodes = vec![of("db"), of("cache")];
+    nodes.extend(["eu01-1", "eu01-2", "eu01-3"].map(|zone| node(zone, zone, ago(50), NEW)));
+    let mut seen = snapshot(nodes);
+    let of_cache = Template { pool: "cache".into(), ..template("cache", ago(9_000)) };
+    seen.templates = Templates::Known(vec![template(NEW, ago(174)), of_cache]);
+    let roll = Roll::read(&subject, &seen, &RollHistory::default(), now());
+    let states: Vec<_> = roll.pools.iter().map(|pool| pool.state).collect();
+    assert_eq!(states, [PoolState::AllNew, PoolState::Rolling, PoolState::NotBegun]);
 }
 
 #[test]
@@ -572,7 +795,7 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
         seen
     };
     let mut tracker = RollTracker::default();
-    let mut progress = Vec::new();
+    let (mut progress, mut of_pool) = (Vec::new(), Vec::new());
     for (minutes, seen) in [
         (30, seen(NEW, [NEW, NEW])),
         (20, seen(third, [NEW, NEW])),
@@ -582,7 +805,10 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
         tracker.observe(&subject, &seen, ago(minutes));
         let roll = Roll::read(&subject, &seen, tracker.history(), ago(minutes));
         progress.push(roll.another.map(|another| (another.old, another.goal.nodes)));
+        let of_db = roll.pools[1].progress;
+        of_pool.push((of_db.old, of_db.goal.nodes, of_db.done));
     }
+    assert_eq!(of_pool[..3], [(2, 2, false), (2, 2, false), (1, 2, false)]);
     assert_eq!(progress, [Some((3, 3)), Some((2, 3)), Some((1, 3)), None]);
 }
 
@@ -732,10 +958,13 @@ fn a_pool_whose_only_node_is_gone_is_awaited() {
     let mut subject = preparing();
     let pool = &mut subject.pools[0];
     (pool.minimum, pool.maximum, pool.zones) = (1, 1, vec![ZONE.into()]);
-    (pool.max_surge, pool.max_unavailable) = (0, 1);
+    let surges = Roll::read(&subject, &snapshot(Vec::new()), &RollHistory::default(), now());
+    assert_eq!(figures(&surges), (0, 1, true));
+    (subject.pools[0].max_surge, subject.pools[0].max_unavailable) = (0, 1);
     let mut tracker = RollTracker::default();
     let roll = watch(&mut tracker, &subject, vec![(12, snapshot(Vec::new()))]);
     assert_eq!(roll.pools[0].state, PoolState::Missing);
+    assert_eq!(roll.estimate, RollEstimate::NodesMissing);
     let progress = roll.rotation.unwrap();
     assert_eq!((progress.goal, progress.awaited), (RollGoal { nodes: 1, estimated: true }, 1));
     let roll = watch(
@@ -770,6 +999,7 @@ fn a_pool_with_only_a_preserved_node_has_no_new_ones() {
     (subject.pools[0].minimum, subject.pools[0].zones) = (1, vec![ZONE.into()]);
     let roll = Roll::read(&subject, &snapshot(vec![failed]), &RollHistory::default(), now());
     assert_eq!((roll.pools[0].state, roll.estimate), (PoolState::Empty, RollEstimate::Finishing));
+    assert_eq!(figures(&roll), (0, 0, false));
 }
 
 #[test]
