@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::domain::cluster::Cluster;
+use crate::domain::cluster::{Cluster, ReportedError};
 use crate::domain::roll::Roll;
 use crate::domain::roll::durations::{DurationRange, RollEstimate};
 use crate::domain::roll::progress::PoolState;
@@ -263,6 +263,42 @@ fn several_nodes_of_a_zone_at_a_time_take_as_many_batches_as_they_fill() {
         let roll = seen_once(&subject, olds(count));
         assert_eq!(remaining(&roll).high, SignedDuration::from_mins(10 * batches), "{count}");
     }
+}
+
+#[test]
+fn what_is_under_way_shortens_the_rest_and_what_leaves_or_is_missing_adds_to_it() {
+    let new = |name: &str| ready(name, "eu01-1", 170, 170);
+    let born = |name: &str, minutes| joining(node(name, "eu01-1", ago(minutes), NEW));
+    let wait = || old("o", "eu01-1");
+    let leaving = || draining(new("l"), ago(0));
+    // Surge, nodes, time left, worst case: 20m to create a machine and 2h to drain a node.
+    for (surge, nodes, left, worst) in [
+        (1, vec![new("a"), born("b", 3), born("c", 0)], mins(4, 5), 20),
+        (1, vec![wait(), new("a"), born("b", 3)], mins(4, 10), 140),
+        (1, vec![new("a"), new("b"), leaving()], mins(7, 10), 20),
+        (1, vec![wait(), new("b"), leaving()], mins(7, 10), 140),
+        (0, vec![new("a"), new("b")], mins(4, 5), 20),
+        (0, vec![new("a"), wait()], mins(11, 15), 160),
+    ] {
+        let mut subject = one_zone(3);
+        (subject.pools[0].max_surge, subject.pools[0].max_unavailable) = (surge, 1 - surge);
+        let roll = seen_once(&subject, nodes);
+        let RollEstimate::Remaining { worst_case, .. } = roll.estimate else { panic!("{roll:?}") };
+        assert_eq!((remaining(&roll), worst_case), (left, SignedDuration::from_mins(worst)));
+    }
+}
+
+#[test]
+fn an_error_of_ske_that_stops_a_rollout_makes_its_time_depend_on_it() {
+    let blocked = |code: &str| {
+        let mut subject = one_zone(3);
+        subject.problems = vec![ReportedError { code: code.into(), message: String::new() }];
+        let roll = seen_once(&subject, ["a", "b", "c"].map(|name| old(name, "eu01-1")).to_vec());
+        [roll.estimate, roll.pools[0].estimate]
+            .map(|estimate| matches!(estimate, RollEstimate::Remaining { blocked: true, .. }))
+    };
+    assert_eq!(blocked("SKE_QUOTA_EXCEEDED"), [true, true]);
+    assert_eq!(blocked("SKE_DNS_ZONE_NOT_FOUND"), [false, false]);
 }
 
 #[test]

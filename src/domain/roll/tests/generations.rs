@@ -59,6 +59,9 @@ fn judged(
     (signs, roll.pools[0].state, roll.pools[0].another, roll)
 }
 
+/// Templates, nodes, which of them are old, state of the pool, another roll.
+type Row<'a> = (Templates, &'a [(&'a str, i64, &'a str)], &'a str, PoolState, bool);
+
 #[test]
 fn a_node_is_old_by_the_best_that_can_be_read() {
     use Phase::{Prepared, Preparing};
@@ -66,8 +69,6 @@ fn a_node_is_old_by_the_best_that_can_be_read() {
     let hidden = || Templates::Forbidden;
     let known = |name, minutes| Templates::Known(vec![template(name, ago(minutes))]);
     let (old, new, third) = (OLD, NEW, THIRD);
-    // Templates, nodes, old or new, state of the pool, another roll.
-    type Row<'a> = (Templates, &'a [(&'a str, i64, &'a str)], &'a str, PoolState, bool);
     let with_start: [Row<'_>; 20] = [
         (hidden(), &[(old, BEFORE, ""), (old, BEFORE, "")], "oo", NotBegun, false),
         (hidden(), &[(old, BEFORE, "m"), (old, BEFORE, "")], "oo", Rolling, false),

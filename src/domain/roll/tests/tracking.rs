@@ -15,6 +15,7 @@ use crate::domain::roll::durations::RollEstimate;
 use crate::domain::roll::generation::EstimateReason;
 use crate::domain::roll::history::{RollGoal, RollHistory};
 use crate::domain::roll::progress::PoolState;
+use crate::domain::roll::regression::find_cause;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::{ago, cluster};
 use crate::domain::roll::timeline::{MAX_ENTRIES, RegressionCause, TimelineEntry, TimelineEvent};
@@ -697,6 +698,31 @@ fn a_regression_names_its_causes() {
 }
 
 #[test]
+fn why_the_share_falls_follows_from_what_the_old_node_was_before() {
+    use NodeStage::{Cordoned, Draining, Joining, Leaving, New, Old, Preserved};
+    let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    let mut pool = Roll::read(&preparing(), &seen, &RollHistory::default(), now()).pools.remove(0);
+    let (is_old, is_new) = (pool.zones[0].nodes[1].clone(), pool.zones[0].nodes[0].clone());
+    let (web, name) = (|| "web".to_owned(), || "web-1".to_owned());
+    for (before, first, another, cause) in [
+        (Some(New), false, true, Some(RegressionCause::AnotherRoll(web()))),
+        (Some(New), false, false, Some(RegressionCause::OtherTemplate(web()))),
+        (Some(Joining), false, false, Some(RegressionCause::OtherTemplate(web()))),
+        (Some(Leaving), false, true, Some(RegressionCause::AnotherRoll(web()))),
+        (Some(Preserved), false, false, Some(RegressionCause::NodeCountsAgain(name()))),
+        (None, false, false, Some(RegressionCause::OldNodeAdded(name()))),
+        (None, true, false, None),
+        (Some(Draining), false, true, None),
+        (Some(Cordoned), false, false, None),
+        (Some(Old), false, true, None),
+    ] {
+        pool.another = another;
+        assert_eq!(find_cause(&pool, &is_old, before, first), cause, "{before:?}");
+        assert_eq!(find_cause(&pool, &is_new, before, first), None);
+    }
+}
+
+#[test]
 fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
     let mut subject = preparing();
     subject.pools[0].minimum = 0;
@@ -763,6 +789,7 @@ fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
     assert!(roll.pools[0].another);
     assert!(happened(&tracker).contains(&TimelineEvent::AnotherRoll { pool: "web".into() }));
     assert_eq!(regressions(&tracker), [vec![RegressionCause::AnotherRoll("web".into())]]);
+    assert!(!happened(&tracker).contains(&TimelineEvent::Reconfigured { pool: "web".into() }));
 }
 
 #[test]
