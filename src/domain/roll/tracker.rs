@@ -272,7 +272,6 @@ impl RollTracker {
         self.another.retain(|pool| names.contains(pool.as_str()));
         if self.another.is_empty() {
             self.history.others.clear();
-            self.history.goals.retain(|(_, other), _| !other);
         }
         self.history.others.extend(self.another.iter().cloned());
         causes

@@ -338,6 +338,10 @@ fn k8s_34_the_time_for_which_a_node_is_held_is_no_progress() {
     seen.budgets.push(Arc::new(guard));
     let held = remaining(&watched(&seen, &[5, 4, 3, 2, 1, 0])).low;
     assert_eq!((free, held), (SignedDuration::from_mins(9), SignedDuration::from_mins(14)));
+    // Also if the budget may soon allow an eviction.
+    let mut guard = budget(0, 1, 1, 2);
+    guard.name = "guard".into();
+    seen.budgets = vec![Arc::new(guard)];
     let estimate = watched(&seen, &[5, 4, 3, 2, 1, 0]).estimate;
     assert!(matches!(estimate, RollEstimate::Remaining { blocked: true, .. }), "{estimate:?}");
 }

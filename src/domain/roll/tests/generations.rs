@@ -120,7 +120,7 @@ fn a_node_is_old_by_the_best_that_can_be_read() {
         (known(new, 174), &[(old, BEFORE, ""), (new, 50, "")], "on", Rolling, false),
     ];
     let after: [Row<'_>; 3] = [
-        (hidden(), &[(new, 100, "m"), (third, 50, "")], "on", Rolling, true),
+        (hidden(), &[(new, 100, "m"), (new, 100, ""), (third, 50, "")], "oon", Rolling, true),
         (hidden(), &[(new, 100, ""), (third, 50, "")], "nn", Settled, false),
         (known(new, 174), &[(new, 100, "m"), (new, 50, "")], "on", Rolling, true),
     ];
@@ -146,6 +146,13 @@ fn a_marked_node_without_a_label_makes_no_estimate() {
         judged(Phase::Preparing, true, &known, &nodes).3.estimate_reasons
     };
     assert_eq!(reasons("m"), BTreeSet::new());
+    // Such nodes are no sign of a template that has not been read yet.
+    let early = |nodes: &[_]| {
+        let known = Templates::Known(vec![template(THIRD, ago(BEFORE))]);
+        judged(Phase::Preparing, true, &known, nodes).3.estimate_reasons
+    };
+    assert_eq!(early(&[(OLD, BEFORE, ""), (OLD, 50, "")]), BTreeSet::new());
+    assert_eq!(early(&[(THIRD, BEFORE, ""), (THIRD, 50, "")]), BTreeSet::new());
     assert_eq!(reasons(""), BTreeSet::from([EstimateReason::LabelsAbsent]));
     let unread = judged(Phase::Preparing, true, &Templates::Unread, &[(OLD, BEFORE, "")]).3;
     assert_eq!(unread.estimate_reasons, BTreeSet::from([EstimateReason::TemplatesUnread]));
@@ -159,6 +166,14 @@ fn a_template_that_cannot_be_read_any_more_is_no_other_roll() {
     history.first_templates.insert("web".into(), NEW.into());
     let roll = Roll::read(&cluster(Phase::Preparing), &seen, &history, ago(0));
     assert!(!roll.pools[0].another);
+    // After it, only a mark tells that a node of its template is replaced once more.
+    for (signs, another) in [("m", true), ("", false)] {
+        let nodes = vec![labelled((NEW, 100, signs)), labelled((THIRD, 150, ""))];
+        let mut seen = snapshot(nodes);
+        seen.templates = Templates::Known(vec![template(NEW, ago(174))]);
+        let roll = Roll::read(&cluster(Phase::Prepared), &seen, &history, ago(0));
+        assert_eq!(roll.pools[0].another, another, "{signs}");
+    }
 }
 
 #[test]

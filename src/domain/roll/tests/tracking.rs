@@ -154,6 +154,22 @@ fn a_replacement_is_recorded_from_joining_to_removal() {
 }
 
 #[test]
+fn a_node_is_ready_when_its_system_pods_are_if_that_was_seen() {
+    let ready_at =
+        |minutes| Node { ready_changed: Some(ago(18)), ..node("web-2", ZONE, ago(minutes), NEW) };
+    let starting = || Node { still_joining: true, ..ready_at(20) };
+    for (seen, took) in [(17, 4), (30, 2)] {
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &snapshot(vec![old("web-1", ZONE)]), ago(31));
+        let first = tracker.observe(&preparing(), &snapshot(vec![starting()]), ago(seen)).unwrap();
+        let node = first.nodes().next().unwrap();
+        assert_eq!(node.since.unwrap().at, ago(20).min(ago(seen)), "since it was created");
+        tracker.observe(&preparing(), &snapshot(vec![ready_at(20)]), ago(16));
+        assert!(happened(&tracker).contains(&ready("web-2", took)), "{:?}", happened(&tracker));
+    }
+}
+
+#[test]
 fn a_drain_that_ended_unobserved_is_not_measured() {
     let subject = preparing();
     let mut tracker = RollTracker::default();
@@ -828,6 +844,8 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
         (20, seen(third, [NEW, NEW])),
         (10, seen(third, ["db-3", NEW])),
         (5, seen(third, ["db-3", "db-3"])),
+        // The next one is only of that pool.
+        (4, seen(third, ["db-3", NEW])),
     ] {
         tracker.observe(&subject, &seen, ago(minutes));
         let roll = Roll::read(&subject, &seen, tracker.history(), ago(minutes));
@@ -836,7 +854,7 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
         of_pool.push((of_db.old, of_db.goal.nodes, of_db.done));
     }
     assert_eq!(of_pool[..3], [(2, 2, false), (2, 2, false), (1, 2, false)]);
-    assert_eq!(progress, [Some((3, 3)), Some((2, 3)), Some((1, 3)), None]);
+    assert_eq!(progress, [Some((3, 3)), Some((2, 3)), Some((1, 3)), None, Some((1, 1))]);
 }
 
 #[test]
