@@ -220,7 +220,9 @@ impl Tab<'_> {
             lines.push(Line::default());
             lines.extend(roll::steps(&self.roll.steps, cx));
         } else if self.has_begun() {
-            lines.push(Line::from(roll::legend(self.roll.counts, self.roll.idle, cx)));
+            if self.roll.sees_nodes() {
+                lines.push(Line::from(roll::legend(self.roll.counts, self.roll.idle, cx)));
+            }
             let rolls = self.entry.cluster.rotation.phase == Phase::Preparing;
             let started = self.entry.cluster.rotation.initiated.filter(|_| rolls && rows >= 16);
             let pace = started.and_then(|from| roll::pace(self.roll, (from, now), cx));
