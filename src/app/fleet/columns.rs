@@ -471,7 +471,9 @@ fn roll_cell(row: &Row<'_>, room: usize) -> Cell {
             };
             let Some(progress) = progress else {
                 let why = observed.trouble.as_ref().map(|(why, _)| text::unavailable_narrow(why));
-                return Cell::new(why.unwrap_or(text::SHORT_CONNECTING), Tone::Dim);
+                let is_blind = observed.roll.as_ref().is_some_and(|roll| !roll.sees_nodes());
+                let other = if is_blind { text::SHORT_NOT_VISIBLE } else { text::SHORT_CONNECTING };
+                return Cell::new(why.unwrap_or(other), Tone::Dim);
             };
             let tone = roll_tone(row, observed);
             let text = format!("{} {}", bar(progress, 5), text::progress_narrow(progress));

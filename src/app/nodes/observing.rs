@@ -271,7 +271,8 @@ fn detect_changes(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext
     let progress = observed.progress();
     let remaining = progress.filter(|_| rolling).map(|progress| progress.old);
     let was_rolling = nodes.observing.get(id).is_some_and(|one| one.remaining.is_some());
-    if let Some(end) = progress.filter(|_| was_rolling && !rolling) {
+    let of_rotation = observed.roll.as_ref().and_then(|roll| roll.rotation);
+    if let Some(end) = of_rotation.filter(|_| was_rolling && !rolling) {
         cx.journal(cx.record(Some(id), "roll", Outcome::Observed, text::roll_ended(end)));
     }
     if let Some(observation) = nodes.observing.get_mut(id)
@@ -559,6 +560,31 @@ mod tests {
         pass(&mut state, 1, Message::Answered(request, read));
         let roll = state.nodes.observed[&id("shop")].roll.clone().unwrap();
         assert_eq!((roll.rotation, roll.counts.old_left()), (None, 1), "two of three were new");
+    }
+
+    #[test]
+    fn the_end_of_a_rollout_is_recorded_with_the_figures_of_the_rotation() {
+        let mut state = machine(&[("shop", Phase::Preparing)], |_| {});
+        pass(&mut state, 1, Message::Ticked);
+        let ObserverEvent::Snapshot(seen) = snapshot(10) else { panic!("no snapshot") };
+        let (mut before, mut after) = ((*seen).clone(), (*seen).clone());
+        for node in &mut before.nodes {
+            let node = Arc::make_mut(node);
+            let born = now().checked_sub(SignedDuration::from_mins(9_000)).ok();
+            (node.uid, node.created) = (format!("old-{}", node.name), born);
+            (node.generation, node.marked_for_deletion) = (Some("web-1".into()), true);
+        }
+        // One is replaced again already.
+        Arc::make_mut(&mut after.nodes[0]).marked_for_deletion = true;
+        for seen in [before, after] {
+            observe_event(&mut state, "shop", ObserverEvent::Snapshot(Arc::new(seen)));
+        }
+        let effects = read(&mut state, "shop", Phase::Prepared);
+        let records = effects.iter().filter_map(|effect| {
+            if let Effect::Journal(record) = effect { Some(record.text.as_str()) } else { None }
+        });
+        let records: Vec<&str> = records.filter(|text| text.contains("rollout")).collect();
+        assert_eq!(records, ["rollout ended: 2 nodes replaced"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ const COLUMNS: [(&str, &str); 14] = [
 
 /// All nodes, then all blockers, as of `now`.
 pub fn table(roll: &Roll, now: Timestamp) -> Table {
-    let nodes = roll.nodes().map(|node| node_row(node, now));
+    let nodes = roll.nodes().map(|node| node_row(node, roll.idle, now));
     let blockers = roll.blockers.iter().map(|blocker| blocker_row(blocker, now));
     Table::new(&COLUMNS, nodes.chain(blockers).collect())
 }
@@ -41,14 +41,14 @@ fn since(since: Option<Since>) -> [TableValue; 2] {
     [moment, at_least.into()]
 }
 
-fn node_row(node: &NodeRoll, now: Timestamp) -> Vec<TableValue> {
+fn node_row(node: &NodeRoll, idle: bool, now: Timestamp) -> Vec<TableValue> {
     let [since, at_least] = since(node.blocked_since.filter(|_| node.blocked).or(node.since));
     vec![
         "node".into(),
         node.name.as_str().into(),
         node.pool.as_str().into(),
         node.zone.as_str().into(),
-        text::stage(node).into(),
+        text::stage(node, idle).into(),
         since,
         at_least,
         TableValue::text(text::stage_detail(node, now)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::app::nodes::observed::ObservedCluster;
-use crate::app::nodes::{blocker_text, text};
+use crate::app::nodes::{blocker_text, table, text};
 use crate::app::now::Now;
 use crate::app::rotation::findings_text;
 use crate::domain::cluster::{Cluster, ReportedError};
@@ -25,7 +25,7 @@ use crate::domain::roll::tests::tracking::{NEW, draining, node, old, snapshot};
 use crate::domain::roll::tests::{ago, at_once, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
-use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unseen};
+use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable, Unseen};
 
 /// Observes an unchanged snapshot until every time limit has passed.
 fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> (Roll, RollTracker) {
@@ -71,7 +71,8 @@ fn the_texts_of_every_fixture_as_a_roll() {
         }
         for node in roll.nodes() {
             let detail = text::stage_detail(node, now()).unwrap_or_default();
-            writeln!(out, "node: {} {} {detail}", node.short, text::stage(node)).unwrap();
+            writeln!(out, "node: {} {} {detail}", node.short, text::stage(node, roll.idle))
+                .unwrap();
         }
         for entry in tracker.timeline().entries() {
             writeln!(out, "timeline: {}", text::timeline_event(&entry.what)).unwrap();
@@ -206,6 +207,71 @@ fn an_estimate_shows_whether_it_was_measured_and_whether_the_roll_is_blocked() {
     let stalled = at_once(&preparing(), &all);
     assert!(text::stall(&stalled, now()).unwrap().contains("47m"));
     assert!(text::unexplained_stall(&stalled, now()).unwrap().contains("47m"));
+}
+
+#[test]
+fn prepared_makes_no_count_of_old_nodes_that_were_seen_before_it() {
+    let at = |seconds: u64| Now {
+        wall: ago(4).saturating_add(Duration::from_secs(seconds)).unwrap(),
+        monotonic: Duration::from_secs(seconds),
+    };
+    let new = node("web-2", "eu01-2", ago(50), NEW);
+    let prepared = Cluster { rotation: cluster(Phase::Prepared).rotation, ..preparing() };
+    // Whether an old node is in the last snapshot, whether it was current at PREPARED, whether there is a count.
+    for (has_old, current, counts) in
+        [(true, false, false), (false, false, true), (true, true, true)]
+    {
+        let nodes =
+            if has_old { vec![new.clone(), old("web-1", "eu01-1")] } else { vec![new.clone()] };
+        let mut observed = ObservedCluster::default();
+        let seen = ObserverEvent::Snapshot(Arc::new(snapshot(nodes)));
+        observed.take_event(&preparing(), seen, at(1));
+        if current {
+            observed.take_reading(&prepared, at(2));
+        }
+        let lost = ObserverEvent::Unavailable(Unavailable::Hibernated);
+        observed.take_event(&prepared, lost, at(3));
+        observed.take_reading(&prepared, at(4));
+        let roll = observed.roll.unwrap();
+        assert_eq!(
+            roll.rotation.is_some_and(|progress| progress.done),
+            counts,
+            "{has_old} {current}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_longer_observed_has_no_time_left() {
+    let mut observed = ObservedCluster::default();
+    let at = Now { wall: now(), monotonic: Duration::from_secs(1) };
+    let seen = |nodes| ObserverEvent::Snapshot(Arc::new(snapshot(nodes)));
+    for nodes in [Vec::new(), vec![old("web-1", "eu01-1")]] {
+        observed.take_event(&preparing(), seen(nodes), at);
+        observed.take_event(&preparing(), ObserverEvent::Unavailable(Unavailable::Hibernated), at);
+        let roll = observed.roll.as_ref().unwrap();
+        assert_eq!(
+            (roll.estimate, roll.pools[0].estimate),
+            (RollEstimate::Unknown, RollEstimate::Idle)
+        );
+    }
+    let mut stopped = preparing();
+    assert!(!observed.is_blocked());
+    stopped.problems =
+        vec![ReportedError { code: "SKE_QUOTA_EXCEEDED".into(), message: String::new() }];
+    observed.take_event(&stopped, seen(vec![old("web-1", "eu01-1")]), at);
+    assert!(observed.is_blocked(), "SKE says so");
+}
+
+#[test]
+fn without_a_roll_no_node_is_exported_as_new() {
+    let words = |phase| {
+        let roll = at_once(&cluster(phase), &fixture("all_new"));
+        let json = table::table(&roll, now()).json();
+        ["new", "ready"].map(|word| json.to_string().matches(&format!("{word:?}")).count())
+    };
+    assert_eq!(words(Phase::Preparing), [3, 0]);
+    assert_eq!(words(Phase::Completed), [0, 3]);
 }
 
 #[test]

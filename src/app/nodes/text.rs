@@ -182,6 +182,7 @@ texts! {
         "not observed: limit of {count} clusters reached (kubernetes.limit)";
     NOT_OBSERVED = "not observed now";
     SHORT_NOT_OBSERVED = "not observed";
+    SHORT_NOT_VISIBLE = "not visible";
     SHORT_CONNECTING = "connecting";
     SHORT_NOT_ACCEPTED_YET = "retrying";
     SHORT_CREDENTIALS_REFUSED = "login rejected";
@@ -290,9 +291,11 @@ pub fn progress_narrow(progress: RollProgress) -> String {
     if progress.done && progress.goal.nodes > 0 { done(numbers) } else { numbers }
 }
 
-/// "3 nodes, no rollout": the counts without a roll.
-pub fn idle(counts: NodeCounts) -> String {
-    match counts.seen() {
+/// "3 nodes, no rollout": the counts without a roll, or without its progress.
+pub fn without_progress(roll: &Roll) -> String {
+    match roll.counts.seen() {
+        _ if !roll.sees_nodes() => NODES_NOT_VISIBLE.to_owned(),
+        _ if !roll.idle => counts(roll.counts),
         0 => NO_NODES.to_owned(),
         seen => nodes_no_roll(plural(seen, NODE, MANY_NODES)),
     }
@@ -403,9 +406,10 @@ pub fn range(range: DurationRange) -> String {
     }
 }
 
-/// The name of a stage; the UI chooses the glyph.
-pub fn stage(node: &NodeRoll) -> &'static str {
+/// The name of a stage; without a roll, no node is called new. The UI chooses the glyph.
+pub fn stage(node: &NodeRoll, idle: bool) -> &'static str {
     match node.stage {
+        NodeStage::New if idle => STAGE_READY,
         NodeStage::Draining if node.blocked => STAGE_BLOCKED,
         NodeStage::Draining => STAGE_DRAINING,
         NodeStage::New => STAGE_NEW,

@@ -170,3 +170,42 @@ impl ReplacementTimes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use crate::domain::roll::durations::{DurationRange, DurationSamples, ReplacementTimes};
+
+    fn samples(minutes: &[i64]) -> DurationSamples {
+        let all = minutes.iter().map(|minutes| SignedDuration::from_mins(*minutes));
+        DurationSamples::of(all, SignedDuration::from_mins(40))
+    }
+
+    fn range(low: i64, high: i64) -> DurationRange {
+        let seconds = SignedDuration::from_secs;
+        DurationRange { low: seconds(low), high: seconds(high) }
+    }
+
+    #[test]
+    fn measured_times_are_quartiles_with_a_margin_and_the_usual_ones_fill_in() {
+        let spread = [10, 2, 8, 4, 6];
+        for (joins, drains, median, join, batch) in [
+            (&[][..], &[][..], 510, range(240, 300), range(420, 600)),
+            (&spread, &[], 600, range(216, 576), range(378, 936)),
+            (&[], &[10], 870, range(240, 300), range(756, 1080)),
+            (&[5], &[10], 900, range(270, 360), range(810, 1080)),
+        ] {
+            let times = ReplacementTimes { joins: samples(joins), drains: samples(drains) };
+            let found = (times.median(), times.join(), times.batch());
+            assert_eq!(found, (SignedDuration::from_secs(median), join, batch), "{times:?}");
+        }
+    }
+
+    #[test]
+    fn samples_are_plausible_and_none_of_a_node_that_was_held_up() {
+        assert_eq!(samples(&[-1, 0, 1, 40, 41]).len(), 2);
+        assert_eq!(samples(&[2, 3, 10, 11]).without_held().len(), 3);
+        assert_eq!(samples(&[12, 13, 30, 39]).without_held().len(), 4, "all are slow here");
+    }
+}

@@ -26,7 +26,8 @@ pub fn estimate(
     if pools.is_empty() {
         return RollEstimate::Idle;
     }
-    if pools.iter().all(|pool| pool.state == PoolState::NotBegun) {
+    let is_any = |states: &[PoolState]| pools.iter().any(|pool| states.contains(&pool.state));
+    if is_any(&[PoolState::NotBegun]) && !is_any(&[PoolState::Rolling, PoolState::AllNew]) {
         return RollEstimate::NotBegun;
     }
     let begun = |pool: &PoolRoll| pool.state != PoolState::NotBegun;
@@ -37,8 +38,11 @@ pub fn estimate(
         .filter(|(_, zone)| zone.is_unfinished())
         .collect();
     if zones.is_empty() {
-        let missing = pools.iter().any(|pool| pool.state == PoolState::Missing);
-        return if missing { RollEstimate::NodesMissing } else { RollEstimate::Finishing };
+        return if is_any(&[PoolState::Missing]) {
+            RollEstimate::NodesMissing
+        } else {
+            RollEstimate::Finishing
+        };
     }
     let limit = times.stall_after();
     let stalled =

@@ -94,12 +94,9 @@ pub struct GenerationQuery<'a> {
 }
 
 impl GenerationQuery<'_> {
+    /// When the rotation started; `None` if the reported start is that of an earlier one.
     fn start(&self) -> Option<Timestamp> {
-        if rollout_stage(self.rotation) == RollStage::Before {
-            None
-        } else {
-            self.rotation.initiated
-        }
+        self.rotation.initiated.filter(|_| !self.rotation.mixes_rotations())
     }
 
     fn is_rolling(&self) -> bool {
@@ -172,10 +169,13 @@ impl TargetGeneration {
         let begun = match (query.is_rolling(), query.start(), template.created) {
             (false, ..) => true,
             (true, Some(start), Some(created)) => created >= start,
-            (true, ..) => query.nodes.iter().any(|node| {
-                node.marked_for_deletion
-                    || node.generation.as_ref().is_some_and(|label| *label != template.name)
-            }),
+            (true, ..) => {
+                query.first == Some(template.name.as_str())
+                    || query.nodes.iter().any(|node| {
+                        node.marked_for_deletion
+                            || node.generation.as_ref().is_some_and(|label| *label != template.name)
+                    })
+            }
         };
         Self {
             name: Some(template.name.clone()),
@@ -191,34 +191,29 @@ impl TargetGeneration {
 
     /// Without a template: labels of tainted nodes, and of nodes older than the start, are old; the label of the newest
     /// other node is the target.
-    fn from_nodes(query: GenerationQuery<'_>, reason: EstimateReason) -> Self {
+    fn from_nodes<'a>(query: GenerationQuery<'a>, reason: EstimateReason) -> Self {
         let (start, rolling) = (query.start(), query.is_rolling());
         let tainted = query.nodes.iter().any(|node| node.marked_for_deletion);
         let marked_for_deletion = query.nodes.iter().filter(|node| node.marked_for_deletion);
         let mut old: BTreeSet<&str> =
             marked_for_deletion.filter_map(|node| node.generation.as_deref()).collect();
-        if start.is_some() {
-            old.extend(query.before());
-        }
-        let mut candidates: Vec<(Option<Timestamp>, &str)> = query
-            .nodes
-            .iter()
-            .filter(|node| !node.marked_for_deletion && !born_before(node, start))
-            .filter_map(|node| Some((node.created, node.generation.as_deref()?)))
-            .filter(|(_, label)| !old.contains(label))
-            .collect();
-        candidates.sort_unstable();
-        let several = candidates.iter().map(|(_, label)| label).collect::<BTreeSet<_>>().len() > 1;
+        old.extend(query.before());
+        let candidates = || {
+            let labelled = |node: &&'a Node| Some((node.created, node.generation.as_deref()?));
+            query.nodes.iter().filter_map(labelled).filter(|(_, label)| !old.contains(label))
+        };
+        let several = candidates().map(|(_, label)| label).collect::<BTreeSet<_>>().len() > 1;
         // Without taints only the start of a running rotation is conclusive.
         let telling = tainted || (rolling && (start.is_some() || several));
-        let name = candidates.last().filter(|_| telling).map(|(_, label)| (*label).to_owned());
-        let young = start.is_some() && query.nodes.iter().any(|n| is_young_unlabelled(n, start));
+        let name = candidates().max().filter(|_| telling).map(|(_, label)| label.to_owned());
+        let young = query.nodes.iter().any(|node| is_young_unlabelled(node, start));
         let drains_since_start = |node: &Node| {
             let began = node.terminating.as_ref().and_then(|terminating| terminating.since);
             matches!((began, start), (Some(began), Some(start)) if began >= start)
         };
         let rolls = query.nodes.iter().any(|node| node.rolling || drains_since_start(node));
-        let begun = !rolling || tainted || rolls || name.is_some() || young;
+        // Without a start, nothing tells which of the unmarked nodes are old.
+        let begun = !rolling || tainted || name.is_some() || start.is_some() && (rolls || young);
         Self {
             name,
             checksum: None,
@@ -268,7 +263,14 @@ impl TargetGeneration {
                     && (node.marked_for_deletion || !is_first)
             });
         }
-        if !self.begun || is_first {
+        if !self.begun {
+            return false;
+        }
+        let is_target = |node: &Node| self.name.is_some() && node.generation == self.name;
+        if query.nodes.iter().any(|node| node.marked_for_deletion && is_target(node)) {
+            return true;
+        }
+        if is_first {
             return false;
         }
         let made = match query.templates {

@@ -119,6 +119,7 @@ impl Roll {
                     RollProgress::finished(history.goal(&pool.name, false), pool.counts)
                 };
                 Some(RollProgress { done: true, ..pools.iter().map(of_pool).sum() })
+                    .filter(|progress| seen || progress.goal.nodes > 0)
             }
         };
         let is_other = seen && stage != RollStage::Rolling && pools.iter().any(|pool| pool.another);
@@ -169,6 +170,14 @@ impl Roll {
             Some(progress) if !progress.done => Some(progress),
             done => self.another.or(done),
         }
+    }
+
+    /// Whether nodes can be seen; if not, the counts are zero.
+    pub fn sees_nodes(&self) -> bool {
+        let is_blind = |note: &RollNote| {
+            matches!(note, RollNote::Unseen { kind: "nodes", nothing_known: true, .. })
+        };
+        !self.notes.iter().any(is_blind)
     }
 
     /// Whether the counts are estimates.

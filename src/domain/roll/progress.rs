@@ -41,7 +41,7 @@ pub struct NodeCounts {
 }
 
 impl NodeCounts {
-    /// Counts one node.
+    /// Counts one node; which ones are blocked is not known yet.
     pub fn add(&mut self, node: &NodeRoll) {
         *match node.stage {
             NodeStage::New => &mut self.new,
@@ -52,7 +52,6 @@ impl NodeCounts {
             NodeStage::Old => &mut self.old,
             NodeStage::Preserved => &mut self.preserved,
         } += 1;
-        self.blocked += usize::from(node.blocked);
     }
 
     /// Nodes that still have to be replaced.
@@ -103,10 +102,10 @@ impl RollProgress {
     pub fn counted(goal: RollGoal, counts: NodeCounts) -> Self {
         let old = counts.old_left();
         let goal = RollGoal { nodes: goal.nodes.max(old), ..goal };
-        // Once no node is old or missing, the autoscaler may have shrunk the pool.
-        let is_open = old + counts.missing > 0;
-        let gone = if is_open { goal.nodes - old } else { 0 };
-        let awaited = gone.saturating_sub(counts.new + counts.joining + counts.leaving);
+        let replacements = counts.new + counts.joining + counts.leaving;
+        let awaited = (goal.nodes - old).saturating_sub(replacements);
+        // Once no node is old, the autoscaler may have shrunk the pool.
+        let awaited = if old > 0 { awaited } else { awaited.min(counts.missing) };
         Self { goal, old, awaited, done: false }
     }
 
@@ -204,7 +203,7 @@ pub enum PoolState {
     Rolling,
     /// All nodes are new; the phase has not changed yet.
     AllNew,
-    /// It has no nodes and needs none.
+    /// It has no nodes and needs none; preserved ones do not count.
     Empty,
     /// It should have nodes, but none is visible.
     Missing,
@@ -255,7 +254,8 @@ impl PoolRoll {
     pub fn estimate_goal(&self) -> RollGoal {
         let (counts, old) = (self.counts, self.counts.old_left());
         let limits = || self.zones.iter().map(|zone| zone.limits);
-        let untouched = counts.new + counts.joining + counts.leaving == 0
+        let untouched = counts.seen() > 0
+            && counts.new + counts.joining + counts.leaving == 0
             && limits().all(|limits| limits.is_some_and(|limits| limits.unavailable == 0));
         if self.state == PoolState::NotBegun || untouched {
             return RollGoal { nodes: old, estimated: false };
@@ -263,7 +263,7 @@ impl PoolRoll {
         let machines = self.zones.iter().map(ZoneRoll::machines).sum::<usize>() - counts.preserved;
         let sum = |bound: fn(&Limits) -> u32| {
             let bounds = limits().map(|limits| usize::try_from(bound(&limits?)).ok());
-            bounds.sum::<Option<usize>>().filter(|_| counts.seen() > 0)
+            bounds.sum::<Option<usize>>().filter(|_| self.state != PoolState::Empty)
         };
         let nodes = machines.max(sum(|limits| limits.minimum).unwrap_or(0));
         let nodes = nodes.min(sum(|limits| limits.maximum).unwrap_or(usize::MAX)).max(old);
@@ -384,12 +384,10 @@ fn pool(
     let known = history.goal(name, !of_rotation && pool.another);
     let goal = known.unwrap_or_else(|| pool.estimate_goal());
     pool.progress = match state {
-        PoolState::AllNew | PoolState::Empty if of_rotation => {
+        PoolState::AllNew | PoolState::Empty => {
             RollProgress { done: true, ..RollProgress::counted(goal, counts) }
         }
-        PoolState::Settled | PoolState::Empty | PoolState::AllNew => {
-            RollProgress::finished(known, counts)
-        }
+        PoolState::Settled => RollProgress::finished(known, counts),
         PoolState::NotBegun | PoolState::Rolling | PoolState::Missing => {
             RollProgress::counted(goal, counts)
         }
@@ -415,6 +413,7 @@ fn state(
         RollStage::Before | RollStage::After => PoolState::Settled,
         RollStage::Rolling if !wanted.begun => PoolState::NotBegun,
         RollStage::Rolling if counts.is_unfinished() => PoolState::Rolling,
+        RollStage::Rolling if counts.new == 0 => PoolState::Empty,
         RollStage::Rolling => PoolState::AllNew,
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::domain::cluster::{Cluster, ClusterId, is_same_creation};
+use crate::domain::cluster::{Cluster, is_same_creation};
 use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::context::is_drained;
 use crate::domain::roll::blocker::webhooks::find_unanswered;
@@ -30,7 +30,6 @@ const MAX_GONE: usize = 256;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RotationId {
-    cluster: ClusterId,
     created: Option<Timestamp>,
     initiated: Option<Timestamp>,
 }
@@ -134,13 +133,15 @@ impl RollTracker {
         if cluster.rotation.phase != Phase::Never {
             initiated = initiated.or_else(|| self.rotation.as_ref()?.initiated);
         }
-        let seen = RotationId { cluster: cluster.id.clone(), created: cluster.created, initiated };
+        let seen = RotationId { created: cluster.created, initiated };
         let is_same = |known: &RotationId| {
-            is_same_creation(known.created, seen.created)
-                && known.cluster == seen.cluster
-                && known.initiated == seen.initiated
+            is_same_creation(known.created, seen.created) && known.initiated == seen.initiated
         };
-        if !self.rotation.as_ref().is_some_and(is_same) {
+        // The next rotation may show by its phase before its time does.
+        let restarts = matches!(self.phase, Some(Phase::Never | Phase::Completed))
+            && cluster.rotation.phase == Phase::Preparing
+            && !cluster.rotation.is_clear();
+        if restarts || !self.rotation.as_ref().is_some_and(is_same) {
             *self = Self::default();
         }
         // The creation time may become known later.
@@ -232,7 +233,8 @@ impl RollTracker {
     ) -> Vec<RegressionCause> {
         let mut causes = Vec::new();
         for pool in seen {
-            if pool.state.has_begun() && rollout_stage == RollStage::Rolling {
+            let has_begun = pool.state.has_begun() && pool.state != PoolState::Missing;
+            if has_begun && rollout_stage == RollStage::Rolling {
                 if !self.begun.contains(&pool.name) {
                     let at = pool.template_created.unwrap_or(clock.now());
                     self.timeline.add(at, TimelineEvent::NodesBegan { pool: pool.name.clone() });
@@ -270,7 +272,6 @@ impl RollTracker {
         self.another.retain(|pool| names.contains(pool.as_str()));
         if self.another.is_empty() {
             self.history.others.clear();
-            self.history.goals.retain(|(_, other), _| !other);
         }
         self.history.others.extend(self.another.iter().cloned());
         causes
@@ -497,7 +498,7 @@ impl RollTracker {
                 && has_regressed(before, after)
             {
                 let mut causes = causes.clone();
-                if before.done && !after.done {
+                if before.done {
                     causes.insert(0, RegressionCause::Phase);
                 } else if causes.is_empty() {
                     causes.push(RegressionCause::FewerNewNodes);

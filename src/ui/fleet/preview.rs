@@ -120,7 +120,7 @@ fn roll_facts(entry: &Entry, facts: &mut Facts<'_>) {
     };
     facts.fact("nodes", roll::summary_short(roll, theme));
     let Some(seen) = observed.filter(|observed| !observed.live).and_then(|o| o.seen) else {
-        if let Some(text) = nodes_text::estimate(roll.estimate, now) {
+        if let Some(text) = nodes_text::estimate(roll.estimate, now).filter(|_| roll.sees_nodes()) {
             facts.text("", &text, Tone::Dim);
         }
         return;

@@ -28,8 +28,7 @@ const LABEL: usize = 10;
 /// The stage of a node and its duration ("✗ blocked 47m").
 pub fn stage(node: &NodeRoll, roll: &Roll, now: Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let (glyph, tone) = sign(node, roll.idle);
-    let is_plain = roll.idle && node.stage == NodeStage::New;
-    let word = if is_plain { text::STAGE_READY } else { text::stage(node) };
+    let word = text::stage(node, roll.idle);
     // A blocked node shows the same duration as its blocker.
     let since = node.blocked_since.or(node.since);
     let lasts = since.filter(|_| node.stage != NodeStage::Old);

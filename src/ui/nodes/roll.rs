@@ -122,8 +122,8 @@ pub fn legend(counts: NodeCounts, idle: bool, cx: LineContext<'_>) -> Vec<Vec<Sp
 
 /// Bar, progress and percentage, as far as they fit; the estimate after them, or below if there is room.
 pub fn summary(roll: &Roll, now: Timestamp, cx: LineContext<'_>) -> Vec<Vec<Span<'static>>> {
-    let estimate =
-        text::estimate(roll.estimate, now).map(|text| cx.span(text, estimate_tone(roll)));
+    let estimate = text::estimate(roll.estimate, now).filter(|_| roll.sees_nodes());
+    let estimate = estimate.map(|text| cx.span(text, estimate_tone(roll)));
     let behind = estimate.clone().map(|estimate| vec![Span::raw("   "), estimate]);
     let first = summary_line(roll, behind, cx);
     let is_said = |estimate: &Span<'_>| first.contains(estimate);
@@ -138,8 +138,7 @@ fn summary_line(
 ) -> Vec<Span<'static>> {
     let LineContext { theme, columns, .. } = cx;
     let Some(progress) = roll.progress().filter(|_| !roll.idle) else {
-        let text = if roll.idle { text::idle(roll.counts) } else { text::counts(roll.counts) };
-        let mut parts = vec![vec![Span::raw(text)]];
+        let mut parts = vec![vec![Span::raw(text::without_progress(roll))]];
         parts.extend(estimate);
         return as_fits(parts, columns);
     };
@@ -167,8 +166,7 @@ fn summary_line(
 /// Bar and progress for a narrow pane.
 pub fn summary_short(roll: &Roll, theme: Theme) -> Vec<Span<'static>> {
     let Some(progress) = roll.progress().filter(|_| !roll.idle) else {
-        let text = if roll.idle { text::idle(roll.counts) } else { text::counts(roll.counts) };
-        return vec![Span::raw(text)];
+        return vec![Span::raw(text::without_progress(roll))];
     };
     let tone = if roll.counts.blocked > 0 { Tone::Bad } else { bar_tone(progress.done) };
     let text = format!(" {}", text::progress_narrow(progress));
@@ -233,7 +231,7 @@ pub fn pools<'a>(
 ) -> Grid<'a> {
     let mut grid = Grid::new(roll, chosen, cx.theme);
     let name = names(roll);
-    for (index, pool) in roll.pools.iter().enumerate() {
+    for (index, pool) in seen_pools(roll).iter().enumerate() {
         if index > 0 {
             grid.lines.push(Line::default());
         }
@@ -282,7 +280,7 @@ pub fn pools_compact<'a>(
     let zones = zone_columns(roll);
     let aligned = head + zones.values().map(|wide| wide + 2).sum::<usize>() < columns;
     let indent = || blanks(head.min(columns / 4));
-    for pool in &roll.pools {
+    for pool in seen_pools(roll) {
         let mut spans = vec![
             Span::raw(pad_end(&pool_name(pool), name)),
             theme.part(pad_end(&progress(pool), figures), Role::Title),
@@ -358,6 +356,11 @@ fn pace_bar(count: usize, most: usize) -> char {
     // Rounds up: only an interval without a node has the lowest bar.
     let step = (count * (BARS.len() - 1)).div_ceil(most.max(1));
     BARS.get(step).copied().unwrap_or('█')
+}
+
+/// The pools; none if nodes cannot be seen, since each would look empty.
+fn seen_pools(roll: &Roll) -> &[PoolRoll] {
+    if roll.sees_nodes() { &roll.pools } else { &[] }
 }
 
 /// Width of the pool names.

@@ -220,8 +220,10 @@ impl Tab<'_> {
             lines.push(Line::default());
             lines.extend(roll::steps(&self.roll.steps, cx));
         } else if self.has_begun() {
-            let legend = roll::legend(self.roll.counts, self.roll.idle, cx);
-            lines.extend(legend.into_iter().map(Line::from));
+            if self.roll.sees_nodes() {
+                let legend = roll::legend(self.roll.counts, self.roll.idle, cx);
+                lines.extend(legend.into_iter().map(Line::from));
+            }
             let rolls = self.entry.cluster.rotation.phase == Phase::Preparing;
             let started = self.entry.cluster.rotation.initiated.filter(|_| rolls && rows >= 16);
             let pace = started.and_then(|from| roll::pace(self.roll, (from, now), cx));

@@ -266,7 +266,8 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
         return true;
     }
     let running = roll.steps.iter().find(|step| step.state == StepState::Now);
-    if running.is_none_or(|step| step.name == StartStepName::Nodes) {
+    let shows_nodes = running.is_none_or(|step| step.name == StartStepName::Nodes);
+    if shows_nodes && roll.sees_nodes() {
         for line in roll::legend(roll.counts, roll.idle, facts.values()) {
             facts.fact("", line);
         }

@@ -280,6 +280,25 @@ fn nodes_tab() {
 }
 
 #[test]
+fn nodes_that_may_not_be_listed_are_not_said_to_be_none() {
+    for phase in [Phase::Preparing, Phase::Prepared, Phase::Completed] {
+        let mut state = rolls::without_nodes(phase);
+        let Screen::Cluster { id, .. } = state.screen.clone() else { panic!("no cluster") };
+        state.screen = Screen::Fleet;
+        let fleet = text(&state, 140, 40);
+        assert!(!fleet.contains("connecting"), "{fleet}");
+        for tab in [Tab::Nodes, Tab::Rotation, Tab::Overview] {
+            state.screen = Screen::Cluster { id: id.clone(), tab };
+            for (columns, rows) in [(140, 40), (80, 24)] {
+                let text = text(&state, columns, rows);
+                assert!(tab != Tab::Nodes || text.contains("nodes not visible"), "{text}");
+                assert!(!text.contains("no nodes"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn while_no_rollout_is_under_way_nodes_are_neither_old_nor_new() {
     let state = rolls::idle();
     snapshot_at("nodes_idle", &state, 140, 40);

@@ -139,12 +139,14 @@ impl<'a> WaitStatus<'a> {
         Some(text::nodes_unavailable(server_text(why)))
     }
 
-    /// Kinds that cannot be read although roll or blockers depend on them, each with its note. Earlier data of these
-    /// kinds may be stale.
+    /// Kinds that cannot be read, or only in part, although roll or blockers depend on them, each with its note.
     pub fn unseen(&self) -> impl Iterator<Item = (&'static str, &'a RollNote)> {
         let roll = self.observed.roll.as_ref().filter(|_| self.is_rolling() && self.observed.live);
         roll.into_iter().flat_map(|roll| &roll.notes).filter_map(|note| {
-            let RollNote::Unseen { kind, why: Unseen::Failing(_), .. } = note else { return None };
+            let RollNote::Unseen { kind, why: Unseen::Failing(_) | Unseen::Partly(_), .. } = note
+            else {
+                return None;
+            };
             let is_needed = matches!(*kind, "nodes" | "pods" | "poddisruptionbudgets");
             is_needed.then_some((*kind, note))
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use crate::domain::cluster::Cluster;
+use crate::domain::cluster::{Cluster, ReportedError};
 use crate::domain::roll::Roll;
 use crate::domain::roll::durations::{DurationRange, RollEstimate};
 use crate::domain::roll::progress::PoolState;
@@ -255,6 +255,66 @@ fn the_last_node_takes_only_as_long_as_it_still_joins() {
 }
 
 #[test]
+fn several_nodes_of_a_zone_at_a_time_take_as_many_batches_as_they_fill() {
+    let mut subject = one_zone(0);
+    subject.pools[0].max_surge = 1;
+    let olds = |count: usize| (0..count).map(|n| old(&format!("web-{n}"), "eu01-1")).collect();
+    for (count, batches) in [(1, 1), (2, 1), (3, 2), (4, 2)] {
+        let roll = seen_once(&subject, olds(count));
+        assert_eq!(remaining(&roll).high, SignedDuration::from_mins(10 * batches), "{count}");
+    }
+}
+
+#[test]
+fn what_is_under_way_shortens_the_rest_and_what_leaves_or_is_missing_adds_to_it() {
+    let new = |name: &str| ready(name, "eu01-1", 170, 170);
+    let born = |name: &str, minutes| joining(node(name, "eu01-1", ago(minutes), NEW));
+    let wait = || old("o", "eu01-1");
+    let leaving = || draining(new("l"), ago(0));
+    // Surge, nodes, time left, worst case: 20m to create a machine and 2h to drain a node.
+    for (surge, nodes, left, worst) in [
+        (1, vec![new("a"), born("b", 3), born("c", 0)], mins(4, 5), 20),
+        (1, vec![wait(), new("a"), born("b", 3)], mins(4, 10), 140),
+        (1, vec![new("a"), new("b"), leaving()], mins(7, 10), 20),
+        (1, vec![wait(), new("b"), leaving()], mins(7, 10), 140),
+        (0, vec![new("a"), new("b")], mins(4, 5), 20),
+        (0, vec![new("a"), wait()], mins(11, 15), 160),
+    ] {
+        let mut subject = one_zone(3);
+        (subject.pools[0].max_surge, subject.pools[0].max_unavailable) = (surge, 1 - surge);
+        let roll = seen_once(&subject, nodes);
+        let RollEstimate::Remaining { worst_case, .. } = roll.estimate else { panic!("{roll:?}") };
+        assert_eq!((remaining(&roll), worst_case), (left, SignedDuration::from_mins(worst)));
+    }
+}
+
+#[test]
+fn an_error_of_ske_that_stops_a_rollout_makes_its_time_depend_on_it() {
+    let blocked = |code: &str| {
+        let mut subject = one_zone(3);
+        subject.problems = vec![ReportedError { code: code.into(), message: String::new() }];
+        let roll = seen_once(&subject, ["a", "b", "c"].map(|name| old(name, "eu01-1")).to_vec());
+        [roll.estimate, roll.pools[0].estimate]
+            .map(|estimate| matches!(estimate, RollEstimate::Remaining { blocked: true, .. }))
+    };
+    assert_eq!(blocked("SKE_QUOTA_EXCEEDED"), [true, true]);
+    assert_eq!(blocked("SKE_DNS_ZONE_NOT_FOUND"), [false, false]);
+}
+
+#[test]
+fn a_node_that_joins_for_too_long_is_a_stall() {
+    let joins = |minutes| {
+        let born =
+            Node { ready_changed: None, ..joining(node("web-1", "eu01-1", ago(minutes), NEW)) };
+        let mut subject = one_zone(1);
+        subject.pools[0].max_surge = 1;
+        seen_once(&subject, vec![born]).estimate
+    };
+    assert!(matches!(joins(5), RollEstimate::Remaining { .. }));
+    assert_eq!(joins(60), RollEstimate::Stalled { since: ago(60) });
+}
+
+#[test]
 fn a_node_that_is_missing_is_waited_for() {
     let new = |name: &str| ready(name, "eu01-1", 170, 170);
     let roll = seen_once(&one_zone(3), vec![new("a"), new("b")]);
@@ -278,4 +338,10 @@ fn k8s_34_the_time_for_which_a_node_is_held_is_no_progress() {
     seen.budgets.push(Arc::new(guard));
     let held = remaining(&watched(&seen, &[5, 4, 3, 2, 1, 0])).low;
     assert_eq!((free, held), (SignedDuration::from_mins(9), SignedDuration::from_mins(14)));
+    // Also if the budget may soon allow an eviction.
+    let mut guard = budget(0, 1, 1, 2);
+    guard.name = "guard".into();
+    seen.budgets = vec![Arc::new(guard)];
+    let estimate = watched(&seen, &[5, 4, 3, 2, 1, 0]).estimate;
+    assert!(matches!(estimate, RollEstimate::Remaining { blocked: true, .. }), "{estimate:?}");
 }

@@ -7,6 +7,7 @@
 pub mod blockers;
 pub mod budgets;
 mod estimates;
+mod generations;
 pub mod manifest;
 mod properties;
 mod situations;

@@ -160,7 +160,21 @@ fn steps_follow_the_signs_of_the_control_plane() {
     let authority = |only_old_key| Some(StartStepDetail::NewAuthority { only_old_key });
     assert_eq!(detail(Some(1)), authority(true));
     assert_eq!(detail(None), authority(false), "the keys could not be read");
+    snapshot.control_plane.issuance = Some(issuance(2, &[1], None));
+    let state = |snapshot: &ClusterSnapshot| {
+        let steps = at_once(&cluster(Phase::Preparing), snapshot).steps;
+        (steps[1].state, steps[1].detail)
+    };
+    assert_eq!(state(&snapshot), (StepState::Now, None), "the bundle is still the old one");
+    snapshot.control_plane.ready = Some(false);
+    let not_ready = Some(StartStepDetail::ApiServerNotReady);
+    assert_eq!(state(&snapshot), (StepState::Now, not_ready));
+    snapshot.control_plane.reencrypted = Some((1, 40));
+    assert_eq!(state(&snapshot).0, StepState::Done, "Secrets come later");
+    let before = at_once(&cluster(Phase::Never), &snapshot);
+    assert!(before.steps.iter().all(|step| step.state == StepState::Waiting));
     let rolling = checked("every_stage", Phase::Preparing);
+    assert_eq!(rolling.steps[1].state, StepState::Done);
     assert_eq!(rolling.steps[2].state, StepState::Done);
     assert_eq!(rolling.steps[3].detail, rolling.rotation.map(StartStepDetail::Nodes));
     let done = at_once(&cluster(Phase::Prepared), &fixture("all_new"));
@@ -175,6 +189,9 @@ fn stages_carry_since_when_and_why() {
     assert_eq!(draining.since, Some(Since::exact(ago(47))));
     assert_eq!(draining.deadline, Some(ago(-73)));
     assert_eq!(draining.short, "web-z2-aaaaa-33333");
+    assert_eq!(draining.reason.as_deref(), Some("MachineDeleted"));
+    let leaving = roll.nodes().find(|node| node.stage == NodeStage::Leaving).unwrap();
+    assert_eq!(leaving.deadline, None, "it is drained for another reason");
     assert_eq!(node("11111").since, None);
     assert_eq!(node("77777").joining_reason, Some(JoiningReason::NotReady));
     assert_eq!(
@@ -372,6 +389,7 @@ fn nodes_that_cannot_be_listed_are_unknown_not_removed() {
     assert_eq!((roll.rotation, roll.estimate), (None, RollEstimate::Unknown));
     assert!(matches!(roll.notes[..], [RollNote::Unseen { nothing_known: true, .. }]));
     assert_eq!(roll.steps[3].state, StepState::Unknown);
+    assert_eq!(roll.steps[3].detail, Some(StartStepDetail::NodesUnseen));
 }
 
 #[test]

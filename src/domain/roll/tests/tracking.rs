@@ -11,10 +11,14 @@ use crate::domain::roll::Roll;
 use crate::domain::roll::blocker::BlockerCause;
 use crate::domain::roll::blocker::cause::ObjectName;
 use crate::domain::roll::classify::{JoiningReason, NodeStage, Since};
+use crate::domain::roll::durations::RollEstimate;
+use crate::domain::roll::generation::EstimateReason;
 use crate::domain::roll::history::{RollGoal, RollHistory};
+use crate::domain::roll::progress::PoolState;
+use crate::domain::roll::regression::find_cause;
 use crate::domain::roll::tests::stages::fixture;
 use crate::domain::roll::tests::{ago, cluster};
-use crate::domain::roll::timeline::{MAX_ENTRIES, RegressionCause, TimelineEvent};
+use crate::domain::roll::timeline::{MAX_ENTRIES, RegressionCause, TimelineEntry, TimelineEvent};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Node, Template, Templates, Terminating, Unseen};
@@ -150,6 +154,22 @@ fn a_replacement_is_recorded_from_joining_to_removal() {
 }
 
 #[test]
+fn a_node_is_ready_when_its_system_pods_are_if_that_was_seen() {
+    let ready_at =
+        |minutes| Node { ready_changed: Some(ago(18)), ..node("web-2", ZONE, ago(minutes), NEW) };
+    let starting = || Node { still_joining: true, ..ready_at(20) };
+    for (seen, took) in [(17, 4), (30, 2)] {
+        let mut tracker = RollTracker::default();
+        tracker.observe(&preparing(), &snapshot(vec![old("web-1", ZONE)]), ago(31));
+        let first = tracker.observe(&preparing(), &snapshot(vec![starting()]), ago(seen)).unwrap();
+        let node = first.nodes().next().unwrap();
+        assert_eq!(node.since.unwrap().at, ago(20).min(ago(seen)), "since it was created");
+        tracker.observe(&preparing(), &snapshot(vec![ready_at(20)]), ago(16));
+        assert!(happened(&tracker).contains(&ready("web-2", took)), "{:?}", happened(&tracker));
+    }
+}
+
+#[test]
 fn a_drain_that_ended_unobserved_is_not_measured() {
     let subject = preparing();
     let mut tracker = RollTracker::default();
@@ -229,6 +249,14 @@ fn a_start_whose_time_shows_before_its_phase_rolls_once_the_phase_shows() {
     subject.rotation.phase = Phase::Prepared;
     assert!(tracker.observe(&subject, &seen, ago(8)).unwrap().rotation.unwrap().done);
     assert_eq!(tracker.prepared_at(), Some(ago(8)));
+    for phase in [Phase::Completing, Phase::Completed, Phase::Unknown("SOON".into())] {
+        let mut next = subject.clone();
+        next.rotation.phase = phase;
+        let mut later = tracker.clone();
+        later.observe(&next, &seen, ago(7)).unwrap();
+        assert_eq!(later.prepared_at(), Some(ago(8)));
+    }
+    assert_eq!(tracker.history().watched_since, Some(ago(10)), "it is the same rotation");
     subject.rotation.phase = Phase::Preparing;
     tracker.observe(&subject, &seen, ago(7)).unwrap();
     assert_eq!(tracker.prepared_at(), None, "what SKE says in the end is so");
@@ -289,7 +317,7 @@ fn another_start_begins_a_new_history() {
     next.rotation.initiated = Some(ago(5));
     assert!(tracker.observe(&next, &seen, ago(4)).is_some());
     assert_eq!(happened(&tracker), [TimelineEvent::Phase(Phase::Preparing)]);
-    let mut other = preparing();
+    let mut other = next.clone();
     other.created = Some(ago(60));
     assert!(
         tracker.observe(&other, &seen, ago(3)).is_some(),
@@ -397,6 +425,221 @@ fn nodes_that_the_autoscaler_adds_replace_none() {
     let roll = tracker.observe(&subject, &seen, ago(58)).unwrap();
     let progress = roll.pools[0].progress;
     assert_eq!((progress.goal, progress.replaced()), (RollGoal { nodes: 2, estimated: false }, 0));
+    // Who did not see the beginning cannot tell.
+    for before in [ClusterSnapshot { templates: Templates::Unread, ..before.clone() }, before] {
+        let mut late = RollTracker::default();
+        let at = if before.templates == Templates::Unread { 59 } else { 90 };
+        late.observe(&subject, &before, ago(at));
+        let roll = late.observe(&subject, &seen, ago(58)).unwrap();
+        assert!(roll.rotation.unwrap().goal.estimated, "{:?}", before.templates);
+    }
+}
+
+#[test]
+fn the_goal_follows_the_nodes_until_their_rollout_begins() {
+    let mut tracker = RollTracker::default();
+    let olds = |count: usize| {
+        let nodes = (0..count)
+            .map(|n| Node { marked_for_deletion: false, ..old(&format!("web-{n}"), ZONE) });
+        let mut seen = snapshot(nodes.collect());
+        seen.templates = Templates::Known(vec![template(OLD, ago(9_000))]);
+        seen
+    };
+    for (minutes, count) in [(12, 2), (11, 4), (10, 3)] {
+        let roll = tracker.observe(&preparing(), &olds(count), ago(minutes)).unwrap();
+        assert_eq!(figures(&roll), (count, count, false));
+    }
+    assert_eq!(
+        happened(&tracker),
+        [TimelineEvent::Phase(Phase::Preparing)],
+        "none is gone by the rollout"
+    );
+    let begun = snapshot(vec![old("web-0", ZONE), node("web-9", ZONE, ago(10), NEW)]);
+    assert_eq!(figures(&tracker.observe(&preparing(), &begun, ago(9)).unwrap()), (1, 3, false));
+}
+
+#[test]
+fn a_node_that_a_short_list_left_out_is_neither_new_nor_added() {
+    let all = || {
+        snapshot(vec![old("web-1", ZONE), old("web-2", ZONE), node("web-3", ZONE, ago(50), NEW)])
+    };
+    let short = snapshot(vec![old("web-1", ZONE)]);
+    let mut tracker = RollTracker::default();
+    let first = figures(&tracker.observe(&preparing(), &all(), ago(12)).unwrap());
+    tracker.observe(&preparing(), &short, ago(11));
+    assert_eq!(figures(&tracker.observe(&preparing(), &all(), ago(10)).unwrap()), first);
+    let is_ready = |event: &TimelineEvent| matches!(event, TimelineEvent::Ready { .. });
+    assert_eq!(happened(&tracker).iter().filter(|event| is_ready(event)).count(), 1);
+}
+
+#[test]
+fn a_pool_that_is_removed_is_why_the_share_falls() {
+    let mut subject = preparing();
+    subject.pools.push(NodePool { name: "db".into(), ..subject.pools[0].clone() });
+    let of_db = |name: &str| Node { pool: "db".into(), ..node(name, ZONE, ago(50), "db-2") };
+    let old_db = |name: &str| Node { marked_for_deletion: true, ..of_db(name) };
+    let web = || vec![old("web-1", ZONE), old("web-2", ZONE)];
+    let seen = |db: [Node; 2]| {
+        let mut seen = snapshot(web().into_iter().chain(db).collect());
+        let of_db = Template { pool: "db".into(), ..template("db-3", ago(170)) };
+        seen.templates = Templates::Known(vec![template(NEW, ago(174)), of_db]);
+        seen
+    };
+    let done = |name: &str| Node { generation: Some("db-3".into()), ..of_db(name) };
+    let mut tracker = RollTracker::default();
+    tracker.observe(&subject, &seen([old_db("db-1"), old_db("db-2")]), ago(12));
+    tracker.observe(&subject, &seen([done("db-3"), done("db-4")]), ago(11));
+    subject.pools.pop();
+    let roll = tracker.observe(&subject, &snapshot(web()), ago(10)).unwrap();
+    assert_eq!(figures(&roll), (2, 2, false));
+    assert_eq!(regressions(&tracker), [vec![RegressionCause::PoolRemoved("db".into())]]);
+}
+
+#[test]
+fn nodes_that_fail_are_cordoned_or_vanish_are_in_the_timeline() {
+    let (new, cordoned) =
+        (|| node("web-2", ZONE, ago(50), NEW), Node { cordoned: true, ..old("web-1", ZONE) });
+    let mut tracker = RollTracker::default();
+    let steps = [
+        vec![old("web-1", ZONE), new(), old("web-3", ZONE)],
+        vec![cordoned.clone(), joining(new()), old("web-3", ZONE)],
+        vec![cordoned, Node { still_joining: true, ..new() }],
+    ];
+    let mut last = None;
+    for (minutes, nodes) in [12, 11, 10].into_iter().zip(steps) {
+        last = tracker.observe(&preparing(), &snapshot(nodes), ago(minutes));
+    }
+    let events = happened(&tracker);
+    let expected = [
+        TimelineEvent::Cordoned { node: "web-1".into() },
+        TimelineEvent::NotReady { node: "web-2".into() },
+        gone("web-3", None),
+    ];
+    assert!(expected.iter().all(|event| events.contains(event)), "{events:?}");
+    let failed = |entry: &&TimelineEntry| matches!(entry.what, TimelineEvent::NotReady { .. });
+    assert_eq!(tracker.timeline().entries().find(failed).unwrap().at, ago(11));
+    let roll = last.unwrap();
+    let joins = roll.nodes().find(|node| node.stage == NodeStage::Joining).unwrap();
+    assert_eq!(joins.since, Some(Since::exact(ago(11))), "not since it was created");
+}
+
+#[test]
+fn a_pool_without_nodes_changes_no_figure_of_the_others() {
+    let mut subject = preparing();
+    subject.pools[0].zones = vec![ZONE.into()];
+    let db = NodePool { name: "db".into(), minimum: 0, ..subject.pools[0].clone() };
+    subject.pools.push(db);
+    let olds = snapshot(["a", "b", "c"].map(|name| old(name, ZONE)).to_vec());
+    let news = snapshot(["d", "e", "f"].map(|name| node(name, ZONE, ago(50), NEW)).to_vec());
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &subject, vec![(12, olds), (11, news.clone())]);
+    assert_eq!((figures(&roll), roll.is_estimated()), ((0, 3, false), false));
+    subject.rotation.phase = Phase::Prepared;
+    let roll = watch(&mut tracker, &subject, vec![(10, news)]);
+    assert_eq!((figures(&roll), roll.estimate), ((0, 3, false), RollEstimate::Done));
+}
+
+#[test]
+fn after_a_roll_whose_goal_is_estimated_the_nodes_there_are_count() {
+    let mut subject = preparing();
+    subject.pools[0].max_unavailable = 3;
+    let new = |name: &str| node(name, ZONE, ago(50), NEW);
+    let failed = Node { preserved: true, ..joining(new("failed")) };
+    let half = snapshot(vec![new("a"), new("b"), old("c", ZONE), old("d", ZONE)]);
+    let all = snapshot(vec![new("a"), new("b"), new("e"), new("f"), new("g"), failed]);
+    let mut tracker = RollTracker::default();
+    assert_eq!(figures(&watch(&mut tracker, &subject, vec![(12, half)])), (2, 4, true));
+    subject.rotation.phase = Phase::Prepared;
+    assert_eq!(figures(&watch(&mut tracker, &subject, vec![(11, all)])), (0, 5, true));
+}
+
+#[test]
+fn a_replacement_that_is_not_visible_yet_is_awaited_above_the_minimum_too() {
+    let mut subject = preparing();
+    let pool = &mut subject.pools[0];
+    (pool.minimum, pool.maximum, pool.zones) = (1, 9, vec![ZONE.into()]);
+    (pool.max_surge, pool.max_unavailable) = (0, 1);
+    let mut tracker = RollTracker::default();
+    let olds = || vec![old("a", ZONE), old("b", ZONE), old("c", ZONE)];
+    let new = node("d", ZONE, ago(50), NEW);
+    for (minutes, nodes, figures) in [
+        (12, olds(), (0, 0)),
+        (11, olds()[..2].to_vec(), (1, 0)),
+        (10, vec![old("a", ZONE), old("b", ZONE), new.clone()], (0, 1)),
+        (9, vec![old("a", ZONE), new], (1, 1)),
+    ] {
+        let roll = tracker.observe(&subject, &snapshot(nodes), ago(minutes)).unwrap();
+        let progress = roll.rotation.unwrap();
+        assert_eq!((progress.awaited, progress.replaced()), figures, "{minutes}");
+        assert_eq!(roll.counts.missing, 0);
+    }
+}
+
+#[test]
+fn a_goal_is_exact_only_if_no_node_can_have_been_replaced_before() {
+    let goal = |surge, unavailable, begun: bool, change: &dyn Fn(&mut Cluster)| {
+        let mut subject = preparing();
+        (subject.pools[0].max_surge, subject.pools[0].max_unavailable) = (surge, unavailable);
+        change(&mut subject);
+        let mut seen =
+            snapshot(["eu01-1", "eu01-2", "eu01-3"].map(|zone| old(zone, zone)).to_vec());
+        if !begun {
+            seen.templates = Templates::Known(vec![template(OLD, ago(9_000))]);
+        }
+        figures(&Roll::read(&subject, &seen, &RollHistory::default(), now()))
+    };
+    let none: &dyn Fn(&mut Cluster) = &|_| {};
+    assert_eq!(goal(3, 0, true, none), (3, 3, false));
+    assert_eq!(goal(3, 0, true, &|subject| subject.pools.clear()), (3, 3, true));
+    assert_eq!(goal(1, 0, true, none), (3, 3, true), "two zones drain first");
+    assert_eq!(goal(0, 3, false, none), (3, 3, false));
+}
+
+#[test]
+fn nodes_are_missing_only_while_a_roll_waits_for_them() {
+    use PoolState::{Empty, Missing, NotBegun, Rolling, Settled};
+    let of = |phase, nodes: Vec<Node>, name: &str, created| {
+        let mut seen = snapshot(nodes);
+        seen.templates = Templates::Known(vec![template(name, ago(created))]);
+        let roll = Roll::read(&cluster(phase), &seen, &RollHistory::default(), now());
+        let of_zones: usize = roll.pools[0].zones.iter().map(|zone| zone.counts.missing).sum();
+        assert_eq!(of_zones, roll.counts.missing);
+        (roll.pools[0].state, of_zones)
+    };
+    let plain = || vec![Node { marked_for_deletion: false, ..old("web-1", ZONE) }];
+    let new = || vec![node("web-1", ZONE, ago(50), NEW)];
+    for (phase, nodes, template, found) in [
+        (Phase::Preparing, plain(), (OLD, 9_000), (NotBegun, 0)),
+        (Phase::Preparing, new(), (NEW, 174), (Rolling, 2)),
+        (Phase::Preparing, Vec::new(), (NEW, 174), (Missing, 3)),
+        (Phase::Prepared, new(), (NEW, 174), (Settled, 0)),
+        (Phase::Prepared, Vec::new(), (NEW, 174), (Empty, 0)),
+        (Phase::Never, Vec::new(), (NEW, 174), (Empty, 0)),
+        (Phase::Never, plain(), (NEW, 174), (Rolling, 2)),
+    ] {
+        assert_eq!(of(phase, nodes, template.0, template.1), found);
+    }
+}
+
+#[test]
+fn a_pool_that_cannot_be_read_begins_with_the_first_that_can() {
+    let mut subject = preparing();
+    for name in ["db", "cache"] {
+        subject.pools.push(NodePool { name: name.into(), ..subject.pools[0].clone() });
+    }
+    let of = |pool: &str| Node {
+        pool: pool.into(),
+        marked_for_deletion: false,
+        ..node(pool, ZONE, ago(9_000), pool)
+    };
+    let mut nodes = vec![of("db"), of("cache")];
+    nodes.extend(["eu01-1", "eu01-2", "eu01-3"].map(|zone| node(zone, zone, ago(50), NEW)));
+    let mut seen = snapshot(nodes);
+    let of_cache = Template { pool: "cache".into(), ..template("cache", ago(9_000)) };
+    seen.templates = Templates::Known(vec![template(NEW, ago(174)), of_cache]);
+    let roll = Roll::read(&subject, &seen, &RollHistory::default(), now());
+    let states: Vec<_> = roll.pools.iter().map(|pool| pool.state).collect();
+    assert_eq!(states, [PoolState::AllNew, PoolState::Rolling, PoolState::NotBegun]);
 }
 
 #[test]
@@ -471,6 +714,31 @@ fn a_regression_names_its_causes() {
 }
 
 #[test]
+fn why_the_share_falls_follows_from_what_the_old_node_was_before() {
+    use NodeStage::{Cordoned, Draining, Joining, Leaving, New, Old, Preserved};
+    let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    let mut pool = Roll::read(&preparing(), &seen, &RollHistory::default(), now()).pools.remove(0);
+    let (is_old, is_new) = (pool.zones[0].nodes[1].clone(), pool.zones[0].nodes[0].clone());
+    let (web, name) = (|| "web".to_owned(), || "web-1".to_owned());
+    for (before, first, another, cause) in [
+        (Some(New), false, true, Some(RegressionCause::AnotherRoll(web()))),
+        (Some(New), false, false, Some(RegressionCause::OtherTemplate(web()))),
+        (Some(Joining), false, false, Some(RegressionCause::OtherTemplate(web()))),
+        (Some(Leaving), false, true, Some(RegressionCause::AnotherRoll(web()))),
+        (Some(Preserved), false, false, Some(RegressionCause::NodeCountsAgain(name()))),
+        (None, false, false, Some(RegressionCause::OldNodeAdded(name()))),
+        (None, true, false, None),
+        (Some(Draining), false, true, None),
+        (Some(Cordoned), false, false, None),
+        (Some(Old), false, true, None),
+    ] {
+        pool.another = another;
+        assert_eq!(find_cause(&pool, &is_old, before, first), cause, "{before:?}");
+        assert_eq!(find_cause(&pool, &is_new, before, first), None);
+    }
+}
+
+#[test]
 fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
     let mut subject = preparing();
     subject.pools[0].minimum = 0;
@@ -537,6 +805,7 @@ fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
     assert!(roll.pools[0].another);
     assert!(happened(&tracker).contains(&TimelineEvent::AnotherRoll { pool: "web".into() }));
     assert_eq!(regressions(&tracker), [vec![RegressionCause::AnotherRoll("web".into())]]);
+    assert!(!happened(&tracker).contains(&TimelineEvent::Reconfigured { pool: "web".into() }));
 }
 
 #[test]
@@ -569,18 +838,23 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
         seen
     };
     let mut tracker = RollTracker::default();
-    let mut progress = Vec::new();
+    let (mut progress, mut of_pool) = (Vec::new(), Vec::new());
     for (minutes, seen) in [
         (30, seen(NEW, [NEW, NEW])),
         (20, seen(third, [NEW, NEW])),
         (10, seen(third, ["db-3", NEW])),
         (5, seen(third, ["db-3", "db-3"])),
+        // The next one is only of that pool.
+        (4, seen(third, ["db-3", NEW])),
     ] {
         tracker.observe(&subject, &seen, ago(minutes));
         let roll = Roll::read(&subject, &seen, tracker.history(), ago(minutes));
         progress.push(roll.another.map(|another| (another.old, another.goal.nodes)));
+        let of_db = roll.pools[1].progress;
+        of_pool.push((of_db.old, of_db.goal.nodes, of_db.done));
     }
-    assert_eq!(progress, [Some((3, 3)), Some((2, 3)), Some((1, 3)), None]);
+    assert_eq!(of_pool[..3], [(2, 2, false), (2, 2, false), (1, 2, false)]);
+    assert_eq!(progress, [Some((3, 3)), Some((2, 3)), Some((1, 3)), None, Some((1, 1))]);
 }
 
 #[test]
@@ -634,4 +908,149 @@ fn the_history_is_bounded_over_a_long_life() {
     }
     assert_eq!(tracker.timeline().entries().len(), MAX_ENTRIES);
     assert_eq!(tracker.history().nodes.len(), 1);
+}
+
+/// Watches snapshots, two minutes apart at most, and returns the last roll.
+fn watch(tracker: &mut RollTracker, subject: &Cluster, steps: Vec<(i64, ClusterSnapshot)>) -> Roll {
+    let mut last = None;
+    for (minutes, seen) in steps {
+        last = tracker.observe(subject, &seen, ago(minutes));
+    }
+    last.unwrap()
+}
+
+#[test]
+fn without_a_start_all_new_nodes_stay_new_once_the_roll_was_watched() {
+    let mut without = preparing();
+    without.rotation.initiated = None;
+    let half = || snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
+    let all =
+        || snapshot(vec![node("web-2", ZONE, ago(50), NEW), node("web-3", ZONE, ago(20), NEW)]);
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &without, vec![(11, half()), (10, all())]);
+    assert_eq!((roll.counts.new, roll.counts.old_left()), (2, 0));
+    let mut tracker = RollTracker::default();
+    tracker.observe(&preparing(), &all(), ago(10));
+    let roll = tracker.observe(&without, &all(), ago(9)).unwrap();
+    assert_eq!((roll.counts.new, roll.counts.old_left()), (2, 0), "one reading lacks the start");
+}
+
+#[test]
+fn nodes_of_the_previous_rotation_are_not_new_while_the_next_one_has_no_time_yet() {
+    let all = || snapshot(vec![node("web-1", ZONE, ago(50), NEW)]);
+    let mut subject = preparing();
+    let first = subject.rotation.initiated;
+    let mut watched = RollTracker::default();
+    watched.observe(&subject, &all(), ago(40));
+    subject.rotation.phase = Phase::Completed;
+    subject.rotation.completed = Some(ago(30));
+    watched.observe(&subject, &all(), ago(20));
+    subject.rotation.phase = Phase::Preparing;
+    for initiated in [first, None] {
+        subject.rotation.initiated = initiated;
+        for mut tracker in [watched.clone(), RollTracker::default()] {
+            let roll = tracker.observe(&subject, &all(), ago(10)).unwrap();
+            assert_eq!((roll.pools[0].state, roll.counts.old), (PoolState::NotBegun, 1));
+            assert!(roll.estimate_reasons.contains(&EstimateReason::StartUnknown));
+        }
+    }
+}
+
+#[test]
+fn an_annotation_alone_makes_no_node_new() {
+    let mut without = preparing();
+    without.rotation.initiated = None;
+    let nodes = ["a", "b"].map(|name| Node {
+        rolling: true,
+        marked_for_deletion: false,
+        ..old(name, ZONE)
+    });
+    let seen = ClusterSnapshot { templates: Templates::Forbidden, ..snapshot(nodes.to_vec()) };
+    let roll = Roll::read(&without, &seen, &RollHistory::default(), now());
+    assert_eq!((roll.counts.new, roll.counts.old), (0, 2));
+}
+
+#[test]
+fn a_node_of_the_target_generation_that_is_to_be_deleted_means_another_roll() {
+    let again = |name: &str| Node { marked_for_deletion: true, ..node(name, ZONE, ago(100), NEW) };
+    let mut tracker = RollTracker::default();
+    let first =
+        snapshot(vec![node("web-1", ZONE, ago(100), NEW), node("web-2", ZONE, ago(100), NEW)]);
+    let second = snapshot(vec![again("web-1"), again("web-2")]);
+    let roll = watch(&mut tracker, &preparing(), vec![(11, first), (10, second)]);
+    assert!(roll.pools[0].another);
+    assert_eq!(regressions(&tracker), [vec![RegressionCause::AnotherRoll("web".into())]]);
+}
+
+#[test]
+fn what_the_autoscaler_removes_is_not_awaited() {
+    let mut subject = preparing();
+    let pool = &mut subject.pools[0];
+    (pool.minimum, pool.maximum, pool.zones) = (3, 9, vec![ZONE.into()]);
+    let new = |name: &str| node(name, ZONE, ago(50), NEW);
+    let whole = snapshot((0..9).map(|n| old(&format!("web-{n}"), ZONE)).collect());
+    let all = snapshot((0..9).map(|n| new(&format!("new-{n}"))).collect());
+    let few = snapshot(vec![new("new-0"), new("new-1")]);
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &subject, vec![(12, whole), (11, all), (10, few)]);
+    let progress = roll.rotation.unwrap();
+    assert_eq!((roll.counts.missing, progress.old, progress.awaited), (1, 0, 1));
+    assert_eq!(progress.replaced(), 8);
+}
+
+#[test]
+fn a_pool_whose_only_node_is_gone_is_awaited() {
+    let mut subject = preparing();
+    let pool = &mut subject.pools[0];
+    (pool.minimum, pool.maximum, pool.zones) = (1, 1, vec![ZONE.into()]);
+    let surges = Roll::read(&subject, &snapshot(Vec::new()), &RollHistory::default(), now());
+    assert_eq!(figures(&surges), (0, 1, true));
+    (subject.pools[0].max_surge, subject.pools[0].max_unavailable) = (0, 1);
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &subject, vec![(12, snapshot(Vec::new()))]);
+    assert_eq!(roll.pools[0].state, PoolState::Missing);
+    assert_eq!(roll.estimate, RollEstimate::NodesMissing);
+    let progress = roll.rotation.unwrap();
+    assert_eq!((progress.goal, progress.awaited), (RollGoal { nodes: 1, estimated: true }, 1));
+    let roll = watch(
+        &mut tracker,
+        &subject,
+        vec![(11, snapshot(vec![node("web-2", ZONE, ago(11), NEW)]))],
+    );
+    assert_eq!(figures(&roll), (0, 1, true));
+}
+
+#[test]
+fn a_pool_without_nodes_before_its_template_is_renewed_has_not_begun() {
+    let mut subject = preparing();
+    subject.pools.push(NodePool { name: "db".into(), ..subject.pools[0].clone() });
+    let mut seen = snapshot(vec![Node { marked_for_deletion: false, ..old("web-1", ZONE) }]);
+    let of_db = Template { pool: "db".into(), ..template("db-1", ago(9_000)) };
+    seen.templates = Templates::Known(vec![template(OLD, ago(9_000)), of_db]);
+    let mut tracker = RollTracker::default();
+    let roll = watch(&mut tracker, &subject, vec![(12, seen.clone())]);
+    assert_eq!(roll.estimate, RollEstimate::NotBegun);
+    assert_eq!(roll.pools[1].state, PoolState::Missing);
+    assert_eq!(happened(&tracker), [TimelineEvent::Phase(Phase::Preparing)]);
+    seen.templates = Templates::Forbidden;
+    let roll = Roll::read(&subject, &seen, &RollHistory::default(), now());
+    assert_eq!(roll.estimate, RollEstimate::NotBegun, "{:?}", roll.pools[1].state);
+}
+
+#[test]
+fn a_pool_with_only_a_preserved_node_has_no_new_ones() {
+    let failed = Node { preserved: true, ..joining(old("web-1", ZONE)) };
+    let mut subject = preparing();
+    (subject.pools[0].minimum, subject.pools[0].zones) = (1, vec![ZONE.into()]);
+    let roll = Roll::read(&subject, &snapshot(vec![failed]), &RollHistory::default(), now());
+    assert_eq!((roll.pools[0].state, roll.estimate), (PoolState::Empty, RollEstimate::Finishing));
+    assert_eq!(figures(&roll), (0, 0, false));
+}
+
+#[test]
+fn after_the_roll_nodes_that_cannot_be_listed_are_not_none() {
+    let mut seen = snapshot(Vec::new());
+    seen.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
+    let roll = Roll::read(&cluster(Phase::Prepared), &seen, &RollHistory::default(), now());
+    assert_eq!((roll.rotation, roll.sees_nodes()), (None, false));
 }

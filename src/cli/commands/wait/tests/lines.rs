@@ -71,20 +71,18 @@ fn nodes_are_omitted_until_every_kind_is_listed() {
 }
 
 #[test]
-fn k8s_26_pods_that_cannot_be_read_any_more_are_printed() {
+fn k8s_26_what_cannot_be_read_any_more_or_only_in_part_is_printed() {
     let before = Scene::rolling(blocked(9));
-    let mut later = Scene::rolling(blocked(9));
-    let note = RollNote::Unseen {
-        kind: "pods",
-        why: Unseen::Failing("no answer".into()),
-        nothing_known: false,
-    };
-    later.observed.roll.as_mut().unwrap().notes.push(note);
-    let lines = printed(&[(0, &before), (60, &later)]);
-    assert!(
-        lines[1].contains("cannot read pods: no answer; the data shown may be stale"),
-        "{lines:?}"
-    );
+    for (kind, why, text) in [
+        ("pods", Unseen::Failing("no answer".into()), "cannot read pods: no answer"),
+        ("nodes", Unseen::Partly("1 object".into()), "cannot read nodes: 1 object"),
+    ] {
+        let mut later = Scene::rolling(blocked(9));
+        let note = RollNote::Unseen { kind, why, nothing_known: false };
+        later.observed.roll.as_mut().unwrap().notes.push(note);
+        let lines = printed(&[(0, &before), (60, &later)]);
+        assert!(lines[1].contains(&format!("{text}; the data shown may be stale")), "{lines:?}");
+    }
 }
 
 #[test]
