@@ -433,7 +433,8 @@ mod tests {
         assert_eq!(found.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(), ["early"]);
         let of_rollout =
             Pod { labels: Labels::default(), ..(*pod("canary", 0, "ReplicaSet")).clone() };
-        let twice = [found[0].clone(), found[0].clone(), pod("x", 0, "Job"), Arc::new(of_rollout)];
+        let early = || Arc::clone(&found[0]);
+        let twice = [early(), early(), pod("x", 0, "Job"), Arc::new(of_rollout)];
         let lines: Vec<_> = restart_commands(&twice).iter().map(|c| c.line(None)).collect();
         assert_eq!(lines, ["kubectl -n shop rollout restart deployment/early"]);
         // Most pods are replaced with their nodes until then.

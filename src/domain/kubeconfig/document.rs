@@ -102,36 +102,46 @@ pub fn parse_tree(text: &str) -> Result<Option<YamlNode>, Failure> {
         return Err(file_failure("the file is larger than 16 MiB"));
     }
     check_marks(text)?;
-    let mut root: Option<YamlNode> = None;
-    let mut open: Vec<OpenNode> = Vec::new();
-    // Their sizes, by anchor id.
-    let mut anchors: HashMap<usize, usize> = HashMap::new();
-    let (mut values, mut expanded) = (0_usize, 0_usize);
+    let mut parser = TreeParser { text, ..TreeParser::default() };
     for next in Parser::new_from_str(text) {
         let (event, span) = next.map_err(|error| {
-            file_failure(format!(
-                "line {}: invalid YAML: {}",
-                error.marker().line(),
-                clean(&error.info())
-            ))
+            let line = error.marker().line();
+            file_failure(format!("line {line}: invalid YAML: {}", clean(&error.info())))
         })?;
         let line = span.start.line();
+        let node = parser.node(event, &span)?;
+        parser.check_limits(line)?;
+        if let Some(node) = node {
+            parser.place(node)?;
+        }
+    }
+    Ok(parser.root.filter(|root| !(root.is_null() && root.span.is_empty())))
+}
+
+/// What was read of a text so far.
+#[derive(Default)]
+struct TreeParser<'a> {
+    text: &'a str,
+    root: Option<YamlNode>,
+    /// Lists and mappings that have not ended.
+    open: Vec<OpenNode>,
+    /// Sizes of the nodes with an anchor, by anchor id.
+    anchors: HashMap<usize, usize>,
+    values: usize,
+    /// Bytes of tags, and of aliases when expanded.
+    expanded: usize,
+}
+
+impl TreeParser<'_> {
+    /// The node that an event completes.
+    fn node(&mut self, event: Event<'_>, span: &Span) -> Result<Option<YamlNode>, Failure> {
+        let line = span.start.line();
         let leaf = |content, block_scalar, size| -> Result<YamlNode, Failure> {
-            Ok(YamlNode {
-                content,
-                span: byte_range(&span)?,
-                line,
-                block_scalar,
-                tagged: false,
-                size,
-            })
-        };
-        let mut expand = |size| {
-            expanded = usize::saturating_add(expanded, size);
-            size
+            let span = byte_range(span)?;
+            Ok(YamlNode { content, span, line, block_scalar, tagged: false, size })
         };
         let is_map = matches!(event, Event::MappingStart(..));
-        let done = match event {
+        Ok(match event {
             Event::DocumentStart(_, Some(version)) if (version.major, version.minor) != (1, 1) => {
                 return Err(file_failure(format!(
                     "line {line}: kubectl does not read YAML {}.{}",
@@ -139,15 +149,15 @@ pub fn parse_tree(text: &str) -> Result<Option<YamlNode>, Failure> {
                 )));
             }
             Event::MappingStart(style, anchor, tag) | Event::SequenceStart(style, anchor, tag) => {
-                let size = expand(tag_len(tag.as_deref()));
-                open.push(OpenNode::new(is_map, style, anchor, size, &span)?);
+                let size = self.expand(tag_len(tag.as_deref()));
+                self.open.push(OpenNode::new(is_map, style, anchor, size, span)?);
                 None
             }
-            Event::MappingEnd | Event::SequenceEnd => match open.pop() {
+            Event::MappingEnd | Event::SequenceEnd => match self.open.pop() {
                 Some(finished) => {
                     let anchor = finished.anchor;
-                    let node = finished.close(text, &span)?;
-                    anchors.insert(anchor, node.size);
+                    let node = finished.close(self.text, span)?;
+                    self.anchors.insert(anchor, node.size);
                     Some(node)
                 }
                 None => None,
@@ -155,19 +165,19 @@ pub fn parse_tree(text: &str) -> Result<Option<YamlNode>, Failure> {
             Event::Scalar(value, style, anchor, tag) => {
                 let plain = matches!(style, ScalarStyle::Plain);
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let size = 1 + value.len() + expand(tag_len(tag.as_deref()));
-                anchors.insert(anchor, size);
+                let size = 1 + value.len() + self.expand(tag_len(tag.as_deref()));
+                self.anchors.insert(anchor, size);
                 let mut node =
                     leaf(Content::Scalar(value.into_owned().into(), plain), is_block, size)?;
                 node.tagged = tag.is_some();
-                check_escapes(text, &node, style)?;
-                end_block_scalar(text, &mut node);
+                check_escapes(self.text, &node, style)?;
+                end_block_scalar(self.text, &mut node);
                 Some(node)
             }
             Event::Alias(anchor) => {
                 // A self-reference is infinite.
-                let size = expand(anchors.get(&anchor).copied().unwrap_or(usize::MAX));
-                Some(leaf(Content::Alias, false, size)?)
+                let size = self.anchors.get(&anchor).copied().unwrap_or(usize::MAX);
+                Some(leaf(Content::Alias, false, self.expand(size))?)
             }
             Event::UnresolvedAlias(_) => Some(leaf(Content::Alias, false, 1)?),
             Event::DocumentStart(..)
@@ -177,35 +187,47 @@ pub fn parse_tree(text: &str) -> Result<Option<YamlNode>, Failure> {
             | Event::Anchor(..)
             | Event::Comment(..)
             | _ => None,
-        };
-        if open.len() > MAX_DEPTH {
+        })
+    }
+
+    /// Counts expanded bytes; returns their number.
+    fn expand(&mut self, size: usize) -> usize {
+        self.expanded = self.expanded.saturating_add(size);
+        size
+    }
+
+    fn check_limits(&self, line: usize) -> Result<(), Failure> {
+        if self.open.len() > MAX_DEPTH {
             return Err(file_failure(format!(
                 "line {line}: nested deeper than {MAX_DEPTH} levels"
             )));
         }
-        if expanded > MAX_EXPANDED {
+        if self.expanded > MAX_EXPANDED {
             return Err(file_failure(format!(
                 "line {line}: the aliases and tags expand to more than 1 MiB"
             )));
         }
-        let Some(node) = done else { continue };
-        values += 1;
-        if values > MAX_VALUES {
+        Ok(())
+    }
+
+    /// Adds a node to the list or mapping that it is in.
+    fn place(&mut self, node: YamlNode) -> Result<(), Failure> {
+        let line = node.line;
+        self.values += 1;
+        if self.values > MAX_VALUES {
             return Err(file_failure(format!("line {line}: more than {MAX_VALUES} values")));
         }
-        match open.last_mut() {
-            Some(parent) => parent.children.push(node),
+        match (self.open.last_mut(), &self.root) {
+            (Some(parent), _) => parent.children.push(node),
+            (None, None) => self.root = Some(node),
             // kubectl stops at a document marker; content after it could be missed.
-            None if root.is_some() && !node.is_null() => {
-                return Err(file_failure(format!(
-                    "line {}: more than one YAML document",
-                    node.line
-                )));
+            (None, Some(_)) if !node.is_null() => {
+                return Err(file_failure(format!("line {line}: more than one YAML document")));
             }
-            None => root = Some(root.unwrap_or(node)),
+            (None, Some(_)) => {}
         }
+        Ok(())
     }
-    Ok(root.filter(|root| !(root.is_null() && root.span.is_empty())))
 }
 
 /// Rejects a byte order mark at the start of a line, as in concatenated files.

@@ -56,7 +56,7 @@ pub fn in_cluster(
             restart,
         });
     }
-    out.extend(unseen.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why.clone())));
+    out.extend(unseen.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why)));
     out.extend(certificates.is_none().then_some(Finding::RequestsUnseen));
     out
 }

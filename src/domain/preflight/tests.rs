@@ -282,7 +282,7 @@ fn the_access_to_count_on_is_one_that_the_step_leaves() {
         match expected {
             Ok(held) => assert_eq!(**told, held),
             Err(None) => {
-                assert_eq!(**told, Finding::NoAccess { step, disables_static_tokens: false })
+                assert_eq!(**told, Finding::NoAccess { step, disables_static_tokens: false });
             }
             Err(Some((step, location))) => assert!(
                 matches!(told, Finding::AccessUnclear { step: of, location: at, .. } if (of, at) == (&step, &location)),

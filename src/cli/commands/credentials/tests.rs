@@ -135,6 +135,10 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         assert!(table.contains(&format!("? {}\n", text::ROTATION_UNCLEAR)), "{table}");
         assert!(render::report(&report, Format::Json).contains("\"rotation_unclear\": true"));
     }
+}
+
+#[test]
+fn the_status_is_that_of_the_worst_result() {
     let mut unstated = report();
     unstated.cluster.rotation =
         Rotation { phase: Phase::Unknown(String::new()), initiated: None, completed: None };
