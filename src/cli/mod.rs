@@ -361,7 +361,7 @@ fn no_sign_in(loaded: &Loaded) -> Option<String> {
 /// Why a dashboard cannot be drawn here, if so.
 fn terminal_problem() -> Option<String> {
     use std::io::IsTerminal;
-    let hint = "`skeys wait`, `due`, `credentials`, `report`, `doctor`, `config` and `simulate` work without one";
+    let hint = "`skeys simulate`, `wait`, `due`, `credentials`, `report`, `doctor` and `config` work without one";
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         return Some(format!("the dashboard needs a terminal for input and output; {hint}"));
     }
