@@ -495,7 +495,7 @@ fn roll(bench: &Bench, full: &Full, now: jiff::Timestamp) {
     let time = bench.time(|| assert!(tracker.observe(&full.cluster, &snapshot, now).is_some()));
     line("watching a roll of 1,000 nodes: one more snapshot", time, None);
     let time = bench.time(|| {
-        black_box(Roll::read(&full.cluster, &snapshot, tracker.history(), now).counts);
+        black_box(Roll::evaluate(&full.cluster, &snapshot, tracker.history(), now).counts);
     });
     line("reading a roll of 1,000 nodes", time, None);
     drop(store);

@@ -173,8 +173,8 @@ fn draw_all_rows(terminal: &mut Terminal<TestBackend>, state: &State) {
                     cluster.id.name.to_string(),
                     fleet.project_name(cluster.id.project()).to_owned(),
                     cluster.id.region().to_string(),
-                    cluster.rotation.phase.word().to_owned(),
-                    cluster.state.word().to_owned(),
+                    cluster.rotation.phase.label().to_owned(),
+                    cluster.state.label().to_owned(),
                     cluster.version.as_str().to_owned(),
                 ])
             });

@@ -20,9 +20,9 @@ use crate::domain::rotation::Step;
 pub fn can(state: &State, command: Command) -> Result<(), String> {
     let on_cluster = |action: Action| match state.subject() {
         Some(entry) => {
-            can_act(state, entry, action).map_err(|reason| text::refused(action.word(), &reason))
+            can_act(state, entry, action).map_err(|reason| text::refused(action.label(), &reason))
         }
-        None => Err(text::no_cluster(action.word())),
+        None => Err(text::no_cluster(action.label())),
     };
     let reason = match command {
         Command::Rotate => {
@@ -131,7 +131,7 @@ pub fn can_act(state: &State, entry: &Entry, action: Action) -> Result<(), Strin
         return Err(text::not_listed(state.zone().clock(since)));
     }
     if entry.is_last_known() {
-        return Err(entry.cluster.state.word().to_owned());
+        return Err(entry.cluster.state.label().to_owned());
     }
     if let Some((at, _)) = &state.session.signed_out {
         return Err(text::token_rejected(state.zone().clock(*at)));

@@ -91,7 +91,7 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
         Command::Theme => {
             state.shared.theme = state.shared.theme.next();
             let cx = context!(state, out);
-            cx.toast(text::theme(cx.shared.theme.word()));
+            cx.toast(text::theme(cx.shared.theme.label()));
             cx.raise(Event::PreferencesChanged);
         }
         Command::Mouse => {
@@ -118,9 +118,9 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
                 let renewed = state.renewed_entries();
                 let kubeconfig = &mut state.kubeconfig;
                 // An undelivered kubeconfig takes precedence over a new one.
-                let is_blocked = kubeconfig.holds_one_of(&cluster);
+                let holds_one = kubeconfig.holds_one_of(&cluster);
                 let cx = context!(state, out);
-                if is_blocked || renewed.is_empty() {
+                if holds_one || renewed.is_empty() {
                     kubeconfig::update::open(kubeconfig, cluster, cx);
                 } else {
                     kubeconfig::renew::open(kubeconfig, cluster, renewed, cx);
@@ -410,7 +410,7 @@ pub fn action_key(state: &mut State, out: &mut Outbox, command: Command) {
     let entry = state.fleet.entries.get(&dialog.cluster);
     match entry.map(|entry| can_act(state, entry, Action::Trigger(dialog.action))) {
         Some(Err(reason)) => {
-            context!(state, out).toast(text::refused(dialog.action.word(), &reason));
+            context!(state, out).toast(text::refused(dialog.action.label(), &reason));
         }
         Some(Ok(())) | None => {
             actions::update::send(&dialog.cluster, dialog.action, context!(state, out));

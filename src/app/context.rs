@@ -54,8 +54,8 @@ impl<F> UpdateContext<'_, F> {
     }
 
     /// Shows an observation as a toast.
-    pub fn observation(&mut self, about: ToastAbout, text: impl Into<String>) {
-        self.notices.observation(self.shared.now, about, text.into());
+    pub fn toast_about(&mut self, about: ToastAbout, text: impl Into<String>) {
+        self.notices.toast_about(self.shared.now, about, text.into());
     }
 
     /// Raises an event for the other features.
@@ -113,7 +113,7 @@ impl<F> UpdateContext<'_, F> {
     pub fn record(
         &self,
         cluster: Option<&ClusterId>,
-        step: &str,
+        action: &str,
         outcome: Outcome,
         text: impl Into<String>,
     ) -> Record {
@@ -121,7 +121,7 @@ impl<F> UpdateContext<'_, F> {
             at: self.shared.now.wall,
             who: self.shared.who(),
             cluster: cluster.cloned(),
-            step: step.to_owned(),
+            action: action.to_owned(),
             request: None,
             outcome,
             text: text.into(),

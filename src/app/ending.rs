@@ -96,7 +96,7 @@ pub fn persisted(state: &State) -> PersistedState {
     let selections = state.session.kept_selections(&state.shared.settings, &state.fleet.selection);
     PersistedState {
         credentials: state.credentials.clone(),
-        theme: Some(state.shared.theme.word().to_owned()),
+        theme: Some(state.shared.theme.label().to_owned()),
         columns: state.view.columns.clone(),
         sort: Some(state.view.sort.id.to_owned()),
         reversed: state.view.reversed,

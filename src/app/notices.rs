@@ -47,7 +47,7 @@ impl Notices {
     }
 
     /// Shows an observation; never replaces the result of a user action.
-    pub fn observation(&mut self, now: Now, about: ToastAbout, text: String) {
+    pub fn toast_about(&mut self, now: Now, about: ToastAbout, text: String) {
         if self.toast.as_ref().is_none_or(|toast| toast.about != ToastAbout::Request) {
             let until = now.monotonic.saturating_add(TOAST);
             self.toast = Some(Toast { text, until, about });

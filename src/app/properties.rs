@@ -401,7 +401,7 @@ fn identity() -> Answer {
     let identity = Identity {
         who: "ops".into(),
         source: "token".into(),
-        until: None,
+        expires: None,
         renews: false,
         logs_in: false,
     };

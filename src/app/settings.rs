@@ -254,11 +254,11 @@ impl ThemeChoice {
     /// Their configuration values, in the same order.
     pub const WORDS: [&str; Self::ALL.len()] = {
         let [auto, dark, light, high_contrast, mono] = Self::ALL;
-        [auto.word(), dark.word(), light.word(), high_contrast.word(), mono.word()]
+        [auto.label(), dark.label(), light.label(), high_contrast.label(), mono.label()]
     };
 
     /// The configuration value.
-    pub const fn word(self) -> &'static str {
+    pub const fn label(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::Dark => "dark",
@@ -270,7 +270,7 @@ impl ThemeChoice {
 
     /// Reads the word.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|choice| choice.word() == word)
+        Self::ALL.into_iter().find(|choice| choice.label() == word)
     }
 
     /// The next theme; wraps around.

@@ -38,7 +38,7 @@ use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Credentials, InCluster, KnownCredential, KubeconfigLocation};
 use crate::domain::kubectl::KubectlContext;
-use crate::domain::persisted::{KeptCluster, PersistedState};
+use crate::domain::persisted::{PersistedState, SavedCluster};
 use crate::domain::preflight::Evidence;
 use crate::domain::record::Record;
 use crate::domain::roll::classify::NodeRoll;
@@ -102,7 +102,7 @@ impl State {
             }
             (chosen, _) => chosen,
         };
-        let of = |is: fn(&KeptCluster) -> bool| {
+        let of = |is: fn(&SavedCluster) -> bool| {
             let kept = persisted.clusters.iter().filter(|kept| is(kept));
             kept.map(|kept| kept.id.clone()).collect()
         };

@@ -99,7 +99,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let cx = context!(state, &mut out);
     observing::reevaluate(&mut state.nodes, cx);
     let on_screen = observed_on_screen(state);
-    observing::plan(&mut state.nodes, &on_screen, context!(state, &mut out));
+    observing::update_observers(&mut state.nodes, &on_screen, context!(state, &mut out));
     dispatch_events(state, &mut out);
     show_evidence_in_dialog(state);
     update_window(state, &mut out);
@@ -116,7 +116,7 @@ fn notice_sleep(state: &mut State, out: &mut Outbox, before: Now) {
         if state.session.quit_dialog.is_none()
             && let Some(dialog) = state.action.take()
         {
-            context!(state, out).toast(actions::text::closed(dialog.action.word()));
+            context!(state, out).toast(actions::text::closed(dialog.action.label()));
         }
         make_due(state, out);
         polling::mark_unconfirmed(&mut state.fleet);
@@ -403,16 +403,16 @@ fn inventory_read(
     request: RequestId,
     read: Result<Vec<FoundFile>, Failure>,
 ) {
-    if request < state.inventory.answered {
+    if request < state.inventory.read_by {
         return;
     }
-    state.inventory.answered = request;
     let read = read.map(Arc::from);
     let told = read.as_ref().map_err(|failure| failure.message.as_str());
     let cx = context!(state, out);
     rotation::update::inventory_read(&mut state.rotation, told, cx);
     match read {
         Ok(files) => {
+            state.inventory.read_by = request;
             (state.inventory.files, state.inventory.not_read) = (Some(files), None);
             state.view.outdated = true;
         }

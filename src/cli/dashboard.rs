@@ -1,4 +1,4 @@
-//! Builds a dashboard for the configured SKE or the embedded simulator, and runs it and its successors on the same
+//! Builds a dashboard for the configured SKE or the embedded simulator, and runs it, and those after its restarts, on the same
 //! terminal.
 
 use crate::app::keymap::Keymap;
@@ -126,7 +126,7 @@ impl UnstartedDashboard {
             settings.profiles.clone_from(&loaded.profiles);
         }
         let settings = &mut session.settings;
-        let clipboard = system.clipboard.first().map_or("", |route| route.word());
+        let clipboard = system.clipboard.first().map_or("", |route| route.label());
         clipboard.clone_into(&mut settings.clipboard_route);
         settings.export_folder = system.export_folder.display().to_string();
         settings.local_zone = DisplayZone::new(system.zone.clone());
@@ -185,7 +185,7 @@ pub struct Dashboard {
     /// Performs its effects.
     pub performer: Performer,
     receiver: LoopReceiver,
-    /// Requests to prepare a successor.
+    /// Requests for a restart.
     restart_requests: mpsc::Receiver<RestartRequest>,
     clock: Clock,
     /// Watches the configuration file for changes, if there is one.

@@ -158,9 +158,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<u8> {
     }
 }
 
-async fn dashboard(loaded: &Loaded, order: (Flags, ConfigSources<'static>)) -> anyhow::Result<u8> {
-    let log = start_log(loaded, &order.1).await?;
-    dashboard::open(loaded, order, log.buffer.clone()).await
+async fn dashboard(
+    loaded: &Loaded,
+    sources: (Flags, ConfigSources<'static>),
+) -> anyhow::Result<u8> {
+    let log = start_log(loaded, &sources.1).await?;
+    dashboard::open(loaded, sources, log.buffer.clone()).await
 }
 
 fn is_guided(command: &ConfigCommand) -> bool {

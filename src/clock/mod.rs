@@ -18,7 +18,7 @@ pub struct Clock {
 #[derive(Debug)]
 enum Source {
     Machine { started: std::time::Instant },
-    Hand { reading: watch::Sender<ClockTime>, racing: AtomicUsize },
+    Manual { time: watch::Sender<ClockTime>, racing: AtomicUsize },
 }
 
 /// A future with a timeout; counted until dropped.
@@ -48,15 +48,15 @@ struct ClockTime {
 
 impl Clock {
     /// The machine's clock.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that may call it")]
     pub fn machine() -> Self {
         Self::of(Source::Machine { started: std::time::Instant::now() })
     }
 
     /// A clock that stays at `start` until [`Clock::turn`] advances it.
     pub fn manual(start: Timestamp) -> Self {
-        let reading = ClockTime { wall: start, monotonic: Duration::ZERO };
-        Self::of(Source::Hand { reading: watch::Sender::new(reading), racing: AtomicUsize::new(0) })
+        let time = ClockTime { wall: start, monotonic: Duration::ZERO };
+        Self::of(Source::Manual { time: watch::Sender::new(time), racing: AtomicUsize::new(0) })
     }
 
     fn of(source: Source) -> Self {
@@ -70,11 +70,11 @@ impl Clock {
     }
 
     /// The wall-clock time.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that may call it")]
     pub fn now(&self) -> Timestamp {
         let wall = match &*self.source {
             Source::Machine { .. } => Timestamp::now(),
-            Source::Hand { reading, .. } => reading.borrow().wall,
+            Source::Manual { time, .. } => time.borrow().wall,
         };
         wall.saturating_add(self.ahead).unwrap_or(wall)
     }
@@ -83,7 +83,7 @@ impl Clock {
     pub fn monotonic(&self) -> Duration {
         match &*self.source {
             Source::Machine { started } => started.elapsed(),
-            Source::Hand { reading, .. } => reading.borrow().monotonic,
+            Source::Manual { time, .. } => time.borrow().monotonic,
         }
     }
 
@@ -93,14 +93,14 @@ impl Clock {
     }
 
     /// Sleeps until a monotonic time.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that may call it")]
     pub async fn sleep_until(&self, end: Duration) {
         match &*self.source {
             Source::Machine { .. } => {
                 tokio::time::sleep(end.saturating_sub(self.monotonic())).await;
             }
-            Source::Hand { reading, .. } => {
-                let mut receiver = reading.subscribe();
+            Source::Manual { time, .. } => {
+                let mut receiver = time.subscribe();
                 while receiver.borrow_and_update().monotonic < end {
                     if receiver.changed().await.is_err() {
                         std::future::pending::<()>().await;
@@ -124,7 +124,7 @@ impl Clock {
     ///
     /// # Errors
     /// Timeout or panic.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that may call it")]
     pub async fn run_blocking<T: Send + 'static>(
         &self,
         limit: Duration,
@@ -142,7 +142,7 @@ impl Clock {
     fn race(&self) -> Race<'_> {
         Race(match &*self.source {
             Source::Machine { .. } => None,
-            Source::Hand { racing, .. } => {
+            Source::Manual { racing, .. } => {
                 racing.fetch_add(1, Ordering::SeqCst);
                 Some(racing)
             }
@@ -154,26 +154,26 @@ impl Clock {
     pub fn racing(&self) -> usize {
         match &*self.source {
             Source::Machine { .. } => 0,
-            Source::Hand { racing, .. } => racing.load(Ordering::SeqCst),
+            Source::Manual { racing, .. } => racing.load(Ordering::SeqCst),
         }
     }
 
     /// Advances a manual clock; a no-op on the machine's clock.
     pub fn turn(&self, by: Duration) {
-        if let Source::Hand { reading, .. } = &*self.source {
-            reading.send_modify(|reading| {
-                reading.monotonic = reading.monotonic.saturating_add(by);
+        if let Source::Manual { time, .. } = &*self.source {
+            time.send_modify(|time| {
+                time.monotonic = time.monotonic.saturating_add(by);
                 let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
-                reading.wall = reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
+                time.wall = time.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
             });
         }
     }
 
     /// Shifts only the wall clock, as the user or a time service does.
     pub fn jump(&self, by: SignedDuration) {
-        if let Source::Hand { reading, .. } = &*self.source {
-            reading.send_modify(|reading| {
-                reading.wall = reading.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
+        if let Source::Manual { time, .. } = &*self.source {
+            time.send_modify(|time| {
+                time.wall = time.wall.saturating_add(by).unwrap_or(Timestamp::MAX);
             });
         }
     }

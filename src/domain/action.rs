@@ -23,7 +23,7 @@ pub enum Trigger {
 
 impl Trigger {
     /// The verb, capitalized.
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::WakeUp => "Wake up",
             Self::Reconcile => "Reconcile",
@@ -33,12 +33,12 @@ impl Trigger {
 
 impl Action {
     /// The verb, capitalized.
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Rotate(Step::Start) => "Start",
             Self::Rotate(Step::Complete) => "Complete",
             Self::Issue => "Kubeconfig",
-            Self::Trigger(trigger) => trigger.word(),
+            Self::Trigger(trigger) => trigger.label(),
         }
     }
 }
@@ -92,7 +92,7 @@ fn phase_refusal(step: Step, phase: &Phase) -> String {
         (Step::Complete, Phase::Never | Phase::Completed) => {
             "no rotation is in progress; start one first"
         }
-        (step, phase) => return format!("cannot {step} in phase {}", phase.word()),
+        (step, phase) => return format!("cannot {step} in phase {}", phase.label()),
     };
     text.to_owned()
 }
@@ -139,7 +139,7 @@ fn permits_step(cluster: &Cluster, step: Step) -> Result<(), Refusal> {
     match (&cluster.state, step, &cluster.rotation.phase) {
         (ClusterState::Unknown(text), ..) => Err(Refusal::Unknown("state", text.clone())),
         (ClusterState::NotRead, ..) => {
-            Err(Refusal::Unknown("state", cluster.state.word().to_owned()))
+            Err(Refusal::Unknown("state", cluster.state.label().to_owned()))
         }
         (_, _, Phase::Unknown(text)) => Err(Refusal::Unknown("phase", text.clone())),
         (_, Step::Start, Phase::Never | Phase::Completed)

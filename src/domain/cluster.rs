@@ -130,7 +130,7 @@ pub enum ClusterState {
 
 impl ClusterState {
     /// The word for tables and sentences.
-    pub fn word(&self) -> &str {
+    pub fn label(&self) -> &str {
         match self {
             Self::Healthy => "healthy",
             Self::Creating => "creating",
@@ -381,7 +381,7 @@ impl Cluster {
     }
 
     /// Whether requesting an expiring kubeconfig may permanently disable static tokens: possibly never rotated, and
-    /// possibly below 1.27. Unknown counts as one-way, since it cannot be undone.
+    /// possibly below 1.27. Unknown counts as yes, since it cannot be undone.
     pub fn issuing_disables_static_tokens(&self) -> bool {
         let never = match self.rotation.phase {
             Phase::Never => true,

@@ -42,7 +42,7 @@ pub struct DueLimits {
 
 impl Due {
     /// A stable identifier, for programs.
-    pub fn word(&self) -> &'static str {
+    pub fn id(&self) -> &'static str {
         match self {
             Self::Stuck { .. } => "stuck",
             Self::Prepared { .. } => "prepared",
@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn words(subject: &Cluster) -> Vec<&'static str> {
-        due(subject, &[], limits(), now()).iter().map(Due::word).collect()
+        due(subject, &[], limits(), now()).iter().map(Due::id).collect()
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub struct Identity {
     /// Where the token comes from ("token file").
     pub source: String,
     /// Expiry of the token (`exp`); `None` if unknown.
-    pub until: Option<Timestamp>,
+    pub expires: Option<Timestamp>,
     /// Whether the source renews the token before it expires.
     pub renews: bool,
     /// Whether the user can log in again in the terminal.

@@ -32,7 +32,7 @@ pub struct PersistedState {
     pub filter: String,
     /// Clusters that are marked or watched.
     #[serde(default, deserialize_with = "usable_items", skip_serializing_if = "Vec::is_empty")]
-    pub clusters: Vec<KeptCluster>,
+    pub clusters: Vec<SavedCluster>,
     /// The selection by profile; "" is no profile.
     #[serde(
         default,
@@ -44,7 +44,7 @@ pub struct PersistedState {
 
 /// A cluster that is marked or watched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptCluster {
+pub struct SavedCluster {
     #[serde(flatten)]
     pub id: ClusterId,
     /// Distinguishes it from a later cluster with the same name, if known.
@@ -59,7 +59,7 @@ pub struct KeptCluster {
     pub phase: Option<Phase>,
 }
 
-impl KeptCluster {
+impl SavedCluster {
     /// Whether a reading is of another cluster with the same name.
     pub fn is_replaced_by(&self, read: &Cluster) -> bool {
         !is_same_creation(self.created, read.created)

@@ -24,7 +24,8 @@ pub struct Record {
     pub cluster: Option<ClusterId>,
     /// The action ("start", "complete", "kubeconfig", "save", "copy", "wake up", "reconcile", "phase", "roll",
     /// "credentials", "checklist").
-    pub step: String,
+    #[serde(rename = "step")]
+    pub action: String,
     /// Request id, the same on all its lines. In lines of older versions it is unique only within one run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
@@ -69,7 +70,7 @@ impl Record {
     /// The complete record in one self-contained line: time in UTC, full ids.
     pub fn line(&self) -> String {
         let at = self.at.strftime("%Y-%m-%dT%H:%M:%SZ");
-        let mut line = format!("{at} {} {}", self.outcome.word(), self.step);
+        let mut line = format!("{at} {} {}", self.outcome.label(), self.action);
         if let Some(id) = &self.cluster {
             let (region, project) = (id.region(), id.project());
             line.push_str(&format!(" {} (region {region}, project {project})", id.name));
@@ -93,7 +94,7 @@ pub fn without_duplicates(mut records: Vec<Record>) -> Vec<Record> {
         else {
             return true;
         };
-        let subject = (id.clone(), record.step.clone());
+        let subject = (id.clone(), record.action.clone());
         let again = last.get(&subject).is_some_and(|(at, text)| {
             *text == record.text && record.at.duration_since(*at).abs() < SAME_CHANGE
         });
@@ -124,7 +125,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// The word in the journal.
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Intended => "intended",
             Self::Done => "done",
@@ -149,7 +150,7 @@ mod tests {
             at: now() + SignedDuration::from_mins(minutes),
             who: "ops".into(),
             cluster: Some(ClusterId::new("p", "eu01", name)),
-            step: "phase".into(),
+            action: "phase".into(),
             request: None,
             outcome: Outcome::Observed,
             text: text.into(),
@@ -177,7 +178,7 @@ mod tests {
             at: now(),
             who: "ops@acme".into(),
             cluster: Some(ClusterId::new("p-1", "eu02", "shop")),
-            step: "complete".into(),
+            action: "complete".into(),
             request: Some("r3".into()),
             outcome: Outcome::Done,
             text: "complete: accepted (202)".into(),

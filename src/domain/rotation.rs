@@ -30,7 +30,7 @@ pub enum Phase {
 
 impl Phase {
     /// For tables and sentences; PREPARED is upper case because the user must act.
-    pub fn word(&self) -> &str {
+    pub fn label(&self) -> &str {
         match self {
             Self::Never => "never",
             Self::Preparing => "preparing",

@@ -24,13 +24,13 @@ pub fn with_accepted(intended: &str, findings: &[String]) -> String {
 
 /// The sentence of a phase change, as in the journal.
 pub fn phase_change(before: &Phase, after: &Phase) -> String {
-    format!("{}{ARROW}{}", before.word(), phase_reached(before, after))
+    format!("{}{ARROW}{}", before.label(), phase_reached(before, after))
 }
 
 /// The phase after a change; the same as before if another rotation was started unnoticed.
 pub fn phase_reached(before: &Phase, after: &Phase) -> String {
     let other = if before == after { ANOTHER_ROTATION } else { "" };
-    format!("{}{other}", after.word())
+    format!("{}{other}", after.label())
 }
 
 /// Two instances of skeys read the same state within this time.
@@ -116,7 +116,7 @@ pub enum ReportOutcome {
 
 impl ReportOutcome {
     /// A stable identifier, for programs.
-    pub fn word(self) -> &'static str {
+    pub fn id(self) -> &'static str {
         match self {
             Self::NotStarted => "not_started",
             Self::StartUnknown => "start_unknown",
@@ -216,7 +216,7 @@ impl RotationReport {
     }
 
     fn was_seen(&self, phase: &Phase) -> bool {
-        self.phases.iter().any(|change| change.to == phase.word())
+        self.phases.iter().any(|change| change.to == phase.label())
     }
 
     /// Whether subsequent records belong to another rotation.
@@ -249,9 +249,9 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                     open(&mut found).attempts.push(attempt);
                 }
             }
-            (None, _) if record.step == "phase" => phase(&mut found, record),
+            (None, _) if record.action == "phase" => phase(&mut found, record),
             // Predictions are verified once the rotation is completed.
-            (None, _) if record.step == "credentials" => {
+            (None, _) if record.action == "credentials" => {
                 if let Some(last) = found.last_mut().filter(|last| !last.is_over) {
                     last.proof.push(record.clone());
                 }
@@ -262,7 +262,7 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
                 else {
                     continue;
                 };
-                match record.step.as_str() {
+                match record.action.as_str() {
                     "kubeconfig" | "save" => rotation.kubeconfigs.push(record.clone()),
                     "roll" => rotation.blockers.push(record.clone()),
                     "checklist" => rotation.checklist.push(record.clone()),
@@ -275,7 +275,7 @@ pub fn rotations(records: &[Record]) -> Vec<RotationReport> {
 }
 
 fn step_of(record: &Record) -> Option<Step> {
-    [Step::Start, Step::Complete].into_iter().find(|step| step.verb() == record.step)
+    [Step::Start, Step::Complete].into_iter().find(|step| step.verb() == record.action)
 }
 
 /// When the start of the last rotation was sent, if it was accepted and its end was not observed.
@@ -295,7 +295,7 @@ fn attempts(records: &[Record]) -> BTreeMap<usize, Attempt> {
     let mut of_id: BTreeMap<(&str, Option<&str>), Vec<usize>> = BTreeMap::new();
     for (place, record) in records.iter().enumerate() {
         let Some(step) = step_of(record) else { continue };
-        let places = of_id.entry((record.step.as_str(), record.request.as_deref())).or_default();
+        let places = of_id.entry((record.action.as_str(), record.request.as_deref())).or_default();
         if record.outcome == Outcome::Intended {
             let last = places.last().and_then(|last| attempts.get_mut(last));
             let answers = match last {
@@ -399,7 +399,7 @@ fn phase(found: &mut Vec<RotationReport>, record: &Record) {
             return;
         }
         // A rotation reaches each phase only once, and never returns to its start.
-        if seen.is_some() || to == Phase::Preparing.word() {
+        if seen.is_some() || to == Phase::Preparing.label() {
             begin(found);
         }
     }
@@ -429,7 +429,7 @@ mod tests {
             at: now() + SignedDuration::from_mins(minutes),
             who: "ops@acme".into(),
             cluster: Some(ClusterId::new("p-1", "eu01", "shop")),
-            step: step.into(),
+            action: step.into(),
             request: None,
             outcome,
             text: text.into(),

@@ -58,7 +58,7 @@ pub const INHERITED_VARIABLES: &[&str] = &[
 const LARGEST_OUTPUT: usize = 64 * 1024;
 
 /// A program without standard input or output that is killed on drop.
-#[expect(clippy::disallowed_methods, reason = "this is the door")]
+#[expect(clippy::disallowed_methods, reason = "the only place that may call it")]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear();

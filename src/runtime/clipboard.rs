@@ -60,7 +60,7 @@ impl ClipboardRoute {
     }
 
     /// The route in words, for the form.
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Tmux => "tmux buffer and terminal",
             Self::Terminal => "terminal (OSC 52)",
@@ -142,7 +142,7 @@ impl Clipboard {
                 }
                 Err(failure) => {
                     self.note_late(*route, text, secret);
-                    reasons.push(format!("{}: {}", route.word(), failure.message));
+                    reasons.push(format!("{}: {}", route.label(), failure.message));
                 }
             }
         }
@@ -258,7 +258,7 @@ impl Clipboard {
         work: impl FnOnce(&mut arboard::Clipboard) -> Result<T, arboard::Error> + Send + 'static,
     ) -> Result<T, Failure> {
         let desktop = Arc::clone(&self.desktop);
-        let name = ClipboardRoute::Desktop.word();
+        let name = ClipboardRoute::Desktop.label();
         let work = move || {
             // An earlier use that hangs holds the lock.
             let mut desktop =

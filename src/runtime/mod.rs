@@ -56,7 +56,7 @@ type BackendError<S> = <<S as Surface>::Backend as Backend>::Error;
 /// How long shutdown waits for pending requests.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// Input of terminal and system, passed from one dashboard to its successor.
+/// Input of terminal and system, passed from one dashboard to the next.
 pub struct Console<I> {
     pub keys: I,
     /// Signals, and the terminal's own replies.
@@ -76,13 +76,13 @@ pub struct Ended {
     pub restarts: bool,
     /// Background of the terminal, which is queried only once.
     pub background: Option<Background>,
-    /// State for the successor, even if it could not be saved.
+    /// State for the next dashboard, even if it could not be saved.
     pub persisted: PersistedState,
     /// The profile and its last selection.
     pub selection: (Option<String>, Selection),
 }
 
-/// Runs until the user quits, a successor takes over, or the terminal is gone.
+/// Runs until the user quits, another dashboard takes over, or the terminal is gone.
 ///
 /// # Errors
 /// Drawing on the terminal fails.

@@ -1,6 +1,7 @@
 //! Tasks that observe clusters through their own API, one per cluster.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,9 +54,15 @@ struct PendingEvents {
 impl PendingEvents {
     fn push(&self, event: ObserverEvent) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            ObserverEvent::Snapshot(_) => *events = (Some(event), None),
-            ObserverEvent::Unavailable(_) => events.1 = Some(event),
+        match &event {
+            ObserverEvent::Snapshot(_) => {
+                trace!("snapshot");
+                *events = (Some(event), None);
+            }
+            ObserverEvent::Unavailable(reason) => {
+                info!(reason = text::unavailable(reason), "unavailable");
+                events.1 = Some(event);
+            }
         }
         self.pushed.notify_one();
     }
@@ -65,6 +72,16 @@ impl PendingEvents {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let (snapshot, unavailable) = std::mem::take(&mut *events);
         snapshot.into_iter().chain(unavailable)
+    }
+
+    /// Sends events as answers to `request`.
+    async fn forward(&self, request: RequestId, sender: &LoopSender) -> Infallible {
+        loop {
+            for event in self.take().await {
+                let message = Message::Answered(request, Ok(Answer::Observed(event)));
+                drop(sender.send(LoopInput::Message(message)).await);
+            }
+        }
     }
 }
 
@@ -92,52 +109,37 @@ impl Observers {
             may_disable_static_tokens: agreed,
         };
         let (ske, clock, sender, about) = (ske.clone(), clock.clone(), sender.clone(), id.clone());
-        let task = tokio::spawn(
-            async move {
-                info!("began");
-                let pending = PendingEvents::default();
-                let observing = async {
-                    loop {
-                        let issue = || ske.issue_short_lived(&about);
-                        let sink = |event| {
-                            match &event {
-                                ObserverEvent::Snapshot(_) => trace!("snapshot"),
-                                ObserverEvent::Unavailable(reason) => {
-                                    info!(reason = text::unavailable(reason), "unavailable");
-                                }
-                            }
-                            pending.push(event);
-                        };
-                        let (target, ticks) = (target.clone(), clock.clone());
-                        let work = observe_and_write(target, &mut writes, issue, ticks, sink);
-                        let Err(defect) = catch_panic(&format!("observing {about}"), work).await
-                        else {
-                            return;
-                        };
-                        error!(error = %defect, "failed");
-                        // The last snapshot is stale now.
-                        pending.push(ObserverEvent::Unavailable(Unavailable::Connecting));
-                        let defect = defect.hint("It is observed again in a minute");
-                        let failed = LoopInput::Message(Message::TaskFailed(defect));
-                        drop(sender.send(failed).await);
-                        clock.sleep(RESTART_DELAY).await;
-                    }
-                };
-                let forwarding = async {
-                    loop {
-                        for event in pending.take().await {
-                            let message = Message::Answered(number, Ok(Answer::Observed(event)));
-                            drop(sender.send(LoopInput::Message(message)).await);
-                        }
-                    }
-                };
-                tokio::select! {
-                    () = observing => {}
-                    () = forwarding => {}
+        let span = info_span!("observe", cluster = %id);
+        let work = async move {
+            info!("began");
+            let pending = PendingEvents::default();
+            let restarting = async {
+                while let Err(defect) = catch_panic(
+                    &format!("observing {about}"),
+                    observe_and_write(
+                        target.clone(),
+                        &mut writes,
+                        || ske.issue_short_lived(&about),
+                        clock.clone(),
+                        |event| pending.push(event),
+                    ),
+                )
+                .await
+                {
+                    error!(error = %defect, "failed");
+                    // The last snapshot is stale now.
+                    pending.push(ObserverEvent::Unavailable(Unavailable::Connecting));
+                    let defect = defect.hint("It is observed again in a minute");
+                    drop(sender.send(LoopInput::Message(Message::TaskFailed(defect))).await);
+                    clock.sleep(RESTART_DELAY).await;
                 }
+            };
+            tokio::select! {
+                () = restarting => {}
+                never = pending.forward(number, &sender) => match never {},
             }
-            .instrument(info_span!("observe", cluster = %id)),
-        );
+        };
+        let task = tokio::spawn(work.instrument(span));
         self.lock().insert(id, Observer { checklists, readings, task: task.abort_handle() });
     }
 

@@ -76,7 +76,7 @@ impl Journal {
     pub fn append_without_lock(&self, record: &Record) -> Result<(), Failure> {
         let record = Record {
             who: clean(&record.who),
-            step: clean(&record.step),
+            action: clean(&record.action),
             request: record.request.as_deref().map(clean),
             text: clean(&record.text),
             trace: record.trace.as_deref().map(clean),

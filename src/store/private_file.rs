@@ -103,7 +103,9 @@ pub fn replace_observed(
     observer(step::OWNER)
         .and_then(|()| keep_owner(path, file.as_file()))
         .map_err(at(step::OWNER))?;
-    observer(step::WRITE).and_then(|()| file.write_all(content)).map_err(at(step::WRITE))?;
+    observer(step::WRITE)
+        .and_then(|()| file.as_file_mut().write_all(content))
+        .map_err(at(step::WRITE))?;
     observer(step::SYNC).and_then(|()| file.as_file().sync_all()).map_err(at(step::SYNC))?;
     observer(step::RENAME).and_then(|()| Ok(file.persist(path)?)).map_err(at(step::RENAME))?;
     // The new file is in place: a later error does not fail the replacement.
@@ -130,7 +132,7 @@ pub fn create_new(path: &Path, content: &[u8]) -> Result<bool, Failure> {
     };
     let at = |step: &'static str| move |error: io::Error| failed(step, path, error);
     let mut file = create_temporary(&folder).map_err(at(step::CREATE))?;
-    file.write_all(content).map_err(at(step::WRITE))?;
+    file.as_file_mut().write_all(content).map_err(at(step::WRITE))?;
     file.as_file().sync_all().map_err(at(step::SYNC))?;
     match file.persist_noclobber(path) {
         Ok(_) => Ok(true),
@@ -155,7 +157,12 @@ fn keep_owner(path: &Path, file: &File) -> io::Result<()> {
 /// A file that is removed when dropped unless it is renamed; readable only by the owner.
 fn create_temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let prefix = format!("{TEMPORARY}{}-{}-", process::number(), process::host());
-    Builder::new().prefix(&prefix).rand_bytes(SUFFIX).tempfile_in(folder)
+    let created = Builder::new().prefix(&prefix).rand_bytes(SUFFIX).tempfile_in(folder);
+    // Without the random name, which tells a user nothing.
+    created.map_err(|error| match error.get_ref().and_then(std::error::Error::source) {
+        Some(source) => io::Error::new(error.kind(), source.to_string()),
+        None => error,
+    })
 }
 
 /// Prefix of a temporary file's name; process ID and host name of its writer follow.

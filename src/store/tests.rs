@@ -19,7 +19,7 @@ use crate::domain::kubeconfig::{
     ClusterIdentity, EntryOwner, FileTarget, KubeconfigKind, MergeOptions, MergeQuery, NotSaved,
     ParsedKubeconfig, Plan, Saved, merge, renamed,
 };
-use crate::domain::persisted::{KeptCluster, PersistedState};
+use crate::domain::persisted::{PersistedState, SavedCluster};
 use crate::domain::record::{Outcome, Record};
 use crate::domain::rotation::Phase;
 use crate::domain::secret::Secret;
@@ -781,7 +781,7 @@ fn file_16_a_state_that_cannot_be_used_is_set_aside() {
 #[test]
 fn file_31_filter_marks_and_watches_are_kept_and_wrong_ones_cost_nothing_else() {
     let home = tempfile::tempdir().unwrap();
-    let kept = |name: &str, (marked, watched), phase| KeptCluster {
+    let kept = |name: &str, (marked, watched), phase| SavedCluster {
         id: ClusterId::new("p", "eu01", name),
         created: Some(now()),
         marked,
@@ -883,7 +883,8 @@ fn file_16_a_state_file_of_version_1_is_read() {
     fs::write(home.path().join("state.json"), text).unwrap();
     let (kept, note) = state_file::load(home.path());
     assert_eq!(note, None);
-    let locations: Vec<_> = kept.credentials.accesses.iter().map(|a| a.location.words()).collect();
+    let locations: Vec<_> =
+        kept.credentials.accesses.iter().map(|a| a.location.describe()).collect();
     assert_eq!(locations, ["~/.kube/config, context a", "clipboard"]);
     assert!(kept.credentials.accesses.iter().all(|access| access.issuance.is_none()));
 }
@@ -967,7 +968,7 @@ fn file_17_a_torn_line_is_terminated_and_reported() {
         at: now(),
         who: "me".into(),
         cluster: None,
-        step: "start".into(),
+        action: "start".into(),
         request: None,
         outcome: Outcome::Done,
         text: "a b".into(),

@@ -1,4 +1,4 @@
-//! The key help, built from the keymap: rotation steps, then the keys of the current context by task, then the others.
+//! The key help, built from the keymap: rotation steps, then the keys of the current context by section, then the others.
 //! In as many columns as fit; a search keeps only matching lines.
 
 use ratatui::layout::Rect;
@@ -116,8 +116,8 @@ fn lines(section: &Section, theme: Theme, (keys, columns): (usize, usize)) -> Ve
 fn sections(cx: LineContext<'_>, context: KeyContext) -> Vec<Section> {
     let here = |binding: &&Binding| binding.contexts.contains(&context);
     let mut sections = vec![steps(cx)];
-    for (title, task) in TASKS {
-        let bindings = BINDINGS.iter().filter(here).filter(|binding| binding.task == task);
+    for (title, section) in SECTIONS {
+        let bindings = BINDINGS.iter().filter(here).filter(|binding| binding.section == section);
         let mut items: Vec<Item> = Vec::new();
         let mut numbers: Vec<String> = Vec::new();
         for binding in bindings {
@@ -147,7 +147,7 @@ fn sections(cx: LineContext<'_>, context: KeyContext) -> Vec<Section> {
     sections
 }
 
-const TASKS: [(&str, HelpSection); 5] = [
+const SECTIONS: [(&str, HelpSection); 5] = [
     (text::HELP_ACT, HelpSection::Act),
     (text::HELP_FIND, HelpSection::Find),
     (text::HELP_SHOW, HelpSection::Show),

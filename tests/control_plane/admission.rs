@@ -402,7 +402,7 @@ async fn k8s_39_webhooks_refuse_what_skeys_says() {
             refused += answers.iter().filter(|(_, refused)| *refused).count();
             let mut admissions = list(&admin, resources::validating_webhooks()).await;
             admissions.extend(list(&admin, resources::mutating_webhooks()).await);
-            let snapshot = ClusterSnapshot { admissions, ..seen.clone() };
+            let snapshot = ClusterSnapshot { webhook_configurations: admissions, ..seen.clone() };
             let found = complaints(&snapshot, &webhook, &answers);
             wrong.extend(found.into_iter().map(|text| format!("{seed}: {text}\n  {webhook}")));
         }

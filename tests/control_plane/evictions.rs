@@ -273,11 +273,11 @@ fn complaints(
 ) -> Vec<String> {
     let now = Timestamp::now();
     let snapshot = ClusterSnapshot { pods: vec![Arc::clone(pod)], ..draining.clone() };
-    let blocked = said(&Roll::read(cluster, &snapshot, &RollHistory::default(), now));
+    let blocked = said(&Roll::evaluate(cluster, &snapshot, &RollHistory::default(), now));
     let nodes = snapshot.nodes.iter();
     let nodes = nodes.map(|node| Node { terminating: None, cordoned: false, ..(**node).clone() });
     let mut next = ClusterSnapshot { nodes: nodes.map(Arc::new).collect(), ..snapshot.clone() };
-    let ahead = said(&Roll::read(cluster, &next, &RollHistory::default(), now));
+    let ahead = said(&Roll::evaluate(cluster, &next, &RollHistory::default(), now));
     next.budgets.retain(|budget| {
         budget.namespace == pod.namespace && budget.selector.matches(&pod.labels) == Some(true)
     });

@@ -65,7 +65,7 @@ pub fn hold(drawn: Vec<(String, String)>) {
 /// Waits until a dialog shows everything from the cluster's own API.
 async fn all_is_seen(journey: &mut Journey, text: &str) {
     let is_seen = |journey: &Journey| {
-        let words = journey.words();
+        let words = journey.describe();
         words.contains(text) && !words.contains("not read yet")
     };
     let began = journey.clock.monotonic();
@@ -101,7 +101,7 @@ async fn draw_all() -> Vec<(String, String)> {
         };
         let setting = setting
             .set("SKEYS_REGIONS", "eu01,eu02")
-            .set("SKEYS_DISPLAY_THEME", paper.theme.word())
+            .set("SKEYS_DISPLAY_THEME", paper.theme.label())
             .set("SKEYS_PROTECTED", "*-prod")
             .set("SKEYS_KUBERNETES_WATCH", "running");
         let mut journey = Journey::with(setting).await;

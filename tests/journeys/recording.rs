@@ -68,7 +68,7 @@ async fn pass(journey: &mut Journey, step: u64, steps: u64) {
 
 async fn record(paper: &Paper) -> Vec<Frame> {
     let setting = Setting { size: (100, 30), ..observing(ObservationScope::Running, CLUSTERS) };
-    let mut journey = Journey::with(setting.set("SKEYS_DISPLAY_THEME", paper.theme.word())).await;
+    let mut journey = Journey::with(setting.set("SKEYS_DISPLAY_THEME", paper.theme.label())).await;
     let mut frames = Vec::new();
     let mut take = |journey: &Journey, tenths, caption| {
         frames.push(Frame { screen: journey.buffer(), caption, tenths });

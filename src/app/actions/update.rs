@@ -31,7 +31,7 @@ pub fn key(
 
 /// Sends the action to SKE.
 pub fn send(cluster: &ClusterId, action: Trigger, cx: &mut UpdateContext<'_>) {
-    let verb = action.word().to_lowercase();
+    let verb = action.label().to_lowercase();
     let owner = RequestOwner::Action { cluster: cluster.clone(), action };
     let id = cluster.clone();
     cx.request_logged(owner, cluster, (&verb, verb.clone()), |intent| Request::Act {
@@ -47,7 +47,7 @@ pub fn answered(
     result: Result<Accepted, Failure>,
     cx: &mut UpdateContext<'_>,
 ) {
-    let verb = action.word().to_lowercase();
+    let verb = action.label().to_lowercase();
     let (outcome, text, trace) = match result {
         Ok(accepted) => {
             cx.toast(text::accepted(cx.fleet.label(id), &verb));

@@ -14,8 +14,8 @@ pub fn table<'a>(records: impl Iterator<Item = &'a Record>) -> Table {
         records,
         &[
             ("at", text::COLUMN_AT, |record| TableValue::moment(Some(record.at))),
-            ("outcome", text::COLUMN_OUTCOME, |record| record.outcome.word().into()),
-            ("step", text::COLUMN_STEP, |record| record.step.as_str().into()),
+            ("outcome", text::COLUMN_OUTCOME, |record| record.outcome.label().into()),
+            ("step", text::COLUMN_STEP, |record| record.action.as_str().into()),
             ("cluster", text::COLUMN_CLUSTER, |record| of(record, |id| id.name.as_str())),
             ("region", text::COLUMN_REGION, |record| of(record, |id| id.region().as_str())),
             ("project_id", text::COLUMN_PROJECT, |record| of(record, |id| id.project().as_str())),

@@ -16,8 +16,8 @@ use crate::domain::credential::{
 pub struct InventoryState {
     /// `None` until the first read.
     pub files: Option<Arc<[FoundFile]>>,
-    /// The last answered request to read them; answers to earlier ones are outdated.
-    pub answered: RequestId,
+    /// The request that read them; answers to earlier ones are outdated.
+    pub read_by: RequestId,
     /// Why they could not be read when that was tried last, in a clause.
     pub not_read: Option<String>,
     /// What was predicted of each rotation that was seen open.

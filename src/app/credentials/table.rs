@@ -13,8 +13,8 @@ pub fn table<'a>(
     Table::of(
         known.map(|(known, trial)| (known, trial, phase)),
         &[
-            ("kind", text::COLUMN_CREDENTIAL, |(known, ..)| known.kind.word().into()),
-            ("place", text::COLUMN_PLACE, |(known, ..)| known.location.words().into()),
+            ("kind", text::COLUMN_CREDENTIAL, |(known, ..)| known.kind.label().into()),
+            ("place", text::COLUMN_PLACE, |(known, ..)| known.location.describe().into()),
             ("file", "", |(known, ..)| {
                 TableValue::text(known.location.entry().map(|(file, _)| file))
             }),

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use crate::app::texts::texts;
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
-    Bundle, Generation, Proof, SignIn, StaleCertificate, StaleToken, Trial, Verdict, VerdictReason,
+    Bundle, Generation, SignIn, StaleCertificate, StaleToken, Trial, TrialSummary, Verdict,
+    VerdictReason,
 };
 use crate::domain::rotation::{Phase, Rotation};
 
@@ -39,6 +40,7 @@ texts! {
     pasted(subject, status, why) = "pasted token{subject}: {status}; {why}";
     of_subject(subject) = " of {subject}";
     PODS_NOT_JUDGED = "pods are judged when all nodes are replaced (PREPARED)";
+    PODS_UNKNOWN = "unknown of some pods whether they have the new certificate authority";
     NO_OLD_TOKEN = "no service-account token from before the start";
     PHASE_UNKNOWN = "phase unknown: what stops working cannot be told";
     NO_POD_WITH_OLD_AUTHORITY = "no pod that trusts only the old CA";
@@ -99,6 +101,7 @@ texts! {
     ROTATION_UNCLEAR = "the phase or the start of the rotation is unknown";
     NOT_RECORDED = "skeys issued it, but its certificates are not on record";
     ITS_RECORD = "as recorded when skeys issued it";
+    NO_REGION = "names no region: which cluster it is for depends on the stackit CLI's configuration";
     NOT_IN_FILE = "as recorded when skeys issued it; unknown whether it was kept";
 
     token(name, account) = "service-account token {name} ({account})";
@@ -205,8 +208,8 @@ pub fn reasons_and_trial(all: &[VerdictReason], trial: Option<&Trial>) -> String
 }
 
 /// Trial results compared with predictions, as clauses; `replaced`: credentials replaced since the prediction.
-pub fn proof(proof: &Proof, replaced: usize) -> String {
-    let Proof { to_survive, survived, to_break, broke, open } = *proof;
+pub fn proof(proof: &TrialSummary, replaced: usize) -> String {
+    let TrialSummary { to_survive, survived, to_break, broke, open } = *proof;
     let mut clauses = Vec::new();
     if to_survive > 0 {
         clauses.push(predicted_to_survive(to_survive, survived));
@@ -268,6 +271,7 @@ fn one(reasons: &VerdictReason) -> String {
         VerdictReason::Dates { after_start: false } => DATED_BEFORE,
         VerdictReason::RotationUnclear => ROTATION_UNCLEAR,
         VerdictReason::NotRecorded => NOT_RECORDED,
+        VerdictReason::NoRegion => NO_REGION,
         VerdictReason::Unusable(why) => return unusable(why),
         VerdictReason::OtherFile(file) => return other_file(file),
         VerdictReason::NewerThanKnown => NEWER_THAN_KNOWN,
@@ -354,14 +358,20 @@ pub struct RotatedKind {
     pub complete: &'static str,
 }
 
+/// Why some pods are not judged.
+pub fn pods_not_judged(phase: &Phase) -> &'static str {
+    if *phase == Phase::Preparing { PODS_NOT_JUDGED } else { PODS_UNKNOWN }
+}
+
 /// When the credentials were last rotated; `time` formats a timestamp.
 pub fn last_rotated(rotation: &Rotation, time: impl Fn(Timestamp) -> String) -> String {
-    let Some(start) = rotation.initiated else {
+    let is_open = rotation.phase.is_open();
+    let Some(start) = (if is_open { rotation.start() } else { rotation.initiated }) else {
         let is_never = rotation.phase == Phase::Never;
         return if is_never { NEVER_ROTATED } else { START_NOT_REPORTED }.to_owned();
     };
     let start = time(start);
-    let started = if rotation.phase.is_open() { this_start(start) } else { last_start(start) };
+    let started = if is_open { this_start(start) } else { last_start(start) };
     match rotation.completed.filter(|_| rotation.phase == Phase::Completed) {
         Some(end) => last_end(started, time(end)),
         None => started,

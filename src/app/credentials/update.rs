@@ -8,7 +8,7 @@ use crate::app::message::TriedCredential;
 use crate::app::requests::RequestOwner;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{
-    Credentials, KnownCredential, KubeconfigLocation, Proof, Trial, Verdict,
+    Credentials, KnownCredential, KubeconfigLocation, Trial, TrialSummary, Verdict,
 };
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::kubeconfig::token_alone;
@@ -86,7 +86,7 @@ pub fn tried(
     // The cluster was deleted since, or another rotation was started.
     let Some(trials) = inventory.trials.get_mut(id) else { return };
     let predicted = inventory.predicted.get(id).map(|predicted| &predicted.credentials);
-    let (mut counts, mut replaced) = (Proof::default(), 0);
+    let (mut counts, mut replaced) = (TrialSummary::default(), 0);
     let mut differing = Vec::new();
     for predicted in predicted.into_iter().flatten() {
         let Some(tried) = tried.iter().find(|tried| tried.location == predicted.location) else {
@@ -98,7 +98,7 @@ pub fn tried(
             // Where one of them was not read, nobody knows whether it is the same.
             *(if is_known { &mut replaced } else { &mut counts.open }) += 1;
         } else if !counts.count(predicted.verdict, &tried.trial) {
-            differing.push(predicted.location.words());
+            differing.push(predicted.location.describe());
         }
     }
     let summary = text::proof(&counts, replaced);

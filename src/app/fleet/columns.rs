@@ -211,7 +211,7 @@ pub static COLUMNS: [Column; 12] = [
         sort_label: "state: worst",
         cell: |row, _| state_cell(row),
         sort: |row| SortValue::Number(i64::from(row.cluster().state.severity())),
-        exports: &[("state", "STATE", |row| row.cluster().state.word().into())],
+        exports: &[("state", "STATE", |row| row.cluster().state.label().into())],
     },
     Column {
         id: "version",
@@ -360,7 +360,7 @@ pub fn phase_cell(row: &Row<'_>) -> Cell {
         return Cell::new("not listed", Tone::Dim);
     }
     if let Some(pending) = row.pending() {
-        return Cell::new(pending.word(), Tone::Busy);
+        return Cell::new(pending.label(), Tone::Busy);
     }
     let tone = match phase {
         Phase::Never | Phase::Completed => Tone::Dim,
@@ -368,7 +368,7 @@ pub fn phase_cell(row: &Row<'_>) -> Cell {
         Phase::Prepared => Tone::Attention,
         Phase::Unknown(_) => Tone::Warn,
     };
-    Cell::new(phase.word(), tone)
+    Cell::new(phase.label(), tone)
 }
 
 fn since_cell(row: &Row<'_>) -> Cell {
@@ -415,7 +415,7 @@ pub fn state_tone(state: &ClusterState) -> Tone {
 
 fn state_cell(row: &Row<'_>) -> Cell {
     let state = &row.cluster().state;
-    Cell::new(state.word(), state_tone(state))
+    Cell::new(state.label(), state_tone(state))
 }
 
 fn next_cell(row: &Row<'_>) -> Cell {
@@ -446,7 +446,7 @@ fn access_cell(row: &Row<'_>) -> Cell {
         HeldAccess::Unclear(_) => return Cell::new("?", Tone::Warn),
         HeldAccess::None => return Cell::dash(),
     };
-    let Some(expires) = best.expires else { return Cell::new(best.kind.word(), Tone::Plain) };
+    let Some(expires) = best.expires else { return Cell::new(best.kind.label(), Tone::Plain) };
     let left = since(row.now(), expires);
     let ends_soon = left < SignedDuration::from_mins(30);
     let warns = ends_soon || best.verdict == Verdict::BreaksOnComplete;

@@ -42,8 +42,8 @@ pub fn answered(
                 fleet.add_project(&project, &cx.shared.settings.regions);
                 fleet.projects.extend(name.map(|name| (project, name)));
             }
-            let remembered = std::mem::take(&mut fleet.last_known);
-            fleet.remember(remembered);
+            let unplaced = std::mem::take(&mut fleet.unplaced);
+            fleet.remember(unplaced);
             cx.raise(Event::RowsChanged);
         }
         Err(failure) => {

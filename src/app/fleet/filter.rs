@@ -224,13 +224,13 @@ impl Term {
         let cluster = subject.cluster;
         let age = || cluster.credentials_born().map(|born| since(born, now));
         match self {
-            Self::Phase(text) => cluster.rotation.phase.word().to_lowercase().starts_with(text),
+            Self::Phase(text) => cluster.rotation.phase.label().to_lowercase().starts_with(text),
             Self::Project(text) => {
                 subject.project.to_lowercase().contains(text)
                     || cluster.id.project().as_str().starts_with(text)
             }
             Self::Region(text) => cluster.id.region().as_str().starts_with(text),
-            Self::State(text) => cluster.state.word().to_lowercase().starts_with(text),
+            Self::State(text) => cluster.state.label().to_lowercase().starts_with(text),
             Self::Older(limit) => age().is_some_and(|age| age > *limit),
             Self::Younger(limit) => age().is_some_and(|age| age < *limit),
             Self::Stuck => subject.stuck || stuck(cluster, now).is_some(),

@@ -16,7 +16,7 @@ use crate::app::rotation::pending::PendingSteps;
 use crate::domain::age::passed;
 use crate::domain::cluster::{Cluster, ClusterId, Listing, Scope};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::persisted::KeptCluster;
+use crate::domain::persisted::SavedCluster;
 use crate::domain::record::Outcome;
 use crate::domain::rotation::Phase;
 use crate::domain::rotation_report::{phase_change, phase_reached};
@@ -147,7 +147,7 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
     let text = phase_change(before, after);
     if matches!(after, Phase::Prepared | Phase::Completed) {
         let about = ToastAbout::Cluster(cluster.id.clone());
-        cx.observation(about, text::of_cluster(fleet.label(&cluster.id), &text));
+        cx.toast_about(about, text::of_cluster(fleet.label(&cluster.id), &text));
         let (cluster, text) = (cluster.id.clone(), phase_reached(before, after));
         cx.raise(Event::Announce { cluster, text });
     }
@@ -157,16 +157,16 @@ fn log_phase(fleet: &Fleet, before: &Phase, cluster: &Cluster, cx: &mut UpdateCo
 /// First reading of a watched cluster in this run: notifies once of a phase reached since the last run.
 fn announce_missed(
     fleet: &Fleet,
-    kept: &KeptCluster,
+    kept: &SavedCluster,
     read: &Cluster,
     cx: &mut UpdateContext<'_, ()>,
 ) {
     let phase = &read.rotation.phase;
     let is_other = kept.phase.as_ref().is_some_and(|before| before != phase);
     if is_other && matches!(phase, Phase::Prepared | Phase::Completed) {
-        let text = text::since_last_run(phase.word());
+        let text = text::since_last_run(phase.label());
         let about = ToastAbout::Cluster(kept.id.clone());
-        cx.observation(about, text::of_cluster(fleet.label(&kept.id), &text));
+        cx.toast_about(about, text::of_cluster(fleet.label(&kept.id), &text));
         cx.raise(Event::Announce { cluster: kept.id.clone(), text });
     }
 }
@@ -227,7 +227,7 @@ fn log_recovery(fleet: &Fleet, scope: &Scope, cx: &mut UpdateContext<'_, ()>) {
     let project = fleet.project_name(&scope.project);
     let text = text::recovered(project, &scope.region, lasted);
     if outage.is_reported(cx.shared.now) {
-        cx.observation(ToastAbout::Ske, text.clone());
+        cx.toast_about(ToastAbout::Ske, text.clone());
     }
     let mut record = cx.record(None, "connection", Outcome::Observed, text);
     record.trace.clone_from(&outage.failure.trace);
@@ -252,7 +252,7 @@ mod tests {
     use crate::domain::cluster::{Cluster, ClusterId, Listing, ProjectId, Region};
     use crate::domain::failure::{Failure, FailureKind};
     use crate::domain::fixtures::{cluster, now};
-    use crate::domain::persisted::{KeptCluster, PersistedState};
+    use crate::domain::persisted::{PersistedState, SavedCluster};
     use crate::domain::record::Outcome;
     use crate::domain::rotation::{Phase, Step};
 
@@ -290,13 +290,13 @@ mod tests {
         assert_eq!(gone(&state), 1, "the list tells it no second time");
     }
 
-    fn kept(cluster: &Cluster, phase: Phase) -> KeptCluster {
+    fn kept(cluster: &Cluster, phase: Phase) -> SavedCluster {
         let (id, created) = (cluster.id.clone(), cluster.created);
-        KeptCluster { id, created, marked: true, watched: true, phase: Some(phase) }
+        SavedCluster { id, created, marked: true, watched: true, phase: Some(phase) }
     }
 
     /// A state with clusters kept by an earlier run, and a scope to list.
-    fn with_kept(clusters: Vec<KeptCluster>) -> State {
+    fn with_kept(clusters: Vec<SavedCluster>) -> State {
         let mut settings = Settings::defaults();
         let project = cluster("web", Phase::Never).id.project().clone();
         settings.projects = vec![(project, None)];
@@ -355,7 +355,7 @@ mod tests {
         (next.rotation.completed, next.rotation.initiated) = (ago(90), ago(80));
         let effects = answer(&mut state, Ok(listing(&[&next], 0)));
         let text = "PREPARED → PREPARED of another rotation";
-        let is_told = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "phase" && record.text == text);
+        let is_told = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.action == "phase" && record.text == text);
         assert!(effects.iter().any(is_told), "{effects:?}");
         let notifies = |effect: &Effect| matches!(effect, Effect::Notify { text, .. } if text == "PREPARED of another rotation");
         assert!(effects.iter().any(notifies), "{effects:?}");
@@ -392,7 +392,7 @@ mod tests {
         let mut started = web;
         started.rotation.phase = Phase::Preparing;
         let effects = answer(&mut state, Ok(listing(&[&started], 0)));
-        let is_done = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "start" && record.outcome == Outcome::Done);
+        let is_done = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.action == "start" && record.outcome == Outcome::Done);
         assert!(effects.iter().any(is_done), "{effects:?}");
     }
 
@@ -422,7 +422,7 @@ mod tests {
             for watched in [true, false] {
                 let web = cluster("web", after.clone());
                 let kept =
-                    KeptCluster { phase: before.clone(), watched, ..kept(&web, Phase::Never) };
+                    SavedCluster { phase: before.clone(), watched, ..kept(&web, Phase::Never) };
                 let mut state = with_kept(vec![kept]);
                 for expected in [expected.filter(|_| watched), None] {
                     let effects = answer(&mut state, Ok(listing(&[&web], 0)));

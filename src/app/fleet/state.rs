@@ -16,7 +16,7 @@ use crate::domain::cluster::{
 use crate::domain::failure::Failure;
 use crate::domain::last_known::LastKnown;
 use crate::domain::permissions::Permissions;
-use crate::domain::persisted::KeptCluster;
+use crate::domain::persisted::SavedCluster;
 use crate::domain::rotation::{OLD_ANSWERS, Phase};
 use crate::domain::selection::Selection;
 
@@ -164,7 +164,7 @@ pub struct Fleet {
     /// Clusters by id. Modified only through [`Fleet::put`] and [`Fleet::forget`].
     pub entries: BTreeMap<ClusterId, Entry>,
     /// Clusters marked or watched in an earlier run and not read yet.
-    pub kept: BTreeMap<ClusterId, KeptCluster>,
+    pub kept: BTreeMap<ClusterId, SavedCluster>,
     /// Clusters whose nodes are being replaced. A cache.
     pub rolling: BTreeSet<ClusterId>,
     /// Every scope that can be listed, selected or not.
@@ -174,7 +174,7 @@ pub struct Fleet {
     /// Scopes with watched clusters or pending steps: always listed.
     pub tracked: BTreeSet<Scope>,
     /// Readings of an earlier run in scopes that are not known yet.
-    pub last_known: Vec<LastKnown>,
+    pub unplaced: Vec<LastKnown>,
     /// Regions whose last lists were not answered.
     pub circuits: BTreeMap<Region, Circuit>,
     /// Known project names.
@@ -283,7 +283,7 @@ impl Fleet {
     pub fn remember(&mut self, known: Vec<LastKnown>) {
         for known in known {
             match self.scopes.get(&known.id.scope) {
-                None => self.last_known.push(known),
+                None => self.unplaced.push(known),
                 Some(scope) if scope.seen.is_some() || self.entries.contains_key(&known.id) => {}
                 Some(_) => self.put(Entry::last_known(known)),
             }
@@ -305,12 +305,12 @@ impl Fleet {
     }
 
     /// A marked or watched cluster, as saved for the next run.
-    pub fn kept(&self, id: &ClusterId, marked: bool, watched: bool) -> KeptCluster {
+    pub fn kept(&self, id: &ClusterId, marked: bool, watched: bool) -> SavedCluster {
         let read = self.entries.get(id).filter(|entry| !entry.is_last_known());
         let read = read.map(|entry| &entry.cluster);
         let kept = self.kept.get(id);
         let phase = read.map(|read| &read.rotation.phase);
-        KeptCluster {
+        SavedCluster {
             id: id.clone(),
             created: read.and_then(|read| read.created).or_else(|| kept?.created),
             marked,

@@ -9,7 +9,7 @@ pub struct Binding {
     pub id: &'static str,
     pub command: Command,
     /// Section of the help.
-    pub task: HelpSection,
+    pub section: HelpSection,
     pub contexts: &'static [KeyContext],
     /// Keys, most common first.
     pub keys: &'static [&'static str],
@@ -29,13 +29,13 @@ const LISTS: &[KeyContext] = &[Fleet, Cluster, Activity, Menu, Help];
 const LISTED: &[KeyContext] = &[Fleet, Cluster, Activity, Menu];
 const ON_CLUSTER: &[KeyContext] = &[Fleet, Cluster];
 
-/// One binding per line: id, command, task, contexts, keys, footer label, footer position; then its help.
+/// One binding per line: id, command, section, contexts, keys, footer label, footer position; then its help.
 macro_rules! bindings {
-    ($($id:literal, $command:expr, $task:expr, $contexts:expr, $keys:expr, $label:literal, $hint:expr, $help:literal;)+) => {
+    ($($id:literal, $command:expr, $section:expr, $contexts:expr, $keys:expr, $label:literal, $hint:expr, $help:literal;)+) => {
         &[$(Binding {
             id: $id,
             command: $command,
-            task: $task,
+            section: $section,
             contexts: $contexts,
             keys: &$keys,
             label: $label,

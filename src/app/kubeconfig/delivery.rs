@@ -199,7 +199,8 @@ pub fn delivered(
     let (cluster, expires) = (&held.request.cluster, held.issued.expires);
     let label = cx.fleet.label(&cluster.id);
     let is_stdout = location == KubeconfigLocation::Stdout;
-    let destination = if is_stdout { text::STDOUT_AFTER_EXIT.to_owned() } else { location.words() };
+    let destination =
+        if is_stdout { text::STDOUT_AFTER_EXIT.to_owned() } else { location.describe() };
     let mut text = copied
         .map_or_else(|| text::delivered(&label, &destination), |how| text::copied(&how, &label));
     if let Some(at) = expires {

@@ -70,7 +70,7 @@ pub fn planned(renewal: &mut Renewal, request: RequestId, result: Result<Box<Pla
 
 /// Failure: the entry belongs to another cluster.
 fn of_another(plan: &Plan) -> Failure {
-    let owner = plan.owner.words();
+    let owner = plan.owner.describe();
     let text = text::of_another_cluster(owner.trim_start_matches(", "));
     Failure::new(FailureKind::NotPossible, text)
 }

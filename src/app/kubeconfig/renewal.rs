@@ -159,7 +159,7 @@ impl RenewedEntry {
     }
 
     /// As text ("~/.kube/config, context shop-prod").
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         format!("{}, context {}", self.file, self.context)
     }
 }

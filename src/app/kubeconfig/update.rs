@@ -411,8 +411,8 @@ pub fn ask_ske(
 ) -> RequestId {
     let asked = cx.shared.now.wall;
     let text = match kind {
-        KubeconfigKind::Admin => text::log_request_for(kind.word(), lifetime),
-        KubeconfigKind::Login | KubeconfigKind::Idp => text::log_request(kind.word()),
+        KubeconfigKind::Admin => text::log_request_for(kind.label(), lifetime),
+        KubeconfigKind::Login | KubeconfigKind::Idp => text::log_request(kind.label()),
     };
     let id = cluster.id.clone();
     let shown = Box::new(cluster.clone());

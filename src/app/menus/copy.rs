@@ -58,7 +58,7 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
         let mut command =
             |label: &str, command: Kubectl| add(label, command.line(context.as_ref()));
         command(text::WATCH_NODES, Kubectl::plain(WATCH_NODES));
-        let pods = in_cluster.and_then(|found| found.pods).unwrap_or_default();
+        let pods = in_cluster.map(|found| found.pods).unwrap_or_default();
         for restart in restart_commands(&pods).into_iter().take(3) {
             command(text::RESTART, restart);
         }

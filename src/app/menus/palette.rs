@@ -140,7 +140,7 @@ fn filters_of(key: &str, value: &str, fleet: &Fleet) -> Vec<String> {
 
 /// Whether the palette lists a binding: all except navigation and the palette itself.
 fn is_named(binding: &Binding) -> bool {
-    let navigates = binding.task == HelpSection::Move
+    let navigates = binding.section == HelpSection::Move
         || matches!(
             binding.command,
             Command::NextMatch

@@ -31,7 +31,7 @@ pub struct ObservedCluster {
     /// When the roll was last evaluated (monotonic clock).
     pub read: Duration,
     /// Whether a blocked or stalled roll was announced, but not its end.
-    pub held_announced: bool,
+    pub blocked_announced: bool,
 }
 
 /// Interval of evaluations without new snapshots, since a stall only shows over time.
@@ -53,7 +53,7 @@ impl ObservedCluster {
         let snapshot = self.snapshot.clone().filter(|_| self.live);
         let roll = snapshot.and_then(|snapshot| self.tracker.observe(cluster, &snapshot, now.wall));
         self.take_roll(roll, cluster, now);
-        self.held_announced &= cluster.rotation.phase == Phase::Preparing;
+        self.blocked_announced &= cluster.rotation.phase == Phase::Preparing;
     }
 
     /// Applies an event of the observer; returns whether there is a new snapshot.
@@ -99,7 +99,7 @@ impl ObservedCluster {
                 self.roll = Some(self.tracker.reevaluate(cluster, snapshot, at));
             }
             Some(snapshot) => {
-                self.roll = Some(Roll::read(cluster, snapshot, self.tracker.history(), at));
+                self.roll = Some(Roll::evaluate(cluster, snapshot, self.tracker.history(), at));
             }
             // Keeps the counts of a finished roll.
             None if cluster.rotation.phase != Phase::Preparing => {}
@@ -136,11 +136,11 @@ impl ObservedCluster {
 
     fn forget_estimate(&mut self) {
         let prepared = self.tracker.prepared_at();
-        let held_then = prepared.zip(self.seen).is_some_and(|(at, seen)| seen.wall >= at);
+        let was_observed = prepared.zip(self.seen).is_some_and(|(at, seen)| seen.wall >= at);
         let Some(roll) = &mut self.roll else { return };
         // SKE reports all nodes as new, but the snapshot is older: it does not show how many there are.
         let done = roll.rotation.is_some_and(|progress| progress.done);
-        if done && roll.counts.old_left() > 0 && !held_then {
+        if done && roll.counts.old_left() > 0 && !was_observed {
             roll.rotation = None;
         }
         if matches!(

@@ -61,7 +61,11 @@ fn wanted(
 }
 
 /// Starts and ends observations as needed.
-pub fn plan(nodes: &mut NodesState, on_screen: &[ClusterId], cx: &mut UpdateContext<'_>) {
+pub fn update_observers(
+    nodes: &mut NodesState,
+    on_screen: &[ClusterId],
+    cx: &mut UpdateContext<'_>,
+) {
     let now = cx.shared.now.monotonic;
     let settings = &cx.shared.settings;
     let (wanted, asked_for) = wanted(nodes, on_screen, cx);
@@ -119,7 +123,8 @@ fn begin(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) {
     cx.effect(Effect::Journal(Box::new(record)));
     let observe = Request::Observe { cluster: Box::new(cluster), agreed };
     let request = cx.request(RequestOwner::Observer(id.clone()), observe);
-    let observation = Observation { request, unneeded_since: None, held: false, remaining: None };
+    let observation =
+        Observation { request, unneeded_since: None, is_blocked: false, remaining: None };
     nodes.observing.insert(id.clone(), observation);
     nodes.observed.entry(id.clone()).or_default();
 }
@@ -131,7 +136,7 @@ fn end(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext<'_>) -> bo
     if let Some(observed) = nodes.observed.get_mut(id) {
         observed.stop_watching(cx.shared.now);
     }
-    if ended.held {
+    if ended.is_blocked {
         cx.raise(Event::RowsChanged);
     }
     cx.effect(Effect::Unobserve(id.clone()));
@@ -179,7 +184,7 @@ pub fn cluster_read(nodes: &mut NodesState, cluster: &Cluster, cx: &mut UpdateCo
         return;
     }
     if let Some(observation) = nodes.observing.get_mut(&cluster.id) {
-        observation.held &= cluster.rotation.phase == Phase::Preparing;
+        observation.is_blocked &= cluster.rotation.phase == Phase::Preparing;
     }
     // The evaluation may reveal a stall.
     detect_changes(nodes, &cluster.id, cx);
@@ -253,14 +258,14 @@ fn detect_changes(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext
     {
         return;
     }
-    let held = rolling && observed.is_blocked();
+    let is_blocked = rolling && observed.is_blocked();
     let unknown = observed.snapshot.as_ref().is_some_and(|snapshot| !snapshot.tells_drains());
-    if observed.held_announced && !held && unknown && observed.tracker.has_blocked() {
+    if observed.blocked_announced && !is_blocked && unknown && observed.tracker.has_blocked() {
         // A blocker that is no longer visible may still exist.
         return;
     }
-    let announced = std::mem::replace(&mut observed.held_announced, held);
-    let text = match (announced, held) {
+    let announced = std::mem::replace(&mut observed.blocked_announced, is_blocked);
+    let text = match (announced, is_blocked) {
         (false, true) => {
             let worst = observed.roll.as_ref().and_then(Roll::worst);
             worst.map_or_else(|| text::STALLED.to_owned(), blocker_text::brief)
@@ -276,15 +281,15 @@ fn detect_changes(nodes: &mut NodesState, id: &ClusterId, cx: &mut UpdateContext
         cx.journal(cx.record(Some(id), "roll", Outcome::Observed, text::roll_ended(end)));
     }
     if let Some(observation) = nodes.observing.get_mut(id)
-        && (observation.held, observation.remaining) != (held, remaining)
+        && (observation.is_blocked, observation.remaining) != (is_blocked, remaining)
     {
-        (observation.held, observation.remaining) = (held, remaining);
+        (observation.is_blocked, observation.remaining) = (is_blocked, remaining);
         cx.raise(Event::RowsChanged);
     }
     if text.is_empty() {
         return;
     }
-    cx.observation(ToastAbout::Cluster(id.clone()), format!("{}: {text}", cx.fleet.label(id)));
+    cx.toast_about(ToastAbout::Cluster(id.clone()), format!("{}: {text}", cx.fleet.label(id)));
     cx.raise(Event::Announce { cluster: id.clone(), text: text.clone() });
     cx.journal(cx.record(Some(id), "roll", Outcome::Observed, text));
 }

@@ -44,7 +44,7 @@ pub struct Observation {
     /// Since when it is no longer needed (monotonic clock); `None` while it is needed.
     pub unneeded_since: Option<Duration>,
     /// Whether the roll is stalled or has a blocker.
-    pub held: bool,
+    pub is_blocked: bool,
     /// Remaining old nodes.
     pub remaining: Option<usize>,
 }
@@ -57,7 +57,7 @@ impl NodesState {
 
     /// Whether the roll is stalled or blocked, according to the cluster's own API.
     pub fn is_blocked(&self, id: &ClusterId) -> bool {
-        self.observing.get(id).is_some_and(|observation| observation.held)
+        self.observing.get(id).is_some_and(|observation| observation.is_blocked)
     }
 
     /// Remaining old nodes when the cluster was last observed.

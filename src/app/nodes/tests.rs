@@ -34,7 +34,7 @@ fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> (Roll, RollTracker) {
         tracker.still_holds(ago(minutes + 1));
         tracker.observe(subject, seen, ago(minutes));
     }
-    (Roll::read(subject, seen, tracker.history(), now()), tracker)
+    (Roll::evaluate(subject, seen, tracker.history(), now()), tracker)
 }
 
 fn assert_texts(name: &str, texts: &str) {
@@ -277,7 +277,7 @@ fn without_a_roll_no_node_is_exported_as_new() {
 #[test]
 fn a_drain_past_the_default_timeout_is_marked() {
     let seen = fixture("every_stage");
-    let mut roll = Roll::read(&preparing(), &seen, &RollHistory::default(), now());
+    let mut roll = Roll::evaluate(&preparing(), &seen, &RollHistory::default(), now());
     let nodes = roll.pools.iter_mut().flat_map(|pool| &mut pool.zones);
     let mut nodes = nodes.flat_map(|zone| &mut zone.nodes);
     let node = nodes.find(|node| node.stage == NodeStage::Draining).unwrap();

@@ -532,7 +532,7 @@ pub fn timeline_event(event: &TimelineEvent) -> String {
         |took: &Option<SignedDuration>| took.map(|took| after(long(took))).unwrap_or_default();
     match event {
         TimelineEvent::Phase(Phase::Preparing) => ROTATION_STARTED.to_owned(),
-        TimelineEvent::Phase(phase) => clean(phase.word()),
+        TimelineEvent::Phase(phase) => clean(phase.label()),
         TimelineEvent::NodesBegan { pool } => nodes_began(clean(pool)),
         TimelineEvent::AnotherRoll { pool } => another_roll(clean(pool)),
         TimelineEvent::Reconfigured { pool } => reconfigured(clean(pool)),

@@ -72,6 +72,8 @@ texts! {
     UNCLEAR_CERTIFICATES =
         "client certificates of CertificateSigningRequests cannot be judged and may stop working";
     REQUESTS_UNSEEN = "CertificateSigningRequests are not read in full; their client certificates are not checked";
+    UNCLEAR_PODS =
+        "unknown of some pods whether they have the new certificate authority; those that lack it fail after complete";
     OLD_AUTHORITY_POD =
         "pod started before its namespace got the new certificate authority and may fail after complete";
     OLD_AUTHORITY_PODS =
@@ -162,7 +164,7 @@ texts! {
 pub fn static_tokens(tokens: &StaticTokens) -> String {
     match tokens {
         StaticTokens::Found(count, first) => {
-            let text = static_tokens_found(count, first.words());
+            let text = static_tokens_found(count, first.describe());
             if *count == 1 { text } else { and_more(text, count - 1) }
         }
         StaticTokens::OldVersion(version) => static_tokens_of_version(version.as_str()),
@@ -200,7 +202,7 @@ pub fn finding(finding: &Finding) -> String {
         Finding::Allowed { phase: Phase::Never, step: Step::Start } => {
             NEVER_ROTATED_ALLOWED.to_owned()
         }
-        Finding::Allowed { phase, step } => allowed(phase.word(), step),
+        Finding::Allowed { phase, step } => allowed(phase.label(), step),
         Finding::Refused(refusal) => refusal.to_string(),
         Finding::State(state) => of_state(state),
         Finding::Reported(problem) => reported(&problem.code, &problem.message),
@@ -208,12 +210,12 @@ pub fn finding(finding: &Finding) -> String {
         Finding::AccessHeld { step, left, location } => {
             let left = left.map(|left| valid_for(long(left))).unwrap_or_default();
             match step {
-                Step::Start => access_held(left, location.words()),
-                Step::Complete => access_held_since_start(left, location.words()),
+                Step::Start => access_held(left, location.describe()),
+                Step::Complete => access_held_since_start(left, location.describe()),
             }
         }
         Finding::AccessUnclear { step, location, reasons } => {
-            unclear_access(*step, &location.words(), reasons)
+            unclear_access(*step, &location.describe(), reasons)
         }
         Finding::NoAccess { disables_static_tokens: true, .. } => {
             NO_ACCESS_BEFORE_FIRST_START.to_owned()
@@ -237,6 +239,7 @@ pub fn finding(finding: &Finding) -> String {
             some(requests, UNCLEAR_CERTIFICATE, UNCLEAR_CERTIFICATES)
         }
         Finding::RequestsUnseen => REQUESTS_UNSEEN.to_owned(),
+        Finding::UnclearPods => UNCLEAR_PODS.to_owned(),
         Finding::PodsWithOldAuthority { pods, restart: commands } => {
             let text = some(pods, OLD_AUTHORITY_POD, OLD_AUTHORITY_PODS);
             match commands.as_slice() {
@@ -310,7 +313,7 @@ fn of_state(reported: &ClusterState) -> String {
         | ClusterState::Hibernating
         | ClusterState::WakingUp
         | ClusterState::Unknown(_)
-        | ClusterState::NotRead => state(reported.word()),
+        | ClusterState::NotRead => state(reported.label()),
     }
 }
 
@@ -338,7 +341,7 @@ fn kubeconfigs(locations: &[KubeconfigLocation]) -> String {
 }
 
 fn locations_of(locations: &[KubeconfigLocation]) -> String {
-    list(locations.iter().map(KubeconfigLocation::words), 2)
+    list(locations.iter().map(KubeconfigLocation::describe), 2)
 }
 
 /// A count, and the first names.

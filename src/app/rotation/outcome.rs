@@ -201,7 +201,7 @@ fn settle_pending(
             let waiting = text::accepted_waiting(&accepted, WAITING);
             // Replaces the toast if it still shows that the step is awaited.
             if cx.notices.toast.as_ref().is_some_and(|toast| toast.text == waiting) {
-                let phase = cluster.rotation.phase.word();
+                let phase = cluster.rotation.phase.label();
                 cx.toast(text::accepted_shown(&accepted, phase));
             }
         }
@@ -217,7 +217,7 @@ fn settle_pending(
         }
         PendingStage::NotShown { .. } if shows => {
             rotation.pending.remove(id);
-            let text = text::unseen_shown(sent.step, cluster.rotation.phase.word());
+            let text = text::unseen_shown(sent.step, cluster.rotation.phase.label());
             cx.toast(text::of_cluster(cx.fleet.label(id), text));
             sent.log(Outcome::Done, text::LOG_HAPPENED, None, cx);
         }
@@ -278,11 +278,11 @@ fn change_text(rotation: &mut RotationState, fleet: &Fleet, read: &Cluster) -> S
     if !shown.is_same_cluster(read) {
         text::RECREATED.to_owned()
     } else if before.phase != after.phase {
-        text::phase_changed(before.phase.word(), after.phase.word())
+        text::phase_changed(before.phase.label(), after.phase.label())
     } else if before != after {
         text::TIMES_CHANGED.to_owned()
     } else {
-        text::state_changed(shown.state.word(), read.state.word())
+        text::state_changed(shown.state.label(), read.state.label())
     }
 }
 
@@ -534,7 +534,7 @@ mod tests {
         let request = state.requests.begin(RequestOwner::Cluster(started.id.clone()));
         let read = Answer::Cluster(Box::new(started), None);
         let effects = update(&mut state, later, Message::Answered(request, Ok(read)));
-        let is_done = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.step == "start" && record.outcome == Done);
+        let is_done = |effect: &Effect| matches!(effect, Effect::Journal(record) if record.action == "start" && record.outcome == Done);
         assert!(effects.iter().any(is_done), "{effects:?}");
         assert!(state.rotation.pending.is_empty());
     }

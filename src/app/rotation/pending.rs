@@ -57,7 +57,7 @@ pub enum PendingStage {
 
 impl PendingStep {
     /// Text for the phase column.
-    pub fn word(&self) -> &'static str {
+    pub fn label(&self) -> &'static str {
         match &self.stage {
             PendingStage::Sending => "sending",
             PendingStage::Accepted { .. } => "accepted",

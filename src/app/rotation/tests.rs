@@ -229,7 +229,7 @@ fn the_journal_has_what_was_accepted_and_what_was_known() {
     let effects = press(&mut state, &[KeyCode::Enter]);
     let [(Step::Complete, intent)] = &sent(&effects)[..] else { panic!("one complete") };
     let (text, accepted) = intent.text.split_once("; accepted: ").unwrap();
-    assert_eq!((text, intent.step.as_str()), ("complete credentials rotation", "complete"));
+    assert_eq!((text, intent.action.as_str()), ("complete credentials rotation", "complete"));
     assert!(accepted.contains("ci"), "{accepted}");
     let marks: Vec<_> = intent.findings.iter().filter_map(|found| found.chars().next()).collect();
     assert_eq!(marks, ['!', '?']);
@@ -294,9 +294,10 @@ fn a_reading_that_differs_from_what_was_shown_takes_the_agreement_back() {
             assert_eq!(dialog.guard, state.shared.guard(), "no key that was pressed before counts");
         }
     }
-    let phase = text::phase_changed(Phase::Prepared.word(), Phase::Completing.word());
+    let phase = text::phase_changed(Phase::Prepared.label(), Phase::Completing.label());
     assert!(texts.contains(&phase) && texts.contains(text::TIMES_CHANGED), "{texts:?}");
-    let state = text::state_changed(ClusterState::Healthy.word(), ClusterState::Reconciling.word());
+    let state =
+        text::state_changed(ClusterState::Healthy.label(), ClusterState::Reconciling.label());
     assert!(texts.contains(&state), "{texts:?}");
 }
 
@@ -378,7 +379,7 @@ fn each_stage_of_a_sent_step_has_its_word_and_says_whether_another_may_follow() 
             stage,
             due,
         };
-        let told = (pending.word(), pending.blocks(), pending.is_under_way(), pending.next_wake());
+        let told = (pending.label(), pending.blocks(), pending.is_under_way(), pending.next_wake());
         assert_eq!(told, (word, blocks, is_under_way, wake));
     }
 }

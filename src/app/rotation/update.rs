@@ -221,7 +221,7 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
         (None, Ok(())) => None,
     };
     if let Some(reason) = refusal {
-        cx.toast(text::refused(Action::Rotate(step).word(), &reason));
+        cx.toast(text::refused(Action::Rotate(step).label(), &reason));
         return;
     }
     let id = shown.id.clone();

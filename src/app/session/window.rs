@@ -53,7 +53,7 @@ pub fn window_status(fleet: &Fleet, nodes: &NodesState) -> Option<WindowStatus> 
     let mut title = format!("skeys: {} ", clean(&fleet.label(id)));
     match progress {
         Some(progress) => title.push_str(&text::progress_narrow(progress)),
-        None => title.push_str(&clean(phase.word())),
+        None => title.push_str(&clean(phase.label())),
     }
     if held {
         title.push_str(" blocked");

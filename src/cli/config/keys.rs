@@ -182,14 +182,14 @@ pub fn find(path: &str) -> Option<Key> {
 pub fn misplaced(key: &Key) -> String {
     let mut settings = SOURCES.iter().flat_map(|kind| kind.settings);
     let content = settings.find(|setting| setting.key == key.path).and_then(|one| one.content);
-    let position = match content {
+    let remedy = match content {
         Some(variable) => format!("set {variable} to the content of the file"),
         None => format!(
             "set keys and tokens in {}",
             SOURCES.iter().flat_map(|kind| kind.variables).copied().collect::<Vec<_>>().join(", ")
         ),
     };
-    format!("{} is {SHOWN}; expected {}; {position}", key.path, key.kind.describe())
+    format!("{} is {SHOWN}; expected {}; {remedy}", key.path, key.kind.describe())
 }
 
 /// The valid path most similar to an invalid one.

@@ -17,7 +17,7 @@ pub struct Claims {
     /// `nbf`.
     pub from: Option<Timestamp>,
     /// `exp`.
-    pub until: Option<Timestamp>,
+    pub expires: Option<Timestamp>,
 }
 
 /// Reads the payload of a JWT; anything else yields empty claims.
@@ -41,7 +41,7 @@ pub fn read(token: &Secret) -> Claims {
         Timestamp::from_duration(seconds).ok()
     };
     let who = text("email").or_else(|| text("sub"));
-    Claims { who, from: moment("nbf"), until: moment("exp") }
+    Claims { who, from: moment("nbf"), expires: moment("exp") }
 }
 
 /// Accepts a token that is valid as a header value. Trims whitespace and unwraps the JSON that programs print: a

@@ -160,7 +160,7 @@ impl Form<'_> {
             .and_then(|seconds| now.saturating_add(SignedDuration::from_secs(seconds)).ok())
             .or_else(|| {
                 claims::read(&secret)
-                    .until
+                    .expires
                     .and_then(|until| until.saturating_sub(skew.unwrap_or_default()).ok())
             });
         Ok(IssuedToken::new(secret, until))

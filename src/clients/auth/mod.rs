@@ -120,7 +120,7 @@ struct Shown {
     /// Why the last renewal failed.
     failing: Option<String>,
     /// Why the previous content is used instead of the current one.
-    kept: Option<String>,
+    fallback_reason: Option<String>,
 }
 
 impl fmt::Debug for TokenSource {
@@ -187,7 +187,7 @@ impl TokenSource {
         }
         let now = self.0.clock.now();
         let lives = |held: &IssuedToken, margin| {
-            held.until.is_none_or(|until| until.duration_since(now) > margin)
+            held.expires.is_none_or(|until| until.duration_since(now) > margin)
         };
         let failed = self.failed_just_now(&state);
         let pauses = failed.is_some() || self.0.clock.monotonic() < state.pause_ends;
@@ -281,7 +281,7 @@ impl TokenSource {
         Identity {
             who: claims.who.unwrap_or_else(|| "?".to_owned()),
             source: self.0.source.name.clone(),
-            until: claims.until,
+            expires: claims.expires,
             renews: matches!(self.0.source.tokens, Tokens::Issued(_)),
             logs_in: self.0.source.login.is_some(),
         }
@@ -292,7 +292,7 @@ impl TokenSource {
         let now = self.0.clock.now();
         let shown = self.lock_shown();
         let mut notes = shown.about.notes.clone();
-        notes.extend(shown.notes.iter().chain(&shown.kept).cloned());
+        notes.extend(shown.notes.iter().chain(&shown.fallback_reason).cloned());
         let ends_within = |until: Timestamp, limit| until.duration_since(now) < limit;
         let begins = shown.claims.from.filter(|from| from.duration_since(now) > SKEW_WORTH_SAYING);
         if let Some(from) = begins {
@@ -303,7 +303,7 @@ impl TokenSource {
             ));
         }
         if let Some(reason) = &shown.failing
-            && shown.claims.until.is_some_and(|until| ends_within(until, FAILING_MATTERS))
+            && shown.claims.expires.is_some_and(|until| ends_within(until, FAILING_MATTERS))
         {
             notes.push(format!("the token ends within 5 minutes and {reason}"));
         }
@@ -329,11 +329,11 @@ impl TokenSource {
         state: &mut State,
     ) -> Result<Secret, Failure> {
         let ended =
-            |granted: &IssuedToken| granted.until.filter(|until| *until <= self.0.clock.now());
+            |granted: &IssuedToken| granted.expires.filter(|until| *until <= self.0.clock.now());
         let issued = issued.and_then(|granted| match ended(&granted) {
             None => Ok(granted),
             Some(until) => {
-                self.update_shown(&granted.secret, granted.until);
+                self.update_shown(&granted.secret, granted.expires);
                 let token = describe_token(&self.lock_shown().claims);
                 let message =
                     format!("{}: {token} expired at {}", self.0.source.name, age::utc(until));
@@ -347,9 +347,9 @@ impl TokenSource {
                 if let Some(about) = granted.about.take() {
                     self.lock_shown().about = about;
                 }
-                self.update_shown(&granted.secret, granted.until);
+                self.update_shown(&granted.secret, granted.expires);
                 self.lock_shown().notes.extend(granted.note.take());
-                self.keep(granted.kept.take());
+                self.keep(granted.fallback_reason.take());
                 state.failed = None;
                 state.pause_ends = pause_ends;
                 let secret = granted.secret.clone();
@@ -368,13 +368,13 @@ impl TokenSource {
         let mut claims = claims::read(secret);
         let mut shown = self.lock_shown();
         claims.who = claims.who.or_else(|| shown.about.account.clone());
-        claims.until = until.or(claims.until);
+        claims.expires = until.or(claims.expires);
         (shown.claims, shown.failing) = (claims, None);
     }
 
     fn check_end(&self, secret: &Secret) -> Result<(), Failure> {
         let claims = claims::read(secret);
-        match claims.until {
+        match claims.expires {
             Some(until) if until <= self.0.clock.now() => {
                 let message = format!("{} expired at {}", describe_token(&claims), age::utc(until));
                 Err(Failure::new(FailureKind::SignedOut, message).hint(&self.0.source.remedy))
@@ -384,12 +384,14 @@ impl TokenSource {
     }
 
     /// Logs once why the previous content is used.
-    fn keep(&self, kept: Option<String>) {
+    fn keep(&self, fallback_reason: Option<String>) {
         let mut shown = self.lock_shown();
-        if let Some(why) = kept.as_ref().filter(|_| shown.kept != kept) {
+        if let Some(why) =
+            fallback_reason.as_ref().filter(|_| shown.fallback_reason != fallback_reason)
+        {
             warn!(why, "a credential file was replaced and cannot be used");
         }
-        shown.kept = kept;
+        shown.fallback_reason = fallback_reason;
     }
 
     /// Reads the token file; concurrent callers share one read. An unusable file may be mid-replacement, so the
@@ -408,7 +410,7 @@ impl TokenSource {
             }
         });
         let is_refused = read.as_ref().is_ok_and(|read| state.refused.as_ref() == Some(read));
-        let (secret, kept) = if let (Ok(secret), false) = (&read, is_refused) {
+        let (secret, fallback_reason) = if let (Ok(secret), false) = (&read, is_refused) {
             state.refused = None;
             if let Some(held) = held.filter(|held| held != secret) {
                 state.previous = Some(held);
@@ -428,7 +430,7 @@ impl TokenSource {
                 (None, read) => (read?, None),
             }
         };
-        self.keep(kept);
+        self.keep(fallback_reason);
         self.update_shown(&secret, None);
         state.current = Some(IssuedToken::new(secret.clone(), None));
         Ok(secret)
@@ -442,7 +444,7 @@ impl TokenSource {
         skew: impl Future<Output = Option<SignedDuration>>,
     ) -> Failure {
         let now = self.0.clock.now();
-        let until = self.lock_shown().claims.until;
+        let until = self.lock_shown().claims.expires;
         let Some(until) = until.filter(|until| *until <= now) else { return failure };
         let mut state = self.0.state.lock().await;
         if state.skew.is_none() {

@@ -137,7 +137,7 @@ impl ReplaceableKey {
     /// Reloads the key and exchanges it. If it cannot be read, the previous one stays in use.
     async fn issue_token(&self) -> Result<IssuedToken, Failure> {
         let current = || self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = None;
+        let mut fallback_reason = None;
         if self.place.can_change() {
             let (place, http) = (self.place.clone(), self.http.clone());
             let name = place.key.origin("the service-account key");
@@ -145,15 +145,17 @@ impl ReplaceableKey {
             match self.reader.read(self.http.clock(), &name, open).await.flatten() {
                 Ok(exchange) if exchange.key.is_same(&current().key) => {}
                 Ok(exchange) => *current() = Arc::new(exchange),
-                Err(failure) => kept = Some(keeps("key", &failure)),
+                Err(failure) => fallback_reason = Some(keeps("key", &failure)),
             }
         }
         let exchange = Arc::clone(&current());
         match exchange.issue_token().await {
-            Ok(granted) => Ok(IssuedToken { about: Some(about(&exchange.key)), kept, ..granted }),
+            Ok(granted) => {
+                Ok(IssuedToken { about: Some(about(&exchange.key)), fallback_reason, ..granted })
+            }
             Err(mut failure) => {
-                if let Some(kept) = kept {
-                    failure.message.push_str(&format!("; {kept}"));
+                if let Some(fallback_reason) = fallback_reason {
+                    failure.message.push_str(&format!("; {fallback_reason}"));
                 }
                 Err(failure)
             }

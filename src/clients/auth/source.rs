@@ -239,18 +239,18 @@ pub enum Tokens {
 pub struct IssuedToken {
     pub secret: Secret,
     /// Expiry on our clock.
-    pub until: Option<Timestamp>,
+    pub expires: Option<Timestamp>,
     /// A fallback that was used.
     pub note: Option<String>,
     /// Set if the source was reloaded.
     pub about: Option<SourceFacts>,
     /// Why the previous content is used instead of the current one.
-    pub kept: Option<String>,
+    pub fallback_reason: Option<String>,
 }
 
 impl IssuedToken {
     /// A token without notes.
-    pub fn new(secret: Secret, until: Option<Timestamp>) -> Self {
-        Self { secret, until, note: None, about: None, kept: None }
+    pub fn new(secret: Secret, expires: Option<Timestamp>) -> Self {
+        Self { secret, expires, note: None, about: None, fallback_reason: None }
     }
 }

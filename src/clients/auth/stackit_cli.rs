@@ -62,8 +62,8 @@ async fn issue_token(program: TokenProgram, clock: Clock) -> Result<IssuedToken,
         .filter(|token| !token.starts_with('<'))
         .and_then(|token| claims::check_token(token, COMMAND).ok())
         .ok_or_else(|| refuse(format!("printed no token ({} bytes)", output.stdout.len())))?;
-    let until = claims::read(&secret).until;
-    Ok(IssuedToken::new(secret, until))
+    let expires = claims::read(&secret).expires;
+    Ok(IssuedToken::new(secret, expires))
 }
 
 /// The first line of the CLI's stderr, or its exit status.

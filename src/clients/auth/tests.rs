@@ -151,7 +151,7 @@ async fn an_opaque_token_has_an_unknown_identity_and_works() {
     let (source, ..) = from_config(fixed(" opaque \n")).unwrap();
     assert_eq!(source.token().await.unwrap().expose(), "opaque");
     let identity = source.identity();
-    assert_eq!((&*identity.who, identity.until, identity.renews), ("?", None, false));
+    assert_eq!((&*identity.who, identity.expires, identity.renews), ("?", None, false));
 }
 
 #[tokio::test]

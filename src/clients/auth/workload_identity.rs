@@ -202,7 +202,9 @@ impl Federation {
         };
         let Some(before) = before.filter(|_| is_new) else { return Err(failure) };
         match self.exchange(&before).await {
-            Ok(granted) => Ok(IssuedToken { kept: Some(keeps("token", &failure)), ..granted }),
+            Ok(granted) => {
+                Ok(IssuedToken { fallback_reason: Some(keeps("token", &failure)), ..granted })
+            }
             Err(_) => Err(failure),
         }
     }

@@ -46,7 +46,7 @@ pub async fn watch_control_plane(context: &ObserverContext, mut cluster: watch::
         let rotation = cluster.borrow_and_update().rotation.clone();
         let phase = &rotation.phase;
         let counts = *phase == Phase::Preparing
-            && rotation.initiated.is_none_or(|at| !context.store().node_replacement_began(at));
+            && rotation.start().is_none_or(|at| !context.store().node_replacement_began(at));
         let reencrypted =
             if counts { count_secrets(&connection).await.ok().flatten() } else { None };
         let requests = if phase.is_open() { signed_requests(&connection).await } else { None };

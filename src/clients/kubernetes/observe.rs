@@ -30,7 +30,7 @@ const MIN_SNAPSHOT_INTERVAL: Duration = Duration::from_millis(300);
 #[derive(Debug, Clone)]
 pub struct ObserverTarget {
     /// The cluster as SKE reports it; the caller sends every new reading. Determines whether the cluster is hibernated,
-    /// whether issuing is a one-way switch, and when fresh credentials may not be accepted yet.
+    /// whether issuing disables static tokens, and when fresh credentials may not be accepted yet.
     pub cluster: watch::Receiver<Cluster>,
     /// Whether the SKE API is on loopback ([`crate::clients::ske::SkeClient::is_on_loopback`]).
     pub ske_on_loopback: bool,

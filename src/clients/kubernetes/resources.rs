@@ -21,7 +21,7 @@ use crate::clients::kubernetes::decode;
 use crate::clients::kubernetes::error::KubeError;
 use crate::clients::kubernetes::object_cache::{Item, Key, ObjectCache};
 use crate::domain::checklist::Checklist;
-use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
+use crate::domain::snapshot::admission::{Endpoints, Namespace, WebhookConfiguration};
 use crate::domain::snapshot::{
     Attachment, BoundVolume, Budget, Event, Node, Pod, RootBundle, ServiceAccount, Template,
     TokenSecret,
@@ -157,11 +157,11 @@ resources! {
     volumes: BoundVolume = Volumes "persistentvolumes",
         core::PersistentVolume => decode::bound_volume, "/api/v1/persistentvolumes", 40;
     /// `admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration`.
-    validating_webhooks: Admission = ValidatingWebhooks "validatingwebhookconfigurations",
+    validating_webhooks: WebhookConfiguration = ValidatingWebhooks "validatingwebhookconfigurations",
         ValidatingWebhookConfiguration => decode::validating,
         "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", 4;
     /// `admissionregistration.k8s.io/v1 MutatingWebhookConfiguration`.
-    mutating_webhooks: Admission = MutatingWebhooks "mutatingwebhookconfigurations",
+    mutating_webhooks: WebhookConfiguration = MutatingWebhooks "mutatingwebhookconfigurations",
         MutatingWebhookConfiguration => decode::mutating,
         "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations", 4;
     /// `discovery.k8s.io/v1 EndpointSlice`.

@@ -185,8 +185,8 @@ impl Store {
         events.extend(caches.pod_events.to_vec());
         events.extend(caches.creation_events.to_vec());
         events.sort_by(|a, b| (a.at, &a.uid).cmp(&(b.at, &b.uid)));
-        let mut admissions = caches.validating_webhooks.to_vec();
-        admissions.extend(caches.mutating_webhooks.to_vec());
+        let mut webhook_configurations = caches.validating_webhooks.to_vec();
+        webhook_configurations.extend(caches.mutating_webhooks.to_vec());
         ClusterSnapshot {
             nodes: caches.nodes.to_vec(),
             templates: self.template_snapshot(),
@@ -194,7 +194,7 @@ impl Store {
             budgets: caches.budgets.to_vec(),
             attachments: caches.attachments.to_vec(),
             volumes: caches.volumes.to_vec(),
-            admissions,
+            webhook_configurations,
             endpoints: caches.endpoints.to_vec(),
             namespaces: caches.namespaces.to_vec(),
             token_secrets: caches.token_secrets.to_vec(),

@@ -450,8 +450,8 @@ mod tests {
                     "credentialsRotation": {"phase": phase}}}]}).to_string();
             let (clusters, skipped) = list(&scope(), body.as_bytes()).unwrap();
             prop_assert_eq!((clusters.len(), skipped), (1, 0));
-            prop_assert!(clusters[0].state.word().chars().all(|c| !c.is_control()));
-            prop_assert!(clusters[0].rotation.phase.word().chars().all(|c| !c.is_control()));
+            prop_assert!(clusters[0].state.label().chars().all(|c| !c.is_control()));
+            prop_assert!(clusters[0].rotation.phase.label().chars().all(|c| !c.is_control()));
         }
     }
 
@@ -483,7 +483,9 @@ mod tests {
         ];
         let is_clean = |text: &str| clean(text) == text;
         let check = |cluster: &Cluster| {
-            prop_assert!(is_clean(cluster.state.word()) && is_clean(cluster.rotation.phase.word()));
+            prop_assert!(
+                is_clean(cluster.state.label()) && is_clean(cluster.rotation.phase.label())
+            );
             prop_assert!(is_clean(cluster.id.name.as_str()) && is_clean(cluster.version.as_str()));
             prop_assert!(
                 cluster

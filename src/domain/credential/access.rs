@@ -58,7 +58,7 @@ impl Default for KubeconfigLocation {
 
 impl KubeconfigLocation {
     /// In words ("~/.kube/config, context shop-prod").
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::File { path, context, .. } => format!("{path}, context {context}"),
             Self::Clipboard => "clipboard".to_owned(),

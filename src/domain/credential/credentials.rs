@@ -57,8 +57,8 @@ impl Credentials {
         entries.map(|(path, _)| path.to_owned()).collect()
     }
 
-    /// What SKE issued for a cluster, if its certificates were recorded. If a creation time is missing, it may be for
-    /// another cluster with the same name, and proves nothing.
+    /// What SKE issued for a cluster, if its certificates were recorded. If only one creation time is known, it
+    /// may be for another cluster with the same name, and proves nothing.
     pub fn known_of(&self, cluster: &Cluster) -> Vec<&Issuance> {
         let is_of = |id: &ClusterId, created| *id == cluster.id && created == cluster.created;
         let accesses = self.accesses.iter().filter(|access| is_of(&access.cluster, access.created));

@@ -30,24 +30,22 @@ impl<Contexts> FoundFile<Contexts> {
     }
 }
 
-/// The only region of the first version of the SKE API, and the default of the stackit CLI.
-const FIRST_REGION: &str = "eu01";
-
 /// The cluster that the stackit CLI requests from SKE, from the cluster entry of the kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecCluster {
     pub project: String,
-    /// `None` in older kubeconfigs, from when SKE had one region.
+    /// `None` in older kubeconfigs: the CLI uses the region that it is configured for.
     pub region: Option<String>,
     pub name: String,
 }
 
 impl ExecCluster {
-    /// Whether it is this cluster.
-    pub fn is(&self, id: &ClusterId) -> bool {
-        let region = self.region.as_deref().unwrap_or(FIRST_REGION);
-        (&*self.project, region, &*self.name)
-            == (id.project().as_str(), id.region().as_str(), id.name.as_str())
+    /// Whether it is this cluster; `None` if that depends on the configuration of the CLI.
+    pub fn is(&self, id: &ClusterId) -> Option<bool> {
+        if (&*self.project, &*self.name) != (id.project().as_str(), id.name.as_str()) {
+            return Some(false);
+        }
+        self.region.as_ref().map(|region| region == id.region().as_str())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Credentials inside a cluster that a rotation invalidates, or that some pods do not know yet. Judged by metadata
 //! only: tokens never leave the cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,10 +22,12 @@ const KINDS: [&str; 4] = ["token secrets", "serviceaccounts", "configmaps", "pod
 #[derive(Debug, Clone)]
 pub struct InCluster {
     pub tokens: Vec<StaleToken>,
-    /// Client certificates of the CSR API; `None` if its requests are not read.
+    /// Client certificates of the CSR API; `None` if its requests are not read while a rotation is open.
     pub certificates: Option<Vec<StaleCertificate>>,
-    /// Pods that may trust only the old CA; `None` while nodes are replaced, since most pods are replaced with them.
-    pub pods: Option<Vec<Arc<Pod>>>,
+    /// Pods that trust only the old CA.
+    pub pods: Vec<Arc<Pod>>,
+    /// Whether this is known of every pod. While nodes are replaced it is not, since most pods are replaced with them.
+    pub pods_are_judged: bool,
     /// Kinds whose current state is not known, and why.
     pub unseen: Vec<(&'static str, Unseen)>,
 }
@@ -40,12 +42,20 @@ impl InCluster {
     ) -> Self {
         let phase = &cluster.rotation.phase;
         let is_read = !phase.is_open() || snapshot.control_plane.signed_requests.is_some();
+        let (pods, pods_are_judged) = match phase {
+            Phase::Never | Phase::Completed => (Vec::new(), true),
+            Phase::Preparing => (Vec::new(), false),
+            Phase::Prepared | Phase::Completing | Phase::Unknown(_) => {
+                pods_with_old_authority(snapshot)
+            }
+        };
         let unseen =
             KINDS.into_iter().filter_map(|kind| Some((kind, snapshot.unseen.get(kind)?.clone())));
         Self {
             tokens: stale_tokens(cluster, snapshot),
             certificates: is_read.then(|| stale_certificates(cluster, credentials, snapshot, now)),
-            pods: (*phase != Phase::Preparing).then(|| pods_with_old_authority(snapshot)),
+            pods,
+            pods_are_judged,
             unseen: unseen.collect(),
         }
     }
@@ -54,7 +64,7 @@ impl InCluster {
     pub fn breaks(&self) -> bool {
         let mut certificates = self.certificates.iter().flatten();
         self.tokens.iter().any(|token| token.generation == Generation::Previous)
-            || self.pods.as_ref().is_some_and(|pods| !pods.is_empty())
+            || !self.pods.is_empty()
             || certificates.any(|stale| stale.generation == Generation::Previous)
     }
 
@@ -62,7 +72,7 @@ impl InCluster {
     pub fn is_complete(&self) -> bool {
         let certificates = self.certificates.as_ref();
         self.unseen.is_empty()
-            && self.pods.is_some()
+            && self.pods_are_judged
             && self.tokens.iter().all(|token| token.generation == Generation::Previous)
             && certificates
                 .is_some_and(|all| all.iter().all(|stale| stale.generation == Generation::Previous))
@@ -117,11 +127,14 @@ fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken
                 }
                 (Some(_), Some(_)) => Generation::Unknown,
             };
-            // The newest one that Kubernetes lists was created after the start.
+            // The newest one that Kubernetes lists: it lists another one as soon as the key has changed.
+            let is_newest = || {
+                rotation.phase != Phase::Preparing
+                    && start.is_some_and(|start| secret.created >= Some(start))
+                    && is_listed(secret, snapshot)
+            };
             let is_new = generation == Generation::Current
-                || generation == Generation::Unknown
-                    && start.is_some()
-                    && is_listed(secret, snapshot);
+                || generation == Generation::Unknown && is_newest();
             (!is_new).then(|| StaleToken {
                 namespace: secret.namespace.clone(),
                 name: secret.name.clone(),
@@ -175,11 +188,11 @@ fn stale_certificates(
 }
 
 /// A time by which the signing key had changed. After a start that may take hours, but the pools get their new
-/// templates later; both times are by the cluster's clock.
+/// templates later. The start is by the clock of SKE, the rest by that of the cluster.
 fn key_changed_by(snapshot: &ClusterSnapshot, start: Timestamp) -> Option<Timestamp> {
     let Templates::Known(templates) = &snapshot.templates else { return None };
     let written = templates.iter().filter_map(|template| template.created);
-    written.filter(|written| *written > start).min()
+    written.filter(|written| *written > start + CLOCK_TOLERANCE).min()
 }
 
 fn is_listed(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
@@ -208,25 +221,23 @@ fn is_replaced(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
 
 /// Pods that started before their namespace got the new cluster CA: until restarted they may trust only the old one,
 /// and fail after *complete* (`kube-root-ca.crt`, gardener/gardener#15301). Both times are by the cluster's clock.
-/// Empty until the new CA is there.
-fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> Vec<Arc<Pod>> {
-    let written = |namespace: &str| {
-        let bundles = snapshot.root_bundles.iter();
-        let bundle = bundles.filter(|bundle| bundle.authorities > 1);
-        bundle.filter(|bundle| bundle.namespace == namespace).find_map(|bundle| bundle.written)
-    };
-    snapshot
-        .pods
-        .iter()
-        .filter(|pod| {
-            !pod.finished && !pod.mirror && pod.deletion_deadline.is_none() && pod.node.is_some()
-        })
-        .filter(|pod| match (pod.created, written(&pod.namespace)) {
-            (Some(created), Some(written)) => created < written,
-            _ => false,
-        })
-        .cloned()
-        .collect()
+/// Also returns whether this is known of all: a namespace may not have the new CA yet, or no longer both.
+fn pods_with_old_authority(snapshot: &ClusterSnapshot) -> (Vec<Arc<Pod>>, bool) {
+    let with_both = snapshot.root_bundles.iter().filter(|bundle| bundle.authorities > 1);
+    let written: HashMap<&str, Timestamp> =
+        with_both.filter_map(|bundle| Some((&*bundle.namespace, bundle.written?))).collect();
+    let (mut found, mut are_judged) = (Vec::new(), true);
+    for pod in &snapshot.pods {
+        if pod.finished || pod.mirror || pod.deletion_deadline.is_some() || pod.node.is_none() {
+            continue;
+        }
+        match (pod.created, written.get(&*pod.namespace)) {
+            (Some(created), Some(written)) if created < *written => found.push(Arc::clone(pod)),
+            (Some(_), Some(_)) => {}
+            (None, _) | (_, None) => are_judged = false,
+        }
+    }
+    (found, are_judged)
 }
 
 /// The commands that restart the workloads of pods, each once.
@@ -424,12 +435,17 @@ mod tests {
                 written: Some(written),
             })]
         };
+        let undated = |bundles: Vec<Arc<RootBundle>>| -> Vec<Arc<RootBundle>> {
+            let undated = |one: &RootBundle| RootBundle { written: None, ..one.clone() };
+            bundles.iter().map(|one| Arc::new(undated(one))).collect()
+        };
         let mut snapshot = ClusterSnapshot {
             pods: vec![pod("early", -1, "ReplicaSet"), pod("late", 1, "ReplicaSet")],
             root_bundles: bundle(2),
             ..ClusterSnapshot::default()
         };
-        let found = pods_with_old_authority(&snapshot);
+        let (found, are_judged) = pods_with_old_authority(&snapshot);
+        assert!(are_judged);
         assert_eq!(found.iter().map(|pod| pod.name.as_str()).collect::<Vec<_>>(), ["early"]);
         let of_rollout =
             Pod { labels: Labels::default(), ..(*pod("canary", 0, "ReplicaSet")).clone() };
@@ -440,11 +456,16 @@ mod tests {
         // Most pods are replaced with their nodes until then.
         let in_cluster = |phase| {
             let none = Credentials::default();
-            InCluster::of(&cluster("web", phase), &none, &snapshot, now()).pods
+            let found = InCluster::of(&cluster("web", phase), &none, &snapshot, now());
+            (found.pods, found.pods_are_judged)
         };
-        assert_eq!(in_cluster(Phase::Preparing), None);
-        assert_eq!(in_cluster(Phase::Prepared), Some(found));
-        snapshot.root_bundles = bundle(1);
-        assert!(pods_with_old_authority(&snapshot).is_empty(), "the new one is not there yet");
+        assert_eq!(in_cluster(Phase::Preparing), (Vec::new(), false));
+        assert_eq!(in_cluster(Phase::Completed), (Vec::new(), true));
+        assert_eq!(in_cluster(Phase::Prepared), (found, true));
+        // The new one is not there yet, or, while completing, the old one no longer is; or it is not known since when.
+        for bundles in [bundle(1), Vec::new(), undated(bundle(2))] {
+            snapshot.root_bundles = bundles;
+            assert_eq!(pods_with_old_authority(&snapshot), (Vec::new(), false));
+        }
     }
 }

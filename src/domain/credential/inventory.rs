@@ -11,7 +11,7 @@ use crate::domain::credential::access::{Access, KubeconfigLocation};
 use crate::domain::credential::credentials::Credentials;
 use crate::domain::credential::found::{FoundContext, FoundFile, SignIn, Trust};
 use crate::domain::credential::generation::{Bundle, Generation, Issuance};
-use crate::domain::credential::judge::{Basis, SigningKeys, VerdictReason};
+use crate::domain::credential::judge::{JudgeInput, SigningKeys, VerdictReason};
 use crate::domain::credential::verdict::Verdict;
 use crate::domain::kubeconfig::{KubeconfigKind, is_address_of, name_in_address};
 use crate::domain::kubectl::KubectlContext;
@@ -105,7 +105,7 @@ pub enum CredentialKind {
 
 impl CredentialKind {
     /// The word for tables.
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::ClientCertificate => "client certificate",
             Self::StaticToken => "static token",
@@ -207,11 +207,13 @@ impl Credentials {
         &self,
         cluster: &Cluster,
         files: &'a [FoundFile],
-    ) -> impl Iterator<Item = (&'a FoundFile, &'a FoundContext, Lead)> {
+    ) -> impl Iterator<Item = (&'a FoundFile, &'a FoundContext, ClusterMatch)> {
         let (id, known) = (cluster.id.clone(), self.known_of(cluster));
         let contexts =
             files.iter().flat_map(|file| file.contexts.iter().flatten().map(move |c| (file, c)));
-        contexts.filter_map(move |(file, found)| Some((file, found, lead(found, &id, &known)?)))
+        contexts.filter_map(move |(file, found)| {
+            Some((file, found, cluster_match(found, &id, &known)?))
+        })
     }
 
     /// Clusters with a known kubeconfig that expires before a time, by SKE's clock.
@@ -241,7 +243,8 @@ impl Credentials {
         });
         found.extend(candidates.filter_map(|cluster| {
             let known = self.known_of(cluster);
-            let leads = ending.iter().any(|context| lead(context, &cluster.id, &known).is_some());
+            let leads =
+                ending.iter().any(|context| cluster_match(context, &cluster.id, &known).is_some());
             leads.then(|| cluster.id.clone())
         }));
         found
@@ -256,15 +259,15 @@ impl Credentials {
         keys: Option<&SigningKeys>,
         now: Timestamp,
     ) -> Vec<KnownCredential> {
-        let basis = Basis::new(cluster, self.known_of(cluster), keys, now);
-        let judged = self.leads_of(cluster, files).map(|(file, found, lead)| {
-            let (mut verdict, mut reasons, way) = basis.judge(found);
-            if lead == Lead::Address && verdict == Verdict::Dead {
+        let input = JudgeInput::new(cluster, self.known_of(cluster), keys, now);
+        let judged = self.leads_of(cluster, files).map(|(file, found, cluster_match)| {
+            let (mut verdict, mut reasons, way) = input.judge(found);
+            if cluster_match == ClusterMatch::Address && verdict == Verdict::Dead {
                 (verdict, reasons) = (Verdict::CannotTell, vec![VerdictReason::MayBeElsewhere]);
-            } else if lead == Lead::Address && verdict.works_now() {
+            } else if cluster_match == ClusterMatch::Address && verdict.works_now() {
                 reasons.push(VerdictReason::MayBeElsewhere);
             }
-            if lead == Lead::Authority && verdict.lasts() {
+            if cluster_match == ClusterMatch::Authority && verdict.lasts() {
                 let server = VerdictReason::OtherServer(found.server.clone());
                 (verdict, reasons) = (Verdict::CannotTell, vec![server]);
             }
@@ -287,7 +290,7 @@ impl Credentials {
             let (verdict, reasons) = if access.is_in_file() && recorded != Verdict::Expired {
                 (Verdict::CannotTell, vec![VerdictReason::FileNotRead])
             } else {
-                (recorded, basis.doubts(access, recorded))
+                (recorded, input.doubts(access, recorded))
             };
             KnownCredential {
                 location: access.location.clone(),
@@ -310,7 +313,7 @@ impl Credentials {
         keys: Option<&SigningKeys>,
         now: Timestamp,
     ) -> (Verdict, Vec<VerdictReason>) {
-        Basis::new(cluster, self.known_of(cluster), keys, now).judge_alone(way)
+        JudgeInput::new(cluster, self.known_of(cluster), keys, now).judge_alone(way)
     }
 
     /// How kubectl reaches a cluster: with the file entry that works longest, or one that may work. `now`: by SKE's
@@ -358,7 +361,7 @@ fn was_read(access: &Access, files: &[FoundFile]) -> bool {
 
 /// Why a context is attributed to a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lead {
+enum ClusterMatch {
     /// SKE reported its server, or reported none and it trusts a CA of the cluster.
     Proven,
     /// It trusts a CA of the cluster, but SKE reported another server: kubectl may or may not reach the cluster there.
@@ -369,10 +372,14 @@ enum Lead {
 
 /// Whether a context leads to a cluster: by its server, if SKE reported it, otherwise by a shared CA, otherwise by name
 /// and region in the server URL.
-fn lead(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> Option<Lead> {
+fn cluster_match(
+    found: &FoundContext,
+    id: &ClusterId,
+    known: &[&Issuance],
+) -> Option<ClusterMatch> {
     let servers = || known.iter().map(|issuance| &issuance.facts.server).filter(|s| !s.is_empty());
     if servers().any(|server| *server == found.server) {
-        return Some(Lead::Proven);
+        return Some(ClusterMatch::Proven);
     }
     let shares_authority = match &found.trust {
         Trust::Authorities(keys) => {
@@ -382,8 +389,8 @@ fn lead(found: &FoundContext, id: &ClusterId, known: &[&Issuance]) -> Option<Lea
     };
     let is_named = servers().next().is_some();
     if shares_authority {
-        return Some(if is_named { Lead::Authority } else { Lead::Proven });
+        return Some(if is_named { ClusterMatch::Authority } else { ClusterMatch::Proven });
     }
     let by_address = !is_named && is_address_of(&found.server, id);
-    by_address.then_some(Lead::Address)
+    by_address.then_some(ClusterMatch::Address)
 }

@@ -56,6 +56,8 @@ pub enum VerdictReason {
     StackitPlugin {
         is_idp: bool,
     },
+    /// The cluster that the `stackit` CLI asks for depends on the region that it is configured for.
+    NoRegion,
     /// This command authenticates.
     OtherPlugin(String),
     /// A kind of credential that certificates tell nothing about.
@@ -105,6 +107,7 @@ impl VerdictReason {
             | Self::MayBeElsewhere
             | Self::FileNotRead
             | Self::NoSignIn
+            | Self::NoRegion
             | Self::Unreadable(_)
             | Self::RotationUnclear
             | Self::TokenKey(_)
@@ -123,7 +126,7 @@ impl VerdictReason {
 }
 
 /// Input for judging the credentials of a cluster.
-pub(super) struct Basis<'a> {
+pub(super) struct JudgeInput<'a> {
     id: &'a ClusterId,
     rotation: &'a Rotation,
     version: &'a KubernetesVersion,
@@ -134,7 +137,7 @@ pub(super) struct Basis<'a> {
     now: Timestamp,
 }
 
-impl<'a> Basis<'a> {
+impl<'a> JudgeInput<'a> {
     pub(super) fn new(
         cluster: &'a Cluster,
         known: Vec<&'a Issuance>,
@@ -172,9 +175,13 @@ impl<'a> Basis<'a> {
             return (Verdict::CannotTell, vec![VerdictReason::NoSignIn], None);
         };
         let way = Some(way);
-        if found.exec_cluster.as_ref().is_some_and(|asked| !asked.is(self.id)) {
-            let why = "its stackit arguments name another cluster".to_owned();
-            return (Verdict::CannotTell, vec![VerdictReason::Unusable(why)], way);
+        match found.exec_cluster.as_ref().map(|asked| asked.is(self.id)) {
+            Some(Some(false)) => {
+                let why = "its stackit arguments name another cluster".to_owned();
+                return (Verdict::CannotTell, vec![VerdictReason::Unusable(why)], way);
+            }
+            Some(None) => return (Verdict::CannotTell, vec![VerdictReason::NoRegion], way),
+            Some(Some(true)) | None => {}
         }
         if by_user == Verdict::Expired {
             return (by_user, reasons, way);

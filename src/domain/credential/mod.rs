@@ -33,5 +33,5 @@ pub use crate::domain::credential::inventory::{
     CLEAR_LOGIN_CACHE, CredentialKind, HeldAccess, KnownCredential, login_cache_may_be_stale,
 };
 pub use crate::domain::credential::judge::{SigningKeys, VerdictReason};
-pub use crate::domain::credential::trial::{Proof, Trial};
+pub use crate::domain::credential::trial::{Trial, TrialSummary};
 pub use crate::domain::credential::verdict::Verdict;

@@ -44,7 +44,7 @@ impl Trial {
 
 /// How many credentials behaved as predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Proof {
+pub struct TrialSummary {
     pub to_survive: usize,
     pub survived: usize,
     pub to_break: usize,
@@ -53,7 +53,7 @@ pub struct Proof {
     pub open: usize,
 }
 
-impl Proof {
+impl TrialSummary {
     /// Adds one credential; returns whether it behaved as predicted, or true if unknown.
     pub fn count(&mut self, verdict: Verdict, trial: &Trial) -> bool {
         let works = match trial {
@@ -85,7 +85,7 @@ impl Proof {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::credential::trial::{Proof, Trial};
+    use crate::domain::credential::trial::{Trial, TrialSummary};
     use crate::domain::credential::verdict::Verdict;
     use crate::domain::rotation::Phase;
 
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn only_an_answer_against_the_verdict_differs() {
-        let mut proof = Proof::default();
+        let mut proof = TrialSummary::default();
         let refused = || Trial::Refused("x".into());
         let silent = || Trial::NoAnswer("x".into());
         assert!(proof.count(Verdict::SurvivesComplete, &Trial::Accepted));
@@ -120,7 +120,7 @@ mod tests {
         assert!(!proof.count(Verdict::BreaksOnComplete, &Trial::Accepted));
         assert!(proof.count(Verdict::SurvivesComplete, &silent()), "it says nothing");
         assert!(proof.count(Verdict::CannotTell, &refused()));
-        let counted = Proof { to_survive: 2, survived: 1, to_break: 2, broke: 1, open: 2 };
+        let counted = TrialSummary { to_survive: 2, survived: 1, to_break: 2, broke: 1, open: 2 };
         assert_eq!(proof, counted);
     }
 }

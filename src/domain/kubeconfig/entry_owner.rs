@@ -29,7 +29,7 @@ pub enum EntryOwner {
 
 impl EntryOwner {
     /// A suffix such as ", for another cluster (shop-prod in eu02)"; empty if unknown.
-    pub fn words(&self) -> String {
+    pub fn describe(&self) -> String {
         match self {
             Self::Unknown => String::new(),
             Self::At(who) | Self::Alike(who) => format!(", for {who}"),
@@ -194,9 +194,13 @@ mod tests {
             ("https://one.example", by_name, ", for one.example".to_owned(), true),
         ] {
             let owner = owner_of_server(found, &known);
-            assert_eq!((owner.words(), owner.names_another()), (words, names_another), "{found}");
+            assert_eq!(
+                (owner.describe(), owner.names_another()),
+                (words, names_another),
+                "{found}"
+            );
         }
-        assert_eq!(EntryOwner::Unknown.words(), "");
+        assert_eq!(EntryOwner::Unknown.describe(), "");
         assert!(!EntryOwner::Unknown.names_another());
     }
 }

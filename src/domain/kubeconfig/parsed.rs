@@ -33,7 +33,7 @@ pub enum KubeconfigKind {
 
 impl KubeconfigKind {
     /// The kind in forms and messages.
-    pub fn word(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Admin => "admin",
             Self::Login => "login",

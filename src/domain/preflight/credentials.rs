@@ -17,7 +17,7 @@ pub fn in_cluster(
     snapshot: &ClusterSnapshot,
     (context, now): (Option<&KubectlContext>, Timestamp),
 ) -> Vec<Finding> {
-    let InCluster { tokens, certificates, pods, unseen } =
+    let InCluster { tokens, certificates, pods, pods_are_judged, unseen } =
         InCluster::of(cluster, credentials, snapshot, now);
     let named = |is_wanted: &dyn Fn(&StaleToken) -> bool| -> NameSample {
         let wanted = tokens.iter().filter(|token| is_wanted(token));
@@ -49,13 +49,14 @@ pub fn in_cluster(
     if unclear.count > 0 {
         out.push(Finding::UnclearCertificates(unclear));
     }
-    if let Some(pods) = pods.filter(|pods| !pods.is_empty()) {
+    if !pods.is_empty() {
         let restart = restart_commands(&pods).iter().map(|command| command.line(context)).collect();
         out.push(Finding::PodsWithOldAuthority {
             pods: pods.iter().map(|pod| &**pod).collect(),
             restart,
         });
     }
+    out.extend((!pods_are_judged).then_some(Finding::UnclearPods));
     out.extend(unseen.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why)));
     out.extend(certificates.is_none().then_some(Finding::RequestsUnseen));
     out

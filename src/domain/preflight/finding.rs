@@ -57,7 +57,7 @@ pub enum Finding {
         location: KubeconfigLocation,
         reasons: Vec<VerdictReason>,
     },
-    /// No working kubeconfig; requesting one may disable static tokens.
+    /// None that works and survives the step; requesting one may disable static tokens.
     NoAccess {
         step: Step,
         disables_static_tokens: bool,
@@ -80,13 +80,15 @@ pub enum Finding {
     BreakingCertificates(NameSample),
     /// Client certificates whose CA is unknown.
     UnclearCertificates(NameSample),
-    /// Requests for client certificates cannot be read.
+    /// Requests for client certificates are not read.
     RequestsUnseen,
     /// Pods that may not trust the new cluster CA, and the commands to restart them.
     PodsWithOldAuthority {
         pods: NameSample,
         restart: Vec<String>,
     },
+    /// Of some pods it is unknown whether they trust the new cluster CA.
+    UnclearPods,
     /// Nodes and pods cannot be seen, with the reason as a clause.
     NodesUnseen(String),
     /// The checklist is empty or cannot be read.
@@ -185,6 +187,7 @@ impl Finding {
             | Self::UnclearTokens { .. }
             | Self::UnclearCertificates(_)
             | Self::RequestsUnseen
+            | Self::UnclearPods
             | Self::FilesUnread(_)
             | Self::UnreadableSchedule(_)
             | Self::Capacity

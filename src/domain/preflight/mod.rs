@@ -179,7 +179,7 @@ fn find_access(
             let (location, reasons) = (location.clone(), reasons.clone());
             Some(Finding::AccessUnclear { step, location, reasons })
         }
-        // Requesting one would disable the static tokens before the warning.
+        // Requesting one may disable static tokens, which the finding says.
         HeldAccess::None => {
             let disables_static_tokens =
                 step == Step::Start && cluster.issuing_disables_static_tokens();

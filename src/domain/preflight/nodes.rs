@@ -65,7 +65,7 @@ pub fn before_start(
         }
     }
     find_workloads(snapshot, &mut out);
-    let roll = Roll::read(cluster, snapshot, &RollHistory::default(), now);
+    let roll = Roll::evaluate(cluster, snapshot, &RollHistory::default(), now);
     let full = find_full_pools(cluster, &roll.pools, &BTreeSet::new()).into_iter().take(3);
     out.extend(full.map(Finding::PoolAtMaximum));
     out
@@ -80,7 +80,7 @@ pub fn before_complete(
     let unseen = snapshot.unseen.get("nodes");
     let mut out: Vec<Finding> =
         unseen.map(|why| Finding::KindUnseen("nodes", why.clone())).into_iter().collect();
-    let roll = Roll::read(cluster, snapshot, &RollHistory::default(), now);
+    let roll = Roll::evaluate(cluster, snapshot, &RollHistory::default(), now);
     let counted = roll.counts.seen() - roll.counts.preserved;
     // Both times by the cluster's clock: converting one would make them incomparable.
     let named = |wanted: &dyn Fn(&Node) -> bool| -> NameSample {

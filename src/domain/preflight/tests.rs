@@ -71,7 +71,7 @@ fn static_tokens_are_likely_exactly_where_there_is_evidence() {
     let StaticTokens::Found(1, location) = StaticTokens::find(&resting, &found) else {
         panic!("one is found")
     };
-    assert_eq!(location.words(), "~/.kube/config, context web");
+    assert_eq!(location.describe(), "~/.kube/config, context web");
     let broken = found_without_contexts("~/.kube/broken.yaml");
     let in_part = Evidence { files: Some(Arc::from(vec![broken])), ..Evidence::default() };
     let in_part = StaticTokens::find(&resting, &in_part);

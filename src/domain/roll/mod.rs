@@ -1,6 +1,6 @@
 //! The node roll: the stage of each node, progress of pools, the estimated end, and blockers.
 //!
-//! A [`tracker::RollTracker`] observes every snapshot and keeps the history; [`Roll::read`] evaluates a snapshot with
+//! A [`tracker::RollTracker`] observes every snapshot and keeps the history; [`Roll::evaluate`] evaluates a snapshot with
 //! that history. Pure data: the texts are in `app::nodes`. The rules follow Gardener and its machine controller, which
 //! SKE runs on; anything inferred is marked as an estimate.
 
@@ -37,7 +37,7 @@ use crate::domain::roll::estimate::{estimate, measure};
 use crate::domain::roll::generation::{EstimateReason, RollStage, rollout_stage};
 use crate::domain::roll::history::RollHistory;
 use crate::domain::roll::progress::{NodeCounts, PoolRoll, RollProgress, classify_pools};
-use crate::domain::roll::start_steps::{StartStep, read_steps};
+use crate::domain::roll::start_steps::{StartStep, start_steps};
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::{ClusterSnapshot, Unseen};
 
@@ -85,7 +85,7 @@ pub enum RollNote {
 
 impl Roll {
     /// Evaluates a snapshot with the history before it. `now` is by our clock.
-    pub fn read(
+    pub fn evaluate(
         cluster: &Cluster,
         snapshot: &ClusterSnapshot,
         history: &RollHistory,
@@ -147,7 +147,7 @@ impl Roll {
         blockers.truncate(MAX_BLOCKERS);
         let estimate_reasons =
             pools.iter().flat_map(|pool| pool.estimate_reasons.iter().copied()).collect();
-        let steps = read_steps(&cluster.rotation, snapshot, &pools, progress);
+        let steps = start_steps(&cluster.rotation, snapshot, &pools, progress);
         let notes = find_notes(stage, snapshot, &pools, clock);
         Self {
             pools,

@@ -18,7 +18,7 @@ pub struct RollPace {
 impl RollPace {
     /// The pace between two times, in at most `most` intervals; `None` if no node is known to have been created between
     /// them. Removed nodes are not counted.
-    pub fn read(roll: &Roll, from: Timestamp, until: Timestamp, most: usize) -> Option<Self> {
+    pub fn measure(roll: &Roll, from: Timestamp, until: Timestamp, most: usize) -> Option<Self> {
         let whole = until.duration_since(from);
         let most = i32::try_from(most).unwrap_or(i32::MAX);
         let is_enough = |minutes: &i64| SignedDuration::from_mins(*minutes) * most > whole;
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn new_nodes_are_counted_by_interval_up_to_now() {
-        let pace = RollPace::read(&roll(&[1, 3, 44]), ago(50), now(), 10).unwrap();
+        let pace = RollPace::measure(&roll(&[1, 3, 44]), ago(50), now(), 10).unwrap();
         assert_eq!(pace.interval, SignedDuration::from_mins(10));
         assert_eq!(pace.created, [0, 1, 0, 0, 0, 2]);
     }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn the_interval_grows_so_that_all_intervals_fit() {
         for hours in [1, 5, 30, 200] {
-            let pace = RollPace::read(&roll(&[1]), ago(hours * 60), now(), 24).unwrap();
+            let pace = RollPace::measure(&roll(&[1]), ago(hours * 60), now(), 24).unwrap();
             assert!(pace.created.len() <= 24, "{hours} h: {pace:?}");
             assert_eq!(pace.created.last(), Some(&1));
         }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn nodes_from_before_or_from_a_clock_ahead_are_not_counted() {
-        assert_eq!(RollPace::read(&roll(&[90, -5]), ago(60), now(), 24), None);
-        assert_eq!(RollPace::read(&roll(&[1]), ago(-10), now(), 24), None);
+        assert_eq!(RollPace::measure(&roll(&[90, -5]), ago(60), now(), 24), None);
+        assert_eq!(RollPace::measure(&roll(&[1]), ago(-10), now(), 24), None);
     }
 }

@@ -57,7 +57,7 @@ pub enum StartStepDetail {
 }
 
 /// Evaluates the steps in order. `progress` is the share of new nodes, if known.
-pub fn read_steps(
+pub fn start_steps(
     rotation: &Rotation,
     snapshot: &ClusterSnapshot,
     pools: &[PoolRoll],

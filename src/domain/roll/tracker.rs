@@ -73,7 +73,7 @@ impl RollTracker {
         self.history.note_unread(snapshot, at, !watched);
         let unread = snapshot.templates == Templates::Unread;
         let roll = if unread || snapshot.is_blind_to("nodes") {
-            Roll::read(cluster, snapshot, &self.history, at)
+            Roll::evaluate(cluster, snapshot, &self.history, at)
         } else {
             self.note_nodes(cluster, snapshot, clock)
         };
@@ -95,7 +95,7 @@ impl RollTracker {
         at: Timestamp,
     ) -> Roll {
         self.still_holds(at);
-        let roll = Roll::read(cluster, snapshot, &self.history, at);
+        let roll = Roll::evaluate(cluster, snapshot, &self.history, at);
         if snapshot.templates != Templates::Unread && !snapshot.is_blind_to("nodes") {
             let clock = ClusterClock::new(at, snapshot.skew_seconds);
             self.note_blocks(&roll, snapshot.tells_drains(), clock);
@@ -161,7 +161,7 @@ impl RollTracker {
                 }
             }
             None => {
-                if let Some(started) = cluster.rotation.initiated {
+                if let Some(started) = cluster.rotation.start() {
                     let what = TimelineEvent::Phase(Phase::Preparing);
                     self.timeline.add(clock.ours(started), what);
                 }
@@ -219,7 +219,7 @@ impl RollTracker {
         self.history
             .changes
             .retain(|(pool, zone), _| zones.contains(&(pool.as_str(), zone.as_str())));
-        let roll = Roll::read(cluster, snapshot, &self.history, clock.now());
+        let roll = Roll::evaluate(cluster, snapshot, &self.history, clock.now());
         self.note_blocks(&roll, snapshot.tells_drains(), clock);
         self.notice_figures(&roll, clock, causes);
         roll

@@ -4,7 +4,7 @@ use crate::domain::snapshot::labels::{Labels, Selector};
 
 /// The webhooks of one configuration that may block a roll (`admissionregistration.k8s.io/v1`); others are skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admission {
+pub struct WebhookConfiguration {
     /// `ValidatingWebhookConfiguration` or `MutatingWebhookConfiguration`.
     pub kind: &'static str,
     /// `metadata.name`.

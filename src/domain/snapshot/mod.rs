@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use crate::domain::checklist::SharedChecklist;
 use crate::domain::credential::{ClientCertificate, Issuance, SigningKeys};
 use crate::domain::failure::Failure;
-use crate::domain::snapshot::admission::{Admission, Endpoints, Namespace};
+use crate::domain::snapshot::admission::{Endpoints, Namespace, WebhookConfiguration};
 pub use crate::domain::snapshot::labels::{Labels, Requirement, Selector};
 
 /// The observed state of one cluster. Parts are shared, so a new snapshot costs only what changed.
@@ -31,7 +31,7 @@ pub struct ClusterSnapshot {
     /// Persistent volumes that cannot follow a pod to every node.
     pub volumes: Vec<Arc<BoundVolume>>,
     /// Admission webhooks that can make the API server reject requests.
-    pub admissions: Vec<Arc<Admission>>,
+    pub webhook_configurations: Vec<Arc<WebhookConfiguration>>,
     /// Endpoints of services.
     pub endpoints: Vec<Arc<Endpoints>>,
     /// Namespaces by name.
@@ -89,9 +89,11 @@ impl ClusterSnapshot {
             "volumeattachments" => self.attachments.is_empty(),
             "persistentvolumes" => self.volumes.is_empty(),
             "validatingwebhookconfigurations" => {
-                !self.has_admission("ValidatingWebhookConfiguration")
+                !self.has_webhook_configuration("ValidatingWebhookConfiguration")
             }
-            "mutatingwebhookconfigurations" => !self.has_admission("MutatingWebhookConfiguration"),
+            "mutatingwebhookconfigurations" => {
+                !self.has_webhook_configuration("MutatingWebhookConfiguration")
+            }
             "endpointslices" => self.endpoints.is_empty(),
             "namespaces" => self.namespaces.is_empty(),
             "token secrets" => self.token_secrets.is_empty(),
@@ -111,8 +113,8 @@ impl ClusterSnapshot {
             .all(|kind| !self.is_blind_to(kind) && self.unseen.get(kind) != Some(&Unseen::Unread))
     }
 
-    fn has_admission(&self, kind: &str) -> bool {
-        self.admissions.iter().any(|admission| admission.kind == kind)
+    fn has_webhook_configuration(&self, kind: &str) -> bool {
+        self.webhook_configurations.iter().any(|admission| admission.kind == kind)
     }
 }
 

@@ -35,7 +35,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ActionDialog) {
     if roomy {
         lines.push(Line::default());
     }
-    let verb = dialog.action.word();
+    let verb = dialog.action.label();
     let buttons =
         [Button::cancel("Cancel", !dialog.confirm), Button::confirm(verb, dialog.confirm, true)];
     show(canvas, area, MOST, (&format!("{verb} {}", id.name), ""), lines, &buttons);

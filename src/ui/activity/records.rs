@@ -99,7 +99,7 @@ pub fn whole(record: &Record, cx: LineContext<'_>) -> Vec<Line<'static>> {
         let text = text::cluster(&id.name, id.region(), project);
         facts.text("cluster", &text, Tone::Plain);
     }
-    facts.text("action", &format!("{}: {}", record.step, record.outcome.word()), Tone::Plain);
+    facts.text("action", &format!("{}: {}", record.action, record.outcome.label()), Tone::Plain);
     for (label, value) in [("request", &record.request), ("trace id", &record.trace)] {
         if let Some(value) = value {
             facts.text(label, value, Tone::Plain);

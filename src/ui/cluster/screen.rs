@@ -111,7 +111,7 @@ fn draw_head(
     let right = entry.map(|entry| {
         let cluster = &entry.cluster;
         let (version, region) = (cluster.version.as_str(), cluster.id.region());
-        format!("{version} · {region} · {} ", cluster.state.word())
+        format!("{version} · {region} · {} ", cluster.state.label())
     });
     let right = right.filter(|right| at + width(right) <= columns);
     let right = right.map(|right| theme.span(right, Tone::Dim)).into_iter().collect();

@@ -135,9 +135,8 @@ fn in_cluster(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
         let (sign, tone) = if is_certain { ("!", Tone::Bad) } else { ("?", Tone::Dim) };
         out.extend(marked(cx, sign, tone, &text::signed_certificate(stale)));
     }
-    let pods = found.pods.as_deref().unwrap_or_default();
-    if !pods.is_empty() {
-        let names = pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name));
+    if !found.pods.is_empty() {
+        let names = found.pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name));
         let text = text::old_authority(list(names, 3));
         out.extend(marked(cx, "!", Tone::Bad, &text));
     }
@@ -156,9 +155,10 @@ fn in_cluster(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     if found.tokens.is_empty() && is_read("token secrets") {
         out.extend(marked(cx, "✓", Tone::Good, text::NO_OLD_TOKEN));
     }
-    if found.pods.is_none() {
-        out.extend(marked(cx, "?", Tone::Dim, text::PODS_NOT_JUDGED));
-    } else if pods.is_empty() && is_read("pods") && is_read("configmaps") {
+    if !found.pods_are_judged {
+        let why = text::pods_not_judged(&cluster.rotation.phase);
+        out.extend(marked(cx, "?", Tone::Dim, why));
+    } else if found.pods.is_empty() && is_read("pods") && is_read("configmaps") {
         out.extend(marked(cx, "✓", Tone::Good, text::NO_POD_WITH_OLD_AUTHORITY));
     }
     if found.certificates.is_none() {

@@ -30,12 +30,12 @@ pub fn lines(
     let widest = |title: &str, cell: &dyn Fn(&KnownCredential) -> usize| {
         known.iter().map(cell).max().unwrap_or(0).max(width(title))
     };
-    let kind = widest(text::COLUMN_CREDENTIAL, &|known| width(known.kind.word()));
+    let kind = widest(text::COLUMN_CREDENTIAL, &|known| width(known.kind.label()));
     let kind = if wide { kind + 2 } else { 0 };
     let ends_columns = if columns < 60 { 7 } else { 10 };
     let status_columns = widest(text::COLUMN_STATUS, &|known| width(status(known)));
     let room = columns.saturating_sub(kind + ends_columns + status_columns + 6).max(8);
-    let location = widest(text::COLUMN_PLACE, &|known| width(&known.location.words())).min(room);
+    let location = widest(text::COLUMN_PLACE, &|known| width(&known.location.describe())).min(room);
     let heading = format!(
         "{}{}{}  {}  {}",
         if selected.is_some() { "  " } else { "" },
@@ -55,8 +55,8 @@ pub fn lines(
         let mut spans: Vec<Span<'static>> =
             if selected.is_some() { marks.into() } else { Vec::new() };
         spans.extend([
-            theme.span(pad_end(if wide { known.kind.word() } else { "" }, kind), Tone::Dim),
-            Span::raw(pad_end(&cut_middle(&known.location.words(), location), location)),
+            theme.span(pad_end(if wide { known.kind.label() } else { "" }, kind), Tone::Dim),
+            Span::raw(pad_end(&cut_middle(&known.location.describe(), location), location)),
             Span::raw(format!("  {}  ", pad_end(&ends(known, state), ends_columns))),
             theme.span(status(known), tone(known.verdict)),
         ]);

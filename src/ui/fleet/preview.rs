@@ -165,7 +165,7 @@ fn cluster_facts(cluster: &Cluster, facts: &mut Facts<'_>) {
 pub fn state_word(cluster: &Cluster, theme: Theme) -> Span<'static> {
     let is_healthy = cluster.state == ClusterState::Healthy;
     let tone = if is_healthy { Tone::Good } else { state_tone(&cluster.state) };
-    theme.span(cluster.state.word().to_owned(), tone)
+    theme.span(cluster.state.label().to_owned(), tone)
 }
 
 /// Version and its expiry.
@@ -201,11 +201,11 @@ fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {
     };
     let ends = match best.expires {
         Some(at) => text::access_expires(passed(state.server_now(), at)),
-        None => text::access_without_expiry(best.kind.word()),
+        None => text::access_without_expiry(best.kind.label()),
     };
     facts.fact("access", ends);
     if best.verdict == Verdict::BreaksOnComplete {
         facts.text("", text::BREAKS_ON_COMPLETE, Tone::Bad);
     }
-    facts.text("", &best.location.words(), Tone::Dim);
+    facts.text("", &best.location.describe(), Tone::Dim);
 }

@@ -329,7 +329,7 @@ impl FormView<'_> {
         if !plan.taken.is_empty() {
             let what = if self.form.replace { "replaced" } else { text::ASKS_BEFORE_REPLACING };
             let names = names(&plan.taken);
-            let owner = plan.owner.words();
+            let owner = plan.owner.describe();
             texts.push((text::exists_already(&owner, &names, what), Tone::Warn));
         }
         if !plan.dropped.is_empty() {
@@ -414,7 +414,7 @@ fn question_words(question: &FormQuestion, plan: Option<&Plan>) -> String {
             let Some(plan) = plan else { return String::new() };
             let other = other.as_ref().map(|name| text::another_name(clean(name)));
             let (names, lost) = (names(&plan.taken), lost(&plan.lost));
-            text::ask_replace(plan.owner.words(), names, lost, other.unwrap_or_default())
+            text::ask_replace(plan.owner.describe(), names, lost, other.unwrap_or_default())
         }
         FormQuestion::Discard => text::ASK_CLOSE.to_owned(),
         FormQuestion::Lose => text::ASK_DISCARD.to_owned(),

@@ -87,7 +87,7 @@ fn lifetime(cx: LineContext<'_>, renewal: &Renewal) -> Vec<Line<'static>> {
 
 /// An entry: its place, its status, and the changes to its file.
 fn lines_of(cx: LineContext<'_>, item: &RenewalItem, renewal: &Renewal) -> Vec<Line<'static>> {
-    let words = clean(&item.entry.words());
+    let words = clean(&item.entry.describe());
     let (sign, tone, status) = match &item.stage {
         RenewalItemStage::Checking(_) => ("→", Tone::Dim, text::CHECKING_FILE.to_owned()),
         RenewalItemStage::Ready | RenewalItemStage::Changed

@@ -343,7 +343,7 @@ pub fn pace(
     cx: LineContext<'_>,
 ) -> Option<Vec<Span<'static>>> {
     let room = cx.columns.saturating_sub(PACE_WORDS).min(PACE_MOST);
-    let pace = RollPace::read(roll, from, until, room)?;
+    let pace = RollPace::measure(roll, from, until, room)?;
     let most = pace.created.iter().copied().max()?;
     let bars: String = pace.created.iter().map(|count| pace_bar(*count, most)).collect();
     let words = text::pace(text::interval(pace.interval), most);

@@ -225,7 +225,7 @@ impl Tab<'_> {
                 lines.extend(legend.into_iter().map(Line::from));
             }
             let rolls = self.entry.cluster.rotation.phase == Phase::Preparing;
-            let started = self.entry.cluster.rotation.initiated.filter(|_| rolls && rows >= 16);
+            let started = self.entry.cluster.rotation.start().filter(|_| rolls && rows >= 16);
             let pace = started.and_then(|from| roll::pace(self.roll, (from, now), cx));
             lines.extend(pace.map(Line::from));
         } else {

@@ -221,7 +221,7 @@ fn times(entry: &Entry, facts: &mut Facts<'_>) {
     let mut phase = vec![
         theme.span(sign.text, sign.tone),
         Span::raw(" "),
-        theme.part(rotation.phase.word().to_owned(), Role::Title),
+        theme.part(rotation.phase.label().to_owned(), Role::Title),
     ];
     if let Some(seen) = entry.phase_seen {
         let lasted = passed(seen, state.shared.now.wall);
@@ -274,7 +274,7 @@ fn nodes_seen(entry: &Entry, facts: &mut Facts<'_>) -> bool {
     } else {
         facts.fact("", roll::step_now(&roll.steps, facts.values()));
     }
-    let started = entry.cluster.rotation.initiated;
+    let started = entry.cluster.rotation.start();
     if let Some(pace) = started.and_then(|from| roll::pace(roll, (from, now), facts.values())) {
         facts.fact(nodes_text::LABEL_PACE, pace);
     }

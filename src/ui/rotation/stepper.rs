@@ -82,7 +82,7 @@ fn access_words(entry: &Entry, state: &State, finished: bool) -> (StepState, Str
             (StepState::Done, text::access_expires(passed(now, *at)), Tone::Dim)
         }
         HeldAccess::Certain(best) => {
-            (StepState::Done, text::access_kind(best.kind.word()), Tone::Dim)
+            (StepState::Done, text::access_kind(best.kind.label()), Tone::Dim)
         }
         HeldAccess::Unclear(known) => {
             let is_copy = known.reasons.contains(&VerdictReason::NotInFile);
@@ -106,7 +106,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
     };
     let dim = |text: &str| (text.to_owned(), Tone::Dim);
     let (nothing, later, undo) = (dim(""), dim(text::AFTER_NODES), dim(text::UNDO_NOT_POSSIBLE));
-    let started = (ago(rotation.initiated, "started"), Tone::Dim);
+    let started = (ago(rotation.start(), "started"), Tone::Dim);
     if let Some(step) = pending {
         let sent = (text::SENT.to_owned(), Tone::Busy);
         return match step {
@@ -120,7 +120,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
         }
         Phase::Never => [dim(text::NEVER_ROTATED), later, undo],
         Phase::Preparing => {
-            let lasts = rotation.initiated.map(|at| text::preparing_for(passed(at, now)));
+            let lasts = rotation.start().map(|at| text::preparing_for(passed(at, now)));
             [(lasts.unwrap_or_else(|| text::PREPARING.to_owned()), Tone::Busy), later, undo]
         }
         Phase::Prepared => {
@@ -135,7 +135,7 @@ fn words(entry: &Entry, state: &State, pending: Option<Step>) -> [(String, Tone)
         Phase::Completing => [started, nothing, (text::DROPPING.to_owned(), Tone::Busy)],
         Phase::Completed => [started, nothing, (ago(rotation.completed, "completed"), Tone::Dim)],
         Phase::Unknown(_) => {
-            [(text::phase(rotation.phase.word()), Tone::Warn), nothing.clone(), nothing]
+            [(text::phase(rotation.phase.label()), Tone::Warn), nothing.clone(), nothing]
         }
     }
 }

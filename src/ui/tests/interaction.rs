@@ -490,7 +490,7 @@ fn an_open_record_stays_when_new_ones_arrive() {
         at: state.shared.now.wall,
         who: String::new(),
         cluster: None,
-        step: "phase".into(),
+        action: "phase".into(),
         request: None,
         outcome: Outcome::Observed,
         text: text.to_owned(),

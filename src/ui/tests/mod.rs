@@ -54,7 +54,7 @@ use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
 use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::selection::{SelectedProjects, Selection};
-use crate::domain::snapshot::{ClusterSnapshot, Unavailable, Unseen};
+use crate::domain::snapshot::{ClusterSnapshot, Pod, RootBundle, Unavailable, Unseen};
 use crate::domain::text::width;
 use crate::ui::fixtures::{
     ago, arrange, asking, drawn, empty, failing, fleet, form, id, issuing, keymap_with, live, many,
@@ -398,10 +398,18 @@ fn k8s_26_what_is_not_read_in_the_cluster_is_not_ticked_on_the_credentials_tab()
         let mut state = rolls::done();
         let id = id(&state, "pay-prod");
         state.screen = Screen::Cluster { id: id.clone(), tab: Tab::Credentials };
-        state.fleet.entries.get_mut(&id).unwrap().cluster.rotation.phase = phase;
+        state.fleet.entries.get_mut(&id).unwrap().cluster.rotation.phase = phase.clone();
         let observed = state.nodes.observed.get_mut(&id).unwrap();
         let mut snapshot = ClusterSnapshot::clone(observed.snapshot.as_ref().unwrap());
         snapshot.control_plane.signed_requests = requests.then(Vec::new);
+        let pod = Pod { created: Some(ago(90)), ..rolls::pod("api-1", "n1") };
+        snapshot.pods.push(Arc::new(pod));
+        // While completing, the old CA is removed.
+        let authorities = if phase == Phase::Completing { 1 } else { 2 };
+        let namespaces: BTreeSet<String> =
+            snapshot.pods.iter().map(|pod| pod.namespace.clone()).collect();
+        let bundle = |namespace| RootBundle { namespace, authorities, written: Some(ago(500)) };
+        snapshot.root_bundles = namespaces.into_iter().map(bundle).map(Arc::new).collect();
         for kind in kinds {
             snapshot.unseen.insert(kind, Unseen::Failing("forbidden".into()));
         }
@@ -429,7 +437,10 @@ fn k8s_26_what_is_not_read_in_the_cluster_is_not_ticked_on_the_credentials_tab()
         shown(Phase::Preparing, &[], true),
         [tokens, "? pods are judged when all nodes are replaced (PREPARED)"]
     );
-    assert_eq!(shown(Phase::Completing, &[], true), [tokens, pods]);
+    assert_eq!(
+        shown(Phase::Completing, &[], true),
+        [tokens, "? unknown of some pods whether they have the new certificate authority"]
+    );
     assert_eq!(
         shown(Phase::Unknown("SOON".into()), &[], true),
         ["? phase unknown: what stops working cannot be told"]

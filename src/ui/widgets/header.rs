@@ -88,7 +88,7 @@ pub fn identity(cx: LineContext<'_>, full: bool) -> Vec<Span<'static>> {
         Span::raw(crate::domain::text::cut_middle(&identity.who, 30)),
     ];
     if full {
-        let until = match identity.until {
+        let until = match identity.expires {
             _ if identity.renews => text::TOKEN_RENEWS.to_owned(),
             Some(until) => text::token_until(cx.state.zone().short(until)),
             None => String::new(),

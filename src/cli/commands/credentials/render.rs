@@ -15,7 +15,6 @@ use crate::cli::commands::wait::text::UNSTATED;
 use crate::domain::credential::{
     CLEAR_LOGIN_CACHE, Generation, InCluster, login_cache_may_be_stale, restart_commands,
 };
-use crate::domain::kubectl::KubectlContext;
 use crate::domain::misplaced_secret::show;
 use crate::domain::snapshot::Pod;
 use crate::domain::table::Table;
@@ -62,7 +61,7 @@ fn notes(report: &Report) -> Vec<(char, String)> {
         notes.push(('?', text::ROTATION_UNCLEAR.to_owned()));
     }
     for (known, trial) in &report.known {
-        let location = known.location.words();
+        let location = known.location.describe();
         match trial {
             Some(trial) if trial.contradicts(known.verdict, &report.cluster.rotation.phase) => {
                 let tried = match trial.why() {
@@ -94,7 +93,7 @@ fn notes(report: &Report) -> Vec<(char, String)> {
     }
     match &report.in_cluster {
         Err(why) => notes.push(('?', text::cluster_not_seen(why))),
-        Ok(inside) => notes.extend(inside_notes(inside, report.context.as_ref())),
+        Ok(inside) => notes.extend(inside_notes(report, inside)),
     }
     match &report.checklist {
         Err(why) => notes.push(('?', checklist::failed(why))),
@@ -106,7 +105,7 @@ fn notes(report: &Report) -> Vec<(char, String)> {
     notes
 }
 
-fn inside_notes(inside: &InCluster, context: Option<&KubectlContext>) -> Vec<(char, String)> {
+fn inside_notes(report: &Report, inside: &InCluster) -> Vec<(char, String)> {
     let mut notes: Vec<_> = inside
         .tokens
         .iter()
@@ -120,14 +119,13 @@ fn inside_notes(inside: &InCluster, context: Option<&KubectlContext>) -> Vec<(ch
                 .map(|stale| (sign(stale.generation), text::signed_certificate(stale))),
         ),
     }
-    match inside.pods.as_deref() {
-        None => notes.push(('?', text::PODS_NOT_JUDGED.to_owned())),
-        Some([]) => {}
-        Some(pods) => {
-            notes.push(('!', text::old_authority(list(pods.iter().map(pod_name), MOST_PODS))));
-            let commands = restart_commands(pods);
-            notes.extend(commands.iter().map(|command| ('>', command.line(context))));
-        }
+    if !inside.pods.is_empty() {
+        notes.push(('!', text::old_authority(list(inside.pods.iter().map(pod_name), MOST_PODS))));
+        let commands = restart_commands(&inside.pods);
+        notes.extend(commands.iter().map(|command| ('>', command.line(report.context.as_ref()))));
+    }
+    if !inside.pods_are_judged {
+        notes.push(('?', text::pods_not_judged(&report.cluster.rotation.phase).to_owned()));
     }
     notes.extend(
         inside.unseen.iter().map(|(kind, why)| ('?', text::kind_not_seen(kind, unseen(why)))),
@@ -200,10 +198,9 @@ fn json(report: &Report) -> String {
                 "expires": stale.expires.to_string(),
                 "breaks_on_complete": stale.generation == Generation::Previous,
             })).collect::<Vec<_>>()),
-            "pods_with_old_authority": inside.pods.as_ref().map(|pods| {
-                pods.iter().map(pod_name).collect::<Vec<_>>()
-            }),
-            "restart": restart_commands(inside.pods.as_deref().unwrap_or_default())
+            "pods_with_old_authority": inside.pods.iter().map(pod_name).collect::<Vec<_>>(),
+            "all_pods_checked": inside.pods_are_judged,
+            "restart": restart_commands(&inside.pods)
                 .iter().map(|command| command.line(report.context.as_ref())).collect::<Vec<_>>(),
             "not_checked": inside.unseen.iter()
                 .map(|(kind, why)| ((*kind).to_owned(), unseen(why).into()))

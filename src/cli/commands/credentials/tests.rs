@@ -27,7 +27,8 @@ fn report() -> Report {
         in_cluster: Ok(InCluster {
             tokens: Vec::new(),
             certificates: Some(Vec::new()),
-            pods: Some(Vec::new()),
+            pods: Vec::new(),
+            pods_are_judged: true,
             unseen: Vec::new(),
         }),
         context: None,
@@ -83,7 +84,7 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
     };
     let too_early = |report: &mut Report| {
         if let Ok(inside) = &mut report.in_cluster {
-            inside.pods = None;
+            inside.pods_are_judged = false;
         }
     };
     let unclear_token = |report: &mut Report| {
@@ -102,7 +103,7 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         }
     };
     let incomplete: [(&str, Change<'_>); 9] = [
-        (text::PODS_NOT_JUDGED, &too_early),
+        (text::PODS_UNKNOWN, &too_early),
         ("? service-account token ci/robot", &unclear_token),
         ("HTTP 401", &|report| report.in_cluster = Err("HTTP 401".into())),
         ("not UTF-8", &|report| report.files.push(broken.clone())),

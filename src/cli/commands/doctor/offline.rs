@@ -148,7 +148,7 @@ pub async fn machine(
     }
     checks.push(terminal(&settings, sources, terminal_problem));
     let routes = ClipboardRoute::available(sources.environment);
-    let routes: Vec<&str> = routes.into_iter().map(ClipboardRoute::word).collect();
+    let routes: Vec<&str> = routes.into_iter().map(ClipboardRoute::label).collect();
     checks.push(Check::good(text::CLIPBOARD, routes.join(", ")));
     let (usable, refused) = usable_folder(state_folder, clock).await;
     checks.push(match (usable.clone(), refused) {

@@ -70,7 +70,7 @@ async fn ask(config: &Config, http: Http, tokens: &TokenSource, clock: &Clock) -
 
 fn describe(tokens: &TokenSource) -> String {
     let identity = tokens.identity();
-    match identity.until {
+    match identity.expires {
         Some(until) => text::token_until(identity.who, identity.source, utc(until)),
         None => text::token(identity.who, identity.source),
     }

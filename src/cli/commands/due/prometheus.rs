@@ -47,7 +47,7 @@ pub(super) fn metrics(report: &Report) -> String {
     for checked in &report.clusters {
         let cluster = &checked.cluster;
         for one in &checked.due {
-            *due.entry(of(checked, &[("reason", one.word())])).or_insert(0) += 1;
+            *due.entry(of(checked, &[("reason", one.id())])).or_insert(0) += 1;
         }
         if let Some(born) = cluster.credentials_born() {
             ages.insert(of(checked, &[]), since(born, checked.now).as_secs());
@@ -66,8 +66,8 @@ pub(super) fn metrics(report: &Report) -> String {
         }
         for known in &checked.known {
             if let Some(expires) = known.expires {
-                let location = known.location.words();
-                let labels = of(checked, &[("place", &location), ("kind", known.kind.word())]);
+                let location = known.location.describe();
+                let labels = of(checked, &[("place", &location), ("kind", known.kind.label())]);
                 earliest(&mut kubeconfigs, labels, expires.as_second());
             }
         }

@@ -52,12 +52,12 @@ fn table(report: &Report) -> String {
     let headings = [text::COLUMN_CLUSTER, text::COLUMN_DUE, text::COLUMN_DETAIL];
     let mut rows = vec![headings.map(str::to_owned)];
     rows.extend(due.into_iter().map(|(checked, due)| {
-        [address(&checked.cluster.id), word(due).to_owned(), detail(due, checked.now)]
+        [address(&checked.cluster.id), label(due).to_owned(), detail(due, checked.now)]
     }));
     columns(&rows)
 }
 
-fn word(due: &Due) -> &'static str {
+fn label(due: &Due) -> &'static str {
     match due {
         Due::Stuck { .. } => text::STUCK,
         Due::Prepared { .. } => text::PREPARED,
@@ -94,7 +94,7 @@ fn detail(due: &Due, now: Timestamp) -> String {
         }
         Due::UnknownAge { completed: None, .. } => text::START_UNKNOWN.to_owned(),
         Due::Kubeconfig { location, kind, expires } => {
-            expiry(text::credential(kind.word(), location.words()), *expires, now)
+            expiry(text::credential(kind.label(), location.describe()), *expires, now)
         }
         Due::KubernetesVersion { version, expires } => expiry(version.clone(), *expires, now),
         Due::Image { pool, image, expires } => expiry(text::pool(image, pool), *expires, now),
@@ -134,7 +134,9 @@ fn entry((checked, due): (&CheckedCluster, &Due)) -> Value {
         Due::Overdue { born, .. } => (Some(*born), None, None),
         Due::NeverRotated { created, .. } => (*created, None, None),
         Due::UnknownAge { completed, .. } => (*completed, None, None),
-        Due::Kubeconfig { location, expires, .. } => (None, Some(*expires), Some(location.words())),
+        Due::Kubeconfig { location, expires, .. } => {
+            (None, Some(*expires), Some(location.describe()))
+        }
         Due::KubernetesVersion { version, expires } => {
             (None, Some(*expires), Some(version.clone()))
         }
@@ -145,7 +147,7 @@ fn entry((checked, due): (&CheckedCluster, &Due)) -> Value {
     let id = &checked.cluster.id;
     json!({
         "project": id.project().as_str(), "region": id.region().as_str(), "cluster": id.name.as_str(),
-        "reason": due.word(),
+        "reason": due.id(),
         "since": since.map(|at| at.to_string()),
         "expires": expires.map(|at| at.to_string()),
         "subject": subject,

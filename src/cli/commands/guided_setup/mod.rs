@@ -222,7 +222,7 @@ impl Setup<'_> {
     async fn get_token(&self, tokens: &TokenSource) -> Result<(), Option<Ended>> {
         self.checked(self.limited(tokens.token()).await?.flatten())?;
         let identity = tokens.identity();
-        self.say(&match identity.until {
+        self.say(&match identity.expires {
             Some(until) => text::signed_in_until(identity.who, identity.source, utc(until)),
             None => text::signed_in(identity.who, identity.source),
         })?;

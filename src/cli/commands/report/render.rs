@@ -101,7 +101,7 @@ type Column = (&'static str, fn(&Record) -> String);
 
 const TIME: Column = (text::COLUMN_TIME, |record| time(record.at));
 const BY: Column = (text::COLUMN_BY, |record| record.who.clone());
-const OUTCOME: Column = (text::COLUMN_OUTCOME, |record| record.outcome.word().to_owned());
+const OUTCOME: Column = (text::COLUMN_OUTCOME, |record| record.outcome.label().to_owned());
 const WHAT: Column = (text::COLUMN_TEXT, |record| record.text.clone());
 const EXPIRES: Column =
     (text::COLUMN_EXPIRES, |record| record.expires.map(time).unwrap_or_default());
@@ -151,7 +151,7 @@ fn step_rows(attempt: &Attempt) -> Vec<[String; 6]> {
             time(at),
             attempt.step.verb().to_owned(),
             who.to_owned(),
-            outcome.word().to_owned(),
+            outcome.label().to_owned(),
             answer.to_owned(),
             trace.unwrap_or_default().to_owned(),
         ]
@@ -200,7 +200,7 @@ fn rotation_json(one: &RotationReport) -> Value {
         json!({
             "step": attempt.step.verb(), "at": time(attempt.at), "who": attempt.who,
             "request": attempt.request, "request_shared": attempt.shared.is_some(),
-            "outcome": attempt.outcome().word(),
+            "outcome": attempt.outcome().label(),
             "accepted": attempt.accepted, "findings": attempt.findings, "answers": records(&attempt.answers),
         })
     });
@@ -211,7 +211,7 @@ fn rotation_json(one: &RotationReport) -> Value {
         })
     });
     json!({
-        "outcome": one.outcome().word(),
+        "outcome": one.outcome().id(),
         "first": one.span().map(|(first, _)| time(first)),
         "last": one.span().map(|(_, last)| time(last)),
         "followed": one.is_over,
@@ -228,8 +228,8 @@ fn rotation_json(one: &RotationReport) -> Value {
 
 fn record_json(record: &Record) -> Value {
     json!({
-        "at": time(record.at), "who": record.who, "step": record.step,
-        "outcome": record.outcome.word(), "text": record.text, "request": record.request,
+        "at": time(record.at), "who": record.who, "step": record.action,
+        "outcome": record.outcome.label(), "text": record.text, "request": record.request,
         "expires": record.expires.map(time), "trace": record.trace,
     })
 }

@@ -242,10 +242,10 @@ mod tests {
     }
 
     /// Searches for "shop" in scopes with these names or failures.
-    fn searched(sources: &[(Scope, Result<&[&str], FailureKind>)]) -> (ClusterSearch, Found) {
-        let scopes = sources.iter().map(|(scope, _)| scope.clone());
-        let mut search = ClusterSearch::new(ClusterName::new("shop"), scopes);
-        for (scope, result) in sources {
+    fn searched(scopes: &[(Scope, Result<&[&str], FailureKind>)]) -> (ClusterSearch, Found) {
+        let searched = scopes.iter().map(|(scope, _)| scope.clone());
+        let mut search = ClusterSearch::new(ClusterName::new("shop"), searched);
+        for (scope, result) in scopes {
             let result = match result {
                 Ok(names) => Ok(listing(scope, names)),
                 Err(kind) => Err(Failure::new(*kind, "HTTP 4xx")),
@@ -285,8 +285,8 @@ mod tests {
     #[test]
     fn cli_05_a_match_counts_only_after_every_scope_has_answered() {
         let (here, there) = (scope("p-1", "eu01"), scope("p-1", "eu02"));
-        let sources = [(here, Ok(&["shop"][..])), (there.clone(), Err(FailureKind::Server))];
-        let (mut search, found) = searched(&sources);
+        let scopes = [(here, Ok(&["shop"][..])), (there.clone(), Err(FailureKind::Server))];
+        let (mut search, found) = searched(&scopes);
         assert!(found.is_none());
         assert_eq!(search.unanswered(), std::slice::from_ref(&there));
         assert!(search.outage().is_some());
@@ -309,8 +309,8 @@ mod tests {
 
     #[test]
     fn a_name_must_be_exact_and_similar_names_are_suggested() {
-        let sources = [(scope("p-1", "eu01"), Ok(&["shop-prod", "shap", "Shop"][..]))];
-        let text = failed(searched(&sources).1);
+        let scopes = [(scope("p-1", "eu01"), Ok(&["shop-prod", "shap", "Shop"][..]))];
+        let text = failed(searched(&scopes).1);
         assert_eq!(text, "no cluster is named shop in project p-1 (eu01); similar: Shop, shap");
     }
 
@@ -347,13 +347,13 @@ mod tests {
 
     #[test]
     fn api_03_a_project_that_may_not_be_listed_is_named() {
-        let sources = |names: &'static [&'static str]| {
+        let scopes = |names: &'static [&'static str]| {
             [(scope("p-1", "eu01"), Ok(names)), (scope("p-2", "eu01"), Err(FailureKind::Forbidden))]
         };
-        let (search, found) = searched(&sources(&["shop"]));
+        let (search, found) = searched(&scopes(&["shop"]));
         assert!(matches!(found, Some(Ok(_))));
         assert!(search.unlistable_warning().unwrap().contains("project p-2 in eu01 (HTTP 4xx)"));
-        let text = failed(searched(&sources(&[])).1);
+        let text = failed(searched(&scopes(&[])).1);
         assert!(text.contains("in 2 projects (eu01); cannot list project p-2"), "{text}");
     }
 

@@ -120,7 +120,7 @@ impl<'a> WaitStatus<'a> {
 
     /// "cluster is healthy".
     pub fn state(&self) -> Option<String> {
-        Some(text::cluster_state(clean(self.cluster?.state.word())))
+        Some(text::cluster_state(clean(self.cluster?.state.label())))
     }
 
     /// Why nodes cannot be read.

@@ -13,7 +13,7 @@ use crate::clients::kubernetes::decode::budget::selector;
 use crate::clients::kubernetes::decode::{label, labels, some, text};
 use crate::domain::snapshot::Selector;
 use crate::domain::snapshot::admission::{
-    Admission, Endpoints, Namespace, Operation, Rule, Service, Webhook, WebhookScope,
+    Endpoints, Namespace, Operation, Rule, Service, Webhook, WebhookConfiguration, WebhookScope,
 };
 use crate::domain::text::clean;
 
@@ -43,20 +43,24 @@ macro_rules! written {
 }
 
 /// Reads a ValidatingWebhookConfiguration; one that cannot block anything is skipped.
-pub fn validating(found: &ValidatingWebhookConfiguration) -> Option<Admission> {
+pub fn validating(found: &ValidatingWebhookConfiguration) -> Option<WebhookConfiguration> {
     let webhooks = found.webhooks.iter().flatten().filter_map(written!(one: ValidatingWebhook));
     admission("ValidatingWebhookConfiguration", &found.metadata, webhooks.collect())
 }
 
 /// Reads a MutatingWebhookConfiguration; one that cannot block anything is skipped.
-pub fn mutating(found: &MutatingWebhookConfiguration) -> Option<Admission> {
+pub fn mutating(found: &MutatingWebhookConfiguration) -> Option<WebhookConfiguration> {
     let webhooks = found.webhooks.iter().flatten().filter_map(written!(one: MutatingWebhook));
     admission("MutatingWebhookConfiguration", &found.metadata, webhooks.collect())
 }
 
-fn admission(kind: &'static str, meta: &ObjectMeta, webhooks: Vec<Webhook>) -> Option<Admission> {
+fn admission(
+    kind: &'static str,
+    meta: &ObjectMeta,
+    webhooks: Vec<Webhook>,
+) -> Option<WebhookConfiguration> {
     let name = some(meta.name.as_ref())?;
-    (!webhooks.is_empty()).then_some(Admission { kind, name, webhooks })
+    (!webhooks.is_empty()).then_some(WebhookConfiguration { kind, name, webhooks })
 }
 
 /// `None` if no rule covers create or update. An absent `failurePolicy` means `Fail`.

@@ -552,10 +552,10 @@ fn snapshot(yaml: &str) -> ClusterSnapshot {
             "VolumeAttachment" => snapshot.attachments.extend(item(decode::attachment, object)),
             "PersistentVolume" => snapshot.volumes.extend(item(decode::bound_volume, object)),
             "ValidatingWebhookConfiguration" => {
-                snapshot.admissions.extend(item(decode::validating, object));
+                snapshot.webhook_configurations.extend(item(decode::validating, object));
             }
             "MutatingWebhookConfiguration" => {
-                snapshot.admissions.extend(item(decode::mutating, object));
+                snapshot.webhook_configurations.extend(item(decode::mutating, object));
             }
             "EndpointSlice" => snapshot.endpoints.extend(item(decode::endpoints, object)),
             "Namespace" => snapshot.namespaces.extend(item(decode::namespace, object)),
@@ -588,7 +588,7 @@ fn the_decoder_reads_the_roll_fixtures_as_their_tests_do() {
         assert_eq!(found.budgets, expected.budgets, "{name}");
         assert_eq!(found.attachments, expected.attachments, "{name}");
         assert_eq!(found.volumes, expected.volumes, "{name}");
-        assert_eq!(found.admissions, expected.admissions, "{name}");
+        assert_eq!(found.webhook_configurations, expected.webhook_configurations, "{name}");
         assert_eq!(found.endpoints, expected.endpoints, "{name}");
         assert_eq!(found.namespaces, expected.namespaces, "{name}");
     }

@@ -113,6 +113,89 @@ type PodsOfSeveral<'a> = (Option<&'a NodeRoll>, Vec<&'a Pod>);
 /// A node, a budget, and the node's pods that it covers.
 type CoveredPods<'a> = (&'a NodeRoll, &'a Budget, Vec<&'a Pod>);
 
+/// What budgets do to the pods of nodes that are drained, and of the next nodes.
+#[derive(Default)]
+struct Found<'a> {
+    /// By node, namespace and budget.
+    blocking: BTreeMap<(&'a str, &'a str, &'a str), CoveredPods<'a>>,
+    /// The same, if the previously evicted replica may only have to become ready first.
+    recent: BTreeMap<(&'a str, &'a str, &'a str), CoveredPods<'a>>,
+    /// Pods under several budgets, by node, namespace and budgets.
+    several: BTreeMap<(&'a str, &'a str, Vec<&'a str>), PodsOfSeveral<'a>>,
+    /// By namespace and budget.
+    unreadable: BTreeMap<(&'a str, &'a str), (&'a NodeRoll, &'a Budget)>,
+    /// Budgets that will block the next nodes, by namespace and name.
+    ahead: BTreeMap<(&'a str, &'a str), (&'a Budget, Vec<&'a Pod>)>,
+}
+
+impl<'a> Found<'a> {
+    fn of(context: &BlockerContext<'a>, pods: &RelevantPods<'a>, index: &PdbIndex<'a>) -> Self {
+        let mut found = Self::default();
+        for (pod, node) in &pods.leaving {
+            found.add_leaving(context, index, pod, node);
+        }
+        // A node stays blocked by a budget until it progresses, even if the budget changes.
+        let mut recent = std::mem::take(&mut found.recent);
+        recent.retain(|_, (node, budget, _)| {
+            let block = context.history.blocked.get(&node.uid);
+            block.is_some_and(|block| block.budgets.contains_key(&ObjectName::from(*budget)))
+        });
+        found.blocking.extend(recent);
+        for pod in &pods.next {
+            found.add_next(index, pod);
+        }
+        found
+    }
+
+    fn add_leaving(
+        &mut self,
+        context: &BlockerContext<'_>,
+        index: &PdbIndex<'a>,
+        pod: &'a Pod,
+        node: &'a NodeRoll,
+    ) {
+        for budget in index.unreadable(&pod.namespace) {
+            self.unreadable.entry((&budget.namespace, &budget.name)).or_insert((node, budget));
+        }
+        match index.covering(pod).as_slice() {
+            [budget] if blocks_eviction(budget, pod) => {
+                // Unread kinds may have changed since.
+                let known = context.known_until(&["pods", "poddisruptionbudgets"]);
+                let lasts = began(context, node, budget)
+                    .is_some_and(|began| since(began.at, known) >= PATIENCE);
+                let counts = is_misconfigured(budget) || lasts;
+                let found = if counts { &mut self.blocking } else { &mut self.recent };
+                let key = (node.name.as_str(), &*budget.namespace, &*budget.name);
+                found.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
+            }
+            [] | [_] => {}
+            budgets => self.add_several(Some(node), pod, budgets),
+        }
+    }
+
+    fn add_next(&mut self, index: &PdbIndex<'a>, pod: &'a Pod) {
+        match index.covering(pod).as_slice() {
+            [budget] if never_allows(budget) && blocks_eviction(budget, pod) => {
+                let mut blocking = self.blocking.values();
+                if blocking.all(|(_, other, _)| !std::ptr::eq(*other, *budget)) {
+                    let key = (&*budget.namespace, &*budget.name);
+                    self.ahead.entry(key).or_insert((budget, Vec::new())).1.push(pod);
+                }
+            }
+            [] | [_] => {}
+            budgets => self.add_several(None, pod, budgets),
+        }
+    }
+
+    fn add_several(&mut self, node: Option<&'a NodeRoll>, pod: &'a Pod, budgets: &[&'a Budget]) {
+        if !pod.pending && pod.deletion_deadline.is_none() {
+            let names = budgets.iter().map(|budget| &*budget.name).collect();
+            let key = (node.map_or("", |node| &node.name), pod.namespace.as_str(), names);
+            self.several.entry(key).or_insert((node, Vec::new())).1.push(pod);
+        }
+    }
+}
+
 /// Finds PodDisruptionBudgets that block the drain of a node. Returns the uids of unscheduled pods that they explain.
 pub fn find<'a>(
     context: &BlockerContext<'a>,
@@ -120,60 +203,8 @@ pub fn find<'a>(
     index: &PdbIndex<'a>,
     out: &mut Vec<Blocker>,
 ) -> HashSet<&'a str> {
-    let mut blocking: BTreeMap<(&str, &str, &str), CoveredPods<'_>> = BTreeMap::new();
-    let mut recent: BTreeMap<(&str, &str, &str), CoveredPods<'_>> = BTreeMap::new();
-    let mut several: BTreeMap<(&str, &str, Vec<&str>), PodsOfSeveral<'_>> = BTreeMap::new();
-    let mut unreadable: BTreeMap<(&str, &str), (&NodeRoll, &Budget)> = BTreeMap::new();
-    let mut several_cover = |node: Option<&'a NodeRoll>, pod: &'a Pod, budgets: &[&'a Budget]| {
-        if !pod.pending && pod.deletion_deadline.is_none() {
-            let names = budgets.iter().map(|budget| &*budget.name).collect();
-            let key = (node.map_or("", |node| &node.name), pod.namespace.as_str(), names);
-            several.entry(key).or_insert((node, Vec::new())).1.push(pod);
-        }
-    };
-    for (pod, node) in &pods.leaving {
-        for budget in index.unreadable(&pod.namespace) {
-            unreadable.entry((&budget.namespace, &budget.name)).or_insert((node, budget));
-        }
-        match index.covering(pod).as_slice() {
-            [] => {}
-            [budget] => {
-                // The previously evicted replica may have to become ready first. Unread kinds may have changed since.
-                let known = context.known_until(&["pods", "poddisruptionbudgets"]);
-                let lasts = began(context, node, budget)
-                    .is_some_and(|began| since(began.at, known) >= PATIENCE);
-                if blocks_eviction(budget, pod) {
-                    let counts = is_misconfigured(budget) || lasts;
-                    let found = if counts { &mut blocking } else { &mut recent };
-                    let key = (node.name.as_str(), &*budget.namespace, &*budget.name);
-                    found.entry(key).or_insert((node, budget, Vec::new())).2.push(pod);
-                }
-            }
-            budgets => several_cover(Some(node), pod, budgets),
-        }
-    }
-    // A node stays blocked by a budget until it progresses, even if the budget changes.
-    recent.retain(|_, (node, budget, _)| {
-        let block = context.history.blocked.get(&node.uid);
-        block.is_some_and(|block| block.budgets.contains_key(&ObjectName::from(*budget)))
-    });
-    blocking.extend(recent);
-    let mut ahead: BTreeMap<(&str, &str), (&Budget, Vec<&Pod>)> = BTreeMap::new();
-    for pod in &pods.next {
-        let is_held =
-            |budget: &Budget| blocking.values().any(|(_, other, _)| std::ptr::eq(*other, budget));
-        match index.covering(pod).as_slice() {
-            [budget]
-                if never_allows(budget) && blocks_eviction(budget, pod) && !is_held(budget) =>
-            {
-                let key = (&*budget.namespace, &*budget.name);
-                ahead.entry(key).or_insert((budget, Vec::new())).1.push(pod);
-            }
-            [] | [_] => {}
-            budgets => several_cover(None, pod, budgets),
-        }
-    }
-    for ((_, _, budgets), (node, pods)) in several {
+    let found = Found::of(context, pods, index);
+    for ((_, _, budgets), (node, pods)) in found.several {
         let budgets = budgets.into_iter().map(str::to_owned).collect();
         let cause = BlockerCause::SeveralPdbs { pods: pods.into_iter().collect(), budgets };
         out.push(match node {
@@ -181,32 +212,18 @@ pub fn find<'a>(
             None => Blocker::new(cause, None),
         });
     }
-    out.extend(ahead.into_values().map(|(budget, pods)| {
+    out.extend(found.ahead.into_values().map(|(budget, pods)| {
         let (pods, fix) = (pods.into_iter().collect(), find_fix(budget, false));
         Blocker::new(BlockerCause::PdbAhead { budget: budget.into(), pods, fix }, None)
     }));
     let mut explained = HashSet::new();
-    for (node, budget, held) in blocking.into_values() {
-        let missing = find_missing(context, budget, &held, pods);
+    for (node, budget, blocked) in found.blocking.into_values() {
+        let missing = find_missing(context, budget, &blocked, pods);
         explained.extend(missing.as_ref().and_then(|(pod, _)| *pod).map(|pod| pod.uid.as_str()));
-        let unready = held.iter().all(|pod| !pod.ready);
-        let waiting = held.iter().find_map(|pod| pod.waiting.clone()).unwrap_or_default();
-        let cause = BlockerCause::Pdb(PdbBlock {
-            budget: budget.into(),
-            misconfigured: is_misconfigured(budget),
-            fix: find_fix(budget, unready),
-            pods: held.into_iter().collect(),
-            status: (budget.observed && budget.sync_failure.is_none()).then_some(PdbStatus {
-                desired: budget.desired,
-                healthy: budget.healthy,
-                expected: budget.expected,
-            }),
-            unready: unready.then_some(waiting),
-            missing: missing.map(|(_, missing)| missing),
-        });
+        let cause = BlockerCause::Pdb(block(budget, blocked, missing.map(|(_, missing)| missing)));
         out.push(Blocker::of_node(cause, node, began(context, node, budget)));
     }
-    out.extend(unreadable.into_values().map(|(node, budget)| {
+    out.extend(found.unreadable.into_values().map(|(node, budget)| {
         let reason = match &budget.selector {
             Selector::Unreadable(reason) => reason.clone(),
             Selector::Nothing | Selector::Labels(_) => String::new(),
@@ -217,15 +234,34 @@ pub fn find<'a>(
     explained
 }
 
+/// What is shown of a budget that blocks the eviction of pods.
+fn block(budget: &Budget, blocked: Vec<&Pod>, missing: Option<MissingReplica>) -> PdbBlock {
+    let unready = blocked.iter().all(|pod| !pod.ready);
+    let waiting = blocked.iter().find_map(|pod| pod.waiting.clone()).unwrap_or_default();
+    PdbBlock {
+        budget: budget.into(),
+        misconfigured: is_misconfigured(budget),
+        fix: find_fix(budget, unready),
+        pods: blocked.into_iter().collect(),
+        status: (budget.observed && budget.sync_failure.is_none()).then_some(PdbStatus {
+            desired: budget.desired,
+            healthy: budget.healthy,
+            expected: budget.expected,
+        }),
+        unready: unready.then_some(waiting),
+        missing,
+    }
+}
+
 /// Why the replica that a budget waits for is missing, and the pod concerned, if any.
 fn find_missing<'a>(
     context: &BlockerContext<'a>,
     budget: &Budget,
-    held: &[&Pod],
+    blocked: &[&Pod],
     pods: &RelevantPods<'a>,
 ) -> Option<(Option<&'a Pod>, MissingReplica)> {
     let is_replica = |pod: &Pod| {
-        let of_owner = held.iter().any(|held| is_sibling(held, pod));
+        let of_owner = blocked.iter().any(|blocked| is_sibling(blocked, pod));
         of_owner
             && pod.namespace == budget.namespace
             && budget.selector.matches(&pod.labels) == Some(true)
@@ -254,7 +290,7 @@ fn find_missing<'a>(
     let runs = |pod: &&Pod| {
         !(pod.finished || pod.ready || pod.deletion_deadline.is_some())
             && (!pod.pending || pod.waiting.is_some())
-            && held.iter().all(|held| held.uid != pod.uid)
+            && blocked.iter().all(|blocked| blocked.uid != pod.uid)
     };
     let running = context.snapshot.pods.iter().map(|pod| &**pod).filter(runs);
     // Pods with a reason take precedence.
@@ -265,7 +301,7 @@ fn find_missing<'a>(
     }
     // The budget's figures do not show a missing replica: it may expect only as many pods as exist.
     let rejecting = |pod: &&Pod| webhooks::rejecting_pods(context.snapshot, pod);
-    if let Some(rejecting) = held.iter().find_map(rejecting) {
+    if let Some(rejecting) = blocked.iter().find_map(rejecting) {
         return Some((None, MissingReplica::Rejected(rejecting)));
     }
     // A later pod shows that creation works again.
@@ -277,7 +313,7 @@ fn find_missing<'a>(
     let is_about = |event: &&Arc<Event>| {
         event.reason == FAILED_CREATE
             && event.namespace == budget.namespace
-            && held.iter().filter_map(|pod| pod.owner.as_ref()).any(|owner| {
+            && blocked.iter().filter_map(|pod| pod.owner.as_ref()).any(|owner| {
                 is_same_workload((&owner.kind, &owner.name), (&event.kind, &event.name))
             })
             && is_latest(event)
@@ -286,7 +322,7 @@ fn find_missing<'a>(
         let owner = ObjectName::new(&event.namespace, &event.name);
         return Some((None, MissingReplica::NotCreated(owner, event.message.clone())));
     }
-    let is_bare = held.iter().any(|pod| pod.owner.is_none())
+    let is_bare = blocked.iter().any(|pod| pod.owner.is_none())
         && find_fix(budget, false) != PdbFix::UnmanagedPods;
     is_bare.then_some((None, MissingReplica::NoController))
 }

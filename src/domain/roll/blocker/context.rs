@@ -33,7 +33,7 @@ impl BlockerContext<'_> {
     pub fn is_older(&self, began: Timestamp) -> bool {
         let rotation = &self.cluster.rotation;
         let is_rolling = rollout_stage(rotation) == RollStage::Rolling;
-        let started = rotation.initiated.filter(|_| is_rolling).map(|at| self.clock.ours(at));
+        let started = rotation.start().filter(|_| is_rolling).map(|at| self.clock.ours(at));
         let begun = |pool: &&PoolRoll| {
             pool.state.is_rolling() && pool.state != PoolState::NotBegun && pool.counts.seen() > 0
         };

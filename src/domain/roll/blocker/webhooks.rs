@@ -12,7 +12,7 @@ use crate::domain::roll::blocker::cause::{
 use crate::domain::roll::blocker::context::{BlockerContext, PATIENCE};
 use crate::domain::roll::progress::{PoolRoll, PoolState};
 use crate::domain::snapshot::admission::Operation::{self, Create, Update};
-use crate::domain::snapshot::admission::{Admission, Rule, Service, Webhook};
+use crate::domain::snapshot::admission::{Rule, Service, Webhook, WebhookConfiguration};
 use crate::domain::snapshot::{ClusterSnapshot, Labels, Pod, Requirement, Selector};
 
 /// The platform's namespace, and that of the node leases.
@@ -88,7 +88,9 @@ pub fn find_unanswered(snapshot: &ClusterSnapshot) -> Option<Vec<WebhookBlock>> 
 }
 
 /// Webhooks that must respond but cannot: their service has no endpoints. `None` if unknown.
-fn dead_webhooks(snapshot: &ClusterSnapshot) -> Option<Vec<(&Admission, &Webhook, &Service)>> {
+fn dead_webhooks(
+    snapshot: &ClusterSnapshot,
+) -> Option<Vec<(&WebhookConfiguration, &Webhook, &Service)>> {
     let dead = unanswered_webhooks(snapshot)?;
     Some(dead.into_iter().filter(|(_, webhook, _)| !webhook.ignores_failures).collect())
 }
@@ -96,7 +98,7 @@ fn dead_webhooks(snapshot: &ClusterSnapshot) -> Option<Vec<(&Admission, &Webhook
 /// Webhooks whose service has no endpoints, whatever their failure policy. `None` if unknown.
 fn unanswered_webhooks(
     snapshot: &ClusterSnapshot,
-) -> Option<Vec<(&Admission, &Webhook, &Service)>> {
+) -> Option<Vec<(&WebhookConfiguration, &Webhook, &Service)>> {
     if snapshot.is_being_read() || !snapshot.is_whole("endpointslices") {
         return None;
     }
@@ -113,9 +115,11 @@ fn unanswered_webhooks(
     Some(dead.collect())
 }
 
-fn all_webhooks(snapshot: &ClusterSnapshot) -> impl Iterator<Item = (&Admission, &Webhook)> {
+fn all_webhooks(
+    snapshot: &ClusterSnapshot,
+) -> impl Iterator<Item = (&WebhookConfiguration, &Webhook)> {
     snapshot
-        .admissions
+        .webhook_configurations
         .iter()
         .flat_map(|admission| admission.webhooks.iter().map(move |webhook| (&**admission, webhook)))
 }

@@ -215,7 +215,7 @@ fn k8s_18_webhooks_on_evictions_are_candidates_where_nothing_else_blocks_a_pod()
 
 /// Pods whose denied eviction is attributed to webhooks, on a node that has been draining for 40 minutes.
 fn denied(tracker: &RollTracker, seen: &ClusterSnapshot) -> Option<NameSample> {
-    let roll = Roll::read(&preparing(), seen, tracker.history(), now());
+    let roll = Roll::evaluate(&preparing(), seen, tracker.history(), now());
     roll.blockers.into_iter().find_map(|blocker| {
         let BlockerCause::EvictionWebhook(block) = blocker.cause else { return None };
         Some(block.pods)
@@ -326,7 +326,7 @@ fn k8s_26_no_webhook_denies_a_pod_that_a_budget_may_cover_that_cannot_be_read() 
 fn k8s_18_a_webhook_that_is_not_asked_or_cannot_deny_is_no_candidate() {
     let names = |change: fn(&mut Webhook)| {
         let mut seen = fixture("slow_drains");
-        for admission in &mut seen.admissions {
+        for admission in &mut seen.webhook_configurations {
             let mut changed = (**admission).clone();
             if changed.name == "drain-policy" {
                 changed.webhooks.iter_mut().for_each(change);
@@ -528,7 +528,7 @@ fn k8s_32_a_pool_without_room_is_named_once() {
     for minutes in [30, 15, 0] {
         tracker.observe(&subject, &seen, ago(minutes));
     }
-    let roll = Roll::read(&subject, &seen, tracker.history(), now());
+    let roll = Roll::evaluate(&subject, &seen, tracker.history(), now());
     assert_eq!(kinds(&roll), ["NoNewNode"]);
     let blocker = roll.blockers.first().unwrap();
     assert_eq!(blocker.cause, BlockerCause::NoNewNode { old_left: 3, missing: 0 });
@@ -596,7 +596,7 @@ fn watched(subject: &Cluster, seen: &ClusterSnapshot) -> Roll {
     for minutes in [30, 15, 0] {
         tracker.observe(subject, seen, ago(minutes));
     }
-    Roll::read(subject, seen, tracker.history(), now())
+    Roll::evaluate(subject, seen, tracker.history(), now())
 }
 
 #[test]
@@ -654,7 +654,7 @@ fn since_when_ske_reports_something_is_recorded() {
     subject.problems.push(problem("SKE_OBSERVABILITY_INSTANCE_NOT_FOUND", "gone"));
     subject.problems[0].message = "payments/api, shop/db".into();
     tracker.observe(&subject, &seen, ago(10));
-    let roll = Roll::read(&subject, &seen, tracker.history(), now());
+    let roll = Roll::evaluate(&subject, &seen, tracker.history(), now());
     assert_eq!(about(&roll, "SKE_NODE_MISCONFIGURED_PDB").since, Some(Since::at_least(ago(30))));
     assert_eq!(about(&roll, "SKE_DNS_ZONE_NOT_FOUND").since, Some(Since::exact(ago(20))));
     assert_eq!(

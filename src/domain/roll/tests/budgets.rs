@@ -100,7 +100,7 @@ fn a_budget_that_allows_one_eviction_at_a_time_is_no_blocker() {
     for (minutes, allowed) in [(10, 0), (9, 1), (8, 0), (7, 1), (6, 0)] {
         tracker.observe(&subject, &with(allowed), ago(minutes));
     }
-    let at = |minutes| Roll::read(&subject, &with(0), tracker.history(), ago(minutes));
+    let at = |minutes| Roll::evaluate(&subject, &with(0), tracker.history(), ago(minutes));
     assert!(!at(5).blockers.iter().map(object).any(|name| name.ends_with("payments/api")));
     assert_eq!(about(&at(2), "payments/api").since, Some(Since::exact(ago(6))));
 }
@@ -115,7 +115,7 @@ fn a_budget_that_is_read_later_than_the_nodes_counts_as_exhausted_from_the_start
     let mut tracker = RollTracker::default();
     tracker.observe(&subject, &unread, ago(1));
     tracker.observe(&subject, &seen, now());
-    let roll = Roll::read(&subject, &seen, tracker.history(), now());
+    let roll = Roll::evaluate(&subject, &seen, tracker.history(), now());
     assert_eq!(about(&roll, "payments/api").since, Some(Since::exact(ago(47))));
 }
 
@@ -134,7 +134,7 @@ fn a_budget_exhausted_during_an_interruption_may_have_been_exhausted_for_longer(
     unread.budgets.clear();
     tracker.observe(&subject, &unread, ago(1));
     tracker.observe(&subject, &exhausted, now());
-    let roll = Roll::read(&subject, &exhausted, tracker.history(), now());
+    let roll = Roll::evaluate(&subject, &exhausted, tracker.history(), now());
     assert_eq!(about(&roll, "payments/api").since, Some(Since::exact(ago(47))), "as the drain");
 }
 
@@ -692,7 +692,7 @@ fn k8s_07_a_large_cluster_is_looked_at_as_a_small_one_is() {
     let (subject, seen) = (preparing(), large());
     let mut tracker = RollTracker::default();
     tracker.observe(&subject, &seen, ago(1));
-    let roll = Roll::read(&subject, &seen, tracker.history(), now());
+    let roll = Roll::evaluate(&subject, &seen, tracker.history(), now());
     assert_eq!((roll.counts.draining, roll.counts.blocked), (20, 20));
     let index = PdbIndex::of(&seen.budgets);
     assert!(seen.pods.iter().all(|pod| index.covering(pod).len() == 1));

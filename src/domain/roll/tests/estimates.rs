@@ -26,7 +26,7 @@ fn watched(snapshot: &ClusterSnapshot, minutes: &[i64]) -> Roll {
     for minute in minutes {
         tracker.observe(&subject, snapshot, ago(*minute));
     }
-    Roll::read(&subject, snapshot, tracker.history(), ago(*minutes.last().unwrap()))
+    Roll::evaluate(&subject, snapshot, tracker.history(), ago(*minutes.last().unwrap()))
 }
 
 fn mins(low: i64, high: i64) -> DurationRange {

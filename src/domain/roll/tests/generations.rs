@@ -164,14 +164,14 @@ fn a_template_that_cannot_be_read_any_more_is_no_other_roll() {
     seen.templates = Templates::Forbidden;
     let mut history = RollHistory::default();
     history.first_templates.insert("web".into(), NEW.into());
-    let roll = Roll::read(&cluster(Phase::Preparing), &seen, &history, ago(0));
+    let roll = Roll::evaluate(&cluster(Phase::Preparing), &seen, &history, ago(0));
     assert!(!roll.pools[0].another);
     // After it, only a mark tells that a node of its template is replaced once more.
     for (signs, another) in [("m", true), ("", false)] {
         let nodes = vec![labelled((NEW, 100, signs)), labelled((THIRD, 150, ""))];
         let mut seen = snapshot(nodes);
         seen.templates = Templates::Known(vec![template(NEW, ago(174))]);
-        let roll = Roll::read(&cluster(Phase::Prepared), &seen, &history, ago(0));
+        let roll = Roll::evaluate(&cluster(Phase::Prepared), &seen, &history, ago(0));
         assert_eq!(roll.pools[0].another, another, "{signs}");
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::snapshot::admission::{
-    Admission, Endpoints, Namespace, Operation, Rule, Service, Webhook, WebhookScope,
+    Endpoints, Namespace, Operation, Rule, Service, Webhook, WebhookConfiguration, WebhookScope,
 };
 use crate::domain::snapshot::{
     Attachment, BoundVolume, Budget, ClusterSnapshot, Node, OwnerReference, Pod, Requirement,
@@ -46,10 +46,14 @@ pub fn load(yaml: &str) -> (ClusterSnapshot, BTreeMap<String, String>) {
             "VolumeAttachment" => snapshot.attachments.push(Arc::new(attachment(item))),
             "PersistentVolume" => snapshot.volumes.push(Arc::new(volume(item))),
             "ValidatingWebhookConfiguration" => {
-                snapshot.admissions.extend(admission("ValidatingWebhookConfiguration", item));
+                snapshot
+                    .webhook_configurations
+                    .extend(admission("ValidatingWebhookConfiguration", item));
             }
             "MutatingWebhookConfiguration" => {
-                snapshot.admissions.extend(admission("MutatingWebhookConfiguration", item));
+                snapshot
+                    .webhook_configurations
+                    .extend(admission("MutatingWebhookConfiguration", item));
             }
             "EndpointSlice" => snapshot.endpoints.push(Arc::new(endpoints(item))),
             "Namespace" => snapshot.namespaces.push(namespace(item)),
@@ -259,7 +263,7 @@ fn volume(item: &Value) -> BoundVolume {
 }
 
 /// Webhooks that can block: those that ignore failures, cover deletions or are outside the cluster cannot.
-fn admission(kind: &'static str, item: &Value) -> Option<Arc<Admission>> {
+fn admission(kind: &'static str, item: &Value) -> Option<Arc<WebhookConfiguration>> {
     let texts = |value: &Value| {
         let all = value.as_array().into_iter().flatten();
         all.map(|text| text.as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -304,7 +308,8 @@ fn admission(kind: &'static str, item: &Value) -> Option<Arc<Admission>> {
             });
         }
     }
-    (!webhooks.is_empty()).then(|| Arc::new(Admission { kind, name: name(item), webhooks }))
+    (!webhooks.is_empty())
+        .then(|| Arc::new(WebhookConfiguration { kind, name: name(item), webhooks }))
 }
 
 fn service(namespace: String, name: String) -> Service {

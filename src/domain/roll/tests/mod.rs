@@ -35,5 +35,5 @@ pub fn cluster(phase: Phase) -> Cluster {
 
 /// A roll evaluated from one snapshot, without a tracker.
 pub fn at_once(cluster: &Cluster, snapshot: &crate::domain::snapshot::ClusterSnapshot) -> Roll {
-    Roll::read(cluster, snapshot, &RollHistory::default(), now())
+    Roll::evaluate(cluster, snapshot, &RollHistory::default(), now())
 }

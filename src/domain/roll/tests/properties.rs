@@ -171,7 +171,7 @@ proptest! {
         slots in slots(), kind in any::<u8>(), phase in phases(), skew in any::<i64>(),
     ) {
         let snapshot = ClusterSnapshot { skew_seconds: skew, ..seen(&slots, kind) };
-        let roll = Roll::read(&cluster(phase.clone()), &snapshot, &RollHistory::default(), ago(0));
+        let roll = Roll::evaluate(&cluster(phase.clone()), &snapshot, &RollHistory::default(), ago(0));
         prop_assert_eq!(roll.counts.seen(), snapshot.nodes.len());
         prop_assert_eq!(roll.nodes().count(), snapshot.nodes.len());
         prop_assert!(roll.counts.blocked <= roll.counts.draining);
@@ -206,7 +206,7 @@ proptest! {
             if snapshot.templates == Templates::Unread {
                 continue;
             }
-            let now = Roll::read(&subject, &snapshot, tracker.history(), ago(at)).rotation.unwrap();
+            let now = Roll::evaluate(&subject, &snapshot, tracker.history(), ago(at)).rotation.unwrap();
             let regressed = shown.is_some_and(|shown| now.fraction() < shown.fraction());
             if regressed {
                 prop_assert_eq!(regressions(&tracker), before + 1);
@@ -251,7 +251,7 @@ proptest! {
             if snapshot.templates == Templates::Unread {
                 continue;
             }
-            let roll = Roll::read(&subject, &snapshot, tracker.history(), ago(at));
+            let roll = Roll::evaluate(&subject, &snapshot, tracker.history(), ago(at));
             let regressed = |shown: Option<RollProgress>, now: Option<RollProgress>| {
                 matches!((shown, now), (Some(shown), Some(now)) if has_regressed(shown, now))
             };
@@ -286,8 +286,8 @@ proptest! {
             tracker.observe(&subject, &seen(slots, *kind), ago(minutes));
         }
         tracker.observe(&subject, &end, ago(1));
-        let watched = Roll::read(&subject, &end, tracker.history(), ago(0));
-        let fresh = Roll::read(&subject, &end, &RollHistory::default(), ago(0));
+        let watched = Roll::evaluate(&subject, &end, tracker.history(), ago(0));
+        let fresh = Roll::evaluate(&subject, &end, &RollHistory::default(), ago(0));
         prop_assert_eq!(watched.counts, fresh.counts);
         prop_assert_eq!(watched.rotation.unwrap().old, fresh.rotation.unwrap().old);
         prop_assert_eq!(watched.estimate_reasons, fresh.estimate_reasons);
@@ -319,7 +319,7 @@ proptest! {
             subject.rotation.initiated = (start != 0).then(|| ago(180 + start));
             let snapshot = seen(&slots, kind);
             let on_the_way = tracker.observe(&subject, &snapshot, ago(minutes));
-            let roll = Roll::read(&subject, &snapshot, tracker.history(), ago(minutes));
+            let roll = Roll::evaluate(&subject, &snapshot, tracker.history(), ago(minutes));
             prop_assert!(on_the_way.is_none_or(|on_the_way| on_the_way == roll));
             prop_assert_eq!(roll.counts.seen(), snapshot.nodes.len());
             prop_assert!(tracker.history().nodes.len() <= 9);

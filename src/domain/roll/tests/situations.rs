@@ -676,7 +676,7 @@ fn a_node_that_fails_or_is_missing_blocks_only_after_some_time() {
         for minutes in watched {
             tracker.observe(&subject, &still, ago(*minutes));
         }
-        let roll = Roll::read(&subject, &still, tracker.history(), now());
+        let roll = Roll::evaluate(&subject, &still, tracker.history(), now());
         kinds(&roll).contains(&"NoNewNode".to_owned())
     };
     let (capacity, other) = ("SKE_QUOTA_EXCEEDED", "SKE_DNS_ZONE_NOT_FOUND");
@@ -687,7 +687,7 @@ fn a_node_that_fails_or_is_missing_blocks_only_after_some_time() {
     before.nodes.push(Arc::new(draining(old("b", "eu01-1"), ago(20))));
     tracker.observe(&subject, &before, ago(15));
     tracker.observe(&subject, &still, ago(5));
-    let roll = Roll::read(&subject, &still, tracker.history(), now());
+    let roll = Roll::evaluate(&subject, &still, tracker.history(), now());
     assert!(!kinds(&roll).contains(&"NoNewNode".to_owned()), "one was just removed");
 }
 

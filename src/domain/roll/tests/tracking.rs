@@ -207,7 +207,7 @@ fn k8s_03_a_short_list_in_between_does_not_count_nodes_as_gone_for_good() {
     disturbed.observe(&subject, &snapshot(vec![old("web-1", ZONE)]), ago(20));
     disturbed.observe(&subject, &snapshot(all.clone()), ago(10));
     let read = |tracker: &RollTracker| {
-        Roll::read(&subject, &snapshot(all.clone()), tracker.history(), ago(9))
+        Roll::evaluate(&subject, &snapshot(all.clone()), tracker.history(), ago(9))
     };
     assert_eq!(read(&straight).counts, read(&disturbed).counts);
 }
@@ -351,7 +351,7 @@ fn a_watch_that_begins_in_the_middle_reads_what_the_nodes_report() {
             TimelineEvent::Draining { node: "web-3".into() },
         ]
     );
-    let roll = Roll::read(&subject, &seen, tracker.history(), ago(0));
+    let roll = Roll::evaluate(&subject, &seen, tracker.history(), ago(0));
     assert_eq!(roll.times.joins.len(), 2);
     let waiting = roll.nodes().find(|node| node.stage == NodeStage::Old).unwrap();
     assert_eq!(waiting.since, Some(Since::at_least(ago(1))), "since when it waits is not known");
@@ -586,7 +586,7 @@ fn a_goal_is_exact_only_if_no_node_can_have_been_replaced_before() {
         if !begun {
             seen.templates = Templates::Known(vec![template(OLD, ago(9_000))]);
         }
-        figures(&Roll::read(&subject, &seen, &RollHistory::default(), now()))
+        figures(&Roll::evaluate(&subject, &seen, &RollHistory::default(), now()))
     };
     let none: &dyn Fn(&mut Cluster) = &|_| {};
     assert_eq!(goal(3, 0, true, none), (3, 3, false));
@@ -601,7 +601,7 @@ fn nodes_are_missing_only_while_a_roll_waits_for_them() {
     let of = |phase, nodes: Vec<Node>, name: &str, created| {
         let mut seen = snapshot(nodes);
         seen.templates = Templates::Known(vec![template(name, ago(created))]);
-        let roll = Roll::read(&cluster(phase), &seen, &RollHistory::default(), now());
+        let roll = Roll::evaluate(&cluster(phase), &seen, &RollHistory::default(), now());
         let of_zones: usize = roll.pools[0].zones.iter().map(|zone| zone.counts.missing).sum();
         assert_eq!(of_zones, roll.counts.missing);
         (roll.pools[0].state, of_zones)
@@ -637,7 +637,7 @@ fn a_pool_that_cannot_be_read_begins_with_the_first_that_can() {
     let mut seen = snapshot(nodes);
     let of_cache = Template { pool: "cache".into(), ..template("cache", ago(9_000)) };
     seen.templates = Templates::Known(vec![template(NEW, ago(174)), of_cache]);
-    let roll = Roll::read(&subject, &seen, &RollHistory::default(), now());
+    let roll = Roll::evaluate(&subject, &seen, &RollHistory::default(), now());
     let states: Vec<_> = roll.pools.iter().map(|pool| pool.state).collect();
     assert_eq!(states, [PoolState::AllNew, PoolState::Rolling, PoolState::NotBegun]);
 }
@@ -717,7 +717,8 @@ fn a_regression_names_its_causes() {
 fn why_the_share_falls_follows_from_what_the_old_node_was_before() {
     use NodeStage::{Cordoned, Draining, Joining, Leaving, New, Old, Preserved};
     let seen = snapshot(vec![old("web-1", ZONE), node("web-2", ZONE, ago(50), NEW)]);
-    let mut pool = Roll::read(&preparing(), &seen, &RollHistory::default(), now()).pools.remove(0);
+    let mut pool =
+        Roll::evaluate(&preparing(), &seen, &RollHistory::default(), now()).pools.remove(0);
     let (is_old, is_new) = (pool.zones[0].nodes[1].clone(), pool.zones[0].nodes[0].clone());
     let (web, name) = (|| "web".to_owned(), || "web-1".to_owned());
     for (before, first, another, cause) in [
@@ -757,11 +758,11 @@ fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
     tracker.observe(&subject, &asks("a", both("a")), ago(31));
     let lags = asks("b", both("a"));
     tracker.observe(&subject, &lags, ago(30));
-    let early = Roll::read(&subject, &lags, tracker.history(), ago(25));
+    let early = Roll::evaluate(&subject, &lags, tracker.history(), ago(25));
     assert_eq!(early.counts.joining, 2);
     assert_eq!(early.nodes().next().unwrap().since, Some(Since::exact(ago(30))));
     assert!(early.blockers.is_empty(), "{:?}", early.blockers);
-    let late = Roll::read(&subject, &lags, tracker.history(), ago(10));
+    let late = Roll::evaluate(&subject, &lags, tracker.history(), ago(10));
     assert!(matches!(
         late.blockers[0].cause,
         BlockerCause::NodeNotReady { why: Some(JoiningReason::Configuring), .. }
@@ -776,14 +777,14 @@ fn a_configuration_that_changes_in_place_is_no_node_that_fails() {
     let reconfigured = TimelineEvent::Reconfigured { pool: "web".into() };
     assert_eq!(happened(&tracker).last(), Some(&reconfigured));
     assert_eq!(regressions(&tracker), [[]; 0], "no node is to be replaced for that");
-    let first = Roll::read(&subject, &lags, &RollHistory::default(), ago(0));
+    let first = Roll::evaluate(&subject, &lags, &RollHistory::default(), ago(0));
     assert!(first.blockers.is_empty(), "since when is not known");
     let mut fresh = RollTracker::default();
     fresh.observe(&subject, &lags, ago(30));
-    let waited = Roll::read(&subject, &lags, fresh.history(), ago(10));
+    let waited = Roll::evaluate(&subject, &lags, fresh.history(), ago(10));
     assert_eq!(waited.blockers[0].since, Some(Since::at_least(ago(30))));
     let born = Node { checksum: None, ..node("web-3", ZONE, ago(20), NEW) };
-    let young = Roll::read(
+    let young = Roll::evaluate(
         &subject,
         &asks("b", vec![applied("web-1", "b"), born]),
         fresh.history(),
@@ -801,7 +802,7 @@ fn k8s_12_a_second_template_in_one_rotation_is_remembered_as_another_roll() {
     let mut changed = snapshot(vec![node("web-1", ZONE, ago(150), NEW)]);
     changed.templates = Templates::Known(vec![template("gardener-node-agent-web-3", ago(50))]);
     tracker.observe(&subject, &changed, ago(49));
-    let roll = Roll::read(&subject, &changed, tracker.history(), ago(49));
+    let roll = Roll::evaluate(&subject, &changed, tracker.history(), ago(49));
     assert!(roll.pools[0].another);
     assert!(happened(&tracker).contains(&TimelineEvent::AnotherRoll { pool: "web".into() }));
     assert_eq!(regressions(&tracker), [vec![RegressionCause::AnotherRoll("web".into())]]);
@@ -816,9 +817,11 @@ fn k8s_12_a_second_template_soon_after_the_first_is_another_roll_for_who_watched
     changed.templates = Templates::Known(vec![template("gardener-node-agent-web-3", ago(160))]);
     let mut tracker = RollTracker::default();
     tracker.observe(&subject, &early(), ago(162));
-    assert!(Roll::read(&subject, &changed, tracker.history(), ago(159)).pools[0].another);
+    assert!(Roll::evaluate(&subject, &changed, tracker.history(), ago(159)).pools[0].another);
     // Without the first template, a node from the first minutes may also be of the old generation.
-    assert!(!Roll::read(&subject, &changed, &RollHistory::default(), ago(159)).pools[0].another);
+    assert!(
+        !Roll::evaluate(&subject, &changed, &RollHistory::default(), ago(159)).pools[0].another
+    );
 }
 
 #[test]
@@ -848,7 +851,7 @@ fn k8s_12_a_pool_that_is_done_first_stays_in_the_figure_of_the_other_roll() {
         (4, seen(third, ["db-3", NEW])),
     ] {
         tracker.observe(&subject, &seen, ago(minutes));
-        let roll = Roll::read(&subject, &seen, tracker.history(), ago(minutes));
+        let roll = Roll::evaluate(&subject, &seen, tracker.history(), ago(minutes));
         progress.push(roll.another.map(|another| (another.old, another.goal.nodes)));
         let of_db = roll.pools[1].progress;
         of_pool.push((of_db.old, of_db.goal.nodes, of_db.done));
@@ -862,7 +865,7 @@ fn a_new_node_that_failed_waits_since_it_failed() {
     let failed =
         Node { ready_changed: Some(ago(2)), ..joining(node("web-1", ZONE, ago(160), NEW)) };
     let seen = snapshot(vec![failed]);
-    let roll = Roll::read(&preparing(), &seen, &RollHistory::default(), ago(0));
+    let roll = Roll::evaluate(&preparing(), &seen, &RollHistory::default(), ago(0));
     let node = roll.nodes().next().unwrap();
     assert_eq!(node.since, Some(Since::exact(ago(2))));
     assert!(roll.blockers.is_empty());
@@ -874,7 +877,7 @@ fn k8s_12_the_template_of_the_rotation_itself_is_never_another_roll() {
     let late = node("web-9", ZONE, ago(178), "gardener-node-agent-web-0000000000000009");
     let rolling = snapshot(vec![late, node("web-1", ZONE, ago(150), NEW)]);
     tracker.observe(&preparing(), &rolling, ago(60));
-    let lagging = Roll::read(&cluster(Phase::Prepared), &rolling, tracker.history(), ago(1));
+    let lagging = Roll::evaluate(&cluster(Phase::Prepared), &rolling, tracker.history(), ago(1));
     assert_eq!(lagging.another, None);
 }
 
@@ -966,7 +969,7 @@ fn an_annotation_alone_makes_no_node_new() {
         ..old(name, ZONE)
     });
     let seen = ClusterSnapshot { templates: Templates::Forbidden, ..snapshot(nodes.to_vec()) };
-    let roll = Roll::read(&without, &seen, &RollHistory::default(), now());
+    let roll = Roll::evaluate(&without, &seen, &RollHistory::default(), now());
     assert_eq!((roll.counts.new, roll.counts.old), (0, 2));
 }
 
@@ -1003,7 +1006,7 @@ fn a_pool_whose_only_node_is_gone_is_awaited() {
     let mut subject = preparing();
     let pool = &mut subject.pools[0];
     (pool.minimum, pool.maximum, pool.zones) = (1, 1, vec![ZONE.into()]);
-    let surges = Roll::read(&subject, &snapshot(Vec::new()), &RollHistory::default(), now());
+    let surges = Roll::evaluate(&subject, &snapshot(Vec::new()), &RollHistory::default(), now());
     assert_eq!(figures(&surges), (0, 1, true));
     (subject.pools[0].max_surge, subject.pools[0].max_unavailable) = (0, 1);
     let mut tracker = RollTracker::default();
@@ -1033,7 +1036,7 @@ fn a_pool_without_nodes_before_its_template_is_renewed_has_not_begun() {
     assert_eq!(roll.pools[1].state, PoolState::Missing);
     assert_eq!(happened(&tracker), [TimelineEvent::Phase(Phase::Preparing)]);
     seen.templates = Templates::Forbidden;
-    let roll = Roll::read(&subject, &seen, &RollHistory::default(), now());
+    let roll = Roll::evaluate(&subject, &seen, &RollHistory::default(), now());
     assert_eq!(roll.estimate, RollEstimate::NotBegun, "{:?}", roll.pools[1].state);
 }
 
@@ -1042,7 +1045,7 @@ fn a_pool_with_only_a_preserved_node_has_no_new_ones() {
     let failed = Node { preserved: true, ..joining(old("web-1", ZONE)) };
     let mut subject = preparing();
     (subject.pools[0].minimum, subject.pools[0].zones) = (1, vec![ZONE.into()]);
-    let roll = Roll::read(&subject, &snapshot(vec![failed]), &RollHistory::default(), now());
+    let roll = Roll::evaluate(&subject, &snapshot(vec![failed]), &RollHistory::default(), now());
     assert_eq!((roll.pools[0].state, roll.estimate), (PoolState::Empty, RollEstimate::Finishing));
     assert_eq!(figures(&roll), (0, 0, false));
 }
@@ -1051,6 +1054,6 @@ fn a_pool_with_only_a_preserved_node_has_no_new_ones() {
 fn after_the_roll_nodes_that_cannot_be_listed_are_not_none() {
     let mut seen = snapshot(Vec::new());
     seen.unseen.insert("nodes", Unseen::Failing("forbidden".into()));
-    let roll = Roll::read(&cluster(Phase::Prepared), &seen, &RollHistory::default(), now());
+    let roll = Roll::evaluate(&cluster(Phase::Prepared), &seen, &RollHistory::default(), now());
     assert_eq!((roll.rotation, roll.sees_nodes()), (None, false));
 }

@@ -22,7 +22,7 @@ use crate::domain::roll::tests::{ago, cluster};
 use crate::domain::roll::tracker::RollTracker;
 use crate::domain::rotation::Phase;
 use crate::domain::snapshot::admission::{
-    Admission, Endpoints, Namespace, Rule, Service, Webhook, WebhookScope,
+    Endpoints, Namespace, Rule, Service, Webhook, WebhookConfiguration, WebhookScope,
 };
 use crate::domain::snapshot::{
     ClusterSnapshot, Labels, OwnerReference, Pod, Requirement, Selector, Unseen,
@@ -46,7 +46,7 @@ fn watched(subject: &Cluster, snapshots: &[(i64, &ClusterSnapshot)]) -> Roll {
         tracker.observe(subject, snapshot, ago(*minutes));
     }
     let (_, last) = snapshots.last().unwrap();
-    Roll::read(subject, last, tracker.history(), now())
+    Roll::evaluate(subject, last, tracker.history(), now())
 }
 
 fn of_webhooks(roll: &Roll) -> Vec<(&Blocker, &WebhookBlock)> {
@@ -115,7 +115,9 @@ fn where_something_is_not_read_in_full_nothing_is_found_and_nothing_is_dropped()
         without("endpointslices", Unseen::Unread, |snapshot| snapshot.endpoints.clear()),
         without("endpointslices", Unseen::Failing("403".into()), |p| p.endpoints.clear()),
         // The lists of a new observation arrive one by one.
-        without("validatingwebhookconfigurations", Unseen::Unread, |p| p.admissions.clear()),
+        without("validatingwebhookconfigurations", Unseen::Unread, |p| {
+            p.webhook_configurations.clear();
+        }),
         without("pods", Unseen::Unread, |snapshot| snapshot.pods.clear()),
         without("namespaces", Unseen::Unread, |snapshot| snapshot.namespaces.clear()),
     ] {
@@ -186,10 +188,13 @@ fn a_webhook_is_asked_about_what_its_selectors_match() {
             conditional: false,
         };
         let name = "guard".to_owned();
-        let admission =
-            Admission { kind: "ValidatingWebhookConfiguration", name, webhooks: vec![webhook] };
+        let admission = WebhookConfiguration {
+            kind: "ValidatingWebhookConfiguration",
+            name,
+            webhooks: vec![webhook],
+        };
         ClusterSnapshot {
-            admissions: vec![Arc::new(admission)],
+            webhook_configurations: vec![Arc::new(admission)],
             namespaces: ["blue", "green"]
                 .map(|name| Namespace { name: name.into(), labels: labels("team", name) })
                 .map(Arc::new)
@@ -255,6 +260,6 @@ fn before_a_start_they_are_found_as_well() {
             (sample(&["images/check", "rare/asked"]), false),
         ]
     );
-    snapshot.admissions.retain(|admission| admission.name == "agents");
+    snapshot.webhook_configurations.retain(|admission| admission.name == "agents");
     assert_eq!(found(&snapshot), [(sample(&["agents/webhook"]), true)]);
 }
