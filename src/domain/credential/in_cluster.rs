@@ -127,11 +127,11 @@ fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken
                 }
                 (Some(_), Some(_)) => Generation::Unknown,
             };
-            // The newest one that Kubernetes lists: it lists another one as soon as the key has changed.
+            // The newest one that Kubernetes lists: it lists another one beside the old one when the key has changed.
             let is_newest = || {
-                rotation.phase != Phase::Preparing
+                let listed = listed_with(secret, snapshot).unwrap_or_default().len();
+                listed > usize::from(rotation.phase == Phase::Preparing)
                     && start.is_some_and(|start| secret.created >= Some(start))
-                    && is_listed(secret, snapshot)
             };
             let is_new = generation == Generation::Current
                 || generation == Generation::Unknown && is_newest();
@@ -193,10 +193,6 @@ fn key_changed_by(snapshot: &ClusterSnapshot, start: Timestamp) -> Option<Timest
     let Templates::Known(templates) = &snapshot.templates else { return None };
     let written = templates.iter().filter_map(|template| template.created);
     written.filter(|written| *written > start + CLOCK_TOLERANCE).min()
-}
-
-fn is_listed(secret: &TokenSecret, snapshot: &ClusterSnapshot) -> bool {
-    listed_with(secret, snapshot).is_some()
 }
 
 /// The Secrets of the service account that lists it.
@@ -338,6 +334,10 @@ mod tests {
             let created = Some(start + SignedDuration::from_mins(minutes));
             Template { name: "t".into(), pool: "p".into(), created, checksum: None }
         };
+        let listing = |secrets: &[&str]| {
+            let secrets = secrets.iter().map(|name| (*name).to_owned()).collect();
+            Arc::new(ServiceAccount { namespace: "ci".into(), name: "listed".into(), secrets })
+        };
         let snapshot = ClusterSnapshot {
             // The first one is of a pool whose template is still the old one.
             templates: Templates::Known(vec![template(-900), template(60), template(180)]),
@@ -349,11 +349,7 @@ mod tests {
                 secret("unclear", "own", 10),
                 secret("after", "own", 120),
             ],
-            service_accounts: vec![Arc::new(ServiceAccount {
-                namespace: "ci".into(),
-                name: "listed".into(),
-                secrets: vec!["listed-old".into(), "listed-new".into()],
-            })],
+            service_accounts: vec![listing(&["listed-old", "listed-new"])],
             ..ClusterSnapshot::default()
         };
         let stale = stale_tokens(&subject, &snapshot);
@@ -377,13 +373,20 @@ mod tests {
             Templates::Known(vec![template(-900)]),
             Templates::Forbidden,
         ] {
-            let held_up = ClusterSnapshot { templates, ..snapshot.clone() };
             for phase in [Phase::Preparing, Phase::Prepared] {
+                let mut held_up =
+                    ClusterSnapshot { templates: templates.clone(), ..snapshot.clone() };
                 let mut subject = subject.clone();
                 subject.rotation.phase = phase;
                 let stale = stale_tokens(&subject, &held_up);
                 let after = stale.iter().find(|token| token.name == "after");
                 assert_eq!(after.map(|token| token.generation), Some(unclear));
+                assert!(stale.iter().all(|token| token.name != "listed-new"));
+                // Without an old one beside it, it may be from before the key changed.
+                held_up.service_accounts = vec![listing(&["listed-new"])];
+                let stale = stale_tokens(&subject, &held_up);
+                let is_told = stale.iter().any(|token| token.name == "listed-new");
+                assert_eq!(is_told, subject.rotation.phase == Phase::Preparing);
             }
         }
         for kind in ["serviceaccounts", "token secrets"] {
