@@ -406,13 +406,13 @@ fn inventory_read(
     if request < state.inventory.read_by {
         return;
     }
+    state.inventory.read_by = request;
     let read = read.map(Arc::from);
     let told = read.as_ref().map_err(|failure| failure.message.as_str());
     let cx = context!(state, out);
     rotation::update::inventory_read(&mut state.rotation, told, cx);
     match read {
         Ok(files) => {
-            state.inventory.read_by = request;
             (state.inventory.files, state.inventory.not_read) = (Some(files), None);
             state.view.outdated = true;
         }

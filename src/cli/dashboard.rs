@@ -1,5 +1,5 @@
-//! Builds a dashboard for the configured SKE or the embedded simulator, and runs it, and those after its restarts, on the same
-//! terminal.
+//! Builds a dashboard for the configured SKE or the embedded simulator, and runs it, and those after its restarts, on
+//! the same terminal.
 
 use crate::app::keymap::Keymap;
 use crate::app::now::Now;

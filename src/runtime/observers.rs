@@ -53,16 +53,16 @@ struct PendingEvents {
 
 impl PendingEvents {
     fn push(&self, event: ObserverEvent) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         match &event {
-            ObserverEvent::Snapshot(_) => {
-                trace!("snapshot");
-                *events = (Some(event), None);
-            }
+            ObserverEvent::Snapshot(_) => trace!("snapshot"),
             ObserverEvent::Unavailable(reason) => {
                 info!(reason = text::unavailable(reason), "unavailable");
-                events.1 = Some(event);
             }
+        }
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            ObserverEvent::Snapshot(_) => *events = (Some(event), None),
+            ObserverEvent::Unavailable(_) => events.1 = Some(event),
         }
         self.pushed.notify_one();
     }

@@ -1,8 +1,8 @@
 //! Replaces a file atomically and privately; after a crash, either the old or the new file is there, complete.
 
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -157,12 +157,8 @@ fn keep_owner(path: &Path, file: &File) -> io::Result<()> {
 /// A file that is removed when dropped unless it is renamed; readable only by the owner.
 fn create_temporary(folder: &Path) -> io::Result<NamedTempFile> {
     let prefix = format!("{TEMPORARY}{}-{}-", process::number(), process::host());
-    let created = Builder::new().prefix(&prefix).rand_bytes(SUFFIX).tempfile_in(folder);
-    // Without the random name, which tells a user nothing.
-    created.map_err(|error| match error.get_ref().and_then(std::error::Error::source) {
-        Some(source) => io::Error::new(error.kind(), source.to_string()),
-        None => error,
-    })
+    let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    Builder::new().prefix(&prefix).rand_bytes(SUFFIX).make_in(folder, open)
 }
 
 /// Prefix of a temporary file's name; process ID and host name of its writer follow.

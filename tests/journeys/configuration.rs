@@ -62,14 +62,14 @@ async fn file_32_a_broken_file_is_told_once_and_its_message_goes_when_it_is_repa
     journey.says(told);
     journey.shows("name ↓");
     journey.press("<esc>").await;
-    assert!(!journey.describe().contains(told));
+    assert!(!journey.words().contains(told));
     journey.wait(20).await;
-    assert!(!journey.describe().contains(told), "once is enough");
+    assert!(!journey.words().contains(told), "once is enough");
     write(&mut journey, "[display\n").await;
     journey.says("config.toml:1:9");
     write(&mut journey, "[display]\nsort = \"region\"\n").await;
     journey.shows("region ↓");
-    assert!(!journey.describe().contains("config.toml:1:9"));
+    assert!(!journey.words().contains("config.toml:1:9"));
     fs::remove_file(journey.path("config.toml")).unwrap();
     journey.wait(20).await;
     journey.shows("region ↓");

@@ -110,7 +110,7 @@ async fn cred_02_a_kubeconfig_issued_just_before_the_start_is_recognised_despite
         journey.press("R").await;
         journey.says("no kubeconfig from after the start on this machine");
         journey.says("1 kubeconfig on this machine will stop working");
-        assert!(!journey.describe().contains("you have a kubeconfig"), "{ahead}");
+        assert!(!journey.words().contains("you have a kubeconfig"), "{ahead}");
         journey.press("<esc>1").await;
         journey.says("BREAKS on complete");
         // One issued now survives it, whatever the clocks.
@@ -171,7 +171,7 @@ async fn cred_13_a_file_that_is_replaced_while_completing_is_not_held_against_th
     journey.until_slowly("tried: accepted", 10, 200).await;
     journey.press("5").await;
     journey.says("1 predicted to keep working: 1 accepted; 1 replaced since, not compared");
-    assert!(!journey.describe().contains("differs from the verdict"), "{}", journey.screen());
+    assert!(!journey.words().contains("differs from the verdict"), "{}", journey.screen());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,7 +192,7 @@ async fn cred_04_a_replaced_kubeconfig_causes_no_warning() {
     journey.hides("BREAKS");
     journey.press("R").await;
     journey.says("you have a kubeconfig issued after the start");
-    assert!(!journey.describe().contains("will stop working"), "{}", journey.screen());
+    assert!(!journey.words().contains("will stop working"), "{}", journey.screen());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -206,7 +206,7 @@ async fn api_29_a_token_quoted_by_the_server_is_redacted_in_the_journal() {
     journey.press("r").await;
     let mut seen = journey.screen();
     journey.press("A").await;
-    seen.push_str(&journey.describe());
+    seen.push_str(&journey.words());
     seen.push_str(&journey.read("state/journal.jsonl"));
     assert!(seen.contains("bearer [redacted]"), "{seen}");
     seen.push_str(&logged().await);

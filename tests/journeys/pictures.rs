@@ -65,7 +65,7 @@ pub fn hold(drawn: Vec<(String, String)>) {
 /// Waits until a dialog shows everything from the cluster's own API.
 async fn all_is_seen(journey: &mut Journey, text: &str) {
     let is_seen = |journey: &Journey| {
-        let words = journey.describe();
+        let words = journey.words();
         words.contains(text) && !words.contains("not read yet")
     };
     let began = journey.clock.monotonic();

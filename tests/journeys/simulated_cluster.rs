@@ -125,7 +125,7 @@ impl Journey {
 
     /// Nodes left to replace, from the header of the nodes tab ("6 of 15 nodes left to replace").
     pub fn left(&self) -> Option<usize> {
-        let words = self.describe();
+        let words = self.words();
         let (head, _) = words.split_once(" left to replace")?;
         head.rsplit_once(" of ")?.0.rsplit(' ').next()?.parse().ok()
     }

@@ -185,7 +185,7 @@ async fn k8s_21_a_failed_machine_that_is_preserved_is_named_until_it_is_released
     annotate(json!(null)).await;
     journey
         .until_holds("another machine takes its place", (30, 60), |journey| {
-            !journey.describe().contains("is preserved")
+            !journey.words().contains("is preserved")
         })
         .await;
 }
@@ -208,7 +208,7 @@ async fn k8s_31_a_budget_that_is_edited_blocks_since_the_same_moment() {
     journey.says("blocked 5m");
     // The estimate contains "once unblocked".
     let is_unblocked =
-        |journey: &Journey| journey.describe().replace("once unblocked", "").contains("unblocked");
+        |journey: &Journey| journey.words().replace("once unblocked", "").contains("unblocked");
     assert!(!is_unblocked(&journey), "{}", journey.screen());
     require(0).await;
     journey.until_holds("unblocked", (10, 60), is_unblocked).await;

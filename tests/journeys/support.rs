@@ -337,7 +337,7 @@ impl Journey {
     /// Advances virtual time in tenths of a second while something waits for it, until a text is shown.
     pub async fn turn_until(&mut self, text: &str, tenths: u32) {
         for _ in 0..tenths {
-            if self.describe().contains(text) {
+            if self.words().contains(text) {
                 break;
             }
             self.clock.turn(Duration::from_millis(100));
@@ -432,7 +432,7 @@ impl Journey {
     }
 
     /// The text of the dialog, if open, otherwise of the screen: without frames and line breaks.
-    pub fn describe(&self) -> String {
+    pub fn words(&self) -> String {
         let screen = self.screen();
         let in_dialog = screen.contains('┃');
         let lines = screen.lines().filter_map(|line| {
@@ -452,13 +452,13 @@ impl Journey {
     /// Panics unless the running text of the dialog, or of the screen, contains a text.
     #[track_caller]
     pub fn says(&self, text: &str) {
-        assert!(self.describe().contains(text), "nothing says: {text}\n{}", self.screen());
+        assert!(self.words().contains(text), "nothing says: {text}\n{}", self.screen());
     }
 
     /// Advances virtual time until the running text contains a text.
     pub async fn until_text(&mut self, text: &str, limit: u64) {
         for _ in 0..limit {
-            if self.describe().contains(text) {
+            if self.words().contains(text) {
                 return;
             }
             self.clock.turn(Duration::from_secs(1));

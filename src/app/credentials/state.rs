@@ -16,7 +16,7 @@ use crate::domain::credential::{
 pub struct InventoryState {
     /// `None` until the first read.
     pub files: Option<Arc<[FoundFile]>>,
-    /// The request that read them; answers to earlier ones are outdated.
+    /// The latest answered request to read them; answers to earlier ones are outdated.
     pub read_by: RequestId,
     /// Why they could not be read when that was tried last, in a clause.
     pub not_read: Option<String>,

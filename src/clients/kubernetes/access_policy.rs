@@ -27,7 +27,7 @@ impl AccessPolicy {
             hibernates: cluster.is_hibernated(),
             disables_static_tokens: cluster.issuing_disables_static_tokens(),
             phase: cluster.rotation.phase.clone(),
-            initiated: cluster.rotation.start(),
+            initiated: cluster.rotation.initiated,
         }
     }
 

@@ -15,6 +15,8 @@ use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::{CLOCK_TOLERANCE, Phase};
 use crate::domain::snapshot::{ClusterSnapshot, Pod, Templates, TokenSecret, Unseen};
 
+/// Kinds that pods are judged by.
+const POD_KINDS: [&str; 2] = ["configmaps", "pods"];
 /// Kinds that are read for it.
 const KINDS: [&str; 4] = ["token secrets", "serviceaccounts", "configmaps", "pods"];
 
@@ -24,7 +26,7 @@ pub struct InCluster {
     pub tokens: Vec<StaleToken>,
     /// Client certificates of the CSR API; `None` if its requests are not read while a rotation is open.
     pub certificates: Option<Vec<StaleCertificate>>,
-    /// Pods that trust only the old CA.
+    /// Pods that may trust only the old CA.
     pub pods: Vec<Arc<Pod>>,
     /// Whether this is known of every pod. While nodes are replaced it is not, since most pods are replaced with them.
     pub pods_are_judged: bool,
@@ -49,15 +51,24 @@ impl InCluster {
                 pods_with_old_authority(snapshot)
             }
         };
-        let unseen =
-            KINDS.into_iter().filter_map(|kind| Some((kind, snapshot.unseen.get(kind)?.clone())));
+        let unseen: Vec<_> = KINDS
+            .into_iter()
+            .filter_map(|kind| Some((kind, snapshot.unseen.get(kind)?.clone())))
+            .collect();
+        let pods_are_judged = pods_are_judged
+            && (!phase.is_open() || unseen.iter().all(|(kind, _)| !POD_KINDS.contains(kind)));
         Self {
             tokens: stale_tokens(cluster, snapshot),
             certificates: is_read.then(|| stale_certificates(cluster, credentials, snapshot, now)),
             pods,
             pods_are_judged,
-            unseen: unseen.collect(),
+            unseen,
         }
+    }
+
+    /// Whether pods cannot be judged although they were read.
+    pub fn has_unclear_pods(&self) -> bool {
+        !self.pods_are_judged && self.unseen.iter().all(|(kind, _)| !POD_KINDS.contains(kind))
     }
 
     /// Whether something certainly stops working on *complete*.
@@ -119,7 +130,9 @@ fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken
             let generation = match (secret.created, start) {
                 _ if is_replaced => Generation::Previous,
                 (None, _) | (_, None) => Generation::Unknown,
-                (Some(created), Some(start)) if created < start - CLOCK_TOLERANCE => {
+                (Some(created), Some(start))
+                    if start.checked_sub(CLOCK_TOLERANCE).is_ok_and(|limit| created < limit) =>
+                {
                     Generation::Previous
                 }
                 (Some(created), _) if key_changed.is_some_and(|changed| created > changed) => {
@@ -128,13 +141,19 @@ fn stale_tokens(cluster: &Cluster, snapshot: &ClusterSnapshot) -> Vec<StaleToken
                 (Some(_), Some(_)) => Generation::Unknown,
             };
             // The newest one that Kubernetes lists: it lists another one beside the old one when the key has changed.
-            let is_newest = || {
-                let listed = listed_with(secret, snapshot).unwrap_or_default().len();
-                listed > usize::from(rotation.phase == Phase::Preparing)
-                    && start.is_some_and(|start| secret.created >= Some(start))
+            let is_newest = |start: Timestamp| {
+                let listed = listed_with(secret, snapshot).unwrap_or_default();
+                let is_old = |other: &TokenSecret| {
+                    other.namespace == secret.namespace
+                        && listed.contains(&other.name)
+                        && other.created.is_some_and(|created| created < start)
+                };
+                let has_changed = rotation.phase != Phase::Preparing
+                    || snapshot.token_secrets.iter().any(|other| is_old(other));
+                !listed.is_empty() && secret.created >= Some(start) && has_changed
             };
             let is_new = generation == Generation::Current
-                || generation == Generation::Unknown && is_newest();
+                || generation == Generation::Unknown && start.is_some_and(is_newest);
             (!is_new).then(|| StaleToken {
                 namespace: secret.namespace.clone(),
                 name: secret.name.clone(),
@@ -192,7 +211,8 @@ fn stale_certificates(
 fn key_changed_by(snapshot: &ClusterSnapshot, start: Timestamp) -> Option<Timestamp> {
     let Templates::Known(templates) = &snapshot.templates else { return None };
     let written = templates.iter().filter_map(|template| template.created);
-    written.filter(|written| *written > start + CLOCK_TOLERANCE).min()
+    let limit = start.checked_add(CLOCK_TOLERANCE).ok()?;
+    written.filter(|written| *written > limit).min()
 }
 
 /// The Secrets of the service account that lists it.
@@ -383,7 +403,7 @@ mod tests {
                 assert_eq!(after.map(|token| token.generation), Some(unclear));
                 assert!(stale.iter().all(|token| token.name != "listed-new"));
                 // Without an old one beside it, it may be from before the key changed.
-                held_up.service_accounts = vec![listing(&["listed-new"])];
+                held_up.service_accounts = vec![listing(&["listed-new", "missing"])];
                 let stale = stale_tokens(&subject, &held_up);
                 let is_told = stale.iter().any(|token| token.name == "listed-new");
                 assert_eq!(is_told, subject.rotation.phase == Phase::Preparing);

@@ -175,13 +175,10 @@ impl<'a> JudgeInput<'a> {
             return (Verdict::CannotTell, vec![VerdictReason::NoSignIn], None);
         };
         let way = Some(way);
-        match found.exec_cluster.as_ref().map(|asked| asked.is(self.id)) {
-            Some(Some(false)) => {
-                let why = "its stackit arguments name another cluster".to_owned();
-                return (Verdict::CannotTell, vec![VerdictReason::Unusable(why)], way);
-            }
-            Some(None) => return (Verdict::CannotTell, vec![VerdictReason::NoRegion], way),
-            Some(Some(true)) | None => {}
+        let is_asked = found.exec_cluster.as_ref().map(|asked| asked.is(self.id));
+        if is_asked == Some(Some(false)) {
+            let why = "its stackit arguments name another cluster".to_owned();
+            return (Verdict::CannotTell, vec![VerdictReason::Unusable(why)], way);
         }
         if by_user == Verdict::Expired {
             return (by_user, reasons, way);
@@ -200,6 +197,9 @@ impl<'a> JudgeInput<'a> {
         let is_older = reasons.contains(&VerdictReason::Signer(Generation::Previous));
         if is_older && self.is_newer_than_known(found) {
             return (Verdict::CannotTell, vec![VerdictReason::NewerThanKnown], way);
+        }
+        if is_asked == Some(None) && worse.lasts() {
+            return (Verdict::CannotTell, vec![VerdictReason::NoRegion], way);
         }
         (worse, reasons, way)
     }

@@ -419,6 +419,13 @@ fn cred_02_a_login_that_asks_ske_for_another_cluster_is_no_access() {
     assert_eq!(judged("other", Some("eu01"), "web"), Verdict::CannotTell);
     assert_eq!(judged(project, None, "web"), Verdict::CannotTell);
     assert_eq!(judged(project, None, "other"), Verdict::CannotTell);
+    let asked = ExecCluster { project: project.into(), region: None, name: "web".into() };
+    let foreign = FoundContext {
+        exec_cluster: Some(asked),
+        ..found(Trust::Authorities(keys(&[7])), vec![login.clone()])
+    };
+    let input = JudgeInput::new(&subject, vec![&reference], None, now());
+    assert_eq!(input.judge(&foreign).0, Verdict::Dead, "whatever the region");
 }
 
 #[test]

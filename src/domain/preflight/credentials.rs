@@ -17,8 +17,9 @@ pub fn in_cluster(
     snapshot: &ClusterSnapshot,
     (context, now): (Option<&KubectlContext>, Timestamp),
 ) -> Vec<Finding> {
-    let InCluster { tokens, certificates, pods, pods_are_judged, unseen } =
-        InCluster::of(cluster, credentials, snapshot, now);
+    let found = InCluster::of(cluster, credentials, snapshot, now);
+    let has_unclear_pods = found.has_unclear_pods();
+    let InCluster { tokens, certificates, pods, unseen, .. } = found;
     let named = |is_wanted: &dyn Fn(&StaleToken) -> bool| -> NameSample {
         let wanted = tokens.iter().filter(|token| is_wanted(token));
         wanted.map(|token| ObjectName::new(&token.namespace, &token.name)).collect()
@@ -56,7 +57,7 @@ pub fn in_cluster(
             restart,
         });
     }
-    out.extend((!pods_are_judged).then_some(Finding::UnclearPods));
+    out.extend(has_unclear_pods.then_some(Finding::UnclearPods));
     out.extend(unseen.into_iter().map(|(kind, why)| Finding::KindUnseen(kind, why)));
     out.extend(certificates.is_none().then_some(Finding::RequestsUnseen));
     out

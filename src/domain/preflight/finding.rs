@@ -57,7 +57,7 @@ pub enum Finding {
         location: KubeconfigLocation,
         reasons: Vec<VerdictReason>,
     },
-    /// None that works and survives the step; requesting one may disable static tokens.
+    /// No kubeconfig that works and survives the step; requesting one may disable static tokens.
     NoAccess {
         step: Step,
         disables_static_tokens: bool,

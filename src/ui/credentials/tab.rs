@@ -155,10 +155,10 @@ fn in_cluster(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     if found.tokens.is_empty() && is_read("token secrets") {
         out.extend(marked(cx, "✓", Tone::Good, text::NO_OLD_TOKEN));
     }
-    if !found.pods_are_judged {
+    if found.has_unclear_pods() {
         let why = text::pods_not_judged(&cluster.rotation.phase);
         out.extend(marked(cx, "?", Tone::Dim, why));
-    } else if found.pods.is_empty() && is_read("pods") && is_read("configmaps") {
+    } else if found.pods.is_empty() && found.pods_are_judged {
         out.extend(marked(cx, "✓", Tone::Good, text::NO_POD_WITH_OLD_AUTHORITY));
     }
     if found.certificates.is_none() {

@@ -124,7 +124,7 @@ fn inside_notes(report: &Report, inside: &InCluster) -> Vec<(char, String)> {
         let commands = restart_commands(&inside.pods);
         notes.extend(commands.iter().map(|command| ('>', command.line(report.context.as_ref()))));
     }
-    if !inside.pods_are_judged {
+    if inside.has_unclear_pods() {
         notes.push(('?', text::pods_not_judged(&report.cluster.rotation.phase).to_owned()));
     }
     notes.extend(
@@ -198,7 +198,8 @@ fn json(report: &Report) -> String {
                 "expires": stale.expires.to_string(),
                 "breaks_on_complete": stale.generation == Generation::Previous,
             })).collect::<Vec<_>>()),
-            "pods_with_old_authority": inside.pods.iter().map(pod_name).collect::<Vec<_>>(),
+            "pods_with_old_authority": (inside.pods_are_judged || !inside.pods.is_empty())
+                .then(|| inside.pods.iter().map(pod_name).collect::<Vec<_>>()),
             "all_pods_checked": inside.pods_are_judged,
             "restart": restart_commands(&inside.pods)
                 .iter().map(|command| command.line(report.context.as_ref())).collect::<Vec<_>>(),
