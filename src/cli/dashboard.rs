@@ -292,9 +292,9 @@ impl Restarter {
     }
 }
 
-/// Runs a dashboard, and those after its restarts, on the same terminal until the user quits or the terminal is gone. Each has its
-/// own clients, tasks and channel, so that answers to one never reach another. `began` is called with each performer.
-/// Returns how the last dashboard ended, and its performer, which completes pending work.
+/// Runs a dashboard, and those after its restarts, on the same terminal until the user quits or the terminal is gone.
+/// Each has its own clients, tasks and channel, so that answers to one never reach another. `began` is called with each
+/// performer. Returns how the last dashboard ended, and its performer, which completes pending work.
 ///
 /// # Errors
 /// Drawing on the terminal fails.

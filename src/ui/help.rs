@@ -1,5 +1,5 @@
-//! The key help, built from the keymap: rotation steps, then the keys of the current context by section, then the others.
-//! In as many columns as fit; a search keeps only matching lines.
+//! The key help, built from the keymap: rotation steps, then the keys of the current context by section, then the
+//! others. In as many columns as fit; a search keeps only matching lines.
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};

@@ -108,7 +108,8 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = Result<KubeconfigResponse, Failure>>,
 {
-    /// A manager without a connection. `may_disable_static_tokens`: the user agreed to what [`Unavailable::WouldDisableStaticTokens`] warns of.
+    /// A manager without a connection. `may_disable_static_tokens`: the user agreed to what
+    /// [`Unavailable::WouldDisableStaticTokens`] warns of.
     pub fn new(
         context: &'a ObserverContext,
         issue: F,

@@ -15,8 +15,6 @@ use crate::domain::kubectl::Kubectl;
 use crate::domain::rotation::{CLOCK_TOLERANCE, Phase};
 use crate::domain::snapshot::{ClusterSnapshot, Pod, Templates, TokenSecret, Unseen};
 
-/// Kinds that pods are judged by.
-const POD_KINDS: [&str; 2] = ["configmaps", "pods"];
 /// Kinds that are read for it.
 const KINDS: [&str; 4] = ["token secrets", "serviceaccounts", "configmaps", "pods"];
 
@@ -55,20 +53,18 @@ impl InCluster {
             .into_iter()
             .filter_map(|kind| Some((kind, snapshot.unseen.get(kind)?.clone())))
             .collect();
-        let pods_are_judged = pods_are_judged
-            && (!phase.is_open() || unseen.iter().all(|(kind, _)| !POD_KINDS.contains(kind)));
         Self {
             tokens: stale_tokens(cluster, snapshot),
             certificates: is_read.then(|| stale_certificates(cluster, credentials, snapshot, now)),
             pods,
-            pods_are_judged,
+            pods_are_judged: pods_are_judged && (!phase.is_open() || are_pods_read(&unseen)),
             unseen,
         }
     }
 
     /// Whether pods cannot be judged although they were read.
     pub fn has_unclear_pods(&self) -> bool {
-        !self.pods_are_judged && self.unseen.iter().all(|(kind, _)| !POD_KINDS.contains(kind))
+        !self.pods_are_judged && are_pods_read(&self.unseen)
     }
 
     /// Whether something certainly stops working on *complete*.
@@ -88,6 +84,10 @@ impl InCluster {
             && certificates
                 .is_some_and(|all| all.iter().all(|stale| stale.generation == Generation::Previous))
     }
+}
+
+fn are_pods_read(unseen: &[(&str, Unseen)]) -> bool {
+    unseen.iter().all(|(kind, _)| !["configmaps", "pods"].contains(kind))
 }
 
 /// A service account token in a Secret.

@@ -96,7 +96,7 @@ pub struct GenerationQuery<'a> {
 impl GenerationQuery<'_> {
     /// When the rotation started; `None` if the reported start is that of an earlier one.
     fn start(&self) -> Option<Timestamp> {
-        self.rotation.initiated.filter(|_| !self.rotation.mixes_rotations())
+        self.rotation.start()
     }
 
     fn is_rolling(&self) -> bool {

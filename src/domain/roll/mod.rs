@@ -1,8 +1,8 @@
 //! The node roll: the stage of each node, progress of pools, the estimated end, and blockers.
 //!
-//! A [`tracker::RollTracker`] observes every snapshot and keeps the history; [`Roll::evaluate`] evaluates a snapshot with
-//! that history. Pure data: the texts are in `app::nodes`. The rules follow Gardener and its machine controller, which
-//! SKE runs on; anything inferred is marked as an estimate.
+//! A [`tracker::RollTracker`] observes every snapshot and keeps the history; [`Roll::evaluate`] evaluates a snapshot
+//! with that history. Pure data: the texts are in `app::nodes`. The rules follow Gardener and its machine controller,
+//! which SKE runs on; anything inferred is marked as an estimate.
 
 pub mod blocker;
 pub mod calendar;
