@@ -1,41 +1,35 @@
-//! Executes commands of keys, clicks and the palette.
+//! Executes commands of keys, clicks and the palette on the current screen.
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
-use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
-use ratatui::layout::Position;
-
 use crate::app::actions::dialog::ActionDialog;
-use crate::app::availability::{can, can_act};
-use crate::app::checklist::state::ChecklistField;
+use crate::app::availability::can;
 use crate::app::cluster::tabs::Tab;
+use crate::app::confirmation::Confirmation;
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Request, TerminalEffect};
-use crate::app::ending::{ask_to_quit, persist, quit_key, restart};
+use crate::app::ending::{ask_to_quit, persist, restart};
 use crate::app::event::Event;
-use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::row::row_source;
 use crate::app::fleet::{self, discovery, polling};
-use crate::app::help::{self, Help};
-use crate::app::keymap::{Command, KeyContext};
-use crate::app::kubeconfig::renewal::RenewalField;
-use crate::app::log::{self, LogView};
+use crate::app::help::Help;
+use crate::app::keymap::Command;
+use crate::app::log::LogView;
 use crate::app::menus::choices::ScopeChoice;
 use crate::app::menus::copy::copy_items;
 use crate::app::menus::export::listed;
 use crate::app::menus::palette::offers;
 use crate::app::menus::state::{Menu, MenuItems};
-use crate::app::motion::{SearchDirection, moved};
+use crate::app::motion::SearchDirection;
 use crate::app::requests::{RequestId, RequestOwner};
-use crate::app::rotation::dialog::Focus;
-use crate::app::screen::{Clickable, Screen};
+use crate::app::screen::Screen;
 use crate::app::search::Search;
 use crate::app::state::State;
 use crate::app::text;
-use crate::app::{actions, activity, checklist, credentials, kubeconfig, menus, nodes, rotation};
-use crate::domain::action::{Action, Trigger};
+use crate::app::{activity, checklist, credentials, kubeconfig, nodes, rotation};
+use crate::domain::action::Trigger;
 use crate::domain::cluster::ClusterId;
 use crate::domain::rotation::Phase;
 
@@ -167,7 +161,7 @@ fn is_checked(command: Command) -> bool {
 }
 
 /// A command whose effect depends on the screen.
-fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
+pub(in crate::app) fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
     match (&state.screen, command) {
         (Screen::Fleet, Command::Right) => return run(state, out, Command::Open),
         (Screen::Activity(_), Command::Right) if !state.activity.open => {
@@ -302,7 +296,7 @@ fn reset_view(state: &mut State) {
     state.activity.reset_view();
 }
 
-fn show_tab(state: &mut State, next: Tab) {
+pub(in crate::app) fn show_tab(state: &mut State, next: Tab) {
     if let Screen::Cluster { tab, .. } = &mut state.screen
         && *tab != next
     {
@@ -311,7 +305,7 @@ fn show_tab(state: &mut State, next: Tab) {
     }
 }
 
-fn open_cluster(state: &mut State, out: &mut Outbox) {
+pub(in crate::app) fn open_cluster(state: &mut State, out: &mut Outbox) {
     let Some(cluster) = state.subject().map(|entry| &entry.cluster) else { return };
     let (id, phase) = (cluster.id.clone(), &cluster.rotation.phase);
     let rotates =
@@ -398,146 +392,9 @@ fn open_rotation(state: &mut State, out: &mut Outbox) {
 
 fn open_action(state: &mut State, action: Trigger) {
     if let Some(cluster) = state.subject().map(|entry| entry.cluster.id.clone()) {
-        let guard = state.shared.guard();
-        state.action = Some(ActionDialog { cluster, action, confirm: false, guard });
+        let confirmation = Confirmation::new(&state.shared);
+        state.action = Some(ActionDialog { cluster, action, confirmation });
     }
-}
-
-/// A key while the wake-up or reconcile dialog is open.
-pub fn action_key(state: &mut State, out: &mut Outbox, command: Command) {
-    let answered = actions::update::key(&mut state.action, command, &state.shared);
-    let Some(dialog) = answered else { return };
-    let entry = state.fleet.entries.get(&dialog.cluster);
-    match entry.map(|entry| can_act(state, entry, Action::Trigger(dialog.action))) {
-        Some(Err(reason)) => {
-            context!(state, out).toast(text::refused(dialog.action.label(), &reason));
-        }
-        Some(Ok(())) | None => {
-            actions::update::send(&dialog.cluster, dialog.action, context!(state, out));
-        }
-    }
-}
-
-/// A mouse event; ignored while the mouse is off.
-pub fn mouse(state: &mut State, out: &mut Outbox, event: MouseEvent) {
-    if !state.shared.mouse {
-        return;
-    }
-    match event.kind {
-        MouseEventKind::ScrollUp => wheel(state, out, Command::Up),
-        MouseEventKind::ScrollDown => wheel(state, out, Command::Down),
-        MouseEventKind::Down(MouseButton::Left) => {
-            click(state, out, Position { x: event.column, y: event.row });
-        }
-        _ => {}
-    }
-}
-
-fn wheel(state: &mut State, out: &mut Outbox, command: Command) {
-    if state.session.quit_dialog.is_some() {
-        return;
-    }
-    if state.help.is_some() {
-        help::run(&mut state.help, command, &state.shared.metrics);
-    } else if state.log.is_some() {
-        log::run(&mut state.log, command, &state.shared.metrics);
-    } else if let Some(dialog) = &mut state.rotation.dialog {
-        state.shared.metrics.scroll(&mut dialog.scroll, command);
-    } else if let Some(renewal) = &mut state.kubeconfig.renewal {
-        state.shared.metrics.scroll(&mut renewal.scroll, command);
-    } else if let Some(menu) = &mut state.menu {
-        let last = menu.lines().saturating_sub(1);
-        menu.cursor = moved(command, menu.cursor, 1, last).unwrap_or(menu.cursor);
-    } else if !state.is_covered() && state.context() != KeyContext::Filter {
-        on_screen(state, out, command);
-    }
-}
-
-fn click(state: &mut State, out: &mut Outbox, at: Position) {
-    state.shared.key_count = state.shared.key_count.saturating_add(1);
-    let hit = state.shared.metrics.targets.iter().find(|target| target.area.contains(at));
-    let Some(what) = hit.map(|target| target.what) else { return };
-    match what {
-        Clickable::Cancel => close_dialog(state, out),
-        Clickable::Confirm => click_confirm(state, out),
-        Clickable::Answer(answer) => {
-            let cx = context!(state, out);
-            kubeconfig::update::click_answer(&mut state.kubeconfig, answer, cx);
-        }
-        Clickable::Line(line) => {
-            let (menu, view) = (&mut state.menu, &mut state.view);
-            menus::update::click(menu, view, line, context!(state, out));
-        }
-        _ if state.is_covered() => {}
-        Clickable::Row(at) => {
-            let clicked = state.view.shown.get(at).cloned();
-            if clicked.is_some() && clicked == state.view.cursor {
-                open_cluster(state, out);
-                return;
-            }
-            state.view.cursor = clicked.or(state.view.cursor.take());
-            state.view.cursor_moved = true;
-        }
-        Clickable::Record(row) => {
-            let (about, metrics) = (state.screen.cluster(), &state.shared.metrics);
-            if activity::update::click(&mut state.activity, about, row, metrics) {
-                run(state, out, Command::Open);
-            }
-        }
-        Clickable::Column(at) => {
-            if let Some(column) = COLUMNS.get(at) {
-                state.view.sort_by(column);
-                state.view.outdated = true;
-                persist(state, out);
-            }
-        }
-        Clickable::Tab(tab) => show_tab(state, tab),
-        Clickable::Count(number) => on_screen(state, out, Command::Number(number)),
-    }
-}
-
-/// A click on the confirm button: focuses it, or presses it if focused. Rotations are confirmed by keyboard only.
-fn click_confirm(state: &mut State, out: &mut Outbox) {
-    if let Some(dialog) = &mut state.session.quit_dialog {
-        if std::mem::replace(&mut dialog.leave, true) {
-            quit_key(state, out, Command::Open);
-        }
-    } else if let Some(dialog) = &mut state.rotation.dialog {
-        dialog.focus = Focus::Confirm;
-    } else if let Some(dialog) = &mut state.action {
-        if std::mem::replace(&mut dialog.confirm, true) {
-            action_key(state, out, Command::Open);
-        }
-    } else if let Some(dialog) = &mut state.checklist.dialog {
-        if std::mem::replace(&mut dialog.focus, ChecklistField::Confirm) == ChecklistField::Confirm
-        {
-            let snapshot = state.nodes.current_snapshot(&dialog.cluster);
-            let checklist = &mut state.checklist;
-            checklist::update::confirm(checklist, snapshot.as_deref(), context!(state, out));
-        }
-    } else if let Some(renewal) = &mut state.kubeconfig.renewal {
-        renewal.focus = RenewalField::Confirm;
-    } else {
-        let cx = context!(state, out);
-        kubeconfig::update::click(&mut state.kubeconfig, cx);
-    }
-}
-
-/// Closes the topmost dialog, or takes one step back; nothing is lost without a question.
-fn close_dialog(state: &mut State, out: &mut Outbox) {
-    if state.session.quit_dialog.take().is_some() {
-        return;
-    }
-    if state.kubeconfig.form.is_some() {
-        kubeconfig::update::back(&mut state.kubeconfig, context!(state, out));
-        return;
-    }
-    if state.kubeconfig.renewal.is_some() {
-        kubeconfig::renew::back(&mut state.kubeconfig, context!(state, out));
-        return;
-    }
-    (state.rotation.dialog, state.action, state.menu) = (None, None, None);
-    state.checklist.dialog = None;
 }
 
 #[cfg(test)]

@@ -1,29 +1,23 @@
 //! The end of a dashboard, on quit or restart, and the state that is saved.
 
+use crate::app::confirmation::Confirmation;
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Request, TerminalEffect};
-use crate::app::keymap::Command;
 use crate::app::kubeconfig::renewal::{RenewalItem, RenewalItemStage};
 use crate::app::requests::RequestOwner;
 use crate::app::rotation::pending::PendingStage;
-use crate::app::session::quit::{self, QuitDialog};
+use crate::app::session::quit::QuitDialog;
 use crate::app::state::State;
 use crate::app::{kubeconfig, session};
 use crate::domain::last_known::LastFleet;
 use crate::domain::persisted::PersistedState;
 
-/// A key while the quit dialog is open.
-pub fn quit_key(state: &mut State, out: &mut Outbox, command: Command) {
-    if quit::key(&mut state.session.quit_dialog, command) {
-        end_program(state, out);
-    }
-}
-
 /// Quits, or asks first while something is pending; a second request quits.
 pub fn ask_to_quit(state: &mut State, out: &mut Outbox) {
     match why_stay(state) {
         Some((why, then)) if state.session.quit_dialog.is_none() => {
-            state.session.quit_dialog = Some(QuitDialog { leave: false, why, then });
+            state.session.quit_dialog =
+                Some(QuitDialog { confirmation: Confirmation::new(&state.shared), why, then });
         }
         _ => end_program(state, out),
     }

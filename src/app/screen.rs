@@ -7,6 +7,23 @@ use crate::app::keymap::Command;
 use crate::app::motion::moved;
 use crate::domain::cluster::ClusterId;
 
+/// What covers the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlay {
+    Quit,
+    Help,
+    Log,
+    Rotation,
+    /// Wake up or reconcile.
+    Action,
+    /// The kubeconfig form.
+    Kubeconfig,
+    Renewal,
+    /// The checklist's dialog.
+    Checklist,
+    Menu,
+}
+
 /// The current screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Screen {

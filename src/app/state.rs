@@ -27,11 +27,12 @@ use crate::app::now::Now;
 use crate::app::requests::Requests;
 use crate::app::rotation::pending::PendingStep;
 use crate::app::rotation::state::RotationState;
-use crate::app::screen::{Metrics, Screen};
-use crate::app::search::{LIMIT, Search};
+use crate::app::screen::{Metrics, Overlay, Screen};
+use crate::app::search::Search;
 use crate::app::session::state::Session;
 use crate::app::settings::{Settings, ThemeChoice};
 use crate::app::shared::Shared;
+use crate::app::text_field::FIELD_LIMIT;
 use crate::domain::age::DisplayZone;
 use crate::domain::attention::NextStep;
 use crate::domain::checklist::Checklist;
@@ -107,7 +108,7 @@ impl State {
             kept.map(|kept| kept.id.clone()).collect()
         };
         let (marks, watched) = (of(|kept| kept.marked), of(|kept| kept.watched));
-        let filter = persisted.filter.chars().take(LIMIT).collect();
+        let filter = persisted.filter.chars().take(FIELD_LIMIT).collect();
         fleet.kept = persisted.clusters.into_iter().map(|kept| (kept.id.clone(), kept)).collect();
         Self {
             fleet,
@@ -316,17 +317,30 @@ impl State {
         rotation.or_else(action).or_else(form).or_else(renewal).or_else(checklist)
     }
 
-    /// Whether a dialog or menu is open.
+    /// Whether a dialog or menu is open, even below the help.
     pub fn has_dialog(&self) -> bool {
         self.menu.is_some() || self.dialog_cluster().is_some()
     }
 
+    /// What covers the screen and takes the keys.
+    pub fn overlay(&self) -> Option<Overlay> {
+        let topmost_first = [
+            (Overlay::Quit, self.session.quit_dialog.is_some()),
+            (Overlay::Help, self.help.is_some()),
+            (Overlay::Log, self.log.is_some()),
+            (Overlay::Rotation, self.rotation.dialog.is_some()),
+            (Overlay::Action, self.action.is_some()),
+            (Overlay::Kubeconfig, self.kubeconfig.form.is_some()),
+            (Overlay::Renewal, self.kubeconfig.renewal.is_some()),
+            (Overlay::Checklist, self.checklist.dialog.is_some()),
+            (Overlay::Menu, self.menu.is_some()),
+        ];
+        topmost_first.into_iter().find(|(_, is_open)| *is_open).map(|(overlay, _)| overlay)
+    }
+
     /// Whether anything covers the screen.
     pub fn is_covered(&self) -> bool {
-        self.has_dialog()
-            || self.help.is_some()
-            || self.log.is_some()
-            || self.session.quit_dialog.is_some()
+        self.overlay().is_some()
     }
 
     /// Key context of the screen.
@@ -340,25 +354,15 @@ impl State {
 
     /// The current key context.
     pub fn context(&self) -> KeyContext {
-        if self.session.quit_dialog.is_some() {
-            KeyContext::Dialog
-        } else if self.is_searching() {
-            KeyContext::Filter
-        } else if self.help.is_some() || self.log.is_some() {
-            KeyContext::Help
-        } else if self.rotation.dialog.is_some() || self.action.is_some() {
-            KeyContext::Dialog
-        } else if self.kubeconfig.form.is_some()
-            || self.kubeconfig.renewal.is_some()
-            || self.checklist.dialog.is_some()
-        {
-            KeyContext::Form
-        } else if self.menu.is_some() {
-            KeyContext::Menu
-        } else if self.view.filter_input.is_some() {
-            KeyContext::Filter
-        } else {
-            self.screen_context()
+        match self.overlay() {
+            Some(Overlay::Quit) => KeyContext::Dialog,
+            _ if self.is_searching() => KeyContext::Filter,
+            Some(Overlay::Help | Overlay::Log) => KeyContext::Help,
+            Some(Overlay::Rotation | Overlay::Action) => KeyContext::Dialog,
+            Some(Overlay::Kubeconfig | Overlay::Renewal | Overlay::Checklist) => KeyContext::Form,
+            Some(Overlay::Menu) => KeyContext::Menu,
+            None if self.view.filter_input.is_some() => KeyContext::Filter,
+            None => self.screen_context(),
         }
     }
 

@@ -7,14 +7,13 @@ use std::time::Duration;
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 use crate::app::cluster::tabs::Tab;
-use crate::app::commands::{self, action_key};
+use crate::app::commands;
 use crate::app::context::{Outbox, context};
 use crate::app::effect::{Effect, Request, TerminalEffect};
-use crate::app::ending::{self, end_program, persist, quit_key};
+use crate::app::ending::{self, end_program, persist};
 use crate::app::event::Event;
 use crate::app::fleet::row::row_source;
 use crate::app::fleet::{discovery, polling, readings};
-use crate::app::help::{self, Help};
 use crate::app::keymap::{Command, KeyContext};
 use crate::app::kubeconfig::delivery::{self, Delivery};
 use crate::app::menus::palette::PaletteItem;
@@ -26,12 +25,12 @@ use crate::app::now::Now;
 use crate::app::requests::{DialogId, KubeconfigRequest, RequestId, RequestOwner};
 use crate::app::rotation::pending::{PendingStep, PendingSteps};
 use crate::app::screen::Screen;
-use crate::app::search::Search;
 use crate::app::session::window::window_status;
 use crate::app::state::State;
 use crate::app::text;
 use crate::app::{
-    actions, checklist, configuration, credentials, fleet, kubeconfig, log, menus, rotation,
+    actions, checklist, configuration, credentials, fleet, kubeconfig, log, menus, mouse, overlays,
+    rotation,
 };
 use crate::domain::cluster::{ClusterId, Scope};
 use crate::domain::credential::{Credentials, FoundFile};
@@ -140,7 +139,7 @@ fn take(state: &mut State, out: &mut Outbox, message: Message) {
     match message {
         Message::Key(key) => press(state, out, key),
         Message::Pasted(text) => paste(state, out, text.expose()),
-        Message::Mouse(event) => commands::mouse(state, out, event),
+        Message::Mouse(event) => mouse::mouse(state, out, event),
         Message::Resized(columns, rows) => {
             let before = std::mem::replace(&mut state.shared.size, (columns, rows));
             if before == state.shared.size {
@@ -184,63 +183,17 @@ fn press(state: &mut State, out: &mut Outbox, key: KeyEvent) {
         commands::run(state, out, command);
         return;
     }
-    match (context, command) {
-        (KeyContext::Dialog, Some(command)) if state.session.quit_dialog.is_some() => {
-            quit_key(state, out, command);
-        }
-        (KeyContext::Dialog | KeyContext::Form, Some(Command::Help)) => {
-            state.search = Search::default();
-            state.help = Some(Help { context, scroll: 0 });
-        }
-        (KeyContext::Dialog, _) if state.rotation.dialog.is_some() => {
-            rotation::update::key(&mut state.rotation, command, key, context!(state, out));
-        }
-        (KeyContext::Form, _) if state.checklist.dialog.is_some() => {
-            let id = state.checklist.dialog.as_ref().map(|dialog| &dialog.cluster);
-            let snapshot = id.and_then(|id| state.nodes.current_snapshot(id));
-            let (checklist, cx) = (&mut state.checklist, context!(state, out));
-            checklist::update::key(checklist, snapshot.as_deref(), (command, key), cx);
-        }
-        (KeyContext::Form, _) if state.kubeconfig.renewal.is_some() => {
-            let cx = context!(state, out);
-            kubeconfig::renew::key(&mut state.kubeconfig, command, key, cx);
-        }
-        (KeyContext::Form, _) => {
-            let cx = context!(state, out);
-            kubeconfig::update::key(&mut state.kubeconfig, command, key, cx);
-        }
-        (KeyContext::Menu, _) => {
-            let (below, cx) = (state.screen_context(), context!(state, out));
-            let (menu, view) = (&mut state.menu, &mut state.view);
-            menus::update::key(menu, view, (command, key), below, cx);
-        }
-        (KeyContext::Filter, _) if state.is_searching() => {
-            if state.search.key(command, key) {
+    match (state.overlay(), command) {
+        _ if context == KeyContext::Filter => {
+            if !state.is_searching() {
+                fleet::update::filter_key(&mut state.view, row_source!(state), command, key);
+            } else if state.search.key(command, key) {
                 commands::find(state, SearchDirection::FromHere);
             }
         }
-        (KeyContext::Filter, _) => {
-            fleet::update::filter_key(&mut state.view, row_source!(state), command, key);
-        }
-        (_, None) => {}
-        (KeyContext::Help, Some(Command::Filter)) => {
-            if state.help.is_some() {
-                state.search.begin();
-            }
-        }
-        (KeyContext::Help, Some(Command::Back)) if !state.search.text.is_empty() => {
-            state.search = Search::default();
-        }
-        (KeyContext::Help, Some(command)) if state.help.is_none() => {
-            log::run(&mut state.log, command, &state.shared.metrics);
-        }
-        (KeyContext::Help, Some(command)) => {
-            help::run(&mut state.help, command, &state.shared.metrics);
-        }
-        (KeyContext::Dialog, Some(command)) => action_key(state, out, command),
-        (KeyContext::Fleet | KeyContext::Cluster | KeyContext::Activity, Some(command)) => {
-            commands::run(state, out, command);
-        }
+        (Some(overlay), _) => overlays::key(state, out, overlay, (command, key)),
+        (None, Some(command)) => commands::run(state, out, command),
+        (None, None) => {}
     }
 }
 
@@ -250,26 +203,19 @@ fn paste(state: &mut State, out: &mut Outbox, text: &str) {
         let begin: String = text.chars().take(PASTE_LIMIT).collect();
         clean(&begin).trim().to_owned()
     };
-    if state.session.quit_dialog.is_some() || state.help.is_some() && !state.is_searching() {
-        return;
-    }
-    if state.is_searching() {
-        state.search.change(|text| format!("{text}{}", part()));
-        commands::find(state, SearchDirection::FromHere);
-    } else if let Some(dialog) = &mut state.rotation.dialog {
-        rotation::update::paste(dialog);
-    } else if state.checklist.dialog.is_some() {
-        checklist::update::paste(&mut state.checklist, &part());
-    } else if let Some(renewal) = &mut state.kubeconfig.renewal {
-        kubeconfig::renew::paste(renewal, &part());
-    } else if state.kubeconfig.form.is_some() {
-        kubeconfig::update::paste(&mut state.kubeconfig, &part(), context!(state, out));
-    } else if state.context() == KeyContext::Cluster && state.screen.tab() == Some(Tab::Credentials)
-    {
-        credentials::update::paste(&mut state.inventory, text, context!(state, out));
-    } else if state.context() == KeyContext::Filter {
-        let source = row_source!(state);
-        fleet::update::type_filter(&mut state.view, source, |filter| format!("{filter}{}", part()));
+    match (state.overlay(), state.context()) {
+        (_, KeyContext::Filter) if state.is_searching() => {
+            state.search.paste(&part());
+            commands::find(state, SearchDirection::FromHere);
+        }
+        (_, KeyContext::Filter) => {
+            fleet::update::paste_filter(&mut state.view, row_source!(state), &part());
+        }
+        (Some(overlay), _) => overlays::paste(state, out, overlay, &part()),
+        (None, _) if state.screen.tab() == Some(Tab::Credentials) => {
+            credentials::update::paste(&mut state.inventory, text, context!(state, out));
+        }
+        (None, _) => {}
     }
 }
 

@@ -45,6 +45,11 @@ async fn while_a_filter_is_typed_the_cursor_is_on_the_best_match() {
     journey.shows("1 of 3");
     journey.press("/~ia<enter>").await;
     journey.hides("1 of 3");
+    // Cursor keys keep the selected text and move in it.
+    journey.press("/med<enter>/<home>ia<right><delete>").await;
+    journey.shows("/ iam▏d");
+    journey.press("<esc>/<end><left>xx<backspace>").await;
+    journey.shows("/ mex▏d");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

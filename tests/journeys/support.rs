@@ -725,6 +725,9 @@ fn parse(keys: &str) -> Vec<KeyEvent> {
                 "down" => (KeyCode::Down, KeyModifiers::NONE),
                 "left" => (KeyCode::Left, KeyModifiers::NONE),
                 "right" => (KeyCode::Right, KeyModifiers::NONE),
+                "home" => (KeyCode::Home, KeyModifiers::NONE),
+                "end" => (KeyCode::End, KeyModifiers::NONE),
+                "delete" => (KeyCode::Delete, KeyModifiers::NONE),
                 "backspace" => (KeyCode::Backspace, KeyModifiers::NONE),
                 "space" => (KeyCode::Char(' '), KeyModifiers::NONE),
                 other => match other.strip_prefix("ctrl-").and_then(|rest| rest.chars().next()) {

@@ -1,6 +1,6 @@
 //! State of the confirmation dialog for wake-up and reconcile.
 
-use crate::app::shared::Guard;
+use crate::app::confirmation::Confirmation;
 use crate::domain::action::Trigger;
 use crate::domain::cluster::ClusterId;
 
@@ -9,6 +9,5 @@ use crate::domain::cluster::ClusterId;
 pub struct ActionDialog {
     pub cluster: ClusterId,
     pub action: Trigger,
-    pub confirm: bool,
-    pub guard: Guard,
+    pub confirmation: Confirmation,
 }

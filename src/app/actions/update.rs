@@ -1,33 +1,13 @@
-//! Keys of the confirmation, the request, and its answer.
+//! The request, and its answer.
 
-use crate::app::actions::dialog::ActionDialog;
 use crate::app::actions::text;
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
-use crate::app::keymap::Command;
 use crate::app::requests::{RequestId, RequestOwner};
-use crate::app::shared::Shared;
 use crate::domain::action::{Accepted, Trigger};
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
 use crate::domain::record::Outcome;
-
-/// A key while the dialog is open; returns the dialog once the user confirms.
-pub fn key(
-    dialog: &mut Option<ActionDialog>,
-    command: Command,
-    shared: &Shared,
-) -> Option<ActionDialog> {
-    let open = dialog.as_mut()?;
-    if command == Command::Back {
-        *dialog = None;
-    } else if command.is_turn() {
-        open.confirm = !open.confirm;
-    } else if command == Command::Open && shared.may_press(open.guard) {
-        return dialog.take().filter(|open| open.confirm);
-    }
-    None
-}
 
 /// Sends the action to SKE.
 pub fn send(cluster: &ClusterId, action: Trigger, cx: &mut UpdateContext<'_>) {

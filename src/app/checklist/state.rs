@@ -220,7 +220,7 @@ impl ChecklistDialog {
         use ChecklistField::{Cancel, Confirm, Name, Note, Owner};
         let is_edit = matches!(self.kind, ChecklistDialogKind::Edit(_));
         let fields: &[ChecklistField] =
-            if is_edit { &[Name, Owner, Note, Confirm, Cancel] } else { &[Cancel, Confirm] };
+            if is_edit { &[Name, Owner, Note, Cancel, Confirm] } else { &[Cancel, Confirm] };
         self.focus = neighbour(fields, self.focus, forward);
     }
 

@@ -139,6 +139,10 @@ pub fn key(
     let is_text = !matches!(dialog.focus, ChecklistField::Confirm | ChecklistField::Cancel);
     match command {
         Some(Command::Open) if key.kind != KeyEventKind::Press => {}
+        // From the last text field to the confirm button, past cancel.
+        Some(Command::Open) if dialog.focus == ChecklistField::Note => {
+            dialog.focus = ChecklistField::Confirm;
+        }
         Some(Command::Open) if is_text => dialog.step_focus(true),
         Some(Command::Open) if !cx.shared.may_press(dialog.guard) => {}
         Some(Command::Open) if dialog.focus == ChecklistField::Cancel => checklist.dialog = None,
@@ -174,8 +178,21 @@ pub fn paste(checklist: &mut ChecklistState, pasted: &str) {
     }
 }
 
+/// A click on the confirm button: focuses it, or presses it if already focused.
+pub fn click(
+    checklist: &mut ChecklistState,
+    snapshot: Option<&ClusterSnapshot>,
+    cx: &mut UpdateContext<'_>,
+) {
+    let Some(dialog) = &mut checklist.dialog else { return };
+    let before = std::mem::replace(&mut dialog.focus, ChecklistField::Confirm);
+    if before == ChecklistField::Confirm {
+        confirm(checklist, snapshot, cx);
+    }
+}
+
 /// Performs the dialog's action, unless a request is already in progress.
-pub fn confirm(
+fn confirm(
     checklist: &mut ChecklistState,
     snapshot: Option<&ClusterSnapshot>,
     cx: &mut UpdateContext<'_>,

@@ -10,7 +10,7 @@ use crate::app::fleet::row::RowSource;
 use crate::app::fleet::view::FleetView;
 use crate::app::keymap::Command;
 use crate::app::motion::moved;
-use crate::app::search::{LineInput, edited};
+use crate::app::text_field::LineInput;
 
 /// Filters for the counts in the header, by number.
 pub const COUNT_FILTERS: [&str; 7] = [
@@ -28,7 +28,7 @@ pub fn run(view: &mut FleetView, source: RowSource<'_>, command: Command) {
     match command {
         Command::Filter => {
             let before = (view.filter.clone(), view.cursor.clone());
-            view.filter_input = Some(LineInput { before, selected: !view.filter.is_empty() });
+            view.filter_input = Some(LineInput::new(&view.filter, before));
         }
         Command::Mark => {
             if let Some(id) = view.cursor.clone()
@@ -95,32 +95,29 @@ pub fn filter_key(
             }
         }
         _ => {
-            if edited("", key).is_some() {
-                type_filter(view, source, |filter| edited(filter, key).unwrap_or_default());
+            if view.filter_input.as_mut().is_some_and(|input| input.key(key)) {
+                apply_typed(view, source);
                 return;
             }
             match key.code {
                 KeyCode::Up => move_cursor(view, source, Command::Up),
                 KeyCode::Down => move_cursor(view, source, Command::Down),
-                KeyCode::Left | KeyCode::Right | KeyCode::Home | KeyCode::End => {
-                    if let Some(input) = &mut view.filter_input {
-                        input.selected = false;
-                    }
-                }
                 _ => {}
             }
         }
     }
 }
 
-/// Edits the filter: replaces selected text, and moves the cursor to the best match.
-pub fn type_filter(
-    view: &mut FleetView,
-    source: RowSource<'_>,
-    change: impl FnOnce(&str) -> String,
-) {
-    let Some(input) = &mut view.filter_input else { return };
-    let typed = input.changed(&view.filter, change);
+/// Pastes into the active filter input.
+pub fn paste_filter(view: &mut FleetView, source: RowSource<'_>, text: &str) {
+    view.filter_input.iter_mut().for_each(|input| input.paste(text));
+    apply_typed(view, source);
+}
+
+/// Applies the typed filter, and moves the cursor to the best match.
+fn apply_typed(view: &mut FleetView, source: RowSource<'_>) {
+    let Some(line) = &view.filter_input else { return };
+    let typed = line.input.value().to_owned();
     set_filter(view, source, typed);
     view.cursor = view.shown.first().cloned();
     view.keep_cursor_visible(source.shared.metrics.page());

@@ -9,7 +9,7 @@ use crate::app::fleet::filter::{Filter, FilterRow};
 use crate::app::fleet::row::{Row, RowSource};
 use crate::app::fleet::state::Fleet;
 use crate::app::motion::keep_visible;
-use crate::app::search::LineInput;
+use crate::app::text_field::LineInput;
 use crate::domain::attention::Attention;
 use crate::domain::cluster::{ClusterId, ProjectId};
 use crate::domain::due::due;

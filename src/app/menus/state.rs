@@ -4,9 +4,11 @@ use tui_input::Input;
 
 use crate::app::fleet::columns::{COLUMNS, Column};
 use crate::app::fleet::state::Fleet;
+use crate::app::keymap::Command;
 use crate::app::menus::choices::CHOICES;
 use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::scope::{self, ScopeItem};
+use crate::app::motion::moved;
 use crate::app::settings::Settings;
 
 /// An open list menu.
@@ -74,6 +76,12 @@ impl Menu {
     /// Whether typing filters its lines.
     pub fn is_searched(&self) -> bool {
         matches!(self.items, MenuItems::Commands(_) | MenuItems::Scope(_))
+    }
+
+    /// Moves the cursor.
+    pub fn step(&mut self, command: Command, page: usize) {
+        let last = self.lines().saturating_sub(1);
+        self.cursor = moved(command, self.cursor, page, last).unwrap_or(self.cursor);
     }
 
     /// Number of lines.

@@ -5,7 +5,6 @@
 )]
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use tui_input::InputRequest;
 
 use crate::app::context::UpdateContext;
 use crate::app::event::Event;
@@ -17,7 +16,7 @@ use crate::app::menus::palette::{PaletteItem, offers};
 use crate::app::menus::scope;
 use crate::app::menus::state::{Menu, MenuItems, optional_columns};
 use crate::app::menus::text;
-use crate::app::motion::moved;
+use crate::app::text_field::type_into;
 
 /// A key while a menu is open. `below`: the key context of the screen behind it.
 pub fn key(
@@ -28,10 +27,10 @@ pub fn key(
     cx: &mut UpdateContext<'_>,
 ) {
     let Some(open) = menu else { return };
-    if open.is_searched()
-        && let Some(request) = query_edit(key)
-    {
-        open.query.handle(request);
+    let types = matches!(key.code, KeyCode::Char(_) | KeyCode::Backspace)
+        && !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    if open.is_searched() && types {
+        type_into(&mut open.query, key);
         let (query, settings) = (open.query.value(), &cx.shared.settings);
         open.items = match open.items {
             MenuItems::Scope(_) => MenuItems::Scope(scope::items(cx.fleet, settings, query)),
@@ -56,15 +55,11 @@ pub fn key(
         choose(menu, view, cx);
         return;
     }
-    let last = open.lines().saturating_sub(1);
     match command {
         Some(Command::Back | Command::Quit) => *menu = None,
         // In the palette, a space was already handled as text.
         Some(Command::Open | Command::Mark) => choose(menu, view, cx),
-        Some(command) => {
-            let page = cx.shared.metrics.page();
-            open.cursor = moved(command, open.cursor, page, last).unwrap_or(open.cursor);
-        }
+        Some(command) => open.step(command, cx.shared.metrics.page()),
         None => {}
     }
 }
@@ -81,18 +76,6 @@ pub fn click(
         choose(menu, view, cx);
     } else {
         open.cursor = line.min(open.lines().saturating_sub(1));
-    }
-}
-
-fn query_edit(key: KeyEvent) -> Option<InputRequest> {
-    match key.code {
-        KeyCode::Char(c)
-            if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
-        {
-            Some(InputRequest::InsertChar(c))
-        }
-        KeyCode::Backspace => Some(InputRequest::DeletePrevChar),
-        _ => None,
     }
 }
 

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use tui_input::{Input, InputRequest};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use tui_input::Input;
 
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
@@ -20,6 +20,7 @@ use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::rotation::state::RotationState;
 use crate::app::rotation::{findings_text, text};
 use crate::app::shared::Shared;
+use crate::app::text_field::type_into;
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, passed};
 use crate::domain::api_call::api_call;
@@ -31,8 +32,6 @@ use crate::domain::rotation_report::with_accepted;
 
 /// Lines per page of findings.
 const PAGE: usize = 5;
-/// Maximum characters of the typed name.
-const NAME_LIMIT: usize = 64;
 
 /// Opens the dialog for a step, and requests a check.
 pub fn open(
@@ -128,20 +127,11 @@ fn type_name(dialog: &mut RotationDialog, key: KeyEvent) {
         return;
     }
     dialog.typed_note = None;
-    match key.code {
-        KeyCode::Char(c)
-            if !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) =>
-        {
-            dialog.focus = Focus::Name;
-            if dialog.typed.value().chars().count() < NAME_LIMIT {
-                dialog.typed.handle(InputRequest::InsertChar(c));
-            }
-        }
-        KeyCode::Char('u') => dialog.typed = Input::default(),
-        KeyCode::Backspace => {
-            dialog.typed.handle(InputRequest::DeletePrevChar);
-        }
-        _ => {}
+    // The other editing keys scroll, or move the focus.
+    if matches!(key.code, KeyCode::Char(_) | KeyCode::Backspace)
+        && type_into(&mut dialog.typed, key)
+    {
+        dialog.focus = Focus::Name;
     }
 }
 

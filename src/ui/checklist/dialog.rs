@@ -60,7 +60,6 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &ChecklistDialog) {
     let is_focused = |field| dialog.focus == field;
     let confirm = Button::confirm(dialog.verb(), is_focused(ChecklistField::Confirm), ready);
     let cancel = Button::cancel(text::CANCEL, is_focused(ChecklistField::Cancel));
-    let buttons = if edited.is_some() { [confirm, cancel] } else { [cancel, confirm] };
     let place = cx.state.fleet.label(&dialog.cluster);
-    show(canvas, area, MOST, (&title, &place), lines, &buttons);
+    show(canvas, area, MOST, (&title, &place), lines, &[cancel, confirm]);
 }

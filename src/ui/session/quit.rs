@@ -15,13 +15,14 @@ const MOST: u16 = 66;
 
 /// Draws the question over `area`.
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &QuitDialog) {
-    let QuitDialog { leave, why, then } = dialog;
+    let QuitDialog { confirmation, why, then } = dialog;
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let mut lines = cx.marked("!", Tone::Warn, &clean(why));
     lines.extend(cx.paragraph(then, Tone::Dim));
     if area.height >= 10 {
         lines.push(Line::default());
     }
-    let buttons = [Button::cancel(text::STAY, !leave), Button::confirm(text::QUIT, *leave, true)];
+    let quits = confirmation.confirms;
+    let buttons = [Button::cancel(text::STAY, !quits), Button::confirm(text::QUIT, quits, true)];
     show(canvas, area, MOST, (text::QUIT_TITLE, ""), lines, &buttons);
 }

@@ -20,6 +20,7 @@ use crate::app::checklist::state::{
 };
 use crate::app::cluster::tabs::{TABS, Tab};
 use crate::app::commands;
+use crate::app::confirmation::Confirmation;
 use crate::app::context::Outbox;
 use crate::app::fleet::columns::COLUMNS;
 use crate::app::fleet::state::ScopeStatus;
@@ -39,11 +40,11 @@ use crate::app::rotation::dialog::{Focus, RotationDialogStage};
 use crate::app::rotation::findings_text;
 use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::screen::{Clickable, Metrics, Screen};
-use crate::app::search::LineInput;
 use crate::app::session::quit::QuitDialog;
 use crate::app::settings::ThemeChoice;
 use crate::app::shared::Guard;
 use crate::app::state::State;
+use crate::app::text_field::LineInput;
 use crate::app::update::update;
 use crate::domain::action::Trigger;
 use crate::domain::age::DisplayZone;
@@ -218,7 +219,10 @@ fn fleet_without_rows() {
     arrange(&mut filtered);
     snapshot_at("fleet_filtered_out", &filtered, 80, 24);
     filtered.view.filter = "phase:prepared".into();
-    filtered.view.filter_input = Some(LineInput { before: (String::new(), None), selected: false });
+    filtered.view.filter_input = Some(LineInput {
+        selected: false,
+        ..LineInput::new("phase:prepared", (String::new(), None))
+    });
     arrange(&mut filtered);
     snapshot_at("fleet_filtering", &filtered, 80, 24);
 }
@@ -775,8 +779,10 @@ fn scope() {
 fn questions() {
     let mut state = opened("night", Tab::Overview);
     let cluster = id(&state, "night");
-    let ask =
-        |action| ActionDialog { cluster: cluster.clone(), action, confirm: false, guard: guard() };
+    let ask = |action| {
+        let confirmation = Confirmation { confirms: false, guard: guard() };
+        ActionDialog { cluster: cluster.clone(), action, confirmation }
+    };
     state.action = Some(ask(Trigger::WakeUp));
     snapshot_at("wake_up", &state, 80, 24);
     snapshot_at("wake_up", &state, 40, 12);
@@ -784,8 +790,9 @@ fn questions() {
     snapshot_at("reconcile", &state, 80, 24);
     let why = "The start of shop-prod is being sent.".to_owned();
     state.action = None;
-    state.session.quit_dialog =
-        Some(QuitDialog { leave: false, why, then: crate::app::session::text::REQUESTS_CONTINUE });
+    let confirmation = Confirmation { confirms: false, guard: guard() };
+    let then = crate::app::session::text::REQUESTS_CONTINUE;
+    state.session.quit_dialog = Some(QuitDialog { confirmation, why, then });
     snapshot_at("quit", &state, 80, 24);
     snapshot_at("quit", &state, 40, 12);
 }
@@ -1225,8 +1232,11 @@ fn every_screen() -> Vec<State> {
     let mut scope = selecting(SelectedProjects::All, Some("eu02"));
     commands::run(&mut scope, &mut Outbox::default(), Command::Scope);
     let mut quit = fleet();
-    quit.session.quit_dialog =
-        Some(QuitDialog { leave: true, why: "something is being sent".into(), then: "" });
+    quit.session.quit_dialog = Some(QuitDialog {
+        confirmation: Confirmation { confirms: true, guard: guard() },
+        why: "something is being sent".into(),
+        then: "",
+    });
     let mut typed =
         rotating("legacy-7", Step::Start, RotationDialogStage::Changed("it moved".into()));
     if let Some(dialog) = &mut typed.rotation.dialog {

@@ -5,6 +5,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::availability::can;
 use crate::app::cell::Tone;
+use crate::app::checklist::state::ChecklistField;
 use crate::app::cluster::tabs::Tab;
 use crate::app::fleet::filter::problems;
 use crate::app::keymap::{BINDINGS, Binding, Command, KeyContext};
@@ -13,9 +14,10 @@ use crate::app::kubeconfig::renewal::{RenewalField, RenewalStage};
 use crate::app::menus::state::MenuItems;
 use crate::app::notices::ToastAbout;
 use crate::app::rotation::dialog::Focus;
-use crate::app::screen::Screen;
+use crate::app::screen::{Overlay, Screen};
 use crate::app::state::State;
 use crate::app::text;
+use crate::app::text_field::LineInput;
 use crate::domain::attention::NextStep;
 use crate::domain::text::{clean, plural, width};
 use crate::ui::canvas::Canvas;
@@ -145,23 +147,32 @@ fn search_line(cx: LineContext<'_>) -> Line<'static> {
     let count = state.search_matches();
     let count = count.map(|count| format!("{} ", plural(count, "match", "matches")));
     let count = count.unwrap_or_default();
-    let selected = state.search.input.as_ref().is_some_and(|input| input.selected);
-    let left = typed(theme, &state.search.text, selected);
+    let left = typed(theme, state.search.input.as_ref());
     spread(left, vec![theme.span(count, Tone::Dim)], columns)
 }
 
 /// A text input line.
-fn typed(theme: Theme, text: &str, selected: bool) -> Vec<Span<'static>> {
-    let text = clean(text);
-    let text = if selected { theme.part(text, Role::Focus) } else { Span::raw(text) };
-    vec![theme.part(" / ", Role::Accent), text, theme.part("▏", Role::Accent)]
+fn typed<B>(theme: Theme, line: Option<&LineInput<B>>) -> Vec<Span<'static>> {
+    let Some(LineInput { input, selected, .. }) = line else { return Vec::new() };
+    let at = |range: (usize, usize)| {
+        let (skipped, taken) = range;
+        let part: String = input.value().chars().skip(skipped).take(taken).collect();
+        let part = clean(&part);
+        if *selected { theme.part(part, Role::Focus) } else { Span::raw(part) }
+    };
+    let cursor = theme.part("▏", Role::Accent);
+    vec![
+        theme.part(" / ", Role::Accent),
+        at((0, input.cursor())),
+        cursor,
+        at((input.cursor(), usize::MAX)),
+    ]
 }
 
 fn filter_line(cx: LineContext<'_>) -> Line<'static> {
     let LineContext { state, theme, columns } = cx;
     let shown = format!("{} of {} ", state.view.shown.len(), state.view.counts.all);
-    let selected = state.view.filter_input.as_ref().is_some_and(|input| input.selected);
-    let mut left = typed(theme, &state.view.filter, selected);
+    let mut left = typed(theme, state.view.filter_input.as_ref());
     if state.view.shown.is_empty() && state.view.counts.all > 0 {
         let problems = problems(&state.view.filter).join("; ");
         left.push(theme.span(format!("  {}", clean(&problems)), Tone::Warn));
@@ -257,7 +268,7 @@ fn place(command: Command, hint: u8, next: Option<&NextStep>) -> Option<u8> {
 
 fn works(state: &State, context: KeyContext, command: Command) -> bool {
     match (context, command) {
-        (KeyContext::Dialog, Command::Copy) => state.rotation.dialog.is_some(),
+        (KeyContext::Dialog, Command::Copy) => state.overlay() == Some(Overlay::Rotation),
         // On the fleet there is no previous screen; quit is shown instead of back.
         (KeyContext::Fleet, Command::Back) => clears(state),
         (KeyContext::Fleet, Command::Quit) => !clears(state),
@@ -329,36 +340,50 @@ fn menu_label(kind: &MenuItems, command: Command) -> Option<&'static str> {
 
 /// The effect of Enter in the open dialog or form.
 fn press_label(state: &State) -> Option<&'static str> {
-    if let Some(dialog) = &state.session.quit_dialog {
-        return Some(if dialog.leave { text::PRESS_QUIT } else { text::PRESS_STAY });
+    match state.overlay()? {
+        Overlay::Quit => {
+            let quits = state.session.quit_dialog.as_ref()?.confirmation.confirms;
+            Some(if quits { text::PRESS_QUIT } else { text::PRESS_STAY })
+        }
+        Overlay::Rotation => {
+            let dialog = state.rotation.dialog.as_ref()?;
+            Some(match dialog.focus {
+                _ if !dialog.stage.is_open() => text::PRESS_CLOSE,
+                Focus::Name => text::PRESS_NEXT_FIELD,
+                Focus::Accept if dialog.is_accepted() => text::PRESS_NOT_ACCEPT,
+                Focus::Accept => text::PRESS_ACCEPT,
+                Focus::Cancel => text::PRESS_CANCEL,
+                Focus::Confirm if !dialog.is_ready() => text::PRESS_MISSING,
+                Focus::Confirm => dialog.step.verb(),
+            })
+        }
+        Overlay::Action => {
+            let confirms = state.action.as_ref()?.confirmation.confirms;
+            Some(if confirms { text::PRESS_CONFIRM } else { text::PRESS_CANCEL })
+        }
+        Overlay::Kubeconfig => Some(form_label(state.kubeconfig.form.as_ref()?)),
+        Overlay::Renewal => {
+            let renewal = state.kubeconfig.renewal.as_ref()?;
+            Some(match (renewal.stage, renewal.focus) {
+                (RenewalStage::Ended, _) => text::PRESS_CLOSE,
+                (_, RenewalField::Lifetime) => text::PRESS_NEXT_FIELD,
+                (_, RenewalField::Cancel) => text::PRESS_CANCEL,
+                (_, RenewalField::Confirm) => text::PRESS_RENEW,
+            })
+        }
+        Overlay::Checklist => Some(match state.checklist.dialog.as_ref()?.focus {
+            ChecklistField::Cancel => text::PRESS_CANCEL,
+            ChecklistField::Confirm => text::PRESS_CONFIRM,
+            ChecklistField::Name | ChecklistField::Owner | ChecklistField::Note => {
+                text::PRESS_NEXT_FIELD
+            }
+        }),
+        Overlay::Help | Overlay::Log | Overlay::Menu => None,
     }
-    if state.help.is_some() {
-        return None;
-    }
-    if let Some(dialog) = &state.rotation.dialog {
-        return Some(match dialog.focus {
-            _ if !dialog.stage.is_open() => text::PRESS_CLOSE,
-            Focus::Name => text::PRESS_NEXT_FIELD,
-            Focus::Accept if dialog.is_accepted() => text::PRESS_NOT_ACCEPT,
-            Focus::Accept => text::PRESS_ACCEPT,
-            Focus::Cancel => text::PRESS_CANCEL,
-            Focus::Confirm if !dialog.is_ready() => text::PRESS_MISSING,
-            Focus::Confirm => dialog.step.verb(),
-        });
-    }
-    if let Some(dialog) = &state.action {
-        return Some(if dialog.confirm { text::PRESS_CONFIRM } else { text::PRESS_CANCEL });
-    }
-    if let Some(renewal) = &state.kubeconfig.renewal {
-        return Some(match (renewal.stage, renewal.focus) {
-            (RenewalStage::Ended, _) => text::PRESS_CLOSE,
-            (_, RenewalField::Lifetime) => text::PRESS_NEXT_FIELD,
-            (_, RenewalField::Cancel) => text::PRESS_CANCEL,
-            (_, RenewalField::Confirm) => text::PRESS_RENEW,
-        });
-    }
-    let form = state.kubeconfig.form.as_ref()?;
-    Some(match (&form.stage, form.focus) {
+}
+
+fn form_label(form: &KubeconfigForm) -> &'static str {
+    match (&form.stage, form.focus) {
         (KubeconfigFormStage::Failed(_), _) => text::PRESS_CLOSE,
         (KubeconfigFormStage::Asking { answer, .. }, _) if *answer > 0 => text::PRESS_CONFIRM,
         (KubeconfigFormStage::Asking { .. }, _) | (_, KubeconfigField::Cancel) => {
@@ -368,7 +393,7 @@ fn press_label(state: &State) -> Option<&'static str> {
         (_, field) if form.after(field) != KubeconfigField::Confirm => text::PRESS_NEXT_FIELD,
         _ if form.issued.is_some() => text::PRESS_TO_SAVE,
         _ => text::PRESS_TO_ISSUE,
-    })
+    }
 }
 
 fn submit_label(form: &KubeconfigForm) -> &'static str {
