@@ -376,18 +376,16 @@ fn refresh(state: &mut State, out: &mut Outbox) {
 
 /// Rereads the kubeconfig files of this machine.
 pub fn read_inventory(state: &mut State, out: &mut Outbox) {
-    state.inventory.not_read = None;
     credentials::update::read(&state.credentials, context!(state, out));
 }
 
 fn open_rotation(state: &mut State, out: &mut Outbox) {
     let (Some(step), Some(entry)) = (state.due_step(), state.subject()) else { return };
     let cluster = entry.cluster.clone();
-    let evidence = state.evidence(&cluster);
     read_inventory(state, out);
     let cx = context!(state, out);
     checklist::update::read(&cluster.id, cx);
-    rotation::update::open(&mut state.rotation, step, cluster, evidence, cx);
+    rotation::update::open(&mut state.rotation, step, cluster, cx);
 }
 
 fn open_action(state: &mut State, action: Trigger) {

@@ -100,7 +100,7 @@ pub fn update(state: &mut State, now: Now, message: Message) -> Vec<Effect> {
     let on_screen = observed_on_screen(state);
     observing::update_observers(&mut state.nodes, &on_screen, context!(state, &mut out));
     dispatch_events(state, &mut out);
-    show_evidence_in_dialog(state);
+    evaluate_dialog(state);
     update_window(state, &mut out);
     out.effects
 }
@@ -285,7 +285,7 @@ fn answered(
         }
         (RequestOwner::Inventory, answer) => {
             let read = of_kind!(answer, Answer::Inventory(files) => files);
-            inventory_read(state, out, request, read);
+            inventory_read(state, request, read);
         }
         (RequestOwner::Trials(id), Ok(Answer::Tried(tried))) => {
             credentials::update::tried(&mut state.inventory, &id, tried, cx);
@@ -343,23 +343,14 @@ fn identified(state: &mut State, out: &mut Outbox, identity: Identity, notes: Ve
     state.shared.identity = Some(identity);
 }
 
-fn inventory_read(
-    state: &mut State,
-    out: &mut Outbox,
-    request: RequestId,
-    read: Result<Vec<FoundFile>, Failure>,
-) {
+fn inventory_read(state: &mut State, request: RequestId, read: Result<Vec<FoundFile>, Failure>) {
     if request < state.inventory.read_by {
         return;
     }
     state.inventory.read_by = request;
-    let read = read.map(Arc::from);
-    let told = read.as_ref().map_err(|failure| failure.message.as_str());
-    let cx = context!(state, out);
-    rotation::update::inventory_read(&mut state.rotation, told, cx);
     match read {
         Ok(files) => {
-            (state.inventory.files, state.inventory.not_read) = (Some(files), None);
+            (state.inventory.files, state.inventory.not_read) = (Some(Arc::from(files)), None);
             state.view.outdated = true;
         }
         Err(failure) => {
@@ -374,7 +365,7 @@ fn credentials_loaded(state: &mut State, credentials: Credentials, note: Option<
         state.notices.error(Failure::new(FailureKind::File, note));
     }
     state.credentials.join(credentials);
-    credentials_changed(state);
+    state.view.outdated = true;
 }
 
 /// Applies the fleet saved by the last run, unless that used another SKE API.
@@ -521,13 +512,13 @@ fn dispatch(state: &mut State, out: &mut Outbox, event: Event) {
             state.inventory.unmark(&access.location);
             state.credentials.prune(state.server_now());
             state.credentials.put(*access);
-            credentials_changed(state);
+            state.view.outdated = true;
             persist(state, out);
             commands::read_inventory(state, out);
         }
         Event::GenerationObserved(reference) => {
             if state.credentials.note(*reference) {
-                credentials_changed(state);
+                state.view.outdated = true;
                 persist(state, out);
             }
         }
@@ -554,13 +545,6 @@ fn forget(state: &mut State, out: &mut Outbox, id: &ClusterId, why: &str) {
     observing::remove(&mut state.nodes, id, cx);
     state.inventory.forget(id);
     state.checklist.forget(id);
-}
-
-/// The known kubeconfigs changed: updates rows and the open dialog.
-fn credentials_changed(state: &mut State) {
-    state.view.outdated = true;
-    let (credentials, skew) = (&state.credentials, state.fleet.skew);
-    state.rotation.credentials_changed(credentials, skew, &state.shared);
 }
 
 /// Requests everything that is due, and handles timeouts.
@@ -611,18 +595,12 @@ fn observed_on_screen(state: &State) -> Vec<ClusterId> {
     about.map(|dialog| &dialog.shown.id).chain(open).cloned().collect()
 }
 
-/// Updates the evidence in an open dialog.
-fn show_evidence_in_dialog(state: &mut State) {
-    let Some(dialog) = &mut state.rotation.dialog else { return };
-    let (id, evidence) = (&dialog.shown.id, &mut dialog.evidence);
-    let snapshot = state.nodes.current_snapshot(id);
-    let unseen = state.nodes.unseen(id, state.fleet.cluster(id), &state.shared.settings);
-    let checklist = state.checklist.known(id, snapshot.as_deref());
-    let is_same = evidence.snapshot.as_ref().map(Arc::as_ptr) == snapshot.as_ref().map(Arc::as_ptr);
-    if !is_same || evidence.unseen != unseen || evidence.checklist != checklist {
-        (evidence.snapshot, evidence.unseen, evidence.checklist) = (snapshot, unseen, checklist);
-        dialog.update_findings(state.shared.now.wall);
-    }
+/// Evaluates the evidence for an open dialog, until its step is confirmed.
+fn evaluate_dialog(state: &mut State) {
+    let open = state.rotation.dialog.as_ref().filter(|dialog| dialog.stage.is_open());
+    let Some(evidence) = open.map(|dialog| state.evidence(&dialog.shown)) else { return };
+    let dialog = state.rotation.dialog.iter_mut();
+    dialog.for_each(|dialog| dialog.evaluate(evidence.clone(), state.shared.now.wall));
 }
 
 /// Updates window title and terminal progress if they changed.

@@ -221,7 +221,7 @@ mod tests {
         let key = KeyEvent::new(KeyCode::Char('r'), KeyModifiers::NONE);
         let effects = update(&mut state, at(), Message::Key(key));
         assert!(asks_for(&effects, |asked| matches!(asked, Request::ReadInventory(_))));
-        assert_eq!(state.evidence(&subject).not_read, None, "it is being read");
+        assert!(state.evidence(&subject).not_read.is_some(), "until they are read");
         let request = state.requests.begin(RequestOwner::Inventory);
         update(&mut state, at(), Message::Answered(request, Ok(Answer::Inventory(Vec::new()))));
         let evidence = state.evidence(&subject);

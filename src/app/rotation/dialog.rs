@@ -18,6 +18,8 @@ pub struct RotationDialog {
     pub shown: Cluster,
     pub evidence: Evidence,
     pub findings: Vec<Finding>,
+    /// When the findings were evaluated; `None` if the cluster has changed since.
+    pub evaluated: Option<Timestamp>,
     /// Reads up to this one started too early to count as a check.
     pub ignore_reads_through: RequestId,
     /// When the cluster was last read for this dialog; `None` before the first reading.
@@ -78,9 +80,18 @@ impl RotationDialogStage {
 }
 
 impl RotationDialog {
-    /// Runs the preflight again.
-    pub fn update_findings(&mut self, now: Timestamp) {
-        self.findings = findings(self.step, &self.shown, &self.evidence, now);
+    /// Runs the preflight again if the evidence, the cluster or the second has changed.
+    pub fn evaluate(&mut self, evidence: Evidence, now: Timestamp) {
+        let is_current = |at: Timestamp| at.as_second() == now.as_second();
+        if !self.evaluated.is_some_and(is_current) || evidence != self.evidence {
+            self.findings = findings(self.step, &self.shown, &evidence, now);
+            (self.evidence, self.evaluated) = (evidence, Some(now));
+        }
+    }
+
+    /// Shows another reading of the cluster.
+    pub fn show(&mut self, cluster: Cluster, now: Timestamp) {
+        (self.shown, self.checked, self.evaluated) = (cluster, Some(now), None);
     }
 
     /// The findings that the step is known to break.

@@ -253,9 +253,7 @@ fn check_dialog(
         show_change(rotation, cluster.clone(), text, cx);
         return;
     }
-    dialog.shown = cluster.clone();
-    dialog.checked = Some(cx.shared.now.wall);
-    dialog.update_findings(cx.shared.now.wall);
+    dialog.show(cluster.clone(), cx.shared.now.wall);
     if is_checking {
         dialog.stage = RotationDialogStage::Confirming;
     }
@@ -296,9 +294,7 @@ fn show_change(
         cx.toast(text::changed_not_sent(cx.fleet.label(&cluster.id), &text));
         return;
     };
-    dialog.shown = cluster;
-    dialog.checked = Some(cx.shared.now.wall);
-    dialog.update_findings(cx.shared.now.wall);
+    dialog.show(cluster, cx.shared.now.wall);
     dialog.stage = RotationDialogStage::Changed(text);
     dialog.reset(cx.shared.guard());
 }

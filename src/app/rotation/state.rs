@@ -1,12 +1,8 @@
 //! State of rotations beyond the readings: the open dialog, and sent steps.
 
-use jiff::SignedDuration;
-
 use crate::app::rotation::dialog::RotationDialog;
 use crate::app::rotation::pending::PendingSteps;
-use crate::app::shared::Shared;
 use crate::domain::cluster::ClusterId;
-use crate::domain::credential::Credentials;
 
 /// The open dialog, and sent steps.
 #[derive(Debug, Clone, Default)]
@@ -25,19 +21,5 @@ impl RotationState {
     /// Closes the dialog, if it is about this cluster.
     pub fn close_about(&mut self, id: &ClusterId) {
         self.dialog.take_if(|dialog| dialog.shown.id == *id);
-    }
-
-    /// The known kubeconfigs changed: reruns the preflight of an open dialog.
-    pub fn credentials_changed(
-        &mut self,
-        credentials: &Credentials,
-        skew: SignedDuration,
-        shared: &Shared,
-    ) {
-        if let Some(dialog) = &mut self.dialog {
-            dialog.evidence.credentials = credentials.of(&dialog.shown);
-            dialog.evidence.skew = skew;
-            dialog.update_findings(shared.now.wall);
-        }
     }
 }

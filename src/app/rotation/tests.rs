@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent};
+use jiff::SignedDuration;
 
 use crate::app::commands;
 use crate::app::context::Outbox;
@@ -25,7 +26,7 @@ use crate::app::update::{refresh_rows, update};
 use crate::domain::action::Accepted;
 use crate::domain::cluster::{Cluster, ClusterState};
 use crate::domain::failure::{Failure, FailureKind};
-use crate::domain::fixtures::{cluster, now};
+use crate::domain::fixtures::{access, cluster, files_of, now};
 use crate::domain::persisted::PersistedState;
 use crate::domain::preflight::{Finding, FindingMark, UnreadFiles};
 use crate::domain::record::Record;
@@ -382,4 +383,29 @@ fn each_stage_of_a_sent_step_has_its_word_and_says_whether_another_may_follow() 
         let told = (pending.label(), pending.blocks(), pending.is_under_way(), pending.next_wake());
         assert_eq!(told, (word, blocks, is_under_way, wake));
     }
+}
+
+#[test]
+fn an_access_that_expires_while_the_dialog_is_open_is_no_longer_ticked() {
+    let mut state = asking(Phase::Completed, &[]);
+    let shop = dialog(&mut state).shown.clone();
+    state.credentials.put(access(&shop, true, "~/.kube/config"));
+    state.inventory.files = Some(files_of(&state.credentials).into());
+    let mut after = |hours: i64| {
+        let wall = now() + SignedDuration::from_hours(hours);
+        let later = Now { wall, ..state.shared.now };
+        update(&mut state, later, Message::Ticked);
+        dialog(&mut state).findings.clone()
+    };
+    let held = |findings: &[Finding]| {
+        findings.iter().find_map(|finding| match finding {
+            Finding::AccessHeld { left, .. } => Some(*left),
+            _ => None,
+        })
+    };
+    assert_eq!(held(&after(0)), Some(Some(SignedDuration::from_hours(9))));
+    assert_eq!(held(&after(8)), Some(Some(SignedDuration::from_hours(1))));
+    let findings = after(10);
+    assert_eq!(held(&findings), None, "{findings:?}");
+    assert!(findings.iter().any(|finding| matches!(finding, Finding::NoAccess { .. })));
 }

@@ -4,7 +4,6 @@
     reason = "keys and commands that mean nothing here are ignored"
 )]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
@@ -25,7 +24,6 @@ use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, passed};
 use crate::domain::api_call::api_call;
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::FoundFile;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Step;
 use crate::domain::rotation_report::with_accepted;
@@ -34,21 +32,16 @@ use crate::domain::rotation_report::with_accepted;
 const PAGE: usize = 5;
 
 /// Opens the dialog for a step, and requests a check.
-pub fn open(
-    rotation: &mut RotationState,
-    step: Step,
-    shown: Cluster,
-    evidence: Evidence,
-    cx: &mut UpdateContext<'_>,
-) {
+pub fn open(rotation: &mut RotationState, step: Step, shown: Cluster, cx: &mut UpdateContext<'_>) {
     let id = shown.id.clone();
     let opened_at = cx.requests.last();
     let wants_name = step == Step::Complete || cx.shared.settings.is_protected(&id.name);
-    let mut opened = RotationDialog {
+    rotation.dialog = Some(Box::new(RotationDialog {
         step,
         findings: Vec::new(),
         shown,
-        evidence,
+        evidence: Evidence::default(),
+        evaluated: None,
         ignore_reads_through: opened_at,
         checked: None,
         wants_name,
@@ -59,9 +52,7 @@ pub fn open(
         stage: RotationDialogStage::Reading,
         guard: cx.shared.guard(),
         scroll: 0,
-    };
-    opened.update_findings(cx.shared.now.wall);
-    rotation.dialog = Some(Box::new(opened));
+    }));
     // Another instance may have issued one since.
     cx.request(RequestOwner::PersistedState, Request::LoadCredentials);
     // Reads that started before the dialog do not count as its check.
@@ -245,21 +236,6 @@ fn copy(dialog: &RotationDialog, cx: &mut UpdateContext<'_>) {
     } else {
         let call = api_call(&cx.shared.settings.ske, &dialog.shown.id, dialog.step);
         cx.copy(text::API_CALL, call);
-    }
-}
-
-/// Takes in the kubeconfig files of this machine, or why they could not be read.
-pub fn inventory_read(
-    rotation: &mut RotationState,
-    read: Result<&Arc<[FoundFile]>, &str>,
-    cx: &UpdateContext<'_>,
-) {
-    if let Some(dialog) = rotation.dialog.as_deref_mut() {
-        dialog.evidence.not_read = read.err().map(str::to_owned);
-        if let Ok(files) = read {
-            dialog.evidence.files = Some(Arc::clone(files));
-        }
-        dialog.update_findings(cx.shared.now.wall);
     }
 }
 
