@@ -47,8 +47,8 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
             | Command::Watch
             | Command::Copy
     );
-    // Refuses unavailable commands with a reason, for all features.
-    if is_checked(command)
+    // Refuses unavailable commands with a reason, for all features; back never needs one.
+    if command != Command::Back
         && let Err(reason) = can(state, command)
     {
         context!(state, out).toast(reason);
@@ -139,27 +139,6 @@ pub fn run(state: &mut State, out: &mut Outbox, command: Command) {
     }
 }
 
-/// Whether the command shows a reason if unavailable; the others are then no-ops.
-fn is_checked(command: Command) -> bool {
-    matches!(
-        command,
-        Command::Rotate
-            | Command::Kubeconfig
-            | Command::WakeUp
-            | Command::Reconcile
-            | Command::Watch
-            | Command::Events
-            | Command::Mark
-            | Command::Open
-            | Command::Add
-            | Command::Remove
-            | Command::Share
-            | Command::Filter
-            | Command::Export
-            | Command::Reload
-    )
-}
-
 /// A command whose effect depends on the screen.
 pub(in crate::app) fn on_screen(state: &mut State, out: &mut Outbox, command: Command) {
     match (&state.screen, command) {
@@ -228,7 +207,7 @@ fn checklist_tab(state: &mut State, out: &mut Outbox, id: &ClusterId, command: C
 
 /// Moves to the next or previous match, or reports that there is none.
 fn next_match(state: &mut State, out: &mut Outbox, step: SearchDirection) {
-    if state.search.text.is_empty() || !find(state, step) {
+    if !find(state, step) {
         let text = text::no_match(&state.search.text);
         context!(state, out).toast(text);
     }
