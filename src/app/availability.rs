@@ -11,6 +11,7 @@ use crate::app::state::State;
 use crate::app::text;
 use crate::app::{checklist, menus};
 use crate::domain::action::{Action, Trigger, permits};
+use crate::domain::known_checklist::KnownChecklist;
 use crate::domain::rotation::Step;
 
 /// Checks whether a command is available now.
@@ -100,7 +101,7 @@ pub fn can(state: &State, command: Command) -> Result<(), String> {
 
 fn can_change_checklist(state: &State, command: Command) -> Result<(), &'static str> {
     let Some(id) = state.screen.cluster() else { return Ok(()) };
-    let (list, source) = state.checklist_of(id);
+    let KnownChecklist { list, source, .. } = state.checklist_of(id);
     if state.shared.settings.read_only {
         return Err(text::READ_ONLY);
     }

@@ -1,12 +1,10 @@
 //! The complete state: what all features read, and the state of each feature. Only `update` changes it.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use crate::app::actions::dialog::ActionDialog;
 use crate::app::activity::state::Activity;
-use crate::app::checklist::state::{ChecklistSource, ChecklistState};
+use crate::app::checklist::state::ChecklistState;
 use crate::app::cluster::state::ClusterView;
 use crate::app::cluster::tabs::Tab;
 use crate::app::credentials::state::InventoryState;
@@ -35,9 +33,9 @@ use crate::app::shared::Shared;
 use crate::app::text_field::FIELD_LIMIT;
 use crate::domain::age::DisplayZone;
 use crate::domain::attention::NextStep;
-use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::credential::{Credentials, InCluster, KnownCredential, KubeconfigLocation};
+use crate::domain::known_checklist::KnownChecklist;
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::persisted::{PersistedState, SavedCluster};
 use crate::domain::preflight::Evidence;
@@ -204,9 +202,16 @@ impl State {
         Some(InCluster::of(cluster, &self.credentials, &snapshot, self.server_now()))
     }
 
-    /// The checklist of a cluster, and its source.
-    pub fn checklist_of(&self, id: &ClusterId) -> (Arc<Checklist>, ChecklistSource) {
-        self.checklist.list(id, self.nodes.current_snapshot(id).as_deref())
+    /// The checklist of a cluster.
+    pub fn checklist_of(&self, id: &ClusterId) -> KnownChecklist {
+        self.checklist.known(id, self.nodes.current_snapshot(id).as_deref())
+    }
+
+    /// Why the shared checklist is not read, as a clause.
+    pub fn checklist_unseen(&self, id: &ClusterId) -> String {
+        let snapshot = self.nodes.current_snapshot(id);
+        let why = snapshot.as_ref().and_then(|snapshot| snapshot.unseen.get("checklist"));
+        why.map(nodes::text::unseen).or_else(|| self.unseen(id)).unwrap_or_default()
     }
 
     /// Evidence for the preflight.

@@ -14,6 +14,7 @@ pub mod failure;
 #[cfg(test)]
 pub mod fixtures;
 pub mod identity;
+pub mod known_checklist;
 pub mod kubeconfig;
 pub mod kubectl;
 pub mod last_known;

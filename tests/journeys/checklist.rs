@@ -156,8 +156,12 @@ async fn a_shared_list_shows_what_colleagues_change_and_overwrites_nothing() {
     journey.press("<space>").await;
     journey.says("The checklist cannot be changed now");
     maps.delete("skeys-checklist", &DeleteParams::default()).await.unwrap();
-    journey.until("kept on this machine", 20).await;
+    journey.until("no longer shared: ConfigMap default/skeys-checklist", 20).await;
     journey.shows("✓ ci      Ada");
+    journey.says("! 1 of 2 have the new credentials, as far as known");
+    journey.press("R").await;
+    journey.says("? the checklist on this machine may be outdated");
+    journey.hides("all clients have new credentials");
 }
 
 #[tokio::test]
@@ -185,13 +189,17 @@ async fn a_list_that_is_shared_already_takes_the_clients_of_this_machine() {
     // While the cluster is not observed, the copy is shown and read-only, even in an open dialog.
     journey.press("<enter>").await;
     journey.trouble("shop", "", FaultEffect::Drop {}, 600);
-    journey.until_slowly("shared, but the cluster is not observed", 10, 60).await;
+    journey.until_slowly("shared, but not read", 10, 60).await;
     journey.press("<tab>me<enter><enter><enter>").await;
     journey.says("The checklist cannot be changed now");
     journey.press("<esc>").await;
     assert!(!journey.read("state/checklists.json").contains("\"me\""));
     journey.press("<space>").await;
     journey.says("The checklist cannot be changed now");
+    // What colleagues changed meanwhile is not known.
+    journey.press("R").await;
+    journey.says("? the checklist on this machine may be outdated");
+    journey.press("<esc>").await;
     journey.until_slowly("shared: ConfigMap", 10, 120).await;
     journey.press("S").await;
     journey.wait(1).await;

@@ -1,7 +1,6 @@
 //! The checklists of this machine, and the dialog that edits one.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tui_input::Input;
 
@@ -11,12 +10,12 @@ use crate::app::motion::neighbour;
 use crate::app::requests::{DialogId, RequestId};
 use crate::app::shared::Guard;
 use crate::domain::checklist::{
-    Checklist, ChecklistChange, ChecklistClient, LocalChecklist, MOST_CHARACTERS, SharedChecklist,
-    SharedWrite,
+    ChecklistChange, ChecklistClient, LocalChecklist, MOST_CHARACTERS, SharedWrite,
 };
 use crate::domain::cluster::ClusterId;
 use crate::domain::failure::Failure;
-use crate::domain::snapshot::{ClusterSnapshot, Unseen};
+use crate::domain::known_checklist::{ChecklistSource, KnownChecklist};
+use crate::domain::snapshot::ClusterSnapshot;
 
 /// The checklists of this machine, and the dialog that edits one.
 #[derive(Debug, Clone, Default)]
@@ -28,93 +27,20 @@ pub struct ChecklistState {
     pub dialog: Option<ChecklistDialog>,
 }
 
-/// The source of a displayed list; determines whether it can be changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChecklistSource {
-    Reading,
-    /// Stored on this machine; `seen`: the cluster is known to have no shared one.
-    Local {
-        seen: bool,
-    },
-    /// Shared through the cluster. `only_here`: names of clients that exist only on this machine.
-    Shared {
-        only_here: Vec<String>,
-    },
-    /// A local copy of the shared list while the cluster is not observed.
-    Copy,
-    /// The cluster has a `ConfigMap`, but it is unreadable.
-    Unreadable(String),
-    /// The file on this machine is unreadable.
-    Failed(Failure),
-}
-
-impl ChecklistSource {
-    /// How to write a change; `None` if the list is read-only now.
-    pub fn write(&self, change: ChecklistChange) -> Option<ChecklistWrite> {
-        match self {
-            Self::Local { .. } => Some(ChecklistWrite::Local(change)),
-            Self::Shared { .. } => Some(ChecklistWrite::Shared(SharedWrite::Change(change))),
-            Self::Reading | Self::Copy | Self::Unreadable(_) | Self::Failed(_) => None,
-        }
-    }
-
-    /// Whether the list can be changed now.
-    pub fn is_changeable(&self) -> bool {
-        matches!(self, Self::Local { .. } | Self::Shared { .. })
-    }
+/// How to write a change to a list; `None` if it is read-only now.
+pub fn write(source: &ChecklistSource, change: ChecklistChange) -> Option<ChecklistWrite> {
+    let write = if matches!(source, ChecklistSource::Shared { .. }) {
+        ChecklistWrite::Shared(SharedWrite::Change(change))
+    } else {
+        ChecklistWrite::Local(change)
+    };
+    source.is_changeable().then_some(write)
 }
 
 impl ChecklistState {
-    /// The list of a cluster and its source. A shared list takes precedence.
-    pub fn list(
-        &self,
-        id: &ClusterId,
-        snapshot: Option<&ClusterSnapshot>,
-    ) -> (Arc<Checklist>, ChecklistSource) {
-        let local = self.local.get(id);
-        let kept = local.and_then(|local| local.as_ref().ok());
-        let own = || kept.map(|kept| Arc::clone(&kept.list)).unwrap_or_default();
-        let shared = snapshot.map(|snapshot| &snapshot.checklist);
-        let unseen = snapshot.and_then(|snapshot| snapshot.unseen.get("checklist"));
-        let is_being_read = unseen == Some(&Unseen::Unread);
-        match (shared, local) {
-            (Some(SharedChecklist::Known(shared)), _) => {
-                let unshared = kept.filter(|kept| !kept.shared);
-                let missing = unshared.into_iter().flat_map(|kept| shared.missing(&kept.list));
-                let only_here = missing.map(|client| client.name.clone()).collect();
-                (Arc::clone(shared), ChecklistSource::Shared { only_here })
-            }
-            (Some(SharedChecklist::Unreadable(why)), _) => {
-                (own(), ChecklistSource::Unreadable(why.clone()))
-            }
-            (_, None) => (own(), ChecklistSource::Reading),
-            (_, Some(Err(failure))) => (own(), ChecklistSource::Failed(failure.clone())),
-            (Some(SharedChecklist::Absent), Some(Ok(_))) => {
-                (own(), ChecklistSource::Local { seen: true })
-            }
-            (Some(SharedChecklist::Unread) | None, Some(Ok(kept))) if kept.shared => {
-                (own(), ChecklistSource::Copy)
-            }
-            (Some(SharedChecklist::Unread), _) if is_being_read => {
-                (own(), ChecklistSource::Reading)
-            }
-            (Some(SharedChecklist::Unread) | None, Some(Ok(_))) => {
-                (own(), ChecklistSource::Local { seen: false })
-            }
-        }
-    }
-
-    /// The checklist of a cluster, if known.
-    pub fn known(
-        &self,
-        id: &ClusterId,
-        snapshot: Option<&ClusterSnapshot>,
-    ) -> Option<Arc<Checklist>> {
-        let (list, source) = self.list(id, snapshot);
-        let is_empty = list.clients().is_empty();
-        let is_unsure = matches!(source, ChecklistSource::Local { seen: false }) && is_empty;
-        let is_known = source.is_changeable() || source == ChecklistSource::Copy;
-        Some(list).filter(|_| is_known && !is_unsure)
+    /// The list of a cluster.
+    pub fn known(&self, id: &ClusterId, snapshot: Option<&ClusterSnapshot>) -> KnownChecklist {
+        KnownChecklist::of(snapshot, self.local.get(id))
     }
 
     /// Drops everything about a cluster.

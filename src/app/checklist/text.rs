@@ -16,12 +16,16 @@ texts! {
         "List the clients that no program can find: CI, GitOps, monitoring, backup, other people. Each needs new credentials between start and complete.";
     READING = "reading the checklist";
     count(done, all) = "{done} of {all} have the new credentials";
+    count_outdated(done, all) = "{done} of {all} have the new credentials, as far as known";
     NO_ROTATION = "clients can be marked as done once a rotation has started";
     LOCAL = "kept on this machine; S shares it with colleagues";
-    LOCAL_UNSEEN = "kept on this machine; unknown whether colleagues share one, since the cluster is not observed";
+    local_unseen(why) = "kept on this machine; unknown whether colleagues share one: {why}";
     SHARED = "shared: ConfigMap default/skeys-checklist of this cluster";
-    copy(why) = "shared, but the cluster is not observed ({why}); the list is shown as last written from this machine and cannot be changed now";
+    shared_outdated(why) = "shared; currently not read: {why}";
+    copy(why) = "shared, but not read: {why}; the list is shown as last written from this machine and cannot be changed now";
+    COPY_OF_REMOVED = "no longer shared: ConfigMap default/skeys-checklist is not in the cluster; the list is shown as last written from this machine; S shares it again, any change keeps it here";
     unreadable(why) = "ConfigMap default/skeys-checklist of this cluster cannot be read: {why}";
+    note(text) = "checklist: {text}";
     failed(why) = "the checklist of this machine cannot be read: {why}";
     only_here(names) = "only on this machine: {names}; S adds them to the shared list";
 

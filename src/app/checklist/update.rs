@@ -7,8 +7,7 @@
 use crossterm::event::{KeyEvent, KeyEventKind};
 
 use crate::app::checklist::state::{
-    ChecklistDialog, ChecklistDialogKind, ChecklistField, ChecklistForm, ChecklistSource,
-    ChecklistState,
+    ChecklistDialog, ChecklistDialogKind, ChecklistField, ChecklistForm, ChecklistState, write,
 };
 use crate::app::checklist::text;
 use crate::app::context::UpdateContext;
@@ -20,6 +19,7 @@ use crate::app::text_field::{paste_into, type_into};
 use crate::domain::checklist::{ChecklistChange, ChecklistClient, LocalChecklist, SharedWrite};
 use crate::domain::cluster::{Cluster, ClusterId};
 use crate::domain::failure::{Failure, FailureKind};
+use crate::domain::known_checklist::{ChecklistSource, KnownChecklist};
 use crate::domain::record::Outcome;
 use crate::domain::snapshot::ClusterSnapshot;
 
@@ -36,7 +36,7 @@ pub fn run(
     command: Command,
     cx: &mut UpdateContext<'_>,
 ) {
-    let (list, source) = checklist.list(&cluster.id, snapshot);
+    let KnownChecklist { list, source, .. } = checklist.known(&cluster.id, snapshot);
     let last = list.clients().len().saturating_sub(1);
     let cursor = checklist.cursor.min(last);
     if let Some(next) = moved(command, cursor, cx.shared.metrics.page(), last) {
@@ -52,10 +52,7 @@ pub fn run(
             ChecklistSource::Shared { only_here } if only_here.is_empty() => {
                 ChecklistDialogKind::Unshare
             }
-            ChecklistSource::Shared { .. } | ChecklistSource::Local { .. } => {
-                ChecklistDialogKind::Share
-            }
-            _ => return,
+            _ => ChecklistDialogKind::Share,
         },
         (Command::Add, _) => ChecklistDialogKind::Edit(Box::default()),
         (Command::Open, Some(client)) => {
@@ -100,7 +97,7 @@ fn toggle(
     let after = ChecklistClient { done, ..before.clone() };
     let change = ChecklistChange { before: Some(before), after: Some(after) };
     let owner = RequestOwner::ChecklistChange { cluster: cluster.id.clone(), dialog: None };
-    if let Some(write) = source.write(change) {
+    if let Some(write) = write(source, change) {
         send(&cluster.id, owner, write, log, cx);
     }
 }
@@ -199,18 +196,18 @@ fn confirm(
 ) {
     let idle = checklist.dialog.as_ref().filter(|dialog| dialog.request.is_none());
     let Some(id) = idle.map(|dialog| dialog.cluster.clone()) else { return };
-    let (_, source) = checklist.list(&id, snapshot);
+    let source = checklist.known(&id, snapshot).source;
     let kept = checklist.local.get(&id).and_then(|local| local.as_ref().ok());
     let own = kept.map(|kept| (*kept.list).clone()).unwrap_or_default();
     let Some(dialog) = &mut checklist.dialog else { return };
-    let (write, log) = match &dialog.kind {
+    let (prepared, log) = match &dialog.kind {
         ChecklistDialogKind::Edit(form) => match form.change() {
             Ok(change) => {
                 let name =
                     change.after.as_ref().map(|after| after.name.clone()).unwrap_or_default();
                 let is_new = change.before.is_none();
                 let log = if is_new { text::log_added(name) } else { text::log_changed(name) };
-                (source.write(change), log)
+                (write(&source, change), log)
             }
             Err(_missing) => {
                 dialog.focus = ChecklistField::Name;
@@ -219,7 +216,7 @@ fn confirm(
         },
         ChecklistDialogKind::Remove(client) => {
             let change = ChecklistChange { before: Some(client.clone()), after: None };
-            (source.write(change), text::log_removed(&client.name))
+            (write(&source, change), text::log_removed(&client.name))
         }
         ChecklistDialogKind::Share => {
             (Some(ChecklistWrite::Shared(SharedWrite::Share(own))), text::LOG_SHARE.to_owned())
@@ -229,13 +226,13 @@ fn confirm(
         }
     };
     // The list may have become read-only since the dialog opened.
-    let Some(write) = write.filter(|_| source.is_changeable()) else {
+    let Some(prepared) = prepared.filter(|_| source.is_changeable()) else {
         dialog.failure = Some(Failure::new(FailureKind::NotPossible, text::NOT_NOW));
         return;
     };
     let owner = RequestOwner::ChecklistChange { cluster: id.clone(), dialog: Some(dialog.id) };
     dialog.failure = None;
-    dialog.request = Some(send(&id, owner, write, log, cx));
+    dialog.request = Some(send(&id, owner, prepared, log, cx));
 }
 
 /// The result of a write. Closes the dialog only if it sent the request.

@@ -45,7 +45,7 @@ pub fn copy_items(state: &State) -> Vec<CopyItem> {
             let project = state.fleet.project_name(id.project());
             add(text::TEAM_MESSAGE, for_the_team(cluster, project, tokens));
         }
-        let (clients, _) = state.checklist_of(id);
+        let clients = state.checklist_of(id).list;
         if !clients.clients().is_empty() {
             let table = checklist_table(&clients, &cluster.rotation);
             add(checklist::text::COPY, table.markdown());

@@ -30,7 +30,7 @@ pub fn listed(state: &State) -> Option<String> {
             (roll.nodes().count() + roll.blockers.len(), text::ONE_NODE, text::NODES_AND_BLOCKERS)
         }
         (Screen::Cluster { id, .. }, Some(Tab::Checklist)) => {
-            (state.checklist_of(id).0.clients().len(), text::ONE_CLIENT, text::CLIENTS)
+            (state.checklist_of(id).list.clients().len(), text::ONE_CLIENT, text::CLIENTS)
         }
         (Screen::Cluster { .. }, Some(Tab::Credentials)) => {
             let known = state.known_credentials(&state.subject()?.cluster);
@@ -65,7 +65,7 @@ fn table(state: &State) -> Option<(String, Table)> {
         }
         Screen::Cluster { id, tab: Tab::Checklist, .. } => {
             let rotation = &state.fleet.cluster(id)?.rotation;
-            (of("checklist", id), checklist::table::table(&state.checklist_of(id).0, rotation))
+            (of("checklist", id), checklist::table::table(&state.checklist_of(id).list, rotation))
         }
         Screen::Cluster { id, tab: Tab::Credentials, .. } => {
             let cluster = state.fleet.cluster(id)?;

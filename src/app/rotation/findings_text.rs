@@ -8,7 +8,9 @@ use crate::app::texts::texts;
 use crate::domain::age::long;
 use crate::domain::cluster::ClusterState;
 use crate::domain::credential::{KubeconfigLocation, VerdictReason};
-use crate::domain::preflight::{Finding, FindingMark, Searched, StaticTokens, UnreadFiles};
+use crate::domain::preflight::{
+    ClientsUnknown, Finding, FindingMark, Searched, StaticTokens, UnreadFiles,
+};
 use crate::domain::roll::blocker::cause::NameSample;
 use crate::domain::rotation::{Phase, Step};
 use crate::domain::text::{clean, plural};
@@ -88,6 +90,8 @@ texts! {
         "{clients} on the checklist without new credentials will stop working: {names}";
     CLIENT = "client";
     CLIENTS = "clients";
+    CHECKLIST_OUTDATED =
+        "the checklist on this machine may be outdated; a shared one may list other clients";
     clients_done(clients) = "checklist: all clients have new credentials ({clients})";
 
     nodes_to_replace(nodes, range) =
@@ -248,7 +252,7 @@ pub fn finding(finding: &Finding) -> String {
             }
         }
         Finding::NodesUnseen(why) => nodes_not_checked(why),
-        Finding::OtherClients { read } => other_clients(*read).to_owned(),
+        Finding::OtherClients(why) => other_clients(*why).to_owned(),
         Finding::OpenClients(open) => without_new_credentials(open),
         Finding::ClientsDone(count) => clients_done(plural(*count, CLIENT, CLIENTS)),
 
@@ -317,8 +321,12 @@ fn of_state(reported: &ClusterState) -> String {
     }
 }
 
-fn other_clients(read: bool) -> &'static str {
-    if read { OTHER_CLIENTS } else { CHECKLIST_UNREAD }
+fn other_clients(why: ClientsUnknown) -> &'static str {
+    match why {
+        ClientsUnknown::NoneListed => OTHER_CLIENTS,
+        ClientsUnknown::NotRead => CHECKLIST_UNREAD,
+        ClientsUnknown::MayBeOutdated => CHECKLIST_OUTDATED,
+    }
 }
 
 fn without_new_credentials(open: &[String]) -> String {

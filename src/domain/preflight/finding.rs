@@ -35,6 +35,16 @@ pub enum UnreadFiles {
     These(Vec<String>),
 }
 
+/// Why the clients outside this machine are unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientsUnknown {
+    /// The checklist is empty.
+    NoneListed,
+    NotRead,
+    /// The shared checklist is not read; the one on this machine may differ.
+    MayBeOutdated,
+}
+
 /// One line of a preflight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
@@ -91,10 +101,7 @@ pub enum Finding {
     UnclearPods,
     /// Nodes and pods cannot be seen, with the reason as a clause.
     NodesUnseen(String),
-    /// The checklist is empty or cannot be read.
-    OtherClients {
-        read: bool,
-    },
+    OtherClients(ClientsUnknown),
     /// Clients on the checklist without credentials of this rotation.
     OpenClients(Vec<String>),
     /// All clients on the checklist have them.
@@ -182,7 +189,7 @@ impl Finding {
             Self::Refused(_) => FindingMark::Refused,
             Self::AccessUnclear { .. }
             | Self::NodesUnseen(_)
-            | Self::OtherClients { .. }
+            | Self::OtherClients(_)
             | Self::UnclearCredentials(_)
             | Self::UnclearTokens { .. }
             | Self::UnclearCertificates(_)

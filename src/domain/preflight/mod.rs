@@ -6,7 +6,7 @@ pub mod nodes;
 #[cfg(test)]
 mod tests;
 
-pub use crate::domain::preflight::finding::{Finding, FindingMark, UnreadFiles};
+pub use crate::domain::preflight::finding::{ClientsUnknown, Finding, FindingMark, UnreadFiles};
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::action::{Action, permits};
 use crate::domain::age::since;
-use crate::domain::checklist::Checklist;
 use crate::domain::cluster::{Cluster, KubernetesVersion};
 use crate::domain::credential::{
     Credentials, FoundFile, HeldAccess, KnownCredential, KubeconfigLocation, SignIn, Verdict,
 };
+use crate::domain::known_checklist::{ChecklistSource, KnownChecklist};
 use crate::domain::rotation::Step;
 use crate::domain::snapshot::ClusterSnapshot;
 
@@ -34,8 +34,8 @@ pub struct Evidence {
     pub skew: SignedDuration,
     /// Current snapshot of the cluster's own API; `None` while it is not observed or not reachable.
     pub snapshot: Option<Arc<ClusterSnapshot>>,
-    /// The clients outside this machine; `None` if the list cannot be read.
-    pub checklist: Option<Arc<Checklist>>,
+    /// The clients outside this machine.
+    pub checklist: KnownChecklist,
     /// Why there is no snapshot, as a clause.
     pub unseen: Option<String>,
 }
@@ -145,7 +145,7 @@ pub fn findings(
                 ));
             }
             out.extend(find_breaking(&known));
-            out.push(find_clients(cluster, evidence.checklist.as_deref()));
+            out.extend(find_clients(cluster, &evidence.checklist));
         }
     }
     // What needs the user's attention comes first: the smallest screen shows only that.
@@ -199,17 +199,32 @@ fn find_unread(evidence: &Evidence) -> Option<Finding> {
     }))
 }
 
-/// What the checklist says of clients outside this machine.
-fn find_clients(cluster: &Cluster, checklist: Option<&Checklist>) -> Finding {
-    let Some(list) = checklist.filter(|list| !list.clients().is_empty()) else {
-        return Finding::OtherClients { read: checklist.is_some() };
-    };
+/// What the checklist says of clients outside this machine. A list that may be outdated can only warn.
+fn find_clients(cluster: &Cluster, checklist: &KnownChecklist) -> Vec<Finding> {
     let open: Vec<String> =
-        list.open(&cluster.rotation).map(|client| client.name.clone()).collect();
-    match open.as_slice() {
-        [] => Finding::ClientsDone(list.clients().len()),
-        _ => Finding::OpenClients(open),
+        checklist.open(&cluster.rotation).map(|client| client.name.clone()).collect();
+    let (count, is_current) = (checklist.list.clients().len(), checklist.is_current);
+    let mut out = Vec::new();
+    if !open.is_empty() {
+        out.push(Finding::OpenClients(open));
+        if is_current {
+            return out;
+        }
     }
+    out.push(match checklist.source {
+        ChecklistSource::Reading | ChecklistSource::Unreadable(_) | ChecklistSource::Failed(_) => {
+            Finding::OtherClients(ClientsUnknown::NotRead)
+        }
+        _ if is_current && count == 0 => Finding::OtherClients(ClientsUnknown::NoneListed),
+        _ if count == 0 => Finding::OtherClients(ClientsUnknown::NotRead),
+        _ if is_current => Finding::ClientsDone(count),
+        ChecklistSource::Local
+        | ChecklistSource::LocalUnseen
+        | ChecklistSource::Shared { .. }
+        | ChecklistSource::Copy
+        | ChecklistSource::CopyOfRemoved => Finding::OtherClients(ClientsUnknown::MayBeOutdated),
+    });
+    out
 }
 
 /// What stops working on this machine, and what cannot be judged.

@@ -14,10 +14,11 @@ use crate::domain::credential::{
     Trust, VerdictReason,
 };
 use crate::domain::fixtures::{access, files_of, found, found_file, issuance, now, signing_keys};
+use crate::domain::known_checklist::{ChecklistSource, KnownChecklist};
 use crate::domain::preflight::credentials::in_cluster;
 use crate::domain::preflight::nodes::{before_complete, before_start, nodes_to_replace};
 use crate::domain::preflight::{
-    Evidence, Finding, FindingMark, Searched, StaticTokens, UnreadFiles, findings,
+    ClientsUnknown, Evidence, Finding, FindingMark, Searched, StaticTokens, UnreadFiles, findings,
 };
 use crate::domain::roll::blocker::cause::{FullPool, NameSample, ObjectName};
 use crate::domain::roll::durations::USUAL_NODE;
@@ -122,8 +123,8 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
                 Finding::UnclearCertificates(some()),
                 Finding::RequestsUnseen,
                 Finding::NodesUnseen("hibernated".into()),
-                Finding::OtherClients { read: true },
-                Finding::OtherClients { read: false },
+                Finding::OtherClients(ClientsUnknown::NoneListed),
+                Finding::OtherClients(ClientsUnknown::NotRead),
                 Finding::UnreadableSchedule("@x".into()),
                 Finding::Capacity,
                 Finding::PdbsNotVisible,
@@ -381,23 +382,45 @@ fn the_checklist_says_who_has_no_credentials_of_this_rotation() {
                 ChecklistClient { name: (*name).into(), done, ..ChecklistClient::default() };
             list.apply(&ChecklistChange { before: None, after: Some(after) }).unwrap();
         }
-        Some(Arc::new(list))
+        Arc::new(list)
     };
+    let known = |list: &Arc<Checklist>, source: ChecklistSource, is_current| KnownChecklist {
+        list: Arc::clone(list),
+        source,
+        is_current,
+    };
+    let (none, all) = (list(&[]), list(&[("ci", true), ("backup", true)]));
+    let some = list(&[("ci", false), ("backup", true)]);
+    let ci = || Finding::OpenClients(vec!["ci".into()]);
+    let unread = || Finding::OtherClients(ClientsUnknown::NotRead);
+    let outdated = || Finding::OtherClients(ClientsUnknown::MayBeOutdated);
+    let newer = || ChecklistSource::Unreadable("newer".to_owned());
     for (checklist, expected) in [
-        (None, Finding::OtherClients { read: false }),
-        (list(&[]), Finding::OtherClients { read: true }),
-        (list(&[("ci", true), ("backup", true)]), Finding::ClientsDone(2)),
-        (list(&[("ci", false), ("backup", true)]), Finding::OpenClients(vec!["ci".into()])),
+        (KnownChecklist::default(), vec![unread()]),
+        (
+            known(&none, ChecklistSource::Local, true),
+            vec![Finding::OtherClients(ClientsUnknown::NoneListed)],
+        ),
+        (known(&all, ChecklistSource::Local, true), vec![Finding::ClientsDone(2)]),
+        (known(&some, ChecklistSource::Local, true), vec![ci()]),
+        (known(&none, ChecklistSource::LocalUnseen, false), vec![unread()]),
+        (known(&all, ChecklistSource::LocalUnseen, false), vec![outdated()]),
+        (known(&all, ChecklistSource::Copy, false), vec![outdated()]),
+        (known(&all, ChecklistSource::CopyOfRemoved, false), vec![outdated()]),
+        (known(&some, ChecklistSource::Copy, false), vec![ci(), outdated()]),
+        (known(&some, newer(), false), vec![ci(), unread()]),
+        (known(&all, newer(), false), vec![unread()]),
     ] {
         let evidence = Evidence { checklist, ..Evidence::default() };
         let of_clients = |finding: &&Finding| {
             matches!(
                 finding,
-                Finding::OtherClients { .. } | Finding::ClientsDone(_) | Finding::OpenClients(_)
+                Finding::OtherClients(_) | Finding::ClientsDone(_) | Finding::OpenClients(_)
             )
         };
         let found = findings(Step::Complete, &subject, &evidence, now());
-        assert_eq!(found.iter().filter(of_clients).collect::<Vec<_>>(), [&expected]);
+        let found: Vec<Finding> = found.iter().filter(of_clients).cloned().collect();
+        assert_eq!(found, expected);
         let before_start = findings(Step::Start, &subject, &evidence, now());
         assert_eq!(before_start.iter().find(of_clients), None, "a start ends no access");
     }

@@ -4,11 +4,11 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::app::cell::Tone;
-use crate::app::checklist::state::ChecklistSource;
 use crate::app::checklist::text;
 use crate::app::fleet::state::Entry;
 use crate::app::nodes::text::list as names;
 use crate::domain::checklist::ChecklistClient;
+use crate::domain::known_checklist::{ChecklistSource, KnownChecklist};
 use crate::domain::text::{cut_middle, width};
 use crate::ui::canvas::Canvas;
 use crate::ui::line_context::LineContext;
@@ -21,17 +21,21 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
     let (cx, rows) = (canvas.line_context(area), usize::from(area.height));
     let LineContext { state, theme, columns } = cx;
     let rotation = &entry.cluster.rotation;
-    let (list, source) = state.checklist_of(&entry.cluster.id);
-    let clients = list.clients();
+    let known = state.checklist_of(&entry.cluster.id);
+    let clients = known.list.clients();
     let mut above = Vec::new();
     if clients.is_empty() {
         above.extend(cx.marked(" ", Tone::Dim, text::EMPTY));
         above.extend(cx.with_columns(columns.min(100)).marked(" ", Tone::Dim, text::WHAT_FOR));
     } else if rotation.start().is_some() {
-        let done = clients.len().saturating_sub(list.open(rotation).count());
-        let tone = if done == clients.len() { Tone::Good } else { Tone::Warn };
-        let sign = if done == clients.len() { "✓" } else { "!" };
-        above.extend(cx.marked(sign, tone, &text::count(done, clients.len())));
+        let done = clients.iter().filter(|client| client.is_done(rotation)).count();
+        let (sign, tone) = match known.open(rotation).next() {
+            Some(_) => ("!", Tone::Warn),
+            None if known.is_current => ("✓", Tone::Good),
+            None => ("?", Tone::Warn),
+        };
+        let count = if known.is_current { text::count } else { text::count_outdated };
+        above.extend(cx.marked(sign, tone, &count(done, clients.len())));
     } else {
         above.extend(cx.marked(" ", Tone::Dim, text::NO_ROTATION));
     }
@@ -54,7 +58,7 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
         above.push(cx.line(vec![blanks(4), theme.part(titles, Role::Label)]));
     }
     let mut below = vec![Line::default()];
-    below.extend(source_lines(cx, entry, &source));
+    below.extend(source_lines(cx, entry, &known));
     let room = rows.saturating_sub(above.len() + below.len()).max(1);
     (canvas.metrics.page_rows, canvas.metrics.scroll_last) = (room, last);
     let first = (selected + 1).saturating_sub(room);
@@ -81,27 +85,28 @@ pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, entry: &Entry) {
 }
 
 /// The source of the list, with caveats.
-fn source_lines(
-    cx: LineContext<'_>,
-    entry: &Entry,
-    source: &ChecklistSource,
-) -> Vec<Line<'static>> {
+fn source_lines(cx: LineContext<'_>, entry: &Entry, known: &KnownChecklist) -> Vec<Line<'static>> {
+    let why = || cx.state.checklist_unseen(&entry.cluster.id);
     let dim = |text: &str| indent(cx.narrower_by(2).paragraph(text, Tone::Dim), 2);
-    match source {
+    match &known.source {
         ChecklistSource::Reading => dim(text::READING),
-        ChecklistSource::Local { seen: true } => dim(text::LOCAL),
-        ChecklistSource::Local { seen: false } => dim(text::LOCAL_UNSEEN),
-        ChecklistSource::Shared { only_here } if only_here.is_empty() => dim(text::SHARED),
+        ChecklistSource::Local => dim(text::LOCAL),
+        ChecklistSource::LocalUnseen => cx.marked("?", Tone::Warn, &text::local_unseen(why())),
         ChecklistSource::Shared { only_here } => {
-            let missing = text::only_here(names(only_here.iter().cloned(), 3));
-            let mut lines = dim(text::SHARED);
-            lines.extend(cx.marked("!", Tone::Warn, &missing));
+            let mut lines = if known.is_current {
+                dim(text::SHARED)
+            } else {
+                cx.marked("?", Tone::Warn, &text::shared_outdated(why()))
+            };
+            if !only_here.is_empty() {
+                let missing = only_here.iter().map(|client| client.name.clone());
+                let missing = text::only_here(names(missing, 3));
+                lines.extend(cx.marked("!", Tone::Warn, &missing));
+            }
             lines
         }
-        ChecklistSource::Copy => {
-            let why = cx.state.unseen(&entry.cluster.id).unwrap_or_default();
-            cx.marked("?", Tone::Warn, &text::copy(why))
-        }
+        ChecklistSource::Copy => cx.marked("?", Tone::Warn, &text::copy(why())),
+        ChecklistSource::CopyOfRemoved => cx.marked("?", Tone::Warn, text::COPY_OF_REMOVED),
         ChecklistSource::Unreadable(why) => cx.marked("✗", Tone::Bad, &text::unreadable(why)),
         ChecklistSource::Failed(failure) => cx.marked("✗", Tone::Bad, &text::failed(failure)),
     }

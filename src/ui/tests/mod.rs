@@ -376,7 +376,7 @@ fn the_roll_is_shown_in_fleet_and_rotation() {
 
 fn checklist_dialogs(state: &State) -> [(&'static str, ChecklistDialog); 3] {
     let cluster = id(state, "shop-prod");
-    let client = state.checklist_of(&cluster).0.clients()[0].clone();
+    let client = state.checklist_of(&cluster).list.clients()[0].clone();
     let form = Box::new(ChecklistForm::about(Some(client.clone())));
     let dialog = |kind, focus| ChecklistDialog {
         id: DialogId(1),

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::app::credentials::text::unusable;
-use crate::app::nodes::text::unavailable;
+use crate::app::nodes::text::{unavailable, unseen};
 use crate::app::settings::ObservationScope;
 use crate::cli::args::CredentialsOf;
 use crate::cli::commands::wait::list_scopes;
@@ -22,11 +22,13 @@ use crate::cli::wiring::{Found, Session};
 use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::ske::Reading;
 use crate::clock::Clock;
-use crate::domain::checklist::{Checklist, ChecklistClient, SharedChecklist};
+use crate::domain::checklist::{ChecklistClient, LocalChecklist};
 use crate::domain::cluster::Cluster;
 use crate::domain::credential::{
     FoundFile, InCluster, Issuance, KnownCredential, Reference, Trial, Verdict,
 };
+use crate::domain::failure::Failure;
+use crate::domain::known_checklist::KnownChecklist;
 use crate::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
 use crate::domain::kubectl::KubectlContext;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
@@ -53,8 +55,10 @@ struct Report {
     in_cluster: Result<InCluster, String>,
     /// How kubectl reaches the cluster.
     context: Option<KubectlContext>,
-    /// Clients that no program can find, or why they are unknown.
-    checklist: Result<Arc<Checklist>, String>,
+    /// Clients that no program can find.
+    checklist: KnownChecklist,
+    /// Why the shared checklist is not read, as a clause.
+    checklist_unseen: String,
 }
 
 impl Report {
@@ -84,7 +88,7 @@ impl Report {
             || self.files.iter().any(|file| file.contexts.is_err())
             || self.known.iter().any(unclear)
             || self.in_cluster.as_ref().map_or(true, |inside| !inside.is_complete())
-            || self.checklist.is_err()
+            || !self.checklist.is_current
     }
 
     fn status(&self) -> u8 {
@@ -98,8 +102,7 @@ impl Report {
     /// Clients that do not have credentials of the open rotation yet.
     fn open_clients(&self) -> impl Iterator<Item = &ChecklistClient> {
         let rotation = &self.cluster.rotation;
-        let lists = self.checklist.iter().filter(|_| rotation.phase.is_open());
-        lists.flat_map(|list| list.open(rotation))
+        self.checklist.open(rotation).filter(|_| rotation.phase.is_open())
     }
 }
 
@@ -143,12 +146,25 @@ pub async fn run(
         };
         known.push((one, trial));
     }
-    let shared = seen.as_ref().map(|seen| &seen.checklist).ok();
-    let checklist = find_checklist(&cluster, shared, &session).await;
+    let local = read_checklist(&cluster, &session).await;
+    let checklist = KnownChecklist::of(seen.as_deref().ok(), Some(&local));
+    let checklist_unseen = match &seen {
+        Ok(seen) => seen.unseen.get("checklist").map(unseen).unwrap_or_default(),
+        Err(why) => why.clone(),
+    };
     let context = credentials.kubectl_context(&cluster, &files, now);
     let in_cluster = seen.map(|snapshot| InCluster::of(&cluster, &credentials, &snapshot, now));
-    let report =
-        Report { cluster, now, known, files, not_recorded, in_cluster, context, checklist };
+    let report = Report {
+        cluster,
+        now,
+        known,
+        files,
+        not_recorded,
+        in_cluster,
+        context,
+        checklist,
+        checklist_unseen,
+    };
     let warning = warning.map(|warning| format!("skeys: {warning}\n")).unwrap_or_default();
     Ok(Output {
         out: render::report(&report, arguments.format),
@@ -157,23 +173,12 @@ pub async fn run(
     })
 }
 
-/// The checklist in the cluster, or the local one.
-async fn find_checklist(
-    cluster: &Cluster,
-    shared: Option<&SharedChecklist>,
-    session: &Session,
-) -> Result<Arc<Checklist>, String> {
-    match (shared, session.state_folder.clone()) {
-        (Some(SharedChecklist::Known(list)), _) => Ok(Arc::clone(list)),
-        (Some(SharedChecklist::Unreadable(why)), _) => Err(why.clone()),
-        (_, None) => Ok(Arc::default()),
-        (_, Some(folder)) => {
-            let id = cluster.id.clone();
-            let read = move || check_private(&folder).and_then(|()| checklists::read(&folder, &id));
-            let read = run_blocking(&session.clock, FILE_LIMIT, "checklists", read).await;
-            read.flatten().map(|local| local.list).map_err(|failure| failure.to_string())
-        }
-    }
+/// The checklist on this machine; empty without a state folder.
+async fn read_checklist(cluster: &Cluster, session: &Session) -> Result<LocalChecklist, Failure> {
+    let Some(folder) = session.state_folder.clone() else { return Ok(LocalChecklist::default()) };
+    let id = cluster.id.clone();
+    let read = move || check_private(&folder).and_then(|()| checklists::read(&folder, &id));
+    run_blocking(&session.clock, FILE_LIMIT, "checklists", read).await.flatten()
 }
 
 /// The cluster, the skew of SKE's clock, and where another cluster of that name may exist.

@@ -15,6 +15,7 @@ use crate::cli::commands::wait::text::UNSTATED;
 use crate::domain::credential::{
     CLEAR_LOGIN_CACHE, Generation, InCluster, login_cache_may_be_stale, restart_commands,
 };
+use crate::domain::known_checklist::ChecklistSource;
 use crate::domain::misplaced_secret::show;
 use crate::domain::snapshot::Pod;
 use crate::domain::table::Table;
@@ -95,12 +96,8 @@ fn notes(report: &Report) -> Vec<(char, String)> {
         Err(why) => notes.push(('?', text::cluster_not_seen(why))),
         Ok(inside) => notes.extend(inside_notes(report, inside)),
     }
-    match &report.checklist {
-        Err(why) => notes.push(('?', checklist::failed(why))),
-        Ok(_) => {
-            notes.extend(report.open_clients().map(|client| ('!', checklist::open_client(client))));
-        }
-    }
+    notes.extend(report.open_clients().map(|client| ('!', checklist::open_client(client))));
+    notes.extend(checklist_note(report).map(|note| ('?', note)));
     notes.push(('?', text::NOT_LISTED.to_owned()));
     notes
 }
@@ -161,9 +158,8 @@ fn markdown(report: &Report) -> String {
     let mut out = format!("## {}\n\n", title(report));
     out.push_str(&inventory(report).markdown());
     out.push('\n');
-    if let Ok(list) = &report.checklist
-        && !list.clients().is_empty()
-    {
+    let list = &report.checklist.list;
+    if !list.clients().is_empty() {
         let clients = checklist_table::table(list, &report.cluster.rotation);
         out.push_str(&format!("{}\n", clients.markdown()));
     }
@@ -225,13 +221,38 @@ fn json(report: &Report) -> String {
         "files_not_read": unread,
         "in_cluster": inside,
         "checklist": checklist_json(report),
+        "checklist_is_current": report.checklist.is_current,
     });
     format!("{value:#}\n")
 }
 
 fn checklist_json(report: &Report) -> Value {
-    match &report.checklist {
-        Err(why) => json!({ "not_read": why }),
-        Ok(list) => checklist_table::table(list, &report.cluster.rotation).json(),
+    match &report.checklist.source {
+        ChecklistSource::Unreadable(why) => json!({ "not_read": why }),
+        ChecklistSource::Failed(failure) => json!({ "not_read": failure.to_string() }),
+        ChecklistSource::Reading
+        | ChecklistSource::Local
+        | ChecklistSource::LocalUnseen
+        | ChecklistSource::Shared { .. }
+        | ChecklistSource::Copy
+        | ChecklistSource::CopyOfRemoved => {
+            checklist_table::table(&report.checklist.list, &report.cluster.rotation).json()
+        }
     }
+}
+
+/// Why the checklist may not be the present one.
+fn checklist_note(report: &Report) -> Option<String> {
+    let why = || clean(&report.checklist_unseen);
+    let note = match &report.checklist.source {
+        _ if report.checklist.is_current => return None,
+        ChecklistSource::Reading => checklist::READING.to_owned(),
+        ChecklistSource::Local | ChecklistSource::LocalUnseen => checklist::local_unseen(why()),
+        ChecklistSource::Shared { .. } => checklist::shared_outdated(why()),
+        ChecklistSource::Copy => checklist::copy(why()),
+        ChecklistSource::CopyOfRemoved => checklist::COPY_OF_REMOVED.to_owned(),
+        ChecklistSource::Unreadable(why) => return Some(checklist::unreadable(why)),
+        ChecklistSource::Failed(failure) => return Some(checklist::failed(failure)),
+    };
+    Some(checklist::note(note))
 }

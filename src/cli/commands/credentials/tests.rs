@@ -9,7 +9,9 @@ use crate::domain::credential::{
     CredentialKind, FoundFile, Generation, InCluster, KnownCredential, KubeconfigLocation,
     StaleCertificate, StaleToken, Trial, Verdict,
 };
+use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::{cluster, now};
+use crate::domain::known_checklist::{ChecklistSource, KnownChecklist};
 use crate::domain::rotation::{Phase, Rotation};
 use crate::domain::snapshot::Unseen;
 
@@ -32,8 +34,14 @@ fn report() -> Report {
             unseen: Vec::new(),
         }),
         context: None,
-        checklist: Ok(Arc::default()),
+        checklist: known_checklist(ChecklistSource::Local),
+        checklist_unseen: String::new(),
     }
+}
+
+fn known_checklist(source: ChecklistSource) -> KnownChecklist {
+    let is_current = source == ChecklistSource::Local;
+    KnownChecklist { list: Arc::default(), source, is_current }
 }
 
 fn known(verdict: Verdict) -> KnownCredential {
@@ -102,7 +110,8 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
             }]);
         }
     };
-    let incomplete: [(&str, Change<'_>); 9] = [
+    let locked = || ChecklistSource::Failed(Failure::new(FailureKind::File, "locked"));
+    let incomplete: [(&str, Change<'_>); 12] = [
         (text::PODS_UNKNOWN, &too_early),
         ("? service-account token ci/robot", &unclear_token),
         ("HTTP 401", &|report| report.in_cluster = Err("HTTP 401".into())),
@@ -111,7 +120,21 @@ fn only_what_was_looked_at_in_full_ends_with_zero() {
         ("forbidden", &unseen),
         ("", &no_requests),
         ("csr-1", &unclear_request),
-        ("locked", &|report| report.checklist = Err("locked".into())),
+        ("locked", &|report| report.checklist = known_checklist(locked())),
+        ("forbidden by a policy", &|report| {
+            report.checklist = known_checklist(ChecklistSource::Copy);
+            report.checklist_unseen = "forbidden by a policy".to_owned();
+        }),
+        ("no longer shared", &|report| {
+            report.checklist = known_checklist(ChecklistSource::CopyOfRemoved);
+        }),
+        ("? checklist: shared; currently not read", &|report| {
+            let only_here = Vec::new();
+            report.checklist = KnownChecklist {
+                is_current: false,
+                ..known_checklist(ChecklistSource::Shared { only_here })
+            };
+        }),
     ];
     for (why, change) in incomplete {
         let mut report = report();
