@@ -12,6 +12,9 @@ use crate::domain::identity::Identity;
 /// Time after a dialog or stage appears during which its buttons are inactive.
 const GUARD: Duration = Duration::from_millis(400);
 
+/// Columns and rows of a terminal from which on the rotation dialog shows, by scrolling, all that a step breaks.
+pub const LEAST_TO_ROTATE: (u16, u16) = (40, 12);
+
 /// State that every feature may read; only the dispatcher changes it.
 #[derive(Debug, Clone)]
 pub struct Shared {
@@ -43,6 +46,11 @@ impl Shared {
     /// The account's name for the journal.
     pub fn who(&self) -> String {
         self.identity.as_ref().map_or_else(|| "?".to_owned(), |identity| identity.who.clone())
+    }
+
+    /// Whether the terminal is large enough to confirm a rotation step.
+    pub fn fits_rotation_dialog(&self) -> bool {
+        self.size.0 >= LEAST_TO_ROTATE.0 && self.size.1 >= LEAST_TO_ROTATE.1
     }
 
     /// A guard that starts now.

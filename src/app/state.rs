@@ -223,6 +223,7 @@ impl State {
             not_read: self.inventory.not_read.clone(),
             skew: self.fleet.skew,
             checklist: self.checklist.known(&cluster.id, snapshot.as_deref()),
+            last_snapshot: self.nodes.last_snapshot(&cluster.id),
             snapshot,
             unseen: self.unseen(&cluster.id),
         }

@@ -35,7 +35,10 @@ async fn a_rotation_runs_from_start_to_completed_with_keys_alone() {
     journey.press("R").await;
     journey.shows("Complete credentials rotation");
     journey.says("This cannot be undone.");
-    journey.press("alpha<tab><tab><enter>").await;
+    journey.says("not checked in the cluster: nodes, pods");
+    journey.press("alpha<enter><space>").await;
+    journey.says("[x] accept the risk");
+    journey.press("<tab><tab><enter>").await;
     journey.shows("Accepted at");
     journey.until_slowly("completed", 10, 200).await;
     journey.until_slowly("● completed", 10, 200).await;
@@ -372,7 +375,7 @@ async fn host_05_complete_needs_the_exact_name() {
     ] {
         journey.press("/<ctrl-u>bravo<enter>R").await;
         journey.press(&typed.replace(' ', "<space>")).await;
-        journey.press(if typed.is_empty() { "<tab><enter>" } else { "<tab><tab><enter>" }).await;
+        journey.press(if typed.is_empty() { "<tab><enter>" } else { "<tab><tab><tab><enter>" }).await;
         journey.shows(said);
         journey.press("<esc>").await;
     }

@@ -65,6 +65,11 @@ impl NodesState {
         Some(self.observed.get(id)?.progress()?.old)
     }
 
+    /// The latest snapshot, however old.
+    pub fn last_snapshot(&self, id: &ClusterId) -> Option<Arc<ClusterSnapshot>> {
+        self.observed.get(id)?.snapshot.clone()
+    }
+
     /// The latest snapshot, if it is current.
     pub fn current_snapshot(&self, id: &ClusterId) -> Option<Arc<ClusterSnapshot>> {
         self.observed.get(id).filter(|observed| observed.live)?.snapshot.clone()

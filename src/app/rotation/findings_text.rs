@@ -84,6 +84,8 @@ texts! {
     KUBECONFIG = "kubeconfig";
     KUBECONFIGS = "kubeconfigs";
     nodes_not_checked(why) = "nodes not checked: {why}";
+    cluster_not_checked(why) =
+        "not checked in the cluster: nodes, pods, service-account tokens, client certificates ({why})";
     OTHER_CLIENTS = "clients elsewhere cannot be checked; the checklist is empty";
     CHECKLIST_UNREAD = "other clients cannot be checked from here; checklist not read";
     open_clients(clients, names) =
@@ -251,7 +253,7 @@ pub fn finding(finding: &Finding) -> String {
                 commands => restart(text, list(commands.iter().cloned(), 2)),
             }
         }
-        Finding::NodesUnseen(why) => nodes_not_checked(why),
+        Finding::ClusterUnseen { step, why } => cluster_unseen(*step, why),
         Finding::OtherClients(why) => other_clients(*why).to_owned(),
         Finding::OpenClients(open) => without_new_credentials(open),
         Finding::ClientsDone(count) => clients_done(plural(*count, CLIENT, CLIENTS)),
@@ -318,6 +320,13 @@ fn of_state(reported: &ClusterState) -> String {
         | ClusterState::WakingUp
         | ClusterState::Unknown(_)
         | ClusterState::NotRead => state(reported.label()),
+    }
+}
+
+fn cluster_unseen(step: Step, why: &str) -> String {
+    match step {
+        Step::Start => nodes_not_checked(why),
+        Step::Complete => cluster_not_checked(why),
     }
 }
 

@@ -106,6 +106,7 @@ fn complete_and_a_protected_cluster_want_the_name() {
     ] {
         let mut state = asking(phase.clone(), &protected);
         assert_eq!(dialog(&mut state).wants_name, wants_name, "{phase:?} {protected:?}");
+        dialog(&mut state).findings.clear();
         dialog(&mut state).focus = Focus::Confirm;
         let is_sent = !sent(&press(&mut state, &[KeyCode::Enter])).is_empty();
         assert_eq!(is_sent, !wants_name);

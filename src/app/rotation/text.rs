@@ -79,7 +79,9 @@ texts! {
     ROTATION_COMPLETED = "the rotation was completed";
     checking_effect(effect) = "SKE gave no clear answer. Checking whether {effect} …";
     type_name(name, step) = "type {name} to {step}: ";
-    accept(findings) = "accept what breaks ({findings})";
+    terminal_too_small(columns, rows) =
+        "the terminal is too small to show what stops working; {columns}x{rows} at least";
+    accept(findings) = "accept the risk ({findings})";
     FINDING = "finding";
     FINDINGS = "findings";
     NAME_COMPLETE = "the name matches";

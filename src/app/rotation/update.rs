@@ -12,13 +12,12 @@ use tui_input::Input;
 use crate::app::context::UpdateContext;
 use crate::app::effect::Request;
 use crate::app::keymap::Command;
-use crate::app::motion::moved;
 use crate::app::requests::RequestOwner;
 use crate::app::rotation::dialog::{Focus, RotationDialog, RotationDialogStage};
 use crate::app::rotation::pending::{PendingStage, PendingStep};
 use crate::app::rotation::state::RotationState;
 use crate::app::rotation::{findings_text, text};
-use crate::app::shared::Shared;
+use crate::app::shared::{LEAST_TO_ROTATE, Shared};
 use crate::app::text_field::type_into;
 use crate::domain::action::{Action, permits};
 use crate::domain::age::{long, passed};
@@ -27,9 +26,6 @@ use crate::domain::cluster::Cluster;
 use crate::domain::preflight::Evidence;
 use crate::domain::rotation::Step;
 use crate::domain::rotation_report::with_accepted;
-
-/// Lines per page of findings.
-const PAGE: usize = 5;
 
 /// Opens the dialog for a step, and requests a check.
 pub fn open(rotation: &mut RotationState, step: Step, shown: Cluster, cx: &mut UpdateContext<'_>) {
@@ -92,11 +88,9 @@ pub fn key(
             }
         }
         _ => {
-            let last = cx.shared.metrics.scroll_last;
-            let at = dialog.scroll.min(last);
-            match scroll_command(key.code).and_then(|command| moved(command, at, PAGE, last)) {
-                Some(at) => dialog.scroll = at,
-                None => type_name(dialog, key),
+            let scrolls = |command| cx.shared.metrics.scroll(&mut dialog.scroll, command);
+            if !scroll_command(key.code).is_some_and(scrolls) {
+                type_name(dialog, key);
             }
         }
     }
@@ -197,6 +191,10 @@ fn send(rotation: &mut RotationState, cx: &mut UpdateContext<'_>) {
     let pending = rotation.pending.get(&shown.id).filter(|pending| pending.blocks());
     let refusal = match (pending, permits(shown, Action::Rotate(step))) {
         _ if cx.shared.settings.read_only => Some(text::READ_ONLY.to_owned()),
+        _ if !cx.shared.fits_rotation_dialog() => {
+            let (columns, rows) = LEAST_TO_ROTATE;
+            Some(text::terminal_too_small(columns, rows))
+        }
         (Some(pending), _) => Some(pending_reason(pending, cx.shared)),
         (None, Err(refusal)) => Some(refusal.to_string()),
         (None, Ok(())) => None,

@@ -99,8 +99,11 @@ pub enum Finding {
     },
     /// Of some pods it is unknown whether they trust the new cluster CA.
     UnclearPods,
-    /// Nodes and pods cannot be seen, with the reason as a clause.
-    NodesUnseen(String),
+    /// What the step does in the cluster cannot be seen, with the reason as a clause.
+    ClusterUnseen {
+        step: Step,
+        why: String,
+    },
     OtherClients(ClientsUnknown),
     /// Clients on the checklist without credentials of this rotation.
     OpenClients(Vec<String>),
@@ -162,7 +165,7 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Whether *complete* takes access away from someone, so that it needs separate consent.
+    /// Whether *complete* takes access away from someone, or would do so unseen, so that it needs separate consent.
     pub fn breaks(&self) -> bool {
         matches!(
             self,
@@ -173,6 +176,7 @@ impl Finding {
                 | Self::PodsWithOldAuthority { .. }
                 | Self::NodesBeforeStart(_)
                 | Self::OpenClients(_)
+                | Self::ClusterUnseen { step: Step::Complete, .. }
         )
     }
 
@@ -188,7 +192,7 @@ impl Finding {
             | Self::NodesSinceStart(_) => FindingMark::Fine,
             Self::Refused(_) => FindingMark::Refused,
             Self::AccessUnclear { .. }
-            | Self::NodesUnseen(_)
+            | Self::ClusterUnseen { .. }
             | Self::OtherClients(_)
             | Self::UnclearCredentials(_)
             | Self::UnclearTokens { .. }

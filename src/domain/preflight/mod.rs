@@ -34,6 +34,8 @@ pub struct Evidence {
     pub skew: SignedDuration,
     /// Current snapshot of the cluster's own API; `None` while it is not observed or not reachable.
     pub snapshot: Option<Arc<ClusterSnapshot>>,
+    /// The latest snapshot, however old.
+    pub last_snapshot: Option<Arc<ClusterSnapshot>>,
     /// The clients outside this machine.
     pub checklist: KnownChecklist,
     /// Why there is no snapshot, as a clause.
@@ -127,23 +129,12 @@ pub fn findings(
     out.extend(find_access(step, cluster, &known, (evidence, there)));
     out.extend(find_unread(evidence));
     if let (None, Some(why)) = (snapshot, &evidence.unseen) {
-        out.push(Finding::NodesUnseen(why.clone()));
+        out.push(Finding::ClusterUnseen { step, why: why.clone() });
     }
     match step {
         Step::Start => out.extend(nodes::before_start(cluster, snapshot, now)),
         Step::Complete => {
-            let found = snapshot.map(|snapshot| nodes::before_complete(cluster, snapshot, now));
-            out.extend(found.unwrap_or_default());
-            if let Some(seen) = snapshot {
-                let context =
-                    evidence.credentials.kubectl_context(cluster, evidence.files(), there);
-                out.extend(credentials::in_cluster(
-                    cluster,
-                    &evidence.credentials,
-                    seen,
-                    (context.as_ref(), there),
-                ));
-            }
+            out.extend(find_in_cluster(cluster, evidence, (now, there)));
             out.extend(find_breaking(&known));
             out.extend(find_clients(cluster, &evidence.checklist));
         }
@@ -156,6 +147,22 @@ pub fn findings(
         FindingMark::Unknowable => 3,
         FindingMark::Fine => 4,
     });
+    out
+}
+
+/// What was found in the cluster. What broke when it was last observed does so still.
+fn find_in_cluster(
+    cluster: &Cluster,
+    evidence: &Evidence,
+    (now, there): (Timestamp, Timestamp),
+) -> Vec<Finding> {
+    let current = evidence.snapshot.as_deref();
+    let Some(seen) = current.or(evidence.last_snapshot.as_deref()) else { return Vec::new() };
+    let context = evidence.credentials.kubectl_context(cluster, evidence.files(), there);
+    let context = (context.as_ref(), there);
+    let mut out = nodes::before_complete(cluster, seen, now);
+    out.extend(credentials::in_cluster(cluster, &evidence.credentials, seen, context));
+    out.retain(|finding| current.is_some() || finding.breaks());
     out
 }
 

@@ -122,7 +122,7 @@ fn every_finding_has_the_mark_that_what_is_known_supports() {
                 Finding::UnclearTokens { tokens: some(), in_use: false },
                 Finding::UnclearCertificates(some()),
                 Finding::RequestsUnseen,
-                Finding::NodesUnseen("hibernated".into()),
+                Finding::ClusterUnseen { step: Step::Start, why: "hibernated".into() },
                 Finding::OtherClients(ClientsUnknown::NoneListed),
                 Finding::OtherClients(ClientsUnknown::NotRead),
                 Finding::UnreadableSchedule("@x".into()),
@@ -615,6 +615,42 @@ fn cred_03_a_kubeconfig_that_was_copied_is_no_tick() {
         };
         assert!(found.contains(&unclear), "{found:?}");
     }
+}
+
+#[test]
+fn k8s_29_what_breaks_in_a_cluster_that_is_no_longer_observed_still_needs_consent() {
+    let subject = cluster(Phase::Prepared);
+    let start = subject.rotation.initiated.unwrap();
+    let token = TokenSecret {
+        namespace: "ci".into(),
+        name: "robot".into(),
+        account: "robot".into(),
+        created: Some(start - SignedDuration::from_hours(900)),
+        last_used: Some(now().to_zoned(jiff::tz::TimeZone::UTC).date()),
+    };
+    let seen = Arc::new(ClusterSnapshot {
+        token_secrets: vec![Arc::new(token)],
+        ..ClusterSnapshot::default()
+    });
+    let breaking = |step, snapshot: Option<&Arc<ClusterSnapshot>>, last: Option<&Arc<_>>| {
+        let evidence = Evidence {
+            unseen: snapshot.is_none().then(|| "no answer".to_owned()),
+            snapshot: snapshot.cloned(),
+            last_snapshot: last.cloned(),
+            ..Evidence::default()
+        };
+        let found = findings(step, &subject, &evidence, now());
+        found.into_iter().filter(Finding::breaks).collect::<Vec<_>>()
+    };
+    let in_use = || Finding::TokensInUse(sample(&["ci/robot"]));
+    let unseen = Finding::ClusterUnseen { step: Step::Complete, why: "no answer".to_owned() };
+    assert_eq!(breaking(Step::Complete, Some(&seen), Some(&seen)), [in_use()]);
+    assert_eq!(breaking(Step::Complete, None, Some(&seen)), [unseen.clone(), in_use()]);
+    assert_eq!(breaking(Step::Complete, None, None), [unseen], "nothing was checked");
+    assert_eq!(breaking(Step::Start, None, Some(&seen)), [], "a start ends no token");
+    let evidence = Evidence { last_snapshot: Some(seen), ..Evidence::default() };
+    let found = findings(Step::Complete, &subject, &evidence, now());
+    assert!(!found.iter().any(|finding| matches!(finding, Finding::NodesSinceStart(_))));
 }
 
 #[test]

@@ -23,8 +23,10 @@ use crate::ui::widgets::dialog::{columns, failure, field, place, room, shorten, 
 
 /// Maximum width of the dialog.
 const MOST: u16 = 78;
-/// Levels of detail, from full to shortest.
-const LEVELS: u8 = 4;
+/// The shortest level of detail; 0 is the longest.
+const SHORTEST: u8 = 3;
+/// Rows of the scrolled part next to which the cluster has a line of its own.
+const ROWS_BELOW_CLUSTER: usize = 4;
 
 /// The dialog in three parts; only the middle one scrolls.
 struct Parts {
@@ -39,20 +41,24 @@ struct Parts {
 pub fn draw(canvas: &mut Canvas<'_, '_>, area: Rect, dialog: &RotationDialog) {
     let cx = canvas.line_context(area).with_columns(columns(area, MOST));
     let LineContext { theme, .. } = cx;
-    let buttons = buttons(dialog);
+    let buttons = buttons(dialog, cx.state.shared.fits_rotation_dialog());
     let room = room(area, MOST, &buttons);
     let mut parts = parts(cx, dialog, 0);
-    for level in 1..=LEVELS {
-        if parts.top.len() + parts.least + parts.bottom.len() <= room {
+    let fits = |parts: &Parts| parts.top.len() + parts.least + parts.bottom.len() <= room;
+    for level in 1..=SHORTEST {
+        if fits(&parts) {
             break;
         }
         parts = self::parts(cx, dialog, level);
     }
-    let Parts { mut top, middle, bottom, .. } = parts;
-    // At any size, the bottom contains the warning, the name and the buttons.
-    top.truncate(room.saturating_sub(bottom.len()));
+    if !fits(&parts) {
+        parts = scrolling_parts(cx, dialog, room);
+    }
+    let Parts { top, middle, bottom, .. } = parts;
     let middle_room = room.saturating_sub(top.len() + bottom.len());
     canvas.metrics.scroll_last = middle.len().saturating_sub(middle_room);
+    // The last row says how many lines follow.
+    canvas.metrics.page_rows = middle_room.saturating_sub(1);
     let middle = shorten(theme, middle, middle_room, dialog.scroll);
     let titles = dialog
         .step
@@ -80,23 +86,40 @@ fn parts(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Parts {
         top.extend(effects(cx, dialog, level));
         gap(&mut top);
         middle.push(preflight_title(cx, dialog, level));
-        if level < LEVELS {
-            middle.extend(findings::lines(&dialog.findings, cx));
-        }
+        middle.extend(findings::lines(&dialog.findings, cx));
     }
     let least = match level {
         _ if ended => middle.len(),
         0 | 1 => middle.len(),
         2 => middle.len().min(4),
-        3 => middle.len().min(2),
-        _ => 1,
+        _ => middle.len().min(2),
     };
     gap(&mut bottom);
     bottom.extend(stage_lines(cx, dialog));
+    bottom.extend(question_lines(cx, dialog));
     if level == 0 && bottom.len() > 1 {
         bottom.push(Line::default());
     }
     Parts { top, middle, bottom, least }
+}
+
+/// For a low terminal: only the questions and the buttons keep their rows, everything else scrolls.
+fn scrolling_parts(cx: LineContext<'_>, dialog: &RotationDialog, room: usize) -> Parts {
+    let Parts { top, middle: findings, .. } = parts(cx, dialog, SHORTEST);
+    let bottom = question_lines(cx, dialog);
+    let mut middle = stage_lines(cx, dialog);
+    let (mut top, effects) = if dialog.stage.is_ended() { (Vec::new(), top) } else { split(top) };
+    if bottom.len() + top.len() + ROWS_BELOW_CLUSTER > room {
+        top.clear();
+    }
+    middle.extend(effects);
+    middle.extend(findings);
+    Parts { top, middle, bottom, least: 0 }
+}
+
+fn split(mut lines: Vec<Line<'static>>) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
+    let rest = lines.split_off(lines.len().min(1));
+    (lines, rest)
 }
 
 fn facts(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> Vec<Line<'static>> {
@@ -209,7 +232,7 @@ fn preflight_title(cx: LineContext<'_>, dialog: &RotationDialog, level: u8) -> L
     spread(left, vec![cx.span(age, Tone::Dim)], cx.columns)
 }
 
-/// The name field or, once sent, the status; visible at any size.
+/// What changed or was sent before, or the status once sent.
 fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
     let pending = cx.state.rotation.pending.get(&dialog.shown.id);
     match &dialog.stage {
@@ -225,7 +248,6 @@ fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static
             if let RotationDialogStage::Changed(text) = &dialog.stage {
                 lines.extend(cx.marked("!", Tone::Attention, text));
             }
-            lines.extend(question_lines(cx, dialog));
             lines
         }
         RotationDialogStage::Sending => cx.marked("→", Tone::Busy, text::SENDING),
@@ -244,6 +266,9 @@ fn stage_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static
 /// The name field, and a checkbox if something breaks.
 fn question_lines(cx: LineContext<'_>, dialog: &RotationDialog) -> Vec<Line<'static>> {
     let LineContext { theme, .. } = cx;
+    if !dialog.stage.is_open() {
+        return Vec::new();
+    }
     let mut lines = name_lines(cx, dialog);
     let breaking = dialog.findings.iter().filter(|finding| finding.breaks()).count();
     if breaking > 0 {
@@ -307,13 +332,13 @@ fn typed_note(dialog: &RotationDialog) -> String {
     }
 }
 
-fn buttons(dialog: &RotationDialog) -> Vec<Button<'static>> {
+fn buttons(dialog: &RotationDialog, fits: bool) -> Vec<Button<'static>> {
     if !dialog.stage.is_open() {
         return vec![Button::cancel(text::CLOSE, true)];
     }
     let label = dialog.step.pick(text::START, text::COMPLETE);
     vec![
         Button::cancel("Cancel", dialog.focus == Focus::Cancel),
-        Button::confirm(label, dialog.focus == Focus::Confirm, dialog.is_ready()),
+        Button::confirm(label, dialog.focus == Focus::Confirm, dialog.is_ready() && fits),
     ]
 }

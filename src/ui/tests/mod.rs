@@ -53,6 +53,7 @@ use crate::domain::cluster::{ClusterId, ClusterState, ProjectId, Region};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
+use crate::domain::preflight::Finding;
 use crate::domain::rotation::{Phase, Rotation, Step};
 use crate::domain::selection::{SelectedProjects, Selection};
 use crate::domain::snapshot::{ClusterSnapshot, Pod, RootBundle, Unavailable, Unseen};
@@ -633,6 +634,54 @@ fn warning_name_and_buttons_are_visible_at_every_size() {
         let start = text(&start, columns, rows);
         for word in ["tatic", "lega ", "[ Cancel ]", "[ Start rotation ]", "cannot be cancelled"] {
             assert!(start.contains(word), "{word} at {columns}x{rows}\n{start}");
+        }
+    }
+}
+
+#[test]
+fn tty_03_all_that_a_step_breaks_can_be_read_wherever_it_can_be_confirmed() {
+    for (step, name) in [(Step::Complete, "shop-prod"), (Step::Start, "legacy-7")] {
+        for (columns, rows) in
+            [(40, 12), (50, 12), (60, 12), (80, 12), (40, 15), (80, 13), (79, 16), (140, 40)]
+        {
+            for stage in [
+                RotationDialogStage::Confirming,
+                RotationDialogStage::Changed(
+                    "The phase changed from PREPARED to COMPLETED.".into(),
+                ),
+            ] {
+                let mut state = rotating(name, step, stage);
+                // A message of three lines below the dialog.
+                state.notices.answer(state.shared.now, "word ".repeat(60));
+                state.shared.size = (columns, rows);
+                let dialog = state.rotation.dialog.as_deref_mut().unwrap();
+                dialog.wants_name = true;
+                let names = |prefix: &str| -> Vec<String> {
+                    (0..4).map(|number| format!("{prefix}-{number}-with-a-long-name")).collect()
+                };
+                dialog.findings.extend([
+                    Finding::OpenClients(names("client")),
+                    Finding::ClusterUnseen { step, why: "no answer within ten seconds".into() },
+                ]);
+                let mut seen = String::new();
+                for scroll in 0.. {
+                    state.rotation.dialog.as_deref_mut().unwrap().scroll = scroll;
+                    let (_, metrics) = drawn(&state, columns, rows);
+                    assert!(metrics.page_rows > 0, "{columns}x{rows}");
+                    seen += &text(&state, columns, rows);
+                    if scroll >= metrics.scroll_last {
+                        break;
+                    }
+                }
+                let said = |words: &str| words.split(' ').all(|word| seen.contains(word));
+                let findings = &state.rotation.dialog.as_deref().unwrap().findings;
+                for finding in findings {
+                    let text = findings_text::finding(finding);
+                    assert!(said(&text), "{columns}x{rows} {text}\n{seen}");
+                }
+                let warning = step.pick("cannot be cancelled", "cannot be undone");
+                assert!(said(warning) && said("[ Cancel ]"), "{columns}x{rows}\n{seen}");
+            }
         }
     }
 }
