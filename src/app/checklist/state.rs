@@ -58,6 +58,16 @@ impl ChecklistSource {
         }
     }
 
+    /// Why the list is not known, as a sentence.
+    pub fn unreadable(&self) -> Option<String> {
+        match self {
+            Self::Reading => Some(text::READING.to_owned()),
+            Self::Unreadable(why) => Some(text::unreadable(why)),
+            Self::Failed(failure) => Some(text::failed(failure)),
+            Self::Local { .. } | Self::Shared { .. } | Self::Copy => None,
+        }
+    }
+
     /// Whether the list can be changed now.
     pub fn is_changeable(&self) -> bool {
         matches!(self, Self::Local { .. } | Self::Shared { .. })

@@ -46,6 +46,19 @@ texts! {
     NO_POD_WITH_OLD_AUTHORITY = "no pod that trusts only the old CA";
     NO_ROTATION = "nothing stops working until a rotation starts";
     not_seen(why) = "not checked: {why}";
+    NOT_CHECKED = "not checked";
+    POD = "pod";
+    PLACE_ROTATION = "rotation";
+    PLACE_FILES = "kubeconfig files";
+    PLACE_RECORDS = "records of skeys";
+    PLACE_CHECKLIST = "checklist";
+    PLACE_CLUSTER = "in the cluster";
+    PLACE_REQUESTS = "CertificateSigningRequests";
+    PLACE_PODS = "pods";
+    UNSTATED = "UNSTATED";
+    report_title(cluster, phase, start) = "{cluster}: phase {phase}{start}";
+    report_start(time) = ", started {time}";
+    no_file_read(why) = "the kubeconfig files were not read: {why}";
     cluster_not_seen(why) = "the cluster itself was not checked: {why}";
     kind_not_seen(kind, why) = "{kind} not checked: {why}";
 

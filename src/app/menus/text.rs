@@ -37,6 +37,9 @@ texts! {
     CLIENTS = "clients";
     ONE_CREDENTIAL = "credential";
     CREDENTIALS = "credentials";
+    ONE_POD = "pod";
+    PODS = "pods";
+    with_pods(credentials, pods) = "{credentials} and {pods}";
     exported_as(what, format) = "{what} as {format}";
     exported_to(what, path) = "Exported {what} to {path}";
     to_file(folder) = "new file in {folder}";

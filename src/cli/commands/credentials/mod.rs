@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
+use crate::app::checklist;
+use crate::app::credentials::report::CredentialsReport;
 use crate::app::credentials::text::unusable;
 use crate::app::nodes::text::unavailable;
 use crate::app::settings::ObservationScope;
@@ -22,13 +24,10 @@ use crate::cli::wiring::{Found, Session};
 use crate::clients::kubernetes::{ObserverTarget, observe};
 use crate::clients::ske::Reading;
 use crate::clock::Clock;
-use crate::domain::checklist::{Checklist, ChecklistClient, SharedChecklist};
+use crate::domain::checklist::{Checklist, SharedChecklist};
 use crate::domain::cluster::Cluster;
-use crate::domain::credential::{
-    FoundFile, InCluster, Issuance, KnownCredential, Reference, Trial, Verdict,
-};
+use crate::domain::credential::{InCluster, Issuance, Reference, Trial};
 use crate::domain::kubeconfig::{KubeconfigKind, ParsedKubeconfig};
-use crate::domain::kubectl::KubectlContext;
 use crate::domain::snapshot::{ClusterSnapshot, ObserverEvent, Unavailable};
 use crate::runtime::blocking::{FILE_LIMIT, run_blocking};
 use crate::runtime::trials::try_location;
@@ -42,64 +41,11 @@ pub const UNCHECKED: u8 = 4;
 /// Timeout for the cluster's own API.
 const OBSERVE_LIMIT: Duration = Duration::from_mins(1);
 
-/// Everything known about the credentials of a cluster.
-struct Report {
-    cluster: Cluster,
-    now: Timestamp,
-    known: Vec<(KnownCredential, Option<Trial>)>,
-    files: Vec<FoundFile>,
-    /// Why skeys's records could not be read.
-    not_recorded: Option<String>,
-    in_cluster: Result<InCluster, String>,
-    /// How kubectl reaches the cluster.
-    context: Option<KubectlContext>,
-    /// Clients that no program can find, or why they are unknown.
-    checklist: Result<Arc<Checklist>, String>,
-}
-
-impl Report {
-    /// Whether a known credential stops working on *complete*, or already has.
-    fn breaks(&self) -> bool {
-        let phase = &self.cluster.rotation.phase;
-        let ends = |(known, trial): &(KnownCredential, Option<Trial>)| {
-            matches!(
-                known.verdict,
-                Verdict::Dead | Verdict::BreaksOnStart | Verdict::BreaksOnComplete
-            ) || trial.as_ref().is_some_and(|trial| trial.contradicts(known.verdict, phase))
-        };
-        let inside = self.in_cluster.as_ref().ok();
-        let open = self.open_clients().next().is_some();
-        self.known.iter().any(ends) || inside.is_some_and(InCluster::breaks) || open
-    }
-
-    /// Whether something could not be read or judged, so that the result is incomplete.
-    fn is_incomplete(&self) -> bool {
-        let unclear = |(known, trial): &(KnownCredential, Option<Trial>)| {
-            known.verdict == Verdict::CannotTell
-                || known.verdict.lasts()
-                    && matches!(trial, Some(Trial::Refused(_) | Trial::NoAnswer(_)))
-        };
-        self.not_recorded.is_some()
-            || !self.cluster.rotation.is_clear()
-            || self.files.iter().any(|file| file.contexts.is_err())
-            || self.known.iter().any(unclear)
-            || self.in_cluster.as_ref().map_or(true, |inside| !inside.is_complete())
-            || self.checklist.is_err()
-    }
-
-    fn status(&self) -> u8 {
-        match (self.breaks(), self.is_incomplete()) {
-            (true, _) => BREAKS,
-            (false, true) => UNCHECKED,
-            (false, false) => 0,
-        }
-    }
-
-    /// Clients that do not have credentials of the open rotation yet.
-    fn open_clients(&self) -> impl Iterator<Item = &ChecklistClient> {
-        let rotation = &self.cluster.rotation;
-        let lists = self.checklist.iter().filter(|_| rotation.phase.is_open());
-        lists.flat_map(|list| list.open(rotation))
+fn status(report: &CredentialsReport) -> u8 {
+    match (report.breaks(), report.is_incomplete()) {
+        (true, _) => BREAKS,
+        (false, true) => UNCHECKED,
+        (false, false) => 0,
     }
 }
 
@@ -147,13 +93,22 @@ pub async fn run(
     let checklist = find_checklist(&cluster, shared, &session).await;
     let context = credentials.kubectl_context(&cluster, &files, now);
     let in_cluster = seen.map(|snapshot| InCluster::of(&cluster, &credentials, &snapshot, now));
-    let report =
-        Report { cluster, now, known, files, not_recorded, in_cluster, context, checklist };
+    let report = CredentialsReport {
+        cluster,
+        now,
+        known,
+        files: files.into(),
+        no_files: None,
+        not_recorded,
+        in_cluster,
+        context,
+        checklist,
+    };
     let warning = warning.map(|warning| format!("skeys: {warning}\n")).unwrap_or_default();
     Ok(Output {
         out: render::report(&report, arguments.format),
         err: session.noted() + &warning,
-        status: report.status(),
+        status: status(&report),
     })
 }
 
@@ -165,13 +120,13 @@ async fn find_checklist(
 ) -> Result<Arc<Checklist>, String> {
     match (shared, session.state_folder.clone()) {
         (Some(SharedChecklist::Known(list)), _) => Ok(Arc::clone(list)),
-        (Some(SharedChecklist::Unreadable(why)), _) => Err(why.clone()),
+        (Some(SharedChecklist::Unreadable(why)), _) => Err(checklist::text::unreadable(why)),
         (_, None) => Ok(Arc::default()),
         (_, Some(folder)) => {
             let id = cluster.id.clone();
             let read = move || check_private(&folder).and_then(|()| checklists::read(&folder, &id));
             let read = run_blocking(&session.clock, FILE_LIMIT, "checklists", read).await;
-            read.flatten().map(|local| local.list).map_err(|failure| failure.to_string())
+            read.flatten().map(|local| local.list).map_err(checklist::text::failed)
         }
     }
 }
