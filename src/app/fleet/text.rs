@@ -35,6 +35,7 @@ texts! {
     ago(duration) = "{duration} ago";
     as_of(duration, why) = "as of {duration} ago: {why}";
     more(count) = "{count} more";
+    pool_version(pools, version) = "pool {pools}: {version}";
     version_expired(duration) = "  expired {duration} ago";
     version_expires(duration) = "  expires in {duration}";
     access_expires(duration) = "expires in {duration}";

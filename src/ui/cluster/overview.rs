@@ -65,6 +65,7 @@ fn left_facts(entry: &Entry, cx: LineContext<'_>) -> Vec<Line<'static>> {
     facts.fact("phase", preview::phase_words(entry, cx));
     facts.fact("state", preview::state_word(cluster, theme));
     facts.fact("Kubernetes", preview::version(cluster, now, theme));
+    preview::pool_versions(cluster, now, &mut facts);
     if let Some(at) = cluster.created {
         facts.fact("created", state.zone().full(at));
     }

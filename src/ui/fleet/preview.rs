@@ -11,7 +11,8 @@ use crate::app::fleet::text;
 use crate::app::nodes::text as nodes_text;
 use crate::app::rotation::step_text;
 use crate::domain::age::{long, passed};
-use crate::domain::cluster::{Cluster, ClusterState};
+use crate::domain::attention::expires_soon;
+use crate::domain::cluster::{Cluster, ClusterState, KubernetesVersion, VersionInUse};
 use crate::domain::credential::{HeldAccess, Verdict};
 use crate::domain::rotation::Phase;
 use crate::domain::text::cut_middle;
@@ -135,6 +136,7 @@ fn cluster_facts(cluster: &Cluster, facts: &mut Facts<'_>) {
     let now = state.server_now();
     facts.fact("state", state_word(cluster, theme));
     facts.fact("k8s", version(cluster, now, theme));
+    pool_versions(cluster, now, facts);
     for (index, pool) in cluster.pools.iter().take(4).enumerate() {
         let label = if index == 0 { "pools" } else { "" };
         let span = format!("{} {}–{}", pad_end(&pool.name, 7), pool.minimum, pool.maximum);
@@ -172,17 +174,42 @@ pub fn state_word(cluster: &Cluster, theme: Theme) -> Span<'static> {
 pub fn version(cluster: &Cluster, now: jiff::Timestamp, theme: Theme) -> Vec<Span<'static>> {
     let mut spans = vec![Span::raw(cluster.version.as_str().to_owned())];
     if let Some(at) = cluster.version_expires {
-        let left = at.duration_since(now);
-        let (text, tone) = if left.is_negative() {
-            (text::version_expired(passed(at, now)), Tone::Bad)
-        } else if left < jiff::SignedDuration::from_hours(30 * 24) {
-            (text::version_expires(long(left)), Tone::Warn)
-        } else {
-            (text::version_expires(long(left)), Tone::Dim)
-        };
+        let (text, tone) = version_expiry(at, now);
         spans.push(theme.span(text, tone));
     }
     spans
+}
+
+/// Kubernetes versions that only node pools have, each with its expiry.
+pub fn pool_versions(cluster: &Cluster, now: jiff::Timestamp, facts: &mut Facts<'_>) {
+    let mut versions: Vec<(&KubernetesVersion, Option<jiff::Timestamp>, Vec<String>)> = Vec::new();
+    for VersionInUse { pool, version, expires } in cluster.versions() {
+        let Some(pool) = pool else { continue };
+        match versions.iter_mut().find(|known| (known.0, known.1) == (version, expires)) {
+            Some((.., pools)) => pools.push(pool.to_owned()),
+            None => versions.push((version, expires, vec![pool.to_owned()])),
+        }
+    }
+    for (version, expires, pools) in versions {
+        let pools = nodes_text::list(pools.into_iter(), 3);
+        let text = text::pool_version(pools, version.as_str());
+        match expires.map(|at| version_expiry(at, now)) {
+            Some((expiry, tone)) => facts.text("", &(text + &expiry), tone),
+            None => facts.text("", &text, Tone::Plain),
+        };
+    }
+}
+
+/// When a version expires or expired.
+fn version_expiry(at: jiff::Timestamp, now: jiff::Timestamp) -> (String, Tone) {
+    let left = at.duration_since(now);
+    if left.is_negative() {
+        (text::version_expired(passed(at, now)), Tone::Bad)
+    } else if expires_soon(at, now) {
+        (text::version_expires(long(left)), Tone::Warn)
+    } else {
+        (text::version_expires(long(left)), Tone::Dim)
+    }
 }
 
 fn access_facts(entry: &Entry, facts: &mut Facts<'_>) {

@@ -48,7 +48,9 @@ use crate::app::update::update;
 use crate::domain::action::Trigger;
 use crate::domain::age::DisplayZone;
 use crate::domain::checklist::ChecklistConflict;
-use crate::domain::cluster::{ClusterId, ClusterState, ProjectId, Region};
+use crate::domain::cluster::{
+    ClusterId, ClusterState, KubernetesVersion, NodePool, ProjectId, Region,
+};
 use crate::domain::failure::{Failure, FailureKind};
 use crate::domain::fixtures::now;
 use crate::domain::kubeconfig::{EntryOwner, KubeconfigKind, Plan};
@@ -328,6 +330,25 @@ fn pods_that_cannot_be_read_are_not_counted_as_they_were() {
     let none = text(&none, 140, 40);
     assert!(none.contains("none found (only the first 20000"), "{none}");
     assert!(!none.contains("all evicted"), "{none}");
+}
+
+#[test]
+fn a_kubernetes_version_of_a_node_pool_is_shown_with_that_of_the_cluster() {
+    let mut state = opened("shop-prod", Tab::Overview);
+    let shop = id(&state, "shop-prod");
+    let pools = &mut state.fleet.entries.get_mut(&shop).unwrap().cluster.pools;
+    pools.extend([NodePool { name: "gpu".into(), ..pools[0].clone() }]);
+    for pool in &mut pools[1..] {
+        pool.version = Some(KubernetesVersion::new("1.31.9"));
+        pool.version_expires = Some(ago(3 * 24 * 60));
+    }
+    let overview = text(&state, 140, 40);
+    assert!(overview.contains("pool batch, gpu: 1.31.9 expired 3d ago"), "{overview}");
+    state.screen = Screen::Fleet;
+    let preview = text(&state, 140, 40);
+    let lines: Vec<&str> = preview.lines().filter_map(|line| line.rsplit('│').nth(1)).collect();
+    let lines = lines.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(lines.contains("pool batch, gpu: 1.31.9 expired 3d ago"), "{preview}");
 }
 
 #[test]
