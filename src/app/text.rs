@@ -64,6 +64,9 @@ texts! {
     SIGN_COMPLETING = "completing: the old credentials are removed";
     SIGN_COMPLETED = "completed: only the new credentials work";
     SIGN_STUCK = "stuck: a running step makes no progress";
+    SIGN_ERROR = "SKE reports an error, or the cluster is unhealthy";
+    SIGN_DUE = "due: to rotate, complete, renew or upgrade";
+    SIGN_HIBERNATED = "hibernated";
     SIGN_STALE = "stale: the last read failed";
     SIGN_UNKNOWN = "a phase that skeys does not know";
     SIGNED_OUT = "✗ signed out";

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::app::cell::{Cell, Tone};
 use crate::app::cluster::tabs::TABS;
-use crate::app::fleet::columns::phase_glyph;
+use crate::app::fleet::columns::{ERROR_GLYPH, phase_glyph};
 use crate::app::help::Help;
 use crate::app::keymap::{BINDINGS, Binding, Command, HelpSection, KeyContext};
 use crate::app::rotation;
@@ -191,7 +191,9 @@ fn signs() -> Section {
     .map(|(phase, text)| Item::of(phase_glyph(&phase), text));
     let others = [
         ("✗", Tone::Bad, text::SIGN_STUCK),
-        ("○", Tone::Dim, "hibernated"),
+        (ERROR_GLYPH, Tone::Warn, text::SIGN_ERROR),
+        ("!", Tone::Warn, text::SIGN_DUE),
+        ("○", Tone::Dim, text::SIGN_HIBERNATED),
         ("~", Tone::Dim, text::SIGN_STALE),
         ("?", Tone::Warn, text::SIGN_UNKNOWN),
     ]

@@ -330,6 +330,9 @@ fn nodes_left(row: &Row<'_>) -> SortValue<'static> {
     })
 }
 
+/// Glyph of a cluster for which SKE reports an error; `!` is the count of what is due.
+pub const ERROR_GLYPH: &str = "▲";
+
 /// Glyph of a cluster: its phase, unless something else is more important.
 pub fn glyph(row: &Row<'_>) -> Cell {
     let cluster = row.cluster();
@@ -349,7 +352,7 @@ pub fn glyph(row: &Row<'_>) -> Cell {
     let rests = matches!(cluster.rotation.phase, Phase::Never | Phase::Completed);
     if rests && row.attention() == Attention::ReportedError {
         let unhealthy = cluster.state == ClusterState::Unhealthy;
-        return Cell::new("!", if unhealthy { Tone::Bad } else { Tone::Warn });
+        return Cell::new(ERROR_GLYPH, if unhealthy { Tone::Bad } else { Tone::Warn });
     }
     phase_glyph(&cluster.rotation.phase)
 }

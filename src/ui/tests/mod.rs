@@ -28,6 +28,7 @@ use crate::app::keymap::{BINDINGS, Command, KeyContext};
 use crate::app::kubeconfig::destination::Destination;
 use crate::app::kubeconfig::form::{FormQuestion, KubeconfigField, KubeconfigFormStage, PlanState};
 use crate::app::kubeconfig::renewal::{RenewalField, RenewalItemStage, RenewalStage};
+use crate::app::menus::copy::copy_items;
 use crate::app::menus::palette::PaletteItem;
 use crate::app::menus::scope;
 use crate::app::menus::state::{CopyItem, Menu, MenuItems};
@@ -352,13 +353,23 @@ fn a_kubernetes_version_of_a_node_pool_is_shown_with_that_of_the_cluster() {
 }
 
 #[test]
+fn the_copy_menu_offers_a_node_only_where_one_is_selected() {
+    let mut state = rolls::rolling(18);
+    let offers = |state: &State| copy_items(state).iter().any(|item| item.label == "node name");
+    assert!(offers(&state));
+    let Screen::Cluster { tab, .. } = &mut state.screen else { panic!("{:?}", state.screen) };
+    *tab = Tab::Credentials;
+    assert!(!offers(&state));
+}
+
+#[test]
 fn an_unhealthy_cluster_has_no_green_sign() {
     let mut state = fleet();
     let web = id(&state, "web-prod-1");
     state.fleet.entries.get_mut(&web).unwrap().cluster.state = ClusterState::Unhealthy;
     let text = text(&state, 140, 40);
     let row = text.lines().find(|line| line.contains("web-prod-1")).unwrap();
-    assert!(row.contains("! web-prod-1") && row.contains("completed"), "{row}");
+    assert!(row.contains("▲ web-prod-1") && row.contains("completed"), "{row}");
     let other = text.lines().find(|line| line.contains("web-prod-2")).unwrap();
     assert!(other.contains("● web-prod-2"), "{other}");
 }
